@@ -1,0 +1,47 @@
+# Two commands are enough: `make run` and `make test`. The rest is for those who change the code.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.PHONY: run test check lint types format snapshots screenshots bench clean
+
+run: $(READY)
+	@$(BIN)/wakedeck $(ARGS)
+
+test: $(READY)
+	@$(BIN)/python -m pytest $(ARGS)
+
+$(READY): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Wakedeck needs Python 3.11 or newer; try: make PYTHON=python3.12")'
+	@echo "Preparing a private environment in $(VENV) (once)…"
+	@$(PYTHON) -m venv $(VENV)
+	@PIP_CONSTRAINT=constraints.txt $(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $(READY)
+
+check: lint types
+
+lint: $(READY)
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+
+types: $(READY)
+	@$(BIN)/mypy
+
+format: $(READY)
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+# Look at every picture before you commit what this writes.
+snapshots: $(READY)
+	@$(BIN)/python -m pytest tests/snapshot --snapshot-update -n 0
+
+screenshots: $(READY)
+	@$(BIN)/python -m tests.support.screenshots
+
+bench: $(READY)
+	@$(BIN)/python -m tests.bench
+
+clean:
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache

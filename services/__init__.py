@@ -1,0 +1,1 @@
+"""Everything the panel knows and does, without a screen."""

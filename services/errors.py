@@ -1,0 +1,72 @@
+"""The one exception tree of the services.
+
+::
+
+    WakedeckError
+    ├── ConfigError        a value in a file, the environment or a flag
+    ├── RefusedError       an action this panel will not take
+    │   └── ReadOnlyError  … because it was started read-only
+    ├── NotFoundError      no sandbox, gateway or source of that name
+    ├── AmbiguousError     a name that two sources share
+    ├── UnavailableError   a system that cannot do or be reached for this
+    │   └── DeadlineError  … because it did not answer in time
+    ├── ProcessError       a child that could not be run
+    └── ShellError         a terminal session that could not be opened or kept
+
+`str(error)` is the sentence for the operator: harmless, without secrets. The cause for the log is
+`__cause__`.
+"""
+
+from __future__ import annotations
+
+from services.models import Retry
+
+
+class WakedeckError(Exception):
+    """Anything the services say went wrong."""
+
+    def __init__(self, sentence: str, *, advice: str = "") -> None:
+        super().__init__(sentence)
+        self.sentence = sentence
+        self.advice = advice
+        """What to do about it; may be empty."""
+
+
+class ConfigError(WakedeckError):
+    """A value in a file, the environment or a flag is wrong; the sentence names file and key."""
+
+
+class RefusedError(WakedeckError):
+    """An action this panel will not take, or not without confirmation."""
+
+
+class ReadOnlyError(RefusedError):
+    """The panel was started read-only."""
+
+
+class NotFoundError(WakedeckError):
+    """No sandbox, gateway or source of that name."""
+
+
+class AmbiguousError(WakedeckError):
+    """A name that two sources share; the sentence lists both."""
+
+
+class UnavailableError(WakedeckError):
+    """A system that cannot do this, or cannot be reached for it."""
+
+
+class DeadlineError(UnavailableError):
+    """A system that did not answer in time."""
+
+
+class ProcessError(WakedeckError):
+    """A child process that could not be run."""
+
+
+class ShellError(WakedeckError):
+    """A terminal session that could not be opened or kept (pod-terminal contract §6)."""
+
+    def __init__(self, sentence: str, *, retry: Retry = Retry.ASK, advice: str = "") -> None:
+        super().__init__(sentence, advice=advice)
+        self.retry = retry

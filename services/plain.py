@@ -1,0 +1,81 @@
+"""Outside text made harmless: what another system says may be shown, never obeyed.
+
+Control sequences are dropped whole, control characters and invisible or direction-changing ones
+become visible marks, so no message, log line or process can reach the operator's terminal, hide
+text or reorder it.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+_SEQUENCE = re.compile(
+    r"\x1b\[[0-?]*[ -/]*[@-~]"  # CSI
+    r"|\x9b[0-?]*[ -/]*[@-~]"  # CSI, one-byte introducer
+    r"|(?:\x1b[\]PX^_]|[\x9d\x90\x98\x9e\x9f])[^\x07\x1b\x9c]*(?:\x07|\x1b\\|\x9c|$)"  # strings
+    r"|\x1b[ -/]*[0-~]"  # two-byte and nF
+)
+_ODD = re.compile(
+    r"[^\x20-\x7e\xa1-\xac\xae-\u02ff\u0370-\u05ff\u3040-\u30ff\u4e00-\u9fff\uac00-\ud7a3]"
+)
+_INVISIBLE_LETTERS = frozenset("\u115f\u1160\u3164\uffa0\u2800")
+_MARKS_IN_A_ROW = 2
+
+
+def _visible(text: str) -> str:
+    out: list[str] = []
+    marks = 0
+    for char in text:
+        if " " <= char <= "~":
+            out.append(char)
+            marks = 0
+            continue
+        category = unicodedata.category(char)
+        if category[0] == "M":
+            marks += 1
+            if marks <= _MARKS_IN_A_ROW and out:
+                out.append(char)
+            continue
+        marks = 0
+        if category in ("Cc", "Cf", "Cs", "Co", "Cn") or char in _INVISIBLE_LETTERS:
+            out.append("\ufffd" if category == "Cc" else f"‹{ord(char):04X}›")
+        elif category in ("Zs", "Zl", "Zp"):
+            out.append(" ")
+        else:
+            out.append(char)
+    return "".join(out)
+
+
+def plain(text: str, limit: int = 400) -> str:
+    """One harmless line of at most `limit` characters.
+
+    White space of every kind folds to one space; what was cut off shows as `…`.
+    """
+    # Eight raw characters a shown one covers ordinary escape density; the cut keeps this O(limit).
+    head = text[: limit * 8 + 64]
+    if "\x1b" in head or not head.isascii():
+        head = _SEQUENCE.sub("", head)
+    line = " ".join(head.split())
+    if _ODD.search(line):
+        line = _visible(line)
+    if len(line) > limit or (len(head) < len(text) and len(line) >= limit):
+        return line[: limit - 1] + "…"
+    return line
+
+
+def plain_block(text: str, limit: int = 20_000) -> str:
+    """Harmless text of at most `limit` characters that keeps its lines."""
+    lines = text[: limit * 2].replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    out: list[str] = []
+    used = 0
+    for raw in lines:
+        line = _SEQUENCE.sub("", raw.replace("\t", "    "))
+        if _ODD.search(line):
+            line = _visible(line)
+        used += len(line) + 1
+        if used > limit:
+            out.append("…")
+            break
+        out.append(line)
+    return "\n".join(out)

@@ -1,0 +1,118 @@
+"""The protocol every system is served through, and how the configured ones are found.
+
+It comes in two halves. A background feed is given the `Observer` alone, so nothing that ticks can
+reach a verb; the `Actor` is handed to the operator's intents.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from services.models import (
+    Direction,
+    Observation,
+    QueueSnapshot,
+    SandboxId,
+    Source,
+    Step,
+    Verdict,
+)
+from services.terminal.transport import Transport
+
+
+@dataclass(frozen=True, slots=True)
+class ExecResult:
+    """What one command left behind."""
+
+    stdout: bytes
+    stderr: bytes
+    code: int | None
+    """None: no status arrived, the outcome is unknown."""
+    reason: str = ""
+
+
+class Observer(Protocol):
+    """Looks and never touches: read-only, bounded, cancellable."""
+
+    @property
+    def info(self) -> Source:
+        """Who this is and what it can do."""
+
+    async def observe(self) -> Observation:
+        """Gateways and sandboxes now.
+
+        Raises:
+            UnavailableError: nothing could be learned; the sentence says why.
+        """
+
+    async def queue(self, sandbox: SandboxId, window: int) -> QueueSnapshot:
+        """Counts by label and the newest `window` messages of each direction.
+
+        Raises:
+            NotFoundError: no such sandbox here.
+            UnavailableError: this source has no queues.
+        """
+
+    async def content(self, sandbox: SandboxId, direction: Direction, message: str) -> str:
+        """One message's whole content, harmless, bounded at 1 MiB, secrets masked.
+
+        Raises:
+            NotFoundError: no such message.
+        """
+
+    async def probe(self, sandbox: SandboxId) -> Verdict:
+        """Judge one sandbox now; a failure to look is an unknown verdict, not an exception."""
+
+    def logs(self, sandbox: SandboxId) -> AsyncIterator[str]:
+        """Harmless lines, oldest first, then as they come; bounded."""
+
+    async def close(self) -> None:
+        """Give back what looking needed; idempotent."""
+
+
+class Actor(Protocol):
+    """Does what the operator asked for, and nothing else."""
+
+    def wake(self, sandbox: SandboxId) -> AsyncIterator[Step]:
+        """Start what is stopped, in place. Yields each step as it changes; a failed step ends it.
+
+        Closing the iterator ends every child it started.
+        """
+
+    def prime(self, sandbox: SandboxId) -> AsyncIterator[Step]:
+        """The ordered link steps after serving; same rules as `wake`."""
+
+    def wake_key(self, sandbox: SandboxId) -> str:
+        """Who may not be woken at the same time: the gateway's identity."""
+
+    def shell(self, sandbox: SandboxId) -> Transport:
+        """A transport that is not open yet.
+
+        Raises:
+            UnavailableError: no shell there, with the reason.
+        """
+
+    async def exec(self, sandbox: SandboxId, argv: Sequence[str], timeout_s: float) -> ExecResult:
+        """Run one command to its end.
+
+        Raises:
+            ShellError: it could not be started.
+        """
+
+    async def close(self) -> None:
+        """End what this actor started for the panel; idempotent."""
+
+
+@dataclass(frozen=True, slots=True)
+class OpenSource:
+    """One configured system, ready to serve."""
+
+    observer: Observer
+    actor: Actor
+
+    @property
+    def info(self) -> Source:
+        """Who this is."""
+        return self.observer.info

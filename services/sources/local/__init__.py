@@ -1,0 +1,1 @@
+"""The embedded world: real processes, real queues, a real gateway, on this machine."""

@@ -1,0 +1,1 @@
+"""A shell inside a sandbox: transports, framing, sessions and the emulator."""

@@ -1,0 +1,56 @@
+"""What carries the bytes of one shell: open, read, write, resize, close."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from services.models import Retry, ShellState
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """Why the bytes stopped (pod-terminal contract §5.8, §6)."""
+
+    state: ShellState
+    """`ENDED` where the peer said so, `LOST` where it did not, `FAILED` where it never began."""
+    reason: str
+    code: int | None = None
+    """Only where a status arrived: success needs proof."""
+    retry: Retry = Retry.ASK
+
+
+class Transport(Protocol):
+    """One connection to one shell. Opened once; used by one session; never shared."""
+
+    @property
+    def notice(self) -> str:
+        """One line the operator should know about this shell; may be empty."""
+
+    async def open(self, columns: int, lines: int) -> None:
+        """Connect and tell the size before any other byte.
+
+        Raises:
+            ShellError: with the operator's sentence and whether a retry can help.
+        """
+
+    async def read(self) -> bytes | Ending:
+        """The next output, or why there is no more. After an `Ending`, it is not called again."""
+
+    async def write(self, data: bytes) -> None:
+        """Send input; silently nothing once the connection is gone (`read` says why)."""
+
+    async def acknowledge(self) -> bool:
+        """Wait until the peer has taken what was written (pod-terminal contract §5.5).
+
+        False where the transport cannot know; callers bound the wait.
+        """
+
+    async def ping(self) -> bool:
+        """Ask for a sign of life; True where any frame came back. Callers bound the wait."""
+
+    async def resize(self, columns: int, lines: int) -> None:
+        """Tell the size; failures are swallowed and never change the session's state."""
+
+    async def close(self) -> None:
+        """Detach politely, then drop; idempotent, bounded, never raises."""

@@ -1,0 +1,105 @@
+"""The arrows of the house: who may import whom, held for every module."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+PACKAGES = ("services", "widgets", "tui")
+MODULES = sorted(path for name in PACKAGES for path in (ROOT / name).rglob("*.py"))
+LONGEST = 400
+WIDGET_VOCABULARY = ("services.models", "services.terminal.cells")
+SOURCE_MAY_USE = (
+    "services.models",
+    "services.errors",
+    "services.clock",
+    "services.plain",
+    "services.process",
+    "services.redact",
+    "services.queues",
+    "services.terminal",
+)
+ONLY_IN = {
+    "pyte": ("services/terminal/",),
+    "websockets": ("services/terminal/", "services/sources/local/gateway"),
+    "aiosqlite": ("services/queues/", "services/sources/local/", "services/journal.py"),
+}
+
+
+def name_of(path: Path) -> str:
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+
+
+def imports(path: Path) -> list[str]:
+    names: list[str] = []
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            names += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: import by full name"
+            module = node.module or ""
+            names += (
+                [module]
+                if module not in ("services", "services.terminal")
+                else [f"{module}.{alias.name}" for alias in node.names]
+            )
+    return names
+
+
+def under(name: str, *roots: str) -> bool:
+    return any(name == root or name.startswith(root + ".") for root in roots)
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_every_module_keeps_to_the_arrows(path: Path) -> None:
+    place = str(path.relative_to(ROOT))
+    module = name_of(path)
+    for name in imports(path):
+        if under(module, "services"):
+            assert not under(name, "textual", "rich", "tui", "widgets"), f"{place} imports {name}"
+        if under(module, "widgets"):
+            assert not under(name, "tui"), f"{place} imports {name}"
+            if under(name, "services"):
+                assert under(name, *WIDGET_VOCABULARY), f"{place} imports {name}"
+        if place.startswith("services/sources/") and path.parent.name != "sources":
+            own = ".".join(module.split(".")[:3])
+            if under(name, "services"):
+                assert name == "services.sources" or under(name, own, *SOURCE_MAY_USE), (
+                    f"{place} imports {name}"
+                )
+        for library, places in ONLY_IN.items():
+            if under(name, library):
+                assert place.startswith(places), f"{place} imports {name}"
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_no_module_outgrows_its_reason(path: Path) -> None:
+    assert len(path.read_text("utf-8").splitlines()) <= LONGEST
+    assert not {"manager", "helper", "helpers", "util", "utils"} & set(path.stem.split("_"))
+
+
+def test_services_load_without_a_screen() -> None:
+    names = [name_of(p) for p in MODULES if p.parts[len(ROOT.parts)] == "services"]
+    code = (
+        "import importlib, sys\n"
+        f"for name in {names!r}:\n"
+        "    if not name.endswith('__main__'): importlib.import_module(name)\n"
+        "bad = sorted({m.split('.')[0] for m in sys.modules} & {'textual', 'rich'})\n"
+        "sys.exit(f'loaded {bad}' if bad else 0)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_what_ticks_cannot_reach_a_verb() -> None:
+    """A background feed is given an Observer alone: the attempt machine is not in reach."""
+    for name in ("services/feed.py", "services/board.py", "tui/feeds.py"):
+        for imported in imports(ROOT / name):
+            assert not under(imported, "services.repair", "services.sources.local.actor"), name

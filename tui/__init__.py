@@ -1,0 +1,1 @@
+"""Composes, binds and routes: the panel and its command line."""

@@ -1,0 +1,1 @@
+"""The parts the screen is made of."""

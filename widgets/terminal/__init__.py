@@ -1,0 +1,1 @@
+"""The embedded terminal: draws an emulator, turns keys into bytes."""
