@@ -1,0 +1,131 @@
+"""A glyph and a word for every state: colour is never the only sign.
+
+`tone` names a class of meaning, not a colour; the stylesheets and `TONES` give it one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from services.models import (
+    Activity,
+    AttemptState,
+    GatewayState,
+    InLabel,
+    OutLabel,
+    Sandbox,
+    SandboxState,
+    Severity,
+    ShellState,
+    StepState,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Sign:
+    """How a state looks."""
+
+    glyph: str
+    word: str
+    tone: str
+    """`good`, `busy`, `wait`, `calm`, `warn`, `bad` or `dim`."""
+
+    def __str__(self) -> str:
+        return f"{self.glyph} {self.word}"
+
+
+TONES = {
+    "good": "$text-success",
+    "busy": "$text-primary",
+    "wait": "$text-accent",
+    "calm": "$text",
+    "warn": "$text-warning",
+    "bad": "$text-error",
+    "dim": "$text-muted",
+}
+"""The theme variable behind each tone."""
+
+GATEWAYS = {
+    GatewayState.UNKNOWN: Sign("?", "unknown", "warn"),
+    GatewayState.ABSENT: Sign("∅", "absent", "dim"),
+    GatewayState.DOWN: Sign("✕", "down", "bad"),
+    GatewayState.SETTLING: Sign("◌", "settling", "wait"),
+    GatewayState.READY: Sign("●", "ready", "good"),
+    GatewayState.HUNG: Sign("‖", "hung", "bad"),
+    GatewayState.WRONG: Sign("≠", "wrong", "bad"),
+}
+SANDBOXES = {
+    SandboxState.UNKNOWN: Sign("?", "unknown", "warn"),
+    SandboxState.ABSENT: Sign("∅", "absent", "dim"),
+    SandboxState.ASLEEP: Sign("○", "asleep", "calm"),
+    SandboxState.SETTLING: Sign("◌", "settling", "wait"),
+    SandboxState.READY: Sign("●", "ready", "good"),
+    SandboxState.STUCK: Sign("‖", "stuck", "bad"),
+    SandboxState.BROKEN: Sign("✕", "broken", "bad"),
+}
+STEPS = {
+    StepState.PENDING: Sign("·", "pending", "dim"),
+    StepState.RUNNING: Sign("▸", "running", "busy"),
+    StepState.OK: Sign("✓", "ok", "good"),
+    StepState.SKIPPED: Sign("–", "skipped", "dim"),
+    StepState.FAILED: Sign("✕", "failed", "bad"),
+}
+ATTEMPTS = {
+    AttemptState.DONE: Sign("✓", "done", "good"),
+    AttemptState.FAILED: Sign("✕", "failed", "bad"),
+    AttemptState.CANCELLED: Sign("–", "cancelled", "warn"),
+}
+SHELLS = {
+    ShellState.RESOLVING: Sign("◌", "resolving", "wait"),
+    ShellState.CONNECTING: Sign("◌", "connecting", "wait"),
+    ShellState.OPEN: Sign("●", "open", "good"),
+    ShellState.ENDED: Sign("○", "ended", "dim"),
+    ShellState.LOST: Sign("✕", "lost", "bad"),
+    ShellState.FAILED: Sign("✕", "failed", "bad"),
+    ShellState.DETACHED: Sign("○", "detached", "dim"),
+}
+SEVERITIES = {
+    Severity.INFO: Sign("·", "", "calm"),
+    Severity.BETTER: Sign("↑", "better", "good"),
+    Severity.WORSE: Sign("↓", "worse", "bad"),
+    Severity.ACTION: Sign("▸", "you", "busy"),
+}
+_IN = {
+    InLabel.FAILED: Sign("✕", "failed", "bad"),
+    InLabel.PAUSED: Sign("‖", "paused", "dim"),
+    InLabel.COMPLETED: Sign("✓", "completed", "dim"),
+    InLabel.CANCELLED: Sign("–", "cancelled", "dim"),
+    InLabel.UNSYNCED: Sign("✓", "done, unsynced", "dim"),
+    InLabel.PROCESSING: Sign("▸", "processing", "busy"),
+    InLabel.ORPHAN: Sign("!", "orphan claim", "warn"),
+    InLabel.NEVER_DUE: Sign("!", "never due", "warn"),
+    InLabel.BACKOFF: Sign("↻", "backoff", "warn"),
+    InLabel.SCHEDULED: Sign("◷", "scheduled", "calm"),
+    InLabel.WAITING: Sign("…", "waiting", "calm"),
+    InLabel.HELD: Sign("‖", "held", "calm"),
+    InLabel.CONTEXT: Sign("·", "context", "dim"),
+    InLabel.DUE: Sign("●", "due", "wait"),
+}
+_OUT = {
+    OutLabel.FAILED: Sign("✕", "failed", "bad"),
+    OutLabel.APPLIED: Sign("✓", "applied", "dim"),
+    OutLabel.ROUTED: Sign("→", "routed", "dim"),
+    OutLabel.DELIVERED: Sign("✓", "delivered", "dim"),
+    OutLabel.UNCONFIRMED: Sign("?", "unconfirmed", "warn"),
+    OutLabel.DEFERRED: Sign("◷", "deferred", "calm"),
+    OutLabel.UNDELIVERED: Sign("●", "undelivered", "wait"),
+}
+
+
+def of_message(label: InLabel | OutLabel) -> Sign:
+    """The sign of a message's label."""
+    return _IN[label] if isinstance(label, InLabel) else _OUT[label]
+
+
+def of_sandbox(sandbox: Sandbox) -> Sign:
+    """The sign of a sandbox: what it is, or what it is doing where that says more."""
+    if sandbox.state is SandboxState.READY and sandbox.activity is Activity.WORKING:
+        return Sign("◆", "working", "busy")
+    if sandbox.state is SandboxState.READY and sandbox.activity is Activity.IDLE:
+        return Sign("●", "idle", "good")
+    return SANDBOXES[sandbox.state]
