@@ -10,27 +10,20 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from services.clock import Clock
+from services.config import Settings
 from services.models import (
     Direction,
+    ExecResult,
     Observation,
     QueueSnapshot,
     SandboxId,
+    ShellChoice,
     Source,
     Step,
     Verdict,
 )
 from services.terminal.transport import Transport
-
-
-@dataclass(frozen=True, slots=True)
-class ExecResult:
-    """What one command left behind."""
-
-    stdout: bytes
-    stderr: bytes
-    code: int | None
-    """None: no status arrived, the outcome is unknown."""
-    reason: str = ""
 
 
 class Observer(Protocol):
@@ -87,17 +80,22 @@ class Actor(Protocol):
     def wake_key(self, sandbox: SandboxId) -> str:
         """Who may not be woken at the same time: the gateway's identity."""
 
-    def shell(self, sandbox: SandboxId) -> Transport:
+    def shell(self, sandbox: SandboxId, choice: ShellChoice) -> Transport:
         """A transport that is not open yet.
 
         Raises:
-            UnavailableError: no shell there, with the reason.
+            NotFoundError: no such sandbox here.
+            UnavailableError: no shell there, or none as chosen, with the reason.
         """
 
-    async def exec(self, sandbox: SandboxId, argv: Sequence[str], timeout_s: float) -> ExecResult:
+    async def exec(
+        self, sandbox: SandboxId, argv: Sequence[str], timeout_s: float, choice: ShellChoice
+    ) -> ExecResult:
         """Run one command to its end.
 
         Raises:
+            NotFoundError: no such sandbox here.
+            UnavailableError: no commands there, or none as chosen, with the reason.
             ShellError: it could not be started.
         """
 
@@ -116,3 +114,20 @@ class OpenSource:
     def info(self) -> Source:
         """Who this is."""
         return self.observer.info
+
+
+def open_sources(settings: Settings, clock: Clock) -> tuple[OpenSource, ...]:
+    """Every configured source, in order; a kind that is not configured is never imported.
+
+    Read-only settings get actors that refuse. Opening touches neither disk nor network.
+    """
+    opened: list[OpenSource] = []
+    for source in settings.sources:
+        from services.sources.local.source import open_local
+
+        opened.append(open_local(source.key, source.table.label, source.table.root, clock))
+    if settings.read_only:
+        from services.readonly import ReadOnlyActor
+
+        return tuple(OpenSource(one.observer, ReadOnlyActor()) for one in opened)
+    return tuple(opened)
