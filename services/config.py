@@ -116,7 +116,7 @@ def _explain(error: msgspec.ValidationError, path: Path, text: str) -> ConfigErr
         hint = f"; did you mean {near[0]!r}?" if near else ""
         inside = f" in [{place}]" if place else ""
         return ConfigError(f"{at}: unknown key {key!r}{inside}{hint}")
-    what = said.split(" - at ")[0]
+    what = said.split(" - at ", maxsplit=1)[0]
     return ConfigError(f"{at}: {place or 'the file'}: {what[:1].lower()}{what[1:]}")
 
 

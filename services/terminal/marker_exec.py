@@ -27,10 +27,7 @@ _PATIENCE_S = 2.0
 
 def _escaped(raw: bytes) -> str:
     """Bytes as a printf format of plain characters: no tab completion, no history expansion."""
-    return "".join(
-        chr(one) if one in _SAFE or chr(one).isascii() and chr(one).isalpha() else f"\\{one:03o}"
-        for one in raw
-    )
+    return "".join(chr(one) if one in _SAFE else f"\\{one:03o}" for one in raw)
 
 
 def script(argv: Sequence[str], begin: str, end: str) -> str:

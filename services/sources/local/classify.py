@@ -44,8 +44,6 @@ class AgentEvidence:
     last_crash: str = ""
     gave_up: bool = False
     folder: bool = True
-    clean_exit: bool = False
-    """It left no record: it was told to stop, or never started."""
 
 
 Judged = tuple[GatewayState, str]
@@ -55,7 +53,7 @@ def gateway(process: ProcessFacts, seen: GatewayEvidence | None, now: float) -> 
     """The gateway's state and the sentence that goes with it."""
     if process.pid is None:
         return GatewayState.ABSENT, "The embedded gateway is not running."
-    if process.liveness is Liveness.DEAD:
+    if process.liveness.over:
         return GatewayState.DOWN, f"The gateway process {process.pid} has died."
     if process.liveness is Liveness.STOPPED:
         return (
@@ -96,13 +94,11 @@ def host(process: ProcessFacts) -> Judged:
     """The traffic side has no port; its process is all there is to see."""
     if process.pid is None:
         return GatewayState.ABSENT, "The host process is not running: no message moves."
-    match process.liveness:
-        case Liveness.DEAD:
-            return GatewayState.DOWN, f"The host process {process.pid} has died: no message moves."
-        case Liveness.STOPPED:
-            return GatewayState.HUNG, f"The host process {process.pid} is stopped."
-        case Liveness.RUNNING:
-            return GatewayState.READY, ""
+    if process.liveness.over:
+        return GatewayState.DOWN, f"The host process {process.pid} has died: no message moves."
+    if process.liveness is Liveness.STOPPED:
+        return GatewayState.HUNG, f"The host process {process.pid} is stopped: no message moves."
+    return GatewayState.READY, ""
 
 
 def sandbox(seen: AgentEvidence, now: float) -> tuple[SandboxState, Activity, str]:
@@ -117,7 +113,7 @@ def sandbox(seen: AgentEvidence, now: float) -> tuple[SandboxState, Activity, st
             Activity.NONE,
             f"Crashes at every start ({seen.crashes} times): {seen.last_crash}.",
         )
-    if pid is None or process.liveness is Liveness.DEAD:
+    if pid is None or process.liveness.over:
         if seen.crashes:
             return (
                 SandboxState.SETTLING,

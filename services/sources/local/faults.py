@@ -9,7 +9,7 @@ import time
 from enum import Enum
 
 from services.errors import NotFoundError, RefusedError, UnavailableError
-from services.sources.local import spawn
+from services.sources.local import lock, spawn
 from services.sources.local.layout import ProcessRecord, World, write_private
 
 DRAIN_S = 6.0
@@ -33,7 +33,7 @@ class Fault(Enum):
 
 def _live(world: World, role: str) -> ProcessRecord:
     record = world.read_record(role)
-    if record is None or spawn.alive(record) is spawn.Liveness.DEAD:
+    if record is None or spawn.alive(record).over:
         raise UnavailableError(
             f"The embedded world's {role} is not running, so it cannot be broken.",
             advice="Start it with `wakedeck local up`, or open the panel.",
@@ -59,13 +59,8 @@ def _crash_loop(world: World, name: str) -> None:
     agent = _live(world, f"agent-{name}")
     os.kill(agent.pid, signal.SIGKILL)
     # The dead agent's lock stays, as after a power cut: every start from now on refuses it.
-    lock = world.agent_lock(name)
-    if not lock.exists():
-        write_private(lock, json.dumps({"role": agent.role, "pid": agent.pid, "created": 0.0}))
-    crashes = world.sandbox(name) / "crashes.jsonl"
-    with crashes.open("a", encoding="utf-8") as stream:
-        line = {"at": time.time(), "pid": agent.pid, "why": "killed, its lock left behind"}
-        stream.write(json.dumps(line) + "\n")
+    # Its first failed start is what makes the host try again, and again.
+    lock.note_crash(world.sandbox(name), f"stale lock left by pid {agent.pid}")
 
 
 def inject(world: World, sandbox: str, fault: Fault) -> str:

@@ -81,13 +81,6 @@ class World:
     def sandbox(self, name: str) -> Path:
         return self.sandboxes / name
 
-    def agent_lock(self, name: str) -> Path:
-        return self.sandboxes / name / "agent.lock"
-
-    def read_lock(self, name: str) -> ProcessRecord | None:
-        """Who owns the sandbox's folder; None where there is no lock or it cannot be read."""
-        return _record_of(self.agent_lock(name))
-
     def work(self, name: str) -> Path:
         return self.sandboxes / name / "work"
 

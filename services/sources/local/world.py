@@ -14,7 +14,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from services.errors import UnavailableError
-from services.sources.local import spawn
+from services.sources.local import lock, spawn
 from services.sources.local.layout import SANDBOX_NAMES, ProcessRecord, World, write_private
 from services.sources.local.leases import Lease, held
 
@@ -60,18 +60,8 @@ def is_up(world: World) -> bool:
         marker is not None
         and host is not None
         and (marker.pid, marker.created) == (host.pid, host.created)
-        and spawn.alive(host) is not spawn.Liveness.DEAD
+        and not spawn.alive(host).over
     )
-
-
-def clear_stale_lock(world: World, name: str) -> int | None:
-    """Remove an agent lock whose owner is dead; give that owner's pid, or None."""
-    path = world.agent_lock(name)
-    owner = world.read_lock(name)
-    if owner is None or spawn.alive(owner) is not spawn.Liveness.DEAD:
-        return None
-    path.unlink(missing_ok=True)
-    return owner.pid
 
 
 def _end_all(world: World) -> None:
@@ -82,7 +72,7 @@ def _end_all(world: World) -> None:
             world.record(role).unlink(missing_ok=True)
     world.record("up").unlink(missing_ok=True)
     for name in world.names():
-        clear_stale_lock(world, name)
+        lock.break_stale(world.sandbox(name))
 
 
 def _start_all(world: World) -> None:
@@ -92,8 +82,8 @@ def _start_all(world: World) -> None:
         write_private(world.token, secrets.token_urlsafe(32))
     for name in SANDBOX_NAMES:
         world.work(name).mkdir(mode=0o700, parents=True, exist_ok=True)
-        (world.sandbox(name) / "gave-up.json").unlink(missing_ok=True)
-        (world.sandbox(name) / "crashes.jsonl").unlink(missing_ok=True)
+        (world.sandbox(name) / lock.GAVE_UP).unlink(missing_ok=True)
+        (world.sandbox(name) / lock.CRASHES).unlink(missing_ok=True)
     for role in roles(world):
         spawn.start(world, role)
 
@@ -101,7 +91,7 @@ def _start_all(world: World) -> None:
 async def _await_host(world: World) -> ProcessRecord:
     for _ in range(200):
         record = world.read_record("host")
-        if record is not None and spawn.alive(record) is not spawn.Liveness.DEAD:
+        if record is not None and not spawn.alive(record).over:
             return record
         await asyncio.sleep(0.05)
     raise UnavailableError(
