@@ -1,4 +1,4 @@
-"""Brings the embedded world up and takes it down; whatever was left behind is met, not assumed away.
+"""Brings the embedded world up and takes it down, meeting whatever was left behind.
 
 A world is up when `run/up.json` names its live host. It is needed while a panel holds a lease or
 `keep` exists. Two panels share one world: the first starts it, the last one ends it.
