@@ -54,9 +54,11 @@ def resolve(known: Iterable[Bound], wanted: Mapping[str, str]) -> dict[str, str]
             raise ConfigError(f"[keys]: {name!r} is given an empty key.")
     taken: dict[tuple[str, str], Bound] = {}
     for one in every:
-        keys = tuple(part.strip() for part in wanted[one.id].split(",")) if (
-            one.id in wanted
-        ) else one.keys
+        keys = (
+            tuple(part.strip() for part in wanted[one.id].split(","))
+            if (one.id in wanted)
+            else one.keys
+        )
         for key in keys:
             other = taken.setdefault((one.place, key), one)
             if other.id != one.id and (one.id in wanted or other.id in wanted):

@@ -7,9 +7,11 @@ reach a verb; the `Actor` is handed to the operator's intents.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Protocol
 
+from services import paths
 from services.clock import Clock
 from services.config import Settings
 from services.models import (
@@ -103,12 +105,27 @@ class Actor(Protocol):
         """End what this actor started for the panel; idempotent."""
 
 
+class Presence(Protocol):
+    """What a panel keeps up for as long as it is open: the embedded world, nothing else."""
+
+    async def enter(self) -> bool:
+        """Start it unless it is up. True where it was started.
+
+        Raises:
+            UnavailableError: it does not start.
+        """
+
+    async def leave(self) -> None:
+        """Let go of it; idempotent."""
+
+
 @dataclass(frozen=True, slots=True)
 class OpenSource:
     """One configured system, ready to serve."""
 
     observer: Observer
     actor: Actor
+    presence: Presence | None = None
 
     @property
     def info(self) -> Source:
@@ -125,9 +142,11 @@ def open_sources(settings: Settings, clock: Clock) -> tuple[OpenSource, ...]:
     for source in settings.sources:
         from services.sources.local.source import open_local
 
-        opened.append(open_local(source.key, source.table.label, source.table.root, clock))
+        root = source.table.root
+        place = Path(root).expanduser() if root else paths.local_world()
+        opened.append(open_local(source.key, source.table.label, place, clock))
     if settings.read_only:
         from services.readonly import ReadOnlyActor
 
-        return tuple(OpenSource(one.observer, ReadOnlyActor()) for one in opened)
+        return tuple(replace(one, actor=ReadOnlyActor()) for one in opened)
     return tuple(opened)
