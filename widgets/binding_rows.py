@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from textual.app import App
 from textual.binding import ActiveBinding, Binding
@@ -90,7 +91,7 @@ def _title(node: DOMNode, titles: Mapping[str, str]) -> str:
     return "Everywhere" if isinstance(node, App) else type(node).__name__
 
 
-def keys_of(screen: Screen[object], id: str) -> str:
+def keys_of(screen: Screen[Any], id: str) -> str:
     """The keys bound to an action by the id of its binding, as they read; empty for none."""
     found = [
         screen.app.get_key_display(bound.binding)

@@ -62,19 +62,19 @@ class ConfirmDialog(ModalScreen[bool]):
     ) -> None:
         """`title` is the question, `target` what it is about, `consequence` what will happen."""
         super().__init__()
-        self._title = one_line(title, 60)
+        self._question = one_line(title, 60)
         self._target = one_line(target, 120)
         self._consequence = block(consequence)
         self._verb = one_line(verb, 24)
-        self._name = None if type_to_confirm is None else one_line(type_to_confirm, 120)
+        self._typed_name = None if type_to_confirm is None else one_line(type_to_confirm, 120)
 
     def compose(self) -> ComposeResult:
         with Vertical(id="confirm-box") as box:
-            box.border_title = Content(self._title)
+            box.border_title = Content(self._question)
             yield Static(Content.styled(self._target, "bold"), id="confirm-target", markup=False)
             yield Static(Content(self._consequence), id="confirm-words", markup=False)
-            if self._name is not None:
-                ask = Content.assemble("Type ", (self._name, "bold"), " to confirm")
+            if self._typed_name is not None:
+                ask = Content.assemble("Type ", (self._typed_name, "bold"), " to confirm")
                 yield Static(ask, id="confirm-ask", markup=False)
                 yield Input(id="confirm-typed", compact=True)
             with Horizontal(id="confirm-buttons"):
@@ -84,25 +84,25 @@ class ConfirmDialog(ModalScreen[bool]):
                     id="confirm-yes",
                     variant="warning",
                     compact=True,
-                    disabled=self._name is not None,
+                    disabled=self._typed_name is not None,
                 )
 
     def on_mount(self) -> None:
         no, yes = keys_of(self, "confirm.no"), keys_of(self, "confirm.yes")
-        if self._name is not None:
+        if self._typed_name is not None:
             no, yes = no.split(", ")[0], "enter"
         self.query_one("#confirm-no", Button).label = Content(f"Cancel ({no})")
         self.query_one("#confirm-yes", Button).label = Content(f"{self._verb} ({yes})")
-        self.query_one("#confirm-typed" if self._name is not None else "#confirm-no").focus()
+        self.query_one("#confirm-typed" if self._typed_name is not None else "#confirm-no").focus()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         return True if action != "yes" or self._agreed else None
 
     @property
     def _agreed(self) -> bool:
-        if self._name is None:
+        if self._typed_name is None:
             return True
-        return self.query_one("#confirm-typed", Input).value == self._name
+        return self.query_one("#confirm-typed", Input).value == self._typed_name
 
     def on_input_changed(self, event: Input.Changed) -> None:
         event.stop()

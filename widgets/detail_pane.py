@@ -175,7 +175,7 @@ class DetailPane(ModalScreen[None]):
         self._put("record", Content(record_json(subject)))
 
     def _put(self, section: str, what: Content | Facts, title: str | None = None) -> None:
-        if self._drawn.get(section) == what and section in self._drawn:
+        if _same(self._drawn.get(section), what):
             return
         self._drawn[section] = what
         if title is None:
@@ -227,3 +227,9 @@ class DetailPane(ModalScreen[None]):
             earlier = [top for top in tops if top < at]
             to = earlier[-1] if earlier else last
         scroll.scroll_to(y=to, animate=False)
+
+
+def _same(before: Content | Facts | None, after: Content | Facts) -> bool:
+    if isinstance(before, Content) and isinstance(after, Content):
+        return before.is_same(after)
+    return before == after
