@@ -10,7 +10,7 @@ from rich.cells import cell_len, split_graphemes
 from services.terminal.cells import ScreenRow, TerminalScreen
 from widgets.terminal.scrolling import end_of, screen_top
 
-LONGEST_WRAP = 1_000
+LONGEST_WRAP = 200
 """Rows of one logical line looked at in either direction."""
 
 

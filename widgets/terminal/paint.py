@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 from functools import lru_cache
 
-from rich.cells import cell_len
+from rich.cells import cell_len, set_cell_size
 from rich.color import Color, ColorType
 from rich.color_triplet import ColorTriplet
 from rich.segment import Segment
@@ -122,6 +122,14 @@ def restyled(strip: Strip, start: int, end: int, change: Callable[[Style], Style
 def marked(strip: Strip, start: int, end: int, mark: Style) -> Strip:
     """The strip with a mark (a match, the selection) laid over some cells."""
     return restyled(strip, start, end, lambda style: style + mark)
+
+
+def cut(text: str, width: int) -> str:
+    """Harmless text in at most `width` cells; what was cut off shows as `…`."""
+    text = harmless(text)
+    if cell_len(text) <= width:
+        return text
+    return set_cell_size(text, max(0, width - 1)) + "…"
 
 
 def overlaid(strip: Strip, column: int, text: str, style: Style) -> Strip:
