@@ -181,22 +181,22 @@ class TerminalView(TerminalCanvas, can_focus=True):
     async def _on_mouse_down(self, event: events.MouseDown) -> None:
         self._mouse(event, self._pointer.press)
 
-    async def _on_mouse_move(self, event: events.MouseMove) -> None:
+    def _on_mouse_move(self, event: events.MouseMove) -> None:
         self._mouse(event, self._pointer.move)
 
     async def _on_mouse_up(self, event: events.MouseUp) -> None:
         self._mouse(event, self._pointer.release)
 
-    async def _on_mouse_scroll_up(self, event: events.MouseScrollUp) -> None:
+    def _on_mouse_scroll_up(self, event: events.MouseScrollUp) -> None:
         self._mouse(event, lambda event: self._pointer.wheel(event, MouseAction.WHEEL_UP))
 
-    async def _on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:
+    def _on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:
         self._mouse(event, lambda event: self._pointer.wheel(event, MouseAction.WHEEL_DOWN))
 
-    async def _on_mouse_scroll_left(self, event: events.MouseScrollLeft) -> None:
+    def _on_mouse_scroll_left(self, event: events.MouseScrollLeft) -> None:
         self._mouse(event, lambda event: self._pointer.wheel(event, MouseAction.WHEEL_LEFT))
 
-    async def _on_mouse_scroll_right(self, event: events.MouseScrollRight) -> None:
+    def _on_mouse_scroll_right(self, event: events.MouseScrollRight) -> None:
         self._mouse(event, lambda event: self._pointer.wheel(event, MouseAction.WHEEL_RIGHT))
 
     def _on_leave(self, event: events.Leave) -> None:
