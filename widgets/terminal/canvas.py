@@ -16,10 +16,13 @@ from textual.widget import Widget
 from services.terminal.cells import DEFAULT_MODES, TerminalModes, TerminalScreen
 from widgets.terminal.cursor import draw_cursor
 from widgets.terminal.lines import Place, row_at
-from widgets.terminal.paint import Painter, marked, overlaid
+from widgets.terminal.links import Link
+from widgets.terminal.marks import MarkedLines, Marks
+from widgets.terminal.paint import Painter, cut, marked, overlaid
 from widgets.terminal.palette import Palette, palette_of
 from widgets.terminal.scrolling import Viewport, end_of, screen_top
-from widgets.terminal.selection import Selection, columns_on
+from widgets.terminal.search import Match, Query
+from widgets.terminal.selection import Selection
 
 HOLD_LIMIT = 0.15
 """Seconds a program may hold painting back (mode 2026; terminal contract §11)."""
@@ -38,6 +41,7 @@ class TerminalCanvas(Widget):
         "terminal--selection",
         "terminal--match",
         "terminal--current",
+        "terminal--link",
         "terminal--notice",
     }
     DEFAULT_CSS = """
@@ -50,6 +54,7 @@ class TerminalCanvas(Widget):
         & > .terminal--selection { background: $primary; color: $text; }
         & > .terminal--match { background: $warning-muted; color: $text; }
         & > .terminal--current { background: $warning; color: $text; }
+        & > .terminal--link { background: $accent-muted; color: $text-accent; }
         & > .terminal--notice { background: $accent; color: $text; text-style: bold; }
     }
     """
@@ -64,7 +69,8 @@ class TerminalCanvas(Widget):
         super().__init__(id=id, classes=classes)
         self.viewport = Viewport()
         self._terminal = screen
-        self._selection: Selection | None = None
+        self._marks = Marks()
+        self._link_shown_on_top = False
         self._painter = Painter(Palette((0,) * 259))
         self._looks: dict[str, Style] = {}
         self._program_colours: tuple[dict[int, int], bool] = ({}, False)
@@ -84,7 +90,7 @@ class TerminalCanvas(Widget):
     @terminal.setter
     def terminal(self, screen: TerminalScreen | None) -> None:
         self._terminal = screen
-        self._selection = None
+        self._marks.selection = None
         self.viewport.follow()
         self._drawn_size = (0, 0)
         self._looks.clear()
@@ -98,12 +104,48 @@ class TerminalCanvas(Widget):
     @property
     def selection(self) -> Selection | None:
         """What is selected."""
-        return self._selection
+        return self._marks.selection
 
     def select(self, selection: Selection | None) -> None:
         """Select that, or nothing."""
-        if selection != self._selection:
-            self._selection = selection
+        if selection != self._marks.selection:
+            self._marks.selection = selection
+            self.refresh()
+
+    @property
+    def match(self) -> Match | None:
+        """The find the search is at."""
+        return self._marks.match
+
+    @property
+    def link(self) -> Link | None:
+        """The link under the mouse."""
+        return self._marks.link
+
+    @property
+    def status(self) -> str:
+        """What the view itself has to say on its last line."""
+        return ""
+
+    def show_search(self, query: Query | None, match: Match | None) -> None:
+        """Mark the finds of a query and go to one of them."""
+        self._marks.query, self._marks.match = query, match
+        if match is not None:
+            self.reveal(match.place.line)
+        self.refresh()
+
+    def show_spot(self, place: Place | None) -> None:
+        """Draw the operator's own cursor and go to it."""
+        self._marks.spot = place
+        if place is not None:
+            self.reveal(place.line)
+        self.refresh()
+
+    def show_link(self, link: Link | None, line: int) -> None:
+        """Show where the link under the mouse leads, away from that line of the view."""
+        if link != self._marks.link:
+            self._marks.link = link
+            self._link_shown_on_top = line >= self.size.height - 1
             self.refresh()
 
     # Painting
@@ -169,7 +211,7 @@ class TerminalCanvas(Widget):
         """See what else changed than rows."""
         if modes.alternate_screen != self._alternate:
             self._alternate = modes.alternate_screen
-            self._selection = None
+            self._marks.selection = None
             self.viewport.follow()
         size = (screen.columns, screen.lines)
         end = end_of(screen)
@@ -177,7 +219,7 @@ class TerminalCanvas(Widget):
             if self._drawn_size != (0, 0):
                 self.viewport.shift(end - self._drawn_end)
             self._drawn_size = size
-            self._selection = None
+            self._marks.selection = None
         self._drawn_end = end
         if self._program_colours != (screen.colours, modes.reverse_video):
             self._looks.clear()
@@ -220,7 +262,7 @@ class TerminalCanvas(Widget):
         height = self.size.height
         top = self.viewport.top(screen, height)
         cursor = self._cursor_line(screen)
-        span = self._selection.range(screen) if self._selection is not None else None
+        marks = MarkedLines(self._marks, screen)
         strips = []
         for line in lines:
             number = top + line
@@ -228,9 +270,9 @@ class TerminalCanvas(Widget):
             strip = (
                 self._painter.strip(row, width) if row is not None else self._painter.blank(width)
             )
-            if span is not None and (columns := columns_on(number, *span)) is not None:
-                strip = marked(strip, *columns, self._looks["selection"])
-            if number == cursor:
+            for first, last, look in marks.on(number):
+                strip = marked(strip, first, last, self._looks[look])
+            if number == cursor and self._marks.spot is None:
                 strip = draw_cursor(
                     strip,
                     screen.cursor.column,
@@ -243,10 +285,15 @@ class TerminalCanvas(Widget):
 
     def _overlay(self, strip: Strip, line: int, height: int) -> Strip:
         """Write what the view itself has to say over a line."""
-        if line == height - 1 and (pill := self.pill):
-            return overlaid(
-                strip, max(0, strip.cell_length - len(pill)), pill, self._looks["notice"]
+        notice = self._looks["notice"]
+        if self._marks.link is not None and line == (0 if self._link_shown_on_top else height - 1):
+            strip = overlaid(
+                strip, 0, f" {cut(self._marks.link.url, strip.cell_length - 2)} ", notice
             )
+        elif line == height - 1 and (status := self.status):
+            strip = overlaid(strip, 0, status, notice)
+        if line == height - 1 and (pill := self.pill):
+            strip = overlaid(strip, max(0, strip.cell_length - len(pill)), pill, notice)
         return strip
 
     @property
@@ -257,6 +304,10 @@ class TerminalCanvas(Widget):
         newer = self.viewport.newer(self._terminal)
         below = self.viewport.below(self._terminal, self.size.height)
         return f" +{newer} lines ↓ " if newer else f" {below} below ↓ "
+
+    def pill_at(self, column: int, line: int) -> bool:
+        """Whether that position of the widget is on the pill."""
+        return line == self.size.height - 1 and column >= self.size.width - len(self.pill) > 0
 
     # Colours
 
@@ -299,6 +350,13 @@ class TerminalCanvas(Widget):
         """Go down in the scrollback, up where negative."""
         if self._terminal is not None and self.viewport.move(
             self._terminal, self.size.height, lines
+        ):
+            self.refresh()
+
+    def reveal(self, line: int) -> None:
+        """Scroll just enough for a line to be seen, clear of the last line of the view."""
+        if self._terminal is not None and self.viewport.reveal(
+            self._terminal, self.size.height, line
         ):
             self.refresh()
 

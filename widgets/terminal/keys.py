@@ -79,10 +79,10 @@ def encode(key: str, character: str | None, modes: TerminalModes) -> bytes | Non
         return _writing(base, held, modes)
     if base in KEYPAD and not (character and character.isprintable()):
         # A character means Num Lock is on or the operator typed it: it goes out as text.
-        text, final = KEYPAD[base]
+        sign, final = KEYPAD[base]
         if modes.application_keypad and not held:
             return f"\x1bO{final}".encode()
-        return _printable(text, held, modes)
+        return _printable(sign, held, modes)
     if character and character.isprintable() and not held & (ALT | CTRL | META):
         return character.encode("utf-8", "replace")
     text = _character(base)

@@ -10,7 +10,7 @@ from rich.cells import cell_len, split_graphemes
 from services.terminal.cells import ScreenRow, TerminalScreen
 from widgets.terminal.scrolling import end_of, screen_top
 
-LONGEST_WRAP = 1_000
+LONGEST_WRAP = 200
 """Rows of one logical line looked at in either direction."""
 
 
@@ -60,11 +60,26 @@ def columns_of(text: str, start: int, end: int) -> tuple[int, int]:
     return first, first + cell_len(text[start:end])
 
 
-def piece(text: str, start: int, end: int) -> str:
-    """The characters that begin in the columns `start..end`; half a wide one counts whole."""
+def indices_of(text: str, start: int, end: int) -> tuple[int, int]:
+    """Indices around the characters in the columns `start..end`; half a wide one counts whole."""
     if text.isascii():
-        return text[max(0, start) : max(0, end)]
-    return "".join(char for first, last, char in graphemes(text) if last > start and first < end)
+        return min(max(0, start), len(text)), min(max(0, start, end), len(text))
+    low = high = None
+    index = 0
+    for first, last, char in graphemes(text):
+        if low is None and last > start:
+            low = index
+        index += len(char)
+        if first < end:
+            high = index
+    low = index if low is None else low
+    return low, max(low, high or 0)
+
+
+def piece(text: str, start: int, end: int) -> str:
+    """The characters in the columns `start..end`; half a wide one counts whole."""
+    low, high = indices_of(text, start, end)
+    return text[low:high]
 
 
 def logical(screen: TerminalScreen, number: int) -> tuple[int, int]:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 from functools import lru_cache
 
-from rich.cells import cell_len
+from rich.cells import cell_len, set_cell_size
 from rich.color import Color, ColorType
 from rich.color_triplet import ColorTriplet
 from rich.segment import Segment
@@ -14,6 +14,7 @@ from rich.style import Style
 from textual.strip import Strip
 
 from services.terminal.cells import PLAIN, RGB, CellStyle, ScreenRow, Underline
+from widgets.terminal.lines import indices_of
 from widgets.terminal.palette import BACKGROUND, FOREGROUND, Palette, blend
 
 STYLES_KEPT = 16_384
@@ -108,20 +109,36 @@ class Painter:
 
 
 def restyled(strip: Strip, start: int, end: int, change: Callable[[Style], Style]) -> Strip:
-    """The strip with the styles of the cells in `start..end` (end excluded) changed."""
-    start, end = max(0, start), min(end, strip.cell_length)
-    if start >= end:
-        return strip
-    middle = Strip(
-        [Segment(text, change(style or Style.null())) for text, style, _ in strip.crop(start, end)],
-        end - start,
-    )
-    return Strip.join([strip.crop(0, start), middle, strip.crop(end)])
+    """The strip with the styles of the cells in `start..end` (end excluded) changed.
+
+    A wide character of which half lies inside is changed whole.
+    """
+    segments: list[Segment] = []
+    column = 0
+    for segment in strip:
+        text, style, _ = segment
+        width = segment.cell_length
+        if style is None or column + width <= start or column >= end:
+            segments.append(segment)
+        else:
+            low, high = indices_of(text, start - column, end - column)
+            pieces = (text[:low], style), (text[low:high], change(style)), (text[high:], style)
+            segments += [Segment(part, look) for part, look in pieces if part]
+        column += width
+    return Strip(segments, strip.cell_length)
 
 
 def marked(strip: Strip, start: int, end: int, mark: Style) -> Strip:
     """The strip with a mark (a match, the selection) laid over some cells."""
     return restyled(strip, start, end, lambda style: style + mark)
+
+
+def cut(text: str, width: int) -> str:
+    """Harmless text in at most `width` cells; what was cut off shows as `…`."""
+    text = harmless(text)
+    if cell_len(text) <= width:
+        return text
+    return set_cell_size(text, max(0, width - 1)) + "…"
 
 
 def overlaid(strip: Strip, column: int, text: str, style: Style) -> Strip:

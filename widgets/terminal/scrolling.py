@@ -61,11 +61,13 @@ class Viewport:
         return self._top != before
 
     def reveal(self, screen: TerminalScreen, height: int, line: int) -> bool:
-        """Scroll just enough for a line to be seen; whether the view changed."""
+        """Scroll just enough for a line to be seen, clear of the last line of the view."""
         top = self.top(screen, height)
-        if top <= line < top + height:
+        if line < top:
+            return self.go(screen, height, line)
+        if line < top + height - 1:
             return False
-        return self.go(screen, height, line if line < top else line - height + 1)
+        return self.go(screen, height, line - height + 2)
 
     def follow(self) -> bool:
         """Back to the tail; whether it had been left."""

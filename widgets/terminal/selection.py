@@ -9,7 +9,7 @@ from enum import Enum
 from services.terminal.cells import TerminalScreen
 from widgets.terminal.lines import Place, logical, logical_line, piece, row_at, row_text
 
-_WORD = re.compile(r"[\w\-./~:@%+#=?&$*!,]+|\s+|.", re.DOTALL)
+WORD = re.compile(r"[\w\-./~:@%+#=?&$*!,]+|\s+|.", re.DOTALL)
 LONGEST = 100_000
 """Rows one selection takes in."""
 FAR = 1 << 20
@@ -59,7 +59,7 @@ def word(screen: TerminalScreen, place: Place) -> tuple[Place, Place]:
     """The word at a cell: its first cell and the cell after its last."""
     line = logical_line(screen, place.line)
     index = line.index(place)
-    for match in _WORD.finditer(line.text):
+    for match in WORD.finditer(line.text):
         if match.start() <= index < match.end():
             *_, (last, _, end) = line.spans(match.start(), match.end())
             return line.place(match.start()), Place(last, end)

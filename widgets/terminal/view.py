@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from collections.abc import Callable
+from typing import ClassVar, Protocol, TypeVar
 
 from textual import events
 from textual.timer import Timer
@@ -11,12 +12,35 @@ from services.terminal.cells import TerminalModes, TerminalScreen
 from widgets.terminal import messages
 from widgets.terminal.canvas import TerminalCanvas
 from widgets.terminal.keys import encode, encode_focus
+from widgets.terminal.marking import Marking
+from widgets.terminal.mouse import MouseAction
 from widgets.terminal.paste import encode_paste, paste_question
+from widgets.terminal.pointer import Pointer
+from widgets.terminal.searching import Searching
+from widgets.terminal.selection import selected_text
+from widgets.terminal.styled import styled_text
 
 RELEASE_KEY = "ctrl+right_square_bracket"
 RESIZE_EVERY = 0.05
 BELL_EVERY = 0.5
-WHEEL_LINES = 3
+AnyMouse = TypeVar("AnyMouse", bound=events.MouseEvent)
+
+
+class KeyMode(Protocol):
+    """A while in which keys go to the view instead of the program: a search, a selection."""
+
+    @property
+    def status(self) -> str:
+        """What its line says."""
+
+    def press(self, key: str, character: str | None) -> bool:
+        """Take a key; False ends the mode."""
+
+    def insert(self, text: str) -> None:
+        """Take pasted text."""
+
+    def end(self) -> None:
+        """Take its marks off the view."""
 
 
 class TerminalView(TerminalCanvas, can_focus=True):
@@ -41,22 +65,34 @@ class TerminalView(TerminalCanvas, can_focus=True):
         "shift+home": "oldest",
         "shift+end": "newest",
     }
+    """Local on the main screen; on the alternate screen they are the program's."""
+
+    CHORDS: ClassVar[dict[str, str]] = {
+        "ctrl+shift+f": "start_search",
+        "ctrl+shift+x": "start_marking",
+        "ctrl+shift+c": "copy_selection",
+    }
+    """Local in any mode; terminals that cannot send them have the methods."""
 
     def __init__(
         self,
         screen: TerminalScreen | None = None,
         *,
         release_key: str = RELEASE_KEY,
+        copy_on_select: bool = True,
         id: str | None = None,
         classes: str | None = None,
     ) -> None:
         super().__init__(screen, id=id, classes=classes)
         self.release_key = release_key
+        self.copy_on_select = copy_on_select
         self._resize_pause: Timer | None = None
         self._told_size = (0, 0)
         self._bell_pause: Timer | None = None
         self._bells = screen.bells if screen is not None else 0
         self._title = ""
+        self._mode: KeyMode | None = None
+        self._pointer = Pointer(self, self._send, self._drag_ended, self._link_clicked)
 
     def check_consume_key(self, key: str, character: str | None) -> bool:
         """Every key but the chord that gives the keyboard back (terminal contract §10)."""
@@ -65,27 +101,118 @@ class TerminalView(TerminalCanvas, can_focus=True):
     async def _on_key(self, event: events.Key) -> None:
         event.stop()
         event.prevent_default()
-        if event.key == self.release_key:
+        key = event.key
+        if key == self.release_key:
+            self.end_mode()
             self.post_message(self.Released(self))
-        elif event.key in self.SCROLL_KEYS and not self.modes.alternate_screen:
-            self._scroll_by_key(self.SCROLL_KEYS[event.key])
-        elif data := encode(event.key, event.character, self.modes):
+        elif key in self.CHORDS:
+            getattr(self, self.CHORDS[key])()
+        elif key in self.SCROLL_KEYS and not self.modes.alternate_screen:
+            self._scroll_by_key(self.SCROLL_KEYS[key])
+        elif self._mode is not None:
+            if not self._mode.press(key, event.character):
+                self._mode = None
+            self.refresh()
+        elif data := encode(key, event.character, self.modes):
             self.type(data)
 
     def type(self, data: bytes) -> None:
         """Send what was typed: the tail comes back on view, the selection ends."""
         self.follow_tail()
         self.select(None)
+        self._send(data)
+
+    def _send(self, data: bytes) -> None:
         self.post_message(self.Typed(self, data))
 
     def _scroll_by_key(self, where: str) -> None:
         page = max(1, self.size.height - 1)
         everything = 1 << 60
-        self.scroll_view(
-            {"page_up": -page, "page_down": page, "oldest": -everything, "newest": everything}[
-                where
-            ]
-        )
+        steps = {"page_up": -page, "page_down": page, "oldest": -everything, "newest": everything}
+        self.scroll_view(steps[where])
+
+    # Search and selection
+
+    @property
+    def status(self) -> str:
+        """What the search line or the help of the keyboard selection says."""
+        return self._mode.status if self._mode is not None else ""
+
+    def start_search(self) -> None:
+        """Open the search line."""
+        self._begin(Searching(self))
+
+    def start_marking(self) -> None:
+        """Select by keyboard, from the find the search is at or from the cursor."""
+        start = self.match.place if self.match is not None else None
+        self.end_mode()
+        if self.terminal is not None:
+            self._begin(Marking(self, self._copy_marked, start))
+
+    def end_mode(self) -> None:
+        """Keys go to the program again."""
+        if self._mode is not None:
+            self._mode.end()
+            self._mode = None
+            self.refresh()
+
+    def _begin(self, mode: KeyMode) -> None:
+        self.end_mode()
+        self._mode = mode
+        self.refresh()
+
+    def copy_selection(self, styled: bool = False) -> bool:
+        """Put what is selected on the operator's clipboard; whether there was anything."""
+        screen, selection = self.terminal, self.selection
+        if screen is None or selection is None:
+            return False
+        text = (styled_text if styled else selected_text)(screen, selection)
+        if not text:
+            return False
+        self.app.copy_to_clipboard(text)
+        self.post_message(self.Copied(self, text))
+        return True
+
+    def _copy_marked(self, styled: bool) -> None:
+        self.copy_selection(styled)
+
+    # Mouse
+
+    async def _on_mouse_down(self, event: events.MouseDown) -> None:
+        self._mouse(event, self._pointer.press)
+
+    def _on_mouse_move(self, event: events.MouseMove) -> None:
+        self._mouse(event, self._pointer.move)
+
+    async def _on_mouse_up(self, event: events.MouseUp) -> None:
+        self._mouse(event, self._pointer.release)
+
+    def _on_mouse_scroll_up(self, event: events.MouseScrollUp) -> None:
+        self._mouse(event, lambda event: self._pointer.wheel(event, MouseAction.WHEEL_UP))
+
+    def _on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:
+        self._mouse(event, lambda event: self._pointer.wheel(event, MouseAction.WHEEL_DOWN))
+
+    def _on_mouse_scroll_left(self, event: events.MouseScrollLeft) -> None:
+        self._mouse(event, lambda event: self._pointer.wheel(event, MouseAction.WHEEL_LEFT))
+
+    def _on_mouse_scroll_right(self, event: events.MouseScrollRight) -> None:
+        self._mouse(event, lambda event: self._pointer.wheel(event, MouseAction.WHEEL_RIGHT))
+
+    def _on_leave(self, event: events.Leave) -> None:
+        self._pointer.leave()
+
+    def _mouse(self, event: AnyMouse, handle: Callable[[AnyMouse], None]) -> None:
+        event.stop()
+        event.prevent_default()
+        handle(event)
+
+    def _drag_ended(self) -> None:
+        if self.copy_on_select and self._mode is None:
+            self.copy_selection()
+
+    def _link_clicked(self, url: str) -> None:
+        self.post_message(self.LinkClicked(self, url))
 
     # Paste
 
@@ -97,6 +224,10 @@ class TerminalView(TerminalCanvas, can_focus=True):
     def paste(self, text: str, confirmed: bool = False) -> None:
         """Send text as a paste, by the modes of this moment; ask first where that is due."""
         if not text:
+            return
+        if self._mode is not None:
+            self._mode.insert(text)
+            self.refresh()
             return
         modes = self.modes
         if not confirmed and (reason := paste_question(text, modes)):
@@ -115,7 +246,7 @@ class TerminalView(TerminalCanvas, can_focus=True):
 
     def _report_focus(self, focused: bool) -> None:
         if data := encode_focus(focused, self.modes):
-            self.post_message(self.Typed(self, data))
+            self._send(data)
 
     def _on_resize(self, event: events.Resize) -> None:
         if self._resize_pause is None:
