@@ -80,11 +80,19 @@ class HelpScreen(ModalScreen[None]):
             height: auto;
             max-height: 90%;
             padding: 0 1;
-            border: round $border;
+            border: round $accent;
+            border-title-color: $foreground;
+            border-title-style: bold;
             background: $surface;
         }
         #help-search { margin: 0 0 1 0; }
-        #help-rows { height: auto; max-height: 100%; }
+        #help-rows {
+            height: auto;
+            max-height: 100%;
+            scrollbar-background: $surface;
+            scrollbar-color: $foreground 25%;
+            scrollbar-size-vertical: 1;
+        }
         #help-text { height: auto; padding: 0 1; }
     }
     """
@@ -107,7 +115,7 @@ class HelpScreen(ModalScreen[None]):
             yield Input(placeholder="type to search", id="help-search", compact=True)
             with VerticalScroll(id="help-rows", can_focus=False):
                 yield Static(help_text(self._sections), id="help-text", markup=False)
-        yield KeyFooter()
+        yield KeyFooter(pinned=("help.close",))
 
     def on_mount(self) -> None:
         self.query_one("#help-search").focus()
