@@ -41,6 +41,9 @@ class ConfirmDialog(ModalScreen[bool]):
         #confirm-typed { margin: 0; }
         #confirm-buttons { height: 1; margin: 1 0 0 0; align-horizontal: right; }
         Button { min-width: 0; margin: 0 0 0 2; }
+        #confirm-no.-style-default { background: $foreground 12%; }
+        #confirm-no.-style-default:focus { background: $foreground; color: $background; }
+        #confirm-yes:disabled { background: $foreground 4%; color: $foreground-disabled; }
         Static { height: auto; }
     }
     """
@@ -74,7 +77,7 @@ class ConfirmDialog(ModalScreen[bool]):
             yield Static(Content.styled(self._target, "bold"), id="confirm-target", markup=False)
             yield Static(Content(self._consequence), id="confirm-words", markup=False)
             if self._typed_name is not None:
-                ask = Content.assemble("Type ", (self._typed_name, "bold"), " to confirm")
+                ask = Content.assemble("Type to confirm: ", (self._typed_name, "bold"))
                 yield Static(ask, id="confirm-ask", markup=False)
                 yield Input(id="confirm-typed", compact=True)
             with Horizontal(id="confirm-buttons"):

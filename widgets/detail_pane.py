@@ -62,10 +62,17 @@ class DetailPane(ModalScreen[None]):
             height: auto;
             max-height: 90%;
             padding: 0 1;
-            border: round $border;
+            border: round $accent;
             background: $surface;
         }
-        #detail-scroll { height: auto; max-height: 100%; padding: 0 1; scrollbar-size-vertical: 1; }
+        #detail-scroll {
+            height: auto;
+            max-height: 100%;
+            padding: 0 1;
+            scrollbar-background: $surface;
+            scrollbar-color: $foreground 25%;
+            scrollbar-size-vertical: 1;
+        }
         .detail-title { height: 1; color: $text-accent; text-style: bold; margin: 1 0 0 0; }
         .detail-title.-first { margin: 0; }
         Static { height: auto; }
@@ -118,7 +125,7 @@ class DetailPane(ModalScreen[None]):
             yield Static(id="detail-events", markup=False)
             yield Static("Record", classes="detail-title", id="title-record", markup=False)
             yield Static(id="detail-record", markup=False)
-        yield KeyFooter()
+        yield KeyFooter(pinned=("detail.close",))
 
     def on_mount(self) -> None:
         self._draw()
@@ -158,7 +165,7 @@ class DetailPane(ModalScreen[None]):
         subject = self._subject
         box = self.query_one("#detail-box")
         box.border_title = Content.assemble(
-            signed(sign_of(subject)), "  ", (one_line(name_of(subject), 60), "bold")
+            signed(sign_of(subject)), "  ", (one_line(name_of(subject), 60), "bold $foreground")
         )
         gone = "no longer reported; this is the last that was seen" if self._gone else ""
         self._put("gone", Content(gone), "")

@@ -120,7 +120,8 @@ def facts_text(facts: Facts, width: int) -> Content:
         key = styled(name, "dim").truncate(column, ellipsis=True, pad=True)
         wrapped = Content(one_line(value, 2000)).wrap(max(8, width - column - 2)) or [Content("")]
         for number, line in enumerate(wrapped):
-            lines.append(GAP.join([key if number == 0 else Content(" " * column), line]))
+            first = key if number == 0 else Content(" " * column)
+            lines.append(GAP.join([first, styled(line.plain, "calm")]))
     return Content("\n").join(lines)
 
 
@@ -141,8 +142,8 @@ def event_lines(events: Sequence[Event], most: int = 20) -> Content:
         GAP.join(
             [
                 styled(clock_time(event.at), "dim"),
-                signed(SEVERITIES[event.severity]),
-                Content(one_line(event.text)),
+                signed(SEVERITIES[event.severity]).truncate(8, pad=True),
+                styled(event.text, "calm"),
             ]
         )
         for event in newest

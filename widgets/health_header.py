@@ -20,6 +20,7 @@ from widgets.spark import spark
 Totals: TypeAlias = tuple[tuple[Sign, int], ...]
 """How many sandboxes carry each sign, healthy ones first."""
 
+_PRODUCT = "Wakedeck"
 _WORKING = "working"
 _ORDER = ("ready", _WORKING, "asleep", "settling", "stuck", "broken", "unknown", "absent")
 _QUIET = ("good", "busy", "calm", "dim")
@@ -67,21 +68,25 @@ class HeaderState:
 class _Room:
     """How much of each part to show."""
 
+    product: bool = True
     profile: bool = True
     quiet_words: bool = True
     spark: int = _WIDEST_SPARK
     limits: bool = True
     clock: bool = True
+    only_bad: bool = False
 
 
 _ROOMS = (
     _Room(),
     _Room(spark=_NARROW_SPARK),
     _Room(spark=_NARROW_SPARK, limits=False),
-    _Room(spark=0, limits=False),
+    _Room(spark=_NARROW_SPARK, limits=False, clock=False),
     _Room(spark=0, limits=False, clock=False),
-    _Room(spark=0, limits=False, clock=False, quiet_words=False),
-    _Room(spark=0, limits=False, clock=False, quiet_words=False, profile=False),
+    _Room(spark=0, limits=False, clock=False, product=False),
+    _Room(spark=0, limits=False, clock=False, product=False, quiet_words=False),
+    _Room(spark=0, limits=False, clock=False, quiet_words=False, product=False, profile=False),
+    _Room(spark=0, limits=False, clock=False, product=False, profile=False, only_bad=True),
 )
 
 
@@ -96,7 +101,7 @@ def header_line(state: HeaderState, width: int) -> Content:
 
 
 def _left(state: HeaderState, room: _Room) -> Content:
-    parts = [Content.styled("Wakedeck", "bold $text-accent")]
+    parts = [Content.styled(_PRODUCT, "bold $text-accent")] if room.product else []
     if room.profile and state.profile:
         parts.append(styled(one_line(state.profile, 24), "dim"))
     parts += [
@@ -104,6 +109,7 @@ def _left(state: HeaderState, room: _Room) -> Content:
             sign, f"{count}" if _quiet(sign) and not room.quiet_words else f"{count} {sign.word}"
         )
         for sign, count in state.totals
+        if not (room.only_bad and _quiet(sign))
     ]
     if not state.totals:
         parts.append(styled("no sandboxes", "dim"))
@@ -144,7 +150,7 @@ def _speed(state: HeaderState, room: _Room) -> Iterator[Content]:
     parts = [styled(latency(state.latency_s), "calm")] if state.latency_s is not None else []
     drawn = spark(state.samples, room.spark)
     if drawn.blocks:
-        parts.append(styled(drawn.blocks, "wait"))
+        parts.append(styled(drawn.blocks, "dim"))
     if room.limits and drawn.blocks and drawn.low is not None and drawn.high is not None:
         low, high = f"{drawn.low * 1000:.0f}", latency(drawn.high)
         parts.append(styled(f"{low}–{high}" if drawn.low < 9.95 else high, "dim"))
@@ -178,5 +184,5 @@ class HealthHeader(Widget):
 
     def render(self) -> Content:
         if self.state is None:
-            return Content.styled("Wakedeck", "bold $text-accent")
+            return Content.styled(_PRODUCT, "bold $text-accent")
         return header_line(self.state, self.content_size.width)

@@ -16,6 +16,8 @@ from widgets.binding_rows import KeyRow, KeySection
 from widgets.key_footer import KeyFooter
 from widgets.phrases import one_line
 
+_QUIET = "$foreground-muted"
+
 
 def matching(sections: Sequence[KeySection], words: str) -> tuple[KeySection, ...]:
     """The rows in which every one of the words occurs, in keys, description, id or place."""
@@ -51,7 +53,7 @@ def help_text(sections: Sequence[KeySection]) -> Content:
 def _row(row: KeyRow, column: int) -> list[Content | str | tuple[str, str]]:
     key = Content(one_line(", ".join(row.keys), 40))
     filler = " " * max(0, column - key.cell_length)
-    tone = "$text" if row.enabled else "$text-disabled"
+    tone = "$foreground" if row.enabled else "$foreground-disabled"
     said: list[Content | str | tuple[str, str]] = [
         "  ",
         (key.plain, "bold" if row.enabled else tone),
@@ -59,9 +61,9 @@ def _row(row: KeyRow, column: int) -> list[Content | str | tuple[str, str]]:
         (one_line(row.description, 80), tone),
     ]
     if not row.enabled:
-        said.append((f"  off now{': ' + row.reason if row.reason else ''}", "$text-muted"))
+        said += ["  ", (f"off now{': ' + row.reason if row.reason else ''}", _QUIET)]
     elif row.reason:
-        said.append((f"  {row.reason}", "$text-muted"))
+        said += ["  ", (row.reason, _QUIET)]
     return said
 
 
@@ -78,11 +80,19 @@ class HelpScreen(ModalScreen[None]):
             height: auto;
             max-height: 90%;
             padding: 0 1;
-            border: round $border;
+            border: round $accent;
+            border-title-color: $foreground;
+            border-title-style: bold;
             background: $surface;
         }
         #help-search { margin: 0 0 1 0; }
-        #help-rows { height: auto; max-height: 100%; }
+        #help-rows {
+            height: auto;
+            max-height: 100%;
+            scrollbar-background: $surface;
+            scrollbar-color: $foreground 25%;
+            scrollbar-size-vertical: 1;
+        }
         #help-text { height: auto; padding: 0 1; }
     }
     """
@@ -105,7 +115,7 @@ class HelpScreen(ModalScreen[None]):
             yield Input(placeholder="type to search", id="help-search", compact=True)
             with VerticalScroll(id="help-rows", can_focus=False):
                 yield Static(help_text(self._sections), id="help-text", markup=False)
-        yield KeyFooter()
+        yield KeyFooter(pinned=("help.close",))
 
     def on_mount(self) -> None:
         self.query_one("#help-search").focus()
@@ -113,7 +123,7 @@ class HelpScreen(ModalScreen[None]):
     def on_input_changed(self, event: Input.Changed) -> None:
         event.stop()
         found = matching(self._sections, event.value)
-        words = help_text(found) if found else Content.styled("no key like that", "$text-muted")
+        words = help_text(found) if found else Content.styled("no key like that", _QUIET)
         self.query_one("#help-text", Static).update(words)
         self.query_one("#help-rows").scroll_home(animate=False)
 

@@ -49,7 +49,7 @@ def footer_line(rows: Sequence[KeyRow], width: int, pinned: Sequence[str] = ()) 
     for row in kept:
         at = _put(parts, hits, at, row)
     if len(kept) < len(starts):
-        parts.append(Content.styled(_MORE, "$text-muted"))
+        parts.append(Content.styled(_MORE, "$foreground-muted"))
         at += 1 + _GAP
         parts.append(Content(" " * _GAP))
     filler = max(0, width - at - _width(ends))
@@ -71,7 +71,7 @@ def _width(rows: Iterable[KeyRow]) -> int:
 
 def _put(parts: list[Content], hits: list[tuple[int, int, KeyRow]], at: int, row: KeyRow) -> int:
     key, words = _words(row)
-    style = "$text-muted" if row.enabled else "$text-disabled"
+    style = "$foreground-muted" if row.enabled else "$foreground-disabled"
     cell = Content.assemble(
         (key, "bold $text-accent" if row.enabled else style), " ", (words, style)
     )
@@ -123,7 +123,7 @@ class KeyFooter(Widget):
             row
             for section in key_sections(self.app, self.screen.active_bindings)
             for row in section.rows
-            if row.shown
+            if row.shown or row.id in self._pinned
         ]
         self._line = footer_line(rows, self.content_size.width, self._pinned)
         return self._line.content

@@ -59,8 +59,14 @@ class RepairBar(Vertical):
 
         #repair-head { height: 1; }
         #repair-name { width: 1fr; height: 1; text-wrap: nowrap; text-overflow: ellipsis; }
-        IntentButton { min-width: 0; margin: 0 0 0 1; }
-        IntentButton:disabled { text-style: none; }
+        IntentButton {
+            min-width: 0;
+            margin: 0 0 0 1;
+            &.-style-default { background: $foreground 12%; }
+            &.-style-default:hover { background: $foreground 25%; }
+            &.-style-default:focus { background: $accent-muted; color: $text-accent; }
+            &.-style-default:disabled { text-style: none; background: $foreground 4%; }
+        }
         Static { height: auto; }
     }
     """
@@ -224,12 +230,12 @@ class RepairBar(Vertical):
         if sandbox is not None:
             sign = of_sandbox(sandbox)
             doing = f" {one_line(sandbox.tool, 40)}" if sandbox.tool else ""
-            stale = "  stale" if sandbox.stale else ""
             title = Content.assemble(
                 signed(sign, one_line(sandbox.name, 60), bold=True),
                 "  ",
                 styled(f"{sign.word}{doing}", sign.tone),
-                styled(stale, "warn"),
+                "  ",
+                styled("stale" if sandbox.stale else "", "warn"),
             )
             reason = styled(sandbox.reason, "calm")
         self.query_one("#repair-name", Static).update(title)

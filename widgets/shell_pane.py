@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
-from typing import ClassVar, Self
+from typing import ClassVar, Protocol, Self
 
 from textual import events
 from textual.app import ComposeResult
@@ -22,6 +22,16 @@ from widgets.phrases import one_line, signed, styled
 from widgets.shell_tabs import ShellTab, ShellTabs
 
 _LOSTLIKE = (ShellState.LOST, ShellState.FAILED)
+_ENTER = (b"\r", b"\n", b"\r\n")
+
+
+class TypedBytes(Protocol):
+    """A terminal view's message about what was typed into it."""
+
+    data: bytes
+
+    def stop(self) -> object:
+        """Keep it from going further up."""
 
 
 def ending_line(shell: Shell, key: str) -> Content:
@@ -52,12 +62,12 @@ class ShellPane(Vertical):
 
     DEFAULT_CSS = """
     ShellPane {
-        border: round $border-blurred;
+        border: round $foreground 25%;
         border-title-color: $text-muted;
         border-subtitle-color: $text-muted;
 
         &:focus-within {
-            border: round $border;
+            border: round $accent;
             border-title-color: $text;
         }
         &.-typing { border-subtitle-color: $text-accent; border-subtitle-style: bold; }
@@ -101,15 +111,17 @@ class ShellPane(Vertical):
         self,
         *,
         chord: str = "ctrl+]",
+        number: str = "",
         open_key: str = "s",
         reopen_key: str = "Enter",
         name: str | None = None,
         id: str | None = None,
         classes: str | None = None,
     ) -> None:
-        """`chord` gives the keyboard back; the keys are as they read on screen."""
+        """`chord` gives the keyboard back, `number` focuses this pane; keys are as they read."""
         super().__init__(name=name, id=id, classes=classes)
         self._chord = one_line(chord, 24)
+        self._number = one_line(number, 4)
         self._open_key = one_line(open_key, 12)
         self._reopen_key = one_line(reopen_key, 12)
         self._shells: dict[str, Shell] = {}
@@ -230,6 +242,15 @@ class ShellPane(Vertical):
         event.stop()
         self.post_message(self.CloseRequested(event.id))
 
+    def on_terminal_view_typed(self, event: TypedBytes) -> None:
+        """Keys for a finished shell go nowhere, save Enter: it asks for a new one."""
+        shell = self._shell
+        if shell is None or not shell.state.over:
+            return
+        event.stop()
+        if event.data in _ENTER and shell.retry is not Retry.NO:
+            self.action_reopen()
+
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         if action == "reopen":
             shell = self._shell
@@ -274,10 +295,11 @@ class ShellPane(Vertical):
     def _draw_frame(self) -> None:
         shell = self._shell
         self.set_class(self._typing, "-typing")
-        title = ["Shell"]
-        if shell is not None:
-            title += [shell.sandbox.native_id, shell.title]
-        self.border_title = Content(one_line(" · ".join(part for part in title if part), 100))
+        title = [] if shell is None else [shell.sandbox.native_id, shell.title]
+        parts = [styled(f"· {part}", "dim") for part in title if part]
+        number = styled(self._number, "wait")
+        heading = Content.styled("Shell", "bold")
+        self.border_title = Content(" ").join(part for part in (number, heading, *parts) if part)
         leads_out = f"{self._chord} gives the keys back" if self._typing else ""
         self.border_subtitle = Content(leads_out)
 

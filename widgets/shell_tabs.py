@@ -66,7 +66,7 @@ def tab_line(tabs: Sequence[ShellTab], width: int) -> tuple[Content, tuple[TabHi
     hits: list[TabHit] = []
     used = 0
     if first:
-        parts.append(styled(f"‹{first} ", "dim"))
+        parts.append(styled(f"‹{first}", "dim"))
         used = parts[0].cell_length
     for tab, cell in zip(tabs[first:last], cells[first:last], strict=True):
         cut = cell.truncate(max(1, room - used), ellipsis=True)
@@ -75,7 +75,7 @@ def tab_line(tabs: Sequence[ShellTab], width: int) -> tuple[Content, tuple[TabHi
         parts.append(cut)
         used = end
     if last < len(tabs):
-        parts.append(styled(f" {len(tabs) - last}›", "dim"))
+        parts.append(styled(f"{len(tabs) - last}›", "dim"))
     left = Content.assemble(*parts).truncate(max(0, room))
     filler = " " * max(0, width - left.cell_length - right.cell_length)
     return Content.assemble(left, filler, right), tuple(hits)
@@ -83,24 +83,28 @@ def tab_line(tabs: Sequence[ShellTab], width: int) -> tuple[Content, tuple[TabHi
 
 def _tab(tab: ShellTab) -> Content:
     sign = SHELLS[tab.shell.state]
-    word = "" if tab.shell.state is ShellState.OPEN else f" {sign.word}"
+    word = "" if tab.shell.state is ShellState.OPEN else sign.word
     cell = Content.assemble(
         " ",
         (sign.glyph, TONES[sign.tone]),
         " ",
-        (one_line(tab.label, 28), "bold" if tab.active else "$text-muted"),
+        (one_line(tab.label, 28), "bold" if tab.active else TONES["dim"]),
+        " " if word else "",
         (word, TONES[sign.tone]),
-        (" •" if tab.unseen else "", "$text-accent"),
-        f" {_CLOSE} ",
+        " " if tab.unseen else "",
+        ("•" if tab.unseen else "", TONES["wait"]),
+        " ",
+        (_CLOSE, TONES["dim"]),
+        " ",
     )
-    return cell.stylize_before("on $accent-muted") if tab.active else cell
+    return cell.stylize_before("on $foreground 15%") if tab.active else cell
 
 
 def _window(widths: Sequence[int], at: int, room: int) -> tuple[int, int]:
     """The slice of tabs around `at` that fits, with room for the marks at both ends."""
     if sum(widths) <= room or not widths:
         return 0, len(widths)
-    first, last, used = at, at + 1, widths[at] + 8
+    first, last, used = at, at + 1, widths[at] + 6
     while last < len(widths) and used + widths[last] <= room:
         used += widths[last]
         last += 1

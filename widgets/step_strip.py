@@ -109,7 +109,11 @@ def outcome_lines(attempt: Attempt) -> list[Content]:
     if attempt.state is AttemptState.DONE or not head:
         head, summary = summary or f"{attempt.verb.value} {sign.word}", ""
     first = Content.assemble(
-        signed(sign, bold=True), (f" {took}" if took else "", TONES["dim"]), "  ", head
+        signed(sign, bold=True),
+        " " if took else "",
+        (took, TONES["dim"]),
+        "  ",
+        styled(head, "calm"),
     )
     lines = [first]
     if attempt.state is AttemptState.DONE and attempt.original and not summary:
