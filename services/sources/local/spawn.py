@@ -170,6 +170,18 @@ def ask_to_end(record: ProcessRecord) -> None:
     _signal(record, kill=False)
 
 
+def resume(record: ProcessRecord) -> None:
+    """Let a suspended process go on (SIGCONT), if it is still that one."""
+    import psutil
+
+    try:
+        process = psutil.Process(record.pid)
+        if abs(process.create_time() - record.created) <= _SAME_START_S:
+            process.resume()
+    except psutil.Error:
+        return
+
+
 def end(record: ProcessRecord, grace_s: float) -> bool:
     """End a recorded process; whether it is gone. Blocks for at most `grace_s` + 2 s.
 
