@@ -82,7 +82,9 @@ class Journal:
         """
         noted = len(self._waiting)
         until = time.monotonic() + _OPEN_S
-        while not await self._connected() and time.monotonic() < until and self._may_pass:
+        while not await self._connected():
+            if not self._may_pass or time.monotonic() > until:
+                break
             await asyncio.sleep(0.1)
         if self._problem:
             self.record(self._say(self._problem))
@@ -132,7 +134,8 @@ class Journal:
         await asyncio.gather(*tasks, return_exceptions=True)
         if self._waiting:
             _LOG.warning("%d events were not written to the journal", len(self._waiting))
-        await asyncio.shield(self._disconnect())
+        async with self._turn:
+            await asyncio.shield(self._disconnect())
 
     def _say(self, text: str) -> Event:
         return Event(
