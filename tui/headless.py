@@ -11,9 +11,9 @@ from contextlib import asynccontextmanager
 
 import click
 from services.attempts import Attempts
-from services.board import Board
 
 from services import paths
+from services.board import Board
 from services.clock import SystemClock
 from services.config import Settings
 from services.errors import AmbiguousError, WakedeckError
@@ -92,7 +92,8 @@ class Look:
 
 
 @asynccontextmanager
-async def _looking(settings: Settings) -> AsyncIterator[Look]:
+async def looking(settings: Settings) -> AsyncIterator[Look]:
+    """Every source, seen once and let go of at the end."""
     look = Look(settings)
     try:
         await look.see()
@@ -105,15 +106,13 @@ def status(settings: Settings, as_json: bool) -> int:
     """One line per gateway and totals; 1 where something needs attention."""
 
     async def run() -> int:
-        async with _looking(settings) as look:
+        async with looking(settings) as look:
             now = look.clock.now()
             gateways = list(look.board.gateways.values())
             sandboxes = list(look.board.sandboxes.values())
             missing = [one for one in look.board.links.values() if not one.connected]
             totals = Counter(one.state.value for one in sandboxes)
-            attention = bool(missing) or any(
-                needs_attention(one) for one in (*gateways, *sandboxes)
-            )
+            attention = bool(missing) or any(map(needs_attention, [*gateways, *sandboxes]))
             if as_json:
                 _data(
                     {
@@ -138,7 +137,7 @@ def sandboxes(settings: Settings, as_json: bool) -> int:
     """Every sandbox."""
 
     async def run() -> int:
-        async with _looking(settings) as look:
+        async with looking(settings) as look:
             now = look.clock.now()
             rows = sorted(look.board.sandboxes.values(), key=lambda one: one.id)
             if as_json:
@@ -158,7 +157,7 @@ def queues(settings: Settings, typed: str, limit: int, as_json: bool) -> int:
     """The newest messages of one sandbox."""
 
     async def run() -> int:
-        async with _looking(settings) as look:
+        async with looking(settings) as look:
             sandbox = look.sandbox(typed)
             source = look.sources[sandbox.id.source]
             snapshot = await source.observer.queue(sandbox.id, limit)
@@ -238,7 +237,7 @@ def attempt(settings: Settings, verb: Verb, typed: str | None, as_json: bool) ->
     """One wake or reconnect to its end: 0 done, 1 failed, 3 refused or needs confirmation."""
 
     async def run() -> int:
-        async with _looking(settings) as look:
+        async with looking(settings) as look:
             if typed is None:
                 every = sorted(str(one) for one in look.board.sandboxes)
                 if len(every) != 1:
@@ -264,7 +263,6 @@ def attempt(settings: Settings, verb: Verb, typed: str | None, as_json: bool) ->
 
 async def _attempt(look: Look, settings: Settings, verb: Verb, target: Sandbox) -> Attempt:
     from services.journal import Journal
-
     from services.timeline import attempt_event
 
     attempts = Attempts(
@@ -295,7 +293,7 @@ def execute(
     """One command; its own code, or 255 where no status arrived."""
 
     async def run() -> int:
-        async with _looking(settings) as look:
+        async with looking(settings) as look:
             sandbox = look.sandbox(typed)
             actor = look.sources[sandbox.id.source].actor
             result = await actor.exec(sandbox.id, argv, timeout_s, choice)

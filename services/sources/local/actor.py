@@ -29,11 +29,11 @@ NOTICE = "A shell on your own machine, in the sandbox's folder: what you do here
 class LocalActor:
     """The verbs of the embedded world."""
 
-    def __init__(self, source: str, world: World, clock: Clock, reader: QueueReader) -> None:
+    def __init__(self, source: str, world: World, clock: Clock) -> None:
         self._source = source
         self._world = world
         self._clock = clock
-        self._reader = reader
+        self._reader = QueueReader(clock)
 
     def wake_key(self, sandbox: SandboxId) -> str:
         return f"local:{self._world.root}"

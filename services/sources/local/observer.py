@@ -33,11 +33,13 @@ from services.sources.local.log_tail import follow
 class LocalObserver:
     """The embedded world as a source."""
 
-    def __init__(self, info: Source, world: World, clock: Clock, reader: QueueReader) -> None:
+    def __init__(self, info: Source, world: World, clock: Clock) -> None:
         self.info = info
         self._world = world
         self._clock = clock
-        self._reader = reader
+        self._reader = QueueReader(clock)
+        # Counts of every sandbox and the page of one are different polls of the same files.
+        self._glance = QueueReader(clock)
 
     async def observe(self) -> Observation:
         names = self._world.names()
@@ -65,7 +67,7 @@ class LocalObserver:
         facts = evidence.process(self._world, "gateway")
         seen, agent = await asyncio.gather(
             evidence.gateway(self._world, facts),
-            evidence.agent(self._world, self._reader, sandbox),
+            evidence.agent(self._world, self._glance, sandbox),
         )
         now = self._clock.now()
         return classify.verdict(
@@ -115,9 +117,10 @@ class LocalObserver:
 
     async def _sandbox(self, name: str) -> Sandbox:
         identity = SandboxId(self.info.key, name)
-        seen = await evidence.agent(self._world, self._reader, identity)
-        alive = not seen.process.liveness.over
-        counts = await self._reader.counts(self._world.sandbox(name), alive=alive)
+        seen = await evidence.agent(self._world, self._glance, identity)
+        counts = await self._glance.snapshot(
+            identity, self._world.sandbox(name), 1, alive=not seen.process.liveness.over
+        )
         now = self._clock.now()
         state, activity, reason = classify.sandbox(seen, now)
         return Sandbox(
@@ -129,7 +132,7 @@ class LocalObserver:
             gateway=GatewayId(self.info.key, "gateway"),
             activity=activity,
             tool=seen.tool if activity is Activity.WORKING else "",
-            evidence=_agent_facts(seen, now),
+            evidence=_agent_facts(seen, counts.problem, now),
             inbound=counts.inbound,
             outbound=counts.outbound,
             asleep_by_design=state is SandboxState.ASLEEP
@@ -166,7 +169,7 @@ def _gateway_facts(facts: classify.ProcessFacts, seen: GatewayEvidence | None) -
     return tuple(rows)
 
 
-def _agent_facts(seen: classify.AgentEvidence, now: float) -> Facts:
+def _agent_facts(seen: classify.AgentEvidence, problem: str, now: float) -> Facts:
     silence = (
         "never" if seen.heartbeat_at is None else f"{max(0.0, now - seen.heartbeat_at):.0f} s ago"
     )
@@ -176,6 +179,8 @@ def _agent_facts(seen: classify.AgentEvidence, now: float) -> Facts:
         ("claims", str(seen.claims)),
         ("due", str(seen.due)),
     ]
+    if problem:
+        rows.append(("queue files", problem))
     if seen.crashes:
         rows.append(("failed starts", f"{seen.crashes}, last: {seen.last_crash}"))
     if seen.process.liveness is spawn.Liveness.STOPPED:

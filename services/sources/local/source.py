@@ -6,7 +6,6 @@ from pathlib import Path
 
 from services.clock import Clock
 from services.models import Capability, Source
-from services.queues.reader import QueueReader
 from services.sources import OpenSource
 from services.sources.local.actor import LocalActor
 from services.sources.local.layout import World
@@ -18,9 +17,8 @@ def open_local(key: str, label: str, root: Path, clock: Clock) -> OpenSource:
     """Open it; touches neither disk nor network."""
     world = World(root)
     info = Source(key, "local", label, str(root), frozenset(Capability))
-    reader = QueueReader(clock)
     return OpenSource(
-        LocalObserver(info, world, clock, reader),
-        LocalActor(key, world, clock, reader),
+        LocalObserver(info, world, clock),
+        LocalActor(key, world, clock),
         Residence(world),
     )
