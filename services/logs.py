@@ -21,31 +21,27 @@ class _Masked(logging.Formatter):
     """One record as text, exception included, harmless and without secrets."""
 
     def format(self, record: logging.LogRecord) -> str:
-        return redact(plain_block(super().format(record)))
+        # An indented rest of a record cannot pass for a record of its own.
+        return redact(plain_block(super().format(record)).replace("\n", "\n  "))
 
 
 class _PrivateFile(logging.handlers.RotatingFileHandler):
     """Mode 0600, and follows the name when another panel has rotated the file away."""
 
     def _open(self) -> io.TextIOWrapper:
-        def private(path: str, flags: int) -> int:
-            return os.open(path, flags | os.O_CLOEXEC, 0o600)
-
-        return Path(self.baseFilename).open(  # type: ignore[return-value]
-            self.mode, encoding=self.encoding, errors=self.errors, opener=private
-        )
+        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
+        handle = os.open(self.baseFilename, flags, 0o600)
+        return os.fdopen(handle, "a", encoding=self.encoding, errors=self.errors)
 
     def emit(self, record: logging.LogRecord) -> None:
-        if self._moved():
+        if self.stream is not None and self._moved(self.stream.fileno()):
             self.stream.close()
             self.stream = self._open()
         super().emit(record)
 
-    def _moved(self) -> bool:
-        if self.stream is None:
-            return False
+    def _moved(self, handle: int) -> bool:
         try:
-            mine, there = os.fstat(self.stream.fileno()), os.stat(self.baseFilename)
+            mine, there = os.fstat(handle), Path(self.baseFilename).stat()
         except OSError:
             return True
         return (mine.st_dev, mine.st_ino) != (there.st_dev, there.st_ino)

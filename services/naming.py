@@ -24,8 +24,8 @@ def find(sandboxes: Iterable[Sandbox], typed: str) -> Sandbox:
     if found:
         names = ", ".join(sorted(str(one.id) for one in found))
         raise AmbiguousError(f"{typed!r} names several sandboxes: {names}.")
-    names = sorted({one.name for one in every})
-    near = difflib.get_close_matches(typed, names, n=1)
+    known = sorted({one.name for one in every})
+    near = difflib.get_close_matches(typed, known, n=1)
     if near:
         raise NotFoundError(f"No sandbox {typed!r}; did you mean {near[0]!r}?")
-    raise NotFoundError(f"No sandbox {typed!r}. There are: {', '.join(names[:20]) or 'none'}.")
+    raise NotFoundError(f"No sandbox {typed!r}. There are: {', '.join(known[:20]) or 'none'}.")

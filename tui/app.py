@@ -21,7 +21,7 @@ from services.models import Attempt, Event, QueueSnapshot, SandboxId, Shell, She
 from services.picture import BoardDelta
 from services.sources import OpenSource
 from tui import keymap, themes
-from tui.copying import cell_of, record_of
+from tui.copying import name_of, record_of
 from tui.dashboard import Dashboard
 from tui.details import Details
 from tui.engine import Engine
@@ -38,7 +38,14 @@ from widgets.record_table import RecordTable
 from widgets.repair_bar import RepairBar
 from widgets.shell_pane import ShellPane
 from widgets.table_pane import TablePane
-from widgets.terminal.view import TerminalView
+from widgets.terminal.messages import (
+    Copied,
+    LinkClicked,
+    Pasted,
+    PasteQuestion,
+    Resized,
+    Typed,
+)
 
 CLOSE_S = 8.0
 _PLACES = {
@@ -58,7 +65,7 @@ class WakedeckApp(App[int], inherit_bindings=False):
     CSS_PATH = "styles/panel.tcss"
     COMMANDS: ClassVar = {PanelCommands}
     COMMAND_PALETTE_BINDING = "ctrl+p"
-    HORIZONTAL_BREAKPOINTS: ClassVar = [(0, "-narrow"), (120, "-medium"), (160, "-wide")]
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (120, "-medium"), (160, "-wide")]
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("question_mark", "help", "Help", id="app.help", key_display="?"),
         Binding("ctrl+p", "command_palette", "Palette", id="app.palette", show=True),
@@ -160,9 +167,7 @@ class WakedeckApp(App[int], inherit_bindings=False):
     def header(self, selected: SandboxId | None) -> HeaderState:
         """What the header says now."""
         engine = self.engine
-        return self._vitals.header(
-            engine.board, selected, self.clock.now(), engine.feeds.paused
-        )
+        return self._vitals.header(engine.board, selected, self.clock.now(), engine.feeds.paused)
 
     def say(self, text: str, tone: Tone = "information") -> None:
         """Answer the operator's own action."""
@@ -214,8 +219,8 @@ class WakedeckApp(App[int], inherit_bindings=False):
             for shell_id in lost:
                 self.reopen_shell(shell_id)
 
-    @on(TerminalView.Typed)
-    def _typed(self, event: TerminalView.Typed) -> None:
+    @on(Typed)
+    def _typed(self, event: Typed) -> None:
         opened = self.shells.find(event.view.id or "")
         if opened is None:
             return
@@ -225,36 +230,34 @@ class WakedeckApp(App[int], inherit_bindings=False):
             return
         opened.session.type(event.data)
 
-    @on(TerminalView.Pasted)
-    def _pasted(self, event: TerminalView.Pasted) -> None:
+    @on(Pasted)
+    def _pasted(self, event: Pasted) -> None:
         opened = self.shells.find(event.view.id or "")
         if opened is not None:
             opened.session.paste(event.data)
 
-    @on(TerminalView.PasteQuestion)
-    def _paste_question(self, event: TerminalView.PasteQuestion) -> None:
+    @on(PasteQuestion)
+    def _paste_question(self, event: PasteQuestion) -> None:
         def answered(yes: bool | None) -> None:
             if yes:
                 event.view.paste(event.text, confirmed=True)
 
         lines = event.text.count("\n") + 1
         self.push_screen(
-            ConfirmDialog(
-                "Paste into this shell?", f"{lines} lines", event.reason, verb="Paste"
-            ),
+            ConfirmDialog("Paste into this shell?", f"{lines} lines", event.reason, verb="Paste"),
             answered,
         )
 
-    @on(TerminalView.Resized)
-    def _resized(self, event: TerminalView.Resized) -> None:
+    @on(Resized)
+    def _resized(self, event: Resized) -> None:
         self.shells.resized(event.view.id or "", event.columns, event.lines)
 
-    @on(TerminalView.Copied)
+    @on(Copied)
     def _copied(self) -> None:
         self.say("Copied.")
 
-    @on(TerminalView.LinkClicked)
-    def _link(self, event: TerminalView.LinkClicked) -> None:
+    @on(LinkClicked)
+    def _link(self, event: LinkClicked) -> None:
         self.copy_to_clipboard(event.url)
         self.say(f"Copied the address {event.url}")
 
@@ -262,9 +265,7 @@ class WakedeckApp(App[int], inherit_bindings=False):
 
     def action_help(self) -> None:
         """The keys that are live now."""
-        self.push_screen(
-            HelpScreen(key_sections(self, self.screen.active_bindings, _PLACES))
-        )
+        self.push_screen(HelpScreen(key_sections(self, self.screen.active_bindings, _PLACES)))
 
     def action_light_or_dark(self) -> None:
         """The other one of our two themes."""
@@ -311,9 +312,9 @@ class WakedeckApp(App[int], inherit_bindings=False):
         """Copy the record under a pane's cursor as JSON."""
         self._copy(record_of(pane, self.clock.now()))
 
-    def copy_cell(self, pane: Widget) -> None:
-        """Copy the cell under a pane's cursor."""
-        self._copy(cell_of(pane))
+    def copy_name(self, pane: Widget) -> None:
+        """Copy what the record under a pane's cursor is called or says."""
+        self._copy(name_of(pane))
 
     @on(DetailPane.CopyRequested)
     def _copy_details(self, event: DetailPane.CopyRequested) -> None:

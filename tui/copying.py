@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from enum import Enum
 from typing import Any
 
 from textual.widget import Widget
@@ -14,35 +13,42 @@ from tui import reports
 from widgets.table_pane import TablePane
 
 
-def _json(record: Any, now: float) -> Any:
-    match record:
-        case Sandbox():
-            return reports.sandbox_json(record, now)
-        case Gateway():
-            return reports.gateway_json(record, now)
-        case Message():
-            return reports.message_json(record)
-        case Event():
-            return reports.event_json(record)
-    for inner in dataclasses.fields(record) if dataclasses.is_dataclass(record) else ():
-        value = getattr(record, inner.name)
+def _record(pane: Widget) -> Sandbox | Gateway | Message | Event | None:
+    """The record under the cursor, out of whatever row of the table carries it."""
+    if not isinstance(pane, TablePane):
+        return None
+    row = pane.table.record()
+    if isinstance(row, Sandbox | Gateway | Message | Event):
+        return row
+    for inner in dataclasses.fields(row) if dataclasses.is_dataclass(row) else ():
+        value = getattr(row, inner.name)
         if isinstance(value, Sandbox | Gateway | Message | Event):
-            return _json(value, now)
-    return str(record.value if isinstance(record, Enum) else record)
+            return value
+    return None
 
 
 def record_of(pane: Widget, now: float) -> str:
     """The record under the cursor as JSON; empty where there is none."""
-    if not isinstance(pane, TablePane):
-        return ""
-    table = pane.table
-    if table.cursor_key is None:
-        return ""
-    return json.dumps(_json(table.record(table.cursor_key), now), indent=2, ensure_ascii=False)
+    shape: dict[str, Any]
+    match _record(pane):
+        case None:
+            return ""
+        case Sandbox() as sandbox:
+            shape = reports.sandbox_json(sandbox, now)
+        case Gateway() as gateway:
+            shape = reports.gateway_json(gateway, now)
+        case Message() as message:
+            shape = reports.message_json(message)
+        case Event() as event:
+            shape = reports.event_json(event)
+    return json.dumps(shape, indent=2, ensure_ascii=False)
 
 
-def cell_of(pane: Widget) -> str:
-    """The text of the cell under the cursor; empty where there is none."""
-    if not isinstance(pane, TablePane) or pane.table.cursor_key is None:
-        return ""
-    return pane.table.cell_text(pane.table.cursor_key)
+def name_of(pane: Widget) -> str:
+    """What the record under the cursor is called, or says; empty where there is none."""
+    match _record(pane):
+        case Sandbox(id=identity) | Gateway(id=identity):
+            return str(identity)
+        case Message(text=text) | Event(text=text):
+            return text
+    return ""

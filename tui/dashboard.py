@@ -12,8 +12,8 @@ from textual.containers import Container
 from textual.screen import Screen
 from textual.widget import Widget
 
-from services.models import Attempt, Event, QueueSnapshot, SandboxId, Shell, Verb
-from services.picture import BoardDelta
+from services.models import Attempt, Event, GatewayId, QueueSnapshot, SandboxId, Shell, Verb
+from services.picture import BoardDelta, aged
 from tui.arrangement import LOWER, NUMBERED, DashboardLayout, Pane
 from widgets.event_pane import EventPane
 from widgets.gateway_pane import GatewayPane
@@ -23,7 +23,7 @@ from widgets.queue_pane import QueuePane
 from widgets.repair_bar import RepairBar
 from widgets.sandbox_pane import SandboxPane
 from widgets.shell_pane import ShellPane
-from widgets.terminal.view import TerminalView
+from widgets.terminal.messages import Released
 
 if TYPE_CHECKING:
     from tui.app import WakedeckApp
@@ -50,7 +50,7 @@ class Dashboard(Screen[int]):
         Binding("R", "refresh_now", "Look again now", id="panel.refresh", show=False),
         Binding("p", "pause", "Pause looking", id="panel.pause", show=False),
         Binding("y", "copy_record", "Copy record as JSON", id="panel.copy", show=False),
-        Binding("Y", "copy_cell", "Copy cell", id="panel.copy-cell", show=False),
+        Binding("Y", "copy_name", "Copy name or text", id="panel.copy-name", show=False),
     ]
 
     def __init__(self) -> None:
@@ -85,14 +85,11 @@ class Dashboard(Screen[int]):
     def apply_delta(self, delta: BoardDelta) -> None:
         """Another look came in."""
         board = self.panel.engine.board
-        touched = delta.touched
         self.query_one(SandboxPane).apply(
-            (*delta.sandboxes, *(one for key in touched if (one := board.sandboxes.get(key)))),
-            delta.sandboxes_removed,
+            (*delta.sandboxes, *aged(delta, board.sandboxes, SandboxId)), delta.sandboxes_removed
         )
         self.query_one(GatewayPane).apply(
-            (*delta.gateways, *(one for key in touched if (one := board.gateways.get(key)))),
-            delta.gateways_removed,
+            (*delta.gateways, *aged(delta, board.gateways, GatewayId)), delta.gateways_removed
         )
         self._draw_repair()
         self._draw_header()
@@ -197,7 +194,7 @@ class Dashboard(Screen[int]):
     def _reopen_shell(self, event: ShellPane.ReopenRequested) -> None:
         self.panel.reopen_shell(event.id)
 
-    @on(TerminalView.Released)
+    @on(Released)
     def _released(self) -> None:
         self.focus_pane(Pane.SANDBOXES)
 
@@ -243,8 +240,8 @@ class Dashboard(Screen[int]):
     def action_zoom(self) -> None:
         """Fill the screen with the focused pane, or go back."""
         pane = self.focused_pane
-        self._places.zoomed = None if self._places.zoomed else (
-            Pane.SANDBOXES if pane is Pane.REPAIR else pane
+        self._places.zoomed = (
+            None if self._places.zoomed else (Pane.SANDBOXES if pane is Pane.REPAIR else pane)
         )
         self._rearrange()
 
@@ -281,6 +278,6 @@ class Dashboard(Screen[int]):
         """Copy what the cursor is on as JSON."""
         self.panel.copy_record(self.query_one(f"#{self.focused_pane.value}"))
 
-    def action_copy_cell(self) -> None:
-        """Copy the cell under the cursor."""
-        self.panel.copy_cell(self.query_one(f"#{self.focused_pane.value}"))
+    def action_copy_name(self) -> None:
+        """Copy the name, or the text, of what the cursor is on."""
+        self.panel.copy_name(self.query_one(f"#{self.focused_pane.value}"))

@@ -29,7 +29,9 @@ class Details:
         """What happened; shown with the record it happened to."""
         self._events.extend(events)
 
-    def open(self, subject: Sandbox | Gateway | Message | Event, of: SandboxId | None = None) -> None:
+    def open(
+        self, subject: Sandbox | Gateway | Message | Event, of: SandboxId | None = None
+    ) -> None:
         """Show a record; for a message, `of` is the sandbox whose queue holds it."""
         if self._open is not None and self._open.is_attached:
             return
@@ -67,9 +69,7 @@ class Details:
             pane.show_problem("its source is gone")
             return
         try:
-            pane.show_content(
-                await source.observer.content(of, message.direction, message.id)
-            )
+            pane.show_content(await source.observer.content(of, message.direction, message.id))
         except WakedeckError as error:
             pane.show_problem(error.sentence)
 

@@ -7,10 +7,11 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from services.attempts import Attempts
+from services.journal import Journal
+
 from services.board import Board
 from services.clock import Clock
 from services.errors import WakedeckError
-from services.journal import Journal
 from services.models import Attempt, Event, QueueSnapshot, SandboxId, Severity
 from services.picture import BoardDelta
 from services.sources import OpenSource

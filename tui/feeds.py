@@ -41,7 +41,7 @@ class Feeds:
         self._on_queue = on_queue
         self._shown: SandboxId | None = None
         jitter = random.Random()  # noqa: S311
-        self._sources = [
+        self._sources: list[Feed[Observation]] = [
             Feed(
                 f"observe {key}",
                 observer.observe,
@@ -55,7 +55,7 @@ class Feeds:
             )
             for key, observer in self._observers.items()
         ]
-        self._queue = Feed(
+        self._queue: Feed[QueueSnapshot | None] = Feed(
             "queue on screen",
             self._look,
             self._show,
@@ -75,7 +75,7 @@ class Feeds:
     async def run(self) -> None:
         """Look for ever; cancel to end."""
         async with asyncio.TaskGroup() as tasks:
-            for feed in (*self._sources, self._queue):
+            for feed in self._every():
                 tasks.create_task(feed.run())
             tasks.create_task(self._expire())
 
@@ -87,16 +87,19 @@ class Feeds:
 
     def refresh(self) -> None:
         """Look everywhere now."""
-        for feed in (*self._sources, self._queue):
+        for feed in self._every():
             feed.refresh()
 
     def pause(self, paused: bool) -> None:
         """Stop or go on looking."""
-        for feed in (*self._sources, self._queue):
+        for feed in self._every():
             if paused:
                 feed.pause()
             else:
                 feed.resume()
+
+    def _every(self) -> tuple[Feed[Observation] | Feed[QueueSnapshot | None], ...]:
+        return (*self._sources, self._queue)
 
     def _merge(self, result: Observation | ProbeFailure) -> None:
         self._on_delta(self._board.merge(result))

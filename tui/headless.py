@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager
 
 import click
 from services.attempts import Attempts
-from services.board import Board, needs_attention
+from services.board import Board
 
 from services import paths
 from services.clock import SystemClock
@@ -20,6 +20,7 @@ from services.errors import AmbiguousError, WakedeckError
 from services.models import (
     Attempt,
     AttemptState,
+    Observation,
     ProbeFailure,
     Sandbox,
     ShellChoice,
@@ -28,6 +29,7 @@ from services.models import (
     Verb,
 )
 from services.naming import find
+from services.picture import needs_attention
 from services.sources import OpenSource, open_sources
 from tui import reports
 from widgets import formats
@@ -64,7 +66,7 @@ class Look:
                 _prose(f"wakedeck: {result.source}: {result.reason}")
             self.board.merge(result)
 
-    async def _ask(self, source: OpenSource) -> object:
+    async def _ask(self, source: OpenSource) -> Observation | ProbeFailure:
         try:
             async with asyncio.timeout(LOOK_S):
                 return await source.observer.observe()

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Literal
 
+from services.attempts import Handle
+
 from services.errors import WakedeckError
 from services.models import (
     Attempt,
@@ -30,6 +32,7 @@ class Intents:
         self._engine = engine
         self._shells = shells
         self._say = say
+        self._handles: dict[SandboxId, Handle] = {}
 
     def refusals(self, sandbox: SandboxId) -> dict[Capability, str]:
         """What cannot be done to a sandbox now, each with its reason."""
@@ -57,15 +60,21 @@ class Intents:
         except WakedeckError as error:
             self._refuse(error)
             return
+        self._handles[sandbox] = handle
         if handle.attempt.state is AttemptState.IDLE or not handle.attempt.steps:
             now = self._engine.clock.now()
             self._engine.tell(action_event(sandbox, f"{verb.value} asked for", now))
 
     def cancel(self, attempt_id: str) -> None:
         """Stop an attempt as soon as that is safe."""
-        handle = self._engine.attempts.handle(attempt_id)
-        if handle is not None:
-            handle.cancel()
+        for handle in self._handles.values():
+            if handle.attempt.id == attempt_id:
+                handle.cancel()
+
+    async def repaired(self, sandbox: SandboxId) -> bool:
+        """Wait for the attempt under way; whether it did what was asked."""
+        handle = self._handles.get(sandbox)
+        return handle is not None and (await handle.wait()).state is AttemptState.DONE
 
     def shell(self, sandbox: SandboxId) -> OpenShell | None:
         """Open a shell; None where there can be none, and why was said."""

@@ -45,12 +45,12 @@ def resolve(known: Iterable[Bound], wanted: Mapping[str, str]) -> dict[str, str]
     """
     every = list(known)
     ids = {one.id for one in every}
-    for name, keys in wanted.items():
+    for name, typed in wanted.items():
         if name not in ids:
             near = difflib.get_close_matches(name, ids, n=1)
             hint = f" Did you mean {near[0]!r}?" if near else ""
             raise ConfigError(f"[keys]: no action is called {name!r}.{hint}")
-        if not all(part.strip() for part in keys.split(",")):
+        if not all(part.strip() for part in typed.split(",")):
             raise ConfigError(f"[keys]: {name!r} is given an empty key.")
     taken: dict[tuple[str, str], Bound] = {}
     for one in every:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from textual.command import DiscoveryHit, Hit, Hits, Provider
@@ -13,6 +14,8 @@ from services.models import Capability, Sandbox, Verb
 from widgets.binding_rows import key_sections
 
 if TYPE_CHECKING:
+    from services.sources.local.faults import Fault
+    from services.sources.local.layout import World
     from tui.app import WakedeckApp
 
 
@@ -65,7 +68,10 @@ class PanelCommands(Provider):
         async def act() -> None:
             await self.app.run_action(action, default_namespace=place)  # type: ignore[arg-type]
 
-        return lambda: self.app.call_later(act)  # type: ignore[func-returns-value]
+        def later() -> None:
+            self.app.call_later(act)
+
+        return later
 
     def _refusing(self, reason: str) -> Callable[[], None]:
         return lambda: self.panel.say(reason, "warning")
@@ -96,27 +102,23 @@ class PanelCommands(Provider):
         source = self.panel.engine.sources[selected.source].info
         if source.kind != "local":
             return
-        from pathlib import Path
-
         from services.sources.local.faults import Fault
         from services.sources.local.layout import World
 
+        world = World(Path(source.address))
         for fault in Fault:
             yield Entry(
                 f"Break: {fault.value} on {selected.native_id}",
                 "the embedded world is made to be broken",
-                self._breaking(World(Path(source.address)), selected.native_id, fault),
+                self._breaking(world, selected.native_id, fault),
             )
 
-    def _breaking(self, world: object, name: str, fault: object) -> Callable[[], None]:
-        from services.sources.local import faults
-        from services.sources.local.layout import World
+    def _breaking(self, world: World, name: str, fault: Fault) -> Callable[[], None]:
+        from services.sources.local.faults import inject
 
         def run() -> None:
-            assert isinstance(world, World)
-            assert isinstance(fault, faults.Fault)
             try:
-                self.panel.say(faults.inject(world, name, fault), "warning")
+                self.panel.say(inject(world, name, fault), "warning")
             except WakedeckError as error:
                 self.panel.say(error.sentence, "error")
 

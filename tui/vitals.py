@@ -40,9 +40,7 @@ class Vitals:
         if gateway is None:
             gateway = next(iter(board.gateways.values()), None)
         source = gateway.id.source if gateway else selected.source if selected else None
-        link = next(
-            (one for key, one in board.links.items() if source in (None, key)), None
-        )
+        link = next((one for key, one in board.links.items() if source in (None, key)), None)
         lost = link is not None and link.failures > 0
         return HeaderState(
             profile=self._profile,

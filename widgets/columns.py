@@ -78,7 +78,8 @@ class Placed(Generic[R]):
 def fit(columns: Sequence[Column[R]], room: int) -> tuple[Placed[R], ...]:
     """Drop what does not fit by priority, widen what does, give the rest to the flexible ones.
 
-    Columns of priority 0 stay however narrow the room is; the last of them may then be cut.
+    Only a flexible column takes a width between its least and its full one. Columns of priority 0
+    stay however narrow the room is; the last of them may then be cut.
     """
     kept = list(columns)
     while _need(kept) > room:
@@ -90,9 +91,10 @@ def fit(columns: Sequence[Column[R]], room: int) -> tuple[Placed[R], ...]:
     widths = {c.id: c.narrowest for c in kept}
     spare = room - _need(kept)
     for column in sorted(kept, key=lambda c: c.priority):
-        more = max(0, min(spare, column.width - column.narrowest))
-        widths[column.id] += more
-        spare -= more
+        more = column.width - column.narrowest
+        if more <= spare or column.flex:
+            widths[column.id] += min(more, spare)
+            spare -= min(more, spare)
     shares = sum(c.flex for c in kept)
     if spare > 0 and shares:
         pool = spare

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -15,6 +16,7 @@ from widgets.moments import moment
 from widgets.record_table import RecordTable
 from widgets.stream_pane import KEPT, StreamPane
 from widgets.stream_table import StreamTable
+from widgets.table_pane import tally
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,15 +124,10 @@ class EventPane(StreamPane):
         self.retitle()
 
     def count_parts(self) -> list[Part]:
-        """How many of each kind."""
-        parts: list[Part] = []
-        rows = [row.event.severity for row in self._table.records()]
-        for severity, sign in SEVERITIES.items():
-            number = rows.count(severity)
-            if number and sign.word:
-                parts += [("  ", "")] if parts else []
-                parts.append((f"{sign.glyph} {number} {sign.word}", sign.tone))
-        return parts
+        """How many turned worse, how many better, and what the operator did."""
+        seen = Counter(row.event.severity for row in self._table.records())
+        counts = [(sign, seen[severity]) for severity, sign in SEVERITIES.items() if sign.word]
+        return tally(counts, 0, self.size.width - 4)
 
     def on_record_table_highlighted(self, event: RecordTable.Highlighted) -> None:
         """Nothing outside depends on the cursor here."""

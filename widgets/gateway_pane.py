@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -16,7 +16,7 @@ from widgets.glyphs import GATEWAYS
 from widgets.moments import age_cell
 from widgets.record_table import RecordTable
 from widgets.spark import spark
-from widgets.table_pane import TablePane
+from widgets.table_pane import TablePane, tally
 
 PROBES = 30
 """How many of the last probes are drawn."""
@@ -167,16 +167,13 @@ class GatewayPane(TablePane):
         self.retitle()
 
     def count_parts(self) -> list[Part]:
-        """How many are in which state."""
-        parts: list[Part] = []
+        """How many are in which state, the most urgent first."""
         rows = [row.gateway for row in self._table.records()]
-        for state, sign in GATEWAYS.items():
-            number = sum(1 for gateway in rows if gateway.state is state)
-            if number:
-                parts += [("  ", "")] if parts else []
-                parts.append((f"{sign.glyph} {number} {sign.word}", sign.tone))
-        stale = sum(1 for gateway in rows if gateway.stale)
-        return [*parts, (f"  ! {stale} stale", "warn")] if stale else parts
+        seen = Counter(row.state for row in rows)
+        counts = [
+            (GATEWAYS[state], seen[state]) for state in sorted(seen, key=_URGENCY.__getitem__)
+        ]
+        return tally(counts, sum(row.stale for row in rows), self.size.width - 4)
 
     def on_record_table_highlighted(self, event: RecordTable.Highlighted) -> None:
         """Say it in the pane's own words."""

@@ -75,6 +75,7 @@ class _Room:
     limits: bool = True
     clock: bool = True
     only_bad: bool = False
+    terse: bool = False
 
 
 _ROOMS = (
@@ -86,7 +87,9 @@ _ROOMS = (
     _Room(spark=0, limits=False, clock=False, product=False),
     _Room(spark=0, limits=False, clock=False, product=False, quiet_words=False),
     _Room(spark=0, limits=False, clock=False, quiet_words=False, product=False, profile=False),
-    _Room(spark=0, limits=False, clock=False, product=False, profile=False, only_bad=True),
+    _Room(
+        spark=0, limits=False, clock=False, product=False, profile=False, only_bad=True, terse=True
+    ),
 )
 
 
@@ -132,18 +135,24 @@ def _right_parts(state: HeaderState, room: _Room) -> Iterator[Content]:
     if state.retry_at is None:
         yield from _speed(state, room)
     if state.last_success_at is not None:
-        seen = f"{age(state.now, state.last_success_at)} ago"
+        seen = age(state.now, state.last_success_at) + ("" if room.terse else " ago")
         late = state.stale or state.retry_at is not None
         yield styled(f"stale {seen}" if state.stale else f"ok {seen}", "warn" if late else "dim")
     if state.retry_at is not None:
-        due = f"retry {countdown(state.now, state.retry_at)} · {state.retry_key} now"
+        now = "" if room.terse else " now"
+        due = f"retry {countdown(state.now, state.retry_at)} · {state.retry_key}{now}"
         yield styled(due, "warn")
     if state.paused:
-        yield Content.styled(" ‖ PAUSED ", "bold $text-warning on $warning-muted")
+        yield _badge("‖ PAUSED", room)
     if state.read_only:
-        yield Content.styled(" READ-ONLY ", "bold $text-warning on $warning-muted")
+        yield _badge("READ-ONLY", room)
     if room.clock:
         yield styled(clock_time(state.now), "calm")
+
+
+def _badge(words: str, room: _Room) -> Content:
+    edge = "" if room.terse else " "
+    return Content.styled(f"{edge}{words}{edge}", "bold $text-warning on $warning-muted")
 
 
 def _speed(state: HeaderState, room: _Room) -> Iterator[Content]:

@@ -18,6 +18,7 @@ from textual.strip import Strip
 
 from widgets import table_messages
 from widgets.columns import Column, fit
+from widgets.layered_style import LayeredStyles
 from widgets.marks import Marks
 from widgets.record_model import Change, RecordModel
 from widgets.row_painter import GUTTER, NAMES, Look, RowPainter
@@ -59,6 +60,8 @@ class RecordView(ScrollView, Generic[K, R], inherit_bindings=False):
         & > .record-table--hover { background: $foreground 5%; }
         & > .record-table--cursor { background: $foreground 10%; }
         &:focus > .record-table--cursor { background: $primary 35%; text-style: bold; }
+        &:ansi:focus > .record-table--cursor { text-style: reverse; }
+        &:nocolor:focus > .record-table--cursor { text-style: reverse; }
         & > .record-table--mark { color: $text-accent; text-style: bold; }
         & > .record-table--good { color: $text-success; }
         & > .record-table--busy { color: $text-primary; }
@@ -93,7 +96,7 @@ class RecordView(ScrollView, Generic[K, R], inherit_bindings=False):
         self._columns = tuple(columns)
         self._model: RecordModel[K, R] = RecordModel(key, search or self._said, order)
         self._marks: Marks[K] = Marks()
-        self._painter: RowPainter[K, R] = RowPainter(self.get_component_rich_style)
+        self._painter: RowPainter[K, R] = RowPainter(LayeredStyles(self))
         self._stale = stale
         self.empty = empty
         """What to say where there are no rows."""

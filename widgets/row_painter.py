@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from rich.segment import Segment
-from rich.style import Style
 from textual.cache import LRUCache
 from textual.strip import Strip
 
 from widgets.cell_text import cut, harmless, lay, width_of
 from widgets.columns import Placed
 from widgets.glyphs import TONES
+from widgets.layered_style import LayeredStyles
 
 K = TypeVar("K", bound=Hashable)
 R = TypeVar("R")
@@ -52,9 +52,8 @@ class _Line(Generic[R]):
 class RowPainter(Generic[K, R]):
     """Strips of a header and of rows, kept by record key for as many as a screen may need."""
 
-    def __init__(self, style: Callable[..., Style]) -> None:
+    def __init__(self, style: LayeredStyles) -> None:
         self._style = style
-        """Resolves component class names, later ones over earlier ones."""
         self._lines: LRUCache[K, _Line[R]] = LRUCache(KEPT_LINES)
         self._placed: tuple[Placed[R], ...] = ()
         self._live: tuple[Placed[R], ...] = ()
@@ -73,6 +72,7 @@ class RowPainter(Generic[K, R]):
 
     def forget(self) -> None:
         """Draw everything anew: the styles changed."""
+        self._style.forget()
         self._lines.clear()
 
     def header(self, sorted_by: str | None, reverse: bool) -> Strip:

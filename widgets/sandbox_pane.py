@@ -11,10 +11,10 @@ from services.models import Activity, Direction, Sandbox, SandboxId, SandboxStat
 from widgets import queue_counts
 from widgets.cell_text import Part
 from widgets.columns import Cell, Column
-from widgets.glyphs import of_sandbox
+from widgets.glyphs import Sign, of_sandbox
 from widgets.moments import age_cell
 from widgets.record_table import RecordTable
-from widgets.table_pane import TablePane
+from widgets.table_pane import TablePane, tally
 
 _URGENCY = {
     SandboxState.BROKEN: 0,
@@ -25,6 +25,10 @@ _URGENCY = {
     SandboxState.ASLEEP: 5,
     SandboxState.ABSENT: 6,
 }
+
+
+def _urgency(sandbox: Sandbox) -> tuple[int, bool]:
+    return _URGENCY[sandbox.state], sandbox.activity is not Activity.WORKING
 
 
 def _state(sandbox: Sandbox, _: float) -> Cell:
@@ -55,13 +59,13 @@ COLUMNS: tuple[Column[Sandbox], ...] = (
         "STATE",
         _state,
         width=10,
-        sort_key=lambda s: (_URGENCY[s.state], s.activity is not Activity.WORKING),
+        sort_key=_urgency,
     ),
     Column(
         "name",
         "SANDBOX",
         lambda s, _: Cell.of(s.name, "calm"),
-        width=20,
+        width=18,
         least=12,
         flex=1,
         sort_key=lambda s: s.name.casefold(),
@@ -70,8 +74,8 @@ COLUMNS: tuple[Column[Sandbox], ...] = (
         "doing",
         "DOING",
         _doing,
-        width=22,
-        least=12,
+        width=40,
+        least=22,
         priority=2,
         flex=4,
         sort_key=lambda s: (not s.tool, s.tool.casefold(), s.reason.casefold()),
@@ -80,7 +84,7 @@ COLUMNS: tuple[Column[Sandbox], ...] = (
         "in",
         "IN →",
         lambda s, _: queue_counts.cell(Direction.IN, s.inbound),
-        width=22,
+        width=24,
         least=8,
         priority=1,
         sort_key=lambda s: -queue_counts.open_count(s.inbound),
@@ -170,20 +174,11 @@ class SandboxPane(TablePane):
         self.retitle()
 
     def count_parts(self) -> list[Part]:
-        """How many are in which state."""
-        seen: Counter[tuple[str, str, str]] = Counter()
-        stale = 0
-        for sandbox in self._table.records():
-            sign = of_sandbox(sandbox)
-            seen[(sign.glyph, sign.word, sign.tone)] += 1
-            stale += sandbox.stale
-        parts: list[Part] = []
-        for (glyph, word, tone), number in sorted(seen.items(), key=lambda item: item[0][1]):
-            parts += [("  ", "")] if parts else []
-            parts.append((f"{glyph} {number} {word}", tone))
-        if stale:
-            parts.append((f"  ! {stale} stale", "warn"))
-        return parts
+        """How many are in which state, the most urgent first."""
+        rows = sorted(self._table.records(), key=_urgency)
+        seen = Counter((sign.glyph, sign.word, sign.tone) for sign in map(of_sandbox, rows))
+        counts = [(Sign(*sign), number) for sign, number in seen.items()]
+        return tally(counts, sum(row.stale for row in rows), self.size.width - 4)
 
     def on_record_table_highlighted(self, event: RecordTable.Highlighted) -> None:
         """Say it in the pane's own words."""

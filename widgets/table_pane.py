@@ -14,15 +14,31 @@ from textual.reactive import reactive
 from textual.widget import Widget
 from textual.widgets import Input, Static
 
-from widgets.cell_text import Part, cut, harmless
+from widgets.cell_text import Part, cut, harmless, width_of
 from widgets.filter_input import FilterInput
-from widgets.glyphs import TONES
+from widgets.glyphs import TONES, Sign
 from widgets.record_table import RecordTable
 
 
 def content_of(parts: Iterable[Part]) -> Content:
     """Text parts with tones as content for a border; `tone` may also be a style."""
     return Content.assemble(*((harmless(text), TONES.get(tone, tone)) for text, tone in parts))
+
+
+def tally(counts: Iterable[tuple[Sign, int]], stale: int, room: int) -> list[Part]:
+    """Signs with their numbers and words for a lower edge; without words where `room` is short."""
+    shown = [(sign, number) for sign, number in counts if number]
+    shown += [(Sign("!", "stale", "warn"), stale)] if stale else []
+    parts: list[Part] = []
+    for words in (True, False):
+        parts = []
+        for sign, number in shown:
+            parts += [("  ", "")] if parts else []
+            text = f"{sign.glyph} {number} {sign.word}" if words else f"{sign.glyph}{number}"
+            parts.append((text, sign.tone))
+        if sum(width_of(text) for text, _ in parts) <= room:
+            break
+    return parts
 
 
 class TablePane(Widget):

@@ -45,7 +45,7 @@ def test_a_marker_without_a_number_is_no_status() -> None:
 
 
 ARGUMENTS = st.text(
-    alphabet=st.characters(exclude_categories=("Cs",), exclude_characters="\x00"), max_size=40
+    alphabet=st.characters(exclude_categories=["Cs"], exclude_characters="\x00"), max_size=40
 )
 
 

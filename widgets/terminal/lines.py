@@ -67,7 +67,7 @@ def indices_of(text: str, start: int, end: int) -> tuple[int, int]:
     low = high = None
     index = 0
     for first, last, char in graphemes(text):
-        if low is None and last > start:
+        if low is None and (last > start or first >= start):
             low = index
         index += len(char)
         if first < end:

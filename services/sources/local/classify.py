@@ -150,9 +150,9 @@ def verdict(front: Judged, traffic: Judged, agent: tuple[SandboxState, Activity,
             front[1],
             advice="End that program, or `wakedeck local down` and start again on another port.",
         )
-    for state, reason in (front, traffic):
-        if state in (GatewayState.DOWN, GatewayState.HUNG, GatewayState.ABSENT):
-            return Verdict(VerdictKind.REPAIRABLE, reason, wakeable=True)
+    for judged, trouble in (front, traffic):
+        if judged in (GatewayState.DOWN, GatewayState.HUNG, GatewayState.ABSENT):
+            return Verdict(VerdictKind.REPAIRABLE, trouble, wakeable=True)
     state, _, reason = agent
     if state in (SandboxState.ASLEEP, SandboxState.STUCK, SandboxState.BROKEN):
         return Verdict(VerdictKind.REPAIRABLE, reason, wakeable=True)

@@ -41,8 +41,8 @@ class LocalObserver:
 
     async def observe(self) -> Observation:
         names = self._world.names()
-        fronts, *agents = await asyncio.gather(
-            self._fronts(), *(self._sandbox(name) for name in names)
+        fronts, agents = await asyncio.gather(
+            self._fronts(), asyncio.gather(*(self._sandbox(name) for name in names))
         )
         return Observation(self.info.key, self._clock.now(), fronts, tuple(agents))
 
