@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping
 
 from services.plain import plain
+from services.redact import redact
 
 HEAD = 2048
 """Characters of the content that a preview is made from."""
@@ -18,7 +19,11 @@ _ESCAPE_CUT = re.compile(r"\\(?:u[0-9a-fA-F]{0,3})?$")
 
 
 def preview(head: str, size: int) -> str:
-    """A bounded, harmless line for the first `HEAD` characters of a content of `size`."""
+    """A harmless line for the first `HEAD` characters of a content of `size`, secrets masked."""
+    return redact(_line(head, size))
+
+
+def _line(head: str, size: int) -> str:
     fields = _fields(head, size)
     if fields is None:
         return plain(head, LIMIT)
