@@ -13,7 +13,7 @@ from textual.content import Content
 from services.models import Activity, Counts, Event, Facts, Gateway, Message, Sandbox
 from widgets.formats import age, clock_time, countdown, latency, size
 from widgets.glyphs import GATEWAYS, SEVERITIES, Sign, of_message, of_sandbox
-from widgets.phrases import GAP, block, one_line, signed, styled
+from widgets.phrases import block, joined, one_line, signed, styled
 
 Subject: TypeAlias = Sandbox | Gateway | Message | Event
 """What can be looked at closely."""
@@ -121,8 +121,8 @@ def facts_text(facts: Facts, width: int) -> Content:
         wrapped = Content(one_line(value, 2000)).wrap(max(8, width - column - 2)) or [Content("")]
         for number, line in enumerate(wrapped):
             first = key if number == 0 else Content(" " * column)
-            lines.append(GAP.join([first, styled(line.plain, "calm")]))
-    return Content("\n").join(lines)
+            lines.append(Content.assemble(first, "  ", styled(line.plain, "calm")))
+    return joined(lines, "\n")
 
 
 def queue_facts(inbound: Counts, outbound: Counts) -> Facts:
@@ -138,15 +138,16 @@ def queue_facts(inbound: Counts, outbound: Counts) -> Facts:
 def event_lines(events: Sequence[Event], most: int = 20) -> Content:
     """The newest `most` events, newest first."""
     newest = sorted(events, key=lambda event: event.at, reverse=True)[:most]
-    return Content("\n").join(
-        GAP.join(
-            [
-                styled(clock_time(event.at), "dim"),
-                signed(SEVERITIES[event.severity]).truncate(8, pad=True),
-                styled(event.text, "calm"),
-            ]
-        )
-        for event in newest
+    return joined((_event_line(event) for event in newest), "\n")
+
+
+def _event_line(event: Event) -> Content:
+    return Content.assemble(
+        styled(clock_time(event.at), "dim"),
+        "  ",
+        signed(SEVERITIES[event.severity]).truncate(8, pad=True),
+        "  ",
+        styled(event.text, "calm"),
     )
 
 

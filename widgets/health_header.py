@@ -14,7 +14,7 @@ from textual.widget import Widget
 from services.models import Sandbox, SandboxState
 from widgets.formats import age, clock_time, countdown, latency
 from widgets.glyphs import SANDBOXES, Sign, of_sandbox
-from widgets.phrases import GAP, one_line, signed, spread, styled
+from widgets.phrases import joined, one_line, signed, spread, styled
 from widgets.spark import spark
 
 Totals: TypeAlias = tuple[tuple[Sign, int], ...]
@@ -116,7 +116,7 @@ def _left(state: HeaderState, room: _Room) -> Content:
     ]
     if not state.totals:
         parts.append(styled("no sandboxes", "dim"))
-    return GAP.join(parts)
+    return joined(parts)
 
 
 def _quiet(sign: Sign) -> bool:
@@ -124,7 +124,7 @@ def _quiet(sign: Sign) -> bool:
 
 
 def _right(state: HeaderState, room: _Room) -> Content:
-    return GAP.join(part for part in _right_parts(state, room) if part)
+    return joined(_right_parts(state, room))
 
 
 def _right_parts(state: HeaderState, room: _Room) -> Iterator[Content]:
@@ -163,7 +163,7 @@ def _speed(state: HeaderState, room: _Room) -> Iterator[Content]:
     if room.limits and drawn.blocks and drawn.low is not None and drawn.high is not None:
         low, high = f"{drawn.low * 1000:.0f}", latency(drawn.high)
         parts.append(styled(f"{low}–{high}" if drawn.low < 9.95 else high, "dim"))
-    yield Content(" ").join(parts)
+    yield joined(parts, " ")
 
 
 class HealthHeader(Widget):

@@ -16,7 +16,7 @@ from textual.widgets import Button, Static
 
 from services.models import Attempt, Capability, Sandbox, SandboxId, Verb
 from widgets.glyphs import of_sandbox
-from widgets.phrases import one_line, signed, styled
+from widgets.phrases import joined, one_line, signed, styled
 from widgets.step_strip import outcome_lines, progress_words, strip_lines
 
 _CAPABILITY = {Verb.WAKE: Capability.WAKE, Verb.RECONNECT: Capability.RECONNECT}
@@ -284,4 +284,4 @@ class RepairBar(Vertical):
     def _line(self, selector: str, lines: list[Content]) -> None:
         static = self.query_one(selector, Static)
         static.display = any(lines)
-        static.update(Content("\n").join(lines))
+        static.update(joined(lines, "\n"))

@@ -18,7 +18,7 @@ from textual.widgets import Static
 
 from services.models import Retry, Shell, ShellState
 from widgets.glyphs import SHELLS
-from widgets.phrases import one_line, signed, styled
+from widgets.phrases import joined, one_line, signed, styled
 from widgets.shell_tabs import ShellTab, ShellTabs
 
 _LOSTLIKE = (ShellState.LOST, ShellState.FAILED)
@@ -299,7 +299,7 @@ class ShellPane(Vertical):
         parts = [styled(f"· {part}", "dim") for part in title if part]
         number = styled(self._number, "wait")
         heading = Content.styled("Shell", "bold")
-        self.border_title = Content(" ").join(part for part in (number, heading, *parts) if part)
+        self.border_title = joined((number, heading, *parts), " ")
         leads_out = f"{self._chord} gives the keys back" if self._typing else ""
         self.border_subtitle = Content(leads_out)
 

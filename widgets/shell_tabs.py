@@ -16,7 +16,7 @@ from textual.widget import Widget
 from services.models import Shell, ShellState
 from widgets.formats import size
 from widgets.glyphs import SHELLS, TONES
-from widgets.phrases import one_line, styled
+from widgets.phrases import joined, one_line, styled
 
 _CLOSE = "×"
 
@@ -51,7 +51,7 @@ def markers(shell: Shell) -> Content:
         parts.append(styled(f"… {size(shell.skipped_bytes)}B {verb}", "warn"))
     if shell.input_blocked:
         parts.append(styled("! remote is not reading input", "bad"))
-    return Content("  ").join(parts)
+    return joined(parts)
 
 
 def tab_line(tabs: Sequence[ShellTab], width: int) -> tuple[Content, tuple[TabHit, ...]]:

@@ -10,7 +10,7 @@ from textual.content import Content
 from services.models import Attempt, AttemptState, Step, StepState, Verb
 from widgets.formats import duration
 from widgets.glyphs import ATTEMPTS, STEPS, TONES, Sign
-from widgets.phrases import GAP, one_line, signed, styled
+from widgets.phrases import GAP, joined, one_line, signed, styled
 
 SLOW_S = 10.0
 """From here on a running step says whether cancel is safe (vellum-wake contract §5.4)."""
@@ -72,8 +72,8 @@ def _fill(cells: Sequence[Content], width: int) -> list[Content]:
     lines: list[Content] = []
     for cell in cells:
         cut = cell.truncate(max(1, width), ellipsis=True)
-        if lines and lines[-1].cell_length + GAP.cell_length + cut.cell_length <= width:
-            lines[-1] = GAP.join([lines[-1], cut])
+        if lines and lines[-1].cell_length + GAP + cut.cell_length <= width:
+            lines[-1] = joined([lines[-1], cut])
         else:
             lines.append(cut)
     return lines
