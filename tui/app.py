@@ -65,7 +65,6 @@ class WakedeckApp(App[int], inherit_bindings=False):
     CSS_PATH = "styles/panel.tcss"
     COMMANDS: ClassVar = {PanelCommands}
     COMMAND_PALETTE_BINDING = "ctrl+p"
-    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (120, "-medium"), (160, "-wide")]
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("question_mark", "help", "Help", id="app.help", key_display="?"),
         Binding("ctrl+p", "command_palette", "Palette", id="app.palette", show=True),
