@@ -99,7 +99,7 @@ COLUMNS: tuple[Column[SeenMessage], ...] = (
     Column("text", "TEXT", _text, width=30, least=14, priority=1, flex=1),
     Column(
         "due",
-        "TRY / DUE",
+        "DUE",
         _due,
         width=16,
         least=8,

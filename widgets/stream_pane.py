@@ -38,19 +38,11 @@ class StreamPane(TablePane):
     def badge_parts(self) -> list[Part]:
         """FOLLOWING, or PAUSED with how much is new."""
         if self.following:
-            return [("▼ FOLLOWING", "good")]
+            return [("▼ FOLLOWING", "dim")]
         parts: list[Part] = [("‖ PAUSED", "warn")]
         if self.unseen:
             parts += [(" ", ""), (f" +{self.unseen} new ", "$text on $accent 50%")]
         return [*parts, (" f follows", "dim")]
-
-    def title_parts(self) -> list[Part]:
-        """The badge, after what the pane is about."""
-        return [*self.subject_parts(), (" ", ""), *self.badge_parts()]
-
-    def subject_parts(self) -> list[Part]:
-        """What the pane is about; nothing by default."""
-        return []
 
     def on_stream_table_follow_changed(self, event: StreamTable.FollowChanged) -> None:
         """The badge changes with it."""

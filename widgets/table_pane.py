@@ -19,22 +19,27 @@ from widgets.filter_input import FilterInput
 from widgets.glyphs import TONES, Sign
 from widgets.record_table import RecordTable
 
+_EDGE_TONES = TONES | {"dim": "$foreground-muted", "calm": "$foreground"}
+"""Tones on a border, where a colour for any ground has no ground to be judged against."""
+
 
 def content_of(parts: Iterable[Part]) -> Content:
-    """Text parts with tones as content for a border; `tone` may also be a style."""
-    return Content.assemble(*((harmless(text), TONES.get(tone, tone)) for text, tone in parts))
+    """Text parts with tones as content for a border; a tone may also be a style."""
+    return Content.assemble(
+        *((harmless(text), _EDGE_TONES.get(tone, tone)) for text, tone in parts)
+    )
 
 
 def tally(counts: Iterable[tuple[Sign, int]], stale: int, room: int) -> list[Part]:
-    """Signs with their numbers and words for a lower edge; without words where `room` is short."""
-    shown = [(sign, number) for sign, number in counts if number]
-    shown += [(Sign("!", "stale", "warn"), stale)] if stale else []
+    """Signs with numbers and words for a lower edge; where `room` is short the last lose words."""
+    shown = [(Sign("!", "stale", "warn"), stale), *counts]
+    shown = [(sign, number) for sign, number in shown if number]
     parts: list[Part] = []
-    for words in (True, False):
+    for worded in range(len(shown), -1, -1):
         parts = []
-        for sign, number in shown:
+        for at, (sign, number) in enumerate(shown):
             parts += [("  ", "")] if parts else []
-            text = f"{sign.glyph} {number} {sign.word}" if words else f"{sign.glyph}{number}"
+            text = f"{sign.glyph} {number} {sign.word}" if at < worded else f"{sign.glyph}{number}"
             parts.append((text, sign.tone))
         if sum(width_of(text) for text, _ in parts) <= room:
             break
@@ -80,8 +85,12 @@ class TablePane(Widget):
         """The tables, the first of them being the one that gets the focus."""
         raise NotImplementedError
 
-    def title_parts(self) -> list[Part]:
-        """What stands after the heading."""
+    def subject_parts(self) -> list[Part]:
+        """What the pane is about, after the heading."""
+        return []
+
+    def badge_parts(self) -> list[Part]:
+        """What ends the title."""
         return []
 
     def count_parts(self) -> list[Part]:
@@ -191,7 +200,7 @@ class TablePane(Widget):
         if self.number:
             parts.append((f"{self.number} ", "$text-accent"))
         parts.append((self.heading, "bold"))
-        parts += self.title_parts()
+        parts += self.subject_parts()
         if self.filter_text:
             parts.append((f" {shown}/{total}", "dim"))
             parts.append((f" /{cut(self.filter_text, 24)}", "warn"))
@@ -203,4 +212,5 @@ class TablePane(Widget):
         marked = sum(len(table.marked) for table in tables)
         if marked:
             parts.append((f" ■ {marked} marked", "wait"))
-        return parts
+        badge = self.badge_parts()
+        return [*parts, (" ", ""), *badge] if badge else parts
