@@ -285,16 +285,15 @@ class TerminalCanvas(Widget):
 
     def _overlay(self, strip: Strip, line: int, height: int) -> Strip:
         """Write what the view itself has to say over a line."""
-        notice = self._looks["notice"]
-        if self._marks.link is not None and line == (0 if self._link_shown_on_top else height - 1):
-            strip = overlaid(
-                strip, 0, f" {cut(self._marks.link.url, strip.cell_length - 2)} ", notice
-            )
-        elif line == height - 1 and (status := self.status):
-            strip = overlaid(strip, 0, status, notice)
-        if line == height - 1 and (pill := self.pill):
-            strip = overlaid(strip, max(0, strip.cell_length - len(pill)), pill, notice)
-        return strip
+        notice, width, link = self._looks["notice"], strip.cell_length, self._marks.link
+        if link is not None and line == (0 if self._link_shown_on_top else height - 1):
+            return overlaid(strip, 0, f" {cut(link.url, width - 2)} ", notice)
+        if line != height - 1:
+            return strip
+        pill = self.pill[:width]
+        if status := self.status:
+            strip = overlaid(strip, 0, cut(status, width - len(pill)), notice)
+        return overlaid(strip, width - len(pill), pill, notice) if pill else strip
 
     @property
     def pill(self) -> str:
