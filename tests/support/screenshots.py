@@ -27,7 +27,7 @@ def main(names: list[str]) -> None:
     for scene in SCENES:
         if not names or scene.name in names:
             (FOLDER / f"{scene.name}.svg").write_text(asyncio.run(picture(scene)), "utf-8")
-            print(scene.name)
+            sys.stdout.write(f"{scene.name}\n")
 
 
 if __name__ == "__main__":

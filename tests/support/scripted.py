@@ -170,5 +170,5 @@ def scripted(
     script: Script, clock: Clock, key: str = "local", kind: str = "scripted"
 ) -> OpenSource:
     """An open source that follows a script."""
-    info = Source(key, kind, key, "", frozenset(Capability))
+    info = Source(key, "scripted", key, "", frozenset(Capability))
     return OpenSource(ScriptedObserver(info, script, clock), ScriptedActor(script, clock))
