@@ -230,11 +230,10 @@ class Dashboard(Screen[int]):
 
     def action_zoom(self) -> None:
         """Fill the screen with the focused pane, or go back."""
+        deck = self.query_one(Deck)
         pane = self.focused_pane
-        self._places.zoomed = (
-            None if self._places.zoomed else (Pane.SANDBOXES if pane is Pane.REPAIR else pane)
-        )
-        self._rearrange()
+        target = Pane.SANDBOXES if pane is Pane.REPAIR else pane
+        deck.arrange_anew(zoomed=None if deck.places.zoomed else target)
 
     # What the operator asks
 
