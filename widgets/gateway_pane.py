@@ -153,6 +153,15 @@ class GatewayPane(TablePane):
         """The gateway under the cursor."""
         return self._table.cursor_key
 
+    def record(self, gateway: GatewayId | None = None) -> Gateway | None:
+        """A gateway as shown; the one under the cursor by default."""
+        row = self._table.record(gateway)
+        return row.gateway if row else None
+
+    def select(self, gateway: GatewayId) -> bool:
+        """Put the cursor on a gateway; False where it is not shown."""
+        return self._table.select(gateway)
+
     def tables(self) -> Sequence[RecordTable[GatewayId, ProbedGateway]]:
         """The one table."""
         return (self._table,)

@@ -45,6 +45,12 @@ class StreamPane(TablePane):
         return [*parts, (" f follows", "dim")]
 
     def on_stream_table_follow_changed(self, event: StreamTable.FollowChanged) -> None:
-        """The badge changes with it."""
+        """Tables of one pane follow or pause together; the badge says so."""
         event.stop()
+        for table in self.tables():
+            if table.following is not event.stream.following:
+                if event.stream.following:
+                    table.follow()
+                else:
+                    table.pause()
         self.retitle()

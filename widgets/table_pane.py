@@ -61,6 +61,7 @@ class TablePane(Widget):
         & > .table-pane--tables { layout: vertical; width: 1fr; height: 1fr; }
         & > .table-pane--problem { display: none; height: 1; padding: 0 1; color: $text-warning; }
         &.-problem > .table-pane--problem { display: block; }
+        &.-stale { border: round $warning 50%; }
         &.-focused { border: round $accent; border-title-color: $text; }
         &.-offline { border: round $error 60%; }
         &.-offline.-focused { border: round $error; }
@@ -74,9 +75,9 @@ class TablePane(Widget):
     """The key that focuses it, as shown in its title."""
     heading: ClassVar[str] = ""
 
-    stale: reactive[bool] = reactive(False, toggle_class="-stale")
+    stale: reactive[bool] = reactive(False, init=False, toggle_class="-stale")
     """What is shown could not be refreshed."""
-    offline: reactive[bool] = reactive(False, toggle_class="-offline")
+    offline: reactive[bool] = reactive(False, init=False, toggle_class="-offline")
     """The peer behind it is not reachable."""
     problem: reactive[str] = reactive("")
     """One line above the rows; empty for none."""
@@ -146,6 +147,14 @@ class TablePane(Widget):
         for line in self.query(".table-pane--problem").results(Static):
             line.update(content_of([(f"! {problem}", "")]))
 
+    def watch_stale(self) -> None:
+        """The title says it in a word."""
+        self.retitle()
+
+    def watch_offline(self) -> None:
+        """The title says it in a word."""
+        self.retitle()
+
     def on_mount(self) -> None:
         """First titles."""
         self.watch_problem(self.problem)
@@ -158,14 +167,12 @@ class TablePane(Widget):
     def on_input_changed(self, event: Input.Changed) -> None:
         """Filter while typing."""
         event.stop()
-        if event.input.has_class("-open"):
-            self.set_filter(event.value)
+        self.set_filter(event.value)
 
     def on_filter_input_closed(self, event: FilterInput.Closed) -> None:
         """Back to the rows."""
         event.stop()
-        if not event.keep:
-            self.set_filter("")
+        self.set_filter(event.text)
         self.focus()
 
     def on_record_table_filtered(self, event: RecordTable.Filtered) -> None:
@@ -212,5 +219,9 @@ class TablePane(Widget):
         marked = sum(len(table.marked) for table in tables)
         if marked:
             parts.append((f" ■ {marked} marked", "wait"))
+        if self.offline:
+            parts.append((" ✕ offline", "bad"))
+        elif self.stale:
+            parts.append((" ! stale", "warn"))
         badge = self.badge_parts()
         return [*parts, (" ", ""), *badge] if badge else parts
