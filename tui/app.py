@@ -237,9 +237,13 @@ class WakedeckApp(App[int], inherit_bindings=False):
 
     @on(PasteQuestion)
     def _paste_question(self, event: PasteQuestion) -> None:
+        opened = self.shells.find(event.view.id or "")
+        if opened is None:
+            return
+
         def answered(yes: bool | None) -> None:
             if yes:
-                event.view.paste(event.text, confirmed=True)
+                opened.view.paste(event.text, confirmed=True)
 
         lines = event.text.count("\n") + 1
         self.push_screen(

@@ -112,7 +112,9 @@ def status(settings: Settings, as_json: bool) -> int:
             sandboxes = list(look.board.sandboxes.values())
             missing = [one for one in look.board.links.values() if not one.connected]
             totals = Counter(one.state.value for one in sandboxes)
-            attention = bool(missing) or any(map(needs_attention, [*gateways, *sandboxes]))
+            attention = bool(missing) or (
+                any(map(needs_attention, gateways)) or any(map(needs_attention, sandboxes))
+            )
             if as_json:
                 _data(
                     {

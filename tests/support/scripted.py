@@ -126,7 +126,7 @@ class ScriptedObserver:
         return verdicts.pop(0) if len(verdicts) > 1 else verdicts[0]
 
     async def logs(self, sandbox: SandboxId) -> AsyncIterator[str]:
-        for line in ():
+        for line in ("first line", "second line"):
             yield line
 
     async def close(self) -> None:
