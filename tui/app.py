@@ -221,13 +221,8 @@ class WakedeckApp(App[int], inherit_bindings=False):
     @on(Typed)
     def _typed(self, event: Typed) -> None:
         opened = self.shells.find(event.view.id or "")
-        if opened is None:
-            return
-        if opened.session.shell.state.over:
-            if event.data == b"\r":
-                self.reopen_shell(opened.session.shell.id)
-            return
-        opened.session.type(event.data)
+        if opened is not None:
+            opened.session.type(event.data)
 
     @on(Pasted)
     def _pasted(self, event: Pasted) -> None:

@@ -23,7 +23,6 @@ from services.models import (
     Observation,
     ProbeFailure,
     Sandbox,
-    ShellChoice,
     Step,
     StepState,
     Verb,
@@ -31,6 +30,7 @@ from services.models import (
 from services.naming import find
 from services.picture import needs_attention
 from services.sources import OpenSource, open_sources
+from services.terminal.commands import ShellChoice
 from tui import reports
 from widgets import formats
 

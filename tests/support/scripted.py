@@ -11,19 +11,18 @@ from services.errors import UnavailableError
 from services.models import (
     Capability,
     Direction,
-    ExecResult,
     Gateway,
     Observation,
     QueueSnapshot,
     Sandbox,
     SandboxId,
-    ShellChoice,
     Source,
     Step,
     Verdict,
     VerdictKind,
 )
 from services.sources import OpenSource
+from services.terminal.commands import ExecResult, ShellChoice
 from services.terminal.transport import Ending, Transport
 
 READY = Verdict(VerdictKind.READY, "")
