@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TypeVar
@@ -14,6 +14,7 @@ import aiosqlite
 from services.queues.faults import sick_file
 
 BUSY_S = 0.25
+FEW = 2000
 
 Result = TypeVar("Result")
 
@@ -32,6 +33,14 @@ async def undisturbed(read: Coroutine[object, object, Result]) -> Result:
         if not task.cancelled():
             task.exception()
         raise
+
+
+async def off_loop(rows: int, work: Callable[[], None]) -> None:
+    """Do work over very many rows beside the event loop, and over few in it."""
+    if rows > FEW:
+        await asyncio.to_thread(work)
+    else:
+        work()
 
 
 @asynccontextmanager
