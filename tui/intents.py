@@ -14,9 +14,9 @@ from services.models import (
     Capability,
     SandboxId,
     Shell,
-    ShellChoice,
     Verb,
 )
+from services.terminal.commands import ShellChoice
 from services.timeline import action_event, shell_event
 from tui.engine import Engine
 from tui.shells import OpenShell, Shells

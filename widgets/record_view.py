@@ -262,7 +262,7 @@ class RecordView(ScrollView, Generic[K, R], inherit_bindings=False):
         self._refresh_row(self._model.row(key))
 
     def _refresh_row(self, row: int | None) -> None:
-        if row is not None and row >= self.scroll_offset.y:
+        if row is not None and self._shown(row, self.scroll_offset.y):
             self.refresh_line(row + HEADER)
 
     def _start_flash(self, change: Change[K, R]) -> None:

@@ -38,21 +38,19 @@ class StreamPane(TablePane):
     def badge_parts(self) -> list[Part]:
         """FOLLOWING, or PAUSED with how much is new."""
         if self.following:
-            return [("▼ FOLLOWING", "good")]
+            return [("▼ FOLLOWING", "dim")]
         parts: list[Part] = [("‖ PAUSED", "warn")]
         if self.unseen:
             parts += [(" ", ""), (f" +{self.unseen} new ", "$text on $accent 50%")]
         return [*parts, (" f follows", "dim")]
 
-    def title_parts(self) -> list[Part]:
-        """The badge, after what the pane is about."""
-        return [*self.subject_parts(), (" ", ""), *self.badge_parts()]
-
-    def subject_parts(self) -> list[Part]:
-        """What the pane is about; nothing by default."""
-        return []
-
     def on_stream_table_follow_changed(self, event: StreamTable.FollowChanged) -> None:
-        """The badge changes with it."""
+        """Tables of one pane follow or pause together; the badge says so."""
         event.stop()
+        for table in self.tables():
+            if table.following is not event.stream.following:
+                if event.stream.following:
+                    table.follow()
+                else:
+                    table.pause()
         self.retitle()

@@ -21,6 +21,7 @@ class Backlog:
         """Bytes dropped since the start."""
         self._waiting = bytearray()
         self._fed_tail = b""
+        self._prologue = 0
 
     def __len__(self) -> int:
         return len(self._waiting)
@@ -35,6 +36,7 @@ class Backlog:
         """The oldest `limit` bytes at most; empty if there are none."""
         data = bytes(self._waiting[:limit])
         del self._waiting[:limit]
+        self._prologue = max(self._prologue - len(data), 0)
         self._fed_tail = unfinished(self._fed_tail + data)
         if len(self._waiting) < KEPT_BYTES:
             self.skipping = False
@@ -50,7 +52,9 @@ class Backlog:
             return
         data = self._fed_tail + bytes(self._waiting)
         start, introducer = kept_from(data, len(data) - KEPT_BYTES)
-        self.skipped += start - len(self._fed_tail)
-        self._waiting = bytearray(net_effect(data[:start]) + introducer + data[start:])
+        self.skipped += start - len(self._fed_tail) - self._prologue
+        prologue = net_effect(data[:start]) + introducer
+        self._prologue = len(prologue)
+        self._waiting = bytearray(prologue + data[start:])
         self._fed_tail = b""
         self.skipping = True

@@ -37,7 +37,7 @@ async def watch_life(
             # A peer that is stuck on our input owes no pong.
             alive_at = clock.monotonic()
         else:
-            answer = await _answer(transport.ping(), clock, LOST_AFTER_S - quiet)
+            answer = await _answer(transport.ping(), clock, max(LOST_AFTER_S - quiet, ASK_AFTER_S))
             if answer:
                 alive_at = clock.monotonic()
             elif answer is False:

@@ -22,18 +22,16 @@ _TAIL_BYTES = 1100
 """Longer than any sequence whose effect is kept."""
 
 _CHANGE = re.compile(
-    rb"[\x0e\x0f]"
-    rb"|\x1b(?:"
-    rb"\[(?P<private>\??)(?P<modes>[0-9;]{1,80})(?P<set>[hl])"
-    rb"|\[(?P<margins>[0-9;]{0,12})r"
-    rb"|\[(?P<shape>[0-9]?) q"
+    rb"\x1b(?:"
+    rb"\[(?P<private>\??)(?P<numbers>[0-9;]{0,80})(?P<final>[hlr]| q)"
     rb"|(?P<soft>\[!p)"
     rb"|(?P<hard>c)"
     rb"|(?P<keypad>[=>])"
-    rb"|(?P<slot>[()*+])(?P<charset>[!-/]?[0-~])"
+    rb"|(?P<slot>[()*+])[!-/]?[0-~]"
     rb"|\](?P<title>[02];[^\x07\x18\x1a\x1b]{0,1024})(?:\x07|\x1b\\)"
     rb")"
 )
+_SHIFTS = (b"\x0e", b"\x0f")
 _KEPT = frozenset(
     b"?1 ?5 ?6 ?7 ?25 ?47 ?66 ?1000 ?1002 ?1003 ?1004 ?1005 ?1006 ?1007 ?1015 ?1016"
     b" ?1047 ?1049 ?2004 ?2026 4 20".split()
@@ -95,9 +93,13 @@ def net_effect(data: bytes) -> bytes:
     resets; then a fresh line without colour.
     """
     change = _Change()
+    reset_at = -1
     for found in _CHANGE.finditer(data):
         change.note(found)
-    return change.output()
+        if found["hard"] is not None:
+            reset_at = found.start()
+    shift_at = max(data.rfind(shift) for shift in _SHIFTS)
+    return change.output(data[shift_at : shift_at + 1] if shift_at > reset_at else b"")
 
 
 class _Change:
@@ -111,10 +113,12 @@ class _Change:
 
     def note(self, found: re.Match[bytes]) -> None:
         """Take one change in."""
-        kind = found.lastgroup
-        if found["modes"] is not None:
-            for number in found["modes"].split(b";"):
-                self._mode(found["private"] + number, on=found["set"] == b"h")
+        if found["final"] in (b"h", b"l"):
+            for number in found["numbers"].split(b";"):
+                self._mode(found["private"] + number, on=found["final"] == b"h")
+        elif found["final"] is not None:
+            if not found["private"]:
+                self._set(found["final"].decode("ascii"), found[0])
         elif found["hard"] is not None:
             self._resets = b"\x1bc"
             self._modes.clear()
@@ -124,11 +128,11 @@ class _Change:
             self._resets = self._resets.replace(b"\x1b[!p", b"") + b"\x1b[!p"
             for name in _SOFTLY_RESET:
                 self._modes.pop(name, None)
-            self._last.pop("margins", None)
+            self._last.pop("r", None)
         elif found["slot"] is not None:
             self._set("charset" + found["slot"].decode("ascii"), found[0])
         else:
-            self._set(kind or "shift", found[0])
+            self._set(found.lastgroup or "", found[0])
 
     def _mode(self, name: bytes, *, on: bool) -> None:
         if name not in _KEPT:
@@ -142,9 +146,9 @@ class _Change:
         self._last.pop(what, None)
         self._last[what] = sequence
 
-    def output(self) -> bytes:
+    def output(self, shift: bytes) -> bytes:
         """All of it, resets first."""
-        parts = [self._resets, *self._last.values()]
+        parts = [self._resets, *self._last.values(), shift]
         for name, on in self._modes.items():
             if name in _ALTERNATE and not on and self._alternate_first:
                 # Entered and left again within what was dropped: nothing happened.

@@ -18,6 +18,7 @@ from tests.support.screens import GivenRow, GivenScreen, row
 from widgets.terminal.cursor import cell_at, draw_cursor
 from widgets.terminal.lines import Place, indices_of, logical, logical_line, piece
 from widgets.terminal.links import link_at
+from widgets.terminal.pacing import Pacing
 from widgets.terminal.paint import Painter, cut, harmless, marked, overlaid
 from widgets.terminal.palette import BACKGROUND, CURSOR, FOREGROUND, Palette, blend, palette_of
 from widgets.terminal.scrolling import Viewport
@@ -444,3 +445,28 @@ def test_default_indices_of_the_palette() -> None:
         0xFFAA00,
     ]
     assert len(PALETTE.colours) == 259
+
+
+# Pacing
+
+
+def test_a_synchronised_update_holds_drawing_until_its_end_or_the_limit() -> None:
+    pacing = Pacing()
+    assert pacing.wait(10.0, synchronised=False) == 0
+    assert pacing.wait(10.0, synchronised=True) == pytest.approx(0.15)
+    assert pacing.wait(10.1, synchronised=True) == pytest.approx(0.05)
+    assert pacing.wait(10.11, synchronised=False) == 0
+    assert pacing.wait(10.2, synchronised=True) == pytest.approx(0.15)
+    assert pacing.wait(10.36, synchronised=True) == 0
+    assert pacing.wait(10.37, synchronised=True) > 0
+
+
+def test_an_expensive_frame_is_followed_by_a_rest() -> None:
+    pacing = Pacing()
+    pacing.spent(0.003)
+    assert pacing.wait(1.0, synchronised=False) == 0
+    assert pacing.wait(1.001, synchronised=False) == 0
+    pacing.spent(0.05)
+    assert pacing.wait(2.0, synchronised=False) == 0
+    assert pacing.wait(2.1, synchronised=False) == pytest.approx(0.05)
+    assert pacing.wait(2.16, synchronised=False) == 0

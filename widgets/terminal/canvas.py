@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from time import monotonic
 from typing import ClassVar
 
 from rich.style import Style
@@ -18,14 +19,12 @@ from widgets.terminal.cursor import draw_cursor
 from widgets.terminal.lines import Place, row_at
 from widgets.terminal.links import Link
 from widgets.terminal.marks import MarkedLines, Marks
+from widgets.terminal.pacing import Pacing
 from widgets.terminal.paint import Painter, cut, marked, overlaid
 from widgets.terminal.palette import Palette, palette_of
 from widgets.terminal.scrolling import Viewport, end_of, screen_top
 from widgets.terminal.search import Match, Query
 from widgets.terminal.selection import Selection
-
-HOLD_LIMIT = 0.15
-"""Seconds a program may hold painting back (mode 2026; terminal contract §11)."""
 
 
 class TerminalCanvas(Widget):
@@ -74,8 +73,8 @@ class TerminalCanvas(Widget):
         self._painter = Painter(Palette((0,) * 259))
         self._looks: dict[str, Style] = {}
         self._program_colours: tuple[dict[int, int], bool] = ({}, False)
-        self._hold: Timer | None = None
-        self._held_too_long = False
+        self._pacing = Pacing()
+        self._later: Timer | None = None
         self._drawn_top = -1
         self._drawn_cursor = -1
         self._drawn_size = (0, 0)
@@ -156,12 +155,10 @@ class TerminalCanvas(Widget):
         if screen is None or not self.is_mounted:
             return
         modes = screen.modes
-        if modes.synchronised and not self._held_too_long:
-            if self._hold is None:
-                self._hold = self.set_timer(HOLD_LIMIT, self._hold_ended)
+        if wait := self._pacing.wait(monotonic(), modes.synchronised):
+            if self._later is None:
+                self._later = self.set_timer(wait, self._painted_later)
             return
-        if not modes.synchronised:
-            self._release_hold()
         self._notice(screen, modes)
         damage = screen.take_damage()
         height = self.size.height
@@ -196,16 +193,9 @@ class TerminalCanvas(Widget):
                 regions.append(Region(0, line, width, 1))
         return regions
 
-    def _hold_ended(self) -> None:
-        self._hold = None
-        self._held_too_long = True
+    def _painted_later(self) -> None:
+        self._later = None
         self.painted()
-
-    def _release_hold(self) -> None:
-        self._held_too_long = False
-        if self._hold is not None:
-            self._hold.stop()
-            self._hold = None
 
     def _notice(self, screen: TerminalScreen, modes: TerminalModes) -> None:
         """See what else changed than rows."""
@@ -232,6 +222,7 @@ class TerminalCanvas(Widget):
 
     def render_lines(self, crop: Region) -> list[Strip]:
         """The lines of a region, straight from the emulator's rows."""
+        start = monotonic()
         self._settle()
         width = self.size.width
         strips = self._lines(crop.line_range, width)
@@ -240,6 +231,7 @@ class TerminalCanvas(Widget):
         for line_filter in self.get_line_filters():
             _, behind = self.background_colors
             strips = [strip.apply_filter(line_filter, behind) for strip in strips]
+        self._pacing.spent(monotonic() - start)
         return strips
 
     def render_line(self, y: int) -> Strip:
@@ -285,16 +277,15 @@ class TerminalCanvas(Widget):
 
     def _overlay(self, strip: Strip, line: int, height: int) -> Strip:
         """Write what the view itself has to say over a line."""
-        notice = self._looks["notice"]
-        if self._marks.link is not None and line == (0 if self._link_shown_on_top else height - 1):
-            strip = overlaid(
-                strip, 0, f" {cut(self._marks.link.url, strip.cell_length - 2)} ", notice
-            )
-        elif line == height - 1 and (status := self.status):
-            strip = overlaid(strip, 0, status, notice)
-        if line == height - 1 and (pill := self.pill):
-            strip = overlaid(strip, max(0, strip.cell_length - len(pill)), pill, notice)
-        return strip
+        notice, width, link = self._looks["notice"], strip.cell_length, self._marks.link
+        if link is not None and line == (0 if self._link_shown_on_top else height - 1):
+            return overlaid(strip, 0, f" {cut(link.url, width - 2)} ", notice)
+        if line != height - 1:
+            return strip
+        pill = self.pill[:width]
+        if status := self.status:
+            strip = overlaid(strip, 0, cut(status, width - len(pill)), notice)
+        return overlaid(strip, width - len(pill), pill, notice) if pill else strip
 
     @property
     def pill(self) -> str:

@@ -63,6 +63,7 @@ class Pointer:
         self._clicks = self._clicks % len(UNITS) + 1 if again else 1
         self._clicked_at = (event.x, event.y, event.time)
         place = canvas.place_at(event.x, event.y)
+        self.hover(event.x, event.y)
         canvas.capture_mouse()
         self._moved = self._clicks > 1
         if event.shift and canvas.selection is not None and self._clicks == 1:
