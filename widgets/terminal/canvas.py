@@ -89,11 +89,15 @@ class TerminalCanvas(Widget):
     @terminal.setter
     def terminal(self, screen: TerminalScreen | None) -> None:
         self._terminal = screen
-        self._marks.selection = None
+        self._marks = Marks()
         self.viewport.follow()
         self._drawn_size = (0, 0)
         self._looks.clear()
         self.refresh()
+        self._attached()
+
+    def _attached(self) -> None:
+        """Another emulator is on view."""
 
     @property
     def modes(self) -> TerminalModes:
@@ -213,6 +217,7 @@ class TerminalCanvas(Widget):
         self._drawn_end = end
         if self._program_colours != (screen.colours, modes.reverse_video):
             self._looks.clear()
+            self._drawn_top = -1
 
     def _cursor_line(self, screen: TerminalScreen) -> int:
         cursor = screen.cursor
