@@ -13,11 +13,13 @@ from services.terminal.emulator import Emulator
 from textual import events
 from textual.app import App, ComposeResult
 from textual.binding import Binding, BindingType
-from textual.geometry import Offset
+from textual.geometry import Offset, Region
 from textual.message import Message
 from textual.pilot import Pilot
 from textual.widgets import Footer, Input
 
+from services.terminal.cells import Cursor
+from tests.support.screens import GivenScreen, row
 from widgets.terminal.messages import ViewMessage
 from widgets.terminal.view import TerminalView
 
@@ -226,6 +228,25 @@ async def test_only_changed_rows_are_drawn_anew() -> None:
         await feed(app, pilot, " more")
         assert app.emulator.rows[0].cache is kept
         assert app.shown[2] == "three more"
+
+
+async def test_damage_refreshes_its_lines_and_the_cursors() -> None:
+    async with running() as (app, pilot):
+        screen = GivenScreen([row(f"row {n}") for n in range(LINES)], cursor=Cursor(0, 1))
+        app.view.terminal = screen
+        app.view.painted()
+        await pilot.pause()
+        screen.rows[4] = row("changed")
+        screen.damage = frozenset({4})
+        screen.cursor = Cursor(0, 2)
+        app.view.painted()
+        assert set(app.view._exchange_repaint_regions()) == {
+            Region(0, 1, COLUMNS, 2),
+            Region(0, 4, COLUMNS, 1),
+        }
+        app.view.painted()
+        await pilot.pause()
+        assert set(app.view._exchange_repaint_regions()) <= {Region(0, 2, COLUMNS, 1)}
 
 
 async def test_a_row_keeps_its_strip_when_it_scrolls() -> None:

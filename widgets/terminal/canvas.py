@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from rich.style import Style
 from textual.color import Color
-from textual.filter import ANSIToTruecolor, DimFilter, LineFilter
+from textual.filter import ANSIToTruecolor, DimFilter, LineFilter, NoColor
 from textual.geometry import Region
 from textual.strip import Strip
 from textual.timer import Timer
@@ -316,8 +316,10 @@ class TerminalCanvas(Widget):
         """Make colours and marks ready; a palette is only replaced where it really changed."""
         if self._looks:
             return
+        colourless = any(isinstance(each, NoColor) for each in self.get_line_filters())
         for name in self.COMPONENT_CLASSES:
-            self._looks[name.removeprefix("terminal--")] = self.get_component_rich_style(name)
+            look = Style(reverse=True) if colourless else self.get_component_rich_style(name)
+            self._looks[name.removeprefix("terminal--")] = look
         palette = self.theme_palette()
         if self._terminal is not None:
             reverse = self._terminal.modes.reverse_video
