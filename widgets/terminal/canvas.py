@@ -14,7 +14,7 @@ from textual.strip import Strip
 from textual.timer import Timer
 from textual.widget import Widget
 
-from services.terminal.cells import DEFAULT_MODES, TerminalModes, TerminalScreen
+from services.terminal.cells import DEFAULT_MODES, Cursor, TerminalModes, TerminalScreen
 from widgets.terminal.cursor import draw_cursor
 from widgets.terminal.lines import Place, row_at
 from widgets.terminal.links import Link
@@ -76,7 +76,7 @@ class TerminalCanvas(Widget):
         self._pacing = Pacing()
         self._later: Timer | None = None
         self._drawn_top = -1
-        self._drawn_cursor = -1
+        self._drawn_cursor = (-1, Cursor(0, 0))
         self._drawn_size = (0, 0)
         self._drawn_end = 0
         self._alternate = False
@@ -167,25 +167,19 @@ class TerminalCanvas(Widget):
         damage = screen.take_damage()
         height = self.size.height
         top = self.viewport.top(screen, height)
-        cursor = self._cursor_line(screen)
-        if damage is None or top != self._drawn_top:
-            self._redraw_all(top, cursor)
-            return
-        first = screen_top(screen) - top
-        lines = {first + line for line in damage}
-        lines |= {self._drawn_cursor - top, cursor - top}
+        cursor = (self._cursor_line(screen), screen.cursor)
+        lines = {screen_top(screen) - top + line for line in damage or ()}
+        if cursor != self._drawn_cursor:
+            lines |= {self._drawn_cursor[0] - top, cursor[0] - top}
         if not self.viewport.following:
             lines.add(height - 1)
         lines = {line for line in lines if 0 <= line < height}
-        if len(lines) > height // 2:
-            self._redraw_all(top, cursor)
-        elif lines:
-            self._drawn_cursor = cursor
-            self.refresh(*self._regions(lines))
-
-    def _redraw_all(self, top: int, cursor: int) -> None:
+        everything = damage is None or top != self._drawn_top or len(lines) > height // 2
         self._drawn_top, self._drawn_cursor = top, cursor
-        self.refresh()
+        if everything:
+            self.refresh()
+        elif lines:
+            self.refresh(*self._regions(lines))
 
     def _regions(self, lines: Iterable[int]) -> list[Region]:
         width = self.size.width
