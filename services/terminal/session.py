@@ -6,6 +6,7 @@ States and rules: pod-terminal contract §5.3-5.8.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Callable
 from dataclasses import replace
@@ -26,7 +27,8 @@ DETACH_LIMIT_S = 1.0
 STALE_AFTER_INTERRUPT_S = 0.5
 _READS_IN_A_ROW = 64
 _READING_S = 0.004
-_KEY_GAP_S = 0.05
+_PROMPT_LIMIT_S = 0.4
+_QUIET_S = 0.03
 _END_OF_FILE = b"\x04"
 
 log = logging.getLogger("wakedeck.terminal")
@@ -74,6 +76,7 @@ class Session:
         self._told_size = self._size
         self._resized = asyncio.Event()
         self._leaving = asyncio.Event()
+        self._output = asyncio.Event()
         self._over: asyncio.Future[Ending] | None = None
         self._heard_at = 0.0
         self._interrupted_at: float | None = None
@@ -190,6 +193,7 @@ class Session:
         reads, began = 0, loop.time()
         while not isinstance(output := await self._transport.read(), Ending):
             self._heard_at = self._clock.monotonic()
+            self._output.set()
             self._prompt.note(output)
             self._backlog.append(output)
             if self._shell.state is ShellState.CONNECTING:
@@ -218,17 +222,28 @@ class Session:
         """The polite detach (contract §5.7)."""
         await self._leaving.wait()
         ending = Ending(ShellState.DETACHED, "detached; what runs there is left to its server")
-        try:
-            async with asyncio.timeout(DETACH_LIMIT_S):
-                if self._prompt.idle:
-                    self._outbox.type(INTERRUPT)
-                    await asyncio.sleep(_KEY_GAP_S)
-                    self._outbox.type(_END_OF_FILE)
-                    # Reading goes on: the end of the shell is the better ending.
-                    await asyncio.sleep(DETACH_LIMIT_S)
-        except TimeoutError:
+        if self._prompt.idle:
             ending = replace(ending, reason="detached; the shell did not end by itself")
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(DETACH_LIMIT_S):
+                    self._outbox.type(INTERRUPT)
+                    await self._prompt_again()
+                    self._outbox.type(_END_OF_FILE)
+                    # Reading goes on, and the end of the shell is the better ending.
+                    await asyncio.sleep(DETACH_LIMIT_S)
         self._end(ending)
+
+    async def _prompt_again(self) -> None:
+        """Give the shell time to clear its line: what comes sooner, it may throw away."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_PROMPT_LIMIT_S):
+                self._output.clear()
+                await self._output.wait()
+                while True:
+                    self._output.clear()
+                    await asyncio.sleep(_QUIET_S)
+                    if self._prompt.idle and not self._output.is_set():
+                        return
 
     async def _tell_size(self) -> None:
         while True:
