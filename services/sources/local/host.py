@@ -47,14 +47,18 @@ class Round:
         self._next_delivery = now
         self._next_sweep = now + rng.uniform(0, SWEEP_S)
         self._answers: list[tuple[float, Outgoing]] = []
-        self._seen: tuple[object, ...] = ()
+        self._rest_until = now
         self._complained = 0.0
 
     def step(self, now: float) -> tuple[Outgoing, ...]:
         """Do what is due; what was delivered to other agents. Never raises for a sick file."""
+        if now < self._rest_until:
+            return ()
         try:
             return self._step(now)
         except sqlite3.Error as error:
+            # Whoever waits for a locked file keeps the other sandboxes waiting.
+            self._rest_until = now + SWEEP_S
             if now - self._complained > 60:
                 self._complained = now
                 print(f"{self.name}: {error}", file=sys.stderr, flush=True)  # noqa: T201

@@ -22,12 +22,14 @@ LOG_KEPT = 64 * 1024
 KILL_WAIT_S = 2.0
 _SAME_START_S = 1.0
 _POLL_S = 0.02
+_CODES_KEPT = 64
 _KEPT_ENVIRONMENT = re.compile(
     r"PATH|HOME|USER|LOGNAME|SHELL|LANG|LANGUAGE|LC_[A-Z]+|TZ|TMPDIR|TERM|COLORTERM"
     r"|XDG_[A-Z_]+|PYTHONHASHSEED|VIRTUAL_ENV|LD_LIBRARY_PATH|DYLD_LIBRARY_PATH"
 )
 
 _children: dict[int, subprocess.Popen[bytes]] = {}
+_codes: dict[int, int] = {}
 _children_lock = threading.Lock()
 
 
@@ -128,15 +130,21 @@ class _Log:
 def reap() -> None:
     """Collect those of our children that have ended, so none lingers as a zombie."""
     with _children_lock:
-        for pid in [pid for pid, child in _children.items() if child.poll() is not None]:
-            del _children[pid]
+        for pid, child in list(_children.items()):
+            code = child.poll()
+            if code is not None:
+                del _children[pid]
+                _codes.pop(pid, None)
+                _codes[pid] = code
+        while len(_codes) > _CODES_KEPT:
+            del _codes[next(iter(_codes))]
 
 
 def exit_code(pid: int) -> int | None:
-    """How our child of that pid ended; None while it runs, or where it is not ours."""
+    """How our newest child of that pid ended; None while it runs, or where it was not ours."""
+    reap()
     with _children_lock:
-        child = _children.get(pid)
-        return None if child is None else child.poll()
+        return None if pid in _children else _codes.get(pid)
 
 
 def describe(role: str, port: int | None = None) -> ProcessRecord:
