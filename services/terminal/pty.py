@@ -23,6 +23,7 @@ from services.terminal.exits import ExitWatch
 READ_BYTES = 16 * 1024
 GRACE_S = 0.5
 _START_LIMIT_S = 10.0
+_KILLED_S = 2.0
 _LINGER_S = 0.1
 _POLL_S = 0.02
 _IUTF8 = 0x4000
@@ -160,7 +161,7 @@ class PtyProcess:
                     self._hang_up()
                     await self._session_gone(grace_s)
                     self._signal_session(signal.SIGKILL)
-                    await self._exit.within(2.0)
+                    await self._session_gone(_KILLED_S)
                 finally:
                     self._code = self._reap()
             return self._code

@@ -61,7 +61,7 @@ async def test_a_broken_agent_is_named_and_woken(
     ("fault", "state", "words"),
     [
         (Fault.GATEWAY_KILL, GatewayState.DOWN, "has died"),
-        (Fault.GATEWAY_HANG, GatewayState.HUNG, "never answers"),
+        (Fault.GATEWAY_HANG, GatewayState.HUNG, "answer"),
     ],
 )
 async def test_a_broken_gateway_is_named_and_woken(

@@ -15,7 +15,7 @@ from services.models import GatewayState, SandboxState
 from services.sources.local import spawn, world
 from services.sources.local.layout import ProcessRecord, World, write_private
 from services.sources.local.source import open_local
-from tests.support.local_world import gateway, live_world
+from tests.support.local_world import live_world
 
 PANEL = (
     "import asyncio, sys\n"
@@ -150,9 +150,12 @@ async def test_everything_suspended_at_once_recovers_by_itself(tmp_path: Path) -
         for one in records:
             os.kill(one.pid, signal.SIGSTOP)
         try:
-            seen = await live.until(lambda look: gateway(look).state is GatewayState.HUNG)
-            assert {one.state for one in seen.sandboxes} == {SandboxState.STUCK}
-            assert gateway(seen, "host").state is GatewayState.HUNG
+            await live.until(
+                lambda look: (
+                    {one.state for one in look.gateways} == {GatewayState.HUNG}
+                    and {one.state for one in look.sandboxes} == {SandboxState.STUCK}
+                )
+            )
         finally:
             for one in records:
                 os.kill(one.pid, signal.SIGCONT)

@@ -8,13 +8,13 @@ from typing import ClassVar
 
 from rich.style import Style
 from textual.color import Color
-from textual.filter import ANSIToTruecolor, DimFilter, LineFilter
+from textual.filter import ANSIToTruecolor, DimFilter, LineFilter, NoColor
 from textual.geometry import Region
 from textual.strip import Strip
 from textual.timer import Timer
 from textual.widget import Widget
 
-from services.terminal.cells import DEFAULT_MODES, TerminalModes, TerminalScreen
+from services.terminal.cells import DEFAULT_MODES, Cursor, TerminalModes, TerminalScreen
 from widgets.terminal.cursor import draw_cursor
 from widgets.terminal.lines import Place, row_at
 from widgets.terminal.links import Link
@@ -76,7 +76,7 @@ class TerminalCanvas(Widget):
         self._pacing = Pacing()
         self._later: Timer | None = None
         self._drawn_top = -1
-        self._drawn_cursor = -1
+        self._drawn_cursor = (-1, Cursor(0, 0))
         self._drawn_size = (0, 0)
         self._drawn_end = 0
         self._alternate = False
@@ -89,11 +89,15 @@ class TerminalCanvas(Widget):
     @terminal.setter
     def terminal(self, screen: TerminalScreen | None) -> None:
         self._terminal = screen
-        self._marks.selection = None
+        self._marks = Marks()
         self.viewport.follow()
         self._drawn_size = (0, 0)
         self._looks.clear()
         self.refresh()
+        self._attached()
+
+    def _attached(self) -> None:
+        """Another emulator is on view."""
 
     @property
     def modes(self) -> TerminalModes:
@@ -163,25 +167,19 @@ class TerminalCanvas(Widget):
         damage = screen.take_damage()
         height = self.size.height
         top = self.viewport.top(screen, height)
-        cursor = self._cursor_line(screen)
-        if damage is None or top != self._drawn_top:
-            self._redraw_all(top, cursor)
-            return
-        first = screen_top(screen) - top
-        lines = {first + line for line in damage}
-        lines |= {self._drawn_cursor - top, cursor - top}
+        cursor = (self._cursor_line(screen), screen.cursor)
+        lines = {screen_top(screen) - top + line for line in damage or ()}
+        if cursor != self._drawn_cursor:
+            lines |= {self._drawn_cursor[0] - top, cursor[0] - top}
         if not self.viewport.following:
             lines.add(height - 1)
         lines = {line for line in lines if 0 <= line < height}
-        if len(lines) > height // 2:
-            self._redraw_all(top, cursor)
-        elif lines:
-            self._drawn_cursor = cursor
-            self.refresh(*self._regions(lines))
-
-    def _redraw_all(self, top: int, cursor: int) -> None:
+        everything = damage is None or top != self._drawn_top or len(lines) > height // 2
         self._drawn_top, self._drawn_cursor = top, cursor
-        self.refresh()
+        if everything:
+            self.refresh()
+        elif lines:
+            self.refresh(*self._regions(lines))
 
     def _regions(self, lines: Iterable[int]) -> list[Region]:
         width = self.size.width
@@ -213,6 +211,7 @@ class TerminalCanvas(Widget):
         self._drawn_end = end
         if self._program_colours != (screen.colours, modes.reverse_video):
             self._looks.clear()
+            self._drawn_top = -1
 
     def _cursor_line(self, screen: TerminalScreen) -> int:
         cursor = screen.cursor
@@ -311,8 +310,10 @@ class TerminalCanvas(Widget):
         """Make colours and marks ready; a palette is only replaced where it really changed."""
         if self._looks:
             return
+        colourless = any(isinstance(each, NoColor) for each in self.get_line_filters())
         for name in self.COMPONENT_CLASSES:
-            self._looks[name.removeprefix("terminal--")] = self.get_component_rich_style(name)
+            look = Style(reverse=True) if colourless else self.get_component_rich_style(name)
+            self._looks[name.removeprefix("terminal--")] = look
         palette = self.theme_palette()
         if self._terminal is not None:
             reverse = self._terminal.modes.reverse_video
