@@ -11,7 +11,6 @@ import time
 from enum import Enum
 from pathlib import Path
 
-import services
 from services.errors import ProcessError
 from services.sources.local.layout import ProcessRecord, World
 
@@ -95,7 +94,7 @@ def _module(world: World, role: str) -> list[str]:
 def environment() -> dict[str, str]:
     """What a process of the world inherits: no secrets, and where these modules live."""
     kept = {name: value for name, value in os.environ.items() if _KEPT_ENVIRONMENT.fullmatch(name)}
-    here = str(Path(services.__file__).resolve().parents[1])
+    here = str(Path(__file__).resolve().parents[3])
     inherited = [p for p in os.environ.get("PYTHONPATH", "").split(os.pathsep) if p and p != here]
     kept["PYTHONPATH"] = os.pathsep.join([here, *inherited])
     return kept
