@@ -160,9 +160,11 @@ class RecordView(ScrollView, Generic[K, R], inherit_bindings=False):
         self._start_flash(change)
         if change.moved:
             self._settle(place)
-        else:
-            for key, _, _ in change.updated:
-                self._refresh_key(key)
+        elif change.updated:
+            changed = {key for key, _, _ in change.updated}
+            for row in self._on_screen():
+                if self._model.visible[row] in changed:
+                    self._refresh_row(row)
         return change
 
     def clear_records(self) -> None:
@@ -173,7 +175,7 @@ class RecordView(ScrollView, Generic[K, R], inherit_bindings=False):
         self._painter.forget()
         self._set_cursor(None)
         self._count_rows()
-        self.scroll_to(y=0, animate=False)
+        self._scroll(0)
         self.refresh()
 
     def render_lines(self, crop: Region) -> list[Strip]:
@@ -311,7 +313,7 @@ class RecordView(ScrollView, Generic[K, R], inherit_bindings=False):
         else:
             top = self._model.row(self._model.survivor(place.keys, place.top))
         if top is not None:
-            self.scroll_to(y=top, animate=False)
+            self._scroll(top)
         self.refresh()
 
     def _shown(self, row: int, top: int) -> bool:
@@ -340,9 +342,14 @@ class RecordView(ScrollView, Generic[K, R], inherit_bindings=False):
         self._set_cursor(self._model.visible[row])
         self._reveal(row)
 
+    def _scroll(self, top: int) -> None:
+        # Forced: the scrollbar that would allow it is laid out only after the rows are counted.
+        if self.is_attached:
+            self.scroll_to(y=top, animate=False, force=True)
+
     def _reveal(self, row: int) -> None:
         top = round(self.scroll_target_y)
         if row < top:
-            self.scroll_to(y=row, animate=False)
+            self._scroll(row)
         elif row >= top + self._body:
-            self.scroll_to(y=row - self._body + 1, animate=False)
+            self._scroll(row - self._body + 1)
