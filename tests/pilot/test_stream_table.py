@@ -71,11 +71,13 @@ async def wheel(pilot: Pilot[None], app: Host) -> None:
 async def drag(pilot: Pilot[None], app: Host) -> None:
     app.table.post_message(ScrollTo(y=5))
     await pilot.pause()
+    await pilot.wait_for_animation()
 
 
 async def above_the_grip(pilot: Pilot[None], app: Host) -> None:
     app.table.post_message(ScrollUp())
     await pilot.pause()
+    await pilot.wait_for_animation()
 
 
 def press(key: str) -> Look:
