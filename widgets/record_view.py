@@ -60,8 +60,11 @@ class RecordView(ScrollView, Generic[K, R], inherit_bindings=False):
         & > .record-table--hover { background: $foreground 5%; }
         & > .record-table--cursor { background: $foreground 10%; }
         &:focus > .record-table--cursor { background: $primary 35%; text-style: bold; }
-        &:ansi:focus > .record-table--cursor { text-style: reverse; }
-        &:nocolor:focus > .record-table--cursor { text-style: reverse; }
+        &:ansi > .record-table--cursor { background: transparent; }
+        &:ansi:focus > .record-table--cursor {
+            background: transparent;
+            text-style: bold underline;
+        }
         & > .record-table--mark { color: $text-accent; text-style: bold; }
         & > .record-table--good { color: $text-success; }
         & > .record-table--busy { color: $text-primary; }
@@ -72,6 +75,8 @@ class RecordView(ScrollView, Generic[K, R], inherit_bindings=False):
         & > .record-table--dim { color: $text-muted; }
         & > .record-table--stale { text-opacity: 60%; }
         & > .record-table--flash { background: $accent 40%; }
+        &:ansi > .record-table--stale { text-style: dim; }
+        &:ansi > .record-table--flash { background: transparent; text-style: reverse; }
     }
     """
 

@@ -237,7 +237,7 @@ async def test_the_frame_shows_focus_staleness_and_the_lost_peer_in_words() -> N
         first.focus()
         await pilot.pause()
         assert first.has_class("-focused") and not second.has_class("-focused")
-        second.focus()
+        await pilot.click(second, offset=(30, 0))
         await pilot.pause()
         assert second.has_class("-focused") and not first.has_class("-focused")
         second.stale = True
@@ -284,7 +284,9 @@ async def test_a_queue_shows_both_ways_and_its_counts() -> None:
             and "← ✓ delivered" in words_shown
             and "→ ✕ failed" in words_shown
         )
-        assert edges(pane) == ("3 queues builder 3 ▼ FOLLOWING|→ in ● 2 due   ← out ✓ 1 delivered")
+        assert edges(pane) == (
+            "3 queues builder 3 ▼ FOLLOWING|→ in  ● 2 due   ← out  ✓ 1 delivered"
+        )
         pane.focus()
         await pilot.press("enter")
         opened = app.said[-1]
@@ -317,6 +319,12 @@ async def test_a_queue_follows_pauses_and_counts() -> None:
         await pilot.pause()
         assert "▼ FOLLOWING" in edges(pane)
         assert pane.current == messages[42]
+        await pilot.press("g")
+        await pilot.click(pane, offset=(100, 0))
+        assert "PAUSED" in edges(pane)
+        await pilot.click(pane, offset=(20, 0))
+        await pilot.pause()
+        assert "FOLLOWING" in edges(pane) and pane.current == messages[42]
         await pilot.press("g")
         pane.show(snapshot(*messages[:5], name="other"))
         await pilot.pause()

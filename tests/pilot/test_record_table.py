@@ -422,8 +422,10 @@ async def test_a_tone_keeps_the_ground_of_the_cursor(theme: str) -> None:
     async with app.run_test(size=(60, 8)) as pilot:
         app.theme = theme
         await settle(pilot)
-        grounds = {(s.style.bgcolor, s.style.reverse) for s in app.table.render_line(1) if s.style}
-        others = {(s.style.bgcolor, s.style.reverse) for s in app.table.render_line(2) if s.style}
+        grounds = {
+            (s.style.bgcolor, s.style.underline) for s in app.table.render_line(1) if s.style
+        }
+        others = {(s.style.bgcolor, s.style.underline) for s in app.table.render_line(2) if s.style}
         assert len(grounds) == 1 and len(others) == 1
         assert grounds != others
         assert text_of(app.table, 1).startswith("›")

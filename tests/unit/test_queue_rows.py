@@ -120,4 +120,4 @@ def test_counts_show_what_is_open_before_what_is_done() -> None:
 def test_a_label_nobody_knows_is_shown_by_its_name() -> None:
     assert queue_counts.cell(Direction.IN, (("brand new", 4),)).text == "? 4 brand new"
     edge = queue_counts.edge(Direction.OUT, (("delivered", 2),), words=True)
-    assert "".join(text for text, _ in edge) == "← out ✓ 2 delivered"
+    assert "".join(text for text, _ in edge) == "← out  ✓ 2 delivered"
