@@ -23,7 +23,7 @@ async def test_search_finds_in_the_scrollback_and_walks() -> None:
         await pilot.press("N")
         await until(pilot, lambda: app.view.match is not None and app.view.match.place.line == 198)
         await pilot.press("escape")
-        assert app.shown[5] == "line 203"
+        assert app.shown[5] == "line 203 98 below ↓"
         assert app.typed == b""
         await pilot.press("n")
         assert app.typed == b"n"
