@@ -332,7 +332,7 @@ class TerminalCanvas(Widget):
         _, _, background, foreground = self.colors
         cursor = self.get_component_styles("terminal--cursor").background
         return palette_of(
-            self.app.ansi_theme,
+            self.app.current_theme.dark,
             _packed(foreground),
             _packed(background),
             _packed(cursor),
