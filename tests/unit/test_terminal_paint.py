@@ -484,8 +484,6 @@ def test_the_sixteen_are_legible_and_tell_apart(sixteen: tuple[int, ...], backgr
         linear = [
             part / 12.92 if part <= 0.04 else ((part + 0.055) / 1.055) ** 2.4 for part in parts
         ]
-            part / 12.92 if part <= 0.04 else ((part + 0.055) / 1.055) ** 2.4 for part in parts
-        ]
         return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
 
     def contrast(one: int, two: int) -> float:
