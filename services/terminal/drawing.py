@@ -146,7 +146,7 @@ class Drawing(ScreenState):
         self.x += width
         if self.x > limit:
             self.x = limit
-            self.pending = self.autowrap
+            self.pending = True
 
     def _join(self, char: str) -> bool:
         """Take a character into the cell left of the cursor; False where it starts its own.
@@ -160,8 +160,9 @@ class Drawing(ScreenState):
         row = self.grid(self.y)
         cells = row.cells
         assert cells is not None
-        wide = cells[at] == SECOND
-        at -= wide
+        if cells[at] == SECOND:
+            at -= 1
+        wide = at + 1 < self.columns and cells[at + 1] == SECOND
         cell = self.clusters.cell(cells[at])
         if zero:
             grown, now_wide = extend(cell, wide, char)
@@ -187,7 +188,6 @@ class Drawing(ScreenState):
         limit = self.right if at <= self.right else self.columns - 1
         self.attribute = mine
         if at == limit:
-            row.erase(at, at + 1, attribute.blank, self.columns)
             self.x = at
             self.pending = False
             self._put_cell(kept + SECOND)
@@ -197,7 +197,7 @@ class Drawing(ScreenState):
             row.write(at, kept + SECOND, mine, self.columns)
             self.x = at + 2
             if self.x > limit:
-                self.x, self.pending = limit, self.autowrap
+                self.x, self.pending = limit, True
         self.attribute = attribute
 
     def bulk(self, text: str) -> bool:

@@ -184,7 +184,7 @@ class SequenceStream(pyte.ByteStream):
         at = 0
         size = len(text)
         while at < size and self._state != _GROUND:
-            if self._state == _STRING and self._length > 8:
+            if self._state == _STRING and self._length > 10:
                 match = _STRING_END.search(text, at)
                 end = match.start() if match else size
                 self._send(text[at : max(end, at + 1)])

@@ -66,7 +66,7 @@ _BMP_ZEROS = re.compile(f"[{_BMP_ZERO}]")
 _FAR_ZEROS = re.compile("[\U00010000-\U0001efff\U0001f3fb-\U0001f3ff\U000e0000-\U000fffff]")
 _PIECES = re.compile(f"([{_BMP_WIDE}]+|{_ASTRAL}[{_FAR_WIDE}{_FLAG}{_OWN}]+)")
 _CLUSTERS = re.compile(
-    f"({_ASTRAL}[{_FLAG}]+{_TAIL}*"
+    f"({_ASTRAL}[{_FLAG}](?:{_TAIL}|[{_FLAG}])*"
     f"|[^{_CONTROL}{_BMP_ZERO}](?={_Z}){_TAIL}+"
     f"|[{_BMP_WIDE}]+(?!{_Z})"
     f"|{_ASTRAL}[{_FAR_WIDE}{_OWN}]+(?!{_Z}))"

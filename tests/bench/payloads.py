@@ -9,9 +9,10 @@ from pathlib import Path
 RECORDINGS = Path(__file__).resolve().parents[1] / "support" / "recordings"
 
 _WORDS = (
-    "agent sandbox gateway queue message delivered claimed retry session container heartbeat probe "
-    "wake reconnect shell stream socket worker pending ready stuck asleep settle token scope"
-).split()
+    *("agent", "sandbox", "gateway", "queue", "message", "delivered", "claimed", "retry"),
+    *("session", "container", "heartbeat", "probe", "wake", "reconnect", "shell", "stream"),
+    *("socket", "worker", "pending", "ready", "stuck", "asleep", "settle", "token", "scope"),
+)
 _CJK = "漢字仮名交じり文は日本語の標準的な表記である中文字符串测试数据한국어문장"
 _EMOJI = ("😀", "🚀", "👩‍💻", "❤️", "🇫🇷", "👍🏽", "✅", "🔥")
 _MARKED = ("e\u0301", "a\u0308", "n\u0303", "o\u0302")
@@ -24,7 +25,8 @@ def plain_log(size: int) -> bytes:
     length = 0
     while length < size:
         name = f"{chance.choice(_WORDS)}-{chance.randrange(10_000)}.py"
-        line = f"-rw-r--r-- 1 root root {chance.randrange(10**6):7d} Nov 20 12:{chance.randrange(60):02d} {name}\r\n"
+        written, minute = chance.randrange(10**6), chance.randrange(60)
+        line = f"-rw-r--r-- 1 root root {written:7d} Nov 20 12:{minute:02d} {name}\r\n"
         lines.append(line)
         length += len(line)
     return "".join(lines).encode()
