@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from typing import Final
 
 from services.plain import plain
@@ -123,8 +122,7 @@ class Strings(Reports):
     def _link(self, rest: str) -> None:
         _, _, address = rest.partition(";")
         link = plain(address, _LINK) if len(address) <= _LINK else ""
-        style = replace(self.attribute.style, link=link)
-        self.attribute = self.attributes.of(style, self.attribute.protection)
+        self.attribute = self.attributes.linked(self.attribute, link)
 
     def _clipboard(self, rest: str) -> None:
         """OSC 52: reading is always refused, writing unless it was allowed."""

@@ -99,7 +99,7 @@ class Row:
         if cells is None:
             if at >= self.length:
                 if at > self.length:
-                    self.spans.append((" " * (at - self.length), attribute.root))
+                    self.spans.append((" " * (at - self.length), attribute.owner.plain))
                 self.spans.append((text, attribute))
                 self.length = end
                 self.wide = self.wide or (not text.isascii() and SECOND in text)
@@ -109,7 +109,7 @@ class Row:
                 self.length = end
                 self.wide = not text.isascii() and SECOND in text
                 return
-            cells = self.to_grid(columns, attribute.root)
+            cells = self.to_grid(columns, attribute.owner.plain)
         if self.wide:
             self.mend(at, end)
         elif not text.isascii() and SECOND in text:
@@ -138,7 +138,7 @@ class Row:
                 if not blank.plain:
                     self.write(start, " " * (end - start), blank, columns)
                 return
-        cells = self.cells if self.cells is not None else self.to_grid(columns, blank.root)
+        cells = self.cells if self.cells is not None else self.to_grid(columns, blank.owner.plain)
         if self.wide:
             self.mend(start, end)
         cells[start:end] = " " * (end - start)
@@ -158,7 +158,7 @@ class Row:
     def insert(self, at: int, count: int, right: int, blank: Attribute, columns: int) -> None:
         """Push the cells of [at, right] to the right by blanks; what passes `right` is lost."""
         count = min(count, right + 1 - at)
-        cells = self.cells if self.cells is not None else self.to_grid(columns, blank.root)
+        cells = self.cells if self.cells is not None else self.to_grid(columns, blank.owner.plain)
         if self.wide:
             self.mend(at, right + 1)
             self.mend(right + 1 - count, right + 1)
@@ -173,7 +173,7 @@ class Row:
     def delete(self, at: int, count: int, right: int, blank: Attribute, columns: int) -> None:
         """Pull the cells of [at, right] to the left; blanks come in at `right`."""
         count = min(count, right + 1 - at)
-        cells = self.cells if self.cells is not None else self.to_grid(columns, blank.root)
+        cells = self.cells if self.cells is not None else self.to_grid(columns, blank.owner.plain)
         if self.wide:
             self.mend(at, right + 1)
             self.mend(at, at + count)

@@ -60,11 +60,13 @@ _JOINABLE = re.compile(f"[{_JOINED}]")
 _WIDENED = re.compile(f"[{_class(WIDENED)}]")
 RESTLESS: Final = re.compile(f"{_Z}|[{_JOINED}{_FLAG}]")
 """A first character that may belong to the cell before it."""
+STRAY: Final = re.compile(f"\n{_Z}")
+"""A line that begins with a character of no width."""
 _BMP_ZEROS = re.compile(f"[{_BMP_ZERO}]")
 _FAR_ZEROS = re.compile("[\U00010000-\U0001efff\U0001f3fb-\U0001f3ff\U000e0000-\U000fffff]")
 _PIECES = re.compile(f"([{_BMP_WIDE}]+|{_ASTRAL}[{_FAR_WIDE}{_FLAG}{_OWN}]+)")
 _CLUSTERS = re.compile(
-    f"({_ASTRAL}[{_FLAG}]+{_TAIL}*"
+    f"({_ASTRAL}[{_FLAG}](?:{_TAIL}|[{_FLAG}])*"
     f"|[^{_CONTROL}{_BMP_ZERO}](?={_Z}){_TAIL}+"
     f"|[{_BMP_WIDE}]+(?!{_Z})"
     f"|{_ASTRAL}[{_FAR_WIDE}{_OWN}]+(?!{_Z}))"
