@@ -6,7 +6,8 @@ from collections.abc import AsyncIterator, Sequence
 from typing import NoReturn
 
 from services.errors import ReadOnlyError
-from services.models import ExecResult, SandboxId, ShellChoice, Step
+from services.models import SandboxId, Step
+from services.terminal.requests import ExecResult, ShellChoice
 from services.terminal.transport import Transport
 
 

@@ -65,7 +65,6 @@ class WakedeckApp(App[int], inherit_bindings=False):
     CSS_PATH = "styles/panel.tcss"
     COMMANDS: ClassVar = {PanelCommands}
     COMMAND_PALETTE_BINDING = "ctrl+p"
-    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (120, "-medium"), (160, "-wide")]
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("question_mark", "help", "Help", id="app.help", key_display="?"),
         Binding("ctrl+p", "command_palette", "Palette", id="app.palette", show=True),
@@ -222,13 +221,8 @@ class WakedeckApp(App[int], inherit_bindings=False):
     @on(Typed)
     def _typed(self, event: Typed) -> None:
         opened = self.shells.find(event.view.id or "")
-        if opened is None:
-            return
-        if opened.session.shell.state.over:
-            if event.data == b"\r":
-                self.reopen_shell(opened.session.shell.id)
-            return
-        opened.session.type(event.data)
+        if opened is not None:
+            opened.session.type(event.data)
 
     @on(Pasted)
     def _pasted(self, event: Pasted) -> None:
@@ -238,9 +232,13 @@ class WakedeckApp(App[int], inherit_bindings=False):
 
     @on(PasteQuestion)
     def _paste_question(self, event: PasteQuestion) -> None:
+        opened = self.shells.find(event.view.id or "")
+        if opened is None:
+            return
+
         def answered(yes: bool | None) -> None:
             if yes:
-                event.view.paste(event.text, confirmed=True)
+                opened.view.paste(event.text, confirmed=True)
 
         lines = event.text.count("\n") + 1
         self.push_screen(

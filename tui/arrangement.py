@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from enum import Enum
 
+from textual.containers import Container
 from textual.geometry import NULL_OFFSET, Region, Size, Spacing
 from textual.layout import ArrangeResult, Layout, WidgetPlacement
 from textual.widget import Widget
@@ -113,3 +114,23 @@ class DashboardLayout(Layout):
             for child in children
             if child.id in by_id
         ]
+
+
+class Deck(Container):
+    """Holds the panes and places them."""
+
+    def __init__(self, *, id: str) -> None:
+        super().__init__(id=id)
+        self.places = DashboardLayout()
+
+    @property
+    def layout(self) -> Layout:
+        """Always ours, whatever a stylesheet says."""
+        return self.places
+
+    def arrange_anew(self, *, lower: Pane | None = None, zoomed: Pane | None) -> None:
+        """Show another lower pane on a narrow screen, or another zoomed one."""
+        wanted = (lower or self.places.lower, zoomed)
+        if wanted != (self.places.lower, self.places.zoomed):
+            self.places.lower, self.places.zoomed = wanted
+            self.refresh(layout=True)

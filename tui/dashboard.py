@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING, ClassVar, cast
 from textual import events, on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Container
 from textual.screen import Screen
 from textual.widget import Widget
 
 from services.models import Attempt, Event, GatewayId, QueueSnapshot, SandboxId, Shell, Verb
 from services.picture import BoardDelta, aged
-from tui.arrangement import LOWER, NUMBERED, DashboardLayout, Pane
+from tui.arrangement import LOWER, NUMBERED, Deck, Pane
 from widgets.event_pane import EventPane
 from widgets.gateway_pane import GatewayPane
 from widgets.health_header import HealthHeader
@@ -56,7 +55,6 @@ class Dashboard(Screen[int]):
     def __init__(self) -> None:
         super().__init__(id="dashboard")
         self.selected: SandboxId | None = None
-        self._places = DashboardLayout()
 
     @property
     def panel(self) -> WakedeckApp:
@@ -65,8 +63,7 @@ class Dashboard(Screen[int]):
 
     def compose(self) -> ComposeResult:
         yield HealthHeader()
-        with Container(id="deck") as deck:
-            deck.styles.layout = self._places
+        with Deck(id="deck"):
             yield SandboxPane(id=Pane.SANDBOXES.value)
             yield RepairBar(id=Pane.REPAIR.value)
             yield GatewayPane(id=Pane.GATEWAYS.value)
@@ -202,12 +199,10 @@ class Dashboard(Screen[int]):
 
     def focus_pane(self, pane: Pane) -> None:
         """Give the keyboard to a pane, showing it first where it is not in sight."""
-        if pane in LOWER and self._places.lower is not pane:
-            self._places.lower = pane
-            self._rearrange()
-        if self._places.zoomed is not None and self._places.zoomed is not pane:
-            self._places.zoomed = pane
-            self._rearrange()
+        deck = self.query_one(Deck)
+        deck.arrange_anew(
+            lower=pane if pane in LOWER else None, zoomed=pane if deck.places.zoomed else None
+        )
         self.query_one(f"#{pane.value}").focus()
 
     @property
@@ -220,12 +215,8 @@ class Dashboard(Screen[int]):
 
     def on_descendant_focus(self, _: events.DescendantFocus) -> None:
         pane = self.focused_pane
-        if pane in LOWER and self._places.lower is not pane:
-            self._places.lower = pane
-            self._rearrange()
-
-    def _rearrange(self) -> None:
-        self.query_one("#deck").refresh(layout=True)
+        deck = self.query_one(Deck)
+        deck.arrange_anew(lower=pane if pane in LOWER else None, zoomed=deck.places.zoomed)
 
     def action_pane(self, name: str) -> None:
         """Focus a pane by its number."""
@@ -239,11 +230,10 @@ class Dashboard(Screen[int]):
 
     def action_zoom(self) -> None:
         """Fill the screen with the focused pane, or go back."""
+        deck = self.query_one(Deck)
         pane = self.focused_pane
-        self._places.zoomed = (
-            None if self._places.zoomed else (Pane.SANDBOXES if pane is Pane.REPAIR else pane)
-        )
-        self._rearrange()
+        target = Pane.SANDBOXES if pane is Pane.REPAIR else pane
+        deck.arrange_anew(zoomed=None if deck.places.zoomed else target)
 
     # What the operator asks
 

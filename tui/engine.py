@@ -7,11 +7,11 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from services.attempts import Attempts
-from services.journal import Journal
 
 from services.board import Board
 from services.clock import Clock
 from services.errors import WakedeckError
+from services.journal import Journal
 from services.models import Attempt, Event, QueueSnapshot, SandboxId, Severity
 from services.picture import BoardDelta
 from services.sources import OpenSource
@@ -47,6 +47,7 @@ class Engine:
         self._on_attempt = on_attempt
         self._on_events = on_events
         self._ended: set[str] = set()
+        self.journal_read = False
         self.attempts = Attempts(
             self.sources, clock, locks, self._attempt_changed, read_only=read_only
         )
@@ -93,6 +94,7 @@ class Engine:
         told = await self.journal.open()
         past = await self.journal.recent(HISTORY)
         self._on_events((*reversed(past), *told))
+        self.journal_read = True
 
     async def _enter(self, source: OpenSource) -> None:
         assert source.presence is not None

@@ -10,9 +10,9 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 import click
-from services.attempts import Attempts
 
 from services import paths
+from services.attempts import Attempts
 from services.board import Board
 from services.clock import SystemClock
 from services.config import Settings
@@ -23,7 +23,6 @@ from services.models import (
     Observation,
     ProbeFailure,
     Sandbox,
-    ShellChoice,
     Step,
     StepState,
     Verb,
@@ -31,6 +30,7 @@ from services.models import (
 from services.naming import find
 from services.picture import needs_attention
 from services.sources import OpenSource, open_sources
+from services.terminal.requests import ShellChoice
 from tui import reports
 from widgets import formats
 
@@ -112,7 +112,9 @@ def status(settings: Settings, as_json: bool) -> int:
             sandboxes = list(look.board.sandboxes.values())
             missing = [one for one in look.board.links.values() if not one.connected]
             totals = Counter(one.state.value for one in sandboxes)
-            attention = bool(missing) or any(map(needs_attention, [*gateways, *sandboxes]))
+            attention = bool(missing) or (
+                any(map(needs_attention, gateways)) or any(map(needs_attention, sandboxes))
+            )
             if as_json:
                 _data(
                     {

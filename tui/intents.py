@@ -6,7 +6,6 @@ from collections.abc import Callable
 from typing import Literal
 
 from services.attempts import Handle
-
 from services.errors import WakedeckError
 from services.models import (
     Attempt,
@@ -14,9 +13,9 @@ from services.models import (
     Capability,
     SandboxId,
     Shell,
-    ShellChoice,
     Verb,
 )
+from services.terminal.requests import ShellChoice
 from services.timeline import action_event, shell_event
 from tui.engine import Engine
 from tui.shells import OpenShell, Shells

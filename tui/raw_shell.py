@@ -16,7 +16,8 @@ import click
 
 from services.config import Settings
 from services.errors import RefusedError
-from services.models import ShellChoice, ShellState
+from services.models import ShellState
+from services.terminal.requests import ShellChoice
 from services.terminal.transport import Ending, Transport
 
 LOST = 255

@@ -8,11 +8,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from services.terminal.emulator import Emulator
-from services.terminal.pump import Pump
-from services.terminal.session import Session
 
 from services.clock import Clock
 from services.models import SandboxId, Shell
+from services.terminal.pump import Pump
+from services.terminal.session import Session
 from services.terminal.transport import Transport
 from widgets.terminal.view import TerminalView
 
@@ -27,6 +27,7 @@ class OpenShell:
     """One shell on the screen."""
 
     session: Session
+    emulator: Emulator
     view: TerminalView
     sized: asyncio.Event
     """Set once the view knows its size: the size is told before the first byte."""
@@ -58,7 +59,7 @@ class Shells:
             on_change=self._on_change,
             on_paint=view.painted,
         )
-        opened = OpenShell(session, view, asyncio.Event())
+        opened = OpenShell(session, emulator, view, asyncio.Event())
         self._open[shell_id] = opened
         return opened
 

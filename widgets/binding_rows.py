@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeAlias
 
 from textual.app import App
 from textual.binding import ActiveBinding, Binding
@@ -12,6 +12,9 @@ from textual.dom import DOMNode
 from textual.screen import Screen
 
 from widgets.phrases import one_line
+
+_Found: TypeAlias = tuple[Binding, list[str], bool, str]
+"""A binding, its keys as they read, whether it is enabled, its tooltip."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +45,7 @@ class KeySection:
 
 
 def key_sections(
-    app: App[object],
+    app: App[Any],
     active: Mapping[str, ActiveBinding],
     titles: Mapping[str, str] | None = None,
 ) -> tuple[KeySection, ...]:
@@ -51,7 +54,7 @@ def key_sections(
     `titles` names places by the name of their class or of a base; others read as their class name.
     Bindings without a description are left out.
     """
-    places: dict[DOMNode, dict[str, tuple[Binding, list[str], bool, str]]] = {}
+    places: dict[DOMNode, dict[str, _Found]] = {}
     for bound in active.values():
         binding = bound.binding
         if not binding.description or binding.system:
@@ -65,12 +68,19 @@ def key_sections(
         else:
             rows[binding.action] = (binding, [key], bound.enabled, bound.tooltip)
     return tuple(
-        KeySection(_title(node, titles or {}), tuple(_rows(node, rows.values())))
+        KeySection(_title(node, titles or {}), tuple(_rows(node, _declared(node, rows))))
         for node, rows in places.items()
     )
 
 
-def _rows(node: DOMNode, found: Iterable[tuple[Binding, list[str], bool, str]]) -> Iterable[KeyRow]:
+def _declared(node: DOMNode, rows: Mapping[str, _Found]) -> list[_Found]:
+    """In the order of declaration, which a keymap would otherwise upset."""
+    actions = [binding.action for _, binding in node._bindings]
+    order = {action: number for number, action in reversed(list(enumerate(actions)))}
+    return sorted(rows.values(), key=lambda found: order.get(found[0].action, len(order)))
+
+
+def _rows(node: DOMNode, found: Iterable[_Found]) -> Iterable[KeyRow]:
     for binding, keys, enabled, tooltip in found:
         yield KeyRow(
             place=node,

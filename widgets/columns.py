@@ -49,7 +49,7 @@ class Column(Generic[R]):
     least: int = 0
     """The narrowest it may be; `width` where 0."""
     priority: int = 0
-    """0 is always shown; the highest number is dropped first."""
+    """0 is always shown; of the others the lower numbers get room first."""
     flex: int = 0
     """Its share of the room that is left."""
     align: Align = "left"
@@ -76,18 +76,16 @@ class Placed(Generic[R]):
 
 
 def fit(columns: Sequence[Column[R]], room: int) -> tuple[Placed[R], ...]:
-    """Drop what does not fit by priority, widen what does, give the rest to the flexible ones.
+    """Keep what fits by priority, widen what does, give the rest to the flexible ones.
 
     Only a flexible column takes a width between its least and its full one. Columns of priority 0
     stay however narrow the room is; the last of them may then be cut.
     """
-    kept = list(columns)
-    while _need(kept) > room:
-        last = max(kept, key=lambda c: c.priority, default=None)
-        if last is None or last.priority == 0:
-            break
-        # Of equals the rightmost goes first.
-        kept.remove(next(c for c in reversed(kept) if c.priority == last.priority))
+    kept: list[Column[R]] = []
+    for column in sorted(columns, key=lambda c: c.priority):
+        if column.priority == 0 or _need([*kept, column]) <= room:
+            kept.append(column)
+    kept.sort(key=columns.index)
     widths = {c.id: c.narrowest for c in kept}
     spare = room - _need(kept)
     for column in sorted(kept, key=lambda c: c.priority):
@@ -115,5 +113,5 @@ def fit(columns: Sequence[Column[R]], room: int) -> tuple[Placed[R], ...]:
 
 
 def _need(columns: Sequence[Column[R]]) -> int:
-    """Cells for the narrowest form; the last column needs no gap."""
-    return sum(c.narrowest + c.gap for c in columns) - (columns[-1].gap if columns else 0)
+    """Cells for the narrowest form; one gap less than columns."""
+    return sum(c.narrowest + c.gap for c in columns) - min((c.gap for c in columns), default=0)

@@ -26,6 +26,7 @@ from widgets.detail_text import (
     name_of,
     queue_facts,
     record_json,
+    record_text,
     sign_of,
 )
 from widgets.key_footer import KeyFooter
@@ -179,7 +180,7 @@ class DetailPane(ModalScreen[None]):
             content = Content(block(subject.text))
         self._put("content", content or Content(""))
         self._put("events", event_lines(self._events))
-        self._put("record", Content(record_json(subject)))
+        self._put("record", record_text(subject))
 
     def _put(self, section: str, what: Content | Facts, title: str | None = None) -> None:
         if _same(self._drawn.get(section), what):

@@ -12,7 +12,7 @@ from textual.content import Content
 
 from services.models import Activity, Counts, Event, Facts, Gateway, Message, Sandbox
 from widgets.formats import age, clock_time, countdown, latency, size
-from widgets.glyphs import GATEWAYS, SEVERITIES, Sign, of_message, of_sandbox
+from widgets.glyphs import GATEWAYS, SEVERITIES, TONES, Sign, of_message, of_sandbox
 from widgets.phrases import block, joined, one_line, signed, styled
 
 Subject: TypeAlias = Sandbox | Gateway | Message | Event
@@ -154,6 +154,15 @@ def _event_line(event: Event) -> Content:
 def record_json(subject: Subject) -> str:
     """The whole record as indented JSON; enums by value, pairs as an object."""
     return block(json.dumps(_jsonable(subject), indent=2, ensure_ascii=False))
+
+
+def record_text(subject: Subject) -> Content:
+    """The record as JSON, ready to draw: the indent apart, so that a picture keeps it."""
+    pieces: list[str | tuple[str, str]] = []
+    for line in record_json(subject).split("\n"):
+        words = line.lstrip(" ")
+        pieces += [" " * (len(line) - len(words)), (words, TONES["calm"]), "\n"]
+    return Content.assemble(*pieces[:-1])
 
 
 def _jsonable(value: object, name: str = "") -> object:

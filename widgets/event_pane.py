@@ -37,7 +37,13 @@ def _subject(row: NumberedEvent, _: float) -> Cell:
 
 
 COLUMNS: tuple[Column[NumberedEvent], ...] = (
-    Column("time", "TIME", lambda r, now: Cell.of(moment(now, r.event.at), "dim"), width=8),
+    Column(
+        "time",
+        "TIME",
+        lambda r, now: Cell.of(moment(now, r.event.at), "dim"),
+        width=8,
+        live=True,
+    ),
     Column(
         "sign",
         "",

@@ -30,11 +30,11 @@ class FilterInput(Input):
     ]
 
     class Closed(Message):
-        """The line is done with; `keep` is whether the filter stays."""
+        """The line is done with; `text` is the filter that stays."""
 
-        def __init__(self, keep: bool) -> None:
+        def __init__(self, text: str) -> None:
             super().__init__()
-            self.keep = keep
+            self.text = text
 
     def __init__(self) -> None:
         super().__init__(placeholder='filter: words, !not, "a phrase"', select_on_focus=False)
@@ -48,12 +48,17 @@ class FilterInput(Input):
 
     def action_keep(self) -> None:
         """Close and keep."""
-        self._close(keep=True)
+        self._close(self.value)
 
     def action_drop(self) -> None:
         """Close and drop."""
-        self._close(keep=False)
+        self._close("")
 
-    def _close(self, *, keep: bool) -> None:
+    def on_blur(self) -> None:
+        """Close when the keys go elsewhere, but not when the whole terminal loses them."""
+        if self.app.app_focus:
+            self.remove_class("-open")
+
+    def _close(self, text: str) -> None:
         self.remove_class("-open")
-        self.post_message(self.Closed(keep))
+        self.post_message(self.Closed(text))

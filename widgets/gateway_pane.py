@@ -87,8 +87,8 @@ COLUMNS: tuple[Column[ProbedGateway], ...] = (
         "reason",
         "REASON",
         lambda r, _: Cell.of(r.gateway.reason, "calm"),
-        width=24,
-        least=14,
+        width=34,
+        least=30,
         priority=2,
         flex=4,
         sort_key=lambda r: r.gateway.reason.casefold(),
@@ -152,6 +152,15 @@ class GatewayPane(TablePane):
     def current(self) -> GatewayId | None:
         """The gateway under the cursor."""
         return self._table.cursor_key
+
+    def record(self, gateway: GatewayId | None = None) -> Gateway | None:
+        """A gateway as shown; the one under the cursor by default."""
+        row = self._table.record(gateway)
+        return row.gateway if row else None
+
+    def select(self, gateway: GatewayId) -> bool:
+        """Put the cursor on a gateway; False where it is not shown."""
+        return self._table.select(gateway)
 
     def tables(self) -> Sequence[RecordTable[GatewayId, ProbedGateway]]:
         """The one table."""

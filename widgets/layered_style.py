@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from rich.style import Style
 from textual.color import Color
+from textual.css.styles import StylesBase
 from textual.widget import Widget
 
 
@@ -31,15 +32,13 @@ class LayeredStyles:
 
     def _resolve(self, names: tuple[str, ...]) -> Style:
         _, background = self._widget.background_colors
-        ink, opacity, text_style = self._widget.styles.color, 1.0, Style()
+        ink, opacity, text_style = _ink(self._widget.styles), 1.0, Style()
         for name in names:
             component = self._widget.get_component_styles(name)
             if component.has_rule("background"):
                 background += component.background
             if component.has_rule("color"):
-                ink = component.color
-            elif component.has_rule("auto_color") and component.auto_color:
-                ink = Color(0, 0, 0, component.color.a, auto=True)
+                ink = _ink(component)
             if component.has_rule("text_opacity"):
                 opacity *= component.text_opacity
             text_style += component.text_style
@@ -51,3 +50,9 @@ class LayeredStyles:
         return text_style + Style.from_color(
             foreground.rich_color, background.rich_color if background.a else None
         )
+
+
+def _ink(styles: StylesBase) -> Color:
+    """The colour of text; one for any ground is marked so."""
+    colour = styles.color
+    return Color(0, 0, 0, colour.a, auto=True) if styles.auto_color else colour

@@ -24,5 +24,5 @@ def moment(now: float, at: float | None) -> str:
 
 def age_cell(now: float, observed_at: float, *, stale: bool) -> Cell:
     """How old an observation is; a stale one says so in a word, or `!` where there is no room."""
-    text = age(now, observed_at)
+    text = age(now, observed_at) if now else "-"
     return Cell.of(f"stale {text}", "warn", f"!{text}") if stale else Cell.of(text, "dim")

@@ -143,18 +143,24 @@ class QueuePane(StreamPane):
         return self.apart if action == "side" else True
 
     def watch_apart(self) -> None:
-        """Deal the rows out anew."""
+        """Deal the rows out anew; who was looking back stays where he was."""
+        following, looked_at = self.following, self.table.cursor_key
         if not self.apart and self._out.has_focus:
             self._in.focus()
         for table, way in zip(self.tables(), Direction, strict=True):
             table.clear_records()
             table.set_columns(_columns(way) if self.apart else COLUMNS)
         self._feed(list(self._rows.values()), [])
+        if not following and looked_at is not None:
+            for table in self.tables():
+                table.pause()
+                table.select(looked_at)
         self.refresh_bindings()
         self.retitle()
 
     def watch_stale(self) -> None:
         """Rows that could not be refreshed are dimmed."""
+        super().watch_stale()
         for table in self.tables():
             table.refresh()
 

@@ -77,6 +77,7 @@ COLUMNS: tuple[Column[SeenMessage], ...] = (
         lambda r, now: Cell.of(moment(now, r.message.at), "dim"),
         width=8,
         gap=1,
+        live=True,
     ),
     Column("way", "", lambda r, _: _ARROWS[r.message.direction], width=1, gap=1),
     Column(
@@ -99,7 +100,7 @@ COLUMNS: tuple[Column[SeenMessage], ...] = (
     Column("text", "TEXT", _text, width=30, least=14, priority=1, flex=1),
     Column(
         "due",
-        "TRY / DUE",
+        "DUE",
         _due,
         width=16,
         least=8,

@@ -164,6 +164,19 @@ class SandboxPane(TablePane):
         """The sandbox under the cursor."""
         return self._table.cursor_key
 
+    @property
+    def marked(self) -> tuple[SandboxId, ...]:
+        """The marked sandboxes that are shown."""
+        return self._table.marked
+
+    def record(self, sandbox: SandboxId | None = None) -> Sandbox | None:
+        """A sandbox as shown; the one under the cursor by default."""
+        return self._table.record(sandbox)
+
+    def select(self, sandbox: SandboxId) -> bool:
+        """Put the cursor on a sandbox; False where it is not shown."""
+        return self._table.select(sandbox)
+
     def tables(self) -> Sequence[RecordTable[SandboxId, Sandbox]]:
         """The one table."""
         return (self._table,)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from textual import events
+
 from widgets.cell_text import Part
 from widgets.stream_table import StreamTable
 from widgets.table_pane import TablePane
@@ -38,21 +40,25 @@ class StreamPane(TablePane):
     def badge_parts(self) -> list[Part]:
         """FOLLOWING, or PAUSED with how much is new."""
         if self.following:
-            return [("▼ FOLLOWING", "good")]
+            return [("▼ FOLLOWING", "dim")]
         parts: list[Part] = [("‖ PAUSED", "warn")]
         if self.unseen:
             parts += [(" ", ""), (f" +{self.unseen} new ", "$text on $accent 50%")]
         return [*parts, (" f follows", "dim")]
 
-    def title_parts(self) -> list[Part]:
-        """The badge, after what the pane is about."""
-        return [*self.subject_parts(), (" ", ""), *self.badge_parts()]
-
-    def subject_parts(self) -> list[Part]:
-        """What the pane is about; nothing by default."""
-        return []
+    def on_click(self, event: events.Click) -> None:
+        """A click on the title follows again: that is where the new rows are counted."""
+        title = self._border_title
+        if event.widget is self and event.y == 0 and title and event.x < title.cell_length + 4:
+            self.follow()
 
     def on_stream_table_follow_changed(self, event: StreamTable.FollowChanged) -> None:
-        """The badge changes with it."""
+        """Tables of one pane follow or pause together; the badge says so."""
         event.stop()
+        for table in self.tables():
+            if table.following is not event.stream.following:
+                if event.stream.following:
+                    table.follow()
+                else:
+                    table.pause()
         self.retitle()

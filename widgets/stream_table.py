@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable
-from typing import ClassVar, Generic, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar
 
 from textual import events
 from textual.binding import Binding, BindingType
+from textual.message import Message
 from textual.reactive import reactive
 from textual.scrollbar import ScrollTo, ScrollUp
 
 from widgets.record_model import Change
 from widgets.record_table import RecordTable
 from widgets.record_view import HEADER, Place
-from widgets.table_messages import TableMessage
 
 K = TypeVar("K", bound=Hashable)
 R = TypeVar("R")
@@ -33,8 +33,12 @@ class StreamTable(RecordTable[K, R], Generic[K, R]):
     unseen: reactive[int] = reactive(0, init=False, repaint=False)
     """Rows that arrived since it was paused."""
 
-    class FollowChanged(TableMessage):
-        """It follows or is paused, or more has arrived meanwhile."""
+    class FollowChanged(Message):
+        """A stream follows or is paused, or more has arrived meanwhile."""
+
+        def __init__(self, stream: StreamTable[Any, Any]) -> None:
+            super().__init__()
+            self.stream = stream
 
     def reconcile(self, upserted: Iterable[R], removed: Iterable[K] = ()) -> Change[K, R]:
         """Apply a delta; while paused, what arrived is counted."""
@@ -88,6 +92,11 @@ class StreamTable(RecordTable[K, R], Generic[K, R]):
         else:
             super().action_last()
 
+    def action_mark(self) -> None:
+        """A row that is marked must not move away."""
+        self.pause()
+        super().action_mark()
+
     def on_click(self, event: events.Click) -> None:
         """A row that was clicked must not move away."""
         if HEADER <= event.y < HEADER + len(self._model) - self.scroll_offset.y:
@@ -129,4 +138,4 @@ class StreamTable(RecordTable[K, R], Generic[K, R]):
 
     def _to_end(self) -> None:
         self._set_cursor(self._first_cursor())
-        self.scroll_to(y=self.max_scroll_y, animate=False)
+        self._scroll(self.max_scroll_y)

@@ -19,22 +19,27 @@ from widgets.filter_input import FilterInput
 from widgets.glyphs import TONES, Sign
 from widgets.record_table import RecordTable
 
+_EDGE_TONES = TONES | {"dim": "$foreground-muted", "calm": "$foreground"}
+"""Tones on a border, where a colour for any ground has no ground to be judged against."""
+
 
 def content_of(parts: Iterable[Part]) -> Content:
-    """Text parts with tones as content for a border; `tone` may also be a style."""
-    return Content.assemble(*((harmless(text), TONES.get(tone, tone)) for text, tone in parts))
+    """Text parts with tones as content for a border; a tone may also be a style."""
+    return Content.assemble(
+        *((harmless(text), _EDGE_TONES.get(tone, tone)) for text, tone in parts)
+    )
 
 
 def tally(counts: Iterable[tuple[Sign, int]], stale: int, room: int) -> list[Part]:
-    """Signs with their numbers and words for a lower edge; without words where `room` is short."""
-    shown = [(sign, number) for sign, number in counts if number]
-    shown += [(Sign("!", "stale", "warn"), stale)] if stale else []
+    """Signs with numbers and words for a lower edge; where `room` is short the last lose words."""
+    shown = [(Sign("!", "stale", "warn"), stale), *counts]
+    shown = [(sign, number) for sign, number in shown if number]
     parts: list[Part] = []
-    for words in (True, False):
+    for worded in range(len(shown), -1, -1):
         parts = []
-        for sign, number in shown:
+        for at, (sign, number) in enumerate(shown):
             parts += [("  ", "")] if parts else []
-            text = f"{sign.glyph} {number} {sign.word}" if words else f"{sign.glyph}{number}"
+            text = f"{sign.glyph} {number} {sign.word}" if at < worded else f"{sign.glyph}{number}"
             parts.append((text, sign.tone))
         if sum(width_of(text) for text, _ in parts) <= room:
             break
@@ -56,6 +61,7 @@ class TablePane(Widget):
         & > .table-pane--tables { layout: vertical; width: 1fr; height: 1fr; }
         & > .table-pane--problem { display: none; height: 1; padding: 0 1; color: $text-warning; }
         &.-problem > .table-pane--problem { display: block; }
+        &.-stale { border: round $warning 50%; }
         &.-focused { border: round $accent; border-title-color: $text; }
         &.-offline { border: round $error 60%; }
         &.-offline.-focused { border: round $error; }
@@ -69,9 +75,9 @@ class TablePane(Widget):
     """The key that focuses it, as shown in its title."""
     heading: ClassVar[str] = ""
 
-    stale: reactive[bool] = reactive(False, toggle_class="-stale")
+    stale: reactive[bool] = reactive(False, init=False, toggle_class="-stale")
     """What is shown could not be refreshed."""
-    offline: reactive[bool] = reactive(False, toggle_class="-offline")
+    offline: reactive[bool] = reactive(False, init=False, toggle_class="-offline")
     """The peer behind it is not reachable."""
     problem: reactive[str] = reactive("")
     """One line above the rows; empty for none."""
@@ -80,8 +86,12 @@ class TablePane(Widget):
         """The tables, the first of them being the one that gets the focus."""
         raise NotImplementedError
 
-    def title_parts(self) -> list[Part]:
-        """What stands after the heading."""
+    def subject_parts(self) -> list[Part]:
+        """What the pane is about, after the heading."""
+        return []
+
+    def badge_parts(self) -> list[Part]:
+        """What ends the title."""
         return []
 
     def count_parts(self) -> list[Part]:
@@ -137,6 +147,14 @@ class TablePane(Widget):
         for line in self.query(".table-pane--problem").results(Static):
             line.update(content_of([(f"! {problem}", "")]))
 
+    def watch_stale(self) -> None:
+        """The title says it in a word."""
+        self.retitle()
+
+    def watch_offline(self) -> None:
+        """The title says it in a word."""
+        self.retitle()
+
     def on_mount(self) -> None:
         """First titles."""
         self.watch_problem(self.problem)
@@ -149,14 +167,12 @@ class TablePane(Widget):
     def on_input_changed(self, event: Input.Changed) -> None:
         """Filter while typing."""
         event.stop()
-        if event.input.has_class("-open"):
-            self.set_filter(event.value)
+        self.set_filter(event.value)
 
     def on_filter_input_closed(self, event: FilterInput.Closed) -> None:
         """Back to the rows."""
         event.stop()
-        if not event.keep:
-            self.set_filter("")
+        self.set_filter(event.text)
         self.focus()
 
     def on_record_table_filtered(self, event: RecordTable.Filtered) -> None:
@@ -175,6 +191,11 @@ class TablePane(Widget):
         """The title counts the marks."""
         self.retitle()
 
+    def on_click(self, event: events.Click) -> None:
+        """A click on the frame gives the pane the keyboard."""
+        if event.widget is self:
+            self.focus()
+
     def on_descendant_focus(self, _: events.DescendantFocus) -> None:
         """The frame shows where the keys go."""
         self.set_class(self.has_focus_within, "-focused")
@@ -191,7 +212,7 @@ class TablePane(Widget):
         if self.number:
             parts.append((f"{self.number} ", "$text-accent"))
         parts.append((self.heading, "bold"))
-        parts += self.title_parts()
+        parts += self.subject_parts()
         if self.filter_text:
             parts.append((f" {shown}/{total}", "dim"))
             parts.append((f" /{cut(self.filter_text, 24)}", "warn"))
@@ -203,4 +224,9 @@ class TablePane(Widget):
         marked = sum(len(table.marked) for table in tables)
         if marked:
             parts.append((f" ■ {marked} marked", "wait"))
-        return parts
+        if self.offline:
+            parts.append((" ✕ offline", "bad"))
+        elif self.stale:
+            parts.append((" ! stale", "warn"))
+        badge = self.badge_parts()
+        return [*parts, (" ", ""), *badge] if badge else parts

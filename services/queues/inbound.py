@@ -13,6 +13,7 @@ from services.models import InLabel
 from services.queues.factcode import code_sql, facts_of
 from services.queues.labels import InboundFacts, inbound_label
 from services.queues.ledgers import AckLedger, Delivery, chunks
+from services.queues.opening import off_loop
 from services.queues.preview import HEAD
 from services.queues.schema import Shape
 from services.queues.values import epoch, number, text
@@ -118,13 +119,18 @@ async def read_counts(
         counts[inbound_label(facts_of(int(code)), alive=alive)] += int(count)
     counts[InLabel.COMPLETED] -= len(abandoned)
     counts[InLabel.CANCELLED] += len(abandoned)
-    for message, facts in await _read_facts(db, shape, now_text, _unsettled(acks)):
-        ack = acks.find(message)
-        if facts is None or facts.status in ("completed", "failed"):
-            acks.settle(message)
-        elif ack is not None:
-            counts[inbound_label(facts, alive=alive)] -= 1
-            counts[label_row(facts, ack.status, alive)] += 1
+    rows_of = await _read_facts(db, shape, now_text, _unsettled(acks))
+
+    def weigh() -> None:
+        for message, facts in rows_of:
+            ack = acks.find(message)
+            if facts is None or facts.status in ("completed", "failed"):
+                acks.settle(message)
+            elif ack is not None:
+                counts[inbound_label(facts, alive=alive)] -= 1
+                counts[label_row(facts, ack.status, alive)] += 1
+
+    await off_loop(len(rows_of), weigh)
     return counts
 
 

@@ -2,16 +2,45 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import TypeVar
 
 import aiosqlite
 
 from services.queues.faults import sick_file
 
 BUSY_S = 0.25
+FEW = 2000
+
+Result = TypeVar("Result")
+
+
+async def undisturbed(read: Coroutine[object, object, Result]) -> Result:
+    """Run a short read to its end even where the caller is cancelled, then say so.
+
+    A connection that is cancelled while it opens would keep its file until it is collected.
+    """
+    task = asyncio.ensure_future(read)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        if not task.done():
+            await asyncio.wait({task})
+        if not task.cancelled():
+            task.exception()
+        raise
+
+
+async def off_loop(rows: int, work: Callable[[], None]) -> None:
+    """Do work over very many rows beside the event loop, and over few in it."""
+    if rows > FEW:
+        await asyncio.to_thread(work)
+    else:
+        work()
 
 
 @asynccontextmanager

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import aiosqlite
 
 from services.queues.ledgers import AckLedger, DeliveryLedger, Sent
+from services.queues.opening import off_loop
 from services.queues.preview import HEAD
 from services.queues.schema import Shape
 from services.queues.values import number, optional, text
@@ -54,14 +55,17 @@ async def read_acks(db: aiosqlite.Connection, shape: Shape, ledger: AckLedger) -
         return
     rows = list(await db.execute_fetchall("SELECT count(*) FROM processing_ack"))
     ledger.whole_again(int(rows[0][0]))
-    found = await db.execute_fetchall(
-        """SELECT rowid, message_id, status, status_changed FROM processing_ack
+    found = list(
+        await db.execute_fetchall(
+            """SELECT rowid, message_id, status, status_changed FROM processing_ack
            WHERE rowid > ? OR status = 'processing'
               OR message_id IN (SELECT value FROM json_each(?))
            ORDER BY rowid""",
-        (ledger.newest_row, json.dumps([claim.message_id for claim in ledger.claims])),
+            (ledger.newest_row, json.dumps([claim.message_id for claim in ledger.claims])),
+        )
     )
-    ledger.absorb((int(r[0]), text(r[1]), text(r[2]), text(r[3])) for r in found)
+    entries = ((int(r[0]), text(r[1]), text(r[2]), text(r[3])) for r in found)
+    await off_loop(len(found), lambda: ledger.absorb(entries))
 
 
 async def read_tool(db: aiosqlite.Connection, shape: Shape) -> ToolRow | None:
@@ -100,9 +104,8 @@ async def read_sent(db: aiosqlite.Connection, shape: Shape, ledger: DeliveryLedg
         total = list(await db.execute_fetchall("SELECT count(*) FROM messages_out"))
         if not ledger.whole_again(int(total[0][0]), len(rows)):
             break
-    ledger.absorb(
-        (int(r[0]), text(r[1]), Sent(text(r[2]), text(r[3]), optional(r[4]))) for r in rows
-    )
+    entries = ((int(r[0]), text(r[1]), Sent(text(r[2]), text(r[3]), optional(r[4]))) for r in rows)
+    await off_loop(len(rows), lambda: ledger.absorb(entries))
 
 
 async def read_page(db: aiosqlite.Connection, shape: Shape, window: int) -> list[OutboundRow]:

@@ -13,7 +13,7 @@ from services.plain import plain_block
 from services.queues.facts import AgentFacts
 from services.queues.faults import Fault, Patience, SickFileError
 from services.queues.messages import shown_id
-from services.queues.opening import opened
+from services.queues.opening import opened, undisturbed
 from services.queues.schema import Shapes
 from services.queues.session import INBOUND, OUTBOUND, Session, Stat
 from services.queues.values import text
@@ -83,7 +83,7 @@ class QueueReader:
         rested = read - polled.snapshot_read < LONGEST_REST_S
         if last is not None and rested and seen == polled.snapshot_seen:
             return replace(last, observed_at=now)
-        snapshot = await polled.session.snapshot(sandbox, window, alive=alive)
+        snapshot = await undisturbed(polled.session.snapshot(sandbox, window, alive=alive))
         polled.snapshot_seen = seen if _settled(seen, now) else None
         polled.snapshot_read = read
         return snapshot
@@ -131,7 +131,7 @@ class QueueReader:
         rested = read - polled.facts_read < LONGEST_REST_S
         if polled.facts is not None and rested and seen == polled.facts_seen:
             return replace(polled.facts, observed_at=now)
-        facts = await polled.session.facts()
+        facts = await undisturbed(polled.session.facts())
         polled.facts_seen = seen if _settled(seen, now) else None
         polled.facts_read = read
         return facts
@@ -163,21 +163,29 @@ class QueueReader:
         """
         inward = direction is Direction.IN
         path = folder / (INBOUND if inward else OUTBOUND)
-        table = "messages_in" if inward else "messages_out"
-        one = f"SELECT substr(content, 1, ?) FROM {table} WHERE id = ?"  # noqa: S608
-        ids = f"SELECT id FROM {table} ORDER BY rowid DESC LIMIT ?"  # noqa: S608
+        content = await undisturbed(
+            self._read_content(path, "messages_in" if inward else "messages_out", message_id)
+        )
+        if content is None:
+            raise NotFoundError(f"there is no message {shown_id(message_id)} in {path.name}")
+        return await asyncio.to_thread(_harmless, content)
+
+    async def _read_content(self, path: Path, table: str, message_id: str) -> str | None:
+        by_id = f"SELECT substr(content, 1, ?) FROM {table} WHERE id = ?"  # noqa: S608
+        by_row = f"SELECT substr(content, 1, ?) FROM {table} WHERE rowid = ?"  # noqa: S608
+        ids = f"SELECT rowid, id FROM {table} ORDER BY rowid DESC LIMIT ?"  # noqa: S608
         async with opened(path) as db:
             shape = await self._shapes.of(db, path)
-            rows = []
-            if shape.has(table):
-                rows = list(await db.execute_fetchall(one, (CONTENT_LIMIT, message_id)))
-                if not rows:
-                    names = [text(r[0]) for r in await db.execute_fetchall(ids, (_IDS_SEARCHED,))]
-                    spelled = next((n for n in names if shown_id(n) == message_id), message_id)
-                    rows = list(await db.execute_fetchall(one, (CONTENT_LIMIT, spelled)))
-        if not rows:
-            raise NotFoundError(f"there is no message {shown_id(message_id)} in {path.name}")
-        return await asyncio.to_thread(_harmless, text(rows[0][0]))
+            if not shape.has(table):
+                return None
+            rows = list(await db.execute_fetchall(by_id, (CONTENT_LIMIT, message_id)))
+            if not rows:
+                for number, spelled in await db.execute_fetchall(ids, (_IDS_SEARCHED,)):
+                    if shown_id(text(spelled)) == message_id:
+                        found = await db.execute_fetchall(by_row, (CONTENT_LIMIT, number))
+                        rows = list(found)
+                        break
+        return text(rows[0][0]) if rows else None
 
     def forget(self, folder: Path) -> None:
         """Drop what is remembered of a folder that is no longer of interest."""

@@ -18,7 +18,7 @@ from services.queues.facts import AgentFacts, agent_facts
 from services.queues.faults import Fault, SickFileError, sick_file
 from services.queues.ledgers import AckLedger, DeliveryLedger
 from services.queues.messages import Page, merged
-from services.queues.opening import opened
+from services.queues.opening import off_loop, opened
 from services.queues.outbound import OutboundRow, ToolRow
 from services.queues.schema import Shapes
 from services.queues.timestamps import sqlite_utc
@@ -99,7 +99,7 @@ class Session:
                 cost = self._clock.monotonic() - started
                 rest = min(_LONGEST_REST_S, cost * _COST_SHARE) if cost > _COSTLY_S else 0.0
                 self._tallied = _Tallied(alive, started + rest, counts, abandoned)
-        self._deliveries.deliver(delivered)
+        await off_loop(len(delivered), lambda: self._deliveries.deliver(delivered))
         page = Page(posted, sent, self._acks, delivered, self._tallied.abandoned)
         return self._pictured(sandbox, now, page, missing, alive=alive)
 

@@ -16,15 +16,14 @@ from services.clock import Clock
 from services.config import Settings
 from services.models import (
     Direction,
-    ExecResult,
     Observation,
     QueueSnapshot,
     SandboxId,
-    ShellChoice,
     Source,
     Step,
     Verdict,
 )
+from services.terminal.requests import ExecResult, ShellChoice
 from services.terminal.transport import Transport
 
 

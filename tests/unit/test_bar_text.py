@@ -34,7 +34,7 @@ from services.models import (
     Verb,
 )
 from widgets.binding_rows import KeyRow, KeySection
-from widgets.detail_text import event_lines, facts_of, facts_text, record_json
+from widgets.detail_text import event_lines, facts_of, facts_text, record_json, record_text
 from widgets.glyphs import GATEWAYS, SANDBOXES, Sign
 from widgets.health_header import HeaderState, header_line, totals_of
 from widgets.help_screen import help_text, matching
@@ -375,6 +375,7 @@ def test_the_record_as_json_is_the_record() -> None:
     assert record["inbound"] == {"due": 4}
     assert record["unavailable"] == {"logs": "none kept"}
     assert record["gateway"] == {"source": "local", "native_id": "gateway"}
+    assert record_text(box).plain == record_json(box)
     twice = json.loads(record_json(sandbox(evidence=(("pid", "1"), ("pid", "2")))))
     assert twice["evidence"] == [["pid", "1"], ["pid", "2"]]
 

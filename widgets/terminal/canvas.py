@@ -3,29 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from time import monotonic
 from typing import ClassVar
 
+from rich.cells import cell_len
 from rich.style import Style
 from textual.color import Color
-from textual.filter import ANSIToTruecolor, DimFilter, LineFilter
+from textual.filter import ANSIToTruecolor, DimFilter, LineFilter, NoColor
 from textual.geometry import Region
 from textual.strip import Strip
 from textual.timer import Timer
 from textual.widget import Widget
 
-from services.terminal.cells import DEFAULT_MODES, TerminalModes, TerminalScreen
+from services.terminal.cells import DEFAULT_MODES, Cursor, TerminalModes, TerminalScreen
 from widgets.terminal.cursor import draw_cursor
 from widgets.terminal.lines import Place, row_at
 from widgets.terminal.links import Link
 from widgets.terminal.marks import MarkedLines, Marks
+from widgets.terminal.pacing import Pacing
 from widgets.terminal.paint import Painter, cut, marked, overlaid
 from widgets.terminal.palette import Palette, palette_of
 from widgets.terminal.scrolling import Viewport, end_of, screen_top
 from widgets.terminal.search import Match, Query
 from widgets.terminal.selection import Selection
-
-HOLD_LIMIT = 0.15
-"""Seconds a program may hold painting back (mode 2026; terminal contract §11)."""
 
 
 class TerminalCanvas(Widget):
@@ -74,10 +74,10 @@ class TerminalCanvas(Widget):
         self._painter = Painter(Palette((0,) * 259))
         self._looks: dict[str, Style] = {}
         self._program_colours: tuple[dict[int, int], bool] = ({}, False)
-        self._hold: Timer | None = None
-        self._held_too_long = False
+        self._pacing = Pacing()
+        self._later: Timer | None = None
         self._drawn_top = -1
-        self._drawn_cursor = -1
+        self._drawn_cursor = (-1, Cursor(0, 0))
         self._drawn_size = (0, 0)
         self._drawn_end = 0
         self._alternate = False
@@ -90,11 +90,15 @@ class TerminalCanvas(Widget):
     @terminal.setter
     def terminal(self, screen: TerminalScreen | None) -> None:
         self._terminal = screen
-        self._marks.selection = None
+        self._marks = Marks()
         self.viewport.follow()
         self._drawn_size = (0, 0)
         self._looks.clear()
         self.refresh()
+        self._attached()
+
+    def _attached(self) -> None:
+        """Another emulator is on view."""
 
     @property
     def modes(self) -> TerminalModes:
@@ -156,35 +160,27 @@ class TerminalCanvas(Widget):
         if screen is None or not self.is_mounted:
             return
         modes = screen.modes
-        if modes.synchronised and not self._held_too_long:
-            if self._hold is None:
-                self._hold = self.set_timer(HOLD_LIMIT, self._hold_ended)
+        if wait := self._pacing.wait(monotonic(), modes.synchronised):
+            if self._later is None:
+                self._later = self.set_timer(wait, self._painted_later)
             return
-        if not modes.synchronised:
-            self._release_hold()
         self._notice(screen, modes)
         damage = screen.take_damage()
         height = self.size.height
         top = self.viewport.top(screen, height)
-        cursor = self._cursor_line(screen)
-        if damage is None or top != self._drawn_top:
-            self._redraw_all(top, cursor)
-            return
-        first = screen_top(screen) - top
-        lines = {first + line for line in damage}
-        lines |= {self._drawn_cursor - top, cursor - top}
+        cursor = (self._cursor_line(screen), screen.cursor)
+        lines = {screen_top(screen) - top + line for line in damage or ()}
+        if cursor != self._drawn_cursor:
+            lines |= {self._drawn_cursor[0] - top, cursor[0] - top}
         if not self.viewport.following:
             lines.add(height - 1)
         lines = {line for line in lines if 0 <= line < height}
-        if len(lines) > height // 2:
-            self._redraw_all(top, cursor)
-        elif lines:
-            self._drawn_cursor = cursor
-            self.refresh(*self._regions(lines))
-
-    def _redraw_all(self, top: int, cursor: int) -> None:
+        everything = damage is None or top != self._drawn_top or len(lines) > height // 2
         self._drawn_top, self._drawn_cursor = top, cursor
-        self.refresh()
+        if everything:
+            self.refresh()
+        elif lines:
+            self.refresh(*self._regions(lines))
 
     def _regions(self, lines: Iterable[int]) -> list[Region]:
         width = self.size.width
@@ -196,16 +192,9 @@ class TerminalCanvas(Widget):
                 regions.append(Region(0, line, width, 1))
         return regions
 
-    def _hold_ended(self) -> None:
-        self._hold = None
-        self._held_too_long = True
+    def _painted_later(self) -> None:
+        self._later = None
         self.painted()
-
-    def _release_hold(self) -> None:
-        self._held_too_long = False
-        if self._hold is not None:
-            self._hold.stop()
-            self._hold = None
 
     def _notice(self, screen: TerminalScreen, modes: TerminalModes) -> None:
         """See what else changed than rows."""
@@ -223,6 +212,7 @@ class TerminalCanvas(Widget):
         self._drawn_end = end
         if self._program_colours != (screen.colours, modes.reverse_video):
             self._looks.clear()
+            self._drawn_top = -1
 
     def _cursor_line(self, screen: TerminalScreen) -> int:
         cursor = screen.cursor
@@ -232,6 +222,7 @@ class TerminalCanvas(Widget):
 
     def render_lines(self, crop: Region) -> list[Strip]:
         """The lines of a region, straight from the emulator's rows."""
+        start = monotonic()
         self._settle()
         width = self.size.width
         strips = self._lines(crop.line_range, width)
@@ -240,6 +231,7 @@ class TerminalCanvas(Widget):
         for line_filter in self.get_line_filters():
             _, behind = self.background_colors
             strips = [strip.apply_filter(line_filter, behind) for strip in strips]
+        self._pacing.spent(monotonic() - start)
         return strips
 
     def render_line(self, y: int) -> Strip:
@@ -285,16 +277,17 @@ class TerminalCanvas(Widget):
 
     def _overlay(self, strip: Strip, line: int, height: int) -> Strip:
         """Write what the view itself has to say over a line."""
-        notice = self._looks["notice"]
-        if self._marks.link is not None and line == (0 if self._link_shown_on_top else height - 1):
-            strip = overlaid(
-                strip, 0, f" {cut(self._marks.link.url, strip.cell_length - 2)} ", notice
-            )
-        elif line == height - 1 and (status := self.status):
-            strip = overlaid(strip, 0, status, notice)
-        if line == height - 1 and (pill := self.pill):
-            strip = overlaid(strip, max(0, strip.cell_length - len(pill)), pill, notice)
-        return strip
+        notice, width, link = self._looks["notice"], strip.cell_length, self._marks.link
+        if link is not None and line == (0 if self._link_shown_on_top else height - 1):
+            return overlaid(strip, 0, f" {cut(link.url, width - 2)} ", notice)
+        if line != height - 1:
+            return strip
+        status, pill = self.status, self.pill
+        if status:
+            strip = overlaid(strip, 0, cut(status, width), notice)
+        if not pill or cell_len(status) + len(pill) > width:
+            return strip
+        return overlaid(strip, width - len(pill), pill, notice)
 
     @property
     def pill(self) -> str:
@@ -320,8 +313,10 @@ class TerminalCanvas(Widget):
         """Make colours and marks ready; a palette is only replaced where it really changed."""
         if self._looks:
             return
+        colourless = any(isinstance(each, NoColor) for each in self.get_line_filters())
         for name in self.COMPONENT_CLASSES:
-            self._looks[name.removeprefix("terminal--")] = self.get_component_rich_style(name)
+            look = Style(reverse=True) if colourless else self.get_component_rich_style(name)
+            self._looks[name.removeprefix("terminal--")] = look
         palette = self.theme_palette()
         if self._terminal is not None:
             reverse = self._terminal.modes.reverse_video
@@ -337,7 +332,7 @@ class TerminalCanvas(Widget):
         _, _, background, foreground = self.colors
         cursor = self.get_component_styles("terminal--cursor").background
         return palette_of(
-            self.app.ansi_theme,
+            self.app.current_theme.dark,
             _packed(foreground),
             _packed(background),
             _packed(cursor),

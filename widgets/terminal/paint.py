@@ -41,7 +41,7 @@ def harmless(text: str) -> str:
 @lru_cache(8192)
 def _colour(value: int) -> Color:
     triplet = ColorTriplet(value >> 16, value >> 8 & 0xFF, value & 0xFF)
-    return Color(triplet.hex, ColorType.TRUECOLOR, None, triplet)
+    return Color("", ColorType.TRUECOLOR, None, triplet)
 
 
 def colours(foreground: int, background: int) -> Style:

@@ -63,6 +63,7 @@ class Pointer:
         self._clicks = self._clicks % len(UNITS) + 1 if again else 1
         self._clicked_at = (event.x, event.y, event.time)
         place = canvas.place_at(event.x, event.y)
+        self.hover(event.x, event.y)
         canvas.capture_mouse()
         self._moved = self._clicks > 1
         if event.shift and canvas.selection is not None and self._clicks == 1:
@@ -79,7 +80,8 @@ class Pointer:
         elif self._drag is not None:
             self._dragged(event.x, event.y)
         elif self._for_program(event):
-            self._report(MouseAction.MOVE, event, event.button)
+            if not event.button:  # a drag that began elsewhere is not the program's
+                self._report(MouseAction.MOVE, event, 0)
         else:
             self.hover(event.x, event.y)
 

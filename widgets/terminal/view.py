@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import ClassVar, Protocol, TypeVar
 
 from textual import events
+from textual.geometry import Offset
 from textual.timer import Timer
 
 from services.terminal.cells import TerminalModes, TerminalScreen
@@ -71,6 +72,7 @@ class TerminalView(TerminalCanvas, can_focus=True):
         "ctrl+shift+f": "start_search",
         "ctrl+shift+x": "start_marking",
         "ctrl+shift+c": "copy_selection",
+        "ctrl+shift+v": "paste_clipboard",
     }
     """Local in any mode; terminals that cannot send them have the methods."""
 
@@ -93,6 +95,18 @@ class TerminalView(TerminalCanvas, can_focus=True):
         self._title = ""
         self._mode: KeyMode | None = None
         self._pointer = Pointer(self, self._send, self._drag_ended, self._link_clicked)
+
+    def _attached(self) -> None:
+        self._mode = None
+        self._drop_mouse()
+        self._bells = self.terminal.bells if self.terminal is not None else 0
+
+    def painted(self) -> None:
+        super().painted()
+        if self.has_focus and self.terminal is not None:
+            # Where the outer terminal's hidden cursor waits: input methods open there.
+            cursor = self.terminal.cursor
+            self.app.cursor_position = self.region.offset + Offset(cursor.column, cursor.line)
 
     def check_consume_key(self, key: str, character: str | None) -> bool:
         """Every key but the chord that gives the keyboard back (terminal contract §10)."""
@@ -199,6 +213,9 @@ class TerminalView(TerminalCanvas, can_focus=True):
     def _on_mouse_scroll_right(self, event: events.MouseScrollRight) -> None:
         self._mouse(event, lambda event: self._pointer.wheel(event, MouseAction.WHEEL_RIGHT))
 
+    def _on_hide(self, event: events.Hide) -> None:
+        self._drop_mouse()
+
     def _on_leave(self, event: events.Leave) -> None:
         self._pointer.leave()
 
@@ -206,6 +223,11 @@ class TerminalView(TerminalCanvas, can_focus=True):
         event.stop()
         event.prevent_default()
         handle(event)
+
+    def _drop_mouse(self) -> None:
+        self._pointer.stop()
+        if self.is_attached and self.app.mouse_captured is self:
+            self.release_mouse()
 
     def _drag_ended(self) -> None:
         if self.copy_on_select and self._mode is None:
@@ -235,6 +257,10 @@ class TerminalView(TerminalCanvas, can_focus=True):
             return
         self.follow_tail()
         self.post_message(self.Pasted(self, encode_paste(text, modes)))
+
+    def paste_clipboard(self) -> None:
+        """Paste what was last copied in the panel."""
+        self.paste(self.app.clipboard)
 
     # Focus, size, bell, title
 

@@ -8,13 +8,14 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
 from services.clock import Clock
 from services.errors import NotFoundError, UnavailableError, WakedeckError
-from services.models import ExecResult, SandboxId, ShellChoice, Step, StepState
+from services.models import SandboxId, Step, StepState
 from services.queues.reader import QueueReader
 from services.sources.local import evidence, lock, spawn
 from services.sources.local.classify import REFUSED, REFUSED_ADVICE, SILENCE_S, ProcessFacts
 from services.sources.local.gateway_probe import Answer
 from services.sources.local.layout import HOST, World
 from services.terminal import marker_exec
+from services.terminal.requests import ExecResult, ShellChoice
 from services.terminal.transport import Transport
 
 START_LIMIT_S = 12.0

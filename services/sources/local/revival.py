@@ -21,6 +21,7 @@ class Revival:
         self._judged: dict[str, float] = {}
         self._due: dict[str, float] = {}
         self._restarts: dict[str, list[float]] = {}
+        self._gave_up: set[str] = set()
 
     def step(self, names: tuple[str, ...], now: float) -> None:
         """Look at every sandbox and restart or give up where that is due."""
@@ -40,11 +41,16 @@ class Revival:
             return
         crash = found[-1]
         self._judged[name] = crash.at
+        if name in self._gave_up and not (folder / lock.GAVE_UP).exists():
+            # Somebody started it since: it has its restarts again.
+            self._gave_up.discard(name)
+            self._restarts.pop(name, None)
         recent = [at for at in self._restarts.get(name, []) if now - at < WINDOW_S]
         self._restarts[name] = recent
         if len(recent) < len(DELAYS_S):
             self._due[name] = crash.at + DELAYS_S[len(recent)]
             return
+        self._gave_up.add(name)
         count = len([c for c in found if now - c.at < WINDOW_S])
         lock.give_up(folder, count, crash.why)
 

@@ -12,6 +12,8 @@ from services.sources.local.lock import break_stale
 from services.sources.local.spawn import AGENT, ask_to_end, end
 
 GRACE_S = 2.0
+UP = "up"
+"""The mark of a whole start, which names the host a second time."""
 
 
 def records(world: World) -> tuple[ProcessRecord, ...]:
@@ -25,12 +27,14 @@ def records(world: World) -> tuple[ProcessRecord, ...]:
 
 
 def end_all(world: World, *, spare: tuple[str, ...] = (), grace_s: float = GRACE_S) -> bool:
-    """End the processes of all roles but `spare`; whether all are gone.
+    """End the processes of all roles but `spare`, and never the caller; whether all are gone.
 
     Their records go, and the locks of agents that could not clean up.
     Blocks for at most `grace_s` + 2 s and a little. A suspended process is killed.
     """
-    ending = [record for record in records(world) if record.role not in spare]
+    spared = {os.getpid(), *(record.pid for record in records(world) if record.role in spare)}
+    world.record(UP).unlink(missing_ok=True)
+    ending = [record for record in records(world) if record.pid not in spared]
     for record in ending:
         ask_to_end(record)
     deadline = time.monotonic() + grace_s
