@@ -30,6 +30,7 @@ class _Line:
     step: Step
     of_link: bool = False
     announced: str = ""
+    remark: str = ""
 
 
 class Ledger:
@@ -66,7 +67,7 @@ class Ledger:
             ended_at=ended if step.state in _OVER else None,
         )
         if restarted or step.state is not StepState.RUNNING:
-            line.announced = ""
+            line.announced = line.remark = ""
 
     def forget_link(self, why: str) -> None:
         """The link steps will be done again."""
@@ -74,7 +75,7 @@ class Ledger:
             if line.of_link:
                 detail = f"again, after: {why}" if why else ""
                 line.step = Step(name, StepState.PENDING, detail=plain(detail, 300))
-                line.announced = ""
+                line.announced = line.remark = ""
 
     def forget(self, name: str) -> None:
         """A step of ours will be done again."""
@@ -99,7 +100,7 @@ class Ledger:
         """Say something on every running step, until it has more to say itself."""
         for line in self._lines.values():
             if line.step.state is StepState.RUNNING:
-                line.announced = text
+                line.remark = text
 
     def announce(self, now: float) -> float | None:
         """Update what slow steps say; the seconds until the next one has something to say."""
@@ -140,7 +141,8 @@ def _announcement(step: Step, elapsed: float) -> str:
 
 
 def _shown(line: _Line) -> Step:
-    if not line.announced:
+    more = line.remark or line.announced
+    if not more:
         return line.step
-    detail = f"{line.step.detail} · {line.announced}" if line.step.detail else line.announced
+    detail = f"{line.step.detail} · {more}" if line.step.detail else more
     return replace(line.step, detail=detail)
