@@ -179,7 +179,8 @@ async def test_reconnect_links_and_a_transient_failure_is_tried_again(
     b = bench()
     sandbox = Step("sandbox", StepState.OK)
     failing = Step("connect", StepState.FAILED, detail="Still loading.", transient=True)
-    b.source.links.extend([Script((sandbox, failing)), Script((sandbox, failing))])
+    linked = Script((sandbox, Step("connect", StepState.OK)))
+    b.source.links.extend([Script((sandbox, failing)), Script((sandbox, failing)), linked])
     done = await b.end(b.attempts.press(Verb.RECONNECT, BOX))
     assert done.state is AttemptState.DONE
     assert done.primes == 3
