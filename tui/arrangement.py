@@ -133,4 +133,6 @@ class Deck(Container):
         wanted = (lower or self.places.lower, zoomed)
         if wanted != (self.places.lower, self.places.zoomed):
             self.places.lower, self.places.zoomed = wanted
-            self.refresh(layout=True)
+            # A child that asks is what makes Textual forget how it arranged this container.
+            for child in self.children:
+                child.refresh(layout=True)
