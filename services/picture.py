@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 from services.models import (
     Event,
@@ -17,6 +18,8 @@ from services.models import (
 )
 
 RowId: TypeAlias = GatewayId | SandboxId
+Identity = TypeVar("Identity", GatewayId, SandboxId)
+Row = TypeVar("Row", Gateway, Sandbox)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +60,11 @@ class BoardDelta:
             or self.events
             or self.touched
         )
+
+
+def aged(delta: BoardDelta, known: Mapping[Identity, Row], kind: type[Identity]) -> tuple[Row, ...]:
+    """The rows of one kind of which only the age moved, as the board now has them."""
+    return tuple(known[key] for key in delta.touched if isinstance(key, kind) and key in known)
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,8 @@ from services.models import (
     Verdict,
     VerdictKind,
 )
-from services.sources import ExecResult, OpenSource
+from services.sources import OpenSource
+from services.terminal.requests import ExecResult, ShellChoice
 from services.terminal.transport import Transport
 
 READY = Verdict(VerdictKind.READY, "")
@@ -168,10 +169,12 @@ class Scripted:
                         continue
             self.active[sandbox] -= 1
 
-    def shell(self, sandbox: SandboxId) -> Transport:
+    def shell(self, sandbox: SandboxId, choice: ShellChoice) -> Transport:
         raise UnavailableError("No shell here.")
 
-    async def exec(self, sandbox: SandboxId, argv: Sequence[str], timeout_s: float) -> ExecResult:
+    async def exec(
+        self, sandbox: SandboxId, argv: Sequence[str], timeout_s: float, choice: ShellChoice
+    ) -> ExecResult:
         raise UnavailableError("No shell here.")
 
     async def close(self) -> None:
