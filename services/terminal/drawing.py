@@ -10,6 +10,7 @@ from services.terminal.rows import Row
 from services.terminal.state import ScreenState
 from services.terminal.widths import (
     DROPPED,
+    FILLER,
     RESTLESS,
     SECOND,
     STRAY,
@@ -102,7 +103,7 @@ class Drawing(ScreenState):
             if cut:
                 row.write(x, text[:cut], attribute, columns)
             if cut < room:
-                row.erase(columns - 1, columns, attribute.blank, columns)
+                row.write(columns - 1, FILLER, attribute.blank, columns)
             text = text[cut:]
             self.x = columns - 1
             self._wrap()
@@ -135,7 +136,7 @@ class Drawing(ScreenState):
         limit = self._limit()
         if self.x + width - 1 > limit:
             if self.autowrap:
-                self.rows[self.y].erase(self.x, limit + 1, self.attribute.blank, columns)
+                self.rows[self.y].write(limit, FILLER, self.attribute.blank, columns)
                 self._wrap()
                 limit = self._limit()
             self.x = min(self.x, max(0, limit + 1 - width))
@@ -157,13 +158,11 @@ class Drawing(ScreenState):
         at = self.x if self.pending else self.x - 1
         if at < 0:
             return zero
-        row = self.grid(self.y)
-        cells = row.cells
-        assert cells is not None
-        if cells[at] == SECOND:
+        row = self.rows[self.y]
+        if row.char(at) == SECOND:
             at -= 1
-        wide = at + 1 < self.columns and cells[at + 1] == SECOND
-        cell = self.clusters.cell(cells[at])
+        wide = at + 1 < self.columns and row.char(at + 1) == SECOND
+        cell = self.clusters.cell(row.char(at))
         if zero:
             grown, now_wide = extend(cell, wide, char)
         elif joins(cell, wide, char):
@@ -173,9 +172,11 @@ class Drawing(ScreenState):
         if grown == cell:
             return True
         kept = self.clusters.stand_in(grown)
+        row = self.grid(self.y)
         row.clean = 0
         if now_wide == wide:
-            cells[at] = kept
+            assert row.cells is not None
+            row.cells[at] = kept
         else:
             self._widen(row, at, kept)
         self.last = kept + SECOND if now_wide else kept

@@ -11,7 +11,7 @@ from typing import Final, TypeAlias
 
 from services.terminal.cells import PLAIN, CellStyle, Run
 from services.terminal.styles import Attribute
-from services.terminal.widths import JOINER, SECOND, Clusters
+from services.terminal.widths import FILLER, JOINER, SECOND, Clusters
 
 Span: TypeAlias = tuple[str, Attribute]
 
@@ -65,6 +65,19 @@ class Row:
     def is_blank(self) -> bool:
         """Whether nothing was written to it."""
         return self.cells is None and not self.spans
+
+    def char(self, at: int) -> str:
+        """The normalised character at a column."""
+        if self.cells is not None:
+            return self.cells[at]
+        end = self.length
+        if at >= end:
+            return " "
+        for text, _ in reversed(self.spans):
+            end -= len(text)
+            if at >= end:
+                return text[at - end]
+        return " "
 
     def to_grid(self, columns: int, plain: Attribute) -> list[str]:
         """Turn spans into a grid."""
@@ -214,7 +227,7 @@ class Row:
                 else:
                     runs.append((part, style))
                     last = style
-        if runs and runs[-1][1] == PLAIN:
+        if runs and runs[-1][1] == PLAIN and not self.wrapped:
             text = runs[-1][0].rstrip(" ")
             runs[-1:] = [(text, PLAIN)] if text else []
         return runs
@@ -228,7 +241,9 @@ class Row:
 
     @property
     def text(self) -> str:
-        """The cells as text, without trailing blanks."""
+        """The cells as text, without blanks at the end of the line (a wrapped row has no end)."""
+        if self.wrapped:
+            return self.clusters.shown(self.content.removesuffix(FILLER))
         return self.clusters.shown(self.content).rstrip(" ")
 
 
