@@ -145,23 +145,33 @@ class WakedeckApp(App[int], inherit_bindings=False):
 
     def _delta(self, delta: BoardDelta) -> None:
         self._vitals.take(delta, self.engine.board)
-        self.dashboard.apply_delta(delta)
-        self.details.refresh()
+        if self._on_screen:
+            self.dashboard.apply_delta(delta)
+            self.details.refresh()
 
     def _queue(self, snapshot: QueueSnapshot) -> None:
-        self.dashboard.show_queue(snapshot)
+        if self._on_screen:
+            self.dashboard.show_queue(snapshot)
 
     def _events(self, told: Sequence[Event]) -> None:
         self.details.heard(told)
-        self.dashboard.show_events(told)
+        if self._on_screen:
+            self.dashboard.show_events(told)
 
     def _attempt(self, attempt: Attempt) -> None:
-        self.dashboard.show_attempt(attempt)
-        if attempt.state.ended:
-            self.intents.attempt_changed(attempt)
+        if self._on_screen:
+            self.dashboard.show_attempt(attempt)
+            if attempt.state.ended:
+                self.intents.attempt_changed(attempt)
 
     def _shell(self, shell: Shell) -> None:
-        self.dashboard.show_shell(shell)
+        if self._on_screen:
+            self.dashboard.show_shell(shell)
+
+    @property
+    def _on_screen(self) -> bool:
+        """Whether there is a screen to tell: services may speak while the panel closes."""
+        return self.is_running and bool(self._screen_stack) and self.dashboard.is_mounted
 
     def header(self, selected: SandboxId | None) -> HeaderState:
         """What the header says now."""

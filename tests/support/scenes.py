@@ -37,7 +37,7 @@ PROMPT = (
     b"\x1b[33m7be0d95\x1b[0m First sketch of the importer\r\n"
     b"\x1b[1;34m~/work\x1b[0m $ "
 )
-DOWN = "The gateway process 4242 has died."
+DOWN = "Gateway process 4242 has died."
 Play = Callable[["Stage"], Awaitable[None]]
 
 
@@ -128,17 +128,17 @@ def broken() -> Script:
         sandbox(
             "data-pull",
             SandboxState.STUCK,
-            "The agent process 4243 is stopped and makes no progress.",
+            "Process 4243 is stopped: no progress.",
             due=7,
         ),
         SANDBOXES[1],
-        sandbox("night-watch", SandboxState.ASLEEP, "The agent process 4245 has died.", due=3),
+        sandbox("night-watch", SandboxState.ASLEEP, "Process 4245 has died.", due=3),
         SANDBOXES[3],
     )
     script.verdicts = [
         Verdict(
             VerdictKind.REPAIRABLE,
-            "The agent process 4243 is stopped and makes no progress.",
+            "Process 4243 is stopped: no progress.",
             wakeable=True,
         )
     ]
