@@ -18,9 +18,9 @@ Entry: TypeAlias = "str | tuple[bool, tuple[Span, ...]]"
 
 def freeze(row: Row) -> Entry:
     """What the history keeps of a row: its cells up to the last one that is not blank."""
-    spans = row.pieces()
+    spans = row.spans
     if row.cells is not None:
-        spans = trim(spans) if not row.wrapped else spans
+        spans = row.pieces() if row.wrapped else trim(row.pieces())
     if not row.wrapped:
         if not spans:
             return ""

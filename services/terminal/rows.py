@@ -81,18 +81,24 @@ class Row:
 
     def to_grid(self, columns: int, plain: Attribute) -> list[str]:
         """Turn spans into a grid."""
-        cells: list[str] = []
-        attributes: list[Attribute] = []
-        for text, attribute in self.spans:
-            cells += text
-            attributes += [attribute] * len(text)
-        missing = columns - len(cells)
-        if missing > 0:
-            cells += " " * missing
-            attributes += [plain] * missing
+        spans = self.spans
+        if not spans:
+            cells = [" "] * columns
+            attributes = [plain] * columns
+        else:
+            text, attribute = spans[0]
+            cells = [*text]
+            attributes = [attribute] * len(text)
+            for text, attribute in spans[1:]:
+                cells += text
+                attributes += [attribute] * len(text)
+            missing = columns - len(cells)
+            if missing > 0:
+                cells += [" "] * missing
+                attributes += [plain] * missing
+            self.spans = []
         self.cells = cells
         self.attributes = attributes
-        self.spans = []
         return cells
 
     def mend(self, start: int, end: int) -> None:

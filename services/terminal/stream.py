@@ -29,6 +29,8 @@ _STRING_END: Final = re.compile(r"[\x07\x18\x1a\x1b]")
 _C1: Final = re.compile("[\x80-\x9f]")
 _LINUX_PALETTE: Final = re.compile(r"P[0-9A-Fa-f]{7}")
 
+_SHORT: Final = 200
+"""Longer texts between two sequences are printed by the screen."""
 _GROUND, _ESCAPE, _CONTROL, _STRING, _STRING_ESCAPE = range(5)
 
 
@@ -68,6 +70,8 @@ class SequenceStream(pyte.ByteStream):
         positions = screen.positions
         perform, write = screen.perform, screen.write
         step = screen.attributes.step
+        known_texts = screen.known_texts
+        operations = screen.operations
         columns = screen.columns
         rows, x, y, attribute = screen.rows, screen.x, screen.y, screen.attribute
         fast = screen.fast
@@ -78,6 +82,7 @@ class SequenceStream(pyte.ByteStream):
         each = iter(parts)
         for text, sequence in zip(each, each, strict=True):
             if text:
+                printed = False
                 end = x + len(text)
                 if fast and end <= columns and text.isascii() and text.isprintable():
                     row = rows[y]
@@ -97,7 +102,27 @@ class SequenceStream(pyte.ByteStream):
                     row.clean = 0
                     x = end
                     last = text
-                else:
+                    printed = True
+                elif fast and len(text) <= _SHORT:
+                    if not text.isascii():
+                        kept = known_texts.get(text)
+                        if kept is None:
+                            kept = screen.settled(text)
+                        end = x + len(kept)
+                        if kept and end <= columns and not screen.may_join(x, y):
+                            rows[y].write(x, kept, attribute, columns)
+                            x = end
+                            last = kept
+                            printed = True
+                    elif "\r\n" in text:
+                        if last:
+                            screen.last = last
+                            last = ""
+                        place = screen.lay(text, x, y, attribute)
+                        if place is not None:
+                            x, y = place
+                            printed = True
+                if not printed:
                     screen.y = y
                     screen.attribute = attribute
                     if fast:
@@ -125,6 +150,11 @@ class SequenceStream(pyte.ByteStream):
                 attribute = reached
                 steps = reached.steps
                 continue
+            if fast:
+                place = positions.get(sequence)
+                if place is not None:
+                    y, x = place
+                    continue
             if sequence[-1] == "m":
                 reached = step(attribute, sequence)
                 if reached is not None:
@@ -132,14 +162,13 @@ class SequenceStream(pyte.ByteStream):
                     steps = reached.steps
                     continue
             if fast:
-                place = positions.get(sequence)
-                if place is not None:
-                    y, x = place
-                    continue
                 if sequence == "\x1b[K" and not screen.protected:
                     if x == columns:
                         x -= 1
-                    rows[y].erase(x, columns, attribute.blank, columns)
+                    row = rows[y]
+                    if row.cells is not None or x < row.length or not attribute.plain:
+                        row.erase(x, columns, attribute.blank, columns)
+                    row.wrapped = False
                     continue
                 if sequence == "\x1b(B" and screen.charsets[0] is None:
                     continue
@@ -152,7 +181,11 @@ class SequenceStream(pyte.ByteStream):
             if last:
                 screen.last = last
                 last = ""
-            perform(sequence)
+            known = operations.get(sequence)
+            if known is None:
+                perform(sequence)
+            else:
+                known[0](*known[1])
             rows, x, y = screen.rows, screen.x, screen.y
             fast = screen.fast
             if fast and screen.pending:
