@@ -160,7 +160,7 @@ class Row:
         cells = self.cells if self.cells is not None else self.to_grid(columns, blank.owner.plain)
         if self.wide:
             self.mend(start, end)
-        cells[start:end] = " " * (end - start)
+        cells[start:end] = [" "] * (end - start)
         self.attributes[start:end] = [blank] * (end - start)
 
     def _truncate(self, length: int) -> None:
@@ -183,7 +183,7 @@ class Row:
             self.mend(right + 1 - count, right + 1)
         del cells[right + 1 - count : right + 1]
         del self.attributes[right + 1 - count : right + 1]
-        cells[at:at] = " " * count
+        cells[at:at] = [" "] * count
         self.attributes[at:at] = [blank] * count
         self.clean = 0
         if right + 1 >= columns:
@@ -198,7 +198,7 @@ class Row:
             self.mend(at, at + count)
         del cells[at : at + count]
         del self.attributes[at : at + count]
-        cells[right + 1 - count : right + 1 - count] = " " * count
+        cells[right + 1 - count : right + 1 - count] = [" "] * count
         self.attributes[right + 1 - count : right + 1 - count] = [blank] * count
         self.clean = 0
         if right + 1 >= columns:

@@ -210,6 +210,10 @@ class ScreenState:
             self._scroll_columns(top, self.bottom, -count)
             return
         rows = self.rows
+        if count == 1:
+            del rows[self.bottom]
+            rows.insert(top, self.blank_row())
+            return
         at = self.bottom + 1 - count
         del rows[at : self.bottom + 1]
         rows[top:top] = [self.blank_row() for _ in range(count)]
@@ -221,6 +225,10 @@ class ScreenState:
             self._scroll_columns(top, self.bottom, count)
             return
         rows = self.rows
+        if count == 1:
+            del rows[top]
+            rows.insert(self.bottom, self.blank_row())
+            return
         del rows[top : top + count]
         at = self.bottom + 1 - count
         rows[at:at] = [self.blank_row() for _ in range(count)]
