@@ -68,9 +68,10 @@ class Drawing(ScreenState):
         if not text.isascii():
             if DROPPED.search(text):
                 text = DROPPED.sub("", text)
-            while text and RESTLESS.match(text) and self._join(text[0]):
-                text = text[1:]
-            text = self.clusters.normalise(text)
+            taken = 0
+            while RESTLESS.match(text, taken) and self._join(text[taken]):
+                taken += 1
+            text = self.clusters.normalise(text[taken:])
         if text:
             if self.fast:
                 self.put(text)

@@ -48,7 +48,7 @@ class SequenceStream(pyte.ByteStream):
         if not text.isascii() and _C1.search(text):
             text = _C1.sub(lambda match: ESC + chr(ord(match[0]) - 0x40), text)
         if self._state != _GROUND:
-            text = self._resume(text)
+            text = text[self._resume(text, 0) :]
         if ESC not in text:
             if text:
                 self.screen.write(text)
@@ -202,30 +202,30 @@ class SequenceStream(pyte.ByteStream):
 
     def _scan(self, text: str) -> None:
         """Text with an escape in it that began no whole sequence."""
-        while text:
-            at = text.find(ESC)
-            if at < 0:
-                self.screen.write(text)
-                return
-            if at:
-                self.screen.write(text[:at])
-            self._send(ESC)
-            text = self._resume(text[at + 1 :])
-
-    def _resume(self, text: str) -> str:
-        """Carry on inside a sequence; what is left of the text once it has ended."""
         at = 0
+        while at < len(text):
+            begin = text.find(ESC, at)
+            if begin < 0:
+                self.screen.write(text[at:])
+                return
+            if begin > at:
+                self.screen.write(text[at:begin])
+            self._send(ESC)
+            at = self._resume(text, begin + 1)
+
+    def _resume(self, text: str, at: int) -> int:
+        """Carry on inside a sequence; the place in the text at which it has ended."""
         size = len(text)
         while at < size and self._state != _GROUND:
             if self._state == _STRING and self._length > 10:
                 match = _STRING_END.search(text, at)
-                end = match.start() if match else size
-                self._send(text[at : max(end, at + 1)])
-                at = max(end, at + 1)
+                end = max(match.start() if match else size, at + 1)
+                self._send(text[at:end])
+                at = end
             else:
                 self._send(text[at])
                 at += 1
-        return text[at:]
+        return at
 
     def _send(self, run: str) -> None:
         assert self._parser is not None
