@@ -38,12 +38,12 @@ TONES = {
     "good": "$text-success",
     "busy": "$text-primary",
     "wait": "$text-accent",
-    "calm": "$text",
+    "calm": "$foreground",
     "warn": "$text-warning",
     "bad": "$text-error",
-    "dim": "$text-muted",
+    "dim": "$foreground-muted",
 }
-"""The theme variable behind each tone."""
+"""The theme variable behind each tone; none of them `auto`, whose opacity drawn text would lose."""
 
 GATEWAYS = {
     GatewayState.UNKNOWN: Sign("?", "unknown", "warn"),
@@ -95,7 +95,7 @@ _IN = {
     InLabel.PAUSED: Sign("‖", "paused", "dim"),
     InLabel.COMPLETED: Sign("✓", "completed", "dim"),
     InLabel.CANCELLED: Sign("–", "cancelled", "dim"),
-    InLabel.UNSYNCED: Sign("✓", "done, unsynced", "dim"),
+    InLabel.UNSYNCED: Sign("✓", "unsynced", "dim"),
     InLabel.PROCESSING: Sign("▸", "processing", "busy"),
     InLabel.ORPHAN: Sign("!", "orphan claim", "warn"),
     InLabel.NEVER_DUE: Sign("!", "never due", "warn"),

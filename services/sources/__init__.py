@@ -7,9 +7,13 @@ reach a verb; the `Actor` is handed to the operator's intents.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Protocol
 
+from services import paths
+from services.clock import Clock
+from services.config import Settings
 from services.models import (
     Direction,
     Observation,
@@ -19,18 +23,8 @@ from services.models import (
     Step,
     Verdict,
 )
+from services.terminal.requests import ExecResult, ShellChoice
 from services.terminal.transport import Transport
-
-
-@dataclass(frozen=True, slots=True)
-class ExecResult:
-    """What one command left behind."""
-
-    stdout: bytes
-    stderr: bytes
-    code: int | None
-    """None: no status arrived, the outcome is unknown."""
-    reason: str = ""
 
 
 class Observer(Protocol):
@@ -87,22 +81,41 @@ class Actor(Protocol):
     def wake_key(self, sandbox: SandboxId) -> str:
         """Who may not be woken at the same time: the gateway's identity."""
 
-    def shell(self, sandbox: SandboxId) -> Transport:
+    def shell(self, sandbox: SandboxId, choice: ShellChoice) -> Transport:
         """A transport that is not open yet.
 
         Raises:
-            UnavailableError: no shell there, with the reason.
+            NotFoundError: no such sandbox here.
+            UnavailableError: no shell there, or none as chosen, with the reason.
         """
 
-    async def exec(self, sandbox: SandboxId, argv: Sequence[str], timeout_s: float) -> ExecResult:
+    async def exec(
+        self, sandbox: SandboxId, argv: Sequence[str], timeout_s: float, choice: ShellChoice
+    ) -> ExecResult:
         """Run one command to its end.
 
         Raises:
+            NotFoundError: no such sandbox here.
+            UnavailableError: no commands there, or none as chosen, with the reason.
             ShellError: it could not be started.
         """
 
     async def close(self) -> None:
         """End what this actor started for the panel; idempotent."""
+
+
+class Presence(Protocol):
+    """What a panel keeps up for as long as it is open: the embedded world, nothing else."""
+
+    async def enter(self) -> bool:
+        """Start it unless it is up. True where it was started.
+
+        Raises:
+            UnavailableError: it does not start.
+        """
+
+    async def leave(self) -> None:
+        """Let go of it; idempotent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,8 +124,28 @@ class OpenSource:
 
     observer: Observer
     actor: Actor
+    presence: Presence | None = None
 
     @property
     def info(self) -> Source:
         """Who this is."""
         return self.observer.info
+
+
+def open_sources(settings: Settings, clock: Clock) -> tuple[OpenSource, ...]:
+    """Every configured source, in order; a kind that is not configured is never imported.
+
+    Read-only settings get actors that refuse. Opening touches neither disk nor network.
+    """
+    opened: list[OpenSource] = []
+    for source in settings.sources:
+        from services.sources.local.source import open_local
+
+        root = source.table.root
+        place = Path(root).expanduser() if root else paths.local_world()
+        opened.append(open_local(source.key, source.table.label, place, clock))
+    if settings.read_only:
+        from services.readonly import ReadOnlyActor
+
+        return tuple(replace(one, actor=ReadOnlyActor()) for one in opened)
+    return tuple(opened)

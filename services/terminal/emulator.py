@@ -41,6 +41,15 @@ class Emulator:
         self._screen.on_clipboard = on_clipboard
         self._stream = SequenceStream(self._screen)
 
+    @property
+    def reply(self) -> Callable[[bytes], None] | None:
+        """Who receives every answer for the program; may be set at any time."""
+        return self._screen.reply
+
+    @reply.setter
+    def reply(self, receiver: Callable[[bytes], None] | None) -> None:
+        self._screen.reply = receiver
+
     def feed(self, data: bytes) -> None:
         """Take output of the program, cut anywhere; never raises."""
         self._stream.feed(data)

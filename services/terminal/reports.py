@@ -171,8 +171,8 @@ class Reports(ModeSwitches):
 
     def answer_text(self, text: str) -> None:
         """Send an answer that holds text."""
-        if self._reply is not None:
-            self._reply(text.encode("utf-8", "replace"))
+        if self.reply is not None:
+            self.reply(text.encode("utf-8", "replace"))
 
     def _push_titles(self, which: int) -> None:
         icon = self.icon_title if which in (0, 1) else None

@@ -42,7 +42,7 @@ class ScreenState:
     ) -> None:
         self.columns = columns
         self.lines = lines
-        self._reply = reply
+        self.reply = reply
         self.attributes = Attributes()
         self.clusters = Clusters()
         self.plain = self.attributes.plain
@@ -142,8 +142,8 @@ class ScreenState:
 
     def answer(self, text: str) -> None:
         """Send an answer to the program."""
-        if self._reply is not None:
-            self._reply(text.encode("ascii", "replace"))
+        if self.reply is not None:
+            self.reply(text.encode("ascii", "replace"))
 
     def save_cursor(self) -> None:
         """DECSC; each screen has its own."""

@@ -105,20 +105,24 @@ class World:
 
     def read_record(self, role: str) -> ProcessRecord | None:
         """The record of a role; None where it is missing or not a whole record."""
-        try:
-            fields = json.loads(self.record(role).read_text("utf-8"))
-            return ProcessRecord(
-                role=str(fields["role"]),
-                pid=int(fields["pid"]),
-                created=float(fields["created"]),
-                port=None if fields.get("port") is None else int(fields["port"]),
-            )
-        except (OSError, ValueError, KeyError, TypeError):
-            return None
+        return _record_of(self.record(role))
 
     def write_record(self, record: ProcessRecord) -> None:
         """Replace the record of a role whole."""
         write_private(self.record(record.role), json.dumps(asdict(record)))
+
+
+def _record_of(path: Path) -> ProcessRecord | None:
+    try:
+        fields = json.loads(path.read_text("utf-8"))
+        return ProcessRecord(
+            role=str(fields["role"]),
+            pid=int(fields["pid"]),
+            created=float(fields["created"]),
+            port=None if fields.get("port") is None else int(fields["port"]),
+        )
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
 
 
 def write_private(path: Path, text: str) -> None:

@@ -1,0 +1,104 @@
+"""One pass over the steps an actor yields, in a task of its own, with every failure a value."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+
+from services.errors import WakedeckError
+from services.models import Step, StepState
+
+_LOG = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How the steps ended; `reason` is empty where all went well."""
+
+    reason: str = ""
+    transient: bool = False
+    """The failure may pass by itself."""
+    stopped: bool = False
+    """We ended it."""
+
+
+_STOPPED = Outcome("It was stopped.", stopped=True)
+
+
+class Work:
+    """Runs a wake or the link steps; begins at once.
+
+    Closing the actor's iterator ends its children, which is how `stop` stops.
+    """
+
+    def __init__(
+        self, steps: Callable[[], AsyncIterator[Step]], on_step: Callable[[Step], None]
+    ) -> None:
+        self._steps = steps
+        self._on_step = on_step
+        self._critical: set[str] = set()
+        self._stopping = False
+        self.task = asyncio.create_task(self._run())
+
+    @property
+    def done(self) -> bool:
+        """Whether it has ended and let go of everything."""
+        return self.task.done()
+
+    @property
+    def critical(self) -> bool:
+        """Whether a step that must not be interrupted runs now."""
+        return bool(self._critical)
+
+    @property
+    def outcome(self) -> Outcome:
+        """How it ended; only once `done`."""
+        return _STOPPED if self.task.cancelled() else self.task.result()
+
+    def stop(self) -> None:
+        """Close the iterator now."""
+        self._stopping = True
+        self.task.cancel()
+
+    def stop_after_critical(self) -> None:
+        """Close the iterator as soon as no critical step runs."""
+        self._stopping = True
+
+    async def _run(self) -> Outcome:
+        iterator: AsyncIterator[Step] | None = None
+        try:
+            iterator = self._steps()
+            async for step in iterator:
+                self._note(step)
+                if step.state is StepState.FAILED:
+                    return Outcome(step.detail or f"{step.name} failed", step.transient)
+                if self._stopping and not self._critical:
+                    return _STOPPED
+        except WakedeckError as error:
+            _LOG.info("a step failed: %s", error, exc_info=error)
+            return Outcome(error.sentence)
+        except Exception as error:
+            _LOG.error("a step failed unexpectedly", exc_info=error)
+            return Outcome(f"internal error: {type(error).__name__}")
+        finally:
+            await _close(iterator)
+        return Outcome()
+
+    def _note(self, step: Step) -> None:
+        if step.critical and step.state is StepState.RUNNING:
+            self._critical.add(step.name)
+        else:
+            self._critical.discard(step.name)
+        self._on_step(step)
+
+
+async def _close(iterator: AsyncIterator[Step] | None) -> None:
+    close = getattr(iterator, "aclose", None)
+    if close is None:
+        return
+    try:
+        await close()
+    except Exception:
+        _LOG.exception("steps could not be closed")

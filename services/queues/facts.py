@@ -1,0 +1,73 @@
+"""What the files of a session say about its agent, beside the messages."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from services.plain import plain
+from services.queues.due import DueFacts
+from services.queues.ledgers import AckLedger
+from services.queues.outbound import ToolRow
+from services.queues.stuck import Claim, StuckVerdict, bash_timeout_ms, decide
+from services.queues.timestamps import seconds
+
+UNCLAIMED_RESPONSE_S = 600.0
+_TOOL = 60
+
+
+@dataclass(frozen=True, slots=True)
+class AgentFacts:
+    """The evidence about one agent; instants are seconds since the epoch."""
+
+    observed_at: float
+    heartbeat_at: float | None = None
+    """When `.heartbeat` last moved; None: there is no such file."""
+    claims: tuple[Claim, ...] = ()
+    """In table order; ids and stamps as the file spells them, not for showing."""
+    claimed_at: float | None = None
+    """When the oldest claim was made."""
+    tool: str = ""
+    tool_timeout_ms: float | None = None
+    tool_started_at: float | None = None
+    bash_ms: float | None = None
+    """The declared timeout where it stretches upstream's limits (nanoclaw contract §4.4)."""
+    due: int = 0
+    """The host's own due count (nanoclaw contract §4.1)."""
+    starved: bool = False
+    """A due message sits behind so many newer ones that a runner does not see it."""
+    unclaimed_response: bool = False
+    """An answer nobody took in ten minutes: it wakes this session for nothing."""
+    newest_activity: float | None = None
+    """The newest sign of life: heartbeat, claim or message of either direction."""
+    problem: str = ""
+    """Why the files could not be read; everything but the heartbeat is then the last good."""
+    stale: bool = False
+
+
+def agent_facts(
+    now: float, acks: AckLedger, tool: ToolRow | None, due: DueFacts, newest_out: str | None
+) -> AgentFacts:
+    """The facts of one poll; the heartbeat is added by whoever looks at it."""
+    claimed = [at for at in (seconds(c.status_changed) for c in acks.claims) if at is not None]
+    waiting = seconds(due.oldest_response)
+    signs = [seconds(due.newest), seconds(newest_out), *claimed]
+    number = tool is not None and isinstance(tool.timeout_ms, int | float)
+    return AgentFacts(
+        observed_at=now,
+        claims=acks.claims,
+        claimed_at=min(claimed, default=None),
+        tool=plain(tool.tool, _TOOL) if tool else "",
+        tool_timeout_ms=float(str(tool.timeout_ms)) if tool and number else None,
+        tool_started_at=seconds(tool.started_at) if tool else None,
+        bash_ms=bash_timeout_ms(tool.tool, tool.timeout_ms) if tool else None,
+        due=due.due,
+        starved=due.starved,
+        unclaimed_response=waiting is not None and now - waiting > UNCLAIMED_RESPONSE_S,
+        newest_activity=max((sign for sign in signs if sign is not None), default=None),
+    )
+
+
+def verdict(facts: AgentFacts, now: float) -> StuckVerdict:
+    """What upstream's sweep would do with this agent, were it running."""
+    beat = None if facts.heartbeat_at is None else facts.heartbeat_at * 1000
+    return decide(now * 1000, beat, facts.bash_ms, facts.claims)

@@ -1,0 +1,176 @@
+"""Reading `inbound.db`: what was posted to the agent, and what became of its answers."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import aiosqlite
+
+from services.models import InLabel
+from services.queues.factcode import code_sql, facts_of
+from services.queues.labels import InboundFacts, inbound_label
+from services.queues.ledgers import AckLedger, Delivery, chunks
+from services.queues.opening import off_loop
+from services.queues.preview import HEAD
+from services.queues.schema import Shape
+from services.queues.values import epoch, number, text
+
+
+@dataclass(frozen=True, slots=True)
+class InboundRow:
+    """One messages_in row of the page; text as the file has it."""
+
+    id: str
+    seq: int | None
+    kind: str
+    timestamp: str
+    channel: str
+    tries: int
+    head: str
+    size: int
+    due_at: float | None
+    """What SQLite makes of `process_after`, seconds since the epoch."""
+    facts: InboundFacts
+    """Without the acknowledgement."""
+
+
+def label_row(
+    facts: InboundFacts, ack: str, alive: bool | None, *, abandoned: bool = False
+) -> InLabel:
+    """The label of a row with its acknowledgement."""
+    return inbound_label(replace(facts, ack=ack, abandoned=abandoned), alive=alive)
+
+
+async def read_page(
+    db: aiosqlite.Connection, shape: Shape, window: int, now_text: str
+) -> list[InboundRow]:
+    """The newest `window` rows, newest first.
+
+    Raises:
+        sqlite3.Error: the file cannot be read.
+    """
+    if not shape.has("messages_in"):
+        return []
+    rows = await db.execute_fetchall(
+        f"""SELECT id, seq, kind, timestamp, channel_type, tries, substr(content, 1, :head),
+                   length(content), strftime('%s', process_after), {code_sql(shape)}
+            FROM messages_in ORDER BY rowid DESC LIMIT :window""",  # noqa: S608
+        {"head": HEAD, "window": window, "now": now_text},
+    )
+    return [
+        InboundRow(
+            id=text(r[0]),
+            seq=number(r[1]),
+            kind=text(r[2]),
+            timestamp=text(r[3]),
+            channel=text(r[4]),
+            tries=number(r[5]) or 0,
+            head=text(r[6]),
+            size=number(r[7]) or 0,
+            due_at=epoch(r[8]),
+            facts=facts_of(int(r[9])),
+        )
+        for r in rows
+    ]
+
+
+async def read_abandoned(db: aiosqlite.Connection, shape: Shape, acks: AckLedger) -> frozenset[str]:
+    """Completed tasks that ended their series and that no agent acknowledged: cancelled ones.
+
+    Raises:
+        sqlite3.Error: the file cannot be read.
+    """
+    if not shape.has("messages_in"):
+        return frozenset()
+    series = shape.column("messages_in", "series_id", "id")
+    rows = await db.execute_fetchall(
+        f"""SELECT id FROM messages_in WHERE kind = 'task' AND status = 'completed'
+            AND rowid IN (SELECT max(rowid) FROM messages_in WHERE kind = 'task'
+                          GROUP BY coalesce({series}, id))"""  # noqa: S608
+    )
+    return frozenset(m for m in (text(row[0]) for row in rows) if acks.find(m) is None)
+
+
+async def read_counts(
+    db: aiosqlite.Connection,
+    shape: Shape,
+    now_text: str,
+    acks: AckLedger,
+    *,
+    abandoned: frozenset[str],
+    alive: bool | None,
+) -> Counter[InLabel]:
+    """Every row by label.
+
+    Raises:
+        sqlite3.Error: the file cannot be read.
+    """
+    counts: Counter[InLabel] = Counter()
+    if not shape.has("messages_in"):
+        return counts
+    rows = await db.execute_fetchall(
+        f"SELECT {code_sql(shape)}, count(*) FROM messages_in GROUP BY 1",  # noqa: S608
+        {"now": now_text},
+    )
+    for code, count in rows:
+        counts[inbound_label(facts_of(int(code)), alive=alive)] += int(count)
+    counts[InLabel.COMPLETED] -= len(abandoned)
+    counts[InLabel.CANCELLED] += len(abandoned)
+    rows_of = await _read_facts(db, shape, now_text, _unsettled(acks))
+
+    def weigh() -> None:
+        for message, facts in rows_of:
+            ack = acks.find(message)
+            if facts is None or facts.status in ("completed", "failed"):
+                acks.settle(message)
+            elif ack is not None:
+                counts[inbound_label(facts, alive=alive)] -= 1
+                counts[label_row(facts, ack.status, alive)] += 1
+
+    await off_loop(len(rows_of), weigh)
+    return counts
+
+
+def _unsettled(acks: AckLedger) -> list[str]:
+    return [*acks.open, *(claim.message_id for claim in acks.claims)]
+
+
+async def _read_facts(
+    db: aiosqlite.Connection, shape: Shape, now_text: str, ids: Sequence[str]
+) -> list[tuple[str, InboundFacts | None]]:
+    """The facts of the named rows; None for those that are not there."""
+    found: dict[str, InboundFacts | None] = dict.fromkeys(ids)
+    for some in chunks(ids):
+        rows = await db.execute_fetchall(
+            f"""SELECT id, {code_sql(shape)} FROM messages_in
+                WHERE id IN (SELECT value FROM json_each(:ids))""",  # noqa: S608
+            {"ids": json.dumps(some), "now": now_text},
+        )
+        found.update((text(row[0]), facts_of(int(row[1]))) for row in rows)
+    return list(found.items())
+
+
+async def read_deliveries(
+    db: aiosqlite.Connection, shape: Shape, ids: Sequence[str]
+) -> dict[str, Delivery]:
+    """What became of the named messages_out rows, as far as anything did.
+
+    Raises:
+        sqlite3.Error: the file cannot be read.
+    """
+    found: dict[str, Delivery] = {}
+    if not shape.has("delivered"):
+        return found
+    status = shape.column("delivered", "status", "'delivered'")
+    platform = shape.column("delivered", "platform_message_id", "NULL")
+    for some in chunks(ids):
+        rows = await db.execute_fetchall(
+            f"""SELECT message_out_id, {status}, {platform} IS NOT NULL, delivered_at
+                FROM delivered WHERE message_out_id IN (SELECT value FROM json_each(?))""",  # noqa: S608
+            (json.dumps(some),),
+        )
+        found.update((text(r[0]), Delivery(text(r[1]), bool(r[2]), text(r[3]))) for r in rows)
+    return found

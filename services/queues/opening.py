@@ -1,0 +1,67 @@
+"""The one way a queue file of another system is opened: read-only, briefly (nanoclaw §3.3)."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TypeVar
+
+import aiosqlite
+
+from services.queues.faults import sick_file
+
+BUSY_S = 0.25
+FEW = 2000
+
+Result = TypeVar("Result")
+
+
+async def undisturbed(read: Coroutine[object, object, Result]) -> Result:
+    """Run a short read to its end even where the caller is cancelled, then say so.
+
+    A connection that is cancelled while it opens would keep its file until it is collected.
+    """
+    task = asyncio.ensure_future(read)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        if not task.done():
+            await asyncio.wait({task})
+        if not task.cancelled():
+            task.exception()
+        raise
+
+
+async def off_loop(rows: int, work: Callable[[], None]) -> None:
+    """Do work over very many rows beside the event loop, and over few in it."""
+    if rows > FEW:
+        await asyncio.to_thread(work)
+    else:
+        work()
+
+
+@asynccontextmanager
+async def opened(path: Path) -> AsyncIterator[aiosqlite.Connection]:
+    """A connection that cannot write; use `execute_fetchall` alone, then leave.
+
+    A row iterator or a kept connection would hold a lock that stops the other side's commits.
+
+    Raises:
+        SickFileError: the file could not be opened or read.
+    """
+    uri = f"{path.absolute().as_uri()}?mode=ro"
+    try:
+        async with aiosqlite.connect(uri, uri=True, timeout=BUSY_S, isolation_level=None) as db:
+            db.text_factory = _text
+            await db.execute_fetchall("PRAGMA query_only=1")
+            await db.execute_fetchall("PRAGMA mmap_size=0")
+            yield db
+    except sqlite3.Error as error:
+        raise sick_file(path, error) from error
+
+
+def _text(data: bytes) -> str:
+    return data.decode("utf-8", "replace")

@@ -1,0 +1,152 @@
+"""Reading `outbound.db`: acknowledgements, the tool in use, what the agent wrote."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+
+import aiosqlite
+
+from services.queues.ledgers import AckLedger, DeliveryLedger, Sent
+from services.queues.opening import off_loop
+from services.queues.preview import HEAD
+from services.queues.schema import Shape
+from services.queues.values import number, optional, text
+
+
+@dataclass(frozen=True, slots=True)
+class OutboundRow:
+    """One messages_out row of the page; text as the file has it."""
+
+    id: str
+    seq: int | None
+    kind: str
+    timestamp: str
+    deliver_after: str | None
+    channel: str
+    reply_to: str | None
+    head: str
+    size: int
+
+    @property
+    def sent(self) -> Sent:
+        """What its label depends on."""
+        return Sent(self.kind, self.channel, self.deliver_after)
+
+
+@dataclass(frozen=True, slots=True)
+class ToolRow:
+    """The container_state row; text as the file has it."""
+
+    tool: str
+    timeout_ms: object
+    started_at: str | None
+
+
+async def read_acks(db: aiosqlite.Connection, shape: Shape, ledger: AckLedger) -> None:
+    """Bring the ledger up to date.
+
+    Raises:
+        sqlite3.Error: the file cannot be read.
+    """
+    if not shape.has("processing_ack"):
+        ledger.whole_again(0)
+        ledger.claims = ()
+        return
+    rows = list(await db.execute_fetchall("SELECT count(*) FROM processing_ack"))
+    ledger.whole_again(int(rows[0][0]))
+    found = list(
+        await db.execute_fetchall(
+            """SELECT rowid, message_id, status, status_changed FROM processing_ack
+           WHERE rowid > ? OR status = 'processing'
+              OR message_id IN (SELECT value FROM json_each(?))
+           ORDER BY rowid""",
+            (ledger.newest_row, json.dumps([claim.message_id for claim in ledger.claims])),
+        )
+    )
+    entries = ((int(r[0]), text(r[1]), text(r[2]), text(r[3])) for r in found)
+    await off_loop(len(found), lambda: ledger.absorb(entries))
+
+
+async def read_tool(db: aiosqlite.Connection, shape: Shape) -> ToolRow | None:
+    """The tool row, where the file has one.
+
+    Raises:
+        sqlite3.Error: the file cannot be read.
+    """
+    if not shape.has("container_state"):
+        return None
+    rows = await db.execute_fetchall(
+        "SELECT current_tool, tool_declared_timeout_ms, tool_started_at FROM container_state"
+    )
+    for row in rows:
+        return ToolRow(text(row[0]), row[1], optional(row[2]))
+    return None
+
+
+async def read_sent(db: aiosqlite.Connection, shape: Shape, ledger: DeliveryLedger) -> None:
+    """Bring the ledger up to date with rows not seen yet.
+
+    Raises:
+        sqlite3.Error: the file cannot be read.
+    """
+    if not shape.has("messages_out"):
+        ledger.whole_again(0, 0)
+        return
+    for _ in range(2):
+        rows = list(
+            await db.execute_fetchall(
+                """SELECT rowid, id, kind, channel_type, deliver_after FROM messages_out
+                   WHERE rowid > ?""",
+                (ledger.newest_row,),
+            )
+        )
+        total = list(await db.execute_fetchall("SELECT count(*) FROM messages_out"))
+        if not ledger.whole_again(int(total[0][0]), len(rows)):
+            break
+    entries = ((int(r[0]), text(r[1]), Sent(text(r[2]), text(r[3]), optional(r[4]))) for r in rows)
+    await off_loop(len(rows), lambda: ledger.absorb(entries))
+
+
+async def read_page(db: aiosqlite.Connection, shape: Shape, window: int) -> list[OutboundRow]:
+    """The newest `window` rows, newest first.
+
+    Raises:
+        sqlite3.Error: the file cannot be read.
+    """
+    if not shape.has("messages_out"):
+        return []
+    rows = await db.execute_fetchall(
+        """SELECT id, seq, kind, timestamp, deliver_after, channel_type, in_reply_to,
+                  substr(content, 1, ?), length(content)
+           FROM messages_out ORDER BY rowid DESC LIMIT ?""",
+        (HEAD, window),
+    )
+    return [
+        OutboundRow(
+            id=text(r[0]),
+            seq=number(r[1]),
+            kind=text(r[2]),
+            timestamp=text(r[3]),
+            deliver_after=optional(r[4]),
+            channel=text(r[5]),
+            reply_to=optional(r[6]),
+            head=text(r[7]),
+            size=number(r[8]) or 0,
+        )
+        for r in rows
+    ]
+
+
+async def read_newest(db: aiosqlite.Connection, shape: Shape) -> str | None:
+    """The timestamp of the newest message.
+
+    Raises:
+        sqlite3.Error: the file cannot be read.
+    """
+    if not shape.has("messages_out"):
+        return None
+    rows = await db.execute_fetchall(
+        "SELECT timestamp FROM messages_out ORDER BY rowid DESC LIMIT 1"
+    )
+    return next((optional(row[0]) for row in rows), None)

@@ -1,0 +1,74 @@
+"""One line that says what a message is about, from the first part of its content."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from functools import lru_cache
+
+from services.plain import plain
+from services.redact import redact
+
+HEAD = 2048
+"""Characters of the content that a preview is made from."""
+LIMIT = 240
+_WORDS = ("text", "prompt", "question", "title", "fallbackText", "event", "message", "summary")
+_ASKED = ("action", "operation", "type", "selectedOption", "emoji")
+_PAIR = re.compile(r'"(\w{1,24})"\s*:\s*"((?:[^"\\]|\\.)*)')
+_ESCAPE_CUT = re.compile(r"\\(?:u[0-9a-fA-F]{0,3})?$")
+
+
+@lru_cache(maxsize=2048)
+def preview(head: str, size: int) -> str:
+    """A harmless line for the first `HEAD` characters of a content of `size`, secrets masked."""
+    return redact(_line(head, size))
+
+
+def _line(head: str, size: int) -> str:
+    fields = _fields(head, size)
+    if fields is None:
+        return plain(head, LIMIT)
+    words = next((plain(_string(fields[k]), LIMIT) for k in _WORDS if _string(fields.get(k))), "")
+    asked = [plain(_string(fields[k]), 40) for k in _ASKED if _string(fields.get(k))]
+    line = ": ".join(part for part in (" ".join(asked), words) if part)
+    return plain(f"{line or plain(head, LIMIT)}{_attached(fields)}", LIMIT)
+
+
+def _fields(head: str, size: int) -> Mapping[str, object] | None:
+    """The object the content is, as far as its head tells; None where it is not one."""
+    if not head.lstrip().startswith("{"):
+        return None
+    if len(head) >= size:
+        try:
+            whole = json.loads(head)
+        except (ValueError, RecursionError):
+            return None
+        return whole if isinstance(whole, dict) else None
+    found: dict[str, object] = {}
+    for key, raw in _PAIR.findall(head):
+        if key not in found:
+            found[key] = _unescaped(raw)
+    return found or None
+
+
+def _unescaped(raw: str) -> str:
+    try:
+        return str(json.loads(f'"{_ESCAPE_CUT.sub("", raw)}"', strict=False))
+    except ValueError:
+        return raw
+
+
+def _string(value: object) -> str:
+    return value if isinstance(value, str) else ""
+
+
+def _attached(fields: Mapping[str, object]) -> str:
+    """The names of files that go with a message."""
+    names: list[str] = []
+    for key in ("attachments", "files"):
+        items = fields.get(key)
+        for item in items if isinstance(items, list) else ():
+            name = item.get("name") if isinstance(item, dict) else item
+            names.append(plain(_string(name), 40) or "file")
+    return f" [{', '.join(names[:3])}{', …' if len(names) > 3 else ''}]" if names else ""

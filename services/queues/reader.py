@@ -1,0 +1,211 @@
+"""The two queue files of sandboxes, read and never touched: snapshots, contents, agent facts."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from services.clock import Clock
+from services.errors import NotFoundError
+from services.models import Direction, QueueSnapshot, SandboxId
+from services.plain import plain_block
+from services.queues.facts import AgentFacts
+from services.queues.faults import Fault, Patience, SickFileError
+from services.queues.messages import shown_id
+from services.queues.opening import opened, undisturbed
+from services.queues.schema import Shapes
+from services.queues.session import INBOUND, OUTBOUND, Session, Stat
+from services.queues.values import text
+from services.redact import redact
+
+HEARTBEAT = ".heartbeat"
+LONGEST_REST_S = 5.0
+"""A file that looks unchanged is read again after this long all the same."""
+CONTENT_LIMIT = 1 << 20
+_SETTLED_S = 0.05
+_IDS_SEARCHED = 5000
+
+_Seen = tuple[tuple[Stat, Stat], int, bool | None]
+
+
+@dataclass(slots=True)
+class _Polled:
+    """One folder as far as it is known."""
+
+    session: Session
+    snapshot: QueueSnapshot | None = None
+    snapshot_seen: _Seen | None = None
+    snapshot_read: float = 0.0
+    snapshot_patience: Patience = field(default_factory=Patience)
+    facts: AgentFacts | None = None
+    facts_seen: _Seen | None = None
+    facts_read: float = 0.0
+    facts_patience: Patience = field(default_factory=Patience)
+
+
+class QueueReader:
+    """Polls sessions by folder; one poll a session at a time, for one event loop."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._shapes = Shapes()
+        self._known: dict[Path, _Polled] = {}
+
+    async def snapshot(
+        self, sandbox: SandboxId, folder: Path, window: int, *, alive: bool | None
+    ) -> QueueSnapshot:
+        """Counts of every row by label, and the newest `window` rows of each direction.
+
+        Never raises for a sick file: the last good snapshot then comes back with the `problem`,
+        marked stale. Unchanged files are not opened. While another poll of the folder runs, the
+        last snapshot comes back at once.
+        """
+        polled = self._of(folder)
+        if polled.session.lock.locked() and polled.snapshot is not None:
+            return polled.snapshot
+        async with polled.session.lock:
+            try:
+                snapshot = await self._poll_snapshot(polled, sandbox, window, alive)
+            except SickFileError as error:
+                polled.snapshot_seen = None
+                return self._kept_snapshot(polled, sandbox, error)
+            polled.snapshot_patience.succeeded()
+            polled.snapshot = snapshot
+            return snapshot
+
+    async def _poll_snapshot(
+        self, polled: _Polled, sandbox: SandboxId, window: int, alive: bool | None
+    ) -> QueueSnapshot:
+        seen = (polled.session.look(), window, alive)
+        now, read = self._clock.now(), self._clock.monotonic()
+        last = polled.snapshot
+        rested = read - polled.snapshot_read < LONGEST_REST_S
+        if last is not None and rested and seen == polled.snapshot_seen:
+            return replace(last, observed_at=now)
+        snapshot = await undisturbed(polled.session.snapshot(sandbox, window, alive=alive))
+        polled.snapshot_seen = seen if _settled(seen, now) else None
+        polled.snapshot_read = read
+        return snapshot
+
+    def _kept_snapshot(
+        self, polled: _Polled, sandbox: SandboxId, error: SickFileError
+    ) -> QueueSnapshot:
+        sentence = self._told(polled.snapshot_patience, error)
+        last = polled.snapshot
+        if last is not None:
+            # A quiet failure still leaves the instant at which this was true.
+            return replace(last, problem=sentence, stale=bool(sentence)) if sentence else last
+        absent = error.fault is Fault.ABSENT
+        now = self._clock.now()
+        problem = "no queue files yet" if absent else sentence or f"not read yet: {error.sentence}"
+        return QueueSnapshot(sandbox, now, (), (), (), problem=problem, stale=not absent)
+
+    def _told(self, patience: Patience, error: SickFileError) -> str:
+        if error.fault is Fault.SHAPE:
+            self._shapes.forget(error.path)
+        if error.fault is Fault.ABSENT:
+            patience.succeeded()
+            return "the queue files are gone"
+        return patience.failed(error)
+
+    async def agent(self, folder: Path) -> AgentFacts:
+        """What the files say about the agent of a folder.
+
+        Never raises for a sick file: see `snapshot`; the heartbeat is always looked at anew.
+        """
+        polled = self._of(folder)
+        if not (polled.session.lock.locked() and polled.facts is not None):
+            async with polled.session.lock:
+                try:
+                    polled.facts = await self._poll_facts(polled)
+                    polled.facts_patience.succeeded()
+                except SickFileError as error:
+                    polled.facts_seen = None
+                    polled.facts = self._kept_facts(polled, error)
+        return self._with_heartbeat(folder, polled.facts)
+
+    async def _poll_facts(self, polled: _Polled) -> AgentFacts:
+        seen = (polled.session.look(), 0, None)
+        now, read = self._clock.now(), self._clock.monotonic()
+        rested = read - polled.facts_read < LONGEST_REST_S
+        if polled.facts is not None and rested and seen == polled.facts_seen:
+            return replace(polled.facts, observed_at=now)
+        facts = await undisturbed(polled.session.facts())
+        polled.facts_seen = seen if _settled(seen, now) else None
+        polled.facts_read = read
+        return facts
+
+    def _kept_facts(self, polled: _Polled, error: SickFileError) -> AgentFacts:
+        sentence = self._told(polled.facts_patience, error)
+        if polled.facts is not None:
+            return replace(polled.facts, problem=sentence, stale=bool(sentence))
+        absent = error.fault is Fault.ABSENT
+        problem = "no queue files yet" if absent else sentence or f"not read yet: {error.sentence}"
+        return AgentFacts(self._clock.now(), problem=problem, stale=not absent)
+
+    def _with_heartbeat(self, folder: Path, facts: AgentFacts) -> AgentFacts:
+        try:
+            beat: float | None = (folder / HEARTBEAT).stat().st_mtime
+        except OSError:
+            beat = None
+        newest = max((at for at in (facts.newest_activity, beat) if at is not None), default=None)
+        return replace(facts, heartbeat_at=beat, newest_activity=newest)
+
+    async def content(self, folder: Path, direction: Direction, message_id: str) -> str:
+        """One message's whole content, harmless, bounded at 1 MiB, secrets masked.
+
+        `message_id` is a `Message.id`: an id that had to be made harmless is found too.
+
+        Raises:
+            NotFoundError: no such message.
+            UnavailableError: the file cannot be read just now.
+        """
+        inward = direction is Direction.IN
+        path = folder / (INBOUND if inward else OUTBOUND)
+        content = await undisturbed(
+            self._read_content(path, "messages_in" if inward else "messages_out", message_id)
+        )
+        if content is None:
+            raise NotFoundError(f"there is no message {shown_id(message_id)} in {path.name}")
+        return await asyncio.to_thread(_harmless, content)
+
+    async def _read_content(self, path: Path, table: str, message_id: str) -> str | None:
+        by_id = f"SELECT substr(content, 1, ?) FROM {table} WHERE id = ?"  # noqa: S608
+        by_row = f"SELECT substr(content, 1, ?) FROM {table} WHERE rowid = ?"  # noqa: S608
+        ids = f"SELECT rowid, id FROM {table} ORDER BY rowid DESC LIMIT ?"  # noqa: S608
+        async with opened(path) as db:
+            shape = await self._shapes.of(db, path)
+            if not shape.has(table):
+                return None
+            rows = list(await db.execute_fetchall(by_id, (CONTENT_LIMIT, message_id)))
+            if not rows:
+                for number, spelled in await db.execute_fetchall(ids, (_IDS_SEARCHED,)):
+                    if shown_id(text(spelled)) == message_id:
+                        found = await db.execute_fetchall(by_row, (CONTENT_LIMIT, number))
+                        rows = list(found)
+                        break
+        return text(rows[0][0]) if rows else None
+
+    def forget(self, folder: Path) -> None:
+        """Drop what is remembered of a folder that is no longer of interest."""
+        self._known.pop(folder, None)
+        for name in (INBOUND, OUTBOUND):
+            self._shapes.forget(folder / name)
+
+    def _of(self, folder: Path) -> _Polled:
+        known = self._known.get(folder)
+        if known is None:
+            known = _Polled(Session(folder, self._clock, self._shapes))
+            self._known[folder] = known
+        return known
+
+
+def _settled(seen: _Seen, now: float) -> bool:
+    """Whether a later change of these files is sure to show in their modification times."""
+    return all(stat is None or now - stat[0] / 1e9 > _SETTLED_S for stat in seen[0])
+
+
+def _harmless(content: str) -> str:
+    # Masked last: a secret cut in two by an invisible sequence is whole again by then.
+    return redact(plain_block(content, CONTENT_LIMIT))

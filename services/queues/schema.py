@@ -1,0 +1,58 @@
+"""Which tables and columns a queue file has: shapes of every age are read (nanoclaw §2.3)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import aiosqlite
+
+_COLUMNS = """
+    SELECT m.name, p.name FROM sqlite_master AS m JOIN pragma_table_info(m.name) AS p
+    WHERE m.type = 'table'
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """The tables of one file, each with its columns."""
+
+    tables: Mapping[str, frozenset[str]]
+
+    def has(self, table: str) -> bool:
+        """Whether the table is there."""
+        return table in self.tables
+
+    def column(self, table: str, name: str, otherwise: str) -> str:
+        """The quoted column, or the SQL that stands for it where the file predates it."""
+        return f'"{name}"' if name in self.tables.get(table, ()) else otherwise
+
+
+class Shapes:
+    """Remembers the shape of each file until its `schema_version` changes."""
+
+    def __init__(self) -> None:
+        self._known: dict[Path, tuple[int, Shape]] = {}
+
+    async def of(self, db: aiosqlite.Connection, path: Path) -> Shape:
+        """The shape of the file `db` has open.
+
+        Raises:
+            sqlite3.Error: it cannot be read.
+        """
+        rows = list(await db.execute_fetchall("PRAGMA schema_version"))
+        version = int(rows[0][0]) if rows else 0
+        known = self._known.get(path)
+        if known is not None and known[0] == version:
+            return known[1]
+        tables: dict[str, set[str]] = {}
+        for table, column in await db.execute_fetchall(_COLUMNS):
+            tables.setdefault(str(table), set()).add(str(column))
+        shape = Shape({table: frozenset(columns) for table, columns in tables.items()})
+        self._known[path] = (version, shape)
+        return shape
+
+    def forget(self, path: Path) -> None:
+        """Probe again next time."""
+        self._known.pop(path, None)

@@ -1,0 +1,196 @@
+"""One session's poll: outbound first, inbound second, neither held (nanoclaw contract §3.2)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from pathlib import Path
+from typing import TypeVar
+
+from services.clock import Clock
+from services.models import Counts, InLabel, OutLabel, QueueSnapshot, SandboxId
+from services.queues import inbound, outbound
+from services.queues.due import DueFacts, read_due
+from services.queues.facts import AgentFacts, agent_facts
+from services.queues.faults import Fault, SickFileError, sick_file
+from services.queues.ledgers import AckLedger, DeliveryLedger
+from services.queues.messages import Page, merged
+from services.queues.opening import off_loop, opened
+from services.queues.outbound import OutboundRow, ToolRow
+from services.queues.schema import Shapes
+from services.queues.timestamps import sqlite_utc
+
+INBOUND = "inbound.db"
+OUTBOUND = "outbound.db"
+_COSTLY_S = 0.02
+_COST_SHARE = 40
+_LONGEST_REST_S = 5.0
+
+Stat = tuple[int, int, int] | None
+_Label = TypeVar("_Label", bound=Enum)
+
+
+@dataclass(slots=True)
+class _Tallied:
+    """Counts that were too costly to make at every poll."""
+
+    alive: bool | None = None
+    until: float = 0.0
+    counts: Counter[InLabel] = field(default_factory=Counter)
+    abandoned: frozenset[str] = frozenset()
+
+
+class Session:
+    """The two files of one folder and what is remembered of them."""
+
+    def __init__(self, folder: Path, clock: Clock, shapes: Shapes) -> None:
+        self.inbound = folder / INBOUND
+        self.outbound = folder / OUTBOUND
+        self.lock = asyncio.Lock()
+        self._clock = clock
+        self._shapes = shapes
+        self._acks = AckLedger()
+        self._deliveries = DeliveryLedger()
+        self._tallied = _Tallied()
+        self._inodes: tuple[int, int] = (0, 0)
+
+    def look(self) -> tuple[Stat, Stat]:
+        """Modification time (ns), size and inode of both files; None for an absent one.
+
+        Raises:
+            SickFileError: the folder cannot be searched.
+        """
+        return _stat(self.inbound), _stat(self.outbound)
+
+    async def snapshot(
+        self, sandbox: SandboxId, window: int, *, alive: bool | None
+    ) -> QueueSnapshot:
+        """Read counts and page.
+
+        Raises:
+            SickFileError: a file could not be read, or there is none.
+        """
+        stats = self._present()
+        now = self._clock.now()
+        now_text = sqlite_utc(now)
+        missing: list[str] = []
+        sent = await self._read_sent(window, stats, missing)
+        if stats[0] is None:
+            missing.append(INBOUND)
+            return self._pictured(
+                sandbox, now, Page([], sent, self._acks, {}, frozenset()), missing, alive=alive
+            )
+        async with opened(self.inbound) as db:
+            shape = await self._shapes.of(db, self.inbound)
+            if not shape.has("messages_in"):
+                missing.append(INBOUND)
+            posted = await inbound.read_page(db, shape, window, now_text)
+            ids = list(dict.fromkeys([*self._deliveries.waiting, *(row.id for row in sent)]))
+            delivered = await inbound.read_deliveries(db, shape, ids)
+            started = self._clock.monotonic()
+            if started >= self._tallied.until or alive != self._tallied.alive:
+                abandoned = await inbound.read_abandoned(db, shape, self._acks)
+                counts = await inbound.read_counts(
+                    db, shape, now_text, self._acks, abandoned=abandoned, alive=alive
+                )
+                cost = self._clock.monotonic() - started
+                rest = min(_LONGEST_REST_S, cost * _COST_SHARE) if cost > _COSTLY_S else 0.0
+                self._tallied = _Tallied(alive, started + rest, counts, abandoned)
+        await off_loop(len(delivered), lambda: self._deliveries.deliver(delivered))
+        page = Page(posted, sent, self._acks, delivered, self._tallied.abandoned)
+        return self._pictured(sandbox, now, page, missing, alive=alive)
+
+    def _pictured(
+        self,
+        sandbox: SandboxId,
+        now: float,
+        page: Page,
+        missing: list[str],
+        *,
+        alive: bool | None,
+    ) -> QueueSnapshot:
+        now_text = sqlite_utc(now)
+        posted = self._tallied.counts if INBOUND not in missing else Counter[InLabel]()
+        return QueueSnapshot(
+            sandbox=sandbox,
+            observed_at=now,
+            messages=merged(page, now_text, alive=alive),
+            inbound=_in_order(InLabel, posted),
+            outbound=_in_order(OutLabel, self._deliveries.counts(now_text)),
+            problem=_initialising(missing),
+        )
+
+    async def _read_sent(
+        self, window: int, stats: tuple[Stat, Stat], missing: list[str]
+    ) -> list[OutboundRow]:
+        if stats[1] is None:
+            missing.append(OUTBOUND)
+            return []
+        async with opened(self.outbound) as db:
+            shape = await self._shapes.of(db, self.outbound)
+            if not shape.has("messages_out"):
+                missing.append(OUTBOUND)
+            await outbound.read_acks(db, shape, self._acks)
+            await outbound.read_sent(db, shape, self._deliveries)
+            return await outbound.read_page(db, shape, window)
+
+    async def facts(self) -> AgentFacts:
+        """Read what the files say about the agent; the heartbeat is left out.
+
+        Raises:
+            SickFileError: a file could not be read, or there is none.
+        """
+        stats = self._present()
+        now = self._clock.now()
+        tool: ToolRow | None = None
+        newest: str | None = None
+        if stats[1] is not None:
+            async with opened(self.outbound) as db:
+                shape = await self._shapes.of(db, self.outbound)
+                await outbound.read_acks(db, shape, self._acks)
+                tool = await outbound.read_tool(db, shape)
+                newest = await outbound.read_newest(db, shape)
+        due = DueFacts()
+        if stats[0] is not None:
+            async with opened(self.inbound) as db:
+                shape = await self._shapes.of(db, self.inbound)
+                due = await read_due(db, shape, sqlite_utc(now), self._acks)
+        return agent_facts(now, self._acks, tool, due, newest)
+
+    def _present(self) -> tuple[Stat, Stat]:
+        """Both stats, with the memory of replaced files dropped.
+
+        Raises:
+            SickFileError: there is neither file, or the folder cannot be searched.
+        """
+        stats = self.look()
+        if stats == (None, None):
+            raise SickFileError(self.inbound, Fault.ABSENT, "")
+        inodes = tuple(stat[2] if stat else 0 for stat in stats)
+        if inodes != self._inodes:
+            self._inodes = (inodes[0], inodes[1])
+            self._acks, self._deliveries, self._tallied = AckLedger(), DeliveryLedger(), _Tallied()
+        return stats
+
+
+def _stat(path: Path) -> Stat:
+    try:
+        stat = path.stat()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise sick_file(path, error) from error
+    return stat.st_mtime_ns, stat.st_size, stat.st_ino
+
+
+def _initialising(missing: list[str]) -> str:
+    if not missing:
+        return ""
+    return f"initialising: {' and '.join(missing)} not complete yet"
+
+
+def _in_order(labels: type[_Label], counts: Mapping[_Label, int]) -> Counts:
+    return tuple((str(label.value), counts[label]) for label in labels if counts.get(label, 0) > 0)

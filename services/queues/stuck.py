@@ -1,0 +1,96 @@
+"""Whether a host of this system would kill an agent now, and what it would do next.
+
+The decision is upstream's own, edge for edge (nanoclaw contract §4.4). Times are milliseconds
+where upstream's are, seconds elsewhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum
+
+from services.queues.timestamps import utc_ms
+
+CEILING_MS = 1_800_000
+CLAIM_TOLERANCE_MS = 60_000
+SWEEP_S = 60.0
+MAX_TRIES = 5
+BACKOFF_BASE_S = 5
+WORKING_HEARTBEAT_S = 6.0
+
+
+class StuckAction(Enum):
+    """What upstream's sweep would do with a running agent."""
+
+    OK = "ok"
+    KILL_CEILING = "kill-ceiling"
+    """The heartbeat is too old: stuck, or merely idle where nothing is claimed."""
+    KILL_CLAIM = "kill-claim"
+    """A message was claimed and not a sign of life came since."""
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """One processing_ack row in state `processing`."""
+
+    message_id: str
+    status_changed: str
+    """As the file spells it."""
+
+
+@dataclass(frozen=True, slots=True)
+class StuckVerdict:
+    """The decision and its evidence."""
+
+    action: StuckAction
+    message_id: str = ""
+    age_ms: float = 0.0
+    """Of the heartbeat or of the claim."""
+    limit_ms: float = 0.0
+
+
+def bash_timeout_ms(tool: object, declared_ms: object) -> float | None:
+    """The timeout that stretches the limits: declared, a number, and of `Bash` exactly."""
+    if tool != "Bash" or isinstance(declared_ms, bool):
+        return None
+    return float(declared_ms) if isinstance(declared_ms, int | float) else None
+
+
+def decide(
+    now_ms: float,
+    heartbeat_ms: float | None,
+    bash_ms: float | None,
+    claims: Sequence[Claim],
+) -> StuckVerdict:
+    """Judge one running agent; `claims` in table order, no heartbeat is None."""
+    if heartbeat_ms is not None:
+        age, limit = now_ms - heartbeat_ms, max(CEILING_MS, bash_ms or 0)
+        if age > limit:
+            return StuckVerdict(StuckAction.KILL_CEILING, "", age, limit)
+    tolerance = max(CLAIM_TOLERANCE_MS, bash_ms or 0)
+    for claim in claims:
+        claimed = utc_ms(claim.status_changed)
+        if claimed is None or now_ms - claimed <= tolerance:
+            continue
+        if heartbeat_ms is not None and heartbeat_ms > claimed:
+            continue
+        age = now_ms - claimed
+        return StuckVerdict(StuckAction.KILL_CLAIM, claim.message_id, age, tolerance)
+    return StuckVerdict(StuckAction.OK)
+
+
+def backoff_s(tries: int) -> int | None:
+    """How long the reset of a message tried `tries` times holds it back; None: it is given up."""
+    return None if tries >= MAX_TRIES else BACKOFF_BASE_S * 2 ** max(0, tries)
+
+
+def idle_reap_at(heartbeat_at: float, bash_ms: float | None) -> float:
+    """When an agent that stays silent is ended, seconds since the epoch, sweep aside."""
+    return heartbeat_at + max(CEILING_MS, bash_ms or 0) / 1000
+
+
+def working(now: float, heartbeat_at: float | None, tool: str, claims: Sequence[Claim]) -> bool:
+    """Busy: a claim, a tool, or a heartbeat younger than 6 s; never claims alone."""
+    young = heartbeat_at is not None and now - heartbeat_at < WORKING_HEARTBEAT_S
+    return bool(claims or tool or young)

@@ -1,0 +1,207 @@
+"""Does what the operator asked of the embedded world: resumes or restarts what is not serving."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+
+from services.clock import Clock
+from services.errors import NotFoundError, UnavailableError, WakedeckError
+from services.models import SandboxId, Step, StepState
+from services.queues.reader import QueueReader
+from services.sources.local import evidence, lock, spawn
+from services.sources.local.classify import REFUSED, REFUSED_ADVICE, SILENCE_S, ProcessFacts
+from services.sources.local.gateway_probe import Answer
+from services.sources.local.layout import HOST, World
+from services.terminal import marker_exec
+from services.terminal.requests import ExecResult, ShellChoice
+from services.terminal.transport import Transport
+
+START_LIMIT_S = 12.0
+WAIT_LIMIT_S = 12.0
+LINK_LIMIT_S = 5.0
+_RESUME_S = 2.0
+_GRACE_S = 1.5
+_POLL_S = 0.1
+NOTICE = "A shell on your own machine, in the sandbox's folder: what you do here is real."
+
+
+class LocalActor:
+    """The verbs of the embedded world."""
+
+    def __init__(self, source: str, world: World, clock: Clock) -> None:
+        self._source = source
+        self._world = world
+        self._clock = clock
+        self._reader = QueueReader(clock)
+
+    def wake_key(self, sandbox: SandboxId) -> str:
+        return f"local:{self._world.root}"
+
+    async def wake(self, sandbox: SandboxId) -> AsyncIterator[Step]:
+        """Resume or restart gateway, host and this sandbox's agent, only where one needs it."""
+        name = self._known(sandbox)
+        begun = self._clock.now()
+        step = Step("start", StepState.RUNNING, begun, limit_s=START_LIMIT_S)
+        yield step
+        try:
+            async with asyncio.timeout(START_LIMIT_S):
+                done = [
+                    said
+                    for said in (
+                        await self._revive("host", self._alive),
+                        await self._revive("gateway", self._gateway_answers),
+                        await self._revive_agent(name),
+                    )
+                    if said
+                ]
+        except TimeoutError:
+            yield self._ended(step, StepState.FAILED, "The processes do not start in time.")
+            return
+        except WakedeckError as error:
+            yield self._ended(step, StepState.FAILED, error.sentence)
+            return
+        yield self._ended(step, StepState.OK, ", ".join(done) or "everything was running")
+        wait = Step("wait", StepState.RUNNING, self._clock.now(), limit_s=WAIT_LIMIT_S)
+        yield wait
+        serving = await self._within(WAIT_LIMIT_S, lambda: self._serves(sandbox))
+        if serving:
+            yield self._ended(wait, StepState.OK, "serving")
+        else:
+            # The attempt verifies by probing: what it then sees is what is said.
+            yield self._ended(wait, StepState.OK, "started; no sign of life yet")
+
+    async def prime(self, sandbox: SandboxId) -> AsyncIterator[Step]:
+        """Prove the link: the gateway takes our token and serves this sandbox's terminal."""
+        name = self._known(sandbox)
+        step = Step("credential", StepState.RUNNING, self._clock.now(), limit_s=LINK_LIMIT_S)
+        yield step
+        facts = evidence.process(self._world, "gateway")
+        seen = await evidence.gateway(self._world, facts)
+        members = None if seen is None else seen.members
+        if members is None:
+            yield self._ended(step, StepState.FAILED, "The gateway stopped answering.", True)
+            return
+        if members.answer is Answer.DENIED:
+            yield self._ended(step, StepState.FAILED, f"{REFUSED} {REFUSED_ADVICE}")
+            return
+        yield self._ended(step, StepState.OK, "accepted")
+        step = Step("connect", StepState.RUNNING, self._clock.now(), limit_s=LINK_LIMIT_S)
+        yield step
+        served = (members.body or {}).get("sandboxes")
+        names = (
+            [one.get("id") for one in served if isinstance(one, dict)]
+            if (isinstance(served, list))
+            else []
+        )
+        if name in names:
+            yield self._ended(step, StepState.OK, "terminal ready")
+        else:
+            yield self._ended(step, StepState.FAILED, "The gateway does not serve it yet.", True)
+
+    def shell(self, sandbox: SandboxId, choice: ShellChoice) -> Transport:
+        from services.terminal.json_family import JsonFraming
+        from services.terminal.websocket import WebSocketTransport
+
+        name = self._known(sandbox)
+        if choice.pod is not None or choice.first_pod:
+            raise UnavailableError("A sandbox of the embedded world has no pods to choose from.")
+        record = self._world.read_record("gateway")
+        if record is None or record.port is None:
+            raise UnavailableError(
+                "The embedded gateway is not running, so no shell can be opened.",
+                advice="Wake the sandbox first.",
+            )
+        query = f"?shell={choice.shell}" if choice.shell else ""
+        return WebSocketTransport(
+            f"ws://{HOST}:{record.port}/sandboxes/{name}/terminal{query}",
+            {"Authorization": f"Bearer {evidence.token(self._world)}"},
+            framing=JsonFraming(),
+            notice=NOTICE,
+        )
+
+    async def exec(
+        self, sandbox: SandboxId, argv: Sequence[str], timeout_s: float, choice: ShellChoice
+    ) -> ExecResult:
+        return await marker_exec.run(self.shell(sandbox, choice), argv, timeout_s)
+
+    async def close(self) -> None:
+        """The world's processes belong to the world, not to this actor."""
+
+    def _known(self, sandbox: SandboxId) -> str:
+        if sandbox.source != self._source or sandbox.native_id not in self._world.names():
+            raise NotFoundError(f"The embedded world has no sandbox {sandbox.native_id!r}.")
+        return sandbox.native_id
+
+    def _ended(self, step: Step, state: StepState, detail: str, transient: bool = False) -> Step:
+        return Step(
+            step.name,
+            state,
+            step.started_at,
+            self._clock.now(),
+            step.limit_s,
+            detail,
+            transient=transient,
+        )
+
+    async def _within(self, seconds: float, holds: Callable[[], Awaitable[bool]]) -> bool:
+        deadline = time.monotonic() + seconds
+        while not await holds():
+            if time.monotonic() > deadline:
+                return False
+            await asyncio.sleep(_POLL_S)
+        return True
+
+    async def _revive(self, role: str, works: Callable[[ProcessFacts], Awaitable[bool]]) -> str:
+        """Leave a working process alone, resume a suspended one, replace what does not answer."""
+        facts = evidence.process(self._world, role)
+        record = self._world.read_record(role)
+        if record is not None and not facts.liveness.over:
+            if await works(facts):
+                return ""
+            if facts.liveness is spawn.Liveness.STOPPED:
+                spawn.resume(record)
+                if await self._within(_RESUME_S, lambda: self._works(role, works)):
+                    return f"{role} resumed"
+            await asyncio.to_thread(spawn.end, record, _GRACE_S)
+        pid = await asyncio.to_thread(spawn.start, self._world, role)
+        await self._within(START_LIMIT_S, lambda: self._works(role, works))
+        return f"{role} {'started' if record is None else 'restarted'} (pid {pid})"
+
+    async def _works(self, role: str, works: Callable[[ProcessFacts], Awaitable[bool]]) -> bool:
+        facts = evidence.process(self._world, role)
+        return not facts.liveness.over and await works(facts)
+
+    async def _revive_agent(self, name: str) -> str:
+        folder = self._world.sandbox(name)
+        cleared = ""
+        if evidence.process(self._world, f"agent-{name}").liveness.over:
+            if await asyncio.to_thread(lock.break_stale, folder):
+                cleared = "stale lock cleared, "
+            (folder / lock.GAVE_UP).unlink(missing_ok=True)
+        said = await self._revive(f"agent-{name}", lambda facts: self._agent_moves(name, facts))
+        return f"{cleared}{said}"
+
+    async def _alive(self, facts: ProcessFacts) -> bool:
+        return facts.liveness is spawn.Liveness.RUNNING
+
+    async def _gateway_answers(self, facts: ProcessFacts) -> bool:
+        seen = await evidence.gateway(self._world, facts)
+        return seen is not None and seen.health.answer is Answer.OK
+
+    async def _agent_moves(self, name: str, facts: ProcessFacts) -> bool:
+        if facts.liveness is not spawn.Liveness.RUNNING:
+            return False
+        seen = await evidence.agent(self._world, self._reader, SandboxId(self._source, name))
+        if seen.heartbeat_at is None or facts.started_at is None:
+            return False
+        fresh = self._clock.now() - seen.heartbeat_at < SILENCE_S
+        return fresh and seen.heartbeat_at >= facts.started_at - 1.0
+
+    async def _serves(self, sandbox: SandboxId) -> bool:
+        facts = evidence.process(self._world, "gateway")
+        if not await self._gateway_answers(facts):
+            return False
+        role = f"agent-{sandbox.native_id}"
+        return await self._agent_moves(sandbox.native_id, evidence.process(self._world, role))

@@ -1,0 +1,170 @@
+"""One embedded agent: takes due messages, works, answers; `python -m …local.agent`.
+
+It plays upstream's container (nanoclaw contract §2.2, §4.4) with one difference: it touches
+`.heartbeat` at least every second for as long as it lives, idle too, where upstream's moves only
+with provider events. A silent heartbeat here always means an agent that is gone or stopped.
+
+Exit codes: 0 asked to end, not needed, or another agent owns the folder; 1 an error, noted in
+`crashes.jsonl`; 3 the folder's lock names a dead process, noted likewise.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import sys
+import time
+from pathlib import Path
+from random import Random
+
+from services.sources.local import lock
+from services.sources.local.desk import Desk
+from services.sources.local.layout import World
+from services.sources.local.leases import needed
+from services.sources.local.pace import Pace
+from services.sources.local.spawn import AGENT, describe
+from services.sources.local.tables import HEARTBEAT, INBOUND, create_outbound
+from services.sources.local.work import Plan, Task, plan
+
+BEAT_S = 0.5
+NEED_S = 1.0
+STALE_LOCK_EXIT = 3
+
+
+class Agent:
+    """The agent of one sandbox folder, one `step` at a time; single-threaded, no sleeping."""
+
+    def __init__(self, world: World, name: str, rng: Random) -> None:
+        self._folder = world.sandbox(name)
+        self._world = world
+        self._name = name
+        self._rng = rng
+        self._desk = Desk(self._folder)
+        self._batch: tuple[Task, ...] = ()
+        self._plan = Plan((), ())
+        self._tool = 0
+        self._tool_ends = 0.0
+        self._seen: tuple[int, int, int] | None = None
+        self._looked = 0.0
+
+    def begin(self) -> None:
+        """Make our own file whole and drop the claims of whoever was here before."""
+        create_outbound(self._folder)
+        self._desk.drop_claims()
+
+    def beat(self) -> None:
+        """Say that this agent is alive."""
+        path = self._folder / HEARTBEAT
+        try:
+            os.utime(path)
+        except FileNotFoundError:
+            path.touch(mode=0o600)
+
+    def step(self, now: float) -> float:
+        """Do what is due at `now`; seconds until there is something to do again, at most a beat.
+
+        Raises:
+            sqlite3.Error: a file is locked or damaged; stepping again is safe.
+        """
+        if not self._batch:
+            self._take(now)
+        elif now >= self._tool_ends:
+            self._advance(now)
+        return max(0.02, min(BEAT_S, self._tool_ends - now)) if self._batch else BEAT_S
+
+    def _take(self, now: float) -> None:
+        if not self._worth_looking(now):
+            return
+        batch = self._desk.take(now)
+        if not batch:
+            return
+        peers = tuple(name for name in self._world.names() if name != self._name)
+        self._batch, self._plan, self._tool = batch, plan(batch, peers, self._rng), -1
+        self._advance(now)
+
+    def _worth_looking(self, now: float) -> bool:
+        """Whether the inbound file changed, or enough time passed for something to fall due."""
+        try:
+            stat = (self._folder / INBOUND).stat()
+        except OSError:
+            return False
+        seen = (stat.st_mtime_ns, stat.st_size, stat.st_ino)
+        if seen == self._seen and now - self._looked < 2 * BEAT_S:
+            return False
+        self._seen, self._looked = seen, now
+        return True
+
+    def _advance(self, now: float) -> None:
+        index = self._tool + 1
+        if index < len(self._plan.tools):
+            use = self._plan.tools[index]
+            self._desk.use_tool(use.tool, use.timeout_ms, now)
+            self._tool, self._tool_ends = index, now + use.seconds
+            return
+        if self._plan.fails:
+            self._desk.use_tool(None, None, now)
+        else:
+            self._desk.answer(self._batch, self._plan.replies, now)
+        self._batch, self._seen = (), None
+
+
+def run(world: World, name: str, pace: Pace) -> None:
+    """Work until asked to end or no longer needed."""
+    agent = Agent(world, name, Random())  # noqa: S311
+    agent.begin()
+    checked = time.monotonic()
+    wait = 0.0
+    while pace.wait(wait):
+        agent.beat()
+        if time.monotonic() - checked >= NEED_S:
+            checked = time.monotonic()
+            if not needed(world):
+                return
+        try:
+            wait = agent.step(time.time())
+        except sqlite3.OperationalError:
+            # Locked, or the host is still making the other file: the next beat tries again.
+            wait = BEAT_S
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Own the folder, work, leave it clean."""
+    import argparse
+
+    parser = argparse.ArgumentParser(prog="wakedeck-agent")
+    parser.add_argument("--world", type=Path, required=True)
+    parser.add_argument("--sandbox", required=True)
+    asked = parser.parse_args(argv)
+    os.umask(0o077)
+    world, name = World(asked.world.absolute()), str(asked.sandbox)
+    folder = world.sandbox(name)
+    for path in (folder, world.work(name)):
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    pace = Pace()
+    mine = describe(AGENT + name)
+    match lock.take(folder, mine):
+        case lock.Claim.HELD:
+            return 0
+        case lock.Claim.STALE:
+            owner = lock.holder(folder)
+            left = f"pid {owner.pid}" if owner else "an unknown process"
+            lock.note_crash(folder, f"stale lock left by {left}")
+            return STALE_LOCK_EXIT
+        case lock.Claim.TAKEN:
+            world.write_record(mine)
+    try:
+        (folder / lock.GAVE_UP).unlink(missing_ok=True)
+        run(world, name, pace)
+    except Exception as error:
+        lock.note_crash(folder, f"{type(error).__name__}: {error}")
+        raise
+    finally:
+        # The lock goes first: whoever still finds the record waits for this process to be gone.
+        lock.release(folder, mine)
+        if world.read_record(mine.role) == mine:
+            world.record(mine.role).unlink(missing_ok=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,167 @@
+"""Judges the embedded world: pure functions of evidence, no looking and no acting."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from services.models import Activity, GatewayState, SandboxState, Verdict, VerdictKind
+from services.sources.local.gateway_probe import Answer, GatewayEvidence
+from services.sources.local.spawn import Liveness
+
+START_S = 5.0
+"""A process this young may still be getting ready."""
+SILENCE_S = 8.0
+"""Embedded agents touch their heartbeat every second, busy or not; this much silence is a hang."""
+
+REFUSED = "The gateway refuses this panel's credential (403)."
+REFUSED_ADVICE = (
+    "Waking cannot help: the gateway is up and says no. Issue a new credential with "
+    "`wakedeck local down` and start again, or clear the fault with "
+    "`wakedeck local fault SANDBOX clear`."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessFacts:
+    """One role's process, as the system sees it."""
+
+    pid: int | None
+    liveness: Liveness
+    started_at: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AgentEvidence:
+    """Everything known of one sandbox."""
+
+    process: ProcessFacts
+    heartbeat_at: float | None
+    tool: str = ""
+    claims: int = 0
+    due: int = 0
+    crashes: int = 0
+    """Starts that failed since the last good one."""
+    last_crash: str = ""
+    gave_up: bool = False
+    folder: bool = True
+
+
+Judged = tuple[GatewayState, str]
+
+
+def gateway(process: ProcessFacts, seen: GatewayEvidence | None, now: float) -> Judged:
+    """The gateway's state and the sentence that goes with it."""
+    if process.pid is None:
+        return GatewayState.ABSENT, "The embedded gateway is not running."
+    if process.liveness.over:
+        return GatewayState.DOWN, f"Gateway process {process.pid} has died."
+    if process.liveness is Liveness.STOPPED:
+        return (
+            GatewayState.HUNG,
+            f"Gateway process {process.pid} is stopped: it accepts and never answers.",
+        )
+    young = process.started_at is not None and now - process.started_at < START_S
+    if seen is None:
+        return GatewayState.SETTLING, "The gateway is starting."
+    if seen.health.answer is Answer.REFUSED:
+        if young:
+            return GatewayState.SETTLING, "The gateway is starting."
+        return GatewayState.DOWN, f"Nothing listens on the gateway's port {seen.port}."
+    if seen.health.answer is Answer.FOREIGN:
+        return GatewayState.WRONG, f"Port {seen.port} is used by another program."
+    if seen.health.answer is not Answer.OK:
+        return GatewayState.HUNG, "The gateway accepts connections and does not answer."
+    return _past_health(seen)
+
+
+def _past_health(seen: GatewayEvidence) -> Judged:
+    ready = seen.ready
+    if ready is not None and ready.answer is Answer.UNAVAILABLE:
+        if ready.word == "draining":
+            return GatewayState.SETTLING, "The gateway is draining: it is about to end."
+        return GatewayState.SETTLING, "The gateway is starting."
+    if ready is None or ready.answer is not Answer.OK:
+        return GatewayState.HUNG, "The gateway is alive and does not say whether it is ready."
+    members = seen.members
+    if members is not None and members.answer is Answer.DENIED:
+        return GatewayState.WRONG, REFUSED
+    if members is None or members.answer is not Answer.OK:
+        return GatewayState.HUNG, "The gateway says it is ready and does not answer us."
+    return GatewayState.READY, ""
+
+
+def host(process: ProcessFacts) -> Judged:
+    """The traffic side has no port; its process is all there is to see."""
+    if process.pid is None:
+        return GatewayState.ABSENT, "The host process is not running: no message moves."
+    if process.liveness.over:
+        return GatewayState.DOWN, f"Host process {process.pid} has died: no message moves."
+    if process.liveness is Liveness.STOPPED:
+        return GatewayState.HUNG, f"Host process {process.pid} is stopped: no message moves."
+    return GatewayState.READY, ""
+
+
+def sandbox(seen: AgentEvidence, now: float) -> tuple[SandboxState, Activity, str]:
+    """A sandbox's state, what it is doing, and the sentence that goes with it."""
+    process = seen.process
+    pid = process.pid
+    if not seen.folder:
+        return SandboxState.SETTLING, Activity.NONE, "Its folder is being created."
+    if seen.gave_up:
+        return (
+            SandboxState.BROKEN,
+            Activity.NONE,
+            f"Crashes at every start ({seen.crashes} times): {seen.last_crash}.",
+        )
+    if pid is None or process.liveness.over:
+        if seen.crashes:
+            return (
+                SandboxState.SETTLING,
+                Activity.NONE,
+                f"Crashed at start, the host tries again: {seen.last_crash}.",
+            )
+        waiting = f"; {seen.due} messages wait" if seen.due else ""
+        what = "Not started" if pid is None else f"Process {pid} has died"
+        return SandboxState.ASLEEP, Activity.NONE, f"{what}{waiting}."
+    silence = None if seen.heartbeat_at is None else max(0.0, now - seen.heartbeat_at)
+    if process.liveness is Liveness.STOPPED:
+        return (
+            SandboxState.STUCK,
+            Activity.NONE,
+            f"Process {pid} is stopped: no progress.",
+        )
+    young = process.started_at is not None and now - process.started_at < START_S
+    if silence is None or silence > SILENCE_S:
+        if young:
+            return SandboxState.SETTLING, Activity.NONE, "The agent is starting."
+        return (
+            SandboxState.STUCK,
+            Activity.NONE,
+            f"Process {pid} is alive and gives no sign of life.",
+        )
+    busy = bool(seen.tool or seen.claims)
+    backlog = f"Backlog of {seen.due} messages, it drains by itself." if seen.due > 20 else ""
+    return SandboxState.READY, Activity.WORKING if busy else Activity.IDLE, backlog
+
+
+def verdict(front: Judged, traffic: Judged, agent: tuple[SandboxState, Activity, str]) -> Verdict:
+    """What an attempt may do: the first trouble on the way from the gateway inwards decides."""
+    if front == (GatewayState.WRONG, REFUSED):
+        return Verdict(VerdictKind.TERMINAL, REFUSED, advice=REFUSED_ADVICE)
+    if front[0] is GatewayState.WRONG:
+        return Verdict(
+            VerdictKind.TERMINAL,
+            front[1],
+            advice="End that program, or `wakedeck local down` and start again on another port.",
+        )
+    for judged, trouble in (front, traffic):
+        if judged in (GatewayState.DOWN, GatewayState.HUNG, GatewayState.ABSENT):
+            return Verdict(VerdictKind.REPAIRABLE, trouble, wakeable=True)
+    state, _, reason = agent
+    if state in (SandboxState.ASLEEP, SandboxState.STUCK, SandboxState.BROKEN):
+        return Verdict(VerdictKind.REPAIRABLE, reason, wakeable=True)
+    if GatewayState.SETTLING in (front[0], traffic[0]):
+        return Verdict(VerdictKind.SETTLING, front[1] or traffic[1])
+    if state is SandboxState.SETTLING:
+        return Verdict(VerdictKind.SETTLING, reason)
+    return Verdict(VerdictKind.READY, reason)

@@ -1,0 +1,57 @@
+"""Gathers what there is to see of the embedded world: processes, probes, queue files."""
+
+from __future__ import annotations
+
+from services.models import SandboxId
+from services.queues.reader import QueueReader
+from services.sources.local import lock, spawn
+from services.sources.local.classify import AgentEvidence, ProcessFacts
+from services.sources.local.gateway_probe import GatewayEvidence, climb
+from services.sources.local.layout import World
+
+
+def process(world: World, role: str) -> ProcessFacts:
+    """A role's process; pid None where no record says who plays it."""
+    record = world.read_record(role)
+    if record is None:
+        return ProcessFacts(None, spawn.Liveness.DEAD)
+    return ProcessFacts(record.pid, spawn.alive(record), record.created)
+
+
+def token(world: World) -> str:
+    """The bearer token; empty where there is none to read."""
+    try:
+        return world.token.read_text("utf-8").strip()
+    except OSError:
+        return ""
+
+
+async def gateway(world: World, facts: ProcessFacts) -> GatewayEvidence | None:
+    """What its probes say; None where it has no port yet or its process cannot answer."""
+    record = world.read_record("gateway")
+    if record is None or record.port is None or facts.liveness is not spawn.Liveness.RUNNING:
+        return None
+    return await climb(record.port, token(world))
+
+
+async def agent(world: World, reader: QueueReader, sandbox: SandboxId) -> AgentEvidence:
+    """Everything known of one sandbox."""
+    folder = world.sandbox(sandbox.native_id)
+    facts = process(world, f"agent-{sandbox.native_id}")
+    failed = [
+        crash
+        for crash in lock.crashes(folder)
+        if facts.liveness.over or facts.started_at is None or crash.at > facts.started_at
+    ]
+    files = await reader.agent(folder)
+    return AgentEvidence(
+        process=facts,
+        heartbeat_at=files.heartbeat_at,
+        tool=files.tool,
+        claims=len(files.claims),
+        due=files.due,
+        crashes=len(failed),
+        last_crash=failed[-1].why if failed else "",
+        gave_up=(folder / lock.GAVE_UP).exists(),
+        folder=(folder / "inbound.db").exists(),
+    )

@@ -1,0 +1,125 @@
+"""What the embedded gateway answers before a WebSocket: health, the list, and who may come in."""
+
+from __future__ import annotations
+
+import hmac
+import json
+import time
+from collections.abc import Callable
+from http import HTTPStatus
+from urllib.parse import parse_qs, unquote, urlsplit
+
+from websockets.asyncio.server import ServerConnection
+from websockets.http11 import Request, Response
+
+from services.sources.local.gateway_faults import Faults
+from services.sources.local.gateway_shells import SHELLS, Order, installed, work_folder
+from services.sources.local.layout import World
+
+
+class FrontDoor:
+    """Judges every request; what it lets through to a WebSocket carries an `Order`."""
+
+    def __init__(self, world: World, faults: Callable[[], Faults]) -> None:
+        self.ready = False
+        self.port = 0
+        self.orders: dict[ServerConnection, Order] = {}
+        """Of the connections let through; taken by the handler."""
+        self._world = world
+        self._faults = faults
+
+    def judge(self, connection: ServerConnection, request: Request) -> Response | None:
+        """The answer to a request, or None for a terminal that may open."""
+        origins = request.headers.get_all("Origin")
+        allowed = {f"http://{name}:{self.port}" for name in ("127.0.0.1", "localhost")}
+        if any(origin not in allowed for origin in origins):
+            return _answer(connection, HTTPStatus.FORBIDDEN, {"error": "foreign origin"})
+        if request.method != "GET":
+            return _answer(connection, HTTPStatus.METHOD_NOT_ALLOWED, {"error": "only GET"})
+        target = urlsplit(request.path)
+        match target.path.strip("/").split("/"):
+            case ["healthz"]:
+                return _answer(connection, HTTPStatus.OK, {"status": "ok"})
+            case ["readyz"]:
+                return self._readiness(connection)
+            case ["sandboxes"]:
+                return self._refusal(connection, request) or self._list(connection)
+            case ["sandboxes", name, "terminal"]:
+                return self._refusal(connection, request) or self._terminal(
+                    connection, unquote(name), parse_qs(target.query)
+                )
+        return _answer(connection, HTTPStatus.NOT_FOUND, {"error": "no such page"})
+
+    def draining(self) -> bool:
+        """Whether it is about to leave."""
+        until = self._faults().drain_until
+        return until is not None and time.time() < until
+
+    def _readiness(self, connection: ServerConnection) -> Response:
+        if self.ready and not self.draining():
+            return _answer(connection, HTTPStatus.OK, {"status": "ok", "ready": True})
+        said = "draining" if self.draining() else "starting"
+        return _answer(connection, HTTPStatus.SERVICE_UNAVAILABLE, {"status": said})
+
+    def _refusal(self, connection: ServerConnection, request: Request) -> Response | None:
+        if self._faults().credential_refused:
+            return _answer(
+                connection, HTTPStatus.FORBIDDEN, {"error": "the credential was refused"}
+            )
+        try:
+            token = self._world.token.read_text("utf-8").strip()
+        except (OSError, ValueError):
+            token = ""
+        given = request.headers.get_all("Authorization")
+        expected = f"Bearer {token}".encode()
+        known = len(given) == 1 and hmac.compare_digest(
+            given[0].encode("utf-8", "replace"), expected
+        )
+        if token and known:
+            return None
+        return _answer(
+            connection, HTTPStatus.UNAUTHORIZED, {"error": "a valid bearer token is needed"}
+        )
+
+    def _list(self, connection: ServerConnection) -> Response:
+        names = [{"id": name} for name in self._world.names()]
+        return _answer(connection, HTTPStatus.OK, {"sandboxes": names})
+
+    def _terminal(
+        self, connection: ServerConnection, sandbox: str, query: dict[str, list[str]]
+    ) -> Response | None:
+        if sandbox not in self._world.names():
+            return _answer(connection, HTTPStatus.NOT_FOUND, {"error": "no such sandbox"})
+        if self.draining():
+            return _answer(connection, HTTPStatus.SERVICE_UNAVAILABLE, {"error": "draining"})
+        asked = query.get("shell", [])
+        candidates = asked or [name for name in ("bash", "sh") if installed(name)]
+        if not candidates or candidates[0] not in SHELLS or not installed(candidates[0]):
+            return _answer(connection, HTTPStatus.BAD_REQUEST, {"error": "no such shell here"})
+        try:
+            work = work_folder(self._world, sandbox)
+        except OSError:
+            return _answer(
+                connection,
+                HTTPStatus.SERVICE_UNAVAILABLE,
+                {"error": "the folder of this sandbox is not there yet"},
+            )
+        if request_is_plain(connection):
+            return _answer(
+                connection, HTTPStatus.UPGRADE_REQUIRED, {"error": "a WebSocket is needed"}
+            )
+        self.orders[connection] = Order(sandbox, candidates[0], work)
+        return None
+
+
+def request_is_plain(connection: ServerConnection) -> bool:
+    """Whether the request in hand does not ask for a WebSocket."""
+    request = connection.request
+    return request is None or "websocket" not in request.headers.get("Upgrade", "").lower()
+
+
+def _answer(connection: ServerConnection, status: HTTPStatus, body: dict[str, object]) -> Response:
+    response = connection.respond(status, json.dumps(body) + "\n")
+    del response.headers["Content-Type"]
+    response.headers["Content-Type"] = "application/json"
+    return response

@@ -1,0 +1,67 @@
+"""The embedded gateway's side of a WebSocket: a pong means that everything before it was taken."""
+
+from __future__ import annotations
+
+import socket
+from collections import deque
+from typing import Any
+
+from websockets.asyncio.server import Server, ServerConnection
+from websockets.frames import DATA_OPCODES, Frame, Opcode
+from websockets.http11 import Request
+from websockets.protocol import State
+from websockets.server import ServerProtocol
+
+LARGEST_MESSAGE = 1 << 20
+SEND_BUFFER = 64 * 1024
+"""What a flood may run ahead of its reader in the kernel (terminal contract §9.5)."""
+
+
+class _HeldPongs(ServerProtocol):
+    """Leaves pings to the connection; the protocol alone would answer before the input is taken."""
+
+    def recv_frame(self, frame: Frame) -> None:
+        if frame.opcode is Opcode.PING:
+            self.events.append(frame)
+        else:
+            super().recv_frame(frame)
+
+
+class TerminalConnection(ServerConnection):
+    """Answers a ping once `taken` has counted every message that came before it."""
+
+    def __init__(self, protocol: ServerProtocol, server: Server, **limits: Any) -> None:
+        super().__init__(
+            _HeldPongs(max_size=LARGEST_MESSAGE, logger=protocol.logger), server, **limits
+        )
+        self._arrived = 0
+        self._taken = 0
+        self._pings: deque[tuple[int, bytes]] = deque()
+
+    def connection_made(self, transport: Any) -> None:
+        super().connection_made(transport)
+        raw = transport.get_extra_info("socket")
+        if raw is not None:
+            raw.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
+
+    def process_event(self, event: Request | Frame) -> None:  # type: ignore[override]
+        super().process_event(event)
+        if not isinstance(event, Frame):
+            return
+        if event.opcode in DATA_OPCODES and event.fin:
+            self._arrived += 1
+        elif event.opcode is Opcode.PING:
+            self._pings.append((self._arrived, bytes(event.data)))
+            self._answer()
+
+    def taken(self, messages: int) -> None:
+        """So many messages of this connection are now with the shell."""
+        self._taken = messages
+        self._answer()
+
+    def _answer(self) -> None:
+        while self._pings and self._pings[0][0] <= self._taken:
+            _, data = self._pings.popleft()
+            if self.protocol.state is State.OPEN:
+                self.protocol.send_pong(data)
+                self.send_data()

@@ -1,0 +1,133 @@
+"""Who owns a sandbox folder: `agent.lock` and the marks of starts that failed."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from dataclasses import asdict, dataclass
+from enum import Enum
+from pathlib import Path
+
+from services.sources.local.layout import ProcessRecord, write_private
+from services.sources.local.spawn import alive
+
+LOCK = "agent.lock"
+CRASHES = "crashes.jsonl"
+GAVE_UP = "gave-up.json"
+_CRASHES_READ = 64 * 1024
+_CRASHES_KEPT = 40
+
+
+class Claim(Enum):
+    """What came of trying to own a folder."""
+
+    TAKEN = "taken"
+    HELD = "held by a live process"
+    STALE = "left by a dead process"
+
+
+@dataclass(frozen=True, slots=True)
+class Crash:
+    """One start that failed."""
+
+    at: float
+    pid: int
+    why: str
+
+
+def holder(folder: Path) -> ProcessRecord | None:
+    """Whom the lock names; None where there is no lock or it names nobody."""
+    return _named(folder / LOCK)
+
+
+def _named(path: Path) -> ProcessRecord | None:
+    try:
+        fields = json.loads(path.read_text("utf-8"))
+        return ProcessRecord(
+            role=str(fields["role"]), pid=int(fields["pid"]), created=float(fields["created"])
+        )
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def take(folder: Path, mine: ProcessRecord) -> Claim:
+    """Try to own the folder; a lock is complete from the instant it is there."""
+    path = folder / LOCK
+    draft = folder / f".{LOCK}.{mine.pid}"
+    write_private(draft, json.dumps(asdict(mine)))
+    try:
+        os.link(draft, path)
+    except FileExistsError:
+        owner = holder(folder)
+        held = owner is not None and not alive(owner).over
+        return Claim.HELD if held else Claim.STALE
+    finally:
+        draft.unlink(missing_ok=True)
+    return Claim.TAKEN
+
+
+def release(folder: Path, mine: ProcessRecord) -> None:
+    """Give up the folder, if it is ours."""
+    if holder(folder) == mine:
+        (folder / LOCK).unlink(missing_ok=True)
+
+
+def break_stale(folder: Path) -> bool:
+    """Remove a lock whose owner is dead; whether there was one. For the operator's wake alone."""
+    path = folder / LOCK
+    owner = holder(folder)
+    if not path.exists() or (owner is not None and not alive(owner).over):
+        return False
+    aside = folder / f".{LOCK}.stale.{os.getpid()}"
+    try:
+        path.rename(aside)
+    except FileNotFoundError:
+        return False
+    taken = _named(aside)
+    if taken is not None and taken != owner and not alive(taken).over:
+        # A new owner came in between: it keeps its lock.
+        try:
+            os.link(aside, path)
+        except FileExistsError:
+            pass
+        aside.unlink(missing_ok=True)
+        return False
+    aside.unlink(missing_ok=True)
+    return True
+
+
+def note_crash(folder: Path, why: str) -> None:
+    """Append a line to `crashes.jsonl`, keeping the newest forty."""
+    path = folder / CRASHES
+    line = json.dumps({"at": time.time(), "pid": os.getpid(), "why": why[:400]})
+    lines = _tail(path)[-_CRASHES_KEPT + 1 :]
+    write_private(path, "\n".join([*lines, line]) + "\n")
+
+
+def crashes(folder: Path) -> tuple[Crash, ...]:
+    """The starts that failed, oldest first; lines that are not whole are left out."""
+    found: list[Crash] = []
+    for line in _tail(folder / CRASHES):
+        try:
+            fields = json.loads(line)
+            found.append(Crash(float(fields["at"]), int(fields["pid"]), str(fields["why"])))
+        except (ValueError, KeyError, TypeError):
+            continue
+    return tuple(found)
+
+
+def give_up(folder: Path, count: int, why: str) -> None:
+    """Say that no more restarts will be tried, in `gave-up.json`."""
+    text = json.dumps({"at": time.time(), "crashes": count, "why": why[:400]})
+    write_private(folder / GAVE_UP, text)
+
+
+def _tail(path: Path) -> list[str]:
+    try:
+        with path.open("rb") as stream:
+            stream.seek(0, os.SEEK_END)
+            stream.seek(max(0, stream.tell() - _CRASHES_READ))
+            return [line for line in stream.read().decode("utf-8", "replace").splitlines() if line]
+    except OSError:
+        return []

@@ -1,0 +1,196 @@
+"""Looks at the embedded world; writes nothing, signals nothing, starts nothing."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import replace
+
+from services.clock import Clock
+from services.errors import NotFoundError
+from services.models import (
+    Activity,
+    Direction,
+    Facts,
+    Gateway,
+    GatewayId,
+    GatewayState,
+    Observation,
+    QueueSnapshot,
+    Sandbox,
+    SandboxId,
+    SandboxState,
+    Source,
+    Verdict,
+    VerdictKind,
+)
+from services.queues.reader import QueueReader
+from services.sources.local import classify, evidence, spawn
+from services.sources.local.gateway_probe import GatewayEvidence
+from services.sources.local.layout import HOST, World
+from services.sources.local.log_tail import follow
+
+
+class LocalObserver:
+    """The embedded world as a source."""
+
+    def __init__(self, info: Source, world: World, clock: Clock) -> None:
+        self.info = info
+        self._world = world
+        self._clock = clock
+        self._reader = QueueReader(clock)
+        # Counts of every sandbox and the page of one are different polls of the same files.
+        self._glance = QueueReader(clock)
+
+    async def observe(self) -> Observation:
+        names = self._world.names()
+        fronts, agents = await asyncio.gather(
+            self._fronts(), asyncio.gather(*(self._sandbox(name) for name in names))
+        )
+        seen = tuple(_behind(fronts, agent) for agent in agents)
+        return Observation(self.info.key, self._clock.now(), fronts, seen)
+
+    async def queue(self, sandbox: SandboxId, window: int) -> QueueSnapshot:
+        name = self._known(sandbox)
+        alive = not evidence.process(self._world, f"agent-{name}").liveness.over
+        return await self._reader.snapshot(sandbox, self._world.sandbox(name), window, alive=alive)
+
+    async def content(self, sandbox: SandboxId, direction: Direction, message: str) -> str:
+        folder = self._world.sandbox(self._known(sandbox))
+        return await self._reader.content(folder, direction, message)
+
+    async def probe(self, sandbox: SandboxId) -> Verdict:
+        if sandbox.native_id not in self._world.names():
+            return Verdict(
+                VerdictKind.TERMINAL,
+                f"The embedded world has no sandbox {sandbox.native_id!r}.",
+                advice="Start the world with `wakedeck local up`.",
+            )
+        facts = evidence.process(self._world, "gateway")
+        seen, agent = await asyncio.gather(
+            evidence.gateway(self._world, facts),
+            evidence.agent(self._world, self._glance, sandbox),
+        )
+        now = self._clock.now()
+        return classify.verdict(
+            classify.gateway(facts, seen, now),
+            classify.host(evidence.process(self._world, "host")),
+            classify.sandbox(agent, now),
+        )
+
+    def logs(self, sandbox: SandboxId) -> AsyncIterator[str]:
+        return follow(self._world.log(f"agent-{self._known(sandbox)}"))
+
+    async def close(self) -> None:
+        """Connections live no longer than one look."""
+
+    def _known(self, sandbox: SandboxId) -> str:
+        if sandbox.native_id not in self._world.names():
+            raise NotFoundError(f"The embedded world has no sandbox {sandbox.native_id!r}.")
+        return sandbox.native_id
+
+    async def _fronts(self) -> tuple[Gateway, ...]:
+        facts = evidence.process(self._world, "gateway")
+        seen = await evidence.gateway(self._world, facts)
+        now = self._clock.now()
+        state, reason = classify.gateway(facts, seen, now)
+        traffic = evidence.process(self._world, "host")
+        host_state, host_reason = classify.host(traffic)
+        return (
+            Gateway(
+                GatewayId(self.info.key, "gateway"),
+                "gateway",
+                state,
+                reason,
+                now,
+                address="" if seen is None else f"{HOST}:{seen.port}",
+                latency_s=_latency(state, seen),
+                evidence=_gateway_facts(facts, seen),
+            ),
+            Gateway(
+                GatewayId(self.info.key, "host"),
+                "host (traffic)",
+                host_state,
+                host_reason,
+                now,
+                evidence=_process_facts(traffic),
+            ),
+        )
+
+    async def _sandbox(self, name: str) -> Sandbox:
+        identity = SandboxId(self.info.key, name)
+        seen = await evidence.agent(self._world, self._glance, identity)
+        counts = await self._glance.snapshot(
+            identity, self._world.sandbox(name), 1, alive=not seen.process.liveness.over
+        )
+        now = self._clock.now()
+        state, activity, reason = classify.sandbox(seen, now)
+        return Sandbox(
+            identity,
+            name,
+            state,
+            reason,
+            now,
+            gateway=GatewayId(self.info.key, "gateway"),
+            activity=activity,
+            tool=seen.tool if activity is Activity.WORKING else "",
+            evidence=_agent_facts(seen, counts.problem, now),
+            inbound=counts.inbound,
+            outbound=counts.outbound,
+            asleep_by_design=state is SandboxState.ASLEEP
+            and seen.process.pid is None
+            and not seen.due,
+        )
+
+
+def _behind(fronts: tuple[Gateway, ...], agent: Sandbox) -> Sandbox:
+    """A sandbox that works says so, and what is wrong in front of it."""
+    wrong = next((one.reason for one in fronts if one.state is not GatewayState.READY), "")
+    return replace(agent, reason=wrong) if wrong and not agent.reason else agent
+
+
+def _latency(state: GatewayState, seen: GatewayEvidence | None) -> float | None:
+    if seen is None or state not in (GatewayState.READY, GatewayState.SETTLING):
+        return None
+    return seen.health.latency_s
+
+
+def _process_facts(facts: classify.ProcessFacts) -> Facts:
+    if facts.pid is None:
+        return (("process", "none recorded"),)
+    return (("process", f"pid {facts.pid}, {facts.liveness.value}"),)
+
+
+def _gateway_facts(facts: classify.ProcessFacts, seen: GatewayEvidence | None) -> Facts:
+    rows = list(_process_facts(facts))
+    if seen is None:
+        return (*rows, ("probe", "not asked: nothing there can answer"))
+    rows.append(("port", str(seen.port)))
+    for rung, reply in (
+        ("healthz", seen.health),
+        ("readyz", seen.ready),
+        ("sandboxes", seen.members),
+    ):
+        if reply is not None:
+            status = f" ({reply.status})" if reply.status else ""
+            rows.append((rung, f"{reply.answer.value}{status}"))
+    return tuple(rows)
+
+
+def _agent_facts(seen: classify.AgentEvidence, problem: str, now: float) -> Facts:
+    silence = (
+        "never" if seen.heartbeat_at is None else f"{max(0.0, now - seen.heartbeat_at):.0f} s ago"
+    )
+    rows = [
+        *_process_facts(seen.process),
+        ("heartbeat", silence),
+        ("claims", str(seen.claims)),
+        ("due", str(seen.due)),
+    ]
+    if problem:
+        rows.append(("queue files", problem))
+    if seen.crashes:
+        rows.append(("failed starts", f"{seen.crashes}, last: {seen.last_crash}"))
+    if seen.process.liveness is spawn.Liveness.STOPPED:
+        rows.append(("why", "suspended by a signal (SIGSTOP)"))
+    return tuple(rows)

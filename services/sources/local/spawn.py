@@ -1,0 +1,231 @@
+"""The processes of the embedded world: started detached, known and ended by their records."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import threading
+import time
+from enum import Enum
+from pathlib import Path
+
+from services.errors import ProcessError
+from services.sources.local.layout import ProcessRecord, World
+
+SANDBOX_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,40}")
+AGENT = "agent-"
+LOG_BOUND = 256 * 1024
+LOG_KEPT = 64 * 1024
+KILL_WAIT_S = 2.0
+_SAME_START_S = 1.0
+_POLL_S = 0.02
+_CODES_KEPT = 64
+_KEPT_ENVIRONMENT = re.compile(
+    r"PATH|HOME|USER|LOGNAME|SHELL|LANG|LANGUAGE|LC_[A-Z]+|TZ|TMPDIR|TERM|COLORTERM"
+    r"|XDG_[A-Z_]+|PYTHONHASHSEED|VIRTUAL_ENV|LD_LIBRARY_PATH|DYLD_LIBRARY_PATH"
+)
+
+_children: dict[int, subprocess.Popen[bytes]] = {}
+_codes: dict[int, int] = {}
+_children_lock = threading.Lock()
+
+
+class Liveness(Enum):
+    """What became of a recorded process."""
+
+    RUNNING = "running"
+    STOPPED = "stopped"
+    """Suspended by a signal: it exists and does nothing."""
+    ZOMBIE = "zombie"
+    """Dead, not yet collected by its parent."""
+    DEAD = "dead"
+    """Gone, or its pid belongs to somebody else now."""
+
+    @property
+    def over(self) -> bool:
+        """Whether it will never run again."""
+        return self in (Liveness.ZOMBIE, Liveness.DEAD)
+
+
+def start(world: World, role: str) -> int:
+    """Start `gateway`, `host` or `agent-<name>` in its own session; its pid.
+
+    The world's folders must exist. The process writes its own record once it is up; what it says
+    goes to `world.log(role)`.
+
+    Raises:
+        ProcessError: no such role, or the process could not be made.
+    """
+    argv = [sys.executable, "-P", "-m", *_module(world, role)]
+    reap()
+    try:
+        with _open_log(world.log(role)) as log:
+            child = subprocess.Popen(
+                argv,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                cwd=world.root,
+                env=environment(),
+                start_new_session=True,
+            )
+    except OSError as error:
+        raise ProcessError(
+            f"the {role} process of the local world could not be started: {error.strerror}",
+            advice=f"see {world.log(role)}",
+        ) from error
+    with _children_lock:
+        _children[child.pid] = child
+    return child.pid
+
+
+def _module(world: World, role: str) -> list[str]:
+    root = str(world.root.absolute())
+    if role in ("gateway", "host"):
+        return [f"services.sources.local.{role}", "--world", root]
+    name = role.removeprefix(AGENT)
+    if role.startswith(AGENT) and SANDBOX_NAME.fullmatch(name):
+        return ["services.sources.local.agent", "--world", root, "--sandbox", name]
+    raise ProcessError(f"the local world has no role {role!r}")
+
+
+def environment() -> dict[str, str]:
+    """What a process of the world inherits: no secrets, and where these modules live."""
+    kept = {name: value for name, value in os.environ.items() if _KEPT_ENVIRONMENT.fullmatch(name)}
+    here = str(Path(__file__).resolve().parents[3])
+    inherited = [p for p in os.environ.get("PYTHONPATH", "").split(os.pathsep) if p and p != here]
+    kept["PYTHONPATH"] = os.pathsep.join([here, *inherited])
+    return kept
+
+
+def _open_log(path: Path) -> _Log:
+    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        size = os.fstat(handle).st_size
+        if size > LOG_BOUND:
+            tail = os.pread(handle, LOG_KEPT, size - LOG_KEPT)
+            os.ftruncate(handle, 0)
+            os.pwrite(handle, tail, 0)
+    finally:
+        os.close(handle)
+    return _Log(os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC))
+
+
+class _Log:
+    """A log open for the time a child is made."""
+
+    def __init__(self, handle: int) -> None:
+        self._handle = handle
+
+    def __enter__(self) -> int:
+        return self._handle
+
+    def __exit__(self, *_: object) -> None:
+        os.close(self._handle)
+
+
+def reap() -> None:
+    """Collect those of our children that have ended, so none lingers as a zombie."""
+    with _children_lock:
+        for pid, child in list(_children.items()):
+            code = child.poll()
+            if code is not None:
+                del _children[pid]
+                _codes.pop(pid, None)
+                _codes[pid] = code
+        while len(_codes) > _CODES_KEPT:
+            del _codes[next(iter(_codes))]
+
+
+def exit_code(pid: int) -> int | None:
+    """How our newest child of that pid ended; None while it runs, or where it was not ours."""
+    reap()
+    with _children_lock:
+        return None if pid in _children else _codes.get(pid)
+
+
+def describe(role: str, port: int | None = None) -> ProcessRecord:
+    """The record of the calling process."""
+    import psutil
+
+    return ProcessRecord(role, os.getpid(), psutil.Process().create_time(), port)
+
+
+def alive(record: ProcessRecord) -> Liveness:
+    """What became of the process a record names; never raises."""
+    import psutil
+
+    reap()
+    try:
+        process = psutil.Process(record.pid)
+        if abs(process.create_time() - record.created) > _SAME_START_S:
+            return Liveness.DEAD
+        status = process.status()
+    except (psutil.Error, ValueError, OverflowError):
+        return Liveness.DEAD
+    if status == psutil.STATUS_ZOMBIE:
+        return Liveness.ZOMBIE
+    if status in (psutil.STATUS_STOPPED, psutil.STATUS_TRACING_STOP):
+        return Liveness.STOPPED
+    return Liveness.DEAD if status == psutil.STATUS_DEAD else Liveness.RUNNING
+
+
+def ask_to_end(record: ProcessRecord) -> None:
+    """Send SIGTERM to the recorded process, if it is still that one."""
+    _signal(record, kill=False)
+
+
+def resume(record: ProcessRecord) -> None:
+    """Let a suspended process go on (SIGCONT), if it is still that one."""
+    import psutil
+
+    try:
+        process = psutil.Process(record.pid)
+        if abs(process.create_time() - record.created) <= _SAME_START_S:
+            process.resume()
+    except psutil.Error:
+        return
+
+
+def end(record: ProcessRecord, grace_s: float) -> bool:
+    """End a recorded process; whether it is gone. Blocks for at most `grace_s` + 2 s.
+
+    SIGTERM first, SIGKILL after the grace; a suspended process cannot take SIGTERM and is killed
+    at once.
+    """
+    state = alive(record)
+    if state.over:
+        return True
+    if state is not Liveness.STOPPED:
+        _signal(record, kill=False)
+        if _gone_within(record, grace_s):
+            return True
+    _signal(record, kill=True)
+    return _gone_within(record, KILL_WAIT_S)
+
+
+def _signal(record: ProcessRecord, *, kill: bool) -> None:
+    import psutil
+
+    if alive(record).over:
+        return
+    try:
+        process = psutil.Process(record.pid)
+        if abs(process.create_time() - record.created) <= _SAME_START_S:
+            if kill:
+                process.kill()
+            else:
+                process.terminate()
+    except psutil.Error:
+        return
+
+
+def _gone_within(record: ProcessRecord, seconds: float) -> bool:
+    deadline = time.monotonic() + seconds
+    while not alive(record).over:
+        if time.monotonic() >= deadline:
+            return False
+        time.sleep(_POLL_S)
+    return True

@@ -1,0 +1,169 @@
+"""What an embedded agent does with a batch of messages: the tools, the time, the answers."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from random import Random
+
+SHORTEST_S = 0.5
+LONGEST_S = 6.0
+FAILS = 0.06
+"""How often a batch is abandoned half done."""
+_READ = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One message an agent has taken."""
+
+    id: str
+    kind: str
+    content: str
+    channel: str = ""
+    platform: str = ""
+    thread: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ToolUse:
+    """One tool call."""
+
+    tool: str
+    seconds: float
+    timeout_ms: int | None = None
+    """Declared by the call; upstream declares it for Bash alone (nanoclaw contract §2.2)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """One row for messages_out."""
+
+    kind: str
+    content: str
+    in_reply_to: str
+    channel: str = ""
+    platform: str = ""
+    thread: str = ""
+    delay_s: float = 0.0
+    """Deliver this much later."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What becomes of a batch."""
+
+    tools: tuple[ToolUse, ...]
+    replies: tuple[Reply, ...]
+    fails: bool = False
+    """The tools run, no answer comes, and the batch stays claimed."""
+
+
+_TOOLS: tuple[tuple[str, tuple[int | None, ...]], ...] = (
+    ("Bash", (120_000, 600_000, 30_000)),
+    ("WebFetch", (None,)),
+    ("Read", (None,)),
+    ("Grep", (None,)),
+    ("Edit", (None,)),
+    ("WebSearch", (None,)),
+)
+
+
+def plan(batch: tuple[Task, ...], peers: tuple[str, ...], rng: Random) -> Plan:
+    """Decide what to do with a batch; `peers` are the agents one may write to."""
+    total = rng.uniform(SHORTEST_S, LONGEST_S)
+    count = rng.randint(1, 3)
+    tools = []
+    for _ in range(count):
+        name, timeouts = rng.choice(_TOOLS)
+        tools.append(ToolUse(name, total / count, rng.choice(timeouts)))
+    if rng.random() < FAILS:
+        return Plan(tuple(tools), (), fails=True)
+    return Plan(tuple(tools), tuple(_replies(batch, peers, rng)))
+
+
+def _replies(batch: tuple[Task, ...], peers: tuple[str, ...], rng: Random) -> list[Reply]:
+    first = batch[0]
+    back = (first.channel, first.platform, first.thread)
+    if first.channel == "agent":
+        # The other agent asked; an answer to an answer would never end.
+        return [Reply("system", _json(action="note", text=_answer(first, rng)), first.id)]
+    replies = [Reply("chat", _json(text=_answer(first, rng)), first.id, *back)]
+    if rng.random() < 0.3:
+        extra: Callable[[Task, tuple[str, ...], Random], Reply] = rng.choice(_EXTRAS)
+        replies.append(extra(first, peers, rng))
+    return replies
+
+
+def _answer(task: Task, rng: Random) -> str:
+    subject = _subject(task)
+    return rng.choice(
+        (
+            f"Done: {subject}",
+            f"Looked into it. {subject}: nothing unusual, two items filed.",
+            f"{subject}: finished, the notes are in work/",
+            f"Half of it was stale; the rest is handled. ({subject})",
+            f"Two attempts, second one passed: {subject}",
+        )
+    )
+
+
+def _subject(task: Task) -> str:
+    try:
+        fields = json.loads(task.content)
+    except ValueError:
+        fields = task.content
+    if isinstance(fields, dict):
+        fields = fields.get("text") or fields.get("prompt") or fields.get("event") or task.kind
+    return str(fields)[:_READ]
+
+
+def _schedule(task: Task, _peers: tuple[str, ...], rng: Random) -> Reply:
+    prompt = f"Look again at: {_subject(task)}"
+    content = _json(
+        action="schedule_task", prompt=prompt, inSeconds=rng.choice((15, 30, 60)), script=None
+    )
+    return Reply("system", content, task.id, task.channel, task.platform, task.thread)
+
+
+def _ask(task: Task, _peers: tuple[str, ...], rng: Random) -> Reply:
+    content = _json(
+        type="ask_question",
+        questionId=f"q-{rng.randrange(10**8)}",
+        title="Go on?",
+        question=f"Apply the change? {_subject(task)}",
+        options=[{"label": "Yes", "value": "yes"}, {"label": "No", "value": "no"}],
+    )
+    return Reply("chat-sdk", content, task.id, task.channel, task.platform, task.thread)
+
+
+def _card(task: Task, _peers: tuple[str, ...], rng: Random) -> Reply:
+    done = rng.randint(1, 9)
+    content = _json(type="card", card={"title": "Progress"}, fallbackText=f"Progress: {done}0 %")
+    return Reply("chat-sdk", content, task.id, task.channel, task.platform, task.thread)
+
+
+def _react(task: Task, _peers: tuple[str, ...], rng: Random) -> Reply:
+    content = _json(operation="reaction", messageId=task.id, emoji=rng.choice(("heart", "eyes")))
+    return Reply("chat", content, task.id, task.channel, task.platform, task.thread)
+
+
+def _later(task: Task, _peers: tuple[str, ...], rng: Random) -> Reply:
+    text = _json(text=f"Reminder: {_subject(task)}")
+    delay = rng.uniform(8, 25)
+    return Reply("chat", text, task.id, task.channel, task.platform, task.thread, delay)
+
+
+def _delegate(task: Task, peers: tuple[str, ...], rng: Random) -> Reply:
+    if not peers:
+        return _card(task, peers, rng)
+    text = _json(text=f"Please check: {_subject(task)}")
+    return Reply("chat", text, task.id, "agent", rng.choice(peers))
+
+
+_EXTRAS = (_schedule, _ask, _card, _react, _later, _delegate)
+
+
+def _json(**fields: object) -> str:
+    return json.dumps(fields, ensure_ascii=False)

@@ -1,0 +1,171 @@
+"""Brings the embedded world up and takes it down, meeting whatever was left behind.
+
+A world is up when `run/up.json` names its live host. It is needed while a panel holds a lease or
+`keep` exists. Two panels share one world: the first starts it, the last one ends it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import os
+import secrets
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from services.errors import UnavailableError
+from services.sources.local import lock, spawn
+from services.sources.local.layout import SANDBOX_NAMES, ProcessRecord, World, write_private
+from services.sources.local.leases import Lease, held
+
+_LOCK_WAIT_S = 15.0
+_GRACE_S = 2.0
+
+
+def roles(world: World) -> tuple[str, ...]:
+    """Every role of a whole world: host, gateway, then one agent for each sandbox."""
+    names = sorted({*SANDBOX_NAMES, *world.names()})
+    return ("host", "gateway", *(f"agent-{name}" for name in names))
+
+
+@asynccontextmanager
+async def _locked(world: World) -> AsyncIterator[None]:
+    """Hold the world's lock; a kernel lock, so a killed holder lets go."""
+    handle = os.open(world.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        waited = 0.0
+        while True:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError as error:
+                if waited >= _LOCK_WAIT_S:
+                    raise UnavailableError(
+                        "Another panel is starting or ending the embedded world and does not "
+                        f"finish ({world.lock}).",
+                        advice="Look for a hung wakedeck process, end it and try again.",
+                    ) from error
+            await asyncio.sleep(0.05)
+            waited += 0.05
+        yield
+    finally:
+        os.close(handle)
+
+
+def is_up(world: World) -> bool:
+    """Whether a whole start has happened and its host has not died since."""
+    marker = world.read_record("up")
+    host = world.read_record("host")
+    return (
+        marker is not None
+        and host is not None
+        and (marker.pid, marker.created) == (host.pid, host.created)
+        and not spawn.alive(host).over
+    )
+
+
+def _end_all(world: World) -> None:
+    for role in reversed(roles(world)):
+        record = world.read_record(role)
+        if record is not None:
+            spawn.end(record, _GRACE_S)
+            world.record(role).unlink(missing_ok=True)
+    world.record("up").unlink(missing_ok=True)
+    for name in world.names():
+        lock.break_stale(world.sandbox(name))
+
+
+def _start_all(world: World) -> None:
+    for left_over in (world.faults, world.root / "flood.json"):
+        left_over.unlink(missing_ok=True)
+    if not world.token.exists():
+        write_private(world.token, secrets.token_urlsafe(32))
+    for name in SANDBOX_NAMES:
+        world.work(name).mkdir(mode=0o700, parents=True, exist_ok=True)
+        (world.sandbox(name) / lock.GAVE_UP).unlink(missing_ok=True)
+        (world.sandbox(name) / lock.CRASHES).unlink(missing_ok=True)
+    for role in roles(world):
+        spawn.start(world, role)
+
+
+async def _await_host(world: World) -> ProcessRecord:
+    for _ in range(200):
+        record = world.read_record("host")
+        if record is not None and not spawn.alive(record).over:
+            return record
+        await asyncio.sleep(0.05)
+    raise UnavailableError(
+        "The embedded world's host process does not start.",
+        advice=f"Its log says why: {world.log('host')}",
+    )
+
+
+class Residence:
+    """One panel's stay in an embedded world."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._lease: Lease | None = None
+
+    async def enter(self) -> bool:
+        """Hold a lease; start the world where nobody else keeps one up. True where it was started.
+
+        Raises:
+            UnavailableError: the folder cannot be used, or the world does not start.
+        """
+        try:
+            self._world.create()
+            async with _locked(self._world):
+                needed = self._world.keep.exists() or held(self._world) > 0
+                if self._lease is None:
+                    self._lease = Lease(self._world)
+                if needed and is_up(self._world):
+                    return False
+                await asyncio.to_thread(_end_all, self._world)
+                await asyncio.to_thread(_start_all, self._world)
+                host = await _await_host(self._world)
+                marker = ProcessRecord("up", host.pid, host.created)
+                self._world.write_record(marker)
+                return True
+        except OSError as error:
+            raise UnavailableError(
+                f"The embedded world's folder {self._world.root} cannot be used: {error.strerror}."
+            ) from error
+
+    async def leave(self) -> None:
+        """Let go; the last panel out ends a world that nobody asked to keep. Idempotent."""
+        if self._lease is None:
+            return
+        self._lease.close()
+        self._lease = None
+        async with _locked(self._world):
+            if not self._world.keep.exists() and held(self._world) == 0:
+                await asyncio.to_thread(_end_all, self._world)
+
+
+async def keep_up(world: World) -> bool:
+    """`wakedeck local up`: start it where it is not up, and keep it. True where it was started.
+
+    Raises:
+        UnavailableError: it does not start.
+    """
+    stay = Residence(world)
+    started = await stay.enter()
+    write_private(world.keep, "")
+    await stay.leave()
+    return started
+
+
+async def take_down(world: World) -> int:
+    """`wakedeck local down`: end every process of the world. Gives how many panels still look.
+
+    Raises:
+        UnavailableError: another panel is just starting or ending it.
+    """
+    if not world.root.exists():
+        return 0
+    world.create()
+    async with _locked(world):
+        world.keep.unlink(missing_ok=True)
+        await asyncio.to_thread(_end_all, world)
+        return held(world)

@@ -1,0 +1,155 @@
+"""The one parse budget of a panel, shared by all its shells (terminal contract §9)."""
+
+from __future__ import annotations
+
+import asyncio
+from time import perf_counter
+from typing import Protocol
+
+BUDGET_S = 0.006
+"""Parsing this long, then giving way."""
+CHUNK_BYTES = 16 * 1024
+_SLICE_S = 0.002
+_SMALLEST_CHUNK = 512
+_FRAME_S = 1 / 60
+_FLOOD_FRAME_S = 1 / 30
+_FLOOD_BYTES = 64 * 1024
+
+
+class Pumped(Protocol):
+    """A shell as the pump sees it."""
+
+    @property
+    def waiting(self) -> int:
+        """Bytes that can be parsed now."""
+
+    @property
+    def skipping(self) -> bool:
+        """Whether it is being flooded and drops the middle."""
+
+    def parse(self, limit: int) -> None:
+        """Feed `limit` bytes at most; never raises."""
+
+    def paint(self) -> None:
+        """Show what was parsed; never raises."""
+
+
+class _Turn:
+    """What the pump remembers of one shell."""
+
+    __slots__ = ("chunk", "painted_at", "served_at", "shell", "stale")
+
+    def __init__(self, shell: Pumped) -> None:
+        self.shell = shell
+        self.chunk = 4096
+        self.painted_at = 0.0
+        self.served_at = 0.0
+        self.stale = False
+
+    def due_at(self) -> float:
+        """When it may be painted again."""
+        flooded = self.shell.skipping or self.shell.waiting > _FLOOD_BYTES
+        return self.painted_at + (_FLOOD_FRAME_S if flooded else _FRAME_S)
+
+    def parse(self) -> None:
+        """One slice; the next one's size is what this parser does in `_SLICE_S`."""
+        before = self.shell.waiting
+        started = perf_counter()
+        self.shell.parse(min(self.chunk, CHUNK_BYTES))
+        spent = perf_counter() - started
+        done = before - self.shell.waiting
+        if done >= self.chunk or spent > _SLICE_S:
+            wanted = int(done * _SLICE_S / max(spent, 1e-6))
+            self.chunk = min(max(wanted, _SMALLEST_CHUNK), CHUNK_BYTES)
+        self.served_at = started + spent
+        self.stale = True
+
+    def paint(self) -> None:
+        """Show it."""
+        self.stale = False
+        self.painted_at = perf_counter()
+        self.shell.paint()
+
+
+class Pump:
+    """Parses for every shell in turn and paints each at most 60 times a second, 30 in a flood."""
+
+    def __init__(self) -> None:
+        self._turns: dict[Pumped, _Turn] = {}
+        self._work = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+
+    def add(self, shell: Pumped) -> None:
+        """Serve a shell from now on; needs a running loop."""
+        self._turns[shell] = _Turn(shell)
+        if self._task is None:
+            self._task = asyncio.create_task(self._run(), name="terminal pump")
+
+    async def remove(self, shell: Pumped) -> None:
+        """Serve it no more; with the last one the pump stops."""
+        self._turns.pop(shell, None)
+        if self._turns or self._task is None:
+            return
+        task, self._task = self._task, None
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+    def wake(self) -> None:
+        """There is something to parse."""
+        self._work.set()
+
+    async def _run(self) -> None:
+        while True:
+            self._work.clear()
+            self._parse()
+            rest = self._paint()
+            for _ in range(3):
+                # With one turn, the pump would run again before due timers and sockets.
+                await asyncio.sleep(0)
+            if rest is None:
+                await self._work.wait()
+            elif rest > 0:
+                await self._work_within(rest)
+
+    async def _work_within(self, seconds: float) -> None:
+        try:
+            async with asyncio.timeout(seconds):
+                await self._work.wait()
+        except TimeoutError:
+            pass
+
+    def _parse(self) -> None:
+        """Until the budget is used: answers before floods, then who has waited longest."""
+        deadline = perf_counter() + BUDGET_S
+        ready = sorted(
+            self._ready(), key=lambda turn: (turn.shell.waiting > CHUNK_BYTES, turn.served_at)
+        )
+        while ready:
+            for turn in tuple(ready):
+                turn.parse()
+                if not turn.shell.waiting:
+                    ready.remove(turn)
+                if perf_counter() >= deadline:
+                    return
+
+    def _ready(self) -> list[_Turn]:
+        now = perf_counter()
+        return [
+            turn
+            for turn in self._turns.values()
+            if turn.shell.waiting and (not turn.shell.skipping or now >= turn.due_at())
+        ]
+
+    def _paint(self) -> float | None:
+        """Paint what is due; seconds until there is something to do again, None for never."""
+        now = perf_counter()
+        rests: list[float] = []
+        for turn in tuple(self._turns.values()):
+            due = turn.due_at()
+            if turn.stale and now >= due:
+                turn.paint()
+            if turn.shell.waiting and not turn.shell.skipping:
+                rests.append(0.0)
+            elif turn.stale or turn.shell.waiting:
+                rests.append(max(turn.due_at() - now, 0.001))
+        return min(rests, default=None)

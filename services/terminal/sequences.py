@@ -1,0 +1,157 @@
+"""Where a stream of terminal output may be cut, and what of a dropped part must survive it.
+
+Pod-terminal contract §5.4 rules 3 and 4. Bytes in, bytes out; nothing here draws.
+"""
+
+from __future__ import annotations
+
+import re
+
+_SEQUENCE = re.compile(
+    rb"\x1b(?:"
+    rb"\[[\x00-\x17\x19\x1c-\x1f0-?]*[ -/]*[@-~]"  # CSI; controls inside it are obeyed
+    rb"|[\]PX^_][^\x07\x18\x1a\x1b]*(?:[\x07\x18\x1a]|(?=\x1b))"  # OSC, DCS, SOS, PM, APC
+    rb"|[ -/]+[0-~]"  # nF
+    rb"|[0-OQ-WYZ\\`-~]"  # two bytes
+    rb")"
+)
+_UNFINISHED = re.compile(
+    rb"\x1b(?:\[[\x00-\x17\x19\x1c-\x1f0-?]*[ -/]*|[\]PX^_][^\x07\x18\x1a\x1b]*|[ -/]*)\Z"
+)
+_TAIL_BYTES = 1100
+"""Longer than any sequence whose effect is kept."""
+
+_CHANGE = re.compile(
+    rb"\x1b(?:"
+    rb"\[(?P<private>\??)(?P<numbers>[0-9;]{0,80})(?P<final>[hlr]| q)"
+    rb"|(?P<soft>\[!p)"
+    rb"|(?P<hard>c)"
+    rb"|(?P<keypad>[=>])"
+    rb"|(?P<slot>[()*+])[!-/]?[0-~]"
+    rb"|\](?P<title>[02];[^\x07\x18\x1a\x1b]{0,1024})(?:\x07|\x1b\\)"
+    rb")"
+)
+_SHIFTS = (b"\x0e", b"\x0f")
+_KEPT = frozenset(
+    b"?1 ?5 ?6 ?7 ?25 ?47 ?66 ?1000 ?1002 ?1003 ?1004 ?1005 ?1006 ?1007 ?1015 ?1016"
+    b" ?1047 ?1049 ?2004 ?2026 4 20".split()
+)
+_ALTERNATE = frozenset(b"?47 ?1047 ?1049".split())
+_SOFTLY_RESET = frozenset(b"?1 ?6 ?7 ?25 ?66 4".split())
+_FRESH_LINE = b"\x1b]8;;\x1b\\\x1b[m\r\x1b[K"
+"""No link and no colour; the line that was being drawn goes."""
+
+
+def unfinished(data: bytes) -> bytes:
+    """The sequence that `data` stops in the middle of; of a very long one its introducer."""
+    escape = data.rfind(b"\x1b")
+    if escape < 0 or not _UNFINISHED.match(data, escape):
+        return b""
+    return data[escape:] if len(data) - escape <= _TAIL_BYTES else data[escape : escape + 2]
+
+
+def unfinished_character(data: bytes) -> int:
+    """How many bytes at the end begin a UTF-8 character that is not finished there: 0 to 3."""
+    for back in range(1, min(3, len(data)) + 1):
+        byte = data[-back]
+        if byte & 0xC0 != 0x80:
+            length = 4 if byte >= 0xF0 else 3 if byte >= 0xE0 else 2 if byte >= 0xC0 else 1
+            return back if back < length else 0
+    return 0
+
+
+def kept_from(data: bytes, wanted: int) -> tuple[int, bytes]:
+    """Where to go on after dropping at least `wanted` bytes of `data`, and what to put before it.
+
+    A line start if there is one, else the next place between two characters and sequences. Only
+    a sequence without an end lies across it: its introducer is the second half of the answer.
+    """
+    position = wanted
+    while True:
+        newline = data.find(b"\n", position)
+        position = newline + 1 if newline >= 0 else position
+        escape = data.rfind(b"\x1b", 0, position)
+        if escape < 0:
+            break
+        whole = _SEQUENCE.match(data, escape)
+        if whole is None:
+            if _UNFINISHED.match(data, escape):
+                return position, data[escape : escape + 2]
+            break
+        if whole.end() <= position:
+            break
+        position = whole.end()
+    while position < len(data) and data[position] & 0xC0 == 0x80:
+        position += 1
+    return position, b""
+
+
+def net_effect(data: bytes) -> bytes:
+    """The shortest output that leaves an emulator in the modes `data` would have left it in.
+
+    Private and plain modes, alternate screen, charsets, margins, keypad, cursor shape, title and
+    resets; then a fresh line without colour.
+    """
+    change = _Change()
+    reset_at = -1
+    for found in _CHANGE.finditer(data):
+        change.note(found)
+        if found["hard"] is not None:
+            reset_at = found.start()
+    shift_at = max(data.rfind(shift) for shift in _SHIFTS)
+    return change.output(data[shift_at : shift_at + 1] if shift_at > reset_at else b"")
+
+
+class _Change:
+    """What was set last, in the order it was last set."""
+
+    def __init__(self) -> None:
+        self._resets = b""
+        self._modes: dict[bytes, bool] = {}
+        self._alternate_first: bool | None = None
+        self._last: dict[str, bytes] = {}
+
+    def note(self, found: re.Match[bytes]) -> None:
+        """Take one change in."""
+        if found["final"] in (b"h", b"l"):
+            for number in found["numbers"].split(b";"):
+                self._mode(found["private"] + number, on=found["final"] == b"h")
+        elif found["final"] is not None:
+            if not found["private"]:
+                self._set(found["final"].decode("ascii"), found[0])
+        elif found["hard"] is not None:
+            self._resets = b"\x1bc"
+            self._modes.clear()
+            self._last.clear()
+            self._alternate_first = False
+        elif found["soft"] is not None:
+            self._resets = self._resets.replace(b"\x1b[!p", b"") + b"\x1b[!p"
+            for name in _SOFTLY_RESET:
+                self._modes.pop(name, None)
+            self._last.pop("r", None)
+        elif found["slot"] is not None:
+            self._set("charset" + found["slot"].decode("ascii"), found[0])
+        else:
+            self._set(found.lastgroup or "", found[0])
+
+    def _mode(self, name: bytes, *, on: bool) -> None:
+        if name not in _KEPT:
+            return
+        if name in _ALTERNATE and self._alternate_first is None:
+            self._alternate_first = on
+        self._modes.pop(name, None)
+        self._modes[name] = on
+
+    def _set(self, what: str, sequence: bytes) -> None:
+        self._last.pop(what, None)
+        self._last[what] = sequence
+
+    def output(self, shift: bytes) -> bytes:
+        """All of it, resets first."""
+        parts = [self._resets, *self._last.values(), shift]
+        for name, on in self._modes.items():
+            if name in _ALTERNATE and not on and self._alternate_first:
+                # Entered and left again within what was dropped: nothing happened.
+                continue
+            parts.append(b"\x1b[" + name + (b"h" if on else b"l"))
+        return b"".join(parts) + _FRESH_LINE

@@ -1,0 +1,307 @@
+"""The named pictures of the panel: one list for snapshots, screenshots and documents."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+import tempfile
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from textual.command import CommandInput, CommandList
+from textual.pilot import Pilot
+
+from services.config import LocalTable, Settings, SourceSettings
+from services.models import (
+    GatewayState,
+    Retry,
+    SandboxState,
+    ShellState,
+    Step,
+    StepState,
+    Verdict,
+    VerdictKind,
+)
+from services.terminal.transport import Ending
+from tests.support.acted import Script, ScriptedTransport, scripted
+from tests.support.clock import FakeClock
+from tests.support.stage import EVENTS, NOW, SANDBOXES, gateways, queue, sandbox
+from tui.app import WakedeckApp
+from tui.arrangement import Pane
+
+PROMPT = (
+    b"\x1b[1;34m~/work\x1b[0m $ git log --oneline -3\r\n"
+    b"\x1b[33m9a3f1c2\x1b[0m Retry the importer with a longer deadline\r\n"
+    b"\x1b[33m41d77ab\x1b[0m Name the queue in every error\r\n"
+    b"\x1b[33m7be0d95\x1b[0m First sketch of the importer\r\n"
+    b"\x1b[1;34m~/work\x1b[0m $ "
+)
+DOWN = "Gateway process 4242 has died."
+Play = Callable[["Stage"], Awaitable[None]]
+
+
+class Stage:
+    """One panel on a scripted world under a clock that stands still."""
+
+    def __init__(self, script: Script, settings: Settings, state: Path) -> None:
+        self.script = script
+        self.clock = FakeClock(NOW)
+        self.app = WakedeckApp(
+            settings,
+            (scripted(script, self.clock),),
+            self.clock,
+            state=state,
+            jitter=random.Random(7),
+        )
+        self.pilot: Pilot[int] | None = None
+
+    async def press(self, *keys: str) -> None:
+        assert self.pilot is not None
+        await self.pilot.press(*keys)
+        await self.settle()
+
+    async def settle(self) -> None:
+        assert self.pilot is not None
+        for _ in range(3):
+            await self.pilot.pause()
+
+    async def until(self, holds: Callable[[], bool], seconds: float = 10.0) -> None:
+        """Wait for real work, such as a file being read, to have happened."""
+        deadline = time.monotonic() + seconds
+        while not holds():
+            assert time.monotonic() < deadline, "the stage never got there"
+            await asyncio.sleep(0.01)
+        await self.settle()
+
+    async def seen(self) -> None:
+        """The first look came in, the journal is open and the queue is shown."""
+        engine = self.app.engine
+        await self.until(lambda: self.script.looks > 0)
+        await self.until(lambda: len(engine.board.sandboxes) == len(self.script.sandboxes))
+        await self.until(lambda: engine.journal_read)
+
+
+def settings(**changes: object) -> Settings:
+    """The plain settings of a picture."""
+    base = Settings("default", (SourceSettings("local", "local", LocalTable()),), animation=False)
+    return replace(base, **changes)  # type: ignore[arg-type]
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """A picture: its name, its size, its world and what is played in it."""
+
+    name: str
+    size: tuple[int, int]
+    play: Play
+    script: Callable[[], Script]
+    settings: Settings
+    events: bool = True
+
+    def stage(self) -> Stage:
+        """A fresh one; call it with a running loop or not."""
+        os.environ["TZ"] = "UTC"
+        time.tzset()
+        state = Path(tempfile.mkdtemp(prefix="wakedeck-scene-"))
+        return Stage(self.script(), self.settings, state)
+
+    async def perform(self, stage: Stage, pilot: Pilot[int]) -> None:
+        """Play it to the picture."""
+        stage.pilot = pilot
+        await stage.seen()
+        if self.events:
+            stage.app.dashboard.show_events(EVENTS)
+            stage.app.details.heard(EVENTS)
+        await self.play(stage)
+        await stage.settle()
+
+
+def populated() -> Script:
+    """Everything works."""
+    return Script(
+        gateways(),
+        SANDBOXES,
+        {SANDBOXES[0].id: queue()},
+        transport=lambda: ScriptedTransport(PROMPT),
+    )
+
+
+def broken() -> Script:
+    """One agent is stuck, one has died, the gateway is fine."""
+    script = populated()
+    script.sandboxes = (
+        sandbox(
+            "data-pull",
+            SandboxState.STUCK,
+            "Process 4243 is stopped: no progress.",
+            due=7,
+        ),
+        SANDBOXES[1],
+        sandbox("night-watch", SandboxState.ASLEEP, "Process 4245 has died.", due=3),
+        SANDBOXES[3],
+    )
+    script.verdicts = [
+        Verdict(
+            VerdictKind.REPAIRABLE,
+            "Process 4243 is stopped: no progress.",
+            wakeable=True,
+        )
+    ]
+    return script
+
+
+def waking() -> Script:
+    """A wake that has begun."""
+    script = broken()
+    script.hold = asyncio.Event()
+    script.wake_steps = (Step("start", StepState.RUNNING, limit_s=12.0),)
+    return script
+
+
+def wake_failed() -> Script:
+    """A wake that cannot succeed."""
+    script = broken()
+    script.wake_steps = (
+        Step("start", StepState.RUNNING, limit_s=12.0),
+        Step("start", StepState.FAILED, NOW, NOW, 12.0, "The processes do not start in time."),
+    )
+    return script
+
+
+def refused() -> Script:
+    """The gateway refuses our credential."""
+    said = "The gateway refuses this panel's credential (403)."
+    script = populated()
+    script.gateways = gateways(GatewayState.WRONG, said)
+    script.verdicts = [
+        Verdict(
+            VerdictKind.TERMINAL,
+            said,
+            advice="Waking cannot help: the gateway is up and says no. Issue a new credential "
+            "with `wakedeck local down` and start again.",
+        )
+    ]
+    return script
+
+
+async def nothing(stage: Stage) -> None:
+    """The picture is what opens."""
+
+
+async def filtered(stage: Stage) -> None:
+    await stage.press("slash", *"pull", "enter")
+
+
+async def lose_source(stage: Stage) -> None:
+    stage.script.failure = "The embedded world does not answer."
+    await stage.clock.advance(2.5)
+    await stage.settle()
+    stage.app.dashboard.tick()
+
+
+async def offline(stage: Stage) -> None:
+    await lose_source(stage)
+    await stage.clock.advance(21.0)
+    stage.app.dashboard.tick()
+
+
+async def wake(stage: Stage) -> None:
+    await stage.press("w")
+    await stage.until(lambda: bool(stage.script.woken))
+    await stage.clock.advance(3.2)
+    stage.app.dashboard.tick()
+
+
+async def wake_to_the_end(stage: Stage) -> None:
+    await stage.press("w")
+
+    def ended() -> bool:
+        attempt = stage.app.engine.attempt_on(SANDBOXES[0].id)
+        return attempt is not None and attempt.state.ended
+
+    await stage.until(ended)
+
+
+async def open_shell(stage: Stage) -> None:
+    await stage.press("s")
+
+    def painted() -> bool:
+        return any(
+            one.session.shell.state is ShellState.OPEN and "~/work $" in one.emulator.display[4]
+            for one in stage.app.shells
+        )
+
+    await stage.until(painted)
+
+
+async def lose_shell(stage: Stage) -> None:
+    await open_shell(stage)
+    opened = next(iter(stage.app.shells))
+    transport = opened.session._transport
+    assert isinstance(transport, ScriptedTransport)
+    transport.say(Ending(ShellState.LOST, "connection reset, outcome unknown", retry=Retry.AUTO))
+    await stage.until(lambda: opened.session.shell.state is ShellState.LOST)
+
+
+async def details(stage: Stage) -> None:
+    await stage.press("enter")
+
+
+async def helped(stage: Stage) -> None:
+    await stage.press("question_mark")
+
+
+async def palette(stage: Stage) -> None:
+    await stage.press("ctrl+p")
+    screen = stage.app.screen
+    screen.query_one(CommandInput).cursor_blink = False
+    await stage.press(*"wake")
+    entries = screen.query_one(CommandList)
+    await stage.until(lambda: entries.option_count == 1 + len(SANDBOXES))
+
+
+async def confirm(stage: Stage) -> None:
+    await open_shell(stage)
+    view = next(iter(stage.app.shells)).view
+    view.paste("rm -r build\nmake\n")
+    await stage.settle()
+
+
+async def zoom_queue(stage: Stage) -> None:
+    await stage.press("3", "z")
+
+
+async def show_shell_pane(stage: Stage) -> None:
+    stage.app.dashboard.focus_pane(Pane.SHELL)
+
+
+NORMAL, SMALL, LARGE = (140, 40), (80, 24), (200, 55)
+PLAIN = settings()
+
+SCENES = (
+    Scene("first-run", NORMAL, nothing, Script, PLAIN, events=False),
+    Scene("populated", NORMAL, nothing, populated, PLAIN),
+    Scene("wide", LARGE, open_shell, populated, PLAIN),
+    Scene("filtered", NORMAL, filtered, populated, PLAIN),
+    Scene("stale", NORMAL, lose_source, populated, PLAIN),
+    Scene("offline", NORMAL, offline, populated, PLAIN),
+    Scene("broken", NORMAL, nothing, broken, PLAIN),
+    Scene("waking", NORMAL, wake, waking, PLAIN),
+    Scene("wake-failed", NORMAL, wake_to_the_end, wake_failed, PLAIN),
+    Scene("credential-refused", NORMAL, wake_to_the_end, refused, PLAIN),
+    Scene("shell-open", NORMAL, open_shell, populated, PLAIN),
+    Scene("shell-lost", NORMAL, lose_shell, populated, PLAIN),
+    Scene("details", NORMAL, details, populated, PLAIN),
+    Scene("help", NORMAL, helped, populated, PLAIN),
+    Scene("palette", NORMAL, palette, populated, PLAIN),
+    Scene("confirm", NORMAL, confirm, populated, PLAIN),
+    Scene("queue-zoomed", NORMAL, zoom_queue, populated, PLAIN),
+    Scene("read-only", NORMAL, nothing, populated, settings(read_only=True)),
+    Scene("small", SMALL, nothing, broken, PLAIN),
+    Scene("small-shell", SMALL, open_shell, populated, PLAIN),
+    Scene("light", NORMAL, open_shell, broken, settings(theme="wakedeck-light")),
+    Scene("sixteen-colours", NORMAL, nothing, broken, settings(theme="ansi-dark")),
+)

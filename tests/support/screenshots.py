@@ -1,0 +1,34 @@
+"""Draws every scene into `screenshots/`: `make screenshots`."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from pathlib import Path
+
+from tests.support.scenes import SCENES, Scene
+
+FOLDER = Path(__file__).resolve().parents[2] / "screenshots"
+
+
+async def picture(scene: Scene) -> str:
+    """One scene as SVG."""
+    stage = scene.stage()
+    async with stage.app.run_test(size=scene.size) as pilot:
+        await scene.perform(stage, pilot)
+        drawn = stage.app.export_screenshot(title="Wakedeck", simplify=True)
+        await stage.app.engine.close()
+    return drawn
+
+
+def main(names: list[str]) -> None:
+    """Draw the named scenes, or all of them."""
+    FOLDER.mkdir(exist_ok=True)
+    for scene in SCENES:
+        if not names or scene.name in names:
+            (FOLDER / f"{scene.name}.svg").write_text(asyncio.run(picture(scene)), "utf-8")
+            sys.stdout.write(f"{scene.name}\n")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,217 @@
+"""Real gateways and recording emulators for tests of shells."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+
+from services.clock import SystemClock
+from services.models import SandboxId, Shell
+from services.sources.local.layout import World, write_private
+from services.terminal.json_family import JsonFraming
+from services.terminal.pump import Pump
+from services.terminal.session import Session
+from services.terminal.transport import Ending, Transport
+from services.terminal.websocket import WebSocketTransport
+
+TOKEN = "a-token-that-must-not-show"
+BOX = SandboxId("local", "box")
+ROOT = Path(__file__).resolve().parents[2]
+
+
+DEAF = b"sh -c 'echo u''p; exec sleep 300'\r"
+"""A foreground program that never reads; it is in the foreground once `UP` shows."""
+UP = b"up\r\n"
+
+
+class RecordingScreen:
+    """Keeps what it was fed; remembers its sizes."""
+
+    def __init__(self) -> None:
+        self.reply: Callable[[bytes], None] | None = None
+        self.fed = bytearray()
+        self.sizes: list[tuple[int, int]] = []
+        self.title = ""
+
+    def feed(self, data: bytes) -> None:
+        self.fed += data
+
+    def resize(self, columns: int, lines: int) -> None:
+        self.sizes.append((columns, lines))
+
+
+class RunningGateway:
+    """A gateway process of its own on a world of its own."""
+
+    def __init__(self, world: World, process: subprocess.Popen[bytes], log: Path) -> None:
+        self.world = world
+        self.process = process
+        self.log = log
+
+    @property
+    def port(self) -> int:
+        record = self.world.read_record("gateway")
+        assert record is not None and record.port is not None
+        return record.port
+
+    def url(self, sandbox: str = "box", shell: str = "bash") -> str:
+        return f"ws://127.0.0.1:{self.port}/sandboxes/{sandbox}/terminal?shell={shell}"
+
+    def transport(
+        self, sandbox: str = "box", shell: str = "bash", token: str = TOKEN
+    ) -> WebSocketTransport:
+        return WebSocketTransport(
+            self.url(sandbox, shell),
+            {"Authorization": f"Bearer {token}"},
+            framing=JsonFraming(),
+        )
+
+    def obey(self, faults: str) -> None:
+        """Ask for faults, as the desk does."""
+        write_private(self.world.faults, faults)
+        self.process.send_signal(signal.SIGUSR1)
+
+
+def new_world(root: Path) -> World:
+    """A world that is kept, with a token and one sandbox."""
+    world = World(root)
+    world.create()
+    world.keep.touch()
+    write_private(world.token, TOKEN)
+    world.sandbox("box").mkdir()
+    return world
+
+
+def start_gateway(world: World) -> tuple[subprocess.Popen[bytes], Path]:
+    """Start the process; its log takes both outputs."""
+    log = world.log("gateway")
+    with log.open("ab") as stream:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "services.sources.local.gateway", "--world", str(world.root)],
+            cwd=ROOT,
+            stdout=stream,
+            stderr=stream,
+            env={**os.environ, "PYTHONDEVMODE": "1", "PYTHONWARNINGS": "error"},
+        )
+    return process, log
+
+
+@contextmanager
+def running_gateway(root: Path) -> Iterator[RunningGateway]:
+    """One that is ready; ended, and its log without complaint, at the end."""
+    world = new_world(root)
+    process, log = start_gateway(world)
+    try:
+        for _ in range(1000):
+            record = world.read_record("gateway")
+            if (record is not None and record.pid == process.pid) or process.poll() is not None:
+                break
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(0.02)
+        assert process.poll() is None, log.read_text()
+        yield RunningGateway(world, process, log)
+    finally:
+        process.kill()
+        process.wait()
+    assert TOKEN not in log.read_text()
+    assert "Traceback" not in log.read_text(), log.read_text()
+
+
+@asynccontextmanager
+async def opened(transport: Transport, columns: int = 80, lines: int = 24) -> AsyncIterator[None]:
+    """An open transport, closed at the end."""
+    await transport.open(columns, lines)
+    try:
+        yield
+    finally:
+        await transport.close()
+
+
+async def read_until(transport: Transport, wanted: bytes, seconds: float = 20) -> bytes:
+    """Output up to and with `wanted`."""
+    output = b""
+    async with asyncio.timeout(seconds):
+        while wanted not in output:
+            data = await transport.read()
+            assert not isinstance(data, Ending), (data, output)
+            output += data
+    return output
+
+
+async def read_to_end(transport: Transport, seconds: float = 20) -> tuple[bytes, Ending]:
+    """All output and how it ended."""
+    output = b""
+    async with asyncio.timeout(seconds):
+        while not isinstance(data := await transport.read(), Ending):
+            output += data
+    return output, data
+
+
+class RunningSession:
+    """A session with everything it said."""
+
+    def __init__(self, transport: Transport, pump: Pump, screen: RecordingScreen) -> None:
+        self.screen = screen
+        self.shells: list[Shell] = []
+        self.paints = 0
+        self._happened = asyncio.Event()
+        self.session = Session(
+            "shell-1",
+            BOX,
+            transport,
+            self.screen,
+            clock=SystemClock(),
+            pump=pump,
+            on_change=self._changed,
+            on_paint=self._painted,
+        )
+
+    def _changed(self, shell: Shell) -> None:
+        self.shells.append(shell)
+        self._happened.set()
+
+    def _painted(self) -> None:
+        self.paints += 1
+        self._happened.set()
+
+    async def until(self, true: Callable[[], bool], seconds: float = 20) -> None:
+        """Wait for something that shows in a painting or a change."""
+        async with asyncio.timeout(seconds):
+            while not true():
+                self._happened.clear()
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._happened.wait(), 0.05)
+
+    async def shows(self, wanted: bytes, seconds: float = 20) -> None:
+        """Wait until the emulator was fed that."""
+        await self.until(lambda: wanted in self.screen.fed, seconds)
+
+
+@asynccontextmanager
+async def running_session(
+    transport: Transport,
+    pump: Pump | None = None,
+    columns: int = 80,
+    lines: int = 24,
+    screen: RecordingScreen | None = None,
+    alone: bool = True,
+) -> AsyncIterator[RunningSession]:
+    """A session under way; at the end it is cancelled, and, if `alone`, no task is left."""
+    before = asyncio.all_tasks()
+    running = RunningSession(transport, pump or Pump(), screen or RecordingScreen())
+    task = asyncio.create_task(running.session.run(columns, lines))
+    try:
+        yield running
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+    assert running.session.shell.state.over
+    left = {task for task in asyncio.all_tasks() - before if "pump" not in task.get_name()}
+    assert not (alone and left)

@@ -1,0 +1,162 @@
+"""Skipping floods: what is dropped, what survives, and where nothing is ever cut."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from services.terminal.backlog import KEPT_BYTES, LIMIT_BYTES, Backlog
+from services.terminal.sequences import kept_from, net_effect, unfinished, unfinished_character
+
+FRESH = b"\x1b]8;;\x1b\\\x1b[m\r\x1b[K"
+TOKENS = (
+    b"plain text",
+    b"\n",
+    b"\r\n",
+    "wörd 🚀 漢".encode(),
+    b"\x1b[31m",
+    b"\x1b[?2004h",
+    b"\x1b[?2004l",
+    b"\x1b[?1049h",
+    b"\x1b[?25l",
+    b"\x1b]0;a title\x07",
+    b"\x1b]2;other\x1b\\",
+    b"\x1bPq some\nsixel\x1b\\",
+    b"\x1b(0",
+    b"\x1b(B",
+    b"\x1b[4;20r",
+    b"\x1b[1\n;31m",
+    b"\x1bM",
+)
+
+
+def everything(backlog: Backlog, piece: int = 4096) -> bytes:
+    out = b""
+    while backlog:
+        out += backlog.take(piece)
+    return out
+
+
+def test_what_fits_comes_out_as_it_went_in() -> None:
+    backlog = Backlog()
+    for _ in range(10):
+        backlog.append(b"0123456789" * 1000)
+    assert everything(backlog, 333) == b"0123456789" * 10_000
+    assert (backlog.skipped, backlog.skipping) == (0, False)
+
+
+def test_a_flood_keeps_its_end_from_a_line_start() -> None:
+    backlog = Backlog()
+    lines = b"".join(b"line %06d\r\n" % number for number in range(200_000))
+    for start in range(0, len(lines), 16_384):
+        backlog.append(lines[start : start + 16_384])
+        assert len(backlog) <= LIMIT_BYTES
+    assert backlog.skipping
+    kept = everything(backlog)
+    assert kept.startswith(FRESH)
+    text = kept[len(FRESH) :]
+    assert re.fullmatch(rb"(?:line \d{6}\r\n)+", text)
+    assert text.endswith(b"line 199999\r\n")
+    assert backlog.skipped + len(text) == len(lines)
+    assert not backlog.skipping
+
+
+def test_little_is_never_skipped() -> None:
+    backlog = Backlog()
+    backlog.append(b"x" * KEPT_BYTES)
+    backlog.skip()
+    assert (len(backlog), backlog.skipped) == (KEPT_BYTES, 0)
+
+
+def test_a_sequence_fed_by_half_before_a_skip_still_counts() -> None:
+    backlog = Backlog()
+    backlog.append(b"$ \x1b[?20")
+    assert backlog.take(100) == b"$ \x1b[?20"
+    backlog.append(b"04h" + b"y\r\n" * LIMIT_BYTES)
+    assert backlog.take(100).startswith(b"\x1b[?2004h")
+
+
+def test_a_string_without_an_end_stays_a_string() -> None:
+    backlog = Backlog()
+    backlog.append(b"ok\n\x1bP" + b"payload\n" * (LIMIT_BYTES // 4))
+    kept = everything(backlog)
+    assert kept.startswith(FRESH + b"\x1bP")
+    assert b"ok" not in kept
+
+
+def test_no_line_start_at_all_still_cuts_between_characters() -> None:
+    backlog = Backlog()
+    backlog.append("漢".encode() * LIMIT_BYTES)
+    text = everything(backlog)[len(FRESH) :]
+    assert set(text.decode()) == {"漢"}
+
+
+@pytest.mark.parametrize(
+    ("dropped", "effect"),
+    [
+        (b"plain", b""),
+        (b"\x1b[?1049h\x1b[?25l", b"\x1b[?1049h\x1b[?25l"),
+        (b"\x1b[?1049h vim \x1b[?1049l", b""),
+        (b"\x1b[?1049l then \x1b[?1049h", b"\x1b[?1049h"),
+        (b"\x1b[?2004h\x1b[?2004l", b"\x1b[?2004l"),
+        (b"\x1b[?1000;1006h\x1b[?1000l", b"\x1b[?1006h\x1b[?1000l"),
+        (b"\x1b[?3h\x1b[?12345h", b""),
+        (b"\x1b[?25l\x1bc", b"\x1bc"),
+        (b"\x1bc\x1b[?25l", b"\x1bc\x1b[?25l"),
+        (b"\x1b[?25l\x1b[?2004h\x1b[!p", b"\x1b[!p\x1b[?2004h"),
+        (b"\x1b(0\x1b(B\x1b)0", b"\x1b(B\x1b)0"),
+        (b"\x0e\x0f", b"\x0f"),
+        (b"\x1b[2;5r\x1b[r", b"\x1b[r"),
+        (b"\x1b=\x1b>", b"\x1b>"),
+        (b"\x1b[4 q", b"\x1b[4 q"),
+        (b"\x1b[4h", b"\x1b[4h"),
+        (b"\x1b]0;one\x07\x1b]2;two\x1b\\", b"\x1b]2;two\x1b\\"),
+        (b"\x1b[31m\x1b[2J\x1b[5;5H", b""),
+    ],
+)
+def test_the_net_effect(dropped: bytes, effect: bytes) -> None:
+    assert net_effect(dropped) == effect + FRESH
+
+
+def test_titles_of_either_kind_replace_each_other() -> None:
+    assert net_effect(b"\x1b]2;a\x07\x1b]0;b\x07").count(b"\x1b]") == 2  # b, and the link's end
+
+
+@settings(deadline=None)
+@given(st.lists(st.sampled_from(TOKENS), max_size=30), st.data())
+def test_nothing_is_cut_wherever_it_is_asked(tokens: list[bytes], data: st.DataObject) -> None:
+    stream = b"".join(tokens)
+    bounds = {0}
+    for token in tokens:
+        end = max(bounds)
+        whole = token.startswith(b"\x1b") or not token.strip()
+        bounds |= {end + len(token)} if whole else {end + n for n in range(len(token) + 1)}
+    wanted = data.draw(st.integers(0, len(stream)))
+    start, introducer = kept_from(stream, wanted)
+    assert introducer == b""
+    assert wanted <= start <= len(stream)
+    # A string may be parted from the ESC \ that ends it: alone, that does nothing.
+    assert start in bounds or stream[start : start + 2] == b"\x1b\\"
+    assert stream[start : start + 1] == b"" or stream[start] & 0xC0 != 0x80
+
+
+@pytest.mark.parametrize("sequence", [token for token in TOKENS if token.startswith(b"\x1b")])
+def test_every_unfinished_sequence_is_noticed_at_every_byte(sequence: bytes) -> None:
+    for cut in range(1, len(sequence)):
+        head = sequence[:cut]
+        if head.endswith(b"\x1b") and cut > 1:
+            assert unfinished(b"text" + head) == b"\x1b"
+        else:
+            assert unfinished(b"text" + head) == head
+    assert unfinished(sequence) == b""
+
+
+def test_an_unfinished_character_is_noticed_at_every_byte() -> None:
+    for char in ("a", "é", "漢", "🚀"):
+        raw = char.encode()
+        for cut in range(len(raw) + 1):
+            expected = cut if cut < len(raw) else 0
+            assert unfinished_character(b"x" + raw[:cut]) == expected

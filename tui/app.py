@@ -1,0 +1,366 @@
+"""The panel: builds the services and the screen, and takes both down together."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import signal
+from collections.abc import Sequence
+from pathlib import Path
+from typing import ClassVar
+
+from textual import on
+from textual.app import App
+from textual.binding import Binding, BindingType
+from textual.screen import Screen
+from textual.widget import Widget
+
+from services.clock import Clock
+from services.config import Settings
+from services.errors import ConfigError
+from services.models import Attempt, Event, QueueSnapshot, SandboxId, Shell, ShellState
+from services.picture import BoardDelta
+from services.sources import OpenSource
+from tui import keymap, themes
+from tui.arrangement import Pane
+from tui.copying import name_of, record_of
+from tui.dashboard import Dashboard
+from tui.details import Details
+from tui.engine import Engine
+from tui.intents import Intents, Tone
+from tui.palette import PanelCommands
+from tui.shells import OpenShell, Shells
+from tui.vitals import Vitals
+from widgets.binding_rows import key_sections
+from widgets.confirm_dialog import ConfirmDialog
+from widgets.detail_pane import DetailPane
+from widgets.health_header import HeaderState
+from widgets.help_screen import HelpScreen
+from widgets.record_table import RecordTable
+from widgets.repair_bar import RepairBar
+from widgets.shell_pane import ShellPane
+from widgets.table_pane import TablePane
+from widgets.terminal.messages import (
+    Copied,
+    LinkClicked,
+    Pasted,
+    PasteQuestion,
+    Resized,
+    Typed,
+)
+
+CLOSE_S = 8.0
+_PLACES = {
+    "Dashboard": "Everywhere",
+    "WakedeckApp": "Panel",
+    "TablePane": "This pane",
+    "RecordTable": "This table",
+    "RepairBar": "Repair bar",
+    "ShellPane": "Shells",
+}
+
+
+class WakedeckApp(App[int], inherit_bindings=False):
+    """Composes, binds and routes."""
+
+    TITLE = "Wakedeck"
+    CSS_PATH = "styles/panel.tcss"
+    COMMANDS: ClassVar = {PanelCommands}
+    COMMAND_PALETTE_BINDING = "ctrl+p"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("question_mark", "help", "Help", id="app.help", key_display="?"),
+        Binding("ctrl+p", "command_palette", "Palette", id="app.palette", show=True),
+        Binding("t", "light_or_dark", "Light or dark", id="app.theme", show=False),
+        Binding("ctrl+s", "picture", "Save a picture of the screen", id="app.picture", show=False),
+        Binding("q,ctrl+q", "leave", "Quit", id="app.quit"),
+        Binding("ctrl+c", "copy_or_hint", "Copy selection", id="app.copy", show=False),
+    ]
+
+    def __init__(
+        self,
+        settings: Settings,
+        sources: Sequence[OpenSource],
+        clock: Clock,
+        *,
+        state: Path,
+        jitter: random.Random | None = None,
+    ) -> None:
+        """`state` is the folder of the journal, the locks and the pictures.
+
+        Raises:
+            ConfigError: the settings name a theme or a key that cannot be.
+        """
+        super().__init__()
+        self.settings = settings
+        self.clock = clock
+        self._state = state
+        self._leaving = False
+        self.engine = Engine(
+            sources,
+            clock,
+            intervals={one.key: one.table.interval_s for one in settings.sources},
+            journal=state / "journal.db",
+            locks=state / "locks",
+            read_only=settings.read_only,
+            jitter=jitter or random.Random(),  # noqa: S311
+            on_delta=self._delta,
+            on_queue=self._queue,
+            on_attempt=self._attempt,
+            on_events=self._events,
+        )
+        self.shells = Shells(clock, self._shell)
+        self.intents = Intents(self.engine, self.shells, self.say)
+        self.details = Details(self, self.engine)
+        self._vitals = Vitals(settings.profile, settings.read_only)
+        for theme in themes.THEMES:
+            self.register_theme(theme)
+        if settings.theme and settings.theme not in self.available_themes:
+            names = ", ".join(sorted(self.available_themes))
+            raise ConfigError(f"There is no theme {settings.theme!r}. There are: {names}.")
+        self.set_keymap(keymap.resolve(bound_actions(), settings.keys))
+        if not settings.animation:
+            self.animation_level = "none"
+
+    def get_default_screen(self) -> Screen[int]:
+        return Dashboard()
+
+    @property
+    def dashboard(self) -> Dashboard:
+        """The one screen under everything."""
+        screen = self.screen_stack[0]
+        assert isinstance(screen, Dashboard)
+        return screen
+
+    def on_mount(self) -> None:
+        self.theme = self.settings.theme or themes.DEFAULT
+        self.call_after_refresh(self._begin)
+
+    def _begin(self) -> None:
+        """The first frame is painted: now look."""
+        self.run_worker(self.engine.run(), name="engine", exit_on_error=False)
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            try:
+                loop.add_signal_handler(number, self.action_leave)
+            except (RuntimeError, ValueError):
+                return  # Not the main thread: a test, or an embedding program's own business.
+
+    # Heard from the services
+
+    def _delta(self, delta: BoardDelta) -> None:
+        self._vitals.take(delta, self.engine.board)
+        if self._on_screen:
+            self.dashboard.apply_delta(delta)
+            self.details.refresh()
+
+    def _queue(self, snapshot: QueueSnapshot) -> None:
+        if self._on_screen:
+            self.dashboard.show_queue(snapshot)
+
+    def _events(self, told: Sequence[Event]) -> None:
+        self.details.heard(told)
+        if self._on_screen:
+            self.dashboard.show_events(told)
+
+    def _attempt(self, attempt: Attempt) -> None:
+        if self._on_screen:
+            self.dashboard.show_attempt(attempt)
+            if attempt.state.ended:
+                self.intents.attempt_changed(attempt)
+
+    def _shell(self, shell: Shell) -> None:
+        if self._on_screen:
+            self.dashboard.show_shell(shell)
+
+    @property
+    def _on_screen(self) -> bool:
+        """Whether there is a screen to tell: services may speak while the panel closes."""
+        return self.is_running and bool(self._screen_stack) and self.dashboard.is_mounted
+
+    def header(self, selected: SandboxId | None) -> HeaderState:
+        """What the header says now."""
+        engine = self.engine
+        return self._vitals.header(engine.board, selected, self.clock.now(), engine.feeds.paused)
+
+    def say(self, text: str, tone: Tone = "information") -> None:
+        """Answer the operator's own action."""
+        self.notify(text, severity=tone, markup=False, timeout=8 if tone == "error" else 5)
+
+    # Shells
+
+    def open_shell(self, sandbox: SandboxId, *, take_keys: bool = True) -> None:
+        """A new shell in front, with the keyboard unless it came back by itself."""
+        opened = self.intents.shell(sandbox)
+        if opened is not None:
+            self.run_worker(self._live(opened, take_keys), group="shells", exit_on_error=False)
+
+    async def _live(self, opened: OpenShell, take_keys: bool) -> None:
+        shell = opened.session.shell
+        await self.dashboard.query_one(ShellPane).add_shell(shell, opened.view)
+        if take_keys:
+            self.dashboard.focus_pane(Pane.SHELL)
+            opened.view.focus()
+        self.intents.shell_ended(await self.shells.run(shell.id))
+
+    def close_shell(self, shell_id: str) -> None:
+        """Detach it and take its tab away."""
+        self.shells.forget(shell_id)
+        self.dashboard.query_one(ShellPane).remove_shell(shell_id)
+
+    def reopen_shell(self, shell_id: str, *, take_keys: bool = True) -> None:
+        """A new shell in the place of one that is over."""
+        opened = self.shells.find(shell_id)
+        if opened is not None and opened.session.shell.state.over:
+            sandbox = opened.session.shell.sandbox
+            self.close_shell(shell_id)
+            self.open_shell(sandbox, take_keys=take_keys)
+
+    def reopen_lost(self, sandbox: SandboxId) -> None:
+        """Reconnect was pressed: shells of that sandbox that were lost come back after it."""
+        lost = [
+            one.session.shell.id
+            for one in self.shells
+            if one.session.shell.sandbox == sandbox
+            and one.session.shell.state in (ShellState.LOST, ShellState.FAILED)
+        ]
+        if lost:
+            self.run_worker(self._after_repair(sandbox, lost), exit_on_error=False)
+
+    async def _after_repair(self, sandbox: SandboxId, lost: Sequence[str]) -> None:
+        if await self.intents.repaired(sandbox):
+            for shell_id in lost:
+                self.reopen_shell(shell_id, take_keys=False)
+
+    @on(Typed)
+    def _typed(self, event: Typed) -> None:
+        opened = self.shells.find(event.view.id or "")
+        if opened is not None:
+            opened.session.type(event.data)
+
+    @on(Pasted)
+    def _pasted(self, event: Pasted) -> None:
+        opened = self.shells.find(event.view.id or "")
+        if opened is not None:
+            opened.session.paste(event.data)
+
+    @on(PasteQuestion)
+    def _paste_question(self, event: PasteQuestion) -> None:
+        opened = self.shells.find(event.view.id or "")
+        if opened is None:
+            return
+
+        def answered(yes: bool | None) -> None:
+            if yes:
+                opened.view.paste(event.text, confirmed=True)
+
+        lines = event.text.count("\n") + 1
+        self.push_screen(
+            ConfirmDialog("Paste into this shell?", f"{lines} lines", event.reason, verb="Paste"),
+            answered,
+        )
+
+    @on(Resized)
+    def _resized(self, event: Resized) -> None:
+        self.shells.resized(event.view.id or "", event.columns, event.lines)
+
+    @on(Copied)
+    def _copied(self) -> None:
+        self.say("Copied.")
+
+    @on(LinkClicked)
+    def _link(self, event: LinkClicked) -> None:
+        self.copy_to_clipboard(event.url)
+        self.say(f"Copied the address {event.url}")
+
+    # Actions
+
+    def action_help(self) -> None:
+        """The keys that are live now."""
+        self.push_screen(HelpScreen(key_sections(self, self.screen.active_bindings, _PLACES)))
+
+    def action_light_or_dark(self) -> None:
+        """The other one of our two themes."""
+        dark = self.current_theme.dark
+        self.theme = themes.LIGHT.name if dark else themes.DARK.name
+
+    def action_copy_or_hint(self) -> None:
+        """Copy what is selected; say how to quit where nothing is."""
+        text = self.screen.get_selected_text()
+        if text:
+            self.copy_to_clipboard(text)
+            self.say("Copied.")
+        else:
+            self.say("Nothing is selected. q quits.")
+
+    def action_picture(self) -> None:
+        """Save the screen as SVG, secrets masked."""
+        self.run_worker(self._save_picture(), exit_on_error=False)
+
+    async def _save_picture(self) -> None:
+        from tui.pictures import save
+
+        path = await save(self, self._state / "screenshots", self.clock.now())
+        self.say(f"Saved {path}" if path else "The picture could not be saved.")
+
+    def action_leave(self) -> None:
+        """End what is ours and go."""
+        if not self._leaving:
+            self._leaving = True
+            self.run_worker(self._leave(), name="leave", exit_on_error=False)
+
+    async def _leave(self) -> None:
+        try:
+            async with asyncio.timeout(CLOSE_S):
+                await self.shells.close()
+                self.workers.cancel_group(self, "default")
+                await self.engine.close()
+        except TimeoutError:
+            pass  # What is left holds only kernel locks: they go with the process.
+        finally:
+            self.exit(0)
+
+    def copy_record(self, pane: Widget) -> None:
+        """Copy the record under a pane's cursor as JSON."""
+        self._copy(record_of(pane, self.clock.now()))
+
+    def copy_name(self, pane: Widget) -> None:
+        """Copy what the record under a pane's cursor is called or says."""
+        self._copy(name_of(pane))
+
+    @on(DetailPane.CopyRequested)
+    def _copy_details(self, event: DetailPane.CopyRequested) -> None:
+        self._copy(event.text)
+
+    def _copy(self, text: str) -> None:
+        if text:
+            self.copy_to_clipboard(text)
+            self.say("Copied.")
+        else:
+            self.say("Nothing to copy here.")
+
+
+def bound_actions() -> list[keymap.Bound]:
+    """Every action that can be given another key."""
+    everywhere = [*Dashboard.BINDINGS, *WakedeckApp.BINDINGS, *RepairBar.BINDINGS]
+    return [
+        *keymap.bound_in("panel", everywhere),
+        *keymap.bound_in("pane", TablePane.BINDINGS),
+        *keymap.bound_in("table", RecordTable.BINDINGS),
+    ]
+
+
+def run_panel(settings: Settings) -> int:
+    """Open the panel; gives the exit code.
+
+    Raises:
+        ConfigError: a theme or a key that cannot be.
+    """
+    from services import logs, paths
+    from services.clock import SystemClock
+    from services.sources import open_sources
+
+    clock = SystemClock()
+    state = paths.private_dir(paths.state_dir())
+    logs.configure(paths.log_file())
+    app = WakedeckApp(settings, open_sources(settings, clock), clock, state=state)
+    return app.run() or 0

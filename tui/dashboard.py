@@ -1,0 +1,273 @@
+"""The one screen: composes the panes, binds the keys, routes what they say."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, ClassVar, cast
+
+from textual import events, on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.screen import Screen
+from textual.widget import Widget
+
+from services.models import Attempt, Event, GatewayId, QueueSnapshot, SandboxId, Shell, Verb
+from services.picture import BoardDelta, aged
+from tui.arrangement import LOWER, NUMBERED, Deck, Pane
+from widgets.event_pane import EventPane
+from widgets.gateway_pane import GatewayPane
+from widgets.health_header import HealthHeader
+from widgets.key_footer import KeyFooter
+from widgets.queue_pane import QueuePane
+from widgets.repair_bar import RepairBar
+from widgets.sandbox_pane import SandboxPane
+from widgets.shell_pane import ShellPane
+from widgets.terminal.messages import Released
+
+if TYPE_CHECKING:
+    from tui.app import WakedeckApp
+
+CHORD = "ctrl+]"
+
+
+class Dashboard(Screen[int]):
+    """Sandboxes, their repair, gateways, queues, shells and events, always in sight."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("w", "wake", "Wake", id="repair.wake"),
+        Binding("r", "reconnect", "Reconnect", id="repair.reconnect"),
+        Binding("s", "shell", "Shell", id="panel.shell"),
+        Binding("c", "cancel", "Cancel", id="repair.cancel", show=False),
+        Binding("z", "zoom", "Zoom", id="panel.zoom"),
+        Binding("1", "pane('sandboxes')", "Sandboxes", id="panel.sandboxes", show=False),
+        Binding("2", "pane('gateways')", "Gateways", id="panel.gateways", show=False),
+        Binding("3", "pane('queues')", "Queues", id="panel.queues", show=False),
+        Binding("4", "pane('shell')", "Shells", id="panel.shells", show=False),
+        Binding("5", "pane('events')", "Events", id="panel.events", show=False),
+        Binding("tab", "cycle(1)", "Next pane", id="panel.next", show=False),
+        Binding("shift+tab", "cycle(-1)", "Previous pane", id="panel.previous", show=False),
+        Binding("R", "refresh_now", "Look again now", id="panel.refresh", show=False),
+        Binding("p", "pause", "Pause looking", id="panel.pause", show=False),
+        Binding("y", "copy_record", "Copy record as JSON", id="panel.copy", show=False),
+        Binding("Y", "copy_name", "Copy name or text", id="panel.copy-name", show=False),
+    ]
+
+    def __init__(self) -> None:
+        super().__init__(id="dashboard")
+        self.selected: SandboxId | None = None
+
+    @property
+    def panel(self) -> WakedeckApp:
+        """The app, by its own type."""
+        return cast("WakedeckApp", self.app)
+
+    def compose(self) -> ComposeResult:
+        yield HealthHeader()
+        with Deck(id="deck"):
+            yield SandboxPane(id=Pane.SANDBOXES.value)
+            yield RepairBar(id=Pane.REPAIR.value)
+            yield GatewayPane(id=Pane.GATEWAYS.value)
+            yield QueuePane(id=Pane.QUEUES.value)
+            yield ShellPane(id=Pane.SHELL.value, number="4", chord=CHORD)
+            yield EventPane(id=Pane.EVENTS.value)
+        yield KeyFooter(pinned=("app.help", "app.palette", "app.quit"))
+
+    def on_mount(self) -> None:
+        self.focus_pane(Pane.SANDBOXES)
+        self.set_interval(1.0, self.tick)
+        self.tick()
+
+    # What the services say
+
+    def apply_delta(self, delta: BoardDelta) -> None:
+        """Another look came in."""
+        board = self.panel.engine.board
+        self.query_one(SandboxPane).apply(
+            (*delta.sandboxes, *aged(delta, board.sandboxes, SandboxId)), delta.sandboxes_removed
+        )
+        self.query_one(GatewayPane).apply(
+            (*delta.gateways, *aged(delta, board.gateways, GatewayId)), delta.gateways_removed
+        )
+        self._draw_repair()
+        self._draw_header()
+
+    def show_queue(self, snapshot: QueueSnapshot) -> None:
+        """The queue of the selected sandbox."""
+        if snapshot.sandbox == self.selected:
+            self.query_one(QueuePane).show(snapshot)
+
+    def show_events(self, told: Sequence[Event]) -> None:
+        """More for the timeline."""
+        self.query_one(EventPane).apply(told)
+
+    def show_attempt(self, attempt: Attempt) -> None:
+        """A step of an attempt."""
+        if attempt.sandbox == self.selected:
+            self._draw_repair()
+
+    def show_shell(self, shell: Shell) -> None:
+        """A shell's new state."""
+        self.query_one(ShellPane).update_shell(shell)
+
+    def tick(self) -> None:
+        """Another second: only ages are repainted."""
+        now = self.panel.clock.now()
+        for pane in (SandboxPane, GatewayPane, QueuePane, EventPane):
+            self.query_one(pane).tick(now)
+        self.query_one(RepairBar).tick(now)
+        self._draw_header()
+
+    def _draw_header(self) -> None:
+        self.query_one(HealthHeader).show(self.panel.header(self.selected))
+
+    def _draw_repair(self) -> None:
+        bar = self.query_one(RepairBar)
+        if self.selected is None:
+            bar.show(None, None, {})
+            return
+        engine = self.panel.engine
+        bar.show(
+            engine.board.sandboxes.get(self.selected),
+            engine.attempt_on(self.selected),
+            self.panel.intents.refusals(self.selected),
+        )
+
+    # What the panes say
+
+    @on(SandboxPane.Highlighted)
+    def _selected(self, event: SandboxPane.Highlighted) -> None:
+        if event.sandbox == self.selected:
+            return
+        self.selected = event.sandbox
+        self.query_one(QueuePane).show(None)
+        self.panel.engine.feeds.look_at(event.sandbox)
+        self._draw_repair()
+        self._draw_header()
+
+    @on(SandboxPane.Opened)
+    def _open_sandbox(self, event: SandboxPane.Opened) -> None:
+        sandbox = self.panel.engine.board.sandboxes.get(event.sandbox)
+        if sandbox is not None:
+            self.panel.details.open(sandbox)
+
+    @on(GatewayPane.Opened)
+    def _open_gateway(self, event: GatewayPane.Opened) -> None:
+        gateway = self.panel.engine.board.gateways.get(event.gateway)
+        if gateway is not None:
+            self.panel.details.open(gateway)
+
+    @on(QueuePane.Opened)
+    def _open_message(self, event: QueuePane.Opened) -> None:
+        self.panel.details.open(event.message, event.sandbox)
+
+    @on(EventPane.Opened)
+    def _open_event(self, event: EventPane.Opened) -> None:
+        self.panel.details.open(event.event)
+
+    @on(RepairBar.WakePressed)
+    def _wake_pressed(self, event: RepairBar.WakePressed) -> None:
+        self.panel.intents.repair(Verb.WAKE, event.sandbox)
+
+    @on(RepairBar.ReconnectPressed)
+    def _reconnect_pressed(self, event: RepairBar.ReconnectPressed) -> None:
+        self.panel.intents.repair(Verb.RECONNECT, event.sandbox)
+        self.panel.reopen_lost(event.sandbox)
+
+    @on(RepairBar.CancelPressed)
+    def _cancel_pressed(self, event: RepairBar.CancelPressed) -> None:
+        self.panel.intents.cancel(event.attempt)
+
+    @on(RepairBar.VerbRefused)
+    def _verb_refused(self, event: RepairBar.VerbRefused) -> None:
+        self.panel.say(f"{event.verb.value.capitalize()}: {event.reason}", "warning")
+
+    # The shell
+
+    @on(ShellPane.CloseRequested)
+    def _close_shell(self, event: ShellPane.CloseRequested) -> None:
+        self.panel.close_shell(event.id)
+
+    @on(ShellPane.ReopenRequested)
+    def _reopen_shell(self, event: ShellPane.ReopenRequested) -> None:
+        self.panel.reopen_shell(event.id)
+
+    @on(Released)
+    def _released(self) -> None:
+        self.focus_pane(Pane.SANDBOXES)
+
+    # Where the keys go
+
+    def focus_pane(self, pane: Pane) -> None:
+        """Give the keyboard to a pane, showing it first where it is not in sight."""
+        deck = self.query_one(Deck)
+        deck.arrange_anew(
+            lower=pane if pane in LOWER else None, zoomed=pane if deck.places.zoomed else None
+        )
+        self.query_one(f"#{pane.value}").focus()
+
+    @property
+    def focused_pane(self) -> Pane:
+        """The pane that has the keyboard; the sandboxes while none has."""
+        for node in self.focused.ancestors_with_self if self.focused else ():
+            if isinstance(node, Widget) and node.id in {pane.value for pane in Pane}:
+                return Pane(node.id)
+        return Pane.SANDBOXES
+
+    def on_descendant_focus(self, _: events.DescendantFocus) -> None:
+        pane = self.focused_pane
+        deck = self.query_one(Deck)
+        deck.arrange_anew(lower=pane if pane in LOWER else None, zoomed=deck.places.zoomed)
+
+    def action_pane(self, name: str) -> None:
+        """Focus a pane by its number."""
+        self.focus_pane(Pane(name))
+
+    def action_cycle(self, step: int) -> None:
+        """Focus the next pane."""
+        pane = self.focused_pane
+        at = NUMBERED.index(pane) if pane in NUMBERED else 0
+        self.focus_pane(NUMBERED[(at + step) % len(NUMBERED)])
+
+    def action_zoom(self) -> None:
+        """Fill the screen with the focused pane, or go back."""
+        deck = self.query_one(Deck)
+        pane = self.focused_pane
+        target = Pane.SANDBOXES if pane is Pane.REPAIR else pane
+        deck.arrange_anew(zoomed=None if deck.places.zoomed else target)
+
+    # What the operator asks
+
+    def action_wake(self) -> None:
+        """Wake the sandbox the repair bar shows."""
+        self.query_one(RepairBar).action_wake()
+
+    def action_reconnect(self) -> None:
+        """Reconnect the sandbox the repair bar shows."""
+        self.query_one(RepairBar).action_reconnect()
+
+    def action_cancel(self) -> None:
+        """Cancel the attempt the repair bar shows."""
+        self.query_one(RepairBar).action_cancel()
+
+    def action_shell(self) -> None:
+        """Open a shell in the selected sandbox."""
+        if self.selected is not None:
+            self.panel.open_shell(self.selected)
+
+    def action_refresh_now(self) -> None:
+        """Look everywhere now."""
+        self.panel.engine.feeds.refresh()
+
+    def action_pause(self) -> None:
+        """Stop or go on looking."""
+        feeds = self.panel.engine.feeds
+        feeds.pause(not feeds.paused)
+        self._draw_header()
+
+    def action_copy_record(self) -> None:
+        """Copy what the cursor is on as JSON."""
+        self.panel.copy_record(self.query_one(f"#{self.focused_pane.value}"))
+
+    def action_copy_name(self) -> None:
+        """Copy the name, or the text, of what the cursor is on."""
+        self.panel.copy_name(self.query_one(f"#{self.focused_pane.value}"))

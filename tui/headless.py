@@ -1,0 +1,311 @@
+"""The services without a screen: one look, one attempt or one command, then the answer."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from collections import Counter
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+
+import click
+
+from services import paths
+from services.attempts import Attempts
+from services.board import Board
+from services.clock import SystemClock
+from services.config import Settings
+from services.errors import AmbiguousError, WakedeckError
+from services.models import (
+    Attempt,
+    AttemptState,
+    Observation,
+    ProbeFailure,
+    Sandbox,
+    Step,
+    StepState,
+    Verb,
+)
+from services.naming import find
+from services.picture import needs_attention
+from services.sources import OpenSource, open_sources
+from services.terminal.requests import ShellChoice
+from tui import reports
+from widgets import formats
+
+LOOK_S = 10.0
+UNKNOWN_OUTCOME = 255
+
+
+def _line(text: str) -> None:
+    click.echo(text)
+
+
+def _prose(text: str) -> None:
+    click.echo(text, err=True)
+
+
+def _data(value: object) -> None:
+    click.echo(json.dumps(value, indent=2))
+
+
+class Look:
+    """The configured sources, seen once."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.clock = SystemClock()
+        self.sources = {one.info.key: one for one in open_sources(settings, self.clock)}
+        self.board = Board(self.clock)
+
+    async def see(self) -> None:
+        """Ask every source at the same time; one that does not answer leaves its reason."""
+        results = await asyncio.gather(*(self._ask(one) for one in self.sources.values()))
+        for result in results:
+            if isinstance(result, ProbeFailure):
+                _prose(f"wakedeck: {result.source}: {result.reason}")
+            self.board.merge(result)
+
+    async def _ask(self, source: OpenSource) -> Observation | ProbeFailure:
+        try:
+            async with asyncio.timeout(LOOK_S):
+                return await source.observer.observe()
+        except TimeoutError:
+            reason = f"no answer within {LOOK_S:.0f} s"
+        except WakedeckError as error:
+            reason = error.sentence
+        return ProbeFailure(source.info.key, self.clock.now(), reason)
+
+    def sandbox(self, typed: str) -> Sandbox:
+        """The one meant.
+
+        Raises:
+            NotFoundError, AmbiguousError: as `services.naming.find`.
+        """
+        return find(self.board.sandboxes.values(), typed)
+
+    async def close(self) -> None:
+        """Let go of every source."""
+        for one in self.sources.values():
+            await one.actor.close()
+            await one.observer.close()
+
+
+@asynccontextmanager
+async def looking(settings: Settings) -> AsyncIterator[Look]:
+    """Every source, seen once and let go of at the end."""
+    look = Look(settings)
+    try:
+        await look.see()
+        yield look
+    finally:
+        await look.close()
+
+
+def status(settings: Settings, as_json: bool) -> int:
+    """One line per gateway and totals; 1 where something needs attention."""
+
+    async def run() -> int:
+        async with looking(settings) as look:
+            now = look.clock.now()
+            gateways = list(look.board.gateways.values())
+            sandboxes = list(look.board.sandboxes.values())
+            missing = [one for one in look.board.links.values() if not one.connected]
+            totals = Counter(one.state.value for one in sandboxes)
+            attention = bool(missing) or (
+                any(map(needs_attention, gateways)) or any(map(needs_attention, sandboxes))
+            )
+            if as_json:
+                _data(
+                    {
+                        "schema": reports.SCHEMA,
+                        "observed_at": now,
+                        "attention": attention,
+                        "gateways": [reports.gateway_json(one, now) for one in gateways],
+                        "totals": dict(sorted(totals.items())),
+                    }
+                )
+            else:
+                for line in reports.table(reports.gateway_row(one, now) for one in gateways):
+                    _line(line)
+                shown = ", ".join(f"{count} {state}" for state, count in sorted(totals.items()))
+                _line(f"sandboxes: {shown or 'none'}")
+            return int(attention or not gateways)
+
+    return asyncio.run(run())
+
+
+def sandboxes(settings: Settings, as_json: bool) -> int:
+    """Every sandbox."""
+
+    async def run() -> int:
+        async with looking(settings) as look:
+            now = look.clock.now()
+            rows = sorted(look.board.sandboxes.values(), key=lambda one: one.id)
+            if as_json:
+                shapes = [reports.sandbox_json(one, now) for one in rows]
+                _data({"schema": reports.SCHEMA, "observed_at": now, "sandboxes": shapes})
+            else:
+                for line in reports.table(reports.sandbox_row(one, now) for one in rows):
+                    _line(line)
+                if not rows:
+                    _prose("no sandboxes; `wakedeck local up` starts the embedded world")
+            return 0
+
+    return asyncio.run(run())
+
+
+def queues(settings: Settings, typed: str, limit: int, as_json: bool) -> int:
+    """The newest messages of one sandbox."""
+
+    async def run() -> int:
+        async with looking(settings) as look:
+            sandbox = look.sandbox(typed)
+            source = look.sources[sandbox.id.source]
+            snapshot = await source.observer.queue(sandbox.id, limit)
+            now = look.clock.now()
+            if as_json:
+                _data(reports.queue_json(snapshot, now))
+                return 0
+            if snapshot.problem:
+                _prose(f"wakedeck: {snapshot.problem}")
+            rows = [
+                (
+                    "-" if one.at is None else formats.clock_time(one.at, with_date=True),
+                    one.direction.value,
+                    one.label.value,
+                    one.kind,
+                    one.text,
+                )
+                for one in snapshot.messages
+            ]
+            for line in reports.table(rows):
+                _line(line)
+            _prose(f"in: {formats.counts(snapshot.inbound, 20)}")
+            _prose(f"out: {formats.counts(snapshot.outbound, 20)}")
+            return 0
+
+    return asyncio.run(run())
+
+
+def events(settings: Settings, limit: int, as_json: bool) -> int:
+    """The journal, newest last."""
+    from services.journal import Journal
+
+    async def run() -> int:
+        path = paths.journal_file()
+        if not path.exists():
+            _prose("nothing has been recorded yet")
+            return 0
+        journal = Journal(path, SystemClock())
+        await journal.open()
+        try:
+            found = await journal.recent(limit)
+        finally:
+            await journal.close()
+        for one in reversed(found):
+            if as_json:
+                _line(json.dumps(reports.event_json(one)))
+            else:
+                when = formats.clock_time(one.at, with_date=True)
+                _line(f"{when}  {one.severity.value:<7} {one.source}/{one.subject}  {one.text}")
+        return 0
+
+    return asyncio.run(run())
+
+
+class _Teller:
+    """Says each step of an attempt once, as it ends."""
+
+    def __init__(self) -> None:
+        self._said: set[tuple[str, StepState]] = set()
+
+    def __call__(self, attempt: Attempt) -> None:
+        for step in attempt.steps:
+            key = (step.name, step.state)
+            if step.state is not StepState.PENDING and key not in self._said:
+                self._said.add(key)
+                _prose(self._words(step))
+
+    def _words(self, step: Step) -> str:
+        took = ""
+        if step.started_at is not None and step.ended_at is not None:
+            took = f" {formats.duration(step.ended_at - step.started_at)}"
+        detail = f"  {step.detail}" if step.detail else ""
+        return f"  {step.name:<12}{step.state.value}{took}{detail}"
+
+
+def attempt(settings: Settings, verb: Verb, typed: str | None, as_json: bool) -> int:
+    """One wake or reconnect to its end: 0 done, 1 failed, 3 refused or needs confirmation."""
+
+    async def run() -> int:
+        async with looking(settings) as look:
+            if typed is None:
+                every = sorted(str(one) for one in look.board.sandboxes)
+                if len(every) != 1:
+                    raise AmbiguousError(
+                        f"Say which sandbox. There are: {', '.join(every) or 'none'}."
+                    )
+                target = look.sandbox(every[0])
+            else:
+                target = look.sandbox(typed)
+            ended = await _attempt(look, settings, verb, target)
+            if as_json:
+                _data(reports.attempt_json(ended))
+            else:
+                _line(ended.summary)
+            if ended.advice and ended.state is not AttemptState.DONE:
+                _prose(f"  {ended.advice}")
+            if ended.state is AttemptState.DONE:
+                return 0
+            return 3 if ended.confirmable else 1
+
+    return asyncio.run(run())
+
+
+async def _attempt(look: Look, settings: Settings, verb: Verb, target: Sandbox) -> Attempt:
+    from services.journal import Journal
+    from services.timeline import attempt_event
+
+    attempts = Attempts(
+        look.sources,
+        look.clock,
+        paths.private_dir(paths.locks_dir()),
+        _Teller(),
+        read_only=settings.read_only,
+    )
+    handle = attempts.press(verb, target.id)
+    try:
+        ended = await handle.wait()
+    except asyncio.CancelledError:
+        _prose("wakedeck: cancelled")
+        raise
+    finally:
+        await attempts.close()
+    journal = Journal(paths.journal_file(), look.clock)
+    await journal.open()
+    journal.record(attempt_event(ended, look.clock.now()))
+    await journal.close()
+    return ended
+
+
+def execute(
+    settings: Settings, typed: str, argv: Sequence[str], timeout_s: float, choice: ShellChoice
+) -> int:
+    """One command; its own code, or 255 where no status arrived."""
+
+    async def run() -> int:
+        async with looking(settings) as look:
+            sandbox = look.sandbox(typed)
+            actor = look.sources[sandbox.id.source].actor
+            result = await actor.exec(sandbox.id, argv, timeout_s, choice)
+            sys.stdout.buffer.write(result.stdout)
+            sys.stdout.buffer.flush()
+            sys.stderr.buffer.write(result.stderr)
+            sys.stderr.buffer.flush()
+            if result.code is None:
+                _prose(f"wakedeck: outcome unknown: {result.reason}")
+                return UNKNOWN_OUTCOME
+            return result.code
+
+    return asyncio.run(run())

@@ -1,0 +1,137 @@
+"""`wakedeck shell`: a sandbox's shell in this very terminal, restored on every way out."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import shutil
+import signal
+import sys
+import termios
+import tty
+from collections.abc import Iterator
+
+import click
+
+from services.config import Settings
+from services.errors import RefusedError
+from services.models import ShellState
+from services.terminal.requests import ShellChoice
+from services.terminal.transport import Ending, Transport
+
+LOST = 255
+_READ = 4096
+
+
+@contextlib.contextmanager
+def raw_mode(handle: int) -> Iterator[None]:
+    """Hand every key on as it is; the terminal is as it was afterwards, whatever happened."""
+    before = termios.tcgetattr(handle)
+    try:
+        tty.setraw(handle)
+        yield
+    finally:
+        termios.tcsetattr(handle, termios.TCSADRAIN, before)
+
+
+def _size() -> tuple[int, int]:
+    columns, lines = shutil.get_terminal_size()
+    return columns, lines
+
+
+async def _output(transport: Transport) -> Ending:
+    loop = asyncio.get_running_loop()
+    while True:
+        got = await transport.read()
+        if isinstance(got, Ending):
+            return got
+        # A slow terminal must not stop the loop that answers pings.
+        await loop.run_in_executor(None, _write_all, got)
+
+
+def _write_all(data: bytes) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[os.write(sys.stdout.fileno(), view) :]
+
+
+async def _converse(transport: Transport) -> Ending:
+    loop = asyncio.get_running_loop()
+    typed: asyncio.Queue[bytes] = asyncio.Queue()
+    resized = asyncio.Event()
+    stdin = sys.stdin.fileno()
+
+    def readable() -> None:
+        data = os.read(stdin, _READ)
+        typed.put_nowait(data)
+        if not data:
+            loop.remove_reader(stdin)
+
+    async def send_typed() -> None:
+        while data := await typed.get():
+            await transport.write(data)
+
+    async def send_sizes() -> None:
+        while True:
+            await resized.wait()
+            resized.clear()
+            await transport.resize(*_size())
+            await asyncio.sleep(0.05)
+
+    output = asyncio.create_task(_output(transport))
+    helpers = [asyncio.create_task(send_typed()), asyncio.create_task(send_sizes())]
+    loop.add_reader(stdin, readable)
+    loop.add_signal_handler(signal.SIGWINCH, resized.set)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        loop.add_signal_handler(number, output.cancel)
+    try:
+        return await output
+    finally:
+        loop.remove_reader(stdin)
+        for task in helpers:
+            task.cancel()
+        await asyncio.gather(*helpers, return_exceptions=True)
+
+
+async def _run(transport: Transport) -> Ending:
+    try:
+        await transport.open(*_size())
+        if transport.notice:
+            click.echo(transport.notice, err=True)
+        with raw_mode(sys.stdin.fileno()):
+            return await _converse(transport)
+    except asyncio.CancelledError:
+        return Ending(ShellState.DETACHED, "ended by a signal")
+    finally:
+        await transport.close()
+
+
+def run(settings: Settings, typed: str, choice: ShellChoice) -> int:
+    """Give this terminal to a sandbox's shell; its exit code, or 255 where it was lost.
+
+    Raises:
+        RefusedError: stdin is no terminal.
+        NotFoundError, AmbiguousError: the name.
+        ShellError: the shell could not be opened.
+    """
+    if not sys.stdin.isatty():
+        raise RefusedError(
+            "`wakedeck shell` needs a terminal on stdin.", advice="For one command: wakedeck exec."
+        )
+    from tui.headless import looking
+
+    async def main() -> Ending:
+        async with looking(settings) as look:
+            sandbox = look.sandbox(typed)
+            transport = look.sources[sandbox.id.source].actor.shell(sandbox.id, choice)
+            return await _run(transport)
+
+    ending = asyncio.run(main())
+    if ending.state is ShellState.ENDED:
+        if ending.code is not None:
+            return ending.code
+        click.echo(f"wakedeck: {ending.reason or 'ended'}; exit code unknown", err=True)
+        return LOST
+    click.echo(f"wakedeck: shell {ending.state.value}: {ending.reason}", err=True)
+    return LOST

@@ -1,0 +1,111 @@
+"""The open shells: each a session with its emulator and its view, known by an id."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from services.terminal.emulator import Emulator
+
+from services.clock import Clock
+from services.models import SandboxId, Shell
+from services.terminal.pump import Pump
+from services.terminal.session import Session
+from services.terminal.transport import Transport
+from widgets.terminal.view import TerminalView
+
+FIRST_SIZE = (80, 24)
+SIZE_WAIT_S = 1.0
+DETACH_S = 3.0
+HISTORY = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class OpenShell:
+    """One shell on the screen."""
+
+    session: Session
+    emulator: Emulator
+    view: TerminalView
+    sized: asyncio.Event
+    """Set once the view knows its size: the size is told before the first byte."""
+
+
+class Shells:
+    """Opens, feeds and ends them. `on_change` hears of every new state."""
+
+    def __init__(self, clock: Clock, on_change: Callable[[Shell], None]) -> None:
+        self._clock = clock
+        self._on_change = on_change
+        self._pump = Pump()
+        self._numbers = itertools.count(1)
+        self._open: dict[str, OpenShell] = {}
+        self._sizes: dict[str, tuple[int, int]] = {}
+
+    def open(self, sandbox: SandboxId, transport: Transport) -> OpenShell:
+        """Make a session and its view; `run` brings it to life once the view is mounted."""
+        shell_id = f"shell-{next(self._numbers)}"
+        emulator = Emulator(*FIRST_SIZE, history=HISTORY)
+        view = TerminalView(emulator, id=shell_id)
+        session = Session(
+            shell_id,
+            sandbox,
+            transport,
+            emulator,
+            clock=self._clock,
+            pump=self._pump,
+            on_change=self._on_change,
+            on_paint=view.painted,
+        )
+        opened = OpenShell(session, emulator, view, asyncio.Event())
+        self._open[shell_id] = opened
+        return opened
+
+    def __getitem__(self, shell_id: str) -> OpenShell:
+        return self._open[shell_id]
+
+    def __iter__(self) -> Iterator[OpenShell]:
+        return iter(tuple(self._open.values()))
+
+    def find(self, shell_id: str) -> OpenShell | None:
+        """The shell of that id, if it is still here."""
+        return self._open.get(shell_id)
+
+    async def run(self, shell_id: str) -> Shell:
+        """Live to the end; gives the final state."""
+        opened = self._open[shell_id]
+        try:
+            async with asyncio.timeout(SIZE_WAIT_S):
+                await opened.sized.wait()
+        except TimeoutError:
+            pass  # A hidden pane has no size; it is told when it has one.
+        return await opened.session.run(*self._sizes.get(shell_id, FIRST_SIZE))
+
+    def resized(self, shell_id: str, columns: int, lines: int) -> None:
+        """The view has another size."""
+        opened = self._open.get(shell_id)
+        if opened is None:
+            return
+        self._sizes[shell_id] = (columns, lines)
+        opened.session.resize(columns, lines)
+        opened.sized.set()
+
+    def forget(self, shell_id: str) -> None:
+        """Let go of one; a live session is detached politely."""
+        opened = self._open.pop(shell_id, None)
+        self._sizes.pop(shell_id, None)
+        if opened is not None and not opened.session.shell.state.over:
+            opened.session.detach()
+
+    async def close(self) -> None:
+        """Detach every live shell, all at the same time."""
+        live = [one.session for one in self if not one.session.shell.state.over]
+        for session in live:
+            session.detach()
+        deadline = self._clock.monotonic() + DETACH_S
+        while any(not one.shell.state.over for one in live):
+            if self._clock.monotonic() > deadline:
+                return
+            await asyncio.sleep(0.05)

@@ -1,0 +1,63 @@
+"""What the header says, gathered from the board."""
+
+from __future__ import annotations
+
+from collections import deque
+
+from services.board import Board
+from services.models import GatewayId, SandboxId
+from services.picture import BoardDelta
+from widgets.glyphs import GATEWAYS, Sign
+from widgets.health_header import HeaderState, totals_of
+
+SAMPLES = 30
+_LOST = Sign("✕", "lost", "bad")
+
+
+class Vitals:
+    """Keeps the round trips of every gateway; draws up the header of the one that matters."""
+
+    def __init__(self, profile: str, read_only: bool) -> None:
+        self._profile = profile
+        self._read_only = read_only
+        self._samples: dict[GatewayId, deque[float | None]] = {}
+
+    def take(self, delta: BoardDelta, board: Board) -> None:
+        """Remember this look's round trips."""
+        for gateway in (*delta.gateways, *(board.gateways.get(one) for one in _touched(delta))):
+            if gateway is not None and not gateway.stale:
+                samples = self._samples.setdefault(gateway.id, deque(maxlen=SAMPLES))
+                samples.append(gateway.latency_s)
+
+    def header(
+        self, board: Board, selected: SandboxId | None, now: float, paused: bool
+    ) -> HeaderState:
+        """The header for the selected sandbox's gateway, or the first one there is."""
+        sandbox = None if selected is None else board.sandboxes.get(selected)
+        gateway = None
+        if sandbox is not None and sandbox.gateway is not None:
+            gateway = board.gateways.get(sandbox.gateway)
+        if gateway is None:
+            gateway = next(iter(board.gateways.values()), None)
+        source = gateway.id.source if gateway else selected.source if selected else None
+        link = next((one for key, one in board.links.items() if source in (None, key)), None)
+        lost = link is not None and link.failures > 0
+        return HeaderState(
+            profile=self._profile,
+            now=now,
+            totals=totals_of(board.sandboxes.values()),
+            link=_LOST if lost else GATEWAYS[gateway.state] if gateway else None,
+            link_name=gateway.name if gateway else "source",
+            latency_s=gateway.latency_s if gateway else None,
+            samples=tuple(self._samples.get(gateway.id, ())) if gateway else (),
+            last_success_at=link.last_success_at if link else None,
+            retry_at=link.retry_at if link and lost else None,
+            retry_key="R",
+            stale=lost,
+            read_only=self._read_only,
+            paused=paused,
+        )
+
+
+def _touched(delta: BoardDelta) -> list[GatewayId]:
+    return [one for one in delta.touched if isinstance(one, GatewayId)]

@@ -1,0 +1,63 @@
+"""Plain text cut and padded to an exact number of terminal cells."""
+
+from __future__ import annotations
+
+from typing import Literal, TypeAlias
+
+from rich.cells import cell_len, set_cell_size
+
+Align: TypeAlias = Literal["left", "right"]
+Part: TypeAlias = tuple[str, str]
+"""Text and its tone: the last word of a `record-table--…` class, or empty."""
+
+
+def harmless(text: str) -> str:
+    """The text without anything a terminal could obey: the last guard before the screen.
+
+    What comes from outside was cleaned where it entered; this holds where that was forgotten.
+    """
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else " " if c.isspace() else "\ufffd" for c in text)
+
+
+def width_of(text: str) -> int:
+    """Width in cells."""
+    return len(text) if text.isascii() else cell_len(text)
+
+
+def cut(text: str, width: int) -> str:
+    """At most `width` cells of one line; what is missing shows as `…`."""
+    if width <= 0:
+        return ""
+    if width_of(text) <= width:
+        return text
+    return set_cell_size(text, width - 1).rstrip(" ") + "…"
+
+
+def lay(parts: tuple[Part, ...], width: int, align: Align = "left") -> list[Part]:
+    """The parts cut and padded to exactly `width` cells; padding carries no tone."""
+    laid: list[Part] = []
+    left = width
+    for index, (raw, tone) in enumerate(parts):
+        if left <= 0:
+            break
+        text = harmless(raw)
+        wide = width_of(text)
+        if wide > left or (wide == left and index + 1 < len(parts) and _rest(parts, index)):
+            short = cut(text, left) if wide > left else cut(text + "…", left)
+            laid.append((short, tone))
+            left -= width_of(short)
+            break
+        if text:
+            laid.append((text, tone))
+        left -= wide
+    if left > 0:
+        pad = (" " * left, "")
+        laid = [pad, *laid] if align == "right" else [*laid, pad]
+    return laid
+
+
+def _rest(parts: tuple[Part, ...], index: int) -> bool:
+    """Whether anything but blanks follows."""
+    return any(text.strip() for text, _ in parts[index + 1 :])

@@ -1,0 +1,163 @@
+"""The timeline: what changed, and what the operator did about it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from textual.message import Message
+
+from services.models import Event
+from widgets.cell_text import Part
+from widgets.columns import Cell, Column
+from widgets.glyphs import SEVERITIES
+from widgets.moments import moment
+from widgets.record_table import RecordTable
+from widgets.stream_pane import KEPT, StreamPane
+from widgets.stream_table import StreamTable
+from widgets.table_pane import tally
+
+
+@dataclass(frozen=True, slots=True)
+class NumberedEvent:
+    """An event with its place in this pane: events have no name of their own."""
+
+    number: int
+    event: Event
+
+
+def _sign(row: NumberedEvent, _: float) -> Cell:
+    sign = SEVERITIES[row.event.severity]
+    return Cell.of(str(sign).strip(), sign.tone)
+
+
+def _subject(row: NumberedEvent, _: float) -> Cell:
+    return Cell.of(row.event.subject or row.event.source, "calm")
+
+
+COLUMNS: tuple[Column[NumberedEvent], ...] = (
+    Column(
+        "time",
+        "TIME",
+        lambda r, now: Cell.of(moment(now, r.event.at), "dim"),
+        width=8,
+        live=True,
+    ),
+    Column(
+        "sign",
+        "",
+        _sign,
+        width=8,
+        sort_key=lambda r: r.event.severity.value,
+    ),
+    Column(
+        "subject",
+        "SUBJECT",
+        _subject,
+        width=18,
+        least=10,
+        priority=2,
+        sort_key=lambda r: (r.event.subject or r.event.source).casefold(),
+    ),
+    Column(
+        "text",
+        "WHAT HAPPENED",
+        lambda r, _: Cell.of(r.event.text, "calm"),
+        width=40,
+        least=14,
+        comfort=30,
+        flex=1,
+    ),
+    Column(
+        "source",
+        "SOURCE",
+        lambda r, _: Cell.of(r.event.source, "dim"),
+        width=10,
+        priority=3,
+        sort_key=lambda r: r.event.source,
+    ),
+)
+
+
+class EventPane(StreamPane):
+    """Events, newest last, at most `KEPT` of them."""
+
+    number = "5"
+    heading = "events"
+
+    class Opened(Message):
+        """Details of an event are asked for."""
+
+        def __init__(self, event: Event) -> None:
+            super().__init__()
+            self.event = event
+
+    def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
+        super().__init__(id=id, classes=classes)
+        self._next = 0
+        self._table: StreamTable[int, NumberedEvent] = StreamTable(
+            COLUMNS,
+            key=lambda r: r.number,
+            search=_search,
+            empty=lambda: "Nothing has happened yet.",
+        )
+
+    @property
+    def current(self) -> Event | None:
+        """The event under the cursor."""
+        row = self._table.record()
+        return row.event if row else None
+
+    def tables(self) -> Sequence[StreamTable[int, NumberedEvent]]:
+        """The one table."""
+        return (self._table,)
+
+    def show(self, events: Iterable[Event]) -> None:
+        """Start anew with these, oldest first, as from the journal."""
+        self._table.clear_records()
+        self.apply(events)
+
+    def apply(self, events: Iterable[Event]) -> None:
+        """Append events, oldest first."""
+        rows = [NumberedEvent(self._next + at, event) for at, event in enumerate(events)]
+        self._next += len(rows)
+        first_kept = self._next - KEPT
+        held = min((row.number for row in self._table.records()), default=self._next)
+        self._table.reconcile(
+            [row for row in rows if row.number >= first_kept], range(held, first_kept)
+        )
+        self.retitle()
+
+    def count_parts(self) -> list[Part]:
+        """How many turned worse, how many better, and what the operator did."""
+        seen = Counter(row.event.severity for row in self._table.records())
+        counts = [(sign, seen[severity]) for severity, sign in SEVERITIES.items() if sign.word]
+        return tally(counts, 0, self.size.width - 4)
+
+    def on_record_table_highlighted(self, event: RecordTable.Highlighted) -> None:
+        """Nothing outside depends on the cursor here."""
+        event.stop()
+
+    def on_record_table_opened(self, event: RecordTable.Opened) -> None:
+        """Say it in the pane's own words."""
+        event.stop()
+        row = self._table.record(event.key)
+        if row is not None:
+            self.post_message(self.Opened(row.event))
+
+
+def _search(row: NumberedEvent) -> str:
+    event = row.event
+    return "\n".join(
+        (
+            SEVERITIES[event.severity].word,
+            event.severity.value,
+            event.source,
+            event.subject,
+            event.kind,
+            event.text,
+            event.before,
+            event.after,
+        )
+    )

@@ -1,0 +1,287 @@
+"""The selected sandbox, the two verbs as buttons, and the attempt as it happens."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical
+from textual.content import Content
+from textual.message import Message
+from textual.widgets import Button, Static
+
+from services.models import Attempt, Capability, Sandbox, SandboxId, Verb
+from widgets.glyphs import of_sandbox
+from widgets.phrases import joined, one_line, signed, styled
+from widgets.step_strip import outcome_lines, progress_words, strip_lines
+
+_CAPABILITY = {Verb.WAKE: Capability.WAKE, Verb.RECONNECT: Capability.RECONNECT}
+_NOTHING = "no sandbox is selected"
+
+
+@dataclass(frozen=True, slots=True)
+class RepairKeys:
+    """The keys as they read on the buttons; the bindings themselves live in the keymap."""
+
+    wake: str = "w"
+    reconnect: str = "r"
+    cancel: str = "c"
+
+
+class IntentButton(Button):
+    """A button whose press says what was shown at that instant, not what is shown later."""
+
+    intent: Callable[[], Message] | None = None
+    """Makes the message of a press; None while there is nothing to press for."""
+
+    def press(self) -> IntentButton:
+        if self.disabled or not self.display or self.intent is None:
+            return self
+        self._start_active_affect()
+        self.post_message(self.intent())
+        return self
+
+
+class RepairBar(Vertical):
+    """One sandbox: what it is and why, Wake, Reconnect, Cancel, the steps, and how it ended."""
+
+    DEFAULT_CSS = """
+    RepairBar {
+        height: auto;
+        max-height: 10;
+        overflow-y: auto;
+        padding: 0 1;
+        background: $surface;
+
+        #repair-head { height: 1; }
+        #repair-name { width: 1fr; height: 1; text-wrap: nowrap; text-overflow: ellipsis; }
+        IntentButton {
+            min-width: 0;
+            margin: 0 0 0 1;
+            &.-style-default { background: $foreground 12%; }
+            &.-style-default:hover { background: $foreground 25%; }
+            &.-style-default:focus { background: $accent-muted; color: $text-accent; }
+            &.-style-default:disabled { text-style: none; background: $foreground 4%; }
+        }
+        Static { height: auto; }
+    }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("w", "wake", "Wake", id="repair.wake"),
+        Binding("r", "reconnect", "Reconnect", id="repair.reconnect"),
+        Binding("c,escape", "cancel", "Cancel", id="repair.cancel"),
+        Binding("left,h", "app.focus_previous", "Previous button", id="repair.left", show=False),
+        Binding("right,l", "app.focus_next", "Next button", id="repair.right", show=False),
+    ]
+
+    @dataclass
+    class WakePressed(Message):
+        """The operator asks to start what is stopped."""
+
+        sandbox: SandboxId
+
+    @dataclass
+    class ReconnectPressed(Message):
+        """The operator asks for the whole link."""
+
+        sandbox: SandboxId
+
+    @dataclass
+    class CancelPressed(Message):
+        """The operator asks to stop a running attempt."""
+
+        attempt: str
+
+    @dataclass
+    class VerbRefused(Message):
+        """A verb was asked for that cannot be had now; the reason is fit to show."""
+
+        verb: Verb
+        reason: str
+
+    def __init__(
+        self,
+        *,
+        keys: RepairKeys | None = None,
+        name: str | None = None,
+        id: str | None = None,
+        classes: str | None = None,
+    ) -> None:
+        super().__init__(name=name, id=id, classes=classes)
+        self._keys = keys or RepairKeys()
+        self._sandbox: Sandbox | None = None
+        self._attempt: Attempt | None = None
+        self._dismissed = ""
+        self._refusals: dict[Verb, str] = {}
+        self._now = 0.0
+
+    def compose(self) -> ComposeResult:
+        with Horizontal(id="repair-head"):
+            yield Static(id="repair-name", markup=False)
+            yield IntentButton(Content(f"Wake ({self._keys.wake})"), id="repair-wake", compact=True)
+            yield IntentButton(
+                Content(f"Reconnect ({self._keys.reconnect})"), id="repair-reconnect", compact=True
+            )
+            yield IntentButton(
+                Content(f"Cancel ({self._keys.cancel})"), id="repair-cancel", compact=True
+            )
+        yield Static(id="repair-reason", markup=False)
+        yield Static(id="repair-steps", markup=False)
+        yield Static(id="repair-words", markup=False)
+
+    def on_mount(self) -> None:
+        self._draw()
+
+    def on_resize(self) -> None:
+        self._draw_attempt()
+
+    def show(
+        self,
+        sandbox: Sandbox | None,
+        attempt: Attempt | None,
+        refusals: Mapping[Capability, str],
+        now: float | None = None,
+    ) -> None:
+        """Say this from now on; an attempt of another sandbox is not shown.
+
+        `refusals` gives the reason for each verb that cannot be had.
+        """
+        ours = sandbox is not None and attempt is not None and attempt.sandbox == sandbox.id
+        self._sandbox = sandbox
+        self._attempt = attempt if ours else None
+        self._refusals = {
+            verb: refusals[capability]
+            for verb, capability in _CAPABILITY.items()
+            if capability in refusals
+        }
+        if now is not None:
+            self._now = now
+        if self.is_mounted:
+            self._draw()
+
+    def tick(self, now: float) -> None:
+        """Redraw elapsed times at `now`, seconds since the epoch."""
+        self._now = now
+        if self.running is not None and self.is_mounted:
+            self._draw_attempt()
+
+    @property
+    def running(self) -> Attempt | None:
+        """The shown attempt while it is not over."""
+        if self._attempt is None or self._attempt.state.ended:
+            return None
+        return self._attempt
+
+    def refusal(self, verb: Verb) -> str:
+        """Why a verb cannot be had now; empty where it can."""
+        if self._sandbox is None:
+            return _NOTHING
+        running = self.running
+        if running is not None and verb in (running.verb, Verb.WAKE):
+            return f"a {running.verb.value} is already running"
+        return self._refusals.get(verb, "")
+
+    def action_wake(self) -> None:
+        """Ask to wake the sandbox shown now, or say why that cannot be."""
+        self._ask(Verb.WAKE)
+
+    def action_reconnect(self) -> None:
+        """Ask to reconnect the sandbox shown now, or say why that cannot be."""
+        self._ask(Verb.RECONNECT)
+
+    def action_cancel(self) -> None:
+        """Ask to cancel the attempt shown now; put away one that is over."""
+        running = self.running
+        if running is not None:
+            if not running.cancelling:
+                self.post_message(self.CancelPressed(running.id))
+        elif self._attempt is not None:
+            self._dismissed = self._attempt.id
+            self._draw()
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        if action == "cancel":
+            return self._shown is not None
+        if action in ("wake", "reconnect"):
+            return None if self.refusal(Verb(action)) else True
+        return True
+
+    @property
+    def _shown(self) -> Attempt | None:
+        attempt = self._attempt
+        return None if attempt is None or attempt.id == self._dismissed else attempt
+
+    def _ask(self, verb: Verb) -> None:
+        reason = self.refusal(verb)
+        if self._sandbox is None or reason:
+            self.post_message(self.VerbRefused(verb, reason))
+        elif verb is Verb.WAKE:
+            self.post_message(self.WakePressed(self._sandbox.id))
+        else:
+            self.post_message(self.ReconnectPressed(self._sandbox.id))
+
+    def _draw(self) -> None:
+        sandbox = self._sandbox
+        title, reason = styled("No sandbox selected", "dim"), Content("")
+        if sandbox is not None:
+            sign = of_sandbox(sandbox)
+            doing = f" {one_line(sandbox.tool, 40)}" if sandbox.tool else ""
+            title = Content.assemble(
+                signed(sign, one_line(sandbox.name, 60), bold=True),
+                "  ",
+                styled(f"{sign.word}{doing}", sign.tone),
+                "  ",
+                styled("stale" if sandbox.stale else "", "warn"),
+            )
+            reason = styled(sandbox.reason, "calm")
+        self.query_one("#repair-name", Static).update(title)
+        self._line("#repair-reason", [reason] if self._shown is None else [])
+        self._draw_buttons()
+        self._draw_attempt()
+        self.refresh_bindings()
+
+    def _draw_buttons(self) -> None:
+        sandbox, running = self._sandbox, self.running
+        for verb, message in (
+            (Verb.WAKE, self.WakePressed),
+            (Verb.RECONNECT, self.ReconnectPressed),
+        ):
+            button = self.query_one(f"#repair-{verb.value}", IntentButton)
+            reason = self.refusal(verb)
+            button.disabled = bool(reason)
+            button.tooltip = Content(one_line(reason)) if reason else None
+            button.intent = None if sandbox is None else partial(message, sandbox.id)
+        cancel = self.query_one("#repair-cancel", IntentButton)
+        cancel.display = running is not None
+        cancel.disabled = running is None or running.cancelling
+        cancel.intent = None if running is None else partial(self.CancelPressed, running.id)
+
+    def _draw_attempt(self) -> None:
+        attempt = self._shown
+        steps: list[Content] = []
+        words: list[Content] = []
+        if attempt is not None:
+            steps = strip_lines(attempt.steps, self._now, max(20, self.content_size.width))
+            if attempt.state.ended:
+                words = outcome_lines(attempt)
+            else:
+                words = [progress_words(attempt, self._now)]
+        elif self._sandbox is not None:
+            words = self._refusal_lines()
+        self._line("#repair-steps", steps)
+        self._line("#repair-words", words)
+
+    def _refusal_lines(self) -> list[Content]:
+        reasons = {verb: one_line(reason) for verb, reason in self._refusals.items() if reason}
+        if len(reasons) == 2 and len(set(reasons.values())) == 1:
+            return [styled(f"Wake and Reconnect are off: {reasons[Verb.WAKE]}", "dim")]
+        return [styled(f"{v.value.title()} is off: {r}", "dim") for v, r in reasons.items()]
+
+    def _line(self, selector: str, lines: list[Content]) -> None:
+        static = self.query_one(selector, Static)
+        static.display = any(lines)
+        static.update(joined(lines, "\n"))

@@ -1,0 +1,221 @@
+"""Every sandbox: its state, what it does, its queues, and how old that knowledge is."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+from textual.message import Message
+
+from services.models import Activity, Direction, Sandbox, SandboxId, SandboxState
+from widgets import queue_counts
+from widgets.cell_text import Part
+from widgets.columns import Cell, Column
+from widgets.glyphs import Sign, of_sandbox
+from widgets.moments import age_cell
+from widgets.record_table import RecordTable
+from widgets.table_pane import TablePane, tally
+
+_URGENCY = {
+    SandboxState.BROKEN: 0,
+    SandboxState.STUCK: 1,
+    SandboxState.UNKNOWN: 2,
+    SandboxState.SETTLING: 3,
+    SandboxState.READY: 4,
+    SandboxState.ASLEEP: 5,
+    SandboxState.ABSENT: 6,
+}
+
+
+def _urgency(sandbox: Sandbox) -> tuple[int, bool]:
+    return _URGENCY[sandbox.state], sandbox.activity is not Activity.WORKING
+
+
+def _state(sandbox: Sandbox, _: float) -> Cell:
+    sign = of_sandbox(sandbox)
+    return Cell.of(str(sign), sign.tone)
+
+
+def _doing(sandbox: Sandbox, _: float) -> Cell:
+    """The tool at work, then the reason: one of them is nearly always all there is."""
+    parts: list[Part] = []
+    if sandbox.tool:
+        parts.append((sandbox.tool, "busy"))
+    elif sandbox.activity is Activity.WORKING and not sandbox.reason:
+        parts.append((sandbox.activity.value, "busy"))
+    if sandbox.reason:
+        parts += [(" · ", "dim")] if parts else []
+        parts.append((sandbox.reason, "dim" if sandbox.state is SandboxState.READY else "calm"))
+    return Cell(tuple(parts))
+
+
+def _gateway(sandbox: Sandbox, _: float) -> Cell:
+    return Cell.of(sandbox.gateway.native_id if sandbox.gateway else "–", "dim")
+
+
+COLUMNS: tuple[Column[Sandbox], ...] = (
+    Column(
+        "state",
+        "STATE",
+        _state,
+        width=10,
+        sort_key=_urgency,
+    ),
+    Column(
+        "name",
+        "SANDBOX",
+        lambda s, _: Cell.of(s.name, "calm"),
+        width=18,
+        least=12,
+        flex=1,
+        sort_key=lambda s: s.name.casefold(),
+    ),
+    Column(
+        "doing",
+        "DOING",
+        _doing,
+        width=40,
+        least=14,
+        comfort=22,
+        priority=2,
+        flex=4,
+        sort_key=lambda s: (not s.tool, s.tool.casefold(), s.reason.casefold()),
+    ),
+    Column(
+        "in",
+        "IN →",
+        lambda s, _: queue_counts.cell(Direction.IN, s.inbound),
+        width=16,
+        least=8,
+        priority=1,
+        sort_key=lambda s: -queue_counts.open_count(s.inbound),
+    ),
+    Column(
+        "out",
+        "OUT ←",
+        lambda s, _: queue_counts.cell(Direction.OUT, s.outbound),
+        width=14,
+        least=6,
+        priority=3,
+        sort_key=lambda s: -queue_counts.open_count(s.outbound),
+    ),
+    Column(
+        "gateway",
+        "GATEWAY",
+        _gateway,
+        width=14,
+        least=10,
+        priority=4,
+        sort_key=lambda s: str(s.gateway or ""),
+    ),
+    Column(
+        "source",
+        "SOURCE",
+        lambda s, _: Cell.of(s.id.source, "dim"),
+        width=10,
+        priority=5,
+        sort_key=lambda s: s.id.source,
+    ),
+    Column(
+        "age",
+        "AGE",
+        lambda s, now: age_cell(now, s.observed_at, stale=s.stale),
+        width=10,
+        least=6,
+        align="right",
+        sort_key=lambda s: -s.observed_at,
+        live=True,
+    ),
+)
+
+
+class SandboxPane(TablePane):
+    """The list an operator lives in."""
+
+    number = "1"
+    heading = "sandboxes"
+
+    class Highlighted(Message):
+        """The cursor is on another sandbox, or on none."""
+
+        def __init__(self, sandbox: SandboxId | None) -> None:
+            super().__init__()
+            self.sandbox = sandbox
+
+    class Opened(Message):
+        """Details of a sandbox are asked for."""
+
+        def __init__(self, sandbox: SandboxId) -> None:
+            super().__init__()
+            self.sandbox = sandbox
+
+    def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
+        super().__init__(id=id, classes=classes)
+        self._table: RecordTable[SandboxId, Sandbox] = RecordTable(
+            COLUMNS,
+            key=lambda s: s.id,
+            search=_search,
+            order=lambda s: (s.id.source, s.name.casefold(), s.id.native_id),
+            stale=lambda s: s.stale,
+            empty=lambda: "No sandbox seen yet.",
+        )
+
+    @property
+    def current(self) -> SandboxId | None:
+        """The sandbox under the cursor."""
+        return self._table.cursor_key
+
+    @property
+    def marked(self) -> tuple[SandboxId, ...]:
+        """The marked sandboxes that are shown."""
+        return self._table.marked
+
+    def record(self, sandbox: SandboxId | None = None) -> Sandbox | None:
+        """A sandbox as shown; the one under the cursor by default."""
+        return self._table.record(sandbox)
+
+    def select(self, sandbox: SandboxId) -> bool:
+        """Put the cursor on a sandbox; False where it is not shown."""
+        return self._table.select(sandbox)
+
+    def tables(self) -> Sequence[RecordTable[SandboxId, Sandbox]]:
+        """The one table."""
+        return (self._table,)
+
+    def apply(self, upserted: Iterable[Sandbox], removed: Iterable[SandboxId] = ()) -> None:
+        """Take a delta of the board."""
+        self._table.reconcile(upserted, removed)
+        self.retitle()
+
+    def count_parts(self) -> list[Part]:
+        """How many are in which state, the most urgent first."""
+        rows = sorted(self._table.records(), key=_urgency)
+        seen = Counter((sign.glyph, sign.word, sign.tone) for sign in map(of_sandbox, rows))
+        counts = [(Sign(*sign), number) for sign, number in seen.items()]
+        return tally(counts, sum(row.stale for row in rows), self.size.width - 4)
+
+    def on_record_table_highlighted(self, event: RecordTable.Highlighted) -> None:
+        """Say it in the pane's own words."""
+        event.stop()
+        self.post_message(self.Highlighted(event.key))
+
+    def on_record_table_opened(self, event: RecordTable.Opened) -> None:
+        """Say it in the pane's own words."""
+        event.stop()
+        self.post_message(self.Opened(event.key))
+
+
+def _search(sandbox: Sandbox) -> str:
+    return "\n".join(
+        (
+            str(of_sandbox(sandbox)),
+            sandbox.state.value,
+            sandbox.name,
+            str(sandbox.id),
+            sandbox.tool,
+            sandbox.reason,
+            str(sandbox.gateway or ""),
+            "stale" if sandbox.stale else "",
+            *(label for label, _ in (*sandbox.inbound, *sandbox.outbound) if label),
+        )
+    )

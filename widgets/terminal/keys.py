@@ -1,0 +1,163 @@
+"""Key events as the bytes a terminal sends for them: tables, by Textual's key names."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+from textual.keys import REPLACED_KEYS, key_to_character
+
+from services.terminal.cells import TerminalModes
+
+ESC = b"\x1b"
+SHIFT, ALT, CTRL, META = 1, 2, 4, 8
+MODIFIERS = {"shift": SHIFT, "alt": ALT, "ctrl": CTRL, "meta": META}
+"""Bits of the modifier parameter, which is one more than their sum."""
+
+CURSOR_KEYS = {
+    "up": "A",
+    "down": "B",
+    "right": "C",
+    "left": "D",
+    "kp_begin": "E",
+    "end": "F",
+    "home": "H",
+}
+"""`CSI x`, `SS3 x` in application cursor mode, `CSI 1 ; m x` with modifiers."""
+
+EDITING_KEYS = {"insert": 2, "delete": 3, "pageup": 5, "pagedown": 6, "menu": 29}
+"""`CSI n ~`, `CSI n ; m ~` with modifiers."""
+
+FUNCTION_LETTERS = {1: "P", 2: "Q", 3: "R", 4: "S"}
+"""`SS3 x`, `CSI 1 ; m x` with modifiers."""
+
+FUNCTION_NUMBERS = {5: 15, 6: 17, 7: 18, 8: 19, 9: 20, 10: 21, 11: 23, 12: 24}
+"""`CSI n ~`, `CSI n ; m ~` with modifiers."""
+
+KEYPAD = {
+    "multiply": ("*", "j"),
+    "add": ("+", "k"),
+    "separator": (",", "l"),
+    "subtract": ("-", "m"),
+    "decimal": (".", "n"),
+    "divide": ("/", "o"),
+    "equal": ("=", "X"),
+}
+"""Keypad names Textual tells apart: the character, and `SS3 x` in application keypad mode."""
+
+CONTROLS = {
+    **{chr(code | 0x60): code for code in range(1, 27)},
+    **dict.fromkeys(" @2`", 0x00),
+    **dict.fromkeys("[3{", 0x1B),
+    **dict.fromkeys("\\4|", 0x1C),
+    **dict.fromkeys("]5}", 0x1D),
+    **dict.fromkeys("^6~", 0x1E),
+    **dict.fromkeys("_7/-", 0x1F),
+    **dict.fromkeys("?8", 0x7F),
+}
+"""What Ctrl makes of a character."""
+
+SHIFTED = dict(zip("`1234567890-=[]\\;',./", '~!@#$%^&*()_+{}|:"<>?', strict=True))
+"""Shift on the keyboard most terminals assume; asked only where the typed text did not arrive."""
+
+WRITING_KEYS = {"enter": 0x0D, "tab": 0x09, "backspace": 0x7F, "escape": 0x1B}
+
+
+def encode(key: str, character: str | None, modes: TerminalModes) -> bytes | None:
+    """What the key sends, or None where a terminal sends nothing (a lone Shift, a media key).
+
+    `key` and `character` are those of a Textual key event; control keys have no character.
+    """
+    prefix, _, base = key.rpartition("+") if key[-1:] != "+" else (key[:-2], "", "+")
+    held = 0
+    for name in prefix.split("+") if prefix else ():
+        if name not in MODIFIERS:
+            return None
+        held |= MODIFIERS[name]
+    if (sequence := _named(base, held, modes)) is not None:
+        return sequence
+    if base in WRITING_KEYS:
+        return _writing(base, held, modes)
+    if base in KEYPAD and not (character and character.isprintable()):
+        # A character means Num Lock is on or the operator typed it: it goes out as text.
+        sign, final = KEYPAD[base]
+        if modes.application_keypad and not held:
+            return f"\x1bO{final}".encode()
+        return _printable(sign, held, modes)
+    if character and character.isprintable() and not held & (ALT | CTRL | META):
+        return character.encode("utf-8", "replace")
+    text = _character(base)
+    return _printable(text, held, modes) if text else None
+
+
+def encode_focus(focused: bool, modes: TerminalModes) -> bytes | None:
+    """The focus report of mode 1004, where the program asked for it."""
+    if not modes.focus_events:
+        return None
+    return b"\x1b[I" if focused else b"\x1b[O"
+
+
+def _named(base: str, held: int, modes: TerminalModes) -> bytes | None:
+    if base in CURSOR_KEYS:
+        final = CURSOR_KEYS[base]
+        if held:
+            return f"\x1b[1;{held + 1}{final}".encode()
+        return f"\x1b{'O' if modes.application_cursor else '['}{final}".encode()
+    number = EDITING_KEYS.get(base)
+    if number is None and base[:1] == "f" and base[1:].isdecimal():
+        # F13-F24 are Shift and F1-F12, F25-F36 Ctrl and F1-F12, as terminfo's xterm has them.
+        bank, function = divmod(int(base[1:]) - 1, 12)
+        if not 0 <= bank < 3:
+            return None
+        held |= (0, SHIFT, CTRL)[bank]
+        if letter := FUNCTION_LETTERS.get(function + 1):
+            return (f"\x1b[1;{held + 1}{letter}" if held else f"\x1bO{letter}").encode()
+        number = FUNCTION_NUMBERS[function + 1]
+    if number is None:
+        return None
+    return (f"\x1b[{number};{held + 1}~" if held else f"\x1b[{number}~").encode()
+
+
+def _writing(base: str, held: int, modes: TerminalModes) -> bytes:
+    code = WRITING_KEYS[base]
+    shift_tab = base == "tab" and held & ~(ALT | META) == SHIFT
+    level = modes.modify_other_keys
+    if held and not shift_tab and (level >= 2 or (level == 1 and held & ~(ALT | META))):
+        return _other(code, held)
+    if shift_tab:
+        data = b"\x1b[Z"
+    elif base == "enter":
+        data = b"\r\n" if modes.newline else b"\r"
+    elif base == "backspace":
+        data = b"\x08" if held & CTRL else b"\x7f"
+    else:
+        data = bytes([code])
+    return ESC + data if held & (ALT | META) else data
+
+
+def _printable(text: str, held: int, modes: TerminalModes) -> bytes | None:
+    if held & SHIFT:
+        text = SHIFTED.get(text, text.upper() if len(text.upper()) == 1 else text)
+    level = modes.modify_other_keys
+    code: int | None = None
+    if held & CTRL:
+        code = CONTROLS.get(text.lower())
+        if level >= 2 or (level == 1 and (code is None or held & SHIFT)):
+            return _other(ord(text), held)
+        if code is None and not text.isascii():
+            return None
+    elif held & (ALT | META) and level >= 2:
+        return _other(ord(text), held)
+    data = text.encode("utf-8", "replace") if code is None else bytes([code])
+    return ESC + data if held & (ALT | META) else data
+
+
+def _other(code: int, held: int) -> bytes:
+    return f"\x1b[27;{held + 1};{code}~".encode()
+
+
+@lru_cache(512)
+def _character(base: str) -> str | None:
+    if len(base) == 1:
+        return base if base.isprintable() else None
+    text = key_to_character(REPLACED_KEYS.get(base, base))
+    return text if text and len(text) == 1 and text.isprintable() else None
