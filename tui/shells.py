@@ -7,10 +7,9 @@ import itertools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from services.terminal.emulator import Emulator
-
 from services.clock import Clock
 from services.models import SandboxId, Shell
+from services.terminal.emulator import Emulator
 from services.terminal.pump import Pump
 from services.terminal.session import Session
 from services.terminal.transport import Transport
@@ -89,8 +88,15 @@ class Shells:
         if opened is None:
             return
         self._sizes[shell_id] = (columns, lines)
+        opened.emulator.palette = opened.view.theme_colours()
         opened.session.resize(columns, lines)
         opened.sized.set()
+
+    def recolour(self) -> None:
+        """There is another theme: programs that ask for colours are told the new ones."""
+        for opened in self:
+            if opened.view.is_mounted:
+                opened.emulator.palette = opened.view.theme_colours()
 
     def forget(self, shell_id: str) -> None:
         """Let go of one; a live session is detached politely."""

@@ -14,6 +14,7 @@ from typing import Protocol
 from services.clock import Clock
 from services.errors import ShellError
 from services.models import Retry, SandboxId, Shell, ShellState
+from services.plain import plain
 from services.terminal.backlog import KEPT_BYTES, Backlog
 from services.terminal.keepalive import watch_life
 from services.terminal.leaving import Departure
@@ -281,7 +282,7 @@ class Session:
         self._standing.update(input_blocked=blocked)
 
     def _title(self) -> str:
-        return str(getattr(self.screen, "title", ""))
+        return plain(str(getattr(self.screen, "title", "")), 200)
 
     def _show(self) -> None:
         """Ask for a painting; a view that fails must not stop the other shells."""
