@@ -110,7 +110,9 @@ class WakedeckApp(App[int], inherit_bindings=False):
             on_attempt=self._attempt,
             on_events=self._events,
         )
-        self.shells = Shells(clock, self._shell)
+        self.shells = Shells(
+            clock, self._shell, state / "transcripts" if settings.transcripts else None
+        )
         self.intents = Intents(self.engine, self.shells, self.say)
         self.details = Details(self, self.engine)
         self._vitals = Vitals(settings.profile, settings.read_only)

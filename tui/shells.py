@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
 
 from services.clock import Clock
 from services.models import SandboxId, Shell
 from services.terminal.emulator import Emulator
 from services.terminal.pump import Pump
 from services.terminal.session import Session
+from services.terminal.transcript import Transcript
 from services.terminal.transport import Transport
 from widgets.terminal.view import TerminalView
 
@@ -35,7 +39,14 @@ class OpenShell:
 class Shells:
     """Opens, feeds and ends them. `on_change` hears of every new state."""
 
-    def __init__(self, clock: Clock, on_change: Callable[[Shell], None]) -> None:
+    def __init__(
+        self,
+        clock: Clock,
+        on_change: Callable[[Shell], None],
+        transcripts: Path | None = None,
+    ) -> None:
+        """`transcripts` is the folder in which shells are recorded; None for not at all."""
+        self._transcripts = transcripts
         self._clock = clock
         self._on_change = on_change
         self._pump = Pump()
@@ -57,10 +68,18 @@ class Shells:
             pump=self._pump,
             on_change=self._on_change,
             on_paint=view.painted,
+            transcript=self._transcript(sandbox, shell_id),
         )
         opened = OpenShell(session, emulator, view, asyncio.Event())
         self._open[shell_id] = opened
         return opened
+
+    def _transcript(self, sandbox: SandboxId, shell_id: str) -> Transcript | None:
+        if self._transcripts is None:
+            return None
+        begun = datetime.fromtimestamp(self._clock.now(), UTC).strftime("%Y%m%dT%H%M%SZ")
+        name = f"{begun}-{sandbox.source}-{sandbox.native_id[:40]}-{shell_id}-{os.getpid()}"
+        return Transcript(self._transcripts, name, self._clock)
 
     def __getitem__(self, shell_id: str) -> OpenShell:
         return self._open[shell_id]
