@@ -41,6 +41,7 @@ class ProfileTable(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     sources: list[str] | None = None
     read_only: bool | None = None
     theme: str | None = None
+    transcripts: bool | None = None
 
 
 class FileTable(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
@@ -50,6 +51,8 @@ class FileTable(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     read_only: bool | None = None
     theme: str | None = None
     animation: bool | None = None
+    transcripts: bool | None = None
+    """Record what shells say, in the state directory; off unless it says true."""
     keys: dict[str, str] = {}
     sources: dict[Name, LocalTable] = {}
     profiles: dict[Name, ProfileTable] = {}
@@ -73,6 +76,7 @@ class Settings:
     read_only: bool = False
     theme: str = ""
     animation: bool = True
+    transcripts: bool = False
     keys: Mapping[str, str] = field(default_factory=dict)
     origins: Mapping[str, str] = field(default_factory=dict)
     """Name of a value to where it came from: `default`, a file, a variable or a flag."""
@@ -200,6 +204,9 @@ def load(flags: Flags, environ: Mapping[str, str] | None = None) -> Settings:
         (table.theme, str(path)),
     )
     animation = pick("animation", True, (table.animation, str(path)))
+    transcripts = pick(
+        "transcripts", False, (chosen.transcripts, in_profile), (table.transcripts, str(path))
+    )
     origins["keys"] = str(path) if table.keys else "default"
     return Settings(
         profile=profile,
@@ -207,6 +214,7 @@ def load(flags: Flags, environ: Mapping[str, str] | None = None) -> Settings:
         read_only=bool(read_only),
         theme=theme,
         animation=animation,
+        transcripts=transcripts,
         keys=dict(table.keys),
         origins=origins,
     )

@@ -20,6 +20,7 @@ from services.config import Settings
 from services.errors import ConfigError
 from services.models import Attempt, Event, QueueSnapshot, SandboxId, Shell, ShellState
 from services.picture import BoardDelta
+from services.plain import plain
 from services.sources import OpenSource
 from tui import keymap, themes
 from tui.arrangement import Pane
@@ -45,6 +46,7 @@ from widgets.terminal.messages import (
     LinkClicked,
     Pasted,
     PasteQuestion,
+    Rang,
     Resized,
     Typed,
 )
@@ -108,7 +110,9 @@ class WakedeckApp(App[int], inherit_bindings=False):
             on_attempt=self._attempt,
             on_events=self._events,
         )
-        self.shells = Shells(clock, self._shell)
+        self.shells = Shells(
+            clock, self._shell, state / "transcripts" if settings.transcripts else None
+        )
         self.intents = Intents(self.engine, self.shells, self.say)
         self.details = Details(self, self.engine)
         self._vitals = Vitals(settings.profile, settings.read_only)
@@ -133,6 +137,7 @@ class WakedeckApp(App[int], inherit_bindings=False):
 
     def on_mount(self) -> None:
         self.theme = self.settings.theme or themes.DEFAULT
+        self.theme_changed_signal.subscribe(self, lambda _: self.shells.recolour())
         self.call_after_refresh(self._begin)
 
     def _begin(self) -> None:
@@ -270,8 +275,13 @@ class WakedeckApp(App[int], inherit_bindings=False):
 
     @on(LinkClicked)
     def _link(self, event: LinkClicked) -> None:
-        self.copy_to_clipboard(event.url)
-        self.say(f"Copied the address {event.url}")
+        address = plain(event.url, 2048)
+        self.copy_to_clipboard(address)
+        self.say(f"Copied the address {plain(address, 200)}")
+
+    @on(Rang)
+    def _rang(self, event: Rang) -> None:
+        self.dashboard.query_one(ShellPane).mark_bell(event.view.id or "")
 
     # Actions
 
