@@ -152,6 +152,7 @@ def _told(answer: Answer) -> Mapping[str, object] | None:
         "status": state,
         "error": said.get("error", "" if state == "connected" else status),
         "version": said.get("version", ""),
+        "http_status": said.get("http status", said.get("http", "")),
         "authentication": {"status": login.split(" ")[0].replace(" ", "_")},
     }
 
@@ -169,9 +170,9 @@ def _judge_told(name: str, endpoint: str, told: Mapping[str, object]) -> Judgeme
         if auth in ("authenticated", "not", "not_required", "unverified", ""):
             return Judgement(Standing.HEALTHY, version=version, auth=auth)
         return _auth(name, said)
-    code = told.get("http_status")
-    if status == "connected_http" or isinstance(code, int):
-        heard = f" (HTTP {code})" if isinstance(code, int) else ""
+    code = plain(str(told.get("http_status") or ""), 40)
+    if status == "connected_http" or code:
+        heard = f" (HTTP {code})" if code else ""
         return Judgement(
             Standing.NOT_A_GATEWAY,
             f"Something answers at {endpoint} that is not an OpenShell gateway{heard}.",
@@ -185,6 +186,13 @@ def _judge_words(name: str, endpoint: str, answer: Answer) -> Judgement:
         said = "its status cannot be understood"
         return Judgement(Standing.UNHEALTHY, f"The gateway {name} answers, but {said}.")
     return _by_trouble(name, endpoint, answer.trouble, answer.complaint)
+
+
+def refusal(name: str, kind: Trouble, said: str) -> Judgement | None:
+    """What a call that needs a login learned of a gateway whose health needs none."""
+    if kind is Trouble.AUTH:
+        return _auth(name, said)
+    return _identity(name, said) if kind is Trouble.IDENTITY else None
 
 
 def _by_trouble(name: str, endpoint: str, kind: Trouble, said: str) -> Judgement:

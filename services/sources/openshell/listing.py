@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import re
+import textwrap
 from collections.abc import Mapping
 
 from services.errors import UnavailableError
 from services.models import Facts
-from services.plain import plain
+from services.plain import plain, plain_block
 from services.sources.openshell.shapes import Condition, Forward, Registration, SandboxRow
 from services.sources.openshell.wording import uncoloured
 
@@ -38,7 +39,8 @@ def _garbled(what: str) -> UnavailableError:
 
 
 def _text(value: object, limit: int = 200) -> str:
-    return plain(str(value), limit) if isinstance(value, str | int | float) else ""
+    known = isinstance(value, str | int | float) and not isinstance(value, bool)
+    return plain(str(value), limit) if known else ""
 
 
 def _items(text: str, what: str, *keys: str) -> list[Mapping[str, object]]:
@@ -114,7 +116,7 @@ def phase(value: object) -> str:
     if word.isdigit():
         return phase(int(word[:6]))
     word = word.removeprefix("SANDBOX_PHASE_")
-    return word.capitalize() if word.isupper() or word.islower() else word
+    return word.capitalize() if word.isalpha() and word in (word.upper(), word.lower()) else word
 
 
 def sandbox(one: Mapping[str, object]) -> SandboxRow:
@@ -187,6 +189,16 @@ def fields(text: str) -> dict[str, str]:
         if match:
             found.setdefault(match[1].lower(), plain(match[2]))
     return found
+
+
+def indented(text: str, heading: str) -> list[str]:
+    """The lines below a heading, harmless, without their common indent."""
+    lines = uncoloured(text).splitlines()
+    start = next((n for n, line in enumerate(lines) if line.strip() == heading), None)
+    if start is None:
+        return []
+    below = textwrap.dedent("\n".join(lines[start + 1 :])).splitlines()
+    return [plain_block(line, 200) for line in below if line.strip()]
 
 
 def forwards(text: str) -> tuple[Forward, ...]:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from services.errors import UnavailableError
 from services.models import Facts
+from services.plain import plain
 from services.sources.openshell import listing, metadata, registry
 from services.sources.openshell.cli import LIST_S, PROBE_S, Cli, config_folder
 from services.sources.openshell.gateways import (
@@ -16,8 +17,10 @@ from services.sources.openshell.gateways import (
     judge,
     missing,
     nemoclaw_standing,
+    refusal,
 )
 from services.sources.openshell.options import OpenShellOptions
+from services.sources.openshell.phrases import Trouble
 from services.sources.openshell.sandboxes import Reconciled, SandboxLook, reconcile
 from services.sources.openshell.shapes import (
     DEFAULT_WORKSPACE,
@@ -28,9 +31,11 @@ from services.sources.openshell.shapes import (
     safe_name,
 )
 from services.sources.openshell.toolset import Detection, Generation, Toolset
-from services.sources.openshell.wording import complaint
+from services.sources.openshell.wording import uncoloured
 
 PAGE = 100
+POLICY_LINES = 40
+"""Lines of a policy that are shown."""
 MOST = 5000
 """Sandboxes of one gateway that are shown."""
 
@@ -46,6 +51,14 @@ class GatewayLook:
     """None where they could not be listed."""
     problem: str = ""
     """Why they could not, where the gateway itself is well."""
+
+
+class UnlistedError(UnavailableError):
+    """The sandboxes of a gateway that could not be listed, and what kind of trouble it was."""
+
+    def __init__(self, sentence: str, trouble: Trouble) -> None:
+        super().__init__(sentence)
+        self.trouble = trouble
 
 
 class Looking:
@@ -109,27 +122,35 @@ class Looking:
             self.gateway(known, tools), self._rows_or_why(known.name, tools)
         )
         judged, took_s = status
-        rows, problem = listed
         if judged.standing is not Standing.HEALTHY:
-            rows, problem = None, ""
-        return GatewayLook(known, judged, took_s, rows, problem)
+            return GatewayLook(known, judged, took_s)
+        if isinstance(listed, tuple):
+            return GatewayLook(known, judged, took_s, listed)
+        refused = refusal(known.name, listed.trouble, listed.sentence)
+        if refused is not None:
+            return GatewayLook(known, refused, took_s)
+        return GatewayLook(known, judged, took_s, None, listed.sentence)
 
     async def _rows_or_why(
         self, gateway: str, tools: Toolset
-    ) -> tuple[tuple[SandboxRow, ...] | None, str]:
+    ) -> tuple[SandboxRow, ...] | UnlistedError:
         try:
             async with asyncio.timeout(LIST_S):
-                return await self.rows(gateway, tools), ""
+                return await self.rows(gateway, tools)
         except TimeoutError:
-            return None, f"listing its sandboxes took more than {LIST_S:g} s"
+            late = f"listing its sandboxes took more than {LIST_S:g} s"
+            return UnlistedError(late, Trouble.UNKNOWN)
+        except UnlistedError as error:
+            return error
         except UnavailableError as error:
-            return None, error.sentence
+            return UnlistedError(error.sentence.rstrip("."), Trouble.UNKNOWN)
 
     async def rows(self, gateway: str, tools: Toolset) -> tuple[SandboxRow, ...]:
         """Every sandbox of a gateway, page by page.
 
         Raises:
-            UnavailableError: they cannot be listed.
+            UnlistedError: the CLI says why not.
+            UnavailableError: its answer cannot be understood.
         """
         asked = ["sandbox", "list", "--limit", str(PAGE)]
         if tools.list_json:
@@ -142,7 +163,7 @@ class Looking:
             answer = await self._cli.run(*asked, *step, limit_s=LIST_S, gateway=gateway)
             if answer.code != 0 or answer.truncated:
                 why = "no answer in time" if answer.timed_out else answer.complaint
-                raise UnavailableError(f"its sandboxes cannot be listed: {why}")
+                raise UnlistedError(f"its sandboxes cannot be listed: {why}", answer.trouble)
             page, token = listing.sandboxes(answer.stdout, as_json=tools.list_json)
             before = len(rows)
             rows.update({(row.workspace, row.name): row for row in page})
@@ -174,13 +195,13 @@ class Looking:
         return listing.forwards(answer.text) if answer.code == 0 else ()
 
     async def dossier(self, target: Target, tools: Toolset) -> Facts:
-        """Network rules that wait for a decision, and where its policy comes from.
+        """Network rules that wait for a decision, its policy and its settings.
 
         Raises:
             UnavailableError: openshell cannot be run.
         """
         named = scope(target, tools)
-        rule, got = await asyncio.gather(
+        rule, got, settings = await asyncio.gather(
             self._cli.run(
                 *(*named, "rule", "get", target.name, "--status", "pending"),
                 limit_s=PROBE_S,
@@ -189,10 +210,13 @@ class Looking:
             self._cli.run(
                 *(*named, "sandbox", "get", target.name), limit_s=PROBE_S, gateway=target.gateway
             ),
+            self._cli.run(
+                *(*named, "settings", "get", target.name), limit_s=PROBE_S, gateway=target.gateway
+            ),
         )
         facts: list[tuple[str, str]] = []
         if rule.code == 0 and (waiting := pending(rule.stdout)):
-            facts.append(("network rules waiting", waiting))
+            facts.append(("network rules", waiting))
         if got.code == 0:
             told = listing.fields(got.stdout)
             facts += [
@@ -200,6 +224,11 @@ class Looking:
                 for name in ("Policy source", "Revision")
                 if told.get(name.lower())
             ]
+            facts += [
+                ("policy", line) for line in listing.indented(got.stdout, "Policy:")[:POLICY_LINES]
+            ]
+        if settings.code == 0 and (said := listing.fields(settings.stdout).get("settings")):
+            facts.append(("settings", said))
         return tuple(facts)
 
 
@@ -209,9 +238,13 @@ def scope(target: Target, tools: Toolset) -> list[str]:
 
 
 def pending(text: str) -> str:
-    """The first words of a list of pending rules; empty where the list says there is none."""
-    said = complaint(text, 160)
-    return "" if not said or said.lower().startswith("no ") else said
+    """How many rules a list of pending ones has and what they are called; empty for none."""
+    told = [line.strip() for line in uncoloured(text).splitlines()]
+    count = sum(line.startswith("Chunk:") for line in told)
+    if not count:
+        return ""
+    names = [line.removeprefix("Rule:").strip() for line in told if line.startswith("Rule:")]
+    return plain(f"{count} waiting: {', '.join(names)}", 160)
 
 
 def _got(text: str, name: str, *, as_json: bool) -> SandboxRow | None:
