@@ -332,7 +332,7 @@ async def test_many_presses_on_one_gateway_start_it_once(
         monkeypatch,
         gateways={"nemoclaw": "refused"},
         sandboxes={"nemoclaw": {"alpha": "Ready", "beta": "Ready"}},
-        slow={"SERVICE nemoclaw": 0.5},
+        slow={"SERVICE": 0.5},
     )
     one = startable(made)
     attempts = Attempts({"os": one}, SystemClock(), tmp_path / "locks", lambda _: None)

@@ -35,6 +35,7 @@ def refuse(words):
     leave(1, "", "Error:   \\u00d7 " + words + "\\n\\n")
 a = state["generation"] == "A"
 if argv[:1] == ["SERVICE"]:
+    time.sleep(state.get("slow", {{}}).get("SERVICE", 0))
     if state.get("start_fails"):
         leave(3, "", "the service is masked\\n")
     state["gateways"][argv[1]] = "connected"; save(); leave(0)
@@ -45,7 +46,7 @@ workspace = ""
 if argv[:1] == ["--workspace"]:
     workspace, argv = argv[1], argv[2:]
 words = [one for one in argv if not one.startswith("-")]
-slow = state.get("slow", {{}}).get(" ".join(argv[:2]), 0)
+slow = 0 if "--help" in argv else state.get("slow", {{}}).get(" ".join(argv[:2]), 0)
 if slow:
     fcntl.flock(lock, fcntl.LOCK_UN); time.sleep(slow)
 said = state.get("say", {{}}).get(" ".join(argv[:2]))

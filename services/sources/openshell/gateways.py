@@ -182,9 +182,13 @@ def _judge_told(name: str, endpoint: str, told: Mapping[str, object]) -> Judgeme
 
 
 def _judge_words(name: str, endpoint: str, answer: Answer) -> Judgement:
-    if answer.code == 0 and not answer.truncated:
-        said = "its status cannot be understood"
-        return Judgement(Standing.UNHEALTHY, f"The gateway {name} answers, but {said}.")
+    if answer.code == 0:
+        return Judgement(
+            Standing.VERSION_SKEW,
+            f"What openshell says of the gateway {name} cannot be understood.",
+            advice="Run `openshell status` in a shell: it may be of a version this panel does not"
+            " know.",
+        )
     return _by_trouble(name, endpoint, answer.trouble, answer.complaint)
 
 
