@@ -3,6 +3,7 @@
 It plays one of the generations (openshell contract §0) and changes its state as the real one does.
 """
 
+# ruff: noqa: E501
 from __future__ import annotations
 
 import json

@@ -130,7 +130,8 @@ def test_words_are_tried_in_the_order_of_the_contract(text: str, kind: Trouble) 
 
 
 def test_a_wrapped_sentence_is_one_sentence_whatever_the_locale() -> None:
-    wide = "Error:   \x1b[31m×\x1b[0m sandbox 'b' is not ready; wait for it to reach\n  │ Ready state\n"
+    wide = "Error:   \x1b[31m×\x1b[0m sandbox 'b' is not ready; wait for it to reach\n"
+    wide += "  │ Ready state\n"
     narrow = "Error:   x sandbox 'b' is not ready; wait for it to reach\n  | Ready state\n"
     for text in (wide, narrow):
         assert complaint(text) == "sandbox 'b' is not ready; wait for it to reach Ready state"

@@ -64,9 +64,9 @@ class OpenShellActor:
             yield selecting.ok(f"{before} was the active gateway before")
             known, judged = await self._gateway(target.gateway, tools)
         else:
-            yield passed_over("select", "every call names its gateway")
+            yield passed_over("select", "every call names its gateway", self._clock)
         if judged.standing is Standing.HEALTHY:
-            yield passed_over("start", "the gateway answers")
+            yield passed_over("start", "the gateway answers", self._clock)
         else:
             async for step in self._start(target.gateway, known, judged, tools):
                 yield step
@@ -197,7 +197,7 @@ class OpenShellActor:
     async def _forward(self, target: Target, tools: Toolset) -> AsyncIterator[Step]:
         """Best effort: no port is a reason to fail."""
         if not self._options.forwards:
-            yield passed_over("forward", "switched off for this source")
+            yield passed_over("forward", "switched off for this source", self._clock)
             return
         listed = await self._looking.registry()
         stage = Stage("forward", FORWARDS_S, self._clock)

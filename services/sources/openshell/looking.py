@@ -51,6 +51,8 @@ class GatewayLook:
     """None where they could not be listed."""
     problem: str = ""
     """Why they could not, where the gateway itself is well."""
+    last_used: Target | None = None
+    """The sandbox the CLI was last used for, where its rows are not to be had."""
 
 
 class UnlistedError(UnavailableError):
@@ -123,7 +125,8 @@ class Looking:
         )
         judged, took_s = status
         if judged.standing is not Standing.HEALTHY:
-            return GatewayLook(known, judged, took_s)
+            last = await asyncio.to_thread(metadata.last_used, config_folder(), known.name)
+            return GatewayLook(known, judged, took_s, last_used=last)
         if isinstance(listed, tuple):
             return GatewayLook(known, judged, took_s, listed)
         refused = refusal(known.name, listed.trouble, listed.sentence)

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 from services.plain import plain
-from services.sources.openshell.shapes import Registration, safe_name
+from services.sources.openshell.shapes import DEFAULT_WORKSPACE, Registration, Target, safe_name
 
 _LARGEST = 64 * 1024
 
@@ -50,3 +50,15 @@ def _registration(folder: Path, name: str, chosen: bool) -> Registration:
         plain(str(told.get("auth_mode") or "mtls"), 40),
         active=chosen,
     )
+
+
+def last_used(folder: Path, gateway: str) -> Target | None:
+    """The sandbox the CLI was last used for there: all that is known while a gateway is down."""
+    try:
+        with (folder / "gateways" / gateway / "last_sandbox").open("rb") as stream:
+            lines = stream.read(1000).decode("utf-8", "replace").split()
+    except OSError:
+        return None
+    if not lines or len(lines) > 2 or not all(map(safe_name, lines)):
+        return None
+    return Target(gateway, lines[-1], lines[0] if len(lines) == 2 else DEFAULT_WORKSPACE)

@@ -133,6 +133,8 @@ class OpenShellObserver:
     ) -> tuple[Sandbox, ...]:
         """Fresh rows, or the last good ones marked stale; and what only NemoClaw lists."""
         name = look.registration.name
+        entries = [entry for entry in listed.entries if entry.gateway == name]
+        told = {entry.name: portrait.registered(listed, entry) for entry in entries}
         if look.rows is not None:
             rows = tuple(
                 portrait.sandbox(
@@ -140,8 +142,7 @@ class OpenShellObserver:
                     name,
                     row,
                     ports,
-                    listed.entry(name, row.name),
-                    more.get(portrait.target_of(name, row).native, ()),
+                    more.get(portrait.target_of(name, row).native, ()) + told.get(row.name, ()),
                     now,
                 )
                 for row in look.rows
@@ -149,11 +150,14 @@ class OpenShellObserver:
             self._last[name] = rows
         else:
             rows = tuple(replace(row, stale=True) for row in self._last.get(name, ()))
+        named = {Target(name, entry.name): told[entry.name] for entry in entries}
+        if look.last_used is not None:
+            named.setdefault(look.last_used, (("known from", "the last use of openshell"),))
         seen = {row.name for row in rows}
         return rows + tuple(
-            portrait.unseen(self.info.key, entry, front.state, front.reason, now)
-            for entry in listed.entries
-            if entry.gateway == name and entry.name not in seen
+            portrait.unseen(self.info.key, target, known, front.state, front.reason, now)
+            for target, known in named.items()
+            if target.name not in seen
         )
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from services.models import (
     Capability,
     Facts,
@@ -90,7 +88,6 @@ def sandbox(
     name: str,
     row: SandboxRow,
     ports: tuple[Forward, ...],
-    entry: Entry | None,
     more: Facts,
     now: float,
 ) -> Sandbox:
@@ -121,7 +118,6 @@ def sandbox(
         *((f"condition {one.kind}", _condition(one)) for one in row.conditions),
         ("policy version", row.policy_version),
         *more,
-        *(() if entry is None else (("NemoClaw", "registered"), *entry.facts)),
     ]
     return Sandbox(
         SandboxId(source, target.native),
@@ -141,20 +137,23 @@ def _condition(one: object) -> str:
     return ", ".join(part for part in parts if part)
 
 
-def unseen(source: str, entry: Entry, state: GatewayState, reason: str, now: float) -> Sandbox:
-    """A sandbox NemoClaw lists whose gateway has never been heard."""
-    unknown = state is not GatewayState.READY
+def unseen(
+    source: str, target: Target, known: Facts, state: GatewayState, reason: str, now: float
+) -> Sandbox:
+    """A sandbox that is known by name alone; `known` says from where."""
+    silent = state is not GatewayState.READY
     return Sandbox(
-        SandboxId(source, Target(entry.gateway, entry.name).native),
-        entry.name,
-        SandboxState.UNKNOWN if unknown else SandboxState.ABSENT,
-        f"Not seen yet: {reason}" if unknown else "NemoClaw lists it, its gateway has none.",
+        SandboxId(source, target.native),
+        target.name,
+        SandboxState.UNKNOWN if silent else SandboxState.ABSENT,
+        f"Not seen yet: {reason}" if silent else "NemoClaw lists it, its gateway has none.",
         now,
-        gateway=GatewayId(source, entry.gateway),
-        evidence=(("NemoClaw", "registered"), *entry.facts),
+        gateway=GatewayId(source, target.gateway),
+        evidence=known,
     )
 
 
-def names_of(rows: Mapping[str, Sandbox]) -> tuple[str, ...]:
-    """The names of sandboxes, for a sentence that lists what there is."""
-    return tuple(sorted(one.name for one in rows.values()))
+def registered(listed: Registry, entry: Entry) -> Facts:
+    """What NemoClaw's register says of a sandbox."""
+    default = ", its default sandbox" if listed.default == entry.name else ""
+    return (("NemoClaw", f"registered{default}"), *entry.facts)
