@@ -13,7 +13,7 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal, TypeAlias
 
 import msgspec
 
@@ -35,6 +35,31 @@ class LocalTable(
     interval_s: Interval = 1.0
 
 
+class OpenShellTable(
+    msgspec.Struct, forbid_unknown_fields=True, frozen=True, tag="openshell", tag_field="kind"
+):
+    """`kind = "openshell"`: OpenShell gateways and NemoClaw, through the `openshell` command."""
+
+    label: str = "openshell"
+    interval_s: Interval = 3.0
+    binary: str = ""
+    """Path of the command; empty: looked for."""
+    gateways: list[str] = []
+    """Which registered gateways to show; empty: all."""
+    registry: str = "~/.nemoclaw/sandboxes.json"
+    """NemoClaw's register; empty: none."""
+    start: dict[str, list[str]] = {}
+    """Gateway name to the command, as a list of arguments, that starts its service."""
+    forwards: bool = True
+    """Whether a reconnect also repairs forwarded ports."""
+    log_level: Literal["", "error", "warn", "info", "debug", "trace"] = ""
+    log_source: Literal["", "gateway", "sandbox", "all"] = ""
+
+
+SourceTable: TypeAlias = LocalTable | OpenShellTable
+"""Any table below `[sources]`; its `kind` says which."""
+
+
 class ProfileTable(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """`[profiles.NAME]`: which sources, and what differs from the top level."""
 
@@ -54,7 +79,7 @@ class FileTable(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     transcripts: bool | None = None
     """Record what shells say, in the state directory; off unless it says true."""
     keys: dict[str, str] = {}
-    sources: dict[Name, LocalTable] = {}
+    sources: dict[Name, SourceTable] = {}
     profiles: dict[Name, ProfileTable] = {}
 
 
@@ -64,7 +89,7 @@ class SourceSettings:
 
     key: str
     kind: str
-    table: LocalTable
+    table: SourceTable
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +128,9 @@ def _line_of(text: str, key: str) -> int | None:
 
 def _known_keys() -> list[str]:
     return [
-        name for table in (FileTable, ProfileTable, LocalTable) for name in table.__struct_fields__
+        name
+        for table in (FileTable, ProfileTable, LocalTable, OpenShellTable)
+        for name in table.__struct_fields__
     ]
 
 
@@ -226,7 +253,11 @@ def _sources(
     embedded = SourceSettings("local", "local", LocalTable())
     if flags.local:
         origins["sources"] = "--local"
-        named = tuple(SourceSettings(key, "local", one) for key, one in table.sources.items())
+        named = tuple(
+            SourceSettings(key, "local", one)
+            for key, one in table.sources.items()
+            if isinstance(one, LocalTable)
+        )
         return named or (embedded,)
     if not table.sources:
         origins["sources"] = "default"

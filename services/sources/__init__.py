@@ -13,7 +13,7 @@ from typing import Protocol
 
 from services import paths
 from services.clock import Clock
-from services.config import Settings
+from services.config import LocalTable, OpenShellTable, Settings
 from services.models import (
     Direction,
     Observation,
@@ -139,13 +139,32 @@ def open_sources(settings: Settings, clock: Clock) -> tuple[OpenSource, ...]:
     """
     opened: list[OpenSource] = []
     for source in settings.sources:
-        from services.sources.local.source import open_local
+        match source.table:
+            case LocalTable() as table:
+                from services.sources.local.source import open_local
 
-        root = source.table.root
-        place = Path(root).expanduser() if root else paths.local_world()
-        opened.append(open_local(source.key, source.table.label, place, clock))
+                place = Path(table.root).expanduser() if table.root else paths.local_world()
+                opened.append(open_local(source.key, table.label, place, clock))
+            case OpenShellTable() as table:
+                opened.append(_openshell(source.key, table, clock))
     if settings.read_only:
         from services.readonly import ReadOnlyActor
 
         return tuple(replace(one, actor=ReadOnlyActor()) for one in opened)
     return tuple(opened)
+
+
+def _openshell(key: str, table: OpenShellTable, clock: Clock) -> OpenSource:
+    from services.sources.openshell.options import OpenShellOptions
+    from services.sources.openshell.source import open_openshell
+
+    options = OpenShellOptions(
+        binary=table.binary,
+        gateways=tuple(table.gateways),
+        registry=table.registry,
+        start={name: tuple(argv) for name, argv in table.start.items()},
+        forwards=table.forwards,
+        log_level=table.log_level,
+        log_source=table.log_source,
+    )
+    return open_openshell(key, table.label, options, clock)
