@@ -5,22 +5,25 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from pathlib import Path
 from typing import TypeVar
 
+import aiosqlite
+
 from services.clock import Clock
 from services.models import Counts, InLabel, OutLabel, QueueSnapshot, SandboxId
 from services.queues import inbound, outbound
-from services.queues.due import DueFacts, read_due
-from services.queues.facts import AgentFacts, agent_facts
+from services.queues.due import DUE_PREFETCH, DueFacts, read_due, read_tries
+from services.queues.facts import AgentFacts, Survey, agent_facts
 from services.queues.faults import Fault, SickFileError, sick_file
 from services.queues.ledgers import AckLedger, DeliveryLedger
 from services.queues.messages import Page, merged
 from services.queues.opening import off_loop, opened
 from services.queues.outbound import OutboundRow, ToolRow
-from services.queues.schema import Shapes
+from services.queues.schema import Shape, Shapes
+from services.queues.series import Series, read_series
 from services.queues.timestamps import sqlite_utc
 
 INBOUND = "inbound.db"
@@ -90,18 +93,25 @@ class Session:
             posted = await inbound.read_page(db, shape, window, now_text)
             ids = list(dict.fromkeys([*self._deliveries.waiting, *(row.id for row in sent)]))
             delivered = await inbound.read_deliveries(db, shape, ids)
-            started = self._clock.monotonic()
-            if started >= self._tallied.until or alive != self._tallied.alive:
-                abandoned = await inbound.read_abandoned(db, shape, self._acks)
-                counts = await inbound.read_counts(
-                    db, shape, now_text, self._acks, abandoned=abandoned, alive=alive
-                )
-                cost = self._clock.monotonic() - started
-                rest = min(_LONGEST_REST_S, cost * _COST_SHARE) if cost > _COSTLY_S else 0.0
-                self._tallied = _Tallied(alive, started + rest, counts, abandoned)
+            await self._tally(db, shape, now_text, alive=alive)
         await off_loop(len(delivered), lambda: self._deliveries.deliver(delivered))
         page = Page(posted, sent, self._acks, delivered, self._tallied.abandoned)
         return self._pictured(sandbox, now, page, missing, alive=alive)
+
+    async def _tally(
+        self, db: aiosqlite.Connection, shape: Shape, now_text: str, *, alive: bool | None
+    ) -> None:
+        """Count every inbound row, unless that was costly and done a moment ago."""
+        started = self._clock.monotonic()
+        if started < self._tallied.until and alive == self._tallied.alive:
+            return
+        abandoned = await inbound.read_abandoned(db, shape, self._acks)
+        counts = await inbound.read_counts(
+            db, shape, now_text, self._acks, abandoned=abandoned, alive=alive
+        )
+        cost = self._clock.monotonic() - started
+        rest = min(_LONGEST_REST_S, cost * _COST_SHARE) if cost > _COSTLY_S else 0.0
+        self._tallied = _Tallied(alive, started + rest, counts, abandoned)
 
     def _pictured(
         self,
@@ -159,6 +169,53 @@ class Session:
                 shape = await self._shapes.of(db, self.inbound)
                 due = await read_due(db, shape, sqlite_utc(now), self._acks)
         return agent_facts(now, self._acks, tool, due, newest)
+
+    async def survey(self, *, alive: bool | None, prefetch: int = DUE_PREFETCH) -> Survey:
+        """Facts, counts and what is scheduled, each file opened once; no heartbeat.
+
+        Raises:
+            SickFileError: a file could not be read, or there is none.
+        """
+        stats = self._present()
+        now = self._clock.now()
+        now_text = sqlite_utc(now)
+        missing: list[str] = []
+        tool: ToolRow | None = None
+        newest: str | None = None
+        if stats[1] is None:
+            missing.append(OUTBOUND)
+        else:
+            async with opened(self.outbound) as db:
+                shape = await self._shapes.of(db, self.outbound)
+                if not shape.has("messages_out"):
+                    missing.append(OUTBOUND)
+                await outbound.read_acks(db, shape, self._acks)
+                await outbound.read_sent(db, shape, self._deliveries)
+                tool = await outbound.read_tool(db, shape)
+                newest = await outbound.read_newest(db, shape)
+        due, tries, series = DueFacts(), 0, tuple[Series, ...]()
+        if stats[0] is None:
+            missing.append(INBOUND)
+        else:
+            async with opened(self.inbound) as db:
+                shape = await self._shapes.of(db, self.inbound)
+                if not shape.has("messages_in"):
+                    missing.append(INBOUND)
+                delivered = await inbound.read_deliveries(db, shape, list(self._deliveries.waiting))
+                await self._tally(db, shape, now_text, alive=alive)
+                due = await read_due(db, shape, now_text, self._acks, prefetch)
+                series = await read_series(db, shape)
+                if self._acks.claims:
+                    tries = await read_tries(db, shape, self._acks.claims[0].message_id)
+            await off_loop(len(delivered), lambda: self._deliveries.deliver(delivered))
+        facts = agent_facts(now, self._acks, tool, due, newest, tries)
+        posted = self._tallied.counts if INBOUND not in missing else Counter[InLabel]()
+        return Survey(
+            replace(facts, problem=_initialising(missing)),
+            _in_order(InLabel, posted),
+            _in_order(OutLabel, self._deliveries.counts(now_text)),
+            series,
+        )
 
     def _present(self) -> tuple[Stat, Stat]:
         """Both stats, with the memory of replaced files dropped.
