@@ -17,6 +17,7 @@ from services.config import Settings
 from services.models import (
     Direction,
     Observation,
+    Proposal,
     QueueSnapshot,
     SandboxId,
     Source,
@@ -104,6 +105,30 @@ class Actor(Protocol):
         """End what this actor started for the panel; idempotent."""
 
 
+class Proposer(Protocol):
+    """Acts that need the operator's word each time; nothing else reaches them."""
+
+    @property
+    def verbs(self) -> tuple[tuple[str, str], ...]:
+        """(verb, what it is called) of everything that can be proposed here."""
+
+    async def propose(self, sandbox: SandboxId, verb: str) -> Proposal:
+        """What the verb would do to this sandbox now; nothing is done.
+
+        Raises:
+            NotFoundError: no such sandbox or verb here.
+            UnavailableError: nothing can be said just now.
+        """
+
+    async def carry_out(self, proposal: Proposal) -> str:
+        """Do what was agreed to; how it went, in a sentence.
+
+        Raises:
+            RefusedError: it is no longer what was agreed to.
+            UnavailableError: it could not be done.
+        """
+
+
 class Presence(Protocol):
     """What a panel keeps up for as long as it is open: the embedded world, nothing else."""
 
@@ -125,6 +150,7 @@ class OpenSource:
     observer: Observer
     actor: Actor
     presence: Presence | None = None
+    proposer: Proposer | None = None
 
     @property
     def info(self) -> Source:
@@ -147,5 +173,5 @@ def open_sources(settings: Settings, clock: Clock) -> tuple[OpenSource, ...]:
     if settings.read_only:
         from services.readonly import ReadOnlyActor
 
-        return tuple(replace(one, actor=ReadOnlyActor()) for one in opened)
+        return tuple(replace(one, actor=ReadOnlyActor(), proposer=None) for one in opened)
     return tuple(opened)
