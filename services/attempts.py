@@ -51,7 +51,7 @@ class Attempts:
     told of.
     """
 
-    def __init__(  # noqa: PLR0917  the last two are mostly left out
+    def __init__(
         self,
         sources: Mapping[str, OpenSource],
         clock: Clock,
@@ -120,8 +120,8 @@ class Attempts:
                 task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         if left := {task for task in self._left if not task.done()}:
-            for task in left:
-                task.cancel()
+            for stray in left:
+                stray.cancel()
             await asyncio.wait(left, timeout=LAST_WORDS_S)
 
     def _begin(self, verb: Verb, sandbox: SandboxId, source: OpenSource) -> Run:
