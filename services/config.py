@@ -13,7 +13,7 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeAlias
 
 import msgspec
 
@@ -35,6 +35,25 @@ class LocalTable(
     interval_s: Interval = 1.0
 
 
+class NanoClawTable(
+    msgspec.Struct, forbid_unknown_fields=True, frozen=True, tag="nanoclaw", tag_field="kind"
+):
+    """`kind = "nanoclaw"`: one NanoClaw v2 install."""
+
+    label: str = "nanoclaw"
+    root: str = ""
+    """The folder its host is started in; empty for the only one in the usual places."""
+    interval_s: Interval = 5.0
+    nudge_text: Annotated[str, msgspec.Meta(max_length=400)] = ""
+    """What a nudge says; empty for the built-in words."""
+    nudge_sender: str = "cli:local"
+    """The user id a nudge comes from: chats that are not public admit only those they know."""
+
+
+SourceTable: TypeAlias = LocalTable | NanoClawTable
+"""Any table below `[sources]`; its `kind` says which."""
+
+
 class ProfileTable(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """`[profiles.NAME]`: which sources, and what differs from the top level."""
 
@@ -51,7 +70,7 @@ class FileTable(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     theme: str | None = None
     animation: bool | None = None
     keys: dict[str, str] = {}
-    sources: dict[Name, LocalTable] = {}
+    sources: dict[Name, SourceTable] = {}
     profiles: dict[Name, ProfileTable] = {}
 
 
@@ -61,7 +80,7 @@ class SourceSettings:
 
     key: str
     kind: str
-    table: LocalTable
+    table: SourceTable
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +118,9 @@ def _line_of(text: str, key: str) -> int | None:
 
 def _known_keys() -> list[str]:
     return [
-        name for table in (FileTable, ProfileTable, LocalTable) for name in table.__struct_fields__
+        name
+        for table in (FileTable, ProfileTable, LocalTable, NanoClawTable)
+        for name in table.__struct_fields__
     ]
 
 
@@ -218,7 +239,11 @@ def _sources(
     embedded = SourceSettings("local", "local", LocalTable())
     if flags.local:
         origins["sources"] = "--local"
-        named = tuple(SourceSettings(key, "local", one) for key, one in table.sources.items())
+        named = tuple(
+            SourceSettings(key, "local", one)
+            for key, one in table.sources.items()
+            if isinstance(one, LocalTable)
+        )
         return named or (embedded,)
     if not table.sources:
         origins["sources"] = "default"

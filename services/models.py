@@ -339,26 +339,6 @@ class Attempt:
     confirmable: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Proposal:
-    """Something that would help and that the operator has to agree to, frozen as it was shown."""
-
-    sandbox: SandboxId
-    verb: str
-    """The source's own word for it, as in `Verdict.confirmable`."""
-    title: str
-    """The question."""
-    target: str
-    """What it is done to."""
-    consequence: str = ""
-    """What will happen, in sentences; may have several lines."""
-    button: str = "Confirm"
-    refusal: str = ""
-    """Why it cannot be done now; there is then nothing to agree to."""
-    token: str = ""
-    """What the source needs to do exactly this and nothing else; not for showing."""
-
-
 class Severity(Enum):
     """How an event reads in a timeline."""
 

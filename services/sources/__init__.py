@@ -13,11 +13,10 @@ from typing import Protocol
 
 from services import paths
 from services.clock import Clock
-from services.config import Settings
+from services.config import LocalTable, NanoClawTable, Settings
 from services.models import (
     Direction,
     Observation,
-    Proposal,
     QueueSnapshot,
     SandboxId,
     Source,
@@ -105,6 +104,26 @@ class Actor(Protocol):
         """End what this actor started for the panel; idempotent."""
 
 
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """Something that would help and that the operator has to agree to, frozen as it was shown."""
+
+    sandbox: SandboxId
+    verb: str
+    """The source's own word for it, as in `Verdict.confirmable`."""
+    title: str
+    """The question."""
+    target: str
+    """What it is done to."""
+    consequence: str = ""
+    """What will happen, in sentences; may have several lines."""
+    button: str = "Confirm"
+    refusal: str = ""
+    """Why it cannot be done now; there is then nothing to agree to."""
+    token: str = ""
+    """What the source needs to do exactly this and nothing else; not for showing."""
+
+
 class Proposer(Protocol):
     """Acts that need the operator's word each time; nothing else reaches them."""
 
@@ -165,11 +184,25 @@ def open_sources(settings: Settings, clock: Clock) -> tuple[OpenSource, ...]:
     """
     opened: list[OpenSource] = []
     for source in settings.sources:
-        from services.sources.local.source import open_local
+        match source.table:
+            case LocalTable(label=label, root=root):
+                from services.sources.local.source import open_local
 
-        root = source.table.root
-        place = Path(root).expanduser() if root else paths.local_world()
-        opened.append(open_local(source.key, source.table.label, place, clock))
+                place = Path(root).expanduser() if root else paths.local_world()
+                opened.append(open_local(source.key, label, place, clock))
+            case NanoClawTable() as table:
+                from services.sources.nanoclaw.source import open_nanoclaw
+
+                opened.append(
+                    open_nanoclaw(
+                        source.key,
+                        table.label,
+                        table.root,
+                        clock,
+                        nudge_text=table.nudge_text,
+                        nudge_sender=table.nudge_sender,
+                    )
+                )
     if settings.read_only:
         from services.readonly import ReadOnlyActor
 

@@ -12,7 +12,8 @@ from services.plain import plain
 from services.sources.nanoclaw.acts import SHELLS, command_argv
 from services.sources.nanoclaw.container_shell import ContainerShell
 from services.sources.nanoclaw.observer import NanoClawObserver
-from services.terminal.commands import ExecResult, ShellChoice
+from services.sources.nanoclaw.words import sentence
+from services.terminal.requests import ExecResult, ShellChoice
 from services.terminal.transport import Transport
 
 WAIT_LIMIT_S = 150.0
@@ -105,7 +106,7 @@ class NanoClawActor:
         """
         _, home, listing = await self._observer.locate(sandbox)
         if listing.problem:
-            raise UnavailableError(f"Container state unknown: {listing.problem}.")
+            raise UnavailableError(sentence(f"Container state unknown: {listing.problem}"))
         found = listing.by_home.get(home)
         if found is None:
             raise UnavailableError(

@@ -6,16 +6,17 @@ from dataclasses import dataclass
 
 from services.models import Activity, SandboxState
 from services.queues.facts import AgentFacts, verdict
-from services.queues.stuck import MAX_TRIES, SWEEP_S, StuckAction, idle_reap_at, working
+from services.queues.stuck import CEILING_MS, MAX_TRIES, SWEEP_S, StuckAction, idle_reap_at, working
 from services.sources.nanoclaw.central import SessionRow
 from services.sources.nanoclaw.containers import Container
 from services.sources.nanoclaw.hostlog import Trouble
-from services.sources.nanoclaw.words import ago, left, plural
+from services.sources.nanoclaw.words import ago, left, plural, sentence
 
 START_S = 120.0
 """A container that gave no sign of life for longer was never active (contract §4.5)."""
 SPAWN_S = 15.0
 """A container runs before its row says so."""
+GONE_S = CEILING_MS / 1000 + 3 * SWEEP_S
 FAILING_S = 2 * SWEEP_S + 5
 TRIES = MAX_TRIES + 1
 
@@ -68,7 +69,7 @@ def judge(seen: Evidence, now: float) -> Judgement:
     """The first of these that holds: files that cannot be read, a container, none."""
     files = seen.files
     if files.unread and files.stale:
-        return Judgement(SandboxState.UNKNOWN, _sentence(files.problem))
+        return Judgement(SandboxState.UNKNOWN, sentence(files.problem))
     if seen.container is not None:
         return _running(seen, seen.container, now)
     if not seen.runtime:
@@ -159,6 +160,12 @@ def _idle(seen: Evidence, beat: float, now: float) -> str:
 def _runtime_unknown(seen: Evidence, now: float) -> Judgement:
     said = seen.row.container if seen.row is not None else "unknown"
     beat = seen.files.heartbeat_at
+    if said in ("running", "idle") and beat is not None and now - beat > GONE_S:
+        return Judgement(
+            SandboxState.UNKNOWN,
+            f"Container state unknown: its row says {said}, and its last heartbeat was "
+            f"{ago(now - beat)}, longer than an idle container lives.",
+        )
     if said in ("running", "idle") and beat is not None:
         judged = _alive(seen, now, None)
         return Judgement(
@@ -196,7 +203,7 @@ def _stopped(seen: Evidence, now: float) -> Judgement:
     if files.unread:
         return _asleep(f"Stopped; {files.problem}. {note}")
     if files.problem:
-        note = f"{note} {_sentence(files.problem)}".strip()
+        note = f"{note} {sentence(files.problem)}".strip()
     if files.waiting > 0:
         return _wanted(seen, note, now)
     if files.next_at is not None and files.next_at > now:
@@ -281,8 +288,3 @@ def _asleep(reason: str, *, steady: bool = False) -> Judgement:
 
 def _and_human(seen: Evidence, reason: str) -> str:
     return f"{seen.human} {reason}".strip() if seen.human else reason.strip()
-
-
-def _sentence(text: str) -> str:
-    head = f"{text[:1].upper()}{text[1:]}"
-    return head if not head or head[-1] in ".!?…" else f"{head}."

@@ -9,7 +9,7 @@ from services.plain import plain
 from services.sources.nanoclaw.central import Central, SessionRow
 from services.sources.nanoclaw.containers import Home
 
-_ID, _PART, _THREAD = 120, 40, 8
+_ID, _PART, _THREAD = 120, 40, 6
 
 
 def native_ids(homes: Iterable[Home]) -> dict[Home, str]:

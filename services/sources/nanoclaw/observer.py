@@ -28,6 +28,7 @@ from services.sources.nanoclaw.engagement import NudgePlan, plan
 from services.sources.nanoclaw.install import Install, find
 from services.sources.nanoclaw.runtime import Runtime
 from services.sources.nanoclaw.verdicts import verdict
+from services.sources.nanoclaw.words import sentence
 
 
 class NanoClawObserver:
@@ -183,9 +184,9 @@ def folder(install: Install, home: Home) -> Path:
 
 def _told(problem: str, context: Context) -> str:
     if not context.seen.known:
-        return f"Sessions are known by their folders alone: {problem}."
+        return sentence(f"Sessions are known by their folders alone: {problem}")
     source = "the host's own lists are shown" if context.seen.asked else "the last good is shown"
-    return f"The central DB cannot be read, {source}: {problem}."
+    return sentence(f"The central DB cannot be read, {source}: {problem}")
 
 
 def _central_words(context: Context) -> str:
@@ -208,7 +209,7 @@ def _containers(identity: GatewayId, context: Context, now: float) -> Gateway:
     else:
         state = GatewayState.DOWN if listing.installed else GatewayState.ABSENT
         rows = []
-        reason = f"Container state unknown: {plain(listing.problem, 200)}."
+        reason = sentence(f"Container state unknown: {plain(listing.problem, 200)}")
     return Gateway(
         identity,
         "containers (docker)",

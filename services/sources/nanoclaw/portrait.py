@@ -19,7 +19,7 @@ from services.sources.nanoclaw.central import Central, Waiting
 from services.sources.nanoclaw.classify import Evidence, Judgement, stale_tool
 from services.sources.nanoclaw.engagement import place_of
 from services.sources.nanoclaw.names import display_name
-from services.sources.nanoclaw.words import ago, left
+from services.sources.nanoclaw.words import ago, left, plural
 
 _SERIES_SHOWN = 12
 _WAITING_SHOWN = 8
@@ -75,7 +75,7 @@ def unavailable(subject: Subject) -> tuple[tuple[Capability, str], ...]:
 def evidence(subject: Subject, central: Central, now: float) -> Facts:
     """Ordered facts, ready to show."""
     rows = [*_identity(subject, central), *_life(subject, now), *_work(subject, now)]
-    if subject.evidence.files.problem:
+    if subject.evidence.files.problem and subject.evidence.folder:
         rows.append(("files", subject.evidence.files.problem))
     if subject.evidence.trouble is not None:
         trouble = subject.evidence.trouble
@@ -83,7 +83,7 @@ def evidence(subject: Subject, central: Central, now: float) -> Facts:
     for one in subject.waiting[:_WAITING_SHOWN]:
         rows.append((f"waiting {one.what}", plain(one.title, 120)))
     if subject.dropped:
-        rows.append(("dropped senders", f"{subject.dropped} messages in its chat"))
+        rows.append(("dropped senders", f"{plural(subject.dropped, 'message')} in its chat"))
     rows += _series(subject.survey, now)
     return tuple(rows)
 

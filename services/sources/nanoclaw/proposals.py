@@ -6,8 +6,9 @@ import json
 
 from services.clock import Clock
 from services.errors import NotFoundError, RefusedError, UnavailableError
-from services.models import Proposal, SandboxId
+from services.models import SandboxId
 from services.plain import plain
+from services.sources import Proposal
 from services.sources.nanoclaw import acts
 from services.sources.nanoclaw.containers import Home, Listing
 from services.sources.nanoclaw.install import Install

@@ -22,13 +22,14 @@ def open_nanoclaw(
     root: str,
     clock: Clock,
     *,
-    nudge_text: str = NUDGE_TEXT,
+    nudge_text: str = "",
     nudge_sender: str = NUDGE_SENDER,
     candidates: Sequence[Path] | None = None,
 ) -> OpenSource:
     """Open it; touches neither disk nor network.
 
-    An empty `root` means the only install among `candidates`, or in the usual places.
+    An empty `root` means the only install among `candidates`, or in the usual places; an empty
+    `nudge_text` the built-in words.
     """
     address = str(Path(root).expanduser()) if root else "found where one usually is"
     info = Source(key, "nanoclaw", label, address, frozenset(Capability))
@@ -36,7 +37,7 @@ def open_nanoclaw(
         info,
         root,
         clock,
-        nudge_text=nudge_text,
+        nudge_text=nudge_text or NUDGE_TEXT,
         nudge_sender=nudge_sender,
         candidates=candidates,
     )

@@ -16,10 +16,18 @@ def left(seconds: float) -> str:
 
 
 def ago(seconds: float) -> str:
-    """A span that lies behind."""
+    """A span that lies behind; where it lies ahead, some clock is wrong."""
+    if seconds < -2:
+        return f"{left(-seconds)} ahead of our clock"
     return f"{left(seconds)} ago"
 
 
 def plural(count: int, thing: str) -> str:
     """A count with its thing."""
     return f"{count} {thing}{'' if count == 1 else 's'}"
+
+
+def sentence(text: str) -> str:
+    """`text` as a sentence of its own."""
+    head = f"{text[:1].upper()}{text[1:]}".strip()
+    return head if not head or head[-1] in ".!?…" else f"{head}."
