@@ -55,7 +55,8 @@ class Proposing:
         dialog = ConfirmDialog(
             proposal.title, proposal.target, proposal.consequence, verb=proposal.button
         )
-        return bool(await self._app.push_screen(dialog, wait_for_dismiss=True))
+        agreed: bool | None = await self._app.push_screen_wait(dialog)
+        return bool(agreed)
 
     async def _carry_out(self, proposer: Proposer, proposal: Proposal) -> None:
         sandbox = proposal.sandbox
