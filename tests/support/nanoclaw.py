@@ -139,14 +139,17 @@ def recorded(line: bytes) -> bytes:
     """The answer upstream's host gave to that command, under the id that was asked with."""
     request = json.loads(line)
     frames = json.loads((FIXTURES / "ncl_frames.json").read_text("utf-8"))
+    answers: list[tuple[bool, dict[str, Any]]] = []
     for frame in frames:
         try:
-            sent = json.loads(frame["sent"])
+            sent, answer = json.loads(frame["sent"]), json.loads(frame["received"])
         except ValueError:
             continue
         if isinstance(sent, dict) and sent.get("command") == request["command"]:
-            answer = json.loads(frame["received"])
-            return json.dumps({**answer, "id": request["id"]}).encode() + b"\n"
+            answers.append((sent.get("args") == request["args"], answer))
+    answers.sort(key=lambda one: (not one[0], not one[1]["ok"]))
+    if answers:
+        return json.dumps({**answers[0][1], "id": request["id"]}).encode() + b"\n"
     error = {"code": "unknown-command", "message": f'no command "{request["command"]}"'}
     return json.dumps({"id": request["id"], "ok": False, "error": error}).encode() + b"\n"
 

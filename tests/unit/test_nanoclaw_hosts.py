@@ -47,7 +47,7 @@ def test_each_answer_of_the_socket_has_its_label(
 
 
 @pytest.mark.parametrize(
-    ("attempt", "delay"), list(enumerate(BACKOFF_S, 1)) + [(8, 900), (40, 900), (0, 0)]
+    ("attempt", "delay"), [*enumerate(BACKOFF_S, 1), (8, 900), (40, 900), (0, 0)]
 )
 def test_the_delay_grows_with_the_attempts(attempt: int, delay: int) -> None:
     assert start_delay(Breaker(attempt, NOW)) == delay

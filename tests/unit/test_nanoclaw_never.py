@@ -7,6 +7,7 @@ import json
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -81,7 +82,7 @@ def test_no_call_here_writes_signals_or_removes(path: Path) -> None:
 @pytest.mark.parametrize("path", sorted(PACKAGE.glob("*.py")), ids=lambda path: path.stem)
 def test_no_word_here_starts_kills_or_rebuilds_a_container(path: Path) -> None:
     words = {"kill", "restart", "start", "run", "pause", "rm", "rebuild", "create", "commit", "cp"}
-    argv = {text for text in texts(path)} & words
+    argv = set(texts(path)) & words
     assert argv <= ({"start"} if path.stem == "actor" else set()), "a step is called start"
 
 
@@ -114,12 +115,13 @@ def test_every_argv_looks_or_is_one_of_the_two_acts(
     name: str, command: list[str], shell: str
 ) -> None:
     made: list[tuple[str, ...]] = [containers.list_argv(INSTALL)]
-    for build in (
+    builds: tuple[Callable[[], tuple[str, ...]], ...] = (
         lambda: acts.stop_argv(name),
         lambda: acts.shell_argv(name, shell),
         lambda: acts.shell_argv(name, "sh"),
         lambda: acts.command_argv(name, command),
-    ):
+    )
+    for build in builds:
         try:
             made.append(build())
         except UnavailableError:

@@ -36,18 +36,25 @@ class Runtime:
         if self._task is None and (self._last is None or now - self._last.at >= EVERY_S):
             self._begun_at = now
             self._task = asyncio.create_task(self._containers.ask(self._install, now))
-        if self._task is not None:
-            await asyncio.wait({self._task}, timeout=PATIENCE_S)
-            if self._task.done():
-                self._last, self._task = self._task.result(), None
-                if self._last.known:
-                    self._good = self._last
+        if (task := self._task) is not None:
+            await asyncio.wait({task}, timeout=PATIENCE_S)
+            self._take(task)
         if self._task is None and self._last is not None:
             return self._last
         if self._good is not None and now - self._good.at < KEPT_S:
             return self._good
         waited = self._clock.now() - self._begun_at
         return Listing(now, problem=f"docker has not answered for {waited:.0f} s")
+
+    def _take(self, task: asyncio.Task[Listing]) -> None:
+        """Keep what a listing brought, once, whoever waited for it."""
+        if self._task is not task or not task.done():
+            return
+        self._task = None
+        if not task.cancelled():
+            self._last = task.result()
+            if self._last.known:
+                self._good = self._last
 
     async def fresh(self) -> Listing:
         """A listing begun after this call."""
@@ -60,6 +67,7 @@ class Runtime:
     async def close(self) -> None:
         """End what is asked just now; idempotent."""
         task, self._task = self._task, None
+        self._last = self._good = None
         if task is not None:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
