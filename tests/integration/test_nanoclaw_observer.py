@@ -433,11 +433,12 @@ async def test_looks_at_the_same_time_do_not_trip_over_each_other(
     root: Path, docker: ScriptedDocker
 ) -> None:
     source = opened(root, FakeClock(NOW))
-    looks = [source.observer.observe() for _ in range(4)]
-    probes = [source.observer.probe(named("sess-fx-mixed")) for _ in range(4)]
-    done = await asyncio.gather(*looks, *probes)
+    looks = asyncio.gather(*(source.observer.observe() for _ in range(4)))
+    probes = asyncio.gather(*(source.observer.probe(named("sess-fx-mixed")) for _ in range(4)))
+    observed = await looks
+    await probes
     await source.observer.close()
-    assert len({len(one.sandboxes) for one in done[:4]}) == 1  # type: ignore[union-attr]
+    assert {len(one.sandboxes) for one in observed} == {9}
 
 
 async def test_a_look_that_is_cancelled_leaves_nothing(root: Path, docker: ScriptedDocker) -> None:
