@@ -163,7 +163,7 @@ class Host:
     chat: list[bytes] = field(default_factory=list)
     """Lines that came in on the chat socket."""
     requests: list[dict[str, Any]] = field(default_factory=list)
-    on_chat: Callable[[], None] = lambda: None
+    on_chat: Callable[[], object] = lambda: None
     came: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def admin(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
