@@ -53,9 +53,9 @@ def regions(width: int, height: int, lower: Pane, zoomed: Pane | None) -> Mappin
     """The visible panes and their places, for a dashboard of that many cells."""
     if zoomed is not None:
         return {zoomed: Region(0, 0, width, height)}
-    repair = 5 if height < 30 else 6
+    repair = 6 if height < 30 else 9
     if width >= WIDE:
-        left, middle = round(width * 0.37), round(width * 0.29)
+        left, middle = round(width * 0.30), round(width * 0.32)
         right = width - left - middle
         gateways = 6 if height < 40 else 8
         sandboxes = height - repair - gateways
@@ -133,4 +133,6 @@ class Deck(Container):
         wanted = (lower or self.places.lower, zoomed)
         if wanted != (self.places.lower, self.places.zoomed):
             self.places.lower, self.places.zoomed = wanted
-            self.refresh(layout=True)
+            # A child that asks is what makes Textual forget how it arranged this container.
+            for child in self.children:
+                child.refresh(layout=True)

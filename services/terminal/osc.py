@@ -80,6 +80,8 @@ class Strings(Reports):
                 continue
             index = int(word)
             special = index if code == _SPECIAL else index - 256
+            if special > 4:
+                continue
             if value == "?":
                 known = self.special_colours.get(special, self.colour_of(FOREGROUND))
                 colour = known if special >= 0 else self.colour_of(index)
@@ -88,7 +90,7 @@ class Strings(Reports):
                 continue
             elif special < 0:
                 self._colour(index, parsed)
-            elif special <= 4:
+            else:
                 self.special_colours[special] = parsed
 
     def _dynamic(self, code: int, rest: str, end: str) -> None:

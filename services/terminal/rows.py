@@ -11,7 +11,7 @@ from typing import Final, TypeAlias
 
 from services.terminal.cells import PLAIN, CellStyle, Run
 from services.terminal.styles import Attribute
-from services.terminal.widths import JOINER, SECOND, Clusters
+from services.terminal.widths import FILLER, JOINER, SECOND, Clusters
 
 Span: TypeAlias = tuple[str, Attribute]
 
@@ -66,20 +66,39 @@ class Row:
         """Whether nothing was written to it."""
         return self.cells is None and not self.spans
 
+    def char(self, at: int) -> str:
+        """The normalised character at a column."""
+        if self.cells is not None:
+            return self.cells[at]
+        end = self.length
+        if at >= end:
+            return " "
+        for text, _ in reversed(self.spans):
+            end -= len(text)
+            if at >= end:
+                return text[at - end]
+        return " "
+
     def to_grid(self, columns: int, plain: Attribute) -> list[str]:
         """Turn spans into a grid."""
-        cells: list[str] = []
-        attributes: list[Attribute] = []
-        for text, attribute in self.spans:
-            cells += text
-            attributes += [attribute] * len(text)
-        missing = columns - len(cells)
-        if missing > 0:
-            cells += " " * missing
-            attributes += [plain] * missing
+        spans = self.spans
+        if not spans:
+            cells = [" "] * columns
+            attributes = [plain] * columns
+        else:
+            text, attribute = spans[0]
+            cells = [*text]
+            attributes = [attribute] * len(text)
+            for text, attribute in spans[1:]:
+                cells += text
+                attributes += [attribute] * len(text)
+            missing = columns - len(cells)
+            if missing > 0:
+                cells += [" "] * missing
+                attributes += [plain] * missing
+            self.spans = []
         self.cells = cells
         self.attributes = attributes
-        self.spans = []
         return cells
 
     def mend(self, start: int, end: int) -> None:
@@ -141,7 +160,7 @@ class Row:
         cells = self.cells if self.cells is not None else self.to_grid(columns, blank.owner.plain)
         if self.wide:
             self.mend(start, end)
-        cells[start:end] = " " * (end - start)
+        cells[start:end] = [" "] * (end - start)
         self.attributes[start:end] = [blank] * (end - start)
 
     def _truncate(self, length: int) -> None:
@@ -164,7 +183,7 @@ class Row:
             self.mend(right + 1 - count, right + 1)
         del cells[right + 1 - count : right + 1]
         del self.attributes[right + 1 - count : right + 1]
-        cells[at:at] = " " * count
+        cells[at:at] = [" "] * count
         self.attributes[at:at] = [blank] * count
         self.clean = 0
         if right + 1 >= columns:
@@ -179,7 +198,7 @@ class Row:
             self.mend(at, at + count)
         del cells[at : at + count]
         del self.attributes[at : at + count]
-        cells[right + 1 - count : right + 1 - count] = " " * count
+        cells[right + 1 - count : right + 1 - count] = [" "] * count
         self.attributes[right + 1 - count : right + 1 - count] = [blank] * count
         self.clean = 0
         if right + 1 >= columns:
@@ -214,7 +233,7 @@ class Row:
                 else:
                     runs.append((part, style))
                     last = style
-        if runs and runs[-1][1] == PLAIN:
+        if runs and runs[-1][1] == PLAIN and not self.wrapped:
             text = runs[-1][0].rstrip(" ")
             runs[-1:] = [(text, PLAIN)] if text else []
         return runs
@@ -228,7 +247,9 @@ class Row:
 
     @property
     def text(self) -> str:
-        """The cells as text, without trailing blanks."""
+        """The cells as text, without blanks at the end of the line (a wrapped row has no end)."""
+        if self.wrapped:
+            return self.clusters.shown(self.content.removesuffix(FILLER))
         return self.clusters.shown(self.content).rstrip(" ")
 
 

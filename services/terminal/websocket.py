@@ -73,6 +73,7 @@ class WebSocketTransport:
         self._clock = clock or SystemClock()
         self._tls = tls
         self._allow_plain = allow_plain
+        self._near = loopback(urlsplit(url).hostname or "")
         self._connection: ClientConnection | None = None
         self._size = (80, 24)
         self._had_output = False
@@ -241,7 +242,8 @@ class WebSocketTransport:
             return Ending(ShellState.FAILED, self._remote_error)
         return closing(
             error,
-            idle_s=self._clock.monotonic() - self._heard_at,
+            # Nothing stands between us and this machine that could have an idle limit.
+            idle_s=0.0 if self._near else self._clock.monotonic() - self._heard_at,
             silent_end=self._framing.silent_end,
             secrets=self._secrets(),
         )

@@ -146,6 +146,7 @@ async def test_a_renewed_argo_token_asks_for_a_new_shell() -> None:
         await connection.send(out("notice"))
         while True:
             await connection.send('{"Code":1}')
+            await asyncio.sleep(0)
 
     _, ending = await ending_of(handler, Dialect.ARGO)
     assert (ending.state, ending.retry) == (ShellState.LOST, Retry.AUTO)
@@ -379,7 +380,9 @@ async def test_a_ping_is_answered_until_the_connection_is_gone() -> None:
 async def test_frames_that_say_nothing_do_not_hold_up_the_loop() -> None:
     async def handler(connection: ServerConnection) -> None:
         while True:
-            await connection.send("{}")
+            for _ in range(200):
+                await connection.send("{}")
+            await asyncio.sleep(0)
 
     async with server(handler) as url:
         shell = transport(url)

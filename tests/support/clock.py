@@ -20,6 +20,10 @@ class FakeClock:
     def now(self) -> float:
         return self._epoch + self._now
 
+    def jump(self, now: float) -> None:
+        """Be at that instant, waking nobody."""
+        self._now = now - self._epoch
+
     def monotonic(self) -> float:
         return self._now
 
