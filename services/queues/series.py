@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import aiosqlite
@@ -28,8 +30,10 @@ class Series:
     paused: bool
 
 
-async def read_series(db: aiosqlite.Connection, shape: Shape) -> tuple[Series, ...]:
-    """What is scheduled and not done, soonest first, at most 40.
+async def read_series(
+    db: aiosqlite.Connection, shape: Shape, among: Sequence[int] | None = None
+) -> tuple[Series, ...]:
+    """What is scheduled and not done, soonest first, at most 40; only `among` those row numbers.
 
     Raises:
         sqlite3.Error: the file cannot be read.
@@ -37,12 +41,13 @@ async def read_series(db: aiosqlite.Connection, shape: Shape) -> tuple[Series, .
     if not shape.has("messages_in"):
         return ()
     series = shape.column("messages_in", "series_id", "id")
+    chosen = "" if among is None else "AND rowid IN (SELECT value FROM json_each(:among))"
     rows = await db.execute_fetchall(
         f"""SELECT coalesce({series}, id), substr(content, 1, :head), length(content),
                    strftime('%s', process_after), recurrence, status
-            FROM messages_in WHERE kind = 'task' AND status IN ('pending', 'paused')
+            FROM messages_in WHERE kind = 'task' AND status IN ('pending', 'paused') {chosen}
             ORDER BY datetime(process_after), rowid LIMIT :most""",  # noqa: S608
-        {"head": HEAD, "most": MOST},
+        {"head": HEAD, "most": MOST, "among": json.dumps(among)},
     )
     return tuple(
         Series(

@@ -16,7 +16,6 @@ from services.clock import SystemClock
 from services.models import SandboxId
 from services.queues.reader import QueueReader
 from services.sources.nanoclaw.containers import Listing
-from services.sources.nanoclaw.install import install_at
 from services.sources.nanoclaw.source import open_nanoclaw
 from tests.support.nanoclaw import ALPHA, FIXTURES
 
