@@ -13,7 +13,7 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias, get_args
 
 import msgspec
 
@@ -56,7 +56,22 @@ class OpenShellTable(
     log_source: Literal["", "gateway", "sandbox", "all"] = ""
 
 
-SourceTable: TypeAlias = LocalTable | OpenShellTable
+class NanoClawTable(
+    msgspec.Struct, forbid_unknown_fields=True, frozen=True, tag="nanoclaw", tag_field="kind"
+):
+    """`kind = "nanoclaw"`: one NanoClaw v2 install."""
+
+    label: str = "nanoclaw"
+    root: str = ""
+    """The folder its host is started in; empty for the only one in the usual places."""
+    interval_s: Interval = 5.0
+    nudge_text: Annotated[str, msgspec.Meta(max_length=400)] = ""
+    """What a nudge says; empty for the built-in words."""
+    nudge_sender: str = "cli:local"
+    """The user id a nudge comes from: chats that are not public admit only those they know."""
+
+
+SourceTable: TypeAlias = LocalTable | OpenShellTable | NanoClawTable
 """Any table below `[sources]`; its `kind` says which."""
 
 
@@ -129,7 +144,7 @@ def _line_of(text: str, key: str) -> int | None:
 def _known_keys() -> list[str]:
     return [
         name
-        for table in (FileTable, ProfileTable, LocalTable, OpenShellTable)
+        for table in (FileTable, ProfileTable, *get_args(SourceTable))
         for name in table.__struct_fields__
     ]
 

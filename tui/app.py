@@ -30,6 +30,7 @@ from tui.details import Details
 from tui.engine import Engine
 from tui.intents import Intents, Tone
 from tui.palette import PanelCommands
+from tui.proposing import Proposing
 from tui.shells import OpenShell, Shells, preload
 from tui.vitals import Vitals
 from widgets.binding_rows import key_sections
@@ -114,6 +115,7 @@ class WakedeckApp(App[int], inherit_bindings=False):
             clock, self._shell, state / "transcripts" if settings.transcripts else None
         )
         self.intents = Intents(self.engine, self.shells, self.say)
+        self.proposing = Proposing(self, self.engine, self.say)
         self.details = Details(self, self.engine)
         self._vitals = Vitals(settings.profile, settings.read_only)
         for theme in themes.THEMES:
