@@ -13,7 +13,7 @@ from typing import Protocol
 
 from services import paths
 from services.clock import Clock
-from services.config import LocalTable, NanoClawTable, OpenShellTable, Settings
+from services.config import Settings
 from services.models import (
     Direction,
     Observation,
@@ -23,6 +23,7 @@ from services.models import (
     Step,
     Verdict,
 )
+from services.source_tables import LocalTable, NanoClawTable, OpenShellTable
 from services.terminal.requests import ExecResult, ShellChoice
 from services.terminal.transport import Transport
 
