@@ -13,7 +13,7 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal, TypeAlias
 
 import msgspec
 
@@ -35,6 +35,23 @@ class LocalTable(
     interval_s: Interval = 1.0
 
 
+class VellumTable(
+    msgspec.Struct, forbid_unknown_fields=True, frozen=True, tag="vellum", tag_field="kind"
+):
+    """`kind = "vellum"`: the assistants of one Vellum environment on this machine."""
+
+    label: str = "vellum"
+    interval_s: Interval = 5.0
+    environment: Literal["", "production", "staging", "test", "dev", "local"] = ""
+    """Empty for the one Vellum itself would use."""
+    command: str = "vellum"
+    """Its name on the PATH, or a path."""
+
+
+SourceTable: TypeAlias = LocalTable | VellumTable
+"""Any table below `[sources]`; its `kind` says which."""
+
+
 class ProfileTable(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """`[profiles.NAME]`: which sources, and what differs from the top level."""
 
@@ -51,7 +68,7 @@ class FileTable(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     theme: str | None = None
     animation: bool | None = None
     keys: dict[str, str] = {}
-    sources: dict[Name, LocalTable] = {}
+    sources: dict[Name, SourceTable] = {}
     profiles: dict[Name, ProfileTable] = {}
 
 
@@ -61,7 +78,7 @@ class SourceSettings:
 
     key: str
     kind: str
-    table: LocalTable
+    table: SourceTable
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +116,9 @@ def _line_of(text: str, key: str) -> int | None:
 
 def _known_keys() -> list[str]:
     return [
-        name for table in (FileTable, ProfileTable, LocalTable) for name in table.__struct_fields__
+        name
+        for table in (FileTable, ProfileTable, LocalTable, VellumTable)
+        for name in table.__struct_fields__
     ]
 
 
@@ -218,7 +237,11 @@ def _sources(
     embedded = SourceSettings("local", "local", LocalTable())
     if flags.local:
         origins["sources"] = "--local"
-        named = tuple(SourceSettings(key, "local", one) for key, one in table.sources.items())
+        named = tuple(
+            SourceSettings(key, "local", one)
+            for key, one in table.sources.items()
+            if isinstance(one, LocalTable)
+        )
         return named or (embedded,)
     if not table.sources:
         origins["sources"] = "default"

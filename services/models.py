@@ -286,7 +286,8 @@ class Step:
     critical: bool = False
     """Never interrupted: cancel is honoured after it ends (vellum-wake contract §5.3)."""
     transient: bool = False
-    """A failed step that may pass by itself: the attempt verifies and primes again."""
+    verdict: Verdict | None = None
+    """Of a failed step: whether it may pass by itself; what it means, where it knows best."""
 
 
 class AttemptState(Enum):

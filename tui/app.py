@@ -29,6 +29,7 @@ from tui.details import Details
 from tui.engine import Engine
 from tui.intents import Intents, Tone
 from tui.palette import PanelCommands
+from tui.proposing import Proposing
 from tui.shells import OpenShell, Shells
 from tui.vitals import Vitals
 from widgets.binding_rows import key_sections
@@ -110,6 +111,7 @@ class WakedeckApp(App[int], inherit_bindings=False):
         )
         self.shells = Shells(clock, self._shell)
         self.intents = Intents(self.engine, self.shells, self.say)
+        self.proposing = Proposing(self, self.engine, self.say)
         self.details = Details(self, self.engine)
         self._vitals = Vitals(settings.profile, settings.read_only)
         for theme in themes.THEMES:
