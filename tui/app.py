@@ -139,7 +139,7 @@ class WakedeckApp(App[int], inherit_bindings=False):
 
     def _begin(self) -> None:
         """The first frame is painted: now look."""
-        self.run_worker(self.engine.run(), name="engine", exit_on_error=False)
+        self.run_worker(self.engine.run(), group="engine", exit_on_error=False)
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGHUP):
             try:
@@ -308,13 +308,13 @@ class WakedeckApp(App[int], inherit_bindings=False):
         """End what is ours and go."""
         if not self._leaving:
             self._leaving = True
-            self.run_worker(self._leave(), name="leave", exit_on_error=False)
+            self.run_worker(self._leave(), group="leave", exit_on_error=False)
 
     async def _leave(self) -> None:
         try:
             async with asyncio.timeout(CLOSE_S):
                 await self.shells.close()
-                self.workers.cancel_group(self, "default")
+                self.workers.cancel_group(self, "engine")
                 await self.engine.close()
         except TimeoutError:
             pass  # What is left holds only kernel locks: they go with the process.
