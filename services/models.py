@@ -285,9 +285,8 @@ class Step:
     detail: str = ""
     critical: bool = False
     """Never interrupted: cancel is honoured after it ends (vellum-wake contract §5.3)."""
-    transient: bool = False
-    verdict: Verdict | None = None
-    """Of a failed step: whether it may pass by itself; what it means, where it knows best."""
+    transient: bool = False  # Failed, and may pass by itself: verified, then primed again.
+    verdict: Verdict | None = None  # What a failure means, where the step knows best.
 
 
 class AttemptState(Enum):
