@@ -283,7 +283,13 @@ TABLE: tuple[Row, ...] = (
         18,
         _stored(Standing.ABSENT, Standing.UNREADABLE),
         _says(
-            18, G.READY, S.READY, R, wording.UNCREDENTIALED, advice=wording.REISSUE, confirmable=REISSUE
+            18,
+            G.READY,
+            S.READY,
+            R,
+            wording.UNLINKED,
+            advice=wording.REISSUE,
+            confirmable=REISSUE,
         ),
     ),
     Row(

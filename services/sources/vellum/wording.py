@@ -24,7 +24,7 @@ RESTART = (
     "after you confirm."
 )
 MIGRATING = "It is migrating its database."
-UNCREDENTIALED = "It serves, and there is no credential for it in this environment."
+UNLINKED = "It serves, and there is no credential for it in this environment."
 RENEWING = "Its credential has expired and will be renewed."
 SPENT = "It serves, and its credential has expired for good."
 REJECTED = "It serves, and its gateway does not accept the stored credential."
