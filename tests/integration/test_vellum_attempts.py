@@ -17,7 +17,6 @@ import pytest
 from services.errors import NotFoundError, RefusedError, UnavailableError
 from services.models import AttemptState, GatewayState, SandboxId, SandboxState, Verb, VerdictKind
 from services.terminal.requests import ShellChoice
-from tests.support.shells import until
 from tests.support.vellum import (
     ACCESS,
     ID,
@@ -30,6 +29,7 @@ from tests.support.vellum import (
     Peer,
     serving,
     token_text,
+    until,
 )
 
 STARTS = (503, {"status": "starting"})
@@ -75,7 +75,7 @@ async def test_a_serving_assistant_is_linked_without_a_spawn(tmp_path: Path) -> 
         done = await bench.press(Verb.RECONNECT)
         assert done.state is AttemptState.DONE, done
         assert s.ground.called() == []
-        method, path, headers = next(one for one in s.peer.requests if one[1] == "/auth/token")
+        method, _, headers = next(one for one in s.peer.requests if one[1] == "/auth/token")
         assert (method, headers["origin"]) == ("POST", f"http://127.0.0.1:{s.peer.port}")
         assert headers["authorization"] == f"Bearer {ACCESS}"
         assert [step.name for step in done.steps] == ["check", "credential", "connect"]
@@ -246,7 +246,7 @@ async def test_a_401_after_the_wake_offers_and_does_nothing(tmp_path: Path) -> N
 
 async def test_a_young_gateway_may_refuse_twice(tmp_path: Path) -> None:
     """Row 23: at most three tries, then it is believed."""
-    async with scene(tmp_path) as s, s.bench(settling_s=30.0) as bench:
+    async with scene(tmp_path) as s, s.bench(verify_s=20.0, settling_s=30.0) as bench:
         s.ground.write_pid("gateway.pid", str(os.getpid()), age_s=1)
         s.peer.replies["/auth/token"] = (401, {"error": "invalid"})
         done = await bench.press(Verb.RECONNECT)
@@ -351,7 +351,7 @@ async def test_a_renewal_without_a_reason_is_left_to_a_probe(tmp_path: Path) -> 
 
 async def test_a_renewal_that_the_gateway_could_not_serve_is_tried_again(tmp_path: Path) -> None:
     """Row 20."""
-    async with scene(tmp_path) as s, s.bench(verify_s=20.0) as bench:
+    async with scene(tmp_path) as s, s.bench(verify_s=20.0, settling_s=30.0) as bench:
         renewing(
             s,
             f"if [ ! -e {tmp_path}/once ]; then touch {tmp_path}/once; "

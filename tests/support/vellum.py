@@ -26,7 +26,7 @@ RENEWED = "renewed-token-never-shown-0123456789"
 REFRESH = "refresh-token-never-shown-0123456789"
 SIGNING = "signing-key-never-shown-0123456789"
 BOOTSTRAP = "bootstrap-never-shown-0123456789"
-SECRETS = (ACCESS, RENEWED, REFRESH, SIGNING, BOOTSTRAP)
+SECRETS = (ACCESS, REFRESH, SIGNING, BOOTSTRAP)
 ID = "stub-1"
 SANDBOX = SandboxId("vellum", ID)
 QUICK = Limits(verify_s=2.0, settling_s=4.0)
@@ -86,6 +86,7 @@ class Peer:
 
     async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if self.raw is not None:
+            await reader.readuntil(b"\r\n\r\n")
             writer.write(self.raw)
             await writer.drain()
             return
@@ -235,3 +236,10 @@ class Bench:
                 if now is not None and now.state is state:
                     return
                 await asyncio.sleep(0.01)
+
+
+async def until(true: Callable[[], bool], seconds: float = 30) -> None:
+    """Wait for something that shows in files or processes."""
+    async with asyncio.timeout(seconds):
+        while not true():
+            await asyncio.sleep(0.02)

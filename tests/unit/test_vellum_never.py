@@ -62,6 +62,7 @@ def test_every_outer_limit_exceeds_its_inner_ones() -> None:
         (whole.probe_s, ours.LOOK_S + ours.DAEMON_S),
         (whole.tick_probe_s, ours.LOOK_S),
         (ours.READY_S, 3.0),
+        (ours.LOOK_S, ours.HEALTH_S + ours.SPEECH_S),
         (whole.prime_s, ours.REFRESH_S + ours.MINT_S + ours.READY_S),
         (ours.REFRESH_S, ours.REFRESH_LOCK_S + ours.REFRESH_HTTP_S),
         (ours.WAKE_S, ours.WAKE_INNER_S),

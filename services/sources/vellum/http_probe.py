@@ -54,6 +54,22 @@ async def local(port: int, path: str, limit_s: float) -> Reply:
     return await _ask("GET", f"http://{HOST}:{port}{path}", limit_s, {})
 
 
+async def babbles(port: int, limit_s: float) -> bool:
+    """Whether what listens says something by itself or to a request, and not as HTTP would."""
+    writer = None
+    try:
+        async with asyncio.timeout(limit_s):
+            reader, writer = await asyncio.open_connection(HOST, port)
+            writer.write(f"GET /healthz HTTP/1.1\r\nHost: {HOST}\r\n\r\n".encode())
+            said = await reader.read(5)
+    except (TimeoutError, OSError):
+        return False
+    finally:
+        if writer is not None:
+            writer.close()
+    return bool(said) and not b"HTTP/".startswith(said)
+
+
 def origin(port: int) -> str:
     """What the gateway takes for a caller on its own machine."""
     return f"http://{HOST}:{port}"

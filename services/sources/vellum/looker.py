@@ -14,7 +14,7 @@ from services.sources.vellum.classify import healthy, serving
 from services.sources.vellum.evidence import Evidence
 from services.sources.vellum.http_probe import Answer, Reply
 from services.sources.vellum.layout import Place, Site
-from services.sources.vellum.limits import DAEMON_S, HEALTH_S, LOOK_S, READY_S
+from services.sources.vellum.limits import DAEMON_S, HEALTH_S, LOOK_S, READY_S, SPEECH_S
 from services.sources.vellum.registry import Entry, Registry, RegistryReader, elsewhere
 from services.sources.vellum.tool import Tool
 
@@ -126,6 +126,9 @@ class Looker:
     async def _climb(self, entry: Entry, seen: Evidence, port: int) -> Evidence:
         began = time.monotonic()
         health = await http_probe.local(port, "/healthz", HEALTH_S)
+        silent = health.answer in (Answer.TIMEOUT, Answer.CLOSED)
+        if silent and await http_probe.babbles(port, SPEECH_S):
+            health = Reply(Answer.GARBLED)
         if not healthy(health):
             self._unready.pop(entry.id, None)
             return replace(seen, health=health)
