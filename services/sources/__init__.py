@@ -23,7 +23,7 @@ from services.models import (
     Step,
     Verdict,
 )
-from services.source_tables import LocalTable, NanoClawTable, OpenShellTable
+from services.source_tables import LocalTable, NanoClawTable, OpenShellTable, VellumTable
 from services.terminal.requests import ExecResult, ShellChoice
 from services.terminal.transport import Transport
 
@@ -205,6 +205,12 @@ def open_sources(settings: Settings, clock: Clock) -> tuple[OpenSource, ...]:
                         nudge_text=table.nudge_text,
                         nudge_sender=table.nudge_sender,
                     )
+                )
+            case VellumTable() as table:
+                from services.sources.vellum.source import open_vellum
+
+                opened.append(
+                    open_vellum(source.key, table.label, table.environment, table.command, clock)
                 )
     if settings.read_only:
         from services.readonly import ReadOnlyActor
