@@ -21,7 +21,6 @@ from services.models import (
     Attempt,
     AttemptState,
     Step,
-    StepState,
     Verb,
     Verdict,
     VerdictKind,

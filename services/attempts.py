@@ -51,7 +51,7 @@ class Attempts:
     told of.
     """
 
-    def __init__(  # noqa: PLR0917  the last two are mostly left out
+    def __init__(
         self,
         sources: Mapping[str, OpenSource],
         clock: Clock,

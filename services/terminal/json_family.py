@@ -9,22 +9,24 @@ from enum import Enum
 
 from services.models import Retry, ShellState
 from services.plain import plain
-from services.terminal.framing import Finished, FrameEvent, Malformed, Output, RemoteError
+from services.terminal.framing import (
+    MALFORMED_IN_A_ROW,
+    NOT_A_TERMINAL,
+    Finished,
+    FrameEvent,
+    Malformed,
+    Output,
+    RemoteError,
+)
 from services.terminal.transport import Ending
 
 PIECE_BYTES = 8 * 1024
 """Most UTF-8 bytes of input in one frame; servers cut above 32 KiB in silence (contract §2.4)."""
-MALFORMED_IN_A_ROW = 3
 _SIZES = range(1, 65536)
 _RENEWED = Ending(
     ShellState.LOST,
     "the session token was renewed: a new shell is needed, the state of this one is gone",
     retry=Retry.AUTO,
-)
-_NOT_A_TERMINAL = Ending(
-    ShellState.FAILED,
-    "protocol: the server sent something that is not a terminal message",
-    retry=Retry.NO,
 )
 
 
@@ -100,6 +102,9 @@ class JsonFraming:
         self._typed = codecs.getincrementaldecoder("utf-8")("replace")
         self._malformed = 0
 
+    def agreed(self, subprotocol: str | None) -> None:
+        """The family knows no subprotocols."""
+
     def encode_resize(self, columns: int, lines: int) -> str:
         """One frame; input frames carry the same size from now on."""
         self._size = (columns, lines)
@@ -122,7 +127,7 @@ class JsonFraming:
             events.append(event)
         self._malformed = self._malformed + 1 if malformed else 0
         if self._malformed >= MALFORMED_IN_A_ROW:
-            events.append(Finished(_NOT_A_TERMINAL))
+            events.append(Finished(NOT_A_TERMINAL))
         return tuple(events)
 
 

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from services.attempts import Attempts
-
 from services.clock import SystemClock
 from services.models import (
     Attempt,
