@@ -7,7 +7,7 @@ from typing import NoReturn
 
 from services.errors import ReadOnlyError
 from services.models import SandboxId, Step
-from services.terminal.commands import ExecResult, ShellChoice
+from services.terminal.requests import ExecResult, ShellChoice
 from services.terminal.transport import Transport
 
 

@@ -196,7 +196,7 @@ def shell(
     context: click.Context, sandbox: str, pod: str | None, first_pod: bool, shell: str | None
 ) -> int:
     """A shell in a sandbox, in this terminal. Exits with its code; 255 when it was lost."""
-    from services.terminal.commands import ShellChoice
+    from services.terminal.requests import ShellChoice
     from tui import raw_shell
 
     return raw_shell.run(settings_of(context), sandbox, ShellChoice(pod, first_pod, shell))
@@ -221,7 +221,7 @@ def exec_(
     command: tuple[str, ...],
 ) -> int:
     """Run one command in a sandbox. Exits with its code; 255 when the outcome is unknown."""
-    from services.terminal.commands import ShellChoice
+    from services.terminal.requests import ShellChoice
     from tui import headless
 
     choice = ShellChoice(pod, first_pod, shell)

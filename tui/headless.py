@@ -10,9 +10,9 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 import click
-from services.attempts import Attempts
 
 from services import paths
+from services.attempts import Attempts
 from services.board import Board
 from services.clock import SystemClock
 from services.config import Settings
@@ -30,7 +30,7 @@ from services.models import (
 from services.naming import find
 from services.picture import needs_attention
 from services.sources import OpenSource, open_sources
-from services.terminal.commands import ShellChoice
+from services.terminal.requests import ShellChoice
 from tui import reports
 from widgets import formats
 

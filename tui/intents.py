@@ -6,7 +6,6 @@ from collections.abc import Callable
 from typing import Literal
 
 from services.attempts import Handle
-
 from services.errors import WakedeckError
 from services.models import (
     Attempt,
@@ -16,7 +15,7 @@ from services.models import (
     Shell,
     Verb,
 )
-from services.terminal.commands import ShellChoice
+from services.terminal.requests import ShellChoice
 from services.timeline import action_event, shell_event
 from tui.engine import Engine
 from tui.shells import OpenShell, Shells

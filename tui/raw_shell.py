@@ -17,7 +17,7 @@ import click
 from services.config import Settings
 from services.errors import RefusedError
 from services.models import ShellState
-from services.terminal.commands import ShellChoice
+from services.terminal.requests import ShellChoice
 from services.terminal.transport import Ending, Transport
 
 LOST = 255

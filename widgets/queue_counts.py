@@ -64,6 +64,6 @@ def edge(direction: Direction, counts: Counts, *, words: bool) -> list[Part]:
     parts: list[Part] = [("→ in" if direction is Direction.IN else "← out", "dim")]
     for label, number in counts:
         sign = sign_of(direction, label)
-        text = f" {sign.glyph} {number} {sign.word}" if words else f" {sign.glyph}{number}"
+        text = f"  {sign.glyph} {number} {sign.word}" if words else f" {sign.glyph}{number}"
         parts.append((text, sign.tone))
     return parts if len(parts) > 1 else [*parts, (" empty", "dim")]

@@ -60,8 +60,11 @@ class RecordView(ScrollView, Generic[K, R], inherit_bindings=False):
         & > .record-table--hover { background: $foreground 5%; }
         & > .record-table--cursor { background: $foreground 10%; }
         &:focus > .record-table--cursor { background: $primary 35%; text-style: bold; }
-        &:ansi:focus > .record-table--cursor { text-style: reverse; }
-        &:nocolor:focus > .record-table--cursor { text-style: reverse; }
+        &:ansi > .record-table--cursor { background: transparent; }
+        &:ansi:focus > .record-table--cursor {
+            background: transparent;
+            text-style: bold underline;
+        }
         & > .record-table--mark { color: $text-accent; text-style: bold; }
         & > .record-table--good { color: $text-success; }
         & > .record-table--busy { color: $text-primary; }
@@ -72,6 +75,8 @@ class RecordView(ScrollView, Generic[K, R], inherit_bindings=False):
         & > .record-table--dim { color: $text-muted; }
         & > .record-table--stale { text-opacity: 60%; }
         & > .record-table--flash { background: $accent 40%; }
+        &:ansi > .record-table--stale { text-style: dim; }
+        &:ansi > .record-table--flash { background: transparent; text-style: reverse; }
     }
     """
 
@@ -160,9 +165,11 @@ class RecordView(ScrollView, Generic[K, R], inherit_bindings=False):
         self._start_flash(change)
         if change.moved:
             self._settle(place)
-        else:
-            for key, _, _ in change.updated:
-                self._refresh_key(key)
+        elif change.updated:
+            changed = {key for key, _, _ in change.updated}
+            for row in self._on_screen():
+                if self._model.visible[row] in changed:
+                    self._refresh_row(row)
         return change
 
     def clear_records(self) -> None:
@@ -173,7 +180,7 @@ class RecordView(ScrollView, Generic[K, R], inherit_bindings=False):
         self._painter.forget()
         self._set_cursor(None)
         self._count_rows()
-        self.scroll_to(y=0, animate=False)
+        self._scroll(0)
         self.refresh()
 
     def render_lines(self, crop: Region) -> list[Strip]:
@@ -311,7 +318,7 @@ class RecordView(ScrollView, Generic[K, R], inherit_bindings=False):
         else:
             top = self._model.row(self._model.survivor(place.keys, place.top))
         if top is not None:
-            self.scroll_to(y=top, animate=False)
+            self._scroll(top)
         self.refresh()
 
     def _shown(self, row: int, top: int) -> bool:
@@ -340,9 +347,14 @@ class RecordView(ScrollView, Generic[K, R], inherit_bindings=False):
         self._set_cursor(self._model.visible[row])
         self._reveal(row)
 
+    def _scroll(self, top: int) -> None:
+        # Forced: the scrollbar that would allow it is laid out only after the rows are counted.
+        if self.is_attached:
+            self.scroll_to(y=top, animate=False, force=True)
+
     def _reveal(self, row: int) -> None:
         top = round(self.scroll_target_y)
         if row < top:
-            self.scroll_to(y=row, animate=False)
+            self._scroll(row)
         elif row >= top + self._body:
-            self.scroll_to(y=row - self._body + 1, animate=False)
+            self._scroll(row - self._body + 1)

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from rich.segment import Segment
-from textual.cache import LRUCache
 from textual.strip import Strip
 
 from widgets.cell_text import cut, harmless, lay, width_of
@@ -22,6 +21,7 @@ GUTTER = 2
 """Cells before the first column: the cursor or the mark."""
 CURSOR_GLYPH, MARK_GLYPH = "›", "■"
 KEPT_LINES = 512
+"""Lines kept drawn; the one drawn longest ago goes first."""
 STATES = ("row", "header", "sorted", "cursor", "hover", "mark", "stale", "flash", "empty")
 NAMES = {word: f"record-table--{word}" for word in (*STATES, *TONES)}
 """Component class of every state and tone."""
@@ -54,7 +54,7 @@ class RowPainter(Generic[K, R]):
 
     def __init__(self, style: LayeredStyles) -> None:
         self._style = style
-        self._lines: LRUCache[K, _Line[R]] = LRUCache(KEPT_LINES)
+        self._lines: dict[K, _Line[R]] = {}
         self._placed: tuple[Placed[R], ...] = ()
         self._live: tuple[Placed[R], ...] = ()
         self._width = 0
@@ -105,7 +105,10 @@ class RowPainter(Generic[K, R]):
                 return line.strip
         strip = self._draw(record, look, now)
         said = self._said(record, now) if said is None else said
+        self._lines.pop(key, None)
         self._lines[key] = _Line(record, look, now, said, strip)
+        if len(self._lines) > KEPT_LINES:
+            del self._lines[next(iter(self._lines))]
         return strip
 
     def aged(self, key: K, record: R, now: float) -> tuple[Placed[R], ...]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from textual import events
+
 from widgets.cell_text import Part
 from widgets.stream_table import StreamTable
 from widgets.table_pane import TablePane
@@ -43,6 +45,12 @@ class StreamPane(TablePane):
         if self.unseen:
             parts += [(" ", ""), (f" +{self.unseen} new ", "$text on $accent 50%")]
         return [*parts, (" f follows", "dim")]
+
+    def on_click(self, event: events.Click) -> None:
+        """A click on the title follows again: that is where the new rows are counted."""
+        title = self._border_title
+        if event.widget is self and event.y == 0 and title and event.x < title.cell_length + 4:
+            self.follow()
 
     def on_stream_table_follow_changed(self, event: StreamTable.FollowChanged) -> None:
         """Tables of one pane follow or pause together; the badge says so."""

@@ -138,4 +138,4 @@ class StreamTable(RecordTable[K, R], Generic[K, R]):
 
     def _to_end(self) -> None:
         self._set_cursor(self._first_cursor())
-        self.scroll_to(y=self.max_scroll_y, animate=False)
+        self._scroll(self.max_scroll_y)

@@ -191,6 +191,11 @@ class TablePane(Widget):
         """The title counts the marks."""
         self.retitle()
 
+    def on_click(self, event: events.Click) -> None:
+        """A click on the frame gives the pane the keyboard."""
+        if event.widget is self:
+            self.focus()
+
     def on_descendant_focus(self, _: events.DescendantFocus) -> None:
         """The frame shows where the keys go."""
         self.set_class(self.has_focus_within, "-focused")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 
 from services.plain import plain
 from services.redact import redact
@@ -18,6 +19,7 @@ _PAIR = re.compile(r'"(\w{1,24})"\s*:\s*"((?:[^"\\]|\\.)*)')
 _ESCAPE_CUT = re.compile(r"\\(?:u[0-9a-fA-F]{0,3})?$")
 
 
+@lru_cache(maxsize=2048)
 def preview(head: str, size: int) -> str:
     """A harmless line for the first `HEAD` characters of a content of `size`, secrets masked."""
     return redact(_line(head, size))

@@ -23,7 +23,7 @@ from services.models import (
     Step,
     Verdict,
 )
-from services.terminal.commands import ExecResult, ShellChoice
+from services.terminal.requests import ExecResult, ShellChoice
 from services.terminal.transport import Transport
 
 

@@ -14,7 +14,7 @@ import shlex
 from collections.abc import Callable, Sequence
 
 from services.errors import RefusedError
-from services.terminal.commands import ExecResult
+from services.terminal.requests import ExecResult
 from services.terminal.transport import Ending, Transport
 
 COLUMNS, LINES = 200, 50

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import fcntl
 import os
 import signal
-import struct
 import subprocess
-import sys
 import termios
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -19,14 +16,13 @@ import psutil
 from services.errors import ProcessError
 from services.plain import plain
 from services.terminal.exits import ExitWatch
+from services.terminal.pty_start import START_LIMIT_S, accept_utf8, set_size, spawn
 
 READ_BYTES = 16 * 1024
 GRACE_S = 0.5
-_START_LIMIT_S = 10.0
 _KILLED_S = 2.0
 _LINGER_S = 0.1
 _POLL_S = 0.02
-_IUTF8 = 0x4000
 _INTERRUPTS = (termios.VINTR, termios.VQUIT, termios.VSUSP)
 
 
@@ -70,11 +66,11 @@ class PtyProcess:
                 keep_master = open_handles.enter_context(contextlib.ExitStack())
                 keep_master.callback(os.close, master)
                 os.set_blocking(master, False)
-                _set_size(master, columns, lines)
-                _accept_utf8(slave)
-                child = await _spawn(argv, cwd, env, slave)
+                set_size(master, columns, lines)
+                accept_utf8(slave)
+                child = await spawn(argv, cwd, env, slave)
             except TimeoutError as error:
-                raise ProcessError(f"{name} did not start in {_START_LIMIT_S:g} s") from error
+                raise ProcessError(f"{name} did not start in {START_LIMIT_S:g} s") from error
             except OSError as error:
                 said = (error.strerror or "it failed").lower()
                 raise ProcessError(f"cannot run {name}: {said}") from error
@@ -148,7 +144,7 @@ class PtyProcess:
         """Set the size; the foreground program hears SIGWINCH."""
         if self._master is not None:
             with contextlib.suppress(OSError):
-                _set_size(self._master, columns, lines)
+                set_size(self._master, columns, lines)
 
     async def terminate(self, grace_s: float = GRACE_S) -> int:
         """End everything still in the terminal's session and reap the child; idempotent.
@@ -255,64 +251,6 @@ class PtyProcess:
         return 128 - code if code < 0 else code
 
 
-async def _spawn(
-    argv: Sequence[str], cwd: Path | None, env: Mapping[str, str], slave: int
-) -> subprocess.Popen[bytes]:
-    """The child, once it has become `argv`.
-
-    Raises:
-        OSError: it could not.
-    """
-    report, report_child = os.pipe()
-    started: subprocess.Popen[bytes] | None = None
-    try:
-        try:
-            started = subprocess.Popen(  # noqa: ASYNC220 - milliseconds, and no thread is left behind
-                [
-                    sys.executable,
-                    "-I",
-                    "-S",
-                    str(Path(__file__).with_name("controlling.py")),
-                    str(report_child),
-                    "1" if "LC_CTYPE" in env else "0",
-                    *argv,
-                ],
-                cwd=cwd,
-                env=dict(env),
-                stdin=slave,
-                stdout=slave,
-                stderr=slave,
-                pass_fds=(report_child,),
-                start_new_session=True,
-            )
-        finally:
-            os.close(report_child)
-        failure = await _reported(report)
-        if failure:
-            raise OSError(failure, os.strerror(failure))
-        child, started = started, None
-        return child
-    finally:
-        os.close(report)
-        if started is not None:
-            started.kill()
-            started.wait()
-
-
-async def _reported(report: int) -> int:
-    """The errno written to the pipe before it closed, or 0."""
-    os.set_blocking(report, False)
-    loop = asyncio.get_running_loop()
-    ready = asyncio.Event()
-    loop.add_reader(report, ready.set)
-    try:
-        async with asyncio.timeout(_START_LIMIT_S):
-            await ready.wait()
-        return int(os.read(report, 16) or b"0")
-    finally:
-        loop.remove_reader(report)
-
-
 def _read_available(master: int, limit: int) -> bytes | None:
     """What is there now; None if nothing is.
 
@@ -337,15 +275,3 @@ def _read_available(master: int, limit: int) -> bytes | None:
         parts.append(part)
         room -= len(part)
     return b"".join(parts) if parts else None
-
-
-def _set_size(master: int, columns: int, lines: int) -> None:
-    size = struct.pack("HHHH", min(max(lines, 1), 65535), min(max(columns, 1), 65535), 0, 0)
-    fcntl.ioctl(master, termios.TIOCSWINSZ, size)
-
-
-def _accept_utf8(slave: int) -> None:
-    """Let the line editor of the kernel erase whole characters."""
-    attributes = termios.tcgetattr(slave)
-    attributes[0] |= _IUTF8
-    termios.tcsetattr(slave, termios.TCSANOW, attributes)

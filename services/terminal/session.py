@@ -9,25 +9,23 @@ import asyncio
 import logging
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any, Protocol
+from typing import Protocol
 
 from services.clock import Clock
 from services.errors import ShellError
 from services.models import Retry, SandboxId, Shell, ShellState
 from services.terminal.backlog import KEPT_BYTES, Backlog
 from services.terminal.keepalive import watch_life
-from services.terminal.prompts import PromptSense
+from services.terminal.leaving import Departure
 from services.terminal.pump import CHUNK_BYTES, Pump
 from services.terminal.sending import INTERRUPT, Outbox
+from services.terminal.standing import Standing
 from services.terminal.transport import Ending, Transport
 
 RESIZE_GAP_S = 0.05
-DETACH_LIMIT_S = 1.0
 STALE_AFTER_INTERRUPT_S = 0.5
 _READS_IN_A_ROW = 64
 _READING_S = 0.004
-_KEY_GAP_S = 0.05
-_END_OF_FILE = b"\x04"
 
 log = logging.getLogger("wakedeck.terminal")
 
@@ -64,16 +62,17 @@ class Session:
         self._transport = transport
         self._clock = clock
         self._pump = pump
-        self._on_change = on_change
         self._on_paint = on_paint
-        self._shell = Shell(id, sandbox, ShellState.RESOLVING, clock.now(), notice=transport.notice)
+        self._standing = Standing(
+            Shell(id, sandbox, ShellState.RESOLVING, clock.now(), notice=transport.notice),
+            on_change,
+        )
         self._backlog = Backlog()
         self._outbox = Outbox(transport, clock, self._note_blocked)
-        self._prompt = PromptSense()
+        self._departure = Departure(self._outbox)
         self._size = (80, 24)
         self._told_size = self._size
         self._resized = asyncio.Event()
-        self._leaving = asyncio.Event()
         self._over: asyncio.Future[Ending] | None = None
         self._heard_at = 0.0
         self._interrupted_at: float | None = None
@@ -83,7 +82,7 @@ class Session:
     @property
     def shell(self) -> Shell:
         """How it stands."""
-        return self._shell
+        return self._standing.shell
 
     @property
     def pasting(self) -> int:
@@ -92,7 +91,7 @@ class Session:
 
     def type(self, data: bytes) -> None:
         """Send keys ahead of any paste; Ctrl-C drops the un-sent rest of one at once."""
-        if self._shell.state.over or self._leaving.is_set():
+        if self.shell.state.over or self._departure.asked.is_set():
             return
         if INTERRUPT in data:
             self._interrupted_at = self._clock.monotonic()
@@ -100,7 +99,7 @@ class Session:
 
     def paste(self, data: bytes) -> None:
         """Send a lot, in pieces, no faster than the remote reads."""
-        if not self._shell.state.over and not self._leaving.is_set():
+        if not self.shell.state.over and not self._departure.asked.is_set():
             self._outbox.paste(data)
 
     def cancel_paste(self) -> None:
@@ -110,35 +109,37 @@ class Session:
     def resize(self, columns: int, lines: int) -> None:
         """Change the size here at once and there soon; of many, the last one counts."""
         self._size = (max(columns, 2), max(lines, 1))
-        if not self._shell.state.over:
+        if not self.shell.state.over:
             self.screen.resize(*self._size)
             self._resized.set()
 
     def detach(self) -> None:
         """Leave: an idle shell is asked to end, a busy one is left to its server; idempotent."""
-        self._leaving.set()
+        self._departure.asked.set()
         self._outbox.drop_paste()
 
     async def run(self, columns: int, lines: int) -> Shell:
         """Open, serve until the end, close; a failure is in the shell that is returned."""
         self._size = self._told_size = (max(columns, 2), max(lines, 1))
         self.screen.resize(*self._size)
-        self._update(state=ShellState.CONNECTING)
+        self._standing.update(state=ShellState.CONNECTING)
         ending = Ending(ShellState.DETACHED, "the panel let go of it")
         try:
             ending = await self._open() or await self._serve()
         except Exception:
-            log.exception("the session of %s failed", self._shell.sandbox)
+            log.exception("the session of %s failed", self.shell.sandbox)
             ending = Ending(ShellState.FAILED, "this panel failed to serve the shell; see its log")
         finally:
-            self._finish(ending)
+            self._standing.update(title=self._title())
+            self._standing.finish(ending, self._backlog.skipped)
+            self._show()
             await self._transport.close()
-        return self._shell
+        return self._standing.shell
 
     async def _open(self) -> Ending | None:
         """Connect; an ending if that did not work or was called off."""
         opening = asyncio.ensure_future(self._transport.open(*self._size))
-        leaving = asyncio.ensure_future(self._leaving.wait())
+        leaving = asyncio.ensure_future(self._departure.asked.wait())
         try:
             await asyncio.wait((opening, leaving), return_when=asyncio.FIRST_COMPLETED)
             if not opening.done():
@@ -190,17 +191,17 @@ class Session:
         reads, began = 0, loop.time()
         while not isinstance(output := await self._transport.read(), Ending):
             self._heard_at = self._clock.monotonic()
-            self._prompt.note(output)
+            self._departure.note(output)
             self._backlog.append(output)
-            if self._shell.state is ShellState.CONNECTING:
-                self._update(state=ShellState.OPEN)
+            if self.shell.state is ShellState.CONNECTING:
+                self._standing.update(state=ShellState.OPEN)
             self._pump.wake()
             reads += 1
             if reads >= _READS_IN_A_ROW or loop.time() - began > _READING_S:
                 # Neither a queue of frames nor a pseudo terminal suspends while there is more.
                 await asyncio.sleep(0)
                 reads, began = 0, loop.time()
-        if self._leaving.is_set():
+        if self._departure.asked.is_set():
             output = replace(output, state=ShellState.DETACHED, retry=Retry.ASK)
         self._end(output)
 
@@ -215,20 +216,7 @@ class Session:
         )
 
     async def _leave(self) -> None:
-        """The polite detach (contract §5.7)."""
-        await self._leaving.wait()
-        ending = Ending(ShellState.DETACHED, "detached; what runs there is left to its server")
-        try:
-            async with asyncio.timeout(DETACH_LIMIT_S):
-                if self._prompt.idle:
-                    self._outbox.type(INTERRUPT)
-                    await asyncio.sleep(_KEY_GAP_S)
-                    self._outbox.type(_END_OF_FILE)
-                    # Reading goes on: the end of the shell is the better ending.
-                    await asyncio.sleep(DETACH_LIMIT_S)
-        except TimeoutError:
-            ending = replace(ending, reason="detached; the shell did not end by itself")
-        self._end(ending)
+        self._end(await self._departure.leave())
 
     async def _tell_size(self) -> None:
         while True:
@@ -259,17 +247,17 @@ class Session:
             self.screen.feed(output)
         except Exception:
             self._undrawable = True
-            log.exception("the emulator of %s failed", self._shell.sandbox)
+            log.exception("the emulator of %s failed", self.shell.sandbox)
             self._end(
                 Ending(ShellState.FAILED, "this panel could not draw the output; see its log")
             )
 
     def paint(self) -> None:
         """For the pump: show what was parsed."""
-        self._update(
+        self._standing.update(
             skipping=self._backlog.skipping,
             skipped_bytes=self._backlog.skipped,
-            title=getattr(self.screen, "title", ""),
+            title=self._title(),
         )
         self._show()
 
@@ -291,36 +279,14 @@ class Session:
             await asyncio.sleep(0)
 
     def _note_blocked(self, blocked: bool) -> None:
-        self._update(input_blocked=blocked)
+        self._standing.update(input_blocked=blocked)
 
-    def _finish(self, ending: Ending) -> None:
-        self._update(
-            state=ending.state,
-            code=ending.code,
-            reason=ending.reason,
-            retry=ending.retry,
-            skipping=False,
-            skipped_bytes=self._backlog.skipped,
-            input_blocked=False,
-            title=getattr(self.screen, "title", ""),
-        )
-        self._show()
+    def _title(self) -> str:
+        return str(getattr(self.screen, "title", ""))
 
     def _show(self) -> None:
         """Ask for a painting; a view that fails must not stop the other shells."""
         try:
             self._on_paint()
         except Exception:
-            log.exception("the view of %s failed", self._shell.sandbox)
-
-    def _update(self, **changes: Any) -> None:
-        """Tell what changed, if anything did; nothing changes after the end."""
-        if self._shell.state.over:
-            return
-        changed = replace(self._shell, **changes)
-        if changed != self._shell:
-            self._shell = changed
-            try:
-                self._on_change(changed)
-            except Exception:
-                log.exception("who watches %s failed", self._shell.sandbox)
+            log.exception("the view of %s failed", self.shell.sandbox)

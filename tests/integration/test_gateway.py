@@ -16,6 +16,7 @@ import psutil
 import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.typing import Origin
 
 from services.errors import ShellError
 from services.models import Retry, ShellState
@@ -143,7 +144,7 @@ async def test_a_refused_terminal_says_why_and_never_the_token(
 async def test_a_foreign_page_cannot_open_a_terminal(gateway: RunningGateway) -> None:
     with pytest.raises(InvalidStatus) as raised:
         await connect(
-            gateway.url(), additional_headers=AUTH, origin="http://evil.example", proxy=None
+            gateway.url(), additional_headers=AUTH, origin=Origin("http://evil.example"), proxy=None
         )
     assert raised.value.response.status_code == 403
 

@@ -16,7 +16,7 @@ from services.models import (
     VerdictKind,
 )
 from services.sources.local.faults import Fault, inject
-from services.terminal.commands import ShellChoice
+from services.terminal.requests import ShellChoice
 from services.terminal.transport import Ending
 from tests.support.local_world import all_ready, gateway, live_world, sandbox
 

@@ -321,6 +321,47 @@ async def test_counts_by_memory_are_the_counts_by_a_fresh_look(folder: Path) -> 
         assert known == fresh
 
 
+async def test_long_histories_are_counted_whole(folder: Path) -> None:
+    many = 4000
+    post(folder, *((f"m{n}", "pending" if n % 4 else "completed", "{}") for n in range(many)))
+    acknowledge(folder, "completed", *(f"m{n}" for n in range(0, many, 2)))
+    send(folder, *(f"o{n}" for n in range(many)))
+    deliver(folder, *(f"o{n}" for n in range(0, many, 2)))
+    polls = Polls(folder)
+    for _ in range(2):
+        snapshot = await polls(window=3)
+        assert dict(snapshot.inbound) == {
+            "completed": many // 4,
+            "completed, not yet synced": many // 4,
+            "due": many // 2,
+        }
+        assert dict(snapshot.outbound) == {"delivered": many // 2, "undelivered": many // 2}
+        assert len(snapshot.messages) == 6
+
+
+class SlowClock(FakeClock):
+    """Every look at it takes a tenth of a second."""
+
+    looks = 0
+
+    def monotonic(self) -> float:
+        self.looks += 1
+        return super().monotonic() + self.looks * 0.1
+
+
+async def test_costly_counts_rest_a_while_and_are_made_again(folder: Path) -> None:
+    post(folder, ("m1", "pending", "{}"))
+    clock = SlowClock(1_795_194_300.0)
+    reader = QueueReader(clock)
+    await reader.snapshot(ONE, folder, 5, alive=True)
+    post(folder, ("m2", "pending", "{}"))
+    rested = await reader.snapshot(ONE, folder, 5, alive=True)
+    assert dict(rested.inbound) == {"due": 1}
+    assert [m.id for m in rested.messages] == ["m1", "m2"]
+    await clock.advance(6.0)
+    assert dict((await reader.snapshot(ONE, folder, 5, alive=True)).inbound) == {"due": 2}
+
+
 async def test_the_page_is_one_conversation(folder: Path) -> None:
     db = sqlite3.connect(folder / "inbound.db")
     rows = [("a", 2, "2026-11-20T12:00:05.300Z"), ("c", 4, "2026-11-20 12:00:07"), ("e", 6, "junk")]

@@ -22,7 +22,7 @@ from services.models import (
     VerdictKind,
 )
 from services.sources import OpenSource
-from services.terminal.commands import ExecResult, ShellChoice
+from services.terminal.requests import ExecResult, ShellChoice
 from services.terminal.transport import Ending, Transport
 
 READY = Verdict(VerdictKind.READY, "")

@@ -157,8 +157,8 @@ async def read_to_end(transport: Transport, seconds: float = 20) -> tuple[bytes,
 class RunningSession:
     """A session with everything it said."""
 
-    def __init__(self, transport: Transport, pump: Pump) -> None:
-        self.screen = RecordingScreen()
+    def __init__(self, transport: Transport, pump: Pump, screen: RecordingScreen) -> None:
+        self.screen = screen
         self.shells: list[Shell] = []
         self.paints = 0
         self._happened = asyncio.Event()
@@ -186,7 +186,8 @@ class RunningSession:
         async with asyncio.timeout(seconds):
             while not true():
                 self._happened.clear()
-                await self._happened.wait()
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._happened.wait(), 0.05)
 
     async def shows(self, wanted: bytes, seconds: float = 20) -> None:
         """Wait until the emulator was fed that."""
@@ -195,11 +196,16 @@ class RunningSession:
 
 @asynccontextmanager
 async def running_session(
-    transport: Transport, pump: Pump | None = None, columns: int = 80, lines: int = 24
+    transport: Transport,
+    pump: Pump | None = None,
+    columns: int = 80,
+    lines: int = 24,
+    screen: RecordingScreen | None = None,
+    alone: bool = True,
 ) -> AsyncIterator[RunningSession]:
-    """A session under way; at the end it is cancelled, and nothing of it is left."""
+    """A session under way; at the end it is cancelled, and, if `alone`, no task is left."""
     before = asyncio.all_tasks()
-    running = RunningSession(transport, pump or Pump())
+    running = RunningSession(transport, pump or Pump(), screen or RecordingScreen())
     task = asyncio.create_task(running.session.run(columns, lines))
     try:
         yield running
@@ -213,4 +219,4 @@ async def running_session(
         for task in asyncio.all_tasks() - before
         if not any(name in task.get_name() for name in shared)
     }
-    assert not left
+    assert not (alone and left)

@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 from rich.console import Console
 from rich.style import Style
-from rich.terminal_theme import DEFAULT_TERMINAL_THEME
 from textual.strip import Strip
 
 from services.terminal.cells import PLAIN, RGB, CellStyle, CursorShape, Underline
@@ -20,13 +19,22 @@ from widgets.terminal.lines import Place, indices_of, logical, logical_line, pie
 from widgets.terminal.links import link_at
 from widgets.terminal.pacing import Pacing
 from widgets.terminal.paint import Painter, cut, harmless, marked, overlaid
-from widgets.terminal.palette import BACKGROUND, CURSOR, FOREGROUND, Palette, blend, palette_of
+from widgets.terminal.palette import (
+    BACKGROUND,
+    CURSOR,
+    DARK,
+    FOREGROUND,
+    LIGHT,
+    Palette,
+    blend,
+    palette_of,
+)
 from widgets.terminal.scrolling import Viewport
 from widgets.terminal.search import Match, Query
 from widgets.terminal.selection import Selection, Unit, selected_text, word
 from widgets.terminal.styled import sgr, styled_text
 
-PALETTE = palette_of(DEFAULT_TERMINAL_THEME, 0xDDDDDD, 0x101010, 0xFFAA00)
+PALETTE = palette_of(True, 0xDDDDDD, 0x101010, 0xFFAA00)
 
 
 @pytest.fixture
@@ -53,10 +61,7 @@ def looks(strip: Strip) -> list[tuple[str, Style]]:
 
 def test_the_palette_is_resolved_to_true_colour(painter: Painter) -> None:
     assert colours_of(painter.style(PLAIN)) == (0xDDDDDD, 0x101010)
-    red = DEFAULT_TERMINAL_THEME.ansi_colors[1]
-    assert colours_of(painter.style(CellStyle(foreground=1)))[0] == (
-        red[0] << 16 | red[1] << 8 | red[2]
-    )
+    assert colours_of(painter.style(CellStyle(foreground=1, background=12))) == (DARK[1], DARK[12])
     assert colours_of(painter.style(CellStyle(foreground=16, background=231))) == (0, 0xFFFFFF)
     assert colours_of(painter.style(CellStyle(foreground=196)))[0] == 0xFF0000
     assert colours_of(painter.style(CellStyle(foreground=232)))[0] == 0x080808
@@ -470,3 +475,21 @@ def test_an_expensive_frame_is_followed_by_a_rest() -> None:
     assert pacing.wait(2.0, synchronised=False) == 0
     assert pacing.wait(2.1, synchronised=False) == pytest.approx(0.05)
     assert pacing.wait(2.16, synchronised=False) == 0
+
+
+@pytest.mark.parametrize(("sixteen", "background"), [(DARK, 0x121212), (LIGHT, 0xE0E0E0)])
+def test_the_sixteen_are_legible_and_tell_apart(sixteen: tuple[int, ...], background: int) -> None:
+    def light(colour: int) -> float:
+        parts = [(colour >> shift & 0xFF) / 255 for shift in (16, 8, 0)]
+        linear = [
+            part / 12.92 if part <= 0.04 else ((part + 0.055) / 1.055) ** 2.4 for part in parts
+        ]
+        return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+    def contrast(one: int, two: int) -> float:
+        low, high = sorted((light(one), light(two)))
+        return (high + 0.05) / (low + 0.05)
+
+    assert len(set(sixteen)) == 16
+    for index in (1, 2, 3, 4, 5, 6, 9, 12, 13, 14):
+        assert contrast(sixteen[index], background) >= 3

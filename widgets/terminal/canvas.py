@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from time import monotonic
 from typing import ClassVar
 
+from rich.cells import cell_len
 from rich.style import Style
 from textual.color import Color
 from textual.filter import ANSIToTruecolor, DimFilter, LineFilter, NoColor
@@ -281,10 +282,12 @@ class TerminalCanvas(Widget):
             return overlaid(strip, 0, f" {cut(link.url, width - 2)} ", notice)
         if line != height - 1:
             return strip
-        pill = self.pill[:width]
-        if status := self.status:
-            strip = overlaid(strip, 0, cut(status, width - len(pill)), notice)
-        return overlaid(strip, width - len(pill), pill, notice) if pill else strip
+        status, pill = self.status, self.pill
+        if status:
+            strip = overlaid(strip, 0, cut(status, width), notice)
+        if not pill or cell_len(status) + len(pill) > width:
+            return strip
+        return overlaid(strip, width - len(pill), pill, notice)
 
     @property
     def pill(self) -> str:
@@ -329,7 +332,7 @@ class TerminalCanvas(Widget):
         _, _, background, foreground = self.colors
         cursor = self.get_component_styles("terminal--cursor").background
         return palette_of(
-            self.app.ansi_theme,
+            self.app.current_theme.dark,
             _packed(foreground),
             _packed(background),
             _packed(cursor),

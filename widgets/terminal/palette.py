@@ -5,13 +5,23 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from rich.terminal_theme import TerminalTheme
-
 from services.terminal.cells import RGB, Colour
 
 FOREGROUND, BACKGROUND, CURSOR = 256, 257, 258
 """Keys of `TerminalScreen.colours` past the palette."""
 
+# fmt: off
+DARK = (
+    0x2A2D33, 0xE5606A, 0x7FC06E, 0xDDB458, 0x5FA2EE, 0xC583E0, 0x4FBDC7, 0xCDD0D6,
+    0x7A808C, 0xFF8790, 0xA3E08F, 0xF7D47E, 0x8CC0FF, 0xDEA6F4, 0x7FDDE6, 0xFFFFFF,
+)
+"""Palette entries 0-15 on a dark background: every two of them tell apart."""
+LIGHT = (
+    0x24272C, 0xB5303B, 0x2F7D32, 0x8A6300, 0x1F5FBF, 0x8A3BA8, 0x0F7480, 0x868C96,
+    0x5F6570, 0xD23B47, 0x3C9540, 0xA67A08, 0x2F74DB, 0xA24FC2, 0x178B99, 0xFFFFFF,
+)
+"""The same on a light one."""
+# fmt: on
 _LEVELS = (0, 95, 135, 175, 215, 255)
 CUBE = tuple(
     red << 16 | green << 8 | blue for red in _LEVELS for green in _LEVELS for blue in _LEVELS
@@ -52,13 +62,10 @@ class Palette:
 
 
 def palette_of(
-    theme: TerminalTheme, foreground: int, background: int, cursor: int, native: bool = False
+    dark: bool, foreground: int, background: int, cursor: int, native: bool = False
 ) -> Palette:
-    """The palette of a theme: its sixteen, the cube, the greys, and the pane's own colours."""
-    sixteen = tuple(
-        red << 16 | green << 8 | blue
-        for red, green, blue in map(theme.ansi_colors.__getitem__, range(16))
-    )
+    """The palette of a theme: sixteen, the cube, the greys, and the pane's own colours."""
+    sixteen = DARK if dark else LIGHT
     return Palette((*sixteen, *CUBE, *GREYS, foreground, background, cursor), native)
 
 

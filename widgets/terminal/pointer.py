@@ -80,7 +80,8 @@ class Pointer:
         elif self._drag is not None:
             self._dragged(event.x, event.y)
         elif self._for_program(event):
-            self._report(MouseAction.MOVE, event, event.button)
+            if not event.button:  # a drag that began elsewhere is not the program's
+                self._report(MouseAction.MOVE, event, 0)
         else:
             self.hover(event.x, event.y)
 

@@ -15,7 +15,7 @@ from services.sources.local.classify import REFUSED, REFUSED_ADVICE, SILENCE_S, 
 from services.sources.local.gateway_probe import Answer
 from services.sources.local.layout import HOST, World
 from services.terminal import marker_exec
-from services.terminal.commands import ExecResult, ShellChoice
+from services.terminal.requests import ExecResult, ShellChoice
 from services.terminal.transport import Transport
 
 START_LIMIT_S = 12.0

@@ -159,9 +159,10 @@ def main(argv: list[str] | None = None) -> int:
         lock.note_crash(folder, f"{type(error).__name__}: {error}")
         raise
     finally:
+        # The lock goes first: whoever still finds the record waits for this process to be gone.
+        lock.release(folder, mine)
         if world.read_record(mine.role) == mine:
             world.record(mine.role).unlink(missing_ok=True)
-        lock.release(folder, mine)
     return 0
 
 

@@ -41,8 +41,9 @@ class Desk:
                           on_wake, timestamp
                    FROM messages_in
                    WHERE status = 'pending'
-                     AND (process_after IS NULL OR datetime(process_after) <= datetime('now'))
-                   ORDER BY seq LIMIT 500"""
+                     AND (process_after IS NULL OR datetime(process_after) <= ?)
+                   ORDER BY seq LIMIT 500""",
+                (sqlite_text(now),),
             ).fetchall()
             responses = self._answered(rows, now)
         if not rows:

@@ -30,6 +30,7 @@ TICK_S = 0.25
 DELIVER_S = 1.0
 SWEEP_S = 2.0
 NEED_S = 1.0
+COMPLAIN_S = 60.0
 ANSWER_S = (4.0, 12.0)
 
 
@@ -47,18 +48,32 @@ class Round:
         self._next_delivery = now
         self._next_sweep = now + rng.uniform(0, SWEEP_S)
         self._answers: list[tuple[float, Outgoing]] = []
-        self._seen: tuple[object, ...] = ()
+        self._rest_until = now
         self._complained = 0.0
 
     def step(self, now: float) -> tuple[Outgoing, ...]:
         """Do what is due; what was delivered to other agents. Never raises for a sick file."""
+        if now < self._rest_until:
+            return ()
         try:
             return self._step(now)
         except sqlite3.Error as error:
-            if now - self._complained > 60:
-                self._complained = now
-                print(f"{self.name}: {error}", file=sys.stderr, flush=True)  # noqa: T201
+            self._rest(error, now)
             return ()
+
+    def receive(self, item: Outgoing, sender: str, now: float) -> None:
+        """Take in what another agent wrote; lost where the file is sick, as upstream's would be."""
+        try:
+            self.postbox.post([from_agent(item.content, sender)], now)
+        except sqlite3.Error as error:
+            self._rest(error, now)
+
+    def _rest(self, error: sqlite3.Error, now: float) -> None:
+        """Leave a sick sandbox alone for a while: waiting for it keeps the others waiting."""
+        self._rest_until = now + SWEEP_S
+        if now - self._complained > COMPLAIN_S:
+            self._complained = now
+            print(f"{self.name}: {error}", file=sys.stderr, flush=True)  # noqa: T201
 
     def _step(self, now: float) -> tuple[Outgoing, ...]:
         if not self._prepared:
@@ -119,15 +134,9 @@ class Host:
             for item in one.step(now):
                 peer = self._rounds.get(item.platform)
                 if peer is not None:
-                    self._pass_on(peer, item, one.name, now)
+                    peer.receive(item, one.name, now)
             flooding = flooding or one.flood.on
         return TICK_S / 2.5 if flooding else TICK_S
-
-    def _pass_on(self, peer: Round, item: Outgoing, sender: str, now: float) -> None:
-        try:
-            peer.postbox.post([from_agent(item.content, sender)], now)
-        except sqlite3.Error as error:
-            print(f"{peer.name}: {error}", file=sys.stderr, flush=True)  # noqa: T201
 
     def _adopt(self, now: float) -> None:
         """Serve the sandboxes that exist; make the four of a fresh world."""
@@ -163,9 +172,9 @@ def main(argv: list[str] | None = None) -> int:
     try:
         _serve(world, pace)
     finally:
+        os.close(handle)
         if world.read_record(ROLE) == mine:
             world.record(ROLE).unlink(missing_ok=True)
-        os.close(handle)
     return 0
 
 

@@ -65,9 +65,9 @@ class Postbox:
 
     def prepare(self, now: float) -> None:
         """Make both files whole; a new sandbox gets its standing messages."""
-        create_outbound(self._folder)
-        create_inbound(self._folder)
-        with writing(self._inbound) as db:
+        create_outbound(self._folder, patience_s=_PATIENCE_S)
+        create_inbound(self._folder, patience_s=_PATIENCE_S)
+        with writing(self._inbound, patience_s=_PATIENCE_S) as db:
             if db.execute("SELECT count(*) FROM messages_in").fetchone()[0] == 0:
                 _insert(db, standing(), now)
             db.execute("INSERT OR REPLACE INTO session_routing VALUES (1, 'cli', 'local', NULL)")
@@ -241,8 +241,8 @@ def _retry(db: sqlite3.Connection, claimed: list[str], now: float) -> None:
     for message in claimed:
         row = db.execute(
             """SELECT tries FROM messages_in WHERE id = ? AND status = 'pending'
-               AND (process_after IS NULL OR datetime(process_after) <= datetime('now'))""",
-            (message,),
+               AND (process_after IS NULL OR datetime(process_after) <= ?)""",
+            (message, sqlite_text(now)),
         ).fetchone()
         if row is None:
             continue

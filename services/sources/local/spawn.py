@@ -11,7 +11,6 @@ import time
 from enum import Enum
 from pathlib import Path
 
-import services
 from services.errors import ProcessError
 from services.sources.local.layout import ProcessRecord, World
 
@@ -22,12 +21,14 @@ LOG_KEPT = 64 * 1024
 KILL_WAIT_S = 2.0
 _SAME_START_S = 1.0
 _POLL_S = 0.02
+_CODES_KEPT = 64
 _KEPT_ENVIRONMENT = re.compile(
     r"PATH|HOME|USER|LOGNAME|SHELL|LANG|LANGUAGE|LC_[A-Z]+|TZ|TMPDIR|TERM|COLORTERM"
     r"|XDG_[A-Z_]+|PYTHONHASHSEED|VIRTUAL_ENV|LD_LIBRARY_PATH|DYLD_LIBRARY_PATH"
 )
 
 _children: dict[int, subprocess.Popen[bytes]] = {}
+_codes: dict[int, int] = {}
 _children_lock = threading.Lock()
 
 
@@ -93,7 +94,7 @@ def _module(world: World, role: str) -> list[str]:
 def environment() -> dict[str, str]:
     """What a process of the world inherits: no secrets, and where these modules live."""
     kept = {name: value for name, value in os.environ.items() if _KEPT_ENVIRONMENT.fullmatch(name)}
-    here = str(Path(services.__file__).resolve().parents[1])
+    here = str(Path(__file__).resolve().parents[3])
     inherited = [p for p in os.environ.get("PYTHONPATH", "").split(os.pathsep) if p and p != here]
     kept["PYTHONPATH"] = os.pathsep.join([here, *inherited])
     return kept
@@ -128,15 +129,21 @@ class _Log:
 def reap() -> None:
     """Collect those of our children that have ended, so none lingers as a zombie."""
     with _children_lock:
-        for pid in [pid for pid, child in _children.items() if child.poll() is not None]:
-            del _children[pid]
+        for pid, child in list(_children.items()):
+            code = child.poll()
+            if code is not None:
+                del _children[pid]
+                _codes.pop(pid, None)
+                _codes[pid] = code
+        while len(_codes) > _CODES_KEPT:
+            del _codes[next(iter(_codes))]
 
 
 def exit_code(pid: int) -> int | None:
-    """How our child of that pid ended; None while it runs, or where it is not ours."""
+    """How our newest child of that pid ended; None while it runs, or where it was not ours."""
+    reap()
     with _children_lock:
-        child = _children.get(pid)
-        return None if child is None else child.poll()
+        return None if pid in _children else _codes.get(pid)
 
 
 def describe(role: str, port: int | None = None) -> ProcessRecord:

@@ -50,16 +50,16 @@ _OUTBOUND_TABLES = (
 )
 
 
-def create_inbound(folder: Path) -> None:
+def create_inbound(folder: Path, *, patience_s: float = PATIENCE_S) -> None:
     """Make `inbound.db` whole; what is there already stays."""
-    with writing(folder / INBOUND, create=True) as db:
+    with writing(folder / INBOUND, create=True, patience_s=patience_s) as db:
         for statement in _INBOUND_TABLES:
             db.execute(statement)
 
 
-def create_outbound(folder: Path) -> None:
+def create_outbound(folder: Path, *, patience_s: float = PATIENCE_S) -> None:
     """Make `outbound.db` whole; what is there already stays."""
-    with writing(folder / OUTBOUND, create=True) as db:
+    with writing(folder / OUTBOUND, create=True, patience_s=patience_s) as db:
         for statement in _OUTBOUND_TABLES:
             db.execute(statement)
 

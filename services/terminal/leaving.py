@@ -1,0 +1,59 @@
+"""Leaving a shell: an idle one is asked to end, since closing alone may orphan it (§0.2, §5.7)."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+
+from services.models import ShellState
+from services.terminal.prompts import PromptSense
+from services.terminal.sending import INTERRUPT, Outbox
+from services.terminal.transport import Ending
+
+LIMIT_S = 1.0
+_PROMPT_LIMIT_S = 0.4
+_QUIET_S = 0.03
+_END_OF_FILE = b"\x04"
+
+
+class Departure:
+    """The polite detach of one session."""
+
+    def __init__(self, outbox: Outbox) -> None:
+        self.prompt = PromptSense()
+        self.asked = asyncio.Event()
+        self._outbox = outbox
+        self._output = asyncio.Event()
+
+    def note(self, output: bytes) -> None:
+        """Take in what the shell printed."""
+        self.prompt.note(output)
+        self._output.set()
+
+    async def leave(self) -> Ending:
+        """Once asked to, and after a second at most: how it was left.
+
+        The end of the shell itself, which reading may find meanwhile, is the better ending.
+        """
+        await self.asked.wait()
+        if not self.prompt.idle:
+            return Ending(ShellState.DETACHED, "detached; what runs there is left to its server")
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(LIMIT_S):
+                self._outbox.type(INTERRUPT)
+                await self._prompt_again()
+                self._outbox.type(_END_OF_FILE)
+                await asyncio.sleep(LIMIT_S)
+        return Ending(ShellState.DETACHED, "detached; the shell did not end by itself")
+
+    async def _prompt_again(self) -> None:
+        """Give the shell time to clear its line: what comes sooner, it may throw away."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_PROMPT_LIMIT_S):
+                self._output.clear()
+                await self._output.wait()
+                while True:
+                    self._output.clear()
+                    await asyncio.sleep(_QUIET_S)
+                    if self.prompt.idle and not self._output.is_set():
+                        return

@@ -1,0 +1,145 @@
+"""The embedded host as a real process, with the agents it serves."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sqlite3
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from services.clock import SystemClock
+from services.models import SandboxId
+from services.queues.reader import QueueReader
+from services.sources.local import lock, spawn
+from services.sources.local.flood import ask_flood
+from services.sources.local.host import ROLE
+from services.sources.local.layout import SANDBOX_NAMES, ProcessRecord, World
+from services.sources.local.leases import Lease
+from services.sources.local.spawn import Liveness
+from tests.support.world_processes import (
+    PATIENCE_S,
+    counts,
+    ended,
+    needed_world,
+    over,
+    started,
+    until,
+)
+
+ONE = "agent-one"
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    with needed_world(tmp_path / "world") as made:
+        yield made
+
+
+async def test_an_agent_and_a_host_keep_messages_moving(world: World) -> None:
+    folder = world.sandbox("one")
+    for name in ("inbound.db", "outbound.db"):
+        (folder / name).unlink()
+    host = started(world, ROLE)
+    agent = started(world, ONE)
+    until((folder / "inbound.db").exists)
+    assert spawn.alive(host) is spawn.alive(agent) is Liveness.RUNNING
+    deadline = time.monotonic() + PATIENCE_S
+    while True:
+        came, went = await counts(world)
+        if came.get("completed") and went:
+            break
+        assert time.monotonic() < deadline, (came, went)
+        time.sleep(0.1)
+    beat = (folder / ".heartbeat").stat().st_mtime
+    until(lambda: (folder / ".heartbeat").stat().st_mtime > beat)
+    assert lock.holder(folder) == agent
+    open_to_others = [str(p) for p in world.root.rglob("*") if p.stat().st_mode & 0o077]
+    assert open_to_others == []
+    for record in (agent, host):
+        spawn.ask_to_end(record)
+        assert ended(record.pid) == 0
+        assert world.read_record(record.role) is None
+    assert not (folder / lock.LOCK).exists()
+    assert world.log(ONE).read_text() == ""
+    assert world.log(ROLE).read_text() == ""
+
+
+def test_a_second_host_leaves_the_first_alone(world: World) -> None:
+    first = started(world, ROLE)
+    assert ended(spawn.start(world, ROLE)) == 0
+    assert world.read_record(ROLE) == first
+
+
+def test_the_host_brings_a_crashed_agent_back(world: World) -> None:
+    started(world, ROLE)
+    killed = started(world, ONE)
+    os.kill(killed.pid, signal.SIGKILL)
+    until(over(killed))
+    lock.break_stale(world.sandbox("one"))
+    lock.note_crash(world.sandbox("one"), "something gave way")
+
+    def back() -> bool:
+        record = world.read_record(ONE)
+        fresh = record is not None and record.pid != killed.pid
+        return fresh and record is not None and spawn.alive(record) is Liveness.RUNNING
+
+    until(back)
+
+
+async def test_a_flood_is_poured_and_stays_bounded(world: World) -> None:
+    started(world, ROLE)
+    ask_flood(world, "one", time.time() + 120)
+    reader = QueueReader(SystemClock())
+    highest = 0
+    texts: set[str] = set()
+    deadline = time.monotonic() + PATIENCE_S
+    while highest < 1000:
+        snapshot = await reader.snapshot(
+            SandboxId("local", "one"), world.sandbox("one"), 5, alive=False
+        )
+        highest = max([highest, *(message.seq or 0 for message in snapshot.messages)])
+        texts |= {message.text[:6] for message in snapshot.messages}
+        assert sum(dict(snapshot.inbound).values()) <= 500
+        assert time.monotonic() < deadline, highest
+        time.sleep(0.05)
+    assert "flood " in texts
+
+
+async def test_a_locked_sandbox_holds_up_no_other(world: World) -> None:
+    world.work("two").mkdir(parents=True)
+    holder = sqlite3.connect(world.sandbox("one") / "inbound.db", isolation_level=None)
+    holder.execute("BEGIN EXCLUSIVE")
+    try:
+        started(world, ROLE)
+        until((world.sandbox("two") / "inbound.db").exists)
+        deadline = time.monotonic() + PATIENCE_S
+        while not (await counts(world, "two"))[0]:
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+    finally:
+        holder.execute("ROLLBACK")
+        holder.close()
+
+
+def test_unneeded_everything_leaves_even_the_suspended(tmp_path: Path) -> None:
+    world = World(tmp_path / "world")
+    world.create()
+    lease = Lease(world)
+    roles = (ROLE, *(f"agent-{name}" for name in SANDBOX_NAMES))
+    records = [started(world, role) for role in roles]
+    until(lambda: len(world.names()) == len(SANDBOX_NAMES))
+    # The mark a whole start leaves names the host again: it must not end itself by it.
+    world.write_record(ProcessRecord("up", records[0].pid, records[0].created))
+    os.kill(records[1].pid, signal.SIGSTOP)
+    until(lambda: spawn.alive(records[1]) is Liveness.STOPPED)
+    lease.close()
+    for record in records:
+        until(over(record))
+    assert ended(records[0].pid) == 0
+    assert sorted(path.name for path in (world.root / "run").iterdir()) == ["host.lock"]
+    for name in SANDBOX_NAMES:
+        assert not (world.sandbox(name) / lock.LOCK).exists()

@@ -1,0 +1,87 @@
+"""An embedded world with real processes, for tests."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from services.clock import SystemClock
+from services.models import SandboxId
+from services.queues.reader import QueueReader
+from services.sources.local import spawn
+from services.sources.local.layout import ProcessRecord, World
+from services.sources.local.leases import Lease
+from services.sources.local.tables import create_inbound, create_outbound
+from services.sources.local.teardown import end_all
+
+PATIENCE_S = 40.0
+
+
+@contextmanager
+def needed_world(root: Path) -> Iterator[World]:
+    """A world of one sandbox `one`, needed until the end; every process of it is then ended."""
+    mask = os.umask(0o077)
+    made = World(root)
+    made.create()
+    made.work("one").mkdir(parents=True)
+    create_inbound(made.sandbox("one"))
+    create_outbound(made.sandbox("one"))
+    os.umask(mask)
+    lease = Lease(made)
+    try:
+        yield made
+    finally:
+        lease.close()
+        assert end_all(made)
+        until(no_children)
+
+
+def no_children() -> bool:
+    """Whether every process this one started has been collected."""
+    spawn.reap()
+    return not spawn._children
+
+
+def until(holds: Callable[[], object], patience_s: float = PATIENCE_S) -> None:
+    """Wait for something to hold; for how long is a guard, not a measure."""
+    deadline = time.monotonic() + patience_s
+    while not holds():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.02)
+
+
+def over(record: ProcessRecord) -> Callable[[], bool]:
+    """Whether a recorded process is gone, to wait for."""
+    return lambda: spawn.alive(record).over
+
+
+def started(world: World, role: str) -> ProcessRecord:
+    """Start a process and wait for its own record."""
+    pid = spawn.start(world, role)
+
+    def recorded() -> bool:
+        record = world.read_record(role)
+        return record is not None and record.pid == pid
+
+    until(recorded)
+    record = world.read_record(role)
+    assert record is not None
+    return record
+
+
+def ended(pid: int) -> int:
+    """Wait for a child of ours; its exit code."""
+    until(lambda: spawn.exit_code(pid) is not None)
+    code = spawn.exit_code(pid)
+    assert code is not None
+    return code
+
+
+async def counts(world: World, name: str = "one") -> tuple[dict[str, int], dict[str, int]]:
+    """Inbound and outbound counts by label, looked up afresh."""
+    reader = QueueReader(SystemClock())
+    snapshot = await reader.snapshot(SandboxId("local", name), world.sandbox(name), 20, alive=True)
+    return dict(snapshot.inbound), dict(snapshot.outbound)

@@ -1,0 +1,89 @@
+"""Which columns fit, and how wide they are."""
+
+from __future__ import annotations
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from widgets import event_pane, gateway_pane, queue_rows, sandbox_pane
+from widgets.columns import Cell, Column, fit
+
+
+def column(name: str, width: int, least: int = 0, priority: int = 0, flex: int = 0) -> Column[str]:
+    return Column(
+        name, name, lambda r, _: Cell.of(r), width, least=least, priority=priority, flex=flex
+    )
+
+
+def shape(columns: list[Column[str]], room: int) -> list[tuple[str, int, int]]:
+    return [(p.column.id, p.x, p.width) for p in fit(columns, room)]
+
+
+def test_the_flexible_column_takes_the_rest() -> None:
+    columns = [column("a", 5), column("b", 10, least=4, flex=1), column("c", 6)]
+    assert shape(columns, 60) == [("a", 0, 5), ("b", 7, 45), ("c", 54, 6)]
+
+
+def test_the_lowest_numbers_get_room_first_and_order_stays() -> None:
+    columns = [column("last", 8, priority=2), column("must", 8), column("next", 8, priority=1)]
+    assert [name for name, _, _ in shape(columns, 28)] == ["last", "must", "next"]
+    assert [name for name, _, _ in shape(columns, 27)] == ["must", "next"]
+    assert [name for name, _, _ in shape(columns, 17)] == ["must"]
+
+
+def test_a_narrow_column_takes_the_room_a_wide_one_cannot_use() -> None:
+    columns = [column("must", 8), column("wide", 30, priority=1), column("thin", 4, priority=2)]
+    assert [name for name, _, _ in shape(columns, 20)] == ["must", "thin"]
+
+
+def test_what_must_be_shown_is_cut_rather_than_dropped() -> None:
+    columns = [column("a", 10), column("b", 10)]
+    assert shape(columns, 15) == [("a", 0, 10), ("b", 12, 3)]
+    assert shape(columns, 5) == [("a", 0, 5)]
+
+
+def test_a_stiff_column_is_widened_whole_or_not_at_all() -> None:
+    columns = [column("a", 20, least=8), column("b", 4)]
+    assert shape(columns, 24) == [("a", 0, 8), ("b", 10, 4)]
+    assert shape(columns, 26) == [("a", 0, 20), ("b", 22, 4)]
+
+
+@settings(deadline=None)
+@given(
+    st.lists(
+        st.tuples(st.integers(1, 40), st.integers(0, 40), st.integers(0, 4), st.integers(0, 3)),
+        max_size=9,
+    ),
+    st.integers(1, 240),
+)
+def test_columns_never_overlap_nor_leave_the_room(
+    sizes: list[tuple[int, int, int, int]], room: int
+) -> None:
+    columns = [column(f"c{i}", w, least, p, f) for i, (w, least, p, f) in enumerate(sizes)]
+    placed = fit(columns, room)
+    at = 0
+    for one in placed:
+        assert one.x >= at
+        assert one.width >= 1
+        at = one.x + one.width + one.column.gap
+        assert one.x + one.width <= room
+    ids = [p.column.id for p in placed]
+    assert ids == sorted(ids)
+
+
+def names(columns: tuple[Column[object], ...], room: int) -> set[str]:
+    return {p.column.id for p in fit(columns, room)}
+
+
+def test_eighty_columns_show_the_essentials_of_every_pane() -> None:
+    room = 80 - 2 - 1 - 2  # frame, scrollbar, gutter
+    assert names(sandbox_pane.COLUMNS, room) >= {"state", "name", "doing", "in", "out", "age"}  # type: ignore[arg-type]
+    assert names(gateway_pane.COLUMNS, room) >= {"state", "name", "latency", "reason", "age"}  # type: ignore[arg-type]
+    assert names(queue_rows.COLUMNS, room) >= {"time", "way", "label", "text", "due"}  # type: ignore[arg-type]
+    assert names(event_pane.COLUMNS, room) >= {"time", "sign", "subject", "text"}  # type: ignore[arg-type]
+
+
+def test_a_third_of_a_wide_screen_still_names_state_and_age() -> None:
+    room = 53 - 5
+    assert names(sandbox_pane.COLUMNS, room) >= {"state", "name", "in", "age"}  # type: ignore[arg-type]
+    assert names(gateway_pane.COLUMNS, room) >= {"state", "name", "latency", "age"}  # type: ignore[arg-type]

@@ -1,0 +1,64 @@
+"""The filter grammar."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from widgets.filter import matcher, terms
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("", ()),
+        ("   ", ()),
+        ("!", ()),
+        ("Due", (("due", True),)),
+        ("!due", (("due", False),)),
+        ("a !b c", (("a", True), ("b", False), ("c", True))),
+        ('"two words"', (("two words", True),)),
+        ('!"two words" x', (("two words", False), ("x", True))),
+        ('"still typing', (("still typing", True),)),
+        ('""', ()),
+        ("STRASSE", (("strasse", True),)),
+        ("!!", ()),
+    ],
+)
+def test_terms(text: str, expected: tuple[tuple[str, bool], ...]) -> None:
+    assert terms(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "hay", "shown"),
+    [
+        ("red", "a red fox", True),
+        ("red", "a blue fox", False),
+        ("!red", "a blue fox", True),
+        ("!red", "a red fox", False),
+        ("fox red", "a red fox", True),
+        ("fox blue", "a red fox", False),
+        ("fox !red", "a red fox", False),
+        ('"d f"', "a red fox", True),
+        ("[", "a [bold] fox", True),
+        (".*", "a red fox", False),
+    ],
+)
+def test_matching(text: str, hay: str, shown: bool) -> None:
+    judge = matcher(text)
+    assert judge is not None
+    assert judge(hay.casefold()) is shown
+
+
+@pytest.mark.parametrize("text", ["", " ", "!", '""', "! !"])
+def test_a_filter_that_says_nothing_lets_all_through(text: str) -> None:
+    assert matcher(text) is None
+
+
+@settings(deadline=None)
+@given(st.text(max_size=30), st.text(max_size=40))
+def test_no_text_breaks_it(text: str, hay: str) -> None:
+    judge = matcher(text)
+    expected = all((needle in hay) is wanted for needle, wanted in terms(text))
+    assert (judge(hay) if judge else True) is expected

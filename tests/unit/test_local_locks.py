@@ -1,0 +1,97 @@
+"""Who owns a sandbox folder, with real processes behind the names."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from services.sources.local import lock
+from services.sources.local.layout import ProcessRecord
+from services.sources.local.spawn import describe
+
+
+@pytest.fixture(scope="module")
+def dead() -> ProcessRecord:
+    """Who has lived."""
+    child = subprocess.Popen([sys.executable, "-c", "pass"])
+    child.wait()
+    return ProcessRecord("agent-one", child.pid, describe("x").created)
+
+
+@pytest.fixture
+def mine() -> ProcessRecord:
+    return describe("agent-one")
+
+
+def test_a_free_folder_is_taken_once(tmp_path: Path, mine: ProcessRecord) -> None:
+    assert lock.take(tmp_path, mine) is lock.Claim.TAKEN
+    assert lock.holder(tmp_path) == mine
+    assert lock.take(tmp_path, mine) is lock.Claim.HELD
+    assert (tmp_path / lock.LOCK).stat().st_mode & 0o777 == 0o600
+    lock.release(tmp_path, mine)
+    assert not [path for path in tmp_path.iterdir() if path.is_file()]
+
+
+def test_a_dead_owner_is_refused_until_somebody_clears_it(
+    tmp_path: Path, mine: ProcessRecord, dead: ProcessRecord
+) -> None:
+    assert lock.take(tmp_path, dead) is lock.Claim.TAKEN
+    assert lock.take(tmp_path, mine) is lock.Claim.STALE
+    assert lock.holder(tmp_path) == dead
+    assert lock.break_stale(tmp_path)
+    assert not lock.break_stale(tmp_path)
+    assert lock.take(tmp_path, mine) is lock.Claim.TAKEN
+    assert not lock.break_stale(tmp_path)
+    assert lock.holder(tmp_path) == mine
+
+
+def test_a_pid_that_belongs_to_somebody_else_now_is_dead(
+    tmp_path: Path, mine: ProcessRecord
+) -> None:
+    assert lock.take(tmp_path, replace(mine, created=mine.created - 50)) is lock.Claim.TAKEN
+    assert lock.take(tmp_path, mine) is lock.Claim.STALE
+
+
+@pytest.mark.parametrize("text", ["", "123", "{}", '{"pid": "x"}', "\x00"])
+def test_a_lock_that_names_nobody_is_stale(tmp_path: Path, mine: ProcessRecord, text: str) -> None:
+    (tmp_path / lock.LOCK).write_text(text)
+    assert lock.holder(tmp_path) is None
+    assert lock.take(tmp_path, mine) is lock.Claim.STALE
+    assert lock.break_stale(tmp_path)
+
+
+def test_only_the_owner_lets_go(tmp_path: Path, mine: ProcessRecord, dead: ProcessRecord) -> None:
+    lock.take(tmp_path, mine)
+    lock.release(tmp_path, dead)
+    assert lock.holder(tmp_path) == mine
+
+
+def test_crashes_are_noted_bounded_and_read_back(tmp_path: Path) -> None:
+    for number in range(60):
+        lock.note_crash(tmp_path, f"crash {number}")
+    found = lock.crashes(tmp_path)
+    assert [crash.why for crash in found] == [f"crash {n}" for n in range(20, 60)]
+    assert {crash.pid for crash in found} == {os.getpid()}
+    assert [crash.at for crash in found] == sorted(crash.at for crash in found)
+    with (tmp_path / lock.CRASHES).open("a") as stream:
+        stream.write('{"at": 1}\nnot json\n{"at": "x", "pid": 1, "why": ""}\n')
+    assert len(lock.crashes(tmp_path)) == 40
+
+
+def test_no_folder_has_no_crashes(tmp_path: Path) -> None:
+    assert lock.crashes(tmp_path / "never") == ()
+    assert lock.holder(tmp_path / "never") is None
+    assert not lock.break_stale(tmp_path / "never")
+
+
+def test_giving_up_says_why(tmp_path: Path) -> None:
+    lock.give_up(tmp_path, 4, "stale lock left by pid 7")
+    said = json.loads((tmp_path / lock.GAVE_UP).read_text())
+    assert (said["crashes"], said["why"]) == (4, "stale lock left by pid 7")
+    assert said["at"] > 1e9

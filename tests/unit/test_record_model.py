@@ -1,0 +1,124 @@
+"""Records by key: filter, order, deltas."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from widgets.record_model import RecordModel
+
+
+@dataclass(frozen=True)
+class Box:
+    name: str
+    rank: int = 0
+    text: str = ""
+
+
+def model(order: Callable[[Box], object] | None = None) -> RecordModel[str, Box]:
+    return RecordModel(lambda b: b.name, lambda b: f"{b.name} {b.text}", order)
+
+
+def test_a_delta_says_what_it_did() -> None:
+    m = model()
+    first = m.reconcile([Box("a"), Box("b")])
+    assert first.added == ("a", "b") and first.moved
+    same = m.reconcile([Box("a")])
+    assert (same.added, same.updated, same.removed, same.moved) == ((), (), (), False)
+    change = m.reconcile([Box("a", 1), Box("c")], ["b", "nobody"])
+    assert change.updated == (("a", Box("a"), Box("a", 1)),)
+    assert (change.added, change.removed, change.moved) == (("c",), ("b",), True)
+    assert list(m.visible) == ["a", "c"] and m.total == 2
+
+
+def test_an_update_that_changes_no_order_moves_nothing() -> None:
+    m = model()
+    m.reconcile([Box("a"), Box("b", 5)])
+    m.set_sort(lambda b: b.rank)
+    assert not m.reconcile([Box("a", 0, "words")]).moved
+    assert m.reconcile([Box("a", 9)]).moved
+    assert list(m.visible) == ["b", "a"]
+
+
+def test_a_sort_keeps_the_natural_order_among_equals_both_ways() -> None:
+    m = model(order=lambda b: b.name)
+    m.reconcile([Box("c", 1), Box("a", 1), Box("b", 2)])
+    assert list(m.visible) == ["a", "b", "c"]
+    m.set_sort(lambda b: b.rank)
+    assert list(m.visible) == ["a", "c", "b"]
+    m.set_sort(lambda b: b.rank, reverse=True)
+    assert list(m.visible) == ["b", "a", "c"]
+    m.set_sort(None, reverse=True)
+    assert list(m.visible) == ["c", "b", "a"]
+
+
+def test_the_filter_follows_the_records() -> None:
+    m = model()
+    m.reconcile([Box("a", text="red"), Box("b", text="blue")])
+    assert m.set_filter("RED")
+    assert list(m.visible) == ["a"] and m.total == 2
+    assert m.reconcile([Box("b", text="red too")]).moved
+    assert list(m.visible) == ["a", "b"]
+    assert m.reconcile([Box("a", text="green")]).moved
+    assert list(m.visible) == ["b"]
+    assert m.row("a") is None and m.record("a") == Box("a", text="green")
+
+
+def test_the_nearest_survivor_is_below_then_above() -> None:
+    m = model()
+    m.reconcile([Box(c) for c in "abcde"])
+    before = m.visible
+    m.reconcile([], ["c", "d"])
+    assert m.survivor(before, 2) == "e"
+    m.reconcile([], ["e"])
+    assert m.survivor(before, 2) == "b"
+    m.reconcile([], ["a", "b"])
+    assert m.survivor(before, 2) is None
+
+
+boxes = st.builds(
+    Box, st.sampled_from("abcdefgh"), st.integers(0, 3), st.sampled_from(["red", "blue"])
+)
+steps = st.one_of(
+    st.tuples(st.just("put"), st.lists(boxes, max_size=5)),
+    st.tuples(st.just("drop"), st.lists(st.sampled_from("abcdefgh"), max_size=4)),
+    st.tuples(st.just("filter"), st.sampled_from(["", "red", "!red", "a", "b blue"])),
+    st.tuples(st.just("sort"), st.sampled_from([None, "rank", "text"])),
+)
+
+
+@settings(deadline=None, max_examples=150)
+@given(st.lists(steps, max_size=14), st.booleans())
+def test_deltas_end_where_a_fresh_model_would(
+    script: list[tuple[str, object]], reverse: bool
+) -> None:
+    live = model(order=lambda b: b.name)
+    truth: dict[str, Box] = {}
+    text, by = "", None
+    for what, value in script:
+        if what == "put":
+            assert isinstance(value, list)
+            live.reconcile(value)
+            truth.update({box.name: box for box in value})
+        elif what == "drop":
+            assert isinstance(value, list)
+            live.reconcile([], value)
+            for name in value:
+                truth.pop(name, None)
+        elif what == "filter":
+            assert isinstance(value, str)
+            text = value
+            live.set_filter(text)
+        else:
+            by = (lambda b, f=value: getattr(b, f)) if value else None
+            live.set_sort(by, reverse=reverse)
+    fresh = model(order=lambda b: b.name)
+    fresh.reconcile(truth.values())
+    fresh.set_filter(text)
+    if by is not None or any(what == "sort" for what, _ in script):
+        fresh.set_sort(by, reverse=reverse)
+    assert list(live.visible) == list(fresh.visible)
+    assert [live.row(key) for key in live.visible] == list(range(len(live)))
