@@ -6,8 +6,8 @@ import asyncio
 from collections.abc import Callable
 
 from services.errors import ShellError
-from services.terminal.commands import ExecResult
 from services.terminal.k8s_channels import ChannelFraming, OutcomeKind
+from services.terminal.requests import ExecResult
 from services.terminal.transport import Ending
 from services.terminal.websocket import WebSocketTransport
 

@@ -11,7 +11,7 @@ import pytest
 from services.errors import ShellError
 from services.models import ShellState
 from services.terminal import channel_exec
-from services.terminal.commands import ExecResult
+from services.terminal.requests import ExecResult
 from services.terminal.k8s_channels import ChannelFraming, OutcomeKind
 from services.terminal.pump import Pump
 from services.terminal.transport import Ending
