@@ -50,6 +50,7 @@ from services.turns import Claim, Turns
 FIRST_POLL_S = 0.5
 LONGEST_POLL_S = 2.0
 _POLL_GROWTH = 1.5
+_SHORTEST_S = 0.001
 _LOG = logging.getLogger(__name__)
 
 
@@ -326,7 +327,7 @@ class Run:
 
     async def _wait(self, seconds: float, *tasks: asyncio.Future[Any]) -> None:
         """Until one of `tasks` is done, a nudge comes or the seconds are over."""
-        timer = asyncio.ensure_future(self._clock.sleep(seconds))
+        timer = asyncio.ensure_future(self._clock.sleep(max(seconds, _SHORTEST_S)))
         nudge = asyncio.ensure_future(self._nudge.wait())
         try:
             await asyncio.wait((timer, nudge, *tasks), return_when=asyncio.FIRST_COMPLETED)

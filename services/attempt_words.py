@@ -67,7 +67,7 @@ def summary(state: Progress, name: str, elapsed: float, now: Verdict | None) -> 
             goal = "woken" if state.verb is Verb.WAKE else "reconnected"
             parts = [f"{name} could not be {goal}: {sentence(state.original or 'no reason given')}"]
         case AttemptState.CANCELLED:
-            parts = ["Cancelled." if not state.original else f"Cancelled. {_was(name, state)}"]
+            parts = ["Cancelled." if not state.original else f"Cancelled. {_was(state)}"]
         case _:
             return ""
     if state.wakes:
@@ -108,16 +108,16 @@ def _known(state: Progress, now: Verdict) -> bool:
     return now.reason in (state.original, state.last, "")
 
 
-def _was(name: str, state: Progress) -> str:
-    return f"What was wrong with {name}: {sentence(state.original)}"
+def _was(state: Progress) -> str:
+    return f"What was wrong: {sentence(state.original)}"
 
 
 def _done(state: Progress, name: str, elapsed: float) -> str:
     goal = "serving" if state.verb is Verb.WAKE else "connected"
     if state.wakes:
-        return f"{_was(name, state)} It was woken and is {goal}, after {took(elapsed)}."
+        return f"{name} was woken and is {goal}, after {took(elapsed)}. {_was(state)}"
     if state.original:
-        return f"{_was(name, state)} It is {goal} after {took(elapsed)}, without a wake."
+        return f"{name} is {goal} after {took(elapsed)}, without a wake. {_was(state)}"
     if state.seen:
         return f"{name} was starting by itself and is {goal} after {took(elapsed)}."
     if state.verb is Verb.WAKE:

@@ -120,8 +120,8 @@ class Attempts:
                 task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         if left := {task for task in self._left if not task.done()}:
-            for task in left:
-                task.cancel()
+            for stray in left:
+                stray.cancel()
             await asyncio.wait(left, timeout=LAST_WORDS_S)
 
     def _begin(self, verb: Verb, sandbox: SandboxId, source: OpenSource) -> Run:

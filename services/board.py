@@ -176,7 +176,7 @@ class Board:
             gateways_removed=cast(tuple[GatewayId, ...], tuple(gateways.removed)),
             sandboxes=tuple(sandboxes.upserted.values()),
             sandboxes_removed=cast(tuple[SandboxId, ...], tuple(sandboxes.removed)),
-            link=link,
+            link=None if link == known else link,
             events=(*events, *gateways.events, *sandboxes.events),
             touched=(*gateways.touched, *sandboxes.touched),
         )

@@ -17,6 +17,8 @@ T = TypeVar("T")
 
 SPREAD = 0.1
 """Each pause is longer or shorter by up to this share, so that panels do not march in step."""
+SHORTEST_S = 0.001
+"""Less than this is not worth a sleep."""
 LAST_WORDS_S = 0.5
 """How long a look that is asked to stop is waited for when the feed ends, in real seconds."""
 _LOG = logging.getLogger(__name__)
@@ -84,11 +86,11 @@ class Feed(Generic[T]):
         self._asked = self._asked or not self._paused
         try:
             while True:
-                due = self._clock.monotonic()
+                pause = 0.0
                 if self._asked or not self._paused:
                     self._asked = False
-                    due += self._hand_over(*await self._once())
-                await self._rest(due)
+                    pause = self._hand_over(*await self._once())
+                await self._rest(self._clock.monotonic() + pause)
         finally:
             await self._let_go()
 
@@ -142,7 +144,7 @@ class Feed(Generic[T]):
         """Wait until `due` (monotonic), or until asked for a look."""
         while not self._asked:
             left = due - self._clock.monotonic()
-            if not self._paused and left <= 0:
+            if not self._paused and left < SHORTEST_S:
                 return
             self._nudge.clear()
             waiting = asyncio.ensure_future(self._nudge.wait())

@@ -8,8 +8,6 @@ from services.models import Step, StepState
 from services.plain import plain
 from services.redact import redact
 
-ORDER = ("check", "select", "start", "wait", "sandbox", "forward", "credential", "connect")
-"""What comes before what (vellum-wake contract §5.4)."""
 ANNOUNCED_S = (10.0, 60.0, 150.0)
 """When a running step says what it waits for."""
 _FOR = {
@@ -30,6 +28,7 @@ class _Line:
     step: Step
     of_link: bool = False
     announced: str = ""
+    remark: str = ""
 
 
 class Ledger:
@@ -48,7 +47,7 @@ class Ledger:
         name = plain(step.name, 40)
         line = self._lines.get(name)
         if line is None:
-            line = self._insert(name, of_link)
+            line = self._lines[name] = _Line(Step(name, StepState.PENDING), of_link)
         old = line.step
         restarted = old.state in _OVER and step.state is StepState.RUNNING
         began = step.started_at
@@ -65,8 +64,10 @@ class Ledger:
             started_at=began,
             ended_at=ended if step.state in _OVER else None,
         )
+        if began is not None and (restarted or old.started_at is None):
+            self._move(name)
         if restarted or step.state is not StepState.RUNNING:
-            line.announced = ""
+            line.announced = line.remark = ""
 
     def forget_link(self, why: str) -> None:
         """The link steps will be done again."""
@@ -74,7 +75,7 @@ class Ledger:
             if line.of_link:
                 detail = f"again, after: {why}" if why else ""
                 line.step = Step(name, StepState.PENDING, detail=plain(detail, 300))
-                line.announced = ""
+                line.announced = line.remark = ""
 
     def forget(self, name: str) -> None:
         """A step of ours will be done again."""
@@ -99,7 +100,7 @@ class Ledger:
         """Say something on every running step, until it has more to say itself."""
         for line in self._lines.values():
             if line.step.state is StepState.RUNNING:
-                line.announced = text
+                line.remark = text
 
     def announce(self, now: float) -> float | None:
         """Update what slow steps say; the seconds until the next one has something to say."""
@@ -115,17 +116,12 @@ class Ledger:
             waits += [limit - elapsed for limit in ANNOUNCED_S if elapsed < limit]
         return min(waits, default=None)
 
-    def _insert(self, name: str, of_link: bool) -> _Line:
-        line = _Line(Step(name, StepState.PENDING), of_link)
-        if name not in ORDER:
-            self._lines[name] = line
-            return line
-        later = ORDER[ORDER.index(name) + 1 :]
-        items = list(self._lines.items())
-        place = next((i for i, (known, _) in enumerate(items) if known in later), len(items))
-        items.insert(place, (name, line))
-        self._lines = dict(items)
-        return line
+    def _move(self, name: str) -> None:
+        """Put a step that begins after all that have begun and before all that have not."""
+        line = self._lines.pop(name)
+        begun = {n: other for n, other in self._lines.items() if other.step.started_at is not None}
+        ahead = {n: other for n, other in self._lines.items() if other.step.started_at is None}
+        self._lines = {**begun, name: line, **ahead}
 
 
 def _announcement(step: Step, elapsed: float) -> str:
@@ -140,7 +136,8 @@ def _announcement(step: Step, elapsed: float) -> str:
 
 
 def _shown(line: _Line) -> Step:
-    if not line.announced:
+    more = line.remark or line.announced
+    if not more:
         return line.step
-    detail = f"{line.step.detail} · {line.announced}" if line.step.detail else line.announced
+    detail = f"{line.step.detail} · {more}" if line.step.detail else more
     return replace(line.step, detail=detail)

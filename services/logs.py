@@ -36,7 +36,7 @@ class _PrivateFile(logging.handlers.RotatingFileHandler):
     def emit(self, record: logging.LogRecord) -> None:
         if self.stream is not None and self._moved(self.stream.fileno()):
             self.stream.close()
-            self.stream = self._open()
+            self.stream = None  # opened anew by what follows
         super().emit(record)
 
     def _moved(self, handle: int) -> bool:

@@ -1,8 +1,7 @@
-"""The vocabulary: what the services observe, decide and report.
+"""The vocabulary: frozen, slotted records and enums; no behaviour beyond derivation.
 
-Frozen, slotted records and enums; no behaviour beyond derivation. Every instant is seconds since
-the Unix epoch (UTC, float); every duration is seconds. Text fields that carry words of another
-system have passed `services.plain.plain`, so a view may show them as they are, without markup.
+Instants are seconds since the Unix epoch (UTC, float), durations seconds. Words of another system
+have passed `services.plain.plain`: a view may show them as they are, without markup.
 """
 
 from __future__ import annotations
@@ -78,25 +77,24 @@ class Source:
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class SandboxId:
+class _Identity:
+    source: str
+    native_id: str
+
+    def __str__(self) -> str:
+        return f"{self.source}/{self.native_id}"
+
+
+class SandboxId(_Identity):
     """The name of one sandbox everywhere: a row number never names anything."""
 
-    source: str
-    native_id: str
-
-    def __str__(self) -> str:
-        return f"{self.source}/{self.native_id}"
+    __slots__ = ()
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class GatewayId:
+class GatewayId(_Identity):
     """The name of one gateway everywhere."""
 
-    source: str
-    native_id: str
-
-    def __str__(self) -> str:
-        return f"{self.source}/{self.native_id}"
+    __slots__ = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +105,7 @@ class Gateway:
     name: str
     state: GatewayState
     reason: str
-    """One sentence for the operator; empty when there is nothing to add to the state."""
+    """One sentence; empty when there is nothing to add to the state."""
     observed_at: float
     """When the state was last confirmed; a stale row keeps the instant it was true."""
     address: str = ""
@@ -131,8 +129,7 @@ class Sandbox:
     evidence: Facts = ()
     inbound: Counts = ()
     outbound: Counts = ()
-    asleep_by_design: bool = False
-    """Asleep with nothing to do: no attention needed."""
+    asleep_by_design: bool = False  # nothing to do: no attention needed
     unavailable: tuple[tuple[Capability, str], ...] = ()
     """What this one cannot do although its source can, each with the reason to show."""
     stale: bool = False
@@ -216,8 +213,7 @@ class Message:
     channel: str = ""
     reply_to: str | None = None
     tries: int = 0
-    due_at: float | None = None
-    """When it becomes due (scheduled, backoff, deferred)."""
+    due_at: float | None = None  # scheduled, backoff, deferred
     since: float | None = None
     """When it entered its label, where the files say so."""
 
@@ -232,8 +228,7 @@ class QueueSnapshot:
     """Both directions merged: by time, then inbound first, then seq (nanoclaw contract §2.3)."""
     inbound: Counts
     outbound: Counts
-    problem: str = ""
-    """Why it could not be refreshed; the rows are then the last good ones."""
+    problem: str = ""  # why it could not be refreshed: the rows are the last good ones
     stale: bool = False
 
 
@@ -254,12 +249,11 @@ class Verdict:
     kind: VerdictKind
     reason: str
     """The sentence that becomes the headline when this is the first error."""
-    wakeable: bool = False
-    """Repairable by this source's wake."""
+    wakeable: bool = False  # by this source's wake
     advice: str = ""
     """What the operator should do next when nothing here can."""
     confirmable: str = ""
-    """A verb that would help but needs the operator's confirmation; empty if none."""
+    """A verb that would help but needs the operator's confirmation."""
 
 
 class Verb(Enum):
@@ -311,7 +305,7 @@ class AttemptState(Enum):
     @property
     def ended(self) -> bool:
         """Whether the attempt is over."""
-        return self in (AttemptState.DONE, AttemptState.FAILED, AttemptState.CANCELLED)
+        return self.value in ("done", "failed", "cancelled")
 
 
 @dataclass(frozen=True, slots=True)
@@ -327,15 +321,13 @@ class Attempt:
     ended_at: float | None = None
     original: str = ""
     """The first error: the headline. Written once."""
-    last: str = ""
-    """The last error, only where it differs from the first: the detail."""
+    last: str = ""  # the last error, only where it differs from the first
     wakes: int = 0
     primes: int = 0
     cancelling: bool = False
     summary: str = ""
     """How it ended, in a sentence: what was wrong, what was done."""
-    advice: str = ""
-    """What to do next; empty when there is nothing left to do."""
+    advice: str = ""  # what to do next
     confirmable: str = ""
 
 
@@ -357,8 +349,7 @@ class Event:
     source: str
     subject: str
     """The native id of the sandbox or gateway; empty for the source itself."""
-    kind: str
-    """`sandbox`, `gateway`, `source`, `attempt`, `shell`, `panel`."""
+    kind: str  # sandbox, gateway, source, attempt, shell or panel
     text: str
     before: str = ""
     after: str = ""
@@ -378,12 +369,7 @@ class ShellState(Enum):
     @property
     def over(self) -> bool:
         """Whether the session has reached its one terminal state."""
-        return self in (
-            ShellState.ENDED,
-            ShellState.LOST,
-            ShellState.FAILED,
-            ShellState.DETACHED,
-        )
+        return self.value in ("ended", "lost", "failed", "detached")
 
 
 class Retry(Enum):
@@ -409,7 +395,6 @@ class Shell:
     title: str = ""
     skipping: bool = False
     skipped_bytes: int = 0
-    input_blocked: bool = False
-    """The remote is not reading what was sent."""
+    input_blocked: bool = False  # the remote is not reading what was sent
     notice: str = ""
-    """One line to show above the grid, such as whose machine this shell runs on."""
+    """One line above the grid, such as whose machine this shell runs on."""

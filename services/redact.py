@@ -43,7 +43,9 @@ _ABOUT = re.compile(
 _QUERY_NAMES = frozenset(("auth", "code", "key", "sig", "signature"))
 _HEADERS = frozenset(("authorization", "cookie", "proxy-authorization", "set-cookie"))
 
-_NAME = re.compile(r"(?<![\w-])([\w-]++)(\\{0,8}[\"']\s{0,4}[:=]|\s{0,4}[:=]|(?=\s))(\s{0,4})")
+_NAME = re.compile(
+    r"(?<![\w-])(?:([\w-]++)(?:\\{0,8}[\"']\s{0,4}[:=]|\s{0,4}[:=])|--([\w-]++)(?=\s))\s{0,4}"
+)
 _WORD = re.compile(r"[A-Z]++(?![a-z])|[A-Z]?[a-z]++|[A-Z]")
 _QUOTED = re.compile(r"(\"(?:[^\"\\]|\\.)*+|'(?:[^'\\]|\\.)*+)([\"']?)", re.DOTALL)
 _ESCAPED = re.compile(r"(\\++[\"'])[^\\\"']*+")
@@ -100,15 +102,12 @@ def _mask_named(text: str) -> str:
     kept = 0
     place = 0
     while match := _NAME.search(text, place):
-        name, separator = match[1], match[2]
+        name = (match[1] or match[2]).lstrip("-")
         place = match.end()
         before = text[match.start() - 1 : match.start()]
-        bare = name.lstrip("-")
-        if not separator and not name.startswith("--"):
+        if not (_is_secret(name) or (before in ("?", "&") and name.lower() in _QUERY_NAMES)):
             continue
-        if not (_is_secret(bare) or (before in ("?", "&") and bare.lower() in _QUERY_NAMES)):
-            continue
-        masked = _mask_value(text, place, bare.lower() in _HEADERS)
+        masked = _mask_value(text, place, name.lower() in _HEADERS)
         if masked is None:
             continue
         out += (text[kept:place], masked[0])

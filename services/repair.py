@@ -33,6 +33,7 @@ from services.repair_terms import (
 )
 
 STILL_STARTING = "It is still starting."
+LATE = "It took too long."
 Move: TypeAlias = tuple[Progress, tuple[Effect, ...]]
 
 
@@ -81,7 +82,7 @@ def _probe(state: Progress, event: RepairEvent) -> Move:
                     return _begin_wake(_blame(state, verdict.reason))
             return _fail(state, verdict.reason)
         case Deadline(reason):
-            return _fail(state, reason, Effect.STOP)
+            return _fail(state, reason or LATE, Effect.STOP)
         case CancelAsked():
             return _cancel(state, Effect.STOP)
     return state, ()
@@ -101,7 +102,7 @@ def _prime(state: Progress, event: RepairEvent) -> Move:
         case Deadline(reason) if state.critical:
             return _enter(_blame(state, reason), AttemptState.DRAIN), (Effect.LET_FINISH,)
         case Deadline(reason):
-            return _fail(state, reason, Effect.STOP)
+            return _fail(state, reason or LATE, Effect.STOP)
         case CancelAsked() if state.critical:
             return _latched(state), (Effect.LET_FINISH,)
         case CancelAsked():

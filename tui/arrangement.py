@@ -53,7 +53,7 @@ def regions(width: int, height: int, lower: Pane, zoomed: Pane | None) -> Mappin
     """The visible panes and their places, for a dashboard of that many cells."""
     if zoomed is not None:
         return {zoomed: Region(0, 0, width, height)}
-    repair = 5 if height < 30 else 6
+    repair = 6 if height < 30 else 9
     if width >= WIDE:
         left, middle = round(width * 0.37), round(width * 0.29)
         right = width - left - middle
@@ -133,4 +133,6 @@ class Deck(Container):
         wanted = (lower or self.places.lower, zoomed)
         if wanted != (self.places.lower, self.places.zoomed):
             self.places.lower, self.places.zoomed = wanted
-            self.refresh(layout=True)
+            # A child that asks is what makes Textual forget how it arranged this container.
+            for child in self.children:
+                child.refresh(layout=True)

@@ -68,7 +68,7 @@ class Dashboard(Screen[int]):
             yield RepairBar(id=Pane.REPAIR.value)
             yield GatewayPane(id=Pane.GATEWAYS.value)
             yield QueuePane(id=Pane.QUEUES.value)
-            yield ShellPane(id=Pane.SHELL.value, chord=CHORD)
+            yield ShellPane(id=Pane.SHELL.value, number="4", chord=CHORD)
             yield EventPane(id=Pane.EVENTS.value)
         yield KeyFooter(pinned=("app.help", "app.palette", "app.quit"))
 

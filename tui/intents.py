@@ -59,8 +59,8 @@ class Intents:
         except WakedeckError as error:
             self._refuse(error)
             return
-        self._handles[sandbox] = handle
-        if handle.attempt.state is AttemptState.IDLE or not handle.attempt.steps:
+        known, self._handles[sandbox] = self._handles.get(sandbox), handle
+        if known is None or known.attempt.id != handle.attempt.id:
             now = self._engine.clock.now()
             self._engine.tell(action_event(sandbox, f"{verb.value} asked for", now))
 

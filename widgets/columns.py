@@ -48,6 +48,8 @@ class Column(Generic[R]):
     """What it takes when there is room."""
     least: int = 0
     """The narrowest it may be; `width` where 0."""
+    comfort: int = 0
+    """What it has before a column of a higher priority number gets any room; `least` where 0."""
     priority: int = 0
     """0 is always shown; of the others the lower numbers get room first."""
     flex: int = 0
@@ -83,7 +85,8 @@ def fit(columns: Sequence[Column[R]], room: int) -> tuple[Placed[R], ...]:
     """
     kept: list[Column[R]] = []
     for column in sorted(columns, key=lambda c: c.priority):
-        if column.priority == 0 or _need([*kept, column]) <= room:
+        eased = sum(max(0, c.comfort - c.narrowest) for c in kept if c.priority < column.priority)
+        if column.priority == 0 or _need([*kept, column]) + eased <= room:
             kept.append(column)
     kept.sort(key=columns.index)
     widths = {c.id: c.narrowest for c in kept}

@@ -49,7 +49,6 @@ COLUMNS: tuple[Column[NumberedEvent], ...] = (
         "",
         _sign,
         width=8,
-        priority=1,
         sort_key=lambda r: r.event.severity.value,
     ),
     Column(
@@ -65,8 +64,9 @@ COLUMNS: tuple[Column[NumberedEvent], ...] = (
         "text",
         "WHAT HAPPENED",
         lambda r, _: Cell.of(r.event.text, "calm"),
-        width=30,
-        least=12,
+        width=40,
+        least=14,
+        comfort=30,
         flex=1,
     ),
     Column(

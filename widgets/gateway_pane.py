@@ -51,6 +51,8 @@ def _latency(row: ProbedGateway, _: float) -> Cell:
 
 
 def _trend(row: ProbedGateway, _: float) -> Cell:
+    if row.gateway.state is GatewayState.READY and all(trip is None for trip in row.trips):
+        return Cell.of("", "dim")  # It serves without a round trip to measure.
     return Cell.of(spark(row.trips, PROBES).blocks, "busy", short=spark(row.trips, NARROW).blocks)
 
 
@@ -88,7 +90,8 @@ COLUMNS: tuple[Column[ProbedGateway], ...] = (
         "REASON",
         lambda r, _: Cell.of(r.gateway.reason, "calm"),
         width=34,
-        least=30,
+        least=14,
+        comfort=24,
         priority=2,
         flex=4,
         sort_key=lambda r: r.gateway.reason.casefold(),

@@ -95,7 +95,7 @@ _IN = {
     InLabel.PAUSED: Sign("‖", "paused", "dim"),
     InLabel.COMPLETED: Sign("✓", "completed", "dim"),
     InLabel.CANCELLED: Sign("–", "cancelled", "dim"),
-    InLabel.UNSYNCED: Sign("✓", "done, unsynced", "dim"),
+    InLabel.UNSYNCED: Sign("✓", "unsynced", "dim"),
     InLabel.PROCESSING: Sign("▸", "processing", "busy"),
     InLabel.ORPHAN: Sign("!", "orphan claim", "warn"),
     InLabel.NEVER_DUE: Sign("!", "never due", "warn"),

@@ -84,8 +84,7 @@ COLUMNS: tuple[Column[SeenMessage], ...] = (
         "label",
         "LABEL",
         _label,
-        width=16,
-        least=13,
+        width=13,
         sort_key=lambda r: of_message(r.message.label).word,
     ),
     Column(
@@ -97,7 +96,7 @@ COLUMNS: tuple[Column[SeenMessage], ...] = (
         priority=3,
         sort_key=lambda r: (r.message.kind, r.message.channel),
     ),
-    Column("text", "TEXT", _text, width=30, least=14, priority=1, flex=1),
+    Column("text", "TEXT", _text, width=30, least=14, comfort=26, flex=1),
     Column(
         "due",
         "DUE",

@@ -106,7 +106,7 @@ def outcome_lines(attempt: Attempt) -> list[Content]:
     took = "" if attempt.ended_at is None else duration(attempt.ended_at - attempt.started_at)
     summary = one_line(attempt.summary)
     head = one_line(attempt.original)
-    if attempt.state is AttemptState.DONE or not head:
+    if attempt.state is AttemptState.DONE or not head or head in summary:
         head, summary = summary or f"{attempt.verb.value} {sign.word}", ""
     first = Content.assemble(
         signed(sign, bold=True),
@@ -116,7 +116,7 @@ def outcome_lines(attempt: Attempt) -> list[Content]:
         styled(head, "calm"),
     )
     lines = [first]
-    if attempt.state is AttemptState.DONE and attempt.original and not summary:
+    if attempt.state is AttemptState.DONE and attempt.original not in attempt.summary:
         lines.append(styled(f"was: {attempt.original}", "dim"))
     if summary:
         lines.append(styled(summary, "calm"))
@@ -124,6 +124,6 @@ def outcome_lines(attempt: Attempt) -> list[Content]:
         lines.append(Content.assemble(("→ ", "bold $text-accent"), one_line(attempt.advice)))
     if attempt.confirmable:
         lines.append(styled(f"! needs your confirmation: {attempt.confirmable}", "warn"))
-    if attempt.last and attempt.last != attempt.original:
+    if attempt.last and attempt.last != attempt.original and attempt.last not in attempt.summary:
         lines.append(styled(f"last error: {attempt.last}", "dim"))
     return lines

@@ -10,16 +10,17 @@ from services.terminal.rows import Row
 from services.terminal.state import ScreenState
 from services.terminal.widths import (
     DROPPED,
+    FILLER,
     RESTLESS,
     SECOND,
+    STRAY,
     extend,
     is_zero,
     joins,
 )
 
 _TOKENS: Final = re.compile(r"[^\x00-\x1f\x7f]+|\r\n|[\x00-\x1f\x7f]")
-_BULK: Final = 160
-"""Text shorter than this is not worth the whole-lines path."""
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
 
 
 class Drawing(ScreenState):
@@ -45,7 +46,7 @@ class Drawing(ScreenState):
 
     def write(self, text: str) -> None:
         """Print text that may hold controls, but no escape."""
-        if len(text) > _BULK and self.fast and self.bulk(text):
+        if self.fast and "\n" in text and self.bulk(text):
             return
         for piece in _TOKENS.findall(text):
             if piece == "\r\n":
@@ -102,7 +103,7 @@ class Drawing(ScreenState):
             if cut:
                 row.write(x, text[:cut], attribute, columns)
             if cut < room:
-                row.erase(columns - 1, columns, attribute.blank, columns)
+                row.write(columns - 1, FILLER, attribute.blank, columns)
             text = text[cut:]
             self.x = columns - 1
             self._wrap()
@@ -111,11 +112,8 @@ class Drawing(ScreenState):
         """Go on in the next line."""
         if self.full_width:
             self.rows[self.y].wrapped = True
-        self.pending = False
-        x = self.x
-        self.x = self.right
         self.index()
-        self.x = self.left if x >= self.left else 0
+        self.x = self.left
 
     def _limit(self) -> int:
         """The last column text may reach from where the cursor stands."""
@@ -138,7 +136,7 @@ class Drawing(ScreenState):
         limit = self._limit()
         if self.x + width - 1 > limit:
             if self.autowrap:
-                self.rows[self.y].erase(self.x, limit + 1, self.attribute.blank, columns)
+                self.rows[self.y].write(limit, FILLER, self.attribute.blank, columns)
                 self._wrap()
                 limit = self._limit()
             self.x = min(self.x, max(0, limit + 1 - width))
@@ -149,7 +147,7 @@ class Drawing(ScreenState):
         self.x += width
         if self.x > limit:
             self.x = limit
-            self.pending = self.autowrap
+            self.pending = True
 
     def _join(self, char: str) -> bool:
         """Take a character into the cell left of the cursor; False where it starts its own.
@@ -160,12 +158,11 @@ class Drawing(ScreenState):
         at = self.x if self.pending else self.x - 1
         if at < 0:
             return zero
-        row = self.grid(self.y)
-        cells = row.cells
-        assert cells is not None
-        wide = cells[at] == SECOND
-        at -= wide
-        cell = self.clusters.cell(cells[at])
+        row = self.rows[self.y]
+        if row.char(at) == SECOND:
+            at -= 1
+        wide = at + 1 < self.columns and row.char(at + 1) == SECOND
+        cell = self.clusters.cell(row.char(at))
         if zero:
             grown, now_wide = extend(cell, wide, char)
         elif joins(cell, wide, char):
@@ -175,9 +172,11 @@ class Drawing(ScreenState):
         if grown == cell:
             return True
         kept = self.clusters.stand_in(grown)
+        row = self.grid(self.y)
         row.clean = 0
         if now_wide == wide:
-            cells[at] = kept
+            assert row.cells is not None
+            row.cells[at] = kept
         else:
             self._widen(row, at, kept)
         self.last = kept + SECOND if now_wide else kept
@@ -190,7 +189,6 @@ class Drawing(ScreenState):
         limit = self.right if at <= self.right else self.columns - 1
         self.attribute = mine
         if at == limit:
-            row.erase(at, at + 1, attribute.blank, self.columns)
             self.x = at
             self.pending = False
             self._put_cell(kept + SECOND)
@@ -200,12 +198,12 @@ class Drawing(ScreenState):
             row.write(at, kept + SECOND, mine, self.columns)
             self.x = at + 2
             if self.x > limit:
-                self.x, self.pending = limit, self.autowrap
+                self.x, self.pending = limit, True
         self.attribute = attribute
 
     def bulk(self, text: str) -> bool:
         """Print many lines at once; False where the text needs a closer look."""
-        if "\n" not in text or 20 in self.ansi or not self.attribute.blank.plain:
+        if 20 in self.ansi or not self.attribute.blank.plain:
             return False
         if not self.top <= self.y <= self.bottom:
             return False
@@ -218,13 +216,24 @@ class Drawing(ScreenState):
         if returned:
             lines[-1] = tail[:-1]
         joined = "".join(lines)
-        if not (joined.isascii() and joined.isprintable()):
+        if joined.isascii():
+            if not joined.isprintable():
+                return False
+        elif _CONTROL.search(joined) or not self._normalise_lines(lines, joined):
             return False
         if fed:
             self.index()
         self._put_lines(lines)
         if returned:
             self.carriage_return()
+        return True
+
+    def _normalise_lines(self, lines: list[str], joined: str) -> bool:
+        """Normalise lines in place; False where one may begin with a part of a cluster."""
+        text = "\n".join(lines)
+        if DROPPED.search(joined) or RESTLESS.match(text) or STRAY.search(text):
+            return False
+        lines[:] = self.clusters.normalise(text).split("\n")
         return True
 
     def _put_lines(self, lines: list[str]) -> None:
@@ -246,52 +255,29 @@ class Drawing(ScreenState):
 
     def _scroll_lines(self, lines: list[str]) -> None:
         """Let lines pass over the blank bottom line of the region."""
-        columns = self.columns
-        entries = self._fit(lines) if max(map(len, lines)) > columns else list(lines)
-        attribute = self.attribute
+        entries = self._fit(lines)
         height = self.bottom - self.top
-        keeps = self.top == 0 and not self.on_alternate
         staying = entries[-height:] if height else []
-        passing = entries[: len(entries) - len(staying)]
-        leaving = min(len(entries), height)
+        leaving = len(staying)
         rows = self.rows
-        if keeps:
+        if self.top == 0 and not self.on_alternate:
             for row in rows[:leaving]:
                 self.history.add(freeze(row))
-            if attribute.plain:
-                self.history.extend(passing)
-            else:
-                self.history.extend(
-                    [
-                        (False, ((line, attribute),)) if isinstance(line, str) else line
-                        for line in passing
-                    ]
-                )
-        fresh = []
-        for entry in staying:
-            row = Row(self.clusters)
-            if isinstance(entry, str):
-                if entry:
-                    row.spans.append((entry, attribute))
-                    row.length = len(entry)
-            else:
-                row.wrapped = entry[0]
-                row.spans = list(entry[1])
-                row.length = len(entry[1][0][0])
-            fresh.append(row)
+            self.history.extend(entries[: len(entries) - leaving])
+        thaw = self.history.thaw
         del rows[self.top : self.top + leaving]
         at = self.bottom - leaving
-        rows[at:at] = fresh
+        rows[at:at] = [thaw(entry) for entry in staying]
 
     def _fit(self, lines: list[str]) -> list[Entry]:
-        """Lines cut at the right edge; all but the last piece of each are marked as wrapped."""
+        """Lines as the history keeps them, cut at the right edge."""
         columns = self.columns
         attribute = self.attribute
+        plain = attribute.plain
+        if plain and max(map(len, lines)) <= columns:
+            return list(lines)
         entries: list[Entry] = []
         for line in lines:
-            if len(line) <= columns:
-                entries.append(line)
-                continue
             at = 0
             while len(line) - at > columns:
                 end = at + columns
@@ -299,5 +285,6 @@ class Drawing(ScreenState):
                     end -= 1
                 entries.append((True, ((line[at:end], attribute),)))
                 at = end
-            entries.append(line[at:])
+            text = line[at:] if at else line
+            entries.append(text if plain or not text else (False, ((text, attribute),)))
         return entries

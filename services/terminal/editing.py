@@ -67,11 +67,10 @@ class Editing(Motion):
         if not self.protected or not self._guards(row, spared):
             row.erase(start, end, blank, self.columns)
             return
-        row.to_grid(self.columns, self.plain) if row.cells is None else None
-        assert row.cells is not None
+        if row.cells is None:
+            row.to_grid(self.columns, self.plain)
         for x in range(start, end):
-            wide_half = x + 1 < self.columns and row.cells[x] == SECOND
-            if row.attributes[x].protection is not spared and not wide_half:
+            if row.attributes[x].protection != spared:
                 row.erase(x, x + 1, blank, self.columns)
 
     @staticmethod
@@ -79,7 +78,7 @@ class Editing(Motion):
         attributes = (
             row.attributes if row.cells is not None else [attribute for _, attribute in row.spans]
         )
-        return any(attribute.protection is spared for attribute in attributes)
+        return any(attribute.protection == spared for attribute in attributes)
 
     def insert_characters(self, count: int = 0) -> None:
         """ICH: between the side margins."""

@@ -112,7 +112,11 @@ def opening_failure(
         code = error.response.status_code
         return Failure(f"the proxy refused to connect to {address} ({code})", Retry.NO)
     if isinstance(error, InvalidMessage) and isinstance(error.__cause__, EOFError):
-        return Failure(f"{address} closed the connection before it answered", Retry.AUTO)
+        return Failure(
+            f"{address} closed the connection before it answered",
+            Retry.AUTO,
+            "is it a WebSocket endpoint?",
+        )
     for kind, sentence, retry, advice in _OPENING:
         if isinstance(error, kind):
             said = sentence.format(address=address, host=host, limit=f"{timeout_s:g}")

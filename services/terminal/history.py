@@ -9,8 +9,9 @@ from typing import TypeAlias
 
 from services.terminal.rows import Row, Span
 from services.terminal.styles import Attribute
-from services.terminal.widths import SECOND, Clusters
+from services.terminal.widths import FILLER, SECOND, Clusters
 
+_BLANK = " " + FILLER
 Entry: TypeAlias = "str | tuple[bool, tuple[Span, ...]]"
 """A line of one plain style that ended in a newline, or whether it wrapped and its spans."""
 
@@ -33,7 +34,7 @@ def trim(spans: Sequence[Span]) -> list[Span]:
     kept = list(spans)
     while kept and kept[-1][1].plain:
         text, attribute = kept.pop()
-        text = text.rstrip(" ")
+        text = text.rstrip(_BLANK)
         if text:
             kept.append((text, attribute))
             break

@@ -13,6 +13,7 @@ from services.terminal.transport import Ending
 LIMIT_S = 1.0
 _PROMPT_LIMIT_S = 0.4
 _QUIET_S = 0.03
+_AGAIN_S = 0.25
 _END_OF_FILE = b"\x04"
 
 
@@ -43,7 +44,11 @@ class Departure:
                 self._outbox.type(INTERRUPT)
                 await self._prompt_again()
                 self._outbox.type(_END_OF_FILE)
-                await asyncio.sleep(LIMIT_S)
+                while True:
+                    await asyncio.sleep(_AGAIN_S)
+                    if self.prompt.idle:
+                        # A shell that is busy with its signals may miss the first.
+                        self._outbox.type(_END_OF_FILE)
         return Ending(ShellState.DETACHED, "detached; the shell did not end by itself")
 
     async def _prompt_again(self) -> None:

@@ -39,7 +39,7 @@ class Motion(Drawing):
         """CUB and BS: stops at the left margin, or goes on in the line above (mode 45)."""
         count = count or 1
         if self.autowrap and self.private & {45, 1045}:
-            self._wrap_back(min(count, self.columns * self.lines))
+            self._wrap_back(count)
         else:
             limit = self.left if self.x >= self.left else 0
             self.x = max(limit, self.x - count)
@@ -49,6 +49,7 @@ class Motion(Drawing):
         """Backwards through the lines, from the top margin round to the bottom one."""
         if self.pending:
             count -= 1
+        count = min(count, self.columns * self.lines)
         while count > 0:
             limit = self.left if self.x >= self.left else 0
             step = min(count, self.x - limit)

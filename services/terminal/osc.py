@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from typing import Final
 
 from services.plain import plain
@@ -81,6 +80,8 @@ class Strings(Reports):
                 continue
             index = int(word)
             special = index if code == _SPECIAL else index - 256
+            if special > 4:
+                continue
             if value == "?":
                 known = self.special_colours.get(special, self.colour_of(FOREGROUND))
                 colour = known if special >= 0 else self.colour_of(index)
@@ -89,7 +90,7 @@ class Strings(Reports):
                 continue
             elif special < 0:
                 self._colour(index, parsed)
-            elif special <= 4:
+            else:
                 self.special_colours[special] = parsed
 
     def _dynamic(self, code: int, rest: str, end: str) -> None:
@@ -123,8 +124,7 @@ class Strings(Reports):
     def _link(self, rest: str) -> None:
         _, _, address = rest.partition(";")
         link = plain(address, _LINK) if len(address) <= _LINK else ""
-        style = replace(self.attribute.style, link=link)
-        self.attribute = self.attributes.of(style, self.attribute.protection)
+        self.attribute = self.attributes.linked(self.attribute, link)
 
     def _clipboard(self, rest: str) -> None:
         """OSC 52: reading is always refused, writing unless it was allowed."""

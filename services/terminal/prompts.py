@@ -32,13 +32,14 @@ class PromptSense:
     def idle(self) -> bool:
         """Whether it looks idle.
 
-        A line editor asks for bracketed paste at each prompt and takes it back before it runs a
-        command. A shell without one is idle where the last line ends as prompts do.
+        A line editor asks for bracketed paste before it prints a prompt and takes it back before
+        it runs a command. A shell without one is idle where the last line ends as prompts do.
         """
         if self._alternate:
             return False
         if self._paste is not None:
-            return self._paste
+            prompt = _SEQUENCE.sub(b"", self._tail.rpartition(_PASTE_ON)[2])
+            return self._paste and bool(prompt.strip())
         line = _SEQUENCE.sub(b"", self._tail).rpartition(b"\n")[2].rpartition(b"\r")[2]
         return line.endswith((b"$ ", b"# ", b"% ", b"> "))
 

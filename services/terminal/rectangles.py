@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from typing import Final
 
-from services.terminal.cells import PLAIN, Underline
 from services.terminal.editing import Editing
 from services.terminal.rows import Row
 from services.terminal.styles import Attribute, Protection
@@ -12,6 +11,10 @@ from services.terminal.widths import SECOND
 
 Area = tuple[int, int, int, int]
 """Top, left, bottom and right, from 0; the last two are one past the end."""
+
+
+_MEANT: Final = {1: 1, 22: 1, 4: 4, 24: 4, 5: 5, 25: 5, 7: 7, 27: 7}
+_UNSET: Final = {1: 22, 4: 24, 5: 25, 7: 27}
 
 
 class Rectangles(Editing):
@@ -124,24 +127,13 @@ class Rectangles(Editing):
 
     def _changed(self, attribute: Attribute, codes: list[int], toggle: bool) -> Attribute:
         style = attribute.style
+        states = {1: style.bold, 4: bool(style.underline), 5: style.blink, 7: style.reverse}
         for code in codes:
-            if code == 0 and toggle:
-                codes = [1, 4, 5, 7]
-        for code in codes:
-            if code == 0:
-                style = replace(
-                    style, bold=False, underline=Underline.NONE, blink=False, reverse=False
-                )
-            elif code in (1, 22):
-                style = replace(style, bold=not style.bold if toggle else code == 1)
-            elif code in (4, 24):
-                on = not style.underline if toggle else code == 4
-                style = replace(style, underline=Underline.SINGLE if on else Underline.NONE)
-            elif code in (5, 25):
-                style = replace(style, blink=not style.blink if toggle else code == 5)
-            elif code in (7, 27):
-                style = replace(style, reverse=not style.reverse if toggle else code == 7)
-        return self.attributes.of(style if style != PLAIN else PLAIN, attribute.protection)
+            which = [_MEANT[code]] if code in _MEANT else list(states) if code == 0 else []
+            for known in which:
+                states[known] = not states[known] if toggle else 0 < code < 20
+        words = [str(code if on else _UNSET[code]) for code, on in states.items()]
+        return self.attributes.step(attribute, f"\x1b[{';'.join(words)}m") or attribute
 
     def report_checksum(self, *given: int) -> None:
         """DECRQCRA, as xterm 334 and later: the sum of the code points, a blank counting 32."""

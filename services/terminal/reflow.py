@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from services.terminal.history import Entry, freeze, trim
 from services.terminal.rows import Row, Span
 from services.terminal.screen import Screen
-from services.terminal.widths import SECOND
+from services.terminal.widths import FILLER, SECOND
 
 
 @dataclass(slots=True)
@@ -147,8 +147,8 @@ def _wrap(screen: Screen, entries: list[Entry], columns: int, marks: list[_Mark]
                 offsets.append((waiting[moved], length + waiting[moved].column))
                 moved += 1
             at += 1
-            if wrapped and at < len(entries):
-                more = _without_filler(more, _spans(entries[at], screen)[1])
+            if wrapped:
+                more = _without_filler(more)
             spans += more
             length += sum(len(text) for text, _ in more)
             if not wrapped or at >= len(entries):
@@ -174,9 +174,9 @@ def _spans(entry: Entry, screen: Screen) -> tuple[bool, list[Span]]:
     return entry[0], list(entry[1])
 
 
-def _without_filler(spans: list[Span], following: list[Span]) -> list[Span]:
+def _without_filler(spans: list[Span]) -> list[Span]:
     """A wrapped row without the blank a wide cell left when it went to the next row."""
-    if following and following[0][0][1:2] == SECOND and spans and spans[-1][0].endswith(" "):
+    if spans and spans[-1][0].endswith(FILLER):
         text, attribute = spans[-1]
         return [*spans[:-1], (text[:-1], attribute)] if len(text) > 1 else spans[:-1]
     return spans

@@ -99,7 +99,7 @@ class Reports(ModeSwitches):
         """DECRQSS: only settings we know are ever sent back."""
         if self.level < 3:
             return
-        protection = self.attribute.protection is Protection.SELECTIVE
+        protection = self.attribute.protection == Protection.SELECTIVE
         values = {
             "m": parameters(self.attribute.style),
             "r": f"{self.top + 1};{self.bottom + 1}",

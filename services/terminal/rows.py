@@ -11,7 +11,7 @@ from typing import Final, TypeAlias
 
 from services.terminal.cells import PLAIN, CellStyle, Run
 from services.terminal.styles import Attribute
-from services.terminal.widths import JOINER, SECOND, Clusters
+from services.terminal.widths import FILLER, JOINER, SECOND, Clusters
 
 Span: TypeAlias = tuple[str, Attribute]
 
@@ -66,6 +66,19 @@ class Row:
         """Whether nothing was written to it."""
         return self.cells is None and not self.spans
 
+    def char(self, at: int) -> str:
+        """The normalised character at a column."""
+        if self.cells is not None:
+            return self.cells[at]
+        end = self.length
+        if at >= end:
+            return " "
+        for text, _ in reversed(self.spans):
+            end -= len(text)
+            if at >= end:
+                return text[at - end]
+        return " "
+
     def to_grid(self, columns: int, plain: Attribute) -> list[str]:
         """Turn spans into a grid."""
         cells: list[str] = []
@@ -99,7 +112,7 @@ class Row:
         if cells is None:
             if at >= self.length:
                 if at > self.length:
-                    self.spans.append((" " * (at - self.length), attribute.root))
+                    self.spans.append((" " * (at - self.length), attribute.owner.plain))
                 self.spans.append((text, attribute))
                 self.length = end
                 self.wide = self.wide or (not text.isascii() and SECOND in text)
@@ -109,7 +122,7 @@ class Row:
                 self.length = end
                 self.wide = not text.isascii() and SECOND in text
                 return
-            cells = self.to_grid(columns, attribute.root)
+            cells = self.to_grid(columns, attribute.owner.plain)
         if self.wide:
             self.mend(at, end)
         elif not text.isascii() and SECOND in text:
@@ -138,7 +151,7 @@ class Row:
                 if not blank.plain:
                     self.write(start, " " * (end - start), blank, columns)
                 return
-        cells = self.cells if self.cells is not None else self.to_grid(columns, blank.root)
+        cells = self.cells if self.cells is not None else self.to_grid(columns, blank.owner.plain)
         if self.wide:
             self.mend(start, end)
         cells[start:end] = " " * (end - start)
@@ -158,7 +171,7 @@ class Row:
     def insert(self, at: int, count: int, right: int, blank: Attribute, columns: int) -> None:
         """Push the cells of [at, right] to the right by blanks; what passes `right` is lost."""
         count = min(count, right + 1 - at)
-        cells = self.cells if self.cells is not None else self.to_grid(columns, blank.root)
+        cells = self.cells if self.cells is not None else self.to_grid(columns, blank.owner.plain)
         if self.wide:
             self.mend(at, right + 1)
             self.mend(right + 1 - count, right + 1)
@@ -173,7 +186,7 @@ class Row:
     def delete(self, at: int, count: int, right: int, blank: Attribute, columns: int) -> None:
         """Pull the cells of [at, right] to the left; blanks come in at `right`."""
         count = min(count, right + 1 - at)
-        cells = self.cells if self.cells is not None else self.to_grid(columns, blank.root)
+        cells = self.cells if self.cells is not None else self.to_grid(columns, blank.owner.plain)
         if self.wide:
             self.mend(at, right + 1)
             self.mend(at, at + count)
@@ -214,7 +227,7 @@ class Row:
                 else:
                     runs.append((part, style))
                     last = style
-        if runs and runs[-1][1] == PLAIN:
+        if runs and runs[-1][1] == PLAIN and not self.wrapped:
             text = runs[-1][0].rstrip(" ")
             runs[-1:] = [(text, PLAIN)] if text else []
         return runs
@@ -228,7 +241,9 @@ class Row:
 
     @property
     def text(self) -> str:
-        """The cells as text, without trailing blanks."""
+        """The cells as text, without blanks at the end of the line (a wrapped row has no end)."""
+        if self.wrapped:
+            return self.clusters.shown(self.content.removesuffix(FILLER))
         return self.clusters.shown(self.content).rstrip(" ")
 
 

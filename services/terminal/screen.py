@@ -40,6 +40,9 @@ class Screen(Strings):
         """Obey a whole escape sequence; what it means is remembered."""
         known = self.operations.get(sequence)
         if known is None:
+            if sequence[-1] == "m" and (style := self.attributes.step(self.attribute, sequence)):
+                self.attribute = style
+                return
             kind = sequence[1]
             if kind == "]":
                 self._string(sequence, self.command)
@@ -69,8 +72,6 @@ class Screen(Strings):
         if parsed is None:
             return self.debug, ()
         key, numbers = parsed
-        if key == "m":
-            return self._select_rendition(sequence), ()
         found = CONTROL_SEQUENCES.get(key)
         if found is None:
             return self.debug, ()
@@ -89,13 +90,6 @@ class Screen(Strings):
             min(max(line, 1), self.lines) - 1,
             min(max(column, 1), self.columns) - 1,
         )
-
-    def _select_rendition(self, sequence: str) -> Callable[[], None]:
-        def select() -> None:
-            known = self.attribute.steps.get(sequence)
-            self.attribute = known or self.attributes.step(self.attribute, sequence)
-
-        return select
 
     def _understand_escape(self, text: str) -> Callable[..., None]:
         name = ESCAPES.get(text)

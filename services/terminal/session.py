@@ -109,9 +109,8 @@ class Session:
     def resize(self, columns: int, lines: int) -> None:
         """Change the size here at once and there soon; of many, the last one counts."""
         self._size = (max(columns, 2), max(lines, 1))
-        if not self.shell.state.over:
-            self.screen.resize(*self._size)
-            self._resized.set()
+        self.screen.resize(*self._size)
+        self._resized.set()
 
     def detach(self) -> None:
         """Leave: an idle shell is asked to end, a busy one is left to its server; idempotent."""

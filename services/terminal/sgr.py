@@ -1,50 +1,84 @@
-"""SGR: what the parameters of `CSI … m` change, in both spellings, and back again."""
+"""SGR: what the parameters of `CSI … m` change, in both spellings, and back again.
+
+A style is packed into one integer, so that a sequence is a mask and some bits.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, Final
+import re
+from typing import Final, TypeAlias
 
 from services.terminal.cells import DEFAULT, RGB, CellStyle, Colour, Underline
 
+Change: TypeAlias = tuple[int, int]
+"""What to keep of a packed style, and what to set then."""
 
-@dataclass(frozen=True, slots=True)
-class Change:
-    """What one sequence does to a style: start over or not, then set these fields."""
+_BOLD, _DIM, _ITALIC, _BLINK, _REVERSE, _CONCEAL, _STRIKE, _OVERLINE = (1 << n for n in range(8))
+_UNDERLINE: Final = 8
+_FOREGROUND: Final = 11
+_BACKGROUND: Final = 37
+_LINE_COLOUR: Final = 63
+_WIDTH: Final = (1 << 26) - 1
+"""A colour plus one, so that the default is 0."""
+_PROTECTION: Final = 89
+_KEPT: Final = 3 << _PROTECTION
+"""What SGR 0 leaves."""
+_ALL: Final = _KEPT | (1 << _PROTECTION) - 1
 
-    reset: bool
-    fields: dict[str, Any]
-
-
-_SIMPLE: Final[dict[int, tuple[str, Any]]] = {
-    1: ("bold", True),
-    2: ("dim", True),
-    3: ("italic", True),
-    4: ("underline", Underline.SINGLE),
-    5: ("blink", True),
-    6: ("blink", True),
-    7: ("reverse", True),
-    8: ("conceal", True),
-    9: ("strike", True),
-    21: ("underline", Underline.DOUBLE),
-    23: ("italic", False),
-    24: ("underline", Underline.NONE),
-    25: ("blink", False),
-    27: ("reverse", False),
-    28: ("conceal", False),
-    29: ("strike", False),
-    39: ("foreground", DEFAULT),
-    49: ("background", DEFAULT),
-    53: ("overline", True),
-    55: ("overline", False),
-    59: ("underline_colour", DEFAULT),
-    **{30 + index: ("foreground", index) for index in range(8)},
-    **{40 + index: ("background", index) for index in range(8)},
-    **{90 + index: ("foreground", 8 + index) for index in range(8)},
-    **{100 + index: ("background", 8 + index) for index in range(8)},
+_ON: Final = {
+    **{1: _BOLD, 2: _DIM, 3: _ITALIC, 5: _BLINK, 6: _BLINK, 7: _REVERSE, 8: _CONCEAL},
+    **{9: _STRIKE, 53: _OVERLINE},
 }
-_COLOURED: Final = {38: "foreground", 48: "background", 58: "underline_colour"}
+_OFF: Final = {
+    **{22: _BOLD | _DIM, 23: _ITALIC, 24: 7 << _UNDERLINE, 25: _BLINK, 27: _REVERSE},
+    **{28: _CONCEAL, 29: _STRIKE, 55: _OVERLINE, 39: _WIDTH << _FOREGROUND},
+    **{49: _WIDTH << _BACKGROUND, 59: _WIDTH << _LINE_COLOUR},
+}
+_COLOURED: Final = {38: _FOREGROUND, 48: _BACKGROUND, 58: _LINE_COLOUR}
+_TRUE: Final = {
+    f"\x1b[{code}": (place, _ALL & ~(_WIDTH << place)) for code, place in _COLOURED.items()
+}
+_SGR: Final = re.compile(r"\x1b\[[0-9:;]*m")
+_SIXTEEN: Final = {
+    **{30 + index: (_FOREGROUND, index) for index in range(8)},
+    **{40 + index: (_BACKGROUND, index) for index in range(8)},
+    **{90 + index: (_FOREGROUND, 8 + index) for index in range(8)},
+    **{100 + index: (_BACKGROUND, 8 + index) for index in range(8)},
+}
+
+
+def protection_of(packed: int) -> int:
+    """0 for none, 1 for DECSCA's, 2 for SPA's."""
+    return packed >> _PROTECTION
+
+
+def protected(packed: int, protection: int) -> int:
+    """A packed style with another protection."""
+    return packed & ~_KEPT | protection << _PROTECTION
+
+
+def background_of(packed: int) -> int:
+    """The packed style of an erased cell: its background alone."""
+    return packed & _WIDTH << _BACKGROUND
+
+
+def style_of(packed: int, link: str) -> CellStyle:
+    """A packed style as views know it."""
+    return CellStyle(
+        foreground=(packed >> _FOREGROUND & _WIDTH) - 1,
+        background=(packed >> _BACKGROUND & _WIDTH) - 1,
+        bold=bool(packed & _BOLD),
+        dim=bool(packed & _DIM),
+        italic=bool(packed & _ITALIC),
+        underline=Underline(packed >> _UNDERLINE & 7),
+        underline_colour=(packed >> _LINE_COLOUR & _WIDTH) - 1,
+        blink=bool(packed & _BLINK),
+        reverse=bool(packed & _REVERSE),
+        conceal=bool(packed & _CONCEAL),
+        strike=bool(packed & _STRIKE),
+        overline=bool(packed & _OVERLINE),
+        link=link,
+    )
 
 
 def _number(text: str) -> int:
@@ -60,79 +94,90 @@ def _colour(parts: list[int]) -> Colour | None:
     return None
 
 
-def _colon(word: str, fields: dict[str, Any]) -> None:
+def _set(change: Change, place: int, width: int, value: int) -> Change:
+    mask, bits = change
+    return mask & ~(width << place), bits & ~(width << place) | value << place
+
+
+def _colon(word: str, change: Change) -> Change:
     """One parameter with sub-parameters: `4:3`, `38:5:n`, `38:2::r:g:b`, `38:2:r:g:b`."""
-    parts = word.split(":")
-    code = _number(parts[0])
-    if code == 4:
-        style = _number(parts[1])
-        if style <= Underline.DASHED:
-            fields["underline"] = Underline(style)
-    elif code in _COLOURED:
-        numbers = [_number(part) for part in parts[1:]]
+    code, *numbers = (_number(part) for part in word.split(":"))
+    if code == 4 and numbers[0] <= Underline.DASHED:
+        return _set(change, _UNDERLINE, 7, numbers[0])
+    if code in _COLOURED:
         if numbers[0] == 2 and len(numbers) >= 5:
             del numbers[1]  # the colour space
         colour = _colour(numbers)
         if colour is not None:
-            fields[_COLOURED[code]] = colour
+            return _set(change, _COLOURED[code], _WIDTH, colour + 1)
+    return change
 
 
-def changes(parameters: str) -> Change:
-    """What the parameters of an SGR sequence change; unknown ones change nothing."""
-    words = parameters.split(";")
-    fields: dict[str, Any] = {}
-    reset = False
+def changes(sequence: str) -> Change | None:  # noqa: PLR0912
+    """What an SGR sequence changes; None where it is another kind of sequence.
+
+    Parameters that mean nothing change nothing.
+    """
+    words = sequence.split(";")
+    if len(words) == 5 and words[1] == "2" and (true := _TRUE.get(words[0])):
+        place, mask = true
+        try:
+            red, green, blue = int(words[2]), int(words[3]), int(words[4][:-1])
+        except ValueError:
+            pass
+        else:
+            if red <= 255 and green <= 255 and blue <= 255:
+                return mask, (RGB | red << 16 | green << 8 | blue) + 1 << place
+    if _SGR.fullmatch(sequence) is None:
+        return None
+    words = sequence[2:-1].split(";")
+    change: Change = (_ALL, 0)
     at = 0
     while at < len(words):
         word = words[at]
         at += 1
         if ":" in word:
-            _colon(word, fields)
+            change = _colon(word, change)
             continue
         code = _number(word)
-        if code == 0:
-            reset = True
-            fields.clear()
-        elif code == 22:
-            fields["bold"] = fields["dim"] = False
-        elif code in _COLOURED:
+        if code in _COLOURED:
             numbers = [_number(part) for part in words[at : at + 4]]
-            colour = _colour(numbers)
-            if colour is not None:
-                fields[_COLOURED[code]] = colour
+            found = _colour(numbers)
+            if found is not None:
+                change = _set(change, _COLOURED[code], _WIDTH, found + 1)
             at += 2 if numbers[:1] == [5] else 4 if numbers[:1] == [2] else 1
-        elif code in _SIMPLE:
-            name, value = _SIMPLE[code]
-            fields[name] = value
-    return Change(reset, fields)
+        elif code in _SIXTEEN:
+            place, index = _SIXTEEN[code]
+            change = _set(change, place, _WIDTH, index + 1)
+        elif code in _ON:
+            change = change[0], change[1] | _ON[code]
+        elif code in _OFF:
+            change = change[0] & ~_OFF[code], change[1] & ~_OFF[code]
+        elif code in (4, 21):
+            change = _set(change, _UNDERLINE, 7, 1 if code == 4 else 2)
+        elif code == 0:
+            change = (_KEPT, 0)
+    return change
 
 
-def _coloured(code: int, colour: Colour) -> str:
+def _spelt(code: int, colour: Colour) -> str:
     if colour == DEFAULT:
         return ""
     if colour & RGB:
         return f";{code}:2::{colour >> 16 & 255}:{colour >> 8 & 255}:{colour & 255}"
     if code == 58 or colour > 15:
         return f";{code}:5:{colour}"
-    return f";{code - 8 + colour}" if colour < 8 else f";{code + 52 + colour - 8}"
-
-
-_FLAGS: Final[tuple[tuple[Callable[[CellStyle], bool], int], ...]] = (
-    (lambda style: style.bold, 1),
-    (lambda style: style.dim, 2),
-    (lambda style: style.italic, 3),
-    (lambda style: style.blink, 5),
-    (lambda style: style.reverse, 7),
-    (lambda style: style.conceal, 8),
-    (lambda style: style.strike, 9),
-    (lambda style: style.overline, 53),
-)
+    return f";{code - 8 + colour}" if colour < 8 else f";{code + 44 + colour}"
 
 
 def parameters(style: CellStyle) -> str:
     """The SGR parameters that lead to a style from the default one, as DECRQSS reports them."""
-    text = "0" + "".join(f";{code}" for has, code in _FLAGS if has(style))
+    flags = {
+        **{1: style.bold, 2: style.dim, 3: style.italic, 5: style.blink, 7: style.reverse},
+        **{8: style.conceal, 9: style.strike, 53: style.overline},
+    }
+    text = "0" + "".join(f";{code}" for code, on in flags.items() if on)
     if style.underline:
         text += ";4" if style.underline is Underline.SINGLE else f";4:{int(style.underline)}"
-    text += _coloured(38, style.foreground) + _coloured(48, style.background)
-    return text + _coloured(58, style.underline_colour)
+    text += _spelt(38, style.foreground) + _spelt(48, style.background)
+    return text + _spelt(58, style.underline_colour)

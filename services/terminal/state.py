@@ -169,7 +169,7 @@ class ScreenState:
     def protect(self, protection: Protection) -> None:
         """What is written from now on withstands these erasures."""
         self.protected = self.protected or protection is not Protection.NONE
-        self.attribute = self.attributes.of(self.attribute.style, protection)
+        self.attribute = self.attributes.protected(self.attribute, protection)
 
     def scroll_up(self, count: int) -> None:
         """Move the region up; lines leave by the top of the main screen into the history."""
@@ -179,6 +179,12 @@ class ScreenState:
             self._scroll_columns(top, bottom, count)
             return
         rows = self.rows
+        if count == 1:
+            if top == 0 and not self.on_alternate:
+                self.history.add(freeze(rows[0]))
+            del rows[top]
+            rows.insert(bottom, self.blank_row())
+            return
         if top == 0 and not self.on_alternate:
             for row in rows[:count]:
                 self.history.add(freeze(row))

@@ -67,6 +67,7 @@ class SequenceStream(pyte.ByteStream):
         screen = self.screen
         positions = screen.positions
         perform, write = screen.perform, screen.write
+        step = screen.attributes.step
         columns = screen.columns
         rows, x, y, attribute = screen.rows, screen.x, screen.y, screen.attribute
         fast = screen.fast
@@ -124,10 +125,23 @@ class SequenceStream(pyte.ByteStream):
                 attribute = reached
                 steps = reached.steps
                 continue
+            if sequence[-1] == "m":
+                reached = step(attribute, sequence)
+                if reached is not None:
+                    attribute = reached
+                    steps = reached.steps
+                    continue
             if fast:
                 place = positions.get(sequence)
                 if place is not None:
                     y, x = place
+                    continue
+                if sequence == "\x1b[K" and not screen.protected:
+                    if x == columns:
+                        x -= 1
+                    rows[y].erase(x, columns, attribute.blank, columns)
+                    continue
+                if sequence == "\x1b(B" and screen.charsets[0] is None:
                     continue
                 screen.pending = x == columns
                 screen.x = x - 1 if x == columns else x
@@ -170,7 +184,7 @@ class SequenceStream(pyte.ByteStream):
         at = 0
         size = len(text)
         while at < size and self._state != _GROUND:
-            if self._state == _STRING and self._length > 8:
+            if self._state == _STRING and self._length > 10:
                 match = _STRING_END.search(text, at)
                 end = match.start() if match else size
                 self._send(text[at : max(end, at + 1)])

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from enum import IntEnum
 from typing import Final
 
-from services.terminal.cells import DEFAULT, PLAIN, CellStyle
-from services.terminal.sgr import Change, changes
+from services.terminal.cells import PLAIN, CellStyle
+from services.terminal.sgr import (
+    Change,
+    background_of,
+    changes,
+    protected,
+    protection_of,
+    style_of,
+)
 
-_STYLES_KEPT = 8192
-_STEPS_KEPT = 16_384
+_KEPT: Final = 16_384
+_NO_STEPS: Final[dict[str, Attribute]] = {}
 
 
 class Protection(IntEnum):
@@ -26,76 +32,97 @@ class Protection(IntEnum):
 class Attribute:
     """The style of a cell and what the emulator knows besides; equal ones are the same object."""
 
-    __slots__ = ("blank", "plain", "protection", "root", "steps", "style")
+    __slots__ = ("_blank", "_style", "link", "owner", "packed", "plain", "steps")
 
-    def __init__(self, style: CellStyle, protection: Protection) -> None:
-        self.style = style
-        self.protection = protection
-        self.plain = style is PLAIN and protection is Protection.NONE
-        self.blank: Attribute = self
-        """What an erased cell gets: the background alone."""
-        self.root: Attribute = self
-        """The default attribute: what cells get that were never written."""
-        self.steps: dict[str, Attribute] = {}
+    def __init__(self, owner: Attributes, packed: int, link: str) -> None:
+        self.owner = owner
+        self.packed = packed
+        self.link = link
+        self.plain = not packed and not link
+        self.steps = _NO_STEPS
         """SGR sequences seen before in this style, and the style they lead to."""
+        self._blank: Attribute | None = None
+        self._style: CellStyle | None = None
+
+    @property
+    def style(self) -> CellStyle:
+        """As views know it."""
+        if self._style is None:
+            self._style = PLAIN if self.plain else style_of(self.packed, self.link)
+        return self._style
+
+    @property
+    def blank(self) -> Attribute:
+        """What an erased cell gets: the background alone."""
+        if self._blank is None:
+            self._blank = self.owner.of(background_of(self.packed))
+        return self._blank
+
+    @property
+    def protection(self) -> int:
+        """Which erasures its cells withstand, as `Protection` counts."""
+        return protection_of(self.packed)
 
 
 class Attributes:
-    """The attributes of one emulator, interned; both tables are bounded."""
+    """The attributes of one emulator, interned; every table is bounded."""
 
     def __init__(self) -> None:
-        self.plain: Final = Attribute(PLAIN, Protection.NONE)
-        self._known: dict[tuple[CellStyle, Protection], Attribute] = {}
+        self.plain: Final = Attribute(self, 0, "")
+        self._known: dict[int, Attribute] = {0: self.plain}
+        self._linked: dict[tuple[int, str], Attribute] = {}
         self._changes: dict[str, Change] = {}
         self._stepped: list[Attribute] = []
         self._steps = 0
 
-    def of(self, style: CellStyle, protection: Protection = Protection.NONE) -> Attribute:
-        """The attribute of a style."""
-        if style == PLAIN and protection is Protection.NONE:
-            return self.plain
-        key = (style, protection)
-        found = self._known.get(key)
+    def of(self, packed: int, link: str = "") -> Attribute:
+        """The attribute of a packed style."""
+        found = self._linked.get((packed, link)) if link else self._known.get(packed)
         if found is None:
-            if len(self._known) >= _STYLES_KEPT:
+            if len(self._known) + len(self._linked) >= _KEPT:
                 self.forget()
-            if style.background == DEFAULT:
-                blank = self.plain
-            elif key == (CellStyle(background=style.background), Protection.NONE):
-                blank = None
+            found = Attribute(self, packed, link)
+            if link:
+                self._linked[packed, link] = found
             else:
-                blank = self.of(CellStyle(background=style.background))
-            found = self._known[key] = Attribute(style if style != PLAIN else PLAIN, protection)
-            found.blank = blank or found
-            found.root = self.plain
+                self._known[packed] = found
         return found
 
-    def step(self, attribute: Attribute, sequence: str) -> Attribute:
-        """Where an SGR sequence leads from here, remembered for the next time."""
+    def step(self, attribute: Attribute, sequence: str) -> Attribute | None:
+        """Where an SGR sequence leads from here; None where it is another kind of sequence."""
         change = self._changes.get(sequence)
         if change is None:
-            if len(self._changes) >= _STYLES_KEPT:
+            change = changes(sequence)
+            if change is None:
+                return None
+            if len(self._changes) >= _KEPT:
                 self._changes.clear()
-            change = self._changes[sequence] = changes(sequence[2:-1])
-        style = attribute.style
-        if change.reset:
-            style = PLAIN if not style.link else CellStyle(link=style.link)
-        if change.fields:
-            style = replace(style, **change.fields)
-        reached = self.of(style, attribute.protection)
-        if self._steps >= _STEPS_KEPT:
+            self._changes[sequence] = change
+            return self.of(attribute.packed & change[0] | change[1], attribute.link)
+        reached = self.of(attribute.packed & change[0] | change[1], attribute.link)
+        # Only what came twice is worth a place among the steps.
+        if self._steps >= _KEPT:
             self.forget()
-        if not attribute.steps:
+        if attribute.steps is _NO_STEPS:
+            attribute.steps = {}
             self._stepped.append(attribute)
         self._steps += 1
         attribute.steps[sequence] = reached
         return reached
 
+    def linked(self, attribute: Attribute, link: str) -> Attribute:
+        """The same style with another link."""
+        return self.of(attribute.packed, link)
+
+    def protected(self, attribute: Attribute, protection: Protection) -> Attribute:
+        """The same style with another protection."""
+        return self.of(protected(attribute.packed, protection), attribute.link)
+
     def forget(self) -> None:
         """Drop what is remembered; attributes in use live on in their cells."""
-        self._known.clear()
-        self._changes.clear()
+        self._known = {0: self.plain}
+        self._linked.clear()
         for attribute in self._stepped:
-            attribute.steps.clear()
+            attribute.steps = _NO_STEPS
         self._stepped.clear()
         self._steps = 0

@@ -13,7 +13,12 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed, InvalidURI, WebSocketException
+from websockets.exceptions import (
+    ConcurrencyError,
+    ConnectionClosed,
+    InvalidURI,
+    WebSocketException,
+)
 from websockets.typing import Subprotocol
 
 from services.clock import Clock, SystemClock
@@ -27,6 +32,7 @@ OPEN_TIMEOUT_S = 10.0
 CLOSE_TIMEOUT_S = 2.0
 LARGEST_MESSAGE = 1 << 20
 _RESIZE_LIMIT_S = 1.0
+_FRAMES_IN_A_ROW = 64
 _TCP_KEEPALIVE = {"TCP_KEEPIDLE": 30, "TCP_KEEPALIVE": 30, "TCP_KEEPINTVL": 10, "TCP_KEEPCNT": 4}
 _CREDENTIALS = frozenset({"authorization", "cookie"})
 
@@ -74,12 +80,15 @@ class WebSocketTransport:
         self._allow_plain = allow_plain
         self._proxy = proxy
         self._server_name = server_name
+        self._near = loopback(urlsplit(url).hostname or "")
         self._connection: ClientConnection | None = None
         self._size = (80, 24)
         self._had_output = False
+        self._had_data = False
         self._remote_error = ""
         self._finished: Ending | None = None
         self._heard_at = 0.0
+        self._frames = 0
 
     async def open(self, columns: int, lines: int) -> None:
         """Connect; the size is the first frame.
@@ -133,6 +142,7 @@ class WebSocketTransport:
         """The next output, or why there is no more."""
         connection = self._opened()
         while self._finished is None:
+            await self._give_way()
             try:
                 frame = await connection.recv()
             except ConnectionClosed as error:
@@ -148,10 +158,17 @@ class WebSocketTransport:
                 return output
         return self._finished
 
+    async def _give_way(self) -> None:
+        """Receiving does not suspend while frames are queued (contract §5.4 rule 7)."""
+        self._frames += 1
+        if self._frames % _FRAMES_IN_A_ROW == 0:
+            await asyncio.sleep(0)
+
     def _take(self, frame: str | bytes) -> bytes:
         output = bytearray()
         for event in self._framing.decode(frame):
             if isinstance(event, Output):
+                self._had_data = True
                 output += event.data
             elif isinstance(event, RemoteError):
                 self._remote_error = event.text
@@ -201,9 +218,11 @@ class WebSocketTransport:
 
     async def close(self) -> None:
         """Close with 1000, wait 2 s at most, then drop."""
-        connection, self._connection = self._connection, None
+        connection = self._connection
         if connection is None:
             return
+        # The peer's close frame is behind what it sent before: that has to be read.
+        unread = asyncio.ensure_future(_discard(connection))
         try:
             async with asyncio.timeout(CLOSE_TIMEOUT_S + 1):
                 await connection.close()
@@ -211,6 +230,8 @@ class WebSocketTransport:
             pass
         finally:
             connection.transport.abort()
+            unread.cancel()
+            await asyncio.gather(unread, return_exceptions=True)
 
     def _opened(self) -> ClientConnection:
         if self._connection is None:
@@ -254,14 +275,23 @@ class WebSocketTransport:
         return ShellError(failure.sentence, retry=failure.retry, advice=failure.advice)
 
     def _ending(self, error: ConnectionClosed) -> Ending:
-        if self._remote_error and not self._had_output:
+        if self._remote_error and not self._had_data:
             return Ending(ShellState.FAILED, self._remote_error)
         return closing(
             error,
-            idle_s=self._clock.monotonic() - self._heard_at,
+            # Nothing stands between us and this machine that could have an idle limit.
+            idle_s=0.0 if self._near else self._clock.monotonic() - self._heard_at,
             silent_end=self._framing.silent_end,
             secrets=self._secrets(),
         )
+
+
+async def _discard(connection: ClientConnection) -> None:
+    with contextlib.suppress(ConnectionClosed, ConcurrencyError):
+        while True:
+            for _ in range(_FRAMES_IN_A_ROW):
+                await connection.recv()
+            await asyncio.sleep(0)
 
 
 def _keep_alive(connection: ClientConnection) -> None:

@@ -15,6 +15,8 @@ from services.terminal.width_table import WIDE, WIDENED, ZERO
 
 SECOND: Final = "\0"
 """The right half of a cell of two columns."""
+FILLER: Final = "\x01"
+"""A last column left blank because a wide cell went on to the next row."""
 LONGEST: Final = 16
 """Code points a cell may hold; what comes after is dropped."""
 JOINER: Final = "\u200d"
@@ -60,11 +62,13 @@ _JOINABLE = re.compile(f"[{_JOINED}]")
 _WIDENED = re.compile(f"[{_class(WIDENED)}]")
 RESTLESS: Final = re.compile(f"{_Z}|[{_JOINED}{_FLAG}]")
 """A first character that may belong to the cell before it."""
+STRAY: Final = re.compile(f"\n{_Z}")
+"""A line that begins with a character of no width."""
 _BMP_ZEROS = re.compile(f"[{_BMP_ZERO}]")
 _FAR_ZEROS = re.compile("[\U00010000-\U0001efff\U0001f3fb-\U0001f3ff\U000e0000-\U000fffff]")
 _PIECES = re.compile(f"([{_BMP_WIDE}]+|{_ASTRAL}[{_FAR_WIDE}{_FLAG}{_OWN}]+)")
 _CLUSTERS = re.compile(
-    f"({_ASTRAL}[{_FLAG}]+{_TAIL}*"
+    f"({_ASTRAL}[{_FLAG}](?:{_TAIL}|[{_FLAG}])*"
     f"|[^{_CONTROL}{_BMP_ZERO}](?={_Z}){_TAIL}+"
     f"|[{_BMP_WIDE}]+(?!{_Z})"
     f"|{_ASTRAL}[{_FAR_WIDE}{_OWN}]+(?!{_Z}))"
@@ -177,13 +181,15 @@ class Clusters:
 
     def cell(self, char: str) -> str:
         """What a kept character stands for."""
-        return self._cells[ord(char) - _FIRST_STAND_IN] if char >= "\U00100000" else char
+        if char >= "\U00100000":
+            return self._cells[ord(char) - _FIRST_STAND_IN]
+        return " " if char == FILLER else char
 
     def shown(self, text: str) -> str:
         """Normalised text as it is shown."""
-        if text.isascii() and SECOND not in text:
+        if text.isascii() and text.isprintable():
             return text
-        text = text.replace(SECOND, "")
+        text = text.replace(SECOND, "").replace(FILLER, " ")
         if self._cells and _STAND_IN.search(text):
             return _STAND_IN.sub(lambda match: self.cell(match[0]), text)
         return text

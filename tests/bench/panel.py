@@ -122,7 +122,7 @@ async def key_latency(screen: Screen, keys: int) -> list[float]:
         name = NAMES[at + 1] if down else NAMES[5 - at]
         screen.forget()
         begun = time.perf_counter()
-        await screen.process.write(b"j" if down else b"k")
+        screen.process.write(b"j" if down else b"k")
         await screen.until("›".encode() + rb".{0,40}?" + name, 5)
         took.append(time.perf_counter() - begun)
         await asyncio.sleep(0.05 + (number % 7) * 0.01)

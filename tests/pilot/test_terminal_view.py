@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 from itertools import pairwise
 
-from services.terminal.emulator import Emulator
 from textual import events
 from textual.geometry import Region
 from textual.widgets import Input
 
 from services.terminal.cells import Cursor
+from services.terminal.emulator import Emulator
 from tests.support.screens import GivenScreen, row
 from tests.support.terminal_host import COLUMNS, LINES, Host, feed, numbered, paste, running, until
 from widgets.terminal.view import TerminalView

@@ -11,16 +11,21 @@ class FakeClock:
     """Sleepers wake in order as `advance` passes their instant."""
 
     def __init__(self, now: float = 1_000_000.0) -> None:
-        self._now = now
-        self._start = now
+        # Elapsed time is kept by itself: an epoch leaves too few digits for small differences.
+        self._epoch = now
+        self._now = 0.0
         self._order = itertools.count()
         self._sleepers: list[tuple[float, int, asyncio.Future[None]]] = []
 
     def now(self) -> float:
-        return self._now
+        return self._epoch + self._now
+
+    def jump(self, now: float) -> None:
+        """Be at that instant, waking nobody."""
+        self._now = now - self._epoch
 
     def monotonic(self) -> float:
-        return self._now - self._start
+        return self._now
 
     async def sleep(self, seconds: float) -> None:
         if seconds <= 0:

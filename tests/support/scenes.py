@@ -24,8 +24,8 @@ from services.models import (
     VerdictKind,
 )
 from services.terminal.transport import Ending
+from tests.support.acted import Script, ScriptedTransport, scripted
 from tests.support.clock import FakeClock
-from tests.support.scripted import Script, ScriptedTransport, scripted
 from tests.support.stage import EVENTS, NOW, SANDBOXES, gateways, queue, sandbox
 from tui.app import WakedeckApp
 from tui.arrangement import Pane

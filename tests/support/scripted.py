@@ -1,173 +1,181 @@
-"""A source that says what it is told to say: for pictures and for keys, never for truth."""
+"""A source that does as it is told, under a clock that moves when told, and remembers it all."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
-from dataclasses import dataclass, field, replace
+from collections import Counter, deque
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field
 
 from services.clock import Clock
 from services.errors import UnavailableError
 from services.models import (
     Capability,
     Direction,
-    Gateway,
     Observation,
     QueueSnapshot,
-    Sandbox,
     SandboxId,
     Source,
     Step,
+    StepState,
     Verdict,
     VerdictKind,
 )
 from services.sources import OpenSource
 from services.terminal.requests import ExecResult, ShellChoice
-from services.terminal.transport import Ending, Transport
+from services.terminal.transport import Transport
 
 READY = Verdict(VerdictKind.READY, "")
-
-
-class ScriptedTransport:
-    """Plays bytes, remembers what was typed, ends when told."""
-
-    def __init__(self, output: bytes = b"", notice: str = "", ending: Ending | None = None) -> None:
-        self.notice = notice
-        self.typed = bytearray()
-        self.sizes: list[tuple[int, int]] = []
-        self._queue: asyncio.Queue[bytes | Ending] = asyncio.Queue()
-        if output:
-            self._queue.put_nowait(output)
-        if ending is not None:
-            self._queue.put_nowait(ending)
-
-    def say(self, output: bytes | Ending) -> None:
-        self._queue.put_nowait(output)
-
-    async def open(self, columns: int, lines: int) -> None:
-        self.sizes.append((columns, lines))
-
-    async def read(self) -> bytes | Ending:
-        return await self._queue.get()
-
-    async def write(self, data: bytes) -> None:
-        self.typed += data
-
-    async def acknowledge(self) -> bool:
-        return True
-
-    async def ping(self) -> bool:
-        return True
-
-    async def resize(self, columns: int, lines: int) -> None:
-        self.sizes.append((columns, lines))
-
-    async def close(self) -> None:
-        return
+SETTLING = Verdict(VerdictKind.SETTLING, "Migrating its database.")
+DOWN = Verdict(VerdictKind.REPAIRABLE, "The gateway is down.", wakeable=True)
+STOPPED = Verdict(VerdictKind.REPAIRABLE, "It is managed elsewhere.")
+REFUSED = Verdict(
+    VerdictKind.TERMINAL, "Refused.", advice="Ask its owner.", confirmable="repair-credential"
+)
+UNKNOWN = Verdict(VerdictKind.UNKNOWN, "Nothing could be read.")
 
 
 @dataclass
 class Script:
-    """What one scripted source says; change it while it runs."""
+    """What one wake or one pass of link steps does."""
 
-    gateways: tuple[Gateway, ...] = ()
-    sandboxes: tuple[Sandbox, ...] = ()
-    queues: dict[SandboxId, QueueSnapshot] = field(default_factory=dict)
-    contents: dict[str, str] = field(default_factory=dict)
-    verdicts: list[Verdict] = field(default_factory=list)
-    """Taken one by one; the last one stays."""
-    wake_steps: tuple[Step, ...] = ()
-    prime_steps: tuple[Step, ...] = ()
-    hold: asyncio.Event | None = None
-    """A wake waits here after its first step."""
-    failure: str = ""
-    hangs: bool = False
-    looks: int = 0
-    woken: list[SandboxId] = field(default_factory=list)
-    transport: Callable[[], Transport] = ScriptedTransport
+    steps: tuple[Step, ...] = (Step("start", StepState.RUNNING),)
+    takes_s: float = 1.0
+    """After each step."""
+    ends: str = "ok"
+    """`ok`, `raise`, `crash` or `hang`; a failed step among `steps` ends it anyway."""
+    then: Verdict | None = None
+    """What the probe says once it ended well."""
+    deaf: bool = False
+    """Closing it does nothing for a minute."""
 
 
-class ScriptedObserver:
-    """Says what the script says."""
+@dataclass
+class Scripted:
+    """Observer and actor of one source."""
 
-    def __init__(self, info: Source, script: Script, clock: Clock) -> None:
-        self.info = info
-        self._script = script
-        self._clock = clock
+    clock: Clock
+    key: str = "s"
+    verdict: dict[str, Verdict] = field(default_factory=dict)
+    probing: str = ""
+    """`raise`, `crash`, `hang` or `deaf` for a probe that does not answer."""
+    wakes: Script = field(default_factory=lambda: Script(then=READY))
+    links: deque[Script] = field(default_factory=deque)
+    shared: bool = False
+    """All sandboxes are behind one gateway."""
+    answered: list[tuple[float, SandboxId, Verdict]] = field(default_factory=list)
+    woken: list[tuple[float, SandboxId]] = field(default_factory=list)
+    active: Counter[SandboxId] = field(default_factory=Counter)
+    """Wakes and link passes that have not let go."""
+    awake: Counter[str] = field(default_factory=Counter)
+    """Wakes that run now, by gateway."""
+    most_awake: int = 0
+    interrupted: list[str] = field(default_factory=list)
+    """Critical steps that were cut off."""
+
+    @property
+    def info(self) -> Source:
+        able = frozenset({Capability.WAKE, Capability.RECONNECT})
+        return Source(self.key, "scripted", "Scripted", "nowhere", able)
+
+    @property
+    def open(self) -> OpenSource:
+        return OpenSource(self, self)
 
     async def observe(self) -> Observation:
-        self._script.looks += 1
-        if self._script.hangs:
-            await asyncio.Event().wait()
-        if self._script.failure:
-            raise UnavailableError(self._script.failure)
-        now = self._clock.now()
-        return Observation(
-            self.info.key,
-            now,
-            tuple(replace(one, observed_at=now) for one in self._script.gateways),
-            tuple(replace(one, observed_at=now) for one in self._script.sandboxes),
-        )
+        if self.probing:
+            raise UnavailableError("Nothing answers.")
+        return Observation(self.key, self.clock.now())
 
     async def queue(self, sandbox: SandboxId, window: int) -> QueueSnapshot:
-        known = self._script.queues.get(sandbox)
-        return known or QueueSnapshot(sandbox, self._clock.now(), (), (), ())
+        raise UnavailableError("No queues here.")
 
     async def content(self, sandbox: SandboxId, direction: Direction, message: str) -> str:
-        return self._script.contents.get(message, "")
+        raise UnavailableError("No queues here.")
 
     async def probe(self, sandbox: SandboxId) -> Verdict:
-        if self._script.hangs:
-            await asyncio.Event().wait()
-        verdicts = self._script.verdicts
-        if not verdicts:
-            return READY
-        return verdicts.pop(0) if len(verdicts) > 1 else verdicts[0]
+        match self.probing:
+            case "raise":
+                raise UnavailableError("The probe could not be made.")
+            case "crash":
+                raise ZeroDivisionError
+            case "hang":
+                await self.clock.sleep(10_000)
+            case "deaf":
+                until = self.clock.monotonic() + 90
+                while self.clock.monotonic() < until:
+                    try:
+                        await self.clock.sleep(until - self.clock.monotonic())
+                    except asyncio.CancelledError:
+                        continue
+        await self.clock.sleep(0.1)
+        verdict = self.verdict.get(sandbox.native_id, READY)
+        self.answered.append((self.clock.now(), sandbox, verdict))
+        return verdict
 
     async def logs(self, sandbox: SandboxId) -> AsyncIterator[str]:
-        for line in ("first line", "second line"):
-            yield line
-
-    async def close(self) -> None:
-        return
-
-
-class ScriptedActor:
-    """Does what the script says."""
-
-    def __init__(self, script: Script, clock: Clock) -> None:
-        self._script = script
-        self._clock = clock
+        yield "nothing"
 
     def wake_key(self, sandbox: SandboxId) -> str:
-        return f"scripted:{sandbox.source}"
+        return "gateway" if self.shared else sandbox.native_id
 
     async def wake(self, sandbox: SandboxId) -> AsyncIterator[Step]:
-        self._script.woken.append(sandbox)
-        for number, step in enumerate(self._script.wake_steps):
-            yield replace(step, started_at=self._clock.now())
-            if number == 0 and self._script.hold is not None:
-                await self._script.hold.wait()
+        key = self.wake_key(sandbox)
+        self.woken.append((self.clock.now(), sandbox))
+        self.awake[key] += 1
+        self.most_awake = max(self.most_awake, self.awake[key])
+        try:
+            async for step in self._play(self.wakes, sandbox):
+                yield step
+        finally:
+            self.awake[key] -= 1
 
     async def prime(self, sandbox: SandboxId) -> AsyncIterator[Step]:
-        for step in self._script.prime_steps:
+        script = self.links.popleft() if self.links else Script((Step("connect", StepState.OK),))
+        async for step in self._play(script, sandbox):
             yield step
 
+    async def _play(self, script: Script, sandbox: SandboxId) -> AsyncIterator[Step]:
+        self.active[sandbox] += 1
+        try:
+            for step in script.steps:
+                yield step
+                try:
+                    await self.clock.sleep(script.takes_s)
+                except asyncio.CancelledError:
+                    if step.critical and step.state is StepState.RUNNING:
+                        self.interrupted.append(step.name)
+                    raise
+                if step.state is StepState.RUNNING:
+                    yield Step(step.name, StepState.OK, critical=step.critical)
+            match script.ends:
+                case "raise":
+                    raise UnavailableError("The command is not installed. token=hunter2")
+                case "crash":
+                    raise ZeroDivisionError
+                case "hang":
+                    await self.clock.sleep(10_000)
+            if script.then is not None:
+                self.verdict[sandbox.native_id] = script.then
+                if self.shared:
+                    self.verdict.update(dict.fromkeys(self.verdict, script.then))
+        finally:
+            if script.deaf:
+                until = self.clock.monotonic() + 60
+                while self.clock.monotonic() < until:
+                    try:
+                        await self.clock.sleep(until - self.clock.monotonic())
+                    except asyncio.CancelledError:
+                        continue
+            self.active[sandbox] -= 1
+
     def shell(self, sandbox: SandboxId, choice: ShellChoice) -> Transport:
-        return self._script.transport()
+        raise UnavailableError("No shell here.")
 
     async def exec(
         self, sandbox: SandboxId, argv: Sequence[str], timeout_s: float, choice: ShellChoice
     ) -> ExecResult:
-        return ExecResult(b"", b"", 0)
+        raise UnavailableError("No shell here.")
 
     async def close(self) -> None:
-        return
-
-
-def scripted(
-    script: Script, clock: Clock, key: str = "local", kind: str = "scripted"
-) -> OpenSource:
-    """An open source that follows a script."""
-    info = Source(key, "scripted", key, "", frozenset(Capability))
-    return OpenSource(ScriptedObserver(info, script, clock), ScriptedActor(script, clock))
+        """Nothing is held."""

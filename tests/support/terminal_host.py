@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import ClassVar
 
-from services.terminal.emulator import Emulator
 from textual import events
 from textual.app import App, ComposeResult
 from textual.binding import Binding, BindingType
@@ -14,6 +13,7 @@ from textual.message import Message
 from textual.pilot import Pilot
 from textual.widgets import Footer, Input
 
+from services.terminal.emulator import Emulator
 from widgets.terminal.messages import ViewMessage
 from widgets.terminal.view import TerminalView
 

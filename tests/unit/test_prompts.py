@@ -16,6 +16,8 @@ from services.terminal.prompts import PromptSense
         ([b"\x1b[?2004h$ ", b"x\x1b[?2004l\r", b"done $ "], False),
         ([b"\x1b[?20", b"04h$ "], True),
         ([b"\x1b[?2004h$ ", b"\x1b[?2004l\r" + b"y\n" * 9000], False),
+        ([b"\x1b[?2004h"], False),
+        ([b"\x1b[?2004h$ ", b"^C\x1b[?2004l\r\x1b[?2004h"], False),
         ([b"# "], True),
         ([b"/ # \x1b[6n"], True),
         ([b"/ # ", b"sleep 9\r\n"], False),

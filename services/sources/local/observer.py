@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 from services.clock import Clock
 from services.errors import NotFoundError
@@ -46,7 +47,8 @@ class LocalObserver:
         fronts, agents = await asyncio.gather(
             self._fronts(), asyncio.gather(*(self._sandbox(name) for name in names))
         )
-        return Observation(self.info.key, self._clock.now(), fronts, tuple(agents))
+        seen = tuple(_behind(fronts, agent) for agent in agents)
+        return Observation(self.info.key, self._clock.now(), fronts, seen)
 
     async def queue(self, sandbox: SandboxId, window: int) -> QueueSnapshot:
         name = self._known(sandbox)
@@ -139,6 +141,12 @@ class LocalObserver:
             and seen.process.pid is None
             and not seen.due,
         )
+
+
+def _behind(fronts: tuple[Gateway, ...], agent: Sandbox) -> Sandbox:
+    """A sandbox that works says so, and what is wrong in front of it."""
+    wrong = next((one.reason for one in fronts if one.state is not GatewayState.READY), "")
+    return replace(agent, reason=wrong) if wrong and not agent.reason else agent
 
 
 def _latency(state: GatewayState, seen: GatewayEvidence | None) -> float | None:

@@ -1,0 +1,272 @@
+"""Real children: their output, their end, and what they leave behind."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+import time
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+from pathlib import Path
+
+import psutil
+import pytest
+
+from services import children
+from services.errors import DeadlineError, ProcessError
+from services.process import lines, run
+
+PATIENCE_S = 20.0
+
+
+def alive(pid: int) -> bool:
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+async def until_dead(*pids: int) -> None:
+    until = time.monotonic() + PATIENCE_S
+    while any(alive(pid) for pid in pids):
+        assert time.monotonic() < until, f"still alive: {pids}"
+        await asyncio.sleep(0.02)
+
+
+async def pids_in(path: Path, count: int) -> list[int]:
+    until = time.monotonic() + PATIENCE_S
+    while not (path.exists() and len(path.read_text().split()) >= count):
+        assert time.monotonic() < until, "the child never began"
+        await asyncio.sleep(0.02)
+    return [int(word) for word in path.read_text().split()]
+
+
+def handles() -> int:
+    return len(list(Path("/proc/self/fd").iterdir())) if Path("/proc").exists() else 0
+
+
+async def test_output_and_status_arrive() -> None:
+    done = await run(["sh", "-c", "echo out; echo err >&2; exit 3"], timeout_s=PATIENCE_S)
+    assert (done.code, done.stdout, done.stderr) == (3, b"out\n", b"err\n")
+    assert not done.timed_out
+    assert not done.truncated
+    assert done.duration_s > 0
+
+
+async def test_input_reaches_the_child_and_its_end_too() -> None:
+    data = os.urandom(700_000)
+    done = await run(["cat"], timeout_s=PATIENCE_S, input=data)
+    assert done.stdout == data
+    nothing = await run(["cat"], timeout_s=PATIENCE_S)
+    assert nothing.stdout == b""
+    # A child that does not read its input is no failure.
+    deaf = await run(["true"], timeout_s=PATIENCE_S, input=data)
+    assert deaf.code == 0
+
+
+async def test_output_beyond_the_bound_is_read_and_dropped() -> None:
+    code = "import sys; sys.stdout.write('x' * 3_000_000); sys.stderr.write('done')"
+    done = await run([sys.executable, "-c", code], timeout_s=PATIENCE_S, max_output=1000)
+    assert done.code == 0
+    assert done.stdout == b"x" * 1000
+    assert done.stderr == b"done"
+    assert done.truncated
+
+
+async def test_secrets_are_masked_even_where_the_bound_cuts_them() -> None:
+    argv = ["sh", "-c", "echo is hunter2hunter2; echo -n 'and hunter2hunter2'"]
+    done = await run(argv, timeout_s=PATIENCE_S, secrets=["hunter2hunter2", ""])
+    assert done.stdout == b"is ***\nand ***"
+    cut = await run(argv, timeout_s=PATIENCE_S, secrets=["hunter2hunter2"], max_output=32)
+    assert cut.truncated
+    assert b"hunter" not in cut.stdout
+
+
+async def test_environment_and_folder_are_the_ones_given(tmp_path: Path) -> None:
+    env = {"PATH": os.environ["PATH"], "ONLY": "this"}
+    done = await run(["sh", "-c", "pwd; env"], timeout_s=PATIENCE_S, cwd=tmp_path, env=env)
+    assert str(tmp_path.resolve()).encode() in done.stdout
+    assert b"ONLY=this" in done.stdout
+    assert b"HOME=" not in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("argv", "words"),
+    [
+        (["surely-not-installed", "token=hunter2"], "surely-not-installed is not installed"),
+        ([], "no command"),
+        (["true", "a\0b"], "true cannot start"),
+    ],
+)
+async def test_what_cannot_start_says_so(argv: list[str], words: str) -> None:
+    with pytest.raises(ProcessError, match=words) as caught:
+        await run(argv, timeout_s=PATIENCE_S)
+    assert "hunter2" not in str(caught.value)
+
+
+async def test_what_may_not_be_run_is_named(tmp_path: Path) -> None:
+    (tmp_path / "tool").write_text("#!/bin/sh\n")
+    with pytest.raises(ProcessError, match="tool may not be run"):
+        await run([str(tmp_path / "tool")], timeout_s=PATIENCE_S)
+
+
+async def test_a_missing_folder_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ProcessError, match="there is no folder"):
+        await run(["true"], timeout_s=PATIENCE_S, cwd=tmp_path / "gone")
+
+
+async def test_the_deadline_ends_the_whole_group(tmp_path: Path) -> None:
+    note = tmp_path / "pids"
+    script = f"sleep 300 & echo $$ $! > {note}; echo begun; wait"
+    done = await run(["sh", "-c", script], timeout_s=1.0)
+    assert done.timed_out
+    assert done.code is None
+    assert done.stdout == b"begun\n"
+    await until_dead(*await pids_in(note, 2))
+
+
+async def test_who_ignores_sigterm_is_killed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(children, "GRACE_S", 0.5)
+    note = tmp_path / "pids"
+    script = f"trap '' TERM; sleep 300 & echo $$ $! > {note}; while :; do sleep 0.1; done"
+    done = await run(["sh", "-c", script], timeout_s=0.5)
+    assert done.timed_out
+    await until_dead(*await pids_in(note, 2))
+
+
+async def test_a_stopped_child_is_ended(tmp_path: Path) -> None:
+    note = tmp_path / "pids"
+    done = await run(["sh", "-c", f"echo $$ > {note}; kill -STOP $$; sleep 300"], timeout_s=0.5)
+    assert done.timed_out
+    assert done.duration_s < children.GRACE_S
+    await until_dead(*await pids_in(note, 1))
+
+
+async def test_cancelling_ends_the_whole_group(tmp_path: Path) -> None:
+    note = tmp_path / "pids"
+    script = f"sleep 300 & echo $$ $! > {note}; wait"
+    task = asyncio.ensure_future(run(["sh", "-c", script], timeout_s=300))
+    pids = await pids_in(note, 2)
+    task.cancel()
+    await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert not any(alive(pid) for pid in pids)
+
+
+async def test_cancelling_at_any_moment_leaves_no_child() -> None:
+    mark = f"wakedeck-{os.getpid()}-{time.monotonic_ns()}"
+    script = ["sh", "-c", "sleep 300; :", mark]
+    for turns in (*range(8), 20, 50):
+        task = asyncio.ensure_future(run(script, timeout_s=300))
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+    left = [p for p in psutil.Process().children(recursive=True) if p.status() != "zombie"]
+    assert [p for p in left if mark in p.cmdline()] == []
+
+
+async def test_what_a_child_put_in_the_background_does_not_hold_us(tmp_path: Path) -> None:
+    note = tmp_path / "pid"
+    script = f"sleep 300 & echo $! > {note}; echo done"
+    done = await run(["sh", "-c", script], timeout_s=PATIENCE_S)
+    (pid,) = await pids_in(note, 1)
+    try:
+        assert done.code == 0
+        assert done.stdout == b"done\n"
+        # It was started on purpose, and it is not ours to end.
+        assert alive(pid)
+    finally:
+        os.kill(pid, 9)
+    await until_dead(pid)
+
+
+async def test_the_loop_goes_on_and_nothing_leaks() -> None:
+    await run(["true"], timeout_s=PATIENCE_S)
+    before = handles()
+    ticks = 0
+
+    async def tick() -> None:
+        nonlocal ticks
+        while True:
+            await asyncio.sleep(0.01)
+            ticks += 1
+
+    ticking = asyncio.ensure_future(tick())
+    await asyncio.gather(*(run(["sleep", "0.3"], timeout_s=PATIENCE_S) for _ in range(8)))
+    ticking.cancel()
+    await asyncio.gather(ticking, return_exceptions=True)
+    assert ticks > 5
+    assert handles() == before
+
+
+async def collect(stream: AsyncIterator[str]) -> list[str]:
+    return [line async for line in stream]
+
+
+async def test_lines_come_harmless_and_masked() -> None:
+    code = (
+        "import sys\n"
+        "sys.stdout.buffer.write(b'one\\n\\x1b[31mred\\x1b]52;c;aGk=\\x07 tail\\n')\n"
+        "sys.stdout.buffer.write(b'10%\\r20%\\r30%\\ntoken=hunter2\\nmy-own-secret here\\n')\n"
+        "sys.stdout.buffer.write(b'x' * 300_000 + b'\\n\\xff\\xfe\\nlast without end')\n"
+        "sys.stdout.flush()\n"
+    )
+    got = await collect(lines([sys.executable, "-c", code], secrets=["my-own-secret"]))
+    assert got[:5] == ["one", "red tail", "30%", "token=***", "*** here"]
+    assert len(got[5]) == 400
+    assert got[-1] == "last without end"
+    assert len(got) == 8
+
+
+async def test_a_slow_reader_slows_the_child_and_misses_nothing() -> None:
+    got = 0
+    async with aclosing(lines(["seq", "1", "300000"])) as stream:
+        async for line in stream:
+            got += 1
+            assert line == str(got)
+            if got % 5000 == 0:
+                await asyncio.sleep(0.001)
+    assert got == 300_000
+
+
+async def test_a_child_that_never_stops_is_held_back_and_ended() -> None:
+    async with aclosing(lines(["sh", "-c", "echo $$; exec yes"])) as stream:
+        pid = int(await anext(stream))
+        assert await anext(stream) == "y"
+        await asyncio.sleep(0.2)
+        assert alive(pid)
+    assert not alive(pid)
+
+
+async def test_lines_end_with_the_status_or_the_deadline() -> None:
+    with pytest.raises(ProcessError, match="sh ended with status 4"):
+        await collect(lines(["sh", "-c", "echo x; exit 4"]))
+    with pytest.raises(DeadlineError, match=r"after 0\.3 s"):
+        await collect(lines(["yes"], timeout_s=0.3))
+    with pytest.raises(DeadlineError, match=r"after 0\.3 s"):
+        await collect(lines(["sleep", "300"], timeout_s=0.3))
+    with pytest.raises(ProcessError, match="not installed"):
+        await collect(lines(["surely-not-installed"]))
+
+
+async def test_cancelling_a_reader_ends_the_group(tmp_path: Path) -> None:
+    note = tmp_path / "pids"
+    script = f"sleep 300 & echo $$ $! > {note}; wait"
+
+    async def read() -> None:
+        async with aclosing(lines(["sh", "-c", script])) as stream:
+            async for _ in stream:
+                pass
+
+    task = asyncio.ensure_future(read())
+    pids = await pids_in(note, 2)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    await until_dead(*pids)

@@ -1,0 +1,173 @@
+"""A source that says what it is told to say: for pictures and for keys, never for truth."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass, field, replace
+
+from services.clock import Clock
+from services.errors import UnavailableError
+from services.models import (
+    Capability,
+    Direction,
+    Gateway,
+    Observation,
+    QueueSnapshot,
+    Sandbox,
+    SandboxId,
+    Source,
+    Step,
+    Verdict,
+    VerdictKind,
+)
+from services.sources import OpenSource
+from services.terminal.requests import ExecResult, ShellChoice
+from services.terminal.transport import Ending, Transport
+
+READY = Verdict(VerdictKind.READY, "")
+
+
+class ScriptedTransport:
+    """Plays bytes, remembers what was typed, ends when told."""
+
+    def __init__(self, output: bytes = b"", notice: str = "", ending: Ending | None = None) -> None:
+        self.notice = notice
+        self.typed = bytearray()
+        self.sizes: list[tuple[int, int]] = []
+        self._queue: asyncio.Queue[bytes | Ending] = asyncio.Queue()
+        if output:
+            self._queue.put_nowait(output)
+        if ending is not None:
+            self._queue.put_nowait(ending)
+
+    def say(self, output: bytes | Ending) -> None:
+        self._queue.put_nowait(output)
+
+    async def open(self, columns: int, lines: int) -> None:
+        self.sizes.append((columns, lines))
+
+    async def read(self) -> bytes | Ending:
+        return await self._queue.get()
+
+    async def write(self, data: bytes) -> None:
+        self.typed += data
+
+    async def acknowledge(self) -> bool:
+        return True
+
+    async def ping(self) -> bool:
+        return True
+
+    async def resize(self, columns: int, lines: int) -> None:
+        self.sizes.append((columns, lines))
+
+    async def close(self) -> None:
+        return
+
+
+@dataclass
+class Script:
+    """What one scripted source says; change it while it runs."""
+
+    gateways: tuple[Gateway, ...] = ()
+    sandboxes: tuple[Sandbox, ...] = ()
+    queues: dict[SandboxId, QueueSnapshot] = field(default_factory=dict)
+    contents: dict[str, str] = field(default_factory=dict)
+    verdicts: list[Verdict] = field(default_factory=list)
+    """Taken one by one; the last one stays."""
+    wake_steps: tuple[Step, ...] = ()
+    prime_steps: tuple[Step, ...] = ()
+    hold: asyncio.Event | None = None
+    """A wake waits here after its first step."""
+    failure: str = ""
+    hangs: bool = False
+    looks: int = 0
+    woken: list[SandboxId] = field(default_factory=list)
+    transport: Callable[[], Transport] = ScriptedTransport
+
+
+class ScriptedObserver:
+    """Says what the script says."""
+
+    def __init__(self, info: Source, script: Script, clock: Clock) -> None:
+        self.info = info
+        self._script = script
+        self._clock = clock
+
+    async def observe(self) -> Observation:
+        self._script.looks += 1
+        if self._script.hangs:
+            await asyncio.Event().wait()
+        if self._script.failure:
+            raise UnavailableError(self._script.failure)
+        now = self._clock.now()
+        return Observation(
+            self.info.key,
+            now,
+            tuple(replace(one, observed_at=now) for one in self._script.gateways),
+            tuple(replace(one, observed_at=now) for one in self._script.sandboxes),
+        )
+
+    async def queue(self, sandbox: SandboxId, window: int) -> QueueSnapshot:
+        known = self._script.queues.get(sandbox)
+        return known or QueueSnapshot(sandbox, self._clock.now(), (), (), ())
+
+    async def content(self, sandbox: SandboxId, direction: Direction, message: str) -> str:
+        return self._script.contents.get(message, "")
+
+    async def probe(self, sandbox: SandboxId) -> Verdict:
+        if self._script.hangs:
+            await asyncio.Event().wait()
+        verdicts = self._script.verdicts
+        if not verdicts:
+            return READY
+        return verdicts.pop(0) if len(verdicts) > 1 else verdicts[0]
+
+    async def logs(self, sandbox: SandboxId) -> AsyncIterator[str]:
+        for line in ("first line", "second line"):
+            yield line
+
+    async def close(self) -> None:
+        return
+
+
+class ScriptedActor:
+    """Does what the script says."""
+
+    def __init__(self, script: Script, clock: Clock) -> None:
+        self._script = script
+        self._clock = clock
+
+    def wake_key(self, sandbox: SandboxId) -> str:
+        return f"scripted:{sandbox.source}"
+
+    async def wake(self, sandbox: SandboxId) -> AsyncIterator[Step]:
+        self._script.woken.append(sandbox)
+        for number, step in enumerate(self._script.wake_steps):
+            yield replace(step, started_at=self._clock.now())
+            if number == 0 and self._script.hold is not None:
+                await self._script.hold.wait()
+
+    async def prime(self, sandbox: SandboxId) -> AsyncIterator[Step]:
+        for step in self._script.prime_steps:
+            yield step
+
+    def shell(self, sandbox: SandboxId, choice: ShellChoice) -> Transport:
+        return self._script.transport()
+
+    async def exec(
+        self, sandbox: SandboxId, argv: Sequence[str], timeout_s: float, choice: ShellChoice
+    ) -> ExecResult:
+        return ExecResult(b"", b"", 0)
+
+    async def close(self) -> None:
+        return
+
+
+def scripted(
+    script: Script, clock: Clock, key: str = "local", kind: str = "scripted"
+) -> OpenSource:
+    """An open source that follows a script."""
+    info = Source(key, "scripted", key, "", frozenset(Capability))
+    return OpenSource(ScriptedObserver(info, script, clock), ScriptedActor(script, clock))

@@ -1,0 +1,132 @@
+"""One budget for all shells: nobody starves, paintings are capped, and the pump stops."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from time import perf_counter
+
+from services.terminal.pump import BUDGET_S, CHUNK_BYTES, Pump
+
+
+class Shell:
+    """Has so much to parse and takes its time over each KiB."""
+
+    def __init__(self, waiting: int, seconds_a_kib: float = 0.0) -> None:
+        self.waiting = waiting
+        self.skipping = False
+        self.parsed: list[int] = []
+        self.painted: list[float] = []
+        self._cost = seconds_a_kib
+
+    def parse(self, limit: int) -> None:
+        done = min(limit, self.waiting)
+        self.waiting -= done
+        self.parsed.append(done)
+        until = perf_counter() + self._cost * done / 1024
+        while perf_counter() < until:
+            pass
+
+    def paint(self) -> None:
+        self.painted.append(perf_counter())
+
+
+async def drained(shells: Iterable[Shell], pump: Pump) -> None:
+    async with asyncio.timeout(30):
+        while any(shell.waiting for shell in shells):
+            await asyncio.sleep(0.005)
+
+
+async def test_everything_is_parsed_and_the_last_of_it_painted() -> None:
+    pump, shell = Pump(), Shell(1_000_000)
+    pump.add(shell)
+    pump.wake()
+    await drained([shell], pump)
+    assert sum(shell.parsed) == 1_000_000
+    assert max(shell.parsed) <= CHUNK_BYTES
+    last = perf_counter()
+    async with asyncio.timeout(20):
+        while not shell.painted or shell.painted[-1] < last - 0.1:
+            await asyncio.sleep(0.005)
+    await pump.remove(shell)
+
+
+async def test_paintings_are_capped() -> None:
+    pump, shell = Pump(), Shell(0)
+    pump.add(shell)
+    began = perf_counter()
+    while perf_counter() - began < 0.5:
+        shell.waiting += 10
+        pump.wake()
+        await asyncio.sleep(0)
+    took = perf_counter() - began
+    await pump.remove(shell)
+    assert 1 <= len(shell.painted) <= took * 60 + 2
+
+
+async def test_a_flood_is_painted_half_as_often() -> None:
+    pump, shell = Pump(), Shell(10_000_000, 0.0005)
+    shell.skipping = True
+    pump.add(shell)
+    began = perf_counter()
+    pump.wake()
+    await asyncio.sleep(0.5)
+    took = perf_counter() - began
+    await pump.remove(shell)
+    assert 1 <= len(shell.painted) <= took * 30 + 2
+
+
+async def test_a_small_answer_is_parsed_while_floods_go_on() -> None:
+    pump = Pump()
+    floods = [Shell(10_000_000, 0.001) for _ in range(3)]
+    calm = Shell(0)
+    for shell in (*floods, calm):
+        pump.add(shell)
+    pump.wake()
+    await asyncio.sleep(0.05)
+    for _ in range(5):
+        rounds = sum(len(flood.parsed) for flood in floods)
+        calm.waiting = 100
+        pump.wake()
+        async with asyncio.timeout(20):
+            while calm.waiting:
+                await asyncio.sleep(0)
+        # Within one budget: never behind a whole flood.
+        assert sum(len(flood.parsed) for flood in floods) - rounds < 20
+    assert all(flood.parsed for flood in floods)
+    shares = [sum(flood.parsed) for flood in floods]
+    assert min(shares) > max(shares) / 5
+    for shell in (*floods, calm):
+        await pump.remove(shell)
+
+
+async def test_a_slow_parser_is_given_small_chunks_and_gives_way() -> None:
+    pump, slow = Pump(), Shell(2_000_000, 0.004)
+    pump.add(slow)
+    pump.wake()
+    turns, began = 0, perf_counter()
+    while perf_counter() - began < 0.5:
+        await asyncio.sleep(0)
+        turns += 1
+    await pump.remove(slow)
+    assert turns > 20
+    assert min(slow.parsed) < 2048
+    assert BUDGET_S <= 0.008
+
+
+async def test_the_pump_runs_only_while_it_has_shells() -> None:
+    pump, first, second = Pump(), Shell(10), Shell(10)
+    before = asyncio.all_tasks()
+    pump.add(first)
+    pump.add(second)
+    assert len(asyncio.all_tasks() - before) == 1
+    await pump.remove(first)
+    assert len(asyncio.all_tasks() - before) == 1
+    await pump.remove(second)
+    await pump.remove(second)
+    assert asyncio.all_tasks() == before
+    pump.add(first)
+    pump.wake()
+    await drained([first], pump)
+    await pump.remove(first)
+    assert asyncio.all_tasks() == before
