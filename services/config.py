@@ -13,12 +13,13 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeAlias
 
 import msgspec
 
 from services import paths
 from services.errors import ConfigError
+from services.pod_tables import ArgoTable, CentmlTable, KubernetesTable
 
 Interval = Annotated[float, msgspec.Meta(ge=0.5, le=300)]
 Name = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
@@ -33,6 +34,10 @@ class LocalTable(
     root: str = ""
     """Its folder; empty for the one in the state directory."""
     interval_s: Interval = 1.0
+
+
+SourceTable: TypeAlias = LocalTable | KubernetesTable | CentmlTable | ArgoTable
+"""Any table below `[sources]`; its `kind` says which."""
 
 
 class ProfileTable(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
@@ -51,7 +56,7 @@ class FileTable(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     theme: str | None = None
     animation: bool | None = None
     keys: dict[str, str] = {}
-    sources: dict[Name, LocalTable] = {}
+    sources: dict[Name, SourceTable] = {}
     profiles: dict[Name, ProfileTable] = {}
 
 
@@ -61,7 +66,7 @@ class SourceSettings:
 
     key: str
     kind: str
-    table: LocalTable
+    table: SourceTable
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +104,9 @@ def _line_of(text: str, key: str) -> int | None:
 
 def _known_keys() -> list[str]:
     return [
-        name for table in (FileTable, ProfileTable, LocalTable) for name in table.__struct_fields__
+        name
+        for table in (FileTable, ProfileTable, *SourceTable.__args__)
+        for name in table.__struct_fields__
     ]
 
 
@@ -218,7 +225,11 @@ def _sources(
     embedded = SourceSettings("local", "local", LocalTable())
     if flags.local:
         origins["sources"] = "--local"
-        named = tuple(SourceSettings(key, "local", one) for key, one in table.sources.items())
+        named = tuple(
+            SourceSettings(key, "local", one)
+            for key, one in table.sources.items()
+            if isinstance(one, LocalTable)
+        )
         return named or (embedded,)
     if not table.sources:
         origins["sources"] = "default"

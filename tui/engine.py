@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from services.attempts import Attempts
-
 from services.board import Board
 from services.clock import Clock
 from services.errors import WakedeckError

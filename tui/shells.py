@@ -7,10 +7,9 @@ import itertools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from services.terminal.emulator import Emulator
-
 from services.clock import Clock
 from services.models import SandboxId, Shell
+from services.terminal.emulator import Emulator
 from services.terminal.pump import Pump
 from services.terminal.session import Session
 from services.terminal.transport import Transport

@@ -11,9 +11,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
+from msgspec.structs import asdict
+
 from services import paths
 from services.clock import Clock
-from services.config import Settings
+from services.config import LocalTable, Settings
 from services.models import (
     Direction,
     Observation,
@@ -23,6 +25,7 @@ from services.models import (
     Step,
     Verdict,
 )
+from services.pod_tables import ArgoTable, CentmlTable, KubernetesTable
 from services.terminal.requests import ExecResult, ShellChoice
 from services.terminal.transport import Transport
 
@@ -139,11 +142,16 @@ def open_sources(settings: Settings, clock: Clock) -> tuple[OpenSource, ...]:
     """
     opened: list[OpenSource] = []
     for source in settings.sources:
-        from services.sources.local.source import open_local
+        match source.table:
+            case LocalTable(label=label, root=root):
+                from services.sources.local.source import open_local
 
-        root = source.table.root
-        place = Path(root).expanduser() if root else paths.local_world()
-        opened.append(open_local(source.key, source.table.label, place, clock))
+                place = Path(root).expanduser() if root else paths.local_world()
+                opened.append(open_local(source.key, label, place, clock))
+            case KubernetesTable() | CentmlTable() | ArgoTable() as table:
+                from services.sources.pods.source import open_pods
+
+                opened.append(open_pods(source.key, source.kind, asdict(table), clock))
     if settings.read_only:
         from services.readonly import ReadOnlyActor
 

@@ -11,9 +11,9 @@ import pytest
 from services.errors import ShellError
 from services.models import ShellState
 from services.terminal import channel_exec
-from services.terminal.requests import ExecResult
 from services.terminal.k8s_channels import ChannelFraming, OutcomeKind
 from services.terminal.pump import Pump
+from services.terminal.requests import ExecResult
 from services.terminal.transport import Ending
 from services.terminal.websocket import WebSocketTransport
 from tests.support.kube_api import TOKEN, KubeApi, kube_api, pod

@@ -149,10 +149,15 @@ class WebSocket:
     async def flush(self) -> None:
         """Send what the protocol wants sent."""
         for data in self._protocol.data_to_send():
+            if self._writer.is_closing():
+                return
             if data:
                 self._writer.write(data)
             elif self._writer.can_write_eof():
                 self._writer.write_eof()
+            else:
+                # TLS knows no half-closed connection.
+                self._writer.close()
         await self._writer.drain()
 
     async def frames(self) -> AsyncIterator[Frame]:

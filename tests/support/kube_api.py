@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from tests.support.http_peer import Exchange, HttpPeer, Request, http_peer
+from tests.support.http_peer import Exchange, HttpPeer, Request, WebSocket, http_peer
 from tests.support.kube_exec import V4, V5, ExecServer
 
 Pod = dict[str, Any]
@@ -74,6 +74,7 @@ class KubeApi:
         self.watches = 0
         self.refuse: Callable[[Exchange], Awaitable[bool]] | None = None
         """Answers instead of the API where it returns True."""
+        self.sockets: list[WebSocket] = []
         self.peer: HttpPeer
         self._pods: dict[tuple[str, str], Pod] = {}
         self._version = 100
@@ -242,6 +243,7 @@ class KubeApi:
     async def _exec(self, exchange: Exchange) -> None:
         request = exchange.request
         socket = await exchange.accept(*self.subprotocols)
+        self.sockets.append(socket)
         argv = request.query.get("command", [])
         yes = ("true", "1")
         await self.exec.run(socket, argv, request.one("tty") in yes, request.one("stdin") in yes)

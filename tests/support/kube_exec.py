@@ -60,10 +60,20 @@ class ExecServer:
 
     def __init__(self, cwd: Path, env: Mapping[str, str] | None = None) -> None:
         self.cwd = cwd
-        self.env = dict(env or {"PATH": os.environ["PATH"], "TERM": "xterm", "PS1": "pod$ "})
+        self.env = dict(
+            env
+            or {
+                "PATH": os.environ["PATH"],
+                "TERM": "xterm",
+                "PS1": "pod$ ",
+                "PROMPT_COMMAND": "PS1='pod$ '",
+            }
+        )
         self.terminals: list[PtyProcess] = []
         self.sizes: list[tuple[int, int]] = []
         self.children: list[asyncio.subprocess.Process] = []
+        self.missing: set[str] = set()
+        """Programs that are not there although this machine has them."""
         self.wedged = False
         """A malformed resize stops the reading for good."""
 
@@ -76,6 +86,9 @@ class ExecServer:
         """One session, to its end or to the client's."""
         await socket.send(ESTABLISHED)
         try:
+            if argv[0] in self.missing:
+                await self._refuse(socket, argv, "")
+                return
             await (self._terminal(socket, argv) if tty else self._pipes(socket, argv, stdin))
         except ConnectionError:
             pass

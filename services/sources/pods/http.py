@@ -153,14 +153,17 @@ class Http:
         return self._client
 
     def _failed(self, error: Exception) -> UnavailableError:
+        import httpx
+
         cause: BaseException | None = error
         while cause is not None and not isinstance(cause, OSError | ssl.SSLError):
             cause = cause.__cause__ or cause.__context__
         if cause is None:
             return UnavailableError(f"{self.address} broke off its answer.")
+        if not isinstance(error, httpx.ConnectError):
+            return UnavailableError(f"The connection to {self.address} broke.")
         failure = opening_failure(cause, self.address, secure=self._base.startswith("https"))
-        said = failure.sentence
-        return UnavailableError(f"{said[:1].upper()}{said[1:]}.", advice=failure.advice)
+        return UnavailableError(f"{failure.sentence}.", advice=failure.advice)
 
     def _error(self, status: int, body: bytes, headers: Mapping[str, str]) -> ApiError:
         said = _words(body)

@@ -25,6 +25,7 @@ from services.terminal.websocket import WebSocketTransport
 AT_ONCE_S = 1.0
 """A shell that ends with 126 or 127 before this was none (contract §3.7)."""
 _CHECK_S = 3.0
+_FIRST_WORD_S = 1.0
 _STREAMS = ("stdin", "stdout", "tty")
 
 
@@ -212,13 +213,29 @@ class PodShell:
     async def close(self) -> None:
         """Drop the connection, and hang up a shell that has not ended."""
         self._closed()
-        inner, remote = self._inner, self._preamble.remote
-        if inner is not None:
-            await inner.close()
+        if self._inner is None:
+            return
+        if not self._had_output and not self._ended:
+            await self._learn(self._inner)
+        await self._inner.close()
+        remote = self._preamble.remote
         if remote is None or self._ended or self._link is None or self._place is None:
             return
         self._ended = True
         await self._link.hang_up(self._place, remote)
+
+    async def _learn(self, inner: WebSocketTransport) -> None:
+        """Left before its first word: whom to hang up comes any moment now."""
+        try:
+            async with asyncio.timeout(_FIRST_WORD_S):
+                while self._preamble.remote is None:
+                    got = await inner.read()
+                    if isinstance(got, Ending):
+                        self._ended = self._framing.outcome is not None
+                        return
+                    self._preamble.feed(got)
+        except (TimeoutError, ShellError):
+            return
 
     def _opened(self) -> WebSocketTransport:
         if self._inner is None:
@@ -229,8 +246,8 @@ class PodShell:
         assert self._link is not None and self._place is not None
         self._framing, self._preamble = ChannelFraming(), Preamble()
         inner = self._link.transport(self._place, self._ways[0].argv, _STREAMS, self._framing)
-        await inner.open(*self._size)
         self._inner = inner
+        await inner.open(*self._size)
         self._opened_at = self._clock.monotonic()
 
     def _no_program(self, ending: Ending) -> bool:
