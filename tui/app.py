@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import signal
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,6 +22,7 @@ from services.models import Attempt, Event, QueueSnapshot, SandboxId, Shell, She
 from services.picture import BoardDelta
 from services.sources import OpenSource
 from tui import keymap, themes
+from tui.arrangement import Pane
 from tui.copying import name_of, record_of
 from tui.dashboard import Dashboard
 from tui.details import Details
@@ -81,6 +83,7 @@ class WakedeckApp(App[int], inherit_bindings=False):
         clock: Clock,
         *,
         state: Path,
+        jitter: random.Random | None = None,
     ) -> None:
         """`state` is the folder of the journal, the locks and the pictures.
 
@@ -99,6 +102,7 @@ class WakedeckApp(App[int], inherit_bindings=False):
             journal=state / "journal.db",
             locks=state / "locks",
             read_only=settings.read_only,
+            jitter=jitter or random.Random(),  # noqa: S311
             on_delta=self._delta,
             on_queue=self._queue,
             on_attempt=self._attempt,
@@ -133,7 +137,7 @@ class WakedeckApp(App[int], inherit_bindings=False):
 
     def _begin(self) -> None:
         """The first frame is painted: now look."""
-        self.run_worker(self.engine.run(), name="engine", exit_on_error=False)
+        self.run_worker(self.engine.run(), group="engine", exit_on_error=False)
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGHUP):
             try:
@@ -145,23 +149,33 @@ class WakedeckApp(App[int], inherit_bindings=False):
 
     def _delta(self, delta: BoardDelta) -> None:
         self._vitals.take(delta, self.engine.board)
-        self.dashboard.apply_delta(delta)
-        self.details.refresh()
+        if self._on_screen:
+            self.dashboard.apply_delta(delta)
+            self.details.refresh()
 
     def _queue(self, snapshot: QueueSnapshot) -> None:
-        self.dashboard.show_queue(snapshot)
+        if self._on_screen:
+            self.dashboard.show_queue(snapshot)
 
     def _events(self, told: Sequence[Event]) -> None:
         self.details.heard(told)
-        self.dashboard.show_events(told)
+        if self._on_screen:
+            self.dashboard.show_events(told)
 
     def _attempt(self, attempt: Attempt) -> None:
-        self.dashboard.show_attempt(attempt)
-        if attempt.state.ended:
-            self.intents.attempt_changed(attempt)
+        if self._on_screen:
+            self.dashboard.show_attempt(attempt)
+            if attempt.state.ended:
+                self.intents.attempt_changed(attempt)
 
     def _shell(self, shell: Shell) -> None:
-        self.dashboard.show_shell(shell)
+        if self._on_screen:
+            self.dashboard.show_shell(shell)
+
+    @property
+    def _on_screen(self) -> bool:
+        """Whether there is a screen to tell: services may speak while the panel closes."""
+        return self.is_running and bool(self._screen_stack) and self.dashboard.is_mounted
 
     def header(self, selected: SandboxId | None) -> HeaderState:
         """What the header says now."""
@@ -174,19 +188,18 @@ class WakedeckApp(App[int], inherit_bindings=False):
 
     # Shells
 
-    def open_shell(self, sandbox: SandboxId) -> None:
-        """A new shell in front, with the keyboard."""
+    def open_shell(self, sandbox: SandboxId, *, take_keys: bool = True) -> None:
+        """A new shell in front, with the keyboard unless it came back by itself."""
         opened = self.intents.shell(sandbox)
         if opened is not None:
-            self.run_worker(self._live(opened), group="shells", exit_on_error=False)
+            self.run_worker(self._live(opened, take_keys), group="shells", exit_on_error=False)
 
-    async def _live(self, opened: OpenShell) -> None:
-        from tui.arrangement import Pane
-
+    async def _live(self, opened: OpenShell, take_keys: bool) -> None:
         shell = opened.session.shell
         await self.dashboard.query_one(ShellPane).add_shell(shell, opened.view)
-        self.dashboard.focus_pane(Pane.SHELL)
-        opened.view.focus()
+        if take_keys:
+            self.dashboard.focus_pane(Pane.SHELL)
+            opened.view.focus()
         self.intents.shell_ended(await self.shells.run(shell.id))
 
     def close_shell(self, shell_id: str) -> None:
@@ -194,13 +207,13 @@ class WakedeckApp(App[int], inherit_bindings=False):
         self.shells.forget(shell_id)
         self.dashboard.query_one(ShellPane).remove_shell(shell_id)
 
-    def reopen_shell(self, shell_id: str) -> None:
+    def reopen_shell(self, shell_id: str, *, take_keys: bool = True) -> None:
         """A new shell in the place of one that is over."""
         opened = self.shells.find(shell_id)
         if opened is not None and opened.session.shell.state.over:
             sandbox = opened.session.shell.sandbox
             self.close_shell(shell_id)
-            self.open_shell(sandbox)
+            self.open_shell(sandbox, take_keys=take_keys)
 
     def reopen_lost(self, sandbox: SandboxId) -> None:
         """Reconnect was pressed: shells of that sandbox that were lost come back after it."""
@@ -216,7 +229,7 @@ class WakedeckApp(App[int], inherit_bindings=False):
     async def _after_repair(self, sandbox: SandboxId, lost: Sequence[str]) -> None:
         if await self.intents.repaired(sandbox):
             for shell_id in lost:
-                self.reopen_shell(shell_id)
+                self.reopen_shell(shell_id, take_keys=False)
 
     @on(Typed)
     def _typed(self, event: Typed) -> None:
@@ -293,13 +306,13 @@ class WakedeckApp(App[int], inherit_bindings=False):
         """End what is ours and go."""
         if not self._leaving:
             self._leaving = True
-            self.run_worker(self._leave(), name="leave", exit_on_error=False)
+            self.run_worker(self._leave(), group="leave", exit_on_error=False)
 
     async def _leave(self) -> None:
         try:
             async with asyncio.timeout(CLOSE_S):
                 await self.shells.close()
-                self.workers.cancel_group(self, "default")
+                self.workers.cancel_group(self, "engine")
                 await self.engine.close()
         except TimeoutError:
             pass  # What is left holds only kernel locks: they go with the process.

@@ -55,7 +55,7 @@ def regions(width: int, height: int, lower: Pane, zoomed: Pane | None) -> Mappin
         return {zoomed: Region(0, 0, width, height)}
     repair = 6 if height < 30 else 9
     if width >= WIDE:
-        left, middle = round(width * 0.37), round(width * 0.29)
+        left, middle = round(width * 0.30), round(width * 0.32)
         right = width - left - middle
         gateways = 6 if height < 40 else 8
         sandboxes = height - repair - gateways

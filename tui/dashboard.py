@@ -46,6 +46,11 @@ class Dashboard(Screen[int]):
         Binding("5", "pane('events')", "Events", id="panel.events", show=False),
         Binding("tab", "cycle(1)", "Next pane", id="panel.next", show=False),
         Binding("shift+tab", "cycle(-1)", "Previous pane", id="panel.previous", show=False),
+        Binding("right_square_bracket", "shell_tab(1)", "Next shell", id="shell.next", show=False),
+        Binding(
+            "left_square_bracket", "shell_tab(-1)", "Previous shell", id="shell.back", show=False
+        ),
+        Binding("x", "close_shell", "Close shell", id="shell.close", show=False),
         Binding("R", "refresh_now", "Look again now", id="panel.refresh", show=False),
         Binding("p", "pause", "Pause looking", id="panel.pause", show=False),
         Binding("y", "copy_record", "Copy record as JSON", id="panel.copy", show=False),
@@ -136,13 +141,21 @@ class Dashboard(Screen[int]):
 
     @on(SandboxPane.Highlighted)
     def _selected(self, event: SandboxPane.Highlighted) -> None:
-        if event.sandbox == self.selected:
+        self._select(event.sandbox)
+
+    def _select(self, sandbox: SandboxId | None) -> None:
+        if sandbox == self.selected:
             return
-        self.selected = event.sandbox
+        self.selected = sandbox
         self.query_one(QueuePane).show(None)
-        self.panel.engine.feeds.look_at(event.sandbox)
+        self.panel.engine.feeds.look_at(sandbox)
         self._draw_repair()
         self._draw_header()
+
+    def _under_cursor(self) -> SandboxId | None:
+        """What a verb acts on: the row the cursor is on now, though its message be on the way."""
+        self._select(self.query_one(SandboxPane).current)
+        return self.selected
 
     @on(SandboxPane.Opened)
     def _open_sandbox(self, event: SandboxPane.Opened) -> None:
@@ -238,11 +251,13 @@ class Dashboard(Screen[int]):
     # What the operator asks
 
     def action_wake(self) -> None:
-        """Wake the sandbox the repair bar shows."""
+        """Wake the sandbox under the cursor."""
+        self._under_cursor()
         self.query_one(RepairBar).action_wake()
 
     def action_reconnect(self) -> None:
-        """Reconnect the sandbox the repair bar shows."""
+        """Reconnect the sandbox under the cursor."""
+        self._under_cursor()
         self.query_one(RepairBar).action_reconnect()
 
     def action_cancel(self) -> None:
@@ -250,9 +265,20 @@ class Dashboard(Screen[int]):
         self.query_one(RepairBar).action_cancel()
 
     def action_shell(self) -> None:
-        """Open a shell in the selected sandbox."""
-        if self.selected is not None:
-            self.panel.open_shell(self.selected)
+        """Open a shell in the sandbox under the cursor."""
+        sandbox = self._under_cursor()
+        if sandbox is not None:
+            self.panel.open_shell(sandbox)
+
+    def action_shell_tab(self, step: int) -> None:
+        """Bring the next or previous shell to the front."""
+        self.query_one(ShellPane).turn(step)
+
+    def action_close_shell(self) -> None:
+        """Close the shell in front."""
+        active = self.query_one(ShellPane).active
+        if active is not None:
+            self.panel.close_shell(active)
 
     def action_refresh_now(self) -> None:
         """Look everywhere now."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -32,6 +33,7 @@ class Engine:
         journal: Path,
         locks: Path,
         read_only: bool,
+        jitter: random.Random,
         on_delta: Callable[[BoardDelta], None],
         on_queue: Callable[[QueueSnapshot], None],
         on_attempt: Callable[[Attempt], None],
@@ -55,6 +57,7 @@ class Engine:
             intervals,
             self.board,
             clock,
+            jitter=jitter,
             on_delta=self._delta,
             on_queue=on_queue,
         )

@@ -31,6 +31,7 @@ class Feeds:
         board: Board,
         clock: Clock,
         *,
+        jitter: random.Random,
         on_delta: Callable[[BoardDelta], None],
         on_queue: Callable[[QueueSnapshot], None],
     ) -> None:
@@ -40,7 +41,6 @@ class Feeds:
         self._on_delta = on_delta
         self._on_queue = on_queue
         self._shown: SandboxId | None = None
-        jitter = random.Random()  # noqa: S311
         self._sources: list[Feed[Observation]] = [
             Feed(
                 f"observe {key}",

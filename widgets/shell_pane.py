@@ -180,6 +180,12 @@ class ShellPane(Vertical):
             self._views[id].focus()
         self._draw()
 
+    def turn(self, step: int) -> None:
+        """Bring the shell `step` tabs further to the front, round the end."""
+        ids = list(self._shells)
+        if self._front is not None:
+            self.activate(ids[(ids.index(self._front) + step) % len(ids)])
+
     def remove_shell(self, id: str) -> AwaitRemove | None:
         """Take a shell and its view away; the neighbour comes to the front."""
         view = self._views.get(id)

@@ -8,9 +8,11 @@ from typing import Final
 from services.terminal.history import Entry, freeze
 from services.terminal.rows import Row
 from services.terminal.state import ScreenState
+from services.terminal.styles import Attribute
 from services.terminal.widths import (
     DROPPED,
     FILLER,
+    PLACED,
     RESTLESS,
     SECOND,
     STRAY,
@@ -20,6 +22,8 @@ from services.terminal.widths import (
 )
 
 _TOKENS: Final = re.compile(r"[^\x00-\x1f\x7f]+|\r\n|[\x00-\x1f\x7f]")
+_SHORT: Final = 100
+_TEXTS_KEPT: Final = 4096
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
 
 
@@ -64,9 +68,10 @@ class Drawing(ScreenState):
         if not text.isascii():
             if DROPPED.search(text):
                 text = DROPPED.sub("", text)
-            while text and RESTLESS.match(text) and self._join(text[0]):
-                text = text[1:]
-            text = self.clusters.normalise(text)
+            taken = 0
+            while RESTLESS.match(text, taken) and self._join(text[taken]):
+                taken += 1
+            text = self.clusters.normalise(text[taken:])
         if text:
             if self.fast:
                 self.put(text)
@@ -201,9 +206,61 @@ class Drawing(ScreenState):
                 self.x, self.pending = limit, True
         self.attribute = attribute
 
+    def lay(self, text: str, x: int, y: int, attribute: Attribute) -> tuple[int, int] | None:
+        """Print a few short lines of ASCII, cursor and style given; where the cursor is then.
+
+        For the fast state only; `x` is the number of columns where a wrap is pending. None, and
+        nothing printed, where the text needs a closer look.
+        """
+        lines = text.split("\r\n")
+        columns = self.columns
+        joined = "".join(lines)
+        if not joined.isprintable() or x + len(lines[0]) > columns:
+            return None
+        if len(joined) > columns and max(map(len, lines)) > columns:
+            return None
+        rows, bottom = self.rows, self.bottom
+        again = False
+        for line in lines:
+            if again:
+                x = 0
+                if y == bottom:
+                    self.attribute = attribute
+                    self.scroll_line()
+                elif y < self.lines - 1:
+                    y += 1
+            again = True
+            if line:
+                rows[y].write(x, line, attribute, columns)
+                x += len(line)
+        if joined:
+            self.last = joined
+        return x, y
+
+    def settled(self, text: str) -> str:
+        """Text normalised, for any place on the screen; empty where that depends on the place."""
+        found = ""
+        if not (_CONTROL.search(text) or PLACED.match(text) or DROPPED.search(text)):
+            found = self.clusters.normalise(text)
+        if len(text) <= _SHORT:
+            if len(self.known_texts) >= _TEXTS_KEPT:
+                self.known_texts.clear()
+            self.known_texts[text] = found
+        return found
+
+    def may_join(self, x: int, y: int) -> bool:
+        """Whether the cell left of a column is a cluster that may take in what follows."""
+        if x == 0:
+            return False
+        row = self.rows[y]
+        char = row.char(x - 1)
+        if char == SECOND:
+            char = row.char(x - 2)
+        return char >= "\U00100000"
+
     def bulk(self, text: str) -> bool:
         """Print many lines at once; False where the text needs a closer look."""
-        if 20 in self.ansi or not self.attribute.blank.plain:
+        if not self.attribute.blank.plain:
             return False
         if not self.top <= self.y <= self.bottom:
             return False

@@ -11,6 +11,7 @@ from services.terminal.rows import Row, Span
 from services.terminal.styles import Attribute
 from services.terminal.widths import FILLER, SECOND, Clusters
 
+_THAWED = 512
 _BLANK = " " + FILLER
 Entry: TypeAlias = "str | tuple[bool, tuple[Span, ...]]"
 """A line of one plain style that ended in a newline, or whether it wrapped and its spans."""
@@ -18,9 +19,9 @@ Entry: TypeAlias = "str | tuple[bool, tuple[Span, ...]]"
 
 def freeze(row: Row) -> Entry:
     """What the history keeps of a row: its cells up to the last one that is not blank."""
-    spans = row.pieces()
+    spans = row.spans
     if row.cells is not None:
-        spans = trim(spans) if not row.wrapped else spans
+        spans = row.pieces() if row.wrapped else trim(row.pieces())
     if not row.wrapped:
         if not spans:
             return ""
@@ -49,6 +50,7 @@ class History:
         self._limit = limit
         self._clusters = clusters
         self._plain = plain
+        self._thawed: dict[int, Row] = {}
         self.base = 0
         """Absolute number of the oldest kept line."""
 
@@ -74,15 +76,17 @@ class History:
     def replace(self, entries: Iterable[Entry]) -> None:
         """Put other lines in the place of all, as a reflow does."""
         self._entries.clear()
+        self._thawed.clear()
         self.extend(list(entries))
 
     def clear(self) -> None:
         """Drop every line (ED 3)."""
         self.base += len(self._entries)
         self._entries.clear()
+        self._thawed.clear()
 
     def row(self, number: int) -> Row:
-        """The line of that absolute number, as a row of its own.
+        """The line of that absolute number; the same row again while it is looked at.
 
         Raises:
             IndexError: it was never there or has been dropped.
@@ -90,7 +94,12 @@ class History:
         at = number - self.base
         if not 0 <= at < len(self._entries):
             raise IndexError(f"no history line {number}")
-        return self.thaw(self._entries[at])
+        row = self._thawed.get(number)
+        if row is None:
+            if len(self._thawed) >= _THAWED:
+                self._thawed.clear()
+            row = self._thawed[number] = self.thaw(self._entries[at])
+        return row
 
     def tail(self, count: int) -> list[Entry]:
         """The last `count` lines, oldest first."""

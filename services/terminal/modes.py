@@ -15,8 +15,10 @@ _PRIVATE: Final = frozenset(
     | {1000, 1002, 1003, 1004, 1005, 1006, 1007, 1015, 1016, 1045, 1047, 1048, 1049, 2004, 2026}
 )
 _PRIVATE_NEVER: Final = frozenset({60, 1001})
+_PRIVATE_ALWAYS: Final = frozenset({2027})
+"""Clusters share a cell whether asked or not."""
 _MOUSE: Final = {1000: MouseMode.CLICK, 1002: MouseMode.DRAG, 1003: MouseMode.MOTION}
-_SET, _RESET, _NEVER, _UNKNOWN = 1, 2, 4, 0
+_UNKNOWN, _SET, _RESET, _ALWAYS, _NEVER = range(5)
 
 
 class ModeSwitches(Rectangles):
@@ -146,6 +148,7 @@ class ModeSwitches(Rectangles):
             if mode in _PRIVATE:
                 known = _SET if self.is_set(mode) else _RESET
             value = _NEVER if mode in _PRIVATE_NEVER else known
+            value = _ALWAYS if mode in _PRIVATE_ALWAYS else value
             self.answer(f"\x1b[?{mode};{value}$y")
 
     def reset(self) -> None:

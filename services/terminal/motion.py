@@ -138,9 +138,12 @@ class Motion(Drawing):
     def tab_forward(self, count: int = 0) -> None:
         """CHT: never beyond the right margin."""
         limit = self._limit()
+        tabs, x = self.tabs, self.x
         for _ in range(min(count or 1, self.columns)):
-            self.x = min((stop for stop in self.tabs if stop > self.x), default=limit)
-            self.x = min(self.x, limit)
+            x += 1
+            while x < limit and x not in tabs:
+                x += 1
+        self.x = min(x, limit)
 
     def tab_back(self, count: int = 0) -> None:
         """CBT: margins do not matter."""
@@ -165,7 +168,6 @@ class Motion(Drawing):
         last = min(bottom or self.lines, self.lines) - 1
         if first < last:
             self.top, self.bottom = first, last
-            self.settle()
             self.cursor_to(1, 1)
 
     def set_side_margins(self, left: int = 0, right: int = 0) -> None:

@@ -131,7 +131,7 @@ def _wrap(screen: Screen, entries: list[Entry], columns: int, marks: list[_Mark]
     at = 0
     while at < len(entries):
         entry = entries[at]
-        if isinstance(entry, str) and len(entry) <= columns:
+        if _fits(entry, columns):
             while moved < len(waiting) and waiting[moved].line == at:
                 _place(waiting[moved], len(out), waiting[moved].column, columns)
                 moved += 1
@@ -161,6 +161,13 @@ def _wrap(screen: Screen, entries: list[Entry], columns: int, marks: list[_Mark]
                 index -= 1
             _place(mark, first + index, offset - cuts[index], columns)
     return out
+
+
+def _fits(entry: Entry, columns: int) -> bool:
+    """Whether it is a whole line that stays as it is."""
+    if isinstance(entry, str):
+        return len(entry) <= columns
+    return not entry[0] and sum(len(text) for text, _ in entry[1]) <= columns
 
 
 def _place(mark: _Mark, line: int, column: int, columns: int) -> None:

@@ -81,18 +81,24 @@ class Row:
 
     def to_grid(self, columns: int, plain: Attribute) -> list[str]:
         """Turn spans into a grid."""
-        cells: list[str] = []
-        attributes: list[Attribute] = []
-        for text, attribute in self.spans:
-            cells += text
-            attributes += [attribute] * len(text)
-        missing = columns - len(cells)
-        if missing > 0:
-            cells += " " * missing
-            attributes += [plain] * missing
+        spans = self.spans
+        if not spans:
+            cells = [" "] * columns
+            attributes = [plain] * columns
+        else:
+            text, attribute = spans[0]
+            cells = [*text]
+            attributes = [attribute] * len(text)
+            for text, attribute in spans[1:]:
+                cells += text
+                attributes += [attribute] * len(text)
+            missing = columns - len(cells)
+            if missing > 0:
+                cells += [" "] * missing
+                attributes += [plain] * missing
+            self.spans = []
         self.cells = cells
         self.attributes = attributes
-        self.spans = []
         return cells
 
     def mend(self, start: int, end: int) -> None:
@@ -154,7 +160,7 @@ class Row:
         cells = self.cells if self.cells is not None else self.to_grid(columns, blank.owner.plain)
         if self.wide:
             self.mend(start, end)
-        cells[start:end] = " " * (end - start)
+        cells[start:end] = [" "] * (end - start)
         self.attributes[start:end] = [blank] * (end - start)
 
     def _truncate(self, length: int) -> None:
@@ -177,7 +183,7 @@ class Row:
             self.mend(right + 1 - count, right + 1)
         del cells[right + 1 - count : right + 1]
         del self.attributes[right + 1 - count : right + 1]
-        cells[at:at] = " " * count
+        cells[at:at] = [" "] * count
         self.attributes[at:at] = [blank] * count
         self.clean = 0
         if right + 1 >= columns:
@@ -192,7 +198,7 @@ class Row:
             self.mend(at, at + count)
         del cells[at : at + count]
         del self.attributes[at : at + count]
-        cells[right + 1 - count : right + 1 - count] = " " * count
+        cells[right + 1 - count : right + 1 - count] = [" "] * count
         self.attributes[right + 1 - count : right + 1 - count] = [blank] * count
         self.clean = 0
         if right + 1 >= columns:

@@ -51,6 +51,8 @@ class ScreenState:
         """CUP sequences seen before, as (y, x); valid for this size without origin mode."""
         self.operations: dict[str, tuple[Callable[..., None], tuple[int, ...]]] = {}
         """Sequences seen before: handler and parameters."""
+        self.known_texts: dict[str, str] = {}
+        """Short texts seen before, normalised."""
         self.bells = 0
         self.title = ""
         self.icon_title = ""
@@ -116,6 +118,7 @@ class ScreenState:
             and self.full_width
             and self.translation is None
             and not self.shift
+            and 20 not in self.ansi
         )
         if self.origin and self.positions:
             self.forget_positions()
@@ -132,8 +135,7 @@ class ScreenState:
     def blank_row(self) -> Row:
         """A row that scrolls in: it has the background of the moment."""
         row = Row(self.clusters)
-        blank = self.attribute.blank
-        if not blank.plain:
+        if not self.attribute.plain and not (blank := self.attribute.blank).plain:
             row.spans.append((" " * self.columns, blank))
             row.length = self.columns
         return row
@@ -180,10 +182,7 @@ class ScreenState:
             return
         rows = self.rows
         if count == 1:
-            if top == 0 and not self.on_alternate:
-                self.history.add(freeze(rows[0]))
-            del rows[top]
-            rows.insert(bottom, self.blank_row())
+            self.scroll_line()
             return
         if top == 0 and not self.on_alternate:
             for row in rows[:count]:
@@ -191,6 +190,14 @@ class ScreenState:
         del rows[top : top + count]
         at = bottom + 1 - count
         rows[at:at] = [self.blank_row() for _ in range(count)]
+
+    def scroll_line(self) -> None:
+        """Move the region up by one line, between no side margins."""
+        rows = self.rows
+        if self.top == 0 and not self.on_alternate:
+            self.history.add(freeze(rows[0]))
+        del rows[self.top]
+        rows.insert(self.bottom, self.blank_row())
 
     def scroll_down(self, count: int) -> None:
         """Move the region down; lines leave by its bottom."""
@@ -203,6 +210,10 @@ class ScreenState:
             self._scroll_columns(top, self.bottom, -count)
             return
         rows = self.rows
+        if count == 1:
+            del rows[self.bottom]
+            rows.insert(top, self.blank_row())
+            return
         at = self.bottom + 1 - count
         del rows[at : self.bottom + 1]
         rows[top:top] = [self.blank_row() for _ in range(count)]
@@ -214,6 +225,10 @@ class ScreenState:
             self._scroll_columns(top, self.bottom, count)
             return
         rows = self.rows
+        if count == 1:
+            del rows[top]
+            rows.insert(self.bottom, self.blank_row())
+            return
         del rows[top : top + count]
         at = self.bottom + 1 - count
         rows[at:at] = [self.blank_row() for _ in range(count)]

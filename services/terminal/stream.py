@@ -29,6 +29,8 @@ _STRING_END: Final = re.compile(r"[\x07\x18\x1a\x1b]")
 _C1: Final = re.compile("[\x80-\x9f]")
 _LINUX_PALETTE: Final = re.compile(r"P[0-9A-Fa-f]{7}")
 
+_SHORT: Final = 200
+"""Longer texts between two sequences are printed by the screen."""
 _GROUND, _ESCAPE, _CONTROL, _STRING, _STRING_ESCAPE = range(5)
 
 
@@ -46,7 +48,7 @@ class SequenceStream(pyte.ByteStream):
         if not text.isascii() and _C1.search(text):
             text = _C1.sub(lambda match: ESC + chr(ord(match[0]) - 0x40), text)
         if self._state != _GROUND:
-            text = self._resume(text)
+            text = text[self._resume(text, 0) :]
         if ESC not in text:
             if text:
                 self.screen.write(text)
@@ -68,6 +70,8 @@ class SequenceStream(pyte.ByteStream):
         positions = screen.positions
         perform, write = screen.perform, screen.write
         step = screen.attributes.step
+        known_texts = screen.known_texts
+        operations = screen.operations
         columns = screen.columns
         rows, x, y, attribute = screen.rows, screen.x, screen.y, screen.attribute
         fast = screen.fast
@@ -78,6 +82,7 @@ class SequenceStream(pyte.ByteStream):
         each = iter(parts)
         for text, sequence in zip(each, each, strict=True):
             if text:
+                printed = False
                 end = x + len(text)
                 if fast and end <= columns and text.isascii() and text.isprintable():
                     row = rows[y]
@@ -97,7 +102,27 @@ class SequenceStream(pyte.ByteStream):
                     row.clean = 0
                     x = end
                     last = text
-                else:
+                    printed = True
+                elif fast and len(text) <= _SHORT:
+                    if not text.isascii():
+                        kept = known_texts.get(text)
+                        if kept is None:
+                            kept = screen.settled(text)
+                        end = x + len(kept)
+                        if kept and end <= columns and not screen.may_join(x, y):
+                            rows[y].write(x, kept, attribute, columns)
+                            x = end
+                            last = kept
+                            printed = True
+                    elif "\r\n" in text:
+                        if last:
+                            screen.last = last
+                            last = ""
+                        place = screen.lay(text, x, y, attribute)
+                        if place is not None:
+                            x, y = place
+                            printed = True
+                if not printed:
                     screen.y = y
                     screen.attribute = attribute
                     if fast:
@@ -125,6 +150,11 @@ class SequenceStream(pyte.ByteStream):
                 attribute = reached
                 steps = reached.steps
                 continue
+            if fast:
+                place = positions.get(sequence)
+                if place is not None:
+                    y, x = place
+                    continue
             if sequence[-1] == "m":
                 reached = step(attribute, sequence)
                 if reached is not None:
@@ -132,14 +162,13 @@ class SequenceStream(pyte.ByteStream):
                     steps = reached.steps
                     continue
             if fast:
-                place = positions.get(sequence)
-                if place is not None:
-                    y, x = place
-                    continue
                 if sequence == "\x1b[K" and not screen.protected:
                     if x == columns:
                         x -= 1
-                    rows[y].erase(x, columns, attribute.blank, columns)
+                    row = rows[y]
+                    if row.cells is not None or x < row.length or not attribute.plain:
+                        row.erase(x, columns, attribute.blank, columns)
+                    row.wrapped = False
                     continue
                 if sequence == "\x1b(B" and screen.charsets[0] is None:
                     continue
@@ -152,7 +181,11 @@ class SequenceStream(pyte.ByteStream):
             if last:
                 screen.last = last
                 last = ""
-            perform(sequence)
+            known = operations.get(sequence)
+            if known is None:
+                perform(sequence)
+            else:
+                known[0](*known[1])
             rows, x, y = screen.rows, screen.x, screen.y
             fast = screen.fast
             if fast and screen.pending:
@@ -169,30 +202,30 @@ class SequenceStream(pyte.ByteStream):
 
     def _scan(self, text: str) -> None:
         """Text with an escape in it that began no whole sequence."""
-        while text:
-            at = text.find(ESC)
-            if at < 0:
-                self.screen.write(text)
-                return
-            if at:
-                self.screen.write(text[:at])
-            self._send(ESC)
-            text = self._resume(text[at + 1 :])
-
-    def _resume(self, text: str) -> str:
-        """Carry on inside a sequence; what is left of the text once it has ended."""
         at = 0
+        while at < len(text):
+            begin = text.find(ESC, at)
+            if begin < 0:
+                self.screen.write(text[at:])
+                return
+            if begin > at:
+                self.screen.write(text[at:begin])
+            self._send(ESC)
+            at = self._resume(text, begin + 1)
+
+    def _resume(self, text: str, at: int) -> int:
+        """Carry on inside a sequence; the place in the text at which it has ended."""
         size = len(text)
         while at < size and self._state != _GROUND:
             if self._state == _STRING and self._length > 10:
                 match = _STRING_END.search(text, at)
-                end = match.start() if match else size
-                self._send(text[at : max(end, at + 1)])
-                at = max(end, at + 1)
+                end = max(match.start() if match else size, at + 1)
+                self._send(text[at:end])
+                at = end
             else:
                 self._send(text[at])
                 at += 1
-        return text[at:]
+        return at
 
     def _send(self, run: str) -> None:
         assert self._parser is not None

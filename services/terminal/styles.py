@@ -15,7 +15,7 @@ from services.terminal.sgr import (
     style_of,
 )
 
-_KEPT: Final = 16_384
+_KEPT: Final = 32_768
 _NO_STEPS: Final[dict[str, Attribute]] = {}
 
 
@@ -99,10 +99,13 @@ class Attributes:
                 self._changes.clear()
             self._changes[sequence] = change
             return self.of(attribute.packed & change[0] | change[1], attribute.link)
-        reached = self.of(attribute.packed & change[0] | change[1], attribute.link)
+        packed = attribute.packed & change[0] | change[1]
+        reached = None if attribute.link else self._known.get(packed)
+        if reached is None:
+            reached = self.of(packed, attribute.link)
         # Only what came twice is worth a place among the steps.
         if self._steps >= _KEPT:
-            self.forget()
+            self._forget_steps()
         if attribute.steps is _NO_STEPS:
             attribute.steps = {}
             self._stepped.append(attribute)
@@ -122,6 +125,9 @@ class Attributes:
         """Drop what is remembered; attributes in use live on in their cells."""
         self._known = {0: self.plain}
         self._linked.clear()
+        self._forget_steps()
+
+    def _forget_steps(self) -> None:
         for attribute in self._stepped:
             attribute.steps = _NO_STEPS
         self._stepped.clear()

@@ -62,6 +62,8 @@ _JOINABLE = re.compile(f"[{_JOINED}]")
 _WIDENED = re.compile(f"[{_class(WIDENED)}]")
 RESTLESS: Final = re.compile(f"{_Z}|[{_JOINED}{_FLAG}]")
 """A first character that may belong to the cell before it."""
+PLACED: Final = re.compile(f"{_Z}|[{_FLAG}]")
+"""A first character that does, or does where the cell before it is no cluster."""
 STRAY: Final = re.compile(f"\n{_Z}")
 """A line that begins with a character of no width."""
 _BMP_ZEROS = re.compile(f"[{_BMP_ZERO}]")

@@ -54,12 +54,12 @@ def coloured(size: int) -> bytes:
 
 
 def truecolor(size: int) -> bytes:
-    """Both colours in every cell: an animation of eight frames."""
+    """Both colours in every cell: an animation of four frames."""
     chance = random.Random(3)
     parts: list[str] = []
     length = 0
     while length < size:
-        shift = chance.randrange(8) * 11
+        shift = chance.randrange(4) * 11
         for y in range(24):
             cells = [f"\x1b[{y + 1};1H"]
             for x in range(80):

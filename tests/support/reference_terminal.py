@@ -162,7 +162,7 @@ class ReferenceTerminal:
                 done = not (len(text) == 1 and char in "[]PX^_") and char >= "0"
             if done:
                 whole, self.sequence = self.sequence, ""
-                if len(whole) <= 260:
+                if len(whole) <= 256:
                     self.obey(whole)
 
     def take_string(self, char: str) -> None:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import os
+import random
 import tempfile
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from textual.command import CommandInput, CommandList
 from textual.pilot import Pilot
 
 from services.config import LocalTable, Settings, SourceSettings
@@ -37,7 +39,7 @@ PROMPT = (
     b"\x1b[33m7be0d95\x1b[0m First sketch of the importer\r\n"
     b"\x1b[1;34m~/work\x1b[0m $ "
 )
-DOWN = "The gateway process 4242 has died."
+DOWN = "Gateway process 4242 has died."
 Play = Callable[["Stage"], Awaitable[None]]
 
 
@@ -47,7 +49,13 @@ class Stage:
     def __init__(self, script: Script, settings: Settings, state: Path) -> None:
         self.script = script
         self.clock = FakeClock(NOW)
-        self.app = WakedeckApp(settings, (scripted(script, self.clock),), self.clock, state=state)
+        self.app = WakedeckApp(
+            settings,
+            (scripted(script, self.clock),),
+            self.clock,
+            state=state,
+            jitter=random.Random(7),
+        )
         self.pilot: Pilot[int] | None = None
 
     async def press(self, *keys: str) -> None:
@@ -128,17 +136,17 @@ def broken() -> Script:
         sandbox(
             "data-pull",
             SandboxState.STUCK,
-            "The agent process 4243 is stopped and makes no progress.",
+            "Process 4243 is stopped: no progress.",
             due=7,
         ),
         SANDBOXES[1],
-        sandbox("night-watch", SandboxState.ASLEEP, "The agent process 4245 has died.", due=3),
+        sandbox("night-watch", SandboxState.ASLEEP, "Process 4245 has died.", due=3),
         SANDBOXES[3],
     )
     script.verdicts = [
         Verdict(
             VerdictKind.REPAIRABLE,
-            "The agent process 4243 is stopped and makes no progress.",
+            "Process 4243 is stopped: no progress.",
             wakeable=True,
         )
     ]
@@ -247,9 +255,12 @@ async def helped(stage: Stage) -> None:
 
 
 async def palette(stage: Stage) -> None:
-    await stage.press("ctrl+p", *"wake")
-    await stage.until(lambda: True)
-    await asyncio.sleep(0.3)
+    await stage.press("ctrl+p")
+    screen = stage.app.screen
+    screen.query_one(CommandInput).cursor_blink = False
+    await stage.press(*"wake")
+    entries = screen.query_one(CommandList)
+    await stage.until(lambda: entries.option_count == 1 + len(SANDBOXES))
 
 
 async def confirm(stage: Stage) -> None:

@@ -127,6 +127,30 @@ def test_memory_stays_flat_under_a_flood(flood: bytes) -> None:
     assert grown < 8_000_000
 
 
+@pytest.mark.parametrize(
+    "odd",
+    [
+        "\u0301",
+        "\u200d",
+        "\x1bé",
+        "\x1b\x01",
+        "\x1b",
+        "\x1b]",
+        "\x1b[",
+        "\x1bP\x1b",
+        "\b",
+        "🇫",
+        "\x9b",
+    ],
+    ids=ascii,
+)
+def test_long_runs_of_oddities_cost_no_more_than_their_length(odd: str) -> None:
+    """A cost that grew with the square of the length would keep this test for hours."""
+    emulator = Emulator(80, 24)
+    emulator.feed(("a" + odd * 200_000).encode())
+    assert_harmless(emulator)
+
+
 def test_an_endless_string_is_swallowed_and_ends() -> None:
     emulator = Emulator(20, 3)
     emulator.feed(b"\x1b]0;")

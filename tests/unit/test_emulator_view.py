@@ -175,6 +175,18 @@ def test_a_region_at_the_top_goes_to_history() -> None:
     assert emulator.history_size == 1
 
 
+def test_a_history_row_is_the_same_object_while_it_is_looked_at() -> None:
+    emulator = Emulator(10, 2)
+    emulator.feed(b"one\r\ntwo\r\nthree\r\n")
+    emulator.history_row(0).cache = "drawn"
+    assert emulator.history_row(0).cache == "drawn"
+    emulator.resize(12, 2)
+    assert emulator.history_row(0).cache is None
+    emulator.feed(b"".join(b"%d\r\n" % number for number in range(2000)))
+    numbers = range(3, 1500)
+    assert [emulator.history_row(n).text for n in numbers] == [str(n - 3) for n in numbers]
+
+
 def test_history_keeps_styles_and_wraps() -> None:
     emulator = Emulator(5, 2)
     emulator.feed("\x1b[31mab\x1b[mc\r\n日本語x\r\ny\r\nz\r\n".encode())

@@ -54,11 +54,11 @@ def gateway(process: ProcessFacts, seen: GatewayEvidence | None, now: float) -> 
     if process.pid is None:
         return GatewayState.ABSENT, "The embedded gateway is not running."
     if process.liveness.over:
-        return GatewayState.DOWN, f"The gateway process {process.pid} has died."
+        return GatewayState.DOWN, f"Gateway process {process.pid} has died."
     if process.liveness is Liveness.STOPPED:
         return (
             GatewayState.HUNG,
-            f"The gateway process {process.pid} is stopped: it accepts and never answers.",
+            f"Gateway process {process.pid} is stopped: it accepts and never answers.",
         )
     young = process.started_at is not None and now - process.started_at < START_S
     if seen is None:
@@ -95,9 +95,9 @@ def host(process: ProcessFacts) -> Judged:
     if process.pid is None:
         return GatewayState.ABSENT, "The host process is not running: no message moves."
     if process.liveness.over:
-        return GatewayState.DOWN, f"The host process {process.pid} has died: no message moves."
+        return GatewayState.DOWN, f"Host process {process.pid} has died: no message moves."
     if process.liveness is Liveness.STOPPED:
-        return GatewayState.HUNG, f"The host process {process.pid} is stopped: no message moves."
+        return GatewayState.HUNG, f"Host process {process.pid} is stopped: no message moves."
     return GatewayState.READY, ""
 
 
@@ -121,20 +121,24 @@ def sandbox(seen: AgentEvidence, now: float) -> tuple[SandboxState, Activity, st
                 f"Crashed at start, the host tries again: {seen.last_crash}.",
             )
         waiting = f"; {seen.due} messages wait" if seen.due else ""
-        what = "Not started" if pid is None else f"The agent process {pid} has died"
+        what = "Not started" if pid is None else f"Process {pid} has died"
         return SandboxState.ASLEEP, Activity.NONE, f"{what}{waiting}."
     silence = None if seen.heartbeat_at is None else max(0.0, now - seen.heartbeat_at)
     if process.liveness is Liveness.STOPPED:
         return (
             SandboxState.STUCK,
             Activity.NONE,
-            f"The agent process {pid} is stopped and makes no progress.",
+            f"Process {pid} is stopped: no progress.",
         )
     young = process.started_at is not None and now - process.started_at < START_S
     if silence is None or silence > SILENCE_S:
         if young:
             return SandboxState.SETTLING, Activity.NONE, "The agent is starting."
-        return SandboxState.STUCK, Activity.NONE, "The agent is alive and gives no sign of life."
+        return (
+            SandboxState.STUCK,
+            Activity.NONE,
+            f"Process {pid} is alive and gives no sign of life.",
+        )
     busy = bool(seen.tool or seen.claims)
     backlog = f"Backlog of {seen.due} messages, it drains by itself." if seen.due > 20 else ""
     return SandboxState.READY, Activity.WORKING if busy else Activity.IDLE, backlog

@@ -1,0 +1,215 @@
+"""The whole panel on a real embedded world: seen, broken, repaired, worked in, left clean."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import time
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from textual.pilot import Pilot
+
+from services.clock import SystemClock
+from services.config import LocalTable, Settings, SourceSettings
+from services.models import AttemptState, GatewayState, SandboxId, SandboxState, ShellState
+from services.sources.local import spawn
+from services.sources.local.faults import Fault, inject
+from services.sources.local.layout import ProcessRecord, World
+from services.sources.local.source import open_local
+from services.sources.local.world import roles
+from tui.app import WakedeckApp
+from tui.shells import OpenShell
+from widgets.event_pane import EventPane
+from widgets.queue_pane import QueuePane
+from widgets.repair_bar import RepairBar
+from widgets.sandbox_pane import SandboxPane
+
+DATA_PULL = SandboxId("local", "data-pull")
+
+
+@dataclass
+class Panel:
+    """A running panel and the world under it."""
+
+    app: WakedeckApp
+    pilot: Pilot[int]
+    world: World
+
+    async def until(self, holds: Callable[[], bool], seconds: float = 30.0) -> None:
+        deadline = time.monotonic() + seconds
+        while not holds():
+            assert time.monotonic() < deadline, self.app.engine.board.sandboxes
+            await asyncio.sleep(0.05)
+        await self.pilot.pause()
+
+    def state(self, name: str = "data-pull") -> SandboxState | None:
+        known = self.app.engine.board.sandboxes.get(SandboxId("local", name))
+        return None if known is None else known.state
+
+    def gateway(self) -> GatewayState:
+        return next(iter(self.app.engine.board.gateways.values())).state
+
+    async def ready(self) -> None:
+        await self.until(
+            lambda: (
+                len(self.app.engine.board.sandboxes) == 4
+                and all(
+                    one.state is SandboxState.READY
+                    for one in self.app.engine.board.sandboxes.values()
+                )
+                and self.gateway() is GatewayState.READY
+            )
+        )
+
+    def records(self) -> list[ProcessRecord]:
+        found = (self.world.read_record(role) for role in roles(self.world))
+        return [one for one in found if one is not None]
+
+
+@contextlib.asynccontextmanager
+async def panel(folder: Path, *, read_only: bool = False) -> AsyncIterator[Panel]:
+    """The real app, headless, on a fresh world; leaving it must leave nothing."""
+    clock = SystemClock()
+    world = World(folder / "world")
+    settings = Settings(
+        "default",
+        (SourceSettings("local", "local", LocalTable()),),
+        read_only=read_only,
+        animation=False,
+    )
+    source = open_local("local", "local", world.root, clock)
+    app = WakedeckApp(settings, (source,), clock, state=folder)
+    async with app.run_test(size=(160, 45)) as pilot:
+        yield Panel(app, pilot, world)
+        records = Panel(app, pilot, world).records()
+        app.action_leave()
+        deadline = time.monotonic() + 20
+        while app.is_running and time.monotonic() < deadline:
+            await asyncio.sleep(0.05)
+    assert [one for one in records if not spawn.alive(one).over] == []
+
+
+def shows(shell: OpenShell, text: str) -> bool:
+    return text in "".join(shell.emulator.display)
+
+
+async def test_live_traffic_is_on_screen_by_itself(tmp_path: Path) -> None:
+    async with panel(tmp_path) as live:
+        await live.ready()
+        assert len(live.records()) == 6
+        queue = live.app.dashboard.query_one(QueuePane)
+        await live.until(lambda: queue.table.total > 2)
+        assert live.app.dashboard.query_one(SandboxPane).table.total == 4
+
+
+async def test_one_key_repairs_what_was_broken_and_nothing_wakes_by_itself(
+    tmp_path: Path,
+) -> None:
+    async with panel(tmp_path) as live:
+        await live.ready()
+        inject(live.world, "data-pull", Fault.AGENT_KILL)
+        await live.until(lambda: live.state() is SandboxState.ASLEEP)
+        looks = live.app.engine.board.links["local"].last_success_at
+        await live.until(
+            lambda: (live.app.engine.board.links["local"].last_success_at or 0) > (looks or 0) + 3
+        )
+        assert live.state() is SandboxState.ASLEEP, "a background tick woke it"
+        await live.pilot.press("w")
+        await live.until(
+            lambda: (
+                (attempt := live.app.engine.attempt_on(DATA_PULL)) is not None
+                and attempt.state is AttemptState.DONE
+            )
+        )
+        await live.ready()
+        bar = live.app.dashboard.query_one(RepairBar)
+        assert "was woken and is serving" in str(bar.query_one("#repair-words").render())
+        told = live.app.dashboard.query_one(EventPane)
+        assert told.table.total >= 3
+
+
+async def test_reconnect_brings_the_gateway_and_the_lost_shell_back(tmp_path: Path) -> None:
+    async with panel(tmp_path) as live:
+        await live.ready()
+        await live.pilot.press("s")
+
+        def shells() -> list:  # type: ignore[type-arg]
+            return list(live.app.shells)
+
+        await live.until(
+            lambda: any(one.session.shell.state is ShellState.OPEN for one in shells())
+        )
+        first = shells()[0].session
+        inject(live.world, "data-pull", Fault.GATEWAY_KILL)
+        await live.until(lambda: first.shell.state is ShellState.LOST)
+        assert first.shell.code is None
+        await live.until(lambda: live.gateway() is GatewayState.DOWN)
+        await live.pilot.press("ctrl+right_square_bracket", "r")
+        await live.until(
+            lambda: any(
+                one.session is not first and one.session.shell.state is ShellState.OPEN
+                for one in shells()
+            )
+        )
+        await live.ready()
+
+
+async def test_a_flooding_shell_leaves_the_other_one_quick(tmp_path: Path) -> None:
+    async with panel(tmp_path) as live:
+        await live.ready()
+        await live.pilot.press("s")
+        await live.until(lambda: len(list(live.app.shells)) == 1)
+        flood = next(iter(live.app.shells))
+        await live.until(lambda: "$" in "".join(flood.emulator.display))
+        flood.session.type(b"yes\r")
+        await live.until(lambda: flood.emulator.history_size > 2000)
+        live.app.open_shell(SandboxId("local", "night-watch"))
+        await live.until(lambda: len(list(live.app.shells)) == 2)
+        second = list(live.app.shells)[1]
+        await live.until(lambda: "$" in "".join(second.emulator.display))
+        for number in range(5):
+            second.session.type(f"echo mark''{number}\r".encode())
+            mark = f"mark{number}"
+            await live.until(partial(shows, second, mark), 10)
+        flood.session.type(b"\x03")
+        await live.until(lambda: flood.emulator.display[-1].strip() in ("", "data-pull $"), 10)
+        await live.until(
+            lambda: any(line.strip() == "data-pull $" for line in flood.emulator.display), 10
+        )
+
+
+async def test_everything_suspended_leaves_a_panel_that_answers(tmp_path: Path) -> None:
+    async with panel(tmp_path) as live:
+        await live.ready()
+        records = live.records()
+        for one in records:
+            os.kill(one.pid, signal.SIGSTOP)
+        try:
+            await live.until(
+                lambda: live.gateway() is GatewayState.HUNG and live.state() is SandboxState.STUCK
+            )
+            await live.pilot.press("j", "j", "3", "z", "z", "1", "question_mark", "escape")
+            assert live.app.dashboard.selected == SandboxId("local", "night-watch")
+            assert live.app.is_running
+        finally:
+            for one in records:
+                os.kill(one.pid, signal.SIGCONT)
+        await live.ready()
+        assert live.records() == records
+
+
+async def test_read_only_refuses_in_the_services(tmp_path: Path) -> None:
+    async with panel(tmp_path, read_only=True) as live:
+        await live.ready()
+        inject(live.world, "data-pull", Fault.AGENT_KILL)
+        await live.until(lambda: live.state() is SandboxState.ASLEEP)
+        await live.pilot.press("w", "r", "s")
+        await live.pilot.pause()
+        assert live.app.engine.attempt_on(DATA_PULL) is None
+        assert list(live.app.shells) == []
+        assert live.state() is SandboxState.ASLEEP

@@ -1,0 +1,33 @@
+"""How the panel looks: every named scene, drawn exactly.
+
+After a change of the look, `make snapshots` and `make screenshots`; then open every picture.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from textual.pilot import Pilot
+
+from tests.support.scenes import SCENES, Scene
+from tests.support.screenshots import FOLDER, picture
+
+
+@pytest.mark.parametrize("scene", SCENES, ids=lambda scene: scene.name)
+def test_a_scene_looks_as_it_did(scene: Scene, snap_compare: Callable[..., bool]) -> None:
+    stage = scene.stage()
+
+    async def play(pilot: Pilot[Any]) -> None:
+        await scene.perform(stage, pilot)
+        await stage.app.engine.journal.close()
+
+    assert snap_compare(stage.app, terminal_size=scene.size, run_before=play)
+
+
+@pytest.mark.parametrize("scene", SCENES, ids=lambda scene: scene.name)
+def test_the_committed_picture_is_of_today(scene: Scene) -> None:
+    committed = FOLDER / f"{scene.name}.svg"
+    assert committed.read_text("utf-8") == asyncio.run(picture(scene)), "run `make screenshots`"
