@@ -23,11 +23,13 @@ from services.terminal.transport import Ending
 PIECE_BYTES = 8 * 1024
 """Most UTF-8 bytes of input in one frame; servers cut above 32 KiB in silence (contract §2.4)."""
 _SIZES = range(1, 65536)
-_RENEWED = Ending(
+RENEWED = Ending(
     ShellState.LOST,
     "the session token was renewed: a new shell is needed, the state of this one is gone",
     retry=Retry.AUTO,
+    tries=1,
 )
+"""What Argo CD's `Code` 1 means: repeated for as long as we listen, so the first one ends it."""
 
 
 class Dialect(Enum):
@@ -121,7 +123,7 @@ class JsonFraming:
         for event in decode(frame):
             if isinstance(event, int):
                 if self._codes_end and event == 1:
-                    events.append(Finished(_RENEWED))
+                    events.append(Finished(RENEWED))
                 continue
             malformed |= isinstance(event, Malformed)
             events.append(event)

@@ -10,13 +10,11 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from services.clock import Clock
 from services.errors import NotFoundError, UnavailableError, WakedeckError
 from services.models import (
-    Direction,
     Facts,
     Gateway,
     GatewayId,
     GatewayState,
     Observation,
-    QueueSnapshot,
     Sandbox,
     SandboxId,
     SandboxState,
@@ -27,19 +25,19 @@ from services.models import (
 from services.plain import plain
 from services.redact import redact
 from services.sources.pods import phase
+from services.sources.pods.bare import Queueless
 from services.sources.pods.credential import KubeCredential, SignedOutError
 from services.sources.pods.http import ApiError, Http
 from services.sources.pods.kube import Kube, http_of, pod_path, read_one, split_id
 from services.sources.pods.pod import Pod
 from services.sources.pods.watch import PodWatch
 
-NO_QUEUES = "Pods have no queues."
 LOG_LINES = 200
 _LONGEST_LINE = 4096
 _LOG_SILENCE_S = 24 * 3600.0
 
 
-class KubeObserver:
+class KubeObserver(Queueless):
     """The pods of one context as a source."""
 
     def __init__(
@@ -77,12 +75,6 @@ class KubeObserver:
             (front,),
             tuple(self._sandbox(one, front.id, now) for one in pods.values()),
         )
-
-    async def queue(self, sandbox: SandboxId, window: int) -> QueueSnapshot:
-        raise UnavailableError(NO_QUEUES)
-
-    async def content(self, sandbox: SandboxId, direction: Direction, message: str) -> str:
-        raise NotFoundError(NO_QUEUES)
 
     async def probe(self, sandbox: SandboxId) -> Verdict:
         try:
