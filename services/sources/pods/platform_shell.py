@@ -151,10 +151,10 @@ class PlatformShell:
 
         reading = asyncio.ensure_future(to_the_end())
         try:
-            await inner.write(b"\x03")
-            await asyncio.sleep(_KEY_GAP_S)
             while not reading.done():
-                # A shell that is busy with the interrupt may throw the first away.
+                # Again and again: what comes between two commands or prompts is thrown away.
+                await inner.write(b"\x03")
+                await asyncio.wait((reading,), timeout=_KEY_GAP_S)
                 await inner.write(b"\x04")
                 await asyncio.wait((reading,), timeout=_AGAIN_S)
         finally:
