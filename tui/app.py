@@ -29,7 +29,7 @@ from tui.details import Details
 from tui.engine import Engine
 from tui.intents import Intents, Tone
 from tui.palette import PanelCommands
-from tui.shells import OpenShell, Shells
+from tui.shells import OpenShell, Shells, preload
 from tui.vitals import Vitals
 from widgets.binding_rows import key_sections
 from widgets.confirm_dialog import ConfirmDialog
@@ -138,6 +138,7 @@ class WakedeckApp(App[int], inherit_bindings=False):
     def _begin(self) -> None:
         """The first frame is painted: now look."""
         self.run_worker(self.engine.run(), group="engine", exit_on_error=False)
+        self.run_worker(asyncio.to_thread(preload), group="engine", exit_on_error=False)
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGHUP):
             try:

@@ -80,7 +80,6 @@ class WebSocketTransport:
         self._allow_plain = allow_plain
         self._proxy = proxy
         self._server_name = server_name
-        self._near = loopback(urlsplit(url).hostname or "")
         self._connection: ClientConnection | None = None
         self._size = (80, 24)
         self._had_output = False
@@ -262,6 +261,9 @@ class WebSocketTransport:
             )
         return host, address, secure
 
+    def _near(self) -> bool:
+        return loopback(urlsplit(self._url).hostname or "")
+
     def _secrets(self) -> tuple[str, ...]:
         values = [value for name, value in self._headers.items() if name.lower() in _CREDENTIALS]
         return tuple(values + [part for value in values for part in value.split() if len(part) > 6])
@@ -280,7 +282,7 @@ class WebSocketTransport:
         return closing(
             error,
             # Nothing stands between us and this machine that could have an idle limit.
-            idle_s=0.0 if self._near else self._clock.monotonic() - self._heard_at,
+            idle_s=0.0 if self._near() else self._clock.monotonic() - self._heard_at,
             silent_end=self._framing.silent_end,
             secrets=self._secrets(),
         )
