@@ -88,10 +88,12 @@ class Reconnecting:
         """The next output, what is being done about a loss, or the end."""
         if self._lost is None:
             got = await self._inner.read()
-            if not isinstance(got, Ending) or not self._may(got):
+            if not isinstance(got, Ending):
                 return got
             if self._clock.monotonic() - self._opened_at >= self._policy.healthy_s:
                 self._tried = 0
+            if not self._may(got):
+                return got
             if not self._tried:
                 self._lost_at = self._clock.monotonic()
             return self._wait_for(got)

@@ -54,13 +54,10 @@ class Remote:
 
 def starts(shell: str | None, session: str) -> tuple[Start, ...]:
     """Ways in the order to try; `session` names a resumable one, empty for a plain shell."""
-    wanted = tuple(dict.fromkeys(((shell,) if shell else ()) + ("bash", "sh")))
+    wanted = ("sh",) if shell == "sh" else tuple(dict.fromkeys((shell or "bash", "bash", "sh")))
     script = _script(wanted, session)
     direct = tuple(
-        Start((path,), path)
-        for name in (wanted if shell else ("bash",))
-        if name != "sh"
-        for path in (name, f"/bin/{name}")
+        Start((path,), path) for name in wanted if name != "sh" for path in (name, f"/bin/{name}")
     )
     return (
         Start(("sh", "-c", script), "sh"),
