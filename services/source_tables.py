@@ -6,6 +6,8 @@ from typing import Annotated, Literal, TypeAlias
 
 import msgspec
 
+from services.pod_tables import ArgoTable, CentmlTable, KubernetesTable
+
 Interval = Annotated[float, msgspec.Meta(ge=0.5, le=300)]
 
 
@@ -69,5 +71,13 @@ class VellumTable(
     """Its name on the PATH, or a path."""
 
 
-SourceTable: TypeAlias = LocalTable | OpenShellTable | NanoClawTable | VellumTable
+SourceTable: TypeAlias = (
+    LocalTable
+    | OpenShellTable
+    | NanoClawTable
+    | VellumTable
+    | KubernetesTable
+    | CentmlTable
+    | ArgoTable
+)
 """Any table below `[sources]`; its `kind` says which."""

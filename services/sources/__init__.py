@@ -11,6 +11,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
+from msgspec.structs import asdict
+
 from services import paths
 from services.clock import Clock
 from services.config import Settings
@@ -23,6 +25,7 @@ from services.models import (
     Step,
     Verdict,
 )
+from services.pod_tables import ArgoTable, CentmlTable, KubernetesTable
 from services.source_tables import LocalTable, NanoClawTable, OpenShellTable, VellumTable
 from services.terminal.requests import ExecResult, ShellChoice
 from services.terminal.transport import Transport
@@ -212,6 +215,10 @@ def open_sources(settings: Settings, clock: Clock) -> tuple[OpenSource, ...]:
                 opened.append(
                     open_vellum(source.key, table.label, table.environment, table.command, clock)
                 )
+            case KubernetesTable() | CentmlTable() | ArgoTable() as table:
+                from services.sources.pods.source import open_pods
+
+                opened.append(open_pods(source.key, source.kind, asdict(table), clock))
     if settings.read_only:
         from services.readonly import ReadOnlyActor
 
