@@ -318,7 +318,10 @@ async def test_one_key_in_a_live_panel_brings_a_killed_gateway_back(
         async def wait(holds: Callable[[], bool], seconds: float = 30) -> float:
             began = time.monotonic()
             while not holds():
-                assert time.monotonic() - began < seconds, app.engine.board.gateways
+                assert time.monotonic() - began < seconds, (
+                    [(one.session.shell.reason, one.emulator.display[:3]) for one in app.shells],
+                    app.engine.board.sandboxes,
+                )
                 await asyncio.sleep(0.05)
             await pilot.pause()
             return time.monotonic() - began
