@@ -13,51 +13,15 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Any, get_args
 
 import msgspec
 
 from services import paths
 from services.errors import ConfigError
+from services.source_tables import LocalTable, SourceTable
 
-Interval = Annotated[float, msgspec.Meta(ge=0.5, le=300)]
 Name = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
-
-
-class LocalTable(
-    msgspec.Struct, forbid_unknown_fields=True, frozen=True, tag="local", tag_field="kind"
-):
-    """`kind = "local"`: the embedded world."""
-
-    label: str = "local"
-    root: str = ""
-    """Its folder; empty for the one in the state directory."""
-    interval_s: Interval = 1.0
-
-
-class OpenShellTable(
-    msgspec.Struct, forbid_unknown_fields=True, frozen=True, tag="openshell", tag_field="kind"
-):
-    """`kind = "openshell"`: OpenShell gateways and NemoClaw, through the `openshell` command."""
-
-    label: str = "openshell"
-    interval_s: Interval = 3.0
-    binary: str = ""
-    """Path of the command; empty: looked for."""
-    gateways: list[str] = []
-    """Which registered gateways to show; empty: all."""
-    registry: str = "~/.nemoclaw/sandboxes.json"
-    """NemoClaw's register; empty: none."""
-    start: dict[str, list[str]] = {}
-    """Gateway name to the command, as a list of arguments, that starts its service."""
-    forwards: bool = True
-    """Whether a reconnect also repairs forwarded ports."""
-    log_level: Literal["", "error", "warn", "info", "debug", "trace"] = ""
-    log_source: Literal["", "gateway", "sandbox", "all"] = ""
-
-
-SourceTable: TypeAlias = LocalTable | OpenShellTable
-"""Any table below `[sources]`; its `kind` says which."""
 
 
 class ProfileTable(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
@@ -66,6 +30,7 @@ class ProfileTable(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     sources: list[str] | None = None
     read_only: bool | None = None
     theme: str | None = None
+    transcripts: bool | None = None
 
 
 class FileTable(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
@@ -75,6 +40,8 @@ class FileTable(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     read_only: bool | None = None
     theme: str | None = None
     animation: bool | None = None
+    transcripts: bool | None = None
+    """Record what shells say, in the state directory; off unless it says true."""
     keys: dict[str, str] = {}
     sources: dict[Name, SourceTable] = {}
     profiles: dict[Name, ProfileTable] = {}
@@ -98,6 +65,7 @@ class Settings:
     read_only: bool = False
     theme: str = ""
     animation: bool = True
+    transcripts: bool = False
     keys: Mapping[str, str] = field(default_factory=dict)
     origins: Mapping[str, str] = field(default_factory=dict)
     """Name of a value to where it came from: `default`, a file, a variable or a flag."""
@@ -125,7 +93,7 @@ def _line_of(text: str, key: str) -> int | None:
 def _known_keys() -> list[str]:
     return [
         name
-        for table in (FileTable, ProfileTable, LocalTable, OpenShellTable)
+        for table in (FileTable, ProfileTable, *get_args(SourceTable))
         for name in table.__struct_fields__
     ]
 
@@ -227,6 +195,9 @@ def load(flags: Flags, environ: Mapping[str, str] | None = None) -> Settings:
         (table.theme, str(path)),
     )
     animation = pick("animation", True, (table.animation, str(path)))
+    transcripts = pick(
+        "transcripts", False, (chosen.transcripts, in_profile), (table.transcripts, str(path))
+    )
     origins["keys"] = str(path) if table.keys else "default"
     return Settings(
         profile=profile,
@@ -234,6 +205,7 @@ def load(flags: Flags, environ: Mapping[str, str] | None = None) -> Settings:
         read_only=bool(read_only),
         theme=theme,
         animation=animation,
+        transcripts=transcripts,
         keys=dict(table.keys),
         origins=origins,
     )

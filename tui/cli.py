@@ -228,6 +228,23 @@ def exec_(
     return headless.execute(settings_of(context), sandbox, command, timeout, choice)
 
 
+@main.command()
+@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
+@click.option("--speed", default=1.0, show_default=True, type=click.FloatRange(0.125, 64))
+@click.option("--max", "at_once", is_flag=True, help="As fast as it can be drawn.")
+@click.pass_context
+@ending
+def replay(context: click.Context, file: Path, speed: float, at_once: bool) -> int:
+    """Play a transcript in this terminal. Exits 3 where FILE is none."""
+    settings = settings_of(context)
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        say("wakedeck: a replay needs a terminal.")
+        return USAGE
+    from tui import replay as player
+
+    return player.run(settings, file, speed, at_once)
+
+
 @main.group()
 def local() -> None:
     """The embedded world: real processes on this machine, made to be broken."""

@@ -131,7 +131,7 @@ def run(settings: Settings, typed: str, choice: ShellChoice) -> int:
     if ending.state is ShellState.ENDED:
         if ending.code is not None:
             return ending.code
-        click.echo(f"wakedeck: {ending.reason or 'ended'}; exit code unknown", err=True)
+        click.echo(f"wakedeck: {ending.reason or 'the shell ended; exit code unknown'}", err=True)
         return LOST
     click.echo(f"wakedeck: shell {ending.state.value}: {ending.reason}", err=True)
     return LOST

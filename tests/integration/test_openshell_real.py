@@ -21,7 +21,7 @@ import pytest
 
 from services.attempts import Attempts
 from services.clock import SystemClock
-from services.config import OpenShellTable, Settings, SourceSettings
+from services.config import Settings, SourceSettings
 from services.models import (
     Attempt,
     AttemptState,
@@ -34,6 +34,7 @@ from services.models import (
     Verb,
     VerdictKind,
 )
+from services.source_tables import OpenShellTable
 from services.sources import OpenSource, open_sources
 from services.sources.openshell.options import OpenShellOptions
 from services.sources.openshell.source import open_openshell
