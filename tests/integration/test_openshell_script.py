@@ -223,13 +223,19 @@ async def test_a_missing_registration_reaches_start_in_the_first_generation(
     assert [(s.name, s.state) for s in seen.sandboxes] == [("alpha", SandboxState.UNKNOWN)]
     verdict = await one.observer.probe(ALPHA)
     assert verdict.wakeable
-    steps = one.actor.wake(ALPHA)
-    async for _ in steps:
-        if any("gateway start" in call for call in made.calls()):
-            break
-    await steps.aclose()  # type: ignore[attr-defined]
-    assert "gateway start --name nemoclaw" in made.acts()
+    ended = await repair(one, Verb.RECONNECT, ALPHA, tmp_path / "locks")
+    assert ended.state is AttemptState.DONE, ended
+    in_order(made.calls(), "gateway start --name nemoclaw", "select nemoclaw", "get alpha")
     harmless(made)
+
+
+async def test_a_cli_that_hangs_is_told_from_a_gateway_that_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("services.sources.openshell.toolset.PROBE_S", 0.5)
+    script(tmp_path / "os", monkeypatch, slow={"--version": 60})
+    with pytest.raises(UnavailableError, match="openshell itself does not answer"):
+        await source().observer.observe()
 
 
 async def test_a_missing_registration_is_never_guessed_later(

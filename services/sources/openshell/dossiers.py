@@ -52,6 +52,10 @@ class Dossiers:
                 )
         except TimeoutError:
             pass  # The rows themselves are complete without it.
+        return self.known()
+
+    def known(self) -> dict[str, Facts]:
+        """What is known so far."""
         return {name: kept.facts for name, kept in self._kept.items()}
 
     def _asked(self, target: Target) -> int:

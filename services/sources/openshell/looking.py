@@ -18,6 +18,7 @@ from services.sources.openshell.gateways import (
     missing,
     nemoclaw_standing,
     refusal,
+    silent,
 )
 from services.sources.openshell.options import OpenShellOptions
 from services.sources.openshell.phrases import Trouble
@@ -33,6 +34,8 @@ from services.sources.openshell.shapes import (
 from services.sources.openshell.toolset import Detection, Generation, Toolset
 from services.sources.openshell.wording import uncoloured
 
+WHOLE_S = 4.6
+"""Seconds for one gateway with all its sandboxes, waiting for a free place included."""
 PAGE = 100
 POLICY_LINES = 40
 """Lines of a policy that are shown."""
@@ -120,6 +123,13 @@ class Looking:
 
     async def whole(self, known: Registration, tools: Toolset) -> GatewayLook:
         """The gateway and its sandboxes at the same time; the rows count only if it is well."""
+        try:
+            async with asyncio.timeout(WHOLE_S):
+                return await self._whole(known, tools)
+        except TimeoutError:
+            return GatewayLook(known, silent(known.name, known.endpoint, WHOLE_S), WHOLE_S)
+
+    async def _whole(self, known: Registration, tools: Toolset) -> GatewayLook:
         status, listed = await asyncio.gather(
             self.gateway(known, tools), self._rows_or_why(known.name, tools)
         )
