@@ -20,6 +20,7 @@ from services.config import Settings
 from services.errors import ConfigError
 from services.models import Attempt, Event, QueueSnapshot, SandboxId, Shell, ShellState
 from services.picture import BoardDelta
+from services.plain import plain
 from services.sources import OpenSource
 from tui import keymap, themes
 from tui.arrangement import Pane
@@ -29,6 +30,7 @@ from tui.details import Details
 from tui.engine import Engine
 from tui.intents import Intents, Tone
 from tui.palette import PanelCommands
+from tui.proposing import Proposing
 from tui.shells import OpenShell, Shells, preload
 from tui.vitals import Vitals
 from widgets.binding_rows import key_sections
@@ -45,6 +47,7 @@ from widgets.terminal.messages import (
     LinkClicked,
     Pasted,
     PasteQuestion,
+    Rang,
     Resized,
     Typed,
 )
@@ -108,8 +111,11 @@ class WakedeckApp(App[int], inherit_bindings=False):
             on_attempt=self._attempt,
             on_events=self._events,
         )
-        self.shells = Shells(clock, self._shell)
+        self.shells = Shells(
+            clock, self._shell, state / "transcripts" if settings.transcripts else None
+        )
         self.intents = Intents(self.engine, self.shells, self.say)
+        self.proposing = Proposing(self, self.engine, self.say)
         self.details = Details(self, self.engine)
         self._vitals = Vitals(settings.profile, settings.read_only)
         for theme in themes.THEMES:
@@ -133,6 +139,7 @@ class WakedeckApp(App[int], inherit_bindings=False):
 
     def on_mount(self) -> None:
         self.theme = self.settings.theme or themes.DEFAULT
+        self.theme_changed_signal.subscribe(self, lambda _: self.shells.recolour())
         self.call_after_refresh(self._begin)
 
     def _begin(self) -> None:
@@ -270,8 +277,13 @@ class WakedeckApp(App[int], inherit_bindings=False):
 
     @on(LinkClicked)
     def _link(self, event: LinkClicked) -> None:
-        self.copy_to_clipboard(event.url)
-        self.say(f"Copied the address {event.url}")
+        address = plain(event.url, 2048)
+        self.copy_to_clipboard(address)
+        self.say(f"Copied the address {plain(address, 200)}")
+
+    @on(Rang)
+    def _rang(self, event: Rang) -> None:
+        self.dashboard.query_one(ShellPane).mark_bell(event.view.id or "")
 
     # Actions
 

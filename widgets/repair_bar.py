@@ -14,7 +14,15 @@ from textual.content import Content
 from textual.message import Message
 from textual.widgets import Button, Static
 
-from services.models import Attempt, Capability, Sandbox, SandboxId, Verb
+from services.models import (
+    Attempt,
+    AttemptState,
+    Capability,
+    Sandbox,
+    SandboxId,
+    SandboxState,
+    Verb,
+)
 from widgets.glyphs import of_sandbox
 from widgets.phrases import joined, one_line, signed, styled
 from widgets.step_strip import outcome_lines, progress_words, strip_lines
@@ -215,7 +223,19 @@ class RepairBar(Vertical):
     @property
     def _shown(self) -> Attempt | None:
         attempt = self._attempt
-        return None if attempt is None or attempt.id == self._dismissed else attempt
+        if attempt is None or attempt.id == self._dismissed or self._overtaken(attempt):
+            return None
+        return attempt
+
+    def _overtaken(self, attempt: Attempt) -> bool:
+        """Whether a success is no longer true: the sandbox has been seen in trouble since."""
+        sandbox = self._sandbox
+        return (
+            attempt.state is AttemptState.DONE
+            and sandbox is not None
+            and sandbox.state not in (SandboxState.READY, SandboxState.SETTLING)
+            and sandbox.observed_at > (attempt.ended_at or 0.0)
+        )
 
     def _ask(self, verb: Verb) -> None:
         reason = self.refusal(verb)

@@ -10,7 +10,8 @@ from services.clock import Clock
 from services.errors import NotFoundError
 from services.models import Direction, QueueSnapshot, SandboxId
 from services.plain import plain_block
-from services.queues.facts import AgentFacts
+from services.queues.due import DUE_PREFETCH
+from services.queues.facts import AgentFacts, Survey
 from services.queues.faults import Fault, Patience, SickFileError
 from services.queues.messages import shown_id
 from services.queues.opening import opened, undisturbed
@@ -42,6 +43,8 @@ class _Polled:
     facts_seen: _Seen | None = None
     facts_read: float = 0.0
     facts_patience: Patience = field(default_factory=Patience)
+    survey: Survey | None = None
+    survey_patience: Patience = field(default_factory=Patience)
 
 
 class QueueReader:
@@ -143,6 +146,37 @@ class QueueReader:
         absent = error.fault is Fault.ABSENT
         problem = "no queue files yet" if absent else sentence or f"not read yet: {error.sentence}"
         return AgentFacts(self._clock.now(), problem=problem, stale=not absent)
+
+    async def survey(
+        self, folder: Path, *, alive: bool | None, prefetch: int = DUE_PREFETCH
+    ) -> Survey:
+        """Facts, counts by label and what is scheduled, from one visit; the heartbeat is left out.
+
+        Never raises for a sick file: see `snapshot`. Always opens the files: the caller decides
+        when they have changed. While another poll of the folder runs, the last survey comes back.
+        """
+        polled = self._of(folder)
+        if polled.session.lock.locked() and polled.survey is not None:
+            return polled.survey
+        async with polled.session.lock:
+            try:
+                polled.survey = await undisturbed(
+                    polled.session.survey(alive=alive, prefetch=prefetch)
+                )
+                polled.survey_patience.succeeded()
+            except SickFileError as error:
+                polled.survey = self._kept_survey(polled, error)
+        return polled.survey
+
+    def _kept_survey(self, polled: _Polled, error: SickFileError) -> Survey:
+        sentence = self._told(polled.survey_patience, error)
+        last = polled.survey
+        if last is not None and not last.facts.unread:
+            facts = replace(last.facts, problem=sentence, stale=bool(sentence))
+            return replace(last, facts=facts)
+        absent = error.fault is Fault.ABSENT
+        problem = "no queue files yet" if absent else sentence or f"not read yet: {error.sentence}"
+        return Survey(AgentFacts(self._clock.now(), problem=problem, stale=not absent, unread=True))
 
     def _with_heartbeat(self, folder: Path, facts: AgentFacts) -> AgentFacts:
         try:
