@@ -11,6 +11,8 @@ from services.terminal.exit_codes import exited
 from services.terminal.pty import PtyProcess
 from services.terminal.transport import Ending
 
+__all__ = ("PtyTransport", "exited")
+
 _EXIT_LIMIT_S = 2.0
 
 
