@@ -13,43 +13,15 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Any, get_args
 
 import msgspec
 
 from services import paths
 from services.errors import ConfigError
+from services.source_tables import LocalTable, SourceTable
 
-Interval = Annotated[float, msgspec.Meta(ge=0.5, le=300)]
 Name = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
-
-
-class LocalTable(
-    msgspec.Struct, forbid_unknown_fields=True, frozen=True, tag="local", tag_field="kind"
-):
-    """`kind = "local"`: the embedded world."""
-
-    label: str = "local"
-    root: str = ""
-    """Its folder; empty for the one in the state directory."""
-    interval_s: Interval = 1.0
-
-
-class VellumTable(
-    msgspec.Struct, forbid_unknown_fields=True, frozen=True, tag="vellum", tag_field="kind"
-):
-    """`kind = "vellum"`: the assistants of one Vellum environment on this machine."""
-
-    label: str = "vellum"
-    interval_s: Interval = 5.0
-    environment: Literal["", "production", "staging", "test", "dev", "local"] = ""
-    """Empty for the one Vellum itself would use."""
-    command: str = "vellum"
-    """Its name on the PATH, or a path."""
-
-
-SourceTable: TypeAlias = LocalTable | VellumTable
-"""Any table below `[sources]`; its `kind` says which."""
 
 
 class ProfileTable(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
@@ -58,6 +30,7 @@ class ProfileTable(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     sources: list[str] | None = None
     read_only: bool | None = None
     theme: str | None = None
+    transcripts: bool | None = None
 
 
 class FileTable(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
@@ -67,6 +40,8 @@ class FileTable(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     read_only: bool | None = None
     theme: str | None = None
     animation: bool | None = None
+    transcripts: bool | None = None
+    """Record what shells say, in the state directory; off unless it says true."""
     keys: dict[str, str] = {}
     sources: dict[Name, SourceTable] = {}
     profiles: dict[Name, ProfileTable] = {}
@@ -90,6 +65,7 @@ class Settings:
     read_only: bool = False
     theme: str = ""
     animation: bool = True
+    transcripts: bool = False
     keys: Mapping[str, str] = field(default_factory=dict)
     origins: Mapping[str, str] = field(default_factory=dict)
     """Name of a value to where it came from: `default`, a file, a variable or a flag."""
@@ -117,7 +93,7 @@ def _line_of(text: str, key: str) -> int | None:
 def _known_keys() -> list[str]:
     return [
         name
-        for table in (FileTable, ProfileTable, LocalTable, VellumTable)
+        for table in (FileTable, ProfileTable, *get_args(SourceTable))
         for name in table.__struct_fields__
     ]
 
@@ -219,6 +195,9 @@ def load(flags: Flags, environ: Mapping[str, str] | None = None) -> Settings:
         (table.theme, str(path)),
     )
     animation = pick("animation", True, (table.animation, str(path)))
+    transcripts = pick(
+        "transcripts", False, (chosen.transcripts, in_profile), (table.transcripts, str(path))
+    )
     origins["keys"] = str(path) if table.keys else "default"
     return Settings(
         profile=profile,
@@ -226,6 +205,7 @@ def load(flags: Flags, environ: Mapping[str, str] | None = None) -> Settings:
         read_only=bool(read_only),
         theme=theme,
         animation=animation,
+        transcripts=transcripts,
         keys=dict(table.keys),
         origins=origins,
     )

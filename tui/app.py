@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import signal
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import ClassVar
 
@@ -20,8 +20,9 @@ from services.config import Settings
 from services.errors import ConfigError
 from services.models import Attempt, Event, QueueSnapshot, SandboxId, Shell, ShellState
 from services.picture import BoardDelta
+from services.plain import plain
 from services.sources import OpenSource
-from tui import keymap, themes
+from tui import keymap, shell_keys, themes
 from tui.arrangement import Pane
 from tui.copying import name_of, record_of
 from tui.dashboard import Dashboard
@@ -30,7 +31,7 @@ from tui.engine import Engine
 from tui.intents import Intents, Tone
 from tui.palette import PanelCommands
 from tui.proposing import Proposing
-from tui.shells import OpenShell, Shells
+from tui.shells import OpenShell, Shells, preload
 from tui.vitals import Vitals
 from widgets.binding_rows import key_sections
 from widgets.confirm_dialog import ConfirmDialog
@@ -46,9 +47,11 @@ from widgets.terminal.messages import (
     LinkClicked,
     Pasted,
     PasteQuestion,
+    Rang,
     Resized,
     Typed,
 )
+from widgets.terminal.view import TerminalView
 
 CLOSE_S = 8.0
 _PLACES = {
@@ -85,8 +88,9 @@ class WakedeckApp(App[int], inherit_bindings=False):
         *,
         state: Path,
         jitter: random.Random | None = None,
+        on_first_frame: Callable[[], None] = lambda: None,
     ) -> None:
-        """`state` is the folder of the journal, the locks and the pictures.
+        """`state` is the folder of the journal, the locks, the pictures and the transcripts.
 
         Raises:
             ConfigError: the settings name a theme or a key that cannot be.
@@ -96,6 +100,7 @@ class WakedeckApp(App[int], inherit_bindings=False):
         self.clock = clock
         self._state = state
         self._leaving = False
+        self._on_first_frame = on_first_frame
         self.engine = Engine(
             sources,
             clock,
@@ -109,7 +114,9 @@ class WakedeckApp(App[int], inherit_bindings=False):
             on_attempt=self._attempt,
             on_events=self._events,
         )
-        self.shells = Shells(clock, self._shell)
+        self.shells = Shells(
+            clock, self._shell, state / "transcripts" if settings.transcripts else None
+        )
         self.intents = Intents(self.engine, self.shells, self.say)
         self.proposing = Proposing(self, self.engine, self.say)
         self.details = Details(self, self.engine)
@@ -135,11 +142,14 @@ class WakedeckApp(App[int], inherit_bindings=False):
 
     def on_mount(self) -> None:
         self.theme = self.settings.theme or themes.DEFAULT
+        self.theme_changed_signal.subscribe(self, lambda _: self.shells.recolour())
         self.call_after_refresh(self._begin)
 
     def _begin(self) -> None:
         """The first frame is painted: now look."""
+        self._on_first_frame()
         self.run_worker(self.engine.run(), group="engine", exit_on_error=False)
+        self.run_worker(asyncio.to_thread(preload), group="engine", exit_on_error=False)
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGHUP):
             try:
@@ -203,6 +213,11 @@ class WakedeckApp(App[int], inherit_bindings=False):
             self.dashboard.focus_pane(Pane.SHELL)
             opened.view.focus()
         self.intents.shell_ended(await self.shells.run(shell.id))
+
+    def front_view(self) -> TerminalView | None:
+        """The view of the shell in front."""
+        opened = self.shells.find(self.dashboard.query_one(ShellPane).active or "")
+        return opened.view if opened is not None else None
 
     def close_shell(self, shell_id: str) -> None:
         """Detach it and take its tab away."""
@@ -271,14 +286,20 @@ class WakedeckApp(App[int], inherit_bindings=False):
 
     @on(LinkClicked)
     def _link(self, event: LinkClicked) -> None:
-        self.copy_to_clipboard(event.url)
-        self.say(f"Copied the address {event.url}")
+        address = plain(event.url, 2048)
+        self.copy_to_clipboard(address)
+        self.say(f"Copied the address {plain(address, 200)}")
+
+    @on(Rang)
+    def _rang(self, event: Rang) -> None:
+        self.dashboard.query_one(ShellPane).mark_bell(event.view.id or "")
 
     # Actions
 
     def action_help(self) -> None:
         """The keys that are live now."""
-        self.push_screen(HelpScreen(key_sections(self, self.screen.active_bindings, _PLACES)))
+        live = key_sections(self, self.screen.active_bindings, _PLACES)
+        self.push_screen(HelpScreen((*live, shell_keys.section())))
 
     def action_light_or_dark(self) -> None:
         """The other one of our two themes."""
@@ -360,9 +381,16 @@ def run_panel(settings: Settings) -> int:
     from services import logs, paths
     from services.clock import SystemClock
     from services.sources import open_sources
+    from tui import collector
 
     clock = SystemClock()
     state = paths.private_dir(paths.state_dir())
     logs.configure(paths.log_file())
-    app = WakedeckApp(settings, open_sources(settings, clock), clock, state=state)
+    app = WakedeckApp(
+        settings,
+        open_sources(settings, clock),
+        clock,
+        state=state,
+        on_first_frame=collector.settle,
+    )
     return app.run() or 0
