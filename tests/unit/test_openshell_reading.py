@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from services.config import Flags, OpenShellTable, load
+from services.config import Flags, load
 from services.errors import ConfigError, UnavailableError
 from services.models import Capability, GatewayState, ShellState
+from services.source_tables import OpenShellTable
 from services.sources import open_sources
 from services.sources.openshell import listing, metadata, registry, starting
 from services.sources.openshell.cli import environment, locate
