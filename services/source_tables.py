@@ -56,6 +56,54 @@ class NanoClawTable(
     """The user id a nudge comes from: chats that are not public admit only those they know."""
 
 
+class KubernetesTable(
+    msgspec.Struct, forbid_unknown_fields=True, frozen=True, tag="kubernetes", tag_field="kind"
+):
+    """`kind = "kubernetes"`: the pods of one context."""
+
+    label: str = ""
+    interval_s: Interval = 3.0
+    kubeconfig: str = ""
+    context: str = ""
+    namespace: str = ""
+    all_namespaces: bool = False
+    selector: str = ""
+    container: str = ""
+    background_sign_in: bool = False
+    auto_reconnect: bool = False
+    resumable: bool = False
+
+
+class CentmlTable(
+    msgspec.Struct, forbid_unknown_fields=True, frozen=True, tag="centml", tag_field="kind"
+):
+    """`kind = "centml"`: deployments of one account of the CentML platform."""
+
+    label: str = ""
+    interval_s: Interval = 10.0
+    url: str = ""
+    deployments: tuple[int, ...] = ()
+    background_sign_in: bool = False
+    auto_reconnect: bool = False
+    allow_plain: bool = False
+
+
+class ArgoTable(
+    msgspec.Struct, forbid_unknown_fields=True, frozen=True, tag="argocd", tag_field="kind"
+):
+    """`kind = "argocd"`: pods of the applications of one Argo CD."""
+
+    label: str = ""
+    interval_s: Interval = 10.0
+    url: str = ""
+    applications: tuple[str, ...] = ()
+    token_file: str = ""
+    authority: str = ""
+    container: str = ""
+    auto_reconnect: bool = False
+    allow_plain: bool = False
+
+
 class VellumTable(
     msgspec.Struct, forbid_unknown_fields=True, frozen=True, tag="vellum", tag_field="kind"
 ):
@@ -69,5 +117,13 @@ class VellumTable(
     """Its name on the PATH, or a path."""
 
 
-SourceTable: TypeAlias = LocalTable | OpenShellTable | NanoClawTable | VellumTable
+SourceTable: TypeAlias = (
+    LocalTable
+    | OpenShellTable
+    | NanoClawTable
+    | VellumTable
+    | KubernetesTable
+    | CentmlTable
+    | ArgoTable
+)
 """Any table below `[sources]`; its `kind` says which."""

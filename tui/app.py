@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import signal
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import ClassVar
 
@@ -22,7 +22,7 @@ from services.models import Attempt, Event, QueueSnapshot, SandboxId, Shell, She
 from services.picture import BoardDelta
 from services.plain import plain
 from services.sources import OpenSource
-from tui import keymap, themes
+from tui import keymap, shell_keys, themes
 from tui.arrangement import Pane
 from tui.copying import name_of, record_of
 from tui.dashboard import Dashboard
@@ -51,6 +51,7 @@ from widgets.terminal.messages import (
     Resized,
     Typed,
 )
+from widgets.terminal.view import TerminalView
 
 CLOSE_S = 8.0
 _PLACES = {
@@ -87,8 +88,9 @@ class WakedeckApp(App[int], inherit_bindings=False):
         *,
         state: Path,
         jitter: random.Random | None = None,
+        on_first_frame: Callable[[], None] = lambda: None,
     ) -> None:
-        """`state` is the folder of the journal, the locks and the pictures.
+        """`state` is the folder of the journal, the locks, the pictures and the transcripts.
 
         Raises:
             ConfigError: the settings name a theme or a key that cannot be.
@@ -98,6 +100,7 @@ class WakedeckApp(App[int], inherit_bindings=False):
         self.clock = clock
         self._state = state
         self._leaving = False
+        self._on_first_frame = on_first_frame
         self.engine = Engine(
             sources,
             clock,
@@ -144,6 +147,7 @@ class WakedeckApp(App[int], inherit_bindings=False):
 
     def _begin(self) -> None:
         """The first frame is painted: now look."""
+        self._on_first_frame()
         self.run_worker(self.engine.run(), group="engine", exit_on_error=False)
         self.run_worker(asyncio.to_thread(preload), group="engine", exit_on_error=False)
         loop = asyncio.get_running_loop()
@@ -209,6 +213,11 @@ class WakedeckApp(App[int], inherit_bindings=False):
             self.dashboard.focus_pane(Pane.SHELL)
             opened.view.focus()
         self.intents.shell_ended(await self.shells.run(shell.id))
+
+    def front_view(self) -> TerminalView | None:
+        """The view of the shell in front."""
+        opened = self.shells.find(self.dashboard.query_one(ShellPane).active or "")
+        return opened.view if opened is not None else None
 
     def close_shell(self, shell_id: str) -> None:
         """Detach it and take its tab away."""
@@ -289,7 +298,8 @@ class WakedeckApp(App[int], inherit_bindings=False):
 
     def action_help(self) -> None:
         """The keys that are live now."""
-        self.push_screen(HelpScreen(key_sections(self, self.screen.active_bindings, _PLACES)))
+        live = key_sections(self, self.screen.active_bindings, _PLACES)
+        self.push_screen(HelpScreen((*live, shell_keys.section())))
 
     def action_light_or_dark(self) -> None:
         """The other one of our two themes."""
@@ -371,9 +381,16 @@ def run_panel(settings: Settings) -> int:
     from services import logs, paths
     from services.clock import SystemClock
     from services.sources import open_sources
+    from tui import collector
 
     clock = SystemClock()
     state = paths.private_dir(paths.state_dir())
     logs.configure(paths.log_file())
-    app = WakedeckApp(settings, open_sources(settings, clock), clock, state=state)
+    app = WakedeckApp(
+        settings,
+        open_sources(settings, clock),
+        clock,
+        state=state,
+        on_first_frame=collector.settle,
+    )
     return app.run() or 0

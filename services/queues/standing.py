@@ -23,6 +23,8 @@ from services.queues.ledgers import AckLedger, chunks
 from services.queues.schema import Shape
 from services.queues.values import epoch, number, optional, text
 
+FEW = 500
+"""New rows that are read one by one."""
 _SETTLED = ("completed", "failed")
 
 
@@ -152,14 +154,11 @@ async def read_stride(
     if not await _read_open(db, shape, ledger, now_text, acks):
         ledger.restart(first)
     until = min(last, max(ledger.newest, first - 1) + STRIDE)
-    if until > ledger.newest:
-        await _read_new(db, shape, ledger, now_text, acks, until)
-        newest = await db.execute_fetchall(
-            "SELECT timestamp FROM messages_in WHERE rowid <= ? ORDER BY rowid DESC LIMIT 1",
-            (until,),
-        )
-        ledger.newest_stamp = next((optional(row[0]) for row in newest), None)
-        ledger.newest = until
+    if until - ledger.newest <= FEW:
+        await _read_few(db, shape, ledger, now_text, acks, until)
+    else:
+        await _read_many(db, shape, ledger, now_text, acks, until)
+    ledger.newest = max(ledger.newest, until)
     return until >= last
 
 
@@ -213,7 +212,7 @@ async def _read_open(
     return True
 
 
-async def _read_new(
+async def _read_few(
     db: aiosqlite.Connection,
     shape: Shape,
     ledger: InboundLedger,
@@ -221,6 +220,34 @@ async def _read_new(
     acks: AckLedger,
     until: int,
 ) -> None:
+    """New rows one by one."""
+    if until <= ledger.newest:
+        return
+    found = await db.execute_fetchall(
+        f"""SELECT {_columns(shape)} FROM messages_in
+            WHERE rowid > :from AND rowid <= :until ORDER BY rowid""",  # noqa: S608
+        {"from": ledger.newest, "until": until, "now": now_text},
+    )
+    for cells in found:
+        row = _row(cells)
+        ledger.newest_stamp = row.stamp
+        if row.status in _SETTLED:
+            ledger.settled[row.status] += 1
+        else:
+            ledger.open[row.row] = row
+        if row.kind == "task":
+            _follow_series(ledger, acks, row.id, row.series, row.status)
+
+
+async def _read_many(
+    db: aiosqlite.Connection,
+    shape: Shape,
+    ledger: InboundLedger,
+    now_text: str,
+    acks: AckLedger,
+    until: int,
+) -> None:
+    """A stride of a long file: settled rows are counted where they lie."""
     bound = {"from": ledger.newest, "until": until, "now": now_text}
     span = "rowid > :from AND rowid <= :until"
     settled = "coalesce(status, '') IN ('completed', 'failed')"
@@ -241,6 +268,16 @@ async def _read_new(
             WHERE {span} AND kind = 'task' ORDER BY rowid""",  # noqa: S608
         bound,
     ):
-        ledger.ended.pop(text(chain), None)
-        if status == "completed" and acks.find(text(message)) is None:
-            ledger.ended[text(chain)] = text(message)
+        _follow_series(ledger, acks, text(message), text(chain), text(status))
+    newest = await db.execute_fetchall(
+        "SELECT timestamp FROM messages_in WHERE rowid <= ? ORDER BY rowid DESC LIMIT 1", (until,)
+    )
+    ledger.newest_stamp = next((optional(row[0]) for row in newest), None)
+
+
+def _follow_series(
+    ledger: InboundLedger, acks: AckLedger, message: str, series: str, status: str
+) -> None:
+    ledger.ended.pop(series, None)
+    if status == "completed" and acks.find(message) is None:
+        ledger.ended[series] = message

@@ -11,6 +11,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
+from msgspec.structs import asdict
+
 from services import paths
 from services.clock import Clock
 from services.config import Settings
@@ -23,7 +25,15 @@ from services.models import (
     Step,
     Verdict,
 )
-from services.source_tables import LocalTable, NanoClawTable, OpenShellTable, VellumTable
+from services.source_tables import (
+    ArgoTable,
+    CentmlTable,
+    KubernetesTable,
+    LocalTable,
+    NanoClawTable,
+    OpenShellTable,
+    VellumTable,
+)
 from services.terminal.requests import ExecResult, ShellChoice
 from services.terminal.transport import Transport
 
@@ -193,6 +203,10 @@ def open_sources(settings: Settings, clock: Clock) -> tuple[OpenSource, ...]:
                 opened.append(open_local(source.key, table.label, place, clock))
             case OpenShellTable() as table:
                 opened.append(_openshell(source.key, table, clock))
+            case KubernetesTable() | CentmlTable() | ArgoTable() as table:
+                from services.sources.pods.source import open_pods
+
+                opened.append(open_pods(source.key, source.kind, asdict(table), clock))
             case NanoClawTable() as table:
                 from services.sources.nanoclaw.source import open_nanoclaw
 
