@@ -13,26 +13,15 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 
 import msgspec
 
 from services import paths
 from services.errors import ConfigError
+from services.source_tables import LocalTable, SourceTable
 
-Interval = Annotated[float, msgspec.Meta(ge=0.5, le=300)]
 Name = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
-
-
-class LocalTable(
-    msgspec.Struct, forbid_unknown_fields=True, frozen=True, tag="local", tag_field="kind"
-):
-    """`kind = "local"`: the embedded world."""
-
-    label: str = "local"
-    root: str = ""
-    """Its folder; empty for the one in the state directory."""
-    interval_s: Interval = 1.0
 
 
 class ProfileTable(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
@@ -54,7 +43,7 @@ class FileTable(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     transcripts: bool | None = None
     """Record what shells say, in the state directory; off unless it says true."""
     keys: dict[str, str] = {}
-    sources: dict[Name, LocalTable] = {}
+    sources: dict[Name, SourceTable] = {}
     profiles: dict[Name, ProfileTable] = {}
 
 
@@ -64,7 +53,7 @@ class SourceSettings:
 
     key: str
     kind: str
-    table: LocalTable
+    table: SourceTable
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +92,9 @@ def _line_of(text: str, key: str) -> int | None:
 
 def _known_keys() -> list[str]:
     return [
-        name for table in (FileTable, ProfileTable, LocalTable) for name in table.__struct_fields__
+        name
+        for table in (FileTable, ProfileTable, *get_args(SourceTable))
+        for name in table.__struct_fields__
     ]
 
 
@@ -226,7 +217,11 @@ def _sources(
     embedded = SourceSettings("local", "local", LocalTable())
     if flags.local:
         origins["sources"] = "--local"
-        named = tuple(SourceSettings(key, "local", one) for key, one in table.sources.items())
+        named = tuple(
+            SourceSettings(key, "local", one)
+            for key, one in table.sources.items()
+            if isinstance(one, LocalTable)
+        )
         return named or (embedded,)
     if not table.sources:
         origins["sources"] = "default"

@@ -30,7 +30,8 @@ from tui.details import Details
 from tui.engine import Engine
 from tui.intents import Intents, Tone
 from tui.palette import PanelCommands
-from tui.shells import OpenShell, Shells
+from tui.proposing import Proposing
+from tui.shells import OpenShell, Shells, preload
 from tui.vitals import Vitals
 from widgets.binding_rows import key_sections
 from widgets.confirm_dialog import ConfirmDialog
@@ -117,6 +118,7 @@ class WakedeckApp(App[int], inherit_bindings=False):
             clock, self._shell, state / "transcripts" if settings.transcripts else None
         )
         self.intents = Intents(self.engine, self.shells, self.say)
+        self.proposing = Proposing(self, self.engine, self.say)
         self.details = Details(self, self.engine)
         self._vitals = Vitals(settings.profile, settings.read_only)
         for theme in themes.THEMES:
@@ -147,6 +149,7 @@ class WakedeckApp(App[int], inherit_bindings=False):
         """The first frame is painted: now look."""
         self._on_first_frame()
         self.run_worker(self.engine.run(), group="engine", exit_on_error=False)
+        self.run_worker(asyncio.to_thread(preload), group="engine", exit_on_error=False)
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGHUP):
             try:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from tui.app import WakedeckApp
 
 CHORD = "ctrl+]"
+TICK_S = 0.75
 
 
 class Dashboard(Screen[int]):
@@ -60,6 +61,7 @@ class Dashboard(Screen[int]):
     def __init__(self) -> None:
         super().__init__(id="dashboard")
         self.selected: SandboxId | None = None
+        self._ticked = 0.0
 
     @property
     def panel(self) -> WakedeckApp:
@@ -79,7 +81,7 @@ class Dashboard(Screen[int]):
 
     def on_mount(self) -> None:
         self.focus_pane(Pane.SANDBOXES)
-        self.set_interval(1.0, self.tick)
+        self.set_interval(1.0, self._tick_if_due)
         self.tick()
 
     # What the services say
@@ -94,7 +96,7 @@ class Dashboard(Screen[int]):
             (*delta.gateways, *aged(delta, board.gateways, GatewayId)), delta.gateways_removed
         )
         self._draw_repair()
-        self._draw_header()
+        self.tick()
 
     def show_queue(self, snapshot: QueueSnapshot) -> None:
         """The queue of the selected sandbox."""
@@ -114,9 +116,15 @@ class Dashboard(Screen[int]):
         """A shell's new state."""
         self.query_one(ShellPane).update_shell(shell)
 
+    def _tick_if_due(self) -> None:
+        """A look that has just come in has repainted the ages already."""
+        if self.panel.clock.monotonic() - self._ticked >= TICK_S:
+            self.tick()
+
     def tick(self) -> None:
         """Another second: only ages are repainted."""
         now = self.panel.clock.now()
+        self._ticked = self.panel.clock.monotonic()
         for pane in (SandboxPane, GatewayPane, QueuePane, EventPane):
             self.query_one(pane).tick(now)
         self.query_one(RepairBar).tick(now)

@@ -10,6 +10,7 @@ import click
 from services import paths
 from services.config import Settings
 from services.errors import ConfigError
+from services.source_tables import LocalTable
 from services.sources.local import faults, spawn, world
 from services.sources.local.layout import World
 
@@ -21,7 +22,7 @@ def world_of(settings: Settings) -> World:
         ConfigError: no source of kind `local` is configured.
     """
     for source in settings.sources:
-        if source.kind == "local":
+        if isinstance(source.table, LocalTable):
             root = source.table.root
             return World(Path(root).expanduser() if root else paths.local_world())
     raise ConfigError("This profile has no source of kind 'local'.", advice="Add --local.")

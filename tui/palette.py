@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, cast
 from textual.command import DiscoveryHit, Hit, Hits, Provider
 
 from services.errors import WakedeckError
-from services.models import Capability, Sandbox, Verb
+from services.models import Capability, Sandbox, SandboxId, Verb
 from tui.shell_keys import SHELL_KEYS, ShellKey, use
 from widgets.binding_rows import key_sections
 
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from services.sources.local.faults import Fault
     from services.sources.local.layout import World
     from tui.app import WakedeckApp
+
+_NOBODY = SandboxId("", "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +57,7 @@ class PanelCommands(Provider):
         sandboxes = sorted(self.panel.engine.board.sandboxes.values(), key=lambda one: one.id)
         for sandbox in sandboxes:
             yield from self._verbs(sandbox)
+        yield from self._proposals()
         yield from self._faults()
 
     def _actions(self) -> Iterator[Entry]:
@@ -108,6 +111,18 @@ class PanelCommands(Provider):
                 yield Entry(f"{word} {sandbox.name}", str(sandbox.id), run)
             else:
                 yield Entry(f"{word} {sandbox.name}", reason, self._refusing(reason))
+
+    def _proposals(self) -> Iterator[Entry]:
+        """What asks first, for the sandbox under the cursor."""
+        sandbox = self.panel.engine.board.sandboxes.get(self.panel.dashboard.selected or _NOBODY)
+        if sandbox is None:
+            return
+        for verb, words in self.panel.proposing.verbs(sandbox.id):
+            yield Entry(
+                f"{words} {sandbox.name}…",
+                f"{sandbox.id} · asks first",
+                lambda verb=verb: self.panel.proposing.ask(sandbox.id, verb),  # type: ignore[misc]
+            )
 
     def _faults(self) -> Iterator[Entry]:
         selected = self.panel.dashboard.selected

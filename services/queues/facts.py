@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from services.models import Counts
 from services.plain import plain
 from services.queues.due import DueFacts
 from services.queues.ledgers import AckLedger
 from services.queues.outbound import ToolRow
+from services.queues.series import Series
 from services.queues.stuck import Claim, StuckVerdict, bash_timeout_ms, decide
 from services.queues.timestamps import seconds
 
@@ -37,15 +39,42 @@ class AgentFacts:
     """A due message sits behind so many newer ones that a runner does not see it."""
     unclaimed_response: bool = False
     """An answer nobody took in ten minutes: it wakes this session for nothing."""
+    waiting: int = 0
+    """Due messages nobody has answered for: what a sweep would wake the agent for."""
+    waiting_since: float | None = None
+    """When the oldest of those became due."""
+    next_at: float | None = None
+    """When the next message that is not due yet becomes due."""
+    next_tries: int = 0
+    """How often that one was reset before."""
+    claim_tries: int = 0
+    """How often the oldest claimed message was reset before."""
     newest_activity: float | None = None
     """The newest sign of life: heartbeat, claim or message of either direction."""
     problem: str = ""
     """Why the files could not be read; everything but the heartbeat is then the last good."""
     stale: bool = False
+    unread: bool = False
+    """The files were never read: there is nothing but the problem."""
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """Everything a table of agents shows of one session, from one visit to its files."""
+
+    facts: AgentFacts
+    inbound: Counts = ()
+    outbound: Counts = ()
+    series: tuple[Series, ...] = ()
 
 
 def agent_facts(
-    now: float, acks: AckLedger, tool: ToolRow | None, due: DueFacts, newest_out: str | None
+    now: float,
+    acks: AckLedger,
+    tool: ToolRow | None,
+    due: DueFacts,
+    newest_out: str | None,
+    claim_tries: int = 0,
 ) -> AgentFacts:
     """The facts of one poll; the heartbeat is added by whoever looks at it."""
     claimed = [at for at in (seconds(c.status_changed) for c in acks.claims) if at is not None]
@@ -63,6 +92,11 @@ def agent_facts(
         due=due.due,
         starved=due.starved,
         unclaimed_response=waiting is not None and now - waiting > UNCLAIMED_RESPONSE_S,
+        waiting=due.waiting,
+        waiting_since=due.waiting_since,
+        next_at=due.next_at,
+        next_tries=due.next_tries,
+        claim_tries=claim_tries,
         newest_activity=max((sign for sign in signs if sign is not None), default=None),
     )
 

@@ -7,7 +7,7 @@ but the newest are settled for good. A file that shrank is read whole again.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 
 from services.models import OutLabel
@@ -59,6 +59,17 @@ class AckLedger:
                 self.open[message] = Ack(message, status, changed)
         self.claims = tuple(claims)
 
+    def restart(self) -> None:
+        """Forget everything: the table is not the one that was read."""
+        self.newest_row, self.claims = 0, ()
+        self.open.clear()
+        self.settled.clear()
+
+    def keep(self, messages: Set[str]) -> None:
+        """Drop what was said of any other message: it is settled."""
+        for gone in [one for one in self.open if one not in messages]:
+            del self.open[gone]
+
     def settle(self, message: str) -> None:
         """The host has copied this one, or its message is gone."""
         if self.open.pop(message, None) is not None:
@@ -97,6 +108,8 @@ class DeliveryLedger:
     """The outbound rows of one session: those without an outcome, and the others counted."""
 
     newest_row: int = 0
+    first: int = 0
+    """Number of the first row of a long table: another one means that rows were taken away."""
     waiting: dict[str, Sent] = field(default_factory=dict)
     settled: Counter[OutLabel] = field(default_factory=Counter)
 
@@ -104,10 +117,14 @@ class DeliveryLedger:
         """Whether `count` rows, `newer` of them not seen yet, contradict what is remembered."""
         if count == len(self.waiting) + self.settled.total() + newer:
             return False
-        self.newest_row = 0
+        self.restart(0)
+        return True
+
+    def restart(self, first: int) -> None:
+        """Forget everything; the table now begins at row `first`."""
+        self.first, self.newest_row = first, 0
         self.waiting.clear()
         self.settled.clear()
-        return True
 
     def absorb(self, rows: Iterable[tuple[int, str, Sent]]) -> None:
         """Take in rows not seen yet."""

@@ -7,7 +7,7 @@ import sqlite3
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import aiosqlite
 
@@ -17,6 +17,24 @@ BUSY_S = 0.25
 FEW = 2000
 
 Result = TypeVar("Result")
+
+
+def _text(data: bytes) -> str:
+    return data.decode("utf-8", "replace")
+
+
+class _Reading(sqlite3.Connection):
+    """A connection that is set up where it is opened: each step from the loop costs a switch."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        try:
+            self.text_factory = _text
+            self.execute("PRAGMA query_only=1").close()
+            self.execute("PRAGMA mmap_size=0").close()
+        except BaseException:
+            self.close()
+            raise
 
 
 async def undisturbed(read: Coroutine[object, object, Result]) -> Result:
@@ -54,14 +72,9 @@ async def opened(path: Path) -> AsyncIterator[aiosqlite.Connection]:
     """
     uri = f"{path.absolute().as_uri()}?mode=ro"
     try:
-        async with aiosqlite.connect(uri, uri=True, timeout=BUSY_S, isolation_level=None) as db:
-            db.text_factory = _text
-            await db.execute_fetchall("PRAGMA query_only=1")
-            await db.execute_fetchall("PRAGMA mmap_size=0")
+        async with aiosqlite.connect(
+            uri, uri=True, timeout=BUSY_S, isolation_level=None, factory=_Reading
+        ) as db:
             yield db
     except sqlite3.Error as error:
         raise sick_file(path, error) from error
-
-
-def _text(data: bytes) -> str:
-    return data.decode("utf-8", "replace")

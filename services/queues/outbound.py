@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import aiosqlite
 
-from services.queues.ledgers import AckLedger, DeliveryLedger, Sent
+from services.queues.bounds import STRIDE, read_bounds
+from services.queues.ledgers import AckLedger, DeliveryLedger, Sent, chunks
 from services.queues.opening import off_loop
 from services.queues.preview import HEAD
 from services.queues.schema import Shape
@@ -68,6 +70,56 @@ async def read_acks(db: aiosqlite.Connection, shape: Shape, ledger: AckLedger) -
     await off_loop(len(found), lambda: ledger.absorb(entries))
 
 
+async def read_acks_of(
+    db: aiosqlite.Connection, shape: Shape, ledger: AckLedger, ids: Sequence[str]
+) -> None:
+    """Begin a long ledger: the acknowledgements of the named messages alone, newest row noted.
+
+    Raises:
+        sqlite3.Error: the file cannot be read.
+    """
+    if not shape.has("processing_ack"):
+        return
+    found: list[tuple[int, str, str, str]] = []
+    for some in chunks(ids):
+        rows = await db.execute_fetchall(
+            """SELECT rowid, message_id, status, status_changed FROM processing_ack
+               WHERE message_id IN (SELECT value FROM json_each(?))""",
+            (json.dumps(some),),
+        )
+        found += [(int(r[0]), text(r[1]), text(r[2]), text(r[3])) for r in rows]
+    ledger.absorb(sorted(found))
+    newest = await db.execute_fetchall(
+        """SELECT rowid FROM processing_ack WHERE status <> 'processing'
+           ORDER BY rowid DESC LIMIT 1"""
+    )
+    ledger.newest_row = next((int(row[0]) for row in newest), 0)
+
+
+async def read_new_acks(db: aiosqlite.Connection, shape: Shape, ledger: AckLedger) -> bool:
+    """Bring a long ledger up to date; False where rows were taken away.
+
+    Raises:
+        sqlite3.Error: the file cannot be read.
+    """
+    if not shape.has("processing_ack"):
+        ledger.claims = ()
+        return True
+    _, last = await read_bounds(db, "processing_ack")
+    if last < ledger.newest_row:
+        return False
+    found = await db.execute_fetchall(
+        """SELECT rowid, message_id, status, status_changed FROM processing_ack WHERE rowid > ?
+           UNION
+           SELECT rowid, message_id, status, status_changed FROM processing_ack
+           WHERE message_id IN (SELECT value FROM json_each(?))
+           ORDER BY 1""",
+        (ledger.newest_row, json.dumps([claim.message_id for claim in ledger.claims])),
+    )
+    ledger.absorb((int(r[0]), text(r[1]), text(r[2]), text(r[3])) for r in found)
+    return True
+
+
 async def read_tool(db: aiosqlite.Connection, shape: Shape) -> ToolRow | None:
     """The tool row, where the file has one.
 
@@ -106,6 +158,34 @@ async def read_sent(db: aiosqlite.Connection, shape: Shape, ledger: DeliveryLedg
             break
     entries = ((int(r[0]), text(r[1]), Sent(text(r[2]), text(r[3]), optional(r[4]))) for r in rows)
     await off_loop(len(rows), lambda: ledger.absorb(entries))
+
+
+async def read_sent_stride(db: aiosqlite.Connection, shape: Shape, ledger: DeliveryLedger) -> bool:
+    """Read at most 20 000 rows not seen yet; False where there is more.
+
+    Raises:
+        sqlite3.Error: the file cannot be read.
+    """
+    if not shape.has("messages_out"):
+        ledger.whole_again(0, 0)
+        return True
+    first, last = await read_bounds(db, "messages_out")
+    if first != ledger.first or last < ledger.newest_row:
+        ledger.restart(first)
+    until = min(last, max(ledger.newest_row, first - 1) + STRIDE)
+    if until > ledger.newest_row:
+        rows = await db.execute_fetchall(
+            """SELECT rowid, id, kind, channel_type, deliver_after FROM messages_out
+               WHERE rowid > ? AND rowid <= ?""",
+            (ledger.newest_row, until),
+        )
+        seen = list(rows)
+        entries = (
+            (int(r[0]), text(r[1]), Sent(text(r[2]), text(r[3]), optional(r[4]))) for r in seen
+        )
+        await off_loop(len(seen), lambda: ledger.absorb(entries))
+        ledger.newest_row = until
+    return until >= last
 
 
 async def read_page(db: aiosqlite.Connection, shape: Shape, window: int) -> list[OutboundRow]:

@@ -10,12 +10,13 @@ from services.clock import Clock
 from services.errors import NotFoundError
 from services.models import Direction, QueueSnapshot, SandboxId
 from services.plain import plain_block
-from services.queues.facts import AgentFacts
+from services.queues.due import DUE_PREFETCH
+from services.queues.facts import AgentFacts, Survey
 from services.queues.faults import Fault, Patience, SickFileError
 from services.queues.messages import shown_id
 from services.queues.opening import opened, undisturbed
 from services.queues.schema import Shapes
-from services.queues.session import INBOUND, OUTBOUND, Session, Stat
+from services.queues.session import INBOUND, OUTBOUND, SETTLED_S, Session, Stat
 from services.queues.values import text
 from services.redact import redact
 
@@ -23,7 +24,6 @@ HEARTBEAT = ".heartbeat"
 LONGEST_REST_S = 5.0
 """A file that looks unchanged is read again after this long all the same."""
 CONTENT_LIMIT = 1 << 20
-_SETTLED_S = 0.05
 _IDS_SEARCHED = 5000
 
 _Seen = tuple[tuple[Stat, Stat], int, bool | None]
@@ -42,13 +42,17 @@ class _Polled:
     facts_seen: _Seen | None = None
     facts_read: float = 0.0
     facts_patience: Patience = field(default_factory=Patience)
+    survey: Survey | None = None
+    survey_patience: Patience = field(default_factory=Patience)
 
 
 class QueueReader:
     """Polls sessions by folder; one poll a session at a time, for one event loop."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, *, follow: bool = False) -> None:
+        """`follow` where nobody takes rows away, as upstream: reading then costs what is new."""
         self._clock = clock
+        self._follow = follow
         self._shapes = Shapes()
         self._known: dict[Path, _Polled] = {}
 
@@ -144,6 +148,43 @@ class QueueReader:
         problem = "no queue files yet" if absent else sentence or f"not read yet: {error.sentence}"
         return AgentFacts(self._clock.now(), problem=problem, stale=not absent)
 
+    async def survey(
+        self,
+        folder: Path,
+        *,
+        alive: bool | None,
+        prefetch: int = DUE_PREFETCH,
+        whole: bool = True,
+    ) -> Survey:
+        """Facts, counts by label and what is scheduled, from one visit; the heartbeat is left out.
+
+        Never raises for a sick file: see `snapshot`. The caller decides when the files have
+        changed: they are opened, save an outbound one that looks unchanged and unless `whole`.
+        While another poll of the folder runs, the last survey comes back.
+        """
+        polled = self._of(folder)
+        if polled.session.lock.locked() and polled.survey is not None:
+            return polled.survey
+        async with polled.session.lock:
+            try:
+                polled.survey = await undisturbed(
+                    polled.session.survey(alive=alive, prefetch=prefetch, whole=whole)
+                )
+                polled.survey_patience.succeeded()
+            except SickFileError as error:
+                polled.survey = self._kept_survey(polled, error)
+        return polled.survey
+
+    def _kept_survey(self, polled: _Polled, error: SickFileError) -> Survey:
+        sentence = self._told(polled.survey_patience, error)
+        last = polled.survey
+        if last is not None and not last.facts.unread:
+            facts = replace(last.facts, problem=sentence, stale=bool(sentence))
+            return replace(last, facts=facts)
+        absent = error.fault is Fault.ABSENT
+        problem = "no queue files yet" if absent else sentence or f"not read yet: {error.sentence}"
+        return Survey(AgentFacts(self._clock.now(), problem=problem, stale=not absent, unread=True))
+
     def _with_heartbeat(self, folder: Path, facts: AgentFacts) -> AgentFacts:
         try:
             beat: float | None = (folder / HEARTBEAT).stat().st_mtime
@@ -196,14 +237,14 @@ class QueueReader:
     def _of(self, folder: Path) -> _Polled:
         known = self._known.get(folder)
         if known is None:
-            known = _Polled(Session(folder, self._clock, self._shapes))
+            known = _Polled(Session(folder, self._clock, self._shapes, follow=self._follow))
             self._known[folder] = known
         return known
 
 
 def _settled(seen: _Seen, now: float) -> bool:
     """Whether a later change of these files is sure to show in their modification times."""
-    return all(stat is None or now - stat[0] / 1e9 > _SETTLED_S for stat in seen[0])
+    return all(stat is None or now - stat[0] / 1e9 > SETTLED_S for stat in seen[0])
 
 
 def _harmless(content: str) -> str:

@@ -5,22 +5,27 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from pathlib import Path
 from typing import TypeVar
 
+import aiosqlite
+
 from services.clock import Clock
 from services.models import Counts, InLabel, OutLabel, QueueSnapshot, SandboxId
-from services.queues import inbound, outbound
-from services.queues.due import DueFacts, read_due
-from services.queues.facts import AgentFacts, agent_facts
+from services.queues import history, inbound, outbound
+from services.queues.due import DUE_PREFETCH, DueFacts, read_due, read_tries
+from services.queues.facts import AgentFacts, Survey, agent_facts
 from services.queues.faults import Fault, SickFileError, sick_file
+from services.queues.history import LONG_BYTES
 from services.queues.ledgers import AckLedger, DeliveryLedger
 from services.queues.messages import Page, merged
 from services.queues.opening import off_loop, opened
 from services.queues.outbound import OutboundRow, ToolRow
-from services.queues.schema import Shapes
+from services.queues.schema import Shape, Shapes
+from services.queues.series import Series, read_series
+from services.queues.standing import InboundLedger, read_stride
 from services.queues.timestamps import sqlite_utc
 
 INBOUND = "inbound.db"
@@ -28,6 +33,9 @@ OUTBOUND = "outbound.db"
 _COSTLY_S = 0.02
 _COST_SHARE = 40
 _LONGEST_REST_S = 5.0
+_TRIES = 3
+SETTLED_S = 0.05
+"""A file that changed longer ago shows a later change in its modification time."""
 
 Stat = tuple[int, int, int] | None
 _Label = TypeVar("_Label", bound=Enum)
@@ -46,7 +54,8 @@ class _Tallied:
 class Session:
     """The two files of one folder and what is remembered of them."""
 
-    def __init__(self, folder: Path, clock: Clock, shapes: Shapes) -> None:
+    def __init__(self, folder: Path, clock: Clock, shapes: Shapes, *, follow: bool = False) -> None:
+        """`follow` where rows are never taken away: only what is new or open is then read."""
         self.inbound = folder / INBOUND
         self.outbound = folder / OUTBOUND
         self.lock = asyncio.Lock()
@@ -55,7 +64,15 @@ class Session:
         self._acks = AckLedger()
         self._deliveries = DeliveryLedger()
         self._tallied = _Tallied()
+        self._inbox = InboundLedger()
         self._inodes: tuple[int, int] = (0, 0)
+        self._follow = follow
+        self._long = False
+        self._outbound_seen: Stat = None
+        self._tool: ToolRow | None = None
+        self._newest_sent: str | None = None
+        self._caught = False
+        """Whether long files are known up to their last rows."""
 
     def look(self) -> tuple[Stat, Stat]:
         """Modification time (ns), size and inode of both files; None for an absent one.
@@ -73,9 +90,19 @@ class Session:
         Raises:
             SickFileError: a file could not be read, or there is none.
         """
+        for _ in range(_TRIES):
+            found = await self._snapshot(sandbox, window, alive=alive)
+            if self._caught or not self._long:
+                break
+        return found
+
+    async def _snapshot(
+        self, sandbox: SandboxId, window: int, *, alive: bool | None
+    ) -> QueueSnapshot:
         stats = self._present()
         now = self._clock.now()
         now_text = sqlite_utc(now)
+        await self._catch_up(stats, now_text)
         missing: list[str] = []
         sent = await self._read_sent(window, stats, missing)
         if stats[0] is None:
@@ -90,18 +117,30 @@ class Session:
             posted = await inbound.read_page(db, shape, window, now_text)
             ids = list(dict.fromkeys([*self._deliveries.waiting, *(row.id for row in sent)]))
             delivered = await inbound.read_deliveries(db, shape, ids)
-            started = self._clock.monotonic()
-            if started >= self._tallied.until or alive != self._tallied.alive:
-                abandoned = await inbound.read_abandoned(db, shape, self._acks)
-                counts = await inbound.read_counts(
-                    db, shape, now_text, self._acks, abandoned=abandoned, alive=alive
-                )
-                cost = self._clock.monotonic() - started
-                rest = min(_LONGEST_REST_S, cost * _COST_SHARE) if cost > _COSTLY_S else 0.0
-                self._tallied = _Tallied(alive, started + rest, counts, abandoned)
+            await self._tally(db, shape, now_text, alive=alive)
         await off_loop(len(delivered), lambda: self._deliveries.deliver(delivered))
         page = Page(posted, sent, self._acks, delivered, self._tallied.abandoned)
         return self._pictured(sandbox, now, page, missing, alive=alive)
+
+    async def _tally(
+        self, db: aiosqlite.Connection, shape: Shape, now_text: str, *, alive: bool | None
+    ) -> None:
+        """Count every inbound row, unless that was costly and done a moment ago."""
+        started = self._clock.monotonic()
+        if started < self._tallied.until and alive == self._tallied.alive:
+            return
+        if self._long:
+            await self._read_stride(db, shape, now_text)
+            abandoned = frozenset(self._inbox.ended.values())
+            counts = self._inbox.counts(self._acks, alive=alive)
+        else:
+            abandoned = await inbound.read_abandoned(db, shape, self._acks)
+            counts = await inbound.read_counts(
+                db, shape, now_text, self._acks, abandoned=abandoned, alive=alive
+            )
+        cost = self._clock.monotonic() - started
+        rest = min(_LONGEST_REST_S, cost * _COST_SHARE) if cost > _COSTLY_S else 0.0
+        self._tallied = _Tallied(alive, started + rest, counts, abandoned)
 
     def _pictured(
         self,
@@ -133,8 +172,7 @@ class Session:
             shape = await self._shapes.of(db, self.outbound)
             if not shape.has("messages_out"):
                 missing.append(OUTBOUND)
-            await outbound.read_acks(db, shape, self._acks)
-            await outbound.read_sent(db, shape, self._deliveries)
+            await self._read_ledgers(db, shape)
             return await outbound.read_page(db, shape, window)
 
     async def facts(self) -> AgentFacts:
@@ -145,20 +183,81 @@ class Session:
         """
         stats = self._present()
         now = self._clock.now()
+        await self._catch_up(stats, sqlite_utc(now))
         tool: ToolRow | None = None
         newest: str | None = None
         if stats[1] is not None:
             async with opened(self.outbound) as db:
                 shape = await self._shapes.of(db, self.outbound)
-                await outbound.read_acks(db, shape, self._acks)
+                await self._read_acks(db, shape)
                 tool = await outbound.read_tool(db, shape)
                 newest = await outbound.read_newest(db, shape)
         due = DueFacts()
         if stats[0] is not None:
             async with opened(self.inbound) as db:
                 shape = await self._shapes.of(db, self.inbound)
-                due = await read_due(db, shape, sqlite_utc(now), self._acks)
+                if self._long:
+                    await self._read_stride(db, shape, sqlite_utc(now))
+                due, _ = await self._read_due(db, shape, now, DUE_PREFETCH)
         return agent_facts(now, self._acks, tool, due, newest)
+
+    async def survey(
+        self, *, alive: bool | None, prefetch: int = DUE_PREFETCH, whole: bool = True
+    ) -> Survey:
+        """Facts, counts and what is scheduled, each file opened once; no heartbeat.
+
+        Unless `whole`, an outbound file that looks unchanged is not opened.
+
+        Raises:
+            SickFileError: a file could not be read, or there is none.
+        """
+        for _ in range(_TRIES):
+            found = await self._survey(alive=alive, prefetch=prefetch, whole=whole)
+            if self._caught or not self._long:
+                break
+        return found
+
+    async def _survey(self, *, alive: bool | None, prefetch: int, whole: bool) -> Survey:
+        stats = self._present()
+        now = self._clock.now()
+        now_text = sqlite_utc(now)
+        await self._catch_up(stats, now_text)
+        missing: list[str] = []
+        if stats[1] is None:
+            missing.append(OUTBOUND)
+            self._tool = self._newest_sent = self._outbound_seen = None
+        elif whole or stats[1] != self._outbound_seen:
+            async with opened(self.outbound) as db:
+                shape = await self._shapes.of(db, self.outbound)
+                if not shape.has("messages_out"):
+                    missing.append(OUTBOUND)
+                await self._read_ledgers(db, shape)
+                self._tool = await outbound.read_tool(db, shape)
+                self._newest_sent = await outbound.read_newest(db, shape)
+            settled = now - stats[1][0] / 1e9 > SETTLED_S and not missing
+            self._outbound_seen = stats[1] if settled and self._follow else None
+        due, tries, series = DueFacts(), 0, tuple[Series, ...]()
+        if stats[0] is None:
+            missing.append(INBOUND)
+        else:
+            async with opened(self.inbound) as db:
+                shape = await self._shapes.of(db, self.inbound)
+                if not shape.has("messages_in"):
+                    missing.append(INBOUND)
+                sent = list(self._deliveries.waiting)
+                delivered = await inbound.read_deliveries(db, shape, sent)
+                await self._tally(db, shape, now_text, alive=alive)
+                due, tries = await self._read_due(db, shape, now, prefetch)
+                series = await self._read_series(db, shape)
+            await off_loop(len(delivered), lambda: self._deliveries.deliver(delivered))
+        facts = agent_facts(now, self._acks, self._tool, due, self._newest_sent, tries)
+        posted = self._tallied.counts if INBOUND not in missing else Counter[InLabel]()
+        return Survey(
+            replace(facts, problem=_initialising(missing)),
+            _in_order(InLabel, posted),
+            _in_order(OutLabel, self._deliveries.counts(now_text)),
+            series,
+        )
 
     def _present(self) -> tuple[Stat, Stat]:
         """Both stats, with the memory of replaced files dropped.
@@ -170,10 +269,66 @@ class Session:
         if stats == (None, None):
             raise SickFileError(self.inbound, Fault.ABSENT, "")
         inodes = tuple(stat[2] if stat else 0 for stat in stats)
-        if inodes != self._inodes:
-            self._inodes = (inodes[0], inodes[1])
+        large = any(stat is not None and stat[1] > LONG_BYTES for stat in stats)
+        long = large or self._follow
+        if inodes != self._inodes or long != self._long:
+            self._inodes, self._long = (inodes[0], inodes[1]), long
             self._acks, self._deliveries, self._tallied = AckLedger(), DeliveryLedger(), _Tallied()
+            self._inbox, self._caught = InboundLedger(), not large
+            self._outbound_seen = None
         return stats
+
+    async def _catch_up(self, stats: tuple[Stat, Stat], now_text: str) -> None:
+        """Read long files to their last rows, where that has not been done."""
+        if not self._long or self._caught:
+            return
+        self._acks.restart()
+        if stats[0] is not None:
+            await history.catch_up_inbound(
+                self.inbound, self._shapes, self._inbox, self._acks, now_text
+            )
+        if stats[1] is not None:
+            await history.catch_up_acks(self.outbound, self._shapes, self._inbox, self._acks)
+        if stats[0] is not None and stats[1] is not None:
+            await history.catch_up_sent(self.outbound, self.inbound, self._shapes, self._deliveries)
+        self._caught = True
+
+    async def _read_ledgers(self, db: aiosqlite.Connection, shape: Shape) -> None:
+        await self._read_acks(db, shape)
+        if not self._long:
+            await outbound.read_sent(db, shape, self._deliveries)
+        elif not await outbound.read_sent_stride(db, shape, self._deliveries):
+            self._caught = False
+
+    async def _read_acks(self, db: aiosqlite.Connection, shape: Shape) -> None:
+        if not self._long:
+            await outbound.read_acks(db, shape, self._acks)
+        elif not await outbound.read_new_acks(db, shape, self._acks):
+            self._caught = False
+
+    async def _read_stride(self, db: aiosqlite.Connection, shape: Shape, now_text: str) -> None:
+        if not shape.has("messages_in"):
+            self._inbox.restart(0)
+        elif not await read_stride(db, shape, self._inbox, now_text, self._acks):
+            self._caught = False
+        self._acks.keep({row.id for row in self._inbox.open.values()})
+
+    async def _read_due(
+        self, db: aiosqlite.Connection, shape: Shape, now: float, prefetch: int
+    ) -> tuple[DueFacts, int]:
+        """What is due, and how often the oldest claimed message was reset."""
+        claims = self._acks.claims
+        if self._long:
+            tries = self._inbox.tries(claims[0].message_id) if claims else 0
+            return self._inbox.due(self._acks, now, prefetch), tries
+        due = await read_due(db, shape, sqlite_utc(now), self._acks, prefetch)
+        return due, await read_tries(db, shape, claims[0].message_id) if claims else 0
+
+    async def _read_series(self, db: aiosqlite.Connection, shape: Shape) -> tuple[Series, ...]:
+        if not self._long:
+            return await read_series(db, shape)
+        tasks = [row.row for row in self._inbox.open.values() if row.kind == "task"]
+        return await read_series(db, shape, tasks) if tasks else ()
 
 
 def _stat(path: Path) -> Stat:

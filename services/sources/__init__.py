@@ -11,6 +11,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
+from msgspec.structs import asdict
+
 from services import paths
 from services.clock import Clock
 from services.config import Settings
@@ -22,6 +24,15 @@ from services.models import (
     Source,
     Step,
     Verdict,
+)
+from services.source_tables import (
+    ArgoTable,
+    CentmlTable,
+    KubernetesTable,
+    LocalTable,
+    NanoClawTable,
+    OpenShellTable,
+    VellumTable,
 )
 from services.terminal.requests import ExecResult, ShellChoice
 from services.terminal.transport import Transport
@@ -104,6 +115,50 @@ class Actor(Protocol):
         """End what this actor started for the panel; idempotent."""
 
 
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """Something that would help and that the operator has to agree to, frozen as it was shown."""
+
+    sandbox: SandboxId
+    verb: str
+    """The source's own word for it, as in `Verdict.confirmable`."""
+    title: str
+    """The question."""
+    target: str
+    """What it is done to."""
+    consequence: str = ""
+    """What will happen, in sentences; may have several lines."""
+    button: str = "Confirm"
+    refusal: str = ""
+    """Why it cannot be done now; there is then nothing to agree to."""
+    token: str = ""
+    """What the source needs to do exactly this and nothing else; not for showing."""
+
+
+class Proposer(Protocol):
+    """Acts that need the operator's word each time; nothing else reaches them."""
+
+    @property
+    def verbs(self) -> tuple[tuple[str, str], ...]:
+        """(verb, what it is called) of everything that can be proposed here."""
+
+    async def propose(self, sandbox: SandboxId, verb: str) -> Proposal:
+        """What the verb would do to this sandbox now; nothing is done.
+
+        Raises:
+            NotFoundError: no such sandbox or verb here.
+            UnavailableError: nothing can be said just now.
+        """
+
+    async def carry_out(self, proposal: Proposal) -> str:
+        """Do what was agreed to; how it went, in a sentence.
+
+        Raises:
+            RefusedError: it is no longer what was agreed to.
+            UnavailableError: it could not be done.
+        """
+
+
 class Presence(Protocol):
     """What a panel keeps up for as long as it is open: the embedded world, nothing else."""
 
@@ -125,6 +180,7 @@ class OpenSource:
     observer: Observer
     actor: Actor
     presence: Presence | None = None
+    proposer: Proposer | None = None
 
     @property
     def info(self) -> Source:
@@ -139,13 +195,55 @@ def open_sources(settings: Settings, clock: Clock) -> tuple[OpenSource, ...]:
     """
     opened: list[OpenSource] = []
     for source in settings.sources:
-        from services.sources.local.source import open_local
+        match source.table:
+            case LocalTable() as table:
+                from services.sources.local.source import open_local
 
-        root = source.table.root
-        place = Path(root).expanduser() if root else paths.local_world()
-        opened.append(open_local(source.key, source.table.label, place, clock))
+                place = Path(table.root).expanduser() if table.root else paths.local_world()
+                opened.append(open_local(source.key, table.label, place, clock))
+            case OpenShellTable() as table:
+                opened.append(_openshell(source.key, table, clock))
+            case KubernetesTable() | CentmlTable() | ArgoTable() as table:
+                from services.sources.pods.source import open_pods
+
+                opened.append(open_pods(source.key, source.kind, asdict(table), clock))
+            case NanoClawTable() as table:
+                from services.sources.nanoclaw.source import open_nanoclaw
+
+                opened.append(
+                    open_nanoclaw(
+                        source.key,
+                        table.label,
+                        table.root,
+                        clock,
+                        nudge_text=table.nudge_text,
+                        nudge_sender=table.nudge_sender,
+                    )
+                )
+            case VellumTable() as table:
+                from services.sources.vellum.source import open_vellum
+
+                opened.append(
+                    open_vellum(source.key, table.label, table.environment, table.command, clock)
+                )
     if settings.read_only:
         from services.readonly import ReadOnlyActor
 
-        return tuple(replace(one, actor=ReadOnlyActor()) for one in opened)
+        return tuple(replace(one, actor=ReadOnlyActor(), proposer=None) for one in opened)
     return tuple(opened)
+
+
+def _openshell(key: str, table: OpenShellTable, clock: Clock) -> OpenSource:
+    from services.sources.openshell.options import OpenShellOptions
+    from services.sources.openshell.source import open_openshell
+
+    options = OpenShellOptions(
+        binary=table.binary,
+        gateways=tuple(table.gateways),
+        registry=table.registry,
+        start={name: tuple(argv) for name, argv in table.start.items()},
+        forwards=table.forwards,
+        log_level=table.log_level,
+        log_source=table.log_source,
+    )
+    return open_openshell(key, table.label, options, clock)

@@ -16,8 +16,9 @@ from textual.pilot import Pilot
 from textual.widgets import Static
 
 from services.clock import SystemClock
-from services.config import LocalTable, Settings, SourceSettings
+from services.config import Settings, SourceSettings
 from services.models import AttemptState, GatewayState, SandboxId, SandboxState, ShellState
+from services.source_tables import LocalTable
 from services.sources.local import spawn
 from services.sources.local.faults import Fault, inject
 from services.sources.local.layout import ProcessRecord, World

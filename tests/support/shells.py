@@ -222,5 +222,10 @@ async def running_session(
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
     assert running.session.shell.state.over
-    left = {task for task in asyncio.all_tasks() - before if "pump" not in task.get_name()}
+    shared = ("pump", "peer")
+    left = {
+        task
+        for task in asyncio.all_tasks() - before
+        if not any(name in task.get_name() for name in shared)
+    }
     assert not (alone and left)

@@ -1,0 +1,135 @@
+"""What the operator may ask of a session: to wait for its wake, to link, to work in it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+
+from services import process
+from services.clock import Clock
+from services.errors import NotFoundError, ProcessError, ShellError, UnavailableError
+from services.models import SandboxId, Step, StepState, Verdict, VerdictKind
+from services.plain import plain
+from services.sources.nanoclaw.acts import SHELLS, command_argv
+from services.sources.nanoclaw.container_shell import ContainerShell
+from services.sources.nanoclaw.observer import NanoClawObserver
+from services.sources.nanoclaw.words import sentence
+from services.terminal.requests import ExecResult, ShellChoice
+from services.terminal.transport import Transport
+
+WAIT_LIMIT_S = 150.0
+"""Two sweeps and a start."""
+LINK_LIMIT_S = 15.0
+POLL_S = 2.0
+_MOST_OUTPUT = 16 * 1024 * 1024
+
+
+class NanoClawActor:
+    """The verbs of one install. A host starts its own sessions: waking is waiting for it."""
+
+    def __init__(self, source: str, root: str, observer: NanoClawObserver, clock: Clock) -> None:
+        self._source = source
+        self._root = root
+        self._observer = observer
+        self._clock = clock
+
+    def wake_key(self, sandbox: SandboxId) -> str:
+        return f"nanoclaw:{self._root or self._source}"
+
+    async def wake(self, sandbox: SandboxId) -> AsyncIterator[Step]:
+        """Wait for the host's next sweep to start it, counting down; nothing is done meanwhile."""
+        self._check(sandbox)
+        now = self._clock.now()
+        yield Step("start", StepState.SKIPPED, now, now, detail="the host starts its own sessions")
+        began = self._clock.monotonic()
+        wait = Step("wait", StepState.RUNNING, now, limit_s=WAIT_LIMIT_S)
+        yield wait
+        while True:
+            seen = await self._observer.probe(sandbox)
+            if seen.kind is VerdictKind.READY:
+                yield self._ended(wait, StepState.OK, seen.reason or "a container runs")
+                return
+            late = self._clock.monotonic() - began > WAIT_LIMIT_S
+            if seen.kind is not VerdictKind.SETTLING or late:
+                yield self._ended(wait, StepState.FAILED, self._failed(seen, late))
+                return
+            yield Step(
+                wait.name, StepState.RUNNING, wait.started_at, None, WAIT_LIMIT_S, seen.reason
+            )
+            await self._clock.sleep(POLL_S)
+
+    async def prime(self, sandbox: SandboxId) -> AsyncIterator[Step]:
+        """Prove the link: the runtime knows a container with this session's mount."""
+        self._check(sandbox)
+        step = Step("connect", StepState.RUNNING, self._clock.now(), limit_s=LINK_LIMIT_S)
+        yield step
+        try:
+            name = await self.container(sandbox)
+        except UnavailableError as error:
+            yield self._ended(step, StepState.FAILED, error.sentence, transient=True)
+            return
+        yield self._ended(step, StepState.OK, f"container {name}")
+
+    def shell(self, sandbox: SandboxId, choice: ShellChoice) -> Transport:
+        self._check(sandbox)
+        self._no_pods(choice)
+        shell = choice.shell or SHELLS[0]
+        if shell not in SHELLS:
+            raise UnavailableError(f"There is no way to ask for the shell {plain(shell, 40)}.")
+        return ContainerShell(lambda: self.container(sandbox), shell)
+
+    async def exec(
+        self, sandbox: SandboxId, argv: Sequence[str], timeout_s: float, choice: ShellChoice
+    ) -> ExecResult:
+        self._check(sandbox)
+        self._no_pods(choice)
+        name = await self.container(sandbox)
+        try:
+            done = await process.run(
+                command_argv(name, argv), timeout_s=timeout_s, max_output=_MOST_OUTPUT
+            )
+        except ProcessError as error:
+            raise ShellError(error.sentence, advice=error.advice) from error
+        if done.timed_out:
+            reason = f"it was still running after {timeout_s:g} s; it may go on in the container"
+            return ExecResult(done.stdout, done.stderr, None, reason)
+        return ExecResult(done.stdout, done.stderr, done.code)
+
+    async def close(self) -> None:
+        """Shells belong to their sessions; nothing else was started."""
+
+    async def container(self, sandbox: SandboxId) -> str:
+        """The name of the container that serves a session now.
+
+        Raises:
+            NotFoundError: no such session.
+            UnavailableError: none runs, or the runtime does not say.
+        """
+        _, home, listing = await self._observer.locate(sandbox)
+        if listing.problem:
+            raise UnavailableError(sentence(f"Container state unknown: {listing.problem}"))
+        found = listing.by_home.get(home)
+        if found is None:
+            raise UnavailableError(
+                f"No container of {plain(sandbox.native_id, 80)} runs.",
+                advice="It starts with its next message, or with a nudge from the palette.",
+            )
+        return found.name
+
+    def _check(self, sandbox: SandboxId) -> None:
+        if sandbox.source != self._source:
+            raise NotFoundError(f"{plain(str(sandbox), 120)} belongs to another source.")
+
+    @staticmethod
+    def _no_pods(choice: ShellChoice) -> None:
+        if choice.pod is not None or choice.first_pod:
+            raise UnavailableError("A NanoClaw session has one container and no pods.")
+
+    @staticmethod
+    def _failed(seen: Verdict, late: bool) -> str:
+        return f"Not started within {WAIT_LIMIT_S:g} s: {seen.reason}" if late else seen.reason
+
+    def _ended(self, step: Step, state: StepState, detail: str, *, transient: bool = False) -> Step:
+        now = self._clock.now()
+        return Step(
+            step.name, state, step.started_at, now, step.limit_s, detail, transient=transient
+        )

@@ -1,0 +1,300 @@
+"""What the central DB says: sessions, groups, chats, wirings, and what waits for a human."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from services.queues.tables import Record
+
+TABLES: Mapping[str, tuple[str, ...]] = {
+    "sessions": (
+        "id",
+        "agent_group_id",
+        "messaging_group_id",
+        "thread_id",
+        "status",
+        "container_status",
+        "last_active",
+        "created_at",
+    ),
+    "agent_groups": ("id", "name", "folder"),
+    "messaging_groups": (
+        "id",
+        "channel_type",
+        "platform_id",
+        "name",
+        "is_group",
+        "unknown_sender_policy",
+        "denied_at",
+    ),
+    "messaging_group_agents": (
+        "messaging_group_id",
+        "agent_group_id",
+        "session_mode",
+        "engage_mode",
+        "engage_pattern",
+        "sender_scope",
+        "ignored_message_policy",
+    ),
+    "container_configs": ("agent_group_id", "provider", "model", "max_messages_per_prompt"),
+    "pending_questions": ("question_id", "session_id", "title", "created_at"),
+    "pending_approvals": (
+        "approval_id",
+        "session_id",
+        "agent_group_id",
+        "action",
+        "title",
+        "status",
+        "created_at",
+        "expires_at",
+    ),
+    "pending_sender_approvals": (
+        "id",
+        "messaging_group_id",
+        "agent_group_id",
+        "sender_name",
+        "sender_identity",
+        "created_at",
+    ),
+    "pending_channel_approvals": ("messaging_group_id", "agent_group_id", "created_at"),
+    "unregistered_senders": ("messaging_group_id", "agent_group_id", "message_count"),
+    "user_roles": ("user_id", "role", "agent_group_id"),
+    "agent_group_members": ("user_id", "agent_group_id"),
+}
+"""What is read of each table (nanoclaw contract §1.1); contents of messages never are."""
+
+DEFAULT_PREFETCH = 10
+
+
+@dataclass(frozen=True, slots=True)
+class SessionRow:
+    """One row of `sessions`; text as the DB has it."""
+
+    id: str
+    group: str
+    chat: str | None = None
+    thread: str | None = None
+    status: str = "active"
+    container: str = "stopped"
+    """A claim, not a fact: it survives the host that made it."""
+    last_active: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Chat:
+    """One row of `messaging_groups`."""
+
+    id: str
+    channel: str
+    platform: str
+    name: str
+    is_group: bool
+    policy: str
+    denied: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Wiring:
+    """One row of `messaging_group_agents`: every engage column may be NULL."""
+
+    chat: str
+    group: str
+    session_mode: str
+    engage_mode: str | None
+    engage_pattern: str | None
+    sender_scope: str | None
+    ignored_policy: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """Something that waits for a human; rows go when it is decided."""
+
+    what: str
+    """`question`, `approval`, `sender` or `channel`."""
+    title: str
+    session: str | None = None
+    group: str | None = None
+    since: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Central:
+    """The central DB at one instant; text as the DB has it, never harmless yet."""
+
+    sessions: tuple[SessionRow, ...] = ()
+    groups: Mapping[str, str] = field(default_factory=dict)
+    """Id to name."""
+    folders: Mapping[str, str] = field(default_factory=dict)
+    """Id to the name of its folder below `groups/`."""
+    chats: Mapping[str, Chat] = field(default_factory=dict)
+    wirings: tuple[Wiring, ...] = ()
+    configured: frozenset[str] | None = None
+    """Groups with a container config; None where nobody said."""
+    prefetch: Mapping[str, int] = field(default_factory=dict)
+    """Group to how many messages its runner looks at."""
+    waiting: tuple[Waiting, ...] = ()
+    dropped: Mapping[str, int] = field(default_factory=dict)
+    """Chat to messages of unknown senders that were dropped."""
+    known_users: frozenset[tuple[str, str]] = frozenset()
+    """(user, group) pairs; the group is empty for owners and global admins."""
+    users_known: bool = True
+    """False where the users could not be read."""
+
+
+def compose(tables: Mapping[str, list[Record]], before: Central | None = None) -> Central:
+    """The tables as one value; sessions that stayed as they were are the records of `before`."""
+    known = {} if before is None else {(row.group, row.id): row for row in before.sessions}
+    groups = [row for row in tables.get("agent_groups", []) if row.get("id") is not None]
+    configs = tables.get("container_configs", [])
+    return Central(
+        sessions=tuple(
+            row
+            for record in tables.get("sessions", [])
+            if (row := _kept(record, known) or session_row(record)).id
+        ),
+        groups={_text(row.get("id")): _text(row.get("name")) for row in groups},
+        folders={_text(row.get("id")): _text(row.get("folder")) for row in groups},
+        chats={_text(r.get("id")): chat(r) for r in tables.get("messaging_groups", [])},
+        wirings=tuple(wiring(row) for row in tables.get("messaging_group_agents", [])),
+        configured=(
+            frozenset(_text(row.get("agent_group_id")) for row in configs)
+            if "container_configs" in tables
+            else None
+        ),
+        prefetch={
+            _text(row.get("agent_group_id")): count
+            for row in configs
+            if isinstance(count := row.get("max_messages_per_prompt"), int) and count > 0
+        },
+        waiting=_waiting(tables),
+        dropped=_dropped(tables.get("unregistered_senders", [])),
+        known_users=_known(tables),
+    )
+
+
+def _kept(record: Record, known: Mapping[tuple[str, str], SessionRow]) -> SessionRow | None:
+    """The row of before, where the record still says the same."""
+    group, identity = record.get("agent_group_id"), record.get("id")
+    if not isinstance(group, str) or not isinstance(identity, str):
+        return None
+    row = known.get((group, identity))
+    if (
+        row is not None
+        and row.last_active == record.get("last_active")
+        and row.container == record.get("container_status")
+        and row.status == record.get("status")
+        and row.chat == record.get("messaging_group_id")
+        and row.thread == record.get("thread_id")
+    ):
+        return row
+    return None
+
+
+def session_row(row: Record) -> SessionRow:
+    """A `sessions` record, from the DB or from a frame."""
+    return SessionRow(
+        id=_text(row.get("id")),
+        group=_text(row.get("agent_group_id")),
+        chat=_optional(row.get("messaging_group_id")),
+        thread=_optional(row.get("thread_id")),
+        status=_text(row.get("status")) or "active",
+        container=_text(row.get("container_status")) or "stopped",
+        last_active=_optional(row.get("last_active")),
+    )
+
+
+def chat(row: Record) -> Chat:
+    """A `messaging_groups` record, from the DB or from a frame."""
+    return Chat(
+        id=_text(row.get("id")),
+        channel=_text(row.get("channel_type")),
+        platform=_text(row.get("platform_id")),
+        name=_text(row.get("name")),
+        is_group=bool(row.get("is_group")),
+        policy=_text(row.get("unknown_sender_policy")) or "strict",
+        denied=row.get("denied_at") is not None,
+    )
+
+
+def wiring(row: Record) -> Wiring:
+    """A `messaging_group_agents` record, from the DB or from a frame."""
+    return Wiring(
+        chat=_text(row.get("messaging_group_id")),
+        group=_text(row.get("agent_group_id")),
+        session_mode=_text(row.get("session_mode")) or "shared",
+        engage_mode=_optional(row.get("engage_mode")),
+        engage_pattern=_optional(row.get("engage_pattern")),
+        sender_scope=_optional(row.get("sender_scope")),
+        ignored_policy=_optional(row.get("ignored_message_policy")),
+    )
+
+
+def approval(row: Record) -> Waiting:
+    """A `pending_approvals` record, from the DB or from a frame."""
+    return Waiting(
+        "approval",
+        _text(row.get("title")) or _text(row.get("action")),
+        _optional(row.get("session_id")),
+        _optional(row.get("agent_group_id")),
+        _optional(row.get("created_at")),
+    )
+
+
+def _waiting(tables: Mapping[str, list[Record]]) -> tuple[Waiting, ...]:
+    found = [
+        Waiting("question", _text(r.get("title")), _optional(r.get("session_id")), None, _when(r))
+        for r in tables.get("pending_questions", [])
+    ]
+    found += [
+        approval(row)
+        for row in tables.get("pending_approvals", [])
+        if _text(row.get("status")) in ("pending", "")
+    ]
+    for row in tables.get("pending_sender_approvals", []):
+        who = _text(row.get("sender_name")) or _text(row.get("sender_identity"))
+        found.append(Waiting("sender", who, None, _optional(row.get("agent_group_id")), _when(row)))
+    for row in tables.get("pending_channel_approvals", []):
+        where = _text(row.get("messaging_group_id"))
+        found.append(
+            Waiting("channel", where, None, _optional(row.get("agent_group_id")), _when(row))
+        )
+    return tuple(found)
+
+
+def _when(row: Record) -> str | None:
+    return _optional(row.get("created_at"))
+
+
+def _dropped(rows: list[Record]) -> dict[str, int]:
+    found: dict[str, int] = {}
+    for row in rows:
+        count = row.get("message_count")
+        if isinstance(count, int):
+            place = _text(row.get("messaging_group_id"))
+            found[place] = found.get(place, 0) + count
+    return found
+
+
+def _known(tables: Mapping[str, list[Record]]) -> frozenset[tuple[str, str]]:
+    roles = (
+        (_text(row.get("user_id")), _text(row.get("agent_group_id")))
+        for row in tables.get("user_roles", [])
+        if _text(row.get("role")) in ("owner", "admin")
+    )
+    members = (
+        (_text(row.get("user_id")), _text(row.get("agent_group_id")))
+        for row in tables.get("agent_group_members", [])
+    )
+    return frozenset((*roles, *members))
+
+
+def _text(value: object) -> str:
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "replace")
+    return "" if value is None else str(value)
+
+
+def _optional(value: object) -> str | None:
+    return None if value is None else _text(value)

@@ -1,0 +1,136 @@
+"""The session folders of an install and when their files last changed: `stat` alone."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Container, Iterable
+from dataclasses import dataclass
+
+from services.queues.reader import HEARTBEAT
+from services.queues.session import INBOUND, OUTBOUND
+from services.sources.nanoclaw.containers import Home
+from services.sources.nanoclaw.install import Install
+
+NOT_SESSIONS = frozenset((".claude-shared", "agent-runner-src"))
+Mark = tuple[int, int, int] | None
+"""Modification time (ns), size, inode; None for an absent file."""
+_TURNS = 8
+DENIED: Mark = (-1, -1, -1)
+
+
+@dataclass(frozen=True, slots=True)
+class Stamp:
+    """What the two files of a session look like from outside."""
+
+    inbound: Mark
+    outbound: Mark
+
+    @property
+    def newest(self) -> float:
+        """When either last changed, seconds since the epoch; 0 for never."""
+        return max(mark[0] for mark in (self.inbound, self.outbound, (0, 0, 0)) if mark) / 1e9
+
+
+NOTHING = Stamp(None, None)
+
+
+class Folders:
+    """Walks the groups again where they changed, and looks at every session each time."""
+
+    def __init__(self, install: Install) -> None:
+        self._root = str(install.sessions)
+        self._groups: dict[str, tuple[int, tuple[str, ...]]] = {}
+        self._stamps: dict[Home, Stamp] = {}
+        self._turn = 0
+        self.denied: tuple[str, ...] = ()
+        """Groups whose folder could not be listed the last time."""
+        self.present = True
+        """Whether the folder of all groups was there the last time."""
+
+    def sweep(self, rows: Iterable[Home], still: Container[Home] = ()) -> dict[Home, Stamp]:
+        """Every session folder, and every given home with a folder; blocking, for a thread.
+
+        A folder is a session where it holds `inbound.db` (nanoclaw contract §1). Of the homes that
+        are `still` nobody writes `outbound.db`: one in eight of them is looked at for it.
+        """
+        found: dict[Home, Stamp] = {}
+        root, before = self._root, self._stamps
+        self._turn = (self._turn + 1) % _TURNS
+        turn = self._turn
+        for group in self._list_groups():
+            for name in self._sessions_of(group):
+                turn = (turn + 1) % _TURNS
+                home = (group, name)
+                inbound = mark(f"{root}/{group}/{name}/{INBOUND}")
+                if inbound is None:
+                    continue
+                last = before.get(home)
+                if last is not None and turn and home in still:
+                    found[home] = last if last.inbound == inbound else Stamp(inbound, last.outbound)
+                    continue
+                outbound = mark(f"{root}/{group}/{name}/{OUTBOUND}")
+                same = last is not None and (last.inbound, last.outbound) == (inbound, outbound)
+                found[home] = last if last is not None and same else Stamp(inbound, outbound)
+        self._stamps = found
+        for home in rows:
+            if home not in found and self._has_folder(home):
+                found[home] = NOTHING
+        return found
+
+    def _has_folder(self, home: Home) -> bool:
+        known = self._groups.get(home[0])
+        return known is not None and home[1] in known[1]
+
+    def _list_groups(self) -> list[str]:
+        denied: list[str] = []
+        try:
+            with os.scandir(self._root) as entries:
+                names = [one.name for one in entries if one.is_dir(follow_symlinks=False)]
+            self.present = True
+        except OSError as error:
+            self.present = not isinstance(error, FileNotFoundError)
+            self._groups.clear()
+            self.denied = (self._root,) if self.present else ()
+            return []
+        for name in [one for one in self._groups if one not in names]:
+            del self._groups[name]
+        for name in names:
+            try:
+                changed = os.stat(f"{self._root}/{name}").st_mtime_ns  # noqa: PTH116
+                known = self._groups.get(name)
+                if known is None or known[0] != changed:
+                    self._groups[name] = (changed, self._list(name))
+            except OSError:
+                denied.append(name)
+                self._groups.pop(name, None)
+        self.denied = tuple(denied)
+        return list(self._groups)
+
+    def _list(self, group: str) -> tuple[str, ...]:
+        with os.scandir(f"{self._root}/{group}") as entries:
+            return tuple(
+                one.name
+                for one in entries
+                if one.name not in NOT_SESSIONS and one.is_dir(follow_symlinks=False)
+            )
+
+    def _sessions_of(self, group: str) -> tuple[str, ...]:
+        return self._groups[group][1]
+
+    def heartbeat(self, home: Home) -> float | None:
+        """When the runner last gave a sign of life; None where there is no such file."""
+        try:
+            return os.stat(f"{self._root}/{home[0]}/{home[1]}/{HEARTBEAT}").st_mtime  # noqa: PTH116
+        except OSError:
+            return None
+
+
+def mark(path: str) -> Mark:
+    """What a file looks like from outside."""
+    try:
+        seen = os.stat(path)  # noqa: PTH116  ten thousand of them a round
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError:
+        return DENIED
+    return seen.st_mtime_ns, seen.st_size, seen.st_ino

@@ -1,0 +1,100 @@
+"""What may be asked of the host's admin socket, and what its answers mean; nothing here acts."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from enum import Enum
+
+from services.errors import UnavailableError
+from services.plain import plain
+from services.sources.nanoclaw.install import Install
+from services.sources.nanoclaw.wire import Silence, SilentError, exchange
+
+ANSWER_S = 2.0
+MOST = 100_000
+
+
+class Question(Enum):
+    """The commands that only look (nanoclaw contract §5.4); there are no others here."""
+
+    HELP = "help"
+    SESSIONS = "sessions-list"
+    GROUPS = "groups-list"
+    CHATS = "messaging-groups-list"
+    WIRINGS = "wirings-list"
+    APPROVALS = "approvals-list"
+    CONFIG = "groups-config-get"
+
+
+class FrameError(UnavailableError):
+    """The host answered, and the answer is a refusal; `code` is the host's own word."""
+
+    def __init__(self, code: str, sentence: str) -> None:
+        super().__init__(sentence)
+        self.code = code
+
+
+def encode(identity: str, command: str, args: Mapping[str, object]) -> bytes:
+    """One request line."""
+    frame = {"id": identity, "command": command, "args": dict(args)}
+    return json.dumps(frame, separators=(",", ":")).encode() + b"\n"
+
+
+def decode(line: bytes, identity: str) -> object:
+    """The data of an answer line.
+
+    Raises:
+        FrameError: the host says no.
+        SilentError: it is no answer to our request.
+    """
+    try:
+        frame = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        raise SilentError(
+            Silence.ODD, "The admin socket answers with something else than a frame."
+        ) from error
+    if not isinstance(frame, dict) or not isinstance(frame.get("ok"), bool):
+        raise SilentError(Silence.ODD, "The admin socket answers with something else than a frame.")
+    if frame["ok"]:
+        if frame.get("id") != identity:
+            raise SilentError(Silence.ODD, "The admin socket answers a question nobody asked.")
+        return frame.get("data")
+    error_part = frame.get("error")
+    told = error_part if isinstance(error_part, dict) else {}
+    code = plain(str(told.get("code", "")), 40) or "unknown"
+    message = plain(str(told.get("message", "")), 200) or "no reason given"
+    raise FrameError(code, f"The host refused: {message} ({code}).")
+
+
+async def ask(
+    install: Install,
+    question: Question,
+    args: Mapping[str, str | int] | None = None,
+    *,
+    timeout_s: float = ANSWER_S,
+) -> object:
+    """The host's answer to one question.
+
+    Raises:
+        SilentError: nobody answered, or not us.
+        FrameError: the host refused.
+    """
+    identity = f"wakedeck-{question.value}"
+    line = encode(identity, question.value, args or {})
+    return decode(await exchange(install.admin_socket, line, timeout_s), identity)
+
+
+async def records(
+    install: Install, question: Question, *, timeout_s: float = ANSWER_S
+) -> list[dict[str, object]]:
+    """The rows of a list.
+
+    Raises:
+        SilentError: nobody answered, or not with a list.
+        FrameError: the host refused.
+    """
+    data = await ask(install, question, {"limit": MOST}, timeout_s=timeout_s)
+    if not isinstance(data, list):
+        raise SilentError(Silence.ODD, f"The host's answer to {question.value} is no list.")
+    return [row for row in data if isinstance(row, dict)]

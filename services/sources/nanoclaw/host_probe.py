@@ -1,0 +1,34 @@
+"""Asks a host whether it is there, with a question that changes nothing."""
+
+from __future__ import annotations
+
+from services.clock import Clock
+from services.sources.nanoclaw import hosts
+from services.sources.nanoclaw.frames import FrameError, Question, ask
+from services.sources.nanoclaw.hosts import HostEvidence
+from services.sources.nanoclaw.install import Install
+from services.sources.nanoclaw.wire import Silence, SilentError
+
+
+async def probe(install: Install, clock: Clock) -> HostEvidence:
+    """What its socket, its crash record and its log say; takes at most about two seconds."""
+    began = clock.monotonic()
+    silence: Silence | None = None
+    refused = ""
+    try:
+        await ask(install, Question.HELP)
+    except SilentError as error:
+        silence = error.silence
+    except FrameError as error:
+        refused = error.sentence
+    return HostEvidence(
+        silence=silence,
+        refused=refused,
+        latency_s=None if silence is not None else clock.monotonic() - began,
+        breaker=hosts.read_breaker(install.breaker),
+        log_at=max(
+            (at for at in map(hosts.modified, (install.log, install.error_log)) if at is not None),
+            default=None,
+        ),
+        service=install.service,
+    )

@@ -1,0 +1,63 @@
+"""What a session is called: its id, and words an operator recognises."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+
+from services.plain import plain
+from services.sources.nanoclaw.central import Central, SessionRow
+from services.sources.nanoclaw.containers import Home
+
+_ID, _PART, _THREAD = 120, 40, 6
+
+
+def native_ids(homes: Iterable[Home]) -> dict[Home, str]:
+    """One harmless id for each: the session's own, with its group's where two share it."""
+    every = list(homes)
+    spelled = {home: plain(home[1], _ID) for home in every}
+    often = Counter(spelled.values())
+    taken: dict[str, Home] = {}
+    found: dict[Home, str] = {}
+    for home in sorted(every):
+        name = spelled[home]
+        if often[name] > 1 or not name or name[0] in "- ":
+            name = plain(f"{home[0]}/{home[1]}", 2 * _ID)
+        number = 2
+        unique = name
+        while unique in taken:
+            unique, number = f"{name}~{number}", number + 1
+        taken[unique] = home
+        found[home] = unique
+    return found
+
+
+def display_name(central: Central, row: SessionRow | None, native: str) -> str:
+    """Group and chat, with the end of the thread's id; the id where the DB does not say."""
+    if row is None:
+        return native
+    group = plain(central.groups.get(row.group, ""), _PART) or plain(row.group, _PART)
+    chat = central.chats.get(row.chat) if row.chat is not None else None
+    if chat is None:
+        return f"{group} · {native}"
+    place = plain(chat.name, _PART) or plain(chat.platform, _PART)
+    if row.thread:
+        return f"{group} · {place} #{plain(row.thread, 80)[-_THREAD:]}"
+    return f"{group} · {place}"
+
+
+def human_wait(titles: Iterable[tuple[str, str]]) -> str:
+    """What waits for a human, as (kind, title) pairs, in a sentence; empty for nothing."""
+    every = list(titles)
+    if not every:
+        return ""
+    kind, title = every[0]
+    what = {
+        "question": "Asks a human",
+        "approval": "Waits for an admin",
+        "sender": "Waits for an admin: unknown sender",
+        "channel": "Waits for an admin: unknown chat",
+    }[kind]
+    shown = plain(title, 60)
+    more = f" and {len(every) - 1} more" if len(every) > 1 else ""
+    return f"{what}: “{shown}”{more}." if shown else f"{what}{more}."

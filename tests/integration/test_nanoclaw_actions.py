@@ -1,0 +1,416 @@
+"""What the operator asks of an install: waiting for a wake, nudge, stop, restart, shell, logs."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sqlite3
+from collections.abc import AsyncIterator, Iterator
+from contextlib import aclosing
+from pathlib import Path
+from typing import cast
+
+import pytest
+
+from services.attempts import Attempts
+from services.clock import SystemClock
+from services.errors import NotFoundError, RefusedError, ShellError, UnavailableError
+from services.models import AttemptState, SandboxId, ShellState, StepState, Verb, VerdictKind
+from services.sources import OpenSource, Proposer
+from services.sources.nanoclaw import proposals
+from services.sources.nanoclaw.container_shell import NOTICE, interpret
+from services.terminal.requests import ShellChoice
+from services.terminal.transport import Ending
+from tests.support.clock import FakeClock
+from tests.support.nanoclaw import (
+    ALPHA,
+    NOW,
+    ScriptedDocker,
+    hosted,
+    install_states,
+    opened,
+    session,
+    short_folder,
+)
+
+QUIET = SandboxId("claw", "sess-fx-empty")
+MIXED = SandboxId("claw", "sess-fx-mixed")
+NOWAKE = SandboxId("claw", "sess-fx-nowake")
+
+
+@pytest.fixture
+def root() -> Iterator[Path]:
+    with short_folder() as folder:
+        made = install_states(folder / "claw")
+        db = sqlite3.connect(made / "data" / "v2.db")
+        with db:
+            db.execute("UPDATE messaging_groups SET unknown_sender_policy = 'public'")
+            db.execute("UPDATE sessions SET container_status = 'stopped'")
+        db.close()
+        yield made
+
+
+@pytest.fixture
+def docker(tmp_path: Path, root: Path, monkeypatch: pytest.MonkeyPatch) -> ScriptedDocker:
+    made = ScriptedDocker(tmp_path / "bin", root)
+    monkeypatch.setenv("PATH", f"{made.folder}:{os.environ['PATH']}")
+    return made
+
+
+def mark_running(root: Path, name: str) -> None:
+    db = sqlite3.connect(root / "data" / "v2.db")
+    with db:
+        db.execute("UPDATE sessions SET container_status = 'running' WHERE id = ?", (name,))
+    db.close()
+
+
+def proposer(source: OpenSource) -> Proposer:
+    assert source.proposer is not None
+    return source.proposer
+
+
+async def close(source: OpenSource) -> None:
+    await source.actor.close()
+    await source.observer.close()
+
+
+async def test_a_sleeping_session_can_be_nudged_after_asking(
+    root: Path, docker: ScriptedDocker
+) -> None:
+    source = opened(root, SystemClock(), nudge_text="please go on")
+    async with hosted(root) as host:
+        host.on_chat = lambda: docker.run((ALPHA, "sess-fx-empty", NOW))
+        verdict = await source.observer.probe(QUIET)
+        assert (verdict.kind, verdict.confirmable) == (VerdictKind.REPAIRABLE, "nudge")
+        assert not verdict.wakeable
+        proposal = await proposer(source).propose(QUIET, "nudge")
+        assert proposal.refusal == ""
+        assert "please go on" in proposal.consequence
+        assert "slack:C0DE (slack)" in proposal.consequence
+        assert host.chat == [], "asking does nothing"
+        done = await proposer(source).carry_out(proposal)
+    await close(source)
+    assert "the host started a container" in done
+    assert [json.loads(line) for line in host.chat] == [
+        {
+            "text": "please go on",
+            "to": {
+                "channelType": "slack",
+                "platformId": "slack:C0DE",
+                "threadId": "1700000000.000100",
+            },
+            "sender": "operator",
+            "senderId": "cli:local",
+        }
+    ]
+
+
+async def test_a_nudge_nobody_reacts_to_is_said_to_be_so(
+    root: Path, docker: ScriptedDocker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(proposals, "ARRIVAL_S", 0.3)
+    source = opened(root, SystemClock())
+    async with hosted(root):
+        proposal = await proposer(source).propose(QUIET, "nudge")
+        done = await proposer(source).carry_out(proposal)
+    await close(source)
+    assert "no container was seen" in done
+
+
+async def test_a_nudge_without_a_host_fails_in_a_sentence(
+    root: Path, docker: ScriptedDocker
+) -> None:
+    source = opened(root, SystemClock())
+    proposal = await proposer(source).propose(QUIET, "nudge")
+    with pytest.raises(UnavailableError, match=r"no cli\.sock"):
+        await proposer(source).carry_out(proposal)
+    await close(source)
+
+
+async def test_what_changed_since_it_was_agreed_to_is_not_done(
+    root: Path, docker: ScriptedDocker
+) -> None:
+    source = opened(root, SystemClock())
+    async with hosted(root) as host:
+        nudge = await proposer(source).propose(QUIET, "nudge")
+        db = sqlite3.connect(root / "data" / "v2.db")
+        with db:
+            db.execute("UPDATE messaging_groups SET platform_id = 'slack:OTHER'")
+        db.close()
+        with pytest.raises(RefusedError, match="have changed"):
+            await proposer(source).carry_out(nudge)
+        docker.run((ALPHA, "sess-fx-mixed", NOW - 300))
+        stop = await proposer(source).propose(MIXED, "stop its container")
+        docker.run((ALPHA, "sess-fx-mixed", NOW - 10))
+        with pytest.raises(RefusedError, match="have changed"):
+            await proposer(source).carry_out(stop)
+        docker.run((ALPHA, "sess-fx-empty", NOW - 10))
+        with pytest.raises(RefusedError, match="no longer"):
+            await proposer(source).carry_out(nudge)
+    await close(source)
+    assert host.chat == []
+    assert not [one for one in docker.asked if one[0] == "stop"]
+
+
+async def test_one_container_is_stopped_as_the_host_would(
+    root: Path, docker: ScriptedDocker
+) -> None:
+    name, _ = docker.run((ALPHA, "sess-fx-mixed", NOW), (ALPHA, "sess-fx-claimed", NOW))
+    source = opened(root, SystemClock())
+    proposal = await proposer(source).propose(MIXED, "stop its container")
+    assert proposal.target == name
+    assert "was stopped" in await proposer(source).carry_out(proposal)
+    await close(source)
+    assert [one for one in docker.asked if one[0] == "stop"] == [["stop", "-t", "1", name]]
+
+
+async def test_a_group_is_restarted_with_words_and_stopped_without(
+    root: Path, docker: ScriptedDocker
+) -> None:
+    docker.run((ALPHA, "sess-fx-mixed", NOW), (ALPHA, "sess-fx-claimed", NOW))
+    source = opened(root, SystemClock())
+    async with hosted(root) as host:
+        restart = await proposer(source).propose(MIXED, "restart its group")
+        assert "2 containers" in restart.consequence
+        assert "nothing running" in await proposer(source).carry_out(restart)
+        await proposer(source).carry_out(await proposer(source).propose(MIXED, "stop its group"))
+    await close(source)
+    acted = [one for one in host.requests if one["command"] == "groups-restart"]
+    assert [set(one["args"]) for one in acted] == [{"id", "message"}, {"id"}]
+    assert {one["args"]["id"] for one in acted} == {ALPHA}
+
+
+@pytest.mark.parametrize("verb", ["stop its container", "restart its group", "stop its group"])
+async def test_nothing_running_is_nothing_to_stop(
+    root: Path, docker: ScriptedDocker, verb: str
+) -> None:
+    source = opened(root, SystemClock())
+    proposal = await proposer(source).propose(MIXED, verb)
+    assert "runs" in proposal.refusal
+    with pytest.raises(RefusedError):
+        await proposer(source).carry_out(proposal)
+    await close(source)
+
+
+async def test_verbs_and_sessions_nobody_knows_are_refused(
+    root: Path, docker: ScriptedDocker
+) -> None:
+    source = opened(root, SystemClock())
+    for sandbox, verb in ((MIXED, "rebuild"), (SandboxId("other", "x"), "nudge")):
+        with pytest.raises(NotFoundError):
+            await proposer(source).propose(sandbox, verb)
+    with pytest.raises(NotFoundError):
+        await proposer(source).propose(SandboxId("claw", "sess-none"), "nudge")
+    await close(source)
+
+
+def post_due(root: Path, name: str) -> None:
+    db = sqlite3.connect(session(root, name) / "inbound.db")
+    with db:
+        db.execute(
+            """INSERT INTO messages_in (id, seq, kind, timestamp, status, content)
+               VALUES ('due-now', 1000, 'chat', datetime('now'), 'pending', '{"text":"x"}')"""
+        )
+    db.close()
+
+
+async def test_an_attempt_waits_for_the_hosts_sweep_and_says_so(
+    root: Path, docker: ScriptedDocker, tmp_path: Path
+) -> None:
+    post_due(root, "sess-fx-empty")
+    source = opened(root, SystemClock())
+    attempts = Attempts({"claw": source}, SystemClock(), tmp_path / "locks", lambda _: None)
+    (tmp_path / "locks").mkdir()
+    async with hosted(root), asyncio.timeout(30):
+        handle = attempts.press(Verb.WAKE, QUIET)
+        while not any("sweep starts it" in step.detail for step in handle.attempt.steps):
+            await asyncio.sleep(0.02)
+        assert handle.attempt.state is AttemptState.VERIFY
+        mark_running(root, "sess-fx-empty")
+        beat = session(root, "sess-fx-empty") / ".heartbeat"
+        beat.touch()
+        docker.run((ALPHA, "sess-fx-empty", beat.stat().st_mtime - 3))
+        ended = await handle.wait()
+    await attempts.close()
+    await close(source)
+    assert ended.state is AttemptState.DONE
+    assert ended.wakes == 0
+    assert "was starting by itself and is serving" in ended.summary
+
+
+async def test_an_attempt_on_what_sleeps_ends_with_the_nudge_to_confirm(
+    root: Path, docker: ScriptedDocker, tmp_path: Path
+) -> None:
+    source = opened(root, SystemClock())
+    (tmp_path / "locks").mkdir()
+    attempts = Attempts({"claw": source}, SystemClock(), tmp_path / "locks", lambda _: None)
+    async with hosted(root) as host, asyncio.timeout(30):
+        ended = await attempts.press(Verb.WAKE, QUIET).wait()
+    await attempts.close()
+    await close(source)
+    assert (ended.state, ended.confirmable) == (AttemptState.FAILED, "nudge")
+    assert "Nothing was started." in ended.summary
+    assert host.chat == []
+    assert {one["command"] for one in host.requests} <= {"help"}
+
+
+async def test_a_wake_on_its_own_counts_down_and_ends(root: Path, docker: ScriptedDocker) -> None:
+    post_due(root, "sess-fx-empty")
+    clock = SystemClock()
+    source = opened(root, clock)
+    async with hosted(root):
+        steps = source.actor.wake(QUIET)
+        async with aclosing(cast("AsyncIterator[object]", steps)):  # type: ignore[type-var]
+            seen = [await anext(steps) for _ in range(3)]
+    assert [(one.name, one.state) for one in seen] == [
+        ("start", StepState.SKIPPED),
+        ("wait", StepState.RUNNING),
+        ("wait", StepState.RUNNING),
+    ]
+    assert "sweep starts it within" in seen[2].detail
+    without_host = [one async for one in source.actor.wake(QUIET)]
+    await close(source)
+    assert without_host[-1].state is StepState.FAILED
+    assert "host is stopped" in without_host[-1].detail
+
+
+async def test_a_link_is_a_container_with_this_sessions_mount(
+    root: Path, docker: ScriptedDocker
+) -> None:
+    source = opened(root, SystemClock())
+    failed = [one async for one in source.actor.prime(MIXED)][-1]
+    assert (failed.state, failed.transient) == (StepState.FAILED, True)
+    (name,) = docker.run((ALPHA, "sess-fx-mixed", NOW))
+    done = [one async for one in source.actor.prime(MIXED)][-1]
+    await close(source)
+    assert (done.state, done.detail) == (StepState.OK, f"container {name}")
+
+
+async def read_until(source: OpenSource, typed: bytes, wanted: bytes) -> tuple[bytes, Ending]:
+    transport = source.actor.shell(MIXED, ShellChoice(shell="sh"))
+    output = bytearray()
+    async with asyncio.timeout(20):
+        await transport.open(80, 24)
+        await transport.write(typed)
+        try:
+            while not isinstance(part := await transport.read(), Ending):
+                output += part
+        finally:
+            await transport.close()
+    assert wanted in output
+    return bytes(output), part
+
+
+async def test_a_shell_is_docker_exec_on_our_terminal(root: Path, docker: ScriptedDocker) -> None:
+    (name,) = docker.run((ALPHA, "sess-fx-mixed", NOW))
+    source = opened(root, SystemClock())
+    transport = source.actor.shell(MIXED, ShellChoice())
+    assert transport.notice == NOTICE
+    assert "outbound.db" in NOTICE
+    await transport.close()
+    _, ending = await read_until(source, b"stty size; exit 7\n", b"24 80")
+    await close(source)
+    assert (ending.state, ending.code) == (ShellState.ENDED, 7)
+    assert [one for one in docker.asked if one[0] == "exec"] == [
+        ["exec", "-it", "-e", "TERM=xterm-256color", "-w", "/workspace/agent", name, "sh"]
+    ]
+
+
+async def test_a_shell_without_a_container_says_what_to_do(
+    root: Path, docker: ScriptedDocker
+) -> None:
+    source = opened(root, SystemClock())
+    transport = source.actor.shell(MIXED, ShellChoice())
+    with pytest.raises(ShellError, match="No container of sess-fx-mixed runs"):
+        await transport.open(80, 24)
+    await transport.close()
+    docker.fail("permission denied while trying to connect to the Docker daemon socket\n")
+    transport = source.actor.shell(MIXED, ShellChoice())
+    with pytest.raises(ShellError, match="permission denied"):
+        await transport.open(80, 24)
+    for choice in (ShellChoice(pod="p"), ShellChoice(first_pod=True), ShellChoice(shell="fish")):
+        with pytest.raises(UnavailableError):
+            source.actor.shell(MIXED, choice)
+    await close(source)
+
+
+@pytest.mark.parametrize(
+    ("code", "state"),
+    [
+        (0, ShellState.ENDED),
+        (1, ShellState.ENDED),
+        (125, ShellState.FAILED),
+        (126, ShellState.FAILED),
+        (127, ShellState.FAILED),
+        (137, ShellState.LOST),
+    ],
+)
+def test_the_exit_code_of_docker_is_not_the_shells_word(code: int, state: ShellState) -> None:
+    assert interpret(code, "bash").state is state
+
+
+async def test_a_command_brings_back_its_own_code(root: Path, docker: ScriptedDocker) -> None:
+    docker.run((ALPHA, "sess-fx-mixed", NOW))
+    source = opened(root, SystemClock())
+    done = await source.actor.exec(
+        MIXED, ["sh", "-c", "echo out; echo err >&2; exit 3"], 10, ShellChoice()
+    )
+    assert (done.stdout, done.stderr, done.code) == (b"out\n", b"err\n", 3)
+    late = await source.actor.exec(MIXED, ["sleep", "30"], 0.3, ShellChoice())
+    assert late.code is None
+    assert "may go on" in late.reason
+    with pytest.raises(UnavailableError):
+        await source.actor.exec(MIXED, [], 1, ShellChoice())
+    await close(source)
+
+
+async def test_logs_are_the_hosts_lines_about_it_and_the_containers(
+    root: Path, docker: ScriptedDocker
+) -> None:
+    docker.run((ALPHA, "sess-fx-mixed", NOW))
+    (docker.folder / "logs").write_text("[poll-loop] polling\n\x1b[31mtoken=abcdefghijkl\n")
+    (docker.folder / "live").touch()
+    with (root / "logs" / "nanoclaw.error.log").open("a") as log:
+        log.write('[17:04:59.000] WARN Killing container sessionId="sess-fx-mixed"\n')
+    source = opened(root, SystemClock())
+    await source.observer.observe()
+    told: list[str] = []
+    async with asyncio.timeout(20):
+        lines = source.observer.logs(MIXED)
+        async for line in lines:
+            told.append(line)
+            if "container: token=***" in told and any("Killing" in one for one in told):
+                break
+        await lines.aclose()  # type: ignore[attr-defined]
+    await close(source)
+    assert "container: [poll-loop] polling" in told
+    assert "container log: it vanishes when the container ends" in told
+    assert [one for one in told if one.startswith("host")] == [
+        'host error: [17:04:59.000] WARN Killing container sessionId="sess-fx-mixed"'
+    ]
+
+
+async def test_the_log_of_an_ended_container_is_said_to_be_gone(
+    root: Path, docker: ScriptedDocker
+) -> None:
+    source = opened(root, FakeClock(NOW))
+    await source.observer.observe()
+    lines = source.observer.logs(MIXED)
+    async with asyncio.timeout(20):
+        assert await anext(lines) == "container log: no container runs"
+        await lines.aclose()  # type: ignore[attr-defined]
+    await close(source)
+
+
+async def test_a_group_without_a_config_is_not_offered_a_nudge(
+    root: Path, docker: ScriptedDocker
+) -> None:
+    source = opened(root, SystemClock())
+    async with hosted(root):
+        verdict = await source.observer.probe(NOWAKE)
+        proposal = await proposer(source).propose(NOWAKE, "nudge")
+    await close(source)
+    assert verdict.kind is VerdictKind.TERMINAL
+    assert verdict.confirmable == ""
+    assert "no chat leads" in proposal.refusal
