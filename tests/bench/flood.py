@@ -2,6 +2,8 @@
 
 Prints, beside the same without a flood in the same run: how late the event loop is, frames a
 second, and how long a key takes to show in the flooded shell and in another one beside it.
+Three processes want the processor at once: `ours` is lateness the panel's own work can explain, the
+rest is waiting for a core.
 """
 
 from __future__ import annotations
@@ -124,8 +126,10 @@ class Bench:
         await self.change()
         found = await self.report()
         lags: list[float] = found["lags"]  # type: ignore[assignment]
+        mine: list[float] = found["own"]  # type: ignore[assignment]
         print(
             f"{name:8}{quantile(lags, 0.5):7.1f}{quantile(lags, 0.99):7.1f}{max(lags) * 1000:7.1f}"
+            f"{quantile(mine, 0.99):8.1f}{max(mine) * 1000:6.1f}"
             f"{found['frames']:9.0f}{quantile(own, 0.5):9.0f}{quantile(own, 0.99):7.0f}"
             f"{quantile(other, 0.5):9.0f}{quantile(other, 0.99):7.0f}",
             flush=True,
@@ -157,7 +161,7 @@ async def run() -> None:
         await screen.until(b"(ready)", times=2)
         bench = Bench(screen, results)
         print(f"{COLUMNS}x60, ms; aims: lag p99 10, echo p99 50 plain and 100 colour")
-        print(f"{'':8}{'loop lag p50/p99/max':>21}{'frames/s':>9}", end="")
+        print(f"{'':8}{'loop lag p50/p99/max':>21}{'ours p99/max':>14}{'frames/s':>9}", end="")
         print(f"{'echo p50/p99':>16}{'beside p50/p99':>16}")
         for name, key in (("idle", b"0"), ("log", b"1"), ("colour", b"2"), ("idle", b"0")):
             await bench.phase(name, key)

@@ -37,6 +37,7 @@ class Panel(App[None], inherit_bindings=False):
         self._clock = SystemClock()
         self.shells = Shells(self._clock, lambda shell: None)
         self._lags: list[float] = []
+        self._own: list[float] = []
         self._frames = 0
         self._began = time.perf_counter()
 
@@ -66,19 +67,22 @@ class Panel(App[None], inherit_bindings=False):
 
     async def _tick(self) -> None:
         while True:
-            before = time.perf_counter()
+            before, busy = time.perf_counter(), time.thread_time()
             await asyncio.sleep(TICK_S)
-            self._lags.append(time.perf_counter() - before - TICK_S)
+            late = time.perf_counter() - before - TICK_S
+            self._lags.append(late)
+            self._own.append(min(late, time.thread_time() - busy))
 
     def _report(self) -> None:
         now = time.perf_counter()
         flood = self.shells["shell-1"].session
         line = {
             "lags": self._lags,
+            "own": self._own,
             "frames": self._frames / (now - self._began),
             "skipped": flood.shell.skipped_bytes,
         }
-        self._lags, self._frames, self._began = [], 0, now
+        self._lags, self._own, self._frames, self._began = [], [], 0, now
         with self._results.open("a") as stream:
             stream.write(json.dumps(line) + "\n")
 
