@@ -16,7 +16,7 @@ from textual.widgets import Static
 
 from services.clock import SystemClock
 from services.config import Settings, SourceSettings
-from services.models import AttemptState, GatewayState
+from services.models import AttemptState, GatewayState, SandboxState
 from services.source_tables import VellumTable
 from services.sources import open_sources
 from tests.support.vellum import ID, RENEWED, SANDBOX, Ground, Peer, serving, token_text
@@ -100,8 +100,10 @@ async def test_one_bad_look_is_forgiven_and_the_second_believed(
             observer = app.engine.sources["vellum"].observer
             board.merge(await observer.observe())
             assert board.gateways[gateway].state is GatewayState.READY
+            assert board.sandboxes[SANDBOX].state is SandboxState.READY
             board.merge(await observer.observe())
             assert board.gateways[gateway].state is GatewayState.DOWN
+            assert board.sandboxes[SANDBOX].state is SandboxState.ASLEEP
 
 
 async def test_a_rejected_credential_is_offered_asked_about_and_issued(
