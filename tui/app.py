@@ -18,12 +18,10 @@ from textual.widget import Widget
 from services.clock import Clock
 from services.config import Settings
 from services.errors import ConfigError
-from services.models import Attempt, Event, QueueSnapshot, SandboxId, Shell, ShellState
+from services.models import Attempt, Event, QueueSnapshot, SandboxId, Shell
 from services.picture import BoardDelta
-from services.plain import plain
 from services.sources import OpenSource
 from tui import keymap, shell_keys, themes
-from tui.arrangement import Pane
 from tui.copying import name_of, record_of
 from tui.dashboard import Dashboard
 from tui.details import Details
@@ -31,27 +29,15 @@ from tui.engine import Engine
 from tui.intents import Intents, Tone
 from tui.palette import PanelCommands
 from tui.proposing import Proposing
-from tui.shells import OpenShell, Shells, preload
+from tui.shells import Shells, preload
 from tui.vitals import Vitals
 from widgets.binding_rows import key_sections
-from widgets.confirm_dialog import ConfirmDialog
 from widgets.detail_pane import DetailPane
 from widgets.health_header import HeaderState
 from widgets.help_screen import HelpScreen
 from widgets.record_table import RecordTable
 from widgets.repair_bar import RepairBar
-from widgets.shell_pane import ShellPane
 from widgets.table_pane import TablePane
-from widgets.terminal.messages import (
-    Copied,
-    LinkClicked,
-    Pasted,
-    PasteQuestion,
-    Rang,
-    Resized,
-    Typed,
-)
-from widgets.terminal.view import TerminalView
 
 CLOSE_S = 8.0
 _PLACES = {
@@ -197,102 +183,6 @@ class WakedeckApp(App[int], inherit_bindings=False):
     def say(self, text: str, tone: Tone = "information") -> None:
         """Answer the operator's own action."""
         self.notify(text, severity=tone, markup=False, timeout=8 if tone == "error" else 5)
-
-    # Shells
-
-    def open_shell(self, sandbox: SandboxId, *, take_keys: bool = True) -> None:
-        """A new shell in front, with the keyboard unless it came back by itself."""
-        opened = self.intents.shell(sandbox)
-        if opened is not None:
-            self.run_worker(self._live(opened, take_keys), group="shells", exit_on_error=False)
-
-    async def _live(self, opened: OpenShell, take_keys: bool) -> None:
-        shell = opened.session.shell
-        await self.dashboard.query_one(ShellPane).add_shell(shell, opened.view)
-        if take_keys:
-            self.dashboard.focus_pane(Pane.SHELL)
-            opened.view.focus()
-        self.intents.shell_ended(await self.shells.run(shell.id))
-
-    def front_view(self) -> TerminalView | None:
-        """The view of the shell in front."""
-        opened = self.shells.find(self.dashboard.query_one(ShellPane).active or "")
-        return opened.view if opened is not None else None
-
-    def close_shell(self, shell_id: str) -> None:
-        """Detach it and take its tab away."""
-        self.shells.forget(shell_id)
-        self.dashboard.query_one(ShellPane).remove_shell(shell_id)
-
-    def reopen_shell(self, shell_id: str, *, take_keys: bool = True) -> None:
-        """A new shell in the place of one that is over."""
-        opened = self.shells.find(shell_id)
-        if opened is not None and opened.session.shell.state.over:
-            sandbox = opened.session.shell.sandbox
-            self.close_shell(shell_id)
-            self.open_shell(sandbox, take_keys=take_keys)
-
-    def reopen_lost(self, sandbox: SandboxId) -> None:
-        """Reconnect was pressed: shells of that sandbox that were lost come back after it."""
-        lost = [
-            one.session.shell.id
-            for one in self.shells
-            if one.session.shell.sandbox == sandbox
-            and one.session.shell.state in (ShellState.LOST, ShellState.FAILED)
-        ]
-        if lost:
-            self.run_worker(self._after_repair(sandbox, lost), exit_on_error=False)
-
-    async def _after_repair(self, sandbox: SandboxId, lost: Sequence[str]) -> None:
-        if await self.intents.repaired(sandbox):
-            for shell_id in lost:
-                self.reopen_shell(shell_id, take_keys=False)
-
-    @on(Typed)
-    def _typed(self, event: Typed) -> None:
-        opened = self.shells.find(event.view.id or "")
-        if opened is not None:
-            opened.session.type(event.data)
-
-    @on(Pasted)
-    def _pasted(self, event: Pasted) -> None:
-        opened = self.shells.find(event.view.id or "")
-        if opened is not None:
-            opened.session.paste(event.data)
-
-    @on(PasteQuestion)
-    def _paste_question(self, event: PasteQuestion) -> None:
-        opened = self.shells.find(event.view.id or "")
-        if opened is None:
-            return
-
-        def answered(yes: bool | None) -> None:
-            if yes:
-                opened.view.paste(event.text, confirmed=True)
-
-        lines = event.text.count("\n") + 1
-        self.push_screen(
-            ConfirmDialog("Paste into this shell?", f"{lines} lines", event.reason, verb="Paste"),
-            answered,
-        )
-
-    @on(Resized)
-    def _resized(self, event: Resized) -> None:
-        self.shells.resized(event.view.id or "", event.columns, event.lines)
-
-    @on(Copied)
-    def _copied(self) -> None:
-        self.say("Copied.")
-
-    @on(LinkClicked)
-    def _link(self, event: LinkClicked) -> None:
-        address = plain(event.url, 2048)
-        self.copy_to_clipboard(address)
-        self.say(f"Copied the address {plain(address, 200)}")
-
-    @on(Rang)
-    def _rang(self, event: Rang) -> None:
-        self.dashboard.query_one(ShellPane).mark_bell(event.view.id or "")
 
     # Actions
 

@@ -71,7 +71,7 @@ class PanelCommands(Provider):
                     yield Entry(row.description, f"{keys} · {reason}", self._refusing(reason))
 
     def _shell(self) -> Iterator[Entry]:
-        there = self.panel.front_view() is not None
+        there = self.panel.dashboard.desk.front_view() is not None
         for one in SHELL_KEYS:
             if one.run is not None:
                 keys = one.keys if there else f"{one.keys} · no shell is open"
@@ -103,7 +103,7 @@ class PanelCommands(Provider):
                 Capability.RECONNECT,
                 lambda: panel.intents.repair(Verb.RECONNECT, sandbox.id),
             ),
-            ("Shell", Capability.SHELL, lambda: panel.open_shell(sandbox.id)),
+            ("Shell", Capability.SHELL, lambda: panel.dashboard.desk.open(sandbox.id)),
         )
         for word, capability, run in verbs:
             reason = refused.get(capability)

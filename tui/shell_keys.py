@@ -47,7 +47,7 @@ def section() -> KeySection:
 
 def use(panel: WakedeckApp, one: ShellKey) -> None:
     """Do it in the shell in front, which gets the keyboard."""
-    view = panel.front_view()
+    view = panel.dashboard.desk.front_view()
     if view is None:
         panel.say("No shell is open.", "warning")
     elif one.run is not None:

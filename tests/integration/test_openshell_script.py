@@ -554,3 +554,17 @@ def test_the_limits_of_a_wake_and_of_the_link_are_within_the_attempts_own() -> N
     wake = doing.SELECT_S + doing.START_S + doing.WAIT_S + doing.SANDBOX_S + doing.PROOF_S
     assert wake < limits.wake_s
     assert limits.prime_s > doing.GET_S + doing.FORWARDS_S + doing.PROOF_S
+
+
+async def test_details_are_asked_once_a_revision_and_rules_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = script(tmp_path / "os", monkeypatch, rules={"alpha": ["one"]})
+    one = source()
+    for _ in range(3):
+        await one.observer.observe()
+    assert sum("settings get alpha" in call for call in made.calls()) == 1
+    assert sum("rule get alpha" in call for call in made.calls()) == 3
+    made.set(rules={})
+    seen = await one.observer.observe()
+    assert not [n for row in seen.sandboxes for n, _ in row.evidence if n == "network rules"]

@@ -171,7 +171,7 @@ async def test_a_flooding_shell_leaves_the_other_one_quick(tmp_path: Path) -> No
         await live.until(lambda: "$" in "".join(flood.emulator.display))
         flood.session.type(b"yes\r")
         await live.until(lambda: flood.emulator.history_size > 2000)
-        live.app.open_shell(SandboxId("local", "night-watch"))
+        live.app.dashboard.desk.open(SandboxId("local", "night-watch"))
         await live.until(lambda: len(list(live.app.shells)) == 2)
         second = list(live.app.shells)[1]
         await live.until(lambda: "$" in "".join(second.emulator.display))

@@ -18,7 +18,7 @@ from tests.support.vellum import SANDBOX, Bench, Peer, until
 from tests.support.vellum_cli import Stub, fetch
 
 pytestmark = pytest.mark.slow
-LIMITS = replace(Limits(), verify_s=10.0)
+LIMITS = replace(Limits(), verify_s=10.0, settling_s=15.0)
 
 
 @pytest.fixture
@@ -58,6 +58,7 @@ async def test_cold_start_then_killed_gateway_then_two_panels(stub: Stub, tmp_pa
         assert stub.pids() == before
 
         stub.kill("gateway.pid")
+        stub.age()
         verdict = await one.source.observer.probe(SANDBOX)
         assert verdict.kind is not VerdictKind.READY
         handles = [x.attempts.press(Verb.RECONNECT, SANDBOX) for x in (one, two)]
@@ -108,6 +109,8 @@ async def test_a_cancelled_wake_leaves_what_came_up_and_the_next_adopts_it(
             cancelled = await handle.wait()
         assert cancelled.state is AttemptState.CANCELLED
         daemon = stub.pids()["workspace/vellum.pid"]
+        # What began within the last minute is waited for; this began longer ago.
+        stub.age()
         done = await one.press(Verb.WAKE)
         assert done.state is AttemptState.DONE, done
         assert stub.pids()["workspace/vellum.pid"] == daemon

@@ -179,6 +179,12 @@ class Stub:
         os.kill(pid, signal.SIGKILL)
         psutil.wait_procs([psutil.Process(pid)] if psutil.pid_exists(pid) else [], timeout=5)
 
+    def age(self) -> None:
+        """Have what runs look as if it had begun two minutes ago."""
+        at = time.time() - 120
+        for path in (self.instance / ".vellum").rglob("*.pid"):
+            os.utime(path, (at, at))
+
     def end(self) -> None:
         """End what was recorded, and nothing else; only what was started under our home."""
         self.pids()
