@@ -101,7 +101,10 @@ class WakedeckApp(App[int], inherit_bindings=False):
             on_events=self._events,
         )
         self.shells = Shells(
-            clock, self._shell, state / "transcripts" if settings.transcripts else None
+            clock,
+            self._shell,
+            self._shell_wrote,
+            state / "transcripts" if settings.transcripts else None,
         )
         self.intents = Intents(self.engine, self.shells, self.say)
         self.proposing = Proposing(self, self.engine, self.say)
@@ -169,6 +172,10 @@ class WakedeckApp(App[int], inherit_bindings=False):
     def _shell(self, shell: Shell) -> None:
         if self._on_screen:
             self.dashboard.show_shell(shell)
+
+    def _shell_wrote(self, shell_id: str) -> None:
+        if self._on_screen:
+            self.dashboard.desk.mark_activity(shell_id)
 
     @property
     def _on_screen(self) -> bool:

@@ -35,7 +35,7 @@ class Panel(App[None], inherit_bindings=False):
         super().__init__()
         self._results = results
         self._clock = SystemClock()
-        self.shells = Shells(self._clock, lambda shell: None)
+        self.shells = Shells(self._clock, lambda shell: None, lambda shell_id: None)
         self._lags: list[float] = []
         self._own: list[float] = []
         self._frames = 0

@@ -267,3 +267,19 @@ async def test_what_a_shell_s_chords_do_can_be_done_from_the_palette(tmp_path: P
         told = " ".join(str(static.render()) for static in live.app.screen.query(Static))
         assert "ctrl+shift+f" in told
         await live.pilot.press("escape")
+
+
+async def test_a_hidden_shell_that_writes_says_so_on_its_tab(tmp_path: Path) -> None:
+    async with panel(tmp_path) as live:
+        await live.ready()
+        await live.pilot.press("s")
+        await live.until(lambda: len(list(live.app.shells)) == 1)
+        first = next(iter(live.app.shells))
+        await live.until(partial(shows, first, "$"))
+        live.app.dashboard.desk.open(SandboxId("local", "night-watch"))
+        await live.until(lambda: len(list(live.app.shells)) == 2)
+        await live.until(partial(shows, list(live.app.shells)[1], "$"))
+        tabs = live.app.dashboard.desk.query_one(ShellTabs)
+        await live.until(lambda: not any(tab.unseen for tab in tabs.tabs))
+        first.session.type(b"echo behind\r")
+        await live.until(lambda: [tab.unseen for tab in tabs.tabs] == [True, False])
