@@ -13,45 +13,15 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, TypeAlias
+from typing import Annotated, Any, get_args
 
 import msgspec
 
 from services import paths
 from services.errors import ConfigError
+from services.source_tables import LocalTable, SourceTable
 
-Interval = Annotated[float, msgspec.Meta(ge=0.5, le=300)]
 Name = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
-
-
-class LocalTable(
-    msgspec.Struct, forbid_unknown_fields=True, frozen=True, tag="local", tag_field="kind"
-):
-    """`kind = "local"`: the embedded world."""
-
-    label: str = "local"
-    root: str = ""
-    """Its folder; empty for the one in the state directory."""
-    interval_s: Interval = 1.0
-
-
-class NanoClawTable(
-    msgspec.Struct, forbid_unknown_fields=True, frozen=True, tag="nanoclaw", tag_field="kind"
-):
-    """`kind = "nanoclaw"`: one NanoClaw v2 install."""
-
-    label: str = "nanoclaw"
-    root: str = ""
-    """The folder its host is started in; empty for the only one in the usual places."""
-    interval_s: Interval = 5.0
-    nudge_text: Annotated[str, msgspec.Meta(max_length=400)] = ""
-    """What a nudge says; empty for the built-in words."""
-    nudge_sender: str = "cli:local"
-    """The user id a nudge comes from: chats that are not public admit only those they know."""
-
-
-SourceTable: TypeAlias = LocalTable | NanoClawTable
-"""Any table below `[sources]`; its `kind` says which."""
 
 
 class ProfileTable(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
@@ -60,6 +30,7 @@ class ProfileTable(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     sources: list[str] | None = None
     read_only: bool | None = None
     theme: str | None = None
+    transcripts: bool | None = None
 
 
 class FileTable(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
@@ -69,6 +40,8 @@ class FileTable(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     read_only: bool | None = None
     theme: str | None = None
     animation: bool | None = None
+    transcripts: bool | None = None
+    """Record what shells say, in the state directory; off unless it says true."""
     keys: dict[str, str] = {}
     sources: dict[Name, SourceTable] = {}
     profiles: dict[Name, ProfileTable] = {}
@@ -92,6 +65,7 @@ class Settings:
     read_only: bool = False
     theme: str = ""
     animation: bool = True
+    transcripts: bool = False
     keys: Mapping[str, str] = field(default_factory=dict)
     origins: Mapping[str, str] = field(default_factory=dict)
     """Name of a value to where it came from: `default`, a file, a variable or a flag."""
@@ -119,7 +93,7 @@ def _line_of(text: str, key: str) -> int | None:
 def _known_keys() -> list[str]:
     return [
         name
-        for table in (FileTable, ProfileTable, LocalTable, NanoClawTable)
+        for table in (FileTable, ProfileTable, *get_args(SourceTable))
         for name in table.__struct_fields__
     ]
 
@@ -221,6 +195,9 @@ def load(flags: Flags, environ: Mapping[str, str] | None = None) -> Settings:
         (table.theme, str(path)),
     )
     animation = pick("animation", True, (table.animation, str(path)))
+    transcripts = pick(
+        "transcripts", False, (chosen.transcripts, in_profile), (table.transcripts, str(path))
+    )
     origins["keys"] = str(path) if table.keys else "default"
     return Settings(
         profile=profile,
@@ -228,6 +205,7 @@ def load(flags: Flags, environ: Mapping[str, str] | None = None) -> Settings:
         read_only=bool(read_only),
         theme=theme,
         animation=animation,
+        transcripts=transcripts,
         keys=dict(table.keys),
         origins=origins,
     )

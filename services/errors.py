@@ -12,6 +12,7 @@
     │   └── DeadlineError  … because it did not answer in time
     ├── ProcessError       a child that could not be run
     └── ShellError         a terminal session that could not be opened or kept
+        └── ChoiceError    … because several would do and none was named
 
 `str(error)` is the sentence for the operator: harmless, without secrets. The cause for the log is
 `__cause__`.
@@ -63,6 +64,11 @@ class DeadlineError(UnavailableError):
 class ProcessError(WakedeckError):
     """A child process that could not be run."""
 
+    def __init__(self, sentence: str, *, advice: str = "", code: int | None = None) -> None:
+        super().__init__(sentence, advice=advice)
+        self.code = code
+        """Its exit status, negative for a signal; None where it never ran."""
+
 
 class ShellError(WakedeckError):
     """A terminal session that could not be opened or kept (pod-terminal contract §6)."""
@@ -70,3 +76,11 @@ class ShellError(WakedeckError):
     def __init__(self, sentence: str, *, retry: Retry = Retry.ASK, advice: str = "") -> None:
         super().__init__(sentence, advice=advice)
         self.retry = retry
+
+
+class ChoiceError(ShellError):
+    """Several pods would do and none was named; `choices` lists them."""
+
+    def __init__(self, sentence: str, choices: tuple[str, ...], *, advice: str = "") -> None:
+        super().__init__(sentence, retry=Retry.NO, advice=advice)
+        self.choices = choices

@@ -189,23 +189,32 @@ def reconnect(context: click.Context, sandbox: str | None, as_json: bool) -> int
 @click.argument("sandbox")
 @click.option("--pod", help="The pod, where a sandbox has several.")
 @click.option("--first-pod", is_flag=True, help="Take the first pod without asking.")
+@click.option("--container", help="The container, where a pod has several.")
 @click.option("--shell", type=click.Choice(["bash", "sh", "zsh"]), help="The shell to run.")
 @click.pass_context
 @ending
 def shell(
-    context: click.Context, sandbox: str, pod: str | None, first_pod: bool, shell: str | None
+    context: click.Context,
+    sandbox: str,
+    pod: str | None,
+    first_pod: bool,
+    container: str | None,
+    shell: str | None,
 ) -> int:
     """A shell in a sandbox, in this terminal. Exits with its code; 255 when it was lost."""
     from services.terminal.requests import ShellChoice
     from tui import raw_shell
 
-    return raw_shell.run(settings_of(context), sandbox, ShellChoice(pod, first_pod, shell))
+    return raw_shell.run(
+        settings_of(context), sandbox, ShellChoice(pod, first_pod, shell, container)
+    )
 
 
 @main.command(name="exec", context_settings={"ignore_unknown_options": True})
 @click.argument("sandbox")
 @click.option("--pod", help="The pod, where a sandbox has several.")
 @click.option("--first-pod", is_flag=True, help="Take the first pod without asking.")
+@click.option("--container", help="The container, where a pod has several.")
 @click.option("--shell", type=click.Choice(["bash", "sh", "zsh"]), help="The shell that runs it.")
 @click.option("--timeout", default=60.0, show_default=True, type=click.FloatRange(0.1, 86_400))
 @click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
@@ -216,6 +225,7 @@ def exec_(
     sandbox: str,
     pod: str | None,
     first_pod: bool,
+    container: str | None,
     shell: str | None,
     timeout: float,
     command: tuple[str, ...],
@@ -224,8 +234,25 @@ def exec_(
     from services.terminal.requests import ShellChoice
     from tui import headless
 
-    choice = ShellChoice(pod, first_pod, shell)
+    choice = ShellChoice(pod, first_pod, shell, container)
     return headless.execute(settings_of(context), sandbox, command, timeout, choice)
+
+
+@main.command()
+@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
+@click.option("--speed", default=1.0, show_default=True, type=click.FloatRange(0.125, 64))
+@click.option("--max", "at_once", is_flag=True, help="As fast as it can be drawn.")
+@click.pass_context
+@ending
+def replay(context: click.Context, file: Path, speed: float, at_once: bool) -> int:
+    """Play a transcript in this terminal. Exits 3 where FILE is none."""
+    settings = settings_of(context)
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        say("wakedeck: a replay needs a terminal.")
+        return USAGE
+    from tui import replay as player
+
+    return player.run(settings, file, speed, at_once)
 
 
 @main.group()

@@ -78,6 +78,7 @@ def show_config(settings: Settings) -> int:
         "read_only": str(settings.read_only).lower(),
         "theme": settings.theme or "the built-in one",
         "animation": str(settings.animation).lower(),
+        "transcripts": str(settings.transcripts).lower(),
         "keys": ", ".join(f"{name} = {key}" for name, key in settings.keys.items())
         or "as built in",
     }

@@ -8,8 +8,9 @@ from pathlib import Path
 import click
 
 from services import paths
-from services.config import LocalTable, Settings
+from services.config import Settings
 from services.errors import ConfigError
+from services.source_tables import LocalTable
 from services.sources.local import faults, spawn, world
 from services.sources.local.layout import World
 

@@ -10,13 +10,15 @@ import signal
 import sys
 import termios
 import tty
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import click
 
 from services.config import Settings
-from services.errors import RefusedError
+from services.errors import ChoiceError, RefusedError
 from services.models import ShellState
+from services.plain import plain
 from services.terminal.requests import ShellChoice
 from services.terminal.transport import Ending, Transport
 
@@ -107,6 +109,14 @@ async def _run(transport: Transport) -> Ending:
         await transport.close()
 
 
+def picked_from(choices: Sequence[str]) -> str:
+    """Ask which one of several, on the terminal that is there anyway."""
+    for number, name in enumerate(choices, 1):
+        click.echo(f"{number:>3}  {plain(name, 253)}", err=True)
+    number = click.prompt("Which one", type=click.IntRange(1, len(choices)), err=True)
+    return choices[number - 1]
+
+
 def run(settings: Settings, typed: str, choice: ShellChoice) -> int:
     """Give this terminal to a sandbox's shell; its exit code, or 255 where it was lost.
 
@@ -124,14 +134,18 @@ def run(settings: Settings, typed: str, choice: ShellChoice) -> int:
     async def main() -> Ending:
         async with looking(settings) as look:
             sandbox = look.sandbox(typed)
-            transport = look.sources[sandbox.id.source].actor.shell(sandbox.id, choice)
-            return await _run(transport)
+            actor = look.sources[sandbox.id.source].actor
+            try:
+                return await _run(actor.shell(sandbox.id, choice))
+            except ChoiceError as error:
+                picked = replace(choice, pod=picked_from(error.choices))
+            return await _run(actor.shell(sandbox.id, picked))
 
     ending = asyncio.run(main())
     if ending.state is ShellState.ENDED:
         if ending.code is not None:
             return ending.code
-        click.echo(f"wakedeck: {ending.reason or 'ended'}; exit code unknown", err=True)
+        click.echo(f"wakedeck: {ending.reason or 'the shell ended; exit code unknown'}", err=True)
         return LOST
     click.echo(f"wakedeck: shell {ending.state.value}: {ending.reason}", err=True)
     return LOST

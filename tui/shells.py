@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-
-from services.terminal.emulator import Emulator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from services.clock import Clock
 from services.models import SandboxId, Shell
-from services.terminal.pump import Pump
-from services.terminal.session import Session
-from services.terminal.transport import Transport
-from widgets.terminal.view import TerminalView
+
+if TYPE_CHECKING:
+    from services.terminal.emulator import Emulator
+    from services.terminal.pump import Pump
+    from services.terminal.session import Session
+    from services.terminal.transcript import Transcript
+    from services.terminal.transport import Transport
+    from widgets.terminal.view import TerminalView
 
 FIRST_SIZE = (80, 24)
 SIZE_WAIT_S = 1.0
@@ -33,19 +39,43 @@ class OpenShell:
     """Set once the view knows its size: the size is told before the first byte."""
 
 
+def preload() -> None:
+    """Load what a shell needs, so that the first one opens at once; for a thread."""
+    from importlib import import_module
+
+    for name in ("services.terminal.session", "services.terminal.emulator"):
+        import_module(name)
+    for name in ("widgets.terminal.view", "services.terminal.websocket"):
+        import_module(name)
+
+
 class Shells:
     """Opens, feeds and ends them. `on_change` hears of every new state."""
 
-    def __init__(self, clock: Clock, on_change: Callable[[Shell], None]) -> None:
+    def __init__(
+        self,
+        clock: Clock,
+        on_change: Callable[[Shell], None],
+        transcripts: Path | None = None,
+    ) -> None:
+        """`transcripts` is the folder in which shells are recorded; None for not at all."""
+        self._transcripts = transcripts
         self._clock = clock
         self._on_change = on_change
-        self._pump = Pump()
+        self._pump: Pump | None = None
         self._numbers = itertools.count(1)
         self._open: dict[str, OpenShell] = {}
         self._sizes: dict[str, tuple[int, int]] = {}
 
     def open(self, sandbox: SandboxId, transport: Transport) -> OpenShell:
         """Make a session and its view; `run` brings it to life once the view is mounted."""
+        # Loaded with the first shell: the first frame needs none of it.
+        from services.terminal.emulator import Emulator
+        from services.terminal.pump import Pump
+        from services.terminal.session import Session
+        from widgets.terminal.view import TerminalView
+
+        self._pump = self._pump or Pump()
         shell_id = f"shell-{next(self._numbers)}"
         emulator = Emulator(*FIRST_SIZE, history=HISTORY)
         view = TerminalView(emulator, id=shell_id)
@@ -58,10 +88,20 @@ class Shells:
             pump=self._pump,
             on_change=self._on_change,
             on_paint=view.painted,
+            transcript=self._transcript(sandbox, shell_id),
         )
         opened = OpenShell(session, emulator, view, asyncio.Event())
         self._open[shell_id] = opened
         return opened
+
+    def _transcript(self, sandbox: SandboxId, shell_id: str) -> Transcript | None:
+        if self._transcripts is None:
+            return None
+        from services.terminal.transcript import Transcript
+
+        begun = datetime.fromtimestamp(self._clock.now(), UTC).strftime("%Y%m%dT%H%M%SZ")
+        name = f"{begun}-{sandbox.source}-{sandbox.native_id[:40]}-{shell_id}-{os.getpid()}"
+        return Transcript(self._transcripts, name, self._clock)
 
     def __getitem__(self, shell_id: str) -> OpenShell:
         return self._open[shell_id]
@@ -89,8 +129,15 @@ class Shells:
         if opened is None:
             return
         self._sizes[shell_id] = (columns, lines)
+        opened.emulator.palette = opened.view.theme_colours()
         opened.session.resize(columns, lines)
         opened.sized.set()
+
+    def recolour(self) -> None:
+        """There is another theme: programs that ask for colours are told the new ones."""
+        for opened in self:
+            if opened.view.is_mounted:
+                opened.emulator.palette = opened.view.theme_colours()
 
     def forget(self, shell_id: str) -> None:
         """Let go of one; a live session is detached politely."""

@@ -14,7 +14,15 @@ from textual.content import Content
 from textual.message import Message
 from textual.widgets import Button, Static
 
-from services.models import Attempt, Capability, Sandbox, SandboxId, Verb
+from services.models import (
+    Attempt,
+    AttemptState,
+    Capability,
+    Sandbox,
+    SandboxId,
+    SandboxState,
+    Verb,
+)
 from widgets.glyphs import of_sandbox
 from widgets.phrases import joined, one_line, signed, styled
 from widgets.step_strip import outcome_lines, progress_words, strip_lines
@@ -118,6 +126,8 @@ class RepairBar(Vertical):
         self._dismissed = ""
         self._refusals: dict[Verb, str] = {}
         self._now = 0.0
+        self._said: dict[str, Content] = {}
+        self._able: tuple[str, str, bool] | None = None
 
     def compose(self) -> ComposeResult:
         with Horizontal(id="repair-head"):
@@ -213,7 +223,19 @@ class RepairBar(Vertical):
     @property
     def _shown(self) -> Attempt | None:
         attempt = self._attempt
-        return None if attempt is None or attempt.id == self._dismissed else attempt
+        if attempt is None or attempt.id == self._dismissed or self._overtaken(attempt):
+            return None
+        return attempt
+
+    def _overtaken(self, attempt: Attempt) -> bool:
+        """Whether a success is no longer true: the sandbox has been seen in trouble since."""
+        sandbox = self._sandbox
+        return (
+            attempt.state is AttemptState.DONE
+            and sandbox is not None
+            and sandbox.state not in (SandboxState.READY, SandboxState.SETTLING)
+            and sandbox.observed_at > (attempt.ended_at or 0.0)
+        )
 
     def _ask(self, verb: Verb) -> None:
         reason = self.refusal(verb)
@@ -238,11 +260,14 @@ class RepairBar(Vertical):
                 styled("stale" if sandbox.stale else "", "warn"),
             )
             reason = styled(sandbox.reason, "calm")
-        self.query_one("#repair-name", Static).update(title)
+        self._say("#repair-name", title, layout=False)
         self._line("#repair-reason", [reason] if self._shown is None else [])
         self._draw_buttons()
         self._draw_attempt()
-        self.refresh_bindings()
+        able = (self.refusal(Verb.WAKE), self.refusal(Verb.RECONNECT), self.running is None)
+        if able != self._able:
+            self._able = able
+            self.refresh_bindings()
 
     def _draw_buttons(self) -> None:
         sandbox, running = self._sandbox, self.running
@@ -282,6 +307,12 @@ class RepairBar(Vertical):
         return [styled(f"{v.value.title()} is off: {r}", "dim") for v, r in reasons.items()]
 
     def _line(self, selector: str, lines: list[Content]) -> None:
-        static = self.query_one(selector, Static)
-        static.display = any(lines)
-        static.update(joined(lines, "\n"))
+        self.query_one(selector, Static).display = any(lines)
+        self._say(selector, joined(lines, "\n"))
+
+    def _say(self, selector: str, words: Content, *, layout: bool = True) -> None:
+        """Change a line; one that says the same costs nothing."""
+        said = self._said.get(selector)
+        if said is None or not said.is_same(words):
+            self._said[selector] = words
+            self.query_one(selector, Static).update(words, layout=layout)

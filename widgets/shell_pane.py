@@ -127,6 +127,7 @@ class ShellPane(Vertical):
         self._shells: dict[str, Shell] = {}
         self._views: dict[str, Widget] = {}
         self._unseen: set[str] = set()
+        self._rang: set[str] = set()
         self._front: str | None = None
         self._typing = False
 
@@ -167,6 +168,12 @@ class ShellPane(Vertical):
             self._unseen.add(id)
             self._draw()
 
+    def mark_bell(self, id: str) -> None:
+        """Its bell rang: its tab says so until somebody types in it."""
+        if id in self._shells and not (id == self._front and self._typing) and id not in self._rang:
+            self._rang.add(id)
+            self._draw()
+
     def activate(self, id: str) -> None:
         """Bring a shell to the front; an unknown one is ignored."""
         if id not in self._shells:
@@ -197,6 +204,7 @@ class ShellPane(Vertical):
         held = self._typing
         del self._shells[id], self._views[id]
         self._unseen.discard(id)
+        self._rang.discard(id)
         left = [key for key in ids if key != id]
         if self._front == id:
             self._front, self._typing = None, False
@@ -228,6 +236,9 @@ class ShellPane(Vertical):
 
     def _focus_moved(self) -> None:
         self._typing = self._front is not None and self._holds_focus(self._views[self._front])
+        if self._typing and self._front in self._rang:
+            self._rang.discard(self._front)
+            self._draw()
         self._draw_frame()
 
     def _holds_focus(self, widget: Widget) -> bool:
@@ -285,7 +296,9 @@ class ShellPane(Vertical):
         shell = self._shell
         tabs = self.query_one(ShellTabs)
         tabs.tabs = tuple(
-            ShellTab(each, label, each.id == self._front, each.id in self._unseen)
+            ShellTab(
+                each, label, each.id == self._front, each.id in self._unseen, each.id in self._rang
+            )
             for each, label in zip(self._shells.values(), self._labels(), strict=True)
         )
         tabs.display = shell is not None

@@ -30,6 +30,8 @@ class ShellTab:
     active: bool = False
     unseen: bool = False
     """It has written something since it was last shown."""
+    rang: bool = False
+    """Its bell rang since it was last typed in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +93,8 @@ def _tab(tab: ShellTab) -> Content:
         (one_line(tab.label, 28), "bold" if tab.active else TONES["dim"]),
         " " if word else "",
         (word, TONES[sign.tone]),
+        " " if tab.rang else "",
+        ("♪" if tab.rang else "", TONES["warn"]),
         " " if tab.unseen else "",
         ("•" if tab.unseen else "", TONES["wait"]),
         " ",

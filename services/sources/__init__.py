@@ -11,9 +11,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
+from msgspec.structs import asdict
+
 from services import paths
 from services.clock import Clock
-from services.config import LocalTable, NanoClawTable, Settings
+from services.config import Settings
 from services.models import (
     Direction,
     Observation,
@@ -22,6 +24,15 @@ from services.models import (
     Source,
     Step,
     Verdict,
+)
+from services.source_tables import (
+    ArgoTable,
+    CentmlTable,
+    KubernetesTable,
+    LocalTable,
+    NanoClawTable,
+    OpenShellTable,
+    VellumTable,
 )
 from services.terminal.requests import ExecResult, ShellChoice
 from services.terminal.transport import Transport
@@ -185,11 +196,17 @@ def open_sources(settings: Settings, clock: Clock) -> tuple[OpenSource, ...]:
     opened: list[OpenSource] = []
     for source in settings.sources:
         match source.table:
-            case LocalTable(label=label, root=root):
+            case LocalTable() as table:
                 from services.sources.local.source import open_local
 
-                place = Path(root).expanduser() if root else paths.local_world()
-                opened.append(open_local(source.key, label, place, clock))
+                place = Path(table.root).expanduser() if table.root else paths.local_world()
+                opened.append(open_local(source.key, table.label, place, clock))
+            case OpenShellTable() as table:
+                opened.append(_openshell(source.key, table, clock))
+            case KubernetesTable() | CentmlTable() | ArgoTable() as table:
+                from services.sources.pods.source import open_pods
+
+                opened.append(open_pods(source.key, source.kind, asdict(table), clock))
             case NanoClawTable() as table:
                 from services.sources.nanoclaw.source import open_nanoclaw
 
@@ -203,8 +220,30 @@ def open_sources(settings: Settings, clock: Clock) -> tuple[OpenSource, ...]:
                         nudge_sender=table.nudge_sender,
                     )
                 )
+            case VellumTable() as table:
+                from services.sources.vellum.source import open_vellum
+
+                opened.append(
+                    open_vellum(source.key, table.label, table.environment, table.command, clock)
+                )
     if settings.read_only:
         from services.readonly import ReadOnlyActor
 
         return tuple(replace(one, actor=ReadOnlyActor(), proposer=None) for one in opened)
     return tuple(opened)
+
+
+def _openshell(key: str, table: OpenShellTable, clock: Clock) -> OpenSource:
+    from services.sources.openshell.options import OpenShellOptions
+    from services.sources.openshell.source import open_openshell
+
+    options = OpenShellOptions(
+        binary=table.binary,
+        gateways=tuple(table.gateways),
+        registry=table.registry,
+        start={name: tuple(argv) for name, argv in table.start.items()},
+        forwards=table.forwards,
+        log_level=table.log_level,
+        log_source=table.log_source,
+    )
+    return open_openshell(key, table.label, options, clock)

@@ -50,6 +50,15 @@ class Emulator:
     def reply(self, receiver: Callable[[bytes], None] | None) -> None:
         self._screen.reply = receiver
 
+    @property
+    def palette(self) -> Mapping[int, int]:
+        """The theme's colours as `colours` keys them; may be set at any time."""
+        return self._screen.palette
+
+    @palette.setter
+    def palette(self, colours: Mapping[int, int]) -> None:
+        self._screen.palette = dict(colours)
+
     def feed(self, data: bytes) -> None:
         """Take output of the program, cut anywhere; never raises."""
         self._stream.feed(data)

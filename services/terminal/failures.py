@@ -12,7 +12,7 @@ import re
 import socket
 import ssl
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from websockets.exceptions import (
     ConnectionClosed,
@@ -28,6 +28,7 @@ from websockets.exceptions import (
     SecurityError,
 )
 
+from services.errors import ShellError
 from services.models import Retry, ShellState
 from services.plain import plain
 from services.terminal.transport import Ending
@@ -36,8 +37,9 @@ _QUERY = re.compile(r"\?[^\s\"'<>]*")
 _BUSY = frozenset({408, 409, 425, 429})
 _PROTOCOL = {1002: "protocol error", 1003: "unsupported data", 1007: "invalid text"}
 _IDLE_CUT_S = 15.0
+_NO_TLS, _NO_TLS_ADVICE = "{address} does not speak TLS", "check the port and the scheme"
 _OPENING: tuple[tuple[type[BaseException], str, Retry, str], ...] = (
-    (ssl.SSLError, "{address} does not speak TLS", Retry.NO, "check the port and the scheme"),
+    (ssl.SSLError, _NO_TLS, Retry.NO, _NO_TLS_ADVICE),
     (TimeoutError, "no answer from {address} in {limit} s", Retry.AUTO, "is a proxy needed?"),
     (socket.gaierror, "cannot resolve {host}", Retry.AUTO, ""),
     (ConnectionRefusedError, "{address} refused the connection", Retry.AUTO, ""),
@@ -58,6 +60,19 @@ class Failure:
     sentence: str
     retry: Retry
     advice: str = ""
+    status: int | None = None
+    """The HTTP status, where the handshake was answered with another one than 101."""
+    said: str = ""
+    """The server's own words of such an answer, harmless and masked."""
+    retry_after_s: float | None = None
+
+
+class HandshakeRefusedError(ShellError):
+    """The server answered, and not with a terminal: `failure` holds status and words."""
+
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(failure.sentence, retry=failure.retry, advice=failure.advice)
+        self.failure = failure
 
 
 def masked(text: str, secrets: Sequence[str] = ()) -> str:
@@ -68,12 +83,27 @@ def masked(text: str, secrets: Sequence[str] = ()) -> str:
 
 
 def opening_failure(
-    error: BaseException, address: str, *, timeout_s: float = 10, secrets: Sequence[str] = ()
+    error: BaseException,
+    address: str,
+    *,
+    timeout_s: float = 10,
+    secrets: Sequence[str] = (),
+    secure: bool = False,
 ) -> Failure:
-    """Judge an exception of the connection or its handshake; `address` is `host:port`."""
+    """Judge an exception of the connection or its handshake; `address` is `host:port`.
+
+    `secure` says that TLS was spoken to it.
+    """
     host = address.rsplit(":", 1)[0]
     if isinstance(error, InvalidStatus):
-        return _status(error, address, secrets)
+        return replace(
+            _status(error, address, secrets),
+            status=error.response.status_code,
+            said=_said(error, secrets),
+            retry_after_s=_retry_after(error),
+        )
+    if secure and isinstance(error, ConnectionResetError):
+        return Failure(_NO_TLS.format(address=address), Retry.NO, _NO_TLS_ADVICE)
     if isinstance(error, ssl.SSLCertVerificationError):
         return _certificate(error, host)
     if isinstance(error, SecurityError):
@@ -111,9 +141,8 @@ def _certificate(error: ssl.SSLCertVerificationError, host: str) -> Failure:
 
 
 def _status(error: InvalidStatus, address: str, secrets: Sequence[str]) -> Failure:
-    response = error.response
-    code = response.status_code
-    said = masked(_sentence(bytes(response.body or b"")), secrets)
+    code = error.response.status_code
+    said = _said(error, secrets)
     tail = f": {said}" if said else ""
     if code == 401:
         return Failure(f"{address} does not accept the credential (401){tail}", Retry.ASK)
@@ -127,12 +156,21 @@ def _status(error: InvalidStatus, address: str, secrets: Sequence[str]) -> Failu
     if code == 404:
         return Failure(f"{address} knows no such terminal (404){tail}", Retry.NO)
     if code in _BUSY or code >= 500:
-        wait = response.headers.get("Retry-After", "")
-        later = f"; try again in {wait} s" if wait.isdecimal() and len(wait) < 6 else ""
+        wait = _retry_after(error)
+        later = "" if wait is None else f"; try again in {wait:.0f} s"
         return Failure(f"{address} is busy or failing ({code}){tail}{later}", Retry.AUTO)
     if 200 <= code < 300:
         return Failure(f"a web server answered at {address}, not a terminal ({code})", Retry.NO)
     return Failure(f"{address} refused the terminal ({code}){tail}", Retry.NO)
+
+
+def _said(error: InvalidStatus, secrets: Sequence[str]) -> str:
+    return masked(_sentence(bytes(error.response.body or b"")), secrets)
+
+
+def _retry_after(error: InvalidStatus) -> float | None:
+    wait = error.response.headers.get("Retry-After", "")
+    return float(wait) if wait.isascii() and wait.isdecimal() and len(wait) < 6 else None
 
 
 def _sentence(body: bytes) -> str:
@@ -178,7 +216,7 @@ def closing(
     if code == 1009:
         return Ending(ShellState.LOST, f"the server says we sent too much at once{tail}")
     if code == 1011:
-        return Ending(ShellState.LOST, f"the server failed{tail}", retry=Retry.AUTO)
+        return Ending(ShellState.LOST, f"the server failed{tail}", retry=Retry.AUTO, tries=2)
     return Ending(ShellState.LOST, f"the server closed with {code}{tail}")
 
 

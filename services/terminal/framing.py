@@ -6,7 +6,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
+from services.models import Retry, ShellState
 from services.terminal.transport import Ending
+
+MALFORMED_IN_A_ROW = 3
+"""So many frames that are not of the family end a session (pod-terminal contract §1.5)."""
+NOT_A_TERMINAL = Ending(
+    ShellState.FAILED,
+    "protocol: the server sent something that is not a terminal message",
+    retry=Retry.NO,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +64,11 @@ class Framing(Protocol):
     def silent_end(self) -> bool:
         """Whether this family ends a session by dropping the connection without a close frame."""
 
+    def agreed(self, subprotocol: str | None) -> None:
+        """Told what the handshake settled on: one of `subprotocols`, None where there are none."""
+
     def encode_resize(self, columns: int, lines: int) -> str | bytes:
-        """One frame that tells the size."""
+        """One frame that tells the size; empty where there is no terminal to tell it to."""
 
     def encode_input(self, data: bytes) -> Sequence[str | bytes]:
         """The frames that carry input; bytes of an unfinished character wait for the rest."""

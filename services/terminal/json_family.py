@@ -9,23 +9,27 @@ from enum import Enum
 
 from services.models import Retry, ShellState
 from services.plain import plain
-from services.terminal.framing import Finished, FrameEvent, Malformed, Output, RemoteError
+from services.terminal.framing import (
+    MALFORMED_IN_A_ROW,
+    NOT_A_TERMINAL,
+    Finished,
+    FrameEvent,
+    Malformed,
+    Output,
+    RemoteError,
+)
 from services.terminal.transport import Ending
 
 PIECE_BYTES = 8 * 1024
 """Most UTF-8 bytes of input in one frame; servers cut above 32 KiB in silence (contract §2.4)."""
-MALFORMED_IN_A_ROW = 3
 _SIZES = range(1, 65536)
-_RENEWED = Ending(
+RENEWED = Ending(
     ShellState.LOST,
     "the session token was renewed: a new shell is needed, the state of this one is gone",
     retry=Retry.AUTO,
+    tries=1,
 )
-_NOT_A_TERMINAL = Ending(
-    ShellState.FAILED,
-    "protocol: the server sent something that is not a terminal message",
-    retry=Retry.NO,
-)
+"""What Argo CD's `Code` 1 means: repeated for as long as we listen, so the first one ends it."""
 
 
 class Dialect(Enum):
@@ -100,6 +104,9 @@ class JsonFraming:
         self._typed = codecs.getincrementaldecoder("utf-8")("replace")
         self._malformed = 0
 
+    def agreed(self, subprotocol: str | None) -> None:
+        """The family knows no subprotocols."""
+
     def encode_resize(self, columns: int, lines: int) -> str:
         """One frame; input frames carry the same size from now on."""
         self._size = (columns, lines)
@@ -116,13 +123,13 @@ class JsonFraming:
         for event in decode(frame):
             if isinstance(event, int):
                 if self._codes_end and event == 1:
-                    events.append(Finished(_RENEWED))
+                    events.append(Finished(RENEWED))
                 continue
             malformed |= isinstance(event, Malformed)
             events.append(event)
         self._malformed = self._malformed + 1 if malformed else 0
         if self._malformed >= MALFORMED_IN_A_ROW:
-            events.append(Finished(_NOT_A_TERMINAL))
+            events.append(Finished(NOT_A_TERMINAL))
         return tuple(events)
 
 

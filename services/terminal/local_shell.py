@@ -7,17 +7,13 @@ from pathlib import Path
 
 from services.errors import ProcessError, ShellError
 from services.models import Retry, ShellState
+from services.terminal.exit_codes import exited
 from services.terminal.pty import PtyProcess
 from services.terminal.transport import Ending
 
+__all__ = ("PtyTransport", "exited")
+
 _EXIT_LIMIT_S = 2.0
-_MEANINGS = {130: "interrupted", 137: "killed or out of memory", 143: "terminated"}
-
-
-def exited(code: int) -> Ending:
-    """What an exit code says where the child is the shell itself."""
-    meaning = f": {_MEANINGS[code]}" if code in _MEANINGS else ""
-    return Ending(ShellState.ENDED, f"exited ({code}{meaning})", code=code)
 
 
 class PtyTransport:

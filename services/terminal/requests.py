@@ -13,6 +13,7 @@ class ShellChoice:
     first_pod: bool = False
     shell: str | None = None
     """`bash`, `sh` or `zsh`."""
+    container: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,18 +14,20 @@ from typing import Protocol
 from services.clock import Clock
 from services.errors import ShellError
 from services.models import Retry, SandboxId, Shell, ShellState
+from services.plain import plain
 from services.terminal.backlog import KEPT_BYTES, Backlog
 from services.terminal.keepalive import watch_life
 from services.terminal.leaving import Departure
 from services.terminal.pump import CHUNK_BYTES, Pump
 from services.terminal.sending import INTERRUPT, Outbox
 from services.terminal.standing import Standing
+from services.terminal.transcript import Transcript
 from services.terminal.transport import Ending, Transport
 
 RESIZE_GAP_S = 0.05
 STALE_AFTER_INTERRUPT_S = 0.5
-_READS_IN_A_ROW = 64
-_READING_S = 0.004
+_READS_IN_A_ROW = 32
+_READING_S = 0.001
 
 log = logging.getLogger("wakedeck.terminal")
 
@@ -57,14 +59,16 @@ class Session:
         pump: Pump,
         on_change: Callable[[Shell], None],
         on_paint: Callable[[], None],
+        transcript: Transcript | None = None,
     ) -> None:
         self.screen = emulator
         self._transport = transport
         self._clock = clock
         self._pump = pump
         self._on_paint = on_paint
+        self._transcript = transcript
         self._standing = Standing(
-            Shell(id, sandbox, ShellState.RESOLVING, clock.now(), notice=transport.notice),
+            Shell(id, sandbox, ShellState.RESOLVING, clock.now(), notice=self._notice()),
             on_change,
         )
         self._backlog = Backlog()
@@ -108,8 +112,7 @@ class Session:
 
     def resize(self, columns: int, lines: int) -> None:
         """Change the size here at once and there soon; of many, the last one counts."""
-        self._size = (max(columns, 2), max(lines, 1))
-        self.screen.resize(*self._size)
+        self._take_size(columns, lines)
         self._resized.set()
 
     def detach(self) -> None:
@@ -119,8 +122,8 @@ class Session:
 
     async def run(self, columns: int, lines: int) -> Shell:
         """Open, serve until the end, close; a failure is in the shell that is returned."""
-        self._size = self._told_size = (max(columns, 2), max(lines, 1))
-        self.screen.resize(*self._size)
+        self._take_size(columns, lines)
+        self._told_size = self._size
         self._standing.update(state=ShellState.CONNECTING)
         ending = Ending(ShellState.DETACHED, "the panel let go of it")
         try:
@@ -129,7 +132,9 @@ class Session:
             log.exception("the session of %s failed", self.shell.sandbox)
             ending = Ending(ShellState.FAILED, "this panel failed to serve the shell; see its log")
         finally:
-            self._standing.update(title=self._title())
+            self._standing.update(title=self._title(), notice=self._notice())
+            if self._transcript is not None:
+                self._transcript.close()
             self._standing.finish(ending, self._backlog.skipped)
             self._show()
             await self._transport.close()
@@ -191,6 +196,8 @@ class Session:
         while not isinstance(output := await self._transport.read(), Ending):
             self._heard_at = self._clock.monotonic()
             self._departure.note(output)
+            if self._transcript is not None:
+                self._transcript.output(output)
             self._backlog.append(output)
             if self.shell.state is ShellState.CONNECTING:
                 self._standing.update(state=ShellState.OPEN)
@@ -257,6 +264,7 @@ class Session:
             skipping=self._backlog.skipping,
             skipped_bytes=self._backlog.skipped,
             title=self._title(),
+            notice=self._notice(),
         )
         self._show()
 
@@ -280,8 +288,18 @@ class Session:
     def _note_blocked(self, blocked: bool) -> None:
         self._standing.update(input_blocked=blocked)
 
+    def _take_size(self, columns: int, lines: int) -> None:
+        self._size = (max(columns, 2), max(lines, 1))
+        self.screen.resize(*self._size)
+        if self._transcript is not None:
+            self._transcript.resized(*self._size)
+
+    def _notice(self) -> str:
+        own = self._transcript.notice if self._transcript is not None else ""
+        return " · ".join(part for part in (self._transport.notice, own) if part)
+
     def _title(self) -> str:
-        return str(getattr(self.screen, "title", ""))
+        return plain(str(getattr(self.screen, "title", "")), 200)
 
     def _show(self) -> None:
         """Ask for a painting; a view that fails must not stop the other shells."""

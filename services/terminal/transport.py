@@ -18,6 +18,8 @@ class Ending:
     code: int | None = None
     """Only where a status arrived: success needs proof."""
     retry: Retry = Retry.ASK
+    tries: int | None = None
+    """How often trying again by itself may be repeated; None for as often as the policy says."""
 
 
 class Transport(Protocol):

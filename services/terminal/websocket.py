@@ -8,7 +8,8 @@ import ipaddress
 import logging
 import socket
 import ssl
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Any
 from urllib.parse import urlsplit
 
 from websockets.asyncio.client import ClientConnection, connect
@@ -23,7 +24,7 @@ from websockets.typing import Subprotocol
 from services.clock import Clock, SystemClock
 from services.errors import ShellError
 from services.models import Retry, ShellState
-from services.terminal.failures import closing, opening_failure
+from services.terminal.failures import HandshakeRefusedError, closing, opening_failure
 from services.terminal.framing import Finished, Framing, Output, RemoteError
 from services.terminal.transport import Ending
 
@@ -61,10 +62,14 @@ class WebSocketTransport:
         clock: Clock | None = None,
         tls: ssl.SSLContext | None = None,
         allow_plain: bool = False,
+        proxy: str = "",
+        server_name: str = "",
     ) -> None:
         """Take a `ws` or `wss` url and the headers that carry the credential.
 
         `allow_plain` sends credentials to another machine without TLS; only an operator says so.
+        `proxy` is a URL, empty for what the environment says; `server_name` is the name the
+        certificate must bear where it is not the host's.
         """
         self.notice = notice
         self._url = url
@@ -73,7 +78,8 @@ class WebSocketTransport:
         self._clock = clock or SystemClock()
         self._tls = tls
         self._allow_plain = allow_plain
-        self._near = loopback(urlsplit(url).hostname or "")
+        self._proxy = proxy
+        self._server_name = server_name
         self._connection: ClientConnection | None = None
         self._size = (80, 24)
         self._had_output = False
@@ -91,6 +97,9 @@ class WebSocketTransport:
         """
         host, address, secure = self._target()
         self._size = (columns, lines)
+        named: dict[str, Any] = {}
+        if secure and self._server_name:
+            named["server_hostname"] = self._server_name
         try:
             self._connection = await connect(
                 self._url,
@@ -103,18 +112,30 @@ class WebSocketTransport:
                 max_size=LARGEST_MESSAGE,
                 max_queue=16,
                 write_limit=32 * 1024,
-                proxy=None if loopback(host) else True,
+                proxy=self._proxy or (None if loopback(host) else True),
                 logger=_wire_log,
                 ssl=(self._tls or True) if secure else None,
+                **named,
             )
         except InvalidURI as error:
             # Its text is the address we were sent to, query string included.
-            raise self._refused(error, address) from None
+            raise self._refused(error, address, secure) from None
         except (OSError, WebSocketException, EOFError) as error:
-            raise self._refused(error, address) from error
+            raise self._refused(error, address, secure) from error
         self._heard_at = self._clock.monotonic()
         _keep_alive(self._connection)
+        await self._agree(self._connection.subprotocol, address)
         await self.resize(columns, lines)
+
+    async def _agree(self, chosen: str | None, address: str) -> None:
+        """Go on only with a subprotocol we speak: the library lets a server select none."""
+        if self._framing.subprotocols and chosen not in self._framing.subprotocols:
+            await self.close()
+            raise ShellError(
+                f"{address} is not a server this panel can talk to (it chose no subprotocol)",
+                retry=Retry.NO,
+            )
+        self._framing.agreed(chosen)
 
     async def read(self) -> bytes | Ending:
         """The next output, or why there is no more."""
@@ -157,9 +178,13 @@ class WebSocketTransport:
 
     async def write(self, data: bytes) -> None:
         """Send input; nothing once the connection is gone."""
+        await self.send(self._framing.encode_input(data))
+
+    async def send(self, frames: Sequence[str | bytes]) -> None:
+        """Send frames the framing made, one message each; nothing once the connection is gone."""
         connection = self._opened()
         with contextlib.suppress(ConnectionClosed):
-            for frame in self._framing.encode_input(data):
+            for frame in frames:
                 await connection.send(frame)
 
     async def acknowledge(self) -> bool:
@@ -179,9 +204,16 @@ class WebSocketTransport:
         """Tell the size; a failure shows in `read`."""
         self._size = (columns, lines)
         frame = self._framing.encode_resize(columns, lines)
+        if not frame:
+            return
         with contextlib.suppress(ConnectionClosed, TimeoutError):
             async with asyncio.timeout(_RESIZE_LIMIT_S):
                 await self._opened().send(frame)
+
+    def abandon(self) -> None:
+        """Cut the connection now, without a word; `read` ends at once."""
+        if self._connection is not None:
+            self._connection.transport.abort()
 
     async def close(self) -> None:
         """Close with 1000, wait 2 s at most, then drop."""
@@ -229,12 +261,19 @@ class WebSocketTransport:
             )
         return host, address, secure
 
+    def _near(self) -> bool:
+        return loopback(urlsplit(self._url).hostname or "")
+
     def _secrets(self) -> tuple[str, ...]:
         values = [value for name, value in self._headers.items() if name.lower() in _CREDENTIALS]
         return tuple(values + [part for value in values for part in value.split() if len(part) > 6])
 
-    def _refused(self, error: BaseException, address: str) -> ShellError:
-        failure = opening_failure(error, address, timeout_s=OPEN_TIMEOUT_S, secrets=self._secrets())
+    def _refused(self, error: BaseException, address: str, secure: bool) -> ShellError:
+        failure = opening_failure(
+            error, address, timeout_s=OPEN_TIMEOUT_S, secrets=self._secrets(), secure=secure
+        )
+        if failure.status is not None:
+            return HandshakeRefusedError(failure)
         return ShellError(failure.sentence, retry=failure.retry, advice=failure.advice)
 
     def _ending(self, error: ConnectionClosed) -> Ending:
@@ -243,7 +282,7 @@ class WebSocketTransport:
         return closing(
             error,
             # Nothing stands between us and this machine that could have an idle limit.
-            idle_s=0.0 if self._near else self._clock.monotonic() - self._heard_at,
+            idle_s=0.0 if self._near() else self._clock.monotonic() - self._heard_at,
             silent_end=self._framing.silent_end,
             secrets=self._secrets(),
         )

@@ -71,9 +71,8 @@ def bittty() -> Feed | None:
         module = importlib.import_module("bittty")
     except ImportError:
         return None
-    terminal = module.Terminal(width=COLUMNS, height=LINES)
-    parser = importlib.import_module("bittty.parser").Parser(terminal)
-    return lambda data: parser.feed(data.decode("utf-8", "replace"))
+    feed: Feed = module.Board(width=COLUMNS, height=LINES).feed_host_data
+    return feed
 
 
 def visit(feed: Feed, chunks: list[bytes]) -> float:

@@ -140,6 +140,19 @@ async def test_a_flood_shows_as_a_backlog_and_needs_no_wake(tmp_path: Path) -> N
         assert (ended.state, ended.wakes) == (AttemptState.DONE, 0)
 
 
+async def test_a_shell_that_exits_says_its_own_code(tmp_path: Path) -> None:
+    async with live_world(tmp_path) as live:
+        await live.ready()
+        shell = live.source.actor.shell(live.id(NAME), ShellChoice(shell="sh"))
+        await shell.open(80, 24)
+        await shell.write(b"exit 4\r")
+        async with asyncio.timeout(20):
+            while not isinstance(got := await shell.read(), Ending):
+                pass
+        assert (got.state, got.code) == (ShellState.ENDED, 4)
+        await shell.close()
+
+
 async def test_exec_tells_the_commands_own_code(tmp_path: Path) -> None:
     async with live_world(tmp_path) as live:
         await live.ready()

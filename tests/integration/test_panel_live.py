@@ -13,10 +13,12 @@ from functools import partial
 from pathlib import Path
 
 from textual.pilot import Pilot
+from textual.widgets import Static
 
 from services.clock import SystemClock
-from services.config import LocalTable, Settings, SourceSettings
+from services.config import Settings, SourceSettings
 from services.models import AttemptState, GatewayState, SandboxId, SandboxState, ShellState
+from services.source_tables import LocalTable
 from services.sources.local import spawn
 from services.sources.local.faults import Fault, inject
 from services.sources.local.layout import ProcessRecord, World
@@ -28,6 +30,7 @@ from widgets.event_pane import EventPane
 from widgets.queue_pane import QueuePane
 from widgets.repair_bar import RepairBar
 from widgets.sandbox_pane import SandboxPane
+from widgets.shell_tabs import ShellTabs
 
 DATA_PULL = SandboxId("local", "data-pull")
 
@@ -168,7 +171,7 @@ async def test_a_flooding_shell_leaves_the_other_one_quick(tmp_path: Path) -> No
         await live.until(lambda: "$" in "".join(flood.emulator.display))
         flood.session.type(b"yes\r")
         await live.until(lambda: flood.emulator.history_size > 2000)
-        live.app.open_shell(SandboxId("local", "night-watch"))
+        live.app.dashboard.desk.open(SandboxId("local", "night-watch"))
         await live.until(lambda: len(list(live.app.shells)) == 2)
         second = list(live.app.shells)[1]
         await live.until(lambda: "$" in "".join(second.emulator.display))
@@ -181,6 +184,25 @@ async def test_a_flooding_shell_leaves_the_other_one_quick(tmp_path: Path) -> No
         await live.until(
             lambda: any(line.strip() == "data-pull $" for line in flood.emulator.display), 10
         )
+
+
+async def test_a_shell_hears_of_the_theme_and_is_heard_ringing(tmp_path: Path) -> None:
+    async with panel(tmp_path) as live:
+        await live.ready()
+        await live.pilot.press("s")
+        await live.until(lambda: len(list(live.app.shells)) == 1)
+        one = next(iter(live.app.shells))
+        await live.until(partial(shows, one, "$"))
+        dark = one.emulator.palette[257]
+        assert dark == one.view.theme_colours()[257]
+        await live.pilot.press("ctrl+right_square_bracket", "t")
+        await live.until(lambda: one.emulator.palette[257] not in (dark, 0))
+        assert one.emulator.palette == one.view.theme_colours()
+        tabs = live.app.dashboard.query_one(ShellTabs)
+        one.session.type(b"printf '\\a\\033]2;a \\342\\200\\256title\\007'\r")
+        await live.until(lambda: tabs.tabs[0].rang)
+        await live.until(lambda: "title" in one.session.shell.title)
+        assert "\u202e" not in one.session.shell.title
 
 
 async def test_everything_suspended_leaves_a_panel_that_answers(tmp_path: Path) -> None:
@@ -213,3 +235,35 @@ async def test_read_only_refuses_in_the_services(tmp_path: Path) -> None:
         assert live.app.engine.attempt_on(DATA_PULL) is None
         assert list(live.app.shells) == []
         assert live.state() is SandboxState.ASLEEP
+
+
+async def test_what_a_shell_s_chords_do_can_be_done_from_the_palette(tmp_path: Path) -> None:
+    async with panel(tmp_path) as live:
+        await live.ready()
+
+        async def choose(words: str) -> None:
+            await live.pilot.press("ctrl+p")
+            await live.pilot.pause()
+            await live.pilot.press(*["space" if char == " " else char for char in words])
+            await live.pilot.pause(0.5)
+            await live.pilot.press("enter")
+            await live.pilot.pause(0.2)
+
+        await choose("shell search")
+        assert live.app.screen is live.app.dashboard, "said that there is no shell"
+        await live.pilot.press("s")
+        await live.until(lambda: len(list(live.app.shells)) == 1)
+        one = next(iter(live.app.shells))
+        await live.until(partial(shows, one, "$"))
+        one.session.type(b"echo needle''s\r")
+        await live.until(partial(shows, one, "needles"))
+        await live.pilot.press("ctrl+right_square_bracket")
+        await choose("shell search")
+        await live.until(lambda: live.app.focused is one.view and bool(one.view.status))
+        await live.pilot.press(*"needle", "enter")
+        assert one.view.match is not None
+        await live.pilot.press("escape", "ctrl+right_square_bracket", "question_mark")
+        await live.pilot.pause()
+        told = " ".join(str(static.render()) for static in live.app.screen.query(Static))
+        assert "ctrl+shift+f" in told
+        await live.pilot.press("escape")

@@ -19,6 +19,7 @@ from services.terminal.emulator import Emulator
 from services.terminal.local_shell import PtyTransport
 from services.terminal.pump import Pump
 from services.terminal.session import Session
+from services.terminal.transcript import Output, Size, Transcript, read_transcript
 from tests.integration.test_pty import BASH, ENV
 from tests.support.shells import (
     BOX,
@@ -414,3 +415,18 @@ async def test_with_the_real_emulator_titles_replies_and_sizes_work(
     session.resize(60, 15)
     session.type(b"exit\r")
     assert (await task).state is ShellState.ENDED
+
+
+async def test_a_transcript_holds_every_byte_even_of_what_was_skipped(tmp_path: Path) -> None:
+    kept = Transcript(tmp_path, "shell", SystemClock())
+    flood = ("python3", "-c", "print('x' * 4_000_000 + 'the end')")
+    transport = PtyTransport(flood, env=ENV)
+    async with running_session(transport, screen=SlowScreen(), transcript=kept) as running:
+        await running.until(lambda: running.session.shell.state.over)
+    shell = running.session.shell
+    assert shell.skipped_bytes > 0
+    assert f"recorded in {kept.path}" in shell.notice
+    frames = list(read_transcript(kept.path))
+    assert frames[0] == Size(frames[0].at, 80, 24)
+    data = b"".join(frame.data for frame in frames if isinstance(frame, Output))
+    assert data == b"x" * 4_000_000 + b"the end\r\n"

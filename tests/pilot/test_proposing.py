@@ -13,8 +13,9 @@ import pytest
 from textual.pilot import Pilot
 
 from services.clock import SystemClock
-from services.config import NanoClawTable, Settings, SourceSettings
+from services.config import Settings, SourceSettings
 from services.models import SandboxId
+from services.source_tables import NanoClawTable
 from services.sources import open_sources
 from tests.support.nanoclaw import (
     ALPHA,

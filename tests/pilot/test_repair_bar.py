@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import ClassVar
 
 from textual.app import App, ComposeResult
@@ -36,8 +37,7 @@ def box(id: SandboxId = ONE, **more: object) -> Sandbox:
     return Sandbox(
         id=id,
         state=SandboxState.BROKEN,
-        observed_at=NOW,
-        **{**fields, **more},  # type: ignore[arg-type]
+        **{"observed_at": NOW, **fields, **more},  # type: ignore[arg-type]
     )
 
 
@@ -248,3 +248,17 @@ async def test_hostile_words_stay_words_in_a_narrow_bar() -> None:
         assert "\x1b" not in shown(app)
         assert "\x07" not in shown(app)
         assert bar.size.height <= 10
+
+
+async def test_a_success_that_is_no_longer_true_is_put_away() -> None:
+    app = Host()
+    async with app.run_test(size=(100, 12)) as pilot:
+        bar = app.query_one(RepairBar)
+        done = attempt(AttemptState.DONE, ended_at=NOW, summary="It was woken and is serving.")
+        bar.show(replace(box(observed_at=NOW + 1), state=SandboxState.READY), done, {})
+        await pilot.pause()
+        assert "woken" in shown(app)
+        bar.show(box(observed_at=NOW + 2, reason="It is stopped."), done, {})
+        await pilot.pause()
+        assert "woken" not in shown(app)
+        assert "It is stopped." in shown(app)

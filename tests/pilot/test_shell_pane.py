@@ -271,3 +271,24 @@ async def test_hostile_words_stay_words() -> None:
         assert said.count("[b]x[/b]") >= 5
         assert "\x1b" not in said
         assert "\x07" not in said
+
+
+async def test_a_bell_marks_the_tab_until_somebody_types_there() -> None:
+    app = Host()
+    async with app.run_test(size=(80, 24)) as pilot:
+        pane = app.query_one(ShellPane)
+        await pane.add_shell(shell("1"), View("one"))
+        await pane.add_shell(shell("2"), View("two"))
+        pane.mark_bell("1")
+        pane.mark_bell("gone")
+        await pilot.pause()
+        assert screen_text(app).count("♪") == 1
+        pane.activate("1")
+        await pilot.pause()
+        assert "♪" in screen_text(app), "seen is not yet answered"
+        pane.focus()
+        await pilot.pause()
+        assert "♪" not in screen_text(app)
+        pane.mark_bell("1")
+        await pilot.pause()
+        assert "♪" not in screen_text(app), "who types there has heard it"

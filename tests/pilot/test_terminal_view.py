@@ -367,3 +367,13 @@ async def test_another_emulator_can_take_its_place() -> None:
         await pilot.press("x")
         await asyncio.sleep(0)
         assert app.typed == b"x"
+
+
+async def test_the_theme_s_colours_are_there_for_programs_that_ask() -> None:
+    async with running() as (app, pilot):
+        dark = app.view.theme_colours()
+        assert sorted(dark) == list(range(259))
+        app.theme = "textual-light"
+        await until(pilot, lambda: app.view.theme_colours()[257] != dark[257])
+        light = app.view.theme_colours()
+        assert sum(light[257].to_bytes(3)) > sum(dark[257].to_bytes(3))

@@ -14,7 +14,7 @@ from pathlib import Path
 from textual.command import CommandInput, CommandList
 from textual.pilot import Pilot
 
-from services.config import LocalTable, Settings, SourceSettings
+from services.config import Settings, SourceSettings
 from services.models import (
     GatewayState,
     Retry,
@@ -25,6 +25,7 @@ from services.models import (
     Verdict,
     VerdictKind,
 )
+from services.source_tables import LocalTable
 from services.terminal.transport import Ending
 from tests.support.acted import Script, ScriptedTransport, scripted
 from tests.support.clock import FakeClock

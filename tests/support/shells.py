@@ -18,6 +18,7 @@ from services.sources.local.layout import World, write_private
 from services.terminal.json_family import JsonFraming
 from services.terminal.pump import Pump
 from services.terminal.session import Session
+from services.terminal.transcript import Transcript
 from services.terminal.transport import Ending, Transport
 from services.terminal.websocket import WebSocketTransport
 
@@ -157,7 +158,13 @@ async def read_to_end(transport: Transport, seconds: float = 20) -> tuple[bytes,
 class RunningSession:
     """A session with everything it said."""
 
-    def __init__(self, transport: Transport, pump: Pump, screen: RecordingScreen) -> None:
+    def __init__(
+        self,
+        transport: Transport,
+        pump: Pump,
+        screen: RecordingScreen,
+        transcript: Transcript | None = None,
+    ) -> None:
         self.screen = screen
         self.shells: list[Shell] = []
         self.paints = 0
@@ -171,6 +178,7 @@ class RunningSession:
             pump=pump,
             on_change=self._changed,
             on_paint=self._painted,
+            transcript=transcript,
         )
 
     def _changed(self, shell: Shell) -> None:
@@ -202,10 +210,11 @@ async def running_session(
     lines: int = 24,
     screen: RecordingScreen | None = None,
     alone: bool = True,
+    transcript: Transcript | None = None,
 ) -> AsyncIterator[RunningSession]:
     """A session under way; at the end it is cancelled, and, if `alone`, no task is left."""
     before = asyncio.all_tasks()
-    running = RunningSession(transport, pump or Pump(), screen or RecordingScreen())
+    running = RunningSession(transport, pump or Pump(), screen or RecordingScreen(), transcript)
     task = asyncio.create_task(running.session.run(columns, lines))
     try:
         yield running
@@ -213,5 +222,10 @@ async def running_session(
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
     assert running.session.shell.state.over
-    left = {task for task in asyncio.all_tasks() - before if "pump" not in task.get_name()}
+    shared = ("pump", "peer")
+    left = {
+        task
+        for task in asyncio.all_tasks() - before
+        if not any(name in task.get_name() for name in shared)
+    }
     assert not (alone and left)

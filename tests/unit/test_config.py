@@ -26,12 +26,14 @@ def test_an_empty_machine_gets_the_embedded_world() -> None:
 def test_profile_beats_top_level_and_environment_beats_both(home: Path) -> None:
     path = write(
         home,
-        'theme = "one"\nread_only = false\n'
+        'theme = "one"\nread_only = false\ntranscripts = false\n'
         '[sources.a]\nkind = "local"\n[sources.b]\nkind = "local"\n'
-        '[profiles.prod]\ntheme = "two"\nread_only = true\nsources = ["b"]\n',
+        '[profiles.prod]\ntheme = "two"\nread_only = true\ntranscripts = true\nsources = ["b"]\n',
     )
     settings = load(Flags(config=path, profile="prod"), {})
     assert (settings.theme, settings.read_only) == ("two", True)
+    assert settings.transcripts
+    assert not load(Flags(config=path), {}).transcripts
     assert [one.key for one in settings.sources] == ["b"]
     assert settings.origins["theme"] == f"{path} [profiles.prod]"
     settings = load(

@@ -190,3 +190,19 @@ def test_titles_are_bounded_and_harmless() -> None:
 
 def test_without_a_reply_nothing_is_answered_and_nothing_breaks() -> None:
     Emulator(20, 5).feed("".join(sent for _, sent, _ in ANSWERS).encode())
+
+
+def test_colours_that_are_asked_for_are_those_of_the_theme_of_this_moment() -> None:
+    said: list[bytes] = []
+    emulator = Emulator(20, 4, said.append)
+    emulator.palette = {1: 0x102030, 256: 0x010203, 257: 0xFFFEFD}
+    emulator.feed(b"\x1b]10;?\x07\x1b]11;?\x1b\\\x1b]4;1;?\x07")
+    assert b"".join(said) == (
+        b"\x1b]10;rgb:0101/0202/0303\x07"
+        b"\x1b]11;rgb:ffff/fefe/fdfd\x1b\\"
+        b"\x1b]4;1;rgb:1010/2020/3030\x07"
+    )
+    said.clear()
+    emulator.palette = {256: 0x999999}
+    emulator.feed(b"\x1b]10;?\x07")
+    assert said == [b"\x1b]10;rgb:9999/9999/9999\x07"]

@@ -339,6 +339,10 @@ class TerminalCanvas(Widget):
             self.app.native_ansi_color,
         )
 
+    def theme_colours(self) -> dict[int, int]:
+        """The same, keyed as `TerminalScreen.colours`: what a program that asks is to be told."""
+        return dict(enumerate(self.theme_palette().colours))
+
     # Scrolling
 
     def scroll_view(self, lines: int) -> None:

@@ -101,7 +101,7 @@ class LocalActor:
             yield self._ended(step, StepState.FAILED, "The gateway does not serve it yet.", True)
 
     def shell(self, sandbox: SandboxId, choice: ShellChoice) -> Transport:
-        from services.terminal.json_family import JsonFraming
+        from services.sources.local.framing import EmbeddedFraming
         from services.terminal.websocket import WebSocketTransport
 
         name = self._known(sandbox)
@@ -117,7 +117,7 @@ class LocalActor:
         return WebSocketTransport(
             f"ws://{HOST}:{record.port}/sandboxes/{name}/terminal{query}",
             {"Authorization": f"Bearer {evidence.token(self._world)}"},
-            framing=JsonFraming(),
+            framing=EmbeddedFraming(),
             notice=NOTICE,
         )
 

@@ -120,7 +120,9 @@ def sandbox(seen: AgentEvidence, now: float) -> tuple[SandboxState, Activity, st
                 Activity.NONE,
                 f"Crashed at start, the host tries again: {seen.last_crash}.",
             )
-        waiting = f"; {seen.due} messages wait" if seen.due else ""
+        waiting = (
+            ("", "; 1 message waits")[seen.due] if seen.due < 2 else f"; {seen.due} messages wait"
+        )
         what = "Not started" if pid is None else f"Process {pid} has died"
         return SandboxState.ASLEEP, Activity.NONE, f"{what}{waiting}."
     silence = None if seen.heartbeat_at is None else max(0.0, now - seen.heartbeat_at)

@@ -1,0 +1,1 @@
+"""OpenShell gateways and their sandboxes, and NemoClaw's register of them, through the CLI."""

@@ -1,0 +1,218 @@
+"""Does what the operator asked: select, start, get, forward, connect, in that order (§2.6)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+
+from services.clock import Clock
+from services.errors import NotFoundError, UnavailableError
+from services.models import SandboxId, Step
+from services.sources.openshell import sandboxes, shells, starting
+from services.sources.openshell.cli import Cli, config_folder
+from services.sources.openshell.doing import (
+    FORWARDS_S,
+    GET_S,
+    PROOF_S,
+    SANDBOX_S,
+    SELECT_S,
+    START_S,
+    WAIT_S,
+    Doing,
+)
+from services.sources.openshell.gateways import Judgement, Standing, missing
+from services.sources.openshell.looking import Looking
+from services.sources.openshell.options import OpenShellOptions
+from services.sources.openshell.sandboxes import Reconciled
+from services.sources.openshell.shapes import Registration, Target
+from services.sources.openshell.steps import Stage, passed_over
+from services.sources.openshell.toolset import Generation, Toolset
+from services.terminal.requests import ExecResult, ShellChoice
+from services.terminal.transport import Transport
+
+_POLL_S = 0.5
+
+
+class OpenShellActor:
+    """The verbs of OpenShell. Nothing here destroys, onboards or makes anything anew."""
+
+    def __init__(self, source: str, options: OpenShellOptions, clock: Clock) -> None:
+        self._source = source
+        self._options = options
+        self._clock = clock
+        self._cli = Cli(options.binary)
+        self._looking = Looking(self._cli, options)
+        self._doing = Doing(self._cli, self._looking)
+
+    def wake_key(self, sandbox: SandboxId) -> str:
+        return f"openshell:{config_folder()}:{self._known(sandbox).gateway}"
+
+    async def wake(self, sandbox: SandboxId) -> AsyncIterator[Step]:
+        """The gateway first where it is the cause, then the sandbox; skipped where it is well."""
+        target = self._known(sandbox)
+        tools = await self._looking.toolset()
+        known, judged = await self._gateway(target.gateway, tools)
+        selecting = Stage("select", SELECT_S, self._clock)
+        before = await self._active(tools)
+        away = judged.standing is not Standing.HEALTHY and before not in ("", target.gateway)
+        if tools.generation is Generation.A and away and known.endpoint:
+            yield selecting.begun
+            done = await self._doing.select(target.gateway)
+            if done.problem:
+                yield selecting.failed(done.problem)
+                return
+            yield selecting.ok(f"{before} was the active gateway before")
+            known, judged = await self._gateway(target.gateway, tools)
+        else:
+            yield passed_over("select", "every call names its gateway", self._clock)
+        if judged.standing is Standing.HEALTHY:
+            yield passed_over("start", "the gateway answers", self._clock)
+        else:
+            async for step in self._start(target.gateway, known, judged, tools):
+                yield step
+        async for step in self._start_sandbox(target, tools):
+            yield step
+
+    async def prime(self, sandbox: SandboxId) -> AsyncIterator[Step]:
+        """Get the sandbox, mend its ports where that is possible, prove that it runs commands."""
+        target = self._known(sandbox)
+        tools = await self._looking.toolset()
+        stage = Stage("sandbox", GET_S, self._clock)
+        yield stage.begun
+        look = await self._looking.sandbox(target, tools, GET_S)
+        if look.found is not Reconciled.PRESENT or look.row is None:
+            judged = sandboxes.verdict(target.name, look, tools, listed=False)
+            passing = look.found in (Reconciled.TIMEOUT, Reconciled.GATEWAY_ERROR)
+            yield stage.failed(judged.reason, transient=passing)
+            return
+        if look.row.phase != "Ready":
+            yield stage.failed(
+                sandboxes.reason_of(look.row),
+                transient=look.row.phase in ("Provisioning", "Starting"),
+            )
+            return
+        yield stage.ok("Ready")
+        async for step in self._forward(target, tools):
+            yield step
+        stage = Stage("connect", PROOF_S, self._clock)
+        yield stage.begun
+        proof = await self._doing.prove(target, tools)
+        if proof.problem:
+            yield stage.failed(f"{proof.problem}.", transient=proof.transient)
+        else:
+            yield stage.ok(proof.said)
+
+    def shell(self, sandbox: SandboxId, choice: ShellChoice) -> Transport:
+        """A shell in the sandbox; `agent` attaches to its main process instead."""
+        target = self._known(sandbox)
+        return shells.shell(self._cli, self._looking, target, choice)
+
+    async def exec(
+        self, sandbox: SandboxId, argv: Sequence[str], timeout_s: float, choice: ShellChoice
+    ) -> ExecResult:
+        target = self._known(sandbox)
+        tools = await self._looking.toolset()
+        return await shells.execute(self._cli, target, tools, argv, timeout_s, choice)
+
+    async def close(self) -> None:
+        """Gateways and forwarded ports are meant to stay."""
+
+    def _known(self, sandbox: SandboxId) -> Target:
+        target = Target.parse(sandbox.native_id)
+        if sandbox.source != self._source or target is None:
+            raise NotFoundError("This is not the name of an OpenShell sandbox.")
+        return target
+
+    async def _active(self, tools: Toolset) -> str:
+        known = await self._looking.registrations(tools)
+        return next((one.name for one in known if one.active), "")
+
+    async def _gateway(self, name: str, tools: Toolset) -> tuple[Registration, Judgement]:
+        known = await self._looking.registrations(tools)
+        found = next((one for one in known if one.name == name), None)
+        if found is None:
+            return Registration(name), missing(name)
+        judged, _ = await self._looking.gateway(found, tools)
+        return found, judged
+
+    async def _start(
+        self, name: str, known: Registration, judged: Judgement, tools: Toolset
+    ) -> AsyncIterator[Step]:
+        plan = starting.plan(name, known.endpoint, tools, self._options.start)
+        stage = Stage("start", START_S, self._clock)
+        unregistered = judged.standing is Standing.MISSING and not plan.by_cli
+        if not judged.standing.startable or unregistered or not plan.possible:
+            yield stage.failed(f"{judged.reason} {plan.advice or judged.advice}".strip())
+            return
+        command = " ".join(("openshell", *plan.argv) if plan.by_cli else plan.argv)
+        yield stage.doing(command)
+        done = await self._doing.start_gateway(name, plan)
+        if done.problem:
+            yield stage.failed(f"{done.problem[:1].upper()}{done.problem[1:]}.")
+            return
+        yield stage.ok(command)
+        stage = Stage("wait", WAIT_S, self._clock)
+        yield stage.begun
+        until = self._clock.monotonic() + WAIT_S
+        while True:
+            _, judged = await self._gateway(name, tools)
+            if judged.standing is Standing.HEALTHY:
+                break
+            waiting = judged.standing.startable or judged.standing is Standing.PROBE_TIMEOUT
+            if not waiting or self._clock.monotonic() > until:
+                yield stage.failed(f"{judged.reason} {judged.advice}".strip())
+                return
+            await self._clock.sleep(_POLL_S)
+        if tools.generation is Generation.A and await self._active(tools) != name:
+            await self._doing.select(name)
+        yield stage.ok("the gateway answers")
+
+    async def _start_sandbox(self, target: Target, tools: Toolset) -> AsyncIterator[Step]:
+        stage = Stage("sandbox", SANDBOX_S, self._clock)
+        yield stage.begun
+        look = await self._looking.sandbox(target, tools, GET_S)
+        judged = sandboxes.verdict(target.name, look, tools, listed=False)
+        row = look.row
+        if row is None:
+            yield stage.failed(f"{judged.reason} {judged.advice}".strip())
+            return
+        if judged.wakeable:
+            yield stage.doing(f"openshell sandbox start {target.name}")
+            done = await self._doing.start_sandbox(target, tools)
+            if done.problem:
+                yield stage.failed(f"{done.problem[:1].upper()}{done.problem[1:]}.")
+                return
+        elif row.phase != "Ready":
+            # The attempt verifies by probing: what it then sees is what is said.
+            yield stage.ok(judged.reason)
+            return
+        proof = await self._doing.prove(target, tools)
+        if proof.problem and not proof.transient:
+            yield stage.failed(f"{proof.problem}.")
+        elif proof.problem:
+            yield stage.ok(f"{proof.problem}; it may need a moment")
+        else:
+            yield stage.ok(proof.said)
+
+    async def _forward(self, target: Target, tools: Toolset) -> AsyncIterator[Step]:
+        """Best effort: no port is a reason to fail."""
+        if not self._options.forwards:
+            yield passed_over("forward", "switched off for this source", self._clock)
+            return
+        listed = await self._looking.registry()
+        stage = Stage("forward", FORWARDS_S, self._clock)
+        yield stage.begun
+        try:
+            async with asyncio.timeout(FORWARDS_S):
+                done, failed = await self._doing.repair_forwards(
+                    target, tools, listed.entry(target.gateway, target.name)
+                )
+        except (TimeoutError, UnavailableError) as error:
+            yield stage.skipped(str(error) or "the ports were not mended in time")
+            return
+        if failed:
+            yield stage.skipped(f"not mended: {'; '.join(failed)}")
+        elif done:
+            yield stage.ok(", ".join(done))
+        else:
+            yield stage.skipped("no port needs it")

@@ -1,0 +1,114 @@
+"""A sandbox's log, followed across lost connections without a line twice (§1.9)."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections import deque
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+
+from services.clock import Clock
+from services.errors import ProcessError, UnavailableError
+from services.process import lines
+from services.sources.openshell.cli import Cli, environment
+from services.sources.openshell.looking import Looking, scope
+from services.sources.openshell.options import OpenShellOptions
+from services.sources.openshell.phrases import Trouble, trouble
+from services.sources.openshell.shapes import Target
+from services.sources.openshell.wording import complaint
+
+HISTORY = 200
+REMEMBERED = 2000
+"""Lines that are known again when the stream is taken up."""
+FIRST_WAIT_S = 1.0
+LONGEST_WAIT_S = 30.0
+_LONGEST = 2000
+_LINE = re.compile(r"^\[(\d{9,11})(?:\.(\d{1,3}))?\]\s+(.*)$")
+_HOPELESS = (Trouble.USAGE, Trouble.IDENTITY, Trouble.AUTH, Trouble.MISSING, Trouble.UNKNOWN_NAME)
+
+
+def readable(line: str) -> str:
+    """A log line with its instant as UTC time of day; any other line as it is."""
+    match = _LINE.match(line)
+    if match is None:
+        return line
+    at = time.strftime("%H:%M:%S", time.gmtime(int(match[1])))
+    return f"{at}.{(match[2] or '0').ljust(3, '0')}Z {match[3]}"
+
+
+def instant(line: str) -> float | None:
+    """Seconds since the epoch of a log line; None where it has none."""
+    match = _LINE.match(line)
+    return None if match is None else float(f"{match[1]}.{match[2] or 0}")
+
+
+class Memory:
+    """Which lines have been shown: the same instant, source and message is the same line."""
+
+    def __init__(self) -> None:
+        self._order: deque[str] = deque()
+        self._known: set[str] = set()
+
+    def first(self, line: str) -> bool:
+        """Whether it is new; it is not afterwards."""
+        key = " ".join(line.split())
+        if key in self._known:
+            return False
+        self._known.add(key)
+        self._order.append(key)
+        if len(self._order) > REMEMBERED:
+            self._known.discard(self._order.popleft())
+        return True
+
+
+async def follow(
+    cli: Cli, looking: Looking, options: OpenShellOptions, target: Target, clock: Clock
+) -> AsyncIterator[str]:
+    """Harmless lines, oldest first, for ever; a lost stream is taken up where it was lost.
+
+    Ends where the CLI says that asking again cannot help.
+    """
+    memory, wait_s = Memory(), FIRST_WAIT_S
+    last: float | None = None
+    while True:
+        began = clock.monotonic()
+        words: list[str] = []
+        try:
+            tools = await looking.toolset()
+            asked = [*scope(target, tools), "logs", target.name, "--tail", *_filters(options)]
+            asked += _from(last, clock.now())
+            argv = cli.argv(*asked, gateway=target.gateway)
+            async with aclosing(lines(argv, env=environment(), limit=_LONGEST)) as told:
+                async for line in told:
+                    at = instant(line)
+                    if at is None:
+                        words = [*words[-20:], line]
+                        continue
+                    last = at if last is None else max(last, at)
+                    if memory.first(line):
+                        yield readable(line)
+            why = "the stream ended"
+        except ProcessError as error:
+            why = complaint("\n".join(words)) or error.sentence
+        except UnavailableError as error:
+            why = error.sentence
+        if trouble("\n".join(words)) in _HOPELESS:
+            yield f"— the log cannot be followed: {why}"
+            return
+        if clock.monotonic() - began > LONGEST_WAIT_S:
+            wait_s = FIRST_WAIT_S
+        yield f"— the log stream was lost ({why}); taken up again in {wait_s:g} s"
+        await clock.sleep(wait_s)
+        wait_s = min(wait_s * 2, LONGEST_WAIT_S)
+
+
+def _filters(options: OpenShellOptions) -> list[str]:
+    level = ["--level", options.log_level] if options.log_level else []
+    return level + (["--source", options.log_source] if options.log_source else [])
+
+
+def _from(last: float | None, now: float) -> list[str]:
+    if last is None:
+        return ["-n", str(HISTORY)]
+    return ["-n", str(REMEMBERED), "--since", f"{max(1, int(now - last) + 5)}s"]

@@ -1,0 +1,64 @@
+"""Registrations read from the CLI's own folder, for versions that do not list them (§1.1)."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from services.plain import plain
+from services.sources.openshell.shapes import DEFAULT_WORKSPACE, Registration, Target, safe_name
+
+_LARGEST = 64 * 1024
+
+
+def active(folder: Path) -> str:
+    """The name of the active gateway; empty where none is."""
+    try:
+        with (folder / "active_gateway").open("rb") as stream:
+            name = stream.read(400).decode("utf-8", "replace").strip()
+    except OSError:
+        return ""
+    return name if safe_name(name) else ""
+
+
+def registrations(folder: Path) -> tuple[Registration, ...]:
+    """Every gateway with a folder there; one whose file is unreadable has no endpoint."""
+    chosen = active(folder)
+    try:
+        names = sorted(one.name for one in (folder / "gateways").iterdir() if one.is_dir())
+    except OSError:
+        return ()
+    return tuple(
+        _registration(folder / "gateways" / name, name, name == chosen)
+        for name in names
+        if safe_name(name)
+    )
+
+
+def _registration(folder: Path, name: str, chosen: bool) -> Registration:
+    try:
+        with (folder / "metadata.json").open("rb") as stream:
+            told = json.loads(stream.read(_LARGEST))
+    except (OSError, ValueError, RecursionError):
+        told = None
+    if not isinstance(told, dict):
+        return Registration(name, active=chosen)
+    return Registration(
+        name,
+        plain(str(told.get("gateway_endpoint") or ""), 400),
+        "remote" if told.get("is_remote") is True else "local",
+        plain(str(told.get("auth_mode") or "mtls"), 40),
+        active=chosen,
+    )
+
+
+def last_used(folder: Path, gateway: str) -> Target | None:
+    """The sandbox the CLI was last used for there: all that is known while a gateway is down."""
+    try:
+        with (folder / "gateways" / gateway / "last_sandbox").open("rb") as stream:
+            lines = stream.read(1000).decode("utf-8", "replace").split()
+    except OSError:
+        return None
+    if not lines or len(lines) > 2 or not all(map(safe_name, lines)):
+        return None
+    return Target(gateway, lines[-1], lines[0] if len(lines) == 2 else DEFAULT_WORKSPACE)

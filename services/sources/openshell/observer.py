@@ -1,0 +1,189 @@
+"""Looks at OpenShell through its CLI; starts, selects, logs in and writes nothing."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import replace
+
+from services.clock import Clock
+from services.errors import NotFoundError, UnavailableError
+from services.models import (
+    Direction,
+    Facts,
+    Gateway,
+    Observation,
+    QueueSnapshot,
+    Sandbox,
+    SandboxId,
+    Source,
+    Verdict,
+    VerdictKind,
+)
+from services.sources.openshell import portrait, sandboxes, starting
+from services.sources.openshell.cli import MISSING, MISSING_ADVICE, Cli
+from services.sources.openshell.dossiers import Dossiers
+from services.sources.openshell.gateways import Judgement, Standing, missing
+from services.sources.openshell.logs import follow
+from services.sources.openshell.looking import GatewayLook, Looking
+from services.sources.openshell.options import OpenShellOptions
+from services.sources.openshell.registry import Registry
+from services.sources.openshell.shapes import Forward, Registration, Target
+from services.sources.openshell.starting import StartPlan
+from services.sources.openshell.toolset import Generation, Toolset
+
+PROBE_GET_S = 3.5
+UNHURRIED_S = 3.0
+"""A look that has taken longer asks for nothing beyond the rows."""
+_NO_QUEUES = "OpenShell sandboxes have no message queues."
+
+
+class OpenShellObserver:
+    """OpenShell and NemoClaw as a source."""
+
+    def __init__(self, info: Source, options: OpenShellOptions, clock: Clock) -> None:
+        self.info = info
+        self._options = options
+        self._clock = clock
+        self._cli = Cli(options.binary)
+        self._looking = Looking(self._cli, options)
+        self._dossiers = Dossiers(self._looking)
+        self._last: dict[str, tuple[Sandbox, ...]] = {}
+
+    async def observe(self) -> Observation:
+        began = self._clock.monotonic()
+        tools = await self._looking.toolset()
+        known, listed, ports = await asyncio.gather(
+            self._looking.registrations(tools), self._looking.registry(), self._looking.forwards()
+        )
+        looks = list(await asyncio.gather(*(self._looking.whole(one, tools) for one in known)))
+        named = {one.name for one in known}
+        for name in listed.gateways:
+            if name not in named and self._shown(name):
+                looks.append(GatewayLook(Registration(name), missing(name)))
+        late = self._clock.monotonic() - began > UNHURRIED_S
+        more = self._dossiers.known() if late else await self._dossiers.more(looks, tools)
+        now = self._clock.now()
+        fronts = [self._front(look, tools, listed, now) for look in looks]
+        rows: list[Sandbox] = []
+        for look, front in zip(looks, fronts, strict=True):
+            rows += self._rows(look, front, listed, ports, more, now)
+        self._last = {name: self._last[name] for name in self._last if name in _names(looks)}
+        return Observation(self.info.key, now, tuple(fronts), tuple(rows))
+
+    async def queue(self, sandbox: SandboxId, window: int) -> QueueSnapshot:
+        raise UnavailableError(_NO_QUEUES)
+
+    async def content(self, sandbox: SandboxId, direction: Direction, message: str) -> str:
+        raise NotFoundError(_NO_QUEUES)
+
+    async def probe(self, sandbox: SandboxId) -> Verdict:
+        target = Target.parse(sandbox.native_id)
+        if target is None:
+            return Verdict(VerdictKind.TERMINAL, "This is not the name of an OpenShell sandbox.")
+        try:
+            return await self._verdict(target)
+        except UnavailableError as error:
+            terminal = error.sentence == MISSING
+            kind = VerdictKind.TERMINAL if terminal else VerdictKind.UNKNOWN
+            return Verdict(kind, error.sentence, advice=error.advice or MISSING_ADVICE)
+
+    def logs(self, sandbox: SandboxId) -> AsyncIterator[str]:
+        target = Target.parse(sandbox.native_id)
+        if target is None:
+            raise NotFoundError("This is not the name of an OpenShell sandbox.")
+        return follow(self._cli, self._looking, self._options, target, self._clock)
+
+    async def close(self) -> None:
+        """Nothing outlives a look."""
+
+    def _shown(self, name: str) -> bool:
+        return not self._options.gateways or name in self._options.gateways
+
+    async def _verdict(self, target: Target) -> Verdict:
+        tools = await self._looking.toolset()
+        known, listed = await asyncio.gather(
+            self._looking.registrations(tools), self._looking.registry()
+        )
+        entry = listed.entry(target.gateway, target.name)
+        registered = next((one for one in known if one.name == target.gateway), None)
+        if registered is None:
+            if entry is None and tools.generation is not Generation.A:
+                return _missing_verdict(target, known)
+            registered = Registration(target.gateway)
+            judged = missing(target.gateway)
+        else:
+            judged, _ = await self._looking.gateway(registered, tools)
+        if judged.standing is not Standing.HEALTHY:
+            return gateway_verdict(judged, self._plan(registered, tools))
+        look = await self._looking.sandbox(target, tools, PROBE_GET_S)
+        return sandboxes.verdict(target.name, look, tools, entry is not None)
+
+    def _plan(self, known: Registration, tools: Toolset) -> StartPlan:
+        return starting.plan(known.name, known.endpoint, tools, self._options.start)
+
+    def _front(self, look: GatewayLook, tools: Toolset, listed: Registry, now: float) -> Gateway:
+        plan = self._plan(look.registration, tools)
+        return portrait.gateway(self.info.key, look, plan, tools, listed, now)
+
+    def _rows(
+        self,
+        look: GatewayLook,
+        front: Gateway,
+        listed: Registry,
+        ports: tuple[Forward, ...],
+        more: dict[str, Facts],
+        now: float,
+    ) -> tuple[Sandbox, ...]:
+        """Fresh rows, or the last good ones marked stale; and what only NemoClaw lists."""
+        name = look.registration.name
+        entries = [entry for entry in listed.entries if entry.gateway == name]
+        told = {entry.name: portrait.registered(listed, entry) for entry in entries}
+        if look.rows is not None:
+            rows = tuple(
+                portrait.sandbox(
+                    self.info.key,
+                    name,
+                    row,
+                    ports,
+                    more.get(portrait.target_of(name, row).native, ()) + told.get(row.name, ()),
+                    now,
+                )
+                for row in look.rows
+            )
+            self._last[name] = rows
+        else:
+            rows = tuple(replace(row, stale=True) for row in self._last.get(name, ()))
+        named = {Target(name, entry.name): told[entry.name] for entry in entries}
+        if look.last_used is not None:
+            named.setdefault(look.last_used, (("known from", "the last use of openshell"),))
+        seen = {row.name for row in rows}
+        return rows + tuple(
+            portrait.unseen(self.info.key, target, known, front.state, front.reason, now)
+            for target, known in named.items()
+            if target.name not in seen
+        )
+
+
+def _names(looks: list[GatewayLook]) -> set[str]:
+    return {look.registration.name for look in looks}
+
+
+def _missing_verdict(target: Target, known: tuple[Registration, ...]) -> Verdict:
+    there = ", ".join(one.name for one in known) or "none"
+    judged = missing(target.gateway)
+    return Verdict(
+        VerdictKind.TERMINAL, f"{judged.reason} Registered: {there}.", advice=judged.advice
+    )
+
+
+def gateway_verdict(judged: Judgement, plan: StartPlan) -> Verdict:
+    """What an attempt may do about a gateway that is not well (§2.4)."""
+    if judged.standing is Standing.PROBE_TIMEOUT:
+        return Verdict(VerdictKind.UNKNOWN, judged.reason, advice=judged.advice)
+    if not judged.standing.startable:
+        return Verdict(VerdictKind.TERMINAL, judged.reason, advice=judged.advice)
+    if plan.possible and (judged.standing is not Standing.MISSING or plan.by_cli):
+        return Verdict(VerdictKind.REPAIRABLE, judged.reason, wakeable=True)
+    advice = judged.advice if judged.standing is Standing.MISSING else plan.advice
+    return Verdict(VerdictKind.REPAIRABLE, judged.reason, advice=advice)

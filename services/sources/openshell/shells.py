@@ -1,0 +1,175 @@
+"""Shells and single commands in a sandbox, through `sandbox exec` (§1.7)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from services.errors import ProcessError, ShellError, UnavailableError
+from services.models import Retry, ShellState
+from services.process import run
+from services.sources.openshell.cli import MAX_OUTPUT, Cli, environment
+from services.sources.openshell.looking import Looking, scope
+from services.sources.openshell.phrases import Trouble, trouble
+from services.sources.openshell.shapes import Target
+from services.sources.openshell.toolset import Toolset
+from services.sources.openshell.wording import complaint, diagnostic
+from services.terminal.local_shell import PtyTransport
+from services.terminal.requests import ExecResult, ShellChoice
+from services.terminal.transport import Ending, Transport
+
+AGENT = "agent"
+ATTACHED = (
+    "Attached to the agent's main process: ending it puts the sandbox in Error."
+    " Ctrl-P Ctrl-Q leaves it running."
+)
+_LOGIN = "command -v bash >/dev/null 2>&1 && exec bash -l; exec sh -l"
+_TAIL = 4096
+_SLACK_S = 5.0
+_FINAL = (Trouble.USAGE, Trouble.IDENTITY, Trouble.AUTH, Trouble.MISSING, Trouble.UNKNOWN_NAME)
+
+
+def shell(cli: Cli, looking: Looking, target: Target, choice: ShellChoice) -> Transport:
+    """A shell that is not open yet.
+
+    Raises:
+        UnavailableError: none as chosen, or no CLI.
+    """
+    _refuse_pods(choice)
+    cli.path()
+    return SandboxShell(cli, looking, target, choice.shell)
+
+
+def _refuse_pods(choice: ShellChoice) -> None:
+    if choice.pod is not None or choice.first_pod:
+        raise UnavailableError("An OpenShell sandbox has no pods to choose from.")
+
+
+def _login(chosen: str | None) -> list[str]:
+    return [f"/bin/{chosen}", "-l"] if chosen else ["/bin/sh", "-c", _LOGIN]
+
+
+class SandboxShell:
+    """`sandbox exec --tty`, or `sandbox connect`, on a terminal of ours."""
+
+    def __init__(self, cli: Cli, looking: Looking, target: Target, chosen: str | None) -> None:
+        self.notice = ATTACHED if chosen == AGENT else ""
+        self._cli = cli
+        self._looking = looking
+        self._target = target
+        self._chosen = chosen
+        self._inner: PtyTransport | None = None
+        self._tail = b""
+        self._attached = chosen == AGENT
+
+    async def open(self, columns: int, lines: int) -> None:
+        """Start it on a terminal of that size.
+
+        Raises:
+            ShellError: it could not be run.
+        """
+        try:
+            tools = await self._looking.toolset()
+            argv = self._argv(tools)
+        except UnavailableError as error:
+            raise ShellError(error.sentence, retry=Retry.NO, advice=error.advice) from error
+        env = {**environment(), "TERM": "xterm-256color", "COLORTERM": "truecolor"}
+        inner = PtyTransport(argv, env=env)
+        await inner.open(columns, lines)
+        self._inner = inner
+
+    def _argv(self, tools: Toolset) -> list[str]:
+        named = [*scope(self._target, tools), "sandbox"]
+        if self._attached or not tools.exec:
+            # The first versions have no exec: connect is then the only way in, as a new shell.
+            self._attached = True
+            asked = [*named, "connect", self._target.name]
+        else:
+            asked = [*named, "exec", "-n", self._target.name, "--tty", "--"]
+            asked += _login(self._chosen)
+        return self._cli.argv(*asked, gateway=self._target.gateway)
+
+    async def read(self) -> bytes | Ending:
+        """The next output, or how it ended."""
+        if self._inner is None:
+            raise ShellError("this shell is not open")
+        data = await self._inner.read()
+        if isinstance(data, bytes):
+            self._tail = (self._tail + data)[-_TAIL:]
+            return data
+        return ended(data, self._tail.decode("utf-8", "replace"), attached=self._attached)
+
+    async def write(self, data: bytes) -> None:
+        """Queue input."""
+        if self._inner is not None:
+            await self._inner.write(data)
+
+    async def acknowledge(self) -> bool:
+        """Whether our terminal has taken what was written."""
+        return self._inner is not None and await self._inner.acknowledge()
+
+    async def ping(self) -> bool:
+        """Whether the child still runs."""
+        return self._inner is not None and await self._inner.ping()
+
+    async def resize(self, columns: int, lines: int) -> None:
+        """Tell the size."""
+        if self._inner is not None:
+            await self._inner.resize(columns, lines)
+
+    async def close(self) -> None:
+        """Hang up."""
+        if self._inner is not None:
+            await self._inner.close()
+
+
+def ended(ending: Ending, tail: str, *, attached: bool) -> Ending:
+    """Tell the CLI's own failures from the exit of the shell: both can be 1 or 255 (§1.2)."""
+    if ending.code == 255 and attached:
+        return Ending(ShellState.LOST, "the connection to the sandbox was lost")
+    said = tail[max(tail.rfind("Error:"), 0) :]
+    if ending.code != 1 or not diagnostic(said):
+        return ending
+    kind = trouble(said)
+    if kind is Trouble.UNKNOWN and "error" not in said[:6].lower():
+        return ending
+    retry = Retry.NO if kind in _FINAL else Retry.ASK
+    return Ending(ShellState.LOST, f"openshell gave up: {complaint(said, 160)}", retry=retry)
+
+
+async def execute(
+    cli: Cli,
+    target: Target,
+    tools: Toolset,
+    argv: Sequence[str],
+    timeout_s: float,
+    choice: ShellChoice,
+) -> ExecResult:
+    """Run one command to its end.
+
+    Raises:
+        UnavailableError: this CLI runs no commands, or none as chosen.
+        ShellError: it could not be started.
+    """
+    _refuse_pods(choice)
+    if not tools.exec:
+        raise UnavailableError(
+            "This openshell cannot run single commands.", advice="Upgrade it to 0.0.23 or later."
+        )
+    asked = [*scope(target, tools), "sandbox", "exec", "-n", target.name]
+    asked += ["--timeout", str(max(1, int(timeout_s))), "--no-tty"]
+    whole = cli.argv(*asked, "--", *argv, gateway=target.gateway)
+    try:
+        done = await run(
+            whole, timeout_s=timeout_s + _SLACK_S, env=environment(), max_output=MAX_OUTPUT
+        )
+    except ProcessError as error:
+        raise ShellError(error.sentence, retry=Retry.NO) from error
+    if done.code is None:
+        why = f"no end within {timeout_s:g} s; it may still run in the sandbox"
+        return ExecResult(done.stdout, done.stderr, None, why)
+    told = done.stderr.decode("utf-8", "replace")
+    if done.code == 1 and diagnostic(told):
+        return ExecResult(done.stdout, done.stderr, None, f"openshell said: {complaint(told)}")
+    if done.code == 2 and trouble(told) is Trouble.USAGE:
+        raise UnavailableError(f"openshell cannot run this: {complaint(told)}.")
+    return ExecResult(done.stdout, done.stderr, done.code)

@@ -1,0 +1,72 @@
+"""How a cluster is reached and as whom: what a kubeconfig says, resolved (contract §3.8)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import urlsplit
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """One API server."""
+
+    server: str
+    """A URL without a slash at its end."""
+    authority: str = field(default="", repr=False)
+    """PEM text of who signs its certificate; empty for the system's authorities."""
+    unverified: bool = False
+    """The kubeconfig says not to check the certificate."""
+    tls_name: str = ""
+    """The name the certificate bears where it is not the host's."""
+    proxy: str = ""
+
+    @property
+    def secure(self) -> bool:
+        """Whether TLS is spoken, and so whether a credential may travel."""
+        return urlsplit(self.server).scheme == "https"
+
+    @property
+    def address(self) -> str:
+        """`host:port`, for people."""
+        parts = urlsplit(self.server)
+        return f"{parts.hostname or ''}:{parts.port or (443 if self.secure else 80)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Helper:
+    """A program that prints a credential (client.authentication.k8s.io)."""
+
+    argv: tuple[str, ...]
+    version: str
+    environment: tuple[tuple[str, str], ...] = ()
+    advice: str = ""
+    """What its author says to somebody who has not installed it."""
+    interactive: bool = False
+    """It asks questions, which a panel cannot pass on."""
+    wants_cluster: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who we are; the first of token file, token, password, helper that is there counts."""
+
+    name: str = ""
+    token: str = field(default="", repr=False)
+    token_file: Path | None = None
+    username: str = ""
+    password: str = field(default="", repr=False)
+    certificate: str = field(default="", repr=False)
+    """PEM text."""
+    key: str = field(default="", repr=False)
+    helper: Helper | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """One context."""
+
+    context: str
+    cluster: Cluster
+    identity: Identity
+    namespace: str = "default"

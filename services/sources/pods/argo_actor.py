@@ -1,0 +1,128 @@
+"""Does what the operator asked of a pod behind Argo CD: opens shells and runs commands."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+
+from services.clock import Clock
+from services.errors import ShellError, UnavailableError
+from services.models import Retry, SandboxId, Step
+from services.plain import plain
+from services.sources.pods import argo, refused, steps
+from services.sources.pods.argo_server import ArgoServer
+from services.sources.pods.http import Http
+from services.sources.pods.kube_observer import container_of
+from services.sources.pods.platform_shell import PlatformShell, Route, Way
+from services.terminal import marker_exec
+from services.terminal.json_family import Dialect
+from services.terminal.reconnecting import Reconnecting
+from services.terminal.requests import ExecResult, ShellChoice
+from services.terminal.transport import Transport
+
+NOTICE = "A shell in a real pod: what you do here is real. This platform tells no exit code."
+NO_WAKE = "Argo CD and the pod's controller start it, not this panel."
+_LINK_S = 15.0
+
+
+class ArgoActor:
+    """The verbs of one server."""
+
+    def __init__(self, source: str, server: ArgoServer, clock: Clock) -> None:
+        self._source = source
+        self._server = server
+        self._clock = clock
+        self._http: Http | None = None
+
+    def wake_key(self, sandbox: SandboxId) -> str:
+        return f"pods:{self._source}"
+
+    def wake(self, sandbox: SandboxId) -> AsyncIterator[Step]:
+        raise UnavailableError(NO_WAKE)
+
+    async def prime(self, sandbox: SandboxId) -> AsyncIterator[Step]:
+        """Read the token, see the pod, prove that its terminal answers."""
+        argo.split_id(sandbox)
+        link = (
+            steps.LinkStep("credential", _LINK_S, self._read_token),
+            steps.LinkStep("sandbox", _LINK_S, lambda: self._see(sandbox)),
+            steps.LinkStep("connect", _LINK_S, lambda: self._prove(sandbox)),
+        )
+        async for step in steps.run(link, self._clock):
+            yield step
+
+    def shell(self, sandbox: SandboxId, choice: ShellChoice) -> Transport:
+        return self._shell(sandbox, choice, (choice.shell,) if choice.shell else ("bash", "sh"))
+
+    async def exec(
+        self, sandbox: SandboxId, argv: Sequence[str], timeout_s: float, choice: ShellChoice
+    ) -> ExecResult:
+        transport = self._shell(sandbox, choice, (choice.shell or "sh",), again=False)
+        return await marker_exec.run(transport, argv, timeout_s)
+
+    async def close(self) -> None:
+        """Let go of the connection."""
+        if self._http is not None:
+            await self._http.close()
+
+    def _shell(
+        self, sandbox: SandboxId, choice: ShellChoice, shells: Sequence[str], again: bool = True
+    ) -> Transport:
+        application, _, name = argo.split_id(sandbox)
+        if choice.pod not in (None, name):
+            raise UnavailableError(f"{plain(name, 100)} is one pod, and another one was named.")
+
+        def make() -> PlatformShell:
+            return PlatformShell(
+                lambda _: self._route(sandbox, choice, shells),
+                lambda failure: refused.argo(failure, application, name),
+                Dialect.ARGO,
+                self._clock,
+                NOTICE,
+            )
+
+        if again and self._server.options.auto_reconnect:
+            return Reconnecting(make, self._clock)
+        return make()
+
+    def _opened(self) -> Http:
+        if self._http is None:
+            self._http = self._server.http()
+        return self._http
+
+    async def _read_token(self) -> str:
+        self._server.token()
+        return "read; only Argo CD can renew it"
+
+    async def _see(self, sandbox: SandboxId) -> str:
+        return (await self._server.find(self._opened(), *argo.split_id(sandbox))).status
+
+    async def _prove(self, sandbox: SandboxId) -> str:
+        done = await self.exec(sandbox, ("true",), _LINK_S - 3, ShellChoice())
+        if done.code is None:
+            raise ShellError(done.reason, retry=Retry.AUTO)
+        return "a command ran"
+
+    async def _route(self, sandbox: SandboxId, choice: ShellChoice, shells: Sequence[str]) -> Route:
+        http = self._opened()
+        one = await self._server.find(http, *argo.split_id(sandbox))
+        _, reason, no_shell = argo.judge(one)
+        if no_shell:
+            raise ShellError(f"no shell in {plain(one.name, 100)}: {reason or no_shell}")
+        pod = await self._server.pod(http, one)
+        names = [container.name for container in pod.spec.containers]
+        if choice.container is not None and choice.container not in names:
+            raise ShellError(
+                f"{plain(one.name, 100)} has no container {plain(choice.container, 60)!r}",
+                retry=Retry.NO,
+                advice=f"there are: {plain(', '.join(names), 300)}",
+            )
+        container = container_of(pod, choice.container or self._server.options.container)
+        return Route(
+            tuple(
+                Way(shell, argo.terminal_url(self._server.base, one, container, shell))
+                for shell in shells
+            ),
+            self._server.headers(),
+            tls=self._server.tls(),
+            allow_plain=self._server.options.allow_plain,
+        )

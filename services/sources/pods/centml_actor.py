@@ -1,0 +1,145 @@
+"""Does what the operator asked of a CentML deployment: signs in, opens shells, runs commands."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import replace
+from urllib.parse import quote, urlencode
+
+from services.clock import Clock
+from services.errors import ShellError, UnavailableError
+from services.models import Retry, SandboxId, Step
+from services.sources.pods import centml, refused, steps
+from services.sources.pods.centml_observer import explained, split_id, status_of
+from services.sources.pods.centml_sign_in import LIMIT_S, sign_in
+from services.sources.pods.centml_token import CentmlCredential
+from services.sources.pods.http import ApiError, Http
+from services.sources.pods.options import CentmlOptions
+from services.sources.pods.platform_shell import PlatformShell, Route, Way
+from services.terminal import marker_exec
+from services.terminal.failures import Failure
+from services.terminal.json_family import Dialect
+from services.terminal.reconnecting import Reconnecting
+from services.terminal.requests import ExecResult, ShellChoice
+from services.terminal.transport import Transport
+
+NOTICE = "A shell in a real pod: what you do here is real. This platform tells no exit code."
+NO_WAKE = "The platform starts its deployments, not this panel."
+_LINK_S = 15.0
+
+
+class CentmlActor:
+    """The verbs of one account."""
+
+    def __init__(
+        self,
+        source: str,
+        base: str,
+        connect: Callable[[], Http],
+        options: CentmlOptions,
+        credential: CentmlCredential,
+        clock: Clock,
+    ) -> None:
+        self._source = source
+        self._base = base
+        self._connect = connect
+        self._options = options
+        self._credential = credential
+        self._clock = clock
+        self._http: Http | None = None
+
+    def wake_key(self, sandbox: SandboxId) -> str:
+        return f"pods:{self._source}"
+
+    def wake(self, sandbox: SandboxId) -> AsyncIterator[Step]:
+        raise UnavailableError(NO_WAKE)
+
+    async def prime(self, sandbox: SandboxId) -> AsyncIterator[Step]:
+        """Sign in, see the deployment, prove that its terminal answers."""
+        id, pod = split_id(sandbox)
+        choice = ShellChoice(pod=pod or None, first_pod=not pod)
+        link = (
+            # A refresh token works once: an interrupted exchange would sign the operator out.
+            steps.LinkStep("credential", LIMIT_S + 5, self._sign_in, critical=True),
+            steps.LinkStep("sandbox", _LINK_S, lambda: self._see(id, choice)),
+            steps.LinkStep("connect", _LINK_S, lambda: self._prove(sandbox, choice)),
+        )
+        async for step in steps.run(link, self._clock):
+            yield step
+
+    def shell(self, sandbox: SandboxId, choice: ShellChoice) -> Transport:
+        id, pod = split_id(sandbox)
+        if pod:
+            if choice.pod not in (None, pod):
+                raise UnavailableError("That row is one pod; name a pod on its deployment's row.")
+            choice = replace(choice, pod=pod)
+        if choice.container is not None:
+            raise UnavailableError("The platform picks the container; it cannot be named.")
+
+        def make() -> PlatformShell:
+            return PlatformShell(
+                lambda renew: self._route(id, choice, renew),
+                lambda failure: self._explain(failure, id, choice),
+                Dialect.CENTML,
+                self._clock,
+                NOTICE,
+            )
+
+        return Reconnecting(make, self._clock) if self._options.auto_reconnect else make()
+
+    async def exec(
+        self, sandbox: SandboxId, argv: Sequence[str], timeout_s: float, choice: ShellChoice
+    ) -> ExecResult:
+        return await marker_exec.run(self.shell(sandbox, choice), argv, timeout_s)
+
+    async def close(self) -> None:
+        """Let go of the connection."""
+        if self._http is not None:
+            await self._http.close()
+
+    def _opened(self) -> Http:
+        if self._http is None:
+            self._http = self._connect()
+        return self._http
+
+    async def _sign_in(self) -> str:
+        return await sign_in(self._credential)
+
+    async def _see(self, id: int, choice: ShellChoice) -> str:
+        deployment = await status_of(self._opened(), id)
+        return f"pod {centml.choose(deployment.running, choice, f'deployment {id}')}"
+
+    async def _prove(self, sandbox: SandboxId, choice: ShellChoice) -> str:
+        done = await self.exec(sandbox, ("true",), _LINK_S - 3, choice)
+        if done.code is None:
+            raise ShellError(done.reason, retry=Retry.AUTO)
+        return "a command ran"
+
+    async def _route(self, id: int, choice: ShellChoice, renew: bool) -> Route:
+        await sign_in(self._credential, renew=renew)
+        try:
+            deployment = await status_of(self._opened(), id)
+        except ApiError as error:
+            if error.status != 401 or renew:
+                raise explained(error) from error
+            return await self._route(id, choice, True)
+        if deployment.pods is None:
+            raise ShellError(f"deployment {id} reports no pod list (v2)", retry=Retry.NO)
+        pod = centml.choose(deployment.running, choice, f"deployment {id}")
+        return Route(
+            (Way(choice.shell or "", terminal_url(self._base, id, pod, choice.shell)),),
+            self._credential.headers(),
+            allow_plain=self._options.allow_plain,
+        )
+
+    def _explain(self, failure: Failure, id: int, choice: ShellChoice) -> ShellError:
+        return refused.centml(failure, str(id), choice.pod or "")
+
+
+def terminal_url(base: str, id: int, pod: str, shell: str | None) -> str:
+    """Where the proxy's terminal is (pod-terminal contract §1.1)."""
+    scheme, _, rest = base.rstrip("/").partition("://")
+    query = {"pod": pod} | ({"shell": shell} if shell else {})
+    secure = "wss" if scheme == "https" else "ws"
+    words = urlencode(query, quote_via=quote, safe="")
+    return f"{secure}://{rest}/deployments/{id}/terminal?{words}"

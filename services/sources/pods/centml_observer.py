@@ -1,0 +1,244 @@
+"""Looks at deployments of the CentML platform; reads its token and renews nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from urllib.parse import urlsplit
+
+from services.clock import Clock
+from services.errors import NotFoundError, UnavailableError, WakedeckError
+from services.models import (
+    Capability,
+    Gateway,
+    GatewayId,
+    GatewayState,
+    Observation,
+    Sandbox,
+    SandboxId,
+    SandboxState,
+    Source,
+    Verdict,
+    VerdictKind,
+)
+from services.plain import plain
+from services.sources.pods import centml
+from services.sources.pods.bare import Queueless
+from services.sources.pods.centml import Deployment, PodInfo
+from services.sources.pods.centml_token import CentmlCredential
+from services.sources.pods.credential import SignedOutError
+from services.sources.pods.http import ApiError, Http
+from services.terminal.websocket import loopback
+
+AT_ONCE = 8
+MOST = 200
+NO_LOGS = "The platform's terminal API has no logs."
+
+
+async def status_of(http: Http, id: int, name: str = "") -> Deployment:
+    """One deployment: v3, then v2 on 404 or 400, and the first error if that fails too (§1.3).
+
+    Raises:
+        NotFoundError: the platform does not know it.
+        UnavailableError: it could not be asked.
+    """
+    try:
+        return centml.read_status(id, name, await http.json(f"/deployments/status_v3/{id}"))
+    except ApiError as first:
+        if first.status not in (400, 404):
+            raise
+        try:
+            return centml.read_status(id, name, await http.json(f"/deployments/status/{id}"))
+        except UnavailableError:
+            if first.status == 404:
+                raise NotFoundError(f"The platform knows no deployment {id}.") from first
+            raise first from None
+
+
+def split_id(sandbox: SandboxId) -> tuple[int, str]:
+    """Deployment and pod; the pod is empty for the deployment itself.
+
+    Raises:
+        NotFoundError: that is no name of ours.
+    """
+    number, _, pod = sandbox.native_id.partition("/")
+    if not number.isascii() or not number.isdecimal() or len(number) > 18:
+        raise NotFoundError(f"There is no deployment {plain(sandbox.native_id, 100)!r}.")
+    return int(number), pod
+
+
+def http_of(base: str, headers: Callable[[], dict[str, str]], *, allow_plain: bool) -> Http:
+    """GETs of the platform.
+
+    Raises:
+        UnavailableError: a token would travel to another machine without TLS.
+    """
+    parts = urlsplit(base)
+    host = parts.hostname or ""
+    secure = parts.scheme == "https"
+    if not secure and not allow_plain and not loopback(host):
+        raise UnavailableError(
+            f"A token would travel to {plain(host, 100)} without TLS.",
+            advice="Use an https address.",
+        )
+    address = f"{host}:{parts.port or (443 if secure else 80)}"
+    return Http(base, address, headers)
+
+
+class CentmlObserver(Queueless):
+    """The deployments of one account as a source."""
+
+    def __init__(
+        self,
+        info: Source,
+        connect: Callable[[], Http],
+        deployments: tuple[int, ...],
+        credential: CentmlCredential,
+        clock: Clock,
+        ready: Callable[[CentmlCredential], Awaitable[str]] | None = None,
+    ) -> None:
+        """`ready` may sign in before a look; without it a look only uses what is there."""
+        self.info = info
+        self._connect = connect
+        self._deployments = deployments
+        self._credential = credential
+        self._clock = clock
+        self._ready = ready
+        self._http: Http | None = None
+
+    async def observe(self) -> Observation:
+        http = await self._opened()
+        began = time.monotonic()
+        try:
+            wanted = [(one, "") for one in self._deployments] or list(
+                centml.read_list(await http.json("/deployments"))
+            )
+            limit = asyncio.Semaphore(AT_ONCE)
+            found = await asyncio.gather(*(self._one(http, limit, *one) for one in wanted[:MOST]))
+        except ApiError as error:
+            raise explained(error) from error
+        latency = (time.monotonic() - began) / max(len(wanted[:MOST]), 1)
+        now = self._clock.now()
+        front = Gateway(
+            GatewayId(self.info.key, "platform"),
+            "CentML",
+            GatewayState.READY,
+            "",
+            now,
+            address=http.address,
+            latency_s=latency,
+            evidence=(("deployments", str(len(wanted))),),
+        )
+        rows = [row for one in found for row in self._rows(one, front.id, now)]
+        return Observation(self.info.key, now, (front,), tuple(rows))
+
+    async def probe(self, sandbox: SandboxId) -> Verdict:
+        try:
+            id, pod = split_id(sandbox)
+            deployment = await status_of(await self._opened(), id)
+        except SignedOutError:
+            return Verdict(VerdictKind.READY, "")
+        except NotFoundError as error:
+            return Verdict(VerdictKind.TERMINAL, error.sentence, advice="Look at the list anew.")
+        except ApiError as error:
+            kind = VerdictKind.READY if error.status == 401 else VerdictKind.UNKNOWN
+            return Verdict(kind, error.sentence)
+        except WakedeckError as error:
+            return Verdict(VerdictKind.UNKNOWN, error.sentence, advice=error.advice)
+        return verdict(deployment, pod)
+
+    def logs(self, sandbox: SandboxId) -> AsyncIterator[str]:
+        raise UnavailableError(NO_LOGS)
+
+    async def close(self) -> None:
+        """Let go of the connection."""
+        if self._http is not None:
+            await self._http.close()
+
+    async def _opened(self) -> Http:
+        if self._http is None:
+            self._http = self._connect()
+        if self._ready is not None:
+            await self._ready(self._credential)
+        return self._http
+
+    async def _one(self, http: Http, limit: asyncio.Semaphore, id: int, name: str) -> Deployment:
+        async with limit:
+            try:
+                return await status_of(http, id, name)
+            except NotFoundError:
+                return Deployment(id, name, "deleted")
+
+    def _rows(self, one: Deployment, front: GatewayId, now: float) -> list[Sandbox]:
+        """The deployment, and each of its pods where it has several."""
+        state, reason, no_shell = centml.judge(one)
+        rows = [
+            Sandbox(
+                SandboxId(self.info.key, str(one.id)),
+                one.name or f"deployment {one.id}",
+                state,
+                reason,
+                now,
+                gateway=front,
+                evidence=centml.evidence(one),
+                asleep_by_design=state is SandboxState.ASLEEP,
+                unavailable=_refusals(no_shell),
+            )
+        ]
+        named = [pod for pod in one.pods or () if pod.name]
+        if len(named) > 1:
+            rows += [self._pod_row(one, pod, front, now) for pod in named]
+        return rows
+
+    def _pod_row(self, one: Deployment, pod: PodInfo, front: GatewayId, now: float) -> Sandbox:
+        state, reason, no_shell = centml.judge_pod(pod)
+        return Sandbox(
+            SandboxId(self.info.key, f"{one.id}/{pod.name}"),
+            plain(pod.name, 253),
+            state,
+            reason,
+            now,
+            gateway=front,
+            evidence=(
+                ("deployment", f"{one.id} {one.name}".strip()),
+                ("status", pod.status),
+                ("component", pod.component or "unknown"),
+            ),
+            unavailable=_refusals(no_shell),
+        )
+
+
+def explained(error: ApiError) -> UnavailableError:
+    """An answer of the platform, said for an operator."""
+    if error.status == 401:
+        tail = f": {error.said}" if error.said else ""
+        return SignedOutError(
+            f"The platform does not accept the token (401){tail}.",
+            advice="Reconnect to sign in again, or use `centml login`.",
+        )
+    return UnavailableError(error.sentence, advice=error.advice)
+
+
+def verdict(deployment: Deployment, pod: str) -> Verdict:
+    """What an attempt may do with a deployment or one of its pods."""
+    advice = "The platform starts its pods; its own pages say more."
+    if pod:
+        known = next((one for one in deployment.pods or () if one.name == pod), None)
+        if known is None:
+            gone = f"Deployment {deployment.id} has no pod {plain(pod, 100)} any more."
+            return Verdict(VerdictKind.TERMINAL, gone, advice="Look at the list anew.")
+        state, reason, no_shell = centml.judge_pod(known)
+    else:
+        state, reason, no_shell = centml.judge(deployment)
+    if not no_shell:
+        return Verdict(VerdictKind.READY, reason)
+    if state is SandboxState.SETTLING:
+        return Verdict(VerdictKind.SETTLING, reason)
+    return Verdict(VerdictKind.TERMINAL, reason or no_shell, advice=advice)
+
+
+def _refusals(no_shell: str) -> tuple[tuple[Capability, str], ...]:
+    if not no_shell:
+        return ()
+    return ((Capability.SHELL, no_shell), (Capability.EXEC, no_shell))

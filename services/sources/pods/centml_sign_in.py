@@ -1,0 +1,133 @@
+"""Signs in to the CentML platform for the operator (contract §1.2); nothing that ticks may."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from services.errors import UnavailableError
+from services.plain import plain
+from services.redact import redact
+from services.sources.pods.centml_token import (
+    CentmlCredential,
+    ServiceAccount,
+    Stored,
+    credential_file,
+    service_account,
+    stored,
+)
+from services.sources.pods.credential import SignedOutError
+from services.terminal.websocket import loopback
+
+AUTHENTICATE = "https://auth.centml.com/user_management/authenticate"
+CLIENT_ID = "client_01JP5TWW2997MF8AYQXHJEGYR0"
+"""The platform's public OAuth client, unless CENTML_WORKOS_CLIENT_ID names another."""
+LIMIT_S = 10.0
+_LOGIN = "Sign in with `centml login`."
+
+
+async def sign_in(credential: CentmlCredential, *, renew: bool = False) -> str:
+    """Have a good token afterwards; what was done, in a few words.
+
+    `renew` asks for another one although the one there looks good. The client's file is rewritten
+    with what a refresh gives, as the client does; it is never deleted.
+
+    Raises:
+        UnavailableError: the platform refused or did not answer.
+    """
+    if not renew:
+        try:
+            credential.token()
+        except SignedOutError:
+            pass
+        else:
+            return "still good"
+    account = service_account(credential.environ)
+    if account is not None:
+        credential.take(await _mint(account))
+        return "issued to the service account"
+    path = credential_file(credential.environ)
+    fresh = await _refresh(stored(path), credential.environ)
+    _write(path, fresh)
+    return "refreshed"
+
+
+async def _mint(account: ServiceAccount) -> str:
+    form = {
+        "grant_type": "client_credentials",
+        "client_id": account.id,
+        "client_secret": account.secret,
+    }
+    answer = await _post(account.url, form=form)
+    token = answer.get("access_token")
+    if not isinstance(token, str) or not token:
+        raise UnavailableError(f"The service account was refused: {_why(answer)}.")
+    return token
+
+
+async def _refresh(held: Stored, environ: Mapping[str, str]) -> Stored:
+    if not held.refresh:
+        raise SignedOutError("The CentML credential cannot be refreshed.", advice=_LOGIN)
+    body = {
+        "client_id": environ.get("CENTML_WORKOS_CLIENT_ID") or CLIENT_ID,
+        "grant_type": "refresh_token",
+        "refresh_token": held.refresh,
+    }
+    answer = await _post(AUTHENTICATE, body=body)
+    access, refresh = answer.get("access_token"), answer.get("refresh_token")
+    if "error" in answer or not isinstance(access, str) or not access:
+        raise SignedOutError(f"CentML refused to renew the token: {_why(answer)}.", advice=_LOGIN)
+    return Stored(access, refresh if isinstance(refresh, str) and refresh else held.refresh)
+
+
+async def _post(
+    url: str, *, form: Mapping[str, str] | None = None, body: Mapping[str, str] | None = None
+) -> dict[str, Any]:
+    import httpx
+
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    if parts.scheme != "https" and not loopback(host):
+        raise UnavailableError(f"A secret would travel to {plain(host, 100)} without TLS.")
+    try:
+        async with httpx.AsyncClient(timeout=LIMIT_S, trust_env=not loopback(host)) as client:
+            answer = await client.post(url, data=form, json=body)
+        value = answer.json()
+    except httpx.HTTPError as error:
+        raise UnavailableError(f"{plain(host, 100)} did not answer: {type(error).__name__}.") from (
+            error
+        )
+    except (ValueError, RecursionError):
+        raise UnavailableError(f"{plain(host, 100)} answered with something else than JSON.") from (
+            None
+        )
+    if not isinstance(value, dict):
+        raise UnavailableError(f"{plain(host, 100)} answered with something else than a token.")
+    return value
+
+
+def _why(answer: Mapping[str, Any]) -> str:
+    for key in ("error_description", "message", "error"):
+        if isinstance(answer.get(key), str):
+            return redact(plain(str(answer[key]), 200))
+    return "no reason was given"
+
+
+def _write(path: Path, fresh: Stored) -> None:
+    """Replace the client's file whole: a half-written one would sign the operator out."""
+    text = json.dumps({"access_token": fresh.access, "refresh_token": fresh.refresh})
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".wakedeck-")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as stream:
+            stream.write(text)
+        Path(name).replace(path)
+    except OSError as error:
+        Path(name).unlink(missing_ok=True)
+        raise UnavailableError(
+            f"The renewed credential could not be written to {path}: {error.strerror}."
+        ) from error

@@ -1,0 +1,130 @@
+"""The token of the CentML platform as it stands on this machine; read, never renewed here.
+
+Where its own client keeps it: contract §1.2. Renewing is `centml_sign_in.py`.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from services.clock import Clock
+from services.errors import UnavailableError
+from services.sources.pods.credential import SignedOutError
+
+EARLY_S = 100.0
+"""A token this close to its end counts as expired."""
+PLATFORM = "https://api.centml.com"
+_ADVICE = "Reconnect to sign in, or use `centml login`."
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceAccount:
+    """Signs in without a person."""
+
+    id: str
+    secret: str = field(repr=False)
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """What the client's file holds."""
+
+    access: str = field(repr=False)
+    refresh: str = field(repr=False)
+
+
+def base_url(option: str, environ: Mapping[str, str]) -> str:
+    """Where the platform is; without a slash at its end."""
+    return (option or environ.get("CENTML_PLATFORM_API_URL") or PLATFORM).rstrip("/")
+
+
+def service_account(environ: Mapping[str, str]) -> ServiceAccount | None:
+    """The one the environment names."""
+    id, secret = (
+        environ.get("CENTML_SERVICE_ACCOUNT_ID"),
+        environ.get("CENTML_SERVICE_ACCOUNT_SECRET"),
+    )
+    if not id or not secret:
+        return None
+    url = (
+        environ.get("CENTML_SERVICE_ACCOUNT_TOKEN_URL") or "https://signin.centml.com/oauth2/token"
+    )
+    return ServiceAccount(id, secret, url)
+
+
+def credential_file(environ: Mapping[str, str]) -> Path:
+    """Where the client keeps a person's credential."""
+    folder = Path(environ.get("CENTML_CONFIG_PATH") or "~/.centml").expanduser()
+    return folder / (environ.get("CENTML_CRED_FILE") or "credentials.json")
+
+
+def stored(path: Path) -> Stored:
+    """What the file holds.
+
+    Raises:
+        SignedOutError: there is none, or nothing of use in it.
+    """
+    try:
+        value = json.loads(path.read_text("utf-8"))
+        access, refresh = value.get("access_token"), value.get("refresh_token")
+    except FileNotFoundError as error:
+        raise SignedOutError("Nobody is signed in to CentML here.", advice=_ADVICE) from error
+    except (OSError, ValueError, AttributeError, RecursionError):
+        # The cause would quote the file.
+        raise SignedOutError(f"{path} holds no credential of CentML.", advice=_ADVICE) from None
+    known = [one if isinstance(one, str) else "" for one in (access, refresh)]
+    if not any(known):
+        raise SignedOutError(f"{path} holds no credential of CentML.", advice=_ADVICE)
+    return Stored(*known)
+
+
+def expires_at(token: str) -> float | None:
+    """When a JWT says it ends, unverified; None where it does not say."""
+    try:
+        payload = token.split(".")[1]
+        claims = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+        return float(claims["exp"])
+    except (IndexError, ValueError, KeyError, TypeError, binascii.Error, RecursionError):
+        return None
+
+
+class CentmlCredential:
+    """The token in use: a minted one of a service account, else the one in the client's file."""
+
+    def __init__(self, clock: Clock, environ: Mapping[str, str] | None = None) -> None:
+        self.environ = os.environ if environ is None else environ
+        self._clock = clock
+        self._minted = ""
+
+    def take(self, token: str) -> None:
+        """Use a minted token from now on."""
+        self._minted = token
+
+    def token(self) -> str:
+        """A token that is still good.
+
+        Raises:
+            SignedOutError: signing in is needed first, which is the operator's to ask for.
+        """
+        account = service_account(self.environ)
+        held = self._minted if account is not None else stored(credential_file(self.environ)).access
+        if not held:
+            whose = "service account" if account is not None else "user"
+            raise SignedOutError(f"The CentML {whose} is not signed in.", advice=_ADVICE)
+        end = expires_at(held)
+        if end is not None and self._clock.now() >= end - EARLY_S:
+            raise SignedOutError("The CentML token has expired.", advice=_ADVICE)
+        if not held.isascii() or not held.isprintable() or " " in held:
+            raise UnavailableError("The CentML token is none that can be sent.")
+        return held
+
+    def headers(self) -> dict[str, str]:
+        """What authenticates a request; raises as `token`."""
+        return {"Authorization": f"Bearer {self.token()}"}

@@ -1,0 +1,123 @@
+"""The credential of a cluster as it stands; reading it starts nothing and renews nothing.
+
+Renewing is `sign_in.py`, which only an operator's action reaches.
+"""
+
+from __future__ import annotations
+
+import base64
+import ssl
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from services.clock import Clock
+from services.errors import UnavailableError
+from services.plain import plain
+from services.sources.pods.access import Access
+from services.sources.pods.tls import context_for
+
+
+class SignedOutError(UnavailableError):
+    """There is no valid credential at hand; signing in is the operator's to ask for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Minted:
+    """What a helper gave."""
+
+    token: str = field(default="", repr=False)
+    certificate: str = field(default="", repr=False)
+    key: str = field(default="", repr=False)
+    expires_at: float | None = None
+
+
+class KubeCredential:
+    """What is sent with each request and shown in each handshake."""
+
+    def __init__(self, access: Access, clock: Clock) -> None:
+        self.access = access
+        self.generation = 0
+        """Changes when the TLS context does."""
+        self._clock = clock
+        self._minted: Minted | None = None
+        self._context: ssl.SSLContext | None = None
+
+    @property
+    def renewable(self) -> bool:
+        """Whether signing in again gives another credential: a helper or a file."""
+        who = self.access.identity
+        return who.helper is not None or who.token_file is not None
+
+    @property
+    def needs_helper(self) -> bool:
+        """Whether a helper must run before anything can be asked."""
+        who = self.access.identity
+        direct = who.token_file or who.token or who.username
+        if not self.access.cluster.secure or direct or who.helper is None:
+            return False
+        minted = self._minted
+        if minted is None:
+            return True
+        return minted.expires_at is not None and minted.expires_at <= self._clock.now()
+
+    def take(self, minted: Minted) -> None:
+        """Use what a helper gave from now on."""
+        if (minted.certificate, minted.key) != self._shown():
+            self._context = None
+            self.generation += 1
+        self._minted = minted
+
+    def headers(self) -> dict[str, str]:
+        """What authenticates a request; nothing to a server without TLS (contract §3.8).
+
+        Raises:
+            SignedOutError: a helper must run first.
+            UnavailableError: the token file cannot be read.
+        """
+        who = self.access.identity
+        if not self.access.cluster.secure:
+            return {}
+        if who.token_file is not None:
+            return {"Authorization": f"Bearer {_token_of(who.token_file)}"}
+        if who.token:
+            return {"Authorization": f"Bearer {who.token}"}
+        if who.username:
+            pair = base64.b64encode(f"{who.username}:{who.password}".encode()).decode("ascii")
+            return {"Authorization": f"Basic {pair}"}
+        if self.needs_helper:
+            assert who.helper is not None
+            name = plain(Path(who.helper.argv[0]).name, 60)
+            expired = "has expired" if self._minted is not None else f"comes from {name}"
+            raise SignedOutError(
+                f"The credential of {plain(self.access.context, 100)} {expired}.",
+                advice="Reconnect to sign in.",
+            )
+        if self._minted is not None and self._minted.token:
+            return {"Authorization": f"Bearer {self._minted.token}"}
+        return {}
+
+    def context(self) -> ssl.SSLContext | None:
+        """How TLS is spoken; None without TLS.
+
+        Raises:
+            UnavailableError: a certificate or key that is none.
+        """
+        if self._context is None:
+            self._context = context_for(self.access.cluster, *self._shown())
+        return self._context
+
+    def _shown(self) -> tuple[str, str]:
+        if self._minted is not None and self._minted.certificate:
+            return self._minted.certificate, self._minted.key
+        return self.access.identity.certificate, self.access.identity.key
+
+
+def _token_of(path: Path) -> str:
+    try:
+        token = path.read_text("utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "it is not text"
+        raise UnavailableError(f"The token file {path} cannot be read: {why}.") from error
+    if not token or not token.isascii() or not token.isprintable():
+        raise UnavailableError(f"The token file {path} holds no token.")
+    return token

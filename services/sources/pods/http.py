@@ -1,0 +1,188 @@
+"""Read-only HTTP to a platform: bounded answers, and every failure a sentence."""
+
+from __future__ import annotations
+
+import json
+import ssl
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+from services.errors import DeadlineError, UnavailableError
+from services.plain import plain
+from services.redact import redact
+from services.terminal.failures import opening_failure
+from services.terminal.websocket import loopback
+
+if TYPE_CHECKING:
+    import httpx
+
+LARGEST = 64 << 20
+CONNECT_S = 4.0
+ANSWER_S = 5.0
+Query = tuple[tuple[str, str], ...]
+
+
+class ApiError(UnavailableError):
+    """The server answered with an error: `status` is its HTTP code, `said` its own words."""
+
+    def __init__(self, sentence: str, status: int, said: str = "", *, advice: str = "") -> None:
+        super().__init__(sentence, advice=advice)
+        self.status = status
+        self.said = said
+
+
+class Http:
+    """GETs of one server; the connection is made with the first and kept."""
+
+    def __init__(
+        self,
+        base: str,
+        address: str,
+        headers: Callable[[], Mapping[str, str]],
+        *,
+        context: Callable[[], ssl.SSLContext | None] = lambda: None,
+        generation: Callable[[], int] = lambda: 0,
+        proxy: str = "",
+        tls_name: str = "",
+    ) -> None:
+        """`headers` and `context` are asked anew for each request and connection."""
+        self.address = address
+        self._base = base
+        self._headers = headers
+        self._context = context
+        self._generation = generation
+        self._proxy = proxy
+        self._tls_name = tls_name
+        self._client: httpx.AsyncClient | None = None
+        self._made_for = -1
+        self._outdated: list[httpx.AsyncClient] = []
+
+    async def get(self, path: str, query: Query = (), limit_s: float = ANSWER_S) -> bytes:
+        """The body of a 200.
+
+        Raises:
+            ApiError: another status.
+            UnavailableError: no answer, or one above 64 MiB.
+        """
+        body = bytearray()
+        async with self.stream(path, query, limit_s) as parts:
+            async for part in parts:
+                body += part
+                if len(body) > LARGEST:
+                    raise UnavailableError(f"{self.address} answered with more than 64 MiB.")
+        return bytes(body)
+
+    async def json(self, path: str, query: Query = (), limit_s: float = ANSWER_S) -> Any:
+        """The same, decoded.
+
+        Raises:
+            UnavailableError: also where that is not JSON.
+        """
+        body = await self.get(path, query, limit_s)
+        try:
+            return json.loads(body)
+        except (ValueError, RecursionError) as error:
+            raise UnavailableError(f"{self.address} answered with something else than JSON.") from (
+                error
+            )
+
+    @asynccontextmanager
+    async def stream(
+        self, path: str, query: Query = (), silence_s: float = ANSWER_S
+    ) -> AsyncIterator[AsyncIterator[bytes]]:
+        """The body of a 200 as it comes, cut anywhere; `silence_s` between two parts is a failure.
+
+        Raises:
+            ApiError: another status.
+            UnavailableError: no answer, or it broke off.
+        """
+        import httpx
+
+        extensions = {"sni_hostname": self._tls_name} if self._tls_name else {}
+        limits = httpx.Timeout(ANSWER_S, connect=CONNECT_S, read=silence_s)
+        headers = dict(self._headers())
+        try:
+            async with self._ready().stream(
+                "GET",
+                self._base + path,
+                params=list(query),
+                headers=headers,
+                timeout=limits,
+                extensions=extensions,
+            ) as answer:
+                if answer.status_code != 200:
+                    body = b""
+                    async for part in answer.aiter_bytes():
+                        body += part
+                        if len(body) > 16_384:
+                            break
+                    raise self._error(answer.status_code, body, headers)
+                yield answer.aiter_bytes()
+        except httpx.TimeoutException as error:
+            raise DeadlineError(f"{self.address} did not answer in time.") from error
+        except httpx.HTTPError as error:
+            raise self._failed(error) from error
+        except httpx.InvalidURL as error:
+            raise UnavailableError(f"{self.address} is not an address.") from error
+
+    async def close(self) -> None:
+        """Let go of the connection; idempotent."""
+        clients, self._client = (*self._outdated, self._client), None
+        self._outdated.clear()
+        for client in clients:
+            if client is not None:
+                await client.aclose()
+
+    def _ready(self) -> httpx.AsyncClient:
+        import httpx
+
+        if self._client is None or self._made_for != self._generation():
+            if self._client is not None:
+                # What still streams over it goes on to its end.
+                self._outdated.append(self._client)
+            self._made_for = self._generation()
+            context = self._context()
+            local = loopback(httpx.URL(self._base).host)
+            self._client = httpx.AsyncClient(
+                verify=True if context is None else context,
+                proxy=self._proxy or None,
+                trust_env=not local and not self._proxy,
+                follow_redirects=False,
+            )
+        return self._client
+
+    def _failed(self, error: Exception) -> UnavailableError:
+        import httpx
+
+        cause: BaseException | None = error
+        while cause is not None and not isinstance(cause, OSError | ssl.SSLError):
+            cause = cause.__cause__ or cause.__context__
+        if cause is None:
+            return UnavailableError(f"{self.address} broke off its answer.")
+        if not isinstance(error, httpx.ConnectError):
+            return UnavailableError(f"The connection to {self.address} broke.")
+        failure = opening_failure(cause, self.address, secure=self._base.startswith("https"))
+        return UnavailableError(f"{failure.sentence}.", advice=failure.advice)
+
+    def _error(self, status: int, body: bytes, headers: Mapping[str, str]) -> ApiError:
+        said = _words(body)
+        for value in headers.values():
+            for secret in (value, *(part for part in value.split() if len(part) > 6)):
+                said = said.replace(secret, "•••")
+        said = redact(plain(said, 300))
+        tail = f": {said}" if said else ""
+        return ApiError(f"{self.address} answered {status}{tail}.", status, said)
+
+
+def _words(body: bytes) -> str:
+    text = body[:16_384].decode("utf-8", "replace").strip()
+    try:
+        fields = json.loads(text)
+    except (ValueError, RecursionError):
+        return "" if text.startswith("<") else text
+    if isinstance(fields, dict):
+        for key in ("message", "detail", "error"):
+            if isinstance(fields.get(key), str):
+                return str(fields[key])
+    return ""

@@ -1,0 +1,186 @@
+"""Does what the operator asked of a pod: signs in, opens shells, runs commands; starts nothing."""
+
+from __future__ import annotations
+
+import getpass
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
+from itertools import count
+
+from services.clock import Clock
+from services.errors import RefusedError, ShellError, UnavailableError
+from services.models import Retry, SandboxId, Step
+from services.plain import plain
+from services.sources.pods import refused, steps
+from services.sources.pods.hangups import Hangups
+from services.sources.pods.http import ApiError, Http
+from services.sources.pods.kube import Kube, http_of, read_one, split_id
+from services.sources.pods.kube_observer import explained
+from services.sources.pods.kube_shell import Link, Place, PodShell, Wish
+from services.sources.pods.sign_in import HELPER_LIMIT_S, sign_in
+from services.sources.pods.starts import session_name
+from services.terminal import channel_exec
+from services.terminal.failures import HandshakeRefusedError
+from services.terminal.reconnecting import Reconnecting
+from services.terminal.requests import ExecResult, ShellChoice
+from services.terminal.transport import Transport
+
+NOTICE = "A shell in a real pod: what you do here is real."
+NO_WAKE = "A pod is started by its controller, not from here."
+_LINK_S = 15.0
+
+
+class KubeActor:
+    """The verbs of a cluster's pods."""
+
+    def __init__(self, source: str, kube: Kube, clock: Clock) -> None:
+        self._source = source
+        self._kube = kube
+        self._clock = clock
+        self._link: Link | None = None
+        self._http: Http | None = None
+        self._hangups = Hangups(self._connect)
+        self._resumable: dict[SandboxId, set[int]] = {}
+
+    def wake_key(self, sandbox: SandboxId) -> str:
+        return f"pods:{self._source}"
+
+    def wake(self, sandbox: SandboxId) -> AsyncIterator[Step]:
+        raise UnavailableError(NO_WAKE)
+
+    async def prime(self, sandbox: SandboxId) -> AsyncIterator[Step]:
+        """Sign in, see the pod, prove that a command runs in it."""
+        wish = self._wish(sandbox, ShellChoice())
+        link = (
+            steps.LinkStep("credential", HELPER_LIMIT_S + 5, self._sign_in),
+            steps.LinkStep("sandbox", _LINK_S, lambda: self._see(wish)),
+            steps.LinkStep("connect", _LINK_S, lambda: self._prove(wish)),
+        )
+        async for step in steps.run(link, self._clock):
+            yield step
+
+    def shell(self, sandbox: SandboxId, choice: ShellChoice) -> Transport:
+        wish = self._wish(sandbox, choice)
+        options = self._kube.options
+        number = self._free_number(sandbox) if options.resumable else 0
+        if number:
+            wish = replace(wish, session=session_name(f"wakedeck-{_operator()}-{number}"))
+
+        def closed() -> None:
+            self._resumable.get(sandbox, set()).discard(number)
+
+        def make() -> PodShell:
+            return PodShell(self._connect, wish, self._clock, NOTICE, closed)
+
+        if options.auto_reconnect:
+            return Reconnecting(make, self._clock, resumes=options.resumable)
+        return make()
+
+    async def exec(
+        self, sandbox: SandboxId, argv: Sequence[str], timeout_s: float, choice: ShellChoice
+    ) -> ExecResult:
+        """Streams apart and a real exit code; `--shell` runs the words as one line of it."""
+        wish = self._wish(sandbox, choice)
+        words = tuple(argv)
+        if choice.shell is not None:
+            if len(words) != 1:
+                raise RefusedError(
+                    "With --shell the command is one argument, as the shell is to read it.",
+                    advice=f'For example: -- "{plain(" ".join(words), 80)}"',
+                )
+            words = (choice.shell, "-c", words[0])
+        link = await self._connect()
+        place = await link.locate(wish, self._clock.now())
+        return await self._run(link, place, words, timeout_s)
+
+    async def close(self) -> None:
+        """Hang up what was left in pods, 3 s at most."""
+        await self._hangups.close()
+        if self._http is not None:
+            await self._http.close()
+
+    async def _run(
+        self, link: Link, place: Place, argv: tuple[str, ...], timeout_s: float
+    ) -> ExecResult:
+        async def once() -> ExecResult:
+            return await channel_exec.run(
+                lambda framing: link.transport(place, argv, ("stdout", "stderr"), framing),
+                timeout_s,
+            )
+
+        try:
+            try:
+                return await once()
+            except HandshakeRefusedError as error:
+                if error.failure.status != 401 or not link.credential.renewable:
+                    raise
+                await link.renew()
+                return await once()
+        except HandshakeRefusedError as error:
+            raise refused.kubernetes(error.failure, place.pod.metadata.name) from error
+
+    def _wish(self, sandbox: SandboxId, choice: ShellChoice) -> Wish:
+        namespace, name = split_id(sandbox)
+        if choice.pod is not None and choice.pod != name:
+            raise UnavailableError(
+                f"{plain(name, 100)} is one pod; {plain(choice.pod, 100)!r} is another one."
+            )
+        container = choice.container or self._kube.options.container
+        return Wish(namespace, name, container, choice.container is not None, choice.shell)
+
+    def _free_number(self, sandbox: SandboxId) -> int:
+        """The smallest number no open shell has: closing a shell and opening one finds it again."""
+        taken = self._resumable.setdefault(sandbox, set())
+        number = next(one for one in count(1) if one not in taken)
+        taken.add(number)
+        return number
+
+    async def _connect(self) -> Link:
+        """The cluster as the operator reaches it, signed in.
+
+        Raises:
+            UnavailableError, ProcessError: as `sign_in`.
+        """
+        credential = await self._kube.credential()
+        if self._link is None or self._link.credential is not credential:
+            if self._http is not None:
+                await self._http.close()
+            self._http = http_of(credential)
+            self._link = Link(
+                credential, self._http, self._renew, self._hangups.end, self._hangups.again
+            )
+        if credential.needs_helper:
+            await sign_in(credential)
+        return self._link
+
+    async def _renew(self) -> None:
+        await sign_in(await self._kube.credential())
+
+    async def _sign_in(self) -> str:
+        # Somebody may have signed in with the platform's own tool since.
+        self._kube.forget()
+        return await sign_in(await self._kube.credential())
+
+    async def _see(self, wish: Wish) -> str:
+        link = await self._connect()
+        try:
+            pod = await read_one(link.http, wish.namespace, wish.name)
+        except ApiError as error:
+            raise explained(error, link.credential) from error
+        return plain(pod.status.phase or "seen", 40)
+
+    async def _prove(self, wish: Wish) -> str:
+        """A command that does nothing ran, or would have if the container had a shell."""
+        link = await self._connect()
+        place = await link.locate(wish, self._clock.now())
+        done = await self._run(link, place, ("sh", "-c", "exit 0"), _LINK_S)
+        if done.code != 0:
+            raise ShellError(f"no command ran in it: {done.reason or done.code}", retry=Retry.AUTO)
+        return f"container {plain(place.container, 60)}"
+
+
+def _operator() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return "operator"

@@ -1,0 +1,227 @@
+"""Looks at the pods of a cluster: a list, a watch, and a sign of life of the API server."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+from services.clock import Clock
+from services.errors import NotFoundError, UnavailableError, WakedeckError
+from services.models import (
+    Facts,
+    Gateway,
+    GatewayId,
+    GatewayState,
+    Observation,
+    Sandbox,
+    SandboxId,
+    SandboxState,
+    Source,
+    Verdict,
+    VerdictKind,
+)
+from services.plain import plain
+from services.redact import redact
+from services.sources.pods import phase
+from services.sources.pods.bare import Queueless
+from services.sources.pods.credential import KubeCredential, SignedOutError
+from services.sources.pods.http import ApiError, Http
+from services.sources.pods.kube import Kube, http_of, pod_path, read_one, split_id
+from services.sources.pods.pod import Pod
+from services.sources.pods.watch import PodWatch
+
+LOG_LINES = 200
+_LONGEST_LINE = 4096
+_LOG_SILENCE_S = 24 * 3600.0
+
+
+class KubeObserver(Queueless):
+    """The pods of one context as a source."""
+
+    def __init__(
+        self,
+        info: Source,
+        kube: Kube,
+        clock: Clock,
+        ready: Callable[[KubeCredential], Awaitable[None]] | None = None,
+    ) -> None:
+        """`ready` may sign in before a look; without it a look only uses what is there."""
+        self.info = info
+        self._kube = kube
+        self._clock = clock
+        self._ready = ready
+        self._for: KubeCredential | None = None
+        self._http: Http | None = None
+        self._watch: PodWatch | None = None
+        self._version = ""
+        self._opening = asyncio.Lock()
+
+    async def observe(self) -> Observation:
+        credential, http, watch = await self._opened()
+        began = time.monotonic()
+        try:
+            self._version = _version(await http.get("/version"))
+            latency = time.monotonic() - began
+            pods = await watch.pods()
+        except ApiError as error:
+            raise explained(error, credential) from error
+        now = self._clock.now()
+        front = self._front(credential, latency, watch, now)
+        return Observation(
+            self.info.key,
+            now,
+            (front,),
+            tuple(self._sandbox(one, front.id, now) for one in pods.values()),
+        )
+
+    async def probe(self, sandbox: SandboxId) -> Verdict:
+        try:
+            _, http, _ = await self._opened()
+            pod = await read_one(http, *split_id(sandbox))
+        except NotFoundError as error:
+            advice = error.advice or "Its controller may have made another one: look at the list."
+            return Verdict(VerdictKind.TERMINAL, error.sentence, advice=advice)
+        except SignedOutError:
+            # Signing in is the first of the link steps.
+            return Verdict(VerdictKind.READY, "")
+        except ApiError as error:
+            if error.status == 401:
+                return Verdict(VerdictKind.READY, "")
+            kind = VerdictKind.TERMINAL if error.status == 403 else VerdictKind.UNKNOWN
+            return Verdict(kind, error.sentence, advice=error.advice)
+        except WakedeckError as error:
+            return Verdict(VerdictKind.UNKNOWN, error.sentence, advice=error.advice)
+        return verdict(phase.judge(pod, self._clock.now()))
+
+    async def logs(self, sandbox: SandboxId) -> AsyncIterator[str]:
+        _, http, _ = await self._opened()
+        namespace, name = split_id(sandbox)
+        pod = await read_one(http, namespace, name)
+        query = (
+            ("follow", "true"),
+            ("tailLines", str(LOG_LINES)),
+            ("container", container_of(pod, self._kube.options.container)),
+        )
+        rest = b""
+        async with http.stream(f"{pod_path(namespace, name)}/log", query, _LOG_SILENCE_S) as parts:
+            async for part in parts:
+                *lines, rest = (rest + part).split(b"\n")
+                for line in lines:
+                    yield _shown(line)
+                if len(rest) > _LONGEST_LINE:
+                    yield _shown(rest)
+                    rest = b""
+        if rest:
+            yield _shown(rest)
+
+    async def close(self) -> None:
+        """Stop watching and let go of the connection."""
+        self._for = None
+        if self._watch is not None:
+            await self._watch.close()
+        if self._http is not None:
+            await self._http.close()
+
+    async def _opened(self) -> tuple[KubeCredential, Http, PodWatch]:
+        credential = await self._kube.credential()
+        async with self._opening:
+            if credential is not self._for or self._http is None or self._watch is None:
+                await self.close()
+                options, access = self._kube.options, credential.access
+                http = http_of(credential)
+                namespace = "" if options.all_namespaces else access.namespace
+                self._watch = PodWatch(http, namespace, options.selector, self._clock)
+                self._for, self._http = credential, http
+            if self._ready is not None and credential.needs_helper:
+                await self._ready(credential)
+            return credential, self._http, self._watch
+
+    def _front(
+        self, credential: KubeCredential, latency_s: float, watch: PodWatch, now: float
+    ) -> Gateway:
+        access = credential.access
+        scope = "all" if self._kube.options.all_namespaces else access.namespace
+        rows: Facts = (
+            ("context", plain(access.context, 100)),
+            ("namespace", plain(scope, 100)),
+            ("user", plain(access.identity.name or "none", 100)),
+            ("server", self._version),
+            ("pods", "watched" if watch.live else "listed"),
+        )
+        if access.cluster.unverified:
+            rows = (*rows, ("certificate", "not checked: the kubeconfig says so"))
+        return Gateway(
+            GatewayId(self.info.key, access.context),
+            plain(access.context, 100),
+            GatewayState.READY,
+            "",
+            now,
+            address=access.cluster.address,
+            latency_s=latency_s,
+            evidence=rows,
+        )
+
+    def _sandbox(self, pod: Pod, front: GatewayId, now: float) -> Sandbox:
+        standing = phase.judge(pod, now)
+        return Sandbox(
+            SandboxId(self.info.key, pod.native_id),
+            plain(pod.metadata.name, 253),
+            standing.state,
+            standing.reason,
+            now,
+            gateway=front,
+            evidence=phase.evidence(pod),
+            asleep_by_design=standing.state is SandboxState.ASLEEP,
+            unavailable=phase.refusals(standing),
+        )
+
+
+def container_of(pod: Pod, preferred: str) -> str:
+    """The preferred container where the pod has it, else the pod's default."""
+    names = [one.name for one in pod.spec.containers]
+    return preferred if preferred in names else pod.default_container
+
+
+def verdict(standing: phase.Standing) -> Verdict:
+    """What an attempt may do with a pod: nothing here starts one."""
+    advice = "Its controller starts and replaces it; `kubectl describe pod` says more."
+    if standing.state is SandboxState.READY or (
+        standing.state in (SandboxState.STUCK, SandboxState.SETTLING) and not standing.no_shell
+    ):
+        return Verdict(VerdictKind.READY, standing.reason)
+    if standing.state is SandboxState.SETTLING:
+        return Verdict(VerdictKind.SETTLING, standing.reason)
+    if standing.state is SandboxState.UNKNOWN:
+        return Verdict(VerdictKind.UNKNOWN, standing.reason, advice=advice)
+    return Verdict(VerdictKind.TERMINAL, standing.reason or standing.no_shell, advice=advice)
+
+
+def explained(error: ApiError, credential: KubeCredential) -> UnavailableError:
+    """An answer of the API server, said for an operator."""
+    context = plain(credential.access.context, 100)
+    tail = f": {error.said}" if error.said else ""
+    if error.status == 401:
+        return SignedOutError(
+            f"{context} does not accept the credential (401){tail}.",
+            advice="Reconnect to sign in again.",
+        )
+    if error.status == 403:
+        return UnavailableError(
+            f"{context} does not let this user see its pods (403){tail}.",
+            advice="The verbs needed are list, watch and get of pods.",
+        )
+    return UnavailableError(error.sentence, advice=error.advice)
+
+
+def _version(body: bytes) -> str:
+    try:
+        said = json.loads(body)["gitVersion"]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return "unknown"
+    return plain(str(said), 60)
+
+
+def _shown(line: bytes) -> str:
+    return redact(plain(line[:_LONGEST_LINE].decode("utf-8", "replace"), 1000))

@@ -1,0 +1,334 @@
+"""A shell in a pod: found, opened, kept honest and hung up (pod-terminal contract §3, §5.7)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+
+from services.clock import Clock
+from services.errors import NotFoundError, ShellError, WakedeckError
+from services.models import Retry, ShellState
+from services.plain import plain
+from services.sources.pods import phase, refused
+from services.sources.pods.credential import KubeCredential
+from services.sources.pods.http import Http
+from services.sources.pods.kube import exec_url, read_one
+from services.sources.pods.kube_observer import container_of
+from services.sources.pods.pod import Pod
+from services.sources.pods.starts import Preamble, Remote, Start, starts
+from services.terminal.failures import HandshakeRefusedError
+from services.terminal.k8s_channels import ChannelFraming, OutcomeKind
+from services.terminal.transport import Ending
+from services.terminal.websocket import WebSocketTransport
+
+AT_ONCE_S = 1.0
+"""A shell that ends with 126 or 127 before this was none (contract §3.7)."""
+_CHECK_S = 3.0
+_FIRST_WORD_S = 1.0
+_STREAMS = ("stdin", "stdout", "tty")
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a shell runs."""
+
+    pod: Pod
+    container: str
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What was asked for."""
+
+    namespace: str
+    name: str
+    container: str = ""
+    """Preferred; empty for the pod's default."""
+    insists: bool = False
+    """Only that container will do."""
+    shell: str | None = None
+    session: str = ""
+    """Name of a resumable session; empty for a plain shell."""
+
+
+class Link:
+    """What a shell needs of the actor: a credential that can be renewed, reading, hanging up."""
+
+    def __init__(
+        self,
+        credential: KubeCredential,
+        http: Http,
+        renew: Callable[[], Awaitable[None]],
+        hang_up: Callable[[Place, Remote], Awaitable[None]],
+        arrived: Callable[[Place], None],
+    ) -> None:
+        self.credential = credential
+        self.http = http
+        self.renew = renew
+        self.hang_up = hang_up
+        self._arrived = arrived
+
+    def transport(
+        self, place: Place, argv: tuple[str, ...], streams: tuple[str, ...], framing: ChannelFraming
+    ) -> WebSocketTransport:
+        """A connection for one command; not open."""
+        cluster = self.credential.access.cluster
+        return WebSocketTransport(
+            exec_url(self.credential, place.pod, place.container, argv, streams),
+            self.credential.headers(),
+            framing=framing,
+            tls=self.credential.context(),
+            proxy=cluster.proxy,
+            server_name=cluster.tls_name,
+        )
+
+    async def locate(self, wish: Wish, now: float) -> Place:
+        """The pod as it is now and the container.
+
+        Raises:
+            ShellError: there can be no shell in it, with the reason.
+            UnavailableError: it could not be read.
+        """
+        pod = await read_one(self.http, wish.namespace, wish.name)
+        standing = phase.judge(pod, now)
+        if standing.no_shell:
+            finished = pod.status.phase in ("Succeeded", "Failed")
+            why = standing.reason or standing.no_shell
+            raise ShellError(
+                f"no shell in {plain(wish.name, 100)}: {standing.no_shell} ({why})",
+                retry=Retry.NO if finished else Retry.ASK,
+            )
+        names = [one.name for one in pod.spec.containers]
+        if wish.insists and wish.container not in names:
+            raise ShellError(
+                f"{plain(wish.name, 100)} has no container {plain(wish.container, 60)!r}",
+                retry=Retry.NO,
+                advice=f"there are: {plain(', '.join(names), 300)}",
+            )
+        place = Place(pod, container_of(pod, wish.container))
+        self._arrived(place)
+        return place
+
+
+class PodShell:
+    """One shell in one pod; a transport."""
+
+    def __init__(
+        self,
+        connect: Callable[[], Awaitable[Link]],
+        wish: Wish,
+        clock: Clock,
+        notice: str = "",
+        closed: Callable[[], None] = lambda: None,
+    ) -> None:
+        """`connect` signs in where that is needed; `closed` is called with `close`."""
+        self.notice = notice
+        self._connect = connect
+        self._closed = closed
+        self._wish = wish
+        self._clock = clock
+        self._ways: list[Start] = []
+        self._link: Link | None = None
+        self._place: Place | None = None
+        self._inner: WebSocketTransport | None = None
+        self._framing = ChannelFraming()
+        self._preamble = Preamble()
+        self._opened_at = 0.0
+        self._had_output = False
+        self._ended = False
+        self._doomed: Ending | None = None
+        self._size = (80, 24)
+
+    async def open(self, columns: int, lines: int) -> None:
+        """Find the pod, sign in if need be, connect; renews the credential once on a 401.
+
+        Raises:
+            ShellError: pod-terminal contract §6.
+        """
+        self._size = (columns, lines)
+        self._ways = list(starts(self._wish.shell, self._wish.session))
+        try:
+            self._link = await self._connect()
+            self._place = await self._link.locate(self._wish, self._clock.now())
+            try:
+                await self._start()
+            except HandshakeRefusedError as error:
+                if error.failure.status != 401 or not self._link.credential.renewable:
+                    raise
+                await self._link.renew()
+                await self._start()
+        except HandshakeRefusedError as error:
+            raise refused.kubernetes(error.failure, self._wish.name) from error
+        except ShellError:
+            raise
+        except WakedeckError as error:
+            retry = Retry.NO if isinstance(error, NotFoundError) else Retry.ASK
+            raise ShellError(error.sentence, retry=retry, advice=error.advice) from error
+
+    async def read(self) -> bytes | Ending:
+        """The next output, or how it ended; a missing shell is followed by the next one."""
+        while True:
+            got = await self._opened().read()
+            if not isinstance(got, Ending):
+                output = self._preamble.feed(got)
+                if output:
+                    first, self._had_output = not self._had_output, True
+                    return (self._greeting() if first else b"") + output
+                continue
+            if self._doomed is not None:
+                return self._doomed
+            if self._no_program(got):
+                said = await self._next(got)
+                if isinstance(said, bytes):
+                    return said
+                got = said
+            held = self._preamble.rest()
+            if held:
+                return held
+            self._ended = self._framing.outcome is not None
+            return await self._explained(got)
+
+    async def write(self, data: bytes) -> None:
+        """Send input; nothing once the connection is gone."""
+        await self._opened().write(data)
+
+    async def acknowledge(self) -> bool:
+        """Wait for the pong behind what was written."""
+        return await self._opened().acknowledge()
+
+    async def ping(self) -> bool:
+        """A pong; while the shell is silent, the pod is looked at too: it may be gone (§3.7)."""
+        alive = await self._opened().ping()
+        if alive:
+            await self._check()
+        return alive
+
+    async def resize(self, columns: int, lines: int) -> None:
+        """Tell the size."""
+        self._size = (columns, lines)
+        if self._inner is not None:
+            await self._inner.resize(columns, lines)
+
+    async def close(self) -> None:
+        """Drop the connection, and hang up a shell that has not ended."""
+        self._closed()
+        if self._inner is None:
+            return
+        if not self._had_output and not self._ended:
+            await self._learn(self._inner)
+        await self._inner.close()
+        remote = self._preamble.remote
+        if remote is None or self._ended or self._link is None or self._place is None:
+            return
+        self._ended = True
+        await self._link.hang_up(self._place, remote)
+
+    async def _learn(self, inner: WebSocketTransport) -> None:
+        """Left before its first word: whom to hang up comes any moment now."""
+        try:
+            async with asyncio.timeout(_FIRST_WORD_S):
+                while self._preamble.remote is None:
+                    got = await inner.read()
+                    if isinstance(got, Ending):
+                        self._ended = self._framing.outcome is not None
+                        return
+                    self._preamble.feed(got)
+        except (TimeoutError, ShellError):
+            return
+
+    def _opened(self) -> WebSocketTransport:
+        if self._inner is None:
+            raise ShellError("this shell is not open")
+        return self._inner
+
+    async def _start(self) -> None:
+        assert self._link is not None and self._place is not None
+        self._framing, self._preamble = ChannelFraming(), Preamble()
+        inner = self._link.transport(self._place, self._ways[0].argv, _STREAMS, self._framing)
+        self._inner = inner
+        await inner.open(*self._size)
+        self._opened_at = self._clock.monotonic()
+
+    def _no_program(self, ending: Ending) -> bool:
+        outcome = self._framing.outcome
+        if outcome is None or self._preamble.remote is not None:
+            return False
+        if outcome.kind is OutcomeKind.NO_PROGRAM:
+            return True
+        # Docker-based nodes run a missing program to exit 126 with the reason as output.
+        soon = self._clock.monotonic() - self._opened_at < AT_ONCE_S
+        return ending.code in (126, 127) and soon
+
+    async def _next(self, ending: Ending) -> bytes | Ending:
+        """Go on with the next way in; what to show, or the end."""
+        tried = self._ways.pop(0)
+        await self._opened().close()
+        if not self._ways:
+            self._ended = True
+            return Ending(
+                ShellState.FAILED,
+                "this container has no shell; `kubectl debug` can attach a container that has one",
+                retry=Retry.NO,
+            )
+        try:
+            await self._start()
+        except ShellError as error:
+            return Ending(ShellState.FAILED, error.sentence, retry=error.retry)
+        trying = self._ways[0].name
+        if trying == f"/bin/{tried.name}":
+            return await self.read()
+        return f"no {tried.name} in this container; trying {trying}\r\n".encode()
+
+    def _greeting(self) -> bytes:
+        """Says so where the shell is another than the one asked for."""
+        remote, wish = self._preamble.remote, self._wish
+        if remote is None:
+            return b""
+        if wish.session and remote.became not in ("tmux", "screen"):
+            said = f"no tmux or screen in this container: this {remote.became} is not resumable"
+        elif not wish.session and wish.shell and remote.became != wish.shell:
+            said = f"no {wish.shell} in this container: this is {remote.became}"
+        else:
+            return b""
+        return f"{said}\r\n".encode()
+
+    async def _check(self) -> None:
+        """Give up a session whose pod was deleted or replaced; any other failure proves nothing."""
+        assert self._link is not None and self._place is not None
+        gone = ""
+        try:
+            async with asyncio.timeout(_CHECK_S):
+                pod = await read_one(self._link.http, self._wish.namespace, self._wish.name)
+            if pod.metadata.uid != self._place.pod.metadata.uid:
+                gone = "the pod was replaced by another of the same name"
+        except NotFoundError:
+            gone = "the pod was deleted"
+        except (WakedeckError, TimeoutError):
+            return
+        if gone:
+            self._doomed = Ending(ShellState.LOST, gone, retry=Retry.NO)
+            self._ended = True
+            if self._inner is not None:
+                self._inner.abandon()
+
+    async def _explained(self, ending: Ending) -> Ending:
+        """A killed shell may mean a stopped container: the pod knows."""
+        if ending.code != 137 or self._link is None or self._place is None:
+            return ending
+        try:
+            async with asyncio.timeout(_CHECK_S):
+                pod = await read_one(self._link.http, self._wish.namespace, self._wish.name)
+        except NotFoundError:
+            return replace(ending, reason="the pod was deleted (137)", retry=Retry.NO)
+        except (WakedeckError, TimeoutError):
+            return ending
+        before = self._place.pod.container(self._place.container)
+        after = pod.container(self._place.container)
+        if before is None or after is None:
+            return ending
+        if after.state is not None and after.state.terminated is not None:
+            return replace(ending, reason=phase.ending(after, after.state.terminated))
+        if after.restart_count != before.restart_count:
+            return replace(ending, reason="the container stopped (137) and was started again")
+        return ending

@@ -1,0 +1,218 @@
+"""A shell over the JSON family: CentML's proxy and Argo CD (pod-terminal contract §1, §2, §5.7)."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ssl
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field, replace
+
+from services.clock import Clock
+from services.errors import NotFoundError, ShellError, WakedeckError
+from services.models import Retry, ShellState
+from services.terminal.failures import Failure, HandshakeRefusedError
+from services.terminal.json_family import RENEWED, Dialect, JsonFraming
+from services.terminal.transport import Ending
+from services.terminal.websocket import WebSocketTransport
+
+_FAREWELL_S = 1.5
+_AGAIN_S = 0.2
+_KEY_GAP_S = 0.05
+_TAIL_BYTES = 256
+_HINT_S = 2.0
+_NEW_SHELL = (
+    "\r\n── new shell: the session token was renewed, the state of the previous one is gone ──\r\n"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """One address of a shell."""
+
+    shell: str
+    """Its name; empty where the server picks."""
+    url: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """Everything needed to connect, fresh for each attempt."""
+
+    ways: tuple[Way, ...]
+    headers: Mapping[str, str] = field(repr=False)
+    tls: ssl.SSLContext | None = None
+    allow_plain: bool = False
+
+
+class PlatformShell:
+    """One shell; a transport."""
+
+    def __init__(
+        self,
+        resolve: Callable[[bool], Awaitable[Route]],
+        explain: Callable[[Failure], ShellError],
+        dialect: Dialect,
+        clock: Clock,
+        notice: str = "",
+    ) -> None:
+        """`resolve` finds the pod and the token, a renewed one where it is given True."""
+        self.notice = notice
+        self._resolve = resolve
+        self._explain = explain
+        self._dialect = dialect
+        self._clock = clock
+        self._ways: list[Way] = []
+        self._route: Route | None = None
+        self._inner: WebSocketTransport | None = None
+        self._size = (80, 24)
+        self._had_output = False
+        self._ended = False
+        self._renewed = False
+        self._tail = b""
+        self._heard_at = 0.0
+
+    async def open(self, columns: int, lines: int) -> None:
+        """Find the pod, connect; the token is renewed once on a 401.
+
+        Raises:
+            ShellError: pod-terminal contract §6.
+            ChoiceError: several pods would do.
+        """
+        self._size = (columns, lines)
+        try:
+            await self._arrive(renew=False)
+            try:
+                await self._start()
+            except HandshakeRefusedError as error:
+                if error.failure.status != 401:
+                    raise
+                await self._arrive(renew=True)
+                await self._start()
+        except HandshakeRefusedError as error:
+            raise self._explain(error.failure) from error
+        except ShellError:
+            raise
+        except WakedeckError as error:
+            retry = Retry.NO if isinstance(error, NotFoundError) else Retry.ASK
+            raise ShellError(error.sentence, retry=retry, advice=error.advice) from error
+
+    async def read(self) -> bytes | Ending:
+        """The next output, or how it ended."""
+        got = await self._opened().read()
+        if not isinstance(got, Ending):
+            self._had_output = True
+            self._heard_at = self._clock.monotonic()
+            self._tail = (self._tail + got)[-_TAIL_BYTES:]
+            return got
+        if got is RENEWED and not self._renewed:
+            self._renewed = True
+            return await self._once_more(got)
+        if not self._had_output and len(self._ways) > 1 and got.state is not ShellState.FAILED:
+            # Nothing can be said after the handshake: a shell that is missing just ends (§2.1).
+            return await self._next(got)
+        self._ended = True
+        return self._explained(got)
+
+    async def write(self, data: bytes) -> None:
+        """Send input; nothing once the connection is gone."""
+        await self._opened().write(data)
+
+    async def acknowledge(self) -> bool:
+        """Wait for the pong behind what was written."""
+        return await self._opened().acknowledge()
+
+    async def ping(self) -> bool:
+        """Wait for a pong."""
+        return await self._opened().ping()
+
+    async def resize(self, columns: int, lines: int) -> None:
+        """Tell the size."""
+        self._size = (columns, lines)
+        if self._inner is not None:
+            await self._inner.resize(columns, lines)
+
+    async def close(self) -> None:
+        """Interrupt what runs and end the shell, since a closed socket does neither; then drop."""
+        inner = self._inner
+        if inner is None:
+            return
+        if not self._ended:
+            self._ended = True
+            with contextlib.suppress(TimeoutError, ShellError):
+                async with asyncio.timeout(_FAREWELL_S):
+                    await self._farewell(inner)
+        await inner.close()
+
+    async def _farewell(self, inner: WebSocketTransport) -> None:
+        async def to_the_end() -> None:
+            while not isinstance(await inner.read(), Ending):
+                pass
+
+        reading = asyncio.ensure_future(to_the_end())
+        try:
+            while not reading.done():
+                # Again and again: what comes between two commands or prompts is thrown away.
+                await inner.write(b"\x03")
+                await asyncio.wait((reading,), timeout=_KEY_GAP_S)
+                await inner.write(b"\x04")
+                await asyncio.wait((reading,), timeout=_AGAIN_S)
+        finally:
+            reading.cancel()
+            await asyncio.gather(reading, return_exceptions=True)
+
+    def _opened(self) -> WebSocketTransport:
+        if self._inner is None:
+            raise ShellError("this shell is not open")
+        return self._inner
+
+    async def _arrive(self, *, renew: bool) -> None:
+        self._route = await self._resolve(renew)
+        self._ways = list(self._route.ways)
+
+    async def _start(self) -> None:
+        route = self._route
+        assert route is not None
+        self._inner = WebSocketTransport(
+            self._ways[0].url,
+            route.headers,
+            framing=JsonFraming(self._dialect),
+            tls=route.tls,
+            allow_plain=route.allow_plain,
+        )
+        await self._inner.open(*self._size)
+
+    async def _once_more(self, ending: Ending) -> bytes | Ending:
+        """A new shell with a new token, said aloud (contract §2.3)."""
+        await self._opened().close()
+        try:
+            await self._arrive(renew=True)
+            await self._start()
+        except WakedeckError as error:
+            self._ended = True
+            return replace(ending, reason=f"{ending.reason}; none could be opened: {error}")
+        self._had_output = False
+        return _NEW_SHELL.encode()
+
+    async def _next(self, ending: Ending) -> bytes | Ending:
+        tried = self._ways.pop(0)
+        await self._opened().close()
+        try:
+            await self._start()
+        except ShellError as error:
+            self._ended = True
+            return Ending(ShellState.FAILED, error.sentence, retry=error.retry)
+        trying = self._ways[0].shell
+        return f"{tried.shell} ended at once (not there?); trying {trying}\r\n".encode()
+
+    def _explained(self, ending: Ending) -> Ending:
+        """What the last words add to an end without a code; hints, never more (§2.3, §2.6)."""
+        if self._dialect is not Dialect.ARGO or ending.state is not ShellState.ENDED:
+            return ending
+        last = self._tail.replace(b"\r", b"").strip().rpartition(b"\n")[2]
+        if last.endswith((b"exit", b"logout")):
+            return replace(ending, reason="the shell exited; this platform tells no exit code")
+        soon = self._clock.monotonic() - self._heard_at <= _HINT_S
+        if last == b"Permission denied" and soon:
+            return replace(ending, reason=f"{ending.reason}; the right to exec may have been lost")
+        return ending

@@ -1,0 +1,141 @@
+"""What is read of a pod, and nothing more: thousands are decoded at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+DEFAULT_CONTAINER = "kubectl.kubernetes.io/default-container"
+
+
+class _Record(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
+    """Unknown fields are ignored; none is required."""
+
+
+class Waiting(_Record, frozen=True, rename="camel"):
+    reason: str | None = None
+    message: str | None = None
+
+
+class Running(_Record, frozen=True, rename="camel"):
+    started_at: str | None = None
+
+
+class Terminated(_Record, frozen=True, rename="camel"):
+    reason: str | None = None
+    message: str | None = None
+    exit_code: int | None = None
+    signal: int | None = None
+    finished_at: str | None = None
+
+
+class ContainerState(_Record, frozen=True, rename="camel"):
+    waiting: Waiting | None = None
+    running: Running | None = None
+    terminated: Terminated | None = None
+
+
+class ContainerStatus(_Record, frozen=True, rename="camel"):
+    name: str = ""
+    ready: bool = False
+    restart_count: int = 0
+    state: ContainerState | None = None
+    last_state: ContainerState | None = None
+
+
+class Condition(_Record, frozen=True, rename="camel"):
+    type: str = ""
+    status: str = ""
+    reason: str | None = None
+    message: str | None = None
+    last_transition_time: str | None = None
+
+
+class Container(_Record, frozen=True, rename="camel"):
+    name: str = ""
+    image: str | None = None
+
+
+class Metadata(_Record, frozen=True, rename="camel"):
+    name: str = ""
+    namespace: str = ""
+    uid: str = ""
+    resource_version: str = ""
+    annotations: dict[str, str] | None = None
+    deletion_timestamp: str | None = None
+    creation_timestamp: str | None = None
+
+
+class Spec(_Record, frozen=True, rename="camel"):
+    containers: list[Container] = []
+    node_name: str | None = None
+
+
+class Status(_Record, frozen=True, rename="camel"):
+    phase: str | None = None
+    reason: str | None = None
+    message: str | None = None
+    conditions: list[Condition] | None = None
+    container_statuses: list[ContainerStatus] | None = None
+    init_container_statuses: list[ContainerStatus] | None = None
+
+
+class Pod(_Record, frozen=True, rename="camel"):
+    metadata: Metadata = Metadata()
+    spec: Spec = Spec()
+    status: Status = Status()
+
+    @property
+    def native_id(self) -> str:
+        """`namespace/name`: how a pod is called in this panel."""
+        return f"{self.metadata.namespace}/{self.metadata.name}"
+
+    @property
+    def default_container(self) -> str:
+        """The annotated one, else the first (pod-terminal contract §3.1)."""
+        named = (self.metadata.annotations or {}).get(DEFAULT_CONTAINER, "")
+        names = [one.name for one in self.spec.containers]
+        return named if named in names else (names[0] if names else "")
+
+    def container(self, name: str) -> ContainerStatus | None:
+        """How a container stands."""
+        every = (
+            *(self.status.container_statuses or ()),
+            *(self.status.init_container_statuses or ()),
+        )
+        return next((one for one in every if one.name == name), None)
+
+    @property
+    def restarts(self) -> int:
+        """Of all containers together."""
+        return sum(one.restart_count for one in self.status.container_statuses or ())
+
+
+class ListMetadata(_Record, frozen=True, rename="camel"):
+    resource_version: str = ""
+    continue_: str = msgspec.field(default="", name="continue")
+
+
+class PodList(_Record, frozen=True, rename="camel"):
+    metadata: ListMetadata = ListMetadata()
+    items: list[Pod] = []
+
+
+class WatchEvent(_Record, frozen=True, rename="camel"):
+    type: str = ""
+    object: msgspec.Raw = msgspec.Raw(b"{}")
+
+
+read_list = msgspec.json.Decoder(PodList).decode
+"""A list answer. Raises msgspec.DecodeError."""
+read_pod = msgspec.json.Decoder(Pod).decode
+"""One pod. Raises msgspec.DecodeError."""
+read_event = msgspec.json.Decoder(WatchEvent).decode
+"""One line of a watch. Raises msgspec.DecodeError."""
+
+
+def pod_of(value: Mapping[str, Any]) -> Pod:
+    """A pod from a decoded object. Raises msgspec.ValidationError."""
+    return msgspec.convert(value, Pod)

@@ -1,0 +1,103 @@
+"""Runs a kubeconfig's credential helper, for the operator alone (pod-terminal contract §3.8)."""
+
+from __future__ import annotations
+
+import json
+import os
+from base64 import b64encode
+from datetime import datetime
+from pathlib import Path
+
+from services import process
+from services.errors import DeadlineError, UnavailableError
+from services.plain import plain
+from services.redact import redact
+from services.sources.pods.access import Access, Helper
+from services.sources.pods.credential import KubeCredential, Minted
+
+HELPER_LIMIT_S = 30.0
+_LARGEST = 1 << 20
+
+
+async def sign_in(credential: KubeCredential) -> str:
+    """Get a fresh credential where a helper gives one; what was done, in a few words.
+
+    Raises:
+        UnavailableError: the helper failed, asks questions, or gave no credential.
+        ProcessError: it cannot be run.
+    """
+    access = credential.access
+    helper = access.identity.helper
+    if helper is None or not access.cluster.secure:
+        credential.headers()
+        return "as the kubeconfig says"
+    credential.take(await mint(access, helper))
+    return f"from {plain(Path(helper.argv[0]).name, 60)}"
+
+
+async def mint(access: Access, helper: Helper) -> Minted:
+    """Run it once; raises as `sign_in`."""
+    name = plain(Path(helper.argv[0]).name, 60)
+    if helper.interactive:
+        raise UnavailableError(
+            f"The credential helper {name} asks questions, which a panel cannot pass on.",
+            advice=f"Sign in with {name} in a terminal first.",
+        )
+    environment = {**os.environ, **dict(helper.environment)}
+    environment["KUBERNETES_EXEC_INFO"] = _info(access, helper)
+    done = await process.run(
+        helper.argv, timeout_s=HELPER_LIMIT_S, env=environment, max_output=_LARGEST
+    )
+    if done.timed_out:
+        raise DeadlineError(f"The credential helper {name} did not answer in {HELPER_LIMIT_S:g} s.")
+    if done.code != 0:
+        lines = [one for one in done.stderr.decode("utf-8", "replace").splitlines() if one.strip()]
+        last = redact(plain(lines[-1], 200)) if lines else f"status {done.code}"
+        raise UnavailableError(
+            f"The credential helper {name} failed: {last}.", advice=helper.advice
+        )
+    return read(done.stdout, name, helper.version)
+
+
+def read(output: bytes, name: str, version: str) -> Minted:
+    """What a helper printed.
+
+    Raises:
+        UnavailableError: that is no credential of the version asked for.
+    """
+    try:
+        answer = json.loads(output)
+        status = answer["status"]
+        given = answer["apiVersion"], answer["kind"]
+        token = status.get("token") or ""
+        certificate = status.get("clientCertificateData") or ""
+        key = status.get("clientKeyData") or ""
+        until = status.get("expirationTimestamp")
+        expires = None if until is None else datetime.fromisoformat(until).timestamp()
+        if not all(isinstance(one, str) for one in (token, certificate, key)):
+            raise TypeError("a field is not text")
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        # The cause would quote the credential.
+        raise UnavailableError(f"The credential helper {name} printed no credential.") from None
+    if given != (version, "ExecCredential"):
+        raise UnavailableError(f"The credential helper {name} answered in another version.")
+    if not token and not (certificate and key):
+        raise UnavailableError(f"The credential helper {name} gave neither token nor certificate.")
+    return Minted(token, certificate, key, expires)
+
+
+def _info(access: Access, helper: Helper) -> str:
+    spec: dict[str, object] = {"interactive": False}
+    if helper.wants_cluster:
+        spec["cluster"] = {
+            "server": access.cluster.server,
+            "tls-server-name": access.cluster.tls_name,
+            "insecure-skip-tls-verify": access.cluster.unverified,
+            "certificate-authority-data": b64encode(access.cluster.authority.encode()).decode(),
+        }
+    return json.dumps({"apiVersion": helper.version, "kind": "ExecCredential", "spec": spec})
+
+
+async def sign_in_unasked(credential: KubeCredential) -> None:
+    """The same for a look, where the operator's configuration allows it; raises as `sign_in`."""
+    await sign_in(credential)

@@ -1,0 +1,284 @@
+"""An API server for tests: pods that can be listed, watched, read, logged and exec'd into."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from tests.support.http_peer import Exchange, HttpPeer, Request, WebSocket, http_peer
+from tests.support.kube_exec import V4, V5, ExecServer
+
+Pod = dict[str, Any]
+TOKEN = "kube-token-that-must-not-show"
+
+
+def pod(name: str, namespace: str = "default", **status: Any) -> Pod:
+    """A running pod of one container; `status` replaces parts of its status."""
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {
+            "name": name,
+            "namespace": namespace,
+            "uid": f"uid-{name}",
+            "labels": {"app": "agent"},
+            "creationTimestamp": "2026-01-01T00:00:00Z",
+        },
+        "spec": {"containers": [{"name": "main", "image": "agent:1"}], "nodeName": "node-1"},
+        "status": {
+            "phase": "Running",
+            "conditions": [{"type": "Ready", "status": "True"}],
+            "containerStatuses": [
+                {
+                    "name": "main",
+                    "ready": True,
+                    "restartCount": 0,
+                    "state": {"running": {"startedAt": "2026-01-01T00:00:05Z"}},
+                }
+            ],
+            **status,
+        },
+    }
+
+
+def status(code: int, reason: str, message: str) -> dict[str, Any]:
+    """An error of the API."""
+    return {
+        "kind": "Status",
+        "apiVersion": "v1",
+        "metadata": {},
+        "status": "Failure",
+        "message": message,
+        "reason": reason,
+        "code": code,
+    }
+
+
+class KubeApi:
+    """The state of a small cluster; change it with `put` and `remove`."""
+
+    def __init__(self, folder: Path) -> None:
+        self.exec = ExecServer(folder)
+        self.tokens = {TOKEN}
+        self.subprotocols: tuple[str, ...] = (V5, V4)
+        self.log = b"2026-01-01T00:00:06Z hello from the pod\n"
+        self.page = 0
+        """Most pods in one list answer; 0 for all."""
+        self.lists = 0
+        self.watches = 0
+        self.refuse: Callable[[Exchange], Awaitable[bool]] | None = None
+        """Answers instead of the API where it returns True."""
+        self.sockets: list[WebSocket] = []
+        self.peer: HttpPeer
+        self._pods: dict[tuple[str, str], Pod] = {}
+        self._version = 100
+        self._oldest = 0
+        self._events: list[tuple[int, str, Pod]] = []
+        self._changed = asyncio.Condition()
+        self._cut = 0
+
+    async def put(self, one: Pod) -> None:
+        """Add or replace a pod; watchers hear of it."""
+        key = (one["metadata"]["namespace"], one["metadata"]["name"])
+        await self._tell("MODIFIED" if key in self._pods else "ADDED", key, one)
+        self._pods[key] = one
+
+    async def remove(self, name: str, namespace: str = "default") -> None:
+        """Delete a pod."""
+        key = (namespace, name)
+        await self._tell("DELETED", key, self._pods.pop(key))
+
+    async def expire(self, in_stream: bool = True) -> None:
+        """Forget history: watches from before now answer 410, and those that run end."""
+        async with self._changed:
+            self._version += 10
+            self._oldest = self._version
+            self._events.clear()
+            self._cut += 1
+            self._gone_in_stream = in_stream
+            self._changed.notify_all()
+
+    async def cut(self) -> None:
+        """End running watches quietly, as servers do every few minutes."""
+        async with self._changed:
+            self._cut += 1
+            self._gone_in_stream = False
+            self._changed.notify_all()
+
+    _gone_in_stream = False
+
+    async def _tell(self, kind: str, key: tuple[str, str], one: Pod) -> None:
+        async with self._changed:
+            self._version += 1
+            one["metadata"]["resourceVersion"] = str(self._version)
+            self._events.append((self._version, kind, one))
+            self._changed.notify_all()
+
+    async def handle(self, exchange: Exchange) -> None:
+        """Answer one request."""
+        request = exchange.request
+        if self.refuse is not None and await self.refuse(exchange):
+            return
+        if not self._allowed(request):
+            await exchange.json(401, status(401, "Unauthorized", "Unauthorized"))
+            return
+        parts = request.path.strip("/").split("/")
+        if request.path == "/version":
+            await exchange.json(200, {"major": "1", "minor": "33", "gitVersion": "v1.33.1"})
+        elif parts[:2] == ["api", "v1"] and len(parts) > 2:
+            await self._core(exchange, parts[2:])
+        elif request.path == "/api":
+            await exchange.json(200, {"kind": "APIVersions", "versions": ["v1"]})
+        elif request.path == "/apis":
+            await exchange.json(200, {"kind": "APIGroupList", "apiVersion": "v1", "groups": []})
+        elif request.path == "/api/v1":
+            await exchange.json(200, _RESOURCES)
+        else:
+            await exchange.json(404, status(404, "NotFound", "the server could not find it"))
+
+    def _allowed(self, request: Request) -> bool:
+        if request.certificate:
+            return True
+        scheme, _, token = request.headers.get("authorization", "").partition(" ")
+        return not self.tokens or (scheme == "Bearer" and token in self.tokens)
+
+    async def _core(self, exchange: Exchange, parts: list[str]) -> None:
+        namespace = None
+        if parts[0] == "namespaces" and len(parts) > 2:
+            namespace, parts = parts[1], parts[2:]
+        if parts == ["pods"]:
+            watching = exchange.request.one("watch") in ("1", "true")
+            await (self._watch if watching else self._list)(exchange, namespace)
+            return
+        one = self._pods.get((namespace or "", parts[1]))
+        if one is None:
+            said = f'pods "{parts[1]}" not found'
+            await exchange.json(404, status(404, "NotFound", said))
+        elif len(parts) == 2:
+            await exchange.json(200, one)
+        elif parts[2] == "log":
+            await exchange.begin("text/plain")
+            await exchange.chunk(self.log)
+            await exchange.chunk(b"")
+        elif parts[2] == "exec" and exchange.request.upgrades:
+            await self._exec(exchange)
+        else:
+            await exchange.json(400, status(400, "BadRequest", "Upgrade request required"))
+
+    def _selected(self, namespace: str | None, selector: str) -> list[Pod]:
+        name, _, value = selector.partition("=")
+        return [
+            one
+            for key, one in sorted(self._pods.items())
+            if (namespace is None or key[0] == namespace)
+            and (not selector or one["metadata"]["labels"].get(name) == value)
+        ]
+
+    async def _list(self, exchange: Exchange, namespace: str | None) -> None:
+        self.lists += 1
+        request = exchange.request
+        found = self._selected(namespace, request.one("labelSelector"))
+        metadata: dict[str, Any] = {"resourceVersion": str(self._version)}
+        start = 0
+        if token := request.one("continue"):
+            state = json.loads(base64.b64decode(token))
+            if state["version"] < self._oldest:
+                await exchange.json(410, status(410, "Expired", "The provided continue is too old"))
+                return
+            start = state["start"]
+        limit = min(int(request.one("limit", "0")) or len(found), self.page or len(found))
+        if start + limit < len(found):
+            state = {"start": start + limit, "version": self._version}
+            metadata["continue"] = base64.b64encode(json.dumps(state).encode()).decode()
+        await exchange.json(
+            200,
+            {
+                "kind": "PodList",
+                "apiVersion": "v1",
+                "metadata": metadata,
+                "items": found[start : start + limit],
+            },
+        )
+
+    async def _watch(self, exchange: Exchange, namespace: str | None) -> None:
+        self.watches += 1
+        request = exchange.request
+        seen = int(request.one("resourceVersion", "0"))
+        if seen < self._oldest:
+            await exchange.begin()
+            gone = status(410, "Expired", "too old resource version")
+            await exchange.chunk(_line({"type": "ERROR", "object": gone}))
+            await exchange.chunk(b"")
+            return
+        selector = request.one("labelSelector")
+        name, _, value = selector.partition("=")
+        cut = self._cut
+        await exchange.begin()
+        while True:
+            async with self._changed:
+                fresh = [event for event in self._events if event[0] > seen]
+                while not fresh and cut == self._cut:
+                    await self._changed.wait()
+                    fresh = [event for event in self._events if event[0] > seen]
+            for version, kind, one in fresh:
+                seen = version
+                labels = one["metadata"]["labels"]
+                if namespace not in (None, one["metadata"]["namespace"]):
+                    continue
+                if not selector or labels.get(name) == value:
+                    await exchange.chunk(_line({"type": kind, "object": one}))
+            if cut != self._cut:
+                if self._gone_in_stream:
+                    gone = status(410, "Expired", "too old resource version")
+                    await exchange.chunk(_line({"type": "ERROR", "object": gone}))
+                await exchange.chunk(b"")
+                return
+
+    async def _exec(self, exchange: Exchange) -> None:
+        request = exchange.request
+        socket = await exchange.accept(*self.subprotocols)
+        self.sockets.append(socket)
+        argv = request.query.get("command", [])
+        yes = ("true", "1")
+        await self.exec.run(socket, argv, request.one("tty") in yes, request.one("stdin") in yes)
+
+
+def _line(event: object) -> bytes:
+    return json.dumps(event).encode() + b"\n"
+
+
+_RESOURCES = {
+    "kind": "APIResourceList",
+    "groupVersion": "v1",
+    "resources": [
+        {
+            "name": "pods",
+            "singularName": "pod",
+            "namespaced": True,
+            "kind": "Pod",
+            "verbs": ["get", "list", "watch"],
+            "shortNames": ["po"],
+        },
+        {"name": "pods/exec", "singularName": "", "namespaced": True, "kind": "PodExecOptions",
+         "verbs": ["create", "get"]},
+    ],
+}  # fmt: skip
+
+
+@asynccontextmanager
+async def kube_api(folder: Path, tls: ssl.SSLContext | None = None) -> AsyncIterator[KubeApi]:
+    """One that runs; at the end everything it started is ended."""
+    folder.mkdir(parents=True, exist_ok=True)
+    api = KubeApi(folder)
+    try:
+        async with http_peer(api.handle, tls) as peer:
+            api.peer = peer
+            yield api
+    finally:
+        await api.exec.close()

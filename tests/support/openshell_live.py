@@ -1,0 +1,128 @@
+"""The real CLI against a gateway process of ours, registered in a folder of its own."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import select
+import shlex
+import signal
+import socket
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.openshell_kit import Kit
+
+_STUB = Path(__file__).with_name("openshell_gateway.py")
+NAME = "stub"
+
+
+def free_port() -> int:
+    """One nobody listens on just now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@dataclass
+class LiveGateway:
+    """A gateway that can be killed, changed and started again on its port."""
+
+    kit: Kit
+    folder: Path
+    names: tuple[str, ...]
+    port: int = field(default_factory=free_port)
+    tls: tuple[Path, Path] | None = None
+    _process: subprocess.Popen[str] | None = None
+
+    @property
+    def argv(self) -> list[str]:
+        keys = [] if self.tls is None else [str(path) for path in self.tls]
+        return [self.kit.python, str(_STUB), json.dumps(self.names), str(self.port), *keys]
+
+    def start(self) -> None:
+        self._process = subprocess.Popen(
+            self.argv,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            env={**os.environ, "PYTHONPATH": str(self.kit.protos)},
+        )
+        assert self._line() == str(self.port)
+
+    def order(self, **told: Any) -> None:
+        """Change what it is or does."""
+        assert self._process is not None and self._process.stdin is not None
+        self._process.stdin.write(json.dumps(told) + "\n")
+        self._process.stdin.flush()
+        assert self._line() == "ok"
+
+    def kill(self) -> None:
+        if self._process is not None:
+            self._process.kill()
+            self._process.communicate()
+            self._process = None
+
+    def _line(self) -> str:
+        assert self._process is not None and self._process.stdout is not None
+        assert select.select([self._process.stdout], [], [], 20)[0], "the gateway is silent"
+        return self._process.stdout.readline().strip()
+
+    def register(self, scheme: str = "http", auth: str = "plaintext") -> None:
+        """Write what `gateway add` would have written."""
+        place = self.folder / "openshell" / "gateways" / NAME
+        place.mkdir(parents=True)
+        told = {
+            "name": NAME,
+            "gateway_endpoint": f"{scheme}://127.0.0.1:{self.port}",
+            "is_remote": False,
+            "gateway_port": self.port,
+            "auth_mode": auth,
+        }
+        (place / "metadata.json").write_text(json.dumps(told))
+        (self.folder / "openshell" / "active_gateway").write_text(NAME)
+
+    def starter(self) -> tuple[str, ...]:
+        """A command that starts it again and leaves it running, as a service would."""
+        script = self.folder / "start-service"
+        pid = shlex.quote(str(self.folder / "service.pid"))
+        command = " ".join(map(shlex.quote, self.argv))
+        script.write_text(
+            "#!/bin/sh\n"
+            f"export PYTHONPATH={shlex.quote(str(self.kit.protos))}\n"
+            f"tail -f /dev/null | {command} >/dev/null 2>&1 &\n"
+            f"echo $! > {pid}\n"
+        )
+        script.chmod(0o755)
+        # The service must outlive the command that starts it.
+        return ("setsid", "--wait", str(script))
+
+    def end_service(self) -> None:
+        """End what `starter` started, with its group."""
+        path = self.folder / "service.pid"
+        if path.exists():
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(os.getpgid(int(path.read_text())), signal.SIGKILL)
+
+
+@contextlib.contextmanager
+def live_gateway(
+    kit: Kit, folder: Path, patch: pytest.MonkeyPatch, *names: str
+) -> Iterator[LiveGateway]:
+    """One that is up and registered; everything of it is ended."""
+    gateway = LiveGateway(kit, folder / "config", names or ("alpha", "beta"))
+    gateway.register()
+    patch.setenv("XDG_CONFIG_HOME", str(gateway.folder))
+    gateway.start()
+    try:
+        yield gateway
+    finally:
+        gateway.kill()
+        gateway.end_service()

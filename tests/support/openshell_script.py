@@ -1,0 +1,233 @@
+"""A script named `openshell`, first on PATH: writes down what it was asked, answers from a file.
+
+It plays one of the generations (openshell contract §0) and changes its state as the real one does.
+"""
+
+# ruff: noqa: E501
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+_SCRIPT = """\
+import fcntl, json, os, sys, time
+STATE, CALLS = {state!r}, {calls!r}
+argv = sys.argv[1:]
+if os.path.basename(sys.argv[0]) == "start-gateway":
+    argv = ["SERVICE", *argv]
+with open(CALLS, "a") as out:
+    fcntl.flock(out, fcntl.LOCK_EX)
+    out.write(json.dumps([argv, {{k: v for k, v in os.environ.items() if "OPENSHELL" in k}}]) + "\\n")
+lock = open(STATE, "r+")
+fcntl.flock(lock, fcntl.LOCK_EX)
+state = json.load(lock)
+def save():
+    lock.seek(0); lock.truncate(); json.dump(state, lock); lock.flush()
+def leave(code, out="", err=""):
+    sys.stdout.write(out); sys.stderr.write(err); sys.stdout.flush()
+    os._exit(code)
+def refuse(words):
+    leave(1, "", "Error:   \\u00d7 " + words + "\\n\\n")
+a = state["generation"] == "A"
+if argv[:1] == ["SERVICE"]:
+    time.sleep(state.get("slow", {{}}).get("SERVICE", 0))
+    if state.get("start_fails"):
+        leave(3, "", "the service is masked\\n")
+    state["gateways"][argv[1]] = "connected"; save(); leave(0)
+gateway = ""
+if argv[:1] == ["-g"]:
+    gateway, argv = argv[1], argv[2:]
+workspace = ""
+if argv[:1] == ["--workspace"]:
+    workspace, argv = argv[1], argv[2:]
+words = [one for one in argv if not one.startswith("-")]
+slow = 0 if "--help" in argv else state.get("slow", {{}}).get(" ".join(argv[:2]), 0)
+if slow:
+    fcntl.flock(lock, fcntl.LOCK_UN); time.sleep(slow)
+said = state.get("say", {{}}).get(" ".join(argv[:2]))
+if said is not None:
+    leave(said[0], said[1] * said[3] if len(said) > 3 else said[1], said[2])
+if argv == ["--version"]:
+    leave(0, "openshell " + state["version"] + "\\n")
+if "--help" in argv:
+    known = {{"status": "--output", "sandbox list": "--output --offset --all-workspaces",
+             "sandbox get": "--output", "sandbox exec": "", "sandbox start": ""}}
+    if a:
+        known = {{"status": "", "sandbox list": "--offset", "sandbox get": "", "gateway start": ""}}
+    name = " ".join(words)
+    if name in known:
+        leave(0, known[name] + "\\n")
+    leave(2, "", "error: unrecognized subcommand '" + words[-1] + "'\\n")
+if argv[:2] == ["gateway", "list"]:
+    if a:
+        leave(2, "", "error: unrecognized subcommand 'list'\\n")
+    leave(0, json.dumps([{{"name": n, "endpoint": "http://127.0.0.1:1", "type": "local",
+        "source": "user", "auth": "plaintext", "active": n == state["active"]}}
+        for n in state["gateways"]]))
+if argv[:2] == ["gateway", "select"]:
+    if argv[2] not in state["gateways"]:
+        refuse("No gateway metadata found for '" + argv[2] + "'.")
+    state["active"] = argv[2]; save()
+    open(os.path.join(os.environ["XDG_CONFIG_HOME"], "openshell/active_gateway"), "w").write(argv[2])
+    leave(0)
+if argv[:2] == ["gateway", "start"] and a:
+    state["gateways"][argv[3]] = "connected"; save()
+    place = os.path.join(os.environ["XDG_CONFIG_HOME"], "openshell/gateways", argv[3])
+    os.makedirs(place, exist_ok=True)
+    with open(place + "/metadata.json", "w") as out:
+        json.dump({{"name": argv[3], "gateway_endpoint": "https://127.0.0.1:8080"}}, out)
+    leave(0)
+if argv[:2] == ["gateway", "info"]:
+    leave(0, "Gateway Info\\n\\n  Gateway: " + gateway + "\\n")
+if argv[:2] == ["forward", "list"]:
+    rows = ["SANDBOX  BIND  PORT  PID  STATUS"] + ["  ".join(map(str, one)) for one in state["forwards"]]
+    leave(0, "\\n".join(rows) + "\\n" if state["forwards"] else "", "" if state["forwards"] else "No active forwards.\\n")
+live = state["gateways"].get(gateway)
+if live is None:
+    refuse("Unknown gateway '" + gateway + "'.")
+if live == "silent":
+    fcntl.flock(lock, fcntl.LOCK_UN); time.sleep(60)
+if live == "refused":
+    refuse("client error (Connect)\\n  \\u251c\\u2500\\u25b6 tcp connect error\\n  \\u2570\\u2500\\u25b6 Connection refused (os error 111)")
+if argv[0] == "status":
+    if a:
+        leave(0, "Server Status\\n\\n  Gateway: " + gateway + "\\n  Status: Connected\\n  Version: 0.0.16\\n")
+    leave(0, json.dumps({{"status": live, "gateway": gateway, "version": "0.0.111",
+        "authentication": {{"status": "not_required"}}}}))
+boxes = state["sandboxes"].setdefault(gateway, {{}})
+def row(name):
+    return {{"id": "id-" + name, "name": name, "workspace": "default", "phase": boxes[name],
+            "labels": {{}}, "created_at": "2026-01-01 00:00:00", "resource_version": 1}}
+if argv[:2] == ["sandbox", "list"]:
+    at = int(argv[argv.index("--offset") + 1]) if "--offset" in argv else 0
+    page = sorted(boxes)[at:at + int(argv[argv.index("--limit") + 1])]
+    if a:
+        leave(0, "NAME  NAMESPACE  CREATED  PHASE\\n" + "".join(
+            n + "  openshell  2026-01-01 00:00:00  " + boxes[n] + "\\n" for n in page))
+    leave(0, json.dumps([row(name) for name in page]))
+if argv[:2] == ["sandbox", "get"]:
+    if argv[2] not in boxes:
+        refuse("code: 'Some requested entity was not found', message: \\"sandbox not found\\"")
+    if a or "-o" not in argv:
+        leave(0, "Sandbox:\\n\\n  Name: " + argv[2] + "\\n  Phase: " + boxes[argv[2]] + "\\n")
+    leave(0, json.dumps(row(argv[2])))
+if argv[:2] == ["sandbox", "start"]:
+    if boxes[argv[2]] != "Stopped":
+        refuse("sandbox must be Stopped to start (current phase: " + boxes[argv[2]] + ")")
+    boxes[argv[2]] = "Ready"; save(); leave(0)
+if argv[:2] == ["sandbox", "exec"]:
+    if state.get("dead_supervisor"):
+        refuse("code: 'The service is currently unavailable', message: \\"supervisor session not connected\\"")
+    rest = argv[argv.index("--") + 1:]
+    os.execvp(rest[0], rest)
+if argv[:2] == ["forward", "stop"]:
+    state["forwards"] = [one for one in state["forwards"] if str(one[2]) != argv[2]]; save(); leave(0)
+if argv[:2] == ["forward", "start"]:
+    if state.get("port_taken"):
+        refuse("Port " + argv[3] + " is already in use by another process.")
+    state["forwards"].append([argv[4], "127.0.0.1", int(argv[3]), 77, "running"]); save(); leave(0)
+if argv[:2] == ["rule", "get"]:
+    leave(0, "".join("  Chunk: c\\n  Rule: " + r + "\\n" for r in state["rules"].get(argv[2], [])))
+if argv[0] == "logs":
+    for line in state.get("logs", []):
+        print(line, flush=True)
+    refuse("transport error")
+leave(0)
+"""
+
+
+@dataclass
+class Script:
+    """The script's folder, and what it was asked."""
+
+    folder: Path
+
+    @property
+    def config(self) -> Path:
+        return self.folder / "config" / "openshell"
+
+    def state(self) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads((self.folder / "state.json").read_text())
+        return found
+
+    def set(self, **changes: Any) -> None:
+        """Change its state between calls."""
+        new = self.folder / "state.new"
+        new.write_text(json.dumps({**self.state(), **changes}))
+        new.replace(self.folder / "state.json")
+
+    def calls(self) -> list[str]:
+        """Every command line so far, without questions about versions and help."""
+        return [call for call, _ in self._asked() if not call.endswith(("--help", "--version"))]
+
+    def acts(self) -> list[str]:
+        """The calls that change something, and the proofs, in order."""
+        words = ("SERVICE", "select", "gateway start", "sandbox start", "forward st", "exec")
+        return [call for call in self.calls() if any(word in call for word in words)]
+
+    def environments(self) -> list[Mapping[str, str]]:
+        """What of the environment concerned it, by call."""
+        return [environment for _, environment in self._asked()]
+
+    def _asked(self) -> list[tuple[str, dict[str, str]]]:
+        path = self.folder / "calls"
+        if not path.exists():
+            return []
+        rows = [json.loads(line) for line in path.read_text().splitlines()]
+        return [(" ".join(argv), environment) for argv, environment in rows]
+
+    @property
+    def service(self) -> str:
+        """A command that starts a gateway's service; takes its name."""
+        return str(self.folder / "bin" / "start-gateway")
+
+    def forget(self) -> None:
+        (self.folder / "calls").unlink(missing_ok=True)
+
+
+def script(folder: Path, patch: pytest.MonkeyPatch, **state: Any) -> Script:
+    """Put one first on PATH, with a configuration folder of its own."""
+    made = Script(folder)
+    (folder / "bin").mkdir(parents=True)
+    made.config.mkdir(parents=True)
+    text = _SCRIPT.format(state=str(folder / "state.json"), calls=str(folder / "calls"))
+    for name in ("openshell", "start-gateway"):
+        path = folder / "bin" / name
+        path.write_text(f"#!{sys.executable} -IS\n{text}")
+        path.chmod(0o755)
+    whole = {
+        "generation": "B",
+        "version": "0.0.111",
+        "active": "other",
+        "gateways": {"nemoclaw": "connected", "other": "connected"},
+        "sandboxes": {"nemoclaw": {"alpha": "Ready", "beta": "Stopped"}},
+        "forwards": [],
+        "rules": {},
+        **state,
+    }
+    (folder / "state.json").write_text(json.dumps(whole))
+    if whole["generation"] == "A":
+        for name in whole["gateways"]:
+            place = made.config / "gateways" / name
+            place.mkdir(parents=True)
+            told = {"name": name, "gateway_endpoint": "https://127.0.0.1:8080"}
+            (place / "metadata.json").write_text(json.dumps(told))
+        (made.config / "active_gateway").write_text(whole["active"])
+    patch.setenv("PATH", f"{folder / 'bin'}:/usr/bin:/bin")
+    patch.setenv("XDG_CONFIG_HOME", str(folder / "config"))
+    return made
+
+
+def register(home: Path, *names: str, default: str = "", **more: Any) -> Path:
+    """NemoClaw's register in a home."""
+    path = home / ".nemoclaw" / "sandboxes.json"
+    path.parent.mkdir(exist_ok=True)
+    entries = {name: {"name": name, "model": "m", **more} for name in names}
+    path.write_text(json.dumps({"sandboxes": entries, "defaultSandbox": default or None}))
+    return path

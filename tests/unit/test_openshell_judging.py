@@ -1,0 +1,393 @@
+"""Gateways, sandboxes and error phrases judged from what real versions of the CLI printed."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from services.models import GatewayState, SandboxState, VerdictKind
+from services.sources.openshell import listing
+from services.sources.openshell.cli import Answer
+from services.sources.openshell.gateways import (
+    STATES,
+    Judgement,
+    Standing,
+    judge,
+    nemoclaw_standing,
+    refusal,
+)
+from services.sources.openshell.observer import gateway_verdict
+from services.sources.openshell.phrases import Trouble, trouble
+from services.sources.openshell.sandboxes import (
+    Reconciled,
+    SandboxLook,
+    reason_of,
+    reconcile,
+    state_of,
+    verdict,
+)
+from services.sources.openshell.shapes import SandboxRow
+from services.sources.openshell.starting import StartPlan
+from services.sources.openshell.toolset import Generation, Toolset, skewed
+from services.sources.openshell.wording import complaint, diagnostic, normalised
+from tests.support.openshell_recorded import HEALTHY, NONE, REFUSED, VERSIONS, recorded, toolset
+
+B = Toolset((0, 0, 111), Generation.B, exec=True, sandbox_start=True, get_json=True)
+C = Toolset((0, 1, 5), Generation.C, exec=True, sandbox_start=True)
+
+
+@pytest.mark.parametrize(
+    ("version", "generation", "can"),
+    [
+        ("0.0.16", Generation.A, set()),
+        ("0.0.44", Generation.B, {"gateway_list", "list_json", "exec"}),
+        (
+            "0.0.111",
+            Generation.B,
+            {
+                *("gateway_list", "gateway_json", "status_json", "list_json", "get_json"),
+                *("workspaces", "exec", "sandbox_start"),
+            },
+        ),
+    ],
+)
+def test_a_version_is_known_by_what_it_can_do(
+    version: str, generation: Generation, can: set[str]
+) -> None:
+    tools = toolset(version)
+    assert tools.generation is generation
+    assert tools.version_text == version
+    flags = (
+        *("gateway_list", "gateway_json", "status_json", "list_json", "get_json", "workspaces"),
+        *("page_tokens", "exec", "sandbox_start", "sandbox_resume"),
+    )
+    assert {name for name in flags if getattr(tools, name)} == can
+    assert tools.offsets
+    assert not tools.starts_failed
+
+
+PHRASES = [
+    ("0.0.16", NONE, "gateway list", Trouble.USAGE),
+    ("0.0.111", NONE, "gateway start --name nemoclaw", Trouble.USAGE),
+    ("0.0.44", NONE, "gateway list -o json", Trouble.USAGE),
+    ("0.0.111", NONE, "logs x --follow", Trouble.USAGE),
+    ("0.0.111", HEALTHY, "-g nemoclaw sandbox stop beta", Trouble.USAGE),
+    ("0.0.111", "rotated CA", "-g nemoclaw status -o json", Trouble.IDENTITY),
+    ("0.0.111", "rotated CA", "-g nemoclaw sandbox get alpha", Trouble.IDENTITY),
+    ("0.0.111", "no certificates", "-g nemoclaw sandbox get alpha", Trouble.IDENTITY),
+    ("0.0.16", REFUSED, "-g nemoclaw sandbox list", Trouble.IDENTITY),
+    ("0.0.111", "unauthenticated", "-g nemoclaw sandbox list", Trouble.AUTH),
+    ("0.0.111", "denied", "-g nemoclaw sandbox get alpha", Trouble.AUTH),
+    *((one, NONE, "sandbox list", Trouble.NO_GATEWAY) for one in VERSIONS),
+    ("0.0.111", NONE, "gateway info -g nemoclaw", Trouble.NO_GATEWAY),
+    *((one, NONE, "-g nemoclaw sandbox list", Trouble.UNKNOWN_NAME) for one in VERSIONS),
+    *((one, NONE, "gateway select nemoclaw", Trouble.UNKNOWN_NAME) for one in VERSIONS),
+    ("0.0.111", HEALTHY, "-g nemoclaw sandbox get nope", Trouble.MISSING),
+    (
+        *("0.0.111", "supervisor"),
+        *("-g nemoclaw sandbox exec -n alpha --no-tty -- true", Trouble.SUPERVISOR),
+    ),
+    ("0.0.111", HEALTHY, "-g nemoclaw sandbox start gamma", Trouble.PHASE),
+    ("0.0.111", HEALTHY, "-g nemoclaw sandbox exec -n beta --no-tty -- true", Trouble.PHASE),
+    *((one, REFUSED, "-g nemoclaw status", Trouble.UNREACHABLE) for one in VERSIONS),
+    ("0.0.111", REFUSED, "-g nemoclaw sandbox get x", Trouble.UNREACHABLE),
+    ("0.0.44", REFUSED, "-g nemoclaw sandbox list", Trouble.UNREACHABLE),
+    ("0.0.16", NONE, "gateway start --name nemoclaw", Trouble.UNKNOWN),
+]
+
+
+@pytest.mark.parametrize(("version", "situation", "command", "kind"), PHRASES)
+def test_what_was_recorded_is_understood(
+    version: str, situation: str, command: str, kind: Trouble
+) -> None:
+    answer = recorded(version, situation, command)
+    assert answer.code in (1, 2)
+    assert answer.trouble is kind
+    assert "\x1b" not in answer.complaint
+    assert not {"│", "├", "╰", "×"} & set(answer.complaint)
+    assert answer.complaint
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        ("handshake verification failed: Connection refused", Trouble.IDENTITY),
+        ("client error (Connect)\n  ╰─▶ invalid peer certificate: UnknownIssuer", Trouble.IDENTITY),
+        ("Missing gateway auth token", Trouble.AUTH),
+        ("device identity required", Trouble.AUTH),
+        ('status: NotFound, message: "sandbox not found"', Trouble.MISSING),
+        ("status: Unavailable", Trouble.SUPERVISOR),
+        ("sandbox must be Ready to stop (current phase: Error)", Trouble.PHASE),
+        ("ssh: not found", Trouble.UNKNOWN),
+        ("bash: openshell: command not found", Trouble.UNKNOWN),
+        ("No gateway metadata found for 'sandbox not found'.", Trouble.UNKNOWN_NAME),
+        ("", Trouble.UNKNOWN),
+    ],
+)
+def test_words_are_tried_in_the_order_of_the_contract(text: str, kind: Trouble) -> None:
+    assert trouble(text) is kind
+
+
+def test_a_wrapped_sentence_is_one_sentence_whatever_the_locale() -> None:
+    wide = "Error:   \x1b[31m×\x1b[0m sandbox 'b' is not ready; wait for it to reach\n"
+    wide += "  │ Ready state\n"
+    narrow = "Error:   x sandbox 'b' is not ready; wait for it to reach\n  | Ready state\n"
+    for text in (wide, narrow):
+        assert complaint(text) == "sandbox 'b' is not ready; wait for it to reach Ready state"
+        assert diagnostic(text)
+    chain = "Error:   x transport error\n  |-> tcp connect error\n  `-> Connection refused\n"
+    assert normalised(chain).endswith("transport error tcp connect error Connection refused")
+    assert not diagnostic("make: *** Error: something failed")
+
+
+STATUS = [
+    ("0.0.16", NONE, "status", Standing.MISSING),
+    ("0.0.111", NONE, "status", Standing.MISSING),
+    ("0.0.111", NONE, "status -o json", Standing.MISSING),
+    *((one, NONE, "-g nemoclaw status", Standing.MISSING) for one in VERSIONS),
+    *((one, REFUSED, "-g nemoclaw status", Standing.UNREACHABLE) for one in VERSIONS),
+    ("0.0.111", REFUSED, "-g nemoclaw status -o json", Standing.UNREACHABLE),
+    ("0.0.111", "silent", "-g nemoclaw status -o json", Standing.PROBE_TIMEOUT),
+    ("0.0.111", "some other HTTP server", "-g nemoclaw status", Standing.NOT_A_GATEWAY),
+    ("0.0.111", "some other HTTP server", "-g nemoclaw status -o json", Standing.NOT_A_GATEWAY),
+    ("0.0.111", "rotated CA", "-g nemoclaw status -o json", Standing.IDENTITY_CHANGED),
+    ("0.0.111", "no certificates", "-g nemoclaw status -o json", Standing.IDENTITY_CHANGED),
+    ("0.0.44", HEALTHY, "-g nemoclaw status", Standing.HEALTHY),
+    ("0.0.111", HEALTHY, "-g nemoclaw status", Standing.HEALTHY),
+    ("0.0.111", HEALTHY, "-g nemoclaw status -o json", Standing.HEALTHY),
+    ("0.0.111", "degraded", "-g nemoclaw status -o json", Standing.HEALTHY),
+    ("0.0.111", "newer gateway", "-g nemoclaw status -o json", Standing.VERSION_SKEW),
+]
+
+
+@pytest.mark.parametrize(("version", "situation", "command", "standing"), STATUS)
+def test_a_status_is_judged_by_words_never_by_its_exit_code(
+    version: str, situation: str, command: str, standing: Standing
+) -> None:
+    answer = recorded(version, situation, command)
+    judged = judge("nemoclaw", "http://127.0.0.1:1", answer, toolset(version), 3.5)
+    assert judged.standing is standing
+    assert bool(judged.reason) is (standing is not Standing.HEALTHY)
+    assert "onboard" not in judged.reason + judged.advice
+
+
+def _status(**told: object) -> Answer:
+    return Answer(0, json.dumps(told), "")
+
+
+@pytest.mark.parametrize(
+    ("answer", "standing"),
+    [
+        (_status(status="connected", authentication={"status": "failed"}), Standing.AUTH_FAILED),
+        (_status(status="connected", authentication={"status": "unverified"}), Standing.HEALTHY),
+        (_status(status="connected", authentication={"status": "authenticated"}), Standing.HEALTHY),
+        (_status(status="connected", authentication={"status": "so-so"}), Standing.AUTH_FAILED),
+        (_status(status="connected_http", http_status=200), Standing.NOT_A_GATEWAY),
+        (_status(status="disconnected", error="Connection refused"), Standing.UNREACHABLE),
+        (_status(status="error", error="it is on fire"), Standing.UNHEALTHY),
+        (
+            _status(status="error", error="UnknownIssuer Connection refused"),
+            Standing.IDENTITY_CHANGED,
+        ),
+        (_status(status=7), Standing.VERSION_SKEW),
+        (Answer(0, "[1, 2", ""), Standing.VERSION_SKEW),
+        (Answer(0, "[]", ""), Standing.VERSION_SKEW),
+        (Answer(0, "", ""), Standing.VERSION_SKEW),
+        (Answer(0, "x" * 100, "", truncated=True), Standing.VERSION_SKEW),
+        (Answer(0, "  Status: Connected\n  Authentication: failed\n", ""), Standing.AUTH_FAILED),
+        (Answer(0, "  Status: Connected (HTTP)\n", ""), Standing.NOT_A_GATEWAY),
+        (Answer(-9, "", ""), Standing.UNHEALTHY),
+    ],
+)
+def test_a_status_that_is_almost_right_is_not_taken_for_health(
+    answer: Answer, standing: Standing
+) -> None:
+    assert judge("g", "http://127.0.0.1:1", answer, B, 3.5).standing is standing
+
+
+def test_generations_that_must_not_be_mixed_are_told_apart() -> None:
+    assert skewed((0, 0, 111), (0, 1, 5)) and skewed((0, 1, 5), (0, 0, 99))
+    assert not skewed((0, 0, 16), (0, 0, 111)) and not skewed((0, 1, 0), (0, 2, 0))
+    assert not skewed(None, (0, 1, 0))
+    answer = recorded("0.0.111", "newer gateway", "-g nemoclaw status -o json")
+    judged = judge("g", "", answer, toolset("0.0.111"), 3.5)
+    assert "Upgrade openshell" in judged.advice and "0.1.5" in judged.reason
+
+
+CONNECTED = "Server Status\n\n  Gateway: nemoclaw\n  Status: Connected\n"
+NAMED = "Gateway Info\n\n  Gateway: nemoclaw\n"
+
+
+@pytest.mark.parametrize(
+    ("status", "info", "standing"),
+    [
+        (CONNECTED, NAMED, Standing.HEALTHY),
+        (CONNECTED.replace("nemoclaw", "other"), NAMED, Standing.CONNECTED_OTHER),
+        ("client error (Connect)", NAMED, Standing.UNREACHABLE),
+        ("TCP CONNECT ERROR", NAMED, Standing.UNREACHABLE),
+        ("Status: Disconnected", NAMED, Standing.UNHEALTHY),
+        ("Status: Not Connected", NAMED, Standing.UNHEALTHY),
+        ("Connection refused", "No gateway metadata found for 'nemoclaw'.", Standing.MISSING),
+        ("", "", Standing.MISSING),
+    ],
+)
+def test_the_five_states_of_nemoclaw(status: str, info: str, standing: Standing) -> None:
+    assert nemoclaw_standing(status, info, "nemoclaw") is standing
+
+
+def test_the_first_generation_is_judged_as_nemoclaw_does() -> None:
+    status = recorded("0.0.16", REFUSED, "-g nemoclaw status").text
+    info = recorded("0.0.16", REFUSED, "gateway info -g nemoclaw").text
+    assert nemoclaw_standing(status, info, "nemoclaw") is Standing.UNREACHABLE
+
+
+def test_every_standing_is_shown_and_ours_never_start_anything() -> None:
+    assert set(STATES) == set(Standing)
+    assert {one for one in Standing if one.startable} == {
+        *(Standing.UNREACHABLE, Standing.UNHEALTHY, Standing.CONNECTED_OTHER, Standing.MISSING)
+    }
+    plan = StartPlan(("true",), by_cli=True)
+    for standing in Standing:
+        judged = gateway_verdict(Judgement(standing, "why", "do this"), plan)
+        assert judged.wakeable is standing.startable
+        assert judged.reason == "why"
+    assert STATES[Standing.PROBE_TIMEOUT] is GatewayState.HUNG
+
+
+def test_a_gateway_nobody_can_start_comes_with_the_command() -> None:
+    judged = gateway_verdict(
+        Judgement(Standing.UNREACHABLE, "down"), StartPlan(advice="Start it: x")
+    )
+    assert judged.kind is VerdictKind.REPAIRABLE and not judged.wakeable
+    assert judged.advice == "Start it: x"
+    # A registration is never guessed, even where a service could be started.
+    lost = gateway_verdict(Judgement(Standing.MISSING, "gone", "add it"), StartPlan(("true",)))
+    assert not lost.wakeable and lost.advice == "add it"
+
+
+def test_a_refused_login_is_told_from_an_empty_list() -> None:
+    answer = recorded("0.0.111", "unauthenticated", "-g nemoclaw sandbox list")
+    judged = refusal("g", answer.trouble, answer.complaint)
+    assert judged is not None and judged.standing is Standing.AUTH_FAILED
+    assert judged.advice.endswith("openshell gateway login g")
+    assert refusal("g", Trouble.UNREACHABLE, "") is None
+
+
+@pytest.mark.parametrize(
+    ("phase", "state"),
+    [
+        ("Ready", SandboxState.READY),
+        ("Provisioning", SandboxState.SETTLING),
+        ("Starting", SandboxState.SETTLING),
+        ("Stopping", SandboxState.SETTLING),
+        ("Deleting", SandboxState.SETTLING),
+        ("Stopped", SandboxState.ASLEEP),
+        ("Completed", SandboxState.ASLEEP),
+        ("Error", SandboxState.BROKEN),
+        ("Unknown", SandboxState.UNKNOWN),
+        ("Unspecified", SandboxState.UNKNOWN),
+        ("phase 42", SandboxState.UNKNOWN),
+    ],
+)
+def test_every_phase_has_a_state_and_a_reason(phase: str, state: SandboxState) -> None:
+    assert state_of(phase) is state
+    assert bool(reason_of(SandboxRow("a", phase))) is (phase != "Ready")
+
+
+@pytest.mark.parametrize(
+    ("value", "phase"),
+    [
+        *enumerate(listing.PHASES),
+        (10, "phase 10"),
+        (-1, "phase -1"),
+        ("7", "Stopped"),
+        ("SANDBOX_PHASE_READY", "Ready"),
+        ("Ready", "Ready"),
+        (None, ""),
+        (True, ""),
+        ({"a": 1}, ""),
+    ],
+)
+def test_a_phase_is_a_word_whatever_was_sent(value: object, phase: str) -> None:
+    assert listing.phase(value) == phase
+
+
+@pytest.mark.parametrize(
+    ("tools", "phase", "kind", "wakeable"),
+    [
+        (B, "Ready", VerdictKind.READY, False),
+        (B, "Stopped", VerdictKind.REPAIRABLE, True),
+        (B, "Error", VerdictKind.TERMINAL, False),
+        (B, "Provisioning", VerdictKind.SETTLING, False),
+        (B, "Deleting", VerdictKind.TERMINAL, False),
+        (B, "phase 12", VerdictKind.UNKNOWN, False),
+        (C, "Error", VerdictKind.REPAIRABLE, True),
+        (C, "Completed", VerdictKind.REPAIRABLE, True),
+        (Toolset(), "Stopped", VerdictKind.REPAIRABLE, False),
+        (Toolset(generation=Generation.A), "Error", VerdictKind.TERMINAL, False),
+    ],
+)
+def test_what_an_attempt_may_do_follows_from_the_phase(
+    tools: Toolset, phase: str, kind: VerdictKind, wakeable: bool
+) -> None:
+    look = SandboxLook(Reconciled.PRESENT, SandboxRow("a", phase))
+    judged = verdict("a", look, tools, listed=False)
+    assert (judged.kind, judged.wakeable) == (kind, wakeable)
+    if judged.kind is VerdictKind.TERMINAL:
+        assert judged.reason
+
+
+@pytest.mark.parametrize(
+    ("version", "situation", "command", "found"),
+    [
+        ("0.0.111", HEALTHY, "-g nemoclaw sandbox get alpha", Reconciled.PRESENT),
+        ("0.0.111", HEALTHY, "-g nemoclaw sandbox get nope", Reconciled.MISSING),
+        ("0.0.111", REFUSED, "-g nemoclaw sandbox get x", Reconciled.GATEWAY_ERROR),
+        ("0.0.111", "rotated CA", "-g nemoclaw sandbox get alpha", Reconciled.IDENTITY_DRIFT),
+        ("0.0.111", NONE, "sandbox get x", Reconciled.GATEWAY_MISSING),
+        ("0.0.16", NONE, "-g nemoclaw sandbox list", Reconciled.GATEWAY_MISSING),
+        ("0.0.111", "denied", "-g nemoclaw sandbox get alpha", Reconciled.AUTH_FAILED),
+    ],
+)
+def test_what_get_answers_is_reconciled(
+    version: str, situation: str, command: str, found: Reconciled
+) -> None:
+    answer = recorded(version, situation, command)
+    assert reconcile(answer.code, answer.trouble) is found
+
+
+def test_identity_drift_is_final_and_its_advice_is_for_one_sandbox() -> None:
+    judged = verdict("my-box", SandboxLook(Reconciled.IDENTITY_DRIFT), B, listed=True)
+    assert judged.kind is VerdictKind.TERMINAL
+    assert "my-box" in judged.advice and "alone" in judged.advice
+    assert "onboard" not in judged.advice + judged.reason
+    missing = verdict("my-box", SandboxLook(Reconciled.MISSING), B, listed=True)
+    assert "left alone" in missing.advice
+
+
+@pytest.mark.parametrize(
+    "command", ["-g nemoclaw sandbox list", "-g nemoclaw sandbox list -o json"]
+)
+def test_table_and_json_tell_the_same(command: str) -> None:
+    answer = recorded("0.0.111", HEALTHY, command)
+    rows, token = listing.sandboxes(answer.stdout, as_json=command.endswith("json"))
+    told = [(row.name, row.phase, row.created) for row in rows]
+    at = "2023-11-14 22:13:20"
+    assert told == [("alpha", "Ready", at), ("beta", "Stopped", at), ("gamma", "Error", at)]
+    assert token == ""
+
+
+@pytest.mark.parametrize("version", ["0.0.44", "0.0.111"])
+def test_registered_gateways_are_read_from_the_table(version: str) -> None:
+    told = listing.registrations(recorded(version, REFUSED, "gateway list").stdout, as_json=False)
+    assert [(one.name, one.endpoint, one.auth, one.active) for one in told] == [
+        ("nemoclaw", "http://127.0.0.1:1", "plaintext", True)
+    ]
+
+
+def test_registered_gateways_are_read_from_json() -> None:
+    answer = recorded("0.0.111", REFUSED, "gateway list -o json")
+    (one,) = listing.registrations(answer.stdout, as_json=True)
+    assert (one.name, one.kind, one.source, one.active) == ("nemoclaw", "local", "user", True)
+    assert listing.registrations("[]", as_json=True) == ()

@@ -1,0 +1,203 @@
+"""What a pod is doing, in plain words: one row for each thing a pod can do."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from services.models import SandboxState, VerdictKind
+from services.sources.pods import phase
+from services.sources.pods.kube_observer import verdict
+from services.sources.pods.pod import Pod, pod_of, read_event, read_list, read_pod
+from services.sources.pods.reasons import words_for
+
+NOW = phase.instant("2026-01-01T01:00:00Z") or 0.0
+READY, SETTLING, STUCK = SandboxState.READY, SandboxState.SETTLING, SandboxState.STUCK
+BROKEN, ASLEEP, UNKNOWN = SandboxState.BROKEN, SandboxState.ASLEEP, SandboxState.UNKNOWN
+
+
+def container(state: dict[str, Any], name: str = "main", **more: Any) -> dict[str, Any]:
+    return {"name": name, "ready": "running" in state, "restartCount": 0, "state": state, **more}
+
+
+def running(since: str = "2026-01-01T00:00:00Z") -> dict[str, Any]:
+    return {"running": {"startedAt": since}}
+
+
+def waiting(reason: str, message: str = "") -> dict[str, Any]:
+    return {"waiting": {"reason": reason, "message": message}}
+
+
+def ended(code: int, reason: str = "Error", message: str = "") -> dict[str, Any]:
+    return {"terminated": {"exitCode": code, "reason": reason, "message": message}}
+
+
+def pod(what: str, *containers: dict[str, Any], **more: Any) -> Pod:
+    metadata = {"name": "box", "namespace": "default", **more.pop("metadata", {})}
+    names = [{"name": one["name"], "image": "agent:1"} for one in containers] or [{"name": "main"}]
+    status = {"phase": what, "containerStatuses": list(containers), **more}
+    return pod_of({"metadata": metadata, "spec": {"containers": names}, "status": status})
+
+
+UNSCHEDULABLE = {
+    "type": "PodScheduled",
+    "status": "False",
+    "reason": "Unschedulable",
+    "message": "0/3 nodes are available: 3 Insufficient memory.",
+}
+CRASHED: dict[str, Any] = {"lastState": ended(137, "OOMKilled"), "restartCount": 9}
+NOT_READY: dict[str, Any] = {"ready": False}
+DELETED: dict[str, Any] = {"metadata": {"deletionTimestamp": "2026-01-01T00:59:00Z"}}
+
+ROWS = [
+    (pod("Running", container(running())), READY, "", True),
+    (pod("Running", container(running(), **NOT_READY)), STUCK, "readiness probe", True),
+    (
+        pod("Running", container(running("2026-01-01T00:59:30Z"), **NOT_READY)),
+        SETTLING,
+        "readiness probe",
+        True,
+    ),
+    (
+        pod("Running", container(waiting("CrashLoopBackOff", "back-off 5m0s"), **CRASHED)),
+        BROKEN,
+        "crashes again and again; container main ended: OOMKilled: it used more memory than it"
+        " may, exit code 137 (killed)",
+        False,
+    ),
+    (
+        pod("Running", container(running()), container(waiting("CrashLoopBackOff"), "side")),
+        BROKEN,
+        "container side: CrashLoopBackOff",
+        True,
+    ),
+    (pod("Running", container(ended(1))), SETTLING, "exit code 1", False),
+    (pod("Running", container(running()), container(ended(2), "side")), STUCK, "side ended", True),
+    (
+        pod("Running", container(running()), conditions=[
+            {"type": "Ready", "status": "False", "reason": "ReadinessGatesNotReady",
+             "message": "load balancer"}]),
+        SETTLING, "readiness gate is closed; load balancer", True,
+    ),
+    (pod("Running", container(running()), **DELETED), SETTLING, "being deleted", True),
+    (pod("Running", container(running()), reason="NodeLost", **DELETED), UNKNOWN, "node", True),
+    (pod("Running"), READY, "", False),
+    (pod("Pending"), SETTLING, "waits to be started", False),
+    (pod("Pending", conditions=[UNSCHEDULABLE]), STUCK, "no node can take it; 0/3 nodes", False),
+    (
+        pod("Pending", conditions=[{**UNSCHEDULABLE, "reason": "SchedulingGated"}]),
+        SETTLING, "held back on purpose", False,
+    ),
+    (pod("Pending", container(waiting("ContainerCreating"))), SETTLING, "being created", False),
+    (
+        pod("Pending", container(waiting("ImagePullBackOff", "no such image x:1"))),
+        BROKEN, "cannot be pulled; no such image x:1", False,
+    ),
+    (pod("Pending", container(waiting("ErrImagePull"))), BROKEN, "cannot be pulled", False),
+    (pod("Pending", container(waiting("InvalidImageName"))), BROKEN, "not valid", False),
+    (
+        pod("Pending", container(waiting("CreateContainerConfigError", 'secret "x" not found'))),
+        BROKEN, 'not there (a ConfigMap, a Secret, a key); secret "x" not found', False,
+    ),
+    (
+        pod("Pending", container(waiting("PodInitializing")),
+            initContainerStatuses=[container(waiting("CrashLoopBackOff"), "init")]),
+        BROKEN, "crashes again", False,
+    ),
+    (
+        pod("Pending", container(waiting("PodInitializing")),
+            initContainerStatuses=[container(ended(3), "init")]),
+        STUCK, "container init ended: Error, exit code 3", False,
+    ),
+    (
+        pod("Pending", container(waiting("PodInitializing")),
+            initContainerStatuses=[container(running(), "init")]),
+        SETTLING, "init containers run", False,
+    ),
+    (pod("Succeeded", container(ended(0, "Completed"))), ASLEEP, "has finished", False),
+    (pod("Failed", container(ended(1))), BROKEN, "it failed; container main ended", False),
+    (
+        pod("Failed", reason="Evicted", message="The node was low on memory."),
+        BROKEN, "evicted it; The node was low on memory.", False,
+    ),
+    (pod("Unknown"), UNKNOWN, "node does not answer", False),
+    (pod("Invented"), UNKNOWN, "Invented (a state this panel does not know)", False),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("one", "state", "words", "shell"), ROWS, ids=range(len(ROWS)))
+def test_a_pod_in_plain_words(one: Pod, state: SandboxState, words: str, shell: bool) -> None:
+    standing = phase.judge(one, NOW)
+    assert standing.state is state
+    assert words in standing.reason
+    assert (standing.no_shell == "") is shell
+    assert bool(phase.refusals(standing)) is not shell
+
+
+@pytest.mark.parametrize(
+    ("state", "no_shell", "kind"),
+    [
+        (READY, "", VerdictKind.READY),
+        (STUCK, "", VerdictKind.READY),
+        (SETTLING, "", VerdictKind.READY),
+        (SETTLING, "it has not started", VerdictKind.SETTLING),
+        (UNKNOWN, "x", VerdictKind.UNKNOWN),
+        (BROKEN, "x", VerdictKind.TERMINAL),
+        (ASLEEP, "x", VerdictKind.TERMINAL),
+    ],
+)
+def test_what_an_attempt_may_do(state: SandboxState, no_shell: str, kind: VerdictKind) -> None:
+    judged = verdict(phase.Standing(state, "why", no_shell))
+    assert judged.kind is kind and not judged.wakeable and not judged.confirmable
+
+
+def test_hostile_words_act_on_nothing() -> None:
+    hostile = "x\x1b[2J\x1b]0;t\x07\nnext"
+    one = pod("Running", container(waiting(hostile, hostile)), message=hostile, reason=hostile)
+    said = repr((phase.judge(one, NOW), phase.evidence(one)))
+    assert "\\x1b" not in said and "\\n" not in said
+    assert words_for(hostile)[1].isprintable()
+
+
+def test_the_default_container_is_the_annotated_one() -> None:
+    two = pod("Running", container(running(), "first"), container(running(), "second"))
+    assert two.default_container == "first"
+    key = "kubectl.kubernetes.io/default-container"
+    named = {"metadata": {"annotations": {key: "second"}}}
+    both = (container(running(), "first"), container(running(), "second"))
+    assert pod("Running", *both, **named).default_container == "second"
+    named = {"metadata": {"annotations": {key: "gone"}}}
+    assert pod("Running", *both, **named).default_container == "first"
+
+
+def test_fields_may_be_missing_or_null() -> None:
+    assert read_pod(b"{}").native_id == "/"
+    bare = {"metadata": {"annotations": None}, "spec": {}, "status": {"containerStatuses": None}}
+    assert phase.judge(pod_of(bare), NOW).state is UNKNOWN
+    assert read_list(b'{"metadata":{"continue":"x"},"items":[{}]}').metadata.continue_ == "x"
+
+
+@settings(deadline=None)
+@given(st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(
+        st.sampled_from(["metadata", "status", "phase", "containerStatuses", "state", "waiting",
+                         "reason", "name", "conditions", "type", "object", "items"]),
+        inner, max_size=4),
+    max_leaves=15,
+))  # fmt: skip
+def test_whatever_a_server_sends_is_read_or_refused(value: object) -> None:
+    data = json.dumps(value).encode()
+    for read in (read_pod, read_list, read_event):
+        try:
+            one = read(data)
+        except msgspec.DecodeError:
+            continue
+        if isinstance(one, Pod):
+            phase.judge(one, NOW)
+            phase.evidence(one)
