@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+
+import aiosqlite
 
 from services.clock import Clock
 from services.errors import NotFoundError
@@ -13,6 +16,7 @@ from services.plain import plain_block
 from services.queues.due import DUE_PREFETCH
 from services.queues.facts import AgentFacts, Survey
 from services.queues.faults import Fault, Patience, SickFileError
+from services.queues.heads import TOO_LARGE
 from services.queues.messages import shown_id
 from services.queues.opening import opened, undisturbed
 from services.queues.schema import Shapes
@@ -219,12 +223,11 @@ class QueueReader:
             shape = await self._shapes.of(db, path)
             if not shape.has(table):
                 return None
-            rows = list(await db.execute_fetchall(by_id, (CONTENT_LIMIT, message_id)))
+            rows = await _content_rows(db, by_id, message_id)
             if not rows:
                 for number, spelled in await db.execute_fetchall(ids, (_IDS_SEARCHED,)):
                     if shown_id(text(spelled)) == message_id:
-                        found = await db.execute_fetchall(by_row, (CONTENT_LIMIT, number))
-                        rows = list(found)
+                        rows = await _content_rows(db, by_row, number)
                         break
         return text(rows[0][0]) if rows else None
 
@@ -245,6 +248,16 @@ class QueueReader:
 def _settled(seen: _Seen, now: float) -> bool:
     """Whether a later change of these files is sure to show in their modification times."""
     return all(stat is None or now - stat[0] / 1e9 > SETTLED_S for stat in seen[0])
+
+
+async def _content_rows(
+    db: aiosqlite.Connection, statement: str, of: object
+) -> list[tuple[object, ...]]:
+    try:
+        found = await db.execute_fetchall(statement, (CONTENT_LIMIT, of))
+    except sqlite3.DataError:
+        return [(TOO_LARGE,)]
+    return [tuple(row) for row in found]
 
 
 def _harmless(content: str) -> str:

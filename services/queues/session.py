@@ -131,7 +131,7 @@ class Session:
             return
         if self._long:
             await self._read_stride(db, shape, now_text)
-            abandoned = frozenset(self._inbox.ended.values())
+            abandoned = frozenset(self._inbox.cancelled())
             counts = self._inbox.counts(self._acks, alive=alive)
         else:
             abandoned = await inbound.read_abandoned(db, shape, self._acks)
