@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 
 from services.errors import WakedeckError
-from services.models import Step, StepState
+from services.models import Step, StepState, Verdict
 
 _LOG = logging.getLogger(__name__)
 
@@ -22,6 +22,8 @@ class Outcome:
     """The failure may pass by itself."""
     stopped: bool = False
     """We ended it."""
+    verdict: Verdict | None = None
+    """What the failure means, where the step said so."""
 
 
 _STOPPED = Outcome("It was stopped.", stopped=True)
@@ -73,7 +75,8 @@ class Work:
             async for step in iterator:
                 self._note(step)
                 if step.state is StepState.FAILED:
-                    return Outcome(step.detail or f"{step.name} failed", step.transient)
+                    reason = step.detail or f"{step.name} failed"
+                    return Outcome(reason, step.transient, verdict=step.verdict)
                 if self._stopping and not self._critical:
                     return _STOPPED
         except WakedeckError as error:

@@ -16,7 +16,7 @@ from services.clock import Clock
 from services.deadlines import Deadlines
 from services.ledger import Ledger
 from services.limits import Limits
-from services.look import Looks, harmless
+from services.look import Looks, harmless, tidy
 from services.models import (
     Attempt,
     AttemptState,
@@ -196,6 +196,8 @@ class Run:
             return None
         if not reason:
             return Linked()
+        if (said := outcome.verdict) is not None:
+            return LinkFailed(reason, _meaning(said), tidy(said))
         if outcome.transient:
             return LinkFailed(reason, Failure.TRANSIENT)
         # What it means is for a probe to say.

@@ -87,7 +87,7 @@ def advice(state: Progress, now: Verdict | None) -> str:
     """What to do next; empty where nothing is left to do."""
     if state.phase is AttemptState.DONE:
         return ""
-    if now is not None and now.kind is VerdictKind.READY:
+    if now is not None and now.kind is VerdictKind.READY and not state.told:
         return "" if state.verb is Verb.WAKE else "Reconnect to try the link again."
     said = state.advice or (now.advice if now is not None else "")
     if said:

@@ -159,9 +159,13 @@ class Board:
             text = f"{self._label(source)} answers again{away}"
             events.append(self._link_event(at, source, text, "lost", "connected"))
         limit = self._clock.now() - self._patience(source)
+        believed = [self._believed(gateway, background) for gateway in seen.gateways]
+        doubted = {
+            new.id for new, told in zip(believed, seen.gateways, strict=True) if new is not told
+        }
         gateways = self._gateways.take(
             source,
-            (self._believed(gateway, background) for gateway in seen.gateways),
+            believed,
             at=at,
             limit=limit,
             quiet=since is None,
@@ -169,7 +173,15 @@ class Board:
         for gone in gateways.removed:
             self._struck.pop(cast(GatewayId, gone), None)
         sandboxes = self._sandboxes.take(
-            source, seen.sandboxes, at=at, limit=limit, quiet=since is None
+            source,
+            # What stands behind a gateway that is not believed gone stays as it was, too.
+            [
+                self._sandboxes.all.get(one.id, one) if one.gateway in doubted else one
+                for one in seen.sandboxes
+            ],
+            at=at,
+            limit=limit,
+            quiet=since is None,
         )
         return BoardDelta(
             gateways=tuple(gateways.upserted.values()),

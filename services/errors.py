@@ -64,6 +64,11 @@ class DeadlineError(UnavailableError):
 class ProcessError(WakedeckError):
     """A child process that could not be run."""
 
+    def __init__(self, sentence: str, *, advice: str = "", code: int | None = None) -> None:
+        super().__init__(sentence, advice=advice)
+        self.code = code
+        """Its exit status, negative for a signal; None where it never ran."""
+
 
 class ShellError(WakedeckError):
     """A terminal session that could not be opened or kept (pod-terminal contract §6)."""

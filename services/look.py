@@ -85,6 +85,11 @@ async def _look(probe: Callable[[SandboxId], Awaitable[Verdict]], sandbox: Sandb
     except Exception as error:
         _LOG.error("a probe of %s failed unexpectedly", sandbox, exc_info=error)
         return Verdict(VerdictKind.UNKNOWN, f"internal error: {type(error).__name__}")
+    return tidy(verdict)
+
+
+def tidy(verdict: Verdict) -> Verdict:
+    """A verdict with every word of it harmless and masked."""
     return replace(
         verdict,
         reason=harmless(verdict.reason),

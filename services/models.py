@@ -285,8 +285,8 @@ class Step:
     detail: str = ""
     critical: bool = False
     """Never interrupted: cancel is honoured after it ends (vellum-wake contract §5.3)."""
-    transient: bool = False
-    """A failed step that may pass by itself: the attempt verifies and primes again."""
+    transient: bool = False  # Failed, and may pass by itself: verified, then primed again.
+    verdict: Verdict | None = None  # What a failure means, where the step knows best.
 
 
 class AttemptState(Enum):

@@ -222,7 +222,7 @@ async def lines(
                 await within(kept.came, None if until is None else until - loop.time())
                 kept.came.clear()
         if running.code:
-            raise ProcessError(f"{name} ended with status {running.code}.")
+            raise ProcessError(f"{name} ended with status {running.code}.", code=running.code)
     finally:
         await uninterrupted(_stop(running))
 

@@ -92,7 +92,9 @@ def _prime(state: Progress, event: RepairEvent) -> Move:
     match event:
         case Linked():
             return _enter(state, AttemptState.DONE), (Effect.PUBLISH,)
-        case LinkFailed(reason, failure):
+        case LinkFailed(reason, failure, verdict):
+            if verdict is not None:
+                state = replace(_heed(state, verdict), told=True)
             state = _blame(replace(state, critical=False), reason)
             if failure is Failure.REPAIRABLE and not state.wakes:
                 return _begin_wake(state)
@@ -210,7 +212,7 @@ def _cancel(state: Progress, *first: Effect) -> Move:
 
 def _heed(state: Progress, verdict: Verdict) -> Progress:
     """Keep what the latest verdict says the operator could do."""
-    return replace(state, advice=verdict.advice, confirmable=verdict.confirmable)
+    return replace(state, advice=verdict.advice, confirmable=verdict.confirmable, told=False)
 
 
 def _blame(state: Progress, reason: str) -> Progress:

@@ -75,6 +75,8 @@ class LinkFailed:
 
     reason: str
     failure: Failure
+    verdict: Verdict | None = None
+    """What the step itself said of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,3 +169,5 @@ class Progress:
     """Something of ours was left running."""
     advice: str = ""
     confirmable: str = ""
+    told: bool = False
+    """Advice and confirmable come from a link step: a later probe cannot know better."""

@@ -104,7 +104,26 @@ class ArgoTable(
     allow_plain: bool = False
 
 
+class VellumTable(
+    msgspec.Struct, forbid_unknown_fields=True, frozen=True, tag="vellum", tag_field="kind"
+):
+    """`kind = "vellum"`: the assistants of one Vellum environment on this machine."""
+
+    label: str = "vellum"
+    interval_s: Interval = 5.0
+    environment: Literal["", "production", "staging", "test", "dev", "local"] = ""
+    """Empty for the one Vellum itself would use."""
+    command: str = "vellum"
+    """Its name on the PATH, or a path."""
+
+
 SourceTable: TypeAlias = (
-    LocalTable | OpenShellTable | NanoClawTable | KubernetesTable | CentmlTable | ArgoTable
+    LocalTable
+    | OpenShellTable
+    | NanoClawTable
+    | VellumTable
+    | KubernetesTable
+    | CentmlTable
+    | ArgoTable
 )
 """Any table below `[sources]`; its `kind` says which."""

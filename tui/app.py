@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import signal
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import ClassVar
 
@@ -18,12 +18,10 @@ from textual.widget import Widget
 from services.clock import Clock
 from services.config import Settings
 from services.errors import ConfigError
-from services.models import Attempt, Event, QueueSnapshot, SandboxId, Shell, ShellState
+from services.models import Attempt, Event, QueueSnapshot, SandboxId, Shell
 from services.picture import BoardDelta
-from services.plain import plain
 from services.sources import OpenSource
-from tui import keymap, themes
-from tui.arrangement import Pane
+from tui import keymap, shell_keys, themes
 from tui.copying import name_of, record_of
 from tui.dashboard import Dashboard
 from tui.details import Details
@@ -31,26 +29,15 @@ from tui.engine import Engine
 from tui.intents import Intents, Tone
 from tui.palette import PanelCommands
 from tui.proposing import Proposing
-from tui.shells import OpenShell, Shells, preload
+from tui.shells import Shells, preload
 from tui.vitals import Vitals
 from widgets.binding_rows import key_sections
-from widgets.confirm_dialog import ConfirmDialog
 from widgets.detail_pane import DetailPane
 from widgets.health_header import HeaderState
 from widgets.help_screen import HelpScreen
 from widgets.record_table import RecordTable
 from widgets.repair_bar import RepairBar
-from widgets.shell_pane import ShellPane
 from widgets.table_pane import TablePane
-from widgets.terminal.messages import (
-    Copied,
-    LinkClicked,
-    Pasted,
-    PasteQuestion,
-    Rang,
-    Resized,
-    Typed,
-)
 
 CLOSE_S = 8.0
 _PLACES = {
@@ -87,8 +74,9 @@ class WakedeckApp(App[int], inherit_bindings=False):
         *,
         state: Path,
         jitter: random.Random | None = None,
+        on_first_frame: Callable[[], None] = lambda: None,
     ) -> None:
-        """`state` is the folder of the journal, the locks and the pictures.
+        """`state` is the folder of the journal, the locks, the pictures and the transcripts.
 
         Raises:
             ConfigError: the settings name a theme or a key that cannot be.
@@ -98,6 +86,7 @@ class WakedeckApp(App[int], inherit_bindings=False):
         self.clock = clock
         self._state = state
         self._leaving = False
+        self._on_first_frame = on_first_frame
         self.engine = Engine(
             sources,
             clock,
@@ -112,7 +101,10 @@ class WakedeckApp(App[int], inherit_bindings=False):
             on_events=self._events,
         )
         self.shells = Shells(
-            clock, self._shell, state / "transcripts" if settings.transcripts else None
+            clock,
+            self._shell,
+            self._shell_wrote,
+            state / "transcripts" if settings.transcripts else None,
         )
         self.intents = Intents(self.engine, self.shells, self.say)
         self.proposing = Proposing(self, self.engine, self.say)
@@ -144,6 +136,7 @@ class WakedeckApp(App[int], inherit_bindings=False):
 
     def _begin(self) -> None:
         """The first frame is painted: now look."""
+        self._on_first_frame()
         self.run_worker(self.engine.run(), group="engine", exit_on_error=False)
         self.run_worker(asyncio.to_thread(preload), group="engine", exit_on_error=False)
         loop = asyncio.get_running_loop()
@@ -180,6 +173,10 @@ class WakedeckApp(App[int], inherit_bindings=False):
         if self._on_screen:
             self.dashboard.show_shell(shell)
 
+    def _shell_wrote(self, shell_id: str) -> None:
+        if self._on_screen:
+            self.dashboard.desk.mark_activity(shell_id)
+
     @property
     def _on_screen(self) -> bool:
         """Whether there is a screen to tell: services may speak while the panel closes."""
@@ -194,102 +191,12 @@ class WakedeckApp(App[int], inherit_bindings=False):
         """Answer the operator's own action."""
         self.notify(text, severity=tone, markup=False, timeout=8 if tone == "error" else 5)
 
-    # Shells
-
-    def open_shell(self, sandbox: SandboxId, *, take_keys: bool = True) -> None:
-        """A new shell in front, with the keyboard unless it came back by itself."""
-        opened = self.intents.shell(sandbox)
-        if opened is not None:
-            self.run_worker(self._live(opened, take_keys), group="shells", exit_on_error=False)
-
-    async def _live(self, opened: OpenShell, take_keys: bool) -> None:
-        shell = opened.session.shell
-        await self.dashboard.query_one(ShellPane).add_shell(shell, opened.view)
-        if take_keys:
-            self.dashboard.focus_pane(Pane.SHELL)
-            opened.view.focus()
-        self.intents.shell_ended(await self.shells.run(shell.id))
-
-    def close_shell(self, shell_id: str) -> None:
-        """Detach it and take its tab away."""
-        self.shells.forget(shell_id)
-        self.dashboard.query_one(ShellPane).remove_shell(shell_id)
-
-    def reopen_shell(self, shell_id: str, *, take_keys: bool = True) -> None:
-        """A new shell in the place of one that is over."""
-        opened = self.shells.find(shell_id)
-        if opened is not None and opened.session.shell.state.over:
-            sandbox = opened.session.shell.sandbox
-            self.close_shell(shell_id)
-            self.open_shell(sandbox, take_keys=take_keys)
-
-    def reopen_lost(self, sandbox: SandboxId) -> None:
-        """Reconnect was pressed: shells of that sandbox that were lost come back after it."""
-        lost = [
-            one.session.shell.id
-            for one in self.shells
-            if one.session.shell.sandbox == sandbox
-            and one.session.shell.state in (ShellState.LOST, ShellState.FAILED)
-        ]
-        if lost:
-            self.run_worker(self._after_repair(sandbox, lost), exit_on_error=False)
-
-    async def _after_repair(self, sandbox: SandboxId, lost: Sequence[str]) -> None:
-        if await self.intents.repaired(sandbox):
-            for shell_id in lost:
-                self.reopen_shell(shell_id, take_keys=False)
-
-    @on(Typed)
-    def _typed(self, event: Typed) -> None:
-        opened = self.shells.find(event.view.id or "")
-        if opened is not None:
-            opened.session.type(event.data)
-
-    @on(Pasted)
-    def _pasted(self, event: Pasted) -> None:
-        opened = self.shells.find(event.view.id or "")
-        if opened is not None:
-            opened.session.paste(event.data)
-
-    @on(PasteQuestion)
-    def _paste_question(self, event: PasteQuestion) -> None:
-        opened = self.shells.find(event.view.id or "")
-        if opened is None:
-            return
-
-        def answered(yes: bool | None) -> None:
-            if yes:
-                opened.view.paste(event.text, confirmed=True)
-
-        lines = event.text.count("\n") + 1
-        self.push_screen(
-            ConfirmDialog("Paste into this shell?", f"{lines} lines", event.reason, verb="Paste"),
-            answered,
-        )
-
-    @on(Resized)
-    def _resized(self, event: Resized) -> None:
-        self.shells.resized(event.view.id or "", event.columns, event.lines)
-
-    @on(Copied)
-    def _copied(self) -> None:
-        self.say("Copied.")
-
-    @on(LinkClicked)
-    def _link(self, event: LinkClicked) -> None:
-        address = plain(event.url, 2048)
-        self.copy_to_clipboard(address)
-        self.say(f"Copied the address {plain(address, 200)}")
-
-    @on(Rang)
-    def _rang(self, event: Rang) -> None:
-        self.dashboard.query_one(ShellPane).mark_bell(event.view.id or "")
-
     # Actions
 
     def action_help(self) -> None:
         """The keys that are live now."""
-        self.push_screen(HelpScreen(key_sections(self, self.screen.active_bindings, _PLACES)))
+        live = key_sections(self, self.screen.active_bindings, _PLACES)
+        self.push_screen(HelpScreen((*live, shell_keys.section())))
 
     def action_light_or_dark(self) -> None:
         """The other one of our two themes."""
@@ -371,9 +278,16 @@ def run_panel(settings: Settings) -> int:
     from services import logs, paths
     from services.clock import SystemClock
     from services.sources import open_sources
+    from tui import collector
 
     clock = SystemClock()
     state = paths.private_dir(paths.state_dir())
     logs.configure(paths.log_file())
-    app = WakedeckApp(settings, open_sources(settings, clock), clock, state=state)
+    app = WakedeckApp(
+        settings,
+        open_sources(settings, clock),
+        clock,
+        state=state,
+        on_first_frame=collector.settle,
+    )
     return app.run() or 0

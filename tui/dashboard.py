@@ -14,6 +14,7 @@ from textual.widget import Widget
 from services.models import Attempt, Event, GatewayId, QueueSnapshot, SandboxId, Shell, Verb
 from services.picture import BoardDelta, aged
 from tui.arrangement import LOWER, NUMBERED, Deck, Pane
+from tui.shell_desk import ShellDesk
 from widgets.event_pane import EventPane
 from widgets.gateway_pane import GatewayPane
 from widgets.health_header import HealthHeader
@@ -21,7 +22,6 @@ from widgets.key_footer import KeyFooter
 from widgets.queue_pane import QueuePane
 from widgets.repair_bar import RepairBar
 from widgets.sandbox_pane import SandboxPane
-from widgets.shell_pane import ShellPane
 from widgets.terminal.messages import Released
 
 if TYPE_CHECKING:
@@ -68,6 +68,11 @@ class Dashboard(Screen[int]):
         """The app, by its own type."""
         return cast("WakedeckApp", self.app)
 
+    @property
+    def desk(self) -> ShellDesk:
+        """The shells."""
+        return self.query_one(ShellDesk)
+
     def compose(self) -> ComposeResult:
         yield HealthHeader()
         with Deck(id="deck"):
@@ -75,7 +80,7 @@ class Dashboard(Screen[int]):
             yield RepairBar(id=Pane.REPAIR.value)
             yield GatewayPane(id=Pane.GATEWAYS.value)
             yield QueuePane(id=Pane.QUEUES.value)
-            yield ShellPane(id=Pane.SHELL.value, number="4", chord=CHORD)
+            yield ShellDesk(id=Pane.SHELL.value, number="4", chord=CHORD)
             yield EventPane(id=Pane.EVENTS.value)
         yield KeyFooter(pinned=("app.help", "app.palette", "app.quit"))
 
@@ -114,7 +119,7 @@ class Dashboard(Screen[int]):
 
     def show_shell(self, shell: Shell) -> None:
         """A shell's new state."""
-        self.query_one(ShellPane).update_shell(shell)
+        self.desk.update_shell(shell)
 
     def _tick_if_due(self) -> None:
         """A look that has just come in has repainted the ages already."""
@@ -192,7 +197,7 @@ class Dashboard(Screen[int]):
     @on(RepairBar.ReconnectPressed)
     def _reconnect_pressed(self, event: RepairBar.ReconnectPressed) -> None:
         self.panel.intents.repair(Verb.RECONNECT, event.sandbox)
-        self.panel.reopen_lost(event.sandbox)
+        self.desk.reopen_lost(event.sandbox)
 
     @on(RepairBar.CancelPressed)
     def _cancel_pressed(self, event: RepairBar.CancelPressed) -> None:
@@ -203,14 +208,6 @@ class Dashboard(Screen[int]):
         self.panel.say(f"{event.verb.value.capitalize()}: {event.reason}", "warning")
 
     # The shell
-
-    @on(ShellPane.CloseRequested)
-    def _close_shell(self, event: ShellPane.CloseRequested) -> None:
-        self.panel.close_shell(event.id)
-
-    @on(ShellPane.ReopenRequested)
-    def _reopen_shell(self, event: ShellPane.ReopenRequested) -> None:
-        self.panel.reopen_shell(event.id)
 
     @on(Released)
     def _released(self) -> None:
@@ -276,17 +273,17 @@ class Dashboard(Screen[int]):
         """Open a shell in the sandbox under the cursor."""
         sandbox = self._under_cursor()
         if sandbox is not None:
-            self.panel.open_shell(sandbox)
+            self.desk.open(sandbox)
 
     def action_shell_tab(self, step: int) -> None:
         """Bring the next or previous shell to the front."""
-        self.query_one(ShellPane).turn(step)
+        self.desk.turn(step)
 
     def action_close_shell(self) -> None:
         """Close the shell in front."""
-        active = self.query_one(ShellPane).active
+        active = self.desk.active
         if active is not None:
-            self.panel.close_shell(active)
+            self.desk.close_one(active)
 
     def action_refresh_now(self) -> None:
         """Look everywhere now."""

@@ -19,6 +19,8 @@ from services.timeline import attempt_event
 from tui.feeds import Feeds
 
 HISTORY = 500
+STRIKES = {"vellum": 2}
+"""Looks in a row that must find a ready gateway gone, by kind of source."""
 
 
 class Engine:
@@ -42,7 +44,9 @@ class Engine:
         self.clock = clock
         self.read_only = read_only
         self.sources = {one.info.key: one for one in sources}
-        self.board = Board(clock, [one.info for one in sources], intervals=intervals)
+        self.board = Board(
+            clock, [one.info for one in sources], intervals=intervals, strikes=STRIKES
+        )
         self.journal = Journal(journal, clock)
         self._on_delta = on_delta
         self._on_attempt = on_attempt

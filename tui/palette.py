@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -11,6 +12,7 @@ from textual.command import DiscoveryHit, Hit, Hits, Provider
 
 from services.errors import WakedeckError
 from services.models import Capability, Sandbox, SandboxId, Verb
+from tui.shell_keys import SHELL_KEYS, ShellKey, use
 from widgets.binding_rows import key_sections
 
 if TYPE_CHECKING:
@@ -51,6 +53,7 @@ class PanelCommands(Provider):
 
     def _entries(self) -> Iterator[Entry]:
         yield from self._actions()
+        yield from self._shell()
         sandboxes = sorted(self.panel.engine.board.sandboxes.values(), key=lambda one: one.id)
         for sandbox in sandboxes:
             yield from self._verbs(sandbox)
@@ -66,6 +69,17 @@ class PanelCommands(Provider):
                 else:
                     reason = row.reason or "not now"
                     yield Entry(row.description, f"{keys} · {reason}", self._refusing(reason))
+
+    def _shell(self) -> Iterator[Entry]:
+        there = self.panel.dashboard.desk.front_view() is not None
+        for one in SHELL_KEYS:
+            if one.run is not None:
+                keys = one.keys if there else f"{one.keys} · no shell is open"
+                yield Entry(one.words, keys, partial(self._use, one))
+
+    def _use(self, one: ShellKey) -> None:
+        # After the palette has gone and given the focus back.
+        self.app.call_later(use, self.panel, one)
 
     def _acting(self, action: str, place: object) -> Callable[[], None]:
         async def act() -> None:
@@ -89,7 +103,7 @@ class PanelCommands(Provider):
                 Capability.RECONNECT,
                 lambda: panel.intents.repair(Verb.RECONNECT, sandbox.id),
             ),
-            ("Shell", Capability.SHELL, lambda: panel.open_shell(sandbox.id)),
+            ("Shell", Capability.SHELL, lambda: panel.dashboard.desk.open(sandbox.id)),
         )
         for word, capability, run in verbs:
             reason = refused.get(capability)

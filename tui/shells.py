@@ -8,6 +8,7 @@ import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -56,12 +57,17 @@ class Shells:
         self,
         clock: Clock,
         on_change: Callable[[Shell], None],
+        on_output: Callable[[str], None],
         transcripts: Path | None = None,
     ) -> None:
-        """`transcripts` is the folder in which shells are recorded; None for not at all."""
+        """`on_output` hears, at most once a frame, the id of a shell that wrote something.
+
+        `transcripts` is the folder in which shells are recorded; None for not at all.
+        """
         self._transcripts = transcripts
         self._clock = clock
         self._on_change = on_change
+        self._on_output = on_output
         self._pump: Pump | None = None
         self._numbers = itertools.count(1)
         self._open: dict[str, OpenShell] = {}
@@ -87,12 +93,16 @@ class Shells:
             clock=self._clock,
             pump=self._pump,
             on_change=self._on_change,
-            on_paint=view.painted,
+            on_paint=partial(self._painted, view, shell_id),
             transcript=self._transcript(sandbox, shell_id),
         )
         opened = OpenShell(session, emulator, view, asyncio.Event())
         self._open[shell_id] = opened
         return opened
+
+    def _painted(self, view: TerminalView, shell_id: str) -> None:
+        view.painted()
+        self._on_output(shell_id)
 
     def _transcript(self, sandbox: SandboxId, shell_id: str) -> Transcript | None:
         if self._transcripts is None:

@@ -44,7 +44,7 @@ async def catch_up_acks(path: Path, shapes: Shapes, ledger: InboundLedger, acks:
     async with opened(path) as db:
         shape = await shapes.of(db, path)
         await outbound.read_acks_of(db, shape, acks, ledger.ids())
-    ledger.done(one for one in ledger.ended.values() if acks.find(one) is not None)
+    ledger.done(one for one in ledger.cancelled() if acks.find(one) is not None)
 
 
 async def catch_up_sent(

@@ -11,10 +11,10 @@ import aiosqlite
 
 from services.models import InLabel
 from services.queues.factcode import code_sql, facts_of
+from services.queues.heads import rows_with_heads
 from services.queues.labels import InboundFacts, inbound_label
 from services.queues.ledgers import AckLedger, Delivery, chunks
 from services.queues.opening import off_loop
-from services.queues.preview import HEAD
 from services.queues.schema import Shape
 from services.queues.values import epoch, number, text
 
@@ -54,12 +54,15 @@ async def read_page(
     """
     if not shape.has("messages_in"):
         return []
-    rows = await db.execute_fetchall(
-        f"""SELECT id, seq, kind, timestamp, channel_type, tries, substr(content, 1, :head),
-                   length(content), strftime('%s', process_after), {code_sql(shape)}
-            FROM messages_in ORDER BY rowid DESC LIMIT :window""",  # noqa: S608
-        {"head": HEAD, "window": window, "now": now_text},
-    )
+    code = code_sql(shape)
+
+    def statement(head: str, size: str) -> str:
+        return f"""SELECT id, seq, kind, timestamp, channel_type, tries, {head}, {size},
+                          strftime('%s', process_after), {code}
+                   FROM messages_in ORDER BY rowid DESC LIMIT :window"""  # noqa: S608
+
+    bound = {"window": window, "now": now_text}
+    rows = await rows_with_heads(db, "messages_in", statement, bound, 6)
     return [
         InboundRow(
             id=text(r[0]),
@@ -71,7 +74,7 @@ async def read_page(
             head=text(r[6]),
             size=number(r[7]) or 0,
             due_at=epoch(r[8]),
-            facts=facts_of(int(r[9])),
+            facts=facts_of(int(str(r[9]))),
         )
         for r in rows
     ]

@@ -4,19 +4,62 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+import time
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import aiosqlite
 
 from services.queues.faults import sick_file
 
 BUSY_S = 0.25
+"""How long one statement waits for a writer."""
+_STEP_S = 0.0007
+PATIENCE_S = 1.0
+"""How long the statements of one connection wait for writers, together."""
 FEW = 2000
+LONGEST_CELL = 16 << 20
+"""Bytes of a cell that are ever loaded; SQLite says no to a larger one before it takes memory."""
 
 Result = TypeVar("Result")
+
+
+def _text(data: bytes) -> str:
+    return data.decode("utf-8", "replace")
+
+
+class _Reading(sqlite3.Connection):
+    """A connection that is set up where it is opened: each step from the loop costs a switch.
+
+    Each statement takes its own short lock. One that finds a writer there is tried again every
+    millisecond or so: SQLite's own waiting grows so long that a busy writer is never met between
+    two commits. A reader that waits keeps nobody out.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._until = time.monotonic() + PATIENCE_S
+        try:
+            self.text_factory = _text
+            self.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, LONGEST_CELL)
+            self.execute("PRAGMA query_only=1").close()
+            self.execute("PRAGMA mmap_size=0").close()
+        except BaseException:
+            self.close()
+            raise
+
+    def execute(self, sql: str, parameters: Any = (), /) -> sqlite3.Cursor:
+        until = min(self._until, time.monotonic() + BUSY_S)
+        while True:
+            try:
+                return super().execute(sql, parameters)
+            except sqlite3.OperationalError as error:
+                busy = error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
+                if not busy or time.monotonic() > until:
+                    raise
+            time.sleep(_STEP_S)
 
 
 async def undisturbed(read: Coroutine[object, object, Result]) -> Result:
@@ -54,14 +97,9 @@ async def opened(path: Path) -> AsyncIterator[aiosqlite.Connection]:
     """
     uri = f"{path.absolute().as_uri()}?mode=ro"
     try:
-        async with aiosqlite.connect(uri, uri=True, timeout=BUSY_S, isolation_level=None) as db:
-            db.text_factory = _text
-            await db.execute_fetchall("PRAGMA query_only=1")
-            await db.execute_fetchall("PRAGMA mmap_size=0")
+        async with aiosqlite.connect(
+            uri, uri=True, timeout=0, isolation_level=None, factory=_Reading
+        ) as db:
             yield db
     except sqlite3.Error as error:
         raise sick_file(path, error) from error
-
-
-def _text(data: bytes) -> str:
-    return data.decode("utf-8", "replace")

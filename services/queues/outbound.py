@@ -9,9 +9,9 @@ from dataclasses import dataclass
 import aiosqlite
 
 from services.queues.bounds import STRIDE, read_bounds
+from services.queues.heads import rows_with_heads
 from services.queues.ledgers import AckLedger, DeliveryLedger, Sent, chunks
 from services.queues.opening import off_loop
-from services.queues.preview import HEAD
 from services.queues.schema import Shape
 from services.queues.values import number, optional, text
 
@@ -196,12 +196,13 @@ async def read_page(db: aiosqlite.Connection, shape: Shape, window: int) -> list
     """
     if not shape.has("messages_out"):
         return []
-    rows = await db.execute_fetchall(
-        """SELECT id, seq, kind, timestamp, deliver_after, channel_type, in_reply_to,
-                  substr(content, 1, ?), length(content)
-           FROM messages_out ORDER BY rowid DESC LIMIT ?""",
-        (HEAD, window),
-    )
+
+    def statement(head: str, size: str) -> str:
+        return f"""SELECT id, seq, kind, timestamp, deliver_after, channel_type, in_reply_to,
+                          {head}, {size}
+                   FROM messages_out ORDER BY rowid DESC LIMIT :window"""  # noqa: S608
+
+    rows = await rows_with_heads(db, "messages_out", statement, {"window": window}, 7)
     return [
         OutboundRow(
             id=text(r[0]),

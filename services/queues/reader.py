@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+
+import aiosqlite
 
 from services.clock import Clock
 from services.errors import NotFoundError
@@ -13,10 +16,11 @@ from services.plain import plain_block
 from services.queues.due import DUE_PREFETCH
 from services.queues.facts import AgentFacts, Survey
 from services.queues.faults import Fault, Patience, SickFileError
+from services.queues.heads import TOO_LARGE
 from services.queues.messages import shown_id
 from services.queues.opening import opened, undisturbed
 from services.queues.schema import Shapes
-from services.queues.session import INBOUND, OUTBOUND, Session, Stat
+from services.queues.session import INBOUND, OUTBOUND, SETTLED_S, Session, Stat
 from services.queues.values import text
 from services.redact import redact
 
@@ -24,7 +28,6 @@ HEARTBEAT = ".heartbeat"
 LONGEST_REST_S = 5.0
 """A file that looks unchanged is read again after this long all the same."""
 CONTENT_LIMIT = 1 << 20
-_SETTLED_S = 0.05
 _IDS_SEARCHED = 5000
 
 _Seen = tuple[tuple[Stat, Stat], int, bool | None]
@@ -50,8 +53,10 @@ class _Polled:
 class QueueReader:
     """Polls sessions by folder; one poll a session at a time, for one event loop."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, *, follow: bool = False) -> None:
+        """`follow` where nobody takes rows away, as upstream: reading then costs what is new."""
         self._clock = clock
+        self._follow = follow
         self._shapes = Shapes()
         self._known: dict[Path, _Polled] = {}
 
@@ -148,12 +153,18 @@ class QueueReader:
         return AgentFacts(self._clock.now(), problem=problem, stale=not absent)
 
     async def survey(
-        self, folder: Path, *, alive: bool | None, prefetch: int = DUE_PREFETCH
+        self,
+        folder: Path,
+        *,
+        alive: bool | None,
+        prefetch: int = DUE_PREFETCH,
+        whole: bool = True,
     ) -> Survey:
         """Facts, counts by label and what is scheduled, from one visit; the heartbeat is left out.
 
-        Never raises for a sick file: see `snapshot`. Always opens the files: the caller decides
-        when they have changed. While another poll of the folder runs, the last survey comes back.
+        Never raises for a sick file: see `snapshot`. The caller decides when the files have
+        changed: they are opened, save an outbound one that looks unchanged and unless `whole`.
+        While another poll of the folder runs, the last survey comes back.
         """
         polled = self._of(folder)
         if polled.session.lock.locked() and polled.survey is not None:
@@ -161,7 +172,7 @@ class QueueReader:
         async with polled.session.lock:
             try:
                 polled.survey = await undisturbed(
-                    polled.session.survey(alive=alive, prefetch=prefetch)
+                    polled.session.survey(alive=alive, prefetch=prefetch, whole=whole)
                 )
                 polled.survey_patience.succeeded()
             except SickFileError as error:
@@ -212,12 +223,11 @@ class QueueReader:
             shape = await self._shapes.of(db, path)
             if not shape.has(table):
                 return None
-            rows = list(await db.execute_fetchall(by_id, (CONTENT_LIMIT, message_id)))
+            rows = await _content_rows(db, by_id, message_id)
             if not rows:
                 for number, spelled in await db.execute_fetchall(ids, (_IDS_SEARCHED,)):
                     if shown_id(text(spelled)) == message_id:
-                        found = await db.execute_fetchall(by_row, (CONTENT_LIMIT, number))
-                        rows = list(found)
+                        rows = await _content_rows(db, by_row, number)
                         break
         return text(rows[0][0]) if rows else None
 
@@ -230,14 +240,24 @@ class QueueReader:
     def _of(self, folder: Path) -> _Polled:
         known = self._known.get(folder)
         if known is None:
-            known = _Polled(Session(folder, self._clock, self._shapes))
+            known = _Polled(Session(folder, self._clock, self._shapes, follow=self._follow))
             self._known[folder] = known
         return known
 
 
 def _settled(seen: _Seen, now: float) -> bool:
     """Whether a later change of these files is sure to show in their modification times."""
-    return all(stat is None or now - stat[0] / 1e9 > _SETTLED_S for stat in seen[0])
+    return all(stat is None or now - stat[0] / 1e9 > SETTLED_S for stat in seen[0])
+
+
+async def _content_rows(
+    db: aiosqlite.Connection, statement: str, of: object
+) -> list[tuple[object, ...]]:
+    try:
+        found = await db.execute_fetchall(statement, (CONTENT_LIMIT, of))
+    except sqlite3.DataError:
+        return [(TOO_LARGE,)]
+    return [tuple(row) for row in found]
 
 
 def _harmless(content: str) -> str:

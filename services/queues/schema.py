@@ -34,6 +34,7 @@ class Shapes:
 
     def __init__(self) -> None:
         self._known: dict[Path, tuple[int, Shape]] = {}
+        self._shapes: dict[frozenset[tuple[str, frozenset[str]]], Shape] = {}
 
     async def of(self, db: aiosqlite.Connection, path: Path) -> Shape:
         """The shape of the file `db` has open.
@@ -49,7 +50,9 @@ class Shapes:
         tables: dict[str, set[str]] = {}
         for table, column in await db.execute_fetchall(_COLUMNS):
             tables.setdefault(str(table), set()).add(str(column))
-        shape = Shape({table: frozenset(columns) for table, columns in tables.items()})
+        found = frozenset((table, frozenset(columns)) for table, columns in tables.items())
+        # Thousands of files have one of a handful of shapes.
+        shape = self._shapes.setdefault(found, Shape(dict(found)))
         self._known[path] = (version, shape)
         return shape
 

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 import aiosqlite
 
 from services.plain import plain
-from services.queues.preview import HEAD, preview
+from services.queues.heads import rows_with_heads
+from services.queues.preview import preview
 from services.queues.schema import Shape
 from services.queues.values import epoch, number, text
 
@@ -42,13 +43,16 @@ async def read_series(
         return ()
     series = shape.column("messages_in", "series_id", "id")
     chosen = "" if among is None else "AND rowid IN (SELECT value FROM json_each(:among))"
-    rows = await db.execute_fetchall(
-        f"""SELECT coalesce({series}, id), substr(content, 1, :head), length(content),
-                   strftime('%s', process_after), recurrence, status
-            FROM messages_in WHERE kind = 'task' AND status IN ('pending', 'paused') {chosen}
-            ORDER BY datetime(process_after), rowid LIMIT :most""",  # noqa: S608
-        {"head": HEAD, "most": MOST, "among": json.dumps(among)},
-    )
+
+    def statement(head: str, size: str) -> str:
+        return f"""SELECT coalesce({series}, id), {head}, {size}, strftime('%s', process_after),
+                          recurrence, status
+                   FROM messages_in
+                   WHERE kind = 'task' AND status IN ('pending', 'paused') {chosen}
+                   ORDER BY datetime(process_after), rowid LIMIT :most"""  # noqa: S608
+
+    bound = {"most": MOST, "among": json.dumps(among)}
+    rows = await rows_with_heads(db, "messages_in", statement, bound, 1)
     return tuple(
         Series(
             id=plain(text(row[0]), _ID),

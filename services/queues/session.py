@@ -34,6 +34,8 @@ _COSTLY_S = 0.02
 _COST_SHARE = 40
 _LONGEST_REST_S = 5.0
 _TRIES = 3
+SETTLED_S = 0.05
+"""A file that changed longer ago shows a later change in its modification time."""
 
 Stat = tuple[int, int, int] | None
 _Label = TypeVar("_Label", bound=Enum)
@@ -52,7 +54,8 @@ class _Tallied:
 class Session:
     """The two files of one folder and what is remembered of them."""
 
-    def __init__(self, folder: Path, clock: Clock, shapes: Shapes) -> None:
+    def __init__(self, folder: Path, clock: Clock, shapes: Shapes, *, follow: bool = False) -> None:
+        """`follow` where rows are never taken away: only what is new or open is then read."""
         self.inbound = folder / INBOUND
         self.outbound = folder / OUTBOUND
         self.lock = asyncio.Lock()
@@ -63,7 +66,11 @@ class Session:
         self._tallied = _Tallied()
         self._inbox = InboundLedger()
         self._inodes: tuple[int, int] = (0, 0)
+        self._follow = follow
         self._long = False
+        self._outbound_seen: Stat = None
+        self._tool: ToolRow | None = None
+        self._newest_sent: str | None = None
         self._caught = False
         """Whether long files are known up to their last rows."""
 
@@ -124,7 +131,7 @@ class Session:
             return
         if self._long:
             await self._read_stride(db, shape, now_text)
-            abandoned = frozenset(self._inbox.ended.values())
+            abandoned = frozenset(self._inbox.cancelled())
             counts = self._inbox.counts(self._acks, alive=alive)
         else:
             abandoned = await inbound.read_abandoned(db, shape, self._acks)
@@ -194,36 +201,41 @@ class Session:
                 due, _ = await self._read_due(db, shape, now, DUE_PREFETCH)
         return agent_facts(now, self._acks, tool, due, newest)
 
-    async def survey(self, *, alive: bool | None, prefetch: int = DUE_PREFETCH) -> Survey:
+    async def survey(
+        self, *, alive: bool | None, prefetch: int = DUE_PREFETCH, whole: bool = True
+    ) -> Survey:
         """Facts, counts and what is scheduled, each file opened once; no heartbeat.
+
+        Unless `whole`, an outbound file that looks unchanged is not opened.
 
         Raises:
             SickFileError: a file could not be read, or there is none.
         """
         for _ in range(_TRIES):
-            found = await self._survey(alive=alive, prefetch=prefetch)
+            found = await self._survey(alive=alive, prefetch=prefetch, whole=whole)
             if self._caught or not self._long:
                 break
         return found
 
-    async def _survey(self, *, alive: bool | None, prefetch: int) -> Survey:
+    async def _survey(self, *, alive: bool | None, prefetch: int, whole: bool) -> Survey:
         stats = self._present()
         now = self._clock.now()
         now_text = sqlite_utc(now)
         await self._catch_up(stats, now_text)
         missing: list[str] = []
-        tool: ToolRow | None = None
-        newest: str | None = None
         if stats[1] is None:
             missing.append(OUTBOUND)
-        else:
+            self._tool = self._newest_sent = self._outbound_seen = None
+        elif whole or stats[1] != self._outbound_seen:
             async with opened(self.outbound) as db:
                 shape = await self._shapes.of(db, self.outbound)
                 if not shape.has("messages_out"):
                     missing.append(OUTBOUND)
                 await self._read_ledgers(db, shape)
-                tool = await outbound.read_tool(db, shape)
-                newest = await outbound.read_newest(db, shape)
+                self._tool = await outbound.read_tool(db, shape)
+                self._newest_sent = await outbound.read_newest(db, shape)
+            settled = now - stats[1][0] / 1e9 > SETTLED_S and not missing
+            self._outbound_seen = stats[1] if settled and self._follow else None
         due, tries, series = DueFacts(), 0, tuple[Series, ...]()
         if stats[0] is None:
             missing.append(INBOUND)
@@ -232,12 +244,13 @@ class Session:
                 shape = await self._shapes.of(db, self.inbound)
                 if not shape.has("messages_in"):
                     missing.append(INBOUND)
-                delivered = await inbound.read_deliveries(db, shape, list(self._deliveries.waiting))
+                sent = list(self._deliveries.waiting)
+                delivered = await inbound.read_deliveries(db, shape, sent)
                 await self._tally(db, shape, now_text, alive=alive)
                 due, tries = await self._read_due(db, shape, now, prefetch)
                 series = await self._read_series(db, shape)
             await off_loop(len(delivered), lambda: self._deliveries.deliver(delivered))
-        facts = agent_facts(now, self._acks, tool, due, newest, tries)
+        facts = agent_facts(now, self._acks, self._tool, due, self._newest_sent, tries)
         posted = self._tallied.counts if INBOUND not in missing else Counter[InLabel]()
         return Survey(
             replace(facts, problem=_initialising(missing)),
@@ -256,11 +269,13 @@ class Session:
         if stats == (None, None):
             raise SickFileError(self.inbound, Fault.ABSENT, "")
         inodes = tuple(stat[2] if stat else 0 for stat in stats)
-        long = any(stat is not None and stat[1] > LONG_BYTES for stat in stats)
+        large = any(stat is not None and stat[1] > LONG_BYTES for stat in stats)
+        long = large or self._follow
         if inodes != self._inodes or long != self._long:
             self._inodes, self._long = (inodes[0], inodes[1]), long
             self._acks, self._deliveries, self._tallied = AckLedger(), DeliveryLedger(), _Tallied()
-            self._inbox, self._caught = InboundLedger(), False
+            self._inbox, self._caught = InboundLedger(), not large
+            self._outbound_seen = None
         return stats
 
     async def _catch_up(self, stats: tuple[Stat, Stat], now_text: str) -> None:

@@ -23,6 +23,8 @@ from services.queues.ledgers import AckLedger, chunks
 from services.queues.schema import Shape
 from services.queues.values import epoch, number, optional, text
 
+FEW = 500
+"""New rows that are read one by one."""
 _SETTLED = ("completed", "failed")
 
 
@@ -57,8 +59,8 @@ class InboundLedger:
     newest: int = 0
     settled: Counter[str] = field(default_factory=Counter)
     open: dict[int, OpenRow] = field(default_factory=dict)
-    ended: dict[str, str] = field(default_factory=dict)
-    """Series to the completed task that ended it, as long as nobody is known to have done it."""
+    ended: dict[str, tuple[int, str]] = field(default_factory=dict)
+    """Series to the completed task that ended it, where nobody is known to have done it."""
     newest_stamp: str | None = None
 
     def restart(self, first: int) -> None:
@@ -70,12 +72,16 @@ class InboundLedger:
 
     def ids(self) -> list[str]:
         """Messages whose acknowledgement matters."""
-        return [*(row.id for row in self.open.values()), *self.ended.values()]
+        return [*(row.id for row in self.open.values()), *self.cancelled()]
+
+    def cancelled(self) -> list[str]:
+        """Tasks that nobody did and nothing follows."""
+        return [message for _, message in self.ended.values()]
 
     def done(self, acknowledged: Iterable[str]) -> None:
         """Those tasks were done and not cancelled."""
         known = set(acknowledged)
-        self.ended = {series: one for series, one in self.ended.items() if one not in known}
+        self.ended = {series: one for series, one in self.ended.items() if one[1] not in known}
 
     def counts(self, acks: AckLedger, *, alive: bool | None) -> Counter[InLabel]:
         """Every row by label."""
@@ -152,14 +158,11 @@ async def read_stride(
     if not await _read_open(db, shape, ledger, now_text, acks):
         ledger.restart(first)
     until = min(last, max(ledger.newest, first - 1) + STRIDE)
-    if until > ledger.newest:
-        await _read_new(db, shape, ledger, now_text, acks, until)
-        newest = await db.execute_fetchall(
-            "SELECT timestamp FROM messages_in WHERE rowid <= ? ORDER BY rowid DESC LIMIT 1",
-            (until,),
-        )
-        ledger.newest_stamp = next((optional(row[0]) for row in newest), None)
-        ledger.newest = until
+    if until - ledger.newest <= FEW:
+        await _read_few(db, shape, ledger, now_text, acks, until)
+    else:
+        await _read_many(db, shape, ledger, now_text, acks, until)
+    ledger.newest = max(ledger.newest, until)
     return until >= last
 
 
@@ -190,6 +193,7 @@ async def _read_open(
 ) -> bool:
     """What became of the open rows; False where they are not the rows they were."""
     known = dict(ledger.open)
+    ended: list[OpenRow] = []
     for some in chunks([str(row) for row in known]):
         found = await db.execute_fetchall(
             f"""SELECT {_columns(shape)} FROM messages_in
@@ -206,14 +210,32 @@ async def _read_open(
             del ledger.open[row.row]
             ledger.settled[row.status] += 1
             if row.kind == "task" and row.status == "completed" and acks.find(row.id) is None:
-                ledger.ended[row.series] = row.id
-    for row in ledger.open.values():
-        if row.kind == "task":
-            ledger.ended.pop(row.series, None)
+                ended.append(row)
+    if ended:
+        await _read_ended(db, shape, ledger, ended)
     return True
 
 
-async def _read_new(
+async def _read_ended(
+    db: aiosqlite.Connection, shape: Shape, ledger: InboundLedger, ended: list[OpenRow]
+) -> None:
+    """Of the tasks that were completed, those that nothing follows in their series."""
+    series = shape.column("messages_in", "series_id", "id")
+    for some in chunks([row.series for row in ended]):
+        found = await db.execute_fetchall(
+            f"""SELECT coalesce({series}, id), max(rowid) FROM messages_in WHERE kind = 'task'
+                AND ({series} IN (SELECT value FROM json_each(:series))
+                     OR id IN (SELECT value FROM json_each(:series)))
+                GROUP BY 1""",  # noqa: S608
+            {"series": json.dumps(some)},
+        )
+        last = {text(chain): int(row) for chain, row in found}
+        for row in ended:
+            if last.get(row.series) == row.row:
+                ledger.ended[row.series] = (row.row, row.id)
+
+
+async def _read_few(
     db: aiosqlite.Connection,
     shape: Shape,
     ledger: InboundLedger,
@@ -221,6 +243,34 @@ async def _read_new(
     acks: AckLedger,
     until: int,
 ) -> None:
+    """New rows one by one."""
+    if until <= ledger.newest:
+        return
+    found = await db.execute_fetchall(
+        f"""SELECT {_columns(shape)} FROM messages_in
+            WHERE rowid > :from AND rowid <= :until ORDER BY rowid""",  # noqa: S608
+        {"from": ledger.newest, "until": until, "now": now_text},
+    )
+    for cells in found:
+        row = _row(cells)
+        ledger.newest_stamp = row.stamp
+        if row.status in _SETTLED:
+            ledger.settled[row.status] += 1
+        else:
+            ledger.open[row.row] = row
+        if row.kind == "task":
+            _follow_series(ledger, acks, row.row, row.id, row.series, row.status)
+
+
+async def _read_many(
+    db: aiosqlite.Connection,
+    shape: Shape,
+    ledger: InboundLedger,
+    now_text: str,
+    acks: AckLedger,
+    until: int,
+) -> None:
+    """A stride of a long file: settled rows are counted where they lie."""
     bound = {"from": ledger.newest, "until": until, "now": now_text}
     span = "rowid > :from AND rowid <= :until"
     settled = "coalesce(status, '') IN ('completed', 'failed')"
@@ -236,11 +286,21 @@ async def _read_new(
         row = _row(cells)
         ledger.open[row.row] = row
     series = shape.column("messages_in", "series_id", "id")
-    for message, chain, status in await db.execute_fetchall(
-        f"""SELECT id, coalesce({series}, id), status FROM messages_in
+    for place, message, chain, status in await db.execute_fetchall(
+        f"""SELECT rowid, id, coalesce({series}, id), status FROM messages_in
             WHERE {span} AND kind = 'task' ORDER BY rowid""",  # noqa: S608
         bound,
     ):
-        ledger.ended.pop(text(chain), None)
-        if status == "completed" and acks.find(text(message)) is None:
-            ledger.ended[text(chain)] = text(message)
+        _follow_series(ledger, acks, int(place), text(message), text(chain), text(status))
+    newest = await db.execute_fetchall(
+        "SELECT timestamp FROM messages_in WHERE rowid <= ? ORDER BY rowid DESC LIMIT 1", (until,)
+    )
+    ledger.newest_stamp = next((optional(row[0]) for row in newest), None)
+
+
+def _follow_series(
+    ledger: InboundLedger, acks: AckLedger, row: int, message: str, series: str, status: str
+) -> None:
+    ledger.ended.pop(series, None)
+    if status == "completed" and acks.find(message) is None:
+        ledger.ended[series] = (row, message)

@@ -32,6 +32,7 @@ from services.source_tables import (
     LocalTable,
     NanoClawTable,
     OpenShellTable,
+    VellumTable,
 )
 from services.terminal.requests import ExecResult, ShellChoice
 from services.terminal.transport import Transport
@@ -218,6 +219,12 @@ def open_sources(settings: Settings, clock: Clock) -> tuple[OpenSource, ...]:
                         nudge_text=table.nudge_text,
                         nudge_sender=table.nudge_sender,
                     )
+                )
+            case VellumTable() as table:
+                from services.sources.vellum.source import open_vellum
+
+                opened.append(
+                    open_vellum(source.key, table.label, table.environment, table.command, clock)
                 )
     if settings.read_only:
         from services.readonly import ReadOnlyActor

@@ -6,10 +6,10 @@ import asyncio
 from time import perf_counter
 from typing import Protocol
 
-BUDGET_S = 0.006
+BUDGET_S = 0.003
 """Parsing this long, then giving way."""
 CHUNK_BYTES = 16 * 1024
-_SLICE_S = 0.002
+_SLICE_S = 0.001
 _SMALLEST_CHUNK = 512
 _FRAME_S = 1 / 60
 _FLOOD_FRAME_S = 1 / 30

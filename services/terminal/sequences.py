@@ -23,7 +23,7 @@ _TAIL_BYTES = 1100
 
 _CHANGE = re.compile(
     rb"\x1b(?:"
-    rb"\[(?P<private>\??)(?P<numbers>[0-9;]{0,80})(?P<final>[hlr]| q)"
+    rb"\[(?P<private>\??)(?P<numbers>[0-9;]{0,80}+)(?P<final>[hlr]| q)"
     rb"|(?P<soft>\[!p)"
     rb"|(?P<hard>c)"
     rb"|(?P<keypad>[=>])"

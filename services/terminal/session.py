@@ -26,8 +26,8 @@ from services.terminal.transport import Ending, Transport
 
 RESIZE_GAP_S = 0.05
 STALE_AFTER_INTERRUPT_S = 0.5
-_READS_IN_A_ROW = 64
-_READING_S = 0.004
+_READS_IN_A_ROW = 32
+_READING_S = 0.001
 
 log = logging.getLogger("wakedeck.terminal")
 

@@ -223,13 +223,19 @@ async def test_a_missing_registration_reaches_start_in_the_first_generation(
     assert [(s.name, s.state) for s in seen.sandboxes] == [("alpha", SandboxState.UNKNOWN)]
     verdict = await one.observer.probe(ALPHA)
     assert verdict.wakeable
-    steps = one.actor.wake(ALPHA)
-    async for _ in steps:
-        if any("gateway start" in call for call in made.calls()):
-            break
-    await steps.aclose()  # type: ignore[attr-defined]
-    assert "gateway start --name nemoclaw" in made.acts()
+    ended = await repair(one, Verb.RECONNECT, ALPHA, tmp_path / "locks")
+    assert ended.state is AttemptState.DONE, ended
+    in_order(made.calls(), "gateway start --name nemoclaw", "select nemoclaw", "get alpha")
     harmless(made)
+
+
+async def test_a_cli_that_hangs_is_told_from_a_gateway_that_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("services.sources.openshell.toolset.PROBE_S", 0.5)
+    script(tmp_path / "os", monkeypatch, slow={"--version": 60})
+    with pytest.raises(UnavailableError, match="openshell itself does not answer"):
+        await source().observer.observe()
 
 
 async def test_a_missing_registration_is_never_guessed_later(
@@ -548,3 +554,17 @@ def test_the_limits_of_a_wake_and_of_the_link_are_within_the_attempts_own() -> N
     wake = doing.SELECT_S + doing.START_S + doing.WAIT_S + doing.SANDBOX_S + doing.PROOF_S
     assert wake < limits.wake_s
     assert limits.prime_s > doing.GET_S + doing.FORWARDS_S + doing.PROOF_S
+
+
+async def test_details_are_asked_once_a_revision_and_rules_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = script(tmp_path / "os", monkeypatch, rules={"alpha": ["one"]})
+    one = source()
+    for _ in range(3):
+        await one.observer.observe()
+    assert sum("settings get alpha" in call for call in made.calls()) == 1
+    assert sum("rule get alpha" in call for call in made.calls()) == 3
+    made.set(rules={})
+    seen = await one.observer.observe()
+    assert not [n for row in seen.sandboxes for n, _ in row.evidence if n == "network rules"]

@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 
 from textual.pilot import Pilot
+from textual.widgets import Static
 
 from services.clock import SystemClock
 from services.config import Settings, SourceSettings
@@ -170,7 +171,7 @@ async def test_a_flooding_shell_leaves_the_other_one_quick(tmp_path: Path) -> No
         await live.until(lambda: "$" in "".join(flood.emulator.display))
         flood.session.type(b"yes\r")
         await live.until(lambda: flood.emulator.history_size > 2000)
-        live.app.open_shell(SandboxId("local", "night-watch"))
+        live.app.dashboard.desk.open(SandboxId("local", "night-watch"))
         await live.until(lambda: len(list(live.app.shells)) == 2)
         second = list(live.app.shells)[1]
         await live.until(lambda: "$" in "".join(second.emulator.display))
@@ -234,3 +235,51 @@ async def test_read_only_refuses_in_the_services(tmp_path: Path) -> None:
         assert live.app.engine.attempt_on(DATA_PULL) is None
         assert list(live.app.shells) == []
         assert live.state() is SandboxState.ASLEEP
+
+
+async def test_what_a_shell_s_chords_do_can_be_done_from_the_palette(tmp_path: Path) -> None:
+    async with panel(tmp_path) as live:
+        await live.ready()
+
+        async def choose(words: str) -> None:
+            await live.pilot.press("ctrl+p")
+            await live.pilot.pause()
+            await live.pilot.press(*["space" if char == " " else char for char in words])
+            await live.pilot.pause(0.5)
+            await live.pilot.press("enter")
+            await live.pilot.pause(0.2)
+
+        await choose("shell search")
+        assert live.app.screen is live.app.dashboard, "said that there is no shell"
+        await live.pilot.press("s")
+        await live.until(lambda: len(list(live.app.shells)) == 1)
+        one = next(iter(live.app.shells))
+        await live.until(partial(shows, one, "$"))
+        one.session.type(b"echo needle''s\r")
+        await live.until(partial(shows, one, "needles"))
+        await live.pilot.press("ctrl+right_square_bracket")
+        await choose("shell search")
+        await live.until(lambda: live.app.focused is one.view and bool(one.view.status))
+        await live.pilot.press(*"needle", "enter")
+        assert one.view.match is not None
+        await live.pilot.press("escape", "ctrl+right_square_bracket", "question_mark")
+        await live.pilot.pause()
+        told = " ".join(str(static.render()) for static in live.app.screen.query(Static))
+        assert "ctrl+shift+f" in told
+        await live.pilot.press("escape")
+
+
+async def test_a_hidden_shell_that_writes_says_so_on_its_tab(tmp_path: Path) -> None:
+    async with panel(tmp_path) as live:
+        await live.ready()
+        await live.pilot.press("s")
+        await live.until(lambda: len(list(live.app.shells)) == 1)
+        first = next(iter(live.app.shells))
+        await live.until(partial(shows, first, "$"))
+        live.app.dashboard.desk.open(SandboxId("local", "night-watch"))
+        await live.until(lambda: len(list(live.app.shells)) == 2)
+        await live.until(partial(shows, list(live.app.shells)[1], "$"))
+        tabs = live.app.dashboard.desk.query_one(ShellTabs)
+        await live.until(lambda: not any(tab.unseen for tab in tabs.tabs))
+        first.session.type(b"echo behind\r")
+        await live.until(lambda: [tab.unseen for tab in tabs.tabs] == [True, False])

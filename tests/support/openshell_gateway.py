@@ -165,9 +165,12 @@ class Gateway(openshell_pb2_grpc.OpenShellServicer):  # type: ignore[misc]
 
     def ExecSandboxInteractive(self, requests: Any, context: Any) -> Iterator[Any]:
         start = next(requests).start
-        pid, master = pty.fork()
-        if pid == 0:
-            os.execvp(start.command[0], list(start.command))
+        master, slave = pty.openpty()
+        # Forking by hand would be unsafe among the server's threads.
+        child = subprocess.Popen(
+            ["setsid", "-c", *start.command], stdin=slave, stdout=slave, stderr=slave
+        )
+        os.close(slave)
         _resize(master, start.cols, start.rows)
         threading.Thread(target=_feed, args=(requests, master), daemon=True).start()
         while context.is_active():
@@ -179,8 +182,7 @@ class Gateway(openshell_pb2_grpc.OpenShellServicer):  # type: ignore[misc]
                 break
             yield _event(stdout=openshell_pb2.ExecSandboxStdout(data=data))
         os.close(master)
-        code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-        yield _event(exit=openshell_pb2.ExecSandboxExit(exit_code=code))
+        yield _event(exit=openshell_pb2.ExecSandboxExit(exit_code=child.wait()))
 
 
 def _event(**told: Any) -> Any:

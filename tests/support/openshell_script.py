@@ -77,7 +77,12 @@ if argv[:2] == ["gateway", "select"]:
     open(os.path.join(os.environ["XDG_CONFIG_HOME"], "openshell/active_gateway"), "w").write(argv[2])
     leave(0)
 if argv[:2] == ["gateway", "start"] and a:
-    state["gateways"][argv[3]] = "connected"; save(); leave(0)
+    state["gateways"][argv[3]] = "connected"; save()
+    place = os.path.join(os.environ["XDG_CONFIG_HOME"], "openshell/gateways", argv[3])
+    os.makedirs(place, exist_ok=True)
+    with open(place + "/metadata.json", "w") as out:
+        json.dump({{"name": argv[3], "gateway_endpoint": "https://127.0.0.1:8080"}}, out)
+    leave(0)
 if argv[:2] == ["gateway", "info"]:
     leave(0, "Gateway Info\\n\\n  Gateway: " + gateway + "\\n")
 if argv[:2] == ["forward", "list"]:

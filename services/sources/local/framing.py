@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 
+from services.terminal.exit_codes import exited
 from services.terminal.framing import Finished, FrameEvent
 from services.terminal.json_family import JsonFraming
-from services.terminal.local_shell import exited
 
 _LONGEST = 200
 

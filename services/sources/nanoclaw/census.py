@@ -30,7 +30,9 @@ BUDGET_S = 3.0
 """How long one round reads session files; the rest waits for the next."""
 LONGEST_REST_S = 5.0
 """A session that matters is read again after this long though its files look unchanged."""
-ROTATION = 24
+WHOLE_EVERY_S = 30.0
+"""A session whose messages keep coming has its other file read at least this often."""
+ROTATION = 8
 """How many of the others are read again in a round."""
 _SETTLED_S = 0.05
 _UNREAD = Survey(AgentFacts(0.0, unread=True, problem="not read yet"))
@@ -46,7 +48,9 @@ class Known:
     """As of the survey; None: read it again."""
     survey: Survey = _UNREAD
     surveyed_at: float = 0.0
-    """Monotonic."""
+    """Monotonic, as `whole_at`."""
+    whole_at: float = 0.0
+    """When both files were read, changed or not."""
     alive: bool | None = None
     prefetch: int = DUE_PREFETCH
     basis: tuple[object, ...] = ()
@@ -137,13 +141,22 @@ class Census:
         check(self.install)
         host, seen = await asyncio.gather(probe(self.install, self._clock), self._eye.look())
         rows = {(row.group, row.id): row for row in seen.central.sessions}
-        stamps = await asyncio.to_thread(self._folders.sweep, rows)
+        still = frozenset() if not listing.known else self._still(listing)
+        stamps = await asyncio.to_thread(self._folders.sweep, rows, still)
         waiting: dict[str, tuple[Waiting, ...]] = {}
         for one in seen.central.waiting:
             if one.session:
                 waiting[one.session] = (*waiting.get(one.session, ()), one)
         troubles = self._errors.look()
         return Context(host, listing, seen, stamps, rows, troubles, waiting)
+
+    def _still(self, listing: Listing) -> frozenset[Home]:
+        """Sessions that nothing runs for and nothing was claimed in: their answers are at rest."""
+        return frozenset(
+            home
+            for home, one in self._known.items()
+            if one.judged is not None and one.judged.steady and home not in listing.by_home
+        )
 
     def _meet(self, homes: Iterable[Home]) -> None:
         """Give every session an id, and forget those that are gone."""
@@ -201,7 +214,12 @@ class Census:
             return
         alive = _alive(context, one.home)
         prefetch = context.seen.central.prefetch.get(one.home[0], DUE_PREFETCH)
-        survey = await self._reader.survey(self._folder(one.home), alive=alive, prefetch=prefetch)
+        now = self._clock.monotonic()
+        whole = stamp == one.stamp or now - one.whole_at >= WHOLE_EVERY_S
+        survey = await self._reader.survey(
+            self._folder(one.home), alive=alive, prefetch=prefetch, whole=whole
+        )
+        one.whole_at = now if whole else one.whole_at
         if survey != one.survey:
             one.survey, one.basis = survey, ()
         one.surveyed_at, one.alive = self._clock.monotonic(), alive

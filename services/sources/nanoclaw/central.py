@@ -150,9 +150,9 @@ def compose(tables: Mapping[str, list[Record]], before: Central | None = None) -
     configs = tables.get("container_configs", [])
     return Central(
         sessions=tuple(
-            known.get((row.group, row.id), row) if known.get((row.group, row.id)) == row else row
-            for row in map(session_row, tables.get("sessions", []))
-            if row.id
+            row
+            for record in tables.get("sessions", [])
+            if (row := _kept(record, known) or session_row(record)).id
         ),
         groups={_text(row.get("id")): _text(row.get("name")) for row in groups},
         folders={_text(row.get("id")): _text(row.get("folder")) for row in groups},
@@ -172,6 +172,24 @@ def compose(tables: Mapping[str, list[Record]], before: Central | None = None) -
         dropped=_dropped(tables.get("unregistered_senders", [])),
         known_users=_known(tables),
     )
+
+
+def _kept(record: Record, known: Mapping[tuple[str, str], SessionRow]) -> SessionRow | None:
+    """The row of before, where the record still says the same."""
+    group, identity = record.get("agent_group_id"), record.get("id")
+    if not isinstance(group, str) or not isinstance(identity, str):
+        return None
+    row = known.get((group, identity))
+    if (
+        row is not None
+        and row.last_active == record.get("last_active")
+        and row.container == record.get("container_status")
+        and row.status == record.get("status")
+        and row.chat == record.get("messaging_group_id")
+        and row.thread == record.get("thread_id")
+    ):
+        return row
+    return None
 
 
 def session_row(row: Record) -> SessionRow:

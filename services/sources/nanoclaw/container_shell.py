@@ -8,7 +8,8 @@ from collections.abc import Awaitable, Callable
 from services.errors import ShellError, WakedeckError
 from services.models import Retry, ShellState
 from services.sources.nanoclaw.acts import shell_argv
-from services.terminal.local_shell import PtyTransport, exited
+from services.terminal.exit_codes import exited
+from services.terminal.local_shell import PtyTransport
 from services.terminal.transport import Ending
 
 NOTICE = (

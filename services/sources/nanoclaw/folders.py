@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from dataclasses import dataclass
 
 from services.queues.reader import HEARTBEAT
@@ -14,6 +14,7 @@ from services.sources.nanoclaw.install import Install
 NOT_SESSIONS = frozenset((".claude-shared", "agent-runner-src"))
 Mark = tuple[int, int, int] | None
 """Modification time (ns), size, inode; None for an absent file."""
+_TURNS = 8
 DENIED: Mark = (-1, -1, -1)
 
 
@@ -39,24 +40,38 @@ class Folders:
     def __init__(self, install: Install) -> None:
         self._root = str(install.sessions)
         self._groups: dict[str, tuple[int, tuple[str, ...]]] = {}
+        self._stamps: dict[Home, Stamp] = {}
+        self._turn = 0
         self.denied: tuple[str, ...] = ()
         """Groups whose folder could not be listed the last time."""
         self.present = True
         """Whether the folder of all groups was there the last time."""
 
-    def sweep(self, rows: Iterable[Home]) -> dict[Home, Stamp]:
+    def sweep(self, rows: Iterable[Home], still: Container[Home] = ()) -> dict[Home, Stamp]:
         """Every session folder, and every given home with a folder; blocking, for a thread.
 
-        A folder is a session where it holds `inbound.db` (nanoclaw contract §1).
+        A folder is a session where it holds `inbound.db` (nanoclaw contract §1). Of the homes that
+        are `still` nobody writes `outbound.db`: one in eight of them is looked at for it.
         """
         found: dict[Home, Stamp] = {}
-        root = self._root
+        root, before = self._root, self._stamps
+        self._turn = (self._turn + 1) % _TURNS
+        turn = self._turn
         for group in self._list_groups():
             for name in self._sessions_of(group):
+                turn = (turn + 1) % _TURNS
+                home = (group, name)
                 inbound = mark(f"{root}/{group}/{name}/{INBOUND}")
-                if inbound is not None:
-                    outbound = mark(f"{root}/{group}/{name}/{OUTBOUND}")
-                    found[group, name] = Stamp(inbound, outbound)
+                if inbound is None:
+                    continue
+                last = before.get(home)
+                if last is not None and turn and home in still:
+                    found[home] = last if last.inbound == inbound else Stamp(inbound, last.outbound)
+                    continue
+                outbound = mark(f"{root}/{group}/{name}/{OUTBOUND}")
+                same = last is not None and (last.inbound, last.outbound) == (inbound, outbound)
+                found[home] = last if last is not None and same else Stamp(inbound, outbound)
+        self._stamps = found
         for home in rows:
             if home not in found and self._has_folder(home):
                 found[home] = NOTHING

@@ -50,9 +50,9 @@ class NanoClawObserver:
         self._clock = clock
         self._candidates = candidates
         self._nudge = (nudge_text, nudge_sender)
-        self._reader = QueueReader(clock)
+        self._reader = QueueReader(clock, follow=True)
         # Counts of every session and the page of one are different polls of the same files.
-        self._glance = QueueReader(clock)
+        self._glance = QueueReader(clock, follow=True)
         self._census: Census | None = None
         self._runtime: Runtime | None = None
 

@@ -16,9 +16,9 @@ from services.sources.openshell.phrases import Trouble, trouble
 from services.sources.openshell.wording import complaint
 
 PROBE_S = 3.5
-LIST_S = 4.5
-"""Limits of one call that only looks; both fit in one background look."""
-AT_ONCE = 8
+LIST_S = 4.0
+"""Seconds for calls that only look; they run side by side within one background look."""
+AT_ONCE = 32
 """Children of one source at the same time."""
 MAX_OUTPUT = 4 << 20
 _DROPPED = ("OPENSHELL_GATEWAY", "OPENSHELL_WORKSPACE")

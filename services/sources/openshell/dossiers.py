@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from services.errors import UnavailableError
 from services.models import Facts
@@ -19,14 +19,17 @@ ROUND_S = 1.5
 """How much longer one round may take for it."""
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class _Kept:
-    asked: int
-    facts: Facts
+    asked: int = 0
+    rules: Facts = ()
+    version: tuple[str, str] | None = None
+    """Of what `details` were asked."""
+    details: Facts = ()
 
 
 class Dossiers:
-    """Policy and waiting network rules of ready sandboxes, by identity."""
+    """Of ready sandboxes: rules that wait, asked again and again; details, once a revision."""
 
     def __init__(self, looking: Looking) -> None:
         self._looking = looking
@@ -52,17 +55,24 @@ class Dossiers:
                 )
         except TimeoutError:
             pass  # The rows themselves are complete without it.
-        return {name: kept.facts for name, kept in self._kept.items()}
+        return self.known()
+
+    def known(self) -> dict[str, Facts]:
+        """What is known so far."""
+        return {name: kept.rules + kept.details for name, kept in self._kept.items()}
 
     def _asked(self, target: Target) -> int:
-        kept = self._kept.get(target.native)
-        return 0 if kept is None else kept.asked
+        return self._kept.get(target.native, _Kept()).asked
 
     async def _ask(self, target: Target, row: SandboxRow, tools: Toolset) -> None:
-        old = self._kept.get(target.native)
-        self._kept[target.native] = _Kept(self._round, () if old is None else old.facts)
+        kept = replace(self._kept.get(target.native, _Kept()), asked=self._round)
+        self._kept[target.native] = kept
         try:
-            facts = await self._looking.dossier(target, tools)
+            kept = replace(kept, rules=await self._looking.rules(target, tools))
+            version = (row.revision, row.policy_version)
+            if version != kept.version:
+                details = await self._looking.details(target, tools)
+                kept = replace(kept, version=version, details=details)
         except UnavailableError:
             return
-        self._kept[target.native] = _Kept(self._round, facts)
+        self._kept[target.native] = kept

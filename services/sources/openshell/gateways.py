@@ -96,11 +96,7 @@ def nemoclaw_standing(status: str, info: str, name: str) -> Standing:
 def judge(name: str, endpoint: str, answer: Answer, tools: Toolset, limit_s: float) -> Judgement:
     """Judge `status` of a registered gateway; certificate before transport, rc never alone."""
     if answer.timed_out:
-        return Judgement(
-            Standing.PROBE_TIMEOUT,
-            f"The gateway {name} does not answer within {limit_s:g} s.",
-            advice=f"Look at its service; nothing is restarted on a silence. {_logs(endpoint)}",
-        )
+        return silent(name, endpoint, limit_s)
     told = _told(answer)
     if told is None:
         return _judge_words(name, endpoint, answer)
@@ -115,6 +111,15 @@ def judge(name: str, endpoint: str, answer: Answer, tools: Toolset, limit_s: flo
             version=judged.version,
         )
     return judged
+
+
+def silent(name: str, endpoint: str, limit_s: float) -> Judgement:
+    """What a gateway is that says nothing."""
+    return Judgement(
+        Standing.PROBE_TIMEOUT,
+        f"The gateway {name} does not answer within {limit_s:g} s.",
+        advice=f"Look at its service; nothing is restarted on a silence. {_logs(endpoint)}".strip(),
+    )
 
 
 def _is_old(version: str) -> bool:
@@ -207,6 +212,12 @@ def _by_trouble(name: str, endpoint: str, kind: Trouble, said: str) -> Judgement
             return _auth(name, said)
         case Trouble.NO_GATEWAY | Trouble.UNKNOWN_NAME:
             return missing(name, endpoint)
+        case Trouble.USAGE:
+            return Judgement(
+                Standing.VERSION_SKEW,
+                f"The gateway {name} does not understand this openshell: {said}.",
+                advice="Bring openshell and the gateway to the same version.",
+            )
         case Trouble.UNREACHABLE:
             why = "connection refused" if "refused" in said.lower() else "no connection"
             where = endpoint or "its address"

@@ -18,6 +18,7 @@ from services.sources.openshell.gateways import (
     missing,
     nemoclaw_standing,
     refusal,
+    silent,
 )
 from services.sources.openshell.options import OpenShellOptions
 from services.sources.openshell.phrases import Trouble
@@ -33,6 +34,8 @@ from services.sources.openshell.shapes import (
 from services.sources.openshell.toolset import Detection, Generation, Toolset
 from services.sources.openshell.wording import uncoloured
 
+WHOLE_S = 4.6
+"""Seconds for one gateway with all its sandboxes, waiting for a free place included."""
 PAGE = 100
 POLICY_LINES = 40
 """Lines of a policy that are shown."""
@@ -120,6 +123,13 @@ class Looking:
 
     async def whole(self, known: Registration, tools: Toolset) -> GatewayLook:
         """The gateway and its sandboxes at the same time; the rows count only if it is well."""
+        try:
+            async with asyncio.timeout(WHOLE_S):
+                return await self._whole(known, tools)
+        except TimeoutError:
+            return GatewayLook(known, silent(known.name, known.endpoint, WHOLE_S), WHOLE_S)
+
+    async def _whole(self, known: Registration, tools: Toolset) -> GatewayLook:
         status, listed = await asyncio.gather(
             self.gateway(known, tools), self._rows_or_why(known.name, tools)
         )
@@ -197,19 +207,28 @@ class Looking:
         answer = await self._cli.run("forward", "list", limit_s=PROBE_S)
         return listing.forwards(answer.text) if answer.code == 0 else ()
 
-    async def dossier(self, target: Target, tools: Toolset) -> Facts:
-        """Network rules that wait for a decision, its policy and its settings.
+    async def rules(self, target: Target, tools: Toolset) -> Facts:
+        """The network rules of a sandbox that wait for a decision; empty where none does.
+
+        Raises:
+            UnavailableError: openshell cannot be run.
+        """
+        answer = await self._cli.run(
+            *(*scope(target, tools), "rule", "get", target.name, "--status", "pending"),
+            limit_s=PROBE_S,
+            gateway=target.gateway,
+        )
+        waiting = pending(answer.stdout) if answer.code == 0 else ""
+        return (("network rules", waiting),) if waiting else ()
+
+    async def details(self, target: Target, tools: Toolset) -> Facts:
+        """The policy and the settings of a sandbox.
 
         Raises:
             UnavailableError: openshell cannot be run.
         """
         named = scope(target, tools)
-        rule, got, settings = await asyncio.gather(
-            self._cli.run(
-                *(*named, "rule", "get", target.name, "--status", "pending"),
-                limit_s=PROBE_S,
-                gateway=target.gateway,
-            ),
+        got, settings = await asyncio.gather(
             self._cli.run(
                 *(*named, "sandbox", "get", target.name), limit_s=PROBE_S, gateway=target.gateway
             ),
@@ -218,14 +237,10 @@ class Looking:
             ),
         )
         facts: list[tuple[str, str]] = []
-        if rule.code == 0 and (waiting := pending(rule.stdout)):
-            facts.append(("network rules", waiting))
         if got.code == 0:
             told = listing.fields(got.stdout)
             facts += [
-                (name.lower(), told[name.lower()])
-                for name in ("Policy source", "Revision")
-                if told.get(name.lower())
+                (name, told[name]) for name in ("policy source", "revision") if told.get(name)
             ]
             facts += [
                 ("policy", line) for line in listing.indented(got.stdout, "Policy:")[:POLICY_LINES]

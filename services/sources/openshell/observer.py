@@ -33,6 +33,8 @@ from services.sources.openshell.starting import StartPlan
 from services.sources.openshell.toolset import Generation, Toolset
 
 PROBE_GET_S = 3.5
+UNHURRIED_S = 3.0
+"""A look that has taken longer asks for nothing beyond the rows."""
 _NO_QUEUES = "OpenShell sandboxes have no message queues."
 
 
@@ -49,6 +51,7 @@ class OpenShellObserver:
         self._last: dict[str, tuple[Sandbox, ...]] = {}
 
     async def observe(self) -> Observation:
+        began = self._clock.monotonic()
         tools = await self._looking.toolset()
         known, listed, ports = await asyncio.gather(
             self._looking.registrations(tools), self._looking.registry(), self._looking.forwards()
@@ -58,7 +61,8 @@ class OpenShellObserver:
         for name in listed.gateways:
             if name not in named and self._shown(name):
                 looks.append(GatewayLook(Registration(name), missing(name)))
-        more = await self._dossiers.more(looks, tools)
+        late = self._clock.monotonic() - began > UNHURRIED_S
+        more = self._dossiers.known() if late else await self._dossiers.more(looks, tools)
         now = self._clock.now()
         fronts = [self._front(look, tools, listed, now) for look in looks]
         rows: list[Sandbox] = []

@@ -9,8 +9,8 @@ from enum import Enum
 from pathlib import Path
 from typing import TypeAlias
 
-from services.sources.openshell.cli import PROBE_S, Answer, Cli
-from services.sources.openshell.phrases import Trouble
+from services.errors import UnavailableError
+from services.sources.openshell.cli import MISSING, MISSING_ADVICE, PROBE_S, Answer, Cli
 from services.sources.openshell.wording import uncoloured
 
 _VERSION = re.compile(r"\b(\d+)\.(\d+)\.(\d+)")
@@ -135,12 +135,20 @@ class Detection:
                 given = await asyncio.gather(
                     *(self._cli.run(*asked, limit_s=PROBE_S) for asked in QUESTIONS.values())
                 )
+                if given[0].timed_out:
+                    raise UnavailableError(
+                        f"openshell itself does not answer: --version took over {PROBE_S:g} s.",
+                        advice="Look at the machine's load, and run `openshell --version`.",
+                    )
                 known = understood(dict(zip(QUESTIONS, given, strict=True)))
-                if not any(one.timed_out for one in given) and given[0].trouble is Trouble.UNKNOWN:
+                if not any(one.timed_out for one in given):
                     self._known = {mark: known}
             return known
 
 
 def _mark(path: Path) -> tuple[str, int, int, int]:
-    state = path.stat()
+    try:
+        state = path.stat()
+    except OSError as error:
+        raise UnavailableError(MISSING, advice=MISSING_ADVICE) from error
     return str(path), state.st_mtime_ns, state.st_size, state.st_ino

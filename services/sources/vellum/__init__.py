@@ -1,0 +1,1 @@
+"""Vellum's local assistants: seen for what they are, woken and linked again."""

@@ -1,0 +1,68 @@
+"""What one look at an assistant gathers; nothing here decides what it means."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+
+from services.sources.vellum.credential import Credential
+from services.sources.vellum.http_probe import Reply
+from services.sources.vellum.pids import PidFile
+
+
+class Did(Enum):
+    """What an attempt did before it asks what the outcome means."""
+
+    REFRESH = "refresh"
+    MINT = "mint"
+    WAKE = "wake"
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """How something we did ended."""
+
+    did: Did
+    status: int = 0
+    """HTTP status of a refresh or a mint; 0 where none is known."""
+    word: str = ""
+    """The error's own name for itself."""
+    retry_after: str = ""
+    young: bool = False
+    """The gateway started less than a minute ago, and may still refuse what it will accept."""
+    problem: str = ""
+    """Why the command could not be run."""
+    code: int | None = None
+    """Exit status of a command; None where we ended it."""
+    said: str = ""
+    """Its last lines, harmless."""
+    late: bool = False
+    """It was over its limit."""
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """Everything known of one assistant at `now`, seconds since the epoch."""
+
+    now: float
+    environment: str = "production"
+    registry: str = ""
+    """Path of the lockfile."""
+    registry_problem: str = ""
+    registered: bool = True
+    elsewhere: tuple[str, ...] = ()
+    """Other environments that hold entries."""
+    cloud: str = "local"
+    port: int | None = None
+    daemon_port: int | None = None
+    health: Reply | None = None
+    ready: Reply | None = None
+    daemon: Reply | None = None
+    gateway: PidFile = field(default_factory=PidFile)
+    assistant: PidFile = field(default_factory=PidFile)
+    credential: Credential = field(default_factory=Credential)
+    unready_s: float = 0.0
+    """How long the gateway has been saying that its assistant is not ready."""
+    tool: str = ""
+    """Why the vellum command cannot be run; empty where it can."""
+    act: Act | None = None

@@ -1,0 +1,137 @@
+"""One request, one fresh connection, bounded; every failure is a value (vellum-wake contract §4.2).
+
+Proxies of the environment are ignored and no redirect is followed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+
+from services.plain import plain
+from services.sources.vellum.layout import HOST
+from services.sources.vellum.limits import BODY_BYTES
+
+
+class Answer(Enum):
+    """How one request came back."""
+
+    REFUSED = "refused"
+    TIMEOUT = "no answer in time"
+    CLOSED = "closed without an answer"
+    GARBLED = "not HTTP, or too much of it"
+    ANSWERED = "answered"
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """One answer; `body` only where it is a JSON object."""
+
+    answer: Answer
+    status: int = 0
+    body: Mapping[str, object] | None = None
+    latency_s: float | None = None
+    retry_after: str = ""
+
+    @property
+    def word(self) -> str:
+        """The body's own status word."""
+        said = (self.body or {}).get("status")
+        return said if isinstance(said, str) else ""
+
+
+async def get(url: str, limit_s: float) -> Reply:
+    """GET a whole address."""
+    return await _ask("GET", url, limit_s, {})
+
+
+async def local(port: int, path: str, limit_s: float) -> Reply:
+    """GET a path of a port on this machine."""
+    return await _ask("GET", f"http://{HOST}:{port}{path}", limit_s, {})
+
+
+async def babbles(port: int, limit_s: float) -> bool:
+    """Whether what listens says something by itself or to a request, and not as HTTP would."""
+    writer = None
+    try:
+        async with asyncio.timeout(limit_s):
+            reader, writer = await asyncio.open_connection(HOST, port)
+            writer.write(f"GET /healthz HTTP/1.1\r\nHost: {HOST}\r\n\r\n".encode())
+            said = await reader.read(5)
+    except (TimeoutError, OSError):
+        return False
+    finally:
+        if writer is not None:
+            writer.close()
+    return bool(said) and not b"HTTP/".startswith(said)
+
+
+def origin(port: int) -> str:
+    """What the gateway takes for a caller on its own machine."""
+    return f"http://{HOST}:{port}"
+
+
+async def mint(port: int, bearer: str, limit_s: float) -> Reply:
+    """Ask the gateway for a token of its own: proof that the credential works.
+
+    What it gives is dropped: the reply keeps no body of a success.
+    """
+    headers = {"Origin": origin(port), "Authorization": f"Bearer {bearer}"}
+    reply = await _ask("POST", f"{origin(port)}/auth/token", limit_s, headers)
+    if reply.status == 200:
+        held = isinstance((reply.body or {}).get("token"), str)
+        return Reply(reply.answer, 200, {"token": held}, reply.latency_s)
+    return reply
+
+
+async def _ask(method: str, url: str, limit_s: float, headers: Mapping[str, str]) -> Reply:
+    httpx = await asyncio.to_thread(__import__, "httpx")
+    began = time.monotonic()
+    try:
+        async with (
+            asyncio.timeout(limit_s),
+            httpx.AsyncClient(
+                transport=httpx.AsyncHTTPTransport(
+                    verify=url.startswith("https:"), trust_env=False
+                ),
+                trust_env=False,
+                follow_redirects=False,
+                timeout=limit_s,
+            ) as client,
+            client.stream(method, url, headers={**headers, "Connection": "close"}) as response,
+        ):
+            raw = b""
+            async for piece in response.aiter_raw():
+                raw += piece
+                if len(raw) > BODY_BYTES:
+                    return Reply(Answer.GARBLED, response.status_code)
+            return Reply(
+                Answer.ANSWERED,
+                response.status_code,
+                _object(raw),
+                time.monotonic() - began,
+                plain(response.headers.get("retry-after", ""), 40),
+            )
+    except httpx.ConnectError:
+        return Reply(Answer.REFUSED)
+    except (TimeoutError, httpx.TimeoutException):
+        return Reply(Answer.TIMEOUT)
+    except httpx.RemoteProtocolError as error:
+        closed = "disconnected" in str(error) or "closed" in str(error)
+        return Reply(Answer.CLOSED if closed else Answer.GARBLED)
+    except (httpx.NetworkError, OSError):
+        return Reply(Answer.CLOSED)
+    except (httpx.HTTPError, httpx.InvalidURL, ValueError):
+        return Reply(Answer.GARBLED)
+
+
+def _object(raw: bytes) -> Mapping[str, object] | None:
+    try:
+        body = json.loads(raw)
+    except (ValueError, RecursionError):
+        return None
+    return body if isinstance(body, dict) else None

@@ -1,0 +1,33 @@
+"""How long everything here may take, in seconds (vellum-wake contract §2.3, §4.2, §5.5)."""
+
+from __future__ import annotations
+
+HEALTH_S = 1.5
+READY_S = 4.0
+"""Above the 3 s the gateway gives its own daemon, or a hung daemon looks like a hung gateway."""
+DAEMON_S = 1.5
+"""Cut to what a look has left: a background look never takes more than `LOOK_S`."""
+SPEECH_S = 0.5
+"""For a silent port to say what it is, instead of the readiness it will not be asked for."""
+LOOK_S = HEALTH_S + READY_S
+MINT_S = 5.0
+REFRESH_LOCK_S = 10.0
+"""How long the command waits for another refresh of the same token."""
+REFRESH_HTTP_S = 15.0
+REFRESH_S = 40.0
+WAKE_INNER_S = 289.0
+"""The command's own waits, summed: 227 s from source and 62 s more where it is packaged."""
+WAKE_S = 320.0
+WAKE_GRACE_S = 5.0
+SLEEP_INNER_S = 127.0
+SLEEP_S = 150.0
+REISSUE_PAUSES_S = 6.0
+REISSUE_S = WAKE_S
+
+YOUNG_S = 60.0
+"""A pid file or a gateway this young may still be starting; an answer may settle this long."""
+YOUNG_PRIMES = 3
+"""How often a young gateway may refuse a credential before that is believed."""
+SKEW_S = 60.0
+"""An access token that ends within this is expired."""
+BODY_BYTES = 64 * 1024

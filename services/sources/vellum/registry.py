@@ -1,0 +1,190 @@
+"""The lockfile read salvage-style and never written (vellum-wake contract §1.2)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeGuard
+from urllib.parse import urlsplit
+
+from services.plain import plain
+from services.sources.vellum.layout import HOST, Place
+
+_LARGEST = 8 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One registered assistant, without any of its secrets."""
+
+    id: str
+    name: str
+    cloud: str
+    runtime_url: str = ""
+    gateway_port: int | None = None
+    daemon_port: int | None = None
+    instance: str = ""
+    """The instance folder, or empty for the usual one."""
+
+    @property
+    def local(self) -> bool:
+        """Whether its processes run on this machine."""
+        return self.cloud in ("local", "docker")
+
+
+@dataclass(frozen=True, slots=True)
+class Registry:
+    """One read of a lockfile."""
+
+    entries: tuple[Entry, ...] = ()
+    active: str = ""
+    """The id of the active assistant; empty where there is none."""
+    dropped: int = 0
+    """Entries that could not be used."""
+    problem: str = ""
+    """Why the file cannot be read; the entries are then the last good ones."""
+    path: str = ""
+
+    def find(self, assistant: str) -> Entry | None:
+        """The entry of an id."""
+        return next((entry for entry in self.entries if entry.id == assistant), None)
+
+
+def safe_id(text: object) -> TypeGuard[str]:
+    """Whether an id may name a folder and an argument: no separators, dots or dashes first."""
+    return (
+        isinstance(text, str)
+        and 0 < len(text) <= 200
+        and text.isprintable()
+        and text not in (".", "..")
+        and not text[0].isspace()
+        and not text.startswith("-")
+        and not set(text) & {"/", "\\"}
+    )
+
+
+def parse(raw: object) -> Registry:
+    """What a decoded lockfile says: a malformed field is dropped, not its entry."""
+    table = raw if isinstance(raw, dict) else {}
+    listed = table.get("assistants")
+    entries: dict[str, Entry] = {}
+    dropped = 0
+    for one in listed if isinstance(listed, list) else []:
+        entry = _entry(one)
+        if entry is None or entry.id in entries:
+            dropped += 1
+        else:
+            entries[entry.id] = entry
+    wanted = table.get("activeAssistant")
+    active = ""
+    if isinstance(wanted, str) and wanted in entries:
+        active = wanted
+    elif len(entries) == 1:
+        active = next(iter(entries))
+    return Registry(tuple(entries.values()), active, dropped)
+
+
+def _entry(raw: object) -> Entry | None:
+    if not isinstance(raw, dict) or not safe_id(raw.get("assistantId")):
+        return None
+    identity = str(raw["assistantId"])
+    resources = raw.get("resources")
+    resources = resources if isinstance(resources, dict) else {}
+    url = _text(raw, "runtimeUrl")
+    name = _text(raw, "name") or _text(raw, "assistantName") or identity
+    return Entry(
+        identity,
+        plain(name, 80) or plain(identity, 80),
+        plain(_cloud(raw), 40),
+        url,
+        _port(resources.get("gatewayPort")) or _loopback_port(url),
+        _port(resources.get("daemonPort")),
+        _text(resources, "instanceDir"),
+    )
+
+
+def _cloud(raw: Mapping[str, object]) -> str:
+    said = _text(raw, "cloud")
+    if said:
+        return said
+    if _text(raw, "project"):
+        return "gcp"
+    return "custom" if _text(raw, "sshUser") else "local"
+
+
+def _text(raw: Mapping[str, object], key: str) -> str:
+    value = raw.get(key)
+    return value if isinstance(value, str) and "\0" not in value else ""
+
+
+def _port(value: object) -> int | None:
+    if isinstance(value, bool) or not isinstance(value, int | float) or value != value // 1:
+        return None
+    return int(value) if 0 < value < 65536 else None
+
+
+def _loopback_port(url: str) -> int | None:
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        return None
+    return port if parts.hostname in ("localhost", HOST) else None
+
+
+class RegistryReader:
+    """Reads one environment's lockfile again when it changed; keeps the last good list."""
+
+    def __init__(self) -> None:
+        self._stamp: tuple[object, ...] | None = None
+        self._last = Registry()
+
+    def read(self, place: Place) -> Registry:
+        """What it says now; a file that does not exist is an empty registry."""
+        path = place.registry()
+        try:
+            stat = path.stat()
+        except FileNotFoundError:
+            self._stamp, self._last = None, Registry(path=str(path))
+            return self._last
+        except OSError as error:
+            return self._unknown(path, error.strerror or "it cannot be reached")
+        stamp = (path, stat.st_mtime_ns, stat.st_ino, stat.st_size)
+        if stamp == self._stamp:
+            return self._last
+        found = _load(path)
+        if isinstance(found, str):
+            return self._unknown(path, found)
+        self._stamp = stamp
+        self._last = Registry(found.entries, found.active, found.dropped, "", str(path))
+        return self._last
+
+    def _unknown(self, path: Path, why: str) -> Registry:
+        old = self._last
+        return Registry(old.entries, old.active, old.dropped, plain(why, 120), str(path))
+
+
+def _load(path: Path) -> Registry | str:
+    try:
+        with path.open("rb") as file:
+            data = file.read(_LARGEST + 1)
+        if len(data) > _LARGEST:
+            return "it is larger than any registry would be"
+        raw = json.loads(data)
+    except OSError as error:
+        return error.strerror or "it cannot be read"
+    except (ValueError, RecursionError):
+        return "it is not JSON"
+    return parse(raw) if isinstance(raw, dict) else "it is not a JSON object"
+
+
+def elsewhere(places: tuple[Place, ...]) -> tuple[str, ...]:
+    """The names of the environments that hold entries."""
+    held = []
+    for one in places:
+        found = _load(one.registry())
+        if isinstance(found, Registry) and found.entries:
+            held.append(one.environment)
+    return tuple(held)

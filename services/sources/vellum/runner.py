@@ -1,0 +1,145 @@
+"""Runs the vellum command: the wake that may be ended, and the renewals that may not."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections import deque
+from collections.abc import AsyncGenerator
+from pathlib import Path
+
+from services.errors import DeadlineError, ProcessError, UnavailableError
+from services.plain import plain
+from services.process import lines
+from services.redact import redact
+from services.sources.vellum import masks
+from services.sources.vellum.commands import Agreement, Command, argv
+from services.sources.vellum.evidence import Act, Did
+from services.sources.vellum.layout import Site
+from services.sources.vellum.limits import REFRESH_S
+from services.sources.vellum.tool import Tool
+from services.sources.vellum.unbroken import Ended, Unbroken
+
+_REFRESH_ERROR = "VELLUM_REFRESH_ERROR="
+_LAST_LINES = 4
+
+
+class Runner:
+    """One environment's commands; every outcome of a command is a value."""
+
+    def __init__(self, site: Site, tool: Tool) -> None:
+        self._site = site
+        self._tool = tool
+        self._unbroken = Unbroken()
+
+    async def lines(
+        self, command: Command, assistant: str, limit_s: float, agreed: Agreement | None = None
+    ) -> AsyncGenerator[str | Act, None]:
+        """Its lines as they come, then how it ended; closing this ends the child.
+
+        Raises:
+            RefusedError: the arguments are not safe, or not agreed to.
+        """
+        problem = self._tool.problem()
+        words = argv(self._tool.program() or "vellum", command, assistant, agreed)
+        if problem:
+            yield Act(Did.WAKE, problem=f"{problem}.")
+            return
+        last: deque[str] = deque(maxlen=_LAST_LINES)
+        secrets = await asyncio.to_thread(masks.secrets, self._site.place, assistant)
+        child = lines(
+            words,
+            timeout_s=limit_s,
+            env=self._site.child_environ(),
+            cwd=self._cwd(),
+            secrets=secrets,
+        )
+        try:
+            async for line in child:
+                if line:
+                    last.append(line)
+                    yield line
+        except DeadlineError:
+            yield Act(Did.WAKE, said=_joined(last), late=True)
+        except ProcessError as error:
+            if error.code is None:
+                yield Act(Did.WAKE, problem=error.sentence)
+            else:
+                yield Act(Did.WAKE, code=error.code, said=_joined(last))
+        else:
+            yield Act(Did.WAKE, code=0, said=_joined(last))
+        finally:
+            await child.aclose()
+
+    async def refresh(self, assistant: str) -> Act:
+        """Renew a credential: never interrupted, joined where it runs already.
+
+        Raises:
+            UnavailableError: it could not be started, or did not end in time.
+        """
+        ended = await self._uninterrupted(Command.REFRESH, assistant, REFRESH_S, None)
+        if ended.code == 0:
+            return Act(Did.REFRESH, code=0)
+        if ended.code is None:
+            raise UnavailableError(
+                f"The renewal of the credential did not end within {REFRESH_S:g} s and was left "
+                "running; whether it worked is unknown.",
+                advice="Wait a minute, then reconnect.",
+            )
+        status, word = refresh_error(ended.stderr)
+        return Act(Did.REFRESH, status=status, word=word, code=ended.code, said=word)
+
+    async def reissue(self, assistant: str, limit_s: float, agreed: Agreement) -> Ended:
+        """Have a new credential issued: never interrupted."""
+        return await self._uninterrupted(Command.REISSUE, assistant, limit_s, agreed)
+
+    def masked(self, text: str, assistant: str) -> str:
+        """The end of a command's output, without any of the assistant's secrets."""
+        for secret in masks.secrets(self._site.place, assistant):
+            text = text.replace(secret, "***")
+        return redact(_joined(deque((plain(line) for line in text.splitlines()), _LAST_LINES)))
+
+    async def close(self) -> None:
+        """Stop following what must not be ended."""
+        await self._unbroken.close()
+
+    async def _uninterrupted(
+        self, command: Command, assistant: str, limit_s: float, agreed: Agreement | None
+    ) -> Ended:
+        if problem := self._tool.problem():
+            raise UnavailableError(f"Could not run vellum: {problem}.")
+        try:
+            return await self._unbroken.run(
+                f"{command.name} {assistant}",
+                argv(self._tool.program(), command, assistant, agreed),
+                environ=self._site.child_environ(),
+                cwd=self._cwd(),
+                limit_s=limit_s,
+            )
+        except ProcessError as error:
+            raise UnavailableError(f"Could not run vellum: {error.sentence}") from error
+
+    def _cwd(self) -> Path:
+        """Not the panel's folder: the command's runtime would read settings lying there."""
+        home = Path(self._site.environ.get("HOME") or Path.home())
+        return home if home.is_dir() else Path("/")
+
+
+def refresh_error(stderr: str) -> tuple[int, str]:
+    """Status and name of a failed renewal; 0 and nothing where the command says neither."""
+    for line in reversed(stderr.splitlines()):
+        if line.startswith(_REFRESH_ERROR):
+            try:
+                told = json.loads(line[len(_REFRESH_ERROR) :])
+            except (ValueError, RecursionError):
+                break
+            if not isinstance(told, dict):
+                break
+            status, word = told.get("status"), told.get("error")
+            number = status if isinstance(status, int) and not isinstance(status, bool) else 0
+            return number, redact(plain(word, 120)) if isinstance(word, str) else ""
+    return 0, ""
+
+
+def _joined(said: deque[str]) -> str:
+    return plain(" / ".join(line for line in said if line), 280)

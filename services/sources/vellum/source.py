@@ -1,0 +1,50 @@
+"""One Vellum environment as a configured source."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from services.clock import Clock
+from services.models import Capability, Source
+from services.sources import OpenSource
+from services.sources.vellum.actor import VellumActor
+from services.sources.vellum.confirmed import VellumProposer
+from services.sources.vellum.layout import Site
+from services.sources.vellum.looker import Looker
+from services.sources.vellum.observer import VellumObserver
+from services.sources.vellum.portrait import NO_LOGS, NO_QUEUE, NO_SHELL
+from services.sources.vellum.runner import Runner
+from services.sources.vellum.tool import Tool
+
+
+def open_vellum(
+    key: str,
+    label: str,
+    environment: str,
+    command: str,
+    clock: Clock,
+    environ: Mapping[str, str] | None = None,
+) -> OpenSource:
+    """Open it; touches neither disk nor network. `environ` replaces the process's variables."""
+    info = Source(
+        key,
+        "vellum",
+        label,
+        environment or "the environment Vellum uses",
+        frozenset((Capability.WAKE, Capability.RECONNECT)),
+        (
+            (Capability.QUEUE, NO_QUEUE),
+            (Capability.SHELL, NO_SHELL),
+            (Capability.EXEC, NO_SHELL),
+            (Capability.LOGS, NO_LOGS),
+        ),
+    )
+    site = Site(environment, environ)
+    tool = Tool(command, site.environ)
+    looker = Looker(site, tool, clock)
+    runner = Runner(site, tool)
+    return OpenSource(
+        VellumObserver(info, looker, clock),
+        VellumActor(key, looker, runner, clock),
+        proposer=VellumProposer(key, looker, runner),
+    )

@@ -1,0 +1,164 @@
+"""The whole panel and the command line over Vellum assistants."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+from textual.pilot import Pilot
+from textual.widgets import Static
+
+from services.clock import SystemClock
+from services.config import Settings, SourceSettings
+from services.models import AttemptState, GatewayState, SandboxState
+from services.source_tables import VellumTable
+from services.sources import open_sources
+from tests.support.vellum import ID, RENEWED, SANDBOX, Ground, Peer, serving, token_text
+from tui.app import WakedeckApp
+from tui.palette import PanelCommands
+from widgets.confirm_dialog import ConfirmDialog
+from widgets.repair_bar import RepairBar
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+async def until(pilot: Pilot[int], holds: Callable[[], bool]) -> None:
+    async with asyncio.timeout(30):
+        while not holds():
+            await pilot.pause(0.02)
+
+
+@asynccontextmanager
+async def panel(
+    ground: Ground, state: Path, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[tuple[WakedeckApp, Pilot[int]]]:
+    for name, value in ground.environ.items():
+        monkeypatch.setenv(name, value)
+    settings = Settings(
+        "default", (SourceSettings("vellum", "vellum", VellumTable(interval_s=0.5)),)
+    )
+    app = WakedeckApp(settings, open_sources(settings, SystemClock()), SystemClock(), state=state)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await until(pilot, lambda: SANDBOX in app.engine.board.sandboxes)
+        try:
+            yield app, pilot
+        finally:
+            await app.engine.close()
+
+
+def bar(app: WakedeckApp) -> str:
+    return "\n".join(str(one.render()) for one in app.query_one(RepairBar).query(Static))
+
+
+def ended(app: WakedeckApp) -> bool:
+    attempt = app.engine.attempt_on(SANDBOX)
+    return attempt is not None and attempt.state.ended
+
+
+async def test_a_dead_gateway_is_named_woken_cancelled_and_never_called_connected(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with Peer(serving()) as peer:
+        await peer.stop()
+        ground = Ground(tmp_path / "g", peer.port)
+        ground.write_token()
+        ground.command("echo 'Starting gateway'; exec sleep 600")
+        async with panel(ground, tmp_path / "state", monkeypatch) as (app, pilot):
+            row = app.engine.board.sandboxes[SANDBOX]
+            assert row.reason == "It is asleep."
+            await pilot.press("1", "r")
+            await until(pilot, lambda: "starting the gateway" in bar(app))
+            await pilot.press("c")
+            await until(pilot, lambda: ended(app))
+            attempt = app.engine.attempt_on(SANDBOX)
+            assert attempt is not None
+            assert attempt.state is AttemptState.CANCELLED
+            assert "It is asleep" in attempt.summary
+            assert ground.called() == [f"wake {ID}"]
+
+
+async def test_one_bad_look_is_forgiven_and_the_second_believed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with Peer(serving()) as peer:
+        ground = Ground(tmp_path / "g", peer.port)
+        ground.write_token()
+        ground.command()
+        async with panel(ground, tmp_path / "state", monkeypatch) as (app, pilot):
+            board = app.engine.board
+            gateway = next(iter(board.gateways))
+            assert board.gateways[gateway].state is GatewayState.READY
+            app.engine.feeds.pause(True)
+            await pilot.pause(0.3)
+            await peer.stop()
+            observer = app.engine.sources["vellum"].observer
+            board.merge(await observer.observe())
+            assert board.gateways[gateway].state is GatewayState.READY
+            assert board.sandboxes[SANDBOX].state is SandboxState.READY
+            board.merge(await observer.observe())
+            assert board.gateways[gateway].state is GatewayState.DOWN
+            assert board.sandboxes[SANDBOX].state is SandboxState.ASLEEP
+
+
+async def test_a_rejected_credential_is_offered_asked_about_and_issued(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with Peer(serving()) as peer:
+        ground = Ground(tmp_path / "g", peer.port)
+        ground.write_token(access_s=-10, refresh_s=-10)
+        (tmp_path / "new").write_text(token_text(86400, 864000, RENEWED))
+        ground.command(f"cp {tmp_path}/new {ground.token}")
+        async with panel(ground, tmp_path / "state", monkeypatch) as (app, pilot):
+            await pilot.press("1", "r")
+            await until(pilot, lambda: ended(app))
+            assert "needs your confirmation: repair-guardian" in bar(app)
+            assert "signs every other device out" in bar(app)
+            names = [entry.text for entry in PanelCommands(app.screen)._entries()]
+            assert "Re-issue the credential of Stub One…" in names
+            app.proposing.ask(SANDBOX, "repair-guardian")
+            await until(pilot, lambda: isinstance(app.screen, ConfirmDialog))
+            assert "signed out" in str(app.screen.query_one("#confirm-words").render())
+            await until(pilot, lambda: app.focused is not None and app.focused.id == "confirm-no")
+            assert ground.called() == []
+            await pilot.press("y")
+            await until(pilot, lambda: RENEWED in ground.token.read_text())
+            assert ground.called() == [f"wake {ID} --repair-guardian"]
+            await until(pilot, lambda: not isinstance(app.screen, ConfirmDialog))
+            before = app.engine.attempt_on(SANDBOX)
+            await pilot.press("r")
+            await until(pilot, lambda: app.engine.attempt_on(SANDBOX) != before and ended(app))
+            attempt = app.engine.attempt_on(SANDBOX)
+            assert attempt is not None
+            assert attempt.state is AttemptState.DONE, attempt
+
+
+@pytest.mark.parametrize("up", [True, False])
+async def test_reconnect_on_the_command_line_tells_the_truth(tmp_path: Path, up: bool) -> None:
+    async with Peer(serving()) as peer:
+        if not up:
+            await peer.stop()
+        ground = Ground(tmp_path / "g", peer.port)
+        ground.write_token()
+        ground.command("exit 1")
+        config = tmp_path / "config.toml"
+        config.write_text('[sources.vellum]\nkind = "vellum"\n')
+        child = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-c", "from tui.cli import main; main()"),
+            *("--config", str(config), "reconnect", ID, "--json"),
+            cwd=ROOT,
+            env={**os.environ, **ground.environ},
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        async with asyncio.timeout(60):
+            out, err = await child.communicate()
+        told = json.loads(out)
+        assert child.returncode == (0 if up else 1), err
+        assert told["state"] == ("done" if up else "failed")
+        assert ground.called() == ([] if up else [f"wake {ID}"])

@@ -1,0 +1,297 @@
+"""The lockfile read salvage-style, in all five environments."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from services.errors import RefusedError, UnavailableError
+from services.sources.vellum.commands import ASKS_FIRST, Agreement, Command, argv
+from services.sources.vellum.credential import Standing, instant, judge
+from services.sources.vellum.layout import ENVIRONMENTS, Site, place
+from services.sources.vellum.pids import PidState
+from services.sources.vellum.pids import read as read_pid
+from services.sources.vellum.registry import RegistryReader, elsewhere, parse, safe_id
+
+NOW = 1_700_000_000.0
+json_values = st.recursive(
+    st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=8)),
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=4),
+        st.dictionaries(
+            st.sampled_from(
+                (
+                    *("assistants", "assistantId", "name", "cloud", "resources", "gatewayPort"),
+                    *("runtimeUrl", "activeAssistant", "x"),
+                )
+            ),
+            inner,
+            max_size=5,
+        ),
+    ),
+    max_leaves=20,
+)
+
+
+def one(**more: object) -> dict[str, object]:
+    return {"assistantId": "a", **more}
+
+
+def test_only_the_id_is_needed_and_a_bad_field_costs_only_itself() -> None:
+    found = parse({"assistants": [one(name=7, resources="no", runtimeUrl=[1])]})
+    entry = found.entries[0]
+    assert (entry.id, entry.name, entry.cloud, entry.gateway_port) == ("a", "a", "local", None)
+    assert found.dropped == 0
+
+
+@pytest.mark.parametrize("bad", [{}, {"assistantId": 3}, {"assistantId": ""}, "x", None, []])
+def test_an_entry_without_a_usable_id_is_dropped_alone(bad: object) -> None:
+    found = parse({"assistants": [bad, one()]})
+    assert [entry.id for entry in found.entries] == ["a"]
+    assert found.dropped == 1
+
+
+def test_the_list_may_be_anything() -> None:
+    assert parse({"assistants": "no"}).entries == ()
+    assert parse({}).entries == ()
+
+
+@pytest.mark.parametrize(
+    ("raw", "cloud"),
+    [
+        ({"project": "p"}, "gcp"),
+        ({"sshUser": "u"}, "custom"),
+        ({}, "local"),
+        ({"cloud": "docker", "project": "p"}, "docker"),
+    ],
+)
+def test_a_missing_cloud_is_derived(raw: dict[str, object], cloud: str) -> None:
+    assert parse({"assistants": [one(**raw)]}).entries[0].cloud == cloud
+
+
+@pytest.mark.parametrize(
+    ("raw", "port"),
+    [
+        ({"resources": {"gatewayPort": 7831}}, 7831),
+        ({"resources": {"gatewayPort": 7831.5}}, None),
+        ({"resources": {"gatewayPort": True}}, None),
+        ({"resources": {"gatewayPort": 70000}, "runtimeUrl": "http://127.0.0.1:9"}, 9),
+        ({"runtimeUrl": "http://localhost:12"}, 12),
+        ({"runtimeUrl": "http://10.0.0.1:12"}, None),
+        ({"runtimeUrl": "http://localhost:notaport"}, None),
+    ],
+)
+def test_the_gateway_port(raw: dict[str, object], port: int | None) -> None:
+    assert parse({"assistants": [one(**raw)]}).entries[0].gateway_port == port
+
+
+def test_the_active_assistant() -> None:
+    two = [one(), {"assistantId": "b"}]
+    assert parse({"assistants": two, "activeAssistant": "b"}).active == "b"
+    assert parse({"assistants": two, "activeAssistant": "gone"}).active == ""
+    assert parse({"assistants": two}).active == ""
+    assert parse({"assistants": [one()], "activeAssistant": "gone"}).active == "a"
+
+
+def test_no_secret_is_kept() -> None:
+    raw = one(
+        bearerToken="s3cret-bearer",
+        guardianBootstrapSecret="s3cret-boot",
+        resources={"signingKey": "s3cret-key", "gatewayPort": 1},
+    )
+    assert "s3cret" not in repr(parse({"assistants": [raw]}))
+
+
+@settings(max_examples=300, deadline=None)
+@given(json_values)
+def test_nothing_in_a_lockfile_raises(raw: object) -> None:
+    for entry in parse(raw).entries:
+        assert safe_id(entry.id)
+
+
+def test_malformed_is_unknown_and_keeps_the_last_good_list(tmp_path: Path) -> None:
+    env = place("production", {"HOME": str(tmp_path)})
+    reader = RegistryReader()
+    assert reader.read(env).entries == ()
+    assert not reader.read(env).problem
+    env.lockfile.write_text(json.dumps({"assistants": [one()]}))
+    assert [e.id for e in reader.read(env).entries] == ["a"]
+    for bad in ("{", "[]", "[" * 100_000):
+        env.lockfile.write_text(bad)
+        found = reader.read(env)
+        assert found.problem
+        assert [e.id for e in found.entries] == ["a"]
+    replacement = tmp_path / "new"
+    replacement.write_text(json.dumps({"assistants": [{"assistantId": "b"}]}))
+    replacement.rename(env.lockfile)
+    found = reader.read(env)
+    assert not found.problem
+    assert [e.id for e in found.entries] == ["b"]
+
+
+def test_an_unreadable_lockfile_is_unknown(tmp_path: Path) -> None:
+    env = place("production", {"HOME": str(tmp_path)})
+    env.lockfile.mkdir()
+    assert RegistryReader().read(env).problem
+
+
+def test_an_older_name_is_read_where_the_first_is_missing(tmp_path: Path) -> None:
+    env = place("production", {"HOME": str(tmp_path)})
+    (tmp_path / ".vellum.lockfile.json").write_text(json.dumps({"assistants": [one()]}))
+    assert [e.id for e in RegistryReader().read(env).entries] == ["a"]
+
+
+def test_all_five_environments_have_their_own_files(tmp_path: Path) -> None:
+    environ = {"HOME": str(tmp_path)}
+    places = [place(name, environ) for name in ENVIRONMENTS]
+    assert len({p.lockfile for p in places}) == len({p.config for p in places}) == 5
+    assert place("dev", environ).lockfile == tmp_path / ".config/vellum-dev/lockfile.json"
+    moved = {**environ, "VELLUM_LOCKFILE_DIR": str(tmp_path / "m")}
+    assert place("dev", moved).lockfile == tmp_path / "m/lockfile.json"
+    assert place("dev", moved).config == tmp_path / ".config/vellum-dev"
+    held = place("staging", environ).lockfile
+    held.parent.mkdir(parents=True)
+    held.write_text(json.dumps({"assistants": [one()]}))
+    assert elsewhere(tuple(places)) == ("staging",)
+
+
+def test_which_environment(tmp_path: Path) -> None:
+    home = {"HOME": str(tmp_path)}
+    assert Site("", home).place.environment == "production"
+    chosen = tmp_path / ".config/vellum/environment"
+    chosen.parent.mkdir(parents=True)
+    chosen.write_text("dev\n")
+    assert Site("", home).place.environment == "dev"
+    assert Site("", {**home, "VELLUM_ENVIRONMENT": "test"}).place.environment == "test"
+    assert Site("local", {**home, "VELLUM_ENVIRONMENT": "test"}).place.environment == "local"
+    with pytest.raises(UnavailableError, match="no environment 'moon'"):
+        _ = Site("", {**home, "VELLUM_ENVIRONMENT": "moon"}).place
+    kept = Site("", home)
+    assert kept.place.environment == "dev"
+    chosen.write_text("staging")
+    assert kept.place.environment == "dev"
+    assert kept.child_environ()["VELLUM_ENVIRONMENT"] == "dev"
+
+
+@pytest.mark.parametrize(
+    "bad", ["", "-x", "--repair-guardian", "a/b", "..", ".", "a\\b", "a\0", " a"]
+)
+def test_ids_that_could_be_taken_for_something_else_never_reach_argv(bad: str) -> None:
+    """Invariant 15."""
+    for command in Command:
+        with pytest.raises(RefusedError):
+            argv("vellum", command, bad, Agreement("production", bad, "x"))
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.text(max_size=20), st.sampled_from(list(Command)))
+def test_argv_has_exactly_one_id_or_is_refused(name: str, command: Command) -> None:
+    """Invariants 7 and 15."""
+    agreed = Agreement("production", name, "x")
+    try:
+        words = argv("vellum", command, name, agreed)
+    except RefusedError:
+        assert not safe_id(name)
+        return
+    before, after = command.value
+    assert words == ("vellum", *before, name, *after)
+    if command in ASKS_FIRST:
+        with pytest.raises(RefusedError):
+            argv("vellum", command, name)
+        with pytest.raises(RefusedError):
+            argv("vellum", command, name, Agreement("production", name + "x", "x"))
+
+
+def test_what_destroys_cannot_be_said() -> None:
+    words = {word for command in Command for part in command.value for word in part}
+    assert words == {"wake", "gateway", "token", "refresh", "sleep", "--repair-guardian"}
+    assert {Command.REISSUE, Command.SLEEP} == ASKS_FIRST
+
+
+@pytest.mark.parametrize(
+    ("value", "seconds"),
+    [
+        (1_700_000_000_000, 1_700_000_000.0),
+        ("2023-11-14T22:13:20Z", 1_700_000_000.0),
+        ("2023-11-14T22:13:20.000+00:00", 1_700_000_000.0),
+        ("2023-11-14T22:13:20", 1_700_000_000.0),
+        ("soon", None),
+        (None, None),
+        (True, None),
+        (float("nan"), None),
+        (10**30, None),
+    ],
+)
+def test_expiries_are_text_or_milliseconds(value: object, seconds: float | None) -> None:
+    assert instant(value) == seconds
+
+
+def token(access_s: float | None, refresh_s: float | None, **more: object) -> dict[str, object]:
+    raw: dict[str, object] = {"accessToken": "t", "refreshToken": "r", **more}
+    if access_s is not None:
+        raw["accessTokenExpiresAt"] = (NOW + access_s) * 1000
+    if refresh_s is not None:
+        raw["refreshTokenExpiresAt"] = (NOW + refresh_s) * 1000
+    return raw
+
+
+@pytest.mark.parametrize(
+    ("raw", "standing"),
+    [
+        (token(3600, 7200), Standing.VALID),
+        (token(30, 7200), Standing.EXPIRED),
+        (token(-1, 7200), Standing.EXPIRED),
+        (token(None, 7200), Standing.EXPIRED),
+        (token(-1, -1), Standing.SPENT),
+        (token(-1, 7200, refreshToken=""), Standing.SPENT),
+        (token(3600, 7200, accessToken=""), Standing.UNREADABLE),
+        (token(3600, 7200, accessToken="a\r\nX: y"), Standing.UNREADABLE),
+        ([], Standing.UNREADABLE),
+    ],
+)
+def test_what_a_token_file_is_good_for(raw: object, standing: Standing) -> None:
+    assert judge(raw, NOW).standing is standing
+
+
+@settings(max_examples=200, deadline=None)
+@given(json_values)
+def test_nothing_in_a_token_file_raises(raw: object) -> None:
+    assert judge(raw, NOW).standing in Standing
+
+
+@pytest.mark.parametrize(
+    ("text", "state"),
+    [
+        ("starting", PidState.STARTING),
+        ("x", PidState.JUNK),
+        ("-5", PidState.JUNK),
+        ("0", PidState.JUNK),
+        ("99999999999999", PidState.JUNK),
+        ("2147483000", PidState.DEAD),
+        ("self", PidState.ALIVE),
+    ],
+)
+def test_pid_files(tmp_path: Path, text: str, state: PidState) -> None:
+    path = tmp_path / "x.pid"
+    assert read_pid(path).state is PidState.MISSING
+    path.write_text(text.replace("self", str(os.getpid())) + "\n")
+    assert read_pid(path).state is state
+
+
+def test_a_zombie_is_dead(tmp_path: Path) -> None:
+    child = os.fork()
+    if child == 0:
+        os._exit(0)
+    try:
+        os.waitid(os.P_PID, child, os.WEXITED | os.WNOWAIT)
+        (tmp_path / "p").write_text(str(child))
+        found = read_pid(tmp_path / "p")
+        assert found.state is PidState.ZOMBIE
+        assert not found.alive
+    finally:
+        os.waitpid(child, 0)

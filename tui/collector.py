@@ -1,0 +1,15 @@
+"""The garbage collector, kept from holding up frames (terminal contract §8)."""
+
+from __future__ import annotations
+
+import gc
+
+THRESHOLDS = (20_000, 20, 50)
+"""Collections are this much rarer than Python's own, each of them a pause of every key."""
+
+
+def settle() -> None:
+    """Once the screen is up: what exists now is for good and is never looked through again."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*THRESHOLDS)
