@@ -166,7 +166,8 @@ class ChannelFraming:
     """One connection's side."""
 
     subprotocols: Sequence[str] = SUBPROTOCOLS
-    repeats_size = False
+    repeats_size = True
+    """A size told before the process has its terminal may be lost."""
     silent_end = False
 
     def __init__(

@@ -57,7 +57,7 @@ class Exchange:
         self.request = request
         self.reader = reader
         self.writer = writer
-        self._head = head
+        self.head = head
 
     async def answer(
         self,
@@ -102,7 +102,7 @@ class Exchange:
             return None if chosen is None else Subprotocol(chosen)
 
         protocol = ServerProtocol(select_subprotocol=select, max_size=32 << 20)
-        protocol.receive_data(self._head)
+        protocol.receive_data(self.head)
         (asked,) = protocol.events_received()
         assert isinstance(asked, Upgrade)
         protocol.send_response(protocol.accept(asked))

@@ -28,6 +28,13 @@ def test_the_first_words_are_taken_out_wherever_they_are_cut(cut: int) -> None:
     assert all_of([whole[:cut], whole[cut:]]) == (REST, Remote(4711, 123456, "bash"))
 
 
+@pytest.mark.parametrize("cut", range(len(b"typed\r\n" + SAID) + 1))
+def test_what_was_typed_ahead_comes_first(cut: int) -> None:
+    whole = b"typed\r\n" + SAID + REST
+    out, remote = all_of([whole[:cut], whole[cut:]])
+    assert (out, remote) == (b"typed\r\n" + REST, Remote(4711, 123456, "bash"))
+
+
 def test_they_may_come_byte_by_byte() -> None:
     pieces = [bytes((one,)) for one in SAID + REST]
     assert all_of(pieces) == (REST, Remote(4711, 123456, "bash"))

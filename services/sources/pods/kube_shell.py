@@ -136,6 +136,7 @@ class PodShell:
         self._preamble = Preamble()
         self._opened_at = 0.0
         self._had_output = False
+        self._greeted = False
         self._ended = False
         self._doomed: Ending | None = None
         self._size = (80, 24)
@@ -172,9 +173,12 @@ class PodShell:
             got = await self._opened().read()
             if not isinstance(got, Ending):
                 output = self._preamble.feed(got)
+                if self._preamble.remote is not None and not self._greeted:
+                    self._greeted = True
+                    output = self._greeting() + output
                 if output:
-                    first, self._had_output = not self._had_output, True
-                    return (self._greeting() if first else b"") + output
+                    self._had_output = True
+                    return output
                 continue
             if self._doomed is not None:
                 return self._doomed
@@ -215,9 +219,15 @@ class PodShell:
         self._closed()
         if self._inner is None:
             return
-        if not self._had_output and not self._ended:
-            await self._learn(self._inner)
-        await self._inner.close()
+        try:
+            if self._preamble.remote is None and not self._had_output and not self._ended:
+                await self._learn(self._inner)
+            await self._inner.close()
+        finally:
+            # Also where the closing is cancelled: the hang-up goes on without us.
+            await self._hang_up()
+
+    async def _hang_up(self) -> None:
         remote = self._preamble.remote
         if remote is None or self._ended or self._link is None or self._place is None:
             return

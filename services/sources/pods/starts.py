@@ -14,6 +14,8 @@ SHELLS = ("bash", "sh", "zsh")
 _SAID = re.compile(rb"\x1b\]7733;(\d{1,9});(\d{1,19});([a-z-]{1,16})\x07")
 _INTRODUCER = b"\x1b]7733;"
 _LONGEST = 64
+_SEARCHED = 64 * 1024
+"""So much other output, and the script says nothing any more."""
 _TERM = (
     "for t in /usr/share/terminfo /lib/terminfo /etc/terminfo; do "
     'if [ -e "$t/x/xterm-256color" ]; then export TERM=xterm-256color; fi; done; '
@@ -92,30 +94,43 @@ def session_name(text: str) -> str:
 
 
 class Preamble:
-    """Takes what the script said out of the output; fed any pieces."""
+    """Takes what the script said out of the output; fed any pieces.
+
+    What was typed before the script ran comes first, as its echo.
+    """
 
     def __init__(self) -> None:
         self.remote: Remote | None = None
-        self._held: bytes | None = b""
+        self._held = b""
+        self._passed = 0
 
     def feed(self, data: bytes) -> bytes:
         """The output without it; a possible beginning is held back."""
-        if self._held is None:
-            return data
-        held = self._held + data
-        found = _SAID.match(held)
+        if self.remote is not None or self._passed > _SEARCHED:
+            return self.rest() + data
+        seen = self._held + data
+        found = _SAID.search(seen)
         if found is not None:
-            self._held = None
+            self._held = b""
             self.remote = Remote(int(found[1]), int(found[2]), found[3].decode("ascii"))
-            return held[found.end() :]
-        begins = held.startswith(_INTRODUCER) or _INTRODUCER.startswith(held)
-        if begins and len(held) < _LONGEST and b"\x07" not in held:
-            self._held = held
-            return b""
-        self._held = None
-        return held
+            return seen[: found.start()] + seen[found.end() :]
+        kept = _beginning(seen)
+        self._held = seen[len(seen) - kept :]
+        self._passed += len(seen) - kept
+        return seen[: len(seen) - kept]
 
     def rest(self) -> bytes:
         """What is still held where no more comes."""
-        held, self._held = self._held or b"", None
+        held, self._held = self._held, b""
         return held
+
+
+def _beginning(data: bytes) -> int:
+    """How many bytes at the end may be the beginning of what the script says."""
+    at = data.rfind(_INTRODUCER)
+    if at >= 0 and len(data) - at < _LONGEST and b"\x07" not in data[at:]:
+        return len(data) - at
+    return next(
+        (size for size in range(len(_INTRODUCER) - 1, 0, -1) if data.endswith(_INTRODUCER[:size])),
+        0,
+    )
