@@ -105,9 +105,10 @@ class ShellDesk(ShellPane):
             if yes:
                 opened.view.paste(event.text, confirmed=True)
 
-        lines = event.text.count("\n") + 1
+        lines = len(event.text.rstrip("\r\n").splitlines())
+        into = f"{opened.session.shell.sandbox.native_id}, {lines} lines"
         self.app.push_screen(
-            ConfirmDialog("Paste into this shell?", f"{lines} lines", event.reason, verb="Paste"),
+            ConfirmDialog("Paste into this shell?", into, event.reason, verb="Paste"),
             answered,
         )
 

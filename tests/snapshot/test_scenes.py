@@ -6,6 +6,7 @@ After a change of the look, `make snapshots` and `make screenshots`; then open e
 from __future__ import annotations
 
 import asyncio
+import shutil
 from collections.abc import Callable
 from typing import Any
 
@@ -24,7 +25,10 @@ def test_a_scene_looks_as_it_did(scene: Scene, snap_compare: Callable[..., bool]
         await scene.perform(stage, pilot)
         await stage.app.engine.journal.close()
 
-    assert snap_compare(stage.app, terminal_size=scene.size, run_before=play)
+    try:
+        assert snap_compare(stage.app, terminal_size=scene.size, run_before=play)
+    finally:
+        shutil.rmtree(stage.state, ignore_errors=True)
 
 
 @pytest.mark.parametrize("scene", SCENES, ids=lambda scene: scene.name)

@@ -49,6 +49,7 @@ class Stage:
 
     def __init__(self, script: Script, settings: Settings, state: Path) -> None:
         self.script = script
+        self.state = state
         self.clock = FakeClock(NOW)
         self.app = WakedeckApp(
             settings,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import sys
 from pathlib import Path
 
@@ -14,10 +15,13 @@ FOLDER = Path(__file__).resolve().parents[2] / "screenshots"
 async def picture(scene: Scene) -> str:
     """One scene as SVG."""
     stage = scene.stage()
-    async with stage.app.run_test(size=scene.size) as pilot:
-        await scene.perform(stage, pilot)
-        drawn = stage.app.export_screenshot(title="Wakedeck", simplify=True)
-        await stage.app.engine.close()
+    try:
+        async with stage.app.run_test(size=scene.size) as pilot:
+            await scene.perform(stage, pilot)
+            drawn = stage.app.export_screenshot(title="Wakedeck", simplify=True)
+            await stage.app.engine.close()
+    finally:
+        shutil.rmtree(stage.state, ignore_errors=True)
     return drawn
 
 
