@@ -41,6 +41,7 @@ _QUEUE = 2_048
 _BATCH = 500
 _OPEN_S = 2.0
 _FLUSH_S = 1.5
+_PAUSE_S = 0.05
 _BUSY_S = 0.5
 _LOG = logging.getLogger(__name__)
 
@@ -127,8 +128,10 @@ class Journal:
         tasks, self._tasks = self._tasks, []
         with suppress(TimeoutError):
             async with asyncio.timeout(_FLUSH_S):
-                while self._db is not None and self._waiting and await self._written():
-                    pass
+                # A batch on its way is not waiting any more, and not kept yet.
+                while self._db is not None and (self._waiting or self._turn.locked()):
+                    if not await self._written():
+                        await asyncio.sleep(_PAUSE_S)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -175,6 +178,8 @@ class Journal:
         async with self._turn:
             if self._db is None:
                 return False
+            if not self._waiting:
+                return True
             batch = [self._waiting.popleft() for _ in range(min(_BATCH, len(self._waiting)))]
             kept = False
             try:
