@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from dataclasses import replace
 
 from services.clock import Clock
 from services.errors import NotFoundError, UnavailableError, WakedeckError
@@ -35,6 +36,10 @@ from services.sources.pods.watch import PodWatch
 LOG_LINES = 200
 _LONGEST_LINE = 4096
 _LOG_SILENCE_S = 24 * 3600.0
+_STEADY = frozenset({SandboxState.READY, SandboxState.BROKEN, SandboxState.ASLEEP})
+"""States that no passing of time changes."""
+_AT_ONCE = 250
+"""Rows made before giving way: thousands of pods hold up no key."""
 
 
 class KubeObserver(Queueless):
@@ -56,6 +61,7 @@ class KubeObserver(Queueless):
         self._http: Http | None = None
         self._watch: PodWatch | None = None
         self._version = ""
+        self._judged: dict[str, tuple[Pod, Sandbox]] = {}
         self._opening = asyncio.Lock()
 
     async def observe(self) -> Observation:
@@ -69,12 +75,7 @@ class KubeObserver(Queueless):
             raise explained(error, credential) from error
         now = self._clock.now()
         front = self._front(credential, latency, watch, now)
-        return Observation(
-            self.info.key,
-            now,
-            (front,),
-            tuple(self._sandbox(one, front.id, now) for one in pods.values()),
-        )
+        return Observation(self.info.key, now, (front,), await self._rows(pods, front.id, now))
 
     async def probe(self, sandbox: SandboxId) -> Verdict:
         try:
@@ -119,6 +120,7 @@ class KubeObserver(Queueless):
     async def close(self) -> None:
         """Stop watching and let go of the connection."""
         self._for = None
+        self._judged = {}
         if self._watch is not None:
             await self._watch.close()
         if self._http is not None:
@@ -162,6 +164,24 @@ class KubeObserver(Queueless):
             latency_s=latency_s,
             evidence=rows,
         )
+
+    async def _rows(
+        self, pods: Mapping[str, Pod], front: GatewayId, now: float
+    ) -> tuple[Sandbox, ...]:
+        """A row for each pod; those that did not change are not judged again."""
+        known, self._judged = self._judged, {}
+        rows: list[Sandbox] = []
+        for number, (name, pod) in enumerate(tuple(pods.items()), 1):
+            before = known.get(name)
+            if before is not None and before[0] is pod and before[1].state in _STEADY:
+                row = replace(before[1], observed_at=now)
+            else:
+                row = self._sandbox(pod, front, now)
+            self._judged[name] = (pod, row)
+            rows.append(row)
+            if number % _AT_ONCE == 0:
+                await asyncio.sleep(0)
+        return tuple(rows)
 
     def _sandbox(self, pod: Pod, front: GatewayId, now: float) -> Sandbox:
         standing = phase.judge(pod, now)

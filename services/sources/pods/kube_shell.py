@@ -220,7 +220,7 @@ class PodShell:
         if self._inner is None:
             return
         try:
-            if self._preamble.remote is None and not self._had_output and not self._ended:
+            if not self._ended and self._preamble.remote is None and self._ways[0].speaks:
                 await self._learn(self._inner)
             await self._inner.close()
         finally:

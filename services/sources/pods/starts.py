@@ -41,6 +41,8 @@ class Start:
     argv: tuple[str, ...]
     name: str
     """What it is called in a sentence."""
+    speaks: bool = True
+    """Whether it says who it is, so that it can be hung up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +61,10 @@ def starts(shell: str | None, session: str) -> tuple[Start, ...]:
     wanted = ("sh",) if shell == "sh" else tuple(dict.fromkeys((shell or "bash", "bash", "sh")))
     script = _script(wanted, session)
     direct = tuple(
-        Start((path,), path) for name in wanted if name != "sh" for path in (name, f"/bin/{name}")
+        Start((path,), path, speaks=False)
+        for name in wanted
+        if name != "sh"
+        for path in (name, f"/bin/{name}")
     )
     return (
         Start(("sh", "-c", script), "sh"),
