@@ -38,7 +38,7 @@ class Departure:
         """
         await self.asked.wait()
         if not self.prompt.idle:
-            return Ending(ShellState.DETACHED, "detached; what runs there is left to its server")
+            return Ending(ShellState.DETACHED, "detached while something ran in it")
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(LIMIT_S):
                 self._outbox.type(INTERRUPT)
