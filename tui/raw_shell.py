@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import shutil
 import signal
 import sys
 import termios
@@ -38,8 +37,12 @@ def raw_mode(handle: int) -> Iterator[None]:
 
 
 def _size() -> tuple[int, int]:
-    columns, lines = shutil.get_terminal_size()
-    return columns, lines
+    # The terminal itself is asked: COLUMNS and LINES in the environment do not follow a resize.
+    try:
+        columns, lines = os.get_terminal_size(sys.stdin.fileno())
+    except OSError:
+        return 80, 24
+    return max(columns, 2), max(lines, 1)
 
 
 async def _output(transport: Transport) -> Ending:
