@@ -1,0 +1,54 @@
+"""Commands that look: `status`, `sandboxes`, `queues`, `events`."""
+
+from __future__ import annotations
+
+import click
+
+from tui.commands.ending import ending, json_option, settings_of
+
+
+@click.command()
+@json_option
+@click.pass_context
+@ending
+def status(context: click.Context, as_json: bool) -> int:
+    """One line per gateway and totals. Exits 1 when something needs attention."""
+    from tui import headless
+
+    return headless.status(settings_of(context), as_json)
+
+
+@click.command()
+@json_option
+@click.pass_context
+@ending
+def sandboxes(context: click.Context, as_json: bool) -> int:
+    """Every sandbox with its state and queues."""
+    from tui import headless
+
+    return headless.sandboxes(settings_of(context), as_json)
+
+
+@click.command()
+@click.argument("sandbox")
+@json_option
+@click.option("--limit", default=50, show_default=True, type=click.IntRange(1, 2000))
+@click.pass_context
+@ending
+def queues(context: click.Context, sandbox: str, as_json: bool, limit: int) -> int:
+    """The newest messages of one sandbox. Exits 4 where there is none of that name."""
+    from tui import headless
+
+    return headless.queues(settings_of(context), sandbox, limit, as_json)
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="JSON, one event per line.")
+@click.option("--limit", default=50, show_default=True, type=click.IntRange(1, 50_000))
+@click.pass_context
+@ending
+def events(context: click.Context, as_json: bool, limit: int) -> int:
+    """What changed and what was done, newest last, across restarts."""
+    from tui import headless
+
+    return headless.events(settings_of(context), limit, as_json)

@@ -1,0 +1,66 @@
+"""Commands about this machine and this program: `doctor`, `config`, `replay`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from services.config import Flags
+from tui.commands.ending import Exit, ending, json_option, say, settings_of
+
+
+@click.command()
+@json_option
+@click.pass_context
+@ending
+def doctor(context: click.Context, as_json: bool) -> int:
+    """What was found on this machine, and where every file of ours is."""
+    from tui import doctor as report
+
+    return report.run(settings_of(context), as_json)
+
+
+@click.group()
+def config() -> None:
+    """Where settings come from."""
+
+
+@config.command()
+@click.pass_context
+@ending
+def show(context: click.Context) -> int:
+    """Every value and its origin."""
+    from tui import doctor as report
+
+    return report.show_config(settings_of(context))
+
+
+@config.command()
+@click.pass_context
+@ending
+def path(context: click.Context) -> int:
+    """The file that is read."""
+    from services import paths
+
+    flags: Flags = context.find_root().obj
+    click.echo(str(flags.config or paths.config_file()))
+    return Exit.DONE
+
+
+@click.command()
+@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
+@click.option("--speed", default=1.0, show_default=True, type=click.FloatRange(0.125, 64))
+@click.option("--max", "at_once", is_flag=True, help="As fast as it can be drawn.")
+@click.pass_context
+@ending
+def replay(context: click.Context, file: Path, speed: float, at_once: bool) -> int:
+    """Play a transcript in this terminal. Exits 3 where FILE is none."""
+    settings = settings_of(context)
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        say("wakedeck: a replay needs a terminal.")
+        return Exit.USAGE
+    from tui import replay as player
+
+    return player.run(settings, file, speed, at_once)
