@@ -24,17 +24,23 @@ from tui.commands.ending import Exit, ending, say, settings_of
     help="Read this file instead of the usual one.",
 )
 @click.option("--read-only", is_flag=True, help="Look, never act.")
+@click.option("--theme", metavar="T", help="Use these colours, such as wakedeck-contrast.")
 @click.option("--local", is_flag=True, help="Serve the embedded world alone.")
 @click.version_option(package_name="wakedeck", prog_name="wakedeck")
 @click.pass_context
 def main(
-    context: click.Context, profile: str | None, config: Path | None, read_only: bool, local: bool
+    context: click.Context,
+    profile: str | None,
+    config: Path | None,
+    read_only: bool,
+    theme: str | None,
+    local: bool,
 ) -> None:
     """See every agent sandbox live, wake it with one key, work in a shell inside it.
 
     Without a command, opens the panel.
     """
-    context.obj = Flags(config, profile, read_only or None, local)
+    context.obj = Flags(config, profile, read_only or None, local, theme)
     if context.invoked_subcommand is None:
         _panel(context)
 

@@ -1,4 +1,4 @@
-"""`wakedeck doctor` and `wakedeck config show`: what was found, and where everything is."""
+"""`wakedeck doctor`: what was found, and where everything is."""
 
 from __future__ import annotations
 
@@ -67,21 +67,4 @@ def run(settings: Settings, as_json: bool) -> int:
     for kind, programs in _systems().items():
         found = ", ".join(f"{name}: {place}" for name, place in programs.items())
         click.echo(f"  {kind:<16}{found}")
-    return 0
-
-
-def show_config(settings: Settings) -> int:
-    """Every value with its origin."""
-    values = {
-        "profile": settings.profile,
-        "sources": ", ".join(f"{one.key} ({one.kind})" for one in settings.sources),
-        "read_only": str(settings.read_only).lower(),
-        "theme": settings.theme or "the built-in one",
-        "animation": str(settings.animation).lower(),
-        "transcripts": str(settings.transcripts).lower(),
-        "keys": ", ".join(f"{name} = {key}" for name, key in settings.keys.items())
-        or "as built in",
-    }
-    for name, value in values.items():
-        click.echo(f"{name:<12}{value:<40}{settings.origins.get(name, 'default')}")
     return 0

@@ -28,13 +28,34 @@ def config() -> None:
 
 
 @config.command()
+@json_option
 @click.pass_context
 @ending
-def show(context: click.Context) -> int:
-    """Every value and its origin."""
-    from tui import doctor as report
+def show(context: click.Context, as_json: bool) -> int:
+    """Every value and where it came from."""
+    from tui import config_report
 
-    return report.show_config(settings_of(context))
+    return config_report.show(settings_of(context), as_json)
+
+
+@config.command()
+@ending
+def default() -> int:
+    """Every table and key with its default and what it is for, as a file."""
+    from tui import config_report
+
+    return config_report.default()
+
+
+@config.command()
+@click.pass_context
+@ending
+def init(context: click.Context) -> int:
+    """Write that file where it is read. Exits 3 where there is one already."""
+    from tui import config_report
+
+    flags: Flags = context.find_root().obj
+    return config_report.write(flags.config)
 
 
 @config.command()
