@@ -13,13 +13,17 @@ from tui.commands.ending import Exit, ending, json_option, say, settings_of
 
 @click.command()
 @json_option
+@click.option("--toml", "block_alone", is_flag=True, help="Only the tables to configure.")
 @click.pass_context
 @ending
-def doctor(context: click.Context, as_json: bool) -> int:
-    """What was found on this machine, and where every file of ours is."""
+def doctor(context: click.Context, as_json: bool, block_alone: bool) -> int:
+    """What is on this machine, what each system needs, and a configuration to paste.
+
+    Exits 1 where the configuration cannot be used.
+    """
     from tui import doctor as report
 
-    return report.run(settings_of(context), as_json)
+    return report.run(context.find_root().obj, as_json, block_alone)
 
 
 @click.group()
