@@ -11,12 +11,17 @@ from pathlib import Path
 import click
 
 from services.config import Flags
-from tui.commands import acting, embedded, looking, machine
+from tui.commands import acting, completing, embedded, looking, machine
 from tui.commands.ending import Exit, ending, say, settings_of
 
 
 @click.group(invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
-@click.option("--profile", metavar="P", help="Use this profile of the configuration.")
+@click.option(
+    "--profile",
+    metavar="P",
+    help="Use this profile of the configuration.",
+    shell_complete=completing.profiles,
+)
 @click.option(
     "--config",
     type=click.Path(dir_okay=False, path_type=Path),
@@ -69,5 +74,6 @@ for _command in (
     machine.doctor,
     machine.config,
     machine.replay,
+    completing.completions,
 ):
     main.add_command(_command)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import click
 
+from tui.commands.completing import sandboxes
 from tui.commands.ending import ending, json_option, settings_of
 
 
 @click.command()
-@click.argument("sandbox")
+@click.argument("sandbox", shell_complete=sandboxes)
 @json_option
 @click.pass_context
 @ending
@@ -21,7 +22,7 @@ def wake(context: click.Context, sandbox: str, as_json: bool) -> int:
 
 
 @click.command()
-@click.argument("sandbox", required=False)
+@click.argument("sandbox", required=False, shell_complete=sandboxes)
 @json_option
 @click.pass_context
 @ending
@@ -34,7 +35,7 @@ def reconnect(context: click.Context, sandbox: str | None, as_json: bool) -> int
 
 
 @click.command()
-@click.argument("sandbox")
+@click.argument("sandbox", shell_complete=sandboxes)
 @click.option("--pod", help="The pod, where a sandbox has several.")
 @click.option("--first-pod", is_flag=True, help="Take the first pod without asking.")
 @click.option("--container", help="The container, where a pod has several.")
@@ -59,7 +60,7 @@ def shell(
 
 
 @click.command(name="exec", context_settings={"ignore_unknown_options": True})
-@click.argument("sandbox")
+@click.argument("sandbox", shell_complete=sandboxes)
 @click.option("--pod", help="The pod, where a sandbox has several.")
 @click.option("--first-pod", is_flag=True, help="Take the first pod without asking.")
 @click.option("--container", help="The container, where a pod has several.")

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import click
+from click.shell_completion import CompletionItem
 
-from tui.commands.ending import ending, settings_of
+from tui.commands.completing import sandboxes
+from tui.commands.ending import ending, json_option, settings_of
 
 
 @click.group()
@@ -33,22 +35,39 @@ def down(context: click.Context) -> int:
 
 
 @local.command()
+@json_option
 @click.pass_context
 @ending
-def status(context: click.Context) -> int:
+def status(context: click.Context, as_json: bool) -> int:
     """Which of its processes run. Exits 1 where not all do."""
     from tui import local_world
 
-    return local_world.status(settings_of(context))
+    return local_world.status(settings_of(context), as_json)
+
+
+def _kinds(context: click.Context, parameter: click.Parameter, typed: str) -> list[CompletionItem]:
+    from services.sources.local.faults import Fault
+
+    return [CompletionItem(one.value) for one in Fault if one.value.startswith(typed)]
 
 
 @local.command()
-@click.argument("sandbox")
-@click.argument("kind")
+@click.argument("sandbox", shell_complete=sandboxes)
+@click.argument("kind", shell_complete=_kinds)
 @click.pass_context
 @ending
 def fault(context: click.Context, sandbox: str, kind: str) -> int:
-    """Break something on purpose; KIND `help` lists what can be broken."""
+    """Break something on purpose; `wakedeck local faults` lists what can be broken."""
     from tui import local_world
 
     return local_world.fault(settings_of(context), sandbox, kind)
+
+
+@local.command()
+@json_option
+@ending
+def faults(as_json: bool) -> int:
+    """What can be broken."""
+    from tui import local_world
+
+    return local_world.kinds(as_json)

@@ -29,7 +29,7 @@ class Exit(IntEnum):
     USAGE = 2
     """The command line or the configuration is wrong, or a name means several sandboxes."""
     REFUSED = 3
-    """Read-only, or it needs a confirmation."""
+    """Read-only, or it needs a confirmation or a terminal."""
     UNKNOWN_SANDBOX = 4
     INTERRUPTED = 130
     LOST = 255

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import click
 
+from tui.commands import completing
 from tui.commands.ending import ending, json_option, settings_of
+from tui.commands.since import Since
 
 
 @click.command()
@@ -30,7 +32,7 @@ def sandboxes(context: click.Context, as_json: bool) -> int:
 
 
 @click.command()
-@click.argument("sandbox")
+@click.argument("sandbox", shell_complete=completing.sandboxes)
 @json_option
 @click.option("--limit", default=50, show_default=True, type=click.IntRange(1, 2000))
 @click.pass_context
@@ -44,11 +46,34 @@ def queues(context: click.Context, sandbox: str, as_json: bool, limit: int) -> i
 
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="JSON, one event per line.")
+@click.option("--search", metavar="TEXT", help="Only events that say this.")
+@click.option(
+    "--since", type=Since(), help="Only from then on: 30m, 2h, 1d, 1w, a date, a date and time."
+)
+@click.option(
+    "--sandbox",
+    metavar="NAME",
+    help="Only about this sandbox or gateway.",
+    shell_complete=completing.sandboxes,
+)
 @click.option("--limit", default=50, show_default=True, type=click.IntRange(1, 50_000))
+@click.option("--all", "everything", is_flag=True, help="All that is kept, whatever the limit.")
 @click.pass_context
 @ending
-def events(context: click.Context, as_json: bool, limit: int) -> int:
-    """What changed and what was done, newest last, across restarts."""
-    from tui import headless
+def events(
+    context: click.Context,
+    as_json: bool,
+    search: str | None,
+    since: float | None,
+    sandbox: str | None,
+    limit: int,
+    everything: bool,
+) -> int:
+    """What changed and what was done, newest last, across restarts.
 
-    return headless.events(settings_of(context), limit, as_json)
+    With --json one JSON object a line: `wakedeck events --all --json > events.jsonl` exports it.
+    """
+    from tui import event_report
+
+    wanted = event_report.Search(None if everything else limit, since, search, sandbox)
+    return event_report.run(settings_of(context), wanted, as_json)
