@@ -28,6 +28,7 @@ from tui.engine import Engine
 from tui.intents import Intents, Tone
 from tui.palette import PanelCommands
 from tui.proposing import Proposing
+from tui.recall import Recall
 from tui.shells import Shells, preload
 from tui.vitals import Vitals
 from widgets.binding_rows import key_sections
@@ -108,6 +109,7 @@ class WakedeckApp(App[int], inherit_bindings=False):
         self.intents = Intents(self.engine, self.shells, self.say)
         self.proposing = Proposing(self, self.engine, self.say)
         self.details = Details(self, self.engine)
+        self.recall = Recall(self.engine)
         self._vitals = Vitals(settings.profile, settings.read_only)
         for theme in themes.THEMES:
             self.register_theme(theme)
