@@ -17,7 +17,6 @@ from textual.widget import Widget
 
 from services.clock import Clock
 from services.config import Settings
-from services.errors import ConfigError
 from services.models import Attempt, Event, QueueSnapshot, SandboxId, Shell
 from services.picture import BoardDelta
 from services.sources import OpenSource
@@ -29,6 +28,7 @@ from tui.engine import Engine
 from tui.intents import Intents, Tone
 from tui.palette import PanelCommands
 from tui.proposing import Proposing
+from tui.recall import Recall
 from tui.shells import Shells, preload
 from tui.vitals import Vitals
 from widgets.binding_rows import key_sections
@@ -109,13 +109,12 @@ class WakedeckApp(App[int], inherit_bindings=False):
         self.intents = Intents(self.engine, self.shells, self.say)
         self.proposing = Proposing(self, self.engine, self.say)
         self.details = Details(self, self.engine)
+        self.recall = Recall(self.engine)
         self._vitals = Vitals(settings.profile, settings.read_only)
         for theme in themes.THEMES:
             self.register_theme(theme)
-        if settings.theme and settings.theme not in self.available_themes:
-            names = ", ".join(sorted(self.available_themes))
-            raise ConfigError(f"There is no theme {settings.theme!r}. There are: {names}.")
-        self.set_keymap(keymap.resolve(bound_actions(), settings.keys))
+        themes.check(settings, self.available_themes)
+        self.set_keymap(keymap.resolve(bound_actions(), settings.keys, settings.key_place))
         if not settings.animation:
             self.animation_level = "none"
 

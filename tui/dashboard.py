@@ -190,6 +190,17 @@ class Dashboard(Screen[int]):
     def _open_event(self, event: EventPane.Opened) -> None:
         self.panel.details.open(event.event)
 
+    @on(EventPane.Sought)
+    def _seek(self, event: EventPane.Sought) -> None:
+        self.run_worker(
+            self._recall_events(event.words), group="recall", exclusive=True, exit_on_error=False
+        )
+
+    async def _recall_events(self, words: Sequence[str]) -> None:
+        found = await self.panel.recall.search(words)
+        if words:
+            self.query_one(EventPane).recall(found)
+
     @on(RepairBar.WakePressed)
     def _wake_pressed(self, event: RepairBar.WakePressed) -> None:
         self.panel.intents.repair(Verb.WAKE, event.sandbox)
