@@ -193,7 +193,7 @@ class LocalActor:
     async def _agent_moves(self, name: str, facts: ProcessFacts) -> bool:
         if facts.liveness is not spawn.Liveness.RUNNING:
             return False
-        seen = await evidence.agent(self._world, self._reader, SandboxId(self._source, name))
+        seen, _ = await evidence.agent(self._world, self._reader, SandboxId(self._source, name))
         if seen.heartbeat_at is None or facts.started_at is None:
             return False
         fresh = self._clock.now() - seen.heartbeat_at < SILENCE_S

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from services.models import SandboxId
-from services.queues.reader import QueueReader
+from services.queues.facts import Survey
+from services.queues.reader import HEARTBEAT, QueueReader
+from services.queues.session import INBOUND
 from services.sources.local import lock, spawn
 from services.sources.local.classify import AgentEvidence, ProcessFacts
 from services.sources.local.gateway_probe import GatewayEvidence, climb
@@ -34,8 +38,10 @@ async def gateway(world: World, facts: ProcessFacts) -> GatewayEvidence | None:
     return await climb(record.port, token(world))
 
 
-async def agent(world: World, reader: QueueReader, sandbox: SandboxId) -> AgentEvidence:
-    """Everything known of one sandbox."""
+async def agent(
+    world: World, reader: QueueReader, sandbox: SandboxId
+) -> tuple[AgentEvidence, Survey]:
+    """Everything known of one sandbox, and what its queue files say, from one visit to them."""
     folder = world.sandbox(sandbox.native_id)
     facts = process(world, f"agent-{sandbox.native_id}")
     failed = [
@@ -43,15 +49,24 @@ async def agent(world: World, reader: QueueReader, sandbox: SandboxId) -> AgentE
         for crash in lock.crashes(folder)
         if facts.liveness.over or facts.started_at is None or crash.at > facts.started_at
     ]
-    files = await reader.agent(folder)
-    return AgentEvidence(
+    survey = await reader.survey(folder, alive=not facts.liveness.over)
+    files = survey.facts
+    seen = AgentEvidence(
         process=facts,
-        heartbeat_at=files.heartbeat_at,
+        heartbeat_at=_moved(folder / HEARTBEAT),
         tool=files.tool,
         claims=len(files.claims),
         due=files.due,
         crashes=len(failed),
         last_crash=failed[-1].why if failed else "",
         gave_up=(folder / lock.GAVE_UP).exists(),
-        folder=(folder / "inbound.db").exists(),
+        folder=(folder / INBOUND).exists(),
     )
+    return seen, survey
+
+
+def _moved(path: Path) -> float | None:
+    try:
+        return path.stat().st_mtime
+    except OSError:
+        return None

@@ -67,7 +67,7 @@ class LocalObserver:
                 advice="Start the world with `wakedeck local up`.",
             )
         facts = evidence.process(self._world, "gateway")
-        seen, agent = await asyncio.gather(
+        seen, (agent, _) = await asyncio.gather(
             evidence.gateway(self._world, facts),
             evidence.agent(self._world, self._glance, sandbox),
         )
@@ -119,10 +119,7 @@ class LocalObserver:
 
     async def _sandbox(self, name: str) -> Sandbox:
         identity = SandboxId(self.info.key, name)
-        seen = await evidence.agent(self._world, self._glance, identity)
-        counts = await self._glance.snapshot(
-            identity, self._world.sandbox(name), 1, alive=not seen.process.liveness.over
-        )
+        seen, files = await evidence.agent(self._world, self._glance, identity)
         now = self._clock.now()
         state, activity, reason = classify.sandbox(seen, now)
         return Sandbox(
@@ -134,9 +131,9 @@ class LocalObserver:
             gateway=GatewayId(self.info.key, "gateway"),
             activity=activity,
             tool=seen.tool if activity is Activity.WORKING else "",
-            evidence=_agent_facts(seen, counts.problem, now),
-            inbound=counts.inbound,
-            outbound=counts.outbound,
+            evidence=_agent_facts(seen, files.facts.problem, now),
+            inbound=files.inbound,
+            outbound=files.outbound,
             asleep_by_design=state is SandboxState.ASLEEP
             and seen.process.pid is None
             and not seen.due,
