@@ -27,6 +27,7 @@ from services.models import (
 from services.queues.reader import QueueReader
 from services.sources.local import classify, evidence, spawn
 from services.sources.local.gateway_probe import GatewayEvidence
+from services.sources.local.glance import Glance
 from services.sources.local.layout import HOST, World
 from services.sources.local.log_tail import follow
 
@@ -40,7 +41,7 @@ class LocalObserver:
         self._clock = clock
         self._reader = QueueReader(clock)
         # Counts of every sandbox and the page of one are different polls of the same files.
-        self._glance = QueueReader(clock)
+        self._glance = Glance(clock)
 
     async def observe(self) -> Observation:
         names = self._world.names()
