@@ -67,6 +67,8 @@ class Question:
     since: float | None = None
     text: str | None = None
     """Part of the text or of the subject, whatever its case."""
+    about: str | None = None
+    """A subject as an operator types it: its id, or `source/id`."""
 
     def sql(self) -> tuple[str, list[Any]]:
         """The query and its parameters; newest first."""
@@ -82,6 +84,9 @@ class Question:
         if self.text:
             where.append("(instr(lower(text), ?) > 0 OR instr(lower(subject), ?) > 0)")
             values += [self.text.lower()] * 2
+        if self.about is not None:
+            where.append("(subject = ? OR source || '/' || subject = ?)")
+            values += [self.about] * 2
         clause = f" WHERE {' AND '.join(where)}" if where else ""
         query = (
             "SELECT at, severity, source, subject, kind, text, before, after FROM events"  # noqa: S608
@@ -96,6 +101,7 @@ class Question:
             self.subject in (None, event.subject)
             and self.source in (None, event.source)
             and (self.since is None or event.at >= self.since)
+            and self.about in (None, event.subject, f"{event.source}/{event.subject}")
             and (needle in event.text.lower() or needle in event.subject.lower())
         )
 

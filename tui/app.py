@@ -17,7 +17,6 @@ from textual.widget import Widget
 
 from services.clock import Clock
 from services.config import Settings
-from services.errors import ConfigError
 from services.models import Attempt, Event, QueueSnapshot, SandboxId, Shell, Verb
 from services.picture import BoardDelta
 from services.sources import OpenSource
@@ -116,10 +115,8 @@ class WakedeckApp(App[int], inherit_bindings=False):
         self._vitals = Vitals(settings.profile, settings.read_only)
         for theme in themes.THEMES:
             self.register_theme(theme)
-        if settings.theme and settings.theme not in self.available_themes:
-            names = ", ".join(sorted(self.available_themes))
-            raise ConfigError(f"There is no theme {settings.theme!r}. There are: {names}.")
-        self.set_keymap(keymap.resolve(bound_actions(), settings.keys))
+        themes.check(settings, self.available_themes)
+        self.set_keymap(keymap.resolve(bound_actions(), settings.keys, settings.key_place))
         if not settings.animation:
             self.animation_level = "none"
 
