@@ -38,10 +38,11 @@ async def agent(world: World, reader: QueueReader, sandbox: SandboxId) -> AgentE
     """Everything known of one sandbox."""
     folder = world.sandbox(sandbox.native_id)
     facts = process(world, f"agent-{sandbox.native_id}")
+    # Dead or alive: what failed before the last good start is over.
     failed = [
         crash
         for crash in lock.crashes(folder)
-        if facts.liveness.over or facts.started_at is None or crash.at > facts.started_at
+        if facts.started_at is None or crash.at > facts.started_at
     ]
     files = await reader.agent(folder)
     return AgentEvidence(
