@@ -95,7 +95,7 @@ class Dashboard(Screen[int]):
         """Another look came in."""
         board = self.panel.engine.board
         self.query_one(SandboxPane).apply(
-            (*delta.sandboxes, *aged(delta, board.sandboxes, SandboxId)), delta.sandboxes_removed
+            delta.sandboxes, delta.sandboxes_removed, aged(delta, board.sandboxes, SandboxId)
         )
         self.query_one(GatewayPane).apply(
             (*delta.gateways, *aged(delta, board.gateways, GatewayId)), delta.gateways_removed
