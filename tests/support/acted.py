@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 
 from services.clock import Clock
 from services.errors import UnavailableError
+from services.log_streams import LogStream
 from services.models import (
     Capability,
     Direction,
@@ -124,7 +125,10 @@ class ScriptedObserver:
             return READY
         return verdicts.pop(0) if len(verdicts) > 1 else verdicts[0]
 
-    async def logs(self, sandbox: SandboxId) -> AsyncIterator[str]:
+    async def log_streams(self, sandbox: SandboxId) -> tuple[LogStream, ...]:
+        return ()
+
+    async def logs(self, sandbox: SandboxId, stream: str = "") -> AsyncIterator[str]:
         for line in ("first line", "second line"):
             yield line
 

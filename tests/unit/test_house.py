@@ -18,6 +18,7 @@ SOURCE_MAY_USE = (
     "services.models",
     "services.errors",
     "services.clock",
+    "services.log_streams",
     "services.plain",
     "services.process",
     "services.redact",
