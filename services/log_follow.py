@@ -36,6 +36,11 @@ def overlap(before: Sequence[str], again: Sequence[str]) -> int:
     return 0
 
 
+def shown(line: str) -> str:
+    """A line as it may be shown, whoever gave it."""
+    return redact(plain(line, LONGEST_LINE))
+
+
 class LogFollower:
     """Follows what `opened` gives; lines go to `deliver`, and why there are none to `lost`.
 
@@ -90,7 +95,7 @@ class LogFollower:
         try:
             stream = self._opened()
             async for line in stream:
-                self._take(redact(plain(line, LONGEST_LINE)))
+                self._take(shown(line))
                 if len(self._held) >= FULL:
                     self._flush()
                     await asyncio.sleep(BATCH_S)

@@ -18,7 +18,7 @@ from textual.widget import Widget
 from services.clock import Clock
 from services.config import Settings
 from services.errors import ConfigError
-from services.models import Attempt, Event, QueueSnapshot, SandboxId, Shell
+from services.models import Attempt, Capability, Event, QueueSnapshot, SandboxId, Shell
 from services.picture import BoardDelta
 from services.sources import OpenSource
 from tui import keymap, shell_keys, themes
@@ -27,6 +27,7 @@ from tui.dashboard import Dashboard
 from tui.details import Details
 from tui.engine import Engine
 from tui.intents import Intents, Tone
+from tui.log_screen import LogScreen
 from tui.palette import PanelCommands
 from tui.proposing import Proposing
 from tui.shells import Shells, preload
@@ -35,6 +36,8 @@ from widgets.binding_rows import key_sections
 from widgets.detail_pane import DetailPane
 from widgets.health_header import HeaderState
 from widgets.help_screen import HelpScreen
+from widgets.log_pane import LogPane
+from widgets.log_view import LogView
 from widgets.record_table import RecordTable
 from widgets.repair_bar import RepairBar
 from widgets.table_pane import TablePane
@@ -47,6 +50,9 @@ _PLACES = {
     "RecordTable": "This table",
     "RepairBar": "Repair bar",
     "ShellPane": "Shells",
+    "LogScreen": "Log",
+    "LogPane": "Log",
+    "LogView": "Lines",
 }
 
 
@@ -187,6 +193,17 @@ class WakedeckApp(App[int], inherit_bindings=False):
         engine = self.engine
         return self._vitals.header(engine.board, selected, self.clock.now(), engine.feeds.paused)
 
+    def open_log(self, sandbox: SandboxId) -> None:
+        """Show a sandbox's log over everything, or say why there is none."""
+        reason = self.intents.refusals(sandbox).get(Capability.LOGS)
+        if reason is not None:
+            self.say(f"No log of {sandbox.native_id}: {reason}.", "warning")
+            return
+        known = self.engine.board.sandboxes.get(sandbox)
+        observer = self.engine.sources[sandbox.source].observer
+        name = sandbox.native_id if known is None else known.name
+        self.push_screen(LogScreen(observer, sandbox, name))
+
     def say(self, text: str, tone: Tone = "information") -> None:
         """Answer the operator's own action."""
         self.notify(text, severity=tone, markup=False, timeout=8 if tone == "error" else 5)
@@ -266,6 +283,7 @@ def bound_actions() -> list[keymap.Bound]:
         *keymap.bound_in("panel", everywhere),
         *keymap.bound_in("pane", TablePane.BINDINGS),
         *keymap.bound_in("table", RecordTable.BINDINGS),
+        *keymap.bound_in("log", [*LogScreen.BINDINGS, *LogPane.BINDINGS, *LogView.BINDINGS]),
     ]
 
 

@@ -86,6 +86,10 @@ class Script:
     looks: int = 0
     woken: list[SandboxId] = field(default_factory=list)
     transport: Callable[[], Transport] = ScriptedTransport
+    logs: dict[str, asyncio.Queue[str | None]] = field(default_factory=dict)
+    """Lines by stream as they come; None loses the stream."""
+    following: int = 0
+    """How many logs are being followed."""
 
 
 class ScriptedObserver:
@@ -126,11 +130,21 @@ class ScriptedObserver:
         return verdicts.pop(0) if len(verdicts) > 1 else verdicts[0]
 
     async def log_streams(self, sandbox: SandboxId) -> tuple[LogStream, ...]:
-        return ()
+        return tuple(LogStream(name, name) for name in self._script.logs)
 
     async def logs(self, sandbox: SandboxId, stream: str = "") -> AsyncIterator[str]:
-        for line in ("first line", "second line"):
-            yield line
+        if not self._script.logs:
+            raise UnavailableError("The agent writes no log.")
+        told = self._script.logs[stream or next(iter(self._script.logs))]
+        self._script.following += 1
+        try:
+            while True:
+                line = await told.get()
+                if line is None:
+                    raise UnavailableError("The daemon went away.")
+                yield line
+        finally:
+            self._script.following -= 1
 
     async def close(self) -> None:
         return
