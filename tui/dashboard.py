@@ -38,6 +38,7 @@ class Dashboard(Screen[int]):
         Binding("w", "wake", "Wake", id="repair.wake"),
         Binding("r", "reconnect", "Reconnect", id="repair.reconnect"),
         Binding("s", "shell", "Shell", id="panel.shell"),
+        Binding("L", "logs", "Logs", id="panel.logs"),
         Binding("c", "cancel", "Cancel", id="repair.cancel", show=False),
         Binding("z", "zoom", "Zoom", id="panel.zoom"),
         Binding("1", "pane('sandboxes')", "Sandboxes", id="panel.sandboxes", show=False),
@@ -300,6 +301,12 @@ class Dashboard(Screen[int]):
         sandbox = self._under_cursor()
         if sandbox is not None:
             self.desk.open(sandbox)
+
+    def action_logs(self) -> None:
+        """Open the log of the sandbox under the cursor."""
+        sandbox = self._under_cursor()
+        if sandbox is not None:
+            self.panel.open_log(sandbox)
 
     def action_shell_tab(self, step: int) -> None:
         """Bring the next or previous shell to the front."""
