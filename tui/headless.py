@@ -17,11 +17,11 @@ from services.board import Board
 from services.clock import SystemClock
 from services.config import Settings
 from services.errors import AmbiguousError, WakedeckError
+from services.feed import ProbeFailure
 from services.models import (
     Attempt,
     AttemptState,
     Observation,
-    ProbeFailure,
     Sandbox,
     Step,
     StepState,
