@@ -107,7 +107,7 @@ class WakedeckApp(App[int], inherit_bindings=False):
             state / "transcripts" if settings.transcripts else None,
         )
         self.intents = Intents(self.engine, self.shells, self.say)
-        self.proposing = Proposing(self, self.engine, self.say)
+        self.proposing = Proposing(self, self.engine, self.intents, self.say)
         self.details = Details(self, self.engine)
         self._vitals = Vitals(settings.profile, settings.read_only)
         for theme in themes.THEMES:

@@ -67,6 +67,17 @@ def ending(command: Callable[..., int]) -> Callable[..., None]:
     return run
 
 
+agreeing = click.option(
+    "--confirm",
+    "agreed",
+    metavar="REPAIR",
+    default="",
+    help="Agree beforehand to this one repair, such as repair-guardian: it runs only where the "
+    "attempt ends by asking for exactly that. Without it, what it would cost is said.",
+)
+"""What a panel would ask in a dialog."""
+
+
 def settings_of(context: click.Context) -> Settings:
     """The settings the global options ask for.
 
@@ -162,27 +173,29 @@ def events(context: click.Context, as_json: bool, limit: int) -> int:
 @main.command()
 @click.argument("sandbox")
 @click.option("--json", "as_json", is_flag=True, help="Stable, versioned JSON.")
+@agreeing
 @click.pass_context
 @ending
-def wake(context: click.Context, sandbox: str, as_json: bool) -> int:
-    """Bring one sandbox back. Exits 0 done, 1 failed, 3 refused, 4 unknown sandbox."""
+def wake(context: click.Context, sandbox: str, as_json: bool, agreed: str) -> int:
+    """Bring one sandbox back. Exits 0 done, 1 failed, 3 refused or to confirm, 4 unknown."""
     from services.models import Verb
-    from tui import headless
+    from tui import one_attempt
 
-    return headless.attempt(settings_of(context), Verb.WAKE, sandbox, as_json)
+    return one_attempt.run(settings_of(context), Verb.WAKE, sandbox, as_json, agreed)
 
 
 @main.command()
 @click.argument("sandbox", required=False)
 @click.option("--json", "as_json", is_flag=True, help="Stable, versioned JSON.")
+@agreeing
 @click.pass_context
 @ending
-def reconnect(context: click.Context, sandbox: str | None, as_json: bool) -> int:
+def reconnect(context: click.Context, sandbox: str | None, as_json: bool, agreed: str) -> int:
     """Bring one sandbox back and prove the link to it. The only one there is needs no name."""
     from services.models import Verb
-    from tui import headless
+    from tui import one_attempt
 
-    return headless.attempt(settings_of(context), Verb.RECONNECT, sandbox, as_json)
+    return one_attempt.run(settings_of(context), Verb.RECONNECT, sandbox, as_json, agreed)
 
 
 @main.command()
