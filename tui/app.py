@@ -117,7 +117,7 @@ class WakedeckApp(App[int], inherit_bindings=False):
         self.bulk = Bulk(
             self, self.engine, self.intents, self.say, self._bulk_pressed, self._bulk_moved
         )
-        self.proposing = Proposing(self, self.engine, self.say)
+        self.proposing = Proposing(self, self.engine, self.intents, self.say)
         self.details = Details(self, self.engine)
         self.recall = Recall(self.engine)
         self._vitals = Vitals(settings.profile, settings.read_only)

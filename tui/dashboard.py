@@ -40,6 +40,7 @@ class Dashboard(Screen[int]):
         Binding("s", "shell", "Shell", id="panel.shell"),
         Binding("L", "logs", "Logs", id="panel.logs"),
         Binding("c", "cancel", "Cancel", id="repair.cancel", show=False),
+        Binding("a", "offer", "Confirm a repair", id="repair.offer", show=False),
         Binding("z", "zoom", "Zoom", id="panel.zoom"),
         Binding("1", "pane('sandboxes')", "Sandboxes", id="panel.sandboxes", show=False),
         Binding("2", "pane('gateways')", "Gateways", id="panel.gateways", show=False),
@@ -153,6 +154,7 @@ class Dashboard(Screen[int]):
             engine.board.sandboxes.get(self.selected),
             engine.attempt_on(self.selected),
             self.panel.intents.refusals(self.selected),
+            offer=self.panel.proposing.offer(engine.attempt_on(self.selected)),
         )
 
     # What the panes say
@@ -218,6 +220,10 @@ class Dashboard(Screen[int]):
     @on(RepairBar.CancelPressed)
     def _cancel_pressed(self, event: RepairBar.CancelPressed) -> None:
         self.panel.intents.cancel(event.attempt)
+
+    @on(RepairBar.OfferPressed)
+    def _offer_pressed(self, event: RepairBar.OfferPressed) -> None:
+        self.panel.proposing.ask(event.sandbox, event.verb)
 
     @on(RepairBar.VerbRefused)
     def _verb_refused(self, event: RepairBar.VerbRefused) -> None:
@@ -295,6 +301,11 @@ class Dashboard(Screen[int]):
         """Cancel what runs on the marked ones, or else the attempt the repair bar shows."""
         if not self.panel.bulk.cancel():
             self.query_one(RepairBar).action_cancel()
+
+    def action_offer(self) -> None:
+        """Ask about what the attempt on the sandbox under the cursor needs confirmed."""
+        self._under_cursor()
+        self.query_one(RepairBar).action_offer()
 
     def action_shell(self) -> None:
         """Open a shell in the sandbox under the cursor."""

@@ -24,6 +24,7 @@ from services.models import (
     SandboxId,
     Source,
     Step,
+    Verb,
     Verdict,
 )
 from services.source_tables import (
@@ -147,6 +148,10 @@ class Proposal:
     """Why it cannot be done now; there is then nothing to agree to."""
     token: str = ""
     """What the source needs to do exactly this and nothing else; not for showing."""
+    act: str = ""
+    """What it is called in a sentence, such as “re-issuing the credential”."""
+    goal: Verb | None = None
+    """What has to hold once it is done; None where its own end says it all."""
 
 
 class Proposer(Protocol):
@@ -164,8 +169,11 @@ class Proposer(Protocol):
             UnavailableError: nothing can be said just now.
         """
 
-    async def carry_out(self, proposal: Proposal) -> str:
-        """Do what was agreed to; how it went, in a sentence.
+    def carry_out(self, proposal: Proposal) -> AsyncIterator[Step]:
+        """Do what was agreed to, as the actor wakes: used by the attempt machine alone.
+
+        The detail of the last step says in a sentence how it went. Closing the iterator ends
+        every child that is not of a critical step.
 
         Raises:
             RefusedError: it is no longer what was agreed to.

@@ -7,31 +7,43 @@ import click
 from tui.commands.completing import sandboxes
 from tui.commands.ending import ending, json_option, settings_of
 
+agreeing = click.option(
+    "--confirm",
+    "agreed",
+    metavar="REPAIR",
+    default="",
+    help="Agree beforehand to this one repair, such as repair-guardian: it runs only where the "
+    "attempt ends by asking for exactly that. Without it, what it would cost is said.",
+)
+"""What a panel would ask in a dialog."""
+
 
 @click.command()
 @click.argument("sandbox", shell_complete=sandboxes)
 @json_option
+@agreeing
 @click.pass_context
 @ending
-def wake(context: click.Context, sandbox: str, as_json: bool) -> int:
-    """Bring one sandbox back. Exits 0 done, 1 failed, 3 refused, 4 unknown sandbox."""
+def wake(context: click.Context, sandbox: str, as_json: bool, agreed: str) -> int:
+    """Bring one sandbox back. Exits 0 done, 1 failed, 3 refused or to confirm, 4 unknown."""
     from services.models import Verb
-    from tui import headless
+    from tui import one_attempt
 
-    return headless.attempt(settings_of(context), Verb.WAKE, sandbox, as_json)
+    return one_attempt.run(settings_of(context), Verb.WAKE, sandbox, as_json, agreed)
 
 
 @click.command()
 @click.argument("sandbox", required=False, shell_complete=sandboxes)
 @json_option
+@agreeing
 @click.pass_context
 @ending
-def reconnect(context: click.Context, sandbox: str | None, as_json: bool) -> int:
+def reconnect(context: click.Context, sandbox: str | None, as_json: bool, agreed: str) -> int:
     """Bring one sandbox back and prove the link to it. The only one there is needs no name."""
     from services.models import Verb
-    from tui import headless
+    from tui import one_attempt
 
-    return headless.attempt(settings_of(context), Verb.RECONNECT, sandbox, as_json)
+    return one_attempt.run(settings_of(context), Verb.RECONNECT, sandbox, as_json, agreed)
 
 
 @click.command()
