@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-import sys
 from collections import Counter
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import click
@@ -23,12 +22,10 @@ from services.models import (
 from services.naming import find
 from services.picture import needs_attention
 from services.sources import OpenSource, open_sources
-from services.terminal.requests import ShellChoice
 from tui import reports
 from widgets import formats
 
 LOOK_S = 10.0
-UNKNOWN_OUTCOME = 255
 
 
 def _line(text: str) -> None:
@@ -181,23 +178,3 @@ def queues(settings: Settings, typed: str, limit: int, as_json: bool) -> int:
     return asyncio.run(run())
 
 
-def execute(
-    settings: Settings, typed: str, argv: Sequence[str], timeout_s: float, choice: ShellChoice
-) -> int:
-    """One command; its own code, or 255 where no status arrived."""
-
-    async def run() -> int:
-        async with looking(settings) as look:
-            sandbox = look.sandbox(typed)
-            actor = look.sources[sandbox.id.source].actor
-            result = await actor.exec(sandbox.id, argv, timeout_s, choice)
-            sys.stdout.buffer.write(result.stdout)
-            sys.stdout.buffer.flush()
-            sys.stderr.buffer.write(result.stderr)
-            sys.stderr.buffer.flush()
-            if result.code is None:
-                _prose(f"wakedeck: outcome unknown: {result.reason}")
-                return UNKNOWN_OUTCOME
-            return result.code
-
-    return asyncio.run(run())

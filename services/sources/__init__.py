@@ -6,7 +6,7 @@ reach a verb; the `Actor` is handed to the operator's intents.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
@@ -36,7 +36,7 @@ from services.source_tables import (
     OpenShellTable,
     VellumTable,
 )
-from services.terminal.requests import ExecResult, ShellChoice
+from services.terminal.requests import ExecEvent, ExecRequest, ShellChoice
 from services.terminal.transport import Transport
 
 
@@ -115,12 +115,13 @@ class Actor(Protocol):
             UnavailableError: no shell there, or none as chosen, with the reason.
         """
 
-    async def exec(
-        self, sandbox: SandboxId, argv: Sequence[str], timeout_s: float, choice: ShellChoice
-    ) -> ExecResult:
-        """Run one command to its end.
+    def exec(self, sandbox: SandboxId, request: ExecRequest) -> AsyncIterator[ExecEvent]:
+        """Run one command: its output as it comes and, last, an `ExecResult`.
+
+        Closing the iterator stops the command.
 
         Raises:
+            ReadOnlyError, RefusedError: this panel will not run it.
             NotFoundError: no such sandbox here.
             UnavailableError: no commands there, or none as chosen, with the reason.
             ShellError: it could not be started.

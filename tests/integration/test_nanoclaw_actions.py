@@ -34,6 +34,7 @@ from tests.support.nanoclaw import (
     session,
     short_folder,
 )
+from tests.support.ran import ran
 
 QUIET = SandboxId("claw", "sess-fx-empty")
 MIXED = SandboxId("claw", "sess-fx-mixed")
@@ -354,15 +355,13 @@ def test_the_exit_code_of_docker_is_not_the_shells_word(code: int, state: ShellS
 async def test_a_command_brings_back_its_own_code(root: Path, docker: ScriptedDocker) -> None:
     docker.run((ALPHA, "sess-fx-mixed", NOW))
     source = opened(root, SystemClock())
-    done = await source.actor.exec(
-        MIXED, ["sh", "-c", "echo out; echo err >&2; exit 3"], 10, ShellChoice()
-    )
+    done = await ran(source.actor, MIXED, ["sh", "-c", "echo out; echo err >&2; exit 3"], 10)
     assert (done.stdout, done.stderr, done.code) == (b"out\n", b"err\n", 3)
-    late = await source.actor.exec(MIXED, ["sleep", "30"], 0.3, ShellChoice())
+    late = await ran(source.actor, MIXED, ["sleep", "30"], 0.3, ShellChoice())
     assert late.code is None
-    assert "may go on" in late.reason
+    assert "it was stopped" in late.reason
     with pytest.raises(UnavailableError):
-        await source.actor.exec(MIXED, [], 1, ShellChoice())
+        await ran(source.actor, MIXED, [], 1, ShellChoice())
     await close(source)
 
 

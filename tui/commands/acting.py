@@ -77,7 +77,8 @@ def shell(
 @click.option("--first-pod", is_flag=True, help="Take the first pod without asking.")
 @click.option("--container", help="The container, where a pod has several.")
 @click.option("--shell", type=click.Choice(["bash", "sh", "zsh"]), help="The shell that runs it.")
-@click.option("--timeout", default=60.0, show_default=True, type=click.FloatRange(0.1, 86_400))
+@click.option("--timeout", type=click.FloatRange(0.1, 604_800), help="Seconds until it is stopped.")
+@click.option("-i", "--stdin", is_flag=True, help="Pass this process's own input on to it.")
 @click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
 @click.pass_context
 @ending
@@ -88,12 +89,13 @@ def exec_(
     first_pod: bool,
     container: str | None,
     shell: str | None,
-    timeout: float,
+    timeout: float | None,
+    stdin: bool,
     command: tuple[str, ...],
 ) -> int:
     """Run one command in a sandbox. Exits with its code; 255 when the outcome is unknown."""
     from services.terminal.requests import ShellChoice
-    from tui import headless
+    from tui import execute
 
     choice = ShellChoice(pod, first_pod, shell, container)
-    return headless.execute(settings_of(context), sandbox, command, timeout, choice)
+    return execute.run(settings_of(context), sandbox, command, timeout, choice, stdin=stdin)

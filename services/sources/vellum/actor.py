@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 from dataclasses import replace
 
@@ -21,7 +21,7 @@ from services.sources.vellum.looker import Looker
 from services.sources.vellum.portrait import NO_SHELL, NO_SHELL_DOCKER, NO_SHELL_REMOTE
 from services.sources.vellum.registry import Entry
 from services.sources.vellum.runner import Runner
-from services.terminal.requests import ExecResult, ShellChoice
+from services.terminal.requests import ExecEvent, ExecRequest, ShellChoice
 from services.terminal.transport import Transport
 
 
@@ -62,9 +62,7 @@ class VellumActor:
     def shell(self, sandbox: SandboxId, choice: ShellChoice) -> Transport:
         raise UnavailableError(self._no_shell(sandbox))
 
-    async def exec(
-        self, sandbox: SandboxId, argv: Sequence[str], timeout_s: float, choice: ShellChoice
-    ) -> ExecResult:
+    def exec(self, sandbox: SandboxId, request: ExecRequest) -> AsyncIterator[ExecEvent]:
         raise UnavailableError(self._no_shell(sandbox))
 
     async def close(self) -> None:
