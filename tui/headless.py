@@ -176,5 +176,3 @@ def queues(settings: Settings, typed: str, limit: int, as_json: bool) -> int:
             return 0
 
     return asyncio.run(run())
-
-
