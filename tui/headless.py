@@ -11,7 +11,6 @@ from contextlib import asynccontextmanager
 
 import click
 
-from services import paths
 from services.board import Board
 from services.clock import SystemClock
 from services.config import Settings
@@ -178,32 +177,6 @@ def queues(settings: Settings, typed: str, limit: int, as_json: bool) -> int:
             _prose(f"in: {formats.counts(snapshot.inbound, 20)}")
             _prose(f"out: {formats.counts(snapshot.outbound, 20)}")
             return 0
-
-    return asyncio.run(run())
-
-
-def events(settings: Settings, limit: int, as_json: bool) -> int:
-    """The journal, newest last."""
-    from services.journal import Journal
-
-    async def run() -> int:
-        path = paths.journal_file()
-        if not path.exists():
-            _prose("nothing has been recorded yet")
-            return 0
-        journal = Journal(path, SystemClock())
-        await journal.open()
-        try:
-            found = await journal.recent(limit)
-        finally:
-            await journal.close()
-        for one in reversed(found):
-            if as_json:
-                _line(json.dumps(reports.event_json(one)))
-            else:
-                when = formats.clock_time(one.at, with_date=True)
-                _line(f"{when}  {one.severity.value:<7} {one.source}/{one.subject}  {one.text}")
-        return 0
 
     return asyncio.run(run())
 

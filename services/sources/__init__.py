@@ -16,6 +16,7 @@ from msgspec.structs import asdict
 from services import paths
 from services.clock import Clock
 from services.config import Settings
+from services.log_streams import LogStream
 from services.models import (
     Direction,
     Observation,
@@ -71,8 +72,21 @@ class Observer(Protocol):
     async def probe(self, sandbox: SandboxId) -> Verdict:
         """Judge one sandbox now; a failure to look is an unknown verdict, not an exception."""
 
-    def logs(self, sandbox: SandboxId) -> AsyncIterator[str]:
-        """Harmless lines, oldest first, then as they come; bounded."""
+    async def log_streams(self, sandbox: SandboxId) -> tuple[LogStream, ...]:
+        """What its log can be read from, the usual one first; empty where there is but one.
+
+        Raises:
+            NotFoundError: no such sandbox here.
+            UnavailableError: nothing can be said just now.
+        """
+
+    def logs(self, sandbox: SandboxId, stream: str = "") -> AsyncIterator[str]:
+        """Harmless lines, oldest first, then as they come; bounded. No `stream`: the usual one.
+
+        Raises:
+            NotFoundError: no such sandbox or stream here.
+            UnavailableError: there is no log, or it was lost; asking again may help.
+        """
 
     async def close(self) -> None:
         """Give back what looking needed; idempotent."""
