@@ -17,11 +17,11 @@ from textual.widget import Widget
 
 from services.clock import Clock
 from services.config import Settings
-from services.errors import ConfigError
-from services.models import Attempt, Event, QueueSnapshot, SandboxId, Shell
+from services.models import Attempt, Event, QueueSnapshot, SandboxId, Shell, Verb
 from services.picture import BoardDelta
 from services.sources import OpenSource
 from tui import keymap, shell_keys, themes
+from tui.bulk import Bulk
 from tui.copying import name_of, record_of
 from tui.dashboard import Dashboard
 from tui.details import Details
@@ -29,6 +29,7 @@ from tui.engine import Engine
 from tui.intents import Intents, Tone
 from tui.palette import PanelCommands
 from tui.proposing import Proposing
+from tui.recall import Recall
 from tui.shells import Shells, preload
 from tui.vitals import Vitals
 from widgets.binding_rows import key_sections
@@ -107,15 +108,17 @@ class WakedeckApp(App[int], inherit_bindings=False):
             state / "transcripts" if settings.transcripts else None,
         )
         self.intents = Intents(self.engine, self.shells, self.say)
+        self.bulk = Bulk(
+            self, self.engine, self.intents, self.say, self._bulk_pressed, self._bulk_moved
+        )
         self.proposing = Proposing(self, self.engine, self.say)
         self.details = Details(self, self.engine)
+        self.recall = Recall(self.engine)
         self._vitals = Vitals(settings.profile, settings.read_only)
         for theme in themes.THEMES:
             self.register_theme(theme)
-        if settings.theme and settings.theme not in self.available_themes:
-            names = ", ".join(sorted(self.available_themes))
-            raise ConfigError(f"There is no theme {settings.theme!r}. There are: {names}.")
-        self.set_keymap(keymap.resolve(bound_actions(), settings.keys))
+        themes.check(settings, self.available_themes)
+        self.set_keymap(keymap.resolve(bound_actions(), settings.keys, settings.key_place))
         if not settings.animation:
             self.animation_level = "none"
 
@@ -168,6 +171,14 @@ class WakedeckApp(App[int], inherit_bindings=False):
             self.dashboard.show_attempt(attempt)
             if attempt.state.ended:
                 self.intents.attempt_changed(attempt)
+
+    def _bulk_pressed(self, verb: Verb, sandbox: SandboxId) -> None:
+        if self._on_screen and verb is Verb.RECONNECT:
+            self.dashboard.desk.reopen_lost(sandbox)
+
+    def _bulk_moved(self) -> None:
+        if self._on_screen:
+            self.dashboard.show_bulk(self.bulk.progress)
 
     def _shell(self, shell: Shell) -> None:
         if self._on_screen:

@@ -188,32 +188,6 @@ def queues(settings: Settings, typed: str, limit: int, as_json: bool) -> int:
     return asyncio.run(run())
 
 
-def events(settings: Settings, limit: int, as_json: bool) -> int:
-    """The journal, newest last."""
-    from services.journal import Journal
-
-    async def run() -> int:
-        path = paths.journal_file()
-        if not path.exists():
-            _prose("nothing has been recorded yet")
-            return 0
-        journal = Journal(path, SystemClock())
-        await journal.open()
-        try:
-            found = await journal.recent(limit)
-        finally:
-            await journal.close()
-        for one in reversed(found):
-            if as_json:
-                _line(json.dumps(reports.event_json(one)))
-            else:
-                when = formats.clock_time(one.at, with_date=True)
-                _line(f"{when}  {one.severity.value:<7} {one.source}/{one.subject}  {one.text}")
-        return 0
-
-    return asyncio.run(run())
-
-
 class _Teller:
     """Says each step of an attempt once, as it ends."""
 

@@ -7,9 +7,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from textual.message import Message
+from textual.reactive import reactive
 
 from services.models import Activity, Direction, Sandbox, SandboxId, SandboxState
 from widgets import queue_counts
+from widgets.binding_rows import keys_of
 from widgets.cell_text import Part
 from widgets.census import Census
 from widgets.columns import Cell, Column
@@ -150,6 +152,9 @@ class SandboxPane(TablePane):
     number = "1"
     heading = "sandboxes"
 
+    progress: reactive[str] = reactive("", init=False)
+    """What is being done to many of them; empty for nothing."""
+
     class Highlighted(Message):
         """The cursor is on another sandbox, or on none."""
 
@@ -215,6 +220,20 @@ class SandboxPane(TablePane):
                 self._census.put(key, _face(record))
         if change.added or change.updated or change.removed:
             self.retitle()
+
+    def badge_parts(self) -> list[Part]:
+        """How far a verb is with many, and what the marks are for."""
+        if self.progress:
+            cancel = keys_of(self.screen, "repair.cancel")
+            return [(f"▸ {self.progress}", "busy"), (f" · {cancel} cancels", "dim")]
+        if not self._table.marked:
+            return []
+        verbs = (keys_of(self.screen, f"repair.{verb}") for verb in ("wake", "reconnect"))
+        return [(f"{' '.join(verbs)} act on them", "dim")]
+
+    def watch_progress(self) -> None:
+        """The title says it."""
+        self.retitle()
 
     def count_parts(self) -> list[Part]:
         """How many are in which state, the most urgent first."""
