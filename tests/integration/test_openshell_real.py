@@ -57,7 +57,7 @@ def real() -> Kit:
 
 @pytest.fixture
 def gateway(real: Kit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[LiveGateway]:
-    with live_gateway(real, tmp_path, monkeypatch) as made:
+    with live_gateway(real.stubs(), tmp_path, monkeypatch) as made:
         yield made
 
 

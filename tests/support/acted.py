@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 
 from services.clock import Clock
 from services.errors import UnavailableError
+from services.log_streams import LogStream
 from services.models import (
     Capability,
     Direction,
@@ -85,6 +86,10 @@ class Script:
     looks: int = 0
     woken: list[SandboxId] = field(default_factory=list)
     transport: Callable[[], Transport] = ScriptedTransport
+    logs: dict[str, asyncio.Queue[str | None]] = field(default_factory=dict)
+    """Lines by stream as they come; None loses the stream."""
+    following: int = 0
+    """How many logs are being followed."""
 
 
 class ScriptedObserver:
@@ -124,9 +129,22 @@ class ScriptedObserver:
             return READY
         return verdicts.pop(0) if len(verdicts) > 1 else verdicts[0]
 
-    async def logs(self, sandbox: SandboxId) -> AsyncIterator[str]:
-        for line in ("first line", "second line"):
-            yield line
+    async def log_streams(self, sandbox: SandboxId) -> tuple[LogStream, ...]:
+        return tuple(LogStream(name, name) for name in self._script.logs)
+
+    async def logs(self, sandbox: SandboxId, stream: str = "") -> AsyncIterator[str]:
+        if not self._script.logs:
+            raise UnavailableError("The agent writes no log.")
+        told = self._script.logs[stream or next(iter(self._script.logs))]
+        self._script.following += 1
+        try:
+            while True:
+                line = await told.get()
+                if line is None:
+                    raise UnavailableError("The daemon went away.")
+                yield line
+        finally:
+            self._script.following -= 1
 
     async def close(self) -> None:
         return

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from services.clock import Clock
 from services.errors import UnavailableError
+from services.log_streams import LogStream
 from services.models import (
     Capability,
     Direction,
@@ -113,7 +114,10 @@ class Scripted:
         self.answered.append((self.clock.now(), sandbox, verdict))
         return verdict
 
-    async def logs(self, sandbox: SandboxId) -> AsyncIterator[str]:
+    async def log_streams(self, sandbox: SandboxId) -> tuple[LogStream, ...]:
+        return ()
+
+    async def logs(self, sandbox: SandboxId, stream: str = "") -> AsyncIterator[str]:
         yield "nothing"
 
     def wake_key(self, sandbox: SandboxId) -> str:

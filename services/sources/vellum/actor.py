@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 from dataclasses import replace
 
@@ -39,7 +39,7 @@ class VellumActor:
         # All assistants of an environment share a lockfile that is written under a short lock.
         return f"vellum:{self._looker.lockfile}"
 
-    async def wake(self, sandbox: SandboxId) -> AsyncIterator[Step]:
+    async def wake(self, sandbox: SandboxId) -> AsyncGenerator[Step, None]:
         """One `vellum wake`; what it says proves nothing, so a good end only ends the step."""
         entry = await self._known(sandbox)
         step = Step("start", StepState.RUNNING, self._clock.now(), limit_s=WAKE_S)
