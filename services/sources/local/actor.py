@@ -9,7 +9,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from services.clock import Clock
 from services.errors import NotFoundError, UnavailableError, WakedeckError
 from services.models import SandboxId, Step, StepState
-from services.queues.reader import QueueReader
 from services.sources.local import evidence, lock, spawn
 from services.sources.local.classify import REFUSED, REFUSED_ADVICE, SILENCE_S, ProcessFacts
 from services.sources.local.gateway_probe import Answer
@@ -34,7 +33,6 @@ class LocalActor:
         self._source = source
         self._world = world
         self._clock = clock
-        self._reader = QueueReader(clock)
 
     def wake_key(self, sandbox: SandboxId) -> str:
         return f"local:{self._world.root}"
@@ -193,11 +191,10 @@ class LocalActor:
     async def _agent_moves(self, name: str, facts: ProcessFacts) -> bool:
         if facts.liveness is not spawn.Liveness.RUNNING:
             return False
-        seen = await evidence.agent(self._world, self._reader, SandboxId(self._source, name))
-        if seen.heartbeat_at is None or facts.started_at is None:
+        beat = evidence.heartbeat(self._world, name)
+        if beat is None or facts.started_at is None:
             return False
-        fresh = self._clock.now() - seen.heartbeat_at < SILENCE_S
-        return fresh and seen.heartbeat_at >= facts.started_at - 1.0
+        return self._clock.now() - beat < SILENCE_S and beat >= facts.started_at - 1.0
 
     async def _serves(self, sandbox: SandboxId) -> bool:
         facts = evidence.process(self._world, "gateway")
