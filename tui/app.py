@@ -17,10 +17,11 @@ from textual.widget import Widget
 
 from services.clock import Clock
 from services.config import Settings
-from services.models import Attempt, Event, QueueSnapshot, SandboxId, Shell
+from services.models import Attempt, Event, QueueSnapshot, SandboxId, Shell, Verb
 from services.picture import BoardDelta
 from services.sources import OpenSource
 from tui import keymap, shell_keys, themes
+from tui.bulk import Bulk
 from tui.copying import name_of, record_of
 from tui.dashboard import Dashboard
 from tui.details import Details
@@ -107,6 +108,9 @@ class WakedeckApp(App[int], inherit_bindings=False):
             state / "transcripts" if settings.transcripts else None,
         )
         self.intents = Intents(self.engine, self.shells, self.say)
+        self.bulk = Bulk(
+            self, self.engine, self.intents, self.say, self._bulk_pressed, self._bulk_moved
+        )
         self.proposing = Proposing(self, self.engine, self.say)
         self.details = Details(self, self.engine)
         self.recall = Recall(self.engine)
@@ -167,6 +171,14 @@ class WakedeckApp(App[int], inherit_bindings=False):
             self.dashboard.show_attempt(attempt)
             if attempt.state.ended:
                 self.intents.attempt_changed(attempt)
+
+    def _bulk_pressed(self, verb: Verb, sandbox: SandboxId) -> None:
+        if self._on_screen and verb is Verb.RECONNECT:
+            self.dashboard.desk.reopen_lost(sandbox)
+
+    def _bulk_moved(self) -> None:
+        if self._on_screen:
+            self.dashboard.show_bulk(self.bulk.progress)
 
     def _shell(self, shell: Shell) -> None:
         if self._on_screen:

@@ -117,6 +117,10 @@ class Dashboard(Screen[int]):
         if attempt.sandbox == self.selected:
             self._draw_repair()
 
+    def show_bulk(self, progress: str) -> None:
+        """How far a verb is with what was marked."""
+        self.query_one(SandboxPane).progress = progress
+
     def show_shell(self, shell: Shell) -> None:
         """A shell's new state."""
         self.desk.update_shell(shell)
@@ -267,18 +271,29 @@ class Dashboard(Screen[int]):
     # What the operator asks
 
     def action_wake(self) -> None:
-        """Wake the sandbox under the cursor."""
-        self._under_cursor()
-        self.query_one(RepairBar).action_wake()
+        """Wake what is marked, or else the sandbox under the cursor."""
+        if not self._marked(Verb.WAKE):
+            self._under_cursor()
+            self.query_one(RepairBar).action_wake()
 
     def action_reconnect(self) -> None:
-        """Reconnect the sandbox under the cursor."""
-        self._under_cursor()
-        self.query_one(RepairBar).action_reconnect()
+        """Reconnect what is marked, or else the sandbox under the cursor."""
+        if not self._marked(Verb.RECONNECT):
+            self._under_cursor()
+            self.query_one(RepairBar).action_reconnect()
+
+    def _marked(self, verb: Verb) -> bool:
+        """Begin with what is marked now; False where nothing is. The marks have done their work."""
+        pane = self.query_one(SandboxPane)
+        frozen = pane.marked
+        if frozen and self.panel.bulk.start(verb, frozen):
+            pane.table.clear_marks()
+        return bool(frozen)
 
     def action_cancel(self) -> None:
-        """Cancel the attempt the repair bar shows."""
-        self.query_one(RepairBar).action_cancel()
+        """Cancel what runs on the marked ones, or else the attempt the repair bar shows."""
+        if not self.panel.bulk.cancel():
+            self.query_one(RepairBar).action_cancel()
 
     def action_shell(self) -> None:
         """Open a shell in the sandbox under the cursor."""

@@ -6,9 +6,11 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from textual.message import Message
+from textual.reactive import reactive
 
 from services.models import Activity, Direction, Sandbox, SandboxId, SandboxState
 from widgets import queue_counts
+from widgets.binding_rows import keys_of
 from widgets.cell_text import Part
 from widgets.columns import Cell, Column
 from widgets.glyphs import Sign, of_sandbox
@@ -135,6 +137,9 @@ class SandboxPane(TablePane):
     number = "1"
     heading = "sandboxes"
 
+    progress: reactive[str] = reactive("", init=False)
+    """What is being done to many of them; empty for nothing."""
+
     class Highlighted(Message):
         """The cursor is on another sandbox, or on none."""
 
@@ -185,6 +190,20 @@ class SandboxPane(TablePane):
     def apply(self, upserted: Iterable[Sandbox], removed: Iterable[SandboxId] = ()) -> None:
         """Take a delta of the board."""
         self._table.reconcile(upserted, removed)
+        self.retitle()
+
+    def badge_parts(self) -> list[Part]:
+        """How far a verb is with many, and what the marks are for."""
+        if self.progress:
+            cancel = keys_of(self.screen, "repair.cancel")
+            return [(f"▸ {self.progress}", "busy"), (f" · {cancel} cancels", "dim")]
+        if not self._table.marked:
+            return []
+        verbs = (keys_of(self.screen, f"repair.{verb}") for verb in ("wake", "reconnect"))
+        return [(f"{' '.join(verbs)} act on them", "dim")]
+
+    def watch_progress(self) -> None:
+        """The title says it."""
         self.retitle()
 
     def count_parts(self) -> list[Part]:
