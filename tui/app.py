@@ -31,6 +31,7 @@ from tui.engine import Engine
 from tui.intents import Intents, Tone
 from tui.palette import PanelCommands
 from tui.proposing import Proposing
+from tui.recall import Recall
 from tui.shells import Shells, preload
 from tui.view_memory import WRITE_S, ViewMemory
 from tui.vitals import Vitals
@@ -120,6 +121,7 @@ class WakedeckApp(App[int], inherit_bindings=False):
         self.alarm = Alarm(settings.attention, settings.profile, os.environ, self._to_terminal)
         self.memory = ViewMemory(state, settings.profile, settings.remember)
         self.alarm.muted = self.memory.recalled.muted
+        self.recall = Recall(self.engine)
         self._vitals = Vitals(settings)
         for theme in themes.THEMES:
             self.register_theme(theme)

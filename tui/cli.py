@@ -56,6 +56,9 @@ def _panel(context: click.Context) -> int:
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         say("wakedeck: the panel needs a terminal; `wakedeck status` works without one.")
         return Exit.USAGE
+    from tui import collector
+
+    collector.hold()
     from tui.app import run_panel
 
     return run_panel(settings)

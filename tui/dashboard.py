@@ -97,7 +97,7 @@ class Dashboard(Screen[int]):
         """Another look came in."""
         board = self.panel.engine.board
         self.query_one(SandboxPane).apply(
-            (*delta.sandboxes, *aged(delta, board.sandboxes, SandboxId)), delta.sandboxes_removed
+            delta.sandboxes, delta.sandboxes_removed, aged(delta, board.sandboxes, SandboxId)
         )
         self.query_one(GatewayPane).apply(
             (*delta.gateways, *aged(delta, board.gateways, GatewayId)), delta.gateways_removed
@@ -196,6 +196,17 @@ class Dashboard(Screen[int]):
     @on(EventPane.Opened)
     def _open_event(self, event: EventPane.Opened) -> None:
         self.panel.details.open(event.event)
+
+    @on(EventPane.Sought)
+    def _seek(self, event: EventPane.Sought) -> None:
+        self.run_worker(
+            self._recall_events(event.words), group="recall", exclusive=True, exit_on_error=False
+        )
+
+    async def _recall_events(self, words: Sequence[str]) -> None:
+        found = await self.panel.recall.search(words)
+        if words:
+            self.query_one(EventPane).recall(found)
 
     @on(RepairBar.WakePressed)
     def _wake_pressed(self, event: RepairBar.WakePressed) -> None:

@@ -55,6 +55,10 @@ async def test_a_broken_agent_is_named_and_woken(
         assert (ended.state, ended.wakes) == (AttemptState.DONE, 1), ended
         assert words in ended.original
         assert all_ready(await live.ready())
+        # What was wrong before says nothing of what is wrong next.
+        inject(live.world, NAME, Fault.AGENT_KILL)
+        seen = await live.until(lambda look: sandbox(look, NAME).state is not SandboxState.READY)
+        assert sandbox(seen, NAME).state is SandboxState.ASLEEP, sandbox(seen, NAME)
 
 
 @pytest.mark.parametrize(
