@@ -133,6 +133,8 @@ class Proposal:
     """Why it cannot be done now; there is then nothing to agree to."""
     token: str = ""
     """What the source needs to do exactly this and nothing else; not for showing."""
+    typed_name: str = ""
+    """What has to be typed before it is done, where something is stopped or lost by it."""
 
 
 class Proposer(Protocol):

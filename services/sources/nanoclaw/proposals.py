@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 from services.clock import Clock
 from services.errors import NotFoundError, RefusedError, UnavailableError
@@ -46,9 +47,12 @@ class NanoClawProposer:
         _, home, listing = await self._observer.locate(sandbox)
         if verb == NUDGE:
             return self._nudge(sandbox, home, listing)
-        if verb == STOP:
-            return self._stop(sandbox, home, listing)
-        return self._group(sandbox, home, listing, verb)
+        ends = (
+            self._stop(sandbox, home, listing)
+            if verb == STOP
+            else self._group(sandbox, home, listing, verb)
+        )
+        return replace(ends, typed_name=ends.target)
 
     async def carry_out(self, proposal: Proposal) -> str:
         """Do it, if it is still what was agreed to."""
