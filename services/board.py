@@ -13,13 +13,13 @@ from types import MappingProxyType
 from typing import cast
 
 from services.clock import Clock
+from services.feed import ProbeFailure
 from services.models import (
     Event,
     Gateway,
     GatewayId,
     GatewayState,
     Observation,
-    ProbeFailure,
     Sandbox,
     SandboxId,
     SandboxState,

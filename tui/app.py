@@ -18,7 +18,7 @@ from textual.widget import Widget
 
 from services.clock import Clock
 from services.config import Settings
-from services.models import Attempt, Event, QueueSnapshot, SandboxId, Shell, Verb
+from services.models import Attempt, Capability, Event, QueueSnapshot, SandboxId, Shell, Verb
 from services.picture import BoardDelta
 from services.sources import OpenSource
 from tui import keymap, shell_keys, themes
@@ -29,6 +29,7 @@ from tui.dashboard import Dashboard
 from tui.details import Details
 from tui.engine import Engine
 from tui.intents import Intents, Tone
+from tui.log_screen import LogScreen
 from tui.palette import PanelCommands
 from tui.proposing import Proposing
 from tui.recall import Recall
@@ -39,6 +40,8 @@ from widgets.binding_rows import key_sections
 from widgets.detail_pane import DetailPane
 from widgets.health_header import HeaderState
 from widgets.help_screen import HelpScreen
+from widgets.log_pane import LogPane
+from widgets.log_view import LogView
 from widgets.record_table import RecordTable
 from widgets.repair_bar import RepairBar
 from widgets.table_pane import TablePane
@@ -51,6 +54,9 @@ _PLACES = {
     "RecordTable": "This table",
     "RepairBar": "Repair bar",
     "ShellPane": "Shells",
+    "LogScreen": "Log",
+    "LogPane": "Log",
+    "LogView": "Lines",
 }
 
 
@@ -116,7 +122,7 @@ class WakedeckApp(App[int], inherit_bindings=False):
         self.bulk = Bulk(
             self, self.engine, self.intents, self.say, self._bulk_pressed, self._bulk_moved
         )
-        self.proposing = Proposing(self, self.engine, self.say)
+        self.proposing = Proposing(self, self.engine, self.intents, self.say)
         self.details = Details(self, self.engine)
         self.alarm = Alarm(settings.attention, settings.profile, os.environ, self._to_terminal)
         self.memory = ViewMemory(state, settings.profile, settings.remember)
@@ -228,6 +234,17 @@ class WakedeckApp(App[int], inherit_bindings=False):
     async def _kept(self) -> None:
         await self.memory.keep(self.dashboard, self.alarm.muted)
 
+    def open_log(self, sandbox: SandboxId) -> None:
+        """Show a sandbox's log over everything, or say why there is none."""
+        reason = self.intents.refusals(sandbox).get(Capability.LOGS)
+        if reason is not None:
+            self.say(f"No log of {sandbox.native_id}: {reason}.", "warning")
+            return
+        known = self.engine.board.sandboxes.get(sandbox)
+        observer = self.engine.sources[sandbox.source].observer
+        name = sandbox.native_id if known is None else known.name
+        self.push_screen(LogScreen(observer, sandbox, name))
+
     def say(self, text: str, tone: Tone = "information") -> None:
         """Answer the operator's own action."""
         self.notify(text, severity=tone, markup=False, timeout=8 if tone == "error" else 5)
@@ -315,6 +332,7 @@ def bound_actions() -> list[keymap.Bound]:
         *keymap.bound_in("panel", everywhere),
         *keymap.bound_in("pane", TablePane.BINDINGS),
         *keymap.bound_in("table", RecordTable.BINDINGS),
+        *keymap.bound_in("log", [*LogScreen.BINDINGS, *LogPane.BINDINGS, *LogView.BINDINGS]),
     ]
 
 

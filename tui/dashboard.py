@@ -38,7 +38,9 @@ class Dashboard(Screen[int]):
         Binding("w", "wake", "Wake", id="repair.wake"),
         Binding("r", "reconnect", "Reconnect", id="repair.reconnect"),
         Binding("s", "shell", "Shell", id="panel.shell"),
+        Binding("L", "logs", "Logs", id="panel.logs"),
         Binding("c", "cancel", "Cancel", id="repair.cancel", show=False),
+        Binding("a", "offer", "Confirm a repair", id="repair.offer", show=False),
         Binding("z", "zoom", "Zoom", id="panel.zoom"),
         Binding("1", "pane('sandboxes')", "Sandboxes", id="panel.sandboxes", show=False),
         Binding("2", "pane('gateways')", "Gateways", id="panel.gateways", show=False),
@@ -155,6 +157,7 @@ class Dashboard(Screen[int]):
             engine.board.sandboxes.get(self.selected),
             engine.attempt_on(self.selected),
             self.panel.intents.refusals(self.selected),
+            offer=self.panel.proposing.offer(engine.attempt_on(self.selected)),
         )
 
     # What the panes say
@@ -220,6 +223,10 @@ class Dashboard(Screen[int]):
     @on(RepairBar.CancelPressed)
     def _cancel_pressed(self, event: RepairBar.CancelPressed) -> None:
         self.panel.intents.cancel(event.attempt)
+
+    @on(RepairBar.OfferPressed)
+    def _offer_pressed(self, event: RepairBar.OfferPressed) -> None:
+        self.panel.proposing.ask(event.sandbox, event.verb)
 
     @on(RepairBar.VerbRefused)
     def _verb_refused(self, event: RepairBar.VerbRefused) -> None:
@@ -298,11 +305,22 @@ class Dashboard(Screen[int]):
         if not self.panel.bulk.cancel():
             self.query_one(RepairBar).action_cancel()
 
+    def action_offer(self) -> None:
+        """Ask about what the attempt on the sandbox under the cursor needs confirmed."""
+        self._under_cursor()
+        self.query_one(RepairBar).action_offer()
+
     def action_shell(self) -> None:
         """Open a shell in the sandbox under the cursor."""
         sandbox = self._under_cursor()
         if sandbox is not None:
             self.desk.open(sandbox)
+
+    def action_logs(self) -> None:
+        """Open the log of the sandbox under the cursor."""
+        sandbox = self._under_cursor()
+        if sandbox is not None:
+            self.panel.open_log(sandbox)
 
     def action_shell_tab(self, step: int) -> None:
         """Bring the next or previous shell to the front."""

@@ -15,6 +15,7 @@ from services.models import (
     Shell,
     Verb,
 )
+from services.sources import Proposal
 from services.terminal.requests import ShellChoice
 from services.timeline import action_event, shell_event
 from tui.engine import Engine
@@ -76,6 +77,17 @@ class Intents:
         elif not quietly:
             self._quiet.discard(handle.attempt.id)
         return handle
+
+    def carry_out(self, proposal: Proposal) -> None:
+        """Do what the operator agreed to."""
+        sandbox = proposal.sandbox
+        try:
+            self._handles[sandbox] = self._engine.attempts.carry_out(proposal)
+        except WakedeckError as error:
+            self._refuse(error)
+            return
+        now = self._engine.clock.now()
+        self._engine.tell(action_event(sandbox, f"agreed to {proposal.act}", now))
 
     def cancel(self, attempt_id: str) -> None:
         """Stop an attempt as soon as that is safe."""

@@ -12,6 +12,7 @@ from dataclasses import replace
 
 from services.clock import Clock
 from services.errors import UnavailableError
+from services.log_streams import LogStream
 from services.models import (
     Activity,
     Capability,
@@ -115,7 +116,11 @@ class Fleet:
         """All is well."""
         return Verdict(VerdictKind.READY, "")
 
-    async def logs(self, sandbox: SandboxId) -> AsyncIterator[str]:
+    async def log_streams(self, sandbox: SandboxId) -> tuple[LogStream, ...]:
+        """The one there is."""
+        return ()
+
+    async def logs(self, sandbox: SandboxId, stream: str = "") -> AsyncIterator[str]:
         """One line."""
         yield sandbox.native_id
 

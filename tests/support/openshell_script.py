@@ -67,8 +67,9 @@ if "--help" in argv:
 if argv[:2] == ["gateway", "list"]:
     if a:
         leave(2, "", "error: unrecognized subcommand 'list'\\n")
-    leave(0, json.dumps([{{"name": n, "endpoint": "http://127.0.0.1:1", "type": "local",
-        "source": "user", "auth": "plaintext", "active": n == state["active"]}}
+    leave(0, json.dumps([{{"name": n, "type": "local",
+        "endpoint": state.get("endpoint", "http://127.0.0.1:1"),
+        "source": "user", "auth": state.get("auth", "plaintext"), "active": n == state["active"]}}
         for n in state["gateways"]]))
 if argv[:2] == ["gateway", "select"]:
     if argv[2] not in state["gateways"]:
@@ -98,7 +99,7 @@ if live == "refused":
 if argv[0] == "status":
     if a:
         leave(0, "Server Status\\n\\n  Gateway: " + gateway + "\\n  Status: Connected\\n  Version: 0.0.16\\n")
-    leave(0, json.dumps({{"status": live, "gateway": gateway, "version": "0.0.111",
+    leave(0, json.dumps({{"status": live, "gateway": gateway, "version": state.get("gateway_version", "0.0.111"),
         "authentication": {{"status": "not_required"}}}}))
 boxes = state["sandboxes"].setdefault(gateway, {{}})
 def row(name):
