@@ -96,7 +96,9 @@ class Dashboard(Screen[int]):
         yield KeyFooter(pinned=("app.help", "app.palette", "app.quit"))
 
     def on_mount(self) -> None:
+        self.set_class(self.panel.settings.production, "-production")
         self.focus_pane(Pane.SANDBOXES)
+        self.panel.memory.restore(self)
         self.set_interval(1.0, self._tick_if_due)
         self.tick()
 
@@ -149,6 +151,7 @@ class Dashboard(Screen[int]):
             self.query_one(pane).tick(now)
         self.query_one(RepairBar).tick(now)
         self._draw_header()
+        self.panel.alarm.tick(self._ticked)
 
     def _draw_header(self) -> None:
         self.query_one(HealthHeader).show(self.panel.header(self.selected))
