@@ -11,7 +11,16 @@ from textual.binding import Binding, BindingType
 from textual.screen import Screen
 from textual.widget import Widget
 
-from services.models import Attempt, Event, GatewayId, QueueSnapshot, SandboxId, Shell, Verb
+from services.models import (
+    Attempt,
+    Capability,
+    Event,
+    GatewayId,
+    QueueSnapshot,
+    SandboxId,
+    Shell,
+    Verb,
+)
 from services.picture import BoardDelta, aged
 from tui.arrangement import LOWER, NUMBERED, Deck, Pane
 from tui.shell_desk import ShellDesk
@@ -87,7 +96,9 @@ class Dashboard(Screen[int]):
         yield KeyFooter(pinned=("app.help", "app.palette", "app.quit"))
 
     def on_mount(self) -> None:
+        self.set_class(self.panel.settings.production, "-production")
         self.focus_pane(Pane.SANDBOXES)
+        self.panel.memory.restore(self)
         self.set_interval(1.0, self._tick_if_due)
         self.tick()
 
@@ -140,6 +151,7 @@ class Dashboard(Screen[int]):
             self.query_one(pane).tick(now)
         self.query_one(RepairBar).tick(now)
         self._draw_header()
+        self.panel.alarm.tick(self._ticked)
 
     def _draw_header(self) -> None:
         self.query_one(HealthHeader).show(self.panel.header(self.selected))
@@ -167,10 +179,17 @@ class Dashboard(Screen[int]):
         if sandbox == self.selected:
             return
         self.selected = sandbox
-        self.query_one(QueuePane).show(None)
+        self.query_one(QueuePane).show(None, reason=self._why_no_queue(sandbox))
         self.panel.engine.feeds.look_at(sandbox)
         self._draw_repair()
         self._draw_header()
+
+    def _why_no_queue(self, sandbox: SandboxId | None) -> str:
+        """What an empty queue pane says until a snapshot comes, or for ever."""
+        if sandbox is None:
+            return ""
+        refused = self.panel.intents.refusals(sandbox).get(Capability.QUEUE)
+        return f"No queue: {refused}." if refused else "Reading its queues…"
 
     def _under_cursor(self) -> SandboxId | None:
         """What a verb acts on: the row the cursor is on now, though its message be on the way."""

@@ -153,6 +153,8 @@ class Proposal:
     """What it is called in a sentence, such as “re-issuing the credential”."""
     goal: Verb | None = None
     """What has to hold once it is done; None where its own end says it all."""
+    typed_name: str = ""
+    """What has to be typed before it is done, where something is stopped or lost by it."""
 
 
 class Proposer(Protocol):
