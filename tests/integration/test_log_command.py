@@ -14,7 +14,6 @@ import pytest
 
 from tests.support.nanoclaw import ScriptedDocker, install_states, short_folder
 
-
 ENTRY = "from tui.cli import main; main()"
 
 
