@@ -3,25 +3,29 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import random
 import signal
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
 
-from textual import on
+from textual import events, on
 from textual.app import App
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
 from textual.widget import Widget
+from textual.widgets import Input
 
 from services.clock import Clock
 from services.config import Settings
-from services.errors import ConfigError
-from services.models import Attempt, Capability, Event, QueueSnapshot, SandboxId, Shell
+from services.models import Attempt, Capability, Event, QueueSnapshot, SandboxId, Shell, Verb
 from services.picture import BoardDelta
 from services.sources import OpenSource
 from tui import keymap, shell_keys, themes
+from tui.alarm import Alarm
+from tui.bulk import Bulk
 from tui.copying import name_of, record_of
 from tui.dashboard import Dashboard
 from tui.details import Details
@@ -30,7 +34,9 @@ from tui.intents import Intents, Tone
 from tui.log_screen import LogScreen
 from tui.palette import PanelCommands
 from tui.proposing import Proposing
+from tui.recall import Recall
 from tui.shells import Shells, preload
+from tui.view_memory import WRITE_S, ViewMemory
 from tui.vitals import Vitals
 from widgets.binding_rows import key_sections
 from widgets.detail_pane import DetailPane
@@ -66,8 +72,9 @@ class WakedeckApp(App[int], inherit_bindings=False):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("question_mark", "help", "Help", id="app.help", key_display="?"),
         Binding("ctrl+p", "command_palette", "Palette", id="app.palette", show=True),
-        Binding("t", "light_or_dark", "Light or dark", id="app.theme", show=False),
+        Binding("t", "next_theme", "Dark, light, contrast", id="app.theme", show=False),
         Binding("ctrl+s", "picture", "Save a picture of the screen", id="app.picture", show=False),
+        Binding("M", "mute", "Mute bell and notices", id="panel.mute", show=False),
         Binding("q,ctrl+q", "leave", "Quit", id="app.quit"),
         Binding("ctrl+c", "copy_or_hint", "Copy selection", id="app.copy", show=False),
     ]
@@ -87,11 +94,13 @@ class WakedeckApp(App[int], inherit_bindings=False):
         Raises:
             ConfigError: the settings name a theme or a key that cannot be.
         """
-        super().__init__()
+        # Without colours the styles for a terminal of few colours tell things apart.
+        super().__init__(ansi_color=True if themes.colourless(os.environ) else None)
         self.settings = settings
         self.clock = clock
         self._state = state
         self._leaving = False
+        self._opened_at = clock.now()
         self._on_first_frame = on_first_frame
         self.engine = Engine(
             sources,
@@ -113,15 +122,20 @@ class WakedeckApp(App[int], inherit_bindings=False):
             state / "transcripts" if settings.transcripts else None,
         )
         self.intents = Intents(self.engine, self.shells, self.say)
-        self.proposing = Proposing(self, self.engine, self.say)
+        self.bulk = Bulk(
+            self, self.engine, self.intents, self.say, self._bulk_pressed, self._bulk_moved
+        )
+        self.proposing = Proposing(self, self.engine, self.intents, self.say)
         self.details = Details(self, self.engine)
-        self._vitals = Vitals(settings.profile, settings.read_only)
+        self.alarm = Alarm(settings.attention, settings.profile, os.environ, self._to_terminal)
+        self.memory = ViewMemory(state, settings.profile, settings.remember)
+        self.alarm.muted = self.memory.recalled.muted
+        self.recall = Recall(self.engine)
+        self._vitals = Vitals(settings)
         for theme in themes.THEMES:
             self.register_theme(theme)
-        if settings.theme and settings.theme not in self.available_themes:
-            names = ", ".join(sorted(self.available_themes))
-            raise ConfigError(f"There is no theme {settings.theme!r}. There are: {names}.")
-        self.set_keymap(keymap.resolve(bound_actions(), settings.keys))
+        themes.check(settings, self.available_themes)
+        self.set_keymap(keymap.resolve(bound_actions(), settings.keys, settings.key_place))
         if not settings.animation:
             self.animation_level = "none"
 
@@ -143,6 +157,8 @@ class WakedeckApp(App[int], inherit_bindings=False):
     def _begin(self) -> None:
         """The first frame is painted: now look."""
         self._on_first_frame()
+        self.alarm.open()
+        self.set_interval(WRITE_S, self._keep_view)
         self.run_worker(self.engine.run(), group="engine", exit_on_error=False)
         self.run_worker(asyncio.to_thread(preload), group="engine", exit_on_error=False)
         loop = asyncio.get_running_loop()
@@ -151,6 +167,11 @@ class WakedeckApp(App[int], inherit_bindings=False):
                 loop.add_signal_handler(number, self.action_leave)
             except (RuntimeError, ValueError):
                 return  # Not the main thread: a test, or an embedding program's own business.
+
+    def on_descendant_focus(self, event: events.DescendantFocus) -> None:
+        """Without motion no cursor blinks, whoever made the input."""
+        if isinstance(event.widget, Input) and self.animation_level == "none":
+            event.widget.cursor_blink = False
 
     # Heard from the services
 
@@ -168,12 +189,22 @@ class WakedeckApp(App[int], inherit_bindings=False):
         self.details.heard(told)
         if self._on_screen:
             self.dashboard.show_events(told)
+            since = [one for one in told if one.at >= self._opened_at]
+            self.alarm.heard(since, self.clock.monotonic())
 
     def _attempt(self, attempt: Attempt) -> None:
         if self._on_screen:
             self.dashboard.show_attempt(attempt)
             if attempt.state.ended:
                 self.intents.attempt_changed(attempt)
+
+    def _bulk_pressed(self, verb: Verb, sandbox: SandboxId) -> None:
+        if self._on_screen and verb is Verb.RECONNECT:
+            self.dashboard.desk.reopen_lost(sandbox)
+
+    def _bulk_moved(self) -> None:
+        if self._on_screen:
+            self.dashboard.show_bulk(self.bulk.progress)
 
     def _shell(self, shell: Shell) -> None:
         if self._on_screen:
@@ -191,7 +222,25 @@ class WakedeckApp(App[int], inherit_bindings=False):
     def header(self, selected: SandboxId | None) -> HeaderState:
         """What the header says now."""
         engine = self.engine
-        return self._vitals.header(engine.board, selected, self.clock.now(), engine.feeds.paused)
+        paused, muted = engine.feeds.paused, self.alarm.muted
+        return self._vitals.header(engine.board, selected, self.clock.now(), paused, muted)
+
+    async def on_event(self, event: events.Event) -> None:
+        """Any key or button says that the operator is here."""
+        if isinstance(event, events.Key | events.MouseDown):
+            self.alarm.seen()
+        await super().on_event(event)
+
+    def _to_terminal(self, sequence: str) -> None:
+        if self._driver is not None and not self.is_web:
+            self._driver.write(sequence)
+
+    def _keep_view(self) -> None:
+        self.memory.hold_timeline(self.dashboard, self.engine.journal_read)
+        self.run_worker(self._kept(), group="view", exclusive=True, exit_on_error=False)
+
+    async def _kept(self) -> None:
+        await self.memory.keep(self.dashboard, self.alarm.muted)
 
     def open_log(self, sandbox: SandboxId) -> None:
         """Show a sandbox's log over everything, or say why there is none."""
@@ -215,10 +264,10 @@ class WakedeckApp(App[int], inherit_bindings=False):
         live = key_sections(self, self.screen.active_bindings, _PLACES)
         self.push_screen(HelpScreen((*live, shell_keys.section())))
 
-    def action_light_or_dark(self) -> None:
-        """The other one of our two themes."""
-        dark = self.current_theme.dark
-        self.theme = themes.LIGHT.name if dark else themes.DARK.name
+    def action_next_theme(self) -> None:
+        """The next one of our themes, or of the two with the terminal's own colours."""
+        self.theme = themes.following(self.theme)
+        self.say(f"Theme {self.theme}; `theme` in the configuration keeps it.")
 
     def action_copy_or_hint(self) -> None:
         """Copy what is selected; say how to quit where nothing is."""
@@ -239,6 +288,12 @@ class WakedeckApp(App[int], inherit_bindings=False):
         path = await save(self, self._state / "screenshots", self.clock.now())
         self.say(f"Saved {path}" if path else "The picture could not be saved.")
 
+    def action_mute(self) -> None:
+        """Call no more, or call again; the title goes on being marked."""
+        self.alarm.muted = not self.alarm.muted
+        self.say("Muted: no bell and no notice." if self.alarm.muted else "Bell and notices again.")
+        self.dashboard.tick()
+
     def action_leave(self) -> None:
         """End what is ours and go."""
         if not self._leaving:
@@ -247,7 +302,9 @@ class WakedeckApp(App[int], inherit_bindings=False):
 
     async def _leave(self) -> None:
         try:
+            self.alarm.close()
             async with asyncio.timeout(CLOSE_S):
+                await self._kept()
                 await self.shells.close()
                 self.workers.cancel_group(self, "engine")
                 await self.engine.close()
@@ -302,7 +359,7 @@ def run_panel(settings: Settings) -> int:
     state = paths.private_dir(paths.state_dir())
     logs.configure(paths.log_file())
     app = WakedeckApp(
-        settings,
+        replace(settings, theme=themes.fitting(settings, os.environ)),
         open_sources(settings, clock),
         clock,
         state=state,

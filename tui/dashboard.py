@@ -11,7 +11,16 @@ from textual.binding import Binding, BindingType
 from textual.screen import Screen
 from textual.widget import Widget
 
-from services.models import Attempt, Event, GatewayId, QueueSnapshot, SandboxId, Shell, Verb
+from services.models import (
+    Attempt,
+    Capability,
+    Event,
+    GatewayId,
+    QueueSnapshot,
+    SandboxId,
+    Shell,
+    Verb,
+)
 from services.picture import BoardDelta, aged
 from tui.arrangement import LOWER, NUMBERED, Deck, Pane
 from tui.shell_desk import ShellDesk
@@ -40,6 +49,7 @@ class Dashboard(Screen[int]):
         Binding("s", "shell", "Shell", id="panel.shell"),
         Binding("L", "logs", "Logs", id="panel.logs"),
         Binding("c", "cancel", "Cancel", id="repair.cancel", show=False),
+        Binding("a", "offer", "Confirm a repair", id="repair.offer", show=False),
         Binding("z", "zoom", "Zoom", id="panel.zoom"),
         Binding("1", "pane('sandboxes')", "Sandboxes", id="panel.sandboxes", show=False),
         Binding("2", "pane('gateways')", "Gateways", id="panel.gateways", show=False),
@@ -86,7 +96,9 @@ class Dashboard(Screen[int]):
         yield KeyFooter(pinned=("app.help", "app.palette", "app.quit"))
 
     def on_mount(self) -> None:
+        self.set_class(self.panel.settings.production, "-production")
         self.focus_pane(Pane.SANDBOXES)
+        self.panel.memory.restore(self)
         self.set_interval(1.0, self._tick_if_due)
         self.tick()
 
@@ -96,7 +108,7 @@ class Dashboard(Screen[int]):
         """Another look came in."""
         board = self.panel.engine.board
         self.query_one(SandboxPane).apply(
-            (*delta.sandboxes, *aged(delta, board.sandboxes, SandboxId)), delta.sandboxes_removed
+            delta.sandboxes, delta.sandboxes_removed, aged(delta, board.sandboxes, SandboxId)
         )
         self.query_one(GatewayPane).apply(
             (*delta.gateways, *aged(delta, board.gateways, GatewayId)), delta.gateways_removed
@@ -118,6 +130,10 @@ class Dashboard(Screen[int]):
         if attempt.sandbox == self.selected:
             self._draw_repair()
 
+    def show_bulk(self, progress: str) -> None:
+        """How far a verb is with what was marked."""
+        self.query_one(SandboxPane).progress = progress
+
     def show_shell(self, shell: Shell) -> None:
         """A shell's new state."""
         self.desk.update_shell(shell)
@@ -135,6 +151,7 @@ class Dashboard(Screen[int]):
             self.query_one(pane).tick(now)
         self.query_one(RepairBar).tick(now)
         self._draw_header()
+        self.panel.alarm.tick(self._ticked)
 
     def _draw_header(self) -> None:
         self.query_one(HealthHeader).show(self.panel.header(self.selected))
@@ -149,6 +166,7 @@ class Dashboard(Screen[int]):
             engine.board.sandboxes.get(self.selected),
             engine.attempt_on(self.selected),
             self.panel.intents.refusals(self.selected),
+            offer=self.panel.proposing.offer(engine.attempt_on(self.selected)),
         )
 
     # What the panes say
@@ -161,10 +179,17 @@ class Dashboard(Screen[int]):
         if sandbox == self.selected:
             return
         self.selected = sandbox
-        self.query_one(QueuePane).show(None)
+        self.query_one(QueuePane).show(None, reason=self._why_no_queue(sandbox))
         self.panel.engine.feeds.look_at(sandbox)
         self._draw_repair()
         self._draw_header()
+
+    def _why_no_queue(self, sandbox: SandboxId | None) -> str:
+        """What an empty queue pane says until a snapshot comes, or for ever."""
+        if sandbox is None:
+            return ""
+        refused = self.panel.intents.refusals(sandbox).get(Capability.QUEUE)
+        return f"No queue: {refused}." if refused else "Reading its queues…"
 
     def _under_cursor(self) -> SandboxId | None:
         """What a verb acts on: the row the cursor is on now, though its message be on the way."""
@@ -191,6 +216,17 @@ class Dashboard(Screen[int]):
     def _open_event(self, event: EventPane.Opened) -> None:
         self.panel.details.open(event.event)
 
+    @on(EventPane.Sought)
+    def _seek(self, event: EventPane.Sought) -> None:
+        self.run_worker(
+            self._recall_events(event.words), group="recall", exclusive=True, exit_on_error=False
+        )
+
+    async def _recall_events(self, words: Sequence[str]) -> None:
+        found = await self.panel.recall.search(words)
+        if words:
+            self.query_one(EventPane).recall(found)
+
     @on(RepairBar.WakePressed)
     def _wake_pressed(self, event: RepairBar.WakePressed) -> None:
         self.panel.intents.repair(Verb.WAKE, event.sandbox)
@@ -203,6 +239,10 @@ class Dashboard(Screen[int]):
     @on(RepairBar.CancelPressed)
     def _cancel_pressed(self, event: RepairBar.CancelPressed) -> None:
         self.panel.intents.cancel(event.attempt)
+
+    @on(RepairBar.OfferPressed)
+    def _offer_pressed(self, event: RepairBar.OfferPressed) -> None:
+        self.panel.proposing.ask(event.sandbox, event.verb)
 
     @on(RepairBar.VerbRefused)
     def _verb_refused(self, event: RepairBar.VerbRefused) -> None:
@@ -257,18 +297,34 @@ class Dashboard(Screen[int]):
     # What the operator asks
 
     def action_wake(self) -> None:
-        """Wake the sandbox under the cursor."""
-        self._under_cursor()
-        self.query_one(RepairBar).action_wake()
+        """Wake what is marked, or else the sandbox under the cursor."""
+        if not self._marked(Verb.WAKE):
+            self._under_cursor()
+            self.query_one(RepairBar).action_wake()
 
     def action_reconnect(self) -> None:
-        """Reconnect the sandbox under the cursor."""
-        self._under_cursor()
-        self.query_one(RepairBar).action_reconnect()
+        """Reconnect what is marked, or else the sandbox under the cursor."""
+        if not self._marked(Verb.RECONNECT):
+            self._under_cursor()
+            self.query_one(RepairBar).action_reconnect()
+
+    def _marked(self, verb: Verb) -> bool:
+        """Begin with what is marked now; False where nothing is. The marks have done their work."""
+        pane = self.query_one(SandboxPane)
+        frozen = pane.marked
+        if frozen and self.panel.bulk.start(verb, frozen):
+            pane.table.clear_marks()
+        return bool(frozen)
 
     def action_cancel(self) -> None:
-        """Cancel the attempt the repair bar shows."""
-        self.query_one(RepairBar).action_cancel()
+        """Cancel what runs on the marked ones, or else the attempt the repair bar shows."""
+        if not self.panel.bulk.cancel():
+            self.query_one(RepairBar).action_cancel()
+
+    def action_offer(self) -> None:
+        """Ask about what the attempt on the sandbox under the cursor needs confirmed."""
+        self._under_cursor()
+        self.query_one(RepairBar).action_offer()
 
     def action_shell(self) -> None:
         """Open a shell in the sandbox under the cursor."""

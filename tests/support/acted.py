@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field, replace
 
 from services.clock import Clock
@@ -23,7 +23,7 @@ from services.models import (
     VerdictKind,
 )
 from services.sources import OpenSource
-from services.terminal.requests import ExecResult, ShellChoice
+from services.terminal.requests import ExecEvent, ExecRequest, ExecResult, ShellChoice
 from services.terminal.transport import Ending, Transport
 
 READY = Verdict(VerdictKind.READY, "")
@@ -174,10 +174,8 @@ class ScriptedActor:
     def shell(self, sandbox: SandboxId, choice: ShellChoice) -> Transport:
         return self._script.transport()
 
-    async def exec(
-        self, sandbox: SandboxId, argv: Sequence[str], timeout_s: float, choice: ShellChoice
-    ) -> ExecResult:
-        return ExecResult(b"", b"", 0)
+    async def exec(self, sandbox: SandboxId, request: ExecRequest) -> AsyncIterator[ExecEvent]:
+        yield ExecResult(0)
 
     async def close(self) -> None:
         return

@@ -67,8 +67,9 @@ if "--help" in argv:
 if argv[:2] == ["gateway", "list"]:
     if a:
         leave(2, "", "error: unrecognized subcommand 'list'\\n")
-    leave(0, json.dumps([{{"name": n, "endpoint": "http://127.0.0.1:1", "type": "local",
-        "source": "user", "auth": "plaintext", "active": n == state["active"]}}
+    leave(0, json.dumps([{{"name": n, "type": "local",
+        "endpoint": state.get("endpoint", "http://127.0.0.1:1"),
+        "source": "user", "auth": state.get("auth", "plaintext"), "active": n == state["active"]}}
         for n in state["gateways"]]))
 if argv[:2] == ["gateway", "select"]:
     if argv[2] not in state["gateways"]:
@@ -98,7 +99,7 @@ if live == "refused":
 if argv[0] == "status":
     if a:
         leave(0, "Server Status\\n\\n  Gateway: " + gateway + "\\n  Status: Connected\\n  Version: 0.0.16\\n")
-    leave(0, json.dumps({{"status": live, "gateway": gateway, "version": "0.0.111",
+    leave(0, json.dumps({{"status": live, "gateway": gateway, "version": state.get("gateway_version", "0.0.111"),
         "authentication": {{"status": "not_required"}}}}))
 boxes = state["sandboxes"].setdefault(gateway, {{}})
 def row(name):
@@ -125,7 +126,17 @@ if argv[:2] == ["sandbox", "exec"]:
     if state.get("dead_supervisor"):
         refuse("code: 'The service is currently unavailable', message: \\"supervisor session not connected\\"")
     rest = argv[argv.index("--") + 1:]
-    os.execvp(rest[0], rest)
+    if "--tty" in argv:
+        os.execvp(rest[0], rest)
+    fcntl.flock(lock, fcntl.LOCK_UN)
+    # As the real one: what it starts does not end with it.
+    child = os.fork()
+    if not child:
+        os.setsid()
+        os.execvp(rest[0], rest)
+    os.close(0)
+    ended = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    sys.exit(128 - ended if ended < 0 else ended)
 if argv[:2] == ["forward", "stop"]:
     state["forwards"] = [one for one in state["forwards"] if str(one[2]) != argv[2]]; save(); leave(0)
 if argv[:2] == ["forward", "start"]:

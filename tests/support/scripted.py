@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter, deque
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 
 from services.clock import Clock
@@ -23,7 +23,7 @@ from services.models import (
     VerdictKind,
 )
 from services.sources import OpenSource
-from services.terminal.requests import ExecResult, ShellChoice
+from services.terminal.requests import ExecEvent, ExecRequest, ShellChoice
 from services.terminal.transport import Transport
 
 READY = Verdict(VerdictKind.READY, "")
@@ -176,9 +176,7 @@ class Scripted:
     def shell(self, sandbox: SandboxId, choice: ShellChoice) -> Transport:
         raise UnavailableError("No shell here.")
 
-    async def exec(
-        self, sandbox: SandboxId, argv: Sequence[str], timeout_s: float, choice: ShellChoice
-    ) -> ExecResult:
+    def exec(self, sandbox: SandboxId, request: ExecRequest) -> AsyncIterator[ExecEvent]:
         raise UnavailableError("No shell here.")
 
     async def close(self) -> None:

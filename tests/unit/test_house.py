@@ -26,6 +26,8 @@ SOURCE_MAY_USE = (
     "services.terminal",
 )
 ONLY_IN = {
+    "grpc": ("services/sources/openshell/wire.py",),
+    "openshell": ("services/sources/openshell/wire.py",),
     "pyte": ("services/terminal/",),
     "websockets": ("services/terminal/", "services/sources/local/gateway"),
     "aiosqlite": ("services/queues/", "services/sources/local/", "services/journal.py"),

@@ -122,6 +122,7 @@ class OpenShellObserver:
         if judged.standing is not Standing.HEALTHY:
             return gateway_verdict(judged, self._plan(registered, tools))
         look = await self._looking.sandbox(target, tools, PROBE_GET_S)
+        look = await self._looking.explained(registered, judged.version, look)
         return sandboxes.verdict(target.name, look, tools, entry is not None)
 
     def _plan(self, known: Registration, tools: Toolset) -> StartPlan:
