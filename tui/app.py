@@ -21,7 +21,9 @@ from services.errors import ConfigError
 from services.models import Attempt, Event, QueueSnapshot, SandboxId, Shell
 from services.picture import BoardDelta
 from services.sources import OpenSource
+from services.terminal.requests import ShellChoice
 from tui import keymap, shell_keys, themes
+from tui.attaching import Attaching
 from tui.copying import name_of, record_of
 from tui.dashboard import Dashboard
 from tui.details import Details
@@ -108,6 +110,13 @@ class WakedeckApp(App[int], inherit_bindings=False):
         )
         self.intents = Intents(self.engine, self.shells, self.say)
         self.proposing = Proposing(self, self.engine, self.say)
+        self.attaching = Attaching(
+            self,
+            self.engine,
+            self.intents,
+            self.say,
+            self._open_shell,
+        )
         self.details = Details(self, self.engine)
         self._vitals = Vitals(settings.profile, settings.read_only)
         for theme in themes.THEMES:
@@ -238,6 +247,9 @@ class WakedeckApp(App[int], inherit_bindings=False):
             pass  # What is left holds only kernel locks: they go with the process.
         finally:
             self.exit(0)
+
+    def _open_shell(self, sandbox: SandboxId, choice: ShellChoice) -> None:
+        self.dashboard.desk.open(sandbox, choice)
 
     def copy_record(self, pane: Widget) -> None:
         """Copy the record under a pane's cursor as JSON."""

@@ -38,6 +38,7 @@ class Dashboard(Screen[int]):
         Binding("w", "wake", "Wake", id="repair.wake"),
         Binding("r", "reconnect", "Reconnect", id="repair.reconnect"),
         Binding("s", "shell", "Shell", id="panel.shell"),
+        Binding("a", "attach", "Attach to the agent", id="panel.attach", show=False),
         Binding("c", "cancel", "Cancel", id="repair.cancel", show=False),
         Binding("z", "zoom", "Zoom", id="panel.zoom"),
         Binding("1", "pane('sandboxes')", "Sandboxes", id="panel.sandboxes", show=False),
@@ -274,6 +275,12 @@ class Dashboard(Screen[int]):
         sandbox = self._under_cursor()
         if sandbox is not None:
             self.desk.open(sandbox)
+
+    def action_attach(self) -> None:
+        """Attach to the agent of the sandbox under the cursor, after a warning."""
+        sandbox = self._under_cursor()
+        if sandbox is not None:
+            self.panel.attaching.ask(sandbox)
 
     def action_shell_tab(self, step: int) -> None:
         """Bring the next or previous shell to the front."""

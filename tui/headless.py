@@ -84,6 +84,23 @@ class Look:
         """
         return find(self.board.sandboxes.values(), typed)
 
+    async def meant(self) -> Sandbox:
+        """The one meant where none is named: a source's default, or the only one there is.
+
+        Raises:
+            AmbiguousError: nobody says which; lists them.
+        """
+        asked = [one.defaulting for one in self.sources.values() if one.defaulting is not None]
+        named = [await one.default() for one in asked]
+        chosen = [row for row in self.board.sandboxes.values() if row.id in named]
+        if len(chosen) == 1:
+            _prose(f"the default sandbox: {chosen[0].id}")
+            return chosen[0]
+        every = sorted(str(one.id) for one in chosen) or sorted(map(str, self.board.sandboxes))
+        if len(every) != 1:
+            raise AmbiguousError(f"Say which sandbox. There are: {', '.join(every) or 'none'}.")
+        return self.sandbox(every[0])
+
     async def close(self) -> None:
         """Let go of every source."""
         for one in self.sources.values():
@@ -240,15 +257,7 @@ def attempt(settings: Settings, verb: Verb, typed: str | None, as_json: bool) ->
 
     async def run() -> int:
         async with looking(settings) as look:
-            if typed is None:
-                every = sorted(str(one) for one in look.board.sandboxes)
-                if len(every) != 1:
-                    raise AmbiguousError(
-                        f"Say which sandbox. There are: {', '.join(every) or 'none'}."
-                    )
-                target = look.sandbox(every[0])
-            else:
-                target = look.sandbox(typed)
+            target = await look.meant() if typed is None else look.sandbox(typed)
             ended = await _attempt(look, settings, verb, target)
             if as_json:
                 _data(reports.attempt_json(ended))

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+AGENT = "agent"
+"""The `shell` that is no new one: the process the sandbox was made for."""
+
 
 @dataclass(frozen=True, slots=True)
 class ShellChoice:
@@ -12,7 +15,7 @@ class ShellChoice:
     pod: str | None = None
     first_pod: bool = False
     shell: str | None = None
-    """`bash`, `sh` or `zsh`."""
+    """`bash`, `sh`, `zsh`, or `AGENT` where the source has an attachment."""
     container: str | None = None
 
 
