@@ -17,26 +17,30 @@ from textual.widget import Widget
 
 from services.clock import Clock
 from services.config import Settings
-from services.errors import ConfigError
-from services.models import Attempt, Event, QueueSnapshot, SandboxId, Shell
+from services.models import Attempt, Capability, Event, QueueSnapshot, SandboxId, Shell, Verb
 from services.picture import BoardDelta
 from services.sources import OpenSource
 from services.terminal.requests import ShellChoice
 from tui import keymap, shell_keys, themes
 from tui.attaching import Attaching
+from tui.bulk import Bulk
 from tui.copying import name_of, record_of
 from tui.dashboard import Dashboard
 from tui.details import Details
 from tui.engine import Engine
 from tui.intents import Intents, Tone
+from tui.log_screen import LogScreen
 from tui.palette import PanelCommands
 from tui.proposing import Proposing
+from tui.recall import Recall
 from tui.shells import Shells, preload
 from tui.vitals import Vitals
 from widgets.binding_rows import key_sections
 from widgets.detail_pane import DetailPane
 from widgets.health_header import HeaderState
 from widgets.help_screen import HelpScreen
+from widgets.log_pane import LogPane
+from widgets.log_view import LogView
 from widgets.record_table import RecordTable
 from widgets.repair_bar import RepairBar
 from widgets.table_pane import TablePane
@@ -49,6 +53,9 @@ _PLACES = {
     "RecordTable": "This table",
     "RepairBar": "Repair bar",
     "ShellPane": "Shells",
+    "LogScreen": "Log",
+    "LogPane": "Log",
+    "LogView": "Lines",
 }
 
 
@@ -109,22 +116,18 @@ class WakedeckApp(App[int], inherit_bindings=False):
             state / "transcripts" if settings.transcripts else None,
         )
         self.intents = Intents(self.engine, self.shells, self.say)
-        self.proposing = Proposing(self, self.engine, self.say)
-        self.attaching = Attaching(
-            self,
-            self.engine,
-            self.intents,
-            self.say,
-            self._open_shell,
+        self.bulk = Bulk(
+            self, self.engine, self.intents, self.say, self._bulk_pressed, self._bulk_moved
         )
+        self.proposing = Proposing(self, self.engine, self.intents, self.say)
+        self.attaching = Attaching(self, self.engine, self.intents, self.say, self._open_shell)
         self.details = Details(self, self.engine)
+        self.recall = Recall(self.engine)
         self._vitals = Vitals(settings.profile, settings.read_only)
         for theme in themes.THEMES:
             self.register_theme(theme)
-        if settings.theme and settings.theme not in self.available_themes:
-            names = ", ".join(sorted(self.available_themes))
-            raise ConfigError(f"There is no theme {settings.theme!r}. There are: {names}.")
-        self.set_keymap(keymap.resolve(bound_actions(), settings.keys))
+        themes.check(settings, self.available_themes)
+        self.set_keymap(keymap.resolve(bound_actions(), settings.keys, settings.key_place))
         if not settings.animation:
             self.animation_level = "none"
 
@@ -178,6 +181,14 @@ class WakedeckApp(App[int], inherit_bindings=False):
             if attempt.state.ended:
                 self.intents.attempt_changed(attempt)
 
+    def _bulk_pressed(self, verb: Verb, sandbox: SandboxId) -> None:
+        if self._on_screen and verb is Verb.RECONNECT:
+            self.dashboard.desk.reopen_lost(sandbox)
+
+    def _bulk_moved(self) -> None:
+        if self._on_screen:
+            self.dashboard.show_bulk(self.bulk.progress)
+
     def _shell(self, shell: Shell) -> None:
         if self._on_screen:
             self.dashboard.show_shell(shell)
@@ -195,6 +206,17 @@ class WakedeckApp(App[int], inherit_bindings=False):
         """What the header says now."""
         engine = self.engine
         return self._vitals.header(engine.board, selected, self.clock.now(), engine.feeds.paused)
+
+    def open_log(self, sandbox: SandboxId) -> None:
+        """Show a sandbox's log over everything, or say why there is none."""
+        reason = self.intents.refusals(sandbox).get(Capability.LOGS)
+        if reason is not None:
+            self.say(f"No log of {sandbox.native_id}: {reason}.", "warning")
+            return
+        known = self.engine.board.sandboxes.get(sandbox)
+        observer = self.engine.sources[sandbox.source].observer
+        name = sandbox.native_id if known is None else known.name
+        self.push_screen(LogScreen(observer, sandbox, name))
 
     def say(self, text: str, tone: Tone = "information") -> None:
         """Answer the operator's own action."""
@@ -278,6 +300,7 @@ def bound_actions() -> list[keymap.Bound]:
         *keymap.bound_in("panel", everywhere),
         *keymap.bound_in("pane", TablePane.BINDINGS),
         *keymap.bound_in("table", RecordTable.BINDINGS),
+        *keymap.bound_in("log", [*LogScreen.BINDINGS, *LogPane.BINDINGS, *LogView.BINDINGS]),
     ]
 
 

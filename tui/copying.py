@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from typing import Any
+from typing import Any, TypeAlias
 
 from textual.widget import Widget
 
@@ -12,12 +12,14 @@ from services.models import Event, Gateway, Message, Sandbox
 from tui import reports
 from widgets.table_pane import TablePane
 
+Record: TypeAlias = Sandbox | Gateway | Message | Event
 
-def _record(pane: Widget) -> Sandbox | Gateway | Message | Event | None:
-    """The record under the cursor, out of whatever row of the table carries it."""
+
+def _record(pane: Widget, key: Any = None) -> Record | None:
+    """The record of `key`, or the one under the cursor, out of whatever row carries it."""
     if not isinstance(pane, TablePane):
         return None
-    row = pane.table.record()
+    row = pane.table.record(key)
     if isinstance(row, Sandbox | Gateway | Message | Event):
         return row
     for inner in dataclasses.fields(row) if dataclasses.is_dataclass(row) else ():
@@ -28,20 +30,29 @@ def _record(pane: Widget) -> Sandbox | Gateway | Message | Event | None:
 
 
 def record_of(pane: Widget, now: float) -> str:
-    """The record under the cursor as JSON; empty where there is none."""
-    shape: dict[str, Any]
-    match _record(pane):
-        case None:
-            return ""
-        case Sandbox() as sandbox:
-            shape = reports.sandbox_json(sandbox, now)
-        case Gateway() as gateway:
-            shape = reports.gateway_json(gateway, now)
-        case Message() as message:
-            shape = reports.message_json(message)
-        case Event() as event:
-            shape = reports.event_json(event)
+    """The marked records as a JSON array, or the one under the cursor; empty for none."""
+    marked = pane.table.marked if isinstance(pane, TablePane) else ()
+    records = [one for key in marked if (one := _record(pane, key)) is not None]
+    if records:
+        return _json([_shape(one, now) for one in records])
+    record = _record(pane)
+    return "" if record is None else _json(_shape(record, now))
+
+
+def _json(shape: object) -> str:
     return json.dumps(shape, indent=2, ensure_ascii=False)
+
+
+def _shape(record: Record, now: float) -> dict[str, Any]:
+    match record:
+        case Sandbox():
+            return reports.sandbox_json(record, now)
+        case Gateway():
+            return reports.gateway_json(record, now)
+        case Message():
+            return reports.message_json(record)
+        case Event():
+            return reports.event_json(record)
 
 
 def name_of(pane: Widget) -> str:

@@ -38,8 +38,10 @@ class Dashboard(Screen[int]):
         Binding("w", "wake", "Wake", id="repair.wake"),
         Binding("r", "reconnect", "Reconnect", id="repair.reconnect"),
         Binding("s", "shell", "Shell", id="panel.shell"),
-        Binding("a", "attach", "Attach to the agent", id="panel.attach", show=False),
+        Binding("A", "attach", "Attach to the agent", id="panel.attach", show=False),
+        Binding("L", "logs", "Logs", id="panel.logs"),
         Binding("c", "cancel", "Cancel", id="repair.cancel", show=False),
+        Binding("a", "offer", "Confirm a repair", id="repair.offer", show=False),
         Binding("z", "zoom", "Zoom", id="panel.zoom"),
         Binding("1", "pane('sandboxes')", "Sandboxes", id="panel.sandboxes", show=False),
         Binding("2", "pane('gateways')", "Gateways", id="panel.gateways", show=False),
@@ -96,7 +98,7 @@ class Dashboard(Screen[int]):
         """Another look came in."""
         board = self.panel.engine.board
         self.query_one(SandboxPane).apply(
-            (*delta.sandboxes, *aged(delta, board.sandboxes, SandboxId)), delta.sandboxes_removed
+            delta.sandboxes, delta.sandboxes_removed, aged(delta, board.sandboxes, SandboxId)
         )
         self.query_one(GatewayPane).apply(
             (*delta.gateways, *aged(delta, board.gateways, GatewayId)), delta.gateways_removed
@@ -117,6 +119,10 @@ class Dashboard(Screen[int]):
         """A step of an attempt."""
         if attempt.sandbox == self.selected:
             self._draw_repair()
+
+    def show_bulk(self, progress: str) -> None:
+        """How far a verb is with what was marked."""
+        self.query_one(SandboxPane).progress = progress
 
     def show_shell(self, shell: Shell) -> None:
         """A shell's new state."""
@@ -149,6 +155,7 @@ class Dashboard(Screen[int]):
             engine.board.sandboxes.get(self.selected),
             engine.attempt_on(self.selected),
             self.panel.intents.refusals(self.selected),
+            offer=self.panel.proposing.offer(engine.attempt_on(self.selected)),
         )
 
     # What the panes say
@@ -191,6 +198,17 @@ class Dashboard(Screen[int]):
     def _open_event(self, event: EventPane.Opened) -> None:
         self.panel.details.open(event.event)
 
+    @on(EventPane.Sought)
+    def _seek(self, event: EventPane.Sought) -> None:
+        self.run_worker(
+            self._recall_events(event.words), group="recall", exclusive=True, exit_on_error=False
+        )
+
+    async def _recall_events(self, words: Sequence[str]) -> None:
+        found = await self.panel.recall.search(words)
+        if words:
+            self.query_one(EventPane).recall(found)
+
     @on(RepairBar.WakePressed)
     def _wake_pressed(self, event: RepairBar.WakePressed) -> None:
         self.panel.intents.repair(Verb.WAKE, event.sandbox)
@@ -203,6 +221,10 @@ class Dashboard(Screen[int]):
     @on(RepairBar.CancelPressed)
     def _cancel_pressed(self, event: RepairBar.CancelPressed) -> None:
         self.panel.intents.cancel(event.attempt)
+
+    @on(RepairBar.OfferPressed)
+    def _offer_pressed(self, event: RepairBar.OfferPressed) -> None:
+        self.panel.proposing.ask(event.sandbox, event.verb)
 
     @on(RepairBar.VerbRefused)
     def _verb_refused(self, event: RepairBar.VerbRefused) -> None:
@@ -257,18 +279,34 @@ class Dashboard(Screen[int]):
     # What the operator asks
 
     def action_wake(self) -> None:
-        """Wake the sandbox under the cursor."""
-        self._under_cursor()
-        self.query_one(RepairBar).action_wake()
+        """Wake what is marked, or else the sandbox under the cursor."""
+        if not self._marked(Verb.WAKE):
+            self._under_cursor()
+            self.query_one(RepairBar).action_wake()
 
     def action_reconnect(self) -> None:
-        """Reconnect the sandbox under the cursor."""
-        self._under_cursor()
-        self.query_one(RepairBar).action_reconnect()
+        """Reconnect what is marked, or else the sandbox under the cursor."""
+        if not self._marked(Verb.RECONNECT):
+            self._under_cursor()
+            self.query_one(RepairBar).action_reconnect()
+
+    def _marked(self, verb: Verb) -> bool:
+        """Begin with what is marked now; False where nothing is. The marks have done their work."""
+        pane = self.query_one(SandboxPane)
+        frozen = pane.marked
+        if frozen and self.panel.bulk.start(verb, frozen):
+            pane.table.clear_marks()
+        return bool(frozen)
 
     def action_cancel(self) -> None:
-        """Cancel the attempt the repair bar shows."""
-        self.query_one(RepairBar).action_cancel()
+        """Cancel what runs on the marked ones, or else the attempt the repair bar shows."""
+        if not self.panel.bulk.cancel():
+            self.query_one(RepairBar).action_cancel()
+
+    def action_offer(self) -> None:
+        """Ask about what the attempt on the sandbox under the cursor needs confirmed."""
+        self._under_cursor()
+        self.query_one(RepairBar).action_offer()
 
     def action_shell(self) -> None:
         """Open a shell in the sandbox under the cursor."""
@@ -281,6 +319,12 @@ class Dashboard(Screen[int]):
         sandbox = self._under_cursor()
         if sandbox is not None:
             self.panel.attaching.ask(sandbox)
+
+    def action_logs(self) -> None:
+        """Open the log of the sandbox under the cursor."""
+        sandbox = self._under_cursor()
+        if sandbox is not None:
+            self.panel.open_log(sandbox)
 
     def action_shell_tab(self, step: int) -> None:
         """Bring the next or previous shell to the front."""

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from textual.binding import Binding, BindingType
 
+from services.config_file import nearest
 from services.errors import ConfigError
 
 
@@ -36,8 +36,12 @@ def bound_in(place: str, bindings: Iterable[BindingType]) -> list[Bound]:
     return list(found.values())
 
 
-def resolve(known: Iterable[Bound], wanted: Mapping[str, str]) -> dict[str, str]:
-    """What to give Textual's keymap: id to keys.
+def resolve(
+    known: Iterable[Bound],
+    wanted: Mapping[str, str],
+    where: Callable[[str], str] = lambda _: "[keys]",
+) -> dict[str, str]:
+    """What to give Textual's keymap: id to keys. `where` tells the place of an id in the file.
 
     Raises:
         ConfigError: an id nobody has, an empty key, or one key for two actions of one place; the
@@ -47,11 +51,12 @@ def resolve(known: Iterable[Bound], wanted: Mapping[str, str]) -> dict[str, str]
     ids = {one.id for one in every}
     for name, typed in wanted.items():
         if name not in ids:
-            near = difflib.get_close_matches(name, ids, n=1)
-            hint = f" Did you mean {near[0]!r}?" if near else ""
-            raise ConfigError(f"[keys]: no action is called {name!r}.{hint}")
+            raise ConfigError(
+                f"{where(name)}: no action is called {name!r}{nearest(name, ids)}",
+                advice="docs/keys.md lists every action; so does ? in the panel.",
+            )
         if not all(part.strip() for part in typed.split(",")):
-            raise ConfigError(f"[keys]: {name!r} is given an empty key.")
+            raise ConfigError(f"{where(name)}: {name!r} is given an empty key.")
     taken: dict[tuple[str, str], Bound] = {}
     for one in every:
         keys = (
@@ -62,8 +67,9 @@ def resolve(known: Iterable[Bound], wanted: Mapping[str, str]) -> dict[str, str]
         for key in keys:
             other = taken.setdefault((one.place, key), one)
             if other.id != one.id and (one.id in wanted or other.id in wanted):
+                named = one.id if one.id in wanted else other.id
                 raise ConfigError(
-                    f"[keys]: {key!r} would mean both {other.id!r} ({other.description}) "
+                    f"{where(named)}: {key!r} would mean both {other.id!r} ({other.description}) "
                     f"and {one.id!r} ({one.description}).",
                     advice="Give one of them another key.",
                 )

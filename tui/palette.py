@@ -104,6 +104,7 @@ class PanelCommands(Provider):
                 lambda: panel.intents.repair(Verb.RECONNECT, sandbox.id),
             ),
             ("Shell", Capability.SHELL, lambda: panel.dashboard.desk.open(sandbox.id)),
+            ("Logs", Capability.LOGS, lambda: panel.open_log(sandbox.id)),
         )
         for word, capability, run in verbs:
             reason = refused.get(capability)

@@ -20,9 +20,10 @@ from services.models import ShellState
 from services.plain import plain
 from services.terminal.requests import AGENT, ShellChoice
 from services.terminal.transport import Ending, Transport
+from tui.execute import exit_status
+from tui.pipes import chunks, pour
 
 LOST = 255
-_READ = 4096
 
 
 @contextlib.contextmanager
@@ -46,35 +47,19 @@ def _size() -> tuple[int, int]:
 
 
 async def _output(transport: Transport) -> Ending:
-    loop = asyncio.get_running_loop()
     while True:
         got = await transport.read()
         if isinstance(got, Ending):
             return got
-        # A slow terminal must not stop the loop that answers pings.
-        await loop.run_in_executor(None, _write_all, got)
-
-
-def _write_all(data: bytes) -> None:
-    view = memoryview(data)
-    while view:
-        view = view[os.write(sys.stdout.fileno(), view) :]
+        await pour(sys.stdout.fileno(), got)
 
 
 async def _converse(transport: Transport) -> Ending:
     loop = asyncio.get_running_loop()
-    typed: asyncio.Queue[bytes] = asyncio.Queue()
     resized = asyncio.Event()
-    stdin = sys.stdin.fileno()
-
-    def readable() -> None:
-        data = os.read(stdin, _READ)
-        typed.put_nowait(data)
-        if not data:
-            loop.remove_reader(stdin)
 
     async def send_typed() -> None:
-        while data := await typed.get():
+        async for data in chunks(sys.stdin.fileno()):
             await transport.write(data)
 
     async def send_sizes() -> None:
@@ -86,14 +71,12 @@ async def _converse(transport: Transport) -> Ending:
 
     output = asyncio.create_task(_output(transport))
     helpers = [asyncio.create_task(send_typed()), asyncio.create_task(send_sizes())]
-    loop.add_reader(stdin, readable)
     loop.add_signal_handler(signal.SIGWINCH, resized.set)
     for number in (signal.SIGTERM, signal.SIGHUP):
         loop.add_signal_handler(number, output.cancel)
     try:
         return await output
     finally:
-        loop.remove_reader(stdin)
         for task in helpers:
             task.cancel()
         await asyncio.gather(*helpers, return_exceptions=True)
@@ -165,7 +148,7 @@ def run(settings: Settings, typed: str, choice: ShellChoice) -> int:
     ending = asyncio.run(main())
     if ending.state is ShellState.ENDED:
         if ending.code is not None:
-            return ending.code
+            return exit_status(ending.code)
         click.echo(f"wakedeck: {ending.reason or 'the shell ended; exit code unknown'}", err=True)
         return LOST
     click.echo(f"wakedeck: shell {ending.state.value}: {ending.reason}", err=True)

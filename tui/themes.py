@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from textual.theme import Theme
+
+from services.config import Settings
+from services.config_file import nearest, spot
+from services.errors import ConfigError
 
 DARK = Theme(
     name="wakedeck-dark",
@@ -56,3 +62,18 @@ LIGHT = Theme(
 
 THEMES = (DARK, LIGHT)
 DEFAULT = DARK.name
+
+
+def check(settings: Settings, known: Iterable[str]) -> None:
+    """Hold the wanted theme against those there are.
+
+    Raises:
+        ConfigError: there is none of that name; the sentence says who asked for it.
+    """
+    names = sorted(known)
+    if settings.theme and settings.theme not in names:
+        origin = spot(settings.origins.get("theme", "theme"), ("theme",))
+        raise ConfigError(
+            f"{origin}: there is no theme {settings.theme!r}{nearest(settings.theme, names)}",
+            advice=f"There are: {', '.join(names)}.",
+        )

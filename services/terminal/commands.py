@@ -95,6 +95,16 @@ CONTROL_SEQUENCES: Final[dict[str, tuple[str, int]]] = {
     "'~": ("delete_columns", 1),
 }
 
+STROKES: Final = frozenset(
+    {"cursor_up", "cursor_down", "cursor_forward", "cursor_back", "cursor_up1", "cursor_down1"}
+    | {"cursor_to_column", "cursor_to_line", "cursor_to_absolute_column"}
+    | {"cursor_right_by", "cursor_down_by", "tab_forward", "tab_back", "repeat"}
+    | {"erase_in_line", "erase_in_display", "erase_characters"}
+    | {"insert_characters", "delete_characters", "insert_lines", "delete_lines"}
+    | {"scroll_region_up", "scroll_region_down"}
+)
+"""Handlers of at most one number that change cells or the place of the cursor and nothing else."""
+
 _CONTROL_SEQUENCE: Final = re.compile(r"([<=>?]?)([0-9;:]*)([ -/]*)([@-~])")
 
 

@@ -8,11 +8,9 @@ from typing import Final
 from services.terminal.history import Entry, freeze
 from services.terminal.rows import Row
 from services.terminal.state import ScreenState
-from services.terminal.styles import Attribute
 from services.terminal.widths import (
     DROPPED,
     FILLER,
-    PLACED,
     RESTLESS,
     SECOND,
     STRAY,
@@ -21,10 +19,9 @@ from services.terminal.widths import (
     joins,
 )
 
-_TOKENS: Final = re.compile(r"[^\x00-\x1f\x7f]+|\r\n|[\x00-\x1f\x7f]")
-_SHORT: Final = 100
-_TEXTS_KEPT: Final = 4096
-_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
+TOKENS: Final = re.compile(r"[^\x00-\x1f\x7f]+|\r\n|[\x00-\x1f\x7f]")
+"""Text and controls in turn."""
+CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
 
 
 class Drawing(ScreenState):
@@ -52,7 +49,7 @@ class Drawing(ScreenState):
         """Print text that may hold controls, but no escape."""
         if self.fast and "\n" in text and self.bulk(text):
             return
-        for piece in _TOKENS.findall(text):
+        for piece in TOKENS.findall(text):
             if piece == "\r\n":
                 self.carriage_return()
                 self.control("\n")
@@ -206,58 +203,6 @@ class Drawing(ScreenState):
                 self.x, self.pending = limit, True
         self.attribute = attribute
 
-    def lay(self, text: str, x: int, y: int, attribute: Attribute) -> tuple[int, int] | None:
-        """Print a few short lines of ASCII, cursor and style given; where the cursor is then.
-
-        For the fast state only; `x` is the number of columns where a wrap is pending. None, and
-        nothing printed, where the text needs a closer look.
-        """
-        lines = text.split("\r\n")
-        columns = self.columns
-        joined = "".join(lines)
-        if not joined.isprintable() or x + len(lines[0]) > columns:
-            return None
-        if len(joined) > columns and max(map(len, lines)) > columns:
-            return None
-        rows, bottom = self.rows, self.bottom
-        again = False
-        for line in lines:
-            if again:
-                x = 0
-                if y == bottom:
-                    self.attribute = attribute
-                    self.scroll_line()
-                elif y < self.lines - 1:
-                    y += 1
-            again = True
-            if line:
-                rows[y].write(x, line, attribute, columns)
-                x += len(line)
-        if joined:
-            self.last = joined
-        return x, y
-
-    def settled(self, text: str) -> str:
-        """Text normalised, for any place on the screen; empty where that depends on the place."""
-        found = ""
-        if not (_CONTROL.search(text) or PLACED.match(text) or DROPPED.search(text)):
-            found = self.clusters.normalise(text)
-        if len(text) <= _SHORT:
-            if len(self.known_texts) >= _TEXTS_KEPT:
-                self.known_texts.clear()
-            self.known_texts[text] = found
-        return found
-
-    def may_join(self, x: int, y: int) -> bool:
-        """Whether the cell left of a column is a cluster that may take in what follows."""
-        if x == 0:
-            return False
-        row = self.rows[y]
-        char = row.char(x - 1)
-        if char == SECOND:
-            char = row.char(x - 2)
-        return char >= "\U00100000"
-
     def bulk(self, text: str) -> bool:
         """Print many lines at once; False where the text needs a closer look."""
         if not self.attribute.blank.plain:
@@ -276,7 +221,7 @@ class Drawing(ScreenState):
         if joined.isascii():
             if not joined.isprintable():
                 return False
-        elif _CONTROL.search(joined) or not self._normalise_lines(lines, joined):
+        elif CONTROL.search(joined) or not self._normalise_lines(lines, joined):
             return False
         if fed:
             self.index()

@@ -41,8 +41,13 @@ class Editing(Motion):
 
     def erase_characters(self, count: int = 0) -> None:
         """ECH: margins do not matter."""
-        end = min(self.x + (count or 1), self.columns)
-        self._erase(self.rows[self.y], self.x, end, Protection.ISO)
+        start, columns = self.x, self.columns
+        end = min(start + (count or 1), columns)
+        row = self.rows[self.y]
+        if self.protected:
+            self._erase(row, start, end, Protection.ISO)
+        else:
+            row.erase(start, end, self.attribute.blank, columns)
         self.pending = False
 
     def _extent(self, how: int) -> tuple[int, int]:
@@ -57,8 +62,10 @@ class Editing(Motion):
         start, end = self._extent(how)
         self._erase(self.rows[self.y], start, end, spared)
         whole = {0: self.rows[self.y + 1 :], 1: self.rows[: self.y], 2: self.rows}[how]
+        empty = self.attribute.blank.plain
         for row in whole:
-            self._erase(row, 0, self.columns, spared)
+            if row.spans or row.cells is not None or row.wrapped or not empty:
+                self._erase(row, 0, self.columns, spared)
         self.pending = self.pending and how == 1
 
     def _erase(self, row: Row, start: int, end: int, spared: Protection) -> None:
@@ -100,14 +107,14 @@ class Editing(Motion):
 
     def insert_lines(self, count: int = 0) -> None:
         """IL: in the region; the cursor goes to the left margin."""
-        if self._in_region:
+        if self.top <= self.y <= self.bottom and self.left <= self.x <= self.right:
             self.shift_down(self.y, count or 1)
             self.x = self.left
         self.pending = False
 
     def delete_lines(self, count: int = 0) -> None:
         """DL: in the region; the cursor goes to the left margin."""
-        if self._in_region:
+        if self.top <= self.y <= self.bottom and self.left <= self.x <= self.right:
             self.shift_up(self.y, count or 1)
             self.x = self.left
         self.pending = False

@@ -18,6 +18,8 @@ _PRIVATE_NEVER: Final = frozenset({60, 1001})
 _PRIVATE_ALWAYS: Final = frozenset({2027})
 """Clusters share a cell whether asked or not."""
 _MOUSE: Final = {1000: MouseMode.CLICK, 1002: MouseMode.DRAG, 1003: MouseMode.MOTION}
+_SETTLED: Final = frozenset({6, 7, 41, 45, 69, 1045})
+"""What the drawing loop looks at."""
 _UNKNOWN, _SET, _RESET, _ALWAYS, _NEVER = range(5)
 
 
@@ -69,7 +71,8 @@ class ModeSwitches(Rectangles):
         elif mode == 69:
             self.left, self.right = 0, self.columns - 1
             self.pending = self.pending and self.x == self.right
-        self.settle()
+        if mode in _SETTLED:
+            self.settle()
 
     def _switch_columns(self, on: bool) -> None:
         """DECCOLM, where mode 40 allows it: clears the screen; the pane keeps its width."""

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from services.terminal.drawing import Drawing
+from services.terminal.laying import Laying
 
 
-class Motion(Drawing):
+class Motion(Laying):
     """Cursor movement and tab stops; counts of 0 mean 1."""
 
     def cursor_up(self, count: int = 0) -> None:
@@ -32,7 +32,8 @@ class Motion(Drawing):
 
     def cursor_forward(self, count: int = 0) -> None:
         """CUF: stops at the right margin, or at the edge where the cursor is right of it."""
-        self.x = min(self._limit(), self.x + (count or 1))
+        limit = self.right if self.x <= self.right else self.columns - 1
+        self.x = min(limit, self.x + (count or 1))
         self.pending = False
 
     def cursor_back(self, count: int = 0) -> None:
@@ -168,7 +169,11 @@ class Motion(Drawing):
         last = min(bottom or self.lines, self.lines) - 1
         if first < last:
             self.top, self.bottom = first, last
-            self.cursor_to(1, 1)
+            if self.origin:
+                self.cursor_to(1, 1)
+            else:
+                self.x = self.y = 0
+                self.pending = False
 
     def set_side_margins(self, left: int = 0, right: int = 0) -> None:
         """DECSLRM in mode 69, else SCOSC."""

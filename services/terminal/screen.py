@@ -13,9 +13,11 @@ from services.terminal.commands import (
     ESCAPES,
     LONGEST,
     LONGEST_STRING,
+    STROKES,
     parse,
 )
 from services.terminal.osc import Strings
+from services.terminal.sgr import FULL_RESET
 
 _OPERATIONS_KEPT = 8192
 _SLOTS = {"(": 0, ")": 1, "*": 2, "+": 3, "-": 1, ".": 2, "/": 3}
@@ -40,10 +42,18 @@ class Screen(Strings):
         """Obey a whole escape sequence; what it means is remembered."""
         known = self.operations.get(sequence)
         if known is None:
-            if sequence[-1] == "m" and (style := self.attributes.step(self.attribute, sequence)):
+            if (
+                sequence[-1] == "m"
+                and sequence[1] == "["
+                and (style := self.attributes.step(self.attribute, sequence))
+            ):
                 self.attribute = style
                 return
             kind = sequence[1]
+            if sequence == FULL_RESET:
+                self.perform(sequence[:3])
+                self.perform(sequence[3:])
+                return
             if kind == "]":
                 self._string(sequence, self.command)
                 return
@@ -55,9 +65,9 @@ class Screen(Strings):
                 return
             if len(self.operations) >= _OPERATIONS_KEPT:
                 self.operations.clear()
+                self.strokes.clear()
             known = self.operations[sequence] = self._understand(sequence)
-        handler, parameters = known
-        handler(*parameters)
+        known[0](*known[1])
 
     def _string(self, sequence: str, obey: Callable[[str, str], None]) -> None:
         end = "\x07" if sequence.endswith("\x07") else "\x1b\\"
@@ -80,7 +90,10 @@ class Screen(Strings):
             numbers = numbers[:wanted]
         if key in ("H", "f") and not self.origin:
             self._remember_position(sequence, numbers)
-        return getattr(self, name), tuple(numbers)
+        handler: Callable[..., None] = getattr(self, name)
+        if name in STROKES:
+            self.strokes[sequence] = handler, sum(numbers)
+        return handler, tuple(numbers)
 
     def _remember_position(self, sequence: str, numbers: list[int]) -> None:
         line, column = (*numbers, 0, 0)[:2]

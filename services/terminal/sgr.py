@@ -13,6 +13,9 @@ from services.terminal.cells import DEFAULT, RGB, CellStyle, Colour, Underline
 Change: TypeAlias = tuple[int, int]
 """What to keep of a packed style, and what to set then."""
 
+FULL_RESET: Final = "\x1b(B\x1b[m"
+"""What terminfo's sgr0 sends: ASCII as the character set, and no style; taken as one."""
+
 _BOLD, _DIM, _ITALIC, _BLINK, _REVERSE, _CONCEAL, _STRIKE, _OVERLINE = (1 << n for n in range(8))
 _UNDERLINE: Final = 8
 _FOREGROUND: Final = 11
@@ -128,6 +131,8 @@ def changes(sequence: str) -> Change | None:  # noqa: PLR0912
         else:
             if red <= 255 and green <= 255 and blue <= 255:
                 return mask, (RGB | red << 16 | green << 8 | blue) + 1 << place
+    if sequence == FULL_RESET:
+        return _KEPT, 0
     if _SGR.fullmatch(sequence) is None:
         return None
     words = sequence[2:-1].split(";")

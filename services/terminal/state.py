@@ -51,8 +51,12 @@ class ScreenState:
         """CUP sequences seen before, as (y, x); valid for this size without origin mode."""
         self.operations: dict[str, tuple[Callable[..., None], tuple[int, ...]]] = {}
         """Sequences seen before: handler and parameters."""
+        self.strokes: dict[str, tuple[Callable[[int], None], int]] = {}
+        """Those with one parameter that change only cells and the place of the cursor."""
         self.known_texts: dict[str, str] = {}
         """Short texts seen before, normalised."""
+        self.known_lines: dict[str, tuple[str, ...]] = {}
+        """Short texts with controls seen before, in pieces; empty where one is uncommon."""
         self.bells = 0
         self.title = ""
         self.icon_title = ""
@@ -117,9 +121,12 @@ class ScreenState:
             and not self.insert
             and self.full_width
             and self.translation is None
+            and self.charsets[0] is None
             and not self.shift
             and 20 not in self.ansi
         )
+        self.backwards = not self.private.isdisjoint((41, 45, 1045))
+        """Whether backspaces and tabs may wrap."""
         if self.origin and self.positions:
             self.forget_positions()
 
@@ -127,6 +134,7 @@ class ScreenState:
         """What is remembered of sequences that depends on the size or on origin mode."""
         self.positions.clear()
         self.operations.clear()
+        self.strokes.clear()
 
     def blank_rows(self, count: int) -> list[Row]:
         """Rows nothing was written to."""
@@ -135,7 +143,7 @@ class ScreenState:
     def blank_row(self) -> Row:
         """A row that scrolls in: it has the background of the moment."""
         row = Row(self.clusters)
-        if not self.attribute.plain and not (blank := self.attribute.blank).plain:
+        if not (blank := self.attribute.blank).plain:
             row.spans.append((" " * self.columns, blank))
             row.length = self.columns
         return row

@@ -18,7 +18,8 @@ from services.terminal.screen import Screen
 ESC: Final = "\x1b"
 _SEQUENCES: Final = re.compile(
     r"(\x1b(?:"
-    r"\[[0-?]*[ -/]*[@-~]"
+    r"\[[0-?]*[@-~]|\[[0-?]*[ -/]+[@-~]"
+    r"|\(B(?:\x1b\[m)?"
     r"|\](?:R|P[0-9A-Fa-f]{7}|[^\x07\x18\x1a\x1b]*(?:\x07|\x1b\\))"
     r"|[PX^_][^\x18\x1a\x1b]*\x1b\\"
     r"|[ -/]+[0-~]"
@@ -56,11 +57,11 @@ class SequenceStream(pyte.ByteStream):
         parts = _SEQUENCES.split(text)
         last = parts.pop()
         if parts:
-            self._run(parts)
+            self._run(parts, text.isascii())
         if last:
             self._scan(last)
 
-    def _run(self, parts: list[str]) -> None:  # noqa: PLR0912, PLR0915
+    def _run(self, parts: list[str], ascii_only: bool) -> None:  # noqa: PLR0912, PLR0915
         """Obey texts and sequences in turn: the loop in which the time goes.
 
         The cursor, its row and its style live in locals while text is printed, styles change and
@@ -68,10 +69,9 @@ class SequenceStream(pyte.ByteStream):
         """
         screen = self.screen
         positions = screen.positions
-        perform, write = screen.perform, screen.write
+        perform = screen.perform
         step = screen.attributes.step
-        known_texts = screen.known_texts
-        operations = screen.operations
+        operations, strokes = screen.operations, screen.strokes
         columns = screen.columns
         rows, x, y, attribute = screen.rows, screen.x, screen.y, screen.attribute
         fast = screen.fast
@@ -82,86 +82,67 @@ class SequenceStream(pyte.ByteStream):
         each = iter(parts)
         for text, sequence in zip(each, each, strict=True):
             if text:
-                printed = False
                 end = x + len(text)
-                if fast and end <= columns and text.isascii() and text.isprintable():
+                if (
+                    fast
+                    and end <= columns
+                    and (ascii_only or text.isascii())
+                    and text.isprintable()
+                ):
                     row = rows[y]
                     cells = row.cells
-                    if cells is None:
-                        length = row.length
-                        if x == length:
-                            row.spans.append((text, attribute))
-                            row.length = end
-                        else:
-                            row.write(x, text, attribute, columns)
-                    else:
+                    if cells is not None:
                         if row.wide:
                             row.mend(x, end)
                         cells[x:end] = text
                         row.attributes[x:end] = [attribute] * (end - x)
+                    elif x == row.length:
+                        row.spans.append((text, attribute))
+                        row.length = end
+                    else:
+                        row.write(x, text, attribute, columns)
                     row.clean = 0
                     x = end
                     last = text
-                    printed = True
-                elif fast and len(text) <= _SHORT:
-                    if not text.isascii():
-                        kept = known_texts.get(text)
-                        if kept is None:
-                            kept = screen.settled(text)
-                        end = x + len(kept)
-                        if kept and end <= columns and not screen.may_join(x, y):
-                            rows[y].write(x, kept, attribute, columns)
-                            x = end
-                            last = kept
-                            printed = True
-                    elif "\r\n" in text:
-                        if last:
-                            screen.last = last
-                            last = ""
-                        place = screen.lay(text, x, y, attribute)
-                        if place is not None:
-                            x, y = place
-                            printed = True
-                if not printed:
-                    screen.y = y
-                    screen.attribute = attribute
-                    if fast:
-                        screen.pending = x == columns
-                        screen.x = x - 1 if x == columns else x
-                    else:
-                        screen.x = x
+                else:
                     if last:
                         screen.last = last
                         last = ""
-                    if ESC in text:
-                        self._scan(text)
-                        self._state = _GROUND
-                        self._initialize_parser()
+                    place = None
+                    if fast and len(text) <= _SHORT:
+                        place = screen.lay(text, x, y, attribute)
+                    if place is not None:
+                        x, y = place
                     else:
-                        write(text)
-                    rows, x, y = screen.rows, screen.x, screen.y
-                    fast = screen.fast
-                    if fast and screen.pending:
-                        x = columns
-                    attribute = screen.attribute
-                    steps = attribute.steps
-            reached = steps.get(sequence)
-            if reached is not None:
-                attribute = reached
-                steps = reached.steps
-                continue
+                        screen.y = y
+                        screen.attribute = attribute
+                        if fast:
+                            screen.pending = x == columns
+                            screen.x = x - 1 if x == columns else x
+                        else:
+                            screen.x = x
+                        if ESC in text:
+                            self._scan(text)
+                            self._state = _GROUND
+                            self._initialize_parser()
+                        else:
+                            screen.write(text)
+                        rows, x, y = screen.rows, screen.x, screen.y
+                        fast = screen.fast
+                        if fast and screen.pending:
+                            x = columns
+                        attribute = screen.attribute
+                        steps = attribute.steps
             if fast:
-                place = positions.get(sequence)
-                if place is not None:
-                    y, x = place
-                    continue
-            if sequence[-1] == "m":
-                reached = step(attribute, sequence)
+                reached = steps.get(sequence)
                 if reached is not None:
                     attribute = reached
                     steps = reached.steps
                     continue
-            if fast:
+                place = positions.get(sequence)
+                if place is not None:
+                    y, x = place
+                    continue
                 if sequence == "\x1b[K" and not screen.protected:
                     if x == columns:
                         x -= 1
@@ -170,13 +151,35 @@ class SequenceStream(pyte.ByteStream):
                         row.erase(x, columns, attribute.blank, columns)
                     row.wrapped = False
                     continue
-                if sequence == "\x1b(B" and screen.charsets[0] is None:
+                if sequence == "\x1b(B":
                     continue
+                stroke = strokes.get(sequence)
+                if stroke is not None:
+                    screen.y = y
+                    screen.pending = x == columns
+                    screen.x = x - 1 if x == columns else x
+                    screen.attribute = attribute
+                    if last:
+                        screen.last = last
+                        last = ""
+                    handler, number = stroke
+                    handler(number)
+                    x, y = screen.x, screen.y
+                    if screen.pending:
+                        x = columns
+                    continue
+            if sequence[-1] == "m" and (fast or sequence[1] == "["):
+                reached = step(attribute, sequence)
+                if reached is not None:
+                    attribute = reached
+                    steps = reached.steps
+                    continue
+            screen.y = y
+            if fast:
                 screen.pending = x == columns
                 screen.x = x - 1 if x == columns else x
             else:
                 screen.x = x
-            screen.y = y
             screen.attribute = attribute
             if last:
                 screen.last = last

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import IntEnum
-from typing import Final
+from typing import Any, Final
 
 from services.terminal.cells import PLAIN, CellStyle
 from services.terminal.sgr import (
@@ -32,7 +32,12 @@ class Protection(IntEnum):
 class Attribute:
     """The style of a cell and what the emulator knows besides; equal ones are the same object."""
 
-    __slots__ = ("_blank", "_style", "link", "owner", "packed", "plain", "steps")
+    __slots__ = ("blank", "link", "owner", "packed", "plain", "steps", "style")
+
+    style: CellStyle
+    """As views know it."""
+    blank: Attribute
+    """What an erased cell gets: the background alone."""
 
     def __init__(self, owner: Attributes, packed: int, link: str) -> None:
         self.owner = owner
@@ -41,22 +46,16 @@ class Attribute:
         self.plain = not packed and not link
         self.steps = _NO_STEPS
         """SGR sequences seen before in this style, and the style they lead to."""
-        self._blank: Attribute | None = None
-        self._style: CellStyle | None = None
 
-    @property
-    def style(self) -> CellStyle:
-        """As views know it."""
-        if self._style is None:
-            self._style = PLAIN if self.plain else style_of(self.packed, self.link)
-        return self._style
-
-    @property
-    def blank(self) -> Attribute:
-        """What an erased cell gets: the background alone."""
-        if self._blank is None:
-            self._blank = self.owner.of(background_of(self.packed))
-        return self._blank
+    def __getattr__(self, name: str) -> Any:
+        """Fill the two slots that are left empty until somebody asks."""
+        if name == "style":
+            self.style = PLAIN if self.plain else style_of(self.packed, self.link)
+            return self.style
+        if name == "blank":
+            self.blank = self.owner.of(background_of(self.packed))
+            return self.blank
+        raise AttributeError(name)
 
     @property
     def protection(self) -> int:

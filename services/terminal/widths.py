@@ -92,8 +92,11 @@ def joins(cell: str, wide: bool, char: str) -> bool:
 
 
 def extend(cell: str, wide: bool, char: str) -> tuple[str, bool]:
-    """A cell and whether it has two columns, after a character that has none of its own."""
-    if len(cell) >= LONGEST or (char == JOINER and not wide):
+    """A cell and whether it has two columns, after a character that has none of its own.
+
+    A joiner counts only once, and only where there is a wide cell to join to.
+    """
+    if len(cell) >= LONGEST or (char == JOINER and (not wide or cell[-1] == JOINER)):
         return cell, wide
     return cell + char, wide or (char == WIDEN and _WIDENED.match(cell) is not None)
 

@@ -20,6 +20,7 @@ from services.sources.pods.source import open_argo
 from services.terminal.requests import ShellChoice
 from tests.support.http_peer import WebSocket
 from tests.support.platform_api import TOKEN, Argo, _token_of, argo
+from tests.support.ran import ran
 from tests.support.shells import opened, read_to_end, read_until
 
 BOX = SandboxId("cd", "shop/agents/box")
@@ -161,7 +162,7 @@ async def test_a_shell_that_is_left_does_not_stay_behind(tmp_path: Path, busy: b
 
 async def test_commands_have_codes_although_the_platform_has_none(tmp_path: Path) -> None:
     async with server(tmp_path) as (_, source):
-        done = await source.actor.exec(BOX, ("sh", "-c", "echo hi; exit 42"), 30, ShellChoice())
+        done = await ran(source.actor, BOX, ("sh", "-c", "echo hi; exit 42"), 30, ShellChoice())
         assert (done.stdout, done.code) == (b"hi\n", 42)
 
 

@@ -22,6 +22,7 @@ from tests.support import seen as operator
 from tests.support.containerd import ContainerApi, Containerd, container_api, containerd, missing
 from tests.support.kube_api import TOKEN
 from tests.support.kubectl import environment, kubeconfig, kubectl
+from tests.support.ran import ran
 from tests.support.seen import seen
 from tests.support.shells import opened, read_to_end, read_until
 from tests.support.tls import Authority
@@ -78,9 +79,9 @@ async def nothing_left(daemon: Containerd, seconds: float = 15) -> None:
 )
 async def test_exit_codes(daemon: Containerd, tmp_path: Path, script: str, code: int) -> None:
     async with pods(daemon, tmp_path) as (_, source):
-        done = await source.actor.exec(BOX, ("bash", "-c", script), 30, ShellChoice())
+        done = await ran(source.actor, BOX, ("bash", "-c", script), 30, ShellChoice())
         assert done.code == code
-        done = await source.actor.exec(BOX, ("sh", "-c", "echo o; echo e >&2"), 30, ShellChoice())
+        done = await ran(source.actor, BOX, ("sh", "-c", "echo o; echo e >&2"), 30, ShellChoice())
         assert (done.stdout, done.stderr, done.code) == (b"o\n", b"e\n", 0)
 
 
@@ -90,7 +91,7 @@ async def test_what_does_not_start_is_no_code(
 ) -> None:
     async with pods(daemon, tmp_path) as (_, source):
         with pytest.raises(ShellError, match="not started"):
-            await source.actor.exec(BOX, argv, 30, ShellChoice())
+            await ran(source.actor, BOX, argv, 30, ShellChoice())
 
 
 async def test_the_steps_of_a_reconnect(daemon: Containerd, tmp_path: Path) -> None:

@@ -32,6 +32,7 @@ from services.terminal.transport import Ending
 from tests.support.http_peer import Exchange
 from tests.support.kube_api import TOKEN, KubeApi, kube_api, pod, status
 from tests.support.kubectl import kubeconfig
+from tests.support.ran import ran
 from tests.support.shells import opened, read_to_end, read_until
 from tests.support.tls import Authority
 
@@ -334,9 +335,9 @@ async def test_commands_have_their_streams_and_codes(tmp_path: Path) -> None:
     async with cluster(tmp_path) as one:
         actor = one.source.actor
         script = ("sh", "-c", "echo out; echo err >&2; exit 42")
-        done = await actor.exec(BOX, script, 20, ShellChoice())
+        done = await ran(actor, BOX, script, 20, ShellChoice())
         assert (done.stdout, done.stderr, done.code) == (b"out\n", b"err\n", 42)
-        done = await actor.exec(BOX, ("echo $0",), 20, ShellChoice(shell="bash"))
+        done = await ran(actor, BOX, ("echo $0",), 20, ShellChoice(shell="bash"))
         assert (done.stdout, done.code) == (b"bash\n", 0)
 
 

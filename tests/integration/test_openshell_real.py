@@ -42,6 +42,7 @@ from services.terminal.requests import ShellChoice
 from services.terminal.transport import Ending
 from tests.support.openshell_kit import Kit, kit
 from tests.support.openshell_live import NAME, LiveGateway, live_gateway
+from tests.support.ran import ran
 from tui.app import WakedeckApp
 from widgets.gateway_pane import GatewayPane
 
@@ -231,7 +232,7 @@ async def test_a_killed_gateway_is_started_and_the_sandbox_proven(
     assert ended.state is AttemptState.DONE, ended
     assert "connection refused" in ended.original
     assert [step.name for step in ended.steps][-3:] == ["sandbox", "forward", "connect"]
-    done = await one.actor.exec(ALPHA, ["sh", "-c", "echo here; exit 4"], 20, ShellChoice())
+    done = await ran(one.actor, ALPHA, ["sh", "-c", "echo here; exit 4"], 20, ShellChoice())
     assert (done.stdout, done.code) == (b"here\n", 4)
 
 

@@ -96,7 +96,7 @@ async def test_the_panel_opens_and_can_be_used_though_nothing_ever_answered(
 ) -> None:
     script(tmp_path / "os", monkeypatch, hung=True)
     async with panel(tmp_path) as (app, pilot):
-        await pilot.press("j", "r", "w", "s", "a", "question_mark")
+        await pilot.press("j", "r", "w", "s", "A", "question_mark")
         assert isinstance(app.screen, HelpScreen)
         await pilot.press("escape", "2", "tab", "z")
         await until(pilot, lambda: bool(app.engine.board.links["os"].reason))
@@ -137,11 +137,11 @@ async def test_attaching_asks_first_and_leaving_does_not_end_the_agent(
         await until(pilot, lambda: len(app.engine.board.sandboxes) == 2)
         pane = app.dashboard.query_one(SandboxPane)
         await until(pilot, lambda: pane.current == ALPHA)
-        await pilot.press("a")
+        await pilot.press("A")
         assert isinstance(app.screen, ConfirmDialog)
         await pilot.press("escape")
         assert not list(app.shells) and connects() == 0
-        await pilot.press("a", "y")
+        await pilot.press("A", "y")
         await until(
             pilot, lambda: any(one.session.shell.state is ShellState.OPEN for one in app.shells)
         )

@@ -39,7 +39,7 @@ case "$verb" in
   stop) : > "$here/ps"; echo "$3" ;;
   exec)
     while :; do case "$1" in
-      -it) shift ;;
+      -it|-i) shift ;;
       -w|-e) shift 2 ;;
       *) break ;;
     esac; done

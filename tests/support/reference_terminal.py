@@ -246,7 +246,7 @@ class ReferenceTerminal:
     def extend(self, at: int, char: str) -> None:
         text = self.grid[self.y].cells[at].text or ""
         wide = self.is_wide(at)
-        if len(text) >= 16 or (char == "\u200d" and not wide):
+        if len(text) >= 16 or (char == "\u200d" and (not wide or text.endswith(char))):
             return
         self.grow(at, char, wide or (char == "\ufe0f" and text[0] in WIDENED))
 

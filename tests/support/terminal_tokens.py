@@ -21,6 +21,15 @@ TEXTS = (
         "é",
     ),
     *("\u0301", "\u200d", "\ufe0f", "♂", "1\ufe0f\u20e3", "\u202e", "\u200b", "\U00100000", "﷽"),
+    *(
+        "\rword\b\b\tmore",
+        "tail\r\nhead",
+        "\r\n\r\n",
+        "\nx\r",
+        "\b\b\b",
+        "one\ttwo\v",
+        "y" * 45 + "\r\n",
+    ),
     *("\ufffd", "ｶ", "\u1100\u1161", "漢" * 12, "🏳️‍🌈!", "\U0001f3fb", "\xa0", "\xad"),
 )
 CONTROLS = (
@@ -41,7 +50,7 @@ CONTROLS = (
 ESCAPES = (
     *("\x1b7", "\x1b8", "\x1bD", "\x1bE", "\x1bM", "\x1bH", "\x1b6", "\x1b9", "\x1bc", "\x1b#8"),
     *("\x1b(0", "\x1b(B", "\x1b)0", "\x1b*0", "\x1bN", "\x1bO", "\x1bn", "\x1bo", "\x1bV", "\x1bW"),
-    *("\x1b=", "\x1b>", "\x1b(A", "\x1b%G", "\x1b F"),
+    *("\x1b=", "\x1b>", "\x1b(A", "\x1b%G", "\x1b F", "\x1b(B\x1b[m", "\x1b(B\x1b[m", "\x1b(m"),
 )
 FINALS = (
     *(

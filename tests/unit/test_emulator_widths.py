@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from rich._unicode_data import load
 from rich.cells import cell_len
@@ -104,6 +104,9 @@ ODD = st.sampled_from(
 
 @settings(deadline=None, max_examples=200)
 @given(st.lists(ODD, max_size=30))
+@example(["a" * 9, "漢", "\u200d", "\u200d", "漢"])
+@example(["漢", "\u200d", "\ufe0f", "\u200d", "\u200d", "❤", "\ufe0f"])
+@example(["👩", "\u200d", "🇫", "🇷"])
 def test_runs_are_as_wide_as_their_cells(parts: list[str]) -> None:
     emulator = Emulator(12, 2)
     emulator.feed("".join(parts).encode())

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 
 from services.clock import Clock
 from services.errors import NotFoundError, UnavailableError, WakedeckError
+from services.log_streams import LogStream
 from services.models import (
     Capability,
     Gateway,
@@ -89,7 +90,10 @@ class ArgoObserver(Queueless):
         advice = "Argo CD and the pod's controller start it; its own pages say more."
         return Verdict(VerdictKind.TERMINAL, reason or no_shell, advice=advice)
 
-    def logs(self, sandbox: SandboxId) -> AsyncIterator[str]:
+    async def log_streams(self, sandbox: SandboxId) -> tuple[LogStream, ...]:
+        return ()
+
+    def logs(self, sandbox: SandboxId, stream: str = "") -> AsyncIterator[str]:
         raise UnavailableError(NO_LOGS)
 
     async def close(self) -> None:

@@ -10,6 +10,7 @@ from dataclasses import replace
 
 from services.clock import Clock
 from services.errors import NotFoundError, UnavailableError, WakedeckError
+from services.log_streams import LogStream
 from services.models import (
     Facts,
     Gateway,
@@ -96,7 +97,10 @@ class KubeObserver(Queueless):
             return Verdict(VerdictKind.UNKNOWN, error.sentence, advice=error.advice)
         return verdict(phase.judge(pod, self._clock.now()))
 
-    async def logs(self, sandbox: SandboxId) -> AsyncIterator[str]:
+    async def log_streams(self, sandbox: SandboxId) -> tuple[LogStream, ...]:
+        return ()
+
+    async def logs(self, sandbox: SandboxId, stream: str = "") -> AsyncIterator[str]:
         _, http, _ = await self._opened()
         namespace, name = split_id(sandbox)
         pod = await read_one(http, namespace, name)

@@ -12,7 +12,7 @@ from services.sources.vellum import wording
 from services.sources.vellum.credential import Standing
 from services.sources.vellum.evidence import Act, Did, Evidence
 from services.sources.vellum.http_probe import Answer, Reply
-from services.sources.vellum.limits import YOUNG_S
+from services.sources.vellum.limits import DRAIN_S, YOUNG_S
 
 REISSUE = "repair-guardian"
 RESTART = "restart"
@@ -201,6 +201,14 @@ def _unreachable(seen: Evidence) -> Judgement:
     return Judgement(15, G.READY, sandbox, Means.REPAIRABLE, wording.unreachable(seen))
 
 
+def _draining(seen: Evidence) -> Judgement:
+    if seen.draining_s < DRAIN_S:
+        return Judgement(12, G.SETTLING, S.SETTLING, Means.SETTLING, wording.DRAINING)
+    # A wake leaves a gateway alone that still answers its liveness (contract §2.1, step 4b).
+    words = (wording.UNDRAINED, wording.UNDRAINED_ADVICE)
+    return Judgement(12, G.HUNG, S.STUCK, Means.CONFIRM, *words, RESTART)
+
+
 def _not_ready(seen: Evidence) -> Judgement:
     reason = wording.not_ready(seen)
     if seen.unready_s < YOUNG_S:
@@ -254,7 +262,7 @@ TABLE: tuple[Row, ...] = (
         _says(10, G.WRONG, S.UNKNOWN, T, wording.foreign, advice=wording.FOREIGN_ADVICE),
     ),
     Row(11, _unavailable("starting"), _says(11, G.SETTLING, S.SETTLING, W, wording.GATE)),
-    Row(12, _unavailable("draining"), _says(12, G.SETTLING, S.SETTLING, W, wording.DRAINING)),
+    Row(12, _unavailable("draining"), _draining),
     Row(
         13,
         lambda e: _looking(e) and e.ready is not None and failed_migration(e.ready.body),

@@ -18,20 +18,18 @@ HUNG = "Its gateway is not answering. Waking restarts it, which may take up to 4
 FOREIGN_ADVICE = "End that program, or give the assistant another port; waking cannot help."
 GATE = "Its gateway is starting."
 DRAINING = "Its gateway is shutting down."
-MIGRATION = "Its database migration failed, and waking keeps the failed process."
-RESTART = (
-    "Read its log first. “Restart”, in the palette, puts it to sleep and wakes it again, "
-    "after you confirm."
+UNDRAINED = "Its gateway began to shut down and does not end."
+UNDRAINED_ADVICE = (
+    "Waking would leave it as it is. A restart ends it and wakes it again, after you confirm."
 )
+MIGRATION = "Its database migration failed, and waking keeps the failed process."
+RESTART = "Read its log first. A restart puts it to sleep and wakes it again, after you confirm."
 MIGRATING = "It is migrating its database."
 UNLINKED = "It serves, and there is no credential for it in this environment."
 RENEWING = "Its credential has expired and will be renewed."
 SPENT = "It serves, and its credential has expired for good."
 REJECTED = "It serves, and its gateway does not accept the stored credential."
-REISSUE = (
-    "“Re-issue the credential”, in the palette, helps after you confirm it; it signs every "
-    "other device out."
-)
+REISSUE = "Re-issuing the credential helps, after you confirm; it signs every other device out."
 FORBIDDEN_ADVICE = (
     "Neither waking nor a new credential can change that; run the panel on the same machine and "
     "as the same user as the assistant."
