@@ -29,7 +29,7 @@ from widgets.gateway_pane import GatewayPane
 from widgets.health_header import HealthHeader
 from widgets.key_footer import KeyFooter
 from widgets.queue_pane import QueuePane
-from widgets.repair_bar import RepairBar
+from widgets.repair_bar import RepairBar, RepairKeys
 from widgets.sandbox_pane import SandboxPane
 from widgets.terminal.messages import Released
 
@@ -67,6 +67,7 @@ class Dashboard(Screen[int]):
         Binding("R", "refresh_now", "Look again now", id="panel.refresh", show=False),
         Binding("p", "pause", "Pause looking", id="panel.pause", show=False),
         Binding("y", "copy_record", "Copy record as JSON", id="panel.copy", show=False),
+        Binding("C", "copy_cell", "Copy a cell", id="panel.copy-cell", show=False),
         Binding("Y", "copy_name", "Copy name or text", id="panel.copy-name", show=False),
     ]
 
@@ -86,13 +87,21 @@ class Dashboard(Screen[int]):
         return self.query_one(ShellDesk)
 
     def compose(self) -> ComposeResult:
+        key = self.panel.key_words.of
+        verbs = (key(f"repair.{verb}") for verb in ("wake", "reconnect", "cancel", "offer"))
         yield HealthHeader()
         with Deck(id="deck"):
             yield SandboxPane(id=Pane.SANDBOXES.value)
-            yield RepairBar(id=Pane.REPAIR.value)
+            yield RepairBar(id=Pane.REPAIR.value, keys=RepairKeys(*verbs))
             yield GatewayPane(id=Pane.GATEWAYS.value)
             yield QueuePane(id=Pane.QUEUES.value)
-            yield ShellDesk(id=Pane.SHELL.value, number="4", chord=CHORD)
+            yield ShellDesk(
+                id=Pane.SHELL.value,
+                number=key("panel.shells"),
+                chord=CHORD,
+                open_key=key("panel.shell"),
+                reopen_key=key("shell.reopen"),
+            )
             yield EventPane(id=Pane.EVENTS.value)
         yield KeyFooter(pinned=("app.help", "app.palette", "app.quit"))
 
@@ -102,6 +111,21 @@ class Dashboard(Screen[int]):
         self.panel.memory.restore(self)
         self.set_interval(1.0, self._tick_if_due)
         self.tick()
+
+    def why_not(self, action: str) -> str:
+        """Why an action of this screen would do nothing now; empty where it would do something."""
+        if action in ("wake", "reconnect"):
+            if self.query_one(SandboxPane).marked:
+                return ""
+            return self.query_one(RepairBar).refusal(Verb(action))
+        if action in ("shell", "logs"):
+            if self.selected is None:
+                return "no sandbox is selected"
+            needed = Capability.SHELL if action == "shell" else Capability.LOGS
+            return self.panel.intents.refusals(self.selected).get(needed, "")
+        if action in ("close_shell", "shell_tab(1)", "shell_tab(-1)"):
+            return "" if self.desk.active is not None else "no shell is open"
+        return ""
 
     # What the services say
 
@@ -367,8 +391,12 @@ class Dashboard(Screen[int]):
 
     def action_copy_record(self) -> None:
         """Copy what the cursor is on as JSON."""
-        self.panel.copy_record(self.query_one(f"#{self.focused_pane.value}"))
+        self.panel.copying.record(self.query_one(f"#{self.focused_pane.value}"))
 
     def action_copy_name(self) -> None:
         """Copy the name, or the text, of what the cursor is on."""
-        self.panel.copy_name(self.query_one(f"#{self.focused_pane.value}"))
+        self.panel.copying.name(self.query_one(f"#{self.focused_pane.value}"))
+
+    def action_copy_cell(self) -> None:
+        """Copy one cell of the row the cursor is on."""
+        self.panel.copying.cell(self.query_one(f"#{self.focused_pane.value}"))
