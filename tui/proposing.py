@@ -63,7 +63,11 @@ class Proposing:
 
     async def _agreed(self, proposal: Proposal) -> bool:
         dialog = ConfirmDialog(
-            proposal.title, proposal.target, proposal.consequence, verb=proposal.button
+            proposal.title,
+            proposal.target,
+            proposal.consequence,
+            verb=proposal.button,
+            type_to_confirm=proposal.typed_name or None,
         )
         agreed: bool | None = await self._app.push_screen_wait(dialog)
         return bool(agreed)

@@ -55,9 +55,12 @@ class NanoClawProposer:
         _, home, listing = await self._observer.locate(sandbox)
         if verb == NUDGE:
             return self._nudge(sandbox, home, listing)
-        if verb == STOP:
-            return self._stop(sandbox, home, listing)
-        return self._group(sandbox, home, listing, verb)
+        ends = (
+            self._stop(sandbox, home, listing)
+            if verb == STOP
+            else self._group(sandbox, home, listing, verb)
+        )
+        return replace(ends, typed_name=ends.target)
 
     async def carry_out(self, proposal: Proposal) -> AsyncIterator[Step]:
         """Do it, if it is still what was agreed to."""
