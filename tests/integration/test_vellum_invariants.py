@@ -39,7 +39,7 @@ MINTED = "minted-never-shown-0123456789"
 ISSUE, REST = f"wake {ID} --repair-guardian", f"sleep {ID}"
 ALLOWED = {f"wake {ID}", f"gateway token refresh {ID}", ISSUE, REST}
 ORDER = ("check", "re-issue", "sleep", "start", "wait", "credential", "connect")
-GATEWAY = {
+GATEWAY: dict[str, dict[str, tuple[int, object] | None] | None] = {
     "serving": serving(),
     "starting": {**serving(), "/readyz": (503, {"status": "starting"})},
     "draining": {**serving(), "/readyz": (503, {"status": "draining"})},
