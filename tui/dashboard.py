@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING, ClassVar, cast
 
 from textual import events, on
@@ -13,9 +14,12 @@ from textual.widget import Widget
 
 from services.models import Attempt, Event, GatewayId, QueueSnapshot, SandboxId, Shell, Verb
 from services.picture import BoardDelta, aged
+from tui import welcome
 from tui.arrangement import LOWER, NUMBERED, Deck, Pane
 from tui.shell_desk import ShellDesk
+from widgets.binding_rows import keys_of
 from widgets.event_pane import EventPane
+from widgets.first_steps import FirstSteps
 from widgets.gateway_pane import GatewayPane
 from widgets.health_header import HealthHeader
 from widgets.key_footer import KeyFooter
@@ -88,6 +92,18 @@ class Dashboard(Screen[int]):
         self.focus_pane(Pane.SANDBOXES)
         self.set_interval(1.0, self._tick_if_due)
         self.tick()
+        if self.panel.welcomes:
+            self.call_after_refresh(self._welcome)
+
+    def _welcome(self) -> None:
+        lines = welcome.lines(self.panel.settings, partial(keys_of, self), CHORD)
+        self.mount(FirstSteps(lines, welcome.SECONDS, self.panel.clock.monotonic))
+
+    def on_key(self, event: events.Key) -> None:
+        """Escape also closes the hint of the first start."""
+        if event.key == "escape":
+            for hint in self.query(FirstSteps):
+                hint.close()
 
     # What the services say
 
@@ -107,6 +123,7 @@ class Dashboard(Screen[int]):
         """The queue of the selected sandbox."""
         if snapshot.sandbox == self.selected:
             self.query_one(QueuePane).show(snapshot)
+            self._guide()
 
     def show_events(self, told: Sequence[Event]) -> None:
         """More for the timeline."""
@@ -138,6 +155,16 @@ class Dashboard(Screen[int]):
             self.query_one(pane).tick(now)
         self.query_one(RepairBar).tick(now)
         self._draw_header()
+        self._guide()
+
+    def _guide(self) -> None:
+        """Say in every empty pane why it is so."""
+        selected = self.panel.engine.board.sandboxes.get(self.selected) if self.selected else None
+        words = self.panel.guidance.all(selected, partial(keys_of, self))
+        for pane in (SandboxPane, GatewayPane, QueuePane, EventPane):
+            shown = self.query_one(pane)
+            shown.hint = words[Pane(shown.id)]
+        self.desk.guide(words[Pane.SHELL])
 
     def _draw_header(self) -> None:
         self.query_one(HealthHeader).show(self.panel.header(self.selected))
@@ -166,6 +193,7 @@ class Dashboard(Screen[int]):
         self.selected = sandbox
         self.query_one(QueuePane).show(None)
         self.panel.engine.feeds.look_at(sandbox)
+        self._guide()
         self._draw_repair()
         self._draw_header()
 
