@@ -20,10 +20,13 @@ from textual.widgets import Input
 
 from services.clock import Clock
 from services.config import Settings
-from services.models import Attempt, Event, QueueSnapshot, SandboxId, Shell, Verb
+from services.models import Attempt, Capability, Event, QueueSnapshot, SandboxId, Shell, Verb
 from services.picture import BoardDelta
 from services.sources import OpenSource
+from services.terminal.requests import ShellChoice
 from tui import keymap, shell_keys, themes
+from tui.alarm import Alarm
+from tui.attaching import Attaching
 from tui.bulk import Bulk
 from tui.copying import name_of, record_of
 from tui.dashboard import Dashboard
@@ -31,15 +34,19 @@ from tui.details import Details
 from tui.engine import Engine
 from tui.guidance import Guidance
 from tui.intents import Intents, Tone
+from tui.log_screen import LogScreen
 from tui.palette import PanelCommands
 from tui.proposing import Proposing
 from tui.recall import Recall
 from tui.shells import Shells, preload
+from tui.view_memory import WRITE_S, ViewMemory
 from tui.vitals import Vitals
 from widgets.binding_rows import key_sections
 from widgets.detail_pane import DetailPane
 from widgets.health_header import HeaderState
 from widgets.help_screen import HelpScreen
+from widgets.log_pane import LogPane
+from widgets.log_view import LogView
 from widgets.record_table import RecordTable
 from widgets.repair_bar import RepairBar
 from widgets.table_pane import TablePane
@@ -52,6 +59,9 @@ _PLACES = {
     "RecordTable": "This table",
     "RepairBar": "Repair bar",
     "ShellPane": "Shells",
+    "LogScreen": "Log",
+    "LogPane": "Log",
+    "LogView": "Lines",
 }
 
 
@@ -67,6 +77,7 @@ class WakedeckApp(App[int], inherit_bindings=False):
         Binding("ctrl+p", "command_palette", "Palette", id="app.palette", show=True),
         Binding("t", "next_theme", "Dark, light, contrast", id="app.theme", show=False),
         Binding("ctrl+s", "picture", "Save a picture of the screen", id="app.picture", show=False),
+        Binding("M", "mute", "Mute bell and notices", id="panel.mute", show=False),
         Binding("q,ctrl+q", "leave", "Quit", id="app.quit"),
         Binding("ctrl+c", "copy_or_hint", "Copy selection", id="app.copy", show=False),
     ]
@@ -96,6 +107,7 @@ class WakedeckApp(App[int], inherit_bindings=False):
         self.clock = clock
         self._state = state
         self._leaving = False
+        self._opened_at = clock.now()
         self._on_first_frame = on_first_frame
         self.engine = Engine(
             sources,
@@ -120,11 +132,15 @@ class WakedeckApp(App[int], inherit_bindings=False):
         self.bulk = Bulk(
             self, self.engine, self.intents, self.say, self._bulk_pressed, self._bulk_moved
         )
-        self.proposing = Proposing(self, self.engine, self.say)
+        self.proposing = Proposing(self, self.engine, self.intents, self.say)
+        self.attaching = Attaching(self, self.engine, self.intents, self.say, self._open_shell)
         self.details = Details(self, self.engine)
+        self.alarm = Alarm(settings.attention, settings.profile, os.environ, self._to_terminal)
+        self.memory = ViewMemory(state, settings.profile, settings.remember)
+        self.alarm.muted = self.memory.recalled.muted
         self.recall = Recall(self.engine)
         self.guidance = Guidance(self.engine, self.intents)
-        self._vitals = Vitals(settings.profile, settings.read_only)
+        self._vitals = Vitals(settings)
         for theme in themes.THEMES:
             self.register_theme(theme)
         themes.check(settings, self.available_themes)
@@ -150,6 +166,8 @@ class WakedeckApp(App[int], inherit_bindings=False):
     def _begin(self) -> None:
         """The first frame is painted: now look."""
         self._on_first_frame()
+        self.alarm.open()
+        self.set_interval(WRITE_S, self._keep_view)
         self.run_worker(self.engine.run(), group="engine", exit_on_error=False)
         self.run_worker(asyncio.to_thread(preload), group="engine", exit_on_error=False)
         loop = asyncio.get_running_loop()
@@ -180,6 +198,8 @@ class WakedeckApp(App[int], inherit_bindings=False):
         self.details.heard(told)
         if self._on_screen:
             self.dashboard.show_events(told)
+            since = [one for one in told if one.at >= self._opened_at]
+            self.alarm.heard(since, self.clock.monotonic())
 
     def _attempt(self, attempt: Attempt) -> None:
         if self._on_screen:
@@ -211,7 +231,36 @@ class WakedeckApp(App[int], inherit_bindings=False):
     def header(self, selected: SandboxId | None) -> HeaderState:
         """What the header says now."""
         engine = self.engine
-        return self._vitals.header(engine.board, selected, self.clock.now(), engine.feeds.paused)
+        paused, muted = engine.feeds.paused, self.alarm.muted
+        return self._vitals.header(engine.board, selected, self.clock.now(), paused, muted)
+
+    async def on_event(self, event: events.Event) -> None:
+        """Any key or button says that the operator is here."""
+        if isinstance(event, events.Key | events.MouseDown):
+            self.alarm.seen()
+        await super().on_event(event)
+
+    def _to_terminal(self, sequence: str) -> None:
+        if self._driver is not None and not self.is_web:
+            self._driver.write(sequence)
+
+    def _keep_view(self) -> None:
+        self.memory.hold_timeline(self.dashboard, self.engine.journal_read)
+        self.run_worker(self._kept(), group="view", exclusive=True, exit_on_error=False)
+
+    async def _kept(self) -> None:
+        await self.memory.keep(self.dashboard, self.alarm.muted)
+
+    def open_log(self, sandbox: SandboxId) -> None:
+        """Show a sandbox's log over everything, or say why there is none."""
+        reason = self.intents.refusals(sandbox).get(Capability.LOGS)
+        if reason is not None:
+            self.say(f"No log of {sandbox.native_id}: {reason}.", "warning")
+            return
+        known = self.engine.board.sandboxes.get(sandbox)
+        observer = self.engine.sources[sandbox.source].observer
+        name = sandbox.native_id if known is None else known.name
+        self.push_screen(LogScreen(observer, sandbox, name))
 
     def say(self, text: str, tone: Tone = "information") -> None:
         """Answer the operator's own action."""
@@ -248,6 +297,12 @@ class WakedeckApp(App[int], inherit_bindings=False):
         path = await save(self, self._state / "screenshots", self.clock.now())
         self.say(f"Saved {path}" if path else "The picture could not be saved.")
 
+    def action_mute(self) -> None:
+        """Call no more, or call again; the title goes on being marked."""
+        self.alarm.muted = not self.alarm.muted
+        self.say("Muted: no bell and no notice." if self.alarm.muted else "Bell and notices again.")
+        self.dashboard.tick()
+
     def action_leave(self) -> None:
         """End what is ours and go."""
         if not self._leaving:
@@ -256,7 +311,9 @@ class WakedeckApp(App[int], inherit_bindings=False):
 
     async def _leave(self) -> None:
         try:
+            self.alarm.close()
             async with asyncio.timeout(CLOSE_S):
+                await self._kept()
                 await self.shells.close()
                 self.workers.cancel_group(self, "engine")
                 await self.engine.close()
@@ -264,6 +321,9 @@ class WakedeckApp(App[int], inherit_bindings=False):
             pass  # What is left holds only kernel locks: they go with the process.
         finally:
             self.exit(0)
+
+    def _open_shell(self, sandbox: SandboxId, choice: ShellChoice) -> None:
+        self.dashboard.desk.open(sandbox, choice)
 
     def copy_record(self, pane: Widget) -> None:
         """Copy the record under a pane's cursor as JSON."""
@@ -292,6 +352,7 @@ def bound_actions() -> list[keymap.Bound]:
         *keymap.bound_in("panel", everywhere),
         *keymap.bound_in("pane", TablePane.BINDINGS),
         *keymap.bound_in("table", RecordTable.BINDINGS),
+        *keymap.bound_in("log", [*LogScreen.BINDINGS, *LogPane.BINDINGS, *LogView.BINDINGS]),
     ]
 
 

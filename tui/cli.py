@@ -68,6 +68,7 @@ for _command in (
     looking.status,
     looking.sandboxes,
     looking.queues,
+    looking.logs,
     looking.events,
     acting.wake,
     acting.reconnect,

@@ -12,7 +12,16 @@ from textual.binding import Binding, BindingType
 from textual.screen import Screen
 from textual.widget import Widget
 
-from services.models import Attempt, Event, GatewayId, QueueSnapshot, SandboxId, Shell, Verb
+from services.models import (
+    Attempt,
+    Capability,
+    Event,
+    GatewayId,
+    QueueSnapshot,
+    SandboxId,
+    Shell,
+    Verb,
+)
 from services.picture import BoardDelta, aged
 from tui import welcome
 from tui.arrangement import LOWER, NUMBERED, Deck, Pane
@@ -26,6 +35,7 @@ from widgets.key_footer import KeyFooter
 from widgets.queue_pane import QueuePane
 from widgets.repair_bar import RepairBar
 from widgets.sandbox_pane import SandboxPane
+from widgets.table_pane import TablePane
 from widgets.terminal.messages import Released
 
 if TYPE_CHECKING:
@@ -42,7 +52,10 @@ class Dashboard(Screen[int]):
         Binding("w", "wake", "Wake", id="repair.wake"),
         Binding("r", "reconnect", "Reconnect", id="repair.reconnect"),
         Binding("s", "shell", "Shell", id="panel.shell"),
+        Binding("A", "attach", "Attach to the agent", id="panel.attach", show=False),
+        Binding("L", "logs", "Logs", id="panel.logs"),
         Binding("c", "cancel", "Cancel", id="repair.cancel", show=False),
+        Binding("a", "offer", "Confirm a repair", id="repair.offer", show=False),
         Binding("z", "zoom", "Zoom", id="panel.zoom"),
         Binding("1", "pane('sandboxes')", "Sandboxes", id="panel.sandboxes", show=False),
         Binding("2", "pane('gateways')", "Gateways", id="panel.gateways", show=False),
@@ -89,15 +102,13 @@ class Dashboard(Screen[int]):
         yield KeyFooter(pinned=("app.help", "app.palette", "app.quit"))
 
     def on_mount(self) -> None:
+        self.set_class(self.panel.settings.production, "-production")
         self.focus_pane(Pane.SANDBOXES)
+        self.panel.memory.restore(self)
         self.set_interval(1.0, self._tick_if_due)
         self.tick()
         if self.panel.welcomes:
-            self.call_after_refresh(self._welcome)
-
-    def _welcome(self) -> None:
-        lines = welcome.lines(self.panel.settings, partial(keys_of, self), CHORD)
-        self.mount(FirstSteps(lines, welcome.SECONDS, self.panel.clock.monotonic))
+            self.call_after_refresh(welcome.greet, self, self.panel, CHORD)
 
     def on_key(self, event: events.Key) -> None:
         """Escape also closes the hint of the first start."""
@@ -111,7 +122,7 @@ class Dashboard(Screen[int]):
         """Another look came in."""
         board = self.panel.engine.board
         self.query_one(SandboxPane).apply(
-            (*delta.sandboxes, *aged(delta, board.sandboxes, SandboxId)), delta.sandboxes_removed
+            delta.sandboxes, delta.sandboxes_removed, aged(delta, board.sandboxes, SandboxId)
         )
         self.query_one(GatewayPane).apply(
             (*delta.gateways, *aged(delta, board.gateways, GatewayId)), delta.gateways_removed
@@ -155,15 +166,14 @@ class Dashboard(Screen[int]):
             self.query_one(pane).tick(now)
         self.query_one(RepairBar).tick(now)
         self._draw_header()
+        self.panel.alarm.tick(self._ticked)
         self._guide()
 
     def _guide(self) -> None:
         """Say in every empty pane why it is so."""
-        selected = self.panel.engine.board.sandboxes.get(self.selected) if self.selected else None
-        words = self.panel.guidance.all(selected, partial(keys_of, self))
-        for pane in (SandboxPane, GatewayPane, QueuePane, EventPane):
-            shown = self.query_one(pane)
-            shown.hint = words[Pane(shown.id)]
+        words = self.panel.guidance.all(self.selected, partial(keys_of, self))
+        for pane in self.query(TablePane):
+            pane.hint = words.get(Pane(pane.id), "")
         self.desk.guide(words[Pane.SHELL])
 
     def _draw_header(self) -> None:
@@ -179,6 +189,7 @@ class Dashboard(Screen[int]):
             engine.board.sandboxes.get(self.selected),
             engine.attempt_on(self.selected),
             self.panel.intents.refusals(self.selected),
+            offer=self.panel.proposing.offer(engine.attempt_on(self.selected)),
         )
 
     # What the panes say
@@ -191,11 +202,18 @@ class Dashboard(Screen[int]):
         if sandbox == self.selected:
             return
         self.selected = sandbox
-        self.query_one(QueuePane).show(None)
+        self.query_one(QueuePane).show(None, reason=self._why_no_queue(sandbox))
         self.panel.engine.feeds.look_at(sandbox)
         self._guide()
         self._draw_repair()
         self._draw_header()
+
+    def _why_no_queue(self, sandbox: SandboxId | None) -> str:
+        """What an empty queue pane says until a snapshot comes, or for ever."""
+        if sandbox is None:
+            return ""
+        refused = self.panel.intents.refusals(sandbox).get(Capability.QUEUE)
+        return f"No queue: {refused}." if refused else "Reading its queues…"
 
     def _under_cursor(self) -> SandboxId | None:
         """What a verb acts on: the row the cursor is on now, though its message be on the way."""
@@ -224,14 +242,8 @@ class Dashboard(Screen[int]):
 
     @on(EventPane.Sought)
     def _seek(self, event: EventPane.Sought) -> None:
-        self.run_worker(
-            self._recall_events(event.words), group="recall", exclusive=True, exit_on_error=False
-        )
-
-    async def _recall_events(self, words: Sequence[str]) -> None:
-        found = await self.panel.recall.search(words)
-        if words:
-            self.query_one(EventPane).recall(found)
+        fill = self.panel.recall.fill(self.query_one(EventPane), event.words)
+        self.run_worker(fill, group="recall", exclusive=True, exit_on_error=False)
 
     @on(RepairBar.WakePressed)
     def _wake_pressed(self, event: RepairBar.WakePressed) -> None:
@@ -245,6 +257,10 @@ class Dashboard(Screen[int]):
     @on(RepairBar.CancelPressed)
     def _cancel_pressed(self, event: RepairBar.CancelPressed) -> None:
         self.panel.intents.cancel(event.attempt)
+
+    @on(RepairBar.OfferPressed)
+    def _offer_pressed(self, event: RepairBar.OfferPressed) -> None:
+        self.panel.proposing.ask(event.sandbox, event.verb)
 
     @on(RepairBar.VerbRefused)
     def _verb_refused(self, event: RepairBar.VerbRefused) -> None:
@@ -323,11 +339,28 @@ class Dashboard(Screen[int]):
         if not self.panel.bulk.cancel():
             self.query_one(RepairBar).action_cancel()
 
+    def action_offer(self) -> None:
+        """Ask about what the attempt on the sandbox under the cursor needs confirmed."""
+        self._under_cursor()
+        self.query_one(RepairBar).action_offer()
+
     def action_shell(self) -> None:
         """Open a shell in the sandbox under the cursor."""
         sandbox = self._under_cursor()
         if sandbox is not None:
             self.desk.open(sandbox)
+
+    def action_attach(self) -> None:
+        """Attach to the agent of the sandbox under the cursor, after a warning."""
+        sandbox = self._under_cursor()
+        if sandbox is not None:
+            self.panel.attaching.ask(sandbox)
+
+    def action_logs(self) -> None:
+        """Open the log of the sandbox under the cursor."""
+        sandbox = self._under_cursor()
+        if sandbox is not None:
+            self.panel.open_log(sandbox)
 
     def action_shell_tab(self, step: int) -> None:
         """Bring the next or previous shell to the front."""

@@ -8,8 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 
 from services.board import Board
 from services.clock import Clock
-from services.feed import Feed
-from services.models import Observation, ProbeFailure, QueueSnapshot, SandboxId
+from services.feed import Feed, ProbeFailure
+from services.models import Observation, QueueSnapshot, SandboxId
 from services.picture import BoardDelta
 from services.sources import Observer
 

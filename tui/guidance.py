@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from services.models import Capability, Sandbox
+from services.models import Capability, Sandbox, SandboxId
 from services.picture import SourceLink
 from tui.arrangement import Pane
 from tui.engine import Engine
@@ -24,8 +24,10 @@ class Guidance:
     engine: Engine
     intents: Intents
 
-    def all(self, selected: Sandbox | None, key: Key) -> dict[Pane, str]:
+    def all(self, under_cursor: SandboxId | None, key: Key) -> dict[Pane, str]:
         """The words of every pane."""
+        known = self.engine.board.sandboxes
+        selected = None if under_cursor is None else known.get(under_cursor)
         return {
             Pane.SANDBOXES: self._rows("sandboxes", key),
             Pane.GATEWAYS: self._rows("gateways", key),

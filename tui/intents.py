@@ -15,6 +15,7 @@ from services.models import (
     Shell,
     Verb,
 )
+from services.sources import Proposal
 from services.terminal.requests import ShellChoice
 from services.timeline import action_event, shell_event
 from tui.engine import Engine
@@ -77,6 +78,17 @@ class Intents:
             self._quiet.discard(handle.attempt.id)
         return handle
 
+    def carry_out(self, proposal: Proposal) -> None:
+        """Do what the operator agreed to."""
+        sandbox = proposal.sandbox
+        try:
+            self._handles[sandbox] = self._engine.attempts.carry_out(proposal)
+        except WakedeckError as error:
+            self._refuse(error)
+            return
+        now = self._engine.clock.now()
+        self._engine.tell(action_event(sandbox, f"agreed to {proposal.act}", now))
+
     def cancel(self, attempt_id: str) -> None:
         """Stop an attempt as soon as that is safe."""
         for handle in self._handles.values():
@@ -88,18 +100,18 @@ class Intents:
         handle = self._handles.get(sandbox)
         return handle is not None and (await handle.wait()).state is AttemptState.DONE
 
-    def shell(self, sandbox: SandboxId) -> OpenShell | None:
+    def shell(self, sandbox: SandboxId, choice: ShellChoice) -> OpenShell | None:
         """Open a shell; None where there can be none, and why was said."""
         reason = self.refusals(sandbox).get(Capability.SHELL)
         if reason is not None:
             self._say(f"No shell in {sandbox.native_id}: {reason}.", "warning")
             return None
         try:
-            transport = self._engine.sources[sandbox.source].actor.shell(sandbox, ShellChoice())
+            transport = self._engine.sources[sandbox.source].actor.shell(sandbox, choice)
         except WakedeckError as error:
             self._refuse(error)
             return None
-        return self._shells.open(sandbox, transport)
+        return self._shells.open(sandbox, transport, choice)
 
     def attempt_changed(self, attempt: Attempt) -> None:
         """Say how the operator's own action ended, where nobody else does."""

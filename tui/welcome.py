@@ -4,10 +4,18 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+from textual.screen import Screen
 
 from services.config import Settings
-from widgets.first_steps import Line
+from widgets.binding_rows import keys_of
+from widgets.first_steps import FirstSteps, Line
+
+if TYPE_CHECKING:
+    from tui.app import WakedeckApp
 
 SECONDS = 10.0
 _NAME = "welcomed"
@@ -20,6 +28,12 @@ def wanted(state: Path) -> bool:
     except OSError:
         return False
     return True
+
+
+def greet(screen: Screen[int], panel: WakedeckApp, chord: str) -> None:
+    """Show the hint on a screen whose keys are live."""
+    said = lines(panel.settings, partial(keys_of, screen), chord)
+    screen.mount(FirstSteps(said, SECONDS, panel.clock.monotonic))
 
 
 def lines(settings: Settings, key: Callable[[str], str], chord: str) -> tuple[Line, ...]:

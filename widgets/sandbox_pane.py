@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 from textual.message import Message
 from textual.reactive import reactive
@@ -12,6 +13,7 @@ from services.models import Activity, Direction, Sandbox, SandboxId, SandboxStat
 from widgets import queue_counts
 from widgets.binding_rows import keys_of
 from widgets.cell_text import Part
+from widgets.census import Census
 from widgets.columns import Cell, Column
 from widgets.glyphs import Sign, of_sandbox
 from widgets.moments import age_cell
@@ -131,6 +133,19 @@ COLUMNS: tuple[Column[Sandbox], ...] = (
 )
 
 
+@dataclass(frozen=True, slots=True)
+class _Face:
+    """What a sandbox is counted as."""
+
+    urgency: tuple[int, bool]
+    sign: Sign
+    stale: bool
+
+
+def _face(sandbox: Sandbox) -> _Face:
+    return _Face(_urgency(sandbox), of_sandbox(sandbox), sandbox.stale)
+
+
 class SandboxPane(TablePane):
     """The list an operator lives in."""
 
@@ -156,6 +171,7 @@ class SandboxPane(TablePane):
 
     def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
         super().__init__(id=id, classes=classes)
+        self._census: Census[SandboxId, _Face] = Census()
         self._table: RecordTable[SandboxId, Sandbox] = RecordTable(
             COLUMNS,
             key=lambda s: s.id,
@@ -187,10 +203,23 @@ class SandboxPane(TablePane):
         """The one table."""
         return (self._table,)
 
-    def apply(self, upserted: Iterable[Sandbox], removed: Iterable[SandboxId] = ()) -> None:
-        """Take a delta of the board."""
-        self._table.reconcile(upserted, removed)
-        self.retitle()
+    def apply(
+        self,
+        upserted: Iterable[Sandbox],
+        removed: Iterable[SandboxId] = (),
+        renewed: Iterable[Sandbox] = (),
+    ) -> None:
+        """Take a delta of the board; of the `renewed` only the age is another."""
+        self._table.renew(renewed)
+        change = self._table.reconcile(upserted, removed)
+        for key in change.removed:
+            self._census.drop(key)
+        for key in (*change.added, *(key for key, _, _ in change.updated)):
+            record = self._table.record(key)
+            if record is not None:
+                self._census.put(key, _face(record))
+        if change.added or change.updated or change.removed:
+            self.retitle()
 
     def badge_parts(self) -> list[Part]:
         """How far a verb is with many, and what the marks are for."""
@@ -208,10 +237,12 @@ class SandboxPane(TablePane):
 
     def count_parts(self) -> list[Part]:
         """How many are in which state, the most urgent first."""
-        rows = sorted(self._table.records(), key=_urgency)
-        seen = Counter((sign.glyph, sign.word, sign.tone) for sign in map(of_sandbox, rows))
-        counts = [(Sign(*sign), number) for sign, number in seen.items()]
-        return tally(counts, sum(row.stale for row in rows), self.size.width - 4)
+        signs: Counter[Sign] = Counter()
+        stale = 0
+        for face, number in sorted(self._census.counts.items(), key=lambda pair: pair[0].urgency):
+            signs[face.sign] += number
+            stale += number * face.stale
+        return tally(signs.items(), stale, self.size.width - 4)
 
     def on_record_table_highlighted(self, event: RecordTable.Highlighted) -> None:
         """Say it in the pane's own words."""

@@ -32,6 +32,7 @@ from tests.support.clock import FakeClock
 from tests.support.stage import EVENTS, NOW, SANDBOXES, gateways, queue, sandbox
 from tui.app import WakedeckApp
 from tui.arrangement import Pane
+from tui.log_screen import LogScreen
 
 PROMPT = (
     b"\x1b[1;34m~/work\x1b[0m $ git log --oneline -3\r\n"
@@ -280,6 +281,36 @@ async def zoom_queue(stage: Stage) -> None:
     await stage.press("3", "z")
 
 
+LOG = (
+    '[01:06:12.004] INFO Message routed sessionId="sess-a" kind="chat"',
+    '[01:06:12.190] INFO Spawning container name="data-pull-1"',
+    "[01:06:14.551] DEBUG Poll found 2 messages",
+    '[01:06:15.020] WARN Fetch is slow url="https://user:***@example.org/export" waited=4000',
+    "[01:06:19.882] ERROR Fetch failed: the peer closed the connection before it had said how long "
+    "the export is; what came of it, 48 211 of an unknown number of bytes, was thrown away",
+    "[01:06:19.883] INFO Retry in 20 s try=3 of=6",
+    "[01:06:20.417] INFO not markup: [bold red]stop[/] and ‹202E›no tricks",
+    '[01:06:39.890] INFO Fetch begins again url="https://example.org/export"',
+)
+
+
+def logged() -> Script:
+    """A log with three streams, one of which says something."""
+    script = populated()
+    script.logs = {name: asyncio.Queue() for name in ("agent", "gateway", "host")}
+    for line in LOG:
+        script.logs["agent"].put_nowait(line)
+    return script
+
+
+async def read_log(stage: Stage) -> None:
+    await stage.press("L")
+    screen = stage.app.screen
+    assert isinstance(screen, LogScreen)
+    await stage.until(lambda: len(screen.pane.view.lines) == len(LOG))
+    await stage.press("slash", *"fetch", "enter")
+
+
 async def show_shell_pane(stage: Stage) -> None:
     stage.app.dashboard.focus_pane(Pane.SHELL)
 
@@ -306,6 +337,7 @@ SCENES = (
     Scene("palette", NORMAL, palette, populated, PLAIN),
     Scene("confirm", NORMAL, confirm, populated, PLAIN),
     Scene("queue-zoomed", NORMAL, zoom_queue, populated, PLAIN),
+    Scene("logs", NORMAL, read_log, logged, PLAIN),
     Scene("read-only", NORMAL, nothing, populated, settings(read_only=True)),
     Scene("small", SMALL, nothing, broken, PLAIN),
     Scene("small-shell", SMALL, open_shell, populated, PLAIN),

@@ -1,4 +1,4 @@
-"""Commands that look: `status`, `sandboxes`, `queues`, `events`."""
+"""Commands that look: `status`, `sandboxes`, `queues`, `logs`, `events`."""
 
 from __future__ import annotations
 
@@ -42,6 +42,31 @@ def queues(context: click.Context, sandbox: str, as_json: bool, limit: int) -> i
     from tui import headless
 
     return headless.queues(settings_of(context), sandbox, limit, as_json)
+
+
+@click.command()
+@click.argument("sandbox", shell_complete=completing.sandboxes)
+@click.option("-f", "--follow", is_flag=True, help="Go on with what comes, across losses.")
+@click.option("--stream", default="", metavar="NAME", help="One of --streams; else the usual one.")
+@click.option("--streams", is_flag=True, help="List what the log can be read from.")
+@click.option("--tail", type=click.IntRange(0, 100_000), help="At most this many lines there are.")
+@click.pass_context
+@ending
+def logs(
+    context: click.Context,
+    sandbox: str,
+    follow: bool,
+    stream: str,
+    streams: bool,
+    tail: int | None,
+) -> int:
+    """The log of one sandbox. Exits 1 where there is none, 4 where there is no such sandbox."""
+    from tui import log_output
+
+    if streams:
+        return log_output.streams(settings_of(context), sandbox)
+    request = log_output.LogRequest(stream, follow, tail)
+    return log_output.run(settings_of(context), sandbox, request)
 
 
 @click.command()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable
 
 from services.clock import Clock
 from services.errors import NotFoundError, UnavailableError, WakedeckError
@@ -13,8 +13,9 @@ from services.sources.local import evidence, lock, spawn
 from services.sources.local.classify import REFUSED, REFUSED_ADVICE, SILENCE_S, ProcessFacts
 from services.sources.local.gateway_probe import Answer
 from services.sources.local.layout import HOST, World
-from services.terminal import marker_exec
-from services.terminal.requests import ExecResult, ShellChoice
+from services.terminal.marker_exec import MarkerCommand
+from services.terminal.remote_command import follow
+from services.terminal.requests import ExecEvent, ExecRequest, ShellChoice
 from services.terminal.transport import Transport
 
 START_LIMIT_S = 12.0
@@ -119,10 +120,9 @@ class LocalActor:
             notice=NOTICE,
         )
 
-    async def exec(
-        self, sandbox: SandboxId, argv: Sequence[str], timeout_s: float, choice: ShellChoice
-    ) -> ExecResult:
-        return await marker_exec.run(self.shell(sandbox, choice), argv, timeout_s)
+    def exec(self, sandbox: SandboxId, request: ExecRequest) -> AsyncIterator[ExecEvent]:
+        """Over a terminal: one stream for both outputs."""
+        return follow(MarkerCommand(self.shell(sandbox, request.choice), "the sandbox"), request)
 
     async def close(self) -> None:
         """The world's processes belong to the world, not to this actor."""

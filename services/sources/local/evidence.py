@@ -49,10 +49,11 @@ async def agent(world: World, glance: Glance, sandbox: SandboxId) -> tuple[Agent
     """Everything known of one sandbox, and what its queue files say, from one visit to them."""
     folder = world.sandbox(sandbox.native_id)
     facts = process(world, f"agent-{sandbox.native_id}")
+    # Dead or alive: what failed before the last good start is over.
     failed = [
         crash
         for crash in lock.crashes(folder)
-        if facts.liveness.over or facts.started_at is None or crash.at > facts.started_at
+        if facts.started_at is None or crash.at > facts.started_at
     ]
     survey = await glance.survey(folder, alive=not facts.liveness.over)
     files = survey.facts

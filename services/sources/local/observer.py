@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from services.clock import Clock
 from services.errors import NotFoundError
+from services.log_streams import LogStream
 from services.models import (
     Activity,
     Direction,
@@ -24,12 +25,13 @@ from services.models import (
     Verdict,
     VerdictKind,
 )
+from services.plain import plain
 from services.queues.reader import QueueReader
 from services.sources.local import classify, evidence, spawn
 from services.sources.local.gateway_probe import GatewayEvidence
 from services.sources.local.glance import Glance
 from services.sources.local.layout import HOST, World
-from services.sources.local.log_tail import follow
+from services.sources.local.log_tail import STREAMS, follow
 
 
 class LocalObserver:
@@ -79,8 +81,17 @@ class LocalObserver:
             classify.sandbox(agent, now),
         )
 
-    def logs(self, sandbox: SandboxId) -> AsyncIterator[str]:
-        return follow(self._world.log(f"agent-{self._known(sandbox)}"))
+    async def log_streams(self, sandbox: SandboxId) -> tuple[LogStream, ...]:
+        self._known(sandbox)
+        return STREAMS
+
+    def logs(self, sandbox: SandboxId, stream: str = "") -> AsyncIterator[str]:
+        name = self._known(sandbox)
+        stream = stream or STREAMS[0].name
+        if stream not in {one.name for one in STREAMS}:
+            raise NotFoundError(f"The embedded world has no log {plain(stream, 40)!r}.")
+        role = f"agent-{name}" if stream == "agent" else stream
+        return follow(self._world.log(role))
 
     async def close(self) -> None:
         """Connections live no longer than one look."""

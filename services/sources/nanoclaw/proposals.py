@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import AsyncIterator
+from dataclasses import replace
 
 from services.clock import Clock
 from services.errors import NotFoundError, RefusedError, UnavailableError
-from services.models import SandboxId
+from services.models import SandboxId, Step, StepState
 from services.plain import plain
 from services.sources import Proposal
 from services.sources.nanoclaw import acts
@@ -18,6 +20,13 @@ from services.sources.nanoclaw.words import plural
 
 RESTART = "restart its group"
 REST = "stop its group"
+_STEPS = {NUDGE: "nudge", STOP: "stop", RESTART: "restart", REST: "stop"}
+_ACTS = {
+    NUDGE: "the nudge",
+    STOP: "stopping its container",
+    RESTART: "restarting its group",
+    REST: "stopping its group",
+}
 ARRIVAL_S = 10.0
 _POLL_S = 0.5
 RESTART_TEXT = "You were restarted by the operator. Go on with what was left."
@@ -46,12 +55,21 @@ class NanoClawProposer:
         _, home, listing = await self._observer.locate(sandbox)
         if verb == NUDGE:
             return self._nudge(sandbox, home, listing)
-        if verb == STOP:
-            return self._stop(sandbox, home, listing)
-        return self._group(sandbox, home, listing, verb)
+        ends = (
+            self._stop(sandbox, home, listing)
+            if verb == STOP
+            else self._group(sandbox, home, listing, verb)
+        )
+        return replace(ends, typed_name=ends.target)
 
-    async def carry_out(self, proposal: Proposal) -> str:
+    async def carry_out(self, proposal: Proposal) -> AsyncIterator[Step]:
         """Do it, if it is still what was agreed to."""
+        step = Step(_STEPS.get(proposal.verb, "act"), StepState.RUNNING, self._clock.now())
+        yield step
+        said = await self._done(proposal)
+        yield replace(step, state=StepState.OK, ended_at=self._clock.now(), detail=said)
+
+    async def _done(self, proposal: Proposal) -> str:
         if proposal.refusal:
             raise RefusedError(f"It cannot be done: {proposal.refusal}.")
         now = await self.propose(proposal.sandbox, proposal.verb)
@@ -83,6 +101,7 @@ class NanoClawProposer:
             "Post",
             refusal,
             token,
+            _ACTS[NUDGE],
         )
 
     def _stop(self, sandbox: SandboxId, home: Home, listing: Listing) -> Proposal:
@@ -100,6 +119,7 @@ class NanoClawProposer:
             "Stop",
             refusal,
             found.name if found is not None else "",
+            _ACTS[STOP],
         )
 
     def _group(self, sandbox: SandboxId, home: Home, listing: Listing, verb: str) -> Proposal:
@@ -124,6 +144,7 @@ class NanoClawProposer:
             "Restart" if verb == RESTART else "Stop",
             refusal,
             json.dumps([home[0], running]),
+            _ACTS[verb],
         )
 
     async def _send(self, sandbox: SandboxId, install: Install) -> str:

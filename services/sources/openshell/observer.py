@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from services.clock import Clock
 from services.errors import NotFoundError, UnavailableError
+from services.log_streams import LogStream
 from services.models import (
     Direction,
     Facts,
@@ -24,7 +25,7 @@ from services.sources.openshell import portrait, sandboxes, starting
 from services.sources.openshell.cli import MISSING, MISSING_ADVICE, Cli
 from services.sources.openshell.dossiers import Dossiers
 from services.sources.openshell.gateways import Judgement, Standing, missing
-from services.sources.openshell.logs import follow
+from services.sources.openshell.logs import STREAMS, filtered, follow
 from services.sources.openshell.looking import GatewayLook, Looking
 from services.sources.openshell.options import OpenShellOptions
 from services.sources.openshell.registry import Registry
@@ -88,11 +89,15 @@ class OpenShellObserver:
             kind = VerdictKind.TERMINAL if terminal else VerdictKind.UNKNOWN
             return Verdict(kind, error.sentence, advice=error.advice or MISSING_ADVICE)
 
-    def logs(self, sandbox: SandboxId) -> AsyncIterator[str]:
+    async def log_streams(self, sandbox: SandboxId) -> tuple[LogStream, ...]:
+        return STREAMS
+
+    def logs(self, sandbox: SandboxId, stream: str = "") -> AsyncIterator[str]:
         target = Target.parse(sandbox.native_id)
         if target is None:
             raise NotFoundError("This is not the name of an OpenShell sandbox.")
-        return follow(self._cli, self._looking, self._options, target, self._clock)
+        options = filtered(self._options, stream)
+        return follow(self._cli, self._looking, options, target, self._clock)
 
     async def close(self) -> None:
         """Nothing outlives a look."""
@@ -117,6 +122,7 @@ class OpenShellObserver:
         if judged.standing is not Standing.HEALTHY:
             return gateway_verdict(judged, self._plan(registered, tools))
         look = await self._looking.sandbox(target, tools, PROBE_GET_S)
+        look = await self._looking.explained(registered, judged.version, look)
         return sandboxes.verdict(target.name, look, tools, entry is not None)
 
     def _plan(self, known: Registration, tools: Toolset) -> StartPlan:
