@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from textual.screen import Screen
 
 from services.config import Settings
-from widgets.binding_rows import keys_of
 from widgets.first_steps import FirstSteps, Line
 
 if TYPE_CHECKING:
@@ -31,37 +29,34 @@ def wanted(state: Path) -> bool:
 
 
 def greet(screen: Screen[int], panel: WakedeckApp, chord: str) -> None:
-    """Show the hint on a screen whose keys are live."""
-    said = lines(panel.settings, partial(keys_of, screen), chord)
+    """Show the hint on a screen."""
+    said = lines(panel.settings, panel.key_words.of, chord)
     screen.mount(FirstSteps(said, SECONDS, panel.clock.monotonic))
 
 
 def lines(settings: Settings, key: Callable[[str], str], chord: str) -> tuple[Line, ...]:
     """What to do first, with the keys as they are bound."""
 
-    def first(action: str) -> str:
-        return key(action).split(", ")[0]
-
     embedded = all(one.kind == "local" for one in settings.sources)
-    palette = first("app.palette")
+    palette = key("app.palette")
     about: Line = (("", "`wakedeck doctor` says what each source needs"),)
     if embedded:
         about = ((palette, "“break”: these are real, and made to be broken; doctor finds yours"),)
     return (
         (
             ("↑ ↓", "choose"),
-            (first("repair.wake"), "wakes it"),
-            (first("repair.reconnect"), "reconnects it"),
-            (first("panel.shell"), "shell"),
+            (key("repair.wake"), "wakes it"),
+            (key("repair.reconnect"), "reconnects it"),
+            (key("panel.shell"), "shell"),
             (chord, "leaves it"),
         ),
         (
-            (first("table.open"), "details"),
-            (first("pane.filter"), "filters"),
+            (key("table.open"), "details"),
+            (key("pane.filter"), "filters"),
             ("1–5", "panes"),
-            (first("panel.zoom"), "zooms"),
-            (first("app.quit"), "quits"),
+            (key("panel.zoom"), "zooms"),
+            (key("app.quit"), "quits"),
         ),
-        ((first("app.help"), "every key"), (palette, "everything by its name")),
+        ((key("app.help"), "every key"), (palette, "everything by its name")),
         about,
     )
