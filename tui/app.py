@@ -7,6 +7,7 @@ import os
 import random
 import signal
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
 
@@ -14,6 +15,7 @@ from textual import events, on
 from textual.app import App
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
+from textual.widgets import Input
 
 from services.clock import Clock
 from services.config import Settings
@@ -54,7 +56,7 @@ class WakedeckApp(App[int], inherit_bindings=False):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("question_mark", "help", "Help", id="app.help", key_display="?"),
         Binding("ctrl+p", "command_palette", "Palette", id="app.palette", show=True),
-        Binding("t", "light_or_dark", "Light or dark", id="app.theme", show=False),
+        Binding("t", "next_theme", "Dark, light, contrast", id="app.theme", show=False),
         Binding("ctrl+s", "picture", "Save a picture of the screen", id="app.picture", show=False),
         Binding("M", "mute", "Mute bell and notices", id="panel.mute", show=False),
         Binding("q,ctrl+q", "leave", "Quit", id="app.quit"),
@@ -76,7 +78,8 @@ class WakedeckApp(App[int], inherit_bindings=False):
         Raises:
             ConfigError: the settings name a theme or a key that cannot be.
         """
-        super().__init__()
+        # Without colours the styles for a terminal of few colours tell things apart.
+        super().__init__(ansi_color=True if themes.colourless(os.environ) else None)
         self.settings = settings
         self.clock = clock
         self._state = state
@@ -151,6 +154,11 @@ class WakedeckApp(App[int], inherit_bindings=False):
                 loop.add_signal_handler(number, self.action_leave)
             except (RuntimeError, ValueError):
                 return  # Not the main thread: a test, or an embedding program's own business.
+
+    def on_descendant_focus(self, event: events.DescendantFocus) -> None:
+        """Without motion no cursor blinks, whoever made the input."""
+        if isinstance(event.widget, Input) and self.animation_level == "none":
+            event.widget.cursor_blink = False
 
     # Heard from the services
 
@@ -243,10 +251,10 @@ class WakedeckApp(App[int], inherit_bindings=False):
         live = key_sections(self, self.screen.active_bindings, PLACES)
         self.push_screen(HelpScreen((*live, shell_keys.section())))
 
-    def action_light_or_dark(self) -> None:
-        """The other one of our two themes."""
-        dark = self.current_theme.dark
-        self.theme = themes.LIGHT.name if dark else themes.DARK.name
+    def action_next_theme(self) -> None:
+        """The next one of our themes, or of the two with the terminal's own colours."""
+        self.theme = themes.following(self.theme)
+        self.say(f"Theme {self.theme}; `theme` in the configuration keeps it.")
 
     def action_copy_or_hint(self) -> None:
         """Copy what is selected; say how to quit where nothing is."""
@@ -312,7 +320,7 @@ def run_panel(settings: Settings) -> int:
     state = paths.private_dir(paths.state_dir())
     logs.configure(paths.log_file())
     app = WakedeckApp(
-        settings,
+        replace(settings, theme=themes.fitting(settings, os.environ)),
         open_sources(settings, clock),
         clock,
         state=state,

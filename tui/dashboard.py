@@ -203,10 +203,17 @@ class Dashboard(Screen[int]):
         if sandbox == self.selected:
             return
         self.selected = sandbox
-        self.query_one(QueuePane).show(None)
+        self.query_one(QueuePane).show(None, reason=self._why_no_queue(sandbox))
         self.panel.engine.feeds.look_at(sandbox)
         self._draw_repair()
         self._draw_header()
+
+    def _why_no_queue(self, sandbox: SandboxId | None) -> str:
+        """What an empty queue pane says until a snapshot comes, or for ever."""
+        if sandbox is None:
+            return ""
+        refused = self.panel.intents.refusals(sandbox).get(Capability.QUEUE)
+        return f"No queue: {refused}." if refused else "Reading its queues…"
 
     def _under_cursor(self) -> SandboxId | None:
         """What a verb acts on: the row the cursor is on now, though its message be on the way."""
