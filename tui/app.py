@@ -22,8 +22,10 @@ from services.config import Settings
 from services.models import Attempt, Capability, Event, QueueSnapshot, SandboxId, Shell, Verb
 from services.picture import BoardDelta
 from services.sources import OpenSource
+from services.terminal.requests import ShellChoice
 from tui import keymap, shell_keys, themes
 from tui.alarm import Alarm
+from tui.attaching import Attaching
 from tui.bindings import PLACES, KeyWords, rebindable
 from tui.bulk import Bulk
 from tui.copying import Copying
@@ -110,6 +112,7 @@ class WakedeckApp(App[int], inherit_bindings=False):
             self, self.engine, self.intents, self.say, self._bulk_pressed, self._bulk_moved
         )
         self.proposing = Proposing(self, self.engine, self.intents, self.say)
+        self.attaching = Attaching(self, self.engine, self.intents, self.say, self._open_shell)
         self.details = Details(self, self.engine)
         self.alarm = Alarm(settings.attention, settings.profile, os.environ, self._to_terminal)
         self.memory = ViewMemory(state, settings.profile, settings.remember)
@@ -294,6 +297,9 @@ class WakedeckApp(App[int], inherit_bindings=False):
             pass  # What is left holds only kernel locks: they go with the process.
         finally:
             self.exit(0)
+
+    def _open_shell(self, sandbox: SandboxId, choice: ShellChoice) -> None:
+        self.dashboard.desk.open(sandbox, choice)
 
     @on(DetailPane.CopyRequested)
     def _copy_details(self, event: DetailPane.CopyRequested) -> None:

@@ -47,6 +47,7 @@ class Dashboard(Screen[int]):
         Binding("w", "wake", "Wake", id="repair.wake"),
         Binding("r", "reconnect", "Reconnect", id="repair.reconnect"),
         Binding("s", "shell", "Shell", id="panel.shell"),
+        Binding("A", "attach", "Attach to the agent", id="panel.attach", show=False),
         Binding("L", "logs", "Logs", id="panel.logs"),
         Binding("c", "cancel", "Cancel", id="repair.cancel", show=False),
         Binding("a", "offer", "Confirm a repair", id="repair.offer", show=False),
@@ -355,6 +356,12 @@ class Dashboard(Screen[int]):
         sandbox = self._under_cursor()
         if sandbox is not None:
             self.desk.open(sandbox)
+
+    def action_attach(self) -> None:
+        """Attach to the agent of the sandbox under the cursor, after a warning."""
+        sandbox = self._under_cursor()
+        if sandbox is not None:
+            self.panel.attaching.ask(sandbox)
 
     def action_logs(self) -> None:
         """Open the log of the sandbox under the cursor."""

@@ -175,6 +175,13 @@ class PanelCommands(Provider):
                 yield Entry(f"{word} {sandbox.name}", str(sandbox.id), run)
             else:
                 yield Entry(f"{word} {sandbox.name}", reason, self._refusing(reason))
+        if panel.attaching.offered(sandbox.id):
+            why = panel.attaching.refusal(sandbox.id)
+            yield Entry(
+                f"Attach to the agent of {sandbox.name}…",
+                f"{sandbox.id} · asks first" if why is None else why,
+                lambda: panel.attaching.ask(sandbox.id),
+            )
 
     def _proposals(self) -> Iterator[Entry]:
         """What asks first, for the sandbox under the cursor."""
