@@ -278,7 +278,15 @@ async def confirm(stage: Stage) -> None:
 
 
 async def zoom_queue(stage: Stage) -> None:
+    seen = queue()
+    for second, due in enumerate((0, 1, 1, 3, 5, 4, 6, 3, 2, 2), -9):
+        then = replace(seen, observed_at=seen.observed_at + second, inbound=(("due", due),))
+        stage.app.dashboard.show_queue(then if second else seen)
     await stage.press("3", "z")
+
+
+async def mark_two(stage: Stage) -> None:
+    await stage.press("space", "space", "M")
 
 
 LOG = (
@@ -338,6 +346,7 @@ SCENES = (
     Scene("confirm", NORMAL, confirm, populated, PLAIN),
     Scene("queue-zoomed", NORMAL, zoom_queue, populated, PLAIN),
     Scene("logs", NORMAL, read_log, logged, PLAIN),
+    Scene("production", NORMAL, mark_two, broken, settings(profile="prod", production=True)),
     Scene("read-only", NORMAL, nothing, populated, settings(read_only=True)),
     Scene("small", SMALL, nothing, broken, PLAIN),
     Scene("small-shell", SMALL, open_shell, populated, PLAIN),
