@@ -24,9 +24,9 @@ class Outcome:
     """We ended it."""
     verdict: Verdict | None = None
     """What the failure means, where the step said so."""
-
-
-_STOPPED = Outcome("It was stopped.", stopped=True)
+    advice: str = ""
+    said: str = ""
+    """The detail of the last step that ended well."""
 
 
 class Work:
@@ -42,6 +42,7 @@ class Work:
         self._on_step = on_step
         self._critical: set[str] = set()
         self._stopping = False
+        self._said = ""
         self.task = asyncio.create_task(self._run())
 
     @property
@@ -57,7 +58,7 @@ class Work:
     @property
     def outcome(self) -> Outcome:
         """How it ended; only once `done`."""
-        return _STOPPED if self.task.cancelled() else self.task.result()
+        return self._stopped if self.task.cancelled() else self.task.result()
 
     def stop(self) -> None:
         """Close the iterator now."""
@@ -77,17 +78,23 @@ class Work:
                 if step.state is StepState.FAILED:
                     reason = step.detail or f"{step.name} failed"
                     return Outcome(reason, step.transient, verdict=step.verdict)
+                if step.state is StepState.OK:
+                    self._said = step.detail
                 if self._stopping and not self._critical:
-                    return _STOPPED
+                    return self._stopped
         except WakedeckError as error:
             _LOG.info("a step failed: %s", error, exc_info=error)
-            return Outcome(error.sentence)
+            return Outcome(error.sentence, advice=error.advice)
         except Exception as error:
             _LOG.error("a step failed unexpectedly", exc_info=error)
             return Outcome(f"internal error: {type(error).__name__}")
         finally:
             await _close(iterator)
-        return Outcome()
+        return Outcome(said=self._said)
+
+    @property
+    def _stopped(self) -> Outcome:
+        return Outcome("It was stopped.", stopped=True, said=self._said)
 
     def _note(self, step: Step) -> None:
         if step.critical and step.state is StepState.RUNNING:

@@ -9,7 +9,6 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from services.actor_work import Work
 from services.attempt_steps import mark, remark
 from services.attempt_words import portray
 from services.clock import Clock
@@ -27,13 +26,13 @@ from services.models import (
 )
 from services.repair import transition
 from services.repair_terms import (
+    Agreed,
     CancelAsked,
     Critical,
     Deadline,
     Effect,
     Failure,
     Gone,
-    Held,
     Judged,
     Linked,
     LinkFailed,
@@ -44,12 +43,15 @@ from services.repair_terms import (
     WakeFailed,
     Woken,
 )
-from services.sources import OpenSource
-from services.turns import Claim, Turns
+from services.sources import OpenSource, Proposal
+from services.turns import Turns
+from services.undertaking import Undertaking
 
 FIRST_POLL_S = 0.5
 LONGEST_POLL_S = 2.0
 _POLL_GROWTH = 1.5
+STRAY_S = 1.0
+"""How long the look for display waits for one that was cut off to be gone."""
 _SHORTEST_S = 0.001
 _LOG = logging.getLogger(__name__)
 
@@ -66,12 +68,14 @@ class Run:
         turns: Turns,
         limits: Limits,
         publish: Callable[[Attempt], None],
+        proposal: Proposal | None = None,
     ) -> None:
+        """`proposal` is what the operator agreed to: it takes the place of the wake."""
         self.attempt = attempt
         self.over = asyncio.Event()
-        self.left: list[Work] = []
-        """What was started and is no longer waited for."""
-        self._source = source
+        self._agreed = (
+            None if proposal is None else Agreed(harmless(proposal.act), proposal.goal is None)
+        )
         self._clock = clock
         self._limits = limits
         self._publish = publish
@@ -83,10 +87,9 @@ class Run:
         self._cancel_asked = False
         self._closing = False
         self._closed = False
-        self._work: Work | None = None
         sandbox = attempt.sandbox
         self._looks = Looks(source.observer.probe, sandbox, clock, limits.probe_s)
-        self._claim = Claim(turns, sandbox.source, lambda: source.actor.wake_key(sandbox))
+        self.work = Undertaking(source, sandbox, turns, self._note, proposal)
         self._failed_link = ""
         self._turn_is_new = False
         self._poll_s = FIRST_POLL_S
@@ -95,7 +98,7 @@ class Run:
 
     def begin(self) -> None:
         """Press it: the first probe is on its way when this returns."""
-        self._apply(Pressed(self.attempt.verb))
+        self._apply(Pressed(self.attempt.verb, self._agreed))
 
     def press(self, verb: Verb) -> None:
         """Join it; a reconnect lifts a wake."""
@@ -115,9 +118,9 @@ class Run:
         return not self._closed
 
     @property
-    def critical(self) -> bool:
-        """Whether a step that must not be interrupted runs now."""
-        return self._work is not None and not self._work.done and self._work.critical
+    def rests(self) -> bool:
+        """Whether it is an agreed act that ends by itself: nothing else can be made of it."""
+        return self._agreed is not None and self._agreed.rests
 
     async def drive(self) -> None:
         """Go on to the end; no failure of a source escapes."""
@@ -139,9 +142,7 @@ class Run:
             if not self._closed:
                 cut = AttemptState.CANCELLED
                 self._progress = replace(self._progress, phase=cut, cancelling=True)
-                if self._work is not None:
-                    self.left.append(self._work)
-                    self._work.stop()
+                self.work.cut()
                 self._close("cancelled")
             self._looks.drop()
             self.over.set()
@@ -155,8 +156,8 @@ class Run:
         """What the table has not been told yet, or nothing; begins a look that is due."""
         state = self._progress
         active = state.phase in (AttemptState.PRIME, AttemptState.WAKE)
-        if active and self.critical != state.critical:
-            return Critical(self.critical)
+        if active and self.work.critical != state.critical:
+            return Critical(self.work.critical)
         if self._follow:
             return self._follow.popleft()
         if self._cancel_asked and not state.cancelling:
@@ -183,15 +184,14 @@ class Run:
         return Judged(verdict)
 
     def _worked(self) -> RepairEvent | None:
-        work, phase = self._work, self._progress.phase
-        if phase is AttemptState.DRAIN and (work is None or work.done):
-            return Gone(self._left_behind())
-        if work is None or not work.done or self._failed_link:
+        outcome, phase = self.work.outcome, self._progress.phase
+        if phase is AttemptState.DRAIN and not self.work.running:
+            return self._gone()
+        if outcome is None or self._failed_link:
             return None
-        outcome = work.outcome
         reason = harmless(outcome.reason)
         if phase is AttemptState.WAKE:
-            return WakeFailed(reason) if reason else Woken()
+            return WakeFailed(reason, harmless(outcome.advice)) if reason else self._woken()
         if phase is not AttemptState.PRIME:
             return None
         if not reason:
@@ -205,17 +205,28 @@ class Run:
         self._looks.begin()
         return None
 
-    def _left_behind(self) -> str:
-        """Why the critical step that was let finish failed; empty where it did not."""
-        work = self._work
-        if work is None or not self._progress.critical or work.outcome.stopped:
+    def _woken(self) -> Woken:
+        return Woken(self._said())
+
+    def _gone(self) -> Gone:
+        """What was drained is over: why a critical step failed, and what an agreed act did."""
+        outcome = self.work.outcome
+        if outcome is None or not self._progress.critical or outcome.stopped:
+            return Gone("", self._said())
+        return Gone(harmless(outcome.reason), self._said())
+
+    def _said(self) -> str:
+        """What an agreed act says it did; nothing of the link steps after it."""
+        outcome = self.work.outcome
+        state = self._progress
+        if outcome is None or state.agreed is None or state.primes:
             return ""
-        return harmless(work.outcome.reason)
+        return harmless(outcome.said)
 
     def _poll(self, now: float) -> RepairEvent | None:
         self._poll_at = now + self._poll_s
         self._poll_s = min(self._poll_s * _POLL_GROWTH, LONGEST_POLL_S)
-        if self._progress.waiting and self._claim.take():
+        if self._progress.waiting and self.work.turn.take():
             return TurnCame()
         self._looks.begin()
         return None
@@ -242,14 +253,14 @@ class Run:
             event,
             now=now,
             limit_s=self._limit_s(after),
-            busy=self._claim.busy,
+            busy=self.work.turn.busy,
         )
         for effect in effects:
             self._do(effect)
         if after.phase not in (AttemptState.WAKE, AttemptState.DRAIN) and not (
             self._turn_is_new and after.phase is AttemptState.VERIFY
         ):
-            self._claim.release()
+            self.work.turn.release()
         self._tell()
 
     def _limit_s(self, state: Progress) -> float:
@@ -263,50 +274,24 @@ class Run:
             case Effect.LOOK:
                 self._looks.begin()
             case Effect.WAKE:
-                self._begin_wake()
+                if (event := self.work.begin_wake()) is not None:
+                    self._follow.append(event)
+                else:
+                    self._ledger.forget_link("")
             case Effect.PRIME:
                 self._ledger.forget_link("")
-                actor, sandbox = self._source.actor, self.attempt.sandbox
-                self._work = Work(lambda: actor.prime(sandbox), self._note_link)
-            case Effect.STOP if self._work is not None:
-                self._work.stop()
-            case Effect.LET_FINISH if self._work is not None:
-                self._work.stop_after_critical()
+                self.work.begin_link()
+            case Effect.STOP:
+                self.work.stop()
+            case Effect.LET_FINISH:
+                self.work.stop_after_critical()
             case Effect.ABANDON:
-                self._abandon()
+                self.work.abandon()
             case Effect.SHOW:
                 self._show = True
 
-    def _begin_wake(self) -> None:
-        actor, sandbox = self._source.actor, self.attempt.sandbox
-        try:
-            mine = self._claim.take()
-        except Exception as error:
-            _LOG.exception("the gateway of %s cannot be named", sandbox)
-            self._follow.append(WakeFailed(f"internal error: {type(error).__name__}"))
-            return
-        if not mine:
-            self._follow.append(Held())
-            return
-        self._ledger.forget_link("")
-        self._work = Work(lambda: actor.wake(sandbox), self._note)
-
-    def _abandon(self) -> None:
-        """Wait no longer: a critical step is left alone, anything else is asked once more."""
-        if self._work is None:
-            return
-        if not self._work.critical:
-            self._work.stop()
-        self.left.append(self._work)
-        self._work = None
-
-    def _note(self, step: Step) -> None:
-        self._ledger.note(step, self._clock.now())
-        self._tell()
-        self._nudge.set()
-
-    def _note_link(self, step: Step) -> None:
-        self._ledger.note(step, self._clock.now(), of_link=True)
+    def _note(self, step: Step, of_link: bool) -> None:
+        self._ledger.note(step, self._clock.now(), of_link=of_link)
         self._tell()
         self._nudge.set()
 
@@ -323,8 +308,7 @@ class Run:
         self._tell()
         if slow_in is not None:
             instants.append(now + slow_in)
-        work = None if self._work is None else self._work.task
-        tasks = [task for task in (look, work) if task is not None and not task.done()]
+        tasks = [task for task in (look, self.work.task) if task is not None and not task.done()]
         await self._wait(min(instants) - now, *tasks)
 
     async def _wait(self, seconds: float, *tasks: asyncio.Future[Any]) -> None:
@@ -341,16 +325,18 @@ class Run:
     async def _finish(self) -> None:
         """See what was started end, publish the end, then look once more for display."""
         until = self._clock.monotonic() + self._limits.kill_s + self._limits.reap_s
-        while self._work is not None and not self._work.done:
+        while (task := self.work.task) is not None and not task.done():
             left = until - self._clock.monotonic()
             if left <= 0:
                 self._progress = replace(self._progress, abandoned=True)
-                self._abandon()
+                self.work.abandon()
                 break
-            await self._wait(left, self._work.task)
+            await self._wait(left, task)
         cancelled = self._progress.phase is AttemptState.CANCELLED
         self._close("cancelled" if cancelled else "not finished")
-        if self._show:
+        if self._show and not self._closing:
+            if (stray := self._looks.stray) is not None:
+                await self._wait(STRAY_S, stray)
             self._looks.begin()
             while (look := self._looks.task) is not None and not self._closing:
                 if (seen := self._looks.take()) is not None:
@@ -361,7 +347,7 @@ class Run:
     def _close(self, cut: str) -> None:
         """Publish the end; `cut` is what became of a step that still ran."""
         self._looks.drop()
-        self._claim.release()
+        self.work.turn.release()
         now = self._clock.now()
         self._ledger.finish(cut, now)
         self._closed = True

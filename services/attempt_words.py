@@ -34,6 +34,7 @@ def portray(
         primes=state.primes,
         cancelling=cancelling and not over,
         confirmable=state.confirmable,
+        act="" if state.agreed is None else state.agreed.name,
     )
     if old.ended_at is None:
         return new
@@ -63,6 +64,9 @@ def summary(state: Progress, name: str, elapsed: float, now: Verdict | None) -> 
     match state.phase:
         case AttemptState.DONE:
             return _done(state, name, elapsed)
+        case AttemptState.FAILED if state.agreed is not None:
+            why = sentence(state.original or "no reason given")
+            parts = [f"{name}: {state.agreed.name} did not succeed. {why}"]
         case AttemptState.FAILED:
             goal = "woken" if state.verb is Verb.WAKE else "reconnected"
             parts = [f"{name} could not be {goal}: {sentence(state.original or 'no reason given')}"]
@@ -70,8 +74,10 @@ def summary(state: Progress, name: str, elapsed: float, now: Verdict | None) -> 
             parts = ["Cancelled." if not state.original else f"Cancelled. {_was(state)}"]
         case _:
             return ""
-    if state.wakes:
-        parts.append("It was woken once." if not state.abandoned else "The wake did not end.")
+    if state.said:
+        parts.append(f"Done: {sentence(state.said)}")
+    elif state.wakes:
+        parts.append(_tried(state))
     elif state.phase is AttemptState.FAILED:
         parts.append("Nothing was started.")
     if state.last:
@@ -104,6 +110,13 @@ def advice(state: Progress, now: Verdict | None) -> str:
     return "Look at its details and logs, then try again."
 
 
+def _tried(state: Progress) -> str:
+    what = "wake" if state.agreed is None else "act"
+    if state.abandoned:
+        return f"The {what} did not end."
+    return "It was woken once." if state.agreed is None else "It was begun once."
+
+
 def _known(state: Progress, now: Verdict) -> bool:
     return now.reason in (state.original, state.last, "")
 
@@ -114,6 +127,10 @@ def _was(state: Progress) -> str:
 
 def _done(state: Progress, name: str, elapsed: float) -> str:
     goal = "serving" if state.verb is Verb.WAKE else "connected"
+    if state.agreed is not None:
+        if state.agreed.rests:
+            return f"{name}: {sentence(state.said or f'{state.agreed.name} is done')}"
+        return f"{name} is {goal} after {took(elapsed)}. {sentence(state.said)}".rstrip()
     if state.wakes:
         return f"{name} was woken and is {goal}, after {took(elapsed)}. {_was(state)}"
     if state.original:

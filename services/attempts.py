@@ -15,7 +15,7 @@ from services.errors import NotFoundError, ReadOnlyError, RefusedError
 from services.limits import Limits
 from services.models import Attempt, AttemptState, SandboxId, Verb
 from services.plain import plain
-from services.sources import OpenSource
+from services.sources import OpenSource, Proposal
 from services.turns import Turns
 
 LAST_WORDS_S = 1.0
@@ -81,21 +81,33 @@ class Attempts:
             RefusedError: the name cannot be one, or the panel is closing.
             NotFoundError: no such source.
         """
-        name = plain(str(sandbox), 80)
-        if self._read_only:
-            raise ReadOnlyError(f"This panel was started read-only: {name} is left as it is.")
-        if self._closed:
-            raise RefusedError("The panel is closing.")
-        source = self._sources.get(sandbox.source)
-        if source is None:
-            raise NotFoundError(f"There is no source called {plain(sandbox.source, 60)}.")
-        if not sandbox.native_id.isprintable() or sandbox.native_id[:1] in ("", "-", " "):
-            raise RefusedError(f"{name} is not a name that can be passed on safely.")
+        source = self._able(sandbox)
+        run = self._runs.get(sandbox)
+        if run is None or not run.joinable:
+            return Handle(self._begin(verb, sandbox, source))
+        if run.rests:
+            raise RefusedError(f"{_under_way(run)} Wait until it has ended.")
+        run.press(verb)
+        return Handle(run)
+
+    def carry_out(self, proposal: Proposal) -> Handle:
+        """Begin what the operator agreed to, under its gateway's turn; never joins, never waits.
+
+        Raises:
+            ReadOnlyError: the panel only looks.
+            RefusedError: an attempt is under way, it cannot be done, or the panel is closing.
+            NotFoundError: no such source, or it has nothing of the kind.
+        """
+        sandbox = proposal.sandbox
+        source = self._able(sandbox)
+        if source.proposer is None or proposal.verb not in dict(source.proposer.verbs):
+            raise NotFoundError(f"There is nothing of the kind for {plain(str(sandbox), 80)}.")
+        if proposal.refusal:
+            raise RefusedError(f"It cannot be done: {proposal.refusal}.")
         run = self._runs.get(sandbox)
         if run is not None and run.joinable:
-            run.press(verb)
-            return Handle(run)
-        return Handle(self._begin(verb, sandbox, source))
+            raise RefusedError(f"{_under_way(run)} Cancel it, or wait until it has ended.")
+        return Handle(self._begin(proposal.goal or Verb.WAKE, sandbox, source, proposal))
 
     def current(self, sandbox: SandboxId) -> Attempt | None:
         """The newest attempt on a sandbox, running or over."""
@@ -108,7 +120,7 @@ class Attempts:
         for run in self._tasks.values():
             run.ask_cancel(closing=True)
         patience = self._limits.kill_s + self._limits.reap_s + 1
-        if any(run.critical for run in self._tasks.values()):
+        if any(run.work.critical for run in self._tasks.values()):
             patience = max(patience, self._limits.refresh_s + 1)
         timer = asyncio.ensure_future(self._clock.sleep(patience))
         try:
@@ -124,7 +136,27 @@ class Attempts:
                 stray.cancel()
             await asyncio.wait(left, timeout=LAST_WORDS_S)
 
-    def _begin(self, verb: Verb, sandbox: SandboxId, source: OpenSource) -> Run:
+    def _able(self, sandbox: SandboxId) -> OpenSource:
+        """The source of a sandbox, if anything may be begun on it."""
+        name = plain(str(sandbox), 80)
+        if self._read_only:
+            raise ReadOnlyError(f"This panel was started read-only: {name} is left as it is.")
+        if self._closed:
+            raise RefusedError("The panel is closing.")
+        source = self._sources.get(sandbox.source)
+        if source is None:
+            raise NotFoundError(f"There is no source called {plain(sandbox.source, 60)}.")
+        if not sandbox.native_id.isprintable() or sandbox.native_id[:1] in ("", "-", " "):
+            raise RefusedError(f"{name} is not a name that can be passed on safely.")
+        return source
+
+    def _begin(
+        self,
+        verb: Verb,
+        sandbox: SandboxId,
+        source: OpenSource,
+        proposal: Proposal | None = None,
+    ) -> Run:
         now = self._clock.now()
         attempt = Attempt(
             id=f"{int(now * 1000):x}-{next(self._numbers)}",
@@ -140,6 +172,7 @@ class Attempts:
             turns=self._turns,
             limits=self._limits,
             publish=lambda told: self._told(run, told),
+            proposal=proposal,
         )
         self._runs[sandbox] = run
         run.begin()
@@ -150,7 +183,7 @@ class Attempts:
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         run = self._tasks.pop(task)
-        for work in run.left:
+        for work in run.work.left:
             self._left.add(work.task)
             work.task.add_done_callback(self._left.discard)
         if not task.cancelled() and (error := task.exception()) is not None:
@@ -163,3 +196,9 @@ class Attempts:
             self._on_change(attempt)
         except Exception:
             _LOG.exception("a change of %s could not be taken in", attempt.sandbox)
+
+
+def _under_way(run: Run) -> str:
+    attempt = run.attempt
+    doing = f"“{attempt.act}”" if attempt.act else f"a {attempt.verb.value}"
+    return f"There is {doing} under way on {plain(attempt.sandbox.native_id, 60)}."

@@ -13,13 +13,13 @@ from types import MappingProxyType
 from typing import cast
 
 from services.clock import Clock
+from services.feed import ProbeFailure
 from services.models import (
     Event,
     Gateway,
     GatewayId,
     GatewayState,
     Observation,
-    ProbeFailure,
     Sandbox,
     SandboxId,
     SandboxState,
@@ -91,6 +91,7 @@ class Board:
             stale=gateways.stale + sandboxes.stale,
             attention=gateways.attention + sandboxes.attention,
             lost=sum(1 for link in self._links.values() if link.failures),
+            working=sandboxes.working,
         )
 
     def merge(
@@ -172,13 +173,14 @@ class Board:
         )
         for gone in gateways.removed:
             self._struck.pop(cast(GatewayId, gone), None)
+        found: Iterable[Sandbox] = seen.sandboxes
+        if doubted:
+            # What stands behind a gateway that is not believed gone stays as it was, too.
+            held = self._sandboxes.all
+            found = [held.get(one.id, one) if one.gateway in doubted else one for one in found]
         sandboxes = self._sandboxes.take(
             source,
-            # What stands behind a gateway that is not believed gone stays as it was, too.
-            [
-                self._sandboxes.all.get(one.id, one) if one.gateway in doubted else one
-                for one in seen.sandboxes
-            ],
+            found,
             at=at,
             limit=limit,
             quiet=since is None,

@@ -33,11 +33,21 @@ class _Child(asyncio.SubprocessProtocol):
         self.exited = asyncio.Event()
         self.drained = asyncio.Event()
         self.gone = asyncio.Event()
+        self.takes_input = asyncio.Event()
+        self.takes_input.set()
+
+    def pause_writing(self) -> None:
+        self.takes_input.clear()
+
+    def resume_writing(self) -> None:
+        self.takes_input.set()
 
     def pipe_data_received(self, fd: int, data: bytes) -> None:
         self._sink(fd, data)
 
     def pipe_connection_lost(self, fd: int, exc: Exception | None) -> None:
+        if fd == 0:
+            self.takes_input.set()
         self._open.discard(fd)
         if not self._open:
             self.drained.set()

@@ -33,20 +33,22 @@ class Deadlines:
     def at(self, state: Progress) -> float:
         """The instant at which the state of now is over its limit."""
         limits = self._limits
-        whole = self._began + self._waited_s + limits.attempt_s
+        agreed = state.agreed is not None
+        longest = limits.agreed_s if agreed else limits.attempt_s
+        whole = self._began + self._waited_s + longest
         match state.phase:
             case AttemptState.PROBE:
                 return min(whole, self._since + limits.probe_s)
             case AttemptState.PRIME:
                 return min(whole, self._since + limits.prime_s)
             case AttemptState.WAKE:
-                return min(whole, self._since + limits.wake_s)
+                return min(whole, self._since + (limits.act_s if agreed else limits.wake_s))
             case AttemptState.VERIFY if state.waiting:
                 return self._since + limits.turn_s
             case AttemptState.VERIFY:
                 return min(whole, self._since + self.verify_s(state) - self._verified_s)
             case AttemptState.DRAIN if state.critical:
-                return self._since + limits.refresh_s
+                return self._since + self._finishing_s(state)
             case AttemptState.DRAIN:
                 return self._since + (limits.reap_s if state.killed else limits.kill_s)
         return whole
@@ -54,6 +56,11 @@ class Deadlines:
     def verify_s(self, state: Progress) -> float:
         """How long the attempt may verify in all."""
         return self._limits.settling_s if state.settling else self._limits.verify_s
+
+    def _finishing_s(self, state: Progress) -> float:
+        """How long a critical step is let finish."""
+        of_act = state.agreed is not None and not state.said and not state.primes
+        return self._limits.act_s if of_act else self._limits.refresh_s
 
     def reason(self, state: Progress) -> str:
         """The sentence for the deadline of now; empty where the last verdict says it best."""
@@ -68,7 +75,7 @@ class Deadlines:
             case AttemptState.DRAIN if state.critical:
                 return (
                     f"A step that must not be interrupted did not end within"
-                    f" {limits.refresh_s:g} s; its outcome is unknown."
+                    f" {self._finishing_s(state):g} s; its outcome is unknown."
                 )
             case AttemptState.DRAIN if state.killed:
                 return "What the wake had started did not end."

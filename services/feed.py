@@ -6,11 +6,11 @@ import asyncio
 import logging
 import random
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from services.clock import Clock
 from services.errors import WakedeckError
-from services.models import ProbeFailure
 from services.redact import redact
 
 T = TypeVar("T")
@@ -22,6 +22,18 @@ SHORTEST_S = 0.001
 LAST_WORDS_S = 0.5
 """How long a look that is asked to stop is waited for when the feed ends, in real seconds."""
 _LOG = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeFailure:
+    """A probe of a source that learned nothing: why, and when it is tried again."""
+
+    source: str
+    failed_at: float
+    reason: str
+    failures: int = 1
+    """How many in a row."""
+    retry_at: float | None = None
 
 
 class Feed(Generic[T]):

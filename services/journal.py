@@ -110,9 +110,13 @@ class Journal:
         source: str | None = None,
         since: float | None = None,
         text: str | None = None,
+        about: str | None = None,
     ) -> tuple[Event, ...]:
-        """At most `limit` events, newest first; `since` is an epoch instant."""
-        question = Question(limit, subject, source, since, text)
+        """At most `limit` events, newest first; `since` is an epoch instant.
+
+        `about` is a subject as an operator types it: its id, or `source/id`.
+        """
+        question = Question(limit, subject, source, since, text, about)
         async with self._turn:
             kept: list[Event] = []
             if self._db is not None:

@@ -25,6 +25,8 @@ INSERT = (
     " VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
 )
 LONGEST_TEXT = 400
+_SPOKEN = ("severity", "source", "subject", "kind", "text", "before", "after")
+_SAID = " || char(10) || ".join(_SPOKEN)
 
 
 def masked(event: Event) -> Event:
@@ -57,6 +59,10 @@ def from_row(row: Sequence[Any]) -> Event:
     return Event(float(row[0]), severity, source, subject, kind, text, before, after)
 
 
+def _said(event: Event) -> str:
+    return "\n".join((event.severity.value, *(getattr(event, name) for name in _SPOKEN[1:])))
+
+
 @dataclass(frozen=True, slots=True)
 class Question:
     """Which events are wanted; None asks for all. `since` is an epoch instant, inclusive."""
@@ -66,7 +72,9 @@ class Question:
     source: str | None = None
     since: float | None = None
     text: str | None = None
-    """Part of the text or of the subject, whatever its case."""
+    """Part of anything an event says, whatever its case."""
+    about: str | None = None
+    """A subject as an operator types it: its id, or `source/id`."""
 
     def sql(self) -> tuple[str, list[Any]]:
         """The query and its parameters; newest first."""
@@ -80,8 +88,11 @@ class Question:
             where.append("at >= ?")
             values.append(self.since)
         if self.text:
-            where.append("(instr(lower(text), ?) > 0 OR instr(lower(subject), ?) > 0)")
-            values += [self.text.lower()] * 2
+            where.append(f"instr(lower({_SAID}), ?) > 0")
+            values.append(self.text.lower())
+        if self.about is not None:
+            where.append("(subject = ? OR source || '/' || subject = ?)")
+            values += [self.about] * 2
         clause = f" WHERE {' AND '.join(where)}" if where else ""
         query = (
             "SELECT at, severity, source, subject, kind, text, before, after FROM events"  # noqa: S608
@@ -96,7 +107,8 @@ class Question:
             self.subject in (None, event.subject)
             and self.source in (None, event.source)
             and (self.since is None or event.at >= self.since)
-            and (needle in event.text.lower() or needle in event.subject.lower())
+            and self.about in (None, event.subject, f"{event.source}/{event.subject}")
+            and needle in _said(event).lower()
         )
 
     def newest(self, waiting: Iterable[Event], kept: Iterable[Event]) -> tuple[Event, ...]:

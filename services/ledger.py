@@ -19,6 +19,8 @@ _FOR = {
     "forward": "the forwarded port",
     "credential": "a new credential",
     "connect": "the connection",
+    "re-issue": "a new credential",
+    "sleep": "it to go to sleep",
 }
 _OVER = (StepState.OK, StepState.SKIPPED, StepState.FAILED)
 

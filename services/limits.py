@@ -29,7 +29,11 @@ class Limits:
     """In place of `verify_s` once anything but a fault was seen; either counts once."""
     attempt_s: float = 900.0
     """Without the time spent waiting for a turn."""
-    turn_s: float = 400.0
+    act_s: float = 490.0
+    """What the operator agreed to beforehand, in place of a wake: at the longest a restart."""
+    agreed_s: float = 1080.0
+    """In place of `attempt_s` where something was agreed to beforehand."""
+    turn_s: float = 520.0
     """How long another repair of the same gateway is waited for."""
     tick_s: float = 5.0
     tick_probe_s: float = 6.0
@@ -41,20 +45,17 @@ class Limits:
         Raises:
             ValueError: naming the first that does not exceed it.
         """
-        whole = (
-            self.probe_s
-            + self.wake_s
-            + self.kill_s
-            + self.reap_s
-            + self.settling_s
-            + MAX_PRIMES * self.prime_s
+        rest = (
+            self.probe_s + self.kill_s + self.reap_s + self.settling_s + MAX_PRIMES * self.prime_s
         )
         for name, outer, inner in (
             ("probe_s", self.probe_s, self.healthz_s + self.readyz_s + self.daemon_s),
             ("prime_s", self.prime_s, self.refresh_s + self.mint_s + self.readyz_s),
             ("settling_s", self.settling_s, self.verify_s),
-            ("attempt_s", self.attempt_s, whole),
-            ("turn_s", self.turn_s, self.wake_s + self.kill_s + self.reap_s),
+            ("attempt_s", self.attempt_s, rest + self.wake_s),
+            ("agreed_s", self.agreed_s, rest + self.act_s),
+            ("act_s", self.act_s, self.wake_s),
+            ("turn_s", self.turn_s, self.act_s + self.kill_s + self.reap_s),
             ("tick_probe_s", self.tick_probe_s, self.healthz_s + self.readyz_s),
             ("tick_longest_s", self.tick_longest_s, self.tick_s),
         ):

@@ -145,18 +145,6 @@ class Observation:
     sandboxes: tuple[Sandbox, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class ProbeFailure:
-    """A probe of a source that learned nothing: why, and when it is tried again."""
-
-    source: str
-    failed_at: float
-    reason: str
-    failures: int = 1
-    """How many in a row."""
-    retry_at: float | None = None
-
-
 class Direction(Enum):
     """Which queue file a message lives in."""
 
@@ -275,7 +263,10 @@ class StepState(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One visible step: check, select, start, wait, sandbox, forward, credential or connect."""
+    """One visible step: check, select, start, wait, sandbox, forward, credential or connect.
+
+    What the operator agreed to has steps of its own names.
+    """
 
     name: str
     state: StepState
@@ -329,6 +320,8 @@ class Attempt:
     """How it ended, in a sentence: what was wrong, what was done."""
     advice: str = ""  # what to do next
     confirmable: str = ""
+    act: str = ""
+    """What the operator agreed to beforehand, as it is called; empty where nothing had to be."""
 
 
 class Severity(Enum):

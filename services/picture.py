@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TypeAlias, TypeVar
 
 from services.models import (
+    Activity,
     Event,
     Gateway,
     GatewayId,
@@ -79,6 +80,8 @@ class Totals:
     """Rows that need the operator."""
     lost: int = 0
     """Sources that do not answer."""
+    working: int = 0
+    """Of the ready sandboxes."""
 
 
 _GATEWAY_RANK = {
@@ -114,6 +117,15 @@ def rank(row: Gateway | Sandbox) -> int:
 def needs_attention(row: Gateway | Sandbox) -> bool:
     """Whether the operator should look: not for serving, settling or asleep by design."""
     return row.stale or rank(row) > 1
+
+
+def is_working(row: Gateway | Sandbox) -> bool:
+    """Whether it serves and is busy; gateways never are."""
+    return (
+        isinstance(row, Sandbox)
+        and row.activity is Activity.WORKING
+        and row.state is SandboxState.READY
+    )
 
 
 def transition(before: Gateway | Sandbox, after: Gateway | Sandbox, at: float) -> Event:

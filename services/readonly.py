@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from typing import NoReturn
 
 from services.errors import ReadOnlyError
 from services.models import SandboxId, Step
-from services.terminal.requests import ExecResult, ShellChoice
+from services.terminal.requests import ExecEvent, ExecRequest, ShellChoice
 from services.terminal.transport import Transport
 
 
@@ -32,9 +32,7 @@ class ReadOnlyActor:
     def shell(self, sandbox: SandboxId, choice: ShellChoice) -> Transport:
         _refuse()
 
-    async def exec(
-        self, sandbox: SandboxId, argv: Sequence[str], timeout_s: float, choice: ShellChoice
-    ) -> ExecResult:
+    def exec(self, sandbox: SandboxId, request: ExecRequest) -> AsyncIterator[ExecEvent]:
         _refuse()
 
     async def close(self) -> None:

@@ -1,9 +1,10 @@
 """The attempt machine as a pure table: a state and an event in, a state and effects out.
 
-It is the table of the vellum-wake contract §5.3, row by row, with two additions: `Held` and
-`TurnCame` say that another repair owns the gateway and that it no longer does (§5.4); and a wake
-whose running step is critical is let finish like a critical link step. A pair that is not listed
-changes nothing.
+It is the table of the vellum-wake contract §5.3, row by row, with three additions: `Held` and
+`TurnCame` say that another repair owns the gateway and that it no longer does (§5.4); a wake whose
+running step is critical is let finish like a critical link step; and what the operator agreed to
+beforehand takes the place of the wake, under the same turn. A pair that is not listed changes
+nothing.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import TypeAlias
 from services.limits import MAX_PRIMES
 from services.models import AttemptState, Verb, Verdict, VerdictKind
 from services.repair_terms import (
+    Agreed,
     CancelAsked,
     Critical,
     Deadline,
@@ -40,8 +42,8 @@ Move: TypeAlias = tuple[Progress, tuple[Effect, ...]]
 def transition(state: Progress, event: RepairEvent) -> Move:
     """The next state and what to do now."""
     match event:
-        case Pressed(verb):
-            return _pressed(state, verb)
+        case Pressed(verb, agreed):
+            return _pressed(state, verb, agreed)
         case Critical(running):
             if state.phase in (AttemptState.PRIME, AttemptState.WAKE):
                 return replace(state, critical=running), ()
@@ -60,9 +62,9 @@ def transition(state: Progress, event: RepairEvent) -> Move:
     return state, ()
 
 
-def _pressed(state: Progress, verb: Verb) -> Move:
+def _pressed(state: Progress, verb: Verb, agreed: Agreed | None) -> Move:
     if state.phase is AttemptState.IDLE or state.phase.ended:
-        return Progress(verb=verb, phase=AttemptState.PROBE), (Effect.LOOK,)
+        return Progress(verb=verb, phase=AttemptState.PROBE, agreed=agreed), (Effect.LOOK,)
     if verb is Verb.RECONNECT:
         return replace(state, verb=verb), ()
     return state, ()
@@ -72,6 +74,8 @@ def _probe(state: Progress, event: RepairEvent) -> Move:
     match event:
         case Judged(verdict):
             state = _heed(state, verdict)
+            if state.agreed is not None:
+                return _begin_agreed(state, state.agreed, verdict)
             match verdict.kind:
                 case VerdictKind.READY:
                     return _serving(state)
@@ -114,10 +118,12 @@ def _prime(state: Progress, event: RepairEvent) -> Move:
 
 def _wake(state: Progress, event: RepairEvent) -> Move:
     match event:
-        case Woken():
-            return _enter(replace(state, critical=False), AttemptState.VERIFY), ()
-        case WakeFailed(reason):
-            return _fail(state, reason)
+        case Woken(said):
+            rests = state.agreed is not None and state.agreed.rests
+            woken = replace(state, critical=False, said=said)
+            return _enter(woken, AttemptState.DONE if rests else AttemptState.VERIFY), ()
+        case WakeFailed(reason, advice):
+            return _fail(replace(state, advice=advice or state.advice), reason)
         case Held():
             # Nothing was started, so the attempt still has its wake.
             held = replace(state, wakes=state.wakes - 1, waiting=True, critical=False)
@@ -135,6 +141,10 @@ def _verify(state: Progress, event: RepairEvent) -> Move:
     match event:
         case Judged(verdict):
             state = _heed(state, verdict)
+            if state.agreed is not None and not state.wakes:
+                if state.waiting:
+                    return replace(state, seen=verdict.reason), ()
+                return _begin_agreed(state, state.agreed, verdict)
             match verdict.kind:
                 case VerdictKind.READY:
                     return _serving(state)
@@ -158,7 +168,8 @@ def _verify(state: Progress, event: RepairEvent) -> Move:
 
 def _drain(state: Progress, event: RepairEvent) -> Move:
     match event:
-        case Gone(reason):
+        case Gone(reason, said):
+            state = replace(state, said=said or state.said)
             return _drained(_blame(state, reason) if reason else state)
         case CancelAsked():
             return replace(state, cancelling=True), ()
@@ -190,6 +201,18 @@ def _serving(state: Progress) -> Move:
 
 def _begin_wake(state: Progress) -> Move:
     return _enter(replace(state, wakes=state.wakes + 1), AttemptState.WAKE), (Effect.WAKE,)
+
+
+def _begin_agreed(state: Progress, agreed: Agreed, verdict: Verdict) -> Move:
+    """Begin it, unless the verdict says that it cannot help."""
+    if agreed.rests:
+        return _begin_wake(state)
+    hopeless = verdict.kind is VerdictKind.TERMINAL and not verdict.confirmable
+    if hopeless or verdict.kind is VerdictKind.UNKNOWN:
+        return _fail(state, verdict.reason)
+    if verdict.kind is not VerdictKind.READY:
+        state = _blame(state, verdict.reason)
+    return _begin_wake(state)
 
 
 def _enter(state: Progress, phase: AttemptState) -> Progress:

@@ -15,7 +15,7 @@ class Effect(Enum):
     LOOK = "look"
     """Probe for the next verdict."""
     WAKE = "wake"
-    """Take the gateway's turn, then start the one wake."""
+    """Take the gateway's turn, then start the one wake, or what was agreed to."""
     PRIME = "prime"
     """Start the link steps."""
     STOP = "stop"
@@ -46,10 +46,21 @@ class Failure(Enum):
 
 
 @dataclass(frozen=True, slots=True)
+class Agreed:
+    """What the operator agreed to beforehand: it takes the place of the wake."""
+
+    name: str
+    rests: bool = False
+    """Its own end is the end: nothing is verified, and no verdict forbids it."""
+
+
+@dataclass(frozen=True, slots=True)
 class Pressed:
     """The operator asked."""
 
     verb: Verb
+    agreed: Agreed | None = None
+    """For this, by name, instead of a wake."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,12 +94,16 @@ class LinkFailed:
 class Woken:
     """The wake ended well, which proves nothing yet."""
 
+    said: str = ""
+    """What an agreed act says was done."""
+
 
 @dataclass(frozen=True, slots=True)
 class WakeFailed:
     """The wake could not run, or failed."""
 
     reason: str
+    advice: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +123,7 @@ class Gone:
     """What was drained has ended; `reason` where it failed."""
 
     reason: str = ""
+    said: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +183,9 @@ class Progress:
     """Another repair owns the gateway."""
     abandoned: bool = False
     """Something of ours was left running."""
+    agreed: Agreed | None = None
+    said: str = ""
+    """What the agreed act says was done."""
     advice: str = ""
     confirmable: str = ""
     told: bool = False

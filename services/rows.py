@@ -14,6 +14,7 @@ from services.picture import (
     RowId,
     appearance,
     disappearance,
+    is_working,
     needs_attention,
     transition,
 )
@@ -42,6 +43,7 @@ class Rows(Generic[R]):
         self.states: Counter[GatewayState | SandboxState] = Counter()
         self.stale = 0
         self.attention = 0
+        self.working = 0
         self._facts = attrgetter(*facts)
         self._of: dict[str, dict[RowId, None]] = {}
         self._oldest: dict[str, float] = {}
@@ -114,6 +116,7 @@ class Rows(Generic[R]):
         self.states[row.state] += by
         self.stale += by * row.stale
         self.attention += by * needs_attention(row)
+        self.working += by * is_working(row)
 
     def _put(self, key: RowId, row: R) -> None:
         old = self.all.get(key)

@@ -15,9 +15,11 @@ class LocalTable(
     """`kind = "local"`: the embedded world."""
 
     label: str = "local"
+    """What the panel calls it."""
     root: str = ""
     """Its folder; empty for the one in the state directory."""
     interval_s: Interval = 1.0
+    """Seconds between looks, 0.5 to 300."""
 
 
 class OpenShellTable(
@@ -26,7 +28,9 @@ class OpenShellTable(
     """`kind = "openshell"`: OpenShell gateways and NemoClaw, through the `openshell` command."""
 
     label: str = "openshell"
+    """What the panel calls it."""
     interval_s: Interval = 3.0
+    """Seconds between looks, 0.5 to 300."""
     binary: str = ""
     """Path of the command; empty: looked for."""
     gateways: list[str] = []
@@ -38,7 +42,9 @@ class OpenShellTable(
     forwards: bool = True
     """Whether a reconnect also repairs forwarded ports."""
     log_level: Literal["", "error", "warn", "info", "debug", "trace"] = ""
+    """The least that its log shows; empty: as the command has it."""
     log_source: Literal["", "gateway", "sandbox", "all"] = ""
+    """Whose log is shown; empty: as the command has it."""
 
 
 class NanoClawTable(
@@ -47,9 +53,11 @@ class NanoClawTable(
     """`kind = "nanoclaw"`: one NanoClaw v2 install."""
 
     label: str = "nanoclaw"
+    """What the panel calls it."""
     root: str = ""
     """The folder its host is started in; empty for the only one in the usual places."""
     interval_s: Interval = 5.0
+    """Seconds between looks, 0.5 to 300."""
     nudge_text: Annotated[str, msgspec.Meta(max_length=400)] = ""
     """What a nudge says; empty for the built-in words."""
     nudge_sender: str = "cli:local"
@@ -62,16 +70,27 @@ class KubernetesTable(
     """`kind = "kubernetes"`: the pods of one context."""
 
     label: str = ""
+    """What the panel calls it; empty: the context."""
     interval_s: Interval = 3.0
+    """Seconds between looks, 0.5 to 300."""
     kubeconfig: str = ""
+    """The file; empty: what KUBECONFIG names, or ~/.kube/config."""
     context: str = ""
+    """Empty: the current one."""
     namespace: str = ""
+    """Empty: the context's own."""
     all_namespaces: bool = False
+    """Every namespace instead of one."""
     selector: str = ""
+    """Only pods with these labels, such as "app=agent"."""
     container: str = ""
+    """The one preferred where a pod has it."""
     background_sign_in: bool = False
+    """Whether looking may run the kubeconfig's credential helper, unasked."""
     auto_reconnect: bool = False
+    """Whether a lost shell is opened again by itself."""
     resumable: bool = False
+    """Shells inside tmux or screen, where the container has one."""
 
 
 class CentmlTable(
@@ -80,12 +99,19 @@ class CentmlTable(
     """`kind = "centml"`: deployments of one account of the CentML platform."""
 
     label: str = ""
+    """What the panel calls it; empty: CentML."""
     interval_s: Interval = 10.0
+    """Seconds between looks, 0.5 to 300."""
     url: str = ""
+    """The platform; empty: its usual address, or CENTML_PLATFORM_API_URL."""
     deployments: tuple[int, ...] = ()
+    """Which deployments; empty: all of the account."""
     background_sign_in: bool = False
+    """Whether looking may renew the sign-in, unasked."""
     auto_reconnect: bool = False
+    """Whether a lost shell is opened again by itself."""
     allow_plain: bool = False
+    """Whether a credential may travel unencrypted to another machine."""
 
 
 class ArgoTable(
@@ -94,14 +120,23 @@ class ArgoTable(
     """`kind = "argocd"`: pods of the applications of one Argo CD."""
 
     label: str = ""
+    """What the panel calls it; empty: Argo CD."""
     interval_s: Interval = 10.0
+    """Seconds between looks, 0.5 to 300."""
     url: str = ""
+    """The server, such as https://argo.example.com."""
     applications: tuple[str, ...] = ()
+    """Which applications; empty: all."""
     token_file: str = ""
+    """Holds the token; empty: the variable ARGOCD_AUTH_TOKEN."""
     authority: str = ""
+    """Who signed the server's certificate, if this system does not know; a PEM file."""
     container: str = ""
+    """The one preferred where a pod has it."""
     auto_reconnect: bool = False
+    """Whether a lost shell is opened again by itself."""
     allow_plain: bool = False
+    """Whether a credential may travel unencrypted to another machine."""
 
 
 class VellumTable(
@@ -110,7 +145,9 @@ class VellumTable(
     """`kind = "vellum"`: the assistants of one Vellum environment on this machine."""
 
     label: str = "vellum"
+    """What the panel calls it."""
     interval_s: Interval = 5.0
+    """Seconds between looks, 0.5 to 300."""
     environment: Literal["", "production", "staging", "test", "dev", "local"] = ""
     """Empty for the one Vellum itself would use."""
     command: str = "vellum"

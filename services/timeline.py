@@ -13,13 +13,15 @@ def attempt_event(attempt: Attempt, now: float) -> Event:
     elif attempt.state is AttemptState.FAILED:
         severity = Severity.WORSE
     said = attempt.summary or "asked for"
+    if not attempt.act:
+        said = f"{attempt.verb.value}: {said}"
     return Event(
         now,
         severity,
         attempt.sandbox.source,
         attempt.sandbox.native_id,
         "attempt",
-        f"{attempt.verb.value}: {said}",
+        said,
         after=attempt.state.value,
     )
 

@@ -1,4 +1,4 @@
-"""The details of one record, kept true while they are open."""
+"""The details of one record and its last day, kept true while they are open."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from textual.app import App
 from services.errors import WakedeckError
 from services.models import Event, Gateway, GatewayId, Message, Sandbox, SandboxId
 from tui.engine import Engine
+from tui.recall import Recall
 from widgets.detail_pane import DetailPane
 
 REMEMBERED = 2000
-SHOWN = 20
 
 
 class Details:
@@ -24,6 +24,8 @@ class Details:
         self._engine = engine
         self._events: deque[Event] = deque(maxlen=REMEMBERED)
         self._open: DetailPane | None = None
+        self._recall = Recall(engine)
+        self._past: dict[SandboxId | GatewayId, tuple[Event, ...]] = {}
 
     def heard(self, events: Sequence[Event]) -> None:
         """What happened; shown with the record it happened to."""
@@ -38,6 +40,8 @@ class Details:
         pane = DetailPane(subject, now=self._engine.clock.now(), events=self._about(subject))
         self._open = pane
         self._app.push_screen(pane)
+        if isinstance(subject, Sandbox | Gateway):
+            pane.run_worker(self._last_day(pane, subject.id), exit_on_error=False)
         if isinstance(subject, Message) and of is not None:
             pane.run_worker(self._content(pane, subject, of), exit_on_error=False)
 
@@ -62,6 +66,12 @@ class Details:
         else:
             pane.show(known, now=now, events=self._about(known))
 
+    async def _last_day(self, pane: DetailPane, identity: SandboxId | GatewayId) -> None:
+        self._past = {identity: await self._recall.last_day(identity)}
+        subject = pane.subject
+        if pane.is_attached and isinstance(subject, Sandbox | Gateway):
+            pane.show(subject, now=self._engine.clock.now(), events=self._about(subject))
+
     async def _content(self, pane: DetailPane, message: Message, of: SandboxId) -> None:
         pane.show_loading()
         source = self._engine.sources.get(of.source)
@@ -82,4 +92,5 @@ class Details:
             for one in self._events
             if (one.source, one.subject) == (identity.source, identity.native_id)
         ]
-        return tuple(about[-SHOWN:])
+        past = self._past.get(identity, ())
+        return (*(one for one in past if one not in about), *about)

@@ -1,41 +1,31 @@
-"""The services without a screen: one look, one attempt or one command, then the answer."""
+"""The services without a screen: one look or one command, then the answer."""
 
 from __future__ import annotations
 
 import asyncio
 import json
-import sys
 from collections import Counter
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import click
 
-from services import paths
-from services.attempts import Attempts
 from services.board import Board
 from services.clock import SystemClock
 from services.config import Settings
 from services.errors import AmbiguousError, WakedeckError
+from services.feed import ProbeFailure
 from services.models import (
-    Attempt,
-    AttemptState,
     Observation,
-    ProbeFailure,
     Sandbox,
-    Step,
-    StepState,
-    Verb,
 )
 from services.naming import find
 from services.picture import needs_attention
 from services.sources import OpenSource, open_sources
-from services.terminal.requests import ShellChoice
 from tui import reports
 from widgets import formats
 
 LOOK_S = 10.0
-UNKNOWN_OUTCOME = 255
 
 
 def _line(text: str) -> None:
@@ -83,6 +73,23 @@ class Look:
             NotFoundError, AmbiguousError: as `services.naming.find`.
         """
         return find(self.board.sandboxes.values(), typed)
+
+    async def meant(self) -> Sandbox:
+        """The one meant where none is named: a source's default, or the only one there is.
+
+        Raises:
+            AmbiguousError: nobody says which; lists them.
+        """
+        asked = [one.defaulting for one in self.sources.values() if one.defaulting is not None]
+        named = [await one.default() for one in asked]
+        chosen = [row for row in self.board.sandboxes.values() if row.id in named]
+        if len(chosen) == 1:
+            _prose(f"the default sandbox: {chosen[0].id}")
+            return chosen[0]
+        every = sorted(str(one.id) for one in chosen) or sorted(map(str, self.board.sandboxes))
+        if len(every) != 1:
+            raise AmbiguousError(f"Say which sandbox. There are: {', '.join(every) or 'none'}.")
+        return self.sandbox(every[0])
 
     async def close(self) -> None:
         """Let go of every source."""
@@ -184,128 +191,5 @@ def queues(settings: Settings, typed: str, limit: int, as_json: bool) -> int:
             _prose(f"in: {formats.counts(snapshot.inbound, 20)}")
             _prose(f"out: {formats.counts(snapshot.outbound, 20)}")
             return 0
-
-    return asyncio.run(run())
-
-
-def events(settings: Settings, limit: int, as_json: bool) -> int:
-    """The journal, newest last."""
-    from services.journal import Journal
-
-    async def run() -> int:
-        path = paths.journal_file()
-        if not path.exists():
-            _prose("nothing has been recorded yet")
-            return 0
-        journal = Journal(path, SystemClock())
-        await journal.open()
-        try:
-            found = await journal.recent(limit)
-        finally:
-            await journal.close()
-        for one in reversed(found):
-            if as_json:
-                _line(json.dumps(reports.event_json(one)))
-            else:
-                when = formats.clock_time(one.at, with_date=True)
-                _line(f"{when}  {one.severity.value:<7} {one.source}/{one.subject}  {one.text}")
-        return 0
-
-    return asyncio.run(run())
-
-
-class _Teller:
-    """Says each step of an attempt once, as it ends."""
-
-    def __init__(self) -> None:
-        self._said: set[tuple[str, StepState]] = set()
-
-    def __call__(self, attempt: Attempt) -> None:
-        for step in attempt.steps:
-            key = (step.name, step.state)
-            if step.state is not StepState.PENDING and key not in self._said:
-                self._said.add(key)
-                _prose(self._words(step))
-
-    def _words(self, step: Step) -> str:
-        took = ""
-        if step.started_at is not None and step.ended_at is not None:
-            took = f" {formats.duration(step.ended_at - step.started_at)}"
-        detail = f"  {step.detail}" if step.detail else ""
-        return f"  {step.name:<12}{step.state.value}{took}{detail}"
-
-
-def attempt(settings: Settings, verb: Verb, typed: str | None, as_json: bool) -> int:
-    """One wake or reconnect to its end: 0 done, 1 failed, 3 refused or needs confirmation."""
-
-    async def run() -> int:
-        async with looking(settings) as look:
-            if typed is None:
-                every = sorted(str(one) for one in look.board.sandboxes)
-                if len(every) != 1:
-                    raise AmbiguousError(
-                        f"Say which sandbox. There are: {', '.join(every) or 'none'}."
-                    )
-                target = look.sandbox(every[0])
-            else:
-                target = look.sandbox(typed)
-            ended = await _attempt(look, settings, verb, target)
-            if as_json:
-                _data(reports.attempt_json(ended))
-            else:
-                _line(ended.summary)
-            if ended.advice and ended.state is not AttemptState.DONE:
-                _prose(f"  {ended.advice}")
-            if ended.state is AttemptState.DONE:
-                return 0
-            return 3 if ended.confirmable else 1
-
-    return asyncio.run(run())
-
-
-async def _attempt(look: Look, settings: Settings, verb: Verb, target: Sandbox) -> Attempt:
-    from services.journal import Journal
-    from services.timeline import attempt_event
-
-    attempts = Attempts(
-        look.sources,
-        look.clock,
-        paths.private_dir(paths.locks_dir()),
-        _Teller(),
-        read_only=settings.read_only,
-    )
-    handle = attempts.press(verb, target.id)
-    try:
-        ended = await handle.wait()
-    except asyncio.CancelledError:
-        _prose("wakedeck: cancelled")
-        raise
-    finally:
-        await attempts.close()
-    journal = Journal(paths.journal_file(), look.clock)
-    await journal.open()
-    journal.record(attempt_event(ended, look.clock.now()))
-    await journal.close()
-    return ended
-
-
-def execute(
-    settings: Settings, typed: str, argv: Sequence[str], timeout_s: float, choice: ShellChoice
-) -> int:
-    """One command; its own code, or 255 where no status arrived."""
-
-    async def run() -> int:
-        async with looking(settings) as look:
-            sandbox = look.sandbox(typed)
-            actor = look.sources[sandbox.id.source].actor
-            result = await actor.exec(sandbox.id, argv, timeout_s, choice)
-            sys.stdout.buffer.write(result.stdout)
-            sys.stdout.buffer.flush()
-            sys.stderr.buffer.write(result.stderr)
-            sys.stderr.buffer.flush()
-            if result.code is None:
-                _prose(f"wakedeck: outcome unknown: {result.reason}")
-                return UNKNOWN_OUTCOME
-            return result.code
 
     return asyncio.run(run())

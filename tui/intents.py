@@ -15,6 +15,7 @@ from services.models import (
     Shell,
     Verb,
 )
+from services.sources import Proposal
 from services.terminal.requests import ShellChoice
 from services.timeline import action_event, shell_event
 from tui.engine import Engine
@@ -32,6 +33,7 @@ class Intents:
         self._shells = shells
         self._say = say
         self._handles: dict[SandboxId, Handle] = {}
+        self._quiet: set[str] = set()
 
     def refusals(self, sandbox: SandboxId) -> dict[Capability, str]:
         """What cannot be done to a sandbox now, each with its reason."""
@@ -55,14 +57,37 @@ class Intents:
     def repair(self, verb: Verb, sandbox: SandboxId) -> None:
         """Wake or reconnect; pressing again joins what is under way."""
         try:
-            handle = self._engine.attempts.press(verb, sandbox)
+            self.press(verb, sandbox)
         except WakedeckError as error:
             self._refuse(error)
-            return
+
+    def press(self, verb: Verb, sandbox: SandboxId, *, quietly: bool = False) -> Handle:
+        """Begin or join an attempt; one begun `quietly` does not say how it ended.
+
+        Raises:
+            WakedeckError: it cannot be, as `services.attempts.Attempts.press` says.
+        """
+        handle = self._engine.attempts.press(verb, sandbox)
         known, self._handles[sandbox] = self._handles.get(sandbox), handle
         if known is None or known.attempt.id != handle.attempt.id:
             now = self._engine.clock.now()
             self._engine.tell(action_event(sandbox, f"{verb.value} asked for", now))
+            if quietly:
+                self._quiet.add(handle.attempt.id)
+        elif not quietly:
+            self._quiet.discard(handle.attempt.id)
+        return handle
+
+    def carry_out(self, proposal: Proposal) -> None:
+        """Do what the operator agreed to."""
+        sandbox = proposal.sandbox
+        try:
+            self._handles[sandbox] = self._engine.attempts.carry_out(proposal)
+        except WakedeckError as error:
+            self._refuse(error)
+            return
+        now = self._engine.clock.now()
+        self._engine.tell(action_event(sandbox, f"agreed to {proposal.act}", now))
 
     def cancel(self, attempt_id: str) -> None:
         """Stop an attempt as soon as that is safe."""
@@ -75,21 +100,24 @@ class Intents:
         handle = self._handles.get(sandbox)
         return handle is not None and (await handle.wait()).state is AttemptState.DONE
 
-    def shell(self, sandbox: SandboxId) -> OpenShell | None:
+    def shell(self, sandbox: SandboxId, choice: ShellChoice) -> OpenShell | None:
         """Open a shell; None where there can be none, and why was said."""
         reason = self.refusals(sandbox).get(Capability.SHELL)
         if reason is not None:
             self._say(f"No shell in {sandbox.native_id}: {reason}.", "warning")
             return None
         try:
-            transport = self._engine.sources[sandbox.source].actor.shell(sandbox, ShellChoice())
+            transport = self._engine.sources[sandbox.source].actor.shell(sandbox, choice)
         except WakedeckError as error:
             self._refuse(error)
             return None
-        return self._shells.open(sandbox, transport)
+        return self._shells.open(sandbox, transport, choice)
 
     def attempt_changed(self, attempt: Attempt) -> None:
-        """Say how the operator's own action ended."""
+        """Say how the operator's own action ended, where nobody else does."""
+        if attempt.id in self._quiet:
+            self._quiet.discard(attempt.id)
+            return
         if attempt.state is AttemptState.DONE:
             self._say(attempt.summary, "information")
         elif attempt.state is AttemptState.FAILED:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from textual.binding import Binding, BindingType
 
+from services.config_file import nearest
 from services.errors import ConfigError
 
 
@@ -19,7 +19,22 @@ class Bound:
     keys: tuple[str, ...]
     description: str
     place: str
-    """Where it is live: a clash matters only where two are live at once."""
+    """Where it is live: a clash matters only where two are live at once (`together`)."""
+
+
+_DASHBOARD = frozenset(("repair", "pane", "table", "stream", "queues", "shells"))
+_IN_A_LIST = frozenset(("pane", "table", "stream", "queues"))
+
+
+def together(one: str, other: str) -> bool:
+    """Whether two places are live at once, so that one key cannot serve both."""
+    pair = {one, other}
+    return (
+        one == other
+        or "app" in pair
+        or ("panel" in pair and not pair.isdisjoint(_DASHBOARD))
+        or pair <= _IN_A_LIST
+    )
 
 
 def bound_in(place: str, bindings: Iterable[BindingType]) -> list[Bound]:
@@ -36,35 +51,43 @@ def bound_in(place: str, bindings: Iterable[BindingType]) -> list[Bound]:
     return list(found.values())
 
 
-def resolve(known: Iterable[Bound], wanted: Mapping[str, str]) -> dict[str, str]:
-    """What to give Textual's keymap: id to keys.
+def resolve(
+    known: Iterable[Bound],
+    wanted: Mapping[str, str],
+    where: Callable[[str], str] = lambda _: "[keys]",
+) -> dict[str, str]:
+    """What to give Textual's keymap: id to keys. `where` tells the place of an id in the file.
 
     Raises:
-        ConfigError: an id nobody has, an empty key, or one key for two actions of one place; the
-            sentence names both.
+        ConfigError: an id nobody has, an empty key, or one key for two actions that are live at
+            once; the sentence names both.
     """
     every = list(known)
     ids = {one.id for one in every}
     for name, typed in wanted.items():
         if name not in ids:
-            near = difflib.get_close_matches(name, ids, n=1)
-            hint = f" Did you mean {near[0]!r}?" if near else ""
-            raise ConfigError(f"[keys]: no action is called {name!r}.{hint}")
+            raise ConfigError(
+                f"{where(name)}: no action is called {name!r}{nearest(name, ids)}",
+                advice="docs/keys.md lists every action; so does ? in the panel.",
+            )
         if not all(part.strip() for part in typed.split(",")):
-            raise ConfigError(f"[keys]: {name!r} is given an empty key.")
-    taken: dict[tuple[str, str], Bound] = {}
+            raise ConfigError(f"{where(name)}: {name!r} is given an empty key.")
+    taken: dict[str, list[Bound]] = {}
     for one in every:
-        keys = (
-            tuple(part.strip() for part in wanted[one.id].split(","))
-            if (one.id in wanted)
-            else one.keys
-        )
+        given = wanted.get(one.id)
+        keys = one.keys if given is None else tuple(part.strip() for part in given.split(","))
         for key in keys:
-            other = taken.setdefault((one.place, key), one)
-            if other.id != one.id and (one.id in wanted or other.id in wanted):
-                raise ConfigError(
-                    f"[keys]: {key!r} would mean both {other.id!r} ({other.description}) "
-                    f"and {one.id!r} ({one.description}).",
-                    advice="Give one of them another key.",
-                )
+            for other in taken.setdefault(key, []):
+                if (
+                    other.id != one.id
+                    and (one.id in wanted or other.id in wanted)
+                    and together(one.place, other.place)
+                ):
+                    named = one.id if one.id in wanted else other.id
+                    raise ConfigError(
+                        f"{where(named)}: {key!r} would mean both {other.id!r} "
+                        f"({other.description}) and {one.id!r} ({one.description}).",
+                        advice="Give one of them another key.",
+                    )
+            taken[key].append(one)
     return dict(wanted)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from pathlib import Path
 
 import click
@@ -13,6 +14,7 @@ from services.errors import ConfigError
 from services.source_tables import LocalTable
 from services.sources.local import faults, spawn, world
 from services.sources.local.layout import World
+from tui import reports
 
 
 def world_of(settings: Settings) -> World:
@@ -47,16 +49,23 @@ def down(settings: Settings) -> int:
     return 0
 
 
-def status(settings: Settings) -> int:
+def status(settings: Settings, as_json: bool) -> int:
     """One line for each process; 1 where not all run."""
     place = world_of(settings)
-    whole = True
+    shapes = []
     for role in world.roles(place):
         record = place.read_record(role)
         alive = spawn.Liveness.DEAD if record is None else spawn.alive(record)
-        whole = whole and alive is spawn.Liveness.RUNNING
-        pid = "-" if record is None else str(record.pid)
-        click.echo(f"{role:<24}{alive.value:<10}{pid}")
+        pid = None if record is None else record.pid
+        shapes.append({"process": role, "state": alive.value, "pid": pid})
+    if as_json:
+        shape = {"schema": reports.SCHEMA, "root": str(place.root), "processes": shapes}
+        click.echo(json.dumps(shape, indent=2))
+    else:
+        rows = [(str(s["process"]), str(s["state"]), str(s["pid"] or "-")) for s in shapes]
+        for line in reports.table(rows):
+            click.echo(line)
+    whole = all(one["state"] == spawn.Liveness.RUNNING.value for one in shapes)
     return 0 if whole else 1
 
 
@@ -66,4 +75,15 @@ def fault(settings: Settings, sandbox: str, kind: str) -> int:
     if kind not in known:
         raise ConfigError(f"No fault {kind!r}. There are: {', '.join(known)}.")
     click.echo(faults.inject(world_of(settings), sandbox, known[kind]), err=True)
+    return 0
+
+
+def kinds(as_json: bool) -> int:
+    """Everything that can be broken."""
+    names = [one.value for one in faults.Fault]
+    if as_json:
+        click.echo(json.dumps({"schema": reports.SCHEMA, "faults": names}, indent=2))
+    else:
+        for name in names:
+            click.echo(name)
     return 0

@@ -18,11 +18,12 @@ from services.config import Settings
 from services.errors import ChoiceError, RefusedError
 from services.models import ShellState
 from services.plain import plain
-from services.terminal.requests import ShellChoice
+from services.terminal.requests import AGENT, ShellChoice
 from services.terminal.transport import Ending, Transport
+from tui.execute import exit_status
+from tui.pipes import chunks, pour
 
 LOST = 255
-_READ = 4096
 
 
 @contextlib.contextmanager
@@ -46,35 +47,19 @@ def _size() -> tuple[int, int]:
 
 
 async def _output(transport: Transport) -> Ending:
-    loop = asyncio.get_running_loop()
     while True:
         got = await transport.read()
         if isinstance(got, Ending):
             return got
-        # A slow terminal must not stop the loop that answers pings.
-        await loop.run_in_executor(None, _write_all, got)
-
-
-def _write_all(data: bytes) -> None:
-    view = memoryview(data)
-    while view:
-        view = view[os.write(sys.stdout.fileno(), view) :]
+        await pour(sys.stdout.fileno(), got)
 
 
 async def _converse(transport: Transport) -> Ending:
     loop = asyncio.get_running_loop()
-    typed: asyncio.Queue[bytes] = asyncio.Queue()
     resized = asyncio.Event()
-    stdin = sys.stdin.fileno()
-
-    def readable() -> None:
-        data = os.read(stdin, _READ)
-        typed.put_nowait(data)
-        if not data:
-            loop.remove_reader(stdin)
 
     async def send_typed() -> None:
-        while data := await typed.get():
+        async for data in chunks(sys.stdin.fileno()):
             await transport.write(data)
 
     async def send_sizes() -> None:
@@ -86,14 +71,12 @@ async def _converse(transport: Transport) -> Ending:
 
     output = asyncio.create_task(_output(transport))
     helpers = [asyncio.create_task(send_typed()), asyncio.create_task(send_sizes())]
-    loop.add_reader(stdin, readable)
     loop.add_signal_handler(signal.SIGWINCH, resized.set)
     for number in (signal.SIGTERM, signal.SIGHUP):
         loop.add_signal_handler(number, output.cancel)
     try:
         return await output
     finally:
-        loop.remove_reader(stdin)
         for task in helpers:
             task.cancel()
         await asyncio.gather(*helpers, return_exceptions=True)
@@ -120,11 +103,25 @@ def picked_from(choices: Sequence[str]) -> str:
     return choices[number - 1]
 
 
+def agreed(warning: str) -> None:
+    """Ask before this terminal is given to a process that is not only ours.
+
+    Raises:
+        RefusedError: there is no such process, or the operator does not want it.
+    """
+    if not warning:
+        raise RefusedError("There is no agent to attach to there, only new shells.")
+    for line in warning.splitlines():
+        click.echo(line, err=True)
+    if not click.confirm("Attach?", err=True):
+        raise RefusedError("Not attached.")
+
+
 def run(settings: Settings, typed: str, choice: ShellChoice) -> int:
     """Give this terminal to a sandbox's shell; its exit code, or 255 where it was lost.
 
     Raises:
-        RefusedError: stdin is no terminal.
+        RefusedError: stdin is no terminal, or the operator does not want to attach.
         NotFoundError, AmbiguousError: the name.
         ShellError: the shell could not be opened.
     """
@@ -137,9 +134,13 @@ def run(settings: Settings, typed: str, choice: ShellChoice) -> int:
     async def main() -> Ending:
         async with looking(settings) as look:
             sandbox = look.sandbox(typed)
-            actor = look.sources[sandbox.id.source].actor
+            source = look.sources[sandbox.id.source]
+            actor = source.actor
             try:
-                return await _run(actor.shell(sandbox.id, choice))
+                transport = actor.shell(sandbox.id, choice)
+                if choice.shell == AGENT:
+                    agreed(source.attachment)
+                return await _run(transport)
             except ChoiceError as error:
                 picked = replace(choice, pod=picked_from(error.choices))
             return await _run(actor.shell(sandbox.id, picked))
@@ -147,7 +148,7 @@ def run(settings: Settings, typed: str, choice: ShellChoice) -> int:
     ending = asyncio.run(main())
     if ending.state is ShellState.ENDED:
         if ending.code is not None:
-            return ending.code
+            return exit_status(ending.code)
         click.echo(f"wakedeck: {ending.reason or 'the shell ended; exit code unknown'}", err=True)
         return LOST
     click.echo(f"wakedeck: shell {ending.state.value}: {ending.reason}", err=True)

@@ -106,6 +106,8 @@ def attempt_json(attempt: Attempt) -> dict[str, Any]:
         "advice": attempt.advice,
         "error": attempt.original,
         "last_error": attempt.last,
+        "needs_confirmation": attempt.confirmable,
+        "agreed": attempt.act,
         "steps": [
             {"name": one.name, "state": one.state.value, "detail": one.detail}
             for one in attempt.steps

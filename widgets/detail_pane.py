@@ -17,10 +17,11 @@ from textual.screen import ModalScreen
 from textual.widget import Widget
 from textual.widgets import Static
 
-from services.models import Event, Facts, Message, Sandbox
+from services.models import Event, Facts, Gateway, Message, Sandbox
 from widgets.detail_text import (
     Subject,
     event_lines,
+    events_title,
     facts_of,
     facts_text,
     name_of,
@@ -122,7 +123,7 @@ class DetailPane(ModalScreen[None]):
             yield FactTable(id="detail-queues")
             yield Static("Content", classes="detail-title", id="title-content", markup=False)
             yield Static(id="detail-content", markup=False)
-            yield Static("Recent events", classes="detail-title", id="title-events", markup=False)
+            yield Static(classes="detail-title", id="title-events", markup=False)
             yield Static(id="detail-events", markup=False)
             yield Static("Record", classes="detail-title", id="title-record", markup=False)
             yield Static(id="detail-record", markup=False)
@@ -179,7 +180,14 @@ class DetailPane(ModalScreen[None]):
         if content is None and isinstance(subject, Message):
             content = Content(block(subject.text))
         self._put("content", content or Content(""))
-        self._put("events", event_lines(self._events))
+        told = event_lines(self._events)
+        if not told and isinstance(subject, Sandbox | Gateway):
+            told = styled("the journal knows of nothing", "dim")
+        self._put("events", told)
+        title = events_title(self._events, self._now)
+        if not _same(self._drawn.get("events-title"), title):
+            self._drawn["events-title"] = title
+            self.query_one("#title-events", Static).update(title)
         self._put("record", record_text(subject))
 
     def _put(self, section: str, what: Content | Facts, title: str | None = None) -> None:

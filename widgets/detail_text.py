@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import fields, is_dataclass
 from enum import Enum
 from typing import TypeAlias
@@ -18,6 +19,7 @@ from widgets.phrases import block, joined, one_line, signed, styled
 Subject: TypeAlias = Sandbox | Gateway | Message | Event
 """What can be looked at closely."""
 
+DAY_S = 86_400.0
 _KEYED = ("evidence", "inbound", "outbound", "unavailable")
 
 
@@ -77,9 +79,18 @@ def _sandbox(sandbox: Sandbox, now: float) -> list[tuple[str, str]]:
         ("gateway", str(sandbox.gateway) if sandbox.gateway else "none"),
         ("id", str(sandbox.id)),
         ("asleep", "by design: nothing to do" if sandbox.asleep_by_design else ""),
-        *((f"no {capability.value}", reason) for capability, reason in sandbox.unavailable),
+        *_unavailable(sandbox),
         *sandbox.evidence,
     ]
+
+
+def _unavailable(sandbox: Sandbox) -> Iterator[tuple[str, str]]:
+    """What it cannot do, those with one reason together."""
+    together: dict[str, list[str]] = {}
+    for capability, reason in sandbox.unavailable:
+        together.setdefault(reason, []).append(capability.value)
+    for reason, names in together.items():
+        yield f"no {', '.join(names)}", reason
 
 
 def _gateway(gateway: Gateway, now: float) -> list[tuple[str, str]]:
@@ -135,15 +146,33 @@ def queue_facts(inbound: Counts, outbound: Counts) -> Facts:
     )
 
 
-def event_lines(events: Sequence[Event], most: int = 20) -> Content:
-    """The newest `most` events, newest first."""
-    newest = sorted(events, key=lambda event: event.at, reverse=True)[:most]
-    return joined((_event_line(event) for event in newest), "\n")
+def events_title(events: Sequence[Event], now: float) -> Content:
+    """How the last day went, in numbers."""
+    lately = [event for event in events if event.at >= now - DAY_S]
+    if not lately:
+        return Content("Events: nothing in the last day")
+    seen = Counter(event.severity for event in lately)
+    told = ", ".join(
+        f"{sign.glyph} {seen[severity]} {sign.word}" if sign.word else f"{seen[severity]} other"
+        for severity, sign in SEVERITIES.items()
+        if seen[severity]
+    )
+    return Content(f"The last day: {told}")
 
 
-def _event_line(event: Event) -> Content:
+def event_lines(events: Sequence[Event], most: int = 60) -> Content:
+    """The newest `most` events, newest first; how many there are beyond."""
+    newest = sorted(events, key=lambda event: event.at, reverse=True)
+    days = {clock_time(event.at, with_date=True)[:10] for event in newest[:most]}
+    lines = [_event_line(event, dated=len(days) > 1) for event in newest[:most]]
+    if len(newest) > most:
+        lines.append(styled(f"… and {len(newest) - most} before: filter the events pane", "dim"))
+    return joined(lines, "\n")
+
+
+def _event_line(event: Event, *, dated: bool) -> Content:
     return Content.assemble(
-        styled(clock_time(event.at), "dim"),
+        styled(clock_time(event.at, with_date=dated), "dim"),
         "  ",
         signed(SEVERITIES[event.severity]).truncate(8, pad=True),
         "  ",

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from textual.message import Message
 
-from services.models import Event
+from services.models import Event, Severity
 from widgets.cell_text import Part
+from widgets.census import Census
 from widgets.columns import Cell, Column
+from widgets.filter import terms
 from widgets.glyphs import SEVERITIES
 from widgets.moments import moment
 from widgets.record_table import RecordTable
@@ -93,14 +94,24 @@ class EventPane(StreamPane):
             super().__init__()
             self.event = event
 
+    class Sought(Message):
+        """The filter is another; `words` are those that must occur, none where it is cleared."""
+
+        def __init__(self, words: tuple[str, ...]) -> None:
+            super().__init__()
+            self.words = words
+
     def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
         super().__init__(id=id, classes=classes)
-        self._next = 0
+        self._next = self._first = 0
+        self._older: tuple[int, ...] = ()
+        self._census: Census[int, Severity] = Census()
         self._table: StreamTable[int, NumberedEvent] = StreamTable(
             COLUMNS,
             key=lambda r: r.number,
             search=_search,
-            empty=lambda: "Nothing has happened yet.",
+            order=lambda r: r.number,
+            empty=lambda: self.hint or "Nothing has happened yet.",
         )
 
     @property
@@ -116,22 +127,54 @@ class EventPane(StreamPane):
     def show(self, events: Iterable[Event]) -> None:
         """Start anew with these, oldest first, as from the journal."""
         self._table.clear_records()
+        self._older = ()
+        self._first, self._census = self._next, Census()
         self.apply(events)
 
     def apply(self, events: Iterable[Event]) -> None:
         """Append events, oldest first."""
         rows = [NumberedEvent(self._next + at, event) for at, event in enumerate(events)]
         self._next += len(rows)
-        first_kept = self._next - KEPT
-        held = min((row.number for row in self._table.records()), default=self._next)
-        self._table.reconcile(
-            [row for row in rows if row.number >= first_kept], range(held, first_kept)
-        )
+        first_kept = max(self._first, self._next - KEPT)
+        gone = range(self._first, first_kept)
+        self._first = first_kept
+        kept = [row for row in rows if row.number >= first_kept]
+        self._table.reconcile(kept, gone)
+        for number in gone:
+            self._census.drop(number)
+        for row in kept:
+            self._census.put(row.number, row.event.severity)
         self.retitle()
+
+    def recall(self, events: Sequence[Event]) -> None:
+        """Show older events as well while the filter stands, oldest first; those held are not."""
+        held = [row for row in self._table.records() if row.number >= 0]
+        first = min(held, key=lambda row: row.number).event.at if held else float("inf")
+        same = [row.event for row in held if row.event.at == first]
+        older = [one for one in events if one.at <= first and one not in same]
+        rows = [NumberedEvent(at - len(older), one) for at, one in enumerate(older)]
+        gone = set(self._older) - {row.number for row in rows}
+        self._older = tuple(row.number for row in rows)
+        unseen = self._table.unseen
+        self._table.reconcile(rows, gone)
+        for number in gone:
+            self._census.drop(number)
+        for row in rows:
+            self._census.put(row.number, row.event.severity)
+        self._table.unseen = unseen  # They are not new.
+        self.retitle()
+
+    def on_record_table_filtered(self, event: RecordTable.Filtered) -> None:
+        """Ask for what the journal knows; without a filter what it told goes again."""
+        super().on_record_table_filtered(event)
+        words = tuple(word for word, wanted in terms(event.text) if wanted)
+        if not words and self._older:
+            self.recall(())
+        self.post_message(self.Sought(words))
 
     def count_parts(self) -> list[Part]:
         """How many turned worse, how many better, and what the operator did."""
-        seen = Counter(row.event.severity for row in self._table.records())
+        seen = self._census.counts
         counts = [(sign, seen[severity]) for severity, sign in SEVERITIES.items() if sign.word]
         return tally(counts, 0, self.size.width - 4)
 

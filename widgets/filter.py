@@ -22,6 +22,11 @@ def terms(text: str) -> tuple[tuple[str, bool], ...]:
     return tuple(found)
 
 
+def narrows(before: str, now: str) -> bool:
+    """Whether `now`, typed on from `before`, surely lets nothing through that `before` held up."""
+    return now.startswith(before) and not set('!"') & set(now)
+
+
 def matcher(text: str) -> Callable[[str], bool] | None:
     """Judge of a case-folded text; None where the filter lets everything through."""
     wanted = tuple(needle for needle, keep in terms(text) if keep)

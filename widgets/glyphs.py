@@ -63,6 +63,9 @@ SANDBOXES = {
     SandboxState.STUCK: Sign("‖", "stuck", "bad"),
     SandboxState.BROKEN: Sign("✕", "broken", "bad"),
 }
+WORKING = Sign("◆", "working", "busy")
+IDLE = Sign("●", "idle", "good")
+"""Ready sandboxes, by what they are doing."""
 STEPS = {
     StepState.PENDING: Sign("·", "pending", "dim"),
     StepState.RUNNING: Sign("▸", "running", "busy"),
@@ -125,7 +128,7 @@ def of_message(label: InLabel | OutLabel) -> Sign:
 def of_sandbox(sandbox: Sandbox) -> Sign:
     """The sign of a sandbox: what it is, or what it is doing where that says more."""
     if sandbox.state is SandboxState.READY and sandbox.activity is Activity.WORKING:
-        return Sign("◆", "working", "busy")
+        return WORKING
     if sandbox.state is SandboxState.READY and sandbox.activity is Activity.IDLE:
-        return Sign("●", "idle", "good")
+        return IDLE
     return SANDBOXES[sandbox.state]

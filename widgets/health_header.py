@@ -13,7 +13,7 @@ from textual.widget import Widget
 
 from services.models import Sandbox, SandboxState
 from widgets.formats import age, clock_time, countdown, latency
-from widgets.glyphs import SANDBOXES, Sign, of_sandbox
+from widgets.glyphs import SANDBOXES, WORKING, Sign, of_sandbox
 from widgets.phrases import joined, one_line, signed, spread, styled
 from widgets.spark import spark
 
@@ -21,8 +21,7 @@ Totals: TypeAlias = tuple[tuple[Sign, int], ...]
 """How many sandboxes carry each sign, healthy ones first."""
 
 _PRODUCT = "Wakedeck"
-_WORKING = "working"
-_ORDER = ("ready", _WORKING, "asleep", "settling", "stuck", "broken", "unknown", "absent")
+_ORDER = ("ready", WORKING.word, "asleep", "settling", "stuck", "broken", "unknown", "absent")
 _QUIET = ("good", "busy", "calm", "dim")
 _WIDEST_SPARK, _NARROW_SPARK = 24, 8
 
@@ -32,13 +31,23 @@ def totals_of(sandboxes: Iterable[Sandbox]) -> Totals:
 
     A ready sandbox that is idle counts as ready.
     """
-    found: Counter[Sign] = Counter()
+    states: Counter[SandboxState] = Counter()
+    working = 0
     for sandbox in sandboxes:
-        sign = of_sandbox(sandbox)
-        if sandbox.state is not SandboxState.READY or sign.word != _WORKING:
-            sign = SANDBOXES[sandbox.state]
-        found[sign] += 1
-    return tuple(sorted(found.items(), key=lambda pair: _ORDER.index(pair[0].word)))
+        states[sandbox.state] += 1
+        working += of_sandbox(sandbox) == WORKING
+    return totals_from(states.items(), working)
+
+
+def totals_from(states: Iterable[tuple[SandboxState, int]], working: int) -> Totals:
+    """The same from counts by state that include `working` ready ones that are busy."""
+    found = {SANDBOXES[state]: number for state, number in states}
+    ready = SANDBOXES[SandboxState.READY]
+    if working:
+        found[ready] -= working
+        found[WORKING] = working
+    shown = [(sign, number) for sign, number in found.items() if number]
+    return tuple(sorted(shown, key=lambda pair: _ORDER.index(pair[0].word)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +71,11 @@ class HeaderState:
     """The totals are older than they should be."""
     read_only: bool = False
     paused: bool = False
+    muted: bool = False
+    banner: str = ""
+    """Words that must not be missed, such as PRODUCTION."""
+    production: bool = False
+    """Whether the banner warns."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +118,8 @@ def header_line(state: HeaderState, width: int) -> Content:
 
 
 def _left(state: HeaderState, room: _Room) -> Content:
-    parts = [Content.styled(_PRODUCT, "bold $text-accent")] if room.product else []
+    parts = [_banner(state, room)] if state.banner else []
+    parts += [Content.styled(_PRODUCT, "bold $text-accent")] if room.product else []
     if room.profile and state.profile:
         parts.append(styled(one_line(state.profile, 24), "dim"))
     parts += [
@@ -144,6 +159,8 @@ def _right_parts(state: HeaderState, room: _Room) -> Iterator[Content]:
         yield styled(due, "warn")
     if state.paused:
         yield _badge("‖ PAUSED", room)
+    if state.muted:
+        yield _badge("MUTED", room)
     if state.read_only:
         yield _badge("READ-ONLY", room)
     if room.clock:
@@ -153,6 +170,12 @@ def _right_parts(state: HeaderState, room: _Room) -> Iterator[Content]:
 def _badge(words: str, room: _Room) -> Content:
     edge = "" if room.terse else " "
     return Content.styled(f"{edge}{words}{edge}", "bold $text-warning on $warning-muted")
+
+
+def _banner(state: HeaderState, room: _Room) -> Content:
+    words = one_line(state.banner, 12 if room.terse else 32)
+    style = "bold $background on $error" if state.production else "bold $background on $accent"
+    return Content.styled(f" {words} ", style)
 
 
 def _speed(state: HeaderState, room: _Room) -> Iterator[Content]:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from widgets.filter import matcher
+from widgets.filter import matcher, narrows
 
 K = TypeVar("K")
 R = TypeVar("R")
@@ -43,6 +43,7 @@ class RecordModel(Generic[K, R]):
         self._natural: list[K] = []
         self._unordered = False
         self._hay: dict[K, str] = {}
+        self._bare: dict[K, None] = {}
         self._filter = ""
         self._judge: Callable[[str], bool] | None = None
         self._sort_of: Callable[[R], Any] | None = None
@@ -83,6 +84,21 @@ class RecordModel(Generic[K, R]):
         """The visible row of a key, or None."""
         return None if key is None else self._row.get(key)
 
+    def renew(self, records: Iterable[R]) -> None:
+        """Replace records by ones that are found, shown and ordered alike, such as later looks."""
+        held = self._records
+        for record in records:
+            key = self.key(record)
+            if key in held:
+                held[key] = record
+
+    def prepare(self, most: int) -> bool:
+        """Read up to `most` records for a filter to come; whether there are more to read."""
+        while self._bare and most > 0:
+            key, _ = self._bare.popitem()
+            most -= self._read(key)
+        return bool(self._bare)
+
     def reconcile(self, upserted: Iterable[R], removed: Iterable[K] = ()) -> Change[K, R]:
         """Apply a delta; the rest of the records is not looked at."""
         added: list[K] = []
@@ -92,6 +108,7 @@ class RecordModel(Generic[K, R]):
         for key in removed:
             if self._records.pop(key, None) is not None:
                 self._hay.pop(key, None)
+                self._bare.pop(key, None)
                 gone.append(key)
         if gone:
             lost = set(gone)
@@ -104,6 +121,7 @@ class RecordModel(Generic[K, R]):
                 continue
             self._records[key] = record
             self._hay.pop(key, None)
+            self._bare[key] = None
             if before is None:
                 added.append(key)
                 self._natural.append(key)
@@ -116,8 +134,11 @@ class RecordModel(Generic[K, R]):
 
     def set_filter(self, text: str) -> bool:
         """Show what matches `text`; whether the visible rows changed."""
+        fewer = self._judge is not None and narrows(self._filter, text)
         self._filter = text
         self._judge = matcher(text)
+        if fewer and self._judge is not None and not self._unordered:
+            return self._show([key for key in self._visible if self._matches(key)])
         return self._arrange()
 
     def set_sort(self, key: Callable[[R], Any] | None, *, reverse: bool = False) -> bool:
@@ -130,6 +151,7 @@ class RecordModel(Generic[K, R]):
         self._records.clear()
         self._natural.clear()
         self._hay.clear()
+        self._bare.clear()
         self._arrange()
 
     def survivor(self, before: Sequence[K], at: int) -> K | None:
@@ -156,8 +178,20 @@ class RecordModel(Generic[K, R]):
             return True
         hay = self._hay.get(key)
         if hay is None:
-            hay = self._hay[key] = self._search(self._records[key]).casefold()
+            self._read(key)
+            hay = self._hay[key]
         return self._judge(hay)
+
+    def _read(self, key: K) -> bool:
+        """Have a record's search text; whether that was work."""
+        if key in self._hay:
+            return False
+        self._hay[key] = self._search(self._records[key]).casefold()
+        return True
+
+    def rearrange(self) -> bool:
+        """Order anew, as after a renewal that the sort depends on; whether anything moved."""
+        return self._arrange()
 
     def _arrange(self) -> bool:
         records = self._records
@@ -172,6 +206,9 @@ class RecordModel(Generic[K, R]):
             shown.sort(key=lambda key: by(records[key]), reverse=self._reverse)
         elif self._reverse:
             shown.reverse()
+        return self._show(shown)
+
+    def _show(self, shown: list[K]) -> bool:
         if shown == self._visible:
             return False
         self._visible = shown

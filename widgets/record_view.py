@@ -20,6 +20,7 @@ from widgets import table_messages
 from widgets.columns import Column, fit
 from widgets.layered_style import LayeredStyles
 from widgets.marks import Marks
+from widgets.read_ahead import ReadAhead
 from widgets.record_model import Change, RecordModel
 from widgets.row_painter import GUTTER, NAMES, Look, RowPainter
 
@@ -100,6 +101,8 @@ class RecordView(ScrollView, Generic[K, R], inherit_bindings=False):
         super().__init__(id=id, classes=classes)
         self._columns = tuple(columns)
         self._model: RecordModel[K, R] = RecordModel(key, search or self._said, order)
+        # Without a search text of their own, records would have to be drawn to be read.
+        self._ahead = ReadAhead(self, self._model) if search is not None else None
         self._marks: Marks[K] = Marks()
         self._painter: RowPainter[K, R] = RowPainter(LayeredStyles(self))
         self._stale = stale
@@ -163,6 +166,8 @@ class RecordView(ScrollView, Generic[K, R], inherit_bindings=False):
                 table_messages.MarksChanged(self, self._marks.among(self._model.visible))
             )
         self._start_flash(change)
+        if self._ahead is not None:
+            self._ahead.begin()
         if change.moved:
             self._settle(place)
         elif change.updated:
@@ -171,6 +176,21 @@ class RecordView(ScrollView, Generic[K, R], inherit_bindings=False):
                 if self._model.visible[row] in changed:
                     self._refresh_row(row)
         return change
+
+    def renew(self, records: Iterable[R]) -> None:
+        """Take records that differ from the ones held in what the live columns say, as in age."""
+        seen = [self._model.visible[row] for row in self._on_screen()]
+        held = [(key, self._model.record(key)) for key in seen]
+        self._model.renew(records)
+        if any(column.id == self._sort[0] and column.live for column in self._columns):
+            place = self._place()
+            if self._model.rearrange():
+                self._settle(place)
+        for key, before in held:
+            record = self._model.record(key)
+            if before is not None and record is not None and record is not before:
+                self._painter.renew(key, before, record)
+        self._repaint_ages()
 
     def clear_records(self) -> None:
         """Forget everything, as when another subject is shown."""
@@ -207,6 +227,10 @@ class RecordView(ScrollView, Generic[K, R], inherit_bindings=False):
         self._painter.forget()
 
     def watch_now(self) -> None:
+        """Ages read differently."""
+        self._repaint_ages()
+
+    def _repaint_ages(self) -> None:
         """Repaint the cells whose age reads differently, and nothing else."""
         top = self.scroll_offset.y
         for row in self._on_screen():

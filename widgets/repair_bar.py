@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import ClassVar
@@ -12,7 +12,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.content import Content
 from textual.message import Message
-from textual.widgets import Button, Static
+from textual.widgets import Static
 
 from services.models import (
     Attempt,
@@ -24,6 +24,7 @@ from services.models import (
     Verb,
 )
 from widgets.glyphs import of_sandbox
+from widgets.intent_button import IntentButton
 from widgets.phrases import joined, one_line, signed, styled
 from widgets.step_strip import outcome_lines, progress_words, strip_lines
 
@@ -38,20 +39,7 @@ class RepairKeys:
     wake: str = "w"
     reconnect: str = "r"
     cancel: str = "c"
-
-
-class IntentButton(Button):
-    """A button whose press says what was shown at that instant, not what is shown later."""
-
-    intent: Callable[[], Message] | None = None
-    """Makes the message of a press; None while there is nothing to press for."""
-
-    def press(self) -> IntentButton:
-        if self.disabled or not self.display or self.intent is None:
-            return self
-        self._start_active_affect()
-        self.post_message(self.intent())
-        return self
+    offer: str = "a"
 
 
 class RepairBar(Vertical):
@@ -76,11 +64,15 @@ class RepairBar(Vertical):
             &.-style-default:disabled { text-style: none; background: $foreground 4%; }
         }
         Static { height: auto; }
+        #repair-offer { height: 1; display: none; }
+        #repair-asks { width: auto; }
+        #repair-confirm { margin: 0; max-width: 100%; }
     }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("w", "wake", "Wake", id="repair.wake"),
         Binding("r", "reconnect", "Reconnect", id="repair.reconnect"),
+        Binding("a", "offer", "Confirm…", id="repair.offer"),
         Binding("c,escape", "cancel", "Cancel", id="repair.cancel"),
         Binding("left,h", "app.focus_previous", "Previous button", id="repair.left", show=False),
         Binding("right,l", "app.focus_next", "Next button", id="repair.right", show=False),
@@ -105,6 +97,13 @@ class RepairBar(Vertical):
         attempt: str
 
     @dataclass
+    class OfferPressed(Message):
+        """The operator asks about what an attempt that ended needs confirmed."""
+
+        sandbox: SandboxId
+        verb: str
+
+    @dataclass
     class VerbRefused(Message):
         """A verb was asked for that cannot be had now; the reason is fit to show."""
 
@@ -125,9 +124,10 @@ class RepairBar(Vertical):
         self._attempt: Attempt | None = None
         self._dismissed = ""
         self._refusals: dict[Verb, str] = {}
+        self._offer = ""
         self._now = 0.0
         self._said: dict[str, Content] = {}
-        self._able: tuple[str, str, bool] | None = None
+        self._able: tuple[str, str, bool, bool] | None = None
 
     def compose(self) -> ComposeResult:
         with Horizontal(id="repair-head"):
@@ -141,6 +141,9 @@ class RepairBar(Vertical):
             )
         yield Static(id="repair-reason", markup=False)
         yield Static(id="repair-steps", markup=False)
+        with Horizontal(id="repair-offer"):
+            yield Static(styled("! only you can decide: ", "warn"), id="repair-asks")
+            yield IntentButton(id="repair-confirm", variant="warning", compact=True)
         yield Static(id="repair-words", markup=False)
 
     def on_mount(self) -> None:
@@ -155,10 +158,13 @@ class RepairBar(Vertical):
         attempt: Attempt | None,
         refusals: Mapping[Capability, str],
         now: float | None = None,
+        *,
+        offer: str = "",
     ) -> None:
         """Say this from now on; an attempt of another sandbox is not shown.
 
-        `refusals` gives the reason for each verb that cannot be had.
+        `refusals` gives the reason for each verb that cannot be had; `offer` is what the attempt,
+        which ended, needs confirmed, as it is called.
         """
         ours = sandbox is not None and attempt is not None and attempt.sandbox == sandbox.id
         self._sandbox = sandbox
@@ -168,6 +174,7 @@ class RepairBar(Vertical):
             for verb, capability in _CAPABILITY.items()
             if capability in refusals
         }
+        self._offer = one_line(offer, 56) if ours else ""
         if now is not None:
             self._now = now
         if self.is_mounted:
@@ -192,7 +199,7 @@ class RepairBar(Vertical):
             return _NOTHING
         running = self.running
         if running is not None and verb in (running.verb, Verb.WAKE):
-            return f"a {running.verb.value} is already running"
+            return f"{running.act or f'a {running.verb.value}'} is already running"
         return self._refusals.get(verb, "")
 
     def action_wake(self) -> None:
@@ -213,9 +220,24 @@ class RepairBar(Vertical):
             self._dismissed = self._attempt.id
             self._draw()
 
+    def action_offer(self) -> None:
+        """Ask about what the attempt shown now needs confirmed."""
+        message = self._offered()
+        if message is not None:
+            self.post_message(message)
+
+    def _offered(self) -> OfferPressed | None:
+        """What a press of the offer says; None while nothing is offered."""
+        attempt = self._shown
+        if not self._offer or attempt is None or not attempt.state.ended:
+            return None
+        return self.OfferPressed(attempt.sandbox, attempt.confirmable)
+
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         if action == "cancel":
             return self._shown is not None
+        if action == "offer":
+            return self._offered() is not None
         if action in ("wake", "reconnect"):
             return None if self.refusal(Verb(action)) else True
         return True
@@ -264,7 +286,12 @@ class RepairBar(Vertical):
         self._line("#repair-reason", [reason] if self._shown is None else [])
         self._draw_buttons()
         self._draw_attempt()
-        able = (self.refusal(Verb.WAKE), self.refusal(Verb.RECONNECT), self.running is None)
+        able = (
+            self.refusal(Verb.WAKE),
+            self.refusal(Verb.RECONNECT),
+            self.running is None,
+            self._offered() is None,
+        )
         if able != self._able:
             self._able = able
             self.refresh_bindings()
@@ -284,6 +311,13 @@ class RepairBar(Vertical):
         cancel.display = running is not None
         cancel.disabled = running is None or running.cancelling
         cancel.intent = None if running is None else partial(self.CancelPressed, running.id)
+        offered = self._offered()
+        self.query_one("#repair-offer").display = offered is not None
+        confirm = self.query_one("#repair-confirm", IntentButton)
+        confirm.intent = None
+        if offered is not None:
+            confirm.label = Content(f"{self._offer} ({self._keys.offer})")
+            confirm.intent = partial(self.OfferPressed, offered.sandbox, offered.verb)
 
     def _draw_attempt(self) -> None:
         attempt = self._shown
@@ -292,7 +326,7 @@ class RepairBar(Vertical):
         if attempt is not None:
             steps = strip_lines(attempt.steps, self._now, max(20, self.content_size.width))
             if attempt.state.ended:
-                words = outcome_lines(attempt)
+                words = outcome_lines(attempt, offered=bool(self._offer))
             else:
                 words = [progress_words(attempt, self._now)]
         elif self._sandbox is not None:

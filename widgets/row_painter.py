@@ -20,6 +20,7 @@ R = TypeVar("R")
 GUTTER = 2
 """Cells before the first column: the cursor or the mark."""
 CURSOR_GLYPH, MARK_GLYPH = "›", "■"
+NEVER = float("nan")
 KEPT_LINES = 512
 """Lines kept drawn; the one drawn longest ago goes first."""
 STATES = ("row", "header", "sorted", "cursor", "hover", "mark", "stale", "flash", "empty")
@@ -110,6 +111,12 @@ class RowPainter(Generic[K, R]):
         if len(self._lines) > KEPT_LINES:
             del self._lines[next(iter(self._lines))]
         return strip
+
+    def renew(self, key: K, before: R, record: R) -> None:
+        """A drawn record has given way to one that differs in its live columns alone."""
+        line = self._lines.get(key)
+        if line is not None and line.record is before:
+            line.record, line.now = record, NEVER
 
     def aged(self, key: K, record: R, now: float) -> tuple[Placed[R], ...]:
         """The live columns of a drawn line that would say something else at `now`."""

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 from textual.message import Message
+from textual.reactive import reactive
 
 from services.models import Activity, Direction, Sandbox, SandboxId, SandboxState
 from widgets import queue_counts
+from widgets.binding_rows import keys_of
 from widgets.cell_text import Part
+from widgets.census import Census
 from widgets.columns import Cell, Column
 from widgets.glyphs import Sign, of_sandbox
 from widgets.moments import age_cell
@@ -129,11 +133,27 @@ COLUMNS: tuple[Column[Sandbox], ...] = (
 )
 
 
+@dataclass(frozen=True, slots=True)
+class _Face:
+    """What a sandbox is counted as."""
+
+    urgency: tuple[int, bool]
+    sign: Sign
+    stale: bool
+
+
+def _face(sandbox: Sandbox) -> _Face:
+    return _Face(_urgency(sandbox), of_sandbox(sandbox), sandbox.stale)
+
+
 class SandboxPane(TablePane):
     """The list an operator lives in."""
 
     number = "1"
     heading = "sandboxes"
+
+    progress: reactive[str] = reactive("", init=False)
+    """What is being done to many of them; empty for nothing."""
 
     class Highlighted(Message):
         """The cursor is on another sandbox, or on none."""
@@ -151,13 +171,14 @@ class SandboxPane(TablePane):
 
     def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
         super().__init__(id=id, classes=classes)
+        self._census: Census[SandboxId, _Face] = Census()
         self._table: RecordTable[SandboxId, Sandbox] = RecordTable(
             COLUMNS,
             key=lambda s: s.id,
             search=_search,
             order=lambda s: (s.id.source, s.name.casefold(), s.id.native_id),
             stale=lambda s: s.stale,
-            empty=lambda: "No sandbox seen yet.",
+            empty=lambda: self.hint or "No sandbox seen yet.",
         )
 
     @property
@@ -182,17 +203,46 @@ class SandboxPane(TablePane):
         """The one table."""
         return (self._table,)
 
-    def apply(self, upserted: Iterable[Sandbox], removed: Iterable[SandboxId] = ()) -> None:
-        """Take a delta of the board."""
-        self._table.reconcile(upserted, removed)
+    def apply(
+        self,
+        upserted: Iterable[Sandbox],
+        removed: Iterable[SandboxId] = (),
+        renewed: Iterable[Sandbox] = (),
+    ) -> None:
+        """Take a delta of the board; of the `renewed` only the age is another."""
+        self._table.renew(renewed)
+        change = self._table.reconcile(upserted, removed)
+        for key in change.removed:
+            self._census.drop(key)
+        for key in (*change.added, *(key for key, _, _ in change.updated)):
+            record = self._table.record(key)
+            if record is not None:
+                self._census.put(key, _face(record))
+        if change.added or change.updated or change.removed:
+            self.retitle()
+
+    def badge_parts(self) -> list[Part]:
+        """How far a verb is with many, and what the marks are for."""
+        if self.progress:
+            cancel = keys_of(self.screen, "repair.cancel")
+            return [(f"▸ {self.progress}", "busy"), (f" · {cancel} cancels", "dim")]
+        if not self._table.marked:
+            return []
+        verbs = (keys_of(self.screen, f"repair.{verb}") for verb in ("wake", "reconnect"))
+        return [(f"{' '.join(verbs)} act on them", "dim")]
+
+    def watch_progress(self) -> None:
+        """The title says it."""
         self.retitle()
 
     def count_parts(self) -> list[Part]:
         """How many are in which state, the most urgent first."""
-        rows = sorted(self._table.records(), key=_urgency)
-        seen = Counter((sign.glyph, sign.word, sign.tone) for sign in map(of_sandbox, rows))
-        counts = [(Sign(*sign), number) for sign, number in seen.items()]
-        return tally(counts, sum(row.stale for row in rows), self.size.width - 4)
+        signs: Counter[Sign] = Counter()
+        stale = 0
+        for face, number in sorted(self._census.counts.items(), key=lambda pair: pair[0].urgency):
+            signs[face.sign] += number
+            stale += number * face.stale
+        return tally(signs.items(), stale, self.size.width - 4)
 
     def on_record_table_highlighted(self, event: RecordTable.Highlighted) -> None:
         """Say it in the pane's own words."""

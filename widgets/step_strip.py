@@ -82,7 +82,9 @@ def _fill(cells: Sequence[Content], width: int) -> list[Content]:
 def progress_words(attempt: Attempt, now: float) -> Content:
     """What a running attempt is busy with, how long it has been, and whether cancel is safe."""
     running = next((s for s in attempt.steps if s.state is StepState.RUNNING), None)
-    parts = [f"{_DOING[attempt.verb]} {duration(now - attempt.started_at)}"]
+    parts = [
+        f"{one_line(attempt.act) or _DOING[attempt.verb]} {duration(now - attempt.started_at)}"
+    ]
     if running is not None and running.detail:
         parts.append(one_line(running.detail))
     slow = (
@@ -93,15 +95,18 @@ def progress_words(attempt: Attempt, now: float) -> Content:
     if attempt.cancelling:
         critical = running is not None and running.critical
         parts.append("cancelling once this step ends" if critical else "cancelling…")
-    elif running is not None and slow:
+    elif running is not None and slow and "cancel" not in running.detail:
         parts.append(
             "this step is never interrupted" if running.critical else "slow; cancel is safe"
         )
     return styled(" · ".join(parts), "warn" if slow or attempt.cancelling else "calm")
 
 
-def outcome_lines(attempt: Attempt) -> list[Content]:
-    """How an attempt ended: the original error, what was done, what to do next, the last error."""
+def outcome_lines(attempt: Attempt, *, offered: bool = False) -> list[Content]:
+    """How an attempt ended: the original error, what was done, what to do next, the last error.
+
+    `offered`: what needs confirming is said elsewhere.
+    """
     sign = ATTEMPTS.get(attempt.state, Sign("·", attempt.state.value, "dim"))
     took = "" if attempt.ended_at is None else duration(attempt.ended_at - attempt.started_at)
     summary = one_line(attempt.summary)
@@ -122,7 +127,7 @@ def outcome_lines(attempt: Attempt) -> list[Content]:
         lines.append(styled(summary, "calm"))
     if attempt.advice:
         lines.append(Content.assemble(("→ ", "bold $text-accent"), one_line(attempt.advice)))
-    if attempt.confirmable:
+    if attempt.confirmable and not offered:
         lines.append(styled(f"! needs your confirmation: {attempt.confirmable}", "warn"))
     if attempt.last and attempt.last != attempt.original and attempt.last not in attempt.summary:
         lines.append(styled(f"last error: {attempt.last}", "dim"))

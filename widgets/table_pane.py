@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 from textual import events
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Container
 from textual.content import Content
+from textual.geometry import Region
 from textual.reactive import reactive
 from textual.widget import Widget
 from textual.widgets import Input, Static
@@ -79,8 +80,13 @@ class TablePane(Widget):
     """What is shown could not be refreshed."""
     offline: reactive[bool] = reactive(False, init=False, toggle_class="-offline")
     """The peer behind it is not reachable."""
+    hint: reactive[str] = reactive("", init=False)
+    """What stands where there are no rows: why, and what to do; empty for the pane's own words."""
     problem: reactive[str] = reactive("")
     """One line above the rows; empty for none."""
+
+    _edges: tuple[list[Part], list[Part]] | None = None
+    _on_edges = False
 
     def tables(self) -> Sequence[RecordTable[Any, Any]]:
         """The tables, the first of them being the one that gets the focus."""
@@ -137,15 +143,40 @@ class TablePane(Widget):
 
     def retitle(self) -> None:
         """Write both edges anew."""
-        self.border_title = content_of(self._title())
-        counts = self.count_parts()
+        edges = (self._title(), self.count_parts())
+        if edges == self._edges:
+            return
+        self._edges = edges
+        title, counts = edges
+        self._on_edges = self.is_mounted
+        self.border_title = content_of(title)
         self.border_subtitle = content_of(counts) if counts else None
+        self._on_edges = False
+
+    def refresh(
+        self,
+        *regions: Region,
+        repaint: bool = True,
+        layout: bool = False,
+        recompose: bool = False,
+    ) -> Self:
+        """Other words on an edge repaint that edge: what it frames is as it was."""
+        if self._on_edges and not regions:
+            wide, high = self.outer_size
+            regions = (Region(-1, -1, wide, 1), Region(-1, high - 2, wide, 1))
+        return super().refresh(*regions, repaint=repaint, layout=layout, recompose=recompose)
 
     def watch_problem(self, problem: str) -> None:
         """Show or hide the line."""
         self.set_class(bool(problem), "-problem")
         for line in self.query(".table-pane--problem").results(Static):
             line.update(content_of([(f"! {problem}", "")]))
+
+    def watch_hint(self) -> None:
+        """Say it where there are no rows."""
+        for table in self.tables():
+            if not table.total:
+                table.refresh()
 
     def watch_stale(self) -> None:
         """The title says it in a word."""

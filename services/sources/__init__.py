@@ -6,7 +6,7 @@ reach a verb; the `Actor` is handed to the operator's intents.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
@@ -16,6 +16,7 @@ from msgspec.structs import asdict
 from services import paths
 from services.clock import Clock
 from services.config import Settings
+from services.log_streams import LogStream
 from services.models import (
     Direction,
     Observation,
@@ -23,6 +24,7 @@ from services.models import (
     SandboxId,
     Source,
     Step,
+    Verb,
     Verdict,
 )
 from services.source_tables import (
@@ -34,7 +36,7 @@ from services.source_tables import (
     OpenShellTable,
     VellumTable,
 )
-from services.terminal.requests import ExecResult, ShellChoice
+from services.terminal.requests import ExecEvent, ExecRequest, ShellChoice
 from services.terminal.transport import Transport
 
 
@@ -70,8 +72,21 @@ class Observer(Protocol):
     async def probe(self, sandbox: SandboxId) -> Verdict:
         """Judge one sandbox now; a failure to look is an unknown verdict, not an exception."""
 
-    def logs(self, sandbox: SandboxId) -> AsyncIterator[str]:
-        """Harmless lines, oldest first, then as they come; bounded."""
+    async def log_streams(self, sandbox: SandboxId) -> tuple[LogStream, ...]:
+        """What its log can be read from, the usual one first; empty where there is but one.
+
+        Raises:
+            NotFoundError: no such sandbox here.
+            UnavailableError: nothing can be said just now.
+        """
+
+    def logs(self, sandbox: SandboxId, stream: str = "") -> AsyncIterator[str]:
+        """Harmless lines, oldest first, then as they come; bounded. No `stream`: the usual one.
+
+        Raises:
+            NotFoundError: no such sandbox or stream here.
+            UnavailableError: there is no log, or it was lost; asking again may help.
+        """
 
     async def close(self) -> None:
         """Give back what looking needed; idempotent."""
@@ -100,12 +115,13 @@ class Actor(Protocol):
             UnavailableError: no shell there, or none as chosen, with the reason.
         """
 
-    async def exec(
-        self, sandbox: SandboxId, argv: Sequence[str], timeout_s: float, choice: ShellChoice
-    ) -> ExecResult:
-        """Run one command to its end.
+    def exec(self, sandbox: SandboxId, request: ExecRequest) -> AsyncIterator[ExecEvent]:
+        """Run one command: its output as it comes and, last, an `ExecResult`.
+
+        Closing the iterator stops the command.
 
         Raises:
+            ReadOnlyError, RefusedError: this panel will not run it.
             NotFoundError: no such sandbox here.
             UnavailableError: no commands there, or none as chosen, with the reason.
             ShellError: it could not be started.
@@ -133,6 +149,14 @@ class Proposal:
     """Why it cannot be done now; there is then nothing to agree to."""
     token: str = ""
     """What the source needs to do exactly this and nothing else; not for showing."""
+    act: str = ""
+    """What it is called in a sentence, such as “re-issuing the credential”."""
+    goal: Verb | None = None
+    """What has to hold once it is done; None where its own end says it all."""
+    typed_name: str = ""
+    """What has to be typed before it is done, where something is stopped or lost by it."""
+    words: str = ""
+    """The text it sends, which may be put in other words; empty: there is nothing to word."""
 
 
 class Proposer(Protocol):
@@ -142,16 +166,21 @@ class Proposer(Protocol):
     def verbs(self) -> tuple[tuple[str, str], ...]:
         """(verb, what it is called) of everything that can be proposed here."""
 
-    async def propose(self, sandbox: SandboxId, verb: str) -> Proposal:
+    async def propose(self, sandbox: SandboxId, verb: str, words: str = "") -> Proposal:
         """What the verb would do to this sandbox now; nothing is done.
+
+        `words` are the operator's own where it sends a text; empty: the usual ones.
 
         Raises:
             NotFoundError: no such sandbox or verb here.
             UnavailableError: nothing can be said just now.
         """
 
-    async def carry_out(self, proposal: Proposal) -> str:
-        """Do what was agreed to; how it went, in a sentence.
+    def carry_out(self, proposal: Proposal) -> AsyncIterator[Step]:
+        """Do what was agreed to, as the actor wakes: used by the attempt machine alone.
+
+        The detail of the last step says in a sentence how it went. Closing the iterator ends
+        every child that is not of a critical step.
 
         Raises:
             RefusedError: it is no longer what was agreed to.
@@ -173,6 +202,13 @@ class Presence(Protocol):
         """Let go of it; idempotent."""
 
 
+class Defaulting(Protocol):
+    """Knows which sandbox is meant where none is named."""
+
+    async def default(self) -> SandboxId | None:
+        """The one meant; None where nobody says."""
+
+
 @dataclass(frozen=True, slots=True)
 class OpenSource:
     """One configured system, ready to serve."""
@@ -181,6 +217,9 @@ class OpenSource:
     actor: Actor
     presence: Presence | None = None
     proposer: Proposer | None = None
+    defaulting: Defaulting | None = None
+    attachment: str = ""
+    """What a shell called `AGENT` is attached to, and what ending it does; empty where none is."""
 
     @property
     def info(self) -> Source:

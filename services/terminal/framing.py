@@ -23,6 +23,8 @@ class Output:
     """Bytes for the emulator."""
 
     data: bytes
+    stderr: bool = False
+    """Whether they came apart from the rest, as error output."""
 
 
 @dataclass(frozen=True, slots=True)

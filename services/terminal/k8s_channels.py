@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum, IntEnum
 
@@ -170,14 +170,11 @@ class ChannelFraming:
     """A size told before the process has its terminal may be lost."""
     silent_end = False
 
-    def __init__(
-        self, *, terminal: bool = True, on_stderr: Callable[[bytes], None] | None = None
-    ) -> None:
-        """Without a `terminal`, no size is told; `on_stderr` gets channel 2 instead of `decode`."""
+    def __init__(self, *, terminal: bool = True) -> None:
+        """Without a `terminal`, no size is told and the two outputs come apart."""
         self.outcome: Outcome | None = None
         """What the status proved, once it came."""
         self._terminal = terminal
-        self._on_stderr = on_stderr
         self._subprotocol: str | None = None
         self._malformed = 0
 
@@ -219,9 +216,7 @@ class ChannelFraming:
         if frame[0] == Channel.STATUS and self.outcome is None:
             self.outcome = read_status(payload)
             return (Finished(self.outcome.ending),)
-        if frame[0] == Channel.STDERR and self._on_stderr is not None:
-            self._on_stderr(payload)
-            return ()
         if frame[0] in (Channel.STDOUT, Channel.STDERR) and payload:
-            return (Output(payload),)
+            apart = not self._terminal and frame[0] == Channel.STDERR
+            return (Output(payload, stderr=apart),)
         return ()

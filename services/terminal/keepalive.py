@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from typing import Protocol
 
 from services.clock import Clock
 from services.models import Retry, ShellState
-from services.terminal.transport import Ending, Transport
+from services.terminal.transport import Ending
 
 ASK_AFTER_S = 15.0
 """Of receive silence, then a ping."""
@@ -20,8 +21,15 @@ _LOST = Ending(
 )
 
 
+class Peer(Protocol):
+    """Whoever can be asked for a sign of life."""
+
+    async def ping(self) -> bool:
+        """True where any frame came back; callers bound the wait."""
+
+
 async def watch_life(
-    transport: Transport,
+    transport: Peer,
     clock: Clock,
     heard_at: Callable[[], float],
     outstanding: Callable[[], bool],

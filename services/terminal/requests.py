@@ -1,8 +1,18 @@
-"""How the operator wants a shell or a command to run, and what a command left behind."""
+"""How the operator wants a shell or a command to run, and what a command says as it goes."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import asyncio
+from collections.abc import AsyncIterable, AsyncIterator
+from contextlib import aclosing
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import TypeAlias
+
+MOST_KEPT = 16 << 20
+
+AGENT = "agent"
+"""The `shell` that is no new one: the process the sandbox was made for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -12,17 +22,76 @@ class ShellChoice:
     pod: str | None = None
     first_pod: bool = False
     shell: str | None = None
-    """`bash`, `sh` or `zsh`."""
+    """`bash`, `sh`, `zsh`, or `AGENT` where the source has an attachment."""
     container: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
+class ExecRequest:
+    """One command to run."""
+
+    argv: tuple[str, ...]
+    choice: ShellChoice = ShellChoice()
+    timeout_s: float | None = None
+    """From now to its end; then it is stopped. None: as long as it takes."""
+    stdin: AsyncIterable[bytes] | None = None
+    """Its input, ended where this ends; None for none at all."""
+    stop: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set to have it end early, as by Ctrl-C; what it still says is told, and its code."""
+
+
+class ExecStream(Enum):
+    """Where a command wrote."""
+
+    STDOUT = "stdout"
+    STDERR = "stderr"
+
+
+@dataclass(frozen=True, slots=True)
+class ExecOutput:
+    """Bytes as they came; a wire that has one stream for both says stdout."""
+
+    data: bytes
+    stream: ExecStream = ExecStream.STDOUT
+
+
+@dataclass(frozen=True, slots=True)
 class ExecResult:
-    """What one command left behind."""
+    """How a command ended; the last of its events."""
+
+    code: int | None
+    """None: no status arrived, or it was stopped at its deadline: the outcome is unknown."""
+    reason: str = ""
+    """Why the outcome is unknown."""
+
+
+ExecEvent: TypeAlias = ExecOutput | ExecResult
+
+
+@dataclass(frozen=True, slots=True)
+class ExecRecord:
+    """A whole command, for whoever does not follow it."""
 
     stdout: bytes
     stderr: bytes
     code: int | None
-    """None: no status arrived, the outcome is unknown."""
     reason: str = ""
-    """Why the outcome is unknown."""
+
+
+async def recorded(events: AsyncIterator[ExecEvent], most: int = MOST_KEPT) -> ExecRecord:
+    """Run it to its end, keeping the first `most` bytes of each stream.
+
+    Raises:
+        WakedeckError: as the command's own source.
+    """
+    kept = {stream: bytearray() for stream in ExecStream}
+    result = ExecResult(None, "it ended without a word")
+    async with aclosing(events) as running:  # type: ignore[type-var]
+        async for event in running:
+            if isinstance(event, ExecResult):
+                result = event
+            else:
+                held = kept[event.stream]
+                held += event.data[: most - len(held)]
+    stdout, stderr = (bytes(kept[stream]) for stream in ExecStream)
+    return ExecRecord(stdout, stderr, result.code, result.reason)

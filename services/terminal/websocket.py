@@ -25,7 +25,7 @@ from services.clock import Clock, SystemClock
 from services.errors import ShellError
 from services.models import Retry, ShellState
 from services.terminal.failures import HandshakeRefusedError, closing, opening_failure
-from services.terminal.framing import Finished, Framing, Output, RemoteError
+from services.terminal.framing import Finished, FrameEvent, Framing, Output, RemoteError
 from services.terminal.transport import Ending
 
 OPEN_TIMEOUT_S = 10.0
@@ -139,22 +139,30 @@ class WebSocketTransport:
 
     async def read(self) -> bytes | Ending:
         """The next output, or why there is no more."""
-        connection = self._opened()
-        while self._finished is None:
-            await self._give_way()
-            try:
-                frame = await connection.recv()
-            except ConnectionClosed as error:
-                self._finished = self._ending(error)
-                break
-            self._heard_at = self._clock.monotonic()
-            output = self._take(frame)
+        while True:
+            got = await self.receive()
+            if isinstance(got, Ending):
+                return got
+            output = b"".join(_shown(event) for event in got)
             if output:
                 if not self._had_output:
                     self._had_output = True
                     if self._framing.repeats_size:
                         await self.resize(*self._size)
                 return output
+
+    async def receive(self) -> Sequence[FrameEvent] | Ending:
+        """What the next frame says, or why there is none; for one that tells outputs apart."""
+        connection = self._opened()
+        if self._finished is None:
+            await self._give_way()
+            try:
+                frame = await connection.recv()
+            except ConnectionClosed as error:
+                self._finished = self._ending(error)
+            else:
+                self._heard_at = self._clock.monotonic()
+                return self._noted(self._framing.decode(frame))
         return self._finished
 
     async def _give_way(self) -> None:
@@ -163,18 +171,15 @@ class WebSocketTransport:
         if self._frames % _FRAMES_IN_A_ROW == 0:
             await asyncio.sleep(0)
 
-    def _take(self, frame: str | bytes) -> bytes:
-        output = bytearray()
-        for event in self._framing.decode(frame):
+    def _noted(self, events: Sequence[FrameEvent]) -> Sequence[FrameEvent]:
+        for event in events:
             if isinstance(event, Output):
                 self._had_data = True
-                output += event.data
             elif isinstance(event, RemoteError):
                 self._remote_error = event.text
-                output += b"\r\n" + event.text.encode("utf-8", "replace") + b"\r\n"
             elif isinstance(event, Finished) and self._finished is None:
                 self._finished = event.ending
-        return bytes(output)
+        return events
 
     async def write(self, data: bytes) -> None:
         """Send input; nothing once the connection is gone."""
@@ -286,6 +291,14 @@ class WebSocketTransport:
             silent_end=self._framing.silent_end,
             secrets=self._secrets(),
         )
+
+
+def _shown(event: FrameEvent) -> bytes:
+    if isinstance(event, Output):
+        return event.data
+    if isinstance(event, RemoteError):
+        return b"\r\n" + event.text.encode("utf-8", "replace") + b"\r\n"
+    return b""
 
 
 async def _discard(connection: ClientConnection) -> None:

@@ -24,6 +24,7 @@ from services.terminal.requests import ShellChoice
 from services.terminal.transport import Ending
 from tests.support.http_peer import WebSocket
 from tests.support.platform_api import TOKEN, Centml, centml
+from tests.support.ran import ran
 from tests.support.shells import opened, read_to_end, read_until
 
 ONE = SandboxId("ml", "1")
@@ -194,7 +195,7 @@ async def test_commands_end_with_their_own_code(
         if argv[0] == "kill":
             # The words are quoted: the shell is asked to kill a process called $$.
             code = 1
-        done = await source.actor.exec(ONE, argv, 30, ShellChoice(shell="bash"))
+        done = await ran(source.actor, ONE, argv, 30, ShellChoice(shell="bash"))
         assert done.code == code, done
         if output is not None:
             assert done.stdout == output
@@ -213,7 +214,7 @@ async def test_a_socket_that_drops_before_the_end_leaves_the_outcome_unknown(
                     socket.reset()
 
         api.script = script
-        done = await source.actor.exec(ONE, ("true",), 30, ShellChoice())
+        done = await ran(source.actor, ONE, ("true",), 30, ShellChoice())
         assert done.code is None and "before the command's status" in done.reason
 
 
@@ -222,7 +223,7 @@ async def test_a_deadline_leaves_the_outcome_unknown_and_interrupts(
 ) -> None:
     signed_in(home)
     async with platform(tmp_path) as (api, source):
-        done = await source.actor.exec(ONE, ("sleep", "300"), 1.5, ShellChoice())
+        done = await ran(source.actor, ONE, ("sleep", "300"), 1.5, ShellChoice())
         assert done.code is None and "1.5 s" in done.reason
         async with asyncio.timeout(10):
             while api.alive:
@@ -245,7 +246,7 @@ async def test_an_error_of_the_proxy_is_said(tmp_path: Path, home: Path) -> None
             output, ending = await read_to_end(shell)
         assert b"container is on fire" in output and b"[2J" not in output
         assert ending == Ending(ShellState.FAILED, "container is on fire")
-        done = await source.actor.exec(ONE, ("true",), 30, ShellChoice())
+        done = await ran(source.actor, ONE, ("true",), 30, ShellChoice())
         assert done.code is None and "on fire" in done.reason
 
 

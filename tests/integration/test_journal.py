@@ -104,6 +104,10 @@ async def test_questions_narrow_the_answer(path: Path) -> None:
         assert await texts(text="100% d") == ["one 100% Done"]
         assert await texts(text="OTHER") == ["two"]
         assert await texts(text="_") == []
+        assert await texts(text="there") == ["three"]
+        assert await texts(about="other") == await texts(about="here/other") == ["two"]
+        assert await texts(about="there/box") == ["three"]
+        assert await texts(about="there/other") == []
         # Once from memory, once from the file.
         await written(path, 3)
     await journal.close()

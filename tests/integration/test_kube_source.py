@@ -32,6 +32,7 @@ from services.terminal.transport import Ending
 from tests.support.http_peer import Exchange
 from tests.support.kube_api import TOKEN, KubeApi, kube_api, pod, status
 from tests.support.kubectl import kubeconfig
+from tests.support.ran import ran
 from tests.support.shells import opened, read_to_end, read_until
 from tests.support.tls import Authority
 
@@ -334,9 +335,9 @@ async def test_commands_have_their_streams_and_codes(tmp_path: Path) -> None:
     async with cluster(tmp_path) as one:
         actor = one.source.actor
         script = ("sh", "-c", "echo out; echo err >&2; exit 42")
-        done = await actor.exec(BOX, script, 20, ShellChoice())
+        done = await ran(actor, BOX, script, 20, ShellChoice())
         assert (done.stdout, done.stderr, done.code) == (b"out\n", b"err\n", 42)
-        done = await actor.exec(BOX, ("echo $0",), 20, ShellChoice(shell="bash"))
+        done = await ran(actor, BOX, ("echo $0",), 20, ShellChoice(shell="bash"))
         assert (done.stdout, done.code) == (b"bash\n", 0)
 
 
@@ -447,6 +448,39 @@ async def test_logs_are_harmless_lines(tmp_path: Path) -> None:
         lines = [line async for line in one.source.observer.logs(BOX)]
         assert lines[0] == "first" and lines[-1] == "last"
         assert "abcdefghijk" not in "".join(lines)
+
+
+async def test_every_container_has_its_log_and_the_one_before(tmp_path: Path) -> None:
+    async with cluster(tmp_path) as one:
+        box = pod(
+            "box",
+            containerStatuses=[
+                {"name": "main", "restartCount": 0, "state": {"running": {}}},
+                {"name": "side", "restartCount": 2, "state": {"running": {}}},
+            ],
+            initContainerStatuses=[
+                {"name": "setup", "state": {"terminated": {"exitCode": 0}}},
+                {"name": "later", "state": {"waiting": {"reason": "PodInitializing"}}},
+            ],
+        )
+        box["spec"]["containers"] = [{"name": "main"}, {"name": "side"}]
+        box["metadata"]["annotations"] = {"kubectl.kubernetes.io/default-container": "side"}
+        await one.api.put(box)
+        streams = await one.source.observer.log_streams(BOX)
+        assert [(each.name, each.title) for each in streams] == [
+            ("side", "side"),
+            ("side/previous", "side, the run before"),
+            ("main", "main"),
+            ("setup", "setup, before the others"),
+        ]
+        one.api.logs = {"side": b"now", "side/previous": b"then", "setup": b"set"}
+        for name, said in (("", "now"), ("side/previous", "then"), ("setup", "set")):
+            assert [line async for line in one.source.observer.logs(BOX, name)] == [said]
+        asked = [each for each in one.api.peer.requests if each.path.endswith("/log")]
+        assert [each.one("follow") for each in asked] == ["true", "", "true"]
+        for wrong in ("nobody", "main/previous", "later"):
+            with pytest.raises(NotFoundError, match="has no log"):
+                await anext(one.source.observer.logs(BOX, wrong))
 
 
 async def test_nothing_of_a_key_stays_on_the_disk(

@@ -10,14 +10,16 @@ import pytest
 
 from services.errors import ShellError
 from services.models import ShellState
-from services.terminal import channel_exec
+from services.terminal.channel_exec import ChannelCommand
 from services.terminal.k8s_channels import ChannelFraming, OutcomeKind
 from services.terminal.pump import Pump
-from services.terminal.requests import ExecResult
+from services.terminal.remote_command import follow
+from services.terminal.requests import ExecRecord, ExecRequest, recorded
 from services.terminal.transport import Ending
 from services.terminal.websocket import WebSocketTransport
 from tests.support.kube_api import TOKEN, KubeApi, kube_api, pod
 from tests.support.kube_exec import V4, V5
+from tests.support.ran import pieces
 from tests.support.shells import opened, read_to_end, read_until, running_session
 
 
@@ -40,11 +42,17 @@ def shell(api: KubeApi, argv: Sequence[str] = ("bash", "--norc")) -> WebSocketTr
 
 async def run(
     api: KubeApi, argv: Sequence[str], stdin: bytes | None = None, timeout_s: float = 20
-) -> ExecResult:
-    streams = ("stdout", "stderr") if stdin is None else ("stdin", "stdout", "stderr")
-    return await channel_exec.run(
-        lambda framing: transport(api, framing, argv, *streams), timeout_s, stdin
-    )
+) -> ExecRecord:
+    async def connect(
+        words: tuple[str, ...], streams: tuple[str, ...], framing: ChannelFraming
+    ) -> WebSocketTransport:
+        one = transport(api, framing, words, *streams)
+        await one.open(80, 24)
+        return one
+
+    given = None if stdin is None else pieces(stdin)
+    request = ExecRequest(tuple(argv), timeout_s=timeout_s, stdin=given)
+    return await recorded(follow(ChannelCommand(connect), request))
 
 
 @pytest.mark.parametrize("subprotocol", [V5, V4])
@@ -96,7 +104,7 @@ async def test_the_two_outputs_come_apart(tmp_path: Path) -> None:
     async with kube_api(tmp_path / "pod") as api:
         await api.put(pod("box"))
         result = await run(api, ["sh", "-c", "printf out; printf err >&2"])
-        assert result == ExecResult(b"out", b"err", 0)
+        assert result == ExecRecord(b"out", b"err", 0)
 
 
 async def test_input_is_sent_whole_and_ended(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from services.sources.local.faults import Fault, inject
 from services.terminal.requests import ShellChoice
 from services.terminal.transport import Ending
 from tests.support.local_world import all_ready, gateway, live_world, sandbox
+from tests.support.ran import ran
 
 NAME = "data-pull"
 
@@ -55,6 +56,10 @@ async def test_a_broken_agent_is_named_and_woken(
         assert (ended.state, ended.wakes) == (AttemptState.DONE, 1), ended
         assert words in ended.original
         assert all_ready(await live.ready())
+        # What was wrong before says nothing of what is wrong next.
+        inject(live.world, NAME, Fault.AGENT_KILL)
+        seen = await live.until(lambda look: sandbox(look, NAME).state is not SandboxState.READY)
+        assert sandbox(seen, NAME).state is SandboxState.ASLEEP, sandbox(seen, NAME)
 
 
 @pytest.mark.parametrize(
@@ -157,7 +162,7 @@ async def test_exec_tells_the_commands_own_code(tmp_path: Path) -> None:
     async with live_world(tmp_path) as live:
         await live.ready()
         argv = ["sh", "-c", "echo out; echo 'a  b' >&2; exit 7"]
-        done = await live.source.actor.exec(live.id(NAME), argv, 30.0, ShellChoice())
+        done = await ran(live.source.actor, live.id(NAME), argv, 30.0, ShellChoice())
         assert (done.code, done.stdout) == (7, b"out\na  b\n")
-        slow = await live.source.actor.exec(live.id(NAME), ["sleep", "60"], 1.5, ShellChoice())
-        assert slow.code is None and "No status within" in slow.reason
+        slow = await ran(live.source.actor, live.id(NAME), ["sleep", "60"], 1.5, ShellChoice())
+        assert slow.code is None and "it was stopped (130)" in slow.reason

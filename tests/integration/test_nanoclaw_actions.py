@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import sqlite3
+import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import aclosing
 from pathlib import Path
@@ -22,6 +23,7 @@ from services.sources.nanoclaw import proposals
 from services.sources.nanoclaw.container_shell import NOTICE, interpret
 from services.terminal.requests import ShellChoice
 from services.terminal.transport import Ending
+from tests.support.agreed import carried_out
 from tests.support.clock import FakeClock
 from tests.support.nanoclaw import (
     ALPHA,
@@ -33,6 +35,7 @@ from tests.support.nanoclaw import (
     session,
     short_folder,
 )
+from tests.support.ran import ran
 
 QUIET = SandboxId("claw", "sess-fx-empty")
 MIXED = SandboxId("claw", "sess-fx-mixed")
@@ -89,7 +92,7 @@ async def test_a_sleeping_session_can_be_nudged_after_asking(
         assert "please go on" in proposal.consequence
         assert "slack:C0DE (slack)" in proposal.consequence
         assert host.chat == [], "asking does nothing"
-        done = await proposer(source).carry_out(proposal)
+        done = await carried_out(proposer(source), proposal)
     await close(source)
     assert "the host started a container" in done
     assert [json.loads(line) for line in host.chat] == [
@@ -113,7 +116,7 @@ async def test_a_nudge_nobody_reacts_to_is_said_to_be_so(
     source = opened(root, SystemClock())
     async with hosted(root):
         proposal = await proposer(source).propose(QUIET, "nudge")
-        done = await proposer(source).carry_out(proposal)
+        done = await carried_out(proposer(source), proposal)
     await close(source)
     assert "no container was seen" in done
 
@@ -124,7 +127,7 @@ async def test_a_nudge_without_a_host_fails_in_a_sentence(
     source = opened(root, SystemClock())
     proposal = await proposer(source).propose(QUIET, "nudge")
     with pytest.raises(UnavailableError, match=r"no cli\.sock"):
-        await proposer(source).carry_out(proposal)
+        await carried_out(proposer(source), proposal)
     await close(source)
 
 
@@ -139,15 +142,15 @@ async def test_what_changed_since_it_was_agreed_to_is_not_done(
             db.execute("UPDATE messaging_groups SET platform_id = 'slack:OTHER'")
         db.close()
         with pytest.raises(RefusedError, match="have changed"):
-            await proposer(source).carry_out(nudge)
+            await carried_out(proposer(source), nudge)
         docker.run((ALPHA, "sess-fx-mixed", NOW - 300))
         stop = await proposer(source).propose(MIXED, "stop its container")
         docker.run((ALPHA, "sess-fx-mixed", NOW - 10))
         with pytest.raises(RefusedError, match="have changed"):
-            await proposer(source).carry_out(stop)
+            await carried_out(proposer(source), stop)
         docker.run((ALPHA, "sess-fx-empty", NOW - 10))
         with pytest.raises(RefusedError, match="no longer"):
-            await proposer(source).carry_out(nudge)
+            await carried_out(proposer(source), nudge)
     await close(source)
     assert host.chat == []
     assert not [one for one in docker.asked if one[0] == "stop"]
@@ -160,7 +163,7 @@ async def test_one_container_is_stopped_as_the_host_would(
     source = opened(root, SystemClock())
     proposal = await proposer(source).propose(MIXED, "stop its container")
     assert proposal.target == name
-    assert "was stopped" in await proposer(source).carry_out(proposal)
+    assert "was stopped" in await carried_out(proposer(source), proposal)
     await close(source)
     assert [one for one in docker.asked if one[0] == "stop"] == [["stop", "-t", "1", name]]
 
@@ -173,8 +176,8 @@ async def test_a_group_is_restarted_with_words_and_stopped_without(
     async with hosted(root) as host:
         restart = await proposer(source).propose(MIXED, "restart its group")
         assert "2 containers" in restart.consequence
-        assert "nothing running" in await proposer(source).carry_out(restart)
-        await proposer(source).carry_out(await proposer(source).propose(MIXED, "stop its group"))
+        assert "nothing running" in await carried_out(proposer(source), restart)
+        await carried_out(proposer(source), await proposer(source).propose(MIXED, "stop its group"))
     await close(source)
     acted = [one for one in host.requests if one["command"] == "groups-restart"]
     assert [set(one["args"]) for one in acted] == [{"id", "message"}, {"id"}]
@@ -189,7 +192,7 @@ async def test_nothing_running_is_nothing_to_stop(
     proposal = await proposer(source).propose(MIXED, verb)
     assert "runs" in proposal.refusal
     with pytest.raises(RefusedError):
-        await proposer(source).carry_out(proposal)
+        await carried_out(proposer(source), proposal)
     await close(source)
 
 
@@ -353,15 +356,13 @@ def test_the_exit_code_of_docker_is_not_the_shells_word(code: int, state: ShellS
 async def test_a_command_brings_back_its_own_code(root: Path, docker: ScriptedDocker) -> None:
     docker.run((ALPHA, "sess-fx-mixed", NOW))
     source = opened(root, SystemClock())
-    done = await source.actor.exec(
-        MIXED, ["sh", "-c", "echo out; echo err >&2; exit 3"], 10, ShellChoice()
-    )
+    done = await ran(source.actor, MIXED, ["sh", "-c", "echo out; echo err >&2; exit 3"], 10)
     assert (done.stdout, done.stderr, done.code) == (b"out\n", b"err\n", 3)
-    late = await source.actor.exec(MIXED, ["sleep", "30"], 0.3, ShellChoice())
+    late = await ran(source.actor, MIXED, ["sleep", "30"], 0.3, ShellChoice())
     assert late.code is None
-    assert "may go on" in late.reason
+    assert "it was stopped" in late.reason
     with pytest.raises(UnavailableError):
-        await source.actor.exec(MIXED, [], 1, ShellChoice())
+        await ran(source.actor, MIXED, [], 1, ShellChoice())
     await close(source)
 
 
@@ -414,3 +415,64 @@ async def test_a_group_without_a_config_is_not_offered_a_nudge(
     assert verdict.kind is VerdictKind.TERMINAL
     assert verdict.confirmable == ""
     assert "no chat leads" in proposal.refusal
+
+
+async def told_by(source: OpenSource, stream: str, count: int) -> list[str]:
+    """The first lines of one stream."""
+    told: list[str] = []
+    lines = source.observer.logs(MIXED, stream)
+    async with asyncio.timeout(20):
+        async for line in lines:
+            told.append(line)
+            if len(told) == count:
+                break
+    await lines.aclose()  # type: ignore[attr-defined]
+    return told
+
+
+async def test_both_host_logs_are_told_as_one_in_the_order_they_were_written(
+    root: Path, docker: ScriptedDocker
+) -> None:
+    sid = 'sessionId="sess-fx-mixed"'
+    (root / "logs" / "nanoclaw.log").write_text(
+        f"[23:59:58.000] INFO a {sid}\n[00:00:03.000] INFO c {sid}\n[00:00:05.000] INFO other\n"
+    )
+    (root / "logs" / "nanoclaw.error.log").write_text(
+        f"[00:00:01.000] WARN b {sid}\n[00:00:04.000] ERROR d {sid}\n"
+    )
+    midnight = time.mktime((2026, 11, 21, 0, 0, 6, 0, 0, -1))
+    for name in ("nanoclaw.log", "nanoclaw.error.log"):
+        os.utime(root / "logs" / name, (midnight, midnight))
+    source = opened(root, FakeClock(NOW))
+    await source.observer.observe()
+    told = [line for line in await told_by(source, "session", 5) if line.startswith("host")]
+    assert [line.split("] ")[1].split(" ")[1] for line in told] == ["a", "b", "c", "d"]
+    assert len(await told_by(source, "errors", 2)) == 2
+    assert (await told_by(source, "host", 3))[2] == "[00:00:05.000] INFO other"
+    names = [one.name for one in await source.observer.log_streams(MIXED)]
+    assert names == ["session", "host", "errors", "container"]
+    with pytest.raises(NotFoundError):
+        await told_by(source, "nonsense", 1)
+    await close(source)
+
+
+async def test_a_host_log_that_is_away_is_said_and_waited_for(
+    root: Path, docker: ScriptedDocker
+) -> None:
+    log = root / "logs" / "nanoclaw.log"
+    log.unlink()
+    source = opened(root, SystemClock())
+    await source.observer.observe()
+    lines = source.observer.logs(MIXED, "host")
+    async with asyncio.timeout(20):
+        assert await anext(lines) == "— the host log is not there: waited for"
+        log.write_text("[17:05:00.000] INFO begins\n")
+        assert await anext(lines) == "— the host log can be read"
+        assert await anext(lines) == "[17:05:00.000] INFO begins"
+        with log.open("r+") as stream:
+            stream.truncate(0)
+            stream.write("short\n")
+        assert await anext(lines) == "— the host log was cut: told from its beginning"
+        assert await anext(lines) == "short"
+        await lines.aclose()  # type: ignore[attr-defined]
+    await close(source)

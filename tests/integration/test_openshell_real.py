@@ -40,8 +40,9 @@ from services.sources.openshell.options import OpenShellOptions
 from services.sources.openshell.source import open_openshell
 from services.terminal.requests import ShellChoice
 from services.terminal.transport import Ending
-from tests.support.openshell_kit import Kit, kit
+from tests.support.openshell_kit import PINS, Kit, kit
 from tests.support.openshell_live import NAME, LiveGateway, live_gateway
+from tests.support.ran import ran
 from tui.app import WakedeckApp
 from widgets.gateway_pane import GatewayPane
 
@@ -56,7 +57,7 @@ def real() -> Kit:
 
 @pytest.fixture
 def gateway(real: Kit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[LiveGateway]:
-    with live_gateway(real, tmp_path, monkeypatch) as made:
+    with live_gateway(real.stubs(), tmp_path, monkeypatch) as made:
         yield made
 
 
@@ -105,7 +106,7 @@ async def test_gateways_sandboxes_policy_and_rules_are_seen(
     assert told["settings"] == "No settings available."
 
 
-@pytest.mark.parametrize("version", ["0.0.16", "0.0.44", "0.0.111"])
+@pytest.mark.parametrize("version", list(PINS))
 async def test_every_generation_names_a_dead_gateway(
     real: Kit, gateway: LiveGateway, version: str
 ) -> None:
@@ -231,7 +232,7 @@ async def test_a_killed_gateway_is_started_and_the_sandbox_proven(
     assert ended.state is AttemptState.DONE, ended
     assert "connection refused" in ended.original
     assert [step.name for step in ended.steps][-3:] == ["sandbox", "forward", "connect"]
-    done = await one.actor.exec(ALPHA, ["sh", "-c", "echo here; exit 4"], 20, ShellChoice())
+    done = await ran(one.actor, ALPHA, ["sh", "-c", "echo here; exit 4"], 20, ShellChoice())
     assert (done.stdout, done.code) == (b"here\n", 4)
 
 

@@ -33,6 +33,7 @@ from services.sources.openshell.options import OpenShellOptions
 from services.sources.openshell.source import open_openshell
 from services.terminal.requests import ShellChoice
 from tests.support.openshell_script import Script, register, script
+from tests.support.ran import ran
 
 NEVER = ("destroy", "onboard", "delete", "uninstall", "--recreate", "remove", "approve", "reject")
 ALPHA, BETA = SandboxId("os", "nemoclaw/alpha"), SandboxId("os", "nemoclaw/beta")
@@ -386,7 +387,7 @@ async def test_names_that_are_no_names_never_reach_a_command_line(
         with pytest.raises(NotFoundError):
             one.actor.shell(wrong, ShellChoice())
         with pytest.raises(NotFoundError):
-            await one.actor.exec(wrong, ["true"], 5, ShellChoice())
+            await ran(one.actor, wrong, ["true"], 5, ShellChoice())
 
 
 async def test_a_flood_of_output_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -430,15 +431,13 @@ async def test_a_command_has_its_output_and_its_code(
 ) -> None:
     made = script(tmp_path / "os", monkeypatch)
     one = source()
-    done = await one.actor.exec(
-        ALPHA, ["sh", "-c", "echo out; echo err >&2; exit 7"], 20, ShellChoice()
-    )
+    done = await ran(one.actor, ALPHA, ["sh", "-c", "echo out; echo err >&2; exit 7"], 20)
     assert (done.stdout, done.stderr, done.code) == (b"out\n", b"err\n", 7)
     made.set(dead_supervisor=True)
-    lost = await one.actor.exec(ALPHA, ["true"], 20, ShellChoice())
+    lost = await ran(one.actor, ALPHA, ["true"], 20, ShellChoice())
     assert lost.code is None and "supervisor" in lost.reason
     with pytest.raises(UnavailableError, match="pods"):
-        await one.actor.exec(ALPHA, ["true"], 20, ShellChoice(first_pod=True))
+        await ran(one.actor, ALPHA, ["true"], 20, ShellChoice(first_pod=True))
 
 
 async def test_a_shell_runs_on_a_terminal_of_ours(

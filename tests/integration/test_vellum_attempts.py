@@ -14,7 +14,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from services.errors import NotFoundError, RefusedError, UnavailableError
+from services.errors import UnavailableError
 from services.models import AttemptState, GatewayState, SandboxId, SandboxState, Verb, VerdictKind
 from services.terminal.requests import ShellChoice
 from tests.support.vellum import (
@@ -560,53 +560,37 @@ async def test_unready_for_a_minute_is_stuck(tmp_path: Path) -> None:
         source = s.ground.open()
         assert (await source.observer.probe(SANDBOX)).kind is VerdictKind.SETTLING
         looker = source.observer._looker  # type: ignore[attr-defined]
-        looker._unready[ID] = time.monotonic() - 61
+        looker._since[ID] = ("unready", time.monotonic() - 61)
         verdict = await source.observer.probe(SANDBOX)
         assert (verdict.kind, verdict.wakeable) == (VerdictKind.REPAIRABLE, True)
 
 
-async def test_a_new_credential_is_issued_only_as_agreed(tmp_path: Path) -> None:
-    """Invariant 7."""
-    async with scene(tmp_path) as s:
-        s.ground.write_token(access_s=-10, refresh_s=-10)
-        (tmp_path / "new").write_text(token_text(86400, 864000, RENEWED))
-        s.ground.command(f"cp {tmp_path}/new {s.ground.token}")
-        proposer = s.ground.open().proposer
-        assert proposer is not None
-        proposal = await proposer.propose(SANDBOX, "repair-guardian")
-        assert "signed out" in proposal.consequence
-        assert "Stub One (stub-1, environment production)" in proposal.target
-        assert s.ground.called() == []
-        with pytest.raises(RefusedError):
-            await proposer.carry_out(replace(proposal, token="x"))
-        assert s.ground.called() == []
-        assert "has a new credential" in await proposer.carry_out(proposal)
-        assert s.ground.called() == [f"wake {ID} --repair-guardian"]
-        with pytest.raises(NotFoundError):
-            await proposer.propose(SANDBOX, "retire")
-
-
-async def test_a_restart_sleeps_then_wakes_and_is_judged_by_a_probe(tmp_path: Path) -> None:
-    async with scene(tmp_path) as s:
-        proposer = s.ground.open().proposer
-        assert proposer is not None
-        proposal = await proposer.propose(SANDBOX, "restart")
-        assert "restarted and serves" in await proposer.carry_out(proposal)
-        assert s.ground.called() == [f"sleep {ID}", f"wake {ID}"]
-        s.ground.command("echo 'call in progress' >&2; exit 1")
-        with pytest.raises(UnavailableError, match="put to sleep: call in progress"):
-            await proposer.carry_out(proposal)
-
-
-async def test_a_failed_reissue_hides_what_it_printed(tmp_path: Path) -> None:
-    async with scene(tmp_path) as s:
-        s.ground.command(f"echo 'no luck {ACCESS}' >&2; exit 1")
-        proposer = s.ground.open().proposer
-        assert proposer is not None
-        proposal = await proposer.propose(SANDBOX, "repair-guardian")
-        with pytest.raises(UnavailableError, match="no luck") as caught:
-            await proposer.carry_out(proposal)
-        assert ACCESS not in str(caught.value)
+async def test_draining_settles_for_eight_seconds_and_no_longer(tmp_path: Path) -> None:
+    """Row 12: it ends and is woken, or a restart is offered."""
+    async with scene(tmp_path) as s, s.bench(verify_s=20.0, settling_s=30.0) as bench:
+        s.peer.replies["/readyz"] = (503, {"status": "draining"})
+        s.ground.write_pid("workspace/vellum.pid", str(os.getpid()))
+        looker = bench.source.observer._looker  # type: ignore[attr-defined]
+        handle = bench.attempts.press(Verb.WAKE, SANDBOX)
+        await bench.until(AttemptState.VERIFY)
+        assert handle.attempt.confirmable == ""
+        word, since = looker._since[ID]
+        looker._since[ID] = (word, since - 8)
+        async with asyncio.timeout(30):
+            done = await handle.wait()
+        assert done.state is AttemptState.FAILED
+        assert (done.wakes, done.confirmable) == (0, "restart")
+        assert "does not end" in done.original
+        row = (await bench.source.observer.observe()).sandboxes[0]
+        assert row.state is SandboxState.STUCK
+        assert "restart" in dict(row.evidence)["a wake would"]
+        # Once it has ended it is what it is then, and waking helps.
+        await s.peer.stop()
+        coming = begins_listening(s)
+        s.peer.replies["/readyz"] = serving()["/readyz"]
+        again = await bench.press(Verb.WAKE)
+        await coming
+        assert (again.state, again.wakes) == (AttemptState.DONE, 1)
 
 
 async def test_a_failed_migration_offers_a_restart_and_wakes_nothing(tmp_path: Path) -> None:

@@ -16,13 +16,14 @@ from textual.widgets import Static
 
 from services.clock import SystemClock
 from services.config import Settings, SourceSettings
-from services.models import AttemptState, GatewayState, SandboxState
+from services.models import AttemptState, GatewayState, SandboxId, SandboxState
 from services.source_tables import VellumTable
 from services.sources import open_sources
 from tests.support.vellum import ID, RENEWED, SANDBOX, Ground, Peer, serving, token_text
 from tui.app import WakedeckApp
 from tui.palette import PanelCommands
 from widgets.confirm_dialog import ConfirmDialog
+from widgets.intent_button import IntentButton
 from widgets.repair_bar import RepairBar
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -117,25 +118,100 @@ async def test_a_rejected_credential_is_offered_asked_about_and_issued(
         async with panel(ground, tmp_path / "state", monkeypatch) as (app, pilot):
             await pilot.press("1", "r")
             await until(pilot, lambda: ended(app))
-            assert "needs your confirmation: repair-guardian" in bar(app)
+            assert "only you can decide" in bar(app)
             assert "signs every other device out" in bar(app)
+            button = app.query_one("#repair-confirm", IntentButton)
+            assert str(button.label) == "Re-issue the credential of Stub One… (a)"
             names = [entry.text for entry in PanelCommands(app.screen)._entries()]
             assert "Re-issue the credential of Stub One…" in names
-            app.proposing.ask(SANDBOX, "repair-guardian")
+            await pilot.press("a")
             await until(pilot, lambda: isinstance(app.screen, ConfirmDialog))
+            assert "stub-1" in str(app.screen.query_one("#confirm-target").render())
             assert "signed out" in str(app.screen.query_one("#confirm-words").render())
             await until(pilot, lambda: app.focused is not None and app.focused.id == "confirm-no")
             assert ground.called() == []
-            await pilot.press("y")
-            await until(pilot, lambda: RENEWED in ground.token.read_text())
-            assert ground.called() == [f"wake {ID} --repair-guardian"]
-            await until(pilot, lambda: not isinstance(app.screen, ConfirmDialog))
             before = app.engine.attempt_on(SANDBOX)
-            await pilot.press("r")
+            # Cancel has the focus: Enter leaves everything as it is.
+            await pilot.press("enter")
+            await until(pilot, lambda: not isinstance(app.screen, ConfirmDialog))
+            assert app.engine.attempt_on(SANDBOX) == before
+            await pilot.press("a")
+            await until(pilot, lambda: isinstance(app.screen, ConfirmDialog))
+            await pilot.press("y")
             await until(pilot, lambda: app.engine.attempt_on(SANDBOX) != before and ended(app))
             attempt = app.engine.attempt_on(SANDBOX)
             assert attempt is not None
             assert attempt.state is AttemptState.DONE, attempt
+            assert RENEWED in ground.token.read_text()
+            assert ground.called() == [f"wake {ID} --repair-guardian"]
+            await until(pilot, lambda: "A new credential was issued" in bar(app))
+            assert "is connected" in bar(app)
+            assert not app.query_one("#repair-offer").display
+            told = [event.text for event in await app.engine.journal.recent(50)]
+            assert "agreed to re-issuing the credential" in told
+            assert any(one.startswith("stub-1 is connected") for one in told)
+            # What is no longer offered is not asked about.
+            await pilot.press("a")
+            await pilot.pause(0.1)
+            assert not isinstance(app.screen, ConfirmDialog)
+
+
+async def test_the_offer_belongs_to_its_own_assistant_and_stale_results_show_nowhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Invariant 18: an attempt that ends behind another row changes nothing in sight."""
+    async with Peer(serving()) as peer:
+        ground = Ground(tmp_path / "g", peer.port)
+        ground.write_token(access_s=-10, refresh_s=-10)
+        other = SandboxId("vellum", "stub-2")
+        second = {**ground.entry(peer.port), "assistantId": "stub-2", "name": "Stub Two"}
+        ground.write_lockfile([ground.entry(peer.port), second])
+        ground.command()
+        async with panel(ground, tmp_path / "state", monkeypatch) as (app, pilot):
+            await until(pilot, lambda: other in app.engine.board.sandboxes)
+            await pilot.press("1", "home")
+            await until(pilot, lambda: app.dashboard.selected == SANDBOX)
+            held = peer.replies["/readyz"]
+            peer.replies["/readyz"] = (503, {"status": "starting"})
+            await pilot.press("r")
+            await until(pilot, lambda: "reconnecting" in bar(app))
+            await pilot.press("down")
+            await until(pilot, lambda: app.dashboard.selected == other)
+            assert "reconnecting" not in bar(app)
+            peer.replies["/readyz"] = held
+            await until(pilot, lambda: ended(app))
+            await pilot.pause(0.2)
+            assert "Stub Two" in bar(app)
+            assert "only you" not in bar(app) or not app.query_one("#repair-offer").display
+            await pilot.press("a")
+            await pilot.pause(0.1)
+            assert not isinstance(app.screen, ConfirmDialog)
+            await pilot.press("up")
+            await until(pilot, lambda: app.query_one("#repair-offer").display)
+            await pilot.press("a")
+            await until(pilot, lambda: isinstance(app.screen, ConfirmDialog))
+            target = str(app.screen.query_one("#confirm-target").render())
+            assert target.startswith("Stub One (stub-1,")
+            assert ground.called() == []
+
+
+async def command(
+    ground: Ground, root: Path, *words: str
+) -> tuple[int | None, dict[str, object], str]:
+    """`wakedeck … --json`: its code, its answer and its prose."""
+    config = root / "config.toml"
+    config.write_text('[sources.vellum]\nkind = "vellum"\n')
+    child = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", "from tui.cli import main; main()"),
+        *("--config", str(config), *words, "--json"),
+        cwd=ROOT,
+        env={**os.environ, **ground.environ},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    async with asyncio.timeout(60):
+        out, err = await child.communicate()
+    return child.returncode, json.loads(out), err.decode()
 
 
 @pytest.mark.parametrize("up", [True, False])
@@ -146,19 +222,36 @@ async def test_reconnect_on_the_command_line_tells_the_truth(tmp_path: Path, up:
         ground = Ground(tmp_path / "g", peer.port)
         ground.write_token()
         ground.command("exit 1")
-        config = tmp_path / "config.toml"
-        config.write_text('[sources.vellum]\nkind = "vellum"\n')
-        child = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-c", "from tui.cli import main; main()"),
-            *("--config", str(config), "reconnect", ID, "--json"),
-            cwd=ROOT,
-            env={**os.environ, **ground.environ},
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-        )
-        async with asyncio.timeout(60):
-            out, err = await child.communicate()
-        told = json.loads(out)
-        assert child.returncode == (0 if up else 1), err
+        code, told, err = await command(ground, tmp_path, "reconnect", ID)
+        assert code == (0 if up else 1), err
         assert told["state"] == ("done" if up else "failed")
         assert ground.called() == ([] if up else [f"wake {ID}"])
+
+
+async def test_the_command_line_says_what_it_would_cost_and_does_only_what_was_agreed_to(
+    tmp_path: Path,
+) -> None:
+    async with Peer(serving()) as peer:
+        ground = Ground(tmp_path / "g", peer.port)
+        ground.write_token(access_s=-10, refresh_s=-10)
+        (tmp_path / "new").write_text(token_text(86400, 864000, RENEWED))
+        ground.command(f"cp {tmp_path}/new {ground.token}")
+        for words in ((), ("--confirm", "restart")):
+            code, told, err = await command(ground, tmp_path, "reconnect", ID, *words)
+            assert (code, told["needs_confirmation"]) == (3, "repair-guardian"), err
+            assert "Stub One (stub-1, environment production)" in err
+            assert "Every other device" in err
+            assert "--confirm repair-guardian" in err
+            assert ground.called() == []
+        code, told, err = await command(
+            ground, tmp_path, "reconnect", ID, "--confirm", "repair-guardian"
+        )
+        assert (code, told["state"]) == (0, "done"), err
+        assert told["agreed"] == "re-issuing the credential"
+        assert ground.called() == [f"wake {ID} --repair-guardian"]
+        # Agreed to beforehand, and not asked for: nothing of it runs.
+        code, told, err = await command(
+            ground, tmp_path, "reconnect", ID, "--confirm", "repair-guardian"
+        )
+        assert (code, told["agreed"]) == (0, "")
+        assert len(ground.called()) == 1

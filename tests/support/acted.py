@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field, replace
 
 from services.clock import Clock
 from services.errors import UnavailableError
+from services.log_streams import LogStream
 from services.models import (
     Capability,
     Direction,
@@ -22,7 +23,7 @@ from services.models import (
     VerdictKind,
 )
 from services.sources import OpenSource
-from services.terminal.requests import ExecResult, ShellChoice
+from services.terminal.requests import ExecEvent, ExecRequest, ExecResult, ShellChoice
 from services.terminal.transport import Ending, Transport
 
 READY = Verdict(VerdictKind.READY, "")
@@ -85,6 +86,10 @@ class Script:
     looks: int = 0
     woken: list[SandboxId] = field(default_factory=list)
     transport: Callable[[], Transport] = ScriptedTransport
+    logs: dict[str, asyncio.Queue[str | None]] = field(default_factory=dict)
+    """Lines by stream as they come; None loses the stream."""
+    following: int = 0
+    """How many logs are being followed."""
 
 
 class ScriptedObserver:
@@ -124,9 +129,22 @@ class ScriptedObserver:
             return READY
         return verdicts.pop(0) if len(verdicts) > 1 else verdicts[0]
 
-    async def logs(self, sandbox: SandboxId) -> AsyncIterator[str]:
-        for line in ("first line", "second line"):
-            yield line
+    async def log_streams(self, sandbox: SandboxId) -> tuple[LogStream, ...]:
+        return tuple(LogStream(name, name) for name in self._script.logs)
+
+    async def logs(self, sandbox: SandboxId, stream: str = "") -> AsyncIterator[str]:
+        if not self._script.logs:
+            raise UnavailableError("The agent writes no log.")
+        told = self._script.logs[stream or next(iter(self._script.logs))]
+        self._script.following += 1
+        try:
+            while True:
+                line = await told.get()
+                if line is None:
+                    raise UnavailableError("The daemon went away.")
+                yield line
+        finally:
+            self._script.following -= 1
 
     async def close(self) -> None:
         return
@@ -156,10 +174,8 @@ class ScriptedActor:
     def shell(self, sandbox: SandboxId, choice: ShellChoice) -> Transport:
         return self._script.transport()
 
-    async def exec(
-        self, sandbox: SandboxId, argv: Sequence[str], timeout_s: float, choice: ShellChoice
-    ) -> ExecResult:
-        return ExecResult(b"", b"", 0)
+    async def exec(self, sandbox: SandboxId, request: ExecRequest) -> AsyncIterator[ExecEvent]:
+        yield ExecResult(0)
 
     async def close(self) -> None:
         return

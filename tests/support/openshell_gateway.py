@@ -1,8 +1,11 @@
 """A gateway for tests, spoken to by the real CLI; run by the kit's interpreter, not by pytest.
 
 It answers from its own memory, runs commands on this machine for `exec`, and takes orders as JSON
-lines on stdin: {"phase": {NAME: N}}, {"fault": NAME}, {"rules": {NAME: N}}. The first line of
-stdout is the port.
+lines on stdin: {"phase": {NAME: N}}, {"fault": NAME}, {"rules": {NAME: N}}, {"exits": {NAME: N}},
+{"conditions": {NAME: [TYPE, STATUS, REASON, MESSAGE]}}. The first line of stdout is the port.
+
+Arguments: sandbox names as JSON, port, and for TLS the server's key and certificate, then whose
+certificates clients must show. The stubs it is run with decide the generation it speaks.
 """
 
 from __future__ import annotations
@@ -43,11 +46,15 @@ class Gateway(openshell_pb2_grpc.OpenShellServicer):  # type: ignore[misc]
         self.slow_s = 0.3
         self.phases = dict.fromkeys(names, READY)
         self.rules: dict[str, int] = {}
+        self.exits: dict[str, int] = {}
+        self.conditions: dict[str, list[str]] = {}
         self.ids = {name: f"id-{name}" for name in names}
 
     def order(self, told: dict[str, Any]) -> None:
         self.phases.update(told.get("phase", {}))
         self.rules.update(told.get("rules", {}))
+        self.exits.update(told.get("exits", {}))
+        self.conditions.update(told.get("conditions", {}))
         self.fault = told.get("fault", self.fault)
         self.version = told.get("version", self.version)
 
@@ -58,20 +65,31 @@ class Gateway(openshell_pb2_grpc.OpenShellServicer):  # type: ignore[misc]
             time.sleep(60)
 
     def _sandbox(self, name: str) -> Any:
-        return openshell_pb2.Sandbox(
+        one = openshell_pb2.Sandbox(
             metadata=datamodel_pb2.ObjectMeta(
                 id=self.ids[name],
                 name=name,
-                created_at_ms=1_700_000_000_000,
                 labels={"team": "blue"},
                 resource_version=3,
                 workspace="default",
             ),
             spec=openshell_pb2.SandboxSpec(policy=sandbox_pb2.SandboxPolicy(version=1)),
             status=openshell_pb2.SandboxStatus(
-                sandbox_name=name, phase=self.phases[name], current_policy_version=2
+                phase=self.phases[name],
+                current_policy_version=2,
+                exit_code=self.exits.get(name),
+                conditions=[
+                    openshell_pb2.SandboxCondition(
+                        **dict(zip(("type", "status", "reason", "message"), told, strict=True))
+                    )
+                    for told in [self.conditions.get(name)]
+                    if told is not None
+                ],
             ),
         )
+        if hasattr(one.metadata, "created_at_ms"):
+            one.metadata.created_at_ms = 1_700_000_000_000
+        return one
 
     def _known(self, name: str, context: Any) -> Any:
         if name not in self.phases:
@@ -90,7 +108,13 @@ class Gateway(openshell_pb2_grpc.OpenShellServicer):  # type: ignore[misc]
 
     def ListSandboxes(self, request: Any, context: Any) -> Any:
         self._guard(context)
-        names = sorted(self.phases)[request.offset :][: request.limit or 100]
+        names = sorted(self.phases)
+        if hasattr(request, "page_token"):
+            at, most = int(request.page_token or 0), request.page_size or 100
+            more = str(at + most) if at + most < len(names) else ""
+            page = map(self._sandbox, names[at : at + most])
+            return openshell_pb2.ListSandboxesResponse(sandboxes=page, next_page_token=more)
+        names = names[request.offset :][: request.limit or 100]
         return openshell_pb2.ListSandboxesResponse(sandboxes=map(self._sandbox, names))
 
     def GetSandbox(self, request: Any, context: Any) -> Any:
@@ -211,8 +235,9 @@ def main() -> None:
     server = grpc.server(futures.ThreadPoolExecutor(16), options=[("grpc.so_reuseport", 0)])
     openshell_pb2_grpc.add_OpenShellServicer_to_server(gateway, server)
     if len(sys.argv) > 3:
-        key, certificate = (Path(path).read_bytes() for path in sys.argv[3:5])
-        credentials = grpc.ssl_server_credentials([(key, certificate)])
+        key, certificate, *clients = (Path(path).read_bytes() for path in sys.argv[3:])
+        trusted = clients[0] if clients else None
+        credentials = grpc.ssl_server_credentials([(key, certificate)], trusted, bool(clients))
         bound = server.add_secure_port(f"127.0.0.1:{port}", credentials)
     else:
         bound = server.add_insecure_port(f"127.0.0.1:{port}")

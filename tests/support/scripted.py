@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter, deque
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 
 from services.clock import Clock
 from services.errors import UnavailableError
+from services.log_streams import LogStream
 from services.models import (
     Capability,
     Direction,
@@ -22,7 +23,7 @@ from services.models import (
     VerdictKind,
 )
 from services.sources import OpenSource
-from services.terminal.requests import ExecResult, ShellChoice
+from services.terminal.requests import ExecEvent, ExecRequest, ShellChoice
 from services.terminal.transport import Transport
 
 READY = Verdict(VerdictKind.READY, "")
@@ -113,7 +114,10 @@ class Scripted:
         self.answered.append((self.clock.now(), sandbox, verdict))
         return verdict
 
-    async def logs(self, sandbox: SandboxId) -> AsyncIterator[str]:
+    async def log_streams(self, sandbox: SandboxId) -> tuple[LogStream, ...]:
+        return ()
+
+    async def logs(self, sandbox: SandboxId, stream: str = "") -> AsyncIterator[str]:
         yield "nothing"
 
     def wake_key(self, sandbox: SandboxId) -> str:
@@ -172,9 +176,7 @@ class Scripted:
     def shell(self, sandbox: SandboxId, choice: ShellChoice) -> Transport:
         raise UnavailableError("No shell here.")
 
-    async def exec(
-        self, sandbox: SandboxId, argv: Sequence[str], timeout_s: float, choice: ShellChoice
-    ) -> ExecResult:
+    def exec(self, sandbox: SandboxId, request: ExecRequest) -> AsyncIterator[ExecEvent]:
         raise UnavailableError("No shell here.")
 
     async def close(self) -> None:

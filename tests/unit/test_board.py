@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.board import Board
+from services.feed import ProbeFailure
 from services.models import (
     Activity,
     Event,
@@ -16,7 +17,6 @@ from services.models import (
     GatewayId,
     GatewayState,
     Observation,
-    ProbeFailure,
     Sandbox,
     SandboxId,
     SandboxState,

@@ -10,8 +10,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from services.errors import UnavailableError
-from services.feed import SPREAD, Feed
-from services.models import ProbeFailure
+from services.feed import SPREAD, Feed, ProbeFailure
 from tests.support.clock import FakeClock, settle
 
 

@@ -13,11 +13,12 @@ ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("services", "widgets", "tui")
 MODULES = sorted(path for name in PACKAGES for path in (ROOT / name).rglob("*.py"))
 LONGEST = 400
-WIDGET_VOCABULARY = ("services.models", "services.terminal.cells")
+WIDGET_VOCABULARY = ("services.models", "services.log_streams", "services.terminal.cells")
 SOURCE_MAY_USE = (
     "services.models",
     "services.errors",
     "services.clock",
+    "services.log_streams",
     "services.plain",
     "services.process",
     "services.redact",
@@ -25,6 +26,8 @@ SOURCE_MAY_USE = (
     "services.terminal",
 )
 ONLY_IN = {
+    "grpc": ("services/sources/openshell/wire.py",),
+    "openshell": ("services/sources/openshell/wire.py",),
     "pyte": ("services/terminal/",),
     "websockets": ("services/terminal/", "services/sources/local/gateway"),
     "aiosqlite": ("services/queues/", "services/sources/local/", "services/journal.py"),

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.sources.pods.starts import Preamble, Remote, hang_up, session_name, starts
+from services.sources.pods.starts import session_name, starts
+from services.terminal.remote_process import Preamble, Remote, ending
 
 SAID = b"\x1b]7733;4711;123456;bash\x07"
 REST = b"pod$ \x1b[?2004h"
@@ -132,10 +133,10 @@ def test_a_hang_up_ends_that_process_and_no_other(stubborn: bool) -> None:
     try:
         assert child.stdout is not None and child.stdout.readline() == b"up\n"
         tick = int(Path(f"/proc/{child.pid}/stat").read_text().rpartition(") ")[2].split()[19])
-        stranger = hang_up(Remote(child.pid, tick + 1, "bash"))
+        stranger = ending(Remote(child.pid, tick + 1, "bash"))
         assert run(stranger, Path("/bin"), "").returncode == 0
         assert child.poll() is None
-        done = run(hang_up(Remote(child.pid, tick, "bash")), Path("/bin"), "")
+        done = run(ending(Remote(child.pid, tick, "bash")), Path("/bin"), "")
         child.wait(timeout=20)
         assert done.returncode == 0, done
     finally:
@@ -147,7 +148,7 @@ def test_a_hang_up_ends_that_process_and_no_other(stubborn: bool) -> None:
 
 def test_a_hang_up_of_nobody_is_done() -> None:
     gone = Remote(2**22 - 7, 1, "bash")
-    assert run(hang_up(gone), Path("/bin"), "").returncode == 0
+    assert run(ending(gone), Path("/bin"), "").returncode == 0
 
 
 def test_session_names_are_what_multiplexers_take() -> None:

@@ -11,6 +11,7 @@ from services.limits import MAX_PRIMES
 from services.models import AttemptState, Verb, Verdict, VerdictKind
 from services.repair import STILL_STARTING, transition
 from services.repair_terms import (
+    Agreed,
     CancelAsked,
     Critical,
     Deadline,
@@ -44,6 +45,11 @@ TERMINAL = LinkFailed("403", Failure.TERMINAL)
 
 WAKE = Progress(verb=Verb.WAKE)
 LINK = Progress(verb=Verb.RECONNECT)
+ISSUE = Agreed("issuing")
+NUDGE = Agreed("nudging", rests=True)
+ACT = Progress(verb=Verb.RECONNECT, agreed=ISSUE)
+REST = Progress(verb=Verb.WAKE, agreed=NUDGE)
+OFFERED = {"advice": "ask", "confirmable": "repair"}
 
 
 def at(state: Progress, phase: AttemptState, **fields: object) -> Progress:
@@ -52,6 +58,93 @@ def at(state: Progress, phase: AttemptState, **fields: object) -> Progress:
 
 ROWS: list[tuple[str, Progress, RepairEvent, Progress, tuple[Effect, ...]]] = [
     ("press", WAKE, Pressed(Verb.RECONNECT), at(LINK, S.PROBE), (E.LOOK,)),
+    ("agreed press", WAKE, Pressed(Verb.RECONNECT, ISSUE), at(ACT, S.PROBE), (E.LOOK,)),
+    ("agreed, serving", at(ACT, S.PROBE), READY, at(ACT, S.WAKE, wakes=1), (E.WAKE,)),
+    (
+        "agreed, settling",
+        at(ACT, S.PROBE),
+        SETTLING,
+        at(ACT, S.WAKE, wakes=1, original="settling"),
+        (E.WAKE,),
+    ),
+    (
+        "agreed, needs it",
+        at(ACT, S.PROBE),
+        REFUSED,
+        at(ACT, S.WAKE, wakes=1, original="refused", **OFFERED),
+        (E.WAKE,),
+    ),
+    (
+        "agreed, cannot help",
+        at(ACT, S.PROBE),
+        Judged(Verdict(VerdictKind.TERMINAL, "foreign")),
+        at(ACT, S.FAILED, original="foreign"),
+        (E.SHOW,),
+    ),
+    (
+        "agreed, unknown",
+        at(ACT, S.PROBE),
+        UNKNOWN,
+        at(ACT, S.FAILED, original="unknown"),
+        (E.SHOW,),
+    ),
+    ("agreed, rests", at(REST, S.PROBE), UNKNOWN, at(REST, S.WAKE, wakes=1), (E.WAKE,)),
+    (
+        "agreed, held",
+        at(ACT, S.WAKE, wakes=1),
+        Held(),
+        at(ACT, S.VERIFY, waiting=True),
+        (E.WATCH,),
+    ),
+    (
+        "agreed, serving while another repairs",
+        at(ACT, S.VERIFY, waiting=True),
+        READY,
+        at(ACT, S.VERIFY, waiting=True),
+        (),
+    ),
+    (
+        "agreed, its turn came",
+        at(ACT, S.VERIFY),
+        READY,
+        at(ACT, S.WAKE, wakes=1),
+        (E.WAKE,),
+    ),
+    (
+        "agreed, done",
+        at(ACT, S.WAKE, wakes=1, critical=True),
+        Woken("issued"),
+        at(ACT, S.VERIFY, wakes=1, said="issued"),
+        (),
+    ),
+    (
+        "agreed, done and serving",
+        at(ACT, S.VERIFY, wakes=1, said="issued"),
+        READY,
+        at(ACT, S.PRIME, wakes=1, primes=1, said="issued"),
+        (E.PRIME,),
+    ),
+    (
+        "agreed, done and rests",
+        at(REST, S.WAKE, wakes=1),
+        Woken("posted"),
+        at(REST, S.DONE, wakes=1, said="posted"),
+        (),
+    ),
+    (
+        "agreed, refused",
+        at(ACT, S.WAKE, wakes=1),
+        WakeFailed("changed", "look again"),
+        at(ACT, S.FAILED, wakes=1, original="changed", advice="look again"),
+        (E.SHOW,),
+    ),
+    (
+        "agreed, cancelled while critical, then done",
+        at(ACT, S.DRAIN, wakes=1, critical=True, cancelling=True),
+        Gone("", "issued"),
+        at(ACT, S.CANCELLED, wakes=1, cancelling=True, said="issued"),
+        (E.SHOW,),
+    ),
     ("idle tick", WAKE, Ticked(), WAKE, ()),
     ("probe ready, wake", at(WAKE, S.PROBE), READY, at(WAKE, S.DONE), ()),
     (
@@ -384,7 +477,8 @@ HEARD = {
 def reachable() -> set[Progress]:
     """Every state a press can lead to; a press on an ended one begins anew, so it adds nothing."""
     found: set[Progress] = set()
-    ahead = [transition(Progress(), Pressed(verb))[0] for verb in Verb]
+    begun = [*map(Pressed, Verb), Pressed(Verb.RECONNECT, ISSUE), Pressed(Verb.WAKE, NUDGE)]
+    ahead = [transition(Progress(), pressed)[0] for pressed in begun]
     while ahead:
         state = ahead.pop()
         if state in found:
@@ -429,12 +523,14 @@ def test_what_every_step_keeps(states: set[Progress]) -> None:
             assert E.WAKE not in effects
             assert E.PRIME not in effects
         if E.WAKE in effects:
-            # Only evidence a wake can repair starts one.
-            assert event in (DOWN, REPAIRABLE)
+            # Only evidence a wake can repair starts one, or the operator's word.
+            assert event in (DOWN, REPAIRABLE) or (state.agreed and isinstance(event, Judged))
             assert not state.wakes
             assert not state.waiting
         if after.phase is S.DONE and state.phase is not S.DONE:
-            assert event == READY or isinstance(event, Linked)
+            rests = state.agreed == NUDGE and isinstance(event, Woken)
+            assert event == READY or isinstance(event, Linked) or rests
+        assert after.agreed == state.agreed
         if isinstance(event, CancelAsked) and not state.phase.ended:
             assert after.phase is S.CANCELLED or (after.phase is S.DRAIN and after.cancelling)
         if after.phase is S.CANCELLED and state.phase in (S.WAKE, S.PRIME):

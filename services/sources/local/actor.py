@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable
 
 from services.clock import Clock
 from services.errors import NotFoundError, UnavailableError, WakedeckError
 from services.models import SandboxId, Step, StepState
-from services.queues.reader import QueueReader
 from services.sources.local import evidence, lock, spawn
 from services.sources.local.classify import REFUSED, REFUSED_ADVICE, SILENCE_S, ProcessFacts
 from services.sources.local.gateway_probe import Answer
 from services.sources.local.layout import HOST, World
-from services.terminal import marker_exec
-from services.terminal.requests import ExecResult, ShellChoice
+from services.terminal.marker_exec import MarkerCommand
+from services.terminal.remote_command import follow
+from services.terminal.requests import ExecEvent, ExecRequest, ShellChoice
 from services.terminal.transport import Transport
 
 START_LIMIT_S = 12.0
@@ -34,7 +34,6 @@ class LocalActor:
         self._source = source
         self._world = world
         self._clock = clock
-        self._reader = QueueReader(clock)
 
     def wake_key(self, sandbox: SandboxId) -> str:
         return f"local:{self._world.root}"
@@ -121,10 +120,9 @@ class LocalActor:
             notice=NOTICE,
         )
 
-    async def exec(
-        self, sandbox: SandboxId, argv: Sequence[str], timeout_s: float, choice: ShellChoice
-    ) -> ExecResult:
-        return await marker_exec.run(self.shell(sandbox, choice), argv, timeout_s)
+    def exec(self, sandbox: SandboxId, request: ExecRequest) -> AsyncIterator[ExecEvent]:
+        """Over a terminal: one stream for both outputs."""
+        return follow(MarkerCommand(self.shell(sandbox, request.choice), "the sandbox"), request)
 
     async def close(self) -> None:
         """The world's processes belong to the world, not to this actor."""
@@ -193,11 +191,10 @@ class LocalActor:
     async def _agent_moves(self, name: str, facts: ProcessFacts) -> bool:
         if facts.liveness is not spawn.Liveness.RUNNING:
             return False
-        seen = await evidence.agent(self._world, self._reader, SandboxId(self._source, name))
-        if seen.heartbeat_at is None or facts.started_at is None:
+        beat = evidence.heartbeat(self._world, name)
+        if beat is None or facts.started_at is None:
             return False
-        fresh = self._clock.now() - seen.heartbeat_at < SILENCE_S
-        return fresh and seen.heartbeat_at >= facts.started_at - 1.0
+        return self._clock.now() - beat < SILENCE_S and beat >= facts.started_at - 1.0
 
     async def _serves(self, sandbox: SandboxId) -> bool:
         facts = evidence.process(self._world, "gateway")

@@ -7,8 +7,16 @@ import os
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+from services.log_streams import LogStream
 from services.plain import plain
+from services.redact import redact
 
+STREAMS = (
+    LogStream("agent", "agent"),
+    LogStream("gateway", "gateway"),
+    LogStream("host", "host (traffic)"),
+)
+"""The agent's own log, and those of what all agents share."""
 _START = 64 * 1024
 _LONGEST = 8 * 1024
 _POLL_S = 0.5
@@ -34,6 +42,6 @@ async def follow(path: Path) -> AsyncIterator[str]:
         lines = (carry + data).split(b"\n")
         carry = lines.pop()[-_LONGEST:]
         for line in lines:
-            yield plain(line.decode("utf-8", "replace"), 1000)
+            yield redact(plain(line.decode("utf-8", "replace"), 1000))
         if not data:
             await asyncio.sleep(_POLL_S)

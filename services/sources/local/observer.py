@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from services.clock import Clock
 from services.errors import NotFoundError
+from services.log_streams import LogStream
 from services.models import (
     Activity,
     Direction,
@@ -24,11 +25,13 @@ from services.models import (
     Verdict,
     VerdictKind,
 )
+from services.plain import plain
 from services.queues.reader import QueueReader
 from services.sources.local import classify, evidence, spawn
 from services.sources.local.gateway_probe import GatewayEvidence
+from services.sources.local.glance import Glance
 from services.sources.local.layout import HOST, World
-from services.sources.local.log_tail import follow
+from services.sources.local.log_tail import STREAMS, follow
 
 
 class LocalObserver:
@@ -40,7 +43,7 @@ class LocalObserver:
         self._clock = clock
         self._reader = QueueReader(clock)
         # Counts of every sandbox and the page of one are different polls of the same files.
-        self._glance = QueueReader(clock)
+        self._glance = Glance(clock)
 
     async def observe(self) -> Observation:
         names = self._world.names()
@@ -67,7 +70,7 @@ class LocalObserver:
                 advice="Start the world with `wakedeck local up`.",
             )
         facts = evidence.process(self._world, "gateway")
-        seen, agent = await asyncio.gather(
+        seen, (agent, _) = await asyncio.gather(
             evidence.gateway(self._world, facts),
             evidence.agent(self._world, self._glance, sandbox),
         )
@@ -78,8 +81,17 @@ class LocalObserver:
             classify.sandbox(agent, now),
         )
 
-    def logs(self, sandbox: SandboxId) -> AsyncIterator[str]:
-        return follow(self._world.log(f"agent-{self._known(sandbox)}"))
+    async def log_streams(self, sandbox: SandboxId) -> tuple[LogStream, ...]:
+        self._known(sandbox)
+        return STREAMS
+
+    def logs(self, sandbox: SandboxId, stream: str = "") -> AsyncIterator[str]:
+        name = self._known(sandbox)
+        stream = stream or STREAMS[0].name
+        if stream not in {one.name for one in STREAMS}:
+            raise NotFoundError(f"The embedded world has no log {plain(stream, 40)!r}.")
+        role = f"agent-{name}" if stream == "agent" else stream
+        return follow(self._world.log(role))
 
     async def close(self) -> None:
         """Connections live no longer than one look."""
@@ -119,10 +131,7 @@ class LocalObserver:
 
     async def _sandbox(self, name: str) -> Sandbox:
         identity = SandboxId(self.info.key, name)
-        seen = await evidence.agent(self._world, self._glance, identity)
-        counts = await self._glance.snapshot(
-            identity, self._world.sandbox(name), 1, alive=not seen.process.liveness.over
-        )
+        seen, files = await evidence.agent(self._world, self._glance, identity)
         now = self._clock.now()
         state, activity, reason = classify.sandbox(seen, now)
         return Sandbox(
@@ -134,9 +143,9 @@ class LocalObserver:
             gateway=GatewayId(self.info.key, "gateway"),
             activity=activity,
             tool=seen.tool if activity is Activity.WORKING else "",
-            evidence=_agent_facts(seen, counts.problem, now),
-            inbound=counts.inbound,
-            outbound=counts.outbound,
+            evidence=_agent_facts(seen, files.facts.problem, now),
+            inbound=files.inbound,
+            outbound=files.outbound,
             asleep_by_design=state is SandboxState.ASLEEP
             and seen.process.pid is None
             and not seen.due,

@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
+from contextlib import aclosing
 
-from services import process
 from services.clock import Clock
-from services.errors import NotFoundError, ProcessError, ShellError, UnavailableError
+from services.errors import NotFoundError, UnavailableError
 from services.models import SandboxId, Step, StepState, Verdict, VerdictKind
 from services.plain import plain
 from services.sources.nanoclaw.acts import SHELLS, command_argv
-from services.sources.nanoclaw.container_shell import ContainerShell
+from services.sources.nanoclaw.container_shell import ContainerShell, judged
 from services.sources.nanoclaw.observer import NanoClawObserver
 from services.sources.nanoclaw.words import sentence
-from services.terminal.requests import ExecResult, ShellChoice
+from services.terminal.child_exec import ChildCommand
+from services.terminal.remote_command import follow
+from services.terminal.requests import ExecEvent, ExecRequest, ShellChoice
 from services.terminal.transport import Transport
 
 WAIT_LIMIT_S = 150.0
 """Two sweeps and a start."""
 LINK_LIMIT_S = 15.0
 POLL_S = 2.0
-_MOST_OUTPUT = 16 * 1024 * 1024
 
 
 class NanoClawActor:
@@ -77,22 +78,19 @@ class NanoClawActor:
             raise UnavailableError(f"There is no way to ask for the shell {plain(shell, 40)}.")
         return ContainerShell(lambda: self.container(sandbox), shell)
 
-    async def exec(
-        self, sandbox: SandboxId, argv: Sequence[str], timeout_s: float, choice: ShellChoice
-    ) -> ExecResult:
+    async def exec(self, sandbox: SandboxId, request: ExecRequest) -> AsyncIterator[ExecEvent]:
+        """`docker exec` without a terminal: the streams apart."""
         self._check(sandbox)
-        self._no_pods(choice)
+        self._no_pods(request.choice)
+        if not request.argv:
+            raise UnavailableError("There is no command to run.")
         name = await self.container(sandbox)
-        try:
-            done = await process.run(
-                command_argv(name, argv), timeout_s=timeout_s, max_output=_MOST_OUTPUT
-            )
-        except ProcessError as error:
-            raise ShellError(error.sentence, advice=error.advice) from error
-        if done.timed_out:
-            reason = f"it was still running after {timeout_s:g} s; it may go on in the container"
-            return ExecResult(done.stdout, done.stderr, None, reason)
-        return ExecResult(done.stdout, done.stderr, done.code)
+        wire = ChildCommand(
+            lambda argv, stdin: command_argv(name, argv, stdin=stdin), judged, place="the container"
+        )
+        async with aclosing(follow(wire, request)) as events:
+            async for event in events:
+                yield event
 
     async def close(self) -> None:
         """Shells belong to their sessions; nothing else was started."""

@@ -49,7 +49,7 @@ def shell_argv(name: str, shell: str) -> tuple[str, ...]:
     )
 
 
-def command_argv(name: str, argv: Sequence[str]) -> tuple[str, ...]:
+def command_argv(name: str, argv: Sequence[str], *, stdin: bool = False) -> tuple[str, ...]:
     """One command in a container, without a terminal.
 
     Raises:
@@ -57,7 +57,7 @@ def command_argv(name: str, argv: Sequence[str]) -> tuple[str, ...]:
     """
     if not argv:
         raise UnavailableError("There is no command to run.")
-    return (DOCKER, "exec", "-w", WORKDIR, _checked(name), *argv)
+    return (DOCKER, "exec", *(("-i",) if stdin else ()), "-w", WORKDIR, _checked(name), *argv)
 
 
 def restart_frame(identity: str, group: str, message: str | None) -> bytes:

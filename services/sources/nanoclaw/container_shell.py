@@ -7,9 +7,12 @@ from collections.abc import Awaitable, Callable
 
 from services.errors import ShellError, WakedeckError
 from services.models import Retry, ShellState
+from services.plain import plain
+from services.redact import redact
 from services.sources.nanoclaw.acts import shell_argv
 from services.terminal.exit_codes import exited
 from services.terminal.local_shell import PtyTransport
+from services.terminal.requests import ExecResult
 from services.terminal.transport import Ending
 
 NOTICE = (
@@ -34,6 +37,19 @@ def interpret(code: int, shell: str) -> Ending:
     if code == 137:
         return Ending(ShellState.LOST, "the container was stopped (137)", code=code)
     return exited(code)
+
+
+def judged(code: int, told: str, began: bool) -> ExecResult:
+    """What the exit code of `docker exec` says of a command in it.
+
+    Raises:
+        ShellError: docker did not start it.
+    """
+    if began:
+        return ExecResult(code)
+    lines = told.strip().splitlines()
+    why = redact(plain(lines[-1], 160)) if lines else f"docker ended with {code}"
+    raise ShellError(f"It was not started: {why.rstrip('.')}.", retry=Retry.ASK)
 
 
 class ContainerShell:

@@ -1,20 +1,32 @@
-"""What host and container say about one session, as one bounded stream of harmless lines."""
+"""What host and container say about one session, as bounded streams of harmless lines."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
+from heapq import merge
+from operator import itemgetter
 
 from services import process
 from services.clock import Clock
-from services.errors import ProcessError
+from services.errors import NotFoundError, ProcessError
+from services.log_streams import LogStream
+from services.plain import plain
 from services.sources.nanoclaw.containers import Container, Home, logs_argv
 from services.sources.nanoclaw.follow import POLL_S, Tail, shown
-from services.sources.nanoclaw.hostlog import TAIL
+from services.sources.nanoclaw.hostlog import TAIL, dated, parse
 from services.sources.nanoclaw.install import Install
 from services.sources.nanoclaw.runtime import Runtime
 
+STREAMS = (
+    LogStream("session", "this session"),
+    LogStream("host", "host"),
+    LogStream("errors", "host errors"),
+    LogStream("container", "container"),
+)
 ROOM = 500
+AT_ONCE = 8
+"""Portions of 64 KiB of one file that are told together."""
 CONTAINER_POLL_S = 2.0
 GOES = "container log: it vanishes when the container ends"
 GONE = "container log: the container has ended, and its log with it"
@@ -22,13 +34,20 @@ NONE = "container log: no container runs"
 
 
 async def stream(
-    install: Install, runtime: Runtime, home: Home, clock: Clock
+    install: Install, runtime: Runtime, home: Home, clock: Clock, which: str = ""
 ) -> AsyncIterator[str]:
-    """Lines of both host logs that name the session, and its container's log while it lives."""
+    """One of `STREAMS`; the first where `which` is empty.
+
+    `session` are the lines of both host logs that name the session, and its container's log while
+    it lives; the others are one log each, whole.
+
+    Raises:
+        NotFoundError: there is no such stream.
+    """
     lines: asyncio.Queue[str] = asyncio.Queue(ROOM)
     tasks = [
-        asyncio.create_task(_host(install, home, clock, lines)),
-        asyncio.create_task(_container(runtime, home, clock, lines)),
+        asyncio.create_task(one)
+        for one in _work(install, runtime, home, clock, which or STREAMS[0].name, lines)
     ]
     try:
         while True:
@@ -39,21 +58,65 @@ async def stream(
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def _host(install: Install, home: Home, clock: Clock, lines: asyncio.Queue[str]) -> None:
-    name = home[1].encode("utf-8", "surrogateescape")
-    tails = (("host", Tail(install.log, TAIL)), ("host error", Tail(install.error_log, TAIL)))
+def _work(
+    install: Install,
+    runtime: Runtime,
+    home: Home,
+    clock: Clock,
+    which: str,
+    lines: asyncio.Queue[str],
+) -> list[Coroutine[object, object, None]]:
+    host = Tail(install.log, TAIL, "host log")
+    errors = Tail(install.error_log, TAIL, "host error log")
+    match which:
+        case "session":
+            name = home[1].encode("utf-8", "surrogateescape")
+            told = (("host: ", host), ("host error: ", errors))
+            return [_files(told, name, clock, lines), _container(runtime, home, clock, lines)]
+        case "host":
+            return [_files((("", host),), b"", clock, lines)]
+        case "errors":
+            return [_files((("", errors),), b"", clock, lines)]
+        case "container":
+            return [_container(runtime, home, clock, lines)]
+    raise NotFoundError(f"A NanoClaw session has no log {plain(which, 40)!r}.")
+
+
+async def _files(
+    tails: tuple[tuple[str, Tail], ...], name: bytes, clock: Clock, lines: asyncio.Queue[str]
+) -> None:
+    """Lines of the files in which `name` occurs, and what becomes of the files themselves.
+
+    Lines that are found together are told in the order in which they were written.
+    """
     while True:
-        more = False
+        found: list[list[tuple[float, str]]] = []
         for word, tail in tails:
-            raw = tail.more()
-            more = more or bool(raw)
-            for line in raw:
-                if name in line:
-                    await lines.put(f"{word}: {shown(line)}")
-        if not more:
-            await clock.sleep(POLL_S)
-        else:
-            await asyncio.sleep(0)
+            raw: list[bytes] = []
+            for _ in range(AT_ONCE):
+                more = tail.more()
+                if tail.news:
+                    await lines.put(tail.news)
+                if not more:
+                    break
+                raw += more
+                await asyncio.sleep(0)
+            found.append(_timed(word, raw, name, tail.modified_at))
+        for _, line in merge(*found, key=itemgetter(0)):
+            await lines.put(line)
+        await clock.sleep(POLL_S)
+
+
+def _timed(word: str, raw: list[bytes], name: bytes, modified_at: float) -> list[tuple[float, str]]:
+    """Each line that holds `name` with its instant, or that of the line before."""
+    read = [parse(line.decode("utf-8", "replace")) for line in raw]
+    instants = iter(dated([one for one in read if one is not None], modified_at))
+    at, told = 0.0, []
+    for line, one in zip(raw, read, strict=True):
+        at = at if one is None else next(instants)[0]
+        if name in line:
+            told.append((at, word + shown(line)))
+    return told
 
 
 async def _container(runtime: Runtime, home: Home, clock: Clock, lines: asyncio.Queue[str]) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from services.clock import Clock
 from services.errors import NotFoundError, UnavailableError
+from services.log_streams import LogStream
 from services.models import (
     Direction,
     Gateway,
@@ -100,10 +101,15 @@ class NanoClawObserver:
             now,
         )
 
-    async def logs(self, sandbox: SandboxId) -> AsyncIterator[str]:
+    async def log_streams(self, sandbox: SandboxId) -> tuple[LogStream, ...]:
+        census, _ = self._opened()
+        self._home(census, sandbox)
+        return log_stream.STREAMS
+
+    async def logs(self, sandbox: SandboxId, stream: str = "") -> AsyncIterator[str]:
         census, runtime = self._opened()
         home = self._home(census, sandbox)
-        lines = log_stream.stream(census.install, runtime, home, self._clock)
+        lines = log_stream.stream(census.install, runtime, home, self._clock, stream)
         try:
             async for line in lines:
                 yield line

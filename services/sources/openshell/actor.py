@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
+from contextlib import aclosing
 
 from services.clock import Clock
 from services.errors import NotFoundError, UnavailableError
@@ -27,7 +28,7 @@ from services.sources.openshell.sandboxes import Reconciled
 from services.sources.openshell.shapes import Registration, Target
 from services.sources.openshell.steps import Stage, passed_over
 from services.sources.openshell.toolset import Generation, Toolset
-from services.terminal.requests import ExecResult, ShellChoice
+from services.terminal.requests import ExecEvent, ExecRequest, ShellChoice
 from services.terminal.transport import Transport
 
 _POLL_S = 0.5
@@ -107,12 +108,12 @@ class OpenShellActor:
         target = self._known(sandbox)
         return shells.shell(self._cli, self._looking, target, choice)
 
-    async def exec(
-        self, sandbox: SandboxId, argv: Sequence[str], timeout_s: float, choice: ShellChoice
-    ) -> ExecResult:
+    async def exec(self, sandbox: SandboxId, request: ExecRequest) -> AsyncIterator[ExecEvent]:
         target = self._known(sandbox)
         tools = await self._looking.toolset()
-        return await shells.execute(self._cli, target, tools, argv, timeout_s, choice)
+        async with aclosing(shells.execute(self._cli, target, tools, request)) as events:
+            async for event in events:
+                yield event
 
     async def close(self) -> None:
         """Gateways and forwarded ports are meant to stay."""

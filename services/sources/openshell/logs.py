@@ -7,9 +7,12 @@ import time
 from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import aclosing
+from dataclasses import replace
 
 from services.clock import Clock
-from services.errors import ProcessError, UnavailableError
+from services.errors import NotFoundError, ProcessError, UnavailableError
+from services.log_streams import LogStream
+from services.plain import plain
 from services.process import lines
 from services.sources.openshell.cli import Cli, environment
 from services.sources.openshell.looking import Looking, scope
@@ -26,6 +29,36 @@ LONGEST_WAIT_S = 30.0
 _LONGEST = 2000
 _LINE = re.compile(r"^\[(\d{9,11})(?:\.(\d{1,3}))?\]\s+(.*)$")
 _HOPELESS = (Trouble.USAGE, Trouble.IDENTITY, Trouble.AUTH, Trouble.MISSING, Trouble.UNKNOWN_NAME)
+
+
+STREAMS = (
+    LogStream("usual", "usual"),
+    LogStream("sandbox", "sandbox"),
+    LogStream("gateway", "gateway"),
+    LogStream("warnings", "warnings"),
+    LogStream("debug", "debug"),
+)
+_FILTERS = {
+    "sandbox": ("", "sandbox"),
+    "gateway": ("", "gateway"),
+    "warnings": ("warn", "all"),
+    "debug": ("debug", "all"),
+}
+"""Level and source by stream; an empty level is the configured one."""
+
+
+def filtered(options: OpenShellOptions, stream: str) -> OpenShellOptions:
+    """The options a stream is followed with; `usual` or none are those configured.
+
+    Raises:
+        NotFoundError: there is no such stream.
+    """
+    if stream in ("", STREAMS[0].name):
+        return options
+    if stream not in _FILTERS:
+        raise NotFoundError(f"OpenShell has no log {plain(stream, 40)!r}.")
+    level, source = _FILTERS[stream]
+    return replace(options, log_level=level or options.log_level, log_source=source)
 
 
 def readable(line: str) -> str:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from services.errors import UnavailableError
 from services.models import Facts
 from services.plain import plain
-from services.sources.openshell import listing, metadata, registry
+from services.sources.openshell import listing, metadata, registry, wire
 from services.sources.openshell.cli import LIST_S, PROBE_S, Cli, config_folder
 from services.sources.openshell.gateways import (
     Judgement,
@@ -31,6 +31,7 @@ from services.sources.openshell.shapes import (
     Target,
     safe_name,
 )
+from services.sources.openshell.together import together
 from services.sources.openshell.toolset import Detection, Generation, Toolset
 from services.sources.openshell.wording import uncoloured
 
@@ -56,6 +57,10 @@ class GatewayLook:
     """Why they could not, where the gateway itself is well."""
     last_used: Target | None = None
     """The sandbox the CLI was last used for, where its rows are not to be had."""
+    health: str = ""
+    """What it says of itself, where that is not well."""
+    wireless: str = ""
+    """Why no conditions could be had over gRPC; empty where they were, or nobody wants them."""
 
 
 class UnlistedError(UnavailableError):
@@ -124,13 +129,35 @@ class Looking:
     async def whole(self, known: Registration, tools: Toolset) -> GatewayLook:
         """The gateway and its sandboxes at the same time; the rows count only if it is well."""
         try:
-            async with asyncio.timeout(WHOLE_S):
-                return await self._whole(known, tools)
+            async with asyncio.timeout(WHOLE_S) as whole:
+                look = await self._whole(known, tools)
         except TimeoutError:
             return GatewayLook(known, silent(known.name, known.endpoint, WHOLE_S), WHOLE_S)
+        left = (whole.when() or 0.0) - asyncio.get_running_loop().time()
+        return await self._completed(look, left)
+
+    async def _completed(self, look: GatewayLook, left_s: float) -> GatewayLook:
+        """With the conditions the CLI does not tell, where there is time to ask for them."""
+        rows = look.rows
+        if rows is None or left_s < wire.LEAST_S or any(row.conditions for row in rows):
+            return look
+        told = await wire.ask(look.registration, look.judgement.version, left_s)
+        return replace(
+            look,
+            rows=tuple(map(told.completed, rows)),
+            health=told.health,
+            wireless=told.problem,
+        )
+
+    async def explained(self, known: Registration, version: str, look: SandboxLook) -> SandboxLook:
+        """A sandbox that is not well with the reasons the CLI does not tell."""
+        row = look.row
+        if row is None or row.conditions or row.phase in ("Ready", "Stopped"):
+            return look
+        return replace(look, row=(await wire.ask(known, version)).completed(row))
 
     async def _whole(self, known: Registration, tools: Toolset) -> GatewayLook:
-        status, listed = await asyncio.gather(
+        status, listed = await together(
             self.gateway(known, tools), self._rows_or_why(known.name, tools)
         )
         judged, took_s = status
@@ -228,7 +255,7 @@ class Looking:
             UnavailableError: openshell cannot be run.
         """
         named = scope(target, tools)
-        got, settings = await asyncio.gather(
+        got, settings = await together(
             self._cli.run(
                 *(*named, "sandbox", "get", target.name), limit_s=PROBE_S, gateway=target.gateway
             ),

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
 
 from services.clock import Clock
 from services.errors import NotFoundError, UnavailableError
+from services.log_streams import LogStream
 from services.models import (
     Direction,
     Facts,
@@ -24,12 +24,13 @@ from services.sources.openshell import portrait, sandboxes, starting
 from services.sources.openshell.cli import MISSING, MISSING_ADVICE, Cli
 from services.sources.openshell.dossiers import Dossiers
 from services.sources.openshell.gateways import Judgement, Standing, missing
-from services.sources.openshell.logs import follow
+from services.sources.openshell.logs import STREAMS, filtered, follow
 from services.sources.openshell.looking import GatewayLook, Looking
 from services.sources.openshell.options import OpenShellOptions
 from services.sources.openshell.registry import Registry
 from services.sources.openshell.shapes import Forward, Registration, Target
 from services.sources.openshell.starting import StartPlan
+from services.sources.openshell.together import together
 from services.sources.openshell.toolset import Generation, Toolset
 
 PROBE_GET_S = 3.5
@@ -53,10 +54,10 @@ class OpenShellObserver:
     async def observe(self) -> Observation:
         began = self._clock.monotonic()
         tools = await self._looking.toolset()
-        known, listed, ports = await asyncio.gather(
+        known, listed, ports = await together(
             self._looking.registrations(tools), self._looking.registry(), self._looking.forwards()
         )
-        looks = list(await asyncio.gather(*(self._looking.whole(one, tools) for one in known)))
+        looks = list(await together(*(self._looking.whole(one, tools) for one in known)))
         named = {one.name for one in known}
         for name in listed.gateways:
             if name not in named and self._shown(name):
@@ -88,11 +89,15 @@ class OpenShellObserver:
             kind = VerdictKind.TERMINAL if terminal else VerdictKind.UNKNOWN
             return Verdict(kind, error.sentence, advice=error.advice or MISSING_ADVICE)
 
-    def logs(self, sandbox: SandboxId) -> AsyncIterator[str]:
+    async def log_streams(self, sandbox: SandboxId) -> tuple[LogStream, ...]:
+        return STREAMS
+
+    def logs(self, sandbox: SandboxId, stream: str = "") -> AsyncIterator[str]:
         target = Target.parse(sandbox.native_id)
         if target is None:
             raise NotFoundError("This is not the name of an OpenShell sandbox.")
-        return follow(self._cli, self._looking, self._options, target, self._clock)
+        options = filtered(self._options, stream)
+        return follow(self._cli, self._looking, options, target, self._clock)
 
     async def close(self) -> None:
         """Nothing outlives a look."""
@@ -102,9 +107,7 @@ class OpenShellObserver:
 
     async def _verdict(self, target: Target) -> Verdict:
         tools = await self._looking.toolset()
-        known, listed = await asyncio.gather(
-            self._looking.registrations(tools), self._looking.registry()
-        )
+        known, listed = await together(self._looking.registrations(tools), self._looking.registry())
         entry = listed.entry(target.gateway, target.name)
         registered = next((one for one in known if one.name == target.gateway), None)
         if registered is None:
@@ -117,6 +120,7 @@ class OpenShellObserver:
         if judged.standing is not Standing.HEALTHY:
             return gateway_verdict(judged, self._plan(registered, tools))
         look = await self._looking.sandbox(target, tools, PROBE_GET_S)
+        look = await self._looking.explained(registered, judged.version, look)
         return sandboxes.verdict(target.name, look, tools, entry is not None)
 
     def _plan(self, known: Registration, tools: Toolset) -> StartPlan:

@@ -43,11 +43,15 @@ def gateway(
     reason = judged.reason
     if ready and look.problem:
         reason = f"It answers, but {look.problem}."
+    elif ready and look.health:
+        reason = f"It answers, but calls itself {look.health}."
     facts = [
         ("standing", judged.standing.value),
         ("registered", _registered(known.kind, known.source, known.active)),
         ("authentication", ", ".join(part for part in (known.auth, judged.auth) if part)),
         ("gateway version", judged.version),
+        ("health", look.health),
+        ("reasons", f"not to be had: {look.wireless}" if look.wireless else ""),
         ("openshell", f"{tools.version_text or 'version unknown'} ({tools.generation.value})"),
         ("advice", judged.advice),
     ]

@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator
 
-from services.errors import ProcessError, ShellError, UnavailableError
+from services.errors import ShellError, UnavailableError
 from services.models import Retry, ShellState
-from services.process import run
-from services.sources.openshell.cli import MAX_OUTPUT, Cli, environment
+from services.sources.openshell.cli import Cli, environment
 from services.sources.openshell.looking import Looking, scope
 from services.sources.openshell.phrases import Trouble, trouble
 from services.sources.openshell.shapes import Target
 from services.sources.openshell.toolset import Toolset
 from services.sources.openshell.wording import complaint, diagnostic
+from services.terminal.child_exec import ChildCommand
 from services.terminal.local_shell import PtyTransport
-from services.terminal.requests import ExecResult, ShellChoice
+from services.terminal.remote_command import follow
+from services.terminal.requests import AGENT, ExecEvent, ExecRequest, ExecResult, ShellChoice
 from services.terminal.transport import Ending, Transport
 
-AGENT = "agent"
 ATTACHED = (
     "Attached to the agent's main process: ending it puts the sandbox in Error."
     " Ctrl-P Ctrl-Q leaves it running."
+)
+ATTACHMENT = (
+    "You will share the sandbox's own main process, the agent, with whoever else is attached.\n"
+    "Ending it, with exit, Ctrl-D or Ctrl-C, ends the agent and puts the sandbox in Error;"
+    " before 0.1 nothing starts it again.\n"
+    "Ctrl-P Ctrl-Q, or closing the tab, leaves it running. Before 0.0.111 this is a new shell."
 )
 _LOGIN = "command -v bash >/dev/null 2>&1 && exec bash -l; exec sh -l"
 _TAIL = 4096
@@ -136,40 +142,40 @@ def ended(ending: Ending, tail: str, *, attached: bool) -> Ending:
     return Ending(ShellState.LOST, f"openshell gave up: {complaint(said, 160)}", retry=retry)
 
 
-async def execute(
-    cli: Cli,
-    target: Target,
-    tools: Toolset,
-    argv: Sequence[str],
-    timeout_s: float,
-    choice: ShellChoice,
-) -> ExecResult:
-    """Run one command to its end.
+def execute(
+    cli: Cli, target: Target, tools: Toolset, request: ExecRequest
+) -> AsyncGenerator[ExecEvent, None]:
+    """Run one command, its streams apart.
 
     Raises:
         UnavailableError: this CLI runs no commands, or none as chosen.
-        ShellError: it could not be started.
     """
-    _refuse_pods(choice)
+    _refuse_pods(request.choice)
     if not tools.exec:
         raise UnavailableError(
             "This openshell cannot run single commands.", advice="Upgrade it to 0.0.23 or later."
         )
-    asked = [*scope(target, tools), "sandbox", "exec", "-n", target.name]
-    asked += ["--timeout", str(max(1, int(timeout_s))), "--no-tty"]
-    whole = cli.argv(*asked, "--", *argv, gateway=target.gateway)
-    try:
-        done = await run(
-            whole, timeout_s=timeout_s + _SLACK_S, env=environment(), max_output=MAX_OUTPUT
-        )
-    except ProcessError as error:
-        raise ShellError(error.sentence, retry=Retry.NO) from error
-    if done.code is None:
-        why = f"no end within {timeout_s:g} s; it may still run in the sandbox"
-        return ExecResult(done.stdout, done.stderr, None, why)
-    told = done.stderr.decode("utf-8", "replace")
-    if done.code == 1 and diagnostic(told):
-        return ExecResult(done.stdout, done.stderr, None, f"openshell said: {complaint(told)}")
-    if done.code == 2 and trouble(told) is Trouble.USAGE:
+    asked = [*scope(target, tools), "sandbox", "exec", "-n", target.name, "--no-tty"]
+    if request.timeout_s is not None:
+        # Should we be gone by then, the gateway ends it.
+        asked += ["--timeout", str(int(request.timeout_s + _SLACK_S))]
+    wire = ChildCommand(
+        lambda argv, _: cli.argv(*asked, "--", *argv, gateway=target.gateway),
+        judged,
+        place="the sandbox",
+        env=environment(),
+    )
+    return follow(wire, request)
+
+
+def judged(code: int, told: str, began: bool) -> ExecResult:
+    """What the CLI's exit status says of the command (§1.2).
+
+    Raises:
+        UnavailableError: the CLI does not run commands like this.
+    """
+    if code == 1 and diagnostic(told):
+        return ExecResult(None, f"openshell said: {complaint(told)}")
+    if code == 2 and trouble(told) is Trouble.USAGE and not began:
         raise UnavailableError(f"openshell cannot run this: {complaint(told)}.")
-    return ExecResult(done.stdout, done.stderr, done.code)
+    return ExecResult(code)

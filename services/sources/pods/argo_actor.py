@@ -11,12 +11,13 @@ from services.plain import plain
 from services.sources.pods import argo, refused, steps
 from services.sources.pods.argo_server import ArgoServer
 from services.sources.pods.http import Http
-from services.sources.pods.kube_observer import container_of
 from services.sources.pods.platform_shell import PlatformShell, Route, Way
-from services.terminal import marker_exec
+from services.sources.pods.pod import container_of
 from services.terminal.json_family import Dialect
+from services.terminal.marker_exec import MarkerCommand
 from services.terminal.reconnecting import Reconnecting
-from services.terminal.requests import ExecResult, ShellChoice
+from services.terminal.remote_command import follow
+from services.terminal.requests import ExecEvent, ExecRequest, ShellChoice, recorded
 from services.terminal.transport import Transport
 
 NOTICE = "A shell in a real pod: what you do here is real. This platform tells no exit code."
@@ -53,11 +54,11 @@ class ArgoActor:
     def shell(self, sandbox: SandboxId, choice: ShellChoice) -> Transport:
         return self._shell(sandbox, choice, (choice.shell,) if choice.shell else ("bash", "sh"))
 
-    async def exec(
-        self, sandbox: SandboxId, argv: Sequence[str], timeout_s: float, choice: ShellChoice
-    ) -> ExecResult:
+    def exec(self, sandbox: SandboxId, request: ExecRequest) -> AsyncIterator[ExecEvent]:
+        """Over a terminal: one stream for both outputs. Never reconnects: a command runs once."""
+        choice = request.choice
         transport = self._shell(sandbox, choice, (choice.shell or "sh",), again=False)
-        return await marker_exec.run(transport, argv, timeout_s)
+        return follow(MarkerCommand(transport, "the pod"), request)
 
     async def close(self) -> None:
         """Let go of the connection."""
@@ -97,7 +98,8 @@ class ArgoActor:
         return (await self._server.find(self._opened(), *argo.split_id(sandbox))).status
 
     async def _prove(self, sandbox: SandboxId) -> str:
-        done = await self.exec(sandbox, ("true",), _LINK_S - 3, ShellChoice())
+        request = ExecRequest(("true",), timeout_s=_LINK_S - 3)
+        done = await recorded(self.exec(sandbox, request))
         if done.code is None:
             raise ShellError(done.reason, retry=Retry.AUTO)
         return "a command ran"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from urllib.parse import quote, urlencode
 
@@ -16,11 +16,12 @@ from services.sources.pods.centml_token import CentmlCredential
 from services.sources.pods.http import ApiError, Http
 from services.sources.pods.options import CentmlOptions
 from services.sources.pods.platform_shell import PlatformShell, Route, Way
-from services.terminal import marker_exec
 from services.terminal.failures import Failure
 from services.terminal.json_family import Dialect
+from services.terminal.marker_exec import MarkerCommand
 from services.terminal.reconnecting import Reconnecting
-from services.terminal.requests import ExecResult, ShellChoice
+from services.terminal.remote_command import follow
+from services.terminal.requests import ExecEvent, ExecRequest, ShellChoice, recorded
 from services.terminal.transport import Transport
 
 NOTICE = "A shell in a real pod: what you do here is real. This platform tells no exit code."
@@ -68,6 +69,17 @@ class CentmlActor:
             yield step
 
     def shell(self, sandbox: SandboxId, choice: ShellChoice) -> Transport:
+        first = self._shell(sandbox, choice)
+        if not self._options.auto_reconnect:
+            return first
+        return Reconnecting(lambda: self._shell(sandbox, choice), self._clock)
+
+    def _shell(self, sandbox: SandboxId, choice: ShellChoice) -> PlatformShell:
+        """One connection.
+
+        Raises:
+            UnavailableError: not as chosen.
+        """
         id, pod = split_id(sandbox)
         if pod:
             if choice.pod not in (None, pod):
@@ -75,22 +87,18 @@ class CentmlActor:
             choice = replace(choice, pod=pod)
         if choice.container is not None:
             raise UnavailableError("The platform picks the container; it cannot be named.")
+        chosen = choice
+        return PlatformShell(
+            lambda renew: self._route(id, chosen, renew),
+            lambda failure: self._explain(failure, id, chosen),
+            Dialect.CENTML,
+            self._clock,
+            NOTICE,
+        )
 
-        def make() -> PlatformShell:
-            return PlatformShell(
-                lambda renew: self._route(id, choice, renew),
-                lambda failure: self._explain(failure, id, choice),
-                Dialect.CENTML,
-                self._clock,
-                NOTICE,
-            )
-
-        return Reconnecting(make, self._clock) if self._options.auto_reconnect else make()
-
-    async def exec(
-        self, sandbox: SandboxId, argv: Sequence[str], timeout_s: float, choice: ShellChoice
-    ) -> ExecResult:
-        return await marker_exec.run(self.shell(sandbox, choice), argv, timeout_s)
+    def exec(self, sandbox: SandboxId, request: ExecRequest) -> AsyncIterator[ExecEvent]:
+        """Over a terminal: one stream for both outputs. Never reconnects: a command runs once."""
+        return follow(MarkerCommand(self._shell(sandbox, request.choice), "the pod"), request)
 
     async def close(self) -> None:
         """Let go of the connection."""
@@ -110,7 +118,8 @@ class CentmlActor:
         return f"pod {centml.choose(deployment.running, choice, f'deployment {id}')}"
 
     async def _prove(self, sandbox: SandboxId, choice: ShellChoice) -> str:
-        done = await self.exec(sandbox, ("true",), _LINK_S - 3, choice)
+        request = ExecRequest(("true",), choice, _LINK_S - 3)
+        done = await recorded(self.exec(sandbox, request))
         if done.code is None:
             raise ShellError(done.reason, retry=Retry.AUTO)
         return "a command ran"

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from services.clock import Clock
 from services.errors import NotFoundError, UnavailableError, WakedeckError
+from services.log_streams import LogStream
 from services.models import (
     Capability,
     Gateway,
@@ -148,7 +149,10 @@ class CentmlObserver(Queueless):
             return Verdict(VerdictKind.UNKNOWN, error.sentence, advice=error.advice)
         return verdict(deployment, pod)
 
-    def logs(self, sandbox: SandboxId) -> AsyncIterator[str]:
+    async def log_streams(self, sandbox: SandboxId) -> tuple[LogStream, ...]:
+        return ()
+
+    def logs(self, sandbox: SandboxId, stream: str = "") -> AsyncIterator[str]:
         raise UnavailableError(NO_LOGS)
 
     async def close(self) -> None:

@@ -1,35 +1,34 @@
-"""Shells that were left are hung up in their container: a closed socket does not do it (§0.2)."""
+"""What was left running in a container is ended there: a closed socket does not do it (§0.2)."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from functools import partial
 
 from services.errors import WakedeckError
 from services.sources.pods.kube_shell import Link, Place
-from services.sources.pods.starts import Remote, hang_up
-from services.terminal import channel_exec
+from services.terminal.channel_exec import ChannelCommand
+from services.terminal.remote_command import follow
+from services.terminal.remote_process import END_LIMIT_S, Remote, ending
+from services.terminal.requests import ExecRequest, recorded
 
-LIMIT_S = 8.0
 CLOSE_S = 3.0
 MOST_LEFT = 64
 
 
 class Hangups:
-    """Every hang-up under way, and the shells no hang-up could be delivered to."""
+    """Every ending under way, and the processes none could be delivered to."""
 
     def __init__(self, connect: Callable[[], Awaitable[Link]]) -> None:
         self.left: list[tuple[Place, Remote]] = []
-        """Shells that may still run; tried again when their pod is opened the next time."""
+        """What may still run; tried again when its pod is opened the next time."""
         self._connect = connect
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: set[asyncio.Task[bool]] = set()
 
-    async def end(self, place: Place, remote: Remote) -> None:
-        """Hang one up; goes on where the caller is cancelled."""
-        task = asyncio.create_task(self._end(place, remote), name="hang up")
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        await asyncio.shield(task)
+    async def end(self, place: Place, remote: Remote) -> bool:
+        """End one, whether it is gone; goes on where the caller is cancelled."""
+        return await asyncio.shield(self._begin(place, remote))
 
     def again(self, place: Place) -> None:
         """Try anew what was left in a pod that can be reached now."""
@@ -37,9 +36,13 @@ class Hangups:
         mine = [one for one in self.left if one[0].pod.metadata.uid == uid]
         self.left = [one for one in self.left if one not in mine]
         for one in mine:
-            task = asyncio.create_task(self._end(*one), name="hang up")
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+            self._begin(*one)
+
+    def _begin(self, place: Place, remote: Remote) -> asyncio.Task[bool]:
+        task = asyncio.create_task(self._end(place, remote), name="hang up")
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
 
     async def close(self) -> None:
         """Wait for those under way, 3 s at most."""
@@ -50,17 +53,15 @@ class Hangups:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _end(self, place: Place, remote: Remote) -> None:
+    async def _end(self, place: Place, remote: Remote) -> bool:
         try:
-            async with asyncio.timeout(LIMIT_S):
+            async with asyncio.timeout(END_LIMIT_S):
                 link = await self._connect()
-                argv = hang_up(remote)
-                done = await channel_exec.run(
-                    lambda framing: link.transport(place, argv, ("stdout", "stderr"), framing),
-                    LIMIT_S,
-                )
+                wire = ChannelCommand(partial(link.opened, place))
+                done = await recorded(follow(wire, ExecRequest(ending(remote))))
             if done.code == 0:
-                return
+                return True
         except (WakedeckError, TimeoutError):
             pass
         self.left = [*self.left, (place, remote)][-MOST_LEFT:]
+        return False

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import getpass
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
 from dataclasses import replace
+from functools import partial
 from itertools import count
 
 from services.clock import Clock
 from services.errors import RefusedError, ShellError, UnavailableError
 from services.models import Retry, SandboxId, Step
 from services.plain import plain
-from services.sources.pods import refused, steps
+from services.sources.pods import steps
 from services.sources.pods.hangups import Hangups
 from services.sources.pods.http import ApiError, Http
 from services.sources.pods.kube import Kube, http_of, read_one, split_id
@@ -19,10 +21,10 @@ from services.sources.pods.kube_observer import explained
 from services.sources.pods.kube_shell import Link, Place, PodShell, Wish
 from services.sources.pods.sign_in import HELPER_LIMIT_S, sign_in
 from services.sources.pods.starts import session_name
-from services.terminal import channel_exec
-from services.terminal.failures import HandshakeRefusedError
+from services.terminal.channel_exec import ChannelCommand
 from services.terminal.reconnecting import Reconnecting
-from services.terminal.requests import ExecResult, ShellChoice
+from services.terminal.remote_command import follow
+from services.terminal.requests import ExecEvent, ExecRequest, ShellChoice, recorded
 from services.terminal.transport import Transport
 
 NOTICE = "A shell in a real pod: what you do here is real."
@@ -76,22 +78,22 @@ class KubeActor:
             return Reconnecting(make, self._clock, resumes=options.resumable)
         return make()
 
-    async def exec(
-        self, sandbox: SandboxId, argv: Sequence[str], timeout_s: float, choice: ShellChoice
-    ) -> ExecResult:
+    async def exec(self, sandbox: SandboxId, request: ExecRequest) -> AsyncIterator[ExecEvent]:
         """Streams apart and a real exit code; `--shell` runs the words as one line of it."""
-        wish = self._wish(sandbox, choice)
-        words = tuple(argv)
-        if choice.shell is not None:
+        wish = self._wish(sandbox, request.choice)
+        words = request.argv
+        if request.choice.shell is not None:
             if len(words) != 1:
                 raise RefusedError(
                     "With --shell the command is one argument, as the shell is to read it.",
                     advice=f'For example: -- "{plain(" ".join(words), 80)}"',
                 )
-            words = (choice.shell, "-c", words[0])
+            words = (request.choice.shell, "-c", words[0])
         link = await self._connect()
         place = await link.locate(wish, self._clock.now())
-        return await self._run(link, place, words, timeout_s)
+        async with aclosing(self._run(link, place, replace(request, argv=words))) as events:
+            async for event in events:
+                yield event
 
     async def close(self) -> None:
         """Hang up what was left in pods, 3 s at most."""
@@ -99,25 +101,11 @@ class KubeActor:
         if self._http is not None:
             await self._http.close()
 
-    async def _run(
-        self, link: Link, place: Place, argv: tuple[str, ...], timeout_s: float
-    ) -> ExecResult:
-        async def once() -> ExecResult:
-            return await channel_exec.run(
-                lambda framing: link.transport(place, argv, ("stdout", "stderr"), framing),
-                timeout_s,
-            )
-
-        try:
-            try:
-                return await once()
-            except HandshakeRefusedError as error:
-                if error.failure.status != 401 or not link.credential.renewable:
-                    raise
-                await link.renew()
-                return await once()
-        except HandshakeRefusedError as error:
-            raise refused.kubernetes(error.failure, place.pod.metadata.name) from error
+    def _run(
+        self, link: Link, place: Place, request: ExecRequest
+    ) -> AsyncGenerator[ExecEvent, None]:
+        wire = ChannelCommand(partial(link.opened, place), partial(link.hang_up, place))
+        return follow(wire, request)
 
     def _wish(self, sandbox: SandboxId, choice: ShellChoice) -> Wish:
         namespace, name = split_id(sandbox)
@@ -173,7 +161,8 @@ class KubeActor:
         """A command that does nothing ran, or would have if the container had a shell."""
         link = await self._connect()
         place = await link.locate(wish, self._clock.now())
-        done = await self._run(link, place, ("sh", "-c", "exit 0"), _LINK_S)
+        request = ExecRequest(("sh", "-c", "exit 0"), timeout_s=_LINK_S)
+        done = await recorded(self._run(link, place, request))
         if done.code != 0:
             raise ShellError(f"no command ran in it: {done.reason or done.code}", retry=Retry.AUTO)
         return f"container {plain(place.container, 60)}"

@@ -14,11 +14,11 @@ from services.sources.pods import phase, refused
 from services.sources.pods.credential import KubeCredential
 from services.sources.pods.http import Http
 from services.sources.pods.kube import exec_url, read_one
-from services.sources.pods.kube_observer import container_of
-from services.sources.pods.pod import Pod
-from services.sources.pods.starts import Preamble, Remote, Start, starts
+from services.sources.pods.pod import Pod, container_of
+from services.sources.pods.starts import Start, starts
 from services.terminal.failures import HandshakeRefusedError
 from services.terminal.k8s_channels import ChannelFraming, OutcomeKind
+from services.terminal.remote_process import Preamble, Remote
 from services.terminal.transport import Ending
 from services.terminal.websocket import WebSocketTransport
 
@@ -60,7 +60,7 @@ class Link:
         credential: KubeCredential,
         http: Http,
         renew: Callable[[], Awaitable[None]],
-        hang_up: Callable[[Place, Remote], Awaitable[None]],
+        hang_up: Callable[[Place, Remote], Awaitable[bool]],
         arrived: Callable[[Place], None],
     ) -> None:
         self.credential = credential
@@ -82,6 +82,28 @@ class Link:
             proxy=cluster.proxy,
             server_name=cluster.tls_name,
         )
+
+    async def opened(
+        self, place: Place, argv: tuple[str, ...], streams: tuple[str, ...], framing: ChannelFraming
+    ) -> WebSocketTransport:
+        """A connection for one command, open; the credential is renewed once on a 401.
+
+        Raises:
+            ShellError: pod-terminal contract §6.
+        """
+        transport = self.transport(place, argv, streams, framing)
+        try:
+            try:
+                await transport.open(80, 24)
+            except HandshakeRefusedError as error:
+                if error.failure.status != 401 or not self.credential.renewable:
+                    raise
+                await self.renew()
+                transport = self.transport(place, argv, streams, framing)
+                await transport.open(80, 24)
+        except HandshakeRefusedError as error:
+            raise refused.kubernetes(error.failure, place.pod.metadata.name) from error
+        return transport
 
     async def locate(self, wish: Wish, now: float) -> Place:
         """The pod as it is now and the container.

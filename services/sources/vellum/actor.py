@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 from dataclasses import replace
 
@@ -21,7 +21,7 @@ from services.sources.vellum.looker import Looker
 from services.sources.vellum.portrait import NO_SHELL, NO_SHELL_DOCKER, NO_SHELL_REMOTE
 from services.sources.vellum.registry import Entry
 from services.sources.vellum.runner import Runner
-from services.terminal.requests import ExecResult, ShellChoice
+from services.terminal.requests import ExecEvent, ExecRequest, ShellChoice
 from services.terminal.transport import Transport
 
 
@@ -39,7 +39,7 @@ class VellumActor:
         # All assistants of an environment share a lockfile that is written under a short lock.
         return f"vellum:{self._looker.lockfile}"
 
-    async def wake(self, sandbox: SandboxId) -> AsyncIterator[Step]:
+    async def wake(self, sandbox: SandboxId) -> AsyncGenerator[Step, None]:
         """One `vellum wake`; what it says proves nothing, so a good end only ends the step."""
         entry = await self._known(sandbox)
         step = Step("start", StepState.RUNNING, self._clock.now(), limit_s=WAKE_S)
@@ -62,9 +62,7 @@ class VellumActor:
     def shell(self, sandbox: SandboxId, choice: ShellChoice) -> Transport:
         raise UnavailableError(self._no_shell(sandbox))
 
-    async def exec(
-        self, sandbox: SandboxId, argv: Sequence[str], timeout_s: float, choice: ShellChoice
-    ) -> ExecResult:
+    def exec(self, sandbox: SandboxId, request: ExecRequest) -> AsyncIterator[ExecEvent]:
         raise UnavailableError(self._no_shell(sandbox))
 
     async def close(self) -> None:

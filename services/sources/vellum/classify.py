@@ -12,7 +12,7 @@ from services.sources.vellum import wording
 from services.sources.vellum.credential import Standing
 from services.sources.vellum.evidence import Act, Did, Evidence
 from services.sources.vellum.http_probe import Answer, Reply
-from services.sources.vellum.limits import YOUNG_S
+from services.sources.vellum.limits import DRAIN_S, YOUNG_S
 
 REISSUE = "repair-guardian"
 RESTART = "restart"
@@ -77,8 +77,16 @@ def failed_migration(body: Mapping[str, object] | None) -> bool:
 
 
 def serving(reply: Reply | None) -> bool:
-    """Whether a `/readyz` answer says that everything serves."""
-    return reply is not None and reply.status == 200 and (reply.body or {}).get("ready") is True
+    """Whether a `/readyz` answer says that everything serves.
+
+    Gateways up to 0.10.5 say so with their status word alone, once their assistant is ready.
+    """
+    if reply is None or reply.status != 200:
+        return False
+    body = reply.body or {}
+    if "ready" in body or "dbMigrations" in body:
+        return body.get("ready") is True
+    return reply.word == "ok"
 
 
 def healthy(reply: Reply | None) -> bool:
@@ -201,6 +209,14 @@ def _unreachable(seen: Evidence) -> Judgement:
     return Judgement(15, G.READY, sandbox, Means.REPAIRABLE, wording.unreachable(seen))
 
 
+def _draining(seen: Evidence) -> Judgement:
+    if seen.draining_s < DRAIN_S:
+        return Judgement(12, G.SETTLING, S.SETTLING, Means.SETTLING, wording.DRAINING)
+    # A wake leaves a gateway alone that still answers its liveness (contract §2.1, step 4b).
+    words = (wording.UNDRAINED, wording.UNDRAINED_ADVICE)
+    return Judgement(12, G.HUNG, S.STUCK, Means.CONFIRM, *words, RESTART)
+
+
 def _not_ready(seen: Evidence) -> Judgement:
     reason = wording.not_ready(seen)
     if seen.unready_s < YOUNG_S:
@@ -254,7 +270,7 @@ TABLE: tuple[Row, ...] = (
         _says(10, G.WRONG, S.UNKNOWN, T, wording.foreign, advice=wording.FOREIGN_ADVICE),
     ),
     Row(11, _unavailable("starting"), _says(11, G.SETTLING, S.SETTLING, W, wording.GATE)),
-    Row(12, _unavailable("draining"), _says(12, G.SETTLING, S.SETTLING, W, wording.DRAINING)),
+    Row(12, _unavailable("draining"), _draining),
     Row(
         13,
         lambda e: _looking(e) and e.ready is not None and failed_migration(e.ready.body),

@@ -2,32 +2,59 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+from dataclasses import dataclass, replace
+
+from services.clock import Clock
 from services.errors import NotFoundError, RefusedError, UnavailableError
-from services.models import SandboxId
+from services.models import SandboxId, Step, StepState, Verb
 from services.plain import plain
 from services.sources import Proposal
-from services.sources.vellum.classify import REISSUE, RESTART, classify, serving
+from services.sources.vellum.actor import VellumActor
+from services.sources.vellum.classify import REISSUE, RESTART, classify
 from services.sources.vellum.commands import Agreement, Command
 from services.sources.vellum.credential import Standing
 from services.sources.vellum.evidence import Act, Evidence
-from services.sources.vellum.limits import REISSUE_S, SLEEP_S, WAKE_S
+from services.sources.vellum.limits import REISSUE_S, SLEEP_S
 from services.sources.vellum.looker import Looker
 from services.sources.vellum.registry import Entry
 from services.sources.vellum.runner import Runner
 
-_WORDS = {REISSUE: "Re-issue the credential of", RESTART: "Restart"}
-_QUESTION = {REISSUE: "Re-issue the credential?", RESTART: "Restart this assistant?"}
-_BUTTON = {REISSUE: "Re-issue", RESTART: "Restart"}
-_CONSEQUENCE = {
-    REISSUE: (
+
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    """How one act is spoken of, and what has to hold after it."""
+
+    words: str
+    question: str
+    button: str
+    act: str
+    goal: Verb
+    consequence: str
+
+
+_KINDS = {
+    REISSUE: _Kind(
+        "Re-issue the credential of",
+        "Re-issue the credential?",
+        "Re-issue",
+        "re-issuing the credential",
+        Verb.RECONNECT,
         "Every other device that is signed in to this assistant is signed out and has to be "
         "paired again.\n"
-        "Runs “vellum wake … --repair-guardian”. Once begun it is never interrupted."
+        "Runs “vellum wake … --repair-guardian”, then proves the new credential. Once begun, "
+        "issuing it is never interrupted.",
     ),
-    RESTART: (
+    RESTART: _Kind(
+        "Restart",
+        "Restart this assistant?",
+        "Restart",
+        "restarting it",
+        Verb.WAKE,
         "The assistant and its gateway are put to sleep and woken again; what it works on now is "
         "cut off. An assistant in a call refuses.\n"
-        "Runs “vellum sleep”, then “vellum wake”. Its data stays."
+        "Runs “vellum sleep”, then “vellum wake”. Its data stays.",
     ),
 }
 
@@ -35,15 +62,20 @@ _CONSEQUENCE = {
 class VellumProposer:
     """Says what would be done, then does exactly that."""
 
-    verbs = tuple(_WORDS.items())
+    verbs = tuple((verb, kind.words) for verb, kind in _KINDS.items())
 
-    def __init__(self, source: str, looker: Looker, runner: Runner) -> None:
+    def __init__(
+        self, source: str, looker: Looker, runner: Runner, actor: VellumActor, clock: Clock
+    ) -> None:
         self._source = source
         self._looker = looker
         self._runner = runner
+        self._actor = actor
+        self._clock = clock
 
-    async def propose(self, sandbox: SandboxId, verb: str) -> Proposal:
+    async def propose(self, sandbox: SandboxId, verb: str, words: str = "") -> Proposal:
         entry, seen = await self._seen(sandbox, verb)
+        kind = _KINDS[verb]
         refusal = ""
         if not entry.local:
             refusal = "it does not run on this machine"
@@ -54,62 +86,70 @@ class VellumProposer:
         return Proposal(
             sandbox,
             verb,
-            _QUESTION[verb],
+            kind.question,
             f"{entry.name} ({plain(entry.id, 60)}, environment {seen.environment})",
-            _CONSEQUENCE[verb],
-            _BUTTON[verb],
+            kind.consequence,
+            kind.button,
             refusal,
-            self._token(sandbox, verb),
+            _token(sandbox, verb, seen),
+            kind.act,
+            kind.goal,
         )
 
-    async def carry_out(self, proposal: Proposal) -> str:
-        entry, _ = await self._seen(proposal.sandbox, proposal.verb)
-        if proposal.refusal or proposal.token != self._token(proposal.sandbox, proposal.verb):
-            raise RefusedError("It is no longer what was agreed to.")
-        agreed = Agreement(self._looker.place.environment, entry.id, proposal.verb)
+    async def carry_out(self, proposal: Proposal) -> AsyncIterator[Step]:
+        name = "re-issue" if proposal.verb == REISSUE else "sleep"
+        step = Step(name, StepState.RUNNING, self._clock.now())
+        yield step
+        entry, seen = await self._seen(proposal.sandbox, proposal.verb)
+        if proposal.refusal:
+            raise RefusedError(f"It cannot be done: {proposal.refusal}.")
+        if proposal.token != _token(proposal.sandbox, proposal.verb, seen):
+            raise RefusedError(_CHANGED[proposal.verb], advice="Reconnect shows how it is now.")
+        agreed = Agreement(seen.environment, entry.id, proposal.verb)
         if proposal.verb == REISSUE:
-            return await self._reissue(entry, agreed)
-        return await self._restart(entry, agreed)
+            # From here it must not be interrupted: a half-issued credential shuts everybody out.
+            step = replace(step, limit_s=REISSUE_S, detail="a new one is issued", critical=True)
+            yield step
+            yield self._ended(step, await self._reissued(entry, agreed))
+            return
+        step = replace(step, limit_s=SLEEP_S, detail="its processes are ended")
+        yield step
+        yield self._ended(step, await self._asleep(entry, agreed))
+        async with aclosing(self._actor.wake(proposal.sandbox)) as steps:
+            async for step in steps:
+                yield step
 
-    async def _reissue(self, entry: Entry, agreed: Agreement) -> str:
+    async def _reissued(self, entry: Entry, agreed: Agreement) -> str:
         ended = await self._runner.reissue(entry.id, REISSUE_S, agreed)
         if ended.code is None:
             raise UnavailableError(
-                f"A new credential for {entry.name} was not issued within {REISSUE_S:g} s; the "
-                "command was left running and its outcome is unknown."
+                f"A new credential was not issued within {REISSUE_S:g} s; the command was left "
+                "running and its outcome is unknown.",
+                advice="Wait until it has ended, then reconnect.",
             )
         if ended.code:
             said = self._runner.masked(ended.stderr, entry.id)
             raise UnavailableError(
-                f"No new credential for {entry.name} (status {ended.code}). {said}".strip()
+                f"No new credential was issued (status {ended.code}). {said}".strip()
             )
         seen = await self._looker.files(entry)
         if seen.credential.standing is not Standing.VALID:
-            raise UnavailableError(
-                f"The command ended well and left no good credential for {entry.name}."
-            )
-        return f"{entry.name} has a new credential; Reconnect proves that it works."
+            raise UnavailableError("The command ended well and left no good credential.")
+        return "A new credential was issued; other devices are signed out."
 
-    async def _restart(self, entry: Entry, agreed: Agreement) -> str:
-        for command, limit_s, word in (
-            (Command.SLEEP, SLEEP_S, "put to sleep"),
-            (Command.WAKE, WAKE_S, "woken"),
-        ):
-            async for told in self._runner.lines(command, entry.id, limit_s, agreed):
-                if isinstance(told, Act) and told.code != 0:
-                    why = told.problem or told.said or "it took too long"
-                    raise UnavailableError(f"{entry.name} could not be {word}: {why}")
-        seen = await self._looker.climbed(entry)
-        if not serving(seen.ready):
-            reason = classify(seen).reason
-            raise UnavailableError(
-                f"{entry.name} was restarted and does not serve yet: {reason}",
-                advice="Wake waits for it and says what is wrong.",
-            )
-        return f"{entry.name} was restarted and serves."
+    async def _asleep(self, entry: Entry, agreed: Agreement) -> str:
+        async with aclosing(self._runner.lines(Command.SLEEP, entry.id, SLEEP_S, agreed)) as told:
+            async for one in told:
+                if isinstance(one, Act) and one.code != 0:
+                    why = one.problem or one.said or "it took too long"
+                    raise UnavailableError(f"It could not be put to sleep: {why}")
+        return "It was put to sleep."
+
+    def _ended(self, step: Step, detail: str) -> Step:
+        return replace(step, state=StepState.OK, ended_at=self._clock.now(), detail=detail)
 
     async def _seen(self, sandbox: SandboxId, verb: str) -> tuple[Entry, Evidence]:
-        if sandbox.source != self._source or verb not in _WORDS:
+        if sandbox.source != self._source or verb not in _KINDS:
             raise NotFoundError("There is nothing of the kind here.")
         registry = await self._looker.registry()
         entry = registry.find(sandbox.native_id)
@@ -118,5 +158,15 @@ class VellumProposer:
             raise UnavailableError(classify(seen).reason)
         return entry, await self._looker.files(entry)
 
-    def _token(self, sandbox: SandboxId, verb: str) -> str:
-        return f"{self._looker.place.environment}/{sandbox.native_id}/{verb}"
+
+_CHANGED = {
+    REISSUE: "The credential has been replaced since you agreed; nothing was done.",
+    RESTART: "It has been started anew since you agreed; nothing was done.",
+}
+
+
+def _token(sandbox: SandboxId, verb: str, seen: Evidence) -> str:
+    """What the agreement is about: another panel may have done it meanwhile."""
+    held = seen.credential.written_at
+    running = tuple((one.pid, one.written_at) for one in (seen.assistant, seen.gateway))
+    return f"{seen.environment}/{sandbox.native_id}/{verb}/{held if verb == REISSUE else running}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from enum import Enum
 from pathlib import Path
@@ -31,6 +31,8 @@ class Credential:
     standing: Standing = Standing.ABSENT
     access_until: float | None = None
     refresh_until: float | None = None
+    written_at: float | None = None
+    """When its file was written; None without a file."""
 
 
 def instant(value: object) -> float | None:
@@ -66,7 +68,13 @@ def judge(raw: object, now: float) -> Credential:
 def read(path: Path, now: float) -> Credential:
     """Look at a token file; no network."""
     raw = _load(path)
-    return Credential() if raw is None else judge(raw, now)
+    if raw is None:
+        return Credential()
+    try:
+        written = path.stat().st_mtime
+    except OSError:
+        written = None
+    return replace(judge(raw, now), written_at=written)
 
 
 def access_token(path: Path) -> str:

@@ -63,6 +63,8 @@ class Evidence:
     credential: Credential = field(default_factory=Credential)
     unready_s: float = 0.0
     """How long the gateway has been saying that its assistant is not ready."""
+    draining_s: float = 0.0
+    """How long it has been saying that it shuts down."""
     tool: str = ""
     """Why the vellum command cannot be run; empty where it can."""
     act: Act | None = None

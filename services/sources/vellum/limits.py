@@ -24,6 +24,8 @@ SLEEP_S = 150.0
 REISSUE_PAUSES_S = 6.0
 REISSUE_S = WAKE_S
 
+DRAIN_S = 8.0
+"""A gateway drains for 5 s; one that still does after this will not end by itself."""
 YOUNG_S = 60.0
 """A pid file or a gateway this young may still be starting; an answer may settle this long."""
 YOUNG_PRIMES = 3

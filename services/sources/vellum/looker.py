@@ -18,16 +18,19 @@ from services.sources.vellum.limits import DAEMON_S, HEALTH_S, LOOK_S, READY_S, 
 from services.sources.vellum.registry import Entry, Registry, RegistryReader, elsewhere
 from services.sources.vellum.tool import Tool
 
+_DRAINING = "draining"
+_UNREADY = "unready"
+
 
 class Looker:
-    """Looks; remembers only since when a gateway has been saying that it is not ready."""
+    """Looks; remembers only since when a gateway has been saying the same of not being ready."""
 
     def __init__(self, site: Site, tool: Tool, clock: Clock) -> None:
         self._site = site
         self._tool = tool
         self._clock = clock
         self._reader = RegistryReader()
-        self._unready: dict[str, float] = {}
+        self._since: dict[str, tuple[str, float]] = {}
         self.last = Registry()
         """The lockfile as last read."""
 
@@ -130,7 +133,7 @@ class Looker:
         if silent and await http_probe.babbles(port, SPEECH_S):
             health = Reply(Answer.GARBLED)
         if not healthy(health):
-            self._unready.pop(entry.id, None)
+            self._since.pop(entry.id, None)
             return replace(seen, health=health)
         ready = await http_probe.local(port, "/readyz", READY_S)
         if ready.answer is Answer.REFUSED:
@@ -140,22 +143,35 @@ class Looker:
         left = LOOK_S - (time.monotonic() - began)
         if not serving(ready) and seen.daemon_port is not None and left > 0:
             daemon = await http_probe.local(seen.daemon_port, "/readyz", min(DAEMON_S, left))
+        saying = _saying(ready)
+        lasts = self._lasts(entry.id, saying)
         return replace(
             seen,
             health=health,
             ready=ready,
             daemon=daemon,
-            unready_s=self._unready_for(entry.id, ready),
+            unready_s=lasts if saying == _UNREADY else 0.0,
+            draining_s=lasts if saying == _DRAINING else 0.0,
         )
 
-    def _unready_for(self, name: str, ready: Reply) -> float:
-        """Seconds since readiness was last seen, or settling of a known kind."""
-        settles = ready.status == 200 or ready.word in ("starting", "draining")
-        if settles or ready.answer is not Answer.ANSWERED:
-            self._unready.pop(name, None)
+    def _lasts(self, name: str, saying: str) -> float:
+        """Seconds since it began to say this without a break."""
+        if not saying:
+            self._since.pop(name, None)
             return 0.0
         now = self._clock.monotonic()
-        return now - self._unready.setdefault(name, now)
+        said, since = self._since.get(name, ("", now))
+        if said != saying:
+            since = now
+        self._since[name] = (saying, since)
+        return now - since
+
+
+def _saying(ready: Reply) -> str:
+    """What lasts in an answer and has a limit; empty for readiness and other kinds of settling."""
+    if ready.answer is not Answer.ANSWERED or ready.status == 200 or ready.word == "starting":
+        return ""
+    return _DRAINING if ready.word == _DRAINING else _UNREADY
 
 
 def instance(place: Place, entry: Entry) -> Path:

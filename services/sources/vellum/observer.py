@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 
 from services.clock import Clock
 from services.errors import NotFoundError, UnavailableError
+from services.log_streams import LogStream
 from services.models import (
     Direction,
     Observation,
@@ -59,7 +60,10 @@ class VellumObserver:
             seen = await self._looker.paired(entry, seen)
         return verdicts.of_look(classify(seen), seen.tool)
 
-    async def logs(self, sandbox: SandboxId) -> AsyncIterator[str]:
+    async def log_streams(self, sandbox: SandboxId) -> tuple[LogStream, ...]:
+        return ()
+
+    async def logs(self, sandbox: SandboxId, stream: str = "") -> AsyncIterator[str]:
         yield f"{plain(sandbox.native_id, 80)}: {NO_LOGS}."
 
     async def close(self) -> None:

@@ -16,7 +16,7 @@ from services.models import (
     SandboxState,
 )
 from services.plain import plain
-from services.sources.vellum.classify import Judgement, Means
+from services.sources.vellum.classify import RESTART, Judgement, Means
 from services.sources.vellum.credential import Credential, Standing
 from services.sources.vellum.evidence import Evidence
 from services.sources.vellum.http_probe import Reply
@@ -109,18 +109,18 @@ def _gateway_facts(registry: Registry, entry: Entry, seen: Evidence, judged: Jud
 
 
 def _sandbox_facts(registry: Registry, entry: Entry, seen: Evidence, judged: Judgement) -> Facts:
-    rows = [("assistant id", entry.id), ("environment", seen.environment)]
-    if registry.active == entry.id:
-        rows.append(("active", "yes"))
+    rows = [("a wake would", wake_would(entry, seen, judged))]
     if entry.local:
         port = "not recorded" if seen.daemon_port is None else str(seen.daemon_port)
         rows += [
+            ("credential", standing(seen.credential)),
             ("assistant process", _process(seen.assistant)),
             ("assistant port", port),
-            ("credential", standing(seen.credential)),
         ]
-    rows += [("a wake would", wake_would(entry, seen, judged)), ("judged by", _rule(judged))]
-    return tuple(rows)
+    rows += [("assistant id", entry.id), ("environment", seen.environment)]
+    if registry.active == entry.id:
+        rows.append(("active", "yes"))
+    return (*rows, ("judged by", _rule(judged)))
 
 
 def standing(credential: Credential) -> str:
@@ -148,8 +148,8 @@ def wake_would(entry: Entry, seen: Evidence, judged: Judgement) -> str:
             return f"run `vellum wake {plain(entry.id, 80)}` and see by probing whether it serves"
         case Means.SETTLING:
             return "wait: it settles by itself, and waking does not make that faster"
-        case Means.CONFIRM if judged.sandbox is SandboxState.BROKEN:
-            return "not help; the palette offers a restart, which asks first"
+        case Means.CONFIRM if judged.confirmable == RESTART:
+            return "not help; it offers a restart, which asks first"
         case Means.TERMINAL:
             return "not help"
     return "find it serving and do nothing"

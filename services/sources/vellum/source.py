@@ -43,8 +43,9 @@ def open_vellum(
     tool = Tool(command, site.environ)
     looker = Looker(site, tool, clock)
     runner = Runner(site, tool)
+    actor = VellumActor(key, looker, runner, clock)
     return OpenSource(
         VellumObserver(info, looker, clock),
-        VellumActor(key, looker, runner, clock),
-        proposer=VellumProposer(key, looker, runner),
+        actor,
+        proposer=VellumProposer(key, looker, runner, actor, clock),
     )

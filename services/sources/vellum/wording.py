@@ -18,20 +18,18 @@ HUNG = "Its gateway is not answering. Waking restarts it, which may take up to 4
 FOREIGN_ADVICE = "End that program, or give the assistant another port; waking cannot help."
 GATE = "Its gateway is starting."
 DRAINING = "Its gateway is shutting down."
-MIGRATION = "Its database migration failed, and waking keeps the failed process."
-RESTART = (
-    "Read its log first. “Restart”, in the palette, puts it to sleep and wakes it again, "
-    "after you confirm."
+UNDRAINED = "Its gateway began to shut down and does not end."
+UNDRAINED_ADVICE = (
+    "Waking would leave it as it is. A restart ends it and wakes it again, after you confirm."
 )
+MIGRATION = "Its database migration failed, and waking keeps the failed process."
+RESTART = "Read its log first. A restart puts it to sleep and wakes it again, after you confirm."
 MIGRATING = "It is migrating its database."
 UNLINKED = "It serves, and there is no credential for it in this environment."
 RENEWING = "Its credential has expired and will be renewed."
 SPENT = "It serves, and its credential has expired for good."
 REJECTED = "It serves, and its gateway does not accept the stored credential."
-REISSUE = (
-    "“Re-issue the credential”, in the palette, helps after you confirm it; it signs every "
-    "other device out."
-)
+REISSUE = "Re-issuing the credential helps, after you confirm; it signs every other device out."
 FORBIDDEN_ADVICE = (
     "Neither waking nor a new credential can change that; run the panel on the same machine and "
     "as the same user as the assistant."
@@ -41,6 +39,7 @@ WAIT = "Wait that long, then reconnect."
 NO_TOOL_ADVICE = "Install the vellum command and bun, or say in the configuration where it is."
 WAKE_LATE = "The wake took too long and was ended; what it started may still come up."
 WAKE_UNPROVEN = "The wake says it is done, and its gateway does not prove it yet."
+_UNKNOWN_COMMAND = "Unknown command"
 
 
 def registry(seen: Evidence) -> str:
@@ -126,6 +125,8 @@ def no_tool(seen: Evidence) -> str:
 def wake_failed(seen: Evidence) -> str:
     """Row 28."""
     act = seen.act
+    if act is not None and _UNKNOWN_COMMAND in act.said:
+        return f"No repair could be tried: this vellum is too old to wake anything ({act.said})"
     code = "" if act is None else f"status {act.code}"
     said = f": {act.said}" if act is not None and act.said else ""
     return f"Wake failed ({code}){said}"

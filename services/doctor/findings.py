@@ -1,0 +1,43 @@
+"""What one look at one system found; words are harmless and hold no secret."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """Something a system cannot do without, or is better with."""
+
+    what: str
+    met: bool
+    detail: str = ""
+    """Where it is, which version, or what to do."""
+    required: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """One `[sources.NAME]` table that would show what was found."""
+
+    name: str
+    """A wish: another is taken where it is in use."""
+    kind: str
+    values: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One system."""
+
+    kind: str
+    """As `kind` in the configuration."""
+    system: str
+    found: tuple[str, ...] = ()
+    """What is here, a line each; empty where it is not installed."""
+    needs: tuple[Need, ...] = ()
+    blocks: tuple[Block, ...] = ()
+    problem: str = ""
+    """Why the look did not come to its end."""

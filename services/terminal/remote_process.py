@@ -1,0 +1,123 @@
+"""A process we left somewhere else: how it says who it is, and how it is ended there.
+
+A closed socket, and the end of a command-line client, leave the process they started running
+(pod-terminal contract §0.2). So what we start says its process id in a private sequence ahead of
+any output, and a second command can end it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+COMMAND = "command"
+"""What a single command says it became."""
+END_LIMIT_S = 8.0
+"""How long the script that ends one may take."""
+_SAID = re.compile(rb"\x1b\]7733;(\d{1,9});(\d{1,19});([a-z-]{1,16})\x07")
+_INTRODUCER = b"\x1b]7733;"
+_LONGEST = 64
+_SEARCHED = 64 * 1024
+"""So much other output, and the script says nothing any more."""
+SAY = (
+    "say() { s=0; if read -r l 2>/dev/null </proc/$$/stat; then "
+    'l=${l##*) }; set -- "$1" $l; s=${21:-0}; fi; '
+    'printf \'\\033]7733;%s;%s;%s\\007\' "$$" "$s" "$1"; }; '
+)
+"""Shell text: `say WORD` tells the process id, the kernel's start tick and what it becomes."""
+_ALIVE = (
+    'alive() { read -r l 2>/dev/null </proc/"$p"/stat || return 1; l=${l##*) }; set -- $l; g=$3; '
+    '[ "$1" != Z ] && { [ "$s" = 0 ] || [ "${20:-0}" = "$s" ]; }; }; '
+    "nap() { sleep 0.1 2>/dev/null || sleep 1; }; p=$1; s=$2; alive || exit 0; "
+)
+_HANG_UP = (
+    _ALIVE
+    + 'kill -HUP "$p"; kill -CONT "$p"; '
+    + "for i in 1 2 3 4 5 6 7 8 9 10; do alive || exit 0; nap; done; "
+    + 'kill -KILL "$p"; alive || exit 0; nap; ! alive'
+)
+_END = (
+    _ALIVE
+    # A leader is ended with its group: a pipeline is more than its first process.
+    + 't=$p; [ "$g" = "$p" ] && t=-$p; '
+    + 'there() { alive && return; [ "$t" = "$p" ] && return 1; for f in /proc/[0-9]*/stat; do '
+    + 'read -r l 2>/dev/null <"$f" || continue; l=${l##*) }; set -- $l; '
+    + '[ "$1" != Z ] && [ "$3" = "$p" ] && return; done; return 1; }; '
+    + "for n in INT TERM KILL; do kill -$n $t 2>/dev/null; kill -CONT $t 2>/dev/null; "
+    + "for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do "
+    + "there || exit 0; nap; done; done; ! alive"
+)
+_RUN = SAY + f'say {COMMAND}; exec "$@"'
+_RUN_WITH_INPUT = SAY + f'say {COMMAND}; read -r go || exit 125; exec "$@"'
+GO = b"go\n"
+"""Sent first where a command takes input: until then it has not begun."""
+
+
+@dataclass(frozen=True, slots=True)
+class Remote:
+    """A process of ours, as it is known where it runs."""
+
+    pid: int
+    started: int
+    """The kernel's start tick, 0 where it could not be read: ids are used again."""
+    became: str
+    """`bash`, `sh`, `zsh`, `tmux`, `screen` or `command`."""
+
+
+def wrapped(argv: Sequence[str], *, stdin: bool = False, sh: str = "sh") -> tuple[str, ...]:
+    """A command that says who it is; with `stdin` it waits for `GO` before it begins."""
+    return (sh, "-c", _RUN_WITH_INPUT if stdin else _RUN, "sh", *argv)
+
+
+def ending(remote: Remote) -> tuple[str, ...]:
+    """Ends it where it runs, politely first; exit status 0 where it is gone.
+
+    A shell is hung up, which ends what it started on its terminal; a command is interrupted,
+    terminated and killed, with its group.
+    """
+    script = _END if remote.became == COMMAND else _HANG_UP
+    return ("sh", "-c", script, "sh", str(remote.pid), str(remote.started))
+
+
+class Preamble:
+    """Takes what the script said out of the output; fed any pieces.
+
+    What was typed before the script ran comes first, as its echo.
+    """
+
+    def __init__(self) -> None:
+        self.remote: Remote | None = None
+        self._held = b""
+        self._passed = 0
+
+    def feed(self, data: bytes) -> bytes:
+        """The output without it; a possible beginning is held back."""
+        if self.remote is not None or self._passed > _SEARCHED:
+            return self.rest() + data
+        seen = self._held + data
+        found = _SAID.search(seen)
+        if found is not None:
+            self._held = b""
+            self.remote = Remote(int(found[1]), int(found[2]), found[3].decode("ascii"))
+            return seen[: found.start()] + seen[found.end() :]
+        kept = _beginning(seen)
+        self._held = seen[len(seen) - kept :]
+        self._passed += len(seen) - kept
+        return seen[: len(seen) - kept]
+
+    def rest(self) -> bytes:
+        """What is still held where no more comes."""
+        held, self._held = self._held, b""
+        return held
+
+
+def _beginning(data: bytes) -> int:
+    """How many bytes at the end may be the beginning of what the script says."""
+    at = data.rfind(_INTRODUCER)
+    if at >= 0 and len(data) - at < _LONGEST and b"\x07" not in data[at:]:
+        return len(data) - at
+    return next(
+        (size for size in range(len(_INTRODUCER) - 1, 0, -1) if data.endswith(_INTRODUCER[:size])),
+        0,
+    )

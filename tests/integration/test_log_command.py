@@ -1,0 +1,118 @@
+"""`wakedeck logs`: real processes and files, stdout for lines, stderr for the rest."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.nanoclaw import ScriptedDocker, install_states, short_folder
+
+ENTRY = "from tui.cli import main; main()"
+
+
+@pytest.fixture
+def root() -> Iterator[Path]:
+    with short_folder() as folder:
+        yield install_states(folder / "claw")
+
+
+@pytest.fixture
+def home(tmp_path: Path, root: Path) -> dict[str, str]:
+    docker = ScriptedDocker(tmp_path / "bin", root)
+    config = tmp_path / "config.toml"
+    config.write_text(f'[sources.claw]\nkind = "nanoclaw"\nroot = "{root}"\n', "utf-8")
+    return {
+        **os.environ,
+        "HOME": str(tmp_path),
+        "XDG_STATE_HOME": str(tmp_path / "state"),
+        "PATH": f"{docker.folder}:{os.environ['PATH']}",
+        "WAKEDECK_TEST_CONFIG": str(config),
+    }
+
+
+def argv(env: dict[str, str], *words: str) -> list[str]:
+    config = env["WAKEDECK_TEST_CONFIG"]
+    return [sys.executable, "-c", ENTRY, "--config", config, "logs", *words]
+
+
+def run(env: dict[str, str], *words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        argv(env, *words), env=env, capture_output=True, text=True, timeout=60, check=False
+    )
+
+
+def test_what_is_there_is_printed_and_that_is_all(home: dict[str, str], root: Path) -> None:
+    log = root / "logs" / "nanoclaw.error.log"
+    log.write_text("[17:04:59.000] WARN one token=abcdefghijkl\n\x1b[31m[17:05:00.000] ERROR two\n")
+    done = run(home, "sess-fx-mixed", "--stream", "errors")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines() == [
+        "[17:04:59.000] WARN one token=***",
+        "[17:05:00.000] ERROR two",
+    ]
+    done = run(home, "sess-fx-mixed", "--stream", "errors", "--tail", "1")
+    assert done.stdout.splitlines() == ["[17:05:00.000] ERROR two"]
+
+
+def test_streams_are_listed_and_others_refused(home: dict[str, str]) -> None:
+    done = run(home, "sess-fx-mixed", "--streams")
+    assert [line.split()[0] for line in done.stdout.splitlines()] == [
+        "session",
+        "host",
+        "errors",
+        "container",
+    ]
+    done = run(home, "sess-fx-mixed", "--stream", "nonsense")
+    assert done.returncode == 2
+    assert "session, host, errors, container" in done.stderr
+    assert done.stdout == ""
+    assert run(home, "nobody").returncode == 4
+
+
+def test_following_goes_on_across_a_rotation_until_it_is_stopped(
+    home: dict[str, str], root: Path
+) -> None:
+    log = root / "logs" / "nanoclaw.log"
+    log.write_text("[17:05:00.000] INFO first\n")
+    words = argv(home, "sess-fx-mixed", "--stream", "host", "--follow")
+    with subprocess.Popen(
+        words, env=home, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as child:
+        assert child.stdout is not None
+        assert child.stdout.readline() == "[17:05:00.000] INFO first\n"
+        log.rename(log.with_suffix(".1"))
+        log.write_text("[17:06:00.000] INFO second\n")
+        said = [child.stdout.readline() for _ in range(2)]
+        assert said[-1] == "[17:06:00.000] INFO second\n"
+        assert "replaced" in said[0]
+        child.send_signal(signal.SIGINT)
+        assert child.wait(20) == 130
+        assert child.stderr is not None
+        assert "Traceback" not in child.stderr.read()
+
+
+def test_a_reader_that_leaves_ends_it_quietly(home: dict[str, str], root: Path) -> None:
+    log = root / "logs" / "nanoclaw.log"
+    log.write_text("first\n")
+    words = argv(home, "sess-fx-mixed", "--stream", "host", "--follow")
+    with subprocess.Popen(
+        words, env=home, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as child:
+        assert child.stdout is not None
+        child.stdout.readline()
+        child.stdout.close()
+        deadline = time.monotonic() + 30
+        while child.poll() is None and time.monotonic() < deadline:
+            with log.open("a") as stream:
+                stream.write("more\n")
+            time.sleep(0.2)
+        assert child.wait(1) == 0
+        assert child.stderr is not None
+        assert "Traceback" not in child.stderr.read()

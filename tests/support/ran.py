@@ -1,0 +1,29 @@
+"""A command run to its end, for tests that want its whole output."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+
+from services.models import SandboxId
+from services.sources import Actor
+from services.terminal.requests import ExecRecord, ExecRequest, ShellChoice, recorded
+
+
+async def pieces(*parts: bytes) -> AsyncIterator[bytes]:
+    """Input in these pieces."""
+    for part in parts:
+        yield part
+
+
+async def ran(
+    actor: Actor,
+    sandbox: SandboxId,
+    argv: Sequence[str],
+    timeout_s: float,
+    choice: ShellChoice | None = None,
+    stdin: bytes | None = None,
+) -> ExecRecord:
+    """What one command left behind."""
+    given = None if stdin is None else pieces(stdin)
+    request = ExecRequest(tuple(argv), choice or ShellChoice(), timeout_s, given)
+    return await recorded(actor.exec(sandbox, request))

@@ -1,0 +1,1 @@
+"""The commands of `wakedeck`, one module for each kind of errand."""
