@@ -155,6 +155,8 @@ class Proposal:
     """What has to hold once it is done; None where its own end says it all."""
     typed_name: str = ""
     """What has to be typed before it is done, where something is stopped or lost by it."""
+    words: str = ""
+    """The text it sends, which may be put in other words; empty: there is nothing to word."""
 
 
 class Proposer(Protocol):
@@ -164,8 +166,10 @@ class Proposer(Protocol):
     def verbs(self) -> tuple[tuple[str, str], ...]:
         """(verb, what it is called) of everything that can be proposed here."""
 
-    async def propose(self, sandbox: SandboxId, verb: str) -> Proposal:
+    async def propose(self, sandbox: SandboxId, verb: str, words: str = "") -> Proposal:
         """What the verb would do to this sandbox now; nothing is done.
+
+        `words` are the operator's own where it sends a text; empty: the usual ones.
 
         Raises:
             NotFoundError: no such sandbox or verb here.
@@ -198,6 +202,13 @@ class Presence(Protocol):
         """Let go of it; idempotent."""
 
 
+class Defaulting(Protocol):
+    """Knows which sandbox is meant where none is named."""
+
+    async def default(self) -> SandboxId | None:
+        """The one meant; None where nobody says."""
+
+
 @dataclass(frozen=True, slots=True)
 class OpenSource:
     """One configured system, ready to serve."""
@@ -206,6 +217,9 @@ class OpenSource:
     actor: Actor
     presence: Presence | None = None
     proposer: Proposer | None = None
+    defaulting: Defaulting | None = None
+    attachment: str = ""
+    """What a shell called `AGENT` is attached to, and what ending it does; empty where none is."""
 
     @property
     def info(self) -> Source:
