@@ -10,11 +10,12 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypedDict
 
 import msgspec
 
 from services import config_file, paths
+from services.attention import AttentionTable
 from services.errors import ConfigError
 from services.source_tables import LocalTable, SourceTable
 
@@ -25,6 +26,7 @@ VARIABLES = {
     "theme": "WAKEDECK_THEME",
     "animation": "WAKEDECK_ANIMATION",
     "transcripts": "WAKEDECK_TRANSCRIPTS",
+    "remember": "WAKEDECK_REMEMBER",
 }
 """Name of a value to the variable that sets it."""
 Name = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
@@ -43,6 +45,12 @@ class ProfileTable(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """Whether things move."""
     transcripts: bool | None = None
     """Record what shells say."""
+    remember: bool | None = None
+    """Open as it was left."""
+    production: bool | None = None
+    """Things are real here: the panel looks so, on every edge and in words."""
+    banner: str | None = None
+    """The words for that; without it PRODUCTION. Given alone, it is shown without the colour."""
 
 
 class FileTable(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
@@ -59,6 +67,10 @@ class FileTable(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """Whether things move: false for no scrolling motion, no flash, no blink."""
     transcripts: bool | None = None
     """Record what shells say, in the state directory; off unless it says true."""
+    remember: bool | None = None
+    """Open as it was left: the focused pane, sorts, filters, zoom, a paused timeline."""
+    attention: AttentionTable = AttentionTable()
+    """How the panel calls when something turned worse."""
     keys: dict[str, str] = {}
     """Other keys for actions, by the action's id; `docs/keys.md` lists them."""
     sources: dict[Name, SourceTable] = {}
@@ -86,6 +98,10 @@ class Settings:
     theme: str = ""
     animation: bool = True
     transcripts: bool = False
+    remember: bool = True
+    production: bool = False
+    banner: str = ""
+    attention: AttentionTable = field(default_factory=AttentionTable)
     keys: Mapping[str, str] = field(default_factory=dict)
     origins: Mapping[str, str] = field(default_factory=dict)
     """Name of a value to where it came from: `default`, a file, a variable or a flag."""
@@ -93,6 +109,13 @@ class Settings:
     def key_place(self, action: str) -> str:
         """Where `[keys]` names an action, for the operator."""
         return config_file.spot(self.origins.get("keys", "[keys]"), ("keys", action))
+
+
+class Standing(TypedDict):
+    """The values of `Settings` that no file, variable or flag above the profile can give."""
+
+    production: bool
+    banner: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,10 +212,29 @@ def load(flags: Flags, environ: Mapping[str, str] | None = None) -> Settings:
         theme=picking.text("theme", ""),
         animation=picking.switch("animation", True),
         transcripts=picking.switch("transcripts", False),
+        remember=picking.switch("remember", True),
+        attention=_attention(table, raw, origins, path),
+        **_standing(chosen, origins, picking.in_profile),
         keys=dict(table.keys),
         sources=_sources(table, chosen, flags, path, picking, raw),
         origins=origins,
     )
+
+
+def _attention(
+    table: FileTable, raw: Mapping[str, Any], origins: dict[str, str], path: Path
+) -> AttentionTable:
+    for name in AttentionTable.__struct_fields__:
+        said = name in raw.get("attention", {})
+        origins[f"attention.{name}"] = f"{path} [attention]" if said else "default"
+    return table.attention
+
+
+def _standing(profile: ProfileTable, origins: dict[str, str], whence: str) -> Standing:
+    """What only a profile can say of itself."""
+    origins["production"] = "default" if profile.production is None else whence
+    origins["banner"] = "default" if profile.banner is None else whence
+    return {"production": bool(profile.production), "banner": profile.banner or ""}
 
 
 def _profile(table: FileTable, name: str, path: Path) -> ProfileTable:

@@ -29,11 +29,17 @@ _EXAMPLES: Mapping[str, Any] = {
     "theme": "wakedeck-dark",
     "animation": True,
     "transcripts": False,
+    "remember": True,
 }
 """What stands for a value that has no default of its own."""
 _NAMED_TABLES = ("keys", "sources", "profiles")
 _KEYS = {"repair.wake": "w", "repair.reconnect": "r"}
-_PROFILE = {"sources": ["local"], "read_only": True, "theme": "wakedeck-contrast"}
+_PROFILE = {
+    "sources": ["local"],
+    "read_only": True,
+    "theme": "wakedeck-contrast",
+    "production": True,
+}
 
 
 def kinds() -> tuple[type[msgspec.Struct], ...]:

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import random
 import signal
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
 
-from textual import on
+from textual import events, on
 from textual.app import App
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
-from textual.widget import Widget
+from textual.widgets import Input
 
 from services.clock import Clock
 from services.config import Settings
@@ -22,41 +24,29 @@ from services.picture import BoardDelta
 from services.sources import OpenSource
 from services.terminal.requests import ShellChoice
 from tui import keymap, shell_keys, themes
+from tui.alarm import Alarm
 from tui.attaching import Attaching
+from tui.bindings import PLACES, KeyWords, rebindable
 from tui.bulk import Bulk
-from tui.copying import name_of, record_of
+from tui.copying import Copying
 from tui.dashboard import Dashboard
 from tui.details import Details
 from tui.engine import Engine
+from tui.guidance import Guidance
 from tui.intents import Intents, Tone
 from tui.log_screen import LogScreen
 from tui.palette import PanelCommands
 from tui.proposing import Proposing
 from tui.recall import Recall
 from tui.shells import Shells, preload
+from tui.view_memory import WRITE_S, ViewMemory
 from tui.vitals import Vitals
 from widgets.binding_rows import key_sections
 from widgets.detail_pane import DetailPane
 from widgets.health_header import HeaderState
 from widgets.help_screen import HelpScreen
-from widgets.log_pane import LogPane
-from widgets.log_view import LogView
-from widgets.record_table import RecordTable
-from widgets.repair_bar import RepairBar
-from widgets.table_pane import TablePane
 
 CLOSE_S = 8.0
-_PLACES = {
-    "Dashboard": "Everywhere",
-    "WakedeckApp": "Panel",
-    "TablePane": "This pane",
-    "RecordTable": "This table",
-    "RepairBar": "Repair bar",
-    "ShellPane": "Shells",
-    "LogScreen": "Log",
-    "LogPane": "Log",
-    "LogView": "Lines",
-}
 
 
 class WakedeckApp(App[int], inherit_bindings=False):
@@ -69,8 +59,9 @@ class WakedeckApp(App[int], inherit_bindings=False):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("question_mark", "help", "Help", id="app.help", key_display="?"),
         Binding("ctrl+p", "command_palette", "Palette", id="app.palette", show=True),
-        Binding("t", "light_or_dark", "Light or dark", id="app.theme", show=False),
+        Binding("t", "next_theme", "Dark, light, contrast", id="app.theme", show=False),
         Binding("ctrl+s", "picture", "Save a picture of the screen", id="app.picture", show=False),
+        Binding("M", "mute", "Mute bell and notices", id="panel.mute", show=False),
         Binding("q,ctrl+q", "leave", "Quit", id="app.quit"),
         Binding("ctrl+c", "copy_or_hint", "Copy selection", id="app.copy", show=False),
     ]
@@ -84,17 +75,23 @@ class WakedeckApp(App[int], inherit_bindings=False):
         state: Path,
         jitter: random.Random | None = None,
         on_first_frame: Callable[[], None] = lambda: None,
+        welcomes: bool = False,
     ) -> None:
         """`state` is the folder of the journal, the locks, the pictures and the transcripts.
+
+        `welcomes` begins with the hint of the first start.
 
         Raises:
             ConfigError: the settings name a theme or a key that cannot be.
         """
-        super().__init__()
+        # Without colours the styles for a terminal of few colours tell things apart.
+        super().__init__(ansi_color=True if themes.colourless(os.environ) else None)
         self.settings = settings
+        self.welcomes = welcomes
         self.clock = clock
         self._state = state
         self._leaving = False
+        self._opened_at = clock.now()
         self._on_first_frame = on_first_frame
         self.engine = Engine(
             sources,
@@ -122,12 +119,19 @@ class WakedeckApp(App[int], inherit_bindings=False):
         self.proposing = Proposing(self, self.engine, self.intents, self.say)
         self.attaching = Attaching(self, self.engine, self.intents, self.say, self._open_shell)
         self.details = Details(self, self.engine)
+        self.alarm = Alarm(settings.attention, settings.profile, os.environ, self._to_terminal)
+        self.memory = ViewMemory(state, settings.profile, settings.remember)
+        self.alarm.muted = self.memory.recalled.muted
+        self.copying = Copying(self, clock, self.say)
         self.recall = Recall(self.engine)
-        self._vitals = Vitals(settings.profile, settings.read_only)
+        self.guidance = Guidance(self.engine, self.intents)
         for theme in themes.THEMES:
             self.register_theme(theme)
         themes.check(settings, self.available_themes)
-        self.set_keymap(keymap.resolve(bound_actions(), settings.keys, settings.key_place))
+        bound = bound_actions()
+        self.set_keymap(keymap.resolve(bound, settings.keys, settings.key_place))
+        self.key_words = KeyWords(self, bound, settings.keys)
+        self._vitals = Vitals(settings, self.key_words.of("panel.refresh"))
         if not settings.animation:
             self.animation_level = "none"
 
@@ -149,6 +153,8 @@ class WakedeckApp(App[int], inherit_bindings=False):
     def _begin(self) -> None:
         """The first frame is painted: now look."""
         self._on_first_frame()
+        self.alarm.open()
+        self.set_interval(WRITE_S, self._keep_view)
         self.run_worker(self.engine.run(), group="engine", exit_on_error=False)
         self.run_worker(asyncio.to_thread(preload), group="engine", exit_on_error=False)
         loop = asyncio.get_running_loop()
@@ -157,6 +163,11 @@ class WakedeckApp(App[int], inherit_bindings=False):
                 loop.add_signal_handler(number, self.action_leave)
             except (RuntimeError, ValueError):
                 return  # Not the main thread: a test, or an embedding program's own business.
+
+    def on_descendant_focus(self, event: events.DescendantFocus) -> None:
+        """Without motion no cursor blinks, whoever made the input."""
+        if isinstance(event.widget, Input) and self.animation_level == "none":
+            event.widget.cursor_blink = False
 
     # Heard from the services
 
@@ -174,6 +185,8 @@ class WakedeckApp(App[int], inherit_bindings=False):
         self.details.heard(told)
         if self._on_screen:
             self.dashboard.show_events(told)
+            since = [one for one in told if one.at >= self._opened_at]
+            self.alarm.heard(since, self.clock.monotonic())
 
     def _attempt(self, attempt: Attempt) -> None:
         if self._on_screen:
@@ -205,7 +218,25 @@ class WakedeckApp(App[int], inherit_bindings=False):
     def header(self, selected: SandboxId | None) -> HeaderState:
         """What the header says now."""
         engine = self.engine
-        return self._vitals.header(engine.board, selected, self.clock.now(), engine.feeds.paused)
+        paused, muted = engine.feeds.paused, self.alarm.muted
+        return self._vitals.header(engine.board, selected, self.clock.now(), paused, muted)
+
+    async def on_event(self, event: events.Event) -> None:
+        """Any key or button says that the operator is here."""
+        if isinstance(event, events.Key | events.MouseDown):
+            self.alarm.seen()
+        await super().on_event(event)
+
+    def _to_terminal(self, sequence: str) -> None:
+        if self._driver is not None and not self.is_web:
+            self._driver.write(sequence)
+
+    def _keep_view(self) -> None:
+        self.memory.hold_timeline(self.dashboard, self.engine.journal_read)
+        self.run_worker(self._kept(), group="view", exclusive=True, exit_on_error=False)
+
+    async def _kept(self) -> None:
+        await self.memory.keep(self.dashboard, self.alarm.muted)
 
     def open_log(self, sandbox: SandboxId) -> None:
         """Show a sandbox's log over everything, or say why there is none."""
@@ -226,22 +257,17 @@ class WakedeckApp(App[int], inherit_bindings=False):
 
     def action_help(self) -> None:
         """The keys that are live now."""
-        live = key_sections(self, self.screen.active_bindings, _PLACES)
+        live = key_sections(self, self.screen.active_bindings, PLACES)
         self.push_screen(HelpScreen((*live, shell_keys.section())))
 
-    def action_light_or_dark(self) -> None:
-        """The other one of our two themes."""
-        dark = self.current_theme.dark
-        self.theme = themes.LIGHT.name if dark else themes.DARK.name
+    def action_next_theme(self) -> None:
+        """The next one of our themes, or of the two with the terminal's own colours."""
+        self.theme = themes.following(self.theme)
+        self.say(f"Theme {self.theme}; `theme` in the configuration keeps it.")
 
     def action_copy_or_hint(self) -> None:
         """Copy what is selected; say how to quit where nothing is."""
-        text = self.screen.get_selected_text()
-        if text:
-            self.copy_to_clipboard(text)
-            self.say("Copied.")
-        else:
-            self.say("Nothing is selected. q quits.")
+        self.copying.selection()
 
     def action_picture(self) -> None:
         """Save the screen as SVG, secrets masked."""
@@ -253,6 +279,12 @@ class WakedeckApp(App[int], inherit_bindings=False):
         path = await save(self, self._state / "screenshots", self.clock.now())
         self.say(f"Saved {path}" if path else "The picture could not be saved.")
 
+    def action_mute(self) -> None:
+        """Call no more, or call again; the title goes on being marked."""
+        self.alarm.muted = not self.alarm.muted
+        self.say("Muted: no bell and no notice." if self.alarm.muted else "Bell and notices again.")
+        self.dashboard.tick()
+
     def action_leave(self) -> None:
         """End what is ours and go."""
         if not self._leaving:
@@ -261,7 +293,9 @@ class WakedeckApp(App[int], inherit_bindings=False):
 
     async def _leave(self) -> None:
         try:
+            self.alarm.close()
             async with asyncio.timeout(CLOSE_S):
+                await self._kept()
                 await self.shells.close()
                 self.workers.cancel_group(self, "engine")
                 await self.engine.close()
@@ -273,35 +307,14 @@ class WakedeckApp(App[int], inherit_bindings=False):
     def _open_shell(self, sandbox: SandboxId, choice: ShellChoice) -> None:
         self.dashboard.desk.open(sandbox, choice)
 
-    def copy_record(self, pane: Widget) -> None:
-        """Copy the record under a pane's cursor as JSON."""
-        self._copy(record_of(pane, self.clock.now()))
-
-    def copy_name(self, pane: Widget) -> None:
-        """Copy what the record under a pane's cursor is called or says."""
-        self._copy(name_of(pane))
-
     @on(DetailPane.CopyRequested)
     def _copy_details(self, event: DetailPane.CopyRequested) -> None:
-        self._copy(event.text)
-
-    def _copy(self, text: str) -> None:
-        if text:
-            self.copy_to_clipboard(text)
-            self.say("Copied.")
-        else:
-            self.say("Nothing to copy here.")
+        self.copying.text(event.text)
 
 
 def bound_actions() -> list[keymap.Bound]:
     """Every action that can be given another key."""
-    everywhere = [*Dashboard.BINDINGS, *WakedeckApp.BINDINGS, *RepairBar.BINDINGS]
-    return [
-        *keymap.bound_in("panel", everywhere),
-        *keymap.bound_in("pane", TablePane.BINDINGS),
-        *keymap.bound_in("table", RecordTable.BINDINGS),
-        *keymap.bound_in("log", [*LogScreen.BINDINGS, *LogPane.BINDINGS, *LogView.BINDINGS]),
-    ]
+    return rebindable(WakedeckApp.BINDINGS)
 
 
 def run_panel(settings: Settings) -> int:
@@ -313,16 +326,17 @@ def run_panel(settings: Settings) -> int:
     from services import logs, paths
     from services.clock import SystemClock
     from services.sources import open_sources
-    from tui import collector
+    from tui import collector, welcome
 
     clock = SystemClock()
     state = paths.private_dir(paths.state_dir())
     logs.configure(paths.log_file())
     app = WakedeckApp(
-        settings,
+        replace(settings, theme=themes.fitting(settings, os.environ)),
         open_sources(settings, clock),
         clock,
         state=state,
         on_first_frame=collector.settle,
+        welcomes=welcome.wanted(state),
     )
     return app.run() or 0

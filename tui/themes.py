@@ -1,8 +1,8 @@
-"""The panel's own two themes; Textual's built-in ones work as well."""
+"""The panel's own three themes; Textual's built-in ones work as well."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from textual.theme import Theme
 
@@ -60,8 +60,68 @@ LIGHT = Theme(
     },
 )
 
-THEMES = (DARK, LIGHT)
+CONTRAST = Theme(
+    name="wakedeck-contrast",
+    dark=True,
+    primary="#66b3ff",
+    secondary="#d0a8ff",
+    accent="#00e5ff",
+    foreground="#ffffff",
+    background="#000000",
+    surface="#000000",
+    panel="#1c1c1c",
+    success="#3dff6e",
+    warning="#ffd400",
+    error="#ff6b6b",
+    variables={
+        "text": "#ffffff",
+        "text-muted": "#dcdcdc",
+        "text-disabled": "#b4b4b4",
+        "foreground-muted": "#dcdcdc",
+        "foreground-disabled": "#b4b4b4",
+        "border": "#ffffff",
+        "border-blurred": "#b4b4b4",
+        "block-cursor-background": "#ffffff",
+        "block-cursor-foreground": "#000000",
+        "block-cursor-text-style": "bold",
+        "block-cursor-blurred-background": "#444444",
+        "block-cursor-blurred-foreground": "#ffffff",
+        "footer-background": "#1c1c1c",
+    },
+)
+
+THEMES = (DARK, LIGHT, CONTRAST)
 DEFAULT = DARK.name
+SIXTEEN = "ansi-dark"
+"""Where the terminal has its own sixteen colours, or none are wanted."""
+
+
+def fitting(settings: Settings, environ: Mapping[str, str]) -> str:
+    """The wanted theme, or else the one this terminal can show."""
+    if settings.theme:
+        return settings.theme
+    return SIXTEEN if colourless(environ) or _sixteen(environ) else DEFAULT
+
+
+def colourless(environ: Mapping[str, str]) -> bool:
+    """Whether the operator wants no colour at all: NO_COLOR is set to anything."""
+    return bool(environ.get("NO_COLOR"))
+
+
+def _sixteen(environ: Mapping[str, str]) -> bool:
+    """Whether nothing says that the terminal has more (the same signs Rich goes by)."""
+    if environ.get("COLORTERM", "").strip().lower() in ("truecolor", "24bit"):
+        return False
+    term = environ.get("TERM", "").strip().lower()
+    return bool(term) and term.rpartition("-")[2] not in ("256color", "kitty")
+
+
+def following(name: str) -> str:
+    """The theme after this one, for a key that goes through them."""
+    for circle in ((DARK.name, LIGHT.name, CONTRAST.name), (SIXTEEN, "ansi-light")):
+        if name in circle:
+            return circle[(circle.index(name) + 1) % len(circle)]
+    return DEFAULT
 
 
 def check(settings: Settings, known: Iterable[str]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 
 from services.board import Board
+from services.config import Settings
 from services.models import GatewayId, SandboxId
 from services.picture import BoardDelta
 from widgets.glyphs import GATEWAYS, Sign
@@ -17,9 +18,12 @@ _LOST = Sign("✕", "lost", "bad")
 class Vitals:
     """Keeps the round trips of every gateway; draws up the header of the one that matters."""
 
-    def __init__(self, profile: str, read_only: bool) -> None:
-        self._profile = profile
-        self._read_only = read_only
+    def __init__(self, settings: Settings, retry_key: str) -> None:
+        self._retry_key = retry_key
+        self._profile = settings.profile
+        self._read_only = settings.read_only
+        self._production = settings.production
+        self._banner = settings.banner or ("PRODUCTION" if settings.production else "")
         self._samples: dict[GatewayId, deque[float | None]] = {}
 
     def take(self, delta: BoardDelta, board: Board) -> None:
@@ -30,7 +34,7 @@ class Vitals:
                 samples.append(gateway.latency_s)
 
     def header(
-        self, board: Board, selected: SandboxId | None, now: float, paused: bool
+        self, board: Board, selected: SandboxId | None, now: float, paused: bool, muted: bool
     ) -> HeaderState:
         """The header for the selected sandbox's gateway, or the first one there is."""
         sandbox = None if selected is None else board.sandboxes.get(selected)
@@ -52,10 +56,13 @@ class Vitals:
             samples=tuple(self._samples.get(gateway.id, ())) if gateway else (),
             last_success_at=link.last_success_at if link else None,
             retry_at=link.retry_at if link and lost else None,
-            retry_key="R",
+            retry_key=self._retry_key,
             stale=lost,
             read_only=self._read_only,
             paused=paused,
+            muted=muted,
+            banner=self._banner,
+            production=self._production,
         )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import fields, is_dataclass
 from enum import Enum
 from typing import TypeAlias
@@ -79,9 +79,18 @@ def _sandbox(sandbox: Sandbox, now: float) -> list[tuple[str, str]]:
         ("gateway", str(sandbox.gateway) if sandbox.gateway else "none"),
         ("id", str(sandbox.id)),
         ("asleep", "by design: nothing to do" if sandbox.asleep_by_design else ""),
-        *((f"no {capability.value}", reason) for capability, reason in sandbox.unavailable),
+        *_unavailable(sandbox),
         *sandbox.evidence,
     ]
+
+
+def _unavailable(sandbox: Sandbox) -> Iterator[tuple[str, str]]:
+    """What it cannot do, those with one reason together."""
+    together: dict[str, list[str]] = {}
+    for capability, reason in sandbox.unavailable:
+        together.setdefault(reason, []).append(capability.value)
+    for reason, names in together.items():
+        yield f"no {', '.join(names)}", reason
 
 
 def _gateway(gateway: Gateway, now: float) -> list[tuple[str, str]]:

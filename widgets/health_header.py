@@ -71,6 +71,11 @@ class HeaderState:
     """The totals are older than they should be."""
     read_only: bool = False
     paused: bool = False
+    muted: bool = False
+    banner: str = ""
+    """Words that must not be missed, such as PRODUCTION."""
+    production: bool = False
+    """Whether the banner warns."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +118,8 @@ def header_line(state: HeaderState, width: int) -> Content:
 
 
 def _left(state: HeaderState, room: _Room) -> Content:
-    parts = [Content.styled(_PRODUCT, "bold $text-accent")] if room.product else []
+    parts = [_banner(state, room)] if state.banner else []
+    parts += [Content.styled(_PRODUCT, "bold $text-accent")] if room.product else []
     if room.profile and state.profile:
         parts.append(styled(one_line(state.profile, 24), "dim"))
     parts += [
@@ -153,6 +159,8 @@ def _right_parts(state: HeaderState, room: _Room) -> Iterator[Content]:
         yield styled(due, "warn")
     if state.paused:
         yield _badge("‖ PAUSED", room)
+    if state.muted:
+        yield _badge("MUTED", room)
     if state.read_only:
         yield _badge("READ-ONLY", room)
     if room.clock:
@@ -162,6 +170,12 @@ def _right_parts(state: HeaderState, room: _Room) -> Iterator[Content]:
 def _badge(words: str, room: _Room) -> Content:
     edge = "" if room.terse else " "
     return Content.styled(f"{edge}{words}{edge}", "bold $text-warning on $warning-muted")
+
+
+def _banner(state: HeaderState, room: _Room) -> Content:
+    words = one_line(state.banner, 12 if room.terse else 32)
+    style = "bold $background on $error" if state.production else "bold $background on $accent"
+    return Content.styled(f" {words} ", style)
 
 
 def _speed(state: HeaderState, room: _Room) -> Iterator[Content]:

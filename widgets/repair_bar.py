@@ -141,10 +141,10 @@ class RepairBar(Vertical):
             )
         yield Static(id="repair-reason", markup=False)
         yield Static(id="repair-steps", markup=False)
-        yield Static(id="repair-words", markup=False)
         with Horizontal(id="repair-offer"):
             yield Static(styled("! only you can decide: ", "warn"), id="repair-asks")
             yield IntentButton(id="repair-confirm", variant="warning", compact=True)
+        yield Static(id="repair-words", markup=False)
 
     def on_mount(self) -> None:
         self._draw()

@@ -95,7 +95,7 @@ def progress_words(attempt: Attempt, now: float) -> Content:
     if attempt.cancelling:
         critical = running is not None and running.critical
         parts.append("cancelling once this step ends" if critical else "cancelling…")
-    elif running is not None and slow:
+    elif running is not None and slow and "cancel" not in running.detail:
         parts.append(
             "this step is never interrupted" if running.critical else "slow; cancel is safe"
         )

@@ -37,6 +37,11 @@ class StreamPane(TablePane):
         for table in self.tables():
             table.follow()
 
+    def hold(self) -> None:
+        """Stay with the rows that are there."""
+        for table in self.tables():
+            table.pause()
+
     def badge_parts(self) -> list[Part]:
         """FOLLOWING, or PAUSED with how much is new."""
         if self.following:

@@ -6,9 +6,11 @@ import asyncio
 import sqlite3
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
+from weakref import WeakKeyDictionary
 
 import aiosqlite
 
@@ -24,6 +26,7 @@ LONGEST_CELL = 16 << 20
 """Bytes of a cell that are ever loaded; SQLite says no to a larger one before it takes memory."""
 
 Result = TypeVar("Result")
+_versions: WeakKeyDictionary[aiosqlite.Connection, int] = WeakKeyDictionary()
 
 
 def _text(data: bytes) -> str:
@@ -38,7 +41,8 @@ class _Reading(sqlite3.Connection):
     two commits. A reader that waits keeps nobody out.
     """
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, versions: list[int], **kwargs: Any) -> None:
+        """`versions` is told the file's schema version."""
         super().__init__(*args, **kwargs)
         self._until = time.monotonic() + PATIENCE_S
         try:
@@ -46,6 +50,10 @@ class _Reading(sqlite3.Connection):
             self.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, LONGEST_CELL)
             self.execute("PRAGMA query_only=1").close()
             self.execute("PRAGMA mmap_size=0").close()
+            # Of a sick file the next statement says why: a connection that failed to open cannot
+            # be closed in an orderly way.
+            with suppress(sqlite3.Error):
+                versions.append(self.execute("PRAGMA schema_version").fetchone()[0])
         except BaseException:
             self.close()
             raise
@@ -86,6 +94,11 @@ async def off_loop(rows: int, work: Callable[[], None]) -> None:
         work()
 
 
+def schema_version(db: aiosqlite.Connection) -> int:
+    """The schema version of a file as it was opened."""
+    return _versions[db]
+
+
 @asynccontextmanager
 async def opened(path: Path) -> AsyncIterator[aiosqlite.Connection]:
     """A connection that cannot write; use `execute_fetchall` alone, then leave.
@@ -96,10 +109,16 @@ async def opened(path: Path) -> AsyncIterator[aiosqlite.Connection]:
         SickFileError: the file could not be opened or read.
     """
     uri = f"{path.absolute().as_uri()}?mode=ro"
+    versions: list[int] = []
+    factory = partial(_Reading, versions=versions)
     try:
         async with aiosqlite.connect(
-            uri, uri=True, timeout=0, isolation_level=None, factory=_Reading
+            uri, uri=True, timeout=0, isolation_level=None, factory=factory
         ) as db:
+            if not versions:
+                rows = await db.execute_fetchall("PRAGMA schema_version")
+                versions += [row[0] for row in rows]
+            _versions[db] = versions[0]
             yield db
     except sqlite3.Error as error:
         raise sick_file(path, error) from error

@@ -58,7 +58,7 @@ class QueueReader:
         self._clock = clock
         self._follow = follow
         self._shapes = Shapes()
-        self._known: dict[Path, _Polled] = {}
+        self._known: dict[str, _Polled] = {}
 
     async def snapshot(
         self, sandbox: SandboxId, folder: Path, window: int, *, alive: bool | None
@@ -233,15 +233,16 @@ class QueueReader:
 
     def forget(self, folder: Path) -> None:
         """Drop what is remembered of a folder that is no longer of interest."""
-        self._known.pop(folder, None)
+        self._known.pop(str(folder), None)
         for name in (INBOUND, OUTBOUND):
             self._shapes.forget(folder / name)
 
     def _of(self, folder: Path) -> _Polled:
-        known = self._known.get(folder)
+        name = str(folder)
+        known = self._known.get(name)
         if known is None:
             known = _Polled(Session(folder, self._clock, self._shapes, follow=self._follow))
-            self._known[folder] = known
+            self._known[name] = known
         return known
 
 

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import aiosqlite
 
+from services.queues.opening import schema_version
+
 _COLUMNS = """
     SELECT m.name, p.name FROM sqlite_master AS m JOIN pragma_table_info(m.name) AS p
     WHERE m.type = 'table'
@@ -33,7 +35,7 @@ class Shapes:
     """Remembers the shape of each file until its `schema_version` changes."""
 
     def __init__(self) -> None:
-        self._known: dict[Path, tuple[int, Shape]] = {}
+        self._known: dict[str, tuple[int, Shape]] = {}
         self._shapes: dict[frozenset[tuple[str, frozenset[str]]], Shape] = {}
 
     async def of(self, db: aiosqlite.Connection, path: Path) -> Shape:
@@ -42,9 +44,9 @@ class Shapes:
         Raises:
             sqlite3.Error: it cannot be read.
         """
-        rows = list(await db.execute_fetchall("PRAGMA schema_version"))
-        version = int(rows[0][0]) if rows else 0
-        known = self._known.get(path)
+        version = schema_version(db)
+        name = str(path)
+        known = self._known.get(name)
         if known is not None and known[0] == version:
             return known[1]
         tables: dict[str, set[str]] = {}
@@ -53,9 +55,9 @@ class Shapes:
         found = frozenset((table, frozenset(columns)) for table, columns in tables.items())
         # Thousands of files have one of a handful of shapes.
         shape = self._shapes.setdefault(found, Shape(dict(found)))
-        self._known[path] = (version, shape)
+        self._known[name] = (version, shape)
         return shape
 
     def forget(self, path: Path) -> None:
         """Probe again next time."""
-        self._known.pop(path, None)
+        self._known.pop(str(path), None)

@@ -56,8 +56,7 @@ class Session:
 
     def __init__(self, folder: Path, clock: Clock, shapes: Shapes, *, follow: bool = False) -> None:
         """`follow` where rows are never taken away: only what is new or open is then read."""
-        self.inbound = folder / INBOUND
-        self.outbound = folder / OUTBOUND
+        self._folder = str(folder)
         self.lock = asyncio.Lock()
         self._clock = clock
         self._shapes = shapes
@@ -73,6 +72,16 @@ class Session:
         self._newest_sent: str | None = None
         self._caught = False
         """Whether long files are known up to their last rows."""
+
+    @property
+    def inbound(self) -> Path:
+        """The file the host writes. Not kept: of ten thousand sessions few are ever opened."""
+        return Path(self._folder, INBOUND)
+
+    @property
+    def outbound(self) -> Path:
+        """The file the container writes."""
+        return Path(self._folder, OUTBOUND)
 
     def look(self) -> tuple[Stat, Stat]:
         """Modification time (ns), size and inode of both files; None for an absent one.

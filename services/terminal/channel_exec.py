@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
 from services.errors import ShellError
@@ -41,6 +41,7 @@ class ChannelCommand:
         self._transport: WebSocketTransport | None = None
         self._preamble = Preamble()
         self._reading = asyncio.Lock()
+        self._settled = asyncio.Event()
         self._over = False
         self._events: deque[ExecEvent] = deque()
 
@@ -60,6 +61,8 @@ class ChannelCommand:
         self._framing, self._preamble = ChannelFraming(terminal=False), Preamble()
         streams = ("stdin", *OUTPUTS) if self._stdin else OUTPUTS
         self._transport = await self._connect(self._ways.popleft(), streams, self._framing)
+        if not self._ways:
+            self._settled.set()
         if not self._stdin:
             return
         try:
@@ -104,6 +107,8 @@ class ChannelCommand:
             self._events.append(ExecOutput(output.data, ExecStream.STDERR))
             return
         self._say(self._preamble.feed(output.data) if self._ways else output.data)
+        if self._preamble.remote is not None:
+            self._settled.set()
 
     def _say(self, data: bytes) -> None:
         if data:
@@ -125,15 +130,14 @@ class ChannelCommand:
         return ExecResult(outcome.code)
 
     async def write(self, data: bytes) -> None:
-        """Send input."""
+        """Send input, once there is somebody to read it."""
+        await self._settled.wait()
         await self._opened().write(data)
 
     async def end_input(self) -> None:
         """Half-close."""
-        await self._opened().send(self._end_of_input())
-
-    def _end_of_input(self) -> Sequence[bytes]:
-        return (self._framing.encode_end_of_input(),)
+        await self._settled.wait()
+        await self._opened().send((self._framing.encode_end_of_input(),))
 
     async def ping(self) -> bool:
         """A pong."""

@@ -14,7 +14,8 @@ import re
 import secrets
 import shlex
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 
 from services.errors import RefusedError
 from services.terminal.requests import ExecEvent, ExecOutput, ExecResult
@@ -25,8 +26,11 @@ COLUMNS, LINES = 200, 50
 LONGEST_COMMAND = 64 * 1024
 _PIECE = 200
 _SAFE = frozenset(b' ()*+,./:;<=>?@[]^_{|}~#&"$' + bytes(range(48, 58)))
+_NUMBER = re.compile(rb"(?::-?\d{0,10}\r?)?")
 _TYPED_LINE = 512
 _AGAIN_S = 1.0
+_MOST_AHEAD = 64
+"""Pieces of output nobody has taken yet."""
 
 
 def _escaped(raw: bytes) -> str:
@@ -71,12 +75,12 @@ def script(argv: Sequence[str], begin: str, end: str, *, stdin: bool = False) ->
         lines.append(f" c=$c$(printf '{piece}x'); c=${{c%x}}")
     # The markers are never typed as they are printed, so an echo cannot be taken for them.
     first, last = (f"{word[:4]}''{word[4:]}" for word in (begin, end))
-    run = '(eval "$c") </dev/null'
+    run = '(trap : INT; eval "$c") </dev/null'
     if stdin:
         taking = f'while IFS= read -r l && [ "$l" != \'{last}\' ]; do printf "$l"; done'
-        run = f'{taking} | (eval "$c")'
+        run = f'{taking} | (trap : INT; eval "$c")'
     lines.append(
-        f" printf '\\n%s\\n' '{first}'; {run}; r=$?; printf '\\n%s:%d\\n' '{last}' \"$r\"; exit $r"
+        f" printf '\\n%s\\n' '{first}'; {run}; r=$?; printf '%s:%d\\n' '{last}' \"$r\"; exit $r"
     )
     return "\n".join(lines) + "\n"
 
@@ -86,8 +90,8 @@ class Cut:
 
     def __init__(self, begin: str, end: str) -> None:
         self._begin = re.compile(rb"(?:^|\n)" + re.escape(begin.encode()) + rb"\r?\n")
-        self._end = re.compile(rb"\r?\n" + re.escape(end.encode()) + rb":(-?\d+)\r?\n")
-        self._hold = len(end) + 16
+        self._end = re.compile(re.escape(end.encode()) + rb":(-?\d+)\r?\n")
+        self._marker = end.encode()
         self._buffer = b""
         self.begun = False
         self.code: int | None = None
@@ -103,33 +107,32 @@ class Cut:
                 self._buffer = self._buffer[-4096:]
                 return b""
             self.begun = True
-            self._buffer = self._buffer[found.end() - 1 :]
-            # The newline before the end marker may be this very one: output may be empty.
-            self._drop_first = True
+            self._buffer = self._buffer[found.end() :]
         found = self._end.search(self._buffer)
         if found is not None:
             self.code = int(found.group(1))
             certain, self._buffer = self._buffer[: found.start()], b""
-            return self._clean(certain)
-        if len(self._buffer) <= self._hold:
-            return b""
-        certain, self._buffer = self._buffer[: -self._hold], self._buffer[-self._hold :]
-        if certain.endswith(b"\r"):
-            certain, self._buffer = certain[:-1], b"\r" + self._buffer
-        return self._clean(certain)
+        else:
+            sure = len(self._buffer) - self._uncertain()
+            certain, self._buffer = self._buffer[:sure], self._buffer[sure:]
+        return certain.replace(b"\r\n", b"\n")
+
+    def _uncertain(self) -> int:
+        """How many bytes at the end may be the beginning of the end marker, or of a newline."""
+        held = self._buffer
+        at = held.rfind(self._marker)
+        if at >= 0 and _NUMBER.fullmatch(held, at + len(self._marker)):
+            return len(held) - at
+        if held.endswith(b"\r"):
+            return 1
+        most = min(len(self._marker) - 1, len(held))
+        ends = (size for size in range(most, 0, -1) if held.endswith(self._marker[:size]))
+        return next(ends, 0)
 
     def rest(self) -> bytes:
         """What is left where no end marker came."""
         left, self._buffer = (self._buffer if self.begun else b""), b""
-        return self._clean(left)
-
-    _drop_first = False
-
-    def _clean(self, raw: bytes) -> bytes:
-        if raw and self._drop_first:
-            self._drop_first = False
-            raw = raw[1:]
-        return raw.replace(b"\r\n", b"\n")
+        return left.replace(b"\r\n", b"\n")
 
 
 class MarkerCommand:
@@ -141,6 +144,8 @@ class MarkerCommand:
         self._end = ""
         self._cut = Cut("", "")
         self._begun = asyncio.Event()
+        self._reading = asyncio.Lock()
+        self._over = False
         self._events: deque[ExecEvent] = deque()
 
     async def begin(self, argv: tuple[str, ...], *, stdin: bool) -> None:
@@ -159,18 +164,29 @@ class MarkerCommand:
     async def read(self) -> ExecEvent:
         """The next output, or how it ended."""
         while not self._events:
+            await self._pump(lambda: bool(self._events))
+        return self._events.popleft()
+
+    async def _pump(self, enough: Callable[[], bool]) -> None:
+        """Take in some output, unless somebody else just did."""
+        async with self._reading:
+            if enough():
+                return
             got = await self._transport.read()
             if isinstance(got, Ending):
                 self._say(self._cut.rest())
                 why = f"The terminal ended before the command's status: {got.reason}"
-                self._events.append(ExecResult(None, why))
-                break
+                self._finish(ExecResult(None, why))
+                return
             self._say(self._cut.feed(got))
             if self._cut.begun:
                 self._begun.set()
             if self._cut.code is not None:
-                self._events.append(ExecResult(self._cut.code))
-        return self._events.popleft()
+                self._finish(ExecResult(self._cut.code))
+
+    def _finish(self, result: ExecResult) -> None:
+        self._over = True
+        self._events.append(result)
 
     def _say(self, data: bytes) -> None:
         if data:
@@ -192,11 +208,20 @@ class MarkerCommand:
 
     async def stop(self) -> bool:
         """Press Ctrl-C, again, then Ctrl-backslash and Ctrl-D; whether it obeys shows in `read`."""
-        for key in (b"\x03", b"\x03", b"\x1c"):
-            await self._transport.write(key)
-            await asyncio.sleep(_AGAIN_S)
-        await self._transport.write(b"\x04")
-        return False
+        for key in (b"\x03", b"\x03", b"\x1c", b"\x04"):
+            if not self._over:
+                await self._transport.write(key)
+                await self._listen()
+        return self._over and self._cut.code is not None
+
+    async def _listen(self) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_AGAIN_S):
+                while not self._over:
+                    if len(self._events) < _MOST_AHEAD:
+                        await self._pump(lambda: self._over)
+                    else:
+                        await asyncio.sleep(_AGAIN_S)
 
     async def close(self) -> None:
         """Leave the terminal, which ends what runs in it as far as the platform lets us."""

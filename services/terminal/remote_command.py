@@ -7,9 +7,8 @@ nothing is read before the last output was taken, nothing is sent before the pee
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterable, Awaitable
-from dataclasses import replace
-from typing import Protocol, TypeVar
+from collections.abc import AsyncGenerator, AsyncIterable, Coroutine
+from typing import Any, Protocol, TypeVar
 
 from services.clock import SystemClock
 from services.errors import ShellError
@@ -119,19 +118,23 @@ class _Watch:
         self.ended = False
         self.stopping = False
 
-    async def until_given_up(self, work: Awaitable[T]) -> T | None:
+    async def until_given_up(self, work: Coroutine[Any, Any, T]) -> T | None:
         """What it came to; None once there is nothing to wait for."""
+        if self.over is not None:
+            work.close()
+            return None
         try:
             async with asyncio.timeout(None) as self._waiting:
-                if self.over is not None:
-                    self._expire()
                 return await work
         except TimeoutError:
-            if self.over is None:
+            if not self._is_over():
                 raise
             return None
         finally:
             self._waiting = None
+
+    def _is_over(self) -> bool:
+        return self.over is not None
 
     def heard(self) -> None:
         """A sign of life."""
@@ -192,7 +195,7 @@ class _Watch:
 
     def _give_up(self, reason: str) -> None:
         if self.over is None:
-            self.over = replace(ExecResult(None), reason=reason)
+            self.over = ExecResult(None, reason)
             self._expire()
 
     def _expire(self) -> None:

@@ -31,6 +31,15 @@ _CHANGE = re.compile(
     rb"|\](?P<title>[02];[^\x07\x18\x1a\x1b]{0,1024})(?:\x07|\x1b\\)"
     rb")"
 )
+_CHANGES = re.compile(
+    rb"\x1b(?:"
+    rb"\[\??[0-9;]{0,80}+(?:[hlr]| q)|\[!p"
+    rb"|[c=>]|[()*+][!-/]?[0-~]"
+    rb"|\][02];[^\x07\x18\x1a\x1b]{0,1024}(?:\x07|\x1b\\)"
+    rb")"
+)
+"""The same without its groups, which doubles the speed."""
+_SCREEN = re.compile(rb"\x1b\[\?[0-9;]*(?:47|1049)[0-9;]*[hl]")
 _SHIFTS = (b"\x0e", b"\x0f")
 _KEPT = frozenset(
     b"?1 ?5 ?6 ?7 ?25 ?47 ?66 ?1000 ?1002 ?1003 ?1004 ?1005 ?1006 ?1007 ?1015 ?1016"
@@ -84,6 +93,33 @@ def kept_from(data: bytes, wanted: int) -> tuple[int, bytes]:
     while position < len(data) and data[position] & 0xC0 == 0x80:
         position += 1
     return position, b""
+
+
+def changes_in(data: bytes) -> bytes:
+    """A shorter output with the net effect of `data`, also where more follows or went before.
+
+    Of changes that repeat only the last counts, but for the first change of the screen.
+    """
+    shift_at = max(data.rfind(shift) for shift in _SHIFTS)
+    if shift_at < 0:
+        found = _CHANGES.findall(data)
+    else:
+        matches = list(_CHANGES.finditer(data))
+        found = [match[0] for match in matches if match.start() < shift_at]
+        found.append(data[shift_at : shift_at + 1])
+        found += [match[0] for match in matches if match.start() > shift_at]
+    last = list(dict.fromkeys(reversed(found)))[::-1]
+    if any(_SCREEN.match(change) for change in last):
+        last.insert(0, next(change for change in found if _SCREEN.match(change)))
+    return b"".join(last)
+
+
+def whole_until(data: bytes) -> int:
+    """How much of `data` ends neither inside a sequence nor between a string and its end."""
+    end = len(data)
+    for _ in range(2):
+        end -= len(unfinished(data[:end]))
+    return end
 
 
 def net_effect(data: bytes) -> bytes:

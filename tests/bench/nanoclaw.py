@@ -21,7 +21,9 @@ from tests.support.nanoclaw import ALPHA, FIXTURES
 
 SIZES = (10, 1_000, 10_000)
 CHANGED = 0.01
-ROUNDS = 8
+SETS = 5
+"""So many different hundredths of the sessions change, one in each round."""
+ROUNDS = 15
 DEPTHS = (1_000, 1_000_000)
 
 
@@ -31,7 +33,7 @@ def many(root: Path, count: int) -> list[Path]:
     group = root / "data" / "v2-sessions" / ALPHA
     template = group / "sess-fx-empty"
     live: list[Path] = []
-    every = max(1, int(1 / CHANGED))
+    every = max(1, int(1 / CHANGED / SETS))
     for number in range(count):
         folder = group / f"sess-{number:06d}"
         folder.mkdir()
@@ -89,8 +91,8 @@ async def rounds(count: int) -> tuple[float, float, float]:
         first = time.process_time() - began
         costs: list[float] = []
         for number in range(ROUNDS):
-            change(live, root, number)
-            await asyncio.sleep(0.1)
+            change(live[number % SETS :: SETS], root, number)
+            await asyncio.sleep(0.5)
             began = time.process_time()
             await census.round(Listing(time.time()))
             costs.append(time.process_time() - began)

@@ -38,12 +38,19 @@ case "$verb" in
   logs) cat "$here/logs" 2>/dev/null; [ -f "$here/live" ] && exec sleep 60; exit 0 ;;
   stop) : > "$here/ps"; echo "$3" ;;
   exec)
+    tty=; input=
     while :; do case "$1" in
-      -it|-i) shift ;;
+      -it) tty=1; shift ;;
+      -i) input=1; shift ;;
       -w|-e) shift 2 ;;
       *) break ;;
     esac; done
-    shift; exec "$@" ;;
+    shift
+    [ "$tty" ] && exec "$@"
+    # As the real one: what it starts does not end with it.
+    if [ "$input" ]; then exec 3<&0; else exec 3</dev/null; fi
+    setsid env --default-signal=INT,QUIT "$@" <&3 & exec 3<&- 0</dev/null
+    wait $!; exit $? ;;
   *) echo "unknown verb $verb" >&2; exit 1 ;;
 esac
 """

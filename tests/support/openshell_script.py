@@ -128,7 +128,17 @@ if argv[:2] == ["sandbox", "exec"]:
     if state.get("dead_supervisor"):
         refuse("code: 'The service is currently unavailable', message: \\"supervisor session not connected\\"")
     rest = argv[argv.index("--") + 1:]
-    os.execvp(rest[0], rest)
+    if "--tty" in argv:
+        os.execvp(rest[0], rest)
+    fcntl.flock(lock, fcntl.LOCK_UN)
+    # As the real one: what it starts does not end with it.
+    child = os.fork()
+    if not child:
+        os.setsid()
+        os.execvp(rest[0], rest)
+    os.close(0)
+    ended = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    sys.exit(128 - ended if ended < 0 else ended)
 if argv[:2] == ["forward", "stop"]:
     state["forwards"] = [one for one in state["forwards"] if str(one[2]) != argv[2]]; save(); leave(0)
 if argv[:2] == ["forward", "start"]:

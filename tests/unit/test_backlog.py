@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import re
 
 import pytest
@@ -62,6 +63,31 @@ def test_a_flood_keeps_its_end_from_a_line_start() -> None:
     assert text.endswith(b"line 199999\r\n")
     assert backlog.skipped + len(text) == len(lines)
     assert not backlog.skipping
+
+
+@settings(deadline=None, max_examples=25)
+@given(st.integers(0, 2**32), st.sampled_from([40, 700, 9000]), st.booleans())
+def test_a_scan_ahead_finds_what_a_scan_at_once_would(seed: int, size: int, takes: bool) -> None:
+    chance = random.Random(seed)
+    tokens = [*TOKENS, b"\x0e", b"\x0f", b"\x1bc", b"\x1b[!p", b"\x1b]2;cut", b"\x1b[?10"]
+    tokens += [b"\x1b[?1049l", b"\x1b[?47h", b"\x1b[?25;1047l", b"\x1b[r", b"\x1b[?7;6h"]
+    tokens += [b"\x1b[?6l", b"\x1b)0", b"\x1b=", b"\x1b>", b"\x1b[2 q"]
+    tokens += [b"line\r\n" * 50] * 20
+    backlog = Backlog()
+    fed = b""
+    stream = b""
+    while not backlog.skipping:
+        piece = b"".join(chance.choices(tokens, k=size // 10 + 1))
+        cut = chance.randrange(len(piece) + 1)
+        for part in (piece[:cut], piece[cut:]):
+            if not backlog.skipping:
+                stream += part
+                backlog.append(part)
+        if takes and not backlog.skipping:
+            fed += backlog.take(chance.randrange(size * 4))
+    data = unfinished(fed) + stream[len(fed) :]
+    start, introducer = kept_from(data, len(data) - KEPT_BYTES)
+    assert everything(backlog) == net_effect(data[:start]) + introducer + data[start:]
 
 
 def test_little_is_never_skipped() -> None:

@@ -17,7 +17,7 @@ NOISE = f"bash-5.2$ stty -echo\r\n$ printf '{BEGIN[:4]}''{BEGIN[4:]}'\r\n".encod
 
 
 def session(output: bytes, code: int) -> bytes:
-    return NOISE + f"\r\n{BEGIN}\r\n".encode() + output + f"\r\n{END}:{code}\r\n".encode()
+    return NOISE + f"\r\n{BEGIN}\r\n".encode() + output + f"{END}:{code}\r\n".encode()
 
 
 @given(st.lists(st.integers(1, 40), max_size=20), st.sampled_from([b"", b"hi\r\n", b"no newline"]))
@@ -29,6 +29,23 @@ def test_output_and_code_are_found_at_every_split(cuts: list[int], output: bytes
         stream = stream[size:]
     assert got == output.replace(b"\r\n", b"\n")
     assert cut.code == 42
+
+
+@given(st.integers(1, 60))
+def test_nothing_but_a_possible_marker_is_held_back(size: int) -> None:
+    cut = Cut(BEGIN, END)
+    cut.feed(session(b"", 0)[: len(NOISE) + len(BEGIN) + 4])
+    assert cut.feed(b"a line\r\n") == b"a line\n"
+    told = f"{END}:0\r\n".encode()[:size]
+    assert cut.feed(told[:size]) == b""
+    assert cut.code == (0 if size >= len(END) + 4 else None)
+
+
+def test_what_only_began_like_the_marker_is_output() -> None:
+    cut = Cut(BEGIN, END)
+    cut.feed(session(b"", 0)[: len(NOISE) + len(BEGIN) + 4])
+    odd = END.encode() + b":x" + END[:9].encode() + b"y\r"
+    assert cut.feed(odd) + cut.rest() == odd
 
 
 def test_an_end_that_never_came_leaves_the_code_unknown() -> None:

@@ -25,15 +25,17 @@ from services.sources.nanoclaw.install import Install, check
 from services.sources.nanoclaw.names import human_wait, native_ids
 from services.sources.nanoclaw.portrait import Subject, portray
 
-AT_ONCE = 6
+AT_ONCE = 2
 BUDGET_S = 3.0
 """How long one round reads session files; the rest waits for the next."""
 LONGEST_REST_S = 5.0
 """A session that matters is read again after this long though its files look unchanged."""
 WHOLE_EVERY_S = 30.0
 """A session whose messages keep coming has its other file read at least this often."""
-ROTATION = 8
+ROTATION = 4
 """How many of the others are read again in a round."""
+AGED_S = 1.5
+"""A row that says the same as before is confirmed when it is this old."""
 _SETTLED_S = 0.05
 _UNREAD = Survey(AgentFacts(0.0, unread=True, problem="not read yet"))
 
@@ -52,9 +54,8 @@ class Known:
     whole_at: float = 0.0
     """When both files were read, changed or not."""
     alive: bool | None = None
-    prefetch: int = DUE_PREFETCH
-    basis: tuple[object, ...] = ()
-    """What the row was drawn from, where it said nothing about the time."""
+    quiet: bool = False
+    """Its row says nothing about the time, and nothing it was drawn from has changed."""
     judged: Judgement | None = None
     sandbox: Sandbox | None = None
 
@@ -126,8 +127,9 @@ class Census:
             UnavailableError: the install is gone or cannot be read.
         """
         async with self._lock:
-            context = await self._look(listing)
+            context = await self._look(listing, only)
             self._meet((*context.rows, *context.stamps))
+            self._wake_rows(context)
             self.context = context
             if only is not None:
                 chosen = self._by_native.get(only)
@@ -137,18 +139,61 @@ class Census:
             await self._survey(context, self._stale(context), self._clock.monotonic() + BUDGET_S)
             return tuple([self._draw(context, one) for one in self._known.values()])
 
-    async def _look(self, listing: Listing) -> Context:
+    async def _look(self, listing: Listing, only: str | None) -> Context:
         check(self.install)
         host, seen = await asyncio.gather(probe(self.install, self._clock), self._eye.look())
-        rows = {(row.group, row.id): row for row in seen.central.sessions}
+        rows, moved = self._rows(seen)
+        if only is not None and (chosen := self.home(only)) is not None:
+            moved = {*moved, chosen}
         still = frozenset() if not listing.known else self._still(listing)
-        stamps = await asyncio.to_thread(self._folders.sweep, rows, still)
+        stamps = await asyncio.to_thread(self._folders.sweep, rows, still, moved)
         waiting: dict[str, tuple[Waiting, ...]] = {}
         for one in seen.central.waiting:
             if one.session:
                 waiting[one.session] = (*waiting.get(one.session, ()), one)
         troubles = self._errors.look()
         return Context(host, listing, seen, stamps, rows, troubles, waiting)
+
+    def _rows(self, seen: Seen) -> tuple[Mapping[Home, SessionRow], set[Home]]:
+        """The rows by session, and whose row is another than in the last round."""
+        last = self.context
+        if last is not None and seen.central is last.seen.central:
+            return last.rows, set()
+        rows = {(row.group, row.id): row for row in seen.central.sessions}
+        before = {} if last is None else last.rows
+        moved = {home for home, row in rows.items() if before.get(home) is not row}
+        moved.update(before.keys() - rows.keys())
+        return rows, moved
+
+    def _wake_rows(self, context: Context) -> None:
+        """Rows whose evidence is another than in the last round are drawn anew."""
+        last = self.context
+        if last is None or _shared(last) != _shared(context):
+            for one in self._known.values():
+                one.quiet = False
+            return
+        changed = {
+            home for home, _ in context.listing.by_home.items() ^ last.listing.by_home.items()
+        }
+        if context.rows is not last.rows:
+            rows, before = context.rows, last.rows
+            changed.update(home for home, row in rows.items() if before.get(home) is not row)
+            changed.update(before.keys() - rows.keys())
+        changed.update(context.stamps.keys() ^ last.stamps.keys())
+        named = {
+            name
+            for now, then in (
+                (context.troubles, last.troubles),
+                (context.waiting, last.waiting),
+            )
+            for name in now.keys() | then.keys()
+            if now.get(name) != then.get(name)
+        }
+        if named:
+            changed.update(home for home in self._known if home[1] in named)
+        for home in changed:
+            if (known := self._known.get(home)) is not None:
+                known.quiet = False
 
     def _still(self, listing: Listing) -> frozenset[Home]:
         """Sessions that nothing runs for and nothing was claimed in: their answers are at rest."""
@@ -181,8 +226,11 @@ class Census:
         now = self._clock.monotonic()
         changed: list[tuple[bool, float, Known]] = []
         listed = context.listing.by_home
+        silent = False if context.listing.known else None
         for home, stamp in context.stamps.items():
             one = self._known[home]
+            if one.quiet and stamp is one.stamp and one.alive is silent is False:
+                continue
             active = home in listed or (one.judged is not None and not one.judged.steady)
             old = active and now - one.surveyed_at >= LONGEST_REST_S
             moved = stamp != one.stamp or _alive(context, home) != one.alive
@@ -221,43 +269,28 @@ class Census:
         )
         one.whole_at = now if whole else one.whole_at
         if survey != one.survey:
-            one.survey, one.basis = survey, ()
+            one.survey, one.quiet = survey, False
         one.surveyed_at, one.alive = self._clock.monotonic(), alive
         settled = self._clock.now() - stamp.newest > _SETTLED_S
         one.stamp = stamp if settled and not survey.facts.problem else None
 
     def _draw(self, context: Context, one: Known) -> Sandbox:
         now = self._clock.now()
-        basis = self._basis(context, one)
         drawn = one.sandbox
-        if drawn is not None and one.basis == basis:
-            one.sandbox = _again(drawn, now)
-            return one.sandbox
+        if drawn is not None and one.quiet:
+            if not 0 <= now - drawn.observed_at < AGED_S:
+                one.sandbox = drawn = _again(drawn, now)
+            return drawn
         subject = self._subject(context, one, now)
         one.judged = subject.judged
         one.sandbox = portray(subject, context.seen.central, now)
-        quiet = subject.judged.steady and not subject.waiting and subject.evidence.trouble is None
-        one.basis = basis if quiet and one.survey.facts.heartbeat_at is None else ()
-        return one.sandbox
-
-    def _basis(self, context: Context, one: Known) -> tuple[object, ...]:
-        """Everything a row of a steady session is drawn from."""
-        home, central = one.home, context.seen.central
-        row = context.rows.get(home)
-        return (
-            id(one.survey),
-            row,
-            context.listing.by_home.get(home),
-            context.listing.problem,
-            context.host.up,
-            context.seen.known,
-            home in context.stamps,
-            context.troubles.get(home[1]),
-            context.waiting.get(home[1]),
-            central.groups.get(home[0]),
-            None if row is None or row.chat is None else central.chats.get(row.chat),
-            central.configured is None or home[0] in central.configured,
+        one.quiet = (
+            subject.judged.steady
+            and not subject.waiting
+            and subject.evidence.trouble is None
+            and subject.evidence.files.heartbeat_at is None
         )
+        return one.sandbox
 
     def _subject(self, context: Context, one: Known, now: float) -> Subject:
         home, central = one.home, context.seen.central
@@ -301,6 +334,22 @@ def _alive(context: Context, home: Home) -> bool | None:
         return home in context.listing.by_home
     row = context.rows.get(home)
     return False if row is not None and row.container == "stopped" else None
+
+
+def _shared(context: Context) -> tuple[object, ...]:
+    """What the rows of all sessions are drawn from, beside their own."""
+    central = context.seen.central
+    return (
+        context.listing.problem,
+        context.listing.known,
+        context.host.up,
+        context.host.breaker,
+        context.seen.known,
+        central.groups,
+        central.chats,
+        central.dropped,
+        central.configured,
+    )
 
 
 def _again(drawn: Sandbox, now: float) -> Sandbox:

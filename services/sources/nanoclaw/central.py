@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from services.queues.tables import Record
@@ -143,17 +143,16 @@ class Central:
     """False where the users could not be read."""
 
 
-def compose(tables: Mapping[str, list[Record]], before: Central | None = None) -> Central:
-    """The tables as one value; sessions that stayed as they were are the records of `before`."""
-    known = {} if before is None else {(row.group, row.id): row for row in before.sessions}
+def compose(
+    tables: Mapping[str, list[Record]], sessions: Iterable[SessionRow] | None = None
+) -> Central:
+    """The tables as one value; `sessions` where those are known already."""
+    if sessions is None:
+        sessions = map(session_row, tables.get("sessions", []))
     groups = [row for row in tables.get("agent_groups", []) if row.get("id") is not None]
     configs = tables.get("container_configs", [])
     return Central(
-        sessions=tuple(
-            row
-            for record in tables.get("sessions", [])
-            if (row := _kept(record, known) or session_row(record)).id
-        ),
+        sessions=tuple([row for row in sessions if row.id]),
         groups={_text(row.get("id")): _text(row.get("name")) for row in groups},
         folders={_text(row.get("id")): _text(row.get("folder")) for row in groups},
         chats={_text(r.get("id")): chat(r) for r in tables.get("messaging_groups", [])},
@@ -172,24 +171,6 @@ def compose(tables: Mapping[str, list[Record]], before: Central | None = None) -
         dropped=_dropped(tables.get("unregistered_senders", [])),
         known_users=_known(tables),
     )
-
-
-def _kept(record: Record, known: Mapping[tuple[str, str], SessionRow]) -> SessionRow | None:
-    """The row of before, where the record still says the same."""
-    group, identity = record.get("agent_group_id"), record.get("id")
-    if not isinstance(group, str) or not isinstance(identity, str):
-        return None
-    row = known.get((group, identity))
-    if (
-        row is not None
-        and row.last_active == record.get("last_active")
-        and row.container == record.get("container_status")
-        and row.status == record.get("status")
-        and row.chat == record.get("messaging_group_id")
-        and row.thread == record.get("thread_id")
-    ):
-        return row
-    return None
 
 
 def session_row(row: Record) -> SessionRow:

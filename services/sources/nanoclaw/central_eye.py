@@ -8,9 +8,9 @@ from services.clock import Clock
 from services.errors import UnavailableError
 from services.queues.faults import Patience, SickFileError
 from services.queues.schema import Shapes
-from services.queues.tables import Record, read_tables
+from services.queues.tables import Long, Record, read_tables
 from services.sources.nanoclaw import frames
-from services.sources.nanoclaw.central import TABLES, Central, compose
+from services.sources.nanoclaw.central import TABLES, Central, SessionRow, compose, session_row
 from services.sources.nanoclaw.folders import Mark, mark
 from services.sources.nanoclaw.frames import Question
 from services.sources.nanoclaw.install import Install, owner_trouble
@@ -45,6 +45,7 @@ class CentralEye:
         self._install = install
         self._clock = clock
         self._shapes = Shapes()
+        self._rows: Long[SessionRow] = Long("sessions", session_row)
         self._patience = Patience()
         self._marks: tuple[Mark, Mark] | None = None
         self._read_at = 0.0
@@ -63,7 +64,7 @@ class CentralEye:
             self.seen = replace(self.seen, at=self._clock.now())
             return self.seen
         try:
-            tables = await read_tables(self._install.central, TABLES, self._shapes)
+            tables = await read_tables(self._install.central, TABLES, self._shapes, self._rows)
         except SickFileError as error:
             self._marks = None
             sentence = self._patience.failed(error)
@@ -74,7 +75,7 @@ class CentralEye:
         self._read_at = now
         wall = self._clock.now()
         self._marks = marks if _settled(marks, wall) else None
-        self.seen = Seen(compose(tables, self.seen.central), known=True, at=wall)
+        self.seen = Seen(compose(tables, self._rows.rows), known=True, at=wall)
         return self.seen
 
     def _look_outside(self) -> tuple[Mark, Mark]:
@@ -89,7 +90,7 @@ class CentralEye:
             return self.seen
         self._asked_at = now
         try:
-            central = compose(await ask_tables(self._install), self.seen.central)
+            central = compose(await ask_tables(self._install))
         except UnavailableError:
             self.seen = replace(self.seen, problem=problem)
             return self.seen

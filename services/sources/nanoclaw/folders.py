@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Container, Iterable
+from collections.abc import Container, Iterable, Set
 from dataclasses import dataclass
 
 from services.queues.reader import HEARTBEAT
@@ -15,6 +15,10 @@ NOT_SESSIONS = frozenset((".claude-shared", "agent-runner-src"))
 Mark = tuple[int, int, int] | None
 """Modification time (ns), size, inode; None for an absent file."""
 _TURNS = 8
+A_ROUND = 2500
+"""Of the sessions at rest so many are looked at in one round."""
+MOST_ROUNDS = 5
+"""So long a session at rest may go without being looked at."""
 DENIED: Mark = (-1, -1, -1)
 
 
@@ -47,25 +51,33 @@ class Folders:
         self.present = True
         """Whether the folder of all groups was there the last time."""
 
-    def sweep(self, rows: Iterable[Home], still: Container[Home] = ()) -> dict[Home, Stamp]:
+    def sweep(
+        self, rows: Iterable[Home], still: Set[Home] = frozenset(), moved: Container[Home] = ()
+    ) -> dict[Home, Stamp]:
         """Every session folder, and every given home with a folder; blocking, for a thread.
 
         A folder is a session where it holds `inbound.db` (nanoclaw contract §1). Of the homes that
-        are `still` nobody writes `outbound.db`: one in eight of them is looked at for it.
+        are `still` and have not `moved`, `A_ROUND` are looked at, the others in their turn. Nobody
+        writes `outbound.db` of these: one in eight looks is for it too.
         """
         found: dict[Home, Stamp] = {}
         root, before = self._root, self._stamps
-        self._turn = (self._turn + 1) % _TURNS
+        rounds = min(MOST_ROUNDS, -(-len(still) // A_ROUND) or 1)
+        self._turn += 1
         turn = self._turn
         for group in self._list_groups():
             for name in self._sessions_of(group):
-                turn = (turn + 1) % _TURNS
+                turn += 1
                 home = (group, name)
+                last = before.get(home)
+                calm = last is not None and home in still and home not in moved
+                if calm and last is not None and turn % rounds:
+                    found[home] = last
+                    continue
                 inbound = mark(f"{root}/{group}/{name}/{INBOUND}")
                 if inbound is None:
                     continue
-                last = before.get(home)
-                if last is not None and turn and home in still:
+                if calm and last is not None and turn % (_TURNS * rounds):
                     found[home] = last if last.inbound == inbound else Stamp(inbound, last.outbound)
                     continue
                 outbound = mark(f"{root}/{group}/{name}/{OUTBOUND}")

@@ -109,18 +109,18 @@ def _gateway_facts(registry: Registry, entry: Entry, seen: Evidence, judged: Jud
 
 
 def _sandbox_facts(registry: Registry, entry: Entry, seen: Evidence, judged: Judgement) -> Facts:
-    rows = [("assistant id", entry.id), ("environment", seen.environment)]
-    if registry.active == entry.id:
-        rows.append(("active", "yes"))
+    rows = [("a wake would", wake_would(entry, seen, judged))]
     if entry.local:
         port = "not recorded" if seen.daemon_port is None else str(seen.daemon_port)
         rows += [
+            ("credential", standing(seen.credential)),
             ("assistant process", _process(seen.assistant)),
             ("assistant port", port),
-            ("credential", standing(seen.credential)),
         ]
-    rows += [("a wake would", wake_would(entry, seen, judged)), ("judged by", _rule(judged))]
-    return tuple(rows)
+    rows += [("assistant id", entry.id), ("environment", seen.environment)]
+    if registry.active == entry.id:
+        rows.append(("active", "yes"))
+    return (*rows, ("judged by", _rule(judged)))
 
 
 def standing(credential: Credential) -> str:

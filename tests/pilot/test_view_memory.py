@@ -1,0 +1,126 @@
+"""The panel opens as it was left, calls when something turned worse, and looks like what it is."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from services.models import Event, SandboxState, Severity
+from services.remembered import View, place, recall
+from tests.support.panels import drawn, line_of, panel
+from tests.support.scenes import settings
+from tests.support.stage import NOW, sandbox
+from tui.arrangement import Deck, Pane
+from widgets.event_pane import EventPane
+from widgets.queue_pane import QueuePane
+from widgets.sandbox_pane import SandboxPane
+
+
+async def test_focus_sort_filter_zoom_and_pause_come_back(tmp_path: Path) -> None:
+    async with panel(tmp_path) as stage:
+        await stage.press("slash", *"!night", "enter", "o", "o", "O")
+        await stage.press("3", "m", "5", "z", "f", "M")
+        stage.app._keep_view()
+        path = place(tmp_path, "default")
+        await stage.until(lambda: recall(path).zoomed == "events")
+    async with panel(tmp_path) as stage:
+        dashboard = stage.app.dashboard
+        pane = dashboard.query_one(SandboxPane)
+        assert pane.filter_text == "!night"
+        assert pane.table.sort == ("name", True)
+        assert len(pane.table.keys) == 3
+        assert dashboard.query_one(QueuePane).apart
+        assert dashboard.query_one(Deck).places.zoomed is Pane.EVENTS
+        assert dashboard.focused_pane is Pane.EVENTS
+        stage.app._keep_view()
+        await stage.settle()
+        assert not dashboard.query_one(EventPane).following
+        assert "MUTED" in line_of(stage.app, 0)
+        await stage.press("z")
+        assert "3/4 /!night" in drawn(stage.app)
+
+
+async def test_the_view_is_written_when_the_panel_is_left(tmp_path: Path) -> None:
+    async with panel(tmp_path) as stage:
+        stage.app._keep_view()
+        await stage.settle()
+        await stage.press("2")
+        stage.app.action_leave()
+        await stage.until(lambda: recall(place(tmp_path, "default")).focus == "gateways")
+
+
+async def test_it_can_be_switched_off(tmp_path: Path) -> None:
+    plain = settings(remember=False)
+    async with panel(tmp_path, settings=plain) as stage:
+        await stage.press("slash", *"night", "enter")
+        stage.app._keep_view()
+        await stage.settle()
+    assert recall(place(tmp_path, "default")) == View()
+    assert not (tmp_path / "views").exists()
+
+
+async def test_a_view_of_another_version_does_no_harm(tmp_path: Path) -> None:
+    path = place(tmp_path, "default")
+    path.parent.mkdir()
+    path.write_text(
+        '{"focus": "nothing", "zoomed": "repairs", "panes": {"sandboxes": {"sort": "gone"}}}'
+    )
+    async with panel(tmp_path) as stage:
+        assert stage.app.dashboard.focused_pane is Pane.SANDBOXES
+        assert stage.app.dashboard.query_one(SandboxPane).table.sort == (None, False)
+
+
+async def test_a_sandbox_that_turns_worse_rings_and_m_mutes(tmp_path: Path) -> None:
+    async with panel(tmp_path) as stage:
+        written: list[str] = []
+        stage.app.alarm._write = written.append
+        await stage.press("M")
+        assert "MUTED" in line_of(stage.app, 0)
+        stage.script.sandboxes = (
+            sandbox("data-pull", SandboxState.BROKEN, "Its disk is full."),
+            *stage.script.sandboxes[1:],
+        )
+        await stage.clock.advance(2.5)
+        board = stage.app.engine.board
+        first = stage.script.sandboxes[0].id
+        await stage.until(lambda: board.sandboxes[first].state is SandboxState.BROKEN)
+        assert "\x07" not in written
+        assert any("! 1 worse" in one for one in written)
+        await stage.press("M")
+        assert "MUTED" not in line_of(stage.app, 0)
+        stage.script.sandboxes = (
+            stage.script.sandboxes[0],
+            replace(stage.script.sandboxes[1], state=SandboxState.STUCK, reason="No progress."),
+            *stage.script.sandboxes[2:],
+        )
+        await stage.clock.advance(20.0)
+        await stage.until(lambda: "\x07" in written)
+
+
+async def test_the_past_read_from_the_journal_rings_nothing(tmp_path: Path) -> None:
+    async with panel(tmp_path) as stage:
+        written: list[str] = []
+        stage.app.alarm._write = written.append
+        past = Event(NOW - 60, Severity.WORSE, "local", "data-pull", "sandbox", "it broke")
+        stage.app._events([past])
+        assert written == []
+
+
+async def test_production_is_seen_on_every_edge_and_in_words(tmp_path: Path) -> None:
+    async with panel(tmp_path) as plain:
+        assert "PRODUCTION" not in drawn(plain.app)
+        quiet = plain.app.dashboard.query_one("HealthHeader").styles.background
+    for size in ((140, 40), (80, 24)):
+        state = tmp_path / f"{size[0]}"
+        async with panel(state, settings=settings(production=True), size=size) as stage:
+            assert line_of(stage.app, 0).lstrip().startswith("PRODUCTION")
+            for edge in ("HealthHeader", "KeyFooter"):
+                assert stage.app.dashboard.query_one(edge).styles.background != quiet
+            for y in range(1, size[1] - 1):
+                line = line_of(stage.app, y)
+                assert line[0] == line[-1] == "█", line
+
+
+async def test_a_banner_is_in_the_header_with_its_own_words(tmp_path: Path) -> None:
+    async with panel(tmp_path, settings=settings(banner="[red]EU\x1b[2J west")) as stage:
+        assert line_of(stage.app, 0).strip().startswith("[red]EU\ufffd[2J west")
