@@ -15,7 +15,6 @@ from textual import events, on
 from textual.app import App
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
-from textual.widget import Widget
 from textual.widgets import Input
 
 from services.clock import Clock
@@ -23,13 +22,17 @@ from services.config import Settings
 from services.models import Attempt, Capability, Event, QueueSnapshot, SandboxId, Shell, Verb
 from services.picture import BoardDelta
 from services.sources import OpenSource
+from services.terminal.requests import ShellChoice
 from tui import keymap, shell_keys, themes
 from tui.alarm import Alarm
+from tui.attaching import Attaching
+from tui.bindings import PLACES, KeyWords, rebindable
 from tui.bulk import Bulk
-from tui.copying import name_of, record_of
+from tui.copying import Copying
 from tui.dashboard import Dashboard
 from tui.details import Details
 from tui.engine import Engine
+from tui.guidance import Guidance
 from tui.intents import Intents, Tone
 from tui.log_screen import LogScreen
 from tui.palette import PanelCommands
@@ -42,24 +45,8 @@ from widgets.binding_rows import key_sections
 from widgets.detail_pane import DetailPane
 from widgets.health_header import HeaderState
 from widgets.help_screen import HelpScreen
-from widgets.log_pane import LogPane
-from widgets.log_view import LogView
-from widgets.record_table import RecordTable
-from widgets.repair_bar import RepairBar
-from widgets.table_pane import TablePane
 
 CLOSE_S = 8.0
-_PLACES = {
-    "Dashboard": "Everywhere",
-    "WakedeckApp": "Panel",
-    "TablePane": "This pane",
-    "RecordTable": "This table",
-    "RepairBar": "Repair bar",
-    "ShellPane": "Shells",
-    "LogScreen": "Log",
-    "LogPane": "Log",
-    "LogView": "Lines",
-}
 
 
 class WakedeckApp(App[int], inherit_bindings=False):
@@ -88,8 +75,11 @@ class WakedeckApp(App[int], inherit_bindings=False):
         state: Path,
         jitter: random.Random | None = None,
         on_first_frame: Callable[[], None] = lambda: None,
+        welcomes: bool = False,
     ) -> None:
         """`state` is the folder of the journal, the locks, the pictures and the transcripts.
+
+        `welcomes` begins with the hint of the first start.
 
         Raises:
             ConfigError: the settings name a theme or a key that cannot be.
@@ -97,6 +87,7 @@ class WakedeckApp(App[int], inherit_bindings=False):
         # Without colours the styles for a terminal of few colours tell things apart.
         super().__init__(ansi_color=True if themes.colourless(os.environ) else None)
         self.settings = settings
+        self.welcomes = welcomes
         self.clock = clock
         self._state = state
         self._leaving = False
@@ -126,16 +117,21 @@ class WakedeckApp(App[int], inherit_bindings=False):
             self, self.engine, self.intents, self.say, self._bulk_pressed, self._bulk_moved
         )
         self.proposing = Proposing(self, self.engine, self.intents, self.say)
+        self.attaching = Attaching(self, self.engine, self.intents, self.say, self._open_shell)
         self.details = Details(self, self.engine)
         self.alarm = Alarm(settings.attention, settings.profile, os.environ, self._to_terminal)
         self.memory = ViewMemory(state, settings.profile, settings.remember)
         self.alarm.muted = self.memory.recalled.muted
+        self.copying = Copying(self, clock, self.say)
         self.recall = Recall(self.engine)
-        self._vitals = Vitals(settings)
+        self.guidance = Guidance(self.engine, self.intents)
         for theme in themes.THEMES:
             self.register_theme(theme)
         themes.check(settings, self.available_themes)
-        self.set_keymap(keymap.resolve(bound_actions(), settings.keys, settings.key_place))
+        bound = bound_actions()
+        self.set_keymap(keymap.resolve(bound, settings.keys, settings.key_place))
+        self.key_words = KeyWords(self, bound, settings.keys)
+        self._vitals = Vitals(settings, self.key_words.of("panel.refresh"))
         if not settings.animation:
             self.animation_level = "none"
 
@@ -261,7 +257,7 @@ class WakedeckApp(App[int], inherit_bindings=False):
 
     def action_help(self) -> None:
         """The keys that are live now."""
-        live = key_sections(self, self.screen.active_bindings, _PLACES)
+        live = key_sections(self, self.screen.active_bindings, PLACES)
         self.push_screen(HelpScreen((*live, shell_keys.section())))
 
     def action_next_theme(self) -> None:
@@ -271,12 +267,7 @@ class WakedeckApp(App[int], inherit_bindings=False):
 
     def action_copy_or_hint(self) -> None:
         """Copy what is selected; say how to quit where nothing is."""
-        text = self.screen.get_selected_text()
-        if text:
-            self.copy_to_clipboard(text)
-            self.say("Copied.")
-        else:
-            self.say("Nothing is selected. q quits.")
+        self.copying.selection()
 
     def action_picture(self) -> None:
         """Save the screen as SVG, secrets masked."""
@@ -313,35 +304,17 @@ class WakedeckApp(App[int], inherit_bindings=False):
         finally:
             self.exit(0)
 
-    def copy_record(self, pane: Widget) -> None:
-        """Copy the record under a pane's cursor as JSON."""
-        self._copy(record_of(pane, self.clock.now()))
-
-    def copy_name(self, pane: Widget) -> None:
-        """Copy what the record under a pane's cursor is called or says."""
-        self._copy(name_of(pane))
+    def _open_shell(self, sandbox: SandboxId, choice: ShellChoice) -> None:
+        self.dashboard.desk.open(sandbox, choice)
 
     @on(DetailPane.CopyRequested)
     def _copy_details(self, event: DetailPane.CopyRequested) -> None:
-        self._copy(event.text)
-
-    def _copy(self, text: str) -> None:
-        if text:
-            self.copy_to_clipboard(text)
-            self.say("Copied.")
-        else:
-            self.say("Nothing to copy here.")
+        self.copying.text(event.text)
 
 
 def bound_actions() -> list[keymap.Bound]:
     """Every action that can be given another key."""
-    everywhere = [*Dashboard.BINDINGS, *WakedeckApp.BINDINGS, *RepairBar.BINDINGS]
-    return [
-        *keymap.bound_in("panel", everywhere),
-        *keymap.bound_in("pane", TablePane.BINDINGS),
-        *keymap.bound_in("table", RecordTable.BINDINGS),
-        *keymap.bound_in("log", [*LogScreen.BINDINGS, *LogPane.BINDINGS, *LogView.BINDINGS]),
-    ]
+    return rebindable(WakedeckApp.BINDINGS)
 
 
 def run_panel(settings: Settings) -> int:
@@ -353,7 +326,7 @@ def run_panel(settings: Settings) -> int:
     from services import logs, paths
     from services.clock import SystemClock
     from services.sources import open_sources
-    from tui import collector
+    from tui import collector, welcome
 
     clock = SystemClock()
     state = paths.private_dir(paths.state_dir())
@@ -364,5 +337,6 @@ def run_panel(settings: Settings) -> int:
         clock,
         state=state,
         on_first_frame=collector.settle,
+        welcomes=welcome.wanted(state),
     )
     return app.run() or 0

@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING, ClassVar, cast
 from textual import events, on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.screen import Screen
-from textual.widget import Widget
 
 from services.models import (
     Attempt,
@@ -22,15 +20,19 @@ from services.models import (
     Verb,
 )
 from services.picture import BoardDelta, aged
-from tui.arrangement import LOWER, NUMBERED, Deck, Pane
+from tui import welcome
+from tui.arrangement import Deck, Pane
+from tui.pane_screen import PaneScreen
 from tui.shell_desk import ShellDesk
 from widgets.event_pane import EventPane
+from widgets.first_steps import FirstSteps
 from widgets.gateway_pane import GatewayPane
 from widgets.health_header import HealthHeader
 from widgets.key_footer import KeyFooter
 from widgets.queue_pane import QueuePane
-from widgets.repair_bar import RepairBar
+from widgets.repair_bar import RepairBar, RepairKeys
 from widgets.sandbox_pane import SandboxPane
+from widgets.table_pane import TablePane
 from widgets.terminal.messages import Released
 
 if TYPE_CHECKING:
@@ -40,13 +42,14 @@ CHORD = "ctrl+]"
 TICK_S = 0.75
 
 
-class Dashboard(Screen[int]):
+class Dashboard(PaneScreen):
     """Sandboxes, their repair, gateways, queues, shells and events, always in sight."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("w", "wake", "Wake", id="repair.wake"),
         Binding("r", "reconnect", "Reconnect", id="repair.reconnect"),
         Binding("s", "shell", "Shell", id="panel.shell"),
+        Binding("A", "attach", "Attach to the agent", id="panel.attach", show=False),
         Binding("L", "logs", "Logs", id="panel.logs"),
         Binding("c", "cancel", "Cancel", id="repair.cancel", show=False),
         Binding("a", "offer", "Confirm a repair", id="repair.offer", show=False),
@@ -66,6 +69,7 @@ class Dashboard(Screen[int]):
         Binding("R", "refresh_now", "Look again now", id="panel.refresh", show=False),
         Binding("p", "pause", "Pause looking", id="panel.pause", show=False),
         Binding("y", "copy_record", "Copy record as JSON", id="panel.copy", show=False),
+        Binding("C", "copy_cell", "Copy a cell", id="panel.copy-cell", show=False),
         Binding("Y", "copy_name", "Copy name or text", id="panel.copy-name", show=False),
     ]
 
@@ -85,13 +89,21 @@ class Dashboard(Screen[int]):
         return self.query_one(ShellDesk)
 
     def compose(self) -> ComposeResult:
+        key = self.panel.key_words.of
+        verbs = (key(f"repair.{verb}") for verb in ("wake", "reconnect", "cancel", "offer"))
         yield HealthHeader()
         with Deck(id="deck"):
             yield SandboxPane(id=Pane.SANDBOXES.value)
-            yield RepairBar(id=Pane.REPAIR.value)
+            yield RepairBar(id=Pane.REPAIR.value, keys=RepairKeys(*verbs))
             yield GatewayPane(id=Pane.GATEWAYS.value)
             yield QueuePane(id=Pane.QUEUES.value)
-            yield ShellDesk(id=Pane.SHELL.value, number="4", chord=CHORD)
+            yield ShellDesk(
+                id=Pane.SHELL.value,
+                number=key("panel.shells"),
+                chord=CHORD,
+                open_key=key("panel.shell"),
+                reopen_key=key("shell.reopen"),
+            )
             yield EventPane(id=Pane.EVENTS.value)
         yield KeyFooter(pinned=("app.help", "app.palette", "app.quit"))
 
@@ -101,6 +113,29 @@ class Dashboard(Screen[int]):
         self.panel.memory.restore(self)
         self.set_interval(1.0, self._tick_if_due)
         self.tick()
+        if self.panel.welcomes:
+            self.call_after_refresh(welcome.greet, self, self.panel, CHORD)
+
+    def on_key(self, event: events.Key) -> None:
+        """Escape also closes the hint of the first start."""
+        if event.key == "escape":
+            for hint in self.query(FirstSteps):
+                hint.close()
+
+    def why_not(self, action: str) -> str:
+        """Why an action of this screen would do nothing now; empty where it would do something."""
+        if action in ("wake", "reconnect"):
+            if self.query_one(SandboxPane).marked:
+                return ""
+            return self.query_one(RepairBar).refusal(Verb(action))
+        if action in ("shell", "logs"):
+            if self.selected is None:
+                return "no sandbox is selected"
+            needed = Capability.SHELL if action == "shell" else Capability.LOGS
+            return self.panel.intents.refusals(self.selected).get(needed, "")
+        if action in ("close_shell", "shell_tab(1)", "shell_tab(-1)"):
+            return "" if self.desk.active is not None else "no shell is open"
+        return ""
 
     # What the services say
 
@@ -120,6 +155,7 @@ class Dashboard(Screen[int]):
         """The queue of the selected sandbox."""
         if snapshot.sandbox == self.selected:
             self.query_one(QueuePane).show(snapshot)
+            self._guide()
 
     def show_events(self, told: Sequence[Event]) -> None:
         """More for the timeline."""
@@ -152,6 +188,14 @@ class Dashboard(Screen[int]):
         self.query_one(RepairBar).tick(now)
         self._draw_header()
         self.panel.alarm.tick(self._ticked)
+        self._guide()
+
+    def _guide(self) -> None:
+        """Say in every empty pane why it is so."""
+        words = self.panel.guidance.all(self.selected, self.panel.key_words.of)
+        for pane in self.query(TablePane):
+            pane.hint = words.get(Pane(pane.id), "")
+        self.desk.guide(words[Pane.SHELL])
 
     def _draw_header(self) -> None:
         self.query_one(HealthHeader).show(self.panel.header(self.selected))
@@ -181,6 +225,7 @@ class Dashboard(Screen[int]):
         self.selected = sandbox
         self.query_one(QueuePane).show(None, reason=self._why_no_queue(sandbox))
         self.panel.engine.feeds.look_at(sandbox)
+        self._guide()
         self._draw_repair()
         self._draw_header()
 
@@ -218,14 +263,8 @@ class Dashboard(Screen[int]):
 
     @on(EventPane.Sought)
     def _seek(self, event: EventPane.Sought) -> None:
-        self.run_worker(
-            self._recall_events(event.words), group="recall", exclusive=True, exit_on_error=False
-        )
-
-    async def _recall_events(self, words: Sequence[str]) -> None:
-        found = await self.panel.recall.search(words)
-        if words:
-            self.query_one(EventPane).recall(found)
+        fill = self.panel.recall.fill(self.query_one(EventPane), event.words)
+        self.run_worker(fill, group="recall", exclusive=True, exit_on_error=False)
 
     @on(RepairBar.WakePressed)
     def _wake_pressed(self, event: RepairBar.WakePressed) -> None:
@@ -253,46 +292,6 @@ class Dashboard(Screen[int]):
     @on(Released)
     def _released(self) -> None:
         self.focus_pane(Pane.SANDBOXES)
-
-    # Where the keys go
-
-    def focus_pane(self, pane: Pane) -> None:
-        """Give the keyboard to a pane, showing it first where it is not in sight."""
-        deck = self.query_one(Deck)
-        deck.arrange_anew(
-            lower=pane if pane in LOWER else None, zoomed=pane if deck.places.zoomed else None
-        )
-        self.query_one(f"#{pane.value}").focus()
-
-    @property
-    def focused_pane(self) -> Pane:
-        """The pane that has the keyboard; the sandboxes while none has."""
-        for node in self.focused.ancestors_with_self if self.focused else ():
-            if isinstance(node, Widget) and node.id in {pane.value for pane in Pane}:
-                return Pane(node.id)
-        return Pane.SANDBOXES
-
-    def on_descendant_focus(self, _: events.DescendantFocus) -> None:
-        pane = self.focused_pane
-        deck = self.query_one(Deck)
-        deck.arrange_anew(lower=pane if pane in LOWER else None, zoomed=deck.places.zoomed)
-
-    def action_pane(self, name: str) -> None:
-        """Focus a pane by its number."""
-        self.focus_pane(Pane(name))
-
-    def action_cycle(self, step: int) -> None:
-        """Focus the next pane."""
-        pane = self.focused_pane
-        at = NUMBERED.index(pane) if pane in NUMBERED else 0
-        self.focus_pane(NUMBERED[(at + step) % len(NUMBERED)])
-
-    def action_zoom(self) -> None:
-        """Fill the screen with the focused pane, or go back."""
-        deck = self.query_one(Deck)
-        pane = self.focused_pane
-        target = Pane.SANDBOXES if pane is Pane.REPAIR else pane
-        deck.arrange_anew(zoomed=None if deck.places.zoomed else target)
 
     # What the operator asks
 
@@ -332,6 +331,12 @@ class Dashboard(Screen[int]):
         if sandbox is not None:
             self.desk.open(sandbox)
 
+    def action_attach(self) -> None:
+        """Attach to the agent of the sandbox under the cursor, after a warning."""
+        sandbox = self._under_cursor()
+        if sandbox is not None:
+            self.panel.attaching.ask(sandbox)
+
     def action_logs(self) -> None:
         """Open the log of the sandbox under the cursor."""
         sandbox = self._under_cursor()
@@ -360,8 +365,12 @@ class Dashboard(Screen[int]):
 
     def action_copy_record(self) -> None:
         """Copy what the cursor is on as JSON."""
-        self.panel.copy_record(self.query_one(f"#{self.focused_pane.value}"))
+        self.panel.copying.record(self.query_one(f"#{self.focused_pane.value}"))
 
     def action_copy_name(self) -> None:
         """Copy the name, or the text, of what the cursor is on."""
-        self.panel.copy_name(self.query_one(f"#{self.focused_pane.value}"))
+        self.panel.copying.name(self.query_one(f"#{self.focused_pane.value}"))
+
+    def action_copy_cell(self) -> None:
+        """Copy one cell of the row the cursor is on."""
+        self.panel.copying.cell(self.query_one(f"#{self.focused_pane.value}"))

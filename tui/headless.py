@@ -13,7 +13,7 @@ import click
 from services.board import Board
 from services.clock import SystemClock
 from services.config import Settings
-from services.errors import WakedeckError
+from services.errors import AmbiguousError, WakedeckError
 from services.feed import ProbeFailure
 from services.models import (
     Observation,
@@ -73,6 +73,23 @@ class Look:
             NotFoundError, AmbiguousError: as `services.naming.find`.
         """
         return find(self.board.sandboxes.values(), typed)
+
+    async def meant(self) -> Sandbox:
+        """The one meant where none is named: a source's default, or the only one there is.
+
+        Raises:
+            AmbiguousError: nobody says which; lists them.
+        """
+        asked = [one.defaulting for one in self.sources.values() if one.defaulting is not None]
+        named = [await one.default() for one in asked]
+        chosen = [row for row in self.board.sandboxes.values() if row.id in named]
+        if len(chosen) == 1:
+            _prose(f"the default sandbox: {chosen[0].id}")
+            return chosen[0]
+        every = sorted(str(one.id) for one in chosen) or sorted(map(str, self.board.sandboxes))
+        if len(every) != 1:
+            raise AmbiguousError(f"Say which sandbox. There are: {', '.join(every) or 'none'}.")
+        return self.sandbox(every[0])
 
     async def close(self) -> None:
         """Let go of every source."""

@@ -100,18 +100,18 @@ class Intents:
         handle = self._handles.get(sandbox)
         return handle is not None and (await handle.wait()).state is AttemptState.DONE
 
-    def shell(self, sandbox: SandboxId) -> OpenShell | None:
+    def shell(self, sandbox: SandboxId, choice: ShellChoice) -> OpenShell | None:
         """Open a shell; None where there can be none, and why was said."""
         reason = self.refusals(sandbox).get(Capability.SHELL)
         if reason is not None:
             self._say(f"No shell in {sandbox.native_id}: {reason}.", "warning")
             return None
         try:
-            transport = self._engine.sources[sandbox.source].actor.shell(sandbox, ShellChoice())
+            transport = self._engine.sources[sandbox.source].actor.shell(sandbox, choice)
         except WakedeckError as error:
             self._refuse(error)
             return None
-        return self._shells.open(sandbox, transport)
+        return self._shells.open(sandbox, transport, choice)
 
     def attempt_changed(self, attempt: Attempt) -> None:
         """Say how the operator's own action ended, where nobody else does."""

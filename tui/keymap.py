@@ -19,7 +19,22 @@ class Bound:
     keys: tuple[str, ...]
     description: str
     place: str
-    """Where it is live: a clash matters only where two are live at once."""
+    """Where it is live: a clash matters only where two are live at once (`together`)."""
+
+
+_DASHBOARD = frozenset(("repair", "pane", "table", "stream", "queues", "shells"))
+_IN_A_LIST = frozenset(("pane", "table", "stream", "queues"))
+
+
+def together(one: str, other: str) -> bool:
+    """Whether two places are live at once, so that one key cannot serve both."""
+    pair = {one, other}
+    return (
+        one == other
+        or "app" in pair
+        or ("panel" in pair and not pair.isdisjoint(_DASHBOARD))
+        or pair <= _IN_A_LIST
+    )
 
 
 def bound_in(place: str, bindings: Iterable[BindingType]) -> list[Bound]:
@@ -44,8 +59,8 @@ def resolve(
     """What to give Textual's keymap: id to keys. `where` tells the place of an id in the file.
 
     Raises:
-        ConfigError: an id nobody has, an empty key, or one key for two actions of one place; the
-            sentence names both.
+        ConfigError: an id nobody has, an empty key, or one key for two actions that are live at
+            once; the sentence names both.
     """
     every = list(known)
     ids = {one.id for one in every}
@@ -57,20 +72,22 @@ def resolve(
             )
         if not all(part.strip() for part in typed.split(",")):
             raise ConfigError(f"{where(name)}: {name!r} is given an empty key.")
-    taken: dict[tuple[str, str], Bound] = {}
+    taken: dict[str, list[Bound]] = {}
     for one in every:
-        keys = (
-            tuple(part.strip() for part in wanted[one.id].split(","))
-            if (one.id in wanted)
-            else one.keys
-        )
+        given = wanted.get(one.id)
+        keys = one.keys if given is None else tuple(part.strip() for part in given.split(","))
         for key in keys:
-            other = taken.setdefault((one.place, key), one)
-            if other.id != one.id and (one.id in wanted or other.id in wanted):
-                named = one.id if one.id in wanted else other.id
-                raise ConfigError(
-                    f"{where(named)}: {key!r} would mean both {other.id!r} ({other.description}) "
-                    f"and {one.id!r} ({one.description}).",
-                    advice="Give one of them another key.",
-                )
+            for other in taken.setdefault(key, []):
+                if (
+                    other.id != one.id
+                    and (one.id in wanted or other.id in wanted)
+                    and together(one.place, other.place)
+                ):
+                    named = one.id if one.id in wanted else other.id
+                    raise ConfigError(
+                        f"{where(named)}: {key!r} would mean both {other.id!r} "
+                        f"({other.description}) and {one.id!r} ({one.description}).",
+                        advice="Give one of them another key.",
+                    )
+            taken[key].append(one)
     return dict(wanted)

@@ -11,7 +11,6 @@ import click
 from services import paths
 from services.attempts import Attempts, Handle
 from services.config import Settings
-from services.errors import AmbiguousError
 from services.journal import Journal
 from services.models import Attempt, AttemptState, Event, Sandbox, Step, StepState, Verb
 from services.sources import Proposal
@@ -30,7 +29,7 @@ def run(settings: Settings, verb: Verb, typed: str | None, as_json: bool, agreed
 
     async def go() -> int:
         async with looking(settings) as look:
-            target = _target(look, typed)
+            target = await look.meant() if typed is None else look.sandbox(typed)
             once = _Once(look, settings, target)
             try:
                 ended = await once.press(verb)
@@ -46,15 +45,6 @@ def run(settings: Settings, verb: Verb, typed: str | None, as_json: bool, agreed
             return 3 if ended.confirmable else 1
 
     return asyncio.run(go())
-
-
-def _target(look: Look, typed: str | None) -> Sandbox:
-    if typed is not None:
-        return look.sandbox(typed)
-    every = sorted(str(one) for one in look.board.sandboxes)
-    if len(every) != 1:
-        raise AmbiguousError(f"Say which sandbox. There are: {', '.join(every) or 'none'}.")
-    return look.sandbox(every[0])
 
 
 def _tell(ended: Attempt, proposal: Proposal | None, as_json: bool) -> None:

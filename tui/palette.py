@@ -2,24 +2,33 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
+from textual.binding import ActiveBinding
 from textual.command import DiscoveryHit, Hit, Hits, Provider
 
 from services.errors import WakedeckError
 from services.models import Capability, Sandbox, SandboxId, Verb
+from tui.arrangement import Pane
 from tui.shell_keys import SHELL_KEYS, ShellKey, use
-from widgets.binding_rows import key_sections
+from widgets.binding_rows import KeyRow, key_sections
+from widgets.sandbox_pane import SandboxPane
+from widgets.table_pane import TablePane
 
 if TYPE_CHECKING:
     from services.sources.local.faults import Fault
     from services.sources.local.layout import World
     from tui.app import WakedeckApp
 
+AT_FIRST = 50
+"""Sandboxes whose verbs are listed before anything is typed."""
+BREATH = 200
+"""Entries judged before keys and frames get their turn."""
 _NOBODY = SandboxId("", "")
 
 
@@ -29,7 +38,17 @@ class Entry:
 
     text: str
     help: str
-    run: Callable[[], None]
+    run: Callable[[], object]
+
+
+def _holds(text: str, letters: str) -> bool:
+    """Whether the letters occur in the text in their order: what a fuzzy match needs at least."""
+    place = 0
+    for letter in letters:
+        place = text.find(letter, place) + 1
+        if not place:
+            return False
+    return True
 
 
 class PanelCommands(Provider):
@@ -41,21 +60,30 @@ class PanelCommands(Provider):
         return cast("WakedeckApp", self.app)
 
     async def discover(self) -> Hits:
-        for entry in self._entries():
+        entries = self._entries(AT_FIRST)
+        for entry in entries:
             yield DiscoveryHit(entry.text, entry.run, help=entry.help)
 
     async def search(self, query: str) -> Hits:
         matcher = self.matcher(query)
-        for entry in self._entries():
+        letters = "".join(query.casefold().split())
+        for number, entry in enumerate(self._entries(), 1):
+            if number % BREATH == 0:
+                await asyncio.sleep(0)
+            if not _holds(entry.text.casefold(), letters):
+                continue
             score = matcher.match(entry.text)
             if score > 0:
                 yield Hit(score, matcher.highlight(entry.text), entry.run, help=entry.help)
 
-    def _entries(self) -> Iterator[Entry]:
+    def _entries(self, most: int | None = None) -> Iterator[Entry]:
+        """All of them, or with the verbs of at most so many sandboxes."""
+        yield from self._marked()
         yield from self._actions()
+        yield from self._elsewhere()
         yield from self._shell()
         sandboxes = sorted(self.panel.engine.board.sandboxes.values(), key=lambda one: one.id)
-        for sandbox in sandboxes:
+        for sandbox in sandboxes[:most]:
             yield from self._verbs(sandbox)
         yield from self._proposals()
         yield from self._faults()
@@ -63,12 +91,43 @@ class PanelCommands(Provider):
     def _actions(self) -> Iterator[Entry]:
         for section in key_sections(self.app, self.screen.active_bindings):
             for row in section.rows:
-                keys = " ".join(row.keys)
-                if row.enabled:
-                    yield Entry(row.description, keys, self._acting(row.action, row.place))
-                else:
-                    reason = row.reason or "not now"
-                    yield Entry(row.description, f"{keys} · {reason}", self._refusing(reason))
+                yield self._entry(row)
+
+    def _elsewhere(self) -> Iterator[Entry]:
+        """What the panes without the keyboard can do: it gets the keyboard first."""
+        dashboard = self.panel.dashboard
+        if self.screen is not dashboard:
+            return
+        for pane in dashboard.query(TablePane):
+            if pane.has_focus_within:
+                continue
+            for node in (pane, pane.table):
+                own = {
+                    key: ActiveBinding(node, binding, True, binding.tooltip)
+                    for key, binding in node._bindings
+                    if binding.id and not binding.id.startswith("table.")
+                }
+                for section in key_sections(self.app, own):
+                    for row in section.rows:
+                        yield self._entry(row, pane)
+
+    def _entry(self, row: KeyRow, pane: TablePane | None = None) -> Entry:
+        keys = " ".join(row.keys)
+        words = row.description if pane is None else f"{row.description} ({pane.heading})"
+        if row.enabled:
+            return Entry(words, keys, self._acting(row.action, row.place, pane))
+        reason = row.reason or "not now"
+        return Entry(words, f"{keys} · {reason}", self._refusing(reason))
+
+    def _marked(self) -> Iterator[Entry]:
+        """The verbs on what is marked, as one set."""
+        marked = self.panel.dashboard.query_one(SandboxPane).marked
+        for verb in Verb if marked else ():
+            yield Entry(
+                f"{verb.value.capitalize()} the {len(marked)} marked",
+                "an attempt for each, one summary",
+                partial(self.panel.bulk.start, verb, marked),
+            )
 
     def _shell(self) -> Iterator[Entry]:
         there = self.panel.dashboard.desk.front_view() is not None
@@ -81,8 +140,12 @@ class PanelCommands(Provider):
         # After the palette has gone and given the focus back.
         self.app.call_later(use, self.panel, one)
 
-    def _acting(self, action: str, place: object) -> Callable[[], None]:
+    def _acting(
+        self, action: str, place: object, pane: TablePane | None = None
+    ) -> Callable[[], None]:
         async def act() -> None:
+            if pane is not None:
+                self.panel.dashboard.focus_pane(Pane(pane.id))
             await self.app.run_action(action, default_namespace=place)  # type: ignore[arg-type]
 
         def later() -> None:
@@ -112,6 +175,13 @@ class PanelCommands(Provider):
                 yield Entry(f"{word} {sandbox.name}", str(sandbox.id), run)
             else:
                 yield Entry(f"{word} {sandbox.name}", reason, self._refusing(reason))
+        if panel.attaching.offered(sandbox.id):
+            why = panel.attaching.refusal(sandbox.id)
+            yield Entry(
+                f"Attach to the agent of {sandbox.name}…",
+                f"{sandbox.id} · asks first" if why is None else why,
+                lambda: panel.attaching.ask(sandbox.id),
+            )
 
     def _proposals(self) -> Iterator[Entry]:
         """What asks first, for the sandbox under the cursor."""

@@ -18,7 +18,7 @@ from services.config import Settings
 from services.errors import ChoiceError, RefusedError
 from services.models import ShellState
 from services.plain import plain
-from services.terminal.requests import ShellChoice
+from services.terminal.requests import AGENT, ShellChoice
 from services.terminal.transport import Ending, Transport
 from tui.execute import exit_status
 from tui.pipes import chunks, pour
@@ -103,11 +103,25 @@ def picked_from(choices: Sequence[str]) -> str:
     return choices[number - 1]
 
 
+def agreed(warning: str) -> None:
+    """Ask before this terminal is given to a process that is not only ours.
+
+    Raises:
+        RefusedError: there is no such process, or the operator does not want it.
+    """
+    if not warning:
+        raise RefusedError("There is no agent to attach to there, only new shells.")
+    for line in warning.splitlines():
+        click.echo(line, err=True)
+    if not click.confirm("Attach?", err=True):
+        raise RefusedError("Not attached.")
+
+
 def run(settings: Settings, typed: str, choice: ShellChoice) -> int:
     """Give this terminal to a sandbox's shell; its exit code, or 255 where it was lost.
 
     Raises:
-        RefusedError: stdin is no terminal.
+        RefusedError: stdin is no terminal, or the operator does not want to attach.
         NotFoundError, AmbiguousError: the name.
         ShellError: the shell could not be opened.
     """
@@ -120,9 +134,13 @@ def run(settings: Settings, typed: str, choice: ShellChoice) -> int:
     async def main() -> Ending:
         async with looking(settings) as look:
             sandbox = look.sandbox(typed)
-            actor = look.sources[sandbox.id.source].actor
+            source = look.sources[sandbox.id.source]
+            actor = source.actor
             try:
-                return await _run(actor.shell(sandbox.id, choice))
+                transport = actor.shell(sandbox.id, choice)
+                if choice.shell == AGENT:
+                    agreed(source.attachment)
+                return await _run(transport)
             except ChoiceError as error:
                 picked = replace(choice, pod=picked_from(error.choices))
             return await _run(actor.shell(sandbox.id, picked))

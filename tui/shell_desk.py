@@ -9,6 +9,7 @@ from textual import on
 
 from services.models import SandboxId, ShellState
 from services.plain import plain
+from services.terminal.requests import ShellChoice
 from tui.arrangement import Pane
 from tui.shells import OpenShell
 from widgets.confirm_dialog import ConfirmDialog
@@ -35,9 +36,11 @@ class ShellDesk(ShellPane):
     def _panel(self) -> WakedeckApp:
         return cast("WakedeckApp", self.app)
 
-    def open(self, sandbox: SandboxId, *, take_keys: bool = True) -> None:
+    def open(
+        self, sandbox: SandboxId, choice: ShellChoice | None = None, *, take_keys: bool = True
+    ) -> None:
         """A new shell in front, with the keyboard unless it came back by itself."""
-        opened = self._panel.intents.shell(sandbox)
+        opened = self._panel.intents.shell(sandbox, choice or ShellChoice())
         if opened is not None:
             self.app.run_worker(self._live(opened, take_keys), group="shells", exit_on_error=False)
 
@@ -65,7 +68,7 @@ class ShellDesk(ShellPane):
         if opened is not None and opened.session.shell.state.over:
             sandbox = opened.session.shell.sandbox
             self.close_one(shell_id)
-            self.open(sandbox, take_keys=take_keys)
+            self.open(sandbox, opened.choice, take_keys=take_keys)
 
     def reopen_lost(self, sandbox: SandboxId) -> None:
         """Reconnect was pressed: shells of that sandbox that were lost come back after it."""

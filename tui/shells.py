@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from services.clock import Clock
 from services.models import SandboxId, Shell
+from services.terminal.requests import AGENT, ShellChoice
 
 if TYPE_CHECKING:
     from services.terminal.emulator import Emulator
@@ -27,6 +28,8 @@ FIRST_SIZE = (80, 24)
 SIZE_WAIT_S = 1.0
 DETACH_S = 3.0
 HISTORY = 10_000
+_DETACH_KEYS = b"\x10\x11"
+"""Ctrl-P Ctrl-Q: leaves an agent running (openshell contract §1.7)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +41,7 @@ class OpenShell:
     view: TerminalView
     sized: asyncio.Event
     """Set once the view knows its size: the size is told before the first byte."""
+    choice: ShellChoice
 
 
 def preload() -> None:
@@ -73,7 +77,9 @@ class Shells:
         self._open: dict[str, OpenShell] = {}
         self._sizes: dict[str, tuple[int, int]] = {}
 
-    def open(self, sandbox: SandboxId, transport: Transport) -> OpenShell:
+    def open(
+        self, sandbox: SandboxId, transport: Transport, choice: ShellChoice | None = None
+    ) -> OpenShell:
         """Make a session and its view; `run` brings it to life once the view is mounted."""
         # Loaded with the first shell: the first frame needs none of it.
         from services.terminal.emulator import Emulator
@@ -82,6 +88,7 @@ class Shells:
         from widgets.terminal.view import TerminalView
 
         self._pump = self._pump or Pump()
+        choice = choice or ShellChoice()
         shell_id = f"shell-{next(self._numbers)}"
         emulator = Emulator(*FIRST_SIZE, history=HISTORY)
         view = TerminalView(emulator, id=shell_id)
@@ -95,8 +102,9 @@ class Shells:
             on_change=self._on_change,
             on_paint=partial(self._painted, view, shell_id),
             transcript=self._transcript(sandbox, shell_id),
+            detach_keys=_DETACH_KEYS if choice.shell == AGENT else b"",
         )
-        opened = OpenShell(session, emulator, view, asyncio.Event())
+        opened = OpenShell(session, emulator, view, asyncio.Event(), choice)
         self._open[shell_id] = opened
         return opened
 

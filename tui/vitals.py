@@ -18,7 +18,8 @@ _LOST = Sign("✕", "lost", "bad")
 class Vitals:
     """Keeps the round trips of every gateway; draws up the header of the one that matters."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, retry_key: str) -> None:
+        self._retry_key = retry_key
         self._profile = settings.profile
         self._read_only = settings.read_only
         self._production = settings.production
@@ -55,7 +56,7 @@ class Vitals:
             samples=tuple(self._samples.get(gateway.id, ())) if gateway else (),
             last_success_at=link.last_success_at if link else None,
             retry_at=link.retry_at if link and lost else None,
-            retry_key="R",
+            retry_key=self._retry_key,
             stale=lost,
             read_only=self._read_only,
             paused=paused,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 from textual.app import App
 from textual.binding import ActiveBinding, Binding
@@ -61,16 +61,34 @@ def key_sections(
             continue
         rows = places.setdefault(bound.node, {})
         key = app.get_key_display(binding)
+        reason = why_not(bound.node, binding.action)
+        enabled, words = bound.enabled and not reason, reason or bound.tooltip
         if binding.action in rows:
             keys = rows[binding.action][1]
             if key not in keys:
                 keys.append(key)
         else:
-            rows[binding.action] = (binding, [key], bound.enabled, bound.tooltip)
+            rows[binding.action] = (binding, [key], enabled, words)
     return tuple(
         KeySection(_title(node, titles or {}), tuple(_rows(node, _declared(node, rows))))
         for node, rows in places.items()
     )
+
+
+@runtime_checkable
+class Reasoning(Protocol):
+    """A place that knows why one of its actions would do nothing now."""
+
+    def why_not(self, action: str) -> str:
+        """The reason; empty where it would do something."""
+
+
+def why_not(node: DOMNode, action: str) -> str:
+    """The reason for which an action would do nothing; empty where none is known.
+
+    Such an action keeps its key: pressed, it says the reason. It is only shown as off.
+    """
+    return node.why_not(action) if isinstance(node, Reasoning) else ""
 
 
 def _declared(node: DOMNode, rows: Mapping[str, _Found]) -> list[_Found]:

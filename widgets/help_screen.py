@@ -60,10 +60,11 @@ def _row(row: KeyRow, column: int) -> list[Content | str | tuple[str, str]]:
         f"{filler}  ",
         (one_line(row.description, 80), tone),
     ]
+    reason = one_line(row.reason, 200)
     if not row.enabled:
-        said += ["  ", (f"off now{': ' + row.reason if row.reason else ''}", _QUIET)]
-    elif row.reason:
-        said += ["  ", (row.reason, _QUIET)]
+        said += ["  ", (f"off now{': ' + reason if reason else ''}", _QUIET)]
+    elif reason:
+        said += ["  ", (reason, _QUIET)]
     return said
 
 

@@ -202,6 +202,13 @@ class Presence(Protocol):
         """Let go of it; idempotent."""
 
 
+class Defaulting(Protocol):
+    """Knows which sandbox is meant where none is named."""
+
+    async def default(self) -> SandboxId | None:
+        """The one meant; None where nobody says."""
+
+
 @dataclass(frozen=True, slots=True)
 class OpenSource:
     """One configured system, ready to serve."""
@@ -210,6 +217,9 @@ class OpenSource:
     actor: Actor
     presence: Presence | None = None
     proposer: Proposer | None = None
+    defaulting: Defaulting | None = None
+    attachment: str = ""
+    """What a shell called `AGENT` is attached to, and what ending it does; empty where none is."""
 
     @property
     def info(self) -> Source:

@@ -20,10 +20,12 @@ _END_OF_FILE = b"\x04"
 class Departure:
     """The polite detach of one session."""
 
-    def __init__(self, outbox: Outbox) -> None:
+    def __init__(self, outbox: Outbox, detach_keys: bytes = b"") -> None:
+        """`detach_keys` leave a process that is not ours to end."""
         self.prompt = PromptSense()
         self.asked = asyncio.Event()
         self._outbox = outbox
+        self._detach_keys = detach_keys
         self._output = asyncio.Event()
 
     def note(self, output: bytes) -> None:
@@ -37,6 +39,10 @@ class Departure:
         The end of the shell itself, which reading may find meanwhile, is the better ending.
         """
         await self.asked.wait()
+        if self._detach_keys:
+            self._outbox.type(self._detach_keys)
+            await asyncio.sleep(LIMIT_S)
+            return Ending(ShellState.DETACHED, "detached; what it was attached to runs on")
         if not self.prompt.idle:
             return Ending(ShellState.DETACHED, "detached while something ran in it")
         with contextlib.suppress(TimeoutError):

@@ -11,6 +11,9 @@ from typing import TypeAlias
 
 MOST_KEPT = 16 << 20
 
+AGENT = "agent"
+"""The `shell` that is no new one: the process the sandbox was made for."""
+
 
 @dataclass(frozen=True, slots=True)
 class ShellChoice:
@@ -19,7 +22,7 @@ class ShellChoice:
     pod: str | None = None
     first_pod: bool = False
     shell: str | None = None
-    """`bash`, `sh` or `zsh`."""
+    """`bash`, `sh`, `zsh`, or `AGENT` where the source has an attachment."""
     container: str | None = None
 
 

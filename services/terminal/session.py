@@ -60,7 +60,9 @@ class Session:
         on_change: Callable[[Shell], None],
         on_paint: Callable[[], None],
         transcript: Transcript | None = None,
+        detach_keys: bytes = b"",
     ) -> None:
+        """`detach_keys`: the process is not ours to end, and these keys leave it running."""
         self.screen = emulator
         self._transport = transport
         self._clock = clock
@@ -73,7 +75,7 @@ class Session:
         )
         self._backlog = Backlog()
         self._outbox = Outbox(transport, clock, self._note_blocked)
-        self._departure = Departure(self._outbox)
+        self._departure = Departure(self._outbox, detach_keys)
         self._size = (80, 24)
         self._told_size = self._size
         self._resized = asyncio.Event()
@@ -243,6 +245,10 @@ class Session:
         """Whether the middle of a flood is being dropped."""
         return self._backlog.skipping
 
+    def catch_up(self) -> None:
+        """For the pump: in a flood, go on with what came last."""
+        self._backlog.catch_up()
+
     def parse(self, limit: int) -> None:
         """For the pump: feed the emulator."""
         self._drop_stale()
@@ -260,6 +266,7 @@ class Session:
 
     def paint(self) -> None:
         """For the pump: show what was parsed."""
+        self._backlog.settle()
         self._standing.update(
             skipping=self._backlog.skipping,
             skipped_bytes=self._backlog.skipped,

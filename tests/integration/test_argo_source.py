@@ -207,3 +207,34 @@ def test_a_long_token_travels_in_several_cookies() -> None:
     assert header.startswith("argocd.token=3:") and "argocd.token-2=" in header
     assert _token_of(header) == token
     assert _token_of(words.cookies("short")) == "short"
+
+
+async def test_logs_are_read_through_argo_cd(tmp_path: Path) -> None:
+    async with server(tmp_path) as (api, source):
+        streams = await source.observer.log_streams(BOX)
+        assert [one.name for one in streams] == ["main", "side"]
+        api.entries = [
+            {"result": {"content": "first\x1b[2J", "last": False, "podName": "box"}},
+            {"result": {"content": f"Authorization: Bearer {TOKEN}"}},
+            {"result": {"content": "", "last": True}},
+        ]
+        lines = [line async for line in source.observer.logs(BOX, "side")]
+        assert lines[0] == "first" and len(lines) == 2 and TOKEN not in "".join(lines)
+        asked = api.peer.requests[-1]
+        assert asked.path == "/api/v1/applications/shop/pods/box/logs"
+        assert (asked.one("container"), asked.one("namespace")) == ("side", "agents")
+        with pytest.raises(NotFoundError, match="has no log"):
+            await anext(source.observer.logs(BOX, "nobody"))
+        api.entries = [
+            {"result": {"content": "some"}},
+            {"error": {"grpc_code": 7, "message": f"permission denied: {TOKEN}"}},
+        ]
+        with pytest.raises(UnavailableError, match="permission denied"):
+            assert [line async for line in source.observer.logs(BOX)] == ["some"]
+
+
+@pytest.mark.parametrize(
+    "line", [b"", b" ", b"[]", b"{", b'{"result":1}', b'{"result":{"content":1}}', b"null"]
+)
+def test_an_entry_that_is_none_says_nothing(line: bytes) -> None:
+    assert words.read_log(line) == b""

@@ -241,6 +241,7 @@ def commands(group: click.Group, path: tuple[str, ...] = ()) -> Iterator[tuple[s
 
 
 NO_LISTING = {
+    "logs",
     "shell",
     "exec",
     "replay",

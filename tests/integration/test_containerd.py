@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import shutil
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -16,10 +16,17 @@ from services.models import ShellState
 from services.sources import OpenSource
 from services.sources.pods.options import KubernetesOptions
 from services.sources.pods.source import open_kubernetes
-from services.terminal.requests import ShellChoice
+from services.terminal.requests import ExecOutput, ExecRequest, ExecResult, ShellChoice
 from tests.integration.test_kube_source import BOX
 from tests.support import seen as operator
-from tests.support.containerd import ContainerApi, Containerd, container_api, containerd, missing
+from tests.support.containerd import (
+    ContainerApi,
+    Containerd,
+    container_api,
+    containerd,
+    hindrance,
+    missing,
+)
 from tests.support.kube_api import TOKEN
 from tests.support.kubectl import environment, kubeconfig, kubectl
 from tests.support.ran import ran
@@ -29,8 +36,15 @@ from tests.support.tls import Authority
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.skipif(bool(missing()), reason=missing() or "it runs here"),
+    pytest.mark.skipif(bool(hindrance()), reason=hindrance() or "it may run here"),
 ]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def programs() -> None:
+    """Fetched now where they are not installed, not when the tests are only listed."""
+    if why := missing():
+        pytest.skip(why)
 
 
 @pytest.fixture(scope="module")
@@ -85,13 +99,64 @@ async def test_exit_codes(daemon: Containerd, tmp_path: Path, script: str, code:
         assert (done.stdout, done.stderr, done.code) == (b"o\n", b"e\n", 0)
 
 
-@pytest.mark.parametrize("argv", [("no-such-program",), ("/bin/not-executable",)])
-async def test_what_does_not_start_is_no_code(
-    daemon: Containerd, tmp_path: Path, argv: tuple[str, ...]
+@pytest.mark.parametrize(
+    ("program", "code"), [("no-such-program", 127), ("/bin/not-executable", 126)]
+)
+async def test_what_does_not_start_has_the_code_a_shell_gives_it(
+    daemon: Containerd, tmp_path: Path, program: str, code: int
 ) -> None:
     async with pods(daemon, tmp_path) as (_, source):
-        with pytest.raises(ShellError, match="not started"):
-            await ran(source.actor, BOX, argv, 30, ShellChoice())
+        done = await ran(source.actor, BOX, (program,), 30)
+        assert done.code == code and program.encode() in done.stderr
+
+
+@pytest.mark.parametrize("deaf", [False, True])
+async def test_a_command_past_its_deadline_is_ended_in_the_container(
+    daemon: Containerd, tmp_path: Path, deaf: bool
+) -> None:
+    script = "trap '' INT TERM; " if deaf else ""
+    script += "sleep 300 & sleep 301 | cat; echo late"
+    async with pods(daemon, tmp_path) as (_, source):
+        done = await ran(source.actor, BOX, ("sh", "-c", script), 1)
+        assert done.code is None and "it was stopped" in done.reason and not done.stdout
+        await nothing_left(daemon)
+
+
+async def test_an_interrupted_command_is_gone_and_says_its_code(
+    daemon: Containerd, tmp_path: Path
+) -> None:
+    async with pods(daemon, tmp_path) as (_, source):
+        request = ExecRequest(("sh", "-c", "trap 'echo bye; exit 9' INT; echo up; sleep 300"))
+        output = b""
+        async for event in source.actor.exec(BOX, request):
+            if isinstance(event, ExecOutput):
+                output += event.data
+            else:
+                assert (output, event) == (b"up\nbye\n", ExecResult(9))
+            if output == b"up\n":
+                request.stop.set()
+        await nothing_left(daemon)
+
+
+async def test_a_command_nobody_follows_any_more_is_ended(
+    daemon: Containerd, tmp_path: Path
+) -> None:
+    async with pods(daemon, tmp_path) as (_, source):
+        events = source.actor.exec(BOX, ExecRequest(("yes",)))
+        async with aclosing(events):  # type: ignore[type-var]
+            await anext(events)
+            (left,) = await asyncio.to_thread(daemon.processes)
+            assert left.endswith("yes")
+        await nothing_left(daemon)
+
+
+async def test_input_is_refused_by_a_runtime_that_cannot_be_told_its_end(
+    daemon: Containerd, tmp_path: Path
+) -> None:
+    async with pods(daemon, tmp_path) as (_, source):
+        with pytest.raises(ShellError, match="too old"):
+            await ran(source.actor, BOX, ("cat",), 30, stdin=b"x")
+        await nothing_left(daemon)
 
 
 async def test_the_steps_of_a_reconnect(daemon: Containerd, tmp_path: Path) -> None:

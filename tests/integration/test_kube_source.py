@@ -450,6 +450,39 @@ async def test_logs_are_harmless_lines(tmp_path: Path) -> None:
         assert "abcdefghijk" not in "".join(lines)
 
 
+async def test_every_container_has_its_log_and_the_one_before(tmp_path: Path) -> None:
+    async with cluster(tmp_path) as one:
+        box = pod(
+            "box",
+            containerStatuses=[
+                {"name": "main", "restartCount": 0, "state": {"running": {}}},
+                {"name": "side", "restartCount": 2, "state": {"running": {}}},
+            ],
+            initContainerStatuses=[
+                {"name": "setup", "state": {"terminated": {"exitCode": 0}}},
+                {"name": "later", "state": {"waiting": {"reason": "PodInitializing"}}},
+            ],
+        )
+        box["spec"]["containers"] = [{"name": "main"}, {"name": "side"}]
+        box["metadata"]["annotations"] = {"kubectl.kubernetes.io/default-container": "side"}
+        await one.api.put(box)
+        streams = await one.source.observer.log_streams(BOX)
+        assert [(each.name, each.title) for each in streams] == [
+            ("side", "side"),
+            ("side/previous", "side, the run before"),
+            ("main", "main"),
+            ("setup", "setup, before the others"),
+        ]
+        one.api.logs = {"side": b"now", "side/previous": b"then", "setup": b"set"}
+        for name, said in (("", "now"), ("side/previous", "then"), ("setup", "set")):
+            assert [line async for line in one.source.observer.logs(BOX, name)] == [said]
+        asked = [each for each in one.api.peer.requests if each.path.endswith("/log")]
+        assert [each.one("follow") for each in asked] == ["true", "", "true"]
+        for wrong in ("nobody", "main/previous", "later"):
+            with pytest.raises(NotFoundError, match="has no log"):
+                await anext(one.source.observer.logs(BOX, wrong))
+
+
 async def test_nothing_of_a_key_stays_on_the_disk(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -40,7 +40,7 @@ from services.sources.openshell.options import OpenShellOptions
 from services.sources.openshell.source import open_openshell
 from services.terminal.requests import ShellChoice
 from services.terminal.transport import Ending
-from tests.support.openshell_kit import Kit, kit
+from tests.support.openshell_kit import PINS, Kit, kit
 from tests.support.openshell_live import NAME, LiveGateway, live_gateway
 from tests.support.ran import ran
 from tui.app import WakedeckApp
@@ -106,7 +106,7 @@ async def test_gateways_sandboxes_policy_and_rules_are_seen(
     assert told["settings"] == "No settings available."
 
 
-@pytest.mark.parametrize("version", ["0.0.16", "0.0.44", "0.0.111"])
+@pytest.mark.parametrize("version", list(PINS))
 async def test_every_generation_names_a_dead_gateway(
     real: Kit, gateway: LiveGateway, version: str
 ) -> None:

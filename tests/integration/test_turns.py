@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from services.attempts import Attempts
+from services.limits import Limits
 from services.models import AttemptState, SandboxId, Verb
 from services.turns import Busy, Turn, Turns
 from tests.support.clock import FakeClock
@@ -141,7 +142,7 @@ async def test_a_turn_that_never_comes_ends_the_wait(tmp_path: Path) -> None:
     attempts = Attempts({"s": source.open}, clock, tmp_path / "locks", lambda _: None)
     with another_panel(tmp_path / "locks"):
         handle = attempts.press(Verb.WAKE, SandboxId("s", "box"))
-        await clock.advance(420)
+        await clock.advance(Limits().turn_s + 20)
         assert handle.attempt.state is AttemptState.FAILED
         assert handle.attempt.original == DOWN.reason
         assert "Another repair" in handle.attempt.last

@@ -7,6 +7,7 @@ from textual.geometry import Offset
 from textual.pilot import Pilot
 
 from tests.support.terminal_host import LINES, Host, feed, numbered, paste, running, until
+from widgets.terminal.selection import Unit
 from widgets.terminal.view import TerminalView
 
 # Search
@@ -81,6 +82,34 @@ async def test_double_click_takes_the_word_and_triple_the_line() -> None:
         await pilot.triple_click(app.view, offset=(2, 0))
         await pilot.pause()
         assert copied(app)[-1] == "cat /var/log/some-file.log now"
+
+
+TABLE = "name   size\r\nalpha    12\r\nbeta      7\r\ngamma   130\r\n"
+
+
+async def test_a_drag_with_alt_takes_a_block() -> None:
+    async with running() as (app, pilot):
+        await feed(app, pilot, TABLE)
+        await pilot.mouse_down(TerminalView, offset=(10, 1), meta=True)
+        await pilot.hover(TerminalView, offset=(7, 3))
+        await pilot.mouse_up(TerminalView, offset=(7, 3))
+        await pilot.pause()
+        assert copied(app) == ["  12\n   7\n 130"]
+        await drag(pilot, (0, 1), (3, 2))
+        assert copied(app)[1:] == ["alpha    12\nbeta"]
+
+
+async def test_a_block_is_selected_by_keyboard_and_ends_where_lines_end() -> None:
+    async with running() as (app, pilot):
+        await feed(app, pilot, TABLE)
+        app.view.start_marking()
+        await pilot.press("up", "up", "up", "up", "space", "down", "down", "right", "right", "R")
+        assert app.view.selection is not None and app.view.selection.unit is Unit.BLOCK
+        await pilot.press("enter")
+        assert copied(app) == ["nam\nalp\nbet"]
+        app.view.start_marking()
+        await pilot.press("ctrl+v", *["up"] * 4, *["right"] * 9, "y")
+        assert copied(app)[1] == "name   siz\nalpha    1\nbeta\ngamma   13\n"
 
 
 async def test_a_drag_past_the_edge_scrolls() -> None:

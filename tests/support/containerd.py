@@ -1,8 +1,7 @@
 """A real containerd with a real container, private to one test (pod-terminal contract §4.7).
 
-It needs root, mount namespaces, `containerd` and `runc` (installed, or unpacked below the folder
-WAKEDECK_CONTAINERD names), static busybox and bash, and grpcio. `python -m tests.support.containerd
-FOLDER` fetches and unpacks Debian's packages.
+It needs root, mount namespaces, grpcio, `containerd` and `runc`, static busybox and bash. What is
+not installed is fetched from Debian and unpacked, not installed: `tests.support.debian`.
 """
 
 from __future__ import annotations
@@ -16,11 +15,10 @@ import shutil
 import signal
 import ssl
 import subprocess
-import sys
 import tarfile
 import tempfile
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import asynccontextmanager
 from functools import cache
 from hashlib import sha256
@@ -31,29 +29,28 @@ from urllib.parse import urlsplit
 import psutil
 
 from tests.support.cri import Runtime
+from tests.support.debian import VARIABLE, UnobtainableError, packages
 from tests.support.http_peer import Exchange, http_peer
 from tests.support.kube_api import KubeApi, pod
 
 IMAGE = "localhost/wakedeck-test:1"
-PACKAGES = ("containerd", "runc", "busybox-static", "bash-static")
+_NEEDED = ("containerd", "runc", "ctr", "bash-static", "busybox")
 _APPLETS = (
     "sh ls cat sleep stty ps kill head yes env tr od wc seq echo true false grep vi top id cp rm"
 )
 
 
-def fetch(folder: Path) -> None:
-    """Download and unpack the packages; installs nothing."""
-    folder.mkdir(parents=True, exist_ok=True)
-    subprocess.run(["apt-get", "download", *PACKAGES], cwd=folder, check=True)
-    for package in folder.glob("*.deb"):
-        subprocess.run(["dpkg-deb", "-x", str(package), str(folder)], check=True)
-        package.unlink()
+@cache
+def _folders() -> tuple[Path, ...]:
+    installed = (*(Path(one) for one in os.get_exec_path()), Path("/usr/sbin"), Path("/bin"))
+    if os.environ.get(VARIABLE, "no") == "no" and all(_there(installed, one) for one in _NEEDED):
+        return installed
+    root = packages()
+    return (*(root / place for place in ("usr/bin", "usr/sbin", "bin")), *installed)
 
 
-def _folders() -> list[Path]:
-    root = os.environ.get("WAKEDECK_CONTAINERD")
-    named = [Path(root) / place for place in ("usr/bin", "usr/sbin", "bin")] if root else []
-    return [*named, *(Path(one) for one in os.get_exec_path()), Path("/usr/sbin"), Path("/bin")]
+def _there(folders: Iterable[Path], name: str) -> bool:
+    return any(os.access(folder / name, os.X_OK) for folder in folders)
 
 
 def _find(*names: str) -> Path | None:
@@ -69,19 +66,30 @@ def _static(path: Path | None) -> bool:
 
 
 @cache
-def missing() -> str:
-    """Why it cannot run here; empty where it can."""
+def hindrance() -> str:
+    """Why it can never run here, told without fetching anything; empty where it may."""
     if os.geteuid() != 0:
         return "containerd needs root"
-    for name in ("containerd", "runc", "ctr"):
-        if _find(name) is None:
-            return f"no {name} on this machine (WAKEDECK_CONTAINERD names a folder with one)"
-    if not _static(_find("bash-static")) or not _static(_find("busybox")):
-        return "no static bash and busybox for an image"
     if find_spec("grpc") is None:
         return "grpcio is not installed"
     done = subprocess.run(["unshare", "-m", "true"], capture_output=True, check=False)
     return "" if done.returncode == 0 else "no mount namespaces here"
+
+
+@cache
+def missing() -> str:
+    """Why it cannot run here; empty where it can. Fetches what is not there."""
+    if hindrance():
+        return hindrance()
+    try:
+        for name in _NEEDED:
+            if _find(name) is None:
+                return f"no {name} on this machine"
+    except UnobtainableError as error:
+        return str(error)
+    if not _static(_find("bash-static")) or not _static(_find("busybox")):
+        return "no static bash and busybox for an image"
+    return ""
 
 
 def _layer() -> bytes:
@@ -321,7 +329,3 @@ async def container_api(
     await api.put(pod("box"))
     async with http_peer(api.handle, tls) as api.peer:
         yield api
-
-
-if __name__ == "__main__":
-    fetch(Path(sys.argv[1]))

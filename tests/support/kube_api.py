@@ -67,6 +67,8 @@ class KubeApi:
         self.exec = ExecServer(folder)
         self.tokens = {TOKEN}
         self.subprotocols: tuple[str, ...] = (V5, V4)
+        self.logs: dict[str, bytes] = {}
+        """What containers say, by name, `/previous` behind it for the run before."""
         self.log = b"2026-01-01T00:00:06Z hello from the pod\n"
         self.page = 0
         """Most pods in one list answer; 0 for all."""
@@ -163,8 +165,10 @@ class KubeApi:
         elif len(parts) == 2:
             await exchange.json(200, one)
         elif parts[2] == "log":
+            asked = exchange.request
+            name = asked.one("container") + ("/previous" if asked.one("previous") else "")
             await exchange.begin("text/plain")
-            await exchange.chunk(self.log)
+            await exchange.chunk(self.logs.get(name, self.log))
             await exchange.chunk(b"")
         elif parts[2] == "exec" and exchange.request.upgrades:
             await self._exec(exchange)

@@ -34,6 +34,8 @@ def leave(code, out="", err=""):
     os._exit(code)
 def refuse(words):
     leave(1, "", "Error:   \\u00d7 " + words + "\\n\\n")
+if state.get("hung"):
+    fcntl.flock(lock, fcntl.LOCK_UN); time.sleep(3600)
 a = state["generation"] == "A"
 if argv[:1] == ["SERVICE"]:
     time.sleep(state.get("slow", {{}}).get("SERVICE", 0))
@@ -143,6 +145,23 @@ if argv[:2] == ["forward", "start"]:
     if state.get("port_taken"):
         refuse("Port " + argv[3] + " is already in use by another process.")
     state["forwards"].append([argv[4], "127.0.0.1", int(argv[3]), 77, "running"]); save(); leave(0)
+if argv[:2] == ["sandbox", "connect"]:
+    import tty
+    tty.setraw(0)
+    fcntl.flock(lock, fcntl.LOCK_UN)
+    os.write(1, b"the agent is at work\\r\\nagent$ ")
+    typed = b""
+    while b"\\x10\\x11" not in typed:
+        got = os.read(0, 100)
+        typed += got
+        os.write(1, got)
+        if not got or b"\\x04" in typed:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            lock.seek(0); state = json.load(lock)
+            state["sandboxes"][gateway][argv[2]] = "Error"; save(); leave(1)
+    with open(CALLS, "a") as out:
+        out.write(json.dumps([["left", "by", "keys"], {{}}]) + "\\n")
+    leave(0)
 if argv[:2] == ["rule", "get"]:
     leave(0, "".join("  Chunk: c\\n  Rule: " + r + "\\n" for r in state["rules"].get(argv[2], [])))
 if argv[0] == "logs":

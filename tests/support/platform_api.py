@@ -200,6 +200,8 @@ class Argo(Platform):
         self.pods: dict[str, str] = {"box": "Running"}
         self.shells = ("bash", "sh", "powershell", "cmd")
         self.missing: set[str] = set()
+        self.entries: list[dict[str, Any]] = []
+        """What a log is told in."""
 
     async def answer(self, exchange: Exchange) -> None:
         request = exchange.request
@@ -226,6 +228,11 @@ class Argo(Platform):
                 for name, status in self.pods.items()
             ]
             await exchange.json(200, {"nodes": [{"kind": "Deployment", "name": "d"}, *nodes]})
+        elif parts[-1] == "logs":
+            await exchange.begin()
+            for entry in self.entries:
+                await exchange.chunk(json.dumps(entry).encode() + b"\n")
+            await exchange.chunk(b"")
         elif parts[-1] == "resource":
             spec = {"containers": [{"name": "main"}, {"name": "side"}]}
             manifest = {"metadata": {"name": "box", "namespace": "agents"}, "spec": spec}

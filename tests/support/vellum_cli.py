@@ -6,27 +6,41 @@ that the command itself starts. What ran is ended by the pids it wrote down, and
 
 from __future__ import annotations
 
-import functools
 import json
 import os
-import platform
-import shutil
 import signal
 import socket
-import subprocess
-import tempfile
 import time
 from pathlib import Path
 
 import psutil
 
+from tests.support.npm_cache import BUN, modules
+
 CLI = "@vellumai/cli@0.11.2"
-BUN = "@oven/bun-linux-x64@1.3.11"
-FETCH_S = 240
+OLD_CLI = "@vellumai/cli@0.10.5"
+"""Of the time of that gateway; the oldest ones published do not start at all."""
+GATEWAY = "@vellumai/vellum-gateway@0.10.5"
 _NAMES = ("workspace/vellum.pid", "gateway.pid", "ces.pid")
 
 _DAEMON = """
+import { existsSync, readFileSync, rmSync } from "node:fs";
+import { createServer } from "node:net";
 const port = Number(process.env.RUNTIME_HTTP_PORT);
+// A real gateway asks over this socket whether its assistant is healthy: a line each way.
+const ipc = `${process.env.VELLUM_WORKSPACE_DIR}/assistant.sock`;
+rmSync(ipc, { force: true });
+createServer((peer) => {
+  let text = "";
+  peer.on("data", (data) => {
+    text += data;
+    for (let end; (end = text.indexOf("\\n")) >= 0; text = text.slice(end + 1)) {
+      const { id } = JSON.parse(text.slice(0, end));
+      peer.write(JSON.stringify({ id, result: {} }) + "\\n");
+    }
+  });
+  peer.on("error", () => {});
+}).listen(ipc);
 const json = (body: unknown, status = 200) => Response.json(body, { status });
 Bun.serve({ port, hostname: "127.0.0.1", fetch(request) {
   const path = new URL(request.url).pathname;
@@ -66,35 +80,30 @@ _PACKAGES = {
 }
 
 
-@functools.cache
-def fetch() -> tuple[Path, Path] | str:
-    """The folders of the command and of bun, or why they cannot be had here."""
-    if platform.system() != "Linux" or platform.machine() != "x86_64":
-        return "the pinned bun is for Linux on x86-64"
-    npm = shutil.which("npm")
-    if npm is None:
-        return "npm is not installed"
-    cache = Path(tempfile.gettempdir()) / f"wakedeck-vellum-cli-{os.getuid()}"
-    modules = cache / "node_modules"
-    if not (cache / "complete").exists():
-        cache.mkdir(mode=0o700, exist_ok=True)
-        words = ("install", "--ignore-scripts", "--no-audit", "--no-fund", "--no-save")
-        try:
-            done = subprocess.run(
-                [npm, *words, "--prefix", str(cache), CLI, BUN],
-                capture_output=True,
-                text=True,
-                timeout=FETCH_S,
-                check=False,
-                cwd=cache,
-            )
-        except subprocess.TimeoutExpired:
-            return "npm did not fetch the command in time"
-        if done.returncode:
-            return "npm could not fetch the command"
-        (cache / "complete").touch()
-    bun = modules / "@oven/bun-linux-x64/bin"
-    return modules / ".bin", bun
+class Tools:
+    """The command and the bun that runs it; `gateway` is the folder of the real one."""
+
+    def __init__(self, cli: Path, bun: Path, gateway: Path | None = None) -> None:
+        self.cli = cli
+        self.bun = bun
+        self.gateway = gateway
+
+
+def fetch(cli: str = CLI, *, gateway: bool = False) -> Tools | str:
+    """The pinned packages, or why they cannot be had here."""
+    bun = modules(BUN)
+    if isinstance(bun, str):
+        return bun
+    command = modules(cli)
+    if isinstance(command, str):
+        return command
+    folder = bun / "@oven/bun-linux-x64/bin"
+    if not gateway:
+        return Tools(command / ".bin", folder)
+    real = modules(GATEWAY)
+    if isinstance(real, str):
+        return real
+    return Tools(command / ".bin", folder, real / "@vellumai/vellum-gateway")
 
 
 def free_port() -> int:
@@ -106,7 +115,8 @@ def free_port() -> int:
 class Stub:
     """One isolated home with one assistant of stand-in services, and what it takes to end them."""
 
-    def __init__(self, root: Path, bins: tuple[Path, Path]) -> None:
+    def __init__(self, root: Path, tools: Tools) -> None:
+        self.tools = tools
         self.home = root / "h"
         self.instance = self.home / "i"
         self.runtime = root / "runtime"
@@ -115,6 +125,9 @@ class Stub:
         (self.instance / ".vellum/workspace").mkdir(parents=True)
         for name, files in _PACKAGES.items():
             folder = self.runtime / "node_modules" / name
+            if tools.gateway is not None and name.endswith("gateway"):
+                folder.symlink_to(tools.gateway, target_is_directory=True)
+                continue
             folder.mkdir(parents=True)
             (folder / "package.json").write_text(json.dumps({"name": name, "version": "0.0.0"}))
             for path, text in files.items():
@@ -139,10 +152,10 @@ class Stub:
             },
         }
         self.lockfile.write_text(json.dumps({"assistants": [entry], "activeAssistant": "stub-1"}))
-        token = self.home / ".config/vellum/assistants/stub-1/guardian-token.json"
-        token.parent.mkdir(parents=True)
+        self.token = self.home / ".config/vellum/assistants/stub-1/guardian-token.json"
+        self.token.parent.mkdir(parents=True)
         later = int((time.time() + 86400) * 1000)
-        token.write_text(
+        self.token.write_text(
             json.dumps(
                 {
                     "accessToken": "stub-access",
@@ -154,7 +167,7 @@ class Stub:
         )
         self.environ = {
             "HOME": str(self.home),
-            "PATH": f"{bins[0]}:{bins[1]}:/usr/bin:/bin",
+            "PATH": f"{tools.cli}:{tools.bun}:/usr/bin:/bin",
             "VELLUM_ENVIRONMENT": "production",
             "VELLUM_DISABLE_PLATFORM": "true",
             "STUB_MODE": str(self.mode),

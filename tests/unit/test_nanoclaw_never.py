@@ -84,7 +84,7 @@ def test_no_word_here_starts_kills_or_rebuilds_a_container(path: Path) -> None:
     words = {"kill", "restart", "start", "run", "pause", "rm", "rebuild", "create", "commit", "cp"}
     argv = set(texts(path)) & words
     steps = {"actor": {"start"}, "proposals": {"restart"}}
-    assert argv <= steps.get(path.stem, set()), "steps are called start and restart"
+    assert argv <= steps.get(path.stem, set()), "steps have these names"
 
 
 def test_the_admin_socket_is_asked_to_look_and_to_restart_alone() -> None:

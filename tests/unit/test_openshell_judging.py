@@ -43,6 +43,14 @@ C = Toolset((0, 1, 5), Generation.C, exec=True, sandbox_start=True)
         ("0.0.16", Generation.A, set()),
         ("0.0.44", Generation.B, {"gateway_list", "list_json", "exec"}),
         (
+            "0.0.99",
+            Generation.B,
+            {
+                *("gateway_list", "gateway_json", "status_json", "list_json", "get_json"),
+                *("workspaces", "exec"),
+            },
+        ),
+        (
             "0.0.111",
             Generation.B,
             {
@@ -78,6 +86,10 @@ PHRASES = [
     ("0.0.111", "no certificates", "-g nemoclaw sandbox get alpha", Trouble.IDENTITY),
     ("0.0.16", REFUSED, "-g nemoclaw sandbox list", Trouble.IDENTITY),
     ("0.0.111", "unauthenticated", "-g nemoclaw sandbox list", Trouble.AUTH),
+    ("0.0.99", "unauthenticated", "-g nemoclaw sandbox get alpha", Trouble.AUTH),
+    ("0.0.99", NONE, "sandbox start --help", Trouble.USAGE),
+    ("0.0.99", HEALTHY, "-g nemoclaw sandbox get nope", Trouble.MISSING),
+    ("0.0.99", HEALTHY, "-g nemoclaw sandbox exec -n beta --no-tty -- true", Trouble.PHASE),
     ("0.0.111", "denied", "-g nemoclaw sandbox get alpha", Trouble.AUTH),
     *((one, NONE, "sandbox list", Trouble.NO_GATEWAY) for one in VERSIONS),
     ("0.0.111", NONE, "gateway info -g nemoclaw", Trouble.NO_GATEWAY),
@@ -154,6 +166,8 @@ STATUS = [
     ("0.0.111", "rotated CA", "-g nemoclaw status -o json", Standing.IDENTITY_CHANGED),
     ("0.0.111", "no certificates", "-g nemoclaw status -o json", Standing.IDENTITY_CHANGED),
     ("0.0.44", HEALTHY, "-g nemoclaw status", Standing.HEALTHY),
+    ("0.0.99", HEALTHY, "-g nemoclaw status", Standing.HEALTHY),
+    ("0.0.99", HEALTHY, "-g nemoclaw status -o json", Standing.HEALTHY),
     ("0.0.111", HEALTHY, "-g nemoclaw status", Standing.HEALTHY),
     ("0.0.111", HEALTHY, "-g nemoclaw status -o json", Standing.HEALTHY),
     ("0.0.111", "degraded", "-g nemoclaw status -o json", Standing.HEALTHY),

@@ -100,7 +100,8 @@ def test_attributes_and_underline_kinds(painter: Painter) -> None:
     assert double.underline2
     assert not double.underline
     assert not painter.style(PLAIN).underline
-    assert not painter.style(CellStyle(blink=True)).blink
+    assert painter.style(CellStyle(blink=True)).blink
+    assert not painter.style(PLAIN).blink
 
 
 def test_a_native_theme_leaves_the_sixteen_to_the_outer_terminal() -> None:

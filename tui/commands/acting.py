@@ -39,7 +39,10 @@ def wake(context: click.Context, sandbox: str, as_json: bool, agreed: str) -> in
 @click.pass_context
 @ending
 def reconnect(context: click.Context, sandbox: str | None, as_json: bool, agreed: str) -> int:
-    """Bring one sandbox back and prove the link to it. The only one there is needs no name."""
+    """Bring one sandbox back and prove the link to it.
+
+    Without a name: NemoClaw's default sandbox, or the only one there is.
+    """
     from services.models import Verb
     from tui import one_attempt
 
@@ -52,6 +55,7 @@ def reconnect(context: click.Context, sandbox: str | None, as_json: bool, agreed
 @click.option("--first-pod", is_flag=True, help="Take the first pod without asking.")
 @click.option("--container", help="The container, where a pod has several.")
 @click.option("--shell", type=click.Choice(["bash", "sh", "zsh"]), help="The shell to run.")
+@click.option("--agent", is_flag=True, help="Attach to the agent itself, after a warning.")
 @click.pass_context
 @ending
 def shell(
@@ -61,13 +65,15 @@ def shell(
     first_pod: bool,
     container: str | None,
     shell: str | None,
+    agent: bool,
 ) -> int:
     """A shell in a sandbox, in this terminal. Exits with its code; 255 when it was lost."""
-    from services.terminal.requests import ShellChoice
+    from services.terminal.requests import AGENT, ShellChoice
     from tui import raw_shell
 
+    chosen = AGENT if agent else shell
     return raw_shell.run(
-        settings_of(context), sandbox, ShellChoice(pod, first_pod, shell, container)
+        settings_of(context), sandbox, ShellChoice(pod, first_pod, chosen, container)
     )
 
 

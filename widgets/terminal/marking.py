@@ -35,7 +35,7 @@ class Marking:
     def status(self) -> str:
         """The line of help."""
         if self._canvas.selection is None:
-            return " select · arrows move · Space mark · V whole lines · Esc close "
+            return " select · arrows move · Space mark · V whole lines · R block · Esc close "
         return " select · Enter copy · Y copy with colours · o other end · Esc close "
 
     def press(self, key: str, character: str | None) -> bool:
@@ -53,6 +53,8 @@ class Marking:
             self._mark(Unit.CELL)
         elif key in ("V", "shift+v"):
             self._mark(Unit.LINE)
+        elif key in ("R", "shift+r", "ctrl+v"):
+            self._mark(Unit.BLOCK)
         elif key == "o" and (selection := self._canvas.selection) is not None:
             self._canvas.select(Selection(selection.head, selection.anchor, selection.unit))
             self._go(screen, selection.anchor)

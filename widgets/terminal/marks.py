@@ -9,7 +9,7 @@ from services.terminal.cells import TerminalScreen
 from widgets.terminal.lines import Place, logical, logical_line
 from widgets.terminal.links import Link
 from widgets.terminal.search import Match, Query
-from widgets.terminal.selection import Selection, columns_on
+from widgets.terminal.selection import Selection
 
 
 @dataclass(slots=True)
@@ -39,8 +39,10 @@ class MarkedLines:
     def on(self, number: int) -> Iterator[tuple[int, int, str]]:
         """(first column, end column, look) of every mark on a line, the topmost last."""
         marks = self._marks
-        if self._span is not None and (columns := columns_on(number, *self._span)) is not None:
-            yield (*columns, "selection")
+        if marks.selection is not None and self._span is not None:
+            columns = marks.selection.columns_on(number, self._span)
+            if columns is not None:
+                yield (*columns, "selection")
         if marks.query is not None:
             for match in self._found(marks.query, number):
                 look = "current" if match == marks.match else "match"

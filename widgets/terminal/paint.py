@@ -181,10 +181,13 @@ def _native_colour(colour: int) -> Color:
 
 
 @lru_cache(256)
-def _flags(bold: bool, italic: bool, strike: bool, overline: bool, underline: Underline) -> Style:
+def _flags(
+    bold: bool, italic: bool, blink: bool, strike: bool, overline: bool, underline: Underline
+) -> Style:
     return Style(
         bold=bold or None,
         italic=italic or None,
+        blink=blink or None,
         strike=strike or None,
         overline=overline or None,
         underline=underline not in (Underline.NONE, Underline.DOUBLE) or None,
@@ -195,4 +198,4 @@ def _flags(bold: bool, italic: bool, strike: bool, overline: bool, underline: Un
 def _attributes(cell: CellStyle) -> Style:
     # A link is drawn underlined and never as OSC 8: where it leads is shown before it is followed.
     line = cell.underline or (Underline.SINGLE if cell.link else Underline.NONE)
-    return _flags(cell.bold, cell.italic, cell.strike, cell.overline, line)
+    return _flags(cell.bold, cell.italic, cell.blink, cell.strike, cell.overline, line)

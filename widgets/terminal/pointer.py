@@ -70,7 +70,8 @@ class Pointer:
             self._drag = canvas.selection
             self._extend(event.x, event.y)
             return
-        self._drag = Selection(place, place, UNITS[self._clicks - 1])
+        block = event.meta and self._clicks == 1
+        self._drag = Selection(place, place, Unit.BLOCK if block else UNITS[self._clicks - 1])
         canvas.select(self._drag if self._moved else None)
 
     def move(self, event: events.MouseMove) -> None:

@@ -1,4 +1,4 @@
-"""What is selected and what it says: cells, words or lines, joined across soft wraps."""
+"""What is selected and what it says: cells, words, lines or a block of columns."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from enum import Enum
 
-from services.terminal.cells import TerminalScreen
+from services.terminal.cells import ScreenRow, TerminalScreen
 from widgets.terminal.lines import Place, logical, logical_line, piece, row_at, row_text
 
 WORD = re.compile(r"[\w\-./~:@%+#=?&$*!,]+|\s+|.", re.DOTALL)
@@ -22,6 +22,8 @@ class Unit(Enum):
     CELL = "cell"
     WORD = "word"
     LINE = "line"
+    BLOCK = "block"
+    """The same columns of every line; every row is a line of its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +41,9 @@ class Selection:
     def range(self, screen: TerminalScreen) -> tuple[Place, Place]:
         """First cell, and the cell after the last one."""
         start, end = sorted((self.anchor, self.head))
+        if self.unit is Unit.BLOCK:
+            columns = sorted((self.anchor.column, self.head.column))
+            return Place(start.line, columns[0]), Place(end.line, columns[1] + 1)
         if self.unit is Unit.LINE:
             return Place(logical(screen, start.line)[0], 0), Place(
                 logical(screen, end.line)[1], FAR
@@ -47,12 +52,19 @@ class Selection:
             return word(screen, start)[0], word(screen, end)[1]
         return start, Place(end.line, end.column + 1)
 
+    def joins(self, row: ScreenRow | None) -> bool:
+        """Whether what is taken of a row goes on in the next one without a new line."""
+        return row is not None and row.wrapped and self.unit is not Unit.BLOCK
 
-def columns_on(line: int, start: Place, end: Place) -> tuple[int, int] | None:
-    """The columns of a line between two cells, end excluded; None where there are none."""
-    if not start.line <= line <= end.line:
-        return None
-    return (start.column if line == start.line else 0, end.column if line == end.line else FAR)
+    def columns_on(self, line: int, span: tuple[Place, Place]) -> tuple[int, int] | None:
+        """The columns taken of a line, end excluded, where `range` gave that span; None for no
+        columns at all."""
+        start, end = span
+        if not start.line <= line <= end.line:
+            return None
+        if self.unit is Unit.BLOCK:
+            return start.column, end.column
+        return start.column if line == start.line else 0, end.column if line == end.line else FAR
 
 
 def word(screen: TerminalScreen, place: Place) -> tuple[Place, Place]:
@@ -68,14 +80,15 @@ def word(screen: TerminalScreen, place: Place) -> tuple[Place, Place]:
 
 def selected_text(screen: TerminalScreen, selection: Selection) -> str:
     """What is selected: soft wraps joined, trailing blanks of each line left out."""
-    start, end = selection.range(screen)
+    span = start, end = selection.range(screen)
     out: list[str] = []
     for number in range(start.line, min(end.line, start.line + LONGEST) + 1):
         row = row_at(screen, number)
         text = row_text(row) if row is not None else ""
-        columns = columns_on(number, start, end)
+        columns = selection.columns_on(number, span)
         if columns is not None:
-            out.append(piece(text, *columns))
-        if number < end.line and not (row is not None and row.wrapped):
+            part = piece(text, *columns)
+            out.append(part.rstrip(" ") if selection.unit is Unit.BLOCK else part)
+        if number < end.line and not selection.joins(row):
             out.append("\n")
     return "".join(out)

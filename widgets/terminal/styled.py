@@ -8,7 +8,7 @@ from rich.cells import cell_len
 
 from services.terminal.cells import PLAIN, RGB, CellStyle, Colour, Run, TerminalScreen, Underline
 from widgets.terminal.lines import piece, row_at
-from widgets.terminal.selection import LONGEST, Selection, columns_on
+from widgets.terminal.selection import LONGEST, Selection
 
 
 def sgr(style: CellStyle) -> str:
@@ -46,14 +46,14 @@ def _colour(colour: Colour, base: int) -> list[str]:
 
 def styled_text(screen: TerminalScreen, selection: Selection) -> str:
     """What is selected, with styles; soft wraps joined, every line ends plain."""
-    start, end = selection.range(screen)
+    span = start, end = selection.range(screen)
     out: list[str] = []
     for number in range(start.line, min(end.line, start.line + LONGEST) + 1):
         row = row_at(screen, number)
-        columns = columns_on(number, start, end)
+        columns = selection.columns_on(number, span)
         if row is not None and columns is not None:
             out.append(_line(row.runs, *columns))
-        if number < end.line and not (row is not None and row.wrapped):
+        if number < end.line and not selection.joins(row):
             out.append("\n")
     return "".join(out)
 

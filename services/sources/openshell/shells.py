@@ -15,13 +15,18 @@ from services.sources.openshell.wording import complaint, diagnostic
 from services.terminal.child_exec import ChildCommand
 from services.terminal.local_shell import PtyTransport
 from services.terminal.remote_command import follow
-from services.terminal.requests import ExecEvent, ExecRequest, ExecResult, ShellChoice
+from services.terminal.requests import AGENT, ExecEvent, ExecRequest, ExecResult, ShellChoice
 from services.terminal.transport import Ending, Transport
 
-AGENT = "agent"
 ATTACHED = (
     "Attached to the agent's main process: ending it puts the sandbox in Error."
     " Ctrl-P Ctrl-Q leaves it running."
+)
+ATTACHMENT = (
+    "You will share the sandbox's own main process, the agent, with whoever else is attached.\n"
+    "Ending it, with exit, Ctrl-D or Ctrl-C, ends the agent and puts the sandbox in Error;"
+    " before 0.1 nothing starts it again.\n"
+    "Ctrl-P Ctrl-Q, or closing the tab, leaves it running. Before 0.0.111 this is a new shell."
 )
 _LOGIN = "command -v bash >/dev/null 2>&1 && exec bash -l; exec sh -l"
 _TAIL = 4096

@@ -7,8 +7,10 @@ from services.models import Capability, Source
 from services.sources import OpenSource
 from services.sources.openshell.actor import OpenShellActor
 from services.sources.openshell.cli import config_folder
+from services.sources.openshell.default import NemoClawDefault
 from services.sources.openshell.observer import OpenShellObserver
 from services.sources.openshell.options import OpenShellOptions
+from services.sources.openshell.shells import ATTACHMENT
 
 _CAN = frozenset(Capability) - {Capability.QUEUE}
 _CANNOT = ((Capability.QUEUE, "OpenShell sandboxes have no message queues"),)
@@ -17,4 +19,9 @@ _CANNOT = ((Capability.QUEUE, "OpenShell sandboxes have no message queues"),)
 def open_openshell(key: str, label: str, options: OpenShellOptions, clock: Clock) -> OpenSource:
     """Open it; touches neither disk nor network."""
     info = Source(key, "openshell", label, str(config_folder()), _CAN, _CANNOT)
-    return OpenSource(OpenShellObserver(info, options, clock), OpenShellActor(key, options, clock))
+    return OpenSource(
+        OpenShellObserver(info, options, clock),
+        OpenShellActor(key, options, clock),
+        defaulting=NemoClawDefault(key, options),
+        attachment=ATTACHMENT,
+    )

@@ -13,10 +13,13 @@ import msgspec
 from services.errors import NotFoundError, UnavailableError
 from services.models import Facts, SandboxId, SandboxState
 from services.plain import plain
+from services.redact import redact
 from services.sources.pods.pod import Pod, pod_of
 from services.sources.pods.reasons import words_for
 
 COOKIE = "argocd.token"
+LONGEST_ENTRY = 64 * 1024
+"""Bytes of one entry of a log, JSON and all."""
 _COOKIE_BYTES = 3800
 """Longest value of one cookie; a longer token travels in several (contract §2.1)."""
 
@@ -196,3 +199,32 @@ def terminal_url(base: str, pod: AppPod, container: str, shell: str) -> str:
     query["shell"] = shell
     secure = "wss" if scheme == "https" else "ws"
     return f"{secure}://{rest}/terminal?{urlencode(query, quote_via=quote, safe='')}"
+
+
+def logs_of(pod: AppPod) -> tuple[str, tuple[tuple[str, str], ...]]:
+    """Where the logs of a pod are read: path and query."""
+    app = pod.application
+    names = (quote(app.name, safe=""), quote(pod.name, safe=""))
+    query = [("namespace", pod.namespace), ("project", app.project)]
+    query += [("appNamespace", app.namespace)] if app.namespace else []
+    return f"/api/v1/applications/{names[0]}/pods/{names[1]}/logs", tuple(query)
+
+
+def read_log(line: bytes) -> bytes:
+    """What one entry of a log says; entries are JSON objects, one a line.
+
+    Raises:
+        UnavailableError: the server says what went wrong instead.
+    """
+    try:
+        entry = json.loads(line) if line.strip() else {}
+    except (ValueError, RecursionError):
+        return b""
+    if not isinstance(entry, dict):
+        return b""
+    error, told = entry.get("error"), entry.get("result")
+    if isinstance(error, dict):
+        said = redact(plain(str(error.get("message", "")), 200)) or "it did not say why"
+        raise UnavailableError(f"Argo CD gave up the log: {said.rstrip('.')}.")
+    content = told.get("content") if isinstance(told, dict) else None
+    return content.encode("utf-8", "replace") if isinstance(content, str) else b""

@@ -11,8 +11,8 @@ from services.plain import plain
 from services.sources.pods import argo, refused, steps
 from services.sources.pods.argo_server import ArgoServer
 from services.sources.pods.http import Http
-from services.sources.pods.kube_observer import container_of
 from services.sources.pods.platform_shell import PlatformShell, Route, Way
+from services.sources.pods.pod import container_of
 from services.terminal.json_family import Dialect
 from services.terminal.marker_exec import MarkerCommand
 from services.terminal.reconnecting import Reconnecting

@@ -23,7 +23,7 @@ from services.models import (
     VerdictKind,
 )
 from services.plain import plain
-from services.sources.pods import argo
+from services.sources.pods import argo, pod_logs
 from services.sources.pods.argo import Application, AppPod
 from services.sources.pods.argo_server import ArgoServer
 from services.sources.pods.bare import Queueless
@@ -32,7 +32,6 @@ from services.sources.pods.http import ApiError, Http
 
 AT_ONCE = 8
 MOST = 200
-NO_LOGS = "Logs are read in Argo CD itself."
 
 
 class ArgoObserver(Queueless):
@@ -91,10 +90,21 @@ class ArgoObserver(Queueless):
         return Verdict(VerdictKind.TERMINAL, reason or no_shell, advice=advice)
 
     async def log_streams(self, sandbox: SandboxId) -> tuple[LogStream, ...]:
-        return ()
+        http = self._opened()
+        one = await self._server.find(http, *argo.split_id(sandbox))
+        pod = await self._server.pod(http, one)
+        return pod_logs.log_streams(pod, self._server.options.container)
 
-    def logs(self, sandbox: SandboxId, stream: str = "") -> AsyncIterator[str]:
-        raise UnavailableError(NO_LOGS)
+    async def logs(self, sandbox: SandboxId, stream: str = "") -> AsyncIterator[str]:
+        http = self._opened()
+        one = await self._server.find(http, *argo.split_id(sandbox))
+        pod = await self._server.pod(http, one)
+        log = pod_logs.log_named(pod, self._server.options.container, stream)
+        path, query = argo.logs_of(one)
+        async with http.stream(path, (*query, *log.query), pod_logs.SILENCE_S) as parts:
+            async for line in pod_logs.log_lines(parts, argo.LONGEST_ENTRY):
+                if said := argo.read_log(line):
+                    yield pod_logs.shown(said)
 
     async def close(self) -> None:
         """Let go of the connection."""

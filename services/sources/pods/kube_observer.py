@@ -25,8 +25,7 @@ from services.models import (
     VerdictKind,
 )
 from services.plain import plain
-from services.redact import redact
-from services.sources.pods import phase
+from services.sources.pods import phase, pod_logs
 from services.sources.pods.bare import Queueless
 from services.sources.pods.credential import KubeCredential, SignedOutError
 from services.sources.pods.http import ApiError, Http
@@ -34,9 +33,6 @@ from services.sources.pods.kube import Kube, http_of, pod_path, read_one, split_
 from services.sources.pods.pod import Pod
 from services.sources.pods.watch import PodWatch
 
-LOG_LINES = 200
-_LONGEST_LINE = 4096
-_LOG_SILENCE_S = 24 * 3600.0
 _STEADY = frozenset({SandboxState.READY, SandboxState.BROKEN, SandboxState.ASLEEP})
 """States that no passing of time changes."""
 _AT_ONCE = 250
@@ -98,28 +94,19 @@ class KubeObserver(Queueless):
         return verdict(phase.judge(pod, self._clock.now()))
 
     async def log_streams(self, sandbox: SandboxId) -> tuple[LogStream, ...]:
-        return ()
+        _, http, _ = await self._opened()
+        pod = await read_one(http, *split_id(sandbox))
+        return pod_logs.log_streams(pod, self._kube.options.container)
 
     async def logs(self, sandbox: SandboxId, stream: str = "") -> AsyncIterator[str]:
         _, http, _ = await self._opened()
         namespace, name = split_id(sandbox)
         pod = await read_one(http, namespace, name)
-        query = (
-            ("follow", "true"),
-            ("tailLines", str(LOG_LINES)),
-            ("container", container_of(pod, self._kube.options.container)),
-        )
-        rest = b""
-        async with http.stream(f"{pod_path(namespace, name)}/log", query, _LOG_SILENCE_S) as parts:
-            async for part in parts:
-                *lines, rest = (rest + part).split(b"\n")
-                for line in lines:
-                    yield _shown(line)
-                if len(rest) > _LONGEST_LINE:
-                    yield _shown(rest)
-                    rest = b""
-        if rest:
-            yield _shown(rest)
+        log = pod_logs.log_named(pod, self._kube.options.container, stream)
+        path = f"{pod_path(namespace, name)}/log"
+        async with http.stream(path, log.query, pod_logs.SILENCE_S) as parts:
+            async for line in pod_logs.log_lines(parts):
+                yield pod_logs.shown(line)
 
     async def close(self) -> None:
         """Stop watching and let go of the connection."""
@@ -202,12 +189,6 @@ class KubeObserver(Queueless):
         )
 
 
-def container_of(pod: Pod, preferred: str) -> str:
-    """The preferred container where the pod has it, else the pod's default."""
-    names = [one.name for one in pod.spec.containers]
-    return preferred if preferred in names else pod.default_container
-
-
 def verdict(standing: phase.Standing) -> Verdict:
     """What an attempt may do with a pod: nothing here starts one."""
     advice = "Its controller starts and replaces it; `kubectl describe pod` says more."
@@ -245,7 +226,3 @@ def _version(body: bytes) -> str:
     except (ValueError, KeyError, TypeError, RecursionError):
         return "unknown"
     return plain(str(said), 60)
-
-
-def _shown(line: bytes) -> str:
-    return redact(plain(line[:_LONGEST_LINE].decode("utf-8", "replace"), 1000))

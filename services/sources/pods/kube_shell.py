@@ -14,8 +14,7 @@ from services.sources.pods import phase, refused
 from services.sources.pods.credential import KubeCredential
 from services.sources.pods.http import Http
 from services.sources.pods.kube import exec_url, read_one
-from services.sources.pods.kube_observer import container_of
-from services.sources.pods.pod import Pod
+from services.sources.pods.pod import Pod, container_of
 from services.sources.pods.starts import Start, starts
 from services.terminal.failures import HandshakeRefusedError
 from services.terminal.k8s_channels import ChannelFraming, OutcomeKind

@@ -139,3 +139,9 @@ read_event = msgspec.json.Decoder(WatchEvent).decode
 def pod_of(value: Mapping[str, Any]) -> Pod:
     """A pod from a decoded object. Raises msgspec.ValidationError."""
     return msgspec.convert(value, Pod)
+
+
+def container_of(pod: Pod, preferred: str) -> str:
+    """The preferred container where the pod has it, else the pod's default."""
+    names = [one.name for one in pod.spec.containers]
+    return preferred if preferred in names else pod.default_container

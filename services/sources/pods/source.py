@@ -13,6 +13,7 @@ from services.sources.pods.http import Http
 from services.sources.pods.options import ArgoOptions, CentmlOptions, KubernetesOptions
 
 _CAN = frozenset({Capability.RECONNECT, Capability.SHELL, Capability.EXEC})
+_CAN_LOGS = _CAN | {Capability.LOGS}
 NO_WAKE = (Capability.WAKE, "its platform starts it, not this panel")
 NO_LOGS = (Capability.LOGS, "its logs are read where it lives")
 NO_QUEUE = (Capability.QUEUE, "pods have no queues")
@@ -39,8 +40,7 @@ def open_kubernetes(key: str, label: str, options: KubernetesOptions, clock: Clo
     from services.sources.pods.sign_in import sign_in_unasked
 
     address = options.context or "the current context"
-    can = _CAN | {Capability.LOGS}
-    info = Source(key, "pods", label or address, address, can, (NO_WAKE, NO_QUEUE))
+    info = Source(key, "pods", label or address, address, _CAN_LOGS, (NO_WAKE, NO_QUEUE))
     kube = Kube(options, clock)
     ready = sign_in_unasked if options.background_sign_in else None
     return OpenSource(KubeObserver(info, kube, clock, ready), KubeActor(key, kube, clock))
@@ -74,5 +74,5 @@ def open_argo(key: str, label: str, options: ArgoOptions, clock: Clock) -> OpenS
     from services.sources.pods.argo_server import ArgoServer
 
     server = ArgoServer(options)
-    info = Source(key, "pods", label or "Argo CD", server.base, _CAN, (NO_WAKE, NO_QUEUE, NO_LOGS))
+    info = Source(key, "pods", label or "Argo CD", server.base, _CAN_LOGS, (NO_WAKE, NO_QUEUE))
     return OpenSource(ArgoObserver(info, server, clock), ArgoActor(key, server, clock))

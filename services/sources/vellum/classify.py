@@ -77,8 +77,16 @@ def failed_migration(body: Mapping[str, object] | None) -> bool:
 
 
 def serving(reply: Reply | None) -> bool:
-    """Whether a `/readyz` answer says that everything serves."""
-    return reply is not None and reply.status == 200 and (reply.body or {}).get("ready") is True
+    """Whether a `/readyz` answer says that everything serves.
+
+    Gateways up to 0.10.5 say so with their status word alone, once their assistant is ready.
+    """
+    if reply is None or reply.status != 200:
+        return False
+    body = reply.body or {}
+    if "ready" in body or "dbMigrations" in body:
+        return body.get("ready") is True
+    return reply.word == "ok"
 
 
 def healthy(reply: Reply | None) -> bool:

@@ -39,6 +39,7 @@ WAIT = "Wait that long, then reconnect."
 NO_TOOL_ADVICE = "Install the vellum command and bun, or say in the configuration where it is."
 WAKE_LATE = "The wake took too long and was ended; what it started may still come up."
 WAKE_UNPROVEN = "The wake says it is done, and its gateway does not prove it yet."
+_UNKNOWN_COMMAND = "Unknown command"
 
 
 def registry(seen: Evidence) -> str:
@@ -124,6 +125,8 @@ def no_tool(seen: Evidence) -> str:
 def wake_failed(seen: Evidence) -> str:
     """Row 28."""
     act = seen.act
+    if act is not None and _UNKNOWN_COMMAND in act.said:
+        return f"No repair could be tried: this vellum is too old to wake anything ({act.said})"
     code = "" if act is None else f"status {act.code}"
     said = f": {act.said}" if act is not None and act.said else ""
     return f"Wake failed ({code}){said}"

@@ -1,0 +1,108 @@
+"""Which logs a pod has, and their lines: one of each container, and of the run before this one."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+
+from services.errors import NotFoundError
+from services.log_streams import LogStream
+from services.plain import plain
+from services.redact import redact
+from services.sources.pods.pod import ContainerStatus, Pod, container_of
+
+LINES = 200
+"""So many of the newest are asked for; a run that is over is told from further back."""
+BEFORE = 1000
+SILENCE_S = 24 * 3600.0
+_PREVIOUS = "/previous"
+_LONGEST_LINE = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class PodLog:
+    """One log of a pod."""
+
+    container: str
+    previous: bool = False
+
+    @property
+    def name(self) -> str:
+        """As `LogStream.name`: containers' names have no slash."""
+        return self.container + (_PREVIOUS if self.previous else "")
+
+    @property
+    def query(self) -> tuple[tuple[str, str], ...]:
+        """How it is asked for; only what still runs is followed."""
+        container = (("container", self.container),) if self.container else ()
+        if self.previous:
+            return (*container, ("previous", "true"), ("tailLines", str(BEFORE)))
+        return (*container, ("follow", "true"), ("tailLines", str(LINES)))
+
+
+def log_streams(pod: Pod, preferred: str) -> tuple[LogStream, ...]:
+    """Every log of a pod, the usual one first; those of containers that never ran are left out."""
+    return tuple(
+        LogStream(plain(one.name, 300), plain(_title(one, pod), 100))
+        for one in _logs(pod, preferred)
+    )
+
+
+def log_named(pod: Pod, preferred: str, stream: str) -> PodLog:
+    """The log of that name, the usual one where it is empty.
+
+    Raises:
+        NotFoundError: the pod has none of that name.
+    """
+    usual = container_of(pod, preferred)
+    if not stream:
+        return PodLog(usual)
+    found = next((one for one in _logs(pod, preferred) if one.name == stream), None)
+    if found is None:
+        raise NotFoundError(f"{plain(pod.metadata.name, 100)} has no log {plain(stream, 80)!r}.")
+    return found
+
+
+async def log_lines(
+    parts: AsyncIterator[bytes], longest: int = _LONGEST_LINE
+) -> AsyncIterator[bytes]:
+    """Whole lines of what comes in pieces; one that never ends is cut."""
+    rest = b""
+    async for part in parts:
+        *lines, rest = (rest + part).split(b"\n")
+        for line in lines:
+            yield line
+        if len(rest) > longest:
+            yield rest
+            rest = b""
+    if rest:
+        yield rest
+
+
+def shown(line: bytes) -> str:
+    """A line for the screen: harmless, short, without secrets."""
+    return redact(plain(line[:_LONGEST_LINE].decode("utf-8", "replace"), 1000))
+
+
+def _logs(pod: Pod, preferred: str) -> Iterator[PodLog]:
+    usual = container_of(pod, preferred)
+    names = [one.name for one in pod.spec.containers]
+    names.sort(key=lambda name: name != usual)
+    for name in names:
+        yield PodLog(name)
+        if _ran_before(pod.container(name)):
+            yield PodLog(name, previous=True)
+    for status in pod.status.init_container_statuses or ():
+        if status.state is not None and status.state.waiting is None and status.name not in names:
+            yield PodLog(status.name)
+
+
+def _ran_before(status: ContainerStatus | None) -> bool:
+    return status is not None and status.restart_count > 0
+
+
+def _title(one: PodLog, pod: Pod) -> str:
+    if one.previous:
+        return f"{one.container}, the run before"
+    first = all(one.container != container.name for container in pod.spec.containers)
+    return f"{one.container}, before the others" if first else one.container

@@ -1,0 +1,118 @@
+"""Debian's packages unpacked into a folder of ours: nothing is installed, nothing else changes.
+
+`WAKEDECK_CONTAINERD` names a folder that has them already, or is `no` where nothing is to be
+fetched. Otherwise they go to the user's cache, once; versions are pinned, and apt checks every
+package against the signed index of the distribution.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import subprocess
+import tempfile
+import time
+from functools import cache
+from hashlib import sha256
+from pathlib import Path
+
+import platformdirs
+
+PACKAGES = {
+    "containerd": "1.6.20~ds1-1+deb12u3",
+    "runc": "1.1.5+ds1-1+deb12u1",
+    "busybox-static": "1:1.35.0-4+deb12u1+b1",
+    "bash-static": "5.2.15-2+b13",
+}
+LIMIT_S = 90.0
+VARIABLE = "WAKEDECK_CONTAINERD"
+# Every test has a home of its own: this is asked before the first one.
+_CACHE = Path(platformdirs.user_cache_path("wakedeck-tests"))
+_DONE = ".unpacked"
+
+
+class UnobtainableError(Exception):
+    """They cannot be had here; the text says why in one line."""
+
+
+@cache
+def packages() -> Path:
+    """The folder they are unpacked in, fetched where need be.
+
+    Raises:
+        UnobtainableError: not here.
+    """
+    named = os.environ.get(VARIABLE, "")
+    if named == "no":
+        raise UnobtainableError(f"{VARIABLE}=no")
+    if named:
+        return Path(named)
+    pins = sha256(repr(sorted(PACKAGES.items())).encode()).hexdigest()[:12]
+    folder = _CACHE / f"containerd-{pins}"
+    if (folder / _DONE).exists():
+        return folder
+    if shutil.which("apt-get") is None or shutil.which("dpkg-deb") is None:
+        raise UnobtainableError("this is no Debian to fetch containerd from")
+    _CACHE.mkdir(parents=True, exist_ok=True)
+    with (_CACHE / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (folder / _DONE).exists():
+            fetch(folder)
+    return folder
+
+
+def fetch(folder: Path) -> None:
+    """Download and unpack them, 90 s at most; half of them is none.
+
+    Raises:
+        UnobtainableError: not here, or not in time.
+    """
+    deadline = time.monotonic() + LIMIT_S
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix="fetching-") as name:
+        work = Path(name)
+        own = _own_lists(work)
+        if not _download(work, [], deadline):
+            # No lists on this machine: get them, but not into its own place.
+            _apt([*own, "update"], work, deadline)
+            if not _download(work, own, deadline):
+                raise UnobtainableError("this Debian does not offer the pinned containerd")
+        made = work / "made"
+        made.mkdir()
+        for package in work.glob("*.deb"):
+            _run(["dpkg-deb", "-x", str(package), str(made)], work, deadline)
+        (made / _DONE).touch()
+        shutil.rmtree(folder, ignore_errors=True)
+        made.rename(folder)
+
+
+def _own_lists(work: Path) -> list[str]:
+    for name in ("lists/partial", "cache/archives/partial"):
+        (work / name).mkdir(parents=True)
+    return ["-o", f"Dir::State::Lists={work / 'lists'}", "-o", f"Dir::Cache={work / 'cache'}"]
+
+
+def _download(work: Path, options: list[str], deadline: float) -> bool:
+    wanted = [f"{name}={version}" for name, version in PACKAGES.items()]
+    return _apt([*options, "download", *wanted], work, deadline)
+
+
+def _apt(words: list[str], work: Path, deadline: float) -> bool:
+    # As root, apt would fetch as a user who may not write here.
+    return _run(["apt-get", "-q", "-o", "APT::Sandbox::User=root", *words], work, deadline)
+
+
+def _run(argv: list[str], work: Path, deadline: float) -> bool:
+    try:
+        done = subprocess.run(
+            argv,
+            cwd=work,
+            capture_output=True,
+            check=False,
+            timeout=max(deadline - time.monotonic(), 1),
+            stdin=subprocess.DEVNULL,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise UnobtainableError(f"containerd was not fetched within {LIMIT_S:g} s") from error
+    return done.returncode == 0

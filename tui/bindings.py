@@ -1,0 +1,77 @@
+"""Every key of the panel: where it lives, what it can be changed to, and how it reads."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from textual.app import App
+from textual.binding import Binding, BindingType
+
+from tui import keymap
+from tui.dashboard import Dashboard
+from tui.log_screen import LogScreen
+from widgets.cell_picker import CellPicker
+from widgets.confirm_dialog import ConfirmDialog
+from widgets.detail_pane import DetailPane
+from widgets.filter_input import FilterInput
+from widgets.help_screen import HelpScreen
+from widgets.log_pane import LogPane
+from widgets.log_view import LogView
+from widgets.queue_pane import QueuePane
+from widgets.record_table import RecordTable
+from widgets.repair_bar import RepairBar
+from widgets.shell_pane import ShellPane
+from widgets.stream_table import StreamTable
+from widgets.table_pane import TablePane
+
+PLACES = {
+    "Dashboard": "Everywhere",
+    "WakedeckApp": "Panel",
+    "QueuePane": "Queues",
+    "TablePane": "This pane",
+    "RecordTable": "This table",
+    "RepairBar": "Repair bar",
+    "ShellPane": "Shells",
+    "LogScreen": "Log",
+    "LogPane": "Log",
+    "LogView": "Lines",
+}
+"""How the places of `widgets.binding_rows.key_sections` read."""
+
+
+def rebindable(of_app: Iterable[BindingType]) -> list[keymap.Bound]:
+    """Every action that can be given another key; the app says its own."""
+    places: tuple[tuple[str, Iterable[BindingType]], ...] = (
+        ("panel", Dashboard.BINDINGS),
+        ("app", of_app),
+        ("repair", RepairBar.BINDINGS),
+        ("pane", TablePane.BINDINGS),
+        ("table", RecordTable.BINDINGS),
+        ("stream", StreamTable.BINDINGS),
+        ("queues", QueuePane.BINDINGS),
+        ("shells", ShellPane.BINDINGS),
+        ("log", [*LogScreen.BINDINGS, *LogPane.BINDINGS, *LogView.BINDINGS]),
+        ("details", DetailPane.BINDINGS),
+        ("cells", CellPicker.BINDINGS),
+        ("filter", FilterInput.BINDINGS),
+        ("help", HelpScreen.BINDINGS),
+        ("confirm", ConfirmDialog.BINDINGS),
+    )
+    return [bound for place, bindings in places for bound in keymap.bound_in(place, bindings)]
+
+
+class KeyWords:
+    """How the keys of an action read now."""
+
+    def __init__(
+        self, app: App[Any], bound: Iterable[keymap.Bound], changed: Mapping[str, str]
+    ) -> None:
+        self._app = app
+        self._keys = {one.id: one.keys[0] for one in reversed(list(bound))}
+        self._keys |= {name: typed.split(",")[0].strip() for name, typed in changed.items()}
+
+    def of(self, id: str) -> str:
+        """The first key of an action, as on a button; empty for an unknown id."""
+        key = self._keys.get(id)
+        return "" if key is None else self._app.get_key_display(Binding(key, "", ""))
