@@ -102,9 +102,11 @@ class PanelCommands(Provider):
             if pane.has_focus_within:
                 continue
             for node in (pane, pane.table):
+                bindings = node._bindings.copy()
+                bindings.apply_keymap(self.app._keymap)
                 own = {
                     key: ActiveBinding(node, binding, True, binding.tooltip)
-                    for key, binding in node._bindings
+                    for key, binding in bindings
                     if binding.id and not binding.id.startswith("table.")
                 }
                 for section in key_sections(self.app, own):

@@ -53,13 +53,14 @@ async def test_it_holds_each_verb_for_each_sandbox_and_says_why_one_is_off(tmp_p
     script = populated()
     no = ((Capability.WAKE, "it is somebody else's"),)
     script.sandboxes = (replace(SANDBOXES[0], unavailable=no), *SANDBOXES[1:])
-    async with panel(tmp_path, script) as stage:
+    async with panel(tmp_path, script, settings(keys={"queue.merge": "b"})) as stage:
         entries = {one.text: one for one in PanelCommands(stage.app.dashboard)._entries()}
         for sandbox in SANDBOXES:
             for verb in ("Wake", "Reconnect", "Shell", "Logs"):
                 assert f"{verb} {sandbox.name}" in entries
         assert entries["Wake data-pull"].help == "it is somebody else's"
         assert entries["Wake"].help == "w · it is somebody else's"
+        assert entries["Merge or part in and out (queues)"].help == "b"
         entries["Wake"].run()
         await stage.settle()
         assert toasts(stage.app) == ["it is somebody else's"]
