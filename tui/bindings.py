@@ -16,12 +16,14 @@ from widgets.confirm_dialog import ConfirmDialog
 from widgets.detail_pane import DetailPane
 from widgets.filter_input import FilterInput
 from widgets.help_screen import HelpScreen
+from widgets.log_controls import SearchLine
 from widgets.log_pane import LogPane
 from widgets.log_view import LogView
 from widgets.queue_pane import QueuePane
 from widgets.record_table import RecordTable
 from widgets.repair_bar import RepairBar
 from widgets.shell_pane import ShellPane
+from widgets.shell_tabs import ShellTabs
 from widgets.stream_table import StreamTable
 from widgets.table_pane import TablePane
 
@@ -51,7 +53,9 @@ def rebindable(of_app: Iterable[BindingType]) -> list[keymap.Bound]:
         ("stream", StreamTable.BINDINGS),
         ("queues", QueuePane.BINDINGS),
         ("shells", ShellPane.BINDINGS),
+        ("tabs", ShellTabs.BINDINGS),
         ("log", [*LogScreen.BINDINGS, *LogPane.BINDINGS, *LogView.BINDINGS]),
+        ("log search", SearchLine.BINDINGS),
         ("details", DetailPane.BINDINGS),
         ("cells", CellPicker.BINDINGS),
         ("filter", FilterInput.BINDINGS),

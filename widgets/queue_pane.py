@@ -199,7 +199,7 @@ class QueuePane(StreamPane):
             search=search_text,
             order=lambda row: row.place,
             stale=lambda row: self.stale or row.seen_at is not None,
-            empty=lambda: self._why_empty,
+            empty=lambda: self.hint or self._why_empty,
             id=id,
         )
 

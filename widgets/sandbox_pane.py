@@ -178,7 +178,7 @@ class SandboxPane(TablePane):
             search=_search,
             order=lambda s: (s.id.source, s.name.casefold(), s.id.native_id),
             stale=lambda s: s.stale,
-            empty=lambda: "No sandbox seen yet.",
+            empty=lambda: self.hint or "No sandbox seen yet.",
         )
 
     @property

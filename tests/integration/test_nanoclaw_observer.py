@@ -86,7 +86,7 @@ async def test_every_session_of_every_group_is_shown(root: Path, docker: Scripte
         "sess-fx-nowake": (SandboxState.BROKEN, False),
     }
     assert sandboxes["sess-fx-mixed"].name == "Alpha · Local CLI"
-    assert sandboxes["sess-fx-claimed"].name == "Alpha · slack:C0DE #000200"
+    assert sandboxes["sess-fx-claimed"].name == "Alpha #000200 · slack:C0DE"
     assert sandboxes["sess-fx-nowake"].name == "Beta (made with ncl) · sess-fx-nowake"
     assert sandboxes["sess-fx-norow"].name == "sess-fx-norow"
     assert "no folder" in sandboxes["sess-fx-nofolder"].reason

@@ -48,7 +48,9 @@ Play = Callable[["Stage"], Awaitable[None]]
 class Stage:
     """One panel on a scripted world under a clock that stands still."""
 
-    def __init__(self, script: Script, settings: Settings, state: Path) -> None:
+    def __init__(
+        self, script: Script, settings: Settings, state: Path, *, welcomes: bool = False
+    ) -> None:
         self.script = script
         self.state = state
         self.clock = FakeClock(NOW)
@@ -58,6 +60,7 @@ class Stage:
             self.clock,
             state=state,
             jitter=random.Random(7),
+            welcomes=welcomes,
         )
         self.pilot: Pilot[int] | None = None
 
@@ -103,13 +106,14 @@ class Scene:
     script: Callable[[], Script]
     settings: Settings
     events: bool = True
+    welcomes: bool = False
 
     def stage(self) -> Stage:
         """A fresh one; call it with a running loop or not."""
         os.environ["TZ"] = "UTC"
         time.tzset()
         state = Path(tempfile.mkdtemp(prefix="wakedeck-scene-"))
-        return Stage(self.script(), self.settings, state)
+        return Stage(self.script(), self.settings, state, welcomes=self.welcomes)
 
     async def perform(self, stage: Stage, pilot: Pilot[int]) -> None:
         """Play it to the picture."""
@@ -323,7 +327,8 @@ NORMAL, SMALL, LARGE = (140, 40), (80, 24), (200, 55)
 PLAIN = settings()
 
 SCENES = (
-    Scene("first-run", NORMAL, nothing, Script, PLAIN, events=False),
+    Scene("first-run", NORMAL, nothing, populated, PLAIN, events=False, welcomes=True),
+    Scene("empty", NORMAL, nothing, Script, PLAIN, events=False),
     Scene("populated", NORMAL, nothing, populated, PLAIN),
     Scene("wide", LARGE, open_shell, populated, PLAIN),
     Scene("filtered", NORMAL, filtered, populated, PLAIN),
@@ -346,5 +351,6 @@ SCENES = (
     Scene("small", SMALL, nothing, broken, PLAIN),
     Scene("small-shell", SMALL, open_shell, populated, PLAIN),
     Scene("light", NORMAL, open_shell, broken, settings(theme="wakedeck-light")),
+    Scene("contrast", NORMAL, nothing, broken, settings(theme="wakedeck-contrast")),
     Scene("sixteen-colours", NORMAL, nothing, broken, settings(theme="ansi-dark")),
 )

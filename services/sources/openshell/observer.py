@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
 
@@ -31,6 +30,7 @@ from services.sources.openshell.options import OpenShellOptions
 from services.sources.openshell.registry import Registry
 from services.sources.openshell.shapes import Forward, Registration, Target
 from services.sources.openshell.starting import StartPlan
+from services.sources.openshell.together import together
 from services.sources.openshell.toolset import Generation, Toolset
 
 PROBE_GET_S = 3.5
@@ -54,10 +54,10 @@ class OpenShellObserver:
     async def observe(self) -> Observation:
         began = self._clock.monotonic()
         tools = await self._looking.toolset()
-        known, listed, ports = await asyncio.gather(
+        known, listed, ports = await together(
             self._looking.registrations(tools), self._looking.registry(), self._looking.forwards()
         )
-        looks = list(await asyncio.gather(*(self._looking.whole(one, tools) for one in known)))
+        looks = list(await together(*(self._looking.whole(one, tools) for one in known)))
         named = {one.name for one in known}
         for name in listed.gateways:
             if name not in named and self._shown(name):
@@ -107,9 +107,7 @@ class OpenShellObserver:
 
     async def _verdict(self, target: Target) -> Verdict:
         tools = await self._looking.toolset()
-        known, listed = await asyncio.gather(
-            self._looking.registrations(tools), self._looking.registry()
-        )
+        known, listed = await together(self._looking.registrations(tools), self._looking.registry())
         entry = listed.entry(target.gateway, target.name)
         registered = next((one for one in known if one.name == target.gateway), None)
         if registered is None:
