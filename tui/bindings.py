@@ -26,6 +26,7 @@ from widgets.shell_pane import ShellPane
 from widgets.shell_tabs import ShellTabs
 from widgets.stream_table import StreamTable
 from widgets.table_pane import TablePane
+from widgets.words_dialog import WordedConfirm, WordsDialog
 
 PLACES = {
     "Dashboard": "Everywhere",
@@ -60,7 +61,8 @@ def rebindable(of_app: Iterable[BindingType]) -> list[keymap.Bound]:
         ("cells", CellPicker.BINDINGS),
         ("filter", FilterInput.BINDINGS),
         ("help", HelpScreen.BINDINGS),
-        ("confirm", ConfirmDialog.BINDINGS),
+        ("confirm", [*ConfirmDialog.BINDINGS, *WordedConfirm.BINDINGS]),
+        ("words", WordsDialog.BINDINGS),
     )
     return [bound for place, bindings in places for bound in keymap.bound_in(place, bindings)]
 
