@@ -27,7 +27,7 @@ async def test_nothing_is_kept_of_what_was_on_the_screen() -> None:
         before = pictures()
         for number in range(MANY):
             shown = Static(f"number {number}")
-            shown.styles.background = f"rgb({number}, 0, 0)"
+            shown.styles.background = f"rgb({number},0,0)"
             await app.mount(shown)
             await pilot.pause()
             await shown.remove()
