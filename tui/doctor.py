@@ -25,7 +25,6 @@ from services.errors import ConfigError
 from tui import reports
 from tui.commands.ending import Exit
 
-
 _KINDS = {"local": "the embedded world"}
 
 
