@@ -199,8 +199,9 @@ class ScriptedProposer:
         )
 
     async def carry_out(self, proposal: Proposal) -> AsyncIterator[Step]:
+        for step in self._script.prime_steps[:0]:
+            yield step
         raise UnavailableError("A picture does nothing.")
-        yield
 
 
 def scripted(
