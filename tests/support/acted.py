@@ -198,9 +198,7 @@ class ScriptedProposer:
             act="re-issuing the credential",
         )
 
-    async def carry_out(self, proposal: Proposal) -> AsyncIterator[Step]:
-        for step in self._script.prime_steps[:0]:
-            yield step
+    def carry_out(self, proposal: Proposal) -> AsyncIterator[Step]:
         raise UnavailableError("A picture does nothing.")
 
 
