@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: run test check lint types format snapshots screenshots bench clean
+.PHONY: run test check lint types format snapshots screenshots bench soak clean
 
 run: $(READY)
 	@$(BIN)/wakedeck $(ARGS)
@@ -42,6 +42,9 @@ screenshots: $(READY)
 
 bench: $(READY)
 	@$(BIN)/python -m tests.bench
+
+soak: $(READY)
+	@$(BIN)/python -m tests.soak $(ARGS)
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache
