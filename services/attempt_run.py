@@ -50,6 +50,8 @@ from services.undertaking import Undertaking
 FIRST_POLL_S = 0.5
 LONGEST_POLL_S = 2.0
 _POLL_GROWTH = 1.5
+STRAY_S = 1.0
+"""How long the look for display waits for one that was cut off to be gone."""
 _SHORTEST_S = 0.001
 _LOG = logging.getLogger(__name__)
 
@@ -332,7 +334,9 @@ class Run:
             await self._wait(left, task)
         cancelled = self._progress.phase is AttemptState.CANCELLED
         self._close("cancelled" if cancelled else "not finished")
-        if self._show:
+        if self._show and not self._closing:
+            if (stray := self._looks.stray) is not None:
+                await self._wait(STRAY_S, stray)
             self._looks.begin()
             while (look := self._looks.task) is not None and not self._closing:
                 if (seen := self._looks.take()) is not None:

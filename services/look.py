@@ -45,10 +45,15 @@ class Looks:
         """The probe that runs or whose verdict has not been taken."""
         return self._task
 
+    @property
+    def stray(self) -> asyncio.Task[Verdict] | None:
+        """One that was dropped and has not come back; no other begins before it has."""
+        return None if self._stray is None or self._stray.done() else self._stray
+
     def begin(self) -> None:
         """Probe afresh; not while one that was dropped has not come back."""
         self.drop()
-        if self._stray is None or self._stray.done():
+        if self.stray is None:
             self.until = self._clock.monotonic() + self._limit_s
             self._task = asyncio.create_task(_look(self._probe, self._sandbox))
 

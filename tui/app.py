@@ -32,6 +32,7 @@ from tui.copying import Copying
 from tui.dashboard import Dashboard
 from tui.details import Details
 from tui.engine import Engine
+from tui.guidance import Guidance
 from tui.intents import Intents, Tone
 from tui.log_screen import LogScreen
 from tui.palette import PanelCommands
@@ -74,8 +75,11 @@ class WakedeckApp(App[int], inherit_bindings=False):
         state: Path,
         jitter: random.Random | None = None,
         on_first_frame: Callable[[], None] = lambda: None,
+        welcomes: bool = False,
     ) -> None:
         """`state` is the folder of the journal, the locks, the pictures and the transcripts.
+
+        `welcomes` begins with the hint of the first start.
 
         Raises:
             ConfigError: the settings name a theme or a key that cannot be.
@@ -83,6 +87,7 @@ class WakedeckApp(App[int], inherit_bindings=False):
         # Without colours the styles for a terminal of few colours tell things apart.
         super().__init__(ansi_color=True if themes.colourless(os.environ) else None)
         self.settings = settings
+        self.welcomes = welcomes
         self.clock = clock
         self._state = state
         self._leaving = False
@@ -119,6 +124,7 @@ class WakedeckApp(App[int], inherit_bindings=False):
         self.alarm.muted = self.memory.recalled.muted
         self.copying = Copying(self, clock, self.say)
         self.recall = Recall(self.engine)
+        self.guidance = Guidance(self.engine, self.intents)
         for theme in themes.THEMES:
             self.register_theme(theme)
         themes.check(settings, self.available_themes)
@@ -179,8 +185,13 @@ class WakedeckApp(App[int], inherit_bindings=False):
         self.details.heard(told)
         if self._on_screen:
             self.dashboard.show_events(told)
-            since = [one for one in told if one.at >= self._opened_at]
-            self.alarm.heard(since, self.clock.monotonic())
+            news = [one for one in told if one.at >= self._opened_at and not self._ours(one)]
+            self.alarm.heard(news, self.clock.monotonic())
+
+    def _ours(self, event: Event) -> bool:
+        """Whether it comes of an attempt that is under way, which the operator is watching."""
+        attempt = self.engine.attempt_on(SandboxId(event.source, event.subject))
+        return attempt is not None and not attempt.state.ended
 
     def _attempt(self, attempt: Attempt) -> None:
         if self._on_screen:
@@ -241,7 +252,10 @@ class WakedeckApp(App[int], inherit_bindings=False):
         known = self.engine.board.sandboxes.get(sandbox)
         observer = self.engine.sources[sandbox.source].observer
         name = sandbox.native_id if known is None else known.name
-        self.push_screen(LogScreen(observer, sandbox, name))
+        if isinstance(self.screen, LogScreen):
+            self.switch_screen(LogScreen(observer, sandbox, name))
+        else:
+            self.push_screen(LogScreen(observer, sandbox, name))
 
     def say(self, text: str, tone: Tone = "information") -> None:
         """Answer the operator's own action."""
@@ -320,7 +334,7 @@ def run_panel(settings: Settings) -> int:
     from services import logs, paths
     from services.clock import SystemClock
     from services.sources import open_sources
-    from tui import collector
+    from tui import collector, welcome
 
     clock = SystemClock()
     state = paths.private_dir(paths.state_dir())
@@ -331,5 +345,6 @@ def run_panel(settings: Settings) -> int:
         clock,
         state=state,
         on_first_frame=collector.settle,
+        welcomes=welcome.wanted(state),
     )
     return app.run() or 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar, cast
 
-from textual import on
+from textual import events, on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 
@@ -20,17 +20,19 @@ from services.models import (
     Verb,
 )
 from services.picture import BoardDelta, aged
-from tui import remains
+from tui import remains, welcome
 from tui.arrangement import Deck, Pane
 from tui.pane_screen import PaneScreen
 from tui.shell_desk import ShellDesk
 from widgets.event_pane import EventPane
+from widgets.first_steps import FirstSteps
 from widgets.gateway_pane import GatewayPane
 from widgets.health_header import HealthHeader
 from widgets.key_footer import KeyFooter
 from widgets.queue_pane import QueuePane
 from widgets.repair_bar import RepairBar, RepairKeys
 from widgets.sandbox_pane import SandboxPane
+from widgets.table_pane import TablePane
 from widgets.terminal.messages import Released
 
 if TYPE_CHECKING:
@@ -112,6 +114,14 @@ class Dashboard(PaneScreen):
         self.set_interval(1.0, self._tick_if_due)
         self.set_interval(remains.EVERY_S, remains.let_go)
         self.tick()
+        if self.panel.welcomes:
+            self.call_after_refresh(welcome.greet, self, self.panel, CHORD)
+
+    def on_key(self, event: events.Key) -> None:
+        """Escape also closes the hint of the first start."""
+        if event.key == "escape":
+            for hint in self.query(FirstSteps):
+                hint.close()
 
     def why_not(self, action: str) -> str:
         """Why an action of this screen would do nothing now; empty where it would do something."""
@@ -146,6 +156,7 @@ class Dashboard(PaneScreen):
         """The queue of the selected sandbox."""
         if snapshot.sandbox == self.selected:
             self.query_one(QueuePane).show(snapshot)
+            self._guide()
 
     def show_events(self, told: Sequence[Event]) -> None:
         """More for the timeline."""
@@ -178,6 +189,14 @@ class Dashboard(PaneScreen):
         self.query_one(RepairBar).tick(now)
         self._draw_header()
         self.panel.alarm.tick(self._ticked)
+        self._guide()
+
+    def _guide(self) -> None:
+        """Say in every empty pane why it is so."""
+        words = self.panel.guidance.all(self.selected, self.panel.key_words.of)
+        for pane in self.query(TablePane):
+            pane.hint = words.get(Pane(pane.id), "")
+        self.desk.guide(words[Pane.SHELL])
 
     def _draw_header(self) -> None:
         self.query_one(HealthHeader).show(self.panel.header(self.selected))
@@ -207,6 +226,7 @@ class Dashboard(PaneScreen):
         self.selected = sandbox
         self.query_one(QueuePane).show(None, reason=self._why_no_queue(sandbox))
         self.panel.engine.feeds.look_at(sandbox)
+        self._guide()
         self._draw_repair()
         self._draw_header()
 
@@ -244,14 +264,8 @@ class Dashboard(PaneScreen):
 
     @on(EventPane.Sought)
     def _seek(self, event: EventPane.Sought) -> None:
-        self.run_worker(
-            self._recall_events(event.words), group="recall", exclusive=True, exit_on_error=False
-        )
-
-    async def _recall_events(self, words: Sequence[str]) -> None:
-        found = await self.panel.recall.search(words)
-        if words:
-            self.query_one(EventPane).recall(found)
+        fill = self.panel.recall.fill(self.query_one(EventPane), event.words)
+        self.run_worker(fill, group="recall", exclusive=True, exit_on_error=False)
 
     @on(RepairBar.WakePressed)
     def _wake_pressed(self, event: RepairBar.WakePressed) -> None:

@@ -41,6 +41,8 @@ class Feeds:
         self._on_delta = on_delta
         self._on_queue = on_queue
         self._shown: SandboxId | None = None
+        self._seen: SandboxId | None = None
+        self._queue_problem = ""
         self._sources: list[Feed[Observation]] = [
             Feed(
                 f"observe {key}",
@@ -79,10 +81,21 @@ class Feeds:
                 tasks.create_task(feed.run())
             tasks.create_task(self._expire())
 
+    @property
+    def queue_problem(self) -> str:
+        """Why the queue that is asked for cannot be shown; empty where it can."""
+        return self._queue_problem
+
+    @property
+    def queue_seen(self) -> SandboxId | None:
+        """Whose queue was read last."""
+        return self._seen
+
     def look_at(self, sandbox: SandboxId | None) -> None:
         """Show this sandbox's queue from now on."""
         if sandbox != self._shown:
             self._shown = sandbox
+            self._queue_problem = ""
             self._queue.refresh()
 
     def refresh(self) -> None:
@@ -113,7 +126,10 @@ class Feeds:
     def _show(self, result: QueueSnapshot | ProbeFailure | None) -> None:
         # A source that is gone shows on the board; its last queue stays as it was.
         if isinstance(result, QueueSnapshot) and result.sandbox == self._shown:
+            self._seen, self._queue_problem = result.sandbox, ""
             self._on_queue(result)
+        elif isinstance(result, ProbeFailure):
+            self._queue_problem = result.reason
 
     async def _expire(self) -> None:
         while True:

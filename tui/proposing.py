@@ -10,6 +10,7 @@ from services.sources import Proposal, Proposer
 from tui.engine import Engine
 from tui.intents import Intents, Say
 from widgets.confirm_dialog import ConfirmDialog
+from widgets.words_dialog import WordedConfirm, WordsDialog
 
 
 class Proposing:
@@ -51,18 +52,25 @@ class Proposing:
             if proposer is None:
                 self._say("Its source can do nothing of the kind.", "warning")
                 return
-            proposal = await proposer.propose(sandbox, verb)
-            if proposal.refusal:
+            proposal: Proposal | None = await proposer.propose(sandbox, verb)
+            while proposal is not None and (proposal.words or not proposal.refusal):
+                agreed = False if proposal.refusal else await self._agreed(proposal)
+                if agreed:
+                    self._intents.carry_out(proposal)
+                if agreed is not None and not proposal.refusal:
+                    return
+                proposal = await self._reworded(proposer, proposal)
+            if proposal is not None:
                 self._say(f"Not possible: {proposal.refusal}.", "warning")
-            elif await self._agreed(proposal):
-                self._intents.carry_out(proposal)
         except WakedeckError as error:
             self._say(f"{error.sentence} {error.advice}".strip(), "error")
         finally:
             self._asking = False
 
-    async def _agreed(self, proposal: Proposal) -> bool:
-        dialog = ConfirmDialog(
+    async def _agreed(self, proposal: Proposal) -> bool | None:
+        """Yes, no, or None: in other words."""
+        kind = WordedConfirm if proposal.words else ConfirmDialog
+        dialog = kind(
             proposal.title,
             proposal.target,
             proposal.consequence,
@@ -70,7 +78,17 @@ class Proposing:
             type_to_confirm=proposal.typed_name or None,
         )
         agreed: bool | None = await self._app.push_screen_wait(dialog)
+        if isinstance(dialog, WordedConfirm) and dialog.rewording:
+            return None
         return bool(agreed)
+
+    async def _reworded(self, proposer: Proposer, proposal: Proposal) -> Proposal | None:
+        """The same in the operator's own words; None where there are to be none."""
+        dialog = WordsDialog(proposal.target, proposal.words, problem=proposal.refusal)
+        words: str | None = await self._app.push_screen_wait(dialog)
+        if not words:
+            return None
+        return await proposer.propose(proposal.sandbox, proposal.verb, words)
 
     def _proposer(self, sandbox: SandboxId) -> Proposer | None:
         source = self._engine.sources.get(sandbox.source)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from services.models import Event, GatewayId, SandboxId
 from tui.engine import Engine
+from widgets.event_pane import EventPane
 
 DAY_S = 86_400.0
 FOUND = 1000
@@ -19,6 +20,11 @@ class Recall:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
+
+    async def fill(self, pane: EventPane, words: Sequence[str]) -> None:
+        """Show in the pane what the journal knows of the words."""
+        if words:
+            pane.recall(await self.search(words))
 
     async def search(self, words: Sequence[str]) -> tuple[Event, ...]:
         """Events that say the longest of the words; the pane judges the others."""

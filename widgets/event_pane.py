@@ -111,7 +111,7 @@ class EventPane(StreamPane):
             key=lambda r: r.number,
             search=_search,
             order=lambda r: r.number,
-            empty=lambda: "Nothing has happened yet.",
+            empty=lambda: self.hint or "Nothing has happened yet.",
         )
 
     @property

@@ -148,7 +148,7 @@ class GatewayPane(TablePane):
             search=_search,
             order=lambda r: (r.gateway.id.source, r.gateway.name.casefold(), r.gateway.id),
             stale=lambda r: r.gateway.stale,
-            empty=lambda: "No gateway seen yet.",
+            empty=lambda: self.hint or "No gateway seen yet.",
         )
 
     @property

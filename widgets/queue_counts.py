@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from services.models import Counts, Direction, InLabel, OutLabel
 from widgets.cell_text import Part
 from widgets.columns import Cell
@@ -59,11 +61,13 @@ def cell(direction: Direction, counts: Counts) -> Cell:
     return Cell(tuple(whole), tuple(short))
 
 
-def edge(direction: Direction, counts: Counts, *, words: bool) -> list[Part]:
-    """One queue in the lower edge of a pane: every label with its number."""
-    parts: list[Part] = [("→ in" if direction is Direction.IN else "← out", "dim")]
+def edge(
+    direction: Direction, counts: Counts, *, words: bool, chart: Sequence[Part] = ()
+) -> list[Part]:
+    """One queue in the lower edge of a pane: its chart, then every label with its number."""
+    parts: list[Part] = [("→ in" if direction is Direction.IN else "← out", "dim"), *chart]
     for label, number in counts:
         sign = sign_of(direction, label)
         text = f"  {sign.glyph} {number} {sign.word}" if words else f" {sign.glyph}{number}"
         parts.append((text, sign.tone))
-    return parts if len(parts) > 1 else [*parts, (" empty", "dim")]
+    return parts if counts else [*parts, (" empty", "dim")]

@@ -16,12 +16,15 @@ from widgets.cell_text import Part, width_of
 from widgets.columns import Column
 from widgets.formats import age
 from widgets.queue_counts import edge
+from widgets.queue_depths import QueueDepths
 from widgets.queue_rows import COLUMNS, MessageKey, SeenMessage, key_of, merge, search_text
 from widgets.record_table import RecordTable
 from widgets.stream_pane import KEPT, StreamPane
 from widgets.stream_table import StreamTable
 
 _TITLES = {Direction.IN: "→ IN", Direction.OUT: "← OUT"}
+_EDGES = ((True, 24), (True, 12), (False, 12), (False, 6), (False, 0))
+"""Words or signs alone, and the width of each chart: the first that fits the edge is taken."""
 ABREAST = 120
 """Cells from which the two queues, when apart, stand side by side."""
 
@@ -64,6 +67,7 @@ class QueuePane(StreamPane):
         self._in = self._make("queue-in")
         self._out = self._make("queue-out")
         self._rows: dict[MessageKey, SeenMessage] = {}
+        self._depths = QueueDepths()
 
     @property
     def sandbox(self) -> SandboxId | None:
@@ -96,6 +100,7 @@ class QueuePane(StreamPane):
             self._why_empty = reason or "No sandbox selected."
             self.stale = False
         else:
+            self._depths.take(snapshot)
             self._why_empty = "Both queues are empty."
             rows, gone = merge(self._rows.values(), snapshot.messages, seen_at, KEPT)
             self._rows = {key_of(row): row for row in rows}
@@ -120,15 +125,22 @@ class QueuePane(StreamPane):
         if self._snapshot is None:
             return []
         room = self.size.width - 4
-        for words in (True, False):
-            parts = [
-                *edge(Direction.IN, self._snapshot.inbound, words=words),
-                ("   ", ""),
-                *edge(Direction.OUT, self._snapshot.outbound, words=words),
-            ]
+        for words, chart in _EDGES:
+            parts = self._edge(self._snapshot, words, chart)
             if sum(width_of(text) for text, _ in parts) <= room:
                 break
         return parts
+
+    def _edge(self, snapshot: QueueSnapshot, words: bool, chart: int) -> list[Part]:
+        sides = (
+            edge(way, counts, words=words, chart=self._depths.parts(snapshot.sandbox, way, chart))
+            for way, counts in (
+                (Direction.IN, snapshot.inbound),
+                (Direction.OUT, snapshot.outbound),
+            )
+        )
+        first, second = sides
+        return [*first, ("   ", ""), *second]
 
     def action_merge(self) -> None:
         """Part or merge the queues."""
@@ -187,7 +199,7 @@ class QueuePane(StreamPane):
             search=search_text,
             order=lambda row: row.place,
             stale=lambda row: self.stale or row.seen_at is not None,
-            empty=lambda: self._why_empty,
+            empty=lambda: self.hint or self._why_empty,
             id=id,
         )
 

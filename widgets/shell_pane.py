@@ -18,7 +18,7 @@ from textual.widgets import Static
 
 from services.models import Retry, Shell, ShellState
 from widgets.glyphs import SHELLS
-from widgets.phrases import joined, one_line, signed, styled
+from widgets.phrases import block, joined, one_line, signed, styled
 from widgets.shell_tabs import ShellTab, ShellTabs
 
 _LOSTLIKE = (ShellState.LOST, ShellState.FAILED)
@@ -76,6 +76,7 @@ class ShellPane(Vertical):
         EmptyShell {
             height: 1fr;
             content-align: center middle;
+            text-align: center;
             color: $text-muted;
         }
         #shell-notice { height: 1; color: $text-muted; text-wrap: nowrap; text-overflow: ellipsis; }
@@ -129,6 +130,7 @@ class ShellPane(Vertical):
         self._unseen: set[str] = set()
         self._rang: set[str] = set()
         self._front: str | None = None
+        self._guide = ""
         self._typing = False
 
     def compose(self) -> ComposeResult:
@@ -141,6 +143,12 @@ class ShellPane(Vertical):
 
     def on_mount(self) -> None:
         self._draw()
+
+    def guide(self, words: str) -> None:
+        """What stands here while no shell is open."""
+        if words != self._guide:
+            self._guide = words
+            self.query_one(EmptyShell).update(Content(block(words)))
 
     @property
     def active(self) -> str | None:

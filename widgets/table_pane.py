@@ -80,6 +80,8 @@ class TablePane(Widget):
     """What is shown could not be refreshed."""
     offline: reactive[bool] = reactive(False, init=False, toggle_class="-offline")
     """The peer behind it is not reachable."""
+    hint: reactive[str] = reactive("", init=False)
+    """What stands where there are no rows: why, and what to do; empty for the pane's own words."""
     problem: reactive[str] = reactive("")
     """One line above the rows; empty for none."""
 
@@ -169,6 +171,12 @@ class TablePane(Widget):
         self.set_class(bool(problem), "-problem")
         for line in self.query(".table-pane--problem").results(Static):
             line.update(content_of([(f"! {problem}", "")]))
+
+    def watch_hint(self) -> None:
+        """Say it where there are no rows."""
+        for table in self.tables():
+            if not table.total:
+                table.refresh()
 
     def watch_stale(self) -> None:
         """The title says it in a word."""

@@ -155,6 +155,8 @@ class Proposal:
     """What has to hold once it is done; None where its own end says it all."""
     typed_name: str = ""
     """What has to be typed before it is done, where something is stopped or lost by it."""
+    words: str = ""
+    """The text it sends, which may be put in other words; empty: there is nothing to word."""
 
 
 class Proposer(Protocol):
@@ -164,8 +166,10 @@ class Proposer(Protocol):
     def verbs(self) -> tuple[tuple[str, str], ...]:
         """(verb, what it is called) of everything that can be proposed here."""
 
-    async def propose(self, sandbox: SandboxId, verb: str) -> Proposal:
+    async def propose(self, sandbox: SandboxId, verb: str, words: str = "") -> Proposal:
         """What the verb would do to this sandbox now; nothing is done.
+
+        `words` are the operator's own where it sends a text; empty: the usual ones.
 
         Raises:
             NotFoundError: no such sandbox or verb here.
@@ -241,7 +245,8 @@ def open_sources(settings: Settings, clock: Clock) -> tuple[OpenSource, ...]:
             case KubernetesTable() | CentmlTable() | ArgoTable() as table:
                 from services.sources.pods.source import open_pods
 
-                opened.append(open_pods(source.key, source.kind, asdict(table), clock))
+                state = paths.open_shells_dir()
+                opened.append(open_pods(source.key, source.kind, asdict(table), clock, state))
             case NanoClawTable() as table:
                 from services.sources.nanoclaw.source import open_nanoclaw
 

@@ -11,6 +11,8 @@ LIMIT_BYTES = 1 << 20
 KEPT_BYTES = 64 * 1024
 _AGAIN_BYTES = 4 * KEPT_BYTES
 """While skipping, the next skip comes sooner: short scans keep the loop quick."""
+_CALM_BYTES = KEPT_BYTES // 2
+"""With less than this waiting once a frame is drawn, the flood is one that can be kept up with."""
 _AHEAD_BYTES = 2 * KEPT_BYTES
 """With more than this waiting, a skip is near enough to scan for it little by little."""
 _SCAN_BYTES = 32 * 1024
@@ -21,7 +23,7 @@ class Backlog:
 
     def __init__(self) -> None:
         self.skipping = False
-        """From the first skip until less than `KEPT_BYTES` are left."""
+        """From the first skip until little is left once a frame is drawn, or nothing at all."""
         self.skipped = 0
         """Bytes dropped since the start."""
         self._waiting = bytearray()
@@ -69,9 +71,19 @@ class Backlog:
             self._scanned_from += length
             self._scanned_bytes -= length
         self._scanned_from = max(self._scanned_from, 0)
-        if len(self._waiting) < KEPT_BYTES:
+        if not self._waiting:
             self.skipping = False
         return data
+
+    def catch_up(self) -> None:
+        """While skipping, before a frame: only the newest output is worth drawing."""
+        if self.skipping:
+            self.skip()
+
+    def settle(self) -> None:
+        """After a frame: stop skipping if the output is no longer faster than the drawing."""
+        if len(self._waiting) < _CALM_BYTES:
+            self.skipping = False
 
     def skip(self) -> None:
         """Drop all but the last `KEPT_BYTES` or so; nothing if there are not more.

@@ -6,7 +6,7 @@ import asyncio
 from time import perf_counter
 from typing import Protocol
 
-BUDGET_S = 0.003
+BUDGET_S = 0.002
 """Parsing this long, then giving way."""
 CHUNK_BYTES = 16 * 1024
 _SLICE_S = 0.001
@@ -14,6 +14,8 @@ _SMALLEST_CHUNK = 512
 _FRAME_S = 1 / 60
 _FLOOD_FRAME_S = 1 / 30
 _FLOOD_BYTES = 64 * 1024
+_LONGEST_FRAME_S = 0.012
+"""A flooded shell is painted this long after its frame began, parsed to its end or not."""
 
 
 class Pumped(Protocol):
@@ -27,6 +29,9 @@ class Pumped(Protocol):
     def skipping(self) -> bool:
         """Whether it is being flooded and drops the middle."""
 
+    def catch_up(self) -> None:
+        """In a flood, drop what is too old to be drawn; never raises."""
+
     def parse(self, limit: int) -> None:
         """Feed `limit` bytes at most; never raises."""
 
@@ -37,12 +42,16 @@ class Pumped(Protocol):
 class _Turn:
     """What the pump remembers of one shell."""
 
-    __slots__ = ("chunk", "painted_at", "served_at", "shell", "stale")
+    __slots__ = ("began_at", "chunk", "left", "painted_at", "served_at", "shell", "stale")
 
     def __init__(self, shell: Pumped) -> None:
         self.shell = shell
         self.chunk = 4096
         self.painted_at = 0.0
+        self.began_at: float | None = None
+        """When the frame of a flood began that is being parsed."""
+        self.left = 0
+        """Bytes of it that are still to be parsed."""
         self.served_at = 0.0
         self.stale = False
 
@@ -50,6 +59,28 @@ class _Turn:
         """When it may be painted again."""
         flooded = self.shell.skipping or self.shell.waiting > _FLOOD_BYTES
         return self.painted_at + (_FLOOD_FRAME_S if flooded else _FRAME_S)
+
+    def ready(self, now: float) -> bool:
+        """Whether there is something to parse; a flood is parsed a frame at a time."""
+        if not self.shell.skipping:
+            self.began_at = None
+        elif self.began_at is None and now >= self.due_at():
+            self.shell.catch_up()
+            self.began_at, self.left = now, self.shell.waiting
+        return self.shell.waiting > 0 and not self.rests()
+
+    def rests(self) -> bool:
+        """Whether a flood waits for its next frame, or for this one to be painted."""
+        return self.shell.skipping and (self.began_at is None or self.left <= 0)
+
+    def unfinished(self, now: float) -> bool:
+        """Whether the frame of a flood is better painted a little later."""
+        return (
+            self.began_at is not None
+            and self.left > 0
+            and self.shell.waiting > 0
+            and now - self.began_at < _LONGEST_FRAME_S
+        )
 
     def parse(self) -> None:
         """One slice; the next one's size is what this parser does in `_SLICE_S`."""
@@ -61,12 +92,14 @@ class _Turn:
         if done >= self.chunk or spent > _SLICE_S:
             wanted = int(done * _SLICE_S / max(spent, 1e-6))
             self.chunk = min(max(wanted, _SMALLEST_CHUNK), CHUNK_BYTES)
+        self.left -= done
         self.served_at = started + spent
         self.stale = True
 
     def paint(self) -> None:
         """Show it."""
         self.stale = False
+        self.began_at = None
         self.painted_at = perf_counter()
         self.shell.paint()
 
@@ -127,18 +160,14 @@ class Pump:
         while ready:
             for turn in tuple(ready):
                 turn.parse()
-                if not turn.shell.waiting:
+                if not turn.shell.waiting or turn.rests():
                     ready.remove(turn)
                 if perf_counter() >= deadline:
                     return
 
     def _ready(self) -> list[_Turn]:
         now = perf_counter()
-        return [
-            turn
-            for turn in self._turns.values()
-            if turn.shell.waiting and (not turn.shell.skipping or now >= turn.due_at())
-        ]
+        return [turn for turn in self._turns.values() if turn.ready(now)]
 
     def _paint(self) -> float | None:
         """Paint what is due; seconds until there is something to do again, None for never."""
@@ -146,9 +175,9 @@ class Pump:
         rests: list[float] = []
         for turn in tuple(self._turns.values()):
             due = turn.due_at()
-            if turn.stale and now >= due:
+            if turn.stale and now >= due and not turn.unfinished(now):
                 turn.paint()
-            if turn.shell.waiting and not turn.shell.skipping:
+            if turn.shell.waiting and not turn.rests():
                 rests.append(0.0)
             elif turn.stale or turn.shell.waiting:
                 rests.append(max(turn.due_at() - now, 0.001))

@@ -245,6 +245,10 @@ class Session:
         """Whether the middle of a flood is being dropped."""
         return self._backlog.skipping
 
+    def catch_up(self) -> None:
+        """For the pump: in a flood, go on with what came last."""
+        self._backlog.catch_up()
+
     def parse(self, limit: int) -> None:
         """For the pump: feed the emulator."""
         self._drop_stale()
@@ -262,6 +266,7 @@ class Session:
 
     def paint(self) -> None:
         """For the pump: show what was parsed."""
+        self._backlog.settle()
         self._standing.update(
             skipping=self._backlog.skipping,
             skipped_bytes=self._backlog.skipped,

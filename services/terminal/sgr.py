@@ -129,7 +129,9 @@ def changes(sequence: str) -> Change | None:  # noqa: PLR0912
         except ValueError:
             pass
         else:
-            if red <= 255 and green <= 255 and blue <= 255:
+            # Numbers alone may stand there; int() would take blanks and signs as well.
+            alone = not (" " in sequence or "-" in sequence or "+" in sequence)
+            if alone and red <= 255 and green <= 255 and blue <= 255:
                 return mask, (RGB | red << 16 | green << 8 | blue) + 1 << place
     if sequence == FULL_RESET:
         return _KEPT, 0

@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import sqlite3
+import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import aclosing
 from pathlib import Path
@@ -414,3 +415,65 @@ async def test_a_group_without_a_config_is_not_offered_a_nudge(
     assert verdict.kind is VerdictKind.TERMINAL
     assert verdict.confirmable == ""
     assert "no chat leads" in proposal.refusal
+
+
+async def told_by(source: OpenSource, stream: str, count: int) -> list[str]:
+    """The first lines of one stream."""
+    told: list[str] = []
+    lines = source.observer.logs(MIXED, stream)
+    async with asyncio.timeout(20):
+        async for line in lines:
+            told.append(line)
+            if len(told) == count:
+                break
+    await lines.aclose()  # type: ignore[attr-defined]
+    return told
+
+
+async def test_both_host_logs_are_told_as_one_in_the_order_they_were_written(
+    root: Path, docker: ScriptedDocker
+) -> None:
+    sid = 'sessionId="sess-fx-mixed"'
+    (root / "logs" / "nanoclaw.log").write_text(
+        f"[23:59:58.000] INFO a {sid}\n[00:00:03.000] INFO c {sid}\n[00:00:05.000] INFO other\n"
+    )
+    (root / "logs" / "nanoclaw.error.log").write_text(
+        f"[00:00:01.000] WARN b {sid}\n[00:00:04.000] ERROR d {sid}\n"
+    )
+    midnight = time.mktime((2026, 11, 21, 0, 0, 6, 0, 0, -1))
+    for name in ("nanoclaw.log", "nanoclaw.error.log"):
+        os.utime(root / "logs" / name, (midnight, midnight))
+    source = opened(root, FakeClock(midnight - 60))
+    await source.observer.observe()
+    told = [line for line in await told_by(source, "session", 6) if line.startswith("host")]
+    assert [line.split("] ")[1].split(" ")[1] for line in told] == ["a", "b", "c", "d"]
+    assert (await told_by(source, "errors", 3))[0] == "— 2026-11-21"
+    host = await told_by(source, "host", 4)
+    assert [host[1], host[3]] == ["— 2026-11-21", "[00:00:05.000] INFO other"]
+    names = [one.name for one in await source.observer.log_streams(MIXED)]
+    assert names == ["session", "host", "errors", "container"]
+    with pytest.raises(NotFoundError):
+        await told_by(source, "nonsense", 1)
+    await close(source)
+
+
+async def test_a_host_log_that_is_away_is_said_and_waited_for(
+    root: Path, docker: ScriptedDocker
+) -> None:
+    log = root / "logs" / "nanoclaw.log"
+    log.unlink()
+    source = opened(root, SystemClock())
+    await source.observer.observe()
+    lines = source.observer.logs(MIXED, "host")
+    async with asyncio.timeout(20):
+        assert await anext(lines) == "— the host log is not there: waited for"
+        log.write_text(f"[{time.strftime('%H:%M:%S')}.000] INFO begins\n")
+        assert await anext(lines) == "— the host log can be read"
+        assert (await anext(lines)).endswith(".000] INFO begins")
+        with log.open("r+") as stream:
+            stream.truncate(0)
+            stream.write("short\n")
+        assert await anext(lines) == "— the host log was cut: told from its beginning"
+        assert await anext(lines) == "short"
+        await lines.aclose()  # type: ignore[attr-defined]
+    await close(source)

@@ -41,6 +41,7 @@ from tests.support.nanoclaw import (
     session,
     short_folder,
 )
+from tests.support.powerless import powerless
 
 
 @pytest.fixture
@@ -86,7 +87,7 @@ async def test_every_session_of_every_group_is_shown(root: Path, docker: Scripte
         "sess-fx-nowake": (SandboxState.BROKEN, False),
     }
     assert sandboxes["sess-fx-mixed"].name == "Alpha · Local CLI"
-    assert sandboxes["sess-fx-claimed"].name == "Alpha · slack:C0DE #000200"
+    assert sandboxes["sess-fx-claimed"].name == "Alpha #000200 · slack:C0DE"
     assert sandboxes["sess-fx-nowake"].name == "Beta (made with ncl) · sess-fx-nowake"
     assert sandboxes["sess-fx-norow"].name == "sess-fx-norow"
     assert "no folder" in sandboxes["sess-fx-nofolder"].reason
@@ -497,9 +498,14 @@ async def test_a_clock_set_back_breaks_nothing(root: Path, docker: ScriptedDocke
     assert "ahead of our clock" in dict(sandboxes["sess-fx-mixed"].evidence)["heartbeat"]
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root reads everything")
+@pytest.fixture
+def bound_by_permissions() -> Iterator[None]:
+    with powerless():
+        yield
+
+
 async def test_permissions_withdrawn_while_looking_are_said(
-    root: Path, docker: ScriptedDocker
+    root: Path, docker: ScriptedDocker, bound_by_permissions: None
 ) -> None:
     clock = FakeClock(NOW)
     source = opened(root, clock)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -14,24 +16,33 @@ from services.limits import Limits
 from services.models import AttemptState, Verb, VerdictKind
 from services.sources import OpenSource
 from services.sources.vellum.source import open_vellum
-from tests.support.vellum import SANDBOX, Bench, Peer, until
-from tests.support.vellum_cli import Stub, fetch
+from tests.support.vellum import SANDBOX, Bench, Peer, serving, until
+from tests.support.vellum_cli import CLI, OLD_CLI, Stub, Tools, fetch
 
 pytestmark = pytest.mark.slow
 LIMITS = replace(Limits(), verify_s=10.0, settling_s=15.0)
 
 
-@pytest.fixture
-def stub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stub]:
-    bins = fetch()
-    if isinstance(bins, str):
-        pytest.skip(f"the real vellum command cannot be had: {bins}")
+def had(cli: str) -> Tools:
+    tools = fetch(cli)
+    if isinstance(tools, str):
+        pytest.skip(f"the real vellum command cannot be had: {tools}")
+    return tools
+
+
+@pytest.fixture(params=[CLI])
+def stub(
+    tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
+) -> Iterator[Stub]:
     # A socket's path must be short.
-    made = Stub(tmp_path_factory.mktemp("v"), bins)
+    made = Stub(tmp_path_factory.mktemp("v"), had(request.param))
     try:
         yield made
     finally:
         made.end()
+
+
+older_too = pytest.mark.parametrize("stub", [CLI, OLD_CLI], indirect=True, ids=["0.11.2", "0.10.5"])
 
 
 def opened(stub: Stub) -> OpenSource:
@@ -42,6 +53,7 @@ def bench(stub: Stub, locks: Path) -> Bench:
     return Bench(opened(stub), locks, LIMITS)
 
 
+@older_too
 async def test_cold_start_then_killed_gateway_then_two_panels(stub: Stub, tmp_path: Path) -> None:
     async with bench(stub, tmp_path) as one, bench(stub, tmp_path) as two:
         cold = await one.press(Verb.RECONNECT)
@@ -51,7 +63,7 @@ async def test_cold_start_then_killed_gateway_then_two_panels(stub: Stub, tmp_pa
         details = {step.detail for told in one.told for step in told.steps}
         assert "starting the gateway" in details
         before = stub.pids()
-        assert set(before) == {"workspace/vellum.pid", "gateway.pid", "ces.pid"}
+        assert set(before) >= {"workspace/vellum.pid", "gateway.pid"}
 
         again = await one.press(Verb.RECONNECT)
         assert (again.state, again.wakes) == (AttemptState.DONE, 0)
@@ -84,6 +96,109 @@ async def test_a_wake_that_ends_well_over_a_dead_gateway_is_a_failure(
         assert done.original == "It is asleep."
         start = next(step for step in done.steps if step.name == "start")
         assert start.state.value == "ok"
+
+
+async def test_two_panels_at_once_over_a_sleeping_one(stub: Stub, tmp_path: Path) -> None:
+    """Invariant 9, cold: the second waits, sees it serve, and wakes nothing."""
+    async with bench(stub, tmp_path) as one, bench(stub, tmp_path) as two:
+        handles = [x.attempts.press(Verb.RECONNECT, SANDBOX) for x in (one, two)]
+        async with asyncio.timeout(180):
+            ended = [await handle.wait() for handle in handles]
+        assert [x.state for x in ended] == [AttemptState.DONE] * 2, ended
+        assert sum(x.wakes for x in ended) == 1
+        assert len(stub.pids()) == 3
+
+
+async def test_a_restart_is_the_real_sleep_and_the_real_wake(stub: Stub, tmp_path: Path) -> None:
+    async with bench(stub, tmp_path) as one:
+        assert (await one.press(Verb.WAKE)).state is AttemptState.DONE
+        before = stub.pids()
+        assert one.source.proposer is not None
+        proposal = await one.source.proposer.propose(SANDBOX, "restart")
+        async with asyncio.timeout(240):
+            done = await one.attempts.carry_out(proposal).wait()
+        assert done.state is AttemptState.DONE, done
+        after = stub.pids()
+        for name in ("workspace/vellum.pid", "gateway.pid"):
+            assert after[name] != before[name]
+
+
+@older_too
+async def test_without_bun_the_error_is_the_same_and_says_why(stub: Stub, tmp_path: Path) -> None:
+    """Row 27, invariant 17: with the command there and its runtime gone."""
+    stub.environ["PATH"] = f"{stub.tools.cli}:/usr/bin:/bin"
+    async with bench(stub, tmp_path) as one:
+        done = await one.press(Verb.RECONNECT)
+    assert (done.state, done.wakes) == (AttemptState.FAILED, 0)
+    assert done.original == "It is asleep."
+    assert "it needs bun, which is not on the PATH" in done.advice
+    assert stub.pids() == {}
+
+
+async def test_a_foreign_program_on_the_assistants_port_is_never_called_serving(
+    stub: Stub, tmp_path: Path
+) -> None:
+    """The command ends well and writes the stranger's pid down as its own; it is left alive."""
+    code = (
+        "import http.server as h, sys\n"
+        "class Any(h.BaseHTTPRequestHandler):\n"
+        "    def do_GET(self):\n"
+        "        self.send_response(200); self.end_headers(); self.wfile.write(b'welcome')\n"
+        "h.HTTPServer(('127.0.0.1', int(sys.argv[1])), Any).serve_forever()"
+    )
+    stranger = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", code, str(stub.daemon_port)),
+        cwd=tmp_path,
+        stderr=asyncio.subprocess.DEVNULL,
+    )
+    try:
+        async with bench(stub, tmp_path) as one:
+            async with asyncio.timeout(240):
+                done = await one.attempts.press(Verb.WAKE, SANDBOX).wait()
+        stub.pids()
+        assert done.state is AttemptState.FAILED, done
+        assert done.original == "It is asleep."
+        assert stranger.returncode is None
+    finally:
+        stranger.kill()
+        await stranger.wait()
+
+
+async def test_a_docker_entry_is_started_and_judged_by_its_gateway(
+    stub: Stub, tmp_path: Path
+) -> None:
+    """The real command over a docker that writes its arguments down: `start`, and nothing else."""
+    raw = json.loads(stub.lockfile.read_text())
+    raw["assistants"][0]["cloud"] = "docker"
+    stub.lockfile.write_text(json.dumps(raw))
+    folder, log = tmp_path / "docker", tmp_path / "docker.log"
+    folder.mkdir()
+    script = folder / "docker"
+    script.write_text(f'#!/bin/sh\nprintf "%s\\n" "$*" >> {log}\n')
+    script.chmod(0o755)
+    stub.environ["PATH"] = f"{folder}:{stub.environ['PATH']}"
+
+    async def comes_up(peer: Peer) -> None:
+        while not log.exists() or " start" not in f" {log.read_text()}":
+            await asyncio.sleep(0.05)
+        await peer.__aenter__()
+
+    peer = Peer(serving(), port=stub.port)
+    coming = asyncio.create_task(comes_up(peer))
+    try:
+        async with bench(stub, tmp_path) as one:
+            done = await one.press(Verb.RECONNECT)
+            assert (done.state, done.wakes) == (AttemptState.DONE, 1), done
+            assert one.source.proposer is not None
+            proposal = await one.source.proposer.propose(SANDBOX, "restart")
+            assert "without a container" in proposal.refusal
+    finally:
+        coming.cancel()
+        await asyncio.gather(coming, return_exceptions=True)
+        await peer.stop()
+    asked = log.read_text().splitlines()
+    assert len([line for line in asked if line.startswith("start ")]) == 3
+    assert not any(line.split()[0] in ("rm", "run", "kill", "stop") for line in asked)
 
 
 async def test_a_foreign_program_on_the_port_is_named_and_left_alone(

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from textual.pilot import Pilot
+from textual.widgets import Input, Static
 
 from services.clock import SystemClock
 from services.config import Settings, SourceSettings
@@ -27,8 +28,10 @@ from tests.support.nanoclaw import (
     short_folder,
 )
 from tui.app import WakedeckApp
+from tui.one_attempt import wanted
 from tui.palette import PanelCommands
 from widgets.confirm_dialog import ConfirmDialog
+from widgets.words_dialog import WordedConfirm, WordsDialog
 
 MIXED = SandboxId("claw", "sess-fx-mixed")
 
@@ -118,6 +121,20 @@ async def test_the_palette_offers_them_for_the_sandbox_under_the_cursor(
         assert [text.split(" ")[0] for text in texts] == ["Nudge", "Stop", "Restart", "Stop"]
 
 
+async def test_the_command_line_has_the_same_name_typed(
+    root: Path, docker: ScriptedDocker, tmp_path: Path
+) -> None:
+    docker.run((ALPHA, "sess-fx-mixed", NOW))
+    async with panel(root, tmp_path) as (app, _, _):
+        proposer = app.engine.sources["claw"].proposer
+        assert proposer is not None
+        nudge = await proposer.propose(MIXED, "nudge")
+        assert wanted(nudge) == "nudge"
+        stop = await proposer.propose(MIXED, "stop its container")
+        assert stop.typed_name
+        assert wanted(stop) == f"stop its container {stop.typed_name}"
+
+
 async def test_a_read_only_panel_offers_none(
     root: Path, docker: ScriptedDocker, tmp_path: Path
 ) -> None:
@@ -126,4 +143,52 @@ async def test_a_read_only_panel_offers_none(
         assert list(PanelCommands(app.dashboard)._proposals()) == []
         app.proposing.ask(MIXED, "nudge")
         await until(pilot, lambda: bool(app._notifications))
+        assert host.chat == []
+
+
+async def test_a_nudge_is_put_in_the_operators_own_words_and_sent_as_shown(
+    root: Path, docker: ScriptedDocker, tmp_path: Path
+) -> None:
+    async with panel(root, tmp_path) as (app, pilot, host):
+        host.on_chat = lambda: docker.run((ALPHA, "sess-fx-mixed", NOW))
+        app.proposing.ask(MIXED, "nudge")
+        await until(pilot, lambda: isinstance(app.screen, WordedConfirm))
+        await until(pilot, lambda: app.focused is not None)
+        await pilot.press("e")
+        await until(pilot, lambda: isinstance(app.screen, WordsDialog))
+        line = app.screen.query_one("#words-text", Input)
+        assert line.value == "please go on"
+        line.value = "/help me"
+        await pilot.press("enter")
+        await until(pilot, lambda: bool(app.screen.query("#words-problem")))
+        said = str(app.screen.query_one("#words-problem", Static).render())
+        assert "begins with / is a command to the host" in said
+        app.screen.query_one("#words-text", Input).value = "what about [bold]the export[/]?"
+        await pilot.press("enter")
+        await until(pilot, lambda: isinstance(app.screen, WordedConfirm))
+        words = str(app.screen.query_one("#confirm-words").render())
+        assert "what about [bold]the export[/]?" in words
+        assert host.chat == []
+        await pilot.press("y")
+        await until(pilot, lambda: bool(host.chat))
+        assert json.loads(host.chat[0])["text"] == "what about [bold]the export[/]?"
+        await until(pilot, lambda: any("started" in one.message for one in app._notifications))
+        assert len(host.chat) == 1
+
+
+async def test_leaving_the_words_sends_nothing(
+    root: Path, docker: ScriptedDocker, tmp_path: Path
+) -> None:
+    async with panel(root, tmp_path) as (app, pilot, host):
+        app.proposing.ask(MIXED, "nudge")
+        await until(pilot, lambda: isinstance(app.screen, WordedConfirm))
+        await until(pilot, lambda: bool(app.screen.query("#confirm-reword")))
+        await until(pilot, lambda: app.screen.query_one("#confirm-reword").size.width > 0)
+        await pilot.click("#confirm-reword")
+        await until(pilot, lambda: isinstance(app.screen, WordsDialog))
+        await pilot.press("escape")
+        await until(pilot, lambda: app.screen is app.dashboard)
+        app.proposing.ask(MIXED, "nudge")
+        await until(pilot, lambda: isinstance(app.screen, WordedConfirm))
+        await pilot.press("escape")
         assert host.chat == []

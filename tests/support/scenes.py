@@ -48,7 +48,9 @@ Play = Callable[["Stage"], Awaitable[None]]
 class Stage:
     """One panel on a scripted world under a clock that stands still."""
 
-    def __init__(self, script: Script, settings: Settings, state: Path) -> None:
+    def __init__(
+        self, script: Script, settings: Settings, state: Path, *, welcomes: bool = False
+    ) -> None:
         self.script = script
         self.state = state
         self.clock = FakeClock(NOW)
@@ -58,6 +60,7 @@ class Stage:
             self.clock,
             state=state,
             jitter=random.Random(7),
+            welcomes=welcomes,
         )
         self.pilot: Pilot[int] | None = None
 
@@ -103,13 +106,14 @@ class Scene:
     script: Callable[[], Script]
     settings: Settings
     events: bool = True
+    welcomes: bool = False
 
     def stage(self) -> Stage:
         """A fresh one; call it with a running loop or not."""
         os.environ["TZ"] = "UTC"
         time.tzset()
         state = Path(tempfile.mkdtemp(prefix="wakedeck-scene-"))
-        return Stage(self.script(), self.settings, state)
+        return Stage(self.script(), self.settings, state, welcomes=self.welcomes)
 
     async def perform(self, stage: Stage, pilot: Pilot[int]) -> None:
         """Play it to the picture."""
@@ -190,6 +194,21 @@ def refused() -> Script:
     return script
 
 
+def rejected() -> Script:
+    """It serves, and only the operator can decide what would help."""
+    script = populated()
+    script.verdicts = [
+        Verdict(
+            VerdictKind.TERMINAL,
+            "It serves, and its gateway does not accept the stored credential.",
+            advice="Re-issuing the credential helps, after you confirm; it signs every other "
+            "device out.",
+            confirmable="repair-guardian",
+        )
+    ]
+    return script
+
+
 async def nothing(stage: Stage) -> None:
     """The picture is what opens."""
 
@@ -226,6 +245,18 @@ async def wake_to_the_end(stage: Stage) -> None:
         return attempt is not None and attempt.state.ended
 
     await stage.until(ended)
+
+
+async def ask_to_repair(stage: Stage) -> None:
+    await wake_to_the_end(stage)
+    await stage.press("a")
+
+    def asked() -> bool:
+        focused = stage.app.focused
+        return focused is not None and focused.id == "confirm-no"
+
+    await stage.until(asked)
+    await stage.settle()
 
 
 async def open_shell(stage: Stage) -> None:
@@ -274,7 +305,15 @@ async def confirm(stage: Stage) -> None:
 
 
 async def zoom_queue(stage: Stage) -> None:
+    seen = queue()
+    for second, due in enumerate((0, 1, 1, 3, 5, 4, 6, 3, 2, 2), -9):
+        then = replace(seen, observed_at=seen.observed_at + second, inbound=(("due", due),))
+        stage.app.dashboard.show_queue(then if second else seen)
     await stage.press("3", "z")
+
+
+async def mark_two(stage: Stage) -> None:
+    await stage.press("space", "space", "M")
 
 
 LOG = (
@@ -315,7 +354,8 @@ NORMAL, SMALL, LARGE = (140, 40), (80, 24), (200, 55)
 PLAIN = settings()
 
 SCENES = (
-    Scene("first-run", NORMAL, nothing, Script, PLAIN, events=False),
+    Scene("first-run", NORMAL, nothing, populated, PLAIN, events=False, welcomes=True),
+    Scene("empty", NORMAL, nothing, Script, PLAIN, events=False),
     Scene("populated", NORMAL, nothing, populated, PLAIN),
     Scene("wide", LARGE, open_shell, populated, PLAIN),
     Scene("filtered", NORMAL, filtered, populated, PLAIN),
@@ -325,6 +365,8 @@ SCENES = (
     Scene("waking", NORMAL, wake, waking, PLAIN),
     Scene("wake-failed", NORMAL, wake_to_the_end, wake_failed, PLAIN),
     Scene("credential-refused", NORMAL, wake_to_the_end, refused, PLAIN),
+    Scene("repair-offered", NORMAL, wake_to_the_end, rejected, PLAIN),
+    Scene("repair-asked", SMALL, ask_to_repair, rejected, PLAIN),
     Scene("shell-open", NORMAL, open_shell, populated, PLAIN),
     Scene("shell-lost", NORMAL, lose_shell, populated, PLAIN),
     Scene("details", NORMAL, details, populated, PLAIN),
@@ -333,9 +375,11 @@ SCENES = (
     Scene("confirm", NORMAL, confirm, populated, PLAIN),
     Scene("queue-zoomed", NORMAL, zoom_queue, populated, PLAIN),
     Scene("logs", NORMAL, read_log, logged, PLAIN),
+    Scene("production", NORMAL, mark_two, broken, settings(profile="prod", production=True)),
     Scene("read-only", NORMAL, nothing, populated, settings(read_only=True)),
     Scene("small", SMALL, nothing, broken, PLAIN),
     Scene("small-shell", SMALL, open_shell, populated, PLAIN),
     Scene("light", NORMAL, open_shell, broken, settings(theme="wakedeck-light")),
+    Scene("contrast", NORMAL, nothing, broken, settings(theme="wakedeck-contrast")),
     Scene("sixteen-colours", NORMAL, nothing, broken, settings(theme="ansi-dark")),
 )

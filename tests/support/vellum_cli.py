@@ -116,6 +116,7 @@ class Stub:
     """One isolated home with one assistant of stand-in services, and what it takes to end them."""
 
     def __init__(self, root: Path, tools: Tools) -> None:
+        self.tools = tools
         self.home = root / "h"
         self.instance = self.home / "i"
         self.runtime = root / "runtime"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import pytest
 
+from services.terminal.cells import PLAIN
 from services.terminal.emulator import Emulator
 
 E = "\x1b"
@@ -331,6 +332,13 @@ CASES: list[Case] = [
     ("DECCOLM without permission", f"abc{C}?3hX", ["abcX"], (4, 0)),
     ("DECCOLM clears and keeps the size", f"{C}?40habc{C}?3hX", ["X"], (1, 0)),
 ]
+
+
+@pytest.mark.parametrize("sent", ["38;2;1;2;3 m", "48;2;1;2;3  m", "31 m", "38;2;1;2;-3m"])
+def test_a_colour_with_anything_else_in_it_is_none(sent: str) -> None:
+    emulator = Emulator(10, 5)
+    emulator.feed(f"{C}{sent}{C}{sent}x".encode())
+    assert next(iter(emulator.rows[0].runs))[1] == PLAIN
 
 
 def padded(rows: list[str]) -> list[str]:

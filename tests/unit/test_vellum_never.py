@@ -68,6 +68,11 @@ def test_every_outer_limit_exceeds_its_inner_ones() -> None:
         (ours.WAKE_S, ours.WAKE_INNER_S),
         (whole.wake_s, ours.WAKE_S + ours.WAKE_GRACE_S),
         (ours.SLEEP_S, ours.SLEEP_INNER_S),
+        (whole.act_s, ours.SLEEP_S + ours.WAKE_S + 2 * ours.WAKE_GRACE_S),
+        (whole.act_s, ours.REISSUE_S),
+        (whole.turn_s, whole.act_s + whole.kill_s + whole.reap_s),
+        (ours.DRAIN_S, 5.0),
+        (whole.verify_s, ours.DRAIN_S),
         (ours.REISSUE_S, ours.WAKE_INNER_S + ours.REISSUE_PAUSES_S),
     ):
         assert outer > inner

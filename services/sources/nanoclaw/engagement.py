@@ -32,6 +32,8 @@ class NudgePlan:
     text: str
     sender: str
     refusal: str = ""
+    reword: bool = False
+    """Another text may be accepted."""
     address: Address | None = None
     place: str = ""
     """The chat as a human knows it."""
@@ -59,7 +61,7 @@ def plan(central: Central, row: SessionRow | None, text: str, sender: str) -> Nu
     """Judge a line of `text` from the user id `sender` to one session."""
     draft = NudgePlan(text.strip(), sender)
     if trouble := _text_trouble(draft.text):
-        return _refused(draft, trouble)
+        return _refused(draft, trouble, reword=True)
     if row is None:
         return _refused(draft, "it has no row in the central DB, so no chat leads to it")
     if row.status != "active":
@@ -72,7 +74,9 @@ def plan(central: Central, row: SessionRow | None, text: str, sender: str) -> Nu
     wirings = [one for one in central.wirings if one.chat == chat.id]
     own = next((one for one in wirings if one.group == row.group), None)
     if trouble := _route_trouble(central, chat, own, row, draft):
-        return _refused(draft, trouble)
+        deaf = own is not None and matches(own.engage_pattern, draft.text) is False
+        by_text = own is not None and own.engage_mode == "pattern" and deaf
+        return _refused(draft, trouble, reword=by_text)
     engaged = [one for one in wirings if _engages(one, chat, row, draft.text) is True]
     engaged.sort(key=lambda one: one.group != row.group)
     return NudgePlan(
@@ -91,8 +95,8 @@ def place_of(chat: Chat) -> str:
     return f"{name} ({plain(chat.channel, 30)})"
 
 
-def _refused(draft: NudgePlan, why: str) -> NudgePlan:
-    return NudgePlan(draft.text, draft.sender, refusal=why)
+def _refused(draft: NudgePlan, why: str, *, reword: bool = False) -> NudgePlan:
+    return NudgePlan(draft.text, draft.sender, refusal=why, reword=reword)
 
 
 def _text_trouble(text: str) -> str:
@@ -135,7 +139,8 @@ def _deaf(own: Wiring) -> str:
         return f"its agent acts on mentions alone, which this way cannot carry{kept}"
     if own.engage_mode == "mention-sticky":
         return f"its agent acts on mentions, and in threads it knows; this is none of them{kept}"
-    return f"its agent acts on texts that match its pattern, and this does not{kept}"
+    pattern = plain(own.engage_pattern or "", 60)
+    return f"its agent acts on texts that match its pattern {pattern}, and this does not{kept}"
 
 
 def _admission_trouble(central: Central, chat: Chat, own: Wiring, sender: str) -> str:

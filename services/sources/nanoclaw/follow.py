@@ -26,6 +26,8 @@ class Tail:
         self._at = 0
         self._carry = b""
         self._trouble = ""
+        self.modified_at = 0.0
+        """When the file was written last, seconds since the epoch, as of the last call."""
         self.news = ""
         """What the last call found to have become of the file itself; empty for nothing."""
 
@@ -44,7 +46,7 @@ class Tail:
                     turned = "was replaced" if stat.st_ino != self._inode else "was cut"
                     self._say(f"{turned}: told from its beginning")
                     self._at, self._carry = 0, b""
-                self._inode = stat.st_ino
+                self._inode, self.modified_at = stat.st_ino, stat.st_mtime
                 stream.seek(self._at)
                 data = stream.read(START)
                 self._at += len(data)

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Coroutine
+from heapq import merge
+from operator import itemgetter
 
 from services import process
 from services.clock import Clock
@@ -12,7 +15,7 @@ from services.log_streams import LogStream
 from services.plain import plain
 from services.sources.nanoclaw.containers import Container, Home, logs_argv
 from services.sources.nanoclaw.follow import POLL_S, Tail, shown
-from services.sources.nanoclaw.hostlog import TAIL
+from services.sources.nanoclaw.hostlog import TAIL, dated, parse
 from services.sources.nanoclaw.install import Install
 from services.sources.nanoclaw.runtime import Runtime
 
@@ -23,6 +26,8 @@ STREAMS = (
     LogStream("container", "container"),
 )
 ROOM = 500
+AT_ONCE = 8
+"""Portions of 64 KiB of one file that are told together."""
 CONTAINER_POLL_S = 2.0
 GOES = "container log: it vanishes when the container ends"
 GONE = "container log: the container has ended, and its log with it"
@@ -81,21 +86,46 @@ def _work(
 async def _files(
     tails: tuple[tuple[str, Tail], ...], name: bytes, clock: Clock, lines: asyncio.Queue[str]
 ) -> None:
-    """Lines of the files in which `name` occurs, and what becomes of the files themselves."""
+    """Lines of the files in which `name` occurs, and what becomes of the files themselves.
+
+    Lines that are found together are told in the order in which they were written. The logs have
+    no dates: a line between two days says which one begins, unless it is today.
+    """
+    day = _day(clock.now())
     while True:
-        more = False
+        found: list[list[tuple[float, str]]] = []
         for word, tail in tails:
-            raw = tail.more()
-            more = more or bool(raw)
-            if tail.news:
-                await lines.put(tail.news)
-            for line in raw:
-                if name in line:
-                    await lines.put(word + shown(line))
-        if not more:
-            await clock.sleep(POLL_S)
-        else:
-            await asyncio.sleep(0)
+            raw: list[bytes] = []
+            for _ in range(AT_ONCE):
+                more = tail.more()
+                if tail.news:
+                    await lines.put(tail.news)
+                if not more:
+                    break
+                raw += more
+                await asyncio.sleep(0)
+            found.append(_timed(word, raw, name, tail.modified_at))
+        for at, line in merge(*found, key=itemgetter(0)):
+            if at and day != (day := _day(at)):
+                await lines.put(f"— {day}")
+            await lines.put(line)
+        await clock.sleep(POLL_S)
+
+
+def _day(at: float) -> str:
+    return time.strftime("%Y-%m-%d", time.localtime(at))
+
+
+def _timed(word: str, raw: list[bytes], name: bytes, modified_at: float) -> list[tuple[float, str]]:
+    """Each line that holds `name` with its instant, or that of the line before."""
+    read = [parse(line.decode("utf-8", "replace")) for line in raw]
+    instants = iter(dated([one for one in read if one is not None], modified_at))
+    at, told = 0.0, []
+    for line, one in zip(raw, read, strict=True):
+        at = at if one is None else next(instants)[0]
+        if name in line:
+            told.append((at, word + shown(line)))
+    return told
 
 
 async def _container(runtime: Runtime, home: Home, clock: Clock, lines: asyncio.Queue[str]) -> None:

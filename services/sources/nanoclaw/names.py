@@ -42,7 +42,7 @@ def display_name(central: Central, row: SessionRow | None, native: str) -> str:
         return f"{group} · {native}"
     place = plain(chat.name, _PART) or plain(chat.platform, _PART)
     if row.thread:
-        return f"{group} · {place} #{plain(row.thread, 80)[-_THREAD:]}"
+        return f"{group} #{plain(row.thread, 80)[-_THREAD:]} · {place}"
     return f"{group} · {place}"
 
 

@@ -47,14 +47,14 @@ class NanoClawProposer:
         self._observer = observer
         self._clock = clock
 
-    async def propose(self, sandbox: SandboxId, verb: str) -> Proposal:
+    async def propose(self, sandbox: SandboxId, verb: str, words: str = "") -> Proposal:
         """What the verb would do to this session now."""
         if sandbox.source != self._source or verb not in dict(self.verbs):
             raise NotFoundError(f"{plain(verb, 40)} cannot be done to {plain(str(sandbox), 120)}.")
         await self._observer.probe(sandbox)
         _, home, listing = await self._observer.locate(sandbox)
         if verb == NUDGE:
-            return self._nudge(sandbox, home, listing)
+            return self._nudge(sandbox, home, listing, words)
         ends = (
             self._stop(sandbox, home, listing)
             if verb == STOP
@@ -72,25 +72,26 @@ class NanoClawProposer:
     async def _done(self, proposal: Proposal) -> str:
         if proposal.refusal:
             raise RefusedError(f"It cannot be done: {proposal.refusal}.")
-        now = await self.propose(proposal.sandbox, proposal.verb)
+        now = await self.propose(proposal.sandbox, proposal.verb, proposal.words)
         if now.refusal:
             raise RefusedError(f"It can no longer be done: {now.refusal}.")
         if now.token != proposal.token:
             raise RefusedError("Things have changed since you agreed: nothing was done. Ask again.")
         install, home, _ = await self._observer.locate(proposal.sandbox)
         if proposal.verb == NUDGE:
-            return await self._send(proposal.sandbox, install)
+            return await self._send(proposal, install)
         if proposal.verb == STOP:
             await acts.stop(proposal.token)
             return f"{proposal.token} was stopped; the host starts another for what is due."
         message = RESTART_TEXT if proposal.verb == RESTART else None
         return _restarted(await acts.restart(install, home[0], message), message)
 
-    def _nudge(self, sandbox: SandboxId, home: Home, listing: Listing) -> Proposal:
-        plan = self._observer.nudge_plan(sandbox)
+    def _nudge(self, sandbox: SandboxId, home: Home, listing: Listing, words: str) -> Proposal:
+        plan = self._observer.nudge_plan(sandbox, words or None)
         refusal = plan.refusal
+        reword = plan.reword or not refusal
         if not refusal and home in listing.by_home:
-            refusal = "its container runs already"
+            refusal, reword = "its container runs already", False
         token = "" if refusal else acts.routed_line(plan).decode()
         return Proposal(
             sandbox,
@@ -101,7 +102,8 @@ class NanoClawProposer:
             "Post",
             refusal,
             token,
-            _ACTS[NUDGE],
+            act=_ACTS[NUDGE],
+            words=plan.text if reword else "",
         )
 
     def _stop(self, sandbox: SandboxId, home: Home, listing: Listing) -> Proposal:
@@ -119,7 +121,7 @@ class NanoClawProposer:
             "Stop",
             refusal,
             found.name if found is not None else "",
-            _ACTS[STOP],
+            act=_ACTS[STOP],
         )
 
     def _group(self, sandbox: SandboxId, home: Home, listing: Listing, verb: str) -> Proposal:
@@ -144,11 +146,12 @@ class NanoClawProposer:
             "Restart" if verb == RESTART else "Stop",
             refusal,
             json.dumps([home[0], running]),
-            _ACTS[verb],
+            act=_ACTS[verb],
         )
 
-    async def _send(self, sandbox: SandboxId, install: Install) -> str:
-        plan = self._observer.nudge_plan(sandbox)
+    async def _send(self, proposal: Proposal, install: Install) -> str:
+        sandbox = proposal.sandbox
+        plan = self._observer.nudge_plan(sandbox, proposal.words or None)
         await acts.nudge(install, plan)
         deadline = self._clock.monotonic() + ARRIVAL_S
         while self._clock.monotonic() < deadline:

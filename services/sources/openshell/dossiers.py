@@ -11,6 +11,7 @@ from services.models import Facts
 from services.sources.openshell.looking import GatewayLook, Looking
 from services.sources.openshell.portrait import target_of
 from services.sources.openshell.shapes import SandboxRow, Target, safe_name
+from services.sources.openshell.together import together
 from services.sources.openshell.toolset import Toolset
 
 AT_A_TIME = 2
@@ -50,7 +51,7 @@ class Dossiers:
         ready.sort(key=lambda one: self._asked(one[0]))
         try:
             async with asyncio.timeout(ROUND_S):
-                await asyncio.gather(
+                await together(
                     *(self._ask(target, row, tools) for target, row in ready[:AT_A_TIME])
                 )
         except TimeoutError:

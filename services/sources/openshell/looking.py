@@ -31,6 +31,7 @@ from services.sources.openshell.shapes import (
     Target,
     safe_name,
 )
+from services.sources.openshell.together import together
 from services.sources.openshell.toolset import Detection, Generation, Toolset
 from services.sources.openshell.wording import uncoloured
 
@@ -156,7 +157,7 @@ class Looking:
         return replace(look, row=(await wire.ask(known, version)).completed(row))
 
     async def _whole(self, known: Registration, tools: Toolset) -> GatewayLook:
-        status, listed = await asyncio.gather(
+        status, listed = await together(
             self.gateway(known, tools), self._rows_or_why(known.name, tools)
         )
         judged, took_s = status
@@ -254,7 +255,7 @@ class Looking:
             UnavailableError: openshell cannot be run.
         """
         named = scope(target, tools)
-        got, settings = await asyncio.gather(
+        got, settings = await together(
             self._cli.run(
                 *(*named, "sandbox", "get", target.name), limit_s=PROBE_S, gateway=target.gateway
             ),

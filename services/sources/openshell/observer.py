@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
 
@@ -13,6 +12,7 @@ from services.models import (
     Direction,
     Facts,
     Gateway,
+    GatewayState,
     Observation,
     QueueSnapshot,
     Sandbox,
@@ -31,6 +31,7 @@ from services.sources.openshell.options import OpenShellOptions
 from services.sources.openshell.registry import Registry
 from services.sources.openshell.shapes import Forward, Registration, Target
 from services.sources.openshell.starting import StartPlan
+from services.sources.openshell.together import together
 from services.sources.openshell.toolset import Generation, Toolset
 
 PROBE_GET_S = 3.5
@@ -54,10 +55,10 @@ class OpenShellObserver:
     async def observe(self) -> Observation:
         began = self._clock.monotonic()
         tools = await self._looking.toolset()
-        known, listed, ports = await asyncio.gather(
+        known, listed, ports = await together(
             self._looking.registrations(tools), self._looking.registry(), self._looking.forwards()
         )
-        looks = list(await asyncio.gather(*(self._looking.whole(one, tools) for one in known)))
+        looks = list(await together(*(self._looking.whole(one, tools) for one in known)))
         named = {one.name for one in known}
         for name in listed.gateways:
             if name not in named and self._shown(name):
@@ -107,9 +108,7 @@ class OpenShellObserver:
 
     async def _verdict(self, target: Target) -> Verdict:
         tools = await self._looking.toolset()
-        known, listed = await asyncio.gather(
-            self._looking.registrations(tools), self._looking.registry()
-        )
+        known, listed = await together(self._looking.registrations(tools), self._looking.registry())
         entry = listed.entry(target.gateway, target.name)
         registered = next((one for one in known if one.name == target.gateway), None)
         if registered is None:
@@ -159,7 +158,7 @@ class OpenShellObserver:
             )
             self._last[name] = rows
         else:
-            rows = tuple(replace(row, stale=True) for row in self._last.get(name, ()))
+            rows = tuple(_aged(row, front) for row in self._last.get(name, ()))
         named = {Target(name, entry.name): told[entry.name] for entry in entries}
         if look.last_used is not None:
             named.setdefault(look.last_used, (("known from", "the last use of openshell"),))
@@ -169,6 +168,14 @@ class OpenShellObserver:
             for target, known in named.items()
             if target.name not in seen
         )
+
+
+def _aged(row: Sandbox, front: Gateway) -> Sandbox:
+    """As it was last seen, and why nothing newer is known."""
+    why = f"{front.name} is {front.state.value}: {front.reason}" if front.reason else ""
+    if front.state is GatewayState.READY:
+        why = front.reason
+    return replace(row, stale=True, reason=f"{row.reason} {why}".strip())
 
 
 def _names(looks: list[GatewayLook]) -> set[str]:

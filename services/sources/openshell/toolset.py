@@ -11,6 +11,7 @@ from typing import TypeAlias
 
 from services.errors import UnavailableError
 from services.sources.openshell.cli import MISSING, MISSING_ADVICE, PROBE_S, Answer, Cli
+from services.sources.openshell.together import together
 from services.sources.openshell.wording import uncoloured
 
 _VERSION = re.compile(r"\b(\d+)\.(\d+)\.(\d+)")
@@ -132,7 +133,7 @@ class Detection:
             mark = _mark(self._cli.path())
             known = self._known.get(mark)
             if known is None:
-                given = await asyncio.gather(
+                given = await together(
                     *(self._cli.run(*asked, limit_s=PROBE_S) for asked in QUESTIONS.values())
                 )
                 if given[0].timed_out:

@@ -73,7 +73,7 @@ class VellumProposer:
         self._actor = actor
         self._clock = clock
 
-    async def propose(self, sandbox: SandboxId, verb: str) -> Proposal:
+    async def propose(self, sandbox: SandboxId, verb: str, words: str = "") -> Proposal:
         entry, seen = await self._seen(sandbox, verb)
         kind = _KINDS[verb]
         refusal = ""
