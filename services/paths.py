@@ -46,6 +46,11 @@ def locks_dir() -> Path:
     return state_dir() / "locks"
 
 
+def open_shells_dir() -> Path:
+    """What runs of ours in pods, for the panel that comes after one that was killed."""
+    return state_dir() / "open-shells"
+
+
 def pictures_dir() -> Path:
     """Screenshots the operator asked for."""
     return state_dir() / "screenshots"

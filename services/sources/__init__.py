@@ -245,7 +245,8 @@ def open_sources(settings: Settings, clock: Clock) -> tuple[OpenSource, ...]:
             case KubernetesTable() | CentmlTable() | ArgoTable() as table:
                 from services.sources.pods.source import open_pods
 
-                opened.append(open_pods(source.key, source.kind, asdict(table), clock))
+                state = paths.open_shells_dir()
+                opened.append(open_pods(source.key, source.kind, asdict(table), clock, state))
             case NanoClawTable() as table:
                 from services.sources.nanoclaw.source import open_nanoclaw
 

@@ -8,17 +8,20 @@ from contextlib import aclosing
 from dataclasses import replace
 from functools import partial
 from itertools import count
+from pathlib import Path
 
 from services.clock import Clock
 from services.errors import RefusedError, ShellError, UnavailableError
 from services.models import Retry, SandboxId, Step
 from services.plain import plain
 from services.sources.pods import steps
+from services.sources.pods.answers import explained
 from services.sources.pods.hangups import Hangups
 from services.sources.pods.http import ApiError, Http
 from services.sources.pods.kube import Kube, http_of, read_one, split_id
-from services.sources.pods.kube_observer import explained
+from services.sources.pods.kube_observer import words_of
 from services.sources.pods.kube_shell import Link, Place, PodShell, Wish
+from services.sources.pods.open_shells import OpenShells
 from services.sources.pods.sign_in import HELPER_LIMIT_S, sign_in
 from services.sources.pods.starts import session_name
 from services.terminal.channel_exec import ChannelCommand
@@ -35,13 +38,14 @@ _LINK_S = 15.0
 class KubeActor:
     """The verbs of a cluster's pods."""
 
-    def __init__(self, source: str, kube: Kube, clock: Clock) -> None:
+    def __init__(self, source: str, kube: Kube, clock: Clock, state: Path | None = None) -> None:
+        """`state` is the folder where open shells are written down; None for nowhere."""
         self._source = source
         self._kube = kube
         self._clock = clock
         self._link: Link | None = None
         self._http: Http | None = None
-        self._hangups = Hangups(self._connect)
+        self._hangups = Hangups(self._connect, OpenShells(state, source))
         self._resumable: dict[SandboxId, set[int]] = {}
 
     def wake_key(self, sandbox: SandboxId) -> str:
@@ -104,7 +108,7 @@ class KubeActor:
     def _run(
         self, link: Link, place: Place, request: ExecRequest
     ) -> AsyncGenerator[ExecEvent, None]:
-        wire = ChannelCommand(partial(link.opened, place), partial(link.hang_up, place))
+        wire = ChannelCommand(partial(link.opened, place), partial(self._hangups.end, place))
         return follow(wire, request)
 
     def _wish(self, sandbox: SandboxId, choice: ShellChoice) -> Wish:
@@ -134,9 +138,7 @@ class KubeActor:
             if self._http is not None:
                 await self._http.close()
             self._http = http_of(credential)
-            self._link = Link(
-                credential, self._http, self._renew, self._hangups.end, self._hangups.again
-            )
+            self._link = Link(credential, self._http, self._renew, self._hangups)
         if credential.needs_helper:
             await sign_in(credential)
         return self._link
@@ -154,7 +156,7 @@ class KubeActor:
         try:
             pod = await read_one(link.http, wish.namespace, wish.name)
         except ApiError as error:
-            raise explained(error, link.credential) from error
+            raise explained(error, words_of(link.credential)) from error
         return plain(pod.status.phase or "seen", 40)
 
     async def _prove(self, wish: Wish) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 from services.clock import Clock
 from services.errors import NotFoundError, ShellError, WakedeckError
@@ -52,6 +53,22 @@ class Wish:
     """Name of a resumable session; empty for a plain shell."""
 
 
+class Remains(Protocol):
+    """Keeps count of what we run in pods, and ends it."""
+
+    def began(self, place: Place, remote: Remote) -> None:
+        """A shell runs."""
+
+    def over(self, place: Place, remote: Remote) -> None:
+        """It has ended by itself."""
+
+    def again(self, place: Place) -> None:
+        """A pod can be reached: end what was left in it before."""
+
+    async def end(self, place: Place, remote: Remote) -> bool:
+        """End one; whether it is gone."""
+
+
 class Link:
     """What a shell needs of the actor: a credential that can be renewed, reading, hanging up."""
 
@@ -60,14 +77,12 @@ class Link:
         credential: KubeCredential,
         http: Http,
         renew: Callable[[], Awaitable[None]],
-        hang_up: Callable[[Place, Remote], Awaitable[bool]],
-        arrived: Callable[[Place], None],
+        remains: Remains,
     ) -> None:
         self.credential = credential
         self.http = http
         self.renew = renew
-        self.hang_up = hang_up
-        self._arrived = arrived
+        self.remains = remains
 
     def transport(
         self, place: Place, argv: tuple[str, ...], streams: tuple[str, ...], framing: ChannelFraming
@@ -129,7 +144,7 @@ class Link:
                 advice=f"there are: {plain(', '.join(names), 300)}",
             )
         place = Place(pod, container_of(pod, wish.container))
-        self._arrived(place)
+        self.remains.again(place)
         return place
 
 
@@ -197,6 +212,7 @@ class PodShell:
                 output = self._preamble.feed(got)
                 if self._preamble.remote is not None and not self._greeted:
                     self._greeted = True
+                    self._note()
                     output = self._greeting() + output
                 if output:
                     self._had_output = True
@@ -213,6 +229,7 @@ class PodShell:
             if held:
                 return held
             self._ended = self._framing.outcome is not None
+            self._note()
             return await self._explained(got)
 
     async def write(self, data: bytes) -> None:
@@ -249,12 +266,20 @@ class PodShell:
             # Also where the closing is cancelled: the hang-up goes on without us.
             await self._hang_up()
 
+    def _note(self) -> None:
+        """Keep count of the shell: it runs, or has ended by itself."""
+        remote = self._preamble.remote
+        if remote is None or self._link is None or self._place is None:
+            return
+        remains = self._link.remains
+        (remains.over if self._ended else remains.began)(self._place, remote)
+
     async def _hang_up(self) -> None:
         remote = self._preamble.remote
         if remote is None or self._ended or self._link is None or self._place is None:
             return
         self._ended = True
-        await self._link.hang_up(self._place, remote)
+        await self._link.remains.end(self._place, remote)
 
     async def _learn(self, inner: WebSocketTransport) -> None:
         """Left before its first word: whom to hang up comes any moment now."""
