@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: run test check lint types format snapshots screenshots bench clean
+.PHONY: run test check lint types format snapshots screenshots keys bench clean
 
 run: $(READY)
 	@$(BIN)/wakedeck $(ARGS)
@@ -39,6 +39,9 @@ snapshots: $(READY)
 
 screenshots: $(READY)
 	@$(BIN)/python -m tests.support.screenshots
+
+keys: $(READY)
+	@$(BIN)/python -m tests.support.keys_reference
 
 bench: $(READY)
 	@$(BIN)/python -m tests.bench

@@ -114,6 +114,8 @@ def _tried(state: Progress) -> str:
     what = "wake" if state.agreed is None else "act"
     if state.abandoned:
         return f"The {what} did not end."
+    if state.phase is AttemptState.CANCELLED and state.agreed is None:
+        return "A wake had begun: what it started may still come up."
     return "It was woken once." if state.agreed is None else "It was begun once."
 
 

@@ -185,8 +185,13 @@ class WakedeckApp(App[int], inherit_bindings=False):
         self.details.heard(told)
         if self._on_screen:
             self.dashboard.show_events(told)
-            since = [one for one in told if one.at >= self._opened_at]
-            self.alarm.heard(since, self.clock.monotonic())
+            news = [one for one in told if one.at >= self._opened_at and not self._ours(one)]
+            self.alarm.heard(news, self.clock.monotonic())
+
+    def _ours(self, event: Event) -> bool:
+        """Whether it comes of an attempt that is under way, which the operator is watching."""
+        attempt = self.engine.attempt_on(SandboxId(event.source, event.subject))
+        return attempt is not None and not attempt.state.ended
 
     def _attempt(self, attempt: Attempt) -> None:
         if self._on_screen:

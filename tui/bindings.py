@@ -16,14 +16,17 @@ from widgets.confirm_dialog import ConfirmDialog
 from widgets.detail_pane import DetailPane
 from widgets.filter_input import FilterInput
 from widgets.help_screen import HelpScreen
+from widgets.log_controls import SearchLine
 from widgets.log_pane import LogPane
 from widgets.log_view import LogView
 from widgets.queue_pane import QueuePane
 from widgets.record_table import RecordTable
 from widgets.repair_bar import RepairBar
 from widgets.shell_pane import ShellPane
+from widgets.shell_tabs import ShellTabs
 from widgets.stream_table import StreamTable
 from widgets.table_pane import TablePane
+from widgets.words_dialog import WordedConfirm, WordsDialog
 
 PLACES = {
     "Dashboard": "Everywhere",
@@ -51,12 +54,15 @@ def rebindable(of_app: Iterable[BindingType]) -> list[keymap.Bound]:
         ("stream", StreamTable.BINDINGS),
         ("queues", QueuePane.BINDINGS),
         ("shells", ShellPane.BINDINGS),
+        ("tabs", ShellTabs.BINDINGS),
         ("log", [*LogScreen.BINDINGS, *LogPane.BINDINGS, *LogView.BINDINGS]),
+        ("log search", SearchLine.BINDINGS),
         ("details", DetailPane.BINDINGS),
         ("cells", CellPicker.BINDINGS),
         ("filter", FilterInput.BINDINGS),
         ("help", HelpScreen.BINDINGS),
-        ("confirm", ConfirmDialog.BINDINGS),
+        ("confirm", [*ConfirmDialog.BINDINGS, *WordedConfirm.BINDINGS]),
+        ("words", WordsDialog.BINDINGS),
     )
     return [bound for place, bindings in places for bound in keymap.bound_in(place, bindings)]
 

@@ -22,7 +22,8 @@ class Bound:
     """Where it is live: a clash matters only where two are live at once (`together`)."""
 
 
-_DASHBOARD = frozenset(("repair", "pane", "table", "stream", "queues", "shells"))
+_DASHBOARD = frozenset(("repair", "pane", "table", "stream", "queues", "shells", "tabs"))
+_IN_THE_SHELLS = frozenset(("shells", "tabs"))
 _IN_A_LIST = frozenset(("pane", "table", "stream", "queues"))
 
 
@@ -34,6 +35,7 @@ def together(one: str, other: str) -> bool:
         or "app" in pair
         or ("panel" in pair and not pair.isdisjoint(_DASHBOARD))
         or pair <= _IN_A_LIST
+        or pair <= _IN_THE_SHELLS
     )
 
 

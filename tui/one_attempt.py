@@ -34,7 +34,7 @@ def run(settings: Settings, verb: Verb, typed: str | None, as_json: bool, agreed
             try:
                 ended = await once.press(verb)
                 proposal = await once.proposal(ended)
-                if proposal is not None and not proposal.refusal and proposal.verb == agreed:
+                if proposal is not None and not proposal.refusal and wanted(proposal) == agreed:
                     ended = await once.carry_out(proposal)
                     proposal = await once.proposal(ended)
             finally:
@@ -45,6 +45,11 @@ def run(settings: Settings, verb: Verb, typed: str | None, as_json: bool, agreed
             return 3 if ended.confirmable else 1
 
     return asyncio.run(go())
+
+
+def wanted(proposal: Proposal) -> str:
+    """What `--confirm` has to say to agree to this: also the name that a dialog has typed."""
+    return f"{proposal.verb} {proposal.typed_name}".rstrip()
 
 
 def _tell(ended: Attempt, proposal: Proposal | None, as_json: bool) -> None:
@@ -64,7 +69,7 @@ def _tell(ended: Attempt, proposal: Proposal | None, as_json: bool) -> None:
         return
     for line in proposal.consequence.splitlines():
         _prose(f"  {line}")
-    _prose(f"  To agree to this, run it again with --confirm {shlex.quote(proposal.verb)}")
+    _prose(f"  To agree to this, run it again with --confirm {shlex.quote(wanted(proposal))}")
 
 
 def _prose(text: str) -> None:

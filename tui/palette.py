@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import heapq
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -27,7 +28,9 @@ if TYPE_CHECKING:
 
 AT_FIRST = 50
 """Sandboxes whose verbs are listed before anything is typed."""
-BREATH = 200
+MOST = 100
+"""Entries shown of what matches: the best ones."""
+BREATH = 100
 """Entries judged before keys and frames get their turn."""
 _NOBODY = SandboxId("", "")
 
@@ -67,14 +70,16 @@ class PanelCommands(Provider):
     async def search(self, query: str) -> Hits:
         matcher = self.matcher(query)
         letters = "".join(query.casefold().split())
+        found: list[tuple[float, int, Entry]] = []
         for number, entry in enumerate(self._entries(), 1):
             if number % BREATH == 0:
                 await asyncio.sleep(0)
-            if not _holds(entry.text.casefold(), letters):
-                continue
-            score = matcher.match(entry.text)
-            if score > 0:
-                yield Hit(score, matcher.highlight(entry.text), entry.run, help=entry.help)
+            if _holds(entry.text.casefold(), letters):
+                score = matcher.match(entry.text)
+                if score > 0:
+                    found.append((score, -number, entry))
+        for score, _, entry in heapq.nlargest(MOST, found):
+            yield Hit(score, matcher.highlight(entry.text), entry.run, help=entry.help)
 
     def _entries(self, most: int | None = None) -> Iterator[Entry]:
         """All of them, or with the verbs of at most so many sandboxes."""
@@ -102,9 +107,11 @@ class PanelCommands(Provider):
             if pane.has_focus_within:
                 continue
             for node in (pane, pane.table):
+                bindings = node._bindings.copy()
+                bindings.apply_keymap(self.app._keymap)
                 own = {
                     key: ActiveBinding(node, binding, True, binding.tooltip)
-                    for key, binding in node._bindings
+                    for key, binding in bindings
                     if binding.id and not binding.id.startswith("table.")
                 }
                 for section in key_sections(self.app, own):

@@ -34,7 +34,14 @@ class CellPicker(ModalScreen[str]):
             border-title-style: bold;
             background: $surface;
         }
-        OptionList { height: auto; max-height: 100%; border: none; background: $surface; }
+        OptionList {
+            height: auto;
+            max-height: 100%;
+            padding: 0;
+            border: none;
+            background: $surface;
+            &:focus { border: none; }
+        }
     }
     """
     BINDINGS: ClassVar[list[BindingType]] = [

@@ -60,7 +60,7 @@ class SearchLine(Input):
         self.value = text
         self.cursor_position = len(text)
         self.add_class("-open")
-        self.focus()
+        self.screen.set_focus(self)
 
     def action_keep(self) -> None:
         """Close and keep."""

@@ -203,7 +203,8 @@ class LogPane(Widget):
 
     def _counts(self) -> list[Part]:
         view = self._view
-        parts: list[Part] = [(f"{len(view.lines)} lines", "dim")]
+        lines = len(view.lines)
+        parts: list[Part] = [("1 line" if lines == 1 else f"{lines} lines", "dim")]
         if not view.wrap:
             parts.append(("  cut, w wraps", "dim"))
         if view.marked:

@@ -225,11 +225,14 @@ class SandboxPane(TablePane):
         """How far a verb is with many, and what the marks are for."""
         if self.progress:
             cancel = keys_of(self.screen, "repair.cancel")
-            return [(f"▸ {self.progress}", "busy"), (f" · {cancel} cancels", "dim")]
-        if not self._table.marked:
-            return []
-        verbs = (keys_of(self.screen, f"repair.{verb}") for verb in ("wake", "reconnect"))
-        return [(f"{' '.join(verbs)} act on them", "dim")]
+            hint = f" · {cancel} cancels" if cancel else ""
+            return [(f"▸ {self.progress}", "busy"), (hint, "dim")]
+        verbs = [
+            keys_of(self.screen, f"repair.{verb}")
+            for verb in ("wake", "reconnect")
+            if self._table.marked
+        ]
+        return [(f"{' '.join(verbs)} act on them", "dim")] if any(verbs) else []
 
     def watch_progress(self) -> None:
         """The title says it."""

@@ -7,6 +7,7 @@ from typing import Any
 
 from textual import events
 
+from widgets.binding_rows import keys_of
 from widgets.cell_text import Part
 from widgets.stream_table import StreamTable
 from widgets.table_pane import TablePane
@@ -49,7 +50,8 @@ class StreamPane(TablePane):
         parts: list[Part] = [("‖ PAUSED", "warn")]
         if self.unseen:
             parts += [(" ", ""), (f" +{self.unseen} new ", "$text on $accent 50%")]
-        return [*parts, (" f follows", "dim")]
+        key = keys_of(self.screen, "stream.follow") if self.is_attached else ""
+        return [*parts, (f" {key} follows", "dim")] if key else parts
 
     def on_click(self, event: events.Click) -> None:
         """A click on the title follows again: that is where the new rows are counted."""

@@ -10,7 +10,6 @@ from contextlib import asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
-from weakref import WeakKeyDictionary
 
 import aiosqlite
 
@@ -26,7 +25,6 @@ LONGEST_CELL = 16 << 20
 """Bytes of a cell that are ever loaded; SQLite says no to a larger one before it takes memory."""
 
 Result = TypeVar("Result")
-_versions: WeakKeyDictionary[aiosqlite.Connection, int] = WeakKeyDictionary()
 
 
 def _text(data: bytes) -> str:
@@ -50,8 +48,7 @@ class _Reading(sqlite3.Connection):
             self.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, LONGEST_CELL)
             self.execute("PRAGMA query_only=1").close()
             self.execute("PRAGMA mmap_size=0").close()
-            # Of a sick file the next statement says why: a connection that failed to open cannot
-            # be closed in an orderly way.
+            # Of a sick file `OpenFile.schema_version` says what is wrong.
             with suppress(sqlite3.Error):
                 versions.append(self.execute("PRAGMA schema_version").fetchone()[0])
         except BaseException:
@@ -94,13 +91,40 @@ async def off_loop(rows: int, work: Callable[[], None]) -> None:
         work()
 
 
-def schema_version(db: aiosqlite.Connection) -> int:
-    """The schema version of a file as it was opened."""
-    return _versions[db]
+class OpenFile(aiosqlite.Connection):
+    """A file that is open for reading, with its schema version as it was opened."""
+
+    def __init__(self, path: Path) -> None:
+        self.stopping: asyncio.Future[Any] | None = None
+        self._versions: list[int] = []
+        uri = f"{path.absolute().as_uri()}?mode=ro"
+        factory: Any = partial(_Reading, versions=self._versions)
+        super().__init__(
+            lambda: sqlite3.connect(
+                uri, uri=True, timeout=0, isolation_level=None, factory=factory
+            ),
+            iter_chunk_size=64,
+        )
+
+    async def schema_version(self) -> int:
+        """Of a sick file this says what is wrong.
+
+        Raises:
+            sqlite3.Error: it cannot be read.
+        """
+        if not self._versions:
+            rows = await self.execute_fetchall("PRAGMA schema_version")
+            self._versions += [int(row[0]) for row in rows]
+        return self._versions[0]
+
+    def stop(self) -> asyncio.Future[Any] | None:
+        """End the thread behind it, and remember when that is done."""
+        self.stopping = super().stop()
+        return self.stopping
 
 
 @asynccontextmanager
-async def opened(path: Path) -> AsyncIterator[aiosqlite.Connection]:
+async def opened(path: Path) -> AsyncIterator[OpenFile]:
     """A connection that cannot write; use `execute_fetchall` alone, then leave.
 
     A row iterator or a kept connection would hold a lock that stops the other side's commits.
@@ -108,17 +132,13 @@ async def opened(path: Path) -> AsyncIterator[aiosqlite.Connection]:
     Raises:
         SickFileError: the file could not be opened or read.
     """
-    uri = f"{path.absolute().as_uri()}?mode=ro"
-    versions: list[int] = []
-    factory = partial(_Reading, versions=versions)
+    file = OpenFile(path)
     try:
-        async with aiosqlite.connect(
-            uri, uri=True, timeout=0, isolation_level=None, factory=factory
-        ) as db:
-            if not versions:
-                rows = await db.execute_fetchall("PRAGMA schema_version")
-                versions += [row[0] for row in rows]
-            _versions[db] = versions[0]
+        async with file as db:
+            assert isinstance(db, OpenFile)
             yield db
     except sqlite3.Error as error:
+        if file.stopping is not None and not file.stopping.done():
+            # One that failed to open has a thread that still wants to say it is gone.
+            await asyncio.wait({file.stopping})
         raise sick_file(path, error) from error

@@ -6,9 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import aiosqlite
-
-from services.queues.opening import schema_version
+from services.queues.opening import OpenFile
 
 _COLUMNS = """
     SELECT m.name, p.name FROM sqlite_master AS m JOIN pragma_table_info(m.name) AS p
@@ -38,13 +36,13 @@ class Shapes:
         self._known: dict[str, tuple[int, Shape]] = {}
         self._shapes: dict[frozenset[tuple[str, frozenset[str]]], Shape] = {}
 
-    async def of(self, db: aiosqlite.Connection, path: Path) -> Shape:
+    async def of(self, db: OpenFile, path: Path) -> Shape:
         """The shape of the file `db` has open.
 
         Raises:
             sqlite3.Error: it cannot be read.
         """
-        version = schema_version(db)
+        version = await db.schema_version()
         name = str(path)
         known = self._known.get(name)
         if known is not None and known[0] == version:

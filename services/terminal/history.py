@@ -110,10 +110,12 @@ class History:
         row = Row(self._clusters)
         if isinstance(entry, str):
             if entry:
-                row.spans = [(entry, self._plain)]
+                row.spans.append((entry, self._plain))
+                row.length = len(entry)
+                row.wide = not entry.isascii() and SECOND in entry
         else:
             row.wrapped = entry[0]
             row.spans = list(entry[1])
-        row.length = sum(len(text) for text, _ in row.spans)
-        row.wide = any(SECOND in text for text, _ in row.spans)
+            row.length = sum(len(text) for text, _ in row.spans)
+            row.wide = any(SECOND in text for text, _ in row.spans)
         return row

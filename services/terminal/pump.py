@@ -6,7 +6,7 @@ import asyncio
 from time import perf_counter
 from typing import Protocol
 
-BUDGET_S = 0.003
+BUDGET_S = 0.002
 """Parsing this long, then giving way."""
 CHUNK_BYTES = 16 * 1024
 _SLICE_S = 0.001

@@ -33,12 +33,12 @@ _CHANGE = re.compile(
 )
 _CHANGES = re.compile(
     rb"\x1b(?:"
-    rb"\[\??[0-9;]{0,80}+(?:[hlr]| q)|\[!p"
+    rb"\[(?![0-9;]*+[mHKJ])\??[0-9;]{0,80}+(?:[hlr]| q)|\[!p"
     rb"|[c=>]|[()*+][!-/]?[0-~]"
     rb"|\][02];[^\x07\x18\x1a\x1b]{0,1024}(?:\x07|\x1b\\)"
     rb")"
 )
-"""The same without its groups, which doubles the speed."""
+"""The same without its groups and with the commonest sequences out of the way: twice as fast."""
 _SCREEN = re.compile(rb"\x1b\[\?[0-9;]*(?:47|1049)[0-9;]*[hl]")
 _SHIFTS = (b"\x0e", b"\x0f")
 _KEPT = frozenset(

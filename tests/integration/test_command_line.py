@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -215,6 +216,12 @@ def test_a_file_to_begin_with_is_written_once_and_private(bare: Machine) -> None
     shown = bare.json("config", "show")
     origins = {one["name"]: one["origin"] for one in shown["values"]}
     assert origins["read_only"] == str(path)
+
+
+def test_the_version_is_told(bare: Machine) -> None:
+    done = bare.run("--version")
+    assert done.returncode == Exit.DONE
+    assert done.stdout.split() == ["wakedeck,", "version", version("wakedeck")]
 
 
 def test_the_reader_going_away_is_no_error(machine: Machine) -> None:

@@ -41,6 +41,7 @@ from tests.support.nanoclaw import (
     session,
     short_folder,
 )
+from tests.support.powerless import powerless
 
 
 @pytest.fixture
@@ -497,9 +498,14 @@ async def test_a_clock_set_back_breaks_nothing(root: Path, docker: ScriptedDocke
     assert "ahead of our clock" in dict(sandboxes["sess-fx-mixed"].evidence)["heartbeat"]
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root reads everything")
+@pytest.fixture
+def bound_by_permissions() -> Iterator[None]:
+    with powerless():
+        yield
+
+
 async def test_permissions_withdrawn_while_looking_are_said(
-    root: Path, docker: ScriptedDocker
+    root: Path, docker: ScriptedDocker, bound_by_permissions: None
 ) -> None:
     clock = FakeClock(NOW)
     source = opened(root, clock)

@@ -110,10 +110,15 @@ async def test_a_gateway_that_dies_keeps_its_rows_and_says_so(
     made.set(gateways={"nemoclaw": "refused", "other": "connected"})
     then = await one.observer.observe()
     front = next(gateway for gateway in then.gateways if gateway.name == "nemoclaw")
-    assert front.state is GatewayState.DOWN and "connection refused" in front.reason
+    assert front.state is GatewayState.DOWN
+    assert front.reason == "Connection refused at http://127.0.0.1:1."
     rows = {sandbox.name: sandbox for sandbox in then.sandboxes}
     assert rows["alpha"].stale and rows["alpha"].state is SandboxState.READY
     assert rows["alpha"].observed_at == first.sandboxes[0].observed_at
+    assert rows["alpha"].reason == f"nemoclaw is down: {front.reason}"
+    assert rows["beta"].reason.startswith("Stopped; wake starts it. nemoclaw is down: ")
+    again = await one.observer.observe()
+    assert [sandbox.reason for sandbox in again.sandboxes] == [row.reason for row in then.sandboxes]
 
 
 async def test_one_silent_gateway_holds_up_no_other(

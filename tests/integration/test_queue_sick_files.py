@@ -11,7 +11,7 @@ import subprocess
 import sys
 import textwrap
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -21,6 +21,7 @@ from services.models import Direction, InLabel, OutLabel, QueueSnapshot, Sandbox
 from services.queues.reader import QueueReader
 from services.sources.local.tables import create_inbound, create_outbound
 from tests.support.clock import FakeClock
+from tests.support.powerless import powerless
 
 ONE = SandboxId("local", "one")
 ROOT = Path(__file__).resolve().parents[2]
@@ -160,8 +161,13 @@ async def test_busy_is_said_after_five_polls_and_forgotten_after_one(folder: Pat
     assert not (await polls()).stale
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="nothing is forbidden to root")
-async def test_what_may_not_be_read_is_said(folder: Path) -> None:
+@pytest.fixture
+def bound_by_permissions() -> Iterator[None]:
+    with powerless():
+        yield
+
+
+async def test_what_may_not_be_read_is_said(folder: Path, bound_by_permissions: None) -> None:
     polls = Polls(folder)
     (folder / "inbound.db").chmod(0)
     assert "permission" in (await polls()).problem

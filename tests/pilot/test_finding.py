@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import unicodedata
 from dataclasses import replace
@@ -13,10 +14,10 @@ from services.models import Capability, SandboxId
 from tests.support.acted import Script
 from tests.support.panels import drawn, line_of, panel, toasts
 from tests.support.scenes import populated, settings
-from tests.support.stage import HOSTILE, SANDBOXES
+from tests.support.stage import HOSTILE, SANDBOXES, sandbox
 from tui.app import bound_actions
 from tui.arrangement import Deck, Pane
-from tui.palette import PanelCommands
+from tui.palette import MOST, PanelCommands
 from widgets.binding_rows import KeyRow, KeySection
 from widgets.help_screen import HelpScreen, help_text
 from widgets.key_footer import footer_line
@@ -53,13 +54,14 @@ async def test_it_holds_each_verb_for_each_sandbox_and_says_why_one_is_off(tmp_p
     script = populated()
     no = ((Capability.WAKE, "it is somebody else's"),)
     script.sandboxes = (replace(SANDBOXES[0], unavailable=no), *SANDBOXES[1:])
-    async with panel(tmp_path, script) as stage:
+    async with panel(tmp_path, script, settings(keys={"queue.merge": "b"})) as stage:
         entries = {one.text: one for one in PanelCommands(stage.app.dashboard)._entries()}
         for sandbox in SANDBOXES:
             for verb in ("Wake", "Reconnect", "Shell", "Logs"):
                 assert f"{verb} {sandbox.name}" in entries
         assert entries["Wake data-pull"].help == "it is somebody else's"
         assert entries["Wake"].help == "w · it is somebody else's"
+        assert entries["Merge or part in and out (queues)"].help == "b"
         entries["Wake"].run()
         await stage.settle()
         assert toasts(stage.app) == ["it is somebody else's"]
@@ -76,6 +78,28 @@ async def test_an_entry_of_another_pane_takes_the_keys_there_and_acts(tmp_path: 
         await stage.press("enter")
         await stage.until(lambda: stage.app.dashboard.query_one(QueuePane).apart)
         assert stage.app.dashboard.focused_pane is Pane.QUEUES
+
+
+async def test_of_a_thousand_sandboxes_the_best_are_shown_and_the_loop_breathes(
+    tmp_path: Path,
+) -> None:
+    many = tuple(sandbox(f"agent-{number:04d}") for number in range(1000))
+    async with panel(tmp_path, Script(populated().gateways, many)) as stage:
+        palette = PanelCommands(stage.app.dashboard)
+        breaths = 0
+
+        async def breathe() -> None:
+            nonlocal breaths
+            while True:
+                await asyncio.sleep(0)
+                breaths += 1
+
+        breathing = asyncio.create_task(breathe())
+        hits = [hit async for hit in palette.search("wake agent-0777")]
+        breathing.cancel()
+        assert breaths >= 30, "keys and frames get their turn while it searches"
+        assert hits[0].text == "Wake agent-0777"
+        assert len([hit async for hit in palette.search("wake")]) == MOST
 
 
 async def test_marked_rows_are_one_entry(tmp_path: Path) -> None:

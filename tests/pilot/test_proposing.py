@@ -28,6 +28,7 @@ from tests.support.nanoclaw import (
     short_folder,
 )
 from tui.app import WakedeckApp
+from tui.one_attempt import wanted
 from tui.palette import PanelCommands
 from widgets.confirm_dialog import ConfirmDialog
 from widgets.words_dialog import WordedConfirm, WordsDialog
@@ -118,6 +119,20 @@ async def test_the_palette_offers_them_for_the_sandbox_under_the_cursor(
         provider = PanelCommands(app.dashboard)
         texts = [entry.text for entry in provider._proposals()]
         assert [text.split(" ")[0] for text in texts] == ["Nudge", "Stop", "Restart", "Stop"]
+
+
+async def test_the_command_line_has_the_same_name_typed(
+    root: Path, docker: ScriptedDocker, tmp_path: Path
+) -> None:
+    docker.run((ALPHA, "sess-fx-mixed", NOW))
+    async with panel(root, tmp_path) as (app, _, _):
+        proposer = app.engine.sources["claw"].proposer
+        assert proposer is not None
+        nudge = await proposer.propose(MIXED, "nudge")
+        assert wanted(nudge) == "nudge"
+        stop = await proposer.propose(MIXED, "stop its container")
+        assert stop.typed_name
+        assert wanted(stop) == f"stop its container {stop.typed_name}"
 
 
 async def test_a_read_only_panel_offers_none(

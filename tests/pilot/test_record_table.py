@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from collections import Counter
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
@@ -234,6 +236,70 @@ async def test_a_tick_repaints_ages_alone(monkeypatch: pytest.MonkeyPatch) -> No
         regions.clear()
         app.table.now = NOW + 7.2
         assert regions == []
+
+
+async def test_a_renewal_repaints_ages_alone() -> None:
+    app = Host(numbered(9))
+    async with app.run_test(size=(60, 6)) as pilot:
+        await settle(pilot)
+        table = app.table
+        app.drawn.clear()
+        table.now = NOW + 7
+        table.renew([replace(box, seen=NOW + 6) for box in numbered(9)])
+        await settle(pilot)
+        assert text_of(table, 1).rstrip().endswith("1s")
+        assert table.record("k00008") == replace(numbered(9)[8], seen=NOW + 6)
+        assert max(app.drawn.values()) == 1, "a line was drawn for its age and then for the record"
+        # What the cell says is what counts: another instant that reads the same draws nothing.
+        app.drawn.clear()
+        table.renew([replace(box, seen=NOW + 6.1) for box in numbered(9)])
+        await settle(pilot)
+        assert not app.drawn
+
+
+async def test_a_change_on_its_way_to_the_screen_survives_a_renewal() -> None:
+    app = Host(numbered(3))
+    async with app.run_test(size=(60, 6)) as pilot:
+        await settle(pilot)
+        busy = replace(numbered(3)[0], word="busy")
+        app.table.reconcile([busy])
+        app.table.renew([replace(busy, seen=NOW - 5)])
+        assert "busy" in text_of(app.table, 1) and "5s" in text_of(app.table, 1)
+
+
+async def test_a_list_sorted_by_age_is_sorted_again_as_ages_move() -> None:
+    app = Host(numbered(3))
+    async with app.run_test(size=(60, 6)) as pilot:
+        await settle(pilot)
+        table = app.table
+        age = replace(table.columns[3], sort_key=lambda box: -box.seen)
+        table.set_columns((*table.columns[:3], age))
+        table.sort_by("age")
+        table.renew([replace(numbered(3)[2], seen=NOW + 9)])
+        assert list(table.keys) == ["k00002", "k00000", "k00001"]
+        assert table.cursor_key == "k00000"
+
+
+async def test_a_long_list_is_read_for_the_filter_before_one_is_typed() -> None:
+    read: Counter[str] = Counter()
+
+    def search(box: Box) -> str:
+        read[box.key] += 1
+        return box.key
+
+    class Reading(Host):
+        def compose(self) -> ComposeResult:
+            self.table = RecordTable(self.table.columns, key=lambda b: b.key, search=search)
+            yield self.table
+
+    app = Reading(numbered(1500))
+    async with app.run_test(size=(60, 6)):
+        deadline = time.monotonic() + 20
+        while len(read) < 1500:
+            assert time.monotonic() < deadline, len(read)
+            await asyncio.sleep(0.02)
+        app.table.set_filter("k0149")
+        assert len(app.table.keys) == 10 and set(read.values()) == {1}
 
 
 async def test_a_changed_cell_flashes_once() -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from services.models import Event, SandboxState, Severity
 from services.remembered import View, place, recall
 from tests.support.panels import drawn, line_of, panel
-from tests.support.scenes import settings
+from tests.support.scenes import settings, waking
 from tests.support.stage import NOW, sandbox
 from tui.arrangement import Deck, Pane
 from widgets.event_pane import EventPane
@@ -95,6 +95,22 @@ async def test_a_sandbox_that_turns_worse_rings_and_m_mutes(tmp_path: Path) -> N
         )
         await stage.clock.advance(20.0)
         await stage.until(lambda: "\x07" in written)
+
+
+async def test_what_an_attempt_brings_about_is_no_news(tmp_path: Path) -> None:
+    script = waking()
+    async with panel(tmp_path, script) as stage:
+        written: list[str] = []
+        stage.app.alarm._write = written.append
+        await stage.press("w")
+        await stage.until(lambda: bool(script.woken))
+        worse = Event(NOW + 1, Severity.WORSE, "local", "data-pull", "sandbox", "data-pull is down")
+        stage.app._events([worse])
+        assert written == []
+        stage.app._events([replace(worse, subject="night-watch", text="night-watch is down")])
+        assert "\x07" in written
+        assert script.hold is not None
+        script.hold.set()
 
 
 async def test_the_past_read_from_the_journal_rings_nothing(tmp_path: Path) -> None:

@@ -35,8 +35,8 @@ from services.models import (
 )
 from widgets.binding_rows import KeyRow, KeySection
 from widgets.detail_text import event_lines, facts_of, facts_text, record_json, record_text
-from widgets.glyphs import GATEWAYS, SANDBOXES, Sign
-from widgets.health_header import HeaderState, header_line, totals_of
+from widgets.glyphs import GATEWAYS, SANDBOXES, WORKING, Sign
+from widgets.health_header import HeaderState, header_line, totals_from, totals_of
 from widgets.help_screen import help_text, matching
 from widgets.key_footer import footer_line
 from widgets.phrases import block, one_line, signed, styled
@@ -136,6 +136,9 @@ def test_totals_put_a_working_sandbox_apart_and_an_idle_one_with_the_ready() -> 
     words = [f"{sign.glyph} {count} {sign.word}" for sign, count in totals_of(boxes)]
     assert words == ["● 2 ready", "◆ 1 working", "✕ 1 broken"]
     assert totals_of([]) == ()
+    counted = totals_from(((SandboxState.READY, 3), (SandboxState.BROKEN, 1)), working=1)
+    assert counted == totals_of(boxes)
+    assert totals_from(((SandboxState.READY, 2),), working=2) == ((WORKING, 2),)
 
 
 def test_the_header_says_everything_where_there_is_room() -> None:

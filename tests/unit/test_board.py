@@ -206,7 +206,7 @@ def test_attention_and_totals() -> None:
     totals = board.totals()
     assert totals.gateways == ((GatewayState.READY, 1),)
     assert dict(totals.sandboxes) == {SandboxState.ASLEEP: 1, SandboxState.BROKEN: 1}
-    assert (totals.attention, totals.stale, totals.lost) == (1, 0, 0)
+    assert (totals.attention, totals.stale, totals.lost, totals.working) == (1, 0, 0, 0)
     board.merge(failure(1006))
     assert (board.totals().attention, board.totals().lost) == (3, 1)
 
@@ -253,6 +253,7 @@ def test_deltas_rebuild_the_board_and_totals_agree(seed: int) -> None:
                     replace(
                         sandbox(at - chance.choice((0, 0, 30)), chance.choice(list(SandboxState))),
                         id=SandboxId("here", str(n)),
+                        activity=chance.choice(list(Activity)),
                     )
                     for n in range(6)
                     if chance.random() < 0.8
@@ -269,3 +270,5 @@ def test_deltas_rebuild_the_board_and_totals_agree(seed: int) -> None:
         assert sum(n for _, n in totals.sandboxes) == len(shown)
         assert totals.attention == sum(needs_attention(row) for row in shown.values())
         assert totals.stale == sum(row.stale for row in shown.values())
+        busy = [one for one in shown.values() if one.activity is Activity.WORKING]
+        assert totals.working == sum(one.state is SandboxState.READY for one in busy)

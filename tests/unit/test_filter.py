@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from widgets.filter import matcher, terms
+from widgets.filter import matcher, narrows, terms
 
 
 @pytest.mark.parametrize(
@@ -62,3 +62,16 @@ def test_no_text_breaks_it(text: str, hay: str) -> None:
     judge = matcher(text)
     expected = all((needle in hay) is wanted for needle, wanted in terms(text))
     assert (judge(hay) if judge else True) is expected
+
+
+@settings(deadline=None)
+@given(st.text('ab "!', max_size=6), st.text('ab "!', max_size=6), st.text("ab ", max_size=8))
+def test_a_narrower_filter_lets_nothing_new_through(before: str, more: str, hay: str) -> None:
+    wide, narrow = matcher(before), matcher(before + more)
+    if narrows(before, before + more) and wide is not None and narrow is not None:
+        assert wide(hay) or not narrow(hay)
+
+
+def test_only_words_typed_on_are_narrower() -> None:
+    assert narrows("re", "red") and narrows("red", "red b") and narrows("", "r")
+    assert not narrows("red", "re") and not narrows("a", "a !b") and not narrows('"a', '"a b')

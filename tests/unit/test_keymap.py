@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
+import inspect
+from pathlib import Path
+
 import pytest
 
 from services.errors import ConfigError
@@ -62,3 +66,23 @@ def test_the_defaults_are_no_clash() -> None:
     assert together("panel", "table")
     assert not together("repair", "queues")
     assert not together("confirm", "panel")
+
+
+def test_no_binding_of_the_panel_is_without_an_id_or_out_of_reach() -> None:
+    root = Path(__file__).resolve().parents[2]
+    reach = {one.id for one in bound_actions()}
+    nameless, unreachable = [], []
+    for path in sorted((*(root / "tui").rglob("*.py"), *(root / "widgets").rglob("*.py"))):
+        name = ".".join(path.relative_to(root).with_suffix("").parts).removesuffix(".__init__")
+        if name == "tui.replay":
+            continue  # An app of its own, with a player's keys.
+        for cls in vars(importlib.import_module(name)).values():
+            if not (inspect.isclass(cls) and cls.__module__ == name):
+                continue
+            for binding in vars(cls).get("BINDINGS", ()):
+                if not binding.id:
+                    nameless.append(f"{cls.__name__}: {binding.key}")
+                elif binding.id not in reach:
+                    unreachable.append(binding.id)
+    assert nameless == []
+    assert unreachable == []

@@ -82,10 +82,12 @@ def test_the_nearest_survivor_is_below_then_above() -> None:
 boxes = st.builds(
     Box, st.sampled_from("abcdefgh"), st.integers(0, 3), st.sampled_from(["red", "blue"])
 )
+FILTERS = ["", "r", "re", "red", "red a", "!red", "re!", 'r "', "a", "b", "b b", "b blue"]
 steps = st.one_of(
     st.tuples(st.just("put"), st.lists(boxes, max_size=5)),
     st.tuples(st.just("drop"), st.lists(st.sampled_from("abcdefgh"), max_size=4)),
-    st.tuples(st.just("filter"), st.sampled_from(["", "red", "!red", "a", "b blue"])),
+    st.tuples(st.just("filter"), st.sampled_from(FILTERS)),
+    st.tuples(st.just("read"), st.integers(0, 3)),
     st.tuples(st.just("sort"), st.sampled_from([None, "rank", "text"])),
 )
 
@@ -112,6 +114,9 @@ def test_deltas_end_where_a_fresh_model_would(
             assert isinstance(value, str)
             text = value
             live.set_filter(text)
+        elif what == "read":
+            assert isinstance(value, int)
+            live.prepare(value)
         else:
             by = (lambda b, f=value: getattr(b, f)) if value else None
             live.set_sort(by, reverse=reverse)
@@ -122,3 +127,41 @@ def test_deltas_end_where_a_fresh_model_would(
         fresh.set_sort(by, reverse=reverse)
     assert list(live.visible) == list(fresh.visible)
     assert [live.row(key) for key in live.visible] == list(range(len(live)))
+
+
+def test_what_is_read_beforehand_is_not_read_again() -> None:
+    read: list[str] = []
+
+    def search(box: Box) -> str:
+        read.append(box.name)
+        return box.text
+
+    m: RecordModel[str, Box] = RecordModel(lambda b: b.name, search)
+    m.reconcile([Box(name, text="red") for name in "abcde"])
+    assert m.prepare(3) and len(read) == 3
+    assert not m.prepare(3) and len(read) == 5
+    assert not m.prepare(3)
+    m.set_filter("red")
+    assert sorted(read) == list("abcde"), "each record is read once"
+    m.reconcile([Box("b", text="blue")])
+    assert not m.prepare(9)
+    assert sorted(read) == list("abbcde") and "b" not in m.visible
+
+
+def test_a_renewal_replaces_records_and_nothing_else() -> None:
+    read: list[str] = []
+
+    def search(box: Box) -> str:
+        read.append(box.name)
+        return box.text
+
+    m: RecordModel[str, Box] = RecordModel(lambda b: b.name, search)
+    m.reconcile([Box("a", 1, "red"), Box("b", 2, "red")])
+    m.set_filter("red")
+    m.set_sort(lambda b: -b.rank)
+    before = m.visible
+    read.clear()
+    m.renew([Box("a", 3, "red"), Box("stranger")])
+    assert m.record("a") == Box("a", 3, "red") and "stranger" not in m and m.total == 2
+    assert m.visible is before and read == []
+    assert m.rearrange() and list(m.visible) == ["a", "b"]

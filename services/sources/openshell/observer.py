@@ -12,6 +12,7 @@ from services.models import (
     Direction,
     Facts,
     Gateway,
+    GatewayState,
     Observation,
     QueueSnapshot,
     Sandbox,
@@ -157,7 +158,7 @@ class OpenShellObserver:
             )
             self._last[name] = rows
         else:
-            rows = tuple(replace(row, stale=True) for row in self._last.get(name, ()))
+            rows = tuple(_aged(row, front) for row in self._last.get(name, ()))
         named = {Target(name, entry.name): told[entry.name] for entry in entries}
         if look.last_used is not None:
             named.setdefault(look.last_used, (("known from", "the last use of openshell"),))
@@ -167,6 +168,14 @@ class OpenShellObserver:
             for target, known in named.items()
             if target.name not in seen
         )
+
+
+def _aged(row: Sandbox, front: Gateway) -> Sandbox:
+    """As it was last seen, and why nothing newer is known."""
+    why = f"{front.name} is {front.state.value}: {front.reason}" if front.reason else ""
+    if front.state is GatewayState.READY:
+        why = front.reason
+    return replace(row, stale=True, reason=f"{row.reason} {why}".strip())
 
 
 def _names(looks: list[GatewayLook]) -> set[str]:

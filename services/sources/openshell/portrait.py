@@ -40,7 +40,7 @@ def gateway(
     """One gateway with the evidence for its state."""
     known, judged = look.registration, look.judgement
     ready = judged.standing is Standing.HEALTHY
-    reason = judged.reason
+    reason = _brief(judged.reason, known.name)
     if ready and look.problem:
         reason = f"It answers, but {look.problem}."
     elif ready and look.health:
@@ -71,6 +71,15 @@ def gateway(
         latency_s=look.took_s if ready else None,
         evidence=_filled(facts),
     )
+
+
+def _brief(reason: str, name: str) -> str:
+    """The cause alone: the row already says of which gateway, and that it is down."""
+    for known in (f"The gateway {name} is down: ", f"The gateway {name} "):
+        if reason.startswith(known):
+            rest = reason[len(known) :]
+            return rest[:1].upper() + rest[1:]
+    return reason
 
 
 def _shown(plan: StartPlan) -> tuple[str, ...]:
