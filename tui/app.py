@@ -158,9 +158,9 @@ class WakedeckApp(App[int], inherit_bindings=False):
         self.run_worker(self.engine.run(), group="engine", exit_on_error=False)
         self.run_worker(asyncio.to_thread(preload), group="engine", exit_on_error=False)
         loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGHUP):
+        for number, heard in ((signal.SIGTERM, self.action_leave), (signal.SIGHUP, self._hung_up)):
             try:
-                loop.add_signal_handler(number, self.action_leave)
+                loop.add_signal_handler(number, heard)
             except (RuntimeError, ValueError):
                 return  # Not the main thread: a test, or an embedding program's own business.
 
@@ -292,6 +292,13 @@ class WakedeckApp(App[int], inherit_bindings=False):
         self.alarm.muted = not self.alarm.muted
         self.say("Muted: no bell and no notice." if self.alarm.muted else "Bell and notices again.")
         self.dashboard.tick()
+
+    def _hung_up(self) -> None:
+        """The terminal has gone: leave without it."""
+        from tui import hangup
+
+        hangup.let_go()
+        self.action_leave()
 
     def action_leave(self) -> None:
         """End what is ours and go."""
