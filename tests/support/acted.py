@@ -198,9 +198,8 @@ class ScriptedProposer:
             act="re-issuing the credential",
         )
 
-    async def carry_out(self, proposal: Proposal) -> AsyncIterator[Step]:
+    def carry_out(self, proposal: Proposal) -> AsyncIterator[Step]:
         raise UnavailableError("A picture does nothing.")
-        yield
 
 
 def scripted(
