@@ -42,7 +42,13 @@ class ConfirmDialog(ModalScreen[bool]):
         #confirm-buttons { height: 1; margin: 1 0 0 0; align-horizontal: right; }
         Button { min-width: 0; margin: 0 0 0 2; }
         #confirm-no.-style-default { background: $foreground 12%; }
-        #confirm-no.-style-default:focus { background: $foreground; color: $background; }
+        #confirm-no.-style-default:focus {
+            background: $foreground;
+            color: $background;
+            text-style: bold;
+        }
+        #confirm-yes.-warning { background: $warning 25%; color: $text-warning; }
+        #confirm-yes.-warning:focus { background: $warning; color: $background; text-style: bold; }
         #confirm-yes:disabled { background: $foreground 4%; color: $foreground-disabled; }
         Static { height: auto; }
     }

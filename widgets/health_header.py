@@ -169,13 +169,13 @@ def _right_parts(state: HeaderState, room: _Room) -> Iterator[Content]:
 
 def _badge(words: str, room: _Room) -> Content:
     edge = "" if room.terse else " "
-    return Content.styled(f"{edge}{words}{edge}", "bold $text-warning on $warning-muted")
+    return Content.styled(f"{edge}{words}{edge}", "bold reverse $text-warning")
 
 
 def _banner(state: HeaderState, room: _Room) -> Content:
     words = one_line(state.banner, 12 if room.terse else 32)
-    style = "bold $background on $error" if state.production else "bold $background on $accent"
-    return Content.styled(f" {words} ", style)
+    tone = "$text-error" if state.production else "$text-accent"
+    return Content.styled(f" {words} ", f"bold reverse {tone}")
 
 
 def _speed(state: HeaderState, room: _Room) -> Iterator[Content]:

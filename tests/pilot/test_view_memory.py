@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
 from services.models import Event, SandboxState, Severity
 from services.remembered import View, place, recall
 from tests.support.panels import drawn, line_of, panel
-from tests.support.scenes import settings, waking
+from tests.support.scenes import broken, settings, waking
 from tests.support.stage import NOW, sandbox
 from tui.arrangement import Deck, Pane
 from widgets.event_pane import EventPane
@@ -140,3 +142,17 @@ async def test_production_is_seen_on_every_edge_and_in_words(tmp_path: Path) -> 
 async def test_a_banner_is_in_the_header_with_its_own_words(tmp_path: Path) -> None:
     async with panel(tmp_path, settings=settings(banner="[red]EU\x1b[2J west")) as stage:
         assert line_of(stage.app, 0).strip().startswith("[red]EU\ufffd[2J west")
+
+
+@pytest.mark.parametrize("theme", ["ansi-dark", "wakedeck-dark", "wakedeck-light"])
+async def test_badges_and_bad_news_can_be_read_in_every_palette(tmp_path: Path, theme: str) -> None:
+    real = settings(production=True, theme=theme, read_only=True)
+    async with panel(tmp_path, broken(), real) as stage:
+        await stage.press("M")
+        header = stage.app.screen._compositor.render_strips()[0]
+        for words in ("PRODUCTION", "MUTED", "READ-ONLY", "1 stuck"):
+            (style,) = (one.style for one in header if words in one.text)
+            assert style is not None
+            assert style.color != style.bgcolor, words
+            if words != "1 stuck":
+                assert style.reverse, "a badge stands out without any colour"
