@@ -111,7 +111,9 @@ class ConfirmDialog(ModalScreen[bool]):
     def _agreed(self) -> bool:
         if self._typed_name is None:
             return True
-        return self.query_one("#confirm-typed", Input).value == self._typed_name
+        # The bindings are asked about before the input is there.
+        typed = self.query("#confirm-typed").results(Input)
+        return any(one.value == self._typed_name for one in typed)
 
     def on_input_changed(self, event: Input.Changed) -> None:
         event.stop()

@@ -19,6 +19,7 @@ from services.models import (
     SandboxId,
     Source,
     Step,
+    StepState,
     Verdict,
     VerdictKind,
 )
@@ -198,8 +199,8 @@ class ScriptedProposer:
             act="re-issuing the credential",
         )
 
-    def carry_out(self, proposal: Proposal) -> AsyncIterator[Step]:
-        raise UnavailableError("A picture does nothing.")
+    async def carry_out(self, proposal: Proposal) -> AsyncIterator[Step]:
+        yield Step("re-issue", StepState.FAILED, detail="A picture does nothing.")
 
 
 def scripted(
