@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: run test check lint types format snapshots screenshots keys bench clean
+.PHONY: run test check lint types format snapshots screenshots keys bench soak clean
 
 run: $(READY)
 	@$(BIN)/wakedeck $(ARGS)
@@ -45,6 +45,9 @@ keys: $(READY)
 
 bench: $(READY)
 	@$(BIN)/python -m tests.bench
+
+soak: $(READY)
+	@$(BIN)/python -m tests.soak $(ARGS)
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache

@@ -26,7 +26,7 @@ class Outcome:
     """What the failure means, where the step said so."""
     advice: str = ""
     said: str = ""
-    """The detail of the last step that ended well."""
+    """The detail of the last step that ended well, or had nothing to do."""
 
 
 class Work:
@@ -78,7 +78,7 @@ class Work:
                 if step.state is StepState.FAILED:
                     reason = step.detail or f"{step.name} failed"
                     return Outcome(reason, step.transient, verdict=step.verdict)
-                if step.state is StepState.OK:
+                if step.state in (StepState.OK, StepState.SKIPPED):
                     self._said = step.detail
                 if self._stopping and not self._critical:
                     return self._stopped

@@ -75,7 +75,7 @@ def summary(state: Progress, name: str, elapsed: float, now: Verdict | None) -> 
         case _:
             return ""
     if state.said:
-        parts.append(f"Done: {sentence(state.said)}")
+        parts.append(sentence(state.said))
     elif state.wakes:
         parts.append(_tried(state))
     elif state.phase is AttemptState.FAILED:

@@ -262,7 +262,10 @@ class WakedeckApp(App[int], inherit_bindings=False):
         known = self.engine.board.sandboxes.get(sandbox)
         observer = self.engine.sources[sandbox.source].observer
         name = sandbox.native_id if known is None else known.name
-        self.push_screen(LogScreen(observer, sandbox, name))
+        if isinstance(self.screen, LogScreen):
+            self.switch_screen(LogScreen(observer, sandbox, name))
+        else:
+            self.push_screen(LogScreen(observer, sandbox, name))
 
     def say(self, text: str, tone: Tone = "information") -> None:
         """Answer the operator's own action."""

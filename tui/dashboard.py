@@ -20,7 +20,7 @@ from services.models import (
     Verb,
 )
 from services.picture import BoardDelta, aged
-from tui import welcome
+from tui import remains, welcome
 from tui.arrangement import Deck, Pane
 from tui.pane_screen import PaneScreen
 from tui.shell_desk import ShellDesk
@@ -112,6 +112,7 @@ class Dashboard(PaneScreen):
         self.focus_pane(Pane.SANDBOXES)
         self.panel.memory.restore(self)
         self.set_interval(1.0, self._tick_if_due)
+        self.set_interval(remains.EVERY_S, remains.let_go)
         self.tick()
         if self.panel.welcomes:
             self.call_after_refresh(welcome.greet, self, self.panel, CHORD)

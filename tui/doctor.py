@@ -25,6 +25,8 @@ from services.errors import ConfigError
 from tui import reports
 from tui.commands.ending import Exit
 
+_KINDS = {"local": "the embedded world"}
+
 
 def run(flags: Flags, as_json: bool, block_alone: bool = False) -> int:
     """Report, 1 where the configuration cannot be used; nothing is asked over a network."""
@@ -128,7 +130,7 @@ def _lines(
     if not problem:
         yield ""
         yield f"Watched with profile {settings.profile}"
-        yield from (f"  {one.key} ({one.kind})" for one in settings.sources)
+        yield from (f"  {one.key} ({_KINDS.get(one.kind, one.kind)})" for one in settings.sources)
     yield ""
     yield "On this machine"
     for finding in findings:
@@ -139,6 +141,9 @@ def _lines(
         yield "(`wakedeck doctor --toml` prints it alone):"
         yield ""
         yield from block.splitlines()
+        if all(one.kind == "local" for one in settings.sources):
+            yield ""
+            yield "Once a source is named, the embedded world is opened with --local alone."
     elif not problem:
         yield "Everything that was found is configured already, or nothing was."
 

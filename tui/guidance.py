@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from services.models import Capability, Sandbox, SandboxId
+from services.models import Capability, GatewayState, Sandbox, SandboxId
 from services.picture import SourceLink
 from tui.arrangement import Pane
 from tui.engine import Engine
@@ -56,6 +56,18 @@ class Guidance:
             return f"Looking at {self._labels(waited)}…"
         if what == "gateways":
             return f"{self._labels(links)}: no gateway in front of its sandboxes."
+        amiss = [
+            one
+            for one in self.engine.board.gateways.values()
+            if one.state not in (GatewayState.READY, GatewayState.ABSENT) and one.reason
+        ]
+        if amiss:
+            first = min(amiss, key=lambda one: one.id)
+            return (
+                f"{self._labels(links)}: no sandboxes seen.\n"
+                f"{first.name} is {first.state.value}: {first.reason}\n"
+                f"{key('panel.gateways')} goes there, {key('table.open')} says more."
+            )
         return (
             f"{self._labels(links)}: no sandboxes there now.\n"
             f"A new one appears here by itself; {refresh} looks now."

@@ -33,7 +33,7 @@ class LogScreen(Screen[None]):
     ]
 
     def __init__(self, observer: Observer, sandbox: SandboxId, name: str) -> None:
-        super().__init__(id="logs")
+        super().__init__()
         self._observer = observer
         self._sandbox = sandbox
         self._pane = LogPane(name)

@@ -41,7 +41,10 @@ def lines(settings: Settings, key: Callable[[str], str], chord: str) -> tuple[Li
     palette = key("app.palette")
     about: Line = (("", "`wakedeck doctor` says what each source needs"),)
     if embedded:
-        about = ((palette, "“break”: these are real, and made to be broken; doctor finds yours"),)
+        about = (
+            (palette, "“break”: these are real, and made to be broken"),
+            ("", "`wakedeck doctor` finds yours"),
+        )
     return (
         (
             ("↑ ↓", "choose"),

@@ -42,7 +42,13 @@ class ConfirmDialog(ModalScreen[bool]):
         #confirm-buttons { height: 1; margin: 1 0 0 0; align-horizontal: right; }
         Button { min-width: 0; margin: 0 0 0 2; }
         #confirm-no.-style-default { background: $foreground 12%; }
-        #confirm-no.-style-default:focus { background: $foreground; color: $background; }
+        #confirm-no.-style-default:focus {
+            background: $foreground;
+            color: $background;
+            text-style: bold;
+        }
+        #confirm-yes.-warning { background: $warning 25%; color: $text-warning; }
+        #confirm-yes.-warning:focus { background: $warning; color: $background; text-style: bold; }
         #confirm-yes:disabled { background: $foreground 4%; color: $foreground-disabled; }
         Static { height: auto; }
     }
@@ -105,7 +111,9 @@ class ConfirmDialog(ModalScreen[bool]):
     def _agreed(self) -> bool:
         if self._typed_name is None:
             return True
-        return self.query_one("#confirm-typed", Input).value == self._typed_name
+        # The bindings are asked about before the input is there.
+        typed = self.query("#confirm-typed").results(Input)
+        return any(one.value == self._typed_name for one in typed)
 
     def on_input_changed(self, event: Input.Changed) -> None:
         event.stop()

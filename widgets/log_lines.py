@@ -18,6 +18,8 @@ KEPT = 5000
 _SPARE = 500
 """Lines beyond `KEPT` that are let come before the oldest are dropped together."""
 LEAST_WIDTH = 8
+COPIED = 256 * 1024
+"""Characters that are copied at most, the newest: a terminal takes them in one piece."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +114,18 @@ class LogLines:
         """Forget every line; the search stays."""
         self._first = self.end
         self._lines, self._rows, self._matches = [], [], []
+
+    def text_of(self, numbers: range) -> tuple[str, int]:
+        """The newest of these lines that are not too much to copy, and how many they are."""
+        kept: list[str] = []
+        room = COPIED
+        for number in reversed(numbers):
+            text = self[number].text
+            room -= len(text) + 1
+            if room < 0 and kept:
+                break
+            kept.append(text)
+        return "\n".join(reversed(kept)), len(kept)
 
     def row_of(self, number: int) -> int:
         """The first row of a line, or of the nearest that is held."""

@@ -390,6 +390,6 @@ class LogView(ScrollView, can_focus=True, inherit_bindings=False):
         self.post_message(self.Changed())
 
     def _copy(self, numbers: range) -> None:
-        if numbers:
-            text = "\n".join(self._lines[number].text for number in numbers)
-            self.post_message(self.Copied(text, len(numbers)))
+        text, count = self._lines.text_of(numbers)
+        if count:
+            self.post_message(self.Copied(text, count))

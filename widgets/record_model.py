@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import insort
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
@@ -42,6 +43,7 @@ class RecordModel(Generic[K, R]):
         self._records: dict[K, R] = {}
         self._natural: list[K] = []
         self._unordered = False
+        self._place: dict[K, int] | None = None
         self._hay: dict[K, str] = {}
         self._bare: dict[K, None] = {}
         self._filter = ""
@@ -104,6 +106,7 @@ class RecordModel(Generic[K, R]):
         added: list[K] = []
         updated: list[tuple[K, R, R]] = []
         gone: list[K] = []
+        displaced: dict[K, None] = {}
         restructure = False
         for key in removed:
             if self._records.pop(key, None) is not None:
@@ -128,8 +131,13 @@ class RecordModel(Generic[K, R]):
                 self._unordered = restructure = True
             else:
                 updated.append((key, before, record))
-                restructure = self._displaced(key, before, record) or restructure
-        moved = self._arrange() if restructure else False
+                if self._displaced(key, before, record):
+                    displaced[key] = None
+        moved = False
+        if restructure or self._unordered:
+            moved = self._arrange()
+        elif displaced:
+            moved = self._put_elsewhere(displaced)
         return Change(tuple(added), tuple(updated), tuple(gone), moved)
 
     def set_filter(self, text: str) -> bool:
@@ -193,7 +201,25 @@ class RecordModel(Generic[K, R]):
         """Order anew, as after a renewal that the sort depends on; whether anything moved."""
         return self._arrange()
 
+    def _put_elsewhere(self, keys: Iterable[K]) -> bool:
+        """Give these keys the places their records have now; all others keep their order."""
+        moving = set(keys)
+        if self._reverse or len(moving) > len(self._visible) // 8:
+            return self._arrange()
+        shown = [key for key in self._visible if key not in moving]
+        if self._place is None:
+            self._place = {key: at for at, key in enumerate(self._natural)}
+        place, by, records = self._place, self._sort_of, self._records
+        for key in moving:
+            if self._matches(key):
+                if by is None:
+                    insort(shown, key, key=place.__getitem__)
+                else:
+                    insort(shown, key, key=lambda k: (by(records[k]), place[k]))
+        return self._show(shown)
+
     def _arrange(self) -> bool:
+        self._place = None
         records = self._records
         if self._order is not None and self._unordered:
             natural = self._order

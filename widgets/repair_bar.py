@@ -66,7 +66,7 @@ class RepairBar(Vertical):
         Static { height: auto; }
         #repair-offer { height: 1; display: none; }
         #repair-asks { width: auto; }
-        #repair-confirm { margin: 0; max-width: 100%; }
+        #repair-confirm { margin: 0 0 0 1; max-width: 100%; }
     }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -142,7 +142,7 @@ class RepairBar(Vertical):
         yield Static(id="repair-reason", markup=False)
         yield Static(id="repair-steps", markup=False)
         with Horizontal(id="repair-offer"):
-            yield Static(styled("! only you can decide: ", "warn"), id="repair-asks")
+            yield Static(styled("! only you can decide:", "warn"), id="repair-asks")
             yield IntentButton(id="repair-confirm", variant="warning", compact=True)
         yield Static(id="repair-words", markup=False)
 

@@ -71,7 +71,9 @@ async def tool(
         return Need(name, False, f"{where}: {error.sentence}", required)
     if done.code is None:
         return Need(name, False, f"{where}: gave no answer within {TOOL_S:g} s", required)
-    said = redact(plain(_first_line(done.stdout or done.stderr), 80))
+    streams = (done.stdout, done.stderr) if done.code == 0 else (done.stderr, done.stdout)
+    said = next((line for line in map(_first_line, streams) if line), "")
+    said = redact(plain(said, 120))
     if done.code != 0:
         return Need(name, False, f"{where}: {said or f'ended with {done.code}'}", required)
     return Need(name, True, f"{where} ({said})" if said else where, required)

@@ -17,6 +17,7 @@ from services.errors import NotFoundError, ShellError, UnavailableError
 from services.models import (
     Capability,
     GatewayState,
+    Retry,
     Sandbox,
     SandboxId,
     SandboxState,
@@ -329,6 +330,23 @@ async def test_a_killed_shell_asks_the_pod_why(tmp_path: Path) -> None:
             await shell.write(b"kill -KILL $$\r")
             _, ending = await read_to_end(shell)
         assert ending.code == 137 and "memory" in ending.reason
+
+
+@pytest.mark.parametrize("how", ["missing", "forbidden"])
+async def test_a_shell_that_cannot_be_run_is_followed_by_the_next(tmp_path: Path, how: str) -> None:
+    async with cluster(tmp_path) as one:
+        getattr(one.api.exec, how).update(("sh", "/bin/sh"))
+        shell = one.source.actor.shell(BOX, ShellChoice())
+        async with opened(shell):
+            await read_until(shell, b"pod$ ")
+            await shell.write(b"echo $0; exit 4\r")
+            output, ending = await read_to_end(shell)
+        assert b"bash" in output and ending.code == 4
+        getattr(one.api.exec, how).update(("bash", "/bin/bash"))
+        none = one.source.actor.shell(BOX, ShellChoice())
+        async with opened(none):
+            _, ending = await read_to_end(none)
+        assert "has no shell" in ending.reason and ending.retry is Retry.NO
 
 
 async def test_commands_have_their_streams_and_codes(tmp_path: Path) -> None:

@@ -72,7 +72,7 @@ users:
 - name: plain
   user: {token: plain-token}
 - name: basic
-  user: {username: me, password: open}
+  user: {username: me, password: sesame}
 contexts:
 - name: cloud
   context: {cluster: cloud, user: cloud, namespace: agents}
@@ -162,7 +162,7 @@ def test_the_current_context_is_the_first_files(files: dict[str, str]) -> None:
 
 def test_nothing_secret_shows(files: dict[str, str]) -> None:
     said = repr([kubeconfig.load("", one, "", files) for one in ("prod", "lab", "token", "basic")])
-    assert "plain-token" not in said and "open" not in said and "PRIVATE KEY" not in said
+    assert "plain-token" not in said and "sesame" not in said and "PRIVATE KEY" not in said
 
 
 BROKEN = [

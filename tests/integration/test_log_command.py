@@ -14,6 +14,8 @@ import pytest
 
 from tests.support.nanoclaw import ScriptedDocker, install_states, short_folder
 
+NOW = time.strftime("%H:%M:%S")
+"""As a log of today has it."""
 ENTRY = "from tui.cli import main; main()"
 
 
@@ -50,15 +52,15 @@ def run(env: dict[str, str], *words: str) -> subprocess.CompletedProcess[str]:
 
 def test_what_is_there_is_printed_and_that_is_all(home: dict[str, str], root: Path) -> None:
     log = root / "logs" / "nanoclaw.error.log"
-    log.write_text("[17:04:59.000] WARN one token=abcdefghijkl\n\x1b[31m[17:05:00.000] ERROR two\n")
+    log.write_text(f"[{NOW}.000] WARN one token=abcdefghijkl\n\x1b[31m[{NOW}.000] ERROR two\n")
     done = run(home, "sess-fx-mixed", "--stream", "errors")
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines() == [
-        "[17:04:59.000] WARN one token=***",
-        "[17:05:00.000] ERROR two",
+        f"[{NOW}.000] WARN one token=***",
+        f"[{NOW}.000] ERROR two",
     ]
     done = run(home, "sess-fx-mixed", "--stream", "errors", "--tail", "1")
-    assert done.stdout.splitlines() == ["[17:05:00.000] ERROR two"]
+    assert done.stdout.splitlines() == [f"[{NOW}.000] ERROR two"]
 
 
 def test_streams_are_listed_and_others_refused(home: dict[str, str]) -> None:
@@ -80,17 +82,17 @@ def test_following_goes_on_across_a_rotation_until_it_is_stopped(
     home: dict[str, str], root: Path
 ) -> None:
     log = root / "logs" / "nanoclaw.log"
-    log.write_text("[17:05:00.000] INFO first\n")
+    log.write_text(f"[{NOW}.000] INFO first\n")
     words = argv(home, "sess-fx-mixed", "--stream", "host", "--follow")
     with subprocess.Popen(
         words, env=home, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as child:
         assert child.stdout is not None
-        assert child.stdout.readline() == "[17:05:00.000] INFO first\n"
+        assert child.stdout.readline() == f"[{NOW}.000] INFO first\n"
         log.rename(log.with_suffix(".1"))
-        log.write_text("[17:06:00.000] INFO second\n")
+        log.write_text(f"[{NOW}.000] INFO second\n")
         said = [child.stdout.readline() for _ in range(2)]
-        assert said[-1] == "[17:06:00.000] INFO second\n"
+        assert said[-1] == f"[{NOW}.000] INFO second\n"
         assert "replaced" in said[0]
         child.send_signal(signal.SIGINT)
         assert child.wait(20) == 130

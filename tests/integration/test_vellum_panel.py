@@ -255,3 +255,16 @@ async def test_the_command_line_says_what_it_would_cost_and_does_only_what_was_a
         )
         assert (code, told["agreed"]) == (0, "")
         assert len(ground.called()) == 1
+
+
+async def test_two_commands_that_agreed_to_the_same_issue_one_credential(tmp_path: Path) -> None:
+    """Two processes, one lock: the later one takes what the first has made."""
+    async with Peer(serving()) as peer:
+        ground = Ground(tmp_path / "g", peer.port)
+        ground.write_token(access_s=-10, refresh_s=-10)
+        (tmp_path / "new").write_text(token_text(86400, 864000, RENEWED))
+        ground.command(f"sleep 3; cp {tmp_path}/new {ground.token}")
+        words = ("reconnect", ID, "--confirm", "repair-guardian")
+        ends = await asyncio.gather(*(command(ground, tmp_path, *words) for _ in range(2)))
+        assert [(code, told["state"]) for code, told, _ in ends] == [(0, "done")] * 2, ends
+        assert ground.called() == [f"wake {ID} --repair-guardian"]

@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from services.errors import UnavailableError
-from services.models import Capability, QueueSnapshot, SandboxId
+from services.models import Capability, GatewayState, QueueSnapshot, SandboxId
 from tests.support.acted import Script
 from tests.support.scenes import NORMAL, PLAIN, SMALL, Scene, Stage, nothing, populated, settings
-from tests.support.stage import NOW, SANDBOXES
+from tests.support.stage import NOW, SANDBOXES, gateways
 from tui import welcome
 from tui.app import WakedeckApp
 from widgets.first_steps import FirstSteps
@@ -78,6 +78,19 @@ async def test_a_source_that_fails_says_why_and_what_to_do() -> None:
         assert "There is no folder ~/nanoclaw" in said
         assert "R looks again" in said
         assert "wakedeck doctor" in said
+
+
+async def test_a_gateway_that_is_down_is_named_where_its_sandboxes_would_be() -> None:
+    def down() -> Script:
+        return Script(gateways(GatewayState.DOWN, "Gateway process 4242 has died."))
+
+    async with opened(down) as stage:
+        await stage.until(lambda: bool(stage.app.engine.board.gateways))
+        stage.app.dashboard.tick()
+        await stage.settle()
+        said = text(stage.app)
+        assert "gateway is down: Gateway process 4242 has died." in said
+        assert "2 goes there, ⏎ says more." in said
 
 
 async def test_the_keys_named_are_the_operators_own() -> None:

@@ -19,7 +19,7 @@ from tests.support.stage import HOSTILE, NOW, SANDBOXES, gateways
 from tui.app import WakedeckApp
 from tui.dashboard import Dashboard
 from tui.log_screen import LogScreen
-from widgets.log_lines import KEPT
+from widgets.log_lines import COPIED, KEPT
 from widgets.log_pane import LogPane
 from widgets.log_view import LogView
 
@@ -220,6 +220,25 @@ async def test_lines_are_marked_and_copied(tmp_path: Path) -> None:
         await panel.pilot.click(LogView, offset=(4, 3), shift=True)
         await panel.pilot.press("y")
         assert panel.copied[-1] == "two\nthree\nfour"
+
+
+async def test_no_more_is_copied_than_a_terminal_takes(tmp_path: Path) -> None:
+    async with opened(tmp_path) as panel:
+        await panel.say(*(f"{n:04} " + "x" * 1900 for n in range(200)))
+        await panel.pilot.press("Y")
+        assert len(panel.copied[-1]) <= COPIED
+        assert panel.copied[-1].splitlines()[-1].startswith("0199")
+        assert len(panel.copied[-1].splitlines()) > 100
+
+
+async def test_the_log_of_another_sandbox_takes_its_place(tmp_path: Path) -> None:
+    async with opened(tmp_path) as panel:
+        await panel.until(lambda: panel.script.following == 1)
+        panel.app.open_log(SANDBOXES[2].id)
+        await panel.until(lambda: "night-watch" in panel.title)
+        await panel.until(lambda: panel.script.following == 1)
+        await panel.pilot.press("escape")
+        await panel.until(lambda: isinstance(panel.app.screen, Dashboard))
 
 
 async def test_a_lost_log_says_why_and_comes_back_by_itself(tmp_path: Path) -> None:

@@ -70,6 +70,7 @@ async def test_a_container_is_stopped_only_after_its_name_was_typed(
     async with panel(root, tmp_path) as (app, pilot):
         app.proposing.ask(MIXED, "stop its container")
         await until(pilot, lambda: isinstance(app.screen, ConfirmDialog))
+        await until(pilot, lambda: bool(app.screen.query("#confirm-typed")))
         typed = app.screen.query_one("#confirm-typed", Input)
         await until(pilot, lambda: app.focused is typed)
         await pilot.press("y", "enter")

@@ -19,10 +19,11 @@ from services.models import (
     SandboxId,
     Source,
     Step,
+    StepState,
     Verdict,
     VerdictKind,
 )
-from services.sources import OpenSource
+from services.sources import OpenSource, Proposal
 from services.terminal.requests import ExecEvent, ExecRequest, ExecResult, ShellChoice
 from services.terminal.transport import Ending, Transport
 
@@ -181,9 +182,31 @@ class ScriptedActor:
         return
 
 
+class ScriptedProposer:
+    """Asks the one question there is; nothing is ever carried out."""
+
+    verbs = (("repair-guardian", "Re-issue the credential of"),)
+
+    async def propose(self, sandbox: SandboxId, verb: str, words: str = "") -> Proposal:
+        return Proposal(
+            sandbox,
+            verb,
+            "Re-issue the credential?",
+            f"{sandbox.native_id} (environment production)",
+            "Every other device that is signed in to this assistant is signed out and has to be "
+            "paired again.\nOnce begun it is never interrupted.",
+            "Re-issue",
+            act="re-issuing the credential",
+        )
+
+    async def carry_out(self, proposal: Proposal) -> AsyncIterator[Step]:
+        yield Step("re-issue", StepState.FAILED, detail="A picture does nothing.")
+
+
 def scripted(
     script: Script, clock: Clock, key: str = "local", kind: str = "scripted"
 ) -> OpenSource:
     """An open source that follows a script."""
     info = Source(key, "scripted", key, "", frozenset(Capability))
-    return OpenSource(ScriptedObserver(info, script, clock), ScriptedActor(script, clock))
+    observer, actor = ScriptedObserver(info, script, clock), ScriptedActor(script, clock)
+    return OpenSource(observer, actor, proposer=ScriptedProposer())

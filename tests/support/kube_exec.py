@@ -74,6 +74,8 @@ class ExecServer:
         self.children: list[asyncio.subprocess.Process] = []
         self.missing: set[str] = set()
         """Programs that are not there although this machine has them."""
+        self.forbidden: set[str] = set()
+        """Programs that are there and may not be run."""
         self.wedged = False
         """A malformed resize stops the reading for good."""
 
@@ -88,6 +90,9 @@ class ExecServer:
         try:
             if argv[0] in self.missing:
                 await self._refuse(socket, argv, "")
+                return
+            if argv[0] in self.forbidden:
+                await self._refuse(socket, argv, "permission denied")
                 return
             await (self._terminal(socket, argv) if tty else self._pipes(socket, argv, stdin))
         except ConnectionError:

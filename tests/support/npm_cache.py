@@ -12,14 +12,17 @@ import subprocess
 import time
 from pathlib import Path
 
-FETCH_S = 240
+FETCH_S = 90
 """Of one fetch; another process that needs the same waits for it."""
 TRIED_AGAIN_S = 600
 """A fetch that failed is believed for this long, so that a suite without a network stays quick."""
 BUN = "@oven/bun-linux-x64@1.3.11"
 # Found before a test gets a home of its own.
 _CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-_INSTALL = ("install", "--ignore-scripts", "--no-audit", "--no-fund", "--no-save")
+_INSTALL = (
+    *("install", "--ignore-scripts", "--no-audit", "--no-fund", "--no-save"),
+    *("--fetch-retries=1", "--fetch-timeout=30000"),
+)
 
 
 @functools.cache

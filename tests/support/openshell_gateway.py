@@ -46,6 +46,7 @@ class Gateway(openshell_pb2_grpc.OpenShellServicer):  # type: ignore[misc]
         self.slow_s = 0.3
         self.phases = dict.fromkeys(names, READY)
         self.rules: dict[str, int] = {}
+        self.decided: dict[tuple[str, str], str] = {}
         self.exits: dict[str, int] = {}
         self.conditions: dict[str, list[str]] = {}
         self.ids = {name: f"id-{name}" for name in names}
@@ -128,11 +129,33 @@ class Gateway(openshell_pb2_grpc.OpenShellServicer):  # type: ignore[misc]
 
     def GetDraftPolicy(self, request: Any, context: Any) -> Any:
         self._guard(context)
+        numbers = range(self.rules.get(request.name, 0))
         chunks = [
-            openshell_pb2.PolicyChunk(id=f"c{n}", status="pending", rule_name=f"rule-{n}")
-            for n in range(self.rules.get(request.name, 0))
+            openshell_pb2.PolicyChunk(
+                id=f"c{n}",
+                status=self.decided.get((request.name, f"c{n}"), "pending"),
+                rule_name=f"rule-{n}",
+                rationale="asked for twice",
+                binary="/usr/bin/curl",
+                proposed_rule=sandbox_pb2.NetworkPolicyRule(
+                    name=f"rule-{n}",
+                    endpoints=[sandbox_pb2.NetworkEndpoint(host="example.com", port=443)],
+                    binaries=[sandbox_pb2.NetworkBinary(path="/usr/bin/curl")],
+                ),
+            )
+            for n in numbers
         ]
+        wanted = request.status_filter
+        chunks = [one for one in chunks if not wanted or one.status == wanted]
         return openshell_pb2.GetDraftPolicyResponse(chunks=chunks, draft_version=1)
+
+    def ApproveDraftChunk(self, request: Any, context: Any) -> Any:
+        self.decided[request.name, request.chunk_id] = "approved"
+        return openshell_pb2.ApproveDraftChunkResponse(policy_version=2, policy_hash="h")
+
+    def RejectDraftChunk(self, request: Any, context: Any) -> Any:
+        self.decided[request.name, request.chunk_id] = "rejected"
+        return openshell_pb2.RejectDraftChunkResponse()
 
     def StartSandbox(self, request: Any, context: Any) -> Any:
         self._guard(context)

@@ -163,7 +163,15 @@ if argv[:2] == ["sandbox", "connect"]:
         out.write(json.dumps([["left", "by", "keys"], {{}}]) + "\\n")
     leave(0)
 if argv[:2] == ["rule", "get"]:
-    leave(0, "".join("  Chunk: c\\n  Rule: " + r + "\\n" for r in state["rules"].get(argv[2], [])))
+    listed = state["rules"].get(argv[2], [])
+    if not listed:
+        leave(0, "No network rules for sandbox '" + argv[2] + "'\\n")
+    leave(0, "Network Rules:  (version 1, " + str(len(listed)) + " chunks)\\n\\n" + "".join(
+        "  Chunk: c-" + r + "\\n  Rule: " + r + "\\n  Rationale: " + state.get("rationale", "why") +
+        "\\n  Endpoints: " + state.get("endpoints", "example.com:443") + "\\n\\n" for r in listed))
+if argv[:2] in (["rule", "approve"], ["rule", "reject"]):
+    mine = state["rules"][argv[4]]
+    mine.remove(argv[3][2:]); save(); leave(0, "OK Chunk decided.\\n")
 if argv[0] == "logs":
     for line in state.get("logs", []):
         print(line, flush=True)

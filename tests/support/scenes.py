@@ -194,6 +194,21 @@ def refused() -> Script:
     return script
 
 
+def rejected() -> Script:
+    """It serves, and only the operator can decide what would help."""
+    script = populated()
+    script.verdicts = [
+        Verdict(
+            VerdictKind.TERMINAL,
+            "It serves, and its gateway does not accept the stored credential.",
+            advice="Re-issuing the credential helps, after you confirm; it signs every other "
+            "device out.",
+            confirmable="repair-guardian",
+        )
+    ]
+    return script
+
+
 async def nothing(stage: Stage) -> None:
     """The picture is what opens."""
 
@@ -230,6 +245,18 @@ async def wake_to_the_end(stage: Stage) -> None:
         return attempt is not None and attempt.state.ended
 
     await stage.until(ended)
+
+
+async def ask_to_repair(stage: Stage) -> None:
+    await wake_to_the_end(stage)
+    await stage.press("a")
+
+    def asked() -> bool:
+        focused = stage.app.focused
+        return focused is not None and focused.id == "confirm-no"
+
+    await stage.until(asked)
+    await stage.settle()
 
 
 async def open_shell(stage: Stage) -> None:
@@ -338,6 +365,8 @@ SCENES = (
     Scene("waking", NORMAL, wake, waking, PLAIN),
     Scene("wake-failed", NORMAL, wake_to_the_end, wake_failed, PLAIN),
     Scene("credential-refused", NORMAL, wake_to_the_end, refused, PLAIN),
+    Scene("repair-offered", NORMAL, wake_to_the_end, rejected, PLAIN),
+    Scene("repair-asked", SMALL, ask_to_repair, rejected, PLAIN),
     Scene("shell-open", NORMAL, open_shell, populated, PLAIN),
     Scene("shell-lost", NORMAL, lose_shell, populated, PLAIN),
     Scene("details", NORMAL, details, populated, PLAIN),

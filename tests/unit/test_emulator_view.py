@@ -10,11 +10,14 @@ from services.terminal.cells import (
     CellStyle,
     CursorShape,
     MouseMode,
+    Run,
+    ScreenRow,
     TerminalModes,
     TerminalScreen,
     Underline,
 )
 from services.terminal.emulator import Emulator
+from tests.support.terminal_tokens import pieces, session
 
 STYLES: list[tuple[str, CellStyle]] = [
     ("0", PLAIN),
@@ -287,3 +290,31 @@ def test_changed_attributes_of_an_area() -> None:
         ("b", False),
         ("c", True),
     ]
+
+
+def drawn(row: ScreenRow) -> list[Run]:
+    """What a view draws of a row; blanks at its end are drawn alike, written or not."""
+    runs = list(row.runs)
+    while runs and runs[-1][1] == PLAIN:
+        text = runs.pop()[0].rstrip(" ")
+        if text:
+            return [*runs, (text, PLAIN)]
+    return runs
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_a_row_that_looks_different_is_damage_and_has_no_cache(seed: int) -> None:
+    emulator = Emulator(*((80, 24) if seed % 2 else (12, 5)))
+    emulator.take_damage()
+    before = [drawn(row) for row in emulator.rows]
+    for piece in pieces(session(seed, 120), seed, 40):
+        emulator.feed(piece)
+        now = [drawn(row) for row in emulator.rows]
+        assert all(row.cache in (None, runs) for row, runs in zip(emulator.rows, now, strict=True))
+        damage = emulator.take_damage()
+        if damage is not None:
+            changed = {y for y, runs in enumerate(now) if runs != before[y]}
+            assert changed <= damage
+        for row, runs in zip(emulator.rows, now, strict=True):
+            row.cache = runs
+        before = now

@@ -15,6 +15,7 @@ from services.sources.pods import phase
 from services.sources.pods.kube_observer import verdict
 from services.sources.pods.pod import Pod, pod_of, read_event, read_list, read_pod
 from services.sources.pods.reasons import words_for
+from services.sources.pods.standing import Standing, refusals
 
 NOW = phase.instant("2026-01-01T01:00:00Z") or 0.0
 READY, SETTLING, STUCK = SandboxState.READY, SandboxState.SETTLING, SandboxState.STUCK
@@ -136,7 +137,7 @@ def test_a_pod_in_plain_words(one: Pod, state: SandboxState, words: str, shell: 
     assert standing.state is state
     assert words in standing.reason
     assert (standing.no_shell == "") is shell
-    assert bool(phase.refusals(standing)) is not shell
+    assert bool(refusals(standing)) is not shell
 
 
 @pytest.mark.parametrize(
@@ -152,7 +153,7 @@ def test_a_pod_in_plain_words(one: Pod, state: SandboxState, words: str, shell: 
     ],
 )
 def test_what_an_attempt_may_do(state: SandboxState, no_shell: str, kind: VerdictKind) -> None:
-    judged = verdict(phase.Standing(state, "why", no_shell))
+    judged = verdict(Standing(state, "why", no_shell))
     assert judged.kind is kind and not judged.wakeable and not judged.confirmable
 
 

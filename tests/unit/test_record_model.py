@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -165,3 +165,33 @@ def test_a_renewal_replaces_records_and_nothing_else() -> None:
     assert m.record("a") == Box("a", 3, "red") and "stranger" not in m and m.total == 2
     assert m.visible is before and read == []
     assert m.rearrange() and list(m.visible) == ["a", "b"]
+
+
+@settings(deadline=None, max_examples=80)
+@given(
+    st.lists(st.tuples(st.integers(0, 39), st.integers(0, 4), st.sampled_from(["red", "blue"]))),
+    st.sampled_from([None, "rank", "text"]),
+    st.sampled_from(["", "red", "!blue", "b1"]),
+    st.booleans(),
+)
+def test_a_few_rows_that_move_among_many_end_where_all_would(
+    changes: list[tuple[int, int, str]], by: str | None, text: str, reverse: bool
+) -> None:
+    truth = {f"b{n:02}": Box(f"b{n:02}", n % 5, "red" if n % 3 else "blue") for n in range(40)}
+
+    def prepared() -> RecordModel[str, Box]:
+        one = model(order=lambda b: b.name)
+        one.set_filter(text)
+        one.set_sort((lambda b: getattr(b, by)) if by else None, reverse=reverse)
+        one.reconcile(truth.values())
+        return one
+
+    live = prepared()
+    for number, rank, word in changes:
+        box = Box(f"b{number:02}", rank, word)
+        before = live.visible
+        change = live.reconcile([box, replace(box, text="red"), box])
+        truth[box.name] = box
+        assert change.moved == (list(live.visible) != list(before))
+        assert list(live.visible) == list(prepared().visible)
+        assert [live.row(key) for key in live.visible] == list(range(len(live)))

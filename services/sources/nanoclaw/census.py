@@ -146,7 +146,9 @@ class Census:
         if only is not None and (chosen := self.home(only)) is not None:
             moved = {*moved, chosen}
         still = frozenset() if not listing.known else self._still(listing)
-        stamps = await asyncio.to_thread(self._folders.sweep, rows, still, moved)
+        stamps = await asyncio.to_thread(
+            self._folders.sweep, self._clock.monotonic(), rows, still, moved
+        )
         waiting: dict[str, tuple[Waiting, ...]] = {}
         for one in seen.central.waiting:
             if one.session:

@@ -17,8 +17,8 @@ Mark = tuple[int, int, int] | None
 _TURNS = 8
 A_ROUND = 2500
 """Of the sessions at rest so many are looked at in one round."""
-MOST_ROUNDS = 5
-"""So long a session at rest may go without being looked at."""
+LONGEST_REST_S = 5.0
+"""So long a session at rest may go without being looked at (nanoclaw contract §3.3)."""
 DENIED: Mark = (-1, -1, -1)
 
 
@@ -46,23 +46,28 @@ class Folders:
         self._groups: dict[str, tuple[int, tuple[str, ...]]] = {}
         self._stamps: dict[Home, Stamp] = {}
         self._turn = 0
+        self._swept_at: float | None = None
         self.denied: tuple[str, ...] = ()
         """Groups whose folder could not be listed the last time."""
         self.present = True
         """Whether the folder of all groups was there the last time."""
 
     def sweep(
-        self, rows: Iterable[Home], still: Set[Home] = frozenset(), moved: Container[Home] = ()
+        self,
+        now: float,
+        rows: Iterable[Home],
+        still: Set[Home] = frozenset(),
+        moved: Container[Home] = (),
     ) -> dict[Home, Stamp]:
         """Every session folder, and every given home with a folder; blocking, for a thread.
 
         A folder is a session where it holds `inbound.db` (nanoclaw contract §1). Of the homes that
-        are `still` and have not `moved`, `A_ROUND` are looked at, the others in their turn. Nobody
-        writes `outbound.db` of these: one in eight looks is for it too.
+        are `still` and have not `moved`, `A_ROUND` or more are looked at, the others in their turn.
+        Nobody writes `outbound.db` of these: one in eight looks is for it too. `now` is monotonic.
         """
         found: dict[Home, Stamp] = {}
         root, before = self._root, self._stamps
-        rounds = min(MOST_ROUNDS, -(-len(still) // A_ROUND) or 1)
+        rounds = self._rounds(len(still), now)
         self._turn += 1
         turn = self._turn
         for group in self._list_groups():
@@ -88,6 +93,14 @@ class Folders:
             if home not in found and self._has_folder(home):
                 found[home] = NOTHING
         return found
+
+    def _rounds(self, still: int, now: float) -> int:
+        """Over how many rounds the sessions at rest are spread."""
+        before, self._swept_at = self._swept_at, now
+        wanted = max(1, -(-still // A_ROUND))
+        if wanted == 1 or before is None:
+            return wanted
+        return max(1, min(wanted, int(LONGEST_REST_S / max(now - before, 0.1))))
 
     def _has_folder(self, home: Home) -> bool:
         known = self._groups.get(home[0])

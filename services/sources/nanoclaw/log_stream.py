@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Coroutine
 from heapq import merge
 from operator import itemgetter
@@ -87,8 +88,10 @@ async def _files(
 ) -> None:
     """Lines of the files in which `name` occurs, and what becomes of the files themselves.
 
-    Lines that are found together are told in the order in which they were written.
+    Lines that are found together are told in the order in which they were written. The logs have
+    no dates: a line between two days says which one begins, unless it is today.
     """
+    day = _day(clock.now())
     while True:
         found: list[list[tuple[float, str]]] = []
         for word, tail in tails:
@@ -102,9 +105,15 @@ async def _files(
                 raw += more
                 await asyncio.sleep(0)
             found.append(_timed(word, raw, name, tail.modified_at))
-        for _, line in merge(*found, key=itemgetter(0)):
+        for at, line in merge(*found, key=itemgetter(0)):
+            if at and day != (day := _day(at)):
+                await lines.put(f"— {day}")
             await lines.put(line)
         await clock.sleep(POLL_S)
+
+
+def _day(at: float) -> str:
+    return time.strftime("%Y-%m-%d", time.localtime(at))
 
 
 def _timed(word: str, raw: list[bytes], name: bytes, modified_at: float) -> list[tuple[float, str]]:

@@ -119,6 +119,8 @@ def sandbox(
     dead = [one for one in mine if not one.alive]
     if dead and state is SandboxState.READY:
         reason = f"Forwarded port {dead[0].port} is dead; reconnect repairs it."
+    elif state is SandboxState.READY and (rules := dict(more).get("network rules")):
+        reason = f"Network rules wait for a decision: {rules}."
     facts = [
         ("phase", row.phase),
         ("why", row.why),

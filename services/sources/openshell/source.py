@@ -7,6 +7,7 @@ from services.models import Capability, Source
 from services.sources import OpenSource
 from services.sources.openshell.actor import OpenShellActor
 from services.sources.openshell.cli import config_folder
+from services.sources.openshell.deciding import RuleProposer
 from services.sources.openshell.default import NemoClawDefault
 from services.sources.openshell.observer import OpenShellObserver
 from services.sources.openshell.options import OpenShellOptions
@@ -22,6 +23,7 @@ def open_openshell(key: str, label: str, options: OpenShellOptions, clock: Clock
     return OpenSource(
         OpenShellObserver(info, options, clock),
         OpenShellActor(key, options, clock),
+        proposer=RuleProposer(key, options, clock),
         defaulting=NemoClawDefault(key, options),
         attachment=ATTACHMENT,
     )

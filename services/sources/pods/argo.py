@@ -16,6 +16,7 @@ from services.plain import plain
 from services.redact import redact
 from services.sources.pods.pod import Pod, pod_of
 from services.sources.pods.reasons import words_for
+from services.sources.pods.standing import Standing
 
 COOKIE = "argocd.token"
 LONGEST_ENTRY = 64 * 1024
@@ -142,13 +143,13 @@ def read_manifest(value: Any) -> Pod:
         raise UnavailableError("Argo CD answered with something else than a pod.") from error
 
 
-def judge(pod: AppPod) -> tuple[SandboxState, str, str]:
-    """State, reason, and why no shell can be had (empty where one can)."""
+def judge(pod: AppPod) -> Standing:
+    """What a pod is, why, and whether a shell can be had in it."""
     state, said = words_for(pod.status)
     if pod.health == "Degraded" and state is SandboxState.READY:
         state, said = SandboxState.STUCK, "Argo CD calls it degraded"
     running = pod.status == "Running"
-    return state, said, "" if running else f"it is {pod.status}"
+    return Standing(state, said, "" if running else f"it is {pod.status}")
 
 
 def evidence(pod: AppPod) -> Facts:

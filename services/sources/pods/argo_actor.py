@@ -107,9 +107,10 @@ class ArgoActor:
     async def _route(self, sandbox: SandboxId, choice: ShellChoice, shells: Sequence[str]) -> Route:
         http = self._opened()
         one = await self._server.find(http, *argo.split_id(sandbox))
-        _, reason, no_shell = argo.judge(one)
-        if no_shell:
-            raise ShellError(f"no shell in {plain(one.name, 100)}: {reason or no_shell}")
+        standing = argo.judge(one)
+        if standing.no_shell:
+            why = standing.reason or standing.no_shell
+            raise ShellError(f"no shell in {plain(one.name, 100)}: {why}")
         pod = await self._server.pod(http, one)
         names = [container.name for container in pod.spec.containers]
         if choice.container is not None and choice.container not in names:

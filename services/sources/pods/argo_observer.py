@@ -7,31 +7,36 @@ import time
 from collections.abc import AsyncIterator
 
 from services.clock import Clock
-from services.errors import NotFoundError, UnavailableError, WakedeckError
+from services.errors import NotFoundError, WakedeckError
 from services.log_streams import LogStream
 from services.models import (
-    Capability,
     Gateway,
     GatewayId,
     GatewayState,
     Observation,
     Sandbox,
     SandboxId,
-    SandboxState,
     Source,
     Verdict,
     VerdictKind,
 )
-from services.plain import plain
 from services.sources.pods import argo, pod_logs
+from services.sources.pods.answers import Words, explained
 from services.sources.pods.argo import Application, AppPod
 from services.sources.pods.argo_server import ArgoServer
 from services.sources.pods.bare import Queueless
-from services.sources.pods.credential import SignedOutError
 from services.sources.pods.http import ApiError, Http
+from services.sources.pods.standing import row, verdict
 
 AT_ONCE = 8
 MOST = 200
+ADVICE = "Argo CD and the pod's controller start it; its own pages say more."
+WORDS = Words(
+    "Argo CD does not accept the token",
+    "Issue a new one, for example with `argocd account generate-token`.",
+    "Argo CD does not let this token see its applications",
+    "The right needed is `applications, get`.",
+)
 
 
 class ArgoObserver(Queueless):
@@ -54,7 +59,7 @@ class ArgoObserver(Queueless):
                 *(self._pods(http, limit, one) for one in applications[:MOST])
             )
         except ApiError as error:
-            raise explained(error) from error
+            raise explained(error, WORDS) from error
         now = self._clock.now()
         front = Gateway(
             GatewayId(self.info.key, "server"),
@@ -76,18 +81,12 @@ class ArgoObserver(Queueless):
             advice = error.advice or "Look at the list anew."
             return Verdict(VerdictKind.TERMINAL, error.sentence, advice=advice)
         except ApiError as error:
-            said = explained(error)
+            said = explained(error, WORDS)
             kind = VerdictKind.TERMINAL if error.status in (401, 403) else VerdictKind.UNKNOWN
             return Verdict(kind, said.sentence, advice=said.advice)
         except WakedeckError as error:
             return Verdict(VerdictKind.UNKNOWN, error.sentence, advice=error.advice)
-        state, reason, no_shell = argo.judge(pod)
-        if not no_shell:
-            return Verdict(VerdictKind.READY, reason)
-        if state is SandboxState.SETTLING:
-            return Verdict(VerdictKind.SETTLING, reason)
-        advice = "Argo CD and the pod's controller start it; its own pages say more."
-        return Verdict(VerdictKind.TERMINAL, reason or no_shell, advice=advice)
+        return verdict(argo.judge(pod), ADVICE)
 
     async def log_streams(self, sandbox: SandboxId) -> tuple[LogStream, ...]:
         http = self._opened()
@@ -123,32 +122,5 @@ class ArgoObserver(Queueless):
             return await self._server.pods(http, one)
 
     def _sandbox(self, pod: AppPod, front: GatewayId, now: float) -> Sandbox:
-        state, reason, no_shell = argo.judge(pod)
-        refused = ((Capability.SHELL, no_shell), (Capability.EXEC, no_shell)) if no_shell else ()
-        return Sandbox(
-            SandboxId(self.info.key, pod.native_id),
-            plain(pod.name, 253),
-            state,
-            reason,
-            now,
-            gateway=front,
-            evidence=argo.evidence(pod),
-            asleep_by_design=state is SandboxState.ASLEEP,
-            unavailable=refused,
-        )
-
-
-def explained(error: ApiError) -> UnavailableError:
-    """An answer of the server, said for an operator."""
-    tail = f": {error.said}" if error.said else ""
-    if error.status == 401:
-        return SignedOutError(
-            f"Argo CD does not accept the token (401){tail}.",
-            advice="Issue a new one, for example with `argocd account generate-token`.",
-        )
-    if error.status == 403:
-        return UnavailableError(
-            f"Argo CD does not let this token see its applications (403){tail}.",
-            advice="The right needed is `applications, get`.",
-        )
-    return UnavailableError(error.sentence, advice=error.advice)
+        id = SandboxId(self.info.key, pod.native_id)
+        return row(id, pod.name, argo.judge(pod), front, now, argo.evidence(pod))

@@ -13,10 +13,9 @@ from services.plain import plain
 from services.sources.pods import argo
 from services.sources.pods.argo import Application, AppPod
 from services.sources.pods.credential import SignedOutError
-from services.sources.pods.http import ApiError, Http
+from services.sources.pods.http import ApiError, Http, platform_http
 from services.sources.pods.options import ArgoOptions
 from services.sources.pods.pod import Pod
-from services.terminal.websocket import loopback
 
 _ADVICE = "Put a token in ARGOCD_AUTH_TOKEN or in the file `token_file` names."
 
@@ -77,18 +76,12 @@ class ArgoServer:
             UnavailableError: no address, or a token would travel without TLS.
         """
         parts = urlsplit(self.base)
-        host, secure = parts.hostname or "", parts.scheme == "https"
-        if parts.scheme not in ("http", "https") or not host:
+        if parts.scheme not in ("http", "https") or not parts.hostname:
             raise UnavailableError(
                 "The address of Argo CD is not a URL.", advice="Set `url` in the source's table."
             )
-        if not secure and not self.options.allow_plain and not loopback(host):
-            raise UnavailableError(
-                f"A token would travel to {plain(host, 100)} without TLS.",
-                advice="Use an https address.",
-            )
-        address = f"{host}:{parts.port or (443 if secure else 80)}"
-        return Http(self.base, address, self.headers, context=self.tls)
+        allow_plain = self.options.allow_plain
+        return platform_http(self.base, self.headers, allow_plain=allow_plain, context=self.tls)
 
     async def applications(self, http: Http) -> tuple[Application, ...]:
         """Those configured, or all that can be seen."""

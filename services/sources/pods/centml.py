@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from services.errors import ChoiceError, ShellError, UnavailableError
 from services.models import Facts, Retry, SandboxState
 from services.plain import plain
 from services.sources.pods.reasons import words_for
+from services.sources.pods.standing import Standing
 from services.terminal.requests import ShellChoice
 
 RUNNING = "Running"
@@ -113,30 +114,30 @@ def _text(value: dict[str, Any], key: str) -> str:
     return "" if said is None else plain(str(said), 300)
 
 
-def judge(deployment: Deployment) -> tuple[SandboxState, str, str]:
-    """State, reason, and why no shell can be had (empty where one can)."""
+def judge(deployment: Deployment) -> Standing:
+    """What a deployment is, why, and whether a shell can be had in it."""
     by_itself = _BY_ITSELF.get(deployment.status.lower())
     if by_itself is not None:
-        return *by_itself, f"it is {deployment.status.lower()}"
+        return Standing(*by_itself, f"it is {deployment.status.lower()}")
     if deployment.pods is None:
         said = f"deployment {deployment.id} reports no pod list (v2)"
-        return SandboxState.UNKNOWN, said, said
+        return Standing(SandboxState.UNKNOWN, said, said)
     if deployment.running:
         others = [one for one in deployment.pods if one.status != RUNNING]
         behind = ", ".join(f"{one.name or 'a pod'} is {one.status}" for one in others[:3])
-        return SandboxState.READY, behind, ""
+        return Standing(SandboxState.READY, behind)
     if not deployment.pods:
         said = "; ".join(deployment.errors) or "it has no pods"
-        return SandboxState.ASLEEP, said, "it has no running pod"
-    state, said, _ = judge_pod(deployment.pods[0])
-    return state, said, "it has no running pod"
+        return Standing(SandboxState.ASLEEP, said, "it has no running pod")
+    return replace(judge_pod(deployment.pods[0]), no_shell="it has no running pod")
 
 
-def judge_pod(pod: PodInfo) -> tuple[SandboxState, str, str]:
+def judge_pod(pod: PodInfo) -> Standing:
     """The same of one pod."""
     state, said = words_for(pod.status)
     said = f"{said}; {pod.error}" if pod.error and said else said or pod.error
-    return state, said, "" if state is SandboxState.READY else f"it is {pod.status or 'unknown'}"
+    ready = state is SandboxState.READY
+    return Standing(state, said, "" if ready else f"it is {pod.status or 'unknown'}")
 
 
 def evidence(deployment: Deployment) -> Facts:

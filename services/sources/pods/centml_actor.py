@@ -10,7 +10,8 @@ from services.clock import Clock
 from services.errors import ShellError, UnavailableError
 from services.models import Retry, SandboxId, Step
 from services.sources.pods import centml, refused, steps
-from services.sources.pods.centml_observer import explained, split_id, status_of
+from services.sources.pods.answers import explained
+from services.sources.pods.centml_observer import WORDS, split_id, status_of
 from services.sources.pods.centml_sign_in import LIMIT_S, sign_in
 from services.sources.pods.centml_token import CentmlCredential
 from services.sources.pods.http import ApiError, Http
@@ -130,7 +131,7 @@ class CentmlActor:
             deployment = await status_of(self._opened(), id)
         except ApiError as error:
             if error.status != 401 or renew:
-                raise explained(error) from error
+                raise explained(error, WORDS) from error
             return await self._route(id, choice, True)
         if deployment.pods is None:
             raise ShellError(f"deployment {id} reports no pod list (v2)", retry=Retry.NO)

@@ -5,35 +5,38 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from urllib.parse import urlsplit
 
 from services.clock import Clock
 from services.errors import NotFoundError, UnavailableError, WakedeckError
 from services.log_streams import LogStream
 from services.models import (
-    Capability,
     Gateway,
     GatewayId,
     GatewayState,
     Observation,
     Sandbox,
     SandboxId,
-    SandboxState,
     Source,
     Verdict,
     VerdictKind,
 )
 from services.plain import plain
-from services.sources.pods import centml
+from services.sources.pods import centml, standing
+from services.sources.pods.answers import Words, explained
 from services.sources.pods.bare import Queueless
 from services.sources.pods.centml import Deployment, PodInfo
 from services.sources.pods.centml_token import CentmlCredential
 from services.sources.pods.credential import SignedOutError
 from services.sources.pods.http import ApiError, Http
-from services.terminal.websocket import loopback
+from services.sources.pods.standing import row
 
 AT_ONCE = 8
 MOST = 200
+ADVICE = "The platform starts its pods; its own pages say more."
+WORDS = Words(
+    "The platform does not accept the token",
+    "Reconnect to sign in again, or use `centml login`.",
+)
 NO_LOGS = "The platform's terminal API has no logs."
 
 
@@ -69,24 +72,6 @@ def split_id(sandbox: SandboxId) -> tuple[int, str]:
     return int(number), pod
 
 
-def http_of(base: str, headers: Callable[[], dict[str, str]], *, allow_plain: bool) -> Http:
-    """GETs of the platform.
-
-    Raises:
-        UnavailableError: a token would travel to another machine without TLS.
-    """
-    parts = urlsplit(base)
-    host = parts.hostname or ""
-    secure = parts.scheme == "https"
-    if not secure and not allow_plain and not loopback(host):
-        raise UnavailableError(
-            f"A token would travel to {plain(host, 100)} without TLS.",
-            advice="Use an https address.",
-        )
-    address = f"{host}:{parts.port or (443 if secure else 80)}"
-    return Http(base, address, headers)
-
-
 class CentmlObserver(Queueless):
     """The deployments of one account as a source."""
 
@@ -118,7 +103,7 @@ class CentmlObserver(Queueless):
             limit = asyncio.Semaphore(AT_ONCE)
             found = await asyncio.gather(*(self._one(http, limit, *one) for one in wanted[:MOST]))
         except ApiError as error:
-            raise explained(error) from error
+            raise explained(error, WORDS) from error
         latency = (time.monotonic() - began) / max(len(wanted[:MOST]), 1)
         now = self._clock.now()
         front = Gateway(
@@ -176,73 +161,30 @@ class CentmlObserver(Queueless):
 
     def _rows(self, one: Deployment, front: GatewayId, now: float) -> list[Sandbox]:
         """The deployment, and each of its pods where it has several."""
-        state, reason, no_shell = centml.judge(one)
-        rows = [
-            Sandbox(
-                SandboxId(self.info.key, str(one.id)),
-                one.name or f"deployment {one.id}",
-                state,
-                reason,
-                now,
-                gateway=front,
-                evidence=centml.evidence(one),
-                asleep_by_design=state is SandboxState.ASLEEP,
-                unavailable=_refusals(no_shell),
-            )
-        ]
+        id = SandboxId(self.info.key, str(one.id))
+        name = one.name or f"deployment {one.id}"
+        rows = [row(id, name, centml.judge(one), front, now, centml.evidence(one))]
         named = [pod for pod in one.pods or () if pod.name]
         if len(named) > 1:
             rows += [self._pod_row(one, pod, front, now) for pod in named]
         return rows
 
     def _pod_row(self, one: Deployment, pod: PodInfo, front: GatewayId, now: float) -> Sandbox:
-        state, reason, no_shell = centml.judge_pod(pod)
-        return Sandbox(
-            SandboxId(self.info.key, f"{one.id}/{pod.name}"),
-            plain(pod.name, 253),
-            state,
-            reason,
-            now,
-            gateway=front,
-            evidence=(
-                ("deployment", f"{one.id} {one.name}".strip()),
-                ("status", pod.status),
-                ("component", pod.component or "unknown"),
-            ),
-            unavailable=_refusals(no_shell),
+        id = SandboxId(self.info.key, f"{one.id}/{pod.name}")
+        evidence = (
+            ("deployment", f"{one.id} {one.name}".strip()),
+            ("status", pod.status),
+            ("component", pod.component or "unknown"),
         )
-
-
-def explained(error: ApiError) -> UnavailableError:
-    """An answer of the platform, said for an operator."""
-    if error.status == 401:
-        tail = f": {error.said}" if error.said else ""
-        return SignedOutError(
-            f"The platform does not accept the token (401){tail}.",
-            advice="Reconnect to sign in again, or use `centml login`.",
-        )
-    return UnavailableError(error.sentence, advice=error.advice)
+        return row(id, pod.name, centml.judge_pod(pod), front, now, evidence)
 
 
 def verdict(deployment: Deployment, pod: str) -> Verdict:
     """What an attempt may do with a deployment or one of its pods."""
-    advice = "The platform starts its pods; its own pages say more."
-    if pod:
-        known = next((one for one in deployment.pods or () if one.name == pod), None)
-        if known is None:
-            gone = f"Deployment {deployment.id} has no pod {plain(pod, 100)} any more."
-            return Verdict(VerdictKind.TERMINAL, gone, advice="Look at the list anew.")
-        state, reason, no_shell = centml.judge_pod(known)
-    else:
-        state, reason, no_shell = centml.judge(deployment)
-    if not no_shell:
-        return Verdict(VerdictKind.READY, reason)
-    if state is SandboxState.SETTLING:
-        return Verdict(VerdictKind.SETTLING, reason)
-    return Verdict(VerdictKind.TERMINAL, reason or no_shell, advice=advice)
-
-
-def _refusals(no_shell: str) -> tuple[tuple[Capability, str], ...]:
-    if not no_shell:
-        return ()
-    return ((Capability.SHELL, no_shell), (Capability.EXEC, no_shell))
+    if not pod:
+        return standing.verdict(centml.judge(deployment), ADVICE)
+    known = next((one for one in deployment.pods or () if one.name == pod), None)
+    if known is None:
+        gone = f"Deployment {deployment.id} has no pod {plain(pod, 100)} any more."
+        return Verdict(VerdictKind.TERMINAL, gone, advice="Look at the list anew.")
+    return standing.verdict(centml.judge_pod(known), ADVICE)

@@ -7,6 +7,7 @@ import ssl
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from services.errors import DeadlineError, UnavailableError
 from services.plain import plain
@@ -186,3 +187,27 @@ def _words(body: bytes) -> str:
             if isinstance(fields.get(key), str):
                 return str(fields[key])
     return ""
+
+
+def platform_http(
+    base: str,
+    headers: Callable[[], Mapping[str, str]],
+    *,
+    allow_plain: bool,
+    context: Callable[[], ssl.SSLContext | None] = lambda: None,
+) -> Http:
+    """GETs of a platform that takes a token.
+
+    Raises:
+        UnavailableError: the token would travel to another machine without TLS.
+    """
+    parts = urlsplit(base)
+    host = parts.hostname or ""
+    secure = parts.scheme == "https"
+    if not secure and not allow_plain and not loopback(host):
+        raise UnavailableError(
+            f"A token would travel to {plain(host, 100)} without TLS.",
+            advice="Use an https address.",
+        )
+    address = f"{host}:{parts.port or (443 if secure else 80)}"
+    return Http(base, address, headers, context=context)

@@ -15,10 +15,11 @@ from services.errors import RefusedError, ShellError, UnavailableError
 from services.models import Retry, SandboxId, Step
 from services.plain import plain
 from services.sources.pods import steps
+from services.sources.pods.answers import explained
 from services.sources.pods.hangups import Hangups
 from services.sources.pods.http import ApiError, Http
 from services.sources.pods.kube import Kube, http_of, read_one, split_id
-from services.sources.pods.kube_observer import explained
+from services.sources.pods.kube_observer import words_of
 from services.sources.pods.kube_shell import Link, Place, PodShell, Wish
 from services.sources.pods.open_shells import OpenShells
 from services.sources.pods.sign_in import HELPER_LIMIT_S, sign_in
@@ -155,7 +156,7 @@ class KubeActor:
         try:
             pod = await read_one(link.http, wish.namespace, wish.name)
         except ApiError as error:
-            raise explained(error, link.credential) from error
+            raise explained(error, words_of(link.credential)) from error
         return plain(pod.status.phase or "seen", 40)
 
     async def _prove(self, wish: Wish) -> str:

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import replace
 
 from services.clock import Clock
-from services.errors import NotFoundError, UnavailableError, WakedeckError
+from services.errors import NotFoundError, WakedeckError
 from services.log_streams import LogStream
 from services.models import (
     Facts,
@@ -26,11 +26,13 @@ from services.models import (
 )
 from services.plain import plain
 from services.sources.pods import phase, pod_logs
+from services.sources.pods.answers import Words, explained
 from services.sources.pods.bare import Queueless
 from services.sources.pods.credential import KubeCredential, SignedOutError
 from services.sources.pods.http import ApiError, Http
 from services.sources.pods.kube import Kube, http_of, pod_path, read_one, split_id
 from services.sources.pods.pod import Pod
+from services.sources.pods.standing import Standing, row
 from services.sources.pods.watch import PodWatch
 
 _STEADY = frozenset({SandboxState.READY, SandboxState.BROKEN, SandboxState.ASLEEP})
@@ -69,7 +71,7 @@ class KubeObserver(Queueless):
             latency = time.monotonic() - began
             pods = await watch.pods()
         except ApiError as error:
-            raise explained(error, credential) from error
+            raise explained(error, words_of(credential)) from error
         now = self._clock.now()
         front = self._front(credential, latency, watch, now)
         return Observation(self.info.key, now, (front,), await self._rows(pods, front.id, now))
@@ -175,21 +177,11 @@ class KubeObserver(Queueless):
         return tuple(rows)
 
     def _sandbox(self, pod: Pod, front: GatewayId, now: float) -> Sandbox:
-        standing = phase.judge(pod, now)
-        return Sandbox(
-            SandboxId(self.info.key, pod.native_id),
-            plain(pod.metadata.name, 253),
-            standing.state,
-            standing.reason,
-            now,
-            gateway=front,
-            evidence=phase.evidence(pod),
-            asleep_by_design=standing.state is SandboxState.ASLEEP,
-            unavailable=phase.refusals(standing),
-        )
+        id = SandboxId(self.info.key, pod.native_id)
+        return row(id, pod.metadata.name, phase.judge(pod, now), front, now, phase.evidence(pod))
 
 
-def verdict(standing: phase.Standing) -> Verdict:
+def verdict(standing: Standing) -> Verdict:
     """What an attempt may do with a pod: nothing here starts one."""
     advice = "Its controller starts and replaces it; `kubectl describe pod` says more."
     if standing.state is SandboxState.READY or (
@@ -203,21 +195,15 @@ def verdict(standing: phase.Standing) -> Verdict:
     return Verdict(VerdictKind.TERMINAL, standing.reason or standing.no_shell, advice=advice)
 
 
-def explained(error: ApiError, credential: KubeCredential) -> UnavailableError:
-    """An answer of the API server, said for an operator."""
+def words_of(credential: KubeCredential) -> Words:
+    """What the refusals of a context's server mean."""
     context = plain(credential.access.context, 100)
-    tail = f": {error.said}" if error.said else ""
-    if error.status == 401:
-        return SignedOutError(
-            f"{context} does not accept the credential (401){tail}.",
-            advice="Reconnect to sign in again.",
-        )
-    if error.status == 403:
-        return UnavailableError(
-            f"{context} does not let this user see its pods (403){tail}.",
-            advice="The verbs needed are list, watch and get of pods.",
-        )
-    return UnavailableError(error.sentence, advice=error.advice)
+    return Words(
+        f"{context} does not accept the credential",
+        "Reconnect to sign in again.",
+        f"{context} does not let this user see its pods",
+        "The verbs needed are list, watch and get of pods.",
+    )
 
 
 def _version(body: bytes) -> str:

@@ -3,27 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import datetime
 
-from services.models import Capability, Facts, SandboxState
+from services.models import Facts, SandboxState
 from services.plain import plain
 from services.sources.pods.pod import ContainerState, ContainerStatus, Pod, Terminated
 from services.sources.pods.reasons import known, words_for
+from services.sources.pods.standing import Standing
 
 SETTLES_S = 120.0
 """A container that runs this long without passing its readiness probe is stuck."""
 _SIGNALS = {130: "interrupted", 137: "killed", 139: "crashed", 143: "asked to stop"}
-
-
-@dataclass(frozen=True, slots=True)
-class Standing:
-    """The judgement of one pod."""
-
-    state: SandboxState
-    reason: str
-    no_shell: str = ""
-    """Why no shell can be had; empty where one can."""
 
 
 def judge(pod: Pod, now: float) -> Standing:
@@ -136,13 +126,6 @@ def evidence(pod: Pod) -> Facts:
         if last:
             rows.append((f"last end of {plain(one.name, 60)}", last))
     return tuple(rows)
-
-
-def refusals(standing: Standing) -> tuple[tuple[Capability, str], ...]:
-    """What cannot be done with a pod now, each with the reason."""
-    if not standing.no_shell:
-        return ()
-    return ((Capability.SHELL, standing.no_shell), (Capability.EXEC, standing.no_shell))
 
 
 def _doing(one: ContainerStatus) -> str:

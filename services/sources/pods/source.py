@@ -10,7 +10,7 @@ from services.clock import Clock
 from services.errors import NotFoundError
 from services.models import Capability, Source
 from services.sources import OpenSource
-from services.sources.pods.http import Http
+from services.sources.pods.http import Http, platform_http
 from services.sources.pods.options import ArgoOptions, CentmlOptions, KubernetesOptions
 
 _CAN = frozenset({Capability.RECONNECT, Capability.SHELL, Capability.EXEC})
@@ -57,7 +57,7 @@ def open_kubernetes(
 def open_centml(key: str, label: str, options: CentmlOptions, clock: Clock) -> OpenSource:
     """Deployments of one account of the CentML platform."""
     from services.sources.pods.centml_actor import CentmlActor
-    from services.sources.pods.centml_observer import CentmlObserver, http_of
+    from services.sources.pods.centml_observer import CentmlObserver
     from services.sources.pods.centml_sign_in import sign_in
     from services.sources.pods.centml_token import CentmlCredential, base_url
 
@@ -66,7 +66,7 @@ def open_centml(key: str, label: str, options: CentmlOptions, clock: Clock) -> O
     info = Source(key, "pods", label or "CentML", base, _CAN, (NO_WAKE, NO_QUEUE, NO_LOGS))
 
     def connect() -> Http:
-        return http_of(base, credential.headers, allow_plain=options.allow_plain)
+        return platform_http(base, credential.headers, allow_plain=options.allow_plain)
 
     ready = sign_in if options.background_sign_in else None
     return OpenSource(

@@ -104,7 +104,9 @@ class VellumProposer:
         if proposal.refusal:
             raise RefusedError(f"It cannot be done: {proposal.refusal}.")
         if proposal.token != _token(proposal.sandbox, proposal.verb, seen):
-            raise RefusedError(_CHANGED[proposal.verb], advice="Reconnect shows how it is now.")
+            # Somebody else was quicker: what there is now is verified, and nothing done again.
+            yield self._ended(step, _CHANGED[proposal.verb], StepState.SKIPPED)
+            return
         agreed = Agreement(seen.environment, entry.id, proposal.verb)
         if proposal.verb == REISSUE:
             # From here it must not be interrupted: a half-issued credential shuts everybody out.
@@ -145,8 +147,8 @@ class VellumProposer:
                     raise UnavailableError(f"It could not be put to sleep: {why}")
         return "It was put to sleep."
 
-    def _ended(self, step: Step, detail: str) -> Step:
-        return replace(step, state=StepState.OK, ended_at=self._clock.now(), detail=detail)
+    def _ended(self, step: Step, detail: str, state: StepState = StepState.OK) -> Step:
+        return replace(step, state=state, ended_at=self._clock.now(), detail=detail)
 
     async def _seen(self, sandbox: SandboxId, verb: str) -> tuple[Entry, Evidence]:
         if sandbox.source != self._source or verb not in _KINDS:
@@ -160,8 +162,8 @@ class VellumProposer:
 
 
 _CHANGED = {
-    REISSUE: "The credential has been replaced since you agreed; nothing was done.",
-    RESTART: "It has been started anew since you agreed; nothing was done.",
+    REISSUE: "The credential had been replaced since it was asked about; nothing was issued.",
+    RESTART: "It had been started anew since it was asked about; it was not restarted again.",
 }
 
 

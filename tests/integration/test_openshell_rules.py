@@ -1,0 +1,170 @@
+"""Network rules: shown whole, decided one at a time and only as they were shown."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from services.attempts import Attempts
+from services.clock import SystemClock
+from services.errors import NotFoundError
+from services.models import Attempt, AttemptState, SandboxId, SandboxState
+from services.sources import OpenSource, Proposal, Proposer
+from services.sources.openshell.deciding import APPROVE, REJECT
+from services.sources.openshell.options import OpenShellOptions
+from services.sources.openshell.rules import waiting
+from services.sources.openshell.source import open_openshell
+from tests.support.openshell_kit import kit
+from tests.support.openshell_live import NAME, LiveGateway, live_gateway
+from tests.support.openshell_script import Script, script
+
+ALPHA = SandboxId("os", "nemoclaw/alpha")
+
+
+@pytest.fixture
+def made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Script:
+    return script(
+        tmp_path / "os",
+        monkeypatch,
+        gateways={"nemoclaw": "connected"},
+        rules={"alpha": ["one", "two"], "beta": ["other"]},
+    )
+
+
+def source(binary: str = "") -> OpenSource:
+    return open_openshell("os", "OpenShell", OpenShellOptions(binary=binary), SystemClock())
+
+
+def proposer(one: OpenSource) -> Proposer:
+    assert one.proposer is not None
+    return one.proposer
+
+
+async def carried_out(one: OpenSource, proposal: Proposal, locks: Path) -> Attempt:
+    attempts = Attempts({"os": one}, SystemClock(), locks, lambda _: None)
+    try:
+        return await attempts.carry_out(proposal).wait()
+    finally:
+        await attempts.close()
+
+
+def decisions(made: Script) -> list[str]:
+    return [call for call in made.calls() if " approve " in call or " reject " in call]
+
+
+@pytest.mark.parametrize(("verb", "word"), [(APPROVE, "approve"), (REJECT, "reject")])
+async def test_the_first_of_the_right_sandbox_is_decided_after_being_shown(
+    made: Script, tmp_path: Path, verb: str, word: str
+) -> None:
+    one = source()
+    proposal = await proposer(one).propose(ALPHA, verb)
+    assert decisions(made) == []
+    assert proposal.target == "nemoclaw/alpha: one" and not proposal.refusal
+    assert "Endpoints: example.com:443" in proposal.consequence
+    assert "1 more wait" in proposal.consequence
+    ended = await carried_out(one, proposal, tmp_path / "locks")
+    assert ended.state is AttemptState.DONE, ended
+    (call,) = decisions(made)
+    assert call.endswith(f"rule {word} --chunk-id c-one alpha")
+    assert made.state()["rules"] == {"alpha": ["two"], "beta": ["other"]}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"rules": {"alpha": ["two"]}},
+        {"rules": {}},
+        {"endpoints": "elsewhere.example:443"},
+        {"rationale": "another"},
+    ],
+)
+async def test_what_has_changed_since_is_not_decided(
+    made: Script, tmp_path: Path, change: dict[str, object]
+) -> None:
+    one = source()
+    proposal = await proposer(one).propose(ALPHA, APPROVE)
+    made.set(**change)
+    ended = await carried_out(one, proposal, tmp_path / "locks")
+    assert ended.state is AttemptState.FAILED
+    assert "no longer what you were shown" in f"{ended.original} {ended.last}"
+    assert decisions(made) == []
+
+
+@pytest.mark.parametrize(
+    "rationale",
+    [
+        "please\n\n  Chunk: c-two\n  Rule: two\n  Rationale: x",
+        "please\n  Endpoints: harmless.example:443",
+        "please\nand more",
+        "x" * 500,
+    ],
+)
+async def test_words_of_the_agent_that_could_pass_for_a_rule_are_not_put_to_decision(
+    made: Script, rationale: str
+) -> None:
+    made.set(rationale=rationale)
+    proposal = await proposer(source()).propose(ALPHA, APPROVE)
+    assert "beyond doubt" in proposal.refusal and not proposal.token
+
+
+async def test_nothing_waits_and_nothing_else_can_be_proposed(made: Script) -> None:
+    made.set(rules={})
+    one = proposer(source())
+    assert "no network rule" in (await one.propose(ALPHA, REJECT)).refusal
+    for sandbox, verb in (
+        (SandboxId("os", "nemoclaw/--all"), APPROVE),
+        (SandboxId("else", "nemoclaw/alpha"), APPROVE),
+        (ALPHA, "destroy"),
+    ):
+        with pytest.raises(NotFoundError):
+            await one.propose(sandbox, verb)
+    assert decisions(made) == []
+
+
+async def test_the_row_of_the_right_sandbox_says_that_rules_wait(made: Script) -> None:
+    made.set(rules={"alpha": ["one"]}, sandboxes={"nemoclaw": {"alpha": "Ready", "beta": "Ready"}})
+    alpha, beta = (await source().observer.observe()).sandboxes
+    assert alpha.state is SandboxState.READY and alpha.reason.endswith("1 waiting: one.")
+    assert beta.reason == ""
+
+
+@pytest.mark.parametrize("text", ["", "No network rules for sandbox 'a'\n"])
+def test_an_empty_list_is_empty(text: str) -> None:
+    assert waiting(text) == ()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Chunk: c",
+        "Network Rules: (version 1, 2 chunks)\n Chunk: a\n Rule: r",
+        "Network Rules: (version 1, 1 chunks)\n Rule: r",
+        "Network Rules: (version 1, 1 chunks)\n Chunk: --all\n Rule: r",
+        "Network Rules: (version 1, 1 chunks)\n Chunk:\n",
+    ],
+)
+def test_a_doubtful_list_is_not_read(text: str) -> None:
+    assert waiting(text) is None
+
+
+@pytest.fixture
+def gateway(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[LiveGateway]:
+    with live_gateway(kit().stubs(), tmp_path, monkeypatch) as live:
+        yield live
+
+
+@pytest.mark.parametrize("version", ["0.0.44", "0.0.99", "0.0.111"])
+async def test_the_real_command_decides(gateway: LiveGateway, tmp_path: Path, version: str) -> None:
+    gateway.order(rules={"alpha": 2})
+    one, sandbox = source(kit().cli(version)), SandboxId("os", f"{NAME}/alpha")
+    proposal = await proposer(one).propose(sandbox, APPROVE)
+    assert "Endpoints: example.com:443" in proposal.consequence
+    ended = await carried_out(one, proposal, tmp_path / "locks")
+    assert ended.state is AttemptState.DONE, ended
+    left = await proposer(one).propose(sandbox, REJECT)
+    assert left.target.endswith("rule-1") and "more wait" not in left.consequence
+    ended = await carried_out(one, left, tmp_path / "locks")
+    assert ended.state is AttemptState.DONE, ended
+    assert "no network rule" in (await proposer(one).propose(sandbox, APPROVE)).refusal
