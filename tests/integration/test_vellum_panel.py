@@ -135,7 +135,7 @@ async def test_a_rejected_credential_is_offered_asked_about_and_issued(
             await pilot.press("enter")
             await until(pilot, lambda: not isinstance(app.screen, ConfirmDialog))
             assert app.engine.attempt_on(SANDBOX) == before
-            await pilot.press("a")
+            await pilot.click("#repair-confirm")
             await until(pilot, lambda: isinstance(app.screen, ConfirmDialog))
             await pilot.press("y")
             await until(pilot, lambda: app.engine.attempt_on(SANDBOX) != before and ended(app))
