@@ -335,6 +335,7 @@ def run_panel(settings: Settings) -> int:
     from services.clock import SystemClock
     from services.sources import open_sources
     from tui import collector, welcome
+    from tui.terminal_driver import surviving
 
     clock = SystemClock()
     state = paths.private_dir(paths.state_dir())
@@ -347,4 +348,5 @@ def run_panel(settings: Settings) -> int:
         on_first_frame=collector.settle,
         welcomes=welcome.wanted(state),
     )
+    app.driver_class = surviving(app.driver_class)
     return app.run() or 0
