@@ -14,6 +14,7 @@ from typing import ClassVar
 from textual import events, on
 from textual.app import App
 from textual.binding import Binding, BindingType
+from textual.driver import Driver
 from textual.screen import Screen
 from textual.widgets import Input
 
@@ -134,6 +135,15 @@ class WakedeckApp(App[int], inherit_bindings=False):
         self._vitals = Vitals(settings, self.key_words.of("panel.refresh"))
         if not settings.animation:
             self.animation_level = "none"
+
+    def get_driver_class(self) -> type[Driver]:
+        """Textual's choice, but one that outlives its terminal where that may go away."""
+        chosen = super().get_driver_class()
+        if chosen.__name__ != "LinuxDriver":
+            return chosen
+        from tui.terminal_driver import TerminalDriver
+
+        return TerminalDriver
 
     def get_default_screen(self) -> Screen[int]:
         return Dashboard()
@@ -335,7 +345,6 @@ def run_panel(settings: Settings) -> int:
     from services.clock import SystemClock
     from services.sources import open_sources
     from tui import collector, welcome
-    from tui.terminal_driver import surviving
 
     clock = SystemClock()
     state = paths.private_dir(paths.state_dir())
@@ -348,5 +357,4 @@ def run_panel(settings: Settings) -> int:
         on_first_frame=collector.settle,
         welcomes=welcome.wanted(state),
     )
-    app.driver_class = surviving(app.driver_class)
     return app.run() or 0

@@ -1,48 +1,47 @@
-"""The terminal under the panel, which may vanish while something is being drawn on it."""
+"""Writing to a terminal that may go away: what it can no longer take is dropped, never waited for.
+
+A closed window, a killed multiplexer or a lost connection ends Textual's writing thread; its queue
+is then full for ever, and whoever writes to it would wait for ever with it.
+"""
 
 from __future__ import annotations
 
-from typing import Any
+import queue
+from collections.abc import Iterator
 
-from textual.driver import Driver
+from textual.drivers._writer_thread import WriterThread
 from textual.drivers.linux_driver import LinuxDriver
 
+PATIENCE_S = 0.2
+"""How long a full queue is waited for before it is asked whether anybody still reads it."""
 
-class VanishingFile:
-    """Writes as long as there is somebody to write to.
 
-    A thread draws; where it died of an error, the panel would wait for it for ever.
-    """
+class TerminalDriver(LinuxDriver):
+    """Textual's own, save that the end of the terminal holds nothing up."""
 
-    def __init__(self, file: Any) -> None:
-        self._file = file
+    def write(self, data: str) -> None:
+        """Hand it to the writing thread while there is one."""
+        self._hand_over(data)
 
-    def write(self, text: str) -> int:
-        """Write, or drop it."""
-        try:
-            return int(self._file.write(text))
-        except OSError:
-            return len(text)
+    def close(self) -> None:
+        """Let the thread write what is left, if it still can."""
+        self._hand_over(None)
+        writer = self._writer_thread
+        for _ in _while_alive(writer):
+            assert writer is not None
+            writer.join(PATIENCE_S)
 
-    def flush(self) -> None:
-        """Flush what there is anybody to see."""
-        try:
-            self._file.flush()
-        except OSError:
+    def _hand_over(self, data: str | None) -> None:
+        writer = self._writer_thread
+        for _ in _while_alive(writer):
+            assert writer is not None
+            try:
+                writer._queue.put(data, timeout=PATIENCE_S)
+            except queue.Full:
+                continue
             return
 
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._file, name)
 
-
-class PanelDriver(LinuxDriver):
-    """Survives the end of its terminal long enough to leave politely."""
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self._file: Any = VanishingFile(self._file)
-
-
-def surviving(kind: type[Driver]) -> type[Driver]:
-    """The driver to use where that one would be; another than a terminal's is left alone."""
-    return PanelDriver if kind is LinuxDriver else kind
+def _while_alive(writer: WriterThread | None) -> Iterator[None]:
+    while writer is not None and writer.is_alive():
+        yield

@@ -11,6 +11,7 @@ import pytest
 from services.errors import UnavailableError
 from services.sources.nanoclaw import install
 from services.sources.nanoclaw.install import check, find, install_at, owner_trouble
+from tests.support.powerless import powerless
 
 
 def made(folder: Path) -> Path:
@@ -55,14 +56,13 @@ def test_what_is_no_install_is_said_in_one_line(tmp_path: Path, make, said: str)
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root reads everything")
 @pytest.mark.parametrize("which", ["", "data"])
 def test_a_folder_that_cannot_be_read_is_said_to_be_so(tmp_path: Path, which: str) -> None:
     root = made(tmp_path / "claw")
     closed = root / which
     closed.chmod(0)
     try:
-        with pytest.raises(UnavailableError, match="cannot be read by this user"):
+        with powerless(), pytest.raises(UnavailableError, match="cannot be read by this user"):
             find(str(root))
     finally:
         closed.chmod(0o700)
