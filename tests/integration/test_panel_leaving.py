@@ -133,6 +133,16 @@ async def test_nothing_of_ours_stays_in_the_pod(tmp_path: Path, home: Path, way:
         await left_clean(end, way)
 
 
+async def test_a_terminal_that_vanishes_ends_the_panel_and_its_shells(
+    tmp_path: Path, home: Path
+) -> None:
+    async with far_end("processes", tmp_path) as end, panel(end.config) as process:
+        await with_a_shell(end, process)
+        process._hang_up()
+        await end.settles_at(0)
+        assert await process.wait(30)
+
+
 async def test_nothing_of_ours_stays_in_a_real_container(tmp_path: Path, home: Path) -> None:
     async with far_end("containerd", tmp_path) as end:
         for way in WAYS:
