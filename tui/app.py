@@ -14,6 +14,7 @@ from typing import ClassVar
 from textual import events, on
 from textual.app import App
 from textual.binding import Binding, BindingType
+from textual.driver import Driver
 from textual.screen import Screen
 from textual.widgets import Input
 
@@ -134,6 +135,15 @@ class WakedeckApp(App[int], inherit_bindings=False):
         self._vitals = Vitals(settings, self.key_words.of("panel.refresh"))
         if not settings.animation:
             self.animation_level = "none"
+
+    def get_driver_class(self) -> type[Driver]:
+        """Textual's choice, but one that outlives its terminal where that may go away."""
+        chosen = super().get_driver_class()
+        if chosen.__name__ != "LinuxDriver":
+            return chosen
+        from tui.terminal_driver import TerminalDriver
+
+        return TerminalDriver
 
     def get_default_screen(self) -> Screen[int]:
         return Dashboard()

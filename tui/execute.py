@@ -8,8 +8,6 @@ import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import aclosing, contextmanager
 
-import click
-
 from services.config import Settings
 from services.terminal.requests import (
     ExecEvent,
@@ -18,12 +16,9 @@ from services.terminal.requests import (
     ExecStream,
     ShellChoice,
 )
+from tui.commands.ending import Exit, say
 from tui.pipes import chunks, pour
 
-UNKNOWN_OUTCOME = 255
-INTERRUPTED = 130
-NOBODY_READS = 141
-"""As a program that is ended by a broken pipe: 128 and the number of the signal."""
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -56,18 +51,18 @@ def run(
     try:
         result = asyncio.run(main())
     except asyncio.CancelledError:
-        click.echo("wakedeck: left; the command may still run there", err=True)
-        return INTERRUPTED
+        say("wakedeck: left; the command may still run there")
+        return Exit.INTERRUPTED
     except BrokenPipeError:
-        return NOBODY_READS
+        return Exit.NOBODY_READS
     if result.code is None:
-        click.echo(f"wakedeck: outcome unknown: {result.reason}", err=True)
+        say(f"wakedeck: outcome unknown: {result.reason}")
     return exit_status(result.code)
 
 
 def exit_status(code: int | None) -> int:
     """What this process may end with: a code beyond a byte would wrap to another one, even 0."""
-    return code if code is not None and 0 <= code <= UNKNOWN_OUTCOME else UNKNOWN_OUTCOME
+    return code if code is not None and 0 <= code <= Exit.LOST else Exit.LOST
 
 
 @contextmanager
@@ -82,7 +77,7 @@ def _interruptible(stop: asyncio.Event) -> Iterator[None]:
             task.cancel()
             return
         stop.set()
-        click.echo("wakedeck: stopping it; once more to leave at once", err=True)
+        say("wakedeck: stopping it; once more to leave at once")
 
     for number in _SIGNALS:
         loop.add_signal_handler(number, asked)

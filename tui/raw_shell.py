@@ -20,10 +20,9 @@ from services.models import ShellState
 from services.plain import plain
 from services.terminal.requests import AGENT, ShellChoice
 from services.terminal.transport import Ending, Transport
+from tui.commands.ending import Exit
 from tui.execute import exit_status
 from tui.pipes import chunks, pour
-
-LOST = 255
 
 
 @contextlib.contextmanager
@@ -150,6 +149,6 @@ def run(settings: Settings, typed: str, choice: ShellChoice) -> int:
         if ending.code is not None:
             return exit_status(ending.code)
         click.echo(f"wakedeck: {ending.reason or 'the shell ended; exit code unknown'}", err=True)
-        return LOST
+        return Exit.LOST
     click.echo(f"wakedeck: shell {ending.state.value}: {ending.reason}", err=True)
-    return LOST
+    return Exit.LOST

@@ -95,12 +95,19 @@ async def openshell(_: Mapping[str, str]) -> Finding:
         bool(gateways),
         "" if gateways else "`openshell gateway add ADDRESS --name NAME`",
     )
+    wire = importlib.util.find_spec("grpc") is not None
+    extra = Need(
+        "gRPC",
+        wire,
+        "" if wire else "the `openshell` extra adds reasons and exit codes for 0.0 gateways",
+        required=False,
+    )
     wanted = place is not None or bool(nemoclaw.entries)
     return Finding(
         "openshell",
         "OpenShell, NemoClaw",
         tuple(found),
-        (command, registered),
+        (command, registered, extra),
         (Block("openshell", "openshell"),) if wanted else (),
     )
 

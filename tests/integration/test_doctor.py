@@ -161,6 +161,19 @@ def test_a_broken_configuration_is_told_and_the_rest_still_looked_at(home: Path)
     assert json.loads(wakedeck(home, "doctor", "--json").stdout)["config_problem"]
 
 
+async def test_a_missing_extra_is_named_for_each_system_that_has_one(
+    furnished: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    found = {one.kind: one for one in await examine({"PATH": "/nonexistent"})}
+    for kind, extra, required in (
+        ("kubernetes", "`kubernetes` extra", True),
+        ("openshell", "`openshell` extra", False),
+    ):
+        (need,) = [one for one in found[kind].needs if extra in one.detail]
+        assert (need.met, need.required) == (False, required)
+
+
 async def test_a_disk_that_never_answers_is_not_waited_for() -> None:
     released = threading.Event()
     began = time.monotonic()

@@ -86,6 +86,7 @@ def in_order(made: Script, name: str, was_down: bool) -> None:
         assert starts[0] < proofs[-1], calls
 
 
+@pytest.mark.slow
 @settings(
     max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )

@@ -71,6 +71,7 @@ async def far_end(kind: str, folder: Path) -> AsyncIterator[FarEnd]:
 
 @asynccontextmanager
 async def panel(config: Path) -> AsyncIterator[PtyProcess]:
+    """One that shows the pod as ready: it listens to keys."""
     process = await PtyProcess.start(
         [sys.executable, "-c", PANEL, "--config", str(config)],
         env={**os.environ, "TERM": "xterm-256color", "TEXTUAL_ANIMATIONS": "none"},
@@ -78,37 +79,31 @@ async def panel(config: Path) -> AsyncIterator[PtyProcess]:
         columns=140,
         lines=40,
     )
-    drawing = asyncio.create_task(_drawn(process))
+    ready = asyncio.Event()
+    drawing = asyncio.create_task(_drawn(process, ready))
     try:
+        async with asyncio.timeout(60):
+            await ready.wait()
+        await asyncio.sleep(0.5)
         yield process
     finally:
         await process.terminate()
         await asyncio.gather(drawing, return_exceptions=True)
 
 
-async def _drawn(process: PtyProcess) -> None:
-    while await process.read(65536):
-        pass
+async def _drawn(process: PtyProcess, ready: asyncio.Event) -> None:
+    seen = b""
+    while data := await process.read(65536):
+        seen = (seen + data)[-1_000_000:]
+        if b"1 ready" in seen:
+            ready.set()
 
 
-async def pressed(process: PtyProcess, key: bytes, true: Callable[[], Awaitable[bool]]) -> None:
-    """Press a key until it does what it is for: the panel may not listen yet."""
-    async with asyncio.timeout(60):
-        while not await true():
-            process.write(key)
-            for _ in range(30):
-                await asyncio.sleep(0.1)
-                if await true():
-                    return
-
-
-async def with_a_shell(end: FarEnd, process: PtyProcess) -> None:
-    async def open_() -> bool:
-        return await end.running() == 1
-
-    await pressed(process, b"s", open_)
+async def with_a_shell(end: FarEnd, process: PtyProcess, wanted: int = 1) -> None:
+    process.write(b"s")
+    await end.settles_at(wanted)
     # It says who it is, and is written down, a moment after it runs.
-    await asyncio.sleep(1)
+    await asyncio.sleep(1.5)
 
 
 WAYS = ("q", "close the tab", "SIGTERM", "SIGHUP")
@@ -151,9 +146,7 @@ async def test_a_killed_panel_is_cleaned_up_after_by_the_next(
     async with far_end(kind, tmp_path) as end:
         async with panel(end.config) as other, panel(end.config) as process:
             await with_a_shell(end, other)
-            process.write(b"s")
-            await end.settles_at(2)
-            await asyncio.sleep(1)
+            await with_a_shell(end, process, 2)
             os.kill(process.pid, signal.SIGKILL)
             await process.wait(30)
             await asyncio.sleep(1)
@@ -164,6 +157,8 @@ async def test_a_killed_panel_is_cleaned_up_after_by_the_next(
             await end.settles_at(1)
             await asyncio.sleep(1)
             assert await end.running() == 1
+            await leave(other, "SIGTERM")
+            assert await other.wait(30)
         await end.settles_at(0)
         assert not list((tmp_path / "home").rglob("open-shells/*"))
 

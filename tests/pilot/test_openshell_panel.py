@@ -152,4 +152,12 @@ async def test_attaching_asks_first_and_leaving_does_not_end_the_agent(
         await until(pilot, lambda: "left by keys" in made.calls())
         assert connects() == 1
         await until(pilot, lambda: app.engine.board.sandboxes[ALPHA].state is SandboxState.READY)
+        # The keys the warning names reach the agent, not the panel.
+        await pilot.press("A", "y")
+        await until(
+            pilot, lambda: any("agent$" in "".join(one.emulator.display) for one in app.shells)
+        )
+        await pilot.press("ctrl+p", "ctrl+q")
+        await until(pilot, lambda: made.calls().count("left by keys") == 2)
+        assert len(app.screen_stack) == 1 and app.is_running
     assert made.state()["sandboxes"]["nemoclaw"]["alpha"] == "Ready"

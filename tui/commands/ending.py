@@ -32,6 +32,8 @@ class Exit(IntEnum):
     """Read-only, or it needs a confirmation or a terminal."""
     UNKNOWN_SANDBOX = 4
     INTERRUPTED = 130
+    NOBODY_READS = 141
+    """Whoever read what a command says has gone: 128 and the number of that signal."""
     LOST = 255
     """A shell was lost, or the outcome of a command is unknown."""
 

@@ -1,0 +1,47 @@
+"""Writing to a terminal that may go away: what it can no longer take is dropped, never waited for.
+
+A closed window, a killed multiplexer or a lost connection ends Textual's writing thread; its queue
+is then full for ever, and whoever writes to it would wait for ever with it.
+"""
+
+from __future__ import annotations
+
+import queue
+from collections.abc import Iterator
+
+from textual.drivers._writer_thread import WriterThread
+from textual.drivers.linux_driver import LinuxDriver
+
+PATIENCE_S = 0.2
+"""How long a full queue is waited for before it is asked whether anybody still reads it."""
+
+
+class TerminalDriver(LinuxDriver):
+    """Textual's own, save that the end of the terminal holds nothing up."""
+
+    def write(self, data: str) -> None:
+        """Hand it to the writing thread while there is one."""
+        self._hand_over(data)
+
+    def close(self) -> None:
+        """Let the thread write what is left, if it still can."""
+        self._hand_over(None)
+        writer = self._writer_thread
+        for _ in _while_alive(writer):
+            assert writer is not None
+            writer.join(PATIENCE_S)
+
+    def _hand_over(self, data: str | None) -> None:
+        writer = self._writer_thread
+        for _ in _while_alive(writer):
+            assert writer is not None
+            try:
+                writer._queue.put(data, timeout=PATIENCE_S)
+            except queue.Full:
+                continue
+            return
+
+
+def _while_alive(writer: WriterThread | None) -> Iterator[None]:
+    while writer is not None and writer.is_alive():
+        yield
