@@ -9,7 +9,7 @@ from services.config import Settings
 from services.models import GatewayId, SandboxId
 from services.picture import BoardDelta
 from widgets.glyphs import GATEWAYS, Sign
-from widgets.health_header import HeaderState, totals_of
+from widgets.health_header import HeaderState, totals_from
 
 SAMPLES = 30
 _LOST = Sign("✕", "lost", "bad")
@@ -49,7 +49,7 @@ class Vitals:
         return HeaderState(
             profile=self._profile,
             now=now,
-            totals=totals_of(board.sandboxes.values()),
+            totals=totals_from(board.totals().sandboxes, board.totals().working),
             link=_LOST if lost else GATEWAYS[gateway.state] if gateway else None,
             link_name=gateway.name if gateway else "source",
             latency_s=gateway.latency_s if gateway else None,
