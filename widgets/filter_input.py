@@ -44,7 +44,7 @@ class FilterInput(Input):
         self.value = text
         self.cursor_position = len(text)
         self.add_class("-open")
-        self.focus()
+        self.screen.set_focus(self)  # At once: what is typed next is for this line alone.
 
     def action_keep(self) -> None:
         """Close and keep."""

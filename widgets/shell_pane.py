@@ -230,11 +230,15 @@ class ShellPane(Vertical):
     def focus_inside(self, *, typing: bool) -> None:
         """Put the focus on the view in front, or with `typing` off on the tabs."""
         if self._front is None:
-            self.query_one(EmptyShell).focus()
+            taker: Widget = self.query_one(EmptyShell)
         elif typing:
-            self._views[self._front].focus()
+            taker = self._views[self._front]
         else:
-            self.query_one(ShellTabs).focus()
+            taker = self.query_one(ShellTabs)
+        if taker.is_mounted:
+            self.screen.set_focus(taker)  # At once: what is typed next is not for another pane.
+        else:
+            taker.focus()
 
     def on_descendant_focus(self, event: events.DescendantFocus) -> None:
         self._focus_moved()

@@ -133,8 +133,8 @@ class TablePane(Widget):
             table.set_filter(text)
 
     def focus(self, scroll_visible: bool = True) -> TablePane:
-        """Give the keyboard to the table."""
-        self.table.focus(scroll_visible)
+        """Give the keyboard to the table, at once."""
+        self.screen.set_focus(self.table, scroll_visible)
         return self
 
     def action_filter(self) -> None:
