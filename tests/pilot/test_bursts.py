@@ -35,5 +35,7 @@ async def test_enter_right_after_a_number_opens_what_that_pane_shows(tmp_path: P
     async with panel(tmp_path) as stage:
         burst(stage, ("2", "2"), ("enter", "\r"))
         await stage.until(lambda: isinstance(stage.app.screen, DetailPane))
-        assert isinstance(stage.app.screen.subject, Gateway)
+        opened = stage.app.screen
+        assert isinstance(opened, DetailPane)
+        assert isinstance(opened.subject, Gateway)
         assert stage.app.dashboard.focused_pane is Pane.GATEWAYS
