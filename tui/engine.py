@@ -78,9 +78,10 @@ class Engine:
             opened.cancel()
 
     def tell(self, *events: Event) -> None:
-        """Put into the journal and on the timeline."""
+        """Put into the journal and on the timeline; until the past is there, together with it."""
         self.journal.record(*events)
-        self._on_events(events)
+        if self.journal_read:
+            self._on_events(events)
 
     def attempt_on(self, sandbox: SandboxId | None) -> Attempt | None:
         """The latest attempt on a sandbox."""
@@ -97,10 +98,13 @@ class Engine:
         await self.journal.close()
 
     async def _open_journal(self) -> None:
-        told = await self.journal.open()
-        past = await self.journal.recent(HISTORY)
-        self._on_events((*reversed(past), *told))
-        self.journal_read = True
+        past: Sequence[Event] = ()
+        try:
+            await self.journal.open()
+            past = await self.journal.recent(HISTORY)
+        finally:
+            self.journal_read = True
+        self._on_events(tuple(reversed(past)))
 
     async def _enter(self, source: OpenSource) -> None:
         assert source.presence is not None

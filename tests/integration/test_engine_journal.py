@@ -1,0 +1,58 @@
+"""The timeline begins with the past, and tells everything once."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from pathlib import Path
+
+from services.models import Event, Severity
+from tests.support.clock import FakeClock
+from tui.engine import Engine
+
+LOST = Event(5.0, Severity.WORSE, "claw", "", "source", "claw does not answer")
+
+
+def engine(state: Path, clock: FakeClock, heard: list[Event]) -> Engine:
+    return Engine(
+        (),
+        clock,
+        intervals={},
+        journal=state / "journal.db",
+        locks=state / "locks",
+        read_only=False,
+        jitter=random.Random(1),
+        on_delta=lambda _: None,
+        on_queue=lambda _: None,
+        on_attempt=lambda _: None,
+        on_events=heard.extend,
+    )
+
+
+async def told(state: Path, *events: Event) -> list[Event]:
+    """What is heard where these happen before the journal is open."""
+    heard: list[Event] = []
+    one = engine(state, FakeClock(), heard)
+    running = asyncio.create_task(one.run())
+    one.tell(*events)
+    async with asyncio.timeout(20):
+        while not one.journal_read:
+            await asyncio.sleep(0.01)
+    one.tell(LOST)
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    await one.close()
+    return heard
+
+
+async def test_what_happens_before_the_journal_is_open_is_told_once(tmp_path: Path) -> None:
+    early = Event(4.0, Severity.WORSE, "claw", "box", "sandbox", "box is stuck")
+    assert await told(tmp_path, early) == [early, LOST]
+    assert await told(tmp_path) == [early, LOST, LOST]
+
+
+async def test_a_journal_that_cannot_be_opened_holds_no_news_back(tmp_path: Path) -> None:
+    (tmp_path / "journal.db").mkdir()
+    heard = await told(tmp_path)
+    assert heard[-1] == LOST
+    assert "journal" in heard[0].text
