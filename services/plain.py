@@ -79,3 +79,8 @@ def plain_block(text: str, limit: int = 20_000) -> str:
             break
         out.append(line)
     return "\n".join(out)
+
+
+def sentence(text: str) -> str:
+    """The text with a full stop, unless it ends a sentence by itself."""
+    return text if text.endswith((".", "!", "?", "…")) else f"{text}."

@@ -22,6 +22,7 @@ from services.clock import Clock
 from services.config import Settings
 from services.models import Attempt, Capability, Event, QueueSnapshot, SandboxId, Shell, Verb
 from services.picture import BoardDelta
+from services.plain import sentence
 from services.sources import OpenSource
 from services.terminal.requests import ShellChoice
 from tui import keymap, shell_keys, themes
@@ -257,7 +258,7 @@ class WakedeckApp(App[int], inherit_bindings=False):
         """Show a sandbox's log over everything, or say why there is none."""
         reason = self.intents.refusals(sandbox).get(Capability.LOGS)
         if reason is not None:
-            self.say(f"No log of {sandbox.native_id}: {reason}.", "warning")
+            self.say(sentence(f"No log of {sandbox.native_id}: {reason}"), "warning")
             return
         known = self.engine.board.sandboxes.get(sandbox)
         observer = self.engine.sources[sandbox.source].observer

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from services.models import Capability, GatewayState, Sandbox, SandboxId
 from services.picture import SourceLink
+from services.plain import sentence
 from tui.arrangement import Pane
 from tui.engine import Engine
 from tui.intents import Intents
@@ -78,7 +79,7 @@ class Guidance:
             return f"No sandbox selected.\n{key('panel.sandboxes')} goes to the list, ↑ ↓ choose."
         reason = self.intents.refusals(selected.id).get(Capability.QUEUE)
         if reason is not None:
-            return f"{selected.name}: {reason}."
+            return sentence(f"{selected.name}: {reason}")
         problem = self.engine.feeds.queue_problem
         if problem:
             return f"{selected.name}: {problem}\n{key('panel.refresh')} looks again."
@@ -92,7 +93,7 @@ class Guidance:
             return f"No shell open.\nPress {shell} on a sandbox."
         reason = self.intents.refusals(selected.id).get(Capability.SHELL)
         if reason is not None:
-            return f"No shell in {selected.name}: {reason}."
+            return sentence(f"No shell in {selected.name}: {reason}")
         return f"No shell open.\nPress {shell} for one in {selected.name}."
 
     def _labels(self, links: Sequence[SourceLink]) -> str:

@@ -15,6 +15,7 @@ from services.models import (
     Shell,
     Verb,
 )
+from services.plain import sentence
 from services.sources import Proposal
 from services.terminal.requests import ShellChoice
 from services.timeline import action_event, shell_event
@@ -104,7 +105,7 @@ class Intents:
         """Open a shell; None where there can be none, and why was said."""
         reason = self.refusals(sandbox).get(Capability.SHELL)
         if reason is not None:
-            self._say(f"No shell in {sandbox.native_id}: {reason}.", "warning")
+            self._say(sentence(f"No shell in {sandbox.native_id}: {reason}"), "warning")
             return None
         try:
             transport = self._engine.sources[sandbox.source].actor.shell(sandbox, choice)

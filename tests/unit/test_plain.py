@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.plain import plain, plain_block
+from services.plain import plain, plain_block, sentence
 
 HOSTILE = [
     ("\x1b[31mred\x1b[0m", "red"),
@@ -50,3 +50,11 @@ def test_making_plain_twice_changes_nothing_more(raw: str) -> None:
 def test_a_huge_text_is_cut_and_says_so() -> None:
     assert plain("x" * 10_000_000, 50) == "x" * 49 + "…"
     assert plain_block("line\n" * 1_000_000, 100).endswith("…")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [("read-only", "read-only."), ("Is it running?", "Is it running?"), ("No.", "No."), ("", ".")],
+)
+def test_a_sentence_ends_once(text: str, said: str) -> None:
+    assert sentence(text) == said
