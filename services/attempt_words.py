@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from services.look import harmless
 from services.models import Attempt, AttemptState, Step, Verb, Verdict, VerdictKind
+from services.plain import sentence
 from services.repair_terms import Progress
 
 _NOW = {
@@ -44,12 +45,6 @@ def portray(
         summary=summary(state, name, old.ended_at - old.started_at, seen),
         advice=advice(state, seen),
     )
-
-
-def sentence(text: str) -> str:
-    """`text` ended like a sentence."""
-    text = text.strip()
-    return text if not text or text[-1] in ".!?…" else f"{text}."
 
 
 def took(seconds: float) -> str:

@@ -82,5 +82,6 @@ def plain_block(text: str, limit: int = 20_000) -> str:
 
 
 def sentence(text: str) -> str:
-    """The text with a full stop, unless it ends a sentence by itself."""
-    return text if text.endswith((".", "!", "?", "…")) else f"{text}."
+    """`text` ended like a sentence; nothing stays nothing."""
+    text = text.strip()
+    return text if not text or text[-1] in ".!?…" else f"{text}."

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from services import plain
+
 
 def left(seconds: float) -> str:
     """A span as one says it: `20 s`, `24 min`, `3 h`, `12 days`."""
@@ -28,6 +30,5 @@ def plural(count: int, thing: str) -> str:
 
 
 def sentence(text: str) -> str:
-    """`text` as a sentence of its own."""
-    head = f"{text[:1].upper()}{text[1:]}".strip()
-    return head if not head or head[-1] in ".!?…" else f"{head}."
+    """`text` as a sentence of its own, with its capital."""
+    return plain.sentence(f"{text[:1].upper()}{text[1:]}")
