@@ -28,7 +28,7 @@ from services.models import (
     VerdictKind,
 )
 from services.sources import OpenSource
-from services.sources.openshell import doing
+from services.sources.openshell import actor, doing
 from services.sources.openshell.options import OpenShellOptions
 from services.sources.openshell.source import open_openshell
 from services.terminal.requests import ShellChoice
@@ -47,8 +47,14 @@ def startable(made: Script) -> OpenSource:
     return source(start={"nemoclaw": (made.service, "nemoclaw")})
 
 
-async def repair(one: OpenSource, verb: Verb, sandbox: SandboxId, locks: Path) -> Attempt:
-    attempts = Attempts({"os": one}, SystemClock(), locks, lambda _: None)
+HASTY = Limits(verify_s=3.0, settling_s=4.0)
+"""What does not come up is not waited for."""
+
+
+async def repair(
+    one: OpenSource, verb: Verb, sandbox: SandboxId, locks: Path, limits: Limits | None = None
+) -> Attempt:
+    attempts = Attempts({"os": one}, SystemClock(), locks, lambda _: None, limits=limits)
     try:
         return await attempts.press(verb, sandbox).wait()
     finally:
@@ -525,6 +531,7 @@ def test_nothing_is_ever_destroyed_and_looking_never_acts(
     look: bool,
 ) -> None:
     folder = tmp_path_factory.mktemp("os")
+    monkeypatch.setattr(actor, "WAIT_S", 3.0)
     made = script(
         folder / "os",
         monkeypatch,
@@ -540,7 +547,7 @@ def test_nothing_is_ever_destroyed_and_looking_never_acts(
             await one.observer.observe()
             await one.observer.probe(ALPHA)
             return None
-        return await repair(one, verb, ALPHA, folder / "locks")
+        return await repair(one, verb, ALPHA, folder / "locks", HASTY)
 
     ended = asyncio.run(go())
     harmless(made)
