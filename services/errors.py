@@ -71,7 +71,10 @@ class ProcessError(WakedeckError):
 
 
 class ShellError(WakedeckError):
-    """A terminal session that could not be opened or kept (pod-terminal contract §6)."""
+    """A terminal session that could not be opened or kept.
+
+    See upstream/terminal: Why a session ends.
+    """
 
     def __init__(self, sentence: str, *, retry: Retry = Retry.ASK, advice: str = "") -> None:
         super().__init__(sentence, advice=advice)

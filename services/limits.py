@@ -10,7 +10,7 @@ MAX_PRIMES = 4
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Seconds (vellum-wake contract §5.5)."""
+    """Seconds (upstream/repair: Limits)."""
 
     healthz_s: float = 1.5
     readyz_s: float = 4.0

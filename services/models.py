@@ -29,7 +29,7 @@ class Capability(Enum):
 
 
 class GatewayState(Enum):
-    """What a gateway is seen to be (vellum-wake contract §5.2)."""
+    """What a gateway is seen to be (upstream/repair: Observed states)."""
 
     UNKNOWN = "unknown"
     ABSENT = "absent"
@@ -41,7 +41,7 @@ class GatewayState(Enum):
 
 
 class SandboxState(Enum):
-    """What a sandbox is seen to be (vellum-wake contract §5.2)."""
+    """What a sandbox is seen to be (upstream/repair: Observed states)."""
 
     UNKNOWN = "unknown"
     ABSENT = "absent"
@@ -153,7 +153,7 @@ class Direction(Enum):
 
 
 class InLabel(Enum):
-    """What an inbound message is, derived (nanoclaw contract §4.1)."""
+    """What an inbound message is, derived (upstream/nanoclaw: Inbound labels)."""
 
     FAILED = "failed"
     PAUSED = "paused"
@@ -172,7 +172,7 @@ class InLabel(Enum):
 
 
 class OutLabel(Enum):
-    """What an outbound message is, derived (nanoclaw contract §4.3)."""
+    """What an outbound message is, derived (upstream/nanoclaw: Outbound labels)."""
 
     FAILED = "failed"
     APPLIED = "applied"
@@ -213,7 +213,10 @@ class QueueSnapshot:
     sandbox: SandboxId
     observed_at: float
     messages: tuple[Message, ...]
-    """Both directions merged: by time, then inbound first, then seq (nanoclaw contract §2.3)."""
+    """Both directions merged: by time, then inbound first, then seq.
+
+    See upstream/nanoclaw: Order of messages.
+    """
     inbound: Counts
     outbound: Counts
     problem: str = ""  # why it could not be refreshed: the rows are the last good ones
@@ -275,13 +278,13 @@ class Step:
     limit_s: float | None = None
     detail: str = ""
     critical: bool = False
-    """Never interrupted: cancel is honoured after it ends (vellum-wake contract §5.3)."""
+    """Never interrupted: cancel is honoured after it ends (upstream/repair: Attempt machine)."""
     transient: bool = False  # Failed, and may pass by itself: verified, then primed again.
     verdict: Verdict | None = None  # What a failure means, where the step knows best.
 
 
 class AttemptState(Enum):
-    """States of the attempt machine (vellum-wake contract §5.3)."""
+    """States of the attempt machine (upstream/repair: Attempt machine)."""
 
     IDLE = "idle"
     PROBE = "probe"
@@ -349,7 +352,7 @@ class Event:
 
 
 class ShellState(Enum):
-    """States of one terminal session (pod-terminal contract §5.8)."""
+    """States of one terminal session (upstream/terminal: Session states)."""
 
     RESOLVING = "resolving"
     CONNECTING = "connecting"
@@ -366,7 +369,7 @@ class ShellState(Enum):
 
 
 class Retry(Enum):
-    """Whether opening again can help (pod-terminal contract §6)."""
+    """Whether opening again can help (upstream/terminal: Why a session ends)."""
 
     AUTO = "auto"
     ASK = "ask"

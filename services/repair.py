@@ -1,7 +1,7 @@
 """The attempt machine as a pure table: a state and an event in, a state and effects out.
 
-It is the table of the vellum-wake contract §5.3, row by row, with three additions: `Held` and
-`TurnCame` say that another repair owns the gateway and that it no longer does (§5.4); a wake whose
+It is the table under upstream/repair: Attempt machine, row by row, with three additions: `Held` and
+`TurnCame` say that another repair owns the gateway and that it no longer does; a wake whose
 running step is critical is let finish like a critical link step; and what the operator agreed to
 beforehand takes the place of the wake, under the same turn. A pair that is not listed changes
 nothing.

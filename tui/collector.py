@@ -1,4 +1,4 @@
-"""The garbage collector, kept from holding up frames (terminal contract §8)."""
+"""The garbage collector, kept from holding up frames (upstream/terminal: Garbage collection)."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ SCHEMA = 1
 
 
 def sandbox_json(sandbox: Sandbox, now: float) -> dict[str, Any]:
-    """One row of `sandboxes --json` (design §8)."""
+    """One row of `sandboxes --json`, as `docs/commands.md` describes it."""
     return {
         "id": str(sandbox.id),
         "name": sandbox.name,

@@ -29,7 +29,7 @@ SIZE_WAIT_S = 1.0
 DETACH_S = 3.0
 HISTORY = 10_000
 _DETACH_KEYS = b"\x10\x11"
-"""Ctrl-P Ctrl-Q: leaves an agent running (openshell contract §1.7)."""
+"""Ctrl-P Ctrl-Q: leaves an agent running (upstream/openshell: Shells)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from widgets.moments import moment
 
 MessageKey: TypeAlias = tuple[Direction, str]
 MOST_TRIES = 6
-"""Claims before the host gives up (nanoclaw contract §4.4)."""
+"""Claims before the host gives up (upstream/nanoclaw: Stuck agents)."""
 _ARROWS = {Direction.IN: Cell.of("→", "busy"), Direction.OUT: Cell.of("←", "good")}
 
 

@@ -13,7 +13,10 @@ from widgets.glyphs import ATTEMPTS, STEPS, TONES, Sign
 from widgets.phrases import GAP, joined, one_line, signed, styled
 
 SLOW_S = 10.0
-"""From here on a running step says whether cancel is safe (vellum-wake contract §5.4)."""
+"""From here on a running step says whether cancel is safe.
+
+See upstream/repair: One repair at a time.
+"""
 
 _DOING = {Verb.WAKE: "waking", Verb.RECONNECT: "reconnecting"}
 

@@ -11,7 +11,7 @@ from services.queues.schema import Shape
 from services.queues.values import epoch, number, optional, text
 
 DUE_PREFETCH = 10
-"""As many rows as a runner looks at in one poll (nanoclaw contract §4.2)."""
+"""As many rows as a runner looks at in one poll (upstream/nanoclaw: Prompt batch)."""
 _OLDEST_LOOKED_AT = 500
 
 
@@ -44,7 +44,9 @@ async def read_due(
     acks: AckLedger,
     prefetch: int = DUE_PREFETCH,
 ) -> DueFacts:
-    """What the host would find to do (nanoclaw contract §4.1, §4.2).
+    """What the host would find to do.
+
+    See upstream/nanoclaw: Inbound labels; upstream/nanoclaw: Prompt batch.
 
     Raises:
         sqlite3.Error: the file cannot be read.

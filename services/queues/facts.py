@@ -32,9 +32,12 @@ class AgentFacts:
     tool_timeout_ms: float | None = None
     tool_started_at: float | None = None
     bash_ms: float | None = None
-    """The declared timeout where it stretches upstream's limits (nanoclaw contract §4.4)."""
+    """The declared timeout where it stretches upstream's limits.
+
+    See upstream/nanoclaw: Stuck agents.
+    """
     due: int = 0
-    """The host's own due count (nanoclaw contract §4.1)."""
+    """The host's own due count (upstream/nanoclaw: Inbound labels)."""
     starved: bool = False
     """A due message sits behind so many newer ones that a runner does not see it."""
     unclaimed_response: bool = False

@@ -1,7 +1,7 @@
 """A session whose files have grown long, read for the first time: in strides, each lock short.
 
 One read of a million rows would keep the other side from committing for as long as it takes
-(nanoclaw contract §3.2).
+(upstream/nanoclaw: Reading safely).
 """
 
 from __future__ import annotations

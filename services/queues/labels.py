@@ -1,4 +1,4 @@
-"""What a message is, from the facts of its row: the tables of nanoclaw contract §4.1 and §4.3.
+"""What a message is, from the facts of its row: a table for each direction.
 
 SQL computes the date tests, so that offsets and odd spellings are judged as the host judges them.
 """
@@ -54,7 +54,7 @@ class OutboundFacts:
 
 
 def inbound_label(facts: InboundFacts, *, alive: bool | None) -> InLabel:
-    """The first row of §4.1 that holds; an agent of unknown life is given the benefit."""
+    """The first row that holds (upstream/nanoclaw: Inbound labels); unknown life counts as life."""
     match facts.status:
         case "failed":
             return InLabel.FAILED
@@ -79,7 +79,7 @@ def inbound_label(facts: InboundFacts, *, alive: bool | None) -> InLabel:
 
 
 def outbound_label(facts: OutboundFacts) -> OutLabel:
-    """The row of §4.3 that holds."""
+    """The row that holds (upstream/nanoclaw: Outbound labels)."""
     if not facts.delivery:
         return OutLabel.DEFERRED if facts.deferred else OutLabel.UNDELIVERED
     if facts.delivery == "failed":

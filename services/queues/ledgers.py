@@ -1,6 +1,7 @@
 """What is remembered of a session between polls, so that counts of every row stay cheap.
 
-Upstream never prunes (nanoclaw contract §2.3): acknowledgements and deliveries only grow, and all
+Upstream never prunes
+(upstream/nanoclaw: Nothing is pruned): acknowledgements and deliveries only grow, and all
 but the newest are settled for good. A file that shrank is read whole again.
 """
 

@@ -1,4 +1,4 @@
-"""Rows of both files as messages, in one order (nanoclaw contract §2.3)."""
+"""Rows of both files as messages, in one order (upstream/nanoclaw: Order of messages)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The one way a queue file of another system is opened: read-only, briefly (nanoclaw §3.3)."""
+"""The one way a queue file of another system is opened: read-only, briefly.
+
+See upstream/nanoclaw: Reading safely.
+"""
 
 from __future__ import annotations
 

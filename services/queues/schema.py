@@ -1,4 +1,7 @@
-"""Which tables and columns a queue file has: shapes of every age are read (nanoclaw §2.3)."""
+"""Which tables and columns a queue file has: shapes of every age are read.
+
+See upstream/nanoclaw: Old shapes.
+"""
 
 from __future__ import annotations
 

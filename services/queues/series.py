@@ -1,4 +1,4 @@
-"""Scheduled work of a session, one entry a series (nanoclaw contract §2.1)."""
+"""Scheduled work of a session, one entry a series (upstream/nanoclaw: Scheduled work)."""
 
 from __future__ import annotations
 

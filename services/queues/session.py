@@ -1,4 +1,7 @@
-"""One session's poll: outbound first, inbound second, neither held (nanoclaw contract §3.2)."""
+"""One session's poll: outbound first, inbound second, neither held.
+
+See upstream/nanoclaw: Reading safely.
+"""
 
 from __future__ import annotations
 

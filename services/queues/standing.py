@@ -1,6 +1,7 @@
 """Long inbound files followed row by row: what is settled is counted once, what is open is kept.
 
-Upstream never prunes (nanoclaw contract §2.3), and a settled row never opens again, so a file with
+Upstream never prunes
+(upstream/nanoclaw: Nothing is pruned), and a settled row never opens again, so a file with
 a million messages costs what its open and its new rows cost.
 """
 
@@ -98,7 +99,10 @@ class InboundLedger:
         return counts
 
     def due(self, acks: AckLedger, now: float, prefetch: int = DUE_PREFETCH) -> DueFacts:
-        """What the host would find to do (nanoclaw contract §4.1, §4.2)."""
+        """What the host would find to do.
+
+        See upstream/nanoclaw: Inbound labels; upstream/nanoclaw: Prompt batch.
+        """
         past = [row for row in self.open.values() if row.past]
         due = [row for row in past if row.facts.wakes]
         waiting = [row for row in due if not _answered(acks, row.id)]

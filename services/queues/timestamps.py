@@ -15,7 +15,7 @@ _LONGEST = 64
 
 
 def utc_ms(text: object) -> float | None:
-    """Milliseconds since the epoch, or None where it is no instant (nanoclaw contract §4.4).
+    """Milliseconds since the epoch, or None where it is no instant (upstream/nanoclaw: Timestamps).
 
     Text without a zone is UTC; fractions are cut to whole milliseconds.
     """

@@ -7,7 +7,7 @@ from collections import deque
 from services.terminal.sequences import changes_in, kept_from, net_effect, unfinished, whole_until
 
 LIMIT_BYTES = 1 << 20
-"""More than this and the middle is skipped (pod-terminal contract §5.4 rule 3)."""
+"""More than this and the middle is skipped (upstream/terminal: Backlog and skipping)."""
 KEPT_BYTES = 64 * 1024
 _AGAIN_BYTES = 4 * KEPT_BYTES
 """While skipping, the next skip comes sooner: short scans keep the loop quick."""

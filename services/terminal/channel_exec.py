@@ -46,7 +46,9 @@ class ChannelCommand:
         self._events: deque[ExecEvent] = deque()
 
     async def begin(self, argv: tuple[str, ...], *, stdin: bool) -> None:
-        """Connect and start it; a v4 server cannot be told where input ends (contract §3.5).
+        """Connect and start it; a v4 server cannot be told where input ends.
+
+        See upstream/pods: Half-close.
 
         Raises:
             ShellError: not connected, or input for a v4 server.

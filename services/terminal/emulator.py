@@ -19,7 +19,7 @@ class Emulator:
     `reply` receives every answer for the program. `palette` gives the theme's colours as
     `colours` keys them, for programs that ask. The clipboard may be written (never read) only
     where `allow_clipboard` is set, and then through `on_clipboard`; titles are told to programs
-    only where `allow_title_report` is set (terminal contract §10).
+    only where `allow_title_report` is set (upstream/terminal: Answers).
     """
 
     def __init__(

@@ -1,6 +1,7 @@
 """The failure table: what a broken connection means and whether trying again can help.
 
-Pod-terminal contract §6. No sentence holds a token, a cookie or a query string: the caller names
+The table is upstream/terminal: Why a session ends.
+No sentence holds a token, a cookie or a query string: the caller names
 its secrets, and whatever a peer echoes of them is masked.
 """
 
@@ -196,7 +197,8 @@ def closing(
 ) -> Ending:
     """Judge the end of a connection that was open; `idle_s` is how long nothing had come.
 
-    `silent_end` names a family whose normal end is a dropped connection (contract §2.6).
+    `silent_end` names a family whose normal end is a dropped connection
+    (upstream/pods: JSON endings).
     """
     if error.rcvd is None:
         return _dropped(error, idle_s, silent_end)

@@ -10,7 +10,7 @@ from services.models import Retry, ShellState
 from services.terminal.transport import Ending
 
 MALFORMED_IN_A_ROW = 3
-"""So many frames that are not of the family end a session (pod-terminal contract §1.5)."""
+"""So many frames that are not of the family end a session (upstream/pods: JSON frames)."""
 NOT_A_TERMINAL = Ending(
     ShellState.FAILED,
     "protocol: the server sent something that is not a terminal message",

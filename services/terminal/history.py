@@ -1,4 +1,7 @@
-"""Scrollback: lines that left the main screen by its top, kept small (terminal contract §4.8)."""
+"""Scrollback: lines that left the main screen by its top, kept small.
+
+See upstream/terminal: Scrollback.
+"""
 
 from __future__ import annotations
 

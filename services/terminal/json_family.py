@@ -1,4 +1,4 @@
-"""Framing of the CentML proxy and Argo CD: a JSON object a frame (pod-terminal contract §1.5)."""
+"""Framing of the CentML proxy and Argo CD: a JSON object a frame (upstream/pods: JSON frames)."""
 
 from __future__ import annotations
 
@@ -21,7 +21,10 @@ from services.terminal.framing import (
 from services.terminal.transport import Ending
 
 PIECE_BYTES = 8 * 1024
-"""Most UTF-8 bytes of input in one frame; servers cut above 32 KiB in silence (contract §2.4)."""
+"""Most UTF-8 bytes of input in one frame; servers cut above 32 KiB in silence.
+
+See upstream/pods: JSON input limit.
+"""
 _SIZES = range(1, 65536)
 RENEWED = Ending(
     ShellState.LOST,
@@ -40,7 +43,7 @@ class Dialect(Enum):
 
 
 def clamped(size: int) -> int:
-    """A size every server takes: 1-65535 (pod-terminal contract §3.6)."""
+    """A size every server takes: 1-65535 (upstream/pods: Resize)."""
     return min(max(size, _SIZES.start), _SIZES.stop - 1)
 
 

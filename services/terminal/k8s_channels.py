@@ -1,4 +1,4 @@
-"""Framing of the Kubernetes exec API: binary messages led by a channel (pod-terminal contract §3).
+"""Framing of the Kubernetes exec API: binary messages led by a channel (upstream/pods: Channels).
 
 Pure functions of bytes, and the `Framing` of one connection made of them.
 """
@@ -27,9 +27,12 @@ from services.terminal.transport import Ending
 
 V5, V4 = "v5.channel.k8s.io", "v4.channel.k8s.io"
 SUBPROTOCOLS = (V5, V4)
-"""What is offered, preferred first (contract §3.2)."""
+"""What is offered, preferred first (upstream/pods: Subprotocols)."""
 PIECE_BYTES = 16 * 1024
-"""Most input in one message; a server drops the connection above 32 MiB (contract §3.4)."""
+"""Most input in one message; a server drops the connection above 32 MiB.
+
+See upstream/pods: Framing.
+"""
 _LARGEST_SIZE = 65535
 _SHOWN_RAW = 200
 _CODE = re.compile(r"\d{1,9}", re.ASCII)
@@ -89,7 +92,10 @@ class Outcome:
 
 
 def encode_resize(columns: int, lines: int) -> bytes:
-    """The message that tells the size, 2×1 at least: a bad one wedges the session (§3.6)."""
+    """The message that tells the size, 2×1 at least: a bad one wedges the session.
+
+    See upstream/pods: Resize.
+    """
     width = min(max(columns, 2), _LARGEST_SIZE)
     height = min(max(lines, 1), _LARGEST_SIZE)
     size = json.dumps({"Width": width, "Height": height}, separators=(",", ":"))
@@ -103,12 +109,15 @@ def encode_stdin(data: bytes) -> tuple[bytes, ...]:
 
 
 def encode_half_close(channel: Channel) -> bytes:
-    """The v5 message that ends one direction; exactly two bytes (contract §3.5)."""
+    """The v5 message that ends one direction; exactly two bytes (upstream/pods: Half-close)."""
     return bytes((Channel.CLOSE, channel))
 
 
 def read_status(payload: bytes) -> Outcome:
-    """What the JSON `Status` of channel 3 proves; what cannot be read proves nothing (§3.7)."""
+    """What the JSON `Status` of channel 3 proves; what cannot be read proves nothing.
+
+    See upstream/pods: Exit status.
+    """
     text = payload.decode("utf-8", "replace")
     try:
         status = json.loads(text)

@@ -1,4 +1,7 @@
-"""Noticing that a connection is dead without killing one that is only busy (contract §5.3)."""
+"""Noticing that a connection is dead without killing one that is only busy.
+
+See upstream/terminal: Keepalive.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Leaving a shell: an idle one is asked to end, since closing alone may orphan it (§0.2, §5.7)."""
+"""Leaving a shell: an idle one is asked to end, since closing alone may orphan it.
+
+See upstream/pods: Processes left behind; upstream/terminal: Leaving a shell.
+"""
 
 from __future__ import annotations
 

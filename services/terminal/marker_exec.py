@@ -2,7 +2,8 @@
 
 The terminal merges stdout and stderr and gives no status of its own, so the shell is asked to
 print a marker before the command and one with its exit code after it. Only a parsed end marker is
-proof; every other ending is unknown (pod-terminal contract §1.7, §0.1). Input, where it is asked
+proof; every other ending is unknown
+(upstream/pods: Commands by markers; upstream/pods: Exit status). Input, where it is asked
 for, is typed as lines of octal escapes, which the shell turns back into bytes until one line says
 that there are no more: a terminal would take some bytes for keys, and has no end of input.
 """
@@ -52,7 +53,9 @@ _TYPED = tuple(
 
 
 def script(argv: Sequence[str], begin: str, end: str, *, stdin: bool = False) -> str:
-    """The lines to type: each far below a terminal's 4095-byte line (§1.7).
+    """The lines to type: each far below a terminal's 4095-byte line.
+
+    See upstream/pods: Commands by markers.
 
     With `stdin`, what follows the begin marker is `typed_input`, up to a line that is `end`.
 

@@ -1,4 +1,4 @@
-"""The one parse budget of a panel, shared by all its shells (terminal contract §9)."""
+"""The one parse budget of a panel, shared by all its shells (upstream/terminal: Parse budget)."""
 
 from __future__ import annotations
 

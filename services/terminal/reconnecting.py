@@ -1,6 +1,7 @@
 """A shell that is opened again by itself where it was lost: opt-in, said aloud, never in a hurry.
 
-Pod-terminal contract §5.2. What was typed is never sent again, and typing ends the waiting.
+What was typed is never sent again, and typing ends the waiting
+(upstream/terminal: Reconnecting).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Another size: the main screen's lines are laid out anew, the alternate screen's are cut.
 
 A logical line is a row and those it wraps into. The cursor stays on its logical cell, rows go to
-the history or come back from it (terminal contract §11).
+the history or come back from it (upstream/terminal: Reflow).
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """A process we left somewhere else: how it says who it is, and how it is ended there.
 
 A closed socket, and the end of a command-line client, leave the process they started running
-(pod-terminal contract §0.2). So what we start says its process id in a private sequence ahead of
-any output, and a second command can end it.
+(upstream/pods: Processes left behind). So what we start says its process id in a private sequence
+ahead of any output, and a second command can end it.
 """
 
 from __future__ import annotations

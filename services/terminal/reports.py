@@ -1,4 +1,4 @@
-"""Answers a program waits for (terminal contract §10)."""
+"""Answers a program waits for (upstream/terminal: Answers)."""
 
 from __future__ import annotations
 

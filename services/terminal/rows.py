@@ -1,4 +1,4 @@
-"""Rows: one line of cells as an object that scrolls by reference (terminal contract §4.5).
+"""Rows: one line of cells as an object that scrolls by reference (upstream/terminal: Rows).
 
 A row begins as spans of text and attribute, which is all that appending needs. The first write
 that is neither an append nor a full overwrite makes it a grid: a list of cells and a list of

@@ -1,4 +1,7 @@
-"""What goes to a shell: a lane for keys that overtakes a lane for pastes (contract §5.5)."""
+"""What goes to a shell: a lane for keys that overtakes a lane for pastes.
+
+See upstream/terminal: Sending.
+"""
 
 from __future__ import annotations
 

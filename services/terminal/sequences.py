@@ -1,6 +1,6 @@
 """Where a stream of terminal output may be cut, and what of a dropped part must survive it.
 
-Pod-terminal contract §5.4 rules 3 and 4. Bytes in, bytes out; nothing here draws.
+See upstream/terminal: Backlog and skipping. Bytes in, bytes out; nothing here draws.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """One shell, from opening to its one end: transport, emulator, backlog and what is sent.
 
-States and rules: pod-terminal contract §5.3-5.8.
+States and rules: upstream/terminal: Session states.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Bytes to events: whole sequences at a time, and a machine for what is broken or cut.
 
-A `pyte.ByteStream` that keeps pyte's screen protocol and replaces its character loop (terminal
-contract §3, §4). Whatever the pieces bytes arrive in, the events are the same.
+A `pyte.ByteStream` that keeps pyte's screen protocol and replaces its character loop
+(upstream/terminal: What pyte lacks). Whatever the pieces bytes arrive in, the events are the same.
 """
 
 from __future__ import annotations

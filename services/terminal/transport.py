@@ -10,7 +10,10 @@ from services.models import Retry, ShellState
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """Why the bytes stopped (pod-terminal contract §5.8, §6)."""
+    """Why the bytes stopped.
+
+    See upstream/terminal: Session states; upstream/terminal: Why a session ends.
+    """
 
     state: ShellState
     """`ENDED` where the peer said so, `LOST` where it did not, `FAILED` where it never began."""
@@ -43,7 +46,7 @@ class Transport(Protocol):
         """Send input; silently nothing once the connection is gone (`read` says why)."""
 
     async def acknowledge(self) -> bool:
-        """Wait until the peer has taken what was written (pod-terminal contract §5.5).
+        """Wait until the peer has taken what was written (upstream/terminal: Sending).
 
         False where the transport cannot know; callers bound the wait.
         """

@@ -1,4 +1,4 @@
-"""A shell over a WebSocket, whatever its framing (pod-terminal contract §5, §6)."""
+"""A shell over a WebSocket, whatever its framing (upstream/terminal: Session states)."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ class WebSocketTransport:
         """Connect; the size is the first frame.
 
         Raises:
-            ShellError: pod-terminal contract §6; its text holds no secret.
+            ShellError: as upstream/terminal: Why a session ends; its text holds no secret.
         """
         host, address, secure = self._target()
         self._size = (columns, lines)
@@ -166,7 +166,10 @@ class WebSocketTransport:
         return self._finished
 
     async def _give_way(self) -> None:
-        """Receiving does not suspend while frames are queued (contract §5.4 rule 7)."""
+        """Receiving does not suspend while frames are queued.
+
+        See upstream/terminal: Backlog and skipping.
+        """
         self._frames += 1
         if self._frames % _FRAMES_IN_A_ROW == 0:
             await asyncio.sleep(0)

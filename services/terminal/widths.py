@@ -3,7 +3,7 @@
 Every cell is kept as one character: a cluster of several code points is replaced by a stand-in
 from plane 16 of Unicode, and a cell of two columns is followed by `SECOND`. So the length of
 normalised text is its width, and rows are made of plain strings. Widths are those the view lays
-out (terminal contract §7).
+out (upstream/terminal: Widths).
 """
 
 from __future__ import annotations

@@ -21,7 +21,7 @@ from widgets.terminal.view import TerminalView
 
 COLUMNS, LINES, ROUNDS = 200, 60, 40
 GOAL = 1.5
-"""Milliseconds a full frame may take (terminal contract §13)."""
+"""Milliseconds a full frame may take (upstream/terminal: Drawing)."""
 
 
 def text_rows(chance: random.Random) -> list[GivenRow]:

@@ -1,4 +1,4 @@
-"""Terminal throughput, side by side in one interleaved run (terminal contract §14).
+"""Terminal throughput, side by side in one interleaved run (upstream/terminal: Measuring).
 
 `python -m tests.bench.terminal` prints megabytes a second (10⁶) and ratios. The machine's speed
 wanders: the ratios are what counts.
@@ -59,7 +59,7 @@ def stock() -> Feed:
     def feed(data: bytes) -> None:
         try:
             stream.feed(data)
-        except Exception:  # pyte 0.8.2 raises on sequences it half knows (contract §5)
+        except Exception:  # On sequences pyte half knows (upstream/terminal: What pyte lacks).
             pass
 
     return feed

@@ -1,6 +1,7 @@
 """The real `openshell` against a gateway process: every fault seen, repaired or named.
 
-No real gateway server is run: what only one can show stays untested here (contract §5.3).
+No real gateway server is run: what only one can show stays untested here
+(upstream/openshell: Real command in tests).
 """
 
 from __future__ import annotations

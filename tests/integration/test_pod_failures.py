@@ -1,4 +1,4 @@
-"""The failure table of the pod-terminal contract (§6): every row, made to happen."""
+"""Every row of a table, made to happen (upstream/terminal: Why a session ends)."""
 
 from __future__ import annotations
 

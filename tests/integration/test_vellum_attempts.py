@@ -340,7 +340,7 @@ async def test_a_failed_renewal_keeps_its_class(
 
 
 async def test_a_renewal_without_a_reason_is_left_to_a_probe(tmp_path: Path) -> None:
-    """Releases up to 0.11.2 say nothing (contract §6.4)."""
+    """Releases up to 0.11.2 say nothing (upstream/vellum: Older commands)."""
     async with scene(tmp_path) as s, s.bench() as bench:
         s.ground.write_token(access_s=-10)
         s.ground.command("exit 1")

@@ -1,4 +1,6 @@
-"""The invariants of an attempt (vellum-wake contract §5.6) over the real source and real processes.
+"""The invariants of an attempt over the real source and real processes.
+
+See upstream/repair: Invariants.
 
 Whatever an operator presses and whatever a gateway and the command do meanwhile, these hold.
 """

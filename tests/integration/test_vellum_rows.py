@@ -224,7 +224,7 @@ async def test_a_young_gateway_is_still_loading_credentials(
 
 
 async def test_a_command_too_old_to_wake_leaves_the_error_as_it_was(tmp_path: Path) -> None:
-    """Contract §6.4."""
+    """It answers `Unknown command` (upstream/vellum: Older commands)."""
     async with Peer(serving()) as peer:
         place = await place_at(
             tmp_path,

@@ -1,4 +1,6 @@
-"""A real containerd with a real container, private to one test (pod-terminal contract §4.7).
+"""A real containerd with a real container, private to one test.
+
+See upstream/pods: Real peers in tests.
 
 It needs root, mount namespaces, grpcio, `containerd` and `runc`, static busybox and bash. What is
 not installed is fetched from Debian and unpacked, not installed: `tests.support.debian`.

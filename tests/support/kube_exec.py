@@ -1,7 +1,7 @@
 """The far end of a Kubernetes exec: real processes on this machine, behind the channels.
 
-Written from the contract alone and validated by kubectl; like a real runtime it leaves the process
-behind when its client goes away (pod-terminal contract §0.2).
+Written from a page alone (upstream/pods: Channels) and validated by kubectl; like a real runtime it
+leaves the process behind when its client goes away (upstream/pods: Processes left behind).
 """
 
 from __future__ import annotations

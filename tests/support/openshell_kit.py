@@ -35,7 +35,7 @@ PINS = {
     "0.0.111": "5ed0484beb2a725e5acce42046007ca6b140fdc74d0416ca8eac3fb73c8b0fcf",
 }
 LATER = ("0.1.5", "2f29c7f7da5c9b99b17ec5ad75d6236ec19a178ece10c672b4d0fee35231f7f3")
-"""Stubs alone: a CLI of that line is in no registry (contract §5.3)."""
+"""Stubs alone: a CLI of that line is in no registry (upstream/openshell: Real command in tests)."""
 NEEDED_LIBC = (2, 39)
 _LIBRARIES = ("libc6", "libgcc-s1", "libstdc++6")
 _LIB = "usr/lib/x86_64-linux-gnu"

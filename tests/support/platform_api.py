@@ -20,7 +20,7 @@ from tests.support.http_peer import Exchange, HttpPeer, WebSocket, http_peer
 
 TOKEN = "platform-token-that-must-not-show"
 BUFFER = 32 * 1024
-"""Input above this in one frame is cut in silence (pod-terminal contract §2.4)."""
+"""Input above this in one frame is cut in silence (upstream/pods: JSON input limit)."""
 
 
 class Platform:

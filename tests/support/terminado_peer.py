@@ -1,4 +1,6 @@
-"""terminado, a terminal server we did not write, and the framing it speaks (contract §4.2).
+"""terminado, a terminal server we did not write, and the framing it speaks.
+
+See upstream/terminal: Independent servers.
 
 Run as a program it serves `/terminals/NAME` (kept and replayed) and `/shell` (one for each client)
 on a free port of loopback, which it prints.

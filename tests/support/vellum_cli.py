@@ -1,4 +1,6 @@
-"""The real vellum command under bun over stand-in services (vellum-wake contract §6.3).
+"""The real vellum command under bun over stand-in services.
+
+See upstream/vellum: Real command in tests.
 
 The packages come from npm into a cache folder once; the services are three small TypeScript files
 that the command itself starts. What ran is ended by the pids it wrote down, and by no other way.

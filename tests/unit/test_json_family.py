@@ -1,4 +1,7 @@
-"""The JSON family on the wire: the vectors of the contract, and every place a text can be cut."""
+"""The JSON family on the wire: vectors, and every place a text can be cut.
+
+See upstream/pods: JSON frames.
+"""
 
 from __future__ import annotations
 

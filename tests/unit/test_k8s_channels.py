@@ -1,4 +1,7 @@
-"""The channels of Kubernetes, byte by byte: the vectors of the contract and whatever else comes."""
+"""The channels of Kubernetes, byte by byte: vectors and whatever else comes.
+
+See upstream/pods: Channels.
+"""
 
 from __future__ import annotations
 

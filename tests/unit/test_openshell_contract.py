@@ -1,4 +1,7 @@
-"""Contract §5.2 row by row: every generation, nothing configured or the port refused."""
+"""Row by row: every generation, nothing configured or the port refused.
+
+See upstream/openshell: Offline outputs.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Thirty rows, first match wins (vellum-wake contract §4.3)."""
+"""Thirty rows, first match wins (upstream/vellum: Classification)."""
 
 from __future__ import annotations
 

@@ -59,7 +59,7 @@ def encode_mouse(event: MouseInput, modes: TerminalModes) -> bytes | None:
     """The report, or None where the program did not ask for it or the form cannot tell the place.
 
     Positions are 1-based; a release keeps its button in SGR form and ends in `m`
-    (terminal contract §10).
+    (upstream/terminal: Keys mouse and paste).
     """
     if not wanted(event, modes.mouse):
         return None

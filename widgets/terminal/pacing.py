@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 HOLD_LIMIT = 0.15
-"""Seconds a program may hold drawing back (mode 2026; terminal contract §11)."""
+"""Seconds a program may hold drawing back (upstream/terminal: Synchronised output)."""
 REST = 3.0
 """How many times as long as a frame took to draw the view rests: the panel is not its alone."""
 CHEAP = 0.004

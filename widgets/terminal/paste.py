@@ -7,7 +7,7 @@ import re
 from services.terminal.cells import TerminalModes
 
 CANONICAL_LIMIT = 4095
-"""Bytes of one line a terminal in canonical mode takes (pod-terminal contract §5.5)."""
+"""Bytes of one line a terminal in canonical mode takes (upstream/terminal: Sending)."""
 
 _BREAK = re.compile(r"\r\n|\n|\r")
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")

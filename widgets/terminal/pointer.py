@@ -22,7 +22,10 @@ UNITS = (Unit.CELL, Unit.WORD, Unit.LINE)
 
 
 class Pointer:
-    """The mouse of one terminal view; Shift keeps it from the program (terminal contract §10)."""
+    """The mouse of one terminal view; Shift keeps it from the program.
+
+    See upstream/terminal: Keys mouse and paste.
+    """
 
     def __init__(
         self,

@@ -109,7 +109,10 @@ class TerminalView(TerminalCanvas, can_focus=True):
             self.app.cursor_position = self.region.offset + Offset(cursor.column, cursor.line)
 
     def check_consume_key(self, key: str, character: str | None) -> bool:
-        """Every key but the chord that gives the keyboard back (terminal contract §10)."""
+        """Every key but the chord that gives the keyboard back.
+
+        See upstream/terminal: Keys mouse and paste.
+        """
         return key != self.release_key
 
     async def _on_key(self, event: events.Key) -> None:

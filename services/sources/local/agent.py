@@ -1,6 +1,6 @@
 """One embedded agent: takes due messages, works, answers; `python -m …local.agent`.
 
-It plays upstream's container (nanoclaw contract §2.2, §4.4) with one difference: it touches
+It plays upstream's container (upstream/nanoclaw: Outbound file) with one difference: it touches
 `.heartbeat` at least every second for as long as it lives, idle too, where upstream's moves only
 with provider events. A silent heartbeat here always means an agent that is gone or stopped.
 

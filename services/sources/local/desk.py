@@ -12,7 +12,7 @@ from services.sources.local.tables import INBOUND, OUTBOUND, reading, writing
 from services.sources.local.work import Reply, Task
 
 BATCH = 10
-"""As many messages as upstream takes in one prompt (nanoclaw contract §4.2)."""
+"""As many messages as upstream takes in one prompt (upstream/nanoclaw: Prompt batch)."""
 RESPONSE_AGE_S = 4.0
 """How long an answered question lies there until the tool that asked picks it up."""
 KEPT_ROWS = 400

@@ -17,7 +17,7 @@ FLOOD_S = 20.0
 
 
 class Fault(Enum):
-    """What can be broken (design §6); `clear` mends what a wake is not meant to mend."""
+    """What can be broken; `clear` mends what a wake is not meant to mend."""
 
     AGENT_KILL = "agent-kill"
     AGENT_HANG = "agent-hang"

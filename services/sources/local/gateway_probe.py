@@ -1,7 +1,7 @@
 """Looks at the embedded gateway over HTTP: liveness, readiness and whether it takes our token.
 
 Every probe is a fresh connection to 127.0.0.1, ignores proxies, follows no redirect and reads at
-most 64 KiB (vellum-wake contract §4.2).
+most 64 KiB (upstream/vellum: Probe ladder).
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ from websockets.server import ServerProtocol
 
 LARGEST_MESSAGE = 1 << 20
 SEND_BUFFER = 64 * 1024
-"""What a flood may run ahead of its reader in the kernel (terminal contract §9.5)."""
+"""What a flood may run ahead of its reader in the kernel (upstream/terminal: Kernel buffers)."""
 
 
 class _HeldPongs(ServerProtocol):

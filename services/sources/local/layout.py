@@ -10,7 +10,8 @@
       gateway/token             bearer token, 0600
       gateway/faults.json       faults the gateway obeys; SIGUSR1 makes it read them again
       logs/<role>.log           stdout and stderr of each process
-      sandboxes/<name>/         inbound.db, outbound.db, .heartbeat (nanoclaw contract §1, §2)
+      sandboxes/<name>/         inbound.db, outbound.db, .heartbeat
+      (upstream/nanoclaw: Files of an install)
       sandboxes/<name>/agent.lock      pid of the agent that owns the folder
       sandboxes/<name>/crashes.jsonl   one line for each start that failed
       sandboxes/<name>/work/    where its shell opens

@@ -1,6 +1,6 @@
 """The host's side of one sandbox: fills `inbound.db`, delivers what `outbound.db` holds, sweeps.
 
-The sweep is upstream's (nanoclaw contract §4.4, §5.1) with its times scaled down, and one
+The sweep is upstream's (upstream/nanoclaw: Stuck agents) with its times scaled down, and one
 difference: as embedded agents beat while idle, a claim is judged by its age alone.
 """
 

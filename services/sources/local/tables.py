@@ -1,7 +1,8 @@
 """The two queue files of an embedded sandbox: upstream's tables, and short transactions on them.
 
-Shapes are those of nanoclaw contract §2.1 and §2.2. One side writes each file: the host
-`inbound.db`, the agent `outbound.db`; the host alone drops abandoned claims, as upstream's does.
+Shapes are real (upstream/nanoclaw: Inbound file; upstream/nanoclaw: Outbound file). One side
+writes each file: the host `inbound.db`, the agent `outbound.db`; the host alone drops abandoned
+claims, as upstream's does.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ INBOUND = "inbound.db"
 OUTBOUND = "outbound.db"
 HEARTBEAT = ".heartbeat"
 PATIENCE_S = 5.0
-"""How long a writer waits for a lock (nanoclaw contract §2.2)."""
+"""How long a writer waits for a lock (upstream/nanoclaw: Outbound file)."""
 
 _INBOUND_TABLES = (
     """CREATE TABLE IF NOT EXISTS messages_in (

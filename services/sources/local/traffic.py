@@ -18,7 +18,7 @@ class Letter:
     """One row for messages_in; whoever inserts it adds id, seq and timestamp."""
 
     prefix: str
-    """How the id begins (nanoclaw contract §2.1); empty for a routed chat."""
+    """How the id begins (upstream/nanoclaw: Inbound file); empty for a routed chat."""
     kind: str
     content: str
     channel: str | None = None

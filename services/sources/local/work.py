@@ -33,7 +33,10 @@ class ToolUse:
     tool: str
     seconds: float
     timeout_ms: int | None = None
-    """Declared by the call; upstream declares it for Bash alone (nanoclaw contract §2.2)."""
+    """Declared by the call; upstream declares it for Bash alone.
+
+    See upstream/nanoclaw: Outbound file.
+    """
 
 
 @dataclass(frozen=True, slots=True)

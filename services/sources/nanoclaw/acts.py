@@ -1,4 +1,4 @@
-"""Everything this panel can do to an install, and nothing else (nanoclaw contract §5.3).
+"""Everything this panel can do to an install, and nothing else (upstream/nanoclaw: Ways to act).
 
 A routed line on the chat socket, a restart of a group, a stop of one container, and a command in
 one. There is no function here that writes a file, runs SQL, or starts, kills or pauses a container.

@@ -62,7 +62,10 @@ TABLES: Mapping[str, tuple[str, ...]] = {
     "user_roles": ("user_id", "role", "agent_group_id"),
     "agent_group_members": ("user_id", "agent_group_id"),
 }
-"""What is read of each table (nanoclaw contract §1.1); contents of messages never are."""
+"""What is read of each table; contents of messages never are.
+
+See upstream/nanoclaw: Central database.
+"""
 
 DEFAULT_PREFETCH = 10
 

@@ -101,7 +101,7 @@ class CentralEye:
 
 
 async def ask_tables(install: Install) -> dict[str, list[Record]]:
-    """The central tables as far as the host lists them (nanoclaw contract §5.4).
+    """The central tables as far as the host lists them (upstream/nanoclaw: Admin socket).
 
     Raises:
         SilentError: nobody answered.

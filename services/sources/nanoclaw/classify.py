@@ -1,4 +1,7 @@
-"""Judges a session: pure functions of evidence (nanoclaw contract §4), no looking, no acting."""
+"""Judges a session: pure functions of evidence, no looking, no acting.
+
+See upstream/nanoclaw: Container and host state.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,10 @@ from services.sources.nanoclaw.hostlog import Trouble
 from services.sources.nanoclaw.words import ago, left, plural, sentence
 
 START_S = 120.0
-"""A container that gave no sign of life for longer was never active (contract §4.5)."""
+"""A container that gave no sign of life for longer was never active.
+
+See upstream/nanoclaw: Container and host state.
+"""
 SPAWN_S = 15.0
 """A container runs before its row says so."""
 GONE_S = CEILING_MS / 1000 + 3 * SWEEP_S
@@ -134,7 +140,7 @@ def _alive(seen: Evidence, now: float, started: float | None) -> Judgement:
 
 
 def stale_tool(files: AgentFacts, started: float | None) -> bool:
-    """Whether the tool is left over from an earlier container (contract §4.4)."""
+    """Whether the tool is left over from an earlier container (upstream/nanoclaw: Stuck agents)."""
     begun = files.tool_started_at
     return bool(files.tool) and begun is not None and started is not None and begun < started
 

@@ -56,7 +56,7 @@ class Listing:
 
 
 def list_argv(install: Install) -> tuple[str, ...]:
-    """The running containers of one install (nanoclaw contract §5.5)."""
+    """The running containers of one install (upstream/nanoclaw: Containers)."""
     return (
         *(DOCKER, "ps", "--no-trunc", "--filter", f"label={install.label}"),
         *("--format", "{{json .}}"),

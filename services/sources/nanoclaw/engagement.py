@@ -1,4 +1,7 @@
-"""Whether a routed line would wake a session, and who would see it: pure (contract §5.3)."""
+"""Whether a routed line would wake a session, and who would see it: pure.
+
+See upstream/nanoclaw: Routed lines.
+"""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ _TURNS = 8
 A_ROUND = 2500
 """Of the sessions at rest so many are looked at in one round."""
 LONGEST_REST_S = 5.0
-"""So long a session at rest may go without being looked at (nanoclaw contract §3.3)."""
+"""So long a session at rest may go without being looked at (upstream/nanoclaw: Reading safely)."""
 DENIED: Mark = (-1, -1, -1)
 
 
@@ -61,7 +61,8 @@ class Folders:
     ) -> dict[Home, Stamp]:
         """Every session folder, and every given home with a folder; blocking, for a thread.
 
-        A folder is a session where it holds `inbound.db` (nanoclaw contract §1). Of the homes that
+        A folder is a session where it holds `inbound.db`
+        (upstream/nanoclaw: Files of an install). Of the homes that
         are `still` and have not `moved`, `A_ROUND` or more are looked at, the others in their turn.
         Nobody writes `outbound.db` of these: one in eight looks is for it too. `now` is monotonic.
         """

@@ -16,7 +16,7 @@ MOST = 100_000
 
 
 class Question(Enum):
-    """The commands that only look (nanoclaw contract §5.4); there are no others here."""
+    """The commands that only look (upstream/nanoclaw: Admin socket); there are no others here."""
 
     HELP = "help"
     SESSIONS = "sessions-list"

@@ -1,4 +1,7 @@
-"""Lines of the host's log: parsed, dated, and searched for why wakes fail (contract §5.5)."""
+"""Lines of the host's log: parsed, dated, and searched for why wakes fail.
+
+See upstream/nanoclaw: Host log.
+"""
 
 from __future__ import annotations
 

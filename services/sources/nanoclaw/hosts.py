@@ -11,7 +11,10 @@ from services.queues.timestamps import seconds
 from services.sources.nanoclaw.wire import Silence
 
 BACKOFF_S = (0, 0, 10, 30, 120, 300, 900)
-"""Delay before the start by attempt, 1 first, the last for all after it (contract §4.5)."""
+"""Delay before the start by attempt, 1 first, the last for all after it.
+
+See upstream/nanoclaw: Crash back-off.
+"""
 _COUNTED_S = 3600.0
 _STARTING_S = 20.0
 _LONGEST_FILE = 4096

@@ -27,7 +27,10 @@ _DENIED = (errno.EACCES, errno.EPERM)
 
 @dataclass(frozen=True, slots=True)
 class Install:
-    """The names of one install (nanoclaw contract §1, §5.5)."""
+    """The names of one install.
+
+    See upstream/nanoclaw: Files of an install; upstream/nanoclaw: Containers.
+    """
 
     root: Path
     """Absolute, as the host's working directory spells it."""
@@ -163,7 +166,10 @@ def check(install: Install) -> None:
 
 
 def owner_trouble(install: Install) -> str:
-    """Why the central DB must not be opened by this user; empty where it may (contract §3.2)."""
+    """Why the central DB must not be opened by this user; empty where it may.
+
+    See upstream/nanoclaw: Reading safely.
+    """
     try:
         owner = install.central.stat().st_uid
     except OSError:

@@ -1,4 +1,4 @@
-"""What an attempt may do about a session: pure (nanoclaw contract §5.3)."""
+"""What an attempt may do about a session: pure (upstream/nanoclaw: Ways to act)."""
 
 from __future__ import annotations
 

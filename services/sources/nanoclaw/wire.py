@@ -17,7 +17,7 @@ LONGEST_LINE = 32 * 1024 * 1024
 
 
 class Silence(Enum):
-    """Why there was no answer (nanoclaw contract §4.5)."""
+    """Why there was no answer (upstream/nanoclaw: Container and host state)."""
 
     ABSENT = "no socket"
     REFUSED = "nobody listens"

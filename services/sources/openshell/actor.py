@@ -1,4 +1,7 @@
-"""Does what the operator asked: select, start, get, forward, connect, in that order (§2.6)."""
+"""Does what the operator asked: select, start, get, forward, connect, in that order.
+
+See upstream/openshell: Reconnect order.
+"""
 
 from __future__ import annotations
 

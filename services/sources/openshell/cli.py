@@ -39,7 +39,10 @@ class Answer:
 
     @property
     def text(self) -> str:
-        """Both streams: the CLI is not strict about which one it uses (§1.2)."""
+        """Both streams: the CLI is not strict about which one it uses.
+
+        See upstream/openshell: Text and exit codes.
+        """
         return f"{self.stdout}\n{self.stderr}"
 
     @property
@@ -61,14 +64,20 @@ class Answer:
 
 
 def environment(base: Mapping[str, str] | None = None) -> dict[str, str]:
-    """What a child gets: no gateway chosen by variable, UTF-8, no browser (§1.1, §6.1)."""
+    """What a child gets: no gateway chosen by variable, UTF-8, no browser.
+
+    See upstream/openshell: Configuration folder.
+    """
     inherited = os.environ if base is None else base
     kept = {name: value for name, value in inherited.items() if not name.startswith(_DROPPED)}
     return {**kept, "LC_ALL": "C.UTF-8", "OPENSHELL_NO_BROWSER": "1"}
 
 
 def locate(configured: str = "") -> Path | None:
-    """The CLI's path, looked for as NemoClaw does (§0.2); None where there is none."""
+    """The CLI's path, looked for as NemoClaw does; None where there is none.
+
+    See upstream/openshell: Finding the command.
+    """
     if configured:
         path = Path(configured).expanduser()
         return path if os.access(path, os.X_OK) and path.is_file() else None
@@ -83,7 +92,7 @@ def locate(configured: str = "") -> Path | None:
 
 
 def config_folder() -> Path:
-    """Where the CLI keeps its registrations (§1.1)."""
+    """Where the CLI keeps its registrations (upstream/openshell: Configuration folder)."""
     base = os.environ.get("XDG_CONFIG_HOME", "")
     return (Path(base) if base else Path.home() / ".config") / "openshell"
 

@@ -1,4 +1,7 @@
-"""The sandbox that is meant where none is named: NemoClaw's default (§2.3, §2.6)."""
+"""The sandbox that is meant where none is named: NemoClaw's default.
+
+See upstream/openshell: NemoClaw; upstream/openshell: Reconnect order.
+"""
 
 from __future__ import annotations
 

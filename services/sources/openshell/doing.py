@@ -76,7 +76,7 @@ class Doing:
         return _outcome(answer, f"the sandbox {target.name} does not start")
 
     async def prove(self, target: Target, tools: Toolset) -> Outcome:
-        """Run `true` in it: Ready alone can be a lie (§3.1)."""
+        """Run `true` in it: Ready alone can be a lie (upstream/openshell: Phases)."""
         if not tools.exec:
             return Outcome(said="ready; this openshell has no exec to prove it with")
         answer = await self._cli.run(

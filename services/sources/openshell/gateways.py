@@ -1,4 +1,7 @@
-"""What a gateway is, judged from what the CLI answered: pure, in the order of §1.4 and §2.4."""
+"""What a gateway is, judged from what the CLI answered: pure, in a fixed order.
+
+See upstream/openshell: Gateway states.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,7 @@ from services.sources.openshell.wording import normalised, uncoloured
 
 
 class Standing(Enum):
-    """NemoClaw's five states and six more (§2.4)."""
+    """NemoClaw's five states and six more (upstream/openshell: Gateway states)."""
 
     HEALTHY = "healthy_named"
     UNREACHABLE = "named_unreachable"
@@ -74,7 +77,10 @@ class Judgement:
 
 
 def nemoclaw_standing(status: str, info: str, name: str) -> Standing:
-    """NemoClaw's own five states from the texts of `status` and `gateway info` (§2.4)."""
+    """NemoClaw's own five states from the texts of `status` and `gateway info`.
+
+    See upstream/openshell: Gateway states.
+    """
     told = fields(status)
     connected = told.get("status", "") == "Connected"
     other = told.get("gateway", "")

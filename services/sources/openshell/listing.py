@@ -1,4 +1,7 @@
-"""The CLI's lists read: JSON where it offers it, its tables otherwise (§1.3, §1.5, §1.8)."""
+"""The CLI's lists read: JSON where it offers it, its tables otherwise.
+
+See upstream/openshell: Reading lists; upstream/openshell: Forwards.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +28,7 @@ PHASES = (
     "Starting",
     "Completed",
 )
-"""By number (§3.1)."""
+"""By number (upstream/openshell: Phases)."""
 _GAP = re.compile(r"\s{2,}")
 _LABELS = 20
 _FIELD = re.compile(r"^\s*([A-Z][A-Za-z ]{1,30}):\s*(.*)$")

@@ -1,4 +1,7 @@
-"""A sandbox's log, followed across lost connections without a line twice (§1.9)."""
+"""A sandbox's log, followed across lost connections without a line twice.
+
+See upstream/openshell: Logs.
+"""
 
 from __future__ import annotations
 

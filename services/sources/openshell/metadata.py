@@ -1,4 +1,7 @@
-"""Registrations read from the CLI's own folder, for versions that do not list them (§1.1)."""
+"""Registrations read from the CLI's own folder, for versions that do not list them.
+
+See upstream/openshell: Configuration folder.
+"""
 
 from __future__ import annotations
 

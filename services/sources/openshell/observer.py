@@ -191,7 +191,10 @@ def _missing_verdict(target: Target, known: tuple[Registration, ...]) -> Verdict
 
 
 def gateway_verdict(judged: Judgement, plan: StartPlan) -> Verdict:
-    """What an attempt may do about a gateway that is not well (§2.4)."""
+    """What an attempt may do about a gateway that is not well.
+
+    See upstream/openshell: Gateway states.
+    """
     if judged.standing is Standing.PROBE_TIMEOUT:
         return Verdict(VerdictKind.UNKNOWN, judged.reason, advice=judged.advice)
     if not judged.standing.startable:

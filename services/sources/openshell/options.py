@@ -8,7 +8,12 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True)
 class OpenShellOptions:
-    """The defaults find everything in its usual place (openshell contract §0.2, §1.1, §2.3)."""
+    """The defaults find everything in its usual place.
+
+    See upstream/openshell: Finding the command;
+    upstream/openshell: Configuration folder;
+    upstream/openshell: NemoClaw.
+    """
 
     binary: str = ""
     """Path of the CLI; empty: looked for."""

@@ -1,4 +1,7 @@
-"""Which kind of trouble the CLI's words tell of, tried in the order of openshell contract §1.6."""
+"""Which kind of trouble the CLI's words tell of, tried in order.
+
+See upstream/openshell: Error phrases.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""NemoClaw's register of its sandboxes, read and never written (§2.3)."""
+"""NemoClaw's register of its sandboxes, read and never written (upstream/openshell: NemoClaw)."""
 
 from __future__ import annotations
 

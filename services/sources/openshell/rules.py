@@ -1,4 +1,6 @@
-"""Network rules that wait for a decision, as `rule get` prints them (§1.9): read with suspicion.
+"""Network rules that wait for a decision, as `rule get` prints them: read with suspicion.
+
+See upstream/openshell: Network rules.
 
 The reasons in them are an agent's own words. A list in which such words could pass for another
 rule, or hide part of one, is not understood, rather than shown for a decision.

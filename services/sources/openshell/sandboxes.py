@@ -1,4 +1,7 @@
-"""What a sandbox is, judged from its phase or from what `sandbox get` answered (§2.5, §3.1)."""
+"""What a sandbox is, judged from its phase or from what `sandbox get` answered.
+
+See upstream/openshell: Sandbox states; upstream/openshell: Phases.
+"""
 
 from __future__ import annotations
 
@@ -51,7 +54,7 @@ def reason_of(row: SandboxRow) -> str:
 
 
 class Reconciled(Enum):
-    """What `sandbox get` tells of one name (§2.5)."""
+    """What `sandbox get` tells of one name (upstream/openshell: Sandbox states)."""
 
     PRESENT = "present"
     MISSING = "missing"
@@ -92,7 +95,7 @@ class SandboxLook:
 
 
 def drift(name: str) -> Verdict:
-    """The one thing never answered with a new onboarding (§2.6)."""
+    """The one thing never answered with a new onboarding (upstream/openshell: Reconnect order)."""
     return Verdict(
         VerdictKind.TERMINAL,
         f"The gateway's identity has changed since the sandbox {name} was made.",

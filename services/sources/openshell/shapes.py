@@ -30,7 +30,7 @@ class Registration:
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """One condition of a sandbox (§3.1)."""
+    """One condition of a sandbox (upstream/openshell: Phases)."""
 
     kind: str
     status: str
@@ -64,7 +64,7 @@ class SandboxRow:
 
 @dataclass(frozen=True, slots=True)
 class Forward:
-    """One forwarded port the CLI has started (§1.8)."""
+    """One forwarded port the CLI has started (upstream/openshell: Forwards)."""
 
     sandbox: str
     bind: str

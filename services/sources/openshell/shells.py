@@ -1,4 +1,4 @@
-"""Shells and single commands in a sandbox, through `sandbox exec` (§1.7)."""
+"""Shells and single commands in a sandbox, through `sandbox exec` (upstream/openshell: Shells)."""
 
 from __future__ import annotations
 
@@ -129,7 +129,10 @@ class SandboxShell:
 
 
 def ended(ending: Ending, tail: str, *, attached: bool) -> Ending:
-    """Tell the CLI's own failures from the exit of the shell: both can be 1 or 255 (§1.2)."""
+    """Tell the CLI's own failures from the exit of the shell: both can be 1 or 255.
+
+    See upstream/openshell: Text and exit codes.
+    """
     if ending.code == 255 and attached:
         return Ending(ShellState.LOST, "the connection to the sandbox was lost")
     said = tail[max(tail.rfind("Error:"), 0) :]
@@ -169,7 +172,7 @@ def execute(
 
 
 def judged(code: int, told: str, began: bool) -> ExecResult:
-    """What the CLI's exit status says of the command (§1.2).
+    """What the CLI's exit status says of the command (upstream/openshell: Text and exit codes).
 
     Raises:
         UnavailableError: the CLI does not run commands like this.

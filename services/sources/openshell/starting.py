@@ -1,4 +1,7 @@
-"""How a gateway could be started, found out by looking only; starting is the actor's (§1.3)."""
+"""How a gateway could be started, found out by looking only; starting is the actor's.
+
+See upstream/openshell: Starting a gateway.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Which generation of the CLI this is and what it can do: asked, not guessed (§0.1)."""
+"""Which generation of the CLI this is and what it can do: asked, not guessed.
+
+See upstream/openshell: Detecting a generation.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +22,7 @@ Version: TypeAlias = tuple[int, int, int]
 
 
 class Generation(Enum):
-    """The three there are (§0)."""
+    """The three there are (upstream/openshell: Generations)."""
 
     A = "A"
     """The gateway is a cluster in a container, started by the CLI; up to 0.0.36."""
@@ -49,7 +52,10 @@ class Toolset:
 
     @property
     def starts_failed(self) -> bool:
-        """Whether `sandbox start` also takes failed and completed ones (§3.1)."""
+        """Whether `sandbox start` also takes failed and completed ones.
+
+        See upstream/openshell: Phases.
+        """
         return self.sandbox_start and self.generation is Generation.C
 
     @property
@@ -65,7 +71,10 @@ def version_of(text: str) -> Version | None:
 
 
 def skewed(cli: Version | None, gateway: Version | None) -> bool:
-    """Whether the two are of lines that must not be mixed: 0.0.x and 0.1 or later (§0.1)."""
+    """Whether the two are of lines that must not be mixed: 0.0.x and 0.1 or later.
+
+    See upstream/openshell: Detecting a generation.
+    """
     if cli is None or gateway is None:
         return False
     return (cli[:2] > (0, 0)) != (gateway[:2] > (0, 0))

@@ -1,4 +1,6 @@
-"""Conditions, exit codes and health over gRPC: what no text of the 0.0 CLI tells (§3.1, §3.2).
+"""Conditions, exit codes and health over gRPC: what no text of the 0.0 CLI tells.
+
+See upstream/openshell: Phases; upstream/openshell: Calls over gRPC.
 
 The only module that imports `grpc` and the published stubs, and only when it first asks; without
 them, or where they are of another generation than the gateway, the CLI alone is asked.
@@ -34,7 +36,10 @@ _MOST_CONDITIONS = 20
 _DEGRADED = 2
 _UNHEALTHY = 3
 _AUTH = ("", "mtls", "plaintext")
-"""Logins that need no token file: the only ones this module speaks (§3.3)."""
+"""Logins that need no token file: the only ones this module speaks.
+
+See upstream/openshell: Sign-in.
+"""
 _OPTIONS = (
     ("grpc.enable_http_proxy", 0),
     ("grpc.enable_retries", 0),

@@ -1,4 +1,7 @@
-"""The CLI's prose made comparable: colours off, gutters off, wrapped lines joined (§1.2)."""
+"""The CLI's prose made comparable: colours off, gutters off, wrapped lines joined.
+
+See upstream/openshell: Text and exit codes.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""How a cluster is reached and as whom: what a kubeconfig says, resolved (contract §3.8)."""
+"""How a cluster is reached and as whom: what a kubeconfig says, resolved.
+
+See upstream/pods: Cluster access.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What Argo CD tells of applications and their pods (pod-terminal contract §2)."""
+"""What Argo CD tells of applications and their pods (upstream/pods: Argo CD address)."""
 
 from __future__ import annotations
 
@@ -22,7 +22,10 @@ COOKIE = "argocd.token"
 LONGEST_ENTRY = 64 * 1024
 """Bytes of one entry of a log, JSON and all."""
 _COOKIE_BYTES = 3800
-"""Longest value of one cookie; a longer token travels in several (contract §2.1)."""
+"""Longest value of one cookie; a longer token travels in several.
+
+See upstream/pods: Argo CD address.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,7 +189,7 @@ def cookies(token: str) -> str:
 
 
 def terminal_url(base: str, pod: AppPod, container: str, shell: str) -> str:
-    """Where a terminal is (contract §2.1)."""
+    """Where a terminal is (upstream/pods: Argo CD address)."""
     scheme, _, rest = base.rstrip("/").partition("://")
     query = {
         "pod": pod.name,

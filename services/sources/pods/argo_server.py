@@ -51,7 +51,10 @@ class ArgoServer:
         return token
 
     def headers(self) -> dict[str, str]:
-        """Bearer and cookie: which of them counts depends on its version (contract §2.1)."""
+        """Bearer and cookie: which of them counts depends on its version.
+
+        See upstream/pods: Argo CD address.
+        """
         token = self.token()
         return {"Authorization": f"Bearer {token}", "Cookie": argo.cookies(token)}
 

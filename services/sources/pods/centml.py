@@ -1,4 +1,7 @@
-"""Deployments of the CentML platform as its status answers tell them (contract §1.3, §1.4)."""
+"""Deployments of the CentML platform as its status answers tell them.
+
+See upstream/pods: CentML deployments; upstream/pods: Choosing a pod.
+"""
 
 from __future__ import annotations
 
@@ -155,7 +158,9 @@ def evidence(deployment: Deployment) -> Facts:
 
 
 def choose(running: Sequence[str], choice: ShellChoice, what: str) -> str:
-    """The pod meant (contract §1.4): the named one, the only one, or the first where that is said.
+    """The pod meant: the named one, the only one, or the first where that is said.
+
+    See upstream/pods: Choosing a pod.
 
     Raises:
         ShellError: there is none, or none of that name.

@@ -147,7 +147,7 @@ class CentmlActor:
 
 
 def terminal_url(base: str, id: int, pod: str, shell: str | None) -> str:
-    """Where the proxy's terminal is (pod-terminal contract §1.1)."""
+    """Where the proxy's terminal is (upstream/pods: CentML address)."""
     scheme, _, rest = base.rstrip("/").partition("://")
     query = {"pod": pod} | ({"shell": shell} if shell else {})
     secure = "wss" if scheme == "https" else "ws"

@@ -41,7 +41,9 @@ NO_LOGS = "The platform's terminal API has no logs."
 
 
 async def status_of(http: Http, id: int, name: str = "") -> Deployment:
-    """One deployment: v3, then v2 on 404 or 400, and the first error if that fails too (§1.3).
+    """One deployment: v3, then v2 on 404 or 400, and the first error if that fails too.
+
+    See upstream/pods: CentML deployments.
 
     Raises:
         NotFoundError: the platform does not know it.

@@ -1,4 +1,7 @@
-"""Signs in to the CentML platform for the operator (contract §1.2); nothing that ticks may."""
+"""Signs in to the CentML platform for the operator; nothing that ticks may.
+
+See upstream/pods: CentML sign-in.
+"""
 
 from __future__ import annotations
 

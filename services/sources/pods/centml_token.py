@@ -1,6 +1,6 @@
 """The token of the CentML platform as it stands on this machine; read, never renewed here.
 
-Where its own client keeps it: contract §1.2. Renewing is `centml_sign_in.py`.
+Where its own client keeps it (upstream/pods: CentML sign-in). Renewing is `centml_sign_in.py`.
 """
 
 from __future__ import annotations

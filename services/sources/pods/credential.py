@@ -68,7 +68,9 @@ class KubeCredential:
         self._minted = minted
 
     def headers(self) -> dict[str, str]:
-        """What authenticates a request; nothing to a server without TLS (contract §3.8).
+        """What authenticates a request; nothing to a server without TLS.
+
+        See upstream/pods: Cluster access.
 
         Raises:
             SignedOutError: a helper must run first.

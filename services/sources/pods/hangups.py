@@ -1,4 +1,7 @@
-"""What was left running in a container is ended there: a closed socket does not do it (§0.2)."""
+"""What was left running in a container is ended there: a closed socket does not do it.
+
+See upstream/pods: Processes left behind.
+"""
 
 from __future__ import annotations
 

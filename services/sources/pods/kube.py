@@ -105,7 +105,10 @@ def exec_url(
     argv: Sequence[str],
     streams: Sequence[str],
 ) -> str:
-    """Where a command runs (contract §3.1); `streams` are of stdin, stdout, stderr and tty."""
+    """Where a command runs; `streams` are of stdin, stdout, stderr and tty.
+
+    See upstream/pods: Exec request.
+    """
     cluster = credential.access.cluster
     base = ("wss" if cluster.secure else "ws") + cluster.server[cluster.server.index("://") :]
     query = [("command", word) for word in argv]

@@ -1,4 +1,7 @@
-"""A shell in a pod: found, opened, kept honest and hung up (pod-terminal contract §3, §5.7)."""
+"""A shell in a pod: found, opened, kept honest and hung up.
+
+See upstream/pods: Exec request; upstream/terminal: Leaving a shell.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +27,7 @@ from services.terminal.transport import Ending
 from services.terminal.websocket import WebSocketTransport
 
 AT_ONCE_S = 1.0
-"""A shell that ends with 126 or 127 before this was none (contract §3.7)."""
+"""A shell that ends with 126 or 127 before this was none (upstream/pods: Exit status)."""
 _CHECK_S = 3.0
 _FIRST_WORD_S = 1.0
 _STREAMS = ("stdin", "stdout", "tty")
@@ -104,7 +107,7 @@ class Link:
         """A connection for one command, open; the credential is renewed once on a 401.
 
         Raises:
-            ShellError: pod-terminal contract §6.
+            ShellError: as upstream/terminal: Why a session ends.
         """
         transport = self.transport(place, argv, streams, framing)
         try:
@@ -182,7 +185,7 @@ class PodShell:
         """Find the pod, sign in if need be, connect; renews the credential once on a 401.
 
         Raises:
-            ShellError: pod-terminal contract §6.
+            ShellError: as upstream/terminal: Why a session ends.
         """
         self._size = (columns, lines)
         self._ways = list(starts(self._wish.shell, self._wish.session))
@@ -241,7 +244,10 @@ class PodShell:
         return await self._opened().acknowledge()
 
     async def ping(self) -> bool:
-        """A pong; while the shell is silent, the pod is looked at too: it may be gone (§3.7)."""
+        """A pong; while the shell is silent, the pod is looked at too: it may be gone.
+
+        See upstream/pods: Exit status.
+        """
         alive = await self._opened().ping()
         if alive:
             await self._check()

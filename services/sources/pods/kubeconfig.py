@@ -1,7 +1,7 @@
 """Reads kubeconfig files: merged, one context picked, every path and certificate resolved.
 
 A loader of our own: the official client's costs a hundred megabytes and knows no more of what is
-needed here (pod-terminal contract §3.10). `kubectl config view` is the oracle of its tests.
+needed here (upstream/pods: Kubeconfig reader). `kubectl config view` is the oracle of its tests.
 """
 
 from __future__ import annotations

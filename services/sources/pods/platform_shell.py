@@ -1,4 +1,7 @@
-"""A shell over the JSON family: CentML's proxy and Argo CD (pod-terminal contract §1, §2, §5.7)."""
+"""A shell over the JSON family: CentML's proxy and Argo CD.
+
+See upstream/pods: JSON frames; upstream/terminal: Leaving a shell.
+"""
 
 from __future__ import annotations
 
@@ -76,7 +79,7 @@ class PlatformShell:
         """Find the pod, connect; the token is renewed once on a 401.
 
         Raises:
-            ShellError: pod-terminal contract §6.
+            ShellError: as upstream/terminal: Why a session ends.
             ChoiceError: several pods would do.
         """
         self._size = (columns, lines)
@@ -109,7 +112,8 @@ class PlatformShell:
             self._renewed = True
             return await self._once_more(got)
         if not self._had_output and len(self._ways) > 1 and got.state is not ShellState.FAILED:
-            # Nothing can be said after the handshake: a shell that is missing just ends (§2.1).
+            # Nothing can be said after the handshake: a shell that is missing just ends
+            # (upstream/pods: Argo CD refusals).
             return await self._next(got)
         self._ended = True
         return self._explained(got)
@@ -183,7 +187,7 @@ class PlatformShell:
         await self._inner.open(*self._size)
 
     async def _once_more(self, ending: Ending) -> bytes | Ending:
-        """A new shell with a new token, said aloud (contract §2.3)."""
+        """A new shell with a new token, said aloud (upstream/pods: Argo CD token refresh)."""
         await self._opened().close()
         try:
             await self._arrive(renew=True)
@@ -206,7 +210,10 @@ class PlatformShell:
         return f"{tried.shell} ended at once (not there?); trying {trying}\r\n".encode()
 
     def _explained(self, ending: Ending) -> Ending:
-        """What the last words add to an end without a code; hints, never more (§2.3, §2.6)."""
+        """What the last words add to an end without a code; hints, never more.
+
+        See upstream/pods: Argo CD token refresh; upstream/pods: JSON endings.
+        """
         if self._dialect is not Dialect.ARGO or ending.state is not ShellState.ENDED:
             return ending
         last = self._tail.replace(b"\r", b"").strip().rpartition(b"\n")[2]

@@ -94,7 +94,7 @@ class Pod(_Record, frozen=True, rename="camel"):
 
     @property
     def default_container(self) -> str:
-        """The annotated one, else the first (pod-terminal contract §3.1)."""
+        """The annotated one, else the first (upstream/pods: Exec request)."""
         named = (self.metadata.annotations or {}).get(DEFAULT_CONTAINER, "")
         names = [one.name for one in self.spec.containers]
         return named if named in names else (names[0] if names else "")

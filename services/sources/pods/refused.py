@@ -1,4 +1,7 @@
-"""What a refused handshake means on each platform (pod-terminal contract §2.1, §6)."""
+"""What a refused handshake means on each platform.
+
+See upstream/pods: Argo CD refusals; upstream/terminal: Why a session ends.
+"""
 
 from __future__ import annotations
 

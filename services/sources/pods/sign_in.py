@@ -1,4 +1,4 @@
-"""Runs a kubeconfig's credential helper, for the operator alone (pod-terminal contract §3.8)."""
+"""Runs a kubeconfig's credential helper, for the operator alone (upstream/pods: Cluster access)."""
 
 from __future__ import annotations
 

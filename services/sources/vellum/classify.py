@@ -1,4 +1,7 @@
-"""Thirty rows from evidence to what it means, first match wins (vellum-wake contract §4.3)."""
+"""Thirty rows from evidence to what it means, first match wins.
+
+See upstream/vellum: Classification.
+"""
 
 from __future__ import annotations
 
@@ -212,7 +215,7 @@ def _unreachable(seen: Evidence) -> Judgement:
 def _draining(seen: Evidence) -> Judgement:
     if seen.draining_s < DRAIN_S:
         return Judgement(12, G.SETTLING, S.SETTLING, Means.SETTLING, wording.DRAINING)
-    # A wake leaves a gateway alone that still answers its liveness (contract §2.1, step 4b).
+    # A wake leaves a gateway alone that still answers its liveness (upstream/vellum: Wake).
     words = (wording.UNDRAINED, wording.UNDRAINED_ADVICE)
     return Judgement(12, G.HUNG, S.STUCK, Means.CONFIRM, *words, RESTART)
 

@@ -1,7 +1,7 @@
 """The only four commands that are ever run, and what makes their arguments safe.
 
 A leading dash or an empty id would make the command act on whichever assistant is active
-(vellum-wake contract §1.3).
+(upstream/vellum: Commands).
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""What lines of a wake hint at; they are unversioned and decide nothing (contract §2.5)."""
+"""What lines of a wake hint at; they are unversioned and decide nothing.
+
+See upstream/vellum: Progress lines.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""One request, one fresh connection, bounded; every failure is a value (vellum-wake contract §4.2).
+"""One request, one fresh connection, bounded; every failure is a value.
+
+See upstream/vellum: Probe ladder.
 
 Proxies of the environment are ignored and no redirect is followed.
 """

@@ -1,4 +1,4 @@
-"""Where Vellum keeps things, for its five environments (vellum-wake contract §1.1)."""
+"""Where Vellum keeps things, for its five environments (upstream/vellum: Places)."""
 
 from __future__ import annotations
 

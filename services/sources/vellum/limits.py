@@ -1,4 +1,7 @@
-"""How long everything here may take, in seconds (vellum-wake contract §2.3, §4.2, §5.5)."""
+"""How long everything here may take, in seconds.
+
+See upstream/vellum: Wake limits; upstream/vellum: Probe ladder; upstream/repair: Limits.
+"""
 
 from __future__ import annotations
 

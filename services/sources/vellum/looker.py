@@ -1,4 +1,7 @@
-"""Climbs the probe ladder for one assistant: files, liveness, readiness (contract §4.2)."""
+"""Climbs the probe ladder for one assistant: files, liveness, readiness.
+
+See upstream/vellum: Probe ladder.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The lockfile read salvage-style and never written (vellum-wake contract §1.2)."""
+"""The lockfile read salvage-style and never written (upstream/vellum: Registry)."""
 
 from __future__ import annotations
 
