@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 import tomllib
+from enum import Enum
 from functools import cache
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import click
 import pytest
 from textual.keys import format_key
 
+from services import models
 from services.config import FileTable
 from services.config_file import faults
 from tests.support.keys_reference import PAGE, page
@@ -21,6 +23,8 @@ from tui.cli import main
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
 FEATURES = ROOT / "docs" / "features.md"
+INVARIANTS = ROOT / "docs" / "invariants.md"
+GLOSSARY = ROOT / "docs" / "glossary.md"
 LINK = re.compile(r"!?\[[^\]]*\]\(([^)#\s]+)(?:#[^)]*)?\)")
 ROW = re.compile(r"^\| (?P<name>.+?) \| \*\*(?P<must>[MS])\*\* \| (?P<how>.+) \| (?P<tests>.+) \|$")
 
@@ -110,3 +114,42 @@ def test_every_key_of_a_feature_is_the_one_that_is_bound() -> None:
 def test_every_other_test_named_exists() -> None:
     for place, name in re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", FEATURES.read_text("utf-8")):
         assert name in names_in(place), f"{place}::{name}"
+
+
+def test_every_invariant_has_a_place_and_a_test_that_exist() -> None:
+    lines = [line for line in INVARIANTS.read_text("utf-8").splitlines() if line.startswith("| ")]
+    held = [line.strip("| ").rsplit(" | ", 2) for line in lines if not line.startswith("| Never ")]
+    assert len(held) >= 30
+    for never, where, tests in held:
+        places = re.findall(r"`([\w/.]+)`", where)
+        assert places, never
+        for place in places:
+            assert (ROOT / place).exists(), f"{never}: {place}"
+        found = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", tests)
+        assert len(found) == len(tests.split(", ")), never
+        for place, name in found:
+            assert name in names_in(place), f"{never}: {place}::{name}"
+
+
+def glossary() -> list[str]:
+    return re.findall(r"^- \*\*(.+?)\*\*: .+\.$", GLOSSARY.read_text("utf-8"), re.M)
+
+
+def test_the_glossary_is_in_order_and_has_each_word_once() -> None:
+    words = glossary()
+    assert words == sorted(set(words), key=lambda word: (word.casefold(), word))
+    assert len(words) == GLOSSARY.read_text("utf-8").count("\n- ")
+
+
+def test_the_glossary_has_every_word_of_the_vocabulary() -> None:
+    kinds = [
+        one
+        for one in vars(models).values()
+        if isinstance(one, type) and one.__module__ == models.__name__ and one.__name__[0] != "_"
+    ]
+    wanted = {one.__name__ for one in kinds}
+    for kind in kinds:
+        if issubclass(kind, Enum):
+            wanted |= {str(one.value) for one in kind if one.value}
+    assert len(wanted) > 60
+    assert wanted <= set(glossary()), sorted(wanted - set(glossary()))
