@@ -137,7 +137,7 @@ async def test_sources_that_disagree_are_shown_to(root: Path, docker: ScriptedDo
     assert gateways["host"].state is GatewayState.DOWN
 
 
-async def test_containers_are_asked_as_the_contract_says(
+async def test_containers_are_asked_as_they_are_labelled(
     root: Path, docker: ScriptedDocker
 ) -> None:
     names = docker.run((ALPHA, "sess-fx-mixed", NOW - 300), (BETA, "sess-fx-nowake", NOW - 9))

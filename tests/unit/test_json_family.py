@@ -24,7 +24,7 @@ from services.terminal.json_family import (
 )
 
 
-def test_a_resize_is_the_frame_of_the_contract() -> None:
+def test_a_resize_is_the_frame_of_the_family() -> None:
     assert encode_resize(80, 24) == '{"operation":"resize","rows":24,"cols":80}'
 
 
@@ -38,7 +38,7 @@ def test_no_size_leaves_that_a_server_chokes_on(
     assert (frame["cols"], frame["rows"]) == told
 
 
-def test_typed_text_is_the_frame_of_the_contract() -> None:
+def test_typed_text_is_the_frame_of_the_family() -> None:
     assert encode_stdin("ls\r", 80, 24) == (
         '{"operation":"stdin","data":"ls\\r","rows":24,"cols":80}',
     )

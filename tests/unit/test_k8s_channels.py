@@ -38,7 +38,7 @@ def failed(reason: str, *causes: dict[str, str], **fields: object) -> bytes:
     return status(status="Failure", reason=reason, details={"causes": list(causes)}, **fields)
 
 
-def test_the_resize_is_the_vector_of_the_contract() -> None:
+def test_the_resize_is_the_vector() -> None:
     vector = "04 7b 22 57 69 64 74 68 22 3a 38 30 2c 22 48 65 69 67 68 74 22 3a 32 34 7d"
     assert encode_resize(80, 24) == bytes.fromhex(vector)
 
@@ -54,7 +54,7 @@ def test_no_size_leaves_that_wedges_a_session(
     assert (size["Width"], size["Height"]) == told
 
 
-def test_input_is_the_vector_of_the_contract() -> None:
+def test_input_is_the_vector() -> None:
     assert encode_stdin(b"exit 7\r") == (bytes.fromhex("00 65 78 69 74 20 37 0d"),)
     assert encode_stdin(b"") == ()
 

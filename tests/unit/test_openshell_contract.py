@@ -83,7 +83,7 @@ CASES = [(version, *row[:1], *row[2:]) for row in ROWS for version in row[1]]
 
 
 @pytest.mark.parametrize(("version", "situation", "command", "code", "words", "kind"), CASES)
-def test_a_row_of_the_contract_is_what_was_heard_and_how_it_is_understood(
+def test_a_recorded_row_is_what_was_heard_and_how_it_is_understood(
     version: str, situation: str, command: str, code: int, words: str, kind: Trouble
 ) -> None:
     answer = recorded(version, situation, command)

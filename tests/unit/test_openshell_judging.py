@@ -137,7 +137,7 @@ def test_what_was_recorded_is_understood(
         ("", Trouble.UNKNOWN),
     ],
 )
-def test_words_are_tried_in_the_order_of_the_contract(text: str, kind: Trouble) -> None:
+def test_words_are_tried_in_their_order(text: str, kind: Trouble) -> None:
     assert trouble(text) is kind
 
 

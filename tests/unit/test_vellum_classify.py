@@ -135,7 +135,7 @@ def test_row(
     assert said in judged.reason
 
 
-def test_every_row_of_the_contract_is_there_in_order_and_tried() -> None:
+def test_every_row_of_the_table_is_there_in_order_and_tried() -> None:
     assert [row.number for row in TABLE] == list(range(1, 31))
     assert {case[0] for case in CASES} == set(range(1, 31))
 
