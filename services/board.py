@@ -38,9 +38,8 @@ _STRUCK = frozenset((GatewayState.DOWN, GatewayState.HUNG, GatewayState.UNKNOWN)
 class Board:
     """What is known of every source now.
 
-    `strikes` says, by kind of source, how many looks in a row must find a ready gateway down,
-    hung or unknown before the board believes it
-    (upstream/vellum: Probe ladder); the default is one.
+    `strikes` says, by kind of source, how many looks in a row must find a ready gateway down, hung
+    or unknown before the board believes it (upstream/vellum: Probe ladder); the default is one.
     Intervals are the seconds between the looks of a source.
     """
 

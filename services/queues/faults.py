@@ -1,7 +1,7 @@
 """Why a queue file could not be read, in a sentence, once it is worth one.
 
-A single failed poll says nothing
-(upstream/nanoclaw: Read failures): writers commit, journals come and go.
+A single failed poll says nothing (upstream/nanoclaw: Read failures): writers commit, journals come
+and go.
 """
 
 from __future__ import annotations

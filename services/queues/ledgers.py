@@ -1,8 +1,7 @@
 """What is remembered of a session between polls, so that counts of every row stay cheap.
 
-Upstream never prunes
-(upstream/nanoclaw: Nothing is pruned): acknowledgements and deliveries only grow, and all
-but the newest are settled for good. A file that shrank is read whole again.
+Upstream never prunes (upstream/nanoclaw: Nothing is pruned): acknowledgements and deliveries only
+grow, and all but the newest are settled for good. A file that shrank is read whole again.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
 """Long inbound files followed row by row: what is settled is counted once, what is open is kept.
 
-Upstream never prunes
-(upstream/nanoclaw: Nothing is pruned), and a settled row never opens again, so a file with
-a million messages costs what its open and its new rows cost.
+Upstream never prunes (upstream/nanoclaw: Nothing is pruned), and a settled row never opens again,
+so a file with a million messages costs what its open and its new rows cost.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
 """Whether a host of this system would kill an agent now, and what it would do next.
 
-The decision is upstream's own, edge for edge
-(upstream/nanoclaw: Stuck agents). Times are milliseconds
-where upstream's are, seconds elsewhere.
+The decision is upstream's own, edge for edge (upstream/nanoclaw: Stuck agents). Times are
+milliseconds where upstream's are, seconds elsewhere.
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
 """One command over a terminal that has no exit codes: the code travels between two markers.
 
-The terminal merges stdout and stderr and gives no status of its own, so the shell is asked to
-print a marker before the command and one with its exit code after it. Only a parsed end marker is
-proof; every other ending is unknown
-(upstream/pods: Commands by markers; upstream/pods: Exit status). Input, where it is asked
-for, is typed as lines of octal escapes, which the shell turns back into bytes until one line says
-that there are no more: a terminal would take some bytes for keys, and has no end of input.
+The terminal merges stdout and stderr and gives no status of its own, so the shell is asked to print
+a marker before the command and one with its exit code after it. Only a parsed end marker is proof;
+every other ending is unknown (upstream/pods: Commands by markers; upstream/pods: Exit status).
+Input, where it is asked for, is typed as lines of octal escapes, which the shell turns back into
+bytes until one line says that there are no more: a terminal would take some bytes for keys, and has
+no end of input.
 """
 
 from __future__ import annotations

@@ -1,7 +1,6 @@
 """A shell that is opened again by itself where it was lost: opt-in, said aloud, never in a hurry.
 
-What was typed is never sent again, and typing ends the waiting
-(upstream/terminal: Reconnecting).
+What was typed is never sent again, and typing ends the waiting (upstream/terminal: Reconnecting).
 """
 
 from __future__ import annotations

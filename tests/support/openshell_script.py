@@ -1,7 +1,7 @@
 """A script named `openshell`, first on PATH: writes down what it was asked, answers from a file.
 
-It plays one of the generations
-(upstream/openshell: Generations) and changes its state as the real one does.
+It plays one of the generations (upstream/openshell: Generations) and changes its state as the real
+one does.
 """
 
 # ruff: noqa: E501

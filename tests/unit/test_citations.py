@@ -11,7 +11,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 PLACES = ("services", "widgets", "tui", "tests", "docs")
 PAGES = ROOT / "docs" / "upstream"
-CITATION = re.compile(r"upstream/(?P<page>[a-z]+): (?P<heading>[A-Z][\w -]*\w)?")
+CITATION = re.compile(r"upstream/(?P<page>[a-z]+):(?: (?P<heading>[A-Z][\w -]*\w))?")
 SYSTEMS = "nanoclaw|openshell|vellum|vellum-wake|pod-terminal|terminal|openclaw|agent-sandbox"
 NOWHERE = re.compile(
     rf"\N{{SECTION SIGN}}|\b(?:{SYSTEMS}) contract\b|the_contract(?!s)|"
@@ -87,6 +87,8 @@ def test_a_good_citation_is_none_of_the_faults(text: str) -> None:
         "(upstream/nanoclaw: Stuck)",
         "(upstream/nanoclaw: stuck agents)",
         "(upstream/nowhere: Stuck agents)",
+        "(upstream/nanoclaw:\nStuck agents)",
+        "(upstream/nanoclaw: Stuck\nagents)",
         "fine (upstream/repair: Limits), but also upstream/repair: ",
         "as in \N{SECTION SIGN}4.4",
         "the nanoclaw contract says",

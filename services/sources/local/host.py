@@ -1,8 +1,8 @@
 """The traffic side of the embedded world: `python -m services.sources.local.host --world ROOT`.
 
-It plays upstream's host
-(upstream/nanoclaw: How the host wakes): posts, delivers, sweeps. It starts no agent,
-save one that crashed by itself. Once nobody needs the world it ends every process of it by record.
+It plays upstream's host (upstream/nanoclaw: How the host wakes): posts, delivers, sweeps. It starts
+no agent, save one that crashed by itself. Once nobody needs the world it ends every process of it
+by record.
 """
 
 from __future__ import annotations

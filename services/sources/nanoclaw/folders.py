@@ -61,10 +61,10 @@ class Folders:
     ) -> dict[Home, Stamp]:
         """Every session folder, and every given home with a folder; blocking, for a thread.
 
-        A folder is a session where it holds `inbound.db`
-        (upstream/nanoclaw: Files of an install). Of the homes that
-        are `still` and have not `moved`, `A_ROUND` or more are looked at, the others in their turn.
-        Nobody writes `outbound.db` of these: one in eight looks is for it too. `now` is monotonic.
+        A folder is a session where it holds `inbound.db` (upstream/nanoclaw: Files of an install).
+        Of the homes that are `still` and have not `moved`, `A_ROUND` or more are looked at, the
+        others in their turn. Nobody writes `outbound.db` of these: one in eight looks is for it
+        too. `now` is monotonic.
         """
         found: dict[Home, Stamp] = {}
         root, before = self._root, self._stamps
