@@ -147,6 +147,61 @@ async def test_one_silent_gateway_holds_up_no_other(
     assert verdict.kind is VerdictKind.UNKNOWN and not verdict.wakeable
 
 
+def listed(first: int, last: int, *more: str) -> dict[str, str]:
+    """Sandboxes as the script keeps them, and `mine` behind them all."""
+    return dict.fromkeys([*(f"box-{n:03}" for n in range(first, last)), "mine", *more], "Ready")
+
+
+@pytest.mark.parametrize("generation", ["A", "B"])
+@pytest.mark.parametrize(
+    "after",
+    [
+        listed(0, 40, "aaa"),
+        listed(200, 300),
+        listed(5, 300),
+        listed(0, 300, *(f"a-{n:03}" for n in range(150))),
+        listed(0, 0),
+    ],
+    ids=["fewer", "first-200-gone", "first-five-gone", "150-before-them", "but-one-gone"],
+)
+async def test_no_row_is_missed_where_the_list_changes_between_two_pages(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    generation: str,
+    after: dict[str, str],
+) -> None:
+    script(
+        tmp_path / "os",
+        monkeypatch,
+        generation=generation,
+        gateways={"nemoclaw": "connected"},
+        sandboxes={"nemoclaw": listed(0, 300)},
+        turns=[after],
+    )
+    seen = await source().observer.observe()
+    names = {one.name for one in seen.sandboxes}
+    assert not any(one.stale for one in seen.sandboxes)
+    missed = (set(after) & set(listed(0, 300))) - names
+    assert not missed, sorted(missed)
+
+
+async def test_a_list_that_never_stands_still_is_not_known_and_the_rows_are_old(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = script(
+        tmp_path / "os",
+        monkeypatch,
+        gateways={"nemoclaw": "connected"},
+        sandboxes={"nemoclaw": listed(0, 300)},
+    )
+    observer = source().observer
+    assert len((await observer.observe()).sandboxes) == 301
+    made.set(turns=[listed(0, 0) if n % 2 == 0 else listed(0, 300) for n in range(40)])
+    seen = await observer.observe()
+    assert len(seen.sandboxes) == 301 and all(one.stale for one in seen.sandboxes)
+    assert "change while they are listed" in seen.gateways[0].reason
+
+
 async def test_every_one_of_three_hundred_is_listed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
