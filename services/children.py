@@ -10,6 +10,7 @@ from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
+from services.dispositions import catch_ignored
 from services.errors import ProcessError
 from services.plain import plain
 
@@ -161,6 +162,7 @@ async def start(
         raise ProcessError("There is no command to run.")
     name = plain(Path(argv[0]).name or argv[0], 60)
     outputs = (1, 2) if stderr == subprocess.PIPE else (1,)
+    catch_ignored()
     starting = asyncio.ensure_future(
         asyncio.get_running_loop().subprocess_exec(
             lambda: _Child(sink, outputs),

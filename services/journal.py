@@ -18,7 +18,9 @@ from pathlib import Path
 
 import aiosqlite
 
+from services.children import uninterrupted
 from services.clock import Clock
+from services.connection import Connection
 from services.journal_rows import (
     APPLICATION_ID,
     INSERT,
@@ -59,7 +61,7 @@ class Journal:
         self._waiting: deque[Event] = deque()
         self._came = asyncio.Event()
         self._turn = asyncio.Lock()
-        self._db: aiosqlite.Connection | None = None
+        self._db: Connection | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self._closed = False
         self._may_pass = False
@@ -90,7 +92,8 @@ class Journal:
         if self._problem:
             self.record(self._say(self._problem))
         notices = tuple(self._waiting)[noted:]
-        self._tasks = [asyncio.create_task(self._write()), asyncio.create_task(self._tidy())]
+        if not self._closed:
+            self._tasks = [asyncio.create_task(self._write()), asyncio.create_task(self._tidy())]
         return notices
 
     def record(self, *events: Event) -> None:
@@ -129,20 +132,26 @@ class Journal:
     async def close(self) -> None:
         """Write what waits, within two seconds, and let go of the file; idempotent."""
         self._closed = True
+        try:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_FLUSH_S):
+                    # A batch on its way is not waiting any more, and not kept yet.
+                    while self._db is not None and (self._waiting or self._turn.locked()):
+                        if not await self._written():
+                            await asyncio.sleep(_PAUSE_S)
+        finally:
+            await uninterrupted(self._let_go())
+
+    async def _let_go(self) -> None:
+        """End what runs, then the connection, also one that is only now being opened."""
         tasks, self._tasks = self._tasks, []
-        with suppress(TimeoutError):
-            async with asyncio.timeout(_FLUSH_S):
-                # A batch on its way is not waiting any more, and not kept yet.
-                while self._db is not None and (self._waiting or self._turn.locked()):
-                    if not await self._written():
-                        await asyncio.sleep(_PAUSE_S)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         if self._waiting:
             _LOG.warning("%d events were not written to the journal", len(self._waiting))
         async with self._turn:
-            await asyncio.shield(self._disconnect())
+            await self._disconnect()
 
     def _say(self, text: str) -> Event:
         return Event(
@@ -218,6 +227,9 @@ class Journal:
             if self._db is not None:
                 return True
             self._may_pass = False
+            if self._closed:
+                # Left while it was being opened: what is opened now nobody would close.
+                return False
             try:
                 await self._connect()
                 self._problem = ""
@@ -254,7 +266,11 @@ class Journal:
         """Connect, check the file through, make the table where there is none."""
         os.close(os.open(self.path, _PRIVATE, 0o600))
         self.path.chmod(0o600)
-        db = await aiosqlite.connect(self.path, timeout=_BUSY_S, isolation_level=None)
+        db = await Connection(
+            lambda: sqlite3.connect(
+                self.path, timeout=_BUSY_S, isolation_level=None, check_same_thread=False
+            )
+        ).open()
         try:
             if await _value(db, "PRAGMA quick_check(1)") != "ok":
                 raise sqlite3.DatabaseError("the check found damage")
@@ -269,7 +285,7 @@ class Journal:
                 raise _UnusableError(f"{plain(str(self.path))} was made by a newer version")
             await self._prune(db)
         except BaseException:
-            await asyncio.shield(db.close())
+            await db.close()
             raise
         self._db = db
 

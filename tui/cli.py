@@ -11,6 +11,7 @@ from pathlib import Path
 import click
 
 from services.config import Flags
+from services.dispositions import catch_ignored
 from tui.commands import acting, completing, embedded, looking, machine
 from tui.commands.ending import Exit, ending, say, settings_of
 
@@ -45,6 +46,7 @@ def main(
 
     Without a command, opens the panel.
     """
+    catch_ignored()
     context.obj = Flags(config, profile, read_only or None, local, theme)
     if context.invoked_subcommand is None:
         _panel(context)

@@ -8,14 +8,13 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-import aiosqlite
-
+from services.connection import Connection
 from services.queues.faults import sick_file
 
 BUSY_S = 0.25
@@ -26,8 +25,6 @@ PATIENCE_S = 1.0
 FEW = 2000
 LONGEST_CELL = 16 << 20
 """Bytes of a cell that are ever loaded; SQLite says no to a larger one before it takes memory."""
-
-Result = TypeVar("Result")
 
 
 def _text(data: bytes) -> str:
@@ -70,22 +67,6 @@ class _Reading(sqlite3.Connection):
             time.sleep(_STEP_S)
 
 
-async def undisturbed(read: Coroutine[object, object, Result]) -> Result:
-    """Run a short read to its end even where the caller is cancelled, then say so.
-
-    A connection that is cancelled while it opens would keep its file until it is collected.
-    """
-    task = asyncio.ensure_future(read)
-    try:
-        return await asyncio.shield(task)
-    except asyncio.CancelledError:
-        if not task.done():
-            await asyncio.wait({task})
-        if not task.cancelled():
-            task.exception()
-        raise
-
-
 async def off_loop(rows: int, work: Callable[[], None]) -> None:
     """Do work over very many rows beside the event loop, and over few in it."""
     if rows > FEW:
@@ -94,19 +75,22 @@ async def off_loop(rows: int, work: Callable[[], None]) -> None:
         work()
 
 
-class OpenFile(aiosqlite.Connection):
+class OpenFile(Connection):
     """A file that is open for reading, with its schema version as it was opened."""
 
     def __init__(self, path: Path) -> None:
-        self.stopping: asyncio.Future[Any] | None = None
         self._versions: list[int] = []
         uri = f"{path.absolute().as_uri()}?mode=ro"
         factory: Any = partial(_Reading, versions=self._versions)
         super().__init__(
             lambda: sqlite3.connect(
-                uri, uri=True, timeout=0, isolation_level=None, factory=factory
-            ),
-            iter_chunk_size=64,
+                uri,
+                uri=True,
+                timeout=0,
+                isolation_level=None,
+                factory=factory,
+                check_same_thread=False,
+            )
         )
 
     async def schema_version(self) -> int:
@@ -120,11 +104,6 @@ class OpenFile(aiosqlite.Connection):
             self._versions += [int(row[0]) for row in rows]
         return self._versions[0]
 
-    def stop(self) -> asyncio.Future[Any] | None:
-        """End the thread behind it, and remember when that is done."""
-        self.stopping = super().stop()
-        return self.stopping
-
 
 @asynccontextmanager
 async def opened(path: Path) -> AsyncIterator[OpenFile]:
@@ -135,13 +114,8 @@ async def opened(path: Path) -> AsyncIterator[OpenFile]:
     Raises:
         SickFileError: the file could not be opened or read.
     """
-    file = OpenFile(path)
     try:
-        async with file as db:
-            assert isinstance(db, OpenFile)
+        async with OpenFile(path) as db:
             yield db
     except sqlite3.Error as error:
-        if file.stopping is not None and not file.stopping.done():
-            # One that failed to open has a thread that still wants to say it is gone.
-            await asyncio.wait({file.stopping})
         raise sick_file(path, error) from error

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import aiosqlite
 
+from services.children import uninterrupted
 from services.clock import Clock
 from services.errors import NotFoundError
 from services.models import Direction, QueueSnapshot, SandboxId
@@ -18,7 +19,7 @@ from services.queues.facts import AgentFacts, Survey
 from services.queues.faults import Fault, Patience, SickFileError
 from services.queues.heads import TOO_LARGE
 from services.queues.messages import shown_id
-from services.queues.opening import opened, undisturbed
+from services.queues.opening import opened
 from services.queues.schema import Shapes
 from services.queues.session import INBOUND, OUTBOUND, SETTLED_S, Session, Stat
 from services.queues.values import text
@@ -91,7 +92,7 @@ class QueueReader:
         rested = read - polled.snapshot_read < LONGEST_REST_S
         if last is not None and rested and seen == polled.snapshot_seen:
             return replace(last, observed_at=now)
-        snapshot = await undisturbed(polled.session.snapshot(sandbox, window, alive=alive))
+        snapshot = await uninterrupted(polled.session.snapshot(sandbox, window, alive=alive))
         polled.snapshot_seen = seen if _settled(seen, now) else None
         polled.snapshot_read = read
         return snapshot
@@ -139,7 +140,7 @@ class QueueReader:
         rested = read - polled.facts_read < LONGEST_REST_S
         if polled.facts is not None and rested and seen == polled.facts_seen:
             return replace(polled.facts, observed_at=now)
-        facts = await undisturbed(polled.session.facts())
+        facts = await uninterrupted(polled.session.facts())
         polled.facts_seen = seen if _settled(seen, now) else None
         polled.facts_read = read
         return facts
@@ -171,7 +172,7 @@ class QueueReader:
             return polled.survey
         async with polled.session.lock:
             try:
-                polled.survey = await undisturbed(
+                polled.survey = await uninterrupted(
                     polled.session.survey(alive=alive, prefetch=prefetch, whole=whole)
                 )
                 polled.survey_patience.succeeded()
@@ -208,7 +209,7 @@ class QueueReader:
         """
         inward = direction is Direction.IN
         path = folder / (INBOUND if inward else OUTBOUND)
-        content = await undisturbed(
+        content = await uninterrupted(
             self._read_content(path, "messages_in" if inward else "messages_out", message_id)
         )
         if content is None:

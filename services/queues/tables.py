@@ -8,7 +8,8 @@ from typing import Generic, TypeAlias, TypeVar
 
 import aiosqlite
 
-from services.queues.opening import opened, undisturbed
+from services.children import uninterrupted
+from services.queues.opening import opened
 from services.queues.schema import Shapes
 
 Record: TypeAlias = Mapping[str, object]
@@ -59,7 +60,7 @@ async def read_tables(
     Raises:
         SickFileError: the file cannot be opened or read.
     """
-    return await undisturbed(_read(path, wanted, shapes, long))
+    return await uninterrupted(_read(path, wanted, shapes, long))
 
 
 async def _read(

@@ -24,8 +24,8 @@ def main() -> None:
         environment.pop("LC_CTYPE", None)
     try:
         fcntl.ioctl(0, termios.TIOCSCTTY, 0)
-        for name in ("SIGINT", "SIGQUIT", "SIGHUP", "SIGTERM", "SIGTSTP", "SIGPIPE", "SIGCHLD"):
-            signal.signal(getattr(signal, name), signal.SIG_DFL)
+        for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
+            signal.signal(number, signal.SIG_DFL)
         signal.pthread_sigmask(signal.SIG_SETMASK, ())
         os.execvpe(argv[0], argv, environment)  # noqa: S606 - argv made by us, no shell
     except OSError as error:

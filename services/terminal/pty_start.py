@@ -12,6 +12,8 @@ import termios
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from services.dispositions import catch_ignored
+
 START_LIMIT_S = 10.0
 _IUTF8 = 0x4000
 
@@ -24,6 +26,7 @@ async def spawn(
     Raises:
         OSError: it could not; a TimeoutError where it did not within `START_LIMIT_S`.
     """
+    catch_ignored()
     report, report_child = os.pipe()
     started: subprocess.Popen[bytes] | None = None
     try:

@@ -223,6 +223,7 @@ async def test_what_nobody_takes_is_not_piled_up(
         async with aclosing(one.actor.exec(one.sandbox, request)) as events:  # type: ignore[type-var]
             await until(events, b"x")
             before = me.memory_info().rss
+            # Real time on purpose: that long nobody takes what comes.
             await asyncio.sleep(1)
             async for event in events:
                 if isinstance(event, ExecOutput):

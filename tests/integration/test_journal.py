@@ -19,8 +19,7 @@ from services.journal import KEPT_ROWS, KEPT_S, Journal
 from services.journal_rows import APPLICATION_ID
 from services.models import Event, Severity
 from tests.support.clock import FakeClock
-
-PATIENCE_S = 20.0
+from tests.support.waiting import eventually
 
 
 def event(text: str, at: float | None = None, **more: str) -> Event:
@@ -34,14 +33,7 @@ def path(tmp_path: Path) -> Path:
 
 
 async def written(path: Path, count: int) -> None:
-    until = time.monotonic() + PATIENCE_S
-    while True:
-        with sqlite3.connect(path) as db:
-            if db.execute("SELECT count(*) FROM events").fetchone()[0] >= count:
-                break
-        assert time.monotonic() < until, "nothing was written"
-        await asyncio.sleep(0.02)
-    db.close()
+    await eventually(lambda: len(rows(path)) >= count, what="nothing was written")
 
 
 def rows(path: Path) -> list[str]:
@@ -150,10 +142,7 @@ async def test_old_and_many_are_pruned_on_open_and_hourly(path: Path) -> None:
     journal.record(event("soon old", now - KEPT_S + 60))
     await written(path, KEPT_ROWS + 1)
     await clock.advance(3_601)
-    until = time.monotonic() + PATIENCE_S
-    while "soon old" in rows(path):
-        assert time.monotonic() < until
-        await asyncio.sleep(0.05)
+    await eventually(lambda: "soon old" not in rows(path))
     await journal.close()
 
 
@@ -207,15 +196,12 @@ async def test_writing_goes_on_once_the_lock_is_gone(
     other = sqlite3.connect(path, isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
     journal.record(event("waits"))
-    until = time.monotonic() + PATIENCE_S
-    while not journal.problem:
-        assert time.monotonic() < until
-        await asyncio.sleep(0.02)
+    await eventually(lambda: "locked" in journal.problem)
     assert [e.text for e in await journal.recent(5)] == ["waits"]
     other.execute("ROLLBACK")
     other.close()
-    await written(path, 1)
-    assert journal.problem == ""
+    # Others see the row before the loop has heard that it was kept.
+    await eventually(lambda: journal.problem == "", what=lambda: journal.problem)
     assert rows(path) == ["waits"]
     await journal.close()
 
@@ -269,9 +255,8 @@ async def main():
     for n in range(200):
         at = 2_000_000_000.0 + n
         journal.record(Event(at, Severity.INFO, sys.argv[2], "", "panel", str(n)))
-        await asyncio.sleep(0.001)
-    while journal._waiting:
-        await asyncio.sleep(0.01)
+        while n % 5 == 4 and (journal._waiting or journal._turn.locked()):
+            await asyncio.sleep(0)
     await journal.close()
 
 asyncio.run(main())
@@ -306,10 +291,7 @@ async def test_no_thread_and_no_task_stays(path: Path) -> None:
     journal.record(event("x"))
     await journal.close()
     assert asyncio.all_tasks() == {asyncio.current_task()}
-    until = time.monotonic() + PATIENCE_S
-    while threading.active_count() > before:
-        assert time.monotonic() < until, threading.enumerate()
-        await asyncio.sleep(0.01)
+    await eventually(lambda: threading.active_count() <= before, what=threading.enumerate)
     journal.record(event("too late"))
     assert journal.dropped == 1
 

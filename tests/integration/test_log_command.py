@@ -6,13 +6,17 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
+from services.dispositions import catch_ignored
 from tests.support.nanoclaw import ScriptedDocker, install_states, short_folder
+from tests.support.waiting import LIMIT_S, eventually_sync
 
 NOW = time.strftime("%H:%M:%S")
 """As a log of today has it."""
@@ -78,16 +82,31 @@ def test_streams_are_listed_and_others_refused(home: dict[str, str]) -> None:
     assert run(home, "nobody").returncode == 4
 
 
+@contextmanager
+def following(env: dict[str, str]) -> Iterator[subprocess.Popen[str]]:
+    """A follower of the host's log, killed, if need be, at the end."""
+    words = argv(env, "sess-fx-mixed", "--stream", "host", "--follow")
+    # One that is started where SIGINT is ignored rightly goes on ignoring it.
+    catch_ignored()
+    with subprocess.Popen(
+        words, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as child:
+        last_resort = threading.Timer(LIMIT_S, child.kill)
+        last_resort.start()
+        try:
+            yield child
+        finally:
+            last_resort.cancel()
+            child.kill()
+
+
 def test_following_goes_on_across_a_rotation_until_it_is_stopped(
     home: dict[str, str], root: Path
 ) -> None:
     log = root / "logs" / "nanoclaw.log"
     log.write_text(f"[{NOW}.000] INFO first\n")
-    words = argv(home, "sess-fx-mixed", "--stream", "host", "--follow")
-    with subprocess.Popen(
-        words, env=home, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as child:
-        assert child.stdout is not None
+    with following(home) as child:
+        assert child.stdout is not None and child.stderr is not None
         assert child.stdout.readline() == f"[{NOW}.000] INFO first\n"
         log.rename(log.with_suffix(".1"))
         log.write_text(f"[{NOW}.000] INFO second\n")
@@ -95,26 +114,23 @@ def test_following_goes_on_across_a_rotation_until_it_is_stopped(
         assert said[-1] == f"[{NOW}.000] INFO second\n"
         assert "replaced" in said[0]
         child.send_signal(signal.SIGINT)
-        assert child.wait(20) == 130
-        assert child.stderr is not None
+        assert child.wait(LIMIT_S) == 130
         assert "Traceback" not in child.stderr.read()
 
 
 def test_a_reader_that_leaves_ends_it_quietly(home: dict[str, str], root: Path) -> None:
     log = root / "logs" / "nanoclaw.log"
     log.write_text("first\n")
-    words = argv(home, "sess-fx-mixed", "--stream", "host", "--follow")
-    with subprocess.Popen(
-        words, env=home, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as child:
-        assert child.stdout is not None
+
+    def ended() -> bool:
+        with log.open("a") as stream:
+            stream.write("more\n")
+        return child.poll() is not None
+
+    with following(home) as child:
+        assert child.stdout is not None and child.stderr is not None
         child.stdout.readline()
         child.stdout.close()
-        deadline = time.monotonic() + 30
-        while child.poll() is None and time.monotonic() < deadline:
-            with log.open("a") as stream:
-                stream.write("more\n")
-            time.sleep(0.2)
-        assert child.wait(1) == 0
-        assert child.stderr is not None
+        eventually_sync(ended)
+        assert child.returncode == 0
         assert "Traceback" not in child.stderr.read()

@@ -46,7 +46,8 @@ def run(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
 
 def reached(made: Script) -> list[str]:
     """The sandboxes a command was run in."""
-    return [call.split(" -n ")[1].split()[0] for call in made.calls() if "exec -n" in call]
+    names = [call.split(" -n ")[1].split()[0] for call in made.calls() if "exec -n" in call]
+    return list(dict.fromkeys(names))
 
 
 def test_without_a_name_it_is_nemoclaws_default_and_a_name_counts_more(

@@ -6,7 +6,7 @@ import asyncio
 from dataclasses import dataclass
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from services.attempts import Attempts, Handle
@@ -45,7 +45,10 @@ PRESSES = st.lists(
 
 
 async def pressed(attempts: Attempts, presses: list[Press]) -> list[Handle]:
-    """Press and call off as told; every attempt is seen to its end."""
+    """Press and call off as told; every attempt is seen to its end.
+
+    The pauses between keys are real: what is drawn is how long an operator waits.
+    """
     handles: list[Handle] = []
     calls_off: list[asyncio.Task[None]] = []
 
@@ -89,6 +92,13 @@ def in_order(made: Script, name: str, was_down: bool) -> None:
 @pytest.mark.slow
 @settings(
     max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@example(
+    # Ready already: said to be serving only once a command ran in it.
+    presses=[Press(Verb.WAKE, "alpha", 0.0, None)],
+    gateway="connected",
+    phases=("Ready", "Ready"),
+    generation="B",
 )
 @given(
     presses=PRESSES,

@@ -34,6 +34,7 @@ from services.sources.openshell.source import open_openshell
 from services.terminal.requests import ShellChoice
 from tests.support.openshell_script import Script, register, script
 from tests.support.ran import ran
+from tests.support.waiting import eventually
 
 NEVER = ("destroy", "onboard", "delete", "uninstall", "--recreate", "remove", "approve", "reject")
 ALPHA, BETA = SandboxId("os", "nemoclaw/alpha"), SandboxId("os", "nemoclaw/beta")
@@ -147,6 +148,61 @@ async def test_one_silent_gateway_holds_up_no_other(
     assert verdict.kind is VerdictKind.UNKNOWN and not verdict.wakeable
 
 
+def listed(first: int, last: int, *more: str) -> dict[str, str]:
+    """Sandboxes as the script keeps them, and `mine` behind them all."""
+    return dict.fromkeys([*(f"box-{n:03}" for n in range(first, last)), "mine", *more], "Ready")
+
+
+@pytest.mark.parametrize("generation", ["A", "B"])
+@pytest.mark.parametrize(
+    "after",
+    [
+        listed(0, 40, "aaa"),
+        listed(200, 300),
+        listed(5, 300),
+        listed(0, 300, *(f"a-{n:03}" for n in range(150))),
+        listed(0, 0),
+    ],
+    ids=["fewer", "first-200-gone", "first-five-gone", "150-before-them", "but-one-gone"],
+)
+async def test_no_row_is_missed_where_the_list_changes_between_two_pages(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    generation: str,
+    after: dict[str, str],
+) -> None:
+    script(
+        tmp_path / "os",
+        monkeypatch,
+        generation=generation,
+        gateways={"nemoclaw": "connected"},
+        sandboxes={"nemoclaw": listed(0, 300)},
+        turns=[after],
+    )
+    seen = await source().observer.observe()
+    names = {one.name for one in seen.sandboxes}
+    assert not any(one.stale for one in seen.sandboxes)
+    missed = (set(after) & set(listed(0, 300))) - names
+    assert not missed, sorted(missed)
+
+
+async def test_a_list_that_never_stands_still_is_not_known_and_the_rows_are_old(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = script(
+        tmp_path / "os",
+        monkeypatch,
+        gateways={"nemoclaw": "connected"},
+        sandboxes={"nemoclaw": listed(0, 300)},
+    )
+    observer = source().observer
+    assert len((await observer.observe()).sandboxes) == 301
+    made.set(turns=[listed(0, 0) if n % 2 == 0 else listed(0, 300) for n in range(40)])
+    seen = await observer.observe()
+    assert len(seen.sandboxes) == 301 and all(one.stale for one in seen.sandboxes)
+    assert "change while they are listed" in seen.gateways[0].reason
+
+
 async def test_every_one_of_three_hundred_is_listed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -165,7 +221,7 @@ async def test_a_healthy_sandbox_is_connected_without_starting_anything(
     assert ended.state is AttemptState.DONE, ended
     assert ended.wakes == 0
     assert [one.name for one in ended.steps] == ["check", "sandbox", "forward", "connect"]
-    assert len(made.acts()) == 1
+    assert all("exec -n alpha" in call for call in made.acts()), "nothing but its proof"
     in_order(made.calls(), "status", "sandbox get alpha", "forward list", "exec -n alpha")
     harmless(made)
 
@@ -328,6 +384,39 @@ async def test_ready_with_a_dead_supervisor_is_not_success(
     assert steps[-1].name == "connect" and steps[-1].state is StepState.FAILED
     assert steps[-1].transient and "supervisor session not connected" in steps[-1].detail
     harmless(made)
+
+
+@pytest.mark.parametrize("verb", list(Verb))
+async def test_neither_verb_calls_it_serving_without_a_command_that_ran_in_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, verb: Verb
+) -> None:
+    made = script(tmp_path / "os", monkeypatch, dead_supervisor=True)
+    ended = await repair(startable(made), verb, ALPHA, tmp_path / "locks", HASTY)
+    assert ended.state is AttemptState.FAILED
+    assert "listed as ready, but runs no command: " in ended.summary
+    assert "supervisor session not connected" in ended.summary
+    made.forget()
+    made.set(dead_supervisor=False)
+    ended = await repair(startable(made), verb, ALPHA, tmp_path / "locks", HASTY)
+    assert ended.state is AttemptState.DONE
+    assert "exec -n alpha" in " ".join(made.acts())
+    harmless(made)
+
+
+async def test_a_wake_whose_proof_fails_in_passing_waits_for_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = script(tmp_path / "os", monkeypatch, dead_supervisor=True)
+    attempts = Attempts({"os": startable(made)}, SystemClock(), tmp_path / "locks", lambda _: None)
+    handle = attempts.press(Verb.WAKE, BETA)
+    await eventually(lambda: "runs no command" in str(handle.attempt.steps))
+    await eventually(lambda: handle.attempt.state is AttemptState.VERIFY)
+    made.set(dead_supervisor=False)
+    ended = await handle.wait()
+    await attempts.close()
+    assert ended.state is AttemptState.DONE and "was woken and is serving" in ended.summary
+    starts = [call for call in made.acts() if "sandbox start" in call]
+    assert len(starts) == 1 and "exec -n beta" in made.acts()[-1]
 
 
 async def test_a_port_that_cannot_be_had_does_not_fail_the_connect(

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -18,6 +16,7 @@ from services.models import SandboxId, SandboxState, ShellState
 from services.source_tables import OpenShellTable
 from services.sources import open_sources
 from tests.support.openshell_script import Script, script
+from tests.support.waiting import eventually
 from tui.app import WakedeckApp
 from widgets.confirm_dialog import ConfirmDialog
 from widgets.help_screen import HelpScreen
@@ -40,11 +39,8 @@ async def panel(folder: Path) -> AsyncIterator[tuple[WakedeckApp, Pilot[int]]]:
 
 
 async def until(pilot: Pilot[int], holds: Callable[[], bool]) -> None:
-    """Wait for it, generously."""
-    end = time.monotonic() + 30
-    while not holds():
-        assert time.monotonic() < end
-        await asyncio.sleep(0.02)
+    """Wait for it, and for what it set off on the screen."""
+    await eventually(holds)
     await pilot.pause()
 
 
@@ -119,7 +115,8 @@ async def test_all_of_three_hundred_are_on_the_screen_and_the_cursor_stays_on_it
         await until(pilot, lambda: pane.table.total == 301)
         assert pane.current == mine
         for turn in (boxes(40, "mine", "aaa"), boxes(200, "zzz", "mine"), boxes(0, "mine", "b")):
-            made.set(sandboxes=turn)
+            # In the middle of a list: what follows its first page is of the new one.
+            made.set(turns=[turn["nemoclaw"]])
             size = len(turn["nemoclaw"])
             await until(pilot, lambda size=size: len(app.engine.board.sandboxes) == size)  # type: ignore[misc]
             assert pane.current == mine and app.dashboard.selected == mine

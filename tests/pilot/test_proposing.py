@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -27,6 +26,7 @@ from tests.support.nanoclaw import (
     install_states,
     short_folder,
 )
+from tests.support.waiting import eventually
 from tui.app import WakedeckApp
 from tui.one_attempt import wanted
 from tui.palette import PanelCommands
@@ -65,9 +65,8 @@ async def panel(
 
 
 async def until(pilot: Pilot[int], holds: Callable[[], bool]) -> None:
-    async with asyncio.timeout(20):
-        while not holds():
-            await pilot.pause(0.02)
+    await eventually(holds)
+    await pilot.pause()
 
 
 async def test_a_nudge_asks_with_its_words_and_no_sends_nothing(

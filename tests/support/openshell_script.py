@@ -111,6 +111,11 @@ def row(name):
 if argv[:2] == ["sandbox", "list"]:
     at = int(argv[argv.index("--offset") + 1]) if "--offset" in argv else 0
     page = sorted(boxes)[at:at + int(argv[argv.index("--limit") + 1])]
+    if state.get("turns"):
+        # Its sandboxes after this answer, and after each further one.
+        state["sandboxes"][gateway] = state["turns"].pop(0); save()
+    if a and not page:
+        leave(0, "No sandboxes found.\\n")
     if a:
         leave(0, "NAME  NAMESPACE  CREATED  PHASE\\n" + "".join(
             n + "  openshell  2026-01-01 00:00:00  " + boxes[n] + "\\n" for n in page))

@@ -11,6 +11,7 @@ import time
 from enum import Enum
 from pathlib import Path
 
+from services.dispositions import catch_ignored
 from services.errors import ProcessError
 from services.sources.local.layout import ProcessRecord, World
 
@@ -60,6 +61,7 @@ def start(world: World, role: str) -> int:
     """
     argv = [sys.executable, "-P", "-m", *_module(world, role)]
     reap()
+    catch_ignored()
     try:
         with _open_log(world.log(role)) as log:
             child = subprocess.Popen(

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from services.errors import ProcessError
 from services.process import run
 from services.sources.openshell.cli import Answer, Cli, environment
 from services.sources.openshell.looking import Looking, scope
-from services.sources.openshell.phrases import Trouble
+from services.sources.openshell.proving import Outcome, prove
 from services.sources.openshell.registry import Entry
 from services.sources.openshell.shapes import Forward, Target
 from services.sources.openshell.starting import StartPlan
@@ -25,16 +23,6 @@ GET_S = 8.0
 FORWARD_S = 5.0
 FORWARDS_S = 18.0
 """All of the forward step, however many ports there are."""
-_REMOTE_S = 10
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """How one act went: `problem` is empty where it did what it should."""
-
-    problem: str = ""
-    transient: bool = False
-    said: str = ""
 
 
 class Doing:
@@ -77,22 +65,7 @@ class Doing:
 
     async def prove(self, target: Target, tools: Toolset) -> Outcome:
         """Run `true` in it: Ready alone can be a lie (upstream/openshell: Phases)."""
-        if not tools.exec:
-            return Outcome(said="ready; this openshell has no exec to prove it with")
-        answer = await self._cli.run(
-            *(*scope(target, tools), "sandbox", "exec", "-n", target.name),
-            *("--timeout", str(_REMOTE_S), "--no-tty", "--", "true"),
-            limit_s=PROOF_S,
-            gateway=target.gateway,
-        )
-        if answer.code == 0:
-            return Outcome(said="a command ran in it")
-        if answer.timed_out:
-            why = f"no command ran in it within {PROOF_S:g} s"
-            return Outcome(f"{target.name} is listed as ready, but {why}", transient=True)
-        passing = answer.trouble in (Trouble.SUPERVISOR, Trouble.PHASE)
-        problem = f"{target.name} is listed as ready, but runs no command: {answer.complaint}"
-        return Outcome(problem, transient=passing)
+        return await prove(self._cli, target, tools, PROOF_S)
 
     async def repair_forwards(
         self, target: Target, tools: Toolset, entry: Entry | None

@@ -38,10 +38,15 @@ from services.sources.openshell.wording import uncoloured
 WHOLE_S = 4.6
 """Seconds for one gateway with all its sandboxes, waiting for a free place included."""
 PAGE = 100
+OVERLAP = 10
+"""Rows a page has in common with the one before, so that a change in between is noticed."""
+TAKES = 4
+"""How often a list that changes meanwhile is taken, within the time for listing."""
 POLICY_LINES = 40
 """Lines of a policy that are shown."""
 MOST = 5000
 """Sandboxes of one gateway that are shown."""
+_BY_TOKEN = ["--page-token"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,23 +202,44 @@ class Looking:
             asked += ["-o", "json"]
         if tools.workspaces:
             asked.append("--all-workspaces")
+        for _ in range(TAKES):
+            rows = await self._take(asked, gateway, tools)
+            if rows is not None:
+                return tuple(rows.values())
+        raise UnlistedError("its sandboxes change while they are listed", Trouble.UNKNOWN)
+
+    async def _take(
+        self, asked: list[str], gateway: str, tools: Toolset
+    ) -> dict[tuple[str, str], SandboxRow] | None:
+        """One reading of all pages; None where so much changed that a row may be missed.
+
+        Pages by number shift while sandboxes come and go. Each begins with the last rows of the one
+        before: as long as one of those is still there, nothing between the two was skipped.
+        """
         rows: dict[tuple[str, str], SandboxRow] = {}
+        before: dict[tuple[str, str], SandboxRow] = {}
         step: list[str] = []
-        while len(rows) < MOST:
+        at = 0
+        while max(len(rows), at) < MOST:
             answer = await self._cli.run(*asked, *step, limit_s=LIST_S, gateway=gateway)
             if answer.code != 0 or answer.truncated:
                 why = "no answer in time" if answer.timed_out else answer.complaint
                 raise UnlistedError(f"its sandboxes cannot be listed: {why}", answer.trouble)
-            page, token = listing.sandboxes(answer.stdout, as_json=tools.list_json)
-            before = len(rows)
-            rows.update({(row.workspace, row.name): row for row in page})
-            if token and tools.page_tokens:
-                step = ["--page-token", token]
-            elif len(page) >= PAGE and tools.offsets and len(rows) > before:
-                step = ["--offset", str(len(rows))]
+            listed, token = listing.sandboxes(answer.stdout, as_json=tools.list_json)
+            page = {(row.workspace, row.name): row for row in listed}
+            if at and not page.keys() & before.keys():
+                return None
+            again = list(page) == list(before)
+            rows.update(page)
+            if token and tools.page_tokens and not again:
+                step = [*_BY_TOKEN, token]
+            elif len(listed) >= PAGE and tools.offsets and not again and step[:1] != _BY_TOKEN:
+                at += len(listed) - OVERLAP
+                step = ["--offset", str(at)]
             else:
                 break
-        return tuple(rows.values())
+            before = page
+        return rows
 
     async def sandbox(self, target: Target, tools: Toolset, limit_s: float) -> SandboxLook:
         """One sandbox by name; the gateway has been judged before."""

@@ -21,7 +21,7 @@ from services.models import (
     Verdict,
     VerdictKind,
 )
-from services.sources.openshell import portrait, sandboxes, starting
+from services.sources.openshell import portrait, proving, sandboxes, starting
 from services.sources.openshell.cli import MISSING, MISSING_ADVICE, Cli
 from services.sources.openshell.dossiers import Dossiers
 from services.sources.openshell.gateways import Judgement, Standing, missing
@@ -35,6 +35,8 @@ from services.sources.openshell.together import together
 from services.sources.openshell.toolset import Generation, Toolset
 
 PROBE_GET_S = 3.5
+PROBE_PROOF_S = 4.0
+"""Below what one probe may take; a proof that is late is asked for again by the next."""
 UNHURRIED_S = 3.0
 """A look that has taken longer asks for nothing beyond the rows."""
 _NO_QUEUES = "OpenShell sandboxes have no message queues."
@@ -122,7 +124,8 @@ class OpenShellObserver:
             return gateway_verdict(judged, self._plan(registered, tools))
         look = await self._looking.sandbox(target, tools, PROBE_GET_S)
         look = await self._looking.explained(registered, judged.version, look)
-        return sandboxes.verdict(target.name, look, tools, entry is not None)
+        told = sandboxes.verdict(target.name, look, tools, entry is not None)
+        return await proving.proven(self._cli, target, tools, told, PROBE_PROOF_S)
 
     def _plan(self, known: Registration, tools: Toolset) -> StartPlan:
         return starting.plan(known.name, known.endpoint, tools, self._options.start)

@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from services.dispositions import catch_ignored
 from services.errors import ProcessError
 from services.plain import plain
 
@@ -68,6 +69,7 @@ class Unbroken:
 
 def _start(argv: Sequence[str], environ: Mapping[str, str], cwd: Path) -> subprocess.Popen[bytes]:
     name = plain(Path(argv[0]).name, 60)
+    catch_ignored()
     try:
         child = subprocess.Popen(
             list(argv),
