@@ -1,4 +1,4 @@
-"""The proof that a sandbox runs commands: Ready alone can be a lie (§3.1)."""
+"""The proof that a sandbox runs commands: Ready alone can be a lie (upstream/openshell: Phases)."""
 
 from __future__ import annotations
 
