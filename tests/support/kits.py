@@ -128,7 +128,7 @@ def fetch() -> int:
         why = missing(name)
         lacking += bool(why)
         said = f"not here: {why}" if why else kit.what
-        print(f"{name:{width}}  {said}", flush=True)  # noqa: T201
+        print(f"{name:{width}}  {said}", flush=True)
     return lacking
 
 
