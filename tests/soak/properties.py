@@ -13,6 +13,8 @@ from tests.support import dice
 
 ROOT = Path(__file__).resolve().parents[2]
 SEEDS = 1 << 32
+LIMIT_S = 1800
+"""Of one test, which throws more than in the suite."""
 
 
 def properties(seconds: float, seed: int) -> list[str]:
@@ -34,6 +36,7 @@ def properties(seconds: float, seed: int) -> list[str]:
 
 def _round(seed: int) -> int:
     print(f"properties, seed {seed}", flush=True)
-    argv = [sys.executable, "-m", "pytest", "-m", "hypothesis", f"--hypothesis-seed={seed}"]
+    argv = [sys.executable, "-m", "pytest", "-m", "hypothesis", f"--timeout={LIMIT_S}"]
+    argv.append(f"--hypothesis-seed={seed}")
     environ = {**os.environ, dice.VARIABLE: "fresh"}
     return subprocess.run(argv, cwd=ROOT, env=environ, check=False).returncode

@@ -16,6 +16,7 @@ FINDS = CACHE / "finds"
 settings.register_profile("fixed", derandomize=True, deadline=None, database=None, print_blob=True)
 settings.register_profile(
     "fresh",
+    max_examples=500,
     derandomize=False,
     deadline=None,
     database=DirectoryBasedExampleDatabase(FINDS),

@@ -186,7 +186,7 @@ def _whole(name: str, folder: Path, out: int, result: Result) -> None:
         before, variables = _as_another(folder)
         environ |= {"HOME": str(folder / "home"), "USER": OTHER_USER, "LOGNAME": OTHER_USER}
     if name == "odd-places":
-        environ |= {"HOME": str(folder / "a home"), "TMPDIR": str(folder / "places" / "tmp")}
+        environ |= {"HOME": str(folder / "a home"), "TMPDIR": str(folder / "tmp")}
         for variable in ("HOME", "TMPDIR"):
             Path(environ[variable]).mkdir(parents=True)
     make = [*before, "make", "--no-print-directory", *variables]
