@@ -42,6 +42,10 @@ LEAVING = {
         "    subprocess.run(['setsid', '-f', 'sleep', '600'], cwd=tmp_path, env={})\n",
         r"process (\d+) \(sleeping\): sleep 600",
     ),
+    "a child nobody collected": (
+        "import os\ndef test_it():\n    os.spawnlp(os.P_NOWAIT, 'true', 'true')\n",
+        r"process \d+ has ended, and nobody collected it()",
+    ),
     "a folder": (
         "import tempfile\nfrom pathlib import Path\n"
         "def test_it():\n    (Path(tempfile.mkdtemp(prefix='left')) / 'note').touch()\n",

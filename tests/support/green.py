@@ -159,6 +159,7 @@ def _ran(name: str, commit: str, times: int, outputs: Path) -> Result:
             result.code, result.failures = 2, [str(why)]
     result.seconds = round(time.monotonic() - started, 1)
     if result.code:
+        result.failures = result.failures or [f"exit code {result.code}, and no test failed"]
         result.tail = output.read_text("utf-8", errors="replace").splitlines()[-_TAIL:]
     return result
 
@@ -185,6 +186,7 @@ def _whole(name: str, folder: Path, out: int, result: Result) -> None:
     if name == "other-user":
         before, variables = _as_another(folder)
         environ |= {"HOME": str(folder / "home"), "USER": OTHER_USER, "LOGNAME": OTHER_USER}
+        environ.pop("TMPDIR", None)  # a place of the first user's
     if name == "odd-places":
         environ |= {"HOME": str(folder / "a home"), "TMPDIR": str(folder / "tmp")}
         for variable in ("HOME", "TMPDIR"):
@@ -237,7 +239,8 @@ def _as_another(folder: Path) -> tuple[list[str], list[str]]:
     for path in (folder, *folder.rglob("*")):
         os.chown(path, user.pw_uid, user.pw_gid, follow_symlinks=False)
     for python in _PYTHONS:
-        argv = [*before, python, "-c", _USABLE]
+        # By way of another program, as make will.
+        argv = [*before, "sh", "-c", '"$1" -c "$2"', "sh", python, _USABLE]
         if subprocess.run(argv, cwd="/", capture_output=True, check=False).returncode == 0:
             return before, [f"PYTHON={python}"]
     raise Hindrance(f"no Python of 3.11 or newer that {OTHER_USER} may run")

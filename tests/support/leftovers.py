@@ -52,6 +52,7 @@ def begin() -> Run:
     os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", before)
     # Short: sockets live below it.
     folder = Path(tempfile.mkdtemp(prefix="w"))
+    folder.chmod(0o711)  # as the place it stands for: another user may pass
     os.environ["TMPDIR"] = str(folder)
     os.environ[MARK] = folder.name
     tempfile.tempdir = None
@@ -78,7 +79,8 @@ def processes(*places: str) -> list[str]:
     """
     me = psutil.Process()
     around = {me.pid, *(one.pid for one in me.parents())}
-    words = [f"{MARK}={os.environ[MARK]}", *places]
+    # With its end: the folder of another run may begin like ours.
+    words = [f"{MARK}={os.environ[MARK]}\0", *(f"{place}/" for place in places)]
 
     def ours() -> list[psutil.Process]:
         return [
@@ -103,6 +105,8 @@ def _described(one: psutil.Process) -> str:
     try:
         command = " ".join(one.cmdline())[:_SHOWN] or one.name()
         return f"process {one.pid} ({one.status()}): {command}"
+    except psutil.ZombieProcess:
+        return f"process {one.pid} has ended, and nobody collected it"
     except psutil.Error:
         return ""
 
@@ -113,7 +117,7 @@ def _about(one: psutil.Process) -> str:
         with contextlib.suppress(OSError):
             said += Path(f"/proc/{one.pid}/{name}").read_bytes().decode(errors="replace") + "\0"
     with contextlib.suppress(OSError):
-        said += str(Path(f"/proc/{one.pid}/cwd").readlink())
+        said += f"{Path(f'/proc/{one.pid}/cwd').readlink()}/"
     return said
 
 

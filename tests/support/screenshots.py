@@ -7,14 +7,9 @@ import shutil
 import sys
 from pathlib import Path
 
-from tests.support.scenes import SCENES, Scene, Stage
+from tests.support.scenes import SCENES, Scene
 
 FOLDER = Path(__file__).resolve().parents[2] / "screenshots"
-
-
-def exported(stage: Stage) -> str:
-    """What a stage shows now, as SVG."""
-    return stage.app.export_screenshot(title="Wakedeck", simplify=True)
 
 
 async def picture(scene: Scene) -> str:
@@ -23,7 +18,7 @@ async def picture(scene: Scene) -> str:
     try:
         async with stage.app.run_test(size=scene.size) as pilot:
             await scene.perform(stage, pilot)
-            drawn = exported(stage)
+            drawn = stage.app.export_screenshot(title="Wakedeck", simplify=True)
             await stage.app.engine.close()
     finally:
         shutil.rmtree(stage.state, ignore_errors=True)
