@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: run test check lint types format snapshots screenshots keys bench soak clean
+.PHONY: run test check lint types format snapshots screenshots keys bench soak kits green clean
 
 run: $(READY)
 	@$(BIN)/wakedeck $(ARGS)
@@ -42,6 +42,14 @@ screenshots: $(READY)
 
 keys: $(READY)
 	@$(BIN)/python -m tests.support.keys_reference
+
+# The real components the tests run against, fetched once into the user's cache.
+kits: $(READY)
+	@$(BIN)/python -m tests.support.kits
+
+# Clean clones tested in every way that once failed; a log remembers what is done.
+green: $(READY)
+	@$(BIN)/python -m tests.support.green $(ARGS)
 
 bench: $(READY)
 	@$(BIN)/python -m tests.bench

@@ -8,6 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.support import dice, kits
+
+pytest_plugins = ["tests.support.account"]
+dice.load()
+
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
@@ -17,6 +22,12 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
     names = pyfuncitem._fixtureinfo.argnames
     asyncio.run(pyfuncitem.obj(**{name: pyfuncitem.funcargs[name] for name in names}))
     return True
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip a test whose kit cannot be had."""
+    for mark in item.iter_markers("kit"):
+        kits.need(*mark.args)
 
 
 @pytest.fixture(autouse=True)

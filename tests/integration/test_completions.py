@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
 import time
@@ -16,7 +15,6 @@ from services.journal import Journal
 from services.models import Event, Severity
 
 ROOT = Path(__file__).resolve().parents[2]
-BASH = shutil.which("bash")
 ASK = """\
 source "$1"
 shift
@@ -57,17 +55,13 @@ def run(home: Path, *argv: str) -> str:
 
 
 def offered(home: Path, program: Path, *words: str) -> list[str]:
-    assert BASH is not None
     script = home / "completion.bash"
     script.write_text(run(home, str(program), "completions", "bash"), "utf-8")
-    said = run(home, BASH, "--norc", "-c", ASK, "bash", str(script), "wakedeck", *words)
+    said = run(home, "bash", "--norc", "-c", ASK, "bash", str(script), "wakedeck", *words)
     return said.split()
 
 
-needs_bash = pytest.mark.skipif(BASH is None, reason="bash is not installed")
-
-
-@needs_bash
+@pytest.mark.kit("bash")
 def test_bash_completes_commands_and_options(home: Path, program: Path) -> None:
     assert offered(home, program, "co") == ["completions", "config"]
     assert "--since" in offered(home, program, "events", "--s")
@@ -75,7 +69,7 @@ def test_bash_completes_commands_and_options(home: Path, program: Path) -> None:
     assert set(offered(home, program, "config", "")) == {"default", "init", "path", "show"}
 
 
-@needs_bash
+@pytest.mark.kit("bash")
 def test_bash_completes_profiles_faults_and_shells(home: Path, program: Path) -> None:
     folder = home / ".config" / "wakedeck"
     folder.mkdir(parents=True)
@@ -88,7 +82,7 @@ def test_bash_completes_profiles_faults_and_shells(home: Path, program: Path) ->
     assert offered(home, program, "shell", "x", "--shell", "b") == ["bash"]
 
 
-@needs_bash
+@pytest.mark.kit("bash")
 async def test_bash_completes_sandboxes_the_journal_knows(home: Path, program: Path) -> None:
     state = home / ".local/state/wakedeck"
     state.mkdir(parents=True)
@@ -101,7 +95,7 @@ async def test_bash_completes_sandboxes_the_journal_knows(home: Path, program: P
     assert offered(home, program, "wake", "local/d") == ["local/data-pull"]
 
 
-@needs_bash
+@pytest.mark.kit("bash")
 def test_what_is_unusable_is_silence(home: Path, program: Path) -> None:
     folder = home / ".config" / "wakedeck"
     folder.mkdir(parents=True)

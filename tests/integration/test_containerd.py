@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
 from collections.abc import AsyncIterator, Iterator
 from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
@@ -24,8 +23,6 @@ from tests.support.containerd import (
     Containerd,
     container_api,
     containerd,
-    hindrance,
-    missing,
 )
 from tests.support.kube_api import TOKEN
 from tests.support.kubectl import environment, kubeconfig, kubectl
@@ -34,17 +31,7 @@ from tests.support.seen import seen
 from tests.support.shells import opened, read_to_end, read_until
 from tests.support.tls import Authority
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(bool(hindrance()), reason=hindrance() or "it may run here"),
-]
-
-
-@pytest.fixture(scope="session", autouse=True)
-def programs() -> None:
-    """Fetched now where they are not installed, not when the tests are only listed."""
-    if why := missing():
-        pytest.skip(why)
+pytestmark = [pytest.mark.slow, pytest.mark.kit("containerd")]
 
 
 @pytest.fixture(scope="module")
@@ -267,11 +254,10 @@ async def test_a_hundred_megabytes(daemon: Containerd, tmp_path: Path) -> None:
         await nothing_left(daemon)
 
 
-@pytest.mark.skipif(kubectl() is None, reason="no kubectl of 1.30 or newer")
+@pytest.mark.kit("kubectl", "openssl")
 async def test_kubectl_sees_the_same_pod(daemon: Containerd, tmp_path: Path) -> None:
     async with pods(daemon, tmp_path):
         program = kubectl()
-        assert program is not None and shutil.which("openssl")
         child = await asyncio.create_subprocess_exec(
             *(program, "get", "pod", "box", "-o", "name"),
             stdout=asyncio.subprocess.PIPE,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import shutil
 import subprocess
 import time
 import unicodedata
@@ -59,7 +58,7 @@ def tmux_screen(data: bytes, folder: Path) -> list[str]:
         subprocess.run([*command, "kill-server"], check=False, capture_output=True)
 
 
-@pytest.mark.skipif(shutil.which("tmux") is None, reason="tmux is not installed")
+@pytest.mark.kit("tmux")
 @pytest.mark.parametrize("share", [0.4, 1.0])
 @pytest.mark.parametrize("name", sorted(RECORDINGS))
 def test_recorded_programs_look_as_they_do_in_tmux(name: str, share: float, tmp_path: Path) -> None:
@@ -69,12 +68,10 @@ def test_recorded_programs_look_as_they_do_in_tmux(name: str, share: float, tmp_
     assert ours(data) == settled(tmux_screen(data, tmp_path))
 
 
+@pytest.mark.kit("ghostty")
 @pytest.mark.parametrize("name", sorted(payloads.GENERATED) + sorted(RECORDINGS))
 def test_libghostty_shows_the_same(name: str) -> None:
-    try:
-        module = importlib.import_module("pyghostty")
-    except ImportError:
-        pytest.skip("pyghostty is not installed")
+    module = importlib.import_module("pyghostty")
     make = payloads.GENERATED.get(name)
     whole = make(60_000) if make is not None else RECORDINGS[name]
     for data in (whole, whole[: len(whole) // 2], whole[: len(whole) // 3]):

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import os
-import shutil
 import socket
 import sys
 import urllib.error
 import urllib.request
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -22,19 +20,13 @@ from services.terminal.requests import ShellChoice
 from services.terminal.transport import Transport
 from services.terminal.websocket import WebSocketTransport
 from tests.integration.test_kube_source import BOX, cluster
+from tests.support import kits
 from tests.support import seen as operator
 from tests.support.seen import seen
 from tests.support.shells import opened, read_to_end, read_until
 from tests.support.terminado_peer import TerminadoFraming, terminado
 
-no_terminado = pytest.mark.skipif(
-    find_spec("terminado") is None, reason="terminado is not installed"
-)
-no_jupyter = pytest.mark.skipif(
-    find_spec("jupyter_server_terminals") is None or find_spec("jupyter_server") is None,
-    reason="jupyter-server-terminals is not installed",
-)
-PEERS = [pytest.param("terminado", marks=no_terminado), "kubernetes"]
+PEERS = [pytest.param("terminado", marks=pytest.mark.kit("terminado")), "kubernetes"]
 
 
 def connect(url: str, headers: dict[str, str] | None = None) -> WebSocketTransport:
@@ -59,9 +51,9 @@ async def test_everyday_work(tmp_path: Path, kind: str) -> None:
     async with peer(kind, tmp_path) as transport, seen(transport) as one:
         await operator.odd_characters(one)
         await one.run("clear", "")
-        if shutil.which("vim"):
+        if kits.there("vim"):
             await operator.edit_a_file(one, tmp_path / "pod")
-        if shutil.which("htop"):
+        if kits.there("htop"):
             await operator.look_at_processes(one)
         await operator.storm_of_sizes(one)
 
@@ -80,7 +72,7 @@ async def test_a_hundred_megabytes(tmp_path: Path, kind: str) -> None:
         await operator.a_hundred_megabytes(one)
 
 
-@no_terminado
+@pytest.mark.kit("terminado")
 async def test_an_end_without_a_code_is_no_success(tmp_path: Path) -> None:
     async with terminado(tmp_path) as one:
         shell = connect(one.url())
@@ -91,7 +83,7 @@ async def test_an_end_without_a_code_is_no_success(tmp_path: Path) -> None:
     assert (ending.state, ending.code) == (ShellState.ENDED, None)
 
 
-@no_terminado
+@pytest.mark.kit("terminado")
 async def test_a_server_that_is_killed_leaves_the_outcome_unknown(tmp_path: Path) -> None:
     async with terminado(tmp_path) as one, seen(connect(one.url())) as shell:
         shell.type("sleep 300\r")
@@ -100,7 +92,7 @@ async def test_a_server_that_is_killed_leaves_the_outcome_unknown(tmp_path: Path
         assert (shell.shell.state, shell.shell.code) == (ShellState.LOST, None)
 
 
-@no_terminado
+@pytest.mark.kit("terminado")
 async def test_a_named_terminal_is_found_again(tmp_path: Path) -> None:
     async with terminado(tmp_path) as one:
         first = connect(one.url("terminals/kept"))
@@ -116,7 +108,7 @@ async def test_a_named_terminal_is_found_again(tmp_path: Path) -> None:
             await read_until(again, b"found-treasure")
 
 
-@no_terminado
+@pytest.mark.kit("terminado")
 async def test_a_message_it_will_not_take_is_named(tmp_path: Path) -> None:
     async with terminado(tmp_path) as one:
         shell = connect(one.url())
@@ -192,7 +184,7 @@ async def jupyter(folder: Path) -> AsyncIterator[Jupyter]:
             await process.wait()
 
 
-@no_jupyter
+@pytest.mark.kit("jupyter")
 async def test_handshakes_are_refused_and_accepted_by_a_real_server(tmp_path: Path) -> None:
     async with jupyter(tmp_path) as one:
         await asyncio.to_thread(one.ask, "POST")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import shutil
 import signal
 import subprocess
 from collections.abc import AsyncIterator
@@ -18,8 +17,6 @@ from services.terminal.pump import Pump
 from services.terminal.requests import ShellChoice
 from tests.integration.test_kube_source import BOX, Cluster, cluster
 from tests.support.shells import opened, read_until, running_session
-
-TMUX = shutil.which("tmux")
 
 
 async def test_a_lost_shell_is_opened_again_and_the_old_one_is_hung_up(tmp_path: Path) -> None:
@@ -65,9 +62,8 @@ async def multiplexed(tmp_path: Path, **options: object) -> AsyncIterator[Cluste
         try:
             yield one
         finally:
-            assert TMUX is not None
             done = subprocess.run(
-                [TMUX, "display-message", "-p", "#{pid}"],
+                ["tmux", "display-message", "-p", "#{pid}"],
                 env={"TMUX_TMPDIR": str(place), "PATH": os.environ["PATH"]},
                 capture_output=True,
                 check=False,
@@ -76,7 +72,7 @@ async def multiplexed(tmp_path: Path, **options: object) -> AsyncIterator[Cluste
                 os.kill(int(done.stdout), signal.SIGKILL)
 
 
-@pytest.mark.skipif(TMUX is None, reason="no tmux on this machine")
+@pytest.mark.kit("tmux")
 async def test_a_resumable_shell_is_found_again(tmp_path: Path) -> None:
     async with multiplexed(tmp_path) as one:
         first = one.source.actor.shell(BOX, ShellChoice())
@@ -96,7 +92,7 @@ async def test_a_resumable_shell_is_found_again(tmp_path: Path) -> None:
             await read_until(other, b"other-.")
 
 
-@pytest.mark.skipif(TMUX is None, reason="no tmux on this machine")
+@pytest.mark.kit("tmux")
 async def test_it_comes_back_by_itself_with_its_state(tmp_path: Path) -> None:
     async with (
         multiplexed(tmp_path, auto_reconnect=True) as one,

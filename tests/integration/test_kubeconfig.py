@@ -14,10 +14,11 @@ import pytest
 from services.errors import NotFoundError, UnavailableError, WakedeckError
 from services.sources.pods import kubeconfig
 from services.sources.pods.access import Access
+from tests.support import kits
 from tests.support.kubectl import kubectl
 from tests.support.tls import Authority
 
-pytest.importorskip("yaml", reason="PyYAML is not installed")
+pytestmark = pytest.mark.kit("yaml")
 
 FIRST = """
 apiVersion: v1
@@ -103,12 +104,10 @@ def files(tmp_path: Path) -> dict[str, str]:
 
 def oracle(files: dict[str, str], context: str) -> dict[str, Any]:
     """What kubectl makes of it."""
-    program = kubectl()
-    if program is None:
-        pytest.skip("no kubectl of 1.30 or newer")
+    kits.need("kubectl")
     words = ["config", "view", "--raw", "--minify", "--flatten", "-o", "json", "--context"]
     done = subprocess.run(
-        [program, *words, context], env=files, capture_output=True, check=False, timeout=60
+        [kubectl(), *words, context], env=files, capture_output=True, check=False, timeout=60
     )
     assert done.returncode == 0, done.stderr
     return dict(json.loads(done.stdout))

@@ -18,8 +18,7 @@ from tests.support.kubectl import environment, kubeconfig, kubectl
 from tests.support.shells import opened, read_to_end, read_until
 from tests.support.tls import Authority
 
-KUBECTL = kubectl()
-pytestmark = pytest.mark.skipif(KUBECTL is None, reason="no kubectl of 1.30 or newer")
+pytestmark = pytest.mark.kit("kubectl")
 
 
 @asynccontextmanager
@@ -33,10 +32,9 @@ async def cluster(folder: Path) -> AsyncIterator[tuple[KubeApi, Path]]:
 
 
 async def run(config: Path, *words: str, stdin: bytes = b"") -> tuple[int | None, bytes, bytes]:
-    assert KUBECTL is not None
     pipe = asyncio.subprocess.PIPE
     child = await asyncio.create_subprocess_exec(
-        KUBECTL, *words, stdin=pipe, stdout=pipe, stderr=pipe, env=environment(config)
+        kubectl(), *words, stdin=pipe, stdout=pipe, stderr=pipe, env=environment(config)
     )
     async with asyncio.timeout(60):
         out, err = await child.communicate(stdin)
@@ -58,8 +56,7 @@ async def test_kubectl_finds_our_server_genuine(tmp_path: Path) -> None:
 
 async def test_kubectl_has_a_terminal_with_a_live_size(tmp_path: Path) -> None:
     async with cluster(tmp_path) as (_, config):
-        assert KUBECTL is not None
-        argv = [KUBECTL, "exec", "-it", "box", "--", "bash", "--norc"]
+        argv = [kubectl(), "exec", "-it", "box", "--", "bash", "--norc"]
         process = await PtyProcess.start(
             argv, env={**environment(config), "TERM": "xterm"}, columns=101, lines=33
         )
@@ -94,9 +91,8 @@ async def seen(process: PtyProcess, wanted: bytes) -> bytes:
 @asynccontextmanager
 async def proxy(config: Path) -> AsyncIterator[int]:
     """`kubectl proxy` between; its port."""
-    assert KUBECTL is not None
     child = await asyncio.create_subprocess_exec(
-        KUBECTL,
+        kubectl(),
         "proxy",
         "--port=0",
         "--reject-paths=^/nothing$",

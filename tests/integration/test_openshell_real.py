@@ -41,6 +41,7 @@ from services.sources.openshell.options import OpenShellOptions
 from services.sources.openshell.source import open_openshell
 from services.terminal.requests import ShellChoice
 from services.terminal.transport import Ending
+from tests.support import kits
 from tests.support.openshell_kit import PINS, Kit, kit
 from tests.support.openshell_live import NAME, LiveGateway, live_gateway
 from tests.support.ran import ran
@@ -191,8 +192,7 @@ async def test_a_silent_port_is_hung_and_restarts_nothing(
 async def test_a_rotated_certificate_is_told_from_a_dead_gateway(
     real: Kit, gateway: LiveGateway, tmp_path: Path
 ) -> None:
-    if shutil.which("openssl") is None:
-        pytest.skip("openssl is not installed: no certificates can be made")
+    kits.need("openssl")
     for name in ("old", "new"):
         subprocess.run(
             [

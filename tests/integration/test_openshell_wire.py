@@ -20,6 +20,7 @@ from services.sources.openshell import wire
 from services.sources.openshell.options import OpenShellOptions
 from services.sources.openshell.shapes import Registration
 from services.sources.openshell.source import open_openshell
+from tests.support import kits
 from tests.support.openshell_kit import installed_stubs, kit
 from tests.support.openshell_live import NAME, LiveGateway, free_port, live_gateway
 from tests.support.openshell_script import Script, script
@@ -106,8 +107,7 @@ async def test_every_page_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 async def test_the_client_shows_its_certificate(
     gateway: LiveGateway, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    if shutil.which("openssl") is None:
-        pytest.skip("openssl is not installed: no certificates can be made")
+    kits.need("openssl")
     authority = Authority(tmp_path / "ca")
     served, key = authority.issue("server", "127.0.0.1")
     mine, mine_key = authority.issue("me", use="clientAuth")

@@ -18,7 +18,8 @@ from services.sources.pods.open_shells import OpenShell, OpenShells
 from services.terminal.pty import PtyProcess
 from tests.integration.test_kube_source import cluster
 from tests.integration.test_pods_panel import PANEL, ROOT, configure, run
-from tests.support.containerd import container_api, containerd, missing
+from tests.support import kits
+from tests.support.containerd import container_api, containerd
 from tests.support.kube_api import TOKEN
 from tests.support.kubectl import kubeconfig
 from tests.support.tls import Authority
@@ -54,8 +55,7 @@ async def far_end(kind: str, folder: Path) -> AsyncIterator[FarEnd]:
 
             yield FarEnd(configure(folder / "home", table.format(one.config)), running)
         return
-    if why := missing():
-        pytest.skip(why)
+    kits.need("containerd")
     authority = Authority(folder / "ca")
     with containerd() as daemon:
         async with container_api(daemon, folder, authority.server("localhost")) as api:

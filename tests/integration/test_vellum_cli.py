@@ -17,17 +17,10 @@ from services.models import AttemptState, Verb, VerdictKind
 from services.sources import OpenSource
 from services.sources.vellum.source import open_vellum
 from tests.support.vellum import SANDBOX, Bench, Peer, serving, until
-from tests.support.vellum_cli import CLI, OLD_CLI, Stub, Tools, fetch
+from tests.support.vellum_cli import CLI, OLD_CLI, Stub, had
 
 pytestmark = pytest.mark.slow
 LIMITS = replace(Limits(), verify_s=10.0, settling_s=15.0)
-
-
-def had(cli: str) -> Tools:
-    tools = fetch(cli)
-    if isinstance(tools, str):
-        pytest.skip(f"the real vellum command cannot be had: {tools}")
-    return tools
 
 
 @pytest.fixture(params=[CLI])

@@ -18,7 +18,7 @@ from services.limits import Limits
 from services.models import Attempt, AttemptState, SandboxState, Verb, VerdictKind
 from services.sources.vellum.source import open_vellum
 from tests.support.vellum import SANDBOX, Bench, until
-from tests.support.vellum_cli import Stub, fetch
+from tests.support.vellum_cli import Stub, had
 
 pytestmark = pytest.mark.slow
 LIMITS = replace(Limits(), verify_s=10.0, settling_s=20.0)
@@ -27,10 +27,7 @@ REISSUE = "repair-guardian"
 
 @pytest.fixture
 def stub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stub]:
-    tools = fetch(gateway=True)
-    if isinstance(tools, str):
-        pytest.skip(f"the real gateway cannot be had: {tools}")
-    made = Stub(tmp_path_factory.mktemp("d"), tools)
+    made = Stub(tmp_path_factory.mktemp("d"), had(gateway=True))
     try:
         yield made
     finally:

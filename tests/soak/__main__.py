@@ -1,4 +1,7 @@
-"""`python -m tests.soak --minutes N [--seed S]`: exit code 0 where nothing was found wrong."""
+"""`python -m tests.soak --minutes N`: exit code 0 where nothing was found wrong.
+
+First the property tests with fresh seeds, then the panel with faults and keys.
+"""
 
 from __future__ import annotations
 
@@ -12,22 +15,36 @@ import sys
 import tempfile
 from pathlib import Path
 
+from tests.soak.properties import properties
 from tests.soak.run import soak
 
 
 def main() -> int:
-    """Run it in a temporary folder and an empty home; both are gone afterwards."""
+    """Run both, or the one asked for."""
     ask = argparse.ArgumentParser(prog="python -m tests.soak", description=__doc__)
     ask.add_argument("--minutes", type=float, default=60.0)
     ask.add_argument("--seed", type=int, default=None, help="the same faults and keys again")
+    ask.add_argument("--only", choices=("panel", "properties"), help="one of the two")
     chosen = ask.parse_args()
     seed = random.randrange(1_000_000) if chosen.seed is None else chosen.seed
+    print(f"seed {seed}, {chosen.minutes:g} min each", flush=True)
+    wrong = []
+    if chosen.only != "panel":
+        wrong += properties(chosen.minutes * 60, seed)
+    if chosen.only != "properties":
+        wrong += _panel(chosen.minutes, seed)
+    for one in wrong:
+        print(f"WRONG   {one}")
+    return 1 if wrong else 0
+
+
+def _panel(minutes: float, seed: int) -> list[str]:
+    """Run the panel in a temporary folder and an empty home; both are gone afterwards."""
     logging.basicConfig(level=logging.ERROR, format="%(asctime)s %(name)s: %(message)s")
     folder = Path(tempfile.mkdtemp(prefix="wakedeck-soak-"))
     os.environ["HOME"] = str(folder)
-    print(f"seed {seed}, {chosen.minutes:g} min", flush=True)
     try:
-        found = asyncio.run(soak(folder, chosen.minutes * 60, seed, _say))
+        found = asyncio.run(soak(folder, minutes * 60, seed, _say))
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     first, last = found.samples[0], found.samples[-1]
@@ -37,9 +54,7 @@ def main() -> int:
         f"{found.keys} keys, {len(found.wrong)} findings",
         flush=True,
     )
-    for one in found.wrong:
-        print(f"WRONG   {one}")
-    return 1 if found.wrong else 0
+    return [str(one) for one in found.wrong]
 
 
 def _say(line: str) -> None:

@@ -30,8 +30,9 @@ from urllib.parse import urlsplit
 
 import psutil
 
+from tests.support.cache import UnobtainableError
 from tests.support.cri import Runtime
-from tests.support.debian import VARIABLE, UnobtainableError, packages
+from tests.support.debian import VARIABLE, packages
 from tests.support.http_peer import Exchange, http_peer
 from tests.support.kube_api import KubeApi, pod
 

@@ -7,17 +7,15 @@ package against the signed index of the distribution.
 
 from __future__ import annotations
 
-import fcntl
 import os
 import shutil
 import subprocess
 import tempfile
 import time
 from functools import cache
-from hashlib import sha256
 from pathlib import Path
 
-import platformdirs
+from tests.support.cache import LIMIT_S, UnobtainableError, once
 
 PACKAGES = {
     "containerd": "1.6.20~ds1-1+deb12u3",
@@ -25,15 +23,7 @@ PACKAGES = {
     "busybox-static": "1:1.35.0-4+deb12u1+b1",
     "bash-static": "5.2.15-2+b13",
 }
-LIMIT_S = 90.0
 VARIABLE = "WAKEDECK_CONTAINERD"
-# Every test has a home of its own: this is asked before the first one.
-_CACHE = Path(platformdirs.user_cache_path("wakedeck-tests"))
-_DONE = ".unpacked"
-
-
-class UnobtainableError(Exception):
-    """They cannot be had here; the text says why in one line."""
 
 
 @cache
@@ -48,29 +38,19 @@ def packages() -> Path:
         raise UnobtainableError(f"{VARIABLE}=no")
     if named:
         return Path(named)
-    pins = sha256(repr(sorted(PACKAGES.items())).encode()).hexdigest()[:12]
-    folder = _CACHE / f"containerd-{pins}"
-    if (folder / _DONE).exists():
-        return folder
-    if shutil.which("apt-get") is None or shutil.which("dpkg-deb") is None:
-        raise UnobtainableError("this is no Debian to fetch containerd from")
-    _CACHE.mkdir(parents=True, exist_ok=True)
-    with (_CACHE / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not (folder / _DONE).exists():
-            fetch(folder)
-    return folder
+    return once("containerd", sorted(PACKAGES.items()), fetch)
 
 
 def fetch(folder: Path) -> None:
-    """Download and unpack them, 90 s at most; half of them is none.
+    """Download and unpack them.
 
     Raises:
         UnobtainableError: not here, or not in time.
     """
+    if shutil.which("apt-get") is None or shutil.which("dpkg-deb") is None:
+        raise UnobtainableError("this is no Debian to fetch containerd from")
     deadline = time.monotonic() + LIMIT_S
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder.parent, prefix="fetching-") as name:
+    with tempfile.TemporaryDirectory(dir=folder, prefix="fetching-") as name:
         work = Path(name)
         own = _own_lists(work)
         if not _download(work, [], deadline):
@@ -78,13 +58,8 @@ def fetch(folder: Path) -> None:
             _apt([*own, "update"], work, deadline)
             if not _download(work, own, deadline):
                 raise UnobtainableError("this Debian does not offer the pinned containerd")
-        made = work / "made"
-        made.mkdir()
         for package in work.glob("*.deb"):
-            _run(["dpkg-deb", "-x", str(package), str(made)], work, deadline)
-        (made / _DONE).touch()
-        shutil.rmtree(folder, ignore_errors=True)
-        made.rename(folder)
+            _run(["dpkg-deb", "-x", str(package), str(folder)], work, deadline)
 
 
 def _own_lists(work: Path) -> list[str]:

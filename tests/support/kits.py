@@ -1,0 +1,141 @@
+"""The real components tests run against: which there are, and what is said of each in a run.
+
+A test names what it needs, `@pytest.mark.kit("tmux")` or `kits.need("tmux")`, and is skipped with
+one line where that cannot be had. `make kits` fetches all there is to fetch; with
+WAKEDECK_KITS=required what cannot be had fails the test instead.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from importlib.util import find_spec
+
+import pytest
+
+VARIABLE = "WAKEDECK_KITS"
+_uses: list[tuple[str, str]] = []
+
+
+@dataclass(frozen=True)
+class Kit:
+    """One component: what it is, and why it cannot be had here, empty where it can."""
+
+    what: str
+    missing: Callable[[], str]
+
+
+def _programs(*names: str) -> Callable[[], str]:
+    def missing() -> str:
+        absent = [name for name in names if shutil.which(name) is None]
+        return f"{' and '.join(absent)} is not installed" if absent else ""
+
+    return missing
+
+
+def _modules(*names: str) -> Callable[[], str]:
+    def missing() -> str:
+        absent = [name for name in names if find_spec(name) is None]
+        return f"{' and '.join(absent)} is not installed: the extra is `dev`" if absent else ""
+
+    return missing
+
+
+# What fetches is imported late: those modules name their kits as well.
+def _containerd() -> str:
+    from tests.support import containerd
+
+    return containerd.missing()
+
+
+def _kubectl() -> str:
+    from tests.support import kubectl
+
+    return kubectl.missing()
+
+
+def _openshell() -> str:
+    from tests.support import openshell_kit
+
+    return openshell_kit.missing()
+
+
+def _vellum(old: bool = False, gateway: bool = False) -> str:
+    from tests.support import vellum_cli
+
+    tools = vellum_cli.fetch(vellum_cli.OLD_CLI if old else vellum_cli.CLI, gateway=gateway)
+    return tools if isinstance(tools, str) else ""
+
+
+KITS = {
+    "containerd": Kit("containerd, runc, static busybox and bash of Debian 12", _containerd),
+    "kubectl": Kit("kubectl 1.32, or the file WAKEDECK_KUBECTL names", _kubectl),
+    "openshell": Kit("four releases of the OpenShell CLI and the stubs of five", _openshell),
+    "openshell-stubs": Kit("grpcio and the OpenShell stubs", _modules("grpc", "openshell")),
+    "vellum": Kit("the vellum command under bun", _vellum),
+    "vellum-old": Kit("the vellum command of before", lambda: _vellum(old=True)),
+    "vellum-gateway": Kit("vellum's own gateway under bun", lambda: _vellum(gateway=True)),
+    "terminado": Kit("terminado", _modules("terminado")),
+    "jupyter": Kit("the Jupyter server", _modules("jupyter_server", "jupyter_server_terminals")),
+    "ghostty": Kit("Ghostty's emulator", _modules("pyghostty")),
+    "yaml": Kit("PyYAML", _modules("yaml")),
+    "tmux": Kit("tmux of this machine", _programs("tmux")),
+    "bash": Kit("bash of this machine", _programs("bash")),
+    "openssl": Kit("openssl of this machine", _programs("openssl")),
+    "vim": Kit("vim of this machine", _programs("vim")),
+    "htop": Kit("htop of this machine", _programs("htop")),
+}
+
+
+@cache
+def missing(name: str) -> str:
+    """Why this kit cannot be had here, empty where it can; it is fetched if need be."""
+    return KITS[name].missing()
+
+
+def need(*names: str) -> None:
+    """Say that the running test needs these: it is skipped, or fails, where one is missing."""
+    for name in names:
+        if not there(name):
+            pytest.skip(f"kit {name}: {missing(name)}")
+
+
+def there(name: str) -> bool:
+    """Whether a part of the running test can have this; what is not checked is told at the end."""
+    why = missing(name)
+    _uses.append((name, why))
+    if why and os.environ.get(VARIABLE) == "required":
+        pytest.fail(f"kit {name} is required by {VARIABLE}: {why}", pytrace=False)
+    return not why
+
+
+def take_uses() -> list[tuple[str, str]]:
+    """What was needed since it was last asked."""
+    taken = list(_uses)
+    _uses.clear()
+    return taken
+
+
+def fetch() -> int:
+    """Fetch each; prints a line of each, and how many cannot be had is the answer."""
+    width = max(map(len, KITS))
+    lacking = 0
+    for name, kit in KITS.items():
+        why = missing(name)
+        lacking += bool(why)
+        said = f"not here: {why}" if why else kit.what
+        print(f"{name:{width}}  {said}", flush=True)
+    return lacking
+
+
+if __name__ == "__main__":
+    # What failed a moment ago is tried again, and for longer than a test would wait.
+    os.environ.setdefault("WAKEDECK_KITS_LIMIT", "600")
+    from tests.support.cache import forget_failures
+
+    forget_failures()
+    sys.exit(1 if fetch() and os.environ.get(VARIABLE) == "required" else 0)
