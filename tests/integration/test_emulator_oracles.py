@@ -13,6 +13,7 @@ import pytest
 
 from services.terminal.emulator import Emulator
 from tests.bench import payloads
+from tests.support.waiting import eventually_sync
 
 COLUMNS, LINES = 80, 24
 RECORDINGS = payloads.recordings()
@@ -48,8 +49,9 @@ def tmux_screen(data: bytes, folder: Path) -> list[str]:
         size = ("-x", str(COLUMNS), "-y", str(LINES))
         run("new-session", "-d", *size, f"sh '{folder}/run.sh'")
         deadline = time.monotonic() + PATIENCE
-        while not (folder / "done").exists() and time.monotonic() < deadline:
-            time.sleep(0.02)
+        eventually_sync(
+            lambda: not (not (folder / "done").exists() and time.monotonic() < deadline)
+        )
         before, shown = "", run("capture-pane", "-p")
         while shown != before and time.monotonic() < deadline:
             time.sleep(0.1)

@@ -36,6 +36,7 @@ from tests.support.shells import (
     running_gateway,
     start_gateway,
 )
+from tests.support.waiting import eventually
 
 AUTH = {"Authorization": f"Bearer {TOKEN}"}
 
@@ -59,13 +60,6 @@ def ask(
         return client.request(
             method, f"http://127.0.0.1:{gateway.port}{path}", headers=headers, timeout=20
         )
-
-
-def eventually(true: object, seconds: float = 20) -> None:
-    deadline = time.monotonic() + seconds
-    while not true():  # type: ignore[operator]
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ from services.terminal.pump import Pump
 from services.terminal.requests import ShellChoice
 from tests.integration.test_kube_source import BOX, Cluster, cluster
 from tests.support.shells import opened, read_until, running_session
+from tests.support.waiting import eventually
 
 TMUX = shutil.which("tmux")
 
@@ -33,14 +34,10 @@ async def test_a_lost_shell_is_opened_again_and_the_old_one_is_hung_up(tmp_path:
         before = one.api.exec.terminals[0].pid
         one.api.sockets[-1].reset()
         await running.shows(b"state of the previous one is gone")
-        async with asyncio.timeout(20):
-            while running.screen.fed.count(b"pod$ ") < 2:
-                await asyncio.sleep(0.02)
+        await eventually(lambda: running.screen.fed.count(b"pod$ ") >= 2)
         assert running.session.shell.state is ShellState.OPEN
         assert one.api.exec.terminals[1].pid != before
-        async with asyncio.timeout(20):
-            while one.api.exec.alive > 1:
-                await asyncio.sleep(0.02)
+        await eventually(lambda: one.api.exec.alive <= 1)
 
 
 async def test_a_deleted_pod_is_not_tried_again(tmp_path: Path) -> None:

@@ -36,6 +36,7 @@ from tests.support.kubectl import kubeconfig
 from tests.support.ran import ran
 from tests.support.shells import opened, read_to_end, read_until
 from tests.support.tls import Authority
+from tests.support.waiting import eventually
 
 BOX = SandboxId("prod", "default/box")
 
@@ -231,9 +232,7 @@ async def test_a_container_without_sh_is_tried_and_named(tmp_path: Path) -> None
 
 async def left_running(one: Cluster, seconds: float = 10) -> int:
     """How many shells still run in the pod, once that settles."""
-    async with asyncio.timeout(seconds):
-        while one.api.exec.alive:
-            await asyncio.sleep(0.02)
+    await eventually(lambda: not one.api.exec.alive, limit=seconds)
     return one.api.exec.alive
 
 
@@ -288,9 +287,7 @@ async def test_what_could_not_be_hung_up_is_with_the_next_shell(tmp_path: Path) 
         again = one.source.actor.shell(BOX, ShellChoice())
         async with opened(again):
             await read_until(again, b"pod$ ")
-            async with asyncio.timeout(10):
-                while one.api.exec.alive > 1:
-                    await asyncio.sleep(0.02)
+            await eventually(lambda: one.api.exec.alive <= 1)
         assert await left_running(one) == 0
 
 

@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 from services.clock import SystemClock
@@ -16,6 +15,7 @@ from services.sources.local import spawn, world
 from services.sources.local.layout import ProcessRecord, World, write_private
 from services.sources.local.source import open_local
 from tests.support.local_world import live_world
+from tests.support.waiting import eventually_sync
 
 PANEL = (
     "import asyncio, sys\n"
@@ -51,11 +51,11 @@ def end(child: subprocess.Popen[str], number: int) -> None:
     child.stdout.close()
 
 
-def until_gone(records: list[ProcessRecord], seconds: float = 20.0) -> None:
-    deadline = time.monotonic() + seconds
-    while any(not spawn.alive(one).over for one in records):
-        assert time.monotonic() < deadline, [one for one in records if not spawn.alive(one).over]
-        time.sleep(0.1)
+def until_gone(records: list[ProcessRecord], seconds: float = 60.0) -> None:
+    eventually_sync(
+        lambda: not any(not spawn.alive(one).over for one in records),
+        what=lambda: [one for one in records if not spawn.alive(one).over],
+    )
 
 
 async def test_a_world_ends_with_the_panel_that_started_it(tmp_path: Path) -> None:

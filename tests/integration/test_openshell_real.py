@@ -43,6 +43,7 @@ from services.terminal.transport import Ending
 from tests.support.openshell_kit import PINS, Kit, kit
 from tests.support.openshell_live import NAME, LiveGateway, live_gateway
 from tests.support.ran import ran
+from tests.support.waiting import eventually
 from tui.app import WakedeckApp
 from widgets.gateway_pane import GatewayPane
 
@@ -319,12 +320,13 @@ async def test_one_key_in_a_live_panel_brings_a_killed_gateway_back(
 
         async def wait(holds: Callable[[], bool], seconds: float = 30) -> float:
             began = time.monotonic()
-            while not holds():
-                assert time.monotonic() - began < seconds, (
+            await eventually(
+                holds,
+                what=lambda: (
                     [(one.session.shell.reason, one.emulator.display[:3]) for one in app.shells],
                     app.engine.board.sandboxes,
-                )
-                await asyncio.sleep(0.05)
+                ),
+            )
             await pilot.pause()
             return time.monotonic() - began
 

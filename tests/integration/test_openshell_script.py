@@ -34,6 +34,7 @@ from services.sources.openshell.source import open_openshell
 from services.terminal.requests import ShellChoice
 from tests.support.openshell_script import Script, register, script
 from tests.support.ran import ran
+from tests.support.waiting import eventually
 
 NEVER = ("destroy", "onboard", "delete", "uninstall", "--recreate", "remove", "approve", "reject")
 ALPHA, BETA = SandboxId("os", "nemoclaw/alpha"), SandboxId("os", "nemoclaw/beta")
@@ -371,8 +372,7 @@ async def test_cancelling_ends_the_child_and_changes_nothing_more(
     try:
         handle = attempts.press(Verb.WAKE, BETA)
         async with asyncio.timeout(20):
-            while not any("sandbox start" in call for call in made.calls()):
-                await asyncio.sleep(0.02)
+            await eventually(lambda: any("sandbox start" in call for call in made.calls()))
             handle.cancel()
             ended = await handle.wait()
     finally:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import os
 import signal
-import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from functools import partial
@@ -24,6 +22,7 @@ from services.sources.local.faults import Fault, inject
 from services.sources.local.layout import ProcessRecord, World
 from services.sources.local.source import open_local
 from services.sources.local.world import roles
+from tests.support.waiting import eventually
 from tui.app import WakedeckApp
 from tui.shells import OpenShell
 from widgets.event_pane import EventPane
@@ -44,10 +43,9 @@ class Panel:
     world: World
 
     async def until(self, holds: Callable[[], bool], seconds: float = 30.0) -> None:
-        deadline = time.monotonic() + seconds
-        while not holds():
-            assert time.monotonic() < deadline, self.app.engine.board.sandboxes
-            await asyncio.sleep(0.05)
+        await eventually(
+            holds, limit=max(seconds, 60), what=lambda: self.app.engine.board.sandboxes
+        )
         await self.pilot.pause()
 
     def state(self, name: str = "data-pull") -> SandboxState | None:
@@ -91,9 +89,7 @@ async def panel(folder: Path, *, read_only: bool = False) -> AsyncIterator[Panel
         yield Panel(app, pilot, world)
         records = Panel(app, pilot, world).records()
         app.action_leave()
-        deadline = time.monotonic() + 20
-        while app.is_running and time.monotonic() < deadline:
-            await asyncio.sleep(0.05)
+        await eventually(lambda: not app.is_running)
     assert [one for one in records if not spawn.alive(one).over] == []
 
 

@@ -16,6 +16,7 @@ import pytest
 from services import children
 from services.errors import DeadlineError, ProcessError
 from services.process import lines, run
+from tests.support.waiting import eventually
 
 PATIENCE_S = 20.0
 
@@ -28,17 +29,16 @@ def alive(pid: int) -> bool:
 
 
 async def until_dead(*pids: int) -> None:
-    until = time.monotonic() + PATIENCE_S
-    while any(alive(pid) for pid in pids):
-        assert time.monotonic() < until, f"still alive: {pids}"
-        await asyncio.sleep(0.02)
+    await eventually(
+        lambda: not any(alive(pid) for pid in pids), what=lambda: f"still alive: {pids}"
+    )
 
 
 async def pids_in(path: Path, count: int) -> list[int]:
-    until = time.monotonic() + PATIENCE_S
-    while not (path.exists() and len(path.read_text().split()) >= count):
-        assert time.monotonic() < until, "the child never began"
-        await asyncio.sleep(0.02)
+    await eventually(
+        lambda: path.exists() and len(path.read_text().split()) >= count,
+        what="the child never began",
+    )
     return [int(word) for word in path.read_text().split()]
 
 

@@ -31,6 +31,7 @@ from tests.support.shells import (
     running_gateway,
     running_session,
 )
+from tests.support.waiting import eventually
 
 PROMPT = b"box $ "
 EARLY = (ShellState.RESOLVING, ShellState.CONNECTING)
@@ -299,9 +300,7 @@ async def test_ten_sessions_leave_no_shell_behind(gateway: RunningGateway) -> No
     for _ in range(10):
         async with running_session(gateway.transport(), pump) as running:
             await running.shows(PROMPT)
-    async with asyncio.timeout(20):
-        while psutil.Process(gateway.process.pid).children():
-            await asyncio.sleep(0.05)
+    await eventually(lambda: not psutil.Process(gateway.process.pid).children())
     assert not [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
 
 
@@ -362,8 +361,7 @@ async def test_a_view_that_fails_does_not_stop_the_shell(gateway: RunningGateway
     )
     task = asyncio.create_task(session.run(80, 24))
     async with asyncio.timeout(20):
-        while PROMPT not in screen.fed:
-            await asyncio.sleep(0.01)
+        await eventually(lambda: PROMPT in screen.fed)
         session.type(b"exit\r")
         assert (await task).state is ShellState.ENDED
 

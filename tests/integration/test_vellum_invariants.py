@@ -33,6 +33,7 @@ from tests.support.vellum import (
     serving,
     token_text,
 )
+from tests.support.waiting import eventually
 
 LIMITS = replace(QUICK, verify_s=0.5, settling_s=1.0)
 MINTED = "minted-never-shown-0123456789"
@@ -182,9 +183,7 @@ async def take(walk: Walk, plan: list[tuple[str, str]]) -> None:
                 await step(walk, bench, move, which)
             current = bench.attempts.current(SANDBOX)
             if current is not None and not current.state.ended:
-                async with asyncio.timeout(30):
-                    while not bench.attempts.current(SANDBOX).state.ended:  # type: ignore[union-attr]
-                        await asyncio.sleep(0.02)
+                await eventually(lambda: bench.attempts.current(SANDBOX).state.ended)
     finally:
         keeping.cancel()
         await asyncio.gather(keeping, return_exceptions=True)
@@ -287,8 +286,7 @@ async def test_steps_begin_in_order_and_a_failed_one_ends_the_rest(tmp_path: Pat
         )
 
         async def comes_up() -> None:
-            while not ground.called():
-                await asyncio.sleep(0.02)
+            await eventually(ground.called)
             await peer.__aenter__()
 
         async with Bench(ground.open(), tmp_path / "locks", QUICK) as bench:
@@ -333,9 +331,7 @@ async def test_results_of_an_attempt_that_is_over_change_nothing(tmp_path: Path)
             first = bench.attempts.press(Verb.RECONNECT, SANDBOX)
             await asyncio.sleep(0.1)
             first.cancel()
-            async with asyncio.timeout(20):
-                while bench.attempts.current(SANDBOX).ended_at is None:  # type: ignore[union-attr]
-                    await asyncio.sleep(0.005)
+            await eventually(lambda: bench.attempts.current(SANDBOX).ended_at is not None)
             # Its probe for display is still out.
             peer.replies = dict(serving())
             second = bench.attempts.press(Verb.RECONNECT, SANDBOX)

@@ -20,6 +20,7 @@ from services.models import AttemptState, GatewayState, SandboxId, SandboxState
 from services.source_tables import VellumTable
 from services.sources import open_sources
 from tests.support.vellum import ID, RENEWED, SANDBOX, Ground, Peer, serving, token_text
+from tests.support.waiting import eventually
 from tui.app import WakedeckApp
 from tui.palette import PanelCommands
 from widgets.confirm_dialog import ConfirmDialog
@@ -30,9 +31,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 async def until(pilot: Pilot[int], holds: Callable[[], bool]) -> None:
-    async with asyncio.timeout(30):
-        while not holds():
-            await pilot.pause(0.02)
+    await eventually(holds)
 
 
 @asynccontextmanager

@@ -16,6 +16,7 @@ from services.source_tables import LocalTable
 from tests.support.acted import Script, scripted
 from tests.support.clock import FakeClock
 from tests.support.stage import HOSTILE, NOW, SANDBOXES, gateways
+from tests.support.waiting import eventually
 from tui.app import WakedeckApp
 from tui.dashboard import Dashboard
 from tui.log_screen import LogScreen
@@ -68,9 +69,7 @@ class Panel:
         await self.pilot.pause()
 
     async def until(self, holds: Callable[[], bool]) -> None:
-        async with asyncio.timeout(20):
-            while not holds():
-                await self.pilot.pause(0.02)
+        await eventually(holds)
 
 
 @asynccontextmanager

@@ -12,6 +12,7 @@ from textual.pilot import Pilot
 from services.clock import SystemClock
 from services.terminal.transcript import Frame, Full, Output, Size, Transcript, read_transcript
 from tests.support.clock import FakeClock
+from tests.support.waiting import eventually
 from tui.cli import main
 from tui.replay import FASTEST, SLOWEST, Replay
 
@@ -21,9 +22,7 @@ def replay(frames: Sequence[Frame], *, at_once: bool = False, name: str = "file"
 
 
 async def until(pilot: Pilot[int], true: Callable[[], object]) -> None:
-    async with asyncio.timeout(20):
-        while not true():
-            await pilot.pause(0.01)
+    await eventually(true)
 
 
 def subtitle(app: Replay) -> str:

@@ -20,6 +20,7 @@ from services.limits import Limits
 from services.models import Attempt, AttemptState, SandboxId, Verb
 from services.sources import OpenSource
 from services.sources.vellum.source import open_vellum
+from tests.support.waiting import eventually
 
 ACCESS = "access-token-never-shown-0123456789"
 RENEWED = "renewed-token-never-shown-0123456789"
@@ -240,6 +241,4 @@ class Bench:
 
 async def until(true: Callable[[], bool], seconds: float = 30) -> None:
     """Wait for something that shows in files or processes."""
-    async with asyncio.timeout(seconds):
-        while not true():
-            await asyncio.sleep(0.02)
+    await eventually(true, limit=seconds)
