@@ -6,6 +6,7 @@ import asyncio
 import shutil
 from collections.abc import AsyncIterator, Iterator
 from contextlib import aclosing, asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -33,6 +34,7 @@ from tests.support.ran import ran
 from tests.support.seen import seen
 from tests.support.shells import opened, read_to_end, read_until
 from tests.support.tls import Authority
+from tests.support.waiting import eventually
 
 pytestmark = [
     pytest.mark.slow,
@@ -69,14 +71,15 @@ async def pods(daemon: Containerd, folder: Path) -> AsyncIterator[tuple[Containe
             await source.observer.close()
 
 
-async def nothing_left(daemon: Containerd, seconds: float = 15) -> None:
+async def nothing_left(daemon: Containerd) -> None:
     """Counted inside the container: our shells and what they started are gone."""
-    try:
-        async with asyncio.timeout(seconds):
-            while left := await asyncio.to_thread(daemon.processes):
-                await asyncio.sleep(0.1)
-    except TimeoutError:
-        pytest.fail(f"left in the container: {left}")
+
+    async def none() -> bool:
+        left = await asyncio.to_thread(daemon.processes)
+        assert not left, f"left in the container: {left}"
+        return True
+
+    await eventually(none)
 
 
 @pytest.mark.parametrize(
@@ -205,8 +208,7 @@ async def test_nothing_is_left_however_it_is_left(
         await read_until(one, b"pod$ ")
         await one.write(f"echo go''ing; {busy}\r".encode())
         await read_until(one, b"going\r\n")
-        await asyncio.sleep(0.3)
-        assert await asyncio.to_thread(daemon.processes)
+        await eventually(partial(asyncio.to_thread, daemon.processes))
         await one.close()
         await nothing_left(daemon)
 
@@ -225,7 +227,7 @@ async def test_a_panel_that_closes_hangs_up_what_it_had(daemon: Containerd, tmp_
         await one.open(80, 24)
         await read_until(one, b"pod$ ")
         closing = asyncio.create_task(one.close())
-        await asyncio.sleep(0)
+        await asyncio.sleep(0)  # a turn of the loop: the closing has begun
         closing.cancel()
         await asyncio.gather(closing, return_exceptions=True)
         await source.actor.close()

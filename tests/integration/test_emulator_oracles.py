@@ -48,13 +48,10 @@ def tmux_screen(data: bytes, folder: Path) -> list[str]:
     try:
         size = ("-x", str(COLUMNS), "-y", str(LINES))
         run("new-session", "-d", *size, f"sh '{folder}/run.sh'")
-        deadline = time.monotonic() + PATIENCE
-        eventually_sync(
-            lambda: not (not (folder / "done").exists() and time.monotonic() < deadline)
-        )
+        eventually_sync((folder / "done").exists, limit=PATIENCE)
         before, shown = "", run("capture-pane", "-p")
-        while shown != before and time.monotonic() < deadline:
-            time.sleep(0.1)
+        while shown != before:
+            time.sleep(0.1)  # tmux says nowhere that it has drawn: two looks apart must agree
             before, shown = shown, run("capture-pane", "-p")
         return shown.split("\n")
     finally:

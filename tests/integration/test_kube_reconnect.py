@@ -29,8 +29,6 @@ async def test_a_lost_shell_is_opened_again_and_the_old_one_is_hung_up(tmp_path:
         running_session(one.source.actor.shell(BOX, ShellChoice()), Pump(), alone=False) as running,
     ):
         await running.shows(b"pod$ ")
-        # The operator has not typed for two seconds.
-        await asyncio.sleep(0.1)
         before = one.api.exec.terminals[0].pid
         one.api.sockets[-1].reset()
         await running.shows(b"state of the previous one is gone")
@@ -101,7 +99,7 @@ async def test_it_comes_back_by_itself_with_its_state(tmp_path: Path) -> None:
     ):
         running.session.type(b"kept=treasure; echo se''t\r")
         await running.shows(b"set")
-        await asyncio.sleep(2.1)
+        await asyncio.sleep(2.1)  # real time: it waits until nothing was typed for two seconds
         one.api.sockets[-1].reset()
         await running.shows(b"connected again")
         running.session.type(b"echo found-$kept\r")

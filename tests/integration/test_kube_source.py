@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 from collections.abc import AsyncIterator, Callable
@@ -55,19 +54,24 @@ class Cluster:
 
     async def asked(self, true: Callable[[], bool]) -> None:
         """Look until the server was asked for something."""
-        async with asyncio.timeout(20):
-            while not true():
-                await self.sandboxes()
-                await asyncio.sleep(0.02)
+
+        async def came() -> bool:
+            await self.sandboxes()
+            return true()
+
+        await eventually(came)
 
     async def until(self, name: str, state: SandboxState | None) -> Sandbox | None:
         """Look until a pod is in a state, or is not there any more."""
-        async with asyncio.timeout(20):
-            while True:
-                one = (await self.sandboxes()).get(name)
-                if (None if one is None else one.state) is state:
-                    return one
-                await asyncio.sleep(0.02)
+
+        async def reached() -> bool:
+            nonlocal one
+            one = (await self.sandboxes()).get(name)
+            return (None if one is None else one.state) is state
+
+        one: Sandbox | None = None
+        await eventually(reached, what=lambda: one)
+        return one
 
 
 @asynccontextmanager
@@ -230,9 +234,9 @@ async def test_a_container_without_sh_is_tried_and_named(tmp_path: Path) -> None
             await read_until(shell, b"pod$ ")
 
 
-async def left_running(one: Cluster, seconds: float = 10) -> int:
+async def left_running(one: Cluster) -> int:
     """How many shells still run in the pod, once that settles."""
-    await eventually(lambda: not one.api.exec.alive, limit=seconds)
+    await eventually(lambda: not one.api.exec.alive)
     return one.api.exec.alive
 
 

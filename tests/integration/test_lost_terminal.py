@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
+import fcntl
 import os
+import struct
 import subprocess
 import sys
+import termios
 from collections.abc import Callable
 from pathlib import Path
 
@@ -28,6 +30,11 @@ PANEL = (
 
 async def until(holds: Callable[[], bool], what: str) -> None:
     await eventually(holds, limit=60, what=what)
+
+
+def unread(terminal: int) -> int:
+    """How many bytes written into a terminal wait for its reader."""
+    return int(struct.unpack("i", fcntl.ioctl(terminal, termios.FIONREAD, bytes(4)))[0])
 
 
 @pytest.mark.parametrize("reading", [True, False], ids=["drawn", "never read"])
@@ -67,7 +74,13 @@ async def test_a_closed_window_ends_the_panel_and_its_world(home: Path, reading:
             await until(lambda: running() == 6, "the world never was up")
         else:
             # It writes into a terminal nobody reads until that is full.
-            await asyncio.sleep(3)
+            looks = [unread(ours)]
+
+            def full() -> bool:
+                looks.append(unread(ours))
+                return looks[-1] > 0 and len(looks) > 20 and len(set(looks[-20:])) == 1
+
+            await eventually(full, limit=60, what=lambda: looks)
         os.close(ours)
         ours = -1
         reading = False

@@ -94,7 +94,7 @@ async def test_writers_at_full_speed_are_never_kept_out_for_a_minute(
             await source.observer.observe()
             snapshot = await source.observer.queue(MIXED, 200)
             fresh += not snapshot.stale
-            await asyncio.sleep(EVERY_S)
+            await asyncio.sleep(EVERY_S)  # the panel's own pace beside the writers
     finally:
         stop.touch()
         ended = {name: writer.communicate(timeout=30) for name, writer in writers.items()}

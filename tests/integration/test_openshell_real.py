@@ -68,13 +68,14 @@ def source(real: Kit, **options: object) -> OpenSource:
 
 
 async def until(one: OpenSource, holds: Callable[[Observation], bool]) -> Observation:
-    deadline = time.monotonic() + 30
-    while True:
+    async def looked() -> Observation | None:
         seen = await one.observer.observe()
-        if holds(seen):
-            return seen
-        assert time.monotonic() < deadline, seen
-        await asyncio.sleep(0.1)
+        assert holds(seen), seen
+        return seen
+
+    found = await eventually(looked, limit=60)
+    assert found is not None
+    return found
 
 
 def front(seen: Observation) -> Gateway:
@@ -318,7 +319,7 @@ async def test_one_key_in_a_live_panel_brings_a_killed_gateway_back(
     app = WakedeckApp(chosen, open_sources(chosen, clock), clock, state=tmp_path)
     async with app.run_test(size=(160, 45)) as pilot:
 
-        async def wait(holds: Callable[[], bool], seconds: float = 30) -> float:
+        async def wait(holds: Callable[[], bool]) -> float:
             began = time.monotonic()
             await eventually(
                 holds,

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from textual.command import CommandList
 from textual.pilot import Pilot
 from textual.widgets import Static
 
@@ -42,10 +43,8 @@ class Panel:
     pilot: Pilot[int]
     world: World
 
-    async def until(self, holds: Callable[[], bool], seconds: float = 30.0) -> None:
-        await eventually(
-            holds, limit=max(seconds, 60), what=lambda: self.app.engine.board.sandboxes
-        )
+    async def until(self, holds: Callable[[], bool]) -> None:
+        await eventually(holds, limit=60, what=lambda: self.app.engine.board.sandboxes)
         await self.pilot.pause()
 
     def state(self, name: str = "data-pull") -> SandboxState | None:
@@ -174,11 +173,11 @@ async def test_a_flooding_shell_leaves_the_other_one_quick(tmp_path: Path) -> No
         for number in range(5):
             second.session.type(f"echo mark''{number}\r".encode())
             mark = f"mark{number}"
-            await live.until(partial(shows, second, mark), 10)
+            await live.until(partial(shows, second, mark))
         flood.session.type(b"\x03")
-        await live.until(lambda: flood.emulator.display[-1].strip() in ("", "data-pull $"), 10)
+        await live.until(lambda: flood.emulator.display[-1].strip() in ("", "data-pull $"))
         await live.until(
-            lambda: any(line.strip() == "data-pull $" for line in flood.emulator.display), 10
+            lambda: any(line.strip() == "data-pull $" for line in flood.emulator.display)
         )
 
 
@@ -241,9 +240,16 @@ async def test_what_a_shell_s_chords_do_can_be_done_from_the_palette(tmp_path: P
             await live.pilot.press("ctrl+p")
             await live.pilot.pause()
             await live.pilot.press(*["space" if char == " " else char for char in words])
-            await live.pilot.pause(0.5)
+            screen = live.app.screen
+            entries = screen.query_one(CommandList)
+
+            def offered() -> bool:
+                entry = entries.highlighted_option
+                return entry is not None and words in str(entry.prompt).lower()
+
+            await live.until(offered)
             await live.pilot.press("enter")
-            await live.pilot.pause(0.2)
+            await live.until(lambda: live.app.screen is not screen)
 
         await choose("shell search")
         assert live.app.screen is live.app.dashboard, "said that there is no shell"

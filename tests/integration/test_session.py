@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import itertools
 import logging
 import re
 from collections.abc import Iterator
@@ -21,6 +22,7 @@ from services.terminal.pump import Pump
 from services.terminal.session import Session
 from services.terminal.transcript import Output, Size, Transcript, read_transcript
 from tests.integration.test_pty import BASH, ENV
+from tests.support.clock import settle
 from tests.support.shells import (
     BOX,
     DEAF,
@@ -31,7 +33,7 @@ from tests.support.shells import (
     running_gateway,
     running_session,
 )
-from tests.support.waiting import eventually
+from tests.support.waiting import LIMIT_S, eventually
 
 PROMPT = b"box $ "
 EARLY = (ShellState.RESOLVING, ShellState.CONNECTING)
@@ -190,8 +192,8 @@ async def test_a_big_paste_waits_for_its_reader_and_ctrl_c_drops_it(
 async def test_a_big_paste_into_a_reader_arrives_whole(gateway: RunningGateway) -> None:
     async with running_session(gateway.transport()) as running:
         await running.shows(PROMPT)
-        running.session.type(b"stty -echo; cat | cksum; stty echo\r")
-        await asyncio.sleep(0.3)
+        running.session.type(b"stty -echo; echo u''p; cat | cksum; stty echo\r")
+        await running.shows(UP)
         running.session.paste("wörd 🚀\n".encode() * 30_000)
         await running.until(lambda: running.session.pasting == 0)
         running.session.type(b"\x04")
@@ -218,12 +220,16 @@ async def test_two_hundred_sizes_while_typing_end_at_the_last(gateway: RunningGa
             running.session.resize(40 + size, 10 + size)
             running.session.type(b"x")
             if size % 20 == 0:
-                await asyncio.sleep(0.02)
+                await asyncio.sleep(0.02)  # sizes come over time, as when a window is dragged
         assert running.screen.sizes[-1] == (239, 209)
         running.session.type(b"\x15")
-        await asyncio.sleep(0.2)
-        running.session.type(b"stty size\r")
-        await running.shows(b"209 239\r\n")
+        # The last size travels a little after the keys.
+        async with asyncio.timeout(LIMIT_S):
+            for number in itertools.count():
+                running.session.type(f"echo size-{number}: $(stty size).\r".encode())
+                await running.shows(b"size-%d: 2" % number)
+                if b"size-%d: 209 239.\r\n" % number in running.screen.fed:
+                    break
 
 
 async def test_leaving_an_idle_shell_ends_it(gateway: RunningGateway) -> None:
@@ -260,7 +266,7 @@ async def test_what_the_emulator_answers_reaches_the_program(gateway: RunningGat
 async def test_leaving_while_connecting_leaves_nothing(gateway: RunningGateway, turns: int) -> None:
     async with running_session(gateway.transport()) as running:
         for _ in range(turns):
-            await asyncio.sleep(0)
+            await asyncio.sleep(0)  # a turn of the loop: called off at another point each time
         running.session.detach()
         await running.until(lambda: running.session.shell.state.over)
     assert running.session.shell.state is ShellState.DETACHED
@@ -286,12 +292,11 @@ async def test_cancelled_at_any_time_it_leaves_no_task_handle_or_complaint(
             if doing == "flood":
                 running.session.type(b"yes\r")
                 await running.shows(b"y\r\ny\r\n")
-            await asyncio.sleep(0.01)
+            await asyncio.sleep(0.01)  # some of it is under way, at whatever point
         assert running.session.shell.state is ShellState.DETACHED
     gc.collect()
-    await asyncio.sleep(0.05)
+    await eventually(lambda: psutil.Process().num_fds() == handles)
     assert complaints == []
-    assert psutil.Process().num_fds() == handles
     assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
 
 
@@ -377,7 +382,7 @@ async def test_after_the_end_nothing_is_sent_and_nothing_changes(gateway: Runnin
         running.session.resize(10, 10)
         running.session.detach()
         assert running.session.pasting == 0
-        await asyncio.sleep(0.05)
+        await settle()
     assert running.session.shell == last
     assert sum(shell.state.over for shell in running.shells) == 1
 

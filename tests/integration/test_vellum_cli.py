@@ -180,7 +180,7 @@ async def test_a_docker_entry_is_started_and_judged_by_its_gateway(
     stub.environ["PATH"] = f"{folder}:{stub.environ['PATH']}"
 
     async def comes_up(peer: Peer) -> None:
-        await eventually(lambda: not (not log.exists() or " start" not in f" {log.read_text()}"))
+        await eventually(lambda: log.exists() and " start" in f" {log.read_text()}")
         await peer.__aenter__()
 
     peer = Peer(serving(), port=stub.port)

@@ -114,7 +114,7 @@ class Walk:
             if (self.root / "up").exists():
                 (self.root / "up").unlink()
                 await self.become("serving")
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(0.02)  # the stand-in for a gateway that comes up on its own
 
     def tell(self, attempt: Attempt) -> None:
         """Judged at the moment of telling."""
@@ -214,7 +214,7 @@ async def step(walk: Walk, bench: Bench, move: str, which: str) -> None:
             if run is not None:
                 run.ask_cancel()
         case "pass":
-            await asyncio.sleep(float(which))
+            await asyncio.sleep(float(which))  # a move of the walk: time goes by
 
 
 def judge(walk: Walk) -> None:
@@ -329,7 +329,7 @@ async def test_results_of_an_attempt_that_is_over_change_nothing(tmp_path: Path)
         peer.replies["/readyz"] = None
         async with Bench(ground.open(), tmp_path / "locks", QUICK) as bench:
             first = bench.attempts.press(Verb.RECONNECT, SANDBOX)
-            await asyncio.sleep(0.1)
+            await eventually(lambda: peer.asked("/readyz"))
             first.cancel()
             await eventually(lambda: bench.attempts.current(SANDBOX).ended_at is not None)
             # Its probe for display is still out.

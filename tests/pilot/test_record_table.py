@@ -312,11 +312,7 @@ async def test_a_changed_cell_flashes_once() -> None:
         table.reconcile([replace(app.boxes[1], word="busy")])
         assert ground(2, "busy") != quiet
         assert ground(3, "idle") == quiet
-        for _ in range(200):
-            await pilot.pause(0.02)
-            if ground(2, "busy") == quiet:
-                break
-        assert ground(2, "busy") == quiet
+        await eventually(lambda: ground(2, "busy") == quiet)
         table.flashing = False
         table.reconcile([replace(app.boxes[1], word="done")])
         assert ground(2, "done") == quiet
