@@ -288,7 +288,7 @@ async def test_a_client_that_leaves_takes_its_shell_with_it(gateway: RunningGate
         seen = await read_until(transport, b".\r\n")
         pid = int(seen.rpartition(b"pid=")[2].split(b".")[0])
         assert psutil.pid_exists(pid)
-    await asyncio.to_thread(eventually, lambda: not psutil.pid_exists(pid))
+    await asyncio.to_thread(eventually_sync, lambda: not psutil.pid_exists(pid))
 
 
 @pytest.mark.parametrize(
@@ -404,13 +404,17 @@ async def test_killed_mid_stream_is_lost_and_never_a_success(own: RunningGateway
 
 async def test_the_refused_credential_fault(own: RunningGateway) -> None:
     await asyncio.to_thread(own.obey, '{"credential_refused": true}')
-    await asyncio.to_thread(eventually, lambda: ask(own, "/sandboxes", AUTH).status_code == 403)
+    await asyncio.to_thread(
+        eventually_sync, lambda: ask(own, "/sandboxes", AUTH).status_code == 403
+    )
     assert ask(own, "/healthz").status_code == 200
     with pytest.raises(ShellError, match="the credential was refused") as raised:
         await own.transport().open(80, 24)
     assert raised.value.retry is Retry.NO
     await asyncio.to_thread(own.obey, "{}")
-    await asyncio.to_thread(eventually, lambda: ask(own, "/sandboxes", AUTH).status_code == 200)
+    await asyncio.to_thread(
+        eventually_sync, lambda: ask(own, "/sandboxes", AUTH).status_code == 200
+    )
 
 
 async def test_the_drain_fault(own: RunningGateway) -> None:
@@ -418,7 +422,7 @@ async def test_the_drain_fault(own: RunningGateway) -> None:
     async with opened(transport):
         await read_until(transport, b"$ ")
         await asyncio.to_thread(own.obey, json.dumps({"drain_until": time.time() + 2.5}))
-        await asyncio.to_thread(eventually, lambda: ask(own, "/readyz").status_code == 503)
+        await asyncio.to_thread(eventually_sync, lambda: ask(own, "/readyz").status_code == 503)
         assert ask(own, "/readyz").json() == {"status": "draining"}
         with pytest.raises(ShellError, match="draining") as raised:
             await own.transport().open(80, 24)

@@ -64,14 +64,12 @@ class Cluster:
     async def until(self, name: str, state: SandboxState | None) -> Sandbox | None:
         """Look until a pod is in a state, or is not there any more."""
 
-        async def reached() -> bool:
-            nonlocal one
+        async def reached() -> list[Sandbox | None]:
             one = (await self.sandboxes()).get(name)
-            return (None if one is None else one.state) is state
+            assert (None if one is None else one.state) is state, one
+            return [one]
 
-        one: Sandbox | None = None
-        await eventually(reached, what=lambda: one)
-        return one
+        return (await eventually(reached))[0]
 
 
 @asynccontextmanager

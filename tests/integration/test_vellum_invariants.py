@@ -183,11 +183,17 @@ async def take(walk: Walk, plan: list[tuple[str, str]]) -> None:
                 await step(walk, bench, move, which)
             current = bench.attempts.current(SANDBOX)
             if current is not None and not current.state.ended:
-                await eventually(lambda: bench.attempts.current(SANDBOX).state.ended)
+                await eventually(lambda: over(bench))
     finally:
         keeping.cancel()
         await asyncio.gather(keeping, return_exceptions=True)
     assert walk.ground.lockfile.read_bytes() == before
+
+
+def over(bench: Bench) -> bool:
+    """Whether the latest attempt has ended."""
+    attempt = bench.attempts.current(SANDBOX)
+    return attempt is not None and attempt.state.ended
 
 
 async def step(walk: Walk, bench: Bench, move: str, which: str) -> None:
@@ -331,7 +337,7 @@ async def test_results_of_an_attempt_that_is_over_change_nothing(tmp_path: Path)
             first = bench.attempts.press(Verb.RECONNECT, SANDBOX)
             await eventually(lambda: peer.asked("/readyz"))
             first.cancel()
-            await eventually(lambda: bench.attempts.current(SANDBOX).ended_at is not None)
+            await eventually(lambda: over(bench))
             # Its probe for display is still out.
             peer.replies = dict(serving())
             second = bench.attempts.press(Verb.RECONNECT, SANDBOX)

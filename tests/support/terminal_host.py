@@ -15,7 +15,7 @@ from textual.widgets import Footer, Input
 
 from services.terminal.emulator import Emulator
 from tests.support.waiting import eventually
-from widgets.terminal.messages import ViewMessage
+from widgets.terminal.messages import Resized, ViewMessage
 from widgets.terminal.view import TerminalView
 
 COLUMNS, LINES = 20, 6
@@ -70,8 +70,8 @@ class Host(App[None]):
         return [m.title for m in self.heard if isinstance(m, TerminalView.TitleChanged)]
 
     @property
-    def sizes(self) -> list[TerminalView.Resized]:
-        return [message for message in self.heard if isinstance(message, TerminalView.Resized)]
+    def sizes(self) -> list[Resized]:
+        return [message for message in self.heard if isinstance(message, Resized)]
 
     @property
     def shown(self) -> list[str]:
