@@ -218,7 +218,7 @@ async def test_a_cancelled_wake_leaves_what_came_up_and_the_next_adopts_it(
 ) -> None:
     async with bench(stub, tmp_path) as one:
         handle = one.attempts.press(Verb.WAKE, SANDBOX)
-        await until(lambda: "workspace/vellum.pid" in stub.pids(), 60)
+        await until(lambda: "workspace/vellum.pid" in stub.pids())
         handle.cancel()
         async with asyncio.timeout(60):
             cancelled = await handle.wait()

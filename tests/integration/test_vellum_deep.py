@@ -137,6 +137,6 @@ async def test_a_gateway_that_is_asked_to_end_drains_and_is_waited_for(
         assert VerdictKind.SETTLING in kinds
         assert any("shutting down" in one.reason for one in seen)
         assert kinds == sorted(kinds, key=lambda kind: kind is VerdictKind.REPAIRABLE)
-        await until(lambda: "gateway.pid" not in stub.pids(), 20)
+        await until(lambda: "gateway.pid" not in stub.pids())
         done = await press(one, Verb.WAKE)
         assert (done.state, done.wakes) == (AttemptState.DONE, 1), done
