@@ -30,7 +30,7 @@ from tests.support.nanoclaw import (
 )
 
 MIXED = SandboxId("claw", "sess-fx-mixed")
-LOOKS = 60
+LOOKS = 20
 EVERY_S = 0.1
 
 WRITER = textwrap.dedent("""
