@@ -133,7 +133,7 @@ class Replay(App[int], inherit_bindings=False):
             if self._at_once:
                 break
             began = self._clock.monotonic()
-            await asyncio.sleep(min(_STEP_S, (at - self.position) / self.speed))
+            await self._clock.sleep(min(_STEP_S, (at - self.position) / self.speed))
             if not self.paused:
                 passed = (self._clock.monotonic() - began) * self.speed
                 self.position = min(at, self.position + passed)

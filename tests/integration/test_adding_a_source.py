@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import importlib.util
 import os
 import re
@@ -21,6 +20,7 @@ from services.errors import UnavailableError
 from services.models import AttemptState, SandboxId, SandboxState, Verb
 from services.sources import OpenSource
 from tests.support.scenes import PLAIN
+from tests.support.waiting import eventually
 from tui.app import WakedeckApp
 
 PAGE = Path(__file__).resolve().parents[2] / "docs/adding-a-source.md"
@@ -98,13 +98,8 @@ async def test_the_panel_serves_it(example: ModuleType, agents: Path, tmp_path: 
     app = WakedeckApp(PLAIN, (opened(example, agents),), SystemClock(), state=tmp_path / "state")
     (tmp_path / "state").mkdir()
     async with app.run_test(size=(140, 40)) as pilot:
-        deadline = time.monotonic() + 30
-        while WALKER not in app.engine.board.sandboxes:
-            assert time.monotonic() < deadline
-            await asyncio.sleep(0.02)
+        await eventually(lambda: WALKER in app.engine.board.sandboxes)
         await pilot.pause()
         await pilot.press("down", "w")
-        while app.engine.board.sandboxes[WALKER].state is not SandboxState.READY:
-            assert time.monotonic() < deadline
-            await asyncio.sleep(0.02)
+        await eventually(lambda: app.engine.board.sandboxes[WALKER].state is SandboxState.READY)
         await app.engine.close()

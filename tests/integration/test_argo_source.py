@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -22,6 +21,7 @@ from tests.support.http_peer import WebSocket
 from tests.support.platform_api import TOKEN, Argo, _token_of, argo
 from tests.support.ran import ran
 from tests.support.shells import opened, read_to_end, read_until
+from tests.support.waiting import eventually
 
 BOX = SandboxId("cd", "shop/agents/box")
 
@@ -155,9 +155,7 @@ async def test_a_shell_that_is_left_does_not_stay_behind(tmp_path: Path, busy: b
             await shell.write(b"echo go''ing; sleep 300\r")
             await read_until(shell, b"going")
         await shell.close()
-        async with asyncio.timeout(10):
-            while api.alive:
-                await asyncio.sleep(0.02)
+        await eventually(lambda: not api.alive)
 
 
 async def test_commands_have_codes_although_the_platform_has_none(tmp_path: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import json
 import time
@@ -26,6 +25,7 @@ from tests.support.http_peer import WebSocket
 from tests.support.platform_api import TOKEN, Centml, centml
 from tests.support.ran import ran
 from tests.support.shells import opened, read_to_end, read_until
+from tests.support.waiting import eventually
 
 ONE = SandboxId("ml", "1")
 
@@ -109,9 +109,7 @@ async def test_a_shell_that_is_left_does_not_stay_behind(
             await shell.write(b"echo go''ing; sleep 300\r")
             await read_until(shell, b"going")
         await shell.close()
-        async with asyncio.timeout(10):
-            while api.alive:
-                await asyncio.sleep(0.02)
+        await eventually(lambda: not api.alive)
 
 
 @pytest.mark.parametrize(
@@ -225,9 +223,7 @@ async def test_a_deadline_leaves_the_outcome_unknown_and_interrupts(
     async with platform(tmp_path) as (api, source):
         done = await ran(source.actor, ONE, ("sleep", "300"), 1.5, ShellChoice())
         assert done.code is None and "1.5 s" in done.reason
-        async with asyncio.timeout(10):
-            while api.alive:
-                await asyncio.sleep(0.02)
+        await eventually(lambda: not api.alive)
 
 
 async def test_an_error_of_the_proxy_is_said(tmp_path: Path, home: Path) -> None:

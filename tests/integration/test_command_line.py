@@ -6,7 +6,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -16,6 +15,7 @@ from typing import Any
 import click
 import pytest
 
+from tests.support.waiting import eventually_sync
 from tui.cli import main
 from tui.commands.ending import Exit
 
@@ -52,10 +52,7 @@ class Machine:
         return json.loads(done.stdout)
 
     def until(self, holds: Callable[[], bool]) -> None:
-        deadline = time.monotonic() + PATIENCE_S
-        while not holds():
-            assert time.monotonic() < deadline, self.run("status").stdout
-            time.sleep(0.2)
+        eventually_sync(holds, limit=PATIENCE_S, what=lambda: self.run("status").stdout)
 
 
 @pytest.fixture(scope="module")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import aclosing, asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -30,6 +31,7 @@ from tests.support.ran import ran
 from tests.support.seen import seen
 from tests.support.shells import opened, read_to_end, read_until
 from tests.support.tls import Authority
+from tests.support.waiting import eventually
 
 pytestmark = [pytest.mark.slow, pytest.mark.kit("containerd")]
 
@@ -56,14 +58,15 @@ async def pods(daemon: Containerd, folder: Path) -> AsyncIterator[tuple[Containe
             await source.observer.close()
 
 
-async def nothing_left(daemon: Containerd, seconds: float = 15) -> None:
+async def nothing_left(daemon: Containerd) -> None:
     """Counted inside the container: our shells and what they started are gone."""
-    try:
-        async with asyncio.timeout(seconds):
-            while left := await asyncio.to_thread(daemon.processes):
-                await asyncio.sleep(0.1)
-    except TimeoutError:
-        pytest.fail(f"left in the container: {left}")
+
+    async def none() -> bool:
+        left = await asyncio.to_thread(daemon.processes)
+        assert not left, f"left in the container: {left}"
+        return True
+
+    await eventually(none)
 
 
 @pytest.mark.parametrize(
@@ -163,11 +166,16 @@ async def test_a_shell_with_its_size_and_its_code(
             await one.write(b"stty size\r")
             await read_until(one, b"33 101")
             await one.resize(132, 40)
-            await one.write(b"stty size; echo $0\r")
-            output = await read_until(one, b"40 132")
-            await one.write(b"exit 7\r")
+
+            async def resized() -> bool:
+                """Sizes and keys reach the container on streams of their own."""
+                await one.write(b"stty size; echo to''ld\r")
+                return b"40 132" in await read_until(one, b"told\r\n")
+
+            await eventually(resized)
+            await one.write(b"echo $0; exit 7\r")
             rest, ending = await read_to_end(one)
-        assert shell.encode() in output + rest
+        assert shell.encode() in rest
         assert (ending.state, ending.code) == (ShellState.ENDED, 7)
         await nothing_left(daemon)
 
@@ -192,8 +200,7 @@ async def test_nothing_is_left_however_it_is_left(
         await read_until(one, b"pod$ ")
         await one.write(f"echo go''ing; {busy}\r".encode())
         await read_until(one, b"going\r\n")
-        await asyncio.sleep(0.3)
-        assert await asyncio.to_thread(daemon.processes)
+        await eventually(partial(asyncio.to_thread, daemon.processes))
         await one.close()
         await nothing_left(daemon)
 
@@ -212,7 +219,7 @@ async def test_a_panel_that_closes_hangs_up_what_it_had(daemon: Containerd, tmp_
         await one.open(80, 24)
         await read_until(one, b"pod$ ")
         closing = asyncio.create_task(one.close())
-        await asyncio.sleep(0)
+        await asyncio.sleep(0)  # a turn of the loop: the closing has begun
         closing.cancel()
         await asyncio.gather(closing, return_exceptions=True)
         await source.actor.close()

@@ -12,6 +12,7 @@ import pytest
 
 from services.terminal.emulator import Emulator
 from tests.bench import payloads
+from tests.support.waiting import eventually_sync
 
 COLUMNS, LINES = 80, 24
 RECORDINGS = payloads.recordings()
@@ -46,12 +47,10 @@ def tmux_screen(data: bytes, folder: Path) -> list[str]:
     try:
         size = ("-x", str(COLUMNS), "-y", str(LINES))
         run("new-session", "-d", *size, f"sh '{folder}/run.sh'")
-        deadline = time.monotonic() + PATIENCE
-        while not (folder / "done").exists() and time.monotonic() < deadline:
-            time.sleep(0.02)
+        eventually_sync((folder / "done").exists, limit=PATIENCE)
         before, shown = "", run("capture-pane", "-p")
-        while shown != before and time.monotonic() < deadline:
-            time.sleep(0.1)
+        while shown != before:
+            time.sleep(0.1)  # tmux says nowhere that it has drawn: two looks apart must agree
             before, shown = shown, run("capture-pane", "-p")
         return shown.split("\n")
     finally:

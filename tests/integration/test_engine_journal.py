@@ -8,6 +8,7 @@ from pathlib import Path
 
 from services.models import Event, Severity
 from tests.support.clock import FakeClock
+from tests.support.waiting import eventually
 from tui.engine import Engine
 
 LOST = Event(5.0, Severity.WORSE, "claw", "", "source", "claw does not answer")
@@ -35,9 +36,7 @@ async def told(state: Path, *events: Event) -> list[Event]:
     one = engine(state, FakeClock(), heard)
     running = asyncio.create_task(one.run())
     one.tell(*events)
-    async with asyncio.timeout(20):
-        while not one.journal_read:
-            await asyncio.sleep(0.01)
+    await eventually(lambda: one.journal_read)
     one.tell(LOST)
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)

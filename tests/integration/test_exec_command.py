@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import os
 import secrets
 import signal
+import struct
 import sys
+import termios
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -17,6 +20,7 @@ from services.terminal.pty import PtyProcess
 from tests.integration.test_kube_source import cluster
 from tests.integration.test_pods_panel import PANEL, ROOT, kubernetes, run
 from tests.support.families import gone, processes
+from tests.support.waiting import eventually
 from tui.execute import exit_status
 
 pytestmark = pytest.mark.slow
@@ -147,6 +151,14 @@ async def test_nobody_who_reads_ends_it_quietly(tmp_path: Path, home: Path) -> N
         await gone(word)
 
 
+def stuffed(child: asyncio.subprocess.Process) -> bool:
+    """Whether the pipe from a child is full: we have not taken anything for a while."""
+    channel = child._transport.get_pipe_transport(1)  # type: ignore[attr-defined]
+    pipe = channel.get_extra_info("pipe").fileno()
+    waiting = struct.unpack("i", fcntl.ioctl(pipe, termios.FIONREAD, bytes(4)))[0]
+    return bool(waiting >= fcntl.fcntl(pipe, fcntl.F_GETPIPE_SZ) * 3 // 4)
+
+
 async def test_a_reader_that_stands_still_stops_nothing_but_the_output(
     tmp_path: Path, home: Path
 ) -> None:
@@ -156,7 +168,7 @@ async def test_a_reader_that_stands_still_stops_nothing_but_the_output(
         executing(kubernetes(one, home), "--", "sh", "-c", "yes", word) as child,
     ):
         await told(child.stdout, b"y\n")
-        await asyncio.sleep(1)
+        await eventually(lambda: stuffed(child))
         child.send_signal(signal.SIGINT)
         await told(child.stderr, b"stopping")
         await gone(word)

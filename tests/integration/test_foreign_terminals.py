@@ -25,6 +25,7 @@ from tests.support import seen as operator
 from tests.support.seen import seen
 from tests.support.shells import opened, read_to_end, read_until
 from tests.support.terminado_peer import TerminadoFraming, terminado
+from tests.support.waiting import eventually
 
 PEERS = [pytest.param("terminado", marks=pytest.mark.kit("terminado")), "kubernetes"]
 
@@ -164,14 +165,16 @@ async def jupyter(folder: Path) -> AsyncIterator[Jupyter]:
     )
     one = Jupyter(port)
     try:
-        async with asyncio.timeout(60):
-            while True:
-                try:
-                    await asyncio.to_thread(one.ask)
-                    break
-                except (urllib.error.URLError, ConnectionError):
-                    assert process.returncode is None
-                    await asyncio.sleep(0.1)
+
+        async def answers() -> bool:
+            try:
+                await asyncio.to_thread(one.ask)
+            except (urllib.error.URLError, ConnectionError):
+                return process.returncode is not None
+            return True
+
+        await eventually(answers, limit=60)
+        assert process.returncode is None
         yield one
     finally:
         if process.returncode is None:

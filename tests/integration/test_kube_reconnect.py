@@ -17,6 +17,7 @@ from services.terminal.pump import Pump
 from services.terminal.requests import ShellChoice
 from tests.integration.test_kube_source import BOX, Cluster, cluster
 from tests.support.shells import opened, read_until, running_session
+from tests.support.waiting import eventually
 
 
 async def test_a_lost_shell_is_opened_again_and_the_old_one_is_hung_up(tmp_path: Path) -> None:
@@ -25,19 +26,13 @@ async def test_a_lost_shell_is_opened_again_and_the_old_one_is_hung_up(tmp_path:
         running_session(one.source.actor.shell(BOX, ShellChoice()), Pump(), alone=False) as running,
     ):
         await running.shows(b"pod$ ")
-        # The operator has not typed for two seconds.
-        await asyncio.sleep(0.1)
         before = one.api.exec.terminals[0].pid
         one.api.sockets[-1].reset()
         await running.shows(b"state of the previous one is gone")
-        async with asyncio.timeout(20):
-            while running.screen.fed.count(b"pod$ ") < 2:
-                await asyncio.sleep(0.02)
+        await eventually(lambda: running.screen.fed.count(b"pod$ ") >= 2)
         assert running.session.shell.state is ShellState.OPEN
         assert one.api.exec.terminals[1].pid != before
-        async with asyncio.timeout(20):
-            while one.api.exec.alive > 1:
-                await asyncio.sleep(0.02)
+        await eventually(lambda: one.api.exec.alive <= 1)
 
 
 async def test_a_deleted_pod_is_not_tried_again(tmp_path: Path) -> None:
@@ -100,7 +95,7 @@ async def test_it_comes_back_by_itself_with_its_state(tmp_path: Path) -> None:
     ):
         running.session.type(b"kept=treasure; echo se''t\r")
         await running.shows(b"set")
-        await asyncio.sleep(2.1)
+        await asyncio.sleep(2.1)  # real time: it waits until nothing was typed for two seconds
         one.api.sockets[-1].reset()
         await running.shows(b"connected again")
         running.session.type(b"echo found-$kept\r")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 from collections.abc import AsyncIterator, Callable
@@ -36,6 +35,7 @@ from tests.support.kubectl import kubeconfig
 from tests.support.ran import ran
 from tests.support.shells import opened, read_to_end, read_until
 from tests.support.tls import Authority
+from tests.support.waiting import eventually
 
 BOX = SandboxId("prod", "default/box")
 
@@ -54,19 +54,22 @@ class Cluster:
 
     async def asked(self, true: Callable[[], bool]) -> None:
         """Look until the server was asked for something."""
-        async with asyncio.timeout(20):
-            while not true():
-                await self.sandboxes()
-                await asyncio.sleep(0.02)
+
+        async def came() -> bool:
+            await self.sandboxes()
+            return true()
+
+        await eventually(came)
 
     async def until(self, name: str, state: SandboxState | None) -> Sandbox | None:
         """Look until a pod is in a state, or is not there any more."""
-        async with asyncio.timeout(20):
-            while True:
-                one = (await self.sandboxes()).get(name)
-                if (None if one is None else one.state) is state:
-                    return one
-                await asyncio.sleep(0.02)
+
+        async def reached() -> list[Sandbox | None]:
+            one = (await self.sandboxes()).get(name)
+            assert (None if one is None else one.state) is state, one
+            return [one]
+
+        return (await eventually(reached))[0]
 
 
 @asynccontextmanager
@@ -229,11 +232,9 @@ async def test_a_container_without_sh_is_tried_and_named(tmp_path: Path) -> None
             await read_until(shell, b"pod$ ")
 
 
-async def left_running(one: Cluster, seconds: float = 10) -> int:
+async def left_running(one: Cluster) -> int:
     """How many shells still run in the pod, once that settles."""
-    async with asyncio.timeout(seconds):
-        while one.api.exec.alive:
-            await asyncio.sleep(0.02)
+    await eventually(lambda: not one.api.exec.alive)
     return one.api.exec.alive
 
 
@@ -288,9 +289,7 @@ async def test_what_could_not_be_hung_up_is_with_the_next_shell(tmp_path: Path) 
         again = one.source.actor.shell(BOX, ShellChoice())
         async with opened(again):
             await read_until(again, b"pod$ ")
-            async with asyncio.timeout(10):
-                while one.api.exec.alive > 1:
-                    await asyncio.sleep(0.02)
+            await eventually(lambda: one.api.exec.alive <= 1)
         assert await left_running(one) == 0
 
 

@@ -18,6 +18,7 @@ from services.sources.local.postbox import Postbox
 from services.sources.local.revival import Revival
 from services.sources.local.spawn import Liveness
 from services.sources.local.traffic import Letter
+from tests.support.waiting import eventually
 from tests.support.world_processes import (
     PATIENCE_S,
     counts,
@@ -122,19 +123,20 @@ async def test_killed_at_any_point_an_agent_goes_on_where_it_was(world: World) -
     for _ in range(8):
         box.post([CHAT], time.time())
         pid = spawn.start(world, ONE)
-        time.sleep(rng.uniform(0.0, 0.4))
+        time.sleep(rng.uniform(0.0, 0.4))  # any moment of its work, and it tells none
         os.kill(pid, signal.SIGKILL)
         ended(pid)
         lock.break_stale(folder)
     started(world, ONE)
-    deadline = time.monotonic() + PATIENCE_S
-    while True:
+    came, went = await counts(world)
+
+    async def done() -> bool:
+        nonlocal came, went
         box.sweep(time.time(), suspended=False)
         came, went = await counts(world)
-        if went and set(came) <= {"completed", "completed, not yet synced"}:
-            break
-        assert time.monotonic() < deadline, (came, went)
-        time.sleep(0.1)
+        return bool(went) and set(came) <= {"completed", "completed, not yet synced"}
+
+    await eventually(done, limit=PATIENCE_S, what=lambda: (came, went))
     assert sum(came.values()) == 8
     assert lock.crashes(folder) == ()
 

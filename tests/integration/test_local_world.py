@@ -7,15 +7,16 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 from services.clock import SystemClock
 from services.models import GatewayState, SandboxState
 from services.sources.local import spawn, world
+from services.sources.local.host import NEED_S
 from services.sources.local.layout import ProcessRecord, World, write_private
 from services.sources.local.source import open_local
 from tests.support.local_world import live_world
+from tests.support.waiting import eventually_sync
 
 PANEL = (
     "import asyncio, sys\n"
@@ -51,11 +52,12 @@ def end(child: subprocess.Popen[str], number: int) -> None:
     child.stdout.close()
 
 
-def until_gone(records: list[ProcessRecord], seconds: float = 20.0) -> None:
-    deadline = time.monotonic() + seconds
-    while any(not spawn.alive(one).over for one in records):
-        assert time.monotonic() < deadline, [one for one in records if not spawn.alive(one).over]
-        time.sleep(0.1)
+def until_gone(records: list[ProcessRecord]) -> None:
+    eventually_sync(
+        lambda: all(spawn.alive(one).over for one in records),
+        limit=60,
+        what=lambda: [one for one in records if not spawn.alive(one).over],
+    )
 
 
 async def test_a_world_ends_with_the_panel_that_started_it(tmp_path: Path) -> None:
@@ -77,7 +79,7 @@ async def test_two_panels_share_one_world_and_the_last_one_ends_it(tmp_path: Pat
             before = live.records()
             assert live.source.presence is not None
             await live.source.presence.leave()
-            await asyncio.sleep(2.5)
+            await asyncio.sleep(NEED_S * 2.5)  # real time: each process looks who needs it
             assert [one for one in before if spawn.alive(one).over] == []
         finally:
             end(other, signal.SIGTERM)
@@ -119,7 +121,7 @@ async def test_a_kept_world_outlives_panels_until_it_is_taken_down(tmp_path: Pat
         assert live.source.presence is not None
         assert await live.source.presence.enter() is False
         await live.source.presence.leave()
-        await asyncio.sleep(2.5)
+        await asyncio.sleep(NEED_S * 2.5)  # real time: each process looks who needs it
         assert [one for one in records if spawn.alive(one).over] == []
         await world.take_down(live.world)
         until_gone(records)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
+import fcntl
 import os
+import struct
 import subprocess
 import sys
-import time
+import termios
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,6 +16,7 @@ import pytest
 from services.sources.local import spawn
 from services.sources.local.layout import World
 from services.sources.local.world import roles
+from tests.support.waiting import eventually
 
 ROOT = Path(__file__).resolve().parents[2]
 PANEL = (
@@ -26,11 +28,13 @@ PANEL = (
 )
 
 
-async def until(holds: Callable[[], bool], seconds: float, what: str) -> None:
-    deadline = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < deadline, what
-        await asyncio.sleep(0.05)
+async def until(holds: Callable[[], bool], what: str) -> None:
+    await eventually(holds, limit=60, what=what)
+
+
+def unread(terminal: int) -> int:
+    """How many bytes written into a terminal wait for its reader."""
+    return int(struct.unpack("i", fcntl.ioctl(terminal, termios.FIONREAD, bytes(4)))[0])
 
 
 @pytest.mark.parametrize("reading", [True, False], ids=["drawn", "never read"])
@@ -66,16 +70,22 @@ async def test_a_closed_window_ends_the_panel_and_its_world(home: Path, reading:
 
     try:
         if reading:
-            await until(lambda: draw() and b"sandboxes" in drawn, 60, "nothing was drawn")
-            await until(lambda: running() == 6, 60, "the world never was up")
+            await until(lambda: draw() and b"sandboxes" in drawn, "nothing was drawn")
+            await until(lambda: running() == 6, "the world never was up")
         else:
             # It writes into a terminal nobody reads until that is full.
-            await asyncio.sleep(3)
+            looks = [unread(ours)]
+
+            def full() -> bool:
+                looks.append(unread(ours))
+                return looks[-1] > 0 and len(looks) > 20 and len(set(looks[-20:])) == 1
+
+            await eventually(full, limit=60, what=lambda: looks)
         os.close(ours)
         ours = -1
         reading = False
-        await until(lambda: panel.poll() is not None, 40, "the panel stayed without a terminal")
-        await until(lambda: running() == 0, 20, "its world stayed")
+        await until(lambda: panel.poll() is not None, "the panel stayed without a terminal")
+        await until(lambda: running() == 0, "its world stayed")
     finally:
         if ours >= 0:
             os.close(ours)

@@ -36,6 +36,7 @@ from tests.support.nanoclaw import (
     short_folder,
 )
 from tests.support.ran import ran
+from tests.support.waiting import eventually
 
 QUIET = SandboxId("claw", "sess-fx-empty")
 MIXED = SandboxId("claw", "sess-fx-mixed")
@@ -227,8 +228,9 @@ async def test_an_attempt_waits_for_the_hosts_sweep_and_says_so(
     (tmp_path / "locks").mkdir()
     async with hosted(root), asyncio.timeout(30):
         handle = attempts.press(Verb.WAKE, QUIET)
-        while not any("sweep starts it" in step.detail for step in handle.attempt.steps):
-            await asyncio.sleep(0.02)
+        await eventually(
+            lambda: any("sweep starts it" in step.detail for step in handle.attempt.steps)
+        )
         assert handle.attempt.state is AttemptState.VERIFY
         mark_running(root, "sess-fx-empty")
         beat = session(root, "sess-fx-empty") / ".heartbeat"

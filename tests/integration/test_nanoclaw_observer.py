@@ -42,6 +42,7 @@ from tests.support.nanoclaw import (
     short_folder,
 )
 from tests.support.powerless import powerless
+from tests.support.waiting import eventually
 
 
 @pytest.fixture
@@ -446,7 +447,7 @@ async def test_a_look_that_is_cancelled_leaves_nothing(root: Path, docker: Scrip
     docker.hang()
     source = opened(root, FakeClock(NOW))
     task = asyncio.create_task(source.observer.observe())
-    await asyncio.sleep(0.2)
+    await eventually(lambda: docker.asked)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task

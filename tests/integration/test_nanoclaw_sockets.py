@@ -19,6 +19,7 @@ from services.sources.nanoclaw.install import Install, install_at
 from services.sources.nanoclaw.wire import Silence, SilentError
 from tests.support.nanoclaw import Answer, hosted, orphan_socket, recorded, short_folder
 from tests.support.powerless import powerless
+from tests.support.waiting import eventually
 
 LIMIT = 0.4
 
@@ -142,8 +143,7 @@ async def test_the_probe_says_up_even_where_help_is_refused(install: Install) ->
 async def test_cancelling_a_question_leaves_no_connection(install: Install) -> None:
     async with hosted(install.root, lambda _: None) as host:
         task = asyncio.create_task(ask(install, Question.HELP, timeout_s=30))
-        while not host.requests:
-            await asyncio.sleep(0.01)
+        await eventually(lambda: host.requests)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task

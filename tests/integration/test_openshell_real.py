@@ -45,6 +45,7 @@ from tests.support import kits
 from tests.support.openshell_kit import PINS, Kit, kit
 from tests.support.openshell_live import NAME, LiveGateway, live_gateway
 from tests.support.ran import ran
+from tests.support.waiting import eventually
 from tui.app import WakedeckApp
 from widgets.gateway_pane import GatewayPane
 
@@ -69,13 +70,14 @@ def source(real: Kit, **options: object) -> OpenSource:
 
 
 async def until(one: OpenSource, holds: Callable[[Observation], bool]) -> Observation:
-    deadline = time.monotonic() + 30
-    while True:
+    async def looked() -> Observation | None:
         seen = await one.observer.observe()
-        if holds(seen):
-            return seen
-        assert time.monotonic() < deadline, seen
-        await asyncio.sleep(0.1)
+        assert holds(seen), seen
+        return seen
+
+    found = await eventually(looked, limit=60)
+    assert found is not None
+    return found
 
 
 def front(seen: Observation) -> Gateway:
@@ -318,14 +320,15 @@ async def test_one_key_in_a_live_panel_brings_a_killed_gateway_back(
     app = WakedeckApp(chosen, open_sources(chosen, clock), clock, state=tmp_path)
     async with app.run_test(size=(160, 45)) as pilot:
 
-        async def wait(holds: Callable[[], bool], seconds: float = 30) -> float:
+        async def wait(holds: Callable[[], bool]) -> float:
             began = time.monotonic()
-            while not holds():
-                assert time.monotonic() - began < seconds, (
+            await eventually(
+                holds,
+                what=lambda: (
                     [(one.session.shell.reason, one.emulator.display[:3]) for one in app.shells],
                     app.engine.board.sandboxes,
-                )
-                await asyncio.sleep(0.05)
+                ),
+            )
             await pilot.pause()
             return time.monotonic() - began
 

@@ -460,8 +460,7 @@ async def test_cancelling_ends_the_child_and_changes_nothing_more(
     try:
         handle = attempts.press(Verb.WAKE, BETA)
         async with asyncio.timeout(20):
-            while not any("sandbox start" in call for call in made.calls()):
-                await asyncio.sleep(0.02)
+            await eventually(lambda: any("sandbox start" in call for call in made.calls()))
             handle.cancel()
             ended = await handle.wait()
     finally:

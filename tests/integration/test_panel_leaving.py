@@ -15,6 +15,7 @@ import pytest
 
 from services.sources.pods.kube_shell import Place
 from services.sources.pods.open_shells import OpenShell, OpenShells
+from services.terminal.emulator import Emulator
 from services.terminal.pty import PtyProcess
 from tests.integration.test_kube_source import cluster
 from tests.integration.test_pods_panel import PANEL, ROOT, configure, run
@@ -23,6 +24,7 @@ from tests.support.containerd import container_api, containerd
 from tests.support.kube_api import TOKEN
 from tests.support.kubectl import kubeconfig
 from tests.support.tls import Authority
+from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.slow
 
@@ -35,13 +37,35 @@ class FarEnd:
     running: Callable[[], Awaitable[int]]
     """How many processes of ours are in it."""
 
-    async def settles_at(self, wanted: int, seconds: float = 30) -> None:
-        try:
-            async with asyncio.timeout(seconds):
-                while await self.running() != wanted:
-                    await asyncio.sleep(0.1)
-        except TimeoutError:
-            pytest.fail(f"{await self.running()} run in the pod, not {wanted}")
+    async def settles_at(self, wanted: int) -> None:
+        async def counted() -> bool:
+            count = await self.running()
+            assert count == wanted, f"{count} run in the pod, not {wanted}"
+            return True
+
+        await eventually(counted, limit=60)
+
+
+class Panel:
+    """A panel on a terminal of its own, and what that shows."""
+
+    def __init__(self, process: PtyProcess) -> None:
+        self.process = process
+        self.screen = Emulator(140, 40)
+
+    async def draw(self) -> None:
+        while data := await self.process.read(65536):
+            self.screen.feed(data)
+
+    async def shows(self, true: Callable[[str], bool]) -> None:
+        def seen() -> str:
+            return "\n".join(self.screen.display)
+
+        await eventually(lambda: true(seen()), limit=60, what=seen)
+
+    async def listens(self) -> None:
+        """The keys are the panel's: it offers its own."""
+        await self.shows(lambda text: "q Quit" in text)
 
 
 @asynccontextmanager
@@ -70,7 +94,7 @@ async def far_end(kind: str, folder: Path) -> AsyncIterator[FarEnd]:
 
 
 @asynccontextmanager
-async def panel(config: Path) -> AsyncIterator[PtyProcess]:
+async def panel(config: Path) -> AsyncIterator[Panel]:
     """One that shows the pod as ready: it listens to keys."""
     process = await PtyProcess.start(
         [sys.executable, "-c", PANEL, "--config", str(config)],
@@ -79,52 +103,50 @@ async def panel(config: Path) -> AsyncIterator[PtyProcess]:
         columns=140,
         lines=40,
     )
-    ready = asyncio.Event()
-    drawing = asyncio.create_task(_drawn(process, ready))
+    one = Panel(process)
+    drawing = asyncio.create_task(one.draw())
     try:
-        async with asyncio.timeout(60):
-            await ready.wait()
-        await asyncio.sleep(0.5)
-        yield process
+        await one.shows(lambda text: "1 ready" in text and "› ● ready     box" in text)
+        await one.listens()
+        yield one
     finally:
         await process.terminate()
         await asyncio.gather(drawing, return_exceptions=True)
 
 
-async def _drawn(process: PtyProcess, ready: asyncio.Event) -> None:
-    seen = b""
-    while data := await process.read(65536):
-        seen = (seen + data)[-1_000_000:]
-        if b"1 ready" in seen:
-            ready.set()
+def written_down(panel: Panel) -> bool:
+    """Whether a panel's one shell has said who it is and can be found again."""
+    name = f"open-shells/prod.{panel.process.pid}.json"
+    return any('"pid":' in path.read_text() for path in Path.home().rglob(name))
 
 
-async def with_a_shell(end: FarEnd, process: PtyProcess, wanted: int = 1) -> None:
-    process.write(b"s")
+async def with_a_shell(end: FarEnd, panel: Panel, wanted: int = 1) -> None:
+    panel.process.write(b"s")
     await end.settles_at(wanted)
-    # It says who it is, and is written down, a moment after it runs.
-    await asyncio.sleep(1.5)
+    await panel.shows(lambda text: "pod$" in text and "q Quit" not in text)
+    await eventually(lambda: written_down(panel))
 
 
 WAYS = ("q", "close the tab", "SIGTERM", "SIGHUP")
 
 
-async def leave(process: PtyProcess, way: str) -> None:
+async def leave(panel: Panel, way: str) -> None:
+    process = panel.process
     if way.startswith("SIG"):
         os.kill(process.pid, signal.Signals[way])
         return
     process.write(b"\x1d")
-    await asyncio.sleep(0.5)
+    await panel.listens()
     process.write(b"q" if way == "q" else b"x")
 
 
 async def left_clean(end: FarEnd, way: str) -> None:
-    async with panel(end.config) as process:
-        await with_a_shell(end, process)
-        await leave(process, way)
+    async with panel(end.config) as one:
+        await with_a_shell(end, one)
+        await leave(one, way)
         await end.settles_at(0)
         if way != "close the tab":
-            assert await process.wait(30)
+            assert await one.process.wait(30)
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -136,11 +158,11 @@ async def test_nothing_of_ours_stays_in_the_pod(tmp_path: Path, home: Path, way:
 async def test_a_terminal_that_vanishes_ends_the_panel_and_its_shells(
     tmp_path: Path, home: Path
 ) -> None:
-    async with far_end("processes", tmp_path) as end, panel(end.config) as process:
-        await with_a_shell(end, process)
-        process._hang_up()
+    async with far_end("processes", tmp_path) as end, panel(end.config) as one:
+        await with_a_shell(end, one)
+        one.process._hang_up()
         await end.settles_at(0)
-        assert await process.wait(30)
+        assert await one.process.wait(30)
 
 
 async def test_nothing_of_ours_stays_in_a_real_container(tmp_path: Path, home: Path) -> None:
@@ -154,21 +176,22 @@ async def test_a_killed_panel_is_cleaned_up_after_by_the_next(
     tmp_path: Path, home: Path, kind: str
 ) -> None:
     async with far_end(kind, tmp_path) as end:
-        async with panel(end.config) as other, panel(end.config) as process:
+        async with panel(end.config) as other, panel(end.config) as one:
             await with_a_shell(end, other)
-            await with_a_shell(end, process, 2)
-            os.kill(process.pid, signal.SIGKILL)
-            await process.wait(30)
-            await asyncio.sleep(1)
+            await with_a_shell(end, one, 2)
+            os.kill(one.process.pid, signal.SIGKILL)
+            await one.process.wait(30)
+            await asyncio.sleep(1)  # real time: nothing tells that the pod ends no shell by itself
             assert await end.running() == 2
             code, _, err = await run(end.config, "reconnect", "prod/default/box")
             assert code == 0, err
             # The living panel keeps its own.
             await end.settles_at(1)
-            await asyncio.sleep(1)
+            await other.shows(lambda text: "pod$" in text)
+            await asyncio.sleep(1)  # real time: nothing tells that the other one stays
             assert await end.running() == 1
             await leave(other, "SIGTERM")
-            assert await other.wait(30)
+            assert await other.process.wait(30)
         await end.settles_at(0)
         assert not list((tmp_path / "home").rglob("open-shells/*"))
 

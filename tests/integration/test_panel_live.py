@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import os
 import signal
-import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from textual.command import CommandList
 from textual.pilot import Pilot
 from textual.widgets import Static
 
@@ -24,6 +23,7 @@ from services.sources.local.faults import Fault, inject
 from services.sources.local.layout import ProcessRecord, World
 from services.sources.local.source import open_local
 from services.sources.local.world import roles
+from tests.support.waiting import eventually
 from tui.app import WakedeckApp
 from tui.shells import OpenShell
 from widgets.event_pane import EventPane
@@ -43,11 +43,8 @@ class Panel:
     pilot: Pilot[int]
     world: World
 
-    async def until(self, holds: Callable[[], bool], seconds: float = 30.0) -> None:
-        deadline = time.monotonic() + seconds
-        while not holds():
-            assert time.monotonic() < deadline, self.app.engine.board.sandboxes
-            await asyncio.sleep(0.05)
+    async def until(self, holds: Callable[[], bool]) -> None:
+        await eventually(holds, limit=60, what=lambda: self.app.engine.board.sandboxes)
         await self.pilot.pause()
 
     def state(self, name: str = "data-pull") -> SandboxState | None:
@@ -91,9 +88,7 @@ async def panel(folder: Path, *, read_only: bool = False) -> AsyncIterator[Panel
         yield Panel(app, pilot, world)
         records = Panel(app, pilot, world).records()
         app.action_leave()
-        deadline = time.monotonic() + 20
-        while app.is_running and time.monotonic() < deadline:
-            await asyncio.sleep(0.05)
+        await eventually(lambda: not app.is_running)
     assert [one for one in records if not spawn.alive(one).over] == []
 
 
@@ -178,11 +173,11 @@ async def test_a_flooding_shell_leaves_the_other_one_quick(tmp_path: Path) -> No
         for number in range(5):
             second.session.type(f"echo mark''{number}\r".encode())
             mark = f"mark{number}"
-            await live.until(partial(shows, second, mark), 10)
+            await live.until(partial(shows, second, mark))
         flood.session.type(b"\x03")
-        await live.until(lambda: flood.emulator.display[-1].strip() in ("", "data-pull $"), 10)
+        await live.until(lambda: flood.emulator.display[-1].strip() in ("", "data-pull $"))
         await live.until(
-            lambda: any(line.strip() == "data-pull $" for line in flood.emulator.display), 10
+            lambda: any(line.strip() == "data-pull $" for line in flood.emulator.display)
         )
 
 
@@ -245,9 +240,16 @@ async def test_what_a_shell_s_chords_do_can_be_done_from_the_palette(tmp_path: P
             await live.pilot.press("ctrl+p")
             await live.pilot.pause()
             await live.pilot.press(*["space" if char == " " else char for char in words])
-            await live.pilot.pause(0.5)
+            screen = live.app.screen
+            entries = screen.query_one(CommandList)
+
+            def offered() -> bool:
+                entry = entries.highlighted_option
+                return entry is not None and words in str(entry.prompt).lower()
+
+            await live.until(offered)
             await live.pilot.press("enter")
-            await live.pilot.pause(0.2)
+            await live.until(lambda: live.app.screen is not screen)
 
         await choose("shell search")
         assert live.app.screen is live.app.dashboard, "said that there is no shell"

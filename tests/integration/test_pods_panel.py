@@ -22,6 +22,7 @@ from services.terminal.pty import PtyProcess
 from tests.integration.test_kube_source import Cluster, cluster
 from tests.support.kube_api import pod
 from tests.support.platform_api import TOKEN, centml
+from tests.support.waiting import eventually
 from tui.app import WakedeckApp
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -49,9 +50,7 @@ async def test_a_pod_is_seen_proved_worked_in_and_left_clean(tmp_path: Path, hom
         async with app.run_test(size=(160, 45)) as pilot:
 
             async def until(holds: Callable[[], bool]) -> None:
-                async with asyncio.timeout(30):
-                    while not holds():
-                        await asyncio.sleep(0.02)
+                await eventually(holds)
                 await pilot.pause()
 
             def state(name: str) -> SandboxState | None:
@@ -77,9 +76,7 @@ async def test_a_pod_is_seen_proved_worked_in_and_left_clean(tmp_path: Path, hom
             second.session.type(b"sleep 300\r")
             app.action_leave()
             await until(lambda: not app.is_running)
-        async with asyncio.timeout(20):
-            while one.api.exec.alive:
-                await asyncio.sleep(0.05)
+        await eventually(lambda: not one.api.exec.alive)
 
 
 async def test_the_attempt_machine_proves_the_link(tmp_path: Path, home: Path) -> None:
@@ -178,9 +175,7 @@ async def test_the_terminal_is_as_it_was_however_a_shell_ends(
         assert process._master is not None
         assert termios.tcgetattr(process._master) == before
         assert await process.terminate() == (7 if ends == "exit" else 255)
-        async with asyncio.timeout(20):
-            while one.api.exec.alive:
-                await asyncio.sleep(0.05)
+        await eventually(lambda: not one.api.exec.alive)
 
 
 async def test_several_pods_are_asked_for_on_a_terminal_alone(tmp_path: Path, home: Path) -> None:

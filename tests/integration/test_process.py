@@ -16,6 +16,7 @@ import pytest
 from services import children
 from services.errors import DeadlineError, ProcessError
 from services.process import lines, run
+from tests.support.waiting import eventually
 
 PATIENCE_S = 20.0
 
@@ -28,17 +29,16 @@ def alive(pid: int) -> bool:
 
 
 async def until_dead(*pids: int) -> None:
-    until = time.monotonic() + PATIENCE_S
-    while any(alive(pid) for pid in pids):
-        assert time.monotonic() < until, f"still alive: {pids}"
-        await asyncio.sleep(0.02)
+    await eventually(
+        lambda: not any(alive(pid) for pid in pids), what=lambda: f"still alive: {pids}"
+    )
 
 
 async def pids_in(path: Path, count: int) -> list[int]:
-    until = time.monotonic() + PATIENCE_S
-    while not (path.exists() and len(path.read_text().split()) >= count):
-        assert time.monotonic() < until, "the child never began"
-        await asyncio.sleep(0.02)
+    await eventually(
+        lambda: path.exists() and len(path.read_text().split()) >= count,
+        what="the child never began",
+    )
     return [int(word) for word in path.read_text().split()]
 
 
@@ -151,7 +151,7 @@ async def test_cancelling_ends_the_whole_group(tmp_path: Path) -> None:
     task = asyncio.ensure_future(run(["sh", "-c", script], timeout_s=300))
     pids = await pids_in(note, 2)
     task.cancel()
-    await asyncio.sleep(0)
+    await asyncio.sleep(0)  # a turn of the loop: the second time while it is ending
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
@@ -164,7 +164,7 @@ async def test_cancelling_at_any_moment_leaves_no_child() -> None:
     for turns in (*range(8), 20, 50):
         task = asyncio.ensure_future(run(script, timeout_s=300))
         for _ in range(turns):
-            await asyncio.sleep(0)
+            await asyncio.sleep(0)  # a turn of the loop: called off at another point each time
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
     left = [p for p in psutil.Process().children(recursive=True) if p.status() != "zombie"]
@@ -194,7 +194,7 @@ async def test_the_loop_goes_on_and_nothing_leaks() -> None:
     async def tick() -> None:
         nonlocal ticks
         while True:
-            await asyncio.sleep(0.01)
+            await asyncio.sleep(0.01)  # a tick: that the loop is free is what is counted
             ticks += 1
 
     ticking = asyncio.ensure_future(tick())
@@ -231,7 +231,7 @@ async def test_a_slow_reader_slows_the_child_and_misses_nothing() -> None:
             got += 1
             assert line == str(got)
             if got % 5000 == 0:
-                await asyncio.sleep(0.001)
+                await asyncio.sleep(0.001)  # the slow reader itself
     assert got == 300_000
 
 
@@ -239,7 +239,7 @@ async def test_a_child_that_never_stops_is_held_back_and_ended() -> None:
     async with aclosing(lines(["sh", "-c", "echo $$; exec yes"])) as stream:
         pid = int(await anext(stream))
         assert await anext(stream) == "y"
-        await asyncio.sleep(0.2)
+        await eventually(lambda: psutil.Process(pid).status() == psutil.STATUS_SLEEPING)
         assert alive(pid)
     assert not alive(pid)
 

@@ -225,7 +225,7 @@ async def test_starting_can_be_called_off() -> None:
         transport = PtyTransport(BASH, env=ENV)
         task = asyncio.create_task(transport.open(80, 24))
         for _ in range(turns):
-            await asyncio.sleep(0)
+            await asyncio.sleep(0)  # a turn of the loop: called off at another point each time
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
         await transport.close()

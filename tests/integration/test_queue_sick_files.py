@@ -22,6 +22,7 @@ from services.queues.reader import QueueReader
 from services.sources.local.tables import create_inbound, create_outbound
 from tests.support.clock import FakeClock
 from tests.support.powerless import powerless
+from tests.support.waiting import eventually
 
 ONE = SandboxId("local", "one")
 ROOT = Path(__file__).resolve().parents[2]
@@ -476,7 +477,7 @@ async def test_writers_at_full_speed_never_wait_for_the_panel(folder: Path) -> N
             snapshot = await reader.snapshot(ONE, folder, 200, alive=True)
             await reader.agent(folder)
             read += not snapshot.stale
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(0.02)  # the panel's looks beside writers that take seconds
         written = []
         for writer in writers:
             out, err = writer.communicate()
@@ -495,12 +496,14 @@ async def test_writers_at_full_speed_never_wait_for_the_panel(folder: Path) -> N
 async def settled(
     reader: QueueReader, folder: Path, enough: Callable[[QueueSnapshot], bool]
 ) -> QueueSnapshot:
-    for _ in range(200):
+    async def looked() -> QueueSnapshot | None:
         snapshot = await reader.snapshot(ONE, folder, 50, alive=True)
-        if enough(snapshot):
-            return snapshot
-        await asyncio.sleep(0.1)
-    raise AssertionError(snapshot)
+        assert enough(snapshot), snapshot
+        return snapshot
+
+    found = await eventually(looked)
+    assert found is not None
+    return found
 
 
 async def test_polls_at_once_share_one_and_cancelled_ones_leave_nothing(folder: Path) -> None:
@@ -513,15 +516,11 @@ async def test_polls_at_once_share_one_and_cancelled_ones_leave_nothing(folder: 
         post(folder, (f"n{turns}", "pending", "{}"))
         task = asyncio.ensure_future(reader.snapshot(ONE, folder, 50, alive=True))
         for _ in range(turns):
-            await asyncio.sleep(0)
+            await asyncio.sleep(0)  # a turn of the loop: called off at another point each time
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
     assert dict((await reader.snapshot(ONE, folder, 50, alive=True)).inbound) == {"due": 240}
-    for _ in range(100):
-        if threading.active_count() <= threads:
-            break
-        await asyncio.sleep(0.05)
-    assert threading.active_count() <= threads
+    await eventually(lambda: threading.active_count() <= threads, what=threading.enumerate)
     open_files = Path("/proc/self/fd")
     if open_files.exists():
         names = [str(fd.readlink()) for fd in open_files.iterdir() if fd.is_symlink()]

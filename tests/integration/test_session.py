@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import itertools
 import logging
 import re
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -21,6 +23,7 @@ from services.terminal.pump import Pump
 from services.terminal.session import Session
 from services.terminal.transcript import Output, Size, Transcript, read_transcript
 from tests.integration.test_pty import BASH, ENV
+from tests.support.clock import settle
 from tests.support.shells import (
     BOX,
     DEAF,
@@ -31,6 +34,7 @@ from tests.support.shells import (
     running_gateway,
     running_session,
 )
+from tests.support.waiting import LIMIT_S, eventually
 
 PROMPT = b"box $ "
 EARLY = (ShellState.RESOLVING, ShellState.CONNECTING)
@@ -121,7 +125,7 @@ async def test_a_flood_is_skipped_and_a_key_ends_it(gateway: RunningGateway) -> 
     async with running_session(gateway.transport(), screen=SlowScreen()) as running:
         await running.shows(PROMPT)
         running.session.type(b"yes\r")
-        await running.until(lambda: running.session.shell.skipping, 60)
+        await running.until(lambda: running.session.shell.skipping)
         assert running.session.shell.skipped_bytes > 0
         assert running.session.waiting <= LIMIT_BYTES
         running.session.type(b"\x03")
@@ -138,7 +142,7 @@ async def test_a_slow_emulator_is_skipped_ahead_and_ends_at_the_prompt(
     async with running_session(gateway.transport(), screen=SlowScreen()) as running:
         await running.shows(PROMPT)
         running.session.type(b"seq 1 1000000; printf '\\\\033[?1h'; seq 1 9; echo d''one\r")
-        await running.shows(b"done\r\n", 60)
+        await running.shows(b"done\r\n")
         await running.until(lambda: running.screen.fed.endswith(PROMPT))
         skipped = running.session.shell.skipped_bytes
         fed = bytes(running.screen.fed)
@@ -159,13 +163,13 @@ async def test_one_shell_answers_while_another_floods(gateway: RunningGateway) -
         await flood.shows(PROMPT)
         await calm.shows(PROMPT)
         flood.session.type(b"yes\r")
-        await flood.until(lambda: flood.session.skipping, 60)
+        await flood.until(lambda: flood.session.skipping)
         for turn in range(20):
             calm.session.type(b"echo t''urn%d.\r" % turn)
             await calm.shows(b"turn%d.\r\n" % turn)
         assert flood.session.shell.state is ShellState.OPEN
         flood.session.type(b"\x03")
-        await flood.shows(b"^C", 60)
+        await flood.shows(b"^C")
 
 
 async def test_a_big_paste_waits_for_its_reader_and_ctrl_c_drops_it(
@@ -176,7 +180,7 @@ async def test_a_big_paste_waits_for_its_reader_and_ctrl_c_drops_it(
         running.session.type(DEAF)
         await running.shows(UP)
         running.session.paste(b"echo r''an\n" * 100_000)
-        await running.until(lambda: running.session.shell.input_blocked, 60)
+        await running.until(lambda: running.session.shell.input_blocked)
         assert running.session.pasting > 900_000
         running.session.type(b"\x03")
         assert running.session.pasting == 0
@@ -189,12 +193,12 @@ async def test_a_big_paste_waits_for_its_reader_and_ctrl_c_drops_it(
 async def test_a_big_paste_into_a_reader_arrives_whole(gateway: RunningGateway) -> None:
     async with running_session(gateway.transport()) as running:
         await running.shows(PROMPT)
-        running.session.type(b"stty -echo; cat | cksum; stty echo\r")
-        await asyncio.sleep(0.3)
+        running.session.type(b"stty -echo; echo u''p; cat | cksum; stty echo\r")
+        await running.shows(UP)
         running.session.paste("wörd 🚀\n".encode() * 30_000)
         await running.until(lambda: running.session.pasting == 0)
         running.session.type(b"\x04")
-        await running.shows(b" 330000\r\n", 60)
+        await running.shows(b" 330000\r\n")
 
 
 async def test_keys_overtake_a_paste(gateway: RunningGateway) -> None:
@@ -210,6 +214,12 @@ async def test_keys_overtake_a_paste(gateway: RunningGateway) -> None:
         await running.shows(b"^C")
 
 
+def size_told(screen: RecordingScreen, number: int) -> bytes:
+    """The size the shell answered to that question; empty until it has."""
+    found = re.search(rb"size-%d: (\d+ \d+)\." % number, screen.fed)
+    return bytes(found[1]) if found else b""
+
+
 async def test_two_hundred_sizes_while_typing_end_at_the_last(gateway: RunningGateway) -> None:
     async with running_session(gateway.transport()) as running:
         await running.shows(PROMPT)
@@ -217,12 +227,16 @@ async def test_two_hundred_sizes_while_typing_end_at_the_last(gateway: RunningGa
             running.session.resize(40 + size, 10 + size)
             running.session.type(b"x")
             if size % 20 == 0:
-                await asyncio.sleep(0.02)
+                await asyncio.sleep(0.02)  # sizes come over time, as when a window is dragged
         assert running.screen.sizes[-1] == (239, 209)
         running.session.type(b"\x15")
-        await asyncio.sleep(0.2)
-        running.session.type(b"stty size\r")
-        await running.shows(b"209 239\r\n")
+        # The last size travels a little after the keys.
+        async with asyncio.timeout(LIMIT_S):
+            for number in itertools.count():
+                running.session.type(f"echo size-{number}: $(stty size).\r".encode())
+                size = await eventually(partial(size_told, running.screen, number))
+                if size == b"209 239":
+                    break
 
 
 async def test_leaving_an_idle_shell_ends_it(gateway: RunningGateway) -> None:
@@ -259,7 +273,7 @@ async def test_what_the_emulator_answers_reaches_the_program(gateway: RunningGat
 async def test_leaving_while_connecting_leaves_nothing(gateway: RunningGateway, turns: int) -> None:
     async with running_session(gateway.transport()) as running:
         for _ in range(turns):
-            await asyncio.sleep(0)
+            await asyncio.sleep(0)  # a turn of the loop: called off at another point each time
         running.session.detach()
         await running.until(lambda: running.session.shell.state.over)
     assert running.session.shell.state is ShellState.DETACHED
@@ -285,12 +299,11 @@ async def test_cancelled_at_any_time_it_leaves_no_task_handle_or_complaint(
             if doing == "flood":
                 running.session.type(b"yes\r")
                 await running.shows(b"y\r\ny\r\n")
-            await asyncio.sleep(0.01)
+            await asyncio.sleep(0.01)  # some of it is under way, at whatever point
         assert running.session.shell.state is ShellState.DETACHED
     gc.collect()
-    await asyncio.sleep(0.05)
+    await eventually(lambda: psutil.Process().num_fds() == handles)
     assert complaints == []
-    assert psutil.Process().num_fds() == handles
     assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
 
 
@@ -299,9 +312,7 @@ async def test_ten_sessions_leave_no_shell_behind(gateway: RunningGateway) -> No
     for _ in range(10):
         async with running_session(gateway.transport(), pump) as running:
             await running.shows(PROMPT)
-    async with asyncio.timeout(20):
-        while psutil.Process(gateway.process.pid).children():
-            await asyncio.sleep(0.05)
+    await eventually(lambda: not psutil.Process(gateway.process.pid).children())
     assert not [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
 
 
@@ -362,8 +373,7 @@ async def test_a_view_that_fails_does_not_stop_the_shell(gateway: RunningGateway
     )
     task = asyncio.create_task(session.run(80, 24))
     async with asyncio.timeout(20):
-        while PROMPT not in screen.fed:
-            await asyncio.sleep(0.01)
+        await eventually(lambda: PROMPT in screen.fed)
         session.type(b"exit\r")
         assert (await task).state is ShellState.ENDED
 
@@ -379,7 +389,7 @@ async def test_after_the_end_nothing_is_sent_and_nothing_changes(gateway: Runnin
         running.session.resize(10, 10)
         running.session.detach()
         assert running.session.pasting == 0
-        await asyncio.sleep(0.05)
+        await settle()
     assert running.session.shell == last
     assert sum(shell.state.over for shell in running.shells) == 1
 

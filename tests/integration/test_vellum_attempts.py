@@ -31,6 +31,7 @@ from tests.support.vellum import (
     token_text,
     until,
 )
+from tests.support.waiting import eventually
 
 STARTS = (503, {"status": "starting"})
 
@@ -62,8 +63,7 @@ def begins_listening(scene: Scene) -> asyncio.Task[None]:
     """Have the gateway come up once the command was called."""
 
     async def wait() -> None:
-        while not scene.ground.called():
-            await asyncio.sleep(0.02)
+        await eventually(scene.ground.called)
         await scene.peer.__aenter__()
 
     return asyncio.create_task(wait())

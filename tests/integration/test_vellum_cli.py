@@ -18,6 +18,7 @@ from services.sources import OpenSource
 from services.sources.vellum.source import open_vellum
 from tests.support.vellum import SANDBOX, Bench, Peer, serving, until
 from tests.support.vellum_cli import CLI, OLD_CLI, Stub, had
+from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.slow
 LIMITS = replace(Limits(), verify_s=10.0, settling_s=15.0)
@@ -172,8 +173,7 @@ async def test_a_docker_entry_is_started_and_judged_by_its_gateway(
     stub.environ["PATH"] = f"{folder}:{stub.environ['PATH']}"
 
     async def comes_up(peer: Peer) -> None:
-        while not log.exists() or " start" not in f" {log.read_text()}":
-            await asyncio.sleep(0.05)
+        await eventually(lambda: log.exists() and " start" in f" {log.read_text()}")
         await peer.__aenter__()
 
     peer = Peer(serving(), port=stub.port)
@@ -211,7 +211,7 @@ async def test_a_cancelled_wake_leaves_what_came_up_and_the_next_adopts_it(
 ) -> None:
     async with bench(stub, tmp_path) as one:
         handle = one.attempts.press(Verb.WAKE, SANDBOX)
-        await until(lambda: "workspace/vellum.pid" in stub.pids(), 60)
+        await until(lambda: "workspace/vellum.pid" in stub.pids())
         handle.cancel()
         async with asyncio.timeout(60):
             cancelled = await handle.wait()

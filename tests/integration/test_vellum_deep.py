@@ -19,6 +19,7 @@ from services.models import Attempt, AttemptState, SandboxState, Verb, VerdictKi
 from services.sources.vellum.source import open_vellum
 from tests.support.vellum import SANDBOX, Bench, until
 from tests.support.vellum_cli import Stub, had
+from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.slow
 LIMITS = replace(Limits(), verify_s=10.0, settling_s=20.0)
@@ -128,13 +129,11 @@ async def test_a_gateway_that_is_asked_to_end_drains_and_is_waited_for(
             seen.append(verdict)
             return verdict.kind is VerdictKind.REPAIRABLE
 
-        async with asyncio.timeout(30):
-            while not await gone():
-                await asyncio.sleep(0.1)
+        await eventually(gone)
         kinds = [one.kind for one in seen]
         assert VerdictKind.SETTLING in kinds
         assert any("shutting down" in one.reason for one in seen)
         assert kinds == sorted(kinds, key=lambda kind: kind is VerdictKind.REPAIRABLE)
-        await until(lambda: "gateway.pid" not in stub.pids(), 20)
+        await until(lambda: "gateway.pid" not in stub.pids())
         done = await press(one, Verb.WAKE)
         assert (done.state, done.wakes) == (AttemptState.DONE, 1), done

@@ -35,6 +35,7 @@ from tests.support.vellum import (
     serving,
     token_text,
 )
+from tests.support.waiting import eventually
 
 LIMITS = replace(QUICK, verify_s=0.5, settling_s=1.0)
 MINTED = "minted-never-shown-0123456789"
@@ -115,7 +116,7 @@ class Walk:
             if (self.root / "up").exists():
                 (self.root / "up").unlink()
                 await self.become("serving")
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(0.02)  # the stand-in for a gateway that comes up on its own
 
     def tell(self, attempt: Attempt) -> None:
         """Judged at the moment of telling."""
@@ -184,13 +185,17 @@ async def take(walk: Walk, plan: list[tuple[str, str]]) -> None:
                 await step(walk, bench, move, which)
             current = bench.attempts.current(SANDBOX)
             if current is not None and not current.state.ended:
-                async with asyncio.timeout(30):
-                    while not bench.attempts.current(SANDBOX).state.ended:  # type: ignore[union-attr]
-                        await asyncio.sleep(0.02)
+                await eventually(lambda: over(bench))
     finally:
         keeping.cancel()
         await asyncio.gather(keeping, return_exceptions=True)
     assert walk.ground.lockfile.read_bytes() == before
+
+
+def over(bench: Bench) -> bool:
+    """Whether the latest attempt has ended."""
+    attempt = bench.attempts.current(SANDBOX)
+    return attempt is not None and attempt.state.ended
 
 
 async def step(walk: Walk, bench: Bench, move: str, which: str) -> None:
@@ -217,7 +222,7 @@ async def step(walk: Walk, bench: Bench, move: str, which: str) -> None:
             if run is not None:
                 run.ask_cancel()
         case "pass":
-            await asyncio.sleep(float(which))
+            await asyncio.sleep(float(which))  # a move of the walk: time goes by
 
 
 def judge(walk: Walk) -> None:
@@ -289,8 +294,7 @@ async def test_steps_begin_in_order_and_a_failed_one_ends_the_rest(tmp_path: Pat
         )
 
         async def comes_up() -> None:
-            while not ground.called():
-                await asyncio.sleep(0.02)
+            await eventually(ground.called)
             await peer.__aenter__()
 
         async with Bench(ground.open(), tmp_path / "locks", QUICK) as bench:
@@ -333,11 +337,9 @@ async def test_results_of_an_attempt_that_is_over_change_nothing(tmp_path: Path)
         peer.replies["/readyz"] = None
         async with Bench(ground.open(), tmp_path / "locks", QUICK) as bench:
             first = bench.attempts.press(Verb.RECONNECT, SANDBOX)
-            await asyncio.sleep(0.1)
+            await eventually(lambda: peer.asked("/readyz"))
             first.cancel()
-            async with asyncio.timeout(20):
-                while bench.attempts.current(SANDBOX).ended_at is None:  # type: ignore[union-attr]
-                    await asyncio.sleep(0.005)
+            await eventually(lambda: over(bench))
             # Its probe for display is still out.
             peer.replies = dict(serving())
             second = bench.attempts.press(Verb.RECONNECT, SANDBOX)

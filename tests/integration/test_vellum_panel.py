@@ -19,7 +19,9 @@ from services.config import Settings, SourceSettings
 from services.models import AttemptState, GatewayState, SandboxId, SandboxState
 from services.source_tables import VellumTable
 from services.sources import open_sources
+from tests.support.clock import settle
 from tests.support.vellum import ID, RENEWED, SANDBOX, Ground, Peer, serving, token_text
+from tests.support.waiting import eventually
 from tui.app import WakedeckApp
 from tui.palette import PanelCommands
 from widgets.confirm_dialog import ConfirmDialog
@@ -30,9 +32,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 async def until(pilot: Pilot[int], holds: Callable[[], bool]) -> None:
-    async with asyncio.timeout(30):
-        while not holds():
-            await pilot.pause(0.02)
+    await eventually(holds)
 
 
 @asynccontextmanager
@@ -91,12 +91,15 @@ async def test_one_bad_look_is_forgiven_and_the_second_believed(
         ground = Ground(tmp_path / "g", peer.port)
         ground.write_token()
         ground.command()
-        async with panel(ground, tmp_path / "state", monkeypatch) as (app, pilot):
+        async with panel(ground, tmp_path / "state", monkeypatch) as (app, _):
             board = app.engine.board
             gateway = next(iter(board.gateways))
             assert board.gateways[gateway].state is GatewayState.READY
             app.engine.feeds.pause(True)
-            await pilot.pause(0.3)
+            # A look that has begun is still delivered.
+            feeds = app.engine.feeds._sources
+            await eventually(lambda: all(one._look is None or one._look.done() for one in feeds))
+            await settle()
             await peer.stop()
             observer = app.engine.sources["vellum"].observer
             board.merge(await observer.observe())
@@ -152,7 +155,7 @@ async def test_a_rejected_credential_is_offered_asked_about_and_issued(
             assert any(one.startswith("stub-1 is connected") for one in told)
             # What is no longer offered is not asked about.
             await pilot.press("a")
-            await pilot.pause(0.1)
+            await pilot.pause()
             assert not isinstance(app.screen, ConfirmDialog)
 
 
@@ -180,11 +183,11 @@ async def test_the_offer_belongs_to_its_own_assistant_and_stale_results_show_now
             assert "reconnecting" not in bar(app)
             peer.replies["/readyz"] = held
             await until(pilot, lambda: ended(app))
-            await pilot.pause(0.2)
+            await pilot.pause()
             assert "Stub Two" in bar(app)
             assert "only you" not in bar(app) or not app.query_one("#repair-offer").display
             await pilot.press("a")
-            await pilot.pause(0.1)
+            await pilot.pause()
             assert not isinstance(app.screen, ConfirmDialog)
             await pilot.press("up")
             await until(pilot, lambda: app.query_one("#repair-offer").display)

@@ -21,6 +21,7 @@ from services.terminal.json_family import Dialect, JsonFraming
 from services.terminal.transport import Ending
 from services.terminal.websocket import WebSocketTransport, loopback
 from tests.support.shells import TOKEN, opened, read_to_end, read_until
+from tests.support.waiting import LIMIT_S, eventually
 
 Handler = Callable[[ServerConnection], Awaitable[None]]
 
@@ -146,7 +147,7 @@ async def test_a_renewed_argo_token_asks_for_a_new_shell() -> None:
         await connection.send(out("notice"))
         while True:
             await connection.send('{"Code":1}')
-            await asyncio.sleep(0)
+            await asyncio.sleep(0)  # a turn of the loop for the side that reads
 
     _, ending = await ending_of(handler, Dialect.ARGO)
     assert (ending.state, ending.retry) == (ShellState.LOST, Retry.AUTO)
@@ -341,22 +342,24 @@ async def test_a_server_that_does_not_close_is_dropped() -> None:
             b"Sec-WebSocket-Accept: " + accept + b"\r\n\r\n"
         )
         await writer.drain()
+        if await reader.read(1):
+            asked.set()
         await reader.read()
 
+    asked = asyncio.Event()
     before = asyncio.all_tasks()
     async with raw_server(stall) as url:
         shell = transport(url)
         await shell.open(80, 24)
         reading = asyncio.create_task(shell.read())
         closing = asyncio.create_task(shell.close())
-        await asyncio.sleep(0.05)
+        await asyncio.wait_for(asked.wait(), LIMIT_S)
         closing.cancel()
         await asyncio.gather(closing, return_exceptions=True)
         assert (await asyncio.wait_for(reading, 20)).state is ShellState.LOST  # type: ignore[union-attr]
         await shell.close()
         await shell.write(b"nothing happens")
-    await asyncio.sleep(0.05)
-    assert asyncio.all_tasks() - before == set()
+    await eventually(lambda: asyncio.all_tasks() <= before)
 
 
 async def test_using_it_before_it_is_open_is_said() -> None:
@@ -382,14 +385,14 @@ async def test_frames_that_say_nothing_do_not_hold_up_the_loop() -> None:
         while True:
             for _ in range(200):
                 await connection.send("{}")
-            await asyncio.sleep(0)
+            await asyncio.sleep(0)  # a turn of the loop for the side that reads
 
     async with server(handler) as url:
         shell = transport(url)
         async with opened(shell):
             reading = asyncio.create_task(shell.read())
             for _ in range(200):
-                await asyncio.sleep(0)
+                await asyncio.sleep(0)  # turns of the loop it leaves to others
             assert not reading.done()
             reading.cancel()
             await asyncio.gather(reading, return_exceptions=True)

@@ -12,10 +12,12 @@ from textual.pilot import Pilot
 from textual.widgets import Static
 
 from services.config import Settings, SourceSettings
+from services.log_follow import shown
 from services.source_tables import LocalTable
 from tests.support.acted import Script, scripted
 from tests.support.clock import FakeClock
 from tests.support.stage import HOSTILE, NOW, SANDBOXES, gateways
+from tests.support.waiting import eventually
 from tui.app import WakedeckApp
 from tui.dashboard import Dashboard
 from tui.log_screen import LogScreen
@@ -63,14 +65,15 @@ class Panel:
         for line in lines:
             self.script.logs[stream].put_nowait(line)
         if lines[-1] is not None:
-            await self.until(lambda: bool(self.texts) and self.script.logs[stream].empty())
-        await asyncio.sleep(0.08)
+            await self.until(lambda: self._told(lines[-1]) and self.script.logs[stream].empty())
         await self.pilot.pause()
 
+    def _told(self, last: str | None) -> bool:
+        """Whether the view has the last line that was said."""
+        return bool(self.texts) and last is not None and self.texts[-1] == shown(last)
+
     async def until(self, holds: Callable[[], bool]) -> None:
-        async with asyncio.timeout(20):
-            while not holds():
-                await self.pilot.pause(0.02)
+        await eventually(holds)
 
 
 @asynccontextmanager

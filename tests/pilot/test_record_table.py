@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import time
 from collections import Counter
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
@@ -14,6 +12,7 @@ from textual.events import MouseScrollDown
 from textual.message import Message
 from textual.pilot import Pilot
 
+from tests.support.waiting import eventually
 from widgets.columns import Cell, Column
 from widgets.record_table import RecordTable
 from widgets.record_view import HEADER
@@ -294,10 +293,7 @@ async def test_a_long_list_is_read_for_the_filter_before_one_is_typed() -> None:
 
     app = Reading(numbered(1500))
     async with app.run_test(size=(60, 6)):
-        deadline = time.monotonic() + 20
-        while len(read) < 1500:
-            assert time.monotonic() < deadline, len(read)
-            await asyncio.sleep(0.02)
+        await eventually(lambda: len(read) >= 1500, what=lambda: len(read))
         app.table.set_filter("k0149")
         assert len(app.table.keys) == 10 and set(read.values()) == {1}
 
@@ -316,11 +312,7 @@ async def test_a_changed_cell_flashes_once() -> None:
         table.reconcile([replace(app.boxes[1], word="busy")])
         assert ground(2, "busy") != quiet
         assert ground(3, "idle") == quiet
-        for _ in range(200):
-            await pilot.pause(0.02)
-            if ground(2, "busy") == quiet:
-                break
-        assert ground(2, "busy") == quiet
+        await eventually(lambda: ground(2, "busy") == quiet)
         table.flashing = False
         table.reconcile([replace(app.boxes[1], word="done")])
         assert ground(2, "done") == quiet

@@ -12,6 +12,7 @@ from textual.pilot import Pilot
 from services.clock import SystemClock
 from services.terminal.transcript import Frame, Full, Output, Size, Transcript, read_transcript
 from tests.support.clock import FakeClock
+from tests.support.waiting import eventually
 from tui.cli import main
 from tui.replay import FASTEST, SLOWEST, Replay
 
@@ -21,9 +22,7 @@ def replay(frames: Sequence[Frame], *, at_once: bool = False, name: str = "file"
 
 
 async def until(pilot: Pilot[int], true: Callable[[], object]) -> None:
-    async with asyncio.timeout(20):
-        while not true():
-            await pilot.pause(0.01)
+    await eventually(true)
 
 
 def subtitle(app: Replay) -> str:
@@ -53,22 +52,25 @@ async def test_at_once_leaves_no_pause_and_shows_the_last_screen(tmp_path: Path)
 
 
 async def test_space_holds_it_and_plus_and_minus_change_its_pace() -> None:
-    app = replay([Output(0.0, b"first"), Output(3600.0, b" second")])
+    clock = FakeClock()
+    frames = [Output(0.0, b"first"), Output(3600.0, b" second")]
+    app = Replay("file", iter(frames), clock)
     async with app.run_test(size=(80, 24)) as pilot:
         await until(pilot, lambda: app.emulator.display[0].startswith("first"))
         await pilot.press("space")
-        await pilot.pause(0.1)
+        await clock.advance(1)
         held = app.position
         assert app.paused
         assert "paused" in subtitle(app)
-        await pilot.pause(0.2)
+        await clock.advance(100)
         assert app.position == held
         await pilot.press("space", "plus", "plus")
         assert app.speed == 4
-        await pilot.press(*["plus"] * 20)
+        await pilot.press(*["plus"] * 6)
         assert app.speed == FASTEST
-        await until(pilot, lambda: app.position > held + 5)
-        await pilot.press(*["minus"] * 40)
+        await clock.advance(1)
+        assert app.position > held + 5
+        await pilot.press(*["minus"] * 11)
         assert app.speed == SLOWEST
         assert "second" not in app.emulator.display[0]
         await pilot.press("q")

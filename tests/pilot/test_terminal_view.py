@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 from itertools import pairwise
+from time import monotonic
 
 from textual import events
 from textual.geometry import Region
@@ -12,8 +12,19 @@ from textual.widgets import Input
 from services.terminal.cells import Cursor
 from services.terminal.emulator import Emulator
 from tests.support.screens import GivenScreen, row
-from tests.support.terminal_host import COLUMNS, LINES, Host, feed, numbered, paste, running, until
-from widgets.terminal.view import TerminalView
+from tests.support.terminal_host import (
+    COLUMNS,
+    LINES,
+    Host,
+    feed,
+    numbered,
+    paste,
+    rested,
+    running,
+)
+from tests.support.waiting import eventually
+from widgets.terminal.pacing import REST
+from widgets.terminal.view import BELL_EVERY, RESIZE_EVERY, TerminalView
 
 # Keys
 
@@ -141,22 +152,30 @@ async def test_only_changed_rows_are_drawn_anew() -> None:
 
 
 async def test_damage_refreshes_its_lines_and_the_cursors() -> None:
-    async with running() as (app, pilot):
+    async with running() as (app, _):
         screen = GivenScreen([row(f"row {n}") for n in range(LINES)], cursor=Cursor(0, 1))
         app.view.terminal = screen
         app.view.painted()
-        await pilot.pause()
+        await rested(app)
+        refreshed: list[tuple[Region, ...]] = []
+        refresh = app.view.refresh
+
+        def noted(*regions: Region, **options: bool) -> TerminalView:
+            refreshed.append(regions)
+            return refresh(*regions, **options)
+
+        app.view.refresh = noted  # type: ignore[method-assign]
         screen.rows[4] = row("changed")
         screen.damage = frozenset({4})
         screen.cursor = Cursor(0, 2)
         app.view.painted()
-        assert set(app.view._exchange_repaint_regions()) == {
-            Region(0, 1, COLUMNS, 2),
-            Region(0, 4, COLUMNS, 1),
-        }
+        await rested(app)
+        assert [set(regions) for regions in refreshed] == [
+            {Region(0, 1, COLUMNS, 2), Region(0, 4, COLUMNS, 1)}
+        ]
         app.view.painted()
-        await pilot.pause()
-        assert not app.view._exchange_repaint_regions()
+        await rested(app)
+        assert len(refreshed) == 1
 
 
 async def test_a_row_keeps_its_strip_when_it_scrolls() -> None:
@@ -202,11 +221,12 @@ async def test_a_synchronised_update_is_drawn_at_its_end() -> None:
 
 
 async def test_a_program_that_never_ends_its_update_is_drawn_all_the_same() -> None:
-    async with running() as (app, pilot):
+    async with running() as (app, _):
         app.emulator.take_damage()
         app.emulator.feed(b"\x1b[?2026hstuck")
         app.view.painted()
-        await until(pilot, lambda: app.emulator.take_damage() == frozenset())
+        await rested(app)
+        assert app.emulator.take_damage() == frozenset()
         assert app.shown[0] == "stuck"
 
 
@@ -307,13 +327,18 @@ async def test_focus_is_reported_where_asked() -> None:
 
 
 async def test_a_resize_storm_ends_in_the_last_size() -> None:
-    async with running(size=(80, 12)) as (app, pilot):
+    async with running(size=(80, 12)) as (app, _):
+
+        def as_told() -> bool:
+            return app.view.size.width == width
+
+        began = monotonic()
         for width in range(30, 60):
             app.view.styles.width = width
-            await pilot.pause()
-        await until(pilot, lambda: app.of(TerminalView.Resized)[-1].columns == 59)  # type: ignore[attr-defined]
-        sizes = app.of(TerminalView.Resized)
-        assert len(sizes) < 30
+            await eventually(as_told)
+        await eventually(lambda: [size.columns for size in app.sizes][-1:] == [59])
+        sizes = app.sizes
+        assert len(sizes) <= (monotonic() - began) / RESIZE_EVERY + 2
         gaps = [two.time - one.time for one, two in pairwise(sizes)]
         assert all(gap >= 0.045 for gap in gaps)
 
@@ -336,9 +361,10 @@ async def test_the_first_size_is_told_and_a_resized_emulator_is_drawn() -> None:
 
 async def test_bells_are_announced_but_not_one_by_one() -> None:
     async with running() as (app, pilot):
+        began = monotonic()
         for _ in range(20):
             await feed(app, pilot, "\x07\x07")
-        assert len(app.of(TerminalView.Rang)) <= 3
+        assert len(app.of(TerminalView.Rang)) <= (monotonic() - began) / BELL_EVERY + 1
         assert len(app.of(TerminalView.Rang)) >= 1
 
 
@@ -347,8 +373,23 @@ async def test_the_title_is_announced_once_per_change() -> None:
         await feed(app, pilot, "\x1b]2;first\x07")
         await feed(app, pilot, "text")
         await feed(app, pilot, "\x1b]2;second\x07")
-        titles = [m.title for m in app.heard if isinstance(m, TerminalView.TitleChanged)]
-        assert titles == ["first", "second"]
+        await eventually(lambda: app.titles[-1:] == ["second"])
+        assert app.titles == ["first", "second"]
+
+
+async def test_a_rest_after_an_expensive_frame_loses_neither_rows_nor_titles() -> None:
+    async with running() as (app, _):
+        await rested(app)
+        app.view._pacing.spent(0.1)
+        app.view.painted()
+        rests_until = monotonic() + 0.1 * REST
+        app.emulator.feed(b"\x1b]2;meanwhile\x07late")
+        app.view.painted()
+        assert app.view._later is not None
+        await rested(app)
+        assert monotonic() >= rests_until - 0.05
+        await eventually(lambda: app.titles == ["meanwhile"])
+        assert app.shown[0] == "late"
 
 
 async def test_another_emulator_can_take_its_place() -> None:
@@ -365,15 +406,14 @@ async def test_another_emulator_can_take_its_place() -> None:
         await pilot.pause()
         assert app.shown == [""] * LINES
         await pilot.press("x")
-        await asyncio.sleep(0)
-        assert app.typed == b"x"
+        await eventually(lambda: app.typed == b"x")
 
 
 async def test_the_theme_s_colours_are_there_for_programs_that_ask() -> None:
-    async with running() as (app, pilot):
+    async with running() as (app, _):
         dark = app.view.theme_colours()
         assert sorted(dark) == list(range(259))
         app.theme = "textual-light"
-        await until(pilot, lambda: app.view.theme_colours()[257] != dark[257])
+        await eventually(lambda: app.view.theme_colours()[257] != dark[257])
         light = app.view.theme_colours()
         assert sum(light[257].to_bytes(3)) > sum(dark[257].to_bytes(3))

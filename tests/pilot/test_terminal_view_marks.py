@@ -6,7 +6,8 @@ from textual import events
 from textual.geometry import Offset
 from textual.pilot import Pilot
 
-from tests.support.terminal_host import LINES, Host, feed, numbered, paste, running, until
+from tests.support.terminal_host import LINES, Host, feed, numbered, paste, running
+from tests.support.waiting import eventually
 from widgets.terminal.selection import Unit
 from widgets.terminal.view import TerminalView
 
@@ -17,12 +18,12 @@ async def test_search_finds_in_the_scrollback_and_walks() -> None:
     async with running() as (app, pilot):
         await feed(app, pilot, numbered(1, 300))
         await pilot.press("ctrl+shift+f", *"line 1")
-        await until(pilot, lambda: app.view.match is not None and app.shown[0] == "line 199")
+        await eventually(lambda: app.view.match is not None and app.shown[0] == "line 199")
         assert app.shown[5] == " find: line 1▏ · En…"
         await pilot.press("enter", "n")
-        await until(pilot, lambda: app.shown[0] == "line 198")
+        await eventually(lambda: app.shown[0] == "line 198")
         await pilot.press("N")
-        await until(pilot, lambda: app.view.match is not None and app.view.match.place.line == 198)
+        await eventually(lambda: app.view.match is not None and app.view.match.place.line == 198)
         await pilot.press("escape")
         assert app.shown[5] == "line 203 98 below ↓"
         assert app.typed == b""
@@ -36,9 +37,9 @@ async def test_search_says_when_there_is_nothing() -> None:
         await feed(app, pilot, numbered(1, 20))
         app.view.start_search()
         await paste(app, pilot, "nowhere")
-        await until(pilot, lambda: "not found" in app.shown[5])
+        await eventually(lambda: "not found" in app.shown[5])
         await pilot.press("backspace", "ctrl+u", *"line 20")
-        await until(pilot, lambda: app.view.match is not None)
+        await eventually(lambda: app.view.match is not None)
         assert app.of(TerminalView.Pasted) == []
 
 
@@ -119,7 +120,7 @@ async def test_a_drag_past_the_edge_scrolls() -> None:
         drop = app.view.region.offset + Offset(3, -2)
         move = events.MouseMove(None, drop.x, drop.y, 0, 0, 1, False, False, False)
         app.screen._forward_event(move)
-        await until(pilot, lambda: app.view.viewport.top(app.emulator, LINES) < 40)
+        await eventually(lambda: app.view.viewport.top(app.emulator, LINES) < 40)
         await pilot.mouse_up(app.view, offset=(3, 0))
         await pilot.pause()
         assert copied(app)[0].endswith("\nl")

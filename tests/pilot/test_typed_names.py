@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
@@ -25,6 +24,7 @@ from tests.support.nanoclaw import (
     install_states,
     short_folder,
 )
+from tests.support.waiting import eventually
 from tui.app import WakedeckApp
 from widgets.confirm_dialog import ConfirmDialog
 
@@ -51,9 +51,7 @@ async def panel(root: Path, state: Path) -> AsyncIterator[tuple[WakedeckApp, Pil
 
 
 async def until(pilot: Pilot[int], holds: Callable[[], bool]) -> None:
-    async with asyncio.timeout(20):
-        while not holds():
-            await pilot.pause(0.02)
+    await eventually(holds)
 
 
 async def test_a_container_is_stopped_only_after_its_name_was_typed(

@@ -29,7 +29,7 @@ class FakeClock:
 
     async def sleep(self, seconds: float) -> None:
         if seconds <= 0:
-            await asyncio.sleep(0)
+            await asyncio.sleep(0)  # a turn of the loop, as a real clock's sleep of nothing
             return
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         heapq.heappush(self._sleepers, (self._now + seconds, next(self._order), future))
@@ -51,4 +51,4 @@ class FakeClock:
 async def settle(turns: int = 20) -> None:
     """Let every ready task run."""
     for _ in range(turns):
-        await asyncio.sleep(0)
+        await asyncio.sleep(0)  # one turn of the loop

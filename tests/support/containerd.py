@@ -19,7 +19,6 @@ import ssl
 import subprocess
 import tarfile
 import tempfile
-import time
 from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import asynccontextmanager
 from functools import cache
@@ -35,6 +34,7 @@ from tests.support.cri import Runtime
 from tests.support.debian import VARIABLE, packages
 from tests.support.http_peer import Exchange, http_peer
 from tests.support.kube_api import KubeApi, pod
+from tests.support.waiting import eventually_sync
 
 IMAGE = "localhost/wakedeck-test:1"
 _NEEDED = ("containerd", "runc", "ctr", "bash-static", "busybox")
@@ -191,16 +191,20 @@ class Containerd:
 
     def _until_ready(self) -> None:
         assert self._daemon is not None
-        deadline = time.monotonic() + 60
-        while True:
+        daemon = self._daemon
+
+        def log() -> str:
+            return (self.folder / "log").read_text(errors="replace")[-2000:]
+
+        def answers() -> bool:
             try:
                 self.runtime.call("Version", [], 2)
-                return
             except self.runtime.failure:
-                log = (self.folder / "log").read_text(errors="replace")[-2000:]
-                assert self._daemon.poll() is None, log
-                assert time.monotonic() < deadline, log
-                time.sleep(0.1)
+                return daemon.poll() is not None
+            return True
+
+        eventually_sync(answers, limit=60, what=log)
+        assert daemon.poll() is None, log()
 
     def processes(self) -> list[str]:
         """What runs in the container besides its first process."""

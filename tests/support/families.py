@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
-import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -28,6 +26,7 @@ from tests.support.http_peer import WebSocket
 from tests.support.nanoclaw import ALPHA, NOW, ScriptedDocker, install_states, opened, short_folder
 from tests.support.openshell_script import script
 from tests.support.shells import running_gateway
+from tests.support.waiting import eventually
 
 APART = ("kubernetes", "nanoclaw", "openshell")
 """Two outputs, and processes that are ended for certain."""
@@ -56,12 +55,11 @@ def processes(mark: str) -> list[psutil.Process]:
     return found
 
 
-async def gone(mark: str, seconds: float = 15) -> None:
+async def gone(mark: str) -> None:
     """Wait until nothing with that word among its arguments runs."""
-    deadline = time.monotonic() + seconds
-    while left := processes(mark):
-        assert time.monotonic() < deadline, [one.cmdline() for one in left]
-        await asyncio.sleep(0.05)
+    await eventually(
+        lambda: not processes(mark), what=lambda: [one.cmdline() for one in processes(mark)]
+    )
 
 
 def _reset(sockets: list[WebSocket]) -> None:

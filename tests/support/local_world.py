@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
-import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +22,7 @@ from services.sources import OpenSource
 from services.sources.local import spawn, world
 from services.sources.local.layout import ProcessRecord, World
 from services.sources.local.source import open_local
+from tests.support.waiting import eventually
 
 PATIENCE_S = 30.0
 
@@ -42,13 +41,15 @@ class LiveWorld:
 
     async def until(self, holds: Callable[[Observation], bool]) -> Observation:
         """Look until what is seen satisfies; fails with the last look."""
-        deadline = time.monotonic() + PATIENCE_S
-        while True:
+
+        async def looked() -> Observation | None:
             observation = await self.source.observer.observe()
-            if holds(observation):
-                return observation
-            assert time.monotonic() < deadline, observation
-            await asyncio.sleep(0.1)
+            assert holds(observation), observation
+            return observation
+
+        found = await eventually(looked, limit=PATIENCE_S)
+        assert found is not None
+        return found
 
     async def ready(self) -> Observation:
         """Look until every sandbox and gateway serves."""

@@ -63,7 +63,7 @@ class Gateway(openshell_pb2_grpc.OpenShellServicer):  # type: ignore[misc]
         if self.fault in FAULTS:
             context.abort(*FAULTS[self.fault])
         if self.fault == "hang":
-            time.sleep(60)
+            time.sleep(60)  # the fault itself
 
     def _sandbox(self, name: str) -> Any:
         one = openshell_pb2.Sandbox(
@@ -99,7 +99,7 @@ class Gateway(openshell_pb2_grpc.OpenShellServicer):  # type: ignore[misc]
 
     def Health(self, request: Any, context: Any) -> Any:
         if self.fault == "hang":
-            time.sleep(60)
+            time.sleep(60)  # the fault itself
         status = 2 if self.fault == "degraded" else 1
         return openshell_pb2.HealthResponse(status=status, version=self.version)
 
@@ -182,7 +182,7 @@ class Gateway(openshell_pb2_grpc.OpenShellServicer):  # type: ignore[misc]
                 yield openshell_pb2.SandboxStreamEvent(log=self._line(name, number))
             if request.stop_on_terminal and self.phases[name] in (READY, ERROR):
                 return
-            time.sleep(0.1)
+            time.sleep(0.1)  # the pace of the stream
 
     def _line(self, name: str, number: int) -> Any:
         return openshell_pb2.SandboxLogLine(

@@ -30,6 +30,7 @@ from services.terminal.transport import Ending
 from tests.support.acted import Script, ScriptedTransport, scripted
 from tests.support.clock import FakeClock
 from tests.support.stage import EVENTS, NOW, SANDBOXES, gateways, queue, sandbox
+from tests.support.waiting import eventually
 from tui.app import WakedeckApp
 from tui.arrangement import Pane
 from tui.log_screen import LogScreen
@@ -74,12 +75,9 @@ class Stage:
         for _ in range(3):
             await self.pilot.pause()
 
-    async def until(self, holds: Callable[[], bool], seconds: float = 10.0) -> None:
+    async def until(self, holds: Callable[[], bool]) -> None:
         """Wait for real work, such as a file being read, to have happened."""
-        deadline = time.monotonic() + seconds
-        while not holds():
-            assert time.monotonic() < deadline, "the stage never got there"
-            await asyncio.sleep(0.01)
+        await eventually(holds, what="the stage never got there")
         await self.settle()
 
     async def seen(self) -> None:

@@ -25,6 +25,7 @@ class Seen:
     def __init__(self, transport: Transport) -> None:
         self.emulator = Emulator(80, 24)
         self.skipped = False
+        self.paintings = 0
         self._happened = asyncio.Event()
         self.session = Session(
             "shell-1",
@@ -34,11 +35,15 @@ class Seen:
             clock=SystemClock(),
             pump=Pump(),
             on_change=self._changed,
-            on_paint=self._happened.set,
+            on_paint=self._painted,
         )
 
     def _changed(self, shell: Shell) -> None:
         self.skipped = self.skipped or shell.skipping
+        self._happened.set()
+
+    def _painted(self) -> None:
+        self.paintings += 1
         self._happened.set()
 
     @property
@@ -127,7 +132,7 @@ async def storm_of_sizes(one: Seen) -> None:
         one.session.resize(60 + number % 50, 20 + number % 11)
         if number % 20 == 0:
             one.type("#")
-            await asyncio.sleep(0.005)
+            await asyncio.sleep(0.005)  # sizes come over time, as when a window is dragged
     one.session.resize(90, 31)
     one.type("\x03")
     await one.until(lambda: one.prompted)
@@ -149,9 +154,10 @@ async def flood_and_interrupt(one: Seen) -> None:
     """`yes`, then Ctrl-C: the prompt is back."""
     one.type("yes\r")
     await one.until(lambda: one.text.count("\ny") > 10)
-    await asyncio.sleep(1)
+    before = one.paintings
+    await one.until(lambda: one.paintings > before + 20)
     one.type("\x03")
-    await one.until(lambda: one.prompted, 30)
+    await one.until(lambda: one.prompted)
     await one.run("echo cal''m", "calm")
 
 

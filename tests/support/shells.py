@@ -12,6 +12,8 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
+import pytest
+
 from services.clock import SystemClock
 from services.models import SandboxId, Shell
 from services.sources.local.layout import World, write_private
@@ -21,6 +23,7 @@ from services.terminal.session import Session
 from services.terminal.transcript import Transcript
 from services.terminal.transport import Ending, Transport
 from services.terminal.websocket import WebSocketTransport
+from tests.support.waiting import LIMIT_S, eventually_sync
 
 TOKEN = "a-token-that-must-not-show"
 BOX = SandboxId("local", "box")
@@ -110,12 +113,13 @@ def running_gateway(root: Path) -> Iterator[RunningGateway]:
     world = new_world(root)
     process, log = start_gateway(world)
     try:
-        for _ in range(1000):
+
+        def announced() -> bool:
             record = world.read_record("gateway")
-            if (record is not None and record.pid == process.pid) or process.poll() is not None:
-                break
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(0.02)
+            ours = record is not None and record.pid == process.pid
+            return ours or process.poll() is not None
+
+        eventually_sync(announced, what=log.read_text)
         assert process.poll() is None, log.read_text()
         yield RunningGateway(world, process, log)
     finally:
@@ -135,23 +139,29 @@ async def opened(transport: Transport, columns: int = 80, lines: int = 24) -> As
         await transport.close()
 
 
-async def read_until(transport: Transport, wanted: bytes, seconds: float = 20) -> bytes:
+async def read_until(transport: Transport, wanted: bytes) -> bytes:
     """Output up to and with `wanted`."""
     output = b""
-    async with asyncio.timeout(seconds):
-        while wanted not in output:
-            data = await transport.read()
-            assert not isinstance(data, Ending), (data, output)
-            output += data
+    try:
+        async with asyncio.timeout(LIMIT_S):
+            while wanted not in output:
+                data = await transport.read()
+                assert not isinstance(data, Ending), (data, output)
+                output += data
+    except TimeoutError:
+        pytest.fail(f"{wanted!r} never came; read so far: {output[-2000:]!r}")
     return output
 
 
-async def read_to_end(transport: Transport, seconds: float = 20) -> tuple[bytes, Ending]:
+async def read_to_end(transport: Transport) -> tuple[bytes, Ending]:
     """All output and how it ended."""
     output = b""
-    async with asyncio.timeout(seconds):
-        while not isinstance(data := await transport.read(), Ending):
-            output += data
+    try:
+        async with asyncio.timeout(LIMIT_S):
+            while not isinstance(data := await transport.read(), Ending):
+                output += data
+    except TimeoutError:
+        pytest.fail(f"it never ended; read so far: {output[-2000:]!r}")
     return output, data
 
 
@@ -189,17 +199,20 @@ class RunningSession:
         self.paints += 1
         self._happened.set()
 
-    async def until(self, true: Callable[[], bool], seconds: float = 20) -> None:
+    async def until(self, true: Callable[[], bool]) -> None:
         """Wait for something that shows in a painting or a change."""
-        async with asyncio.timeout(seconds):
-            while not true():
-                self._happened.clear()
-                with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._happened.wait(), 0.05)
+        try:
+            async with asyncio.timeout(60):
+                while not true():
+                    self._happened.clear()
+                    with contextlib.suppress(TimeoutError):
+                        await asyncio.wait_for(self._happened.wait(), 0.05)
+        except TimeoutError:
+            pytest.fail(f"never seen; {self.session.shell}; fed: {self.screen.fed[-2000:]!r}")
 
-    async def shows(self, wanted: bytes, seconds: float = 20) -> None:
+    async def shows(self, wanted: bytes) -> None:
         """Wait until the emulator was fed that."""
-        await self.until(lambda: wanted in self.screen.fed, seconds)
+        await self.until(lambda: wanted in self.screen.fed)
 
 
 @asynccontextmanager

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import ClassVar
 
@@ -14,7 +14,8 @@ from textual.pilot import Pilot
 from textual.widgets import Footer, Input
 
 from services.terminal.emulator import Emulator
-from widgets.terminal.messages import ViewMessage
+from tests.support.waiting import eventually
+from widgets.terminal.messages import Resized, ViewMessage
 from widgets.terminal.view import TerminalView
 
 COLUMNS, LINES = 20, 6
@@ -65,6 +66,14 @@ class Host(App[None]):
         return b"".join(m.data for m in self.heard if isinstance(m, TerminalView.Typed))
 
     @property
+    def titles(self) -> list[str]:
+        return [m.title for m in self.heard if isinstance(m, TerminalView.TitleChanged)]
+
+    @property
+    def sizes(self) -> list[Resized]:
+        return [message for message in self.heard if isinstance(message, Resized)]
+
+    @property
     def shown(self) -> list[str]:
         strips = self.view.render_lines(self.view.size.region)
         return [strip.text.rstrip() for strip in strips]
@@ -84,15 +93,13 @@ async def running(
 async def feed(app: Host, pilot: Pilot[None], data: str | bytes) -> None:
     app.emulator.feed(data.encode() if isinstance(data, str) else data)
     app.view.painted()
+    await rested(app)
     await pilot.pause()
 
 
-async def until(pilot: Pilot[None], true: Callable[[], object]) -> None:
-    for _ in range(500):
-        if true():
-            return
-        await pilot.pause(0.01)
-    raise AssertionError("it never came true")
+async def rested(app: Host) -> None:
+    """Wait until the view has seen what it was told: after an expensive frame it rests first."""
+    await eventually(lambda: app.view._later is None, what="the view never had its rest")
 
 
 async def paste(app: Host, pilot: Pilot[None], text: str) -> None:

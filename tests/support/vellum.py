@@ -20,6 +20,7 @@ from services.limits import Limits
 from services.models import Attempt, AttemptState, SandboxId, Verb
 from services.sources import OpenSource
 from services.sources.vellum.source import open_vellum
+from tests.support.waiting import eventually
 
 ACCESS = "access-token-never-shown-0123456789"
 RENEWED = "renewed-token-never-shown-0123456789"
@@ -230,16 +231,13 @@ class Bench:
             return await self.attempts.press(verb, sandbox).wait()
 
     async def until(self, state: AttemptState, sandbox: SandboxId = SANDBOX) -> None:
-        async with asyncio.timeout(30):
-            while True:
-                now = self.attempts.current(sandbox)
-                if now is not None and now.state is state:
-                    return
-                await asyncio.sleep(0.01)
+        def reached() -> bool:
+            now = self.attempts.current(sandbox)
+            return now is not None and now.state is state
+
+        await eventually(reached, what=lambda: self.attempts.current(sandbox))
 
 
-async def until(true: Callable[[], bool], seconds: float = 30) -> None:
+async def until(true: Callable[[], bool], seconds: float = 60) -> None:
     """Wait for something that shows in files or processes."""
-    async with asyncio.timeout(seconds):
-        while not true():
-            await asyncio.sleep(0.02)
+    await eventually(true, limit=seconds)

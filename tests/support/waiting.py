@@ -56,7 +56,7 @@ async def eventually(
             seen = seen or str(error) or "a probe that never answered"
         if time.monotonic() >= deadline:
             pytest.fail(_given_up(probe, limit, what, seen))
-        await asyncio.sleep(pause)
+        await asyncio.sleep(pause)  # between two looks at the thing
         pause = min(pause * 1.5, _LONGEST_S)
 
 
@@ -73,7 +73,7 @@ def eventually_sync(probe: Callable[[], T], *, limit: float = LIMIT_S, what: Wha
             seen = str(error) or "an assertion without words"
         if time.monotonic() >= deadline:
             pytest.fail(_given_up(probe, limit, what, seen))
-        time.sleep(pause)
+        time.sleep(pause)  # between two looks at the thing
         pause = min(pause * 1.5, _LONGEST_S)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +15,7 @@ from services.sources.local.layout import ProcessRecord, World
 from services.sources.local.leases import Lease
 from services.sources.local.tables import create_inbound, create_outbound
 from services.sources.local.teardown import end_all
+from tests.support.waiting import eventually_sync
 
 PATIENCE_S = 40.0
 
@@ -45,12 +45,9 @@ def no_children() -> bool:
     return not spawn._children
 
 
-def until(holds: Callable[[], object], patience_s: float = PATIENCE_S) -> None:
+def until(holds: Callable[[], object]) -> None:
     """Wait for something to hold; for how long is a guard, not a measure."""
-    deadline = time.monotonic() + patience_s
-    while not holds():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.02)
+    eventually_sync(holds, limit=PATIENCE_S)
 
 
 def over(record: ProcessRecord) -> Callable[[], bool]:

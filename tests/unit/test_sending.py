@@ -11,6 +11,7 @@ from services.terminal import sending
 from services.terminal.sending import PIECE_BYTES, Outbox
 from services.terminal.transport import Ending
 from tests.support.clock import settle
+from tests.support.waiting import eventually
 
 
 class Slow:
@@ -86,9 +87,7 @@ async def test_pieces_are_cut_between_characters() -> None:
     text = "a" + "漢🚀é" * 4000
     async with outbox(transport) as box:
         box.paste(text.encode())
-        async with asyncio.timeout(20):
-            while box.pasting or box.outstanding:
-                await asyncio.sleep(0.01)
+        await eventually(lambda: not box.pasting and not box.outstanding)
     assert "".join(data.decode() for data in transport.written) == text
     assert all(len(data) <= PIECE_BYTES for data in transport.written)
 
@@ -98,9 +97,7 @@ async def test_bytes_that_are_no_text_do_not_stop_a_paste() -> None:
     transport.knows = False
     async with outbox(transport) as box:
         box.paste(b"\xf0" * (2 * PIECE_BYTES))
-        async with asyncio.timeout(20):
-            while box.pasting or box.outstanding:
-                await asyncio.sleep(0.01)
+        await eventually(lambda: not box.pasting and not box.outstanding)
     assert b"".join(transport.written) == b"\xf0" * (2 * PIECE_BYTES)
 
 
@@ -154,14 +151,10 @@ async def test_no_sign_of_reading_is_told_and_taken_back() -> None:
     try:
         async with outbox(transport, blocked) as box:
             box.paste(b"x")
-            async with asyncio.timeout(20):
-                while True not in blocked:
-                    await asyncio.sleep(0.01)
+            await eventually(lambda: True in blocked)
             assert box.outstanding
             transport.taken.set()
-            async with asyncio.timeout(20):
-                while blocked[-1]:
-                    await asyncio.sleep(0.01)
+            await eventually(lambda: not blocked[-1])
     finally:
         sending.BLOCKED_S = before
 
