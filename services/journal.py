@@ -16,8 +16,6 @@ from collections import deque
 from contextlib import suppress
 from pathlib import Path
 
-import aiosqlite
-
 from services.children import uninterrupted
 from services.clock import Clock
 from services.connection import Connection
@@ -289,7 +287,7 @@ class Journal:
             raise
         self._db = db
 
-    async def _prune(self, db: aiosqlite.Connection) -> None:
+    async def _prune(self, db: Connection) -> None:
         await db.execute("DELETE FROM events WHERE at < ?", (self._clock.now() - KEPT_S,))
         await db.execute(
             "DELETE FROM events WHERE id <= (SELECT max(id) FROM events) - ?", (KEPT_ROWS,)
@@ -317,7 +315,7 @@ class Journal:
 _PRIVATE = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
 
 
-async def _value(db: aiosqlite.Connection, query: str) -> object:
+async def _value(db: Connection, query: str) -> object:
     rows = list(await db.execute_fetchall(query))
     return rows[0][0] if rows else None
 

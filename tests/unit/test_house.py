@@ -24,6 +24,7 @@ SOURCE_MAY_USE = (
     "services.models",
     "services.errors",
     "services.clock",
+    "services.dispositions",
     "services.log_streams",
     "services.plain",
     "services.process",
@@ -36,7 +37,7 @@ ONLY_IN = {
     "openshell": ("services/sources/openshell/wire.py",),
     "pyte": ("services/terminal/",),
     "websockets": ("services/terminal/", "services/sources/local/gateway"),
-    "aiosqlite": ("services/queues/", "services/sources/local/", "services/journal.py"),
+    "aiosqlite": ("services/queues/", "services/sources/local/", "services/connection.py"),
 }
 
 
