@@ -8,10 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from services.dispositions import catch_ignored
 from tests.support import dice, kits
 
 pytest_plugins = ["tests.support.account"]
 dice.load()
+catch_ignored()  # what a test starts begins with default signals, also in a background job
 
 
 @pytest.hookimpl(tryfirst=True)
