@@ -234,9 +234,8 @@ async def test_two_hundred_sizes_while_typing_end_at_the_last(gateway: RunningGa
         async with asyncio.timeout(LIMIT_S):
             for number in itertools.count():
                 running.session.type(f"echo size-{number}: $(stty size).\r".encode())
-                told: Callable[[], bytes] = partial(size_told, running.screen, number)
-                size = await eventually(told)
-                if size == b"209 239":
+                told = await eventually(partial(size_told, running.screen, number))
+                if told == b"209 239":
                     break
 
 
