@@ -1,7 +1,7 @@
 """The vocabulary: frozen, slotted records and enums; no behaviour beyond derivation.
 
 Instants are seconds since the Unix epoch (UTC, float), durations seconds. Words of another system
-have passed `services.plain.plain`: a view may show them as they are, without markup.
+have passed `services.text.sanitize.plain`: a view may show them as they are, without markup.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from services.dispositions import catch_ignored
+from services.process.signals import catch_ignored
 from tests.support import dice, kits
 
 pytest_plugins = ["tests.support.account"]

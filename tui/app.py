@@ -18,35 +18,35 @@ from textual.driver import Driver
 from textual.screen import Screen
 from textual.widgets import Input
 
+from services.board.deltas import BoardDelta
 from services.clock import Clock
-from services.config import Settings
+from services.config.settings import Settings
 from services.models import Attempt, Capability, Event, QueueSnapshot, SandboxId, Shell, Verb
-from services.picture import BoardDelta
-from services.plain import sentence
 from services.sources import OpenSource
-from services.terminal.requests import ShellChoice
-from tui import keymap, shell_keys, themes
-from tui.alarm import Alarm
-from tui.attaching import Attaching
-from tui.bindings import PLACES, KeyWords, rebindable
-from tui.bulk import Bulk
-from tui.copying import Copying
+from services.terminal.exec.requests import ShellChoice
+from services.text.sanitize import sentence
 from tui.dashboard import Dashboard
-from tui.details import Details
 from tui.engine import Engine
-from tui.guidance import Guidance
-from tui.intents import Intents, Tone
-from tui.log_screen import LogScreen
-from tui.palette import PanelCommands
-from tui.proposing import Proposing
-from tui.recall import Recall
-from tui.shells import Shells, preload
-from tui.view_memory import WRITE_S, ViewMemory
-from tui.vitals import Vitals
-from widgets.binding_rows import key_sections
-from widgets.detail_pane import DetailPane
-from widgets.health_header import HeaderState
-from widgets.help_screen import HelpScreen
+from tui.panel import keymap, shell_keys, themes
+from tui.panel.actions import Intents, Tone
+from tui.panel.attach import Attaching
+from tui.panel.bell import Alarm
+from tui.panel.bindings import PLACES, KeyWords, rebindable
+from tui.panel.bulk import Bulk
+from tui.panel.confirmations import Proposing
+from tui.panel.copy import Copying
+from tui.panel.details import Details
+from tui.panel.empty_states import Guidance
+from tui.panel.header_state import Vitals
+from tui.panel.history import Recall
+from tui.panel.log_screen import LogScreen
+from tui.panel.palette import PanelCommands
+from tui.panel.shells import Shells, preload
+from tui.panel.view_state import WRITE_S, ViewMemory
+from widgets.dialogs.help import HelpScreen
+from widgets.panes.binding_rows import key_sections
+from widgets.panes.details import DetailPane
+from widgets.panes.header import HeaderState
 
 CLOSE_S = 8.0
 
@@ -142,7 +142,7 @@ class WakedeckApp(App[int], inherit_bindings=False):
         chosen = super().get_driver_class()
         if chosen.__name__ != "LinuxDriver":
             return chosen
-        from tui.terminal_driver import TerminalDriver
+        from tui.panel.terminal_driver import TerminalDriver
 
         return TerminalDriver
 
@@ -293,7 +293,7 @@ class WakedeckApp(App[int], inherit_bindings=False):
         self.run_worker(self._save_picture(), exit_on_error=False)
 
     async def _save_picture(self) -> None:
-        from tui.pictures import save
+        from tui.panel.screenshots import save
 
         path = await save(self, self._state / "screenshots", self.clock.now())
         self.say(f"Saved {path}" if path else "The picture could not be saved.")
@@ -342,20 +342,22 @@ def run_panel(settings: Settings) -> int:
     Raises:
         ConfigError: a theme or a key that cannot be.
     """
-    from services import logs, paths
     from services.clock import SystemClock
+    from services.config import paths
+    from services.logs import own_log
     from services.sources import open_sources
-    from tui import collector, welcome
+    from tui import gc_control
+    from tui.panel import welcome
 
     clock = SystemClock()
     state = paths.private_dir(paths.state_dir())
-    logs.configure(paths.log_file())
+    own_log.configure(paths.log_file())
     app = WakedeckApp(
         replace(settings, theme=themes.fitting(settings, os.environ)),
         open_sources(settings, clock),
         clock,
         state=state,
-        on_first_frame=collector.settle,
+        on_first_frame=gc_control.settle,
         welcomes=welcome.wanted(state),
     )
     return app.run() or 0

@@ -9,6 +9,7 @@ from textual import events, on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 
+from services.board.deltas import BoardDelta, aged
 from services.models import (
     Attempt,
     Capability,
@@ -19,20 +20,19 @@ from services.models import (
     Shell,
     Verb,
 )
-from services.picture import BoardDelta, aged
-from tui import remains, welcome
-from tui.arrangement import Deck, Pane
-from tui.pane_screen import PaneScreen
-from tui.shell_desk import ShellDesk
-from widgets.event_pane import EventPane
-from widgets.first_steps import FirstSteps
-from widgets.gateway_pane import GatewayPane
-from widgets.health_header import HealthHeader
-from widgets.key_footer import KeyFooter
-from widgets.queue_pane import QueuePane
-from widgets.repair_bar import RepairBar, RepairKeys
-from widgets.sandbox_pane import SandboxPane
-from widgets.table_pane import TablePane
+from tui.panel import welcome, widget_release
+from tui.panel.layout import Deck, Pane
+from tui.panel.pane_focus import PaneScreen
+from tui.panel.shell_controller import ShellDesk
+from widgets.panes.events import EventPane
+from widgets.panes.first_steps import FirstSteps
+from widgets.panes.footer import KeyFooter
+from widgets.panes.gateways import GatewayPane
+from widgets.panes.header import HealthHeader
+from widgets.panes.queues import QueuePane
+from widgets.panes.repair_bar import RepairBar, RepairKeys
+from widgets.panes.sandboxes import SandboxPane
+from widgets.panes.table_pane import TablePane
 from widgets.terminal.messages import Released
 
 if TYPE_CHECKING:
@@ -112,7 +112,7 @@ class Dashboard(PaneScreen):
         self.focus_pane(Pane.SANDBOXES)
         self.panel.memory.restore(self)
         self.set_interval(1.0, self._tick_if_due)
-        self.set_interval(remains.EVERY_S, remains.let_go)
+        self.set_interval(widget_release.EVERY_S, widget_release.let_go)
         self.tick()
         if self.panel.welcomes:
             self.call_after_refresh(welcome.greet, self, self.panel, CHORD)

@@ -7,16 +7,16 @@ import random
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from services.attempts import Attempts
-from services.board import Board
+from services.board.board import Board
+from services.board.deltas import BoardDelta
 from services.clock import Clock
 from services.errors import WakedeckError
-from services.journal import Journal
+from services.journal.events import attempt_event
+from services.journal.store import Journal
 from services.models import Attempt, Event, QueueSnapshot, SandboxId, Severity
-from services.picture import BoardDelta
+from services.repair.attempts import Attempts
 from services.sources import OpenSource
-from services.timeline import attempt_event
-from tui.feeds import Feeds
+from tui.pollers import Feeds
 
 HISTORY = 500
 STRIKES = {"vellum": 2}

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import aiosqlite
 
-from services.queues.ledgers import AckLedger
+from services.queues.acks import AckLedger
 from services.queues.schema import Shape
 from services.queues.values import epoch, number, optional, text
 

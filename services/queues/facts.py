@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from services.models import Counts
-from services.plain import plain
+from services.queues.acks import AckLedger
 from services.queues.due import DueFacts
-from services.queues.ledgers import AckLedger
 from services.queues.outbound import ToolRow
 from services.queues.series import Series
 from services.queues.stuck import Claim, StuckVerdict, bash_timeout_ms, decide
 from services.queues.timestamps import seconds
+from services.text.sanitize import plain
 
 UNCLAIMED_RESPONSE_S = 600.0
 _TOOL = 60

@@ -10,11 +10,11 @@ from dataclasses import dataclass, replace
 import aiosqlite
 
 from services.models import InLabel
-from services.queues.factcode import code_sql, facts_of
-from services.queues.heads import rows_with_heads
+from services.queues.acks import AckLedger, Delivery, chunks
+from services.queues.content_heads import rows_with_heads
+from services.queues.fact_codes import code_sql, facts_of
 from services.queues.labels import InboundFacts, inbound_label
-from services.queues.ledgers import AckLedger, Delivery, chunks
-from services.queues.opening import off_loop
+from services.queues.readonly import off_loop
 from services.queues.schema import Shape
 from services.queues.values import epoch, number, text
 

@@ -7,12 +7,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from services.models import Direction, InLabel, Message, OutLabel
-from services.plain import plain
+from services.queues.acks import AckLedger, Delivery, label_sent
 from services.queues.inbound import InboundRow, label_row
-from services.queues.ledgers import AckLedger, Delivery, label_sent
 from services.queues.outbound import OutboundRow
 from services.queues.preview import preview
 from services.queues.timestamps import seconds
+from services.text.sanitize import plain
 
 _ID = 200
 _NAME = 60

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 import aiosqlite
 
+from services.queues.acks import AckLedger, DeliveryLedger, Sent, chunks
 from services.queues.bounds import STRIDE, read_bounds
-from services.queues.heads import rows_with_heads
-from services.queues.ledgers import AckLedger, DeliveryLedger, Sent, chunks
-from services.queues.opening import off_loop
+from services.queues.content_heads import rows_with_heads
+from services.queues.readonly import off_loop
 from services.queues.schema import Shape
 from services.queues.values import number, optional, text
 

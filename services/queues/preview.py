@@ -7,8 +7,8 @@ import re
 from collections.abc import Mapping
 from functools import lru_cache
 
-from services.plain import plain
-from services.redact import redact
+from services.text.redact import redact
+from services.text.sanitize import plain
 
 HEAD = 2048
 """Characters of the content that a preview is made from."""

@@ -9,21 +9,21 @@ from pathlib import Path
 
 import aiosqlite
 
-from services.children import uninterrupted
 from services.clock import Clock
 from services.errors import NotFoundError
 from services.models import Direction, QueueSnapshot, SandboxId
-from services.plain import plain_block
+from services.process.child import uninterrupted
+from services.queues.content_heads import TOO_LARGE
 from services.queues.due import DUE_PREFETCH
+from services.queues.errors import Fault, Patience, SickFileError
 from services.queues.facts import AgentFacts, Survey
-from services.queues.faults import Fault, Patience, SickFileError
-from services.queues.heads import TOO_LARGE
 from services.queues.messages import shown_id
-from services.queues.opening import opened
+from services.queues.readonly import opened
 from services.queues.schema import Shapes
 from services.queues.session import INBOUND, OUTBOUND, SETTLED_S, Session, Stat
 from services.queues.values import text
-from services.redact import redact
+from services.text.redact import redact
+from services.text.sanitize import plain_block
 
 HEARTBEAT = ".heartbeat"
 LONGEST_REST_S = 5.0

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from services.queues.opening import OpenFile
+from services.queues.readonly import OpenFile
 
 _COLUMNS = """
     SELECT m.name, p.name FROM sqlite_master AS m JOIN pragma_table_info(m.name) AS p

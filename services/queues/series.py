@@ -8,11 +8,11 @@ from dataclasses import dataclass
 
 import aiosqlite
 
-from services.plain import plain
-from services.queues.heads import rows_with_heads
+from services.queues.content_heads import rows_with_heads
 from services.queues.preview import preview
 from services.queues.schema import Shape
 from services.queues.values import epoch, number, text
+from services.text.sanitize import plain
 
 MOST = 40
 _ID, _CRON = 80, 60

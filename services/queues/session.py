@@ -17,18 +17,18 @@ import aiosqlite
 
 from services.clock import Clock
 from services.models import Counts, InLabel, OutLabel, QueueSnapshot, SandboxId
-from services.queues import history, inbound, outbound
+from services.queues import backfill, inbound, outbound
+from services.queues.acks import AckLedger, DeliveryLedger
+from services.queues.backfill import LONG_BYTES
 from services.queues.due import DUE_PREFETCH, DueFacts, read_due, read_tries
+from services.queues.errors import Fault, SickFileError, sick_file
 from services.queues.facts import AgentFacts, Survey, agent_facts
-from services.queues.faults import Fault, SickFileError, sick_file
-from services.queues.history import LONG_BYTES
-from services.queues.ledgers import AckLedger, DeliveryLedger
+from services.queues.incremental import InboundLedger, read_stride
 from services.queues.messages import Page, merged
-from services.queues.opening import off_loop, opened
 from services.queues.outbound import OutboundRow, ToolRow
+from services.queues.readonly import off_loop, opened
 from services.queues.schema import Shape, Shapes
 from services.queues.series import Series, read_series
-from services.queues.standing import InboundLedger, read_stride
 from services.queues.timestamps import sqlite_utc
 
 INBOUND = "inbound.db"
@@ -296,13 +296,15 @@ class Session:
             return
         self._acks.restart()
         if stats[0] is not None:
-            await history.catch_up_inbound(
+            await backfill.catch_up_inbound(
                 self.inbound, self._shapes, self._inbox, self._acks, now_text
             )
         if stats[1] is not None:
-            await history.catch_up_acks(self.outbound, self._shapes, self._inbox, self._acks)
+            await backfill.catch_up_acks(self.outbound, self._shapes, self._inbox, self._acks)
         if stats[0] is not None and stats[1] is not None:
-            await history.catch_up_sent(self.outbound, self.inbound, self._shapes, self._deliveries)
+            await backfill.catch_up_sent(
+                self.outbound, self.inbound, self._shapes, self._deliveries
+            )
         self._caught = True
 
     async def _read_ledgers(self, db: aiosqlite.Connection, shape: Shape) -> None:

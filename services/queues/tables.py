@@ -8,8 +8,8 @@ from typing import Generic, TypeAlias, TypeVar
 
 import aiosqlite
 
-from services.children import uninterrupted
-from services.queues.opening import opened
+from services.process.child import uninterrupted
+from services.queues.readonly import opened
 from services.queues.schema import Shapes
 
 Record: TypeAlias = Mapping[str, object]

@@ -13,9 +13,18 @@ from typing import Protocol
 
 from msgspec.structs import asdict
 
-from services import paths
 from services.clock import Clock
-from services.config import Settings
+from services.config import paths
+from services.config.settings import Settings
+from services.config.sources import (
+    ArgoTable,
+    CentmlTable,
+    KubernetesTable,
+    LocalTable,
+    NanoClawTable,
+    OpenShellTable,
+    VellumTable,
+)
 from services.log_streams import LogStream
 from services.models import (
     Direction,
@@ -27,17 +36,8 @@ from services.models import (
     Verb,
     Verdict,
 )
-from services.source_tables import (
-    ArgoTable,
-    CentmlTable,
-    KubernetesTable,
-    LocalTable,
-    NanoClawTable,
-    OpenShellTable,
-    VellumTable,
-)
-from services.terminal.requests import ExecEvent, ExecRequest, ShellChoice
-from services.terminal.transport import Transport
+from services.terminal.exec.requests import ExecEvent, ExecRequest, ShellChoice
+from services.terminal.transport.base import Transport
 
 
 class Observer(Protocol):
@@ -267,7 +267,7 @@ def open_sources(settings: Settings, clock: Clock) -> tuple[OpenSource, ...]:
                     open_vellum(source.key, table.label, table.environment, table.command, clock)
                 )
     if settings.read_only:
-        from services.readonly import ReadOnlyActor
+        from services.sources.protocol.read_only import ReadOnlyActor
 
         return tuple(replace(one, actor=ReadOnlyActor(), proposer=None) for one in opened)
     return tuple(opened)

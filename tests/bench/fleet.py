@@ -29,8 +29,8 @@ from services.models import (
     Verdict,
     VerdictKind,
 )
-from services.readonly import ReadOnlyActor
 from services.sources import OpenSource
+from services.sources.protocol.read_only import ReadOnlyActor
 
 CHANGING = 0.01
 """Share of the rows that change each second."""

@@ -12,8 +12,8 @@ import sys
 from pathlib import Path
 
 from services.clock import SystemClock
-from services.config import Settings, SourceSettings
-from services.source_tables import LocalTable
+from services.config.settings import Settings, SourceSettings
+from services.config.sources import LocalTable
 from tests.bench.fleet import SOURCES, fleets, open_fleets
 
 
@@ -32,7 +32,7 @@ def main() -> None:
     if "bare" in sys.argv:
         asyncio.run(_only_look(size))
         return
-    from tui import collector
+    from tui import gc_control
     from tui.app import WakedeckApp
 
     clock = SystemClock()
@@ -43,7 +43,7 @@ def main() -> None:
         open_fleets(size, clock),
         clock,
         state=state,
-        on_first_frame=collector.settle,
+        on_first_frame=gc_control.settle,
     )
     app.run()
 

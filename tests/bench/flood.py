@@ -18,7 +18,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from services.terminal.pty import PtyProcess
+from services.terminal.transport.pty import PtyProcess
 from tests.bench.panel import ROOT
 
 COLUMNS, LINES = 200, 64

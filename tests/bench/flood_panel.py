@@ -18,9 +18,9 @@ from textual.app import App, ComposeResult
 
 from services.clock import SystemClock
 from services.models import SandboxId
-from services.terminal.local_shell import PtyTransport
-from tui import collector
-from tui.shells import OpenShell, Shells
+from services.terminal.transport.pty_transport import PtyTransport
+from tui import gc_control
+from tui.panel.shells import OpenShell, Shells
 from widgets.terminal.messages import Released, Resized, Typed
 
 TICK_S = 0.005
@@ -59,7 +59,7 @@ class Panel(App[None], inherit_bindings=False):
         self._ticker = asyncio.create_task(self._tick())
         asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, self._report)
         self.query_one("#shell-1").focus()
-        self.call_after_refresh(collector.settle)
+        self.call_after_refresh(gc_control.settle)
 
     def _display(self, *args: object) -> None:
         self._frames += 1

@@ -19,11 +19,11 @@ from pathlib import Path
 
 import psutil
 
-from services.terminal.pty import PtyProcess
+from services.terminal.transport.pty import PtyProcess
 
 ROOT = Path(__file__).resolve().parents[2]
 COLUMNS, LINES = 160, 45
-PANEL = "from tui.cli import main; main()"
+PANEL = "from tui.cli.main import main; main()"
 BARE = (
     "from textual.app import App\n"
     "from textual.widgets import Static\n"

@@ -21,9 +21,9 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 from websockets.typing import Subprotocol
 
-from services.terminal.k8s_channels import V5, ChannelFraming
-from services.terminal.transport import Ending
-from services.terminal.websocket import WebSocketTransport
+from services.terminal.transport.base import Ending
+from services.terminal.transport.k8s_channels import V5, ChannelFraming
+from services.terminal.transport.websocket import WebSocketTransport
 from tests.bench.panel import ROOT
 from tests.support.kube_api import TOKEN, kube_api, pod
 from tests.support.seen import Seen, seen

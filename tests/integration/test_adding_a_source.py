@@ -13,11 +13,11 @@ from types import ModuleType
 
 import pytest
 
-from services.attempts import Attempts
-from services.board import Board
+from services.board.board import Board
 from services.clock import SystemClock
 from services.errors import UnavailableError
 from services.models import AttemptState, SandboxId, SandboxState, Verb
+from services.repair.attempts import Attempts
 from services.sources import OpenSource
 from tests.support.scenes import PLAIN
 from tests.support.waiting import eventually

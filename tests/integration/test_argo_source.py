@@ -13,10 +13,10 @@ from services.clock import SystemClock
 from services.errors import NotFoundError, ShellError, UnavailableError
 from services.models import Retry, SandboxId, SandboxState, ShellState, StepState, VerdictKind
 from services.sources import OpenSource
-from services.sources.pods import argo as words
+from services.sources.pods import argo_api as words
 from services.sources.pods.options import ArgoOptions
 from services.sources.pods.source import open_argo
-from services.terminal.requests import ShellChoice
+from services.terminal.exec.requests import ShellChoice
 from tests.support.http_peer import WebSocket
 from tests.support.platform_api import TOKEN, Argo, _token_of, argo
 from tests.support.ran import ran

@@ -19,8 +19,8 @@ from services.sources import OpenSource
 from services.sources.pods import centml_sign_in
 from services.sources.pods.options import CentmlOptions
 from services.sources.pods.source import open_centml
-from services.terminal.requests import ShellChoice
-from services.terminal.transport import Ending
+from services.terminal.exec.requests import ShellChoice
+from services.terminal.transport.base import Ending
 from tests.support.http_peer import WebSocket
 from tests.support.platform_api import TOKEN, Centml, centml
 from tests.support.ran import ran

@@ -16,8 +16,8 @@ import click
 import pytest
 
 from tests.support.waiting import eventually_sync
-from tui.cli import main
-from tui.commands.ending import Exit
+from tui.cli.exit import Exit
+from tui.cli.main import main
 
 ROOT = Path(__file__).resolve().parents[2]
 PATIENCE_S = 60.0
@@ -31,7 +31,7 @@ class Machine:
 
     def run(self, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [sys.executable, "-c", "from tui.cli import main; main()", *arguments],
+            [sys.executable, "-c", "from tui.cli.main import main; main()", *arguments],
             cwd=ROOT,
             capture_output=True,
             text=True,
@@ -222,7 +222,7 @@ def test_the_version_is_told(bare: Machine) -> None:
 
 
 def test_the_reader_going_away_is_no_error(machine: Machine) -> None:
-    code = "from tui.cli import main; main()"
+    code = "from tui.cli.main import main; main()"
     done = subprocess.run(
         ["bash", "-c", f"{sys.executable} -c '{code}' config default | head -1; echo $PIPESTATUS"],
         cwd=ROOT,

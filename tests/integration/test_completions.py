@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from services.clock import SystemClock
-from services.journal import Journal
+from services.journal.store import Journal
 from services.models import Event, Severity
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -34,7 +34,7 @@ def program(home: Path) -> Path:
     place.write_text(
         f"#!{sys.executable}\n"
         f"import sys\nsys.path.insert(0, {str(ROOT)!r})\n"
-        "from tui.cli import main\nmain()\n",
+        "from tui.cli.main import main\nmain()\n",
         "utf-8",
     )
     place.chmod(0o755)

@@ -16,7 +16,7 @@ from services.models import ShellState
 from services.sources import OpenSource
 from services.sources.pods.options import KubernetesOptions
 from services.sources.pods.source import open_kubernetes
-from services.terminal.requests import ExecOutput, ExecRequest, ExecResult, ShellChoice
+from services.terminal.exec.requests import ExecOutput, ExecRequest, ExecResult, ShellChoice
 from tests.integration.test_kube_source import BOX
 from tests.support import seen as operator
 from tests.support.containerd import (

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from services.config import Flags, load, read_file
-from services.doctor.bounded import on_disk, tool
-from services.doctor.examination import examine, proposed
+from services.config.settings import Flags, load, read_file
+from services.doctor.bounded_probes import on_disk, tool
+from services.doctor.examine import examine, proposed
 from services.doctor.findings import Block, Finding
 from services.errors import DeadlineError
 from services.sources import open_sources
@@ -63,7 +63,7 @@ def furnished(home: Path) -> Path:
 
 def wakedeck(home: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-c", "from tui.cli import main; main()", *arguments],
+        [sys.executable, "-c", "from tui.cli.main import main; main()", *arguments],
         cwd=ROOT,
         capture_output=True,
         text=True,

@@ -16,12 +16,12 @@ from pathlib import Path
 
 import pytest
 
-from services.terminal.pty import PtyProcess
+from services.terminal.transport.pty import PtyProcess
 from tests.integration.test_kube_source import cluster
 from tests.integration.test_pods_panel import PANEL, ROOT, kubernetes, run
 from tests.support.families import gone, processes
 from tests.support.waiting import eventually
-from tui.execute import exit_status
+from tui.cli.exec_command import exit_status
 
 pytestmark = pytest.mark.slow
 

@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 from services.errors import ShellError
-from services.terminal.requests import (
+from services.terminal.exec.requests import (
     ExecEvent,
     ExecOutput,
     ExecRequest,

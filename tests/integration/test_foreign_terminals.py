@@ -16,9 +16,9 @@ import pytest
 
 from services.errors import ShellError
 from services.models import ShellState
-from services.terminal.requests import ShellChoice
-from services.terminal.transport import Transport
-from services.terminal.websocket import WebSocketTransport
+from services.terminal.exec.requests import ShellChoice
+from services.terminal.transport.base import Transport
+from services.terminal.transport.websocket import WebSocketTransport
 from tests.integration.test_kube_source import BOX, cluster
 from tests.support import kits
 from tests.support import seen as operator

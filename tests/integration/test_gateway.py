@@ -23,8 +23,8 @@ from services.errors import ShellError
 from services.models import Retry, ShellState
 from services.sources.local.layout import ProcessRecord, write_private
 from services.sources.local.leases import Lease
-from services.terminal.json_family import JsonFraming
-from services.terminal.websocket import WebSocketTransport
+from services.terminal.transport.json_frames import JsonFraming
+from services.terminal.transport.websocket import WebSocketTransport
 from tests.support.shells import (
     DEAF,
     TOKEN,

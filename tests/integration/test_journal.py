@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from services import journal as journal_module
 from services.clock import SystemClock
-from services.journal import KEPT_ROWS, KEPT_S, Journal
-from services.journal_rows import APPLICATION_ID
+from services.journal import store as journal_module
+from services.journal.rows import APPLICATION_ID
+from services.journal.store import KEPT_ROWS, KEPT_S, Journal
 from services.models import Event, Severity
 from tests.support.clock import FakeClock
 from tests.support.waiting import eventually

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from services.models import ShellState
-from services.terminal.pump import Pump
-from services.terminal.requests import ShellChoice
+from services.terminal.exec.requests import ShellChoice
+from services.terminal.session.scheduler import Pump
 from tests.integration.test_kube_source import BOX, Cluster, cluster
 from tests.support.shells import opened, read_until, running_session
 from tests.support.waiting import eventually

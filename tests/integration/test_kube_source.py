@@ -27,8 +27,8 @@ from services.models import (
 from services.sources import OpenSource
 from services.sources.pods.options import KubernetesOptions
 from services.sources.pods.source import open_kubernetes
-from services.terminal.requests import ShellChoice
-from services.terminal.transport import Ending
+from services.terminal.exec.requests import ShellChoice
+from services.terminal.transport.base import Ending
 from tests.support.http_peer import Exchange
 from tests.support.kube_api import TOKEN, KubeApi, kube_api, pod, status
 from tests.support.kubectl import kubeconfig

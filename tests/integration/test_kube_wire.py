@@ -10,13 +10,13 @@ import pytest
 
 from services.errors import ShellError
 from services.models import ShellState
-from services.terminal.channel_exec import ChannelCommand
-from services.terminal.k8s_channels import ChannelFraming, OutcomeKind
-from services.terminal.pump import Pump
-from services.terminal.remote_command import follow
-from services.terminal.requests import ExecRecord, ExecRequest, recorded
-from services.terminal.transport import Ending
-from services.terminal.websocket import WebSocketTransport
+from services.terminal.exec.channels import ChannelCommand
+from services.terminal.exec.requests import ExecRecord, ExecRequest, recorded
+from services.terminal.exec.runner import follow
+from services.terminal.session.scheduler import Pump
+from services.terminal.transport.base import Ending
+from services.terminal.transport.k8s_channels import ChannelFraming, OutcomeKind
+from services.terminal.transport.websocket import WebSocketTransport
 from tests.support.kube_api import TOKEN, KubeApi, kube_api, pod
 from tests.support.kube_exec import V4, V5
 from tests.support.ran import pieces

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from services.terminal.k8s_channels import ChannelFraming
-from services.terminal.pty import PtyProcess
-from services.terminal.websocket import WebSocketTransport
+from services.terminal.transport.k8s_channels import ChannelFraming
+from services.terminal.transport.pty import PtyProcess
+from services.terminal.transport.websocket import WebSocketTransport
 from tests.support.kube_api import TOKEN, KubeApi, kube_api, pod
 from tests.support.kubectl import environment, kubeconfig, kubectl
 from tests.support.shells import opened, read_to_end, read_until

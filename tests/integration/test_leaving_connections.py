@@ -14,9 +14,9 @@ import psutil
 import pytest
 
 from services.clock import SystemClock
-from services.journal import Journal
+from services.journal.store import Journal
 from services.models import Event, Severity
-from services.queues.opening import opened
+from services.queues.readonly import opened
 
 ROOT = Path(__file__).resolve().parents[2]
 STEPS = range(40)
@@ -147,7 +147,7 @@ def test_one_that_nobody_closed_does_not_keep_the_process(tmp_path: Path) -> Non
         "import asyncio, sys\n"
         "from pathlib import Path\n"
         "from services.clock import SystemClock\n"
-        "from services.journal import Journal\n"
+        "from services.journal.store import Journal\n"
         "journal = Journal(Path(sys.argv[1]), SystemClock())\n"
         "asyncio.run(journal.open())\n"
         "raise SystemExit(7)\n"

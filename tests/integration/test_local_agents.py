@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 
 from services.sources.local import lock, spawn
+from services.sources.local.host_queue import Postbox
 from services.sources.local.layout import ProcessRecord, World
-from services.sources.local.postbox import Postbox
-from services.sources.local.revival import Revival
+from services.sources.local.restarts import Revival
 from services.sources.local.spawn import Liveness
 from services.sources.local.traffic import Letter
 from tests.support.waiting import eventually

@@ -16,8 +16,8 @@ from services.models import (
     VerdictKind,
 )
 from services.sources.local.faults import Fault, inject
-from services.terminal.requests import ShellChoice
-from services.terminal.transport import Ending
+from services.terminal.exec.requests import ShellChoice
+from services.terminal.transport.base import Ending
 from tests.support.local_world import all_ready, gateway, live_world, sandbox
 from tests.support.ran import ran
 

@@ -12,11 +12,11 @@ import pytest
 from services.models import SandboxId
 from services.queues.reader import QueueReader
 from services.sources.local.agent import Agent
-from services.sources.local.desk import Desk
+from services.sources.local.agent_queue import Desk
 from services.sources.local.flood import Flood, ask_flood, flood_file
+from services.sources.local.host_queue import KEPT_ROWS, MAX_TRIES, Outgoing, Postbox, action
 from services.sources.local.layout import World
-from services.sources.local.pace import iso_text, sqlite_text
-from services.sources.local.postbox import KEPT_ROWS, MAX_TRIES, Outgoing, Postbox, action
+from services.sources.local.ticker import iso_text, sqlite_text
 from services.sources.local.traffic import Letter, from_agent
 from services.sources.local.work import Reply, Task
 from tests.support.clock import FakeClock

@@ -14,13 +14,13 @@ from pathlib import Path
 
 import pytest
 
-from services.dispositions import catch_ignored
+from services.process.signals import catch_ignored
 from tests.support.nanoclaw import ScriptedDocker, install_states, short_folder
 from tests.support.waiting import LIMIT_S, eventually_sync
 
 NOW = time.strftime("%H:%M:%S")
 """As a log of today has it."""
-ENTRY = "from tui.cli import main; main()"
+ENTRY = "from tui.cli.main import main; main()"
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from services import logs
+from services.logs import own_log
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -31,7 +31,7 @@ def as_it_was() -> Iterator[None]:
 
 def test_records_are_masked_with_their_exceptions(tmp_path: Path) -> None:
     path = tmp_path / "state" / "wakedeck.log"
-    logs.configure(path, "DEBUG")
+    own_log.configure(path, "DEBUG")
     log = logging.getLogger("services.test")
     try:
         raise ValueError("Authorization: Bearer hunter2hunter2")
@@ -50,19 +50,19 @@ def test_records_are_masked_with_their_exceptions(tmp_path: Path) -> None:
 
 def test_it_rotates_and_every_file_is_private(tmp_path: Path) -> None:
     path = tmp_path / "wakedeck.log"
-    logs.configure(path, logging.INFO)
+    own_log.configure(path, logging.INFO)
     for n in range(600):
         logging.getLogger("services.test").info("%d %s", n, "x " * 5000)
     files = sorted(tmp_path.glob("wakedeck.log*"))
     assert [file.name for file in files] == ["wakedeck.log", "wakedeck.log.1", "wakedeck.log.2"]
     for file in files:
-        assert file.stat().st_size <= logs.LARGEST
+        assert file.stat().st_size <= own_log.LARGEST
         assert file.stat().st_mode & 0o777 == 0o600
 
 
 def test_two_panels_go_on_when_one_rotates(tmp_path: Path) -> None:
     path = tmp_path / "wakedeck.log"
-    logs.configure(path, logging.INFO)
+    own_log.configure(path, logging.INFO)
     log = logging.getLogger("services.test")
     log.info("first")
     path.rename(tmp_path / "wakedeck.log.1")
@@ -74,8 +74,8 @@ def test_two_panels_go_on_when_one_rotates(tmp_path: Path) -> None:
 
 
 def test_configuring_again_replaces(tmp_path: Path) -> None:
-    logs.configure(tmp_path / "one.log", logging.INFO)
-    logs.configure(tmp_path / "two.log", logging.WARNING)
+    own_log.configure(tmp_path / "one.log", logging.INFO)
+    own_log.configure(tmp_path / "two.log", logging.WARNING)
     logging.getLogger("services.test").warning("once")
     logging.getLogger("services.test").info("not")
     assert (tmp_path / "one.log").read_text() == ""

@@ -22,7 +22,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PANEL = (
     "import fcntl, sys, termios\n"
     "fcntl.ioctl(0, termios.TIOCSCTTY, 0)\n"
-    "from tui.cli import main\n"
+    "from tui.cli.main import main\n"
     "sys.argv = ['wakedeck', '--local']\n"
     "main()\n"
 )

@@ -14,15 +14,15 @@ from typing import cast
 
 import pytest
 
-from services.attempts import Attempts
 from services.clock import SystemClock
 from services.errors import NotFoundError, RefusedError, ShellError, UnavailableError
 from services.models import AttemptState, SandboxId, ShellState, StepState, Verb, VerdictKind
+from services.repair.attempts import Attempts
 from services.sources import OpenSource, Proposer
-from services.sources.nanoclaw import proposals
+from services.sources.nanoclaw import confirmed_actions
 from services.sources.nanoclaw.container_shell import NOTICE, interpret
-from services.terminal.requests import ShellChoice
-from services.terminal.transport import Ending
+from services.terminal.exec.requests import ShellChoice
+from services.terminal.transport.base import Ending
 from tests.support.agreed import carried_out
 from tests.support.clock import FakeClock
 from tests.support.nanoclaw import (
@@ -113,7 +113,7 @@ async def test_a_sleeping_session_can_be_nudged_after_asking(
 async def test_a_nudge_nobody_reacts_to_is_said_to_be_so(
     root: Path, docker: ScriptedDocker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(proposals, "ARRIVAL_S", 0.3)
+    monkeypatch.setattr(confirmed_actions, "ARRIVAL_S", 0.3)
     source = opened(root, SystemClock())
     async with hosted(root):
         proposal = await proposer(source).propose(QUIET, "nudge")

@@ -11,12 +11,12 @@ import pytest
 
 from services.clock import SystemClock
 from services.errors import UnavailableError
-from services.sources.nanoclaw import acts
+from services.sources.nanoclaw import commands
+from services.sources.nanoclaw.client import Silence, SilentError
 from services.sources.nanoclaw.engagement import Address, NudgePlan
 from services.sources.nanoclaw.frames import FrameError, Question, ask, records
 from services.sources.nanoclaw.host_probe import probe
 from services.sources.nanoclaw.install import Install, install_at
-from services.sources.nanoclaw.wire import Silence, SilentError
 from tests.support.nanoclaw import Answer, hosted, orphan_socket, recorded, short_folder
 from tests.support.powerless import powerless
 from tests.support.waiting import eventually
@@ -155,7 +155,7 @@ PLAN = NudgePlan("please go on", "cli:local", address=Address("telegram", "teleg
 
 async def test_a_nudge_is_one_line_and_nothing_is_waited_for(install: Install) -> None:
     async with hosted(install.root) as host:
-        await acts.nudge(install, PLAN)
+        await commands.nudge(install, PLAN)
         async with asyncio.timeout(5):
             await host.came.wait()
         assert [json.loads(line) for line in host.chat] == [
@@ -174,16 +174,16 @@ async def test_a_nudge_is_one_line_and_nothing_is_waited_for(install: Install) -
 
 async def test_a_nudge_to_nobody_says_so(install: Install) -> None:
     with pytest.raises(UnavailableError, match=r"no cli\.sock"):
-        await acts.nudge(install, PLAN)
+        await commands.nudge(install, PLAN)
     orphan_socket(install.chat_socket)
     with pytest.raises(UnavailableError, match="Nobody listens"):
-        await acts.nudge(install, PLAN)
+        await commands.nudge(install, PLAN)
 
 
 async def test_a_restart_names_the_group_alone(install: Install) -> None:
     async with hosted(install.root, framed(ok=True, data={"restarted": 2})) as host:
-        assert await acts.restart(install, "ag-1", "go on") == 2
-        assert await acts.restart(install, "ag-1", None) == 2
+        assert await commands.restart(install, "ag-1", "go on") == 2
+        assert await commands.restart(install, "ag-1", None) == 2
     assert [one["command"] for one in host.requests] == ["groups-restart"] * 2
     assert [one["args"] for one in host.requests] == [
         {"id": "ag-1", "message": "go on"},
@@ -193,15 +193,15 @@ async def test_a_restart_names_the_group_alone(install: Install) -> None:
 
 async def test_a_restart_that_is_refused_or_unheard_says_so(install: Install) -> None:
     with pytest.raises(UnavailableError, match=r"no ncl\.sock"):
-        await acts.restart(install, "ag-1", None)
+        await commands.restart(install, "ag-1", None)
     error = {"code": "handler-error", "message": "group not found"}
     async with hosted(install.root, framed(ok=False, error=error)):
         with pytest.raises(UnavailableError, match="group not found"):
-            await acts.restart(install, "ag-1", None)
+            await commands.restart(install, "ag-1", None)
     async with hosted(install.root, framed(ok=True, data="fine")):
-        assert await acts.restart(install, "ag-1", None) == -1
+        assert await commands.restart(install, "ag-1", None) == -1
 
 
 async def test_the_recorded_restart_answer_is_understood(install: Install) -> None:
     async with hosted(install.root, recorded):
-        assert await acts.restart(install, "nope", None) == 0
+        assert await commands.restart(install, "nope", None) == 0

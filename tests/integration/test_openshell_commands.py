@@ -14,10 +14,10 @@ import pytest
 
 from services.errors import RefusedError
 from tests.support.openshell_script import Script, register, script
-from tui import raw_shell
+from tui.cli import raw_shell
 
 ROOT = Path(__file__).resolve().parents[2]
-_PROGRAM = (sys.executable, "-c", "from tui.cli import main; main()")
+_PROGRAM = (sys.executable, "-c", "from tui.cli.main import main; main()")
 
 
 @pytest.fixture

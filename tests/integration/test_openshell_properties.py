@@ -9,10 +9,10 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from services.attempts import Attempts, Handle
 from services.clock import SystemClock
 from services.errors import RefusedError
 from services.models import AttemptState, SandboxId, Verb
+from services.repair.attempts import Attempts, Handle
 from services.sources.openshell.options import OpenShellOptions
 from services.sources.openshell.source import open_openshell
 from tests.support.openshell_script import Script, script

@@ -20,9 +20,9 @@ from pathlib import Path
 
 import pytest
 
-from services.attempts import Attempts
 from services.clock import SystemClock
-from services.config import Settings, SourceSettings
+from services.config.settings import Settings, SourceSettings
+from services.config.sources import OpenShellTable
 from services.models import (
     Attempt,
     AttemptState,
@@ -35,19 +35,19 @@ from services.models import (
     Verb,
     VerdictKind,
 )
-from services.source_tables import OpenShellTable
+from services.repair.attempts import Attempts
 from services.sources import OpenSource, open_sources
 from services.sources.openshell.options import OpenShellOptions
 from services.sources.openshell.source import open_openshell
-from services.terminal.requests import ShellChoice
-from services.terminal.transport import Ending
+from services.terminal.exec.requests import ShellChoice
+from services.terminal.transport.base import Ending
 from tests.support import kits
 from tests.support.openshell_kit import PINS, Kit, kit
 from tests.support.openshell_live import NAME, LiveGateway, live_gateway
 from tests.support.ran import ran
 from tests.support.waiting import eventually
 from tui.app import WakedeckApp
-from widgets.gateway_pane import GatewayPane
+from widgets.panes.gateways import GatewayPane
 
 ALPHA, BETA = SandboxId("os", f"{NAME}/alpha"), SandboxId("os", f"{NAME}/beta")
 STOPPED = 7
@@ -369,7 +369,7 @@ def test_reconnect_from_the_command_line(real: Kit, gateway: LiveGateway, tmp_pa
     gateway.kill()
     done = subprocess.run(
         [
-            *(sys.executable, "-c", "from tui.cli import main; main()"),
+            *(sys.executable, "-c", "from tui.cli.main import main; main()"),
             *("--config", str(file), "reconnect", "os/alpha"),
         ],
         capture_output=True,

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from services.attempts import Attempts
 from services.clock import SystemClock
 from services.errors import NotFoundError
 from services.models import Attempt, AttemptState, SandboxId, SandboxState
+from services.repair.attempts import Attempts
 from services.sources import OpenSource, Proposal, Proposer
-from services.sources.openshell.deciding import APPROVE, REJECT
 from services.sources.openshell.options import OpenShellOptions
+from services.sources.openshell.rule_approval import APPROVE, REJECT
 from services.sources.openshell.rules import waiting
 from services.sources.openshell.source import open_openshell
 from tests.support.openshell_kit import kit

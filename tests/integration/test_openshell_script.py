@@ -12,10 +12,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from services.attempts import Attempts
 from services.clock import SystemClock
 from services.errors import NotFoundError, UnavailableError
-from services.limits import Limits
 from services.models import (
     Attempt,
     AttemptState,
@@ -27,11 +25,13 @@ from services.models import (
     Verb,
     VerdictKind,
 )
+from services.repair.attempts import Attempts
+from services.repair.limits import Limits
 from services.sources import OpenSource
-from services.sources.openshell import actor, doing
+from services.sources.openshell import actor, commands
 from services.sources.openshell.options import OpenShellOptions
 from services.sources.openshell.source import open_openshell
-from services.terminal.requests import ShellChoice
+from services.terminal.exec.requests import ShellChoice
 from tests.support.openshell_script import Script, register, script
 from tests.support.ran import ran
 from tests.support.waiting import eventually
@@ -131,8 +131,8 @@ async def test_a_gateway_that_dies_keeps_its_rows_and_says_so(
 async def test_one_silent_gateway_holds_up_no_other(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("services.sources.openshell.looking.PROBE_S", 0.5)
-    monkeypatch.setattr("services.sources.openshell.looking.LIST_S", 0.8)
+    monkeypatch.setattr("services.sources.openshell.client.PROBE_S", 0.5)
+    monkeypatch.setattr("services.sources.openshell.client.LIST_S", 0.8)
     script(
         tmp_path / "os",
         monkeypatch,
@@ -300,7 +300,7 @@ async def test_a_missing_registration_reaches_start_in_the_first_generation(
 async def test_a_cli_that_hangs_is_told_from_a_gateway_that_does(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("services.sources.openshell.toolset.PROBE_S", 0.5)
+    monkeypatch.setattr("services.sources.openshell.cli_version.PROBE_S", 0.5)
     script(tmp_path / "os", monkeypatch, slow={"--version": 60})
     with pytest.raises(UnavailableError, match="openshell itself does not answer"):
         await source().observer.observe()
@@ -650,9 +650,15 @@ def test_nothing_is_ever_destroyed_and_looking_never_acts(
 
 def test_the_limits_of_a_wake_and_of_the_link_are_within_the_attempts_own() -> None:
     limits = Limits()
-    wake = doing.SELECT_S + doing.START_S + doing.WAIT_S + doing.SANDBOX_S + doing.PROOF_S
+    wake = (
+        commands.SELECT_S
+        + commands.START_S
+        + commands.WAIT_S
+        + commands.SANDBOX_S
+        + commands.PROOF_S
+    )
     assert wake < limits.wake_s
-    assert limits.prime_s > doing.GET_S + doing.FORWARDS_S + doing.PROOF_S
+    assert limits.prime_s > commands.GET_S + commands.FORWARDS_S + commands.PROOF_S
 
 
 async def test_details_are_asked_once_a_revision_and_rules_again(

@@ -16,9 +16,9 @@ import pytest
 from services.clock import SystemClock
 from services.models import GatewayState, Observation, SandboxId, SandboxState, VerdictKind
 from services.sources import OpenSource
-from services.sources.openshell import wire
+from services.sources.openshell import grpc_client
 from services.sources.openshell.options import OpenShellOptions
-from services.sources.openshell.shapes import Registration
+from services.sources.openshell.records import Registration
 from services.sources.openshell.source import open_openshell
 from tests.support import kits
 from tests.support.openshell_kit import installed_stubs, kit
@@ -100,7 +100,7 @@ async def test_every_page_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     with live_gateway(installed_stubs(), tmp_path, monkeypatch, *names) as made:
         made.order(conditions={name: ["Ready", "True", "", ""] for name in names})
         known = Registration(NAME, f"http://127.0.0.1:{made.port}", auth="plaintext")
-        told = await wire.ask(known, "0.0.111")
+        told = await grpc_client.ask(known, "0.0.111")
         assert len(told.sandboxes) == 205 and not told.problem
 
 
@@ -165,8 +165,8 @@ async def test_where_it_cannot_be_spoken_the_cli_is_enough(
     version: str,
     words: str,
 ) -> None:
-    monkeypatch.setattr(wire, "stubs", lambda: stubs)
-    told = await wire.ask(Registration("g", "http://127.0.0.1:1", auth=auth), version)
+    monkeypatch.setattr(grpc_client, "stubs", lambda: stubs)
+    told = await grpc_client.ask(Registration("g", "http://127.0.0.1:1", auth=auth), version)
     assert not told.sandboxes and words in told.problem and bool(words) is bool(told.problem)
 
 
@@ -216,6 +216,6 @@ async def test_a_refused_wire_writes_nothing_on_the_operators_terminal(
 ) -> None:
     installed_stubs()
     known = Registration("g", f"http://127.0.0.1:{free_port()}", auth="plaintext")
-    told = await asyncio.wait_for(wire.ask(known, "0.0.111"), 30)
+    told = await asyncio.wait_for(grpc_client.ask(known, "0.0.111"), 30)
     assert told.problem in ("unavailable", "deadline_exceeded", "no answer in time")
     assert capfd.readouterr().err == ""

@@ -15,8 +15,8 @@ import pytest
 
 from services.sources.pods.kube_shell import Place
 from services.sources.pods.open_shells import OpenShell, OpenShells
-from services.terminal.emulator import Emulator
-from services.terminal.pty import PtyProcess
+from services.terminal.emulator.emulator import Emulator
+from services.terminal.transport.pty import PtyProcess
 from tests.integration.test_kube_source import cluster
 from tests.integration.test_pods_panel import PANEL, ROOT, configure, run
 from tests.support import kits

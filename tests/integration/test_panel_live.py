@@ -15,9 +15,9 @@ from textual.pilot import Pilot
 from textual.widgets import Static
 
 from services.clock import SystemClock
-from services.config import Settings, SourceSettings
+from services.config.settings import Settings, SourceSettings
+from services.config.sources import LocalTable
 from services.models import AttemptState, GatewayState, SandboxId, SandboxState, ShellState
-from services.source_tables import LocalTable
 from services.sources.local import spawn
 from services.sources.local.faults import Fault, inject
 from services.sources.local.layout import ProcessRecord, World
@@ -25,12 +25,12 @@ from services.sources.local.source import open_local
 from services.sources.local.world import roles
 from tests.support.waiting import eventually
 from tui.app import WakedeckApp
-from tui.shells import OpenShell
-from widgets.event_pane import EventPane
-from widgets.queue_pane import QueuePane
-from widgets.repair_bar import RepairBar
-from widgets.sandbox_pane import SandboxPane
-from widgets.shell_tabs import ShellTabs
+from tui.panel.shells import OpenShell
+from widgets.panes.events import EventPane
+from widgets.panes.queues import QueuePane
+from widgets.panes.repair_bar import RepairBar
+from widgets.panes.sandboxes import SandboxPane
+from widgets.panes.shell_tabs import ShellTabs
 
 DATA_PULL = SandboxId("local", "data-pull")
 

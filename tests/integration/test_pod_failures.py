@@ -16,17 +16,17 @@ import pytest
 from services.clock import SystemClock
 from services.errors import ShellError, UnavailableError
 from services.models import Retry, ShellState
-from services.sources.pods import refused, sign_in
+from services.sources.pods import handshake_errors, sign_in
 from services.sources.pods.access import Access, Cluster, Helper, Identity
 from services.sources.pods.credential import KubeCredential
-from services.terminal import websocket
-from services.terminal.failures import HandshakeRefusedError
-from services.terminal.framing import Framing
-from services.terminal.json_family import Dialect, JsonFraming
-from services.terminal.k8s_channels import ChannelFraming
-from services.terminal.keepalive import watch_life
-from services.terminal.transport import Ending
-from services.terminal.websocket import WebSocketTransport
+from services.terminal.transport import websocket
+from services.terminal.transport.base import Ending
+from services.terminal.transport.close_reasons import HandshakeRefusedError
+from services.terminal.transport.framing import Framing
+from services.terminal.transport.json_frames import Dialect, JsonFraming
+from services.terminal.transport.k8s_channels import ChannelFraming
+from services.terminal.transport.keepalive import watch_life
+from services.terminal.transport.websocket import WebSocketTransport
 from tests.support.clock import FakeClock
 from tests.support.http_peer import Exchange, WebSocket, http_peer
 from tests.support.kube_api import status
@@ -283,7 +283,7 @@ FORBIDDEN = 'pods "box" is forbidden: User "me" cannot create resource "pods/exe
 async def test_kubernetes_refuses(
     code: int, body: str | dict[str, object], words: str, advice: str, retry: Retry
 ) -> None:
-    error = refused.kubernetes((await failure_of(code, body)).failure, "box")
+    error = handshake_errors.kubernetes((await failure_of(code, body)).failure, "box")
     assert words in error.sentence and advice in error.advice and error.retry is retry
 
 
@@ -296,7 +296,7 @@ async def test_kubernetes_refuses(
     ],
 )
 async def test_centml_refuses(code: int, body: str, words: str, retry: Retry) -> None:
-    error = refused.centml((await failure_of(code, body)).failure, "7", "box")
+    error = handshake_errors.centml((await failure_of(code, body)).failure, "7", "box")
     assert words in error.sentence and error.retry is retry
 
 
@@ -312,7 +312,7 @@ async def test_centml_refuses(code: int, body: str, words: str, retry: Retry) ->
     ],
 )
 async def test_argo_refuses(code: int, body: str, words: str) -> None:
-    error = refused.argo((await failure_of(code, body)).failure, "shop", "box")
+    error = handshake_errors.argo((await failure_of(code, body)).failure, "shop", "box")
     assert words in error.sentence
 
 

@@ -15,10 +15,10 @@ from typing import Any
 import pytest
 
 from services.clock import SystemClock
-from services.config import Flags, load
+from services.config.settings import Flags, load
 from services.models import SandboxId, SandboxState, ShellState
 from services.sources import open_sources
-from services.terminal.pty import PtyProcess
+from services.terminal.transport.pty import PtyProcess
 from tests.integration.test_kube_source import Cluster, cluster
 from tests.support.kube_api import pod
 from tests.support.platform_api import TOKEN, centml
@@ -27,7 +27,7 @@ from tui.app import WakedeckApp
 
 ROOT = Path(__file__).resolve().parents[2]
 BOX = SandboxId("prod", "default/box")
-PANEL = "from tui.cli import main; main()"
+PANEL = "from tui.cli.main import main; main()"
 
 
 def configure(home: Path, text: str) -> Path:

@@ -13,9 +13,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from services import children
 from services.errors import DeadlineError, ProcessError
-from services.process import lines, run
+from services.process import child
+from services.process.run import lines, run
 from tests.support.waiting import eventually
 
 PATIENCE_S = 20.0
@@ -129,7 +129,7 @@ async def test_the_deadline_ends_the_whole_group(tmp_path: Path) -> None:
 async def test_who_ignores_sigterm_is_killed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(children, "GRACE_S", 0.5)
+    monkeypatch.setattr(child, "GRACE_S", 0.5)
     note = tmp_path / "pids"
     script = f"trap '' TERM; sleep 300 & echo $$ $! > {note}; while :; do sleep 0.1; done"
     done = await run(["sh", "-c", script], timeout_s=0.5)
@@ -141,7 +141,7 @@ async def test_a_stopped_child_is_ended(tmp_path: Path) -> None:
     note = tmp_path / "pids"
     done = await run(["sh", "-c", f"echo $$ > {note}; kill -STOP $$; sleep 300"], timeout_s=0.5)
     assert done.timed_out
-    assert done.duration_s < children.GRACE_S
+    assert done.duration_s < child.GRACE_S
     await until_dead(*await pids_in(note, 1))
 
 

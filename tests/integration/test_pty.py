@@ -14,8 +14,8 @@ import pytest
 
 from services.errors import ProcessError, ShellError
 from services.models import Retry, ShellState
-from services.terminal.local_shell import PtyTransport
-from services.terminal.pty import PtyProcess
+from services.terminal.transport.pty import PtyProcess
+from services.terminal.transport.pty_transport import PtyTransport
 from tests.support.shells import DEAF, UP, opened, read_to_end, read_until
 
 ENV = {"PATH": os.environ["PATH"], "TERM": "xterm", "PS1": "$ ", "LANG": "C.UTF-8"}

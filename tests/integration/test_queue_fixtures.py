@@ -14,8 +14,8 @@ import pytest
 from services.errors import NotFoundError, UnavailableError
 from services.models import Direction, InLabel, Message, OutLabel, QueueSnapshot, SandboxId
 from services.queues.facts import AgentFacts, verdict
-from services.queues.opening import opened
 from services.queues.reader import QueueReader
+from services.queues.readonly import opened
 from services.queues.stuck import StuckAction
 from tests.support.clock import FakeClock
 

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from services.models import Direction, InLabel, SandboxId
-from services.queues import history, session, standing
+from services.queues import backfill, incremental, session
+from services.queues.content_heads import TOO_LARGE
 from services.queues.facts import Survey
-from services.queues.heads import TOO_LARGE
 from services.queues.reader import QueueReader
 from tests.support.clock import FakeClock
 from tests.support.nanoclaw import ALPHA, FIXTURES, NOW
@@ -117,8 +117,8 @@ async def test_what_is_followed_is_what_a_whole_read_finds(
     folder: Path, monkeypatch: pytest.MonkeyPatch, seed: int, large: bool
 ) -> None:
     if large:
-        monkeypatch.setattr(standing, "STRIDE", 7)
-        monkeypatch.setattr(standing, "FEW", 2)
+        monkeypatch.setattr(incremental, "STRIDE", 7)
+        monkeypatch.setattr(incremental, "FEW", 2)
     rng = random.Random(seed)
     clock = FakeClock(NOW)
     followed = QueueReader(clock, follow=True)
@@ -135,10 +135,10 @@ async def test_a_long_file_is_caught_up_with_in_strides(
     rng = random.Random(9)
     for number in range(1, 300):
         await change(folder, rng, number)
-    for module, name in ((history, "LONG_BYTES"), (session, "LONG_BYTES")):
+    for module, name in ((backfill, "LONG_BYTES"), (session, "LONG_BYTES")):
         monkeypatch.setattr(module, name, 0)
-    monkeypatch.setattr(standing, "STRIDE", 11)
-    monkeypatch.setattr(standing, "FEW", 3)
+    monkeypatch.setattr(incremental, "STRIDE", 11)
+    monkeypatch.setattr(incremental, "FEW", 3)
     clock = FakeClock(NOW)
     followed = QueueReader(clock)
     long = plainly(await followed.survey(folder, alive=True))

@@ -19,7 +19,7 @@ import pytest
 from services.clock import SystemClock
 from services.models import Direction, InLabel, OutLabel, QueueSnapshot, SandboxId
 from services.queues.reader import QueueReader
-from services.sources.local.tables import create_inbound, create_outbound
+from services.sources.local.queue_files import create_inbound, create_outbound
 from tests.support.clock import FakeClock
 from tests.support.powerless import powerless
 from tests.support.waiting import eventually

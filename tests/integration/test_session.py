@@ -16,12 +16,12 @@ import pytest
 
 from services.clock import SystemClock
 from services.models import Retry, ShellState
-from services.terminal.backlog import LIMIT_BYTES
-from services.terminal.emulator import Emulator
-from services.terminal.local_shell import PtyTransport
-from services.terminal.pump import Pump
-from services.terminal.session import Session
-from services.terminal.transcript import Output, Size, Transcript, read_transcript
+from services.terminal.emulator.emulator import Emulator
+from services.terminal.session.output_buffer import LIMIT_BYTES
+from services.terminal.session.recording import Output, Size, Transcript, read_transcript
+from services.terminal.session.scheduler import Pump
+from services.terminal.session.session import Session
+from services.terminal.transport.pty_transport import PtyTransport
 from tests.integration.test_pty import BASH, ENV
 from tests.support.clock import settle
 from tests.support.shells import (

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from services.journal_rows import INSERT, SCHEMA
+from services.journal.rows import INSERT, SCHEMA
 from services.sources.local.faults import Fault
 from tests.soak.gauges import Sample, leaks
 from tests.soak.injected import Injected, missing

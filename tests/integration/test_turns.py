@@ -15,10 +15,10 @@ from pathlib import Path
 
 import pytest
 
-from services.attempts import Attempts
-from services.limits import Limits
 from services.models import AttemptState, SandboxId, Verb
-from services.turns import Busy, Turn, Turns
+from services.repair.attempts import Attempts
+from services.repair.limits import Limits
+from services.repair.locks import Busy, Turn, Turns
 from tests.support.clock import FakeClock
 from tests.support.scripted import DOWN, READY, Scripted
 

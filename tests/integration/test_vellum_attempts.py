@@ -16,7 +16,7 @@ import pytest
 
 from services.errors import UnavailableError
 from services.models import AttemptState, GatewayState, SandboxId, SandboxState, Verb, VerdictKind
-from services.terminal.requests import ShellChoice
+from services.terminal.exec.requests import ShellChoice
 from tests.support.vellum import (
     ACCESS,
     ID,

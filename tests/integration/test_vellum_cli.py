@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from services.clock import SystemClock
-from services.limits import Limits
 from services.models import AttemptState, Verb, VerdictKind
+from services.repair.limits import Limits
 from services.sources import OpenSource
 from services.sources.vellum.source import open_vellum
 from tests.support.vellum import SANDBOX, Bench, Peer, serving, until

@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from services.clock import SystemClock
-from services.limits import Limits
 from services.models import Attempt, AttemptState, SandboxState, Verb, VerdictKind
+from services.repair.limits import Limits
 from services.sources.vellum.source import open_vellum
 from tests.support.vellum import SANDBOX, Bench, until
 from tests.support.vellum_cli import Stub, had

@@ -15,18 +15,18 @@ from textual.pilot import Pilot
 from textual.widgets import Static
 
 from services.clock import SystemClock
-from services.config import Settings, SourceSettings
+from services.config.settings import Settings, SourceSettings
+from services.config.sources import VellumTable
 from services.models import AttemptState, GatewayState, SandboxId, SandboxState
-from services.source_tables import VellumTable
 from services.sources import open_sources
 from tests.support.clock import settle
 from tests.support.vellum import ID, RENEWED, SANDBOX, Ground, Peer, serving, token_text
 from tests.support.waiting import eventually
 from tui.app import WakedeckApp
-from tui.palette import PanelCommands
-from widgets.confirm_dialog import ConfirmDialog
-from widgets.intent_button import IntentButton
-from widgets.repair_bar import RepairBar
+from tui.panel.palette import PanelCommands
+from widgets.dialogs.confirm import ConfirmDialog
+from widgets.panes.action_button import IntentButton
+from widgets.panes.repair_bar import RepairBar
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -205,7 +205,7 @@ async def command(
     config = root / "config.toml"
     config.write_text('[sources.vellum]\nkind = "vellum"\n')
     child = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-c", "from tui.cli import main; main()"),
+        *(sys.executable, "-c", "from tui.cli.main import main; main()"),
         *("--config", str(config), *words, "--json"),
         cwd=ROOT,
         env={**os.environ, **ground.environ},

@@ -13,8 +13,8 @@ import pytest
 
 from services.models import AttemptState, Verb, VerdictKind
 from services.sources.vellum import actor, link, observer
-from services.sources.vellum.classify import TABLE, Judgement, classify
 from services.sources.vellum.evidence import Evidence
+from services.sources.vellum.judge import TABLE, Judgement, classify
 from tests.support.vellum import ID, QUICK, SANDBOX, Bench, Ground, Peer, serving
 
 K = VerdictKind

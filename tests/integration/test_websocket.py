@@ -16,10 +16,10 @@ from websockets.http11 import Request, Response
 
 from services.errors import ShellError
 from services.models import Retry, ShellState
-from services.terminal import websocket
-from services.terminal.json_family import Dialect, JsonFraming
-from services.terminal.transport import Ending
-from services.terminal.websocket import WebSocketTransport, loopback
+from services.terminal.transport import websocket
+from services.terminal.transport.base import Ending
+from services.terminal.transport.json_frames import Dialect, JsonFraming
+from services.terminal.transport.websocket import WebSocketTransport, loopback
 from tests.support.shells import TOKEN, opened, read_to_end, read_until
 from tests.support.waiting import LIMIT_S, eventually
 

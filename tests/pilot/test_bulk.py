@@ -22,9 +22,9 @@ from tests.support.acted import Script
 from tests.support.panels import drawn, panel, toasts
 from tests.support.scenes import settings
 from tests.support.stage import NOW, SANDBOXES, gateways, sandbox
-from tui.bulk import Outcome, summary
-from widgets.event_pane import EventPane
-from widgets.sandbox_pane import SandboxPane
+from tui.panel.bulk import Outcome, summary
+from widgets.panes.events import EventPane
+from widgets.panes.sandboxes import SandboxPane
 
 IDS = [one.id for one in SANDBOXES]
 ASLEEP = Verdict(VerdictKind.REPAIRABLE, "Its process has died.", wakeable=True)

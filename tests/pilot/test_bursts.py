@@ -9,9 +9,9 @@ from textual import events
 from services.models import Gateway
 from tests.support.panels import panel
 from tests.support.scenes import Stage, populated
-from tui.arrangement import Pane
-from widgets.detail_pane import DetailPane
-from widgets.filter_input import FilterInput
+from tui.panel.layout import Pane
+from widgets.panes.details import DetailPane
+from widgets.table.filter_input import FilterInput
 
 
 def burst(stage: Stage, *keys: tuple[str, str | None]) -> None:

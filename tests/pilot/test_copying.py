@@ -8,7 +8,7 @@ from pathlib import Path
 from textual.widgets import OptionList
 
 from tests.support.panels import panel, toasts
-from widgets.cell_picker import CellPicker
+from widgets.dialogs.cell_picker import CellPicker
 
 
 async def test_one_cell_is_chosen_from_the_row_and_copied_whole(tmp_path: Path) -> None:

@@ -20,10 +20,10 @@ from services.models import (
     SandboxState,
     Severity,
 )
-from widgets.binding_rows import key_sections
-from widgets.confirm_dialog import ConfirmDialog
-from widgets.detail_pane import DetailPane
-from widgets.help_screen import HelpScreen
+from widgets.dialogs.confirm import ConfirmDialog
+from widgets.dialogs.help import HelpScreen
+from widgets.panes.binding_rows import key_sections
+from widgets.panes.details import DetailPane
 
 NOW = 1_750_000_000.0
 HOSTILE = "[b]x[/b]\x1b]0;t\x07\x1b[2J"

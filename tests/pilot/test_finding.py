@@ -16,12 +16,12 @@ from tests.support.panels import drawn, line_of, panel, toasts
 from tests.support.scenes import populated, settings
 from tests.support.stage import HOSTILE, SANDBOXES, sandbox
 from tui.app import bound_actions
-from tui.arrangement import Deck, Pane
-from tui.palette import MOST, PanelCommands
-from widgets.binding_rows import KeyRow, KeySection
-from widgets.help_screen import HelpScreen, help_text
-from widgets.key_footer import footer_line
-from widgets.queue_pane import QueuePane
+from tui.panel.layout import Deck, Pane
+from tui.panel.palette import MOST, PanelCommands
+from widgets.dialogs.help import HelpScreen, help_text
+from widgets.panes.binding_rows import KeyRow, KeySection
+from widgets.panes.footer import footer_line
+from widgets.panes.queues import QueuePane
 
 OUTSIDE = f"{HOSTILE} \x9b2J \u2066iso\u2069 [link=x]"
 

@@ -15,9 +15,9 @@ from services.models import Capability, GatewayState, QueueSnapshot, SandboxId
 from tests.support.acted import Script
 from tests.support.scenes import NORMAL, PLAIN, SMALL, Scene, Stage, nothing, populated, settings
 from tests.support.stage import NOW, SANDBOXES, gateways
-from tui import welcome
 from tui.app import WakedeckApp
-from widgets.first_steps import FirstSteps
+from tui.panel import welcome
+from widgets.panes.first_steps import FirstSteps
 
 
 @contextlib.asynccontextmanager

@@ -11,19 +11,19 @@ import pytest
 from textual.pilot import Pilot
 from textual.widgets import Static
 
-from services.config import Settings, SourceSettings
-from services.log_follow import shown
-from services.source_tables import LocalTable
+from services.config.settings import Settings, SourceSettings
+from services.config.sources import LocalTable
+from services.logs.follower import shown
 from tests.support.acted import Script, scripted
 from tests.support.clock import FakeClock
 from tests.support.stage import HOSTILE, NOW, SANDBOXES, gateways
 from tests.support.waiting import eventually
 from tui.app import WakedeckApp
 from tui.dashboard import Dashboard
-from tui.log_screen import LogScreen
-from widgets.log_lines import COPIED, KEPT
-from widgets.log_pane import LogPane
-from widgets.log_view import LogView
+from tui.panel.log_screen import LogScreen
+from widgets.log.lines import COPIED, KEPT
+from widgets.log.pane import LogPane
+from widgets.log.view import LogView
 
 
 class Panel:

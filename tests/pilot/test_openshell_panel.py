@@ -11,16 +11,16 @@ from textual.pilot import Pilot
 from textual.widgets import Input
 
 from services.clock import SystemClock
-from services.config import Settings, SourceSettings
+from services.config.settings import Settings, SourceSettings
+from services.config.sources import OpenShellTable
 from services.models import SandboxId, SandboxState, ShellState
-from services.source_tables import OpenShellTable
 from services.sources import open_sources
 from tests.support.openshell_script import Script, script
 from tests.support.waiting import eventually
 from tui.app import WakedeckApp
-from widgets.confirm_dialog import ConfirmDialog
-from widgets.help_screen import HelpScreen
-from widgets.sandbox_pane import SandboxPane
+from widgets.dialogs.confirm import ConfirmDialog
+from widgets.dialogs.help import HelpScreen
+from widgets.panes.sandboxes import SandboxPane
 
 ALPHA = SandboxId("os", "nemoclaw/alpha")
 

@@ -26,13 +26,13 @@ from services.models import (
     SandboxState,
     Severity,
 )
-from widgets.event_pane import EventPane
-from widgets.filter_input import FilterInput
-from widgets.gateway_pane import GatewayPane
-from widgets.queue_pane import QueuePane
-from widgets.sandbox_pane import SandboxPane
-from widgets.stream_pane import KEPT
-from widgets.table_pane import TablePane
+from widgets.panes.events import EventPane
+from widgets.panes.gateways import GatewayPane
+from widgets.panes.queues import QueuePane
+from widgets.panes.sandboxes import SandboxPane
+from widgets.panes.stream_pane import KEPT
+from widgets.panes.table_pane import TablePane
+from widgets.table.filter_input import FilterInput
 
 NOW = 1_790_000_000.0
 GATEWAY = GatewayId("local", "gateway")

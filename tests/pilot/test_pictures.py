@@ -12,12 +12,12 @@ from rich.style import Style
 from textual.geometry import Region
 from textual.strip import Strip
 
-from services.redact import redact
+from services.text.redact import redact
 from tests.support.acted import ScriptedTransport
 from tests.support.panels import panel, toasts
 from tests.support.scenes import open_shell, populated
-from tui.masking import masked, masked_spans
-from tui.pictures import drawn
+from tui.panel.masking import masked, masked_spans
+from tui.panel.screenshots import drawn
 
 SECRETS = (
     "abcdef0123456789",

@@ -13,9 +13,9 @@ from textual.pilot import Pilot
 from textual.widgets import Input, Static
 
 from services.clock import SystemClock
-from services.config import Settings, SourceSettings
+from services.config.settings import Settings, SourceSettings
+from services.config.sources import NanoClawTable
 from services.models import SandboxId
-from services.source_tables import NanoClawTable
 from services.sources import open_sources
 from tests.support.nanoclaw import (
     ALPHA,
@@ -28,10 +28,10 @@ from tests.support.nanoclaw import (
 )
 from tests.support.waiting import eventually
 from tui.app import WakedeckApp
-from tui.one_attempt import wanted
-from tui.palette import PanelCommands
-from widgets.confirm_dialog import ConfirmDialog
-from widgets.words_dialog import WordedConfirm, WordsDialog
+from tui.cli.attempt import wanted
+from tui.panel.palette import PanelCommands
+from widgets.dialogs.confirm import ConfirmDialog
+from widgets.dialogs.edit_text import WordedConfirm, WordsDialog
 
 MIXED = SandboxId("claw", "sess-fx-mixed")
 

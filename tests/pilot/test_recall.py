@@ -9,13 +9,13 @@ from collections.abc import AsyncIterator, Iterable
 from textual.widgets import Static
 
 from services.clock import SystemClock
-from services.journal import Journal
+from services.journal.store import Journal
 from services.models import Event, Severity
 from tests.support.scenes import PLAIN, Scene, Stage, nothing, populated
 from tests.support.stage import NOW
 from tui.engine import HISTORY
-from widgets.detail_pane import DetailPane
-from widgets.event_pane import EventPane
+from widgets.panes.details import DetailPane
+from widgets.panes.events import EventPane
 
 HOUR = 3600.0
 

@@ -13,9 +13,9 @@ from textual.message import Message
 from textual.pilot import Pilot
 
 from tests.support.waiting import eventually
-from widgets.columns import Cell, Column
-from widgets.record_table import RecordTable
-from widgets.record_view import HEADER
+from widgets.table.columns import Cell, Column
+from widgets.table.record_table import RecordTable
+from widgets.table.record_view import HEADER
 
 NOW = 1_790_000_000.0
 

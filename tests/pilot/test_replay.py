@@ -10,11 +10,18 @@ from click.testing import CliRunner
 from textual.pilot import Pilot
 
 from services.clock import SystemClock
-from services.terminal.transcript import Frame, Full, Output, Size, Transcript, read_transcript
+from services.terminal.session.recording import (
+    Frame,
+    Full,
+    Output,
+    Size,
+    Transcript,
+    read_transcript,
+)
 from tests.support.clock import FakeClock
 from tests.support.waiting import eventually
-from tui.cli import main
-from tui.replay import FASTEST, SLOWEST, Replay
+from tui.cli.main import main
+from tui.panel.replay import FASTEST, SLOWEST, Replay
 
 
 def replay(frames: Sequence[Frame], *, at_once: bool = False, name: str = "file") -> Replay:

@@ -12,8 +12,8 @@ from textual.widget import Widget
 from textual.widgets import Button
 
 from services.models import Retry, SandboxId, Shell, ShellState
-from widgets.shell_pane import EmptyShell, ShellPane
-from widgets.shell_tabs import ShellTabs
+from widgets.panes.shell_tabs import ShellTabs
+from widgets.panes.shells import EmptyShell, ShellPane
 
 NOW = 1_750_000_000.0
 HOSTILE = "[b]x[/b]\x1b]0;t\x07\x1b[2J"

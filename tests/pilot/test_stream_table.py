@@ -10,9 +10,9 @@ from textual.events import MouseScrollUp
 from textual.pilot import Pilot
 from textual.scrollbar import ScrollTo, ScrollUp
 
-from widgets.columns import Cell, Column
-from widgets.record_view import HEADER
-from widgets.stream_table import StreamTable
+from widgets.table.columns import Cell, Column
+from widgets.table.record_view import HEADER
+from widgets.table.stream_table import StreamTable
 
 
 class Host(App[None]):

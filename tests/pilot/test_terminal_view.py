@@ -10,7 +10,7 @@ from textual.geometry import Region
 from textual.widgets import Input
 
 from services.terminal.cells import Cursor
-from services.terminal.emulator import Emulator
+from services.terminal.emulator.emulator import Emulator
 from tests.support.screens import GivenScreen, row
 from tests.support.terminal_host import (
     COLUMNS,
@@ -23,7 +23,7 @@ from tests.support.terminal_host import (
     running,
 )
 from tests.support.waiting import eventually
-from widgets.terminal.pacing import REST
+from widgets.terminal.frame_pacing import REST
 from widgets.terminal.view import BELL_EVERY, RESIZE_EVERY, TerminalView
 
 # Keys

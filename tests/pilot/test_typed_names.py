@@ -12,9 +12,9 @@ from textual.pilot import Pilot
 from textual.widgets import Button, Input
 
 from services.clock import SystemClock
-from services.config import Settings, SourceSettings
+from services.config.settings import Settings, SourceSettings
+from services.config.sources import NanoClawTable
 from services.models import SandboxId
-from services.source_tables import NanoClawTable
 from services.sources import open_sources
 from tests.support.nanoclaw import (
     ALPHA,
@@ -26,7 +26,7 @@ from tests.support.nanoclaw import (
 )
 from tests.support.waiting import eventually
 from tui.app import WakedeckApp
-from widgets.confirm_dialog import ConfirmDialog
+from widgets.dialogs.confirm import ConfirmDialog
 
 MIXED = SandboxId("claw", "sess-fx-mixed")
 

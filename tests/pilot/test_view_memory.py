@@ -7,15 +7,15 @@ from pathlib import Path
 
 import pytest
 
+from services.config.view_state import View, place, recall
 from services.models import Event, SandboxState, Severity
-from services.remembered import View, place, recall
 from tests.support.panels import drawn, line_of, panel
 from tests.support.scenes import broken, settings, waking
 from tests.support.stage import NOW, sandbox
-from tui.arrangement import Deck, Pane
-from widgets.event_pane import EventPane
-from widgets.queue_pane import QueuePane
-from widgets.sandbox_pane import SandboxPane
+from tui.panel.layout import Deck, Pane
+from widgets.panes.events import EventPane
+from widgets.panes.queues import QueuePane
+from widgets.panes.sandboxes import SandboxPane
 
 
 async def test_focus_sort_filter_zoom_and_pause_come_back(tmp_path: Path) -> None:

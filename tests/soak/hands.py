@@ -9,7 +9,7 @@ from textual.pilot import Pilot
 
 from services.models import SandboxId
 from tui.app import WakedeckApp
-from widgets.sandbox_pane import SandboxPane
+from widgets.panes.sandboxes import SandboxPane
 
 CHORD = "ctrl+right_square_bracket"
 SIZES = ((160, 45), (80, 24), (120, 30), (200, 60))

@@ -17,9 +17,9 @@ from functools import partial
 from pathlib import Path
 
 from services.clock import SystemClock
-from services.config import Settings, SourceSettings
+from services.config.settings import Settings, SourceSettings
+from services.config.sources import LocalTable
 from services.models import AttemptState, GatewayState, SandboxId, SandboxState, ShellState
-from services.source_tables import LocalTable
 from services.sources.local.faults import Fault, inject
 from services.sources.local.layout import SANDBOX_NAMES, World
 from services.sources.local.source import open_local

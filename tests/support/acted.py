@@ -24,8 +24,8 @@ from services.models import (
     VerdictKind,
 )
 from services.sources import OpenSource, Proposal
-from services.terminal.requests import ExecEvent, ExecRequest, ExecResult, ShellChoice
-from services.terminal.transport import Ending, Transport
+from services.terminal.exec.requests import ExecEvent, ExecRequest, ExecResult, ShellChoice
+from services.terminal.transport.base import Ending, Transport
 
 READY = Verdict(VerdictKind.READY, "")
 

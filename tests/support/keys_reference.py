@@ -9,8 +9,8 @@ from pathlib import Path
 from textual.keys import format_key
 
 from tui.app import bound_actions
-from tui.keymap import Bound
-from tui.shell_keys import SHELL_KEYS
+from tui.panel.keymap import Bound
+from tui.panel.shell_keys import SHELL_KEYS
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "keys.md"
 HEAD = """\

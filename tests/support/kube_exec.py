@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from services.errors import ProcessError
-from services.terminal.pty import PtyProcess
+from services.terminal.transport.pty import PtyProcess
 from tests.support.http_peer import WebSocket
 
 V5, V4 = "v5.channel.k8s.io", "v4.channel.k8s.io"

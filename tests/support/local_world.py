@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from services.attempts import Attempts
 from services.clock import SystemClock
 from services.models import (
     Attempt,
@@ -18,6 +17,7 @@ from services.models import (
     SandboxState,
     Verb,
 )
+from services.repair.attempts import Attempts
 from services.sources import OpenSource
 from services.sources.local import spawn, world
 from services.sources.local.layout import ProcessRecord, World

@@ -10,7 +10,7 @@ from functools import cache
 from pathlib import Path
 
 from services.sources.openshell.cli import Answer
-from services.sources.openshell.toolset import QUESTIONS, Toolset, understood
+from services.sources.openshell.cli_version import QUESTIONS, Toolset, understood
 
 NONE, REFUSED, HEALTHY = "nothing configured", "port refused", "healthy"
 VERSIONS = ("0.0.16", "0.0.44", "0.0.99", "0.0.111")

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from services.config import Settings
+from services.config.settings import Settings
 from tests.support.acted import Script
 from tests.support.scenes import PLAIN, Stage, populated
 from tui.app import WakedeckApp

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from services.errors import ProcessError
-from services.terminal.pty import PtyProcess
+from services.terminal.transport.pty import PtyProcess
 from tests.support.http_peer import Exchange, HttpPeer, WebSocket, http_peer
 
 TOKEN = "platform-token-that-must-not-show"

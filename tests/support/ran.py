@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Sequence
 
 from services.models import SandboxId
 from services.sources import Actor
-from services.terminal.requests import ExecRecord, ExecRequest, ShellChoice, recorded
+from services.terminal.exec.requests import ExecRecord, ExecRequest, ShellChoice, recorded
 
 
 async def pieces(*parts: bytes) -> AsyncIterator[bytes]:

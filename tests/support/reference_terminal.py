@@ -16,8 +16,8 @@ from typing import Any
 from rich._unicode_data import load
 from rich.cells import get_character_cell_size
 
-from services.plain import plain
 from services.terminal.cells import PLAIN, RGB, CellStyle, Underline
+from services.text.sanitize import plain
 
 WIDENED = load("latest").narrow_to_wide
 LINES = dict(

@@ -14,7 +14,8 @@ from pathlib import Path
 from textual.command import CommandInput, CommandList
 from textual.pilot import Pilot
 
-from services.config import Settings, SourceSettings
+from services.config.settings import Settings, SourceSettings
+from services.config.sources import LocalTable
 from services.models import (
     GatewayState,
     Retry,
@@ -25,15 +26,14 @@ from services.models import (
     Verdict,
     VerdictKind,
 )
-from services.source_tables import LocalTable
-from services.terminal.transport import Ending
+from services.terminal.transport.base import Ending
 from tests.support.acted import Script, ScriptedTransport, scripted
 from tests.support.clock import FakeClock
 from tests.support.stage import EVENTS, NOW, SANDBOXES, gateways, queue, sandbox
 from tests.support.waiting import eventually
 from tui.app import WakedeckApp
-from tui.arrangement import Pane
-from tui.log_screen import LogScreen
+from tui.panel.layout import Pane
+from tui.panel.log_screen import LogScreen
 
 PROMPT = (
     b"\x1b[1;34m~/work\x1b[0m $ git log --oneline -3\r\n"

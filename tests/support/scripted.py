@@ -23,8 +23,8 @@ from services.models import (
     VerdictKind,
 )
 from services.sources import OpenSource
-from services.terminal.requests import ExecEvent, ExecRequest, ShellChoice
-from services.terminal.transport import Transport
+from services.terminal.exec.requests import ExecEvent, ExecRequest, ShellChoice
+from services.terminal.transport.base import Transport
 
 READY = Verdict(VerdictKind.READY, "")
 SETTLING = Verdict(VerdictKind.SETTLING, "Migrating its database.")

@@ -11,10 +11,10 @@ import pytest
 
 from services.clock import SystemClock
 from services.models import SandboxId, Shell
-from services.terminal.emulator import Emulator
-from services.terminal.pump import Pump
-from services.terminal.session import Session
-from services.terminal.transport import Transport
+from services.terminal.emulator.emulator import Emulator
+from services.terminal.session.scheduler import Pump
+from services.terminal.session.session import Session
+from services.terminal.transport.base import Transport
 
 PROMPT = "pod$"
 

@@ -17,12 +17,12 @@ import pytest
 from services.clock import SystemClock
 from services.models import SandboxId, Shell
 from services.sources.local.layout import World, write_private
-from services.terminal.json_family import JsonFraming
-from services.terminal.pump import Pump
-from services.terminal.session import Session
-from services.terminal.transcript import Transcript
-from services.terminal.transport import Ending, Transport
-from services.terminal.websocket import WebSocketTransport
+from services.terminal.session.recording import Transcript
+from services.terminal.session.scheduler import Pump
+from services.terminal.session.session import Session
+from services.terminal.transport.base import Ending, Transport
+from services.terminal.transport.json_frames import JsonFraming
+from services.terminal.transport.websocket import WebSocketTransport
 from tests.support.waiting import LIMIT_S, eventually_sync
 
 TOKEN = "a-token-that-must-not-show"

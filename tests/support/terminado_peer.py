@@ -20,7 +20,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from services.terminal.framing import FrameEvent, Malformed, Output
+from services.terminal.transport.framing import FrameEvent, Malformed, Output
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -6,9 +6,9 @@ from itertools import islice
 from typing import Any
 
 from services.terminal.cells import CellStyle
-from services.terminal.emulator import Emulator
-from services.terminal.rows import Row
-from services.terminal.widths import SECOND
+from services.terminal.emulator.emulator import Emulator
+from services.terminal.emulator.row import Row
+from services.terminal.emulator.widths import SECOND
 from tests.support.reference_terminal import Line, ReferenceTerminal
 
 CellState = tuple[str | None, CellStyle, int]

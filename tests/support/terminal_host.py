@@ -13,7 +13,7 @@ from textual.message import Message
 from textual.pilot import Pilot
 from textual.widgets import Footer, Input
 
-from services.terminal.emulator import Emulator
+from services.terminal.emulator.emulator import Emulator
 from tests.support.waiting import eventually
 from widgets.terminal.messages import Resized, ViewMessage
 from widgets.terminal.view import TerminalView

@@ -14,10 +14,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 
-from services.attempts import Attempts
 from services.clock import SystemClock
-from services.limits import Limits
 from services.models import Attempt, AttemptState, SandboxId, Verb
+from services.repair.attempts import Attempts
+from services.repair.limits import Limits
 from services.sources import OpenSource
 from services.sources.vellum.source import open_vellum
 from tests.support.waiting import eventually

@@ -13,7 +13,7 @@ from services.queues.reader import QueueReader
 from services.sources.local import spawn
 from services.sources.local.layout import ProcessRecord, World
 from services.sources.local.leases import Lease
-from services.sources.local.tables import create_inbound, create_outbound
+from services.sources.local.queue_files import create_inbound, create_outbound
 from services.sources.local.teardown import end_all
 from tests.support.waiting import eventually_sync
 

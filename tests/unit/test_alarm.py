@@ -6,10 +6,10 @@ import re
 
 import pytest
 
-from services.attention import Attention, AttentionTable
+from services.journal.alerts import Attention, AttentionTable
 from services.models import Event, Severity
 from tests.support.stage import HOSTILE
-from tui.alarm import BELL, Alarm, notice, notice_kind
+from tui.panel.bell import BELL, Alarm, notice, notice_kind
 
 KITTY = {"KITTY_WINDOW_ID": "1"}
 

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from services.attempts import Attempts, Handle
 from services.errors import NotFoundError, ReadOnlyError, RefusedError
-from services.limits import Limits
 from services.models import Attempt, AttemptState, SandboxId, Step, StepState, Verb
+from services.repair.attempts import Attempts, Handle
+from services.repair.limits import Limits
 from tests.support.clock import FakeClock, settle
 from tests.support.scripted import (
     DOWN,
@@ -463,7 +463,7 @@ async def test_ticking_alone_never_reaches_the_actor(tmp_path: Path) -> None:
     """A feed is given the observer only; hours of ticks on a dead source start nothing."""
     import random
 
-    from services.feed import Feed
+    from services.board.poller import Feed
 
     b = Bench(tmp_path / "locks")
     b.source.verdict["box"] = DOWN

@@ -9,8 +9,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.terminal.backlog import KEPT_BYTES, LIMIT_BYTES, Backlog
-from services.terminal.sequences import kept_from, net_effect, unfinished, unfinished_character
+from services.terminal.session.cut_points import (
+    kept_from,
+    net_effect,
+    unfinished,
+    unfinished_character,
+)
+from services.terminal.session.output_buffer import KEPT_BYTES, LIMIT_BYTES, Backlog
 
 FRESH = b"\x1b]8;;\x1b\\\x1b[m\r\x1b[K"
 TOKENS = (

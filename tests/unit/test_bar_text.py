@@ -33,17 +33,17 @@ from services.models import (
     StepState,
     Verb,
 )
-from widgets.binding_rows import KeyRow, KeySection
-from widgets.detail_text import event_lines, facts_of, facts_text, record_json, record_text
-from widgets.glyphs import GATEWAYS, SANDBOXES, WORKING, Sign
-from widgets.health_header import HeaderState, header_line, totals_from, totals_of
-from widgets.help_screen import help_text, matching
-from widgets.key_footer import footer_line
-from widgets.phrases import block, one_line, signed, styled
-from widgets.shell_pane import ending_line
-from widgets.shell_tabs import ShellTab, tab_line
-from widgets.spark import spark
-from widgets.step_strip import outcome_lines, progress_words, step_words, strip_lines
+from widgets.dialogs.help import help_text, matching
+from widgets.panes.binding_rows import KeyRow, KeySection
+from widgets.panes.detail_text import event_lines, facts_of, facts_text, record_json, record_text
+from widgets.panes.footer import footer_line
+from widgets.panes.header import HeaderState, header_line, totals_from, totals_of
+from widgets.panes.shell_tabs import ShellTab, tab_line
+from widgets.panes.shells import ending_line
+from widgets.panes.sparkline import spark
+from widgets.panes.step_strip import outcome_lines, progress_words, step_words, strip_lines
+from widgets.text.glyphs import GATEWAYS, SANDBOXES, WORKING, Sign
+from widgets.text.styled_text import block, one_line, signed, styled
 
 NOW = 1_750_000_000.0
 BOX = SandboxId("local", "inbox-triage")

@@ -8,8 +8,9 @@ from dataclasses import replace
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.board import Board
-from services.feed import ProbeFailure
+from services.board.board import Board
+from services.board.deltas import BoardDelta, RowId, needs_attention
+from services.board.poller import ProbeFailure
 from services.models import (
     Activity,
     Event,
@@ -23,7 +24,6 @@ from services.models import (
     Severity,
     Source,
 )
-from services.picture import BoardDelta, RowId, needs_attention
 from tests.support.clock import FakeClock
 
 LOCAL = Source("here", "local", "Here", "/world")

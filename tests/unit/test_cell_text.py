@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
-from widgets.cell_text import cut, harmless, lay
-from widgets.columns import Cell
+from widgets.table.columns import Cell
+from widgets.text.cell_text import cut, harmless, lay
 
 
 @pytest.mark.parametrize(

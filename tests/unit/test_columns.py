@@ -5,8 +5,8 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from widgets import event_pane, gateway_pane, queue_rows, sandbox_pane
-from widgets.columns import Cell, Column, fit
+from widgets.panes import events, gateways, queue_rows, sandboxes
+from widgets.table.columns import Cell, Column, fit
 
 
 def column(name: str, width: int, least: int = 0, priority: int = 0, flex: int = 0) -> Column[str]:
@@ -77,13 +77,13 @@ def names(columns: tuple[Column[object], ...], room: int) -> set[str]:
 
 def test_eighty_columns_show_the_essentials_of_every_pane() -> None:
     room = 80 - 2 - 1 - 2  # frame, scrollbar, gutter
-    assert names(sandbox_pane.COLUMNS, room) >= {"state", "name", "doing", "in", "out", "age"}  # type: ignore[arg-type]
-    assert names(gateway_pane.COLUMNS, room) >= {"state", "name", "latency", "reason", "age"}  # type: ignore[arg-type]
+    assert names(sandboxes.COLUMNS, room) >= {"state", "name", "doing", "in", "out", "age"}  # type: ignore[arg-type]
+    assert names(gateways.COLUMNS, room) >= {"state", "name", "latency", "reason", "age"}  # type: ignore[arg-type]
     assert names(queue_rows.COLUMNS, room) >= {"time", "way", "label", "text", "due"}  # type: ignore[arg-type]
-    assert names(event_pane.COLUMNS, room) >= {"time", "sign", "subject", "text"}  # type: ignore[arg-type]
+    assert names(events.COLUMNS, room) >= {"time", "sign", "subject", "text"}  # type: ignore[arg-type]
 
 
 def test_a_third_of_a_wide_screen_still_names_state_and_age() -> None:
     room = 53 - 5
-    assert names(sandbox_pane.COLUMNS, room) >= {"state", "name", "in", "age"}  # type: ignore[arg-type]
-    assert names(gateway_pane.COLUMNS, room) >= {"state", "name", "latency", "age"}  # type: ignore[arg-type]
+    assert names(sandboxes.COLUMNS, room) >= {"state", "name", "in", "age"}  # type: ignore[arg-type]
+    assert names(gateways.COLUMNS, room) >= {"state", "name", "latency", "age"}  # type: ignore[arg-type]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from services.config import Flags, load
+from services.config.settings import Flags, load
 from services.errors import ConfigError
 
 

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from services.config import Flags, load
-from services.config_file import line_of
+from services.config.parser import line_of
+from services.config.settings import Flags, load
 from services.errors import ConfigError
-from tui import keymap, themes
 from tui.app import bound_actions
+from tui.panel import keymap, themes
 
 SEVERAL = """\
 reed_only = true

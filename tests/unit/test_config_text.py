@@ -9,9 +9,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from services.config import VARIABLES, FileTable, Flags, ProfileTable, load, read_file
-from services.config_text import default_text, kinds, source_block, words_of
-from tui.config_report import values
+from services.config.settings import VARIABLES, FileTable, Flags, ProfileTable, load, read_file
+from services.config.template import default_text, kinds, source_block, words_of
+from tui.cli.config_report import values
 
 
 def uncommented() -> str:

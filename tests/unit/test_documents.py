@@ -14,11 +14,11 @@ import pytest
 from textual.keys import format_key
 
 from services import models
-from services.config import FileTable
-from services.config_file import faults
+from services.config.parser import faults
+from services.config.settings import FileTable
 from tests.support.keys_reference import PAGE, page
 from tui.app import bound_actions
-from tui.cli import main
+from tui.cli.main import main
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])

@@ -8,10 +8,10 @@ from hypothesis import strategies as st
 from rich._unicode_data import load
 from rich.cells import cell_len
 
-from services.terminal import width_table
 from services.terminal.cells import Run
-from services.terminal.emulator import Emulator
-from services.terminal.widths import DROPPED, LONGEST, SECOND, Clusters, is_zero
+from services.terminal.emulator import width_table
+from services.terminal.emulator.emulator import Emulator
+from services.terminal.emulator.widths import DROPPED, LONGEST, SECOND, Clusters, is_zero
 
 CLUSTERS = (
     *(

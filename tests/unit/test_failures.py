@@ -26,7 +26,7 @@ from websockets.frames import Close
 from websockets.http11 import Response
 
 from services.models import Retry, ShellState
-from services.terminal.failures import closing, masked, opening_failure
+from services.terminal.transport.close_reasons import closing, masked, opening_failure
 
 ADDRESS = "pods.example:443"
 SECRET = "s3cr3t-t0ken-value"

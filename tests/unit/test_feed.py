@@ -9,8 +9,8 @@ from contextlib import asynccontextmanager
 
 import pytest
 
+from services.board.poller import SPREAD, Feed, ProbeFailure
 from services.errors import UnavailableError
-from services.feed import SPREAD, Feed, ProbeFailure
 from tests.support.clock import FakeClock, settle
 
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from widgets.filter import matcher, narrows, terms
+from widgets.table.filter import matcher, narrows, terms
 
 
 @pytest.mark.parametrize(

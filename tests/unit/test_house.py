@@ -24,20 +24,20 @@ SOURCE_MAY_USE = (
     "services.models",
     "services.errors",
     "services.clock",
-    "services.dispositions",
+    "services.process.signals",
     "services.log_streams",
-    "services.plain",
-    "services.process",
-    "services.redact",
+    "services.text.sanitize",
+    "services.process.run",
+    "services.text.redact",
     "services.queues",
     "services.terminal",
 )
 ONLY_IN = {
-    "grpc": ("services/sources/openshell/wire.py",),
-    "openshell": ("services/sources/openshell/wire.py",),
+    "grpc": ("services/sources/openshell/grpc_client.py",),
+    "openshell": ("services/sources/openshell/grpc_client.py",),
     "pyte": ("services/terminal/",),
     "websockets": ("services/terminal/", "services/sources/local/gateway"),
-    "aiosqlite": ("services/queues/", "services/sources/local/", "services/connection.py"),
+    "aiosqlite": ("services/queues/", "services/sources/local/", "services/files/sqlite.py"),
 }
 
 
@@ -110,9 +110,11 @@ def test_services_load_without_a_screen() -> None:
 
 def test_what_ticks_cannot_reach_a_verb() -> None:
     """A background feed is given an Observer alone: the attempt machine is not in reach."""
-    for name in ("services/feed.py", "services/board.py", "tui/feeds.py"):
+    for name in ("services/board/poller.py", "services/board/board.py", "tui/pollers.py"):
         for imported in imports(ROOT / name):
-            assert not under(imported, "services.repair", "services.sources.local.actor"), name
+            assert not under(imported, "services.repair.machine", "services.sources.local.actor"), (
+                name
+            )
 
 
 def naps(path: Path) -> list[ast.Call]:

@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.models import Retry, ShellState
-from services.terminal.framing import Finished, Malformed, Output, RemoteError
-from services.terminal.json_family import (
+from services.terminal.transport.framing import Finished, Malformed, Output, RemoteError
+from services.terminal.transport.json_frames import (
     PIECE_BYTES,
     Dialect,
     JsonFraming,

@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 
 from services.errors import ShellError
 from services.models import Retry, ShellState
-from services.terminal.framing import Finished, Malformed, Output
-from services.terminal.k8s_channels import (
+from services.terminal.session.cut_points import unfinished_character
+from services.terminal.transport.framing import Finished, Malformed, Output
+from services.terminal.transport.k8s_channels import (
     PIECE_BYTES,
     V4,
     V5,
@@ -25,7 +26,6 @@ from services.terminal.k8s_channels import (
     encode_stdin,
     read_status,
 )
-from services.terminal.sequences import unfinished_character
 
 EXITED, UNKNOWN = OutcomeKind.EXITED, OutcomeKind.UNKNOWN
 

@@ -7,8 +7,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from services.models import Retry, ShellState
-from services.terminal.keepalive import watch_life
-from services.terminal.transport import Ending
+from services.terminal.transport.base import Ending
+from services.terminal.transport.keepalive import watch_life
 from tests.support.clock import FakeClock, settle
 from tests.unit.test_sending import Slow
 

@@ -10,12 +10,12 @@ import pytest
 
 from services.errors import ConfigError
 from tui.app import bound_actions
-from tui.keymap import resolve, together
+from tui.panel.keymap import resolve, together
 
 
 def test_every_binding_has_an_id_and_words() -> None:
-    from tui.bindings import rebindable
     from tui.dashboard import Dashboard
+    from tui.panel.bindings import rebindable
 
     every = bound_actions()
     assert {"repair.wake", "table.mark", "stream.follow", "queue.merge", "app.help"} <= {
@@ -74,7 +74,7 @@ def test_no_binding_of_the_panel_is_without_an_id_or_out_of_reach() -> None:
     nameless, unreachable = [], []
     for path in sorted((*(root / "tui").rglob("*.py"), *(root / "widgets").rglob("*.py"))):
         name = ".".join(path.relative_to(root).with_suffix("").parts).removesuffix(".__init__")
-        if name == "tui.replay":
+        if name == "tui.panel.replay":
             continue  # An app of its own, with a player's keys.
         for cls in vars(importlib.import_module(name)).values():
             if not (inspect.isclass(cls) and cls.__module__ == name):

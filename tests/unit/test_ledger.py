@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from services.attempt_words import took
-from services.ledger import Ledger
 from services.models import Step, StepState
+from services.repair.messages import took
+from services.repair.steps import Ledger
 
 
 def names(ledger: Ledger) -> list[str]:

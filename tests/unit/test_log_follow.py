@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.errors import UnavailableError
-from services.log_follow import LogFollower, overlap
 from services.log_streams import LogLine
+from services.logs.follower import LogFollower, overlap
 from tests.support.clock import FakeClock
 from tests.support.waiting import LIMIT_S, eventually
 

@@ -6,9 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.log_streams import LogLine
-from widgets.cell_text import width_of
-from widgets.log_lines import KEPT, LEAST_WIDTH, LogLines, shifted, wrapped
-from widgets.log_paint import tone_of
+from widgets.log.lines import KEPT, LEAST_WIDTH, LogLines, shifted, wrapped
+from widgets.log.painter import tone_of
+from widgets.text.cell_text import width_of
 
 TEXT = st.text(st.characters(codec="utf-8", exclude_categories=("C", "M")), max_size=200)
 

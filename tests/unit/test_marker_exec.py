@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.errors import RefusedError
-from services.terminal.marker_exec import LONGEST_COMMAND, Cut, script
+from services.terminal.exec.sentinel import LONGEST_COMMAND, Cut, script
 
 BEGIN, END = "WAKEDECK_begin00000000000000", "WAKEDECK_end0000000000000000"
 NOISE = f"bash-5.2$ stty -echo\r\n$ printf '{BEGIN[:4]}''{BEGIN[4:]}'\r\n".encode()

@@ -10,10 +10,10 @@ from services.models import Activity, SandboxState
 from services.queues.facts import AgentFacts
 from services.queues.stuck import Claim
 from services.queues.timestamps import sqlite_utc
-from services.sources.nanoclaw.central import SessionRow
-from services.sources.nanoclaw.classify import Evidence, Judgement, judge
+from services.sources.nanoclaw.central_db import SessionRow
 from services.sources.nanoclaw.containers import Container
-from services.sources.nanoclaw.hostlog import Trouble
+from services.sources.nanoclaw.host_log import Trouble
+from services.sources.nanoclaw.judge import Evidence, Judgement, judge
 
 NOW = 1_795_194_300.0
 RUNNING = SessionRow("s", "g", "c", None, "active", "running")

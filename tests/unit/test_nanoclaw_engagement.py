@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.sources.nanoclaw.acts import routed_line
-from services.sources.nanoclaw.central import Central, Chat, SessionRow, Wiring
+from services.sources.nanoclaw.central_db import Central, Chat, SessionRow, Wiring
+from services.sources.nanoclaw.commands import routed_line
 from services.sources.nanoclaw.engagement import Address, matches, plan
 
 ROW = SessionRow("s", "g", "c", None)

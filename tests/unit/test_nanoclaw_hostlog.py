@@ -6,8 +6,8 @@ import os
 from datetime import datetime
 from pathlib import Path
 
-from services.sources.nanoclaw.follow import Tail
-from services.sources.nanoclaw.hostlog import LogEye, LogLine, dated, parse, troubles
+from services.sources.nanoclaw.file_tail import Tail
+from services.sources.nanoclaw.host_log import LogEye, LogLine, dated, parse, troubles
 from tests.support.nanoclaw import FIXTURES
 
 ERRORS = FIXTURES / "logs" / "nanoclaw.error.log"

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from services.models import GatewayState
-from services.sources.nanoclaw.hosts import (
+from services.sources.nanoclaw.client import Silence
+from services.sources.nanoclaw.host_judge import (
     BACKOFF_S,
     Breaker,
     HostEvidence,
@@ -17,7 +18,6 @@ from services.sources.nanoclaw.hosts import (
     read_breaker,
     start_delay,
 )
-from services.sources.nanoclaw.wire import Silence
 
 NOW = 1_795_194_300.0
 

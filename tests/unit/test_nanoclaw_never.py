@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.errors import UnavailableError
-from services.sources.nanoclaw import acts, containers, frames
+from services.sources.nanoclaw import commands, containers, frames
 from services.sources.nanoclaw.engagement import Address, NudgePlan
 from services.sources.nanoclaw.install import Install
 
@@ -117,10 +117,10 @@ def test_every_argv_looks_or_is_one_of_the_two_acts(
 ) -> None:
     made: list[tuple[str, ...]] = [containers.list_argv(INSTALL)]
     builds: tuple[Callable[[], tuple[str, ...]], ...] = (
-        lambda: acts.stop_argv(name),
-        lambda: acts.shell_argv(name, shell),
-        lambda: acts.shell_argv(name, "sh"),
-        lambda: acts.command_argv(name, command),
+        lambda: commands.stop_argv(name),
+        lambda: commands.shell_argv(name, shell),
+        lambda: commands.shell_argv(name, "sh"),
+        lambda: commands.command_argv(name, command),
     )
     for build in builds:
         try:
@@ -141,7 +141,7 @@ def test_every_argv_looks_or_is_one_of_the_two_acts(
 @settings(deadline=None, max_examples=200)
 @given(st.text(max_size=40), st.none() | st.text(max_size=40))
 def test_a_restart_never_rebuilds_and_is_one_line(group: str, message: str | None) -> None:
-    line = acts.restart_frame("x", group, message)
+    line = commands.restart_frame("x", group, message)
     assert line.count(b"\n") == 1
     frame = json.loads(line)
     assert frame["command"] == "groups-restart"
@@ -155,7 +155,7 @@ def test_a_routed_line_always_has_an_address_and_is_one_line(
     text: str, sender: str, channel: str, platform: str, thread: str | None
 ) -> None:
     plan = NudgePlan(text, sender, address=Address(channel, platform, thread))
-    line = acts.routed_line(plan)
+    line = commands.routed_line(plan)
     assert line.count(b"\n") == 1
     told = json.loads(line)
     assert told["to"] == {"channelType": channel, "platformId": platform, "threadId": thread}
@@ -165,7 +165,7 @@ def test_a_routed_line_always_has_an_address_and_is_one_line(
 @pytest.mark.parametrize("plan", [NudgePlan("x", "y"), NudgePlan("x", "y", refusal="no")])
 def test_a_line_without_an_address_cannot_be_made(plan: NudgePlan) -> None:
     with pytest.raises(UnavailableError):
-        acts.routed_line(plan)
+        commands.routed_line(plan)
 
 
 def test_what_looks_does_not_load_what_acts() -> None:
@@ -192,8 +192,8 @@ def test_only_what_acts_knows_the_acts() -> None:
 
 def test_an_install_that_is_not_configured_is_never_imported() -> None:
     code = (
-        "import sys, services.sources, services.config, services.clock as c\n"
-        "settings = services.config.load(services.config.Flags(), {})\n"
+        "import sys, services.sources, services.config.settings, services.clock as c\n"
+        "settings = services.config.settings.load(services.config.settings.Flags(), {})\n"
         "services.sources.open_sources(settings, c.SystemClock())\n"
         "sys.exit(any('nanoclaw' in m for m in sys.modules))\n"
     )

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import pytest
 
-from services.sources.openshell.phrases import Trouble
-from services.sources.openshell.wording import normalised
+from services.sources.openshell.cli_text import normalised
+from services.sources.openshell.error_kinds import Trouble
 from tests.support.openshell_recorded import NONE, REFUSED, VERSIONS, recorded
 
 A, FIRST_JSON, WORKSPACES, AUGUST = VERSIONS

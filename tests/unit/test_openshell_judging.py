@@ -7,9 +7,12 @@ import json
 import pytest
 
 from services.models import GatewayState, SandboxState, VerdictKind
-from services.sources.openshell import listing
+from services.sources.openshell import lists
 from services.sources.openshell.cli import Answer
-from services.sources.openshell.gateways import (
+from services.sources.openshell.cli_text import complaint, diagnostic, normalised
+from services.sources.openshell.cli_version import Generation, Toolset, skewed
+from services.sources.openshell.error_kinds import Trouble, trouble
+from services.sources.openshell.gateway_judge import (
     STATES,
     Judgement,
     Standing,
@@ -18,8 +21,8 @@ from services.sources.openshell.gateways import (
     refusal,
 )
 from services.sources.openshell.observer import gateway_verdict
-from services.sources.openshell.phrases import Trouble, trouble
-from services.sources.openshell.sandboxes import (
+from services.sources.openshell.records import SandboxRow
+from services.sources.openshell.sandbox_judge import (
     Reconciled,
     SandboxLook,
     reason_of,
@@ -27,10 +30,7 @@ from services.sources.openshell.sandboxes import (
     state_of,
     verdict,
 )
-from services.sources.openshell.shapes import SandboxRow
-from services.sources.openshell.starting import StartPlan
-from services.sources.openshell.toolset import Generation, Toolset, skewed
-from services.sources.openshell.wording import complaint, diagnostic, normalised
+from services.sources.openshell.start_plan import StartPlan
 from tests.support.openshell_recorded import HEALTHY, NONE, REFUSED, VERSIONS, recorded, toolset
 
 B = Toolset((0, 0, 111), Generation.B, exec=True, sandbox_start=True, get_json=True)
@@ -312,7 +312,7 @@ def test_every_phase_has_a_state_and_a_reason(phase: str, state: SandboxState) -
 @pytest.mark.parametrize(
     ("value", "phase"),
     [
-        *enumerate(listing.PHASES),
+        *enumerate(lists.PHASES),
         (10, "phase 10"),
         (-1, "phase -1"),
         ("7", "Stopped"),
@@ -324,7 +324,7 @@ def test_every_phase_has_a_state_and_a_reason(phase: str, state: SandboxState) -
     ],
 )
 def test_a_phase_is_a_word_whatever_was_sent(value: object, phase: str) -> None:
-    assert listing.phase(value) == phase
+    assert lists.phase(value) == phase
 
 
 @pytest.mark.parametrize(
@@ -385,7 +385,7 @@ def test_identity_drift_is_final_and_its_advice_is_for_one_sandbox() -> None:
 )
 def test_table_and_json_tell_the_same(command: str) -> None:
     answer = recorded("0.0.111", HEALTHY, command)
-    rows, token = listing.sandboxes(answer.stdout, as_json=command.endswith("json"))
+    rows, token = lists.sandboxes(answer.stdout, as_json=command.endswith("json"))
     told = [(row.name, row.phase, row.created) for row in rows]
     at = "2023-11-14 22:13:20"
     assert told == [("alpha", "Ready", at), ("beta", "Stopped", at), ("gamma", "Error", at)]
@@ -394,7 +394,7 @@ def test_table_and_json_tell_the_same(command: str) -> None:
 
 @pytest.mark.parametrize("version", ["0.0.44", "0.0.111"])
 def test_registered_gateways_are_read_from_the_table(version: str) -> None:
-    told = listing.registrations(recorded(version, REFUSED, "gateway list").stdout, as_json=False)
+    told = lists.registrations(recorded(version, REFUSED, "gateway list").stdout, as_json=False)
     assert [(one.name, one.endpoint, one.auth, one.active) for one in told] == [
         ("nemoclaw", "http://127.0.0.1:1", "plaintext", True)
     ]
@@ -402,6 +402,6 @@ def test_registered_gateways_are_read_from_the_table(version: str) -> None:
 
 def test_registered_gateways_are_read_from_json() -> None:
     answer = recorded("0.0.111", REFUSED, "gateway list -o json")
-    (one,) = listing.registrations(answer.stdout, as_json=True)
+    (one,) = lists.registrations(answer.stdout, as_json=True)
     assert (one.name, one.kind, one.source, one.active) == ("nemoclaw", "local", "user", True)
-    assert listing.registrations("[]", as_json=True) == ()
+    assert lists.registrations("[]", as_json=True) == ()

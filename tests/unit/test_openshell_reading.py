@@ -8,21 +8,21 @@ from pathlib import Path
 
 import pytest
 
-from services.config import Flags, load
+from services.config.settings import Flags, load
+from services.config.sources import OpenShellTable
 from services.errors import ConfigError, UnavailableError
 from services.models import Capability, GatewayState, ShellState
-from services.source_tables import OpenShellTable
 from services.sources import open_sources
-from services.sources.openshell import listing, metadata, registry, starting
+from services.sources.openshell import lists, metadata, nemoclaw_registry, start_plan
 from services.sources.openshell.cli import environment, locate
+from services.sources.openshell.cli_version import Generation, Toolset
+from services.sources.openshell.client import pending
 from services.sources.openshell.logs import Memory, instant, readable
-from services.sources.openshell.looking import pending
-from services.sources.openshell.portrait import sandbox, unseen
-from services.sources.openshell.registry import Presence
-from services.sources.openshell.shapes import Forward, Target, safe_name
+from services.sources.openshell.nemoclaw_registry import Presence
+from services.sources.openshell.records import Forward, Target, safe_name
+from services.sources.openshell.rows import sandbox, unseen
 from services.sources.openshell.shells import ended
-from services.sources.openshell.toolset import Generation, Toolset
-from services.terminal.transport import Ending
+from services.terminal.transport.base import Ending
 from tests.support.clock import FakeClock
 from tests.support.openshell_recorded import HEALTHY, recorded
 from tests.support.openshell_script import register
@@ -50,7 +50,7 @@ def test_a_register_is_absent_corrupt_empty_or_filled(
     path = tmp_path / "sandboxes.json"
     if text is not None:
         path.write_text(text)
-    found = registry.read(path)
+    found = nemoclaw_registry.read(path)
     assert found.presence is presence
     assert bool(found.problem) is (presence is Presence.CORRUPT)
     assert found.default == ("a" if presence is Presence.FILLED else "")
@@ -60,12 +60,12 @@ def test_a_register_is_absent_corrupt_empty_or_filled(
 def test_a_register_keeps_what_later_versions_add(home: Path) -> None:
     path = register(home, "a", "b", default="b", gatewayName="mine", dashboardPort=1234, odd=[1])
     before = path.read_bytes(), path.stat().st_mtime_ns
-    found = registry.read(path)
+    found = nemoclaw_registry.read(path)
     assert found.default == "b" and found.gateways == ("mine",)
     entry = found.entry("mine", "a")
     assert entry is not None and entry.port == 1234 and ("model", "m") in entry.facts
     assert (path.read_bytes(), path.stat().st_mtime_ns) == before
-    assert registry.read(None).presence is Presence.UNUSED
+    assert nemoclaw_registry.read(None).presence is Presence.UNUSED
 
 
 def test_registrations_are_read_from_the_folder(tmp_path: Path) -> None:
@@ -119,21 +119,21 @@ def test_a_start_is_only_offered_where_the_service_is_known(
         (tools / name).chmod(0o755)
     monkeypatch.setenv("PATH", str(tools))
     b, root = Toolset(), tmp_path / "root"
-    bare = starting.plan("g", LOCAL, b, {}, root)
+    bare = start_plan.plan("g", LOCAL, b, {}, root)
     assert not bare.possible and "systemctl --user start openshell-gateway" in bare.advice
     (root / "snap/openshell").mkdir(parents=True)
-    assert "sudo snap start" in starting.plan("g", LOCAL, b, {}, root).advice
+    assert "sudo snap start" in start_plan.plan("g", LOCAL, b, {}, root).advice
     (root / "usr/local/opt/openshell").mkdir(parents=True)
-    assert starting.plan("g", LOCAL, b, {}, root).argv[0] == "brew"
+    assert start_plan.plan("g", LOCAL, b, {}, root).argv[0] == "brew"
     unit = root / "usr/lib/systemd/user/openshell-gateway.service"
     unit.parent.mkdir(parents=True)
     unit.write_text("")
-    found = starting.plan("g", LOCAL, b, {}, root)
+    found = start_plan.plan("g", LOCAL, b, {}, root)
     assert found.argv == ("systemctl", "--user", "start", "openshell-gateway")
     for elsewhere in ("https://gateway.example:17670", "http://127.0.0.1:1", "", "http://[::1"):
-        assert not starting.plan("g", elsewhere, b, {}, root).possible
-    assert starting.plan("g", "", b, {"g": ("run", "it")}, root).argv == ("run", "it")
-    first = starting.plan("g", "", Toolset(generation=Generation.A), {}, root)
+        assert not start_plan.plan("g", elsewhere, b, {}, root).possible
+    assert start_plan.plan("g", "", b, {"g": ("run", "it")}, root).argv == ("run", "it")
+    first = start_plan.plan("g", "", Toolset(generation=Generation.A), {}, root)
     assert first.by_cli and first.argv == ("gateway", "start", "--name", "g")
     assert not any("recreate" in word for word in first.argv)
 
@@ -177,7 +177,7 @@ def test_later_lists_are_wrapped_paged_and_have_reasons() -> None:
             "next_page_token": "more",
         }
     )
-    (a, b), token = listing.sandboxes(text, as_json=True)
+    (a, b), token = lists.sandboxes(text, as_json=True)
     assert token == "more"
     assert (a.exit_code, a.why) == (3, "ImagePull: no such")
     assert (b.phase, b.exit_code, b.labels) == ("phase 42", None, (("k", "v"),))
@@ -189,7 +189,7 @@ def test_later_lists_are_wrapped_paged_and_have_reasons() -> None:
 @pytest.mark.parametrize("text", ["", "null", "7", '{"a": 1}', "[1]", '["x"]', "{" * 100_000])
 def test_what_is_not_a_list_is_named(text: str) -> None:
     with pytest.raises(UnavailableError, match="cannot be understood"):
-        listing.sandboxes(text, as_json=True)
+        lists.sandboxes(text, as_json=True)
 
 
 def test_forwards_are_read_from_table_and_json() -> None:
@@ -198,12 +198,12 @@ def test_forwards_are_read_from_table_and_json() -> None:
         "a        127.0.0.1  18789  12   \x1b[32mrunning\x1b[39m\n"
         "b        0.0.0.0    80     13   dead\n"
     )
-    found = listing.forwards(table)
+    found = lists.forwards(table)
     assert found == (Forward("a", "127.0.0.1", 18789, True), Forward("b", "0.0.0.0", 80, False))
     assert [one.place for one in found] == ["18789", "0.0.0.0:80"]
     later = '[{"sandbox": "a", "bind_address": "127.0.0.1", "port": 18789, "alive": true}]'
-    assert listing.forwards(later) == found[:1]
-    assert listing.forwards("No active forwards.\n") == ()
+    assert lists.forwards(later) == found[:1]
+    assert lists.forwards("No active forwards.\n") == ()
 
 
 def test_waiting_rules_are_counted() -> None:
@@ -290,6 +290,6 @@ def _closure(module: str, seen: set[str]) -> set[str]:
 
 def test_what_looks_cannot_reach_what_acts() -> None:
     reached = _closure("services.sources.openshell.observer", set())
-    assert "services.sources.openshell.looking" in reached
+    assert "services.sources.openshell.client" in reached
     for acting in ("actor", "doing", "shells", "steps", "source"):
         assert f"services.sources.openshell.{acting}" not in reached

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from services.sources.openshell.together import together
+from services.sources.openshell.gather import together
 from tests.support.waiting import eventually
 
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.plain import plain, plain_block, sentence
+from services.text.sanitize import plain, plain_block, sentence
 
 HOSTILE = [
     ("\x1b[31mred\x1b[0m", "red"),

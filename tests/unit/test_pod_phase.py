@@ -11,13 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.models import SandboxState, VerdictKind
-from services.sources.pods import phase
+from services.sources.pods import judge
+from services.sources.pods.judgement import Standing, refusals
 from services.sources.pods.kube_observer import verdict
 from services.sources.pods.pod import Pod, pod_of, read_event, read_list, read_pod
 from services.sources.pods.reasons import words_for
-from services.sources.pods.standing import Standing, refusals
 
-NOW = phase.instant("2026-01-01T01:00:00Z") or 0.0
+NOW = judge.instant("2026-01-01T01:00:00Z") or 0.0
 READY, SETTLING, STUCK = SandboxState.READY, SandboxState.SETTLING, SandboxState.STUCK
 BROKEN, ASLEEP, UNKNOWN = SandboxState.BROKEN, SandboxState.ASLEEP, SandboxState.UNKNOWN
 
@@ -133,7 +133,7 @@ ROWS = [
 
 @pytest.mark.parametrize(("one", "state", "words", "shell"), ROWS, ids=range(len(ROWS)))
 def test_a_pod_in_plain_words(one: Pod, state: SandboxState, words: str, shell: bool) -> None:
-    standing = phase.judge(one, NOW)
+    standing = judge.judge(one, NOW)
     assert standing.state is state
     assert words in standing.reason
     assert (standing.no_shell == "") is shell
@@ -160,7 +160,7 @@ def test_what_an_attempt_may_do(state: SandboxState, no_shell: str, kind: Verdic
 def test_hostile_words_act_on_nothing() -> None:
     hostile = "x\x1b[2J\x1b]0;t\x07\nnext"
     one = pod("Running", container(waiting(hostile, hostile)), message=hostile, reason=hostile)
-    said = repr((phase.judge(one, NOW), phase.evidence(one)))
+    said = repr((judge.judge(one, NOW), judge.evidence(one)))
     assert "\\x1b" not in said and "\\n" not in said
     assert words_for(hostile)[1].isprintable()
 
@@ -179,7 +179,7 @@ def test_the_default_container_is_the_annotated_one() -> None:
 def test_fields_may_be_missing_or_null() -> None:
     assert read_pod(b"{}").native_id == "/"
     bare = {"metadata": {"annotations": None}, "spec": {}, "status": {"containerStatuses": None}}
-    assert phase.judge(pod_of(bare), NOW).state is UNKNOWN
+    assert judge.judge(pod_of(bare), NOW).state is UNKNOWN
     assert read_list(b'{"metadata":{"continue":"x"},"items":[{}]}').metadata.continue_ == "x"
 
 
@@ -200,5 +200,5 @@ def test_whatever_a_server_sends_is_read_or_refused(value: object) -> None:
         except msgspec.DecodeError:
             continue
         if isinstance(one, Pod):
-            phase.judge(one, NOW)
-            phase.evidence(one)
+            judge.judge(one, NOW)
+            judge.evidence(one)

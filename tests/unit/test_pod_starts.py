@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.sources.pods.starts import session_name, starts
-from services.terminal.remote_process import Preamble, Remote, ending
+from services.sources.pods.shell_commands import session_name, starts
+from services.terminal.exec.remote_pid import Preamble, Remote, ending
 
 SAID = b"\x1b]7733;4711;123456;bash\x07"
 REST = b"pod$ \x1b[?2004h"

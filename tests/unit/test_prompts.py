@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from services.terminal.prompts import PromptSense
+from services.terminal.session.prompts import PromptSense
 
 
 @pytest.mark.parametrize(

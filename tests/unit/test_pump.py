@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Iterable
 from time import perf_counter
 
-from services.terminal.pump import BUDGET_S, CHUNK_BYTES, Pump
+from services.terminal.session.scheduler import BUDGET_S, CHUNK_BYTES, Pump
 from tests.support.waiting import LIMIT_S, eventually
 
 

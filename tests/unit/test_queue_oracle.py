@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from services.models import InLabel
-from services.queues.factcode import code_sql, facts_of
+from services.queues.fact_codes import code_sql, facts_of
 from services.queues.labels import inbound_label, is_deferred
 from services.queues.schema import Shape
 from services.queues.stuck import (

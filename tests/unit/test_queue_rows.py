@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 
 from services.models import Direction, InLabel, Message, OutLabel
-from widgets import queue_counts
-from widgets.moments import age_cell, moment
-from widgets.queue_rows import COLUMNS, SeenMessage, key_of, merge
+from widgets.panes import queue_counts
+from widgets.panes.queue_rows import COLUMNS, SeenMessage, key_of, merge
+from widgets.text.instants import age_cell, moment
 
 NOW = 1_790_000_000.0
 

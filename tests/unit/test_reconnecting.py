@@ -9,9 +9,9 @@ import pytest
 
 from services.errors import ShellError
 from services.models import Retry, ShellState
-from services.terminal.failures import Failure, HandshakeRefusedError
-from services.terminal.reconnecting import Policy, Reconnecting
-from services.terminal.transport import Ending
+from services.terminal.transport.base import Ending
+from services.terminal.transport.close_reasons import Failure, HandshakeRefusedError
+from services.terminal.transport.reconnect import Policy, Reconnecting
 from tests.support.clock import FakeClock
 
 LOST = Ending(ShellState.LOST, "the connection was reset, outcome unknown", retry=Retry.AUTO)
@@ -236,9 +236,9 @@ async def test_a_first_shell_that_does_not_open_is_the_operators_to_judge() -> N
 
 
 async def test_a_shell_without_a_sign_of_life_is_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
-    from services.terminal import reconnecting
+    from services.terminal.transport import reconnect
 
-    monkeypatch.setattr(reconnecting, "_SILENT_S", 0.05)
+    monkeypatch.setattr(reconnect, "_SILENT_S", 0.05)
     clock = FakeClock()
     first = Scripted(None)
     one = made(clock, first, Scripted(None, b"x"))

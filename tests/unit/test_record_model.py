@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from widgets.record_model import RecordModel
+from widgets.table.record_model import RecordModel
 
 
 @dataclass(frozen=True)

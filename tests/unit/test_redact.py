@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.redact import MASK, redact
+from services.text.redact import MASK, redact
 
 SECRET = "hunter2hunter2XY"
 

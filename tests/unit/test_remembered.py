@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from services.remembered import MOST_BYTES, PaneView, View, place, recall, remember
+from services.config.view_state import MOST_BYTES, PaneView, View, place, recall, remember
 
 SEEN = View("queues", "queues", True, {"sandboxes": PaneView("broken", "age", True)})
 

@@ -15,7 +15,6 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from services.attempts import Attempts, Handle
 from services.models import (
     Attempt,
     AttemptState,
@@ -25,6 +24,7 @@ from services.models import (
     Verb,
     VerdictKind,
 )
+from services.repair.attempts import Attempts, Handle
 from tests.support.clock import FakeClock, settle
 from tests.support.scripted import (
     DOWN,

@@ -7,10 +7,8 @@ from dataclasses import replace
 
 import pytest
 
-from services.limits import MAX_PRIMES
 from services.models import AttemptState, Verb, Verdict, VerdictKind
-from services.repair import STILL_STARTING, transition
-from services.repair_terms import (
+from services.repair.events import (
     Agreed,
     CancelAsked,
     Critical,
@@ -30,6 +28,8 @@ from services.repair_terms import (
     WakeFailed,
     Woken,
 )
+from services.repair.limits import MAX_PRIMES
+from services.repair.machine import STILL_STARTING, transition
 
 S = AttemptState
 E = Effect

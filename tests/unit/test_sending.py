@@ -7,9 +7,9 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from services.clock import SystemClock
-from services.terminal import sending
-from services.terminal.sending import PIECE_BYTES, Outbox
-from services.terminal.transport import Ending
+from services.terminal.session import input_queue
+from services.terminal.session.input_queue import PIECE_BYTES, Outbox
+from services.terminal.transport.base import Ending
 from tests.support.clock import settle
 from tests.support.waiting import eventually
 
@@ -146,8 +146,8 @@ async def test_keys_typed_while_a_write_blocks_go_together_in_order() -> None:
 
 async def test_no_sign_of_reading_is_told_and_taken_back() -> None:
     transport, blocked = Slow(), list[bool]()
-    before = sending.BLOCKED_S
-    sending.BLOCKED_S = 0.02
+    before = input_queue.BLOCKED_S
+    input_queue.BLOCKED_S = 0.02
     try:
         async with outbox(transport, blocked) as box:
             box.paste(b"x")
@@ -156,7 +156,7 @@ async def test_no_sign_of_reading_is_told_and_taken_back() -> None:
             transport.taken.set()
             await eventually(lambda: not blocked[-1])
     finally:
-        sending.BLOCKED_S = before
+        input_queue.BLOCKED_S = before
 
 
 async def test_answers_of_the_emulator_are_bounded() -> None:

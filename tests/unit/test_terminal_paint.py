@@ -15,9 +15,8 @@ from textual.strip import Strip
 from services.terminal.cells import PLAIN, RGB, CellStyle, CursorShape, Underline
 from tests.support.screens import GivenRow, GivenScreen, row
 from widgets.terminal.cursor import cell_at, draw_cursor
-from widgets.terminal.lines import Place, indices_of, logical, logical_line, piece
+from widgets.terminal.frame_pacing import Pacing
 from widgets.terminal.links import link_at
-from widgets.terminal.pacing import Pacing
 from widgets.terminal.paint import Painter, cut, harmless, marked, overlaid
 from widgets.terminal.palette import (
     BACKGROUND,
@@ -29,10 +28,11 @@ from widgets.terminal.palette import (
     blend,
     palette_of,
 )
-from widgets.terminal.scrolling import Viewport
+from widgets.terminal.rows import Place, indices_of, logical, logical_line, piece
 from widgets.terminal.search import Match, Query
 from widgets.terminal.selection import Selection, Unit, selected_text, word
-from widgets.terminal.styled import sgr, styled_text
+from widgets.terminal.styled_copy import sgr, styled_text
+from widgets.terminal.viewport import Viewport
 
 PALETTE = palette_of(True, 0xDDDDDD, 0x101010, 0xFFAA00)
 

@@ -9,9 +9,9 @@ import pytest
 from textual.color import Color
 from textual.theme import Theme
 
-from services.config import Flags, load
-from tui import themes
-from widgets import glyphs
+from services.config.settings import Flags, load
+from tui.panel import themes
+from widgets.text import glyphs
 
 TONES = ("text-success", "text-warning", "text-error", "text-primary", "text-accent")
 GROUNDS = ("background", "surface", "panel")

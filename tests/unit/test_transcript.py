@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.errors import RefusedError
-from services.terminal import transcript
-from services.terminal.transcript import Full, Output, Size, Transcript, read_transcript
+from services.terminal.session import recording
+from services.terminal.session.recording import Full, Output, Size, Transcript, read_transcript
 from tests.support.clock import FakeClock
 
 
@@ -75,7 +75,7 @@ def test_a_folder_that_cannot_be_or_is_full_stops_no_shell(
     kept.output(b"x")
     kept.close()
     assert "not recorded" in kept.notice
-    monkeypatch.setattr(transcript, "FOLDER_BYTES", 1000)
+    monkeypatch.setattr(recording, "FOLDER_BYTES", 1000)
     (tmp_path / "old.transcript").write_bytes(b"x" * 1500)
     kept = Transcript(tmp_path, "two", FakeClock(), limit=100)
     kept.output(b"x")
@@ -119,7 +119,7 @@ def test_cut_or_garbled_files_end_and_never_raise(cut: int, rubbish: bytes) -> N
         kept.close()
         whole = list(read_transcript(kept.path))
         data = kept.path.read_bytes()
-        cut = max(cut % len(data), len(transcript.MAGIC))
+        cut = max(cut % len(data), len(recording.MAGIC))
         kept.path.write_bytes(data[:cut])
         found = list(read_transcript(kept.path))
         assert found == whole[: len(found)]
@@ -129,7 +129,7 @@ def test_cut_or_garbled_files_end_and_never_raise(cut: int, rubbish: bytes) -> N
 
 def test_a_length_that_lies_reads_nothing_more(tmp_path: Path) -> None:
     path = tmp_path / "liar"
-    path.write_bytes(transcript.MAGIC + struct.pack(">dBI", 0.0, 1, 0xFFFFFFFF) + b"x" * 100)
+    path.write_bytes(recording.MAGIC + struct.pack(">dBI", 0.0, 1, 0xFFFFFFFF) + b"x" * 100)
     assert list(read_transcript(path)) == []
-    path.write_bytes(transcript.MAGIC + struct.pack(">dBI", float("nan"), 1, 1) + b"x")
+    path.write_bytes(recording.MAGIC + struct.pack(">dBI", float("nan"), 1, 1) + b"x")
     assert list(read_transcript(path)) == []

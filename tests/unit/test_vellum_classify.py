@@ -12,13 +12,13 @@ from services.models import GatewayState as G
 from services.models import SandboxState as S
 from services.models import VerdictKind
 from services.sources.vellum import verdicts
-from services.sources.vellum.classify import REISSUE, RESTART, TABLE, Means, classify
 from services.sources.vellum.credential import Credential, Standing
 from services.sources.vellum.evidence import Act, Did, Evidence
 from services.sources.vellum.http_probe import Answer, Reply
-from services.sources.vellum.pids import PidFile, PidState
-from services.sources.vellum.portrait import draw
+from services.sources.vellum.judge import REISSUE, RESTART, TABLE, Means, classify
+from services.sources.vellum.pid_files import PidFile, PidState
 from services.sources.vellum.registry import Entry, Registry
+from services.sources.vellum.rows import draw
 
 NOW = 1_000_000.0
 OLD, YOUNG = NOW - 3600, NOW - 10

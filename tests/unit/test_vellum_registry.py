@@ -14,8 +14,8 @@ from services.errors import RefusedError, UnavailableError
 from services.sources.vellum.commands import ASKS_FIRST, Agreement, Command, argv
 from services.sources.vellum.credential import Standing, instant, judge
 from services.sources.vellum.layout import ENVIRONMENTS, Site, place
-from services.sources.vellum.pids import PidState
-from services.sources.vellum.pids import read as read_pid
+from services.sources.vellum.pid_files import PidState
+from services.sources.vellum.pid_files import read as read_pid
 from services.sources.vellum.registry import RegistryReader, elsewhere, parse, safe_id
 
 NOW = 1_700_000_000.0

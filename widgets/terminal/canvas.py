@@ -17,15 +17,15 @@ from textual.widget import Widget
 
 from services.terminal.cells import DEFAULT_MODES, Cursor, TerminalModes, TerminalScreen
 from widgets.terminal.cursor import draw_cursor
-from widgets.terminal.lines import Place, row_at
+from widgets.terminal.frame_pacing import Pacing
 from widgets.terminal.links import Link
-from widgets.terminal.marks import MarkedLines, Marks
-from widgets.terminal.pacing import Pacing
+from widgets.terminal.overlays import MarkedLines, Marks
 from widgets.terminal.paint import Painter, cut, marked, overlaid
 from widgets.terminal.palette import Palette, palette_of
-from widgets.terminal.scrolling import Viewport, end_of, screen_top
+from widgets.terminal.rows import Place, row_at
 from widgets.terminal.search import Match, Query
 from widgets.terminal.selection import Selection
+from widgets.terminal.viewport import Viewport, end_of, screen_top
 
 
 class TerminalCanvas(Widget):

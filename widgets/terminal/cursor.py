@@ -7,9 +7,9 @@ from rich.style import Style
 from textual.strip import Strip
 
 from services.terminal.cells import CursorShape
-from widgets.terminal.lines import graphemes
 from widgets.terminal.paint import colours, restyled
 from widgets.terminal.palette import BACKGROUND, CURSOR, FOREGROUND, Palette, blend
+from widgets.terminal.rows import graphemes
 
 FAINT, SOFT = 0.35, 0.55
 """Parts of cursor colour: an unfocused cursor's, and a bar's on a character."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from rich.cells import cell_len
 
 from services.terminal.cells import TerminalScreen
-from widgets.terminal.lines import Place, logical_line, row_at
+from widgets.terminal.rows import Place, logical_line, row_at
 
 _ADDRESS = re.compile(r"(?:https?|ftp|ssh|file)://[^\s<>\"'`{}|\\^\u2500-\u257f]+", re.IGNORECASE)
 _CLOSING = {")": "(", "]": "["}

@@ -14,8 +14,8 @@ from rich.style import Style
 from textual.strip import Strip
 
 from services.terminal.cells import PLAIN, RGB, CellStyle, ScreenRow, Underline
-from widgets.terminal.lines import indices_of
 from widgets.terminal.palette import BACKGROUND, FOREGROUND, Palette, blend
+from widgets.terminal.rows import indices_of
 
 STYLES_KEPT = 16_384
 FADE = 0.45

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from services.terminal.cells import TerminalScreen
-from widgets.terminal.lines import LogicalLine, Place, logical_line
-from widgets.terminal.scrolling import end_of
+from widgets.terminal.rows import LogicalLine, Place, logical_line
+from widgets.terminal.viewport import end_of
 
 LONGEST_QUERY = 200
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from services.terminal.cells import ScreenRow, TerminalScreen
-from widgets.terminal.lines import Place, logical, logical_line, piece, row_at, row_text
+from widgets.terminal.rows import Place, logical, logical_line, piece, row_at, row_text
 
 WORD = re.compile(r"[\w\-./~:@%+#=?&$*!,]+|\s+|.", re.DOTALL)
 LONGEST = 100_000

@@ -9,14 +9,14 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from services.clock import Clock
 from services.errors import NotFoundError, UnavailableError, WakedeckError
 from services.models import SandboxId, Step, StepState
-from services.sources.local import evidence, lock, spawn
-from services.sources.local.classify import REFUSED, REFUSED_ADVICE, SILENCE_S, ProcessFacts
+from services.sources.local import lock, probes, spawn
 from services.sources.local.gateway_probe import Answer
+from services.sources.local.judge import REFUSED, REFUSED_ADVICE, SILENCE_S, ProcessFacts
 from services.sources.local.layout import HOST, World
-from services.terminal.marker_exec import MarkerCommand
-from services.terminal.remote_command import follow
-from services.terminal.requests import ExecEvent, ExecRequest, ShellChoice
-from services.terminal.transport import Transport
+from services.terminal.exec.requests import ExecEvent, ExecRequest, ShellChoice
+from services.terminal.exec.runner import follow
+from services.terminal.exec.sentinel import MarkerCommand
+from services.terminal.transport.base import Transport
 
 START_LIMIT_S = 12.0
 WAIT_LIMIT_S = 12.0
@@ -76,8 +76,8 @@ class LocalActor:
         name = self._known(sandbox)
         step = Step("credential", StepState.RUNNING, self._clock.now(), limit_s=LINK_LIMIT_S)
         yield step
-        facts = evidence.process(self._world, "gateway")
-        seen = await evidence.gateway(self._world, facts)
+        facts = probes.process(self._world, "gateway")
+        seen = await probes.gateway(self._world, facts)
         members = None if seen is None else seen.members
         if members is None:
             yield self._ended(step, StepState.FAILED, "The gateway stopped answering.", True)
@@ -101,7 +101,7 @@ class LocalActor:
 
     def shell(self, sandbox: SandboxId, choice: ShellChoice) -> Transport:
         from services.sources.local.framing import EmbeddedFraming
-        from services.terminal.websocket import WebSocketTransport
+        from services.terminal.transport.websocket import WebSocketTransport
 
         name = self._known(sandbox)
         if choice.pod is not None or choice.first_pod:
@@ -115,7 +115,7 @@ class LocalActor:
         query = f"?shell={choice.shell}" if choice.shell else ""
         return WebSocketTransport(
             f"ws://{HOST}:{record.port}/sandboxes/{name}/terminal{query}",
-            {"Authorization": f"Bearer {evidence.token(self._world)}"},
+            {"Authorization": f"Bearer {probes.token(self._world)}"},
             framing=EmbeddedFraming(),
             notice=NOTICE,
         )
@@ -153,7 +153,7 @@ class LocalActor:
 
     async def _revive(self, role: str, works: Callable[[ProcessFacts], Awaitable[bool]]) -> str:
         """Leave a working process alone, resume a suspended one, replace what does not answer."""
-        facts = evidence.process(self._world, role)
+        facts = probes.process(self._world, role)
         record = self._world.read_record(role)
         if record is not None and not facts.liveness.over:
             if await works(facts):
@@ -168,13 +168,13 @@ class LocalActor:
         return f"{role} {'started' if record is None else 'restarted'} (pid {pid})"
 
     async def _works(self, role: str, works: Callable[[ProcessFacts], Awaitable[bool]]) -> bool:
-        facts = evidence.process(self._world, role)
+        facts = probes.process(self._world, role)
         return not facts.liveness.over and await works(facts)
 
     async def _revive_agent(self, name: str) -> str:
         folder = self._world.sandbox(name)
         cleared = ""
-        if evidence.process(self._world, f"agent-{name}").liveness.over:
+        if probes.process(self._world, f"agent-{name}").liveness.over:
             if await asyncio.to_thread(lock.break_stale, folder):
                 cleared = "stale lock cleared, "
             (folder / lock.GAVE_UP).unlink(missing_ok=True)
@@ -185,20 +185,20 @@ class LocalActor:
         return facts.liveness is spawn.Liveness.RUNNING
 
     async def _gateway_answers(self, facts: ProcessFacts) -> bool:
-        seen = await evidence.gateway(self._world, facts)
+        seen = await probes.gateway(self._world, facts)
         return seen is not None and seen.health.answer is Answer.OK
 
     async def _agent_moves(self, name: str, facts: ProcessFacts) -> bool:
         if facts.liveness is not spawn.Liveness.RUNNING:
             return False
-        beat = evidence.heartbeat(self._world, name)
+        beat = probes.heartbeat(self._world, name)
         if beat is None or facts.started_at is None:
             return False
         return self._clock.now() - beat < SILENCE_S and beat >= facts.started_at - 1.0
 
     async def _serves(self, sandbox: SandboxId) -> bool:
-        facts = evidence.process(self._world, "gateway")
+        facts = probes.process(self._world, "gateway")
         if not await self._gateway_answers(facts):
             return False
         role = f"agent-{sandbox.native_id}"
-        return await self._agent_moves(sandbox.native_id, evidence.process(self._world, role))
+        return await self._agent_moves(sandbox.native_id, probes.process(self._world, role))

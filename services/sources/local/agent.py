@@ -18,12 +18,12 @@ from pathlib import Path
 from random import Random
 
 from services.sources.local import lock
-from services.sources.local.desk import Desk
+from services.sources.local.agent_queue import Desk
 from services.sources.local.layout import World
 from services.sources.local.leases import needed
-from services.sources.local.pace import Pace
+from services.sources.local.queue_files import HEARTBEAT, INBOUND, create_outbound
 from services.sources.local.spawn import AGENT, describe
-from services.sources.local.tables import HEARTBEAT, INBOUND, create_outbound
+from services.sources.local.ticker import Pace
 from services.sources.local.work import Plan, Task, plan
 
 BEAT_S = 0.5

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 
+from services.sources.local.host_queue import Postbox
 from services.sources.local.layout import World, write_private
-from services.sources.local.postbox import Postbox
 from services.sources.local.traffic import flood_letter
 
 RATE = 200.0

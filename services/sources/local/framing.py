@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 
-from services.terminal.exit_codes import exited
-from services.terminal.framing import Finished, FrameEvent
-from services.terminal.json_family import JsonFraming
+from services.terminal.transport.exit_codes import exited
+from services.terminal.transport.framing import Finished, FrameEvent
+from services.terminal.transport.json_frames import JsonFraming
 
 _LONGEST = 200
 

@@ -22,8 +22,8 @@ from websockets.asyncio.server import ServerConnection, serve
 
 from services.sources.local.gateway_faults import Faults, read_faults
 from services.sources.local.gateway_http import FrontDoor
-from services.sources.local.gateway_shells import Terminal
-from services.sources.local.gateway_wire import LARGEST_MESSAGE, TerminalConnection
+from services.sources.local.gateway_terminals import Terminal
+from services.sources.local.gateway_websocket import LARGEST_MESSAGE, TerminalConnection
 from services.sources.local.layout import HOST, ProcessRecord, World
 from services.sources.local.leases import needed
 

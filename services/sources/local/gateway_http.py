@@ -13,7 +13,7 @@ from websockets.asyncio.server import ServerConnection
 from websockets.http11 import Request, Response
 
 from services.sources.local.gateway_faults import Faults
-from services.sources.local.gateway_shells import SHELLS, Order, installed, work_folder
+from services.sources.local.gateway_terminals import SHELLS, Order, installed, work_folder
 from services.sources.local.layout import World
 
 

@@ -16,14 +16,14 @@ from pathlib import Path
 from random import Random
 
 from services.sources.local.flood import Flood
+from services.sources.local.host_queue import Outgoing, Postbox, action
 from services.sources.local.layout import SANDBOX_NAMES, World
 from services.sources.local.leases import needed
-from services.sources.local.pace import Pace
-from services.sources.local.postbox import Outgoing, Postbox, action
-from services.sources.local.revival import Revival
+from services.sources.local.queue_files import INBOUND
+from services.sources.local.restarts import Revival
 from services.sources.local.spawn import AGENT, Liveness, alive, describe, reap
-from services.sources.local.tables import INBOUND
 from services.sources.local.teardown import take_down
+from services.sources.local.ticker import Pace
 from services.sources.local.traffic import LONGEST_GAP_S, SHORTEST_GAP_S, from_agent, letter
 
 ROLE = "host"

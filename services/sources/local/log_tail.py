@@ -8,8 +8,8 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 from services.log_streams import LogStream
-from services.plain import plain
-from services.redact import redact
+from services.text.redact import redact
+from services.text.sanitize import plain
 
 STREAMS = (
     LogStream("agent", "agent"),

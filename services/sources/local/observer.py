@@ -25,13 +25,13 @@ from services.models import (
     Verdict,
     VerdictKind,
 )
-from services.plain import plain
 from services.queues.reader import QueueReader
-from services.sources.local import classify, evidence, spawn
+from services.sources.local import judge, probes, spawn
 from services.sources.local.gateway_probe import GatewayEvidence
-from services.sources.local.glance import Glance
 from services.sources.local.layout import HOST, World
 from services.sources.local.log_tail import STREAMS, follow
+from services.sources.local.summary import Glance
+from services.text.sanitize import plain
 
 
 class LocalObserver:
@@ -55,7 +55,7 @@ class LocalObserver:
 
     async def queue(self, sandbox: SandboxId, window: int) -> QueueSnapshot:
         name = self._known(sandbox)
-        alive = not evidence.process(self._world, f"agent-{name}").liveness.over
+        alive = not probes.process(self._world, f"agent-{name}").liveness.over
         return await self._reader.snapshot(sandbox, self._world.sandbox(name), window, alive=alive)
 
     async def content(self, sandbox: SandboxId, direction: Direction, message: str) -> str:
@@ -69,16 +69,16 @@ class LocalObserver:
                 f"The embedded world has no sandbox {sandbox.native_id!r}.",
                 advice="Start the world with `wakedeck local up`.",
             )
-        facts = evidence.process(self._world, "gateway")
+        facts = probes.process(self._world, "gateway")
         seen, (agent, _) = await asyncio.gather(
-            evidence.gateway(self._world, facts),
-            evidence.agent(self._world, self._glance, sandbox),
+            probes.gateway(self._world, facts),
+            probes.agent(self._world, self._glance, sandbox),
         )
         now = self._clock.now()
-        return classify.verdict(
-            classify.gateway(facts, seen, now),
-            classify.host(evidence.process(self._world, "host")),
-            classify.sandbox(agent, now),
+        return judge.verdict(
+            judge.gateway(facts, seen, now),
+            judge.host(probes.process(self._world, "host")),
+            judge.sandbox(agent, now),
         )
 
     async def log_streams(self, sandbox: SandboxId) -> tuple[LogStream, ...]:
@@ -102,12 +102,12 @@ class LocalObserver:
         return sandbox.native_id
 
     async def _fronts(self) -> tuple[Gateway, ...]:
-        facts = evidence.process(self._world, "gateway")
-        seen = await evidence.gateway(self._world, facts)
+        facts = probes.process(self._world, "gateway")
+        seen = await probes.gateway(self._world, facts)
         now = self._clock.now()
-        state, reason = classify.gateway(facts, seen, now)
-        traffic = evidence.process(self._world, "host")
-        host_state, host_reason = classify.host(traffic)
+        state, reason = judge.gateway(facts, seen, now)
+        traffic = probes.process(self._world, "host")
+        host_state, host_reason = judge.host(traffic)
         return (
             Gateway(
                 GatewayId(self.info.key, "gateway"),
@@ -131,9 +131,9 @@ class LocalObserver:
 
     async def _sandbox(self, name: str) -> Sandbox:
         identity = SandboxId(self.info.key, name)
-        seen, files = await evidence.agent(self._world, self._glance, identity)
+        seen, files = await probes.agent(self._world, self._glance, identity)
         now = self._clock.now()
-        state, activity, reason = classify.sandbox(seen, now)
+        state, activity, reason = judge.sandbox(seen, now)
         return Sandbox(
             identity,
             name,
@@ -164,13 +164,13 @@ def _latency(state: GatewayState, seen: GatewayEvidence | None) -> float | None:
     return seen.health.latency_s
 
 
-def _process_facts(facts: classify.ProcessFacts) -> Facts:
+def _process_facts(facts: judge.ProcessFacts) -> Facts:
     if facts.pid is None:
         return (("process", "none recorded"),)
     return (("process", f"pid {facts.pid}, {facts.liveness.value}"),)
 
 
-def _gateway_facts(facts: classify.ProcessFacts, seen: GatewayEvidence | None) -> Facts:
+def _gateway_facts(facts: judge.ProcessFacts, seen: GatewayEvidence | None) -> Facts:
     rows = list(_process_facts(facts))
     if seen is None:
         return (*rows, ("probe", "not asked: nothing there can answer"))
@@ -186,7 +186,7 @@ def _gateway_facts(facts: classify.ProcessFacts, seen: GatewayEvidence | None) -
     return tuple(rows)
 
 
-def _agent_facts(seen: classify.AgentEvidence, problem: str, now: float) -> Facts:
+def _agent_facts(seen: judge.AgentEvidence, problem: str, now: float) -> Facts:
     silence = (
         "never" if seen.heartbeat_at is None else f"{max(0.0, now - seen.heartbeat_at):.0f} s ago"
     )

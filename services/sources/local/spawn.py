@@ -11,8 +11,8 @@ import time
 from enum import Enum
 from pathlib import Path
 
-from services.dispositions import catch_ignored
 from services.errors import ProcessError
+from services.process.signals import catch_ignored
 from services.sources.local.layout import ProcessRecord, World
 
 SANDBOX_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,40}")

@@ -8,15 +8,15 @@ from contextlib import aclosing
 from services.clock import Clock
 from services.errors import NotFoundError, UnavailableError
 from services.models import SandboxId, Step, StepState, Verdict, VerdictKind
-from services.plain import plain
-from services.sources.nanoclaw.acts import SHELLS, command_argv
+from services.sources.nanoclaw.commands import SHELLS, command_argv
 from services.sources.nanoclaw.container_shell import ContainerShell, judged
 from services.sources.nanoclaw.observer import NanoClawObserver
-from services.sources.nanoclaw.words import sentence
-from services.terminal.child_exec import ChildCommand
-from services.terminal.remote_command import follow
-from services.terminal.requests import ExecEvent, ExecRequest, ShellChoice
-from services.terminal.transport import Transport
+from services.terminal.exec.child import ChildCommand
+from services.terminal.exec.requests import ExecEvent, ExecRequest, ShellChoice
+from services.terminal.exec.runner import follow
+from services.terminal.transport.base import Transport
+from services.text.format import sentence
+from services.text.sanitize import plain
 
 WAIT_LIMIT_S = 150.0
 """Two sweeps and a start."""

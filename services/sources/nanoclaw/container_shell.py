@@ -7,13 +7,13 @@ from collections.abc import Awaitable, Callable
 
 from services.errors import ShellError, WakedeckError
 from services.models import Retry, ShellState
-from services.plain import plain
-from services.redact import redact
-from services.sources.nanoclaw.acts import shell_argv
-from services.terminal.exit_codes import exited
-from services.terminal.local_shell import PtyTransport
-from services.terminal.requests import ExecResult
-from services.terminal.transport import Ending
+from services.sources.nanoclaw.commands import shell_argv
+from services.terminal.exec.requests import ExecResult
+from services.terminal.transport.base import Ending
+from services.terminal.transport.exit_codes import exited
+from services.terminal.transport.pty_transport import PtyTransport
+from services.text.redact import redact
+from services.text.sanitize import plain
 
 NOTICE = (
     "Inside the agent's container: /workspace/outbound.db is the agent's own queue, never write "

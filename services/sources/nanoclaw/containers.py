@@ -8,11 +8,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
-from services import process
 from services.errors import ProcessError
-from services.plain import plain
-from services.redact import redact
+from services.process import run
 from services.sources.nanoclaw.install import Install
+from services.text.redact import redact
+from services.text.sanitize import plain
 
 DOCKER = "docker"
 LIST_S = 8.0
@@ -85,7 +85,7 @@ class Containers:
     async def ask(self, install: Install, now: float) -> Listing:
         """Ask the runtime. A failure is a listing with a problem, never an exception."""
         try:
-            done = await process.run(list_argv(install), timeout_s=LIST_S, max_output=_ENOUGH)
+            done = await run.run(list_argv(install), timeout_s=LIST_S, max_output=_ENOUGH)
         except ProcessError as error:
             there = "not installed" not in error.sentence
             return Listing(now, problem=error.sentence, installed=there)
@@ -115,7 +115,7 @@ class Containers:
             some = fresh[start : start + _AT_ONCE]
             argv = mounts_argv(name for _, name in some)
             try:
-                done = await process.run(argv, timeout_s=INSPECT_S, max_output=_ENOUGH)
+                done = await run.run(argv, timeout_s=INSPECT_S, max_output=_ENOUGH)
             except ProcessError as error:
                 return error.sentence
             if done.timed_out:

@@ -9,8 +9,8 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from services.plain import plain
-from services.sources.nanoclaw.central import Central, Chat, SessionRow, Wiring
+from services.sources.nanoclaw.central_db import Central, Chat, SessionRow, Wiring
+from services.text.sanitize import plain
 
 LONGEST = 400
 _GATED = "/"

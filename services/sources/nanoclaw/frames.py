@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from enum import Enum
 
 from services.errors import UnavailableError
-from services.plain import plain
+from services.sources.nanoclaw.client import Silence, SilentError, exchange
 from services.sources.nanoclaw.install import Install
-from services.sources.nanoclaw.wire import Silence, SilentError, exchange
+from services.text.sanitize import plain
 
 ANSWER_S = 2.0
 MOST = 100_000

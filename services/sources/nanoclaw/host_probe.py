@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from services.clock import Clock
-from services.sources.nanoclaw import hosts
+from services.sources.nanoclaw import host_judge
+from services.sources.nanoclaw.client import Silence, SilentError
 from services.sources.nanoclaw.frames import FrameError, Question, ask
-from services.sources.nanoclaw.hosts import HostEvidence
+from services.sources.nanoclaw.host_judge import HostEvidence
 from services.sources.nanoclaw.install import Install
-from services.sources.nanoclaw.wire import Silence, SilentError
 
 
 async def probe(install: Install, clock: Clock) -> HostEvidence:
@@ -25,9 +25,13 @@ async def probe(install: Install, clock: Clock) -> HostEvidence:
         silence=silence,
         refused=refused,
         latency_s=None if silence is not None else clock.monotonic() - began,
-        breaker=hosts.read_breaker(install.breaker),
+        breaker=host_judge.read_breaker(install.breaker),
         log_at=max(
-            (at for at in map(hosts.modified, (install.log, install.error_log)) if at is not None),
+            (
+                at
+                for at in map(host_judge.modified, (install.log, install.error_log))
+                if at is not None
+            ),
             default=None,
         ),
         service=install.service,

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from services.errors import UnavailableError
-from services.plain import plain
+from services.text.sanitize import plain
 
 EXPECTED = (
     "nanoclaw",

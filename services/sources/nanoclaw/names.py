@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 
-from services.plain import plain
-from services.sources.nanoclaw.central import Central, SessionRow
+from services.sources.nanoclaw.central_db import Central, SessionRow
 from services.sources.nanoclaw.containers import Home
+from services.text.sanitize import plain
 
 _ID, _PART, _THREAD = 120, 40, 6
 

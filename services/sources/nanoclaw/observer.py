@@ -20,16 +20,16 @@ from services.models import (
     Verdict,
     VerdictKind,
 )
-from services.plain import plain
 from services.queues.reader import QueueReader
-from services.sources.nanoclaw import hosts, log_stream
-from services.sources.nanoclaw.census import Census, Context
+from services.sources.nanoclaw import host_judge, logs
+from services.sources.nanoclaw.container_listing import Runtime
 from services.sources.nanoclaw.containers import Home, Listing
 from services.sources.nanoclaw.engagement import NudgePlan, plan
 from services.sources.nanoclaw.install import Install, find
-from services.sources.nanoclaw.runtime import Runtime
+from services.sources.nanoclaw.poller import Census, Context
 from services.sources.nanoclaw.verdicts import verdict
-from services.sources.nanoclaw.words import sentence
+from services.text.format import sentence
+from services.text.sanitize import plain
 
 
 class NanoClawObserver:
@@ -94,7 +94,7 @@ class NanoClawObserver:
             )
         now = self._clock.now()
         return verdict(
-            hosts.judge(context.host, now),
+            host_judge.judge(context.host, now),
             judged,
             self.nudge_plan(sandbox),
             census.install.service,
@@ -104,12 +104,12 @@ class NanoClawObserver:
     async def log_streams(self, sandbox: SandboxId) -> tuple[LogStream, ...]:
         census, _ = self._opened()
         self._home(census, sandbox)
-        return log_stream.STREAMS
+        return logs.STREAMS
 
     async def logs(self, sandbox: SandboxId, stream: str = "") -> AsyncIterator[str]:
         census, runtime = self._opened()
         home = self._home(census, sandbox)
-        lines = log_stream.stream(census.install, runtime, home, self._clock, stream)
+        lines = logs.stream(census.install, runtime, home, self._clock, stream)
         try:
             async for line in lines:
                 yield line
@@ -159,9 +159,9 @@ class NanoClawObserver:
 
     def _gateways(self, census: Census, context: Context) -> tuple[Gateway, ...]:
         now = self._clock.now()
-        state, reason = hosts.judge(context.host, now)
+        state, reason = host_judge.judge(context.host, now)
         problem = context.seen.problem
-        rows = list(hosts.facts(context.host, now))
+        rows = list(host_judge.facts(context.host, now))
         rows += [("root", plain(str(census.install.root), 200)), ("slug", census.install.slug)]
         rows.append(("central DB", _central_words(context)))
         if not census.folders_present and context.rows:

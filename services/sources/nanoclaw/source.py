@@ -9,8 +9,8 @@ from services.clock import Clock
 from services.models import Capability, Source
 from services.sources import OpenSource
 from services.sources.nanoclaw.actor import NanoClawActor
+from services.sources.nanoclaw.confirmed_actions import NanoClawProposer
 from services.sources.nanoclaw.observer import NanoClawObserver
-from services.sources.nanoclaw.proposals import NanoClawProposer
 
 NUDGE_TEXT = "The operator asks: please go on with what is waiting."
 NUDGE_SENDER = "cli:local"

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from services.models import GatewayState, SandboxState, Verdict, VerdictKind
-from services.sources.nanoclaw.classify import Judgement
 from services.sources.nanoclaw.engagement import NudgePlan
+from services.sources.nanoclaw.judge import Judgement
 
 NUDGE = "nudge"
 STOP = "stop its container"

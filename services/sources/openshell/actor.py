@@ -12,9 +12,11 @@ from contextlib import aclosing
 from services.clock import Clock
 from services.errors import NotFoundError, UnavailableError
 from services.models import SandboxId, Step
-from services.sources.openshell import sandboxes, shells, starting
+from services.sources.openshell import sandbox_judge, shells, start_plan
 from services.sources.openshell.cli import Cli, config_folder
-from services.sources.openshell.doing import (
+from services.sources.openshell.cli_version import Generation, Toolset
+from services.sources.openshell.client import Looking
+from services.sources.openshell.commands import (
     FORWARDS_S,
     GET_S,
     PROOF_S,
@@ -24,15 +26,13 @@ from services.sources.openshell.doing import (
     WAIT_S,
     Doing,
 )
-from services.sources.openshell.gateways import Judgement, Standing, missing
-from services.sources.openshell.looking import Looking
+from services.sources.openshell.gateway_judge import Judgement, Standing, missing
 from services.sources.openshell.options import OpenShellOptions
-from services.sources.openshell.sandboxes import Reconciled
-from services.sources.openshell.shapes import Registration, Target
+from services.sources.openshell.records import Registration, Target
+from services.sources.openshell.sandbox_judge import Reconciled
 from services.sources.openshell.steps import Stage, passed_over
-from services.sources.openshell.toolset import Generation, Toolset
-from services.terminal.requests import ExecEvent, ExecRequest, ShellChoice
-from services.terminal.transport import Transport
+from services.terminal.exec.requests import ExecEvent, ExecRequest, ShellChoice
+from services.terminal.transport.base import Transport
 
 _POLL_S = 0.5
 
@@ -85,13 +85,13 @@ class OpenShellActor:
         yield stage.begun
         look = await self._looking.sandbox(target, tools, GET_S)
         if look.found is not Reconciled.PRESENT or look.row is None:
-            judged = sandboxes.verdict(target.name, look, tools, listed=False)
+            judged = sandbox_judge.verdict(target.name, look, tools, listed=False)
             passing = look.found in (Reconciled.TIMEOUT, Reconciled.GATEWAY_ERROR)
             yield stage.failed(judged.reason, transient=passing)
             return
         if look.row.phase != "Ready":
             yield stage.failed(
-                sandboxes.reason_of(look.row),
+                sandbox_judge.reason_of(look.row),
                 transient=look.row.phase in ("Provisioning", "Starting"),
             )
             return
@@ -142,7 +142,7 @@ class OpenShellActor:
     async def _start(
         self, name: str, known: Registration, judged: Judgement, tools: Toolset
     ) -> AsyncIterator[Step]:
-        plan = starting.plan(name, known.endpoint, tools, self._options.start)
+        plan = start_plan.plan(name, known.endpoint, tools, self._options.start)
         stage = Stage("start", START_S, self._clock)
         unregistered = judged.standing is Standing.MISSING and not plan.by_cli
         if not judged.standing.startable or unregistered or not plan.possible:
@@ -175,7 +175,7 @@ class OpenShellActor:
         stage = Stage("sandbox", SANDBOX_S, self._clock)
         yield stage.begun
         look = await self._looking.sandbox(target, tools, GET_S)
-        judged = sandboxes.verdict(target.name, look, tools, listed=False)
+        judged = sandbox_judge.verdict(target.name, look, tools, listed=False)
         row = look.row
         if row is None:
             yield stage.failed(f"{judged.reason} {judged.advice}".strip())

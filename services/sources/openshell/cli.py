@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from services.errors import ProcessError, UnavailableError
-from services.process import run
-from services.sources.openshell.phrases import Trouble, trouble
-from services.sources.openshell.wording import complaint
+from services.process.run import run
+from services.sources.openshell.cli_text import complaint
+from services.sources.openshell.error_kinds import Trouble, trouble
 
 PROBE_S = 3.5
 LIST_S = 4.0

@@ -15,14 +15,14 @@ from dataclasses import replace
 from services.clock import Clock
 from services.errors import NotFoundError, ProcessError, UnavailableError
 from services.log_streams import LogStream
-from services.plain import plain
-from services.process import lines
+from services.process.run import lines
 from services.sources.openshell.cli import Cli, environment
-from services.sources.openshell.looking import Looking, scope
+from services.sources.openshell.cli_text import complaint
+from services.sources.openshell.client import Looking, scope
+from services.sources.openshell.error_kinds import Trouble, trouble
 from services.sources.openshell.options import OpenShellOptions
-from services.sources.openshell.phrases import Trouble, trouble
-from services.sources.openshell.shapes import Target
-from services.sources.openshell.wording import complaint
+from services.sources.openshell.records import Target
+from services.text.sanitize import plain
 
 HISTORY = 200
 REMEMBERED = 2000

@@ -8,8 +8,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from services.plain import plain
-from services.sources.openshell.shapes import DEFAULT_WORKSPACE, Registration, Target, safe_name
+from services.sources.openshell.records import DEFAULT_WORKSPACE, Registration, Target, safe_name
+from services.text.sanitize import plain
 
 _LARGEST = 64 * 1024
 

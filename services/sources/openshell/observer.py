@@ -21,18 +21,19 @@ from services.models import (
     Verdict,
     VerdictKind,
 )
-from services.sources.openshell import portrait, proving, sandboxes, starting
+from services.sources.openshell import proof, sandbox_judge, start_plan
+from services.sources.openshell import rows as mapper
 from services.sources.openshell.cli import MISSING, MISSING_ADVICE, Cli
-from services.sources.openshell.dossiers import Dossiers
-from services.sources.openshell.gateways import Judgement, Standing, missing
+from services.sources.openshell.cli_version import Generation, Toolset
+from services.sources.openshell.client import GatewayLook, Looking
+from services.sources.openshell.details_cache import Dossiers
+from services.sources.openshell.gateway_judge import Judgement, Standing, missing
+from services.sources.openshell.gather import together
 from services.sources.openshell.logs import STREAMS, filtered, follow
-from services.sources.openshell.looking import GatewayLook, Looking
+from services.sources.openshell.nemoclaw_registry import Registry
 from services.sources.openshell.options import OpenShellOptions
-from services.sources.openshell.registry import Registry
-from services.sources.openshell.shapes import Forward, Registration, Target
-from services.sources.openshell.starting import StartPlan
-from services.sources.openshell.together import together
-from services.sources.openshell.toolset import Generation, Toolset
+from services.sources.openshell.records import Forward, Registration, Target
+from services.sources.openshell.start_plan import StartPlan
 
 PROBE_GET_S = 3.5
 PROBE_PROOF_S = 4.0
@@ -124,15 +125,15 @@ class OpenShellObserver:
             return gateway_verdict(judged, self._plan(registered, tools))
         look = await self._looking.sandbox(target, tools, PROBE_GET_S)
         look = await self._looking.explained(registered, judged.version, look)
-        told = sandboxes.verdict(target.name, look, tools, entry is not None)
-        return await proving.proven(self._cli, target, tools, told, PROBE_PROOF_S)
+        told = sandbox_judge.verdict(target.name, look, tools, entry is not None)
+        return await proof.proven(self._cli, target, tools, told, PROBE_PROOF_S)
 
     def _plan(self, known: Registration, tools: Toolset) -> StartPlan:
-        return starting.plan(known.name, known.endpoint, tools, self._options.start)
+        return start_plan.plan(known.name, known.endpoint, tools, self._options.start)
 
     def _front(self, look: GatewayLook, tools: Toolset, listed: Registry, now: float) -> Gateway:
         plan = self._plan(look.registration, tools)
-        return portrait.gateway(self.info.key, look, plan, tools, listed, now)
+        return mapper.gateway(self.info.key, look, plan, tools, listed, now)
 
     def _rows(
         self,
@@ -146,15 +147,15 @@ class OpenShellObserver:
         """Fresh rows, or the last good ones marked stale; and what only NemoClaw lists."""
         name = look.registration.name
         entries = [entry for entry in listed.entries if entry.gateway == name]
-        told = {entry.name: portrait.registered(listed, entry) for entry in entries}
+        told = {entry.name: mapper.registered(listed, entry) for entry in entries}
         if look.rows is not None:
             rows = tuple(
-                portrait.sandbox(
+                mapper.sandbox(
                     self.info.key,
                     name,
                     row,
                     ports,
-                    more.get(portrait.target_of(name, row).native, ()) + told.get(row.name, ()),
+                    more.get(mapper.target_of(name, row).native, ()) + told.get(row.name, ()),
                     now,
                 )
                 for row in look.rows
@@ -167,7 +168,7 @@ class OpenShellObserver:
             named.setdefault(look.last_used, (("known from", "the last use of openshell"),))
         seen = {row.name for row in rows}
         return rows + tuple(
-            portrait.unseen(self.info.key, target, known, front.state, front.reason, now)
+            mapper.unseen(self.info.key, target, known, front.state, front.reason, now)
             for target, known in named.items()
             if target.name not in seen
         )

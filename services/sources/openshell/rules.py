@@ -12,9 +12,9 @@ import hashlib
 import re
 from dataclasses import dataclass
 
-from services.plain import plain
-from services.sources.openshell.shapes import safe_name
-from services.sources.openshell.wording import uncoloured
+from services.sources.openshell.cli_text import uncoloured
+from services.sources.openshell.records import safe_name
+from services.text.sanitize import plain
 
 _HEADER = re.compile(r"^Network Rules:.*\b(\d+) chunks?\)$")
 _FIELD = re.compile(r"^([A-Z][A-Za-z ]{1,30}):(?: (.*))?$")

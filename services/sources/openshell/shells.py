@@ -7,16 +7,16 @@ from collections.abc import AsyncGenerator
 from services.errors import ShellError, UnavailableError
 from services.models import Retry, ShellState
 from services.sources.openshell.cli import Cli, environment
-from services.sources.openshell.looking import Looking, scope
-from services.sources.openshell.phrases import Trouble, trouble
-from services.sources.openshell.shapes import Target
-from services.sources.openshell.toolset import Toolset
-from services.sources.openshell.wording import complaint, diagnostic
-from services.terminal.child_exec import ChildCommand
-from services.terminal.local_shell import PtyTransport
-from services.terminal.remote_command import follow
-from services.terminal.requests import AGENT, ExecEvent, ExecRequest, ExecResult, ShellChoice
-from services.terminal.transport import Ending, Transport
+from services.sources.openshell.cli_text import complaint, diagnostic
+from services.sources.openshell.cli_version import Toolset
+from services.sources.openshell.client import Looking, scope
+from services.sources.openshell.error_kinds import Trouble, trouble
+from services.sources.openshell.records import Target
+from services.terminal.exec.child import ChildCommand
+from services.terminal.exec.requests import AGENT, ExecEvent, ExecRequest, ExecResult, ShellChoice
+from services.terminal.exec.runner import follow
+from services.terminal.transport.base import Ending, Transport
+from services.terminal.transport.pty_transport import PtyTransport
 
 ATTACHED = (
     "Attached to the agent's main process: ending it puts the sandbox in Error."

@@ -7,10 +7,10 @@ from services.models import Capability, Source
 from services.sources import OpenSource
 from services.sources.openshell.actor import OpenShellActor
 from services.sources.openshell.cli import config_folder
-from services.sources.openshell.deciding import RuleProposer
-from services.sources.openshell.default import NemoClawDefault
+from services.sources.openshell.default_sandbox import NemoClawDefault
 from services.sources.openshell.observer import OpenShellObserver
 from services.sources.openshell.options import OpenShellOptions
+from services.sources.openshell.rule_approval import RuleProposer
 from services.sources.openshell.shells import ATTACHMENT
 
 _CAN = frozenset(Capability) - {Capability.QUEUE}

@@ -7,18 +7,18 @@ from collections.abc import AsyncIterator, Sequence
 from services.clock import Clock
 from services.errors import ShellError, UnavailableError
 from services.models import Retry, SandboxId, Step
-from services.plain import plain
-from services.sources.pods import argo, refused, steps
-from services.sources.pods.argo_server import ArgoServer
+from services.sources.pods import argo_api, handshake_errors, steps
+from services.sources.pods.argo_client import ArgoServer
 from services.sources.pods.http import Http
 from services.sources.pods.platform_shell import PlatformShell, Route, Way
 from services.sources.pods.pod import container_of
-from services.terminal.json_family import Dialect
-from services.terminal.marker_exec import MarkerCommand
-from services.terminal.reconnecting import Reconnecting
-from services.terminal.remote_command import follow
-from services.terminal.requests import ExecEvent, ExecRequest, ShellChoice, recorded
-from services.terminal.transport import Transport
+from services.terminal.exec.requests import ExecEvent, ExecRequest, ShellChoice, recorded
+from services.terminal.exec.runner import follow
+from services.terminal.exec.sentinel import MarkerCommand
+from services.terminal.transport.base import Transport
+from services.terminal.transport.json_frames import Dialect
+from services.terminal.transport.reconnect import Reconnecting
+from services.text.sanitize import plain
 
 NOTICE = "A shell in a real pod: what you do here is real. This platform tells no exit code."
 NO_WAKE = "Argo CD and the pod's controller start it, not this panel."
@@ -42,7 +42,7 @@ class ArgoActor:
 
     async def prime(self, sandbox: SandboxId) -> AsyncIterator[Step]:
         """Read the token, see the pod, prove that its terminal answers."""
-        argo.split_id(sandbox)
+        argo_api.split_id(sandbox)
         link = (
             steps.LinkStep("credential", _LINK_S, self._read_token),
             steps.LinkStep("sandbox", _LINK_S, lambda: self._see(sandbox)),
@@ -68,14 +68,14 @@ class ArgoActor:
     def _shell(
         self, sandbox: SandboxId, choice: ShellChoice, shells: Sequence[str], again: bool = True
     ) -> Transport:
-        application, _, name = argo.split_id(sandbox)
+        application, _, name = argo_api.split_id(sandbox)
         if choice.pod not in (None, name):
             raise UnavailableError(f"{plain(name, 100)} is one pod, and another one was named.")
 
         def make() -> PlatformShell:
             return PlatformShell(
                 lambda _: self._route(sandbox, choice, shells),
-                lambda failure: refused.argo(failure, application, name),
+                lambda failure: handshake_errors.argo(failure, application, name),
                 Dialect.ARGO,
                 self._clock,
                 NOTICE,
@@ -95,7 +95,7 @@ class ArgoActor:
         return "read; only Argo CD can renew it"
 
     async def _see(self, sandbox: SandboxId) -> str:
-        return (await self._server.find(self._opened(), *argo.split_id(sandbox))).status
+        return (await self._server.find(self._opened(), *argo_api.split_id(sandbox))).status
 
     async def _prove(self, sandbox: SandboxId) -> str:
         request = ExecRequest(("true",), timeout_s=_LINK_S - 3)
@@ -106,8 +106,8 @@ class ArgoActor:
 
     async def _route(self, sandbox: SandboxId, choice: ShellChoice, shells: Sequence[str]) -> Route:
         http = self._opened()
-        one = await self._server.find(http, *argo.split_id(sandbox))
-        standing = argo.judge(one)
+        one = await self._server.find(http, *argo_api.split_id(sandbox))
+        standing = argo_api.judge(one)
         if standing.no_shell:
             why = standing.reason or standing.no_shell
             raise ShellError(f"no shell in {plain(one.name, 100)}: {why}")
@@ -122,7 +122,7 @@ class ArgoActor:
         container = container_of(pod, choice.container or self._server.options.container)
         return Route(
             tuple(
-                Way(shell, argo.terminal_url(self._server.base, one, container, shell))
+                Way(shell, argo_api.terminal_url(self._server.base, one, container, shell))
                 for shell in shells
             ),
             self._server.headers(),

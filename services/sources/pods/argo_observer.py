@@ -20,13 +20,13 @@ from services.models import (
     Verdict,
     VerdictKind,
 )
-from services.sources.pods import argo, pod_logs
-from services.sources.pods.answers import Words, explained
-from services.sources.pods.argo import Application, AppPod
-from services.sources.pods.argo_server import ArgoServer
-from services.sources.pods.bare import Queueless
+from services.sources.pods import argo_api, pod_logs
+from services.sources.pods.argo_api import Application, AppPod
+from services.sources.pods.argo_client import ArgoServer
+from services.sources.pods.errors import Words, explained
 from services.sources.pods.http import ApiError, Http
-from services.sources.pods.standing import row, verdict
+from services.sources.pods.judgement import row, verdict
+from services.sources.pods.no_queues import Queueless
 
 AT_ONCE = 8
 MOST = 200
@@ -76,7 +76,7 @@ class ArgoObserver(Queueless):
 
     async def probe(self, sandbox: SandboxId) -> Verdict:
         try:
-            pod = await self._server.find(self._opened(), *argo.split_id(sandbox))
+            pod = await self._server.find(self._opened(), *argo_api.split_id(sandbox))
         except NotFoundError as error:
             advice = error.advice or "Look at the list anew."
             return Verdict(VerdictKind.TERMINAL, error.sentence, advice=advice)
@@ -86,23 +86,23 @@ class ArgoObserver(Queueless):
             return Verdict(kind, said.sentence, advice=said.advice)
         except WakedeckError as error:
             return Verdict(VerdictKind.UNKNOWN, error.sentence, advice=error.advice)
-        return verdict(argo.judge(pod), ADVICE)
+        return verdict(argo_api.judge(pod), ADVICE)
 
     async def log_streams(self, sandbox: SandboxId) -> tuple[LogStream, ...]:
         http = self._opened()
-        one = await self._server.find(http, *argo.split_id(sandbox))
+        one = await self._server.find(http, *argo_api.split_id(sandbox))
         pod = await self._server.pod(http, one)
         return pod_logs.log_streams(pod, self._server.options.container)
 
     async def logs(self, sandbox: SandboxId, stream: str = "") -> AsyncIterator[str]:
         http = self._opened()
-        one = await self._server.find(http, *argo.split_id(sandbox))
+        one = await self._server.find(http, *argo_api.split_id(sandbox))
         pod = await self._server.pod(http, one)
         log = pod_logs.log_named(pod, self._server.options.container, stream)
-        path, query = argo.logs_of(one)
+        path, query = argo_api.logs_of(one)
         async with http.stream(path, (*query, *log.query), pod_logs.SILENCE_S) as parts:
-            async for line in pod_logs.log_lines(parts, argo.LONGEST_ENTRY):
-                if said := argo.read_log(line):
+            async for line in pod_logs.log_lines(parts, argo_api.LONGEST_ENTRY):
+                if said := argo_api.read_log(line):
                     yield pod_logs.shown(said)
 
     async def close(self) -> None:
@@ -123,4 +123,4 @@ class ArgoObserver(Queueless):
 
     def _sandbox(self, pod: AppPod, front: GatewayId, now: float) -> Sandbox:
         id = SandboxId(self.info.key, pod.native_id)
-        return row(id, pod.name, argo.judge(pod), front, now, argo.evidence(pod))
+        return row(id, pod.name, argo_api.judge(pod), front, now, argo_api.evidence(pod))

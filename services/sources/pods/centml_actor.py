@@ -9,21 +9,21 @@ from urllib.parse import quote, urlencode
 from services.clock import Clock
 from services.errors import ShellError, UnavailableError
 from services.models import Retry, SandboxId, Step
-from services.sources.pods import centml, refused, steps
-from services.sources.pods.answers import explained
+from services.sources.pods import centml_api, handshake_errors, steps
 from services.sources.pods.centml_observer import WORDS, split_id, status_of
 from services.sources.pods.centml_sign_in import LIMIT_S, sign_in
 from services.sources.pods.centml_token import CentmlCredential
+from services.sources.pods.errors import explained
 from services.sources.pods.http import ApiError, Http
 from services.sources.pods.options import CentmlOptions
 from services.sources.pods.platform_shell import PlatformShell, Route, Way
-from services.terminal.failures import Failure
-from services.terminal.json_family import Dialect
-from services.terminal.marker_exec import MarkerCommand
-from services.terminal.reconnecting import Reconnecting
-from services.terminal.remote_command import follow
-from services.terminal.requests import ExecEvent, ExecRequest, ShellChoice, recorded
-from services.terminal.transport import Transport
+from services.terminal.exec.requests import ExecEvent, ExecRequest, ShellChoice, recorded
+from services.terminal.exec.runner import follow
+from services.terminal.exec.sentinel import MarkerCommand
+from services.terminal.transport.base import Transport
+from services.terminal.transport.close_reasons import Failure
+from services.terminal.transport.json_frames import Dialect
+from services.terminal.transport.reconnect import Reconnecting
 
 NOTICE = "A shell in a real pod: what you do here is real. This platform tells no exit code."
 NO_WAKE = "The platform starts its deployments, not this panel."
@@ -116,7 +116,7 @@ class CentmlActor:
 
     async def _see(self, id: int, choice: ShellChoice) -> str:
         deployment = await status_of(self._opened(), id)
-        return f"pod {centml.choose(deployment.running, choice, f'deployment {id}')}"
+        return f"pod {centml_api.choose(deployment.running, choice, f'deployment {id}')}"
 
     async def _prove(self, sandbox: SandboxId, choice: ShellChoice) -> str:
         request = ExecRequest(("true",), choice, _LINK_S - 3)
@@ -135,7 +135,7 @@ class CentmlActor:
             return await self._route(id, choice, True)
         if deployment.pods is None:
             raise ShellError(f"deployment {id} reports no pod list (v2)", retry=Retry.NO)
-        pod = centml.choose(deployment.running, choice, f"deployment {id}")
+        pod = centml_api.choose(deployment.running, choice, f"deployment {id}")
         return Route(
             (Way(choice.shell or "", terminal_url(self._base, id, pod, choice.shell)),),
             self._credential.headers(),
@@ -143,7 +143,7 @@ class CentmlActor:
         )
 
     def _explain(self, failure: Failure, id: int, choice: ShellChoice) -> ShellError:
-        return refused.centml(failure, str(id), choice.pod or "")
+        return handshake_errors.centml(failure, str(id), choice.pod or "")
 
 
 def terminal_url(base: str, id: int, pod: str, shell: str | None) -> str:

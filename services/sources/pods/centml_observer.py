@@ -20,15 +20,15 @@ from services.models import (
     Verdict,
     VerdictKind,
 )
-from services.plain import plain
-from services.sources.pods import centml, standing
-from services.sources.pods.answers import Words, explained
-from services.sources.pods.bare import Queueless
-from services.sources.pods.centml import Deployment, PodInfo
+from services.sources.pods import centml_api, judgement
+from services.sources.pods.centml_api import Deployment, PodInfo
 from services.sources.pods.centml_token import CentmlCredential
 from services.sources.pods.credential import SignedOutError
+from services.sources.pods.errors import Words, explained
 from services.sources.pods.http import ApiError, Http
-from services.sources.pods.standing import row
+from services.sources.pods.judgement import row
+from services.sources.pods.no_queues import Queueless
+from services.text.sanitize import plain
 
 AT_ONCE = 8
 MOST = 200
@@ -50,12 +50,12 @@ async def status_of(http: Http, id: int, name: str = "") -> Deployment:
         UnavailableError: it could not be asked.
     """
     try:
-        return centml.read_status(id, name, await http.json(f"/deployments/status_v3/{id}"))
+        return centml_api.read_status(id, name, await http.json(f"/deployments/status_v3/{id}"))
     except ApiError as first:
         if first.status not in (400, 404):
             raise
         try:
-            return centml.read_status(id, name, await http.json(f"/deployments/status/{id}"))
+            return centml_api.read_status(id, name, await http.json(f"/deployments/status/{id}"))
         except UnavailableError:
             if first.status == 404:
                 raise NotFoundError(f"The platform knows no deployment {id}.") from first
@@ -100,7 +100,7 @@ class CentmlObserver(Queueless):
         began = time.monotonic()
         try:
             wanted = [(one, "") for one in self._deployments] or list(
-                centml.read_list(await http.json("/deployments"))
+                centml_api.read_list(await http.json("/deployments"))
             )
             limit = asyncio.Semaphore(AT_ONCE)
             found = await asyncio.gather(*(self._one(http, limit, *one) for one in wanted[:MOST]))
@@ -165,7 +165,7 @@ class CentmlObserver(Queueless):
         """The deployment, and each of its pods where it has several."""
         id = SandboxId(self.info.key, str(one.id))
         name = one.name or f"deployment {one.id}"
-        rows = [row(id, name, centml.judge(one), front, now, centml.evidence(one))]
+        rows = [row(id, name, centml_api.judge(one), front, now, centml_api.evidence(one))]
         named = [pod for pod in one.pods or () if pod.name]
         if len(named) > 1:
             rows += [self._pod_row(one, pod, front, now) for pod in named]
@@ -178,15 +178,15 @@ class CentmlObserver(Queueless):
             ("status", pod.status),
             ("component", pod.component or "unknown"),
         )
-        return row(id, pod.name, centml.judge_pod(pod), front, now, evidence)
+        return row(id, pod.name, centml_api.judge_pod(pod), front, now, evidence)
 
 
 def verdict(deployment: Deployment, pod: str) -> Verdict:
     """What an attempt may do with a deployment or one of its pods."""
     if not pod:
-        return standing.verdict(centml.judge(deployment), ADVICE)
+        return judgement.verdict(centml_api.judge(deployment), ADVICE)
     known = next((one for one in deployment.pods or () if one.name == pod), None)
     if known is None:
         gone = f"Deployment {deployment.id} has no pod {plain(pod, 100)} any more."
         return Verdict(VerdictKind.TERMINAL, gone, advice="Look at the list anew.")
-    return standing.verdict(centml.judge_pod(known), ADVICE)
+    return judgement.verdict(centml_api.judge_pod(known), ADVICE)

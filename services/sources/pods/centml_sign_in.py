@@ -14,8 +14,6 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from services.errors import UnavailableError
-from services.plain import plain
-from services.redact import redact
 from services.sources.pods.centml_token import (
     CentmlCredential,
     ServiceAccount,
@@ -25,7 +23,9 @@ from services.sources.pods.centml_token import (
     stored,
 )
 from services.sources.pods.credential import SignedOutError
-from services.terminal.websocket import loopback
+from services.terminal.transport.websocket import loopback
+from services.text.redact import redact
+from services.text.sanitize import plain
 
 AUTHENTICATE = "https://auth.centml.com/user_management/authenticate"
 CLIENT_ID = "client_01JP5TWW2997MF8AYQXHJEGYR0"

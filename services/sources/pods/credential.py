@@ -12,9 +12,9 @@ from pathlib import Path
 
 from services.clock import Clock
 from services.errors import UnavailableError
-from services.plain import plain
 from services.sources.pods.access import Access
 from services.sources.pods.tls import context_for
+from services.text.sanitize import plain
 
 
 class SignedOutError(UnavailableError):

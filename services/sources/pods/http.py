@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from services.errors import DeadlineError, UnavailableError
-from services.plain import plain
-from services.redact import redact
-from services.terminal.failures import opening_failure
-from services.terminal.websocket import loopback
+from services.terminal.transport.close_reasons import opening_failure
+from services.terminal.transport.websocket import loopback
+from services.text.redact import redact
+from services.text.sanitize import plain
 
 if TYPE_CHECKING:
     import httpx

@@ -13,22 +13,22 @@ from pathlib import Path
 from services.clock import Clock
 from services.errors import RefusedError, ShellError, UnavailableError
 from services.models import Retry, SandboxId, Step
-from services.plain import plain
 from services.sources.pods import steps
-from services.sources.pods.answers import explained
-from services.sources.pods.hangups import Hangups
+from services.sources.pods.errors import explained
 from services.sources.pods.http import ApiError, Http
-from services.sources.pods.kube import Kube, http_of, read_one, split_id
+from services.sources.pods.kube_client import Kube, http_of, read_one, split_id
 from services.sources.pods.kube_observer import words_of
 from services.sources.pods.kube_shell import Link, Place, PodShell, Wish
 from services.sources.pods.open_shells import OpenShells
+from services.sources.pods.remote_cleanup import Hangups
+from services.sources.pods.shell_commands import session_name
 from services.sources.pods.sign_in import HELPER_LIMIT_S, sign_in
-from services.sources.pods.starts import session_name
-from services.terminal.channel_exec import ChannelCommand
-from services.terminal.reconnecting import Reconnecting
-from services.terminal.remote_command import follow
-from services.terminal.requests import ExecEvent, ExecRequest, ShellChoice, recorded
-from services.terminal.transport import Transport
+from services.terminal.exec.channels import ChannelCommand
+from services.terminal.exec.requests import ExecEvent, ExecRequest, ShellChoice, recorded
+from services.terminal.exec.runner import follow
+from services.terminal.transport.base import Transport
+from services.terminal.transport.reconnect import Reconnecting
+from services.text.sanitize import plain
 
 NOTICE = "A shell in a real pod: what you do here is real."
 NO_WAKE = "A pod is started by its controller, not from here."

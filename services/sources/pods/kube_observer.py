@@ -24,16 +24,16 @@ from services.models import (
     Verdict,
     VerdictKind,
 )
-from services.plain import plain
-from services.sources.pods import phase, pod_logs
-from services.sources.pods.answers import Words, explained
-from services.sources.pods.bare import Queueless
+from services.sources.pods import judge, pod_logs
 from services.sources.pods.credential import KubeCredential, SignedOutError
+from services.sources.pods.errors import Words, explained
 from services.sources.pods.http import ApiError, Http
-from services.sources.pods.kube import Kube, http_of, pod_path, read_one, split_id
+from services.sources.pods.judgement import Standing, row
+from services.sources.pods.kube_client import Kube, http_of, pod_path, read_one, split_id
+from services.sources.pods.no_queues import Queueless
 from services.sources.pods.pod import Pod
-from services.sources.pods.standing import Standing, row
 from services.sources.pods.watch import PodWatch
+from services.text.sanitize import plain
 
 _STEADY = frozenset({SandboxState.READY, SandboxState.BROKEN, SandboxState.ASLEEP})
 """States that no passing of time changes."""
@@ -93,7 +93,7 @@ class KubeObserver(Queueless):
             return Verdict(kind, error.sentence, advice=error.advice)
         except WakedeckError as error:
             return Verdict(VerdictKind.UNKNOWN, error.sentence, advice=error.advice)
-        return verdict(phase.judge(pod, self._clock.now()))
+        return verdict(judge.judge(pod, self._clock.now()))
 
     async def log_streams(self, sandbox: SandboxId) -> tuple[LogStream, ...]:
         _, http, _ = await self._opened()
@@ -178,7 +178,7 @@ class KubeObserver(Queueless):
 
     def _sandbox(self, pod: Pod, front: GatewayId, now: float) -> Sandbox:
         id = SandboxId(self.info.key, pod.native_id)
-        return row(id, pod.metadata.name, phase.judge(pod, now), front, now, phase.evidence(pod))
+        return row(id, pod.metadata.name, judge.judge(pod, now), front, now, judge.evidence(pod))
 
 
 def verdict(standing: Standing) -> Verdict:

@@ -13,18 +13,18 @@ from typing import Protocol
 from services.clock import Clock
 from services.errors import NotFoundError, ShellError, WakedeckError
 from services.models import Retry, ShellState
-from services.plain import plain
-from services.sources.pods import phase, refused
+from services.sources.pods import handshake_errors, judge
 from services.sources.pods.credential import KubeCredential
 from services.sources.pods.http import Http
-from services.sources.pods.kube import exec_url, read_one
+from services.sources.pods.kube_client import exec_url, read_one
 from services.sources.pods.pod import Pod, container_of
-from services.sources.pods.starts import Start, starts
-from services.terminal.failures import HandshakeRefusedError
-from services.terminal.k8s_channels import ChannelFraming, OutcomeKind
-from services.terminal.remote_process import Preamble, Remote
-from services.terminal.transport import Ending
-from services.terminal.websocket import WebSocketTransport
+from services.sources.pods.shell_commands import Start, starts
+from services.terminal.exec.remote_pid import Preamble, Remote
+from services.terminal.transport.base import Ending
+from services.terminal.transport.close_reasons import HandshakeRefusedError
+from services.terminal.transport.k8s_channels import ChannelFraming, OutcomeKind
+from services.terminal.transport.websocket import WebSocketTransport
+from services.text.sanitize import plain
 
 AT_ONCE_S = 1.0
 """A shell that ends with 126 or 127 before this was none (upstream/pods: Exit status)."""
@@ -120,7 +120,7 @@ class Link:
                 transport = self.transport(place, argv, streams, framing)
                 await transport.open(80, 24)
         except HandshakeRefusedError as error:
-            raise refused.kubernetes(error.failure, place.pod.metadata.name) from error
+            raise handshake_errors.kubernetes(error.failure, place.pod.metadata.name) from error
         return transport
 
     async def locate(self, wish: Wish, now: float) -> Place:
@@ -131,7 +131,7 @@ class Link:
             UnavailableError: it could not be read.
         """
         pod = await read_one(self.http, wish.namespace, wish.name)
-        standing = phase.judge(pod, now)
+        standing = judge.judge(pod, now)
         if standing.no_shell:
             finished = pod.status.phase in ("Succeeded", "Failed")
             why = standing.reason or standing.no_shell
@@ -200,7 +200,7 @@ class PodShell:
                 await self._link.renew()
                 await self._start()
         except HandshakeRefusedError as error:
-            raise refused.kubernetes(error.failure, self._wish.name) from error
+            raise handshake_errors.kubernetes(error.failure, self._wish.name) from error
         except ShellError:
             raise
         except WakedeckError as error:
@@ -391,7 +391,7 @@ class PodShell:
         if before is None or after is None:
             return ending
         if after.state is not None and after.state.terminated is not None:
-            return replace(ending, reason=phase.ending(after, after.state.terminated))
+            return replace(ending, reason=judge.ending(after, after.state.terminated))
         if after.restart_count != before.restart_count:
             return replace(ending, reason="the container stopped (137) and was started again")
         return ending

@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from services.errors import NotFoundError, UnavailableError
-from services.plain import plain
 from services.sources.pods.access import Access, Cluster, Helper, Identity
+from services.text.sanitize import plain
 
 SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 _HELPER_VERSIONS = ("client.authentication.k8s.io/v1", "client.authentication.k8s.io/v1beta1")

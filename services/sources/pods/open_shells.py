@@ -16,7 +16,7 @@ from urllib.parse import quote
 import msgspec
 
 from services.sources.pods.pod import Metadata, Pod
-from services.terminal.remote_process import Remote
+from services.terminal.exec.remote_pid import Remote
 
 _LARGEST = 1 << 20
 _log = logging.getLogger(__name__)

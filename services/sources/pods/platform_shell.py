@@ -14,10 +14,10 @@ from dataclasses import dataclass, field, replace
 from services.clock import Clock
 from services.errors import NotFoundError, ShellError, WakedeckError
 from services.models import Retry, ShellState
-from services.terminal.failures import Failure, HandshakeRefusedError
-from services.terminal.json_family import RENEWED, Dialect, JsonFraming
-from services.terminal.transport import Ending
-from services.terminal.websocket import WebSocketTransport
+from services.terminal.transport.base import Ending
+from services.terminal.transport.close_reasons import Failure, HandshakeRefusedError
+from services.terminal.transport.json_frames import RENEWED, Dialect, JsonFraming
+from services.terminal.transport.websocket import WebSocketTransport
 
 _FAREWELL_S = 1.5
 _AGAIN_S = 0.2

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from services.errors import NotFoundError
 from services.log_streams import LogStream
-from services.plain import plain
-from services.redact import redact
 from services.sources.pods.pod import ContainerStatus, Pod, container_of
+from services.text.redact import redact
+from services.text.sanitize import plain
 
 LINES = 200
 """So many of the newest are asked for; a run that is over is told from further back."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from services.models import SandboxState as S
-from services.plain import plain
+from services.text.sanitize import plain
 
 _WORDS: dict[str, tuple[S, str]] = {
     "ContainerCreating": (S.SETTLING, "its containers are being created"),

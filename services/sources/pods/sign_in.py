@@ -8,12 +8,12 @@ from base64 import b64encode
 from datetime import datetime
 from pathlib import Path
 
-from services import process
 from services.errors import DeadlineError, UnavailableError
-from services.plain import plain
-from services.redact import redact
+from services.process import run
 from services.sources.pods.access import Access, Helper
 from services.sources.pods.credential import KubeCredential, Minted
+from services.text.redact import redact
+from services.text.sanitize import plain
 
 HELPER_LIMIT_S = 30.0
 _LARGEST = 1 << 20
@@ -45,7 +45,7 @@ async def mint(access: Access, helper: Helper) -> Minted:
         )
     environment = {**os.environ, **dict(helper.environment)}
     environment["KUBERNETES_EXEC_INFO"] = _info(access, helper)
-    done = await process.run(
+    done = await run.run(
         helper.argv, timeout_s=HELPER_LIMIT_S, env=environment, max_output=_LARGEST
     )
     if done.timed_out:

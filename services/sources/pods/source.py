@@ -42,8 +42,8 @@ def open_kubernetes(
     key: str, label: str, options: KubernetesOptions, clock: Clock, state: Path | None = None
 ) -> OpenSource:
     """The pods of one kubeconfig context."""
-    from services.sources.pods.kube import Kube
     from services.sources.pods.kube_actor import KubeActor
+    from services.sources.pods.kube_client import Kube
     from services.sources.pods.kube_observer import KubeObserver
     from services.sources.pods.sign_in import sign_in_unasked
 
@@ -78,8 +78,8 @@ def open_centml(key: str, label: str, options: CentmlOptions, clock: Clock) -> O
 def open_argo(key: str, label: str, options: ArgoOptions, clock: Clock) -> OpenSource:
     """Pods of the applications of one Argo CD."""
     from services.sources.pods.argo_actor import ArgoActor
+    from services.sources.pods.argo_client import ArgoServer
     from services.sources.pods.argo_observer import ArgoObserver
-    from services.sources.pods.argo_server import ArgoServer
 
     server = ArgoServer(options)
     info = Source(key, "pods", label or "Argo CD", server.base, _CAN_LOGS, (NO_WAKE, NO_QUEUE))

@@ -9,20 +9,20 @@ from dataclasses import replace
 from services.clock import Clock
 from services.errors import NotFoundError, UnavailableError
 from services.models import SandboxId, Step, StepState
-from services.plain import plain
-from services.sources.vellum import wording
-from services.sources.vellum.classify import classify, serving
+from services.sources.vellum import messages
 from services.sources.vellum.commands import Command
 from services.sources.vellum.evidence import Act, Evidence
 from services.sources.vellum.hints import hint
+from services.sources.vellum.judge import classify, serving
 from services.sources.vellum.limits import WAKE_S
 from services.sources.vellum.link import Link
-from services.sources.vellum.looker import Looker
-from services.sources.vellum.portrait import NO_SHELL, NO_SHELL_DOCKER, NO_SHELL_REMOTE
+from services.sources.vellum.probes import Looker
 from services.sources.vellum.registry import Entry
+from services.sources.vellum.rows import NO_SHELL, NO_SHELL_DOCKER, NO_SHELL_REMOTE
 from services.sources.vellum.runner import Runner
-from services.terminal.requests import ExecEvent, ExecRequest, ShellChoice
-from services.terminal.transport import Transport
+from services.terminal.exec.requests import ExecEvent, ExecRequest, ShellChoice
+from services.terminal.transport.base import Transport
+from services.text.sanitize import plain
 
 
 class VellumActor:
@@ -87,7 +87,7 @@ class VellumActor:
         registry = await self._looker.registry()
         if registry.problem:
             seen = Evidence(0.0, registry=registry.path, registry_problem=registry.problem)
-            raise UnavailableError(wording.registry(seen), advice=wording.REGISTRY_ADVICE)
+            raise UnavailableError(messages.registry(seen), advice=messages.REGISTRY_ADVICE)
         entry = registry.find(sandbox.native_id)
         if sandbox.source != self._source or entry is None:
             raise NotFoundError(f"{plain(sandbox.native_id, 60)}: it is not registered here.")

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from enum import Enum
 
 from services.errors import RefusedError
-from services.plain import plain
 from services.sources.vellum.registry import safe_id
+from services.text.sanitize import plain
 
 
 class Command(Enum):

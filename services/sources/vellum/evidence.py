@@ -7,7 +7,7 @@ from enum import Enum
 
 from services.sources.vellum.credential import Credential
 from services.sources.vellum.http_probe import Reply
-from services.sources.vellum.pids import PidFile
+from services.sources.vellum.pid_files import PidFile
 
 
 class Did(Enum):

@@ -14,9 +14,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 
-from services.plain import plain
 from services.sources.vellum.layout import HOST
 from services.sources.vellum.limits import BODY_BYTES
+from services.text.sanitize import plain
 
 
 class Answer(Enum):

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from services.errors import UnavailableError
-from services.plain import plain
+from services.text.sanitize import plain
 
 ENVIRONMENTS = ("production", "staging", "test", "dev", "local")
 HOST = "127.0.0.1"

@@ -13,12 +13,12 @@ from services.clock import Clock
 from services.errors import UnavailableError
 from services.models import Step, StepState, VerdictKind
 from services.sources.vellum import credential, http_probe, verdicts
-from services.sources.vellum.classify import Judgement, Means, classify, serving
 from services.sources.vellum.credential import Standing
 from services.sources.vellum.evidence import Act, Did, Evidence
 from services.sources.vellum.http_probe import Answer, Reply
+from services.sources.vellum.judge import Judgement, Means, classify, serving
 from services.sources.vellum.limits import MINT_S, READY_S, REFRESH_S, YOUNG_PRIMES, YOUNG_S
-from services.sources.vellum.looker import Looker
+from services.sources.vellum.probes import Looker
 from services.sources.vellum.registry import Entry
 from services.sources.vellum.runner import Runner
 

@@ -16,13 +16,13 @@ from services.models import (
     Source,
     Verdict,
 )
-from services.plain import plain
-from services.sources.vellum import verdicts, wording
-from services.sources.vellum.classify import classify
+from services.sources.vellum import messages, verdicts
 from services.sources.vellum.evidence import Evidence
-from services.sources.vellum.looker import Looker
-from services.sources.vellum.portrait import NO_LOGS, NO_QUEUE, Portrait, draw
+from services.sources.vellum.judge import classify
+from services.sources.vellum.probes import Looker
 from services.sources.vellum.registry import Entry, Registry
+from services.sources.vellum.rows import NO_LOGS, NO_QUEUE, Portrait, draw
+from services.text.sanitize import plain
 
 
 class VellumObserver:
@@ -37,7 +37,7 @@ class VellumObserver:
         registry = await self._looker.registry()
         if registry.problem:
             seen = Evidence(0.0, registry=registry.path, registry_problem=registry.problem)
-            raise UnavailableError(wording.registry(seen), advice=wording.REGISTRY_ADVICE)
+            raise UnavailableError(messages.registry(seen), advice=messages.REGISTRY_ADVICE)
         drawn = await asyncio.gather(*(self._portrait(registry, e) for e in registry.entries))
         return Observation(
             self.info.key,

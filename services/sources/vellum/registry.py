@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TypeGuard
 from urllib.parse import urlsplit
 
-from services.plain import plain
 from services.sources.vellum.layout import HOST, Place
+from services.text.sanitize import plain
 
 _LARGEST = 8 << 20
 

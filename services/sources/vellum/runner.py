@@ -9,16 +9,16 @@ from collections.abc import AsyncGenerator
 from pathlib import Path
 
 from services.errors import DeadlineError, ProcessError, UnavailableError
-from services.plain import plain
-from services.process import lines
-from services.redact import redact
+from services.process.run import lines
 from services.sources.vellum import masks
 from services.sources.vellum.commands import Agreement, Command, argv
 from services.sources.vellum.evidence import Act, Did
 from services.sources.vellum.layout import Site
 from services.sources.vellum.limits import REFRESH_S
 from services.sources.vellum.tool import Tool
-from services.sources.vellum.unbroken import Ended, Unbroken
+from services.sources.vellum.uninterruptible import Ended, Unbroken
+from services.text.redact import redact
+from services.text.sanitize import plain
 
 _REFRESH_ERROR = "VELLUM_REFRESH_ERROR="
 _LAST_LINES = 4

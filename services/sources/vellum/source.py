@@ -8,11 +8,11 @@ from services.clock import Clock
 from services.models import Capability, Source
 from services.sources import OpenSource
 from services.sources.vellum.actor import VellumActor
-from services.sources.vellum.confirmed import VellumProposer
+from services.sources.vellum.confirmed_actions import VellumProposer
 from services.sources.vellum.layout import Site
-from services.sources.vellum.looker import Looker
 from services.sources.vellum.observer import VellumObserver
-from services.sources.vellum.portrait import NO_LOGS, NO_QUEUE, NO_SHELL
+from services.sources.vellum.probes import Looker
+from services.sources.vellum.rows import NO_LOGS, NO_QUEUE, NO_SHELL
 from services.sources.vellum.runner import Runner
 from services.sources.vellum.tool import Tool
 

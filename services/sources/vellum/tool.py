@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
-from services.plain import plain
+from services.text.sanitize import plain
 
 
 class Tool:

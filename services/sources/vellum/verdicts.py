@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from services.models import Verdict, VerdictKind
-from services.sources.vellum.classify import Judgement, Means
+from services.sources.vellum.judge import Judgement, Means
 
 CREDENTIAL_ROWS = frozenset((18, 19, 21))
 """What the token file tells of a serving assistant: for the link steps to deal with."""

@@ -1,0 +1,1 @@
+"""The live board: what probes learn, merged; what changed, told."""

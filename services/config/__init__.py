@@ -1,0 +1,1 @@
+"""What the operator configured: the file, the environment, flags, and where our files are."""

@@ -1,0 +1,187 @@
+"""Reads the configuration file; everything wrong in it is named by file, line and key."""
+
+from __future__ import annotations
+
+import difflib
+import re
+import tomllib
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar, get_args, get_origin, get_type_hints
+
+import msgspec
+
+from services.errors import ConfigError
+from services.text.sanitize import plain
+
+Place = tuple[str, ...]
+"""Where a value stands: the names of its tables, then its own."""
+_Table = TypeVar("_Table", bound=msgspec.Struct)
+_MOST = 8
+"""Faults that are told at once."""
+_HEADER = re.compile(r"^\s*\[\[?\s*(.+?)\s*\]\]?\s*(?:#.*)?$")
+_PART = r"(?:\"(?:[^\"\\]|\\.)*\"|'[^']*'|[A-Za-z0-9_-]+)"
+_KEY = re.compile(rf"^\s*({_PART}(?:\s*\.\s*{_PART})*)\s*=")
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One thing that cannot stand."""
+
+    place: Place
+    words: str
+
+
+def read(path: Path, table: type[_Table]) -> tuple[_Table, Mapping[str, Any]]:
+    """The file as `table` and as it was written; both empty where there is no file.
+
+    Raises:
+        ConfigError: it cannot be read, is not TOML, or holds a key or a value we do not know.
+    """
+    try:
+        text = path.read_text("utf-8")
+    except FileNotFoundError:
+        return table(), {}
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        raise ConfigError(f"{path}: cannot be read: {reason}") from error
+    try:
+        raw = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{path}: {str(error)[:1].lower()}{str(error)[1:]}") from error
+    try:
+        return msgspec.convert(raw, table), raw
+    except msgspec.ValidationError as error:
+        found = list(faults(raw, table)) or [Fault((), str(error))]
+        told = [f"{_at(path, text, one.place)}: {one.words}" for one in found[:_MOST]]
+        if len(found) > _MOST:
+            told.append(f"… and {len(found) - _MOST} more")
+        raise ConfigError("\n".join(told)) from error
+
+
+def _at(path: Path, text: str, place: Place) -> str:
+    line = line_of(text, place)
+    return f"{path}, line {line}" if line else str(path)
+
+
+def line_of(text: str, place: Place) -> int | None:
+    """The line on which a value stands, or else the table or inline table that holds it."""
+    table: Place = ()
+    nearest: tuple[int, int] | None = None
+    for number, line in enumerate(text.splitlines(), 1):
+        if header := _HEADER.match(line):
+            here = table = _names(f"[{header.group(1)}]")
+        elif key := _KEY.match(line):
+            here = (*table, *_names(f"{key.group(1)} = 0"))
+        else:
+            continue
+        if here and here == place[: len(here)] and (nearest is None or len(here) > nearest[0]):
+            nearest = (len(here), number)
+    return nearest[1] if nearest else None
+
+
+def spot(origin: str, place: Place) -> str:
+    """An origin as it is told, with the line where it is a file and still says so."""
+    path = Path(origin)
+    try:
+        line = line_of(path.read_text("utf-8"), place)
+    except (OSError, UnicodeDecodeError, ValueError):
+        line = None
+    return f"{origin}, line {line}" if line else origin
+
+
+def _names(toml: str) -> Place:
+    """The dotted name of a header or a key."""
+    try:
+        inside: Any = tomllib.loads(toml)
+    except tomllib.TOMLDecodeError:
+        return ()
+    names: list[str] = []
+    while isinstance(inside, dict) and inside:
+        names.append(next(iter(inside)))
+        inside = inside[names[-1]]
+    return tuple(names)
+
+
+def faults(value: object, shape: Any, place: Place = ()) -> Iterator[Fault]:
+    """Everything in a decoded value that its shape, a type, does not allow."""
+    kinds = [one for one in (get_args(shape) or (shape,)) if _is_struct(one)]
+    if kinds and shape is not None and get_origin(shape) is not dict:
+        if isinstance(value, dict):
+            yield from _in_table(value, kinds, place)
+        else:
+            yield Fault(place, f"{_dotted(place)}: a table is expected")
+        return
+    if get_origin(shape) is dict and isinstance(value, dict):
+        names, inner = get_args(shape)
+        for key, one in value.items():
+            if _complaint(key, names):
+                yield Fault(
+                    (*place, key),
+                    f"{_shown(key)} cannot be a name here: letters, digits, dot, dash and "
+                    "underscore, at most 64, a letter or digit first",
+                )
+            else:
+                yield from faults(one, inner, (*place, key))
+        return
+    if said := _complaint(value, shape):
+        yield Fault(place, f"{_dotted(place)}: {said}")
+
+
+def _in_table(value: Mapping[str, object], kinds: list[Any], place: Place) -> Iterator[Fault]:
+    tag_field = kinds[0].__struct_config__.tag_field
+    if tag_field is not None:
+        by_tag = {str(kind.__struct_config__.tag): kind for kind in kinds}
+        said = value.get(tag_field)
+        if said is None:
+            yield Fault(place, f"[{_dotted(place)}] says no {tag_field!r}; {_choices(by_tag)}")
+            return
+        if said not in by_tag:
+            hint = nearest(str(said), by_tag)
+            yield Fault(
+                (*place, tag_field),
+                f"unknown {tag_field} {_shown(str(said))}; {_choices(by_tag)}{hint}",
+            )
+            return
+        kinds = [by_tag[str(said)]]
+    shapes = get_type_hints(kinds[0], include_extras=True)
+    for key, one in value.items():
+        if key == tag_field:
+            continue
+        if key in shapes:
+            yield from faults(one, shapes[key], (*place, key))
+        else:
+            inside = f" in [{_dotted(place)}]" if place else ""
+            yield Fault((*place, key), f"unknown key {_shown(key)}{inside}{nearest(key, shapes)}")
+
+
+def _is_struct(shape: object) -> bool:
+    return isinstance(shape, type) and issubclass(shape, msgspec.Struct)
+
+
+def _complaint(value: object, shape: Any) -> str:
+    try:
+        msgspec.convert(value, shape)
+    except msgspec.ValidationError as error:
+        said = str(error).split(" - at ", maxsplit=1)[0]
+        return f"{said[:1].lower()}{said[1:]}"
+    return ""
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """A question about the known word that is most like this one; empty where none is."""
+    near = difflib.get_close_matches(word, list(known), n=1)
+    return f"; did you mean {near[0]!r}?" if near else ""
+
+
+def _choices(known: Mapping[str, object]) -> str:
+    return f"there are: {', '.join(sorted(known))}"
+
+
+def _shown(word: str) -> str:
+    return repr(plain(word, 60))
+
+
+def _dotted(place: Place) -> str:
+    return plain(".".join(place), 120)

@@ -1,0 +1,296 @@
+"""One TOML file, then the environment, then flags; every value remembers where it came from.
+
+The shape is given by the structs below; `wakedeck config show` prints the result. A value from a
+profile wins over the same value at the top level.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any, TypedDict
+
+import msgspec
+
+from services.config import parser, paths
+from services.config.sources import LocalTable, SourceTable
+from services.errors import ConfigError
+from services.journal.alerts import AttentionTable
+
+DEFAULT_PROFILE = "default"
+VARIABLES = {
+    "profile": "WAKEDECK_PROFILE",
+    "read_only": "WAKEDECK_READ_ONLY",
+    "theme": "WAKEDECK_THEME",
+    "animation": "WAKEDECK_ANIMATION",
+    "transcripts": "WAKEDECK_TRANSCRIPTS",
+    "remember": "WAKEDECK_REMEMBER",
+}
+"""Name of a value to the variable that sets it."""
+Name = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+
+
+class ProfileTable(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """`[profiles.NAME]`: what differs from the top level while this profile is used."""
+
+    sources: list[str] | None = None
+    """Which of the sources below to open; without it all of them."""
+    read_only: bool | None = None
+    """Look, never act."""
+    theme: str | None = None
+    """Colours of this profile: production may look different."""
+    animation: bool | None = None
+    """Whether things move."""
+    transcripts: bool | None = None
+    """Record what shells say."""
+    remember: bool | None = None
+    """Open as it was left."""
+    production: bool | None = None
+    """Things are real here: the panel looks so, on every edge and in words."""
+    banner: str | None = None
+    """The words for that; without it PRODUCTION. Given alone, it is shown without the colour."""
+
+
+class FileTable(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """The file itself."""
+
+    profile: str | None = None
+    """The profile used where none is named by `--profile` or WAKEDECK_PROFILE."""
+    read_only: bool | None = None
+    """Look, never act: no verb, no shell, no command."""
+    theme: str | None = None
+    """Colours: wakedeck-dark, wakedeck-light, wakedeck-contrast, ansi-dark, ansi-light, and
+    every theme of Textual's."""
+    animation: bool | None = None
+    """Whether things move: false for no scrolling motion, no flash, no blink."""
+    transcripts: bool | None = None
+    """Record what shells say, in the state directory; off unless it says true."""
+    remember: bool | None = None
+    """Open as it was left: the focused pane, sorts, filters, zoom, a paused timeline."""
+    attention: AttentionTable = AttentionTable()
+    """How the panel calls when something turned worse."""
+    keys: dict[str, str] = {}
+    """Other keys for actions, by the action's id; `docs/keys.md` lists them."""
+    sources: dict[Name, SourceTable] = {}
+    """What to watch. Each has a name of your choice and a kind."""
+    profiles: dict[Name, ProfileTable] = {}
+    """Other ways to start: `wakedeck --profile NAME`."""
+
+
+@dataclass(frozen=True, slots=True)
+class SourceSettings:
+    """One source to open."""
+
+    key: str
+    kind: str
+    table: SourceTable
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the panel was started with."""
+
+    profile: str
+    sources: tuple[SourceSettings, ...]
+    read_only: bool = False
+    theme: str = ""
+    animation: bool = True
+    transcripts: bool = False
+    remember: bool = True
+    production: bool = False
+    banner: str = ""
+    attention: AttentionTable = field(default_factory=AttentionTable)
+    keys: Mapping[str, str] = field(default_factory=dict)
+    origins: Mapping[str, str] = field(default_factory=dict)
+    """Name of a value to where it came from: `default`, a file, a variable or a flag."""
+
+    def key_place(self, action: str) -> str:
+        """Where `[keys]` names an action, for the operator."""
+        return parser.spot(self.origins.get("keys", "[keys]"), ("keys", action))
+
+
+class Standing(TypedDict):
+    """The values of `Settings` that no file, variable or flag above the profile can give."""
+
+    production: bool
+    banner: str
+
+
+@dataclass(frozen=True, slots=True)
+class Flags:
+    """What the command line said; None where it said nothing."""
+
+    config: Path | None = None
+    profile: str | None = None
+    read_only: bool | None = None
+    local: bool = False
+    theme: str | None = None
+
+
+def read_file(path: Path) -> FileTable:
+    """The file as it stands; an empty table where it does not exist.
+
+    Raises:
+        ConfigError: as `services.config.parser.read`.
+    """
+    return parser.read(path, FileTable)[0]
+
+
+def _flag(value: str, name: str) -> bool:
+    if value.lower() in ("1", "true", "yes", "on"):
+        return True
+    if value.lower() in ("", "0", "false", "no", "off"):
+        return False
+    raise ConfigError(f"{name}: {value!r} is neither true nor false")
+
+
+class _Picking:
+    """Takes each value from the last place that names it, and notes which that was."""
+
+    def __init__(self, flags: Flags, env: Mapping[str, str], file: FileTable, path: Path) -> None:
+        self._flags, self._env, self._file = flags, env, file
+        self._path = str(path)
+        self._profile = ProfileTable()
+        self.in_profile = ""
+        self.origins: dict[str, str] = {}
+
+    def use_profile(self, name: str, profile: ProfileTable) -> None:
+        """Values of this profile win over the top level from now on."""
+        self._profile, self.in_profile = profile, f"{self._path} [profiles.{name}]"
+
+    def text(self, name: str, default: str) -> str:
+        """A word: an empty variable says nothing."""
+        variable = VARIABLES[name]
+        return str(self._pick(name, default, self._env.get(variable) or None))
+
+    def switch(self, name: str, default: bool) -> bool:
+        """True or false.
+
+        Raises:
+            ConfigError: the variable says neither.
+        """
+        variable = VARIABLES[name]
+        said = self._env.get(variable)
+        return bool(self._pick(name, default, None if said is None else _flag(said, variable)))
+
+    def _pick(self, name: str, default: object, by_variable: object) -> object:
+        for value, origin in (
+            (getattr(self._flags, name, None), f"--{name.replace('_', '-')}"),
+            (by_variable, VARIABLES[name]),
+            (getattr(self._profile, name, None), self.in_profile),
+            (getattr(self._file, name), self._path),
+        ):
+            if value is not None:
+                self.origins[name] = origin
+                return value
+        self.origins[name] = "default"
+        return default
+
+
+def load(flags: Flags, environ: Mapping[str, str] | None = None) -> Settings:
+    """Merge file, environment and flags, later ones winning.
+
+    Raises:
+        ConfigError: with the file, line and key, or the variable.
+    """
+    env = os.environ if environ is None else environ
+    path = flags.config or paths.config_file()
+    if flags.config is not None and not flags.config.exists():
+        raise ConfigError(f"{flags.config}: there is no such file")
+    table, raw = parser.read(path, FileTable)
+    picking = _Picking(flags, env, table, path)
+    profile = picking.text("profile", DEFAULT_PROFILE)
+    chosen = _profile(table, profile, path)
+    picking.use_profile(profile, chosen)
+    origins = picking.origins
+    origins["keys"] = str(path) if table.keys else "default"
+    return Settings(
+        profile=profile,
+        read_only=picking.switch("read_only", False),
+        theme=picking.text("theme", ""),
+        animation=picking.switch("animation", True),
+        transcripts=picking.switch("transcripts", False),
+        remember=picking.switch("remember", True),
+        attention=_attention(table, raw, origins, path),
+        **_standing(chosen, origins, picking.in_profile),
+        keys=dict(table.keys),
+        sources=_sources(table, chosen, flags, path, picking, raw),
+        origins=origins,
+    )
+
+
+def _attention(
+    table: FileTable, raw: Mapping[str, Any], origins: dict[str, str], path: Path
+) -> AttentionTable:
+    for name in AttentionTable.__struct_fields__:
+        said = name in raw.get("attention", {})
+        origins[f"attention.{name}"] = f"{path} [attention]" if said else "default"
+    return table.attention
+
+
+def _standing(profile: ProfileTable, origins: dict[str, str], whence: str) -> Standing:
+    """What only a profile can say of itself."""
+    origins["production"] = "default" if profile.production is None else whence
+    origins["banner"] = "default" if profile.banner is None else whence
+    return {"production": bool(profile.production), "banner": profile.banner or ""}
+
+
+def _profile(table: FileTable, name: str, path: Path) -> ProfileTable:
+    if name in table.profiles:
+        return table.profiles[name]
+    if name == DEFAULT_PROFILE:
+        return ProfileTable()
+    if not path.exists():
+        raise ConfigError(
+            f"{path}: no profile {name!r}, for there is no such file yet",
+            advice="`wakedeck config default` prints one to begin with.",
+        )
+    raise ConfigError(f"{path}: no profile {name!r}{_instead(name, table.profiles)}")
+
+
+def _instead(name: str, known: Mapping[str, object]) -> str:
+    return f"; there are: {', '.join(sorted(known)) or 'none'}{parser.nearest(name, known)}"
+
+
+def _sources(
+    table: FileTable,
+    profile: ProfileTable,
+    flags: Flags,
+    path: Path,
+    picking: _Picking,
+    raw: Mapping[str, Any],
+) -> tuple[SourceSettings, ...]:
+    origins = picking.origins
+    written = raw.get("sources", {})
+    for key, one in table.sources.items():
+        for name in one.__struct_fields__:
+            said = name in written.get(key, {})
+            origins[f"sources.{key}.{name}"] = f"{path} [sources.{key}]" if said else "default"
+    embedded = SourceSettings("local", "local", LocalTable())
+    if flags.local:
+        origins["sources"] = "--local"
+        named = tuple(
+            SourceSettings(key, "local", one)
+            for key, one in table.sources.items()
+            if isinstance(one, LocalTable)
+        )
+        return named or (embedded,)
+    if not table.sources:
+        origins["sources"] = "default"
+        return (embedded,)
+    origins["sources"] = str(path)
+    wanted = list(table.sources)
+    if profile.sources is not None:
+        origins["sources"] = picking.in_profile
+        wanted = profile.sources
+    for key in wanted:
+        if key not in table.sources:
+            raise ConfigError(
+                f"{path}: a profile names source {key!r}{_instead(key, table.sources)}"
+            )
+    return tuple(
+        SourceSettings(key, str(table.sources[key].__struct_config__.tag), table.sources[key])
+        for key in wanted
+    )

@@ -1,0 +1,230 @@
+"""One look for each kind of source: on the disk, in the environment, at the tools; nowhere else."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+from services.doctor.bounded_probes import on_disk, tool
+from services.doctor.findings import Block, Finding, Need
+from services.errors import WakedeckError
+from services.text.sanitize import plain
+
+_SERVER = re.compile(r"^\s*-?\s*server:\s*[\"']?([A-Za-z0-9.-]+(?::\d{1,5})?)[\"']?\s*$", re.M)
+_LARGEST = 1 << 20
+
+
+def homely(path: Path | str) -> str:
+    """A path with the home folder as `~`, harmless."""
+    said, home = str(path), str(Path.home())
+    if said == home or said.startswith(home + os.sep):
+        said = "~" + said[len(home) :]
+    return plain(said, 200)
+
+
+async def nanoclaw(_: Mapping[str, str]) -> Finding:
+    """Checkouts in the usual places."""
+    from services.sources.nanoclaw import install
+
+    def look() -> list[tuple[install.Install, str]]:
+        found: dict[Path, tuple[install.Install, str]] = {}
+        for root in install.expected_roots():
+            one = install.install_at(root)
+            try:
+                install.check(one)
+            except WakedeckError:
+                continue
+            found[one.root] = (one, install.owner_trouble(one))
+        return list(found.values())
+
+    installs = await on_disk(look)
+    docker = await tool(
+        "docker",
+        *("version", "--format", "{{.Server.Version}}"),
+        missing="not on the PATH: containers are shown as unknown",
+        required=False,
+    )
+    owners = [
+        Need("the host's user", False, f"{homely(one.root)}: {trouble}")
+        for one, trouble in installs
+        if trouble
+    ]
+    return Finding(
+        "nanoclaw",
+        "NanoClaw",
+        tuple(f"a checkout in {homely(one.root)}" for one, _ in installs),
+        (
+            Need(
+                "a checkout",
+                bool(installs),
+                "" if installs else "none in the usual places; name its folder as `root`",
+            ),
+            docker,
+            *owners,
+        ),
+        tuple(Block("nanoclaw", "nanoclaw", {"root": homely(one.root)}) for one, _ in installs),
+    )
+
+
+async def openshell(_: Mapping[str, str]) -> Finding:
+    """The command, its registered gateways and NemoClaw's register."""
+    from services.sources.openshell import cli, metadata, nemoclaw_registry
+
+    place = await on_disk(cli.locate)
+    gateways = await on_disk(lambda: metadata.registrations(cli.config_folder()))
+    register = Path("~/.nemoclaw/sandboxes.json").expanduser()
+    nemoclaw = await on_disk(lambda: nemoclaw_registry.read(register))
+    found: list[str] = []
+    if place is not None:
+        found.append(f"the openshell command in {homely(place)}")
+    found += [f"gateway {one.name}, {one.endpoint or 'no address'}" for one in gateways]
+    if nemoclaw.presence is nemoclaw_registry.Presence.FILLED:
+        found.append(f"NemoClaw's register with {len(nemoclaw.entries)} sandbox(es)")
+    elif nemoclaw.presence is nemoclaw_registry.Presence.CORRUPT:
+        found.append(f"NemoClaw's register, which cannot be read: {nemoclaw.problem}")
+    command = (
+        await tool("openshell", "--version", path=str(place))
+        if place is not None
+        else Need("openshell", False, "not installed; a path can be given as `binary`")
+    )
+    registered = Need(
+        "a registered gateway",
+        bool(gateways),
+        "" if gateways else "`openshell gateway add ADDRESS --name NAME`",
+    )
+    wire = importlib.util.find_spec("grpc") is not None
+    extra = Need(
+        "gRPC",
+        wire,
+        "" if wire else "the `openshell` extra adds reasons and exit codes for 0.0 gateways",
+        required=False,
+    )
+    wanted = place is not None or bool(nemoclaw.entries)
+    return Finding(
+        "openshell",
+        "OpenShell, NemoClaw",
+        tuple(found),
+        (command, registered, extra),
+        (Block("openshell", "openshell"),) if wanted else (),
+    )
+
+
+async def kubernetes(environ: Mapping[str, str]) -> Finding:
+    """The kubeconfig and its current context."""
+    from services.sources.pods import kubeconfig
+
+    files = [path for path in kubeconfig.places("", environ) if await on_disk(path.is_file)]
+    yaml = importlib.util.find_spec("yaml") is not None
+    kubectl = await tool("kubectl", missing="not on the PATH; not needed", required=False)
+    needs = [
+        Need("a kubeconfig", bool(files), "" if files else "none; KUBECONFIG may name one"),
+        Need("PyYAML", yaml, "" if yaml else "install wakedeck with its `kubernetes` extra"),
+        kubectl,
+    ]
+    found = [f"the kubeconfig {homely(path)}" for path in files]
+    blocks: list[Block] = []
+    problem = ""
+    if files:
+        try:
+            names = await on_disk(lambda: kubeconfig.contexts("", environ))
+            current = await on_disk(lambda: kubeconfig.load("", "", "", environ))
+        except WakedeckError as error:
+            problem = error.sentence
+        else:
+            more = f" of {len(names)}" if len(names) > 1 else ""
+            found.append(f"context {plain(current.context, 80)}{more}")
+            blocks.append(Block("kubernetes", "kubernetes", {"context": current.context}))
+    return Finding("kubernetes", "Kubernetes", tuple(found), tuple(needs), tuple(blocks), problem)
+
+
+async def centml(environ: Mapping[str, str]) -> Finding:
+    """The sign-in of its own client, or a service account."""
+    from services.sources.pods import centml_token
+
+    file = centml_token.credential_file(environ)
+    signed_in = await on_disk(file.is_file)
+    account = centml_token.service_account(environ) is not None
+    command = await tool(
+        "centml", missing="not on the PATH; needed once, for `centml login`", required=False
+    )
+    found = []
+    if signed_in:
+        found.append(f"a sign-in in {homely(file)}")
+    if account:
+        found.append("a service account in the environment")
+    if command.met:
+        found.append(f"the centml command in {homely(command.detail)}")
+    sign_in = Need(
+        "a sign-in", signed_in or account, "" if signed_in or account else "`centml login`"
+    )
+    blocks = (Block("centml", "centml"),) if signed_in or account else ()
+    return Finding("centml", "CentML", tuple(found), (sign_in, command), blocks)
+
+
+async def argocd(environ: Mapping[str, str]) -> Finding:
+    """Servers its own client knows; its tokens are not read."""
+    base = environ.get("XDG_CONFIG_HOME") or "~/.config"
+    files = (Path("~/.argocd/config").expanduser(), Path(base).expanduser() / "argocd" / "config")
+
+    def look() -> list[str]:
+        for file in files:
+            try:
+                with file.open("rb") as stream:
+                    return _SERVER.findall(stream.read(_LARGEST).decode("utf-8", "replace"))
+            except OSError:
+                continue
+        return []
+
+    servers = list(dict.fromkeys(await on_disk(look)))
+    named = environ.get("ARGOCD_SERVER", "")
+    if re.fullmatch(r"[A-Za-z0-9.-]+(?::\d{1,5})?", named) and named not in servers:
+        servers.insert(0, named)
+    command = await tool("argocd", missing="not on the PATH; not needed", required=False)
+    found = [f"server {name}" for name in servers]
+    if command.met:
+        found.append(f"the argocd command in {homely(command.detail)}")
+    token = bool(environ.get("ARGOCD_AUTH_TOKEN"))
+    needs = (
+        Need("a server", bool(servers), "" if servers else "give its address as `url`"),
+        Need(
+            "a token",
+            token,
+            "in ARGOCD_AUTH_TOKEN" if token else "ARGOCD_AUTH_TOKEN, or a file named `token_file`",
+        ),
+        command,
+    )
+    blocks = tuple(Block("argocd", "argocd", {"url": f"https://{name}"}) for name in servers)
+    return Finding("argocd", "Argo CD", tuple(found), needs, blocks)
+
+
+async def vellum(environ: Mapping[str, str]) -> Finding:
+    """The command and the environments that have assistants."""
+    from services.sources.vellum import layout, registry
+
+    def look() -> list[tuple[str, int, str]]:
+        held = []
+        for name in layout.ENVIRONMENTS:
+            read = registry.RegistryReader().read(layout.place(name, environ))
+            if read.entries or read.problem:
+                held.append((name, len(read.entries), read.problem))
+        return held
+
+    environments = await on_disk(look)
+    command = await tool("vellum", "--version")
+    bun = await tool("bun", missing="not on the PATH; the vellum command runs on it")
+    found = [
+        f"environment {name}: {problem or f'{count} assistant(s)'}"
+        for name, count, problem in environments
+    ]
+    if command.met:
+        found.append(f"the vellum command in {homely(command.detail)}")
+    needs = (
+        Need("an assistant", bool(environments), "" if environments else "`vellum hatch`"),
+        command,
+        bun,
+    )
+    blocks = tuple(Block("vellum", "vellum", {"environment": name}) for name, _, _ in environments)
+    return Finding("vellum", "Vellum", tuple(found), needs, blocks)

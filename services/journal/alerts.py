@@ -1,0 +1,74 @@
+"""What deserves a bell: worsening alone, put together and held to a rate."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Annotated, Literal
+
+import msgspec
+
+from services.models import Event, Severity
+from services.text.sanitize import plain
+
+NAMED = 3
+"""How many of what turned worse are named."""
+_SEEN_BY_ALL = ("sandbox", "gateway", "source")
+"""Kinds of event nobody asked for; the end of an operator's own action is told in the panel."""
+
+
+class AttentionTable(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """`[attention]`: how the panel calls when something turned worse."""
+
+    bell: bool = True
+    """Ring the terminal's bell."""
+    title: bool = True
+    """Mark the terminal's title until a key is pressed."""
+    notice: Literal["auto", "off", "osc9", "osc777"] = "auto"
+    """A desktop notice by the terminal: one of two sequences, or the one it is known to take."""
+    every_s: Annotated[float, msgspec.Meta(ge=1.0, le=3600.0)] = 15.0
+    """At most one call in this many seconds; what happens meanwhile is told in the next."""
+
+
+class Attention:
+    """Gathers what turned worse. Instants are seconds on any clock that only goes on."""
+
+    def __init__(self, every_s: float) -> None:
+        self._every_s = every_s
+        self._called_at: float | None = None
+        self._waiting: dict[tuple[str, str], str] = {}
+        self._unseen: set[tuple[str, str]] = set()
+
+    @property
+    def unseen(self) -> int:
+        """How many things turned worse since the operator was last seen at the keys."""
+        return len(self._unseen)
+
+    def hear(self, events: Iterable[Event]) -> None:
+        """Take in what happened, oldest first; what got better again is not worth a call."""
+        for event in events:
+            if event.kind not in _SEEN_BY_ALL:
+                continue
+            about = (event.source, event.subject)
+            if event.severity is Severity.WORSE:
+                self._waiting[about] = plain(event.text, 120)
+                self._unseen.add(about)
+            elif event.severity is Severity.BETTER:
+                self._waiting.pop(about, None)
+                self._unseen.discard(about)
+
+    def call(self, now: float) -> str:
+        """What to call out now, in one line; empty while there is nothing or it is too soon."""
+        if not self._waiting:
+            return ""
+        if self._called_at is not None and now - self._called_at < self._every_s:
+            return ""
+        said = list(self._waiting.values())
+        self._waiting.clear()
+        self._called_at = now
+        more = f"; {len(said) - NAMED} more" if len(said) > NAMED else ""
+        return plain("; ".join(said[:NAMED]) + more, 400)
+
+    def seen(self) -> None:
+        """The operator is at the keys: what waits is on the screen before their eyes."""
+        self._waiting.clear()
+        self._unseen.clear()

@@ -1,0 +1,1 @@
+"""Our own log, and following the logs of others."""

@@ -1,0 +1,72 @@
+"""The panel's own log: rotating, owner only, masked; nothing ever on stderr."""
+
+from __future__ import annotations
+
+import io
+import logging
+import logging.handlers
+import os
+from pathlib import Path
+
+from services.text.redact import redact
+from services.text.sanitize import plain_block
+
+LARGEST = 1 << 20
+FILES = 3
+"""The one written to and two older ones."""
+_CHATTY = ("aiosqlite", "asyncio", "httpcore", "httpx", "markdown_it", "websockets")
+
+
+class _Masked(logging.Formatter):
+    """One record as text, exception included, harmless and without secrets."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        # An indented rest of a record cannot pass for a record of its own.
+        return redact(plain_block(super().format(record)).replace("\n", "\n  "))
+
+
+class _PrivateFile(logging.handlers.RotatingFileHandler):
+    """Mode 0600, and follows the name when another panel has rotated the file away."""
+
+    def _open(self) -> io.TextIOWrapper:
+        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
+        handle = os.open(self.baseFilename, flags, 0o600)
+        return os.fdopen(handle, "a", encoding=self.encoding, errors=self.errors)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if self.stream is not None and self._moved(self.stream.fileno()):
+            self.stream.close()
+            self.stream = None  # opened anew by what follows
+        super().emit(record)
+
+    def _moved(self, handle: int) -> bool:
+        try:
+            mine, there = os.fstat(handle), Path(self.baseFilename).stat()
+        except OSError:
+            return True
+        return (mine.st_dev, mine.st_ino) != (there.st_dev, there.st_ino)
+
+
+def configure(path: Path, level: int | str = logging.INFO) -> logging.Handler:
+    """Send every record of the process to `path`; its folder is made if need be.
+
+    Calling again replaces what the last call set up. Close the returned handler to stop.
+    """
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    handler = _PrivateFile(
+        path, maxBytes=LARGEST, backupCount=FILES - 1, encoding="utf-8", errors="replace"
+    )
+    handler.setFormatter(_Masked("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    root = logging.getLogger()
+    for old in list(root.handlers):
+        if isinstance(old, _PrivateFile):
+            root.removeHandler(old)
+            old.close()
+    root.addHandler(handler)
+    root.setLevel(level)
+    # A handler that cannot write says nothing on the screen it would spoil.
+    logging.raiseExceptions = False
+    logging.captureWarnings(True)
+    for name in _CHATTY:
+        logging.getLogger(name).setLevel(max(logging.WARNING, root.level))
+    return handler

@@ -1,0 +1,309 @@
+"""Long inbound files followed row by row: what is settled is counted once, what is open is kept.
+
+Upstream never prunes (upstream/nanoclaw: Nothing is pruned), and a settled row never opens again,
+so a file with a million messages costs what its open and its new rows cost.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+import aiosqlite
+
+from services.models import InLabel
+from services.queues.acks import AckLedger, chunks
+from services.queues.bounds import STRIDE, read_bounds
+from services.queues.due import DUE_PREFETCH, DueFacts
+from services.queues.fact_codes import code_sql, facts_of
+from services.queues.inbound import label_row
+from services.queues.labels import Falls, InboundFacts
+from services.queues.schema import Shape
+from services.queues.values import epoch, number, optional, text
+
+FEW = 500
+"""New rows that are read one by one."""
+_SETTLED = ("completed", "failed")
+
+
+@dataclass(frozen=True, slots=True)
+class OpenRow:
+    """One row that can still change its label."""
+
+    row: int
+    id: str
+    seq: int | None
+    kind: str
+    status: str
+    stamp: str | None
+    at: float | None
+    due_at: float | None
+    tries: int
+    series: str
+    facts: InboundFacts
+
+    @property
+    def past(self) -> bool:
+        """Whether the host would look at it now."""
+        return self.status == "pending" and self.facts.falls is Falls.DUE
+
+
+@dataclass(slots=True)
+class InboundLedger:
+    """One file as far as it was read."""
+
+    first: int = 0
+    """Number of its first row: another one means that rows were taken away."""
+    newest: int = 0
+    settled: Counter[str] = field(default_factory=Counter)
+    open: dict[int, OpenRow] = field(default_factory=dict)
+    ended: dict[str, tuple[int, str]] = field(default_factory=dict)
+    """Series to the completed task that ended it, where nobody is known to have done it."""
+    newest_stamp: str | None = None
+
+    def restart(self, first: int) -> None:
+        """Forget everything: the file is not the one that was read."""
+        self.first, self.newest, self.newest_stamp = first, 0, None
+        self.settled.clear()
+        self.open.clear()
+        self.ended.clear()
+
+    def ids(self) -> list[str]:
+        """Messages whose acknowledgement matters."""
+        return [*(row.id for row in self.open.values()), *self.cancelled()]
+
+    def cancelled(self) -> list[str]:
+        """Tasks that nobody did and nothing follows."""
+        return [message for _, message in self.ended.values()]
+
+    def done(self, acknowledged: Iterable[str]) -> None:
+        """Those tasks were done and not cancelled."""
+        known = set(acknowledged)
+        self.ended = {series: one for series, one in self.ended.items() if one[1] not in known}
+
+    def counts(self, acks: AckLedger, *, alive: bool | None) -> Counter[InLabel]:
+        """Every row by label."""
+        counts = Counter(
+            {
+                InLabel.COMPLETED: self.settled["completed"] - len(self.ended),
+                InLabel.CANCELLED: len(self.ended),
+                InLabel.FAILED: self.settled["failed"],
+            }
+        )
+        for row in self.open.values():
+            ack = acks.find(row.id)
+            counts[label_row(row.facts, ack.status if ack else "", alive)] += 1
+        return counts
+
+    def due(self, acks: AckLedger, now: float, prefetch: int = DUE_PREFETCH) -> DueFacts:
+        """What the host would find to do.
+
+        See upstream/nanoclaw: Inbound labels; upstream/nanoclaw: Prompt batch.
+        """
+        past = [row for row in self.open.values() if row.past]
+        due = [row for row in past if row.facts.wakes]
+        waiting = [row for row in due if not _answered(acks, row.id)]
+        since = [at for row in waiting if (at := row.due_at or row.at) is not None]
+        later = [
+            row
+            for row in self.open.values()
+            if row.status == "pending" and row.facts.falls is Falls.LATER and row.facts.wakes
+        ]
+        upcoming = min(later, key=lambda row: row.due_at or now, default=None)
+        return DueFacts(
+            due=len(due),
+            starved=any(acks.find(row.id) is None for row in _hidden(past, prefetch)),
+            oldest_response=min(
+                (row.stamp for row in due if row.kind == "system" and row.stamp), default=None
+            ),
+            newest=self.newest_stamp,
+            waiting=len(waiting),
+            waiting_since=min(since, default=None),
+            next_at=None if upcoming is None else upcoming.due_at,
+            next_tries=0 if upcoming is None else upcoming.tries,
+        )
+
+    def tries(self, message: str) -> int:
+        """How often an open message was reset."""
+        return next((row.tries for row in self.open.values() if row.id == message), 0)
+
+
+def _answered(acks: AckLedger, message: str) -> bool:
+    ack = acks.find(message)
+    return ack is not None and ack.status != "processing"
+
+
+def _hidden(past: list[OpenRow], prefetch: int) -> Iterator[OpenRow]:
+    """Due rows behind what a runner looks at."""
+    numbered = sorted((row.seq for row in past if row.seq is not None), reverse=True)
+    if len(numbered) <= prefetch:
+        return
+    last = numbered[prefetch - 1]
+    for row in past:
+        wanted = row.facts.wakes and not row.facts.on_wake and row.kind != "system"
+        if wanted and row.seq is not None and row.seq < last:
+            yield row
+
+
+async def read_stride(
+    db: aiosqlite.Connection, shape: Shape, ledger: InboundLedger, now_text: str, acks: AckLedger
+) -> bool:
+    """Read up to 20 000 new rows and what became of the open ones; False where there is more.
+
+    Raises:
+        sqlite3.Error: the file cannot be read.
+    """
+    first, last = await read_bounds(db, "messages_in")
+    if first != ledger.first or last < ledger.newest:
+        ledger.restart(first)
+    if not await _read_open(db, shape, ledger, now_text, acks):
+        ledger.restart(first)
+    until = min(last, max(ledger.newest, first - 1) + STRIDE)
+    if until - ledger.newest <= FEW:
+        await _read_few(db, shape, ledger, now_text, acks, until)
+    else:
+        await _read_many(db, shape, ledger, now_text, acks, until)
+    ledger.newest = max(ledger.newest, until)
+    return until >= last
+
+
+def _columns(shape: Shape) -> str:
+    series = shape.column("messages_in", "series_id", "id")
+    return f"""rowid, id, seq, kind, status, timestamp, strftime('%s', timestamp),
+               strftime('%s', process_after), tries, coalesce({series}, id), {code_sql(shape)}"""
+
+
+def _row(cells: aiosqlite.Row | tuple[object, ...]) -> OpenRow:
+    return OpenRow(
+        row=int(str(cells[0])),
+        id=text(cells[1]),
+        seq=number(cells[2]),
+        kind=text(cells[3]),
+        status=text(cells[4]),
+        stamp=optional(cells[5]),
+        at=epoch(cells[6]),
+        due_at=epoch(cells[7]),
+        tries=number(cells[8]) or 0,
+        series=text(cells[9]),
+        facts=facts_of(int(str(cells[10]))),
+    )
+
+
+async def _read_open(
+    db: aiosqlite.Connection, shape: Shape, ledger: InboundLedger, now_text: str, acks: AckLedger
+) -> bool:
+    """What became of the open rows; False where they are not the rows they were."""
+    known = dict(ledger.open)
+    ended: list[OpenRow] = []
+    for some in chunks([str(row) for row in known]):
+        found = await db.execute_fetchall(
+            f"""SELECT {_columns(shape)} FROM messages_in
+                WHERE rowid IN (SELECT value FROM json_each(:rows))""",  # noqa: S608
+            {"rows": json.dumps([int(row) for row in some]), "now": now_text},
+        )
+        rows = [_row(cells) for cells in found]
+        if len(rows) != len(some) or any(known[row.row].id != row.id for row in rows):
+            return False
+        for row in rows:
+            if row.status not in _SETTLED:
+                ledger.open[row.row] = row
+                continue
+            del ledger.open[row.row]
+            ledger.settled[row.status] += 1
+            if row.kind == "task" and row.status == "completed" and acks.find(row.id) is None:
+                ended.append(row)
+    if ended:
+        await _read_ended(db, shape, ledger, ended)
+    return True
+
+
+async def _read_ended(
+    db: aiosqlite.Connection, shape: Shape, ledger: InboundLedger, ended: list[OpenRow]
+) -> None:
+    """Of the tasks that were completed, those that nothing follows in their series."""
+    series = shape.column("messages_in", "series_id", "id")
+    for some in chunks([row.series for row in ended]):
+        found = await db.execute_fetchall(
+            f"""SELECT coalesce({series}, id), max(rowid) FROM messages_in WHERE kind = 'task'
+                AND ({series} IN (SELECT value FROM json_each(:series))
+                     OR id IN (SELECT value FROM json_each(:series)))
+                GROUP BY 1""",  # noqa: S608
+            {"series": json.dumps(some)},
+        )
+        last = {text(chain): int(row) for chain, row in found}
+        for row in ended:
+            if last.get(row.series) == row.row:
+                ledger.ended[row.series] = (row.row, row.id)
+
+
+async def _read_few(
+    db: aiosqlite.Connection,
+    shape: Shape,
+    ledger: InboundLedger,
+    now_text: str,
+    acks: AckLedger,
+    until: int,
+) -> None:
+    """New rows one by one."""
+    if until <= ledger.newest:
+        return
+    found = await db.execute_fetchall(
+        f"""SELECT {_columns(shape)} FROM messages_in
+            WHERE rowid > :from AND rowid <= :until ORDER BY rowid""",  # noqa: S608
+        {"from": ledger.newest, "until": until, "now": now_text},
+    )
+    for cells in found:
+        row = _row(cells)
+        ledger.newest_stamp = row.stamp
+        if row.status in _SETTLED:
+            ledger.settled[row.status] += 1
+        else:
+            ledger.open[row.row] = row
+        if row.kind == "task":
+            _follow_series(ledger, acks, row.row, row.id, row.series, row.status)
+
+
+async def _read_many(
+    db: aiosqlite.Connection,
+    shape: Shape,
+    ledger: InboundLedger,
+    now_text: str,
+    acks: AckLedger,
+    until: int,
+) -> None:
+    """A stride of a long file: settled rows are counted where they lie."""
+    bound = {"from": ledger.newest, "until": until, "now": now_text}
+    span = "rowid > :from AND rowid <= :until"
+    settled = "coalesce(status, '') IN ('completed', 'failed')"
+    for status, count in await db.execute_fetchall(
+        f"SELECT status, count(*) FROM messages_in WHERE {span} AND {settled} GROUP BY 1",  # noqa: S608
+        bound,
+    ):
+        ledger.settled[text(status)] += int(count)
+    for cells in await db.execute_fetchall(
+        f"SELECT {_columns(shape)} FROM messages_in WHERE {span} AND NOT {settled}",  # noqa: S608
+        bound,
+    ):
+        row = _row(cells)
+        ledger.open[row.row] = row
+    series = shape.column("messages_in", "series_id", "id")
+    for place, message, chain, status in await db.execute_fetchall(
+        f"""SELECT rowid, id, coalesce({series}, id), status FROM messages_in
+            WHERE {span} AND kind = 'task' ORDER BY rowid""",  # noqa: S608
+        bound,
+    ):
+        _follow_series(ledger, acks, int(place), text(message), text(chain), text(status))
+    newest = await db.execute_fetchall(
+        "SELECT timestamp FROM messages_in WHERE rowid <= ? ORDER BY rowid DESC LIMIT 1", (until,)
+    )
+    ledger.newest_stamp = next((optional(row[0]) for row in newest), None)
+
+
+def _follow_series(
+    ledger: InboundLedger, acks: AckLedger, row: int, message: str, series: str, status: str
+) -> None:
+    ledger.ended.pop(series, None)
+    if status == "completed" and acks.find(message) is None:
+        ledger.ended[series] = (row, message)

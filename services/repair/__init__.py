@@ -1,0 +1,1 @@
+"""Wakes and reconnects: the attempt machine and what carries it out."""

@@ -1,0 +1,103 @@
+"""Probes of one sandbox, one at a time, in tasks of their own; whatever happens is a verdict."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+
+from services.clock import Clock
+from services.errors import WakedeckError
+from services.models import SandboxId, Verdict, VerdictKind
+from services.text.redact import redact
+from services.text.sanitize import plain
+
+_LOG = logging.getLogger(__name__)
+
+
+def harmless(text: str) -> str:
+    """Words of a source as one masked line."""
+    return redact(plain(text))
+
+
+class Looks:
+    """The probes of one attempt; instants are those of the clock's `monotonic`."""
+
+    def __init__(
+        self,
+        probe: Callable[[SandboxId], Awaitable[Verdict]],
+        sandbox: SandboxId,
+        clock: Clock,
+        limit_s: float,
+    ) -> None:
+        self._probe = probe
+        self._sandbox = sandbox
+        self._clock = clock
+        self._limit_s = limit_s
+        self._task: asyncio.Task[Verdict] | None = None
+        self._stray: asyncio.Task[Verdict] | None = None
+        self.until = 0.0
+        """When the probe that runs is no longer waited for."""
+
+    @property
+    def task(self) -> asyncio.Task[Verdict] | None:
+        """The probe that runs or whose verdict has not been taken."""
+        return self._task
+
+    @property
+    def stray(self) -> asyncio.Task[Verdict] | None:
+        """One that was dropped and has not come back; no other begins before it has."""
+        return None if self._stray is None or self._stray.done() else self._stray
+
+    def begin(self) -> None:
+        """Probe afresh; not while one that was dropped has not come back."""
+        self.drop()
+        if self.stray is None:
+            self.until = self._clock.monotonic() + self._limit_s
+            self._task = asyncio.create_task(_look(self._probe, self._sandbox))
+
+    def drop(self) -> None:
+        """Ask the probe that runs to stop; its verdict counts no more."""
+        task, self._task = self._task, None
+        if task is not None and not task.done():
+            task.cancel()
+            self._stray = task
+
+    def take(self) -> Verdict | None:
+        """The verdict, once; None while there is none. A probe over its limit is unknown."""
+        task = self._task
+        if task is None:
+            return None
+        if not task.done():
+            if self._clock.monotonic() < self.until:
+                return None
+            self.drop()
+            limit = f"{self._limit_s:g} s"
+            return Verdict(VerdictKind.UNKNOWN, f"It did not answer a probe within {limit}.")
+        self._task = None
+        if task.cancelled():
+            return Verdict(VerdictKind.UNKNOWN, "The probe was cut off.")
+        return task.result()
+
+
+async def _look(probe: Callable[[SandboxId], Awaitable[Verdict]], sandbox: SandboxId) -> Verdict:
+    try:
+        verdict = await probe(sandbox)
+    except WakedeckError as error:
+        _LOG.info("a probe of %s failed: %s", sandbox, error, exc_info=error)
+        return Verdict(VerdictKind.UNKNOWN, harmless(error.sentence), advice=error.advice)
+    except Exception as error:
+        _LOG.error("a probe of %s failed unexpectedly", sandbox, exc_info=error)
+        return Verdict(VerdictKind.UNKNOWN, f"internal error: {type(error).__name__}")
+    return tidy(verdict)
+
+
+def tidy(verdict: Verdict) -> Verdict:
+    """A verdict with every word of it harmless and masked."""
+    return replace(
+        verdict,
+        reason=harmless(verdict.reason),
+        advice=harmless(verdict.advice),
+        confirmable=harmless(verdict.confirmable),
+    )

@@ -1,0 +1,107 @@
+"""What one attempt has started: under the turn of its gateway, one thing at a time."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable
+
+from services.models import SandboxId, Step
+from services.repair.actor_tasks import Outcome, Work
+from services.repair.events import Held, RepairEvent, WakeFailed
+from services.repair.locks import Claim, Turns
+from services.sources import OpenSource, Proposal
+
+_LOG = logging.getLogger(__name__)
+
+
+class Undertaking:
+    """Begins the wake, or what was agreed to in its place, and the link steps; ends them."""
+
+    def __init__(
+        self,
+        source: OpenSource,
+        sandbox: SandboxId,
+        turns: Turns,
+        on_step: Callable[[Step, bool], None],
+        proposal: Proposal | None = None,
+    ) -> None:
+        """`on_step` is given every step, and whether it is one of the link."""
+        self.left: list[Work] = []
+        """What was started and is no longer waited for."""
+        self.turn = Claim(turns, sandbox.source, lambda: source.actor.wake_key(sandbox))
+        self._source = source
+        self._sandbox = sandbox
+        self._proposal = proposal
+        self._on_step = on_step
+        self._work: Work | None = None
+
+    @property
+    def task(self) -> asyncio.Task[Outcome] | None:
+        """What runs or has ended, until it is forgotten."""
+        return None if self._work is None else self._work.task
+
+    @property
+    def running(self) -> bool:
+        """Whether something has not ended yet."""
+        return self._work is not None and not self._work.done
+
+    @property
+    def critical(self) -> bool:
+        """Whether a step that must not be interrupted runs now."""
+        return self._work is not None and self.running and self._work.critical
+
+    @property
+    def outcome(self) -> Outcome | None:
+        """How it ended; None while nothing has."""
+        return None if self._work is None or self.running else self._work.outcome
+
+    def begin_wake(self) -> RepairEvent | None:
+        """Take the turn and begin; what there is to tell where nothing could be begun."""
+        try:
+            mine = self.turn.take()
+        except Exception as error:
+            _LOG.exception("the gateway of %s cannot be named", self._sandbox)
+            return WakeFailed(f"internal error: {type(error).__name__}")
+        if not mine:
+            return Held()
+        self._work = Work(self._waking, lambda step: self._on_step(step, False))
+        return None
+
+    def begin_link(self) -> None:
+        """Begin the link steps."""
+        actor, sandbox = self._source.actor, self._sandbox
+        self._work = Work(lambda: actor.prime(sandbox), lambda step: self._on_step(step, True))
+
+    def stop(self) -> None:
+        """End what runs now."""
+        if self._work is not None:
+            self._work.stop()
+
+    def stop_after_critical(self) -> None:
+        """End what runs as soon as no critical step does."""
+        if self._work is not None:
+            self._work.stop_after_critical()
+
+    def abandon(self) -> None:
+        """Wait no longer: a critical step is left alone, anything else is asked once more."""
+        if self._work is not None:
+            if not self._work.critical:
+                self._work.stop()
+            self._forget(self._work)
+
+    def cut(self) -> None:
+        """End what runs, critical or not, and wait no longer: the panel itself is ended."""
+        if self._work is not None:
+            self._work.stop()
+            self._forget(self._work)
+
+    def _forget(self, work: Work) -> None:
+        self.left.append(work)
+        self._work = None
+
+    def _waking(self) -> AsyncIterator[Step]:
+        proposal, proposer = self._proposal, self._source.proposer
+        if proposal is None or proposer is None:
+            return self._source.actor.wake(self._sandbox)
+        return proposer.carry_out(proposal)

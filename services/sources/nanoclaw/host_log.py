@@ -1,0 +1,124 @@
+"""Lines of the host's log: parsed, dated, and searched for why wakes fail.
+
+See upstream/nanoclaw: Host log.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from services.text.redact import redact
+from services.text.sanitize import plain
+
+TAIL = 256 * 1024
+_COLOUR = re.compile(r"\x1b\[[0-9;]{0,16}m")
+_LINE = re.compile(r"\[(\d\d):(\d\d):(\d\d)\.(\d{3})\] ([A-Z]{3,8}) (.*)", re.DOTALL)
+_SESSION = re.compile(r'sessionId="([^"\s]{1,200})"')
+_MESSAGE = re.compile(r'message: "((?:[^"\\]|\\.){1,400})')
+_CODE = re.compile(r"\bcode=(-?\d{1,6}|null)\b")
+WAKE_FAILED = "wakeContainer failed"
+EXITED = "Container exited"
+
+
+@dataclass(frozen=True, slots=True)
+class LogLine:
+    """One line of a host log; `text` is not harmless yet."""
+
+    clock_s: float
+    """Seconds since local midnight: the log has no date."""
+    level: str
+    text: str
+
+    @property
+    def session(self) -> str:
+        """The session it is about; empty where it names none."""
+        match = _SESSION.search(self.text)
+        return match[1] if match else ""
+
+
+def parse(raw: str) -> LogLine | None:
+    """A line with its time and level; None for the rest of a stack."""
+    match = _LINE.match(_COLOUR.sub("", raw))
+    if match is None:
+        return None
+    hour, minute, second, milli = (int(part) for part in match.groups()[:4])
+    return LogLine(hour * 3600 + minute * 60 + second + milli / 1000, match[5], match[6])
+
+
+def dated(lines: Iterable[LogLine], modified_at: float) -> list[tuple[float, LogLine]]:
+    """Each line with its instant: the last was written when the file was, the others before it.
+
+    A clock that goes back between two lines is midnight; what stands before it is a day older.
+    """
+    found = list(lines)
+    if not found:
+        return []
+    last = datetime.fromtimestamp(modified_at)
+    midnight = last.replace(hour=0, minute=0, second=0, microsecond=0)
+    if found[-1].clock_s > (last - midnight).total_seconds() + 60:
+        midnight -= timedelta(days=1)
+    out: list[tuple[float, LogLine]] = []
+    later = found[-1].clock_s
+    for line in reversed(found):
+        if line.clock_s > later + 60:
+            midnight -= timedelta(days=1)
+        later = line.clock_s
+        out.append(((midnight + timedelta(seconds=line.clock_s)).timestamp(), line))
+    out.reverse()
+    return out
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """The last thing the log says about a session's starts."""
+
+    at: float
+    why: str
+    """Harmless, secrets masked."""
+
+
+def troubles(lines: Iterable[tuple[float, LogLine]]) -> dict[str, Trouble]:
+    """By session: why its last start failed."""
+    found: dict[str, Trouble] = {}
+    for at, line in lines:
+        session = line.session
+        if not session:
+            continue
+        if line.text.startswith(WAKE_FAILED):
+            match = _MESSAGE.search(line.text)
+            why = match[1] if match else line.text
+            found[session] = Trouble(at, redact(plain(why, 200)))
+        elif line.text.startswith(EXITED):
+            code = _CODE.search(line.text)
+            if code is not None and code[1] not in ("0", "null"):
+                found[session] = Trouble(at, f"its container exited with code {code[1]}")
+    return found
+
+
+class LogEye:
+    """The troubles of a log file, read again when it changed; only its last 256 KiB."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._seen: tuple[int, int, int] | None = None
+        self._troubles: dict[str, Trouble] = {}
+
+    def look(self) -> dict[str, Trouble]:
+        """By session; empty where the file cannot be read."""
+        try:
+            stat = self._path.stat()
+            seen = (stat.st_mtime_ns, stat.st_size, stat.st_ino)
+            if seen != self._seen:
+                with self._path.open("rb") as stream:
+                    stream.seek(max(0, stat.st_size - TAIL))
+                    text = stream.read(TAIL).decode("utf-8", "replace")
+                parsed = [line for raw in text.split("\n") if (line := parse(raw)) is not None]
+                self._troubles = troubles(dated(parsed, stat.st_mtime))
+                self._seen = seen
+        except (OSError, OverflowError, ValueError):
+            self._seen, self._troubles = None, {}
+        return self._troubles

@@ -1,0 +1,158 @@
+"""What host and container say about one session, as bounded streams of harmless lines."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Coroutine
+from heapq import merge
+from operator import itemgetter
+
+from services.clock import Clock
+from services.errors import NotFoundError, ProcessError
+from services.log_streams import LogStream
+from services.process import run
+from services.sources.nanoclaw.container_listing import Runtime
+from services.sources.nanoclaw.containers import Container, Home, logs_argv
+from services.sources.nanoclaw.file_tail import POLL_S, Tail, shown
+from services.sources.nanoclaw.host_log import TAIL, dated, parse
+from services.sources.nanoclaw.install import Install
+from services.text.sanitize import plain
+
+STREAMS = (
+    LogStream("session", "this session"),
+    LogStream("host", "host"),
+    LogStream("errors", "host errors"),
+    LogStream("container", "container"),
+)
+ROOM = 500
+AT_ONCE = 8
+"""Portions of 64 KiB of one file that are told together."""
+CONTAINER_POLL_S = 2.0
+GOES = "container log: it vanishes when the container ends"
+GONE = "container log: the container has ended, and its log with it"
+NONE = "container log: no container runs"
+
+
+async def stream(
+    install: Install, runtime: Runtime, home: Home, clock: Clock, which: str = ""
+) -> AsyncIterator[str]:
+    """One of `STREAMS`; the first where `which` is empty.
+
+    `session` are the lines of both host logs that name the session, and its container's log while
+    it lives; the others are one log each, whole.
+
+    Raises:
+        NotFoundError: there is no such stream.
+    """
+    lines: asyncio.Queue[str] = asyncio.Queue(ROOM)
+    tasks = [
+        asyncio.create_task(one)
+        for one in _work(install, runtime, home, clock, which or STREAMS[0].name, lines)
+    ]
+    try:
+        while True:
+            yield await lines.get()
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _work(
+    install: Install,
+    runtime: Runtime,
+    home: Home,
+    clock: Clock,
+    which: str,
+    lines: asyncio.Queue[str],
+) -> list[Coroutine[object, object, None]]:
+    host = Tail(install.log, TAIL, "host log")
+    errors = Tail(install.error_log, TAIL, "host error log")
+    match which:
+        case "session":
+            name = home[1].encode("utf-8", "surrogateescape")
+            told = (("host: ", host), ("host error: ", errors))
+            return [_files(told, name, clock, lines), _container(runtime, home, clock, lines)]
+        case "host":
+            return [_files((("", host),), b"", clock, lines)]
+        case "errors":
+            return [_files((("", errors),), b"", clock, lines)]
+        case "container":
+            return [_container(runtime, home, clock, lines)]
+    raise NotFoundError(f"A NanoClaw session has no log {plain(which, 40)!r}.")
+
+
+async def _files(
+    tails: tuple[tuple[str, Tail], ...], name: bytes, clock: Clock, lines: asyncio.Queue[str]
+) -> None:
+    """Lines of the files in which `name` occurs, and what becomes of the files themselves.
+
+    Lines that are found together are told in the order in which they were written. The logs have
+    no dates: a line between two days says which one begins, unless it is today.
+    """
+    day = _day(clock.now())
+    while True:
+        found: list[list[tuple[float, str]]] = []
+        for word, tail in tails:
+            raw: list[bytes] = []
+            for _ in range(AT_ONCE):
+                more = tail.more()
+                if tail.news:
+                    await lines.put(tail.news)
+                if not more:
+                    break
+                raw += more
+                await asyncio.sleep(0)
+            found.append(_timed(word, raw, name, tail.modified_at))
+        for at, line in merge(*found, key=itemgetter(0)):
+            if at and day != (day := _day(at)):
+                await lines.put(f"— {day}")
+            await lines.put(line)
+        await clock.sleep(POLL_S)
+
+
+def _day(at: float) -> str:
+    return time.strftime("%Y-%m-%d", time.localtime(at))
+
+
+def _timed(word: str, raw: list[bytes], name: bytes, modified_at: float) -> list[tuple[float, str]]:
+    """Each line that holds `name` with its instant, or that of the line before."""
+    read = [parse(line.decode("utf-8", "replace")) for line in raw]
+    instants = iter(dated([one for one in read if one is not None], modified_at))
+    at, told = 0.0, []
+    for line, one in zip(raw, read, strict=True):
+        at = at if one is None else next(instants)[0]
+        if name in line:
+            told.append((at, word + shown(line)))
+    return told
+
+
+async def _container(runtime: Runtime, home: Home, clock: Clock, lines: asyncio.Queue[str]) -> None:
+    said = ""
+    while True:
+        listing = await runtime.look()
+        found = listing.by_home.get(home)
+        if found is None:
+            word = f"container log: {listing.problem}" if listing.problem else NONE
+            if said not in (word, GONE):
+                said = word
+                await lines.put(word)
+            await clock.sleep(CONTAINER_POLL_S)
+            continue
+        await lines.put(GOES)
+        await _pour(found, lines)
+        said = GONE
+        await lines.put(GONE)
+        await clock.sleep(CONTAINER_POLL_S)
+
+
+async def _pour(container: Container, lines: asyncio.Queue[str]) -> None:
+    told = run.lines(logs_argv(container.name), limit=1000)
+    try:
+        async for line in told:
+            await lines.put(f"container: {line}")
+    except ProcessError as error:
+        await lines.put(f"container log: {error.sentence}")
+    finally:
+        await told.aclose()

@@ -1,0 +1,338 @@
+"""Asks the CLI what there is: registrations, each gateway, its sandboxes. Never acts."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from services.errors import UnavailableError
+from services.models import Facts
+from services.sources.openshell import grpc_client, lists, metadata, nemoclaw_registry
+from services.sources.openshell.cli import LIST_S, PROBE_S, Cli, config_folder
+from services.sources.openshell.cli_text import uncoloured
+from services.sources.openshell.cli_version import Detection, Generation, Toolset
+from services.sources.openshell.error_kinds import Trouble
+from services.sources.openshell.gateway_judge import (
+    Judgement,
+    Standing,
+    judge,
+    missing,
+    nemoclaw_standing,
+    refusal,
+    silent,
+)
+from services.sources.openshell.gather import together
+from services.sources.openshell.options import OpenShellOptions
+from services.sources.openshell.records import (
+    DEFAULT_WORKSPACE,
+    Forward,
+    Registration,
+    SandboxRow,
+    Target,
+    safe_name,
+)
+from services.sources.openshell.sandbox_judge import Reconciled, SandboxLook, reconcile
+from services.text.sanitize import plain
+
+WHOLE_S = 4.6
+"""Seconds for one gateway with all its sandboxes, waiting for a free place included."""
+PAGE = 100
+OVERLAP = 10
+"""Rows a page has in common with the one before, so that a change in between is noticed."""
+TAKES = 4
+"""How often a list that changes meanwhile is taken, within the time for listing."""
+POLICY_LINES = 40
+"""Lines of a policy that are shown."""
+MOST = 5000
+"""Sandboxes of one gateway that are shown."""
+_BY_TOKEN = ["--page-token"]
+
+
+@dataclass(frozen=True, slots=True)
+class GatewayLook:
+    """What one look at one gateway learned."""
+
+    registration: Registration
+    judgement: Judgement
+    took_s: float = 0.0
+    rows: tuple[SandboxRow, ...] | None = None
+    """None where they could not be listed."""
+    problem: str = ""
+    """Why they could not, where the gateway itself is well."""
+    last_used: Target | None = None
+    """The sandbox the CLI was last used for, where its rows are not to be had."""
+    health: str = ""
+    """What it says of itself, where that is not well."""
+    wireless: str = ""
+    """Why no conditions could be had over gRPC; empty where they were, or nobody wants them."""
+
+
+class UnlistedError(UnavailableError):
+    """The sandboxes of a gateway that could not be listed, and what kind of trouble it was."""
+
+    def __init__(self, sentence: str, trouble: Trouble) -> None:
+        super().__init__(sentence)
+        self.trouble = trouble
+
+
+class Looking:
+    """The questions of one source."""
+
+    def __init__(self, cli: Cli, options: OpenShellOptions) -> None:
+        self._cli = cli
+        self._options = options
+        self._detection = Detection(cli)
+
+    async def toolset(self) -> Toolset:
+        """What the CLI can do.
+
+        Raises:
+            UnavailableError: there is none.
+        """
+        return await self._detection.toolset()
+
+    async def registry(self) -> nemoclaw_registry.Registry:
+        """NemoClaw's register, as it is now."""
+        place = self._options.registry
+        return await asyncio.to_thread(
+            nemoclaw_registry.read, Path(place).expanduser() if place else None
+        )
+
+    async def registrations(self, tools: Toolset) -> tuple[Registration, ...]:
+        """Every gateway that may be shown.
+
+        Raises:
+            UnavailableError: the CLI's answer cannot be understood.
+        """
+        found: tuple[Registration, ...] = ()
+        if tools.gateway_json:
+            answer = await self._cli.run("gateway", "list", "-o", "json", limit_s=PROBE_S)
+            if answer.code != 0 or answer.truncated:
+                raise UnavailableError(f"openshell cannot list gateways: {answer.complaint}.")
+            found = lists.registrations(answer.stdout, as_json=True)
+        else:
+            found = await asyncio.to_thread(metadata.registrations, config_folder())
+            if tools.gateway_list and not found:
+                answer = await self._cli.run("gateway", "list", limit_s=PROBE_S)
+                found = lists.registrations(answer.text, as_json=False)
+        wanted = self._options.gateways
+        return tuple(
+            one for one in found if safe_name(one.name) and (not wanted or one.name in wanted)
+        )
+
+    async def gateway(self, known: Registration, tools: Toolset) -> tuple[Judgement, float]:
+        """Whether it lives, and how many seconds it took to say so."""
+        as_json = ("-o", "json") if tools.status_json else ()
+        answer = await self._cli.run("status", *as_json, limit_s=PROBE_S, gateway=known.name)
+        judged = judge(known.name, known.endpoint, answer, tools, PROBE_S)
+        if tools.generation is Generation.A and judged.standing is Standing.UNHEALTHY:
+            info = await self._cli.run("gateway", "info", limit_s=PROBE_S, gateway=known.name)
+            as_nemoclaw = nemoclaw_standing(answer.text, info.text, known.name)
+            if as_nemoclaw in (Standing.MISSING, Standing.CONNECTED_OTHER):
+                judged = missing(known.name, known.endpoint)
+        return judged, answer.took_s
+
+    async def whole(self, known: Registration, tools: Toolset) -> GatewayLook:
+        """The gateway and its sandboxes at the same time; the rows count only if it is well."""
+        try:
+            async with asyncio.timeout(WHOLE_S) as whole:
+                look = await self._whole(known, tools)
+        except TimeoutError:
+            return GatewayLook(known, silent(known.name, known.endpoint, WHOLE_S), WHOLE_S)
+        left = (whole.when() or 0.0) - asyncio.get_running_loop().time()
+        return await self._completed(look, left)
+
+    async def _completed(self, look: GatewayLook, left_s: float) -> GatewayLook:
+        """With the conditions the CLI does not tell, where there is time to ask for them."""
+        rows = look.rows
+        if rows is None or left_s < grpc_client.LEAST_S or any(row.conditions for row in rows):
+            return look
+        told = await grpc_client.ask(look.registration, look.judgement.version, left_s)
+        return replace(
+            look,
+            rows=tuple(map(told.completed, rows)),
+            health=told.health,
+            wireless=told.problem,
+        )
+
+    async def explained(self, known: Registration, version: str, look: SandboxLook) -> SandboxLook:
+        """A sandbox that is not well with the reasons the CLI does not tell."""
+        row = look.row
+        if row is None or row.conditions or row.phase in ("Ready", "Stopped"):
+            return look
+        return replace(look, row=(await grpc_client.ask(known, version)).completed(row))
+
+    async def _whole(self, known: Registration, tools: Toolset) -> GatewayLook:
+        status, listed = await together(
+            self.gateway(known, tools), self._rows_or_why(known.name, tools)
+        )
+        judged, took_s = status
+        if judged.standing is not Standing.HEALTHY:
+            last = await asyncio.to_thread(metadata.last_used, config_folder(), known.name)
+            return GatewayLook(known, judged, took_s, last_used=last)
+        if isinstance(listed, tuple):
+            return GatewayLook(known, judged, took_s, listed)
+        refused = refusal(known.name, listed.trouble, listed.sentence)
+        if refused is not None:
+            return GatewayLook(known, refused, took_s)
+        return GatewayLook(known, judged, took_s, None, listed.sentence)
+
+    async def _rows_or_why(
+        self, gateway: str, tools: Toolset
+    ) -> tuple[SandboxRow, ...] | UnlistedError:
+        try:
+            async with asyncio.timeout(LIST_S):
+                return await self.rows(gateway, tools)
+        except TimeoutError:
+            late = f"listing its sandboxes took more than {LIST_S:g} s"
+            return UnlistedError(late, Trouble.UNKNOWN)
+        except UnlistedError as error:
+            return error
+        except UnavailableError as error:
+            return UnlistedError(error.sentence.rstrip("."), Trouble.UNKNOWN)
+
+    async def rows(self, gateway: str, tools: Toolset) -> tuple[SandboxRow, ...]:
+        """Every sandbox of a gateway, page by page.
+
+        Raises:
+            UnlistedError: the CLI says why not.
+            UnavailableError: its answer cannot be understood.
+        """
+        asked = ["sandbox", "list", "--limit", str(PAGE)]
+        if tools.list_json:
+            asked += ["-o", "json"]
+        if tools.workspaces:
+            asked.append("--all-workspaces")
+        for _ in range(TAKES):
+            rows = await self._take(asked, gateway, tools)
+            if rows is not None:
+                return tuple(rows.values())
+        raise UnlistedError("its sandboxes change while they are listed", Trouble.UNKNOWN)
+
+    async def _take(
+        self, asked: list[str], gateway: str, tools: Toolset
+    ) -> dict[tuple[str, str], SandboxRow] | None:
+        """One reading of all pages; None where so much changed that a row may be missed.
+
+        Pages by number shift while sandboxes come and go. Each begins with the last rows of the one
+        before: as long as one of those is still there, nothing between the two was skipped.
+        """
+        rows: dict[tuple[str, str], SandboxRow] = {}
+        before: dict[tuple[str, str], SandboxRow] = {}
+        step: list[str] = []
+        at = 0
+        while max(len(rows), at) < MOST:
+            answer = await self._cli.run(*asked, *step, limit_s=LIST_S, gateway=gateway)
+            if answer.code != 0 or answer.truncated:
+                why = "no answer in time" if answer.timed_out else answer.complaint
+                raise UnlistedError(f"its sandboxes cannot be listed: {why}", answer.trouble)
+            listed, token = lists.sandboxes(answer.stdout, as_json=tools.list_json)
+            page = {(row.workspace, row.name): row for row in listed}
+            if at and not page.keys() & before.keys():
+                return None
+            again = list(page) == list(before)
+            rows.update(page)
+            if token and tools.page_tokens and not again:
+                step = [*_BY_TOKEN, token]
+            elif len(listed) >= PAGE and tools.offsets and not again and step[:1] != _BY_TOKEN:
+                at += len(listed) - OVERLAP
+                step = ["--offset", str(at)]
+            else:
+                break
+            before = page
+        return rows
+
+    async def sandbox(self, target: Target, tools: Toolset, limit_s: float) -> SandboxLook:
+        """One sandbox by name; the gateway has been judged before."""
+        asked = [*scope(target, tools), "sandbox", "get", target.name]
+        if tools.get_json:
+            asked += ["-o", "json"]
+        answer = await self._cli.run(*asked, limit_s=limit_s, gateway=target.gateway)
+        found = reconcile(answer.code, answer.trouble)
+        if found is not Reconciled.PRESENT:
+            return SandboxLook(found, said=answer.complaint)
+        row = _got(answer.stdout, target.name, as_json=tools.get_json)
+        if row is None:
+            return SandboxLook(Reconciled.UNKNOWN_ERROR, said="its answer cannot be understood")
+        return SandboxLook(found, row)
+
+    async def forwards(self) -> tuple[Forward, ...]:
+        """Every forwarded port of this machine; the CLI keeps them in files."""
+        answer = await self._cli.run("forward", "list", limit_s=PROBE_S)
+        return lists.forwards(answer.text) if answer.code == 0 else ()
+
+    async def rules(self, target: Target, tools: Toolset) -> Facts:
+        """The network rules of a sandbox that wait for a decision; empty where none does.
+
+        Raises:
+            UnavailableError: openshell cannot be run.
+        """
+        answer = await self._cli.run(
+            *(*scope(target, tools), "rule", "get", target.name, "--status", "pending"),
+            limit_s=PROBE_S,
+            gateway=target.gateway,
+        )
+        waiting = pending(answer.stdout) if answer.code == 0 else ""
+        return (("network rules", waiting),) if waiting else ()
+
+    async def details(self, target: Target, tools: Toolset) -> Facts:
+        """The policy and the settings of a sandbox.
+
+        Raises:
+            UnavailableError: openshell cannot be run.
+        """
+        named = scope(target, tools)
+        got, settings = await together(
+            self._cli.run(
+                *(*named, "sandbox", "get", target.name), limit_s=PROBE_S, gateway=target.gateway
+            ),
+            self._cli.run(
+                *(*named, "settings", "get", target.name), limit_s=PROBE_S, gateway=target.gateway
+            ),
+        )
+        facts: list[tuple[str, str]] = []
+        if got.code == 0:
+            told = lists.fields(got.stdout)
+            facts += [
+                (name, told[name]) for name in ("policy source", "revision") if told.get(name)
+            ]
+            facts += [
+                ("policy", line) for line in lists.indented(got.stdout, "Policy:")[:POLICY_LINES]
+            ]
+        if settings.code == 0 and (said := lists.fields(settings.stdout).get("settings")):
+            facts.append(("settings", said))
+        return tuple(facts)
+
+
+def scope(target: Target, tools: Toolset) -> list[str]:
+    """The workspace, where this CLI has them."""
+    return ["--workspace", target.workspace or DEFAULT_WORKSPACE] if tools.workspaces else []
+
+
+def pending(text: str) -> str:
+    """How many rules a list of pending ones has and what they are called; empty for none."""
+    told = [line.strip() for line in uncoloured(text).splitlines()]
+    count = sum(line.startswith("Chunk:") for line in told)
+    if not count:
+        return ""
+    names = [line.removeprefix("Rule:").strip() for line in told if line.startswith("Rule:")]
+    return plain(f"{count} waiting: {', '.join(names)}", 160)
+
+
+def _got(text: str, name: str, *, as_json: bool) -> SandboxRow | None:
+    if as_json:
+        try:
+            rows, _ = lists.sandboxes(f"[{text}]", as_json=True)
+        except UnavailableError:
+            return None
+        return rows[0] if rows and rows[0].name == name else None
+    told = lists.fields(text)
+    if told.get("name") != name:
+        return None
+    return SandboxRow(
+        name,
+        lists.phase(told.get("phase", "")) or "Unknown",
+        id=told.get("id", ""),
+        revision=told.get("resource version", ""),
+    )

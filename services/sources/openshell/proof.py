@@ -1,0 +1,62 @@
+"""The proof that a sandbox runs commands: Ready alone can be a lie (upstream/openshell: Phases)."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from services.models import Verdict, VerdictKind
+from services.sources.openshell.cli import Cli
+from services.sources.openshell.cli_version import Toolset
+from services.sources.openshell.client import scope
+from services.sources.openshell.error_kinds import Trouble
+from services.sources.openshell.records import Target
+
+_REMOTE_S = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How one act went: `problem` is empty where it did what it should."""
+
+    problem: str = ""
+    transient: bool = False
+    said: str = ""
+
+
+async def prove(cli: Cli, target: Target, tools: Toolset, limit_s: float) -> Outcome:
+    """Run `true` in it; only where an operator asked, never with every look."""
+    if not tools.exec:
+        return Outcome(said="ready; this openshell has no exec to prove it with")
+    answer = await cli.run(
+        *(*scope(target, tools), "sandbox", "exec", "-n", target.name),
+        *("--timeout", str(min(_REMOTE_S, math.ceil(limit_s))), "--no-tty", "--", "true"),
+        limit_s=limit_s,
+        gateway=target.gateway,
+    )
+    if answer.code == 0:
+        return Outcome(said="a command ran in it")
+    if answer.timed_out:
+        why = f"no command ran in it within {limit_s:g} s"
+        return Outcome(f"{target.name} is listed as ready, but {why}", transient=True)
+    passing = answer.trouble in (Trouble.SUPERVISOR, Trouble.PHASE)
+    problem = f"{target.name} is listed as ready, but runs no command: {answer.complaint}"
+    return Outcome(problem, transient=passing)
+
+
+async def proven(
+    cli: Cli, target: Target, tools: Toolset, listed: Verdict, limit_s: float
+) -> Verdict:
+    """A verdict of ready only with its proof; any other as it is."""
+    if listed.kind is not VerdictKind.READY:
+        return listed
+    proof = await prove(cli, target, tools, limit_s)
+    if not proof.problem:
+        return listed
+    if proof.transient:
+        return Verdict(VerdictKind.SETTLING, f"{proof.problem}.")
+    return Verdict(
+        VerdictKind.TERMINAL,
+        f"{proof.problem}.",
+        advice=f"Its logs say more: openshell logs {target.name} -n 200.",
+    )

@@ -1,0 +1,174 @@
+"""Draws gateways and sandboxes of the panel from what was learned: pure."""
+
+from __future__ import annotations
+
+from services.models import (
+    Capability,
+    Facts,
+    Gateway,
+    GatewayId,
+    GatewayState,
+    Sandbox,
+    SandboxId,
+    SandboxState,
+)
+from services.sources.openshell.cli_version import Toolset
+from services.sources.openshell.client import GatewayLook
+from services.sources.openshell.gateway_judge import Standing
+from services.sources.openshell.nemoclaw_registry import Entry, Presence, Registry
+from services.sources.openshell.records import (
+    DEFAULT_WORKSPACE,
+    Forward,
+    SandboxRow,
+    Target,
+    safe_name,
+)
+from services.sources.openshell.sandbox_judge import reason_of, state_of
+from services.sources.openshell.start_plan import StartPlan
+
+_ACTS = (Capability.WAKE, Capability.RECONNECT, Capability.SHELL, Capability.EXEC, Capability.LOGS)
+
+
+def target_of(gateway: str, row: SandboxRow) -> Target:
+    """Which sandbox a row tells of."""
+    return Target(gateway, row.name, row.workspace or DEFAULT_WORKSPACE)
+
+
+def gateway(
+    source: str, look: GatewayLook, plan: StartPlan, tools: Toolset, listed: Registry, now: float
+) -> Gateway:
+    """One gateway with the evidence for its state."""
+    known, judged = look.registration, look.judgement
+    ready = judged.standing is Standing.HEALTHY
+    reason = _brief(judged.reason, known.name)
+    if ready and look.problem:
+        reason = f"It answers, but {look.problem}."
+    elif ready and look.health:
+        reason = f"It answers, but calls itself {look.health}."
+    facts = [
+        ("standing", judged.standing.value),
+        ("registered", _registered(known.kind, known.source, known.active)),
+        ("authentication", ", ".join(part for part in (known.auth, judged.auth) if part)),
+        ("gateway version", judged.version),
+        ("health", look.health),
+        ("reasons", f"not to be had: {look.wireless}" if look.wireless else ""),
+        ("openshell", f"{tools.version_text or 'version unknown'} ({tools.generation.value})"),
+        ("advice", judged.advice),
+    ]
+    if not ready and judged.standing.startable:
+        facts.append(("start", " ".join(_shown(plan)) if plan.possible else plan.advice))
+    if listed.presence is Presence.CORRUPT:
+        facts.append(("NemoClaw", f"{listed.presence.value}: {listed.problem}"))
+    elif listed.presence in (Presence.EMPTY, Presence.ABSENT):
+        facts.append(("NemoClaw", listed.presence.value))
+    return Gateway(
+        GatewayId(source, known.name),
+        known.name,
+        judged.state,
+        reason,
+        now,
+        address=known.endpoint,
+        latency_s=look.took_s if ready else None,
+        evidence=_filled(facts),
+    )
+
+
+def _brief(reason: str, name: str) -> str:
+    """The cause alone: the row already says of which gateway, and that it is down."""
+    for known in (f"The gateway {name} is down: ", f"The gateway {name} "):
+        if reason.startswith(known):
+            rest = reason[len(known) :]
+            return rest[:1].upper() + rest[1:]
+    return reason
+
+
+def _shown(plan: StartPlan) -> tuple[str, ...]:
+    return ("openshell", *plan.argv) if plan.by_cli else plan.argv
+
+
+def _registered(*parts: str | bool) -> str:
+    kind, source, active = parts
+    words = [str(word) for word in (kind, source) if word]
+    return ", ".join([*words, "active" if active else "not the active one"])
+
+
+def _filled(facts: list[tuple[str, str]]) -> Facts:
+    return tuple((name, said) for name, said in facts if said)
+
+
+def sandbox(
+    source: str,
+    name: str,
+    row: SandboxRow,
+    ports: tuple[Forward, ...],
+    more: Facts,
+    now: float,
+) -> Sandbox:
+    """One listed sandbox of the gateway `name`."""
+    target = target_of(name, row)
+    state, reason = state_of(row.phase), reason_of(row)
+    unavailable: tuple[tuple[Capability, str], ...] = ()
+    if not safe_name(row.name) or not safe_name(target.workspace):
+        reason = "Its name cannot be passed on safely, so nothing can be done to it from here."
+        unavailable = tuple((act, "its name cannot be passed on safely") for act in _ACTS)
+        state = SandboxState.UNKNOWN
+    elif row.phase != "Ready":
+        why = f"it is not ready (phase: {row.phase})"
+        unavailable = ((Capability.SHELL, why), (Capability.EXEC, why))
+    mine = [one for one in ports if one.sandbox == row.name]
+    dead = [one for one in mine if not one.alive]
+    if dead and state is SandboxState.READY:
+        reason = f"Forwarded port {dead[0].port} is dead; reconnect repairs it."
+    elif state is SandboxState.READY and (rules := dict(more).get("network rules")):
+        reason = f"Network rules wait for a decision: {rules}."
+    facts = [
+        ("phase", row.phase),
+        ("why", row.why),
+        ("workspace", target.workspace),
+        ("created", f"{row.created} UTC" if row.created else ""),
+        ("id", row.id),
+        ("exit code", "" if row.exit_code is None else str(row.exit_code)),
+        *(("forward", f"{one.place} ({'running' if one.alive else 'dead'})") for one in mine),
+        *(("label", f"{key}={said}") for key, said in row.labels),
+        *((f"condition {one.kind}", _condition(one)) for one in row.conditions),
+        ("policy version", row.policy_version),
+        *more,
+    ]
+    return Sandbox(
+        SandboxId(source, target.native),
+        row.name,
+        state,
+        reason,
+        now,
+        gateway=GatewayId(source, name),
+        evidence=_filled(facts),
+        asleep_by_design=row.phase in ("Stopped", "Completed"),
+        unavailable=unavailable,
+    )
+
+
+def _condition(one: object) -> str:
+    parts = [getattr(one, field) for field in ("status", "reason", "message")]
+    return ", ".join(part for part in parts if part)
+
+
+def unseen(
+    source: str, target: Target, known: Facts, state: GatewayState, reason: str, now: float
+) -> Sandbox:
+    """A sandbox that is known by name alone; `known` says from where."""
+    silent = state is not GatewayState.READY
+    return Sandbox(
+        SandboxId(source, target.native),
+        target.name,
+        SandboxState.UNKNOWN if silent else SandboxState.ABSENT,
+        f"Not seen yet: {reason}" if silent else "NemoClaw lists it, its gateway has none.",
+        now,
+        gateway=GatewayId(source, target.gateway),
+        evidence=known,
+    )
+
+
+def registered(listed: Registry, entry: Entry) -> Facts:
+    """What NemoClaw's register says of a sandbox."""
+    default = ", its default sandbox" if listed.default == entry.name else ""
+    return (("NemoClaw", f"registered{default}"), *entry.facts)

@@ -1,0 +1,166 @@
+"""What a sandbox is, judged from its phase or from what `sandbox get` answered.
+
+See upstream/openshell: Sandbox states; upstream/openshell: Phases.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+from services.models import SandboxState, Verdict, VerdictKind
+from services.sources.openshell.cli_version import Generation, Toolset
+from services.sources.openshell.error_kinds import Trouble
+from services.sources.openshell.records import SandboxRow
+
+STATES: dict[str, SandboxState] = {
+    "Ready": SandboxState.READY,
+    "Provisioning": SandboxState.SETTLING,
+    "Starting": SandboxState.SETTLING,
+    "Stopping": SandboxState.SETTLING,
+    "Deleting": SandboxState.SETTLING,
+    "Stopped": SandboxState.ASLEEP,
+    "Completed": SandboxState.ASLEEP,
+    "Error": SandboxState.BROKEN,
+}
+
+
+def state_of(phase: str) -> SandboxState:
+    """As the panel shows a phase; one nobody knows is unknown."""
+    return STATES.get(phase, SandboxState.UNKNOWN)
+
+
+def reason_of(row: SandboxRow) -> str:
+    """One sentence on a phase that is not plain Ready."""
+    why = f" ({row.why})" if row.why else ""
+    match row.phase:
+        case "Ready":
+            return ""
+        case "Stopped":
+            return "Stopped; wake starts it."
+        case "Completed":
+            return "Its main process has completed."
+        case "Error":
+            code = "" if row.exit_code is None else f" with exit code {row.exit_code}"
+            ended = f"its main process ended{code}" if code else "it failed"
+            return f"In Error: {ended}{why}."
+        case "Deleting":
+            return "It is being deleted."
+        case "Provisioning" | "Starting" | "Stopping":
+            return f"{row.phase}{why}."
+        case "Unknown" | "Unspecified":
+            return f"The gateway does not know its phase{why}."
+    return f"In a phase this panel does not know: {row.phase}."
+
+
+class Reconciled(Enum):
+    """What `sandbox get` tells of one name (upstream/openshell: Sandbox states)."""
+
+    PRESENT = "present"
+    MISSING = "missing"
+    GATEWAY_ERROR = "gateway_error"
+    IDENTITY_DRIFT = "identity_drift"
+    AUTH_FAILED = "auth_failed"
+    GATEWAY_MISSING = "gateway_missing_after_restart"
+    UNSUPPORTED = "unsupported"
+    TIMEOUT = "timeout"
+    UNKNOWN_ERROR = "unknown_error"
+
+
+def reconcile(code: int | None, kind: Trouble) -> Reconciled:
+    """Judge one answer; missing is only conclusive where the gateway is healthy."""
+    if code == 0:
+        return Reconciled.PRESENT
+    if code is None:
+        return Reconciled.TIMEOUT
+    return {
+        Trouble.MISSING: Reconciled.MISSING,
+        Trouble.UNREACHABLE: Reconciled.GATEWAY_ERROR,
+        Trouble.SUPERVISOR: Reconciled.GATEWAY_ERROR,
+        Trouble.IDENTITY: Reconciled.IDENTITY_DRIFT,
+        Trouble.AUTH: Reconciled.AUTH_FAILED,
+        Trouble.NO_GATEWAY: Reconciled.GATEWAY_MISSING,
+        Trouble.UNKNOWN_NAME: Reconciled.GATEWAY_MISSING,
+        Trouble.USAGE: Reconciled.UNSUPPORTED,
+    }.get(kind, Reconciled.UNKNOWN_ERROR)
+
+
+@dataclass(frozen=True, slots=True)
+class SandboxLook:
+    """One sandbox, asked for by name."""
+
+    found: Reconciled
+    row: SandboxRow | None = None
+    said: str = ""
+
+
+def drift(name: str) -> Verdict:
+    """The one thing never answered with a new onboarding (upstream/openshell: Reconnect order)."""
+    return Verdict(
+        VerdictKind.TERMINAL,
+        f"The gateway's identity has changed since the sandbox {name} was made.",
+        advice=f"Keep the host copy of {name}'s files, then, for this sandbox alone:"
+        f" `openshell sandbox delete {name}` and `openshell sandbox create` from that copy.",
+    )
+
+
+def verdict(name: str, look: SandboxLook, tools: Toolset, listed: bool) -> Verdict:
+    """What an attempt may do for a sandbox whose gateway is healthy."""
+    match look.found:
+        case Reconciled.MISSING:
+            kept = " NemoClaw still lists it; that entry is left alone." if listed else ""
+            return Verdict(
+                VerdictKind.TERMINAL,
+                f"The gateway has no sandbox {name}.",
+                advice=f"Look with `openshell sandbox list`.{kept}",
+            )
+        case Reconciled.IDENTITY_DRIFT:
+            return drift(name)
+        case Reconciled.AUTH_FAILED:
+            return Verdict(
+                VerdictKind.TERMINAL,
+                f"The gateway does not let this login see the sandbox {name}.",
+                advice="Log in again with `openshell gateway login`.",
+            )
+        case Reconciled.UNSUPPORTED:
+            return Verdict(
+                VerdictKind.TERMINAL,
+                f"The gateway does not understand this openshell: {look.said}.",
+                advice="Bring openshell and the gateway to the same version.",
+            )
+        case Reconciled.PRESENT if look.row is not None:
+            return _by_phase(name, look.row, tools)
+        case Reconciled.TIMEOUT:
+            return Verdict(VerdictKind.UNKNOWN, f"Asking for the sandbox {name} took too long.")
+    return Verdict(VerdictKind.UNKNOWN, f"The sandbox {name} could not be looked at: {look.said}.")
+
+
+def _by_phase(name: str, row: SandboxRow, tools: Toolset) -> Verdict:
+    reason = reason_of(row)
+    match row.phase:
+        case "Ready":
+            return Verdict(VerdictKind.READY, "")
+        case "Deleting":
+            return Verdict(VerdictKind.TERMINAL, f"The sandbox {name} is being deleted.")
+        case "Provisioning" | "Starting" | "Stopping":
+            return Verdict(VerdictKind.SETTLING, reason)
+        case "Stopped":
+            if tools.sandbox_start:
+                return Verdict(VerdictKind.REPAIRABLE, reason, wakeable=True)
+            return Verdict(
+                VerdictKind.REPAIRABLE,
+                f"The sandbox {name} is stopped, and this openshell cannot start one.",
+                advice="Upgrade openshell to 0.0.105 or later.",
+            )
+        case "Error" | "Completed":
+            if tools.starts_failed:
+                return Verdict(VerdictKind.REPAIRABLE, reason, wakeable=True)
+            return Verdict(VerdictKind.TERMINAL, reason, advice=_failed_advice(name, tools))
+    return Verdict(VerdictKind.UNKNOWN, reason)
+
+
+def _failed_advice(name: str, tools: Toolset) -> str:
+    look = f"Its logs say more: openshell logs {name} -n 200."
+    if tools.generation is Generation.A:
+        return look
+    return f"{look} This version neither starts nor stops a sandbox in Error; 0.1 does."

@@ -1,0 +1,186 @@
+"""Deployments of the CentML platform as its status answers tell them.
+
+See upstream/pods: CentML deployments; upstream/pods: Choosing a pod.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from services.errors import ChoiceError, ShellError, UnavailableError
+from services.models import Facts, Retry, SandboxState
+from services.sources.pods.judgement import Standing
+from services.sources.pods.reasons import words_for
+from services.terminal.exec.requests import ShellChoice
+from services.text.sanitize import plain
+
+RUNNING = "Running"
+_BY_ITSELF = {
+    "paused": (SandboxState.ASLEEP, "paused by its owner"),
+    "deleted": (SandboxState.ABSENT, "deleted"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class PodInfo:
+    """One pod of a deployment; the status is whatever the platform says."""
+
+    name: str
+    status: str
+    error: str = ""
+    component: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Deployment:
+    """One deployment as last told."""
+
+    id: int
+    name: str
+    status: str
+    kind: str = ""
+    endpoint: str = ""
+    pods: tuple[PodInfo, ...] | None = None
+    """None where the platform told no pod list (v2)."""
+    errors: tuple[str, ...] = ()
+
+    @property
+    def running(self) -> tuple[str, ...]:
+        """Names of the pods a shell can be had in, in the order of the answer."""
+        return tuple(one.name for one in self.pods or () if one.status == RUNNING and one.name)
+
+
+def read_list(value: Any) -> tuple[tuple[int, str], ...]:
+    """(id, name) of every deployment of a list answer.
+
+    Raises:
+        UnavailableError: that is none.
+    """
+    results = value.get("results") if isinstance(value, dict) else None
+    if not isinstance(results, list):
+        raise UnavailableError("The platform answered with something else than deployments.")
+    return tuple(
+        (one["id"], plain(str(one.get("name") or ""), 100))
+        for one in results
+        if isinstance(one, dict) and isinstance(one.get("id"), int)
+    )
+
+
+def read_status(id: int, name: str, value: Any) -> Deployment:
+    """A status answer, v3 or v2; values nobody foresaw are kept as text.
+
+    Raises:
+        UnavailableError: that is none.
+    """
+    if not isinstance(value, dict):
+        raise UnavailableError(f"The platform gave no status of deployment {id}.")
+    revisions = value.get("revision_pod_details_list")
+    pods: list[PodInfo] = []
+    errors: list[str] = []
+    for revision in revisions if isinstance(revisions, list) else []:
+        if not isinstance(revision, dict):
+            continue
+        if revision.get("error_message"):
+            errors.append(plain(str(revision["error_message"]), 200))
+        details = revision.get("pod_details_list")
+        pods += [_pod(one) for one in (details if isinstance(details, list) else []) if _is(one)]
+    told = "revision_pod_details_list" in value
+    return Deployment(
+        id,
+        name,
+        _text(value, "status"),
+        _text(value, "type"),
+        _text(value, "endpoint_url"),
+        tuple(pods) if told else None,
+        tuple(errors),
+    )
+
+
+def _is(value: Any) -> bool:
+    return isinstance(value, dict)
+
+
+def _pod(value: dict[str, Any]) -> PodInfo:
+    name = value.get("name")
+    return PodInfo(
+        name if isinstance(name, str) else "",
+        _text(value, "status"),
+        _text(value, "error_message"),
+        _text(value, "component_type"),
+    )
+
+
+def _text(value: dict[str, Any], key: str) -> str:
+    said = value.get(key)
+    return "" if said is None else plain(str(said), 300)
+
+
+def judge(deployment: Deployment) -> Standing:
+    """What a deployment is, why, and whether a shell can be had in it."""
+    by_itself = _BY_ITSELF.get(deployment.status.lower())
+    if by_itself is not None:
+        return Standing(*by_itself, f"it is {deployment.status.lower()}")
+    if deployment.pods is None:
+        said = f"deployment {deployment.id} reports no pod list (v2)"
+        return Standing(SandboxState.UNKNOWN, said, said)
+    if deployment.running:
+        others = [one for one in deployment.pods if one.status != RUNNING]
+        behind = ", ".join(f"{one.name or 'a pod'} is {one.status}" for one in others[:3])
+        return Standing(SandboxState.READY, behind)
+    if not deployment.pods:
+        said = "; ".join(deployment.errors) or "it has no pods"
+        return Standing(SandboxState.ASLEEP, said, "it has no running pod")
+    return replace(judge_pod(deployment.pods[0]), no_shell="it has no running pod")
+
+
+def judge_pod(pod: PodInfo) -> Standing:
+    """The same of one pod."""
+    state, said = words_for(pod.status)
+    said = f"{said}; {pod.error}" if pod.error and said else said or pod.error
+    ready = state is SandboxState.READY
+    return Standing(state, said, "" if ready else f"it is {pod.status or 'unknown'}")
+
+
+def evidence(deployment: Deployment) -> Facts:
+    """What the judgement rests on."""
+    rows = [
+        ("status", deployment.status or "none"),
+        ("type", deployment.kind or "unknown"),
+        ("endpoint", deployment.endpoint or "none"),
+    ]
+    for one in deployment.pods or ():
+        component = f" ({one.component})" if one.component else ""
+        rows.append((f"pod {plain(one.name or 'without a name', 100)}", f"{one.status}{component}"))
+    rows += [("error", one) for one in deployment.errors]
+    return tuple(rows)
+
+
+def choose(running: Sequence[str], choice: ShellChoice, what: str) -> str:
+    """The pod meant: the named one, the only one, or the first where that is said.
+
+    See upstream/pods: Choosing a pod.
+
+    Raises:
+        ShellError: there is none, or none of that name.
+        ChoiceError: several, and nobody said which.
+    """
+    if not running:
+        raise ShellError(f"{what} has no running pod")
+    names = tuple(plain(one, 253) for one in running)
+    if choice.pod is not None:
+        if choice.pod not in running:
+            raise ShellError(
+                f"{what} has no running pod {plain(choice.pod, 100)!r}",
+                retry=Retry.NO,
+                advice=f"running are: {', '.join(names[:20])}",
+            )
+        return choice.pod
+    if len(running) == 1 or choice.first_pod:
+        return running[0]
+    raise ChoiceError(
+        f"{what} has {len(running)} running pods: {', '.join(names[:20])}",
+        tuple(running),
+        advice="pick one of their rows, or say --pod NAME or --first-pod",
+    )

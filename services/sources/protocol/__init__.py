@@ -1,0 +1,1 @@
+"""What a source is asked and told."""

@@ -1,0 +1,174 @@
+"""What the operator has to agree to each time: a new credential, and a restart."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+from dataclasses import dataclass, replace
+
+from services.clock import Clock
+from services.errors import NotFoundError, RefusedError, UnavailableError
+from services.models import SandboxId, Step, StepState, Verb
+from services.sources import Proposal
+from services.sources.vellum.actor import VellumActor
+from services.sources.vellum.commands import Agreement, Command
+from services.sources.vellum.credential import Standing
+from services.sources.vellum.evidence import Act, Evidence
+from services.sources.vellum.judge import REISSUE, RESTART, classify
+from services.sources.vellum.limits import REISSUE_S, SLEEP_S
+from services.sources.vellum.probes import Looker
+from services.sources.vellum.registry import Entry
+from services.sources.vellum.runner import Runner
+from services.text.sanitize import plain
+
+
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    """How one act is spoken of, and what has to hold after it."""
+
+    words: str
+    question: str
+    button: str
+    act: str
+    goal: Verb
+    consequence: str
+
+
+_KINDS = {
+    REISSUE: _Kind(
+        "Re-issue the credential of",
+        "Re-issue the credential?",
+        "Re-issue",
+        "re-issuing the credential",
+        Verb.RECONNECT,
+        "Every other device that is signed in to this assistant is signed out and has to be "
+        "paired again.\n"
+        "Runs “vellum wake … --repair-guardian”, then proves the new credential. Once begun, "
+        "issuing it is never interrupted.",
+    ),
+    RESTART: _Kind(
+        "Restart",
+        "Restart this assistant?",
+        "Restart",
+        "restarting it",
+        Verb.WAKE,
+        "The assistant and its gateway are put to sleep and woken again; what it works on now is "
+        "cut off. An assistant in a call refuses.\n"
+        "Runs “vellum sleep”, then “vellum wake”. Its data stays.",
+    ),
+}
+
+
+class VellumProposer:
+    """Says what would be done, then does exactly that."""
+
+    verbs = tuple((verb, kind.words) for verb, kind in _KINDS.items())
+
+    def __init__(
+        self, source: str, looker: Looker, runner: Runner, actor: VellumActor, clock: Clock
+    ) -> None:
+        self._source = source
+        self._looker = looker
+        self._runner = runner
+        self._actor = actor
+        self._clock = clock
+
+    async def propose(self, sandbox: SandboxId, verb: str, words: str = "") -> Proposal:
+        entry, seen = await self._seen(sandbox, verb)
+        kind = _KINDS[verb]
+        refusal = ""
+        if not entry.local:
+            refusal = "it does not run on this machine"
+        elif verb == RESTART and entry.cloud != "local":
+            refusal = "only an assistant that runs without a container can be restarted from here"
+        elif seen.tool:
+            refusal = f"vellum cannot be run, {seen.tool}"
+        return Proposal(
+            sandbox,
+            verb,
+            kind.question,
+            f"{entry.name} ({plain(entry.id, 60)}, environment {seen.environment})",
+            kind.consequence,
+            kind.button,
+            refusal,
+            _token(sandbox, verb, seen),
+            kind.act,
+            kind.goal,
+        )
+
+    async def carry_out(self, proposal: Proposal) -> AsyncIterator[Step]:
+        name = "re-issue" if proposal.verb == REISSUE else "sleep"
+        step = Step(name, StepState.RUNNING, self._clock.now())
+        yield step
+        entry, seen = await self._seen(proposal.sandbox, proposal.verb)
+        if proposal.refusal:
+            raise RefusedError(f"It cannot be done: {proposal.refusal}.")
+        if proposal.token != _token(proposal.sandbox, proposal.verb, seen):
+            # Somebody else was quicker: what there is now is verified, and nothing done again.
+            yield self._ended(step, _CHANGED[proposal.verb], StepState.SKIPPED)
+            return
+        agreed = Agreement(seen.environment, entry.id, proposal.verb)
+        if proposal.verb == REISSUE:
+            # From here it must not be interrupted: a half-issued credential shuts everybody out.
+            step = replace(step, limit_s=REISSUE_S, detail="a new one is issued", critical=True)
+            yield step
+            yield self._ended(step, await self._reissued(entry, agreed))
+            return
+        step = replace(step, limit_s=SLEEP_S, detail="its processes are ended")
+        yield step
+        yield self._ended(step, await self._asleep(entry, agreed))
+        async with aclosing(self._actor.wake(proposal.sandbox)) as steps:
+            async for step in steps:
+                yield step
+
+    async def _reissued(self, entry: Entry, agreed: Agreement) -> str:
+        ended = await self._runner.reissue(entry.id, REISSUE_S, agreed)
+        if ended.code is None:
+            raise UnavailableError(
+                f"A new credential was not issued within {REISSUE_S:g} s; the command was left "
+                "running and its outcome is unknown.",
+                advice="Wait until it has ended, then reconnect.",
+            )
+        if ended.code:
+            said = self._runner.masked(ended.stderr, entry.id)
+            raise UnavailableError(
+                f"No new credential was issued (status {ended.code}). {said}".strip()
+            )
+        seen = await self._looker.files(entry)
+        if seen.credential.standing is not Standing.VALID:
+            raise UnavailableError("The command ended well and left no good credential.")
+        return "A new credential was issued; other devices are signed out."
+
+    async def _asleep(self, entry: Entry, agreed: Agreement) -> str:
+        async with aclosing(self._runner.lines(Command.SLEEP, entry.id, SLEEP_S, agreed)) as told:
+            async for one in told:
+                if isinstance(one, Act) and one.code != 0:
+                    why = one.problem or one.said or "it took too long"
+                    raise UnavailableError(f"It could not be put to sleep: {why}")
+        return "It was put to sleep."
+
+    def _ended(self, step: Step, detail: str, state: StepState = StepState.OK) -> Step:
+        return replace(step, state=state, ended_at=self._clock.now(), detail=detail)
+
+    async def _seen(self, sandbox: SandboxId, verb: str) -> tuple[Entry, Evidence]:
+        if sandbox.source != self._source or verb not in _KINDS:
+            raise NotFoundError("There is nothing of the kind here.")
+        registry = await self._looker.registry()
+        entry = registry.find(sandbox.native_id)
+        if registry.problem or entry is None:
+            seen = await self._looker.assistant(registry, sandbox.native_id)
+            raise UnavailableError(classify(seen).reason)
+        return entry, await self._looker.files(entry)
+
+
+_CHANGED = {
+    REISSUE: "The credential had been replaced since it was asked about; nothing was issued.",
+    RESTART: "It had been started anew since it was asked about; it was not restarted again.",
+}
+
+
+def _token(sandbox: SandboxId, verb: str, seen: Evidence) -> str:
+    """What the agreement is about: another panel may have done it meanwhile."""
+    held = seen.credential.written_at
+    running = tuple((one.pid, one.written_at) for one in (seen.assistant, seen.gateway))
+    return f"{seen.environment}/{sandbox.native_id}/{verb}/{held if verb == REISSUE else running}"

@@ -1,0 +1,118 @@
+"""A child that is never ended by us: interrupting it half-way would cost the operator a credential.
+
+Its stdout goes nowhere, because a token is printed there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from services.errors import ProcessError
+from services.process.signals import catch_ignored
+from services.text.sanitize import plain
+
+_TAIL = 16 * 1024
+_POLL_S = 0.05
+_UNKNOWN = -1
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How it ended; `code` is None where it was still running when waiting ended."""
+
+    code: int | None
+    stderr: str = ""
+    """The last 16 KiB, as they came."""
+
+
+class Unbroken:
+    """Runs such children, one at a time for each key; a second asker joins the first."""
+
+    def __init__(self) -> None:
+        self._running: dict[str, asyncio.Task[Ended]] = {}
+
+    async def run(
+        self,
+        key: str,
+        argv: Sequence[str],
+        *,
+        environ: Mapping[str, str],
+        cwd: Path,
+        limit_s: float,
+    ) -> Ended:
+        """Wait for it at most `limit_s` seconds; cancelling the waiting leaves the child alone.
+
+        Raises:
+            ProcessError: it could not be started.
+        """
+        task = self._running.get(key)
+        if task is None:
+            task = asyncio.create_task(_follow(_start(argv, environ, cwd)))
+            self._running[key] = task
+            task.add_done_callback(lambda _: self._running.pop(key, None))
+        done, _ = await asyncio.wait((task,), timeout=limit_s)
+        return task.result() if done else Ended(None)
+
+    async def close(self) -> None:
+        """Stop following what runs; it goes on."""
+        tasks = list(self._running.values())
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _start(argv: Sequence[str], environ: Mapping[str, str], cwd: Path) -> subprocess.Popen[bytes]:
+    name = plain(Path(argv[0]).name, 60)
+    catch_ignored()
+    try:
+        child = subprocess.Popen(
+            list(argv),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            env=dict(environ),
+            cwd=cwd,
+            start_new_session=True,
+            bufsize=0,
+        )
+    except (OSError, ValueError) as error:
+        why = error.strerror if isinstance(error, OSError) else "its arguments cannot be passed on"
+        raise ProcessError(f"{name} cannot start: {plain(why or type(error).__name__)}.") from error
+    assert child.stderr is not None
+    os.set_blocking(child.stderr.fileno(), False)
+    return child
+
+
+async def _follow(child: subprocess.Popen[bytes]) -> Ended:
+    """Read what it says until it ends."""
+    assert child.stderr is not None
+    tail = bytearray()
+    try:
+        while child.poll() is None:
+            if not _drain(child, tail):
+                await asyncio.sleep(_POLL_S)
+        while _drain(child, tail):
+            pass
+        return Ended(child.returncode, tail.decode("utf-8", "replace"))
+    finally:
+        child.stderr.close()
+        if child.returncode is None:
+            # It outlives us, and nobody will ask how it ended.
+            child.returncode = _UNKNOWN
+
+
+def _drain(child: subprocess.Popen[bytes], tail: bytearray) -> bool:
+    """Take what is there now; whether there was anything."""
+    assert child.stderr is not None
+    with contextlib.suppress(BlockingIOError):
+        data = os.read(child.stderr.fileno(), 65536)
+        tail += data
+        del tail[:-_TAIL]
+        return bool(data)
+    return False

@@ -1,0 +1,1 @@
+"""Bytes to rows: the parser and the screen it drives."""

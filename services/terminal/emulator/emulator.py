@@ -1,0 +1,153 @@
+"""A terminal without input or output of its own: bytes in, rows and damage out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+from services.terminal.cells import Cursor, ScreenRow, TerminalModes
+from services.terminal.emulator.parser import SequenceStream
+from services.terminal.emulator.reflow import resize
+from services.terminal.emulator.screen import Screen
+
+SMALLEST_WIDTH = 2
+"""A cell may be two columns wide."""
+
+
+class Emulator:
+    """What a program sees as its terminal and a view draws (`cells.TerminalScreen`).
+
+    `reply` receives every answer for the program. `palette` gives the theme's colours as
+    `colours` keys them, for programs that ask. The clipboard may be written (never read) only
+    where `allow_clipboard` is set, and then through `on_clipboard`; titles are told to programs
+    only where `allow_title_report` is set (upstream/terminal: Answers).
+    """
+
+    def __init__(
+        self,
+        columns: int,
+        lines: int,
+        reply: Callable[[bytes], None] | None = None,
+        *,
+        history: int = 10_000,
+        palette: Mapping[int, int] | None = None,
+        allow_clipboard: bool = False,
+        allow_title_report: bool = False,
+        on_clipboard: Callable[[str], None] | None = None,
+    ) -> None:
+        self._screen = Screen(max(columns, SMALLEST_WIDTH), max(lines, 1), reply, max(history, 0))
+        self._screen.palette = dict(palette or {})
+        self._screen.allow_clipboard = allow_clipboard
+        self._screen.allow_title_report = allow_title_report
+        self._screen.on_clipboard = on_clipboard
+        self._stream = SequenceStream(self._screen)
+
+    @property
+    def reply(self) -> Callable[[bytes], None] | None:
+        """Who receives every answer for the program; may be set at any time."""
+        return self._screen.reply
+
+    @reply.setter
+    def reply(self, receiver: Callable[[bytes], None] | None) -> None:
+        self._screen.reply = receiver
+
+    @property
+    def palette(self) -> Mapping[int, int]:
+        """The theme's colours as `colours` keys them; may be set at any time."""
+        return self._screen.palette
+
+    @palette.setter
+    def palette(self, colours: Mapping[int, int]) -> None:
+        self._screen.palette = dict(colours)
+
+    def feed(self, data: bytes) -> None:
+        """Take output of the program, cut anywhere; never raises."""
+        self._stream.feed(data)
+
+    def resize(self, columns: int, lines: int) -> None:
+        """Take a new size: the main screen reflows, the alternate one is cut or padded."""
+        resize(self._screen, max(columns, SMALLEST_WIDTH), max(lines, 1))
+
+    @property
+    def columns(self) -> int:
+        """Width in cells."""
+        return self._screen.columns
+
+    @property
+    def lines(self) -> int:
+        """Height in cells."""
+        return self._screen.lines
+
+    @property
+    def rows(self) -> Sequence[ScreenRow]:
+        """The visible rows, top first."""
+        return self._screen.rows
+
+    @property
+    def display(self) -> list[str]:
+        """The visible rows as text, padded with blanks to the full width."""
+        shown = self._screen.clusters.shown
+        return [shown(row.content.ljust(self.columns)) for row in self._screen.rows]
+
+    @property
+    def history_base(self) -> int:
+        """Absolute number of the oldest kept scrollback line."""
+        return self._screen.history.base
+
+    @property
+    def history_size(self) -> int:
+        """How many scrollback lines are kept."""
+        return len(self._screen.history)
+
+    def history_row(self, number: int) -> ScreenRow:
+        """The scrollback line of that absolute number.
+
+        Raises:
+            IndexError: it was never there or has been dropped.
+        """
+        return self._screen.history.row(number)
+
+    @property
+    def cursor(self) -> Cursor:
+        """The cursor; with a wrap pending it stands on the last column."""
+        screen = self._screen
+        return Cursor(
+            column=screen.x,
+            line=screen.y,
+            visible=25 in screen.private,
+            shape=screen.cursor_shape,
+            blinking=screen.cursor_style % 2 == 1 or screen.cursor_style == 0,
+        )
+
+    @property
+    def modes(self) -> TerminalModes:
+        """What the program asked of keys, paste and mouse."""
+        return self._screen.terminal_modes
+
+    @property
+    def title(self) -> str:
+        """What OSC 0 or 2 last said, bounded and harmless."""
+        return self._screen.title
+
+    @property
+    def bells(self) -> int:
+        """How many bells have rung since the start."""
+        return self._screen.bells
+
+    @property
+    def colours(self) -> Mapping[int, int]:
+        """Palette entries the program redefined, as `cells.TerminalScreen.colours` keys them."""
+        return self._screen.colours
+
+    def take_damage(self) -> frozenset[int] | None:
+        """Screen rows that changed since last asked; None means all of them."""
+        screen = self._screen
+        rows, painted = screen.rows, screen.painted
+        changed = [row.take_damage() for row in rows]
+        screen.painted = list(rows)
+        if painted is None:
+            return None
+        return frozenset(
+            y
+            for y, (row, before) in enumerate(zip(rows, painted, strict=True))
+            if changed[y] or row is not before
+        )

@@ -1,0 +1,145 @@
+"""Operating system commands: titles, colours, links, the clipboard; and device strings."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from services.terminal.emulator.colours import (
+    BACKGROUND,
+    CURSOR,
+    FOREGROUND,
+    default_colour,
+    parse_colour,
+    spell_colour,
+)
+from services.terminal.emulator.reports import Reports
+from services.text.sanitize import plain
+
+_TITLE: Final = 200
+_LINK: Final = 2048
+_COLOURS_A_COMMAND: Final = 512
+_DYNAMIC: Final = {10: FOREGROUND, 11: BACKGROUND, 12: CURSOR}
+_SPECIAL: Final = 5
+"""Colours for bold, underline, blink, reverse and italic; kept to be told, not drawn."""
+
+
+class Strings(Reports):
+    """What arrives between OSC or DCS and ST; all of it is outside text."""
+
+    palette: Mapping[int, int] = {}
+    allow_clipboard = False
+    on_clipboard: Callable[[str], None] | None = None
+
+    def command(self, body: str, end: str) -> None:
+        """Obey an OSC; answers end as the question did."""
+        number, _, rest = body.partition(";")
+        code = int(number) if number.isascii() and number.isdigit() and len(number) < 5 else -1
+        if code in (0, 1, 2):
+            self._name(code, rest)
+        elif code in (4, _SPECIAL):
+            self._indexed(code, rest, end)
+        elif code in _DYNAMIC:
+            self._dynamic(code, rest, end)
+        elif code in (104, 105):
+            self._forget(code, rest)
+        elif code - 100 in _DYNAMIC:
+            self._colour(_DYNAMIC[code - 100], None)
+        elif code == 8:
+            self._link(rest)
+        elif code == 52:
+            self._clipboard(rest)
+
+    def _name(self, code: int, text: str) -> None:
+        text = plain(text, _TITLE)
+        if code != 2:
+            self.icon_title = text
+        if code != 1:
+            self.title = text
+
+    def _colour(self, index: int, colour: int | None) -> None:
+        if colour is None:
+            self.colours.pop(index, None)
+        else:
+            self.colours[index] = colour
+        self.painted = None
+
+    def colour_of(self, index: int) -> int:
+        """What an entry is now: redefined, of the theme, or the standard one."""
+        colour = self.colours.get(index)
+        if colour is None:
+            colour = self.palette.get(index)
+        return default_colour(index) if colour is None else colour
+
+    def _indexed(self, code: int, rest: str, end: str) -> None:
+        words = rest.split(";")[:_COLOURS_A_COMMAND]
+        for word, value in zip(words[::2], words[1::2], strict=False):
+            if not (word.isascii() and word.isdigit() and len(word) < 4):
+                continue
+            index = int(word)
+            special = index if code == _SPECIAL else index - 256
+            if special > 4:
+                continue
+            if value == "?":
+                known = self.special_colours.get(special, self.colour_of(FOREGROUND))
+                colour = known if special >= 0 else self.colour_of(index)
+                self.answer(f"\x1b]{code};{index};{spell_colour(colour)}{end}")
+            elif (parsed := parse_colour(value)) is None:
+                continue
+            elif special < 0:
+                self._colour(index, parsed)
+            else:
+                self.special_colours[special] = parsed
+
+    def _dynamic(self, code: int, rest: str, end: str) -> None:
+        for at, value in enumerate(rest.split(";")[: len(_DYNAMIC)], code):
+            if at not in _DYNAMIC:
+                break
+            if value == "?":
+                spelt = spell_colour(self.colour_of(_DYNAMIC[at]))
+                self.answer(f"\x1b]{at};{spelt}{end}")
+            elif (parsed := parse_colour(value)) is not None:
+                self._colour(_DYNAMIC[at], parsed)
+
+    def _forget(self, code: int, rest: str) -> None:
+        words = [word for word in rest.split(";")[:_COLOURS_A_COMMAND] if word]
+        if code == 105:
+            for index in [int(word) for word in words if word.isdecimal()] or range(5):
+                self.special_colours.pop(index, None)
+            return
+        if not words:
+            for index in [index for index in self.colours if index < FOREGROUND]:
+                del self.colours[index]
+            self.special_colours.clear()
+            self.painted = None
+        for word in words:
+            if word.isdecimal() and len(word) < 4:
+                if int(word) < FOREGROUND:
+                    self._colour(int(word), None)
+                else:
+                    self.special_colours.pop(int(word) - FOREGROUND, None)
+
+    def _link(self, rest: str) -> None:
+        _, _, address = rest.partition(";")
+        link = plain(address, _LINK) if len(address) <= _LINK else ""
+        self.attribute = self.attributes.linked(self.attribute, link)
+
+    def _clipboard(self, rest: str) -> None:
+        """OSC 52: reading is always refused, writing unless it was allowed."""
+        _, _, data = rest.partition(";")
+        if not self.allow_clipboard or self.on_clipboard is None or data == "?":
+            return
+        try:
+            text = base64.b64decode(data, validate=True).decode("utf-8", "replace")
+        except (binascii.Error, ValueError):
+            return
+        self.on_clipboard(text)
+
+    def device_string(self, body: str) -> None:
+        """Obey a DCS; those we do not know are swallowed whole."""
+        if body.startswith("$q"):
+            self.request_setting(body[2:])
+        elif body.startswith("+q"):
+            self.request_capabilities(body[2:])

@@ -1,0 +1,311 @@
+"""Bytes to events: whole sequences at a time, and a machine for what is broken or cut.
+
+A `pyte.ByteStream` that keeps pyte's screen protocol and replaces its character loop
+(upstream/terminal: What pyte lacks). Whatever the pieces bytes arrive in, the events are the same.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Generator
+from typing import Any, Final, cast
+
+import pyte
+
+from services.terminal.emulator.dispatch import LONGEST, LONGEST_STRING
+from services.terminal.emulator.screen import Screen
+
+ESC: Final = "\x1b"
+_SEQUENCES: Final = re.compile(
+    r"(\x1b(?:"
+    r"\[[0-?]*[@-~]|\[[0-?]*[ -/]+[@-~]"
+    r"|\(B(?:\x1b\[m)?"
+    r"|\](?:R|P[0-9A-Fa-f]{7}|[^\x07\x18\x1a\x1b]*(?:\x07|\x1b\\))"
+    r"|[PX^_][^\x18\x1a\x1b]*\x1b\\"
+    r"|[ -/]+[0-~]"
+    r"|[0-OQ-WYZ\\`-~]"
+    r"))"
+)
+_STRING_END: Final = re.compile(r"[\x07\x18\x1a\x1b]")
+_C1: Final = re.compile("[\x80-\x9f]")
+_LINUX_PALETTE: Final = re.compile(r"P[0-9A-Fa-f]{7}")
+
+_SHORT: Final = 200
+"""Longer texts between two sequences are printed by the screen."""
+_GROUND, _ESCAPE, _CONTROL, _STRING, _STRING_ESCAPE = range(5)
+
+
+class SequenceStream(pyte.ByteStream):
+    """Feeds a screen."""
+
+    def __init__(self, screen: Screen) -> None:
+        self._state = _GROUND
+        self.screen = screen
+        super().__init__(cast(Any, screen))
+
+    def feed(self, data: bytes) -> None:  # type: ignore[override]
+        """Take bytes, cut anywhere; never raises."""
+        text = self.utf8_decoder.decode(data)
+        if not text.isascii() and _C1.search(text):
+            text = _C1.sub(lambda match: ESC + chr(ord(match[0]) - 0x40), text)
+        if self._state != _GROUND:
+            text = text[self._resume(text, 0) :]
+        if ESC not in text:
+            if text:
+                self.screen.write(text)
+            return
+        parts = _SEQUENCES.split(text)
+        last = parts.pop()
+        if parts:
+            self._run(parts, text.isascii())
+        if last:
+            self._scan(last)
+
+    def _run(self, parts: list[str], ascii_only: bool) -> None:  # noqa: PLR0912, PLR0915
+        """Obey texts and sequences in turn: the loop in which the time goes.
+
+        The cursor, its row and its style live in locals while text is printed, styles change and
+        the cursor is put somewhere; for anything else they go back to the screen first.
+        """
+        screen = self.screen
+        positions = screen.positions
+        perform = screen.perform
+        step = screen.attributes.step
+        operations, strokes = screen.operations, screen.strokes
+        columns = screen.columns
+        rows, x, y, attribute = screen.rows, screen.x, screen.y, screen.attribute
+        fast = screen.fast
+        if fast and screen.pending:
+            x = columns
+        steps = attribute.steps
+        last = ""
+        each = iter(parts)
+        for text, sequence in zip(each, each, strict=True):
+            if text:
+                end = x + len(text)
+                if (
+                    fast
+                    and end <= columns
+                    and (ascii_only or text.isascii())
+                    and text.isprintable()
+                ):
+                    row = rows[y]
+                    cells = row.cells
+                    if cells is not None:
+                        if row.wide:
+                            row.mend(x, end)
+                        cells[x:end] = text
+                        row.attributes[x:end] = [attribute] * (end - x)
+                    elif x == row.length:
+                        row.spans.append((text, attribute))
+                        row.length = end
+                    else:
+                        row.write(x, text, attribute, columns)
+                    row.clean = 0
+                    x = end
+                    last = text
+                else:
+                    if last:
+                        screen.last = last
+                        last = ""
+                    place = None
+                    if fast and len(text) <= _SHORT:
+                        place = screen.lay(text, x, y, attribute)
+                    if place is not None:
+                        x, y = place
+                    else:
+                        screen.y = y
+                        screen.attribute = attribute
+                        if fast:
+                            screen.pending = x == columns
+                            screen.x = x - 1 if x == columns else x
+                        else:
+                            screen.x = x
+                        if ESC in text:
+                            self._scan(text)
+                            self._state = _GROUND
+                            self._initialize_parser()
+                        else:
+                            screen.write(text)
+                        rows, x, y = screen.rows, screen.x, screen.y
+                        fast = screen.fast
+                        if fast and screen.pending:
+                            x = columns
+                        attribute = screen.attribute
+                        steps = attribute.steps
+            if fast:
+                reached = steps.get(sequence)
+                if reached is not None:
+                    attribute = reached
+                    steps = reached.steps
+                    continue
+                place = positions.get(sequence)
+                if place is not None:
+                    y, x = place
+                    continue
+                if sequence == "\x1b[K" and not screen.protected:
+                    if x == columns:
+                        x -= 1
+                    row = rows[y]
+                    if row.cells is not None or x < row.length or not attribute.plain:
+                        row.erase(x, columns, attribute.blank, columns)
+                    row.wrapped = False
+                    continue
+                if sequence == "\x1b(B":
+                    continue
+                stroke = strokes.get(sequence)
+                if stroke is not None:
+                    screen.y = y
+                    screen.pending = x == columns
+                    screen.x = x - 1 if x == columns else x
+                    screen.attribute = attribute
+                    if last:
+                        screen.last = last
+                        last = ""
+                    handler, number = stroke
+                    handler(number)
+                    x, y = screen.x, screen.y
+                    if screen.pending:
+                        x = columns
+                    continue
+            if sequence[-1] == "m" and (fast or sequence[1] == "["):
+                reached = step(attribute, sequence)
+                if reached is not None:
+                    attribute = reached
+                    steps = reached.steps
+                    continue
+            screen.y = y
+            if fast:
+                screen.pending = x == columns
+                screen.x = x - 1 if x == columns else x
+            else:
+                screen.x = x
+            screen.attribute = attribute
+            if last:
+                screen.last = last
+                last = ""
+            known = operations.get(sequence)
+            if known is None:
+                perform(sequence)
+            else:
+                known[0](*known[1])
+            rows, x, y = screen.rows, screen.x, screen.y
+            fast = screen.fast
+            if fast and screen.pending:
+                x = columns
+            attribute = screen.attribute
+            steps = attribute.steps
+        screen.y = y
+        screen.attribute = attribute
+        if fast:
+            screen.pending = x == columns
+            screen.x = x - 1 if x == columns else x
+        if last:
+            screen.last = last
+
+    def _scan(self, text: str) -> None:
+        """Text with an escape in it that began no whole sequence."""
+        at = 0
+        while at < len(text):
+            begin = text.find(ESC, at)
+            if begin < 0:
+                self.screen.write(text[at:])
+                return
+            if begin > at:
+                self.screen.write(text[at:begin])
+            self._send(ESC)
+            at = self._resume(text, begin + 1)
+
+    def _resume(self, text: str, at: int) -> int:
+        """Carry on inside a sequence; the place in the text at which it has ended."""
+        size = len(text)
+        while at < size and self._state != _GROUND:
+            if self._state == _STRING and self._length > 10:
+                match = _STRING_END.search(text, at)
+                end = max(match.start() if match else size, at + 1)
+                self._send(text[at:end])
+                at = end
+            else:
+                self._send(text[at])
+                at += 1
+        return at
+
+    def _send(self, run: str) -> None:
+        assert self._parser is not None
+        self._state = cast(int, self._parser.send(run))
+
+    def _initialize_parser(self) -> None:
+        self._parser = cast(Any, self._machine())
+        self._length = 0
+        self._state = cast(int, next(self._parser))
+
+    def _machine(self) -> Generator[int, str, None]:  # noqa: PLR0912
+        """ECMA-48 one character at a time; runs are sent whole inside strings.
+
+        Controls inside a control sequence are obeyed at once; CAN and SUB end anything; an escape
+        begins anew; what is too long or malformed is swallowed to its end.
+        """
+        screen = self.screen
+        state = _GROUND
+        pieces: list[str] = []
+        while True:
+            run = yield state
+            if state == _STRING:
+                if run == ESC:
+                    state = _STRING_ESCAPE
+                elif run in ("\x18", "\x1a"):
+                    state = _GROUND
+                elif run == "\x07" and pieces[0] == "\x1b]":
+                    state = self._finish(pieces, run)
+                else:
+                    self._collect(pieces, run, LONGEST_STRING)
+                    if pieces[0] == "\x1b]" and self._length <= 10 and _is_linux(pieces[1:]):
+                        state = self._finish(pieces, "")
+                continue
+            if state == _STRING_ESCAPE:
+                if run == "\\":
+                    state = self._finish(pieces, "\x1b\\")
+                    continue
+                state = _ESCAPE
+                pieces = [ESC]
+                self._length = 1
+            if run == ESC:
+                state = _ESCAPE
+                pieces = [ESC]
+                self._length = 1
+            elif run in ("\x18", "\x1a"):
+                state = _GROUND
+            elif run < " ":
+                screen.control(run)
+            elif run == "\x7f":
+                pass
+            elif run > "\x7f":
+                state = _GROUND
+                screen.draw(run)
+            elif state == _ESCAPE and len(pieces) == 1 and run in "[]PX^_":
+                pieces = [ESC + run]
+                self._length = 2
+                state = _CONTROL if run == "[" else _STRING
+            elif (state == _ESCAPE and run < "0") or (state == _CONTROL and run < "@"):
+                self._collect(pieces, run, LONGEST)
+            else:
+                state = self._finish(pieces, run)
+
+    def _collect(self, pieces: list[str], run: str, most: int) -> None:
+        self._length += len(run)
+        if self._length <= most + 4:
+            pieces.append(run)
+
+    def _finish(self, pieces: list[str], end: str) -> int:
+        sequence = "".join(pieces) + end
+        string = sequence[1] in "]PX^_"
+        if self._length <= (LONGEST_STRING if string else LONGEST) + 4:
+            self.screen.perform(sequence)
+        self._length = 0
+        return _GROUND
+
+
+def _is_linux(pieces: list[str]) -> bool:
+    """Whether it is a palette command of the Linux console, which has no end of its own."""
+    body = "".join(pieces)
+    return body == "R" or _LINUX_PALETTE.fullmatch(body) is not None

@@ -1,0 +1,106 @@
+"""Short texts between two sequences: what full-screen programs print, seen before as a rule."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from services.terminal.emulator.print import CONTROL, TOKENS, Drawing
+from services.terminal.emulator.styles import Attribute
+from services.terminal.emulator.widths import DROPPED, PLACED, SECOND
+
+_SHORT: Final = 100
+_SHORT_LINE: Final = 40
+_TEXTS_KEPT: Final = 4096
+_UNCOMMON: Final = re.compile(r"[^\b\t\n\x0b\x0c\r -~]")
+
+
+class Laying(Drawing):
+    """Prints with the cursor and the style given, as the parser has them at hand."""
+
+    def lay(self, text: str, x: int, y: int, attribute: Attribute) -> tuple[int, int] | None:
+        """Print short text with the common controls in it; where the cursor is then.
+
+        For the fast state only; `x` is the number of columns where a wrap is pending. None, and
+        nothing done, where the text needs a closer look.
+        """
+        if not text.isascii():
+            return self._lay_cells(text, x, y, attribute)
+        pieces = self.known_lines.get(text)
+        if pieces is None:
+            pieces = self._pieces(text)
+        if not pieces or self.backwards:
+            return None
+        rows, columns = self.rows, self.columns
+        self.attribute = attribute
+        for piece in pieces:
+            if piece >= " ":
+                rest = piece
+                while x + len(rest) > columns:
+                    if x < columns:
+                        rows[y].write(x, rest[: columns - x], attribute, columns)
+                        rest = rest[columns - x :]
+                    rows[y].wrapped = True
+                    x, y = 0, self._below(y)
+                rows[y].write(x, rest, attribute, columns)
+                x += len(rest)
+                self.last = rest
+            elif piece == "\r\n":
+                x, y = 0, self._below(y)
+            elif piece == "\r":
+                x = 0
+            elif piece == "\b":
+                x = max(0, min(x, columns - 1) - 1)
+            elif piece != "\t":
+                x, y = min(x, columns - 1), self._below(y)
+            elif x < columns:
+                x = min((stop for stop in self.tabs if stop > x), default=columns - 1)
+        return x, y
+
+    def _below(self, y: int) -> int:
+        """The line below one, which at the bottom margin has to come first."""
+        if y == self.bottom:
+            self.scroll_line()
+            return y
+        return y + 1 if y < self.lines - 1 else y
+
+    def _lay_cells(self, text: str, x: int, y: int, attribute: Attribute) -> tuple[int, int] | None:
+        kept = self.known_texts.get(text)
+        if kept is None:
+            kept = self._settled(text)
+        end = x + len(kept)
+        if not kept or end > self.columns or self._may_join(x, y):
+            return None
+        self.rows[y].write(x, kept, attribute, self.columns)
+        self.last = kept
+        return end, y
+
+    def _pieces(self, text: str) -> tuple[str, ...]:
+        """ASCII as texts and controls; empty where a control is not among the common ones."""
+        pieces = () if _UNCOMMON.search(text) else tuple(TOKENS.findall(text))
+        if len(text) <= _SHORT_LINE:
+            if len(self.known_lines) >= _TEXTS_KEPT:
+                self.known_lines.clear()
+            self.known_lines[text] = pieces
+        return pieces
+
+    def _settled(self, text: str) -> str:
+        """Text normalised, for any place on the screen; empty where that depends on the place."""
+        found = ""
+        if not (CONTROL.search(text) or PLACED.match(text) or DROPPED.search(text)):
+            found = self.clusters.normalise(text)
+        if len(text) <= _SHORT:
+            if len(self.known_texts) >= _TEXTS_KEPT:
+                self.known_texts.clear()
+            self.known_texts[text] = found
+        return found
+
+    def _may_join(self, x: int, y: int) -> bool:
+        """Whether the cell left of a column is a cluster that may take in what follows."""
+        if x == 0:
+            return False
+        row = self.rows[y]
+        char = row.char(x - 1)
+        if char == SECOND:
+            char = row.char(x - 2)
+        return char >= "\U00100000"

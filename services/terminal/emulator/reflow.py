@@ -1,0 +1,218 @@
+"""Another size: the main screen's lines are laid out anew, the alternate screen's are cut.
+
+A logical line is a row and those it wraps into. The cursor stays on its logical cell, rows go to
+the history or come back from it (upstream/terminal: Reflow).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from services.terminal.emulator.row import Row, Span
+from services.terminal.emulator.screen import Screen
+from services.terminal.emulator.scrollback import Entry, freeze, trim
+from services.terminal.emulator.widths import FILLER, SECOND
+
+
+@dataclass(slots=True)
+class _Mark:
+    """A place that has to be found again: a line of all there are, and a cell in it."""
+
+    line: int
+    column: int
+
+
+def resize(screen: Screen, columns: int, lines: int) -> None:
+    """Give a screen another size."""
+    if (columns, lines) == (screen.columns, screen.lines):
+        return
+    main, alternate = (
+        (screen.other_rows, screen.rows)
+        if screen.on_alternate
+        else (screen.rows, screen.other_rows)
+    )
+    before = screen.columns
+    screen.columns = columns
+    laid = _lay_out(screen, main, columns, lines, before)
+    cut = _cut(screen, alternate, columns, lines)
+    screen.lines = lines
+    screen.rows, screen.other_rows = (cut, laid) if screen.on_alternate else (laid, cut)
+    screen.x = min(screen.x, columns - 1)
+    screen.y = min(screen.y, lines - 1)
+    screen.pending = screen.pending and screen.x == columns - 1
+    screen.reset_margins()
+    screen.extend_tabs(before)
+    screen.forget_positions()
+    screen.settle()
+    screen.painted = None
+
+
+def _cut(screen: Screen, rows: list[Row], columns: int, lines: int) -> list[Row]:
+    """Rows of the alternate screen at their new size; the cursor's row is kept."""
+    dropped = max(0, screen.y + 1 - lines) if screen.on_alternate else 0
+    if screen.on_alternate:
+        screen.y -= dropped
+    saved = screen.saved.get(True)
+    if saved is not None:
+        screen.saved[True] = replace(saved, y=max(0, saved.y - dropped), pending=False)
+    kept = rows[dropped : dropped + lines]
+    for row in kept:
+        cells = row.to_grid(columns, screen.plain) if row.cells is None else row.cells
+        if len(cells) > columns:
+            if row.wide and cells[columns] == SECOND:
+                cells[columns - 1] = " "
+            del cells[columns:]
+            del row.attributes[columns:]
+        else:
+            row.attributes += [screen.plain] * (columns - len(cells))
+            cells += " " * (columns - len(cells))
+        row.wrapped = False
+        row.clean = 0
+    return kept + screen.blank_rows(lines - len(kept))
+
+
+def _lay_out(screen: Screen, rows: list[Row], columns: int, lines: int, before: int) -> list[Row]:
+    """Rows of the main screen at their new size, with the history around them."""
+    history = screen.history
+    size = len(history)
+    marks = _marks(screen, size)
+    cursor = marks[0]
+    top = _Mark(size, 0)
+    last = max([y for y, row in enumerate(rows) if not _is_empty(row)] + [cursor.line - size])
+    blanks = len(rows) - 1 - last
+    entries: list[Entry] = [*history, *(freeze(row) for row in rows[: last + 1])]
+    if columns != before:
+        entries = _wrap(screen, entries, columns, [*marks, top])
+    start = len(entries) - lines
+    if blanks and len(entries) - top.line <= lines:
+        start = top.line
+    start = min(max(start, 0), cursor.line)
+    history.replace(entries[:start])
+    laid = [history.thaw(entry) for entry in entries[start : start + lines]]
+    laid += screen.blank_rows(lines - len(laid))
+    _put_back(screen, marks, start, columns, lines)
+    return laid
+
+
+def _is_empty(row: Row) -> bool:
+    return not trim(row.pieces())
+
+
+def _marks(screen: Screen, size: int) -> list[_Mark]:
+    """The main screen's cursor and saved cursor, in this order; at least one."""
+    saved = screen.saved.get(False)
+    marks = []
+    if not screen.on_alternate:
+        marks.append(_Mark(size + screen.y, screen.x + screen.pending))
+    if saved is not None:
+        marks.append(_Mark(size + saved.y, saved.x + saved.pending))
+    return marks or [_Mark(size, 0)]
+
+
+def _put_back(screen: Screen, marks: list[_Mark], start: int, columns: int, lines: int) -> None:
+    saved = screen.saved.get(False)
+    found = []
+    for mark in marks:
+        pending = mark.column >= columns
+        y = min(max(mark.line - start, 0), lines - 1)
+        found.append((min(mark.column, columns - 1), y, pending))
+    if not screen.on_alternate:
+        screen.x, screen.y, screen.pending = found.pop(0)
+    if saved is not None:
+        x, y, pending = found[0]
+        screen.saved[False] = replace(saved, x=x, y=y, pending=pending)
+
+
+def _wrap(screen: Screen, entries: list[Entry], columns: int, marks: list[_Mark]) -> list[Entry]:
+    """Every logical line at the new width; marks move with their cells."""
+    out: list[Entry] = []
+    waiting = sorted(marks, key=lambda mark: mark.line)
+    moved = 0
+    at = 0
+    while at < len(entries):
+        entry = entries[at]
+        if _fits(entry, columns):
+            while moved < len(waiting) and waiting[moved].line == at:
+                _place(waiting[moved], len(out), waiting[moved].column, columns)
+                moved += 1
+            out.append(entry)
+            at += 1
+            continue
+        spans: list[Span] = []
+        offsets: list[tuple[_Mark, int]] = []
+        length = 0
+        while True:
+            wrapped, more = _spans(entries[at], screen)
+            while moved < len(waiting) and waiting[moved].line == at:
+                offsets.append((waiting[moved], length + waiting[moved].column))
+                moved += 1
+            at += 1
+            if wrapped:
+                more = _without_filler(more)
+            spans += more
+            length += sum(len(text) for text, _ in more)
+            if not wrapped or at >= len(entries):
+                break
+        first = len(out)
+        cuts = _cut_line(out, spans if wrapped else trim(spans), columns, wrapped, screen)
+        for mark, offset in offsets:
+            index = max(i for i, cut in enumerate(cuts) if cut <= offset)
+            if index and offset == cuts[index] == length:
+                index -= 1
+            _place(mark, first + index, offset - cuts[index], columns)
+    return out
+
+
+def _fits(entry: Entry, columns: int) -> bool:
+    """Whether it is a whole line that stays as it is."""
+    if isinstance(entry, str):
+        return len(entry) <= columns
+    return not entry[0] and sum(len(text) for text, _ in entry[1]) <= columns
+
+
+def _place(mark: _Mark, line: int, column: int, columns: int) -> None:
+    mark.line = line
+    mark.column = min(column, columns)
+
+
+def _spans(entry: Entry, screen: Screen) -> tuple[bool, list[Span]]:
+    if isinstance(entry, str):
+        return False, [(entry, screen.plain)] if entry else []
+    return entry[0], list(entry[1])
+
+
+def _without_filler(spans: list[Span]) -> list[Span]:
+    """A wrapped row without the blank a wide cell left when it went to the next row."""
+    if spans and spans[-1][0].endswith(FILLER):
+        text, attribute = spans[-1]
+        return [*spans[:-1], (text[:-1], attribute)] if len(text) > 1 else spans[:-1]
+    return spans
+
+
+def _cut_line(
+    out: list[Entry], spans: list[Span], columns: int, wrapped: bool, screen: Screen
+) -> list[int]:
+    """Append a logical line as rows; the offsets of their first cells."""
+    cuts = [0]
+    row: list[Span] = []
+    room = columns
+    offset = 0
+    for whole, attribute in spans:
+        text = whole
+        while text:
+            if room == 0 or (room == 1 and text[1:2] == SECOND):
+                out.append((True, tuple(row)))
+                cuts.append(offset)
+                row, room = [], columns
+            cut = min(room, len(text))
+            if cut < len(text) and text[cut] == SECOND:
+                cut -= 1
+            row.append((text[:cut], attribute))
+            offset += cut
+            room -= cut
+            text = text[cut:]
+    if not wrapped and len(row) <= 1 and (not row or row[0][1].plain):
+        out.append(row[0][0] if row else "")
+    else:
+        out.append((wrapped, tuple(row)))
+    return cuts

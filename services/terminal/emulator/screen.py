@@ -1,0 +1,182 @@
+"""The screen a parser drives: every pyte event has its handler, and sequences find theirs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from services.terminal.emulator.charsets import charset
+from services.terminal.emulator.dispatch import (
+    ALL,
+    CONTROL_SEQUENCES,
+    CONTROLS,
+    ESCAPES,
+    LONGEST,
+    LONGEST_STRING,
+    STROKES,
+    parse,
+)
+from services.terminal.emulator.osc import Strings
+from services.terminal.emulator.sgr import FULL_RESET
+
+_OPERATIONS_KEPT = 8192
+_SLOTS = {"(": 0, ")": 1, "*": 2, "+": 3, "-": 1, ".": 2, "/": 3}
+
+
+class Screen(Strings):
+    """Controls and whole sequences in, changes out."""
+
+    def __init__(
+        self, columns: int, lines: int, reply: Callable[[bytes], None] | None, history: int
+    ) -> None:
+        super().__init__(columns, lines, reply, history)
+        self._controls = {char: getattr(self, name) for char, name in CONTROLS.items()}
+
+    def control(self, char: str) -> None:
+        """Obey a C0 control; those that mean nothing here are ignored."""
+        handler = self._controls.get(char)
+        if handler is not None:
+            handler()
+
+    def perform(self, sequence: str) -> None:
+        """Obey a whole escape sequence; what it means is remembered."""
+        known = self.operations.get(sequence)
+        if known is None:
+            if (
+                sequence[-1] == "m"
+                and sequence[1] == "["
+                and (style := self.attributes.step(self.attribute, sequence))
+            ):
+                self.attribute = style
+                return
+            kind = sequence[1]
+            if sequence == FULL_RESET:
+                self.perform(sequence[:3])
+                self.perform(sequence[3:])
+                return
+            if kind == "]":
+                self._string(sequence, self.command)
+                return
+            if kind in "PX^_":
+                if kind == "P":
+                    self._string(sequence, lambda body, _: self.device_string(body))
+                return
+            if len(sequence) > LONGEST:
+                return
+            if len(self.operations) >= _OPERATIONS_KEPT:
+                self.operations.clear()
+                self.strokes.clear()
+            known = self.operations[sequence] = self._understand(sequence)
+        known[0](*known[1])
+
+    def _string(self, sequence: str, obey: Callable[[str, str], None]) -> None:
+        end = "\x07" if sequence.endswith("\x07") else "\x1b\\"
+        body = sequence[2:].removesuffix(end)
+        if len(body) <= LONGEST_STRING:
+            obey(body, end)
+
+    def _understand(self, sequence: str) -> tuple[Callable[..., None], tuple[int, ...]]:
+        if sequence[1] != "[":
+            return self._understand_escape(sequence[1:]), ()
+        parsed = parse(sequence[2:])
+        if parsed is None:
+            return self.debug, ()
+        key, numbers = parsed
+        found = CONTROL_SEQUENCES.get(key)
+        if found is None:
+            return self.debug, ()
+        name, wanted = found
+        if wanted != ALL:
+            numbers = numbers[:wanted]
+        if key in ("H", "f") and not self.origin:
+            self._remember_position(sequence, numbers)
+        handler: Callable[..., None] = getattr(self, name)
+        if name in STROKES:
+            self.strokes[sequence] = handler, sum(numbers)
+        return handler, tuple(numbers)
+
+    def _remember_position(self, sequence: str, numbers: list[int]) -> None:
+        line, column = (*numbers, 0, 0)[:2]
+        if len(self.positions) >= _OPERATIONS_KEPT:
+            self.positions.clear()
+        self.positions[sequence] = (
+            min(max(line, 1), self.lines) - 1,
+            min(max(column, 1), self.columns) - 1,
+        )
+
+    def _understand_escape(self, text: str) -> Callable[..., None]:
+        name = ESCAPES.get(text)
+        if name is not None:
+            handler: Callable[..., None] = getattr(self, name)
+            return handler
+        if len(text) == 2 and text[0] in _SLOTS:
+            slot, chosen = _SLOTS[text[0]], charset(text[1]) if text[0] in "()*+" else None
+            return lambda: self.define_charset(chosen, slot)
+        return self.debug
+
+    def define_charset(self, chosen: Any, slot: int) -> None:
+        """Designate a character set."""
+        self.charsets[slot] = chosen
+        self.settle()
+
+    def select_graphic_rendition(self, *codes: int) -> None:
+        """SGR by numbers."""
+        self.perform("\x1b[" + ";".join(map(str, codes)) + "m")
+
+    def shift_in(self) -> None:
+        """SI."""
+        self._lock(0)
+
+    def shift_out(self) -> None:
+        """SO."""
+        self._lock(1)
+
+    def lock_shift_2(self) -> None:
+        """LS2."""
+        self._lock(2)
+
+    def lock_shift_3(self) -> None:
+        """LS3."""
+        self._lock(3)
+
+    def _lock(self, slot: int) -> None:
+        self.gl = slot
+        self.settle()
+
+    def single_shift_2(self) -> None:
+        """SS2."""
+        self.shift = 2
+        self.settle()
+
+    def single_shift_3(self) -> None:
+        """SS3."""
+        self.shift = 3
+        self.settle()
+
+    def keypad_application(self) -> None:
+        """DECKPAM."""
+        self.private.add(66)
+
+    def keypad_numeric(self) -> None:
+        """DECKPNM."""
+        self.private.discard(66)
+
+    def scroll_region_down_if_alone(self, *numbers: int) -> None:
+        """SD; with more parameters it would be highlight mouse tracking."""
+        if len(numbers) <= 1:
+            self.scroll_region_down(*numbers)
+
+    def bell(self) -> None:
+        """BEL."""
+        self.bells += 1
+
+    def set_title(self, title: str) -> None:
+        """OSC 2."""
+        self.command("2;" + title, "\x07")
+
+    def set_icon_name(self, name: str) -> None:
+        """OSC 1."""
+        self.command("1;" + name, "\x07")
+
+    def debug(self, *_: object, **__: object) -> None:
+        """A sequence that means nothing here."""

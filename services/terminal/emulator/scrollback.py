@@ -1,0 +1,124 @@
+"""Scrollback: lines that left the main screen by its top, kept small.
+
+See upstream/terminal: Scrollback.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+from typing import TypeAlias
+
+from services.terminal.emulator.row import Row, Span
+from services.terminal.emulator.styles import Attribute
+from services.terminal.emulator.widths import FILLER, SECOND, Clusters
+
+_THAWED = 512
+_BLANK = " " + FILLER
+Entry: TypeAlias = "str | tuple[bool, tuple[Span, ...]]"
+"""A line of one plain style that ended in a newline, or whether it wrapped and its spans."""
+
+
+def freeze(row: Row) -> Entry:
+    """What the history keeps of a row: its cells up to the last one that is not blank."""
+    spans = row.spans
+    if row.cells is not None:
+        spans = row.pieces() if row.wrapped else trim(row.pieces())
+    if not row.wrapped:
+        if not spans:
+            return ""
+        if len(spans) == 1 and spans[0][1].plain:
+            return spans[0][0]
+    return row.wrapped, tuple(spans)
+
+
+def trim(spans: Sequence[Span]) -> list[Span]:
+    """Spans without the plain blanks at their end."""
+    kept = list(spans)
+    while kept and kept[-1][1].plain:
+        text, attribute = kept.pop()
+        text = text.rstrip(_BLANK)
+        if text:
+            kept.append((text, attribute))
+            break
+    return kept
+
+
+class History:
+    """A bounded list of lines with absolute numbers that only grow."""
+
+    def __init__(self, limit: int, clusters: Clusters, plain: Attribute) -> None:
+        self._entries: deque[Entry] = deque(maxlen=limit)
+        self._limit = limit
+        self._clusters = clusters
+        self._plain = plain
+        self._thawed: dict[int, Row] = {}
+        self.base = 0
+        """Absolute number of the oldest kept line."""
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def __iter__(self) -> Iterator[Entry]:
+        return iter(self._entries)
+
+    def add(self, entry: Entry) -> None:
+        """Keep a line; the oldest goes when there is no room."""
+        if len(self._entries) == self._limit:
+            self.base += 1
+        self._entries.append(entry)
+
+    def extend(self, entries: Sequence[Entry]) -> None:
+        """Keep lines; as many of the oldest go as have no room."""
+        self.base += max(0, len(self._entries) + len(entries) - self._limit)
+        if len(entries) > self._limit:
+            entries = entries[-self._limit :] if self._limit else ()
+        self._entries.extend(entries)
+
+    def replace(self, entries: Iterable[Entry]) -> None:
+        """Put other lines in the place of all, as a reflow does."""
+        self._entries.clear()
+        self._thawed.clear()
+        self.extend(list(entries))
+
+    def clear(self) -> None:
+        """Drop every line (ED 3)."""
+        self.base += len(self._entries)
+        self._entries.clear()
+        self._thawed.clear()
+
+    def row(self, number: int) -> Row:
+        """The line of that absolute number; the same row again while it is looked at.
+
+        Raises:
+            IndexError: it was never there or has been dropped.
+        """
+        at = number - self.base
+        if not 0 <= at < len(self._entries):
+            raise IndexError(f"no history line {number}")
+        row = self._thawed.get(number)
+        if row is None:
+            if len(self._thawed) >= _THAWED:
+                self._thawed.clear()
+            row = self._thawed[number] = self.thaw(self._entries[at])
+        return row
+
+    def tail(self, count: int) -> list[Entry]:
+        """The last `count` lines, oldest first."""
+        return list(islice(self._entries, max(0, len(self._entries) - count), None))
+
+    def thaw(self, entry: Entry) -> Row:
+        """A row again."""
+        row = Row(self._clusters)
+        if isinstance(entry, str):
+            if entry:
+                row.spans.append((entry, self._plain))
+                row.length = len(entry)
+                row.wide = not entry.isascii() and SECOND in entry
+        else:
+            row.wrapped = entry[0]
+            row.spans = list(entry[1])
+            row.length = sum(len(text) for text, _ in row.spans)
+            row.wide = any(SECOND in text for text, _ in row.spans)
+        return row

@@ -1,0 +1,281 @@
+"""What a screen remembers: cells, cursor, margins, modes, tabs; and how it starts over."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from services.terminal.cells import CursorShape
+from services.terminal.emulator.charsets import Charset
+from services.terminal.emulator.row import Row
+from services.terminal.emulator.scrollback import History, freeze
+from services.terminal.emulator.styles import Attribute, Attributes, Protection
+from services.terminal.emulator.widths import Clusters
+
+TAB = 8
+CONFORMANCE = 4
+"""The DEC level we answer as: VT420."""
+
+
+@dataclass(frozen=True, slots=True)
+class SavedCursor:
+    """DECSC."""
+
+    x: int
+    y: int
+    pending: bool
+    attribute: Attribute
+    charsets: tuple[Charset, ...]
+    gl: int
+    origin: bool
+
+
+class ScreenState:
+    """The fields every part of the screen works on.
+
+    Columns and lines count from 0. `pending` means that the cursor stands on the last column and
+    the next character wraps first.
+    """
+
+    def __init__(
+        self, columns: int, lines: int, reply: Callable[[bytes], None] | None, history: int
+    ) -> None:
+        self.columns = columns
+        self.lines = lines
+        self.reply = reply
+        self.attributes = Attributes()
+        self.clusters = Clusters()
+        self.plain = self.attributes.plain
+        self.history = History(history, self.clusters, self.plain)
+        self.positions: dict[str, tuple[int, int]] = {}
+        """CUP sequences seen before, as (y, x); valid for this size without origin mode."""
+        self.operations: dict[str, tuple[Callable[..., None], tuple[int, ...]]] = {}
+        """Sequences seen before: handler and parameters."""
+        self.strokes: dict[str, tuple[Callable[[int], None], int]] = {}
+        """Those with one parameter that change only cells and the place of the cursor."""
+        self.known_texts: dict[str, str] = {}
+        """Short texts seen before, normalised."""
+        self.known_lines: dict[str, tuple[str, ...]] = {}
+        """Short texts with controls seen before, in pieces; empty where one is uncommon."""
+        self.bells = 0
+        self.title = ""
+        self.icon_title = ""
+        self.titles: list[tuple[str | None, str | None]] = []
+        self.colours: dict[int, int] = {}
+        self.special_colours: dict[int, int] = {}
+        self.painted: list[Row] | None = None
+        """The rows as they were when damage was last taken; None means everything changed."""
+        self.start_over()
+
+    def start_over(self) -> None:
+        """Everything as it is at the start, history apart."""
+        self.rows = self.blank_rows(self.lines)
+        self.other_rows = self.blank_rows(self.lines)
+        self.on_alternate = False
+        self.saved: dict[bool, SavedCursor] = {}
+        self.tabs = set(range(TAB, self.columns, TAB))
+        self.x = self.y = 0
+        self.private: set[int] = {7, 8, 12, 25, 1007}
+        self.ansi: set[int] = {12}
+        self.saved_modes: dict[int, bool] = {}
+        self.modify_other_keys = 0
+        self.level = CONFORMANCE
+        self.last = ""
+        """The text drawn last, for REP."""
+        self.protected = False
+        """Whether cells were ever protected: only then erasing has to look at them."""
+        self.attribute_extent = 0
+        self.painted = None
+        self.soften()
+
+    def soften(self) -> None:
+        """What a soft reset sets back as well (DECSTR)."""
+        self.pending = False
+        self.attribute = self.plain
+        self.charsets: list[Charset] = [None, None, None, None]
+        self.gl = 0
+        self.shift = 0
+        """A single shift in force: 2 or 3."""
+        self.private -= {1, 6, 45, 66, 69, 1045}
+        self.private |= {7, 25}
+        self.ansi -= {2, 4}
+        self.cursor_style = 0
+        self.saved.pop(self.on_alternate, None)
+        self.reset_margins()
+        self.settle()
+
+    def reset_margins(self) -> None:
+        """Margins at the edges of the screen."""
+        self.top, self.bottom = 0, self.lines - 1
+        self.left, self.right = 0, self.columns - 1
+
+    def settle(self) -> None:
+        """Derive what the drawing loop asks all the time from the modes."""
+        self.autowrap = 7 in self.private
+        self.insert = 4 in self.ansi
+        self.origin = 6 in self.private
+        self.translation = self.charsets[self.gl]
+        self.full_width = self.left == 0 and self.right == self.columns - 1
+        self.fast = (
+            self.autowrap
+            and not self.insert
+            and self.full_width
+            and self.translation is None
+            and self.charsets[0] is None
+            and not self.shift
+            and 20 not in self.ansi
+        )
+        self.backwards = not self.private.isdisjoint((41, 45, 1045))
+        """Whether backspaces and tabs may wrap."""
+        if self.origin and self.positions:
+            self.forget_positions()
+
+    def forget_positions(self) -> None:
+        """What is remembered of sequences that depends on the size or on origin mode."""
+        self.positions.clear()
+        self.operations.clear()
+        self.strokes.clear()
+
+    def blank_rows(self, count: int) -> list[Row]:
+        """Rows nothing was written to."""
+        return [Row(self.clusters) for _ in range(count)]
+
+    def blank_row(self) -> Row:
+        """A row that scrolls in: it has the background of the moment."""
+        row = Row(self.clusters)
+        if not (blank := self.attribute.blank).plain:
+            row.spans.append((" " * self.columns, blank))
+            row.length = self.columns
+        return row
+
+    def answer(self, text: str) -> None:
+        """Send an answer to the program."""
+        if self.reply is not None:
+            self.reply(text.encode("ascii", "replace"))
+
+    def save_cursor(self) -> None:
+        """DECSC; each screen has its own."""
+        self.saved[self.on_alternate] = SavedCursor(
+            self.x, self.y, self.pending, self.attribute, tuple(self.charsets), self.gl, self.origin
+        )
+
+    def restore_cursor(self) -> None:
+        """DECRC; home and defaults where nothing was saved."""
+        saved = self.saved.get(self.on_alternate)
+        if saved is None:
+            saved = SavedCursor(0, 0, False, self.plain, (None, None, None, None), 0, False)
+        self.x = min(saved.x, self.columns - 1)
+        self.y = min(saved.y, self.lines - 1)
+        self.pending = saved.pending and self.x in (self.right, self.columns - 1)
+        self.attribute = saved.attribute
+        self.charsets = list(saved.charsets)
+        self.gl = saved.gl
+        if saved.origin:
+            self.private.add(6)
+        else:
+            self.private.discard(6)
+        self.settle()
+
+    def protect(self, protection: Protection) -> None:
+        """What is written from now on withstands these erasures."""
+        self.protected = self.protected or protection is not Protection.NONE
+        self.attribute = self.attributes.protected(self.attribute, protection)
+
+    def scroll_up(self, count: int) -> None:
+        """Move the region up; lines leave by the top of the main screen into the history."""
+        top, bottom = self.top, self.bottom
+        count = min(count, bottom - top + 1)
+        if not self.full_width:
+            self._scroll_columns(top, bottom, count)
+            return
+        rows = self.rows
+        if count == 1:
+            self.scroll_line()
+            return
+        if top == 0 and not self.on_alternate:
+            for row in rows[:count]:
+                self.history.add(freeze(row))
+        del rows[top : top + count]
+        at = bottom + 1 - count
+        rows[at:at] = [self.blank_row() for _ in range(count)]
+
+    def scroll_line(self) -> None:
+        """Move the region up by one line, between no side margins."""
+        rows = self.rows
+        if self.top == 0 and not self.on_alternate:
+            self.history.add(freeze(rows[0]))
+        del rows[self.top]
+        rows.insert(self.bottom, self.blank_row())
+
+    def scroll_down(self, count: int) -> None:
+        """Move the region down; lines leave by its bottom."""
+        self.shift_down(self.top, count)
+
+    def shift_down(self, top: int, count: int) -> None:
+        """Move what is between a line and the bottom margin down."""
+        count = min(count, self.bottom - top + 1)
+        if not self.full_width:
+            self._scroll_columns(top, self.bottom, -count)
+            return
+        rows = self.rows
+        if count == 1:
+            del rows[self.bottom]
+            rows.insert(top, self.blank_row())
+            return
+        at = self.bottom + 1 - count
+        del rows[at : self.bottom + 1]
+        rows[top:top] = [self.blank_row() for _ in range(count)]
+
+    def shift_up(self, top: int, count: int) -> None:
+        """Move what is between a line and the bottom margin up; nothing goes to the history."""
+        count = min(count, self.bottom - top + 1)
+        if not self.full_width:
+            self._scroll_columns(top, self.bottom, count)
+            return
+        rows = self.rows
+        if count == 1:
+            del rows[top]
+            rows.insert(self.bottom, self.blank_row())
+            return
+        del rows[top : top + count]
+        at = self.bottom + 1 - count
+        rows[at:at] = [self.blank_row() for _ in range(count)]
+
+    def _scroll_columns(self, top: int, bottom: int, count: int) -> None:
+        """Move the cells between the left and right margins up, or down where count is negative."""
+        left, end, columns = self.left, self.right + 1, self.columns
+        blank = self.attribute.blank
+        grids = [self.grid(y) for y in range(top, bottom + 1)]
+        for row in grids:
+            if row.wide:
+                row.mend(left, end)
+        kept = [
+            (row.cells[left:end], row.attributes[left:end], row.wide)
+            for row in grids
+            if row.cells is not None
+        ]
+        for index, row in enumerate(grids):
+            source = index + count
+            if 0 <= source < len(kept):
+                cells, attributes, wide = kept[source]
+                assert row.cells is not None
+                row.cells[left:end] = cells
+                row.attributes[left:end] = attributes
+                row.wide = row.wide or wide
+                row.clean = 0
+            else:
+                row.erase(left, end, blank, columns)
+
+    def grid(self, y: int) -> Row:
+        """A row in grid form."""
+        row = self.rows[y]
+        if row.cells is None:
+            row.to_grid(self.columns, self.plain)
+        return row
+
+    @property
+    def cursor_shape(self) -> CursorShape:
+        """DECSCUSR."""
+        if self.cursor_style in (3, 4):
+            return CursorShape.UNDERLINE
+        return CursorShape.BAR if self.cursor_style in (5, 6) else CursorShape.BLOCK

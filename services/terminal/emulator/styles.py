@@ -1,0 +1,133 @@
+"""Styles as the emulator keeps them: one object each, with the SGR texts that lead on from it."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import Any, Final
+
+from services.terminal.cells import PLAIN, CellStyle
+from services.terminal.emulator.sgr import (
+    Change,
+    background_of,
+    changes,
+    protected,
+    protection_of,
+    style_of,
+)
+
+_KEPT: Final = 32_768
+_NO_STEPS: Final[dict[str, Attribute]] = {}
+
+
+class Protection(IntEnum):
+    """Which erasures a cell withstands."""
+
+    NONE = 0
+    SELECTIVE = 1
+    """DECSCA: DECSED, DECSEL and DECSERA leave it."""
+    ISO = 2
+    """SPA: ED, EL and ECH leave it."""
+
+
+class Attribute:
+    """The style of a cell and what the emulator knows besides; equal ones are the same object."""
+
+    __slots__ = ("blank", "link", "owner", "packed", "plain", "steps", "style")
+
+    style: CellStyle
+    """As views know it."""
+    blank: Attribute
+    """What an erased cell gets: the background alone."""
+
+    def __init__(self, owner: Attributes, packed: int, link: str) -> None:
+        self.owner = owner
+        self.packed = packed
+        self.link = link
+        self.plain = not packed and not link
+        self.steps = _NO_STEPS
+        """SGR sequences seen before in this style, and the style they lead to."""
+
+    def __getattr__(self, name: str) -> Any:
+        """Fill the two slots that are left empty until somebody asks."""
+        if name == "style":
+            self.style = PLAIN if self.plain else style_of(self.packed, self.link)
+            return self.style
+        if name == "blank":
+            self.blank = self.owner.of(background_of(self.packed))
+            return self.blank
+        raise AttributeError(name)
+
+    @property
+    def protection(self) -> int:
+        """Which erasures its cells withstand, as `Protection` counts."""
+        return protection_of(self.packed)
+
+
+class Attributes:
+    """The attributes of one emulator, interned; every table is bounded."""
+
+    def __init__(self) -> None:
+        self.plain: Final = Attribute(self, 0, "")
+        self._known: dict[int, Attribute] = {0: self.plain}
+        self._linked: dict[tuple[int, str], Attribute] = {}
+        self._changes: dict[str, Change] = {}
+        self._stepped: list[Attribute] = []
+        self._steps = 0
+
+    def of(self, packed: int, link: str = "") -> Attribute:
+        """The attribute of a packed style."""
+        found = self._linked.get((packed, link)) if link else self._known.get(packed)
+        if found is None:
+            if len(self._known) + len(self._linked) >= _KEPT:
+                self.forget()
+            found = Attribute(self, packed, link)
+            if link:
+                self._linked[packed, link] = found
+            else:
+                self._known[packed] = found
+        return found
+
+    def step(self, attribute: Attribute, sequence: str) -> Attribute | None:
+        """Where an SGR sequence leads from here; None where it is another kind of sequence."""
+        change = self._changes.get(sequence)
+        if change is None:
+            change = changes(sequence)
+            if change is None:
+                return None
+            if len(self._changes) >= _KEPT:
+                self._changes.clear()
+            self._changes[sequence] = change
+            return self.of(attribute.packed & change[0] | change[1], attribute.link)
+        packed = attribute.packed & change[0] | change[1]
+        reached = None if attribute.link else self._known.get(packed)
+        if reached is None:
+            reached = self.of(packed, attribute.link)
+        # Only what came twice is worth a place among the steps.
+        if self._steps >= _KEPT:
+            self._forget_steps()
+        if attribute.steps is _NO_STEPS:
+            attribute.steps = {}
+            self._stepped.append(attribute)
+        self._steps += 1
+        attribute.steps[sequence] = reached
+        return reached
+
+    def linked(self, attribute: Attribute, link: str) -> Attribute:
+        """The same style with another link."""
+        return self.of(attribute.packed, link)
+
+    def protected(self, attribute: Attribute, protection: Protection) -> Attribute:
+        """The same style with another protection."""
+        return self.of(protected(attribute.packed, protection), attribute.link)
+
+    def forget(self) -> None:
+        """Drop what is remembered; attributes in use live on in their cells."""
+        self._known = {0: self.plain}
+        self._linked.clear()
+        self._forget_steps()
+
+    def _forget_steps(self) -> None:
+        for attribute in self._stepped:
+            attribute.steps = _NO_STEPS
+        self._stepped.clear()
+        self._steps = 0

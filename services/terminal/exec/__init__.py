@@ -1,0 +1,1 @@
+"""One command run somewhere else."""

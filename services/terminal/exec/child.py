@@ -1,0 +1,177 @@
+"""One command through the command-line client of another system, such as `docker exec`."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+
+from services.errors import ProcessError, ShellError
+from services.models import Retry
+from services.process.child import LINGER_S, Running, start, uninterrupted, within
+from services.process.run import run
+from services.terminal.exec.remote_pid import END_LIMIT_S, Preamble, Remote, ending, wrapped
+from services.terminal.exec.requests import ExecEvent, ExecOutput, ExecResult, ExecStream
+
+_FULL, _ROOM = 256 * 1024, 64 * 1024
+_TOLD = 4096
+_FIRST_WORD_S = 2.0
+
+Judge = Callable[[int, str, bool], ExecResult]
+"""(exit status, end of stderr, whether the command itself began) → how it ended."""
+
+
+class ChildCommand:
+    """A command wire. Ending the client leaves what it started: that is ended by a second one."""
+
+    def __init__(
+        self,
+        client: Callable[[Sequence[str], bool], Sequence[str]],
+        judge: Judge,
+        *,
+        place: str,
+        env: Mapping[str, str] | None = None,
+    ) -> None:
+        """`client` gives the client's whole argv for a command, with or without input."""
+        self.place = place
+        self._client = client
+        self._judge = judge
+        self._env = env
+        self._running: Running | None = None
+        self._preamble = Preamble()
+        self._events: deque[ExecOutput] = deque()
+        self._held = 0
+        self._paused = False
+        self._told = b""
+        self._came = asyncio.Event()
+        self._known = asyncio.Event()
+
+    async def begin(self, argv: tuple[str, ...], *, stdin: bool) -> None:
+        """Start the client.
+
+        Raises:
+            ShellError: it is not there, or cannot be run.
+        """
+        try:
+            self._running = await start(
+                self._client(wrapped(argv), stdin),
+                self._take,
+                cwd=None,
+                env=self._env,
+                stdin=subprocess.PIPE if stdin else subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
+            )
+        except ProcessError as error:
+            raise ShellError(error.sentence, retry=Retry.NO, advice=error.advice) from error
+        self._running.child.notify = self._came.set
+
+    def _take(self, fd: int, data: bytes) -> None:
+        if fd == 1:
+            data = self._preamble.feed(data)
+            self._hold(ExecOutput(data))
+            if self._preamble.remote is not None:
+                self._known.set()
+        else:
+            self._told = (self._told + data)[-_TOLD:]
+            self._hold(ExecOutput(data, ExecStream.STDERR))
+
+    def _hold(self, output: ExecOutput) -> None:
+        self._came.set()
+        if output.data:
+            self._events.append(output)
+            self._held += len(output.data)
+        if self._held > _FULL and not self._paused:
+            self._paused = True
+            self._each_output(lambda pipe: pipe.pause_reading())
+
+    def _each_output(self, act: Callable[[asyncio.ReadTransport], None]) -> None:
+        for number in (1, 2):
+            pipe = self._opened().transport.get_pipe_transport(number)
+            if isinstance(pipe, asyncio.ReadTransport) and not pipe.is_closing():
+                act(pipe)
+
+    async def read(self) -> ExecEvent:
+        """The next output, or how it ended.
+
+        Raises:
+            ShellError: it was not started.
+        """
+        child = self._opened().child
+        while not self._events:
+            self._came.clear()
+            if not child.exited.is_set():
+                await self._came.wait()
+            # Somebody else may hold the pipes of a client that is gone: not for long.
+            elif child.drained.is_set() or not await within(self._came, LINGER_S):
+                self._hold(ExecOutput(self._preamble.rest()))
+                if not self._events:
+                    return self._result()
+        output = self._events.popleft()
+        self._held -= len(output.data)
+        if self._paused and self._held < _ROOM:
+            self._paused = False
+            self._each_output(lambda pipe: pipe.resume_reading())
+        return output
+
+    def _result(self) -> ExecResult:
+        code = self._opened().code
+        if code is None or code < 0:
+            return ExecResult(None, "its client was ended before it knew")
+        told = self._told.decode("utf-8", "replace")
+        began = self._preamble.remote is not None
+        return self._judge(code, told, began)
+
+    async def write(self, data: bytes) -> None:
+        """Pass input on to the client once it has taken what came before."""
+        running = self._opened()
+        pipe = running.transport.get_pipe_transport(0)
+        if isinstance(pipe, asyncio.WriteTransport) and not pipe.is_closing():
+            pipe.write(data)
+            await running.child.takes_input.wait()
+
+    async def end_input(self) -> None:
+        """Close the client's input; what is buffered goes out first."""
+        pipe = self._opened().transport.get_pipe_transport(0)
+        if pipe is not None:
+            pipe.close()
+
+    async def ping(self) -> bool:
+        """The client runs; what is behind it is its own affair."""
+        return not self._opened().child.exited.is_set()
+
+    async def stop(self) -> bool:
+        """End the command where it runs, then the client."""
+        gone = False
+        await within(self._known, _FIRST_WORD_S)
+        remote = self._preamble.remote
+        if remote is not None:
+            gone = await self._end(remote)
+        if not gone:
+            await self._opened().end()
+        return gone
+
+    async def _end(self, remote: Remote) -> bool:
+        with suppress(ProcessError):
+            done = await run(
+                self._client(ending(remote), False), timeout_s=END_LIMIT_S, env=self._env
+            )
+            return done.code == 0
+        return False
+
+    async def close(self) -> None:
+        """End the client and give back its pipes."""
+        if self._running is not None:
+            await uninterrupted(_released(self._running))
+
+    def _opened(self) -> Running:
+        if self._running is None:
+            raise ShellError("this command was not started")
+        return self._running
+
+
+async def _released(running: Running) -> None:
+    if not running.child.exited.is_set():
+        await running.end()
+    await running.release()

@@ -1,0 +1,203 @@
+"""One command somewhere else, from its start to its end: input, deadline, Ctrl-C, result.
+
+What differs from system to system is a `CommandWire`; this is what they share. Memory is bounded:
+nothing is read before the last output was taken, nothing is sent before the peer took the last.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterable, Coroutine
+from typing import Any, Protocol, TypeVar
+
+from services.clock import SystemClock
+from services.errors import ShellError
+from services.terminal.exec.remote_pid import END_LIMIT_S
+from services.terminal.exec.requests import ExecEvent, ExecRequest, ExecResult
+from services.terminal.transport.keepalive import watch_life
+
+T = TypeVar("T")
+
+STATUS_S = 2.0
+"""How long the status of a command that was stopped may take to arrive."""
+
+
+class CommandWire(Protocol):
+    """One command's connection; used once, by `follow`."""
+
+    @property
+    def place(self) -> str:
+        """Where a command may be left running, as in "the pod"."""
+
+    async def begin(self, argv: tuple[str, ...], *, stdin: bool) -> None:
+        """Start it.
+
+        Raises:
+            ShellError, RefusedError: it could not be started, or takes no `stdin` there.
+        """
+
+    async def read(self) -> ExecEvent:
+        """The next output, or how it ended; cancelling loses nothing.
+
+        Raises:
+            ShellError: it was not started after all.
+        """
+
+    async def write(self, data: bytes) -> None:
+        """Send input once there is room; silently nothing where nobody takes it any more."""
+
+    async def end_input(self) -> None:
+        """Say that there is no more."""
+
+    async def ping(self) -> bool:
+        """As `Transport.ping`."""
+
+    async def stop(self) -> bool:
+        """Have it end, politely at first. True where it is known to be gone. Called once."""
+
+    async def close(self) -> None:
+        """Drop the connection; bounded, never raises."""
+
+
+async def follow(wire: CommandWire, request: ExecRequest) -> AsyncGenerator[ExecEvent, None]:
+    """Its output as it comes and, last, how it ended. Closing it early stops the command.
+
+    Raises:
+        ShellError, RefusedError: it was not started.
+    """
+    watch = _Watch(wire, request)
+    tasks = [asyncio.create_task(watch.end_in_time(), name="exec deadline")]
+    try:
+        await watch.until_given_up(wire.begin(request.argv, stdin=request.stdin is not None))
+        watch.begun = watch.over is None
+        if watch.begun:
+            tasks.append(asyncio.create_task(watch.notice_silence(), name="exec keepalive"))
+            if request.stdin is not None:
+                feeding = watch.feed(request.stdin)
+                tasks.append(asyncio.create_task(feeding, name="exec input"))
+        while True:
+            event = await watch.until_given_up(wire.read())
+            if event is None:
+                assert watch.over is not None
+                yield watch.over
+                return
+            watch.heard()
+            if isinstance(event, ExecResult):
+                watch.ended = True
+                yield watch.judged(event)
+                return
+            yield event
+    finally:
+        stopping = watch.stopping
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        try:
+            if watch.begun and not watch.ended and not stopping:
+                await watch.stop()
+        finally:
+            await wire.close()
+
+
+class _Watch:
+    """What may end a command besides itself."""
+
+    def __init__(self, wire: CommandWire, request: ExecRequest) -> None:
+        self._wire = wire
+        self._request = request
+        self._clock = SystemClock()
+        self._waiting: asyncio.Timeout | None = None
+        self._sending = False
+        self._heard_at = self._clock.monotonic()
+        loop = asyncio.get_running_loop()
+        late = request.timeout_s
+        self._until = None if late is None else loop.time() + late
+        self._late = ""
+        self.over: ExecResult | None = None
+        self.begun = False
+        self.ended = False
+        self.stopping = False
+
+    async def until_given_up(self, work: Coroutine[Any, Any, T]) -> T | None:
+        """What it came to; None once there is nothing to wait for."""
+        if self.over is not None:
+            work.close()
+            return None
+        try:
+            async with asyncio.timeout(None) as self._waiting:
+                return await work
+        except TimeoutError:
+            if not self._is_over():
+                raise
+            return None
+        finally:
+            self._waiting = None
+
+    def _is_over(self) -> bool:
+        return self.over is not None
+
+    def heard(self) -> None:
+        """A sign of life."""
+        self._heard_at = self._clock.monotonic()
+
+    def judged(self, result: ExecResult) -> ExecResult:
+        """At the deadline it was we who ended it: its code says nothing about its work."""
+        if not self._late:
+            return result
+        how = "it was stopped" if result.code is None else f"it was stopped ({result.code})"
+        return ExecResult(None, f"{self._late}; {how}")
+
+    async def end_in_time(self) -> None:
+        """Stop it at the deadline or at the operator's word, and give up where it does not end."""
+        try:
+            async with asyncio.timeout_at(self._until):
+                await self._request.stop.wait()
+            why = "it was interrupted"
+        except TimeoutError:
+            why = self._late = f"no status within {self._request.timeout_s:g} s"
+        if not self.begun:
+            self._give_up(f"{why}, before it began")
+            return
+        self.stopping = True
+        gone = await self.stop()
+        await asyncio.sleep(STATUS_S)
+        left = "it was ended" if gone else f"it may still run in {self._wire.place}"
+        self._give_up(f"{why}; {left}")
+
+    async def stop(self) -> bool:
+        """Have it end; False where nobody knows whether it did."""
+        try:
+            async with asyncio.timeout(END_LIMIT_S):
+                return await self._wire.stop()
+        except (TimeoutError, ShellError):
+            return False
+
+    async def notice_silence(self) -> None:
+        """Give up a connection that is dead; one that waits for us or for its input is not."""
+        lost = await watch_life(
+            self._wire,
+            self._clock,
+            lambda: self._heard_at,
+            lambda: self._sending or self._waiting is None,
+        )
+        self._give_up(lost.reason)
+
+    async def feed(self, stdin: AsyncIterable[bytes]) -> None:
+        """Send the input and its end; one that cannot be read stops the command."""
+        try:
+            async for data in stdin:
+                self._sending = True
+                await self._wire.write(data)
+                self._sending = False
+            await self._wire.end_input()
+        except OSError as error:
+            self._give_up(f"its input could not be read: {error.strerror or 'unknown why'}")
+
+    def _give_up(self, reason: str) -> None:
+        if self.over is None:
+            self.over = ExecResult(None, reason)
+            self._expire()
+
+    def _expire(self) -> None:
+        if self._waiting is not None and not self._waiting.expired():
+            self._waiting.reschedule(asyncio.get_running_loop().time())

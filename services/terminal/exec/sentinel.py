@@ -1,0 +1,231 @@
+"""One command over a terminal that has no exit codes: the code travels between two markers.
+
+The terminal merges stdout and stderr and gives no status of its own, so the shell is asked to print
+a marker before the command and one with its exit code after it. Only a parsed end marker is proof;
+every other ending is unknown (upstream/pods: Commands by markers; upstream/pods: Exit status).
+Input, where it is asked for, is typed as lines of octal escapes, which the shell turns back into
+bytes until one line says that there are no more: a terminal would take some bytes for keys, and has
+no end of input.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import secrets
+import shlex
+from collections import deque
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+
+from services.errors import RefusedError
+from services.terminal.exec.requests import ExecEvent, ExecOutput, ExecResult
+from services.terminal.transport.base import Ending, Transport
+
+COLUMNS, LINES = 200, 50
+"""Wide enough that no marker ever wraps."""
+LONGEST_COMMAND = 64 * 1024
+_PIECE = 200
+_SAFE = frozenset(b' ()*+,./:;<=>?@[]^_{|}~#&"$' + bytes(range(48, 58)))
+_NUMBER = re.compile(rb"(?::-?\d{0,10}\r?)?")
+_TYPED_LINE = 512
+_AGAIN_S = 1.0
+_MOST_AHEAD = 64
+"""Pieces of output nobody has taken yet."""
+
+
+def _escaped(raw: bytes) -> str:
+    """Bytes as a printf format of plain characters: no tab completion, no history expansion."""
+    return "".join(chr(one) if one in _SAFE else f"\\{one:03o}" for one in raw)
+
+
+def typed_input(data: bytes) -> bytes:
+    """Input as the lines that stand for it."""
+    pieces = (data[at : at + _TYPED_LINE] for at in range(0, len(data), _TYPED_LINE))
+    lines = (b"".join(_TYPED[one] for one in piece) for piece in pieces)
+    return b"".join(line + b"\n" for line in lines)
+
+
+_TYPED = tuple(
+    bytes((one,)) if chr(one).isascii() and chr(one).isalnum() else b"\\%03o" % one
+    for one in range(256)
+)
+
+
+def script(argv: Sequence[str], begin: str, end: str, *, stdin: bool = False) -> str:
+    """The lines to type: each far below a terminal's 4095-byte line.
+
+    See upstream/pods: Commands by markers.
+
+    With `stdin`, what follows the begin marker is `typed_input`, up to a line that is `end`.
+
+    Raises:
+        RefusedError: the command is longer than 64 KiB.
+    """
+    command = shlex.join(argv).encode("utf-8", "surrogateescape")
+    if len(command) > LONGEST_COMMAND:
+        raise RefusedError(
+            f"The command is {len(command)} bytes long; a terminal takes {LONGEST_COMMAND}.",
+            advice="Put it in a file in the sandbox and run that.",
+        )
+    # The shell survives a Ctrl-C that ends the command, to tell its code.
+    lines = [
+        " unset HISTFILE; trap : INT; stty -echo 2>/dev/null; printf '\\033[?2004l'; c=",
+    ]
+    for at in range(0, len(command), _PIECE):
+        piece = _escaped(command[at : at + _PIECE])
+        # A letter holds the place of newlines that a substitution would strip.
+        lines.append(f" c=$c$(printf '{piece}x'); c=${{c%x}}")
+    # The markers are never typed as they are printed, so an echo cannot be taken for them.
+    first, last = (f"{word[:4]}''{word[4:]}" for word in (begin, end))
+    run = '(trap : INT; eval "$c") </dev/null'
+    if stdin:
+        taking = f'while IFS= read -r l && [ "$l" != \'{last}\' ]; do printf "$l"; done'
+        run = f'{taking} | (trap : INT; eval "$c")'
+    lines.append(
+        f" printf '\\n%s\\n' '{first}'; {run}; r=$?; printf '%s:%d\\n' '{last}' \"$r\"; exit $r"
+    )
+    return "\n".join(lines) + "\n"
+
+
+class Cut:
+    """Cuts the command's own output out of the stream; pure, fed any pieces."""
+
+    def __init__(self, begin: str, end: str) -> None:
+        self._begin = re.compile(rb"(?:^|\n)" + re.escape(begin.encode()) + rb"\r?\n")
+        self._end = re.compile(re.escape(end.encode()) + rb":(-?\d+)\r?\n")
+        self._marker = end.encode()
+        self._buffer = b""
+        self.begun = False
+        self.code: int | None = None
+
+    def feed(self, data: bytes) -> bytes:
+        """The part of the command's output that is now certain."""
+        if self.code is not None:
+            return b""
+        self._buffer += data
+        if not self.begun:
+            found = self._begin.search(self._buffer)
+            if found is None:
+                self._buffer = self._buffer[-4096:]
+                return b""
+            self.begun = True
+            self._buffer = self._buffer[found.end() :]
+        found = self._end.search(self._buffer)
+        if found is not None:
+            self.code = int(found.group(1))
+            certain, self._buffer = self._buffer[: found.start()], b""
+        else:
+            sure = len(self._buffer) - self._uncertain()
+            certain, self._buffer = self._buffer[:sure], self._buffer[sure:]
+        return certain.replace(b"\r\n", b"\n")
+
+    def _uncertain(self) -> int:
+        """How many bytes at the end may be the beginning of the end marker, or of a newline."""
+        held = self._buffer
+        at = held.rfind(self._marker)
+        if at >= 0 and _NUMBER.fullmatch(held, at + len(self._marker)):
+            return len(held) - at
+        if held.endswith(b"\r"):
+            return 1
+        most = min(len(self._marker) - 1, len(held))
+        ends = (size for size in range(most, 0, -1) if held.endswith(self._marker[:size]))
+        return next(ends, 0)
+
+    def rest(self) -> bytes:
+        """What is left where no end marker came."""
+        left, self._buffer = (self._buffer if self.begun else b""), b""
+        return left.replace(b"\r\n", b"\n")
+
+
+class MarkerCommand:
+    """A command wire over a terminal that is not open yet."""
+
+    def __init__(self, transport: Transport, place: str) -> None:
+        self.place = place
+        self._transport = transport
+        self._end = ""
+        self._cut = Cut("", "")
+        self._begun = asyncio.Event()
+        self._reading = asyncio.Lock()
+        self._over = False
+        self._events: deque[ExecEvent] = deque()
+
+    async def begin(self, argv: tuple[str, ...], *, stdin: bool) -> None:
+        """Open the terminal and type the command.
+
+        Raises:
+            ShellError: the transport could not be opened.
+            RefusedError: the command is too long.
+        """
+        begin, self._end = (f"WAKEDECK_{secrets.token_hex(10)}" for _ in range(2))
+        typed = script(argv, begin, self._end, stdin=stdin).encode("ascii")
+        self._cut = Cut(begin, self._end)
+        await self._transport.open(COLUMNS, LINES)
+        await self._transport.write(typed)
+
+    async def read(self) -> ExecEvent:
+        """The next output, or how it ended."""
+        while not self._events:
+            await self._pump(lambda: bool(self._events))
+        return self._events.popleft()
+
+    async def _pump(self, enough: Callable[[], bool]) -> None:
+        """Take in some output, unless somebody else just did."""
+        async with self._reading:
+            if enough():
+                return
+            got = await self._transport.read()
+            if isinstance(got, Ending):
+                self._say(self._cut.rest())
+                why = f"The terminal ended before the command's status: {got.reason}"
+                self._finish(ExecResult(None, why))
+                return
+            self._say(self._cut.feed(got))
+            if self._cut.begun:
+                self._begun.set()
+            if self._cut.code is not None:
+                self._finish(ExecResult(self._cut.code))
+
+    def _finish(self, result: ExecResult) -> None:
+        self._over = True
+        self._events.append(result)
+
+    def _say(self, data: bytes) -> None:
+        if data:
+            self._events.append(ExecOutput(data))
+
+    async def write(self, data: bytes) -> None:
+        """Type input, once the shell reads it as such."""
+        await self._begun.wait()
+        await self._transport.write(typed_input(data))
+
+    async def end_input(self) -> None:
+        """Type the line that ends it."""
+        await self._begun.wait()
+        await self._transport.write(self._end.encode() + b"\n")
+
+    async def ping(self) -> bool:
+        """A sign of life."""
+        return await self._transport.ping()
+
+    async def stop(self) -> bool:
+        """Press Ctrl-C, again, then Ctrl-backslash and Ctrl-D; whether it obeys shows in `read`."""
+        for key in (b"\x03", b"\x03", b"\x1c", b"\x04"):
+            if not self._over:
+                await self._transport.write(key)
+                await self._listen()
+        return self._over and self._cut.code is not None
+
+    async def _listen(self) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_AGAIN_S):
+                while not self._over:
+                    if len(self._events) < _MOST_AHEAD:
+                        await self._pump(lambda: self._over)
+                    else:
+                        await asyncio.sleep(_AGAIN_S)
+
+    async def close(self) -> None:
+        """Leave the terminal, which ends what runs in it as far as the platform lets us."""
+        await self._transport.close()

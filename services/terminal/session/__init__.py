@@ -1,0 +1,1 @@
+"""One shell from opening to its end."""

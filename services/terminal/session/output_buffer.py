@@ -1,0 +1,120 @@
+"""Output that was read and not yet parsed: bounded, so that reading never waits for parsing."""
+
+from __future__ import annotations
+
+from collections import deque
+
+from services.terminal.session.cut_points import (
+    changes_in,
+    kept_from,
+    net_effect,
+    unfinished,
+    whole_until,
+)
+
+LIMIT_BYTES = 1 << 20
+"""More than this and the middle is skipped (upstream/terminal: Backlog and skipping)."""
+KEPT_BYTES = 64 * 1024
+_AGAIN_BYTES = 4 * KEPT_BYTES
+"""While skipping, the next skip comes sooner: short scans keep the loop quick."""
+_CALM_BYTES = KEPT_BYTES // 2
+"""With less than this waiting once a frame is drawn, the flood is one that can be kept up with."""
+_AHEAD_BYTES = 2 * KEPT_BYTES
+"""With more than this waiting, a skip is near enough to scan for it little by little."""
+_SCAN_BYTES = 32 * 1024
+
+
+class Backlog:
+    """A queue of bytes that drops its oldest when it grows too long."""
+
+    def __init__(self) -> None:
+        self.skipping = False
+        """From the first skip until little is left once a frame is drawn, or nothing at all."""
+        self.skipped = 0
+        """Bytes dropped since the start."""
+        self._waiting = bytearray()
+        self._fed_tail = b""
+        self._prologue = 0
+        self._scanned: deque[tuple[int, bytes]] = deque()
+        """Stretches of what waits, from `_scanned_from` on: their lengths and what they change."""
+        self._scanned_from = 0
+        self._scanned_bytes = 0
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    def append(self, data: bytes) -> None:
+        """Add output; skips if there is too much."""
+        self._waiting += data
+        if len(self._waiting) > (_AGAIN_BYTES if self.skipping else LIMIT_BYTES):
+            self.skip()
+        elif len(self._waiting) > _AHEAD_BYTES:
+            self._scan_ahead(max(2 * len(data), _SCAN_BYTES))
+
+    def _scan_ahead(self, size: int) -> None:
+        """Look through a stretch that a skip would drop, so that the skip itself is quick."""
+        begin = self._scanned_from + self._scanned_bytes
+        end = min(begin + size, len(self._waiting) - KEPT_BYTES)
+        if end - begin < _SCAN_BYTES // 4:
+            return
+        fed = self._fed_tail if begin == 0 else b""
+        stretch = fed + bytes(self._waiting[begin:end])
+        stretch = stretch[: whole_until(stretch)]
+        length = len(stretch) - len(fed)
+        if length > 0:
+            self._scanned.append((length, changes_in(stretch)))
+            self._scanned_bytes += length
+
+    def take(self, limit: int) -> bytes:
+        """The oldest `limit` bytes at most; empty if there are none."""
+        data = bytes(self._waiting[:limit])
+        del self._waiting[:limit]
+        self._prologue = max(self._prologue - len(data), 0)
+        self._fed_tail = unfinished(self._fed_tail + data)
+        self._scanned_from -= len(data)
+        while self._scanned and self._scanned_from < 0:
+            length, _ = self._scanned.popleft()
+            self._scanned_from += length
+            self._scanned_bytes -= length
+        self._scanned_from = max(self._scanned_from, 0)
+        if not self._waiting:
+            self.skipping = False
+        return data
+
+    def catch_up(self) -> None:
+        """While skipping, before a frame: only the newest output is worth drawing."""
+        if self.skipping:
+            self.skip()
+
+    def settle(self) -> None:
+        """After a frame: stop skipping if the output is no longer faster than the drawing."""
+        if len(self._waiting) < _CALM_BYTES:
+            self.skipping = False
+
+    def skip(self) -> None:
+        """Drop all but the last `KEPT_BYTES` or so; nothing if there are not more.
+
+        What comes next starts on a line of its own, in the modes the dropped part set, and never
+        inside a sequence or a character.
+        """
+        if len(self._waiting) <= KEPT_BYTES:
+            return
+        data = self._fed_tail + bytes(self._waiting)
+        start, introducer = kept_from(data, len(data) - KEPT_BYTES)
+        self.skipped += start - len(self._fed_tail) - self._prologue
+        prologue = net_effect(self._changes(data, start)) + introducer
+        self._prologue = len(prologue)
+        self._waiting = bytearray(prologue + data[start:])
+        self._fed_tail = b""
+        self._scanned.clear()
+        self._scanned_from = self._scanned_bytes = 0
+        self.skipping = True
+
+    def _changes(self, data: bytes, end: int) -> bytes:
+        """What of `data` before `end` counts: as scanned before, and the rest of it."""
+        if not self._scanned:
+            return changes_in(data[:end])
+        begin = len(self._fed_tail) + self._scanned_from
+        found = b"".join(changes for _, changes in self._scanned)
+        rest = data[begin + self._scanned_bytes : end]
+        return changes_in(data[:begin]) + found + changes_in(rest)

@@ -1,0 +1,180 @@
+"""What a shell said, as it said it: a file of timed frames, bounded, owner only.
+
+The file is `MAGIC`, then frames: seconds since the start as a big-endian double, one byte of kind,
+the payload's length as four bytes, the payload. Output is kept as received, before any skipping.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import IntEnum
+from io import BufferedReader, BufferedWriter
+from pathlib import Path
+from typing import Final
+
+from services.clock import Clock
+from services.config.paths import private_dir
+from services.errors import RefusedError
+from services.text.sanitize import plain
+
+MAGIC: Final = b"wakedeck transcript 1\n"
+LIMIT_BYTES: Final = 16 << 20
+"""What one file may hold; recording stops there."""
+FOLDER_BYTES: Final = 512 << 20
+"""What all of them may hold together; nothing is deleted, recording is not begun."""
+SUFFIX: Final = ".transcript"
+_HEAD: Final = struct.Struct(">dBI")
+_SIZE: Final = struct.Struct(">HH")
+_LARGEST_FRAME: Final = 16 << 20
+_LARGEST_SIDE: Final = 1000
+
+log = logging.getLogger("wakedeck.terminal")
+
+
+class Kind(IntEnum):
+    """What a frame holds."""
+
+    OUTPUT = 1
+    SIZE = 2
+    FULL = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """Bytes as received."""
+
+    at: float
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """The terminal's size from here on, in cells."""
+
+    at: float
+    columns: int
+    lines: int
+
+
+@dataclass(frozen=True, slots=True)
+class Full:
+    """The bound was reached: what followed was not kept."""
+
+    at: float
+
+
+Frame = Output | Size | Full
+
+
+class Transcript:
+    """Records one shell; trouble ends the recording, never the shell."""
+
+    def __init__(self, folder: Path, name: str, clock: Clock, limit: int = LIMIT_BYTES) -> None:
+        """Begin a new file in `folder`; `name` may be any text."""
+        self.path = folder / (re.sub(r"[^A-Za-z0-9._-]", "_", name)[:80] + SUFFIX)
+        self._clock = clock
+        self._began = clock.monotonic()
+        self._left = limit
+        self._file: BufferedWriter | None = None
+        self.notice = f"recorded in {plain(str(self.path), 200)}"
+        """One line for the operator: where it goes, or why it does not."""
+        try:
+            private_dir(folder)
+            kept = sum(one.stat().st_size for one in folder.glob(f"*{SUFFIX}"))
+            if kept + limit > FOLDER_BYTES:
+                self._stop(f"not recorded: {plain(str(folder), 200)} is full; delete old ones")
+                return
+            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
+            self._file = os.fdopen(os.open(self.path, flags, 0o600), "wb")
+            self._file.write(MAGIC)
+        except OSError as error:
+            self._failed(error)
+
+    def output(self, data: bytes) -> None:
+        """Keep what came."""
+        self._frame(Kind.OUTPUT, data)
+
+    def resized(self, columns: int, lines: int) -> None:
+        """Keep the size."""
+        self._frame(Kind.SIZE, _SIZE.pack(min(columns, 0xFFFF), min(lines, 0xFFFF)))
+
+    def close(self) -> None:
+        """Write what is buffered; idempotent."""
+        file, self._file = self._file, None
+        if file is not None:
+            try:
+                file.close()
+            except OSError as error:
+                self._failed(error)
+
+    def _frame(self, kind: Kind, payload: bytes) -> None:
+        if self._file is None:
+            return
+        at = self._clock.monotonic() - self._began
+        self._left -= _HEAD.size + len(payload)
+        try:
+            if self._left < 0:
+                self._file.write(_HEAD.pack(at, Kind.FULL, 0))
+                self._stop("no longer recorded: the transcript is full")
+            else:
+                self._file.write(_HEAD.pack(at, kind, len(payload)))
+                self._file.write(payload)
+        except OSError as error:
+            self._failed(error)
+
+    def _failed(self, error: OSError) -> None:
+        log.warning("a transcript ended: %s", error)
+        self._stop(f"not recorded: {plain(error.strerror or 'it cannot be written', 200)}")
+
+    def _stop(self, notice: str) -> None:
+        self.notice = notice
+        self.close()
+
+
+def read_transcript(path: Path) -> Iterator[Frame]:
+    """The frames of a file; one that was cut off ends early.
+
+    Raises:
+        RefusedError: it cannot be read, or is no transcript of ours; said before the first frame.
+    """
+    shown = plain(str(path), 200)
+    try:
+        stream = path.open("rb")
+    except OSError as error:
+        raise RefusedError(f"{shown} cannot be read: {plain(error.strerror or '')}.") from error
+    try:
+        known = stream.read(len(MAGIC)) == MAGIC
+    except OSError as error:
+        stream.close()
+        raise RefusedError(f"{shown} cannot be read: {plain(error.strerror or '')}.") from error
+    if not known:
+        stream.close()
+        raise RefusedError(
+            f"{shown} is not a transcript.", advice="They are made where `transcripts = true`."
+        )
+    return _frames(stream)
+
+
+def _frames(stream: BufferedReader) -> Iterator[Frame]:
+    with stream:
+        before = 0.0
+        while len(head := stream.read(_HEAD.size)) == _HEAD.size:
+            at, kind, length = _HEAD.unpack(head)
+            if not before <= at < 1e9 or length > _LARGEST_FRAME:
+                return
+            before = at
+            payload = stream.read(length)
+            if len(payload) < length:
+                return
+            if kind == Kind.OUTPUT:
+                yield Output(at, payload)
+            elif kind == Kind.SIZE and length == _SIZE.size:
+                columns, lines = _SIZE.unpack(payload)
+                yield Size(at, min(columns, _LARGEST_SIDE), min(lines, _LARGEST_SIDE))
+            elif kind == Kind.FULL:
+                yield Full(at)

@@ -1,0 +1,176 @@
+"""`wakedeck doctor`: what was found, what it needs, where everything is, and what to configure."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import platform
+import shutil
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import click
+
+from services.config import paths
+from services.config.settings import Flags, Settings, load, read_file
+from services.doctor.detectors import homely
+from services.doctor.examine import examine, proposed
+from services.doctor.findings import Finding, Need
+from services.errors import ConfigError
+from tui.cli import tables
+from tui.cli.exit import Exit
+
+_KINDS = {"local": "the embedded world"}
+
+
+def run(flags: Flags, as_json: bool, block_alone: bool = False) -> int:
+    """Report, 1 where the configuration cannot be used; nothing is asked over a network."""
+    problem = ""
+    try:
+        settings = load(flags)
+    except ConfigError as error:
+        problem, settings = error.sentence, Settings("", ())
+    config = flags.config or paths.config_file()
+    findings = asyncio.run(examine(os.environ))
+    block = "" if problem else proposed(findings, _configured(config))
+    if block_alone:
+        click.echo(block, nl=False)
+    elif as_json:
+        click.echo(json.dumps(_shape(settings, config, problem, findings, block), indent=2))
+    else:
+        for line in _lines(settings, config, problem, findings, block):
+            click.echo(line)
+    return Exit.FAILED if problem else Exit.DONE
+
+
+def _configured(config: Path) -> Any:
+    """Every source of the file, whichever profile is used."""
+    from services.config.settings import SourceSettings
+
+    return [
+        SourceSettings(key, str(one.__struct_config__.tag), one)
+        for key, one in read_file(config).sources.items()
+    ]
+
+
+def _files(config: Path) -> dict[str, Path]:
+    return {
+        "config": config,
+        "log": paths.log_file(),
+        "journal": paths.journal_file(),
+        "locks": paths.locks_dir(),
+        "screenshots": paths.pictures_dir(),
+        "embedded world": paths.local_world(),
+    }
+
+
+def terminal() -> Mapping[str, str]:
+    """What is known of the terminal, and what it lacks for a good picture."""
+    from rich.console import Console
+
+    console = Console(force_terminal=True)
+    size = shutil.get_terminal_size()
+    colours = {"standard": "16 colours", "256": "256 colours", "truecolor": "24-bit colour"}
+    said = {
+        "is one": "yes" if sys.stdout.isatty() else "no: stdout is not a terminal",
+        "TERM": os.environ.get("TERM", "not set"),
+        "size": f"{size.columns}×{size.lines}",
+        "colours": "none, as NO_COLOR asks"
+        if console.no_color
+        else colours.get(str(console.color_system), "none"),
+        "text": console.encoding.upper(),
+    }
+    if not console.encoding.lower().startswith("utf"):
+        said["text"] += ": signs will look wrong; set LC_ALL to a UTF-8 locale"
+    if size.columns < 80 or size.lines < 24:
+        said["size"] += ": the panel is made for 80×24 and more"
+    return said
+
+
+def _shape(
+    settings: Settings, config: Path, problem: str, findings: tuple[Finding, ...], block: str
+) -> dict[str, Any]:
+    return {
+        "schema": tables.SCHEMA,
+        "wakedeck": version("wakedeck"),
+        "python": platform.python_version(),
+        "textual": version("textual"),
+        "terminal": dict(terminal()),
+        "config_problem": problem,
+        "profile": settings.profile,
+        "sources": {one.key: one.kind for one in settings.sources},
+        "files": {name: str(path) for name, path in _files(config).items()},
+        "systems": [asdict(one) for one in findings],
+        "block": block,
+    }
+
+
+def _lines(
+    settings: Settings, config: Path, problem: str, findings: tuple[Finding, ...], block: str
+) -> Iterator[str]:
+    yield (
+        f"wakedeck {version('wakedeck')}, Python {platform.python_version()}, "
+        f"Textual {version('textual')}"
+    )
+    if problem:
+        yield ""
+        yield "✕ The configuration cannot be used:"
+        yield from (f"  {line}" for line in problem.splitlines())
+    yield ""
+    yield "Terminal"
+    yield from tables.table(("  " + name, value) for name, value in terminal().items())
+    yield ""
+    yield "Files"
+    yield from tables.table(_places(config))
+    if not problem:
+        yield ""
+        yield f"Watched with profile {settings.profile}"
+        yield from (f"  {one.key} ({_KINDS.get(one.kind, one.kind)})" for one in settings.sources)
+    yield ""
+    yield "On this machine"
+    for finding in findings:
+        yield from _told(finding)
+    yield ""
+    if block:
+        yield f"To watch what was found, add this to {homely(config)}"
+        yield "(`wakedeck doctor --toml` prints it alone):"
+        yield ""
+        yield from block.splitlines()
+        if all(one.kind == "local" for one in settings.sources):
+            yield ""
+            yield "Once a source is named, the embedded world is opened with --local alone."
+    elif not problem:
+        yield "Everything that was found is configured already, or nothing was."
+
+
+def _places(config: Path) -> Iterator[tuple[str, str, str]]:
+    hint = "not there yet; `wakedeck config init` writes one"
+    for name, path in _files(config).items():
+        there = path.exists()
+        yield "  " + name, homely(path), "" if there else hint if name == "config" else "not yet"
+
+
+def _told(finding: Finding) -> Iterator[str]:
+    lacking = [need for need in finding.needs if need.required and not need.met]
+    if not finding.found:
+        needs = "; ".join(_need(need) for need in lacking)
+        yield f"  ○ {finding.system}: not found. Needs {needs}"
+    else:
+        yield f"  {'!' if lacking or finding.problem else '●'} {finding.system}"
+        yield from (f"      {line}" for line in finding.found)
+        for need in finding.needs:
+            if need.met and need.detail:
+                yield f"      ✓ {_need(need)}"
+            elif not need.met:
+                yield f"      {'✕' if need.required else '–'} {_need(need)}"
+    if finding.problem:
+        yield f"      ✕ {finding.problem}"
+
+
+def _need(need: Need) -> str:
+    return f"{need.what}: {need.detail}" if need.detail else need.what

@@ -1,0 +1,84 @@
+"""`wakedeck events`: the journal, searched, as lines or as JSON lines."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import click
+
+from services.clock import SystemClock
+from services.config import paths
+from services.config.settings import Settings
+from services.journal.store import KEPT_ROWS, Journal
+from services.models import Event
+from tui.cli import tables
+from tui.cli.exit import Exit, say
+from widgets.text import formats
+from widgets.text.glyphs import SEVERITIES
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """What is wanted of the journal."""
+
+    limit: int | None = 50
+    """The newest so many; None for all that is kept."""
+    since: float | None = None
+    text: str | None = None
+    sandbox: str | None = None
+    """A name, `source/name`, or the name of a gateway."""
+
+
+def run(settings: Settings, wanted: Search, as_json: bool) -> int:
+    """Newest last; nothing found is not a failure.
+
+    Raises:
+        NotFoundError, AmbiguousError: no event and no source knows the sandbox, or several do.
+    """
+    found = asyncio.run(_found(settings, wanted))
+    for one in reversed(found):
+        click.echo(json.dumps(tables.event_json(one)) if as_json else _line(one))
+    if not found and not as_json:
+        say("nothing has been recorded" + (" that fits" if paths.journal_file().exists() else ""))
+    return Exit.DONE
+
+
+async def _found(settings: Settings, wanted: Search) -> Sequence[Event]:
+    path = paths.journal_file()
+    found: Sequence[Event] = ()
+    if path.exists():
+        journal = Journal(path, SystemClock())
+        for notice in await journal.open():
+            say(f"wakedeck: {notice.text}")
+        try:
+            found = await _ask(journal, wanted, wanted.sandbox)
+            if not found and wanted.sandbox is not None:
+                found = await _ask(journal, wanted, await _native(settings, wanted.sandbox))
+        finally:
+            await journal.close()
+    elif wanted.sandbox is not None:
+        await _native(settings, wanted.sandbox)
+    return found
+
+
+async def _ask(journal: Journal, wanted: Search, about: str | None) -> Sequence[Event]:
+    limit = KEPT_ROWS * 2 if wanted.limit is None else wanted.limit
+    return await journal.recent(limit, since=wanted.since, text=wanted.text, about=about)
+
+
+async def _native(settings: Settings, typed: str) -> str:
+    """The id behind a name that only its source knows."""
+    from tui.cli.query_report import looking
+
+    async with looking(settings) as look:
+        return str(look.sandbox(typed).id)
+
+
+def _line(event: Event) -> str:
+    when = formats.clock_time(event.at, with_date=True)
+    sign = SEVERITIES[event.severity]
+    subject = f"{event.source}/{event.subject}".strip("/") or "wakedeck"
+    return f"{when}  {sign.glyph} {sign.word or 'info':<7} {subject}  {event.text}"

@@ -1,0 +1,94 @@
+"""How a command ends: the services' errors as words on stderr and a documented exit code."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from enum import IntEnum
+from functools import wraps
+from typing import Any
+
+import click
+
+from services.config.settings import Flags, Settings, load
+from services.errors import (
+    AmbiguousError,
+    ConfigError,
+    NotFoundError,
+    RefusedError,
+    WakedeckError,
+)
+
+
+class Exit(IntEnum):
+    """Every exit code of ours; `docs/commands.md` lists them."""
+
+    DONE = 0
+    FAILED = 1
+    """An attempt failed, something needs attention, or a system could not be reached."""
+    USAGE = 2
+    """The command line or the configuration is wrong, or a name means several sandboxes."""
+    REFUSED = 3
+    """Read-only, or it needs a confirmation or a terminal."""
+    UNKNOWN_SANDBOX = 4
+    INTERRUPTED = 130
+    NOBODY_READS = 141
+    """Whoever read what a command says has gone: 128 and the number of that signal."""
+    LOST = 255
+    """A shell was lost, or the outcome of a command is unknown."""
+
+
+def exit_code(error: WakedeckError) -> Exit:
+    """The exit code that tells a script what kind of error this was."""
+    if isinstance(error, ConfigError | AmbiguousError):
+        return Exit.USAGE
+    if isinstance(error, RefusedError):
+        return Exit.REFUSED
+    return Exit.UNKNOWN_SANDBOX if isinstance(error, NotFoundError) else Exit.FAILED
+
+
+def say(text: str) -> None:
+    """One line of prose for the operator."""
+    click.echo(text, err=True)
+
+
+def told(error: WakedeckError) -> Exit:
+    """Say what went wrong and what to do; gives the exit code."""
+    say(f"wakedeck: {error.sentence}")
+    if error.advice:
+        say(f"  {error.advice}")
+    return exit_code(error)
+
+
+def ending(command: Callable[..., int]) -> Callable[..., None]:
+    """Turn a command's number, or the services' error, into the process's exit code."""
+
+    @wraps(command)
+    def run(*args: Any, **kwargs: Any) -> None:
+        try:
+            code = command(*args, **kwargs)
+        except WakedeckError as error:
+            code = told(error)
+        except KeyboardInterrupt:
+            code = Exit.INTERRUPTED
+        except BrokenPipeError:
+            # Whoever read our output has gone; keep the interpreter from saying so again.
+            sys.stderr.close()
+            code = Exit.DONE
+        sys.exit(int(code))
+
+    return run
+
+
+def settings_of(context: click.Context) -> Settings:
+    """The settings the global options ask for.
+
+    Raises:
+        ConfigError: as `services.config.settings.load`.
+    """
+    flags: Flags = context.find_root().obj
+    return load(flags)
+
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Stable, versioned JSON.")
+"""What every listing understands."""

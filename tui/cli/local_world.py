@@ -1,0 +1,89 @@
+"""`wakedeck local …`: brings the embedded world up and down and breaks it on purpose."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+
+import click
+
+from services.config import paths
+from services.config.settings import Settings
+from services.config.sources import LocalTable
+from services.errors import ConfigError
+from services.sources.local import faults, spawn, world
+from services.sources.local.layout import World
+from tui.cli import tables
+
+
+def world_of(settings: Settings) -> World:
+    """The embedded world of these settings.
+
+    Raises:
+        ConfigError: no source of kind `local` is configured.
+    """
+    for source in settings.sources:
+        if isinstance(source.table, LocalTable):
+            root = source.table.root
+            return World(Path(root).expanduser() if root else paths.local_world())
+    raise ConfigError("This profile has no source of kind 'local'.", advice="Add --local.")
+
+
+def up(settings: Settings) -> int:
+    """Start it and keep it."""
+    place = world_of(settings)
+    started = asyncio.run(world.keep_up(place))
+    click.echo("started" if started else "already up", err=True)
+    click.echo(str(place.root))
+    return 0
+
+
+def down(settings: Settings) -> int:
+    """End its processes; its files stay."""
+    looking = asyncio.run(world.take_down(world_of(settings)))
+    if looking:
+        click.echo(f"ended; {looking} open panel(s) will show it as down", err=True)
+    else:
+        click.echo("ended", err=True)
+    return 0
+
+
+def status(settings: Settings, as_json: bool) -> int:
+    """One line for each process; 1 where not all run."""
+    place = world_of(settings)
+    shapes = []
+    for role in world.roles(place):
+        record = place.read_record(role)
+        alive = spawn.Liveness.DEAD if record is None else spawn.alive(record)
+        pid = None if record is None else record.pid
+        shapes.append({"process": role, "state": alive.value, "pid": pid})
+    if as_json:
+        shape = {"schema": tables.SCHEMA, "root": str(place.root), "processes": shapes}
+        click.echo(json.dumps(shape, indent=2))
+    else:
+        rows = [(str(s["process"]), str(s["state"]), str(s["pid"] or "-")) for s in shapes]
+        for line in tables.table(rows):
+            click.echo(line)
+    whole = all(one["state"] == spawn.Liveness.RUNNING.value for one in shapes)
+    return 0 if whole else 1
+
+
+def fault(settings: Settings, sandbox: str, kind: str) -> int:
+    """Break something; an unknown kind is a usage error that lists the known ones."""
+    known = {one.value: one for one in faults.Fault}
+    if kind not in known:
+        raise ConfigError(f"No fault {kind!r}. There are: {', '.join(known)}.")
+    click.echo(faults.inject(world_of(settings), sandbox, known[kind]), err=True)
+    return 0
+
+
+def kinds(as_json: bool) -> int:
+    """Everything that can be broken."""
+    names = [one.value for one in faults.Fault]
+    if as_json:
+        click.echo(json.dumps({"schema": tables.SCHEMA, "faults": names}, indent=2))
+    else:
+        for name in names:
+            click.echo(name)
+    return 0

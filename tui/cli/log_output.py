@@ -1,0 +1,146 @@
+"""A sandbox's log on stdout: what is there, or that and what comes."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+
+import click
+
+from services.config.settings import Settings
+from services.errors import ConfigError, UnavailableError
+from services.log_streams import LogLine, LogStream
+from services.logs.follower import LogFollower, shown
+from services.models import Capability, Sandbox
+from services.sources import OpenSource
+from tui.cli.query_report import Look, looking
+
+FIRST_S = 10.0
+"""How long a log is waited for that has said nothing."""
+QUIET_S = 1.0
+"""A log that has said nothing for this long has told what was there."""
+LONGEST_S = 5.0
+"""A log that never stops is read this long."""
+
+
+@dataclass(frozen=True, slots=True)
+class LogRequest:
+    """What is asked for."""
+
+    stream: str = ""
+    """Empty: the usual one."""
+    follow: bool = False
+    tail: int | None = None
+    """At most so many of the newest lines there are; None: all."""
+
+
+def run(settings: Settings, typed: str, request: LogRequest) -> int:
+    """Print it; 0, also where there are no lines.
+
+    Raises:
+        NotFoundError, AmbiguousError: no such sandbox, or several.
+        ConfigError: no such stream; the sentence names those there are.
+        UnavailableError: there is no log.
+    """
+
+    async def work() -> int:
+        async with looking(settings) as look:
+            sandbox = look.sandbox(typed)
+            source = look.sources[sandbox.id.source]
+            _refuse(sandbox, source)
+            stream = await _stream(sandbox, source, request.stream)
+            if request.follow:
+                await _follow(look, source, sandbox, stream)
+            else:
+                await _once(source, sandbox, stream, request.tail)
+        return 0
+
+    return asyncio.run(work())
+
+
+def streams(settings: Settings, typed: str) -> int:
+    """Print the streams of a sandbox's log, the usual one first: name and title."""
+
+    async def work() -> int:
+        async with looking(settings) as look:
+            sandbox = look.sandbox(typed)
+            source = look.sources[sandbox.id.source]
+            _refuse(sandbox, source)
+            for one in await source.observer.log_streams(sandbox.id):
+                click.echo(f"{one.name:<12}  {one.title}")
+        return 0
+
+    return asyncio.run(work())
+
+
+def _refuse(sandbox: Sandbox, source: OpenSource) -> None:
+    info = source.info
+    why = {**dict(info.unavailable), **dict(sandbox.unavailable)}.get(Capability.LOGS)
+    if why is None and Capability.LOGS not in info.capabilities:
+        why = f"{info.label} cannot do this"
+    if why is not None:
+        raise UnavailableError(f"There is no log of {sandbox.name}: {why}.")
+
+
+async def _stream(sandbox: Sandbox, source: OpenSource, wanted: str) -> str:
+    if not wanted:
+        return ""
+    known: Sequence[LogStream] = await source.observer.log_streams(sandbox.id)
+    names = [one.name for one in known]
+    if names and wanted not in names:
+        raise ConfigError(
+            f"The log of {sandbox.name} has no stream {wanted!r}.",
+            advice=f"There are: {', '.join(names)}.",
+        )
+    return wanted
+
+
+async def _follow(look: Look, source: OpenSource, sandbox: Sandbox, stream: str) -> None:
+    broken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def deliver(lines: Sequence[LogLine]) -> None:
+        try:
+            for line in lines:
+                click.echo(line.text, err=line.ours)
+        except OSError as error:
+            if not broken.done():
+                broken.set_exception(error)
+
+    def opened() -> AsyncIterator[str]:
+        return source.observer.logs(sandbox.id, stream)
+
+    follower = LogFollower(opened, deliver, lambda _why, _at: None, look.clock)
+    task = asyncio.create_task(follower.run())
+    try:
+        await asyncio.wait({task, broken}, return_when=asyncio.FIRST_COMPLETED)
+        if broken.done():
+            broken.result()
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def _once(source: OpenSource, sandbox: Sandbox, stream: str, tail: int | None) -> None:
+    """Lines until the source has been quiet for a while, has ended, or never stops."""
+    newest: deque[str] = deque(maxlen=tail)
+    told = source.observer.logs(sandbox.id, stream)
+    loop = asyncio.get_running_loop()
+    until, quiet_s = loop.time() + FIRST_S, FIRST_S
+    try:
+        while (left := until - loop.time()) > 0:
+            line = shown(await asyncio.wait_for(anext(told), min(quiet_s, left)))
+            if quiet_s == FIRST_S:
+                until, quiet_s = loop.time() + LONGEST_S, QUIET_S
+            if tail is None:
+                click.echo(line)
+            else:
+                newest.append(line)
+    except (StopAsyncIteration, TimeoutError):
+        pass
+    finally:
+        if (close := getattr(told, "aclose", None)) is not None:
+            await close()
+    for line in newest:
+        click.echo(line)

@@ -1,0 +1,85 @@
+"""The command line: the same services, with or without a screen.
+
+stdout is data, stderr is prose. Usage errors exit with 2; each command documents its own codes.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from services.config.settings import Flags
+from services.process.signals import catch_ignored
+from tui.cli import actions, completions, local, queries, system
+from tui.cli.exit import Exit, ending, say, settings_of
+
+
+@click.group(invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option(
+    "--profile",
+    metavar="P",
+    help="Use this profile of the configuration.",
+    shell_complete=completions.profiles,
+)
+@click.option(
+    "--config",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="F",
+    help="Read this file instead of the usual one.",
+)
+@click.option("--read-only", is_flag=True, help="Look, never act.")
+@click.option("--theme", metavar="T", help="Use these colours, such as wakedeck-contrast.")
+@click.option("--local", is_flag=True, help="Serve the embedded world alone.")
+@click.version_option(package_name="wakedeck", prog_name="wakedeck")
+@click.pass_context
+def main(
+    context: click.Context,
+    profile: str | None,
+    config: Path | None,
+    read_only: bool,
+    theme: str | None,
+    local: bool,
+) -> None:
+    """See every agent sandbox live, wake it with one key, work in a shell inside it.
+
+    Without a command, opens the panel.
+    """
+    catch_ignored()
+    context.obj = Flags(config, profile, read_only or None, local, theme)
+    if context.invoked_subcommand is None:
+        _panel(context)
+
+
+@ending
+def _panel(context: click.Context) -> int:
+    settings = settings_of(context)
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        say("wakedeck: the panel needs a terminal; `wakedeck status` works without one.")
+        return Exit.USAGE
+    from tui import gc_control
+
+    gc_control.hold()
+    from tui.app import run_panel
+
+    return run_panel(settings)
+
+
+for _command in (
+    queries.status,
+    queries.sandboxes,
+    queries.queues,
+    queries.logs,
+    queries.events,
+    actions.wake,
+    actions.reconnect,
+    actions.shell,
+    actions.exec_,
+    local.local,
+    system.doctor,
+    system.config,
+    system.replay,
+    completions.completions,
+):
+    main.add_command(_command)

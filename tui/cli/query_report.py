@@ -1,0 +1,195 @@
+"""The services without a screen: one look or one command, then the answer."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import click
+
+from services.board.board import Board
+from services.board.deltas import needs_attention
+from services.board.lookup import find
+from services.board.poller import ProbeFailure
+from services.clock import SystemClock
+from services.config.settings import Settings
+from services.errors import AmbiguousError, WakedeckError
+from services.models import (
+    Observation,
+    Sandbox,
+)
+from services.sources import OpenSource, open_sources
+from tui.cli import tables
+from widgets.text import formats
+
+LOOK_S = 10.0
+
+
+def _line(text: str) -> None:
+    click.echo(text)
+
+
+def _prose(text: str) -> None:
+    click.echo(text, err=True)
+
+
+def _data(value: object) -> None:
+    click.echo(json.dumps(value, indent=2))
+
+
+class Look:
+    """The configured sources, seen once."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.clock = SystemClock()
+        self.sources = {one.info.key: one for one in open_sources(settings, self.clock)}
+        self.board = Board(self.clock)
+
+    async def see(self) -> None:
+        """Ask every source at the same time; one that does not answer leaves its reason."""
+        results = await asyncio.gather(*(self._ask(one) for one in self.sources.values()))
+        for result in results:
+            if isinstance(result, ProbeFailure):
+                _prose(f"wakedeck: {result.source}: {result.reason}")
+            self.board.merge(result)
+
+    async def _ask(self, source: OpenSource) -> Observation | ProbeFailure:
+        try:
+            async with asyncio.timeout(LOOK_S):
+                return await source.observer.observe()
+        except TimeoutError:
+            reason = f"no answer within {LOOK_S:.0f} s"
+        except WakedeckError as error:
+            reason = error.sentence
+        return ProbeFailure(source.info.key, self.clock.now(), reason)
+
+    def sandbox(self, typed: str) -> Sandbox:
+        """The one meant.
+
+        Raises:
+            NotFoundError, AmbiguousError: as `services.board.lookup.find`.
+        """
+        return find(self.board.sandboxes.values(), typed)
+
+    async def meant(self) -> Sandbox:
+        """The one meant where none is named: a source's default, or the only one there is.
+
+        Raises:
+            AmbiguousError: nobody says which; lists them.
+        """
+        asked = [one.defaulting for one in self.sources.values() if one.defaulting is not None]
+        named = [await one.default() for one in asked]
+        chosen = [row for row in self.board.sandboxes.values() if row.id in named]
+        if len(chosen) == 1:
+            _prose(f"the default sandbox: {chosen[0].id}")
+            return chosen[0]
+        every = sorted(str(one.id) for one in chosen) or sorted(map(str, self.board.sandboxes))
+        if len(every) != 1:
+            raise AmbiguousError(f"Say which sandbox. There are: {', '.join(every) or 'none'}.")
+        return self.sandbox(every[0])
+
+    async def close(self) -> None:
+        """Let go of every source."""
+        for one in self.sources.values():
+            await one.actor.close()
+            await one.observer.close()
+
+
+@asynccontextmanager
+async def looking(settings: Settings) -> AsyncIterator[Look]:
+    """Every source, seen once and let go of at the end."""
+    look = Look(settings)
+    try:
+        await look.see()
+        yield look
+    finally:
+        await look.close()
+
+
+def status(settings: Settings, as_json: bool) -> int:
+    """One line per gateway and totals; 1 where something needs attention."""
+
+    async def run() -> int:
+        async with looking(settings) as look:
+            now = look.clock.now()
+            gateways = list(look.board.gateways.values())
+            sandboxes = list(look.board.sandboxes.values())
+            missing = [one for one in look.board.links.values() if not one.connected]
+            totals = Counter(one.state.value for one in sandboxes)
+            attention = bool(missing) or (
+                any(map(needs_attention, gateways)) or any(map(needs_attention, sandboxes))
+            )
+            if as_json:
+                _data(
+                    {
+                        "schema": tables.SCHEMA,
+                        "observed_at": now,
+                        "attention": attention,
+                        "gateways": [tables.gateway_json(one, now) for one in gateways],
+                        "totals": dict(sorted(totals.items())),
+                    }
+                )
+            else:
+                for line in tables.table(tables.gateway_row(one, now) for one in gateways):
+                    _line(line)
+                shown = ", ".join(f"{count} {state}" for state, count in sorted(totals.items()))
+                _line(f"sandboxes: {shown or 'none'}")
+            return int(attention or not gateways)
+
+    return asyncio.run(run())
+
+
+def sandboxes(settings: Settings, as_json: bool) -> int:
+    """Every sandbox."""
+
+    async def run() -> int:
+        async with looking(settings) as look:
+            now = look.clock.now()
+            rows = sorted(look.board.sandboxes.values(), key=lambda one: one.id)
+            if as_json:
+                shapes = [tables.sandbox_json(one, now) for one in rows]
+                _data({"schema": tables.SCHEMA, "observed_at": now, "sandboxes": shapes})
+            else:
+                for line in tables.table(tables.sandbox_row(one, now) for one in rows):
+                    _line(line)
+                if not rows:
+                    _prose("no sandboxes; `wakedeck local up` starts the embedded world")
+            return 0
+
+    return asyncio.run(run())
+
+
+def queues(settings: Settings, typed: str, limit: int, as_json: bool) -> int:
+    """The newest messages of one sandbox."""
+
+    async def run() -> int:
+        async with looking(settings) as look:
+            sandbox = look.sandbox(typed)
+            source = look.sources[sandbox.id.source]
+            snapshot = await source.observer.queue(sandbox.id, limit)
+            now = look.clock.now()
+            if as_json:
+                _data(tables.queue_json(snapshot, now))
+                return 0
+            if snapshot.problem:
+                _prose(f"wakedeck: {snapshot.problem}")
+            rows = [
+                (
+                    "-" if one.at is None else formats.clock_time(one.at, with_date=True),
+                    one.direction.value,
+                    one.label.value,
+                    one.kind,
+                    one.text,
+                )
+                for one in snapshot.messages
+            ]
+            for line in tables.table(rows):
+                _line(line)
+            _prose(f"in: {formats.counts(snapshot.inbound, 20)}")
+            _prose(f"out: {formats.counts(snapshot.outbound, 20)}")
+            return 0
+
+    return asyncio.run(run())

@@ -1,1 +1,0 @@
-"""The commands of `wakedeck`, one module for each kind of errand."""

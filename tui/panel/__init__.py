@@ -1,0 +1,1 @@
+"""The full-screen panel: what joins panes to services."""

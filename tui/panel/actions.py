@@ -1,0 +1,134 @@
+"""What the operator asked for, bound to the thing it was asked of, handed to the services."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Literal
+
+from services.errors import WakedeckError
+from services.journal.events import action_event, shell_event
+from services.models import (
+    Attempt,
+    AttemptState,
+    Capability,
+    SandboxId,
+    Shell,
+    Verb,
+)
+from services.repair.attempts import Handle
+from services.sources import Proposal
+from services.terminal.exec.requests import ShellChoice
+from services.text.sanitize import sentence
+from tui.engine import Engine
+from tui.panel.shells import OpenShell, Shells
+
+Tone = Literal["information", "warning", "error"]
+Say = Callable[[str, Tone], None]
+
+
+class Intents:
+    """The verbs. None of them waits: each starts something, or says why not."""
+
+    def __init__(self, engine: Engine, shells: Shells, say: Say) -> None:
+        self._engine = engine
+        self._shells = shells
+        self._say = say
+        self._handles: dict[SandboxId, Handle] = {}
+        self._quiet: set[str] = set()
+
+    def refusals(self, sandbox: SandboxId) -> dict[Capability, str]:
+        """What cannot be done to a sandbox now, each with its reason."""
+        source = self._engine.sources.get(sandbox.source)
+        if source is None:
+            return dict.fromkeys(Capability, "its source is gone")
+        refused = {
+            one: f"{source.info.label} cannot do this"
+            for one in Capability
+            if one not in source.info.capabilities
+        }
+        refused.update(source.info.unavailable)
+        known = self._engine.board.sandboxes.get(sandbox)
+        if known is not None:
+            refused.update(known.unavailable)
+        if self._engine.read_only:
+            acts = (Capability.WAKE, Capability.RECONNECT, Capability.SHELL, Capability.EXEC)
+            refused.update(dict.fromkeys(acts, "this panel is read-only"))
+        return refused
+
+    def repair(self, verb: Verb, sandbox: SandboxId) -> None:
+        """Wake or reconnect; pressing again joins what is under way."""
+        try:
+            self.press(verb, sandbox)
+        except WakedeckError as error:
+            self._refuse(error)
+
+    def press(self, verb: Verb, sandbox: SandboxId, *, quietly: bool = False) -> Handle:
+        """Begin or join an attempt; one begun `quietly` does not say how it ended.
+
+        Raises:
+            WakedeckError: it cannot be, as `services.repair.attempts.Attempts.press` says.
+        """
+        handle = self._engine.attempts.press(verb, sandbox)
+        known, self._handles[sandbox] = self._handles.get(sandbox), handle
+        if known is None or known.attempt.id != handle.attempt.id:
+            now = self._engine.clock.now()
+            self._engine.tell(action_event(sandbox, f"{verb.value} asked for", now))
+            if quietly:
+                self._quiet.add(handle.attempt.id)
+        elif not quietly:
+            self._quiet.discard(handle.attempt.id)
+        return handle
+
+    def carry_out(self, proposal: Proposal) -> None:
+        """Do what the operator agreed to."""
+        sandbox = proposal.sandbox
+        try:
+            self._handles[sandbox] = self._engine.attempts.carry_out(proposal)
+        except WakedeckError as error:
+            self._refuse(error)
+            return
+        now = self._engine.clock.now()
+        self._engine.tell(action_event(sandbox, f"agreed to {proposal.act}", now))
+
+    def cancel(self, attempt_id: str) -> None:
+        """Stop an attempt as soon as that is safe."""
+        for handle in self._handles.values():
+            if handle.attempt.id == attempt_id:
+                handle.cancel()
+
+    async def repaired(self, sandbox: SandboxId) -> bool:
+        """Wait for the attempt under way; whether it did what was asked."""
+        handle = self._handles.get(sandbox)
+        return handle is not None and (await handle.wait()).state is AttemptState.DONE
+
+    def shell(self, sandbox: SandboxId, choice: ShellChoice) -> OpenShell | None:
+        """Open a shell; None where there can be none, and why was said."""
+        reason = self.refusals(sandbox).get(Capability.SHELL)
+        if reason is not None:
+            self._say(sentence(f"No shell in {sandbox.native_id}: {reason}"), "warning")
+            return None
+        try:
+            transport = self._engine.sources[sandbox.source].actor.shell(sandbox, choice)
+        except WakedeckError as error:
+            self._refuse(error)
+            return None
+        return self._shells.open(sandbox, transport, choice)
+
+    def attempt_changed(self, attempt: Attempt) -> None:
+        """Say how the operator's own action ended, where nobody else does."""
+        if attempt.id in self._quiet:
+            self._quiet.discard(attempt.id)
+            return
+        if attempt.state is AttemptState.DONE:
+            self._say(attempt.summary, "information")
+        elif attempt.state is AttemptState.FAILED:
+            self._say(f"{attempt.summary} {attempt.advice}".strip(), "error")
+        elif attempt.state is AttemptState.CANCELLED:
+            self._say(attempt.summary, "warning")
+
+    def shell_ended(self, shell: Shell) -> None:
+        """Remember how a shell ended."""
+        self._engine.tell(shell_event(shell, self._engine.clock.now()))
+
+    def _refuse(self, error: WakedeckError) -> None:
+        self._say(f"{error.sentence} {error.advice}".strip(), "warning")

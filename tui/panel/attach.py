@@ -1,0 +1,65 @@
+"""Attaching to a sandbox's own process: never without saying first what ending it does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from textual.app import App
+
+from services.models import Capability, SandboxId
+from services.terminal.exec.requests import AGENT, ShellChoice
+from tui.engine import Engine
+from tui.panel.actions import Intents, Say
+from widgets.dialogs.confirm import ConfirmDialog
+
+NOTHING = "there is nothing to attach to, only new shells"
+
+
+class Attaching:
+    """Asks, and opens what was agreed to with `open_shell`."""
+
+    def __init__(
+        self,
+        app: App[int],
+        engine: Engine,
+        intents: Intents,
+        say: Say,
+        open_shell: Callable[[SandboxId, ShellChoice], None],
+    ) -> None:
+        self._app = app
+        self._engine = engine
+        self._intents = intents
+        self._say = say
+        self._open_shell = open_shell
+
+    def offered(self, sandbox: SandboxId) -> bool:
+        """Whether the source of a sandbox has such a process."""
+        return bool(self._warning(sandbox))
+
+    def refusal(self, sandbox: SandboxId) -> str | None:
+        """Why nobody can attach now; None where one can."""
+        if not self.offered(sandbox):
+            return NOTHING
+        return self._intents.refusals(sandbox).get(Capability.SHELL)
+
+    def ask(self, sandbox: SandboxId) -> None:
+        """Show what it means; attach once the operator agrees. Never waits."""
+        refused = self.refusal(sandbox)
+        if refused is not None:
+            self._say(f"Attach to {sandbox.native_id}: {refused}.", "warning")
+            return
+
+        def answered(yes: bool | None) -> None:
+            if yes:
+                self._open_shell(sandbox, ShellChoice(shell=AGENT))
+
+        self._app.push_screen(
+            ConfirmDialog(
+                "Attach to the agent?", sandbox.native_id, self._warning(sandbox), verb="Attach"
+            ),
+            answered,
+        )
+
+    def _warning(self, sandbox: SandboxId) -> str:
+        source = self._engine.sources.get(sandbox.source)
+        return "" if source is None else source.attachment

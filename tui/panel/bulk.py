@@ -1,0 +1,162 @@
+"""One verb for many: an attempt for each sandbox of a frozen set, one summary at the end."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter, defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from textual.app import App
+
+from services.errors import WakedeckError
+from services.journal.events import action_event
+from services.models import AttemptState, Capability, SandboxId, Verb
+from services.repair.attempts import Handle
+from tui.engine import Engine
+from tui.panel.actions import Intents, Say, Tone
+
+ABREAST = {Verb.WAKE: 1, Verb.RECONNECT: 4}
+"""Attempts at a time on what shares a gateway: wakes of one gateway take turns anyway."""
+ALTOGETHER = 8
+NAMED = 5
+"""How many of those that failed are named in the summary."""
+_CAPABILITY = {Verb.WAKE: Capability.WAKE, Verb.RECONNECT: Capability.RECONNECT}
+_DONE = {Verb.WAKE: "Woke", Verb.RECONNECT: "Reconnected"}
+_DOING = {Verb.WAKE: "waking", Verb.RECONNECT: "reconnecting"}
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How it went for one of them."""
+
+    sandbox: SandboxId
+    how: str
+    """`done`, `failed`, `refused` or `cancelled`."""
+    reason: str = ""
+
+
+def summary(verb: Verb, outcomes: Sequence[Outcome]) -> tuple[str, Tone]:
+    """What to tell of the whole, and how grave it is; each that did not work with its reason."""
+    tally = Counter(one.how for one in outcomes)
+    rest = [f"{tally[how]} {how}" for how in ("failed", "refused", "cancelled") if tally[how]]
+    head = f"{_DONE[verb]} {tally['done']} of {len(outcomes)}"
+    if not rest:
+        return f"{head}.", "information"
+    unhappy = [one for one in outcomes if one.how in ("failed", "refused")]
+    lines = [f"{head}; {', '.join(rest)}{':' if unhappy else '.'}"]
+    lines += [f"✕ {one.sandbox.native_id}: {one.reason}" for one in unhappy[:NAMED]]
+    if len(unhappy) > NAMED:
+        lines.append(f"… and {len(unhappy) - NAMED} more: the events have every reason.")
+    return "\n".join(lines), "error" if tally["failed"] else "warning"
+
+
+class Bulk:
+    """At most one set at a time. `on_change` is called when the progress reads differently."""
+
+    def __init__(
+        self,
+        app: App[int],
+        engine: Engine,
+        intents: Intents,
+        say: Say,
+        on_pressed: Callable[[Verb, SandboxId], None],
+        on_change: Callable[[], None],
+    ) -> None:
+        self._app = app
+        self._engine = engine
+        self._intents = intents
+        self._say = say
+        self._on_pressed = on_pressed
+        self._on_change = on_change
+        self._verb: Verb | None = None
+        self._outcomes: list[Outcome] = []
+        self._total = 0
+        self._cancelled = False
+        self._running: dict[SandboxId, Handle] = {}
+
+    @property
+    def progress(self) -> str:
+        """What is under way; empty for nothing."""
+        if self._verb is None:
+            return ""
+        if self._cancelled:
+            return f"cancelling: {len(self._outcomes)} of {self._total} ended"
+        return f"{_DOING[self._verb]} {len(self._outcomes)} of {self._total}"
+
+    def start(self, verb: Verb, sandboxes: Sequence[SandboxId]) -> bool:
+        """Begin with these and no others; False where another set is under way. Never waits."""
+        if self._verb is not None:
+            self._say(f"Still {self.progress}: cancel it first, or wait.", "warning")
+            return False
+        self._verb, self._total, self._cancelled = verb, len(sandboxes), False
+        self._outcomes.clear()
+        frozen = tuple(dict.fromkeys(sandboxes))
+        self._app.run_worker(self._all(verb, frozen), group="bulk", exit_on_error=False)
+        self._on_change()
+        return True
+
+    def cancel(self) -> bool:
+        """Begin no more of them and cancel those that run; False where nothing is under way."""
+        if self._verb is None:
+            return False
+        self._cancelled = True
+        for handle in self._running.values():
+            handle.cancel()
+        self._on_change()
+        return True
+
+    async def _all(self, verb: Verb, sandboxes: Sequence[SandboxId]) -> None:
+        lanes: dict[str, asyncio.Semaphore] = defaultdict(lambda: asyncio.Semaphore(ABREAST[verb]))
+        room = asyncio.Semaphore(ALTOGETHER)
+
+        async def one(sandbox: SandboxId) -> None:
+            async with lanes[self._lane(sandbox)], room:
+                self._ended(await self._attempt(verb, sandbox))
+
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                for sandbox in sandboxes:
+                    tasks.create_task(one(sandbox))
+            places = {sandbox: place for place, sandbox in enumerate(sandboxes)}
+            self._outcomes.sort(key=lambda one: places[one.sandbox])
+            self._say(*summary(verb, self._outcomes))
+        finally:
+            self._verb = None
+            self._running.clear()
+            self._on_change()
+
+    async def _attempt(self, verb: Verb, sandbox: SandboxId) -> Outcome:
+        if self._cancelled:
+            return Outcome(sandbox, "cancelled")
+        reason = self._intents.refusals(sandbox).get(_CAPABILITY[verb])
+        if reason is None:
+            try:
+                handle = self._intents.press(verb, sandbox, quietly=True)
+            except WakedeckError as error:
+                reason = error.sentence
+        if reason is not None:
+            now = self._engine.clock.now()
+            self._engine.tell(action_event(sandbox, f"{verb.value} refused: {reason}", now))
+            return Outcome(sandbox, "refused", reason)
+        self._running[sandbox] = handle
+        self._on_pressed(verb, sandbox)
+        attempt = await handle.wait()
+        self._running.pop(sandbox, None)
+        if attempt.state is AttemptState.DONE:
+            return Outcome(sandbox, "done")
+        if attempt.state is AttemptState.CANCELLED:
+            return Outcome(sandbox, "cancelled")
+        return Outcome(sandbox, "failed", attempt.summary)
+
+    def _ended(self, outcome: Outcome) -> None:
+        self._outcomes.append(outcome)
+        self._on_change()
+
+    def _lane(self, sandbox: SandboxId) -> str:
+        """What only so many attempts may run on at a time."""
+        source = self._engine.sources.get(sandbox.source)
+        try:
+            return "" if source is None else source.actor.wake_key(sandbox)
+        except WakedeckError:
+            return sandbox.source

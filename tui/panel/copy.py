@@ -1,0 +1,123 @@
+"""What a pane's cursor is on, as text to copy."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from typing import Any, TypeAlias
+
+from textual.app import App
+from textual.widget import Widget
+
+from services.clock import Clock
+from services.models import Event, Gateway, Message, Sandbox
+from tui.cli import tables
+from tui.panel.actions import Say
+from widgets.dialogs.cell_picker import CellPicker
+from widgets.panes.table_pane import TablePane
+
+Record: TypeAlias = Sandbox | Gateway | Message | Event
+
+
+def _record(pane: Widget, key: Any = None) -> Record | None:
+    """The record of `key`, or the one under the cursor, out of whatever row carries it."""
+    if not isinstance(pane, TablePane):
+        return None
+    row = pane.table.record(key)
+    if isinstance(row, Sandbox | Gateway | Message | Event):
+        return row
+    for inner in dataclasses.fields(row) if dataclasses.is_dataclass(row) else ():
+        value = getattr(row, inner.name)
+        if isinstance(value, Sandbox | Gateway | Message | Event):
+            return value
+    return None
+
+
+def record_of(pane: Widget, now: float) -> str:
+    """The marked records as a JSON array, or the one under the cursor; empty for none."""
+    marked = pane.table.marked if isinstance(pane, TablePane) else ()
+    records = [one for key in marked if (one := _record(pane, key)) is not None]
+    if records:
+        return _json([_shape(one, now) for one in records])
+    record = _record(pane)
+    return "" if record is None else _json(_shape(record, now))
+
+
+def _json(shape: object) -> str:
+    return json.dumps(shape, indent=2, ensure_ascii=False)
+
+
+def _shape(record: Record, now: float) -> dict[str, Any]:
+    match record:
+        case Sandbox():
+            return tables.sandbox_json(record, now)
+        case Gateway():
+            return tables.gateway_json(record, now)
+        case Message():
+            return tables.message_json(record)
+        case Event():
+            return tables.event_json(record)
+
+
+def name_of(pane: Widget) -> str:
+    """What the record under the cursor is called, or says; empty where there is none."""
+    match _record(pane):
+        case Sandbox(id=identity) | Gateway(id=identity):
+            return str(identity)
+        case Message(text=text) | Event(text=text):
+            return text
+    return ""
+
+
+def cells_of(pane: Widget) -> list[tuple[str, str]]:
+    """(title, whole text) of every cell of the row under the cursor that says something."""
+    if not isinstance(pane, TablePane):
+        return []
+    table = pane.table
+    said = ((column.title or column.id, table.cell_text(column.id)) for column in table.columns)
+    return [(title, text) for title, text in said if text]
+
+
+class Copying:
+    """Puts what the operator asks for on the clipboard, and says so."""
+
+    def __init__(self, app: App[int], clock: Clock, say: Say) -> None:
+        self._app = app
+        self._clock = clock
+        self._say = say
+
+    def record(self, pane: Widget) -> None:
+        """The marked records of a pane, or the one under its cursor, as JSON."""
+        self.text(record_of(pane, self._clock.now()))
+
+    def name(self, pane: Widget) -> None:
+        """What the record under a pane's cursor is called or says."""
+        self.text(name_of(pane))
+
+    def cell(self, pane: Widget) -> None:
+        """One cell of the row under a pane's cursor, chosen from a list."""
+        cells = cells_of(pane)
+        if cells:
+            self._app.push_screen(CellPicker(cells), self._chosen)
+        else:
+            self.text("")
+
+    def selection(self) -> None:
+        """What is selected on the screen; where nothing is, how to quit."""
+        selected = self._app.screen.get_selected_text()
+        if selected:
+            self.text(selected)
+        else:
+            self._say("Nothing is selected. q quits.", "information")
+
+    def text(self, text: str) -> None:
+        """This text, on the operator's clipboard by way of the terminal."""
+        if text:
+            self._app.copy_to_clipboard(text)
+            self._say("Copied.", "information")
+        else:
+            self._say("Nothing to copy here.", "information")
+
+    def _chosen(self, text: str | None) -> None:
+        if text:
+            self.text(text)

@@ -1,0 +1,96 @@
+"""The details of one record and its last day, kept true while they are open."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+
+from textual.app import App
+
+from services.errors import WakedeckError
+from services.models import Event, Gateway, GatewayId, Message, Sandbox, SandboxId
+from tui.engine import Engine
+from tui.panel.history import Recall
+from widgets.panes.details import DetailPane
+
+REMEMBERED = 2000
+
+
+class Details:
+    """Opens the pane and feeds it."""
+
+    def __init__(self, app: App[int], engine: Engine) -> None:
+        self._app = app
+        self._engine = engine
+        self._events: deque[Event] = deque(maxlen=REMEMBERED)
+        self._open: DetailPane | None = None
+        self._recall = Recall(engine)
+        self._past: dict[SandboxId | GatewayId, tuple[Event, ...]] = {}
+
+    def heard(self, events: Sequence[Event]) -> None:
+        """What happened; shown with the record it happened to."""
+        self._events.extend(events)
+
+    def open(
+        self, subject: Sandbox | Gateway | Message | Event, of: SandboxId | None = None
+    ) -> None:
+        """Show a record; for a message, `of` is the sandbox whose queue holds it."""
+        if self._open is not None and self._open.is_attached:
+            return
+        pane = DetailPane(subject, now=self._engine.clock.now(), events=self._about(subject))
+        self._open = pane
+        self._app.push_screen(pane)
+        if isinstance(subject, Sandbox | Gateway):
+            pane.run_worker(self._last_day(pane, subject.id), exit_on_error=False)
+        if isinstance(subject, Message) and of is not None:
+            pane.run_worker(self._content(pane, subject, of), exit_on_error=False)
+
+    def refresh(self) -> None:
+        """Another look has come in."""
+        pane = self._open
+        if pane is None or not pane.is_attached:
+            return
+        now = self._engine.clock.now()
+        subject = pane.subject
+        if not isinstance(subject, Sandbox | Gateway):
+            return
+        board = self._engine.board
+        known: Sandbox | Gateway | None
+        known = (
+            board.sandboxes.get(subject.id)
+            if isinstance(subject, Sandbox)
+            else board.gateways.get(subject.id)
+        )
+        if known is None:
+            pane.show_gone(now)
+        else:
+            pane.show(known, now=now, events=self._about(known))
+
+    async def _last_day(self, pane: DetailPane, identity: SandboxId | GatewayId) -> None:
+        self._past = {identity: await self._recall.last_day(identity)}
+        subject = pane.subject
+        if pane.is_attached and isinstance(subject, Sandbox | Gateway):
+            pane.show(subject, now=self._engine.clock.now(), events=self._about(subject))
+
+    async def _content(self, pane: DetailPane, message: Message, of: SandboxId) -> None:
+        pane.show_loading()
+        source = self._engine.sources.get(of.source)
+        if source is None:
+            pane.show_problem("its source is gone")
+            return
+        try:
+            pane.show_content(await source.observer.content(of, message.direction, message.id))
+        except WakedeckError as error:
+            pane.show_problem(error.sentence)
+
+    def _about(self, subject: object) -> tuple[Event, ...]:
+        if not isinstance(subject, Sandbox | Gateway):
+            return ()
+        identity: SandboxId | GatewayId = subject.id
+        about = [
+            one
+            for one in self._events
+            if (one.source, one.subject) == (identity.source, identity.native_id)
+        ]
+        past = self._past.get(identity, ())
+        return (*(one for one in past if one not in about), *about)

@@ -1,0 +1,95 @@
+"""The operator's own keys: checked against every binding before the screen opens."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+
+from textual.binding import Binding, BindingType
+
+from services.config.parser import nearest
+from services.errors import ConfigError
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """One action that can be rebound."""
+
+    id: str
+    keys: tuple[str, ...]
+    description: str
+    place: str
+    """Where it is live: a clash matters only where two are live at once (`together`)."""
+
+
+_DASHBOARD = frozenset(("repair", "pane", "table", "stream", "queues", "shells", "tabs"))
+_IN_THE_SHELLS = frozenset(("shells", "tabs"))
+_IN_A_LIST = frozenset(("pane", "table", "stream", "queues"))
+
+
+def together(one: str, other: str) -> bool:
+    """Whether two places are live at once, so that one key cannot serve both."""
+    pair = {one, other}
+    return (
+        one == other
+        or "app" in pair
+        or ("panel" in pair and not pair.isdisjoint(_DASHBOARD))
+        or pair <= _IN_A_LIST
+        or pair <= _IN_THE_SHELLS
+    )
+
+
+def bound_in(place: str, bindings: Iterable[BindingType]) -> list[Bound]:
+    """The rebindable actions of one place; those without an id keep their keys."""
+    found: dict[str, Bound] = {}
+    for binding in bindings:
+        if not isinstance(binding, Binding) or not binding.id:
+            continue
+        keys = tuple(part.strip() for part in binding.key.split(","))
+        before = found.get(binding.id)
+        if before is not None:
+            keys = before.keys + keys
+        found[binding.id] = Bound(binding.id, keys, binding.description, place)
+    return list(found.values())
+
+
+def resolve(
+    known: Iterable[Bound],
+    wanted: Mapping[str, str],
+    where: Callable[[str], str] = lambda _: "[keys]",
+) -> dict[str, str]:
+    """What to give Textual's keymap: id to keys. `where` tells the place of an id in the file.
+
+    Raises:
+        ConfigError: an id nobody has, an empty key, or one key for two actions that are live at
+            once; the sentence names both.
+    """
+    every = list(known)
+    ids = {one.id for one in every}
+    for name, typed in wanted.items():
+        if name not in ids:
+            raise ConfigError(
+                f"{where(name)}: no action is called {name!r}{nearest(name, ids)}",
+                advice="docs/keys.md lists every action; so does ? in the panel.",
+            )
+        if not all(part.strip() for part in typed.split(",")):
+            raise ConfigError(f"{where(name)}: {name!r} is given an empty key.")
+    taken: dict[str, list[Bound]] = {}
+    for one in every:
+        given = wanted.get(one.id)
+        keys = one.keys if given is None else tuple(part.strip() for part in given.split(","))
+        for key in keys:
+            for other in taken.setdefault(key, []):
+                if (
+                    other.id != one.id
+                    and (one.id in wanted or other.id in wanted)
+                    and together(one.place, other.place)
+                ):
+                    named = one.id if one.id in wanted else other.id
+                    raise ConfigError(
+                        f"{where(named)}: {key!r} would mean both {other.id!r} "
+                        f"({other.description}) and {one.id!r} ({one.description}).",
+                        advice="Give one of them another key.",
+                    )
+            taken[key].append(one)
+    return dict(wanted)

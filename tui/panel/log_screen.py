@@ -1,0 +1,106 @@
+"""One sandbox's log over the dashboard: composes, follows, routes. Escape goes back."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from typing import TYPE_CHECKING, ClassVar, cast
+
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.screen import Screen
+
+from services.errors import WakedeckError
+from services.log_streams import LogLine
+from services.logs.follower import LogFollower
+from services.models import SandboxId
+from services.sources import Observer
+from widgets.log.pane import LogPane
+from widgets.log.view import LogView
+from widgets.panes.footer import KeyFooter
+from widgets.panes.header import HealthHeader
+
+if TYPE_CHECKING:
+    from tui.app import WakedeckApp
+
+
+class LogScreen(Screen[None]):
+    """Follows while it is open, and leaves nothing running."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "back", "Back", id="log.back"),
+        Binding("L", "leave", "Back to the dashboard", id="log.leave", show=False),
+    ]
+
+    def __init__(self, observer: Observer, sandbox: SandboxId, name: str) -> None:
+        super().__init__()
+        self._observer = observer
+        self._sandbox = sandbox
+        self._pane = LogPane(name)
+
+    @property
+    def panel(self) -> WakedeckApp:
+        """The app, by its own type."""
+        return cast("WakedeckApp", self.app)
+
+    @property
+    def pane(self) -> LogPane:
+        """The log."""
+        return self._pane
+
+    def compose(self) -> ComposeResult:
+        yield HealthHeader()
+        yield self._pane
+        yield KeyFooter(pinned=("log.back", "app.help"))
+
+    def on_mount(self) -> None:
+        self.set_interval(1.0, self._tick)
+        self._tick()
+        self.run_worker(self._begin(), group="log", exclusive=True, exit_on_error=False)
+
+    def action_back(self) -> None:
+        """Drop marks or a search; where there are none, go back."""
+        if not self._pane.escape():
+            self.dismiss(None)
+
+    def action_leave(self) -> None:
+        """Go back."""
+        self.dismiss(None)
+
+    @on(LogPane.Chosen)
+    def _another(self, event: LogPane.Chosen) -> None:
+        event.stop()
+        self.run_worker(
+            self._follow(event.stream), group="log", exclusive=True, exit_on_error=False
+        )
+
+    @on(LogView.Copied)
+    def _copy(self, event: LogView.Copied) -> None:
+        event.stop()
+        self.app.copy_to_clipboard(event.text)
+        lines = "1 line" if event.lines == 1 else f"{event.lines} lines"
+        self.panel.say(f"Copied {lines}.")
+
+    def _tick(self) -> None:
+        self._pane.tick(self.panel.clock.now())
+        self.query_one(HealthHeader).show(self.panel.header(self._sandbox))
+
+    async def _begin(self) -> None:
+        try:
+            streams = await self._observer.log_streams(self._sandbox)
+        except WakedeckError as error:
+            # Its lines may come all the same; if not, the follower says why.
+            self._deliver([LogLine(f"— {error.sentence}", ours=True)])
+            streams = ()
+        self._pane.offer(streams)
+        await self._follow(self._pane.stream)
+
+    async def _follow(self, stream: str) -> None:
+        def opened() -> AsyncIterator[str]:
+            return self._observer.logs(self._sandbox, stream)
+
+        follower = LogFollower(opened, self._deliver, self._pane.tell, self.panel.clock)
+        await follower.run()
+
+    def _deliver(self, lines: Sequence[LogLine]) -> None:
+        self._pane.extend(lines)

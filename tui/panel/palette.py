@@ -1,0 +1,232 @@
+"""The command palette: every live action, and every verb for every sandbox."""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+from textual.binding import ActiveBinding
+from textual.command import DiscoveryHit, Hit, Hits, Provider
+
+from services.errors import WakedeckError
+from services.models import Capability, Sandbox, SandboxId, Verb
+from tui.panel.layout import Pane
+from tui.panel.shell_keys import SHELL_KEYS, ShellKey, use
+from widgets.panes.binding_rows import KeyRow, key_sections
+from widgets.panes.sandboxes import SandboxPane
+from widgets.panes.table_pane import TablePane
+
+if TYPE_CHECKING:
+    from services.sources.local.faults import Fault
+    from services.sources.local.layout import World
+    from tui.app import WakedeckApp
+
+AT_FIRST = 50
+"""Sandboxes whose verbs are listed before anything is typed."""
+MOST = 100
+"""Entries shown of what matches: the best ones."""
+BREATH = 100
+"""Entries judged before keys and frames get their turn."""
+_NOBODY = SandboxId("", "")
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One line of the palette."""
+
+    text: str
+    help: str
+    run: Callable[[], object]
+
+
+def _holds(text: str, letters: str) -> bool:
+    """Whether the letters occur in the text in their order: what a fuzzy match needs at least."""
+    place = 0
+    for letter in letters:
+        place = text.find(letter, place) + 1
+        if not place:
+            return False
+    return True
+
+
+class PanelCommands(Provider):
+    """Actions by their description; verbs by verb and sandbox; faults of the embedded world."""
+
+    @property
+    def panel(self) -> WakedeckApp:
+        """The app, by its own type."""
+        return cast("WakedeckApp", self.app)
+
+    async def discover(self) -> Hits:
+        entries = self._entries(AT_FIRST)
+        for entry in entries:
+            yield DiscoveryHit(entry.text, entry.run, help=entry.help)
+
+    async def search(self, query: str) -> Hits:
+        matcher = self.matcher(query)
+        letters = "".join(query.casefold().split())
+        found: list[tuple[float, int, Entry]] = []
+        for number, entry in enumerate(self._entries(), 1):
+            if number % BREATH == 0:
+                await asyncio.sleep(0)
+            if _holds(entry.text.casefold(), letters):
+                score = matcher.match(entry.text)
+                if score > 0:
+                    found.append((score, -number, entry))
+        for score, _, entry in heapq.nlargest(MOST, found):
+            yield Hit(score, matcher.highlight(entry.text), entry.run, help=entry.help)
+
+    def _entries(self, most: int | None = None) -> Iterator[Entry]:
+        """All of them, or with the verbs of at most so many sandboxes."""
+        yield from self._marked()
+        yield from self._actions()
+        yield from self._elsewhere()
+        yield from self._shell()
+        sandboxes = sorted(self.panel.engine.board.sandboxes.values(), key=lambda one: one.id)
+        for sandbox in sandboxes[:most]:
+            yield from self._verbs(sandbox)
+        yield from self._proposals()
+        yield from self._faults()
+
+    def _actions(self) -> Iterator[Entry]:
+        for section in key_sections(self.app, self.screen.active_bindings):
+            for row in section.rows:
+                yield self._entry(row)
+
+    def _elsewhere(self) -> Iterator[Entry]:
+        """What the panes without the keyboard can do: it gets the keyboard first."""
+        dashboard = self.panel.dashboard
+        if self.screen is not dashboard:
+            return
+        for pane in dashboard.query(TablePane):
+            if pane.has_focus_within:
+                continue
+            for node in (pane, pane.table):
+                bindings = node._bindings.copy()
+                bindings.apply_keymap(self.app._keymap)
+                own = {
+                    key: ActiveBinding(node, binding, True, binding.tooltip)
+                    for key, binding in bindings
+                    if binding.id and not binding.id.startswith("table.")
+                }
+                for section in key_sections(self.app, own):
+                    for row in section.rows:
+                        yield self._entry(row, pane)
+
+    def _entry(self, row: KeyRow, pane: TablePane | None = None) -> Entry:
+        keys = " ".join(row.keys)
+        words = row.description if pane is None else f"{row.description} ({pane.heading})"
+        if row.enabled:
+            return Entry(words, keys, self._acting(row.action, row.place, pane))
+        reason = row.reason or "not now"
+        return Entry(words, f"{keys} · {reason}", self._refusing(reason))
+
+    def _marked(self) -> Iterator[Entry]:
+        """The verbs on what is marked, as one set."""
+        marked = self.panel.dashboard.query_one(SandboxPane).marked
+        for verb in Verb if marked else ():
+            yield Entry(
+                f"{verb.value.capitalize()} the {len(marked)} marked",
+                "an attempt for each, one summary",
+                partial(self.panel.bulk.start, verb, marked),
+            )
+
+    def _shell(self) -> Iterator[Entry]:
+        there = self.panel.dashboard.desk.front_view() is not None
+        for one in SHELL_KEYS:
+            if one.run is not None:
+                keys = one.keys if there else f"{one.keys} · no shell is open"
+                yield Entry(one.words, keys, partial(self._use, one))
+
+    def _use(self, one: ShellKey) -> None:
+        # After the palette has gone and given the focus back.
+        self.app.call_later(use, self.panel, one)
+
+    def _acting(
+        self, action: str, place: object, pane: TablePane | None = None
+    ) -> Callable[[], None]:
+        async def act() -> None:
+            if pane is not None:
+                self.panel.dashboard.focus_pane(Pane(pane.id))
+            await self.app.run_action(action, default_namespace=place)  # type: ignore[arg-type]
+
+        def later() -> None:
+            self.app.call_later(act)
+
+        return later
+
+    def _refusing(self, reason: str) -> Callable[[], None]:
+        return lambda: self.panel.say(reason, "warning")
+
+    def _verbs(self, sandbox: Sandbox) -> Iterator[Entry]:
+        panel = self.panel
+        refused = panel.intents.refusals(sandbox.id)
+        verbs: tuple[tuple[str, Capability, Callable[[], None]], ...] = (
+            ("Wake", Capability.WAKE, lambda: panel.intents.repair(Verb.WAKE, sandbox.id)),
+            (
+                "Reconnect",
+                Capability.RECONNECT,
+                lambda: panel.intents.repair(Verb.RECONNECT, sandbox.id),
+            ),
+            ("Shell", Capability.SHELL, lambda: panel.dashboard.desk.open(sandbox.id)),
+            ("Logs", Capability.LOGS, lambda: panel.open_log(sandbox.id)),
+        )
+        for word, capability, run in verbs:
+            reason = refused.get(capability)
+            if reason is None:
+                yield Entry(f"{word} {sandbox.name}", str(sandbox.id), run)
+            else:
+                yield Entry(f"{word} {sandbox.name}", reason, self._refusing(reason))
+        if panel.attaching.offered(sandbox.id):
+            why = panel.attaching.refusal(sandbox.id)
+            yield Entry(
+                f"Attach to the agent of {sandbox.name}…",
+                f"{sandbox.id} · asks first" if why is None else why,
+                lambda: panel.attaching.ask(sandbox.id),
+            )
+
+    def _proposals(self) -> Iterator[Entry]:
+        """What asks first, for the sandbox under the cursor."""
+        sandbox = self.panel.engine.board.sandboxes.get(self.panel.dashboard.selected or _NOBODY)
+        if sandbox is None:
+            return
+        for verb, words in self.panel.proposing.verbs(sandbox.id):
+            yield Entry(
+                f"{words} {sandbox.name}…",
+                f"{sandbox.id} · asks first",
+                lambda verb=verb: self.panel.proposing.ask(sandbox.id, verb),  # type: ignore[misc]
+            )
+
+    def _faults(self) -> Iterator[Entry]:
+        selected = self.panel.dashboard.selected
+        if selected is None or self.panel.settings.read_only:
+            return
+        source = self.panel.engine.sources[selected.source].info
+        if source.kind != "local":
+            return
+        from services.sources.local.faults import Fault
+        from services.sources.local.layout import World
+
+        world = World(Path(source.address))
+        for fault in Fault:
+            yield Entry(
+                f"Break: {fault.value} on {selected.native_id}",
+                "the embedded world is made to be broken",
+                self._breaking(world, selected.native_id, fault),
+            )
+
+    def _breaking(self, world: World, name: str, fault: Fault) -> Callable[[], None]:
+        from services.sources.local.faults import inject
+
+        def run() -> None:
+            try:
+                self.panel.say(inject(world, name, fault), "warning")
+            except WakedeckError as error:
+                self.panel.say(error.sentence, "error")
+
+        return run

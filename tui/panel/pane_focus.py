@@ -1,0 +1,51 @@
+"""Which pane has the keyboard, which is in sight, and which fills the screen."""
+
+from __future__ import annotations
+
+from textual import events
+from textual.screen import Screen
+from textual.widget import Widget
+
+from tui.panel.layout import LOWER, NUMBERED, Deck, Pane
+
+
+class PaneScreen(Screen[int]):
+    """A screen of panes on a `Deck`, each a widget whose id is its `Pane`."""
+
+    def focus_pane(self, pane: Pane) -> None:
+        """Give the keyboard to a pane, showing it first where it is not in sight."""
+        deck = self.query_one(Deck)
+        deck.arrange_anew(
+            lower=pane if pane in LOWER else None, zoomed=pane if deck.places.zoomed else None
+        )
+        self.query_one(f"#{pane.value}").focus()
+
+    @property
+    def focused_pane(self) -> Pane:
+        """The pane that has the keyboard; the sandboxes while none has."""
+        for node in self.focused.ancestors_with_self if self.focused else ():
+            if isinstance(node, Widget) and node.id in {pane.value for pane in Pane}:
+                return Pane(node.id)
+        return Pane.SANDBOXES
+
+    def on_descendant_focus(self, _: events.DescendantFocus) -> None:
+        pane = self.focused_pane
+        deck = self.query_one(Deck)
+        deck.arrange_anew(lower=pane if pane in LOWER else None, zoomed=deck.places.zoomed)
+
+    def action_pane(self, name: str) -> None:
+        """Focus a pane by its number."""
+        self.focus_pane(Pane(name))
+
+    def action_cycle(self, step: int) -> None:
+        """Focus the next pane."""
+        pane = self.focused_pane
+        at = NUMBERED.index(pane) if pane in NUMBERED else 0
+        self.focus_pane(NUMBERED[(at + step) % len(NUMBERED)])
+
+    def action_zoom(self) -> None:
+        """Fill the screen with the focused pane, or go back."""
+        deck = self.query_one(Deck)
+        pane = self.focused_pane
+        target = Pane.SANDBOXES if pane is Pane.REPAIR else pane
+        deck.arrange_anew(zoomed=None if deck.places.zoomed else target)

@@ -1,0 +1,65 @@
+"""The hint of the first start: what it says, and that it was given once."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from textual.screen import Screen
+
+from services.config.settings import Settings
+from widgets.panes.first_steps import FirstSteps, Line
+
+if TYPE_CHECKING:
+    from tui.app import WakedeckApp
+
+SECONDS = 10.0
+_NAME = "welcomed"
+
+
+def wanted(state: Path) -> bool:
+    """Whether it was never given; from now on it was. None where that cannot be remembered."""
+    try:
+        os.close(os.open(state / _NAME, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+    except OSError:
+        return False
+    return True
+
+
+def greet(screen: Screen[int], panel: WakedeckApp, chord: str) -> None:
+    """Show the hint on a screen."""
+    said = lines(panel.settings, panel.key_words.of, chord)
+    screen.mount(FirstSteps(said, SECONDS, panel.clock.monotonic))
+
+
+def lines(settings: Settings, key: Callable[[str], str], chord: str) -> tuple[Line, ...]:
+    """What to do first, with the keys as they are bound."""
+
+    embedded = all(one.kind == "local" for one in settings.sources)
+    palette = key("app.palette")
+    about: Line = (("", "`wakedeck doctor` says what each source needs"),)
+    if embedded:
+        about = (
+            (palette, "“break”: these are real, and made to be broken"),
+            ("", "`wakedeck doctor` finds yours"),
+        )
+    return (
+        (
+            ("↑ ↓", "choose"),
+            (key("repair.wake"), "wakes it"),
+            (key("repair.reconnect"), "reconnects it"),
+            (key("panel.shell"), "shell"),
+            (chord, "leaves it"),
+        ),
+        (
+            (key("table.open"), "details"),
+            (key("pane.filter"), "filters"),
+            ("1–5", "panes"),
+            (key("panel.zoom"), "zooms"),
+            (key("app.quit"), "quits"),
+        ),
+        ((key("app.help"), "every key"), (palette, "everything by its name")),
+        about,
+    )

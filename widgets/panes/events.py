@@ -1,0 +1,206 @@
+"""The timeline: what changed, and what the operator did about it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from textual.message import Message
+
+from services.models import Event, Severity
+from widgets.panes.stream_pane import KEPT, StreamPane
+from widgets.panes.table_pane import tally
+from widgets.table.columns import Cell, Column
+from widgets.table.counter import Census
+from widgets.table.filter import terms
+from widgets.table.record_table import RecordTable
+from widgets.table.stream_table import StreamTable
+from widgets.text.cell_text import Part
+from widgets.text.glyphs import SEVERITIES
+from widgets.text.instants import moment
+
+
+@dataclass(frozen=True, slots=True)
+class NumberedEvent:
+    """An event with its place in this pane: events have no name of their own."""
+
+    number: int
+    event: Event
+
+
+def _sign(row: NumberedEvent, _: float) -> Cell:
+    sign = SEVERITIES[row.event.severity]
+    return Cell.of(str(sign).strip(), sign.tone)
+
+
+def _subject(row: NumberedEvent, _: float) -> Cell:
+    return Cell.of(row.event.subject or row.event.source, "calm")
+
+
+COLUMNS: tuple[Column[NumberedEvent], ...] = (
+    Column(
+        "time",
+        "TIME",
+        lambda r, now: Cell.of(moment(now, r.event.at), "dim"),
+        width=8,
+        live=True,
+    ),
+    Column(
+        "sign",
+        "",
+        _sign,
+        width=8,
+        sort_key=lambda r: r.event.severity.value,
+    ),
+    Column(
+        "subject",
+        "SUBJECT",
+        _subject,
+        width=18,
+        least=10,
+        priority=2,
+        sort_key=lambda r: (r.event.subject or r.event.source).casefold(),
+    ),
+    Column(
+        "text",
+        "WHAT HAPPENED",
+        lambda r, _: Cell.of(r.event.text, "calm"),
+        width=40,
+        least=14,
+        comfort=30,
+        flex=1,
+    ),
+    Column(
+        "source",
+        "SOURCE",
+        lambda r, _: Cell.of(r.event.source, "dim"),
+        width=10,
+        priority=3,
+        sort_key=lambda r: r.event.source,
+    ),
+)
+
+
+class EventPane(StreamPane):
+    """Events, newest last, at most `KEPT` of them."""
+
+    number = "5"
+    heading = "events"
+
+    class Opened(Message):
+        """Details of an event are asked for."""
+
+        def __init__(self, event: Event) -> None:
+            super().__init__()
+            self.event = event
+
+    class Sought(Message):
+        """The filter is another; `words` are those that must occur, none where it is cleared."""
+
+        def __init__(self, words: tuple[str, ...]) -> None:
+            super().__init__()
+            self.words = words
+
+    def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
+        super().__init__(id=id, classes=classes)
+        self._next = self._first = 0
+        self._older: tuple[int, ...] = ()
+        self._census: Census[int, Severity] = Census()
+        self._table: StreamTable[int, NumberedEvent] = StreamTable(
+            COLUMNS,
+            key=lambda r: r.number,
+            search=_search,
+            order=lambda r: r.number,
+            empty=lambda: self.hint or "Nothing has happened yet.",
+        )
+
+    @property
+    def current(self) -> Event | None:
+        """The event under the cursor."""
+        row = self._table.record()
+        return row.event if row else None
+
+    def tables(self) -> Sequence[StreamTable[int, NumberedEvent]]:
+        """The one table."""
+        return (self._table,)
+
+    def show(self, events: Iterable[Event]) -> None:
+        """Start anew with these, oldest first, as from the journal."""
+        self._table.clear_records()
+        self._older = ()
+        self._first, self._census = self._next, Census()
+        self.apply(events)
+
+    def apply(self, events: Iterable[Event]) -> None:
+        """Append events, oldest first."""
+        rows = [NumberedEvent(self._next + at, event) for at, event in enumerate(events)]
+        self._next += len(rows)
+        first_kept = max(self._first, self._next - KEPT)
+        gone = range(self._first, first_kept)
+        self._first = first_kept
+        kept = [row for row in rows if row.number >= first_kept]
+        self._table.reconcile(kept, gone)
+        for number in gone:
+            self._census.drop(number)
+        for row in kept:
+            self._census.put(row.number, row.event.severity)
+        self.retitle()
+
+    def recall(self, events: Sequence[Event]) -> None:
+        """Show older events as well while the filter stands, oldest first; those held are not."""
+        held = [row for row in self._table.records() if row.number >= 0]
+        first = min(held, key=lambda row: row.number).event.at if held else float("inf")
+        same = [row.event for row in held if row.event.at == first]
+        older = [one for one in events if one.at <= first and one not in same]
+        rows = [NumberedEvent(at - len(older), one) for at, one in enumerate(older)]
+        gone = set(self._older) - {row.number for row in rows}
+        self._older = tuple(row.number for row in rows)
+        unseen = self._table.unseen
+        self._table.reconcile(rows, gone)
+        for number in gone:
+            self._census.drop(number)
+        for row in rows:
+            self._census.put(row.number, row.event.severity)
+        self._table.unseen = unseen  # They are not new.
+        self.retitle()
+
+    def on_record_table_filtered(self, event: RecordTable.Filtered) -> None:
+        """Ask for what the journal knows; without a filter what it told goes again."""
+        super().on_record_table_filtered(event)
+        words = tuple(word for word, wanted in terms(event.text) if wanted)
+        if not words and self._older:
+            self.recall(())
+        self.post_message(self.Sought(words))
+
+    def count_parts(self) -> list[Part]:
+        """How many turned worse, how many better, and what the operator did."""
+        seen = self._census.counts
+        counts = [(sign, seen[severity]) for severity, sign in SEVERITIES.items() if sign.word]
+        return tally(counts, 0, self.size.width - 4)
+
+    def on_record_table_highlighted(self, event: RecordTable.Highlighted) -> None:
+        """Nothing outside depends on the cursor here."""
+        event.stop()
+
+    def on_record_table_opened(self, event: RecordTable.Opened) -> None:
+        """Say it in the pane's own words."""
+        event.stop()
+        row = self._table.record(event.key)
+        if row is not None:
+            self.post_message(self.Opened(row.event))
+
+
+def _search(row: NumberedEvent) -> str:
+    event = row.event
+    return "\n".join(
+        (
+            SEVERITIES[event.severity].word,
+            event.severity.value,
+            event.source,
+            event.subject,
+            event.kind,
+            event.text,
+            event.before,
+            event.after,
+        )
+    )

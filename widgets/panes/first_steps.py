@@ -1,0 +1,81 @@
+"""Five lines for whoever opens the panel for the first time; they go by themselves."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+
+from textual import events
+from textual.content import Content
+from textual.widgets import Static
+
+from widgets.text.styled_text import joined, one_line
+
+Line = Sequence[tuple[str, str]]
+"""(key, what it does) pairs of one line; a pair without a key is a sentence."""
+
+
+def steps_text(lines: Sequence[Line]) -> Content:
+    """Keys bold beside what they do."""
+    return joined((_line(line) for line in lines), "\n")
+
+
+def _line(line: Line) -> Content:
+    parts: list[Content] = []
+    for key, words in line:
+        said = Content(one_line(words, 120))
+        if key:
+            said = Content.assemble((one_line(key, 20), "bold $text-accent"), " ", said)
+        parts.append(said)
+    return joined(parts, "   ")
+
+
+class FirstSteps(Static):
+    """Lies over the lower edge, takes no key and no focus; a click or its time ends it."""
+
+    DEFAULT_CSS = """
+    FirstSteps {
+        layer: hint;
+        dock: bottom;
+        width: 100%;
+        height: auto;
+        margin: 0 0 1 0;
+        padding: 0 2;
+        border: round $accent;
+        border-title-color: $text;
+        border-title-style: bold;
+        border-subtitle-color: $text-muted;
+        background: $panel;
+    }
+    """
+    ALLOW_SELECT = False
+
+    def __init__(
+        self, lines: Sequence[Line], seconds: float, monotonic: Callable[[], float]
+    ) -> None:
+        super().__init__(steps_text(lines), markup=False)
+        self._monotonic = monotonic
+        self._until = monotonic() + seconds
+        self.border_title = Content("Welcome to Wakedeck")
+
+    def on_mount(self) -> None:
+        """Begin to count down."""
+        self._count()
+        self.set_interval(0.5, self._count)
+
+    def on_click(self, event: events.Click) -> None:
+        """It was read."""
+        event.stop()
+        self.close()
+
+    def close(self) -> None:
+        """Go, for good."""
+        self.remove()
+
+    def _count(self) -> None:
+        left = self._until - self._monotonic()
+        if left <= 0:
+            self.close()
+        else:
+            words = f"esc or a click closes this; it goes in {math.ceil(left)} s"
+            self.border_subtitle = Content(words)

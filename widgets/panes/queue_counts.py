@@ -1,0 +1,73 @@
+"""Counts by label as text: what is open first, what is settled in one dim number."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from services.models import Counts, Direction, InLabel, OutLabel
+from widgets.table.columns import Cell
+from widgets.text.cell_text import Part
+from widgets.text.glyphs import Sign, of_message
+
+SETTLED = frozenset(
+    label.value
+    for label in (
+        InLabel.COMPLETED,
+        InLabel.CANCELLED,
+        InLabel.UNSYNCED,
+        OutLabel.APPLIED,
+        OutLabel.ROUTED,
+        OutLabel.DELIVERED,
+    )
+)
+"""Labels that ask for nothing more."""
+
+
+def sign_of(direction: Direction, label: str) -> Sign:
+    """The sign of a label by its name; of an unknown one, the name itself."""
+    try:
+        return of_message(InLabel(label) if direction is Direction.IN else OutLabel(label))
+    except ValueError:
+        return Sign("?", label, "warn")
+
+
+def open_count(counts: Counts) -> int:
+    """How many rows are not settled."""
+    return sum(number for label, number in counts if label not in SETTLED)
+
+
+def settled_count(counts: Counts) -> int:
+    """How many rows are settled."""
+    return sum(number for label, number in counts if label in SETTLED)
+
+
+def cell(direction: Direction, counts: Counts) -> Cell:
+    """One queue in a cell: `2 due, 1 processing`, or with signs alone where it is narrow."""
+    signs = [
+        (sign_of(direction, label), number)
+        for label, number in counts
+        if number and label not in SETTLED
+    ]
+    if not signs:
+        done = settled_count(counts)
+        return Cell.of(f"✓ {done} done", "dim", f"✓{done}") if done else Cell.of("–", "dim")
+    whole: list[Part] = []
+    short: list[Part] = []
+    for sign, number in signs:
+        whole += [("  ", "")] if whole else []
+        whole.append((f"{sign.glyph} {number} {sign.word}", sign.tone))
+        short += [(" ", "")] if short else []
+        short.append((f"{sign.glyph}{number}", sign.tone))
+    return Cell(tuple(whole), tuple(short))
+
+
+def edge(
+    direction: Direction, counts: Counts, *, words: bool, chart: Sequence[Part] = ()
+) -> list[Part]:
+    """One queue in the lower edge of a pane: its chart, then every label with its number."""
+    parts: list[Part] = [("→ in" if direction is Direction.IN else "← out", "dim"), *chart]
+    for label, number in counts:
+        sign = sign_of(direction, label)
+        text = f"  {sign.glyph} {number} {sign.word}" if words else f" {sign.glyph}{number}"
+        parts.append((text, sign.tone))
+    return parts if counts else [*parts, (" empty", "dim")]

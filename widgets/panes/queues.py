@@ -1,0 +1,226 @@
+"""The messages of one sandbox, in and out, merged or apart, as they come."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import ClassVar
+
+from textual import events
+from textual.binding import Binding, BindingType
+from textual.message import Message as Notice
+from textual.reactive import reactive
+
+from services.models import Direction, Message, QueueSnapshot, SandboxId
+from widgets.panes.queue_counts import edge
+from widgets.panes.queue_depths import QueueDepths
+from widgets.panes.queue_rows import COLUMNS, MessageKey, SeenMessage, key_of, merge, search_text
+from widgets.panes.stream_pane import KEPT, StreamPane
+from widgets.table.columns import Column
+from widgets.table.record_table import RecordTable
+from widgets.table.stream_table import StreamTable
+from widgets.text.cell_text import Part, width_of
+from widgets.text.formats import age
+
+_TITLES = {Direction.IN: "→ IN", Direction.OUT: "← OUT"}
+_EDGES = ((True, 24), (True, 12), (False, 12), (False, 6), (False, 0))
+"""Words or signs alone, and the width of each chart: the first that fits the edge is taken."""
+ABREAST = 120
+"""Cells from which the two queues, when apart, stand side by side."""
+
+
+class QueuePane(StreamPane):
+    """One stream of both queues, or one of each; at most `KEPT` rows."""
+
+    DEFAULT_CSS = """
+    QueuePane {
+        &.-wide > .table-pane--tables { layout: horizontal; }
+        #queue-out { display: none; }
+        &.-apart #queue-out { display: block; }
+    }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("m", "merge", "Merge or part in and out", id="queue.merge"),
+        Binding("left,h", "side(0)", "To the inbound queue", show=False, id="queue.in"),
+        Binding("right,l", "side(1)", "To the outbound queue", show=False, id="queue.out"),
+    ]
+    number = "3"
+    heading = "queues"
+
+    apart: reactive[bool] = reactive(False, init=False, toggle_class="-apart")
+    """Whether each queue has its own rows."""
+
+    class Opened(Notice):
+        """The whole of a message is asked for."""
+
+        def __init__(self, sandbox: SandboxId, message: Message) -> None:
+            super().__init__()
+            self.sandbox, self.message = sandbox, message
+
+    def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
+        super().__init__(id=id, classes=classes)
+        self._snapshot: QueueSnapshot | None = None
+        self._sandbox: SandboxId | None = None
+        self._name = ""
+        self._why_empty = "No sandbox selected."
+        self._now = 0.0
+        self._in = self._make("queue-in")
+        self._out = self._make("queue-out")
+        self._rows: dict[MessageKey, SeenMessage] = {}
+        self._depths = QueueDepths()
+
+    @property
+    def sandbox(self) -> SandboxId | None:
+        """Whose queues are shown."""
+        return self._sandbox
+
+    @property
+    def current(self) -> Message | None:
+        """The message under the cursor."""
+        row = self.table.record()
+        return row.message if isinstance(row, SeenMessage) else None
+
+    def tables(self) -> Sequence[StreamTable[MessageKey, SeenMessage]]:
+        """Both queues, or the inbound one after the merge."""
+        return (self._in, self._out)
+
+    def show(self, snapshot: QueueSnapshot | None, *, name: str = "", reason: str = "") -> None:
+        """Show these queues; None for none, with the `reason` to give for it.
+
+        Another sandbox than before starts anew and follows.
+        """
+        sandbox = snapshot.sandbox if snapshot else None
+        if sandbox != self._sandbox or snapshot is None:
+            self._rows.clear()
+            for table in self.tables():
+                table.clear_records()
+        seen_at = self._snapshot.observed_at if self._snapshot else 0.0
+        self._sandbox, self._snapshot, self._name = sandbox, snapshot, name
+        if snapshot is None:
+            self._why_empty = reason or "No sandbox selected."
+            self.stale = False
+        else:
+            self._depths.take(snapshot)
+            self._why_empty = "Both queues are empty."
+            rows, gone = merge(self._rows.values(), snapshot.messages, seen_at, KEPT)
+            self._rows = {key_of(row): row for row in rows}
+            self._feed(rows, gone)
+            self.stale = snapshot.stale
+        self._say_problem()
+        self.retitle()
+
+    def tick(self, now: float) -> None:
+        """Another second."""
+        super().tick(now)
+        self._now = now
+        self._say_problem()
+
+    def subject_parts(self) -> list[Part]:
+        """Whose queues they are."""
+        name = self._name or (self._sandbox.native_id if self._sandbox else "")
+        return [(f" {name}", "wait")] if name else []
+
+    def count_parts(self) -> list[Part]:
+        """Every label with its number, as signs alone where words do not fit."""
+        if self._snapshot is None:
+            return []
+        room = self.size.width - 4
+        for words, chart in _EDGES:
+            parts = self._edge(self._snapshot, words, chart)
+            if sum(width_of(text) for text, _ in parts) <= room:
+                break
+        return parts
+
+    def _edge(self, snapshot: QueueSnapshot, words: bool, chart: int) -> list[Part]:
+        sides = (
+            edge(way, counts, words=words, chart=self._depths.parts(snapshot.sandbox, way, chart))
+            for way, counts in (
+                (Direction.IN, snapshot.inbound),
+                (Direction.OUT, snapshot.outbound),
+            )
+        )
+        first, second = sides
+        return [*first, ("   ", ""), *second]
+
+    def action_merge(self) -> None:
+        """Part or merge the queues."""
+        self.apart = not self.apart
+
+    def action_side(self, side: int) -> None:
+        """Give the keyboard to one of the two."""
+        self.tables()[side].focus()
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """There is one side while they are merged."""
+        return self.apart if action == "side" else True
+
+    def watch_apart(self) -> None:
+        """Deal the rows out anew; who was looking back stays where he was."""
+        following, looked_at = self.following, self.table.cursor_key
+        if not self.apart and self._out.has_focus:
+            self._in.focus()
+        for table, way in zip(self.tables(), Direction, strict=True):
+            table.clear_records()
+            table.set_columns(_columns(way) if self.apart else COLUMNS)
+        self._feed(list(self._rows.values()), [])
+        if not following and looked_at is not None:
+            for table in self.tables():
+                table.pause()
+                table.select(looked_at)
+        self.refresh_bindings()
+        self.retitle()
+
+    def watch_stale(self) -> None:
+        """Rows that could not be refreshed are dimmed."""
+        super().watch_stale()
+        for table in self.tables():
+            table.refresh()
+
+    def on_resize(self, event: events.Resize) -> None:
+        """Side by side where both have room."""
+        self.set_class(event.size.width >= ABREAST, "-wide")
+        super().on_resize(event)
+
+    def on_record_table_highlighted(self, event: RecordTable.Highlighted) -> None:
+        """Nothing outside depends on the cursor here."""
+        event.stop()
+
+    def on_record_table_opened(self, event: RecordTable.Opened) -> None:
+        """Say it in the pane's own words."""
+        event.stop()
+        row = self._rows.get(event.key)
+        if row is not None and self._sandbox is not None:
+            self.post_message(self.Opened(self._sandbox, row.message))
+
+    def _make(self, id: str) -> StreamTable[MessageKey, SeenMessage]:
+        return StreamTable(
+            COLUMNS,
+            key=key_of,
+            search=search_text,
+            order=lambda row: row.place,
+            stale=lambda row: self.stale or row.seen_at is not None,
+            empty=lambda: self.hint or self._why_empty,
+            id=id,
+        )
+
+    def _feed(self, rows: Sequence[SeenMessage], gone: Sequence[MessageKey]) -> None:
+        if not self.apart:
+            self._in.reconcile(rows, gone)
+            return
+        for table, way in zip(self.tables(), Direction, strict=True):
+            table.reconcile([r for r in rows if r.message.direction is way], gone)
+
+    def _say_problem(self) -> None:
+        snapshot = self._snapshot
+        if snapshot is None or not (snapshot.problem or snapshot.stale):
+            self.problem = ""
+            return
+        how_old = age(self._now or snapshot.observed_at, snapshot.observed_at)
+        why = snapshot.problem or "not refreshed"
+        self.problem = f"{why} · rows as of {how_old} ago"
+
+
+def _columns(way: Direction) -> tuple[Column[SeenMessage], ...]:
+    """The columns of one queue alone: its name instead of an arrow on every row."""
+    first, *rest = (column for column in COLUMNS if column.id != "way")
+    return (replace(first, title=_TITLES[way], gap=2), *rest)

@@ -1,0 +1,352 @@
+"""The selected sandbox, the two verbs as buttons, and the attempt as it happens."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical
+from textual.content import Content
+from textual.message import Message
+from textual.widgets import Static
+
+from services.models import (
+    Attempt,
+    AttemptState,
+    Capability,
+    Sandbox,
+    SandboxId,
+    SandboxState,
+    Verb,
+)
+from widgets.panes.action_button import IntentButton
+from widgets.panes.step_strip import outcome_lines, progress_words, strip_lines
+from widgets.text.glyphs import of_sandbox
+from widgets.text.styled_text import joined, one_line, signed, styled
+
+_CAPABILITY = {Verb.WAKE: Capability.WAKE, Verb.RECONNECT: Capability.RECONNECT}
+_NOTHING = "no sandbox is selected"
+
+
+@dataclass(frozen=True, slots=True)
+class RepairKeys:
+    """The keys as they read on the buttons; the bindings themselves live in the keymap."""
+
+    wake: str = "w"
+    reconnect: str = "r"
+    cancel: str = "c"
+    offer: str = "a"
+
+
+class RepairBar(Vertical):
+    """One sandbox: what it is and why, Wake, Reconnect, Cancel, the steps, and how it ended."""
+
+    DEFAULT_CSS = """
+    RepairBar {
+        height: auto;
+        max-height: 10;
+        overflow-y: auto;
+        padding: 0 1;
+        background: $surface;
+
+        #repair-head { height: 1; }
+        #repair-name { width: 1fr; height: 1; text-wrap: nowrap; text-overflow: ellipsis; }
+        IntentButton {
+            min-width: 0;
+            margin: 0 0 0 1;
+            &.-style-default { background: $foreground 12%; }
+            &.-style-default:hover { background: $foreground 25%; }
+            &.-style-default:focus { background: $accent-muted; color: $text-accent; }
+            &.-style-default:disabled { text-style: none; background: $foreground 4%; }
+        }
+        Static { height: auto; }
+        #repair-offer { height: 1; display: none; }
+        #repair-asks { width: auto; }
+        #repair-confirm { margin: 0 0 0 1; max-width: 100%; }
+    }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("w", "wake", "Wake", id="repair.wake"),
+        Binding("r", "reconnect", "Reconnect", id="repair.reconnect"),
+        Binding("a", "offer", "Confirm…", id="repair.offer"),
+        Binding("c,escape", "cancel", "Cancel", id="repair.cancel"),
+        Binding("left,h", "app.focus_previous", "Previous button", id="repair.left", show=False),
+        Binding("right,l", "app.focus_next", "Next button", id="repair.right", show=False),
+    ]
+
+    @dataclass
+    class WakePressed(Message):
+        """The operator asks to start what is stopped."""
+
+        sandbox: SandboxId
+
+    @dataclass
+    class ReconnectPressed(Message):
+        """The operator asks for the whole link."""
+
+        sandbox: SandboxId
+
+    @dataclass
+    class CancelPressed(Message):
+        """The operator asks to stop a running attempt."""
+
+        attempt: str
+
+    @dataclass
+    class OfferPressed(Message):
+        """The operator asks about what an attempt that ended needs confirmed."""
+
+        sandbox: SandboxId
+        verb: str
+
+    @dataclass
+    class VerbRefused(Message):
+        """A verb was asked for that cannot be had now; the reason is fit to show."""
+
+        verb: Verb
+        reason: str
+
+    def __init__(
+        self,
+        *,
+        keys: RepairKeys | None = None,
+        name: str | None = None,
+        id: str | None = None,
+        classes: str | None = None,
+    ) -> None:
+        super().__init__(name=name, id=id, classes=classes)
+        self._keys = keys or RepairKeys()
+        self._sandbox: Sandbox | None = None
+        self._attempt: Attempt | None = None
+        self._dismissed = ""
+        self._refusals: dict[Verb, str] = {}
+        self._offer = ""
+        self._now = 0.0
+        self._said: dict[str, Content] = {}
+        self._able: tuple[str, str, bool, bool] | None = None
+
+    def compose(self) -> ComposeResult:
+        with Horizontal(id="repair-head"):
+            yield Static(id="repair-name", markup=False)
+            yield IntentButton(Content(f"Wake ({self._keys.wake})"), id="repair-wake", compact=True)
+            yield IntentButton(
+                Content(f"Reconnect ({self._keys.reconnect})"), id="repair-reconnect", compact=True
+            )
+            yield IntentButton(
+                Content(f"Cancel ({self._keys.cancel})"), id="repair-cancel", compact=True
+            )
+        yield Static(id="repair-reason", markup=False)
+        yield Static(id="repair-steps", markup=False)
+        with Horizontal(id="repair-offer"):
+            yield Static(styled("! only you can decide:", "warn"), id="repair-asks")
+            yield IntentButton(id="repair-confirm", variant="warning", compact=True)
+        yield Static(id="repair-words", markup=False)
+
+    def on_mount(self) -> None:
+        self._draw()
+
+    def on_resize(self) -> None:
+        self._draw_attempt()
+
+    def show(
+        self,
+        sandbox: Sandbox | None,
+        attempt: Attempt | None,
+        refusals: Mapping[Capability, str],
+        now: float | None = None,
+        *,
+        offer: str = "",
+    ) -> None:
+        """Say this from now on; an attempt of another sandbox is not shown.
+
+        `refusals` gives the reason for each verb that cannot be had; `offer` is what the attempt,
+        which ended, needs confirmed, as it is called.
+        """
+        ours = sandbox is not None and attempt is not None and attempt.sandbox == sandbox.id
+        self._sandbox = sandbox
+        self._attempt = attempt if ours else None
+        self._refusals = {
+            verb: refusals[capability]
+            for verb, capability in _CAPABILITY.items()
+            if capability in refusals
+        }
+        self._offer = one_line(offer, 56) if ours else ""
+        if now is not None:
+            self._now = now
+        if self.is_mounted:
+            self._draw()
+
+    def tick(self, now: float) -> None:
+        """Redraw elapsed times at `now`, seconds since the epoch."""
+        self._now = now
+        if self.running is not None and self.is_mounted:
+            self._draw_attempt()
+
+    @property
+    def running(self) -> Attempt | None:
+        """The shown attempt while it is not over."""
+        if self._attempt is None or self._attempt.state.ended:
+            return None
+        return self._attempt
+
+    def refusal(self, verb: Verb) -> str:
+        """Why a verb cannot be had now; empty where it can."""
+        if self._sandbox is None:
+            return _NOTHING
+        running = self.running
+        if running is not None and verb in (running.verb, Verb.WAKE):
+            return f"{running.act or f'a {running.verb.value}'} is already running"
+        return self._refusals.get(verb, "")
+
+    def action_wake(self) -> None:
+        """Ask to wake the sandbox shown now, or say why that cannot be."""
+        self._ask(Verb.WAKE)
+
+    def action_reconnect(self) -> None:
+        """Ask to reconnect the sandbox shown now, or say why that cannot be."""
+        self._ask(Verb.RECONNECT)
+
+    def action_cancel(self) -> None:
+        """Ask to cancel the attempt shown now; put away one that is over."""
+        running = self.running
+        if running is not None:
+            if not running.cancelling:
+                self.post_message(self.CancelPressed(running.id))
+        elif self._attempt is not None:
+            self._dismissed = self._attempt.id
+            self._draw()
+
+    def action_offer(self) -> None:
+        """Ask about what the attempt shown now needs confirmed."""
+        message = self._offered()
+        if message is not None:
+            self.post_message(message)
+
+    def _offered(self) -> OfferPressed | None:
+        """What a press of the offer says; None while nothing is offered."""
+        attempt = self._shown
+        if not self._offer or attempt is None or not attempt.state.ended:
+            return None
+        return self.OfferPressed(attempt.sandbox, attempt.confirmable)
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        if action == "cancel":
+            return self._shown is not None
+        if action == "offer":
+            return self._offered() is not None
+        if action in ("wake", "reconnect"):
+            return None if self.refusal(Verb(action)) else True
+        return True
+
+    @property
+    def _shown(self) -> Attempt | None:
+        attempt = self._attempt
+        if attempt is None or attempt.id == self._dismissed or self._overtaken(attempt):
+            return None
+        return attempt
+
+    def _overtaken(self, attempt: Attempt) -> bool:
+        """Whether a success is no longer true: the sandbox has been seen in trouble since."""
+        sandbox = self._sandbox
+        return (
+            attempt.state is AttemptState.DONE
+            and sandbox is not None
+            and sandbox.state not in (SandboxState.READY, SandboxState.SETTLING)
+            and sandbox.observed_at > (attempt.ended_at or 0.0)
+        )
+
+    def _ask(self, verb: Verb) -> None:
+        reason = self.refusal(verb)
+        if self._sandbox is None or reason:
+            self.post_message(self.VerbRefused(verb, reason))
+        elif verb is Verb.WAKE:
+            self.post_message(self.WakePressed(self._sandbox.id))
+        else:
+            self.post_message(self.ReconnectPressed(self._sandbox.id))
+
+    def _draw(self) -> None:
+        sandbox = self._sandbox
+        title, reason = styled("No sandbox selected", "dim"), Content("")
+        if sandbox is not None:
+            sign = of_sandbox(sandbox)
+            doing = f" {one_line(sandbox.tool, 40)}" if sandbox.tool else ""
+            title = Content.assemble(
+                signed(sign, one_line(sandbox.name, 60), bold=True),
+                "  ",
+                styled(f"{sign.word}{doing}", sign.tone),
+                "  ",
+                styled("stale" if sandbox.stale else "", "warn"),
+            )
+            reason = styled(sandbox.reason, "calm")
+        self._say("#repair-name", title, layout=False)
+        self._line("#repair-reason", [reason] if self._shown is None else [])
+        self._draw_buttons()
+        self._draw_attempt()
+        able = (
+            self.refusal(Verb.WAKE),
+            self.refusal(Verb.RECONNECT),
+            self.running is None,
+            self._offered() is None,
+        )
+        if able != self._able:
+            self._able = able
+            self.refresh_bindings()
+
+    def _draw_buttons(self) -> None:
+        sandbox, running = self._sandbox, self.running
+        for verb, message in (
+            (Verb.WAKE, self.WakePressed),
+            (Verb.RECONNECT, self.ReconnectPressed),
+        ):
+            button = self.query_one(f"#repair-{verb.value}", IntentButton)
+            reason = self.refusal(verb)
+            button.disabled = bool(reason)
+            button.tooltip = Content(one_line(reason)) if reason else None
+            button.intent = None if sandbox is None else partial(message, sandbox.id)
+        cancel = self.query_one("#repair-cancel", IntentButton)
+        cancel.display = running is not None
+        cancel.disabled = running is None or running.cancelling
+        cancel.intent = None if running is None else partial(self.CancelPressed, running.id)
+        offered = self._offered()
+        self.query_one("#repair-offer").display = offered is not None
+        confirm = self.query_one("#repair-confirm", IntentButton)
+        confirm.intent = None
+        if offered is not None:
+            confirm.label = Content(f"{self._offer} ({self._keys.offer})")
+            confirm.intent = partial(self.OfferPressed, offered.sandbox, offered.verb)
+
+    def _draw_attempt(self) -> None:
+        attempt = self._shown
+        steps: list[Content] = []
+        words: list[Content] = []
+        if attempt is not None:
+            steps = strip_lines(attempt.steps, self._now, max(20, self.content_size.width))
+            if attempt.state.ended:
+                words = outcome_lines(attempt, offered=bool(self._offer))
+            else:
+                words = [progress_words(attempt, self._now)]
+        elif self._sandbox is not None:
+            words = self._refusal_lines()
+        self._line("#repair-steps", steps)
+        self._line("#repair-words", words)
+
+    def _refusal_lines(self) -> list[Content]:
+        reasons = {verb: one_line(reason) for verb, reason in self._refusals.items() if reason}
+        if len(reasons) == 2 and len(set(reasons.values())) == 1:
+            return [styled(f"Wake and Reconnect are off: {reasons[Verb.WAKE]}", "dim")]
+        return [styled(f"{v.value.title()} is off: {r}", "dim") for v, r in reasons.items()]
+
+    def _line(self, selector: str, lines: list[Content]) -> None:
+        self.query_one(selector, Static).display = any(lines)
+        self._say(selector, joined(lines, "\n"))
+
+    def _say(self, selector: str, words: Content, *, layout: bool = True) -> None:
+        """Change a line; one that says the same costs nothing."""
+        said = self._said.get(selector)
+        if said is None or not said.is_same(words):
+            self._said[selector] = words
+            self.query_one(selector, Static).update(words, layout=layout)

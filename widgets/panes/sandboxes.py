@@ -1,0 +1,274 @@
+"""Every sandbox: its state, what it does, its queues, and how old that knowledge is."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from textual.message import Message
+from textual.reactive import reactive
+
+from services.models import Activity, Direction, Sandbox, SandboxId, SandboxState
+from widgets.panes import queue_counts
+from widgets.panes.binding_rows import keys_of
+from widgets.panes.table_pane import TablePane, tally
+from widgets.table.columns import Cell, Column
+from widgets.table.counter import Census
+from widgets.table.record_table import RecordTable
+from widgets.text.cell_text import Part
+from widgets.text.glyphs import Sign, of_sandbox
+from widgets.text.instants import age_cell
+
+_URGENCY = {
+    SandboxState.BROKEN: 0,
+    SandboxState.STUCK: 1,
+    SandboxState.UNKNOWN: 2,
+    SandboxState.SETTLING: 3,
+    SandboxState.READY: 4,
+    SandboxState.ASLEEP: 5,
+    SandboxState.ABSENT: 6,
+}
+
+
+def _urgency(sandbox: Sandbox) -> tuple[int, bool]:
+    return _URGENCY[sandbox.state], sandbox.activity is not Activity.WORKING
+
+
+def _state(sandbox: Sandbox, _: float) -> Cell:
+    sign = of_sandbox(sandbox)
+    return Cell.of(str(sign), sign.tone)
+
+
+def _doing(sandbox: Sandbox, _: float) -> Cell:
+    """The tool at work, then the reason: one of them is nearly always all there is."""
+    parts: list[Part] = []
+    if sandbox.tool:
+        parts.append((sandbox.tool, "busy"))
+    elif sandbox.activity is Activity.WORKING and not sandbox.reason:
+        parts.append((sandbox.activity.value, "busy"))
+    if sandbox.reason:
+        parts += [(" · ", "dim")] if parts else []
+        parts.append((sandbox.reason, "dim" if sandbox.state is SandboxState.READY else "calm"))
+    return Cell(tuple(parts))
+
+
+def _gateway(sandbox: Sandbox, _: float) -> Cell:
+    return Cell.of(sandbox.gateway.native_id if sandbox.gateway else "–", "dim")
+
+
+COLUMNS: tuple[Column[Sandbox], ...] = (
+    Column(
+        "state",
+        "STATE",
+        _state,
+        width=10,
+        sort_key=_urgency,
+    ),
+    Column(
+        "name",
+        "SANDBOX",
+        lambda s, _: Cell.of(s.name, "calm"),
+        width=18,
+        least=12,
+        flex=1,
+        sort_key=lambda s: s.name.casefold(),
+    ),
+    Column(
+        "doing",
+        "DOING",
+        _doing,
+        width=40,
+        least=14,
+        comfort=22,
+        priority=2,
+        flex=4,
+        sort_key=lambda s: (not s.tool, s.tool.casefold(), s.reason.casefold()),
+    ),
+    Column(
+        "in",
+        "IN →",
+        lambda s, _: queue_counts.cell(Direction.IN, s.inbound),
+        width=16,
+        least=8,
+        priority=1,
+        sort_key=lambda s: -queue_counts.open_count(s.inbound),
+    ),
+    Column(
+        "out",
+        "OUT ←",
+        lambda s, _: queue_counts.cell(Direction.OUT, s.outbound),
+        width=14,
+        least=6,
+        priority=3,
+        sort_key=lambda s: -queue_counts.open_count(s.outbound),
+    ),
+    Column(
+        "gateway",
+        "GATEWAY",
+        _gateway,
+        width=14,
+        least=10,
+        priority=4,
+        sort_key=lambda s: str(s.gateway or ""),
+    ),
+    Column(
+        "source",
+        "SOURCE",
+        lambda s, _: Cell.of(s.id.source, "dim"),
+        width=10,
+        priority=5,
+        sort_key=lambda s: s.id.source,
+    ),
+    Column(
+        "age",
+        "AGE",
+        lambda s, now: age_cell(now, s.observed_at, stale=s.stale),
+        width=10,
+        least=6,
+        align="right",
+        sort_key=lambda s: -s.observed_at,
+        live=True,
+    ),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Face:
+    """What a sandbox is counted as."""
+
+    urgency: tuple[int, bool]
+    sign: Sign
+    stale: bool
+
+
+def _face(sandbox: Sandbox) -> _Face:
+    return _Face(_urgency(sandbox), of_sandbox(sandbox), sandbox.stale)
+
+
+class SandboxPane(TablePane):
+    """The list an operator lives in."""
+
+    number = "1"
+    heading = "sandboxes"
+
+    progress: reactive[str] = reactive("", init=False)
+    """What is being done to many of them; empty for nothing."""
+
+    class Highlighted(Message):
+        """The cursor is on another sandbox, or on none."""
+
+        def __init__(self, sandbox: SandboxId | None) -> None:
+            super().__init__()
+            self.sandbox = sandbox
+
+    class Opened(Message):
+        """Details of a sandbox are asked for."""
+
+        def __init__(self, sandbox: SandboxId) -> None:
+            super().__init__()
+            self.sandbox = sandbox
+
+    def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
+        super().__init__(id=id, classes=classes)
+        self._census: Census[SandboxId, _Face] = Census()
+        self._table: RecordTable[SandboxId, Sandbox] = RecordTable(
+            COLUMNS,
+            key=lambda s: s.id,
+            search=_search,
+            order=lambda s: (s.id.source, s.name.casefold(), s.id.native_id),
+            stale=lambda s: s.stale,
+            empty=lambda: self.hint or "No sandbox seen yet.",
+        )
+
+    @property
+    def current(self) -> SandboxId | None:
+        """The sandbox under the cursor."""
+        return self._table.cursor_key
+
+    @property
+    def marked(self) -> tuple[SandboxId, ...]:
+        """The marked sandboxes that are shown."""
+        return self._table.marked
+
+    def record(self, sandbox: SandboxId | None = None) -> Sandbox | None:
+        """A sandbox as shown; the one under the cursor by default."""
+        return self._table.record(sandbox)
+
+    def select(self, sandbox: SandboxId) -> bool:
+        """Put the cursor on a sandbox; False where it is not shown."""
+        return self._table.select(sandbox)
+
+    def tables(self) -> Sequence[RecordTable[SandboxId, Sandbox]]:
+        """The one table."""
+        return (self._table,)
+
+    def apply(
+        self,
+        upserted: Iterable[Sandbox],
+        removed: Iterable[SandboxId] = (),
+        renewed: Iterable[Sandbox] = (),
+    ) -> None:
+        """Take a delta of the board; of the `renewed` only the age is another."""
+        self._table.renew(renewed)
+        change = self._table.reconcile(upserted, removed)
+        for key in change.removed:
+            self._census.drop(key)
+        for key in (*change.added, *(key for key, _, _ in change.updated)):
+            record = self._table.record(key)
+            if record is not None:
+                self._census.put(key, _face(record))
+        if change.added or change.updated or change.removed:
+            self.retitle()
+
+    def badge_parts(self) -> list[Part]:
+        """How far a verb is with many, and what the marks are for."""
+        if self.progress:
+            cancel = keys_of(self.screen, "repair.cancel")
+            hint = f" · {cancel} cancels" if cancel else ""
+            return [(f"▸ {self.progress}", "busy"), (hint, "dim")]
+        verbs = [
+            keys_of(self.screen, f"repair.{verb}")
+            for verb in ("wake", "reconnect")
+            if self._table.marked
+        ]
+        return [(f"{' '.join(verbs)} act on them", "dim")] if any(verbs) else []
+
+    def watch_progress(self) -> None:
+        """The title says it."""
+        self.retitle()
+
+    def count_parts(self) -> list[Part]:
+        """How many are in which state, the most urgent first."""
+        signs: Counter[Sign] = Counter()
+        stale = 0
+        for face, number in sorted(self._census.counts.items(), key=lambda pair: pair[0].urgency):
+            signs[face.sign] += number
+            stale += number * face.stale
+        return tally(signs.items(), stale, self.size.width - 4)
+
+    def on_record_table_highlighted(self, event: RecordTable.Highlighted) -> None:
+        """Say it in the pane's own words."""
+        event.stop()
+        self.post_message(self.Highlighted(event.key))
+
+    def on_record_table_opened(self, event: RecordTable.Opened) -> None:
+        """Say it in the pane's own words."""
+        event.stop()
+        self.post_message(self.Opened(event.key))
+
+
+def _search(sandbox: Sandbox) -> str:
+    return "\n".join(
+        (
+            str(of_sandbox(sandbox)),
+            sandbox.state.value,
+            sandbox.name,
+            str(sandbox.id),
+            sandbox.tool,
+            sandbox.reason,
+            str(sandbox.gateway or ""),
+            "stale" if sandbox.stale else "",
+            *(label for label, _ in (*sandbox.inbound, *sandbox.outbound) if label),
+        )
+    )

@@ -1,0 +1,340 @@
+"""The frame around the shells: tabs, notices, how one ended, and the chord that leads out."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import ClassVar, Protocol, Self
+
+from textual import events
+from textual.app import ComposeResult
+from textual.await_remove import AwaitRemove
+from textual.binding import Binding, BindingType
+from textual.containers import Container, Vertical
+from textual.content import Content
+from textual.message import Message
+from textual.widget import AwaitMount, Widget
+from textual.widgets import Static
+
+from services.models import Retry, Shell, ShellState
+from widgets.panes.shell_tabs import ShellTab, ShellTabs
+from widgets.text.glyphs import SHELLS
+from widgets.text.styled_text import block, joined, one_line, signed, styled
+
+_LOSTLIKE = (ShellState.LOST, ShellState.FAILED)
+_ENTER = (b"\r", b"\n", b"\r\n")
+
+
+class TypedBytes(Protocol):
+    """A terminal view's message about what was typed into it."""
+
+    data: bytes
+
+    def stop(self) -> object:
+        """Keep it from going further up."""
+
+
+def ending_line(shell: Shell, key: str) -> Content:
+    """How a shell ended and what `key` offers now; empty while it is not over."""
+    if not shell.state.over:
+        return Content("")
+    sign = SHELLS[shell.state]
+    said = one_line(shell.reason)
+    if shell.code is not None and str(shell.code) not in said:
+        said = f"{said} (exit code {shell.code})" if said else f"exit code {shell.code}"
+    elif not said and shell.state is ShellState.ENDED:
+        said = "no exit code arrived"
+    offer = f"press {key} to open a new shell; the old state is gone"
+    if shell.retry is Retry.NO:
+        offer = "opening it again will not help"
+    elif shell.retry is Retry.AUTO:
+        offer = f"press {key} to try again now; the old state is gone"
+    head = f"{sign.word}: {said}" if said else sign.word
+    return Content.assemble(signed(sign, head, bold=True), "  ", styled(offer, "dim"))
+
+
+class EmptyShell(Static, can_focus=True):
+    """What stands there while no shell is open."""
+
+
+class ShellPane(Vertical):
+    """Shows one mounted terminal view at a time; the views belong to whoever added them."""
+
+    DEFAULT_CSS = """
+    ShellPane {
+        border: round $foreground 25%;
+        border-title-color: $text-muted;
+        border-subtitle-color: $text-muted;
+
+        &:focus-within {
+            border: round $accent;
+            border-title-color: $text;
+        }
+        &.-typing { border-subtitle-color: $text-accent; border-subtitle-style: bold; }
+        &.-lost { border-title-color: $text-error; }
+
+        EmptyShell {
+            height: 1fr;
+            content-align: center middle;
+            text-align: center;
+            color: $text-muted;
+        }
+        #shell-notice { height: 1; color: $text-muted; text-wrap: nowrap; text-overflow: ellipsis; }
+        #shell-ending { height: auto; max-height: 3; background: $panel; padding: 0 1; }
+        #shell-slot { height: 1fr; }
+        #shell-slot > * { height: 1fr; width: 1fr; }
+    }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [
+        # First in line, so that a finished shell's view cannot swallow it.
+        Binding("enter", "reopen", "New shell", id="shell.reopen", priority=True),
+    ]
+
+    @dataclass
+    class TabActivated(Message):
+        """This shell is in front now, by the operator's hand."""
+
+        id: str
+
+    @dataclass
+    class CloseRequested(Message):
+        """The operator asks to close this shell."""
+
+        id: str
+
+    @dataclass
+    class ReopenRequested(Message):
+        """The operator asks for a new shell in the place of this finished one."""
+
+        id: str
+
+    def __init__(
+        self,
+        *,
+        chord: str = "ctrl+]",
+        number: str = "",
+        open_key: str = "s",
+        reopen_key: str = "Enter",
+        name: str | None = None,
+        id: str | None = None,
+        classes: str | None = None,
+    ) -> None:
+        """`chord` gives the keyboard back, `number` focuses this pane; keys are as they read."""
+        super().__init__(name=name, id=id, classes=classes)
+        self._chord = one_line(chord, 24)
+        self._number = one_line(number, 4)
+        self._open_key = one_line(open_key, 12)
+        self._reopen_key = one_line(reopen_key, 12)
+        self._shells: dict[str, Shell] = {}
+        self._views: dict[str, Widget] = {}
+        self._unseen: set[str] = set()
+        self._rang: set[str] = set()
+        self._front: str | None = None
+        self._guide = ""
+        self._typing = False
+
+    def compose(self) -> ComposeResult:
+        yield ShellTabs()
+        yield Static(id="shell-notice", markup=False)
+        yield Container(id="shell-slot")
+        empty = f"No shell open. Press {self._open_key} on a sandbox."
+        yield EmptyShell(Content(empty), markup=False)
+        yield Static(id="shell-ending", markup=False)
+
+    def on_mount(self) -> None:
+        self._draw()
+
+    def guide(self, words: str) -> None:
+        """What stands here while no shell is open."""
+        if words != self._guide:
+            self._guide = words
+            self.query_one(EmptyShell).update(Content(block(words)))
+
+    @property
+    def active(self) -> str | None:
+        """The id of the shell in front."""
+        return self._front
+
+    def add_shell(self, shell: Shell, view: Widget) -> AwaitMount:
+        """Mount the view of a new shell and bring it to the front; once this pane is mounted."""
+        self._shells[shell.id] = shell
+        self._views[shell.id] = view
+        view.display = False
+        mounted = self.query_one("#shell-slot").mount(view)
+        self.activate(shell.id)
+        return mounted
+
+    def update_shell(self, shell: Shell) -> None:
+        """The shell as it stands now; one that was not added is ignored."""
+        if self._shells.get(shell.id, shell) != shell:
+            self._shells[shell.id] = shell
+            self._draw()
+
+    def mark_activity(self, id: str) -> None:
+        """It wrote something: its tab says so until it is shown."""
+        if id in self._shells and id != self._front and id not in self._unseen:
+            self._unseen.add(id)
+            self._draw()
+
+    def mark_bell(self, id: str) -> None:
+        """Its bell rang: its tab says so until somebody types in it."""
+        if id in self._shells and not (id == self._front and self._typing) and id not in self._rang:
+            self._rang.add(id)
+            self._draw()
+
+    def activate(self, id: str) -> None:
+        """Bring a shell to the front; an unknown one is ignored."""
+        if id not in self._shells:
+            return
+        held = self._typing
+        self._front = id
+        self._unseen.discard(id)
+        for key, view in self._views.items():
+            view.display = key == id
+        if held:
+            self._views[id].focus()
+        self._draw()
+
+    def turn(self, step: int) -> None:
+        """Bring the shell `step` tabs further to the front, round the end."""
+        ids = list(self._shells)
+        if self._front is not None:
+            self.activate(ids[(ids.index(self._front) + step) % len(ids)])
+
+    def remove_shell(self, id: str) -> AwaitRemove | None:
+        """Take a shell and its view away; the neighbour comes to the front."""
+        view = self._views.get(id)
+        if view is None:
+            return None
+        ids = list(self._shells)
+        at = ids.index(id)
+        had_focus = self._holds_focus(self)
+        held = self._typing
+        del self._shells[id], self._views[id]
+        self._unseen.discard(id)
+        self._rang.discard(id)
+        left = [key for key in ids if key != id]
+        if self._front == id:
+            self._front, self._typing = None, False
+            if left:
+                self.activate(left[min(at, len(left) - 1)])
+        self._draw()
+        if had_focus:
+            self.focus_inside(typing=held)
+        return view.remove()
+
+    def focus(self, scroll_visible: bool = True) -> Self:
+        self.focus_inside(typing=True)
+        return self
+
+    def focus_inside(self, *, typing: bool) -> None:
+        """Put the focus on the view in front, or with `typing` off on the tabs."""
+        if self._front is None:
+            taker: Widget = self.query_one(EmptyShell)
+        elif typing:
+            taker = self._views[self._front]
+        else:
+            taker = self.query_one(ShellTabs)
+        if taker.is_mounted:
+            self.screen.set_focus(taker)  # At once: what is typed next is not for another pane.
+        else:
+            taker.focus()
+
+    def on_descendant_focus(self, event: events.DescendantFocus) -> None:
+        self._focus_moved()
+
+    def on_descendant_blur(self, event: events.DescendantBlur) -> None:
+        self._focus_moved()
+
+    def _focus_moved(self) -> None:
+        self._typing = self._front is not None and self._holds_focus(self._views[self._front])
+        if self._typing and self._front in self._rang:
+            self._rang.discard(self._front)
+            self._draw()
+        self._draw_frame()
+
+    def _holds_focus(self, widget: Widget) -> bool:
+        focused = self.screen.focused
+        return focused is not None and widget in focused.ancestors_with_self
+
+    def on_shell_tabs_chosen(self, event: ShellTabs.Chosen) -> None:
+        event.stop()
+        if event.id not in self._shells:
+            return
+        if event.id != self._front:
+            self.activate(event.id)
+            self.post_message(self.TabActivated(event.id))
+        if event.enter:
+            self._views[event.id].focus()
+
+    def on_shell_tabs_close_chosen(self, event: ShellTabs.CloseChosen) -> None:
+        event.stop()
+        self.post_message(self.CloseRequested(event.id))
+
+    def on_terminal_view_typed(self, event: TypedBytes) -> None:
+        """Keys for a finished shell go nowhere, save Enter: it asks for a new one."""
+        shell = self._shell
+        if shell is None or not shell.state.over:
+            return
+        event.stop()
+        if event.data in _ENTER and shell.retry is not Retry.NO:
+            self.action_reopen()
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        if action == "reopen":
+            shell = self._shell
+            return shell is not None and shell.state.over and shell.retry is not Retry.NO
+        return True
+
+    def action_reopen(self) -> None:
+        """Ask for a new shell in the place of the finished one in front."""
+        if self._front is not None:
+            self.post_message(self.ReopenRequested(self._front))
+
+    @property
+    def _shell(self) -> Shell | None:
+        return None if self._front is None else self._shells[self._front]
+
+    def _labels(self) -> list[str]:
+        seen: Counter[object] = Counter()
+        labels = []
+        for shell in self._shells.values():
+            seen[shell.sandbox] += 1
+            number = f" {seen[shell.sandbox]}" if seen[shell.sandbox] > 1 else ""
+            labels.append(f"{shell.sandbox.native_id}{number}")
+        return labels
+
+    def _draw(self) -> None:
+        shell = self._shell
+        tabs = self.query_one(ShellTabs)
+        tabs.tabs = tuple(
+            ShellTab(
+                each, label, each.id == self._front, each.id in self._unseen, each.id in self._rang
+            )
+            for each, label in zip(self._shells.values(), self._labels(), strict=True)
+        )
+        tabs.display = shell is not None
+        self.query_one(EmptyShell).display = shell is None
+        self.query_one("#shell-slot").display = shell is not None
+        self._line("#shell-notice", styled(shell.notice, "dim") if shell else Content(""))
+        ending = ending_line(shell, self._reopen_key) if shell else Content("")
+        self._line("#shell-ending", ending)
+        self.set_class(shell is not None and shell.state in _LOSTLIKE, "-lost")
+        self._draw_frame()
+        self.refresh_bindings()
+
+    def _draw_frame(self) -> None:
+        shell = self._shell
+        self.set_class(self._typing, "-typing")
+        title = [] if shell is None else [shell.sandbox.native_id, shell.title]
+        parts = [styled(f"· {part}", "dim") for part in title if part]
+        number = styled(self._number, "wait")
+        heading = Content.styled("Shell", "bold")
+        self.border_title = joined((number, heading, *parts), " ")
+        leads_out = f"{self._chord} gives the keys back" if self._typing else ""
+        self.border_subtitle = Content(leads_out)
+
+    def _line(self, selector: str, words: Content) -> None:
+        static = self.query_one(selector, Static)
+        static.display = bool(words)
+        static.update(words)

@@ -1,0 +1,1 @@
+"""A table of records known by key."""

@@ -1,0 +1,242 @@
+"""The records of a table by key: which are visible, and in what order."""
+
+from __future__ import annotations
+
+from bisect import insort
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from widgets.table.filter import matcher, narrows
+
+K = TypeVar("K")
+R = TypeVar("R")
+
+
+@dataclass(frozen=True, slots=True)
+class Change(Generic[K, R]):
+    """What a reconciliation did."""
+
+    added: tuple[K, ...]
+    updated: tuple[tuple[K, R, R], ...]
+    """Key, record before, record now; only where they differ."""
+    removed: tuple[K, ...]
+    moved: bool
+    """Whether the visible order is another than before."""
+
+
+class RecordModel(Generic[K, R]):
+    """Records by key, with a filter over their search text and an order.
+
+    The natural order is `order` where given, else that of arrival. A sort keeps it among equals.
+    """
+
+    def __init__(
+        self,
+        key: Callable[[R], K],
+        search: Callable[[R], str],
+        order: Callable[[R], Any] | None = None,
+    ) -> None:
+        self.key = key
+        self._search = search
+        self._order = order
+        self._records: dict[K, R] = {}
+        self._natural: list[K] = []
+        self._unordered = False
+        self._place: dict[K, int] | None = None
+        self._hay: dict[K, str] = {}
+        self._bare: dict[K, None] = {}
+        self._filter = ""
+        self._judge: Callable[[str], bool] | None = None
+        self._sort_of: Callable[[R], Any] | None = None
+        self._reverse = False
+        self._visible: list[K] = []
+        self._row: dict[K, int] = {}
+
+    def __len__(self) -> int:
+        return len(self._visible)
+
+    def __contains__(self, key: K) -> bool:
+        return key in self._records
+
+    @property
+    def total(self) -> int:
+        """How many records there are, visible or not."""
+        return len(self._records)
+
+    @property
+    def visible(self) -> Sequence[K]:
+        """The keys in the order shown."""
+        return self._visible
+
+    @property
+    def filter(self) -> str:
+        """The active filter, as typed."""
+        return self._filter
+
+    def record(self, key: K) -> R | None:
+        """The record of a key, or None."""
+        return self._records.get(key)
+
+    def records(self) -> Iterable[R]:
+        """Every record, visible or not."""
+        return self._records.values()
+
+    def row(self, key: K | None) -> int | None:
+        """The visible row of a key, or None."""
+        return None if key is None else self._row.get(key)
+
+    def renew(self, records: Iterable[R]) -> None:
+        """Replace records by ones that are found, shown and ordered alike, such as later looks."""
+        held = self._records
+        for record in records:
+            key = self.key(record)
+            if key in held:
+                held[key] = record
+
+    def prepare(self, most: int) -> bool:
+        """Read up to `most` records for a filter to come; whether there are more to read."""
+        while self._bare and most > 0:
+            key, _ = self._bare.popitem()
+            most -= self._read(key)
+        return bool(self._bare)
+
+    def reconcile(self, upserted: Iterable[R], removed: Iterable[K] = ()) -> Change[K, R]:
+        """Apply a delta; the rest of the records is not looked at."""
+        added: list[K] = []
+        updated: list[tuple[K, R, R]] = []
+        gone: list[K] = []
+        displaced: dict[K, None] = {}
+        restructure = False
+        for key in removed:
+            if self._records.pop(key, None) is not None:
+                self._hay.pop(key, None)
+                self._bare.pop(key, None)
+                gone.append(key)
+        if gone:
+            lost = set(gone)
+            self._natural = [key for key in self._natural if key not in lost]
+            restructure = True
+        for record in upserted:
+            key = self.key(record)
+            before = self._records.get(key)
+            if before is not None and before == record:
+                continue
+            self._records[key] = record
+            self._hay.pop(key, None)
+            self._bare[key] = None
+            if before is None:
+                added.append(key)
+                self._natural.append(key)
+                self._unordered = restructure = True
+            else:
+                updated.append((key, before, record))
+                if self._displaced(key, before, record):
+                    displaced[key] = None
+        moved = False
+        if restructure or self._unordered:
+            moved = self._arrange()
+        elif displaced:
+            moved = self._put_elsewhere(displaced)
+        return Change(tuple(added), tuple(updated), tuple(gone), moved)
+
+    def set_filter(self, text: str) -> bool:
+        """Show what matches `text`; whether the visible rows changed."""
+        fewer = self._judge is not None and narrows(self._filter, text)
+        self._filter = text
+        self._judge = matcher(text)
+        if fewer and self._judge is not None and not self._unordered:
+            return self._show([key for key in self._visible if self._matches(key)])
+        return self._arrange()
+
+    def set_sort(self, key: Callable[[R], Any] | None, *, reverse: bool = False) -> bool:
+        """Sort by `key`, or naturally where None; whether the visible rows changed."""
+        self._sort_of, self._reverse = key, reverse
+        return self._arrange()
+
+    def clear(self) -> None:
+        """Forget every record; filter and sort stay."""
+        self._records.clear()
+        self._natural.clear()
+        self._hay.clear()
+        self._bare.clear()
+        self._arrange()
+
+    def survivor(self, before: Sequence[K], at: int) -> K | None:
+        """The visible key nearest to row `at` of those shown `before`: below first, then above."""
+        for key in before[at:]:
+            if key in self._row:
+                return key
+        for key in reversed(before[:at]):
+            if key in self._row:
+                return key
+        return None
+
+    def _displaced(self, key: K, before: R, record: R) -> bool:
+        """Whether the new record may stand elsewhere than the old one."""
+        if self._order is not None and self._order(before) != self._order(record):
+            self._unordered = True
+            return True
+        if self._judge is not None and self._matches(key) != (key in self._row):
+            return True
+        return self._sort_of is not None and self._sort_of(before) != self._sort_of(record)
+
+    def _matches(self, key: K) -> bool:
+        if self._judge is None:
+            return True
+        hay = self._hay.get(key)
+        if hay is None:
+            self._read(key)
+            hay = self._hay[key]
+        return self._judge(hay)
+
+    def _read(self, key: K) -> bool:
+        """Have a record's search text; whether that was work."""
+        if key in self._hay:
+            return False
+        self._hay[key] = self._search(self._records[key]).casefold()
+        return True
+
+    def rearrange(self) -> bool:
+        """Order anew, as after a renewal that the sort depends on; whether anything moved."""
+        return self._arrange()
+
+    def _put_elsewhere(self, keys: Iterable[K]) -> bool:
+        """Give these keys the places their records have now; all others keep their order."""
+        moving = set(keys)
+        if self._reverse or len(moving) > len(self._visible) // 8:
+            return self._arrange()
+        shown = [key for key in self._visible if key not in moving]
+        if self._place is None:
+            self._place = {key: at for at, key in enumerate(self._natural)}
+        place, by, records = self._place, self._sort_of, self._records
+        for key in moving:
+            if self._matches(key):
+                if by is None:
+                    insort(shown, key, key=place.__getitem__)
+                else:
+                    insort(shown, key, key=lambda k: (by(records[k]), place[k]))
+        return self._show(shown)
+
+    def _arrange(self) -> bool:
+        self._place = None
+        records = self._records
+        if self._order is not None and self._unordered:
+            natural = self._order
+            self._natural.sort(key=lambda key: natural(records[key]))
+        self._unordered = False
+        shown = self._natural
+        shown = [k for k in shown if self._matches(k)] if self._judge else list(shown)
+        if self._sort_of is not None:
+            by = self._sort_of
+            shown.sort(key=lambda key: by(records[key]), reverse=self._reverse)
+        elif self._reverse:
+            shown.reverse()
+        return self._show(shown)
+
+    def _show(self, shown: list[K]) -> bool:
+        if shown == self._visible:
+            return False
+        self._visible = shown
+        self._row = {key: row for row, key in enumerate(shown)}
+        return True

@@ -1,0 +1,1 @@
+"""Drawn text: signs, spelled values, cells."""

@@ -1,0 +1,28 @@
+"""Instants in a column: the time of day, and the age every table of observations ends with."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from widgets.table.columns import Cell
+from widgets.text.formats import age
+
+_UNREADABLE = "--:--:--"
+
+
+def moment(now: float, at: float | None) -> str:
+    """The local time of day in eight cells; the day instead where that is not today's."""
+    if at is None:
+        return _UNREADABLE
+    try:
+        then = datetime.fromtimestamp(at)
+        same = then.date() == datetime.fromtimestamp(now).date()
+        return then.strftime("%H:%M:%S" if same or not now else "%d %b")
+    except (ValueError, OverflowError, OSError):
+        return _UNREADABLE
+
+
+def age_cell(now: float, observed_at: float, *, stale: bool) -> Cell:
+    """How old an observation is; a stale one says so in a word, or `!` where there is no room."""
+    text = age(now, observed_at) if now else "-"
+    return Cell.of(f"stale {text}", "warn", f"!{text}") if stale else Cell.of(text, "dim")

@@ -1,0 +1,65 @@
+"""Short pieces of drawn text, made from plain strings: nothing in them is ever markup.
+
+The services have already made outside text harmless; this is the last door before the screen, so
+that a control character which slipped through is drawn as a mark and not obeyed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from textual.content import Content
+
+from widgets.text.glyphs import TONES, Sign
+
+_MARK = "\ufffd"
+_CONTROLS = dict.fromkeys([*range(0x20), *range(0x7F, 0xA0)], _MARK)
+_ORDER = dict.fromkeys([0x061C, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A)], "")
+_LINE = _CONTROLS | _ORDER
+_BLOCK = {**_LINE, 0x0A: "\n", 0x09: "    "}
+
+GAP = 2
+"""Cells between two things on one line."""
+
+
+def one_line(text: str, limit: int = 400) -> str:
+    """The text on one line of at most `limit` characters, without control characters."""
+    line = " ".join(text[: limit * 2].split()).translate(_LINE)
+    return line if len(line) <= limit else line[: limit - 1] + "…"
+
+
+def block(text: str) -> str:
+    """The text with its line breaks, without any other control character."""
+    return text.replace("\r\n", "\n").translate(_BLOCK)
+
+
+def styled(text: str, tone: str, *, bold: bool = False) -> Content:
+    """One line in the colour of a tone (see `widgets.text.glyphs.Sign`)."""
+    style = TONES[tone]
+    return Content.styled(one_line(text), f"bold {style}" if bold else style)
+
+
+def signed(sign: Sign, words: str | None = None, *, bold: bool = False) -> Content:
+    """A glyph and its word, or other `words` in the word's place, in the colour of the sign."""
+    return styled(f"{sign.glyph} {sign.word if words is None else words}", sign.tone, bold=bold)
+
+
+def joined(parts: Iterable[Content], gap: str = " " * GAP) -> Content:
+    """The parts with a gap between them; empty ones are left out.
+
+    In place of `Content.join`, which in Textual 8.2 counts a separator too many into its width.
+    """
+    pieces: list[str | Content] = []
+    for part in parts:
+        if part:
+            pieces += [gap, part] if pieces else [part]
+    return Content.assemble(*pieces)
+
+
+def spread(left: Content, right: Content, width: int) -> Content:
+    """One line of `width` cells: `right` at its end, `left` cut off where there is no room."""
+    right = right.truncate(width, ellipsis=True)
+    room = max(0, width - right.cell_length - (2 if right else 0))
+    left = left.truncate(room, ellipsis=True)
+    filler = max(0, width - left.cell_length - right.cell_length)
+    return Content.assemble(left, " " * filler, right)
