@@ -17,11 +17,11 @@ from services.sources import Actor
 from services.sources.local.actor import LocalActor
 from services.sources.openshell.options import OpenShellOptions
 from services.sources.openshell.source import open_openshell
-from tests.integration.test_argo_source import BOX as ARGO_BOX
-from tests.integration.test_argo_source import server
-from tests.integration.test_centml_source import ONE, platform, signed_in
-from tests.integration.test_kube_source import BOX as KUBE_BOX
-from tests.integration.test_kube_source import cluster
+from tests.integration.sources.pods.test_argo_source import BOX as ARGO_BOX
+from tests.integration.sources.pods.test_argo_source import server
+from tests.integration.sources.pods.test_centml_source import ONE, platform, signed_in
+from tests.integration.sources.pods.test_kube_source import BOX as KUBE_BOX
+from tests.integration.sources.pods.test_kube_source import cluster
 from tests.support.http_peer import WebSocket
 from tests.support.nanoclaw import ALPHA, NOW, ScriptedDocker, install_states, opened, short_folder
 from tests.support.openshell_script import script

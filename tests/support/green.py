@@ -33,14 +33,14 @@ LIMIT_S = 3600.0
 TIMES = 50
 WAYS = ("quiet-1", "quiet-2", "quiet-3", "busy", "no-sigint", "other-user", "odd-places")
 FILES = (
-    "tests/integration/test_openshell_properties.py",
+    "tests/integration/sources/openshell/test_properties.py",
     "tests/pilot/test_finding.py",
     "tests/pilot/test_proposing.py",
     "tests/pilot/test_openshell_panel.py",
-    "tests/integration/test_journal.py",
+    "tests/integration/journal/test_store.py",
     "tests/pilot/test_terminal_view.py",
-    "tests/integration/test_log_command.py",
-    "tests/integration/test_exec_families.py",
+    "tests/integration/cli/test_log_command.py",
+    "tests/integration/terminal/exec/test_families.py",
 )
 """Those that failed by chance once."""
 OTHER_USER = "nobody"

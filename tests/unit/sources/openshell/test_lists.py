@@ -1,0 +1,295 @@
+"""What OpenShell and NemoClaw leave on disk, how a gateway could be started, how a shell ended."""
+
+from __future__ import annotations
+
+import ast
+import json
+from pathlib import Path
+
+import pytest
+
+from services.config.settings import Flags, load
+from services.config.sources import OpenShellTable
+from services.errors import ConfigError, UnavailableError
+from services.models import Capability, GatewayState, ShellState
+from services.sources import open_sources
+from services.sources.openshell import lists, metadata, nemoclaw_registry, start_plan
+from services.sources.openshell.cli import environment, locate
+from services.sources.openshell.cli_version import Generation, Toolset
+from services.sources.openshell.client import pending
+from services.sources.openshell.logs import Memory, instant, readable
+from services.sources.openshell.nemoclaw_registry import Presence
+from services.sources.openshell.records import Forward, Target, safe_name
+from services.sources.openshell.rows import sandbox, unseen
+from services.sources.openshell.shells import ended
+from services.terminal.transport.base import Ending
+from tests.support.clock import FakeClock
+from tests.support.openshell_recorded import HEALTHY, recorded
+from tests.support.openshell_script import register
+
+ROOT = Path(__file__).resolve().parents[4]
+LOCAL = "https://127.0.0.1:17670"
+
+
+@pytest.mark.parametrize(
+    ("text", "presence"),
+    [
+        (None, Presence.ABSENT),
+        ("", Presence.CORRUPT),
+        ("{", Presence.CORRUPT),
+        ("[]", Presence.CORRUPT),
+        ('{"sandboxes": []}', Presence.CORRUPT),
+        ('{"sandboxes": {}}', Presence.EMPTY),
+        ('{"sandboxes": {"-x": {}}}', Presence.EMPTY),
+        ('{"sandboxes": {"a": {}}, "defaultSandbox": "gone"}', Presence.FILLED),
+    ],
+)
+def test_a_register_is_absent_corrupt_empty_or_filled(
+    tmp_path: Path, text: str | None, presence: Presence
+) -> None:
+    path = tmp_path / "sandboxes.json"
+    if text is not None:
+        path.write_text(text)
+    found = nemoclaw_registry.read(path)
+    assert found.presence is presence
+    assert bool(found.problem) is (presence is Presence.CORRUPT)
+    assert found.default == ("a" if presence is Presence.FILLED else "")
+    assert len({one.value for one in Presence}) == len(Presence)
+
+
+def test_a_register_keeps_what_later_versions_add(home: Path) -> None:
+    path = register(home, "a", "b", default="b", gatewayName="mine", dashboardPort=1234, odd=[1])
+    before = path.read_bytes(), path.stat().st_mtime_ns
+    found = nemoclaw_registry.read(path)
+    assert found.default == "b" and found.gateways == ("mine",)
+    entry = found.entry("mine", "a")
+    assert entry is not None and entry.port == 1234 and ("model", "m") in entry.facts
+    assert (path.read_bytes(), path.stat().st_mtime_ns) == before
+    assert nemoclaw_registry.read(None).presence is Presence.UNUSED
+
+
+def test_registrations_are_read_from_the_folder(tmp_path: Path) -> None:
+    for name, text in (
+        ("good", '{"gateway_endpoint": "http://h:1", "auth_mode": "oidc"}'),
+        ("bad", "{"),
+        ("-odd", "{}"),
+    ):
+        place = tmp_path / "gateways" / name
+        place.mkdir(parents=True)
+        (place / "metadata.json").write_text(text)
+        (place / "oidc_token.json").write_text("SECRET")
+    (tmp_path / "active_gateway").write_text("good")
+    found = {one.name: one for one in metadata.registrations(tmp_path)}
+    assert set(found) == {"good", "bad"}
+    assert found["good"].active and found["good"].auth == "oidc"
+    assert found["bad"].endpoint == ""
+    assert "SECRET" not in str(found)
+    assert metadata.registrations(tmp_path / "nowhere") == ()
+    (tmp_path / "active_gateway").write_text("../../x")
+    assert metadata.active(tmp_path) == ""
+
+
+@pytest.mark.parametrize(
+    ("text", "target"),
+    [
+        ("default\nalpha\n", Target("g", "alpha")),
+        ("blue\nalpha\n", Target("g", "alpha", "blue")),
+        ("alpha\n", Target("g", "alpha")),
+        ("", None),
+        ("a\n-b\n", None),
+        ("a\nb\nc\n", None),
+    ],
+)
+def test_the_last_used_sandbox_is_known_while_its_gateway_is_down(
+    tmp_path: Path, text: str, target: Target | None
+) -> None:
+    (tmp_path / "gateways" / "g").mkdir(parents=True)
+    (tmp_path / "gateways" / "g" / "last_sandbox").write_text(text)
+    assert metadata.last_used(tmp_path, "g") == target
+    assert metadata.last_used(tmp_path, "h") is None
+
+
+def test_a_start_is_only_offered_where_the_service_is_known(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tools = tmp_path / "bin"
+    tools.mkdir()
+    for name in ("systemctl", "brew"):
+        (tools / name).write_text("#!/bin/sh\n")
+        (tools / name).chmod(0o755)
+    monkeypatch.setenv("PATH", str(tools))
+    b, root = Toolset(), tmp_path / "root"
+    bare = start_plan.plan("g", LOCAL, b, {}, root)
+    assert not bare.possible and "systemctl --user start openshell-gateway" in bare.advice
+    (root / "snap/openshell").mkdir(parents=True)
+    assert "sudo snap start" in start_plan.plan("g", LOCAL, b, {}, root).advice
+    (root / "usr/local/opt/openshell").mkdir(parents=True)
+    assert start_plan.plan("g", LOCAL, b, {}, root).argv[0] == "brew"
+    unit = root / "usr/lib/systemd/user/openshell-gateway.service"
+    unit.parent.mkdir(parents=True)
+    unit.write_text("")
+    found = start_plan.plan("g", LOCAL, b, {}, root)
+    assert found.argv == ("systemctl", "--user", "start", "openshell-gateway")
+    for elsewhere in ("https://gateway.example:17670", "http://127.0.0.1:1", "", "http://[::1"):
+        assert not start_plan.plan("g", elsewhere, b, {}, root).possible
+    assert start_plan.plan("g", "", b, {"g": ("run", "it")}, root).argv == ("run", "it")
+    first = start_plan.plan("g", "", Toolset(generation=Generation.A), {}, root)
+    assert first.by_cli and first.argv == ("gateway", "start", "--name", "g")
+    assert not any("recreate" in word for word in first.argv)
+
+
+def test_the_command_is_found_in_the_order_of_nemoclaw(
+    tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def put(place: Path) -> Path:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_text("#!/bin/sh\n")
+        place.chmod(0o755)
+        return place
+
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
+    own = put(home / ".local/bin/openshell")
+    assert locate() == own
+    first = put(tmp_path / "bin" / "openshell")
+    assert locate() == first
+    chosen = put(tmp_path / "else" / "openshell")
+    assert locate(str(chosen)) == chosen
+    chosen.chmod(0o644)
+    assert locate(str(chosen)) is None
+
+
+def test_the_environment_chooses_no_gateway() -> None:
+    given = {"OPENSHELL_GATEWAY": "x", "OPENSHELL_GATEWAY_ENDPOINT": "y", "OPENSHELL_THEME": "z"}
+    made = environment({**given, "OPENSHELL_WORKSPACE": "w", "PATH": "/bin"})
+    assert made["PATH"] == "/bin" and made["OPENSHELL_THEME"] == "z"
+    assert not [name for name in made if name.startswith(("OPENSHELL_GATEWAY", "OPENSHELL_WORK"))]
+
+
+def test_later_lists_are_wrapped_paged_and_have_reasons() -> None:
+    condition = {"type": "Ready", "status": "False", "reason": "ImagePull", "message": "no such"}
+    text = json.dumps(
+        {
+            "sandboxes": [
+                {"name": "a", "phase": "Error", "exit_code": 3, "conditions": [condition, 7]},
+                {"phase": "Ready"},
+                {"name": "b", "phase": 42, "labels": {"k": "\x1b[31mv"}, "exit_code": True},
+            ],
+            "next_page_token": "more",
+        }
+    )
+    (a, b), token = lists.sandboxes(text, as_json=True)
+    assert token == "more"
+    assert (a.exit_code, a.why) == (3, "ImagePull: no such")
+    assert (b.phase, b.exit_code, b.labels) == ("phase 42", None, (("k", "v"),))
+    shown = sandbox("os", "g", a, (), (), 1.0)
+    assert "exit code 3" in shown.reason and "ImagePull" in shown.reason
+    assert ("condition Ready", "False, ImagePull, no such") in shown.evidence
+
+
+@pytest.mark.parametrize("text", ["", "null", "7", '{"a": 1}', "[1]", '["x"]', "{" * 100_000])
+def test_what_is_not_a_list_is_named(text: str) -> None:
+    with pytest.raises(UnavailableError, match="cannot be understood"):
+        lists.sandboxes(text, as_json=True)
+
+
+def test_forwards_are_read_from_table_and_json() -> None:
+    table = (
+        "SANDBOX  BIND       PORT   PID  STATUS\n"
+        "a        127.0.0.1  18789  12   \x1b[32mrunning\x1b[39m\n"
+        "b        0.0.0.0    80     13   dead\n"
+    )
+    found = lists.forwards(table)
+    assert found == (Forward("a", "127.0.0.1", 18789, True), Forward("b", "0.0.0.0", 80, False))
+    assert [one.place for one in found] == ["18789", "0.0.0.0:80"]
+    later = '[{"sandbox": "a", "bind_address": "127.0.0.1", "port": 18789, "alive": true}]'
+    assert lists.forwards(later) == found[:1]
+    assert lists.forwards("No active forwards.\n") == ()
+
+
+def test_waiting_rules_are_counted() -> None:
+    answer = recorded("0.0.111", HEALTHY, "-g nemoclaw rule get alpha --status pending")
+    assert pending(answer.stdout) == "2 waiting: rule-0, rule-1"
+    none = recorded("0.0.111", HEALTHY, "-g nemoclaw rule get beta --status pending")
+    assert pending(none.stdout) == ""
+
+
+def test_identities_name_gateway_workspace_and_sandbox() -> None:
+    for target in (Target("g", "a"), Target("g", "a", "blue")):
+        assert Target.parse(target.native) == target
+    assert not safe_name("-a") and not safe_name("a/b") and not safe_name("a b") and safe_name("a")
+    for odd in ("", "a", "/", "a/", "/a", "a/b/c/d", "a/-b", "a\n/b", "a/b\n"):
+        assert Target.parse(odd) is None
+
+
+def test_what_is_known_by_name_alone_says_so() -> None:
+    down = unseen("os", Target("g", "a"), (), GatewayState.DOWN, "It is down.", 1.0)
+    assert down.reason == "Not seen yet: It is down."
+
+
+@pytest.mark.parametrize(
+    ("code", "tail", "attached", "state", "told"),
+    [
+        (0, "bye", False, ShellState.ENDED, 0),
+        (1, "make: *** Error: 1", False, ShellState.ENDED, 1),
+        (1, "Error:   × transport error\r\n  ╰─▶ broken pipe\r\n", False, ShellState.LOST, None),
+        (1, "$ \x1b[31mError:\x1b[0m   x status: Unavailable\r\n", False, ShellState.LOST, None),
+        (255, "", True, ShellState.LOST, None),
+        (255, "", False, ShellState.ENDED, 255),
+        (137, "Error:   × x", False, ShellState.ENDED, 137),
+    ],
+)
+def test_the_clis_own_end_is_told_from_the_shells(
+    code: int, tail: str, attached: bool, state: ShellState, told: int | None
+) -> None:
+    end = ended(Ending(ShellState.ENDED, "exited", code=code), tail, attached=attached)
+    assert (end.state, end.code) == (state, told)
+
+
+def test_log_lines_have_an_instant_and_are_shown_once() -> None:
+    line = "[1700000000.5] [gateway] [WARN ] [x] said k=v"
+    assert instant(line) == 1_700_000_000.5
+    assert readable(line) == "22:13:20.500Z [gateway] [WARN ] [x] said k=v"
+    assert instant("no line") is None and readable("no line") == "no line"
+    memory = Memory()
+    assert memory.first(line) and not memory.first(line.replace("] [", "]  ["))
+    assert memory.first(line + "!")
+
+
+def test_it_is_configured_by_a_table_and_touches_nothing_when_opened(tmp_path: Path) -> None:
+    file = tmp_path / "wakedeck.toml"
+    file.write_text(
+        '[sources.lab]\nkind = "openshell"\ngateways = ["nemoclaw"]\n'
+        '[sources.lab.start]\nnemoclaw = ["systemctl", "start", "it"]\n'
+    )
+    settings = load(Flags(config=file), {})
+    (one,) = settings.sources
+    assert isinstance(one.table, OpenShellTable) and one.table.interval_s == 3.0
+    (opened,) = open_sources(settings, FakeClock())
+    assert opened.info.kind == "openshell"
+    assert Capability.QUEUE not in opened.info.capabilities
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["home", "wakedeck.toml"]
+    file.write_text('[sources.lab]\nkind = "openshell"\nlog_level = "loud"\n')
+    with pytest.raises(ConfigError):
+        load(Flags(config=file), {})
+
+
+def _closure(module: str, seen: set[str]) -> set[str]:
+    if module in seen or not module.startswith("services.sources.openshell"):
+        return seen
+    seen.add(module)
+    path = ROOT / (module.replace(".", "/") + ".py")
+    if not path.exists():
+        return seen
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            _closure(node.module, seen)
+            for alias in node.names:
+                _closure(f"{node.module}.{alias.name}", seen)
+    return seen
+
+
+def test_what_looks_cannot_reach_what_acts() -> None:
+    reached = _closure("services.sources.openshell.observer", set())
+    assert "services.sources.openshell.client" in reached
+    for acting in ("actor", "doing", "shells", "steps", "source"):
+        assert f"services.sources.openshell.{acting}" not in reached
