@@ -21,7 +21,7 @@ class Clock(Protocol):
 
 
 class SystemClock:
-    """The real one."""
+    """Wall-clock and monotonic time of this machine."""
 
     def now(self) -> float:
         return time.time()

@@ -268,7 +268,7 @@ class StepState(Enum):
 class Step:
     """One visible step: check, select, start, wait, sandbox, forward, credential or connect.
 
-    What the operator agreed to has steps of its own names.
+    What the operator confirmed has steps of its own names.
     """
 
     name: str
@@ -279,7 +279,7 @@ class Step:
     detail: str = ""
     critical: bool = False
     """Never interrupted: cancel is honoured after it ends (upstream/repair: Attempt machine)."""
-    transient: bool = False  # Failed, and may pass by itself: verified, then primed again.
+    transient: bool = False  # Failed, and may pass by itself: verified, then connected again.
     verdict: Verdict | None = None  # What a failure means, where the step knows best.
 
 
@@ -288,7 +288,7 @@ class AttemptState(Enum):
 
     IDLE = "idle"
     PROBE = "probe"
-    PRIME = "prime"
+    CONNECT = "prime"
     WAKE = "wake"
     VERIFY = "verify"
     DRAIN = "drain"
@@ -317,14 +317,14 @@ class Attempt:
     """The first error: the headline. Written once."""
     last: str = ""  # the last error, only where it differs from the first
     wakes: int = 0
-    primes: int = 0
+    connects: int = 0
     cancelling: bool = False
     summary: str = ""
     """How it ended, in a sentence: what was wrong, what was done."""
     advice: str = ""  # what to do next
     confirmable: str = ""
     act: str = ""
-    """What the operator agreed to beforehand, as it is called; empty where nothing had to be."""
+    """What the operator confirmed beforehand, as it is called; empty where nothing had to be."""
 
 
 class Severity(Enum):

@@ -1,4 +1,4 @@
-"""The panel: builds the services and the screen, and takes both down together."""
+"""The panel's app: builds the services and the dashboard, and closes both."""
 
 from __future__ import annotations
 
@@ -24,25 +24,26 @@ from services.config.settings import Settings
 from services.models import Attempt, Capability, Event, QueueSnapshot, SandboxId, Shell, Verb
 from services.sources import OpenSource
 from services.terminal.exec.requests import ShellChoice
-from services.text.sanitize import sentence
+from services.text.sanitize import end_sentence
+from tui.context import Context
 from tui.dashboard import Dashboard
 from tui.engine import Engine
 from tui.panel import keymap, shell_keys, themes
-from tui.panel.actions import Intents, Tone
-from tui.panel.attach import Attaching
-from tui.panel.bell import Alarm
-from tui.panel.bindings import PLACES, KeyWords, rebindable
+from tui.panel.actions import Actions, Tone
+from tui.panel.attach import AgentAttach
+from tui.panel.bell import TerminalBell
+from tui.panel.bindings import PLACES, KeyLabels, rebindable
 from tui.panel.bulk import Bulk
-from tui.panel.confirmations import Proposing
-from tui.panel.copy import Copying
+from tui.panel.confirmations import Confirmations
+from tui.panel.copy import Copier
 from tui.panel.details import Details
-from tui.panel.empty_states import Guidance
-from tui.panel.header_state import Vitals
-from tui.panel.history import Recall
+from tui.panel.empty_states import EmptyStates
+from tui.panel.header_state import HeaderBuilder
+from tui.panel.history import EventHistory
 from tui.panel.log_screen import LogScreen
 from tui.panel.palette import PanelCommands
 from tui.panel.shells import Shells, preload
-from tui.panel.view_state import WRITE_S, ViewMemory
+from tui.panel.view_state import WRITE_S, ViewStateStore
 from widgets.dialogs.help import HelpScreen
 from widgets.panes.binding_rows import key_sections
 from widgets.panes.details import DetailPane
@@ -52,7 +53,7 @@ CLOSE_S = 8.0
 
 
 class WakedeckApp(App[int], inherit_bindings=False):
-    """Composes, binds and routes."""
+    """The Textual app of the panel: composes, binds and routes."""
 
     TITLE = "Wakedeck"
     CSS_PATH = "styles/panel.tcss"
@@ -62,7 +63,7 @@ class WakedeckApp(App[int], inherit_bindings=False):
         Binding("question_mark", "help", "Help", id="app.help", key_display="?"),
         Binding("ctrl+p", "command_palette", "Palette", id="app.palette", show=True),
         Binding("t", "next_theme", "Dark, light, contrast", id="app.theme", show=False),
-        Binding("ctrl+s", "picture", "Save a picture of the screen", id="app.picture", show=False),
+        Binding("ctrl+s", "picture", "Save screenshot", id="app.picture", show=False),
         Binding("M", "mute", "Mute bell and notices", id="panel.mute", show=False),
         Binding("q,ctrl+q", "leave", "Quit", id="app.quit"),
         Binding("ctrl+c", "copy_or_hint", "Copy selection", id="app.copy", show=False),
@@ -87,9 +88,8 @@ class WakedeckApp(App[int], inherit_bindings=False):
             ConfigError: the settings name a theme or a key that cannot be.
         """
         # Without colours the styles for a terminal of few colours tell things apart.
-        super().__init__(ansi_color=True if themes.colourless(os.environ) else None)
+        super().__init__(ansi_color=True if themes.no_color(os.environ) else None)
         self.settings = settings
-        self.welcomes = welcomes
         self.clock = clock
         self._state = state
         self._leaving = False
@@ -114,28 +114,58 @@ class WakedeckApp(App[int], inherit_bindings=False):
             self._shell_wrote,
             state / "transcripts" if settings.transcripts else None,
         )
-        self.intents = Intents(self.engine, self.shells, self.say)
+        self.actions = Actions(self.engine, self.shells, self.notify_user)
         self.bulk = Bulk(
-            self, self.engine, self.intents, self.say, self._bulk_pressed, self._bulk_moved
+            self,
+            self.engine,
+            self.actions,
+            self.notify_user,
+            self._bulk_started,
+            self._bulk_progressed,
         )
-        self.proposing = Proposing(self, self.engine, self.intents, self.say)
-        self.attaching = Attaching(self, self.engine, self.intents, self.say, self._open_shell)
+        self.confirmations = Confirmations(self, self.engine, self.actions, self.notify_user)
+        self.agent_attach = AgentAttach(
+            self, self.engine, self.actions, self.notify_user, self._open_shell
+        )
         self.details = Details(self, self.engine)
-        self.alarm = Alarm(settings.attention, settings.profile, os.environ, self._to_terminal)
-        self.memory = ViewMemory(state, settings.profile, settings.remember)
-        self.alarm.muted = self.memory.recalled.muted
-        self.copying = Copying(self, clock, self.say)
-        self.recall = Recall(self.engine)
-        self.guidance = Guidance(self.engine, self.intents)
+        self.terminal_bell = TerminalBell(
+            settings.attention, settings.profile, os.environ, self._to_terminal
+        )
+        self.view_state = ViewStateStore(state, settings.profile, settings.remember)
+        self.terminal_bell.muted = self.view_state.loaded.muted
+        self.copier = Copier(self, clock, self.notify_user)
+        self.history = EventHistory(self.engine)
+        self.empty_states = EmptyStates(self.engine, self.actions)
         for theme in themes.THEMES:
             self.register_theme(theme)
         themes.check(settings, self.available_themes)
         bound = bound_actions()
-        self.set_keymap(keymap.resolve(bound, settings.keys, settings.key_place))
-        self.key_words = KeyWords(self, bound, settings.keys)
-        self._vitals = Vitals(settings, self.key_words.of("panel.refresh"))
+        self.set_keymap(keymap.resolve(bound, settings.keys, settings.key_location))
+        self.key_labels = KeyLabels(self, bound, settings.keys)
+        self._header_builder = HeaderBuilder(settings, self.key_labels.of("panel.refresh"))
         if not settings.animation:
             self.animation_level = "none"
+        self.context = Context(
+            settings=settings,
+            clock=clock,
+            engine=self.engine,
+            shells=self.shells,
+            actions=self.actions,
+            bulk=self.bulk,
+            confirmations=self.confirmations,
+            agent_attach=self.agent_attach,
+            details=self.details,
+            history=self.history,
+            empty_states=self.empty_states,
+            copier=self.copier,
+            terminal_bell=self.terminal_bell,
+            view_state=self.view_state,
+            key=self.key_labels.of,
+            header=self.header,
+            open_log=self.open_log,
+            notify=self.notify_user,
+            first_start=welcomes,
+        )
 
     def get_driver_class(self) -> type[Driver]:
         """Textual's choice, but one that outlives its terminal where that may go away."""
@@ -147,7 +177,7 @@ class WakedeckApp(App[int], inherit_bindings=False):
         return TerminalDriver
 
     def get_default_screen(self) -> Screen[int]:
-        return Dashboard()
+        return Dashboard(self.context)
 
     @property
     def dashboard(self) -> Dashboard:
@@ -162,10 +192,10 @@ class WakedeckApp(App[int], inherit_bindings=False):
         self.call_after_refresh(self._begin)
 
     def _begin(self) -> None:
-        """The first frame is painted: now look."""
+        """Start polling once the first frame is painted."""
         self._on_first_frame()
-        self.alarm.open()
-        self.set_interval(WRITE_S, self._keep_view)
+        self.terminal_bell.open()
+        self.set_interval(WRITE_S, self._save_view)
         self.run_worker(self.engine.run(), group="engine", exit_on_error=False)
         self.run_worker(asyncio.to_thread(preload), group="engine", exit_on_error=False)
         loop = asyncio.get_running_loop()
@@ -176,14 +206,14 @@ class WakedeckApp(App[int], inherit_bindings=False):
                 return  # Not the main thread: a test, or an embedding program's own business.
 
     def on_descendant_focus(self, event: events.DescendantFocus) -> None:
-        """Without motion no cursor blinks, whoever made the input."""
+        """Stop the cursor of inputs from blinking where animation is off."""
         if isinstance(event.widget, Input) and self.animation_level == "none":
             event.widget.cursor_blink = False
 
     # Heard from the services
 
     def _delta(self, delta: BoardDelta) -> None:
-        self._vitals.take(delta, self.engine.board)
+        self._header_builder.add_samples(delta, self.engine.board)
         if self._on_screen:
             self.dashboard.apply_delta(delta)
             self.details.refresh()
@@ -193,28 +223,28 @@ class WakedeckApp(App[int], inherit_bindings=False):
             self.dashboard.show_queue(snapshot)
 
     def _events(self, told: Sequence[Event]) -> None:
-        self.details.heard(told)
+        self.details.on_events(told)
         if self._on_screen:
             self.dashboard.show_events(told)
             news = [one for one in told if one.at >= self._opened_at and not self._ours(one)]
-            self.alarm.heard(news, self.clock.monotonic())
+            self.terminal_bell.on_events(news, self.clock.monotonic())
 
     def _ours(self, event: Event) -> bool:
         """Whether it comes of an attempt that is under way, which the operator is watching."""
-        attempt = self.engine.attempt_on(SandboxId(event.source, event.subject))
+        attempt = self.engine.latest_attempt(SandboxId(event.source, event.subject))
         return attempt is not None and not attempt.state.ended
 
     def _attempt(self, attempt: Attempt) -> None:
         if self._on_screen:
             self.dashboard.show_attempt(attempt)
             if attempt.state.ended:
-                self.intents.attempt_changed(attempt)
+                self.actions.attempt_changed(attempt)
 
-    def _bulk_pressed(self, verb: Verb, sandbox: SandboxId) -> None:
+    def _bulk_started(self, verb: Verb, sandbox: SandboxId) -> None:
         if self._on_screen and verb is Verb.RECONNECT:
-            self.dashboard.desk.reopen_lost(sandbox)
+            self.dashboard.shell_controller.reopen_lost(sandbox)
 
-    def _bulk_moved(self) -> None:
+    def _bulk_progressed(self) -> None:
         if self._on_screen:
             self.dashboard.show_bulk(self.bulk.progress)
 
@@ -224,7 +254,7 @@ class WakedeckApp(App[int], inherit_bindings=False):
 
     def _shell_wrote(self, shell_id: str) -> None:
         if self._on_screen:
-            self.dashboard.desk.mark_activity(shell_id)
+            self.dashboard.shell_controller.mark_activity(shell_id)
 
     @property
     def _on_screen(self) -> bool:
@@ -234,42 +264,42 @@ class WakedeckApp(App[int], inherit_bindings=False):
     def header(self, selected: SandboxId | None) -> HeaderState:
         """What the header says now."""
         engine = self.engine
-        paused, muted = engine.feeds.paused, self.alarm.muted
-        return self._vitals.header(engine.board, selected, self.clock.now(), paused, muted)
+        paused, muted = engine.pollers.paused, self.terminal_bell.muted
+        return self._header_builder.header(engine.board, selected, self.clock.now(), paused, muted)
 
     async def on_event(self, event: events.Event) -> None:
-        """Any key or button says that the operator is here."""
+        """A key or a mouse button marks the operator as present."""
         if isinstance(event, events.Key | events.MouseDown):
-            self.alarm.seen()
+            self.terminal_bell.on_input()
         await super().on_event(event)
 
     def _to_terminal(self, sequence: str) -> None:
         if self._driver is not None and not self.is_web:
             self._driver.write(sequence)
 
-    def _keep_view(self) -> None:
-        self.memory.hold_timeline(self.dashboard, self.engine.journal_read)
-        self.run_worker(self._kept(), group="view", exclusive=True, exit_on_error=False)
+    def _save_view(self) -> None:
+        self.view_state.pause_timeline(self.dashboard, self.engine.journal_loaded)
+        self.run_worker(self._write_view(), group="view", exclusive=True, exit_on_error=False)
 
-    async def _kept(self) -> None:
-        await self.memory.keep(self.dashboard, self.alarm.muted)
+    async def _write_view(self) -> None:
+        await self.view_state.save(self.dashboard, self.terminal_bell.muted)
 
     def open_log(self, sandbox: SandboxId) -> None:
         """Show a sandbox's log over everything, or say why there is none."""
-        reason = self.intents.refusals(sandbox).get(Capability.LOGS)
+        reason = self.actions.refusals(sandbox).get(Capability.LOGS)
         if reason is not None:
-            self.say(sentence(f"No log of {sandbox.native_id}: {reason}"), "warning")
+            self.notify_user(end_sentence(f"No log of {sandbox.native_id}: {reason}"), "warning")
             return
         known = self.engine.board.sandboxes.get(sandbox)
         observer = self.engine.sources[sandbox.source].observer
         name = sandbox.native_id if known is None else known.name
         if isinstance(self.screen, LogScreen):
-            self.switch_screen(LogScreen(observer, sandbox, name))
+            self.switch_screen(LogScreen(self.context, observer, sandbox, name))
         else:
-            self.push_screen(LogScreen(observer, sandbox, name))
+            self.push_screen(LogScreen(self.context, observer, sandbox, name))
 
-    def say(self, text: str, tone: Tone = "information") -> None:
-        """Answer the operator's own action."""
+    def notify_user(self, text: str, tone: Tone = "information") -> None:
+        """Show a notification about the operator's own action."""
         self.notify(text, severity=tone, markup=False, timeout=8 if tone == "error" else 5)
 
     # Actions
@@ -277,44 +307,48 @@ class WakedeckApp(App[int], inherit_bindings=False):
     def action_help(self) -> None:
         """The keys that are live now."""
         live = key_sections(self, self.screen.active_bindings, PLACES)
-        self.push_screen(HelpScreen((*live, shell_keys.section())))
+        self.push_screen(HelpScreen((*live, shell_keys.help_section())))
 
     def action_next_theme(self) -> None:
         """The next one of our themes, or of the two with the terminal's own colours."""
-        self.theme = themes.following(self.theme)
-        self.say(f"Theme {self.theme}; `theme` in the configuration keeps it.")
+        self.theme = themes.next_theme(self.theme)
+        self.notify_user(f"Theme {self.theme}; `theme` in the configuration keeps it.")
 
     def action_copy_or_hint(self) -> None:
         """Copy what is selected; say how to quit where nothing is."""
-        self.copying.selection()
+        self.copier.selection()
 
     def action_picture(self) -> None:
-        """Save the screen as SVG, secrets masked."""
-        self.run_worker(self._save_picture(), exit_on_error=False)
+        """Save a screenshot as SVG, secrets masked."""
+        self.run_worker(self._save_screenshot(), exit_on_error=False)
 
-    async def _save_picture(self) -> None:
+    async def _save_screenshot(self) -> None:
         from tui.panel.screenshots import save
 
         path = await save(self, self._state / "screenshots", self.clock.now())
-        self.say(f"Saved {path}" if path else "The picture could not be saved.")
+        self.notify_user(f"Saved {path}" if path else "The screenshot could not be saved.")
 
     def action_mute(self) -> None:
-        """Call no more, or call again; the title goes on being marked."""
-        self.alarm.muted = not self.alarm.muted
-        self.say("Muted: no bell and no notice." if self.alarm.muted else "Bell and notices again.")
+        """Mute or unmute bell and desktop notices; the terminal's title is still marked."""
+        self.terminal_bell.muted = not self.terminal_bell.muted
+        self.notify_user(
+            "Muted: no bell and no notice."
+            if self.terminal_bell.muted
+            else "Bell and notices again."
+        )
         self.dashboard.tick()
 
     def action_leave(self) -> None:
-        """End what is ours and go."""
+        """Quit: close shells, attempts and sources, then exit."""
         if not self._leaving:
             self._leaving = True
             self.run_worker(self._leave(), group="leave", exit_on_error=False)
 
     async def _leave(self) -> None:
         try:
-            self.alarm.close()
+            self.terminal_bell.close()
             async with asyncio.timeout(CLOSE_S):
-                await self._kept()
+                await self._write_view()
                 await self.shells.close()
                 self.workers.cancel_group(self, "engine")
                 await self.engine.close()
@@ -324,11 +358,11 @@ class WakedeckApp(App[int], inherit_bindings=False):
             self.exit(0)
 
     def _open_shell(self, sandbox: SandboxId, choice: ShellChoice) -> None:
-        self.dashboard.desk.open(sandbox, choice)
+        self.dashboard.shell_controller.open(sandbox, choice)
 
     @on(DetailPane.CopyRequested)
     def _copy_details(self, event: DetailPane.CopyRequested) -> None:
-        self.copying.text(event.text)
+        self.copier.text(event.text)
 
 
 def bound_actions() -> list[keymap.Bound]:
@@ -353,11 +387,11 @@ def run_panel(settings: Settings) -> int:
     state = paths.private_dir(paths.state_dir())
     own_log.configure(paths.log_file())
     app = WakedeckApp(
-        replace(settings, theme=themes.fitting(settings, os.environ)),
+        replace(settings, theme=themes.choose_theme(settings, os.environ)),
         open_sources(settings, clock),
         clock,
         state=state,
-        on_first_frame=gc_control.settle,
-        welcomes=welcome.wanted(state),
+        on_first_frame=gc_control.freeze_startup_objects,
+        welcomes=welcome.claim_first_start(state),
     )
     return app.run() or 0

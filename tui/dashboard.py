@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, ClassVar, cast
+from typing import ClassVar
 
 from textual import events, on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 
-from services.board.deltas import BoardDelta, aged
+from services.board.deltas import BoardDelta, touched_rows
 from services.models import (
     Attempt,
     Capability,
@@ -20,10 +20,11 @@ from services.models import (
     Shell,
     Verb,
 )
+from tui.context import Context
 from tui.panel import welcome, widget_release
-from tui.panel.layout import Deck, Pane
+from tui.panel.layout import Pane, PaneGrid
 from tui.panel.pane_focus import PaneScreen
-from tui.panel.shell_controller import ShellDesk
+from tui.panel.shell_controller import ShellController
 from widgets.panes.events import EventPane
 from widgets.panes.first_steps import FirstSteps
 from widgets.panes.footer import KeyFooter
@@ -34,9 +35,6 @@ from widgets.panes.repair_bar import RepairBar, RepairKeys
 from widgets.panes.sandboxes import SandboxPane
 from widgets.panes.table_pane import TablePane
 from widgets.terminal.messages import Released
-
-if TYPE_CHECKING:
-    from tui.app import WakedeckApp
 
 CHORD = "ctrl+]"
 TICK_S = 0.75
@@ -52,7 +50,7 @@ class Dashboard(PaneScreen):
         Binding("A", "attach", "Attach to the agent", id="panel.attach", show=False),
         Binding("L", "logs", "Logs", id="panel.logs"),
         Binding("c", "cancel", "Cancel", id="repair.cancel", show=False),
-        Binding("a", "offer", "Confirm a repair", id="repair.offer", show=False),
+        Binding("a", "offer", "Approve repair", id="repair.offer", show=False),
         Binding("z", "zoom", "Zoom", id="panel.zoom"),
         Binding("1", "pane('sandboxes')", "Sandboxes", id="panel.sandboxes", show=False),
         Binding("2", "pane('gateways')", "Gateways", id="panel.gateways", show=False),
@@ -66,38 +64,35 @@ class Dashboard(PaneScreen):
             "left_square_bracket", "shell_tab(-1)", "Previous shell", id="shell.back", show=False
         ),
         Binding("x", "close_shell", "Close shell", id="shell.close", show=False),
-        Binding("R", "refresh_now", "Look again now", id="panel.refresh", show=False),
-        Binding("p", "pause", "Pause looking", id="panel.pause", show=False),
+        Binding("R", "refresh_now", "Refresh now", id="panel.refresh", show=False),
+        Binding("p", "pause", "Pause refresh", id="panel.pause", show=False),
         Binding("y", "copy_record", "Copy record as JSON", id="panel.copy", show=False),
         Binding("C", "copy_cell", "Copy a cell", id="panel.copy-cell", show=False),
         Binding("Y", "copy_name", "Copy name or text", id="panel.copy-name", show=False),
     ]
 
-    def __init__(self) -> None:
+    def __init__(self, context: Context) -> None:
         super().__init__(id="dashboard")
+        self.context = context
         self.selected: SandboxId | None = None
         self._ticked = 0.0
 
     @property
-    def panel(self) -> WakedeckApp:
-        """The app, by its own type."""
-        return cast("WakedeckApp", self.app)
-
-    @property
-    def desk(self) -> ShellDesk:
+    def shell_controller(self) -> ShellController:
         """The shells."""
-        return self.query_one(ShellDesk)
+        return self.query_one(ShellController)
 
     def compose(self) -> ComposeResult:
-        key = self.panel.key_words.of
+        key = self.context.key
         verbs = (key(f"repair.{verb}") for verb in ("wake", "reconnect", "cancel", "offer"))
         yield HealthHeader()
-        with Deck(id="deck"):
+        with PaneGrid(id="grid"):
             yield SandboxPane(id=Pane.SANDBOXES.value)
             yield RepairBar(id=Pane.REPAIR.value, keys=RepairKeys(*verbs))
             yield GatewayPane(id=Pane.GATEWAYS.value)
             yield QueuePane(id=Pane.QUEUES.value)
-            yield ShellDesk(
+            yield ShellController(
+                self.context,
                 id=Pane.SHELL.value,
                 number=key("panel.shells"),
                 chord=CHORD,
@@ -108,14 +103,14 @@ class Dashboard(PaneScreen):
         yield KeyFooter(pinned=("app.help", "app.palette", "app.quit"))
 
     def on_mount(self) -> None:
-        self.set_class(self.panel.settings.production, "-production")
+        self.set_class(self.context.settings.production, "-production")
         self.focus_pane(Pane.SANDBOXES)
-        self.panel.memory.restore(self)
+        self.context.view_state.restore(self)
         self.set_interval(1.0, self._tick_if_due)
-        self.set_interval(widget_release.EVERY_S, widget_release.let_go)
+        self.set_interval(widget_release.EVERY_S, widget_release.clear_styles_cache)
         self.tick()
-        if self.panel.welcomes:
-            self.call_after_refresh(welcome.greet, self, self.panel, CHORD)
+        if self.context.first_start:
+            self.call_after_refresh(welcome.show_welcome, self, self.context, CHORD)
 
     def on_key(self, event: events.Key) -> None:
         """Escape also closes the hint of the first start."""
@@ -123,7 +118,7 @@ class Dashboard(PaneScreen):
             for hint in self.query(FirstSteps):
                 hint.close()
 
-    def why_not(self, action: str) -> str:
+    def disabled_reason(self, action: str) -> str:
         """Why an action of this screen would do nothing now; empty where it would do something."""
         if action in ("wake", "reconnect"):
             if self.query_one(SandboxPane).marked:
@@ -133,21 +128,24 @@ class Dashboard(PaneScreen):
             if self.selected is None:
                 return "no sandbox is selected"
             needed = Capability.SHELL if action == "shell" else Capability.LOGS
-            return self.panel.intents.refusals(self.selected).get(needed, "")
+            return self.context.actions.refusals(self.selected).get(needed, "")
         if action in ("close_shell", "shell_tab(1)", "shell_tab(-1)"):
-            return "" if self.desk.active is not None else "no shell is open"
+            return "" if self.shell_controller.active is not None else "no shell is open"
         return ""
 
     # What the services say
 
     def apply_delta(self, delta: BoardDelta) -> None:
         """Another look came in."""
-        board = self.panel.engine.board
+        board = self.context.engine.board
         self.query_one(SandboxPane).apply(
-            delta.sandboxes, delta.sandboxes_removed, aged(delta, board.sandboxes, SandboxId)
+            delta.sandboxes,
+            delta.sandboxes_removed,
+            touched_rows(delta, board.sandboxes, SandboxId),
         )
         self.query_one(GatewayPane).apply(
-            (*delta.gateways, *aged(delta, board.gateways, GatewayId)), delta.gateways_removed
+            (*delta.gateways, *touched_rows(delta, board.gateways, GatewayId)),
+            delta.gateways_removed,
         )
         self._draw_repair()
         self.tick()
@@ -156,7 +154,7 @@ class Dashboard(PaneScreen):
         """The queue of the selected sandbox."""
         if snapshot.sandbox == self.selected:
             self.query_one(QueuePane).show(snapshot)
-            self._guide()
+            self._update_empty_states()
 
     def show_events(self, told: Sequence[Event]) -> None:
         """More for the timeline."""
@@ -173,45 +171,45 @@ class Dashboard(PaneScreen):
 
     def show_shell(self, shell: Shell) -> None:
         """A shell's new state."""
-        self.desk.update_shell(shell)
+        self.shell_controller.update_shell(shell)
 
     def _tick_if_due(self) -> None:
         """A look that has just come in has repainted the ages already."""
-        if self.panel.clock.monotonic() - self._ticked >= TICK_S:
+        if self.context.clock.monotonic() - self._ticked >= TICK_S:
             self.tick()
 
     def tick(self) -> None:
         """Another second: only ages are repainted."""
-        now = self.panel.clock.now()
-        self._ticked = self.panel.clock.monotonic()
+        now = self.context.clock.now()
+        self._ticked = self.context.clock.monotonic()
         for pane in (SandboxPane, GatewayPane, QueuePane, EventPane):
             self.query_one(pane).tick(now)
         self.query_one(RepairBar).tick(now)
         self._draw_header()
-        self.panel.alarm.tick(self._ticked)
-        self._guide()
+        self.context.terminal_bell.tick(self._ticked)
+        self._update_empty_states()
 
-    def _guide(self) -> None:
+    def _update_empty_states(self) -> None:
         """Say in every empty pane why it is so."""
-        words = self.panel.guidance.all(self.selected, self.panel.key_words.of)
+        words = self.context.empty_states.all(self.selected, self.context.key)
         for pane in self.query(TablePane):
             pane.hint = words.get(Pane(pane.id), "")
-        self.desk.guide(words[Pane.SHELL])
+        self.shell_controller.set_empty_text(words[Pane.SHELL])
 
     def _draw_header(self) -> None:
-        self.query_one(HealthHeader).show(self.panel.header(self.selected))
+        self.query_one(HealthHeader).show(self.context.header(self.selected))
 
     def _draw_repair(self) -> None:
         bar = self.query_one(RepairBar)
         if self.selected is None:
             bar.show(None, None, {})
             return
-        engine = self.panel.engine
+        engine = self.context.engine
         bar.show(
             engine.board.sandboxes.get(self.selected),
-            engine.attempt_on(self.selected),
-            self.panel.intents.refusals(self.selected),
-            offer=self.panel.proposing.offer(engine.attempt_on(self.selected)),
+            engine.latest_attempt(self.selected),
+            self.context.actions.refusals(self.selected),
+            offer=self.context.confirmations.offer(engine.latest_attempt(self.selected)),
         )
 
     # What the panes say
@@ -225,8 +223,8 @@ class Dashboard(PaneScreen):
             return
         self.selected = sandbox
         self.query_one(QueuePane).show(None, reason=self._why_no_queue(sandbox))
-        self.panel.engine.feeds.look_at(sandbox)
-        self._guide()
+        self.context.engine.pollers.watch_queue(sandbox)
+        self._update_empty_states()
         self._draw_repair()
         self._draw_header()
 
@@ -234,7 +232,7 @@ class Dashboard(PaneScreen):
         """What an empty queue pane says until a snapshot comes, or for ever."""
         if sandbox is None:
             return ""
-        refused = self.panel.intents.refusals(sandbox).get(Capability.QUEUE)
+        refused = self.context.actions.refusals(sandbox).get(Capability.QUEUE)
         return f"No queue: {refused}." if refused else "Reading its queues…"
 
     def _under_cursor(self) -> SandboxId | None:
@@ -244,49 +242,49 @@ class Dashboard(PaneScreen):
 
     @on(SandboxPane.Opened)
     def _open_sandbox(self, event: SandboxPane.Opened) -> None:
-        sandbox = self.panel.engine.board.sandboxes.get(event.sandbox)
+        sandbox = self.context.engine.board.sandboxes.get(event.sandbox)
         if sandbox is not None:
-            self.panel.details.open(sandbox)
+            self.context.details.open(sandbox)
 
     @on(GatewayPane.Opened)
     def _open_gateway(self, event: GatewayPane.Opened) -> None:
-        gateway = self.panel.engine.board.gateways.get(event.gateway)
+        gateway = self.context.engine.board.gateways.get(event.gateway)
         if gateway is not None:
-            self.panel.details.open(gateway)
+            self.context.details.open(gateway)
 
     @on(QueuePane.Opened)
     def _open_message(self, event: QueuePane.Opened) -> None:
-        self.panel.details.open(event.message, event.sandbox)
+        self.context.details.open(event.message, event.sandbox)
 
     @on(EventPane.Opened)
     def _open_event(self, event: EventPane.Opened) -> None:
-        self.panel.details.open(event.event)
+        self.context.details.open(event.event)
 
-    @on(EventPane.Sought)
-    def _seek(self, event: EventPane.Sought) -> None:
-        fill = self.panel.recall.fill(self.query_one(EventPane), event.words)
+    @on(EventPane.SearchRequested)
+    def _search_history(self, event: EventPane.SearchRequested) -> None:
+        fill = self.context.history.fill(self.query_one(EventPane), event.words)
         self.run_worker(fill, group="recall", exclusive=True, exit_on_error=False)
 
-    @on(RepairBar.WakePressed)
-    def _wake_pressed(self, event: RepairBar.WakePressed) -> None:
-        self.panel.intents.repair(Verb.WAKE, event.sandbox)
+    @on(RepairBar.WakeRequested)
+    def _wake_requested(self, event: RepairBar.WakeRequested) -> None:
+        self.context.actions.repair(Verb.WAKE, event.sandbox)
 
-    @on(RepairBar.ReconnectPressed)
-    def _reconnect_pressed(self, event: RepairBar.ReconnectPressed) -> None:
-        self.panel.intents.repair(Verb.RECONNECT, event.sandbox)
-        self.desk.reopen_lost(event.sandbox)
+    @on(RepairBar.ReconnectRequested)
+    def _reconnect_requested(self, event: RepairBar.ReconnectRequested) -> None:
+        self.context.actions.repair(Verb.RECONNECT, event.sandbox)
+        self.shell_controller.reopen_lost(event.sandbox)
 
-    @on(RepairBar.CancelPressed)
-    def _cancel_pressed(self, event: RepairBar.CancelPressed) -> None:
-        self.panel.intents.cancel(event.attempt)
+    @on(RepairBar.CancelRequested)
+    def _cancel_requested(self, event: RepairBar.CancelRequested) -> None:
+        self.context.actions.cancel(event.attempt)
 
-    @on(RepairBar.OfferPressed)
-    def _offer_pressed(self, event: RepairBar.OfferPressed) -> None:
-        self.panel.proposing.ask(event.sandbox, event.verb)
+    @on(RepairBar.OfferRequested)
+    def _offer_requested(self, event: RepairBar.OfferRequested) -> None:
+        self.context.confirmations.ask(event.sandbox, event.verb)
 
     @on(RepairBar.VerbRefused)
     def _verb_refused(self, event: RepairBar.VerbRefused) -> None:
-        self.panel.say(f"{event.verb.value.capitalize()}: {event.reason}", "warning")
+        self.context.notify(f"{event.verb.value.capitalize()}: {event.reason}", "warning")
 
     # The shell
 
@@ -298,27 +296,27 @@ class Dashboard(PaneScreen):
 
     def action_wake(self) -> None:
         """Wake what is marked, or else the sandbox under the cursor."""
-        if not self._marked(Verb.WAKE):
+        if not self._start_bulk(Verb.WAKE):
             self._under_cursor()
             self.query_one(RepairBar).action_wake()
 
     def action_reconnect(self) -> None:
         """Reconnect what is marked, or else the sandbox under the cursor."""
-        if not self._marked(Verb.RECONNECT):
+        if not self._start_bulk(Verb.RECONNECT):
             self._under_cursor()
             self.query_one(RepairBar).action_reconnect()
 
-    def _marked(self, verb: Verb) -> bool:
+    def _start_bulk(self, verb: Verb) -> bool:
         """Begin with what is marked now; False where nothing is. The marks have done their work."""
         pane = self.query_one(SandboxPane)
         frozen = pane.marked
-        if frozen and self.panel.bulk.start(verb, frozen):
+        if frozen and self.context.bulk.start(verb, frozen):
             pane.table.clear_marks()
         return bool(frozen)
 
     def action_cancel(self) -> None:
         """Cancel what runs on the marked ones, or else the attempt the repair bar shows."""
-        if not self.panel.bulk.cancel():
+        if not self.context.bulk.cancel():
             self.query_one(RepairBar).action_cancel()
 
     def action_offer(self) -> None:
@@ -330,48 +328,48 @@ class Dashboard(PaneScreen):
         """Open a shell in the sandbox under the cursor."""
         sandbox = self._under_cursor()
         if sandbox is not None:
-            self.desk.open(sandbox)
+            self.shell_controller.open(sandbox)
 
     def action_attach(self) -> None:
         """Attach to the agent of the sandbox under the cursor, after a warning."""
         sandbox = self._under_cursor()
         if sandbox is not None:
-            self.panel.attaching.ask(sandbox)
+            self.context.agent_attach.ask(sandbox)
 
     def action_logs(self) -> None:
         """Open the log of the sandbox under the cursor."""
         sandbox = self._under_cursor()
         if sandbox is not None:
-            self.panel.open_log(sandbox)
+            self.context.open_log(sandbox)
 
     def action_shell_tab(self, step: int) -> None:
         """Bring the next or previous shell to the front."""
-        self.desk.turn(step)
+        self.shell_controller.cycle_tab(step)
 
     def action_close_shell(self) -> None:
         """Close the shell in front."""
-        active = self.desk.active
+        active = self.shell_controller.active
         if active is not None:
-            self.desk.close_one(active)
+            self.shell_controller.close_one(active)
 
     def action_refresh_now(self) -> None:
         """Look everywhere now."""
-        self.panel.engine.feeds.refresh()
+        self.context.engine.pollers.refresh()
 
     def action_pause(self) -> None:
         """Stop or go on looking."""
-        feeds = self.panel.engine.feeds
-        feeds.pause(not feeds.paused)
+        pollers = self.context.engine.pollers
+        pollers.pause(not pollers.paused)
         self._draw_header()
 
     def action_copy_record(self) -> None:
         """Copy what the cursor is on as JSON."""
-        self.panel.copying.record(self.query_one(f"#{self.focused_pane.value}"))
+        self.context.copier.record(self.query_one(f"#{self.focused_pane.value}"))
 
     def action_copy_name(self) -> None:
         """Copy the name, or the text, of what the cursor is on."""
-        self.panel.copying.name(self.query_one(f"#{self.focused_pane.value}"))
+        self.context.copier.name(self.query_one(f"#{self.focused_pane.value}"))
 
     def action_copy_cell(self) -> None:
         """Copy one cell of the row the cursor is on."""
-        self.panel.copying.cell(self.query_one(f"#{self.focused_pane.value}"))
+        self.context.copier.cell(self.query_one(f"#{self.focused_pane.value}"))

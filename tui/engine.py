@@ -1,4 +1,4 @@
-"""Everything behind the screen, opened, started and ended together."""
+"""The services of one panel: board, journal, attempts and pollers, with one lifetime."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from services.journal.store import Journal
 from services.models import Attempt, Event, QueueSnapshot, SandboxId, Severity
 from services.repair.attempts import Attempts
 from services.sources import OpenSource
-from tui.pollers import Feeds
+from tui.pollers import Pollers
 
 HISTORY = 500
-STRIKES = {"vellum": 2}
-"""Looks in a row that must find a ready gateway gone, by kind of source."""
+FAILURE_THRESHOLDS = {"vellum": 2}
+"""Failed polls in a row after which a ready gateway counts as down, by kind of source."""
 
 
 class Engine:
@@ -45,18 +45,21 @@ class Engine:
         self.read_only = read_only
         self.sources = {one.info.key: one for one in sources}
         self.board = Board(
-            clock, [one.info for one in sources], intervals=intervals, strikes=STRIKES
+            clock,
+            [one.info for one in sources],
+            intervals=intervals,
+            failure_thresholds=FAILURE_THRESHOLDS,
         )
         self.journal = Journal(journal, clock)
         self._on_delta = on_delta
         self._on_attempt = on_attempt
         self._on_events = on_events
         self._ended: set[str] = set()
-        self.journal_read = False
+        self.journal_loaded = False
         self.attempts = Attempts(
             self.sources, clock, locks, self._attempt_changed, read_only=read_only
         )
-        self.feeds = Feeds(
+        self.pollers = Pollers(
             [one.observer for one in sources],
             intervals,
             self.board,
@@ -67,34 +70,34 @@ class Engine:
         )
 
     async def run(self) -> None:
-        """Enter the worlds we keep up, then look for ever; cancel to end."""
+        """Enter the sources' own processes, then poll until cancelled."""
         opened = asyncio.create_task(self._open_journal())
         try:
             for source in self.sources.values():
-                if source.presence is not None:
+                if source.lifecycle is not None:
                     await self._enter(source)
-            await self.feeds.run()
+            await self.pollers.run()
         finally:
             opened.cancel()
 
-    def tell(self, *events: Event) -> None:
-        """Put into the journal and on the timeline; until the past is there, together with it."""
+    def record_events(self, *events: Event) -> None:
+        """Write events to the journal, and show them once the journal is loaded."""
         self.journal.record(*events)
-        if self.journal_read:
+        if self.journal_loaded:
             self._on_events(events)
 
-    def attempt_on(self, sandbox: SandboxId | None) -> Attempt | None:
+    def latest_attempt(self, sandbox: SandboxId | None) -> Attempt | None:
         """The latest attempt on a sandbox."""
         return None if sandbox is None else self.attempts.current(sandbox)
 
     async def close(self) -> None:
-        """End attempts, let go of worlds, write what is left."""
+        """Cancel attempts, close sources, flush the journal."""
         await self.attempts.close()
         for source in self.sources.values():
             await source.actor.close()
             await source.observer.close()
-            if source.presence is not None:
-                await source.presence.leave()
+            if source.lifecycle is not None:
+                await source.lifecycle.leave()
         await self.journal.close()
 
     async def _open_journal(self) -> None:
@@ -103,26 +106,26 @@ class Engine:
             await self.journal.open()
             past = await self.journal.recent(HISTORY)
         finally:
-            self.journal_read = True
+            self.journal_loaded = True
         self._on_events(tuple(reversed(past)))
 
     async def _enter(self, source: OpenSource) -> None:
-        assert source.presence is not None
+        assert source.lifecycle is not None
         try:
-            await source.presence.enter()
+            await source.lifecycle.enter()
         except WakedeckError as error:
             said = f"{error.sentence} {error.advice}".strip()
             now = self.clock.now()
-            self.tell(Event(now, Severity.WORSE, source.info.key, "", "source", said))
+            self.record_events(Event(now, Severity.WORSE, source.info.key, "", "source", said))
 
     def _delta(self, delta: BoardDelta) -> None:
         if delta.events:
-            self.tell(*delta.events)
+            self.record_events(*delta.events)
         self._on_delta(delta)
 
     def _attempt_changed(self, attempt: Attempt) -> None:
         if attempt.state.ended and attempt.id not in self._ended:
             self._ended.add(attempt.id)
-            self.tell(attempt_event(attempt, self.clock.now()))
-            self.feeds.refresh()
+            self.record_events(attempt_event(attempt, self.clock.now()))
+            self.pollers.refresh()
         self._on_attempt(attempt)

@@ -1,4 +1,4 @@
-"""The garbage collector, kept from holding up frames (upstream/terminal: Garbage collection)."""
+"""Garbage collector settings that keep frames in time (upstream/terminal: Garbage collection)."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ THRESHOLDS = (20_000, 20, 50)
 """Collections are this much rarer than Python's own, each of them a pause of every key."""
 
 
-def hold() -> None:
-    """Until the screen is up nothing is garbage: looking for it only delays the first frame."""
+def disable_until_started() -> None:
+    """Disable the garbage collector until the first frame is on the screen."""
     gc.disable()
 
 
-def settle() -> None:
-    """Once the screen is up: what exists now is for good and is never looked through again."""
+def freeze_startup_objects() -> None:
+    """Freeze what exists after start-up and enable rarer collections."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(*THRESHOLDS)

@@ -1,4 +1,4 @@
-"""Keeps looking: one feed for each source and one for the queue on screen; never acts."""
+"""The background pollers: one for each source, one for the queue on screen; none acts."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from services.board.board import Board
 from services.board.deltas import BoardDelta
-from services.board.poller import Feed, ProbeFailure
+from services.board.poller import Poller, ProbeFailure
 from services.clock import Clock
 from services.models import Observation, QueueSnapshot, SandboxId
 from services.sources import Observer
@@ -18,11 +18,11 @@ QUEUE_S = 1.0
 QUEUE_WINDOW = 500
 EXPIRE_S = 1.0
 RETRY_S = 5.0
-"""A local look is cheap: even after many failures it is tried this often."""
+"""The longest back-off: a local probe is cheap."""
 
 
-class Feeds:
-    """What ticks in the background. Results go to two callables, on the event loop."""
+class Pollers:
+    """Runs the pollers; results go to two callables on the event loop."""
 
     def __init__(
         self,
@@ -40,11 +40,11 @@ class Feeds:
         self._clock = clock
         self._on_delta = on_delta
         self._on_queue = on_queue
-        self._shown: SandboxId | None = None
-        self._seen: SandboxId | None = None
+        self._watched: SandboxId | None = None
+        self._loaded: SandboxId | None = None
         self._queue_problem = ""
-        self._sources: list[Feed[Observation]] = [
-            Feed(
+        self._sources: list[Poller[Observation]] = [
+            Poller(
                 f"observe {key}",
                 observer.observe,
                 self._merge,
@@ -57,10 +57,10 @@ class Feeds:
             )
             for key, observer in self._observers.items()
         ]
-        self._queue: Feed[QueueSnapshot | None] = Feed(
+        self._queue: Poller[QueueSnapshot | None] = Poller(
             "queue on screen",
-            self._look,
-            self._show,
+            self._poll_queue,
+            self._queue_polled,
             source="queue",
             clock=clock,
             interval_s=QUEUE_S,
@@ -71,13 +71,13 @@ class Feeds:
 
     @property
     def paused(self) -> bool:
-        """Whether the operator stopped the looking."""
+        """Whether polling is paused."""
         return self._queue.paused
 
     async def run(self) -> None:
-        """Look for ever; cancel to end."""
+        """Poll until cancelled."""
         async with asyncio.TaskGroup() as tasks:
-            for feed in self._every():
+            for feed in self._all_pollers():
                 tasks.create_task(feed.run())
             tasks.create_task(self._expire())
 
@@ -87,46 +87,46 @@ class Feeds:
         return self._queue_problem
 
     @property
-    def queue_seen(self) -> SandboxId | None:
+    def queue_loaded(self) -> SandboxId | None:
         """Whose queue was read last."""
-        return self._seen
+        return self._loaded
 
-    def look_at(self, sandbox: SandboxId | None) -> None:
-        """Show this sandbox's queue from now on."""
-        if sandbox != self._shown:
-            self._shown = sandbox
+    def watch_queue(self, sandbox: SandboxId | None) -> None:
+        """Poll the queue of this sandbox from now on."""
+        if sandbox != self._watched:
+            self._watched = sandbox
             self._queue_problem = ""
             self._queue.refresh()
 
     def refresh(self) -> None:
-        """Look everywhere now."""
-        for feed in self._every():
+        """Poll everything now."""
+        for feed in self._all_pollers():
             feed.refresh()
 
     def pause(self, paused: bool) -> None:
-        """Stop or go on looking."""
-        for feed in self._every():
+        """Pause or resume polling."""
+        for feed in self._all_pollers():
             if paused:
                 feed.pause()
             else:
                 feed.resume()
 
-    def _every(self) -> tuple[Feed[Observation] | Feed[QueueSnapshot | None], ...]:
+    def _all_pollers(self) -> tuple[Poller[Observation] | Poller[QueueSnapshot | None], ...]:
         return (*self._sources, self._queue)
 
     def _merge(self, result: Observation | ProbeFailure) -> None:
         self._on_delta(self._board.merge(result))
 
-    async def _look(self) -> QueueSnapshot | None:
-        shown = self._shown
-        if shown is None or shown.source not in self._observers:
+    async def _poll_queue(self) -> QueueSnapshot | None:
+        watched = self._watched
+        if watched is None or watched.source not in self._observers:
             return None
-        return await self._observers[shown.source].queue(shown, QUEUE_WINDOW)
+        return await self._observers[watched.source].queue(watched, QUEUE_WINDOW)
 
-    def _show(self, result: QueueSnapshot | ProbeFailure | None) -> None:
+    def _queue_polled(self, result: QueueSnapshot | ProbeFailure | None) -> None:
         # A source that is gone shows on the board; its last queue stays as it was.
-        if isinstance(result, QueueSnapshot) and result.sandbox == self._shown:
-            self._seen, self._queue_problem = result.sandbox, ""
+        if isinstance(result, QueueSnapshot) and result.sandbox == self._watched:
+            self._loaded, self._queue_problem = result.sandbox, ""
             self._on_queue(result)
         elif isinstance(result, ProbeFailure):
             self._queue_problem = result.reason

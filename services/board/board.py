@@ -1,4 +1,4 @@
-"""The live picture: merges what probes learn, yields what changed, and never forgets a row.
+"""The board: merges observations of all sources and returns what changed.
 
 A row leaves only when its source says so. A probe that fails marks the rows of its source stale
 and keeps them with the instant at which they were true.
@@ -13,7 +13,7 @@ from types import MappingProxyType
 from typing import cast
 
 from services.board.deltas import BoardDelta, SourceLink, Totals
-from services.board.index import NEVER, Rows
+from services.board.index import NEVER, RowIndex
 from services.board.poller import ProbeFailure
 from services.clock import Clock
 from services.models import (
@@ -31,16 +31,17 @@ from services.models import (
 
 STALE_INTERVALS = 3
 """A row not refreshed for this many intervals of its source is stale."""
-_STRUCK = frozenset((GatewayState.DOWN, GatewayState.HUNG, GatewayState.UNKNOWN))
-"""What one bad look can wrongly report."""
+_DOUBTFUL_STATES = frozenset((GatewayState.DOWN, GatewayState.HUNG, GatewayState.UNKNOWN))
+"""What one bad poll can wrongly report."""
 
 
 class Board:
-    """What is known of every source now.
+    """Current rows and link of every source.
 
-    `strikes` says, by kind of source, how many looks in a row must find a ready gateway down, hung
-    or unknown before the board believes it (upstream/vellum: Probe ladder); the default is one.
-    Intervals are the seconds between the looks of a source.
+    `failure_thresholds` says, by kind of source, how many polls in a row must find a gateway down,
+    hung or unknown before the board believes it; the default is one.
+    See upstream/vellum: Probe ladder.
+    Intervals are the seconds between the polls of a source.
     """
 
     def __init__(
@@ -50,18 +51,18 @@ class Board:
         *,
         interval_s: float = 5.0,
         intervals: Mapping[str, float] = MappingProxyType({}),
-        strikes: Mapping[str, int] = MappingProxyType({}),
+        failure_thresholds: Mapping[str, int] = MappingProxyType({}),
     ) -> None:
         self._clock = clock
         self._sources = {source.key: source for source in sources}
         self._interval_s = interval_s
         self._intervals = dict(intervals)
-        self._strikes = dict(strikes)
-        self._struck: Counter[GatewayId] = Counter()
-        self._gateways: Rows[Gateway] = Rows(
+        self._failure_thresholds = dict(failure_thresholds)
+        self._failure_counts: Counter[GatewayId] = Counter()
+        self._gateways: RowIndex[Gateway] = RowIndex(
             "name", "state", "reason", "address", "latency_s", "evidence", "stale"
         )
-        self._sandboxes: Rows[Sandbox] = Rows(
+        self._sandboxes: RowIndex[Sandbox] = RowIndex(
             *("name", "state", "reason", "gateway", "activity", "tool", "evidence", "inbound"),
             *("outbound", "asleep_by_design", "unavailable", "stale"),
         )
@@ -101,7 +102,7 @@ class Board:
         latency_s: float | None = None,
         background: bool = True,
     ) -> BoardDelta:
-        """Take in one look; `background` False where the operator asked: one strike is enough.
+        """Take in one poll; `background` False where the operator asked: one failure is enough.
 
         Without `latency_s` (seconds), the link shows that of the slowest gateway.
         """
@@ -114,12 +115,12 @@ class Board:
         gateways: list[Gateway] = []
         sandboxes: list[Sandbox] = []
         for source in self._links:
-            limit = now - self._patience(source)
-            gateways += self._gateways.age(source, limit)
-            sandboxes += self._sandboxes.age(source, limit)
+            limit = now - self._stale_after(source)
+            gateways += self._gateways.mark_stale(source, limit)
+            sandboxes += self._sandboxes.mark_stale(source, limit)
         return BoardDelta(gateways=tuple(gateways), sandboxes=tuple(sandboxes))
 
-    def _patience(self, source: str) -> float:
+    def _stale_after(self, source: str) -> float:
         return STALE_INTERVALS * self._intervals.get(source, self._interval_s)
 
     def _failed(self, failure: ProbeFailure) -> BoardDelta:
@@ -139,8 +140,8 @@ class Board:
             text = f"{self._label(source)} does not answer: {failure.reason}"
             events = (self._link_event(failure.failed_at, source, text, "connected", "lost"),)
         return BoardDelta(
-            gateways=self._gateways.age(source, NEVER),
-            sandboxes=self._sandboxes.age(source, NEVER),
+            gateways=self._gateways.mark_stale(source, NEVER),
+            sandboxes=self._sandboxes.mark_stale(source, NEVER),
             link=link,
             events=events,
         )
@@ -159,26 +160,26 @@ class Board:
             away = "" if since is None else f", away for {max(0.0, at - since):.0f} s"
             text = f"{self._label(source)} answers again{away}"
             events.append(self._link_event(at, source, text, "lost", "connected"))
-        limit = self._clock.now() - self._patience(source)
-        believed = [self._believed(gateway, background) for gateway in seen.gateways]
+        limit = self._clock.now() - self._stale_after(source)
+        accepted = [self._accepted(gateway, background) for gateway in seen.gateways]
         doubted = {
-            new.id for new, told in zip(believed, seen.gateways, strict=True) if new is not told
+            new.id for new, told in zip(accepted, seen.gateways, strict=True) if new is not told
         }
-        gateways = self._gateways.take(
+        gateways = self._gateways.replace_rows(
             source,
-            believed,
+            accepted,
             at=at,
             limit=limit,
             quiet=since is None,
         )
-        for gone in gateways.removed:
-            self._struck.pop(cast(GatewayId, gone), None)
+        for removed in gateways.removed:
+            self._failure_counts.pop(cast(GatewayId, removed), None)
         found: Iterable[Sandbox] = seen.sandboxes
         if doubted:
             # What stands behind a gateway that is not believed gone stays as it was, too.
-            held = self._sandboxes.all
-            found = [held.get(one.id, one) if one.gateway in doubted else one for one in found]
-        sandboxes = self._sandboxes.take(
+            previous = self._sandboxes.all
+            found = [previous.get(one.id, one) if one.gateway in doubted else one for one in found]
+        sandboxes = self._sandboxes.replace_rows(
             source,
             found,
             at=at,
@@ -195,21 +196,21 @@ class Board:
             touched=(*gateways.touched, *sandboxes.touched),
         )
 
-    def _believed(self, seen: Gateway, background: bool) -> Gateway:
-        """What the board takes a gateway to be after one more look."""
-        held = self._gateways.all.get(seen.id)
+    def _accepted(self, seen: Gateway, background: bool) -> Gateway:
+        """The gateway row the board accepts after one more poll."""
+        previous = self._gateways.all.get(seen.id)
         if (
             not background
-            or held is None
-            or held.state is not GatewayState.READY
-            or seen.state not in _STRUCK
+            or previous is None
+            or previous.state is not GatewayState.READY
+            or seen.state not in _DOUBTFUL_STATES
         ):
-            self._struck.pop(seen.id, None)
+            self._failure_counts.pop(seen.id, None)
             return seen
-        self._struck[seen.id] += 1
+        self._failure_counts[seen.id] += 1
         source = self._sources.get(seen.id.source)
-        enough = self._strikes.get(source.kind, 1) if source is not None else 1
-        return held if self._struck[seen.id] < enough else seen
+        enough = self._failure_thresholds.get(source.kind, 1) if source is not None else 1
+        return previous if self._failure_counts[seen.id] < enough else seen
 
     def _label(self, source: str) -> str:
         return self._sources[source].label if source in self._sources else source

@@ -1,4 +1,4 @@
-"""The words of the live picture: links to sources, what a merge changed, totals."""
+"""Records of the board: source links, deltas, totals, and events of changed rows."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class SourceLink:
     connected: bool = False
     last_success_at: float | None = None
     failures: int = 0
-    """How many looks failed in a row."""
+    """How many polls failed in a row."""
     retry_at: float | None = None
     reason: str = ""
     """Why it is not connected."""
@@ -63,7 +63,9 @@ class BoardDelta:
         )
 
 
-def aged(delta: BoardDelta, known: Mapping[Identity, Row], kind: type[Identity]) -> tuple[Row, ...]:
+def touched_rows(
+    delta: BoardDelta, known: Mapping[Identity, Row], kind: type[Identity]
+) -> tuple[Row, ...]:
     """The rows of one kind of which only the age moved, as the board now has them."""
     return tuple(known[key] for key in delta.touched if isinstance(key, kind) and key in known)
 
@@ -102,7 +104,7 @@ _SANDBOX_RANK = {
     SandboxState.BROKEN: 5,
     SandboxState.ABSENT: 6,
 }
-_GONE = 6
+_ABSENT_RANK = 6
 
 
 def rank(row: Gateway | Sandbox) -> int:
@@ -128,7 +130,7 @@ def is_working(row: Gateway | Sandbox) -> bool:
     )
 
 
-def transition(before: Gateway | Sandbox, after: Gateway | Sandbox, at: float) -> Event:
+def changed_event(before: Gateway | Sandbox, after: Gateway | Sandbox, at: float) -> Event:
     """The event of a row that changed its state."""
     worse = rank(after) - rank(before)
     severity = Severity.INFO if not worse else Severity.WORSE if worse > 0 else Severity.BETTER
@@ -145,7 +147,7 @@ def transition(before: Gateway | Sandbox, after: Gateway | Sandbox, at: float) -
     )
 
 
-def appearance(row: Gateway | Sandbox, at: float) -> Event:
+def added_event(row: Gateway | Sandbox, at: float) -> Event:
     """The event of a row that a known source shows for the first time."""
     return Event(
         at=at,
@@ -158,11 +160,11 @@ def appearance(row: Gateway | Sandbox, at: float) -> Event:
     )
 
 
-def disappearance(row: Gateway | Sandbox, at: float) -> Event:
+def removed_event(row: Gateway | Sandbox, at: float) -> Event:
     """The event of a row that its source no longer shows."""
     return Event(
         at=at,
-        severity=Severity.INFO if rank(row) == _GONE else Severity.WORSE,
+        severity=Severity.INFO if rank(row) == _ABSENT_RANK else Severity.WORSE,
         source=row.id.source,
         subject=row.id.native_id,
         kind="gateway" if isinstance(row, Gateway) else "sandbox",

@@ -1,4 +1,4 @@
-"""Gateways or sandboxes by id and by source, with counts and ages that cost nothing to ask for."""
+"""Rows by id and by source, with counts kept up to date as they change."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from typing import Generic, TypeVar
 
 from services.board.deltas import (
     RowId,
-    appearance,
-    disappearance,
+    added_event,
+    changed_event,
     is_working,
     needs_attention,
-    transition,
+    removed_event,
 )
 from services.models import Event, Gateway, GatewayState, Sandbox, SandboxState
 
@@ -26,8 +26,8 @@ _LOG = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
-class Change(Generic[R]):
-    """What one look changed among the rows of its source."""
+class RowChanges(Generic[R]):
+    """What one observation changed among the rows of its source."""
 
     upserted: dict[RowId, R] = field(default_factory=dict)
     removed: list[RowId] = field(default_factory=list)
@@ -35,8 +35,8 @@ class Change(Generic[R]):
     events: list[Event] = field(default_factory=list)
 
 
-class Rows(Generic[R]):
-    """All rows of one sort; `facts` names every field but the identity and the age."""
+class RowIndex(Generic[R]):
+    """All gateways or all sandboxes; `facts` names the fields compared for changes."""
 
     def __init__(self, *facts: str) -> None:
         self.all: dict[RowId, R] = {}
@@ -45,19 +45,19 @@ class Rows(Generic[R]):
         self.attention = 0
         self.working = 0
         self._facts = attrgetter(*facts)
-        self._of: dict[str, dict[RowId, None]] = {}
+        self._by_source: dict[str, dict[RowId, None]] = {}
         self._oldest: dict[str, float] = {}
 
-    def take(
+    def replace_rows(
         self, source: str, rows: Iterable[R], *, at: float, limit: float, quiet: bool
-    ) -> Change[R]:
-        """Replace the rows of a source with what one look found.
+    ) -> RowChanges[R]:
+        """Replace the rows of a source with what one poll found.
 
         What was confirmed before `limit` (epoch) is stale from the start; `quiet` leaves out the
         events of rows that come and go.
         """
-        change: Change[R] = Change()
-        missing = dict.fromkeys(self._of.get(source, ()))
+        change: RowChanges[R] = RowChanges()
+        missing = dict.fromkeys(self._by_source.get(source, ()))
         oldest = NEVER
         for found in rows:
             key = found.id
@@ -75,31 +75,31 @@ class Rows(Generic[R]):
                 continue
             if old is None:
                 if not quiet:
-                    change.events.append(appearance(row, at))
+                    change.events.append(added_event(row, at))
             elif self._facts(old) == self._facts(row):
                 if old.observed_at != row.observed_at:
                     self.all[key] = row
                     change.touched.append(key)
                 continue
             elif old.state is not row.state:
-                change.events.append(transition(old, row, at))
+                change.events.append(changed_event(old, row, at))
             self._put(key, row)
             change.upserted[key] = row
         self._oldest[source] = oldest
         for left in missing:
-            gone = self._drop(left)
+            removed = self._drop(left)
             change.removed.append(left)
             if not quiet:
-                change.events.append(disappearance(gone, at))
+                change.events.append(removed_event(removed, at))
         return change
 
-    def age(self, source: str, limit: float) -> tuple[R, ...]:
+    def mark_stale(self, source: str, limit: float) -> tuple[R, ...]:
         """Mark the rows of a source confirmed before `limit` (epoch) stale; what that changed."""
         if self._oldest.get(source, NEVER) >= limit:
             return ()
         marked: list[R] = []
         oldest = NEVER
-        for key in self._of.get(source, ()):
+        for key in self._by_source.get(source, ()):
             row = self.all[key]
             if row.stale:
                 continue
@@ -121,14 +121,14 @@ class Rows(Generic[R]):
     def _put(self, key: RowId, row: R) -> None:
         old = self.all.get(key)
         if old is None:
-            self._of.setdefault(key.source, {})[key] = None
+            self._by_source.setdefault(key.source, {})[key] = None
         else:
             self._count(old, -1)
         self._count(row, 1)
         self.all[key] = row
 
     def _drop(self, key: RowId) -> R:
-        del self._of[key.source][key]
+        del self._by_source[key.source][key]
         row = self.all.pop(key)
         self._count(row, -1)
         return row

@@ -1,4 +1,4 @@
-"""A probe run for ever: a deadline, jitter, backoff on failure, never two looks at once."""
+"""Runs a probe periodically, with a deadline, jitter and backoff on failure."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from services.text.redact import redact
 
 T = TypeVar("T")
 
-SPREAD = 0.1
+JITTER = 0.1
 """Each pause is longer or shorter by up to this share, so that panels do not march in step."""
 SHORTEST_S = 0.001
 """Less than this is not worth a sleep."""
-LAST_WORDS_S = 0.5
-"""How long a look that is asked to stop is waited for when the feed ends, in real seconds."""
+CANCEL_GRACE_S = 0.5
+"""How long a probe that is asked to stop is waited for when the poller ends, in real seconds."""
 _LOG = logging.getLogger(__name__)
 
 
@@ -36,10 +36,10 @@ class ProbeFailure:
     retry_at: float | None = None
 
 
-class Feed(Generic[T]):
-    """Hands over what a probe learns, or why it learned nothing, again and again.
+class Poller(Generic[T]):
+    """Polls one probe and delivers each result, or a `ProbeFailure`.
 
-    Times are seconds. A look still running `deadline_s` after it began is asked to stop and counts
+    Times are seconds. A probe still running `deadline_s` after it began is asked to stop and counts
     as failed; while it does not stop, no other is begun. `deliver` is called on the loop and must
     not block.
     """
@@ -68,57 +68,57 @@ class Feed(Generic[T]):
         self._source = source
         self._failures = 0
         self._paused = False
-        self._asked = False
-        self._nudge = asyncio.Event()
-        self._look: asyncio.Task[T] | None = None
+        self._requested = False
+        self._wakeup = asyncio.Event()
+        self._probe_task: asyncio.Task[T] | None = None
 
     @property
     def paused(self) -> bool:
-        """Whether it only looks when asked to."""
+        """Whether it polls only when asked to."""
         return self._paused
 
     def pause(self) -> None:
-        """Stop looking; a look that has begun is delivered."""
+        """Stop polling; a probe already running is still delivered."""
         self._paused = True
-        self._nudge.set()
+        self._wakeup.set()
 
     def resume(self) -> None:
-        """Go on, with a look at once."""
+        """Resume polling, with a probe at once."""
         if self._paused:
             self._paused = False
             self.refresh()
 
     def refresh(self) -> None:
-        """Look now, also while paused; asked for during a look, once more right after it."""
-        self._asked = True
-        self._nudge.set()
+        """Probe now, also while paused; during a probe, once more right after it."""
+        self._requested = True
+        self._wakeup.set()
 
     async def run(self) -> None:
-        """Look and deliver until cancelled."""
-        self._asked = self._asked or not self._paused
+        """Poll and deliver until cancelled."""
+        self._requested = self._requested or not self._paused
         try:
             while True:
                 pause = 0.0
-                if self._asked or not self._paused:
-                    self._asked = False
-                    pause = self._hand_over(*await self._once())
-                await self._rest(self._clock.monotonic() + pause)
+                if self._requested or not self._paused:
+                    self._requested = False
+                    pause = self._deliver_result(*await self._probe_once())
+                await self._wait_until(self._clock.monotonic() + pause)
         finally:
-            await self._let_go()
+            await self._cancel_probe()
 
-    async def _once(self) -> tuple[T | None, str]:
-        """One look: what it learned, or nothing and why."""
-        if self._look is not None and not self._look.done():
-            return None, "The last look has not come back yet."
-        self._look = asyncio.ensure_future(_awaited(self._probe))
-        self._look.add_done_callback(_retrieve)
-        if not await self._either(self._look, self._deadline_s):
-            self._look.cancel()
+    async def _probe_once(self) -> tuple[T | None, str]:
+        """One probe: what it learned, or nothing and why."""
+        if self._probe_task is not None and not self._probe_task.done():
+            return None, "The last poll has not finished yet."
+        self._probe_task = asyncio.ensure_future(_awaited(self._probe))
+        self._probe_task.add_done_callback(_consume_exception)
+        if not await self._wait_for(self._probe_task, self._deadline_s):
+            self._probe_task.cancel()
             return None, f"No answer within {self._deadline_s:g} s."
         try:
-            return self._look.result(), ""
+            return self._probe_task.result(), ""
         except asyncio.CancelledError:
-            return None, "The look was cut off."
+            return None, "The poll was cancelled."
         except WakedeckError as error:
             _LOG.debug("%s: %s", self.name, error, exc_info=error)
             return None, error.sentence
@@ -126,9 +126,9 @@ class Feed(Generic[T]):
             _LOG.error("%s failed unexpectedly", self.name, exc_info=error)
             return None, f"internal error: {type(error).__name__}"
 
-    def _hand_over(self, learned: T | None, problem: str) -> float:
-        """Deliver; the seconds until the next look."""
-        spread = 1 + self._jitter.uniform(-SPREAD, SPREAD)
+    def _deliver_result(self, learned: T | None, problem: str) -> float:
+        """Deliver; the seconds until the next probe."""
+        spread = 1 + self._jitter.uniform(-JITTER, JITTER)
         result: T | ProbeFailure
         if not problem:
             self._failures = 0
@@ -152,23 +152,23 @@ class Feed(Generic[T]):
             _LOG.exception("%s: what was learned could not be taken in", self.name)
         return pause
 
-    async def _rest(self, due: float) -> None:
-        """Wait until `due` (monotonic), or until asked for a look."""
-        while not self._asked:
+    async def _wait_until(self, due: float) -> None:
+        """Wait until `due` (monotonic), or until a probe is requested."""
+        while not self._requested:
             left = due - self._clock.monotonic()
             if not self._paused and left < SHORTEST_S:
                 return
-            self._nudge.clear()
-            waiting = asyncio.ensure_future(self._nudge.wait())
+            self._wakeup.clear()
+            waiting = asyncio.ensure_future(self._wakeup.wait())
             try:
                 if self._paused:
                     await waiting
                 else:
-                    await self._either(waiting, left)
+                    await self._wait_for(waiting, left)
             finally:
                 waiting.cancel()
 
-    async def _either(self, task: asyncio.Future[Any], seconds: float) -> bool:
+    async def _wait_for(self, task: asyncio.Future[Any], seconds: float) -> bool:
         """Wait for `task`, at most `seconds` of the clock; whether it is done."""
         timer = asyncio.ensure_future(self._clock.sleep(seconds))
         try:
@@ -177,16 +177,16 @@ class Feed(Generic[T]):
             timer.cancel()
         return task.done()
 
-    async def _let_go(self) -> None:
-        if self._look is not None and not self._look.done():
-            self._look.cancel()
-            await asyncio.wait((self._look,), timeout=LAST_WORDS_S)
+    async def _cancel_probe(self) -> None:
+        if self._probe_task is not None and not self._probe_task.done():
+            self._probe_task.cancel()
+            await asyncio.wait((self._probe_task,), timeout=CANCEL_GRACE_S)
 
 
 async def _awaited(probe: Callable[[], Awaitable[T]]) -> T:
     return await probe()
 
 
-def _retrieve(task: asyncio.Task[T]) -> None:
+def _consume_exception(task: asyncio.Task[T]) -> None:
     if not task.cancelled():
         task.exception()

@@ -13,12 +13,12 @@ from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 import msgspec
 
 from services.errors import ConfigError
-from services.text.sanitize import plain
+from services.text.sanitize import sanitize
 
-Place = tuple[str, ...]
+KeyPath = tuple[str, ...]
 """Where a value stands: the names of its tables, then its own."""
 _Table = TypeVar("_Table", bound=msgspec.Struct)
-_MOST = 8
+_MAX_REPORTED = 8
 """Faults that are told at once."""
 _HEADER = re.compile(r"^\s*\[\[?\s*(.+?)\s*\]\]?\s*(?:#.*)?$")
 _PART = r"(?:\"(?:[^\"\\]|\\.)*\"|'[^']*'|[A-Za-z0-9_-]+)"
@@ -26,11 +26,11 @@ _KEY = re.compile(rf"^\s*({_PART}(?:\s*\.\s*{_PART})*)\s*=")
 
 
 @dataclass(frozen=True, slots=True)
-class Fault:
-    """One thing that cannot stand."""
+class ConfigProblem:
+    """One thing wrong in the configuration file."""
 
-    place: Place
-    words: str
+    key_path: KeyPath
+    message: str
 
 
 def read(path: Path, table: type[_Table]) -> tuple[_Table, Mapping[str, Any]]:
@@ -53,45 +53,47 @@ def read(path: Path, table: type[_Table]) -> tuple[_Table, Mapping[str, Any]]:
     try:
         return msgspec.convert(raw, table), raw
     except msgspec.ValidationError as error:
-        found = list(faults(raw, table)) or [Fault((), str(error))]
-        told = [f"{_at(path, text, one.place)}: {one.words}" for one in found[:_MOST]]
-        if len(found) > _MOST:
-            told.append(f"… and {len(found) - _MOST} more")
-        raise ConfigError("\n".join(told)) from error
+        found = list(find_problems(raw, table)) or [ConfigProblem((), str(error))]
+        messages = [
+            f"{_location(path, text, one.key_path)}: {one.message}" for one in found[:_MAX_REPORTED]
+        ]
+        if len(found) > _MAX_REPORTED:
+            messages.append(f"… and {len(found) - _MAX_REPORTED} more")
+        raise ConfigError("\n".join(messages)) from error
 
 
-def _at(path: Path, text: str, place: Place) -> str:
-    line = line_of(text, place)
+def _location(path: Path, text: str, key_path: KeyPath) -> str:
+    line = line_of(text, key_path)
     return f"{path}, line {line}" if line else str(path)
 
 
-def line_of(text: str, place: Place) -> int | None:
+def line_of(text: str, key_path: KeyPath) -> int | None:
     """The line on which a value stands, or else the table or inline table that holds it."""
-    table: Place = ()
+    table: KeyPath = ()
     nearest: tuple[int, int] | None = None
     for number, line in enumerate(text.splitlines(), 1):
         if header := _HEADER.match(line):
-            here = table = _names(f"[{header.group(1)}]")
+            here = table = _key_path(f"[{header.group(1)}]")
         elif key := _KEY.match(line):
-            here = (*table, *_names(f"{key.group(1)} = 0"))
+            here = (*table, *_key_path(f"{key.group(1)} = 0"))
         else:
             continue
-        if here and here == place[: len(here)] and (nearest is None or len(here) > nearest[0]):
+        if here and here == key_path[: len(here)] and (nearest is None or len(here) > nearest[0]):
             nearest = (len(here), number)
     return nearest[1] if nearest else None
 
 
-def spot(origin: str, place: Place) -> str:
-    """An origin as it is told, with the line where it is a file and still says so."""
+def with_line_number(origin: str, key_path: KeyPath) -> str:
+    """An origin with the line number, where it is a file that still holds the value."""
     path = Path(origin)
     try:
-        line = line_of(path.read_text("utf-8"), place)
+        line = line_of(path.read_text("utf-8"), key_path)
     except (OSError, UnicodeDecodeError, ValueError):
         line = None
     return f"{origin}, line {line}" if line else origin
 
 
-def _names(toml: str) -> Place:
+def _key_path(toml: str) -> KeyPath:
     """The dotted name of a header or a key."""
     try:
         inside: Any = tomllib.loads(toml)
@@ -104,44 +106,48 @@ def _names(toml: str) -> Place:
     return tuple(names)
 
 
-def faults(value: object, shape: Any, place: Place = ()) -> Iterator[Fault]:
+def find_problems(value: object, shape: Any, key_path: KeyPath = ()) -> Iterator[ConfigProblem]:
     """Everything in a decoded value that its shape, a type, does not allow."""
     kinds = [one for one in (get_args(shape) or (shape,)) if _is_struct(one)]
     if kinds and shape is not None and get_origin(shape) is not dict:
         if isinstance(value, dict):
-            yield from _in_table(value, kinds, place)
+            yield from _in_table(value, kinds, key_path)
         else:
-            yield Fault(place, f"{_dotted(place)}: a table is expected")
+            yield ConfigProblem(key_path, f"{_dotted(key_path)}: a table is expected")
         return
     if get_origin(shape) is dict and isinstance(value, dict):
         names, inner = get_args(shape)
         for key, one in value.items():
-            if _complaint(key, names):
-                yield Fault(
-                    (*place, key),
-                    f"{_shown(key)} cannot be a name here: letters, digits, dot, dash and "
+            if _validation_error(key, names):
+                yield ConfigProblem(
+                    (*key_path, key),
+                    f"{_quoted(key)} cannot be a name here: letters, digits, dot, dash and "
                     "underscore, at most 64, a letter or digit first",
                 )
             else:
-                yield from faults(one, inner, (*place, key))
+                yield from find_problems(one, inner, (*key_path, key))
         return
-    if said := _complaint(value, shape):
-        yield Fault(place, f"{_dotted(place)}: {said}")
+    if said := _validation_error(value, shape):
+        yield ConfigProblem(key_path, f"{_dotted(key_path)}: {said}")
 
 
-def _in_table(value: Mapping[str, object], kinds: list[Any], place: Place) -> Iterator[Fault]:
+def _in_table(
+    value: Mapping[str, object], kinds: list[Any], key_path: KeyPath
+) -> Iterator[ConfigProblem]:
     tag_field = kinds[0].__struct_config__.tag_field
     if tag_field is not None:
         by_tag = {str(kind.__struct_config__.tag): kind for kind in kinds}
         said = value.get(tag_field)
         if said is None:
-            yield Fault(place, f"[{_dotted(place)}] says no {tag_field!r}; {_choices(by_tag)}")
+            yield ConfigProblem(
+                key_path, f"[{_dotted(key_path)}] says no {tag_field!r}; {_choices(by_tag)}"
+            )
             return
         if said not in by_tag:
             hint = nearest(str(said), by_tag)
-            yield Fault(
-                (*place, tag_field),
-                f"unknown {tag_field} {_shown(str(said))}; {_choices(by_tag)}{hint}",
+            yield ConfigProblem(
+                (*key_path, tag_field),
+                f"unknown {tag_field} {_quoted(str(said))}; {_choices(by_tag)}{hint}",
             )
             return
         kinds = [by_tag[str(said)]]
@@ -150,17 +156,19 @@ def _in_table(value: Mapping[str, object], kinds: list[Any], place: Place) -> It
         if key == tag_field:
             continue
         if key in shapes:
-            yield from faults(one, shapes[key], (*place, key))
+            yield from find_problems(one, shapes[key], (*key_path, key))
         else:
-            inside = f" in [{_dotted(place)}]" if place else ""
-            yield Fault((*place, key), f"unknown key {_shown(key)}{inside}{nearest(key, shapes)}")
+            inside = f" in [{_dotted(key_path)}]" if key_path else ""
+            yield ConfigProblem(
+                (*key_path, key), f"unknown key {_quoted(key)}{inside}{nearest(key, shapes)}"
+            )
 
 
 def _is_struct(shape: object) -> bool:
     return isinstance(shape, type) and issubclass(shape, msgspec.Struct)
 
 
-def _complaint(value: object, shape: Any) -> str:
+def _validation_error(value: object, shape: Any) -> str:
     try:
         msgspec.convert(value, shape)
     except msgspec.ValidationError as error:
@@ -179,9 +187,9 @@ def _choices(known: Mapping[str, object]) -> str:
     return f"there are: {', '.join(sorted(known))}"
 
 
-def _shown(word: str) -> str:
-    return repr(plain(word, 60))
+def _quoted(word: str) -> str:
+    return repr(sanitize(word, 60))
 
 
-def _dotted(place: Place) -> str:
-    return plain(".".join(place), 120)
+def _dotted(key_path: KeyPath) -> str:
+    return sanitize(".".join(key_path), 120)

@@ -51,7 +51,7 @@ def open_shells_dir() -> Path:
     return state_dir() / "open-shells"
 
 
-def pictures_dir() -> Path:
+def screenshots_dir() -> Path:
     """Screenshots the operator asked for."""
     return state_dir() / "screenshots"
 

@@ -106,12 +106,12 @@ class Settings:
     origins: Mapping[str, str] = field(default_factory=dict)
     """Name of a value to where it came from: `default`, a file, a variable or a flag."""
 
-    def key_place(self, action: str) -> str:
+    def key_location(self, action: str) -> str:
         """Where `[keys]` names an action, for the operator."""
-        return parser.spot(self.origins.get("keys", "[keys]"), ("keys", action))
+        return parser.with_line_number(self.origins.get("keys", "[keys]"), ("keys", action))
 
 
-class Standing(TypedDict):
+class ProfileValues(TypedDict):
     """The values of `Settings` that no file, variable or flag above the profile can give."""
 
     production: bool
@@ -138,7 +138,7 @@ def read_file(path: Path) -> FileTable:
     return parser.read(path, FileTable)[0]
 
 
-def _flag(value: str, name: str) -> bool:
+def _parse_bool(value: str, name: str) -> bool:
     if value.lower() in ("1", "true", "yes", "on"):
         return True
     if value.lower() in ("", "0", "false", "no", "off"):
@@ -146,7 +146,7 @@ def _flag(value: str, name: str) -> bool:
     raise ConfigError(f"{name}: {value!r} is neither true nor false")
 
 
-class _Picking:
+class _Resolver:
     """Takes each value from the last place that names it, and notes which that was."""
 
     def __init__(self, flags: Flags, env: Mapping[str, str], file: FileTable, path: Path) -> None:
@@ -163,7 +163,7 @@ class _Picking:
     def text(self, name: str, default: str) -> str:
         """A word: an empty variable says nothing."""
         variable = VARIABLES[name]
-        return str(self._pick(name, default, self._env.get(variable) or None))
+        return str(self._resolve(name, default, self._env.get(variable) or None))
 
     def switch(self, name: str, default: bool) -> bool:
         """True or false.
@@ -173,9 +173,11 @@ class _Picking:
         """
         variable = VARIABLES[name]
         said = self._env.get(variable)
-        return bool(self._pick(name, default, None if said is None else _flag(said, variable)))
+        return bool(
+            self._resolve(name, default, None if said is None else _parse_bool(said, variable))
+        )
 
-    def _pick(self, name: str, default: object, by_variable: object) -> object:
+    def _resolve(self, name: str, default: object, by_variable: object) -> object:
         for value, origin in (
             (getattr(self._flags, name, None), f"--{name.replace('_', '-')}"),
             (by_variable, VARIABLES[name]),
@@ -200,23 +202,23 @@ def load(flags: Flags, environ: Mapping[str, str] | None = None) -> Settings:
     if flags.config is not None and not flags.config.exists():
         raise ConfigError(f"{flags.config}: there is no such file")
     table, raw = parser.read(path, FileTable)
-    picking = _Picking(flags, env, table, path)
-    profile = picking.text("profile", DEFAULT_PROFILE)
+    resolver = _Resolver(flags, env, table, path)
+    profile = resolver.text("profile", DEFAULT_PROFILE)
     chosen = _profile(table, profile, path)
-    picking.use_profile(profile, chosen)
-    origins = picking.origins
+    resolver.use_profile(profile, chosen)
+    origins = resolver.origins
     origins["keys"] = str(path) if table.keys else "default"
     return Settings(
         profile=profile,
-        read_only=picking.switch("read_only", False),
-        theme=picking.text("theme", ""),
-        animation=picking.switch("animation", True),
-        transcripts=picking.switch("transcripts", False),
-        remember=picking.switch("remember", True),
+        read_only=resolver.switch("read_only", False),
+        theme=resolver.text("theme", ""),
+        animation=resolver.switch("animation", True),
+        transcripts=resolver.switch("transcripts", False),
+        remember=resolver.switch("remember", True),
         attention=_attention(table, raw, origins, path),
-        **_standing(chosen, origins, picking.in_profile),
+        **_profile_values(chosen, origins, resolver.in_profile),
         keys=dict(table.keys),
-        sources=_sources(table, chosen, flags, path, picking, raw),
+        sources=_sources(table, chosen, flags, path, resolver, raw),
         origins=origins,
     )
 
@@ -230,10 +232,10 @@ def _attention(
     return table.attention
 
 
-def _standing(profile: ProfileTable, origins: dict[str, str], whence: str) -> Standing:
+def _profile_values(profile: ProfileTable, origins: dict[str, str], origin: str) -> ProfileValues:
     """What only a profile can say of itself."""
-    origins["production"] = "default" if profile.production is None else whence
-    origins["banner"] = "default" if profile.banner is None else whence
+    origins["production"] = "default" if profile.production is None else origin
+    origins["banner"] = "default" if profile.banner is None else origin
     return {"production": bool(profile.production), "banner": profile.banner or ""}
 
 
@@ -247,10 +249,10 @@ def _profile(table: FileTable, name: str, path: Path) -> ProfileTable:
             f"{path}: no profile {name!r}, for there is no such file yet",
             advice="`wakedeck config default` prints one to begin with.",
         )
-    raise ConfigError(f"{path}: no profile {name!r}{_instead(name, table.profiles)}")
+    raise ConfigError(f"{path}: no profile {name!r}{_suggestions(name, table.profiles)}")
 
 
-def _instead(name: str, known: Mapping[str, object]) -> str:
+def _suggestions(name: str, known: Mapping[str, object]) -> str:
     return f"; there are: {', '.join(sorted(known)) or 'none'}{parser.nearest(name, known)}"
 
 
@@ -259,10 +261,10 @@ def _sources(
     profile: ProfileTable,
     flags: Flags,
     path: Path,
-    picking: _Picking,
+    resolver: _Resolver,
     raw: Mapping[str, Any],
 ) -> tuple[SourceSettings, ...]:
-    origins = picking.origins
+    origins = resolver.origins
     written = raw.get("sources", {})
     for key, one in table.sources.items():
         for name in one.__struct_fields__:
@@ -283,12 +285,12 @@ def _sources(
     origins["sources"] = str(path)
     wanted = list(table.sources)
     if profile.sources is not None:
-        origins["sources"] = picking.in_profile
+        origins["sources"] = resolver.in_profile
         wanted = profile.sources
     for key in wanted:
         if key not in table.sources:
             raise ConfigError(
-                f"{path}: a profile names source {key!r}{_instead(key, table.sources)}"
+                f"{path}: a profile names source {key!r}{_suggestions(key, table.sources)}"
             )
     return tuple(
         SourceSettings(key, str(table.sources[key].__struct_config__.tag), table.sources[key])

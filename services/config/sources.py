@@ -19,7 +19,7 @@ class LocalTable(
     root: str = ""
     """Its folder; empty for the one in the state directory."""
     interval_s: Interval = 1.0
-    """Seconds between looks, 0.5 to 300."""
+    """Seconds between polls, 0.5 to 300."""
 
 
 class OpenShellTable(
@@ -30,7 +30,7 @@ class OpenShellTable(
     label: str = "openshell"
     """What the panel calls it."""
     interval_s: Interval = 3.0
-    """Seconds between looks, 0.5 to 300."""
+    """Seconds between polls, 0.5 to 300."""
     binary: str = ""
     """Path of the command; empty: looked for."""
     gateways: list[str] = []
@@ -57,7 +57,7 @@ class NanoClawTable(
     root: str = ""
     """The folder its host is started in; empty for the only one in the usual places."""
     interval_s: Interval = 5.0
-    """Seconds between looks, 0.5 to 300."""
+    """Seconds between polls, 0.5 to 300."""
     nudge_text: Annotated[str, msgspec.Meta(max_length=400)] = ""
     """What a nudge says; empty for the built-in words."""
     nudge_sender: str = "cli:local"
@@ -72,7 +72,7 @@ class KubernetesTable(
     label: str = ""
     """What the panel calls it; empty: the context."""
     interval_s: Interval = 3.0
-    """Seconds between looks, 0.5 to 300."""
+    """Seconds between polls, 0.5 to 300."""
     kubeconfig: str = ""
     """The file; empty: what KUBECONFIG names, or ~/.kube/config."""
     context: str = ""
@@ -86,7 +86,7 @@ class KubernetesTable(
     container: str = ""
     """The one preferred where a pod has it."""
     background_sign_in: bool = False
-    """Whether looking may run the kubeconfig's credential helper, unasked."""
+    """Whether polling may run the kubeconfig's credential helper, unasked."""
     auto_reconnect: bool = False
     """Whether a lost shell is opened again by itself."""
     resumable: bool = False
@@ -101,13 +101,13 @@ class CentmlTable(
     label: str = ""
     """What the panel calls it; empty: CentML."""
     interval_s: Interval = 10.0
-    """Seconds between looks, 0.5 to 300."""
+    """Seconds between polls, 0.5 to 300."""
     url: str = ""
     """The platform; empty: its usual address, or CENTML_PLATFORM_API_URL."""
     deployments: tuple[int, ...] = ()
     """Which deployments; empty: all of the account."""
     background_sign_in: bool = False
-    """Whether looking may renew the sign-in, unasked."""
+    """Whether polling may renew the sign-in, unasked."""
     auto_reconnect: bool = False
     """Whether a lost shell is opened again by itself."""
     allow_plain: bool = False
@@ -122,7 +122,7 @@ class ArgoTable(
     label: str = ""
     """What the panel calls it; empty: Argo CD."""
     interval_s: Interval = 10.0
-    """Seconds between looks, 0.5 to 300."""
+    """Seconds between polls, 0.5 to 300."""
     url: str = ""
     """The server, such as https://argo.example.com."""
     applications: tuple[str, ...] = ()
@@ -147,7 +147,7 @@ class VellumTable(
     label: str = "vellum"
     """What the panel calls it."""
     interval_s: Interval = 5.0
-    """Seconds between looks, 0.5 to 300."""
+    """Seconds between polls, 0.5 to 300."""
     environment: Literal["", "production", "staging", "test", "dev", "local"] = ""
     """Empty for the one Vellum itself would use."""
     command: str = "vellum"

@@ -47,7 +47,7 @@ def kinds() -> tuple[type[msgspec.Struct], ...]:
     return get_args(SourceTable)
 
 
-def words_of(table: type[msgspec.Struct]) -> dict[str, str]:
+def field_descriptions(table: type[msgspec.Struct]) -> dict[str, str]:
     """What each field of a table is for: the text below it in the source code."""
     try:
         tree = ast.parse(textwrap.dedent(inspect.getsource(table)))
@@ -70,23 +70,27 @@ def words_of(table: type[msgspec.Struct]) -> dict[str, str]:
 def default_text() -> str:
     """The whole file; read as it is, it changes nothing."""
     lines = [f"# {line}" for line in INTRODUCTION.splitlines()]
-    words = words_of(FileTable)
+    words = field_descriptions(FileTable)
     fields = msgspec.structs.fields(FileTable)
     tables = [field for field in fields if _is_table(field.type)]
     for field in fields:
         if field not in tables and field.name not in _NAMED_TABLES:
-            lines += ["", *_prose(words.get(field.name, "")), _setting(field.name, _of(field))]
+            lines += [
+                "",
+                *_comment(words.get(field.name, "")),
+                _setting(field.name, _default_of(field)),
+            ]
     for field in tables:
-        lines += ["", *_prose(words.get(field.name, "")), f"#[{field.name}]"]
+        lines += ["", *_comment(words.get(field.name, "")), f"#[{field.name}]"]
         lines += _fields(field.type, {})
-    lines += ["", *_prose(words.get("keys", "")), "#[keys]"]
+    lines += ["", *_comment(words.get("keys", "")), "#[keys]"]
     lines += [_setting(json.dumps(name), key) for name, key in _KEYS.items()]
-    lines += ["", *_prose(words.get("sources", ""))]
+    lines += ["", *_comment(words.get("sources", ""))]
     for kind in kinds():
         tag = str(kind.__struct_config__.tag)
-        lines += ["", *_prose(_headline(kind)), f"#[sources.{tag}]", _setting("kind", tag)]
+        lines += ["", *_comment(_headline(kind)), f"#[sources.{tag}]", _setting("kind", tag)]
         lines += _fields(kind, {})
-    lines += ["", *_prose(words.get("profiles", "")), "#[profiles.production]"]
+    lines += ["", *_comment(words.get("profiles", "")), "#[profiles.production]"]
     lines += _fields(ProfileTable, _PROFILE)
     return "\n".join(lines) + "\n"
 
@@ -102,14 +106,14 @@ def _is_table(kind: Any) -> bool:
     return isinstance(kind, type) and issubclass(kind, msgspec.Struct)
 
 
-def _fields(table: type[msgspec.Struct], instead: Mapping[str, Any]) -> Iterator[str]:
-    words = words_of(table)
+def _fields(table: type[msgspec.Struct], overrides: Mapping[str, Any]) -> Iterator[str]:
+    words = field_descriptions(table)
     for field in msgspec.structs.fields(table):
-        yield from _prose(words.get(field.name, ""))
-        yield _setting(field.name, instead.get(field.name, _of(field)))
+        yield from _comment(words.get(field.name, ""))
+        yield _setting(field.name, overrides.get(field.name, _default_of(field)))
 
 
-def _of(field: msgspec.structs.FieldInfo) -> object:
+def _default_of(field: msgspec.structs.FieldInfo) -> object:
     """The default of a field, or what stands for it where it has none of its own."""
     if field.default_factory is not msgspec.NODEFAULT:
         return field.default_factory()
@@ -123,7 +127,7 @@ def _headline(kind: type[msgspec.Struct]) -> str:
     return said[:1].upper() + said[1:]
 
 
-def _prose(text: str) -> list[str]:
+def _comment(text: str) -> list[str]:
     return textwrap.wrap(text, WIDTH, initial_indent="# ", subsequent_indent="# ") if text else []
 
 

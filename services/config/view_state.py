@@ -1,4 +1,4 @@
-"""How the operator left the panel: one small file for each profile, and never worth a complaint.
+"""The saved view of the panel: one JSON file for each profile.
 
 What cannot be read, is not ours or says something else than expected is as good as no file.
 """
@@ -13,15 +13,15 @@ from pathlib import Path
 
 import msgspec
 
-from services.text.sanitize import plain
+from services.text.sanitize import sanitize
 
 MOST_BYTES = 64 * 1024
 LONGEST_FILTER = 400
 _LOG = logging.getLogger(__name__)
 
 
-class PaneView(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One pane."""
+class PaneViewState(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Saved filter, sort and pause of one pane."""
 
     filter: str = ""
     sort: str | None = None
@@ -33,46 +33,46 @@ class PaneView(msgspec.Struct, frozen=True, omit_defaults=True):
     """Whether the two queues had rows of their own."""
 
 
-class View(msgspec.Struct, frozen=True, omit_defaults=True):
-    """The dashboard. Unknown names in the file are passed over: another version may know them."""
+class ViewState(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Saved state of the dashboard; unknown fields of the file are ignored."""
 
     focus: str = ""
     """Name of a pane."""
     zoomed: str = ""
     muted: bool = False
-    panes: dict[str, PaneView] = {}
+    panes: dict[str, PaneViewState] = {}
 
 
-def place(state: Path, profile: str) -> Path:
-    """The file of a profile, whatever it is called."""
+def view_file(state: Path, profile: str) -> Path:
+    """Path of the file of a profile; any profile name makes a safe file name."""
     safe = "".join(c if c.isalnum() or c in "-_" else "_" for c in profile)[:64]
     return state / "views" / f"{safe}.json"
 
 
-def recall(path: Path) -> View:
-    """What is there; the plain view where there is nothing that can be used."""
+def load_view(path: Path) -> ViewState:
+    """Read the file; the defaults where it is missing, foreign or malformed."""
     try:
         handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError:
-        return View()
+        return ViewState()
     try:
         about = os.fstat(handle)
         if not stat.S_ISREG(about.st_mode) or about.st_uid != os.geteuid():
-            return View()
-        view = msgspec.json.decode(os.read(handle, MOST_BYTES), type=View)
+            return ViewState()
+        view = msgspec.json.decode(os.read(handle, MOST_BYTES), type=ViewState)
     except (OSError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        return View()
+        return ViewState()
     finally:
         os.close(handle)
     panes = {
-        name: msgspec.structs.replace(pane, filter=plain(pane.filter, LONGEST_FILTER))
+        name: msgspec.structs.replace(pane, filter=sanitize(pane.filter, LONGEST_FILTER))
         for name, pane in view.panes.items()
     }
     return msgspec.structs.replace(view, panes=panes)
 
 
-def remember(path: Path, view: View) -> None:
-    """Write it, for its owner alone, all or nothing; a failure goes to the log."""
+def save_view(path: Path, view: ViewState) -> None:
+    """Write the file atomically, mode 0600; a failure is logged, not raised."""
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=".view-")

@@ -1,4 +1,4 @@
-"""Looks that come to an end whatever they look at: a hung tool, a dead network disk."""
+"""Checks of tools and of the disk that end within a limit, whatever hangs."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ import threading
 from collections.abc import Callable
 from typing import TypeVar
 
-from services.doctor.findings import Need
+from services.doctor.findings import Requirement
 from services.errors import DeadlineError, ProcessError
 from services.process.run import run
 from services.text.redact import redact
-from services.text.sanitize import plain
+from services.text.sanitize import sanitize
 
 TOOL_S = 3.0
 """How long a tool may take to tell its version."""
@@ -20,7 +20,7 @@ DISK_S = 3.0
 _T = TypeVar("_T")
 
 
-async def on_disk(work: Callable[[], _T], limit_s: float = DISK_S) -> _T:
+async def in_thread(work: Callable[[], _T], limit_s: float = DISK_S) -> _T:
     """Run it in a thread that is not waited for beyond the limit, at the end of the process too.
 
     Raises:
@@ -55,28 +55,28 @@ async def on_disk(work: Callable[[], _T], limit_s: float = DISK_S) -> _T:
         raise DeadlineError(f"The disk gave no answer within {limit_s:g} s.") from error
 
 
-async def tool(
+async def probe_tool(
     name: str, *arguments: str, path: str = "", missing: str = "", required: bool = True
-) -> Need:
+) -> Requirement:
     """A command on this machine and the first line it says of itself."""
-    place = path or await on_disk(lambda: shutil.which(name) or "")
+    place = path or await in_thread(lambda: shutil.which(name) or "")
     if not place:
-        return Need(name, False, missing or "not on the PATH", required)
-    where = plain(place, 200)
+        return Requirement(name, False, missing or "not on the PATH", required)
+    where = sanitize(place, 200)
     if not arguments:
-        return Need(name, True, where, required)
+        return Requirement(name, True, where, required)
     try:
         done = await run([place, *arguments], timeout_s=TOOL_S, max_output=4096)
     except ProcessError as error:
-        return Need(name, False, f"{where}: {error.sentence}", required)
+        return Requirement(name, False, f"{where}: {error.sentence}", required)
     if done.code is None:
-        return Need(name, False, f"{where}: gave no answer within {TOOL_S:g} s", required)
+        return Requirement(name, False, f"{where}: gave no answer within {TOOL_S:g} s", required)
     streams = (done.stdout, done.stderr) if done.code == 0 else (done.stderr, done.stdout)
     said = next((line for line in map(_first_line, streams) if line), "")
-    said = redact(plain(said, 120))
+    said = redact(sanitize(said, 120))
     if done.code != 0:
-        return Need(name, False, f"{where}: {said or f'ended with {done.code}'}", required)
-    return Need(name, True, f"{where} ({said})" if said else where, required)
+        return Requirement(name, False, f"{where}: {said or f'ended with {done.code}'}", required)
+    return Requirement(name, True, f"{where} ({said})" if said else where, required)
 
 
 def _first_line(raw: bytes) -> str:

@@ -1,4 +1,4 @@
-"""One look for each kind of source: on the disk, in the environment, at the tools; nowhere else."""
+"""One detector for each kind of source: checks disk, environment and tools alone."""
 
 from __future__ import annotations
 
@@ -8,28 +8,28 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from services.doctor.bounded_probes import on_disk, tool
-from services.doctor.findings import Block, Finding, Need
+from services.doctor.bounded_probes import in_thread, probe_tool
+from services.doctor.findings import ConfigBlock, Finding, Requirement
 from services.errors import WakedeckError
-from services.text.sanitize import plain
+from services.text.sanitize import sanitize
 
 _SERVER = re.compile(r"^\s*-?\s*server:\s*[\"']?([A-Za-z0-9.-]+(?::\d{1,5})?)[\"']?\s*$", re.M)
 _LARGEST = 1 << 20
 
 
-def homely(path: Path | str) -> str:
+def abbreviate_home(path: Path | str) -> str:
     """A path with the home folder as `~`, harmless."""
     said, home = str(path), str(Path.home())
     if said == home or said.startswith(home + os.sep):
         said = "~" + said[len(home) :]
-    return plain(said, 200)
+    return sanitize(said, 200)
 
 
 async def nanoclaw(_: Mapping[str, str]) -> Finding:
     """Checkouts in the usual places."""
     from services.sources.nanoclaw import install
 
-    def look() -> list[tuple[install.Install, str]]:
+    def scan() -> list[tuple[install.Install, str]]:
         found: dict[Path, tuple[install.Install, str]] = {}
         for root in install.expected_roots():
             one = install.install_at(root)
@@ -40,24 +40,24 @@ async def nanoclaw(_: Mapping[str, str]) -> Finding:
             found[one.root] = (one, install.owner_trouble(one))
         return list(found.values())
 
-    installs = await on_disk(look)
-    docker = await tool(
+    installs = await in_thread(scan)
+    docker = await probe_tool(
         "docker",
         *("version", "--format", "{{.Server.Version}}"),
         missing="not on the PATH: containers are shown as unknown",
         required=False,
     )
     owners = [
-        Need("the host's user", False, f"{homely(one.root)}: {trouble}")
+        Requirement("the host's user", False, f"{abbreviate_home(one.root)}: {trouble}")
         for one, trouble in installs
         if trouble
     ]
     return Finding(
         "nanoclaw",
         "NanoClaw",
-        tuple(f"a checkout in {homely(one.root)}" for one, _ in installs),
+        tuple(f"a checkout in {abbreviate_home(one.root)}" for one, _ in installs),
         (
-            Need(
+            Requirement(
                 "a checkout",
                 bool(installs),
                 "" if installs else "none in the usual places; name its folder as `root`",
@@ -65,7 +65,10 @@ async def nanoclaw(_: Mapping[str, str]) -> Finding:
             docker,
             *owners,
         ),
-        tuple(Block("nanoclaw", "nanoclaw", {"root": homely(one.root)}) for one, _ in installs),
+        tuple(
+            ConfigBlock("nanoclaw", "nanoclaw", {"root": abbreviate_home(one.root)})
+            for one, _ in installs
+        ),
     )
 
 
@@ -73,30 +76,30 @@ async def openshell(_: Mapping[str, str]) -> Finding:
     """The command, its registered gateways and NemoClaw's register."""
     from services.sources.openshell import cli, metadata, nemoclaw_registry
 
-    place = await on_disk(cli.locate)
-    gateways = await on_disk(lambda: metadata.registrations(cli.config_folder()))
+    place = await in_thread(cli.locate)
+    gateways = await in_thread(lambda: metadata.registrations(cli.config_folder()))
     register = Path("~/.nemoclaw/sandboxes.json").expanduser()
-    nemoclaw = await on_disk(lambda: nemoclaw_registry.read(register))
+    nemoclaw = await in_thread(lambda: nemoclaw_registry.read(register))
     found: list[str] = []
     if place is not None:
-        found.append(f"the openshell command in {homely(place)}")
+        found.append(f"the openshell command in {abbreviate_home(place)}")
     found += [f"gateway {one.name}, {one.endpoint or 'no address'}" for one in gateways]
-    if nemoclaw.presence is nemoclaw_registry.Presence.FILLED:
+    if nemoclaw.presence is nemoclaw_registry.RegistryStatus.FILLED:
         found.append(f"NemoClaw's register with {len(nemoclaw.entries)} sandbox(es)")
-    elif nemoclaw.presence is nemoclaw_registry.Presence.CORRUPT:
+    elif nemoclaw.presence is nemoclaw_registry.RegistryStatus.CORRUPT:
         found.append(f"NemoClaw's register, which cannot be read: {nemoclaw.problem}")
     command = (
-        await tool("openshell", "--version", path=str(place))
+        await probe_tool("openshell", "--version", path=str(place))
         if place is not None
-        else Need("openshell", False, "not installed; a path can be given as `binary`")
+        else Requirement("openshell", False, "not installed; a path can be given as `binary`")
     )
-    registered = Need(
+    registered = Requirement(
         "a registered gateway",
         bool(gateways),
         "" if gateways else "`openshell gateway add ADDRESS --name NAME`",
     )
     wire = importlib.util.find_spec("grpc") is not None
-    extra = Need(
+    extra = Requirement(
         "gRPC",
         wire,
         "" if wire else "the `openshell` extra adds reasons and exit codes for 0.0 gateways",
@@ -108,7 +111,7 @@ async def openshell(_: Mapping[str, str]) -> Finding:
         "OpenShell, NemoClaw",
         tuple(found),
         (command, registered, extra),
-        (Block("openshell", "openshell"),) if wanted else (),
+        (ConfigBlock("openshell", "openshell"),) if wanted else (),
     )
 
 
@@ -116,27 +119,27 @@ async def kubernetes(environ: Mapping[str, str]) -> Finding:
     """The kubeconfig and its current context."""
     from services.sources.pods import kubeconfig
 
-    files = [path for path in kubeconfig.places("", environ) if await on_disk(path.is_file)]
+    files = [path for path in kubeconfig.places("", environ) if await in_thread(path.is_file)]
     yaml = importlib.util.find_spec("yaml") is not None
-    kubectl = await tool("kubectl", missing="not on the PATH; not needed", required=False)
+    kubectl = await probe_tool("kubectl", missing="not on the PATH; not needed", required=False)
     needs = [
-        Need("a kubeconfig", bool(files), "" if files else "none; KUBECONFIG may name one"),
-        Need("PyYAML", yaml, "" if yaml else "install wakedeck with its `kubernetes` extra"),
+        Requirement("a kubeconfig", bool(files), "" if files else "none; KUBECONFIG may name one"),
+        Requirement("PyYAML", yaml, "" if yaml else "install wakedeck with its `kubernetes` extra"),
         kubectl,
     ]
-    found = [f"the kubeconfig {homely(path)}" for path in files]
-    blocks: list[Block] = []
+    found = [f"the kubeconfig {abbreviate_home(path)}" for path in files]
+    blocks: list[ConfigBlock] = []
     problem = ""
     if files:
         try:
-            names = await on_disk(lambda: kubeconfig.contexts("", environ))
-            current = await on_disk(lambda: kubeconfig.load("", "", "", environ))
+            names = await in_thread(lambda: kubeconfig.contexts("", environ))
+            current = await in_thread(lambda: kubeconfig.load("", "", "", environ))
         except WakedeckError as error:
             problem = error.sentence
         else:
             more = f" of {len(names)}" if len(names) > 1 else ""
-            found.append(f"context {plain(current.context, 80)}{more}")
-            blocks.append(Block("kubernetes", "kubernetes", {"context": current.context}))
+            found.append(f"context {sanitize(current.context, 80)}{more}")
+            blocks.append(ConfigBlock("kubernetes", "kubernetes", {"context": current.context}))
     return Finding("kubernetes", "Kubernetes", tuple(found), tuple(needs), tuple(blocks), problem)
 
 
@@ -145,22 +148,22 @@ async def centml(environ: Mapping[str, str]) -> Finding:
     from services.sources.pods import centml_token
 
     file = centml_token.credential_file(environ)
-    signed_in = await on_disk(file.is_file)
+    signed_in = await in_thread(file.is_file)
     account = centml_token.service_account(environ) is not None
-    command = await tool(
+    command = await probe_tool(
         "centml", missing="not on the PATH; needed once, for `centml login`", required=False
     )
     found = []
     if signed_in:
-        found.append(f"a sign-in in {homely(file)}")
+        found.append(f"a sign-in in {abbreviate_home(file)}")
     if account:
         found.append("a service account in the environment")
     if command.met:
-        found.append(f"the centml command in {homely(command.detail)}")
-    sign_in = Need(
+        found.append(f"the centml command in {abbreviate_home(command.detail)}")
+    sign_in = Requirement(
         "a sign-in", signed_in or account, "" if signed_in or account else "`centml login`"
     )
-    blocks = (Block("centml", "centml"),) if signed_in or account else ()
+    blocks = (ConfigBlock("centml", "centml"),) if signed_in or account else ()
     return Finding("centml", "CentML", tuple(found), (sign_in, command), blocks)
 
 
@@ -169,7 +172,7 @@ async def argocd(environ: Mapping[str, str]) -> Finding:
     base = environ.get("XDG_CONFIG_HOME") or "~/.config"
     files = (Path("~/.argocd/config").expanduser(), Path(base).expanduser() / "argocd" / "config")
 
-    def look() -> list[str]:
+    def scan() -> list[str]:
         for file in files:
             try:
                 with file.open("rb") as stream:
@@ -178,25 +181,25 @@ async def argocd(environ: Mapping[str, str]) -> Finding:
                 continue
         return []
 
-    servers = list(dict.fromkeys(await on_disk(look)))
+    servers = list(dict.fromkeys(await in_thread(scan)))
     named = environ.get("ARGOCD_SERVER", "")
     if re.fullmatch(r"[A-Za-z0-9.-]+(?::\d{1,5})?", named) and named not in servers:
         servers.insert(0, named)
-    command = await tool("argocd", missing="not on the PATH; not needed", required=False)
+    command = await probe_tool("argocd", missing="not on the PATH; not needed", required=False)
     found = [f"server {name}" for name in servers]
     if command.met:
-        found.append(f"the argocd command in {homely(command.detail)}")
+        found.append(f"the argocd command in {abbreviate_home(command.detail)}")
     token = bool(environ.get("ARGOCD_AUTH_TOKEN"))
     needs = (
-        Need("a server", bool(servers), "" if servers else "give its address as `url`"),
-        Need(
+        Requirement("a server", bool(servers), "" if servers else "give its address as `url`"),
+        Requirement(
             "a token",
             token,
             "in ARGOCD_AUTH_TOKEN" if token else "ARGOCD_AUTH_TOKEN, or a file named `token_file`",
         ),
         command,
     )
-    blocks = tuple(Block("argocd", "argocd", {"url": f"https://{name}"}) for name in servers)
+    blocks = tuple(ConfigBlock("argocd", "argocd", {"url": f"https://{name}"}) for name in servers)
     return Finding("argocd", "Argo CD", tuple(found), needs, blocks)
 
 
@@ -204,7 +207,7 @@ async def vellum(environ: Mapping[str, str]) -> Finding:
     """The command and the environments that have assistants."""
     from services.sources.vellum import layout, registry
 
-    def look() -> list[tuple[str, int, str]]:
+    def scan() -> list[tuple[str, int, str]]:
         held = []
         for name in layout.ENVIRONMENTS:
             read = registry.RegistryReader().read(layout.place(name, environ))
@@ -212,19 +215,21 @@ async def vellum(environ: Mapping[str, str]) -> Finding:
                 held.append((name, len(read.entries), read.problem))
         return held
 
-    environments = await on_disk(look)
-    command = await tool("vellum", "--version")
-    bun = await tool("bun", missing="not on the PATH; the vellum command runs on it")
+    environments = await in_thread(scan)
+    command = await probe_tool("vellum", "--version")
+    bun = await probe_tool("bun", missing="not on the PATH; the vellum command runs on it")
     found = [
         f"environment {name}: {problem or f'{count} assistant(s)'}"
         for name, count, problem in environments
     ]
     if command.met:
-        found.append(f"the vellum command in {homely(command.detail)}")
+        found.append(f"the vellum command in {abbreviate_home(command.detail)}")
     needs = (
-        Need("an assistant", bool(environments), "" if environments else "`vellum hatch`"),
+        Requirement("an assistant", bool(environments), "" if environments else "`vellum hatch`"),
         command,
         bun,
     )
-    blocks = tuple(Block("vellum", "vellum", {"environment": name}) for name, _, _ in environments)
+    blocks = tuple(
+        ConfigBlock("vellum", "vellum", {"environment": name}) for name, _, _ in environments
+    )
     return Finding("vellum", "Vellum", tuple(found), needs, blocks)

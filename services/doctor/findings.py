@@ -1,4 +1,4 @@
-"""What one look at one system found; words are harmless and hold no secret."""
+"""What one detector found of one system; texts are sanitized and hold no secret."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
-class Need:
+class Requirement:
     """Something a system cannot do without, or is better with."""
 
     what: str
@@ -19,11 +19,11 @@ class Need:
 
 
 @dataclass(frozen=True, slots=True)
-class Block:
+class ConfigBlock:
     """One `[sources.NAME]` table that would show what was found."""
 
     name: str
-    """A wish: another is taken where it is in use."""
+    """The preferred one: another is taken where it is in use."""
     kind: str
     values: Mapping[str, Any] = field(default_factory=dict)
 
@@ -37,7 +37,7 @@ class Finding:
     system: str
     found: tuple[str, ...] = ()
     """What is here, a line each; empty where it is not installed."""
-    needs: tuple[Need, ...] = ()
-    blocks: tuple[Block, ...] = ()
+    needs: tuple[Requirement, ...] = ()
+    blocks: tuple[ConfigBlock, ...] = ()
     problem: str = ""
-    """Why the look did not come to its end."""
+    """Why the detector did not come to its end."""

@@ -1,4 +1,4 @@
-"""What deserves a bell: worsening alone, put together and held to a rate."""
+"""Collects worsening events into alerts, at most one in `every_s` seconds."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import Annotated, Literal
 import msgspec
 
 from services.models import Event, Severity
-from services.text.sanitize import plain
+from services.text.sanitize import sanitize
 
-NAMED = 3
+MAX_NAMED = 3
 """How many of what turned worse are named."""
-_SEEN_BY_ALL = ("sandbox", "gateway", "source")
+_UNREQUESTED_KINDS = ("sandbox", "gateway", "source")
 """Kinds of event nobody asked for; the end of an operator's own action is told in the panel."""
 
 
@@ -29,12 +29,12 @@ class AttentionTable(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """At most one call in this many seconds; what happens meanwhile is told in the next."""
 
 
-class Attention:
-    """Gathers what turned worse. Instants are seconds on any clock that only goes on."""
+class Alerts:
+    """Alerts not yet given. Instants are seconds on any clock that only goes on."""
 
     def __init__(self, every_s: float) -> None:
         self._every_s = every_s
-        self._called_at: float | None = None
+        self._alerted_at: float | None = None
         self._waiting: dict[tuple[str, str], str] = {}
         self._unseen: set[tuple[str, str]] = set()
 
@@ -43,32 +43,32 @@ class Attention:
         """How many things turned worse since the operator was last seen at the keys."""
         return len(self._unseen)
 
-    def hear(self, events: Iterable[Event]) -> None:
-        """Take in what happened, oldest first; what got better again is not worth a call."""
+    def on_events(self, events: Iterable[Event]) -> None:
+        """Add events, oldest first; a recovery removes the pending alert of its subject."""
         for event in events:
-            if event.kind not in _SEEN_BY_ALL:
+            if event.kind not in _UNREQUESTED_KINDS:
                 continue
             about = (event.source, event.subject)
             if event.severity is Severity.WORSE:
-                self._waiting[about] = plain(event.text, 120)
+                self._waiting[about] = sanitize(event.text, 120)
                 self._unseen.add(about)
             elif event.severity is Severity.BETTER:
                 self._waiting.pop(about, None)
                 self._unseen.discard(about)
 
-    def call(self, now: float) -> str:
-        """What to call out now, in one line; empty while there is nothing or it is too soon."""
+    def next_alert(self, now: float) -> str:
+        """The next alert in one line; empty while none is pending or it is too soon."""
         if not self._waiting:
             return ""
-        if self._called_at is not None and now - self._called_at < self._every_s:
+        if self._alerted_at is not None and now - self._alerted_at < self._every_s:
             return ""
-        said = list(self._waiting.values())
+        texts = list(self._waiting.values())
         self._waiting.clear()
-        self._called_at = now
-        more = f"; {len(said) - NAMED} more" if len(said) > NAMED else ""
-        return plain("; ".join(said[:NAMED]) + more, 400)
+        self._alerted_at = now
+        more = f"; {len(texts) - MAX_NAMED} more" if len(texts) > MAX_NAMED else ""
+        return sanitize("; ".join(texts[:MAX_NAMED]) + more, 400)
 
-    def seen(self) -> None:
-        """The operator is at the keys: what waits is on the screen before their eyes."""
+    def acknowledge(self) -> None:
+        """Clear all alerts: the operator has used the panel."""
         self._waiting.clear()
         self._unseen.clear()

@@ -8,7 +8,7 @@ from typing import Any
 
 from services.models import Event, Severity
 from services.text.redact import redact
-from services.text.sanitize import plain
+from services.text.sanitize import sanitize
 
 APPLICATION_ID = 0x57414B45
 VERSION = 1
@@ -25,11 +25,11 @@ INSERT = (
     " VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
 )
 LONGEST_TEXT = 400
-_SPOKEN = ("severity", "source", "subject", "kind", "text", "before", "after")
-_SAID = " || char(10) || ".join(_SPOKEN)
+_TEXT_COLUMNS = ("severity", "source", "subject", "kind", "text", "before", "after")
+_TEXT_SQL = " || char(10) || ".join(_TEXT_COLUMNS)
 
 
-def masked(event: Event) -> Event:
+def redacted(event: Event) -> Event:
     """The event without secrets."""
     text = redact(event.text)
     return event if text == event.text else replace(event, text=text)
@@ -55,17 +55,17 @@ def from_row(row: Sequence[Any]) -> Event:
         severity = Severity(row[1])
     except ValueError:
         severity = Severity.INFO
-    source, subject, kind, text, before, after = (plain(str(v), LONGEST_TEXT) for v in row[2:8])
+    source, subject, kind, text, before, after = (sanitize(str(v), LONGEST_TEXT) for v in row[2:8])
     return Event(float(row[0]), severity, source, subject, kind, text, before, after)
 
 
-def _said(event: Event) -> str:
-    return "\n".join((event.severity.value, *(getattr(event, name) for name in _SPOKEN[1:])))
+def _event_text(event: Event) -> str:
+    return "\n".join((event.severity.value, *(getattr(event, name) for name in _TEXT_COLUMNS[1:])))
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
-    """Which events are wanted; None asks for all. `since` is an epoch instant, inclusive."""
+class EventQuery:
+    """Filter of a query; None matches all. `since` is an epoch instant, inclusive."""
 
     limit: int
     subject: str | None = None
@@ -88,7 +88,7 @@ class Question:
             where.append("at >= ?")
             values.append(self.since)
         if self.text:
-            where.append(f"instr(lower({_SAID}), ?) > 0")
+            where.append(f"instr(lower({_TEXT_SQL}), ?) > 0")
             values.append(self.text.lower())
         if self.about is not None:
             where.append("(subject = ? OR source || '/' || subject = ?)")
@@ -100,7 +100,7 @@ class Question:
         )
         return query, [*values, self.limit]
 
-    def wants(self, event: Event) -> bool:
+    def matches(self, event: Event) -> bool:
         """The same judgement on an event that is not in the file yet."""
         needle = (self.text or "").lower()
         return (
@@ -108,12 +108,12 @@ class Question:
             and self.source in (None, event.source)
             and (self.since is None or event.at >= self.since)
             and self.about in (None, event.subject, f"{event.source}/{event.subject}")
-            and needle in _said(event).lower()
+            and needle in _event_text(event).lower()
         )
 
     def newest(self, waiting: Iterable[Event], kept: Iterable[Event]) -> tuple[Event, ...]:
         """The answer from what waits to be written (oldest first) and what the file gave."""
-        found = [event for event in waiting if self.wants(event)][::-1]
+        found = [event for event in waiting if self.matches(event)][::-1]
         found += kept
         found.sort(key=lambda event: event.at, reverse=True)
         return tuple(found[: self.limit])

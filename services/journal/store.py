@@ -1,4 +1,4 @@
-"""Transitions and operator actions, kept across restarts in a small database of our own.
+"""The event journal: a small SQLite database that keeps events across restarts.
 
 Whatever is wrong with the file, the panel goes on: a damaged one is moved aside, one that cannot
 be written leaves the events in memory and says so.
@@ -23,17 +23,17 @@ from services.journal.rows import (
     INSERT,
     SCHEMA,
     VERSION,
-    Question,
+    EventQuery,
     from_row,
-    masked,
+    redacted,
     to_row,
 )
 from services.models import Event, Severity
-from services.process.child import uninterrupted
-from services.text.sanitize import plain
+from services.process.child import run_to_completion
+from services.text.sanitize import sanitize
 
-KEPT_S = 30 * 86_400.0
-KEPT_ROWS = 50_000
+RETENTION_S = 30 * 86_400.0
+MAX_ROWS = 50_000
 PRUNE_EVERY_S = 3_600.0
 RETRY_S = 5.0
 """Pause before writing is tried again."""
@@ -51,18 +51,18 @@ class _UnusableError(Exception):
 
 
 class Journal:
-    """Remembers events: `record` never waits, `recent` includes what is not written yet."""
+    """Stores events: `record` never waits, `recent` includes events not written yet."""
 
     def __init__(self, path: Path, clock: Clock) -> None:
         self.path = path
         self._clock = clock
-        self._waiting: deque[Event] = deque()
-        self._came = asyncio.Event()
-        self._turn = asyncio.Lock()
+        self._pending: deque[Event] = deque()
+        self._wakeup = asyncio.Event()
+        self._lock = asyncio.Lock()
         self._db: Connection | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self._closed = False
-        self._may_pass = False
+        self._transient = False
         self._problem = ""
         self._dropped = 0
 
@@ -81,17 +81,20 @@ class Journal:
 
         The events returned are recorded as well. Nothing is raised for a sick file.
         """
-        noted = len(self._waiting)
+        noted = len(self._pending)
         until = time.monotonic() + _OPEN_S
-        while not await self._connected():
-            if not self._may_pass or time.monotonic() > until:
+        while not await self._ensure_connected():
+            if not self._transient or time.monotonic() > until:
                 break
             await asyncio.sleep(0.1)
         if self._problem:
-            self.record(self._say(self._problem))
-        notices = tuple(self._waiting)[noted:]
+            self.record(self._panel_event(self._problem))
+        notices = tuple(self._pending)[noted:]
         if not self._closed:
-            self._tasks = [asyncio.create_task(self._write()), asyncio.create_task(self._tidy())]
+            self._tasks = [
+                asyncio.create_task(self._write_loop()),
+                asyncio.create_task(self._prune_loop()),
+            ]
         return notices
 
     def record(self, *events: Event) -> None:
@@ -99,9 +102,9 @@ class Journal:
         if self._closed:
             self._dropped += len(events)
             return
-        self._waiting.extend(masked(event) for event in events)
-        self._shed()
-        self._came.set()
+        self._pending.extend(redacted(event) for event in events)
+        self._drop_oldest()
+        self._wakeup.set()
 
     async def recent(
         self,
@@ -117,15 +120,15 @@ class Journal:
 
         `about` is a subject as an operator types it: its id, or `source/id`.
         """
-        question = Question(limit, subject, source, since, text, about)
-        async with self._turn:
+        query = EventQuery(limit, subject, source, since, text, about)
+        async with self._lock:
             kept: list[Event] = []
             if self._db is not None:
                 try:
-                    kept = [from_row(r) for r in await self._db.execute_fetchall(*question.sql())]
+                    kept = [from_row(r) for r in await self._db.execute_fetchall(*query.sql())]
                 except sqlite3.Error as error:
-                    await self._fell_ill(error)
-            return question.newest(self._waiting, kept)
+                    await self._record_error(error)
+            return query.newest(self._pending, kept)
 
     async def close(self) -> None:
         """Write what waits, within two seconds, and let go of the file; idempotent."""
@@ -134,11 +137,11 @@ class Journal:
             with suppress(TimeoutError):
                 async with asyncio.timeout(_FLUSH_S):
                     # A batch on its way is not waiting any more, and not kept yet.
-                    while self._db is not None and (self._waiting or self._turn.locked()):
-                        if not await self._written():
+                    while self._db is not None and (self._pending or self._lock.locked()):
+                        if not await self._write_batch():
                             await asyncio.sleep(_PAUSE_S)
         finally:
-            await uninterrupted(self._let_go())
+            await run_to_completion(self._let_go())
 
     async def _let_go(self) -> None:
         """End what runs, then the connection, also one that is only now being opened."""
@@ -146,12 +149,12 @@ class Journal:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        if self._waiting:
-            _LOG.warning("%d events were not written to the journal", len(self._waiting))
-        async with self._turn:
+        if self._pending:
+            _LOG.warning("%d events were not written to the journal", len(self._pending))
+        async with self._lock:
             await self._disconnect()
 
-    def _say(self, text: str) -> Event:
+    def _panel_event(self, text: str) -> Event:
         return Event(
             at=self._clock.now(),
             severity=Severity.WORSE,
@@ -161,37 +164,37 @@ class Journal:
             text=text,
         )
 
-    def _shed(self) -> None:
-        while len(self._waiting) > _QUEUE:
-            self._waiting.popleft()
+    def _drop_oldest(self) -> None:
+        while len(self._pending) > _QUEUE:
+            self._pending.popleft()
             self._dropped += 1
 
-    async def _write(self) -> None:
+    async def _write_loop(self) -> None:
         while True:
-            await self._came.wait()
-            self._came.clear()
-            while self._waiting:
-                if not (await self._connected() and await self._written()):
+            await self._wakeup.wait()
+            self._wakeup.clear()
+            while self._pending:
+                if not (await self._ensure_connected() and await self._write_batch()):
                     await self._clock.sleep(RETRY_S)
 
-    async def _tidy(self) -> None:
+    async def _prune_loop(self) -> None:
         while True:
             await self._clock.sleep(PRUNE_EVERY_S)
-            async with self._turn:
+            async with self._lock:
                 if self._db is not None:
                     try:
                         await self._prune(self._db)
                     except sqlite3.Error as error:
-                        await self._fell_ill(error)
+                        await self._record_error(error)
 
-    async def _written(self) -> bool:
+    async def _write_batch(self) -> bool:
         """Write one batch; False where it could not be and still waits."""
-        async with self._turn:
+        async with self._lock:
             if self._db is None:
                 return False
-            if not self._waiting:
+            if not self._pending:
                 return True
-            batch = [self._waiting.popleft() for _ in range(min(_BATCH, len(self._waiting)))]
+            batch = [self._pending.popleft() for _ in range(min(_BATCH, len(self._pending)))]
             kept = False
             try:
                 await self._db.execute("BEGIN IMMEDIATE")
@@ -200,17 +203,17 @@ class Journal:
                 kept = True
                 self._problem = ""
             except sqlite3.Error as error:
-                await self._fell_ill(error)
+                await self._record_error(error)
             finally:
                 if not kept:
-                    self._waiting.extendleft(reversed(batch))
-                    self._shed()
+                    self._pending.extendleft(reversed(batch))
+                    self._drop_oldest()
             return kept
 
-    async def _fell_ill(self, error: sqlite3.Error) -> None:
+    async def _record_error(self, error: sqlite3.Error) -> None:
         """Note why the file cannot be used now; a damaged one is let go of to be moved aside."""
         _LOG.warning("the journal: %s", error)
-        self._problem = f"Events are not being kept: {_why(error)}."
+        self._problem = f"Events are not being kept: {_error_text(error)}."
         if self._db is None:
             return
         if not isinstance(error, sqlite3.OperationalError):
@@ -219,12 +222,12 @@ class Journal:
             with suppress(sqlite3.Error):
                 await self._db.execute("ROLLBACK")
 
-    async def _connected(self) -> bool:
+    async def _ensure_connected(self) -> bool:
         """Have a connection; False, with the problem noted, where there can be none now."""
-        async with self._turn:
+        async with self._lock:
             if self._db is not None:
                 return True
-            self._may_pass = False
+            self._transient = False
             if self._closed:
                 # Left while it was being opened: what is opened now nobody would close.
                 return False
@@ -234,14 +237,14 @@ class Journal:
             except _UnusableError as error:
                 self._problem = f"Events are not being kept: {error}."
             except sqlite3.Error as error:
-                self._may_pass = _is_locked(error)
-                self._problem = f"Events are not being kept: {_why(error)}."
+                self._transient = _is_locked(error)
+                self._problem = f"Events are not being kept: {_error_text(error)}."
             except BlockingIOError:
-                self._may_pass = True
+                self._transient = True
                 self._problem = "Events are not being kept: another panel is busy with the file."
             except OSError as error:
-                why = plain(error.strerror or type(error).__name__)
-                self._problem = f"Events are not being kept: {plain(str(self.path))}: {why}."
+                why = sanitize(error.strerror or type(error).__name__)
+                self._problem = f"Events are not being kept: {sanitize(str(self.path))}: {why}."
             return self._db is not None
 
     async def _connect(self) -> None:
@@ -278,9 +281,9 @@ class Journal:
                 for statement in SCHEMA:
                     await db.execute(statement)
             elif await _value(db, "PRAGMA application_id") != APPLICATION_ID:
-                raise _UnusableError(f"{plain(str(self.path))} belongs to something else")
+                raise _UnusableError(f"{sanitize(str(self.path))} belongs to something else")
             elif int(str(await _value(db, "PRAGMA user_version"))) > VERSION:
-                raise _UnusableError(f"{plain(str(self.path))} was made by a newer version")
+                raise _UnusableError(f"{sanitize(str(self.path))} was made by a newer version")
             await self._prune(db)
         except BaseException:
             await db.close()
@@ -288,9 +291,9 @@ class Journal:
         self._db = db
 
     async def _prune(self, db: Connection) -> None:
-        await db.execute("DELETE FROM events WHERE at < ?", (self._clock.now() - KEPT_S,))
+        await db.execute("DELETE FROM events WHERE at < ?", (self._clock.now() - RETENTION_S,))
         await db.execute(
-            "DELETE FROM events WHERE id <= (SELECT max(id) FROM events) - ?", (KEPT_ROWS,)
+            "DELETE FROM events WHERE id <= (SELECT max(id) FROM events) - ?", (MAX_ROWS,)
         )
 
     def _move_aside(self, error: sqlite3.Error) -> None:
@@ -300,8 +303,8 @@ class Journal:
             with suppress(FileNotFoundError):
                 self.path.with_name(self.path.name + ending).rename(f"{aside}{ending}")
         _LOG.warning("the journal was damaged (%s) and is now %s", error, aside.name)
-        text = f"The journal was damaged; it is kept as {plain(aside.name)} and a new one begun"
-        self.record(self._say(text))
+        text = f"The journal was damaged; it is kept as {sanitize(aside.name)} and a new one begun"
+        self.record(self._panel_event(text))
 
     async def _disconnect(self) -> None:
         db, self._db = self._db, None
@@ -325,7 +328,7 @@ def _is_locked(error: sqlite3.Error) -> bool:
     return name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED"))
 
 
-def _why(error: sqlite3.Error) -> str:
+def _error_text(error: sqlite3.Error) -> str:
     if _is_locked(error):
         return "the journal is locked by another program"
-    return f"the journal cannot be used ({plain(str(error), 120)})"
+    return f"the journal cannot be used ({sanitize(str(error), 120)})"

@@ -1,4 +1,4 @@
-"""A log followed for ever: batches of lines, taken up again by itself when it is lost."""
+"""Follows a log: delivers its lines in batches and opens it again when it ends."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from services.clock import Clock
 from services.errors import WakedeckError
 from services.log_streams import LogLine
 from services.text.redact import redact
-from services.text.sanitize import plain
+from services.text.sanitize import sanitize
 
 LONGEST_LINE = 2000
 BATCH_S = 0.05
 """Lines that come within this time are handed over together, in real seconds."""
-FULL = 500
+BATCH_LINES = 500
 REPLAY_S = 0.3
 """A source that is taken up again is heard out this long, to know what it tells twice."""
-REMEMBERED = 2000
-SETTLED_S = 1.0
+HISTORY_LINES = 2000
+STABLE_S = 1.0
 """A stream that has not been lost for this long is well, though it says nothing."""
 FIRST_WAIT_S = 1.0
 LONGEST_WAIT_S = 30.0
@@ -36,13 +36,13 @@ def overlap(before: Sequence[str], again: Sequence[str]) -> int:
     return 0
 
 
-def shown(line: str) -> str:
-    """A line as it may be shown, whoever gave it."""
-    return redact(plain(line, LONGEST_LINE))
+def redact_log_line(line: str) -> str:
+    """One line of a log, sanitized and redacted."""
+    return redact(sanitize(line, LONGEST_LINE))
 
 
 class LogFollower:
-    """Follows what `opened` gives; lines go to `deliver`, and why there are none to `lost`.
+    """Follows what `open_stream` gives; lines go to `deliver`, and why there are none to `on_lost`.
 
     Both are called on the loop and must not block. A flood is taken in at some ten thousand lines
     a second, so that everything else goes on.
@@ -50,22 +50,22 @@ class LogFollower:
 
     def __init__(
         self,
-        opened: Callable[[], AsyncIterator[str]],
+        open_stream: Callable[[], AsyncIterator[str]],
         deliver: Callable[[Sequence[LogLine]], None],
-        lost: Callable[[str, float | None], None],
+        on_lost: Callable[[str, float | None], None],
         clock: Clock,
     ) -> None:
-        """`lost` is given a reason and when it is tried again; an empty reason: all is well."""
-        self._opened = opened
+        """`on_lost` is given a reason and when it is tried again; an empty reason: all is well."""
+        self._open_stream = open_stream
         self._deliver = deliver
-        self._lost = lost
+        self._on_lost = on_lost
         self._clock = clock
-        self._told: deque[str] = deque(maxlen=REMEMBERED)
-        self._held: list[str] = []
-        self._joining = False
-        self._heard = False
+        self._delivered: deque[str] = deque(maxlen=HISTORY_LINES)
+        self._buffer: list[str] = []
+        self._resuming = False
+        self._received = False
         self._flush_at: asyncio.TimerHandle | None = None
-        self._why = ""
+        self._last_problem = ""
 
     async def run(self) -> None:
         """Follow until cancelled; nothing is left running."""
@@ -73,30 +73,30 @@ class LogFollower:
         try:
             while True:
                 began = self._clock.monotonic()
-                self._heard, self._joining = False, bool(self._told)
-                why = await self._once()
+                self._received, self._resuming = False, bool(self._delivered)
+                why = await self._follow_once()
                 self._flush()
-                if self._heard or self._clock.monotonic() - began > LONGEST_WAIT_S:
+                if self._received or self._clock.monotonic() - began > LONGEST_WAIT_S:
                     wait_s = FIRST_WAIT_S
-                if why != self._why:
-                    self._why = why
+                if why != self._last_problem:
+                    self._last_problem = why
                     self._deliver([LogLine(f"— {why}: asked again by itself", ours=True)])
-                self._lost(why, self._clock.now() + wait_s)
+                self._on_lost(why, self._clock.now() + wait_s)
                 await self._clock.sleep(wait_s)
                 wait_s = min(wait_s * 2, LONGEST_WAIT_S)
         finally:
             if self._flush_at is not None:
                 self._flush_at.cancel()
 
-    async def _once(self) -> str:
+    async def _follow_once(self) -> str:
         """Follow to the end of the stream; why it ended."""
-        well = asyncio.get_running_loop().call_later(SETTLED_S, self._lost, "", None)
+        well = asyncio.get_running_loop().call_later(STABLE_S, self._on_lost, "", None)
         stream: AsyncIterator[str] | None = None
         try:
-            stream = self._opened()
+            stream = self._open_stream()
             async for line in stream:
-                self._take(shown(line))
-                if len(self._held) >= FULL:
+                self._add_line(redact_log_line(line))
+                if len(self._buffer) >= BATCH_LINES:
                     self._flush()
                     await asyncio.sleep(BATCH_S)
             return "the log ended"
@@ -110,26 +110,26 @@ class LogFollower:
             if (close := getattr(stream, "aclose", None)) is not None:
                 await close()
 
-    def _take(self, line: str) -> None:
-        self._held.append(line)
+    def _add_line(self, line: str) -> None:
+        self._buffer.append(line)
         loop = asyncio.get_running_loop()
-        if self._joining and self._flush_at is not None:
+        if self._resuming and self._flush_at is not None:
             self._flush_at.cancel()
             self._flush_at = None
         if self._flush_at is None:
-            self._flush_at = loop.call_later(REPLAY_S if self._joining else BATCH_S, self._flush)
+            self._flush_at = loop.call_later(REPLAY_S if self._resuming else BATCH_S, self._flush)
 
     def _flush(self) -> None:
         if self._flush_at is not None:
             self._flush_at.cancel()
             self._flush_at = None
-        lines, self._held = self._held, []
-        if self._joining and lines:
-            self._joining = False
-            lines = lines[overlap(list(self._told), lines) :]
+        lines, self._buffer = self._buffer, []
+        if self._resuming and lines:
+            self._resuming = False
+            lines = lines[overlap(list(self._delivered), lines) :]
         if not lines:
             return
-        self._heard, self._why = True, ""
-        self._told.extend(lines)
-        self._lost("", None)
+        self._received, self._last_problem = True, ""
+        self._delivered.extend(lines)
+        self._on_lost("", None)
         self._deliver([LogLine(line) for line in lines])

@@ -9,23 +9,23 @@ import os
 from pathlib import Path
 
 from services.text.redact import redact
-from services.text.sanitize import plain_block
+from services.text.sanitize import sanitize_block
 
-LARGEST = 1 << 20
+MAX_BYTES = 1 << 20
 FILES = 3
 """The one written to and two older ones."""
-_CHATTY = ("aiosqlite", "asyncio", "httpcore", "httpx", "markdown_it", "websockets")
+_NOISY_LOGGERS = ("aiosqlite", "asyncio", "httpcore", "httpx", "markdown_it", "websockets")
 
 
-class _Masked(logging.Formatter):
+class _RedactingFormatter(logging.Formatter):
     """One record as text, exception included, harmless and without secrets."""
 
     def format(self, record: logging.LogRecord) -> str:
         # An indented rest of a record cannot pass for a record of its own.
-        return redact(plain_block(super().format(record)).replace("\n", "\n  "))
+        return redact(sanitize_block(super().format(record)).replace("\n", "\n  "))
 
 
-class _PrivateFile(logging.handlers.RotatingFileHandler):
+class _PrivateFileHandler(logging.handlers.RotatingFileHandler):
     """Mode 0600, and follows the name when another panel has rotated the file away."""
 
     def _open(self) -> io.TextIOWrapper:
@@ -34,12 +34,12 @@ class _PrivateFile(logging.handlers.RotatingFileHandler):
         return os.fdopen(handle, "a", encoding=self.encoding, errors=self.errors)
 
     def emit(self, record: logging.LogRecord) -> None:
-        if self.stream is not None and self._moved(self.stream.fileno()):
+        if self.stream is not None and self._rotated_away(self.stream.fileno()):
             self.stream.close()
             self.stream = None  # opened anew by what follows
         super().emit(record)
 
-    def _moved(self, handle: int) -> bool:
+    def _rotated_away(self, handle: int) -> bool:
         try:
             mine, there = os.fstat(handle), Path(self.baseFilename).stat()
         except OSError:
@@ -53,13 +53,13 @@ def configure(path: Path, level: int | str = logging.INFO) -> logging.Handler:
     Calling again replaces what the last call set up. Close the returned handler to stop.
     """
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    handler = _PrivateFile(
-        path, maxBytes=LARGEST, backupCount=FILES - 1, encoding="utf-8", errors="replace"
+    handler = _PrivateFileHandler(
+        path, maxBytes=MAX_BYTES, backupCount=FILES - 1, encoding="utf-8", errors="replace"
     )
-    handler.setFormatter(_Masked("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    handler.setFormatter(_RedactingFormatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     root = logging.getLogger()
     for old in list(root.handlers):
-        if isinstance(old, _PrivateFile):
+        if isinstance(old, _PrivateFileHandler):
             root.removeHandler(old)
             old.close()
     root.addHandler(handler)
@@ -67,6 +67,6 @@ def configure(path: Path, level: int | str = logging.INFO) -> logging.Handler:
     # A handler that cannot write says nothing on the screen it would spoil.
     logging.raiseExceptions = False
     logging.captureWarnings(True)
-    for name in _CHATTY:
+    for name in _NOISY_LOGGERS:
         logging.getLogger(name).setLevel(max(logging.WARNING, root.level))
     return handler

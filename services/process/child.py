@@ -1,4 +1,4 @@
-"""One child's life: started in a session of its own, and ended with whatever it started."""
+"""One child process: started in a session of its own, ended with its process group."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from services.errors import ProcessError
 from services.process.signals import catch_ignored
-from services.text.sanitize import plain
+from services.text.sanitize import sanitize
 
 T = TypeVar("T")
 
@@ -20,11 +20,11 @@ GRACE_S = 5.0
 """Between SIGTERM and SIGKILL."""
 LINGER_S = 1.0
 """How long a pipe may stay open after the child that had it is gone."""
-GIVE_UP_S = 2.0
+KILL_WAIT_S = 2.0
 """How long SIGKILL may take before the child is left to the kernel."""
 
 
-class _Child(asyncio.SubprocessProtocol):
+class _ChildProtocol(asyncio.SubprocessProtocol):
     """Passes output on as it comes and says when the child and its pipes are gone."""
 
     def __init__(self, sink: Callable[[int, bytes], None], outputs: Iterable[int]) -> None:
@@ -34,21 +34,21 @@ class _Child(asyncio.SubprocessProtocol):
         self.exited = asyncio.Event()
         self.drained = asyncio.Event()
         self.gone = asyncio.Event()
-        self.takes_input = asyncio.Event()
-        self.takes_input.set()
+        self.writable = asyncio.Event()
+        self.writable.set()
 
     def pause_writing(self) -> None:
-        self.takes_input.clear()
+        self.writable.clear()
 
     def resume_writing(self) -> None:
-        self.takes_input.set()
+        self.writable.set()
 
     def pipe_data_received(self, fd: int, data: bytes) -> None:
         self._sink(fd, data)
 
     def pipe_connection_lost(self, fd: int, exc: Exception | None) -> None:
         if fd == 0:
-            self.takes_input.set()
+            self.writable.set()
         self._open.discard(fd)
         if not self._open:
             self.drained.set()
@@ -69,7 +69,7 @@ def _signal_group(group: int, number: int) -> None:
         pass
 
 
-def _group_lives(group: int) -> bool:
+def _group_alive(group: int) -> bool:
     """Whether anything but zombies is left of a process group."""
     import psutil
 
@@ -86,7 +86,7 @@ def _group_lives(group: int) -> bool:
     return False
 
 
-async def within(event: asyncio.Event, seconds: float | None) -> bool:
+async def wait_for_event(event: asyncio.Event, seconds: float | None) -> bool:
     try:
         async with asyncio.timeout(seconds):
             await event.wait()
@@ -95,8 +95,8 @@ async def within(event: asyncio.Event, seconds: float | None) -> bool:
     return True
 
 
-async def uninterrupted(work: Coroutine[Any, Any, T]) -> T:
-    """Finish `work` whatever is asked of the caller meanwhile; then obey."""
+async def run_to_completion(work: Coroutine[Any, Any, T]) -> T:
+    """Run `work` to its end even when cancelled; the cancellation is raised afterwards."""
     task = asyncio.ensure_future(work)
     cancelled: asyncio.CancelledError | None = None
     while not task.done():
@@ -113,10 +113,10 @@ async def uninterrupted(work: Coroutine[Any, Any, T]) -> T:
     return task.result()
 
 
-class Running:
-    """One child from its start to its end."""
+class ChildProcess:
+    """One running child process and its process group."""
 
-    def __init__(self, transport: asyncio.SubprocessTransport, child: _Child) -> None:
+    def __init__(self, transport: asyncio.SubprocessTransport, child: _ChildProtocol) -> None:
         self.transport = transport
         self.child = child
         self.group = transport.get_pid()
@@ -127,7 +127,7 @@ class Running:
 
     async def _group_gone(self) -> None:
         await self.child.exited.wait()
-        while await asyncio.to_thread(_group_lives, self.group):  # noqa: ASYNC110
+        while await asyncio.to_thread(_group_alive, self.group):  # noqa: ASYNC110
             await asyncio.sleep(0.1)
 
     async def end(self) -> None:
@@ -139,8 +139,8 @@ class Running:
                 await self._group_gone()
         except TimeoutError:
             _signal_group(self.group, signal.SIGKILL)
-            await within(self.child.exited, GIVE_UP_S)
-        await within(self.child.drained, LINGER_S)
+            await wait_for_event(self.child.exited, KILL_WAIT_S)
+        await wait_for_event(self.child.drained, LINGER_S)
 
     async def release(self) -> None:
         """Close what is left of the pipes and wait for it."""
@@ -157,15 +157,15 @@ async def start(
     env: Mapping[str, str] | None,
     stdin: int,
     stderr: int,
-) -> Running:
+) -> ChildProcess:
     if not argv:
         raise ProcessError("There is no command to run.")
-    name = plain(Path(argv[0]).name or argv[0], 60)
+    name = sanitize(Path(argv[0]).name or argv[0], 60)
     outputs = (1, 2) if stderr == subprocess.PIPE else (1,)
     catch_ignored()
     starting = asyncio.ensure_future(
         asyncio.get_running_loop().subprocess_exec(
-            lambda: _Child(sink, outputs),
+            lambda: _ChildProtocol(sink, outputs),
             *argv,
             stdin=stdin,
             stdout=subprocess.PIPE,
@@ -179,11 +179,11 @@ async def start(
         transport, child = await asyncio.shield(starting)
     except asyncio.CancelledError:
         # It may have begun: nothing that was started stays behind.
-        await uninterrupted(_undo(starting))
+        await run_to_completion(_end_started(starting))
         raise
     except FileNotFoundError as error:
         if cwd is not None and not Path(cwd).is_dir():
-            place = plain(str(cwd), 120)
+            place = sanitize(str(cwd), 120)
             raise ProcessError(f"{name} cannot start: there is no folder {place}.") from error
         raise ProcessError(
             f"{name} is not installed or not on the PATH.", advice=f"Install {name}."
@@ -192,17 +192,19 @@ async def start(
         raise ProcessError(f"{name} may not be run by this user.") from error
     except (OSError, ValueError) as error:
         why = error.strerror if isinstance(error, OSError) else "its arguments cannot be passed on"
-        raise ProcessError(f"{name} cannot start: {plain(why or type(error).__name__)}.") from error
-    return Running(transport, child)
+        raise ProcessError(
+            f"{name} cannot start: {sanitize(why or type(error).__name__)}."
+        ) from error
+    return ChildProcess(transport, child)
 
 
-async def _undo(
-    starting: asyncio.Future[tuple[asyncio.SubprocessTransport, _Child]],
+async def _end_started(
+    starting: asyncio.Future[tuple[asyncio.SubprocessTransport, _ChildProtocol]],
 ) -> None:
     try:
         transport, child = await starting
     except (OSError, ValueError):
         return
-    running = Running(transport, child)
+    running = ChildProcess(transport, child)
     await running.end()
     await running.release()

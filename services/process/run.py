@@ -1,4 +1,4 @@
-"""Children as argv lists: a deadline, a group of their own, bounded output, ended by us.
+"""Runs child processes from argv lists, with a deadline and bounded output.
 
 A child leads its own session, so whatever it starts without leaving can be ended with it. A child
 that ends by itself leaves those alone: a command may rightly put something in the background.
@@ -16,13 +16,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from services.errors import DeadlineError, ProcessError
-from services.process.child import LINGER_S, Running, start, uninterrupted, within
+from services.process.child import LINGER_S, ChildProcess, run_to_completion, start, wait_for_event
 from services.text.redact import MASK, redact
-from services.text.sanitize import plain
+from services.text.sanitize import sanitize
 
 _MEBIBYTE = 1 << 20
 _LONGEST_LINE = 1 << 16
-_FULL, _ROOM = 1000, 500
+_HIGH_WATER, _LOW_WATER = 1000, 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +39,8 @@ class Completed:
     duration_s: float
 
 
-class _Kept:
-    """The first bytes of a stream; the rest is read and dropped."""
+class _BoundedOutput:
+    """The first `limit` bytes of a stream; what follows is read and dropped."""
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
@@ -87,7 +87,7 @@ async def run(
         ProcessError: it could not be started; the sentence names the missing binary.
     """
     started = time.monotonic()
-    kept = {1: _Kept(max_output), 2: _Kept(max_output)}
+    kept = {1: _BoundedOutput(max_output), 2: _BoundedOutput(max_output)}
     running = await start(
         argv,
         lambda fd, data: kept[fd].add(data),
@@ -102,16 +102,16 @@ async def run(
         if input is not None and isinstance(pipe, asyncio.WriteTransport):
             pipe.write(input)
             pipe.close()  # what is buffered goes out first
-        if await within(running.child.exited, timeout_s):
-            await within(running.child.drained, LINGER_S)
+        if await wait_for_event(running.child.exited, timeout_s):
+            await wait_for_event(running.child.drained, LINGER_S)
         else:
             timed_out = True
-            await uninterrupted(running.end())
+            await run_to_completion(running.end())
     except asyncio.CancelledError:
-        await uninterrupted(running.end())
+        await run_to_completion(running.end())
         raise
     finally:
-        await uninterrupted(running.release())
+        await run_to_completion(running.release())
     masks = _encoded(secrets)
     return Completed(
         code=None if timed_out else running.code,
@@ -123,11 +123,11 @@ async def run(
     )
 
 
-class _Lines:
-    """Bytes in, whole lines out; one that never ends is cut, and a full store stops the reading."""
+class _LineBuffer:
+    """Splits bytes into lines of at most 64 KiB; pauses the pipe while many lines wait."""
 
     def __init__(self) -> None:
-        self.came = asyncio.Event()
+        self.line_ready = asyncio.Event()
         self._ready: deque[bytes] = deque()
         self._rest = bytearray()
         self._pipe: asyncio.ReadTransport | None = None
@@ -143,15 +143,15 @@ class _Lines:
             self._ready.append(bytes(self._rest))
             self._rest = bytearray(part[:_LONGEST_LINE])
         if others:
-            self.came.set()
-        if len(self._ready) > _FULL and self._pipe is not None and self._pipe.is_reading():
+            self.line_ready.set()
+        if len(self._ready) > _HIGH_WATER and self._pipe is not None and self._pipe.is_reading():
             self._pipe.pause_reading()
 
     def take(self) -> bytes | None:
         if not self._ready:
             return None
         line = self._ready.popleft()
-        if len(self._ready) < _ROOM and self._pipe is not None and not self._pipe.is_reading():
+        if len(self._ready) < _LOW_WATER and self._pipe is not None and not self._pipe.is_reading():
             self._pipe.resume_reading()
         return line
 
@@ -164,11 +164,11 @@ class _Lines:
         return True
 
 
-def _shown(raw: bytes, limit: int, secrets: Sequence[bytes]) -> str:
+def _redact_line(raw: bytes, limit: int, secrets: Sequence[bytes]) -> str:
     for secret in secrets:
         raw = raw.replace(secret, MASK.encode())
     text = raw.decode("utf-8", "replace").rstrip("\r").rsplit("\r", 1)[-1]
-    return redact(plain(text, limit))
+    return redact(sanitize(text, limit))
 
 
 async def lines(
@@ -190,7 +190,7 @@ async def lines(
         DeadlineError: it was still running after `timeout_s`.
     """
     masks = _encoded(secrets)
-    kept = _Lines()
+    kept = _LineBuffer()
     running = await start(
         argv,
         lambda _, data: kept.add(data),
@@ -199,9 +199,9 @@ async def lines(
         stdin=subprocess.DEVNULL,
         stderr=subprocess.STDOUT,
     )
-    name = plain(Path(argv[0]).name, 60)
+    name = sanitize(Path(argv[0]).name, 60)
     child = running.child
-    child.notify = kept.came.set
+    child.notify = kept.line_ready.set
     loop = asyncio.get_running_loop()
     until = None if timeout_s is None else loop.time() + timeout_s
     lingering = False
@@ -212,22 +212,24 @@ async def lines(
             if late and not lingering:
                 raise DeadlineError(f"{name} was ended after {timeout_s:g} s.")
             if (line := kept.take()) is not None:
-                yield _shown(line, limit, masks)
+                yield _redact_line(line, limit, masks)
             elif child.exited.is_set() and (late or child.drained.is_set()):
                 if not kept.finish():
                     break
             else:
                 if child.exited.is_set() and not lingering:
                     lingering, until = True, loop.time() + LINGER_S
-                await within(kept.came, None if until is None else until - loop.time())
-                kept.came.clear()
+                await wait_for_event(
+                    kept.line_ready, None if until is None else until - loop.time()
+                )
+                kept.line_ready.clear()
         if running.code:
             raise ProcessError(f"{name} ended with status {running.code}.", code=running.code)
     finally:
-        await uninterrupted(_stop(running))
+        await run_to_completion(_stop(running))
 
 
-async def _stop(running: Running) -> None:
+async def _stop(running: ChildProcess) -> None:
     if not running.child.exited.is_set():
         await running.end()
     await running.release()

@@ -1,4 +1,4 @@
-"""What is remembered of a session between polls, so that counts of every row stay cheap.
+"""Acknowledgements and deliveries of a session kept between polls.
 
 Upstream never prunes (upstream/nanoclaw: Nothing is pruned): acknowledgements and deliveries only
 grow, and all but the newest are settled for good. A file that shrank is read whole again.
@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from services.models import OutLabel
 from services.queues.labels import OutboundFacts, is_deferred, outbound_label
-from services.queues.stuck import Claim
+from services.queues.stuck import ProcessingClaim
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,18 +25,18 @@ class Ack:
 
 
 @dataclass(slots=True)
-class AckLedger:
+class AckTracker:
     """The acknowledgements of one session."""
 
     newest_row: int = 0
     """Of the finished ones: the number of a claim that went is given out again."""
-    claims: tuple[Claim, ...] = ()
+    claims: tuple[ProcessingClaim, ...] = ()
     """In table order."""
     open: dict[str, Ack] = field(default_factory=dict)
     """Finished ones whose message is not yet known to be synced."""
     settled: set[str] = field(default_factory=set)
 
-    def whole_again(self, count: int) -> bool:
+    def reset_if_changed(self, count: int) -> bool:
         """Whether a table of `count` rows has lost some, so that everything is read anew."""
         if count >= len(self.open) + len(self.settled):
             return False
@@ -45,12 +45,12 @@ class AckLedger:
         self.settled.clear()
         return True
 
-    def absorb(self, rows: Iterable[tuple[int, str, str, str]]) -> None:
+    def add_rows(self, rows: Iterable[tuple[int, str, str, str]]) -> None:
         """Take in (row number, id, status, changed): every claim, and what is newer than known."""
-        claims: list[Claim] = []
+        claims: list[ProcessingClaim] = []
         for number, message, status, changed in rows:
             if status == "processing":
-                claims.append(Claim(message, changed))
+                claims.append(ProcessingClaim(message, changed))
                 self.open.pop(message, None)
                 self.settled.discard(message)
                 continue
@@ -95,7 +95,7 @@ class Delivery:
 
 
 @dataclass(frozen=True, slots=True)
-class Sent:
+class SentMessage:
     """What decides the label of a messages_out row, but for its delivery."""
 
     kind: str
@@ -104,16 +104,16 @@ class Sent:
 
 
 @dataclass(slots=True)
-class DeliveryLedger:
+class DeliveryTracker:
     """The outbound rows of one session: those without an outcome, and the others counted."""
 
     newest_row: int = 0
     first: int = 0
     """Number of the first row of a long table: another one means that rows were taken away."""
-    waiting: dict[str, Sent] = field(default_factory=dict)
+    waiting: dict[str, SentMessage] = field(default_factory=dict)
     settled: Counter[OutLabel] = field(default_factory=Counter)
 
-    def whole_again(self, count: int, newer: int) -> bool:
+    def reset_if_changed(self, count: int, newer: int) -> bool:
         """Whether `count` rows, `newer` of them not seen yet, contradict what is remembered."""
         if count == len(self.waiting) + self.settled.total() + newer:
             return False
@@ -126,7 +126,7 @@ class DeliveryLedger:
         self.waiting.clear()
         self.settled.clear()
 
-    def absorb(self, rows: Iterable[tuple[int, str, Sent]]) -> None:
+    def add_rows(self, rows: Iterable[tuple[int, str, SentMessage]]) -> None:
         """Take in rows not seen yet."""
         for number, message, sent in rows:
             self.newest_row = max(self.newest_row, number)
@@ -146,7 +146,7 @@ class DeliveryLedger:
         return total
 
 
-def label_sent(sent: Sent, delivery: Delivery | None, now_text: str) -> OutLabel:
+def label_sent(sent: SentMessage, delivery: Delivery | None, now_text: str) -> OutLabel:
     """The label of an outbound row; `now_text` as `timestamps.sqlite_utc` spells it."""
     return outbound_label(
         OutboundFacts(

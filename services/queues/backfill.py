@@ -9,57 +9,59 @@ from __future__ import annotations
 from pathlib import Path
 
 from services.queues import inbound, outbound
-from services.queues.acks import AckLedger, DeliveryLedger
-from services.queues.incremental import InboundLedger, read_stride
-from services.queues.readonly import off_loop, opened
-from services.queues.schema import Shapes
+from services.queues.acks import AckTracker, DeliveryTracker
+from services.queues.incremental import InboundCounter, read_stride
+from services.queues.readonly import off_loop, open_readonly
+from services.queues.schema import SchemaCache
 
 LONG_BYTES = 1 << 20
 """A larger file is followed row by row; a smaller one is counted whole at each poll."""
 
 
 async def catch_up_inbound(
-    path: Path, shapes: Shapes, ledger: InboundLedger, acks: AckLedger, now_text: str
+    path: Path, shapes: SchemaCache, counter: InboundCounter, acks: AckTracker, now_text: str
 ) -> None:
     """Read on to the last row.
 
     Raises:
-        SickFileError: the file cannot be read.
+        QueueFileError: the file cannot be read.
     """
     done = False
     while not done:
-        async with opened(path) as db:
+        async with open_readonly(path) as db:
             shape = await shapes.of(db, path)
             if not shape.has("messages_in"):
                 return
-            done = await read_stride(db, shape, ledger, now_text, acks)
+            done = await read_stride(db, shape, counter, now_text, acks)
 
 
-async def catch_up_acks(path: Path, shapes: Shapes, ledger: InboundLedger, acks: AckLedger) -> None:
+async def catch_up_acks(
+    path: Path, shapes: SchemaCache, counter: InboundCounter, acks: AckTracker
+) -> None:
     """Find the acknowledgements of what is open, however old they are.
 
     Raises:
-        SickFileError: the file cannot be read.
+        QueueFileError: the file cannot be read.
     """
-    async with opened(path) as db:
+    async with open_readonly(path) as db:
         shape = await shapes.of(db, path)
-        await outbound.read_acks_of(db, shape, acks, ledger.ids())
-    ledger.done(one for one in ledger.cancelled() if acks.find(one) is not None)
+        await outbound.read_acks_of(db, shape, acks, counter.ids())
+    counter.done(one for one in counter.cancelled() if acks.find(one) is not None)
 
 
 async def catch_up_sent(
-    sent: Path, posted: Path, shapes: Shapes, deliveries: DeliveryLedger
+    sent: Path, posted: Path, shapes: SchemaCache, deliveries: DeliveryTracker
 ) -> None:
     """Read on to the last outbound row, settling what was delivered as it goes.
 
     Raises:
-        SickFileError: a file cannot be read.
+        QueueFileError: a file cannot be read.
     """
     done = False
     while not done:
-        async with opened(sent) as db:
+        async with open_readonly(sent) as db:
             done = await outbound.read_sent_stride(db, await shapes.of(db, sent), deliveries)
-        async with opened(posted) as db:
+        async with open_readonly(posted) as db:
             shape = await shapes.of(db, posted)
             found = await inbound.read_deliveries(db, shape, list(deliveries.waiting))
         await off_loop(len(found), lambda found=found: deliveries.deliver(found))  # type: ignore[misc]

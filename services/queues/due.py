@@ -1,4 +1,4 @@
-"""What the host would find to do in an inbound file, and what it would trip over."""
+"""Due, starved and scheduled rows of an inbound file, as the host counts them."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import aiosqlite
 
-from services.queues.acks import AckLedger
-from services.queues.schema import Shape
+from services.queues.acks import AckTracker
+from services.queues.schema import FileSchema
 from services.queues.values import epoch, number, optional, text
 
 DUE_PREFETCH = 10
@@ -39,9 +39,9 @@ class DueFacts:
 
 async def read_due(
     db: aiosqlite.Connection,
-    shape: Shape,
+    shape: FileSchema,
     now_text: str,
-    acks: AckLedger,
+    acks: AckTracker,
     prefetch: int = DUE_PREFETCH,
 ) -> DueFacts:
     """What the host would find to do.
@@ -107,13 +107,13 @@ async def read_due(
     )
 
 
-def _answered(acks: AckLedger, message: str) -> bool:
+def _answered(acks: AckTracker, message: str) -> bool:
     """The host's sweep copies this outcome before it counts what is due."""
     ack = acks.find(message)
     return ack is not None and ack.status != "processing"
 
 
-async def read_tries(db: aiosqlite.Connection, shape: Shape, message: str) -> int:
+async def read_tries(db: aiosqlite.Connection, shape: FileSchema, message: str) -> int:
     """How often the message was reset.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Why a queue file could not be read, in a sentence, once it is worth one.
+"""Errors of reading queue files, told after some failures in a row.
 
 A single failed poll says nothing (upstream/nanoclaw: Read failures): writers commit, journals come
 and go.
@@ -14,7 +14,7 @@ from pathlib import Path
 from services.errors import UnavailableError
 
 
-class Fault(Enum):
+class FileErrorKind(Enum):
     """What kind of failure, and after how many in a row it is told."""
 
     ABSENT = 1
@@ -26,42 +26,47 @@ class Fault(Enum):
     OTHER = 7
 
 
-TOLD_AFTER = {Fault.BUSY: 5, Fault.JOURNAL: 3, Fault.DAMAGED: 3, Fault.SHAPE: 2}
+REPORT_AFTER = {
+    FileErrorKind.BUSY: 5,
+    FileErrorKind.JOURNAL: 3,
+    FileErrorKind.DAMAGED: 3,
+    FileErrorKind.SHAPE: 2,
+}
 
 
-class SickFileError(UnavailableError):
+class QueueFileError(UnavailableError):
     """One queue file that could not be read just now."""
 
-    def __init__(self, path: Path, fault: Fault, name: str) -> None:
-        super().__init__(_sentence(path, fault, name))
+    def __init__(self, path: Path, kind: FileErrorKind, name: str) -> None:
+        super().__init__(_sentence(path, kind, name))
         self.path = path
-        self.fault = fault
+        self.kind = kind
 
 
-def sick_file(path: Path, error: sqlite3.Error | OSError) -> SickFileError:
+def queue_file_error(path: Path, error: sqlite3.Error | OSError) -> QueueFileError:
     """Name the failure of one read of `path`."""
     name = getattr(error, "sqlite_errorname", "") or ""
-    return SickFileError(path, _fault(path, error, name), name or type(error).__name__)
+    return QueueFileError(path, _error_kind(path, error, name), name or type(error).__name__)
 
 
-def _fault(path: Path, error: sqlite3.Error | OSError, name: str) -> Fault:
+def _error_kind(path: Path, error: sqlite3.Error | OSError, name: str) -> FileErrorKind:
     if isinstance(error, OSError):
         denied = error.errno in (errno.EACCES, errno.EPERM)
-        return Fault.DENIED if denied else Fault.OTHER
+        return FileErrorKind.DENIED if denied else FileErrorKind.OTHER
     if name.startswith("SQLITE_CANTOPEN"):
-        return Fault.DENIED if _there(path) else Fault.ABSENT
+        return FileErrorKind.DENIED if _exists(path) else FileErrorKind.ABSENT
     if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
-        return Fault.BUSY
+        return FileErrorKind.BUSY
     if name == "SQLITE_READONLY_ROLLBACK":
-        return Fault.JOURNAL
+        return FileErrorKind.JOURNAL
     if name.startswith(("SQLITE_PERM", "SQLITE_AUTH", "SQLITE_READONLY")):
-        return Fault.DENIED
+        return FileErrorKind.DENIED
     if name.startswith(("SQLITE_NOTADB", "SQLITE_CORRUPT")):
-        return Fault.DAMAGED
-    return Fault.SHAPE if name in ("SQLITE_ERROR", "SQLITE_SCHEMA") else Fault.OTHER
+        return FileErrorKind.DAMAGED
+    return FileErrorKind.SHAPE if name in ("SQLITE_ERROR", "SQLITE_SCHEMA") else FileErrorKind.OTHER
 
 
-def _there(path: Path) -> bool:
+def _exists(path: Path) -> bool:
     try:
         path.stat()
     except FileNotFoundError:
@@ -76,45 +81,45 @@ def journal(path: Path) -> Path:
     return path.with_name(path.name + "-journal")
 
 
-def _sentence(path: Path, fault: Fault, name: str) -> str:
-    match fault:
-        case Fault.ABSENT:
+def _sentence(path: Path, kind: FileErrorKind, name: str) -> str:
+    match kind:
+        case FileErrorKind.ABSENT:
             return f"{path.name}: no such file"
-        case Fault.DENIED:
+        case FileErrorKind.DENIED:
             return f"{path.name} is unreadable: permission"
-        case Fault.BUSY:
+        case FileErrorKind.BUSY:
             return f"{path.name} is busy: a writer keeps it locked"
-        case Fault.JOURNAL:
+        case FileErrorKind.JOURNAL:
             return (
                 f"{path.name}: writer died mid-commit; heals when the next container opens it; "
                 "deliveries are held until then"
             )
-        case Fault.DAMAGED:
+        case FileErrorKind.DAMAGED:
             return f"{path.name} is corrupt, or its file system is not telling the truth"
-        case Fault.SHAPE:
+        case FileErrorKind.SHAPE:
             return f"{path.name} has a shape this panel does not know"
-        case Fault.OTHER:
+        case FileErrorKind.OTHER:
             return f"{path.name} is unreadable: {name}"
 
 
-class Patience:
-    """Counts failures of one session in a row and says when one is worth a sentence."""
+class FailureCounter:
+    """Counts failures of one session in a row; says when one is to be shown."""
 
     def __init__(self) -> None:
-        self._fault: tuple[Path, Fault] | None = None
+        self._error_kind: tuple[Path, FileErrorKind] | None = None
         self._count = 0
 
-    def failed(self, error: SickFileError) -> str:
+    def failed(self, error: QueueFileError) -> str:
         """The sentence to show, or nothing yet."""
-        now = (error.path, error.fault)
-        self._count = self._count + 1 if now == self._fault else 1
-        self._fault = now
-        if self._count < TOLD_AFTER.get(error.fault, 1):
+        now = (error.path, error.kind)
+        self._count = self._count + 1 if now == self._error_kind else 1
+        self._error_kind = now
+        if self._count < REPORT_AFTER.get(error.kind, 1):
             return ""
-        if error.fault is Fault.JOURNAL and not _there(journal(error.path)):
+        if error.kind is FileErrorKind.JOURNAL and not _exists(journal(error.path)):
             return ""
         return error.sentence
 
     def succeeded(self) -> None:
         """Forget what failed."""
-        self._fault, self._count = None, 0
+        self._error_kind, self._count = None, 0

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from services.queues.labels import Falls, InboundFacts
-from services.queues.schema import Shape
+from services.queues.labels import DueState, InboundFacts
+from services.queues.schema import FileSchema
 
 _STATUSES = ("", "failed", "paused", "completed")
 _OPEN, _SYSTEM, _ON_WAKE, _WAKES, _RETRIED = 64, 1, 2, 4, 8
-_FALLS_SHIFT = 4
+_DUE_SHIFT = 4
 
 
-def code_sql(shape: Shape) -> str:
+def code_sql(shape: FileSchema) -> str:
     """SQL for one whole number: every fact of a row but its acknowledgement; binds `:now`."""
     trigger = shape.column("messages_in", "trigger", "1")
     on_wake = shape.column("messages_in", "on_wake", "0")
@@ -20,7 +20,7 @@ def code_sql(shape: Shape) -> str:
         + (CASE WHEN process_after IS NULL THEN 0
                 WHEN datetime(process_after) IS NULL THEN 1
                 WHEN lower(process_after) = 'now' THEN 0
-                WHEN datetime(process_after) > :now THEN 2 ELSE 0 END << {_FALLS_SHIFT})
+                WHEN datetime(process_after) > :now THEN 2 ELSE 0 END << {_DUE_SHIFT})
       END)"""
 
 
@@ -30,7 +30,7 @@ def facts_of(code: int) -> InboundFacts:
         return InboundFacts(status=_STATUSES[code])
     bits = code - _OPEN
     return InboundFacts(
-        falls=Falls(bits >> _FALLS_SHIFT),
+        due_state=DueState(bits >> _DUE_SHIFT),
         retried=bool(bits & _RETRIED),
         system=bool(bits & _SYSTEM),
         on_wake=bool(bits & _ON_WAKE),

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from services.models import Counts
-from services.queues.acks import AckLedger
+from services.queues.acks import AckTracker
 from services.queues.due import DueFacts
 from services.queues.outbound import ToolRow
 from services.queues.series import Series
-from services.queues.stuck import Claim, StuckVerdict, bash_timeout_ms, decide
+from services.queues.stuck import ProcessingClaim, StuckVerdict, bash_timeout_ms, decide
 from services.queues.timestamps import seconds
-from services.text.sanitize import plain
+from services.text.sanitize import sanitize
 
 UNCLAIMED_RESPONSE_S = 600.0
 _TOOL = 60
@@ -24,7 +24,7 @@ class AgentFacts:
     observed_at: float
     heartbeat_at: float | None = None
     """When `.heartbeat` last moved; None: there is no such file."""
-    claims: tuple[Claim, ...] = ()
+    claims: tuple[ProcessingClaim, ...] = ()
     """In table order; ids and stamps as the file spells them, not for showing."""
     claimed_at: float | None = None
     """When the oldest claim was made."""
@@ -73,7 +73,7 @@ class Survey:
 
 def agent_facts(
     now: float,
-    acks: AckLedger,
+    acks: AckTracker,
     tool: ToolRow | None,
     due: DueFacts,
     newest_out: str | None,
@@ -88,7 +88,7 @@ def agent_facts(
         observed_at=now,
         claims=acks.claims,
         claimed_at=min(claimed, default=None),
-        tool=plain(tool.tool, _TOOL) if tool else "",
+        tool=sanitize(tool.tool, _TOOL) if tool else "",
         tool_timeout_ms=float(str(tool.timeout_ms)) if tool and number else None,
         tool_started_at=seconds(tool.started_at) if tool else None,
         bash_ms=bash_timeout_ms(tool.tool, tool.timeout_ms) if tool else None,

@@ -10,12 +10,12 @@ from dataclasses import dataclass, replace
 import aiosqlite
 
 from services.models import InLabel
-from services.queues.acks import AckLedger, Delivery, chunks
+from services.queues.acks import AckTracker, Delivery, chunks
 from services.queues.content_heads import rows_with_heads
 from services.queues.fact_codes import code_sql, facts_of
 from services.queues.labels import InboundFacts, inbound_label
 from services.queues.readonly import off_loop
-from services.queues.schema import Shape
+from services.queues.schema import FileSchema
 from services.queues.values import epoch, number, text
 
 
@@ -45,7 +45,7 @@ def label_row(
 
 
 async def read_page(
-    db: aiosqlite.Connection, shape: Shape, window: int, now_text: str
+    db: aiosqlite.Connection, shape: FileSchema, window: int, now_text: str
 ) -> list[InboundRow]:
     """The newest `window` rows, newest first.
 
@@ -80,7 +80,9 @@ async def read_page(
     ]
 
 
-async def read_abandoned(db: aiosqlite.Connection, shape: Shape, acks: AckLedger) -> frozenset[str]:
+async def read_abandoned(
+    db: aiosqlite.Connection, shape: FileSchema, acks: AckTracker
+) -> frozenset[str]:
     """Completed tasks that ended their series and that no agent acknowledged: cancelled ones.
 
     Raises:
@@ -99,9 +101,9 @@ async def read_abandoned(db: aiosqlite.Connection, shape: Shape, acks: AckLedger
 
 async def read_counts(
     db: aiosqlite.Connection,
-    shape: Shape,
+    shape: FileSchema,
     now_text: str,
-    acks: AckLedger,
+    acks: AckTracker,
     *,
     abandoned: frozenset[str],
     alive: bool | None,
@@ -124,7 +126,7 @@ async def read_counts(
     counts[InLabel.CANCELLED] += len(abandoned)
     rows_of = await _read_facts(db, shape, now_text, _unsettled(acks))
 
-    def weigh() -> None:
+    def recount() -> None:
         for message, facts in rows_of:
             ack = acks.find(message)
             if facts is None or facts.status in ("completed", "failed"):
@@ -133,16 +135,16 @@ async def read_counts(
                 counts[inbound_label(facts, alive=alive)] -= 1
                 counts[label_row(facts, ack.status, alive)] += 1
 
-    await off_loop(len(rows_of), weigh)
+    await off_loop(len(rows_of), recount)
     return counts
 
 
-def _unsettled(acks: AckLedger) -> list[str]:
+def _unsettled(acks: AckTracker) -> list[str]:
     return [*acks.open, *(claim.message_id for claim in acks.claims)]
 
 
 async def _read_facts(
-    db: aiosqlite.Connection, shape: Shape, now_text: str, ids: Sequence[str]
+    db: aiosqlite.Connection, shape: FileSchema, now_text: str, ids: Sequence[str]
 ) -> list[tuple[str, InboundFacts | None]]:
     """The facts of the named rows; None for those that are not there."""
     found: dict[str, InboundFacts | None] = dict.fromkeys(ids)
@@ -157,7 +159,7 @@ async def _read_facts(
 
 
 async def read_deliveries(
-    db: aiosqlite.Connection, shape: Shape, ids: Sequence[str]
+    db: aiosqlite.Connection, shape: FileSchema, ids: Sequence[str]
 ) -> dict[str, Delivery]:
     """What became of the named messages_out rows, as far as anything did.
 

@@ -1,4 +1,4 @@
-"""Long inbound files followed row by row: what is settled is counted once, what is open is kept.
+"""Incremental counts of long inbound files: settled rows once, open rows kept.
 
 Upstream never prunes (upstream/nanoclaw: Nothing is pruned), and a settled row never opens again,
 so a file with a million messages costs what its open and its new rows cost.
@@ -14,13 +14,13 @@ from dataclasses import dataclass, field
 import aiosqlite
 
 from services.models import InLabel
-from services.queues.acks import AckLedger, chunks
+from services.queues.acks import AckTracker, chunks
 from services.queues.bounds import STRIDE, read_bounds
 from services.queues.due import DUE_PREFETCH, DueFacts
 from services.queues.fact_codes import code_sql, facts_of
 from services.queues.inbound import label_row
-from services.queues.labels import Falls, InboundFacts
-from services.queues.schema import Shape
+from services.queues.labels import DueState, InboundFacts
+from services.queues.schema import FileSchema
 from services.queues.values import epoch, number, optional, text
 
 FEW = 500
@@ -45,13 +45,13 @@ class OpenRow:
     facts: InboundFacts
 
     @property
-    def past(self) -> bool:
+    def is_due(self) -> bool:
         """Whether the host would look at it now."""
-        return self.status == "pending" and self.facts.falls is Falls.DUE
+        return self.status == "pending" and self.facts.due_state is DueState.DUE
 
 
 @dataclass(slots=True)
-class InboundLedger:
+class InboundCounter:
     """One file as far as it was read."""
 
     first: int = 0
@@ -83,7 +83,7 @@ class InboundLedger:
         known = set(acknowledged)
         self.ended = {series: one for series, one in self.ended.items() if one[1] not in known}
 
-    def counts(self, acks: AckLedger, *, alive: bool | None) -> Counter[InLabel]:
+    def counts(self, acks: AckTracker, *, alive: bool | None) -> Counter[InLabel]:
         """Every row by label."""
         counts = Counter(
             {
@@ -97,24 +97,24 @@ class InboundLedger:
             counts[label_row(row.facts, ack.status if ack else "", alive)] += 1
         return counts
 
-    def due(self, acks: AckLedger, now: float, prefetch: int = DUE_PREFETCH) -> DueFacts:
+    def due(self, acks: AckTracker, now: float, prefetch: int = DUE_PREFETCH) -> DueFacts:
         """What the host would find to do.
 
         See upstream/nanoclaw: Inbound labels; upstream/nanoclaw: Prompt batch.
         """
-        past = [row for row in self.open.values() if row.past]
-        due = [row for row in past if row.facts.wakes]
+        is_due = [row for row in self.open.values() if row.is_due]
+        due = [row for row in is_due if row.facts.wakes]
         waiting = [row for row in due if not _answered(acks, row.id)]
         since = [at for row in waiting if (at := row.due_at or row.at) is not None]
         later = [
             row
             for row in self.open.values()
-            if row.status == "pending" and row.facts.falls is Falls.LATER and row.facts.wakes
+            if row.status == "pending" and row.facts.due_state is DueState.LATER and row.facts.wakes
         ]
         upcoming = min(later, key=lambda row: row.due_at or now, default=None)
         return DueFacts(
             due=len(due),
-            starved=any(acks.find(row.id) is None for row in _hidden(past, prefetch)),
+            starved=any(acks.find(row.id) is None for row in _starved_rows(is_due, prefetch)),
             oldest_response=min(
                 (row.stamp for row in due if row.kind == "system" and row.stamp), default=None
             ),
@@ -130,25 +130,29 @@ class InboundLedger:
         return next((row.tries for row in self.open.values() if row.id == message), 0)
 
 
-def _answered(acks: AckLedger, message: str) -> bool:
+def _answered(acks: AckTracker, message: str) -> bool:
     ack = acks.find(message)
     return ack is not None and ack.status != "processing"
 
 
-def _hidden(past: list[OpenRow], prefetch: int) -> Iterator[OpenRow]:
+def _starved_rows(is_due: list[OpenRow], prefetch: int) -> Iterator[OpenRow]:
     """Due rows behind what a runner looks at."""
-    numbered = sorted((row.seq for row in past if row.seq is not None), reverse=True)
+    numbered = sorted((row.seq for row in is_due if row.seq is not None), reverse=True)
     if len(numbered) <= prefetch:
         return
     last = numbered[prefetch - 1]
-    for row in past:
+    for row in is_due:
         wanted = row.facts.wakes and not row.facts.on_wake and row.kind != "system"
         if wanted and row.seq is not None and row.seq < last:
             yield row
 
 
 async def read_stride(
-    db: aiosqlite.Connection, shape: Shape, ledger: InboundLedger, now_text: str, acks: AckLedger
+    db: aiosqlite.Connection,
+    shape: FileSchema,
+    counter: InboundCounter,
+    now_text: str,
+    acks: AckTracker,
 ) -> bool:
     """Read up to 20 000 new rows and what became of the open ones; False where there is more.
 
@@ -156,20 +160,20 @@ async def read_stride(
         sqlite3.Error: the file cannot be read.
     """
     first, last = await read_bounds(db, "messages_in")
-    if first != ledger.first or last < ledger.newest:
-        ledger.restart(first)
-    if not await _read_open(db, shape, ledger, now_text, acks):
-        ledger.restart(first)
-    until = min(last, max(ledger.newest, first - 1) + STRIDE)
-    if until - ledger.newest <= FEW:
-        await _read_few(db, shape, ledger, now_text, acks, until)
+    if first != counter.first or last < counter.newest:
+        counter.restart(first)
+    if not await _read_open(db, shape, counter, now_text, acks):
+        counter.restart(first)
+    until = min(last, max(counter.newest, first - 1) + STRIDE)
+    if until - counter.newest <= FEW:
+        await _read_few(db, shape, counter, now_text, acks, until)
     else:
-        await _read_many(db, shape, ledger, now_text, acks, until)
-    ledger.newest = max(ledger.newest, until)
+        await _read_many(db, shape, counter, now_text, acks, until)
+    counter.newest = max(counter.newest, until)
     return until >= last
 
 
-def _columns(shape: Shape) -> str:
+def _columns(shape: FileSchema) -> str:
     series = shape.column("messages_in", "series_id", "id")
     return f"""rowid, id, seq, kind, status, timestamp, strftime('%s', timestamp),
                strftime('%s', process_after), tries, coalesce({series}, id), {code_sql(shape)}"""
@@ -192,10 +196,14 @@ def _row(cells: aiosqlite.Row | tuple[object, ...]) -> OpenRow:
 
 
 async def _read_open(
-    db: aiosqlite.Connection, shape: Shape, ledger: InboundLedger, now_text: str, acks: AckLedger
+    db: aiosqlite.Connection,
+    shape: FileSchema,
+    counter: InboundCounter,
+    now_text: str,
+    acks: AckTracker,
 ) -> bool:
     """What became of the open rows; False where they are not the rows they were."""
-    known = dict(ledger.open)
+    known = dict(counter.open)
     ended: list[OpenRow] = []
     for some in chunks([str(row) for row in known]):
         found = await db.execute_fetchall(
@@ -208,19 +216,19 @@ async def _read_open(
             return False
         for row in rows:
             if row.status not in _SETTLED:
-                ledger.open[row.row] = row
+                counter.open[row.row] = row
                 continue
-            del ledger.open[row.row]
-            ledger.settled[row.status] += 1
+            del counter.open[row.row]
+            counter.settled[row.status] += 1
             if row.kind == "task" and row.status == "completed" and acks.find(row.id) is None:
                 ended.append(row)
     if ended:
-        await _read_ended(db, shape, ledger, ended)
+        await _read_ended(db, shape, counter, ended)
     return True
 
 
 async def _read_ended(
-    db: aiosqlite.Connection, shape: Shape, ledger: InboundLedger, ended: list[OpenRow]
+    db: aiosqlite.Connection, shape: FileSchema, counter: InboundCounter, ended: list[OpenRow]
 ) -> None:
     """Of the tasks that were completed, those that nothing follows in their series."""
     series = shape.column("messages_in", "series_id", "id")
@@ -235,75 +243,75 @@ async def _read_ended(
         last = {text(chain): int(row) for chain, row in found}
         for row in ended:
             if last.get(row.series) == row.row:
-                ledger.ended[row.series] = (row.row, row.id)
+                counter.ended[row.series] = (row.row, row.id)
 
 
 async def _read_few(
     db: aiosqlite.Connection,
-    shape: Shape,
-    ledger: InboundLedger,
+    shape: FileSchema,
+    counter: InboundCounter,
     now_text: str,
-    acks: AckLedger,
+    acks: AckTracker,
     until: int,
 ) -> None:
     """New rows one by one."""
-    if until <= ledger.newest:
+    if until <= counter.newest:
         return
     found = await db.execute_fetchall(
         f"""SELECT {_columns(shape)} FROM messages_in
             WHERE rowid > :from AND rowid <= :until ORDER BY rowid""",  # noqa: S608
-        {"from": ledger.newest, "until": until, "now": now_text},
+        {"from": counter.newest, "until": until, "now": now_text},
     )
     for cells in found:
         row = _row(cells)
-        ledger.newest_stamp = row.stamp
+        counter.newest_stamp = row.stamp
         if row.status in _SETTLED:
-            ledger.settled[row.status] += 1
+            counter.settled[row.status] += 1
         else:
-            ledger.open[row.row] = row
+            counter.open[row.row] = row
         if row.kind == "task":
-            _follow_series(ledger, acks, row.row, row.id, row.series, row.status)
+            _follow_series(counter, acks, row.row, row.id, row.series, row.status)
 
 
 async def _read_many(
     db: aiosqlite.Connection,
-    shape: Shape,
-    ledger: InboundLedger,
+    shape: FileSchema,
+    counter: InboundCounter,
     now_text: str,
-    acks: AckLedger,
+    acks: AckTracker,
     until: int,
 ) -> None:
     """A stride of a long file: settled rows are counted where they lie."""
-    bound = {"from": ledger.newest, "until": until, "now": now_text}
+    bound = {"from": counter.newest, "until": until, "now": now_text}
     span = "rowid > :from AND rowid <= :until"
     settled = "coalesce(status, '') IN ('completed', 'failed')"
     for status, count in await db.execute_fetchall(
         f"SELECT status, count(*) FROM messages_in WHERE {span} AND {settled} GROUP BY 1",  # noqa: S608
         bound,
     ):
-        ledger.settled[text(status)] += int(count)
+        counter.settled[text(status)] += int(count)
     for cells in await db.execute_fetchall(
         f"SELECT {_columns(shape)} FROM messages_in WHERE {span} AND NOT {settled}",  # noqa: S608
         bound,
     ):
         row = _row(cells)
-        ledger.open[row.row] = row
+        counter.open[row.row] = row
     series = shape.column("messages_in", "series_id", "id")
     for place, message, chain, status in await db.execute_fetchall(
         f"""SELECT rowid, id, coalesce({series}, id), status FROM messages_in
             WHERE {span} AND kind = 'task' ORDER BY rowid""",  # noqa: S608
         bound,
     ):
-        _follow_series(ledger, acks, int(place), text(message), text(chain), text(status))
+        _follow_series(counter, acks, int(place), text(message), text(chain), text(status))
     newest = await db.execute_fetchall(
         "SELECT timestamp FROM messages_in WHERE rowid <= ? ORDER BY rowid DESC LIMIT 1", (until,)
     )
-    ledger.newest_stamp = next((optional(row[0]) for row in newest), None)
+    counter.newest_stamp = next((optional(row[0]) for row in newest), None)
 
 
 def _follow_series(
-    ledger: InboundLedger, acks: AckLedger, row: int, message: str, series: str, status: str
+    counter: InboundCounter, acks: AckTracker, row: int, message: str, series: str, status: str
 ) -> None:
-    ledger.ended.pop(series, None)
+    counter.ended.pop(series, None)
     if status == "completed" and acks.find(message) is None:
-        ledger.ended[series] = (row, message)
+        counter.ended[series] = (row, message)

@@ -11,7 +11,7 @@ from enum import IntEnum
 from services.models import InLabel, OutLabel
 
 
-class Falls(IntEnum):
+class DueState(IntEnum):
     """What SQLite makes of a `process_after`."""
 
     DUE = 0
@@ -26,7 +26,7 @@ class InboundFacts:
     """What decides the label of one messages_in row."""
 
     status: str = "pending"
-    falls: Falls = Falls.DUE
+    due_state: DueState = DueState.DUE
     retried: bool = False
     """`tries > 0`."""
     system: bool = False
@@ -67,9 +67,9 @@ def inbound_label(facts: InboundFacts, *, alive: bool | None) -> InLabel:
         return InLabel.UNSYNCED
     if facts.ack == "processing":
         return InLabel.ORPHAN if alive is False else InLabel.PROCESSING
-    if facts.falls is Falls.NEVER:
+    if facts.due_state is DueState.NEVER:
         return InLabel.NEVER_DUE
-    if facts.falls is Falls.LATER:
+    if facts.due_state is DueState.LATER:
         return InLabel.BACKOFF if facts.retried else InLabel.SCHEDULED
     if facts.system:
         return InLabel.WAITING

@@ -7,12 +7,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from services.models import Direction, InLabel, Message, OutLabel
-from services.queues.acks import AckLedger, Delivery, label_sent
+from services.queues.acks import AckTracker, Delivery, label_sent
 from services.queues.inbound import InboundRow, label_row
 from services.queues.outbound import OutboundRow
 from services.queues.preview import preview
 from services.queues.timestamps import seconds
-from services.text.sanitize import plain
+from services.text.sanitize import sanitize
 
 _ID = 200
 _NAME = 60
@@ -24,17 +24,17 @@ class Page:
 
     inbound: Sequence[InboundRow]
     outbound: Sequence[OutboundRow]
-    acks: AckLedger
+    acks: AckTracker
     deliveries: Mapping[str, Delivery]
     abandoned: frozenset[str]
 
 
-def shown_id(message: str) -> str:
+def sanitize_id(message: str) -> str:
     """A message id as it may be shown, and asked for again."""
-    return plain(message, _ID)
+    return sanitize(message, _ID)
 
 
-def merged(page: Page, now_text: str, *, alive: bool | None) -> tuple[Message, ...]:
+def merge_pages(page: Page, now_text: str, *, alive: bool | None) -> tuple[Message, ...]:
     """Both directions, newest last: by time, then inbound first, then by number.
 
     An outbound stamp has whole seconds: a reply of the same second follows what it answers.
@@ -71,14 +71,14 @@ def _received(row: InboundRow, page: Page, alive: bool | None) -> Message:
     waits = label in (InLabel.SCHEDULED, InLabel.BACKOFF)
     return Message(
         direction=Direction.IN,
-        id=shown_id(row.id),
+        id=sanitize_id(row.id),
         seq=row.seq,
         label=label,
-        kind=plain(row.kind, _NAME),
+        kind=sanitize(row.kind, _NAME),
         at=seconds(row.timestamp),
         text=preview(row.head, row.size),
         size=row.size,
-        channel=plain(row.channel, _NAME),
+        channel=sanitize(row.channel, _NAME),
         tries=row.tries,
         due_at=row.due_at if waits else None,
         since=seconds(ack.changed) if ack and claimed else None,
@@ -90,15 +90,15 @@ def _sent(row: OutboundRow, page: Page, now_text: str) -> Message:
     label = label_sent(row.sent, delivery, now_text)
     return Message(
         direction=Direction.OUT,
-        id=shown_id(row.id),
+        id=sanitize_id(row.id),
         seq=row.seq,
         label=label,
-        kind=plain(row.kind, _NAME),
+        kind=sanitize(row.kind, _NAME),
         at=seconds(row.timestamp),
         text=preview(row.head, row.size),
         size=row.size,
-        channel=plain(row.channel, _NAME),
-        reply_to=None if row.reply_to is None else shown_id(row.reply_to),
+        channel=sanitize(row.channel, _NAME),
+        reply_to=None if row.reply_to is None else sanitize_id(row.reply_to),
         due_at=seconds(row.deliver_after) if label is OutLabel.DEFERRED else None,
         since=seconds(delivery.at) if delivery else None,
     )

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 
 import aiosqlite
 
-from services.queues.acks import AckLedger, DeliveryLedger, Sent, chunks
+from services.queues.acks import AckTracker, DeliveryTracker, SentMessage, chunks
 from services.queues.bounds import STRIDE, read_bounds
 from services.queues.content_heads import rows_with_heads
 from services.queues.readonly import off_loop
-from services.queues.schema import Shape
+from services.queues.schema import FileSchema
 from services.queues.values import number, optional, text
 
 
@@ -31,9 +31,9 @@ class OutboundRow:
     size: int
 
     @property
-    def sent(self) -> Sent:
+    def sent(self) -> SentMessage:
         """What its label depends on."""
-        return Sent(self.kind, self.channel, self.deliver_after)
+        return SentMessage(self.kind, self.channel, self.deliver_after)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,33 +45,33 @@ class ToolRow:
     started_at: str | None
 
 
-async def read_acks(db: aiosqlite.Connection, shape: Shape, ledger: AckLedger) -> None:
+async def read_acks(db: aiosqlite.Connection, shape: FileSchema, tracker: AckTracker) -> None:
     """Bring the ledger up to date.
 
     Raises:
         sqlite3.Error: the file cannot be read.
     """
     if not shape.has("processing_ack"):
-        ledger.whole_again(0)
-        ledger.claims = ()
+        tracker.reset_if_changed(0)
+        tracker.claims = ()
         return
     rows = list(await db.execute_fetchall("SELECT count(*) FROM processing_ack"))
-    ledger.whole_again(int(rows[0][0]))
+    tracker.reset_if_changed(int(rows[0][0]))
     found = list(
         await db.execute_fetchall(
             """SELECT rowid, message_id, status, status_changed FROM processing_ack
            WHERE rowid > ? OR status = 'processing'
               OR message_id IN (SELECT value FROM json_each(?))
            ORDER BY rowid""",
-            (ledger.newest_row, json.dumps([claim.message_id for claim in ledger.claims])),
+            (tracker.newest_row, json.dumps([claim.message_id for claim in tracker.claims])),
         )
     )
     entries = ((int(r[0]), text(r[1]), text(r[2]), text(r[3])) for r in found)
-    await off_loop(len(found), lambda: ledger.absorb(entries))
+    await off_loop(len(found), lambda: tracker.add_rows(entries))
 
 
 async def read_acks_of(
-    db: aiosqlite.Connection, shape: Shape, ledger: AckLedger, ids: Sequence[str]
+    db: aiosqlite.Connection, shape: FileSchema, tracker: AckTracker, ids: Sequence[str]
 ) -> None:
     """Begin a long ledger: the acknowledgements of the named messages alone, newest row noted.
 
@@ -88,25 +88,25 @@ async def read_acks_of(
             (json.dumps(some),),
         )
         found += [(int(r[0]), text(r[1]), text(r[2]), text(r[3])) for r in rows]
-    ledger.absorb(sorted(found))
+    tracker.add_rows(sorted(found))
     newest = await db.execute_fetchall(
         """SELECT rowid FROM processing_ack WHERE status <> 'processing'
            ORDER BY rowid DESC LIMIT 1"""
     )
-    ledger.newest_row = next((int(row[0]) for row in newest), 0)
+    tracker.newest_row = next((int(row[0]) for row in newest), 0)
 
 
-async def read_new_acks(db: aiosqlite.Connection, shape: Shape, ledger: AckLedger) -> bool:
+async def read_new_acks(db: aiosqlite.Connection, shape: FileSchema, tracker: AckTracker) -> bool:
     """Bring a long ledger up to date; False where rows were taken away.
 
     Raises:
         sqlite3.Error: the file cannot be read.
     """
     if not shape.has("processing_ack"):
-        ledger.claims = ()
+        tracker.claims = ()
         return True
     _, last = await read_bounds(db, "processing_ack")
-    if last < ledger.newest_row:
+    if last < tracker.newest_row:
         return False
     found = await db.execute_fetchall(
         """SELECT rowid, message_id, status, status_changed FROM processing_ack WHERE rowid > ?
@@ -114,13 +114,13 @@ async def read_new_acks(db: aiosqlite.Connection, shape: Shape, ledger: AckLedge
            SELECT rowid, message_id, status, status_changed FROM processing_ack
            WHERE message_id IN (SELECT value FROM json_each(?))
            ORDER BY 1""",
-        (ledger.newest_row, json.dumps([claim.message_id for claim in ledger.claims])),
+        (tracker.newest_row, json.dumps([claim.message_id for claim in tracker.claims])),
     )
-    ledger.absorb((int(r[0]), text(r[1]), text(r[2]), text(r[3])) for r in found)
+    tracker.add_rows((int(r[0]), text(r[1]), text(r[2]), text(r[3])) for r in found)
     return True
 
 
-async def read_tool(db: aiosqlite.Connection, shape: Shape) -> ToolRow | None:
+async def read_tool(db: aiosqlite.Connection, shape: FileSchema) -> ToolRow | None:
     """The tool row, where the file has one.
 
     Raises:
@@ -136,59 +136,64 @@ async def read_tool(db: aiosqlite.Connection, shape: Shape) -> ToolRow | None:
     return None
 
 
-async def read_sent(db: aiosqlite.Connection, shape: Shape, ledger: DeliveryLedger) -> None:
+async def read_sent(db: aiosqlite.Connection, shape: FileSchema, tracker: DeliveryTracker) -> None:
     """Bring the ledger up to date with rows not seen yet.
 
     Raises:
         sqlite3.Error: the file cannot be read.
     """
     if not shape.has("messages_out"):
-        ledger.whole_again(0, 0)
+        tracker.reset_if_changed(0, 0)
         return
     for _ in range(2):
         rows = list(
             await db.execute_fetchall(
                 """SELECT rowid, id, kind, channel_type, deliver_after FROM messages_out
                    WHERE rowid > ?""",
-                (ledger.newest_row,),
+                (tracker.newest_row,),
             )
         )
         total = list(await db.execute_fetchall("SELECT count(*) FROM messages_out"))
-        if not ledger.whole_again(int(total[0][0]), len(rows)):
+        if not tracker.reset_if_changed(int(total[0][0]), len(rows)):
             break
-    entries = ((int(r[0]), text(r[1]), Sent(text(r[2]), text(r[3]), optional(r[4]))) for r in rows)
-    await off_loop(len(rows), lambda: ledger.absorb(entries))
+    entries = (
+        (int(r[0]), text(r[1]), SentMessage(text(r[2]), text(r[3]), optional(r[4]))) for r in rows
+    )
+    await off_loop(len(rows), lambda: tracker.add_rows(entries))
 
 
-async def read_sent_stride(db: aiosqlite.Connection, shape: Shape, ledger: DeliveryLedger) -> bool:
+async def read_sent_stride(
+    db: aiosqlite.Connection, shape: FileSchema, tracker: DeliveryTracker
+) -> bool:
     """Read at most 20 000 rows not seen yet; False where there is more.
 
     Raises:
         sqlite3.Error: the file cannot be read.
     """
     if not shape.has("messages_out"):
-        ledger.whole_again(0, 0)
+        tracker.reset_if_changed(0, 0)
         return True
     first, last = await read_bounds(db, "messages_out")
-    if first != ledger.first or last < ledger.newest_row:
-        ledger.restart(first)
-    until = min(last, max(ledger.newest_row, first - 1) + STRIDE)
-    if until > ledger.newest_row:
+    if first != tracker.first or last < tracker.newest_row:
+        tracker.restart(first)
+    until = min(last, max(tracker.newest_row, first - 1) + STRIDE)
+    if until > tracker.newest_row:
         rows = await db.execute_fetchall(
             """SELECT rowid, id, kind, channel_type, deliver_after FROM messages_out
                WHERE rowid > ? AND rowid <= ?""",
-            (ledger.newest_row, until),
+            (tracker.newest_row, until),
         )
         seen = list(rows)
         entries = (
-            (int(r[0]), text(r[1]), Sent(text(r[2]), text(r[3]), optional(r[4]))) for r in seen
+            (int(r[0]), text(r[1]), SentMessage(text(r[2]), text(r[3]), optional(r[4])))
+            for r in seen
         )
-        await off_loop(len(seen), lambda: ledger.absorb(entries))
-        ledger.newest_row = until
+        await off_loop(len(seen), lambda: tracker.add_rows(entries))
+        tracker.newest_row = until
     return until >= last
 
 
-async def read_page(db: aiosqlite.Connection, shape: Shape, window: int) -> list[OutboundRow]:
+async def read_page(db: aiosqlite.Connection, shape: FileSchema, window: int) -> list[OutboundRow]:
     """The newest `window` rows, newest first.
 
     Raises:
@@ -219,7 +224,7 @@ async def read_page(db: aiosqlite.Connection, shape: Shape, window: int) -> list
     ]
 
 
-async def read_newest(db: aiosqlite.Connection, shape: Shape) -> str | None:
+async def read_newest(db: aiosqlite.Connection, shape: FileSchema) -> str | None:
     """The timestamp of the newest message.
 
     Raises:

@@ -8,13 +8,22 @@ from collections.abc import Mapping
 from functools import lru_cache
 
 from services.text.redact import redact
-from services.text.sanitize import plain
+from services.text.sanitize import sanitize
 
 HEAD = 2048
 """Characters of the content that a preview is made from."""
 LIMIT = 240
-_WORDS = ("text", "prompt", "question", "title", "fallbackText", "event", "message", "summary")
-_ASKED = ("action", "operation", "type", "selectedOption", "emoji")
+_TEXT_FIELDS = (
+    "text",
+    "prompt",
+    "question",
+    "title",
+    "fallbackText",
+    "event",
+    "message",
+    "summary",
+)
+_ACTION_FIELDS = ("action", "operation", "type", "selectedOption", "emoji")
 _PAIR = re.compile(r'"(\w{1,24})"\s*:\s*"((?:[^"\\]|\\.)*)')
 _ESCAPE_CUT = re.compile(r"\\(?:u[0-9a-fA-F]{0,3})?$")
 
@@ -28,11 +37,13 @@ def preview(head: str, size: int) -> str:
 def _line(head: str, size: int) -> str:
     fields = _fields(head, size)
     if fields is None:
-        return plain(head, LIMIT)
-    words = next((plain(_string(fields[k]), LIMIT) for k in _WORDS if _string(fields.get(k))), "")
-    asked = [plain(_string(fields[k]), 40) for k in _ASKED if _string(fields.get(k))]
+        return sanitize(head, LIMIT)
+    words = next(
+        (sanitize(_string(fields[k]), LIMIT) for k in _TEXT_FIELDS if _string(fields.get(k))), ""
+    )
+    asked = [sanitize(_string(fields[k]), 40) for k in _ACTION_FIELDS if _string(fields.get(k))]
     line = ": ".join(part for part in (" ".join(asked), words) if part)
-    return plain(f"{line or plain(head, LIMIT)}{_attached(fields)}", LIMIT)
+    return sanitize(f"{line or sanitize(head, LIMIT)}{_attached(fields)}", LIMIT)
 
 
 def _fields(head: str, size: int) -> Mapping[str, object] | None:
@@ -70,5 +81,5 @@ def _attached(fields: Mapping[str, object]) -> str:
         items = fields.get(key)
         for item in items if isinstance(items, list) else ():
             name = item.get("name") if isinstance(item, dict) else item
-            names.append(plain(_string(name), 40) or "file")
+            names.append(sanitize(_string(name), 40) or "file")
     return f" [{', '.join(names[:3])}{', …' if len(names) > 3 else ''}]" if names else ""

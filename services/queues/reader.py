@@ -12,18 +12,18 @@ import aiosqlite
 from services.clock import Clock
 from services.errors import NotFoundError
 from services.models import Direction, QueueSnapshot, SandboxId
-from services.process.child import uninterrupted
+from services.process.child import run_to_completion
 from services.queues.content_heads import TOO_LARGE
 from services.queues.due import DUE_PREFETCH
-from services.queues.errors import Fault, Patience, SickFileError
+from services.queues.errors import FailureCounter, FileErrorKind, QueueFileError
 from services.queues.facts import AgentFacts, Survey
-from services.queues.messages import shown_id
-from services.queues.readonly import opened
-from services.queues.schema import Shapes
-from services.queues.session import INBOUND, OUTBOUND, SETTLED_S, Session, Stat
+from services.queues.messages import sanitize_id
+from services.queues.readonly import open_readonly
+from services.queues.schema import SchemaCache
+from services.queues.session import INBOUND, OUTBOUND, SETTLED_S, QueueSession, Stat
 from services.queues.values import text
 from services.text.redact import redact
-from services.text.sanitize import plain_block
+from services.text.sanitize import sanitize_block
 
 HEARTBEAT = ".heartbeat"
 LONGEST_REST_S = 5.0
@@ -35,20 +35,20 @@ _Seen = tuple[tuple[Stat, Stat], int, bool | None]
 
 
 @dataclass(slots=True)
-class _Polled:
+class _FolderState:
     """One folder as far as it is known."""
 
-    session: Session
+    session: QueueSession
     snapshot: QueueSnapshot | None = None
     snapshot_seen: _Seen | None = None
     snapshot_read: float = 0.0
-    snapshot_patience: Patience = field(default_factory=Patience)
+    snapshot_failures: FailureCounter = field(default_factory=FailureCounter)
     facts: AgentFacts | None = None
     facts_seen: _Seen | None = None
     facts_read: float = 0.0
-    facts_patience: Patience = field(default_factory=Patience)
+    facts_failures: FailureCounter = field(default_factory=FailureCounter)
     survey: Survey | None = None
-    survey_patience: Patience = field(default_factory=Patience)
+    survey_failures: FailureCounter = field(default_factory=FailureCounter)
 
 
 class QueueReader:
@@ -58,8 +58,8 @@ class QueueReader:
         """`follow` where nobody takes rows away, as upstream: reading then costs what is new."""
         self._clock = clock
         self._follow = follow
-        self._shapes = Shapes()
-        self._known: dict[str, _Polled] = {}
+        self._shapes = SchemaCache()
+        self._known: dict[str, _FolderState] = {}
 
     async def snapshot(
         self, sandbox: SandboxId, folder: Path, window: int, *, alive: bool | None
@@ -76,47 +76,47 @@ class QueueReader:
         async with polled.session.lock:
             try:
                 snapshot = await self._poll_snapshot(polled, sandbox, window, alive)
-            except SickFileError as error:
+            except QueueFileError as error:
                 polled.snapshot_seen = None
                 return self._kept_snapshot(polled, sandbox, error)
-            polled.snapshot_patience.succeeded()
+            polled.snapshot_failures.succeeded()
             polled.snapshot = snapshot
             return snapshot
 
     async def _poll_snapshot(
-        self, polled: _Polled, sandbox: SandboxId, window: int, alive: bool | None
+        self, polled: _FolderState, sandbox: SandboxId, window: int, alive: bool | None
     ) -> QueueSnapshot:
-        seen = (polled.session.look(), window, alive)
+        seen = (polled.session.file_stats(), window, alive)
         now, read = self._clock.now(), self._clock.monotonic()
         last = polled.snapshot
         rested = read - polled.snapshot_read < LONGEST_REST_S
         if last is not None and rested and seen == polled.snapshot_seen:
             return replace(last, observed_at=now)
-        snapshot = await uninterrupted(polled.session.snapshot(sandbox, window, alive=alive))
+        snapshot = await run_to_completion(polled.session.snapshot(sandbox, window, alive=alive))
         polled.snapshot_seen = seen if _settled(seen, now) else None
         polled.snapshot_read = read
         return snapshot
 
     def _kept_snapshot(
-        self, polled: _Polled, sandbox: SandboxId, error: SickFileError
+        self, polled: _FolderState, sandbox: SandboxId, error: QueueFileError
     ) -> QueueSnapshot:
-        sentence = self._told(polled.snapshot_patience, error)
+        sentence = self._problem_text(polled.snapshot_failures, error)
         last = polled.snapshot
         if last is not None:
             # A quiet failure still leaves the instant at which this was true.
             return replace(last, problem=sentence, stale=bool(sentence)) if sentence else last
-        absent = error.fault is Fault.ABSENT
+        absent = error.kind is FileErrorKind.ABSENT
         now = self._clock.now()
         problem = "no queue files yet" if absent else sentence or f"not read yet: {error.sentence}"
         return QueueSnapshot(sandbox, now, (), (), (), problem=problem, stale=not absent)
 
-    def _told(self, patience: Patience, error: SickFileError) -> str:
-        if error.fault is Fault.SHAPE:
+    def _problem_text(self, failures: FailureCounter, error: QueueFileError) -> str:
+        if error.kind is FileErrorKind.SHAPE:
             self._shapes.forget(error.path)
-        if error.fault is Fault.ABSENT:
-            patience.succeeded()
+        if error.kind is FileErrorKind.ABSENT:
+            failures.succeeded()
             return "the queue files are gone"
-        return patience.failed(error)
+        return failures.failed(error)
 
     async def agent(self, folder: Path) -> AgentFacts:
         """What the files say about the agent of a folder.
@@ -128,28 +128,28 @@ class QueueReader:
             async with polled.session.lock:
                 try:
                     polled.facts = await self._poll_facts(polled)
-                    polled.facts_patience.succeeded()
-                except SickFileError as error:
+                    polled.facts_failures.succeeded()
+                except QueueFileError as error:
                     polled.facts_seen = None
                     polled.facts = self._kept_facts(polled, error)
         return self._with_heartbeat(folder, polled.facts)
 
-    async def _poll_facts(self, polled: _Polled) -> AgentFacts:
-        seen = (polled.session.look(), 0, None)
+    async def _poll_facts(self, polled: _FolderState) -> AgentFacts:
+        seen = (polled.session.file_stats(), 0, None)
         now, read = self._clock.now(), self._clock.monotonic()
         rested = read - polled.facts_read < LONGEST_REST_S
         if polled.facts is not None and rested and seen == polled.facts_seen:
             return replace(polled.facts, observed_at=now)
-        facts = await uninterrupted(polled.session.facts())
+        facts = await run_to_completion(polled.session.facts())
         polled.facts_seen = seen if _settled(seen, now) else None
         polled.facts_read = read
         return facts
 
-    def _kept_facts(self, polled: _Polled, error: SickFileError) -> AgentFacts:
-        sentence = self._told(polled.facts_patience, error)
+    def _kept_facts(self, polled: _FolderState, error: QueueFileError) -> AgentFacts:
+        sentence = self._problem_text(polled.facts_failures, error)
         if polled.facts is not None:
             return replace(polled.facts, problem=sentence, stale=bool(sentence))
-        absent = error.fault is Fault.ABSENT
+        absent = error.kind is FileErrorKind.ABSENT
         problem = "no queue files yet" if absent else sentence or f"not read yet: {error.sentence}"
         return AgentFacts(self._clock.now(), problem=problem, stale=not absent)
 
@@ -172,21 +172,21 @@ class QueueReader:
             return polled.survey
         async with polled.session.lock:
             try:
-                polled.survey = await uninterrupted(
+                polled.survey = await run_to_completion(
                     polled.session.survey(alive=alive, prefetch=prefetch, whole=whole)
                 )
-                polled.survey_patience.succeeded()
-            except SickFileError as error:
+                polled.survey_failures.succeeded()
+            except QueueFileError as error:
                 polled.survey = self._kept_survey(polled, error)
         return polled.survey
 
-    def _kept_survey(self, polled: _Polled, error: SickFileError) -> Survey:
-        sentence = self._told(polled.survey_patience, error)
+    def _kept_survey(self, polled: _FolderState, error: QueueFileError) -> Survey:
+        sentence = self._problem_text(polled.survey_failures, error)
         last = polled.survey
         if last is not None and not last.facts.unread:
             facts = replace(last.facts, problem=sentence, stale=bool(sentence))
             return replace(last, facts=facts)
-        absent = error.fault is Fault.ABSENT
+        absent = error.kind is FileErrorKind.ABSENT
         problem = "no queue files yet" if absent else sentence or f"not read yet: {error.sentence}"
         return Survey(AgentFacts(self._clock.now(), problem=problem, stale=not absent, unread=True))
 
@@ -209,25 +209,25 @@ class QueueReader:
         """
         inward = direction is Direction.IN
         path = folder / (INBOUND if inward else OUTBOUND)
-        content = await uninterrupted(
+        content = await run_to_completion(
             self._read_content(path, "messages_in" if inward else "messages_out", message_id)
         )
         if content is None:
-            raise NotFoundError(f"there is no message {shown_id(message_id)} in {path.name}")
-        return await asyncio.to_thread(_harmless, content)
+            raise NotFoundError(f"there is no message {sanitize_id(message_id)} in {path.name}")
+        return await asyncio.to_thread(_redact_content, content)
 
     async def _read_content(self, path: Path, table: str, message_id: str) -> str | None:
         by_id = f"SELECT substr(content, 1, ?) FROM {table} WHERE id = ?"  # noqa: S608
         by_row = f"SELECT substr(content, 1, ?) FROM {table} WHERE rowid = ?"  # noqa: S608
         ids = f"SELECT rowid, id FROM {table} ORDER BY rowid DESC LIMIT ?"  # noqa: S608
-        async with opened(path) as db:
+        async with open_readonly(path) as db:
             shape = await self._shapes.of(db, path)
             if not shape.has(table):
                 return None
             rows = await _content_rows(db, by_id, message_id)
             if not rows:
                 for number, spelled in await db.execute_fetchall(ids, (_IDS_SEARCHED,)):
-                    if shown_id(text(spelled)) == message_id:
+                    if sanitize_id(text(spelled)) == message_id:
                         rows = await _content_rows(db, by_row, number)
                         break
         return text(rows[0][0]) if rows else None
@@ -238,11 +238,13 @@ class QueueReader:
         for name in (INBOUND, OUTBOUND):
             self._shapes.forget(folder / name)
 
-    def _of(self, folder: Path) -> _Polled:
+    def _of(self, folder: Path) -> _FolderState:
         name = str(folder)
         known = self._known.get(name)
         if known is None:
-            known = _Polled(Session(folder, self._clock, self._shapes, follow=self._follow))
+            known = _FolderState(
+                QueueSession(folder, self._clock, self._shapes, follow=self._follow)
+            )
             self._known[name] = known
         return known
 
@@ -262,6 +264,6 @@ async def _content_rows(
     return [tuple(row) for row in found]
 
 
-def _harmless(content: str) -> str:
+def _redact_content(content: str) -> str:
     # Masked last: a secret cut in two by an invisible sequence is whole again by then.
-    return redact(plain_block(content, CONTENT_LIMIT))
+    return redact(sanitize_block(content, CONTENT_LIMIT))

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from services.files.sqlite import Connection
-from services.queues.errors import sick_file
+from services.queues.errors import queue_file_error
 
 BUSY_S = 0.25
 """How long one statement waits for a writer."""
@@ -31,7 +31,7 @@ def _text(data: bytes) -> str:
     return data.decode("utf-8", "replace")
 
 
-class _Reading(sqlite3.Connection):
+class _ReadConnection(sqlite3.Connection):
     """A connection that is set up where it is opened: each step from the loop costs a switch.
 
     Each statement takes its own short lock. One that finds a writer there is tried again every
@@ -81,7 +81,7 @@ class OpenFile(Connection):
     def __init__(self, path: Path) -> None:
         self._versions: list[int] = []
         uri = f"{path.absolute().as_uri()}?mode=ro"
-        factory: Any = partial(_Reading, versions=self._versions)
+        factory: Any = partial(_ReadConnection, versions=self._versions)
         super().__init__(
             lambda: sqlite3.connect(
                 uri,
@@ -106,16 +106,16 @@ class OpenFile(Connection):
 
 
 @asynccontextmanager
-async def opened(path: Path) -> AsyncIterator[OpenFile]:
+async def open_readonly(path: Path) -> AsyncIterator[OpenFile]:
     """A connection that cannot write; use `execute_fetchall` alone, then leave.
 
     A row iterator or a kept connection would hold a lock that stops the other side's commits.
 
     Raises:
-        SickFileError: the file could not be opened or read.
+        QueueFileError: the file could not be opened or read.
     """
     try:
         async with OpenFile(path) as db:
             yield db
     except sqlite3.Error as error:
-        raise sick_file(path, error) from error
+        raise queue_file_error(path, error) from error

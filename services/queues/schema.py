@@ -18,7 +18,7 @@ _COLUMNS = """
 
 
 @dataclass(frozen=True, slots=True)
-class Shape:
+class FileSchema:
     """The tables of one file, each with its columns."""
 
     tables: Mapping[str, frozenset[str]]
@@ -32,14 +32,14 @@ class Shape:
         return f'"{name}"' if name in self.tables.get(table, ()) else otherwise
 
 
-class Shapes:
+class SchemaCache:
     """Remembers the shape of each file until its `schema_version` changes."""
 
     def __init__(self) -> None:
-        self._known: dict[str, tuple[int, Shape]] = {}
-        self._shapes: dict[frozenset[tuple[str, frozenset[str]]], Shape] = {}
+        self._known: dict[str, tuple[int, FileSchema]] = {}
+        self._shapes: dict[frozenset[tuple[str, frozenset[str]]], FileSchema] = {}
 
-    async def of(self, db: OpenFile, path: Path) -> Shape:
+    async def of(self, db: OpenFile, path: Path) -> FileSchema:
         """The shape of the file `db` has open.
 
         Raises:
@@ -55,7 +55,7 @@ class Shapes:
             tables.setdefault(str(table), set()).add(str(column))
         found = frozenset((table, frozenset(columns)) for table, columns in tables.items())
         # Thousands of files have one of a handful of shapes.
-        shape = self._shapes.setdefault(found, Shape(dict(found)))
+        shape = self._shapes.setdefault(found, FileSchema(dict(found)))
         self._known[name] = (version, shape)
         return shape
 

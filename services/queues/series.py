@@ -10,9 +10,9 @@ import aiosqlite
 
 from services.queues.content_heads import rows_with_heads
 from services.queues.preview import preview
-from services.queues.schema import Shape
+from services.queues.schema import FileSchema
 from services.queues.values import epoch, number, text
-from services.text.sanitize import plain
+from services.text.sanitize import sanitize
 
 MOST = 40
 _ID, _CRON = 80, 60
@@ -32,7 +32,7 @@ class Series:
 
 
 async def read_series(
-    db: aiosqlite.Connection, shape: Shape, among: Sequence[int] | None = None
+    db: aiosqlite.Connection, shape: FileSchema, among: Sequence[int] | None = None
 ) -> tuple[Series, ...]:
     """What is scheduled and not done, soonest first, at most 40; only `among` those row numbers.
 
@@ -55,10 +55,10 @@ async def read_series(
     rows = await rows_with_heads(db, "messages_in", statement, bound, 1)
     return tuple(
         Series(
-            id=plain(text(row[0]), _ID),
+            id=sanitize(text(row[0]), _ID),
             text=preview(text(row[1]), number(row[2]) or 0),
             next_at=epoch(row[3]),
-            recurrence=plain(text(row[4]), _CRON),
+            recurrence=sanitize(text(row[4]), _CRON),
             paused=text(row[5]) == "paused",
         )
         for row in rows

@@ -18,16 +18,16 @@ import aiosqlite
 from services.clock import Clock
 from services.models import Counts, InLabel, OutLabel, QueueSnapshot, SandboxId
 from services.queues import backfill, inbound, outbound
-from services.queues.acks import AckLedger, DeliveryLedger
+from services.queues.acks import AckTracker, DeliveryTracker
 from services.queues.backfill import LONG_BYTES
 from services.queues.due import DUE_PREFETCH, DueFacts, read_due, read_tries
-from services.queues.errors import Fault, SickFileError, sick_file
+from services.queues.errors import FileErrorKind, QueueFileError, queue_file_error
 from services.queues.facts import AgentFacts, Survey, agent_facts
-from services.queues.incremental import InboundLedger, read_stride
-from services.queues.messages import Page, merged
+from services.queues.incremental import InboundCounter, read_stride
+from services.queues.messages import Page, merge_pages
 from services.queues.outbound import OutboundRow, ToolRow
-from services.queues.readonly import off_loop, opened
-from services.queues.schema import Shape, Shapes
+from services.queues.readonly import off_loop, open_readonly
+from services.queues.schema import FileSchema, SchemaCache
 from services.queues.series import Series, read_series
 from services.queues.timestamps import sqlite_utc
 
@@ -45,7 +45,7 @@ _Label = TypeVar("_Label", bound=Enum)
 
 
 @dataclass(slots=True)
-class _Tallied:
+class _CachedCounts:
     """Counts that were too costly to make at every poll."""
 
     alive: bool | None = None
@@ -54,26 +54,28 @@ class _Tallied:
     abandoned: frozenset[str] = frozenset()
 
 
-class Session:
+class QueueSession:
     """The two files of one folder and what is remembered of them."""
 
-    def __init__(self, folder: Path, clock: Clock, shapes: Shapes, *, follow: bool = False) -> None:
+    def __init__(
+        self, folder: Path, clock: Clock, shapes: SchemaCache, *, follow: bool = False
+    ) -> None:
         """`follow` where rows are never taken away: only what is new or open is then read."""
         self._folder = str(folder)
         self.lock = asyncio.Lock()
         self._clock = clock
         self._shapes = shapes
-        self._acks = AckLedger()
-        self._deliveries = DeliveryLedger()
-        self._tallied = _Tallied()
-        self._inbox = InboundLedger()
+        self._acks = AckTracker()
+        self._deliveries = DeliveryTracker()
+        self._cached_counts = _CachedCounts()
+        self._inbound_counter = InboundCounter()
         self._inodes: tuple[int, int] = (0, 0)
         self._follow = follow
         self._long = False
         self._outbound_seen: Stat = None
         self._tool: ToolRow | None = None
         self._newest_sent: str | None = None
-        self._caught = False
+        self._caught_up = False
         """Whether long files are known up to their last rows."""
 
     @property
@@ -86,11 +88,11 @@ class Session:
         """The file the container writes."""
         return Path(self._folder, OUTBOUND)
 
-    def look(self) -> tuple[Stat, Stat]:
+    def file_stats(self) -> tuple[Stat, Stat]:
         """Modification time (ns), size and inode of both files; None for an absent one.
 
         Raises:
-            SickFileError: the folder cannot be searched.
+            QueueFileError: the folder cannot be searched.
         """
         return _stat(self.inbound), _stat(self.outbound)
 
@@ -100,11 +102,11 @@ class Session:
         """Read counts and page.
 
         Raises:
-            SickFileError: a file could not be read, or there is none.
+            QueueFileError: a file could not be read, or there is none.
         """
         for _ in range(_TRIES):
             found = await self._snapshot(sandbox, window, alive=alive)
-            if self._caught or not self._long:
+            if self._caught_up or not self._long:
                 break
         return found
 
@@ -119,32 +121,32 @@ class Session:
         sent = await self._read_sent(window, stats, missing)
         if stats[0] is None:
             missing.append(INBOUND)
-            return self._pictured(
+            return self._to_snapshot(
                 sandbox, now, Page([], sent, self._acks, {}, frozenset()), missing, alive=alive
             )
-        async with opened(self.inbound) as db:
+        async with open_readonly(self.inbound) as db:
             shape = await self._shapes.of(db, self.inbound)
             if not shape.has("messages_in"):
                 missing.append(INBOUND)
             posted = await inbound.read_page(db, shape, window, now_text)
             ids = list(dict.fromkeys([*self._deliveries.waiting, *(row.id for row in sent)]))
             delivered = await inbound.read_deliveries(db, shape, ids)
-            await self._tally(db, shape, now_text, alive=alive)
+            await self._count_inbound(db, shape, now_text, alive=alive)
         await off_loop(len(delivered), lambda: self._deliveries.deliver(delivered))
-        page = Page(posted, sent, self._acks, delivered, self._tallied.abandoned)
-        return self._pictured(sandbox, now, page, missing, alive=alive)
+        page = Page(posted, sent, self._acks, delivered, self._cached_counts.abandoned)
+        return self._to_snapshot(sandbox, now, page, missing, alive=alive)
 
-    async def _tally(
-        self, db: aiosqlite.Connection, shape: Shape, now_text: str, *, alive: bool | None
+    async def _count_inbound(
+        self, db: aiosqlite.Connection, shape: FileSchema, now_text: str, *, alive: bool | None
     ) -> None:
         """Count every inbound row, unless that was costly and done a moment ago."""
         started = self._clock.monotonic()
-        if started < self._tallied.until and alive == self._tallied.alive:
+        if started < self._cached_counts.until and alive == self._cached_counts.alive:
             return
         if self._long:
             await self._read_stride(db, shape, now_text)
-            abandoned = frozenset(self._inbox.cancelled())
-            counts = self._inbox.counts(self._acks, alive=alive)
+            abandoned = frozenset(self._inbound_counter.cancelled())
+            counts = self._inbound_counter.counts(self._acks, alive=alive)
         else:
             abandoned = await inbound.read_abandoned(db, shape, self._acks)
             counts = await inbound.read_counts(
@@ -152,9 +154,9 @@ class Session:
             )
         cost = self._clock.monotonic() - started
         rest = min(_LONGEST_REST_S, cost * _COST_SHARE) if cost > _COSTLY_S else 0.0
-        self._tallied = _Tallied(alive, started + rest, counts, abandoned)
+        self._cached_counts = _CachedCounts(alive, started + rest, counts, abandoned)
 
-    def _pictured(
+    def _to_snapshot(
         self,
         sandbox: SandboxId,
         now: float,
@@ -164,11 +166,11 @@ class Session:
         alive: bool | None,
     ) -> QueueSnapshot:
         now_text = sqlite_utc(now)
-        posted = self._tallied.counts if INBOUND not in missing else Counter[InLabel]()
+        posted = self._cached_counts.counts if INBOUND not in missing else Counter[InLabel]()
         return QueueSnapshot(
             sandbox=sandbox,
             observed_at=now,
-            messages=merged(page, now_text, alive=alive),
+            messages=merge_pages(page, now_text, alive=alive),
             inbound=_in_order(InLabel, posted),
             outbound=_in_order(OutLabel, self._deliveries.counts(now_text)),
             problem=_initialising(missing),
@@ -180,18 +182,18 @@ class Session:
         if stats[1] is None:
             missing.append(OUTBOUND)
             return []
-        async with opened(self.outbound) as db:
+        async with open_readonly(self.outbound) as db:
             shape = await self._shapes.of(db, self.outbound)
             if not shape.has("messages_out"):
                 missing.append(OUTBOUND)
-            await self._read_ledgers(db, shape)
+            await self._read_outbound(db, shape)
             return await outbound.read_page(db, shape, window)
 
     async def facts(self) -> AgentFacts:
         """Read what the files say about the agent; the heartbeat is left out.
 
         Raises:
-            SickFileError: a file could not be read, or there is none.
+            QueueFileError: a file could not be read, or there is none.
         """
         stats = self._present()
         now = self._clock.now()
@@ -199,14 +201,14 @@ class Session:
         tool: ToolRow | None = None
         newest: str | None = None
         if stats[1] is not None:
-            async with opened(self.outbound) as db:
+            async with open_readonly(self.outbound) as db:
                 shape = await self._shapes.of(db, self.outbound)
                 await self._read_acks(db, shape)
                 tool = await outbound.read_tool(db, shape)
                 newest = await outbound.read_newest(db, shape)
         due = DueFacts()
         if stats[0] is not None:
-            async with opened(self.inbound) as db:
+            async with open_readonly(self.inbound) as db:
                 shape = await self._shapes.of(db, self.inbound)
                 if self._long:
                     await self._read_stride(db, shape, sqlite_utc(now))
@@ -221,11 +223,11 @@ class Session:
         Unless `whole`, an outbound file that looks unchanged is not opened.
 
         Raises:
-            SickFileError: a file could not be read, or there is none.
+            QueueFileError: a file could not be read, or there is none.
         """
         for _ in range(_TRIES):
             found = await self._survey(alive=alive, prefetch=prefetch, whole=whole)
-            if self._caught or not self._long:
+            if self._caught_up or not self._long:
                 break
         return found
 
@@ -239,11 +241,11 @@ class Session:
             missing.append(OUTBOUND)
             self._tool = self._newest_sent = self._outbound_seen = None
         elif whole or stats[1] != self._outbound_seen:
-            async with opened(self.outbound) as db:
+            async with open_readonly(self.outbound) as db:
                 shape = await self._shapes.of(db, self.outbound)
                 if not shape.has("messages_out"):
                     missing.append(OUTBOUND)
-                await self._read_ledgers(db, shape)
+                await self._read_outbound(db, shape)
                 self._tool = await outbound.read_tool(db, shape)
                 self._newest_sent = await outbound.read_newest(db, shape)
             settled = now - stats[1][0] / 1e9 > SETTLED_S and not missing
@@ -252,18 +254,18 @@ class Session:
         if stats[0] is None:
             missing.append(INBOUND)
         else:
-            async with opened(self.inbound) as db:
+            async with open_readonly(self.inbound) as db:
                 shape = await self._shapes.of(db, self.inbound)
                 if not shape.has("messages_in"):
                     missing.append(INBOUND)
                 sent = list(self._deliveries.waiting)
                 delivered = await inbound.read_deliveries(db, shape, sent)
-                await self._tally(db, shape, now_text, alive=alive)
+                await self._count_inbound(db, shape, now_text, alive=alive)
                 due, tries = await self._read_due(db, shape, now, prefetch)
                 series = await self._read_series(db, shape)
             await off_loop(len(delivered), lambda: self._deliveries.deliver(delivered))
         facts = agent_facts(now, self._acks, self._tool, due, self._newest_sent, tries)
-        posted = self._tallied.counts if INBOUND not in missing else Counter[InLabel]()
+        posted = self._cached_counts.counts if INBOUND not in missing else Counter[InLabel]()
         return Survey(
             replace(facts, problem=_initialising(missing)),
             _in_order(InLabel, posted),
@@ -275,73 +277,81 @@ class Session:
         """Both stats, with the memory of replaced files dropped.
 
         Raises:
-            SickFileError: there is neither file, or the folder cannot be searched.
+            QueueFileError: there is neither file, or the folder cannot be searched.
         """
-        stats = self.look()
+        stats = self.file_stats()
         if stats == (None, None):
-            raise SickFileError(self.inbound, Fault.ABSENT, "")
+            raise QueueFileError(self.inbound, FileErrorKind.ABSENT, "")
         inodes = tuple(stat[2] if stat else 0 for stat in stats)
         large = any(stat is not None and stat[1] > LONG_BYTES for stat in stats)
         long = large or self._follow
         if inodes != self._inodes or long != self._long:
             self._inodes, self._long = (inodes[0], inodes[1]), long
-            self._acks, self._deliveries, self._tallied = AckLedger(), DeliveryLedger(), _Tallied()
-            self._inbox, self._caught = InboundLedger(), not large
+            self._acks, self._deliveries, self._cached_counts = (
+                AckTracker(),
+                DeliveryTracker(),
+                _CachedCounts(),
+            )
+            self._inbound_counter, self._caught_up = InboundCounter(), not large
             self._outbound_seen = None
         return stats
 
     async def _catch_up(self, stats: tuple[Stat, Stat], now_text: str) -> None:
         """Read long files to their last rows, where that has not been done."""
-        if not self._long or self._caught:
+        if not self._long or self._caught_up:
             return
         self._acks.restart()
         if stats[0] is not None:
             await backfill.catch_up_inbound(
-                self.inbound, self._shapes, self._inbox, self._acks, now_text
+                self.inbound, self._shapes, self._inbound_counter, self._acks, now_text
             )
         if stats[1] is not None:
-            await backfill.catch_up_acks(self.outbound, self._shapes, self._inbox, self._acks)
+            await backfill.catch_up_acks(
+                self.outbound, self._shapes, self._inbound_counter, self._acks
+            )
         if stats[0] is not None and stats[1] is not None:
             await backfill.catch_up_sent(
                 self.outbound, self.inbound, self._shapes, self._deliveries
             )
-        self._caught = True
+        self._caught_up = True
 
-    async def _read_ledgers(self, db: aiosqlite.Connection, shape: Shape) -> None:
+    async def _read_outbound(self, db: aiosqlite.Connection, shape: FileSchema) -> None:
         await self._read_acks(db, shape)
         if not self._long:
             await outbound.read_sent(db, shape, self._deliveries)
         elif not await outbound.read_sent_stride(db, shape, self._deliveries):
-            self._caught = False
+            self._caught_up = False
 
-    async def _read_acks(self, db: aiosqlite.Connection, shape: Shape) -> None:
+    async def _read_acks(self, db: aiosqlite.Connection, shape: FileSchema) -> None:
         if not self._long:
             await outbound.read_acks(db, shape, self._acks)
         elif not await outbound.read_new_acks(db, shape, self._acks):
-            self._caught = False
+            self._caught_up = False
 
-    async def _read_stride(self, db: aiosqlite.Connection, shape: Shape, now_text: str) -> None:
+    async def _read_stride(
+        self, db: aiosqlite.Connection, shape: FileSchema, now_text: str
+    ) -> None:
         if not shape.has("messages_in"):
-            self._inbox.restart(0)
-        elif not await read_stride(db, shape, self._inbox, now_text, self._acks):
-            self._caught = False
-        self._acks.keep({row.id for row in self._inbox.open.values()})
+            self._inbound_counter.restart(0)
+        elif not await read_stride(db, shape, self._inbound_counter, now_text, self._acks):
+            self._caught_up = False
+        self._acks.keep({row.id for row in self._inbound_counter.open.values()})
 
     async def _read_due(
-        self, db: aiosqlite.Connection, shape: Shape, now: float, prefetch: int
+        self, db: aiosqlite.Connection, shape: FileSchema, now: float, prefetch: int
     ) -> tuple[DueFacts, int]:
         """What is due, and how often the oldest claimed message was reset."""
         claims = self._acks.claims
         if self._long:
-            tries = self._inbox.tries(claims[0].message_id) if claims else 0
-            return self._inbox.due(self._acks, now, prefetch), tries
+            tries = self._inbound_counter.tries(claims[0].message_id) if claims else 0
+            return self._inbound_counter.due(self._acks, now, prefetch), tries
         due = await read_due(db, shape, sqlite_utc(now), self._acks, prefetch)
         return due, await read_tries(db, shape, claims[0].message_id) if claims else 0
 
-    async def _read_series(self, db: aiosqlite.Connection, shape: Shape) -> tuple[Series, ...]:
+    async def _read_series(self, db: aiosqlite.Connection, shape: FileSchema) -> tuple[Series, ...]:
         if not self._long:
             return await read_series(db, shape)
-        tasks = [row.row for row in self._inbox.open.values() if row.kind == "task"]
+        tasks = [row.row for row in self._inbound_counter.open.values() if row.kind == "task"]
         return await read_series(db, shape, tasks) if tasks else ()
 
 
@@ -351,7 +361,7 @@ def _stat(path: Path) -> Stat:
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise sick_file(path, error) from error
+        raise queue_file_error(path, error) from error
     return stat.st_mtime_ns, stat.st_size, stat.st_ino
 
 

@@ -31,7 +31,7 @@ class StuckAction(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Claim:
+class ProcessingClaim:
     """One processing_ack row in state `processing`."""
 
     message_id: str
@@ -61,7 +61,7 @@ def decide(
     now_ms: float,
     heartbeat_ms: float | None,
     bash_ms: float | None,
-    claims: Sequence[Claim],
+    claims: Sequence[ProcessingClaim],
 ) -> StuckVerdict:
     """Judge one running agent; `claims` in table order, no heartbeat is None."""
     if heartbeat_ms is not None:
@@ -90,7 +90,9 @@ def idle_reap_at(heartbeat_at: float, bash_ms: float | None) -> float:
     return heartbeat_at + max(CEILING_MS, bash_ms or 0) / 1000
 
 
-def working(now: float, heartbeat_at: float | None, tool: str, claims: Sequence[Claim]) -> bool:
+def working(
+    now: float, heartbeat_at: float | None, tool: str, claims: Sequence[ProcessingClaim]
+) -> bool:
     """Busy: a claim, a tool, or a heartbeat younger than 6 s; never claims alone."""
     young = heartbeat_at is not None and now - heartbeat_at < WORKING_HEARTBEAT_S
     return bool(claims or tool or young)

@@ -8,9 +8,9 @@ from typing import Generic, TypeAlias, TypeVar
 
 import aiosqlite
 
-from services.process.child import uninterrupted
-from services.queues.readonly import opened
-from services.queues.schema import Shapes
+from services.process.child import run_to_completion
+from services.queues.readonly import open_readonly
+from services.queues.schema import SchemaCache
 
 Record: TypeAlias = Mapping[str, object]
 """Column to cell; None for NULL and for a column the file does not have."""
@@ -23,8 +23,8 @@ MOST_ROWS = 100_000
 T = TypeVar("T")
 
 
-class Long(Generic[T]):
-    """A table of very many rows: what was made of a row is kept while the row stays as it is."""
+class CachedTable(Generic[T]):
+    """A table of very many rows: the record made of a row is cached while the row stays."""
 
     def __init__(self, table: str, make: Callable[[Record], T]) -> None:
         """`make` gets a record of text cells, each None for NULL."""
@@ -50,24 +50,27 @@ class Long(Generic[T]):
 async def read_tables(
     path: Path,
     wanted: Mapping[str, Sequence[str]],
-    shapes: Shapes,
-    long: Long[T] | None = None,
+    shapes: SchemaCache,
+    long: CachedTable[T] | None = None,
 ) -> dict[str, list[Record]]:
     """The named columns of the named tables; one that is not there is left out.
 
     Names of tables and columns are ours, never data. The rows of a `long` table go there.
 
     Raises:
-        SickFileError: the file cannot be opened or read.
+        QueueFileError: the file cannot be opened or read.
     """
-    return await uninterrupted(_read(path, wanted, shapes, long))
+    return await run_to_completion(_read(path, wanted, shapes, long))
 
 
 async def _read(
-    path: Path, wanted: Mapping[str, Sequence[str]], shapes: Shapes, long: Long[T] | None
+    path: Path,
+    wanted: Mapping[str, Sequence[str]],
+    shapes: SchemaCache,
+    long: CachedTable[T] | None,
 ) -> dict[str, list[Record]]:
     found: dict[str, list[Record]] = {}
-    async with opened(path) as db:
+    async with open_readonly(path) as db:
         shape = await shapes.of(db, path)
         for table, columns in wanted.items():
             here = shape.has(table)

@@ -1,4 +1,4 @@
-"""One pass over the steps an actor yields, in a task of its own, with every failure a value."""
+"""Runs the steps an actor yields in one task; every failure is a value."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class TaskResult:
     """How the steps ended; `reason` is empty where all went well."""
 
     reason: str = ""
@@ -25,12 +25,12 @@ class Outcome:
     verdict: Verdict | None = None
     """What the failure means, where the step said so."""
     advice: str = ""
-    said: str = ""
+    done_text: str = ""
     """The detail of the last step that ended well, or had nothing to do."""
 
 
-class Work:
-    """Runs a wake or the link steps; begins at once.
+class ActorTask:
+    """Runs a wake or the connect steps; starts at once.
 
     Closing the actor's iterator ends its children, which is how `stop` stops.
     """
@@ -42,7 +42,7 @@ class Work:
         self._on_step = on_step
         self._critical: set[str] = set()
         self._stopping = False
-        self._said = ""
+        self._done_text = ""
         self.task = asyncio.create_task(self._run())
 
     @property
@@ -56,7 +56,7 @@ class Work:
         return bool(self._critical)
 
     @property
-    def outcome(self) -> Outcome:
+    def outcome(self) -> TaskResult:
         """How it ended; only once `done`."""
         return self._stopped if self.task.cancelled() else self.task.result()
 
@@ -69,7 +69,7 @@ class Work:
         """Close the iterator as soon as no critical step runs."""
         self._stopping = True
 
-    async def _run(self) -> Outcome:
+    async def _run(self) -> TaskResult:
         iterator: AsyncIterator[Step] | None = None
         try:
             iterator = self._steps()
@@ -77,24 +77,24 @@ class Work:
                 self._note(step)
                 if step.state is StepState.FAILED:
                     reason = step.detail or f"{step.name} failed"
-                    return Outcome(reason, step.transient, verdict=step.verdict)
+                    return TaskResult(reason, step.transient, verdict=step.verdict)
                 if step.state in (StepState.OK, StepState.SKIPPED):
-                    self._said = step.detail
+                    self._done_text = step.detail
                 if self._stopping and not self._critical:
                     return self._stopped
         except WakedeckError as error:
             _LOG.info("a step failed: %s", error, exc_info=error)
-            return Outcome(error.sentence, advice=error.advice)
+            return TaskResult(error.sentence, advice=error.advice)
         except Exception as error:
             _LOG.error("a step failed unexpectedly", exc_info=error)
-            return Outcome(f"internal error: {type(error).__name__}")
+            return TaskResult(f"internal error: {type(error).__name__}")
         finally:
             await _close(iterator)
-        return Outcome(said=self._said)
+        return TaskResult(done_text=self._done_text)
 
     @property
-    def _stopped(self) -> Outcome:
-        return Outcome("It was stopped.", stopped=True, said=self._said)
+    def _stopped(self) -> TaskResult:
+        return TaskResult("It was stopped.", stopped=True, done_text=self._done_text)
 
     def _note(self, step: Step) -> None:
         if step.critical and step.state is StepState.RUNNING:

@@ -11,22 +11,22 @@ from pathlib import Path
 from services.clock import Clock
 from services.errors import NotFoundError, ReadOnlyError, RefusedError
 from services.models import Attempt, AttemptState, SandboxId, Verb
-from services.repair.actor_tasks import Outcome
+from services.repair.actor_tasks import TaskResult
 from services.repair.limits import Limits
-from services.repair.locks import Turns
-from services.repair.runner import Run
+from services.repair.locks import RepairLocks
+from services.repair.runner import AttemptRun
 from services.sources import OpenSource, Proposal
-from services.text.sanitize import plain
+from services.text.sanitize import sanitize
 
-LAST_WORDS_S = 1.0
+CLOSE_GRACE_S = 1.0
 """How long what was left running is waited for when the panel closes, in real seconds."""
 _LOG = logging.getLogger(__name__)
 
 
-class Handle:
-    """One press: the attempt it began or joined."""
+class AttemptHandle:
+    """Handle of one request: the attempt it started or joined."""
 
-    def __init__(self, run: Run) -> None:
+    def __init__(self, run: AttemptRun) -> None:
         self._run = run
 
     @property
@@ -36,7 +36,7 @@ class Handle:
 
     def cancel(self) -> None:
         """Stop the attempt, for everyone who joined it; honoured as soon as that is safe."""
-        self._run.ask_cancel()
+        self._run.request_cancel()
 
     async def wait(self) -> Attempt:
         """The attempt once it is over; cancelling the waiting does not cancel the attempt."""
@@ -62,36 +62,36 @@ class Attempts:
     ) -> None:
         self._sources = sources
         self._clock = clock
-        self._turns = Turns(locks)
+        self._locks = RepairLocks(locks)
         self._on_change = on_change
         self._limits = Limits() if limits is None else limits
         self._limits.check()
         self._read_only = read_only
         self._numbers = itertools.count(1)
-        self._runs: dict[SandboxId, Run] = {}
-        self._tasks: dict[asyncio.Task[None], Run] = {}
-        self._left: set[asyncio.Task[Outcome]] = set()
+        self._runs: dict[SandboxId, AttemptRun] = {}
+        self._tasks: dict[asyncio.Task[None], AttemptRun] = {}
+        self._unawaited: set[asyncio.Task[TaskResult]] = set()
         self._closed = False
 
-    def press(self, verb: Verb, sandbox: SandboxId) -> Handle:
-        """Begin an attempt, or join the one that runs; never waits.
+    def request(self, verb: Verb, sandbox: SandboxId) -> AttemptHandle:
+        """Start an attempt, or join the running one; never waits.
 
         Raises:
             ReadOnlyError: the panel only looks.
             RefusedError: the name cannot be one, or the panel is closing.
             NotFoundError: no such source.
         """
-        source = self._able(sandbox)
+        source = self._actionable_source(sandbox)
         run = self._runs.get(sandbox)
         if run is None or not run.joinable:
-            return Handle(self._begin(verb, sandbox, source))
-        if run.rests:
-            raise RefusedError(f"{_under_way(run)} Wait until it has ended.")
-        run.press(verb)
-        return Handle(run)
+            return AttemptHandle(self._begin(verb, sandbox, source))
+        if run.skips_verify:
+            raise RefusedError(f"{_busy_sentence(run)} Wait until it has ended.")
+        run.request(verb)
+        return AttemptHandle(run)
 
-    def carry_out(self, proposal: Proposal) -> Handle:
-        """Begin what the operator agreed to, under its gateway's turn; never joins, never waits.
+    def carry_out(self, proposal: Proposal) -> AttemptHandle:
+        """Begin what the operator confirmed, under its gateway's lock; never joins or waits.
 
         Raises:
             ReadOnlyError: the panel only looks.
@@ -99,15 +99,15 @@ class Attempts:
             NotFoundError: no such source, or it has nothing of the kind.
         """
         sandbox = proposal.sandbox
-        source = self._able(sandbox)
+        source = self._actionable_source(sandbox)
         if source.proposer is None or proposal.verb not in dict(source.proposer.verbs):
-            raise NotFoundError(f"There is nothing of the kind for {plain(str(sandbox), 80)}.")
+            raise NotFoundError(f"There is nothing of the kind for {sanitize(str(sandbox), 80)}.")
         if proposal.refusal:
             raise RefusedError(f"It cannot be done: {proposal.refusal}.")
         run = self._runs.get(sandbox)
         if run is not None and run.joinable:
-            raise RefusedError(f"{_under_way(run)} Cancel it, or wait until it has ended.")
-        return Handle(self._begin(proposal.goal or Verb.WAKE, sandbox, source, proposal))
+            raise RefusedError(f"{_busy_sentence(run)} Cancel it, or wait until it has ended.")
+        return AttemptHandle(self._begin(proposal.goal or Verb.WAKE, sandbox, source, proposal))
 
     def current(self, sandbox: SandboxId) -> Attempt | None:
         """The newest attempt on a sandbox, running or over."""
@@ -118,7 +118,7 @@ class Attempts:
         """Cancel what runs and wait for it, within the limits of a kill or of a critical step."""
         self._closed = True
         for run in self._tasks.values():
-            run.ask_cancel(closing=True)
+            run.request_cancel(closing=True)
         patience = self._limits.kill_s + self._limits.reap_s + 1
         if any(run.work.critical for run in self._tasks.values()):
             patience = max(patience, self._limits.refresh_s + 1)
@@ -131,21 +131,21 @@ class Attempts:
             for task in self._tasks:
                 task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        if left := {task for task in self._left if not task.done()}:
+        if left := {task for task in self._unawaited if not task.done()}:
             for stray in left:
                 stray.cancel()
-            await asyncio.wait(left, timeout=LAST_WORDS_S)
+            await asyncio.wait(left, timeout=CLOSE_GRACE_S)
 
-    def _able(self, sandbox: SandboxId) -> OpenSource:
+    def _actionable_source(self, sandbox: SandboxId) -> OpenSource:
         """The source of a sandbox, if anything may be begun on it."""
-        name = plain(str(sandbox), 80)
+        name = sanitize(str(sandbox), 80)
         if self._read_only:
             raise ReadOnlyError(f"This panel was started read-only: {name} is left as it is.")
         if self._closed:
             raise RefusedError("The panel is closing.")
         source = self._sources.get(sandbox.source)
         if source is None:
-            raise NotFoundError(f"There is no source called {plain(sandbox.source, 60)}.")
+            raise NotFoundError(f"There is no source called {sanitize(sandbox.source, 60)}.")
         if not sandbox.native_id.isprintable() or sandbox.native_id[:1] in ("", "-", " "):
             raise RefusedError(f"{name} is not a name that can be passed on safely.")
         return source
@@ -156,7 +156,7 @@ class Attempts:
         sandbox: SandboxId,
         source: OpenSource,
         proposal: Proposal | None = None,
-    ) -> Run:
+    ) -> AttemptRun:
         now = self._clock.now()
         attempt = Attempt(
             id=f"{int(now * 1000):x}-{next(self._numbers)}",
@@ -165,13 +165,13 @@ class Attempts:
             state=AttemptState.IDLE,
             started_at=now,
         )
-        run = Run(
+        run = AttemptRun(
             attempt,
             source,
             clock=self._clock,
-            turns=self._turns,
+            locks=self._locks,
             limits=self._limits,
-            publish=lambda told: self._told(run, told),
+            publish=lambda changed: self._publish(run, changed),
             proposal=proposal,
         )
         self._runs[sandbox] = run
@@ -183,13 +183,13 @@ class Attempts:
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         run = self._tasks.pop(task)
-        for work in run.work.left:
-            self._left.add(work.task)
-            work.task.add_done_callback(self._left.discard)
+        for work in run.work.unawaited:
+            self._unawaited.add(work.task)
+            work.task.add_done_callback(self._unawaited.discard)
         if not task.cancelled() and (error := task.exception()) is not None:
             _LOG.error("an attempt ended badly", exc_info=error)
 
-    def _told(self, run: Run, attempt: Attempt) -> None:
+    def _publish(self, run: AttemptRun, attempt: Attempt) -> None:
         if self._runs.get(attempt.sandbox) is not run:
             return
         try:
@@ -198,7 +198,7 @@ class Attempts:
             _LOG.exception("a change of %s could not be taken in", attempt.sandbox)
 
 
-def _under_way(run: Run) -> str:
+def _busy_sentence(run: AttemptRun) -> str:
     attempt = run.attempt
     doing = f"“{attempt.act}”" if attempt.act else f"a {attempt.verb.value}"
-    return f"There is {doing} under way on {plain(attempt.sandbox.native_id, 60)}."
+    return f"There is {doing} under way on {sanitize(attempt.sandbox.native_id, 60)}."

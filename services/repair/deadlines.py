@@ -1,4 +1,4 @@
-"""When each state of an attempt has taken too long, and how one says so."""
+"""Deadlines of the states of an attempt, and the sentence for each."""
 
 from __future__ import annotations
 
@@ -33,18 +33,18 @@ class Deadlines:
     def at(self, state: Progress) -> float:
         """The instant at which the state of now is over its limit."""
         limits = self._limits
-        agreed = state.agreed is not None
-        longest = limits.agreed_s if agreed else limits.attempt_s
+        confirmed = state.confirmed is not None
+        longest = limits.confirmed_s if confirmed else limits.attempt_s
         whole = self._began + self._waited_s + longest
         match state.phase:
             case AttemptState.PROBE:
                 return min(whole, self._since + limits.probe_s)
-            case AttemptState.PRIME:
-                return min(whole, self._since + limits.prime_s)
+            case AttemptState.CONNECT:
+                return min(whole, self._since + limits.connect_s)
             case AttemptState.WAKE:
-                return min(whole, self._since + (limits.act_s if agreed else limits.wake_s))
+                return min(whole, self._since + (limits.action_s if confirmed else limits.wake_s))
             case AttemptState.VERIFY if state.waiting:
-                return self._since + limits.turn_s
+                return self._since + limits.lock_s
             case AttemptState.VERIFY:
                 return min(whole, self._since + self.verify_s(state) - self._verified_s)
             case AttemptState.DRAIN if state.critical:
@@ -59,8 +59,8 @@ class Deadlines:
 
     def _finishing_s(self, state: Progress) -> float:
         """How long a critical step is let finish."""
-        of_act = state.agreed is not None and not state.said and not state.primes
-        return self._limits.act_s if of_act else self._limits.refresh_s
+        of_act = state.confirmed is not None and not state.done_text and not state.connects
+        return self._limits.action_s if of_act else self._limits.refresh_s
 
     def reason(self, state: Progress) -> str:
         """The sentence for the deadline of now; empty where the last verdict says it best."""
@@ -68,10 +68,10 @@ class Deadlines:
         match state.phase:
             case AttemptState.PROBE:
                 return f"It did not answer the first probe within {limits.probe_s:g} s."
-            case AttemptState.PRIME:
-                return f"The link was not up within {limits.prime_s:g} s."
+            case AttemptState.CONNECT:
+                return f"The link was not up within {limits.connect_s:g} s."
             case AttemptState.VERIFY if state.waiting:
-                return f"Another repair of its gateway did not end within {limits.turn_s:g} s."
+                return f"Another repair of its gateway did not end within {limits.lock_s:g} s."
             case AttemptState.DRAIN if state.critical:
                 return (
                     f"A step that must not be interrupted did not end within"

@@ -1,4 +1,4 @@
-"""The words of the attempt machine: its events, its effects and its state."""
+"""Events, effects and state of the attempt machine."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from services.models import AttemptState, Verb, Verdict
 class Effect(Enum):
     """What the runner does after a transition."""
 
-    LOOK = "look"
+    PROBE = "look"
     """Probe for the next verdict."""
     WAKE = "wake"
-    """Take the gateway's turn, then start the one wake, or what was agreed to."""
-    PRIME = "prime"
-    """Start the link steps."""
+    """Acquire the gateway's lock, then start the one wake, or what was confirmed."""
+    CONNECT = "prime"
+    """Start the connect steps."""
     STOP = "stop"
     """End what runs: the wake's child gets its signal, a partial link is undone."""
     LET_FINISH = "let finish"
@@ -28,16 +28,16 @@ class Effect(Enum):
     """Stop waiting for what does not end; a critical step is left alone."""
     EXTEND = "extend"
     """Verifying may take the settling limit."""
-    WATCH = "watch"
-    """Observe until the turn comes."""
+    AWAIT_LOCK = "watch"
+    """Probe until the lock is free."""
     PUBLISH = "publish"
     """The link stands."""
-    SHOW = "show"
+    FINAL_PROBE = "show"
     """One more probe, for display."""
 
 
-class Failure(Enum):
-    """What a failed link step means."""
+class FailureKind(Enum):
+    """What a failed connect step means."""
 
     TRANSIENT = "transient"
     REPAIRABLE = "repairable"
@@ -46,56 +46,56 @@ class Failure(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Agreed:
-    """What the operator agreed to beforehand: it takes the place of the wake."""
+class Confirmed:
+    """An action the operator confirmed beforehand; it replaces the wake."""
 
     name: str
-    rests: bool = False
+    skips_verify: bool = False
     """Its own end is the end: nothing is verified, and no verdict forbids it."""
 
 
 @dataclass(frozen=True, slots=True)
-class Pressed:
-    """The operator asked."""
+class Requested:
+    """The operator requested a wake or a reconnect."""
 
     verb: Verb
-    agreed: Agreed | None = None
+    confirmed: Confirmed | None = None
     """For this, by name, instead of a wake."""
 
 
 @dataclass(frozen=True, slots=True)
-class Ticked:
-    """A background look happened."""
+class PollTicked:
+    """A background poll ran."""
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
+class ProbeResult:
     """A probe of this attempt came back."""
 
     verdict: Verdict
 
 
 @dataclass(frozen=True, slots=True)
-class Linked:
-    """Every link step is done."""
+class ConnectOk:
+    """Every connect step succeeded."""
 
 
 @dataclass(frozen=True, slots=True)
-class LinkFailed:
-    """A link step failed."""
+class ConnectFailed:
+    """A connect step failed."""
 
     reason: str
-    failure: Failure
+    failure: FailureKind
     verdict: Verdict | None = None
     """What the step itself said of it."""
 
 
 @dataclass(frozen=True, slots=True)
-class Woken:
+class WakeOk:
     """The wake ended well, which proves nothing yet."""
 
-    said: str = ""
-    """What an agreed act says was done."""
+    done_text: str = ""
+    """What a confirmed action says was done."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,16 +114,16 @@ class Deadline:
 
 
 @dataclass(frozen=True, slots=True)
-class CancelAsked:
-    """The operator wants it to stop."""
+class CancelRequested:
+    """The operator requested cancellation."""
 
 
 @dataclass(frozen=True, slots=True)
-class Gone:
+class Drained:
     """What was drained has ended; `reason` where it failed."""
 
     reason: str = ""
-    said: str = ""
+    done_text: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,35 +134,35 @@ class Critical:
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
-    """Another repair owns the gateway: nothing was started."""
+class LockBusy:
+    """Another repair holds the lock of the gateway: nothing was started."""
 
 
 @dataclass(frozen=True, slots=True)
-class TurnCame:
-    """The gateway is free, and kept so until the next verdict."""
+class LockAcquired:
+    """The lock of the gateway was acquired; it is kept until the next verdict."""
 
 
 RepairEvent: TypeAlias = (
-    Pressed
-    | Ticked
-    | Judged
-    | Linked
-    | LinkFailed
-    | Woken
+    Requested
+    | PollTicked
+    | ProbeResult
+    | ConnectOk
+    | ConnectFailed
+    | WakeOk
     | WakeFailed
     | Deadline
-    | CancelAsked
-    | Gone
+    | CancelRequested
+    | Drained
     | Critical
-    | Held
-    | TurnCame
+    | LockBusy
+    | LockAcquired
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """One attempt as the table sees it."""
+    """The state of one attempt in the transition table."""
 
     verb: Verb = Verb.WAKE
     phase: AttemptState = AttemptState.IDLE
@@ -173,7 +173,7 @@ class Progress:
     seen: str = ""
     """The latest verdict while verifying."""
     wakes: int = 0
-    primes: int = 0
+    connects: int = 0
     cancelling: bool = False
     critical: bool = False
     killed: bool = False
@@ -183,10 +183,10 @@ class Progress:
     """Another repair owns the gateway."""
     abandoned: bool = False
     """Something of ours was left running."""
-    agreed: Agreed | None = None
-    said: str = ""
-    """What the agreed act says was done."""
+    confirmed: Confirmed | None = None
+    done_text: str = ""
+    """What the confirmed action says was done."""
     advice: str = ""
     confirmable: str = ""
-    told: bool = False
-    """Advice and confirmable come from a link step: a later probe cannot know better."""
+    advice_from_step: bool = False
+    """Advice and confirmable come from a connect step: a later probe cannot know better."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-MAX_PRIMES = 4
+MAX_CONNECTS = 4
 """How often the link is tried in one attempt."""
 
 
@@ -19,7 +19,7 @@ class Limits:
     refresh_s: float = 40.0
     """Also how long a critical step is let finish."""
     mint_s: float = 5.0
-    prime_s: float = 55.0
+    connect_s: float = 55.0
     wake_s: float = 330.0
     kill_s: float = 5.0
     reap_s: float = 10.0
@@ -28,12 +28,12 @@ class Limits:
     settling_s: float = 300.0
     """In place of `verify_s` once anything but a fault was seen; either counts once."""
     attempt_s: float = 900.0
-    """Without the time spent waiting for a turn."""
-    act_s: float = 490.0
-    """What the operator agreed to beforehand, in place of a wake: at the longest a restart."""
-    agreed_s: float = 1080.0
-    """In place of `attempt_s` where something was agreed to beforehand."""
-    turn_s: float = 520.0
+    """Without the time spent waiting for the lock."""
+    action_s: float = 490.0
+    """What the operator confirmed beforehand, in place of a wake: at the longest a restart."""
+    confirmed_s: float = 1080.0
+    """In place of `attempt_s` where something was confirmed beforehand."""
+    lock_s: float = 520.0
     """How long another repair of the same gateway is waited for."""
     tick_s: float = 5.0
     tick_probe_s: float = 6.0
@@ -46,16 +46,20 @@ class Limits:
             ValueError: naming the first that does not exceed it.
         """
         rest = (
-            self.probe_s + self.kill_s + self.reap_s + self.settling_s + MAX_PRIMES * self.prime_s
+            self.probe_s
+            + self.kill_s
+            + self.reap_s
+            + self.settling_s
+            + MAX_CONNECTS * self.connect_s
         )
         for name, outer, inner in (
             ("probe_s", self.probe_s, self.healthz_s + self.readyz_s + self.daemon_s),
-            ("prime_s", self.prime_s, self.refresh_s + self.mint_s + self.readyz_s),
+            ("connect_s", self.connect_s, self.refresh_s + self.mint_s + self.readyz_s),
             ("settling_s", self.settling_s, self.verify_s),
             ("attempt_s", self.attempt_s, rest + self.wake_s),
-            ("agreed_s", self.agreed_s, rest + self.act_s),
-            ("act_s", self.act_s, self.wake_s),
-            ("turn_s", self.turn_s, self.act_s + self.kill_s + self.reap_s),
+            ("confirmed_s", self.confirmed_s, rest + self.action_s),
+            ("action_s", self.action_s, self.wake_s),
+            ("lock_s", self.lock_s, self.action_s + self.kill_s + self.reap_s),
             ("tick_probe_s", self.tick_probe_s, self.healthz_s + self.readyz_s),
             ("tick_longest_s", self.tick_longest_s, self.tick_s),
         ):

@@ -1,4 +1,4 @@
-"""Whose turn it is to wake what: one repair per gateway in this panel and among all panels.
+"""Locks of repairs: one repair per gateway in this panel and among all panels.
 
 Between panels a kernel lock on a file decides, so a killed panel lets go too. The file holds the
 pid and the start of whoever has it, for the others to name.
@@ -19,47 +19,47 @@ _LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Busy:
-    """Somebody else has the turn; `who` names them for the operator."""
+class LockOwner:
+    """Somebody else holds the lock; `who` names them for the operator."""
 
     who: str
 
 
-class Turn:
-    """The right to wake what a key names; held until released."""
+class RepairLock:
+    """A held lock of one gateway; kept until released."""
 
-    def __init__(self, turns: Turns, key: str, handle: int | None) -> None:
-        self._turns = turns
+    def __init__(self, locks: RepairLocks, key: str, handle: int | None) -> None:
+        self._locks = locks
         self._key = key
         self._handle = handle
 
     def release(self) -> None:
         """Let the next one have it; idempotent."""
-        if self._turns.held.get(self._key) is self:
-            del self._turns.held[self._key]
+        if self._locks.held.get(self._key) is self:
+            del self._locks.held[self._key]
         if self._handle is not None:
             handle, self._handle = self._handle, None
             os.ftruncate(handle, 0)
             os.close(handle)
 
 
-class Turns:
-    """Hands out turns; never waits. `folder` is made when first needed, owner only."""
+class RepairLocks:
+    """Grants locks without waiting. `folder` is made when first needed, owner only."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self.held: dict[str, Turn] = {}
+        self.held: dict[str, RepairLock] = {}
 
     def path(self, source: str, wake_key: str) -> Path:
         """The lock file of a gateway; any text makes a safe name."""
         name = hashlib.sha256(f"{source}\0{wake_key}".encode()).hexdigest()[:24]
         return self._folder / f"{name}.lock"
 
-    def take(self, source: str, wake_key: str) -> Turn | Busy:
-        """The turn, or who has it. Where no file can be locked, this panel alone is guarded."""
+    def acquire(self, source: str, wake_key: str) -> RepairLock | LockOwner:
+        """The lock, or its owner. Where no file can be locked, only this panel is guarded."""
         key = f"{source}\0{wake_key}"
         if key in self.held:
-            return Busy("another repair of the same gateway")
+            return LockOwner("another repair of the same gateway")
         handle: int | None = None
         try:
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -67,61 +67,61 @@ class Turns:
             handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             os.ftruncate(handle, 0)
-            os.pwrite(handle, json.dumps(_self()).encode(), 0)
+            os.pwrite(handle, json.dumps(_lock_content()).encode(), 0)
         except BlockingIOError:
-            who = _holder(handle)
+            who = _owner_text(handle)
             if handle is not None:
                 os.close(handle)
-            return Busy(who)
+            return LockOwner(who)
         except OSError as error:
             _LOG.warning("no lock among panels for a wake: %s", error)
             if handle is not None:
                 os.close(handle)
                 handle = None
-        turn = Turn(self, key, handle)
-        self.held[key] = turn
-        return turn
+        lock = RepairLock(self, key, handle)
+        self.held[key] = lock
+        return lock
 
 
-class Claim:
-    """One attempt's wish for the turn of its gateway; the key is asked for once and kept."""
+class LockRequest:
+    """One attempt's request for the lock of its gateway; the key is asked for once."""
 
-    def __init__(self, turns: Turns, source: str, wake_key: Callable[[], str]) -> None:
-        self._turns = turns
+    def __init__(self, locks: RepairLocks, source: str, wake_key: Callable[[], str]) -> None:
+        self._locks = locks
         self._source = source
         self._wake_key = wake_key
         self._key: str | None = None
-        self._turn: Turn | None = None
-        self.busy = ""
-        """Who has the turn, where somebody else has."""
+        self._lock: RepairLock | None = None
+        self.owner = ""
+        """Who holds the lock, where somebody else does."""
 
-    def take(self) -> bool:
-        """Have the turn; False where somebody else has it."""
-        if self._turn is not None:
+    def acquire(self) -> bool:
+        """Acquire the lock; False where somebody else holds it."""
+        if self._lock is not None:
             return True
         if self._key is None:
             self._key = self._wake_key()
-        taken = self._turns.take(self._source, self._key)
-        if isinstance(taken, Busy):
-            self.busy = taken.who
+        result = self._locks.acquire(self._source, self._key)
+        if isinstance(result, LockOwner):
+            self.owner = result.who
             return False
-        self._turn, self.busy = taken, ""
+        self._lock, self.owner = result, ""
         return True
 
     def release(self) -> None:
         """Let the next one have it; idempotent."""
-        if self._turn is not None:
-            self._turn.release()
-            self._turn = None
+        if self._lock is not None:
+            self._lock.release()
+            self._lock = None
 
 
-def _self() -> dict[str, float]:
+def _lock_content() -> dict[str, float]:
     import psutil
 
     return {"pid": os.getpid(), "started": psutil.Process().create_time()}
 
 
-def _holder(handle: int | None) -> str:
+def _owner_text(handle: int | None) -> str:
     if handle is None:
         return "another panel"
     try:

@@ -1,4 +1,4 @@
-"""How an attempt ends, in plain sentences for a tired operator."""
+"""The summary and advice sentences of an attempt."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ from dataclasses import replace
 
 from services.models import Attempt, AttemptState, Step, Verb, Verdict, VerdictKind
 from services.repair.events import Progress
-from services.repair.probes import harmless
-from services.text.sanitize import sentence
+from services.repair.probes import redact_line
+from services.text.sanitize import end_sentence
 
-_NOW = {
+_STATE_SENTENCES = {
     VerdictKind.READY: "It is serving now.",
     VerdictKind.SETTLING: "It is starting now.",
 }
 
 
-def portray(
+def to_attempt(
     old: Attempt, state: Progress, steps: Sequence[Step], *, cancelling: bool, seen: Verdict | None
 ) -> Attempt:
-    """The attempt as it is told of now.
+    """The attempt record, made from the machine's state and the steps.
 
     Until `ended_at` is set, an attempt that is over but still lets go shows its last state.
     """
@@ -32,14 +32,14 @@ def portray(
         original=state.original,
         last=state.last,
         wakes=state.wakes,
-        primes=state.primes,
+        connects=state.connects,
         cancelling=cancelling and not over,
         confirmable=state.confirmable,
-        act="" if state.agreed is None else state.agreed.name,
+        act="" if state.confirmed is None else state.confirmed.name,
     )
     if old.ended_at is None:
         return new
-    name = harmless(old.sandbox.native_id)
+    name = redact_line(old.sandbox.native_id)
     return replace(
         new,
         summary=summary(state, name, old.ended_at - old.started_at, seen),
@@ -47,8 +47,8 @@ def portray(
     )
 
 
-def took(seconds: float) -> str:
-    """A duration as one says it."""
+def duration(seconds: float) -> str:
+    """A duration in words."""
     if seconds < 1:
         return "under a second"
     return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"
@@ -58,28 +58,32 @@ def summary(state: Progress, name: str, elapsed: float, now: Verdict | None) -> 
     """What was wrong and what was done; `now` is the probe for display, where there was one."""
     match state.phase:
         case AttemptState.DONE:
-            return _done(state, name, elapsed)
-        case AttemptState.FAILED if state.agreed is not None:
-            why = sentence(state.original or "no reason given")
-            parts = [f"{name}: {state.agreed.name} did not succeed. {why}"]
+            return _success_summary(state, name, elapsed)
+        case AttemptState.FAILED if state.confirmed is not None:
+            why = end_sentence(state.original or "no reason given")
+            parts = [f"{name}: {state.confirmed.name} did not succeed. {why}"]
         case AttemptState.FAILED:
             goal = "woken" if state.verb is Verb.WAKE else "reconnected"
-            parts = [f"{name} could not be {goal}: {sentence(state.original or 'no reason given')}"]
+            parts = [
+                f"{name} could not be {goal}: {end_sentence(state.original or 'no reason given')}"
+            ]
         case AttemptState.CANCELLED:
-            parts = ["Cancelled." if not state.original else f"Cancelled. {_was(state)}"]
+            parts = ["Cancelled." if not state.original else f"Cancelled. {_problem(state)}"]
         case _:
             return ""
-    if state.said:
-        parts.append(sentence(state.said))
+    if state.done_text:
+        parts.append(end_sentence(state.done_text))
     elif state.wakes:
-        parts.append(_tried(state))
+        parts.append(_wake_sentence(state))
     elif state.phase is AttemptState.FAILED:
         parts.append("Nothing was started.")
     if state.last:
-        parts.append(f"Last seen: {sentence(state.last)}")
+        parts.append(f"Last seen: {end_sentence(state.last)}")
     if now is not None:
         parts.append(
-            _NOW.get(now.kind, "" if _known(state, now) else f"Now: {sentence(now.reason)}")
+            _STATE_SENTENCES.get(
+                now.kind, "" if _already_told(state, now) else f"Now: {end_sentence(now.reason)}"
+            )
         )
     return " ".join(part for part in parts if part)
 
@@ -88,11 +92,11 @@ def advice(state: Progress, now: Verdict | None) -> str:
     """What to do next; empty where nothing is left to do."""
     if state.phase is AttemptState.DONE:
         return ""
-    if now is not None and now.kind is VerdictKind.READY and not state.told:
+    if now is not None and now.kind is VerdictKind.READY and not state.advice_from_step:
         return "" if state.verb is Verb.WAKE else "Reconnect to try the link again."
-    said = state.advice or (now.advice if now is not None else "")
-    if said:
-        return sentence(said)
+    text = state.advice or (now.advice if now is not None else "")
+    if text:
+        return end_sentence(text)
     confirmable = state.confirmable or (now.confirmable if now is not None else "")
     if confirmable:
         return f"“{confirmable}” could help; it runs only after you confirm it."
@@ -105,35 +109,37 @@ def advice(state: Progress, now: Verdict | None) -> str:
     return "Look at its details and logs, then try again."
 
 
-def _tried(state: Progress) -> str:
-    what = "wake" if state.agreed is None else "act"
+def _wake_sentence(state: Progress) -> str:
+    what = "wake" if state.confirmed is None else "act"
     if state.abandoned:
         return f"The {what} did not end."
-    if state.phase is AttemptState.CANCELLED and state.agreed is None:
+    if state.phase is AttemptState.CANCELLED and state.confirmed is None:
         return "A wake had begun: what it started may still come up."
-    return "It was woken once." if state.agreed is None else "It was begun once."
+    return "It was woken once." if state.confirmed is None else "It was begun once."
 
 
-def _known(state: Progress, now: Verdict) -> bool:
+def _already_told(state: Progress, now: Verdict) -> bool:
     return now.reason in (state.original, state.last, "")
 
 
-def _was(state: Progress) -> str:
-    return f"What was wrong: {sentence(state.original)}"
+def _problem(state: Progress) -> str:
+    return f"What was wrong: {end_sentence(state.original)}"
 
 
-def _done(state: Progress, name: str, elapsed: float) -> str:
+def _success_summary(state: Progress, name: str, elapsed: float) -> str:
     goal = "serving" if state.verb is Verb.WAKE else "connected"
-    if state.agreed is not None:
-        if state.agreed.rests:
-            return f"{name}: {sentence(state.said or f'{state.agreed.name} is done')}"
-        return f"{name} is {goal} after {took(elapsed)}. {sentence(state.said)}".rstrip()
+    if state.confirmed is not None:
+        if state.confirmed.skips_verify:
+            return f"{name}: {end_sentence(state.done_text or f'{state.confirmed.name} is done')}"
+        return (
+            f"{name} is {goal} after {duration(elapsed)}. {end_sentence(state.done_text)}".rstrip()
+        )
     if state.wakes:
-        return f"{name} was woken and is {goal}, after {took(elapsed)}. {_was(state)}"
+        return f"{name} was woken and is {goal}, after {duration(elapsed)}. {_problem(state)}"
     if state.original:
-        return f"{name} is {goal} after {took(elapsed)}, without a wake. {_was(state)}"
+        return f"{name} is {goal} after {duration(elapsed)}, without a wake. {_problem(state)}"
     if state.seen:
-        return f"{name} was starting by itself and is {goal} after {took(elapsed)}."
+        return f"{name} was starting by itself and is {goal} after {duration(elapsed)}."
     if state.verb is Verb.WAKE:
         return f"{name} was serving already; nothing had to be done."
     return f"{name} is connected; nothing had to be repaired."

@@ -1,4 +1,4 @@
-"""Probes of one sandbox, one at a time, in tasks of their own; whatever happens is a verdict."""
+"""Probes of one sandbox, one at a time, each in a task; a failure becomes a verdict."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from services.clock import Clock
 from services.errors import WakedeckError
 from services.models import SandboxId, Verdict, VerdictKind
 from services.text.redact import redact
-from services.text.sanitize import plain
+from services.text.sanitize import sanitize
 
 _LOG = logging.getLogger(__name__)
 
 
-def harmless(text: str) -> str:
-    """Words of a source as one masked line."""
-    return redact(plain(text))
+def redact_line(text: str) -> str:
+    """A source's text as one sanitized and redacted line."""
+    return redact(sanitize(text))
 
 
-class Looks:
+class Probes:
     """The probes of one attempt; instants are those of the clock's `monotonic`."""
 
     def __init__(
@@ -55,10 +55,10 @@ class Looks:
         self.drop()
         if self.stray is None:
             self.until = self._clock.monotonic() + self._limit_s
-            self._task = asyncio.create_task(_look(self._probe, self._sandbox))
+            self._task = asyncio.create_task(_run_probe(self._probe, self._sandbox))
 
     def drop(self) -> None:
-        """Ask the probe that runs to stop; its verdict counts no more."""
+        """Cancel the running probe and ignore its verdict."""
         task, self._task = self._task, None
         if task is not None and not task.done():
             task.cancel()
@@ -81,23 +81,25 @@ class Looks:
         return task.result()
 
 
-async def _look(probe: Callable[[SandboxId], Awaitable[Verdict]], sandbox: SandboxId) -> Verdict:
+async def _run_probe(
+    probe: Callable[[SandboxId], Awaitable[Verdict]], sandbox: SandboxId
+) -> Verdict:
     try:
         verdict = await probe(sandbox)
     except WakedeckError as error:
         _LOG.info("a probe of %s failed: %s", sandbox, error, exc_info=error)
-        return Verdict(VerdictKind.UNKNOWN, harmless(error.sentence), advice=error.advice)
+        return Verdict(VerdictKind.UNKNOWN, redact_line(error.sentence), advice=error.advice)
     except Exception as error:
         _LOG.error("a probe of %s failed unexpectedly", sandbox, exc_info=error)
         return Verdict(VerdictKind.UNKNOWN, f"internal error: {type(error).__name__}")
-    return tidy(verdict)
+    return redact_verdict(verdict)
 
 
-def tidy(verdict: Verdict) -> Verdict:
-    """A verdict with every word of it harmless and masked."""
+def redact_verdict(verdict: Verdict) -> Verdict:
+    """The verdict with all its texts sanitized and redacted."""
     return replace(
         verdict,
-        reason=harmless(verdict.reason),
-        advice=harmless(verdict.advice),
-        confirmable=harmless(verdict.confirmable),
+        reason=redact_line(verdict.reason),
+        advice=redact_line(verdict.advice),
+        confirmable=redact_line(verdict.confirmable),
     )

@@ -1,4 +1,4 @@
-"""One attempt carried out: waits for what happens, asks the table, does what it says."""
+"""Runs one attempt: events into the transition table, its effects carried out."""
 
 from __future__ import annotations
 
@@ -20,44 +20,44 @@ from services.models import (
 )
 from services.repair.deadlines import Deadlines
 from services.repair.events import (
-    Agreed,
-    CancelAsked,
+    CancelRequested,
+    Confirmed,
+    ConnectFailed,
+    ConnectOk,
     Critical,
     Deadline,
+    Drained,
     Effect,
-    Failure,
-    Gone,
-    Judged,
-    Linked,
-    LinkFailed,
-    Pressed,
+    FailureKind,
+    LockAcquired,
+    ProbeResult,
     Progress,
     RepairEvent,
-    TurnCame,
+    Requested,
     WakeFailed,
-    Woken,
+    WakeOk,
 )
 from services.repair.limits import Limits
-from services.repair.locks import Turns
+from services.repair.locks import RepairLocks
 from services.repair.machine import transition
-from services.repair.messages import portray
-from services.repair.probes import Looks, harmless, tidy
-from services.repair.step_changes import mark, remark
-from services.repair.steps import Ledger
-from services.repair.tasks import Undertaking
+from services.repair.messages import to_attempt
+from services.repair.probes import Probes, redact_line, redact_verdict
+from services.repair.step_changes import apply_transition, remark
+from services.repair.steps import StepTracker
+from services.repair.tasks import RepairTasks
 from services.sources import OpenSource, Proposal
 
 FIRST_POLL_S = 0.5
 LONGEST_POLL_S = 2.0
 _POLL_GROWTH = 1.5
 STRAY_S = 1.0
-"""How long the look for display waits for one that was cut off to be gone."""
+"""How long the final probe waits for one that was cut off to be gone."""
 _SHORTEST_S = 0.001
 _LOG = logging.getLogger(__name__)
 
 
-class Run:
-    """Carries one attempt from the press to its end: `begin` once, then `drive` once."""
+class AttemptRun:
+    """Runs one attempt to its end: call `begin` once, then `drive` once."""
 
     def __init__(
         self,
@@ -65,65 +65,67 @@ class Run:
         source: OpenSource,
         *,
         clock: Clock,
-        turns: Turns,
+        locks: RepairLocks,
         limits: Limits,
         publish: Callable[[Attempt], None],
         proposal: Proposal | None = None,
     ) -> None:
-        """`proposal` is what the operator agreed to: it takes the place of the wake."""
+        """`proposal` is what the operator confirmed: it replaces the wake."""
         self.attempt = attempt
         self.over = asyncio.Event()
-        self._agreed = (
-            None if proposal is None else Agreed(harmless(proposal.act), proposal.goal is None)
+        self._confirmed = (
+            None
+            if proposal is None
+            else Confirmed(redact_line(proposal.act), proposal.goal is None)
         )
         self._clock = clock
         self._limits = limits
         self._publish = publish
         self._progress = Progress()
         self._deadlines = Deadlines(clock, limits)
-        self._ledger = Ledger()
-        self._nudge = asyncio.Event()
-        self._follow: deque[RepairEvent] = deque()
-        self._cancel_asked = False
+        self._tracker = StepTracker()
+        self._wakeup = asyncio.Event()
+        self._queued_events: deque[RepairEvent] = deque()
+        self._cancel_requested = False
         self._closing = False
         self._closed = False
         sandbox = attempt.sandbox
-        self._looks = Looks(source.observer.probe, sandbox, clock, limits.probe_s)
-        self.work = Undertaking(source, sandbox, turns, self._note, proposal)
-        self._failed_link = ""
-        self._turn_is_new = False
+        self._probes = Probes(source.observer.probe, sandbox, clock, limits.probe_s)
+        self.work = RepairTasks(source, sandbox, locks, self._on_step, proposal)
+        self._failed_connect = ""
+        self._lock_is_new = False
         self._poll_s = FIRST_POLL_S
         self._poll_at = 0.0
-        self._show = False
+        self._final_probe = False
 
     def begin(self) -> None:
-        """Press it: the first probe is on its way when this returns."""
-        self._apply(Pressed(self.attempt.verb, self._agreed))
+        """Request it: the first probe has been started when this returns."""
+        self._apply(Requested(self.attempt.verb, self._confirmed))
 
-    def press(self, verb: Verb) -> None:
-        """Join it; a reconnect lifts a wake."""
+    def request(self, verb: Verb) -> None:
+        """Join it; a reconnect turns a wake into a reconnect."""
         if not self._progress.phase.ended:
-            self._apply(Pressed(verb))
+            self._apply(Requested(verb))
 
-    def ask_cancel(self, *, closing: bool = False) -> None:
-        """Have it stop as soon as that is safe; `closing` leaves out the last look."""
-        self._cancel_asked = not self._closed
+    def request_cancel(self, *, closing: bool = False) -> None:
+        """Request cancellation, as soon as it is safe; `closing` skips the final probe."""
+        self._cancel_requested = not self._closed
         self._closing = self._closing or closing
-        self._nudge.set()
-        self._tell()
+        self._wakeup.set()
+        self._publish_change()
 
     @property
     def joinable(self) -> bool:
-        """Whether a press joins it: until all it had started is gone."""
+        """Whether a request joins it: until everything it started has ended."""
         return not self._closed
 
     @property
-    def rests(self) -> bool:
-        """Whether it is an agreed act that ends by itself: nothing else can be made of it."""
-        return self._agreed is not None and self._agreed.rests
+    def skips_verify(self) -> bool:
+        """Whether it is a confirmed action that is not verified: no request can join it."""
+        return self._confirmed is not None and self._confirmed.skips_verify
 
     async def drive(self) -> None:
-        """Go on to the end; no failure of a source escapes."""
+        """Run to the end; no failure of a source escapes."""
         try:
             try:
                 while not self._progress.phase.ended:
@@ -142,93 +144,97 @@ class Run:
             if not self._closed:
                 cut = AttemptState.CANCELLED
                 self._progress = replace(self._progress, phase=cut, cancelling=True)
-                self.work.cut()
+                self.work.stop_now()
                 self._close("cancelled")
-            self._looks.drop()
+            self._probes.drop()
             self.over.set()
 
     async def _next(self) -> RepairEvent:
-        while (event := self._happened()) is None:
+        while (event := self._pending_event()) is None:
             await self._pause()
         return event
 
-    def _happened(self) -> RepairEvent | None:
-        """What the table has not been told yet, or nothing; begins a look that is due."""
+    def _pending_event(self) -> RepairEvent | None:
+        """The next event for the table, or None; starts a probe that is due."""
         state = self._progress
-        active = state.phase in (AttemptState.PRIME, AttemptState.WAKE)
+        active = state.phase in (AttemptState.CONNECT, AttemptState.WAKE)
         if active and self.work.critical != state.critical:
             return Critical(self.work.critical)
-        if self._follow:
-            return self._follow.popleft()
-        if self._cancel_asked and not state.cancelling:
-            return CancelAsked()
-        if (event := self._looked()) is not None:
+        if self._queued_events:
+            return self._queued_events.popleft()
+        if self._cancel_requested and not state.cancelling:
+            return CancelRequested()
+        if (event := self._probe_event()) is not None:
             return event
-        if (event := self._worked()) is not None:
+        if (event := self._task_event()) is not None:
             return event
         now = self._clock.monotonic()
         if now >= self._deadlines.at(state):
-            if state.phase is AttemptState.PRIME and self._failed_link:
-                return LinkFailed(self._failed_link, Failure.TERMINAL)
+            if state.phase is AttemptState.CONNECT and self._failed_connect:
+                return ConnectFailed(self._failed_connect, FailureKind.TERMINAL)
             return Deadline(self._deadlines.reason(state))
-        if state.phase is AttemptState.VERIFY and self._looks.task is None and now >= self._poll_at:
+        if (
+            state.phase is AttemptState.VERIFY
+            and self._probes.task is None
+            and now >= self._poll_at
+        ):
             return self._poll(now)
         return None
 
-    def _looked(self) -> RepairEvent | None:
-        verdict = self._looks.take()
+    def _probe_event(self) -> RepairEvent | None:
+        verdict = self._probes.take()
         if verdict is None:
             return None
-        if self._progress.phase is AttemptState.PRIME:
-            return LinkFailed(self._failed_link, _meaning(verdict))
-        return Judged(verdict)
+        if self._progress.phase is AttemptState.CONNECT:
+            return ConnectFailed(self._failed_connect, _failure_kind(verdict))
+        return ProbeResult(verdict)
 
-    def _worked(self) -> RepairEvent | None:
+    def _task_event(self) -> RepairEvent | None:
         outcome, phase = self.work.outcome, self._progress.phase
         if phase is AttemptState.DRAIN and not self.work.running:
-            return self._gone()
-        if outcome is None or self._failed_link:
+            return self._drained()
+        if outcome is None or self._failed_connect:
             return None
-        reason = harmless(outcome.reason)
+        reason = redact_line(outcome.reason)
         if phase is AttemptState.WAKE:
-            return WakeFailed(reason, harmless(outcome.advice)) if reason else self._woken()
-        if phase is not AttemptState.PRIME:
+            return WakeFailed(reason, redact_line(outcome.advice)) if reason else self._wake_ok()
+        if phase is not AttemptState.CONNECT:
             return None
         if not reason:
-            return Linked()
-        if (said := outcome.verdict) is not None:
-            return LinkFailed(reason, _meaning(said), tidy(said))
+            return ConnectOk()
+        if (verdict := outcome.verdict) is not None:
+            return ConnectFailed(reason, _failure_kind(verdict), redact_verdict(verdict))
         if outcome.transient:
-            return LinkFailed(reason, Failure.TRANSIENT)
+            return ConnectFailed(reason, FailureKind.TRANSIENT)
         # What it means is for a probe to say.
-        self._failed_link = reason
-        self._looks.begin()
+        self._failed_connect = reason
+        self._probes.begin()
         return None
 
-    def _woken(self) -> Woken:
-        return Woken(self._said())
+    def _wake_ok(self) -> WakeOk:
+        return WakeOk(self._done_text())
 
-    def _gone(self) -> Gone:
-        """What was drained is over: why a critical step failed, and what an agreed act did."""
+    def _drained(self) -> Drained:
+        """The end of a drain: why a critical step failed, what a confirmed action did."""
         outcome = self.work.outcome
         if outcome is None or not self._progress.critical or outcome.stopped:
-            return Gone("", self._said())
-        return Gone(harmless(outcome.reason), self._said())
+            return Drained("", self._done_text())
+        return Drained(redact_line(outcome.reason), self._done_text())
 
-    def _said(self) -> str:
-        """What an agreed act says it did; nothing of the link steps after it."""
+    def _done_text(self) -> str:
+        """What a confirmed action says it did; nothing of the connect steps after it."""
         outcome = self.work.outcome
         state = self._progress
-        if outcome is None or state.agreed is None or state.primes:
+        if outcome is None or state.confirmed is None or state.connects:
             return ""
-        return harmless(outcome.said)
+        return redact_line(outcome.done_text)
 
     def _poll(self, now: float) -> RepairEvent | None:
         self._poll_at = now + self._poll_s
         self._poll_s = min(self._poll_s * _POLL_GROWTH, LONGEST_POLL_S)
-        if self._progress.waiting and self.work.turn.take():
-            return TurnCame()
-        self._looks.begin()
+        if self._progress.waiting and self.work.lock.acquire():
+            return LockAcquired()
+        self._probes.begin()
         return None
 
     def _apply(self, event: RepairEvent) -> None:
@@ -237,93 +243,95 @@ class Run:
         self._progress = after
         self._deadlines.moved(before, after)
         if before.phase is not after.phase:
-            self._looks.drop()
-            self._failed_link = ""
+            self._probes.drop()
+            self._failed_connect = ""
             self._poll_s = FIRST_POLL_S
-            # A link that failed is tried again a little later each time.
-            wait = {AttemptState.PROBE: FIRST_POLL_S, AttemptState.PRIME: float(after.primes)}
+            # A connect that failed is tried again a little later each time.
+            wait = {AttemptState.PROBE: FIRST_POLL_S, AttemptState.CONNECT: float(after.connects)}
             self._poll_at = self._clock.monotonic() + wait.get(before.phase, 0.0)
-        if isinstance(event, Judged | TurnCame):
-            self._turn_is_new = isinstance(event, TurnCame)
+        if isinstance(event, ProbeResult | LockAcquired):
+            self._lock_is_new = isinstance(event, LockAcquired)
         now = self._clock.now()
-        mark(
-            self._ledger,
+        apply_transition(
+            self._tracker,
             before,
             after,
             event,
             now=now,
             limit_s=self._limit_s(after),
-            busy=self.work.turn.busy,
+            owner=self.work.lock.owner,
         )
         for effect in effects:
-            self._do(effect)
+            self._run_effect(effect)
         if after.phase not in (AttemptState.WAKE, AttemptState.DRAIN) and not (
-            self._turn_is_new and after.phase is AttemptState.VERIFY
+            self._lock_is_new and after.phase is AttemptState.VERIFY
         ):
-            self.work.turn.release()
-        self._tell()
+            self.work.lock.release()
+        self._publish_change()
 
     def _limit_s(self, state: Progress) -> float:
         if state.phase is AttemptState.VERIFY:
-            return self._limits.turn_s if state.waiting else self._deadlines.verify_s(state)
+            return self._limits.lock_s if state.waiting else self._deadlines.verify_s(state)
         return self._limits.probe_s
 
-    def _do(self, effect: Effect) -> None:
-        remark(self._ledger, effect)
+    def _run_effect(self, effect: Effect) -> None:
+        remark(self._tracker, effect)
         match effect:
-            case Effect.LOOK:
-                self._looks.begin()
+            case Effect.PROBE:
+                self._probes.begin()
             case Effect.WAKE:
                 if (event := self.work.begin_wake()) is not None:
-                    self._follow.append(event)
+                    self._queued_events.append(event)
                 else:
-                    self._ledger.forget_link("")
-            case Effect.PRIME:
-                self._ledger.forget_link("")
-                self.work.begin_link()
+                    self._tracker.reset_connect("")
+            case Effect.CONNECT:
+                self._tracker.reset_connect("")
+                self.work.begin_connect()
             case Effect.STOP:
                 self.work.stop()
             case Effect.LET_FINISH:
                 self.work.stop_after_critical()
             case Effect.ABANDON:
                 self.work.abandon()
-            case Effect.SHOW:
-                self._show = True
+            case Effect.FINAL_PROBE:
+                self._final_probe = True
 
-    def _note(self, step: Step, of_link: bool) -> None:
-        self._ledger.note(step, self._clock.now(), of_link=of_link)
-        self._tell()
-        self._nudge.set()
+    def _on_step(self, step: Step, of_connect: bool) -> None:
+        self._tracker.record(step, self._clock.now(), of_connect=of_connect)
+        self._publish_change()
+        self._wakeup.set()
 
     async def _pause(self) -> None:
         """Wait for the next thing that can happen, saying meanwhile what is slow."""
         now = self._clock.monotonic()
         instants = [self._deadlines.at(self._progress)]
-        look = self._looks.task
-        if look is not None:
-            instants.append(self._looks.until)
+        probe_task = self._probes.task
+        if probe_task is not None:
+            instants.append(self._probes.until)
         elif self._progress.phase is AttemptState.VERIFY:
             instants.append(self._poll_at)
-        slow_in = self._ledger.announce(self._clock.now())
-        self._tell()
+        slow_in = self._tracker.announce(self._clock.now())
+        self._publish_change()
         if slow_in is not None:
             instants.append(now + slow_in)
-        tasks = [task for task in (look, self.work.task) if task is not None and not task.done()]
+        tasks = [
+            task for task in (probe_task, self.work.task) if task is not None and not task.done()
+        ]
         await self._wait(min(instants) - now, *tasks)
 
     async def _wait(self, seconds: float, *tasks: asyncio.Future[Any]) -> None:
         """Until one of `tasks` is done, a nudge comes or the seconds are over."""
         timer = asyncio.ensure_future(self._clock.sleep(max(seconds, _SHORTEST_S)))
-        nudge = asyncio.ensure_future(self._nudge.wait())
+        nudge = asyncio.ensure_future(self._wakeup.wait())
         try:
             await asyncio.wait((timer, nudge, *tasks), return_when=asyncio.FIRST_COMPLETED)
         finally:
             timer.cancel()
             nudge.cancel()
-            self._nudge.clear()
+            self._wakeup.clear()
 
     async def _finish(self) -> None:
-        """See what was started end, publish the end, then look once more for display."""
+        """Wait for what was started, publish the end, then probe once more for display."""
         until = self._clock.monotonic() + self._limits.kill_s + self._limits.reap_s
         while (task := self.work.task) is not None and not task.done():
             left = until - self._clock.monotonic()
@@ -334,33 +342,33 @@ class Run:
             await self._wait(left, task)
         cancelled = self._progress.phase is AttemptState.CANCELLED
         self._close("cancelled" if cancelled else "not finished")
-        if self._show and not self._closing:
-            if (stray := self._looks.stray) is not None:
+        if self._final_probe and not self._closing:
+            if (stray := self._probes.stray) is not None:
                 await self._wait(STRAY_S, stray)
-            self._looks.begin()
-            while (look := self._looks.task) is not None and not self._closing:
-                if (seen := self._looks.take()) is not None:
-                    self._tell(seen)
+            self._probes.begin()
+            while (probe_task := self._probes.task) is not None and not self._closing:
+                if (seen := self._probes.take()) is not None:
+                    self._publish_change(seen)
                     break
-                await self._wait(self._looks.until - self._clock.monotonic(), look)
+                await self._wait(self._probes.until - self._clock.monotonic(), probe_task)
 
     def _close(self, cut: str) -> None:
         """Publish the end; `cut` is what became of a step that still ran."""
-        self._looks.drop()
-        self.work.turn.release()
+        self._probes.drop()
+        self.work.lock.release()
         now = self._clock.now()
-        self._ledger.finish(cut, now)
+        self._tracker.finish(cut, now)
         self._closed = True
         self.attempt = replace(self.attempt, ended_at=now)
-        self._tell()
+        self._publish_change()
 
-    def _tell(self, seen: Verdict | None = None) -> None:
+    def _publish_change(self, seen: Verdict | None = None) -> None:
         """Publish the attempt as it stands, if that is news."""
-        new = portray(
+        new = to_attempt(
             self.attempt,
             self._progress,
-            self._ledger.steps,
-            cancelling=self._progress.cancelling or self._cancel_asked,
+            self._tracker.steps,
+            cancelling=self._progress.cancelling or self._cancel_requested,
             seen=seen,
         )
         if new != self.attempt:
@@ -368,10 +376,10 @@ class Run:
             self._publish(new)
 
 
-def _meaning(verdict: Verdict) -> Failure:
+def _failure_kind(verdict: Verdict) -> FailureKind:
     """What a failed link step is, judged by the probe after it."""
     if verdict.kind is VerdictKind.SETTLING:
-        return Failure.TRANSIENT
+        return FailureKind.TRANSIENT
     if verdict.kind is VerdictKind.REPAIRABLE and verdict.wakeable:
-        return Failure.REPAIRABLE
-    return Failure.TERMINAL
+        return FailureKind.REPAIRABLE
+    return FailureKind.TERMINAL

@@ -1,4 +1,4 @@
-"""What one attempt has started: under the turn of its gateway, one thing at a time."""
+"""The tasks of one attempt: wake or confirmed action, then connect, one at a time."""
 
 from __future__ import annotations
 
@@ -7,37 +7,37 @@ import logging
 from collections.abc import AsyncIterator, Callable
 
 from services.models import SandboxId, Step
-from services.repair.actor_tasks import Outcome, Work
-from services.repair.events import Held, RepairEvent, WakeFailed
-from services.repair.locks import Claim, Turns
+from services.repair.actor_tasks import ActorTask, TaskResult
+from services.repair.events import LockBusy, RepairEvent, WakeFailed
+from services.repair.locks import LockRequest, RepairLocks
 from services.sources import OpenSource, Proposal
 
 _LOG = logging.getLogger(__name__)
 
 
-class Undertaking:
-    """Begins the wake, or what was agreed to in its place, and the link steps; ends them."""
+class RepairTasks:
+    """Starts and stops the tasks of one attempt under the lock of its gateway."""
 
     def __init__(
         self,
         source: OpenSource,
         sandbox: SandboxId,
-        turns: Turns,
+        locks: RepairLocks,
         on_step: Callable[[Step, bool], None],
         proposal: Proposal | None = None,
     ) -> None:
         """`on_step` is given every step, and whether it is one of the link."""
-        self.left: list[Work] = []
+        self.unawaited: list[ActorTask] = []
         """What was started and is no longer waited for."""
-        self.turn = Claim(turns, sandbox.source, lambda: source.actor.wake_key(sandbox))
+        self.lock = LockRequest(locks, sandbox.source, lambda: source.actor.wake_key(sandbox))
         self._source = source
         self._sandbox = sandbox
         self._proposal = proposal
         self._on_step = on_step
-        self._work: Work | None = None
+        self._work: ActorTask | None = None
 
     @property
-    def task(self) -> asyncio.Task[Outcome] | None:
+    def task(self) -> asyncio.Task[TaskResult] | None:
         """What runs or has ended, until it is forgotten."""
         return None if self._work is None else self._work.task
 
@@ -52,26 +52,28 @@ class Undertaking:
         return self._work is not None and self.running and self._work.critical
 
     @property
-    def outcome(self) -> Outcome | None:
+    def outcome(self) -> TaskResult | None:
         """How it ended; None while nothing has."""
         return None if self._work is None or self.running else self._work.outcome
 
     def begin_wake(self) -> RepairEvent | None:
-        """Take the turn and begin; what there is to tell where nothing could be begun."""
+        """Acquire the lock and start; an event where nothing could be started."""
         try:
-            mine = self.turn.take()
+            acquired = self.lock.acquire()
         except Exception as error:
             _LOG.exception("the gateway of %s cannot be named", self._sandbox)
             return WakeFailed(f"internal error: {type(error).__name__}")
-        if not mine:
-            return Held()
-        self._work = Work(self._waking, lambda step: self._on_step(step, False))
+        if not acquired:
+            return LockBusy()
+        self._work = ActorTask(self._wake_steps, lambda step: self._on_step(step, False))
         return None
 
-    def begin_link(self) -> None:
-        """Begin the link steps."""
+    def begin_connect(self) -> None:
+        """Start the connect steps."""
         actor, sandbox = self._source.actor, self._sandbox
-        self._work = Work(lambda: actor.prime(sandbox), lambda step: self._on_step(step, True))
+        self._work = ActorTask(
+            lambda: actor.connect(sandbox), lambda step: self._on_step(step, True)
+        )
 
     def stop(self) -> None:
         """End what runs now."""
@@ -90,17 +92,17 @@ class Undertaking:
                 self._work.stop()
             self._forget(self._work)
 
-    def cut(self) -> None:
-        """End what runs, critical or not, and wait no longer: the panel itself is ended."""
+    def stop_now(self) -> None:
+        """Stop what runs, critical or not, without waiting: the panel itself is ended."""
         if self._work is not None:
             self._work.stop()
             self._forget(self._work)
 
-    def _forget(self, work: Work) -> None:
-        self.left.append(work)
+    def _forget(self, work: ActorTask) -> None:
+        self.unawaited.append(work)
         self._work = None
 
-    def _waking(self) -> AsyncIterator[Step]:
+    def _wake_steps(self) -> AsyncIterator[Step]:
         proposal, proposer = self._proposal, self._source.proposer
         if proposal is None or proposer is None:
             return self._source.actor.wake(self._sandbox)

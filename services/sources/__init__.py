@@ -1,4 +1,4 @@
-"""The protocol every system is served through, and how the configured ones are found.
+"""The protocol a source implements, and opening the configured sources.
 
 It comes in two halves. A background feed is given the `Observer` alone, so nothing that ticks can
 reach a verb; the `Actor` is handed to the operator's intents.
@@ -41,7 +41,7 @@ from services.terminal.transport.base import Transport
 
 
 class Observer(Protocol):
-    """Looks and never touches: read-only, bounded, cancellable."""
+    """Reads the state of a source; read-only, bounded and cancellable."""
 
     @property
     def info(self) -> Source:
@@ -89,11 +89,11 @@ class Observer(Protocol):
         """
 
     async def close(self) -> None:
-        """Give back what looking needed; idempotent."""
+        """Release connections and caches; idempotent."""
 
 
 class Actor(Protocol):
-    """Does what the operator asked for, and nothing else."""
+    """Starts and connects sandboxes, opens shells, runs commands; on operator request only."""
 
     def wake(self, sandbox: SandboxId) -> AsyncIterator[Step]:
         """Start what is stopped, in place. Yields each step as it changes; a failed step ends it.
@@ -101,7 +101,7 @@ class Actor(Protocol):
         Closing the iterator ends every child it started.
         """
 
-    def prime(self, sandbox: SandboxId) -> AsyncIterator[Step]:
+    def connect(self, sandbox: SandboxId) -> AsyncIterator[Step]:
         """The ordered link steps after serving; same rules as `wake`."""
 
     def wake_key(self, sandbox: SandboxId) -> str:
@@ -133,7 +133,7 @@ class Actor(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """Something that would help and that the operator has to agree to, frozen as it was shown."""
+    """A confirmable action with its question and consequence, frozen as it was shown."""
 
     sandbox: SandboxId
     verb: str
@@ -160,7 +160,7 @@ class Proposal:
 
 
 class Proposer(Protocol):
-    """Acts that need the operator's word each time; nothing else reaches them."""
+    """Actions that need the operator's confirmation each time."""
 
     @property
     def verbs(self) -> tuple[tuple[str, str], ...]:
@@ -188,8 +188,8 @@ class Proposer(Protocol):
         """
 
 
-class Presence(Protocol):
-    """What a panel keeps up for as long as it is open: the embedded world, nothing else."""
+class Lifecycle(Protocol):
+    """Starts and stops what lives as long as the panel: the embedded world."""
 
     async def enter(self) -> bool:
         """Start it unless it is up. True where it was started.
@@ -202,8 +202,8 @@ class Presence(Protocol):
         """Let go of it; idempotent."""
 
 
-class Defaulting(Protocol):
-    """Knows which sandbox is meant where none is named."""
+class DefaultSandbox(Protocol):
+    """Says which sandbox is meant where none is named."""
 
     async def default(self) -> SandboxId | None:
         """The one meant; None where nobody says."""
@@ -215,9 +215,9 @@ class OpenSource:
 
     observer: Observer
     actor: Actor
-    presence: Presence | None = None
+    lifecycle: Lifecycle | None = None
     proposer: Proposer | None = None
-    defaulting: Defaulting | None = None
+    default_sandbox: DefaultSandbox | None = None
     attachment: str = ""
     """What a shell called `AGENT` is attached to, and what ending it does; empty where none is."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from services.text import sanitize
 
 
-def left(seconds: float) -> str:
+def span(seconds: float) -> str:
     """A span as one says it: `20 s`, `24 min`, `3 h`, `12 days`."""
     span = max(0.0, seconds)
     if span < 120:
@@ -20,8 +20,8 @@ def left(seconds: float) -> str:
 def ago(seconds: float) -> str:
     """A span that lies behind; where it lies ahead, some clock is wrong."""
     if seconds < -2:
-        return f"{left(-seconds)} ahead of our clock"
-    return f"{left(seconds)} ago"
+        return f"{span(-seconds)} ahead of our clock"
+    return f"{span(seconds)} ago"
 
 
 def plural(count: int, thing: str) -> str:
@@ -31,4 +31,4 @@ def plural(count: int, thing: str) -> str:
 
 def sentence(text: str) -> str:
     """`text` as a sentence of its own, with its capital."""
-    return sanitize.sentence(f"{text[:1].upper()}{text[1:]}")
+    return sanitize.end_sentence(f"{text[:1].upper()}{text[1:]}")

@@ -1,4 +1,4 @@
-"""Secrets masked in text: what looks like a credential never reaches a log, a screen or a file.
+"""Masks credentials in text before it reaches a log, the screen or a file.
 
 Every scan is one pass with possessive or disjoint matches, so hostile text costs time in proportion
 to its length; masking masked text changes nothing.
@@ -33,9 +33,11 @@ _SECRET_WORDS = frozenset(
         "token",
     )
 )
-_KEYS_OF = frozenset(("access", "account", "api", "encryption", "private", "secret", "signing"))
+_KEY_QUALIFIERS = frozenset(
+    ("access", "account", "api", "encryption", "private", "secret", "signing")
+)
 """What makes a following `key` a secret."""
-_ABOUT = re.compile(
+_METADATA_WORDS = re.compile(
     r"at|budget|count|expir\w*|file|id|kind|length|limit|name|path|required|size|state|status|ttl"
     r"|type|usage|used|verified"
 )
@@ -74,12 +76,12 @@ _SHAPE_HINT = re.compile(
 
 def _is_secret(name: str) -> bool:
     words = [word.lower() for word in _WORD.findall(name[-120:])]
-    if not words or _ABOUT.fullmatch(words[-1]):
+    if not words or _METADATA_WORDS.fullmatch(words[-1]):
         return False
     return (
         not _SECRET_WORDS.isdisjoint(words)
         or name.lower().replace("-", "").replace("_", "") in _SECRET_WORDS
-        or any(b == "key" and a in _KEYS_OF for a, b in pairwise(words))
+        or any(b == "key" and a in _KEY_QUALIFIERS for a, b in pairwise(words))
     )
 
 

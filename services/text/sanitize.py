@@ -1,4 +1,4 @@
-"""Outside text made harmless: what another system says may be shown, never obeyed.
+"""Sanitizes outside text: drops control sequences, marks invisible and reordering characters.
 
 Control sequences are dropped whole, control characters and invisible or direction-changing ones
 become visible marks, so no message, log line or process can reach the operator's terminal, hide
@@ -16,14 +16,14 @@ _SEQUENCE = re.compile(
     r"|(?:\x1b[\]PX^_]|[\x9d\x90\x98\x9e\x9f])[^\x07\x1b\x9c]*(?:\x07|\x1b\\|\x9c|$)"  # strings
     r"|\x1b[ -/]*[0-~]"  # two-byte and nF
 )
-_ODD = re.compile(
+_UNSAFE = re.compile(
     r"[^\x20-\x7e\xa1-\xac\xae-\u02ff\u0370-\u05ff\u3040-\u30ff\u4e00-\u9fff\uac00-\ud7a3]"
 )
 _INVISIBLE_LETTERS = frozenset("\u115f\u1160\u3164\uffa0\u2800")
-_MARKS_IN_A_ROW = 2
+_MAX_COMBINING_MARKS = 2
 
 
-def _visible(text: str) -> str:
+def _escape_invisible(text: str) -> str:
     out: list[str] = []
     marks = 0
     for char in text:
@@ -34,7 +34,7 @@ def _visible(text: str) -> str:
         category = unicodedata.category(char)
         if category[0] == "M":
             marks += 1
-            if marks <= _MARKS_IN_A_ROW and out:
+            if marks <= _MAX_COMBINING_MARKS and out:
                 out.append(char)
             continue
         marks = 0
@@ -47,7 +47,7 @@ def _visible(text: str) -> str:
     return "".join(out)
 
 
-def plain(text: str, limit: int = 400) -> str:
+def sanitize(text: str, limit: int = 400) -> str:
     """One harmless line of at most `limit` characters.
 
     White space of every kind folds to one space; what was cut off shows as `…`.
@@ -57,22 +57,22 @@ def plain(text: str, limit: int = 400) -> str:
     if "\x1b" in head or not head.isascii():
         head = _SEQUENCE.sub("", head)
     line = " ".join(head.split())
-    if _ODD.search(line):
-        line = _visible(line)
+    if _UNSAFE.search(line):
+        line = _escape_invisible(line)
     if len(line) > limit or (len(head) < len(text) and len(line) >= limit):
         return line[: limit - 1] + "…"
     return line
 
 
-def plain_block(text: str, limit: int = 20_000) -> str:
+def sanitize_block(text: str, limit: int = 20_000) -> str:
     """Harmless text of at most `limit` characters that keeps its lines."""
     lines = text[: limit * 2].replace("\r\n", "\n").replace("\r", "\n").split("\n")
     out: list[str] = []
     used = 0
     for raw in lines:
         line = _SEQUENCE.sub("", raw.replace("\t", "    "))
-        if _ODD.search(line):
-            line = _visible(line)
+        if _UNSAFE.search(line):
+            line = _escape_invisible(line)
         used += len(line) + 1
         if used > limit:
             out.append("…")
@@ -81,7 +81,7 @@ def plain_block(text: str, limit: int = 20_000) -> str:
     return "\n".join(out)
 
 
-def sentence(text: str) -> str:
+def end_sentence(text: str) -> str:
     """`text` ended like a sentence; nothing stays nothing."""
     text = text.strip()
     return text if not text or text[-1] in ".!?…" else f"{text}."

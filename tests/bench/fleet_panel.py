@@ -43,7 +43,7 @@ def main() -> None:
         open_fleets(size, clock),
         clock,
         state=state,
-        on_first_frame=gc_control.settle,
+        on_first_frame=gc_control.freeze_startup_objects,
     )
     app.run()
 

@@ -59,7 +59,7 @@ class Panel(App[None], inherit_bindings=False):
         self._ticker = asyncio.create_task(self._tick())
         asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, self._report)
         self.query_one("#shell-1").focus()
-        self.call_after_refresh(gc_control.settle)
+        self.call_after_refresh(gc_control.freeze_startup_objects)
 
     def _display(self, *args: object) -> None:
         self._frames += 1

@@ -82,11 +82,11 @@ async def rounds(count: int) -> tuple[float, float, float]:
         observer = source.observer
         before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         began = time.process_time()
-        census, _ = observer._opened()  # type: ignore[attr-defined]
+        poller, _ = observer._opened()  # type: ignore[attr-defined]
         first = 0.0
         for _ in range(40):
-            await census.round(Listing(time.time()))
-            if all(one.stamp is not None or one.surveyed_at for one in census._known.values()):
+            await poller.poll(Listing(time.time()))
+            if all(one.stamp is not None or one.surveyed_at for one in poller._sessions.values()):
                 break
         first = time.process_time() - began
         costs: list[float] = []
@@ -94,7 +94,7 @@ async def rounds(count: int) -> tuple[float, float, float]:
             change(live[number % SETS :: SETS], root, number)
             await asyncio.sleep(0.5)
             began = time.process_time()
-            await census.round(Listing(time.time()))
+            await poller.poll(Listing(time.time()))
             costs.append(time.process_time() - began)
         grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
         await observer.close()

@@ -21,7 +21,7 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 from websockets.typing import Subprotocol
 
-from services.terminal.transport.base import Ending
+from services.terminal.transport.base import CloseReason
 from services.terminal.transport.k8s_channels import V5, ChannelFraming
 from services.terminal.transport.websocket import WebSocketTransport
 from tests.bench.panel import ROOT
@@ -150,7 +150,7 @@ async def run() -> None:
         last = transport(url)
         await last.open(80, 24)
         await last.write(b"exit 0\r")
-        while not isinstance(await last.read(), Ending):
+        while not isinstance(await last.read(), CloseReason):
             pass
         await last.close()
 

@@ -68,7 +68,7 @@ async def test_a_verb_acts_on_the_set_as_it_was_when_it_was_pressed(tmp_path: Pa
         await stage.until(lambda: not stage.app.bulk.progress)
         assert script.woken == [IDS[0]], "the second was found serving; the third was never asked"
         assert toasts(stage.app) == ["Woke 2 of 2."]
-        attempts = [stage.app.engine.attempt_on(one) for one in IDS]
+        attempts = [stage.app.engine.latest_attempt(one) for one in IDS]
         assert [None if one is None else one.state for one in attempts] == [
             AttemptState.DONE,
             AttemptState.DONE,

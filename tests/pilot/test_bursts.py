@@ -28,7 +28,7 @@ async def test_what_is_typed_right_after_the_slash_is_no_verb(
         await stage.until(lambda: isinstance(stage.app.focused, FilterInput))
         await stage.settle()
         assert script.woken == []
-        assert not stage.app.engine.feeds.paused
+        assert not stage.app.engine.pollers.paused
 
 
 async def test_enter_right_after_a_number_opens_what_that_pane_shows(tmp_path: Path) -> None:

@@ -190,7 +190,7 @@ async def test_details_show_facts_events_and_record_and_stay_true() -> None:
         assert "back again" in said
         assert "10s ago" in said
         assert "Queues" not in said
-        pane.show_gone(NOW + 60)
+        pane.show_missing(NOW + 60)
         await pilot.pause()
         assert "no longer reported" in screen_text(app)
         await pilot.press("y")

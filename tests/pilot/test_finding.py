@@ -16,8 +16,8 @@ from tests.support.panels import drawn, line_of, panel, toasts
 from tests.support.scenes import populated, settings
 from tests.support.stage import HOSTILE, SANDBOXES, sandbox
 from tui.app import bound_actions
-from tui.panel.layout import Deck, Pane
-from tui.panel.palette import MOST, PanelCommands
+from tui.panel.layout import Pane, PaneGrid
+from tui.panel.palette import MAX_ENTRIES, PanelCommands
 from widgets.dialogs.help import HelpScreen, help_text
 from widgets.panes.binding_rows import KeyRow, KeySection
 from widgets.panes.footer import footer_line
@@ -91,7 +91,7 @@ async def test_of_a_thousand_sandboxes_the_best_are_shown_and_the_loop_breathes(
         async def breathe() -> None:
             nonlocal breaths
             while True:
-                await asyncio.sleep(0)
+                await asyncio.sleep(0)  # one turn of the loop
                 breaths += 1
 
         breathing = asyncio.create_task(breathe())
@@ -99,7 +99,7 @@ async def test_of_a_thousand_sandboxes_the_best_are_shown_and_the_loop_breathes(
         breathing.cancel()
         assert breaths >= 30, "keys and frames get their turn while it searches"
         assert hits[0].text == "Wake agent-0777"
-        assert len([hit async for hit in palette.search("wake")]) == MOST
+        assert len([hit async for hit in palette.search("wake")]) == MAX_ENTRIES
 
 
 async def test_marked_rows_are_one_entry(tmp_path: Path) -> None:
@@ -148,11 +148,11 @@ async def test_numbers_jump_tab_cycles_and_z_zooms_and_back(tmp_path: Path) -> N
         await stage.press("tab")
         assert dashboard.focused_pane is Pane.SANDBOXES
         await stage.press("2", "z")
-        assert dashboard.query_one(Deck).places.zoomed is Pane.GATEWAYS
+        assert dashboard.query_one(PaneGrid).pane_layout.zoomed is Pane.GATEWAYS
         await stage.press("3")
-        assert dashboard.query_one(Deck).places.zoomed is Pane.QUEUES
+        assert dashboard.query_one(PaneGrid).pane_layout.zoomed is Pane.QUEUES
         await stage.press("z")
-        assert dashboard.query_one(Deck).places.zoomed is None
+        assert dashboard.query_one(PaneGrid).pane_layout.zoomed is None
 
 
 async def test_looking_can_be_paused_while_ages_grow_and_asked_for_now(tmp_path: Path) -> None:

@@ -35,7 +35,7 @@ async def opened(
         async with stage.app.run_test(size=size) as pilot:
             stage.pilot = pilot
             await stage.until(lambda: stage.script.looks > 0)
-            await stage.until(lambda: stage.app.engine.journal_read)
+            await stage.until(lambda: stage.app.engine.journal_loaded)
             yield stage
             await stage.app.engine.close()
     finally:
@@ -60,7 +60,7 @@ async def test_a_world_without_sandboxes_says_so_in_every_pane() -> None:
         said = text(stage.app)
         for words in (
             "local: no sandboxes there now.",
-            "R looks now.",
+            "R refreshes.",
             "local: no gateway in front of its sandboxes.",
             "1 goes to the list",
             "Press s on a sandbox.",
@@ -76,7 +76,7 @@ async def test_a_source_that_fails_says_why_and_what_to_do() -> None:
         await stage.settle()
         said = text(stage.app)
         assert "There is no folder ~/nanoclaw" in said
-        assert "R looks again" in said
+        assert "R refreshes" in said
         assert "wakedeck doctor" in said
 
 
@@ -99,7 +99,7 @@ async def test_the_keys_named_are_the_operators_own() -> None:
         stage.app.dashboard.tick()
         await stage.settle()
         said = text(stage.app)
-        assert "f5 looks now." in said
+        assert "f5 refreshes." in said
         assert "Press ^g on a sandbox." in said
 
 
@@ -137,7 +137,7 @@ async def test_queues_that_cannot_be_had_or_read_say_why(monkeypatch: pytest.Mon
             return "inbox-triage: inbound.db is busy" in text(stage.app)
 
         await stage.until(told)
-        assert "R looks again." in text(stage.app)
+        assert "R refreshes." in text(stage.app)
 
 
 async def test_read_only_says_why_there_is_no_shell() -> None:
@@ -187,8 +187,8 @@ async def test_later_starts_have_none() -> None:
 def test_it_is_given_once_for_a_state_folder(tmp_path: Path) -> None:
     state = tmp_path / "state"
     state.mkdir()
-    assert welcome.wanted(state)
-    assert not welcome.wanted(state)
+    assert welcome.claim_first_start(state)
+    assert not welcome.claim_first_start(state)
     (made,) = state.iterdir()
     assert made.stat().st_mode & 0o777 == 0o600
-    assert not welcome.wanted(tmp_path / "not there")
+    assert not welcome.claim_first_start(tmp_path / "not there")

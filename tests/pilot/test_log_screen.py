@@ -13,7 +13,7 @@ from textual.widgets import Static
 
 from services.config.settings import Settings, SourceSettings
 from services.config.sources import LocalTable
-from services.logs.follower import shown
+from services.logs.follower import redact_log_line
 from tests.support.acted import Script, scripted
 from tests.support.clock import FakeClock
 from tests.support.stage import HOSTILE, NOW, SANDBOXES, gateways
@@ -70,7 +70,7 @@ class Panel:
 
     def _told(self, last: str | None) -> bool:
         """Whether the view has the last line that was said."""
-        return bool(self.texts) and last is not None and self.texts[-1] == shown(last)
+        return bool(self.texts) and last is not None and self.texts[-1] == redact_log_line(last)
 
     async def until(self, holds: Callable[[], bool]) -> None:
         await eventually(holds)
@@ -311,9 +311,9 @@ async def test_a_sandbox_without_logs_says_so_and_opens_nothing(tmp_path: Path) 
         panel.script.sandboxes = tuple(
             replace(one, unavailable=((Capability.LOGS, "it keeps none"),)) for one in SANDBOXES
         )
-        panel.app.engine.feeds.refresh()
+        panel.app.engine.pollers.refresh()
         chosen = SANDBOXES[0].id
-        await panel.until(lambda: Capability.LOGS in panel.app.intents.refusals(chosen))
+        await panel.until(lambda: Capability.LOGS in panel.app.actions.refusals(chosen))
         await panel.pilot.press("L")
         await panel.pilot.pause()
         assert isinstance(panel.app.screen, Dashboard)

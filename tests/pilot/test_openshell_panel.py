@@ -145,7 +145,7 @@ async def test_attaching_asks_first_and_leaving_does_not_end_the_agent(
         (shell,) = app.shells
         await until(pilot, lambda: "agent$" in "".join(shell.emulator.display))
         assert "ending it puts the sandbox in Error" in shell.session.shell.notice
-        app.dashboard.desk.close_one(shell.session.shell.id)
+        app.dashboard.shell_controller.close_one(shell.session.shell.id)
         await until(pilot, lambda: "left by keys" in made.calls())
         assert connects() == 1
         await until(pilot, lambda: app.engine.board.sandboxes[ALPHA].state is SandboxState.READY)

@@ -16,8 +16,8 @@ from services.text.redact import redact
 from tests.support.acted import ScriptedTransport
 from tests.support.panels import panel, toasts
 from tests.support.scenes import open_shell, populated
-from tui.panel.masking import masked, masked_spans
-from tui.panel.screenshots import drawn
+from tui.panel.masking import redact_strips, redacted_spans
+from tui.panel.screenshots import render_svg
 
 SECRETS = (
     "abcdef0123456789",
@@ -46,7 +46,7 @@ def lines(*rows: str) -> list[Strip]:
     ],
 )
 def test_what_is_not_masked_is_exactly_what_may_be_shown(text: str) -> None:
-    spans = masked_spans(text)
+    spans = redacted_spans(text)
     place, kept = 0, ""
     for start, end in spans:
         kept += text[place:start] + "***"
@@ -56,21 +56,21 @@ def test_what_is_not_masked_is_exactly_what_may_be_shown(text: str) -> None:
 
 def test_a_secret_cut_by_style_is_masked_whole() -> None:
     strip = Strip([Segment("password=hun"), Segment("ter2", Style(bold=True)), Segment(" end")])
-    (shown,) = masked([strip], [])
+    (shown,) = redact_strips([strip], [])
     assert shown.text == "password=******* end"
     assert shown.cell_length == strip.cell_length
 
 
 def test_a_secret_that_goes_on_in_the_next_line_of_its_pane_is_masked_there() -> None:
     left = ("│token=abc│one│", "│def ghi  │two│")
-    shown = [one.text for one in masked(lines(*left), [Region(1, 0, 9, 2)])]
+    shown = [one.text for one in redact_strips(lines(*left), [Region(1, 0, 9, 2)])]
     assert shown == ["│token=***│one│", "│*** ghi  │two│"]
 
 
 def test_wide_and_marked_characters_keep_the_places_of_the_others() -> None:
     rows = ("日本 e\u0301 token=日a\u0301b│x", "plain")
     before = lines(*rows)
-    shown = masked(before, [])
+    shown = redact_strips(before, [])
     assert [one.cell_length for one in shown] == [one.cell_length for one in before]
     assert shown[0].text.endswith("token=****│x") or shown[0].text.endswith("token=******")
     assert shown[1].text == "plain"
@@ -91,7 +91,7 @@ async def test_the_picture_of_a_panel_full_of_secrets_holds_none(tmp_path: Path)
         await open_shell(stage)
         text = html.unescape(stage.app.export_screenshot(simplify=True)).replace("\xa0", " ")
         assert "s3cr3tvalue9" in text and "zzYx98w" in text, "they are on the screen"
-        picture = html.unescape(drawn(stage.app)).replace("\xa0", " ")
+        picture = html.unescape(render_svg(stage.app)).replace("\xa0", " ")
         assert [one for one in SECRETS if one in picture] == []
         assert "data-pull" in picture and "~/work" in picture
 

@@ -28,10 +28,10 @@ from tests.support.nanoclaw import (
 )
 from tests.support.waiting import eventually
 from tui.app import WakedeckApp
-from tui.cli.attempt import wanted
+from tui.cli.attempt import confirm_argument
 from tui.panel.palette import PanelCommands
 from widgets.dialogs.confirm import ConfirmDialog
-from widgets.dialogs.edit_text import WordedConfirm, WordsDialog
+from widgets.dialogs.edit_text import EditableConfirm, EditTextDialog
 
 MIXED = SandboxId("claw", "sess-fx-mixed")
 
@@ -73,7 +73,7 @@ async def test_a_nudge_asks_with_its_words_and_no_sends_nothing(
     root: Path, docker: ScriptedDocker, tmp_path: Path
 ) -> None:
     async with panel(root, tmp_path) as (app, pilot, host):
-        app.proposing.ask(MIXED, "nudge")
+        app.confirmations.ask(MIXED, "nudge")
         await until(pilot, lambda: isinstance(app.screen, ConfirmDialog))
         words = app.screen.query_one("#confirm-words").render()
         assert "please go on" in str(words)
@@ -89,7 +89,7 @@ async def test_yes_sends_exactly_what_was_shown(
 ) -> None:
     async with panel(root, tmp_path) as (app, pilot, host):
         host.on_chat = lambda: docker.run((ALPHA, "sess-fx-mixed", NOW))
-        app.proposing.ask(MIXED, "nudge")
+        app.confirmations.ask(MIXED, "nudge")
         await until(pilot, lambda: isinstance(app.screen, ConfirmDialog))
         await pilot.press("y")
         await until(pilot, lambda: bool(host.chat))
@@ -102,7 +102,7 @@ async def test_what_cannot_be_done_is_said_and_not_asked(
     root: Path, docker: ScriptedDocker, tmp_path: Path
 ) -> None:
     async with panel(root, tmp_path) as (app, pilot, _):
-        app.proposing.ask(MIXED, "stop its container")
+        app.confirmations.ask(MIXED, "stop its container")
         await until(pilot, lambda: bool(app._notifications))
         assert [one.message for one in app._notifications] == [
             "Not possible: no container of it runs."
@@ -128,10 +128,10 @@ async def test_the_command_line_has_the_same_name_typed(
         proposer = app.engine.sources["claw"].proposer
         assert proposer is not None
         nudge = await proposer.propose(MIXED, "nudge")
-        assert wanted(nudge) == "nudge"
+        assert confirm_argument(nudge) == "nudge"
         stop = await proposer.propose(MIXED, "stop its container")
         assert stop.typed_name
-        assert wanted(stop) == f"stop its container {stop.typed_name}"
+        assert confirm_argument(stop) == f"stop its container {stop.typed_name}"
 
 
 async def test_a_read_only_panel_offers_none(
@@ -140,7 +140,7 @@ async def test_a_read_only_panel_offers_none(
     async with panel(root, tmp_path, read_only=True) as (app, pilot, host):
         await until(pilot, lambda: app.dashboard.selected is not None)
         assert list(PanelCommands(app.dashboard)._proposals()) == []
-        app.proposing.ask(MIXED, "nudge")
+        app.confirmations.ask(MIXED, "nudge")
         await until(pilot, lambda: bool(app._notifications))
         assert host.chat == []
 
@@ -150,11 +150,11 @@ async def test_a_nudge_is_put_in_the_operators_own_words_and_sent_as_shown(
 ) -> None:
     async with panel(root, tmp_path) as (app, pilot, host):
         host.on_chat = lambda: docker.run((ALPHA, "sess-fx-mixed", NOW))
-        app.proposing.ask(MIXED, "nudge")
-        await until(pilot, lambda: isinstance(app.screen, WordedConfirm))
+        app.confirmations.ask(MIXED, "nudge")
+        await until(pilot, lambda: isinstance(app.screen, EditableConfirm))
         await until(pilot, lambda: app.focused is not None)
         await pilot.press("e")
-        await until(pilot, lambda: isinstance(app.screen, WordsDialog))
+        await until(pilot, lambda: isinstance(app.screen, EditTextDialog))
         line = app.screen.query_one("#words-text", Input)
         assert line.value == "please go on"
         line.value = "/help me"
@@ -164,7 +164,7 @@ async def test_a_nudge_is_put_in_the_operators_own_words_and_sent_as_shown(
         assert "begins with / is a command to the host" in said
         app.screen.query_one("#words-text", Input).value = "what about [bold]the export[/]?"
         await pilot.press("enter")
-        await until(pilot, lambda: isinstance(app.screen, WordedConfirm))
+        await until(pilot, lambda: isinstance(app.screen, EditableConfirm))
         words = str(app.screen.query_one("#confirm-words").render())
         assert "what about [bold]the export[/]?" in words
         assert host.chat == []
@@ -179,15 +179,15 @@ async def test_leaving_the_words_sends_nothing(
     root: Path, docker: ScriptedDocker, tmp_path: Path
 ) -> None:
     async with panel(root, tmp_path) as (app, pilot, host):
-        app.proposing.ask(MIXED, "nudge")
-        await until(pilot, lambda: isinstance(app.screen, WordedConfirm))
+        app.confirmations.ask(MIXED, "nudge")
+        await until(pilot, lambda: isinstance(app.screen, EditableConfirm))
         await until(pilot, lambda: bool(app.screen.query("#confirm-reword")))
         await until(pilot, lambda: app.screen.query_one("#confirm-reword").size.width > 0)
         await pilot.click("#confirm-reword")
-        await until(pilot, lambda: isinstance(app.screen, WordsDialog))
+        await until(pilot, lambda: isinstance(app.screen, EditTextDialog))
         await pilot.press("escape")
         await until(pilot, lambda: app.screen is app.dashboard)
-        app.proposing.ask(MIXED, "nudge")
-        await until(pilot, lambda: isinstance(app.screen, WordedConfirm))
+        app.confirmations.ask(MIXED, "nudge")
+        await until(pilot, lambda: isinstance(app.screen, EditableConfirm))
         await pilot.press("escape")
         assert host.chat == []

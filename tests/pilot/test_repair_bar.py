@@ -20,7 +20,7 @@ from services.models import (
     StepState,
     Verb,
 )
-from widgets.panes.action_button import IntentButton
+from widgets.panes.action_button import ActionButton
 from widgets.panes.repair_bar import RepairBar
 
 NOW = 1_750_000_000.0
@@ -60,13 +60,13 @@ class Host(App[None]):
     def action_wake(self) -> None:
         self.query_one(RepairBar).action_wake()
 
-    def on_repair_bar_wake_pressed(self, event: RepairBar.WakePressed) -> None:
+    def on_repair_bar_wake_requested(self, event: RepairBar.WakeRequested) -> None:
         self.said.append(("wake", event.sandbox))
 
-    def on_repair_bar_reconnect_pressed(self, event: RepairBar.ReconnectPressed) -> None:
+    def on_repair_bar_reconnect_requested(self, event: RepairBar.ReconnectRequested) -> None:
         self.said.append(("reconnect", event.sandbox))
 
-    def on_repair_bar_cancel_pressed(self, event: RepairBar.CancelPressed) -> None:
+    def on_repair_bar_cancel_requested(self, event: RepairBar.CancelRequested) -> None:
         self.said.append(("cancel", event.attempt))
 
     def on_repair_bar_verb_refused(self, event: RepairBar.VerbRefused) -> None:
@@ -83,8 +83,8 @@ def shown(app: App[None]) -> str:
     return "\n".join(lines[: bar.size.height])
 
 
-def button(app: App[None], name: str) -> IntentButton:
-    return app.query_one(f"#repair-{name}", IntentButton)
+def button(app: App[None], name: str) -> ActionButton:
+    return app.query_one(f"#repair-{name}", ActionButton)
 
 
 async def test_buttons_carry_the_sandbox_shown_when_they_were_pressed() -> None:

@@ -11,12 +11,12 @@ from textual.pilot import Pilot
 
 from services.clock import SystemClock
 from services.terminal.session.recording import (
-    Frame,
-    Full,
-    Output,
-    Size,
-    Transcript,
-    read_transcript,
+    RecordedFrame,
+    RecordedOutput,
+    RecordedSize,
+    RecordingFull,
+    SessionRecorder,
+    read_recording,
 )
 from tests.support.clock import FakeClock
 from tests.support.waiting import eventually
@@ -24,7 +24,7 @@ from tui.cli.main import main
 from tui.panel.replay import FASTEST, SLOWEST, Replay
 
 
-def replay(frames: Sequence[Frame], *, at_once: bool = False, name: str = "file") -> Replay:
+def replay(frames: Sequence[RecordedFrame], *, at_once: bool = False, name: str = "file") -> Replay:
     return Replay(name, iter(frames), SystemClock(), at_once=at_once)
 
 
@@ -38,7 +38,7 @@ def subtitle(app: Replay) -> str:
 
 async def test_at_once_leaves_no_pause_and_shows_the_last_screen(tmp_path: Path) -> None:
     clock = FakeClock()
-    kept = Transcript(tmp_path, "one", clock)
+    kept = SessionRecorder(tmp_path, "one", clock)
     kept.resized(40, 10)
     for number in range(300):
         await clock.advance(60)
@@ -46,7 +46,7 @@ async def test_at_once_leaves_no_pause_and_shows_the_last_screen(tmp_path: Path)
     kept.output("\x1b[31m漢".encode()[:-1])
     kept.output("漢".encode()[-1:])
     kept.close()
-    app = Replay("one", read_transcript(kept.path), SystemClock(), at_once=True)
+    app = Replay("one", read_recording(kept.path), SystemClock(), at_once=True)
     async with app.run_test(size=(80, 24)) as pilot:
         await until(pilot, lambda: app.ended)
         assert (app.emulator.columns, app.emulator.lines) == (40, 10)
@@ -60,7 +60,7 @@ async def test_at_once_leaves_no_pause_and_shows_the_last_screen(tmp_path: Path)
 
 async def test_space_holds_it_and_plus_and_minus_change_its_pace() -> None:
     clock = FakeClock()
-    frames = [Output(0.0, b"first"), Output(3600.0, b" second")]
+    frames = [RecordedOutput(0.0, b"first"), RecordedOutput(3600.0, b" second")]
     app = Replay("file", iter(frames), clock)
     async with app.run_test(size=(80, 24)) as pilot:
         await until(pilot, lambda: app.emulator.display[0].startswith("first"))
@@ -85,7 +85,7 @@ async def test_space_holds_it_and_plus_and_minus_change_its_pace() -> None:
 
 
 async def test_the_recorded_pace_is_kept() -> None:
-    app = replay([Output(0.0, b"a"), Output(0.4, b"b")])
+    app = replay([RecordedOutput(0.0, b"a"), RecordedOutput(0.4, b"b")])
     async with app.run_test() as pilot:
         began = asyncio.get_running_loop().time()
         await until(pilot, lambda: app.ended)
@@ -93,12 +93,12 @@ async def test_the_recorded_pace_is_kept() -> None:
 
 
 async def test_hostile_names_and_programs_change_nothing_but_cells() -> None:
-    frames: list[Frame] = [
-        Size(0.0, 0, 0),
-        Size(0.0, 1000, 1000),
-        Size(0.0, 30, 5),
-        Output(0.0, b"\x1b]52;c;aGk=\x07\x1b[c\x1b]11;?\x07\x1b[?1003hok"),
-        Full(0.0),
+    frames: list[RecordedFrame] = [
+        RecordedSize(0.0, 0, 0),
+        RecordedSize(0.0, 1000, 1000),
+        RecordedSize(0.0, 30, 5),
+        RecordedOutput(0.0, b"\x1b]52;c;aGk=\x07\x1b[c\x1b]11;?\x07\x1b[?1003hok"),
+        RecordingFull(0.0),
     ]
     app = replay(frames, at_once=True, name="[b]x\x1b[31m")
     async with app.run_test(size=(80, 24)) as pilot:

@@ -23,7 +23,7 @@ from tests.support.terminal_host import (
     running,
 )
 from tests.support.waiting import eventually
-from widgets.terminal.frame_pacing import REST
+from widgets.terminal.frame_pacing import REST_FACTOR
 from widgets.terminal.view import BELL_EVERY, RESIZE_EVERY, TerminalView
 
 # Keys
@@ -155,7 +155,7 @@ async def test_damage_refreshes_its_lines_and_the_cursors() -> None:
     async with running() as (app, _):
         screen = GivenScreen([row(f"row {n}") for n in range(LINES)], cursor=Cursor(0, 1))
         app.view.terminal = screen
-        app.view.painted()
+        app.view.request_redraw()
         await rested(app)
         refreshed: list[tuple[Region, ...]] = []
         refresh = app.view.refresh
@@ -168,12 +168,12 @@ async def test_damage_refreshes_its_lines_and_the_cursors() -> None:
         screen.rows[4] = row("changed")
         screen.damage = frozenset({4})
         screen.cursor = Cursor(0, 2)
-        app.view.painted()
+        app.view.request_redraw()
         await rested(app)
         assert [set(regions) for regions in refreshed] == [
             {Region(0, 1, COLUMNS, 2), Region(0, 4, COLUMNS, 1)}
         ]
-        app.view.painted()
+        app.view.request_redraw()
         await rested(app)
         assert len(refreshed) == 1
 
@@ -214,7 +214,7 @@ async def test_a_synchronised_update_is_drawn_at_its_end() -> None:
         await feed(app, pilot, "before")
         app.emulator.take_damage()
         app.emulator.feed(b"\x1b[?2026h\rafter!")
-        app.view.painted()
+        app.view.request_redraw()
         assert app.emulator.take_damage() == frozenset({0})
         await feed(app, pilot, "\x1b[?2026l")
         assert app.shown[0] == "after!"
@@ -224,7 +224,7 @@ async def test_a_program_that_never_ends_its_update_is_drawn_all_the_same() -> N
     async with running() as (app, _):
         app.emulator.take_damage()
         app.emulator.feed(b"\x1b[?2026hstuck")
-        app.view.painted()
+        app.view.request_redraw()
         await rested(app)
         assert app.emulator.take_damage() == frozenset()
         assert app.shown[0] == "stuck"
@@ -354,7 +354,7 @@ async def test_the_first_size_is_told_and_a_resized_emulator_is_drawn() -> None:
         app.view.styles.width = 10
         await pilot.pause()
         app.emulator.resize(10, LINES)
-        app.view.painted()
+        app.view.request_redraw()
         await pilot.pause()
         assert app.shown[:3] == ["a line of", "more than", "ten"]
 
@@ -364,8 +364,8 @@ async def test_bells_are_announced_but_not_one_by_one() -> None:
         began = monotonic()
         for _ in range(20):
             await feed(app, pilot, "\x07\x07")
-        assert len(app.of(TerminalView.Rang)) <= (monotonic() - began) / BELL_EVERY + 1
-        assert len(app.of(TerminalView.Rang)) >= 1
+        assert len(app.of(TerminalView.BellRang)) <= (monotonic() - began) / BELL_EVERY + 1
+        assert len(app.of(TerminalView.BellRang)) >= 1
 
 
 async def test_the_title_is_announced_once_per_change() -> None:
@@ -380,11 +380,11 @@ async def test_the_title_is_announced_once_per_change() -> None:
 async def test_a_rest_after_an_expensive_frame_loses_neither_rows_nor_titles() -> None:
     async with running() as (app, _):
         await rested(app)
-        app.view._pacing.spent(0.1)
-        app.view.painted()
-        rests_until = monotonic() + 0.1 * REST
+        app.view._frame_pacing.record_cost(0.1)
+        app.view.request_redraw()
+        rests_until = monotonic() + 0.1 * REST_FACTOR
         app.emulator.feed(b"\x1b]2;meanwhile\x07late")
-        app.view.painted()
+        app.view.request_redraw()
         assert app.view._later is not None
         await rested(app)
         assert monotonic() >= rests_until - 0.05

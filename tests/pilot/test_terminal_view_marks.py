@@ -23,7 +23,7 @@ async def test_search_finds_in_the_scrollback_and_walks() -> None:
         await pilot.press("enter", "n")
         await eventually(lambda: app.shown[0] == "line 198")
         await pilot.press("N")
-        await eventually(lambda: app.view.match is not None and app.view.match.place.line == 198)
+        await eventually(lambda: app.view.match is not None and app.view.match.position.line == 198)
         await pilot.press("escape")
         assert app.shown[5] == "line 203 98 below ↓"
         assert app.typed == b""
@@ -103,12 +103,12 @@ async def test_a_drag_with_alt_takes_a_block() -> None:
 async def test_a_block_is_selected_by_keyboard_and_ends_where_lines_end() -> None:
     async with running() as (app, pilot):
         await feed(app, pilot, TABLE)
-        app.view.start_marking()
+        app.view.start_keyboard_selection()
         await pilot.press("up", "up", "up", "up", "space", "down", "down", "right", "right", "R")
         assert app.view.selection is not None and app.view.selection.unit is Unit.BLOCK
         await pilot.press("enter")
         assert copied(app) == ["nam\nalp\nbet"]
-        app.view.start_marking()
+        app.view.start_keyboard_selection()
         await pilot.press("ctrl+v", *["up"] * 4, *["right"] * 9, "y")
         assert copied(app)[1] == "name   siz\nalpha    1\nbeta\ngamma   13\n"
 

@@ -66,7 +66,7 @@ async def test_a_container_is_stopped_only_after_its_name_was_typed(
         return [one for one in docker.asked if one[0] == "stop"]
 
     async with panel(root, tmp_path) as (app, pilot):
-        app.proposing.ask(MIXED, "stop its container")
+        app.confirmations.ask(MIXED, "stop its container")
         await until(pilot, lambda: isinstance(app.screen, ConfirmDialog))
         await until(pilot, lambda: bool(app.screen.query("#confirm-typed")))
         typed = app.screen.query_one("#confirm-typed", Input)
@@ -91,7 +91,7 @@ async def test_escape_leaves_it_running(
     monkeypatch.setenv("PATH", f"{docker.folder}:{os.environ['PATH']}")
     docker.run((ALPHA, "sess-fx-mixed", NOW))
     async with panel(root, tmp_path) as (app, pilot):
-        app.proposing.ask(MIXED, "restart its group")
+        app.confirmations.ask(MIXED, "restart its group")
         await until(pilot, lambda: isinstance(app.screen, ConfirmDialog))
         assert app.screen.query_one("#confirm-typed", Input).display
         await pilot.press("escape")

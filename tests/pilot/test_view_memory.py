@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from services.config.view_state import View, place, recall
+from services.config.view_state import ViewState, load_view, view_file
 from services.models import Event, SandboxState, Severity
 from tests.support.panels import drawn, line_of, panel
 from tests.support.scenes import broken, settings, waking
 from tests.support.stage import NOW, sandbox
-from tui.panel.layout import Deck, Pane
+from tui.panel.layout import Pane, PaneGrid
 from widgets.panes.events import EventPane
 from widgets.panes.queues import QueuePane
 from widgets.panes.sandboxes import SandboxPane
@@ -22,9 +22,9 @@ async def test_focus_sort_filter_zoom_and_pause_come_back(tmp_path: Path) -> Non
     async with panel(tmp_path) as stage:
         await stage.press("slash", *"!night", "enter", "o", "o", "O")
         await stage.press("3", "m", "5", "z", "f", "M")
-        stage.app._keep_view()
-        path = place(tmp_path, "default")
-        await stage.until(lambda: recall(path).zoomed == "events")
+        stage.app._save_view()
+        path = view_file(tmp_path, "default")
+        await stage.until(lambda: load_view(path).zoomed == "events")
     async with panel(tmp_path) as stage:
         dashboard = stage.app.dashboard
         pane = dashboard.query_one(SandboxPane)
@@ -32,9 +32,9 @@ async def test_focus_sort_filter_zoom_and_pause_come_back(tmp_path: Path) -> Non
         assert pane.table.sort == ("name", True)
         assert len(pane.table.keys) == 3
         assert dashboard.query_one(QueuePane).apart
-        assert dashboard.query_one(Deck).places.zoomed is Pane.EVENTS
+        assert dashboard.query_one(PaneGrid).pane_layout.zoomed is Pane.EVENTS
         assert dashboard.focused_pane is Pane.EVENTS
-        stage.app._keep_view()
+        stage.app._save_view()
         await stage.settle()
         assert not dashboard.query_one(EventPane).following
         assert "MUTED" in line_of(stage.app, 0)
@@ -44,25 +44,25 @@ async def test_focus_sort_filter_zoom_and_pause_come_back(tmp_path: Path) -> Non
 
 async def test_the_view_is_written_when_the_panel_is_left(tmp_path: Path) -> None:
     async with panel(tmp_path) as stage:
-        stage.app._keep_view()
+        stage.app._save_view()
         await stage.settle()
         await stage.press("2")
         stage.app.action_leave()
-        await stage.until(lambda: recall(place(tmp_path, "default")).focus == "gateways")
+        await stage.until(lambda: load_view(view_file(tmp_path, "default")).focus == "gateways")
 
 
 async def test_it_can_be_switched_off(tmp_path: Path) -> None:
-    plain = settings(remember=False)
+    plain = settings(save_view=False)
     async with panel(tmp_path, settings=plain) as stage:
         await stage.press("slash", *"night", "enter")
-        stage.app._keep_view()
+        stage.app._save_view()
         await stage.settle()
-    assert recall(place(tmp_path, "default")) == View()
+    assert load_view(view_file(tmp_path, "default")) == ViewState()
     assert not (tmp_path / "views").exists()
 
 
 async def test_a_view_of_another_version_does_no_harm(tmp_path: Path) -> None:
-    path = place(tmp_path, "default")
+    path = view_file(tmp_path, "default")
     path.parent.mkdir()
     path.write_text(
         '{"focus": "nothing", "zoomed": "repairs", "panes": {"sandboxes": {"sort": "gone"}}}'
@@ -75,7 +75,7 @@ async def test_a_view_of_another_version_does_no_harm(tmp_path: Path) -> None:
 async def test_a_sandbox_that_turns_worse_rings_and_m_mutes(tmp_path: Path) -> None:
     async with panel(tmp_path) as stage:
         written: list[str] = []
-        stage.app.alarm._write = written.append
+        stage.app.terminal_bell._write = written.append
         await stage.press("M")
         assert "MUTED" in line_of(stage.app, 0)
         stage.script.sandboxes = (
@@ -103,7 +103,7 @@ async def test_what_an_attempt_brings_about_is_no_news(tmp_path: Path) -> None:
     script = waking()
     async with panel(tmp_path, script) as stage:
         written: list[str] = []
-        stage.app.alarm._write = written.append
+        stage.app.terminal_bell._write = written.append
         await stage.press("w")
         await stage.until(lambda: bool(script.woken))
         worse = Event(NOW + 1, Severity.WORSE, "local", "data-pull", "sandbox", "data-pull is down")
@@ -118,7 +118,7 @@ async def test_what_an_attempt_brings_about_is_no_news(tmp_path: Path) -> None:
 async def test_the_past_read_from_the_journal_rings_nothing(tmp_path: Path) -> None:
     async with panel(tmp_path) as stage:
         written: list[str] = []
-        stage.app.alarm._write = written.append
+        stage.app.terminal_bell._write = written.append
         past = Event(NOW - 60, Severity.WORSE, "local", "data-pull", "sandbox", "it broke")
         stage.app._events([past])
         assert written == []

@@ -38,7 +38,7 @@ class Hands:
                 break
             await self.press("escape")
         await self.press(CHORD, "1", "escape", "escape")
-        if self._app.engine.feeds.paused:
+        if self._app.engine.pollers.paused:
             await self.press("p")
 
     async def go_to(self, name: str) -> None:
@@ -81,5 +81,5 @@ class Hands:
     async def close_shells(self) -> None:
         """Take every tab away."""
         for one in self._app.shells:
-            self._app.dashboard.desk.close_one(one.session.shell.id)
+            self._app.dashboard.shell_controller.close_one(one.session.shell.id)
         await self._pilot.pause()

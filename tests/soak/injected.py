@@ -8,25 +8,25 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from services.sources.local.faults import Fault
+from services.sources.local.faults import InjectedFault
 
 GATEWAY = "gateway"
 OF_THE_GATEWAY = (
-    Fault.GATEWAY_KILL,
-    Fault.GATEWAY_HANG,
-    Fault.GATEWAY_DRAIN,
-    Fault.CREDENTIAL_REFUSED,
+    InjectedFault.GATEWAY_KILL,
+    InjectedFault.GATEWAY_HANG,
+    InjectedFault.GATEWAY_DRAIN,
+    InjectedFault.CREDENTIAL_REFUSED,
 )
-LEADS_TO: dict[Fault, tuple[str, ...]] = {
-    Fault.AGENT_KILL: ("asleep", "ready"),
-    Fault.AGENT_HANG: ("stuck", "ready"),
-    Fault.AGENT_CRASH_LOOP: ("broken", "ready"),
-    Fault.GATEWAY_KILL: ("down", "ready"),
-    Fault.GATEWAY_HANG: ("hung", "ready"),
-    Fault.GATEWAY_DRAIN: ("settling", "absent", "ready"),
-    Fault.CREDENTIAL_REFUSED: ("wrong", "ready"),
-    Fault.SHELL_DROP: ("lost",),
-    Fault.FLOOD: (),
+LEADS_TO: dict[InjectedFault, tuple[str, ...]] = {
+    InjectedFault.AGENT_KILL: ("asleep", "ready"),
+    InjectedFault.AGENT_HANG: ("stuck", "ready"),
+    InjectedFault.AGENT_CRASH_LOOP: ("broken", "ready"),
+    InjectedFault.GATEWAY_KILL: ("down", "ready"),
+    InjectedFault.GATEWAY_HANG: ("hung", "ready"),
+    InjectedFault.GATEWAY_DRAIN: ("settling", "absent", "ready"),
+    InjectedFault.CREDENTIAL_REFUSED: ("wrong", "ready"),
+    InjectedFault.SHELL_DROP: ("lost",),
+    InjectedFault.FLOOD: (),
 }
 """The states a fault and its repair must pass through, in this order; others may lie between."""
 
@@ -36,13 +36,13 @@ class Injected:
     """One fault, where and when (epoch seconds) it was injected."""
 
     at: float
-    fault: Fault
+    fault: InjectedFault
     sandbox: str
 
     @property
     def kind(self) -> str:
         """The kind of the events it must leave."""
-        if self.fault is Fault.SHELL_DROP:
+        if self.fault is InjectedFault.SHELL_DROP:
             return "shell"
         return "gateway" if self.fault in OF_THE_GATEWAY else "sandbox"
 

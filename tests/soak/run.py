@@ -20,7 +20,7 @@ from services.clock import SystemClock
 from services.config.settings import Settings, SourceSettings
 from services.config.sources import LocalTable
 from services.models import AttemptState, GatewayState, SandboxId, SandboxState, ShellState
-from services.sources.local.faults import Fault, inject
+from services.sources.local.faults import InjectedFault, inject
 from services.sources.local.layout import SANDBOX_NAMES, World
 from services.sources.local.source import open_local
 from services.sources.local.world import roles
@@ -33,7 +33,7 @@ SEEN_S = 45.0
 """How long the panel may take to see a fault, or a repair, on a loaded machine."""
 WARM = 3
 """Rounds before what the panel holds is compared: by then all there is has been used once."""
-OF_AN_AGENT = (Fault.AGENT_KILL, Fault.AGENT_HANG, Fault.AGENT_CRASH_LOOP)
+OF_AN_AGENT = (InjectedFault.AGENT_KILL, InjectedFault.AGENT_HANG, InjectedFault.AGENT_CRASH_LOOP)
 Say = Callable[[str], None]
 
 
@@ -105,7 +105,7 @@ class Soak:
         if not faults or self._chance.random() < 0.4:
             name = self._chance.choice(SANDBOX_NAMES)
             faults.append(
-                (name, self._chance.choice((*OF_THE_GATEWAY, *OF_THE_GATEWAY, Fault.FLOOD)))
+                (name, self._chance.choice((*OF_THE_GATEWAY, *OF_THE_GATEWAY, InjectedFault.FLOOD)))
             )
         await self._open_shells(faults)
         if self._chance.random() < 0.5:
@@ -123,12 +123,12 @@ class Soak:
             await self._hands.fidget()
         await self._until("everything serves again", self._all_ready)
 
-    def _break(self, name: str, fault: Fault) -> None:
+    def _break(self, name: str, fault: InjectedFault) -> None:
         # An event's instant is that of the look that saw it: never before the fault.
         self.found.injected.append(Injected(time.time(), fault, name))
         self._say(f"  {inject(self._world, name, fault)}")
 
-    async def _open_shells(self, faults: list[tuple[str, Fault]]) -> None:
+    async def _open_shells(self, faults: list[tuple[str, InjectedFault]]) -> None:
         for name in sorted({name for name, _ in faults}):
             if self._chance.random() < 0.6:
                 await self._hands.go_to(name)
@@ -142,7 +142,7 @@ class Soak:
     async def _drop_a_shell(self) -> None:
         dropped = next(iter(self._app.shells), None)
         if dropped is not None:
-            self._break(dropped.session.shell.sandbox.native_id, Fault.SHELL_DROP)
+            self._break(dropped.session.shell.sandbox.native_id, InjectedFault.SHELL_DROP)
             await self._until(
                 "the cut shell is lost", lambda: dropped.session.shell.state is ShellState.LOST
             )
@@ -156,11 +156,11 @@ class Soak:
             await self._hands.fidget()
 
     async def _mend(self, one: Injected) -> None:
-        if one.fault is Fault.FLOOD:
+        if one.fault is InjectedFault.FLOOD:
             self._clear(one)
             return
         await self._hands.go_to(one.sandbox)
-        if one.fault is Fault.CREDENTIAL_REFUSED:
+        if one.fault is InjectedFault.CREDENTIAL_REFUSED:
             await self._hands.press("w")
             await self._ended(one, AttemptState.FAILED)
             self._clear(one)
@@ -170,19 +170,19 @@ class Soak:
             await self._ended(one, AttemptState.DONE)
 
     def _clear(self, one: Injected) -> None:
-        self._say(f"  {inject(self._world, one.sandbox, Fault.CLEAR)}")
+        self._say(f"  {inject(self._world, one.sandbox, InjectedFault.CLEAR)}")
 
     async def _ended(self, one: Injected, state: AttemptState) -> None:
         sandbox = SandboxId("local", one.sandbox)
 
         def over() -> bool:
-            attempt = self._app.engine.attempt_on(sandbox)
+            attempt = self._app.engine.latest_attempt(sandbox)
             return (
                 attempt is not None and attempt.ended_at is not None and attempt.ended_at > one.at
             )
 
         await self._until(f"the attempt after {one} ends", over)
-        attempt = self._app.engine.attempt_on(sandbox)
+        attempt = self._app.engine.latest_attempt(sandbox)
         if attempt is not None and attempt.state is not state:
             said = f"{attempt.summary} {attempt.original} {attempt.advice}"
             self.found.wrong.append(f"the attempt after {one} is {attempt.state.value}: {said}")

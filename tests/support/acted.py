@@ -1,4 +1,4 @@
-"""A source that says what it is told to say: for pictures and for keys, never for truth."""
+"""A scripted source for pictures and keys."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from services.models import (
 )
 from services.sources import OpenSource, Proposal
 from services.terminal.exec.requests import ExecEvent, ExecRequest, ExecResult, ShellChoice
-from services.terminal.transport.base import Ending, Transport
+from services.terminal.transport.base import CloseReason, Transport
 
 READY = Verdict(VerdictKind.READY, "")
 
@@ -33,23 +33,25 @@ READY = Verdict(VerdictKind.READY, "")
 class ScriptedTransport:
     """Plays bytes, remembers what was typed, ends when told."""
 
-    def __init__(self, output: bytes = b"", notice: str = "", ending: Ending | None = None) -> None:
+    def __init__(
+        self, output: bytes = b"", notice: str = "", ending: CloseReason | None = None
+    ) -> None:
         self.notice = notice
         self.typed = bytearray()
         self.sizes: list[tuple[int, int]] = []
-        self._queue: asyncio.Queue[bytes | Ending] = asyncio.Queue()
+        self._queue: asyncio.Queue[bytes | CloseReason] = asyncio.Queue()
         if output:
             self._queue.put_nowait(output)
         if ending is not None:
             self._queue.put_nowait(ending)
 
-    def say(self, output: bytes | Ending) -> None:
+    def say(self, output: bytes | CloseReason) -> None:
         self._queue.put_nowait(output)
 
     async def open(self, columns: int, lines: int) -> None:
         self.sizes.append((columns, lines))
 
-    async def read(self) -> bytes | Ending:
+    async def read(self) -> bytes | CloseReason:
         return await self._queue.get()
 
     async def write(self, data: bytes) -> None:
@@ -168,7 +170,7 @@ class ScriptedActor:
             if number == 0 and self._script.hold is not None:
                 await self._script.hold.wait()
 
-    async def prime(self, sandbox: SandboxId) -> AsyncIterator[Step]:
+    async def connect(self, sandbox: SandboxId) -> AsyncIterator[Step]:
         for step in self._script.prime_steps:
             yield step
 

@@ -1,4 +1,4 @@
-"""What was agreed to, carried out to its end without the attempt machine."""
+"""Carries out a confirmed action without the attempt machine."""
 
 from __future__ import annotations
 

@@ -69,7 +69,7 @@ def _static(path: Path | None) -> bool:
 
 
 @cache
-def hindrance() -> str:
+def unavailable_reason() -> str:
     """Why it can never run here, told without fetching anything; empty where it may."""
     if os.geteuid() != 0:
         return "containerd needs root"
@@ -82,8 +82,8 @@ def hindrance() -> str:
 @cache
 def missing() -> str:
     """Why it cannot run here; empty where it can. Fetches what is not there."""
-    if hindrance():
-        return hindrance()
+    if unavailable_reason():
+        return unavailable_reason()
     try:
         for name in _NEEDED:
             if _find(name) is None:

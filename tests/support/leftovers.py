@@ -98,7 +98,7 @@ def _patiently(look: Callable[[], list[psutil.Process]]) -> list[str]:
         found = look()
         if not found or time.monotonic() > deadline:
             return [told for one in found if (told := _described(one))]
-        time.sleep(0.05)
+        time.sleep(0.05)  # between two looks at the processes
 
 
 def _described(one: psutil.Process) -> str:

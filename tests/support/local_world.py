@@ -56,7 +56,7 @@ class LiveWorld:
         return await self.until(all_ready)
 
     async def repair(self, verb: Verb, name: str) -> Attempt:
-        return await self.attempts.press(verb, self.id(name)).wait()
+        return await self.attempts.request(verb, self.id(name)).wait()
 
     def records(self) -> list[ProcessRecord]:
         found = (self.world.read_record(role) for role in world.roles(self.world))
@@ -91,15 +91,15 @@ async def live_world(folder: Path, *, enter: bool = True) -> AsyncIterator[LiveW
     locks.mkdir(exist_ok=True)
     attempts = Attempts({"local": source}, clock, locks, seen.append)
     live = LiveWorld(place, source, attempts, seen)
-    assert source.presence is not None
+    assert source.lifecycle is not None
     records: list[ProcessRecord] = []
     try:
         if enter:
-            await source.presence.enter()
+            await source.lifecycle.enter()
         yield live
         records = live.records()
     finally:
         await attempts.close()
-        await source.presence.leave()
+        await source.lifecycle.leave()
         await world.take_down(place)
     assert [one for one in records if not spawn.alive(one).over] == []

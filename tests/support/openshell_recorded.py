@@ -9,31 +9,31 @@ import json
 from functools import cache
 from pathlib import Path
 
-from services.sources.openshell.cli import Answer
-from services.sources.openshell.cli_version import QUESTIONS, Toolset, understood
+from services.sources.openshell.cli import CliResult
+from services.sources.openshell.cli_version import QUESTIONS, Toolset, toolset_from_answers
 
 NONE, REFUSED, HEALTHY = "nothing configured", "port refused", "healthy"
 VERSIONS = ("0.0.16", "0.0.44", "0.0.99", "0.0.111")
 
 
 @cache
-def _all() -> dict[tuple[str, str, str], Answer]:
+def _all() -> dict[tuple[str, str, str], CliResult]:
     rows = json.loads((Path(__file__).parent / "openshell_recordings.json").read_text("utf-8"))
     return {
-        (row["version"], row["situation"], " ".join(row["argv"])): Answer(
+        (row["version"], row["situation"], " ".join(row["argv"])): CliResult(
             row["code"], row["stdout"], row["stderr"]
         )
         for row in rows
     }
 
 
-def recorded(version: str, situation: str, command: str) -> Answer:
+def recorded(version: str, situation: str, command: str) -> CliResult:
     """What that version answered there."""
     return _all()[version, situation, command]
 
 
 def toolset(version: str) -> Toolset:
     """What detection makes of a version."""
-    return understood(
+    return toolset_from_answers(
         {name: recorded(version, NONE, " ".join(asked)) for name, asked in QUESTIONS.items()}
     )

@@ -6,7 +6,12 @@ from collections.abc import AsyncIterator, Sequence
 
 from services.models import SandboxId
 from services.sources import Actor
-from services.terminal.exec.requests import ExecRecord, ExecRequest, ShellChoice, recorded
+from services.terminal.exec.requests import (
+    CollectedOutput,
+    ExecRequest,
+    ShellChoice,
+    collect_output,
+)
 
 
 async def pieces(*parts: bytes) -> AsyncIterator[bytes]:
@@ -22,8 +27,8 @@ async def ran(
     timeout_s: float,
     choice: ShellChoice | None = None,
     stdin: bytes | None = None,
-) -> ExecRecord:
+) -> CollectedOutput:
     """What one command left behind."""
     given = None if stdin is None else pieces(stdin)
     request = ExecRequest(tuple(argv), choice or ShellChoice(), timeout_s, given)
-    return await recorded(actor.exec(sandbox, request))
+    return await collect_output(actor.exec(sandbox, request))

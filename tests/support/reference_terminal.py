@@ -17,7 +17,7 @@ from rich._unicode_data import load
 from rich.cells import get_character_cell_size
 
 from services.terminal.cells import PLAIN, RGB, CellStyle, Underline
-from services.text.sanitize import plain
+from services.text.sanitize import sanitize
 
 WIDENED = load("latest").narrow_to_wide
 LINES = dict(
@@ -451,10 +451,10 @@ class ReferenceTerminal:
         if text[1] == "]":
             code, _, rest = body.partition(";")
             if code in ("0", "2"):
-                self.title = plain(rest, 200)
+                self.title = sanitize(rest, 200)
             elif code == "8":
                 address = rest.partition(";")[2]
-                link = plain(address, 2048) if len(address) <= 2048 else ""
+                link = sanitize(address, 2048) if len(address) <= 2048 else ""
                 self.style = replace(self.style, link=link)
 
     def rendition(self, text: str) -> None:

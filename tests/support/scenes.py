@@ -26,7 +26,7 @@ from services.models import (
     Verdict,
     VerdictKind,
 )
-from services.terminal.transport.base import Ending
+from services.terminal.transport.base import CloseReason
 from tests.support.acted import Script, ScriptedTransport, scripted
 from tests.support.clock import FakeClock
 from tests.support.stage import EVENTS, NOW, SANDBOXES, gateways, queue, sandbox
@@ -85,7 +85,7 @@ class Stage:
         engine = self.app.engine
         await self.until(lambda: self.script.looks > 0)
         await self.until(lambda: len(engine.board.sandboxes) == len(self.script.sandboxes))
-        await self.until(lambda: engine.journal_read)
+        await self.until(lambda: engine.journal_loaded)
 
 
 def settings(**changes: object) -> Settings:
@@ -119,7 +119,7 @@ class Scene:
         await stage.seen()
         if self.events:
             stage.app.dashboard.show_events(EVENTS)
-            stage.app.details.heard(EVENTS)
+            stage.app.details.on_events(EVENTS)
         await self.play(stage)
         await stage.settle()
 
@@ -239,7 +239,7 @@ async def wake_to_the_end(stage: Stage) -> None:
     await stage.press("w")
 
     def ended() -> bool:
-        attempt = stage.app.engine.attempt_on(SANDBOXES[0].id)
+        attempt = stage.app.engine.latest_attempt(SANDBOXES[0].id)
         return attempt is not None and attempt.state.ended
 
     await stage.until(ended)
@@ -274,7 +274,9 @@ async def lose_shell(stage: Stage) -> None:
     opened = next(iter(stage.app.shells))
     transport = opened.session._transport
     assert isinstance(transport, ScriptedTransport)
-    transport.say(Ending(ShellState.LOST, "connection reset, outcome unknown", retry=Retry.AUTO))
+    transport.say(
+        CloseReason(ShellState.LOST, "connection reset, outcome unknown", retry=Retry.AUTO)
+    )
     await stage.until(lambda: opened.session.shell.state is ShellState.LOST)
 
 

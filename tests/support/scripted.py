@@ -134,7 +134,7 @@ class Scripted:
         finally:
             self.awake[key] -= 1
 
-    async def prime(self, sandbox: SandboxId) -> AsyncIterator[Step]:
+    async def connect(self, sandbox: SandboxId) -> AsyncIterator[Step]:
         script = self.links.popleft() if self.links else Script((Step("connect", StepState.OK),))
         async for step in self._play(script, sandbox):
             yield step

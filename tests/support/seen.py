@@ -12,8 +12,8 @@ import pytest
 from services.clock import SystemClock
 from services.models import SandboxId, Shell
 from services.terminal.emulator.emulator import Emulator
-from services.terminal.session.scheduler import Pump
-from services.terminal.session.session import Session
+from services.terminal.session.scheduler import ParseScheduler
+from services.terminal.session.session import ShellSession
 from services.terminal.transport.base import Transport
 
 PROMPT = "pod$"
@@ -27,13 +27,13 @@ class Seen:
         self.skipped = False
         self.paintings = 0
         self._happened = asyncio.Event()
-        self.session = Session(
+        self.session = ShellSession(
             "shell-1",
             SandboxId("peer", "box"),
             transport,
             self.emulator,
             clock=SystemClock(),
-            pump=Pump(),
+            scheduler=ParseScheduler(),
             on_change=self._changed,
             on_paint=self._painted,
         )
@@ -170,9 +170,9 @@ async def paste_into_the_deaf(one: Seen) -> None:
     await one.shows("deaf")
     one.session.paste(b"x" * (1 << 20))
     await one.until(lambda: one.shell.input_blocked)
-    assert one.session.pasting > 900_000
+    assert one.session.unsent_paste_bytes > 900_000
     one.type("\x03")
-    assert one.session.pasting == 0
+    assert one.session.unsent_paste_bytes == 0
 
 
 async def a_hundred_megabytes(one: Seen) -> None:

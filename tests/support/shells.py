@@ -17,10 +17,10 @@ import pytest
 from services.clock import SystemClock
 from services.models import SandboxId, Shell
 from services.sources.local.layout import World, write_private
-from services.terminal.session.recording import Transcript
-from services.terminal.session.scheduler import Pump
-from services.terminal.session.session import Session
-from services.terminal.transport.base import Ending, Transport
+from services.terminal.session.recording import SessionRecorder
+from services.terminal.session.scheduler import ParseScheduler
+from services.terminal.session.session import ShellSession
+from services.terminal.transport.base import CloseReason, Transport
 from services.terminal.transport.json_frames import JsonFraming
 from services.terminal.transport.websocket import WebSocketTransport
 from tests.support.waiting import LIMIT_S, eventually_sync
@@ -146,19 +146,19 @@ async def read_until(transport: Transport, wanted: bytes) -> bytes:
         async with asyncio.timeout(LIMIT_S):
             while wanted not in output:
                 data = await transport.read()
-                assert not isinstance(data, Ending), (data, output)
+                assert not isinstance(data, CloseReason), (data, output)
                 output += data
     except TimeoutError:
         pytest.fail(f"{wanted!r} never came; read so far: {output[-2000:]!r}")
     return output
 
 
-async def read_to_end(transport: Transport) -> tuple[bytes, Ending]:
+async def read_to_end(transport: Transport) -> tuple[bytes, CloseReason]:
     """All output and how it ended."""
     output = b""
     try:
         async with asyncio.timeout(LIMIT_S):
-            while not isinstance(data := await transport.read(), Ending):
+            while not isinstance(data := await transport.read(), CloseReason):
                 output += data
     except TimeoutError:
         pytest.fail(f"it never ended; read so far: {output[-2000:]!r}")
@@ -171,24 +171,24 @@ class RunningSession:
     def __init__(
         self,
         transport: Transport,
-        pump: Pump,
+        scheduler: ParseScheduler,
         screen: RecordingScreen,
-        transcript: Transcript | None = None,
+        recorder: SessionRecorder | None = None,
     ) -> None:
         self.screen = screen
         self.shells: list[Shell] = []
         self.paints = 0
         self._happened = asyncio.Event()
-        self.session = Session(
+        self.session = ShellSession(
             "shell-1",
             BOX,
             transport,
             self.screen,
             clock=SystemClock(),
-            pump=pump,
+            scheduler=scheduler,
             on_change=self._changed,
             on_paint=self._painted,
-            transcript=transcript,
+            recorder=recorder,
         )
 
     def _changed(self, shell: Shell) -> None:
@@ -218,16 +218,18 @@ class RunningSession:
 @asynccontextmanager
 async def running_session(
     transport: Transport,
-    pump: Pump | None = None,
+    scheduler: ParseScheduler | None = None,
     columns: int = 80,
     lines: int = 24,
     screen: RecordingScreen | None = None,
     alone: bool = True,
-    transcript: Transcript | None = None,
+    recorder: SessionRecorder | None = None,
 ) -> AsyncIterator[RunningSession]:
     """A session under way; at the end it is cancelled, and, if `alone`, no task is left."""
     before = asyncio.all_tasks()
-    running = RunningSession(transport, pump or Pump(), screen or RecordingScreen(), transcript)
+    running = RunningSession(
+        transport, scheduler or ParseScheduler(), screen or RecordingScreen(), recorder
+    )
     task = asyncio.create_task(running.session.run(columns, lines))
     try:
         yield running
@@ -235,7 +237,7 @@ async def running_session(
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
     assert running.session.shell.state.over
-    shared = ("pump", "peer")
+    shared = ("scheduler", "peer")
     left = {
         task
         for task in asyncio.all_tasks() - before

@@ -35,7 +35,7 @@ class TerminadoFraming:
     def __init__(self) -> None:
         self._typed = codecs.getincrementaldecoder("utf-8")("replace")
 
-    def agreed(self, subprotocol: str | None) -> None:
+    def on_subprotocol(self, subprotocol: str | None) -> None:
         """It knows none."""
 
     def encode_resize(self, columns: int, lines: int) -> str:

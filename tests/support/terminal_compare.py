@@ -8,7 +8,7 @@ from typing import Any
 from services.terminal.cells import CellStyle
 from services.terminal.emulator.emulator import Emulator
 from services.terminal.emulator.row import Row
-from services.terminal.emulator.widths import SECOND
+from services.terminal.emulator.widths import WIDE_SPACER
 from tests.support.reference_terminal import Line, ReferenceTerminal
 
 CellState = tuple[str | None, CellStyle, int]
@@ -20,7 +20,7 @@ def row_state(row: Row, columns: int) -> list[CellState]:
     for text, attribute in row.pieces():
         cells += [
             (
-                None if char == SECOND else row.clusters.cell(char),
+                None if char == WIDE_SPACER else row.clusters.cell(char),
                 attribute.style,
                 attribute.protection,
             )

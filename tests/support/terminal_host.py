@@ -92,7 +92,7 @@ async def running(
 
 async def feed(app: Host, pilot: Pilot[None], data: str | bytes) -> None:
     app.emulator.feed(data.encode() if isinstance(data, str) else data)
-    app.view.painted()
+    app.view.request_redraw()
     await rested(app)
     await pilot.pause()
 

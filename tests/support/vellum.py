@@ -228,7 +228,7 @@ class Bench:
 
     async def press(self, verb: Verb, sandbox: SandboxId = SANDBOX) -> Attempt:
         async with asyncio.timeout(60):
-            return await self.attempts.press(verb, sandbox).wait()
+            return await self.attempts.request(verb, sandbox).wait()
 
     async def until(self, state: AttemptState, sandbox: SandboxId = SANDBOX) -> None:
         def reached() -> bool:

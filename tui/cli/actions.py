@@ -5,11 +5,11 @@ from __future__ import annotations
 import click
 
 from tui.cli.completions import sandboxes
-from tui.cli.exit import ending, json_option, settings_of
+from tui.cli.exit import exit_with_code, json_option, settings_of
 
-agreeing = click.option(
+confirm_option = click.option(
     "--confirm",
-    "agreed",
+    "confirmed",
     metavar="REPAIR",
     default="",
     help="Agree beforehand to this one repair, such as repair-guardian: it runs only where the "
@@ -21,24 +21,24 @@ agreeing = click.option(
 @click.command()
 @click.argument("sandbox", shell_complete=sandboxes)
 @json_option
-@agreeing
+@confirm_option
 @click.pass_context
-@ending
-def wake(context: click.Context, sandbox: str, as_json: bool, agreed: str) -> int:
+@exit_with_code
+def wake(context: click.Context, sandbox: str, as_json: bool, confirmed: str) -> int:
     """Bring one sandbox back. Exits 0 done, 1 failed, 3 refused or to confirm, 4 unknown."""
     from services.models import Verb
     from tui.cli import attempt
 
-    return attempt.run(settings_of(context), Verb.WAKE, sandbox, as_json, agreed)
+    return attempt.run(settings_of(context), Verb.WAKE, sandbox, as_json, confirmed)
 
 
 @click.command()
 @click.argument("sandbox", required=False, shell_complete=sandboxes)
 @json_option
-@agreeing
+@confirm_option
 @click.pass_context
-@ending
-def reconnect(context: click.Context, sandbox: str | None, as_json: bool, agreed: str) -> int:
+@exit_with_code
+def reconnect(context: click.Context, sandbox: str | None, as_json: bool, confirmed: str) -> int:
     """Bring one sandbox back and prove the link to it.
 
     Without a name: NemoClaw's default sandbox, or the only one there is.
@@ -46,7 +46,7 @@ def reconnect(context: click.Context, sandbox: str | None, as_json: bool, agreed
     from services.models import Verb
     from tui.cli import attempt
 
-    return attempt.run(settings_of(context), Verb.RECONNECT, sandbox, as_json, agreed)
+    return attempt.run(settings_of(context), Verb.RECONNECT, sandbox, as_json, confirmed)
 
 
 @click.command()
@@ -57,7 +57,7 @@ def reconnect(context: click.Context, sandbox: str | None, as_json: bool, agreed
 @click.option("--shell", type=click.Choice(["bash", "sh", "zsh"]), help="The shell to run.")
 @click.option("--agent", is_flag=True, help="Attach to the agent itself, after a warning.")
 @click.pass_context
-@ending
+@exit_with_code
 def shell(
     context: click.Context,
     sandbox: str,
@@ -87,7 +87,7 @@ def shell(
 @click.option("-i", "--stdin", is_flag=True, help="Pass this process's own input on to it.")
 @click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
 @click.pass_context
-@ending
+@exit_with_code
 def exec_(
     context: click.Context,
     sandbox: str,

@@ -1,4 +1,4 @@
-"""One wake or reconnect without a screen, and what was agreed to beforehand after it."""
+"""One wake or reconnect on the command line, and the repair confirmed in advance."""
 
 from __future__ import annotations
 
@@ -13,33 +13,37 @@ from services.config.settings import Settings
 from services.journal.events import action_event, attempt_event
 from services.journal.store import Journal
 from services.models import Attempt, AttemptState, Event, Sandbox, Step, StepState, Verb
-from services.repair.attempts import Attempts, Handle
+from services.repair.attempts import AttemptHandle, Attempts
 from services.sources import Proposal
 from tui.cli import tables
-from tui.cli.query_report import Look, looking
+from tui.cli.query_report import ProbedSources, probed_sources
 from widgets.text import formats
 
 
-def run(settings: Settings, verb: Verb, typed: str | None, as_json: bool, agreed: str) -> int:
+def run(settings: Settings, verb: Verb, typed: str | None, as_json: bool, confirmed: str) -> int:
     """One attempt to its end: 0 done, 1 failed, 3 refused or needs confirmation.
 
-    `agreed` is the one repair the operator agreed to beforehand; it runs only where the attempt
+    `confirmed` is the one repair the operator confirmed in advance; it runs only where the attempt
     ends by asking for exactly that.
     """
 
     async def go() -> int:
-        async with looking(settings) as look:
-            target = await look.meant() if typed is None else look.sandbox(typed)
-            once = _Once(look, settings, target)
+        async with probed_sources(settings) as probed:
+            target = await probed.default_sandbox() if typed is None else probed.sandbox(typed)
+            once = _SingleAttempt(probed, settings, target)
             try:
                 ended = await once.press(verb)
                 proposal = await once.proposal(ended)
-                if proposal is not None and not proposal.refusal and wanted(proposal) == agreed:
+                if (
+                    proposal is not None
+                    and not proposal.refusal
+                    and confirm_argument(proposal) == confirmed
+                ):
                     ended = await once.carry_out(proposal)
                     proposal = await once.proposal(ended)
             finally:
                 await once.close()
-            _tell(ended, proposal, as_json)
+            _print_result(ended, proposal, as_json)
             if ended.state is AttemptState.DONE:
                 return 0
             return 3 if ended.confirmable else 1
@@ -47,12 +51,12 @@ def run(settings: Settings, verb: Verb, typed: str | None, as_json: bool, agreed
     return asyncio.run(go())
 
 
-def wanted(proposal: Proposal) -> str:
-    """What `--confirm` has to say to agree to this: also the name that a dialog has typed."""
+def confirm_argument(proposal: Proposal) -> str:
+    """The argument `--confirm` needs to confirm this proposal."""
     return f"{proposal.verb} {proposal.typed_name}".rstrip()
 
 
-def _tell(ended: Attempt, proposal: Proposal | None, as_json: bool) -> None:
+def _print_result(ended: Attempt, proposal: Proposal | None, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(tables.attempt_json(ended), indent=2))
     else:
@@ -60,55 +64,57 @@ def _tell(ended: Attempt, proposal: Proposal | None, as_json: bool) -> None:
     if ended.state is AttemptState.DONE:
         return
     if ended.advice:
-        _prose(f"  {ended.advice}")
+        _print_stderr(f"  {ended.advice}")
     if proposal is None:
         return
-    _prose(f"wakedeck: {proposal.title} {proposal.target}")
+    _print_stderr(f"wakedeck: {proposal.title} {proposal.target}")
     if proposal.refusal:
-        _prose(f"  Not possible: {proposal.refusal}.")
+        _print_stderr(f"  Not possible: {proposal.refusal}.")
         return
     for line in proposal.consequence.splitlines():
-        _prose(f"  {line}")
-    _prose(f"  To agree to this, run it again with --confirm {shlex.quote(wanted(proposal))}")
+        _print_stderr(f"  {line}")
+    _print_stderr(
+        f"  To agree to this, run it again with --confirm {shlex.quote(confirm_argument(proposal))}"
+    )
 
 
-def _prose(text: str) -> None:
+def _print_stderr(text: str) -> None:
     click.echo(text, err=True)
 
 
-class _Once:
-    """The attempts of one command, on one sandbox; every end is journalled."""
+class _SingleAttempt:
+    """The attempts of one command on one sandbox; each result is journalled."""
 
-    def __init__(self, look: Look, settings: Settings, target: Sandbox) -> None:
-        self._look = look
+    def __init__(self, probed: ProbedSources, settings: Settings, target: Sandbox) -> None:
+        self._probed = probed
         self._target = target
-        self._teller = _Teller()
+        self._printer = _StepPrinter()
         self._attempts = Attempts(
-            look.sources,
-            look.clock,
+            probed.sources,
+            probed.clock,
             paths.private_dir(paths.locks_dir()),
-            self._teller,
+            self._printer,
             read_only=settings.read_only,
         )
         self._happened: list[Event] = []
 
     async def press(self, verb: Verb) -> Attempt:
         """The plain attempt."""
-        return await self._ended(self._attempts.press(verb, self._target.id))
+        return await self._ended(self._attempts.request(verb, self._target.id))
 
     async def proposal(self, ended: Attempt) -> Proposal | None:
         """What would follow it, if the operator agreed."""
-        proposer = self._look.sources[self._target.id.source].proposer
+        proposer = self._probed.sources[self._target.id.source].proposer
         if proposer is None or ended.confirmable not in dict(proposer.verbs):
             return None
         return await proposer.propose(self._target.id, ended.confirmable)
 
     async def carry_out(self, proposal: Proposal) -> Attempt:
         """What was agreed to beforehand."""
-        _prose(f"wakedeck: {proposal.act}, as agreed to with --confirm")
-        self._teller.begin_anew()
+        _print_stderr(f"wakedeck: {proposal.act}, as agreed to with --confirm")
+        self._printer.reset()
         handle = self._attempts.carry_out(proposal)
-        now = self._look.clock.now()
+        now = self._probed.clock.now()
         said = f"agreed to {proposal.act}, with --confirm"
         self._happened.append(action_event(proposal.sandbox, said, now))
         return await self._ended(handle)
@@ -116,37 +122,37 @@ class _Once:
     async def close(self) -> None:
         """End what runs and write down what happened."""
         await self._attempts.close()
-        journal = Journal(paths.journal_file(), self._look.clock)
+        journal = Journal(paths.journal_file(), self._probed.clock)
         await journal.open()
         journal.record(*self._happened)
         await journal.close()
 
-    async def _ended(self, handle: Handle) -> Attempt:
+    async def _ended(self, handle: AttemptHandle) -> Attempt:
         try:
             ended = await handle.wait()
         except asyncio.CancelledError:
-            _prose("wakedeck: cancelled")
+            _print_stderr("wakedeck: cancelled")
             raise
-        self._happened.append(attempt_event(ended, self._look.clock.now()))
+        self._happened.append(attempt_event(ended, self._probed.clock.now()))
         return ended
 
 
-class _Teller:
-    """Says each step of an attempt once, as it changes; `begin_anew` before another attempt."""
+class _StepPrinter:
+    """Prints each step of an attempt once per state; `reset` before another attempt."""
 
     def __init__(self) -> None:
-        self._said: set[tuple[str, StepState]] = set()
+        self._printed: set[tuple[str, StepState]] = set()
 
-    def begin_anew(self) -> None:
+    def reset(self) -> None:
         """Every step may be said again."""
-        self._said.clear()
+        self._printed.clear()
 
     def __call__(self, attempt: Attempt) -> None:
         for step in attempt.steps:
             key = (step.name, step.state)
-            if step.state is not StepState.PENDING and key not in self._said:
-                self._said.add(key)
-                _prose(_words(step))
+            if step.state is not StepState.PENDING and key not in self._printed:
+                self._printed.add(key)
+                _print_stderr(_words(step))
 
 
 def _words(step: Step) -> str:

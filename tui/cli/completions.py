@@ -9,12 +9,12 @@ from click.shell_completion import CompletionItem, get_completion_class
 
 from services.config.settings import Flags
 from services.errors import WakedeckError
-from tui.cli.exit import Exit, ending
+from tui.cli.exit import Exit, exit_with_code
 
 SHELLS = ("bash", "zsh", "fish")
 PROGRAM = "wakedeck"
 VARIABLE = "_WAKEDECK_COMPLETE"
-_REMEMBERED = 5000
+_MAX_EVENTS = 5000
 
 
 def sandboxes(_: click.Context, __: click.Parameter, typed: str) -> list[CompletionItem]:
@@ -37,7 +37,7 @@ async def _known() -> list[str]:
     journal = Journal(path, SystemClock())
     await journal.open()
     try:
-        heard = await journal.recent(_REMEMBERED)
+        heard = await journal.recent(_MAX_EVENTS)
     finally:
         await journal.close()
     wanted = {one for one in heard if one.kind in ("sandbox", "attempt", "shell") and one.subject}
@@ -62,7 +62,7 @@ def profiles(context: click.Context, _: click.Parameter, typed: str) -> list[Com
 @click.command()
 @click.argument("shell", type=click.Choice(SHELLS))
 @click.pass_context
-@ending
+@exit_with_code
 def completions(context: click.Context, shell: str) -> int:
     """Print what makes a shell complete `wakedeck`.
 

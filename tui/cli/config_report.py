@@ -69,7 +69,7 @@ def show(settings: Settings, as_json: bool) -> int:
     every = list(values(settings))
     if as_json:
         shapes = [
-            {"name": one.name, "value": _masked(one.value), "origin": one.origin} for one in every
+            {"name": one.name, "value": _redacted(one.value), "origin": one.origin} for one in every
         ]
         click.echo(json.dumps({"schema": tables.SCHEMA, "values": shapes}, indent=2))
         return 0
@@ -82,15 +82,15 @@ def show(settings: Settings, as_json: bool) -> int:
 def _words(one: Value) -> str:
     if one.name == "theme" and not one.value:
         return "the built-in one"
-    return json.dumps(_masked(one.value), ensure_ascii=False)
+    return json.dumps(_redacted(one.value), ensure_ascii=False)
 
 
-def _masked(value: Any) -> Any:
+def _redacted(value: Any) -> Any:
     if isinstance(value, str):
         return redact(value)
     if isinstance(value, dict):
-        return {name: _masked(one) for name, one in value.items()}
-    return [_masked(one) for one in value] if isinstance(value, list | tuple) else value
+        return {name: _redacted(one) for name, one in value.items()}
+    return [_redacted(one) for one in value] if isinstance(value, list | tuple) else value
 
 
 def default() -> int:

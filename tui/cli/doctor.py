@@ -18,9 +18,9 @@ import click
 
 from services.config import paths
 from services.config.settings import Flags, Settings, load, read_file
-from services.doctor.detectors import homely
-from services.doctor.examine import examine, proposed
-from services.doctor.findings import Finding, Need
+from services.doctor.detectors import abbreviate_home
+from services.doctor.examine import examine, suggested_config
+from services.doctor.findings import Finding, Requirement
 from services.errors import ConfigError
 from tui.cli import tables
 from tui.cli.exit import Exit
@@ -37,7 +37,7 @@ def run(flags: Flags, as_json: bool, block_alone: bool = False) -> int:
         problem, settings = error.sentence, Settings("", ())
     config = flags.config or paths.config_file()
     findings = asyncio.run(examine(os.environ))
-    block = "" if problem else proposed(findings, _configured(config))
+    block = "" if problem else suggested_config(findings, _configured(config))
     if block_alone:
         click.echo(block, nl=False)
     elif as_json:
@@ -64,7 +64,7 @@ def _files(config: Path) -> dict[str, Path]:
         "log": paths.log_file(),
         "journal": paths.journal_file(),
         "locks": paths.locks_dir(),
-        "screenshots": paths.pictures_dir(),
+        "screenshots": paths.screenshots_dir(),
         "embedded world": paths.local_world(),
     }
 
@@ -126,7 +126,7 @@ def _lines(
     yield from tables.table(("  " + name, value) for name, value in terminal().items())
     yield ""
     yield "Files"
-    yield from tables.table(_places(config))
+    yield from tables.table(_file_rows(config))
     if not problem:
         yield ""
         yield f"Watched with profile {settings.profile}"
@@ -134,10 +134,10 @@ def _lines(
     yield ""
     yield "On this machine"
     for finding in findings:
-        yield from _told(finding)
+        yield from _finding_lines(finding)
     yield ""
     if block:
-        yield f"To watch what was found, add this to {homely(config)}"
+        yield f"To watch what was found, add this to {abbreviate_home(config)}"
         yield "(`wakedeck doctor --toml` prints it alone):"
         yield ""
         yield from block.splitlines()
@@ -148,14 +148,18 @@ def _lines(
         yield "Everything that was found is configured already, or nothing was."
 
 
-def _places(config: Path) -> Iterator[tuple[str, str, str]]:
+def _file_rows(config: Path) -> Iterator[tuple[str, str, str]]:
     hint = "not there yet; `wakedeck config init` writes one"
     for name, path in _files(config).items():
         there = path.exists()
-        yield "  " + name, homely(path), "" if there else hint if name == "config" else "not yet"
+        yield (
+            "  " + name,
+            abbreviate_home(path),
+            "" if there else hint if name == "config" else "not yet",
+        )
 
 
-def _told(finding: Finding) -> Iterator[str]:
+def _finding_lines(finding: Finding) -> Iterator[str]:
     lacking = [need for need in finding.needs if need.required and not need.met]
     if not finding.found:
         needs = "; ".join(_need(need) for need in lacking)
@@ -172,5 +176,5 @@ def _told(finding: Finding) -> Iterator[str]:
         yield f"      ✕ {finding.problem}"
 
 
-def _need(need: Need) -> str:
+def _need(need: Requirement) -> str:
     return f"{need.what}: {need.detail}" if need.detail else need.what

@@ -12,10 +12,10 @@ import click
 from services.clock import SystemClock
 from services.config import paths
 from services.config.settings import Settings
-from services.journal.store import KEPT_ROWS, Journal
+from services.journal.store import MAX_ROWS, Journal
 from services.models import Event
 from tui.cli import tables
-from tui.cli.exit import Exit, say
+from tui.cli.exit import Exit, print_stderr
 from widgets.text import formats
 from widgets.text.glyphs import SEVERITIES
 
@@ -42,7 +42,9 @@ def run(settings: Settings, wanted: Search, as_json: bool) -> int:
     for one in reversed(found):
         click.echo(json.dumps(tables.event_json(one)) if as_json else _line(one))
     if not found and not as_json:
-        say("nothing has been recorded" + (" that fits" if paths.journal_file().exists() else ""))
+        print_stderr(
+            "nothing has been recorded" + (" that fits" if paths.journal_file().exists() else "")
+        )
     return Exit.DONE
 
 
@@ -52,7 +54,7 @@ async def _found(settings: Settings, wanted: Search) -> Sequence[Event]:
     if path.exists():
         journal = Journal(path, SystemClock())
         for notice in await journal.open():
-            say(f"wakedeck: {notice.text}")
+            print_stderr(f"wakedeck: {notice.text}")
         try:
             found = await _ask(journal, wanted, wanted.sandbox)
             if not found and wanted.sandbox is not None:
@@ -65,16 +67,16 @@ async def _found(settings: Settings, wanted: Search) -> Sequence[Event]:
 
 
 async def _ask(journal: Journal, wanted: Search, about: str | None) -> Sequence[Event]:
-    limit = KEPT_ROWS * 2 if wanted.limit is None else wanted.limit
+    limit = MAX_ROWS * 2 if wanted.limit is None else wanted.limit
     return await journal.recent(limit, since=wanted.since, text=wanted.text, about=about)
 
 
 async def _native(settings: Settings, typed: str) -> str:
     """The id behind a name that only its source knows."""
-    from tui.cli.query_report import looking
+    from tui.cli.query_report import probed_sources
 
-    async with looking(settings) as look:
-        return str(look.sandbox(typed).id)
+    async with probed_sources(settings) as probed:
+        return str(probed.sandbox(typed).id)
 
 
 def _line(event: Event) -> str:

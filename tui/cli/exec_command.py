@@ -16,8 +16,8 @@ from services.terminal.exec.requests import (
     ExecStream,
     ShellChoice,
 )
-from tui.cli.exit import Exit, say
-from tui.cli.pipes import chunks, pour
+from tui.cli.exit import Exit, print_stderr
+from tui.cli.pipes import read_chunks, write_all
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -37,26 +37,26 @@ def run(
         NotFoundError, AmbiguousError: the name.
         WakedeckError: it could not be run.
     """
-    from tui.cli.query_report import looking
+    from tui.cli.query_report import probed_sources
 
     async def main() -> ExecResult:
-        async with looking(settings) as look:
-            sandbox = look.sandbox(typed)
-            actor = look.sources[sandbox.id.source].actor
-            given = chunks(sys.stdin.fileno()) if stdin else None
+        async with probed_sources(settings) as probed:
+            sandbox = probed.sandbox(typed)
+            actor = probed.sources[sandbox.id.source].actor
+            given = read_chunks(sys.stdin.fileno()) if stdin else None
             request = ExecRequest(argv, choice, timeout_s, given)
             with _interruptible(request.stop):
-                return await _shown(actor.exec(sandbox.id, request))
+                return await _write_output(actor.exec(sandbox.id, request))
 
     try:
         result = asyncio.run(main())
     except asyncio.CancelledError:
-        say("wakedeck: left; the command may still run there")
+        print_stderr("wakedeck: left; the command may still run there")
         return Exit.INTERRUPTED
     except BrokenPipeError:
-        return Exit.NOBODY_READS
+        return Exit.BROKEN_PIPE
     if result.code is None:
-        say(f"wakedeck: outcome unknown: {result.reason}")
+        print_stderr(f"wakedeck: outcome unknown: {result.reason}")
     return exit_status(result.code)
 
 
@@ -77,7 +77,7 @@ def _interruptible(stop: asyncio.Event) -> Iterator[None]:
             task.cancel()
             return
         stop.set()
-        say("wakedeck: stopping it; once more to leave at once")
+        print_stderr("wakedeck: stopping it; once more to leave at once")
 
     for number in _SIGNALS:
         loop.add_signal_handler(number, asked)
@@ -88,7 +88,7 @@ def _interruptible(stop: asyncio.Event) -> Iterator[None]:
             loop.remove_signal_handler(number)
 
 
-async def _shown(events: AsyncIterator[ExecEvent]) -> ExecResult:
+async def _write_output(events: AsyncIterator[ExecEvent]) -> ExecResult:
     outlets = {ExecStream.STDOUT: sys.stdout.fileno(), ExecStream.STDERR: sys.stderr.fileno()}
     result = ExecResult(None, "it ended without a word")
     async with aclosing(events) as running:  # type: ignore[type-var]
@@ -96,5 +96,5 @@ async def _shown(events: AsyncIterator[ExecEvent]) -> ExecResult:
             if isinstance(event, ExecResult):
                 result = event
             else:
-                await pour(outlets[event.stream], event.data)
+                await write_all(outlets[event.stream], event.data)
     return result

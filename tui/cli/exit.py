@@ -1,4 +1,4 @@
-"""How a command ends: the services' errors as words on stderr and a documented exit code."""
+"""Exit codes of the commands: errors become one sentence on stderr and a documented code."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Exit(IntEnum):
     """Read-only, or it needs a confirmation or a terminal."""
     UNKNOWN_SANDBOX = 4
     INTERRUPTED = 130
-    NOBODY_READS = 141
+    BROKEN_PIPE = 141
     """Whoever read what a command says has gone: 128 and the number of that signal."""
     LOST = 255
     """A shell was lost, or the outcome of a command is unknown."""
@@ -47,28 +47,28 @@ def exit_code(error: WakedeckError) -> Exit:
     return Exit.UNKNOWN_SANDBOX if isinstance(error, NotFoundError) else Exit.FAILED
 
 
-def say(text: str) -> None:
+def print_stderr(text: str) -> None:
     """One line of prose for the operator."""
     click.echo(text, err=True)
 
 
-def told(error: WakedeckError) -> Exit:
-    """Say what went wrong and what to do; gives the exit code."""
-    say(f"wakedeck: {error.sentence}")
+def report_error(error: WakedeckError) -> Exit:
+    """Print the error and its advice on stderr; returns the exit code."""
+    print_stderr(f"wakedeck: {error.sentence}")
     if error.advice:
-        say(f"  {error.advice}")
+        print_stderr(f"  {error.advice}")
     return exit_code(error)
 
 
-def ending(command: Callable[..., int]) -> Callable[..., None]:
-    """Turn a command's number, or the services' error, into the process's exit code."""
+def exit_with_code(command: Callable[..., int]) -> Callable[..., None]:
+    """Decorator that turns a command's result or a service error into the exit code."""
 
     @wraps(command)
     def run(*args: Any, **kwargs: Any) -> None:
         try:
             code = command(*args, **kwargs)
         except WakedeckError as error:
-            code = told(error)
+            code = report_error(error)
         except KeyboardInterrupt:
             code = Exit.INTERRUPTED
         except BrokenPipeError:

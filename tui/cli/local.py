@@ -6,7 +6,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from tui.cli.completions import sandboxes
-from tui.cli.exit import ending, json_option, settings_of
+from tui.cli.exit import exit_with_code, json_option, settings_of
 
 
 @click.group()
@@ -16,7 +16,7 @@ def local() -> None:
 
 @local.command()
 @click.pass_context
-@ending
+@exit_with_code
 def up(context: click.Context) -> int:
     """Start it and keep it until `wakedeck local down`."""
     from tui.cli import local_world
@@ -26,7 +26,7 @@ def up(context: click.Context) -> int:
 
 @local.command()
 @click.pass_context
-@ending
+@exit_with_code
 def down(context: click.Context) -> int:
     """End every process of it; its files stay."""
     from tui.cli import local_world
@@ -37,7 +37,7 @@ def down(context: click.Context) -> int:
 @local.command()
 @json_option
 @click.pass_context
-@ending
+@exit_with_code
 def status(context: click.Context, as_json: bool) -> int:
     """Which of its processes run. Exits 1 where not all do."""
     from tui.cli import local_world
@@ -46,16 +46,16 @@ def status(context: click.Context, as_json: bool) -> int:
 
 
 def _kinds(context: click.Context, parameter: click.Parameter, typed: str) -> list[CompletionItem]:
-    from services.sources.local.faults import Fault
+    from services.sources.local.faults import InjectedFault
 
-    return [CompletionItem(one.value) for one in Fault if one.value.startswith(typed)]
+    return [CompletionItem(one.value) for one in InjectedFault if one.value.startswith(typed)]
 
 
 @local.command()
 @click.argument("sandbox", shell_complete=sandboxes)
 @click.argument("kind", shell_complete=_kinds)
 @click.pass_context
-@ending
+@exit_with_code
 def fault(context: click.Context, sandbox: str, kind: str) -> int:
     """Break something on purpose; `wakedeck local faults` lists what can be broken."""
     from tui.cli import local_world
@@ -65,7 +65,7 @@ def fault(context: click.Context, sandbox: str, kind: str) -> int:
 
 @local.command()
 @json_option
-@ending
+@exit_with_code
 def faults(as_json: bool) -> int:
     """What can be broken."""
     from tui.cli import local_world

@@ -41,9 +41,9 @@ def up(settings: Settings) -> int:
 
 def down(settings: Settings) -> int:
     """End its processes; its files stay."""
-    looking = asyncio.run(world.take_down(world_of(settings)))
-    if looking:
-        click.echo(f"ended; {looking} open panel(s) will show it as down", err=True)
+    open_panels = asyncio.run(world.take_down(world_of(settings)))
+    if open_panels:
+        click.echo(f"ended; {open_panels} open panel(s) will show it as down", err=True)
     else:
         click.echo("ended", err=True)
     return 0
@@ -71,7 +71,7 @@ def status(settings: Settings, as_json: bool) -> int:
 
 def fault(settings: Settings, sandbox: str, kind: str) -> int:
     """Break something; an unknown kind is a usage error that lists the known ones."""
-    known = {one.value: one for one in faults.Fault}
+    known = {one.value: one for one in faults.InjectedFault}
     if kind not in known:
         raise ConfigError(f"No fault {kind!r}. There are: {', '.join(known)}.")
     click.echo(faults.inject(world_of(settings), sandbox, known[kind]), err=True)
@@ -80,7 +80,7 @@ def fault(settings: Settings, sandbox: str, kind: str) -> int:
 
 def kinds(as_json: bool) -> int:
     """Everything that can be broken."""
-    names = [one.value for one in faults.Fault]
+    names = [one.value for one in faults.InjectedFault]
     if as_json:
         click.echo(json.dumps({"schema": tables.SCHEMA, "faults": names}, indent=2))
     else:

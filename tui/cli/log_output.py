@@ -12,10 +12,10 @@ import click
 from services.config.settings import Settings
 from services.errors import ConfigError, UnavailableError
 from services.log_streams import LogLine, LogStream
-from services.logs.follower import LogFollower, shown
+from services.logs.follower import LogFollower, redact_log_line
 from services.models import Capability, Sandbox
 from services.sources import OpenSource
-from tui.cli.query_report import Look, looking
+from tui.cli.query_report import ProbedSources, probed_sources
 
 FIRST_S = 10.0
 """How long a log is waited for that has said nothing."""
@@ -46,13 +46,13 @@ def run(settings: Settings, typed: str, request: LogRequest) -> int:
     """
 
     async def work() -> int:
-        async with looking(settings) as look:
-            sandbox = look.sandbox(typed)
-            source = look.sources[sandbox.id.source]
+        async with probed_sources(settings) as probed:
+            sandbox = probed.sandbox(typed)
+            source = probed.sources[sandbox.id.source]
             _refuse(sandbox, source)
             stream = await _stream(sandbox, source, request.stream)
             if request.follow:
-                await _follow(look, source, sandbox, stream)
+                await _follow(probed, source, sandbox, stream)
             else:
                 await _once(source, sandbox, stream, request.tail)
         return 0
@@ -64,9 +64,9 @@ def streams(settings: Settings, typed: str) -> int:
     """Print the streams of a sandbox's log, the usual one first: name and title."""
 
     async def work() -> int:
-        async with looking(settings) as look:
-            sandbox = look.sandbox(typed)
-            source = look.sources[sandbox.id.source]
+        async with probed_sources(settings) as probed:
+            sandbox = probed.sandbox(typed)
+            source = probed.sources[sandbox.id.source]
             _refuse(sandbox, source)
             for one in await source.observer.log_streams(sandbox.id):
                 click.echo(f"{one.name:<12}  {one.title}")
@@ -97,7 +97,7 @@ async def _stream(sandbox: Sandbox, source: OpenSource, wanted: str) -> str:
     return wanted
 
 
-async def _follow(look: Look, source: OpenSource, sandbox: Sandbox, stream: str) -> None:
+async def _follow(probed: ProbedSources, source: OpenSource, sandbox: Sandbox, stream: str) -> None:
     broken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     def deliver(lines: Sequence[LogLine]) -> None:
@@ -111,7 +111,7 @@ async def _follow(look: Look, source: OpenSource, sandbox: Sandbox, stream: str)
     def opened() -> AsyncIterator[str]:
         return source.observer.logs(sandbox.id, stream)
 
-    follower = LogFollower(opened, deliver, lambda _why, _at: None, look.clock)
+    follower = LogFollower(opened, deliver, lambda _why, _at: None, probed.clock)
     task = asyncio.create_task(follower.run())
     try:
         await asyncio.wait({task, broken}, return_when=asyncio.FIRST_COMPLETED)
@@ -130,7 +130,7 @@ async def _once(source: OpenSource, sandbox: Sandbox, stream: str, tail: int | N
     until, quiet_s = loop.time() + FIRST_S, FIRST_S
     try:
         while (left := until - loop.time()) > 0:
-            line = shown(await asyncio.wait_for(anext(told), min(quiet_s, left)))
+            line = redact_log_line(await asyncio.wait_for(anext(told), min(quiet_s, left)))
             if quiet_s == FIRST_S:
                 until, quiet_s = loop.time() + LONGEST_S, QUIET_S
             if tail is None:

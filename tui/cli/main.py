@@ -13,7 +13,7 @@ import click
 from services.config.settings import Flags
 from services.process.signals import catch_ignored
 from tui.cli import actions, completions, local, queries, system
-from tui.cli.exit import Exit, ending, say, settings_of
+from tui.cli.exit import Exit, exit_with_code, print_stderr, settings_of
 
 
 @click.group(invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
@@ -52,15 +52,15 @@ def main(
         _panel(context)
 
 
-@ending
+@exit_with_code
 def _panel(context: click.Context) -> int:
     settings = settings_of(context)
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
-        say("wakedeck: the panel needs a terminal; `wakedeck status` works without one.")
+        print_stderr("wakedeck: the panel needs a terminal; `wakedeck status` works without one.")
         return Exit.USAGE
     from tui import gc_control
 
-    gc_control.hold()
+    gc_control.disable_until_started()
     from tui.app import run_panel
 
     return run_panel(settings)

@@ -13,8 +13,8 @@ from collections.abc import AsyncGenerator, Callable
 _READ_BYTES = 64 * 1024
 
 
-async def chunks(handle: int) -> AsyncGenerator[bytes, None]:
-    """What comes, as it comes, to its end; nothing is read ahead.
+async def read_chunks(handle: int) -> AsyncGenerator[bytes, None]:
+    """Yield what arrives until the end; nothing is read ahead.
 
     Raises:
         OSError: it cannot be read.
@@ -28,8 +28,8 @@ async def chunks(handle: int) -> AsyncGenerator[bytes, None]:
         yield data
 
 
-async def pour(handle: int, data: bytes) -> None:
-    """Write all of it, waiting for whoever reads.
+async def write_all(handle: int, data: bytes) -> None:
+    """Write all of it, waiting for the reader.
 
     Raises:
         BrokenPipeError: nobody reads any more.

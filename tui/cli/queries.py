@@ -1,18 +1,18 @@
-"""Commands that look: `status`, `sandboxes`, `queues`, `logs`, `events`."""
+"""Commands that only read: `status`, `sandboxes`, `queues`, `logs`, `events`."""
 
 from __future__ import annotations
 
 import click
 
 from tui.cli import completions
-from tui.cli.exit import ending, json_option, settings_of
+from tui.cli.exit import exit_with_code, json_option, settings_of
 from tui.cli.since import Since
 
 
 @click.command()
 @json_option
 @click.pass_context
-@ending
+@exit_with_code
 def status(context: click.Context, as_json: bool) -> int:
     """One line per gateway and totals. Exits 1 when something needs attention."""
     from tui.cli import query_report
@@ -23,7 +23,7 @@ def status(context: click.Context, as_json: bool) -> int:
 @click.command()
 @json_option
 @click.pass_context
-@ending
+@exit_with_code
 def sandboxes(context: click.Context, as_json: bool) -> int:
     """Every sandbox with its state and queues."""
     from tui.cli import query_report
@@ -36,7 +36,7 @@ def sandboxes(context: click.Context, as_json: bool) -> int:
 @json_option
 @click.option("--limit", default=50, show_default=True, type=click.IntRange(1, 2000))
 @click.pass_context
-@ending
+@exit_with_code
 def queues(context: click.Context, sandbox: str, as_json: bool, limit: int) -> int:
     """The newest messages of one sandbox. Exits 4 where there is none of that name."""
     from tui.cli import query_report
@@ -51,7 +51,7 @@ def queues(context: click.Context, sandbox: str, as_json: bool, limit: int) -> i
 @click.option("--streams", is_flag=True, help="List what the log can be read from.")
 @click.option("--tail", type=click.IntRange(0, 100_000), help="At most this many lines there are.")
 @click.pass_context
-@ending
+@exit_with_code
 def logs(
     context: click.Context,
     sandbox: str,
@@ -84,7 +84,7 @@ def logs(
 @click.option("--limit", default=50, show_default=True, type=click.IntRange(1, 50_000))
 @click.option("--all", "everything", is_flag=True, help="All that is kept, whatever the limit.")
 @click.pass_context
-@ending
+@exit_with_code
 def events(
     context: click.Context,
     as_json: bool,

@@ -1,4 +1,4 @@
-"""The services without a screen: one look or one command, then the answer."""
+"""Queries without a screen: every source is probed once, then the answer is printed."""
 
 from __future__ import annotations
 
@@ -25,43 +25,43 @@ from services.sources import OpenSource, open_sources
 from tui.cli import tables
 from widgets.text import formats
 
-LOOK_S = 10.0
+PROBE_S = 10.0
 
 
-def _line(text: str) -> None:
+def _print_line(text: str) -> None:
     click.echo(text)
 
 
-def _prose(text: str) -> None:
+def _print_stderr(text: str) -> None:
     click.echo(text, err=True)
 
 
-def _data(value: object) -> None:
+def _print_json(value: object) -> None:
     click.echo(json.dumps(value, indent=2))
 
 
-class Look:
-    """The configured sources, seen once."""
+class ProbedSources:
+    """The configured sources, probed once."""
 
     def __init__(self, settings: Settings) -> None:
         self.clock = SystemClock()
         self.sources = {one.info.key: one for one in open_sources(settings, self.clock)}
         self.board = Board(self.clock)
 
-    async def see(self) -> None:
-        """Ask every source at the same time; one that does not answer leaves its reason."""
+    async def probe_all(self) -> None:
+        """Probe every source concurrently; one that fails leaves its reason on stderr."""
         results = await asyncio.gather(*(self._ask(one) for one in self.sources.values()))
         for result in results:
             if isinstance(result, ProbeFailure):
-                _prose(f"wakedeck: {result.source}: {result.reason}")
+                _print_stderr(f"wakedeck: {result.source}: {result.reason}")
             self.board.merge(result)
 
     async def _ask(self, source: OpenSource) -> Observation | ProbeFailure:
         try:
-            async with asyncio.timeout(LOOK_S):
+            async with asyncio.timeout(PROBE_S):
                 return await source.observer.observe()
         except TimeoutError:
-            reason = f"no answer within {LOOK_S:.0f} s"
+            reason = f"no answer within {PROBE_S:.0f} s"
         except WakedeckError as error:
             reason = error.sentence
         return ProbeFailure(source.info.key, self.clock.now(), reason)
@@ -74,17 +74,19 @@ class Look:
         """
         return find(self.board.sandboxes.values(), typed)
 
-    async def meant(self) -> Sandbox:
+    async def default_sandbox(self) -> Sandbox:
         """The one meant where none is named: a source's default, or the only one there is.
 
         Raises:
             AmbiguousError: nobody says which; lists them.
         """
-        asked = [one.defaulting for one in self.sources.values() if one.defaulting is not None]
+        asked = [
+            one.default_sandbox for one in self.sources.values() if one.default_sandbox is not None
+        ]
         named = [await one.default() for one in asked]
         chosen = [row for row in self.board.sandboxes.values() if row.id in named]
         if len(chosen) == 1:
-            _prose(f"the default sandbox: {chosen[0].id}")
+            _print_stderr(f"the default sandbox: {chosen[0].id}")
             return chosen[0]
         every = sorted(str(one.id) for one in chosen) or sorted(map(str, self.board.sandboxes))
         if len(every) != 1:
@@ -99,31 +101,31 @@ class Look:
 
 
 @asynccontextmanager
-async def looking(settings: Settings) -> AsyncIterator[Look]:
-    """Every source, seen once and let go of at the end."""
-    look = Look(settings)
+async def probed_sources(settings: Settings) -> AsyncIterator[ProbedSources]:
+    """The sources, probed once and closed at the end."""
+    probed = ProbedSources(settings)
     try:
-        await look.see()
-        yield look
+        await probed.probe_all()
+        yield probed
     finally:
-        await look.close()
+        await probed.close()
 
 
 def status(settings: Settings, as_json: bool) -> int:
     """One line per gateway and totals; 1 where something needs attention."""
 
     async def run() -> int:
-        async with looking(settings) as look:
-            now = look.clock.now()
-            gateways = list(look.board.gateways.values())
-            sandboxes = list(look.board.sandboxes.values())
-            missing = [one for one in look.board.links.values() if not one.connected]
+        async with probed_sources(settings) as probed:
+            now = probed.clock.now()
+            gateways = list(probed.board.gateways.values())
+            sandboxes = list(probed.board.sandboxes.values())
+            missing = [one for one in probed.board.links.values() if not one.connected]
             totals = Counter(one.state.value for one in sandboxes)
             attention = bool(missing) or (
                 any(map(needs_attention, gateways)) or any(map(needs_attention, sandboxes))
             )
             if as_json:
-                _data(
+                _print_json(
                     {
                         "schema": tables.SCHEMA,
                         "observed_at": now,
@@ -134,9 +136,9 @@ def status(settings: Settings, as_json: bool) -> int:
                 )
             else:
                 for line in tables.table(tables.gateway_row(one, now) for one in gateways):
-                    _line(line)
+                    _print_line(line)
                 shown = ", ".join(f"{count} {state}" for state, count in sorted(totals.items()))
-                _line(f"sandboxes: {shown or 'none'}")
+                _print_line(f"sandboxes: {shown or 'none'}")
             return int(attention or not gateways)
 
     return asyncio.run(run())
@@ -146,17 +148,17 @@ def sandboxes(settings: Settings, as_json: bool) -> int:
     """Every sandbox."""
 
     async def run() -> int:
-        async with looking(settings) as look:
-            now = look.clock.now()
-            rows = sorted(look.board.sandboxes.values(), key=lambda one: one.id)
+        async with probed_sources(settings) as probed:
+            now = probed.clock.now()
+            rows = sorted(probed.board.sandboxes.values(), key=lambda one: one.id)
             if as_json:
                 shapes = [tables.sandbox_json(one, now) for one in rows]
-                _data({"schema": tables.SCHEMA, "observed_at": now, "sandboxes": shapes})
+                _print_json({"schema": tables.SCHEMA, "observed_at": now, "sandboxes": shapes})
             else:
                 for line in tables.table(tables.sandbox_row(one, now) for one in rows):
-                    _line(line)
+                    _print_line(line)
                 if not rows:
-                    _prose("no sandboxes; `wakedeck local up` starts the embedded world")
+                    _print_stderr("no sandboxes; `wakedeck local up` starts the embedded world")
             return 0
 
     return asyncio.run(run())
@@ -166,16 +168,16 @@ def queues(settings: Settings, typed: str, limit: int, as_json: bool) -> int:
     """The newest messages of one sandbox."""
 
     async def run() -> int:
-        async with looking(settings) as look:
-            sandbox = look.sandbox(typed)
-            source = look.sources[sandbox.id.source]
+        async with probed_sources(settings) as probed:
+            sandbox = probed.sandbox(typed)
+            source = probed.sources[sandbox.id.source]
             snapshot = await source.observer.queue(sandbox.id, limit)
-            now = look.clock.now()
+            now = probed.clock.now()
             if as_json:
-                _data(tables.queue_json(snapshot, now))
+                _print_json(tables.queue_json(snapshot, now))
                 return 0
             if snapshot.problem:
-                _prose(f"wakedeck: {snapshot.problem}")
+                _print_stderr(f"wakedeck: {snapshot.problem}")
             rows = [
                 (
                     "-" if one.at is None else formats.clock_time(one.at, with_date=True),
@@ -187,9 +189,9 @@ def queues(settings: Settings, typed: str, limit: int, as_json: bool) -> int:
                 for one in snapshot.messages
             ]
             for line in tables.table(rows):
-                _line(line)
-            _prose(f"in: {formats.counts(snapshot.inbound, 20)}")
-            _prose(f"out: {formats.counts(snapshot.outbound, 20)}")
+                _print_line(line)
+            _print_stderr(f"in: {formats.counts(snapshot.inbound, 20)}")
+            _print_stderr(f"out: {formats.counts(snapshot.outbound, 20)}")
             return 0
 
     return asyncio.run(run())

@@ -18,11 +18,11 @@ from services.config.settings import Settings
 from services.errors import ChoiceError, RefusedError
 from services.models import ShellState
 from services.terminal.exec.requests import AGENT, ShellChoice
-from services.terminal.transport.base import Ending, Transport
-from services.text.sanitize import plain
+from services.terminal.transport.base import CloseReason, Transport
+from services.text.sanitize import sanitize
 from tui.cli.exec_command import exit_status
 from tui.cli.exit import Exit
-from tui.cli.pipes import chunks, pour
+from tui.cli.pipes import read_chunks, write_all
 
 
 @contextlib.contextmanager
@@ -45,20 +45,20 @@ def _size() -> tuple[int, int]:
     return max(columns, 2), max(lines, 1)
 
 
-async def _output(transport: Transport) -> Ending:
+async def _output(transport: Transport) -> CloseReason:
     while True:
         got = await transport.read()
-        if isinstance(got, Ending):
+        if isinstance(got, CloseReason):
             return got
-        await pour(sys.stdout.fileno(), got)
+        await write_all(sys.stdout.fileno(), got)
 
 
-async def _converse(transport: Transport) -> Ending:
+async def _relay(transport: Transport) -> CloseReason:
     loop = asyncio.get_running_loop()
     resized = asyncio.Event()
 
     async def send_typed() -> None:
-        async for data in chunks(sys.stdin.fileno()):
+        async for data in read_chunks(sys.stdin.fileno()):
             await transport.write(data)
 
     async def send_sizes() -> None:
@@ -81,29 +81,29 @@ async def _converse(transport: Transport) -> Ending:
         await asyncio.gather(*helpers, return_exceptions=True)
 
 
-async def _run(transport: Transport) -> Ending:
+async def _run(transport: Transport) -> CloseReason:
     try:
         await transport.open(*_size())
         if transport.notice:
             click.echo(transport.notice, err=True)
         with raw_mode(sys.stdin.fileno()):
-            return await _converse(transport)
+            return await _relay(transport)
     except asyncio.CancelledError:
-        return Ending(ShellState.DETACHED, "ended by a signal")
+        return CloseReason(ShellState.DETACHED, "ended by a signal")
     finally:
         await transport.close()
 
 
-def picked_from(choices: Sequence[str]) -> str:
-    """Ask which one of several, on the terminal that is there anyway."""
+def choose_from(choices: Sequence[str]) -> str:
+    """Ask which of several to use, on the terminal."""
     for number, name in enumerate(choices, 1):
-        click.echo(f"{number:>3}  {plain(name, 253)}", err=True)
+        click.echo(f"{number:>3}  {sanitize(name, 253)}", err=True)
     number = click.prompt("Which one", type=click.IntRange(1, len(choices)), err=True)
     return choices[number - 1]
 
 
-def agreed(warning: str) -> None:
-    """Ask before this terminal is given to a process that is not only ours.
+def confirm_attach(warning: str) -> None:
+    """Ask for confirmation before attaching to a process that is not only ours.
 
     Raises:
         RefusedError: there is no such process, or the operator does not want it.
@@ -128,20 +128,20 @@ def run(settings: Settings, typed: str, choice: ShellChoice) -> int:
         raise RefusedError(
             "`wakedeck shell` needs a terminal on stdin.", advice="For one command: wakedeck exec."
         )
-    from tui.cli.query_report import looking
+    from tui.cli.query_report import probed_sources
 
-    async def main() -> Ending:
-        async with looking(settings) as look:
-            sandbox = look.sandbox(typed)
-            source = look.sources[sandbox.id.source]
+    async def main() -> CloseReason:
+        async with probed_sources(settings) as probed:
+            sandbox = probed.sandbox(typed)
+            source = probed.sources[sandbox.id.source]
             actor = source.actor
             try:
                 transport = actor.shell(sandbox.id, choice)
                 if choice.shell == AGENT:
-                    agreed(source.attachment)
+                    confirm_attach(source.attachment)
                 return await _run(transport)
             except ChoiceError as error:
-                picked = replace(choice, pod=picked_from(error.choices))
+                picked = replace(choice, pod=choose_from(error.choices))
             return await _run(actor.shell(sandbox.id, picked))
 
     ending = asyncio.run(main())

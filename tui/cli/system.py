@@ -1,4 +1,4 @@
-"""Commands about this machine and this program: `doctor`, `config`, `replay`."""
+"""Commands about this machine and this installation: `doctor`, `config`, `replay`."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from pathlib import Path
 import click
 
 from services.config.settings import Flags
-from tui.cli.exit import Exit, ending, json_option, say, settings_of
+from tui.cli.exit import Exit, exit_with_code, json_option, print_stderr, settings_of
 
 
 @click.command()
 @json_option
 @click.option("--toml", "block_alone", is_flag=True, help="Only the tables to configure.")
 @click.pass_context
-@ending
+@exit_with_code
 def doctor(context: click.Context, as_json: bool, block_alone: bool) -> int:
     """What is on this machine, what each system needs, and a configuration to paste.
 
@@ -34,7 +34,7 @@ def config() -> None:
 @config.command()
 @json_option
 @click.pass_context
-@ending
+@exit_with_code
 def show(context: click.Context, as_json: bool) -> int:
     """Every value and where it came from."""
     from tui.cli import config_report
@@ -43,7 +43,7 @@ def show(context: click.Context, as_json: bool) -> int:
 
 
 @config.command()
-@ending
+@exit_with_code
 def default() -> int:
     """Every table and key with its default and what it is for, as a file."""
     from tui.cli import config_report
@@ -53,7 +53,7 @@ def default() -> int:
 
 @config.command()
 @click.pass_context
-@ending
+@exit_with_code
 def init(context: click.Context) -> int:
     """Write that file where it is read. Exits 3 where there is one already."""
     from tui.cli import config_report
@@ -64,7 +64,7 @@ def init(context: click.Context) -> int:
 
 @config.command()
 @click.pass_context
-@ending
+@exit_with_code
 def path(context: click.Context) -> int:
     """The file that is read."""
     from services.config import paths
@@ -79,12 +79,12 @@ def path(context: click.Context) -> int:
 @click.option("--speed", default=1.0, show_default=True, type=click.FloatRange(0.125, 64))
 @click.option("--max", "at_once", is_flag=True, help="As fast as it can be drawn.")
 @click.pass_context
-@ending
+@exit_with_code
 def replay(context: click.Context, file: Path, speed: float, at_once: bool) -> int:
     """Play a transcript in this terminal. Exits 3 where FILE is none."""
     settings = settings_of(context)
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
-        say("wakedeck: a replay needs a terminal.")
+        print_stderr("wakedeck: a replay needs a terminal.")
         return Exit.USAGE
     from tui.panel import replay as player
 

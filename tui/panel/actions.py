@@ -1,4 +1,4 @@
-"""What the operator asked for, bound to the thing it was asked of, handed to the services."""
+"""The operator's actions on a sandbox: wake, reconnect, confirm, cancel, shell."""
 
 from __future__ import annotations
 
@@ -15,26 +15,26 @@ from services.models import (
     Shell,
     Verb,
 )
-from services.repair.attempts import Handle
+from services.repair.attempts import AttemptHandle
 from services.sources import Proposal
 from services.terminal.exec.requests import ShellChoice
-from services.text.sanitize import sentence
+from services.text.sanitize import end_sentence
 from tui.engine import Engine
 from tui.panel.shells import OpenShell, Shells
 
 Tone = Literal["information", "warning", "error"]
-Say = Callable[[str, Tone], None]
+Notify = Callable[[str, Tone], None]
 
 
-class Intents:
-    """The verbs. None of them waits: each starts something, or says why not."""
+class Actions:
+    """The verbs; none of them blocks: each starts something or notifies why it cannot."""
 
-    def __init__(self, engine: Engine, shells: Shells, say: Say) -> None:
+    def __init__(self, engine: Engine, shells: Shells, notify: Notify) -> None:
         self._engine = engine
         self._shells = shells
-        self._say = say
-        self._handles: dict[SandboxId, Handle] = {}
-        self._quiet: set[str] = set()
+        self._notify = notify
+        self._handles: dict[SandboxId, AttemptHandle] = {}
+        self._silent: set[str] = set()
 
     def refusals(self, sandbox: SandboxId) -> dict[Capability, str]:
         """What cannot be done to a sandbox now, each with its reason."""
@@ -62,21 +62,21 @@ class Intents:
         except WakedeckError as error:
             self._refuse(error)
 
-    def press(self, verb: Verb, sandbox: SandboxId, *, quietly: bool = False) -> Handle:
-        """Begin or join an attempt; one begun `quietly` does not say how it ended.
+    def press(self, verb: Verb, sandbox: SandboxId, *, silent: bool = False) -> AttemptHandle:
+        """Begin or join an attempt; one begun `silent` does not notify how it ended.
 
         Raises:
             WakedeckError: it cannot be, as `services.repair.attempts.Attempts.press` says.
         """
-        handle = self._engine.attempts.press(verb, sandbox)
+        handle = self._engine.attempts.request(verb, sandbox)
         known, self._handles[sandbox] = self._handles.get(sandbox), handle
         if known is None or known.attempt.id != handle.attempt.id:
             now = self._engine.clock.now()
-            self._engine.tell(action_event(sandbox, f"{verb.value} asked for", now))
-            if quietly:
-                self._quiet.add(handle.attempt.id)
-        elif not quietly:
-            self._quiet.discard(handle.attempt.id)
+            self._engine.record_events(action_event(sandbox, f"{verb.value} asked for", now))
+            if silent:
+                self._silent.add(handle.attempt.id)
+        elif not silent:
+            self._silent.discard(handle.attempt.id)
         return handle
 
     def carry_out(self, proposal: Proposal) -> None:
@@ -88,7 +88,7 @@ class Intents:
             self._refuse(error)
             return
         now = self._engine.clock.now()
-        self._engine.tell(action_event(sandbox, f"agreed to {proposal.act}", now))
+        self._engine.record_events(action_event(sandbox, f"agreed to {proposal.act}", now))
 
     def cancel(self, attempt_id: str) -> None:
         """Stop an attempt as soon as that is safe."""
@@ -96,7 +96,7 @@ class Intents:
             if handle.attempt.id == attempt_id:
                 handle.cancel()
 
-    async def repaired(self, sandbox: SandboxId) -> bool:
+    async def wait_repaired(self, sandbox: SandboxId) -> bool:
         """Wait for the attempt under way; whether it did what was asked."""
         handle = self._handles.get(sandbox)
         return handle is not None and (await handle.wait()).state is AttemptState.DONE
@@ -105,7 +105,7 @@ class Intents:
         """Open a shell; None where there can be none, and why was said."""
         reason = self.refusals(sandbox).get(Capability.SHELL)
         if reason is not None:
-            self._say(sentence(f"No shell in {sandbox.native_id}: {reason}"), "warning")
+            self._notify(end_sentence(f"No shell in {sandbox.native_id}: {reason}"), "warning")
             return None
         try:
             transport = self._engine.sources[sandbox.source].actor.shell(sandbox, choice)
@@ -115,20 +115,20 @@ class Intents:
         return self._shells.open(sandbox, transport, choice)
 
     def attempt_changed(self, attempt: Attempt) -> None:
-        """Say how the operator's own action ended, where nobody else does."""
-        if attempt.id in self._quiet:
-            self._quiet.discard(attempt.id)
+        """Notify how the operator's own attempt ended, unless it is part of a bulk run."""
+        if attempt.id in self._silent:
+            self._silent.discard(attempt.id)
             return
         if attempt.state is AttemptState.DONE:
-            self._say(attempt.summary, "information")
+            self._notify(attempt.summary, "information")
         elif attempt.state is AttemptState.FAILED:
-            self._say(f"{attempt.summary} {attempt.advice}".strip(), "error")
+            self._notify(f"{attempt.summary} {attempt.advice}".strip(), "error")
         elif attempt.state is AttemptState.CANCELLED:
-            self._say(attempt.summary, "warning")
+            self._notify(attempt.summary, "warning")
 
     def shell_ended(self, shell: Shell) -> None:
-        """Remember how a shell ended."""
-        self._engine.tell(shell_event(shell, self._engine.clock.now()))
+        """Record in the journal how a shell ended."""
+        self._engine.record_events(shell_event(shell, self._engine.clock.now()))
 
     def _refuse(self, error: WakedeckError) -> None:
-        self._say(f"{error.sentence} {error.advice}".strip(), "warning")
+        self._notify(f"{error.sentence} {error.advice}".strip(), "warning")

@@ -1,4 +1,4 @@
-"""Attaching to a sandbox's own process: never without saying first what ending it does."""
+"""Attaching to a sandbox's own agent process, after a warning."""
 
 from __future__ import annotations
 
@@ -9,27 +9,27 @@ from textual.app import App
 from services.models import Capability, SandboxId
 from services.terminal.exec.requests import AGENT, ShellChoice
 from tui.engine import Engine
-from tui.panel.actions import Intents, Say
+from tui.panel.actions import Actions, Notify
 from widgets.dialogs.confirm import ConfirmDialog
 
 NOTHING = "there is nothing to attach to, only new shells"
 
 
-class Attaching:
-    """Asks, and opens what was agreed to with `open_shell`."""
+class AgentAttach:
+    """Asks for confirmation, then calls `open_shell`."""
 
     def __init__(
         self,
         app: App[int],
         engine: Engine,
-        intents: Intents,
-        say: Say,
+        actions: Actions,
+        notify: Notify,
         open_shell: Callable[[SandboxId, ShellChoice], None],
     ) -> None:
         self._app = app
         self._engine = engine
-        self._intents = intents
-        self._say = say
+        self._actions = actions
+        self._notify = notify
         self._open_shell = open_shell
 
     def offered(self, sandbox: SandboxId) -> bool:
@@ -40,13 +40,13 @@ class Attaching:
         """Why nobody can attach now; None where one can."""
         if not self.offered(sandbox):
             return NOTHING
-        return self._intents.refusals(sandbox).get(Capability.SHELL)
+        return self._actions.refusals(sandbox).get(Capability.SHELL)
 
     def ask(self, sandbox: SandboxId) -> None:
         """Show what it means; attach once the operator agrees. Never waits."""
         refused = self.refusal(sandbox)
         if refused is not None:
-            self._say(f"Attach to {sandbox.native_id}: {refused}.", "warning")
+            self._notify(f"Attach to {sandbox.native_id}: {refused}.", "warning")
             return
 
         def answered(yes: bool | None) -> None:

@@ -1,4 +1,4 @@
-"""Calls the operator through the terminal: bell, title and desktop notice, each harmless text.
+"""Alerts through the operator's terminal: bell, window title and desktop notice.
 
 The terminal's own title is put aside at the start and brought back at the end.
 """
@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 
-from services.journal.alerts import Attention, AttentionTable
+from services.journal.alerts import Alerts, AttentionTable
 from services.models import Event
-from services.text.sanitize import plain
+from services.text.sanitize import sanitize
 
 BELL = "\x07"
-_PUT_ASIDE, _BRING_BACK = "\x1b[22;2t", "\x1b[23;2t"
+_PUSH_TITLE, _POP_TITLE = "\x1b[22;2t", "\x1b[23;2t"
 _OSC9 = ("iTerm.app", "WezTerm", "ghostty")
 """Values of TERM_PROGRAM."""
 _OSC777 = ("foot", "rxvt")
@@ -30,25 +30,25 @@ def notice_kind(wanted: str, environ: Mapping[str, str]) -> str:
     return "off"
 
 
-def _inert(text: str) -> str:
+def _sanitize_field(text: str) -> str:
     """One line that can neither end a control string nor start a field of its own."""
-    return plain(text, 240).replace(";", ",")
+    return sanitize(text, 240).replace(";", ",")
 
 
 def notice(kind: str, text: str, *, in_tmux: bool) -> str:
     """The bytes of a desktop notice; empty for `off`."""
     if kind == "osc9":
         # The words in front keep a text such as `4,1` from reading as a terminal's own command.
-        said = f"\x1b]9;Wakedeck: {_inert(text)}\x1b\\"
+        said = f"\x1b]9;Wakedeck: {_sanitize_field(text)}\x1b\\"
     elif kind == "osc777":
-        said = f"\x1b]777;notify;Wakedeck;{_inert(text)}\x1b\\"
+        said = f"\x1b]777;notify;Wakedeck;{_sanitize_field(text)}\x1b\\"
     else:
         return ""
     return f"\x1bPtmux;{said.replace(chr(27), chr(27) * 2)}\x1b\\" if in_tmux else said
 
 
-class Alarm:
-    """`write` sends to the operator's terminal; `muted` silences everything but the title."""
+class TerminalBell:
+    """Rings the bell, sets the title and sends notices; `muted` silences all but the title."""
 
     def __init__(
         self,
@@ -58,48 +58,48 @@ class Alarm:
         write: Callable[[str], None],
     ) -> None:
         self._table = table
-        self._name = "Wakedeck" if profile == "default" else f"Wakedeck {plain(profile, 40)}"
+        self._name = "Wakedeck" if profile == "default" else f"Wakedeck {sanitize(profile, 40)}"
         self._notice = notice_kind(table.notice, environ)
         self._in_tmux = "TMUX" in environ
         self._write = write
-        self._attention = Attention(table.every_s)
+        self._attention = Alerts(table.every_s)
         self._title = ""
         self.muted = False
 
     def open(self) -> None:
         """Put the terminal's title aside and set ours."""
         if self._table.title:
-            self._write(_PUT_ASIDE)
-            self._draw_title()
+            self._write(_PUSH_TITLE)
+            self._update_title()
 
     def close(self) -> None:
         """Give the terminal its title back."""
         if self._title:
             self._title = ""
-            self._write(_BRING_BACK)
+            self._write(_POP_TITLE)
 
-    def heard(self, events: Iterable[Event], now: float) -> None:
-        """Something happened at `now`, seconds on the monotonic clock."""
-        self._attention.hear(events)
+    def on_events(self, events: Iterable[Event], now: float) -> None:
+        """Take new events at `now`, seconds on the monotonic clock."""
+        self._attention.on_events(events)
         self.tick(now)
 
     def tick(self, now: float) -> None:
-        """Call out what is due."""
-        said = self._attention.call(now)
+        """Send the alerts that are due at `now`."""
+        said = self._attention.next_alert(now)
         if said and not self.muted:
             if self._table.bell:
                 self._write(BELL)
             told = notice(self._notice, said, in_tmux=self._in_tmux)
             if told:
                 self._write(told)
-        self._draw_title()
+        self._update_title()
 
-    def seen(self) -> None:
-        """A key was pressed: the operator is here."""
-        self._attention.seen()
-        self._draw_title()
+    def on_input(self) -> None:
+        """The operator is present: clear the count of unseen alerts."""
+        self._attention.acknowledge()
+        self._update_title()
 
-    def _draw_title(self) -> None:
+    def _update_title(self) -> None:
         if not self._table.title:
             return
         unseen = self._attention.unseen

@@ -13,7 +13,7 @@ from tui.panel import keymap
 from tui.panel.log_screen import LogScreen
 from widgets.dialogs.cell_picker import CellPicker
 from widgets.dialogs.confirm import ConfirmDialog
-from widgets.dialogs.edit_text import WordedConfirm, WordsDialog
+from widgets.dialogs.edit_text import EditableConfirm, EditTextDialog
 from widgets.dialogs.help import HelpScreen
 from widgets.log.controls import SearchLine
 from widgets.log.pane import LogPane
@@ -61,13 +61,13 @@ def rebindable(of_app: Iterable[BindingType]) -> list[keymap.Bound]:
         ("cells", CellPicker.BINDINGS),
         ("filter", FilterInput.BINDINGS),
         ("help", HelpScreen.BINDINGS),
-        ("confirm", [*ConfirmDialog.BINDINGS, *WordedConfirm.BINDINGS]),
-        ("words", WordsDialog.BINDINGS),
+        ("confirm", [*ConfirmDialog.BINDINGS, *EditableConfirm.BINDINGS]),
+        ("words", EditTextDialog.BINDINGS),
     )
     return [bound for place, bindings in places for bound in keymap.bound_in(place, bindings)]
 
 
-class KeyWords:
+class KeyLabels:
     """How the keys of an action read now."""
 
     def __init__(

@@ -12,14 +12,14 @@ from textual.app import App
 from services.errors import WakedeckError
 from services.journal.events import action_event
 from services.models import AttemptState, Capability, SandboxId, Verb
-from services.repair.attempts import Handle
+from services.repair.attempts import AttemptHandle
 from tui.engine import Engine
-from tui.panel.actions import Intents, Say, Tone
+from tui.panel.actions import Actions, Notify, Tone
 
-ABREAST = {Verb.WAKE: 1, Verb.RECONNECT: 4}
+CONCURRENT = {Verb.WAKE: 1, Verb.RECONNECT: 4}
 """Attempts at a time on what shares a gateway: wakes of one gateway take turns anyway."""
-ALTOGETHER = 8
-NAMED = 5
+CONCURRENT_TOTAL = 8
+MAX_NAMED = 5
 """How many of those that failed are named in the summary."""
 _CAPABILITY = {Verb.WAKE: Capability.WAKE, Verb.RECONNECT: Capability.RECONNECT}
 _DONE = {Verb.WAKE: "Woke", Verb.RECONNECT: "Reconnected"}
@@ -45,35 +45,35 @@ def summary(verb: Verb, outcomes: Sequence[Outcome]) -> tuple[str, Tone]:
         return f"{head}.", "information"
     unhappy = [one for one in outcomes if one.how in ("failed", "refused")]
     lines = [f"{head}; {', '.join(rest)}{':' if unhappy else '.'}"]
-    lines += [f"✕ {one.sandbox.native_id}: {one.reason}" for one in unhappy[:NAMED]]
-    if len(unhappy) > NAMED:
-        lines.append(f"… and {len(unhappy) - NAMED} more: the events have every reason.")
+    lines += [f"✕ {one.sandbox.native_id}: {one.reason}" for one in unhappy[:MAX_NAMED]]
+    if len(unhappy) > MAX_NAMED:
+        lines.append(f"… and {len(unhappy) - MAX_NAMED} more: the events have every reason.")
     return "\n".join(lines), "error" if tally["failed"] else "warning"
 
 
 class Bulk:
-    """At most one set at a time. `on_change` is called when the progress reads differently."""
+    """Runs one verb on a set of sandboxes, one set at a time; `on_change` reports progress."""
 
     def __init__(
         self,
         app: App[int],
         engine: Engine,
-        intents: Intents,
-        say: Say,
-        on_pressed: Callable[[Verb, SandboxId], None],
+        actions: Actions,
+        notify: Notify,
+        on_started: Callable[[Verb, SandboxId], None],
         on_change: Callable[[], None],
     ) -> None:
         self._app = app
         self._engine = engine
-        self._intents = intents
-        self._say = say
-        self._on_pressed = on_pressed
+        self._actions = actions
+        self._notify = notify
+        self._on_started = on_started
         self._on_change = on_change
         self._verb: Verb | None = None
         self._outcomes: list[Outcome] = []
         self._total = 0
         self._cancelled = False
-        self._running: dict[SandboxId, Handle] = {}
+        self._running: dict[SandboxId, AttemptHandle] = {}
 
     @property
     def progress(self) -> str:
@@ -87,7 +87,7 @@ class Bulk:
     def start(self, verb: Verb, sandboxes: Sequence[SandboxId]) -> bool:
         """Begin with these and no others; False where another set is under way. Never waits."""
         if self._verb is not None:
-            self._say(f"Still {self.progress}: cancel it first, or wait.", "warning")
+            self._notify(f"Still {self.progress}: cancel it first, or wait.", "warning")
             return False
         self._verb, self._total, self._cancelled = verb, len(sandboxes), False
         self._outcomes.clear()
@@ -107,8 +107,10 @@ class Bulk:
         return True
 
     async def _all(self, verb: Verb, sandboxes: Sequence[SandboxId]) -> None:
-        lanes: dict[str, asyncio.Semaphore] = defaultdict(lambda: asyncio.Semaphore(ABREAST[verb]))
-        room = asyncio.Semaphore(ALTOGETHER)
+        lanes: dict[str, asyncio.Semaphore] = defaultdict(
+            lambda: asyncio.Semaphore(CONCURRENT[verb])
+        )
+        room = asyncio.Semaphore(CONCURRENT_TOTAL)
 
         async def one(sandbox: SandboxId) -> None:
             async with lanes[self._lane(sandbox)], room:
@@ -120,7 +122,7 @@ class Bulk:
                     tasks.create_task(one(sandbox))
             places = {sandbox: place for place, sandbox in enumerate(sandboxes)}
             self._outcomes.sort(key=lambda one: places[one.sandbox])
-            self._say(*summary(verb, self._outcomes))
+            self._notify(*summary(verb, self._outcomes))
         finally:
             self._verb = None
             self._running.clear()
@@ -129,18 +131,20 @@ class Bulk:
     async def _attempt(self, verb: Verb, sandbox: SandboxId) -> Outcome:
         if self._cancelled:
             return Outcome(sandbox, "cancelled")
-        reason = self._intents.refusals(sandbox).get(_CAPABILITY[verb])
+        reason = self._actions.refusals(sandbox).get(_CAPABILITY[verb])
         if reason is None:
             try:
-                handle = self._intents.press(verb, sandbox, quietly=True)
+                handle = self._actions.press(verb, sandbox, silent=True)
             except WakedeckError as error:
                 reason = error.sentence
         if reason is not None:
             now = self._engine.clock.now()
-            self._engine.tell(action_event(sandbox, f"{verb.value} refused: {reason}", now))
+            self._engine.record_events(
+                action_event(sandbox, f"{verb.value} refused: {reason}", now)
+            )
             return Outcome(sandbox, "refused", reason)
         self._running[sandbox] = handle
-        self._on_pressed(verb, sandbox)
+        self._on_started(verb, sandbox)
         attempt = await handle.wait()
         self._running.pop(sandbox, None)
         if attempt.state is AttemptState.DONE:

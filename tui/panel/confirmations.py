@@ -1,4 +1,4 @@
-"""Acts that need the operator's word: a dialog says what will happen, then an attempt does it."""
+"""Actions that need a confirmation: a dialog, then an attempt."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from services.errors import WakedeckError
 from services.models import Attempt, SandboxId
 from services.sources import Proposal, Proposer
 from tui.engine import Engine
-from tui.panel.actions import Intents, Say
+from tui.panel.actions import Actions, Notify
 from widgets.dialogs.confirm import ConfirmDialog
-from widgets.dialogs.edit_text import WordedConfirm, WordsDialog
+from widgets.dialogs.edit_text import EditableConfirm, EditTextDialog
 
 
-class Proposing:
-    """Asks, and hands on what was agreed to. One question at a time."""
+class Confirmations:
+    """Asks for confirmation and starts what was confirmed; one question at a time."""
 
-    def __init__(self, app: App[int], engine: Engine, intents: Intents, say: Say) -> None:
+    def __init__(self, app: App[int], engine: Engine, actions: Actions, notify: Notify) -> None:
         self._app = app
         self._engine = engine
-        self._intents = intents
-        self._say = say
+        self._actions = actions
+        self._notify = notify
         self._asking = False
 
     def verbs(self, sandbox: SandboxId) -> tuple[tuple[str, str], ...]:
@@ -41,7 +41,7 @@ class Proposing:
     def ask(self, sandbox: SandboxId, verb: str) -> None:
         """Find out what the verb would do, and ask; never waits."""
         if self._asking:
-            self._say("Another question is still open.", "warning")
+            self._notify("Another question is still open.", "warning")
             return
         self._asking = True
         self._app.run_worker(self._ask(sandbox, verb), group="proposals", exit_on_error=False)
@@ -50,26 +50,26 @@ class Proposing:
         try:
             proposer = self._proposer(sandbox)
             if proposer is None:
-                self._say("Its source can do nothing of the kind.", "warning")
+                self._notify("Its source can do nothing of the kind.", "warning")
                 return
             proposal: Proposal | None = await proposer.propose(sandbox, verb)
             while proposal is not None and (proposal.words or not proposal.refusal):
-                agreed = False if proposal.refusal else await self._agreed(proposal)
-                if agreed:
-                    self._intents.carry_out(proposal)
-                if agreed is not None and not proposal.refusal:
+                confirmed = False if proposal.refusal else await self._confirmed(proposal)
+                if confirmed:
+                    self._actions.carry_out(proposal)
+                if confirmed is not None and not proposal.refusal:
                     return
-                proposal = await self._reworded(proposer, proposal)
+                proposal = await self._edit_text(proposer, proposal)
             if proposal is not None:
-                self._say(f"Not possible: {proposal.refusal}.", "warning")
+                self._notify(f"Not possible: {proposal.refusal}.", "warning")
         except WakedeckError as error:
-            self._say(f"{error.sentence} {error.advice}".strip(), "error")
+            self._notify(f"{error.sentence} {error.advice}".strip(), "error")
         finally:
             self._asking = False
 
-    async def _agreed(self, proposal: Proposal) -> bool | None:
+    async def _confirmed(self, proposal: Proposal) -> bool | None:
         """Yes, no, or None: in other words."""
-        kind = WordedConfirm if proposal.words else ConfirmDialog
+        kind = EditableConfirm if proposal.words else ConfirmDialog
         dialog = kind(
             proposal.title,
             proposal.target,
@@ -77,14 +77,14 @@ class Proposing:
             verb=proposal.button,
             type_to_confirm=proposal.typed_name or None,
         )
-        agreed: bool | None = await self._app.push_screen_wait(dialog)
-        if isinstance(dialog, WordedConfirm) and dialog.rewording:
+        confirmed: bool | None = await self._app.push_screen_wait(dialog)
+        if isinstance(dialog, EditableConfirm) and dialog.edit_requested:
             return None
-        return bool(agreed)
+        return bool(confirmed)
 
-    async def _reworded(self, proposer: Proposer, proposal: Proposal) -> Proposal | None:
+    async def _edit_text(self, proposer: Proposer, proposal: Proposal) -> Proposal | None:
         """The same in the operator's own words; None where there are to be none."""
-        dialog = WordsDialog(proposal.target, proposal.words, problem=proposal.refusal)
+        dialog = EditTextDialog(proposal.target, proposal.words, problem=proposal.refusal)
         words: str | None = await self._app.push_screen_wait(dialog)
         if not words:
             return None

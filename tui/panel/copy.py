@@ -12,7 +12,7 @@ from textual.widget import Widget
 from services.clock import Clock
 from services.models import Event, Gateway, Message, Sandbox
 from tui.cli import tables
-from tui.panel.actions import Say
+from tui.panel.actions import Notify
 from widgets.dialogs.cell_picker import CellPicker
 from widgets.panes.table_pane import TablePane
 
@@ -78,13 +78,13 @@ def cells_of(pane: Widget) -> list[tuple[str, str]]:
     return [(title, text) for title, text in said if text]
 
 
-class Copying:
-    """Puts what the operator asks for on the clipboard, and says so."""
+class Copier:
+    """Copies records, names, cells and selections to the clipboard and notifies."""
 
-    def __init__(self, app: App[int], clock: Clock, say: Say) -> None:
+    def __init__(self, app: App[int], clock: Clock, notify: Notify) -> None:
         self._app = app
         self._clock = clock
-        self._say = say
+        self._notify = notify
 
     def record(self, pane: Widget) -> None:
         """The marked records of a pane, or the one under its cursor, as JSON."""
@@ -108,15 +108,15 @@ class Copying:
         if selected:
             self.text(selected)
         else:
-            self._say("Nothing is selected. q quits.", "information")
+            self._notify("Nothing is selected. q quits.", "information")
 
     def text(self, text: str) -> None:
         """This text, on the operator's clipboard by way of the terminal."""
         if text:
             self._app.copy_to_clipboard(text)
-            self._say("Copied.", "information")
+            self._notify("Copied.", "information")
         else:
-            self._say("Nothing to copy here.", "information")
+            self._notify("Nothing to copy here.", "information")
 
     def _chosen(self, text: str | None) -> None:
         if text:

@@ -10,25 +10,25 @@ from textual.app import App
 from services.errors import WakedeckError
 from services.models import Event, Gateway, GatewayId, Message, Sandbox, SandboxId
 from tui.engine import Engine
-from tui.panel.history import Recall
+from tui.panel.history import EventHistory
 from widgets.panes.details import DetailPane
 
-REMEMBERED = 2000
+MAX_EVENTS = 2000
 
 
 class Details:
-    """Opens the pane and feeds it."""
+    """Opens the details dialog and keeps it up to date."""
 
     def __init__(self, app: App[int], engine: Engine) -> None:
         self._app = app
         self._engine = engine
-        self._events: deque[Event] = deque(maxlen=REMEMBERED)
+        self._events: deque[Event] = deque(maxlen=MAX_EVENTS)
         self._open: DetailPane | None = None
-        self._recall = Recall(engine)
+        self._history = EventHistory(engine)
         self._past: dict[SandboxId | GatewayId, tuple[Event, ...]] = {}
 
-    def heard(self, events: Sequence[Event]) -> None:
-        """What happened; shown with the record it happened to."""
+    def on_events(self, events: Sequence[Event]) -> None:
+        """Keep new events for the records they are about."""
         self._events.extend(events)
 
     def open(
@@ -46,7 +46,7 @@ class Details:
             pane.run_worker(self._content(pane, subject, of), exit_on_error=False)
 
     def refresh(self) -> None:
-        """Another look has come in."""
+        """Update the open dialog after a poll round."""
         pane = self._open
         if pane is None or not pane.is_attached:
             return
@@ -62,12 +62,12 @@ class Details:
             else board.gateways.get(subject.id)
         )
         if known is None:
-            pane.show_gone(now)
+            pane.show_missing(now)
         else:
             pane.show(known, now=now, events=self._about(known))
 
     async def _last_day(self, pane: DetailPane, identity: SandboxId | GatewayId) -> None:
-        self._past = {identity: await self._recall.last_day(identity)}
+        self._past = {identity: await self._history.last_day(identity)}
         subject = pane.subject
         if pane.is_attached and isinstance(subject, Sandbox | Gateway):
             pane.show(subject, now=self._engine.clock.now(), events=self._about(subject))

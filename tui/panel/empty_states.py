@@ -1,4 +1,4 @@
-"""What stands in a pane that has nothing to show: why it is empty, and what to do next."""
+"""The texts of empty panes: why a pane is empty and what to do next."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from services.board.deltas import SourceLink
 from services.models import Capability, GatewayState, Sandbox, SandboxId
-from services.text.sanitize import sentence
+from services.text.sanitize import end_sentence
 from tui.engine import Engine
-from tui.panel.actions import Intents
+from tui.panel.actions import Actions
 from tui.panel.layout import Pane
 
 Key = Callable[[str], str]
@@ -19,11 +19,11 @@ _MOST = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Guidance:
-    """Sentences for empty panes, true now."""
+class EmptyStates:
+    """Builds the texts of empty panes from the present state."""
 
     engine: Engine
-    intents: Intents
+    actions: Actions
 
     def all(self, under_cursor: SandboxId | None, key: Key) -> dict[Pane, str]:
         """The words of every pane."""
@@ -50,11 +50,11 @@ class Guidance:
             told = [f"{self._label(one)}: {one.reason}" for one in lost[:_MOST]]
             if len(lost) > _MOST:
                 told.append(f"… and {len(lost) - _MOST} more")
-            advice = f"{refresh} looks again; `wakedeck doctor` says what a source needs."
+            advice = f"{refresh} refreshes; `wakedeck doctor` says what a source needs."
             return "\n".join((*told, advice))
         waited = [one for one in links if one.last_success_at is None]
         if waited:
-            return f"Looking at {self._labels(waited)}…"
+            return f"Waiting for {self._labels(waited)}…"
         if what == "gateways":
             return f"{self._labels(links)}: no gateway in front of its sandboxes."
         amiss = [
@@ -71,19 +71,19 @@ class Guidance:
             )
         return (
             f"{self._labels(links)}: no sandboxes there now.\n"
-            f"A new one appears here by itself; {refresh} looks now."
+            f"A new one appears here by itself; {refresh} refreshes."
         )
 
     def _queues(self, selected: Sandbox | None, key: Key) -> str:
         if selected is None:
             return f"No sandbox selected.\n{key('panel.sandboxes')} goes to the list, ↑ ↓ choose."
-        reason = self.intents.refusals(selected.id).get(Capability.QUEUE)
+        reason = self.actions.refusals(selected.id).get(Capability.QUEUE)
         if reason is not None:
-            return sentence(f"{selected.name}: {reason}")
-        problem = self.engine.feeds.queue_problem
+            return end_sentence(f"{selected.name}: {reason}")
+        problem = self.engine.pollers.queue_problem
         if problem:
-            return f"{selected.name}: {problem}\n{key('panel.refresh')} looks again."
-        if selected.id != self.engine.feeds.queue_seen:
+            return f"{selected.name}: {problem}\n{key('panel.refresh')} refreshes."
+        if selected.id != self.engine.pollers.queue_loaded:
             return f"Reading the queues of {selected.name}…"
         return f"Both queues of {selected.name} are empty.\nWhat is sent to it appears here."
 
@@ -91,9 +91,9 @@ class Guidance:
         shell = key("panel.shell")
         if selected is None:
             return f"No shell open.\nPress {shell} on a sandbox."
-        reason = self.intents.refusals(selected.id).get(Capability.SHELL)
+        reason = self.actions.refusals(selected.id).get(Capability.SHELL)
         if reason is not None:
-            return sentence(f"No shell in {selected.name}: {reason}")
+            return end_sentence(f"No shell in {selected.name}: {reason}")
         return f"No shell open.\nPress {shell} for one in {selected.name}."
 
     def _labels(self, links: Sequence[SourceLink]) -> str:

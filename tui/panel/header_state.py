@@ -1,4 +1,4 @@
-"""What the header says, gathered from the board."""
+"""Builds the header's state from the board."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ SAMPLES = 30
 _LOST = Sign("✕", "lost", "bad")
 
 
-class Vitals:
-    """Keeps the round trips of every gateway; draws up the header of the one that matters."""
+class HeaderBuilder:
+    """Keeps each gateway's round trips and builds the header of the selected one."""
 
     def __init__(self, settings: Settings, retry_key: str) -> None:
         self._retry_key = retry_key
@@ -26,8 +26,8 @@ class Vitals:
         self._banner = settings.banner or ("PRODUCTION" if settings.production else "")
         self._samples: dict[GatewayId, deque[float | None]] = {}
 
-    def take(self, delta: BoardDelta, board: Board) -> None:
-        """Remember this look's round trips."""
+    def add_samples(self, delta: BoardDelta, board: Board) -> None:
+        """Add the round trips of a poll round."""
         for gateway in (*delta.gateways, *(board.gateways.get(one) for one in _touched(delta))):
             if gateway is not None and not gateway.stale:
                 samples = self._samples.setdefault(gateway.id, deque(maxlen=SAMPLES))

@@ -19,7 +19,7 @@ class Bound:
     keys: tuple[str, ...]
     description: str
     place: str
-    """Where it is live: a clash matters only where two are live at once (`together`)."""
+    """Where it is live: a clash matters only where two are live at once (`live_together`)."""
 
 
 _DASHBOARD = frozenset(("repair", "pane", "table", "stream", "queues", "shells", "tabs"))
@@ -27,7 +27,7 @@ _IN_THE_SHELLS = frozenset(("shells", "tabs"))
 _IN_A_LIST = frozenset(("pane", "table", "stream", "queues"))
 
 
-def together(one: str, other: str) -> bool:
+def live_together(one: str, other: str) -> bool:
     """Whether two places are live at once, so that one key cannot serve both."""
     pair = {one, other}
     return (
@@ -83,7 +83,7 @@ def resolve(
                 if (
                     other.id != one.id
                     and (one.id in wanted or other.id in wanted)
-                    and together(one.place, other.place)
+                    and live_together(one.place, other.place)
                 ):
                     named = one.id if one.id in wanted else other.id
                     raise ConfigError(

@@ -116,23 +116,23 @@ class DashboardLayout(Layout):
         ]
 
 
-class Deck(Container):
-    """Holds the panes and places them."""
+class PaneGrid(Container):
+    """The container of the panes, laid out by `DashboardLayout`."""
 
     def __init__(self, *, id: str) -> None:
         super().__init__(id=id)
-        self.places = DashboardLayout()
+        self.pane_layout = DashboardLayout()
 
     @property
     def layout(self) -> Layout:
         """Always ours, whatever a stylesheet says."""
-        return self.places
+        return self.pane_layout
 
-    def arrange_anew(self, *, lower: Pane | None = None, zoomed: Pane | None) -> None:
+    def rearrange(self, *, lower: Pane | None = None, zoomed: Pane | None) -> None:
         """Show another lower pane on a narrow screen, or another zoomed one."""
-        wanted = (lower or self.places.lower, zoomed)
-        if wanted != (self.places.lower, self.places.zoomed):
-            self.places.lower, self.places.zoomed = wanted
+        wanted = (lower or self.pane_layout.lower, zoomed)
+        if wanted != (self.pane_layout.lower, self.pane_layout.zoomed):
+            self.pane_layout.lower, self.pane_layout.zoomed = wanted
             # A child that asks is what makes Textual forget how it arranged this container.
             for child in self.children:
                 child.refresh(layout=True)

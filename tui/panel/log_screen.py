@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
-from typing import TYPE_CHECKING, ClassVar, cast
+from typing import ClassVar
 
 from textual import on
 from textual.app import ComposeResult
@@ -15,13 +15,11 @@ from services.log_streams import LogLine
 from services.logs.follower import LogFollower
 from services.models import SandboxId
 from services.sources import Observer
+from tui.context import Context
 from widgets.log.pane import LogPane
 from widgets.log.view import LogView
 from widgets.panes.footer import KeyFooter
 from widgets.panes.header import HealthHeader
-
-if TYPE_CHECKING:
-    from tui.app import WakedeckApp
 
 
 class LogScreen(Screen[None]):
@@ -32,16 +30,12 @@ class LogScreen(Screen[None]):
         Binding("L", "leave", "Back to the dashboard", id="log.leave", show=False),
     ]
 
-    def __init__(self, observer: Observer, sandbox: SandboxId, name: str) -> None:
+    def __init__(self, context: Context, observer: Observer, sandbox: SandboxId, name: str) -> None:
         super().__init__()
+        self.context = context
         self._observer = observer
         self._sandbox = sandbox
         self._pane = LogPane(name)
-
-    @property
-    def panel(self) -> WakedeckApp:
-        """The app, by its own type."""
-        return cast("WakedeckApp", self.app)
 
     @property
     def pane(self) -> LogPane:
@@ -79,11 +73,11 @@ class LogScreen(Screen[None]):
         event.stop()
         self.app.copy_to_clipboard(event.text)
         lines = "1 line" if event.lines == 1 else f"{event.lines} lines"
-        self.panel.say(f"Copied {lines}.")
+        self.context.notify(f"Copied {lines}.", "information")
 
     def _tick(self) -> None:
-        self._pane.tick(self.panel.clock.now())
-        self.query_one(HealthHeader).show(self.panel.header(self._sandbox))
+        self._pane.tick(self.context.clock.now())
+        self.query_one(HealthHeader).show(self.context.header(self._sandbox))
 
     async def _begin(self) -> None:
         try:
@@ -92,14 +86,14 @@ class LogScreen(Screen[None]):
             # Its lines may come all the same; if not, the follower says why.
             self._deliver([LogLine(f"— {error.sentence}", ours=True)])
             streams = ()
-        self._pane.offer(streams)
+        self._pane.set_streams(streams)
         await self._follow(self._pane.stream)
 
     async def _follow(self, stream: str) -> None:
         def opened() -> AsyncIterator[str]:
             return self._observer.logs(self._sandbox, stream)
 
-        follower = LogFollower(opened, self._deliver, self._pane.tell, self.panel.clock)
+        follower = LogFollower(opened, self._deliver, self._pane.set_problem, self.context.clock)
         await follower.run()
 
     def _deliver(self, lines: Sequence[LogLine]) -> None:

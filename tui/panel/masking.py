@@ -1,4 +1,4 @@
-"""Secrets masked in what is drawn: wherever they stand on the screen, however they are coloured.
+"""Masks secrets in drawn lines, cell by cell, whatever their colours and wrapping.
 
 A drawn line is cut into pieces by style, by panes and by wrapping, so no text of the picture holds
 a secret whole. It is therefore looked for on the cells, before there is a picture.
@@ -20,7 +20,7 @@ _EDGES = dict.fromkeys(range(0x2500, 0x2580), " ")
 """Box drawing ends a word as a blank does."""
 
 
-def masked_spans(text: str) -> list[tuple[int, int]]:
+def redacted_spans(text: str) -> list[tuple[int, int]]:
     """Where `redact` masks a text: (first, past the last) of its characters."""
     said = redact(text)
     if said == text:
@@ -62,12 +62,12 @@ class _Cells:
             for x in range(max(0, region.x), min(region.right, len(row))):
                 places += [(y, x)] * len(row[x])
                 chars.append(row[x])
-        for start, end in masked_spans("".join(chars).translate(_EDGES)):
+        for start, end in redacted_spans("".join(chars).translate(_EDGES)):
             self.hidden.update(at for at in places[start:end] if self.rows[at[0]][at[1]] != " ")
 
 
-def masked(lines: Sequence[Strip], regions: Iterable[Region]) -> list[Strip]:
-    """The lines with every secret as stars, cell by cell.
+def redact_strips(lines: Sequence[Strip], regions: Iterable[Region]) -> list[Strip]:
+    """Return the lines with every secret replaced by stars, cell by cell.
 
     It is looked for on each line and in each of the regions, such as those of the widgets: there
     one may go on in the next line.
@@ -77,10 +77,10 @@ def masked(lines: Sequence[Strip], regions: Iterable[Region]) -> list[Strip]:
         cells.hide(Region(0, y, len(row), 1))
     for region in regions:
         cells.hide(region)
-    return [_starred(strip, y, cells.hidden) for y, strip in enumerate(lines)]
+    return [_mask_cells(strip, y, cells.hidden) for y, strip in enumerate(lines)]
 
 
-def _starred(strip: Strip, y: int, hidden: set[tuple[int, int]]) -> Strip:
+def _mask_cells(strip: Strip, y: int, hidden: set[tuple[int, int]]) -> Strip:
     if not any(place[0] == y for place in hidden):
         return strip
     segments: list[Segment] = []

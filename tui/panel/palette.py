@@ -8,31 +8,32 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from textual.binding import ActiveBinding
 from textual.command import DiscoveryHit, Hit, Hits, Provider
 
 from services.errors import WakedeckError
 from services.models import Capability, Sandbox, SandboxId, Verb
+from tui.context import Context
+from tui.dashboard import Dashboard
 from tui.panel.layout import Pane
-from tui.panel.shell_keys import SHELL_KEYS, ShellKey, use
+from tui.panel.shell_keys import SHELL_KEYS, ShellKey, run_shell_key
 from widgets.panes.binding_rows import KeyRow, key_sections
 from widgets.panes.sandboxes import SandboxPane
 from widgets.panes.table_pane import TablePane
 
 if TYPE_CHECKING:
-    from services.sources.local.faults import Fault
+    from services.sources.local.faults import InjectedFault
     from services.sources.local.layout import World
-    from tui.app import WakedeckApp
 
-AT_FIRST = 50
+INITIAL_SANDBOXES = 50
 """Sandboxes whose verbs are listed before anything is typed."""
-MOST = 100
+MAX_ENTRIES = 100
 """Entries shown of what matches: the best ones."""
-BREATH = 100
+YIELD_EVERY = 100
 """Entries judged before keys and frames get their turn."""
-_NOBODY = SandboxId("", "")
+_NO_SANDBOX = SandboxId("", "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +45,8 @@ class Entry:
     run: Callable[[], object]
 
 
-def _holds(text: str, letters: str) -> bool:
-    """Whether the letters occur in the text in their order: what a fuzzy match needs at least."""
+def _has_subsequence(text: str, letters: str) -> bool:
+    """Whether the letters occur in the text in their order."""
     place = 0
     for letter in letters:
         place = text.find(letter, place) + 1
@@ -58,12 +59,19 @@ class PanelCommands(Provider):
     """Actions by their description; verbs by verb and sandbox; faults of the embedded world."""
 
     @property
-    def panel(self) -> WakedeckApp:
-        """The app, by its own type."""
-        return cast("WakedeckApp", self.app)
+    def dashboard(self) -> Dashboard:
+        """The screen under everything."""
+        screen = self.app.screen_stack[0]
+        assert isinstance(screen, Dashboard)
+        return screen
+
+    @property
+    def context(self) -> Context:
+        """The services of the context."""
+        return self.dashboard.context
 
     async def discover(self) -> Hits:
-        entries = self._entries(AT_FIRST)
+        entries = self._entries(INITIAL_SANDBOXES)
         for entry in entries:
             yield DiscoveryHit(entry.text, entry.run, help=entry.help)
 
@@ -72,13 +80,13 @@ class PanelCommands(Provider):
         letters = "".join(query.casefold().split())
         found: list[tuple[float, int, Entry]] = []
         for number, entry in enumerate(self._entries(), 1):
-            if number % BREATH == 0:
+            if number % YIELD_EVERY == 0:
                 await asyncio.sleep(0)
-            if _holds(entry.text.casefold(), letters):
+            if _has_subsequence(entry.text.casefold(), letters):
                 score = matcher.match(entry.text)
                 if score > 0:
                     found.append((score, -number, entry))
-        for score, _, entry in heapq.nlargest(MOST, found):
+        for score, _, entry in heapq.nlargest(MAX_ENTRIES, found):
             yield Hit(score, matcher.highlight(entry.text), entry.run, help=entry.help)
 
     def _entries(self, most: int | None = None) -> Iterator[Entry]:
@@ -87,7 +95,7 @@ class PanelCommands(Provider):
         yield from self._actions()
         yield from self._elsewhere()
         yield from self._shell()
-        sandboxes = sorted(self.panel.engine.board.sandboxes.values(), key=lambda one: one.id)
+        sandboxes = sorted(self.context.engine.board.sandboxes.values(), key=lambda one: one.id)
         for sandbox in sandboxes[:most]:
             yield from self._verbs(sandbox)
         yield from self._proposals()
@@ -100,7 +108,7 @@ class PanelCommands(Provider):
 
     def _elsewhere(self) -> Iterator[Entry]:
         """What the panes without the keyboard can do: it gets the keyboard first."""
-        dashboard = self.panel.dashboard
+        dashboard = self.dashboard
         if self.screen is not dashboard:
             return
         for pane in dashboard.query(TablePane):
@@ -128,16 +136,16 @@ class PanelCommands(Provider):
 
     def _marked(self) -> Iterator[Entry]:
         """The verbs on what is marked, as one set."""
-        marked = self.panel.dashboard.query_one(SandboxPane).marked
+        marked = self.dashboard.query_one(SandboxPane).marked
         for verb in Verb if marked else ():
             yield Entry(
                 f"{verb.value.capitalize()} the {len(marked)} marked",
                 "an attempt for each, one summary",
-                partial(self.panel.bulk.start, verb, marked),
+                partial(self.context.bulk.start, verb, marked),
             )
 
     def _shell(self) -> Iterator[Entry]:
-        there = self.panel.dashboard.desk.front_view() is not None
+        there = self.dashboard.shell_controller.front_view() is not None
         for one in SHELL_KEYS:
             if one.run is not None:
                 keys = one.keys if there else f"{one.keys} · no shell is open"
@@ -145,14 +153,16 @@ class PanelCommands(Provider):
 
     def _use(self, one: ShellKey) -> None:
         # After the palette has gone and given the focus back.
-        self.app.call_later(use, self.panel, one)
+        controller = self.dashboard.shell_controller
+        notify = self.context.notify
+        self.app.call_later(lambda: run_shell_key(controller.front_view(), one, notify))
 
     def _acting(
         self, action: str, place: object, pane: TablePane | None = None
     ) -> Callable[[], None]:
         async def act() -> None:
             if pane is not None:
-                self.panel.dashboard.focus_pane(Pane(pane.id))
+                self.dashboard.focus_pane(Pane(pane.id))
             await self.app.run_action(action, default_namespace=place)  # type: ignore[arg-type]
 
         def later() -> None:
@@ -161,20 +171,20 @@ class PanelCommands(Provider):
         return later
 
     def _refusing(self, reason: str) -> Callable[[], None]:
-        return lambda: self.panel.say(reason, "warning")
+        return lambda: self.context.notify(reason, "warning")
 
     def _verbs(self, sandbox: Sandbox) -> Iterator[Entry]:
-        panel = self.panel
-        refused = panel.intents.refusals(sandbox.id)
+        context, dashboard = self.context, self.dashboard
+        refused = context.actions.refusals(sandbox.id)
         verbs: tuple[tuple[str, Capability, Callable[[], None]], ...] = (
-            ("Wake", Capability.WAKE, lambda: panel.intents.repair(Verb.WAKE, sandbox.id)),
+            ("Wake", Capability.WAKE, lambda: context.actions.repair(Verb.WAKE, sandbox.id)),
             (
                 "Reconnect",
                 Capability.RECONNECT,
-                lambda: panel.intents.repair(Verb.RECONNECT, sandbox.id),
+                lambda: context.actions.repair(Verb.RECONNECT, sandbox.id),
             ),
-            ("Shell", Capability.SHELL, lambda: panel.dashboard.desk.open(sandbox.id)),
-            ("Logs", Capability.LOGS, lambda: panel.open_log(sandbox.id)),
+            ("Shell", Capability.SHELL, lambda: dashboard.shell_controller.open(sandbox.id)),
+            ("Logs", Capability.LOGS, lambda: context.open_log(sandbox.id)),
         )
         for word, capability, run in verbs:
             reason = refused.get(capability)
@@ -182,51 +192,51 @@ class PanelCommands(Provider):
                 yield Entry(f"{word} {sandbox.name}", str(sandbox.id), run)
             else:
                 yield Entry(f"{word} {sandbox.name}", reason, self._refusing(reason))
-        if panel.attaching.offered(sandbox.id):
-            why = panel.attaching.refusal(sandbox.id)
+        if context.agent_attach.offered(sandbox.id):
+            why = context.agent_attach.refusal(sandbox.id)
             yield Entry(
                 f"Attach to the agent of {sandbox.name}…",
                 f"{sandbox.id} · asks first" if why is None else why,
-                lambda: panel.attaching.ask(sandbox.id),
+                lambda: context.agent_attach.ask(sandbox.id),
             )
 
     def _proposals(self) -> Iterator[Entry]:
         """What asks first, for the sandbox under the cursor."""
-        sandbox = self.panel.engine.board.sandboxes.get(self.panel.dashboard.selected or _NOBODY)
+        sandbox = self.context.engine.board.sandboxes.get(self.dashboard.selected or _NO_SANDBOX)
         if sandbox is None:
             return
-        for verb, words in self.panel.proposing.verbs(sandbox.id):
+        for verb, words in self.context.confirmations.verbs(sandbox.id):
             yield Entry(
                 f"{words} {sandbox.name}…",
                 f"{sandbox.id} · asks first",
-                lambda verb=verb: self.panel.proposing.ask(sandbox.id, verb),  # type: ignore[misc]
+                lambda verb=verb: self.context.confirmations.ask(sandbox.id, verb),  # type: ignore[misc]
             )
 
     def _faults(self) -> Iterator[Entry]:
-        selected = self.panel.dashboard.selected
-        if selected is None or self.panel.settings.read_only:
+        selected = self.dashboard.selected
+        if selected is None or self.context.settings.read_only:
             return
-        source = self.panel.engine.sources[selected.source].info
+        source = self.context.engine.sources[selected.source].info
         if source.kind != "local":
             return
-        from services.sources.local.faults import Fault
+        from services.sources.local.faults import InjectedFault
         from services.sources.local.layout import World
 
         world = World(Path(source.address))
-        for fault in Fault:
+        for fault in InjectedFault:
             yield Entry(
                 f"Break: {fault.value} on {selected.native_id}",
                 "the embedded world is made to be broken",
                 self._breaking(world, selected.native_id, fault),
             )
 
-    def _breaking(self, world: World, name: str, fault: Fault) -> Callable[[], None]:
+    def _breaking(self, world: World, name: str, fault: InjectedFault) -> Callable[[], None]:
         from services.sources.local.faults import inject
 
         def run() -> None:
             try:
-                self.panel.say(inject(world, name, fault), "warning")
+                self.context.notify(inject(world, name, fault), "warning")
             except WakedeckError as error:
-                self.panel.say(error.sentence, "error")
+                self.context.notify(error.sentence, "error")
 
         return run

@@ -6,17 +6,17 @@ from textual import events
 from textual.screen import Screen
 from textual.widget import Widget
 
-from tui.panel.layout import LOWER, NUMBERED, Deck, Pane
+from tui.panel.layout import LOWER, NUMBERED, Pane, PaneGrid
 
 
 class PaneScreen(Screen[int]):
-    """A screen of panes on a `Deck`, each a widget whose id is its `Pane`."""
+    """A screen of panes on a `PaneGrid`, each a widget whose id is its `Pane`."""
 
     def focus_pane(self, pane: Pane) -> None:
         """Give the keyboard to a pane, showing it first where it is not in sight."""
-        deck = self.query_one(Deck)
-        deck.arrange_anew(
-            lower=pane if pane in LOWER else None, zoomed=pane if deck.places.zoomed else None
+        grid = self.query_one(PaneGrid)
+        grid.rearrange(
+            lower=pane if pane in LOWER else None, zoomed=pane if grid.pane_layout.zoomed else None
         )
         self.query_one(f"#{pane.value}").focus()
 
@@ -30,8 +30,8 @@ class PaneScreen(Screen[int]):
 
     def on_descendant_focus(self, _: events.DescendantFocus) -> None:
         pane = self.focused_pane
-        deck = self.query_one(Deck)
-        deck.arrange_anew(lower=pane if pane in LOWER else None, zoomed=deck.places.zoomed)
+        grid = self.query_one(PaneGrid)
+        grid.rearrange(lower=pane if pane in LOWER else None, zoomed=grid.pane_layout.zoomed)
 
     def action_pane(self, name: str) -> None:
         """Focus a pane by its number."""
@@ -45,7 +45,7 @@ class PaneScreen(Screen[int]):
 
     def action_zoom(self) -> None:
         """Fill the screen with the focused pane, or go back."""
-        deck = self.query_one(Deck)
+        grid = self.query_one(PaneGrid)
         pane = self.focused_pane
         target = Pane.SANDBOXES if pane is Pane.REPAIR else pane
-        deck.arrange_anew(zoomed=None if deck.places.zoomed else target)
+        grid.rearrange(zoomed=None if grid.pane_layout.zoomed else target)

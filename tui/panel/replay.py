@@ -15,8 +15,14 @@ from textual.content import Content
 from services.clock import Clock
 from services.config.settings import Settings
 from services.terminal.emulator.emulator import Emulator
-from services.terminal.session.recording import Frame, Full, Output, Size, read_transcript
-from services.text.sanitize import plain
+from services.terminal.session.recording import (
+    RecordedFrame,
+    RecordedOutput,
+    RecordedSize,
+    RecordingFull,
+    read_recording,
+)
+from services.text.sanitize import sanitize
 from tui.panel import themes
 from widgets.panes.footer import KeyFooter
 from widgets.terminal.view import TerminalView
@@ -45,7 +51,7 @@ class Replay(App[int], inherit_bindings=False):
     def __init__(
         self,
         name: str,
-        frames: Iterator[Frame],
+        frames: Iterator[RecordedFrame],
         clock: Clock,
         *,
         speed: float = 1.0,
@@ -63,7 +69,7 @@ class Replay(App[int], inherit_bindings=False):
         self.ended = False
         self.cut_short = False
         """Whether recording had stopped at its bound."""
-        self._shown = plain(name, 80)
+        self._shown = sanitize(name, 80)
         self._frames = frames
         self._clock = clock
         self._at_once = at_once
@@ -80,8 +86,8 @@ class Replay(App[int], inherit_bindings=False):
         yield KeyFooter(pinned=("replay.quit",))
 
     def on_mount(self) -> None:
-        self._say()
-        self.set_interval(0.25, self._say)
+        self._update_frame()
+        self.set_interval(0.25, self._update_frame)
         self.run_worker(self._play(), exit_on_error=False)
 
     @property
@@ -92,13 +98,13 @@ class Replay(App[int], inherit_bindings=False):
     def action_pause(self) -> None:
         """Stop or go on."""
         (self._going.set if self.paused else self._going.clear)()
-        self._say()
+        self._update_frame()
 
     def action_speed(self, factor: float) -> None:
         """Change the speed, between an eighth and 64 times."""
         self.speed = min(max(self.speed * factor, SLOWEST), FASTEST)
         self._at_once = False
-        self._say()
+        self._update_frame()
 
     def action_leave(self) -> None:
         """Go."""
@@ -110,24 +116,24 @@ class Replay(App[int], inherit_bindings=False):
                 await self._reach(frame.at)
                 await self._show(frame)
         except OSError as error:
-            said = f"The file cannot be read any further: {plain(error.strerror or '')}"
+            said = f"The file cannot be read any further: {sanitize(error.strerror or '')}"
             self.notify(said, severity="error", markup=False)
         self.ended = True
-        self.view.painted()
-        self._say()
+        self.view.request_redraw()
+        self._update_frame()
 
-    async def _show(self, frame: Frame) -> None:
-        if isinstance(frame, Size):
+    async def _show(self, frame: RecordedFrame) -> None:
+        if isinstance(frame, RecordedSize):
             self.emulator.resize(frame.columns, frame.lines)
-        elif isinstance(frame, Output):
+        elif isinstance(frame, RecordedOutput):
             await self._feed(frame.data)
-        elif isinstance(frame, Full):
+        elif isinstance(frame, RecordingFull):
             self.cut_short = True
 
     async def _reach(self, at: float) -> None:
         """Wait until it is that second of the transcript, whatever becomes of the speed."""
         if not self._at_once and self.position < at:
-            self.view.painted()
+            self.view.request_redraw()
         while self.position < at or self.paused:
             await self._going.wait()
             if self._at_once:
@@ -146,12 +152,12 @@ class Replay(App[int], inherit_bindings=False):
             now = self._clock.monotonic()
             if now - self._painted_at >= _FRAME_S:
                 self._painted_at = now
-                self.view.painted()
+                self.view.request_redraw()
             # Keys and painting come first.
             for _ in range(3):
                 await asyncio.sleep(0)
 
-    def _say(self) -> None:
+    def _update_frame(self) -> None:
         frame = self.query_one("#frame")
         frame.border_title = Content(self._shown)
         pace = "as fast as it goes" if self._at_once else f"{self.speed:g}×"
@@ -170,7 +176,7 @@ def run(settings: Settings, path: Path, speed: float, at_once: bool) -> int:
     """
     from services.clock import SystemClock
 
-    frames = read_transcript(path)
+    frames = read_recording(path)
     app = Replay(
         path.name, frames, SystemClock(), speed=speed, at_once=at_once, theme=settings.theme
     )

@@ -1,4 +1,4 @@
-"""Pictures of the screen the operator asked for: SVG, owner only, secrets masked."""
+"""Screenshots of the panel: SVG, readable by the owner only, secrets masked."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from textual.strip import Strip
 
 from services.config.paths import private_dir
 from services.text.redact import redact
-from tui.panel.masking import masked
+from tui.panel.masking import redact_strips
 
 
 def _write(folder: Path, name: str, text: str) -> Path:
@@ -27,8 +27,8 @@ def _write(folder: Path, name: str, text: str) -> Path:
     return path
 
 
-def drawn(app: App[int]) -> str:
-    """The screen as SVG, with every secret on it as stars."""
+def render_svg(app: App[int]) -> str:
+    """Render the screen as SVG with secrets masked."""
     screens = [app.screen, *app._background_screens]
     regions = [
         region.intersection(clip)
@@ -40,7 +40,7 @@ def drawn(app: App[int]) -> str:
         full=True, screen_stack=app._background_screens, simplify=True
     )
     assert isinstance(update, LayoutUpdate)
-    lines = masked([Strip.join(line) for line in update.strips], regions)
+    lines = redact_strips([Strip.join(line) for line in update.strips], regions)
     console = Console(
         width=app.size.width,
         height=app.size.height,
@@ -56,9 +56,9 @@ def drawn(app: App[int]) -> str:
 
 
 async def save(app: App[int], folder: Path, now: float) -> Path | None:
-    """Write one; None where the folder cannot be written."""
+    """Write a screenshot; None where the folder cannot be written."""
     name = datetime.fromtimestamp(now).strftime("wakedeck-%Y%m%d-%H%M%S.svg")
-    picture = drawn(app)
+    picture = render_svg(app)
     try:
         return await asyncio.to_thread(_write, folder, name, picture)
     except OSError:

@@ -1,80 +1,96 @@
-"""The shells on the screen: opens, feeds, closes and brings them back; the pane draws them."""
+"""The shells on the screen: opened, fed, closed and reopened; the pane draws them."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from textual import on
 
 from services.models import SandboxId, ShellState
 from services.terminal.exec.requests import ShellChoice
-from services.text.sanitize import plain
+from services.text.sanitize import sanitize
+from tui.context import Context
 from tui.panel.layout import Pane
+from tui.panel.pane_focus import PaneScreen
 from tui.panel.shells import OpenShell
 from widgets.dialogs.confirm import ConfirmDialog
 from widgets.panes.shells import ShellPane
 from widgets.terminal.messages import (
+    BellRang,
     Copied,
     LinkClicked,
     Pasted,
     PasteQuestion,
-    Rang,
     Resized,
     Typed,
 )
 
 if TYPE_CHECKING:
-    from tui.app import WakedeckApp
     from widgets.terminal.view import TerminalView
 
 
-class ShellDesk(ShellPane):
-    """The shell pane, wired to the sessions behind its tabs."""
+class ShellController(ShellPane):
+    """The shell pane joined to the sessions behind its tabs."""
 
-    @property
-    def _panel(self) -> WakedeckApp:
-        return cast("WakedeckApp", self.app)
+    def __init__(
+        self,
+        context: Context,
+        *,
+        chord: str,
+        number: str,
+        open_key: str,
+        reopen_key: str,
+        id: str | None = None,
+    ) -> None:
+        super().__init__(
+            chord=chord, number=number, open_key=open_key, reopen_key=reopen_key, id=id
+        )
+        self.context = context
 
     def open(
         self, sandbox: SandboxId, choice: ShellChoice | None = None, *, take_keys: bool = True
     ) -> None:
         """A new shell in front, with the keyboard unless it came back by itself."""
-        opened = self._panel.intents.shell(sandbox, choice or ShellChoice())
+        opened = self.context.actions.shell(sandbox, choice or ShellChoice())
         if opened is not None:
-            self.app.run_worker(self._live(opened, take_keys), group="shells", exit_on_error=False)
+            self.app.run_worker(
+                self._run_shell(opened, take_keys), group="shells", exit_on_error=False
+            )
 
-    async def _live(self, opened: OpenShell, take_keys: bool) -> None:
+    async def _run_shell(self, opened: OpenShell, take_keys: bool) -> None:
         shell = opened.session.shell
         await self.add_shell(shell, opened.view)
         if take_keys:
-            self._panel.dashboard.focus_pane(Pane.SHELL)
+            screen = self.screen
+            assert isinstance(screen, PaneScreen)
+            screen.focus_pane(Pane.SHELL)
             opened.view.focus()
-        self._panel.intents.shell_ended(await self._panel.shells.run(shell.id))
+        self.context.actions.shell_ended(await self.context.shells.run(shell.id))
 
     def front_view(self) -> TerminalView | None:
         """The view of the shell in front."""
-        opened = self._panel.shells.find(self.active or "")
+        opened = self.context.shells.find(self.active or "")
         return opened.view if opened is not None else None
 
     def close_one(self, shell_id: str) -> None:
         """Detach it and take its tab away."""
-        self._panel.shells.forget(shell_id)
+        self.context.shells.forget(shell_id)
         self.remove_shell(shell_id)
 
     def reopen(self, shell_id: str, *, take_keys: bool = True) -> None:
         """A new shell in the place of one that is over."""
-        opened = self._panel.shells.find(shell_id)
+        opened = self.context.shells.find(shell_id)
         if opened is not None and opened.session.shell.state.over:
             sandbox = opened.session.shell.sandbox
             self.close_one(shell_id)
             self.open(sandbox, opened.choice, take_keys=take_keys)
 
     def reopen_lost(self, sandbox: SandboxId) -> None:
-        """Reconnect was pressed: shells of that sandbox that were lost come back after it."""
+        """After a reconnect succeeds, reopen that sandbox's lost shells."""
         lost = [
             one.session.shell.id
-            for one in self._panel.shells
+            for one in self.context.shells
             if one.session.shell.sandbox == sandbox
             and one.session.shell.state in (ShellState.LOST, ShellState.FAILED)
         ]
@@ -82,25 +98,25 @@ class ShellDesk(ShellPane):
             self.app.run_worker(self._after_repair(sandbox, lost), exit_on_error=False)
 
     async def _after_repair(self, sandbox: SandboxId, lost: Sequence[str]) -> None:
-        if await self._panel.intents.repaired(sandbox):
+        if await self.context.actions.wait_repaired(sandbox):
             for shell_id in lost:
                 self.reopen(shell_id, take_keys=False)
 
     @on(Typed)
     def _typed(self, event: Typed) -> None:
-        opened = self._panel.shells.find(event.view.id or "")
+        opened = self.context.shells.find(event.view.id or "")
         if opened is not None:
             opened.session.type(event.data)
 
     @on(Pasted)
     def _pasted(self, event: Pasted) -> None:
-        opened = self._panel.shells.find(event.view.id or "")
+        opened = self.context.shells.find(event.view.id or "")
         if opened is not None:
             opened.session.paste(event.data)
 
     @on(PasteQuestion)
     def _paste_question(self, event: PasteQuestion) -> None:
-        opened = self._panel.shells.find(event.view.id or "")
+        opened = self.context.shells.find(event.view.id or "")
         if opened is None:
             return
 
@@ -117,20 +133,20 @@ class ShellDesk(ShellPane):
 
     @on(Resized)
     def _resized(self, event: Resized) -> None:
-        self._panel.shells.resized(event.view.id or "", event.columns, event.lines)
+        self.context.shells.resized(event.view.id or "", event.columns, event.lines)
 
     @on(Copied)
     def _copied(self) -> None:
-        self._panel.say("Copied.")
+        self.context.notify("Copied.", "information")
 
     @on(LinkClicked)
     def _link(self, event: LinkClicked) -> None:
-        address = plain(event.url, 2048)
+        address = sanitize(event.url, 2048)
         self.app.copy_to_clipboard(address)
-        self._panel.say(f"Copied the address {plain(address, 200)}")
+        self.context.notify(f"Copied the address {sanitize(address, 200)}", "information")
 
-    @on(Rang)
-    def _bell_rang(self, event: Rang) -> None:
+    @on(BellRang)
+    def _bell_rang(self, event: BellRang) -> None:
         self.mark_bell(event.view.id or "")
 
     @on(ShellPane.CloseRequested)

@@ -1,16 +1,13 @@
-"""What a shell's view does for itself: its chords, and the same for terminals without them."""
+"""The key chords of a shell's view, also for the palette and the help page."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
+from tui.panel.actions import Notify
 from widgets.panes.binding_rows import KeyRow, KeySection
 from widgets.terminal.view import TerminalView
-
-if TYPE_CHECKING:
-    from tui.app import WakedeckApp
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,9 +21,9 @@ class ShellKey:
 
 
 SHELL_KEYS = (
-    ShellKey("ctrl+]", "Give the keys back to the panel"),
+    ShellKey("ctrl+]", "Leave the shell"),
     ShellKey("ctrl+shift+f", "Shell: search", TerminalView.start_search),
-    ShellKey("ctrl+shift+x", "Shell: select by keys", TerminalView.start_marking),
+    ShellKey("ctrl+shift+x", "Shell: select by keys", TerminalView.start_keyboard_selection),
     ShellKey("ctrl+shift+c", "Shell: copy the selection", TerminalView.copy_selection),
     ShellKey("ctrl+shift+v", "Shell: paste what was copied", TerminalView.paste_clipboard),
     ShellKey("shift+pageup", "Shell: a page back"),
@@ -36,8 +33,8 @@ SHELL_KEYS = (
 )
 
 
-def section() -> KeySection:
-    """For the help page."""
+def help_section() -> KeySection:
+    """The help section about shells."""
     rows = tuple(
         KeyRow((one.keys,), one.words.removeprefix("Shell: ").capitalize(), "", "")
         for one in SHELL_KEYS
@@ -45,12 +42,11 @@ def section() -> KeySection:
     return KeySection("In a shell", rows)
 
 
-def use(panel: WakedeckApp, one: ShellKey) -> None:
-    """Do it in the shell in front, which gets the keyboard."""
-    view = panel.dashboard.desk.front_view()
+def run_shell_key(view: TerminalView | None, one: ShellKey, notify: Notify) -> None:
+    """Run the action in the front shell, which gets the focus."""
     if view is None:
-        panel.say("No shell is open.", "warning")
+        notify("No shell is open.", "warning")
     elif one.run is not None:
         view.focus()
         if one.run(view) is False:
-            panel.say("Nothing is selected in the shell.", "warning")
+            notify("Nothing is selected in the shell.", "warning")

@@ -18,9 +18,9 @@ from services.terminal.exec.requests import AGENT, ShellChoice
 
 if TYPE_CHECKING:
     from services.terminal.emulator.emulator import Emulator
-    from services.terminal.session.recording import Transcript
-    from services.terminal.session.scheduler import Pump
-    from services.terminal.session.session import Session
+    from services.terminal.session.recording import SessionRecorder
+    from services.terminal.session.scheduler import ParseScheduler
+    from services.terminal.session.session import ShellSession
     from services.terminal.transport.base import Transport
     from widgets.terminal.view import TerminalView
 
@@ -36,7 +36,7 @@ _DETACH_KEYS = b"\x10\x11"
 class OpenShell:
     """One shell on the screen."""
 
-    session: Session
+    session: ShellSession
     emulator: Emulator
     view: TerminalView
     sized: asyncio.Event
@@ -55,7 +55,7 @@ def preload() -> None:
 
 
 class Shells:
-    """Opens, feeds and ends them. `on_change` hears of every new state."""
+    """Opens, feeds and closes shell sessions; `on_change` is called with every new state."""
 
     def __init__(
         self,
@@ -72,7 +72,7 @@ class Shells:
         self._clock = clock
         self._on_change = on_change
         self._on_output = on_output
-        self._pump: Pump | None = None
+        self._scheduler: ParseScheduler | None = None
         self._numbers = itertools.count(1)
         self._open: dict[str, OpenShell] = {}
         self._sizes: dict[str, tuple[int, int]] = {}
@@ -83,25 +83,25 @@ class Shells:
         """Make a session and its view; `run` brings it to life once the view is mounted."""
         # Loaded with the first shell: the first frame needs none of it.
         from services.terminal.emulator.emulator import Emulator
-        from services.terminal.session.scheduler import Pump
-        from services.terminal.session.session import Session
+        from services.terminal.session.scheduler import ParseScheduler
+        from services.terminal.session.session import ShellSession
         from widgets.terminal.view import TerminalView
 
-        self._pump = self._pump or Pump()
+        self._scheduler = self._scheduler or ParseScheduler()
         choice = choice or ShellChoice()
         shell_id = f"shell-{next(self._numbers)}"
         emulator = Emulator(*FIRST_SIZE, history=HISTORY)
         view = TerminalView(emulator, id=shell_id)
-        session = Session(
+        session = ShellSession(
             shell_id,
             sandbox,
             transport,
             emulator,
             clock=self._clock,
-            pump=self._pump,
+            scheduler=self._scheduler,
             on_change=self._on_change,
             on_paint=partial(self._painted, view, shell_id),
-            transcript=self._transcript(sandbox, shell_id),
+            recorder=self._recorder(sandbox, shell_id),
             detach_keys=_DETACH_KEYS if choice.shell == AGENT else b"",
         )
         opened = OpenShell(session, emulator, view, asyncio.Event(), choice)
@@ -109,17 +109,17 @@ class Shells:
         return opened
 
     def _painted(self, view: TerminalView, shell_id: str) -> None:
-        view.painted()
+        view.request_redraw()
         self._on_output(shell_id)
 
-    def _transcript(self, sandbox: SandboxId, shell_id: str) -> Transcript | None:
+    def _recorder(self, sandbox: SandboxId, shell_id: str) -> SessionRecorder | None:
         if self._transcripts is None:
             return None
-        from services.terminal.session.recording import Transcript
+        from services.terminal.session.recording import SessionRecorder
 
         begun = datetime.fromtimestamp(self._clock.now(), UTC).strftime("%Y%m%dT%H%M%SZ")
         name = f"{begun}-{sandbox.source}-{sandbox.native_id[:40]}-{shell_id}-{os.getpid()}"
-        return Transcript(self._transcripts, name, self._clock)
+        return SessionRecorder(self._transcripts, name, self._clock)
 
     def __getitem__(self, shell_id: str) -> OpenShell:
         return self._open[shell_id]

@@ -1,4 +1,4 @@
-"""Writing to a terminal that may go away: what it can no longer take is dropped, never waited for.
+"""A Textual driver whose writes never block on a terminal that has gone away.
 
 A closed window, a killed multiplexer or a lost connection ends Textual's writing thread; its queue
 is then full for ever, and whoever writes to it would wait for ever with it.
@@ -17,7 +17,7 @@ PATIENCE_S = 0.2
 
 
 class TerminalDriver(LinuxDriver):
-    """Textual's own, save that the end of the terminal holds nothing up."""
+    """LinuxDriver that drops output once the writer thread has ended."""
 
     def write(self, data: str) -> None:
         """Hand it to the writing thread while there is one."""

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 
 from textual.theme import Theme
 
-from services.config.parser import nearest, spot
+from services.config.parser import nearest, with_line_number
 from services.config.settings import Settings
 from services.errors import ConfigError
 
@@ -92,23 +92,23 @@ CONTRAST = Theme(
 
 THEMES = (DARK, LIGHT, CONTRAST)
 DEFAULT = DARK.name
-SIXTEEN = "ansi-dark"
+ANSI_THEME = "ansi-dark"
 """Where the terminal has its own sixteen colours, or none are wanted."""
 
 
-def fitting(settings: Settings, environ: Mapping[str, str]) -> str:
-    """The wanted theme, or else the one this terminal can show."""
+def choose_theme(settings: Settings, environ: Mapping[str, str]) -> str:
+    """The configured theme, or else one this terminal can show."""
     if settings.theme:
         return settings.theme
-    return SIXTEEN if colourless(environ) or _sixteen(environ) else DEFAULT
+    return ANSI_THEME if no_color(environ) or _has_16_colors(environ) else DEFAULT
 
 
-def colourless(environ: Mapping[str, str]) -> bool:
-    """Whether the operator wants no colour at all: NO_COLOR is set to anything."""
+def no_color(environ: Mapping[str, str]) -> bool:
+    """Whether NO_COLOR is set."""
     return bool(environ.get("NO_COLOR"))
 
 
-def _sixteen(environ: Mapping[str, str]) -> bool:
+def _has_16_colors(environ: Mapping[str, str]) -> bool:
     """Whether nothing says that the terminal has more (the same signs Rich goes by)."""
     if environ.get("COLORTERM", "").strip().lower() in ("truecolor", "24bit"):
         return False
@@ -116,9 +116,9 @@ def _sixteen(environ: Mapping[str, str]) -> bool:
     return bool(term) and term.rpartition("-")[2] not in ("256color", "kitty")
 
 
-def following(name: str) -> str:
+def next_theme(name: str) -> str:
     """The theme after this one, for a key that goes through them."""
-    for circle in ((DARK.name, LIGHT.name, CONTRAST.name), (SIXTEEN, "ansi-light")):
+    for circle in ((DARK.name, LIGHT.name, CONTRAST.name), (ANSI_THEME, "ansi-light")):
         if name in circle:
             return circle[(circle.index(name) + 1) % len(circle)]
     return DEFAULT
@@ -132,7 +132,7 @@ def check(settings: Settings, known: Iterable[str]) -> None:
     """
     names = sorted(known)
     if settings.theme and settings.theme not in names:
-        origin = spot(settings.origins.get("theme", "theme"), ("theme",))
+        origin = with_line_number(settings.origins.get("theme", "theme"), ("theme",))
         raise ConfigError(
             f"{origin}: there is no theme {settings.theme!r}{nearest(settings.theme, names)}",
             advice=f"There are: {', '.join(names)}.",

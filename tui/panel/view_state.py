@@ -1,42 +1,39 @@
-"""The dashboard as it was left: read before the first row, written while it is used."""
+"""The view state of the dashboard: loaded before the first row, saved while it is used."""
 
 from __future__ import annotations
 
 import asyncio
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from services.config.view_state import PaneView, View, place, recall, remember
-from tui.panel.layout import NUMBERED, Deck, Pane
+from services.config.view_state import PaneViewState, ViewState, load_view, save_view, view_file
+from tui.panel.layout import NUMBERED, Pane, PaneGrid
+from tui.panel.pane_focus import PaneScreen
 from widgets.panes.events import EventPane
 from widgets.panes.queues import QueuePane
 from widgets.panes.table_pane import TablePane
-
-if TYPE_CHECKING:
-    from tui.dashboard import Dashboard
 
 WRITE_S = 3.0
 """How often a view that is another than before is written."""
 _TABLES = tuple(pane for pane in NUMBERED if pane is not Pane.SHELL)
 
 
-def view_of(dashboard: Dashboard, muted: bool) -> View:
-    """As it stands."""
-    zoomed = dashboard.query_one(Deck).places.zoomed
-    panes: dict[str, PaneView] = {}
+def view_of(dashboard: PaneScreen, muted: bool) -> ViewState:
+    """The present view state."""
+    zoomed = dashboard.query_one(PaneGrid).pane_layout.zoomed
+    panes: dict[str, PaneViewState] = {}
     for one in _TABLES:
         pane = dashboard.query_one(f"#{one.value}", TablePane)
         sort, reverse = pane.table.sort
-        seen = PaneView(
+        seen = PaneViewState(
             filter=pane.filter_text,
             sort=sort,
             reverse=reverse,
             paused=isinstance(pane, EventPane) and not pane.following,
             apart=isinstance(pane, QueuePane) and pane.apart,
         )
-        if seen != PaneView():
+        if seen != PaneViewState():
             panes[one.value] = seen
-    return View(
+    return ViewState(
         focus=dashboard.focused_pane.value,
         zoomed=zoomed.value if zoomed else "",
         muted=muted,
@@ -44,7 +41,7 @@ def view_of(dashboard: Dashboard, muted: bool) -> View:
     )
 
 
-def restore(dashboard: Dashboard, view: View) -> None:
+def restore(dashboard: PaneScreen, view: ViewState) -> None:
     """Arrange it like that; names that mean nothing here are passed over."""
     for one in _TABLES:
         seen = view.panes.get(one.value)
@@ -60,39 +57,39 @@ def restore(dashboard: Dashboard, view: View) -> None:
     named = {pane.value: pane for pane in NUMBERED}
     zoomed, focus = named.get(view.zoomed), named.get(view.focus, Pane.SANDBOXES)
     if zoomed is not None:
-        dashboard.query_one(Deck).arrange_anew(zoomed=zoomed)
+        dashboard.query_one(PaneGrid).rearrange(zoomed=zoomed)
     dashboard.focus_pane(focus)
 
 
-class ViewMemory:
-    """One profile's file; `folder` is the state directory."""
+class ViewStateStore:
+    """The view state file of one profile; `folder` is the state directory."""
 
     def __init__(self, folder: Path, profile: str, on: bool) -> None:
-        self._path = place(folder, profile)
+        self._path = view_file(folder, profile)
         self._on = on
-        self._written: View | None = None
-        self._held = False
-        self.recalled = recall(self._path) if on else View()
+        self._written: ViewState | None = None
+        self._timeline_restored = False
+        self.loaded = load_view(self._path) if on else ViewState()
 
-    def restore(self, dashboard: Dashboard) -> None:
+    def restore(self, dashboard: PaneScreen) -> None:
         """Once, when the dashboard is there."""
         if self._on:
-            restore(dashboard, self.recalled)
+            restore(dashboard, self.loaded)
 
-    def hold_timeline(self, dashboard: Dashboard, journal_read: bool) -> None:
-        """Once the past is there, stay with it where it was held still."""
-        if not journal_read or self._held:
+    def pause_timeline(self, dashboard: PaneScreen, journal_loaded: bool) -> None:
+        """Once the journal is read, pause the timeline where it was left paused."""
+        if not journal_loaded or self._timeline_restored:
             return
-        self._held = True
-        seen = self.recalled.panes.get(Pane.EVENTS.value)
+        self._timeline_restored = True
+        seen = self.loaded.panes.get(Pane.EVENTS.value)
         if self._on and seen is not None and seen.paused:
-            dashboard.query_one(EventPane).hold()
+            dashboard.query_one(EventPane).pause()
 
-    async def keep(self, dashboard: Dashboard, muted: bool) -> None:
-        """Write the view where it is another than the one that was written."""
-        if not self._on or not self._held:
+    async def save(self, dashboard: PaneScreen, muted: bool) -> None:
+        """Write the view state where it changed."""
+        if not self._on or not self._timeline_restored:
             return
         view = view_of(dashboard, muted)
         if view != self._written:
             self._written = view
-            await asyncio.to_thread(remember, self._path, view)
+            await asyncio.to_thread(save_view, self._path, view)

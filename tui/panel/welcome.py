@@ -1,26 +1,23 @@
-"""The hint of the first start: what it says, and that it was given once."""
+"""The hint of the first start: its text, and the file that records it was shown."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from textual.screen import Screen
 
 from services.config.settings import Settings
+from tui.context import Context
 from widgets.panes.first_steps import FirstSteps, Line
-
-if TYPE_CHECKING:
-    from tui.app import WakedeckApp
 
 SECONDS = 10.0
 _NAME = "welcomed"
 
 
-def wanted(state: Path) -> bool:
-    """Whether it was never given; from now on it was. None where that cannot be remembered."""
+def claim_first_start(state: Path) -> bool:
+    """Whether this is the first start; records that it was. False where it cannot write."""
     try:
         os.close(os.open(state / _NAME, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
     except OSError:
@@ -28,10 +25,10 @@ def wanted(state: Path) -> bool:
     return True
 
 
-def greet(screen: Screen[int], panel: WakedeckApp, chord: str) -> None:
+def show_welcome(screen: Screen[int], context: Context, chord: str) -> None:
     """Show the hint on a screen."""
-    said = lines(panel.settings, panel.key_words.of, chord)
-    screen.mount(FirstSteps(said, SECONDS, panel.clock.monotonic))
+    said = lines(context.settings, context.key, chord)
+    screen.mount(FirstSteps(said, SECONDS, context.clock.monotonic))
 
 
 def lines(settings: Settings, key: Callable[[str], str], chord: str) -> tuple[Line, ...]:

@@ -1,4 +1,4 @@
-"""What Textual keeps of widgets that are no more."""
+"""Frees what Textual caches of widgets that were removed."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from textual._styles_cache import StylesCache
 EVERY_S = 30.0
 
 
-def let_go() -> None:
-    """Forget what was drawn of them.
+def clear_styles_cache() -> None:
+    """Clear Textual's style cache of removed widgets.
 
     Textual 8 keeps up to 1024 dialogs, toasts and the like as keys of one cache, each with its
     whole picture: tens of megabytes. Filling the cache anew costs next to nothing.

@@ -1,4 +1,4 @@
-"""Which cell of a row to copy: its columns with what they say, whole."""
+"""A dialog that lists the cells of a row, one of which is copied."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from textual.screen import ModalScreen
 from textual.widgets import OptionList
 from textual.widgets.option_list import Option
 
-from widgets.text.styled_text import one_line
+from widgets.text.styled_text import sanitize_line
 
 
 class CellPicker(ModalScreen[str]):
-    """Gives the text of the chosen cell; nothing where it was left."""
+    """Returns the text of the chosen cell, or an empty string."""
 
     DEFAULT_CSS = """
     CellPicker {
@@ -63,9 +63,9 @@ class CellPicker(ModalScreen[str]):
                 *(
                     Option(
                         Content.assemble(
-                            (one_line(title, 24).ljust(column), "$text-accent"),
+                            (sanitize_line(title, 24).ljust(column), "$text-accent"),
                             "  ",
-                            one_line(text, 300),
+                            sanitize_line(text, 300),
                         )
                     )
                     for title, text in self._cells
@@ -73,7 +73,7 @@ class CellPicker(ModalScreen[str]):
             )
 
     def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
-        """Enter or a click."""
+        """Return the chosen cell."""
         event.stop()
         self.dismiss(self._cells[event.option_index][1])
 
@@ -86,5 +86,5 @@ class CellPicker(ModalScreen[str]):
             options.action_cursor_up()
 
     def action_leave(self) -> None:
-        """Copy nothing."""
+        """Close without copying."""
         self.dismiss("")

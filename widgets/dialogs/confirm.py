@@ -1,4 +1,4 @@
-"""Asking before something that cannot be undone."""
+"""A confirmation dialog for what cannot be undone."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from textual.screen import ModalScreen
 from textual.widgets import Button, Input, Static
 
 from widgets.panes.binding_rows import keys_of
-from widgets.text.styled_text import block, one_line
+from widgets.text.styled_text import sanitize_block, sanitize_line
 
 
 class ConfirmDialog(ModalScreen[bool]):
-    """True where the operator said yes; False for every other way out.
+    """Returns True where the operator confirmed, False for every other way out.
 
     Cancel has the focus. With `type_to_confirm` the name has to be typed first: the focus is then
     in that line, and neither Enter nor the button does anything until the two are equal.
@@ -71,11 +71,11 @@ class ConfirmDialog(ModalScreen[bool]):
     ) -> None:
         """`title` is the question, `target` what it is about, `consequence` what will happen."""
         super().__init__()
-        self._question = one_line(title, 60)
-        self._target = one_line(target, 120)
-        self._consequence = block(consequence)
-        self._verb = one_line(verb, 24)
-        self._typed_name = None if type_to_confirm is None else one_line(type_to_confirm, 120)
+        self._question = sanitize_line(title, 60)
+        self._target = sanitize_line(target, 120)
+        self._consequence = sanitize_block(consequence)
+        self._verb = sanitize_line(verb, 24)
+        self._typed_name = None if type_to_confirm is None else sanitize_line(type_to_confirm, 120)
 
     def compose(self) -> ComposeResult:
         with Vertical(id="confirm-box") as box:
@@ -105,10 +105,10 @@ class ConfirmDialog(ModalScreen[bool]):
         self.query_one("#confirm-typed" if self._typed_name is not None else "#confirm-no").focus()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        return True if action != "yes" or self._agreed else None
+        return True if action != "yes" or self._confirmed else None
 
     @property
-    def _agreed(self) -> bool:
+    def _confirmed(self) -> bool:
         if self._typed_name is None:
             return True
         # The bindings are asked about before the input is there.
@@ -117,7 +117,7 @@ class ConfirmDialog(ModalScreen[bool]):
 
     def on_input_changed(self, event: Input.Changed) -> None:
         event.stop()
-        self.query_one("#confirm-yes", Button).disabled = not self._agreed
+        self.query_one("#confirm-yes", Button).disabled = not self._confirmed
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         event.stop()
@@ -131,10 +131,10 @@ class ConfirmDialog(ModalScreen[bool]):
             self.action_no()
 
     def action_yes(self) -> None:
-        """Say yes, once the name stands there where it is asked for."""
-        if self._agreed:
+        """Confirm, once the name is typed where that is required."""
+        if self._confirmed:
             self.dismiss(True)
 
     def action_no(self) -> None:
-        """Leave everything as it is."""
+        """Cancel."""
         self.dismiss(False)

@@ -1,4 +1,4 @@
-"""Asking for words: what is going to be posted may be put differently before it is agreed to."""
+"""A confirmation whose text can be edited, and the dialog that edits it."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from textual.widgets import Button, Input, Static
 
 from widgets.dialogs.confirm import ConfirmDialog
 from widgets.panes.binding_rows import keys_of
-from widgets.text.styled_text import one_line
+from widgets.text.styled_text import sanitize_line
 
 LONGEST = 400
 
 
-class WordedConfirm(ConfirmDialog):
-    """A question about a text: besides yes and no there are other words."""
+class EditableConfirm(ConfirmDialog):
+    """A confirmation with a third button that edits the text first."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("e", "reword", "Other words", id="confirm.reword"),
     ]
-    rewording = False
+    edit_requested = False
     """Whether it was left for other words; it is then no yes."""
 
     def on_mount(self) -> None:
@@ -41,16 +41,16 @@ class WordedConfirm(ConfirmDialog):
             self.action_reword()
 
     def action_reword(self) -> None:
-        """Leave for other words."""
-        self.rewording = True
+        """Close and ask for an edited text."""
+        self.edit_requested = True
         self.dismiss(False)
 
 
-class WordsDialog(ModalScreen[str]):
-    """The text that was typed; empty where it was cancelled. Nothing is sent from here."""
+class EditTextDialog(ModalScreen[str]):
+    """Returns the typed text, or an empty string where it was cancelled."""
 
     DEFAULT_CSS = """
-    WordsDialog {
+    EditTextDialog {
         align: center middle;
 
         #words-box {
@@ -76,9 +76,9 @@ class WordsDialog(ModalScreen[str]):
     def __init__(self, target: str, words: str, *, problem: str = "") -> None:
         """`words` are what stands there at first; `problem` is why they will not do."""
         super().__init__()
-        self._target = one_line(target, 120)
-        self._words = one_line(words, LONGEST)
-        self._problem = one_line(problem, 400)
+        self._target = sanitize_line(target, 120)
+        self._words = sanitize_line(words, LONGEST)
+        self._problem = sanitize_line(problem, 400)
 
     def compose(self) -> ComposeResult:
         with Vertical(id="words-box") as box:
@@ -97,21 +97,21 @@ class WordsDialog(ModalScreen[str]):
     def on_input_submitted(self, event: Input.Submitted) -> None:
         """What is typed is asked about next."""
         event.stop()
-        self._take()
+        self._submit()
 
     def on_button_pressed(self, event: Button.Pressed) -> None:
         """Either way out."""
         event.stop()
         if event.button.id == "words-yes":
-            self._take()
+            self._submit()
         else:
             self.action_cancel()
 
     def action_cancel(self) -> None:
-        """Leave everything as it is."""
+        """Cancel."""
         self.dismiss("")
 
-    def _take(self) -> None:
+    def _submit(self) -> None:
         words = self.query_one("#words-text", Input).value.strip()
         if words:
             self.dismiss(words)

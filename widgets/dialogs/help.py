@@ -14,7 +14,7 @@ from textual.widgets import Input, Static
 
 from widgets.panes.binding_rows import KeyRow, KeySection
 from widgets.panes.footer import KeyFooter
-from widgets.text.styled_text import one_line
+from widgets.text.styled_text import sanitize_line
 
 _QUIET = "$foreground-muted"
 
@@ -43,7 +43,7 @@ def help_text(sections: Sequence[KeySection]) -> Content:
     for section in sections:
         if parts:
             parts.append("\n\n")
-        parts.append((one_line(section.title, 60), "bold $text-accent"))
+        parts.append((sanitize_line(section.title, 60), "bold $text-accent"))
         for row in section.rows:
             parts.append("\n")
             parts += _row(row, column)
@@ -51,16 +51,16 @@ def help_text(sections: Sequence[KeySection]) -> Content:
 
 
 def _row(row: KeyRow, column: int) -> list[Content | str | tuple[str, str]]:
-    key = Content(one_line(", ".join(row.keys), 40))
+    key = Content(sanitize_line(", ".join(row.keys), 40))
     filler = " " * max(0, column - key.cell_length)
     tone = "$foreground" if row.enabled else "$foreground-disabled"
     said: list[Content | str | tuple[str, str]] = [
         "  ",
         (key.plain, "bold" if row.enabled else tone),
         f"{filler}  ",
-        (one_line(row.description, 80), tone),
+        (sanitize_line(row.description, 80), tone),
     ]
-    reason = one_line(row.reason, 200)
+    reason = sanitize_line(row.reason, 200)
     if not row.enabled:
         said += ["  ", (f"off now{': ' + reason if reason else ''}", _QUIET)]
     elif reason:
@@ -106,7 +106,7 @@ class HelpScreen(ModalScreen[None]):
     ]
 
     def __init__(self, sections: Sequence[KeySection]) -> None:
-        """`sections` as `widgets.panes.binding_rows.key_sections` gives them, taken before this opens."""
+        """`sections` as `binding_rows.key_sections` gives them, taken before this opens."""
         super().__init__()
         self._sections = tuple(sections)
 
@@ -129,7 +129,7 @@ class HelpScreen(ModalScreen[None]):
         self.query_one("#help-rows").scroll_home(animate=False)
 
     def action_close(self) -> None:
-        """Leave."""
+        """Close the dialog."""
         self.dismiss(None)
 
     def action_scroll(self, lines: int) -> None:

@@ -1,4 +1,4 @@
-"""What a log is steered by: the line in which words are looked for, and the choice of streams."""
+"""The search line of a log and the choice of its streams."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from textual.widget import Widget
 from textual.widgets import Input
 
 from services.log_streams import LogStream
-from widgets.text.styled_text import one_line
+from widgets.text.styled_text import sanitize_line
 
 
 class SearchLine(Input):
@@ -96,7 +96,7 @@ class StreamChoice(Widget):
             self.stream = stream
 
     def watch_streams(self) -> None:
-        """One alone is no choice."""
+        """Shown only where there are two streams or more."""
         self.set_class(len(self.streams) > 1, "-several")
 
     def render(self) -> Content:
@@ -120,6 +120,6 @@ class StreamChoice(Widget):
 
     def _labels(self) -> list[tuple[str, LogStream]]:
         return [
-            (f" {number} {one_line(stream.title, 30)} ", stream)
+            (f" {number} {sanitize_line(stream.title, 30)} ", stream)
             for number, stream in enumerate(self.streams, 1)
         ]

@@ -89,7 +89,7 @@ class LogLines:
         if width == self._width:
             return False
         self._width = width
-        self._rows = list(self._laid(self._first, self._lines))
+        self._rows = list(self._wrap_lines(self._first, self._lines))
         return True
 
     def extend(self, lines: Iterable[LogLine]) -> int:
@@ -98,7 +98,7 @@ class LogLines:
         if self._pattern is not None:
             found = self._pattern.search
             self._matches += [self.end + at for at, one in enumerate(fresh) if found(one.text)]
-        self._rows += self._laid(self.end, fresh)
+        self._rows += self._wrap_lines(self.end, fresh)
         self._lines += fresh
         if len(self._lines) <= KEPT + _SPARE:
             return 0
@@ -184,7 +184,7 @@ class LogLines:
                 found.append((start - row.start, end - row.start))
         return found
 
-    def _laid(self, number: int, lines: Iterable[LogLine]) -> Iterable[Row]:
+    def _wrap_lines(self, number: int, lines: Iterable[LogLine]) -> Iterable[Row]:
         for at, line in enumerate(lines, number):
             if self._width is None:
                 yield Row(at, 0, len(line.text))

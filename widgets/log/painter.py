@@ -10,7 +10,7 @@ from textual.strip import Strip
 from services.log_streams import LogLine
 from widgets.log.lines import LogLines, Row, shifted
 from widgets.table.layered_style import LayeredStyles
-from widgets.text.cell_text import cut, harmless, width_of
+from widgets.text.cell_text import cut, sanitize_cell, width_of
 
 GUTTER = 2
 """Cells before the text: the cursor or the mark."""
@@ -54,11 +54,11 @@ class LogPainter:
         for begins, ends in lines.spans(row):
             start, end = max(0, begins - gone), max(0, ends - gone)
             parts += [
-                Segment(harmless(text[at:start]), style),
-                Segment(harmless(text[start:end]), found),
+                Segment(sanitize_cell(text[at:start]), style),
+                Segment(sanitize_cell(text[start:end]), found),
             ]
             at = end
-        parts.append(Segment(harmless(text[at:]), style))
+        parts.append(Segment(sanitize_cell(text[at:]), style))
         strip = Strip([part for part in parts if part.text])
         if left is not None and strip.cell_length > width:
             strip = Strip([*strip.crop(0, width - 1), Segment("…", style)])
@@ -67,7 +67,7 @@ class LogPainter:
     def message(self, words: str, width: int) -> Strip:
         """One centred line of prose where rows would be."""
         style = self._style(NAMES["line"], NAMES["empty"])
-        words = cut(harmless(words), width)
+        words = cut(sanitize_cell(words), width)
         before = " " * max(0, (width - width_of(words)) // 2)
         return Strip([Segment(before + words, style)]).adjust_cell_length(width, style)
 

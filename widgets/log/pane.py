@@ -18,7 +18,7 @@ from widgets.log.view import LogView
 from widgets.panes.table_pane import content_of
 from widgets.text.cell_text import Part, cut
 from widgets.text.formats import countdown
-from widgets.text.styled_text import one_line
+from widgets.text.styled_text import sanitize_line
 
 
 class LogPane(Widget):
@@ -55,7 +55,7 @@ class LogPane(Widget):
 
     def __init__(self, name_of_sandbox: str, *, id: str | None = None) -> None:
         super().__init__(id=id)
-        self._subject = one_line(name_of_sandbox, 60)
+        self._subject = sanitize_line(name_of_sandbox, 60)
         self._why = ""
         self._retry_at: float | None = None
         self._now = 0.0
@@ -82,8 +82,8 @@ class LogPane(Widget):
         self._view.focus()
         self._retitle()
 
-    def offer(self, streams: Sequence[LogStream], shown: str = "") -> None:
-        """What can be chosen from; the first is shown unless another is named."""
+    def set_streams(self, streams: Sequence[LogStream], shown: str = "") -> None:
+        """Set the streams that can be chosen; the first is shown unless another is named."""
         self._choice.streams = tuple(streams)
         self._choice.shown = shown or (streams[0].name if streams else "")
         self.refresh_bindings()
@@ -92,16 +92,16 @@ class LogPane(Widget):
         """More has come."""
         self._view.extend(lines)
 
-    def tell(self, why: str, retry_at: float | None) -> None:
-        """Why nothing comes and when it is tried again; an empty reason: all is well."""
+    def set_problem(self, why: str, retry_at: float | None) -> None:
+        """Set why nothing comes and when it is tried again; an empty reason clears it."""
         self._why, self._retry_at = why, retry_at
-        self._say()
+        self._update_problem()
 
     def tick(self, now: float) -> None:
         """Another second."""
         self._now = now
         if self._why:
-            self._say()
+            self._update_problem()
 
     def escape(self) -> bool:
         """Drop marks or a search; False where there is nothing to drop."""
@@ -123,7 +123,7 @@ class LogPane(Widget):
             self._choose(self._choice.streams[number].name)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """A choice needs two."""
+        """Choosing a stream needs at least two."""
         if action == "stream":
             return len(self._choice.streams) > 1
         if action == "choose":
@@ -175,13 +175,13 @@ class LogPane(Widget):
         if stream != self._choice.shown:
             self._choice.shown = stream
             self._view.clear_lines()
-            self.tell("", None)
+            self.set_problem("", None)
             self.post_message(self.Chosen(stream))
 
     def _empty(self) -> str:
         return "Nothing yet: lines appear here as they are written."
 
-    def _say(self) -> None:
+    def _update_problem(self) -> None:
         self.set_class(bool(self._why), "-problem")
         words = f"! {self._why}"
         if self._retry_at is not None and self._now:

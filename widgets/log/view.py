@@ -151,7 +151,7 @@ class LogView(ScrollView, can_focus=True, inherit_bindings=False):
             found = self._lines.newer(at) if found is None else found
             if found is not None:
                 self._go(found)
-        self._told()
+        self._notify_changed()
 
     def escape(self) -> bool:
         """Drop the marks, or else the search; False where there is neither."""
@@ -161,7 +161,7 @@ class LogView(ScrollView, can_focus=True, inherit_bindings=False):
             self.search("")
         else:
             return False
-        self._told()
+        self._notify_changed()
         return True
 
     def action_follow(self) -> None:
@@ -180,7 +180,7 @@ class LogView(ScrollView, can_focus=True, inherit_bindings=False):
         self.unseen = 0
         self.following = True
         self._to_end()
-        self._told()
+        self._notify_changed()
 
     def action_move(self, lines: int) -> None:
         """Move the cursor; down from the newest line follows."""
@@ -193,7 +193,7 @@ class LogView(ScrollView, can_focus=True, inherit_bindings=False):
 
     def action_page(self, pages: float) -> None:
         """Move by a part of the screen, counted in rows."""
-        step = max(1, int((self._body - 1) * abs(pages)))
+        step = max(1, int((self._page_rows - 1) * abs(pages)))
         row = self._lines.row_of(self.cursor) + (step if pages > 0 else -step)
         if row >= len(self._lines.rows):
             if self._anchor is None:
@@ -226,13 +226,13 @@ class LogView(ScrollView, can_focus=True, inherit_bindings=False):
         cursor = self.cursor
         self._pause()
         self._anchor = cursor if self._anchor is None and len(self._lines) else None
-        self._told()
+        self._notify_changed()
 
     def action_copy(self) -> None:
         """Copy the marked lines, or the one under the cursor."""
         self._copy(self.marked or range(self.cursor, min(self.cursor + 1, self._lines.end)))
         self._anchor = None
-        self._told()
+        self._notify_changed()
 
     def action_copy_all(self) -> None:
         """Copy every line that is held."""
@@ -248,7 +248,7 @@ class LogView(ScrollView, can_focus=True, inherit_bindings=False):
         """Lay everything out anew; the line under the cursor stays in sight."""
         self._left = 0
         self._lay_out()
-        self._told()
+        self._notify_changed()
 
     def watch_following(self) -> None:
         """Tell the pane."""
@@ -260,7 +260,7 @@ class LogView(ScrollView, can_focus=True, inherit_bindings=False):
 
     def render_lines(self, crop: Region) -> list[Strip]:
         """The strips of a region."""
-        self._styles_fresh()
+        self._wrap_if_needed()
         return super().render_lines(crop)
 
     def render_line(self, y: int) -> Strip:
@@ -283,7 +283,7 @@ class LogView(ScrollView, can_focus=True, inherit_bindings=False):
     def notify_style_update(self) -> None:
         """The theme, the focus or a stylesheet changed."""
         super().notify_style_update()
-        self._style.forget()
+        self._style.invalidate()
 
     def on_resize(self, _: events.Resize) -> None:
         """Rows depend on the width."""
@@ -301,7 +301,7 @@ class LogView(ScrollView, can_focus=True, inherit_bindings=False):
         self._go(self._lines.rows[row].number)
 
     def on_mouse_scroll_up(self, _: events.MouseScrollUp) -> None:
-        """The wheel looks back."""
+        """Scrolling up pauses."""
         self._pause()
 
     def on_mouse_scroll_down(self, _: events.MouseScrollDown) -> None:
@@ -310,11 +310,11 @@ class LogView(ScrollView, can_focus=True, inherit_bindings=False):
             self.action_last()
 
     def on_scroll_up(self, _: ScrollUp) -> None:
-        """A click above the scrollbar's grip looks back."""
+        """A click above the scrollbar's grip pauses."""
         self._pause()
 
     def on_scroll_to(self, message: ScrollTo) -> None:
-        """Dragging the grip up looks back."""
+        """Dragging the grip up pauses."""
         if message.y is not None and message.y < self.max_scroll_y:
             self._pause()
 
@@ -328,7 +328,7 @@ class LogView(ScrollView, can_focus=True, inherit_bindings=False):
         return max(1, self._whole - GUTTER)
 
     @property
-    def _body(self) -> int:
+    def _page_rows(self) -> int:
         return max(1, self.container_size.height)
 
     def _lay_out(self) -> None:
@@ -344,7 +344,7 @@ class LogView(ScrollView, can_focus=True, inherit_bindings=False):
             self._to_end()
         self.refresh()
 
-    def _styles_fresh(self) -> None:
+    def _wrap_if_needed(self) -> None:
         if self.wrap and self._lines.lay_out(self._width):
             self._count_rows()
 
@@ -355,7 +355,7 @@ class LogView(ScrollView, can_focus=True, inherit_bindings=False):
         if self.following:
             self._cursor = self.cursor
             self.following = False
-            self._told()
+            self._notify_changed()
 
     def _find(self, number: int | None) -> None:
         if number is not None:
@@ -367,24 +367,24 @@ class LogView(ScrollView, can_focus=True, inherit_bindings=False):
         self._pause()
         self._cursor = min(max(number, self._lines.first), self._lines.end - 1)
         self._reveal(self._cursor)
-        self._told()
+        self._notify_changed()
 
     def _reveal(self, number: int) -> None:
         row, rows = self._lines.row_of(number), self._lines.rows_of(number)
         top = round(self.scroll_target_y)
         if row < top:
             self._scroll(row)
-        elif row + rows > top + self._body:
-            self._scroll(min(row, row + rows - self._body))
+        elif row + rows > top + self._page_rows:
+            self._scroll(min(row, row + rows - self._page_rows))
 
     def _to_end(self) -> None:
-        self._scroll(max(0, len(self._lines.rows) - self._body))
+        self._scroll(max(0, len(self._lines.rows) - self._page_rows))
 
     def _scroll(self, top: int) -> None:
         if self.is_attached:
             self.scroll_to(y=top, animate=False, force=True)
 
-    def _told(self) -> None:
+    def _notify_changed(self) -> None:
         self.refresh()
         self.refresh_bindings()
         self.post_message(self.Changed())

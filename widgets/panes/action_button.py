@@ -1,4 +1,4 @@
-"""A button that says what was shown when it was pressed."""
+"""A button that posts the message made for what it showed when it was pressed."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from textual.message import Message
 from textual.widgets import Button
 
 
-class IntentButton(Button):
-    """A button whose press says what was shown at that instant, not what is shown later."""
+class ActionButton(Button):
+    """A button whose press posts a message bound to what was shown at that instant."""
 
-    intent: Callable[[], Message] | None = None
+    make_message: Callable[[], Message] | None = None
     """Makes the message of a press; None while there is nothing to press for."""
 
-    def press(self) -> IntentButton:
-        if self.disabled or not self.display or self.intent is None:
+    def press(self) -> ActionButton:
+        if self.disabled or not self.display or self.make_message is None:
             return self
         self._start_active_affect()
-        self.post_message(self.intent())
+        self.post_message(self.make_message())
         return self

@@ -11,7 +11,7 @@ from textual.binding import ActiveBinding, Binding
 from textual.dom import DOMNode
 from textual.screen import Screen
 
-from widgets.text.styled_text import one_line
+from widgets.text.styled_text import sanitize_line
 
 _Found: TypeAlias = tuple[Binding, list[str], bool, str]
 """A binding, its keys as they read, whether it is enabled, its tooltip."""
@@ -61,7 +61,7 @@ def key_sections(
             continue
         rows = places.setdefault(bound.node, {})
         key = app.get_key_display(binding)
-        reason = why_not(bound.node, binding.action)
+        reason = disabled_reason(bound.node, binding.action)
         enabled, words = bound.enabled and not reason, reason or bound.tooltip
         if binding.action in rows:
             keys = rows[binding.action][1]
@@ -76,19 +76,19 @@ def key_sections(
 
 
 @runtime_checkable
-class Reasoning(Protocol):
-    """A place that knows why one of its actions would do nothing now."""
+class DisabledReasons(Protocol):
+    """A widget or screen that knows why one of its actions is disabled."""
 
-    def why_not(self, action: str) -> str:
+    def disabled_reason(self, action: str) -> str:
         """The reason; empty where it would do something."""
 
 
-def why_not(node: DOMNode, action: str) -> str:
-    """The reason for which an action would do nothing; empty where none is known.
+def disabled_reason(node: DOMNode, action: str) -> str:
+    """Why an action is disabled; empty where it is not, or nobody knows.
 
     Such an action keeps its key: pressed, it says the reason. It is only shown as off.
     """
-    return node.why_not(action) if isinstance(node, Reasoning) else ""
+    return node.disabled_reason(action) if isinstance(node, DisabledReasons) else ""
 
 
 def _declared(node: DOMNode, rows: Mapping[str, _Found]) -> list[_Found]:
@@ -103,12 +103,12 @@ def _rows(node: DOMNode, found: Iterable[_Found]) -> Iterable[KeyRow]:
         yield KeyRow(
             place=node,
             keys=tuple(keys),
-            description=one_line(binding.description, 80),
+            description=sanitize_line(binding.description, 80),
             id=binding.id or "",
             action=binding.action,
             enabled=enabled,
             shown=binding.show,
-            reason=one_line(tooltip, 200),
+            reason=sanitize_line(tooltip, 200),
         )
 
 

@@ -13,8 +13,8 @@ from textual.content import Content
 
 from services.models import Activity, Counts, Event, Facts, Gateway, Message, Sandbox
 from widgets.text.formats import age, clock_time, countdown, latency, size
-from widgets.text.glyphs import GATEWAYS, SEVERITIES, TONES, Sign, of_message, of_sandbox
-from widgets.text.styled_text import block, joined, one_line, signed, styled
+from widgets.text.glyphs import GATEWAYS, SEVERITIES, TONES, Sign, message_sign, sandbox_sign
+from widgets.text.styled_text import joined, sanitize_block, sanitize_line, signed, styled
 
 Subject: TypeAlias = Sandbox | Gateway | Message | Event
 """What can be looked at closely."""
@@ -35,11 +35,11 @@ def name_of(subject: Subject) -> str:
 def sign_of(subject: Subject) -> Sign:
     """The sign of whatever it is."""
     if isinstance(subject, Sandbox):
-        return of_sandbox(subject)
+        return sandbox_sign(subject)
     if isinstance(subject, Gateway):
         return GATEWAYS[subject.state]
     if isinstance(subject, Message):
-        return of_message(subject.label)
+        return message_sign(subject.label)
     return SEVERITIES[subject.severity]
 
 
@@ -61,7 +61,7 @@ def facts_of(subject: Subject, now: float) -> Facts:
             ("subject", subject.subject),
             ("kind", subject.kind),
         ]
-    return tuple((name, one_line(value, 2000)) for name, value in found if value)
+    return tuple((name, sanitize_line(value, 2000)) for name, value in found if value)
 
 
 def _observed(at: float, stale: bool, now: float) -> tuple[str, str]:
@@ -129,7 +129,9 @@ def facts_text(facts: Facts, width: int) -> Content:
     lines: list[Content] = []
     for name, value in facts:
         key = styled(name, "dim").truncate(column, ellipsis=True, pad=True)
-        wrapped = Content(one_line(value, 2000)).wrap(max(8, width - column - 2)) or [Content("")]
+        wrapped = Content(sanitize_line(value, 2000)).wrap(max(8, width - column - 2)) or [
+            Content("")
+        ]
         for number, line in enumerate(wrapped):
             first = key if number == 0 else Content(" " * column)
             lines.append(Content.assemble(first, "  ", styled(line.plain, "calm")))
@@ -182,7 +184,7 @@ def _event_line(event: Event, *, dated: bool) -> Content:
 
 def record_json(subject: Subject) -> str:
     """The whole record as indented JSON; enums by value, pairs as an object."""
-    return block(json.dumps(_jsonable(subject), indent=2, ensure_ascii=False))
+    return sanitize_block(json.dumps(_jsonable(subject), indent=2, ensure_ascii=False))
 
 
 def record_text(subject: Subject) -> Content:

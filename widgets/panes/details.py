@@ -1,4 +1,4 @@
-"""One record up close: facts, queues, events, content and the raw record."""
+"""The details of one record: facts, queues, events, content and the raw record."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from widgets.panes.detail_text import (
     sign_of,
 )
 from widgets.panes.footer import KeyFooter
-from widgets.text.styled_text import block, one_line, signed, styled
+from widgets.text.styled_text import sanitize_block, sanitize_line, signed, styled
 
 
 class FactTable(Widget):
@@ -49,7 +49,7 @@ class FactTable(Widget):
 
 
 class DetailPane(ModalScreen[None]):
-    """Stays true while it is open: `show` again with the newer record.
+    """A dialog about one record; call `show` with each newer record to update it.
 
     `CopyRequested` goes to the app, the parent of a modal screen.
     """
@@ -107,7 +107,7 @@ class DetailPane(ModalScreen[None]):
         self._now = now
         self._events = tuple(events)
         self._content: Content | None = None
-        self._gone = False
+        self._missing = False
         self._drawn: dict[str, Content | Facts] = {}
 
     @property
@@ -136,13 +136,13 @@ class DetailPane(ModalScreen[None]):
     def show(self, subject: Subject, *, now: float, events: Sequence[Event] = ()) -> None:
         """Say this from now on; what did not change keeps its place and its selection."""
         self._subject, self._now, self._events = subject, now, tuple(events)
-        self._gone = False
+        self._missing = False
         if self.is_mounted:
             self._draw()
 
-    def show_gone(self, now: float) -> None:
+    def show_missing(self, now: float) -> None:
         """The record is no longer reported; what was last seen stays, and says so."""
-        self._now, self._gone = now, True
+        self._now, self._missing = now, True
         if self.is_mounted:
             self._draw()
 
@@ -152,7 +152,7 @@ class DetailPane(ModalScreen[None]):
 
     def show_content(self, text: str) -> None:
         """The whole content of the message."""
-        self._set_content(Content(block(text)) if text else styled("empty", "dim"))
+        self._set_content(Content(sanitize_block(text)) if text else styled("empty", "dim"))
 
     def show_problem(self, sentence: str) -> None:
         """Why the content could not be had."""
@@ -167,30 +167,34 @@ class DetailPane(ModalScreen[None]):
         subject = self._subject
         box = self.query_one("#detail-box")
         box.border_title = Content.assemble(
-            signed(sign_of(subject)), "  ", (one_line(name_of(subject), 60), "bold $foreground")
+            signed(sign_of(subject)),
+            "  ",
+            (sanitize_line(name_of(subject), 60), "bold $foreground"),
         )
-        gone = "no longer reported; this is the last that was seen" if self._gone else ""
-        self._put("gone", Content(gone), "")
-        self._put("facts", facts_of(subject, self._now), "")
+        missing = "no longer reported; this is the last that was seen" if self._missing else ""
+        self._update_section("gone", Content(missing), "")
+        self._update_section("facts", facts_of(subject, self._now), "")
         queues: Facts = ()
         if isinstance(subject, Sandbox):
             queues = queue_facts(subject.inbound, subject.outbound)
-        self._put("queues", queues)
+        self._update_section("queues", queues)
         content = self._content
         if content is None and isinstance(subject, Message):
-            content = Content(block(subject.text))
-        self._put("content", content or Content(""))
+            content = Content(sanitize_block(subject.text))
+        self._update_section("content", content or Content(""))
         told = event_lines(self._events)
         if not told and isinstance(subject, Sandbox | Gateway):
             told = styled("the journal knows of nothing", "dim")
-        self._put("events", told)
+        self._update_section("events", told)
         title = events_title(self._events, self._now)
         if not _same(self._drawn.get("events-title"), title):
             self._drawn["events-title"] = title
             self.query_one("#title-events", Static).update(title)
-        self._put("record", record_text(subject))
+        self._update_section("record", record_text(subject))
 
-    def _put(self, section: str, what: Content | Facts, title: str | None = None) -> None:
+    def _update_section(
+        self, section: str, what: Content | Facts, title: str | None = None
+    ) -> None:
         if _same(self._drawn.get(section), what):
             return
         self._drawn[section] = what
@@ -204,7 +208,7 @@ class DetailPane(ModalScreen[None]):
             body.update(what)
 
     def action_close(self) -> None:
-        """Leave."""
+        """Close the dialog."""
         self.dismiss(None)
 
     def action_copy(self) -> None:

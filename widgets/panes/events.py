@@ -9,15 +9,15 @@ from textual.message import Message
 
 from services.models import Event, Severity
 from widgets.panes.stream_pane import KEPT, StreamPane
-from widgets.panes.table_pane import tally
+from widgets.panes.table_pane import count_summary
 from widgets.table.columns import Cell, Column
-from widgets.table.counter import Census
+from widgets.table.counter import KeyedCounter
 from widgets.table.filter import terms
 from widgets.table.record_table import RecordTable
 from widgets.table.stream_table import StreamTable
 from widgets.text.cell_text import Part
 from widgets.text.glyphs import SEVERITIES
-from widgets.text.instants import moment
+from widgets.text.instants import format_instant
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ COLUMNS: tuple[Column[NumberedEvent], ...] = (
     Column(
         "time",
         "TIME",
-        lambda r, now: Cell.of(moment(now, r.event.at), "dim"),
+        lambda r, now: Cell.of(format_instant(now, r.event.at), "dim"),
         width=8,
         live=True,
     ),
@@ -94,8 +94,8 @@ class EventPane(StreamPane):
             super().__init__()
             self.event = event
 
-    class Sought(Message):
-        """The filter is another; `words` are those that must occur, none where it is cleared."""
+    class SearchRequested(Message):
+        """The filter changed; `words` are those that must occur, none where it is cleared."""
 
         def __init__(self, words: tuple[str, ...]) -> None:
             super().__init__()
@@ -105,7 +105,7 @@ class EventPane(StreamPane):
         super().__init__(id=id, classes=classes)
         self._next = self._first = 0
         self._older: tuple[int, ...] = ()
-        self._census: Census[int, Severity] = Census()
+        self._counter: KeyedCounter[int, Severity] = KeyedCounter()
         self._table: StreamTable[int, NumberedEvent] = StreamTable(
             COLUMNS,
             key=lambda r: r.number,
@@ -128,7 +128,7 @@ class EventPane(StreamPane):
         """Start anew with these, oldest first, as from the journal."""
         self._table.clear_records()
         self._older = ()
-        self._first, self._census = self._next, Census()
+        self._first, self._counter = self._next, KeyedCounter()
         self.apply(events)
 
     def apply(self, events: Iterable[Event]) -> None:
@@ -141,13 +141,13 @@ class EventPane(StreamPane):
         kept = [row for row in rows if row.number >= first_kept]
         self._table.reconcile(kept, gone)
         for number in gone:
-            self._census.drop(number)
+            self._counter.drop(number)
         for row in kept:
-            self._census.put(row.number, row.event.severity)
+            self._counter.put(row.number, row.event.severity)
         self.retitle()
 
-    def recall(self, events: Sequence[Event]) -> None:
-        """Show older events as well while the filter stands, oldest first; those held are not."""
+    def show_older(self, events: Sequence[Event]) -> None:
+        """Show older events while the filter stands, oldest first; skips those already held."""
         held = [row for row in self._table.records() if row.number >= 0]
         first = min(held, key=lambda row: row.number).event.at if held else float("inf")
         same = [row.event for row in held if row.event.at == first]
@@ -158,32 +158,32 @@ class EventPane(StreamPane):
         unseen = self._table.unseen
         self._table.reconcile(rows, gone)
         for number in gone:
-            self._census.drop(number)
+            self._counter.drop(number)
         for row in rows:
-            self._census.put(row.number, row.event.severity)
+            self._counter.put(row.number, row.event.severity)
         self._table.unseen = unseen  # They are not new.
         self.retitle()
 
     def on_record_table_filtered(self, event: RecordTable.Filtered) -> None:
-        """Ask for what the journal knows; without a filter what it told goes again."""
+        """Request a search of the journal; without a filter its results are removed."""
         super().on_record_table_filtered(event)
         words = tuple(word for word, wanted in terms(event.text) if wanted)
         if not words and self._older:
-            self.recall(())
-        self.post_message(self.Sought(words))
+            self.show_older(())
+        self.post_message(self.SearchRequested(words))
 
     def count_parts(self) -> list[Part]:
         """How many turned worse, how many better, and what the operator did."""
-        seen = self._census.counts
+        seen = self._counter.counts
         counts = [(sign, seen[severity]) for severity, sign in SEVERITIES.items() if sign.word]
-        return tally(counts, 0, self.size.width - 4)
+        return count_summary(counts, 0, self.size.width - 4)
 
     def on_record_table_highlighted(self, event: RecordTable.Highlighted) -> None:
         """Nothing outside depends on the cursor here."""
         event.stop()
 
     def on_record_table_opened(self, event: RecordTable.Opened) -> None:
-        """Say it in the pane's own words."""
+        """Post the pane's own message for it."""
         event.stop()
         row = self._table.record(event.key)
         if row is not None:

@@ -1,4 +1,4 @@
-"""Five lines for whoever opens the panel for the first time; they go by themselves."""
+"""The hint of the first start: a few lines over the dashboard that close by themselves."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from textual import events
 from textual.content import Content
 from textual.widgets import Static
 
-from widgets.text.styled_text import joined, one_line
+from widgets.text.styled_text import joined, sanitize_line
 
 Line = Sequence[tuple[str, str]]
 """(key, what it does) pairs of one line; a pair without a key is a sentence."""
@@ -23,15 +23,15 @@ def steps_text(lines: Sequence[Line]) -> Content:
 def _line(line: Line) -> Content:
     parts: list[Content] = []
     for key, words in line:
-        said = Content(one_line(words, 120))
+        said = Content(sanitize_line(words, 120))
         if key:
-            said = Content.assemble((one_line(key, 20), "bold $text-accent"), " ", said)
+            said = Content.assemble((sanitize_line(key, 20), "bold $text-accent"), " ", said)
         parts.append(said)
     return joined(parts, "   ")
 
 
 class FirstSteps(Static):
-    """Lies over the lower edge, takes no key and no focus; a click or its time ends it."""
+    """An overlay at the lower edge without focus; a click or its time limit closes it."""
 
     DEFAULT_CSS = """
     FirstSteps {
@@ -59,17 +59,17 @@ class FirstSteps(Static):
         self.border_title = Content("Welcome to Wakedeck")
 
     def on_mount(self) -> None:
-        """Begin to count down."""
+        """Start the countdown."""
         self._count()
         self.set_interval(0.5, self._count)
 
     def on_click(self, event: events.Click) -> None:
-        """It was read."""
+        """A click closes it."""
         event.stop()
         self.close()
 
     def close(self) -> None:
-        """Go, for good."""
+        """Remove the hint."""
         self.remove()
 
     def _count(self) -> None:

@@ -16,7 +16,7 @@ from textual.screen import Screen
 from textual.widget import Widget
 
 from widgets.panes.binding_rows import KeyRow, key_sections
-from widgets.text.styled_text import one_line
+from widgets.text.styled_text import sanitize_line
 
 _GAP = 2
 _MORE = "…"
@@ -47,7 +47,7 @@ def footer_line(rows: Sequence[KeyRow], width: int, pinned: Sequence[str] = ()) 
     hits: list[tuple[int, int, KeyRow]] = []
     at = 0
     for row in kept:
-        at = _put(parts, hits, at, row)
+        at = _append_key(parts, hits, at, row)
     if len(kept) < len(starts):
         parts.append(Content.styled(_MORE, "$foreground-muted"))
         at += 1 + _GAP
@@ -56,12 +56,12 @@ def footer_line(rows: Sequence[KeyRow], width: int, pinned: Sequence[str] = ()) 
     parts.append(Content(" " * filler))
     at += filler
     for row in ends:
-        at = _put(parts, hits, at, row)
+        at = _append_key(parts, hits, at, row)
     return FooterLine(Content.assemble(*parts).truncate(width), tuple(hits))
 
 
 def _words(row: KeyRow) -> tuple[str, str]:
-    return one_line(row.keys[0], 12), one_line(row.description, 24)
+    return sanitize_line(row.keys[0], 12), sanitize_line(row.description, 24)
 
 
 def _width(rows: Iterable[KeyRow]) -> int:
@@ -69,7 +69,9 @@ def _width(rows: Iterable[KeyRow]) -> int:
     return sum(widths) + _GAP * max(0, len(widths) - 1)
 
 
-def _put(parts: list[Content], hits: list[tuple[int, int, KeyRow]], at: int, row: KeyRow) -> int:
+def _append_key(
+    parts: list[Content], hits: list[tuple[int, int, KeyRow]], at: int, row: KeyRow
+) -> int:
     key, words = _words(row)
     style = "$foreground-muted" if row.enabled else "$foreground-disabled"
     cell = Content.assemble(

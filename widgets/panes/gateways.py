@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from textual.message import Message
 
 from services.models import Gateway, GatewayId, GatewayState
-from widgets.panes.sparkline import spark
-from widgets.panes.table_pane import TablePane, tally
+from widgets.panes.sparkline import sparkline
+from widgets.panes.table_pane import TablePane, count_summary
 from widgets.table.columns import Cell, Column
 from widgets.table.record_table import RecordTable
 from widgets.text.cell_text import Part
@@ -53,11 +53,13 @@ def _latency(row: ProbedGateway, _: float) -> Cell:
 def _trend(row: ProbedGateway, _: float) -> Cell:
     if row.gateway.state is GatewayState.READY and all(trip is None for trip in row.trips):
         return Cell.of("", "dim")  # It serves without a round trip to measure.
-    return Cell.of(spark(row.trips, PROBES).blocks, "busy", short=spark(row.trips, NARROW).blocks)
+    return Cell.of(
+        sparkline(row.trips, PROBES).blocks, "busy", short=sparkline(row.trips, NARROW).blocks
+    )
 
 
 def _range(row: ProbedGateway, _: float) -> Cell:
-    drawn = spark(row.trips, PROBES)
+    drawn = sparkline(row.trips, PROBES)
     if drawn.low is None or drawn.high is None:
         return Cell.of("–", "dim")
     return Cell.of(f"{drawn.low * 1000:.0f}–{drawn.high * 1000:.0f} ms", "dim")
@@ -185,15 +187,15 @@ class GatewayPane(TablePane):
         counts = [
             (GATEWAYS[state], seen[state]) for state in sorted(seen, key=_URGENCY.__getitem__)
         ]
-        return tally(counts, sum(row.stale for row in rows), self.size.width - 4)
+        return count_summary(counts, sum(row.stale for row in rows), self.size.width - 4)
 
     def on_record_table_highlighted(self, event: RecordTable.Highlighted) -> None:
-        """Say it in the pane's own words."""
+        """Post the pane's own message for it."""
         event.stop()
         self.post_message(self.Highlighted(event.key))
 
     def on_record_table_opened(self, event: RecordTable.Opened) -> None:
-        """Say it in the pane's own words."""
+        """Post the pane's own message for it."""
         event.stop()
         self.post_message(self.Opened(event.key))
 

@@ -12,10 +12,10 @@ from textual.reactive import reactive
 from textual.widget import Widget
 
 from services.models import Sandbox, SandboxState
-from widgets.panes.sparkline import spark
+from widgets.panes.sparkline import sparkline
 from widgets.text.formats import age, clock_time, countdown, latency
-from widgets.text.glyphs import SANDBOXES, WORKING, Sign, of_sandbox
-from widgets.text.styled_text import joined, one_line, signed, spread, styled
+from widgets.text.glyphs import SANDBOXES, WORKING, Sign, sandbox_sign
+from widgets.text.styled_text import joined, sanitize_line, signed, spread, styled
 
 Totals: TypeAlias = tuple[tuple[Sign, int], ...]
 """How many sandboxes carry each sign, healthy ones first."""
@@ -35,7 +35,7 @@ def totals_of(sandboxes: Iterable[Sandbox]) -> Totals:
     working = 0
     for sandbox in sandboxes:
         states[sandbox.state] += 1
-        working += of_sandbox(sandbox) == WORKING
+        working += sandbox_sign(sandbox) == WORKING
     return totals_from(states.items(), working)
 
 
@@ -85,7 +85,7 @@ class _Room:
     product: bool = True
     profile: bool = True
     quiet_words: bool = True
-    spark: int = _WIDEST_SPARK
+    sparkline: int = _WIDEST_SPARK
     limits: bool = True
     clock: bool = True
     only_bad: bool = False
@@ -94,15 +94,21 @@ class _Room:
 
 _ROOMS = (
     _Room(),
-    _Room(spark=_NARROW_SPARK),
-    _Room(spark=_NARROW_SPARK, limits=False),
-    _Room(spark=_NARROW_SPARK, limits=False, clock=False),
-    _Room(spark=0, limits=False, clock=False),
-    _Room(spark=0, limits=False, clock=False, product=False),
-    _Room(spark=0, limits=False, clock=False, product=False, quiet_words=False),
-    _Room(spark=0, limits=False, clock=False, quiet_words=False, product=False, profile=False),
+    _Room(sparkline=_NARROW_SPARK),
+    _Room(sparkline=_NARROW_SPARK, limits=False),
+    _Room(sparkline=_NARROW_SPARK, limits=False, clock=False),
+    _Room(sparkline=0, limits=False, clock=False),
+    _Room(sparkline=0, limits=False, clock=False, product=False),
+    _Room(sparkline=0, limits=False, clock=False, product=False, quiet_words=False),
+    _Room(sparkline=0, limits=False, clock=False, quiet_words=False, product=False, profile=False),
     _Room(
-        spark=0, limits=False, clock=False, product=False, profile=False, only_bad=True, terse=True
+        sparkline=0,
+        limits=False,
+        clock=False,
+        product=False,
+        profile=False,
+        only_bad=True,
+        terse=True,
     ),
 )
 
@@ -121,7 +127,7 @@ def _left(state: HeaderState, room: _Room) -> Content:
     parts = [_banner(state, room)] if state.banner else []
     parts += [Content.styled(_PRODUCT, "bold $text-accent")] if room.product else []
     if room.profile and state.profile:
-        parts.append(styled(one_line(state.profile, 24), "dim"))
+        parts.append(styled(sanitize_line(state.profile, 24), "dim"))
     parts += [
         signed(
             sign, f"{count}" if _quiet(sign) and not room.quiet_words else f"{count} {sign.word}"
@@ -173,14 +179,14 @@ def _badge(words: str, room: _Room) -> Content:
 
 
 def _banner(state: HeaderState, room: _Room) -> Content:
-    words = one_line(state.banner, 12 if room.terse else 32)
+    words = sanitize_line(state.banner, 12 if room.terse else 32)
     tone = "$text-error" if state.production else "$text-accent"
     return Content.styled(f" {words} ", f"bold reverse {tone}")
 
 
 def _speed(state: HeaderState, room: _Room) -> Iterator[Content]:
     parts = [styled(latency(state.latency_s), "calm")] if state.latency_s is not None else []
-    drawn = spark(state.samples, room.spark)
+    drawn = sparkline(state.samples, room.sparkline)
     if drawn.blocks:
         parts.append(styled(drawn.blocks, "dim"))
     if room.limits and drawn.blocks and drawn.low is not None and drawn.high is not None:

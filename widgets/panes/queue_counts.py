@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from services.models import Counts, Direction, InLabel, OutLabel
 from widgets.table.columns import Cell
 from widgets.text.cell_text import Part
-from widgets.text.glyphs import Sign, of_message
+from widgets.text.glyphs import Sign, message_sign
 
 SETTLED = frozenset(
     label.value
@@ -26,7 +26,7 @@ SETTLED = frozenset(
 def sign_of(direction: Direction, label: str) -> Sign:
     """The sign of a label by its name; of an unknown one, the name itself."""
     try:
-        return of_message(InLabel(label) if direction is Direction.IN else OutLabel(label))
+        return message_sign(InLabel(label) if direction is Direction.IN else OutLabel(label))
     except ValueError:
         return Sign("?", label, "warn")
 

@@ -10,8 +10,8 @@ from services.models import Direction, InLabel, Message
 from widgets.table.columns import Cell, Column
 from widgets.text.cell_text import Part
 from widgets.text.formats import age, countdown
-from widgets.text.glyphs import of_message
-from widgets.text.instants import moment
+from widgets.text.glyphs import message_sign
+from widgets.text.instants import format_instant
 
 MessageKey: TypeAlias = tuple[Direction, str]
 MOST_TRIES = 6
@@ -35,7 +35,7 @@ def key_of(row: SeenMessage) -> MessageKey:
 
 
 def _label(row: SeenMessage, _: float) -> Cell:
-    sign = of_message(row.message.label)
+    sign = message_sign(row.message.label)
     return Cell.of(str(sign), sign.tone)
 
 
@@ -46,7 +46,7 @@ def _kind(row: SeenMessage, _: float) -> Cell:
 
 
 def _text(row: SeenMessage, _: float) -> Cell:
-    settled = of_message(row.message.label).tone == "dim"
+    settled = message_sign(row.message.label).tone == "dim"
     return Cell.of(row.message.text, "dim" if settled else "calm")
 
 
@@ -74,7 +74,7 @@ COLUMNS: tuple[Column[SeenMessage], ...] = (
     Column(
         "time",
         "TIME",
-        lambda r, now: Cell.of(moment(now, r.message.at), "dim"),
+        lambda r, now: Cell.of(format_instant(now, r.message.at), "dim"),
         width=8,
         gap=1,
         live=True,
@@ -85,7 +85,7 @@ COLUMNS: tuple[Column[SeenMessage], ...] = (
         "LABEL",
         _label,
         width=13,
-        sort_key=lambda r: of_message(r.message.label).word,
+        sort_key=lambda r: message_sign(r.message.label).word,
     ),
     Column(
         "kind",
@@ -116,7 +116,7 @@ def search_text(row: SeenMessage) -> str:
     return "\n".join(
         (
             message.direction.value,
-            of_message(message.label).word,
+            message_sign(message.label).word,
             message.label.value,
             message.kind,
             message.channel,

@@ -25,7 +25,7 @@ from widgets.text.formats import age
 _TITLES = {Direction.IN: "→ IN", Direction.OUT: "← OUT"}
 _EDGES = ((True, 24), (True, 12), (False, 12), (False, 6), (False, 0))
 """Words or signs alone, and the width of each chart: the first that fits the edge is taken."""
-ABREAST = 120
+SIDE_BY_SIDE_WIDTH = 120
 """Cells from which the two queues, when apart, stand side by side."""
 
 
@@ -62,10 +62,10 @@ class QueuePane(StreamPane):
         self._snapshot: QueueSnapshot | None = None
         self._sandbox: SandboxId | None = None
         self._name = ""
-        self._why_empty = "No sandbox selected."
+        self._empty_text = "No sandbox selected."
         self._now = 0.0
-        self._in = self._make("queue-in")
-        self._out = self._make("queue-out")
+        self._in = self._make_table("queue-in")
+        self._out = self._make_table("queue-out")
         self._rows: dict[MessageKey, SeenMessage] = {}
         self._depths = QueueDepths()
 
@@ -97,23 +97,23 @@ class QueuePane(StreamPane):
         seen_at = self._snapshot.observed_at if self._snapshot else 0.0
         self._sandbox, self._snapshot, self._name = sandbox, snapshot, name
         if snapshot is None:
-            self._why_empty = reason or "No sandbox selected."
+            self._empty_text = reason or "No sandbox selected."
             self.stale = False
         else:
-            self._depths.take(snapshot)
-            self._why_empty = "Both queues are empty."
+            self._depths.add(snapshot)
+            self._empty_text = "Both queues are empty."
             rows, gone = merge(self._rows.values(), snapshot.messages, seen_at, KEPT)
             self._rows = {key_of(row): row for row in rows}
-            self._feed(rows, gone)
+            self._fill_tables(rows, gone)
             self.stale = snapshot.stale
-        self._say_problem()
+        self._update_problem()
         self.retitle()
 
     def tick(self, now: float) -> None:
         """Another second."""
         super().tick(now)
         self._now = now
-        self._say_problem()
+        self._update_problem()
 
     def subject_parts(self) -> list[Part]:
         """Whose queues they are."""
@@ -155,14 +155,14 @@ class QueuePane(StreamPane):
         return self.apart if action == "side" else True
 
     def watch_apart(self) -> None:
-        """Deal the rows out anew; who was looking back stays where he was."""
+        """Rebuild the tables; a paused cursor stays on its message."""
         following, looked_at = self.following, self.table.cursor_key
         if not self.apart and self._out.has_focus:
             self._in.focus()
         for table, way in zip(self.tables(), Direction, strict=True):
             table.clear_records()
             table.set_columns(_columns(way) if self.apart else COLUMNS)
-        self._feed(list(self._rows.values()), [])
+        self._fill_tables(list(self._rows.values()), [])
         if not following and looked_at is not None:
             for table in self.tables():
                 table.pause()
@@ -178,7 +178,7 @@ class QueuePane(StreamPane):
 
     def on_resize(self, event: events.Resize) -> None:
         """Side by side where both have room."""
-        self.set_class(event.size.width >= ABREAST, "-wide")
+        self.set_class(event.size.width >= SIDE_BY_SIDE_WIDTH, "-wide")
         super().on_resize(event)
 
     def on_record_table_highlighted(self, event: RecordTable.Highlighted) -> None:
@@ -186,31 +186,31 @@ class QueuePane(StreamPane):
         event.stop()
 
     def on_record_table_opened(self, event: RecordTable.Opened) -> None:
-        """Say it in the pane's own words."""
+        """Post the pane's own message for it."""
         event.stop()
         row = self._rows.get(event.key)
         if row is not None and self._sandbox is not None:
             self.post_message(self.Opened(self._sandbox, row.message))
 
-    def _make(self, id: str) -> StreamTable[MessageKey, SeenMessage]:
+    def _make_table(self, id: str) -> StreamTable[MessageKey, SeenMessage]:
         return StreamTable(
             COLUMNS,
             key=key_of,
             search=search_text,
             order=lambda row: row.place,
             stale=lambda row: self.stale or row.seen_at is not None,
-            empty=lambda: self.hint or self._why_empty,
+            empty=lambda: self.hint or self._empty_text,
             id=id,
         )
 
-    def _feed(self, rows: Sequence[SeenMessage], gone: Sequence[MessageKey]) -> None:
+    def _fill_tables(self, rows: Sequence[SeenMessage], gone: Sequence[MessageKey]) -> None:
         if not self.apart:
             self._in.reconcile(rows, gone)
             return
         for table, way in zip(self.tables(), Direction, strict=True):
             table.reconcile([r for r in rows if r.message.direction is way], gone)
 
-    def _say_problem(self) -> None:
+    def _update_problem(self) -> None:
         snapshot = self._snapshot
         if snapshot is None or not (snapshot.problem or snapshot.stale):
             self.problem = ""

@@ -23,10 +23,10 @@ from services.models import (
     SandboxState,
     Verb,
 )
-from widgets.panes.action_button import IntentButton
+from widgets.panes.action_button import ActionButton
 from widgets.panes.step_strip import outcome_lines, progress_words, strip_lines
-from widgets.text.glyphs import of_sandbox
-from widgets.text.styled_text import joined, one_line, signed, styled
+from widgets.text.glyphs import sandbox_sign
+from widgets.text.styled_text import joined, sanitize_line, signed, styled
 
 _CAPABILITY = {Verb.WAKE: Capability.WAKE, Verb.RECONNECT: Capability.RECONNECT}
 _NOTHING = "no sandbox is selected"
@@ -55,7 +55,7 @@ class RepairBar(Vertical):
 
         #repair-head { height: 1; }
         #repair-name { width: 1fr; height: 1; text-wrap: nowrap; text-overflow: ellipsis; }
-        IntentButton {
+        ActionButton {
             min-width: 0;
             margin: 0 0 0 1;
             &.-style-default { background: $foreground 12%; }
@@ -72,32 +72,32 @@ class RepairBar(Vertical):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("w", "wake", "Wake", id="repair.wake"),
         Binding("r", "reconnect", "Reconnect", id="repair.reconnect"),
-        Binding("a", "offer", "Confirm…", id="repair.offer"),
+        Binding("a", "offer", "Approve…", id="repair.offer"),
         Binding("c,escape", "cancel", "Cancel", id="repair.cancel"),
         Binding("left,h", "app.focus_previous", "Previous button", id="repair.left", show=False),
         Binding("right,l", "app.focus_next", "Next button", id="repair.right", show=False),
     ]
 
     @dataclass
-    class WakePressed(Message):
+    class WakeRequested(Message):
         """The operator asks to start what is stopped."""
 
         sandbox: SandboxId
 
     @dataclass
-    class ReconnectPressed(Message):
+    class ReconnectRequested(Message):
         """The operator asks for the whole link."""
 
         sandbox: SandboxId
 
     @dataclass
-    class CancelPressed(Message):
+    class CancelRequested(Message):
         """The operator asks to stop a running attempt."""
 
         attempt: str
 
     @dataclass
-    class OfferPressed(Message):
+    class OfferRequested(Message):
         """The operator asks about what an attempt that ended needs confirmed."""
 
         sandbox: SandboxId
@@ -126,24 +126,24 @@ class RepairBar(Vertical):
         self._refusals: dict[Verb, str] = {}
         self._offer = ""
         self._now = 0.0
-        self._said: dict[str, Content] = {}
-        self._able: tuple[str, str, bool, bool] | None = None
+        self._rendered: dict[str, Content] = {}
+        self._enabled_state: tuple[str, str, bool, bool] | None = None
 
     def compose(self) -> ComposeResult:
         with Horizontal(id="repair-head"):
             yield Static(id="repair-name", markup=False)
-            yield IntentButton(Content(f"Wake ({self._keys.wake})"), id="repair-wake", compact=True)
-            yield IntentButton(
+            yield ActionButton(Content(f"Wake ({self._keys.wake})"), id="repair-wake", compact=True)
+            yield ActionButton(
                 Content(f"Reconnect ({self._keys.reconnect})"), id="repair-reconnect", compact=True
             )
-            yield IntentButton(
+            yield ActionButton(
                 Content(f"Cancel ({self._keys.cancel})"), id="repair-cancel", compact=True
             )
         yield Static(id="repair-reason", markup=False)
         yield Static(id="repair-steps", markup=False)
         with Horizontal(id="repair-offer"):
             yield Static(styled("! only you can decide:", "warn"), id="repair-asks")
-            yield IntentButton(id="repair-confirm", variant="warning", compact=True)
+            yield ActionButton(id="repair-confirm", variant="warning", compact=True)
         yield Static(id="repair-words", markup=False)
 
     def on_mount(self) -> None:
@@ -174,7 +174,7 @@ class RepairBar(Vertical):
             for verb, capability in _CAPABILITY.items()
             if capability in refusals
         }
-        self._offer = one_line(offer, 56) if ours else ""
+        self._offer = sanitize_line(offer, 56) if ours else ""
         if now is not None:
             self._now = now
         if self.is_mounted:
@@ -204,53 +204,53 @@ class RepairBar(Vertical):
 
     def action_wake(self) -> None:
         """Ask to wake the sandbox shown now, or say why that cannot be."""
-        self._ask(Verb.WAKE)
+        self._request_verb(Verb.WAKE)
 
     def action_reconnect(self) -> None:
         """Ask to reconnect the sandbox shown now, or say why that cannot be."""
-        self._ask(Verb.RECONNECT)
+        self._request_verb(Verb.RECONNECT)
 
     def action_cancel(self) -> None:
         """Ask to cancel the attempt shown now; put away one that is over."""
         running = self.running
         if running is not None:
             if not running.cancelling:
-                self.post_message(self.CancelPressed(running.id))
+                self.post_message(self.CancelRequested(running.id))
         elif self._attempt is not None:
             self._dismissed = self._attempt.id
             self._draw()
 
     def action_offer(self) -> None:
         """Ask about what the attempt shown now needs confirmed."""
-        message = self._offered()
+        message = self._offer_message()
         if message is not None:
             self.post_message(message)
 
-    def _offered(self) -> OfferPressed | None:
+    def _offer_message(self) -> OfferRequested | None:
         """What a press of the offer says; None while nothing is offered."""
-        attempt = self._shown
+        attempt = self._visible_attempt
         if not self._offer or attempt is None or not attempt.state.ended:
             return None
-        return self.OfferPressed(attempt.sandbox, attempt.confirmable)
+        return self.OfferRequested(attempt.sandbox, attempt.confirmable)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         if action == "cancel":
-            return self._shown is not None
+            return self._visible_attempt is not None
         if action == "offer":
-            return self._offered() is not None
+            return self._offer_message() is not None
         if action in ("wake", "reconnect"):
             return None if self.refusal(Verb(action)) else True
         return True
 
     @property
-    def _shown(self) -> Attempt | None:
+    def _visible_attempt(self) -> Attempt | None:
         attempt = self._attempt
-        if attempt is None or attempt.id == self._dismissed or self._overtaken(attempt):
+        if attempt is None or attempt.id == self._dismissed or self._outdated(attempt):
             return None
         return attempt
 
-    def _overtaken(self, attempt: Attempt) -> bool:
-        """Whether a success is no longer true: the sandbox has been seen in trouble since."""
+    def _outdated(self, attempt: Attempt) -> bool:
+        """Whether a success is outdated: the sandbox was seen in trouble after it."""
         sandbox = self._sandbox
         return (
             attempt.state is AttemptState.DONE
@@ -259,68 +259,68 @@ class RepairBar(Vertical):
             and sandbox.observed_at > (attempt.ended_at or 0.0)
         )
 
-    def _ask(self, verb: Verb) -> None:
+    def _request_verb(self, verb: Verb) -> None:
         reason = self.refusal(verb)
         if self._sandbox is None or reason:
             self.post_message(self.VerbRefused(verb, reason))
         elif verb is Verb.WAKE:
-            self.post_message(self.WakePressed(self._sandbox.id))
+            self.post_message(self.WakeRequested(self._sandbox.id))
         else:
-            self.post_message(self.ReconnectPressed(self._sandbox.id))
+            self.post_message(self.ReconnectRequested(self._sandbox.id))
 
     def _draw(self) -> None:
         sandbox = self._sandbox
         title, reason = styled("No sandbox selected", "dim"), Content("")
         if sandbox is not None:
-            sign = of_sandbox(sandbox)
-            doing = f" {one_line(sandbox.tool, 40)}" if sandbox.tool else ""
+            sign = sandbox_sign(sandbox)
+            doing = f" {sanitize_line(sandbox.tool, 40)}" if sandbox.tool else ""
             title = Content.assemble(
-                signed(sign, one_line(sandbox.name, 60), bold=True),
+                signed(sign, sanitize_line(sandbox.name, 60), bold=True),
                 "  ",
                 styled(f"{sign.word}{doing}", sign.tone),
                 "  ",
                 styled("stale" if sandbox.stale else "", "warn"),
             )
             reason = styled(sandbox.reason, "calm")
-        self._say("#repair-name", title, layout=False)
-        self._line("#repair-reason", [reason] if self._shown is None else [])
+        self._update_static("#repair-name", title, layout=False)
+        self._line("#repair-reason", [reason] if self._visible_attempt is None else [])
         self._draw_buttons()
         self._draw_attempt()
         able = (
             self.refusal(Verb.WAKE),
             self.refusal(Verb.RECONNECT),
             self.running is None,
-            self._offered() is None,
+            self._offer_message() is None,
         )
-        if able != self._able:
-            self._able = able
+        if able != self._enabled_state:
+            self._enabled_state = able
             self.refresh_bindings()
 
     def _draw_buttons(self) -> None:
         sandbox, running = self._sandbox, self.running
         for verb, message in (
-            (Verb.WAKE, self.WakePressed),
-            (Verb.RECONNECT, self.ReconnectPressed),
+            (Verb.WAKE, self.WakeRequested),
+            (Verb.RECONNECT, self.ReconnectRequested),
         ):
-            button = self.query_one(f"#repair-{verb.value}", IntentButton)
+            button = self.query_one(f"#repair-{verb.value}", ActionButton)
             reason = self.refusal(verb)
             button.disabled = bool(reason)
-            button.tooltip = Content(one_line(reason)) if reason else None
-            button.intent = None if sandbox is None else partial(message, sandbox.id)
-        cancel = self.query_one("#repair-cancel", IntentButton)
+            button.tooltip = Content(sanitize_line(reason)) if reason else None
+            button.make_message = None if sandbox is None else partial(message, sandbox.id)
+        cancel = self.query_one("#repair-cancel", ActionButton)
         cancel.display = running is not None
         cancel.disabled = running is None or running.cancelling
-        cancel.intent = None if running is None else partial(self.CancelPressed, running.id)
-        offered = self._offered()
+        cancel.make_message = None if running is None else partial(self.CancelRequested, running.id)
+        offered = self._offer_message()
         self.query_one("#repair-offer").display = offered is not None
-        confirm = self.query_one("#repair-confirm", IntentButton)
-        confirm.intent = None
+        confirm = self.query_one("#repair-confirm", ActionButton)
+        confirm.make_message = None
         if offered is not None:
             confirm.label = Content(f"{self._offer} ({self._keys.offer})")
-            confirm.intent = partial(self.OfferPressed, offered.sandbox, offered.verb)
+            confirm.make_message = partial(self.OfferRequested, offered.sandbox, offered.verb)
 
     def _draw_attempt(self) -> None:
-        attempt = self._shown
+        attempt = self._visible_attempt
         steps: list[Content] = []
         words: list[Content] = []
         if attempt is not None:
@@ -335,18 +335,18 @@ class RepairBar(Vertical):
         self._line("#repair-words", words)
 
     def _refusal_lines(self) -> list[Content]:
-        reasons = {verb: one_line(reason) for verb, reason in self._refusals.items() if reason}
+        reasons = {verb: sanitize_line(reason) for verb, reason in self._refusals.items() if reason}
         if len(reasons) == 2 and len(set(reasons.values())) == 1:
             return [styled(f"Wake and Reconnect are off: {reasons[Verb.WAKE]}", "dim")]
         return [styled(f"{v.value.title()} is off: {r}", "dim") for v, r in reasons.items()]
 
     def _line(self, selector: str, lines: list[Content]) -> None:
         self.query_one(selector, Static).display = any(lines)
-        self._say(selector, joined(lines, "\n"))
+        self._update_static(selector, joined(lines, "\n"))
 
-    def _say(self, selector: str, words: Content, *, layout: bool = True) -> None:
+    def _update_static(self, selector: str, words: Content, *, layout: bool = True) -> None:
         """Change a line; one that says the same costs nothing."""
-        said = self._said.get(selector)
-        if said is None or not said.is_same(words):
-            self._said[selector] = words
+        rendered = self._rendered.get(selector)
+        if rendered is None or not rendered.is_same(words):
+            self._rendered[selector] = words
             self.query_one(selector, Static).update(words, layout=layout)

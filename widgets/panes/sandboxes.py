@@ -12,12 +12,12 @@ from textual.reactive import reactive
 from services.models import Activity, Direction, Sandbox, SandboxId, SandboxState
 from widgets.panes import queue_counts
 from widgets.panes.binding_rows import keys_of
-from widgets.panes.table_pane import TablePane, tally
+from widgets.panes.table_pane import TablePane, count_summary
 from widgets.table.columns import Cell, Column
-from widgets.table.counter import Census
+from widgets.table.counter import KeyedCounter
 from widgets.table.record_table import RecordTable
 from widgets.text.cell_text import Part
-from widgets.text.glyphs import Sign, of_sandbox
+from widgets.text.glyphs import Sign, sandbox_sign
 from widgets.text.instants import age_cell
 
 _URGENCY = {
@@ -36,7 +36,7 @@ def _urgency(sandbox: Sandbox) -> tuple[int, bool]:
 
 
 def _state(sandbox: Sandbox, _: float) -> Cell:
-    sign = of_sandbox(sandbox)
+    sign = sandbox_sign(sandbox)
     return Cell.of(str(sign), sign.tone)
 
 
@@ -134,20 +134,20 @@ COLUMNS: tuple[Column[Sandbox], ...] = (
 
 
 @dataclass(frozen=True, slots=True)
-class _Face:
-    """What a sandbox is counted as."""
+class _CountKey:
+    """The values by which a sandbox is counted."""
 
     urgency: tuple[int, bool]
     sign: Sign
     stale: bool
 
 
-def _face(sandbox: Sandbox) -> _Face:
-    return _Face(_urgency(sandbox), of_sandbox(sandbox), sandbox.stale)
+def _count_key(sandbox: Sandbox) -> _CountKey:
+    return _CountKey(_urgency(sandbox), sandbox_sign(sandbox), sandbox.stale)
 
 
 class SandboxPane(TablePane):
-    """The list an operator lives in."""
+    """The table of all sandboxes with their states and queues."""
 
     number = "1"
     heading = "sandboxes"
@@ -171,7 +171,7 @@ class SandboxPane(TablePane):
 
     def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
         super().__init__(id=id, classes=classes)
-        self._census: Census[SandboxId, _Face] = Census()
+        self._counter: KeyedCounter[SandboxId, _CountKey] = KeyedCounter()
         self._table: RecordTable[SandboxId, Sandbox] = RecordTable(
             COLUMNS,
             key=lambda s: s.id,
@@ -213,11 +213,11 @@ class SandboxPane(TablePane):
         self._table.renew(renewed)
         change = self._table.reconcile(upserted, removed)
         for key in change.removed:
-            self._census.drop(key)
+            self._counter.drop(key)
         for key in (*change.added, *(key for key, _, _ in change.updated)):
             record = self._table.record(key)
             if record is not None:
-                self._census.put(key, _face(record))
+                self._counter.put(key, _count_key(record))
         if change.added or change.updated or change.removed:
             self.retitle()
 
@@ -242,18 +242,20 @@ class SandboxPane(TablePane):
         """How many are in which state, the most urgent first."""
         signs: Counter[Sign] = Counter()
         stale = 0
-        for face, number in sorted(self._census.counts.items(), key=lambda pair: pair[0].urgency):
-            signs[face.sign] += number
-            stale += number * face.stale
-        return tally(signs.items(), stale, self.size.width - 4)
+        for counted, number in sorted(
+            self._counter.counts.items(), key=lambda pair: pair[0].urgency
+        ):
+            signs[counted.sign] += number
+            stale += number * counted.stale
+        return count_summary(signs.items(), stale, self.size.width - 4)
 
     def on_record_table_highlighted(self, event: RecordTable.Highlighted) -> None:
-        """Say it in the pane's own words."""
+        """Post the pane's own message for it."""
         event.stop()
         self.post_message(self.Highlighted(event.key))
 
     def on_record_table_opened(self, event: RecordTable.Opened) -> None:
-        """Say it in the pane's own words."""
+        """Post the pane's own message for it."""
         event.stop()
         self.post_message(self.Opened(event.key))
 
@@ -261,7 +263,7 @@ class SandboxPane(TablePane):
 def _search(sandbox: Sandbox) -> str:
     return "\n".join(
         (
-            str(of_sandbox(sandbox)),
+            str(sandbox_sign(sandbox)),
             sandbox.state.value,
             sandbox.name,
             str(sandbox.id),

@@ -16,7 +16,7 @@ from textual.widget import Widget
 from services.models import Shell, ShellState
 from widgets.text.formats import size
 from widgets.text.glyphs import SHELLS, TONES
-from widgets.text.styled_text import joined, one_line, styled
+from widgets.text.styled_text import joined, sanitize_line, styled
 
 _CLOSE = "×"
 
@@ -30,7 +30,7 @@ class ShellTab:
     active: bool = False
     unseen: bool = False
     """It has written something since it was last shown."""
-    rang: bool = False
+    bell_rang: bool = False
     """Its bell rang since it was last typed in."""
 
 
@@ -90,11 +90,11 @@ def _tab(tab: ShellTab) -> Content:
         " ",
         (sign.glyph, TONES[sign.tone]),
         " ",
-        (one_line(tab.label, 28), "bold" if tab.active else TONES["dim"]),
+        (sanitize_line(tab.label, 28), "bold" if tab.active else TONES["dim"]),
         " " if word else "",
         (word, TONES[sign.tone]),
-        " " if tab.rang else "",
-        ("♪" if tab.rang else "", TONES["warn"]),
+        " " if tab.bell_rang else "",
+        ("♪" if tab.bell_rang else "", TONES["warn"]),
         " " if tab.unseen else "",
         ("•" if tab.unseen else "", TONES["wait"]),
         " ",

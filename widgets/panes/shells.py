@@ -19,9 +19,9 @@ from textual.widgets import Static
 from services.models import Retry, Shell, ShellState
 from widgets.panes.shell_tabs import ShellTab, ShellTabs
 from widgets.text.glyphs import SHELLS
-from widgets.text.styled_text import block, joined, one_line, signed, styled
+from widgets.text.styled_text import joined, sanitize_block, sanitize_line, signed, styled
 
-_LOSTLIKE = (ShellState.LOST, ShellState.FAILED)
+_LOST_STATES = (ShellState.LOST, ShellState.FAILED)
 _ENTER = (b"\r", b"\n", b"\r\n")
 
 
@@ -39,7 +39,7 @@ def ending_line(shell: Shell, key: str) -> Content:
     if not shell.state.over:
         return Content("")
     sign = SHELLS[shell.state]
-    said = one_line(shell.reason)
+    said = sanitize_line(shell.reason)
     if shell.code is not None and str(shell.code) not in said:
         said = f"{said} (exit code {shell.code})" if said else f"exit code {shell.code}"
     elif not said and shell.state is ShellState.ENDED:
@@ -121,16 +121,16 @@ class ShellPane(Vertical):
     ) -> None:
         """`chord` gives the keyboard back, `number` focuses this pane; keys are as they read."""
         super().__init__(name=name, id=id, classes=classes)
-        self._chord = one_line(chord, 24)
-        self._number = one_line(number, 4)
-        self._open_key = one_line(open_key, 12)
-        self._reopen_key = one_line(reopen_key, 12)
+        self._chord = sanitize_line(chord, 24)
+        self._number = sanitize_line(number, 4)
+        self._open_key = sanitize_line(open_key, 12)
+        self._reopen_key = sanitize_line(reopen_key, 12)
         self._shells: dict[str, Shell] = {}
         self._views: dict[str, Widget] = {}
         self._unseen: set[str] = set()
-        self._rang: set[str] = set()
+        self._bells: set[str] = set()
         self._front: str | None = None
-        self._guide = ""
+        self._empty_text = ""
         self._typing = False
 
     def compose(self) -> ComposeResult:
@@ -144,11 +144,11 @@ class ShellPane(Vertical):
     def on_mount(self) -> None:
         self._draw()
 
-    def guide(self, words: str) -> None:
-        """What stands here while no shell is open."""
-        if words != self._guide:
-            self._guide = words
-            self.query_one(EmptyShell).update(Content(block(words)))
+    def set_empty_text(self, words: str) -> None:
+        """Set the text shown while no shell is open."""
+        if words != self._empty_text:
+            self._empty_text = words
+            self.query_one(EmptyShell).update(Content(sanitize_block(words)))
 
     @property
     def active(self) -> str | None:
@@ -178,8 +178,12 @@ class ShellPane(Vertical):
 
     def mark_bell(self, id: str) -> None:
         """Its bell rang: its tab says so until somebody types in it."""
-        if id in self._shells and not (id == self._front and self._typing) and id not in self._rang:
-            self._rang.add(id)
+        if (
+            id in self._shells
+            and not (id == self._front and self._typing)
+            and id not in self._bells
+        ):
+            self._bells.add(id)
             self._draw()
 
     def activate(self, id: str) -> None:
@@ -195,8 +199,8 @@ class ShellPane(Vertical):
             self._views[id].focus()
         self._draw()
 
-    def turn(self, step: int) -> None:
-        """Bring the shell `step` tabs further to the front, round the end."""
+    def cycle_tab(self, step: int) -> None:
+        """Bring the tab `step` places further to the front, wrapping around."""
         ids = list(self._shells)
         if self._front is not None:
             self.activate(ids[(ids.index(self._front) + step) % len(ids)])
@@ -212,7 +216,7 @@ class ShellPane(Vertical):
         held = self._typing
         del self._shells[id], self._views[id]
         self._unseen.discard(id)
-        self._rang.discard(id)
+        self._bells.discard(id)
         left = [key for key in ids if key != id]
         if self._front == id:
             self._front, self._typing = None, False
@@ -248,8 +252,8 @@ class ShellPane(Vertical):
 
     def _focus_moved(self) -> None:
         self._typing = self._front is not None and self._holds_focus(self._views[self._front])
-        if self._typing and self._front in self._rang:
-            self._rang.discard(self._front)
+        if self._typing and self._front in self._bells:
+            self._bells.discard(self._front)
             self._draw()
         self._draw_frame()
 
@@ -309,7 +313,7 @@ class ShellPane(Vertical):
         tabs = self.query_one(ShellTabs)
         tabs.tabs = tuple(
             ShellTab(
-                each, label, each.id == self._front, each.id in self._unseen, each.id in self._rang
+                each, label, each.id == self._front, each.id in self._unseen, each.id in self._bells
             )
             for each, label in zip(self._shells.values(), self._labels(), strict=True)
         )
@@ -319,7 +323,7 @@ class ShellPane(Vertical):
         self._line("#shell-notice", styled(shell.notice, "dim") if shell else Content(""))
         ending = ending_line(shell, self._reopen_key) if shell else Content("")
         self._line("#shell-ending", ending)
-        self.set_class(shell is not None and shell.state in _LOSTLIKE, "-lost")
+        self.set_class(shell is not None and shell.state in _LOST_STATES, "-lost")
         self._draw_frame()
         self.refresh_bindings()
 
@@ -331,7 +335,7 @@ class ShellPane(Vertical):
         number = styled(self._number, "wait")
         heading = Content.styled("Shell", "bold")
         self.border_title = joined((number, heading, *parts), " ")
-        leads_out = f"{self._chord} gives the keys back" if self._typing else ""
+        leads_out = f"{self._chord} leaves the shell" if self._typing else ""
         self.border_subtitle = Content(leads_out)
 
     def _line(self, selector: str, words: Content) -> None:

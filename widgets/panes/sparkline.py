@@ -1,4 +1,4 @@
-"""A row of samples as block characters."""
+"""A sparkline: samples as a row of block characters."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ _GAP = "×"
 
 
 @dataclass(frozen=True, slots=True)
-class Spark:
-    """What to draw, and the range it stands for."""
+class Sparkline:
+    """A sparkline and the range it stands for."""
 
     blocks: str
     """One character for each sample, oldest first; `×` where there was no answer."""
@@ -20,7 +20,7 @@ class Spark:
     high: float | None
 
 
-def spark(samples: Sequence[float | None], width: int) -> Spark:
+def sparkline(samples: Sequence[float | None], width: int) -> Sparkline:
     """The newest `width` samples, each as high as its share of the highest.
 
     Bars stand on zero, so a small wobble of a large value looks small. None and values that are
@@ -32,7 +32,7 @@ def spark(samples: Sequence[float | None], width: int) -> Spark:
     drawn = "".join(
         _GAP if s is None or not math.isfinite(s) else _bar(max(0.0, s), high or 0.0) for s in shown
     )
-    return Spark(drawn, min(known, default=None), high)
+    return Sparkline(drawn, min(known, default=None), high)
 
 
 def _bar(value: float, high: float) -> str:

@@ -10,7 +10,7 @@ from textual.content import Content
 from services.models import Attempt, AttemptState, Step, StepState, Verb
 from widgets.text.formats import duration
 from widgets.text.glyphs import ATTEMPTS, STEPS, TONES, Sign
-from widgets.text.styled_text import GAP, joined, one_line, signed, styled
+from widgets.text.styled_text import GAP, joined, sanitize_line, signed, styled
 
 SLOW_S = 10.0
 """From here on a running step says whether cancel is safe.
@@ -23,7 +23,7 @@ _DOING = {Verb.WAKE: "waking", Verb.RECONNECT: "reconnecting"}
 
 def step_words(step: Step, now: float, *, timed: bool = True) -> str:
     """`check 0.1s`, `start 2.3s/30s`, `wait`: a step with its elapsed time and limit."""
-    name = one_line(step.name, 24)
+    name = sanitize_line(step.name, 24)
     if not timed or step.started_at is None or step.state in (StepState.PENDING, StepState.SKIPPED):
         return name
     end = step.ended_at
@@ -86,10 +86,10 @@ def progress_words(attempt: Attempt, now: float) -> Content:
     """What a running attempt is busy with, how long it has been, and whether cancel is safe."""
     running = next((s for s in attempt.steps if s.state is StepState.RUNNING), None)
     parts = [
-        f"{one_line(attempt.act) or _DOING[attempt.verb]} {duration(now - attempt.started_at)}"
+        f"{sanitize_line(attempt.act) or _DOING[attempt.verb]} {duration(now - attempt.started_at)}"
     ]
     if running is not None and running.detail:
-        parts.append(one_line(running.detail))
+        parts.append(sanitize_line(running.detail))
     slow = (
         running is not None
         and running.started_at is not None
@@ -112,8 +112,8 @@ def outcome_lines(attempt: Attempt, *, offered: bool = False) -> list[Content]:
     """
     sign = ATTEMPTS.get(attempt.state, Sign("·", attempt.state.value, "dim"))
     took = "" if attempt.ended_at is None else duration(attempt.ended_at - attempt.started_at)
-    summary = one_line(attempt.summary)
-    head = one_line(attempt.original)
+    summary = sanitize_line(attempt.summary)
+    head = sanitize_line(attempt.original)
     if attempt.state is AttemptState.DONE or not head or head in summary:
         head, summary = summary or f"{attempt.verb.value} {sign.word}", ""
     first = Content.assemble(
@@ -129,7 +129,7 @@ def outcome_lines(attempt: Attempt, *, offered: bool = False) -> list[Content]:
     if summary:
         lines.append(styled(summary, "calm"))
     if attempt.advice:
-        lines.append(Content.assemble(("→ ", "bold $text-accent"), one_line(attempt.advice)))
+        lines.append(Content.assemble(("→ ", "bold $text-accent"), sanitize_line(attempt.advice)))
     if attempt.confirmable and not offered:
         lines.append(styled(f"! needs your confirmation: {attempt.confirmable}", "warn"))
     if attempt.last and attempt.last != attempt.original and attempt.last not in attempt.summary:

@@ -38,7 +38,7 @@ class StreamPane(TablePane):
         for table in self.tables():
             table.follow()
 
-    def hold(self) -> None:
+    def pause(self) -> None:
         """Stay with the rows that are there."""
         for table in self.tables():
             table.pause()

@@ -17,7 +17,7 @@ from textual.widgets import Input, Static
 
 from widgets.table.filter_input import FilterInput
 from widgets.table.record_table import RecordTable
-from widgets.text.cell_text import Part, cut, harmless, width_of
+from widgets.text.cell_text import Part, cut, sanitize_cell, width_of
 from widgets.text.glyphs import TONES, Sign
 
 _EDGE_TONES = TONES | {"dim": "$foreground-muted", "calm": "$foreground"}
@@ -27,12 +27,12 @@ _EDGE_TONES = TONES | {"dim": "$foreground-muted", "calm": "$foreground"}
 def content_of(parts: Iterable[Part]) -> Content:
     """Text parts with tones as content for a border; a tone may also be a style."""
     return Content.assemble(
-        *((harmless(text), _EDGE_TONES.get(tone, tone)) for text, tone in parts)
+        *((sanitize_cell(text), _EDGE_TONES.get(tone, tone)) for text, tone in parts)
     )
 
 
-def tally(counts: Iterable[tuple[Sign, int]], stale: int, room: int) -> list[Part]:
-    """Signs with numbers and words for a lower edge; where `room` is short the last lose words."""
+def count_summary(counts: Iterable[tuple[Sign, int]], stale: int, room: int) -> list[Part]:
+    """Counts with signs and words for a lower edge; short of `room` the last lose words."""
     shown = [(Sign("!", "stale", "warn"), stale), *counts]
     shown = [(sign, number) for sign, number in shown if number]
     parts: list[Part] = []
@@ -142,7 +142,7 @@ class TablePane(Widget):
         self.query_one(FilterInput).open(self.filter_text)
 
     def retitle(self) -> None:
-        """Write both edges anew."""
+        """Update the title and the counts on the border."""
         edges = (self._title(), self.count_parts())
         if edges == self._edges:
             return

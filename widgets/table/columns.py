@@ -69,7 +69,7 @@ class Column(Generic[R]):
 
 
 @dataclass(frozen=True, slots=True)
-class Placed(Generic[R]):
+class PlacedColumn(Generic[R]):
     """A column with its place: first cell and width, without the gap."""
 
     column: Column[R]
@@ -77,7 +77,7 @@ class Placed(Generic[R]):
     width: int
 
 
-def fit(columns: Sequence[Column[R]], room: int) -> tuple[Placed[R], ...]:
+def fit(columns: Sequence[Column[R]], room: int) -> tuple[PlacedColumn[R], ...]:
     """Keep what fits by priority, widen what does, give the rest to the flexible ones.
 
     Only a flexible column takes a width between its least and its full one. Columns of priority 0
@@ -104,13 +104,13 @@ def fit(columns: Sequence[Column[R]], room: int) -> tuple[Placed[R], ...]:
             widths[column.id] += part
             spare -= part
         widths[next(c.id for c in reversed(kept) if c.flex)] += spare
-    placed: list[Placed[R]] = []
+    placed: list[PlacedColumn[R]] = []
     x = 0
     for column in kept:
         wide = min(widths[column.id], room - x)
         if wide <= 0:
             break
-        placed.append(Placed(column, x, wide))
+        placed.append(PlacedColumn(column, x, wide))
         x += wide + column.gap
     return tuple(placed)
 

@@ -1,4 +1,4 @@
-"""How many of what, kept as things change: asking costs the same however many there are."""
+"""Counts of values by key, kept up to date as they change; reading a count is O(1)."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ K = TypeVar("K", bound=Hashable)
 F = TypeVar("F", bound=Hashable)
 
 
-class Census(Generic[K, F]):
-    """The face of everybody by key; nobody wears two."""
+class KeyedCounter(Generic[K, F]):
+    """A counter of values in which each key holds at most one value."""
 
     def __init__(self) -> None:
-        self._face: dict[K, F] = {}
+        self._values: dict[K, F] = {}
         self.counts: Counter[F] = Counter()
-        """Only faces that somebody wears."""
+        """Only values that some key holds."""
 
-    def put(self, key: K, face: F) -> None:
-        """Somebody is new or looks different now."""
+    def put(self, key: K, value: F) -> None:
+        """Set the value of a key and update both counts."""
         self.drop(key)
-        self._face[key] = face
-        self.counts[face] += 1
+        self._values[key] = value
+        self.counts[value] += 1
 
     def drop(self, key: K) -> None:
-        """Somebody is gone; unknown ones are none."""
-        face = self._face.pop(key, None)
-        if face is not None:
-            self.counts[face] -= 1
-            if not self.counts[face]:
-                del self.counts[face]
+        """Remove a key; an unknown key changes nothing."""
+        value = self._values.pop(key, None)
+        if value is not None:
+            self.counts[value] -= 1
+            if not self.counts[value]:
+                del self.counts[value]

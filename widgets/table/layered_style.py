@@ -13,21 +13,21 @@ from textual.widget import Widget
 
 
 class LayeredStyles:
-    """Resolves and keeps the styles of one widget."""
+    """Resolves and caches the styles of one widget."""
 
     def __init__(self, widget: Widget) -> None:
         self._widget = widget
-        self._kept: dict[tuple[str, ...], Style] = {}
+        self._cache: dict[tuple[str, ...], Style] = {}
 
-    def forget(self) -> None:
-        """The stylesheet, the theme or the focus changed."""
-        self._kept.clear()
+    def invalidate(self) -> None:
+        """Drop the cache, as after a change of stylesheet, theme or focus."""
+        self._cache.clear()
 
     def __call__(self, *names: str) -> Style:
         """The style of component classes, later ones over earlier ones."""
-        style = self._kept.get(names)
+        style = self._cache.get(names)
         if style is None:
-            style = self._kept[names] = self._resolve(names)
+            style = self._cache[names] = self._resolve(names)
         return style
 
     def _resolve(self, names: tuple[str, ...]) -> Style:

@@ -1,24 +1,22 @@
-"""What a record table says to the panes around it."""
+"""The messages a record table posts; they carry the table as a plain widget."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from textual.message import Message
-
-if TYPE_CHECKING:
-    from widgets.table.record_view import RecordView
+from textual.widget import Widget
 
 
 class TableMessage(Message):
     """Something about one table."""
 
-    def __init__(self, table: RecordView[Any, Any]) -> None:
+    def __init__(self, table: Widget) -> None:
         super().__init__()
         self.table = table
 
     @property
-    def control(self) -> RecordView[Any, Any]:
+    def control(self) -> Widget:
         """The table it is about."""
         return self.table
 
@@ -26,7 +24,7 @@ class TableMessage(Message):
 class Highlighted(TableMessage, namespace="record_table"):
     """The cursor is on another record; `key` is None when there is none."""
 
-    def __init__(self, table: RecordView[Any, Any], key: Any) -> None:
+    def __init__(self, table: Widget, key: Any) -> None:
         super().__init__(table)
         self.key = key
 
@@ -38,7 +36,7 @@ class Highlighted(TableMessage, namespace="record_table"):
 class CursorLost(TableMessage, namespace="record_table"):
     """The record under the cursor went away or was filtered out; the cursor is on `now_on`."""
 
-    def __init__(self, table: RecordView[Any, Any], key: Any, now_on: Any) -> None:
+    def __init__(self, table: Widget, key: Any, now_on: Any) -> None:
         super().__init__(table)
         self.key, self.now_on = key, now_on
 
@@ -46,7 +44,7 @@ class CursorLost(TableMessage, namespace="record_table"):
 class Opened(TableMessage, namespace="record_table"):
     """The operator asked for the details of a record."""
 
-    def __init__(self, table: RecordView[Any, Any], key: Any) -> None:
+    def __init__(self, table: Widget, key: Any) -> None:
         super().__init__(table)
         self.key = key
 
@@ -54,7 +52,7 @@ class Opened(TableMessage, namespace="record_table"):
 class Sorted(TableMessage, namespace="record_table"):
     """The order is another; `column` is None for the natural one."""
 
-    def __init__(self, table: RecordView[Any, Any], column: str | None, reverse: bool) -> None:
+    def __init__(self, table: Widget, column: str | None, reverse: bool) -> None:
         super().__init__(table)
         self.column, self.reverse = column, reverse
 
@@ -62,7 +60,7 @@ class Sorted(TableMessage, namespace="record_table"):
 class Filtered(TableMessage, namespace="record_table"):
     """The filter is another."""
 
-    def __init__(self, table: RecordView[Any, Any], text: str) -> None:
+    def __init__(self, table: Widget, text: str) -> None:
         super().__init__(table)
         self.text = text
 
@@ -70,6 +68,6 @@ class Filtered(TableMessage, namespace="record_table"):
 class MarksChanged(TableMessage, namespace="record_table"):
     """Other records are marked."""
 
-    def __init__(self, table: RecordView[Any, Any], keys: tuple[Any, ...]) -> None:
+    def __init__(self, table: Widget, keys: tuple[Any, ...]) -> None:
         super().__init__(table)
         self.keys = keys

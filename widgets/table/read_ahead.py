@@ -1,4 +1,4 @@
-"""A long list is read for the filter bit by bit, before somebody types one."""
+"""Prepares the search text of a long list in small batches, before a filter is typed."""
 
 from __future__ import annotations
 

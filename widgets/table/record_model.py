@@ -44,10 +44,10 @@ class RecordModel(Generic[K, R]):
         self._natural: list[K] = []
         self._unordered = False
         self._place: dict[K, int] | None = None
-        self._hay: dict[K, str] = {}
-        self._bare: dict[K, None] = {}
+        self._search_texts: dict[K, str] = {}
+        self._unread: dict[K, None] = {}
         self._filter = ""
-        self._judge: Callable[[str], bool] | None = None
+        self._predicate: Callable[[str], bool] | None = None
         self._sort_of: Callable[[R], Any] | None = None
         self._reverse = False
         self._visible: list[K] = []
@@ -96,10 +96,10 @@ class RecordModel(Generic[K, R]):
 
     def prepare(self, most: int) -> bool:
         """Read up to `most` records for a filter to come; whether there are more to read."""
-        while self._bare and most > 0:
-            key, _ = self._bare.popitem()
+        while self._unread and most > 0:
+            key, _ = self._unread.popitem()
             most -= self._read(key)
-        return bool(self._bare)
+        return bool(self._unread)
 
     def reconcile(self, upserted: Iterable[R], removed: Iterable[K] = ()) -> Change[K, R]:
         """Apply a delta; the rest of the records is not looked at."""
@@ -110,8 +110,8 @@ class RecordModel(Generic[K, R]):
         restructure = False
         for key in removed:
             if self._records.pop(key, None) is not None:
-                self._hay.pop(key, None)
-                self._bare.pop(key, None)
+                self._search_texts.pop(key, None)
+                self._unread.pop(key, None)
                 gone.append(key)
         if gone:
             lost = set(gone)
@@ -123,8 +123,8 @@ class RecordModel(Generic[K, R]):
             if before is not None and before == record:
                 continue
             self._records[key] = record
-            self._hay.pop(key, None)
-            self._bare[key] = None
+            self._search_texts.pop(key, None)
+            self._unread[key] = None
             if before is None:
                 added.append(key)
                 self._natural.append(key)
@@ -137,15 +137,15 @@ class RecordModel(Generic[K, R]):
         if restructure or self._unordered:
             moved = self._arrange()
         elif displaced:
-            moved = self._put_elsewhere(displaced)
+            moved = self._move_rows(displaced)
         return Change(tuple(added), tuple(updated), tuple(gone), moved)
 
     def set_filter(self, text: str) -> bool:
         """Show what matches `text`; whether the visible rows changed."""
-        fewer = self._judge is not None and narrows(self._filter, text)
+        fewer = self._predicate is not None and narrows(self._filter, text)
         self._filter = text
-        self._judge = matcher(text)
-        if fewer and self._judge is not None and not self._unordered:
+        self._predicate = matcher(text)
+        if fewer and self._predicate is not None and not self._unordered:
             return self._show([key for key in self._visible if self._matches(key)])
         return self._arrange()
 
@@ -158,11 +158,11 @@ class RecordModel(Generic[K, R]):
         """Forget every record; filter and sort stay."""
         self._records.clear()
         self._natural.clear()
-        self._hay.clear()
-        self._bare.clear()
+        self._search_texts.clear()
+        self._unread.clear()
         self._arrange()
 
-    def survivor(self, before: Sequence[K], at: int) -> K | None:
+    def nearest_visible(self, before: Sequence[K], at: int) -> K | None:
         """The visible key nearest to row `at` of those shown `before`: below first, then above."""
         for key in before[at:]:
             if key in self._row:
@@ -177,31 +177,31 @@ class RecordModel(Generic[K, R]):
         if self._order is not None and self._order(before) != self._order(record):
             self._unordered = True
             return True
-        if self._judge is not None and self._matches(key) != (key in self._row):
+        if self._predicate is not None and self._matches(key) != (key in self._row):
             return True
         return self._sort_of is not None and self._sort_of(before) != self._sort_of(record)
 
     def _matches(self, key: K) -> bool:
-        if self._judge is None:
+        if self._predicate is None:
             return True
-        hay = self._hay.get(key)
-        if hay is None:
+        search_text = self._search_texts.get(key)
+        if search_text is None:
             self._read(key)
-            hay = self._hay[key]
-        return self._judge(hay)
+            search_text = self._search_texts[key]
+        return self._predicate(search_text)
 
     def _read(self, key: K) -> bool:
         """Have a record's search text; whether that was work."""
-        if key in self._hay:
+        if key in self._search_texts:
             return False
-        self._hay[key] = self._search(self._records[key]).casefold()
+        self._search_texts[key] = self._search(self._records[key]).casefold()
         return True
 
     def rearrange(self) -> bool:
         """Order anew, as after a renewal that the sort depends on; whether anything moved."""
         return self._arrange()
 
-    def _put_elsewhere(self, keys: Iterable[K]) -> bool:
+    def _move_rows(self, keys: Iterable[K]) -> bool:
         """Give these keys the places their records have now; all others keep their order."""
         moving = set(keys)
         if self._reverse or len(moving) > len(self._visible) // 8:
@@ -226,7 +226,7 @@ class RecordModel(Generic[K, R]):
             self._natural.sort(key=lambda key: natural(records[key]))
         self._unordered = False
         shown = self._natural
-        shown = [k for k in shown if self._matches(k)] if self._judge else list(shown)
+        shown = [k for k in shown if self._matches(k)] if self._predicate else list(shown)
         if self._sort_of is not None:
             by = self._sort_of
             shown.sort(key=lambda key: by(records[key]), reverse=self._reverse)

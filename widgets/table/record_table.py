@@ -73,9 +73,9 @@ class RecordTable(RecordView[K, R], Generic[K, R], can_focus=True, inherit_bindi
         """Show only what matches (`filter.terms`)."""
         if text == self._model.filter:
             return
-        place = self._place()
+        place = self._view_position()
         if self._model.set_filter(text):
-            self._settle(place)
+            self._restore_position(place)
         self.refresh()
         self.refresh_bindings()
         self.post_message(self.Filtered(self, text))
@@ -84,9 +84,9 @@ class RecordTable(RecordView[K, R], Generic[K, R], can_focus=True, inherit_bindi
         """Order by a column with a sort key, or naturally."""
         by = next((c.sort_key for c in self._columns if c.id == column), None)
         self._sort = (column if by else None, reverse)
-        place = self._place()
+        place = self._view_position()
         if self._model.set_sort(by, reverse=reverse):
-            self._settle(place)
+            self._restore_position(place)
         self.refresh()
         self.post_message(self.Sorted(self, *self._sort))
 
@@ -101,7 +101,7 @@ class RecordTable(RecordView[K, R], Generic[K, R], can_focus=True, inherit_bindi
     def clear_marks(self) -> None:
         """Unmark everything."""
         if self._marks.clear():
-            self._marked_others()
+            self._marks_changed()
 
     def action_move(self, rows: int) -> None:
         """Move the cursor."""
@@ -117,7 +117,7 @@ class RecordTable(RecordView[K, R], Generic[K, R], can_focus=True, inherit_bindi
 
     def action_page(self, pages: float) -> None:
         """Move the cursor by a part of the screen."""
-        step = max(1, int((self._body - 1) * abs(pages)))
+        step = max(1, int((self._page_rows - 1) * abs(pages)))
         self.action_move(step if pages > 0 else -step)
 
     def action_open(self) -> None:
@@ -142,13 +142,13 @@ class RecordTable(RecordView[K, R], Generic[K, R], can_focus=True, inherit_bindi
         """Mark or unmark the record under the cursor and go on to the next."""
         if self._cursor is not None:
             self._marks.toggle(self._cursor)
-            self._marked_others()
+            self._marks_changed()
             self.action_move(1)
 
     def action_mark_range(self) -> None:
         """Mark from the last marked record to the cursor."""
         if self._cursor is not None and self._marks.extend(self._model.visible, self._cursor):
-            self._marked_others()
+            self._marks_changed()
 
     def action_clear(self) -> None:
         """Drop the marks; where there are none, the filter."""
@@ -200,7 +200,7 @@ class RecordTable(RecordView[K, R], Generic[K, R], can_focus=True, inherit_bindi
                     self.sort_by(placed.column.id, reverse=same)
                 return
 
-    def _marked_others(self) -> None:
+    def _marks_changed(self) -> None:
         self.refresh()
         self.refresh_bindings()
         self.post_message(self.MarksChanged(self, self.marked))

@@ -1,4 +1,4 @@
-"""The drawing half of a record table: lines, layout, cursor and scrolling, without keys or mouse.
+"""The view of a record table: layout, cursor, scrolling, painting; without keys or mouse.
 
 Only the lines on the screen are drawn, and only those of records that changed are drawn again.
 """
@@ -22,7 +22,7 @@ from widgets.table.layered_style import LayeredStyles
 from widgets.table.marks import Marks
 from widgets.table.read_ahead import ReadAhead
 from widgets.table.record_model import Change, RecordModel
-from widgets.table.row_painter import GUTTER, NAMES, Look, RowPainter
+from widgets.table.row_painter import GUTTER, NAMES, RowPainter, RowState
 
 K = TypeVar("K", bound=Hashable)
 R = TypeVar("R")
@@ -33,8 +33,8 @@ FLASH_S = 0.7
 
 
 @dataclass(frozen=True, slots=True)
-class Place(Generic[K]):
-    """Where the eye is: what is shown, the row of the cursor, and the first row on the screen."""
+class ViewPosition(Generic[K]):
+    """The view before a change: visible keys, row of the cursor, first row on the screen."""
 
     keys: Sequence[K]
     cursor: int | None
@@ -100,9 +100,9 @@ class RecordView(ScrollView, Generic[K, R], inherit_bindings=False):
     ) -> None:
         super().__init__(id=id, classes=classes)
         self._columns = tuple(columns)
-        self._model: RecordModel[K, R] = RecordModel(key, search or self._said, order)
+        self._model: RecordModel[K, R] = RecordModel(key, search or self._row_text, order)
         # Without a search text of their own, records would have to be drawn to be read.
-        self._ahead = ReadAhead(self, self._model) if search is not None else None
+        self._read_ahead = ReadAhead(self, self._model) if search is not None else None
         self._marks: Marks[K] = Marks()
         self._painter: RowPainter[K, R] = RowPainter(LayeredStyles(self))
         self._stale = stale
@@ -159,15 +159,15 @@ class RecordView(ScrollView, Generic[K, R], inherit_bindings=False):
 
     def reconcile(self, upserted: Iterable[R], removed: Iterable[K] = ()) -> Change[K, R]:
         """Apply a delta: records that are new or changed, and keys that are gone."""
-        place = self._place()
+        place = self._view_position()
         change = self._model.reconcile(upserted, removed)
         if change.removed and self._marks.discard(change.removed):
             self.post_message(messages.MarksChanged(self, self._marks.among(self._model.visible)))
         self._start_flash(change)
-        if self._ahead is not None:
-            self._ahead.begin()
+        if self._read_ahead is not None:
+            self._read_ahead.begin()
         if change.moved:
-            self._settle(place)
+            self._restore_position(place)
         elif change.updated:
             changed = {key for key, _, _ in change.updated}
             for row in self._on_screen():
@@ -181,9 +181,9 @@ class RecordView(ScrollView, Generic[K, R], inherit_bindings=False):
         held = [(key, self._model.record(key)) for key in seen]
         self._model.renew(records)
         if any(column.id == self._sort[0] and column.live for column in self._columns):
-            place = self._place()
+            place = self._view_position()
             if self._model.rearrange():
-                self._settle(place)
+                self._restore_position(place)
         for key, before in held:
             record = self._model.record(key)
             if before is not None and record is not None and record is not before:
@@ -195,7 +195,7 @@ class RecordView(ScrollView, Generic[K, R], inherit_bindings=False):
         self._model.clear()
         self._marks.clear()
         self._flash.clear()
-        self._painter.forget()
+        self._painter.invalidate()
         self._set_cursor(None)
         self._count_rows()
         self._scroll(0)
@@ -214,7 +214,7 @@ class RecordView(ScrollView, Generic[K, R], inherit_bindings=False):
         if row < len(self._model):
             return self._draw(row)
         if not len(self._model):
-            lines = self._prose()
+            lines = self._empty_lines()
             if 0 <= y - HEADER - 1 < len(lines):
                 return self._painter.message(lines[y - HEADER - 1])
         return self._painter.blank()
@@ -222,7 +222,7 @@ class RecordView(ScrollView, Generic[K, R], inherit_bindings=False):
     def notify_style_update(self) -> None:
         """The theme, the focus or a stylesheet changed: what was drawn is of no use."""
         super().notify_style_update()
-        self._painter.forget()
+        self._painter.invalidate()
 
     def watch_now(self) -> None:
         """Ages read differently."""
@@ -236,7 +236,7 @@ class RecordView(ScrollView, Generic[K, R], inherit_bindings=False):
             record = self._model.record(key)
             if record is None:
                 continue
-            for placed in self._painter.aged(key, record, self.now):
+            for placed in self._painter.changed_columns(key, record, self.now):
                 x, y = GUTTER + placed.x, row - top + HEADER
                 self.refresh(Region(x, y, placed.width, 1))
 
@@ -247,11 +247,11 @@ class RecordView(ScrollView, Generic[K, R], inherit_bindings=False):
             self._reveal(row)
 
     @property
-    def _body(self) -> int:
+    def _page_rows(self) -> int:
         """Rows that fit."""
         return max(1, self.container_size.height - HEADER)
 
-    def _prose(self) -> list[str]:
+    def _empty_lines(self) -> list[str]:
         """What stands where there are no rows, wrapped."""
         if self._model.total:
             text = f"Nothing matches /{self._model.filter}\nEscape shows all {self._model.total}."
@@ -260,7 +260,7 @@ class RecordView(ScrollView, Generic[K, R], inherit_bindings=False):
         width = max(8, self._laid_out[0] - 2 * GUTTER)
         return [part for line in text.split("\n") for part in (wrap(line, width) or [""])]
 
-    def _said(self, record: R) -> str:
+    def _row_text(self, record: R) -> str:
         return "\n".join(column.render(record, self.now).text for column in self._columns)
 
     def _lay_out(self) -> None:
@@ -273,25 +273,25 @@ class RecordView(ScrollView, Generic[K, R], inherit_bindings=False):
         key = self._model.visible[row]
         record = self._model.record(key)
         assert record is not None
-        look = Look(
+        row_state = RowState(
             cursor=key == self._cursor,
             marked=key in self._marks,
             hover=row == self._hover,
             stale=self._stale(record),
             flash=self._flash.get(key, frozenset()),
         )
-        return self._painter.row(key, record, look, self.now)
+        return self._painter.row(key, record, row_state, self.now)
 
     def _on_screen(self) -> Iterator[int]:
         """Rows now on the screen."""
         top = self.scroll_offset.y
-        return iter(range(top, min(top + self._body, len(self._model))))
+        return iter(range(top, min(top + self._page_rows, len(self._model))))
 
     def _refresh_key(self, key: K | None) -> None:
         self._refresh_row(self._model.row(key))
 
     def _refresh_row(self, row: int | None) -> None:
-        if row is not None and self._shown(row, self.scroll_offset.y):
+        if row is not None and self._is_on_screen(row, self.scroll_offset.y):
             self.refresh_line(row + HEADER)
 
     def _start_flash(self, change: Change[K, R]) -> None:
@@ -319,32 +319,36 @@ class RecordView(ScrollView, Generic[K, R], inherit_bindings=False):
             if self._flash.pop(key, None) is not None:
                 self._refresh_key(key)
 
-    def _place(self) -> Place[K]:
-        return Place(
+    def _view_position(self) -> ViewPosition[K]:
+        return ViewPosition(
             self._model.visible, self._model.row(self._cursor), round(self.scroll_target_y)
         )
 
-    def _settle(self, place: Place[K]) -> None:
+    def _restore_position(self, place: ViewPosition[K]) -> None:
         """After rows came, went or moved: the cursor on its record, the record where it was."""
         self._count_rows()
         row = self._model.row(self._cursor)
         if row is None and self._cursor is not None and place.cursor is not None:
             lost = self._cursor
-            self._set_cursor(self._model.survivor(place.keys, place.cursor))
+            self._set_cursor(self._model.nearest_visible(place.keys, place.cursor))
             self.post_message(messages.CursorLost(self, lost, self._cursor))
         elif row is None:
             self._set_cursor(self._first_cursor())
         row = self._model.row(self._cursor)
-        if place.cursor is not None and row is not None and self._shown(place.cursor, place.top):
+        if (
+            place.cursor is not None
+            and row is not None
+            and self._is_on_screen(place.cursor, place.top)
+        ):
             top: int | None = row - (place.cursor - place.top)
         else:
-            top = self._model.row(self._model.survivor(place.keys, place.top))
+            top = self._model.row(self._model.nearest_visible(place.keys, place.top))
         if top is not None:
             self._scroll(top)
         self.refresh()
 
-    def _shown(self, row: int, top: int) -> bool:
-        return top <= row < top + self._body
+    def _is_on_screen(self, row: int, top: int) -> bool:
+        return top <= row < top + self._page_rows
 
     def _first_cursor(self) -> K | None:
         """Where the cursor starts when there was none."""
@@ -378,5 +382,5 @@ class RecordView(ScrollView, Generic[K, R], inherit_bindings=False):
         top = round(self.scroll_target_y)
         if row < top:
             self._scroll(row)
-        elif row >= top + self._body:
-            self._scroll(row - self._body + 1)
+        elif row >= top + self._page_rows:
+            self._scroll(row - self._page_rows + 1)

@@ -1,4 +1,4 @@
-"""Draws the lines of a record table; a line is drawn again only when it would look different."""
+"""Draws the lines of a record table and caches each until it would look different."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from typing import Generic, TypeVar
 from rich.segment import Segment
 from textual.strip import Strip
 
-from widgets.table.columns import Placed
+from widgets.table.columns import PlacedColumn
 from widgets.table.layered_style import LayeredStyles
-from widgets.text.cell_text import cut, harmless, lay, width_of
+from widgets.text.cell_text import cut, fit_parts, sanitize_cell, width_of
 from widgets.text.glyphs import TONES
 
 K = TypeVar("K", bound=Hashable)
@@ -29,8 +29,8 @@ NAMES = {word: f"record-table--{word}" for word in (*STATES, *TONES)}
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
-    """What the table adds to a record."""
+class RowState:
+    """The state a table adds to a record: cursor, mark, hover, stale, flash."""
 
     cursor: bool = False
     marked: bool = False
@@ -43,10 +43,10 @@ class Look:
 @dataclass(slots=True)
 class _Line(Generic[R]):
     record: R
-    look: Look
+    row_state: RowState
     now: float
-    said: tuple[str, ...]
-    """What the live columns said."""
+    live_texts: tuple[str, ...]
+    """The texts of the live columns when it was drawn."""
     strip: Strip
 
 
@@ -56,24 +56,24 @@ class RowPainter(Generic[K, R]):
     def __init__(self, style: LayeredStyles) -> None:
         self._style = style
         self._lines: dict[K, _Line[R]] = {}
-        self._placed: tuple[Placed[R], ...] = ()
-        self._live: tuple[Placed[R], ...] = ()
+        self._placed: tuple[PlacedColumn[R], ...] = ()
+        self._live: tuple[PlacedColumn[R], ...] = ()
         self._width = 0
 
     @property
-    def placed(self) -> tuple[Placed[R], ...]:
+    def placed(self) -> tuple[PlacedColumn[R], ...]:
         """The columns as laid out; `x` counts from the gutter's end."""
         return self._placed
 
-    def place(self, placed: tuple[Placed[R], ...], width: int) -> None:
+    def place(self, placed: tuple[PlacedColumn[R], ...], width: int) -> None:
         """Take another layout."""
         self._placed, self._width = placed, width
         self._live = tuple(p for p in placed if p.column.live)
         self._lines.clear()
 
-    def forget(self) -> None:
-        """Draw everything anew: the styles changed."""
-        self._style.forget()
+    def invalidate(self) -> None:
+        """Drop every cached line and style, as after a change of theme."""
+        self._style.invalidate()
         self._lines.clear()
 
     def header(self, sorted_by: str | None, reverse: bool) -> Strip:
@@ -88,26 +88,26 @@ class RowPainter(Generic[K, R]):
             title = cut(column.title, placed.width - len(arrow)) + arrow
             parts += [
                 (text, chosen if here and text.strip() else plain)
-                for text, _ in lay(((title, ""),), placed.width, column.align)
+                for text, _ in fit_parts(((title, ""),), placed.width, column.align)
             ]
             parts.append((" " * column.gap, plain))
         return self._strip(parts, plain)
 
-    def row(self, key: K, record: R, look: Look, now: float) -> Strip:
+    def row(self, key: K, record: R, row_state: RowState, now: float) -> Strip:
         """The line of one record at the instant `now`."""
         line = self._lines.get(key)
-        said: tuple[str, ...] | None = None
-        if line is not None and line.record is record and line.look == look:
+        live_texts: tuple[str, ...] | None = None
+        if line is not None and line.record is record and line.row_state == row_state:
             if line.now == now:
                 return line.strip
-            said = self._said(record, now)
-            if said == line.said:
+            live_texts = self._live_texts(record, now)
+            if live_texts == line.live_texts:
                 line.now = now
                 return line.strip
-        strip = self._draw(record, look, now)
-        said = self._said(record, now) if said is None else said
+        strip = self._draw(record, row_state, now)
+        live_texts = self._live_texts(record, now) if live_texts is None else live_texts
         self._lines.pop(key, None)
-        self._lines[key] = _Line(record, look, now, said, strip)
+        self._lines[key] = _Line(record, row_state, now, live_texts, strip)
         if len(self._lines) > KEPT_LINES:
             del self._lines[next(iter(self._lines))]
         return strip
@@ -118,22 +118,24 @@ class RowPainter(Generic[K, R]):
         if line is not None and line.record is before:
             line.record, line.now = record, NEVER
 
-    def aged(self, key: K, record: R, now: float) -> tuple[Placed[R], ...]:
+    def changed_columns(self, key: K, record: R, now: float) -> tuple[PlacedColumn[R], ...]:
         """The live columns of a drawn line that would say something else at `now`."""
         line = self._lines.get(key)
         if line is None or line.record is not record:
             return self._live
         if line.now == now:
             return ()
-        said = self._said(record, now)
+        live_texts = self._live_texts(record, now)
         return tuple(
-            p for p, new, old in zip(self._live, said, line.said, strict=True) if new != old
+            p
+            for p, new, old in zip(self._live, live_texts, line.live_texts, strict=True)
+            if new != old
         )
 
     def message(self, text: str) -> Strip:
         """One centred line of prose where rows would be."""
         names = self._names("empty")
-        text = cut(harmless(text), self._width)
+        text = cut(sanitize_cell(text), self._width)
         left = (self._width - width_of(text)) // 2
         return self._strip([(" " * left + text, names)], names)
 
@@ -141,22 +143,22 @@ class RowPainter(Generic[K, R]):
         """A line without a record."""
         return Strip.blank(self._width, self._style(*self._names()))
 
-    def _said(self, record: R, now: float) -> tuple[str, ...]:
+    def _live_texts(self, record: R, now: float) -> tuple[str, ...]:
         return tuple(p.column.render(record, now).text for p in self._live)
 
-    def _draw(self, record: R, look: Look, now: float) -> Strip:
-        states = [word for word in ("hover", "cursor") if getattr(look, word)]
-        late = ["stale"] if look.stale else []
-        glyph = MARK_GLYPH if look.marked else CURSOR_GLYPH if look.cursor else " "
+    def _draw(self, record: R, row_state: RowState, now: float) -> Strip:
+        states = [word for word in ("hover", "cursor") if getattr(row_state, word)]
+        late = ["stale"] if row_state.stale else []
+        glyph = MARK_GLYPH if row_state.marked else CURSOR_GLYPH if row_state.cursor else " "
         blank = self._names(*states)
         parts: list[tuple[str, tuple[str, ...]]] = [
             (glyph.ljust(GUTTER), self._names(*states, "mark"))
         ]
         for placed in self._placed:
             column = placed.column
-            flash = ["flash"] if column.id in look.flash else []
+            flash = ["flash"] if column.id in row_state.flash else []
             fitting = column.render(record, now).fitting(placed.width)
-            for text, tone in lay(fitting, placed.width, column.align):
+            for text, tone in fit_parts(fitting, placed.width, column.align):
                 tones = [tone] if tone in TONES else []
                 parts.append((text, self._names(*states, *tones, *late, *flash)))
             parts.append((" " * column.gap, blank))

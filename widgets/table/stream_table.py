@@ -13,7 +13,7 @@ from textual.scrollbar import ScrollTo, ScrollUp
 
 from widgets.table.record_model import Change
 from widgets.table.record_table import RecordTable
-from widgets.table.record_view import HEADER, Place
+from widgets.table.record_view import HEADER, ViewPosition
 
 K = TypeVar("K", bound=Hashable)
 R = TypeVar("R")
@@ -103,15 +103,15 @@ class StreamTable(RecordTable[K, R], Generic[K, R]):
             self.pause()
 
     def on_mouse_scroll_up(self, _: events.MouseScrollUp) -> None:
-        """The wheel looks back."""
+        """Scrolling up pauses."""
         self.pause()
 
     def on_scroll_up(self, _: ScrollUp) -> None:
-        """A click above the scrollbar's grip looks back."""
+        """A click above the scrollbar's grip pauses."""
         self.pause()
 
     def on_scroll_to(self, message: ScrollTo) -> None:
-        """Dragging the grip up looks back."""
+        """Dragging the grip up pauses."""
         if message.y is not None and message.y < self.max_scroll_y:
             self.pause()
 
@@ -125,9 +125,9 @@ class StreamTable(RecordTable[K, R], Generic[K, R]):
             self.pause()
         super()._go(row)
 
-    def _settle(self, place: Place[K]) -> None:
+    def _restore_position(self, place: ViewPosition[K]) -> None:
         if not self.following:
-            super()._settle(place)
+            super()._restore_position(place)
             return
         self._count_rows()
         self._to_end()

@@ -17,19 +17,19 @@ from textual.widget import Widget
 
 from services.terminal.cells import DEFAULT_MODES, Cursor, TerminalModes, TerminalScreen
 from widgets.terminal.cursor import draw_cursor
-from widgets.terminal.frame_pacing import Pacing
+from widgets.terminal.frame_pacing import FramePacing
 from widgets.terminal.links import Link
-from widgets.terminal.overlays import MarkedLines, Marks
-from widgets.terminal.paint import Painter, cut, marked, overlaid
+from widgets.terminal.overlays import LineOverlays, Overlays
+from widgets.terminal.paint import Painter, highlight, overlay_text, truncate
 from widgets.terminal.palette import Palette, palette_of
-from widgets.terminal.rows import Place, row_at
+from widgets.terminal.rows import CellPosition, row_at
 from widgets.terminal.search import Match, Query
 from widgets.terminal.selection import Selection
 from widgets.terminal.viewport import Viewport, end_of, screen_top
 
 
 class TerminalCanvas(Widget):
-    """Shows a `TerminalScreen`; its owner calls `painted` after feeding the emulator.
+    """Shows a `TerminalScreen`; its owner calls `request_redraw` after feeding the emulator.
 
     Put borders and titles on a container: every cell of this widget belongs to the program.
     """
@@ -69,12 +69,12 @@ class TerminalCanvas(Widget):
         super().__init__(id=id, classes=classes)
         self.viewport = Viewport()
         self._terminal = screen
-        self._marks = Marks()
+        self._overlays = Overlays()
         self._link_shown_on_top = False
         self._painter = Painter(Palette((0,) * 259))
-        self._looks: dict[str, Style] = {}
+        self._mark_styles: dict[str, Style] = {}
         self._program_colours: tuple[dict[int, int], bool] = ({}, False)
-        self._pacing = Pacing()
+        self._frame_pacing = FramePacing()
         self._later: Timer | None = None
         self._drawn_top = -1
         self._drawn_cursor = (-1, Cursor(0, 0))
@@ -90,14 +90,14 @@ class TerminalCanvas(Widget):
     @terminal.setter
     def terminal(self, screen: TerminalScreen | None) -> None:
         self._terminal = screen
-        self._marks = Marks()
+        self._overlays = Overlays()
         self.viewport.follow()
         self._drawn_size = (0, 0)
-        self._looks.clear()
+        self._mark_styles.clear()
         self.refresh()
-        self._attached()
+        self._terminal_replaced()
 
-    def _attached(self) -> None:
+    def _terminal_replaced(self) -> None:
         """Another emulator is on view."""
 
     @property
@@ -108,23 +108,23 @@ class TerminalCanvas(Widget):
     @property
     def selection(self) -> Selection | None:
         """What is selected."""
-        return self._marks.selection
+        return self._overlays.selection
 
     def select(self, selection: Selection | None) -> None:
         """Select that, or nothing."""
-        if selection != self._marks.selection:
-            self._marks.selection = selection
+        if selection != self._overlays.selection:
+            self._overlays.selection = selection
             self.refresh()
 
     @property
     def match(self) -> Match | None:
         """The find the search is at."""
-        return self._marks.match
+        return self._overlays.match
 
     @property
     def link(self) -> Link | None:
         """The link under the mouse."""
-        return self._marks.link
+        return self._overlays.link
 
     @property
     def status(self) -> str:
@@ -133,38 +133,38 @@ class TerminalCanvas(Widget):
 
     def show_search(self, query: Query | None, match: Match | None) -> None:
         """Mark the finds of a query and go to one of them."""
-        self._marks.query, self._marks.match = query, match
+        self._overlays.query, self._overlays.match = query, match
         if match is not None:
-            self.reveal(match.place.line)
+            self.reveal(match.position.line)
         self.refresh()
 
-    def show_spot(self, place: Place | None) -> None:
+    def show_selection_cursor(self, position: CellPosition | None) -> None:
         """Draw the operator's own cursor and go to it."""
-        self._marks.spot = place
-        if place is not None:
-            self.reveal(place.line)
+        self._overlays.selection_cursor = position
+        if position is not None:
+            self.reveal(position.line)
         self.refresh()
 
     def show_link(self, link: Link | None, line: int) -> None:
         """Show where the link under the mouse leads, away from that line of the view."""
-        if link != self._marks.link:
-            self._marks.link = link
+        if link != self._overlays.link:
+            self._overlays.link = link
             self._link_shown_on_top = line >= self.size.height - 1
             self.refresh()
 
     # Painting
 
-    def painted(self) -> None:
+    def request_redraw(self) -> None:
         """The emulator has been fed: redraw what changed, at the next frame."""
         screen = self._terminal
         if screen is None or not self.is_mounted:
             return
         modes = screen.modes
-        if wait := self._pacing.wait(monotonic(), modes.synchronised):
+        if wait := self._frame_pacing.wait(monotonic(), modes.synchronised):
             if self._later is None:
-                self._later = self.set_timer(wait, self._painted_later)
+                self._later = self.set_timer(wait, self._redraw_later)
             return
-        self._notice(screen, modes)
+        self._track_changes(screen, modes)
         damage = screen.take_damage()
         height = self.size.height
         top = self.viewport.top(screen, height)
@@ -192,15 +192,15 @@ class TerminalCanvas(Widget):
                 regions.append(Region(0, line, width, 1))
         return regions
 
-    def _painted_later(self) -> None:
+    def _redraw_later(self) -> None:
         self._later = None
-        self.painted()
+        self.request_redraw()
 
-    def _notice(self, screen: TerminalScreen, modes: TerminalModes) -> None:
+    def _track_changes(self, screen: TerminalScreen, modes: TerminalModes) -> None:
         """See what else changed than rows."""
         if modes.alternate_screen != self._alternate:
             self._alternate = modes.alternate_screen
-            self._marks.selection = None
+            self._overlays.selection = None
             self.viewport.follow()
         size = (screen.columns, screen.lines)
         end = end_of(screen)
@@ -208,10 +208,10 @@ class TerminalCanvas(Widget):
             if self._drawn_size != (0, 0):
                 self.viewport.shift(end - self._drawn_end)
             self._drawn_size = size
-            self._marks.selection = None
+            self._overlays.selection = None
         self._drawn_end = end
         if self._program_colours != (screen.colours, modes.reverse_video):
-            self._looks.clear()
+            self._mark_styles.clear()
             self._drawn_top = -1
 
     def _cursor_line(self, screen: TerminalScreen) -> int:
@@ -223,7 +223,7 @@ class TerminalCanvas(Widget):
     def render_lines(self, crop: Region) -> list[Strip]:
         """The lines of a region, straight from the emulator's rows."""
         start = monotonic()
-        self._settle()
+        self._update_styles()
         width = self.size.width
         strips = self._lines(crop.line_range, width)
         if crop.column_span != (0, width):
@@ -231,12 +231,12 @@ class TerminalCanvas(Widget):
         for line_filter in self.get_line_filters():
             _, behind = self.background_colors
             strips = [strip.apply_filter(line_filter, behind) for strip in strips]
-        self._pacing.spent(monotonic() - start)
+        self._frame_pacing.record_cost(monotonic() - start)
         return strips
 
     def render_line(self, y: int) -> Strip:
         """One line; Textual asks for it to find what the mouse is on."""
-        self._settle()
+        self._update_styles()
         return self._lines((y,), self.size.width)[0]
 
     def get_line_filters(self) -> Sequence[LineFilter]:
@@ -254,7 +254,7 @@ class TerminalCanvas(Widget):
         height = self.size.height
         top = self.viewport.top(screen, height)
         cursor = self._cursor_line(screen)
-        marks = MarkedLines(self._marks, screen)
+        overlays = LineOverlays(self._overlays, screen)
         strips = []
         for line in lines:
             number = top + line
@@ -262,9 +262,9 @@ class TerminalCanvas(Widget):
             strip = (
                 self._painter.strip(row, width) if row is not None else self._painter.blank(width)
             )
-            for first, last, look in marks.on(number):
-                strip = marked(strip, first, last, self._looks[look])
-            if number == cursor and self._marks.spot is None:
+            for first, last, style_name in overlays.on(number):
+                strip = highlight(strip, first, last, self._mark_styles[style_name])
+            if number == cursor and self._overlays.selection_cursor is None:
                 strip = draw_cursor(
                     strip,
                     screen.cursor.column,
@@ -277,17 +277,17 @@ class TerminalCanvas(Widget):
 
     def _overlay(self, strip: Strip, line: int, height: int) -> Strip:
         """Write what the view itself has to say over a line."""
-        notice, width, link = self._looks["notice"], strip.cell_length, self._marks.link
+        notice, width, link = self._mark_styles["notice"], strip.cell_length, self._overlays.link
         if link is not None and line == (0 if self._link_shown_on_top else height - 1):
-            return overlaid(strip, 0, f" {cut(link.url, width - 2)} ", notice)
+            return overlay_text(strip, 0, f" {truncate(link.url, width - 2)} ", notice)
         if line != height - 1:
             return strip
         status, pill = self.status, self.pill
         if status:
-            strip = overlaid(strip, 0, cut(status, width), notice)
+            strip = overlay_text(strip, 0, truncate(status, width), notice)
         if not pill or cell_len(status) + len(pill) > width:
             return strip
-        return overlaid(strip, width - len(pill), pill, notice)
+        return overlay_text(strip, width - len(pill), pill, notice)
 
     @property
     def pill(self) -> str:
@@ -306,17 +306,17 @@ class TerminalCanvas(Widget):
 
     def notify_style_update(self) -> None:
         """Theme or style sheet changed."""
-        self._looks.clear()
+        self._mark_styles.clear()
         super().notify_style_update()
 
-    def _settle(self) -> None:
+    def _update_styles(self) -> None:
         """Make colours and marks ready; a palette is only replaced where it really changed."""
-        if self._looks:
+        if self._mark_styles:
             return
         colourless = any(isinstance(each, NoColor) for each in self.get_line_filters())
         for name in self.COMPONENT_CLASSES:
-            look = Style(reverse=True) if colourless else self.get_component_rich_style(name)
-            self._looks[name.removeprefix("terminal--")] = look
+            style_name = Style(reverse=True) if colourless else self.get_component_rich_style(name)
+            self._mark_styles[name.removeprefix("terminal--")] = style_name
         palette = self.theme_palette()
         if self._terminal is not None:
             reverse = self._terminal.modes.reverse_video
@@ -364,10 +364,10 @@ class TerminalCanvas(Widget):
         if self.viewport.follow():
             self.refresh()
 
-    def place_at(self, column: int, line: int) -> Place:
+    def position_at(self, column: int, line: int) -> CellPosition:
         """The cell under a position of the widget."""
         top = self.viewport.top(self._terminal, self.size.height) if self._terminal else 0
-        return Place(top + line, max(0, min(column, self.size.width - 1)))
+        return CellPosition(top + line, max(0, min(column, self.size.width - 1)))
 
 
 def _packed(colour: Color) -> int:

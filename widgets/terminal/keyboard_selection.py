@@ -1,4 +1,4 @@
-"""Selecting by keyboard: what its keys do."""
+"""Keyboard selection: its cursor and its keys."""
 
 from __future__ import annotations
 
@@ -8,28 +8,31 @@ from rich.cells import cell_len
 
 from services.terminal.cells import TerminalScreen
 from widgets.terminal.canvas import TerminalCanvas
-from widgets.terminal.rows import Place, logical_line, row_at
+from widgets.terminal.rows import CellPosition, logical_line, row_at
 from widgets.terminal.selection import WORD, Selection, Unit
 from widgets.terminal.viewport import end_of, screen_top
 
 
-class Marking:
-    """A cursor of the operator's own over screen and scrollback, with which text is marked."""
+class KeyboardSelection:
+    """Moves a selection cursor over screen and scrollback and selects text with it."""
 
     def __init__(
-        self, canvas: TerminalCanvas, copy: Callable[[bool], None], start: Place | None = None
+        self,
+        canvas: TerminalCanvas,
+        copy: Callable[[bool], None],
+        start: CellPosition | None = None,
     ) -> None:
         self._canvas = canvas
         self._copy = copy
         screen = canvas.terminal
         if start is None and screen is not None:
-            start = Place(screen_top(screen) + screen.cursor.line, screen.cursor.column)
+            start = CellPosition(screen_top(screen) + screen.cursor.line, screen.cursor.column)
             top = canvas.viewport.top(screen, canvas.size.height)
             last = top + canvas.size.height - 1
-            start = Place(max(top, min(start.line, last)), start.column)
-        self._place = start or Place(0, 0)
+            start = CellPosition(max(top, min(start.line, last)), start.column)
+        self._position = start or CellPosition(0, 0)
         canvas.select(None)
-        canvas.show_spot(self._place)
+        canvas.show_selection_cursor(self._position)
 
     @property
     def status(self) -> str:
@@ -58,8 +61,8 @@ class Marking:
         elif key == "o" and (selection := self._canvas.selection) is not None:
             self._canvas.select(Selection(selection.head, selection.anchor, selection.unit))
             self._go(screen, selection.anchor)
-        elif (place := self._moved(screen, key)) is not None:
-            self._go(screen, place)
+        elif (position := self._moved(screen, key)) is not None:
+            self._go(screen, position)
         return True
 
     def insert(self, text: str) -> None:
@@ -67,7 +70,7 @@ class Marking:
 
     def end(self) -> None:
         """Take the operator's cursor away."""
-        self._canvas.show_spot(None)
+        self._canvas.show_selection_cursor(None)
         self._canvas.select(None)
 
     def _mark(self, unit: Unit) -> None:
@@ -75,63 +78,63 @@ class Marking:
         if selection is not None and selection.unit is unit:
             self._canvas.select(None)
         else:
-            anchor = selection.anchor if selection is not None else self._place
-            self._canvas.select(Selection(anchor, self._place, unit))
+            anchor = selection.anchor if selection is not None else self._position
+            self._canvas.select(Selection(anchor, self._position, unit))
 
-    def _go(self, screen: TerminalScreen, place: Place) -> None:
-        line = max(screen.history_base, min(place.line, end_of(screen) - 1))
-        self._place = Place(line, max(0, min(place.column, screen.columns - 1)))
-        self._canvas.show_spot(self._place)
+    def _go(self, screen: TerminalScreen, position: CellPosition) -> None:
+        line = max(screen.history_base, min(position.line, end_of(screen) - 1))
+        self._position = CellPosition(line, max(0, min(position.column, screen.columns - 1)))
+        self._canvas.show_selection_cursor(self._position)
         if self._canvas.selection is not None:
-            self._canvas.select(self._canvas.selection.moved(self._place))
+            self._canvas.select(self._canvas.selection.moved(self._position))
 
-    def _moved(self, screen: TerminalScreen, key: str) -> Place | None:
-        line, column = self._place.line, self._place.column
+    def _moved(self, screen: TerminalScreen, key: str) -> CellPosition | None:
+        line, column = self._position.line, self._position.column
         page = max(1, self._canvas.size.height - 1)
         lines = {"pageup": -page, "ctrl+b": -page, "pagedown": page, "ctrl+f": page}
         lines |= {"up": -1, "k": -1, "down": 1, "j": 1}
         lines |= {"ctrl+u": -(page // 2), "ctrl+d": page // 2}
         if key in lines:
-            return Place(line + lines[key], column)
+            return CellPosition(line + lines[key], column)
         if key in ("left", "h"):
-            return Place(line, column - 1)
+            return CellPosition(line, column - 1)
         if key in ("right", "l"):
-            return Place(line, column + 1)
+            return CellPosition(line, column + 1)
         if key in ("home", "0"):
-            return Place(line, 0)
+            return CellPosition(line, 0)
         if key in ("end", "dollar_sign"):
             row = row_at(screen, line)
-            return Place(line, cell_len(row.text) - 1 if row is not None else 0)
+            return CellPosition(line, cell_len(row.text) - 1 if row is not None else 0)
         if key == "g":
-            return Place(screen.history_base, 0)
+            return CellPosition(screen.history_base, 0)
         if key in ("G", "shift+g"):
-            return Place(end_of(screen) - 1, 0)
+            return CellPosition(end_of(screen) - 1, 0)
         if key in ("w", "ctrl+right"):
-            return next_word(screen, self._place)
+            return next_word(screen, self._position)
         if key in ("b", "ctrl+left"):
-            return previous_word(screen, self._place)
+            return previous_word(screen, self._position)
         return None
 
 
-def next_word(screen: TerminalScreen, place: Place) -> Place:
+def next_word(screen: TerminalScreen, position: CellPosition) -> CellPosition:
     """Where the next word begins."""
-    line = logical_line(screen, place.line)
-    index = line.index(place)
+    line = logical_line(screen, position.line)
+    index = line.index(position)
     for match in WORD.finditer(line.text):
         if match.start() > index and not match.group().isspace():
-            return line.place(match.start())
-    return Place(line.first + len(line.texts), 0)
+            return line.position(match.start())
+    return CellPosition(line.first + len(line.texts), 0)
 
 
-def previous_word(screen: TerminalScreen, place: Place) -> Place:
+def previous_word(screen: TerminalScreen, position: CellPosition) -> CellPosition:
     """Where the word before begins."""
-    line = logical_line(screen, place.line)
-    index = line.index(place)
+    line = logical_line(screen, position.line)
+    index = line.index(position)
     found = [
         match.start()
         for match in WORD.finditer(line.text)
         if match.start() < index and not match.group().isspace()
     ]
     if found:
-        return line.place(found[-1])
-    return Place(max(screen.history_base, line.first - 1), 0)
+        return line.position(found[-1])
+    return CellPosition(max(screen.history_base, line.first - 1), 0)

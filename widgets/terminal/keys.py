@@ -68,25 +68,25 @@ def encode(key: str, character: str | None, modes: TerminalModes) -> bytes | Non
     `key` and `character` are those of a Textual key event; control keys have no character.
     """
     prefix, _, base = key.rpartition("+") if key[-1:] != "+" else (key[:-2], "", "+")
-    held = 0
+    modifiers = 0
     for name in prefix.split("+") if prefix else ():
         if name not in MODIFIERS:
             return None
-        held |= MODIFIERS[name]
-    if (sequence := _named(base, held, modes)) is not None:
+        modifiers |= MODIFIERS[name]
+    if (sequence := _named(base, modifiers, modes)) is not None:
         return sequence
     if base in WRITING_KEYS:
-        return _writing(base, held, modes)
+        return _writing(base, modifiers, modes)
     if base in KEYPAD and not (character and character.isprintable()):
         # A character means Num Lock is on or the operator typed it: it goes out as text.
         sign, final = KEYPAD[base]
-        if modes.application_keypad and not held:
+        if modes.application_keypad and not modifiers:
             return f"\x1bO{final}".encode()
-        return _printable(sign, held, modes)
-    if character and character.isprintable() and not held & (ALT | CTRL | META):
+        return _printable(sign, modifiers, modes)
+    if character and character.isprintable() and not modifiers & (ALT | CTRL | META):
         return character.encode("utf-8", "replace")
     text = _character(base)
-    return _printable(text, held, modes) if text else None
+    return _printable(text, modifiers, modes) if text else None
 
 
 def encode_focus(focused: bool, modes: TerminalModes) -> bytes | None:
@@ -96,11 +96,11 @@ def encode_focus(focused: bool, modes: TerminalModes) -> bytes | None:
     return b"\x1b[I" if focused else b"\x1b[O"
 
 
-def _named(base: str, held: int, modes: TerminalModes) -> bytes | None:
+def _named(base: str, modifiers: int, modes: TerminalModes) -> bytes | None:
     if base in CURSOR_KEYS:
         final = CURSOR_KEYS[base]
-        if held:
-            return f"\x1b[1;{held + 1}{final}".encode()
+        if modifiers:
+            return f"\x1b[1;{modifiers + 1}{final}".encode()
         return f"\x1b{'O' if modes.application_cursor else '['}{final}".encode()
     number = EDITING_KEYS.get(base)
     if number is None and base[:1] == "f" and base[1:].isdecimal():
@@ -108,51 +108,51 @@ def _named(base: str, held: int, modes: TerminalModes) -> bytes | None:
         bank, function = divmod(int(base[1:]) - 1, 12)
         if not 0 <= bank < 3:
             return None
-        held |= (0, SHIFT, CTRL)[bank]
+        modifiers |= (0, SHIFT, CTRL)[bank]
         if letter := FUNCTION_LETTERS.get(function + 1):
-            return (f"\x1b[1;{held + 1}{letter}" if held else f"\x1bO{letter}").encode()
+            return (f"\x1b[1;{modifiers + 1}{letter}" if modifiers else f"\x1bO{letter}").encode()
         number = FUNCTION_NUMBERS[function + 1]
     if number is None:
         return None
-    return (f"\x1b[{number};{held + 1}~" if held else f"\x1b[{number}~").encode()
+    return (f"\x1b[{number};{modifiers + 1}~" if modifiers else f"\x1b[{number}~").encode()
 
 
-def _writing(base: str, held: int, modes: TerminalModes) -> bytes:
+def _writing(base: str, modifiers: int, modes: TerminalModes) -> bytes:
     code = WRITING_KEYS[base]
-    shift_tab = base == "tab" and held & ~(ALT | META) == SHIFT
+    shift_tab = base == "tab" and modifiers & ~(ALT | META) == SHIFT
     level = modes.modify_other_keys
-    if held and not shift_tab and (level >= 2 or (level == 1 and held & ~(ALT | META))):
-        return _other(code, held)
+    if modifiers and not shift_tab and (level >= 2 or (level == 1 and modifiers & ~(ALT | META))):
+        return _modify_other_keys(code, modifiers)
     if shift_tab:
         data = b"\x1b[Z"
     elif base == "enter":
         data = b"\r\n" if modes.newline else b"\r"
     elif base == "backspace":
-        data = b"\x08" if held & CTRL else b"\x7f"
+        data = b"\x08" if modifiers & CTRL else b"\x7f"
     else:
         data = bytes([code])
-    return ESC + data if held & (ALT | META) else data
+    return ESC + data if modifiers & (ALT | META) else data
 
 
-def _printable(text: str, held: int, modes: TerminalModes) -> bytes | None:
-    if held & SHIFT:
+def _printable(text: str, modifiers: int, modes: TerminalModes) -> bytes | None:
+    if modifiers & SHIFT:
         text = SHIFTED.get(text, text.upper() if len(text.upper()) == 1 else text)
     level = modes.modify_other_keys
     code: int | None = None
-    if held & CTRL:
+    if modifiers & CTRL:
         code = CONTROLS.get(text.lower())
-        if level >= 2 or (level == 1 and (code is None or held & SHIFT)):
-            return _other(ord(text), held)
+        if level >= 2 or (level == 1 and (code is None or modifiers & SHIFT)):
+            return _modify_other_keys(ord(text), modifiers)
         if code is None and not text.isascii():
             return None
-    elif held & (ALT | META) and level >= 2:
-        return _other(ord(text), held)
+    elif modifiers & (ALT | META) and level >= 2:
+        return _modify_other_keys(ord(text), modifiers)
     data = text.encode("utf-8", "replace") if code is None else bytes([code])
-    return ESC + data if held & (ALT | META) else data
+    return ESC + data if modifiers & (ALT | META) else data
 
 
-def _other(code: int, held: int) -> bytes:
-    return f"\x1b[27;{held + 1};{code}~".encode()
+def _modify_other_keys(code: int, modifiers: int) -> bytes:
+    return f"\x1b[27;{modifiers + 1};{code}~".encode()
 
 
 @lru_cache(512)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from rich.cells import cell_len
 
 from services.terminal.cells import TerminalScreen
-from widgets.terminal.rows import Place, logical_line, row_at
+from widgets.terminal.rows import CellPosition, logical_line, row_at
 
 _ADDRESS = re.compile(r"(?:https?|ftp|ssh|file)://[^\s<>\"'`{}|\\^\u2500-\u257f]+", re.IGNORECASE)
 _CLOSING = {")": "(", "]": "["}
@@ -23,21 +23,21 @@ class Link:
     """(absolute line, first column, end column)."""
 
 
-def link_at(screen: TerminalScreen, place: Place) -> Link | None:
+def link_at(screen: TerminalScreen, position: CellPosition) -> Link | None:
     """The link a cell belongs to."""
-    row = row_at(screen, place.line)
+    row = row_at(screen, position.line)
     if row is None:
         return None
     column = 0
     for text, style in row.runs:
         end = column + cell_len(text)
-        if column <= place.column < end and style.link:
-            return Link(style.link, ((place.line, column, end),))
+        if column <= position.column < end and style.link:
+            return Link(style.link, ((position.line, column, end),))
         column = end
-    if place.column >= column:
+    if position.column >= column:
         return None
-    line = logical_line(screen, place.line)
-    index = line.index(place)
+    line = logical_line(screen, position.line)
+    index = line.index(position)
     for match in _ADDRESS.finditer(line.text):
         url = _trimmed(match.group())
         if match.start() <= index < match.start() + len(url):

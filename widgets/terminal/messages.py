@@ -1,4 +1,4 @@
-"""What a terminal view tells its owner; handlers are named `on_terminal_view_…`."""
+"""Messages of a terminal view; handlers are named `on_terminal_view_…`."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class Resized(ViewMessage, namespace="terminal_view"):
 
 
 class Released(ViewMessage, namespace="terminal_view"):
-    """The operator pressed the chord that gives the keyboard back."""
+    """The operator pressed the key that leaves the shell."""
 
 
 class TitleChanged(ViewMessage, namespace="terminal_view"):
@@ -71,8 +71,8 @@ class TitleChanged(ViewMessage, namespace="terminal_view"):
         return isinstance(message, TitleChanged) and message.view is self.view
 
 
-class Rang(ViewMessage, namespace="terminal_view"):
-    """The bell; at most two in a second however often it rings."""
+class BellRang(ViewMessage, namespace="terminal_view"):
+    """The bell rang; at most two messages a second."""
 
 
 class LinkClicked(ViewMessage, namespace="terminal_view"):

@@ -1,4 +1,4 @@
-"""What a view lays over the program's text: selection, finds, a link, the operator's cursor."""
+"""Overlays over the program's text: selection, search matches, link, selection cursor."""
 
 from __future__ import annotations
 
@@ -7,52 +7,54 @@ from dataclasses import dataclass
 
 from services.terminal.cells import TerminalScreen
 from widgets.terminal.links import Link
-from widgets.terminal.rows import Place, logical, logical_line
+from widgets.terminal.rows import CellPosition, logical, logical_line
 from widgets.terminal.search import Match, Query
 from widgets.terminal.selection import Selection
 
 
 @dataclass(slots=True)
-class Marks:
-    """The marks of one view; places are absolute, so they scroll with the text."""
+class Overlays:
+    """The overlays of one view; positions are absolute, so they scroll with the text."""
 
     selection: Selection | None = None
     query: Query | None = None
     """Every find on view is marked."""
     match: Match | None = None
     """The find the search is at."""
-    spot: Place | None = None
+    selection_cursor: CellPosition | None = None
     """The operator's own cursor while selecting by keyboard."""
     link: Link | None = None
     """The link under the mouse."""
 
 
-class MarkedLines:
-    """The marks of the lines of one frame; works out each logical line once."""
+class LineOverlays:
+    """The overlays of the lines of one frame; matches are cached by logical line."""
 
-    def __init__(self, marks: Marks, screen: TerminalScreen) -> None:
-        self._marks = marks
+    def __init__(self, overlays: Overlays, screen: TerminalScreen) -> None:
+        self._overlays = overlays
         self._screen = screen
-        self._span = marks.selection.range(screen) if marks.selection is not None else None
+        self._span = overlays.selection.range(screen) if overlays.selection is not None else None
         self._finds: dict[int, list[Match]] = {}
 
     def on(self, number: int) -> Iterator[tuple[int, int, str]]:
         """(first column, end column, look) of every mark on a line, the topmost last."""
-        marks = self._marks
-        if marks.selection is not None and self._span is not None:
-            columns = marks.selection.columns_on(number, self._span)
+        overlays = self._overlays
+        if overlays.selection is not None and self._span is not None:
+            columns = overlays.selection.columns_on(number, self._span)
             if columns is not None:
                 yield (*columns, "selection")
-        if marks.query is not None:
-            for match in self._found(marks.query, number):
-                look = "current" if match == marks.match else "match"
-                yield from ((low, high, look) for line, low, high in match.spans if line == number)
-        if marks.link is not None:
+        if overlays.query is not None:
+            for match in self._found(overlays.query, number):
+                style_name = "current" if match == overlays.match else "match"
+                yield from (
+                    (low, high, style_name) for line, low, high in match.spans if line == number
+                )
+        if overlays.link is not None:
             yield from (
-                (low, high, "link") for line, low, high in marks.link.spans if line == number
+                (low, high, "link") for line, low, high in overlays.link.spans if line == number
             )
-        if marks.spot is not None and marks.spot.line == number:
-            yield marks.spot.column, marks.spot.column + 1, "current"
+        if overlays.selection_cursor is not None and overlays.selection_cursor.line == number:
+            yield overlays.selection_cursor.column, overlays.selection_cursor.column + 1, "current"
 
     def _found(self, query: Query, number: int) -> list[Match]:
         first, _ = logical(self._screen, number)

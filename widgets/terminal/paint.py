@@ -27,7 +27,7 @@ _UNSEEN = re.compile(
 )
 
 
-def harmless(text: str) -> str:
+def sanitize(text: str) -> str:
     """Cell text as it may reach the operator's terminal.
 
     Control characters become marks, characters that reorder text are dropped; what joins an emoji
@@ -90,7 +90,7 @@ class Painter:
             if text.isascii() and text.isprintable():
                 used += len(text)
             else:
-                text = harmless(text)  # noqa: PLW2901
+                text = sanitize(text)  # noqa: PLW2901
                 used += cell_len(text)
             if text:
                 segments.append(Segment(text, self.style(cell)))
@@ -128,22 +128,22 @@ def restyled(strip: Strip, start: int, end: int, change: Callable[[Style], Style
     return Strip(segments, strip.cell_length)
 
 
-def marked(strip: Strip, start: int, end: int, mark: Style) -> Strip:
+def highlight(strip: Strip, start: int, end: int, mark: Style) -> Strip:
     """The strip with a mark (a match, the selection) laid over some cells."""
     return restyled(strip, start, end, lambda style: style + mark)
 
 
-def cut(text: str, width: int) -> str:
+def truncate(text: str, width: int) -> str:
     """Harmless text in at most `width` cells; what was cut off shows as `…`."""
-    text = harmless(text)
+    text = sanitize(text)
     if cell_len(text) <= width:
         return text
     return set_cell_size(text, max(0, width - 1)) + "…"
 
 
-def overlaid(strip: Strip, column: int, text: str, style: Style) -> Strip:
+def overlay_text(strip: Strip, column: int, text: str, style: Style) -> Strip:
     """The strip with a harmless line of text written over it; what does not fit is cut off."""
-    notice = Strip([Segment(harmless(text), style)])
+    notice = Strip([Segment(sanitize(text), style)])
     room = strip.cell_length - column
     notice = notice.crop(0, room) if notice.cell_length > room else notice
     end = column + notice.cell_length

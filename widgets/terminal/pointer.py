@@ -1,4 +1,4 @@
-"""What the mouse does on a terminal: the program's if it asked for it, else selection and links."""
+"""Mouse handling of a terminal: reported to the program if it asked, else selection and links."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ class Pointer:
         again = (x, y) == (event.x, event.y) and event.time - when <= CLICK_GAP
         self._clicks = self._clicks % len(UNITS) + 1 if again else 1
         self._clicked_at = (event.x, event.y, event.time)
-        place = canvas.place_at(event.x, event.y)
+        position = canvas.position_at(event.x, event.y)
         self.hover(event.x, event.y)
         canvas.capture_mouse()
         self._moved = self._clicks > 1
@@ -74,7 +74,7 @@ class Pointer:
             self._extend(event.x, event.y)
             return
         block = event.meta and self._clicks == 1
-        self._drag = Selection(place, place, Unit.BLOCK if block else UNITS[self._clicks - 1])
+        self._drag = Selection(position, position, Unit.BLOCK if block else UNITS[self._clicks - 1])
         canvas.select(self._drag if self._moved else None)
 
     def move(self, event: events.MouseMove) -> None:
@@ -132,7 +132,9 @@ class Pointer:
         canvas = self._canvas
         screen = canvas.terminal
         inside = 0 <= y < canvas.size.height and 0 <= x < canvas.size.width
-        canvas.show_link(link_at(screen, canvas.place_at(x, y)) if screen and inside else None, y)
+        canvas.show_link(
+            link_at(screen, canvas.position_at(x, y)) if screen and inside else None, y
+        )
 
     def leave(self) -> None:
         """The mouse is elsewhere."""
@@ -174,10 +176,10 @@ class Pointer:
     def _extend(self, x: int, y: int) -> None:
         if self._drag is None:
             return
-        place = self._canvas.place_at(x, max(0, min(y, self._canvas.size.height - 1)))
-        if place != self._drag.anchor or self._moved:
+        position = self._canvas.position_at(x, max(0, min(y, self._canvas.size.height - 1)))
+        if position != self._drag.anchor or self._moved:
             self._moved = True
-            self._canvas.select(self._drag.moved(place))
+            self._canvas.select(self._drag.moved(position))
 
     def _scroll_edge(self) -> None:
         self._canvas.scroll_view(self._edge_step)

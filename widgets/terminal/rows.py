@@ -15,7 +15,7 @@ LONGEST_WRAP = 200
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class Place:
+class CellPosition:
     """A cell: absolute line number, column."""
 
     line: int
@@ -108,24 +108,24 @@ class LogicalLine:
         """The whole line."""
         return "".join(self.texts)
 
-    def index(self, place: Place) -> int:
+    def index(self, position: CellPosition) -> int:
         """Index into `text` of the character at a cell; its length where there is none."""
-        row = place.line - self.first
+        row = position.line - self.first
         before = sum(map(len, self.texts[:row]))
         offset = 0
         for _, last, char in graphemes(self.texts[row]):
-            if last > place.column:
+            if last > position.column:
                 return before + offset
             offset += len(char)
         return before + offset
 
-    def place(self, index: int) -> Place:
+    def position(self, index: int) -> CellPosition:
         """The cell of a character of `text`."""
         for row, text in enumerate(self.texts):
             if index < len(text) or row == len(self.texts) - 1:
-                return Place(self.first + row, cell_len(text[:index]))
+                return CellPosition(self.first + row, cell_len(text[:index]))
             index -= len(text)
-        return Place(self.first, 0)
+        return CellPosition(self.first, 0)
 
     def spans(self, start: int, end: int) -> Iterator[tuple[int, int, int]]:
         """Cells of the characters `start..end`: (absolute line, first column, end column)."""

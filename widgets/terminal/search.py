@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from services.terminal.cells import TerminalScreen
-from widgets.terminal.rows import LogicalLine, Place, logical_line
+from widgets.terminal.rows import CellPosition, LogicalLine, logical_line
 from widgets.terminal.viewport import end_of
 
 LONGEST_QUERY = 200
@@ -17,7 +17,7 @@ LONGEST_QUERY = 200
 class Match:
     """One find: where it begins, and the cells it takes."""
 
-    place: Place
+    position: CellPosition
     spans: tuple[tuple[int, int, int], ...]
     """(absolute line, first column, end column)."""
 
@@ -35,11 +35,11 @@ class Query:
         if not self.text:
             return []
         return [
-            Match(line.place(found.start()), tuple(line.spans(found.start(), found.end())))
+            Match(line.position(found.start()), tuple(line.spans(found.start(), found.end())))
             for found in self._pattern.finditer(line.text)
         ]
 
-    def older(self, screen: TerminalScreen, before: Place) -> Iterator[Match | None]:
+    def older(self, screen: TerminalScreen, before: CellPosition) -> Iterator[Match | None]:
         """The nearest find before a place, at last; None for every line looked at in vain.
 
         The caller may let other work run between items: numbers are absolute, so lines that
@@ -48,19 +48,19 @@ class Query:
         number = min(before.line, end_of(screen) - 1)
         while number >= screen.history_base:
             line = logical_line(screen, number)
-            found = [match for match in self.matches(line) if match.place < before]
+            found = [match for match in self.matches(line) if match.position < before]
             if found:
                 yield found[-1]
                 return
             yield None
             number = line.first - 1
 
-    def newer(self, screen: TerminalScreen, after: Place) -> Iterator[Match | None]:
+    def newer(self, screen: TerminalScreen, after: CellPosition) -> Iterator[Match | None]:
         """The nearest find after a place, at last; None for every line looked at in vain."""
         number = max(after.line, screen.history_base)
         while number < end_of(screen):
             line = logical_line(screen, number)
-            found = [match for match in self.matches(line) if match.place > after]
+            found = [match for match in self.matches(line) if match.position > after]
             if found:
                 yield found[0]
                 return

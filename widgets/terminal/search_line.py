@@ -1,4 +1,4 @@
-"""The search line: what its keys do."""
+"""The search line: its keys and its worker."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from services.terminal.cells import TerminalScreen
 from widgets.terminal.canvas import TerminalCanvas
-from widgets.terminal.rows import Place
+from widgets.terminal.rows import CellPosition
 from widgets.terminal.search import LONGEST_QUERY, Match, Query
 from widgets.terminal.viewport import end_of
 
@@ -15,27 +15,27 @@ LINES_A_SLICE = 250
 """Lines looked at before other work runs."""
 
 
-class Searching:
-    """A search from the tail upwards: finds as you type, Enter keeps it, n and N walk."""
+class SearchLine:
+    """Incremental search from the tail upwards; Enter keeps it, n and N go on."""
 
     def __init__(self, canvas: TerminalCanvas) -> None:
         self._canvas = canvas
         self._editing = True
-        self._missed = ""
+        self._no_match = ""
         self._query = Query("")
 
     @property
     def status(self) -> str:
         """The search line."""
-        missed = f" · {self._missed}" if self._missed else ""
+        missed = f" · {self._no_match}" if self._no_match else ""
         if self._editing:
             return f" find: {self._query.text}▏{missed} · Enter keep · Esc close "
         return f" find: {self._query.text}{missed} · n older · N newer · / edit · Esc close "
 
     @property
-    def place(self) -> Place | None:
+    def position(self) -> CellPosition | None:
         """Where the current find begins."""
-        return self._canvas.match.place if self._canvas.match is not None else None
+        return self._canvas.match.position if self._canvas.match is not None else None
 
     def press(self, key: str, character: str | None) -> bool:
         """Take a key; False ends the search."""
@@ -56,7 +56,7 @@ class Searching:
         """Add text to what is looked for."""
         self._editing = True
         line = "".join(char for char in text.splitlines()[0] if char.isprintable()) if text else ""
-        self._look_for(self._query.text + line)
+        self._set_query(self._query.text + line)
 
     def end(self) -> None:
         """Take the marks away; the view stays where it is."""
@@ -73,15 +73,15 @@ class Searching:
             self._editing = False
             self._newer()
         elif key in ("backspace", "ctrl+h"):
-            self._look_for(text[:-1])
+            self._set_query(text[:-1])
         elif key == "ctrl+w":
-            self._look_for(text.rstrip().rpartition(" ")[0])
+            self._set_query(text.rstrip().rpartition(" ")[0])
         elif key == "ctrl+u":
-            self._look_for("")
+            self._set_query("")
         elif character and character.isprintable() and len(text) < LONGEST_QUERY:
-            self._look_for(text + character)
+            self._set_query(text + character)
 
-    def _look_for(self, text: str) -> None:
+    def _set_query(self, text: str) -> None:
         self._query = Query(text)
         self._canvas.show_search(self._query if text else None, None)
         self._older()
@@ -89,23 +89,25 @@ class Searching:
     def _older(self) -> None:
         screen = self._canvas.terminal
         if screen is not None:
-            start = self.place or Place(end_of(screen), 0)
-            self._seek(screen, self._query.older(screen, start), "no older one")
+            start = self.position or CellPosition(end_of(screen), 0)
+            self._run_search(screen, self._query.older(screen, start), "no older one")
 
     def _newer(self) -> None:
         screen = self._canvas.terminal
         if screen is not None:
-            start = self.place or Place(screen.history_base, -1)
-            self._seek(screen, self._query.newer(screen, start), "no newer one")
+            start = self.position or CellPosition(screen.history_base, -1)
+            self._run_search(screen, self._query.newer(screen, start), "no newer one")
 
-    def _seek(self, screen: TerminalScreen, walk: Iterator[Match | None], missed: str) -> None:
-        self._missed = ""
+    def _run_search(
+        self, screen: TerminalScreen, walk: Iterator[Match | None], missed: str
+    ) -> None:
+        self._no_match = ""
         if self._query.text:
             self._canvas.run_worker(
-                self._walk(screen, walk, missed), name="search", group="search", exclusive=True
+                self._search(screen, walk, missed), name="search", group="search", exclusive=True
             )
 
-    async def _walk(
+    async def _search(
         self, screen: TerminalScreen, walk: Iterator[Match | None], missed: str
     ) -> None:
         for looked_at, match in enumerate(walk, 1):
@@ -116,5 +118,5 @@ class Searching:
                 await asyncio.sleep(0)
                 if self._canvas.terminal is not screen:
                     return
-        self._missed = missed if self._canvas.match is not None else "not found"
+        self._no_match = missed if self._canvas.match is not None else "not found"
         self._canvas.refresh()

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from services.terminal.cells import ScreenRow, TerminalScreen
-from widgets.terminal.rows import Place, logical, logical_line, piece, row_at, row_text
+from widgets.terminal.rows import CellPosition, logical, logical_line, piece, row_at, row_text
 
 WORD = re.compile(r"[\w\-./~:@%+#=?&$*!,]+|\s+|.", re.DOTALL)
 LONGEST = 100_000
@@ -30,33 +30,35 @@ class Unit(Enum):
 class Selection:
     """From where the button went down to where it is now; both cells are taken in."""
 
-    anchor: Place
-    head: Place
+    anchor: CellPosition
+    head: CellPosition
     unit: Unit = Unit.CELL
 
-    def moved(self, head: Place) -> Selection:
+    def moved(self, head: CellPosition) -> Selection:
         """With its other end elsewhere."""
         return Selection(self.anchor, head, self.unit)
 
-    def range(self, screen: TerminalScreen) -> tuple[Place, Place]:
+    def range(self, screen: TerminalScreen) -> tuple[CellPosition, CellPosition]:
         """First cell, and the cell after the last one."""
         start, end = sorted((self.anchor, self.head))
         if self.unit is Unit.BLOCK:
             columns = sorted((self.anchor.column, self.head.column))
-            return Place(start.line, columns[0]), Place(end.line, columns[1] + 1)
+            return CellPosition(start.line, columns[0]), CellPosition(end.line, columns[1] + 1)
         if self.unit is Unit.LINE:
-            return Place(logical(screen, start.line)[0], 0), Place(
+            return CellPosition(logical(screen, start.line)[0], 0), CellPosition(
                 logical(screen, end.line)[1], FAR
             )
         if self.unit is Unit.WORD:
             return word(screen, start)[0], word(screen, end)[1]
-        return start, Place(end.line, end.column + 1)
+        return start, CellPosition(end.line, end.column + 1)
 
     def joins(self, row: ScreenRow | None) -> bool:
         """Whether what is taken of a row goes on in the next one without a new line."""
         return row is not None and row.wrapped and self.unit is not Unit.BLOCK
 
-    def columns_on(self, line: int, span: tuple[Place, Place]) -> tuple[int, int] | None:
+    def columns_on(
+        self, line: int, span: tuple[CellPosition, CellPosition]
+    ) -> tuple[int, int] | None:
         """The columns taken of a line, end excluded, where `range` gave that span; None for no
         columns at all."""
         start, end = span
@@ -67,15 +69,15 @@ class Selection:
         return start.column if line == start.line else 0, end.column if line == end.line else FAR
 
 
-def word(screen: TerminalScreen, place: Place) -> tuple[Place, Place]:
+def word(screen: TerminalScreen, position: CellPosition) -> tuple[CellPosition, CellPosition]:
     """The word at a cell: its first cell and the cell after its last."""
-    line = logical_line(screen, place.line)
-    index = line.index(place)
+    line = logical_line(screen, position.line)
+    index = line.index(position)
     for match in WORD.finditer(line.text):
         if match.start() <= index < match.end():
             *_, (last, _, end) = line.spans(match.start(), match.end())
-            return line.place(match.start()), Place(last, end)
-    return place, Place(place.line, place.column + 1)
+            return line.position(match.start()), CellPosition(last, end)
+    return position, CellPosition(position.line, position.column + 1)
 
 
 def selected_text(screen: TerminalScreen, selection: Selection) -> str:

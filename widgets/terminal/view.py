@@ -1,4 +1,4 @@
-"""The terminal view: owns keyboard and mouse while focused, tells its owner what they say."""
+"""The terminal view: takes keyboard and mouse while focused and posts messages."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from textual.timer import Timer
 from services.terminal.cells import TerminalModes, TerminalScreen
 from widgets.terminal import messages
 from widgets.terminal.canvas import TerminalCanvas
-from widgets.terminal.keyboard_selection import Marking
+from widgets.terminal.keyboard_selection import KeyboardSelection
 from widgets.terminal.keys import encode, encode_focus
 from widgets.terminal.mouse import MouseAction
 from widgets.terminal.paste import encode_paste, paste_question
 from widgets.terminal.pointer import Pointer
-from widgets.terminal.search_line import Searching
+from widgets.terminal.search_line import SearchLine
 from widgets.terminal.selection import selected_text
 from widgets.terminal.styled_copy import styled_text
 
@@ -28,7 +28,7 @@ AnyMouse = TypeVar("AnyMouse", bound=events.MouseEvent)
 
 
 class KeyMode(Protocol):
-    """A while in which keys go to the view instead of the program: a search, a selection."""
+    """A mode in which the view handles the keys: search or keyboard selection."""
 
     @property
     def status(self) -> str:
@@ -56,7 +56,7 @@ class TerminalView(TerminalCanvas, can_focus=True):
     Resized = messages.Resized
     Released = messages.Released
     TitleChanged = messages.TitleChanged
-    Rang = messages.Rang
+    BellRang = messages.BellRang
     LinkClicked = messages.LinkClicked
     Copied = messages.Copied
 
@@ -70,7 +70,7 @@ class TerminalView(TerminalCanvas, can_focus=True):
 
     CHORDS: ClassVar[dict[str, str]] = {
         "ctrl+shift+f": "start_search",
-        "ctrl+shift+x": "start_marking",
+        "ctrl+shift+x": "start_keyboard_selection",
         "ctrl+shift+c": "copy_selection",
         "ctrl+shift+v": "paste_clipboard",
     }
@@ -89,20 +89,20 @@ class TerminalView(TerminalCanvas, can_focus=True):
         self.release_key = release_key
         self.copy_on_select = copy_on_select
         self._resize_pause: Timer | None = None
-        self._told_size = (0, 0)
+        self._sent_size = (0, 0)
         self._bell_pause: Timer | None = None
         self._bells = screen.bells if screen is not None else 0
         self._title = ""
         self._mode: KeyMode | None = None
         self._pointer = Pointer(self, self._send, self._drag_ended, self._link_clicked)
 
-    def _attached(self) -> None:
+    def _terminal_replaced(self) -> None:
         self._mode = None
         self._drop_mouse()
         self._bells = self.terminal.bells if self.terminal is not None else 0
 
-    def painted(self) -> None:
-        super().painted()
+    def request_redraw(self) -> None:
+        super().request_redraw()
         if self.has_focus and self.terminal is not None:
             # Where the outer terminal's hidden cursor waits: input methods open there.
             cursor = self.terminal.cursor
@@ -157,14 +157,14 @@ class TerminalView(TerminalCanvas, can_focus=True):
 
     def start_search(self) -> None:
         """Open the search line."""
-        self._begin(Searching(self))
+        self._start_mode(SearchLine(self))
 
-    def start_marking(self) -> None:
+    def start_keyboard_selection(self) -> None:
         """Select by keyboard, from the find the search is at or from the cursor."""
-        start = self.match.place if self.match is not None else None
+        start = self.match.position if self.match is not None else None
         self.end_mode()
         if self.terminal is not None:
-            self._begin(Marking(self, self._copy_marked, start))
+            self._start_mode(KeyboardSelection(self, self._copy_selected, start))
 
     def end_mode(self) -> None:
         """Keys go to the program again."""
@@ -173,7 +173,7 @@ class TerminalView(TerminalCanvas, can_focus=True):
             self._mode = None
             self.refresh()
 
-    def _begin(self, mode: KeyMode) -> None:
+    def _start_mode(self, mode: KeyMode) -> None:
         self.end_mode()
         self._mode = mode
         self.refresh()
@@ -190,7 +190,7 @@ class TerminalView(TerminalCanvas, can_focus=True):
         self.post_message(self.Copied(self, text))
         return True
 
-    def _copy_marked(self, styled: bool) -> None:
+    def _copy_selected(self, styled: bool) -> None:
         self.copy_selection(styled)
 
     # Mouse
@@ -279,26 +279,26 @@ class TerminalView(TerminalCanvas, can_focus=True):
 
     def _on_resize(self, event: events.Resize) -> None:
         if self._resize_pause is None:
-            self._tell_size()
+            self._send_size()
 
-    def _tell_size(self) -> None:
+    def _send_size(self) -> None:
         self._resize_pause = None
         size = (self.size.width, self.size.height)
-        if size == self._told_size or not all(size):
+        if size == self._sent_size or not all(size):
             return
-        self._told_size = size
-        self._resize_pause = self.set_timer(RESIZE_EVERY, self._tell_size)
+        self._sent_size = size
+        self._resize_pause = self.set_timer(RESIZE_EVERY, self._send_size)
         self.post_message(self.Resized(self, *size))
 
-    def _notice(self, screen: TerminalScreen, modes: TerminalModes) -> None:
-        super()._notice(screen, modes)
+    def _track_changes(self, screen: TerminalScreen, modes: TerminalModes) -> None:
+        super()._track_changes(screen, modes)
         if screen.title != self._title:
             self._title = screen.title
             self.post_message(self.TitleChanged(self, self._title))
         if screen.bells != self._bells and self._bell_pause is None:
             self._bells = screen.bells
-            self._bell_pause = self.set_timer(BELL_EVERY, self._bell_rested)
-            self.post_message(self.Rang(self))
+            self._bell_pause = self.set_timer(BELL_EVERY, self._bell_pause_over)
+            self.post_message(self.BellRang(self))
 
-    def _bell_rested(self) -> None:
+    def _bell_pause_over(self) -> None:
         self._bell_pause = None

@@ -11,8 +11,8 @@ Part: TypeAlias = tuple[str, str]
 """Text and its tone: the last word of a `record-table--…` class, or empty."""
 
 
-def harmless(text: str) -> str:
-    """The text without anything a terminal could obey: the last guard before the screen.
+def sanitize_cell(text: str) -> str:
+    """Replace control characters: blanks by a space, others by U+FFFD.
 
     What comes from outside was cleaned where it entered; this holds where that was forgotten.
     """
@@ -35,27 +35,27 @@ def cut(text: str, width: int) -> str:
     return set_cell_size(text, width - 1).rstrip(" ") + "…"
 
 
-def lay(parts: tuple[Part, ...], width: int, align: Align = "left") -> list[Part]:
-    """The parts cut and padded to exactly `width` cells; padding carries no tone."""
-    laid: list[Part] = []
+def fit_parts(parts: tuple[Part, ...], width: int, align: Align = "left") -> list[Part]:
+    """Cut and pad the parts to exactly `width` cells; padding carries no tone."""
+    fitted: list[Part] = []
     left = width
     for index, (raw, tone) in enumerate(parts):
         if left <= 0:
             break
-        text = harmless(raw)
+        text = sanitize_cell(raw)
         wide = width_of(text)
         if wide > left or (wide == left and index + 1 < len(parts) and _rest(parts, index)):
             short = cut(text, left) if wide > left else cut(text + "…", left)
-            laid.append((short, tone))
+            fitted.append((short, tone))
             left -= width_of(short)
             break
         if text:
-            laid.append((text, tone))
+            fitted.append((text, tone))
         left -= wide
     if left > 0:
         pad = (" " * left, "")
-        laid = [pad, *laid] if align == "right" else [*laid, pad]
-    return laid
+        fitted = [pad, *fitted] if align == "right" else [*fitted, pad]
+    return fitted
 
 
 def _rest(parts: tuple[Part, ...], index: int) -> bool:

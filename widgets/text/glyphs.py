@@ -120,12 +120,12 @@ _OUT = {
 }
 
 
-def of_message(label: InLabel | OutLabel) -> Sign:
+def message_sign(label: InLabel | OutLabel) -> Sign:
     """The sign of a message's label."""
     return _IN[label] if isinstance(label, InLabel) else _OUT[label]
 
 
-def of_sandbox(sandbox: Sandbox) -> Sign:
+def sandbox_sign(sandbox: Sandbox) -> Sign:
     """The sign of a sandbox: what it is, or what it is doing where that says more."""
     if sandbox.state is SandboxState.READY and sandbox.activity is Activity.WORKING:
         return WORKING

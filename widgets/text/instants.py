@@ -1,4 +1,4 @@
-"""Instants in a column: the time of day, and the age every table of observations ends with."""
+"""Instants in a column: time of day and age."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from widgets.text.formats import age
 _UNREADABLE = "--:--:--"
 
 
-def moment(now: float, at: float | None) -> str:
-    """The local time of day in eight cells; the day instead where that is not today's."""
+def format_instant(now: float, at: float | None) -> str:
+    """The local time of day in eight cells, or the day where it is not today's."""
     if at is None:
         return _UNREADABLE
     try:

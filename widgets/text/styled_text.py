@@ -1,4 +1,4 @@
-"""Short pieces of drawn text, made from plain strings: nothing in them is ever markup.
+"""Styled text made from plain strings; nothing in them is read as markup.
 
 The services have already made outside text harmless; this is the last door before the screen, so
 that a control character which slipped through is drawn as a mark and not obeyed.
@@ -22,21 +22,21 @@ GAP = 2
 """Cells between two things on one line."""
 
 
-def one_line(text: str, limit: int = 400) -> str:
-    """The text on one line of at most `limit` characters, without control characters."""
+def sanitize_line(text: str, limit: int = 400) -> str:
+    """Sanitise to one line of at most `limit` characters, without control characters."""
     line = " ".join(text[: limit * 2].split()).translate(_LINE)
     return line if len(line) <= limit else line[: limit - 1] + "…"
 
 
-def block(text: str) -> str:
-    """The text with its line breaks, without any other control character."""
+def sanitize_block(text: str) -> str:
+    """Sanitise to lines: line breaks stay, every other control character is replaced."""
     return text.replace("\r\n", "\n").translate(_BLOCK)
 
 
 def styled(text: str, tone: str, *, bold: bool = False) -> Content:
     """One line in the colour of a tone (see `widgets.text.glyphs.Sign`)."""
     style = TONES[tone]
-    return Content.styled(one_line(text), f"bold {style}" if bold else style)
+    return Content.styled(sanitize_line(text), f"bold {style}" if bold else style)
 
 
 def signed(sign: Sign, words: str | None = None, *, bold: bool = False) -> Content:

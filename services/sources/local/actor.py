@@ -1,4 +1,4 @@
-"""Does what the operator asked of the embedded world: resumes or restarts what is not serving."""
+"""Starts, resumes or restarts what does not serve in the embedded world, for the operator."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from services.clock import Clock
 from services.errors import NotFoundError, UnavailableError, WakedeckError
 from services.models import SandboxId, Step, StepState
 from services.sources.local import lock, probes, spawn
-from services.sources.local.gateway_probe import Answer
+from services.sources.local.gateway_probe import ProbeOutcome
 from services.sources.local.judge import REFUSED, REFUSED_ADVICE, SILENCE_S, ProcessFacts
 from services.sources.local.layout import HOST, World
 from services.terminal.exec.requests import ExecEvent, ExecRequest, ShellChoice
-from services.terminal.exec.runner import follow
-from services.terminal.exec.sentinel import MarkerCommand
+from services.terminal.exec.runner import run_command
+from services.terminal.exec.sentinel import SentinelCommand
 from services.terminal.transport.base import Transport
 
 START_LIMIT_S = 12.0
@@ -40,7 +40,7 @@ class LocalActor:
 
     async def wake(self, sandbox: SandboxId) -> AsyncIterator[Step]:
         """Resume or restart gateway, host and this sandbox's agent, only where one needs it."""
-        name = self._known(sandbox)
+        name = self._resolve(sandbox)
         begun = self._clock.now()
         step = Step("start", StepState.RUNNING, begun, limit_s=START_LIMIT_S)
         yield step
@@ -49,43 +49,43 @@ class LocalActor:
                 done = [
                     said
                     for said in (
-                        await self._revive("host", self._alive),
-                        await self._revive("gateway", self._gateway_answers),
-                        await self._revive_agent(name),
+                        await self._ensure_serving("host", self._alive),
+                        await self._ensure_serving("gateway", self._gateway_answers),
+                        await self._ensure_agent_serving(name),
                     )
                     if said
                 ]
         except TimeoutError:
-            yield self._ended(step, StepState.FAILED, "The processes do not start in time.")
+            yield self._finish(step, StepState.FAILED, "The processes do not start in time.")
             return
         except WakedeckError as error:
-            yield self._ended(step, StepState.FAILED, error.sentence)
+            yield self._finish(step, StepState.FAILED, error.sentence)
             return
-        yield self._ended(step, StepState.OK, ", ".join(done) or "everything was running")
+        yield self._finish(step, StepState.OK, ", ".join(done) or "everything was running")
         wait = Step("wait", StepState.RUNNING, self._clock.now(), limit_s=WAIT_LIMIT_S)
         yield wait
-        serving = await self._within(WAIT_LIMIT_S, lambda: self._serves(sandbox))
+        serving = await self._wait_until(WAIT_LIMIT_S, lambda: self._serves(sandbox))
         if serving:
-            yield self._ended(wait, StepState.OK, "serving")
+            yield self._finish(wait, StepState.OK, "serving")
         else:
             # The attempt verifies by probing: what it then sees is what is said.
-            yield self._ended(wait, StepState.OK, "started; no sign of life yet")
+            yield self._finish(wait, StepState.OK, "started; no sign of life yet")
 
-    async def prime(self, sandbox: SandboxId) -> AsyncIterator[Step]:
+    async def connect(self, sandbox: SandboxId) -> AsyncIterator[Step]:
         """Prove the link: the gateway takes our token and serves this sandbox's terminal."""
-        name = self._known(sandbox)
+        name = self._resolve(sandbox)
         step = Step("credential", StepState.RUNNING, self._clock.now(), limit_s=LINK_LIMIT_S)
         yield step
         facts = probes.process(self._world, "gateway")
         seen = await probes.gateway(self._world, facts)
         members = None if seen is None else seen.members
         if members is None:
-            yield self._ended(step, StepState.FAILED, "The gateway stopped answering.", True)
+            yield self._finish(step, StepState.FAILED, "The gateway stopped answering.", True)
             return
-        if members.answer is Answer.DENIED:
-            yield self._ended(step, StepState.FAILED, f"{REFUSED} {REFUSED_ADVICE}")
+        if members.answer is ProbeOutcome.DENIED:
+            yield self._finish(step, StepState.FAILED, f"{REFUSED} {REFUSED_ADVICE}")
             return
-        yield self._ended(step, StepState.OK, "accepted")
+        yield self._finish(step, StepState.OK, "accepted")
         step = Step("connect", StepState.RUNNING, self._clock.now(), limit_s=LINK_LIMIT_S)
         yield step
         served = (members.body or {}).get("sandboxes")
@@ -95,15 +95,15 @@ class LocalActor:
             else []
         )
         if name in names:
-            yield self._ended(step, StepState.OK, "terminal ready")
+            yield self._finish(step, StepState.OK, "terminal ready")
         else:
-            yield self._ended(step, StepState.FAILED, "The gateway does not serve it yet.", True)
+            yield self._finish(step, StepState.FAILED, "The gateway does not serve it yet.", True)
 
     def shell(self, sandbox: SandboxId, choice: ShellChoice) -> Transport:
         from services.sources.local.framing import EmbeddedFraming
         from services.terminal.transport.websocket import WebSocketTransport
 
-        name = self._known(sandbox)
+        name = self._resolve(sandbox)
         if choice.pod is not None or choice.first_pod:
             raise UnavailableError("A sandbox of the embedded world has no pods to choose from.")
         record = self._world.read_record("gateway")
@@ -122,17 +122,19 @@ class LocalActor:
 
     def exec(self, sandbox: SandboxId, request: ExecRequest) -> AsyncIterator[ExecEvent]:
         """Over a terminal: one stream for both outputs."""
-        return follow(MarkerCommand(self.shell(sandbox, request.choice), "the sandbox"), request)
+        return run_command(
+            SentinelCommand(self.shell(sandbox, request.choice), "the sandbox"), request
+        )
 
     async def close(self) -> None:
         """The world's processes belong to the world, not to this actor."""
 
-    def _known(self, sandbox: SandboxId) -> str:
+    def _resolve(self, sandbox: SandboxId) -> str:
         if sandbox.source != self._source or sandbox.native_id not in self._world.names():
             raise NotFoundError(f"The embedded world has no sandbox {sandbox.native_id!r}.")
         return sandbox.native_id
 
-    def _ended(self, step: Step, state: StepState, detail: str, transient: bool = False) -> Step:
+    def _finish(self, step: Step, state: StepState, detail: str, transient: bool = False) -> Step:
         return Step(
             step.name,
             state,
@@ -143,7 +145,7 @@ class LocalActor:
             transient=transient,
         )
 
-    async def _within(self, seconds: float, holds: Callable[[], Awaitable[bool]]) -> bool:
+    async def _wait_until(self, seconds: float, holds: Callable[[], Awaitable[bool]]) -> bool:
         deadline = time.monotonic() + seconds
         while not await holds():
             if time.monotonic() > deadline:
@@ -151,34 +153,40 @@ class LocalActor:
             await asyncio.sleep(_POLL_S)
         return True
 
-    async def _revive(self, role: str, works: Callable[[ProcessFacts], Awaitable[bool]]) -> str:
+    async def _ensure_serving(
+        self, role: str, is_serving: Callable[[ProcessFacts], Awaitable[bool]]
+    ) -> str:
         """Leave a working process alone, resume a suspended one, replace what does not answer."""
         facts = probes.process(self._world, role)
         record = self._world.read_record(role)
         if record is not None and not facts.liveness.over:
-            if await works(facts):
+            if await is_serving(facts):
                 return ""
             if facts.liveness is spawn.Liveness.STOPPED:
                 spawn.resume(record)
-                if await self._within(_RESUME_S, lambda: self._works(role, works)):
+                if await self._wait_until(_RESUME_S, lambda: self._is_serving(role, is_serving)):
                     return f"{role} resumed"
             await asyncio.to_thread(spawn.end, record, _GRACE_S)
         pid = await asyncio.to_thread(spawn.start, self._world, role)
-        await self._within(START_LIMIT_S, lambda: self._works(role, works))
+        await self._wait_until(START_LIMIT_S, lambda: self._is_serving(role, is_serving))
         return f"{role} {'started' if record is None else 'restarted'} (pid {pid})"
 
-    async def _works(self, role: str, works: Callable[[ProcessFacts], Awaitable[bool]]) -> bool:
+    async def _is_serving(
+        self, role: str, is_serving: Callable[[ProcessFacts], Awaitable[bool]]
+    ) -> bool:
         facts = probes.process(self._world, role)
-        return not facts.liveness.over and await works(facts)
+        return not facts.liveness.over and await is_serving(facts)
 
-    async def _revive_agent(self, name: str) -> str:
+    async def _ensure_agent_serving(self, name: str) -> str:
         folder = self._world.sandbox(name)
         cleared = ""
         if probes.process(self._world, f"agent-{name}").liveness.over:
             if await asyncio.to_thread(lock.break_stale, folder):
                 cleared = "stale lock cleared, "
             (folder / lock.GAVE_UP).unlink(missing_ok=True)
-        said = await self._revive(f"agent-{name}", lambda facts: self._agent_moves(name, facts))
+        said = await self._ensure_serving(
+            f"agent-{name}", lambda facts: self._heartbeat_is_recent(name, facts)
+        )
         return f"{cleared}{said}"
 
     async def _alive(self, facts: ProcessFacts) -> bool:
@@ -186,9 +194,9 @@ class LocalActor:
 
     async def _gateway_answers(self, facts: ProcessFacts) -> bool:
         seen = await probes.gateway(self._world, facts)
-        return seen is not None and seen.health.answer is Answer.OK
+        return seen is not None and seen.health.answer is ProbeOutcome.OK
 
-    async def _agent_moves(self, name: str, facts: ProcessFacts) -> bool:
+    async def _heartbeat_is_recent(self, name: str, facts: ProcessFacts) -> bool:
         if facts.liveness is not spawn.Liveness.RUNNING:
             return False
         beat = probes.heartbeat(self._world, name)
@@ -201,4 +209,4 @@ class LocalActor:
         if not await self._gateway_answers(facts):
             return False
         role = f"agent-{sandbox.native_id}"
-        return await self._agent_moves(sandbox.native_id, probes.process(self._world, role))
+        return await self._heartbeat_is_recent(sandbox.native_id, probes.process(self._world, role))

@@ -18,16 +18,16 @@ from pathlib import Path
 from random import Random
 
 from services.sources.local import lock
-from services.sources.local.agent_queue import Desk
+from services.sources.local.agent_queue import AgentQueue
 from services.sources.local.layout import World
-from services.sources.local.leases import needed
+from services.sources.local.leases import is_needed
 from services.sources.local.queue_files import HEARTBEAT, INBOUND, create_outbound
 from services.sources.local.spawn import AGENT, describe
-from services.sources.local.ticker import Pace
+from services.sources.local.ticker import Ticker
 from services.sources.local.work import Plan, Task, plan
 
-BEAT_S = 0.5
-NEED_S = 1.0
+HEARTBEAT_INTERVAL_S = 0.5
+LEASE_CHECK_S = 1.0
 STALE_LOCK_EXIT = 3
 
 
@@ -39,20 +39,20 @@ class Agent:
         self._world = world
         self._name = name
         self._rng = rng
-        self._desk = Desk(self._folder)
+        self._queue = AgentQueue(self._folder)
         self._batch: tuple[Task, ...] = ()
         self._plan = Plan((), ())
         self._tool = 0
         self._tool_ends = 0.0
         self._seen: tuple[int, int, int] | None = None
-        self._looked = 0.0
+        self._checked_at = 0.0
 
     def begin(self) -> None:
         """Make our own file whole and drop the claims of whoever was here before."""
         create_outbound(self._folder)
-        self._desk.drop_claims()
+        self._queue.drop_claims()
 
-    def beat(self) -> None:
+    def touch_heartbeat(self) -> None:
         """Say that this agent is alive."""
         path = self._folder / HEARTBEAT
         try:
@@ -67,64 +67,68 @@ class Agent:
             sqlite3.Error: a file is locked or damaged; stepping again is safe.
         """
         if not self._batch:
-            self._take(now)
+            self._claim_batch(now)
         elif now >= self._tool_ends:
-            self._advance(now)
-        return max(0.02, min(BEAT_S, self._tool_ends - now)) if self._batch else BEAT_S
+            self._next_tool(now)
+        return (
+            max(0.02, min(HEARTBEAT_INTERVAL_S, self._tool_ends - now))
+            if self._batch
+            else HEARTBEAT_INTERVAL_S
+        )
 
-    def _take(self, now: float) -> None:
-        if not self._worth_looking(now):
+    def _claim_batch(self, now: float) -> None:
+        if not self._inbound_changed(now):
             return
-        batch = self._desk.take(now)
+        batch = self._queue.claim(now)
         if not batch:
             return
         peers = tuple(name for name in self._world.names() if name != self._name)
         self._batch, self._plan, self._tool = batch, plan(batch, peers, self._rng), -1
-        self._advance(now)
+        self._next_tool(now)
 
-    def _worth_looking(self, now: float) -> bool:
+    def _inbound_changed(self, now: float) -> bool:
         """Whether the inbound file changed, or enough time passed for something to fall due."""
         try:
             stat = (self._folder / INBOUND).stat()
         except OSError:
             return False
         seen = (stat.st_mtime_ns, stat.st_size, stat.st_ino)
-        if seen == self._seen and now - self._looked < 2 * BEAT_S:
+        if seen == self._seen and now - self._checked_at < 2 * HEARTBEAT_INTERVAL_S:
             return False
-        self._seen, self._looked = seen, now
+        self._seen, self._checked_at = seen, now
         return True
 
-    def _advance(self, now: float) -> None:
+    def _next_tool(self, now: float) -> None:
         index = self._tool + 1
         if index < len(self._plan.tools):
             use = self._plan.tools[index]
-            self._desk.use_tool(use.tool, use.timeout_ms, now)
+            self._queue.use_tool(use.tool, use.timeout_ms, now)
             self._tool, self._tool_ends = index, now + use.seconds
             return
         if self._plan.fails:
-            self._desk.use_tool(None, None, now)
+            self._queue.use_tool(None, None, now)
         else:
-            self._desk.answer(self._batch, self._plan.replies, now)
+            self._queue.answer(self._batch, self._plan.replies, now)
         self._batch, self._seen = (), None
 
 
-def run(world: World, name: str, pace: Pace) -> None:
+def run(world: World, name: str, ticker: Ticker) -> None:
     """Work until asked to end or no longer needed."""
     agent = Agent(world, name, Random())  # noqa: S311
     agent.begin()
     checked = time.monotonic()
     wait = 0.0
-    while pace.wait(wait):
-        agent.beat()
-        if time.monotonic() - checked >= NEED_S:
+    while ticker.wait(wait):
+        agent.touch_heartbeat()
+        if time.monotonic() - checked >= LEASE_CHECK_S:
             checked = time.monotonic()
-            if not needed(world):
+            if not is_needed(world):
                 return
         try:
             wait = agent.step(time.time())
         except sqlite3.OperationalError:
             # Locked, or the host is still making the other file: the next beat tries again.
-            wait = BEAT_S
+            wait = HEARTBEAT_INTERVAL_S
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -140,23 +144,23 @@ def main(argv: list[str] | None = None) -> int:
     folder = world.sandbox(name)
     for path in (folder, world.work(name)):
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
-    pace = Pace()
+    ticker = Ticker()
     mine = describe(AGENT + name)
-    match lock.take(folder, mine):
-        case lock.Claim.HELD:
+    match lock.acquire(folder, mine):
+        case lock.LockResult.HELD:
             return 0
-        case lock.Claim.STALE:
+        case lock.LockResult.STALE:
             owner = lock.holder(folder)
             left = f"pid {owner.pid}" if owner else "an unknown process"
-            lock.note_crash(folder, f"stale lock left by {left}")
+            lock.record_crash(folder, f"stale lock left by {left}")
             return STALE_LOCK_EXIT
-        case lock.Claim.TAKEN:
+        case lock.LockResult.TAKEN:
             world.write_record(mine)
     try:
         (folder / lock.GAVE_UP).unlink(missing_ok=True)
-        run(world, name, pace)
+        run(world, name, ticker)
     except Exception as error:
-        lock.note_crash(folder, f"{type(error).__name__}: {error}")
+        lock.record_crash(folder, f"{type(error).__name__}: {error}")
         raise
     finally:
         # The lock goes first: whoever still finds the record waits for this process to be gone.

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from services.sources.local.queue_files import INBOUND, OUTBOUND, reading, writing
 from services.sources.local.ticker import iso_text, sqlite_text
-from services.sources.local.work import Reply, Task
+from services.sources.local.work import OutboundReply, Task
 
 BATCH = 10
 """As many messages as upstream takes in one prompt (upstream/nanoclaw: Prompt batch)."""
@@ -18,7 +18,7 @@ RESPONSE_AGE_S = 4.0
 KEPT_ROWS = 400
 
 
-class Desk:
+class AgentQueue:
     """The two files of one sandbox folder as its agent uses them.
 
     Unlike upstream it takes the oldest due messages first, so that a flood starves nobody.
@@ -29,7 +29,7 @@ class Desk:
         self._outbound = folder / OUTBOUND
         self._fresh = True
 
-    def take(self, now: float) -> tuple[Task, ...]:
+    def claim(self, now: float) -> tuple[Task, ...]:
         """Claim what is due, context rows along with it; empty when there is nothing.
 
         Raises:
@@ -73,7 +73,9 @@ class Desk:
         with writing(self._outbound) as db:
             _set_tool(db, tool, timeout_ms, now)
 
-    def answer(self, batch: tuple[Task, ...], replies: tuple[Reply, ...], now: float) -> None:
+    def answer(
+        self, batch: tuple[Task, ...], replies: tuple[OutboundReply, ...], now: float
+    ) -> None:
         """Write the replies, acknowledge the batch, put the tool down: one transaction."""
         with reading(self._inbound) as db:
             kept = {row[0] for row in db.execute("SELECT id FROM messages_in")}
@@ -94,7 +96,7 @@ class Desk:
             db.execute("DELETE FROM processing_ack WHERE status = 'processing'")
 
 
-def _insert(db: sqlite3.Connection, reply: Reply, seq: int, now: float) -> None:
+def _insert(db: sqlite3.Connection, reply: OutboundReply, seq: int, now: float) -> None:
     db.execute(
         "INSERT INTO messages_out VALUES (?, ?, ?, ?, ?, NULL, ?, ?, ?, ?, ?)",
         (

@@ -1,4 +1,4 @@
-"""Breaks the embedded world on purpose: real signals to real processes, nothing simulated."""
+"""Injects faults into the embedded world: real signals to real processes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ DRAIN_S = 6.0
 FLOOD_S = 20.0
 
 
-class Fault(Enum):
+class InjectedFault(Enum):
     """What can be broken; `clear` mends what a wake is not meant to mend."""
 
     AGENT_KILL = "agent-kill"
@@ -31,7 +31,7 @@ class Fault(Enum):
     CLEAR = "clear"
 
 
-def _live(world: World, role: str) -> ProcessRecord:
+def _running_process(world: World, role: str) -> ProcessRecord:
     record = world.read_record(role)
     if record is None or spawn.alive(record).over:
         raise UnavailableError(
@@ -43,7 +43,7 @@ def _live(world: World, role: str) -> ProcessRecord:
 
 def _gateway_faults(world: World, **changes: object) -> None:
     """Change what the gateway is told to do wrong and make it look."""
-    gateway = _live(world, "gateway")
+    gateway = _running_process(world, "gateway")
     try:
         fields = json.loads(world.faults.read_text("utf-8"))
     except (OSError, ValueError):
@@ -56,14 +56,14 @@ def _gateway_faults(world: World, **changes: object) -> None:
 
 
 def _crash_loop(world: World, name: str) -> None:
-    agent = _live(world, f"agent-{name}")
+    agent = _running_process(world, f"agent-{name}")
     os.kill(agent.pid, signal.SIGKILL)
     # The dead agent's lock stays, as after a power cut: every start from now on refuses it.
     # Its first failed start is what makes the host try again, and again.
-    lock.note_crash(world.sandbox(name), f"stale lock left by pid {agent.pid}")
+    lock.record_crash(world.sandbox(name), f"stale lock left by pid {agent.pid}")
 
 
-def inject(world: World, sandbox: str, fault: Fault) -> str:
+def inject(world: World, sandbox: str, fault: InjectedFault) -> str:
     """Do it; gives a sentence saying what was done.
 
     Raises:
@@ -82,40 +82,40 @@ def inject(world: World, sandbox: str, fault: Fault) -> str:
         raise UnavailableError("That process has just ended by itself.") from error
 
 
-def _inject(world: World, sandbox: str, fault: Fault) -> str:
+def _inject(world: World, sandbox: str, fault: InjectedFault) -> str:
     now = time.time()
     match fault:
-        case Fault.AGENT_KILL:
-            os.kill(_live(world, f"agent-{sandbox}").pid, signal.SIGKILL)
+        case InjectedFault.AGENT_KILL:
+            os.kill(_running_process(world, f"agent-{sandbox}").pid, signal.SIGKILL)
             return f"Killed the agent of {sandbox}."
-        case Fault.AGENT_HANG:
-            os.kill(_live(world, f"agent-{sandbox}").pid, signal.SIGSTOP)
+        case InjectedFault.AGENT_HANG:
+            os.kill(_running_process(world, f"agent-{sandbox}").pid, signal.SIGSTOP)
             return f"Stopped the agent of {sandbox} in its tracks."
-        case Fault.AGENT_CRASH_LOOP:
+        case InjectedFault.AGENT_CRASH_LOOP:
             _crash_loop(world, sandbox)
             return f"The agent of {sandbox} now crashes at every start."
-        case Fault.GATEWAY_KILL:
-            os.kill(_live(world, "gateway").pid, signal.SIGKILL)
+        case InjectedFault.GATEWAY_KILL:
+            os.kill(_running_process(world, "gateway").pid, signal.SIGKILL)
             return "Killed the gateway."
-        case Fault.GATEWAY_HANG:
-            os.kill(_live(world, "gateway").pid, signal.SIGSTOP)
+        case InjectedFault.GATEWAY_HANG:
+            os.kill(_running_process(world, "gateway").pid, signal.SIGSTOP)
             return "The gateway accepts connections and answers none."
-        case Fault.GATEWAY_DRAIN:
+        case InjectedFault.GATEWAY_DRAIN:
             _gateway_faults(world, drain_until=now + DRAIN_S)
             return f"The gateway drains and ends in {DRAIN_S:.0f} s."
-        case Fault.CREDENTIAL_REFUSED:
+        case InjectedFault.CREDENTIAL_REFUSED:
             _gateway_faults(world, credential_refused=True)
             return "The gateway now refuses our credential."
-        case Fault.SHELL_DROP:
+        case InjectedFault.SHELL_DROP:
             _gateway_faults(world, drop_shells={sandbox: now})
             return f"Cut every shell of {sandbox} without a goodbye."
-        case Fault.FLOOD:
-            _live(world, "host")
+        case InjectedFault.FLOOD:
+            _running_process(world, "host")
             request = {"sandbox": sandbox, "until": now + FLOOD_S}
             write_private(world.root / "flood.json", json.dumps(request))
             return f"Flooding {sandbox} with messages for {FLOOD_S:.0f} s."
-        case Fault.CLEAR:
+        case InjectedFault.CLEAR:
             world.faults.unlink(missing_ok=True)
             (world.root / "flood.json").unlink(missing_ok=True)
-            os.kill(_live(world, "gateway").pid, signal.SIGUSR1)
+            os.kill(_running_process(world, "gateway").pid, signal.SIGUSR1)
             return "Cleared the gateway's faults and the flood."

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 
-from services.sources.local.host_queue import Postbox
+from services.sources.local.host_queue import HostQueue
 from services.sources.local.layout import World, write_private
-from services.sources.local.traffic import flood_letter
+from services.sources.local.traffic import flood_message
 
 RATE = 200.0
 """Messages a second."""
@@ -29,7 +29,7 @@ def flood_file(world: World) -> Path:
     return world.root / "flood.json"
 
 
-def ask_flood(world: World, sandbox: str, until: float) -> None:
+def request_flood(world: World, sandbox: str, until: float) -> None:
     """Ask the host to flood a sandbox until an instant (epoch seconds)."""
     write_private(flood_file(world), json.dumps({"sandbox": sandbox, "until": until}))
 
@@ -44,7 +44,7 @@ def read_flood(world: World) -> FloodRequest | None:
 
 
 class Flood:
-    """Pours into one sandbox while asked to."""
+    """Inserts messages into one sandbox while a flood is requested."""
 
     def __init__(self, world: World, name: str, rng: Random) -> None:
         self._world = world
@@ -54,11 +54,11 @@ class Flood:
         self._since: float | None = None
 
     @property
-    def on(self) -> bool:
+    def active(self) -> bool:
         """Whether it pours now."""
         return self._since is not None
 
-    def step(self, postbox: Postbox, now: float) -> None:
+    def step(self, host_queue: HostQueue, now: float) -> None:
         """Insert what is owed since the last step.
 
         Raises:
@@ -77,6 +77,6 @@ class Flood:
         owed = min(_BURST, int((now - self._since) * RATE))
         if owed:
             self._since = now
-            letters = [flood_letter(self._rng, self._poured + n) for n in range(owed)]
+            messages = [flood_message(self._rng, self._poured + n) for n in range(owed)]
             self._poured += owed
-            postbox.post(letters, now)
+            host_queue.insert(messages, now)

@@ -21,37 +21,37 @@ import psutil
 from websockets.asyncio.server import ServerConnection, serve
 
 from services.sources.local.gateway_faults import Faults, read_faults
-from services.sources.local.gateway_http import FrontDoor
-from services.sources.local.gateway_terminals import Terminal
+from services.sources.local.gateway_http import GatewayHttp
+from services.sources.local.gateway_terminals import GatewayTerminal
 from services.sources.local.gateway_websocket import LARGEST_MESSAGE, TerminalConnection
 from services.sources.local.layout import HOST, ProcessRecord, World
-from services.sources.local.leases import needed
+from services.sources.local.leases import is_needed
 
 ROLE = "gateway"
 _WATCH_S = 1.0
-_LEAVE_S = 1.8
+_SHUTDOWN_S = 1.8
 _SAME_START_S = 0.5
 _LOCK_FLAGS = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
 
 log = logging.getLogger("wakedeck.gateway")
 
 
-class Gateway:
+class GatewayServer:
     """One process's worth of gateway."""
 
     def __init__(self, world: World) -> None:
         self._world = world
-        self._faults = _standing(world)
-        self._door = FrontDoor(world, lambda: self._faults)
-        self._terminals: set[Terminal] = set()
-        self._leave = asyncio.Event()
+        self._faults = _current_faults(world)
+        self._http = GatewayHttp(world, lambda: self._faults)
+        self._terminals: set[GatewayTerminal] = set()
+        self._stopping = asyncio.Event()
 
     async def run(self) -> None:
         """Serve until there is a reason to leave; then leave within 2 s."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop, "asked to end")
-        loop.add_signal_handler(signal.SIGUSR1, self._obey_faults)
+        loop.add_signal_handler(signal.SIGUSR1, self._apply_faults)
         library = logging.getLogger("wakedeck.gateway.wire")
         # At lower levels it logs headers, and so the token.
         library.setLevel(logging.ERROR)
@@ -59,7 +59,7 @@ class Gateway:
             self._handle,
             HOST,
             0,
-            process_request=self._door.judge,
+            process_request=self._http.handle,
             create_connection=TerminalConnection,
             compression=None,
             ping_interval=None,
@@ -67,28 +67,28 @@ class Gateway:
             max_size=LARGEST_MESSAGE,
             logger=library,
         )
-        self._door.port = server.sockets[0].getsockname()[1]
+        self._http.port = server.sockets[0].getsockname()[1]
         me = psutil.Process()
-        record = ProcessRecord(ROLE, me.pid, me.create_time(), self._door.port)
+        record = ProcessRecord(ROLE, me.pid, me.create_time(), self._http.port)
         self._world.write_record(record)
-        self._door.ready = True
-        log.info("ready on port %d", self._door.port)
+        self._http.ready = True
+        log.info("ready on port %d", self._http.port)
         watch = asyncio.create_task(self._watch())
         try:
-            await self._leave.wait()
+            await self._stopping.wait()
         finally:
             watch.cancel()
             server.close()
-            await asyncio.wait([asyncio.ensure_future(server.wait_closed())], timeout=_LEAVE_S)
+            await asyncio.wait([asyncio.ensure_future(server.wait_closed())], timeout=_SHUTDOWN_S)
             if self._world.read_record(ROLE) == record:
                 self._world.record(ROLE).unlink(missing_ok=True)
             log.info("ended")
 
     async def _handle(self, connection: ServerConnection) -> None:
-        order = self._door.orders.pop(connection, None)
-        if order is None or not isinstance(connection, TerminalConnection):
+        request = self._http.accepted.pop(connection, None)
+        if request is None or not isinstance(connection, TerminalConnection):
             return
-        terminal = Terminal(connection, order)
+        terminal = GatewayTerminal(connection, request)
         self._terminals.add(terminal)
         try:
             await terminal.serve()
@@ -102,24 +102,24 @@ class Gateway:
             await asyncio.sleep(min(max(left, 0.0), _WATCH_S))
             if until is not None and time.time() >= until:
                 self._stop("drained")
-            if not needed(self._world):
+            if not is_needed(self._world):
                 self._stop("nobody needs this world")
 
     def _stop(self, why: str) -> None:
-        if not self._leave.is_set():
+        if not self._stopping.is_set():
             log.info("leaving: %s", why)
-            self._leave.set()
+            self._stopping.set()
 
-    def _obey_faults(self) -> None:
-        self._faults = _standing(self._world)
+    def _apply_faults(self) -> None:
+        self._faults = _current_faults(self._world)
         for terminal in tuple(self._terminals):
             asked = self._faults.drop_shells.get(terminal.sandbox)
             if asked is not None and terminal.opened_at <= asked:
                 log.info("%s: cutting a terminal, as asked", terminal.sandbox)
-                terminal.cut()
+                terminal.abort()
 
 
-def _standing(world: World) -> Faults:
+def _current_faults(world: World) -> Faults:
     """The faults of the file, without a drain that was over before it was read."""
     faults = read_faults(world.faults)
     if faults.drain_until is not None and faults.drain_until <= time.time():
@@ -163,7 +163,7 @@ def main(arguments: list[str] | None = None) -> int:
         if record is not None and alive(record):
             log.error("cannot start: the gateway of this world runs already (pid %d)", record.pid)
             return 1
-        asyncio.run(Gateway(world).run())
+        asyncio.run(GatewayServer(world).run())
     finally:
         os.close(lock)
     return 0

@@ -13,22 +13,22 @@ from websockets.asyncio.server import ServerConnection
 from websockets.http11 import Request, Response
 
 from services.sources.local.gateway_faults import Faults
-from services.sources.local.gateway_terminals import SHELLS, Order, installed, work_folder
+from services.sources.local.gateway_terminals import SHELLS, TerminalRequest, installed, work_folder
 from services.sources.local.layout import World
 
 
-class FrontDoor:
-    """Judges every request; what it lets through to a WebSocket carries an `Order`."""
+class GatewayHttp:
+    """Answers HTTP requests; an accepted terminal is kept as a `TerminalRequest`."""
 
     def __init__(self, world: World, faults: Callable[[], Faults]) -> None:
         self.ready = False
         self.port = 0
-        self.orders: dict[ServerConnection, Order] = {}
+        self.accepted: dict[ServerConnection, TerminalRequest] = {}
         """Of the connections let through; taken by the handler."""
         self._world = world
         self._faults = faults
 
-    def judge(self, connection: ServerConnection, request: Request) -> Response | None:
+    def handle(self, connection: ServerConnection, request: Request) -> Response | None:
         """The answer to a request, or None for a terminal that may open."""
         origins = request.headers.get_all("Origin")
         allowed = {f"http://{name}:{self.port}" for name in ("127.0.0.1", "localhost")}
@@ -104,15 +104,15 @@ class FrontDoor:
                 HTTPStatus.SERVICE_UNAVAILABLE,
                 {"error": "the folder of this sandbox is not there yet"},
             )
-        if request_is_plain(connection):
+        if is_plain_http(connection):
             return _answer(
                 connection, HTTPStatus.UPGRADE_REQUIRED, {"error": "a WebSocket is needed"}
             )
-        self.orders[connection] = Order(sandbox, candidates[0], work)
+        self.accepted[connection] = TerminalRequest(sandbox, candidates[0], work)
         return None
 
 
-def request_is_plain(connection: ServerConnection) -> bool:
+def is_plain_http(connection: ServerConnection) -> bool:
     """Whether the request in hand does not ask for a WebSocket."""
     request = connection.request
     return request is None or "websocket" not in request.headers.get("Upgrade", "").lower()

@@ -23,7 +23,7 @@ MEMBERS_S = 1.5
 _BODY = 64 * 1024
 
 
-class Answer(Enum):
+class ProbeOutcome(Enum):
     """How one request came back."""
 
     OK = "ok"
@@ -39,10 +39,10 @@ class Answer(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Reply:
+class ProbeReply:
     """One answer, with what its body said."""
 
-    answer: Answer
+    answer: ProbeOutcome
     status: int = 0
     body: dict[str, object] | None = None
     latency_s: float | None = None
@@ -64,8 +64,8 @@ def _load() -> None:
     import httpx  # noqa: F401
 
 
-async def get(port: int, path: str, limit_s: float, token: str = "") -> Reply:
-    """GET one path over a connection of its own; every failure is an `Answer`."""
+async def get(port: int, path: str, limit_s: float, token: str = "") -> ProbeReply:
+    """GET one path over a connection of its own; every failure is an `ProbeOutcome`."""
     if "httpx" not in sys.modules:
         await asyncio.to_thread(_load)
     import httpx
@@ -86,35 +86,35 @@ async def get(port: int, path: str, limit_s: float, token: str = "") -> Reply:
                 async for piece in response.aiter_raw():
                     raw += piece
                     if len(raw) > _BODY:
-                        return Reply(Answer.FOREIGN, response.status_code)
+                        return ProbeReply(ProbeOutcome.FOREIGN, response.status_code)
             finally:
                 await response.aclose()
             return _read(response.status_code, raw, time.monotonic() - started)
     except httpx.ConnectError:
-        return Reply(Answer.REFUSED)
+        return ProbeReply(ProbeOutcome.REFUSED)
     except (TimeoutError, httpx.TimeoutException):
-        return Reply(Answer.SILENT)
+        return ProbeReply(ProbeOutcome.SILENT)
     except httpx.RemoteProtocolError as error:
         silent = "disconnected" in str(error)
-        return Reply(Answer.SILENT if silent else Answer.FOREIGN)
+        return ProbeReply(ProbeOutcome.SILENT if silent else ProbeOutcome.FOREIGN)
     except (httpx.HTTPError, httpx.InvalidURL, OSError):
-        return Reply(Answer.SILENT)
+        return ProbeReply(ProbeOutcome.SILENT)
 
 
-def _read(status: int, raw: bytes, took: float) -> Reply:
+def _read(status: int, raw: bytes, took: float) -> ProbeReply:
     try:
         body = json.loads(raw)
     except ValueError:
         body = None
     if not isinstance(body, dict):
-        return Reply(Answer.FOREIGN, status, None, took)
+        return ProbeReply(ProbeOutcome.FOREIGN, status, None, took)
     if status in (401, 403):
-        return Reply(Answer.DENIED, status, body, took)
+        return ProbeReply(ProbeOutcome.DENIED, status, body, took)
     if status == 503:
-        return Reply(Answer.UNAVAILABLE, status, body, took)
+        return ProbeReply(ProbeOutcome.UNAVAILABLE, status, body, took)
     if status == 200:
-        return Reply(Answer.OK, status, body, took)
-    return Reply(Answer.FOREIGN, status, body, took)
+        return ProbeReply(ProbeOutcome.OK, status, body, took)
+    return ProbeReply(ProbeOutcome.FOREIGN, status, body, took)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,20 +122,20 @@ class GatewayEvidence:
     """What a ladder of probes learned; later rungs are None where an earlier one decided."""
 
     port: int
-    health: Reply
-    ready: Reply | None = None
-    members: Reply | None = None
+    health: ProbeReply
+    ready: ProbeReply | None = None
+    members: ProbeReply | None = None
 
 
-async def climb(port: int, token: str) -> GatewayEvidence:
+async def probe_gateway(port: int, token: str) -> GatewayEvidence:
     """Health, then readiness, then one authenticated question."""
     health = await get(port, "/healthz", HEALTH_S)
-    if health.answer is not Answer.OK or health.word != "ok":
-        if health.answer is Answer.OK:
-            health = Reply(Answer.FOREIGN, health.status, health.body, health.latency_s)
+    if health.answer is not ProbeOutcome.OK or health.word != "ok":
+        if health.answer is ProbeOutcome.OK:
+            health = ProbeReply(ProbeOutcome.FOREIGN, health.status, health.body, health.latency_s)
         return GatewayEvidence(port, health)
     ready = await get(port, "/readyz", READY_S)
-    if ready.answer is not Answer.OK:
+    if ready.answer is not ProbeOutcome.OK:
         return GatewayEvidence(port, health, ready)
     members = await get(port, "/sandboxes", MEMBERS_S, token)
     return GatewayEvidence(port, health, ready, members)

@@ -36,7 +36,7 @@ log = logging.getLogger("wakedeck.gateway")
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
+class TerminalRequest:
     """Which shell to open where."""
 
     sandbox: str
@@ -54,7 +54,7 @@ def installed(shell: str) -> bool:
     return shutil.which(SHELLS[shell][0], path=search_path()) is not None
 
 
-def environment(order: Order) -> dict[str, str]:
+def environment(request: TerminalRequest) -> dict[str, str]:
     """What the shell may know of the gateway's environment: nothing but these."""
     try:
         user = getpass.getuser()
@@ -62,46 +62,50 @@ def environment(order: Order) -> dict[str, str]:
         user = str(os.getuid())
     return {
         "PATH": search_path(),
-        "HOME": os.environ.get("HOME", str(order.work)),
+        "HOME": os.environ.get("HOME", str(request.work)),
         "LANG": os.environ.get("LANG", "C.UTF-8"),
         "TERM": "xterm-256color",
         "USER": user,
-        "SHELL": shutil.which(SHELLS[order.shell][0], path=search_path()) or order.shell,
-        "WAKEDECK_SANDBOX": order.sandbox,
-        "PS1": f"{order.sandbox} $ ",
+        "SHELL": shutil.which(SHELLS[request.shell][0], path=search_path()) or request.shell,
+        "WAKEDECK_SANDBOX": request.sandbox,
+        "PS1": f"{request.sandbox} $ ",
         # Without it, bash would cut the operator's own history to its default length.
-        "HISTFILE": str(order.work / ".shell_history"),
+        "HISTFILE": str(request.work / ".shell_history"),
     }
 
 
-class Terminal:
+class GatewayTerminal:
     """One connection in front of one shell."""
 
-    def __init__(self, connection: TerminalConnection, order: Order) -> None:
-        self.sandbox = order.sandbox
+    def __init__(self, connection: TerminalConnection, request: TerminalRequest) -> None:
+        self.sandbox = request.sandbox
         self.opened_at = time.time()
         self._connection = connection
-        self._order = order
+        self._request = request
         self._received = 0
-        self._behind = asyncio.Event()
+        self._unacknowledged = asyncio.Event()
 
     async def serve(self) -> None:
         """Until the shell exits (close 1000), the client leaves, or this gateway ends."""
         try:
             process = await PtyProcess.start(
-                SHELLS[self._order.shell],
-                env=environment(self._order),
-                cwd=self._order.work,
+                SHELLS[self._request.shell],
+                env=environment(self._request),
+                cwd=self._request.work,
                 columns=80,
                 lines=24,
             )
         except ProcessError as error:
             await self._refuse(error.sentence)
             return
-        log.info("%s: %s opened (pid %d)", self.sandbox, self._order.shell, process.pid)
+        log.info("%s: %s opened (pid %d)", self.sandbox, self._request.shell, process.pid)
         parts = [
             asyncio.create_task(part)
-            for part in (self._print(process), self._obey(process), self._confirm(process))
+            for part in (
+                self._send_output(process),
+                self._handle_frames(process),
+                self._acknowledge_input(process),
+            )
         ]
         try:
             await asyncio.wait(parts, return_when=asyncio.FIRST_COMPLETED)
@@ -111,21 +115,21 @@ class Terminal:
             code, *problems = await asyncio.gather(
                 process.terminate(), *parts, return_exceptions=True
             )
-            log.info("%s: %s ended (%s)", self.sandbox, self._order.shell, code)
+            log.info("%s: %s ended (%s)", self.sandbox, self._request.shell, code)
             for problem in problems:
                 if isinstance(problem, Exception) and not isinstance(problem, ConnectionClosed):
                     log.error("%s: terminal failed", self.sandbox, exc_info=problem)
-        await self._tell_exit(code)
+        await self._send_exit_code(code)
         await self._connection.close()
 
-    async def _tell_exit(self, code: object) -> None:
+    async def _send_exit_code(self, code: object) -> None:
         """Say the exit code in a frame of our own, which others of the family pass over."""
         if isinstance(code, int):
             with contextlib.suppress(ConnectionClosed):
                 await self._connection.send(json.dumps({"operation": "exit", "code": code}))
 
-    def cut(self) -> None:
-        """Drop the connection without a word."""
+    def abort(self) -> None:
+        """Drop the connection without a close frame."""
         self._connection.transport.abort()
 
     async def _refuse(self, sentence: str) -> None:
@@ -135,7 +139,7 @@ class Terminal:
             return
         await self._connection.close(1011, "the shell could not be started")
 
-    async def _print(self, process: PtyProcess) -> None:
+    async def _send_output(self, process: PtyProcess) -> None:
         decoder = codecs.getincrementaldecoder("utf-8")("replace")
         while data := await process.read():
             await self._send(decoder.decode(data))
@@ -149,31 +153,31 @@ class Terminal:
                 json.dumps(frame, ensure_ascii=False, separators=(",", ":"))
             )
 
-    async def _obey(self, process: PtyProcess) -> None:
+    async def _handle_frames(self, process: PtyProcess) -> None:
         malformed = 0
         async for frame in self._connection:
-            malformed = 0 if _obeyed(frame, process) else malformed + 1
+            malformed = 0 if _handle_frame(frame, process) else malformed + 1
             self._received += 1
             if malformed >= _MALFORMED_IN_A_ROW:
                 await self._connection.close(1003, "not a terminal message")
                 return
             if process.pending == 0:
-                self._connection.taken(self._received)
+                self._connection.acknowledge(self._received)
             else:
-                self._behind.set()
+                self._unacknowledged.set()
             if process.pending > _UNREAD_LIMIT:
                 await process.drain()
 
-    async def _confirm(self, process: PtyProcess) -> None:
+    async def _acknowledge_input(self, process: PtyProcess) -> None:
         """Say what the shell has taken whenever it has caught up."""
         while True:
-            await self._behind.wait()
-            self._behind.clear()
+            await self._unacknowledged.wait()
+            self._unacknowledged.clear()
             await process.drain()
-            self._connection.taken(self._received)
+            self._connection.acknowledge(self._received)
 
 
-def _obeyed(frame: str | bytes, process: PtyProcess) -> bool:
+def _handle_frame(frame: str | bytes, process: PtyProcess) -> bool:
     """Do what one client frame asks; False where it asks for nothing we know."""
     try:
         message = json.loads(frame)

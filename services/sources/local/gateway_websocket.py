@@ -1,4 +1,4 @@
-"""The embedded gateway's side of a WebSocket: a pong means that everything before it was taken."""
+"""The gateway's WebSocket connection: a pong is sent once earlier input was handled."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SEND_BUFFER = 64 * 1024
 """What a flood may run ahead of its reader in the kernel (upstream/terminal: Kernel buffers)."""
 
 
-class _HeldPongs(ServerProtocol):
+class _DeferredPongs(ServerProtocol):
     """Leaves pings to the connection; the protocol alone would answer before the input is taken."""
 
     def recv_frame(self, frame: Frame) -> None:
@@ -28,14 +28,14 @@ class _HeldPongs(ServerProtocol):
 
 
 class TerminalConnection(ServerConnection):
-    """Answers a ping once `taken` has counted every message that came before it."""
+    """Answers a ping once `acknowledge` has counted every message that came before it."""
 
     def __init__(self, protocol: ServerProtocol, server: Server, **limits: Any) -> None:
         super().__init__(
-            _HeldPongs(max_size=LARGEST_MESSAGE, logger=protocol.logger), server, **limits
+            _DeferredPongs(max_size=LARGEST_MESSAGE, logger=protocol.logger), server, **limits
         )
         self._arrived = 0
-        self._taken = 0
+        self._acknowledged = 0
         self._pings: deque[tuple[int, bytes]] = deque()
 
     def connection_made(self, transport: Any) -> None:
@@ -54,13 +54,13 @@ class TerminalConnection(ServerConnection):
             self._pings.append((self._arrived, bytes(event.data)))
             self._answer()
 
-    def taken(self, messages: int) -> None:
-        """So many messages of this connection are now with the shell."""
-        self._taken = messages
+    def acknowledge(self, messages: int) -> None:
+        """Count `messages` of this connection as handled by the shell."""
+        self._acknowledged = messages
         self._answer()
 
     def _answer(self) -> None:
-        while self._pings and self._pings[0][0] <= self._taken:
+        while self._pings and self._pings[0][0] <= self._acknowledged:
             _, data = self._pings.popleft()
             if self.protocol.state is State.OPEN:
                 self.protocol.send_pong(data)

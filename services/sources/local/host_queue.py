@@ -23,7 +23,7 @@ from services.sources.local.queue_files import (
     writing,
 )
 from services.sources.local.ticker import iso_text, sqlite_text
-from services.sources.local.traffic import Letter, response, standing
+from services.sources.local.traffic import InboundMessage, initial_messages, response
 
 BACKLOG = 12
 """With this many open messages waiting, people stop writing to a sandbox."""
@@ -39,7 +39,7 @@ _PATIENCE_S = 0.3
 
 
 @dataclass(frozen=True, slots=True)
-class Outgoing:
+class PendingDelivery:
     """One row of messages_out that is due for delivery."""
 
     id: str
@@ -49,7 +49,7 @@ class Outgoing:
     content: str
 
 
-class Postbox:
+class HostQueue:
     """One sandbox as the host serves it.
 
     Every call may raise `sqlite3.Error` where a file is locked, absent or damaged; calling again
@@ -69,26 +69,26 @@ class Postbox:
         create_inbound(self._folder, patience_s=_PATIENCE_S)
         with writing(self._inbound, patience_s=_PATIENCE_S) as db:
             if db.execute("SELECT count(*) FROM messages_in").fetchone()[0] == 0:
-                _insert(db, standing(), now)
+                _insert(db, initial_messages(), now)
             db.execute("INSERT OR REPLACE INTO session_routing VALUES (1, 'cli', 'local', NULL)")
             db.execute(
                 """INSERT OR REPLACE INTO destinations
                    VALUES ('local-cli', 'Local CLI', 'channel', 'cli', 'local', NULL)"""
             )
 
-    def post(self, letters: Iterable[Letter], now: float) -> None:
+    def insert(self, messages: Iterable[InboundMessage], now: float) -> None:
         """Insert messages in one transaction; the oldest finished ones make room."""
         with writing(self._inbound, patience_s=_PATIENCE_S) as db:
-            _insert(db, letters, now)
+            _insert(db, messages, now)
             _prune_messages(db)
 
-    def crowded(self) -> bool:
+    def is_full(self) -> bool:
         """Whether so much is waiting that nobody writes more."""
         with reading(self._inbound, patience_s=_PATIENCE_S) as db:
             query = "SELECT count(*) FROM messages_in WHERE status = 'pending'"
             return int(db.execute(query).fetchone()[0]) >= BACKLOG
 
-    def deliver(self, now: float) -> tuple[Outgoing, ...]:
+    def deliver(self, now: float) -> tuple[PendingDelivery, ...]:
         """Record the outcome of what is due; what other parts of the world must act upon."""
         with reading(self._outbound, patience_s=_PATIENCE_S) as db:
             due = db.execute(
@@ -99,12 +99,14 @@ class Postbox:
         with reading(self._inbound, patience_s=_PATIENCE_S) as db:
             known = {row[0] for row in db.execute("SELECT message_out_id FROM delivered")}
         waiting = [
-            Outgoing(r[0], r[1], r[2] or "", r[3] or "", r[4]) for r in due if r[0] not in known
+            PendingDelivery(r[0], r[1], r[2] or "", r[3] or "", r[4])
+            for r in due
+            if r[0] not in known
         ]
         if not waiting:
             return ()
         stamp = sqlite_text(now)
-        sent: list[Outgoing] = []
+        sent: list[PendingDelivery] = []
         with writing(self._inbound, patience_s=_PATIENCE_S) as db:
             for item in waiting:
                 outcome = self._send(item)
@@ -120,7 +122,7 @@ class Postbox:
             _prune_delivered(db, {row[0] for row in due})
         return tuple(sent)
 
-    def _send(self, item: Outgoing) -> tuple[str, str | None] | None:
+    def _send(self, item: PendingDelivery) -> tuple[str, str | None] | None:
         """Status and platform id of one delivery; None where it is to be tried again."""
         if item.kind == "system" or item.channel in ("agent", "cli"):
             return "delivered", None
@@ -162,21 +164,21 @@ class Postbox:
                     [(message,) for message in overdue],
                 )
 
-    def answer(self, item: Outgoing, now: float) -> None:
+    def answer(self, item: PendingDelivery, now: float) -> None:
         """Let a human answer a question that was delivered."""
         question = str(_fields(item.content).get("questionId", ""))
-        self.post([response(question, self._rng)], now)
+        self.insert([response(question, self._rng)], now)
 
-    def schedule(self, item: Outgoing, now: float) -> None:
+    def schedule(self, item: PendingDelivery, now: float) -> None:
         """Carry out an agent's `schedule_task`."""
         fields = _fields(item.content)
         delay = fields.get("inSeconds")
         content = json.dumps({"prompt": str(fields.get("prompt", "")), "script": None})
         seconds = float(delay) if isinstance(delay, int | float) else 30.0
-        self.post([Letter("task-", "task", content, "cli", "local", seconds)], now)
+        self.insert([InboundMessage("task-", "task", content, "cli", "local", seconds)], now)
 
 
-def action(item: Outgoing) -> str:
+def action(item: PendingDelivery) -> str:
     """What a delivered row asks of the host: `schedule_task`, `ask_question` or nothing."""
     fields = _fields(item.content)
     name = fields.get("action") if item.kind == "system" else fields.get("type")
@@ -191,33 +193,33 @@ def _fields(content: str) -> dict[str, object]:
     return fields if isinstance(fields, dict) else {}
 
 
-def _insert(db: sqlite3.Connection, letters: Iterable[Letter], now: float) -> None:
+def _insert(db: sqlite3.Connection, messages: Iterable[InboundMessage], now: float) -> None:
     seq = int(db.execute("SELECT coalesce(max(seq), 0) FROM messages_in").fetchone()[0])
-    for letter in letters:
+    for incoming in messages:
         seq = (seq // 2 + 1) * 2
         unique = f"{int(now * 1000)}-{secrets.token_hex(3)}"
-        name = letter.prefix + unique if letter.prefix else f"{unique}:ag-local"
+        name = incoming.prefix + unique if incoming.prefix else f"{unique}:ag-local"
         due = None
-        if letter.delay_s is not None:
-            spell = sqlite_text if letter.sqlite_spelling else iso_text
-            due = spell(now + letter.delay_s)
+        if incoming.delay_s is not None:
+            spell = sqlite_text if incoming.sqlite_spelling else iso_text
+            due = spell(now + incoming.delay_s)
         db.execute(
             "INSERT INTO messages_in VALUES (?, ?, ?, ?, ?, ?, ?, ?, 0, ?, ?, ?, NULL, ?, ?, ?)",
             (
                 name,
                 seq,
-                letter.kind,
-                sqlite_text(now) if letter.kind == "task" else iso_text(now),
-                letter.status,
+                incoming.kind,
+                sqlite_text(now) if incoming.kind == "task" else iso_text(now),
+                incoming.status,
                 due,
-                letter.recurrence,
-                letter.series or name,
-                int(letter.wakes),
-                letter.platform,
-                letter.channel,
-                letter.content,
-                letter.source_session,
-                int(letter.on_wake),
+                incoming.recurrence,
+                incoming.series or name,
+                int(incoming.wakes),
+                incoming.platform,
+                incoming.channel,
+                incoming.content,
+                incoming.source_session,
+                int(incoming.on_wake),
             ),
         )
 
@@ -231,7 +233,7 @@ def _recur(db: sqlite3.Connection, now: float) -> None:
         wait = RECURS_S - now % RECURS_S
         _insert(
             db,
-            [Letter("task-", row[1], row[2], row[3], row[4], wait, False, row[5], row[6])],
+            [InboundMessage("task-", row[1], row[2], row[3], row[4], wait, False, row[5], row[6])],
             now,
         )
         db.execute("UPDATE messages_in SET recurrence = NULL WHERE id = ?", (row[0],))

@@ -1,11 +1,11 @@
-"""Judges the embedded world: pure functions of evidence, no looking and no acting."""
+"""Judges gateway, host and agents of the embedded world from evidence; pure functions."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 from services.models import Activity, GatewayState, SandboxState, Verdict, VerdictKind
-from services.sources.local.gateway_probe import Answer, GatewayEvidence
+from services.sources.local.gateway_probe import GatewayEvidence, ProbeOutcome
 from services.sources.local.spawn import Liveness
 
 START_S = 5.0
@@ -46,10 +46,10 @@ class AgentEvidence:
     folder: bool = True
 
 
-Judged = tuple[GatewayState, str]
+StateReason = tuple[GatewayState, str]
 
 
-def gateway(process: ProcessFacts, seen: GatewayEvidence | None, now: float) -> Judged:
+def gateway(process: ProcessFacts, seen: GatewayEvidence | None, now: float) -> StateReason:
     """The gateway's state and the sentence that goes with it."""
     if process.pid is None:
         return GatewayState.ABSENT, "The embedded gateway is not running."
@@ -63,34 +63,34 @@ def gateway(process: ProcessFacts, seen: GatewayEvidence | None, now: float) -> 
     young = process.started_at is not None and now - process.started_at < START_S
     if seen is None:
         return GatewayState.SETTLING, "The gateway is starting."
-    if seen.health.answer is Answer.REFUSED:
+    if seen.health.answer is ProbeOutcome.REFUSED:
         if young:
             return GatewayState.SETTLING, "The gateway is starting."
         return GatewayState.DOWN, f"Nothing listens on the gateway's port {seen.port}."
-    if seen.health.answer is Answer.FOREIGN:
+    if seen.health.answer is ProbeOutcome.FOREIGN:
         return GatewayState.WRONG, f"Port {seen.port} is used by another program."
-    if seen.health.answer is not Answer.OK:
+    if seen.health.answer is not ProbeOutcome.OK:
         return GatewayState.HUNG, "The gateway accepts connections and does not answer."
     return _past_health(seen)
 
 
-def _past_health(seen: GatewayEvidence) -> Judged:
+def _past_health(seen: GatewayEvidence) -> StateReason:
     ready = seen.ready
-    if ready is not None and ready.answer is Answer.UNAVAILABLE:
+    if ready is not None and ready.answer is ProbeOutcome.UNAVAILABLE:
         if ready.word == "draining":
             return GatewayState.SETTLING, "The gateway is draining: it is about to end."
         return GatewayState.SETTLING, "The gateway is starting."
-    if ready is None or ready.answer is not Answer.OK:
+    if ready is None or ready.answer is not ProbeOutcome.OK:
         return GatewayState.HUNG, "The gateway is alive and does not say whether it is ready."
     members = seen.members
-    if members is not None and members.answer is Answer.DENIED:
+    if members is not None and members.answer is ProbeOutcome.DENIED:
         return GatewayState.WRONG, REFUSED
-    if members is None or members.answer is not Answer.OK:
+    if members is None or members.answer is not ProbeOutcome.OK:
         return GatewayState.HUNG, "The gateway says it is ready and does not answer us."
     return GatewayState.READY, ""
 
 
-def host(process: ProcessFacts) -> Judged:
+def host(process: ProcessFacts) -> StateReason:
     """The traffic side has no port; its process is all there is to see."""
     if process.pid is None:
         return GatewayState.ABSENT, "The host process is not running: no message moves."
@@ -146,7 +146,9 @@ def sandbox(seen: AgentEvidence, now: float) -> tuple[SandboxState, Activity, st
     return SandboxState.READY, Activity.WORKING if busy else Activity.IDLE, backlog
 
 
-def verdict(front: Judged, traffic: Judged, agent: tuple[SandboxState, Activity, str]) -> Verdict:
+def verdict(
+    front: StateReason, traffic: StateReason, agent: tuple[SandboxState, Activity, str]
+) -> Verdict:
     """What an attempt may do: the first trouble on the way from the gateway inwards decides."""
     if front == (GatewayState.WRONG, REFUSED):
         return Verdict(VerdictKind.TERMINAL, REFUSED, advice=REFUSED_ADVICE)

@@ -1,4 +1,4 @@
-"""Who needs the embedded world: a kernel lock per panel, so that a killed panel lets go too."""
+"""Panels' leases on the embedded world: a kernel lock each, released when the panel dies."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def _abandoned(path: Path) -> bool:
         os.close(handle)
 
 
-def held(world: World) -> int:
+def lease_count(world: World) -> int:
     """How many panels hold a lease on the world now; removes those of dead ones."""
     count = 0
     for path in world.leases.glob("*.lease"):
@@ -56,6 +56,6 @@ def held(world: World) -> int:
     return count
 
 
-def needed(world: World) -> bool:
+def is_needed(world: World) -> bool:
     """Whether the processes of the world should go on."""
-    return world.keep.exists() or held(world) > 0
+    return world.keep.exists() or lease_count(world) > 0

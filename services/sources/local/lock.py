@@ -19,7 +19,7 @@ _CRASHES_READ = 64 * 1024
 _CRASHES_KEPT = 40
 
 
-class Claim(Enum):
+class LockResult(Enum):
     """What came of trying to own a folder."""
 
     TAKEN = "taken"
@@ -51,7 +51,7 @@ def _named(path: Path) -> ProcessRecord | None:
         return None
 
 
-def take(folder: Path, mine: ProcessRecord) -> Claim:
+def acquire(folder: Path, mine: ProcessRecord) -> LockResult:
     """Try to own the folder; a lock is complete from the instant it is there."""
     path = folder / LOCK
     draft = folder / f".{LOCK}.{mine.pid}"
@@ -61,10 +61,10 @@ def take(folder: Path, mine: ProcessRecord) -> Claim:
     except FileExistsError:
         owner = holder(folder)
         held = owner is not None and not alive(owner).over
-        return Claim.HELD if held else Claim.STALE
+        return LockResult.HELD if held else LockResult.STALE
     finally:
         draft.unlink(missing_ok=True)
-    return Claim.TAKEN
+    return LockResult.TAKEN
 
 
 def release(folder: Path, mine: ProcessRecord) -> None:
@@ -97,7 +97,7 @@ def break_stale(folder: Path) -> bool:
     return True
 
 
-def note_crash(folder: Path, why: str) -> None:
+def record_crash(folder: Path, why: str) -> None:
     """Append a line to `crashes.jsonl`, keeping the newest forty."""
     path = folder / CRASHES
     line = json.dumps({"at": time.time(), "pid": os.getpid(), "why": why[:400]})

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from services.log_streams import LogStream
 from services.text.redact import redact
-from services.text.sanitize import plain
+from services.text.sanitize import sanitize
 
 STREAMS = (
     LogStream("agent", "agent"),
@@ -42,6 +42,6 @@ async def follow(path: Path) -> AsyncIterator[str]:
         lines = (carry + data).split(b"\n")
         carry = lines.pop()[-_LONGEST:]
         for line in lines:
-            yield redact(plain(line.decode("utf-8", "replace"), 1000))
+            yield redact(sanitize(line.decode("utf-8", "replace"), 1000))
         if not data:
             await asyncio.sleep(_POLL_S)

@@ -1,4 +1,4 @@
-"""Looks at the embedded world; writes nothing, signals nothing, starts nothing."""
+"""Observes the embedded world; read-only."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ from services.sources.local import judge, probes, spawn
 from services.sources.local.gateway_probe import GatewayEvidence
 from services.sources.local.layout import HOST, World
 from services.sources.local.log_tail import STREAMS, follow
-from services.sources.local.summary import Glance
-from services.text.sanitize import plain
+from services.sources.local.summary import QueueSummaries
+from services.text.sanitize import sanitize
 
 
 class LocalObserver:
@@ -43,23 +43,23 @@ class LocalObserver:
         self._clock = clock
         self._reader = QueueReader(clock)
         # Counts of every sandbox and the page of one are different polls of the same files.
-        self._glance = Glance(clock)
+        self._summaries = QueueSummaries(clock)
 
     async def observe(self) -> Observation:
         names = self._world.names()
-        fronts, agents = await asyncio.gather(
-            self._fronts(), asyncio.gather(*(self._sandbox(name) for name in names))
+        gateways, agents = await asyncio.gather(
+            self._gateways(), asyncio.gather(*(self._sandbox(name) for name in names))
         )
-        seen = tuple(_behind(fronts, agent) for agent in agents)
-        return Observation(self.info.key, self._clock.now(), fronts, seen)
+        seen = tuple(_with_gateway_problem(gateways, agent) for agent in agents)
+        return Observation(self.info.key, self._clock.now(), gateways, seen)
 
     async def queue(self, sandbox: SandboxId, window: int) -> QueueSnapshot:
-        name = self._known(sandbox)
+        name = self._resolve(sandbox)
         alive = not probes.process(self._world, f"agent-{name}").liveness.over
         return await self._reader.snapshot(sandbox, self._world.sandbox(name), window, alive=alive)
 
     async def content(self, sandbox: SandboxId, direction: Direction, message: str) -> str:
-        folder = self._world.sandbox(self._known(sandbox))
+        folder = self._world.sandbox(self._resolve(sandbox))
         return await self._reader.content(folder, direction, message)
 
     async def probe(self, sandbox: SandboxId) -> Verdict:
@@ -72,7 +72,7 @@ class LocalObserver:
         facts = probes.process(self._world, "gateway")
         seen, (agent, _) = await asyncio.gather(
             probes.gateway(self._world, facts),
-            probes.agent(self._world, self._glance, sandbox),
+            probes.agent(self._world, self._summaries, sandbox),
         )
         now = self._clock.now()
         return judge.verdict(
@@ -82,26 +82,26 @@ class LocalObserver:
         )
 
     async def log_streams(self, sandbox: SandboxId) -> tuple[LogStream, ...]:
-        self._known(sandbox)
+        self._resolve(sandbox)
         return STREAMS
 
     def logs(self, sandbox: SandboxId, stream: str = "") -> AsyncIterator[str]:
-        name = self._known(sandbox)
+        name = self._resolve(sandbox)
         stream = stream or STREAMS[0].name
         if stream not in {one.name for one in STREAMS}:
-            raise NotFoundError(f"The embedded world has no log {plain(stream, 40)!r}.")
+            raise NotFoundError(f"The embedded world has no log {sanitize(stream, 40)!r}.")
         role = f"agent-{name}" if stream == "agent" else stream
         return follow(self._world.log(role))
 
     async def close(self) -> None:
         """Connections live no longer than one look."""
 
-    def _known(self, sandbox: SandboxId) -> str:
+    def _resolve(self, sandbox: SandboxId) -> str:
         if sandbox.native_id not in self._world.names():
             raise NotFoundError(f"The embedded world has no sandbox {sandbox.native_id!r}.")
         return sandbox.native_id
 
-    async def _fronts(self) -> tuple[Gateway, ...]:
+    async def _gateways(self) -> tuple[Gateway, ...]:
         facts = probes.process(self._world, "gateway")
         seen = await probes.gateway(self._world, facts)
         now = self._clock.now()
@@ -131,7 +131,7 @@ class LocalObserver:
 
     async def _sandbox(self, name: str) -> Sandbox:
         identity = SandboxId(self.info.key, name)
-        seen, files = await probes.agent(self._world, self._glance, identity)
+        seen, files = await probes.agent(self._world, self._summaries, identity)
         now = self._clock.now()
         state, activity, reason = judge.sandbox(seen, now)
         return Sandbox(
@@ -152,9 +152,9 @@ class LocalObserver:
         )
 
 
-def _behind(fronts: tuple[Gateway, ...], agent: Sandbox) -> Sandbox:
+def _with_gateway_problem(gateways: tuple[Gateway, ...], agent: Sandbox) -> Sandbox:
     """A sandbox that works says so, and what is wrong in front of it."""
-    wrong = next((one.reason for one in fronts if one.state is not GatewayState.READY), "")
+    wrong = next((one.reason for one in gateways if one.state is not GatewayState.READY), "")
     return replace(agent, reason=wrong) if wrong and not agent.reason else agent
 
 

@@ -7,10 +7,10 @@ from services.queues.facts import Survey
 from services.queues.reader import HEARTBEAT
 from services.queues.session import INBOUND
 from services.sources.local import lock, spawn
-from services.sources.local.gateway_probe import GatewayEvidence, climb
+from services.sources.local.gateway_probe import GatewayEvidence, probe_gateway
 from services.sources.local.judge import AgentEvidence, ProcessFacts
 from services.sources.local.layout import World
-from services.sources.local.summary import Glance
+from services.sources.local.summary import QueueSummaries
 
 
 def process(world: World, role: str) -> ProcessFacts:
@@ -42,10 +42,12 @@ async def gateway(world: World, facts: ProcessFacts) -> GatewayEvidence | None:
     record = world.read_record("gateway")
     if record is None or record.port is None or facts.liveness is not spawn.Liveness.RUNNING:
         return None
-    return await climb(record.port, token(world))
+    return await probe_gateway(record.port, token(world))
 
 
-async def agent(world: World, glance: Glance, sandbox: SandboxId) -> tuple[AgentEvidence, Survey]:
+async def agent(
+    world: World, summaries: QueueSummaries, sandbox: SandboxId
+) -> tuple[AgentEvidence, Survey]:
     """Everything known of one sandbox, and what its queue files say, from one visit to them."""
     folder = world.sandbox(sandbox.native_id)
     facts = process(world, f"agent-{sandbox.native_id}")
@@ -55,7 +57,7 @@ async def agent(world: World, glance: Glance, sandbox: SandboxId) -> tuple[Agent
         for crash in lock.crashes(folder)
         if facts.started_at is None or crash.at > facts.started_at
     ]
-    survey = await glance.survey(folder, alive=not facts.liveness.over)
+    survey = await summaries.survey(folder, alive=not facts.liveness.over)
     files = survey.facts
     seen = AgentEvidence(
         process=facts,

@@ -12,7 +12,7 @@ WINDOW_S = 60.0
 _GRACE_S = 10.0
 
 
-class Revival:
+class AgentRestarts:
     """Watches `crashes.jsonl` of every sandbox; acts on new lines alone."""
 
     def __init__(self, world: World, begun: float | None = None) -> None:
@@ -63,4 +63,4 @@ class Revival:
         try:
             start(self._world, AGENT + name)
         except ProcessError as error:
-            lock.note_crash(folder, str(error))
+            lock.record_crash(folder, str(error))

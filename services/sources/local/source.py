@@ -10,7 +10,7 @@ from services.sources import OpenSource
 from services.sources.local.actor import LocalActor
 from services.sources.local.layout import World
 from services.sources.local.observer import LocalObserver
-from services.sources.local.world import Residence
+from services.sources.local.world import WorldLifecycle
 
 
 def open_local(key: str, label: str, root: Path, clock: Clock) -> OpenSource:
@@ -20,5 +20,5 @@ def open_local(key: str, label: str, root: Path, clock: Clock) -> OpenSource:
     return OpenSource(
         LocalObserver(info, world, clock),
         LocalActor(key, world, clock),
-        Residence(world),
+        WorldLifecycle(world),
     )

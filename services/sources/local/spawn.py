@@ -174,7 +174,7 @@ def alive(record: ProcessRecord) -> Liveness:
     return Liveness.DEAD if status == psutil.STATUS_DEAD else Liveness.RUNNING
 
 
-def ask_to_end(record: ProcessRecord) -> None:
+def terminate(record: ProcessRecord) -> None:
     """Send SIGTERM to the recorded process, if it is still that one."""
     _signal(record, kill=False)
 
@@ -202,10 +202,10 @@ def end(record: ProcessRecord, grace_s: float) -> bool:
         return True
     if state is not Liveness.STOPPED:
         _signal(record, kill=False)
-        if _gone_within(record, grace_s):
+        if _exited_within(record, grace_s):
             return True
     _signal(record, kill=True)
-    return _gone_within(record, KILL_WAIT_S)
+    return _exited_within(record, KILL_WAIT_S)
 
 
 def _signal(record: ProcessRecord, *, kill: bool) -> None:
@@ -224,7 +224,7 @@ def _signal(record: ProcessRecord, *, kill: bool) -> None:
         return
 
 
-def _gone_within(record: ProcessRecord, seconds: float) -> bool:
+def _exited_within(record: ProcessRecord, seconds: float) -> bool:
     deadline = time.monotonic() + seconds
     while not alive(record).over:
         if time.monotonic() >= deadline:

@@ -1,4 +1,4 @@
-"""What the queue files of every sandbox say at a glance; files that look unchanged stay shut."""
+"""Queue summaries of every sandbox; files that look unchanged are not read again."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ _Stats = tuple[tuple[int, int, int] | None, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class _Seen:
+class _CachedSurvey:
     stats: _Stats
     alive: bool
     read_at: float
     survey: Survey
 
 
-class Glance:
-    """Surveys by folder."""
+class QueueSummaries:
+    """Cached surveys by sandbox folder."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._reader = QueueReader(clock)
-        self._seen: dict[Path, _Seen] = {}
+        self._seen: dict[Path, _CachedSurvey] = {}
 
     async def survey(self, folder: Path, *, alive: bool) -> Survey:
         """Facts and counts as they are now; never raises for a sick file."""
@@ -44,7 +44,7 @@ class Glance:
             return last.survey
         survey = await self._reader.survey(folder, alive=alive)
         if not survey.facts.problem and _settled(stats, self._clock.now()):
-            self._seen[folder] = _Seen(stats, alive, started, survey)
+            self._seen[folder] = _CachedSurvey(stats, alive, started, survey)
         else:
             self._seen.pop(folder, None)
         return survey

@@ -7,9 +7,9 @@ import os
 import time
 
 from services.sources.local.layout import ProcessRecord, World
-from services.sources.local.leases import needed
+from services.sources.local.leases import is_needed
 from services.sources.local.lock import break_stale
-from services.sources.local.spawn import AGENT, ask_to_end, end
+from services.sources.local.spawn import AGENT, end, terminate
 
 GRACE_S = 2.0
 UP = "up"
@@ -36,7 +36,7 @@ def end_all(world: World, *, spare: tuple[str, ...] = (), grace_s: float = GRACE
     world.record(UP).unlink(missing_ok=True)
     ending = [record for record in records(world) if record.pid not in spared]
     for record in ending:
-        ask_to_end(record)
+        terminate(record)
     deadline = time.monotonic() + grace_s
     gone = True
     for record in ending:
@@ -49,7 +49,7 @@ def end_all(world: World, *, spare: tuple[str, ...] = (), grace_s: float = GRACE
     return gone
 
 
-def take_down(world: World, *, spare: tuple[str, ...] = ()) -> bool:
+def end_if_unneeded(world: World, *, spare: tuple[str, ...] = ()) -> bool:
     """End the world if, with its lock held, still nobody needs it; whether it was ended.
 
     False also where somebody else is bringing it up or down just now.
@@ -61,7 +61,7 @@ def take_down(world: World, *, spare: tuple[str, ...] = ()) -> bool:
         os.close(handle)
         return False
     try:
-        if needed(world):
+        if is_needed(world):
             return False
         end_all(world, spare=spare)
         return True

@@ -1,4 +1,4 @@
-"""Waiting that a signal ends at once, and the three spellings of now that the queue files use."""
+"""Waits that a signal ends at once, and the time formats of the queue files."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import signal
 from datetime import UTC, datetime
 
 
-class Pace:
+class Ticker:
     """A process's waits; SIGTERM, SIGINT and SIGHUP end them for good."""
 
     def __init__(self) -> None:

@@ -14,7 +14,7 @@ LONGEST_GAP_S = 8.0
 
 
 @dataclass(frozen=True, slots=True)
-class Letter:
+class InboundMessage:
     """One row for messages_in; whoever inserts it adds id, seq and timestamp."""
 
     prefix: str
@@ -74,7 +74,7 @@ _PEOPLE = ("Dana", "Noor", "Iker", "Mei", "Oluwaseun", "Łukasz")
 _CHANNELS = (("telegram", "telegram:42"), ("slack", "slack:C0DE"), ("cli", "local"))
 
 
-def letter(rng: Random) -> Letter:
+def random_message(rng: Random) -> InboundMessage:
     """The next thing that happens to be sent to a sandbox."""
     pick = rng.random()
     channel, platform = rng.choice(_CHANNELS)
@@ -83,40 +83,42 @@ def letter(rng: Random) -> Letter:
     if pick < 0.63:
         return _chat(rng, rng.choice(_HOSTILE), channel, platform)
     if pick < 0.67:
-        return Letter("", "chat", rng.choice(_HOSTILE), channel, platform)
+        return InboundMessage("", "chat", rng.choice(_HOSTILE), channel, platform)
     if pick < 0.77:
         return _chat(rng, rng.choice(_CHATS), channel, platform, wakes=False)
     if pick < 0.87:
-        return Letter("", "webhook", _json(rng.choice(_HOOKS)))
+        return InboundMessage("", "webhook", _json(rng.choice(_HOOKS)))
     delay = rng.choice((None, 6.0, 20.0, 45.0))
     content = _json({"prompt": rng.choice(_TASKS), "script": None})
-    return Letter("task-", "task", content, channel, platform, delay, rng.random() < 0.5)
+    return InboundMessage("task-", "task", content, channel, platform, delay, rng.random() < 0.5)
 
 
-def standing() -> tuple[Letter, ...]:
+def initial_messages() -> tuple[InboundMessage, ...]:
     """What a new sandbox starts with: a recurring task, a paused one, a note for its start."""
     digest = _json({"prompt": "a line about what happened since last time", "script": None})
     poll = _json({"prompt": "poll the old endpoint", "script": None})
     hello = _json({"text": "you were created; say hello", "sender": "system", "senderId": "system"})
     return (
-        Letter("task-", "task", digest, "cli", "local", 20.0, recurrence="* * * * *"),
-        Letter("task-", "task", poll, delay_s=0.0, recurrence="*/10 * * * *", status="paused"),
-        Letter("restart-", "chat", hello, "cli", "local", on_wake=True),
+        InboundMessage("task-", "task", digest, "cli", "local", 20.0, recurrence="* * * * *"),
+        InboundMessage(
+            "task-", "task", poll, delay_s=0.0, recurrence="*/10 * * * *", status="paused"
+        ),
+        InboundMessage("restart-", "chat", hello, "cli", "local", on_wake=True),
     )
 
 
-def flood_letter(rng: Random, number: int) -> Letter:
+def flood_message(rng: Random, number: int) -> InboundMessage:
     """One of very many."""
     channel, platform = rng.choice(_CHANNELS)
     return _chat(rng, f"flood {number}: {rng.choice(_CHATS)}", channel, platform)
 
 
-def from_agent(content: str, sender: str) -> Letter:
+def from_agent(content: str, sender: str) -> InboundMessage:
     """What another agent of this world wrote."""
-    return Letter("a2a-", "chat", content, "agent", sender, source_session=sender)
+    return InboundMessage("a2a-", "chat", content, "agent", sender, source_session=sender)
 
 
-def response(question: str, rng: Random) -> Letter:
+def response(question: str, rng: Random) -> InboundMessage:
     """A human's answer to a question an agent asked."""
     answer = {
         "type": "question_response",
@@ -124,15 +126,17 @@ def response(question: str, rng: Random) -> Letter:
         "selectedOption": rng.choice(("yes", "no")),
         "userId": "telegram:1001",
     }
-    return Letter("qr-", "system", _json(answer))
+    return InboundMessage("qr-", "system", _json(answer))
 
 
-def _chat(rng: Random, text: str, channel: str, platform: str, *, wakes: bool = True) -> Letter:
+def _chat(
+    rng: Random, text: str, channel: str, platform: str, *, wakes: bool = True
+) -> InboundMessage:
     sender = rng.choice(_PEOPLE)
     fields: dict[str, object] = {"text": text, "sender": sender, "senderId": f"{channel}:1001"}
     if rng.random() < 0.05:
         fields["attachments"] = [{"type": "image", "name": "chart.png", "mimeType": "image/png"}]
-    return Letter("", "chat", _json(fields), channel, platform, wakes=wakes)
+    return InboundMessage("", "chat", _json(fields), channel, platform, wakes=wakes)
 
 
 def _json(fields: object) -> str:

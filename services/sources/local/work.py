@@ -40,7 +40,7 @@ class ToolUse:
 
 
 @dataclass(frozen=True, slots=True)
-class Reply:
+class OutboundReply:
     """One row for messages_out."""
 
     kind: str
@@ -58,7 +58,7 @@ class Plan:
     """What becomes of a batch."""
 
     tools: tuple[ToolUse, ...]
-    replies: tuple[Reply, ...]
+    replies: tuple[OutboundReply, ...]
     fails: bool = False
     """The tools run, no answer comes, and the batch stays claimed."""
 
@@ -86,15 +86,15 @@ def plan(batch: tuple[Task, ...], peers: tuple[str, ...], rng: Random) -> Plan:
     return Plan(tuple(tools), tuple(_replies(batch, peers, rng)))
 
 
-def _replies(batch: tuple[Task, ...], peers: tuple[str, ...], rng: Random) -> list[Reply]:
+def _replies(batch: tuple[Task, ...], peers: tuple[str, ...], rng: Random) -> list[OutboundReply]:
     first = batch[0]
     back = (first.channel, first.platform, first.thread)
     if first.channel == "agent":
         # The other agent asked; an answer to an answer would never end.
-        return [Reply("system", _json(action="note", text=_answer(first, rng)), first.id)]
-    replies = [Reply("chat", _json(text=_answer(first, rng)), first.id, *back)]
+        return [OutboundReply("system", _json(action="note", text=_answer(first, rng)), first.id)]
+    replies = [OutboundReply("chat", _json(text=_answer(first, rng)), first.id, *back)]
     if rng.random() < 0.3:
-        extra: Callable[[Task, tuple[str, ...], Random], Reply] = rng.choice(_EXTRAS)
+        extra: Callable[[Task, tuple[str, ...], Random], OutboundReply] = rng.choice(_EXTRAS)
         replies.append(extra(first, peers, rng))
     return replies
 
@@ -122,15 +122,15 @@ def _subject(task: Task) -> str:
     return str(fields)[:_READ]
 
 
-def _schedule(task: Task, _peers: tuple[str, ...], rng: Random) -> Reply:
+def _schedule(task: Task, _peers: tuple[str, ...], rng: Random) -> OutboundReply:
     prompt = f"Look again at: {_subject(task)}"
     content = _json(
         action="schedule_task", prompt=prompt, inSeconds=rng.choice((15, 30, 60)), script=None
     )
-    return Reply("system", content, task.id, task.channel, task.platform, task.thread)
+    return OutboundReply("system", content, task.id, task.channel, task.platform, task.thread)
 
 
-def _ask(task: Task, _peers: tuple[str, ...], rng: Random) -> Reply:
+def _ask(task: Task, _peers: tuple[str, ...], rng: Random) -> OutboundReply:
     content = _json(
         type="ask_question",
         questionId=f"q-{rng.randrange(10**8)}",
@@ -138,31 +138,31 @@ def _ask(task: Task, _peers: tuple[str, ...], rng: Random) -> Reply:
         question=f"Apply the change? {_subject(task)}",
         options=[{"label": "Yes", "value": "yes"}, {"label": "No", "value": "no"}],
     )
-    return Reply("chat-sdk", content, task.id, task.channel, task.platform, task.thread)
+    return OutboundReply("chat-sdk", content, task.id, task.channel, task.platform, task.thread)
 
 
-def _card(task: Task, _peers: tuple[str, ...], rng: Random) -> Reply:
+def _card(task: Task, _peers: tuple[str, ...], rng: Random) -> OutboundReply:
     done = rng.randint(1, 9)
     content = _json(type="card", card={"title": "Progress"}, fallbackText=f"Progress: {done}0 %")
-    return Reply("chat-sdk", content, task.id, task.channel, task.platform, task.thread)
+    return OutboundReply("chat-sdk", content, task.id, task.channel, task.platform, task.thread)
 
 
-def _react(task: Task, _peers: tuple[str, ...], rng: Random) -> Reply:
+def _react(task: Task, _peers: tuple[str, ...], rng: Random) -> OutboundReply:
     content = _json(operation="reaction", messageId=task.id, emoji=rng.choice(("heart", "eyes")))
-    return Reply("chat", content, task.id, task.channel, task.platform, task.thread)
+    return OutboundReply("chat", content, task.id, task.channel, task.platform, task.thread)
 
 
-def _later(task: Task, _peers: tuple[str, ...], rng: Random) -> Reply:
+def _later(task: Task, _peers: tuple[str, ...], rng: Random) -> OutboundReply:
     text = _json(text=f"Reminder: {_subject(task)}")
     delay = rng.uniform(8, 25)
-    return Reply("chat", text, task.id, task.channel, task.platform, task.thread, delay)
+    return OutboundReply("chat", text, task.id, task.channel, task.platform, task.thread, delay)
 
 
-def _delegate(task: Task, peers: tuple[str, ...], rng: Random) -> Reply:
+def _delegate(task: Task, peers: tuple[str, ...], rng: Random) -> OutboundReply:
     if not peers:
         return _card(task, peers, rng)
     text = _json(text=f"Please check: {_subject(task)}")
-    return Reply("chat", text, task.id, "agent", rng.choice(peers))
+    return OutboundReply("chat", text, task.id, "agent", rng.choice(peers))
 
 
 _EXTRAS = (_schedule, _ask, _card, _react, _later, _delegate)

@@ -16,7 +16,7 @@ from contextlib import asynccontextmanager
 from services.errors import UnavailableError
 from services.sources.local import lock, spawn
 from services.sources.local.layout import SANDBOX_NAMES, ProcessRecord, World, write_private
-from services.sources.local.leases import Lease, held
+from services.sources.local.leases import Lease, lease_count
 
 _LOCK_WAIT_S = 15.0
 _GRACE_S = 2.0
@@ -100,7 +100,7 @@ async def _await_host(world: World) -> ProcessRecord:
     )
 
 
-class Residence:
+class WorldLifecycle:
     """One panel's stay in an embedded world."""
 
     def __init__(self, world: World) -> None:
@@ -116,7 +116,7 @@ class Residence:
         try:
             self._world.create()
             async with _locked(self._world):
-                needed = self._world.keep.exists() or held(self._world) > 0
+                needed = self._world.keep.exists() or lease_count(self._world) > 0
                 if self._lease is None:
                     self._lease = Lease(self._world)
                 if needed and is_up(self._world):
@@ -139,7 +139,7 @@ class Residence:
         self._lease.close()
         self._lease = None
         async with _locked(self._world):
-            if not self._world.keep.exists() and held(self._world) == 0:
+            if not self._world.keep.exists() and lease_count(self._world) == 0:
                 await asyncio.to_thread(_end_all, self._world)
 
 
@@ -149,10 +149,10 @@ async def keep_up(world: World) -> bool:
     Raises:
         UnavailableError: it does not start.
     """
-    stay = Residence(world)
-    started = await stay.enter()
+    lifecycle = WorldLifecycle(world)
+    started = await lifecycle.enter()
     write_private(world.keep, "")
-    await stay.leave()
+    await lifecycle.leave()
     return started
 
 
@@ -168,4 +168,4 @@ async def take_down(world: World) -> int:
     async with _locked(world):
         world.keep.unlink(missing_ok=True)
         await asyncio.to_thread(_end_all, world)
-        return held(world)
+        return lease_count(world)

@@ -1,4 +1,4 @@
-"""What the operator may ask of a session: to wait for its wake, to link, to work in it."""
+"""Waits for a session's wake, proves its link, opens shells and runs commands."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from services.clock import Clock
 from services.errors import NotFoundError, UnavailableError
 from services.models import SandboxId, Step, StepState, Verdict, VerdictKind
 from services.sources.nanoclaw.commands import SHELLS, command_argv
-from services.sources.nanoclaw.container_shell import ContainerShell, judged
+from services.sources.nanoclaw.container_shell import ContainerShell, exec_result
 from services.sources.nanoclaw.observer import NanoClawObserver
 from services.terminal.exec.child import ChildCommand
 from services.terminal.exec.requests import ExecEvent, ExecRequest, ShellChoice
-from services.terminal.exec.runner import follow
+from services.terminal.exec.runner import run_command
 from services.terminal.transport.base import Transport
 from services.text.format import sentence
-from services.text.sanitize import plain
+from services.text.sanitize import sanitize
 
 WAIT_LIMIT_S = 150.0
 """Two sweeps and a start."""
@@ -47,18 +47,18 @@ class NanoClawActor:
         while True:
             seen = await self._observer.probe(sandbox)
             if seen.kind is VerdictKind.READY:
-                yield self._ended(wait, StepState.OK, seen.reason or "a container runs")
+                yield self._finish(wait, StepState.OK, seen.reason or "a container runs")
                 return
             late = self._clock.monotonic() - began > WAIT_LIMIT_S
             if seen.kind is not VerdictKind.SETTLING or late:
-                yield self._ended(wait, StepState.FAILED, self._failed(seen, late))
+                yield self._finish(wait, StepState.FAILED, self._failed(seen, late))
                 return
             yield Step(
                 wait.name, StepState.RUNNING, wait.started_at, None, WAIT_LIMIT_S, seen.reason
             )
             await self._clock.sleep(POLL_S)
 
-    async def prime(self, sandbox: SandboxId) -> AsyncIterator[Step]:
+    async def connect(self, sandbox: SandboxId) -> AsyncIterator[Step]:
         """Prove the link: the runtime knows a container with this session's mount."""
         self._check(sandbox)
         step = Step("connect", StepState.RUNNING, self._clock.now(), limit_s=LINK_LIMIT_S)
@@ -66,16 +66,16 @@ class NanoClawActor:
         try:
             name = await self.container(sandbox)
         except UnavailableError as error:
-            yield self._ended(step, StepState.FAILED, error.sentence, transient=True)
+            yield self._finish(step, StepState.FAILED, error.sentence, transient=True)
             return
-        yield self._ended(step, StepState.OK, f"container {name}")
+        yield self._finish(step, StepState.OK, f"container {name}")
 
     def shell(self, sandbox: SandboxId, choice: ShellChoice) -> Transport:
         self._check(sandbox)
         self._no_pods(choice)
         shell = choice.shell or SHELLS[0]
         if shell not in SHELLS:
-            raise UnavailableError(f"There is no way to ask for the shell {plain(shell, 40)}.")
+            raise UnavailableError(f"There is no way to ask for the shell {sanitize(shell, 40)}.")
         return ContainerShell(lambda: self.container(sandbox), shell)
 
     async def exec(self, sandbox: SandboxId, request: ExecRequest) -> AsyncIterator[ExecEvent]:
@@ -86,9 +86,11 @@ class NanoClawActor:
             raise UnavailableError("There is no command to run.")
         name = await self.container(sandbox)
         wire = ChildCommand(
-            lambda argv, stdin: command_argv(name, argv, stdin=stdin), judged, place="the container"
+            lambda argv, stdin: command_argv(name, argv, stdin=stdin),
+            exec_result,
+            place="the container",
         )
-        async with aclosing(follow(wire, request)) as events:
+        async with aclosing(run_command(wire, request)) as events:
             async for event in events:
                 yield event
 
@@ -102,20 +104,20 @@ class NanoClawActor:
             NotFoundError: no such session.
             UnavailableError: none runs, or the runtime does not say.
         """
-        _, home, listing = await self._observer.locate(sandbox)
+        _, session_key, listing = await self._observer.locate(sandbox)
         if listing.problem:
             raise UnavailableError(sentence(f"Container state unknown: {listing.problem}"))
-        found = listing.by_home.get(home)
+        found = listing.by_session.get(session_key)
         if found is None:
             raise UnavailableError(
-                f"No container of {plain(sandbox.native_id, 80)} runs.",
+                f"No container of {sanitize(sandbox.native_id, 80)} runs.",
                 advice="It starts with its next message, or with a nudge from the palette.",
             )
         return found.name
 
     def _check(self, sandbox: SandboxId) -> None:
         if sandbox.source != self._source:
-            raise NotFoundError(f"{plain(str(sandbox), 120)} belongs to another source.")
+            raise NotFoundError(f"{sanitize(str(sandbox), 120)} belongs to another source.")
 
     @staticmethod
     def _no_pods(choice: ShellChoice) -> None:
@@ -126,7 +128,9 @@ class NanoClawActor:
     def _failed(seen: Verdict, late: bool) -> str:
         return f"Not started within {WAIT_LIMIT_S:g} s: {seen.reason}" if late else seen.reason
 
-    def _ended(self, step: Step, state: StepState, detail: str, *, transient: bool = False) -> Step:
+    def _finish(
+        self, step: Step, state: StepState, detail: str, *, transient: bool = False
+    ) -> Step:
         now = self._clock.now()
         return Step(
             step.name, state, step.started_at, now, step.limit_s, detail, transient=transient

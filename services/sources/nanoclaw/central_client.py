@@ -1,4 +1,4 @@
-"""Keeps the central DB's last good reading: read again when it changed, asked of the host else."""
+"""The last good reading of the central DB: read again on change, else asked of the host."""
 
 from __future__ import annotations
 
@@ -6,13 +6,19 @@ from dataclasses import dataclass, replace
 
 from services.clock import Clock
 from services.errors import UnavailableError
-from services.queues.errors import Patience, SickFileError
-from services.queues.schema import Shapes
-from services.queues.tables import Long, Record, read_tables
+from services.queues.errors import FailureCounter, QueueFileError
+from services.queues.schema import SchemaCache
+from services.queues.tables import CachedTable, Record, read_tables
 from services.sources.nanoclaw import frames
-from services.sources.nanoclaw.central_db import TABLES, Central, SessionRow, compose, session_row
+from services.sources.nanoclaw.central_db import (
+    TABLES,
+    CentralSnapshot,
+    SessionRow,
+    compose,
+    session_row,
+)
 from services.sources.nanoclaw.folders import Mark, mark
-from services.sources.nanoclaw.frames import Question
+from services.sources.nanoclaw.frames import HostQuery
 from services.sources.nanoclaw.install import Install, owner_trouble
 
 LONGEST_REST_S = 5.0
@@ -24,65 +30,65 @@ _ASKED_EVERY_S = 15.0
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class CentralReading:
     """The central DB as far as it is known."""
 
-    central: Central
+    central: CentralSnapshot
     known: bool
     """Whether anybody ever said which sessions there are."""
     at: float = 0.0
     """When that was true."""
     problem: str = ""
     """Why it could not be refreshed from the file."""
-    asked: bool = False
+    from_host: bool = False
     """It was the host that said it, over its socket."""
 
 
-class CentralEye:
-    """One install's central data."""
+class CentralClient:
+    """Reads one install's central DB."""
 
     def __init__(self, install: Install, clock: Clock) -> None:
         self._install = install
         self._clock = clock
-        self._shapes = Shapes()
-        self._rows: Long[SessionRow] = Long("sessions", session_row)
-        self._patience = Patience()
+        self._shapes = SchemaCache()
+        self._rows: CachedTable[SessionRow] = CachedTable("sessions", session_row)
+        self._patience = FailureCounter()
         self._marks: tuple[Mark, Mark] | None = None
         self._read_at = 0.0
         self._asked_at: float | None = None
-        self.seen = Seen(Central(), known=False)
+        self.seen = CentralReading(CentralSnapshot(), known=False)
 
-    async def look(self) -> Seen:
+    async def read(self) -> CentralReading:
         """The newest reading; a failure keeps the last good one with the problem."""
         trouble = owner_trouble(self._install)
         if trouble:
             return await self._ask(trouble)
-        marks = self._look_outside()
+        marks = self._file_marks()
         now = self._clock.monotonic()
         rest = max(LONGEST_REST_S, len(self.seen.central.sessions) * REST_A_ROW_S)
-        if self._marks == marks and now - self._read_at < rest and not self.seen.asked:
+        if self._marks == marks and now - self._read_at < rest and not self.seen.from_host:
             self.seen = replace(self.seen, at=self._clock.now())
             return self.seen
         try:
             tables = await read_tables(self._install.central, TABLES, self._shapes, self._rows)
-        except SickFileError as error:
+        except QueueFileError as error:
             self._marks = None
             sentence = self._patience.failed(error)
-            if self.seen.known and not self.seen.asked and not sentence:
+            if self.seen.known and not self.seen.from_host and not sentence:
                 return self.seen
             return await self._ask(sentence or error.sentence)
         self._patience.succeeded()
         self._read_at = now
         wall = self._clock.now()
         self._marks = marks if _settled(marks, wall) else None
-        self.seen = Seen(compose(tables, self._rows.rows), known=True, at=wall)
+        self.seen = CentralReading(compose(tables, self._rows.rows), known=True, at=wall)
         return self.seen
 
-    def _look_outside(self) -> tuple[Mark, Mark]:
+    def _file_marks(self) -> tuple[Mark, Mark]:
         path = str(self._install.central)
         return mark(path), mark(f"{path}-wal")
 
-    async def _ask(self, problem: str) -> Seen:
+    async def _ask(self, problem: str) -> CentralReading:
         """The same from the host, where it answers; else what is known, with the problem."""
         now = self._clock.monotonic()
         if self._asked_at is not None and now - self._asked_at < _ASKED_EVERY_S:
@@ -90,31 +96,31 @@ class CentralEye:
             return self.seen
         self._asked_at = now
         try:
-            central = compose(await ask_tables(self._install))
+            central = compose(await query_tables(self._install))
         except UnavailableError:
             self.seen = replace(self.seen, problem=problem)
             return self.seen
         central = replace(central, users_known=False)
         at = self._clock.now()
-        self.seen = Seen(central, known=True, at=at, problem=problem, asked=True)
+        self.seen = CentralReading(central, known=True, at=at, problem=problem, from_host=True)
         return self.seen
 
 
-async def ask_tables(install: Install) -> dict[str, list[Record]]:
+async def query_tables(install: Install) -> dict[str, list[Record]]:
     """The central tables as far as the host lists them (upstream/nanoclaw: Admin socket).
 
     Raises:
-        SilentError: nobody answered.
+        NoAnswerError: nobody answered.
         FrameError: the host refused.
     """
-    sessions = await frames.records(install, Question.SESSIONS)
-    groups = await frames.records(install, Question.GROUPS)
+    sessions = await frames.records(install, HostQuery.SESSIONS)
+    groups = await frames.records(install, HostQuery.GROUPS)
     tables: dict[str, list[Record]] = {
         "sessions": list(sessions),
         "agent_groups": list(groups),
-        "messaging_groups": list(await frames.records(install, Question.CHATS)),
-        "messaging_group_agents": list(await frames.records(install, Question.WIRINGS)),
-        "pending_approvals": list(await frames.records(install, Question.APPROVALS)),
+        "messaging_groups": list(await frames.records(install, HostQuery.CHATS)),
+        "messaging_group_agents": list(await frames.records(install, HostQuery.WIRINGS)),
+        "pending_approvals": list(await frames.records(install, HostQuery.APPROVALS)),
     }
     if len(groups) <= _MOST_CONFIGS:
         tables["container_configs"] = [
@@ -128,7 +134,7 @@ async def _config(install: Install, group: Record) -> Record | None:
     if not isinstance(identity, str):
         return None
     try:
-        data = await frames.ask(install, Question.CONFIG, {"id": identity})
+        data = await frames.ask(install, HostQuery.CONFIG, {"id": identity})
     except frames.FrameError:
         return None
     return data if isinstance(data, dict) else None

@@ -111,7 +111,7 @@ class Wiring:
 
 
 @dataclass(frozen=True, slots=True)
-class Waiting:
+class PendingRequest:
     """Something that waits for a human; rows go when it is decided."""
 
     what: str
@@ -123,7 +123,7 @@ class Waiting:
 
 
 @dataclass(frozen=True, slots=True)
-class Central:
+class CentralSnapshot:
     """The central DB at one instant; text as the DB has it, never harmless yet."""
 
     sessions: tuple[SessionRow, ...] = ()
@@ -137,7 +137,7 @@ class Central:
     """Groups with a container config; None where nobody said."""
     prefetch: Mapping[str, int] = field(default_factory=dict)
     """Group to how many messages its runner looks at."""
-    waiting: tuple[Waiting, ...] = ()
+    waiting: tuple[PendingRequest, ...] = ()
     dropped: Mapping[str, int] = field(default_factory=dict)
     """Chat to messages of unknown senders that were dropped."""
     known_users: frozenset[tuple[str, str]] = frozenset()
@@ -148,13 +148,13 @@ class Central:
 
 def compose(
     tables: Mapping[str, list[Record]], sessions: Iterable[SessionRow] | None = None
-) -> Central:
+) -> CentralSnapshot:
     """The tables as one value; `sessions` where those are known already."""
     if sessions is None:
         sessions = map(session_row, tables.get("sessions", []))
     groups = [row for row in tables.get("agent_groups", []) if row.get("id") is not None]
     configs = tables.get("container_configs", [])
-    return Central(
+    return CentralSnapshot(
         sessions=tuple([row for row in sessions if row.id]),
         groups={_text(row.get("id")): _text(row.get("name")) for row in groups},
         folders={_text(row.get("id")): _text(row.get("folder")) for row in groups},
@@ -215,9 +215,9 @@ def wiring(row: Record) -> Wiring:
     )
 
 
-def approval(row: Record) -> Waiting:
+def approval(row: Record) -> PendingRequest:
     """A `pending_approvals` record, from the DB or from a frame."""
-    return Waiting(
+    return PendingRequest(
         "approval",
         _text(row.get("title")) or _text(row.get("action")),
         _optional(row.get("session_id")),
@@ -226,9 +226,11 @@ def approval(row: Record) -> Waiting:
     )
 
 
-def _waiting(tables: Mapping[str, list[Record]]) -> tuple[Waiting, ...]:
+def _waiting(tables: Mapping[str, list[Record]]) -> tuple[PendingRequest, ...]:
     found = [
-        Waiting("question", _text(r.get("title")), _optional(r.get("session_id")), None, _when(r))
+        PendingRequest(
+            "question", _text(r.get("title")), _optional(r.get("session_id")), None, _when(r)
+        )
         for r in tables.get("pending_questions", [])
     ]
     found += [
@@ -238,11 +240,13 @@ def _waiting(tables: Mapping[str, list[Record]]) -> tuple[Waiting, ...]:
     ]
     for row in tables.get("pending_sender_approvals", []):
         who = _text(row.get("sender_name")) or _text(row.get("sender_identity"))
-        found.append(Waiting("sender", who, None, _optional(row.get("agent_group_id")), _when(row)))
+        found.append(
+            PendingRequest("sender", who, None, _optional(row.get("agent_group_id")), _when(row))
+        )
     for row in tables.get("pending_channel_approvals", []):
         where = _text(row.get("messaging_group_id"))
         found.append(
-            Waiting("channel", where, None, _optional(row.get("agent_group_id")), _when(row))
+            PendingRequest("channel", where, None, _optional(row.get("agent_group_id")), _when(row))
         )
     return tuple(found)
 

@@ -16,30 +16,30 @@ LONGEST_LINE = 32 * 1024 * 1024
 """Ten thousand sessions listed are about 4 MiB."""
 
 
-class Silence(Enum):
+class NoAnswer(Enum):
     """Why there was no answer (upstream/nanoclaw: Container and host state)."""
 
     ABSENT = "no socket"
     REFUSED = "nobody listens"
     DENIED = "permission denied"
-    MUTE = "accepts and says nothing"
-    CUT = "closed without an answer"
-    ODD = "unusable"
+    NO_REPLY = "accepts and says nothing"
+    CLOSED = "closed without an answer"
+    MALFORMED = "unusable"
 
 
-class SilentError(UnavailableError):
+class NoAnswerError(UnavailableError):
     """A socket that gave no line."""
 
-    def __init__(self, silence: Silence, sentence: str) -> None:
+    def __init__(self, no_answer: NoAnswer, sentence: str) -> None:
         super().__init__(sentence)
-        self.silence = silence
+        self.no_answer = no_answer
 
 
 async def exchange(socket: Path, line: bytes, timeout_s: float) -> bytes:
     """Send `line` and give the first line that comes back, without its end.
 
     Raises:
-        SilentError: there was none within `timeout_s`.
+        NoAnswerError: there was none within `timeout_s`.
     """
     async with _connected(socket, timeout_s) as (reader, writer):
         try:
@@ -48,18 +48,20 @@ async def exchange(socket: Path, line: bytes, timeout_s: float) -> bytes:
                 await writer.drain()
                 answer = await reader.readuntil(b"\n")
         except TimeoutError as error:
-            raise SilentError(
-                Silence.MUTE, f"{socket.name} accepts and says nothing for {timeout_s:g} s."
+            raise NoAnswerError(
+                NoAnswer.NO_REPLY, f"{socket.name} accepts and says nothing for {timeout_s:g} s."
             ) from error
         except asyncio.IncompleteReadError as error:
             what = "in the middle of a line" if error.partial else "without an answer"
-            raise SilentError(Silence.CUT, f"{socket.name} was closed {what}.") from error
+            raise NoAnswerError(NoAnswer.CLOSED, f"{socket.name} was closed {what}.") from error
         except asyncio.LimitOverrunError as error:
-            raise SilentError(Silence.ODD, f"{socket.name} sends a line without end.") from error
+            raise NoAnswerError(
+                NoAnswer.MALFORMED, f"{socket.name} sends a line without end."
+            ) from error
         except OSError as error:
-            raise SilentError(Silence.CUT, f"{socket.name} was closed without an answer.") from (
-                error
-            )
+            raise NoAnswerError(
+                NoAnswer.CLOSED, f"{socket.name} was closed without an answer."
+            ) from (error)
     return answer.removesuffix(b"\n")
 
 
@@ -67,7 +69,7 @@ async def deliver(socket: Path, line: bytes, timeout_s: float) -> None:
     """Send `line` and leave: nothing is ever said back.
 
     Raises:
-        SilentError: it could not be handed over.
+        NoAnswerError: it could not be handed over.
     """
     async with _connected(socket, timeout_s) as (_, writer):
         try:
@@ -76,9 +78,11 @@ async def deliver(socket: Path, line: bytes, timeout_s: float) -> None:
                 await writer.drain()
                 writer.write_eof()
         except TimeoutError as error:
-            raise SilentError(Silence.MUTE, f"{socket.name} does not take the line.") from error
+            raise NoAnswerError(
+                NoAnswer.NO_REPLY, f"{socket.name} does not take the line."
+            ) from error
         except OSError as error:
-            raise SilentError(Silence.CUT, f"{socket.name} was closed too early.") from error
+            raise NoAnswerError(NoAnswer.CLOSED, f"{socket.name} was closed too early.") from error
 
 
 @contextlib.asynccontextmanager
@@ -89,7 +93,9 @@ async def _connected(
         async with asyncio.timeout(min(CONNECT_S, timeout_s)):
             reader, writer = await asyncio.open_unix_connection(str(socket), limit=LONGEST_LINE)
     except TimeoutError as error:
-        raise SilentError(Silence.MUTE, f"{socket.name} does not accept connections.") from error
+        raise NoAnswerError(
+            NoAnswer.NO_REPLY, f"{socket.name} does not accept connections."
+        ) from error
     except (OSError, ValueError) as error:
         raise _unreachable(socket, error) from error
     try:
@@ -101,15 +107,15 @@ async def _connected(
                 await writer.wait_closed()
 
 
-def _unreachable(socket: Path, error: OSError | ValueError) -> SilentError:
+def _unreachable(socket: Path, error: OSError | ValueError) -> NoAnswerError:
     number = error.errno if isinstance(error, OSError) else None
     match number:
         case errno.ENOENT | errno.ENOTDIR:
-            return SilentError(Silence.ABSENT, f"There is no {socket.name}.")
+            return NoAnswerError(NoAnswer.ABSENT, f"There is no {socket.name}.")
         case errno.ECONNREFUSED:
-            return SilentError(Silence.REFUSED, f"Nobody listens on {socket.name}.")
+            return NoAnswerError(NoAnswer.REFUSED, f"Nobody listens on {socket.name}.")
         case errno.EACCES | errno.EPERM:
-            return SilentError(Silence.DENIED, f"This user may not use {socket.name}.")
+            return NoAnswerError(NoAnswer.DENIED, f"This user may not use {socket.name}.")
         case errno.EAGAIN:
-            return SilentError(Silence.MUTE, f"{socket.name} does not accept connections.")
-    return SilentError(Silence.ODD, f"{socket.name} cannot be used as a socket.")
+            return NoAnswerError(NoAnswer.NO_REPLY, f"{socket.name} does not accept connections.")
+    return NoAnswerError(NoAnswer.MALFORMED, f"{socket.name} cannot be used as a socket.")

@@ -17,7 +17,7 @@ from services.sources.nanoclaw.engagement import NudgePlan
 from services.sources.nanoclaw.frames import FrameError, decode, encode
 from services.sources.nanoclaw.install import Install
 from services.text.redact import redact
-from services.text.sanitize import plain
+from services.text.sanitize import sanitize
 
 WORKDIR = "/workspace/agent"
 SHELLS = ("bash", "sh", "zsh")
@@ -32,7 +32,7 @@ def stop_argv(name: str) -> tuple[str, ...]:
     Raises:
         UnavailableError: that is no name of a container.
     """
-    return (DOCKER, "stop", "-t", "1", _checked(name))
+    return (DOCKER, "stop", "-t", "1", _require_safe_name(name))
 
 
 def shell_argv(name: str, shell: str) -> tuple[str, ...]:
@@ -42,10 +42,10 @@ def shell_argv(name: str, shell: str) -> tuple[str, ...]:
         UnavailableError: that is no name of a container, or no shell we know.
     """
     if shell not in SHELLS:
-        raise UnavailableError(f"There is no way to ask for the shell {plain(shell, 40)}.")
+        raise UnavailableError(f"There is no way to ask for the shell {sanitize(shell, 40)}.")
     return (
         *(DOCKER, "exec", "-it", "-e", "TERM=xterm-256color"),
-        *("-w", WORKDIR, _checked(name), shell),
+        *("-w", WORKDIR, _require_safe_name(name), shell),
     )
 
 
@@ -57,7 +57,15 @@ def command_argv(name: str, argv: Sequence[str], *, stdin: bool = False) -> tupl
     """
     if not argv:
         raise UnavailableError("There is no command to run.")
-    return (DOCKER, "exec", *(("-i",) if stdin else ()), "-w", WORKDIR, _checked(name), *argv)
+    return (
+        DOCKER,
+        "exec",
+        *(("-i",) if stdin else ()),
+        "-w",
+        WORKDIR,
+        _require_safe_name(name),
+        *argv,
+    )
 
 
 def restart_frame(identity: str, group: str, message: str | None) -> bytes:
@@ -125,11 +133,11 @@ async def stop(name: str) -> None:
         )
     if done.code:
         lines = done.stderr.decode("utf-8", "replace").strip().splitlines()
-        why = redact(plain(lines[-1], 160)) if lines else "it did not say why"
+        why = redact(sanitize(lines[-1], 160)) if lines else "it did not say why"
         raise UnavailableError(f"{name} was not stopped: {why}.")
 
 
-def _checked(name: str) -> str:
+def _require_safe_name(name: str) -> str:
     if not safe_name(name):
-        raise UnavailableError(f"{plain(name, 80)} cannot be the name of a container.")
+        raise UnavailableError(f"{sanitize(name, 80)} cannot be the name of a container.")
     return name

@@ -1,4 +1,4 @@
-"""Nudge, restart and stop: said beforehand in full, done only as agreed, checked again before."""
+"""Confirmed actions: nudge, restart and stop; checked again before they are done."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from services.errors import NotFoundError, RefusedError, UnavailableError
 from services.models import SandboxId, Step, StepState
 from services.sources import Proposal
 from services.sources.nanoclaw import commands
-from services.sources.nanoclaw.containers import Home, Listing
+from services.sources.nanoclaw.containers import Listing, SessionKey
 from services.sources.nanoclaw.install import Install
 from services.sources.nanoclaw.observer import NanoClawObserver
 from services.sources.nanoclaw.verdicts import NUDGE, STOP
 from services.text.format import plural
-from services.text.sanitize import plain
+from services.text.sanitize import sanitize
 
 RESTART = "restart its group"
-REST = "stop its group"
-_STEPS = {NUDGE: "nudge", STOP: "stop", RESTART: "restart", REST: "stop"}
+STOP_GROUP = "stop its group"
+_STEPS = {NUDGE: "nudge", STOP: "stop", RESTART: "restart", STOP_GROUP: "stop"}
 _ACTS = {
     NUDGE: "the nudge",
     STOP: "stopping its container",
     RESTART: "restarting its group",
-    REST: "stopping its group",
+    STOP_GROUP: "stopping its group",
 }
 ARRIVAL_S = 10.0
 _POLL_S = 0.5
@@ -39,7 +39,7 @@ class NanoClawProposer:
         (NUDGE, "Nudge"),
         (STOP, "Stop the container of"),
         (RESTART, "Restart the group of"),
-        (REST, "Stop the group of"),
+        (STOP_GROUP, "Stop the group of"),
     )
 
     def __init__(self, source: str, observer: NanoClawObserver, clock: Clock) -> None:
@@ -50,15 +50,17 @@ class NanoClawProposer:
     async def propose(self, sandbox: SandboxId, verb: str, words: str = "") -> Proposal:
         """What the verb would do to this session now."""
         if sandbox.source != self._source or verb not in dict(self.verbs):
-            raise NotFoundError(f"{plain(verb, 40)} cannot be done to {plain(str(sandbox), 120)}.")
+            raise NotFoundError(
+                f"{sanitize(verb, 40)} cannot be done to {sanitize(str(sandbox), 120)}."
+            )
         await self._observer.probe(sandbox)
-        _, home, listing = await self._observer.locate(sandbox)
+        _, session_key, listing = await self._observer.locate(sandbox)
         if verb == NUDGE:
-            return self._nudge(sandbox, home, listing, words)
+            return self._nudge(sandbox, session_key, listing, words)
         ends = (
-            self._stop(sandbox, home, listing)
+            self._stop(sandbox, session_key, listing)
             if verb == STOP
-            else self._group(sandbox, home, listing, verb)
+            else self._group(sandbox, session_key, listing, verb)
         )
         return replace(ends, typed_name=ends.target)
 
@@ -77,27 +79,31 @@ class NanoClawProposer:
             raise RefusedError(f"It can no longer be done: {now.refusal}.")
         if now.token != proposal.token:
             raise RefusedError("Things have changed since you agreed: nothing was done. Ask again.")
-        install, home, _ = await self._observer.locate(proposal.sandbox)
+        install, session_key, _ = await self._observer.locate(proposal.sandbox)
         if proposal.verb == NUDGE:
             return await self._send(proposal, install)
         if proposal.verb == STOP:
             await commands.stop(proposal.token)
             return f"{proposal.token} was stopped; the host starts another for what is due."
         message = RESTART_TEXT if proposal.verb == RESTART else None
-        return _restarted(await commands.restart(install, home[0], message), message)
+        return _restarted(await commands.restart(install, session_key[0], message), message)
 
-    def _nudge(self, sandbox: SandboxId, home: Home, listing: Listing, words: str) -> Proposal:
+    def _nudge(
+        self, sandbox: SandboxId, session_key: SessionKey, listing: Listing, words: str
+    ) -> Proposal:
         plan = self._observer.nudge_plan(sandbox, words or None)
         refusal = plan.refusal
         reword = plan.reword or not refusal
-        if not refusal and home in listing.by_home:
+        if not refusal and session_key in listing.by_session:
             refusal, reword = "its container runs already", False
         token = "" if refusal else commands.routed_line(plan).decode()
         return Proposal(
             sandbox,
             NUDGE,
             "Post this message?",
-            f"{plain(sandbox.native_id, 80)} in {plan.place}" if plan.place else sandbox.native_id,
+            f"{sanitize(sandbox.native_id, 80)} in {plan.place}"
+            if plan.place
+            else sandbox.native_id,
             "" if refusal else plan.consequence,
             "Post",
             refusal,
@@ -106,8 +112,8 @@ class NanoClawProposer:
             words=plan.text if reword else "",
         )
 
-    def _stop(self, sandbox: SandboxId, home: Home, listing: Listing) -> Proposal:
-        found = listing.by_home.get(home)
+    def _stop(self, sandbox: SandboxId, session_key: SessionKey, listing: Listing) -> Proposal:
+        found = listing.by_session.get(session_key)
         refusal = f"container state unknown: {listing.problem}" if listing.problem else ""
         if not refusal and found is None:
             refusal = "no container of it runs"
@@ -124,8 +130,12 @@ class NanoClawProposer:
             act=_ACTS[STOP],
         )
 
-    def _group(self, sandbox: SandboxId, home: Home, listing: Listing, verb: str) -> Proposal:
-        running = sorted(one.name for key, one in listing.by_home.items() if key[0] == home[0])
+    def _group(
+        self, sandbox: SandboxId, session_key: SessionKey, listing: Listing, verb: str
+    ) -> Proposal:
+        running = sorted(
+            one.name for key, one in listing.by_session.items() if key[0] == session_key[0]
+        )
         refusal = f"container state unknown: {listing.problem}" if listing.problem else ""
         if not refusal and not running:
             refusal = "nothing of its group runs, so there is nothing to restart"
@@ -141,11 +151,11 @@ class NanoClawProposer:
             sandbox,
             verb,
             "Restart this group?" if verb == RESTART else "Stop this group?",
-            plain(home[0], 120),
+            sanitize(session_key[0], 120),
             what,
             "Restart" if verb == RESTART else "Stop",
             refusal,
-            json.dumps([home[0], running]),
+            json.dumps([session_key[0], running]),
             act=_ACTS[verb],
         )
 
@@ -156,10 +166,10 @@ class NanoClawProposer:
         deadline = self._clock.monotonic() + ARRIVAL_S
         while self._clock.monotonic() < deadline:
             try:
-                _, home, listing = await self._observer.locate(sandbox)
+                _, session_key, listing = await self._observer.locate(sandbox)
             except UnavailableError:
                 break
-            if home in listing.by_home:
+            if session_key in listing.by_session:
                 return f"The message was posted in {plan.place}, and the host started a container."
             await self._clock.sleep(_POLL_S)
         return (

@@ -1,4 +1,4 @@
-"""The newest container listing, kept by one task at a time so that a slow runtime slows nobody."""
+"""The newest container listing, refreshed by one task at a time."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ KEPT_S = 15.0
 """A listing older than this says nothing about now."""
 
 
-class Runtime:
+class ContainerListings:
     """The containers of one install."""
 
     def __init__(self, install: Install, clock: Clock) -> None:
@@ -28,7 +28,7 @@ class Runtime:
         self._begun_at = 0.0
         self._task: asyncio.Task[Listing] | None = None
 
-    async def look(self) -> Listing:
+    async def latest(self) -> Listing:
         """The newest listing; where none could be made in time, one with a problem."""
         now = self._clock.now()
         if shutil.which(DOCKER) is None:
@@ -38,7 +38,7 @@ class Runtime:
             self._task = asyncio.create_task(self._containers.ask(self._install, now))
         if (task := self._task) is not None:
             await asyncio.wait({task}, timeout=PATIENCE_S)
-            self._take(task)
+            self._store(task)
         if self._task is None and self._last is not None:
             return self._last
         if self._good is not None and now - self._good.at < KEPT_S:
@@ -46,7 +46,7 @@ class Runtime:
         waited = self._clock.now() - self._begun_at
         return Listing(now, problem=f"docker has not answered for {waited:.0f} s")
 
-    def _take(self, task: asyncio.Task[Listing]) -> None:
+    def _store(self, task: asyncio.Task[Listing]) -> None:
         """Keep what a listing brought, once, whoever waited for it."""
         if self._task is not task or not task.done():
             return
@@ -56,13 +56,13 @@ class Runtime:
             if self._last.known:
                 self._good = self._last
 
-    async def fresh(self) -> Listing:
+    async def refresh(self) -> Listing:
         """A listing begun after this call."""
         if self._task is not None:
-            await self.look()
+            await self.latest()
         if self._last is not None:
             self._last = replace(self._last, at=0.0)
-        return await self.look()
+        return await self.latest()
 
     async def close(self) -> None:
         """End what is asked just now; idempotent."""

@@ -9,11 +9,11 @@ from services.errors import ShellError, WakedeckError
 from services.models import Retry, ShellState
 from services.sources.nanoclaw.commands import shell_argv
 from services.terminal.exec.requests import ExecResult
-from services.terminal.transport.base import Ending
+from services.terminal.transport.base import CloseReason
 from services.terminal.transport.exit_codes import exited
 from services.terminal.transport.pty_transport import PtyTransport
 from services.text.redact import redact
-from services.text.sanitize import plain
+from services.text.sanitize import sanitize
 
 NOTICE = (
     "Inside the agent's container: /workspace/outbound.db is the agent's own queue, never write "
@@ -23,23 +23,25 @@ _NO_SHELL = (126, 127)
 _RUNTIME_FAILED = 125
 
 
-def interpret(code: int, shell: str) -> Ending:
+def interpret(code: int, shell: str) -> CloseReason:
     """What the exit code of `docker exec` says of the shell in it."""
     if code in _NO_SHELL:
-        return Ending(
+        return CloseReason(
             ShellState.FAILED,
             f"there is no {shell} in this container; choose another shell",
             code=code,
             retry=Retry.NO,
         )
     if code == _RUNTIME_FAILED:
-        return Ending(ShellState.FAILED, "docker could not open it: the container may have ended")
+        return CloseReason(
+            ShellState.FAILED, "docker could not open it: the container may have ended"
+        )
     if code == 137:
-        return Ending(ShellState.LOST, "the container was stopped (137)", code=code)
+        return CloseReason(ShellState.LOST, "the container was stopped (137)", code=code)
     return exited(code)
 
 
-def judged(code: int, told: str, began: bool) -> ExecResult:
+def exec_result(code: int, told: str, began: bool) -> ExecResult:
     """What the exit code of `docker exec` says of a command in it.
 
     Raises:
@@ -48,7 +50,7 @@ def judged(code: int, told: str, began: bool) -> ExecResult:
     if began:
         return ExecResult(code)
     lines = told.strip().splitlines()
-    why = redact(plain(lines[-1], 160)) if lines else f"docker ended with {code}"
+    why = redact(sanitize(lines[-1], 160)) if lines else f"docker ended with {code}"
     raise ShellError(f"It was not started: {why.rstrip('.')}.", retry=Retry.ASK)
 
 
@@ -84,7 +86,7 @@ class ContainerShell:
         self._inner = inner
         await inner.open(columns, lines)
 
-    async def read(self) -> bytes | Ending:
+    async def read(self) -> bytes | CloseReason:
         """The next output, or how the shell ended."""
         return await self._opened().read()
 

@@ -12,7 +12,7 @@ from services.errors import ProcessError
 from services.process import run
 from services.sources.nanoclaw.install import Install
 from services.text.redact import redact
-from services.text.sanitize import plain
+from services.text.sanitize import sanitize
 
 DOCKER = "docker"
 LIST_S = 8.0
@@ -22,17 +22,17 @@ _SESSIONS = "v2-sessions"
 _AT_ONCE = 100
 _ENOUGH = 8 * 1024 * 1024
 
-Home = tuple[str, str]
+SessionKey = tuple[str, str]
 """(group id, session id), as the folders are called."""
 
 
 @dataclass(frozen=True, slots=True)
-class Container:
+class AgentContainer:
     """One running container of the install."""
 
     id: str
     name: str
-    home: Home | None
+    session_key: SessionKey | None
     """None where no mount says whose it is."""
     started_at: float | None
     """From its name, seconds since the epoch."""
@@ -43,11 +43,11 @@ class Listing:
     """The containers at one instant, or why they are not known."""
 
     at: float
-    containers: tuple[Container, ...] = ()
+    containers: tuple[AgentContainer, ...] = ()
     problem: str = ""
     installed: bool = True
     latency_s: float | None = None
-    by_home: Mapping[Home, Container] = field(default_factory=dict)
+    by_session: Mapping[SessionKey, AgentContainer] = field(default_factory=dict)
 
     @property
     def known(self) -> bool:
@@ -80,7 +80,7 @@ class Containers:
     """Lists them; mounts never change, so each container is inspected once."""
 
     def __init__(self) -> None:
-        self._homes: dict[str, Home | None] = {}
+        self._homes: dict[str, SessionKey | None] = {}
 
     async def ask(self, install: Install, now: float) -> Listing:
         """Ask the runtime. A failure is a listing with a problem, never an exception."""
@@ -102,14 +102,16 @@ class Containers:
         if problem:
             return Listing(now, problem=problem)
         found = tuple(
-            Container(key, name, self._homes.get(key), started_at(name)) for key, name in rows
+            AgentContainer(key, name, self._homes.get(key), started_at(name)) for key, name in rows
         )
-        homes = {one.home: one for one in found if one.home is not None}
-        return Listing(now, found, latency_s=done.duration_s, by_home=homes)
+        session_keys = {one.session_key: one for one in found if one.session_key is not None}
+        return Listing(now, found, latency_s=done.duration_s, by_session=session_keys)
 
     async def _inspect(self, install: Install, rows: list[tuple[str, str]]) -> str:
         listed = {key for key, _ in rows}
-        self._homes = {key: home for key, home in self._homes.items() if key in listed}
+        self._homes = {
+            key: session_key for key, session_key in self._homes.items() if key in listed
+        }
         fresh = [(key, name) for key, name in rows if key not in self._homes]
         for start in range(0, len(fresh), _AT_ONCE):
             some = fresh[start : start + _AT_ONCE]
@@ -124,7 +126,7 @@ class Containers:
             mounts = parse_mounts(done.stdout)
             for key, name in some:
                 if name in mounts:
-                    self._homes[key] = home_of(mounts[name], install)
+                    self._homes[key] = session_of(mounts[name], install)
         return ""
 
 
@@ -169,7 +171,7 @@ def parse_mounts(stdout: bytes) -> dict[str, list[Mapping[str, object]]]:
     return found
 
 
-def home_of(mounts: Iterable[Mapping[str, object]], install: Install) -> Home | None:
+def session_of(mounts: Iterable[Mapping[str, object]], install: Install) -> SessionKey | None:
     """Whose container it is: the mount at `/workspace` names group and session."""
     for mount in mounts:
         source = mount.get("Source")
@@ -178,12 +180,12 @@ def home_of(mounts: Iterable[Mapping[str, object]], install: Install) -> Home | 
         parts = PurePosixPath(source).parts
         if len(parts) < 3 or parts[-3] != _SESSIONS:
             return None
-        home = (parts[-2], parts[-1])
+        session_key = (parts[-2], parts[-1])
         # Where the path exists here it must be ours; a virtual machine spells it its own way.
         if os.path.exists(source):  # noqa: PTH110  says no where a Path raises
-            ours = os.path.realpath(install.sessions / home[0] / home[1])
-            return home if os.path.realpath(source) == ours else None
-        return home
+            ours = os.path.realpath(install.sessions / session_key[0] / session_key[1])
+            return session_key if os.path.realpath(source) == ours else None
+        return session_key
     return None
 
 
@@ -197,4 +199,4 @@ def started_at(name: str) -> float | None:
 
 def _complaint(stderr: bytes) -> str:
     lines = stderr.decode("utf-8", "replace").strip().splitlines()
-    return redact(plain(lines[-1], 160)) if lines else "it failed without a word"
+    return redact(sanitize(lines[-1], 160)) if lines else "it failed without a word"

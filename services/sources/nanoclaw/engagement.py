@@ -9,8 +9,8 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from services.sources.nanoclaw.central_db import Central, Chat, SessionRow, Wiring
-from services.text.sanitize import plain
+from services.sources.nanoclaw.central_db import CentralSnapshot, Chat, SessionRow, Wiring
+from services.text.sanitize import sanitize
 
 LONGEST = 400
 _GATED = "/"
@@ -53,17 +53,17 @@ class NudgePlan:
         rest = [name for name in self.readers if name not in self.engaged]
         heard = f" {', '.join(rest)} may keep it as context." if rest else ""
         return (
-            f"This text is posted as a message from “{plain(self.sender, 60)}”:\n"
-            f"    {plain(self.text, LONGEST)}\n"
+            f"This text is posted as a message from “{sanitize(self.sender, 60)}”:\n"
+            f"    {sanitize(self.text, LONGEST)}\n"
             f"The agent acts on it, takes everything that waits, and answers in {self.place}, "
             f"where others can read the answer.{also}{heard}"
         )
 
 
-def plan(central: Central, row: SessionRow | None, text: str, sender: str) -> NudgePlan:
+def plan(central: CentralSnapshot, row: SessionRow | None, text: str, sender: str) -> NudgePlan:
     """Judge a line of `text` from the user id `sender` to one session."""
     draft = NudgePlan(text.strip(), sender)
-    if trouble := _text_trouble(draft.text):
+    if trouble := _text_problem(draft.text):
         return _refused(draft, trouble, reword=True)
     if row is None:
         return _refused(draft, "it has no row in the central DB, so no chat leads to it")
@@ -76,7 +76,7 @@ def plan(central: Central, row: SessionRow | None, text: str, sender: str) -> Nu
         return _refused(draft, "its chat is not in the central DB")
     wirings = [one for one in central.wirings if one.chat == chat.id]
     own = next((one for one in wirings if one.group == row.group), None)
-    if trouble := _route_trouble(central, chat, own, row, draft):
+    if trouble := _route_problem(central, chat, own, row, draft):
         deaf = own is not None and matches(own.engage_pattern, draft.text) is False
         by_text = own is not None and own.engage_mode == "pattern" and deaf
         return _refused(draft, trouble, reword=by_text)
@@ -94,15 +94,15 @@ def plan(central: Central, row: SessionRow | None, text: str, sender: str) -> Nu
 
 def place_of(chat: Chat) -> str:
     """A chat as a human knows it, harmless."""
-    name = plain(chat.name, 60) or plain(chat.platform, 60)
-    return f"{name} ({plain(chat.channel, 30)})"
+    name = sanitize(chat.name, 60) or sanitize(chat.platform, 60)
+    return f"{name} ({sanitize(chat.channel, 30)})"
 
 
 def _refused(draft: NudgePlan, why: str, *, reword: bool = False) -> NudgePlan:
     return NudgePlan(draft.text, draft.sender, refusal=why, reword=reword)
 
 
-def _text_trouble(text: str) -> str:
+def _text_problem(text: str) -> str:
     if not text:
         return "there is no text to send"
     if len(text) > LONGEST:
@@ -114,8 +114,8 @@ def _text_trouble(text: str) -> str:
     return ""
 
 
-def _route_trouble(
-    central: Central, chat: Chat, own: Wiring | None, row: SessionRow, draft: NudgePlan
+def _route_problem(
+    central: CentralSnapshot, chat: Chat, own: Wiring | None, row: SessionRow, draft: NudgePlan
 ) -> str:
     if chat.denied:
         return "its chat was denied: the host drops what comes from there"
@@ -129,24 +129,24 @@ def _route_trouble(
         case None:
             return (
                 "whether its agent would act on the text cannot be told from its wiring "
-                f"({plain(own.engage_mode or 'no engage mode', 40)})"
+                f"({sanitize(own.engage_mode or 'no engage mode', 40)})"
             )
         case False:
-            return _deaf(own)
-    return _admission_trouble(central, chat, own, draft.sender)
+            return _never_engages(own)
+    return _admission_problem(central, chat, own, draft.sender)
 
 
-def _deaf(own: Wiring) -> str:
+def _never_engages(own: Wiring) -> str:
     kept = " and would only keep the text as context" if own.ignored_policy == "accumulate" else ""
     if own.engage_mode == "mention":
         return f"its agent acts on mentions alone, which this way cannot carry{kept}"
     if own.engage_mode == "mention-sticky":
         return f"its agent acts on mentions, and in threads it knows; this is none of them{kept}"
-    pattern = plain(own.engage_pattern or "", 60)
+    pattern = sanitize(own.engage_pattern or "", 60)
     return f"its agent acts on texts that match its pattern {pattern}, and this does not{kept}"
 
 
-def _admission_trouble(central: Central, chat: Chat, own: Wiring, sender: str) -> str:
+def _admission_problem(central: CentralSnapshot, chat: Chat, own: Wiring, sender: str) -> str:
     open_door = chat.policy == "public" and own.sender_scope != "known"
     if open_door:
         return ""
@@ -156,7 +156,8 @@ def _admission_trouble(central: Central, chat: Chat, own: Wiring, sender: str) -
     if (sender, "") in users or (sender, own.group) in users:
         return ""
     return (
-        f"its chat does not admit the sender {plain(sender, 60)}: it would be counted as dropped, "
+        f"its chat does not admit the sender {sanitize(sender, 60)}:"
+        " it would be counted as dropped, "
         "or ask an admin"
     )
 
@@ -194,6 +195,6 @@ def matches(pattern: str | None, text: str) -> bool | None:
         return None
 
 
-def _names(central: Central, wirings: Sequence[Wiring]) -> tuple[str, ...]:
+def _names(central: CentralSnapshot, wirings: Sequence[Wiring]) -> tuple[str, ...]:
     names = (central.groups.get(one.group, one.group) for one in wirings)
-    return tuple(dict.fromkeys(plain(name, 60) for name in names))
+    return tuple(dict.fromkeys(sanitize(name, 60) for name in names))

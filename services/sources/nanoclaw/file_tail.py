@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from services.text.redact import redact
-from services.text.sanitize import plain
+from services.text.sanitize import sanitize
 
 START = 64 * 1024
 _LONGEST = 8 * 1024
@@ -75,7 +75,7 @@ def _why(error: OSError) -> str:
     return "cannot be read just now: tried again"
 
 
-def shown(raw: bytes | str) -> str:
+def redact_log_line(raw: bytes | str) -> str:
     """A line as it may be shown."""
     text = raw.decode("utf-8", "replace") if isinstance(raw, bytes) else raw
-    return redact(plain(text, SHOWN))
+    return redact(sanitize(text, SHOWN))

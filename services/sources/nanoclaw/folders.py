@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from services.queues.reader import HEARTBEAT
 from services.queues.session import INBOUND, OUTBOUND
-from services.sources.nanoclaw.containers import Home
+from services.sources.nanoclaw.containers import SessionKey
 from services.sources.nanoclaw.install import Install
 
 NOT_SESSIONS = frozenset((".claude-shared", "agent-runner-src"))
@@ -44,7 +44,7 @@ class Folders:
     def __init__(self, install: Install) -> None:
         self._root = str(install.sessions)
         self._groups: dict[str, tuple[int, tuple[str, ...]]] = {}
-        self._stamps: dict[Home, Stamp] = {}
+        self._stamps: dict[SessionKey, Stamp] = {}
         self._turn = 0
         self._swept_at: float | None = None
         self.denied: tuple[str, ...] = ()
@@ -55,57 +55,59 @@ class Folders:
     def sweep(
         self,
         now: float,
-        rows: Iterable[Home],
-        still: Set[Home] = frozenset(),
-        moved: Container[Home] = (),
-    ) -> dict[Home, Stamp]:
+        rows: Iterable[SessionKey],
+        steady: Set[SessionKey] = frozenset(),
+        moved: Container[SessionKey] = (),
+    ) -> dict[SessionKey, Stamp]:
         """Every session folder, and every given home with a folder; blocking, for a thread.
 
         A folder is a session where it holds `inbound.db` (upstream/nanoclaw: Files of an install).
-        Of the homes that are `still` and have not `moved`, `A_ROUND` or more are looked at, the
+        Of the homes that are `steady` and have not `moved`, `A_ROUND` or more are looked at, the
         others in their turn. Nobody writes `outbound.db` of these: one in eight looks is for it
         too. `now` is monotonic.
         """
-        found: dict[Home, Stamp] = {}
+        found: dict[SessionKey, Stamp] = {}
         root, before = self._root, self._stamps
-        rounds = self._rounds(len(still), now)
+        rounds = self._rounds(len(steady), now)
         self._turn += 1
         turn = self._turn
         for group in self._list_groups():
             for name in self._sessions_of(group):
                 turn += 1
-                home = (group, name)
-                last = before.get(home)
-                calm = last is not None and home in still and home not in moved
+                session_key = (group, name)
+                last = before.get(session_key)
+                calm = last is not None and session_key in steady and session_key not in moved
                 if calm and last is not None and turn % rounds:
-                    found[home] = last
+                    found[session_key] = last
                     continue
                 inbound = mark(f"{root}/{group}/{name}/{INBOUND}")
                 if inbound is None:
                     continue
                 if calm and last is not None and turn % (_TURNS * rounds):
-                    found[home] = last if last.inbound == inbound else Stamp(inbound, last.outbound)
+                    found[session_key] = (
+                        last if last.inbound == inbound else Stamp(inbound, last.outbound)
+                    )
                     continue
                 outbound = mark(f"{root}/{group}/{name}/{OUTBOUND}")
                 same = last is not None and (last.inbound, last.outbound) == (inbound, outbound)
-                found[home] = last if last is not None and same else Stamp(inbound, outbound)
+                found[session_key] = last if last is not None and same else Stamp(inbound, outbound)
         self._stamps = found
-        for home in rows:
-            if home not in found and self._has_folder(home):
-                found[home] = NOTHING
+        for session_key in rows:
+            if session_key not in found and self._has_folder(session_key):
+                found[session_key] = NOTHING
         return found
 
-    def _rounds(self, still: int, now: float) -> int:
+    def _rounds(self, steady: int, now: float) -> int:
         """Over how many rounds the sessions at rest are spread."""
         before, self._swept_at = self._swept_at, now
-        wanted = max(1, -(-still // A_ROUND))
+        wanted = max(1, -(-steady // A_ROUND))
         if wanted == 1 or before is None:
             return wanted
         return max(1, min(wanted, int(LONGEST_REST_S / max(now - before, 0.1))))
 
-    def _has_folder(self, home: Home) -> bool:
-        known = self._groups.get(home[0])
-        return known is not None and home[1] in known[1]
+    def _has_folder(self, session_key: SessionKey) -> bool:
+        known = self._groups.get(session_key[0])
+        return known is not None and session_key[1] in known[1]
 
     def _list_groups(self) -> list[str]:
         denied: list[str] = []
@@ -143,10 +145,10 @@ class Folders:
     def _sessions_of(self, group: str) -> tuple[str, ...]:
         return self._groups[group][1]
 
-    def heartbeat(self, home: Home) -> float | None:
+    def heartbeat(self, session_key: SessionKey) -> float | None:
         """When the runner last gave a sign of life; None where there is no such file."""
         try:
-            return os.stat(f"{self._root}/{home[0]}/{home[1]}/{HEARTBEAT}").st_mtime  # noqa: PTH116
+            return os.stat(f"{self._root}/{session_key[0]}/{session_key[1]}/{HEARTBEAT}").st_mtime  # noqa: PTH116
         except OSError:
             return None
 

@@ -7,15 +7,15 @@ from collections.abc import Mapping
 from enum import Enum
 
 from services.errors import UnavailableError
-from services.sources.nanoclaw.client import Silence, SilentError, exchange
+from services.sources.nanoclaw.client import NoAnswer, NoAnswerError, exchange
 from services.sources.nanoclaw.install import Install
-from services.text.sanitize import plain
+from services.text.sanitize import sanitize
 
 ANSWER_S = 2.0
 MOST = 100_000
 
 
-class Question(Enum):
+class HostQuery(Enum):
     """The commands that only look (upstream/nanoclaw: Admin socket); there are no others here."""
 
     HELP = "help"
@@ -46,30 +46,34 @@ def decode(line: bytes, identity: str) -> object:
 
     Raises:
         FrameError: the host says no.
-        SilentError: it is no answer to our request.
+        NoAnswerError: it is no answer to our request.
     """
     try:
         frame = json.loads(line)
     except (ValueError, RecursionError) as error:
-        raise SilentError(
-            Silence.ODD, "The admin socket answers with something else than a frame."
+        raise NoAnswerError(
+            NoAnswer.MALFORMED, "The admin socket answers with something else than a frame."
         ) from error
     if not isinstance(frame, dict) or not isinstance(frame.get("ok"), bool):
-        raise SilentError(Silence.ODD, "The admin socket answers with something else than a frame.")
+        raise NoAnswerError(
+            NoAnswer.MALFORMED, "The admin socket answers with something else than a frame."
+        )
     if frame["ok"]:
         if frame.get("id") != identity:
-            raise SilentError(Silence.ODD, "The admin socket answers a question nobody asked.")
+            raise NoAnswerError(
+                NoAnswer.MALFORMED, "The admin socket answers a question nobody asked."
+            )
         return frame.get("data")
     error_part = frame.get("error")
     told = error_part if isinstance(error_part, dict) else {}
-    code = plain(str(told.get("code", "")), 40) or "unknown"
-    message = plain(str(told.get("message", "")), 200) or "no reason given"
+    code = sanitize(str(told.get("code", "")), 40) or "unknown"
+    message = sanitize(str(told.get("message", "")), 200) or "no reason given"
     raise FrameError(code, f"The host refused: {message} ({code}).")
 
 
 async def ask(
     install: Install,
-    question: Question,
+    question: HostQuery,
     args: Mapping[str, str | int] | None = None,
     *,
     timeout_s: float = ANSWER_S,
@@ -77,7 +81,7 @@ async def ask(
     """The host's answer to one question.
 
     Raises:
-        SilentError: nobody answered, or not us.
+        NoAnswerError: nobody answered, or not us.
         FrameError: the host refused.
     """
     identity = f"wakedeck-{question.value}"
@@ -86,15 +90,17 @@ async def ask(
 
 
 async def records(
-    install: Install, question: Question, *, timeout_s: float = ANSWER_S
+    install: Install, question: HostQuery, *, timeout_s: float = ANSWER_S
 ) -> list[dict[str, object]]:
     """The rows of a list.
 
     Raises:
-        SilentError: nobody answered, or not with a list.
+        NoAnswerError: nobody answered, or not with a list.
         FrameError: the host refused.
     """
     data = await ask(install, question, {"limit": MOST}, timeout_s=timeout_s)
     if not isinstance(data, list):
-        raise SilentError(Silence.ODD, f"The host's answer to {question.value} is no list.")
+        raise NoAnswerError(
+            NoAnswer.MALFORMED, f"The host's answer to {question.value} is no list."
+        )
     return [row for row in data if isinstance(row, dict)]

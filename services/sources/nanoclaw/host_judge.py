@@ -8,7 +8,7 @@ from pathlib import Path
 
 from services.models import Facts, GatewayState
 from services.queues.timestamps import seconds
-from services.sources.nanoclaw.client import Silence
+from services.sources.nanoclaw.client import NoAnswer
 
 BACKOFF_S = (0, 0, 10, 30, 120, 300, 900)
 """Delay before the start by attempt, 1 first, the last for all after it.
@@ -33,7 +33,7 @@ class Breaker:
 class HostEvidence:
     """What is known of one host."""
 
-    silence: Silence | None = None
+    no_answer: NoAnswer | None = None
     """Why the admin socket does not answer; None: it does."""
     refused: str = ""
     """What it said instead of yes to a harmless question; the host is up all the same."""
@@ -46,7 +46,7 @@ class HostEvidence:
     @property
     def up(self) -> bool:
         """Whether it answers."""
-        return self.silence is None
+        return self.no_answer is None
 
 
 def read_breaker(path: Path) -> Breaker | None:
@@ -81,29 +81,29 @@ def start_delay(breaker: Breaker) -> int:
 
 def judge(host: HostEvidence, now: float) -> tuple[GatewayState, str]:
     """The host's state and the sentence that goes with it."""
-    match host.silence:
+    match host.no_answer:
         case None:
             return GatewayState.READY, host.refused
-        case Silence.DENIED:
+        case NoAnswer.DENIED:
             return (
                 GatewayState.WRONG,
                 "The host belongs to another user: this panel may not talk to it.",
             )
-        case Silence.MUTE:
+        case NoAnswer.NO_REPLY:
             return (
                 GatewayState.HUNG,
                 "The host accepts and does not answer: it may be stopping a container or building "
                 "an image, which it does without doing anything else.",
             )
-        case Silence.ODD:
+        case NoAnswer.MALFORMED:
             return GatewayState.WRONG, "Something else than the host answers on its admin socket."
-        case Silence.CUT:
+        case NoAnswer.CLOSED:
             return GatewayState.HUNG, "The host closes the admin socket without an answer."
     return _absent(host, now)
 
 
 def _absent(host: HostEvidence, now: float) -> tuple[GatewayState, str]:
-    died = host.silence is Silence.REFUSED
+    died = host.no_answer is NoAnswer.REFUSED
     breaker = host.breaker
     if breaker is None:
         if died:
@@ -131,7 +131,7 @@ def _absent(host: HostEvidence, now: float) -> tuple[GatewayState, str]:
 
 def facts(host: HostEvidence, now: float) -> Facts:
     """The evidence, ready to show."""
-    answer = "answers" if host.silence is None else host.silence.value
+    answer = "answers" if host.no_answer is None else host.no_answer.value
     rows = [("admin socket", answer)]
     if host.breaker is None:
         rows.append(("crash record", "none: the last stop was clean, or it never ran"))
@@ -143,7 +143,7 @@ def facts(host: HostEvidence, now: float) -> Facts:
         rows.append(("last log line", f"{max(0.0, now - host.log_at):.0f} s ago"))
     if host.service:
         rows.append(("service", host.service))
-    if host.silence is Silence.ABSENT and host.log_at is not None and now - host.log_at < 5:
+    if host.no_answer is NoAnswer.ABSENT and host.log_at is not None and now - host.log_at < 5:
         rows.append(("disagreement", "no socket, and yet its log was written just now"))
     if host.up and host.breaker is None:
         rows.append(("disagreement", "it answers, and yet there is no record of its start"))

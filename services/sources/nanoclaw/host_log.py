@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from services.text.redact import redact
-from services.text.sanitize import plain
+from services.text.sanitize import sanitize
 
 TAIL = 256 * 1024
 _COLOUR = re.compile(r"\x1b\[[0-9;]{0,16}m")
@@ -25,7 +25,7 @@ EXITED = "Container exited"
 
 
 @dataclass(frozen=True, slots=True)
-class LogLine:
+class HostLogLine:
     """One line of a host log; `text` is not harmless yet."""
 
     clock_s: float
@@ -40,16 +40,16 @@ class LogLine:
         return match[1] if match else ""
 
 
-def parse(raw: str) -> LogLine | None:
+def parse(raw: str) -> HostLogLine | None:
     """A line with its time and level; None for the rest of a stack."""
     match = _LINE.match(_COLOUR.sub("", raw))
     if match is None:
         return None
     hour, minute, second, milli = (int(part) for part in match.groups()[:4])
-    return LogLine(hour * 3600 + minute * 60 + second + milli / 1000, match[5], match[6])
+    return HostLogLine(hour * 3600 + minute * 60 + second + milli / 1000, match[5], match[6])
 
 
-def dated(lines: Iterable[LogLine], modified_at: float) -> list[tuple[float, LogLine]]:
+def dated(lines: Iterable[HostLogLine], modified_at: float) -> list[tuple[float, HostLogLine]]:
     """Each line with its instant: the last was written when the file was, the others before it.
 
     A clock that goes back between two lines is midnight; what stands before it is a day older.
@@ -61,7 +61,7 @@ def dated(lines: Iterable[LogLine], modified_at: float) -> list[tuple[float, Log
     midnight = last.replace(hour=0, minute=0, second=0, microsecond=0)
     if found[-1].clock_s > (last - midnight).total_seconds() + 60:
         midnight -= timedelta(days=1)
-    out: list[tuple[float, LogLine]] = []
+    out: list[tuple[float, HostLogLine]] = []
     later = found[-1].clock_s
     for line in reversed(found):
         if line.clock_s > later + 60:
@@ -73,7 +73,7 @@ def dated(lines: Iterable[LogLine], modified_at: float) -> list[tuple[float, Log
 
 
 @dataclass(frozen=True, slots=True)
-class Trouble:
+class StartFailure:
     """The last thing the log says about a session's starts."""
 
     at: float
@@ -81,9 +81,9 @@ class Trouble:
     """Harmless, secrets masked."""
 
 
-def troubles(lines: Iterable[tuple[float, LogLine]]) -> dict[str, Trouble]:
+def troubles(lines: Iterable[tuple[float, HostLogLine]]) -> dict[str, StartFailure]:
     """By session: why its last start failed."""
-    found: dict[str, Trouble] = {}
+    found: dict[str, StartFailure] = {}
     for at, line in lines:
         session = line.session
         if not session:
@@ -91,23 +91,23 @@ def troubles(lines: Iterable[tuple[float, LogLine]]) -> dict[str, Trouble]:
         if line.text.startswith(WAKE_FAILED):
             match = _MESSAGE.search(line.text)
             why = match[1] if match else line.text
-            found[session] = Trouble(at, redact(plain(why, 200)))
+            found[session] = StartFailure(at, redact(sanitize(why, 200)))
         elif line.text.startswith(EXITED):
             code = _CODE.search(line.text)
             if code is not None and code[1] not in ("0", "null"):
-                found[session] = Trouble(at, f"its container exited with code {code[1]}")
+                found[session] = StartFailure(at, f"its container exited with code {code[1]}")
     return found
 
 
-class LogEye:
+class HostLogReader:
     """The troubles of a log file, read again when it changed; only its last 256 KiB."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._seen: tuple[int, int, int] | None = None
-        self._troubles: dict[str, Trouble] = {}
+        self._troubles: dict[str, StartFailure] = {}
 
-    def look(self) -> dict[str, Trouble]:
+    def read(self) -> dict[str, StartFailure]:
         """By session; empty where the file cannot be read."""
         try:
             stat = self._path.stat()

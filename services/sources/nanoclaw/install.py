@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from services.errors import UnavailableError
-from services.text.sanitize import plain
+from services.text.sanitize import sanitize
 
 EXPECTED = (
     "nanoclaw",
@@ -183,7 +183,7 @@ def _user(number: int) -> str:
     import pwd
 
     try:
-        return f"user {plain(pwd.getpwuid(number).pw_name, 60)}"
+        return f"user {sanitize(pwd.getpwuid(number).pw_name, 60)}"
     except KeyError:
         return f"user {number}"
 
@@ -209,9 +209,9 @@ def _unreadable(folder: Path, error: OSError) -> UnavailableError:
             f"{_shown(folder)} cannot be read by this user.",
             advice="Run the panel as the user the NanoClaw host runs as.",
         )
-    why = plain(error.strerror or type(error).__name__, 80)
+    why = sanitize(error.strerror or type(error).__name__, 80)
     return UnavailableError(f"{_shown(folder)} cannot be read: {why}.")
 
 
 def _shown(path: Path) -> str:
-    return plain(str(path), 160)
+    return sanitize(str(path), 160)

@@ -11,9 +11,9 @@ from services.models import Activity, SandboxState
 from services.queues.facts import AgentFacts, verdict
 from services.queues.stuck import CEILING_MS, MAX_TRIES, SWEEP_S, StuckAction, idle_reap_at, working
 from services.sources.nanoclaw.central_db import SessionRow
-from services.sources.nanoclaw.containers import Container
-from services.sources.nanoclaw.host_log import Trouble
-from services.text.format import ago, left, plural, sentence
+from services.sources.nanoclaw.containers import AgentContainer
+from services.sources.nanoclaw.host_log import StartFailure
+from services.text.format import ago, plural, sentence, span
 
 START_S = 120.0
 """A container that gave no sign of life for longer was never active.
@@ -22,13 +22,13 @@ See upstream/nanoclaw: Container and host state.
 """
 SPAWN_S = 15.0
 """A container runs before its row says so."""
-GONE_S = CEILING_MS / 1000 + 3 * SWEEP_S
+CONTAINER_GONE_S = CEILING_MS / 1000 + 3 * SWEEP_S
 FAILING_S = 2 * SWEEP_S + 5
 TRIES = MAX_TRIES + 1
 
 
 @dataclass(frozen=True, slots=True)
-class Evidence:
+class SessionEvidence:
     """Everything known of one session; instants are seconds since the epoch."""
 
     row: SessionRow | None
@@ -36,7 +36,7 @@ class Evidence:
     files: AgentFacts
     """What its files say, heartbeat included."""
     folder: bool = True
-    container: Container | None = None
+    container: AgentContainer | None = None
     runtime: bool = True
     """Whether the container runtime said what runs."""
     host_up: bool | None = True
@@ -46,7 +46,7 @@ class Evidence:
     """Whether the central DB or the host said which sessions there are."""
     configured: bool = True
     """Its group has a container config, without which nothing starts."""
-    trouble: Trouble | None = None
+    trouble: StartFailure | None = None
     context: int = 0
     """Messages that are context only."""
     human: str = ""
@@ -54,7 +54,7 @@ class Evidence:
 
 
 @dataclass(frozen=True, slots=True)
-class Judgement:
+class SessionJudgement:
     """What one session is seen to be."""
 
     state: SandboxState
@@ -71,11 +71,11 @@ class Judgement:
     """Says the same until something changes: nothing in it depends on the clock."""
 
 
-def judge(seen: Evidence, now: float) -> Judgement:
+def judge(seen: SessionEvidence, now: float) -> SessionJudgement:
     """The first of these that holds: files that cannot be read, a container, none."""
     files = seen.files
     if files.unread and files.stale:
-        return Judgement(SandboxState.UNKNOWN, sentence(files.problem))
+        return SessionJudgement(SandboxState.UNKNOWN, sentence(files.problem))
     if seen.container is not None:
         return _running(seen, seen.container, now)
     if not seen.runtime:
@@ -83,60 +83,64 @@ def judge(seen: Evidence, now: float) -> Judgement:
     return _stopped(seen, now)
 
 
-def _running(seen: Evidence, container: Container, now: float) -> Judgement:
+def _running(seen: SessionEvidence, container: AgentContainer, now: float) -> SessionJudgement:
     age = None if container.started_at is None else now - container.started_at
     if seen.central and (seen.row is None or seen.row.container == "stopped"):
         if age is not None and age < SPAWN_S:
-            return Judgement(SandboxState.SETTLING, "Its container was started just now.")
+            return SessionJudgement(SandboxState.SETTLING, "Its container was started just now.")
         if seen.host_up is False:
-            return Judgement(
+            return SessionJudgement(
                 SandboxState.STUCK,
                 "Orphan container: the host that ran it is gone, and it is stopped as soon as "
                 "a host starts.",
             )
-        return Judgement(
+        return SessionJudgement(
             SandboxState.STUCK,
             "Orphan container: the host does not know it, and nothing it writes wakes anybody.",
         )
     return _alive(seen, now, container.started_at)
 
 
-def _alive(seen: Evidence, now: float, started: float | None) -> Judgement:
+def _alive(seen: SessionEvidence, now: float, started: float | None) -> SessionJudgement:
     files = seen.files
     age = None if started is None else now - started
-    beat = _beat(files, started)
+    beat = _heartbeat(files, started)
     decided = verdict(files, now)
     if decided.action is StuckAction.KILL_CLAIM:
         attempt = min(files.claim_tries + 1, TRIES)
         sweep = "the next sweep kills it" if seen.host_up else "no host is up to end it"
-        return Judgement(
+        return SessionJudgement(
             SandboxState.STUCK,
             f"Claimed a message {ago(decided.age_ms / 1000)} and gave no sign of life since "
             f"(try {attempt} of {TRIES}): {sweep}.",
         )
     if decided.action is StuckAction.KILL_CEILING and files.claims:
-        return Judgement(
+        return SessionJudgement(
             SandboxState.STUCK,
-            f"Silent for {left(decided.age_ms / 1000)} with a message claimed: "
+            f"Silent for {span(decided.age_ms / 1000)} with a message claimed: "
             "the next sweep kills it.",
         )
     if files.starved:
-        return Judgement(
+        return SessionJudgement(
             SandboxState.STUCK,
             "Starved: a due message has so many newer ones in front of it that the runner "
             "never sees it.",
         )
     if beat is None:
         if age is not None and age < START_S:
-            return Judgement(SandboxState.SETTLING, f"Starting, container up for {left(age)}.")
+            return SessionJudgement(
+                SandboxState.SETTLING, f"Starting, container up for {span(age)}."
+            )
         since = "" if age is None else f" {ago(age)}"
-        return Judgement(
+        return SessionJudgement(
             SandboxState.STUCK, f"Started{since} and never active: nothing will end it by itself."
         )
     tool = "" if stale_tool(files, started) else files.tool
     if working(now, beat, tool, files.claims):
-        return Judgement(SandboxState.READY, _busy(seen), activity=Activity.WORKING, tool=tool)
-    return Judgement(SandboxState.READY, _idle(seen, beat, now), activity=Activity.IDLE)
+        return SessionJudgement(
+            SandboxState.READY, _busy(seen), activity=Activity.WORKING, tool=tool
+        )
+    return SessionJudgement(SandboxState.READY, _idle(seen, beat, now), activity=Activity.IDLE)
 
 
 def stale_tool(files: AgentFacts, started: float | None) -> bool:
@@ -145,47 +149,47 @@ def stale_tool(files: AgentFacts, started: float | None) -> bool:
     return bool(files.tool) and begun is not None and started is not None and begun < started
 
 
-def _beat(files: AgentFacts, started: float | None) -> float | None:
+def _heartbeat(files: AgentFacts, started: float | None) -> float | None:
     """The heartbeat, unless it can only be that of an earlier container."""
     beat = files.heartbeat_at
     return None if beat is not None and started is not None and beat < started - 60 else beat
 
 
-def _busy(seen: Evidence) -> str:
-    return _and_human(seen, "")
+def _busy(seen: SessionEvidence) -> str:
+    return _mention_human(seen, "")
 
 
-def _idle(seen: Evidence, beat: float, now: float) -> str:
+def _idle(seen: SessionEvidence, beat: float, now: float) -> str:
     reap = idle_reap_at(beat, seen.files.bash_ms) - now
     if seen.host_up is False:
-        return _and_human(seen, "Idle; no host is up to end it or to bring it messages.")
-    when = f"reaped in {left(reap)}" if reap > 0 else "the next sweep reaps it"
-    return _and_human(seen, f"Idle, {when} unless a message comes.")
+        return _mention_human(seen, "Idle; no host is up to end it or to bring it messages.")
+    when = f"reaped in {span(reap)}" if reap > 0 else "the next sweep reaps it"
+    return _mention_human(seen, f"Idle, {when} unless a message comes.")
 
 
-def _runtime_unknown(seen: Evidence, now: float) -> Judgement:
+def _runtime_unknown(seen: SessionEvidence, now: float) -> SessionJudgement:
     said = seen.row.container if seen.row is not None else "unknown"
     beat = seen.files.heartbeat_at
-    if said in ("running", "idle") and beat is not None and now - beat > GONE_S:
-        return Judgement(
+    if said in ("running", "idle") and beat is not None and now - beat > CONTAINER_GONE_S:
+        return SessionJudgement(
             SandboxState.UNKNOWN,
             f"Container state unknown: its row says {said}, and its last heartbeat was "
             f"{ago(now - beat)}, longer than an idle container lives.",
         )
     if said in ("running", "idle") and beat is not None:
         judged = _alive(seen, now, None)
-        return Judgement(
+        return SessionJudgement(
             judged.state,
             f"Container state unknown, by its heartbeat: {judged.reason or 'working.'}",
             activity=judged.activity,
             tool=judged.tool,
         )
     if said in ("running", "idle"):
-        return Judgement(
+        return SessionJudgement(
             SandboxState.UNKNOWN, f"Container state unknown: its row says {said}, no heartbeat."
         )
     judged = _stopped(seen, now)
-    return Judgement(
+    return SessionJudgement(
         judged.state,
         f"Container state unknown, by its row: {judged.reason}",
         by_design=judged.by_design,
@@ -195,7 +199,7 @@ def _runtime_unknown(seen: Evidence, now: float) -> Judgement:
     )
 
 
-def _stopped(seen: Evidence, now: float) -> Judgement:
+def _stopped(seen: SessionEvidence, now: float) -> SessionJudgement:
     files, row = seen.files, seen.row
     if not seen.folder:
         stale = row is not None and row.container != "stopped"
@@ -213,39 +217,39 @@ def _stopped(seen: Evidence, now: float) -> Judgement:
     if files.waiting > 0:
         return _wanted(seen, note, now)
     if files.next_at is not None and files.next_at > now:
-        return Judgement(
+        return SessionJudgement(
             SandboxState.ASLEEP,
-            _and_human(seen, f"{_next(files, now)} {note}"),
+            _mention_human(seen, f"{_next(files, now)} {note}"),
             by_design=not files.next_tries,
             starts_at=files.next_at,
         )
     if seen.context:
         return _asleep(
-            _and_human(
+            _mention_human(
                 seen,
                 f"Accumulates only: {plural(seen.context, 'context message')}, none of which "
                 f"wakes it. {note}",
             ),
             steady=True,
         )
-    return _asleep(_and_human(seen, f"Stopped, nothing waits. {note}"), steady=True)
+    return _asleep(_mention_human(seen, f"Stopped, nothing waits. {note}"), steady=True)
 
 
 _STALE_ROW = "Its row still says running: the host was restarted."
 
 
-def _wanted(seen: Evidence, note: str, now: float) -> Judgement:
+def _wanted(seen: SessionEvidence, note: str, now: float) -> SessionJudgement:
     """Stopped with due messages: the host's next sweep should start it."""
     files = seen.files
     waits = f"{plural(files.waiting, 'message')} due"
     if seen.host_up is False:
-        return Judgement(
+        return SessionJudgement(
             SandboxState.ASLEEP, f"{waits}, and no host is up to start it. {note}".strip()
         )
     since = _missed_since(seen)
     overdue = 0.0 if since is None else max(0.0, now - since)
     if not seen.configured:
-        return Judgement(
+        return SessionJudgement(
             SandboxState.BROKEN,
             f"{waits}, and it cannot start: its group has no container config. {note}".strip(),
             failing=True,
@@ -253,8 +257,8 @@ def _wanted(seen: Evidence, note: str, now: float) -> Judgement:
     if overdue <= FAILING_S or seen.host_up is None:
         badge = " An unclaimed response wakes this session." if files.unclaimed_response else ""
         wait = max(0.0, SWEEP_S - overdue % SWEEP_S)
-        when = f"within {left(max(wait, 1.0))}" if seen.host_up else "within a minute, if it is up"
-        return Judgement(
+        when = f"within {span(max(wait, 1.0))}" if seen.host_up else "within a minute, if it is up"
+        return SessionJudgement(
             SandboxState.SETTLING,
             f"{waits}: the host's sweep starts it {when}.{badge} {note}".strip(),
         )
@@ -264,14 +268,14 @@ def _wanted(seen: Evidence, note: str, now: float) -> Judgement:
         why = trouble.why
     if files.unclaimed_response:
         why = f"an unclaimed response wakes it for nothing; {why}"
-    return Judgement(
+    return SessionJudgement(
         SandboxState.BROKEN,
-        f"Wake failing: {waits} for {left(overdue)} and it does not start: {why}. {note}".strip(),
+        f"Wake failing: {waits} for {span(overdue)} and it does not start: {why}. {note}".strip(),
         failing=True,
     )
 
 
-def _missed_since(seen: Evidence) -> float | None:
+def _missed_since(seen: SessionEvidence) -> float | None:
     """From when on a sweep could have started it: due, host up, the last container gone quiet."""
     files = seen.files
     if files.waiting_since is None:
@@ -281,16 +285,16 @@ def _missed_since(seen: Evidence) -> float | None:
 
 
 def _next(files: AgentFacts, now: float) -> str:
-    wait = left((files.next_at or now) - now)
+    wait = span((files.next_at or now) - now)
     if files.next_tries:
         attempt = min(files.next_tries + 1, TRIES)
         return f"Backs off: try {attempt} of {TRIES}, next in {wait}."
     return f"Stopped; the next message is due in {wait}."
 
 
-def _asleep(reason: str, *, steady: bool = False) -> Judgement:
-    return Judgement(SandboxState.ASLEEP, reason.strip(), by_design=True, steady=steady)
+def _asleep(reason: str, *, steady: bool = False) -> SessionJudgement:
+    return SessionJudgement(SandboxState.ASLEEP, reason.strip(), by_design=True, steady=steady)
 
 
-def _and_human(seen: Evidence, reason: str) -> str:
+def _mention_human(seen: SessionEvidence, reason: str) -> str:
     return f"{seen.human} {reason}".strip() if seen.human else reason.strip()

@@ -12,12 +12,12 @@ from services.clock import Clock
 from services.errors import NotFoundError, ProcessError
 from services.log_streams import LogStream
 from services.process import run
-from services.sources.nanoclaw.container_listing import Runtime
-from services.sources.nanoclaw.containers import Container, Home, logs_argv
-from services.sources.nanoclaw.file_tail import POLL_S, Tail, shown
+from services.sources.nanoclaw.container_listing import ContainerListings
+from services.sources.nanoclaw.containers import AgentContainer, SessionKey, logs_argv
+from services.sources.nanoclaw.file_tail import POLL_S, Tail, redact_log_line
 from services.sources.nanoclaw.host_log import TAIL, dated, parse
 from services.sources.nanoclaw.install import Install
-from services.text.sanitize import plain
+from services.text.sanitize import sanitize
 
 STREAMS = (
     LogStream("session", "this session"),
@@ -29,13 +29,17 @@ ROOM = 500
 AT_ONCE = 8
 """Portions of 64 KiB of one file that are told together."""
 CONTAINER_POLL_S = 2.0
-GOES = "container log: it vanishes when the container ends"
-GONE = "container log: the container has ended, and its log with it"
-NONE = "container log: no container runs"
+EPHEMERAL_NOTE = "container log: it vanishes when the container ends"
+ENDED_NOTE = "container log: the container has ended, and its log with it"
+NO_CONTAINER_NOTE = "container log: no container runs"
 
 
 async def stream(
-    install: Install, runtime: Runtime, home: Home, clock: Clock, which: str = ""
+    install: Install,
+    listings: ContainerListings,
+    session_key: SessionKey,
+    clock: Clock,
+    which: str = "",
 ) -> AsyncIterator[str]:
     """One of `STREAMS`; the first where `which` is empty.
 
@@ -48,7 +52,9 @@ async def stream(
     lines: asyncio.Queue[str] = asyncio.Queue(ROOM)
     tasks = [
         asyncio.create_task(one)
-        for one in _work(install, runtime, home, clock, which or STREAMS[0].name, lines)
+        for one in _producers(
+            install, listings, session_key, clock, which or STREAMS[0].name, lines
+        )
     ]
     try:
         while True:
@@ -59,10 +65,10 @@ async def stream(
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-def _work(
+def _producers(
     install: Install,
-    runtime: Runtime,
-    home: Home,
+    listings: ContainerListings,
+    session_key: SessionKey,
     clock: Clock,
     which: str,
     lines: asyncio.Queue[str],
@@ -71,16 +77,19 @@ def _work(
     errors = Tail(install.error_log, TAIL, "host error log")
     match which:
         case "session":
-            name = home[1].encode("utf-8", "surrogateescape")
+            name = session_key[1].encode("utf-8", "surrogateescape")
             told = (("host: ", host), ("host error: ", errors))
-            return [_files(told, name, clock, lines), _container(runtime, home, clock, lines)]
+            return [
+                _files(told, name, clock, lines),
+                _container(listings, session_key, clock, lines),
+            ]
         case "host":
             return [_files((("", host),), b"", clock, lines)]
         case "errors":
             return [_files((("", errors),), b"", clock, lines)]
         case "container":
-            return [_container(runtime, home, clock, lines)]
-    raise NotFoundError(f"A NanoClaw session has no log {plain(which, 40)!r}.")
+            return [_container(listings, session_key, clock, lines)]
+    raise NotFoundError(f"A NanoClaw session has no log {sanitize(which, 40)!r}.")
 
 
 async def _files(
@@ -124,30 +133,32 @@ def _timed(word: str, raw: list[bytes], name: bytes, modified_at: float) -> list
     for line, one in zip(raw, read, strict=True):
         at = at if one is None else next(instants)[0]
         if name in line:
-            told.append((at, word + shown(line)))
+            told.append((at, word + redact_log_line(line)))
     return told
 
 
-async def _container(runtime: Runtime, home: Home, clock: Clock, lines: asyncio.Queue[str]) -> None:
-    said = ""
+async def _container(
+    listings: ContainerListings, session_key: SessionKey, clock: Clock, lines: asyncio.Queue[str]
+) -> None:
+    last_note = ""
     while True:
-        listing = await runtime.look()
-        found = listing.by_home.get(home)
+        listing = await listings.latest()
+        found = listing.by_session.get(session_key)
         if found is None:
-            word = f"container log: {listing.problem}" if listing.problem else NONE
-            if said not in (word, GONE):
-                said = word
+            word = f"container log: {listing.problem}" if listing.problem else NO_CONTAINER_NOTE
+            if last_note not in (word, ENDED_NOTE):
+                last_note = word
                 await lines.put(word)
             await clock.sleep(CONTAINER_POLL_S)
             continue
-        await lines.put(GOES)
-        await _pour(found, lines)
-        said = GONE
-        await lines.put(GONE)
+        await lines.put(EPHEMERAL_NOTE)
+        await _follow_container(found, lines)
+        last_note = ENDED_NOTE
+        await lines.put(ENDED_NOTE)
         await clock.sleep(CONTAINER_POLL_S)
 
 
-async def _pour(container: Container, lines: asyncio.Queue[str]) -> None:
+async def _follow_container(container: AgentContainer, lines: asyncio.Queue[str]) -> None:
     told = run.lines(logs_argv(container.name), limit=1000)
     try:
         async for line in told:

@@ -1,4 +1,4 @@
-"""Looks at one NanoClaw install; writes nothing of it, signals nothing, starts nothing in it."""
+"""Observes one NanoClaw install; read-only."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ from services.models import (
 )
 from services.queues.reader import QueueReader
 from services.sources.nanoclaw import host_judge, logs
-from services.sources.nanoclaw.container_listing import Runtime
-from services.sources.nanoclaw.containers import Home, Listing
+from services.sources.nanoclaw.container_listing import ContainerListings
+from services.sources.nanoclaw.containers import Listing, SessionKey
 from services.sources.nanoclaw.engagement import NudgePlan, plan
 from services.sources.nanoclaw.install import Install, find
-from services.sources.nanoclaw.poller import Census, Context
+from services.sources.nanoclaw.poller import PollContext, SessionPoller
 from services.sources.nanoclaw.verdicts import verdict
 from services.text.format import sentence
-from services.text.sanitize import plain
+from services.text.sanitize import sanitize
 
 
 class NanoClawObserver:
@@ -53,43 +53,43 @@ class NanoClawObserver:
         self._nudge = (nudge_text, nudge_sender)
         self._reader = QueueReader(clock, follow=True)
         # Counts of every session and the page of one are different polls of the same files.
-        self._glance = QueueReader(clock, follow=True)
-        self._census: Census | None = None
-        self._runtime: Runtime | None = None
+        self._survey_reader = QueueReader(clock, follow=True)
+        self._poller: SessionPoller | None = None
+        self._listings: ContainerListings | None = None
 
     async def observe(self) -> Observation:
-        census, runtime = self._opened()
-        listing = await runtime.look()
-        sandboxes = await census.round(listing)
-        assert census.context is not None
+        poller, listings = self._opened()
+        listing = await listings.latest()
+        sandboxes = await poller.poll(listing)
+        assert poller.context is not None
         return Observation(
-            self.info.key, self._clock.now(), self._gateways(census, census.context), sandboxes
+            self.info.key, self._clock.now(), self._gateways(poller, poller.context), sandboxes
         )
 
     async def queue(self, sandbox: SandboxId, window: int) -> QueueSnapshot:
-        census, _ = self._opened()
-        home = self._home(census, sandbox)
+        poller, _ = self._opened()
+        session_key = self._session_key(poller, sandbox)
         return await self._reader.snapshot(
-            sandbox, folder(census.install, home), window, alive=census.alive(home)
+            sandbox, folder(poller.install, session_key), window, alive=poller.alive(session_key)
         )
 
     async def content(self, sandbox: SandboxId, direction: Direction, message: str) -> str:
-        census, _ = self._opened()
-        home = self._home(census, sandbox)
-        return await self._reader.content(folder(census.install, home), direction, message)
+        poller, _ = self._opened()
+        session_key = self._session_key(poller, sandbox)
+        return await self._reader.content(folder(poller.install, session_key), direction, message)
 
     async def probe(self, sandbox: SandboxId) -> Verdict:
         try:
-            census, runtime = self._opened()
-            await census.round(await runtime.look(), only=sandbox.native_id)
+            poller, listings = self._opened()
+            await poller.poll(await listings.latest(), only=sandbox.native_id)
         except UnavailableError as error:
             return Verdict(VerdictKind.UNKNOWN, error.sentence, advice=error.advice)
-        judged = census.judgement(sandbox.native_id)
-        context = census.context
+        judged = poller.judgement(sandbox.native_id)
+        context = poller.context
         if judged is None or context is None:
             return Verdict(
                 VerdictKind.TERMINAL,
-                f"{self.info.label} has no session {plain(sandbox.native_id, 80)}.",
+                f"{self.info.label} has no session {sanitize(sandbox.native_id, 80)}.",
                 advice="It may belong to another install, or its folder and row are gone.",
             )
         now = self._clock.now()
@@ -97,19 +97,19 @@ class NanoClawObserver:
             host_judge.judge(context.host, now),
             judged,
             self.nudge_plan(sandbox),
-            census.install.service,
+            poller.install.service,
             now,
         )
 
     async def log_streams(self, sandbox: SandboxId) -> tuple[LogStream, ...]:
-        census, _ = self._opened()
-        self._home(census, sandbox)
+        poller, _ = self._opened()
+        self._session_key(poller, sandbox)
         return logs.STREAMS
 
     async def logs(self, sandbox: SandboxId, stream: str = "") -> AsyncIterator[str]:
-        census, runtime = self._opened()
-        home = self._home(census, sandbox)
-        lines = logs.stream(census.install, runtime, home, self._clock, stream)
+        poller, listings = self._opened()
+        session_key = self._session_key(poller, sandbox)
+        lines = logs.stream(poller.install, listings, session_key, self._clock, stream)
         try:
             async for line in lines:
                 yield line
@@ -118,95 +118,97 @@ class NanoClawObserver:
 
     async def close(self) -> None:
         """Files are never kept open; a listing that runs is ended."""
-        if self._runtime is not None:
-            await self._runtime.close()
+        if self._listings is not None:
+            await self._listings.close()
 
     def nudge_plan(self, sandbox: SandboxId, text: str | None = None) -> NudgePlan:
         """What a nudge of this session would do, from what was seen last; nothing is looked at."""
         words, sender = self._nudge
-        census = self._census
-        if census is None or census.context is None:
+        poller = self._poller
+        if poller is None or poller.context is None:
             return NudgePlan(words, sender, refusal="nothing is known of it yet")
-        central = census.context.seen.central
-        row = census.row(sandbox.native_id)
+        central = poller.context.seen.central
+        row = poller.row(sandbox.native_id)
         return plan(central, row, words if text is None else text, sender)
 
-    async def locate(self, sandbox: SandboxId) -> tuple[Install, Home, Listing]:
+    async def locate(self, sandbox: SandboxId) -> tuple[Install, SessionKey, Listing]:
         """Where a session lives and what runs now, asked of the container runtime afresh.
 
         Raises:
             NotFoundError: no such session.
             UnavailableError: the install is gone.
         """
-        census, runtime = self._opened()
-        if census.context is None:
-            await census.round(await runtime.look())
-        return census.install, self._home(census, sandbox), await runtime.fresh()
+        poller, listings = self._opened()
+        if poller.context is None:
+            await poller.poll(await listings.latest())
+        return poller.install, self._session_key(poller, sandbox), await listings.refresh()
 
-    def _opened(self) -> tuple[Census, Runtime]:
-        if self._census is None or self._runtime is None:
+    def _opened(self) -> tuple[SessionPoller, ContainerListings]:
+        if self._poller is None or self._listings is None:
             install = find(self._root, self._candidates)
-            self._census = Census(self.info.key, install, self._glance, self._clock)
-            self._runtime = Runtime(install, self._clock)
-        return self._census, self._runtime
+            self._poller = SessionPoller(self.info.key, install, self._survey_reader, self._clock)
+            self._listings = ContainerListings(install, self._clock)
+        return self._poller, self._listings
 
-    def _home(self, census: Census, sandbox: SandboxId) -> Home:
-        home = census.home(sandbox.native_id)
-        if home is None:
-            name = plain(sandbox.native_id, 80)
+    def _session_key(self, poller: SessionPoller, sandbox: SandboxId) -> SessionKey:
+        session_key = poller.session_key(sandbox.native_id)
+        if session_key is None:
+            name = sanitize(sandbox.native_id, 80)
             raise NotFoundError(f"{self.info.label} has no session {name}.")
-        return home
+        return session_key
 
-    def _gateways(self, census: Census, context: Context) -> tuple[Gateway, ...]:
+    def _gateways(self, poller: SessionPoller, context: PollContext) -> tuple[Gateway, ...]:
         now = self._clock.now()
         state, reason = host_judge.judge(context.host, now)
         problem = context.seen.problem
         rows = list(host_judge.facts(context.host, now))
-        rows += [("root", plain(str(census.install.root), 200)), ("slug", census.install.slug)]
-        rows.append(("central DB", _central_words(context)))
-        if not census.folders_present and context.rows:
+        rows += [("root", sanitize(str(poller.install.root), 200)), ("slug", poller.install.slug)]
+        rows.append(("central DB", _central_fact(context)))
+        if not poller.folders_present and context.rows:
             rows.append(("session folders", "none: this install keeps its messages elsewhere"))
-        for name in census.folders_denied:
-            rows.append(("unreadable group", plain(name, 120)))
+        for name in poller.folders_denied:
+            rows.append(("unreadable group", sanitize(name, 120)))
         if problem:
-            reason = f"{reason} {_told(problem, context)}".strip()
+            reason = f"{reason} {_central_problem(problem, context)}".strip()
         host = Gateway(
             GatewayId(self.info.key, "host"),
             "host",
             state,
             reason,
             now,
-            address=plain(str(census.install.root), 200),
+            address=sanitize(str(poller.install.root), 200),
             latency_s=context.host.latency_s,
             evidence=tuple(rows),
         )
         return host, _containers(GatewayId(self.info.key, "containers"), context, now)
 
 
-def folder(install: Install, home: Home) -> Path:
+def folder(install: Install, session_key: SessionKey) -> Path:
     """Where a session's files are."""
-    return install.sessions / home[0] / home[1]
+    return install.sessions / session_key[0] / session_key[1]
 
 
-def _told(problem: str, context: Context) -> str:
+def _central_problem(problem: str, context: PollContext) -> str:
     if not context.seen.known:
         return sentence(f"Sessions are known by their folders alone: {problem}")
-    source = "the host's own lists are shown" if context.seen.asked else "the last good is shown"
+    source = (
+        "the host's own lists are shown" if context.seen.from_host else "the last good is shown"
+    )
     return sentence(f"The central DB cannot be read, {source}: {problem}")
 
 
-def _central_words(context: Context) -> str:
+def _central_fact(context: PollContext) -> str:
     count = len(context.seen.central.sessions)
     if not context.seen.known:
         return f"unreadable: {context.seen.problem}"
-    way = "asked of the host" if context.seen.asked else "read"
+    way = "asked of the host" if context.seen.from_host else "read"
     return f"{way}, {count} sessions, {len(context.seen.central.groups)} groups"
 
 
-def _containers(identity: GatewayId, context: Context, now: float) -> Gateway:
+def _containers(identity: GatewayId, context: PollContext, now: float) -> Gateway:
     listing = context.listing
     if listing.known:
-        homeless = [one for one in listing.containers if one.home is None]
+        homeless = [one for one in listing.containers if one.session_key is None]
         rows = [("running", str(len(listing.containers)))]
         rows += [("whose is it", one.name) for one in homeless[:10]]
         state, reason = GatewayState.READY, ""
@@ -215,7 +217,7 @@ def _containers(identity: GatewayId, context: Context, now: float) -> Gateway:
     else:
         state = GatewayState.DOWN if listing.installed else GatewayState.ABSENT
         rows = []
-        reason = sentence(f"Container state unknown: {plain(listing.problem, 200)}")
+        reason = sentence(f"Container state unknown: {sanitize(listing.problem, 200)}")
     return Gateway(
         identity,
         "containers (docker)",

@@ -1,4 +1,4 @@
-"""One round over an install: host, containers, central DB, and every session that changed."""
+"""One poll of an install: host, containers, central DB, and every session that changed."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from services.models import GatewayId, InLabel, Sandbox, SandboxId
 from services.queues.due import DUE_PREFETCH
 from services.queues.facts import AgentFacts, Survey
 from services.queues.reader import QueueReader
-from services.sources.nanoclaw.central_client import CentralEye, Seen
-from services.sources.nanoclaw.central_db import SessionRow, Waiting
-from services.sources.nanoclaw.containers import Home, Listing
+from services.sources.nanoclaw.central_client import CentralClient, CentralReading
+from services.sources.nanoclaw.central_db import PendingRequest, SessionRow
+from services.sources.nanoclaw.containers import Listing, SessionKey
 from services.sources.nanoclaw.folders import NOTHING, Folders, Stamp
 from services.sources.nanoclaw.host_judge import HostEvidence
-from services.sources.nanoclaw.host_log import LogEye, Trouble
+from services.sources.nanoclaw.host_log import HostLogReader, StartFailure
 from services.sources.nanoclaw.host_probe import probe
 from services.sources.nanoclaw.install import Install, check
-from services.sources.nanoclaw.judge import Evidence, Judgement, judge
+from services.sources.nanoclaw.judge import SessionEvidence, SessionJudgement, judge
 from services.sources.nanoclaw.names import human_wait, native_ids
-from services.sources.nanoclaw.rows import Subject, portray
+from services.sources.nanoclaw.rows import SessionRecord, to_row
 
 AT_ONCE = 2
 BUDGET_S = 3.0
@@ -41,10 +41,10 @@ _UNREAD = Survey(AgentFacts(0.0, unread=True, problem="not read yet"))
 
 
 @dataclass(slots=True)
-class Known:
-    """One session between rounds."""
+class TrackedSession:
+    """One session between polls."""
 
-    home: Home
+    session_key: SessionKey
     native: str
     stamp: Stamp | None = None
     """As of the survey; None: read it again."""
@@ -54,27 +54,27 @@ class Known:
     whole_at: float = 0.0
     """When both files were read, changed or not."""
     alive: bool | None = None
-    quiet: bool = False
+    row_is_current: bool = False
     """Its row says nothing about the time, and nothing it was drawn from has changed."""
-    judged: Judgement | None = None
+    judged: SessionJudgement | None = None
     sandbox: Sandbox | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Context:
-    """What a round knows before it looks at any session."""
+class PollContext:
+    """What a poll knows before it reads any session."""
 
     host: HostEvidence
     listing: Listing
-    seen: Seen
-    stamps: Mapping[Home, Stamp]
-    rows: Mapping[Home, SessionRow]
-    troubles: Mapping[str, Trouble]
-    waiting: Mapping[str, tuple[Waiting, ...]]
+    seen: CentralReading
+    stamps: Mapping[SessionKey, Stamp]
+    rows: Mapping[SessionKey, SessionRow]
+    troubles: Mapping[str, StartFailure]
+    waiting: Mapping[str, tuple[PendingRequest, ...]]
 
 
-class Census:
-    """What is remembered of one install; rounds do not overlap."""
+class SessionPoller:
+    """Polls one install and keeps what it learned; polls do not overlap."""
 
     def __init__(self, source: str, install: Install, reader: QueueReader, clock: Clock) -> None:
         self.install = install
@@ -82,14 +82,14 @@ class Census:
         self._host = GatewayId(source, "host")
         self._reader = reader
         self._clock = clock
-        self._eye = CentralEye(install, clock)
+        self._central = CentralClient(install, clock)
         self._folders = Folders(install)
-        self._errors = LogEye(install.error_log)
-        self._known: dict[Home, Known] = {}
-        self._by_native: dict[str, Known] = {}
-        self._rotation: deque[Home] = deque()
+        self._errors = HostLogReader(install.error_log)
+        self._sessions: dict[SessionKey, TrackedSession] = {}
+        self._by_native: dict[str, TrackedSession] = {}
+        self._rotation: deque[SessionKey] = deque()
         self._lock = asyncio.Lock()
-        self.context: Context | None = None
+        self.context: PollContext | None = None
 
     @property
     def folders_denied(self) -> tuple[str, ...]:
@@ -101,85 +101,101 @@ class Census:
         """Whether there are session folders at all."""
         return self._folders.present
 
-    def home(self, native: str) -> Home | None:
+    def session_key(self, native: str) -> SessionKey | None:
         """Where the session of that id lives; None where there is none."""
         known = self._by_native.get(native)
-        return None if known is None else known.home
+        return None if known is None else known.session_key
 
-    def alive(self, home: Home) -> bool | None:
+    def alive(self, session_key: SessionKey) -> bool | None:
         """Whether a container of it ran the last time anybody looked; None: not known."""
-        return None if self.context is None else _alive(self.context, home)
+        return None if self.context is None else _alive(self.context, session_key)
 
-    def judgement(self, native: str) -> Judgement | None:
+    def judgement(self, native: str) -> SessionJudgement | None:
         """What it was seen to be in the last round."""
         known = self._by_native.get(native)
         return None if known is None else known.judged
 
     def row(self, native: str) -> SessionRow | None:
         """Its row in the central DB."""
-        home = self.home(native)
-        return None if home is None or self.context is None else self.context.rows.get(home)
+        session_key = self.session_key(native)
+        return (
+            None
+            if session_key is None or self.context is None
+            else self.context.rows.get(session_key)
+        )
 
-    async def round(self, listing: Listing, only: str | None = None) -> tuple[Sandbox, ...]:
-        """Look at everything that changed; `only` one session for a probe.
+    async def poll(self, listing: Listing, only: str | None = None) -> tuple[Sandbox, ...]:
+        """Read everything that changed; `only` one session for a probe.
 
         Raises:
             UnavailableError: the install is gone or cannot be read.
         """
         async with self._lock:
-            context = await self._look(listing, only)
-            self._meet((*context.rows, *context.stamps))
-            self._wake_rows(context)
+            context = await self._gather(listing, only)
+            self._track((*context.rows, *context.stamps))
+            self._invalidate_rows(context)
             self.context = context
             if only is not None:
                 chosen = self._by_native.get(only)
                 if chosen is not None:
                     await self._survey(context, [chosen], self._clock.monotonic() + BUDGET_S)
-                return () if chosen is None else (self._draw(context, chosen),)
-            await self._survey(context, self._stale(context), self._clock.monotonic() + BUDGET_S)
-            return tuple([self._draw(context, one) for one in self._known.values()])
+                return () if chosen is None else (self._to_row(context, chosen),)
+            await self._survey(
+                context, self._due_for_reading(context), self._clock.monotonic() + BUDGET_S
+            )
+            return tuple([self._to_row(context, one) for one in self._sessions.values()])
 
-    async def _look(self, listing: Listing, only: str | None) -> Context:
+    async def _gather(self, listing: Listing, only: str | None) -> PollContext:
         check(self.install)
-        host, seen = await asyncio.gather(probe(self.install, self._clock), self._eye.look())
+        host, seen = await asyncio.gather(probe(self.install, self._clock), self._central.read())
         rows, moved = self._rows(seen)
-        if only is not None and (chosen := self.home(only)) is not None:
+        if only is not None and (chosen := self.session_key(only)) is not None:
             moved = {*moved, chosen}
-        still = frozenset() if not listing.known else self._still(listing)
+        steady = frozenset() if not listing.known else self._steady_sessions(listing)
         stamps = await asyncio.to_thread(
-            self._folders.sweep, self._clock.monotonic(), rows, still, moved
+            self._folders.sweep, self._clock.monotonic(), rows, steady, moved
         )
-        waiting: dict[str, tuple[Waiting, ...]] = {}
+        waiting: dict[str, tuple[PendingRequest, ...]] = {}
         for one in seen.central.waiting:
             if one.session:
                 waiting[one.session] = (*waiting.get(one.session, ()), one)
-        troubles = self._errors.look()
-        return Context(host, listing, seen, stamps, rows, troubles, waiting)
+        troubles = self._errors.read()
+        return PollContext(host, listing, seen, stamps, rows, troubles, waiting)
 
-    def _rows(self, seen: Seen) -> tuple[Mapping[Home, SessionRow], set[Home]]:
+    def _rows(
+        self, seen: CentralReading
+    ) -> tuple[Mapping[SessionKey, SessionRow], set[SessionKey]]:
         """The rows by session, and whose row is another than in the last round."""
         last = self.context
         if last is not None and seen.central is last.seen.central:
             return last.rows, set()
         rows = {(row.group, row.id): row for row in seen.central.sessions}
         before = {} if last is None else last.rows
-        moved = {home for home, row in rows.items() if before.get(home) is not row}
+        moved = {
+            session_key for session_key, row in rows.items() if before.get(session_key) is not row
+        }
         moved.update(before.keys() - rows.keys())
         return rows, moved
 
-    def _wake_rows(self, context: Context) -> None:
+    def _invalidate_rows(self, context: PollContext) -> None:
         """Rows whose evidence is another than in the last round are drawn anew."""
         last = self.context
         if last is None or _shared(last) != _shared(context):
-            for one in self._known.values():
-                one.quiet = False
+            for one in self._sessions.values():
+                one.row_is_current = False
             return
         changed = {
-            home for home, _ in context.listing.by_home.items() ^ last.listing.by_home.items()
+            session_key
+            for session_key, _ in context.listing.by_session.items()
+            ^ last.listing.by_session.items()
         }
         if context.rows is not last.rows:
             rows, before = context.rows, last.rows
-            changed.update(home for home, row in rows.items() if before.get(home) is not row)
+            changed.update(
+                session_key
+                for session_key, row in rows.items()
+                if before.get(session_key) is not row
+            )
             changed.update(before.keys() - rows.keys())
         changed.update(context.stamps.keys() ^ last.stamps.keys())
         named = {
@@ -192,64 +208,68 @@ class Census:
             if now.get(name) != then.get(name)
         }
         if named:
-            changed.update(home for home in self._known if home[1] in named)
-        for home in changed:
-            if (known := self._known.get(home)) is not None:
-                known.quiet = False
+            changed.update(session_key for session_key in self._sessions if session_key[1] in named)
+        for session_key in changed:
+            if (known := self._sessions.get(session_key)) is not None:
+                known.row_is_current = False
 
-    def _still(self, listing: Listing) -> frozenset[Home]:
+    def _steady_sessions(self, listing: Listing) -> frozenset[SessionKey]:
         """Sessions that nothing runs for and nothing was claimed in: their answers are at rest."""
         return frozenset(
-            home
-            for home, one in self._known.items()
-            if one.judged is not None and one.judged.steady and home not in listing.by_home
+            session_key
+            for session_key, one in self._sessions.items()
+            if one.judged is not None
+            and one.judged.steady
+            and session_key not in listing.by_session
         )
 
-    def _meet(self, homes: Iterable[Home]) -> None:
+    def _track(self, session_keys: Iterable[SessionKey]) -> None:
         """Give every session an id, and forget those that are gone."""
-        now = dict.fromkeys(homes)
-        if now.keys() == self._known.keys():
+        now = dict.fromkeys(session_keys)
+        if now.keys() == self._sessions.keys():
             return
-        for home in self._known.keys() - now.keys():
-            self._reader.forget(self._folder(home))
+        for session_key in self._sessions.keys() - now.keys():
+            self._reader.forget(self._folder(session_key))
         ids = native_ids(now)
-        before = self._known
-        self._known = {}
-        for home, native in ids.items():
-            kept = before.get(home)
-            self._known[home] = (
-                kept if kept is not None and kept.native == native else Known(home, native)
+        before = self._sessions
+        self._sessions = {}
+        for session_key, native in ids.items():
+            kept = before.get(session_key)
+            self._sessions[session_key] = (
+                kept
+                if kept is not None and kept.native == native
+                else TrackedSession(session_key, native)
             )
-        self._by_native = {one.native: one for one in self._known.values()}
-        self._rotation = deque(self._known)
+        self._by_native = {one.native: one for one in self._sessions.values()}
+        self._rotation = deque(self._sessions)
 
-    def _stale(self, context: Context) -> list[Known]:
+    def _due_for_reading(self, context: PollContext) -> list[TrackedSession]:
         """Whose files to read in this round, the most urgent first."""
         now = self._clock.monotonic()
-        changed: list[tuple[bool, float, Known]] = []
-        listed = context.listing.by_home
+        changed: list[tuple[bool, float, TrackedSession]] = []
+        listed = context.listing.by_session
         silent = False if context.listing.known else None
-        for home, stamp in context.stamps.items():
-            one = self._known[home]
-            if one.quiet and stamp is one.stamp and one.alive is silent is False:
+        for session_key, stamp in context.stamps.items():
+            one = self._sessions[session_key]
+            if one.row_is_current and stamp is one.stamp and one.alive is silent is False:
                 continue
-            active = home in listed or (one.judged is not None and not one.judged.steady)
+            active = session_key in listed or (one.judged is not None and not one.judged.steady)
             old = active and now - one.surveyed_at >= LONGEST_REST_S
-            moved = stamp != one.stamp or _alive(context, home) != one.alive
+            moved = stamp != one.stamp or _alive(context, session_key) != one.alive
             if stamp is not NOTHING and (moved or old):
                 changed.append((not active, -stamp.newest, one))
         changed.sort(key=lambda entry: entry[:2])
         chosen = [one for _, _, one in changed]
         for _ in range(min(ROTATION, len(self._rotation))):
-            home = self._rotation[0]
+            session_key = self._rotation[0]
             self._rotation.rotate(-1)
-            one = self._known[home]
+            one = self._sessions[session_key]
             rested = now - one.surveyed_at >= LONGEST_REST_S
-            if rested and context.stamps.get(home, NOTHING) is not NOTHING:
+            if rested and context.stamps.get(session_key, NOTHING) is not NOTHING:
                 chosen.append(one)
-        return list({one.home: one for one in chosen}.values())
+        return list({one.session_key: one for one in chosen}.values())
 
-    async def _survey(self, context: Context, some: list[Known], until: float) -> None:
+    async def _survey(self, context: PollContext, some: list[TrackedSession], until: float) -> None:
         queue = deque(some)
 
         async def read() -> None:
@@ -258,64 +278,64 @@ class Census:
 
         await asyncio.gather(*(read() for _ in range(min(AT_ONCE, len(some)))))
 
-    async def _read(self, context: Context, one: Known) -> None:
-        stamp = context.stamps.get(one.home, NOTHING)
+    async def _read(self, context: PollContext, one: TrackedSession) -> None:
+        stamp = context.stamps.get(one.session_key, NOTHING)
         if stamp is NOTHING:
             return
-        alive = _alive(context, one.home)
-        prefetch = context.seen.central.prefetch.get(one.home[0], DUE_PREFETCH)
+        alive = _alive(context, one.session_key)
+        prefetch = context.seen.central.prefetch.get(one.session_key[0], DUE_PREFETCH)
         now = self._clock.monotonic()
         whole = stamp == one.stamp or now - one.whole_at >= WHOLE_EVERY_S
         survey = await self._reader.survey(
-            self._folder(one.home), alive=alive, prefetch=prefetch, whole=whole
+            self._folder(one.session_key), alive=alive, prefetch=prefetch, whole=whole
         )
         one.whole_at = now if whole else one.whole_at
         if survey != one.survey:
-            one.survey, one.quiet = survey, False
+            one.survey, one.row_is_current = survey, False
         one.surveyed_at, one.alive = self._clock.monotonic(), alive
         settled = self._clock.now() - stamp.newest > _SETTLED_S
         one.stamp = stamp if settled and not survey.facts.problem else None
 
-    def _draw(self, context: Context, one: Known) -> Sandbox:
+    def _to_row(self, context: PollContext, one: TrackedSession) -> Sandbox:
         now = self._clock.now()
         drawn = one.sandbox
-        if drawn is not None and one.quiet:
+        if drawn is not None and one.row_is_current:
             if not 0 <= now - drawn.observed_at < AGED_S:
-                one.sandbox = drawn = _again(drawn, now)
+                one.sandbox = drawn = _reconfirmed(drawn, now)
             return drawn
-        subject = self._subject(context, one, now)
-        one.judged = subject.judged
-        one.sandbox = portray(subject, context.seen.central, now)
-        one.quiet = (
-            subject.judged.steady
-            and not subject.waiting
-            and subject.evidence.trouble is None
-            and subject.evidence.files.heartbeat_at is None
+        record = self._record(context, one, now)
+        one.judged = record.judged
+        one.sandbox = to_row(record, context.seen.central, now)
+        one.row_is_current = (
+            record.judged.steady
+            and not record.waiting
+            and record.evidence.trouble is None
+            and record.evidence.files.heartbeat_at is None
         )
         return one.sandbox
 
-    def _subject(self, context: Context, one: Known, now: float) -> Subject:
-        home, central = one.home, context.seen.central
+    def _record(self, context: PollContext, one: TrackedSession, now: float) -> SessionRecord:
+        session_key, central = one.session_key, context.seen.central
         files = one.survey.facts
-        beat = self._folders.heartbeat(home) if home in context.stamps else None
+        beat = self._folders.heartbeat(session_key) if session_key in context.stamps else None
         files = replace(files, heartbeat_at=beat)
-        waiting = context.waiting.get(home[1], ())
-        row = context.rows.get(home)
-        seen = Evidence(
+        waiting = context.waiting.get(session_key[1], ())
+        row = context.rows.get(session_key)
+        seen = SessionEvidence(
             row=row,
             files=files,
-            folder=context.stamps.get(home, NOTHING) is not NOTHING,
-            container=context.listing.by_home.get(home),
+            folder=context.stamps.get(session_key, NOTHING) is not NOTHING,
+            container=context.listing.by_session.get(session_key),
             runtime=context.listing.known,
             host_up=context.host.up,
             host_started_at=None if context.host.breaker is None else context.host.breaker.at,
             central=context.seen.known,
-            configured=central.configured is None or home[0] in central.configured,
-            trouble=context.troubles.get(home[1]),
+            configured=central.configured is None or session_key[0] in central.configured,
+            trouble=context.troubles.get(session_key[1]),
             context=dict(one.survey.inbound).get(InLabel.CONTEXT.value, 0),
             human=human_wait((w.what, w.title) for w in waiting),
         )
-        return Subject(
+        return SessionRecord(
             SandboxId(self._source, one.native),
             self._host,
             seen,
@@ -324,21 +344,21 @@ class Census:
             waiting,
             central.dropped.get(row.chat, 0) if row is not None and row.chat is not None else 0,
             context.listing.problem,
-            home[0],
+            session_key[0],
         )
 
-    def _folder(self, home: Home) -> Path:
-        return self.install.sessions / home[0] / home[1]
+    def _folder(self, session_key: SessionKey) -> Path:
+        return self.install.sessions / session_key[0] / session_key[1]
 
 
-def _alive(context: Context, home: Home) -> bool | None:
+def _alive(context: PollContext, session_key: SessionKey) -> bool | None:
     if context.listing.known:
-        return home in context.listing.by_home
-    row = context.rows.get(home)
+        return session_key in context.listing.by_session
+    row = context.rows.get(session_key)
     return False if row is not None and row.container == "stopped" else None
 
 
-def _shared(context: Context) -> tuple[object, ...]:
+def _shared(context: PollContext) -> tuple[object, ...]:
     """What the rows of all sessions are drawn from, beside their own."""
     central = context.seen.central
     return (
@@ -354,7 +374,7 @@ def _shared(context: Context) -> tuple[object, ...]:
     )
 
 
-def _again(drawn: Sandbox, now: float) -> Sandbox:
+def _reconfirmed(drawn: Sandbox, now: float) -> Sandbox:
     """The same row, confirmed now."""
     return Sandbox(
         drawn.id,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from services.models import GatewayState, SandboxState, Verdict, VerdictKind
 from services.sources.nanoclaw.engagement import NudgePlan
-from services.sources.nanoclaw.judge import Judgement
+from services.sources.nanoclaw.judge import SessionJudgement
 
 NUDGE = "nudge"
 STOP = "stop its container"
@@ -14,7 +14,7 @@ SOON_S = 240.0
 
 def verdict(
     host: tuple[GatewayState, str],
-    judged: Judgement,
+    judged: SessionJudgement,
     plan: NudgePlan,
     service: str,
     now: float,

@@ -15,7 +15,7 @@ from services.models import SandboxId, Step
 from services.sources.openshell import sandbox_judge, shells, start_plan
 from services.sources.openshell.cli import Cli, config_folder
 from services.sources.openshell.cli_version import Generation, Toolset
-from services.sources.openshell.client import Looking
+from services.sources.openshell.client import OpenShellClient
 from services.sources.openshell.commands import (
     FORWARDS_S,
     GET_S,
@@ -24,13 +24,13 @@ from services.sources.openshell.commands import (
     SELECT_S,
     START_S,
     WAIT_S,
-    Doing,
+    OpenShellCommands,
 )
-from services.sources.openshell.gateway_judge import Judgement, Standing, missing
+from services.sources.openshell.gateway_judge import GatewayJudgement, GatewayStatus, missing
 from services.sources.openshell.options import OpenShellOptions
 from services.sources.openshell.records import Registration, Target
 from services.sources.openshell.sandbox_judge import Reconciled
-from services.sources.openshell.steps import Stage, passed_over
+from services.sources.openshell.steps import Stage, skipped_step
 from services.terminal.exec.requests import ExecEvent, ExecRequest, ShellChoice
 from services.terminal.transport.base import Transport
 
@@ -45,54 +45,54 @@ class OpenShellActor:
         self._options = options
         self._clock = clock
         self._cli = Cli(options.binary)
-        self._looking = Looking(self._cli, options)
-        self._doing = Doing(self._cli, self._looking)
+        self._client = OpenShellClient(self._cli, options)
+        self._commands = OpenShellCommands(self._cli, self._client)
 
     def wake_key(self, sandbox: SandboxId) -> str:
-        return f"openshell:{config_folder()}:{self._known(sandbox).gateway}"
+        return f"openshell:{config_folder()}:{self._resolve(sandbox).gateway}"
 
     async def wake(self, sandbox: SandboxId) -> AsyncIterator[Step]:
         """The gateway first where it is the cause, then the sandbox; skipped where it is well."""
-        target = self._known(sandbox)
-        tools = await self._looking.toolset()
+        target = self._resolve(sandbox)
+        tools = await self._client.toolset()
         known, judged = await self._gateway(target.gateway, tools)
         selecting = Stage("select", SELECT_S, self._clock)
         before = await self._active(tools)
-        away = judged.standing is not Standing.HEALTHY and before not in ("", target.gateway)
+        away = judged.status is not GatewayStatus.HEALTHY and before not in ("", target.gateway)
         if tools.generation is Generation.A and away and known.endpoint:
             yield selecting.begun
-            done = await self._doing.select(target.gateway)
+            done = await self._commands.select(target.gateway)
             if done.problem:
                 yield selecting.failed(done.problem)
                 return
             yield selecting.ok(f"{before} was the active gateway before")
             known, judged = await self._gateway(target.gateway, tools)
         else:
-            yield passed_over("select", "every call names its gateway", self._clock)
-        if judged.standing is Standing.HEALTHY:
-            yield passed_over("start", "the gateway answers", self._clock)
+            yield skipped_step("select", "every call names its gateway", self._clock)
+        if judged.status is GatewayStatus.HEALTHY:
+            yield skipped_step("start", "the gateway answers", self._clock)
         else:
             async for step in self._start(target.gateway, known, judged, tools):
                 yield step
         async for step in self._start_sandbox(target, tools):
             yield step
 
-    async def prime(self, sandbox: SandboxId) -> AsyncIterator[Step]:
+    async def connect(self, sandbox: SandboxId) -> AsyncIterator[Step]:
         """Get the sandbox, mend its ports where that is possible, prove that it runs commands."""
-        target = self._known(sandbox)
-        tools = await self._looking.toolset()
+        target = self._resolve(sandbox)
+        tools = await self._client.toolset()
         stage = Stage("sandbox", GET_S, self._clock)
         yield stage.begun
-        look = await self._looking.sandbox(target, tools, GET_S)
-        if look.found is not Reconciled.PRESENT or look.row is None:
-            judged = sandbox_judge.verdict(target.name, look, tools, listed=False)
-            passing = look.found in (Reconciled.TIMEOUT, Reconciled.GATEWAY_ERROR)
+        probe = await self._client.sandbox(target, tools, GET_S)
+        if probe.found is not Reconciled.PRESENT or probe.row is None:
+            judged = sandbox_judge.verdict(target.name, probe, tools, listed=False)
+            passing = probe.found in (Reconciled.TIMEOUT, Reconciled.GATEWAY_ERROR)
             yield stage.failed(judged.reason, transient=passing)
             return
-        if look.row.phase != "Ready":
+        if probe.row.phase != "Ready":
             yield stage.failed(
-                sandbox_judge.reason_of(look.row),
-                transient=look.row.phase in ("Provisioning", "Starting"),
+                sandbox_judge.reason_of(probe.row),
+                transient=probe.row.phase in ("Provisioning", "Starting"),
             )
             return
         yield stage.ok("Ready")
@@ -100,7 +100,7 @@ class OpenShellActor:
             yield step
         stage = Stage("connect", PROOF_S, self._clock)
         yield stage.begun
-        proof = await self._doing.prove(target, tools)
+        proof = await self._commands.prove(target, tools)
         if proof.problem:
             yield stage.failed(f"{proof.problem}.", transient=proof.transient)
         else:
@@ -108,12 +108,12 @@ class OpenShellActor:
 
     def shell(self, sandbox: SandboxId, choice: ShellChoice) -> Transport:
         """A shell in the sandbox; `agent` attaches to its main process instead."""
-        target = self._known(sandbox)
-        return shells.shell(self._cli, self._looking, target, choice)
+        target = self._resolve(sandbox)
+        return shells.shell(self._cli, self._client, target, choice)
 
     async def exec(self, sandbox: SandboxId, request: ExecRequest) -> AsyncIterator[ExecEvent]:
-        target = self._known(sandbox)
-        tools = await self._looking.toolset()
+        target = self._resolve(sandbox)
+        tools = await self._client.toolset()
         async with aclosing(shells.execute(self._cli, target, tools, request)) as events:
             async for event in events:
                 yield event
@@ -121,36 +121,36 @@ class OpenShellActor:
     async def close(self) -> None:
         """Gateways and forwarded ports are meant to stay."""
 
-    def _known(self, sandbox: SandboxId) -> Target:
+    def _resolve(self, sandbox: SandboxId) -> Target:
         target = Target.parse(sandbox.native_id)
         if sandbox.source != self._source or target is None:
             raise NotFoundError("This is not the name of an OpenShell sandbox.")
         return target
 
     async def _active(self, tools: Toolset) -> str:
-        known = await self._looking.registrations(tools)
+        known = await self._client.registrations(tools)
         return next((one.name for one in known if one.active), "")
 
-    async def _gateway(self, name: str, tools: Toolset) -> tuple[Registration, Judgement]:
-        known = await self._looking.registrations(tools)
+    async def _gateway(self, name: str, tools: Toolset) -> tuple[Registration, GatewayJudgement]:
+        known = await self._client.registrations(tools)
         found = next((one for one in known if one.name == name), None)
         if found is None:
             return Registration(name), missing(name)
-        judged, _ = await self._looking.gateway(found, tools)
+        judged, _ = await self._client.gateway(found, tools)
         return found, judged
 
     async def _start(
-        self, name: str, known: Registration, judged: Judgement, tools: Toolset
+        self, name: str, known: Registration, judged: GatewayJudgement, tools: Toolset
     ) -> AsyncIterator[Step]:
         plan = start_plan.plan(name, known.endpoint, tools, self._options.start)
         stage = Stage("start", START_S, self._clock)
-        unregistered = judged.standing is Standing.MISSING and not plan.by_cli
-        if not judged.standing.startable or unregistered or not plan.possible:
+        unregistered = judged.status is GatewayStatus.MISSING and not plan.by_cli
+        if not judged.status.startable or unregistered or not plan.possible:
             yield stage.failed(f"{judged.reason} {plan.advice or judged.advice}".strip())
             return
         command = " ".join(("openshell", *plan.argv) if plan.by_cli else plan.argv)
-        yield stage.doing(command)
-        done = await self._doing.start_gateway(name, plan)
+        yield stage.running(command)
+        done = await self._commands.start_gateway(name, plan)
         if done.problem:
             yield stage.failed(f"{done.problem[:1].upper()}{done.problem[1:]}.")
             return
@@ -160,29 +160,29 @@ class OpenShellActor:
         until = self._clock.monotonic() + WAIT_S
         while True:
             _, judged = await self._gateway(name, tools)
-            if judged.standing is Standing.HEALTHY:
+            if judged.status is GatewayStatus.HEALTHY:
                 break
-            waiting = judged.standing.startable or judged.standing is Standing.PROBE_TIMEOUT
+            waiting = judged.status.startable or judged.status is GatewayStatus.PROBE_TIMEOUT
             if not waiting or self._clock.monotonic() > until:
                 yield stage.failed(f"{judged.reason} {judged.advice}".strip())
                 return
             await self._clock.sleep(_POLL_S)
         if tools.generation is Generation.A and await self._active(tools) != name:
-            await self._doing.select(name)
+            await self._commands.select(name)
         yield stage.ok("the gateway answers")
 
     async def _start_sandbox(self, target: Target, tools: Toolset) -> AsyncIterator[Step]:
         stage = Stage("sandbox", SANDBOX_S, self._clock)
         yield stage.begun
-        look = await self._looking.sandbox(target, tools, GET_S)
-        judged = sandbox_judge.verdict(target.name, look, tools, listed=False)
-        row = look.row
+        probe = await self._client.sandbox(target, tools, GET_S)
+        judged = sandbox_judge.verdict(target.name, probe, tools, listed=False)
+        row = probe.row
         if row is None:
             yield stage.failed(f"{judged.reason} {judged.advice}".strip())
             return
         if judged.wakeable:
-            yield stage.doing(f"openshell sandbox start {target.name}")
-            done = await self._doing.start_sandbox(target, tools)
+            yield stage.running(f"openshell sandbox start {target.name}")
+            done = await self._commands.start_sandbox(target, tools)
             if done.problem:
                 yield stage.failed(f"{done.problem[:1].upper()}{done.problem[1:]}.")
                 return
@@ -190,7 +190,7 @@ class OpenShellActor:
             # The attempt verifies by probing: what it then sees is what is said.
             yield stage.ok(judged.reason)
             return
-        proof = await self._doing.prove(target, tools)
+        proof = await self._commands.prove(target, tools)
         if proof.problem and not proof.transient:
             yield stage.failed(f"{proof.problem}.")
         elif proof.problem:
@@ -201,14 +201,14 @@ class OpenShellActor:
     async def _forward(self, target: Target, tools: Toolset) -> AsyncIterator[Step]:
         """Best effort: no port is a reason to fail."""
         if not self._options.forwards:
-            yield passed_over("forward", "switched off for this source", self._clock)
+            yield skipped_step("forward", "switched off for this source", self._clock)
             return
-        listed = await self._looking.registry()
+        listed = await self._client.registry()
         stage = Stage("forward", FORWARDS_S, self._clock)
         yield stage.begun
         try:
             async with asyncio.timeout(FORWARDS_S):
-                done, failed = await self._doing.repair_forwards(
+                done, failed = await self._commands.repair_forwards(
                     target, tools, listed.entry(target.gateway, target.name)
                 )
         except (TimeoutError, UnavailableError) as error:

@@ -12,8 +12,8 @@ from pathlib import Path
 
 from services.errors import ProcessError, UnavailableError
 from services.process.run import run
-from services.sources.openshell.cli_text import complaint
-from services.sources.openshell.error_kinds import Trouble, trouble
+from services.sources.openshell.cli_text import error_text
+from services.sources.openshell.error_kinds import ErrorKind, error_kind
 
 PROBE_S = 3.5
 LIST_S = 4.0
@@ -28,7 +28,7 @@ MISSING_ADVICE = "Install openshell, or set `binary` of this source to its path.
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class CliResult:
     """What one call left behind; `code` is None where its deadline ended it."""
 
     code: int | None
@@ -46,9 +46,9 @@ class Answer:
         return f"{self.stdout}\n{self.stderr}"
 
     @property
-    def trouble(self) -> Trouble:
+    def error_kind(self) -> ErrorKind:
         """What kind of failure the words tell of."""
-        return trouble(self.text)
+        return error_kind(self.text)
 
     @property
     def timed_out(self) -> bool:
@@ -56,11 +56,11 @@ class Answer:
         return self.code is None
 
     @property
-    def complaint(self) -> str:
+    def error_text(self) -> str:
         """What it said went wrong, for an operator."""
         if self.truncated:
             return f"it printed more than {MAX_OUTPUT >> 20} MiB"
-        return complaint(self.stderr) or complaint(self.stdout) or f"it ended with {self.code}"
+        return error_text(self.stderr) or error_text(self.stdout) or f"it ended with {self.code}"
 
 
 def environment(base: Mapping[str, str] | None = None) -> dict[str, str]:
@@ -121,7 +121,7 @@ class Cli:
         limit_s: float,
         gateway: str = "",
         extra: Mapping[str, str] | None = None,
-    ) -> Answer:
+    ) -> CliResult:
         """Run it to its end or its deadline; the gateway is always named on the command line.
 
         Raises:
@@ -139,7 +139,7 @@ class Cli:
                 )
             except ProcessError as error:
                 raise UnavailableError(error.sentence, advice=MISSING_ADVICE) from error
-        return Answer(
+        return CliResult(
             done.code,
             done.stdout.decode("utf-8", "replace"),
             done.stderr.decode("utf-8", "replace"),

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 
-from services.text.sanitize import plain
+from services.text.sanitize import sanitize
 
 _SEQUENCE = re.compile(
     r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\|$)|\x1b[ -/]*[0-~]"
@@ -18,26 +18,26 @@ _EXCERPT = 64 * 1024
 """Characters of an answer that are looked at for words."""
 
 
-def uncoloured(text: str) -> str:
+def strip_colours(text: str) -> str:
     """`text` without control sequences, its lines kept."""
     return _SEQUENCE.sub("", text)
 
 
-def normalised(text: str) -> str:
+def normalize_text(text: str) -> str:
     """One line: no sequences, no gutters, white space collapsed; bounded."""
-    lines = uncoloured(text[:_EXCERPT]).splitlines()
+    lines = strip_colours(text[:_EXCERPT]).splitlines()
     return " ".join(" ".join(_GUTTER.sub("", line) for line in lines).split())
 
 
-def complaint(text: str, limit: int = 200) -> str:
+def error_text(text: str, limit: int = 200) -> str:
     """What an error says, harmless and short, without the printer's decoration."""
-    line = normalised(text)
+    line = normalize_text(text)
     cross = _CROSS.search(line)
     if cross is not None:
         line = line[cross.end() :]
-    return plain(line.removeprefix("error: ").rstrip(". "), limit)
+    return sanitize(line.removeprefix("error: ").rstrip(". "), limit)
 
 
-def diagnostic(text: str) -> bool:
+def is_cli_error(text: str) -> bool:
     """Whether the CLI itself is heard complaining, as opposed to a remote program."""
-    return _CROSS.search(normalised(text)) is not None
+    return _CROSS.search(normalize_text(text)) is not None

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import TypeAlias
 
 from services.errors import UnavailableError
-from services.sources.openshell.cli import MISSING, MISSING_ADVICE, PROBE_S, Answer, Cli
-from services.sources.openshell.cli_text import uncoloured
-from services.sources.openshell.gather import together
+from services.sources.openshell.cli import MISSING, MISSING_ADVICE, PROBE_S, Cli, CliResult
+from services.sources.openshell.cli_text import strip_colours
+from services.sources.openshell.gather import gather
 
 _VERSION = re.compile(r"\b(\d+)\.(\d+)\.(\d+)")
 Version: TypeAlias = tuple[int, int, int]
@@ -94,7 +94,7 @@ QUESTIONS: dict[str, tuple[str, ...]] = {
 """What is asked, all of it answered without a network."""
 
 
-def understood(answers: dict[str, Answer]) -> Toolset:
+def toolset_from_answers(answers: dict[str, CliResult]) -> Toolset:
     """What the answers to `QUESTIONS` say."""
     version = version_of(answers["version"].stdout)
     generation = Generation.B
@@ -120,11 +120,11 @@ def understood(answers: dict[str, Answer]) -> Toolset:
     )
 
 
-def _offers(help_text: Answer, flag: str) -> bool:
-    return help_text.code == 0 and flag in uncoloured(help_text.stdout)
+def _offers(help_text: CliResult, flag: str) -> bool:
+    return help_text.code == 0 and flag in strip_colours(help_text.stdout)
 
 
-class Detection:
+class ToolsetDetector:
     """Asks once for each binary; a replaced one is asked again."""
 
     def __init__(self, cli: Cli) -> None:
@@ -142,7 +142,7 @@ class Detection:
             mark = _mark(self._cli.path())
             known = self._known.get(mark)
             if known is None:
-                given = await together(
+                given = await gather(
                     *(self._cli.run(*asked, limit_s=PROBE_S) for asked in QUESTIONS.values())
                 )
                 if given[0].timed_out:
@@ -150,7 +150,7 @@ class Detection:
                         f"openshell itself does not answer: --version took over {PROBE_S:g} s.",
                         advice="Look at the machine's load, and run `openshell --version`.",
                     )
-                known = understood(dict(zip(QUESTIONS, given, strict=True)))
+                known = toolset_from_answers(dict(zip(QUESTIONS, given, strict=True)))
                 if not any(one.timed_out for one in given):
                     self._known = {mark: known}
             return known

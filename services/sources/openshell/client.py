@@ -1,4 +1,4 @@
-"""Asks the CLI what there is: registrations, each gateway, its sandboxes. Never acts."""
+"""Read-only calls of the CLI: registrations, gateways and their sandboxes."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from services.errors import UnavailableError
 from services.models import Facts
 from services.sources.openshell import grpc_client, lists, metadata, nemoclaw_registry
 from services.sources.openshell.cli import LIST_S, PROBE_S, Cli, config_folder
-from services.sources.openshell.cli_text import uncoloured
-from services.sources.openshell.cli_version import Detection, Generation, Toolset
-from services.sources.openshell.error_kinds import Trouble
+from services.sources.openshell.cli_text import strip_colours
+from services.sources.openshell.cli_version import Generation, Toolset, ToolsetDetector
+from services.sources.openshell.error_kinds import ErrorKind
 from services.sources.openshell.gateway_judge import (
-    Judgement,
-    Standing,
+    GatewayJudgement,
+    GatewayStatus,
     judge,
     missing,
-    nemoclaw_standing,
+    nemoclaw_status,
+    no_answer,
     refusal,
-    silent,
 )
-from services.sources.openshell.gather import together
+from services.sources.openshell.gather import gather
 from services.sources.openshell.options import OpenShellOptions
 from services.sources.openshell.records import (
     DEFAULT_WORKSPACE,
@@ -32,10 +32,10 @@ from services.sources.openshell.records import (
     Target,
     safe_name,
 )
-from services.sources.openshell.sandbox_judge import Reconciled, SandboxLook, reconcile
-from services.text.sanitize import plain
+from services.sources.openshell.sandbox_judge import Reconciled, SandboxProbe, reconcile
+from services.text.sanitize import sanitize
 
-WHOLE_S = 4.6
+GATEWAY_PROBE_S = 4.6
 """Seconds for one gateway with all its sandboxes, waiting for a free place included."""
 PAGE = 100
 OVERLAP = 10
@@ -50,11 +50,11 @@ _BY_TOKEN = ["--page-token"]
 
 
 @dataclass(frozen=True, slots=True)
-class GatewayLook:
-    """What one look at one gateway learned."""
+class GatewayProbe:
+    """The result of one probe of a gateway."""
 
     registration: Registration
-    judgement: Judgement
+    judgement: GatewayJudgement
     took_s: float = 0.0
     rows: tuple[SandboxRow, ...] | None = None
     """None where they could not be listed."""
@@ -64,25 +64,25 @@ class GatewayLook:
     """The sandbox the CLI was last used for, where its rows are not to be had."""
     health: str = ""
     """What it says of itself, where that is not well."""
-    wireless: str = ""
+    grpc_problem: str = ""
     """Why no conditions could be had over gRPC; empty where they were, or nobody wants them."""
 
 
 class UnlistedError(UnavailableError):
     """The sandboxes of a gateway that could not be listed, and what kind of trouble it was."""
 
-    def __init__(self, sentence: str, trouble: Trouble) -> None:
+    def __init__(self, sentence: str, error_kind: ErrorKind) -> None:
         super().__init__(sentence)
-        self.trouble = trouble
+        self.error_kind = error_kind
 
 
-class Looking:
-    """The questions of one source."""
+class OpenShellClient:
+    """The read-only CLI calls of one source."""
 
     def __init__(self, cli: Cli, options: OpenShellOptions) -> None:
         self._cli = cli
         self._options = options
-        self._detection = Detection(cli)
+        self._detector = ToolsetDetector(cli)
 
     async def toolset(self) -> Toolset:
         """What the CLI can do.
@@ -90,9 +90,9 @@ class Looking:
         Raises:
             UnavailableError: there is none.
         """
-        return await self._detection.toolset()
+        return await self._detector.toolset()
 
-    async def registry(self) -> nemoclaw_registry.Registry:
+    async def registry(self) -> nemoclaw_registry.NemoclawRegistry:
         """NemoClaw's register, as it is now."""
         place = self._options.registry
         return await asyncio.to_thread(
@@ -109,7 +109,7 @@ class Looking:
         if tools.gateway_json:
             answer = await self._cli.run("gateway", "list", "-o", "json", limit_s=PROBE_S)
             if answer.code != 0 or answer.truncated:
-                raise UnavailableError(f"openshell cannot list gateways: {answer.complaint}.")
+                raise UnavailableError(f"openshell cannot list gateways: {answer.error_text}.")
             found = lists.registrations(answer.stdout, as_json=True)
         else:
             found = await asyncio.to_thread(metadata.registrations, config_folder())
@@ -121,62 +121,66 @@ class Looking:
             one for one in found if safe_name(one.name) and (not wanted or one.name in wanted)
         )
 
-    async def gateway(self, known: Registration, tools: Toolset) -> tuple[Judgement, float]:
+    async def gateway(self, known: Registration, tools: Toolset) -> tuple[GatewayJudgement, float]:
         """Whether it lives, and how many seconds it took to say so."""
         as_json = ("-o", "json") if tools.status_json else ()
         answer = await self._cli.run("status", *as_json, limit_s=PROBE_S, gateway=known.name)
         judged = judge(known.name, known.endpoint, answer, tools, PROBE_S)
-        if tools.generation is Generation.A and judged.standing is Standing.UNHEALTHY:
+        if tools.generation is Generation.A and judged.status is GatewayStatus.UNHEALTHY:
             info = await self._cli.run("gateway", "info", limit_s=PROBE_S, gateway=known.name)
-            as_nemoclaw = nemoclaw_standing(answer.text, info.text, known.name)
-            if as_nemoclaw in (Standing.MISSING, Standing.CONNECTED_OTHER):
+            as_nemoclaw = nemoclaw_status(answer.text, info.text, known.name)
+            if as_nemoclaw in (GatewayStatus.MISSING, GatewayStatus.CONNECTED_OTHER):
                 judged = missing(known.name, known.endpoint)
         return judged, answer.took_s
 
-    async def whole(self, known: Registration, tools: Toolset) -> GatewayLook:
+    async def probe_gateway(self, known: Registration, tools: Toolset) -> GatewayProbe:
         """The gateway and its sandboxes at the same time; the rows count only if it is well."""
         try:
-            async with asyncio.timeout(WHOLE_S) as whole:
-                look = await self._whole(known, tools)
+            async with asyncio.timeout(GATEWAY_PROBE_S) as whole:
+                probe = await self._probe_gateway(known, tools)
         except TimeoutError:
-            return GatewayLook(known, silent(known.name, known.endpoint, WHOLE_S), WHOLE_S)
+            return GatewayProbe(
+                known, no_answer(known.name, known.endpoint, GATEWAY_PROBE_S), GATEWAY_PROBE_S
+            )
         left = (whole.when() or 0.0) - asyncio.get_running_loop().time()
-        return await self._completed(look, left)
+        return await self._with_grpc_facts(probe, left)
 
-    async def _completed(self, look: GatewayLook, left_s: float) -> GatewayLook:
+    async def _with_grpc_facts(self, probe: GatewayProbe, left_s: float) -> GatewayProbe:
         """With the conditions the CLI does not tell, where there is time to ask for them."""
-        rows = look.rows
+        rows = probe.rows
         if rows is None or left_s < grpc_client.LEAST_S or any(row.conditions for row in rows):
-            return look
-        told = await grpc_client.ask(look.registration, look.judgement.version, left_s)
+            return probe
+        told = await grpc_client.ask(probe.registration, probe.judgement.version, left_s)
         return replace(
-            look,
+            probe,
             rows=tuple(map(told.completed, rows)),
             health=told.health,
-            wireless=told.problem,
+            grpc_problem=told.problem,
         )
 
-    async def explained(self, known: Registration, version: str, look: SandboxLook) -> SandboxLook:
+    async def with_grpc_reasons(
+        self, known: Registration, version: str, probe: SandboxProbe
+    ) -> SandboxProbe:
         """A sandbox that is not well with the reasons the CLI does not tell."""
-        row = look.row
+        row = probe.row
         if row is None or row.conditions or row.phase in ("Ready", "Stopped"):
-            return look
-        return replace(look, row=(await grpc_client.ask(known, version)).completed(row))
+            return probe
+        return replace(probe, row=(await grpc_client.ask(known, version)).completed(row))
 
-    async def _whole(self, known: Registration, tools: Toolset) -> GatewayLook:
-        status, listed = await together(
+    async def _probe_gateway(self, known: Registration, tools: Toolset) -> GatewayProbe:
+        status, listed = await gather(
             self.gateway(known, tools), self._rows_or_why(known.name, tools)
         )
         judged, took_s = status
-        if judged.standing is not Standing.HEALTHY:
+        if judged.status is not GatewayStatus.HEALTHY:
             last = await asyncio.to_thread(metadata.last_used, config_folder(), known.name)
-            return GatewayLook(known, judged, took_s, last_used=last)
+            return GatewayProbe(known, judged, took_s, last_used=last)
         if isinstance(listed, tuple):
-            return GatewayLook(known, judged, took_s, listed)
-        refused = refusal(known.name, listed.trouble, listed.sentence)
+            return GatewayProbe(known, judged, took_s, listed)
+        refused = refusal(known.name, listed.error_kind, listed.sentence)
         if refused is not None:
-            return GatewayLook(known, refused, took_s)
-        return GatewayLook(known, judged, took_s, None, listed.sentence)
+            return GatewayProbe(known, refused, took_s)
+        return GatewayProbe(known, judged, took_s, None, listed.sentence)
 
     async def _rows_or_why(
         self, gateway: str, tools: Toolset
@@ -186,11 +190,11 @@ class Looking:
                 return await self.rows(gateway, tools)
         except TimeoutError:
             late = f"listing its sandboxes took more than {LIST_S:g} s"
-            return UnlistedError(late, Trouble.UNKNOWN)
+            return UnlistedError(late, ErrorKind.UNKNOWN)
         except UnlistedError as error:
             return error
         except UnavailableError as error:
-            return UnlistedError(error.sentence.rstrip("."), Trouble.UNKNOWN)
+            return UnlistedError(error.sentence.rstrip("."), ErrorKind.UNKNOWN)
 
     async def rows(self, gateway: str, tools: Toolset) -> tuple[SandboxRow, ...]:
         """Every sandbox of a gateway, page by page.
@@ -208,7 +212,7 @@ class Looking:
             rows = await self._take(asked, gateway, tools)
             if rows is not None:
                 return tuple(rows.values())
-        raise UnlistedError("its sandboxes change while they are listed", Trouble.UNKNOWN)
+        raise UnlistedError("its sandboxes change while they are listed", ErrorKind.UNKNOWN)
 
     async def _take(
         self, asked: list[str], gateway: str, tools: Toolset
@@ -225,8 +229,8 @@ class Looking:
         while max(len(rows), at) < MOST:
             answer = await self._cli.run(*asked, *step, limit_s=LIST_S, gateway=gateway)
             if answer.code != 0 or answer.truncated:
-                why = "no answer in time" if answer.timed_out else answer.complaint
-                raise UnlistedError(f"its sandboxes cannot be listed: {why}", answer.trouble)
+                why = "no answer in time" if answer.timed_out else answer.error_text
+                raise UnlistedError(f"its sandboxes cannot be listed: {why}", answer.error_kind)
             listed, token = lists.sandboxes(answer.stdout, as_json=tools.list_json)
             page = {(row.workspace, row.name): row for row in listed}
             if at and not page.keys() & before.keys():
@@ -243,19 +247,19 @@ class Looking:
             before = page
         return rows
 
-    async def sandbox(self, target: Target, tools: Toolset, limit_s: float) -> SandboxLook:
+    async def sandbox(self, target: Target, tools: Toolset, limit_s: float) -> SandboxProbe:
         """One sandbox by name; the gateway has been judged before."""
         asked = [*scope(target, tools), "sandbox", "get", target.name]
         if tools.get_json:
             asked += ["-o", "json"]
         answer = await self._cli.run(*asked, limit_s=limit_s, gateway=target.gateway)
-        found = reconcile(answer.code, answer.trouble)
+        found = reconcile(answer.code, answer.error_kind)
         if found is not Reconciled.PRESENT:
-            return SandboxLook(found, said=answer.complaint)
-        row = _got(answer.stdout, target.name, as_json=tools.get_json)
+            return SandboxProbe(found, said=answer.error_text)
+        row = _parse_sandbox(answer.stdout, target.name, as_json=tools.get_json)
         if row is None:
-            return SandboxLook(Reconciled.UNKNOWN_ERROR, said="its answer cannot be understood")
-        return SandboxLook(found, row)
+            return SandboxProbe(Reconciled.UNKNOWN_ERROR, said="its answer cannot be understood")
+        return SandboxProbe(found, row)
 
     async def forwards(self) -> tuple[Forward, ...]:
         """Every forwarded port of this machine; the CLI keeps them in files."""
@@ -283,7 +287,7 @@ class Looking:
             UnavailableError: openshell cannot be run.
         """
         named = scope(target, tools)
-        got, settings = await together(
+        got, settings = await gather(
             self._cli.run(
                 *(*named, "sandbox", "get", target.name), limit_s=PROBE_S, gateway=target.gateway
             ),
@@ -312,15 +316,15 @@ def scope(target: Target, tools: Toolset) -> list[str]:
 
 def pending(text: str) -> str:
     """How many rules a list of pending ones has and what they are called; empty for none."""
-    told = [line.strip() for line in uncoloured(text).splitlines()]
+    told = [line.strip() for line in strip_colours(text).splitlines()]
     count = sum(line.startswith("Chunk:") for line in told)
     if not count:
         return ""
     names = [line.removeprefix("Rule:").strip() for line in told if line.startswith("Rule:")]
-    return plain(f"{count} waiting: {', '.join(names)}", 160)
+    return sanitize(f"{count} waiting: {', '.join(names)}", 160)
 
 
-def _got(text: str, name: str, *, as_json: bool) -> SandboxRow | None:
+def _parse_sandbox(text: str, name: str, *, as_json: bool) -> SandboxRow | None:
     if as_json:
         try:
             rows, _ = lists.sandboxes(f"[{text}]", as_json=True)

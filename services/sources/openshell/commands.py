@@ -1,15 +1,15 @@
-"""The few calls that change something: select, start, forward; and the proof that it worked."""
+"""CLI calls that change something: select, start, forward; and the proof that they worked."""
 
 from __future__ import annotations
 
 from services.errors import ProcessError
 from services.process.run import run
-from services.sources.openshell.cli import Answer, Cli, environment
-from services.sources.openshell.cli_text import complaint, normalised
+from services.sources.openshell.cli import Cli, CliResult, environment
+from services.sources.openshell.cli_text import error_text, normalize_text
 from services.sources.openshell.cli_version import Toolset
-from services.sources.openshell.client import Looking, scope
-from services.sources.openshell.nemoclaw_registry import Entry
-from services.sources.openshell.proof import Outcome, prove
+from services.sources.openshell.client import OpenShellClient, scope
+from services.sources.openshell.nemoclaw_registry import NemoclawEntry
+from services.sources.openshell.proof import CommandResult, prove
 from services.sources.openshell.records import Forward, Target
 from services.sources.openshell.start_plan import StartPlan
 
@@ -25,19 +25,19 @@ FORWARDS_S = 18.0
 """All of the forward step, however many ports there are."""
 
 
-class Doing:
-    """The acts of one source; only an attempt the operator asked for gets here."""
+class OpenShellCommands:
+    """The changing CLI calls of one source; for the operator's attempts alone."""
 
-    def __init__(self, cli: Cli, looking: Looking) -> None:
+    def __init__(self, cli: Cli, client: OpenShellClient) -> None:
         self._cli = cli
-        self._looking = looking
+        self._client = client
 
-    async def select(self, gateway: str) -> Outcome:
+    async def select(self, gateway: str) -> CommandResult:
         """Make it the active gateway of the CLI."""
         answer = await self._cli.run("gateway", "select", gateway, limit_s=SELECT_S)
         return _outcome(answer, f"the gateway {gateway} cannot be selected")
 
-    async def start_gateway(self, name: str, plan: StartPlan) -> Outcome:
+    async def start_gateway(self, name: str, plan: StartPlan) -> CommandResult:
         """Carry the plan out; it proves nothing yet."""
         if plan.by_cli:
             answer = await self._cli.run(*plan.argv, limit_s=START_S)
@@ -45,15 +45,15 @@ class Doing:
         try:
             done = await run(plan.argv, timeout_s=START_S, env=environment())
         except ProcessError as error:
-            return Outcome(error.sentence)
+            return CommandResult(error.sentence)
         if done.code == 0:
-            return Outcome()
+            return CommandResult()
         if done.code is None:
-            return Outcome(f"the start command was still running after {START_S:g} s")
-        said = complaint(done.stderr.decode("utf-8", "replace")) or f"status {done.code}"
-        return Outcome(f"the start command failed: {said}")
+            return CommandResult(f"the start command was still running after {START_S:g} s")
+        said = error_text(done.stderr.decode("utf-8", "replace")) or f"status {done.code}"
+        return CommandResult(f"the start command failed: {said}")
 
-    async def start_sandbox(self, target: Target, tools: Toolset) -> Outcome:
+    async def start_sandbox(self, target: Target, tools: Toolset) -> CommandResult:
         """Start a stopped one and wait for Ready."""
         answer = await self._cli.run(
             *(*scope(target, tools), "sandbox", "start", target.name),
@@ -63,15 +63,15 @@ class Doing:
         )
         return _outcome(answer, f"the sandbox {target.name} does not start")
 
-    async def prove(self, target: Target, tools: Toolset) -> Outcome:
+    async def prove(self, target: Target, tools: Toolset) -> CommandResult:
         """Run `true` in it: Ready alone can be a lie (upstream/openshell: Phases)."""
         return await prove(self._cli, target, tools, PROOF_S)
 
     async def repair_forwards(
-        self, target: Target, tools: Toolset, entry: Entry | None
+        self, target: Target, tools: Toolset, entry: NemoclawEntry | None
     ) -> tuple[list[str], list[str]]:
         """Bring dead ports of the sandbox back; what was done, and what could not be."""
-        there = await self._looking.forwards()
+        there = await self._client.forwards()
         mine = [one for one in there if one.sandbox == target.name]
         wanted = [one for one in mine if not one.alive]
         if entry is not None and entry.port not in {one.port for one in mine}:
@@ -86,13 +86,13 @@ class Doing:
             )
             mended = answer.code == 0 or _already_ours(answer, one.port, target.name)
             (done if mended else failed).append(
-                f"port {one.port}" if mended else f"port {one.port}: {answer.complaint}"
+                f"port {one.port}" if mended else f"port {one.port}: {answer.error_text}"
             )
         return done, failed
 
     async def _forward(
         self, verb: str, given: tuple[str, ...], target: Target, tools: Toolset
-    ) -> Answer:
+    ) -> CliResult:
         return await self._cli.run(
             *(*scope(target, tools), "forward", verb, *given),
             limit_s=FORWARD_S,
@@ -100,14 +100,14 @@ class Doing:
         )
 
 
-def _outcome(answer: Answer, what: str) -> Outcome:
+def _outcome(answer: CliResult, what: str) -> CommandResult:
     if answer.code == 0:
-        return Outcome()
+        return CommandResult()
     if answer.timed_out:
-        return Outcome(f"{what}: no end in sight after {answer.took_s:.0f} s")
-    return Outcome(f"{what}: {answer.complaint}")
+        return CommandResult(f"{what}: no end in sight after {answer.took_s:.0f} s")
+    return CommandResult(f"{what}: {answer.error_text}")
 
 
-def _already_ours(answer: Answer, port: int, sandbox: str) -> bool:
-    said = normalised(answer.text).lower()
+def _already_ours(answer: CliResult, port: int, sandbox: str) -> bool:
+    said = normalize_text(answer.text).lower()
     return f"port {port} is already forwarded to sandbox '{sandbox}'".lower() in said

@@ -1,4 +1,4 @@
-"""What is worth knowing of a sandbox beyond its row, gathered a few at a time and remembered."""
+"""Details of sandboxes beyond their rows, read a few at a time and cached."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 from services.errors import UnavailableError
 from services.models import Facts
 from services.sources.openshell.cli_version import Toolset
-from services.sources.openshell.client import GatewayLook, Looking
-from services.sources.openshell.gather import together
+from services.sources.openshell.client import GatewayProbe, OpenShellClient
+from services.sources.openshell.gather import gather
 from services.sources.openshell.records import SandboxRow, Target, safe_name
 from services.sources.openshell.rows import target_of
 
@@ -21,7 +21,7 @@ ROUND_S = 1.5
 
 
 @dataclass(frozen=True, slots=True)
-class _Kept:
+class _CachedDetails:
     asked: int = 0
     rules: Facts = ()
     version: tuple[str, str] | None = None
@@ -29,21 +29,21 @@ class _Kept:
     details: Facts = ()
 
 
-class Dossiers:
-    """Of ready sandboxes: rules that wait, asked again and again; details, once a revision."""
+class DetailsCache:
+    """Pending rules of ready sandboxes, and details once a revision."""
 
-    def __init__(self, looking: Looking) -> None:
-        self._looking = looking
-        self._kept: dict[str, _Kept] = {}
+    def __init__(self, client: OpenShellClient) -> None:
+        self._client = client
+        self._kept: dict[str, _CachedDetails] = {}
         self._round = 0
 
-    async def more(self, looks: Sequence[GatewayLook], tools: Toolset) -> dict[str, Facts]:
+    async def update(self, probes: Sequence[GatewayProbe], tools: Toolset) -> dict[str, Facts]:
         """What is known of every sandbox that is there now; asks for a few anew."""
         self._round += 1
         ready = [
-            (target_of(look.registration.name, row), row)
-            for look in looks
-            for row in look.rows or ()
+            (target_of(probe.registration.name, row), row)
+            for probe in probes
+            for row in probe.rows or ()
             if row.phase == "Ready" and safe_name(row.name)
         ]
         there = {target.native for target, _ in ready}
@@ -51,28 +51,26 @@ class Dossiers:
         ready.sort(key=lambda one: self._asked(one[0]))
         try:
             async with asyncio.timeout(ROUND_S):
-                await together(
-                    *(self._ask(target, row, tools) for target, row in ready[:AT_A_TIME])
-                )
+                await gather(*(self._ask(target, row, tools) for target, row in ready[:AT_A_TIME]))
         except TimeoutError:
             pass  # The rows themselves are complete without it.
-        return self.known()
+        return self.cached()
 
-    def known(self) -> dict[str, Facts]:
+    def cached(self) -> dict[str, Facts]:
         """What is known so far."""
         return {name: kept.rules + kept.details for name, kept in self._kept.items()}
 
     def _asked(self, target: Target) -> int:
-        return self._kept.get(target.native, _Kept()).asked
+        return self._kept.get(target.native, _CachedDetails()).asked
 
     async def _ask(self, target: Target, row: SandboxRow, tools: Toolset) -> None:
-        kept = replace(self._kept.get(target.native, _Kept()), asked=self._round)
+        kept = replace(self._kept.get(target.native, _CachedDetails()), asked=self._round)
         self._kept[target.native] = kept
         try:
-            kept = replace(kept, rules=await self._looking.rules(target, tools))
+            kept = replace(kept, rules=await self._client.rules(target, tools))
             version = (row.revision, row.policy_version)
             if version != kept.version:
-                details = await self._looking.details(target, tools)
+                details = await self._client.details(target, tools)
                 kept = replace(kept, version=version, details=details)
         except UnavailableError:
             return

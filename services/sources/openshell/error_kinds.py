@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from enum import Enum
 
-from services.sources.openshell.cli_text import normalised
+from services.sources.openshell.cli_text import normalize_text
 
 
-class Trouble(Enum):
+class ErrorKind(Enum):
     """Kinds of failure, in the order in which they are looked for."""
 
     USAGE = "unsupported by this version"
@@ -25,13 +25,13 @@ class Trouble(Enum):
     UNKNOWN = "unknown"
 
 
-PHRASES: tuple[tuple[Trouble, tuple[str, ...]], ...] = (
+PHRASES: tuple[tuple[ErrorKind, tuple[str, ...]], ...] = (
     (
-        Trouble.USAGE,
+        ErrorKind.USAGE,
         ("unrecognized subcommand", "unexpected argument", "operation is not implemented"),
     ),
     (
-        Trouble.IDENTITY,
+        ErrorKind.IDENTITY,
         (
             "handshake verification failed",
             "invalid peer certificate",
@@ -40,7 +40,7 @@ PHRASES: tuple[tuple[Trouble, tuple[str, ...]], ...] = (
         ),
     ),
     (
-        Trouble.AUTH,
+        ErrorKind.AUTH,
         (
             "missing gateway auth token",
             "device identity required",
@@ -48,11 +48,11 @@ PHRASES: tuple[tuple[Trouble, tuple[str, ...]], ...] = (
             "does not have permission",
         ),
     ),
-    (Trouble.NO_GATEWAY, ("no active gateway", "no gateway configured")),
-    (Trouble.UNKNOWN_NAME, ("unknown gateway '", "no gateway metadata found for '")),
-    (Trouble.MISSING, ("sandbox not found", "status: notfound")),
+    (ErrorKind.NO_GATEWAY, ("no active gateway", "no gateway configured")),
+    (ErrorKind.UNKNOWN_NAME, ("unknown gateway '", "no gateway metadata found for '")),
+    (ErrorKind.MISSING, ("sandbox not found", "status: notfound")),
     (
-        Trouble.SUPERVISOR,
+        ErrorKind.SUPERVISOR,
         (
             "supervisor session not connected",
             "service is currently unavailable",
@@ -60,7 +60,7 @@ PHRASES: tuple[tuple[Trouble, tuple[str, ...]], ...] = (
         ),
     ),
     (
-        Trouble.PHASE,
+        ErrorKind.PHASE,
         (
             "not in a state required",
             "must be ready to stop",
@@ -69,17 +69,17 @@ PHRASES: tuple[tuple[Trouble, tuple[str, ...]], ...] = (
         ),
     ),
     (
-        Trouble.UNREACHABLE,
+        ErrorKind.UNREACHABLE,
         ("client error (connect)", "tcp connect error", "connection refused", "transport error"),
     ),
 )
 """Lower-case words, each enough by itself. A bare `not found` never names a sandbox."""
 
 
-def trouble(text: str) -> Trouble:
+def error_kind(text: str) -> ErrorKind:
     """The first kind whose words are in what was said on stdout and stderr together."""
-    said = normalised(text).lower()
+    said = normalize_text(text).lower()
     for kind, words in PHRASES:
         if any(word in said for word in words):
             return kind
-    return Trouble.UNKNOWN
+    return ErrorKind.UNKNOWN

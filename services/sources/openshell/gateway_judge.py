@@ -11,15 +11,15 @@ from dataclasses import dataclass
 from enum import Enum
 
 from services.models import GatewayState
-from services.sources.openshell.cli import Answer
-from services.sources.openshell.cli_text import normalised, uncoloured
+from services.sources.openshell.cli import CliResult
+from services.sources.openshell.cli_text import normalize_text, strip_colours
 from services.sources.openshell.cli_version import Toolset, skewed, version_of
-from services.sources.openshell.error_kinds import Trouble, trouble
+from services.sources.openshell.error_kinds import ErrorKind, error_kind
 from services.sources.openshell.lists import fields
-from services.text.sanitize import plain
+from services.text.sanitize import sanitize
 
 
-class Standing(Enum):
+class GatewayStatus(Enum):
     """NemoClaw's five states and six more (upstream/openshell: Gateway states)."""
 
     HEALTHY = "healthy_named"
@@ -38,33 +38,33 @@ class Standing(Enum):
     def startable(self) -> bool:
         """Whether starting the gateway is what helps; none of our six ever is."""
         return self in (
-            Standing.UNREACHABLE,
-            Standing.UNHEALTHY,
-            Standing.CONNECTED_OTHER,
-            Standing.MISSING,
+            GatewayStatus.UNREACHABLE,
+            GatewayStatus.UNHEALTHY,
+            GatewayStatus.CONNECTED_OTHER,
+            GatewayStatus.MISSING,
         )
 
 
-STATES: Mapping[Standing, GatewayState] = {
-    Standing.HEALTHY: GatewayState.READY,
-    Standing.UNREACHABLE: GatewayState.DOWN,
-    Standing.UNHEALTHY: GatewayState.DOWN,
-    Standing.CONNECTED_OTHER: GatewayState.WRONG,
-    Standing.MISSING: GatewayState.ABSENT,
-    Standing.AUTH_FAILED: GatewayState.WRONG,
-    Standing.IDENTITY_CHANGED: GatewayState.WRONG,
-    Standing.VERSION_SKEW: GatewayState.WRONG,
-    Standing.NOT_A_GATEWAY: GatewayState.WRONG,
-    Standing.PROBE_TIMEOUT: GatewayState.HUNG,
-    Standing.CLI_MISSING: GatewayState.UNKNOWN,
+STATES: Mapping[GatewayStatus, GatewayState] = {
+    GatewayStatus.HEALTHY: GatewayState.READY,
+    GatewayStatus.UNREACHABLE: GatewayState.DOWN,
+    GatewayStatus.UNHEALTHY: GatewayState.DOWN,
+    GatewayStatus.CONNECTED_OTHER: GatewayState.WRONG,
+    GatewayStatus.MISSING: GatewayState.ABSENT,
+    GatewayStatus.AUTH_FAILED: GatewayState.WRONG,
+    GatewayStatus.IDENTITY_CHANGED: GatewayState.WRONG,
+    GatewayStatus.VERSION_SKEW: GatewayState.WRONG,
+    GatewayStatus.NOT_A_GATEWAY: GatewayState.WRONG,
+    GatewayStatus.PROBE_TIMEOUT: GatewayState.HUNG,
+    GatewayStatus.CLI_MISSING: GatewayState.UNKNOWN,
 }
 
 
 @dataclass(frozen=True, slots=True)
-class Judgement:
+class GatewayJudgement:
     """What a gateway is and what the operator should know of it."""
 
-    standing: Standing
+    status: GatewayStatus
     reason: str = ""
     advice: str = ""
     version: str = ""
@@ -73,10 +73,10 @@ class Judgement:
     @property
     def state(self) -> GatewayState:
         """As the panel shows it."""
-        return STATES[self.standing]
+        return STATES[self.status]
 
 
-def nemoclaw_standing(status: str, info: str, name: str) -> Standing:
+def nemoclaw_status(status: str, info: str, name: str) -> GatewayStatus:
     """NemoClaw's own five states from the texts of `status` and `gateway info`.
 
     See upstream/openshell: Gateway states.
@@ -86,31 +86,33 @@ def nemoclaw_standing(status: str, info: str, name: str) -> Standing:
     other = told.get("gateway", "")
     named = fields(info).get("gateway", "") == name
     if connected and other == name:
-        return Standing.HEALTHY
+        return GatewayStatus.HEALTHY
     if connected and other:
-        return Standing.CONNECTED_OTHER
+        return GatewayStatus.CONNECTED_OTHER
     if named:
-        said = normalised(status).lower()
+        said = normalize_text(status).lower()
         refusing = any(
             word in said
             for word in ("connection refused", "client error (connect)", "tcp connect error")
         )
-        return Standing.UNREACHABLE if refusing else Standing.UNHEALTHY
-    return Standing.MISSING
+        return GatewayStatus.UNREACHABLE if refusing else GatewayStatus.UNHEALTHY
+    return GatewayStatus.MISSING
 
 
-def judge(name: str, endpoint: str, answer: Answer, tools: Toolset, limit_s: float) -> Judgement:
+def judge(
+    name: str, endpoint: str, answer: CliResult, tools: Toolset, limit_s: float
+) -> GatewayJudgement:
     """Judge `status` of a registered gateway; certificate before transport, rc never alone."""
     if answer.timed_out:
-        return silent(name, endpoint, limit_s)
-    told = _told(answer)
+        return no_answer(name, endpoint, limit_s)
+    told = _status_fields(answer)
     if told is None:
-        return _judge_words(name, endpoint, answer)
-    judged = _judge_told(name, endpoint, told)
-    if judged.standing is Standing.HEALTHY and skewed(tools.version, version_of(judged.version)):
+        return _judge_text(name, endpoint, answer)
+    judged = _judge_status(name, endpoint, told)
+    if judged.status is GatewayStatus.HEALTHY and skewed(tools.version, version_of(judged.version)):
         older = "openshell on this machine" if _is_old(tools.version_text) else "the gateway"
-        return Judgement(
-            Standing.VERSION_SKEW,
+        return GatewayJudgement(
+            GatewayStatus.VERSION_SKEW,
             f"openshell {tools.version_text} and the gateway {name} {judged.version} are of"
             " different generations and do not understand each other.",
             advice=f"Upgrade {older}; sandboxes made by 0.0 must be made anew under 0.1.",
@@ -119,10 +121,10 @@ def judge(name: str, endpoint: str, answer: Answer, tools: Toolset, limit_s: flo
     return judged
 
 
-def silent(name: str, endpoint: str, limit_s: float) -> Judgement:
+def no_answer(name: str, endpoint: str, limit_s: float) -> GatewayJudgement:
     """What a gateway is that says nothing."""
-    return Judgement(
-        Standing.PROBE_TIMEOUT,
+    return GatewayJudgement(
+        GatewayStatus.PROBE_TIMEOUT,
         f"The gateway {name} does not answer within {limit_s:g} s.",
         advice=f"Look at its service; nothing is restarted on a silence. {_logs(endpoint)}".strip(),
     )
@@ -137,9 +139,9 @@ def _logs(endpoint: str) -> str:
     return "`journalctl --user -u openshell-gateway` may say why." if local else ""
 
 
-def _told(answer: Answer) -> Mapping[str, object] | None:
+def _status_fields(answer: CliResult) -> Mapping[str, object] | None:
     """The status as JSON fields, also where it was printed as text; None where nothing was told."""
-    text = uncoloured(answer.stdout)
+    text = strip_colours(answer.stdout)
     try:
         found = json.loads(text)
     except (ValueError, RecursionError):
@@ -168,79 +170,81 @@ def _told(answer: Answer) -> Mapping[str, object] | None:
     }
 
 
-def _judge_told(name: str, endpoint: str, told: Mapping[str, object]) -> Judgement:
+def _judge_status(name: str, endpoint: str, told: Mapping[str, object]) -> GatewayJudgement:
     status = told["status"]
     login = told.get("authentication")
-    auth = plain(str(login.get("status", "")), 40) if isinstance(login, dict) else ""
-    version = plain(str(told.get("version") or ""), 40)
+    auth = sanitize(str(login.get("status", "")), 40) if isinstance(login, dict) else ""
+    version = sanitize(str(told.get("version") or ""), 40)
     error = told.get("error")
-    said = plain(error, 160) if isinstance(error, str) else ""
+    said = sanitize(error, 160) if isinstance(error, str) else ""
     if status == "not_configured":
         return missing(name, endpoint)
     if status == "connected":
         if auth in ("authenticated", "not", "not_required", "unverified", ""):
-            return Judgement(Standing.HEALTHY, version=version, auth=auth)
+            return GatewayJudgement(GatewayStatus.HEALTHY, version=version, auth=auth)
         return _auth(name, said)
-    code = plain(str(told.get("http_status") or ""), 40)
+    code = sanitize(str(told.get("http_status") or ""), 40)
     if status == "connected_http" or code:
         heard = f" (HTTP {code})" if code else ""
-        return Judgement(
-            Standing.NOT_A_GATEWAY,
+        return GatewayJudgement(
+            GatewayStatus.NOT_A_GATEWAY,
             f"Something answers at {endpoint} that is not an OpenShell gateway{heard}.",
             advice="Find out what listens there, or correct the gateway's registration.",
         )
-    return _by_trouble(name, endpoint, trouble(said), said)
+    return _by_error_kind(name, endpoint, error_kind(said), said)
 
 
-def _judge_words(name: str, endpoint: str, answer: Answer) -> Judgement:
+def _judge_text(name: str, endpoint: str, answer: CliResult) -> GatewayJudgement:
     if answer.code == 0:
-        return Judgement(
-            Standing.VERSION_SKEW,
+        return GatewayJudgement(
+            GatewayStatus.VERSION_SKEW,
             f"What openshell says of the gateway {name} cannot be understood.",
             advice="Run `openshell status` in a shell: it may be of a version this panel does not"
             " know.",
         )
-    return _by_trouble(name, endpoint, answer.trouble, answer.complaint)
+    return _by_error_kind(name, endpoint, answer.error_kind, answer.error_text)
 
 
-def refusal(name: str, kind: Trouble, said: str) -> Judgement | None:
+def refusal(name: str, kind: ErrorKind, said: str) -> GatewayJudgement | None:
     """What a call that needs a login learned of a gateway whose health needs none."""
-    if kind is Trouble.AUTH:
+    if kind is ErrorKind.AUTH:
         return _auth(name, said)
-    return _identity(name, said) if kind is Trouble.IDENTITY else None
+    return _identity(name, said) if kind is ErrorKind.IDENTITY else None
 
 
-def _by_trouble(name: str, endpoint: str, kind: Trouble, said: str) -> Judgement:
+def _by_error_kind(name: str, endpoint: str, kind: ErrorKind, said: str) -> GatewayJudgement:
     match kind:
-        case Trouble.IDENTITY:
+        case ErrorKind.IDENTITY:
             return _identity(name, said)
-        case Trouble.AUTH:
+        case ErrorKind.AUTH:
             return _auth(name, said)
-        case Trouble.NO_GATEWAY | Trouble.UNKNOWN_NAME:
+        case ErrorKind.NO_GATEWAY | ErrorKind.UNKNOWN_NAME:
             return missing(name, endpoint)
-        case Trouble.USAGE:
-            return Judgement(
-                Standing.VERSION_SKEW,
+        case ErrorKind.USAGE:
+            return GatewayJudgement(
+                GatewayStatus.VERSION_SKEW,
                 f"The gateway {name} does not understand this openshell: {said}.",
                 advice="Bring openshell and the gateway to the same version.",
             )
-        case Trouble.UNREACHABLE:
+        case ErrorKind.UNREACHABLE:
             why = "connection refused" if "refused" in said.lower() else "no connection"
             where = endpoint or "its address"
-            return Judgement(Standing.UNREACHABLE, f"The gateway {name} is down: {why} at {where}.")
-    return Judgement(Standing.UNHEALTHY, f"The gateway {name} is not healthy: {said}.")
+            return GatewayJudgement(
+                GatewayStatus.UNREACHABLE, f"The gateway {name} is down: {why} at {where}."
+            )
+    return GatewayJudgement(GatewayStatus.UNHEALTHY, f"The gateway {name} is not healthy: {said}.")
 
 
-def _identity(name: str, said: str) -> Judgement:
+def _identity(name: str, said: str) -> GatewayJudgement:
     if "failed to read tls" in said.lower():
-        return Judgement(
-            Standing.IDENTITY_CHANGED,
+        return GatewayJudgement(
+            GatewayStatus.IDENTITY_CHANGED,
             f"The certificate files of the gateway {name} cannot be read on this machine.",
             advice=f"Put the client certificates of {name} back under"
             f" ~/.config/openshell/gateways/{name}/mtls. Starting anything does not help.",
         )
-    return Judgement(
-        Standing.IDENTITY_CHANGED,
+    return GatewayJudgement(
+        GatewayStatus.IDENTITY_CHANGED,
         f"The gateway {name} shows another identity than the one this machine trusts.",
         advice="If it was rebuilt on purpose, fetch its new client certificates. For a sandbox"
         " made under the old identity: keep its host copy, then delete and create that one"
@@ -248,20 +252,20 @@ def _identity(name: str, said: str) -> Judgement:
     )
 
 
-def _auth(name: str, said: str) -> Judgement:
+def _auth(name: str, said: str) -> GatewayJudgement:
     why = f": {said}" if said else ""
-    return Judgement(
-        Standing.AUTH_FAILED,
+    return GatewayJudgement(
+        GatewayStatus.AUTH_FAILED,
         f"The gateway {name} does not accept this login{why}.",
         advice=f"Log in again: openshell gateway login {name}",
     )
 
 
-def missing(name: str, endpoint: str = "") -> Judgement:
+def missing(name: str, endpoint: str = "") -> GatewayJudgement:
     """What a gateway is that nobody registered."""
     where = endpoint or "ADDRESS"
-    return Judgement(
-        Standing.MISSING,
+    return GatewayJudgement(
+        GatewayStatus.MISSING,
         f"No gateway is registered under the name {name}.",
         advice=f"Register it: openshell gateway add {where} --name {name}",
     )

@@ -1,4 +1,4 @@
-"""Several questions at the same time, none of which outlives the asking."""
+"""Runs awaitables concurrently; none outlives the call."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ _Asked = Coroutine[Any, Any, A]
 
 
 @overload
-async def together(first: _Asked[A], second: _Asked[B], /) -> tuple[A, B]: ...
+async def gather(first: _Asked[A], second: _Asked[B], /) -> tuple[A, B]: ...
 @overload
-async def together(first: _Asked[A], second: _Asked[B], third: _Asked[C], /) -> tuple[A, B, C]: ...
+async def gather(first: _Asked[A], second: _Asked[B], third: _Asked[C], /) -> tuple[A, B, C]: ...
 @overload
-async def together(*every: _Asked[A]) -> tuple[A, ...]: ...
-async def together(*every: _Asked[Any]) -> tuple[Any, ...]:
+async def gather(*every: _Asked[A]) -> tuple[A, ...]: ...
+async def gather(*every: _Asked[Any]) -> tuple[Any, ...]:
     """Every answer, in order; called off or failing, it ends when the last of them has ended.
 
     Raises:

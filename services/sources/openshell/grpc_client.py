@@ -24,11 +24,11 @@ from services.sources.openshell.cli import config_folder
 from services.sources.openshell.cli_version import Version, skewed, version_of
 from services.sources.openshell.records import (
     DEFAULT_WORKSPACE,
-    Condition,
     Registration,
+    SandboxCondition,
     SandboxRow,
 )
-from services.text.sanitize import plain
+from services.text.sanitize import sanitize
 
 CALL_S = 2.0
 """Seconds for everything asked of one gateway in one look."""
@@ -54,18 +54,18 @@ _OPTIONS = (
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
-    """What the CLI does not say of one sandbox."""
+class GrpcSandbox:
+    """What gRPC adds to one sandbox."""
 
-    conditions: tuple[Condition, ...] = ()
+    conditions: tuple[SandboxCondition, ...] = ()
     exit_code: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class WireLook:
-    """What one gateway told; `problem` says why it told nothing."""
+class GrpcFacts:
+    """What gRPC adds to the CLI's list; `problem` says why it adds nothing."""
 
-    sandboxes: Mapping[tuple[str, str], Told] = field(default_factory=dict)
+    sandboxes: Mapping[tuple[str, str], GrpcSandbox] = field(default_factory=dict)
     """By workspace and name."""
     health: str = ""
     """`degraded` or `unhealthy`; empty where it is well or does not say."""
@@ -73,7 +73,7 @@ class WireLook:
 
     def completed(self, row: SandboxRow) -> SandboxRow:
         """A row as the CLI listed it, with what there is beyond; its own words count first."""
-        told = self.sandboxes.get((row.workspace or DEFAULT_WORKSPACE, row.name), Told())
+        told = self.sandboxes.get((row.workspace or DEFAULT_WORKSPACE, row.name), GrpcSandbox())
         return replace(
             row,
             conditions=row.conditions or told.conditions,
@@ -104,20 +104,20 @@ def refusal(known: Registration, gateway: Version | None) -> str | None:
     return None
 
 
-async def ask(known: Registration, version: str, limit_s: float = CALL_S) -> WireLook:
+async def ask(known: Registration, version: str, limit_s: float = CALL_S) -> GrpcFacts:
     """Everything of one gateway of that version; its thread ends by itself after `CALL_S`."""
     refused = refusal(known, version_of(version))
     if refused is not None:
-        return WireLook(problem=refused)
+        return GrpcFacts(problem=refused)
     folder = config_folder() / "gateways" / known.name
     try:
         async with asyncio.timeout(min(limit_s, CALL_S + 0.5)):
             return await asyncio.to_thread(_ask, known, folder)
     except TimeoutError:
-        return WireLook(problem="no answer in time")
+        return GrpcFacts(problem="no answer in time")
 
 
-def _ask(known: Registration, folder: Path) -> WireLook:
+def _ask(known: Registration, folder: Path) -> GrpcFacts:
     # The library must neither write to the operator's terminal nor mind our children.
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
@@ -125,11 +125,11 @@ def _ask(known: Registration, folder: Path) -> WireLook:
         import grpc
         from openshell._proto import openshell_pb2, openshell_pb2_grpc
     except Exception as error:  # whatever a foreign package does while it is loaded
-        return WireLook(problem=f"its stubs cannot be loaded: {plain(str(error), 80)}")
+        return GrpcFacts(problem=f"its stubs cannot be loaded: {sanitize(str(error), 80)}")
     try:
         channel = _channel(grpc, known, folder)
     except OSError as error:
-        return WireLook(problem=f"its certificates cannot be read: {error.strerror}")
+        return GrpcFacts(problem=f"its certificates cannot be read: {error.strerror}")
     try:
         client = openshell_pb2_grpc.OpenShellStub(channel)
         until = time.monotonic() + CALL_S
@@ -137,11 +137,11 @@ def _ask(known: Registration, folder: Path) -> WireLook:
         rows = _rows(client, openshell_pb2, until)
     except grpc.RpcError as error:
         code = error.code() if hasattr(error, "code") else None
-        return WireLook(problem=plain(getattr(code, "name", "no answer").lower(), 40))
+        return GrpcFacts(problem=sanitize(getattr(code, "name", "no answer").lower(), 40))
     finally:
         channel.close()
     words = {_DEGRADED: "degraded", _UNHEALTHY: "unhealthy"}
-    return WireLook(dict(map(_told, rows)), words.get(health, ""))
+    return GrpcFacts(dict(map(_grpc_sandbox, rows)), words.get(health, ""))
 
 
 def _channel(grpc: Any, known: Registration, folder: Path) -> Any:
@@ -179,14 +179,17 @@ def _rows(client: Any, pb: Any, until: float) -> list[Any]:
     return rows
 
 
-def _told(one: Any) -> tuple[tuple[str, str], Told]:
+def _grpc_sandbox(one: Any) -> tuple[tuple[str, str], GrpcSandbox]:
     status = one.status
-    key = (plain(one.metadata.workspace, 200) or DEFAULT_WORKSPACE, plain(one.metadata.name, 200))
+    key = (
+        sanitize(one.metadata.workspace, 200) or DEFAULT_WORKSPACE,
+        sanitize(one.metadata.name, 200),
+    )
     conditions = tuple(
-        Condition(*(plain(getattr(each, name), 200) for name in _FIELDS))
+        SandboxCondition(*(sanitize(getattr(each, name), 200) for name in _FIELDS))
         for each in list(status.conditions)[:_MOST_CONDITIONS]
     )
-    return key, Told(conditions, status.exit_code if status.HasField("exit_code") else None)
+    return key, GrpcSandbox(conditions, status.exit_code if status.HasField("exit_code") else None)
 
 
 _FIELDS = ("type", "status", "reason", "message")

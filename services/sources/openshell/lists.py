@@ -12,9 +12,9 @@ from collections.abc import Mapping
 
 from services.errors import UnavailableError
 from services.models import Facts
-from services.sources.openshell.cli_text import uncoloured
-from services.sources.openshell.records import Condition, Forward, Registration, SandboxRow
-from services.text.sanitize import plain, plain_block
+from services.sources.openshell.cli_text import strip_colours
+from services.sources.openshell.records import Forward, Registration, SandboxCondition, SandboxRow
+from services.text.sanitize import sanitize, sanitize_block
 
 PHASES = (
     "Unspecified",
@@ -43,7 +43,7 @@ def _garbled(what: str) -> UnavailableError:
 
 def _text(value: object, limit: int = 200) -> str:
     known = isinstance(value, str | int | float) and not isinstance(value, bool)
-    return plain(str(value), limit) if known else ""
+    return sanitize(str(value), limit) if known else ""
 
 
 def _items(text: str, what: str, *keys: str) -> list[Mapping[str, object]]:
@@ -53,7 +53,7 @@ def _items(text: str, what: str, *keys: str) -> list[Mapping[str, object]]:
         UnavailableError: it is no such list.
     """
     try:
-        found = json.loads(uncoloured(text))
+        found = json.loads(strip_colours(text))
     except (ValueError, RecursionError) as error:
         raise _garbled(what) from error
     if isinstance(found, dict):
@@ -65,7 +65,7 @@ def _items(text: str, what: str, *keys: str) -> list[Mapping[str, object]]:
 
 def table(text: str, first: str = "NAME") -> list[dict[str, str]]:
     """The rows of a printed table by column name; empty where there is no header."""
-    lines = [line.strip() for line in uncoloured(text).splitlines()]
+    lines = [line.strip() for line in strip_colours(text).splitlines()]
     start = next((n for n, line in enumerate(lines) if line.split()[:1] == [first]), None)
     if start is None:
         return []
@@ -74,7 +74,7 @@ def table(text: str, first: str = "NAME") -> list[dict[str, str]]:
     for line in lines[start + 1 :]:
         cells = _GAP.split(line.removeprefix("*").strip())
         if len(cells) >= 2:
-            row = {name: plain(cell) for name, cell in zip(columns, cells, strict=False)}
+            row = {name: sanitize(cell) for name, cell in zip(columns, cells, strict=False)}
             rows.append({**row, "ACTIVE": "*" if line.startswith("*") else ""})
     return rows
 
@@ -143,15 +143,15 @@ def _pairs(value: object) -> Facts:
     if not isinstance(value, dict):
         return ()
     return tuple(
-        (plain(str(name), 80), _text(said)) for name, said in list(value.items())[:_LABELS]
+        (sanitize(str(name), 80), _text(said)) for name, said in list(value.items())[:_LABELS]
     )
 
 
-def _conditions(value: object) -> tuple[Condition, ...]:
+def _conditions(value: object) -> tuple[SandboxCondition, ...]:
     if not isinstance(value, list):
         return ()
     return tuple(
-        Condition(*(_text(one.get(key)) for key in ("type", "status", "reason", "message")))
+        SandboxCondition(*(_text(one.get(key)) for key in ("type", "status", "reason", "message")))
         for one in value[:_LABELS]
         if isinstance(one, dict)
     )
@@ -180,28 +180,28 @@ def sandboxes(text: str, *, as_json: bool) -> tuple[tuple[SandboxRow, ...], str]
 
 
 def _next_page(text: str) -> str:
-    whole = json.loads(uncoloured(text))
+    whole = json.loads(strip_colours(text))
     return _text(whole.get("next_page_token"), 400) if isinstance(whole, dict) else ""
 
 
 def fields(text: str) -> dict[str, str]:
     """`Name: value` lines, names lower-cased; the first of each name counts."""
     found: dict[str, str] = {}
-    for line in uncoloured(text).splitlines():
+    for line in strip_colours(text).splitlines():
         match = _FIELD.match(line)
         if match:
-            found.setdefault(match[1].lower(), plain(match[2]))
+            found.setdefault(match[1].lower(), sanitize(match[2]))
     return found
 
 
 def indented(text: str, heading: str) -> list[str]:
     """The lines below a heading, harmless, without their common indent."""
-    lines = uncoloured(text).splitlines()
+    lines = strip_colours(text).splitlines()
     start = next((n for n, line in enumerate(lines) if line.strip() == heading), None)
     if start is None:
         return []
     below = textwrap.dedent("\n".join(lines[start + 1 :])).splitlines()
-    return [plain_block(line, 200) for line in below if line.strip()]
+    return [sanitize_block(line, 200) for line in below if line.strip()]
 
 
 def forwards(text: str) -> tuple[Forward, ...]:

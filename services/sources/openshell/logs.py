@@ -17,12 +17,12 @@ from services.errors import NotFoundError, ProcessError, UnavailableError
 from services.log_streams import LogStream
 from services.process.run import lines
 from services.sources.openshell.cli import Cli, environment
-from services.sources.openshell.cli_text import complaint
-from services.sources.openshell.client import Looking, scope
-from services.sources.openshell.error_kinds import Trouble, trouble
+from services.sources.openshell.cli_text import error_text
+from services.sources.openshell.client import OpenShellClient, scope
+from services.sources.openshell.error_kinds import ErrorKind, error_kind
 from services.sources.openshell.options import OpenShellOptions
 from services.sources.openshell.records import Target
-from services.text.sanitize import plain
+from services.text.sanitize import sanitize
 
 HISTORY = 200
 REMEMBERED = 2000
@@ -31,7 +31,13 @@ FIRST_WAIT_S = 1.0
 LONGEST_WAIT_S = 30.0
 _LONGEST = 2000
 _LINE = re.compile(r"^\[(\d{9,11})(?:\.(\d{1,3}))?\]\s+(.*)$")
-_HOPELESS = (Trouble.USAGE, Trouble.IDENTITY, Trouble.AUTH, Trouble.MISSING, Trouble.UNKNOWN_NAME)
+_HOPELESS = (
+    ErrorKind.USAGE,
+    ErrorKind.IDENTITY,
+    ErrorKind.AUTH,
+    ErrorKind.MISSING,
+    ErrorKind.UNKNOWN_NAME,
+)
 
 
 STREAMS = (
@@ -59,7 +65,7 @@ def filtered(options: OpenShellOptions, stream: str) -> OpenShellOptions:
     if stream in ("", STREAMS[0].name):
         return options
     if stream not in _FILTERS:
-        raise NotFoundError(f"OpenShell has no log {plain(stream, 40)!r}.")
+        raise NotFoundError(f"OpenShell has no log {sanitize(stream, 40)!r}.")
     level, source = _FILTERS[stream]
     return replace(options, log_level=level or options.log_level, log_source=source)
 
@@ -79,8 +85,8 @@ def instant(line: str) -> float | None:
     return None if match is None else float(f"{match[1]}.{match[2] or 0}")
 
 
-class Memory:
-    """Which lines have been shown: the same instant, source and message is the same line."""
+class SeenLines:
+    """Lines already shown: the same instant, source and message is the same line."""
 
     def __init__(self) -> None:
         self._order: deque[str] = deque()
@@ -99,19 +105,19 @@ class Memory:
 
 
 async def follow(
-    cli: Cli, looking: Looking, options: OpenShellOptions, target: Target, clock: Clock
+    cli: Cli, client: OpenShellClient, options: OpenShellOptions, target: Target, clock: Clock
 ) -> AsyncIterator[str]:
     """Harmless lines, oldest first, for ever; a lost stream is taken up where it was lost.
 
     Ends where the CLI says that asking again cannot help.
     """
-    memory, wait_s = Memory(), FIRST_WAIT_S
+    memory, wait_s = SeenLines(), FIRST_WAIT_S
     last: float | None = None
     while True:
         began = clock.monotonic()
         words: list[str] = []
         try:
-            tools = await looking.toolset()
+            tools = await client.toolset()
             asked = [*scope(target, tools), "logs", target.name, "--tail", *_filters(options)]
             asked += _from(last, clock.now())
             argv = cli.argv(*asked, gateway=target.gateway)
@@ -126,10 +132,10 @@ async def follow(
                         yield readable(line)
             why = "the stream ended"
         except ProcessError as error:
-            why = complaint("\n".join(words)) or error.sentence
+            why = error_text("\n".join(words)) or error.sentence
         except UnavailableError as error:
             why = error.sentence
-        if trouble("\n".join(words)) in _HOPELESS:
+        if error_kind("\n".join(words)) in _HOPELESS:
             yield f"— the log cannot be followed: {why}"
             return
         if clock.monotonic() - began > LONGEST_WAIT_S:

@@ -9,7 +9,7 @@ import json
 from pathlib import Path
 
 from services.sources.openshell.records import DEFAULT_WORKSPACE, Registration, Target, safe_name
-from services.text.sanitize import plain
+from services.text.sanitize import sanitize
 
 _LARGEST = 64 * 1024
 
@@ -48,9 +48,9 @@ def _registration(folder: Path, name: str, chosen: bool) -> Registration:
         return Registration(name, active=chosen)
     return Registration(
         name,
-        plain(str(told.get("gateway_endpoint") or ""), 400),
+        sanitize(str(told.get("gateway_endpoint") or ""), 400),
         "remote" if told.get("is_remote") is True else "local",
-        plain(str(told.get("auth_mode") or "mtls"), 40),
+        sanitize(str(told.get("auth_mode") or "mtls"), 40),
         active=chosen,
     )
 

@@ -9,14 +9,14 @@ from pathlib import Path
 
 from services.models import Facts
 from services.sources.openshell.records import safe_name
-from services.text.sanitize import plain
+from services.text.sanitize import sanitize
 
 GATEWAY = "nemoclaw"
 DASHBOARD_PORT = 18789
 _LARGEST = 4 << 20
 
 
-class Presence(Enum):
+class RegistryStatus(Enum):
     """Whether there is a register; each has a sentence of its own."""
 
     UNUSED = "not looked for"
@@ -27,7 +27,7 @@ class Presence(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class NemoclawEntry:
     """One sandbox NemoClaw has made."""
 
     name: str
@@ -37,16 +37,16 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
-class Registry:
+class NemoclawRegistry:
     """The register as it is now."""
 
-    presence: Presence
-    entries: tuple[Entry, ...] = ()
+    presence: RegistryStatus
+    entries: tuple[NemoclawEntry, ...] = ()
     default: str = ""
     problem: str = ""
     """Why it is corrupt."""
 
-    def entry(self, gateway: str, name: str) -> Entry | None:
+    def entry(self, gateway: str, name: str) -> NemoclawEntry | None:
         """What it says of a sandbox."""
         return next((e for e in self.entries if (e.gateway, e.name) == (gateway, name)), None)
 
@@ -56,46 +56,50 @@ class Registry:
         return tuple(dict.fromkeys(entry.gateway for entry in self.entries))
 
 
-def read(path: Path | None) -> Registry:
+def read(path: Path | None) -> NemoclawRegistry:
     """Read it; every failure is a value."""
     if path is None:
-        return Registry(Presence.UNUSED)
+        return NemoclawRegistry(RegistryStatus.UNUSED)
     try:
         with path.open("rb") as stream:
             data = stream.read(_LARGEST + 1)
     except FileNotFoundError:
-        return Registry(Presence.ABSENT)
+        return NemoclawRegistry(RegistryStatus.ABSENT)
     except OSError as error:
-        return Registry(Presence.CORRUPT, problem=plain(error.strerror or "it cannot be opened"))
+        return NemoclawRegistry(
+            RegistryStatus.CORRUPT, problem=sanitize(error.strerror or "it cannot be opened")
+        )
     if len(data) > _LARGEST:
-        return Registry(Presence.CORRUPT, problem="it is larger than 4 MiB")
+        return NemoclawRegistry(RegistryStatus.CORRUPT, problem="it is larger than 4 MiB")
     try:
         whole = json.loads(data)
     except (ValueError, RecursionError):
-        return Registry(Presence.CORRUPT, problem="it is not JSON")
+        return NemoclawRegistry(RegistryStatus.CORRUPT, problem="it is not JSON")
     listed = whole.get("sandboxes") if isinstance(whole, dict) else None
     if not isinstance(listed, dict):
-        return Registry(Presence.CORRUPT, problem="it has no list of sandboxes")
+        return NemoclawRegistry(RegistryStatus.CORRUPT, problem="it has no list of sandboxes")
     entries = tuple(
         _entry(name, one)
         for name, one in listed.items()
         if safe_name(name) and isinstance(one, dict)
     )
     if not entries:
-        return Registry(Presence.EMPTY)
+        return NemoclawRegistry(RegistryStatus.EMPTY)
     wanted = whole.get("defaultSandbox")
     names = [entry.name for entry in entries]
-    return Registry(Presence.FILLED, entries, default=wanted if wanted in names else names[0])
+    return NemoclawRegistry(
+        RegistryStatus.FILLED, entries, default=wanted if wanted in names else names[0]
+    )
 
 
-def _entry(name: str, one: dict[str, object]) -> Entry:
+def _entry(name: str, one: dict[str, object]) -> NemoclawEntry:
     gateway, port = one.get("gatewayName"), one.get("dashboardPort")
     facts = [
-        (key, plain(str(said), 120))
+        (key, sanitize(str(said), 120))
         for key in ("agent", "model", "provider", "nemoclawVersion")
         if isinstance(said := one.get(key), str) and said
     ]
-    return Entry(
+    return NemoclawEntry(
         name,
         gateway if isinstance(gateway, str) and safe_name(gateway) else GATEWAY,
         port if isinstance(port, int) and 0 < port < 65536 else DASHBOARD_PORT,

@@ -1,4 +1,4 @@
-"""Looks at OpenShell through its CLI; starts, selects, logs in and writes nothing."""
+"""Observes OpenShell through its CLI; read-only."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ from services.sources.openshell import proof, sandbox_judge, start_plan
 from services.sources.openshell import rows as mapper
 from services.sources.openshell.cli import MISSING, MISSING_ADVICE, Cli
 from services.sources.openshell.cli_version import Generation, Toolset
-from services.sources.openshell.client import GatewayLook, Looking
-from services.sources.openshell.details_cache import Dossiers
-from services.sources.openshell.gateway_judge import Judgement, Standing, missing
-from services.sources.openshell.gather import together
+from services.sources.openshell.client import GatewayProbe, OpenShellClient
+from services.sources.openshell.details_cache import DetailsCache
+from services.sources.openshell.gateway_judge import GatewayJudgement, GatewayStatus, missing
+from services.sources.openshell.gather import gather
 from services.sources.openshell.logs import STREAMS, filtered, follow
-from services.sources.openshell.nemoclaw_registry import Registry
+from services.sources.openshell.nemoclaw_registry import NemoclawRegistry
 from services.sources.openshell.options import OpenShellOptions
 from services.sources.openshell.records import Forward, Registration, Target
 from services.sources.openshell.start_plan import StartPlan
@@ -51,29 +51,33 @@ class OpenShellObserver:
         self._options = options
         self._clock = clock
         self._cli = Cli(options.binary)
-        self._looking = Looking(self._cli, options)
-        self._dossiers = Dossiers(self._looking)
+        self._client = OpenShellClient(self._cli, options)
+        self._details_cache = DetailsCache(self._client)
         self._last: dict[str, tuple[Sandbox, ...]] = {}
 
     async def observe(self) -> Observation:
         began = self._clock.monotonic()
-        tools = await self._looking.toolset()
-        known, listed, ports = await together(
-            self._looking.registrations(tools), self._looking.registry(), self._looking.forwards()
+        tools = await self._client.toolset()
+        known, listed, ports = await gather(
+            self._client.registrations(tools), self._client.registry(), self._client.forwards()
         )
-        looks = list(await together(*(self._looking.whole(one, tools) for one in known)))
+        probes = list(await gather(*(self._client.probe_gateway(one, tools) for one in known)))
         named = {one.name for one in known}
         for name in listed.gateways:
             if name not in named and self._shown(name):
-                looks.append(GatewayLook(Registration(name), missing(name)))
+                probes.append(GatewayProbe(Registration(name), missing(name)))
         late = self._clock.monotonic() - began > UNHURRIED_S
-        more = self._dossiers.known() if late else await self._dossiers.more(looks, tools)
+        more = (
+            self._details_cache.cached()
+            if late
+            else await self._details_cache.update(probes, tools)
+        )
         now = self._clock.now()
-        fronts = [self._front(look, tools, listed, now) for look in looks]
+        fronts = [self._front(probe, tools, listed, now) for probe in probes]
         rows: list[Sandbox] = []
-        for look, front in zip(looks, fronts, strict=True):
-            rows += self._rows(look, front, listed, ports, more, now)
-        self._last = {name: self._last[name] for name in self._last if name in _names(looks)}
+        for probe, front in zip(probes, fronts, strict=True):
+            rows += self._rows(probe, front, listed, ports, more, now)
+        self._last = {name: self._last[name] for name in self._last if name in _names(probes)}
         return Observation(self.info.key, now, tuple(fronts), tuple(rows))
 
     async def queue(self, sandbox: SandboxId, window: int) -> QueueSnapshot:
@@ -101,7 +105,7 @@ class OpenShellObserver:
         if target is None:
             raise NotFoundError("This is not the name of an OpenShell sandbox.")
         options = filtered(self._options, stream)
-        return follow(self._cli, self._looking, options, target, self._clock)
+        return follow(self._cli, self._client, options, target, self._clock)
 
     async def close(self) -> None:
         """Nothing outlives a look."""
@@ -110,8 +114,8 @@ class OpenShellObserver:
         return not self._options.gateways or name in self._options.gateways
 
     async def _verdict(self, target: Target) -> Verdict:
-        tools = await self._looking.toolset()
-        known, listed = await together(self._looking.registrations(tools), self._looking.registry())
+        tools = await self._client.toolset()
+        known, listed = await gather(self._client.registrations(tools), self._client.registry())
         entry = listed.entry(target.gateway, target.name)
         registered = next((one for one in known if one.name == target.gateway), None)
         if registered is None:
@@ -120,35 +124,37 @@ class OpenShellObserver:
             registered = Registration(target.gateway)
             judged = missing(target.gateway)
         else:
-            judged, _ = await self._looking.gateway(registered, tools)
-        if judged.standing is not Standing.HEALTHY:
+            judged, _ = await self._client.gateway(registered, tools)
+        if judged.status is not GatewayStatus.HEALTHY:
             return gateway_verdict(judged, self._plan(registered, tools))
-        look = await self._looking.sandbox(target, tools, PROBE_GET_S)
-        look = await self._looking.explained(registered, judged.version, look)
-        told = sandbox_judge.verdict(target.name, look, tools, entry is not None)
+        probe = await self._client.sandbox(target, tools, PROBE_GET_S)
+        probe = await self._client.with_grpc_reasons(registered, judged.version, probe)
+        told = sandbox_judge.verdict(target.name, probe, tools, entry is not None)
         return await proof.proven(self._cli, target, tools, told, PROBE_PROOF_S)
 
     def _plan(self, known: Registration, tools: Toolset) -> StartPlan:
         return start_plan.plan(known.name, known.endpoint, tools, self._options.start)
 
-    def _front(self, look: GatewayLook, tools: Toolset, listed: Registry, now: float) -> Gateway:
-        plan = self._plan(look.registration, tools)
-        return mapper.gateway(self.info.key, look, plan, tools, listed, now)
+    def _front(
+        self, probe: GatewayProbe, tools: Toolset, listed: NemoclawRegistry, now: float
+    ) -> Gateway:
+        plan = self._plan(probe.registration, tools)
+        return mapper.gateway(self.info.key, probe, plan, tools, listed, now)
 
     def _rows(
         self,
-        look: GatewayLook,
+        probe: GatewayProbe,
         front: Gateway,
-        listed: Registry,
+        listed: NemoclawRegistry,
         ports: tuple[Forward, ...],
         more: dict[str, Facts],
         now: float,
     ) -> tuple[Sandbox, ...]:
         """Fresh rows, or the last good ones marked stale; and what only NemoClaw lists."""
-        name = look.registration.name
+        name = probe.registration.name
         entries = [entry for entry in listed.entries if entry.gateway == name]
         told = {entry.name: mapper.registered(listed, entry) for entry in entries}
-        if look.rows is not None:
+        if probe.rows is not None:
             rows = tuple(
                 mapper.sandbox(
                     self.info.key,
@@ -158,14 +164,14 @@ class OpenShellObserver:
                     more.get(mapper.target_of(name, row).native, ()) + told.get(row.name, ()),
                     now,
                 )
-                for row in look.rows
+                for row in probe.rows
             )
             self._last[name] = rows
         else:
             rows = tuple(_aged(row, front) for row in self._last.get(name, ()))
         named = {Target(name, entry.name): told[entry.name] for entry in entries}
-        if look.last_used is not None:
-            named.setdefault(look.last_used, (("known from", "the last use of openshell"),))
+        if probe.last_used is not None:
+            named.setdefault(probe.last_used, (("known from", "the last use of openshell"),))
         seen = {row.name for row in rows}
         return rows + tuple(
             mapper.unseen(self.info.key, target, known, front.state, front.reason, now)
@@ -182,8 +188,8 @@ def _aged(row: Sandbox, front: Gateway) -> Sandbox:
     return replace(row, stale=True, reason=f"{row.reason} {why}".strip())
 
 
-def _names(looks: list[GatewayLook]) -> set[str]:
-    return {look.registration.name for look in looks}
+def _names(probes: list[GatewayProbe]) -> set[str]:
+    return {probe.registration.name for probe in probes}
 
 
 def _missing_verdict(target: Target, known: tuple[Registration, ...]) -> Verdict:
@@ -194,16 +200,16 @@ def _missing_verdict(target: Target, known: tuple[Registration, ...]) -> Verdict
     )
 
 
-def gateway_verdict(judged: Judgement, plan: StartPlan) -> Verdict:
+def gateway_verdict(judged: GatewayJudgement, plan: StartPlan) -> Verdict:
     """What an attempt may do about a gateway that is not well.
 
     See upstream/openshell: Gateway states.
     """
-    if judged.standing is Standing.PROBE_TIMEOUT:
+    if judged.status is GatewayStatus.PROBE_TIMEOUT:
         return Verdict(VerdictKind.UNKNOWN, judged.reason, advice=judged.advice)
-    if not judged.standing.startable:
+    if not judged.status.startable:
         return Verdict(VerdictKind.TERMINAL, judged.reason, advice=judged.advice)
-    if plan.possible and (judged.standing is not Standing.MISSING or plan.by_cli):
+    if plan.possible and (judged.status is not GatewayStatus.MISSING or plan.by_cli):
         return Verdict(VerdictKind.REPAIRABLE, judged.reason, wakeable=True)
-    advice = judged.advice if judged.standing is Standing.MISSING else plan.advice
+    advice = judged.advice if judged.status is GatewayStatus.MISSING else plan.advice
     return Verdict(VerdictKind.REPAIRABLE, judged.reason, advice=advice)

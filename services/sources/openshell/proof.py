@@ -9,14 +9,14 @@ from services.models import Verdict, VerdictKind
 from services.sources.openshell.cli import Cli
 from services.sources.openshell.cli_version import Toolset
 from services.sources.openshell.client import scope
-from services.sources.openshell.error_kinds import Trouble
+from services.sources.openshell.error_kinds import ErrorKind
 from services.sources.openshell.records import Target
 
 _REMOTE_S = 10
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class CommandResult:
     """How one act went: `problem` is empty where it did what it should."""
 
     problem: str = ""
@@ -24,10 +24,10 @@ class Outcome:
     said: str = ""
 
 
-async def prove(cli: Cli, target: Target, tools: Toolset, limit_s: float) -> Outcome:
+async def prove(cli: Cli, target: Target, tools: Toolset, limit_s: float) -> CommandResult:
     """Run `true` in it; only where an operator asked, never with every look."""
     if not tools.exec:
-        return Outcome(said="ready; this openshell has no exec to prove it with")
+        return CommandResult(said="ready; this openshell has no exec to prove it with")
     answer = await cli.run(
         *(*scope(target, tools), "sandbox", "exec", "-n", target.name),
         *("--timeout", str(min(_REMOTE_S, math.ceil(limit_s))), "--no-tty", "--", "true"),
@@ -35,13 +35,13 @@ async def prove(cli: Cli, target: Target, tools: Toolset, limit_s: float) -> Out
         gateway=target.gateway,
     )
     if answer.code == 0:
-        return Outcome(said="a command ran in it")
+        return CommandResult(said="a command ran in it")
     if answer.timed_out:
         why = f"no command ran in it within {limit_s:g} s"
-        return Outcome(f"{target.name} is listed as ready, but {why}", transient=True)
-    passing = answer.trouble in (Trouble.SUPERVISOR, Trouble.PHASE)
-    problem = f"{target.name} is listed as ready, but runs no command: {answer.complaint}"
-    return Outcome(problem, transient=passing)
+        return CommandResult(f"{target.name} is listed as ready, but {why}", transient=True)
+    passing = answer.error_kind in (ErrorKind.SUPERVISOR, ErrorKind.PHASE)
+    problem = f"{target.name} is listed as ready, but runs no command: {answer.error_text}"
+    return CommandResult(problem, transient=passing)
 
 
 async def proven(

@@ -29,7 +29,7 @@ class Registration:
 
 
 @dataclass(frozen=True, slots=True)
-class Condition:
+class SandboxCondition:
     """One condition of a sandbox (upstream/openshell: Phases)."""
 
     kind: str
@@ -51,7 +51,7 @@ class SandboxRow:
     revision: str = ""
     policy_version: str = ""
     exit_code: int | None = None
-    conditions: tuple[Condition, ...] = ()
+    conditions: tuple[SandboxCondition, ...] = ()
 
     @property
     def why(self) -> str:

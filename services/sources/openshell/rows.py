@@ -1,4 +1,4 @@
-"""Draws gateways and sandboxes of the panel from what was learned: pure."""
+"""Maps probe results to rows of gateways and sandboxes; pure."""
 
 from __future__ import annotations
 
@@ -13,9 +13,13 @@ from services.models import (
     SandboxState,
 )
 from services.sources.openshell.cli_version import Toolset
-from services.sources.openshell.client import GatewayLook
-from services.sources.openshell.gateway_judge import Standing
-from services.sources.openshell.nemoclaw_registry import Entry, Presence, Registry
+from services.sources.openshell.client import GatewayProbe
+from services.sources.openshell.gateway_judge import GatewayStatus
+from services.sources.openshell.nemoclaw_registry import (
+    NemoclawEntry,
+    NemoclawRegistry,
+    RegistryStatus,
+)
 from services.sources.openshell.records import (
     DEFAULT_WORKSPACE,
     Forward,
@@ -35,31 +39,36 @@ def target_of(gateway: str, row: SandboxRow) -> Target:
 
 
 def gateway(
-    source: str, look: GatewayLook, plan: StartPlan, tools: Toolset, listed: Registry, now: float
+    source: str,
+    probe: GatewayProbe,
+    plan: StartPlan,
+    tools: Toolset,
+    listed: NemoclawRegistry,
+    now: float,
 ) -> Gateway:
     """One gateway with the evidence for its state."""
-    known, judged = look.registration, look.judgement
-    ready = judged.standing is Standing.HEALTHY
-    reason = _brief(judged.reason, known.name)
-    if ready and look.problem:
-        reason = f"It answers, but {look.problem}."
-    elif ready and look.health:
-        reason = f"It answers, but calls itself {look.health}."
+    known, judged = probe.registration, probe.judgement
+    ready = judged.status is GatewayStatus.HEALTHY
+    reason = _cause(judged.reason, known.name)
+    if ready and probe.problem:
+        reason = f"It answers, but {probe.problem}."
+    elif ready and probe.health:
+        reason = f"It answers, but calls itself {probe.health}."
     facts = [
-        ("standing", judged.standing.value),
+        ("standing", judged.status.value),
         ("registered", _registered(known.kind, known.source, known.active)),
         ("authentication", ", ".join(part for part in (known.auth, judged.auth) if part)),
         ("gateway version", judged.version),
-        ("health", look.health),
-        ("reasons", f"not to be had: {look.wireless}" if look.wireless else ""),
+        ("health", probe.health),
+        ("reasons", f"not to be had: {probe.grpc_problem}" if probe.grpc_problem else ""),
         ("openshell", f"{tools.version_text or 'version unknown'} ({tools.generation.value})"),
         ("advice", judged.advice),
     ]
-    if not ready and judged.standing.startable:
+    if not ready and judged.status.startable:
         facts.append(("start", " ".join(_shown(plan)) if plan.possible else plan.advice))
-    if listed.presence is Presence.CORRUPT:
+    if listed.presence is RegistryStatus.CORRUPT:
         facts.append(("NemoClaw", f"{listed.presence.value}: {listed.problem}"))
-    elif listed.presence in (Presence.EMPTY, Presence.ABSENT):
+    elif listed.presence in (RegistryStatus.EMPTY, RegistryStatus.ABSENT):
         facts.append(("NemoClaw", listed.presence.value))
     return Gateway(
         GatewayId(source, known.name),
@@ -68,12 +77,12 @@ def gateway(
         reason,
         now,
         address=known.endpoint,
-        latency_s=look.took_s if ready else None,
+        latency_s=probe.took_s if ready else None,
         evidence=_filled(facts),
     )
 
 
-def _brief(reason: str, name: str) -> str:
+def _cause(reason: str, name: str) -> str:
     """The cause alone: the row already says of which gateway, and that it is down."""
     for known in (f"The gateway {name} is down: ", f"The gateway {name} "):
         if reason.startswith(known):
@@ -168,7 +177,7 @@ def unseen(
     )
 
 
-def registered(listed: Registry, entry: Entry) -> Facts:
+def registered(listed: NemoclawRegistry, entry: NemoclawEntry) -> Facts:
     """What NemoClaw's register says of a sandbox."""
     default = ", its default sandbox" if listed.default == entry.name else ""
     return (("NemoClaw", f"registered{default}"), *entry.facts)

@@ -10,11 +10,11 @@ from services.models import SandboxId, Step
 from services.sources import Proposal
 from services.sources.openshell import rules
 from services.sources.openshell.cli import Cli
-from services.sources.openshell.client import Looking, scope
+from services.sources.openshell.client import OpenShellClient, scope
 from services.sources.openshell.options import OpenShellOptions
 from services.sources.openshell.records import Target
 from services.sources.openshell.steps import Stage
-from services.text.sanitize import plain
+from services.text.sanitize import sanitize
 
 APPROVE, REJECT = "approve-rule", "reject-rule"
 _WORDS = {APPROVE: ("Approve", "approve", "approved"), REJECT: ("Reject", "reject", "rejected")}
@@ -38,7 +38,7 @@ class RuleProposer:
         self._source = source
         self._clock = clock
         self._cli = Cli(options.binary)
-        self._looking = Looking(self._cli, options)
+        self._client = OpenShellClient(self._cli, options)
 
     async def propose(self, sandbox: SandboxId, verb: str, words: str = "") -> Proposal:
         """What would be decided now, in the whole."""
@@ -76,14 +76,14 @@ class RuleProposer:
         listed = await self._listed(target)
         if not listed or listed[0].mark != proposal.token:
             raise RefusedError("The rule is no longer what you were shown: nothing was decided.")
-        tools = await self._looking.toolset()
+        tools = await self._client.toolset()
         answer = await self._cli.run(
             *(*scope(target, tools), "rule", act, "--chunk-id", listed[0].chunk, target.name),
             limit_s=DECIDE_S,
             gateway=target.gateway,
         )
         if answer.code != 0:
-            why = "no answer in time" if answer.timed_out else answer.complaint
+            why = "no answer in time" if answer.timed_out else answer.error_text
             yield stage.failed(f"The rule was not {done}: {why}.")
         else:
             yield stage.ok(f"The rule {listed[0].name} was {done}.")
@@ -91,17 +91,19 @@ class RuleProposer:
     def _target(self, sandbox: SandboxId, verb: str) -> Target:
         target = Target.parse(sandbox.native_id)
         if sandbox.source != self._source or target is None or verb not in _WORDS:
-            raise NotFoundError(f"{plain(verb, 40)} cannot be done to {plain(str(sandbox), 120)}.")
+            raise NotFoundError(
+                f"{sanitize(verb, 40)} cannot be done to {sanitize(str(sandbox), 120)}."
+            )
         return target
 
     async def _listed(self, target: Target) -> tuple[rules.WaitingRule, ...] | None:
-        tools = await self._looking.toolset()
+        tools = await self._client.toolset()
         answer = await self._cli.run(
             *(*scope(target, tools), "rule", "get", target.name, "--status", "pending"),
             limit_s=DECIDE_S,
             gateway=target.gateway,
         )
         if answer.code != 0 or answer.truncated:
-            why = "no answer in time" if answer.timed_out else answer.complaint
+            why = "no answer in time" if answer.timed_out else answer.error_text
             raise UnavailableError(f"The network rules of {target.name} cannot be listed: {why}.")
         return rules.waiting(answer.stdout)

@@ -12,9 +12,9 @@ import hashlib
 import re
 from dataclasses import dataclass
 
-from services.sources.openshell.cli_text import uncoloured
+from services.sources.openshell.cli_text import strip_colours
 from services.sources.openshell.records import safe_name
-from services.text.sanitize import plain
+from services.text.sanitize import sanitize
 
 _HEADER = re.compile(r"^Network Rules:.*\b(\d+) chunks?\)$")
 _FIELD = re.compile(r"^([A-Z][A-Za-z ]{1,30}):(?: (.*))?$")
@@ -48,7 +48,7 @@ class WaitingRule:
 
 def waiting(text: str) -> tuple[WaitingRule, ...] | None:
     """Every rule of a list of pending ones; None where it cannot be read beyond doubt."""
-    lines = [line.strip() for line in uncoloured(text).splitlines() if line.strip()]
+    lines = [line.strip() for line in strip_colours(text).splitlines() if line.strip()]
     if not lines or lines[0].startswith("No network rules"):
         return ()
     header = _HEADER.match(lines[0])
@@ -63,7 +63,7 @@ def waiting(text: str) -> tuple[WaitingRule, ...] | None:
             blocks.append({})
         if not blocks or field[1] in blocks[-1] or len(blocks[-1]) >= _MOST_FIELDS:
             return None
-        blocks[-1][field[1]] = plain(field[2] or "", _LONGEST)
+        blocks[-1][field[1]] = sanitize(field[2] or "", _LONGEST)
     if len(blocks) != int(header[1]) or not all(safe_name(one[_FIRST]) for one in blocks):
         return None
     return tuple(WaitingRule(one[_FIRST], tuple(one.items())) for one in blocks)

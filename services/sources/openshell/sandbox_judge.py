@@ -10,7 +10,7 @@ from enum import Enum
 
 from services.models import SandboxState, Verdict, VerdictKind
 from services.sources.openshell.cli_version import Generation, Toolset
-from services.sources.openshell.error_kinds import Trouble
+from services.sources.openshell.error_kinds import ErrorKind
 from services.sources.openshell.records import SandboxRow
 
 STATES: dict[str, SandboxState] = {
@@ -67,26 +67,26 @@ class Reconciled(Enum):
     UNKNOWN_ERROR = "unknown_error"
 
 
-def reconcile(code: int | None, kind: Trouble) -> Reconciled:
+def reconcile(code: int | None, kind: ErrorKind) -> Reconciled:
     """Judge one answer; missing is only conclusive where the gateway is healthy."""
     if code == 0:
         return Reconciled.PRESENT
     if code is None:
         return Reconciled.TIMEOUT
     return {
-        Trouble.MISSING: Reconciled.MISSING,
-        Trouble.UNREACHABLE: Reconciled.GATEWAY_ERROR,
-        Trouble.SUPERVISOR: Reconciled.GATEWAY_ERROR,
-        Trouble.IDENTITY: Reconciled.IDENTITY_DRIFT,
-        Trouble.AUTH: Reconciled.AUTH_FAILED,
-        Trouble.NO_GATEWAY: Reconciled.GATEWAY_MISSING,
-        Trouble.UNKNOWN_NAME: Reconciled.GATEWAY_MISSING,
-        Trouble.USAGE: Reconciled.UNSUPPORTED,
+        ErrorKind.MISSING: Reconciled.MISSING,
+        ErrorKind.UNREACHABLE: Reconciled.GATEWAY_ERROR,
+        ErrorKind.SUPERVISOR: Reconciled.GATEWAY_ERROR,
+        ErrorKind.IDENTITY: Reconciled.IDENTITY_DRIFT,
+        ErrorKind.AUTH: Reconciled.AUTH_FAILED,
+        ErrorKind.NO_GATEWAY: Reconciled.GATEWAY_MISSING,
+        ErrorKind.UNKNOWN_NAME: Reconciled.GATEWAY_MISSING,
+        ErrorKind.USAGE: Reconciled.UNSUPPORTED,
     }.get(kind, Reconciled.UNKNOWN_ERROR)
 
 
 @dataclass(frozen=True, slots=True)
-class SandboxLook:
+class SandboxProbe:
     """One sandbox, asked for by name."""
 
     found: Reconciled
@@ -104,9 +104,9 @@ def drift(name: str) -> Verdict:
     )
 
 
-def verdict(name: str, look: SandboxLook, tools: Toolset, listed: bool) -> Verdict:
+def verdict(name: str, probe: SandboxProbe, tools: Toolset, listed: bool) -> Verdict:
     """What an attempt may do for a sandbox whose gateway is healthy."""
-    match look.found:
+    match probe.found:
         case Reconciled.MISSING:
             kept = " NemoClaw still lists it; that entry is left alone." if listed else ""
             return Verdict(
@@ -125,14 +125,14 @@ def verdict(name: str, look: SandboxLook, tools: Toolset, listed: bool) -> Verdi
         case Reconciled.UNSUPPORTED:
             return Verdict(
                 VerdictKind.TERMINAL,
-                f"The gateway does not understand this openshell: {look.said}.",
+                f"The gateway does not understand this openshell: {probe.said}.",
                 advice="Bring openshell and the gateway to the same version.",
             )
-        case Reconciled.PRESENT if look.row is not None:
-            return _by_phase(name, look.row, tools)
+        case Reconciled.PRESENT if probe.row is not None:
+            return _by_phase(name, probe.row, tools)
         case Reconciled.TIMEOUT:
             return Verdict(VerdictKind.UNKNOWN, f"Asking for the sandbox {name} took too long.")
-    return Verdict(VerdictKind.UNKNOWN, f"The sandbox {name} could not be looked at: {look.said}.")
+    return Verdict(VerdictKind.UNKNOWN, f"The sandbox {name} could not be looked at: {probe.said}.")
 
 
 def _by_phase(name: str, row: SandboxRow, tools: Toolset) -> Verdict:
@@ -160,7 +160,7 @@ def _by_phase(name: str, row: SandboxRow, tools: Toolset) -> Verdict:
 
 
 def _failed_advice(name: str, tools: Toolset) -> str:
-    look = f"Its logs say more: openshell logs {name} -n 200."
+    hint = f"Its logs say more: openshell logs {name} -n 200."
     if tools.generation is Generation.A:
-        return look
-    return f"{look} This version neither starts nor stops a sandbox in Error; 0.1 does."
+        return hint
+    return f"{hint} This version neither starts nor stops a sandbox in Error; 0.1 does."

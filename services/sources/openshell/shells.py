@@ -7,15 +7,15 @@ from collections.abc import AsyncGenerator
 from services.errors import ShellError, UnavailableError
 from services.models import Retry, ShellState
 from services.sources.openshell.cli import Cli, environment
-from services.sources.openshell.cli_text import complaint, diagnostic
+from services.sources.openshell.cli_text import error_text, is_cli_error
 from services.sources.openshell.cli_version import Toolset
-from services.sources.openshell.client import Looking, scope
-from services.sources.openshell.error_kinds import Trouble, trouble
+from services.sources.openshell.client import OpenShellClient, scope
+from services.sources.openshell.error_kinds import ErrorKind, error_kind
 from services.sources.openshell.records import Target
 from services.terminal.exec.child import ChildCommand
 from services.terminal.exec.requests import AGENT, ExecEvent, ExecRequest, ExecResult, ShellChoice
-from services.terminal.exec.runner import follow
-from services.terminal.transport.base import Ending, Transport
+from services.terminal.exec.runner import run_command
+from services.terminal.transport.base import CloseReason, Transport
 from services.terminal.transport.pty_transport import PtyTransport
 
 ATTACHED = (
@@ -31,10 +31,16 @@ ATTACHMENT = (
 _LOGIN = "command -v bash >/dev/null 2>&1 && exec bash -l; exec sh -l"
 _TAIL = 4096
 _SLACK_S = 5.0
-_FINAL = (Trouble.USAGE, Trouble.IDENTITY, Trouble.AUTH, Trouble.MISSING, Trouble.UNKNOWN_NAME)
+_FINAL = (
+    ErrorKind.USAGE,
+    ErrorKind.IDENTITY,
+    ErrorKind.AUTH,
+    ErrorKind.MISSING,
+    ErrorKind.UNKNOWN_NAME,
+)
 
 
-def shell(cli: Cli, looking: Looking, target: Target, choice: ShellChoice) -> Transport:
+def shell(cli: Cli, client: OpenShellClient, target: Target, choice: ShellChoice) -> Transport:
     """A shell that is not open yet.
 
     Raises:
@@ -42,7 +48,7 @@ def shell(cli: Cli, looking: Looking, target: Target, choice: ShellChoice) -> Tr
     """
     _refuse_pods(choice)
     cli.path()
-    return SandboxShell(cli, looking, target, choice.shell)
+    return SandboxShell(cli, client, target, choice.shell)
 
 
 def _refuse_pods(choice: ShellChoice) -> None:
@@ -57,10 +63,12 @@ def _login(chosen: str | None) -> list[str]:
 class SandboxShell:
     """`sandbox exec --tty`, or `sandbox connect`, on a terminal of ours."""
 
-    def __init__(self, cli: Cli, looking: Looking, target: Target, chosen: str | None) -> None:
+    def __init__(
+        self, cli: Cli, client: OpenShellClient, target: Target, chosen: str | None
+    ) -> None:
         self.notice = ATTACHED if chosen == AGENT else ""
         self._cli = cli
-        self._looking = looking
+        self._client = client
         self._target = target
         self._chosen = chosen
         self._inner: PtyTransport | None = None
@@ -74,7 +82,7 @@ class SandboxShell:
             ShellError: it could not be run.
         """
         try:
-            tools = await self._looking.toolset()
+            tools = await self._client.toolset()
             argv = self._argv(tools)
         except UnavailableError as error:
             raise ShellError(error.sentence, retry=Retry.NO, advice=error.advice) from error
@@ -94,7 +102,7 @@ class SandboxShell:
             asked += _login(self._chosen)
         return self._cli.argv(*asked, gateway=self._target.gateway)
 
-    async def read(self) -> bytes | Ending:
+    async def read(self) -> bytes | CloseReason:
         """The next output, or how it ended."""
         if self._inner is None:
             raise ShellError("this shell is not open")
@@ -128,21 +136,21 @@ class SandboxShell:
             await self._inner.close()
 
 
-def ended(ending: Ending, tail: str, *, attached: bool) -> Ending:
+def ended(ending: CloseReason, tail: str, *, attached: bool) -> CloseReason:
     """Tell the CLI's own failures from the exit of the shell: both can be 1 or 255.
 
     See upstream/openshell: Text and exit codes.
     """
     if ending.code == 255 and attached:
-        return Ending(ShellState.LOST, "the connection to the sandbox was lost")
+        return CloseReason(ShellState.LOST, "the connection to the sandbox was lost")
     said = tail[max(tail.rfind("Error:"), 0) :]
-    if ending.code != 1 or not diagnostic(said):
+    if ending.code != 1 or not is_cli_error(said):
         return ending
-    kind = trouble(said)
-    if kind is Trouble.UNKNOWN and "error" not in said[:6].lower():
+    kind = error_kind(said)
+    if kind is ErrorKind.UNKNOWN and "error" not in said[:6].lower():
         return ending
     retry = Retry.NO if kind in _FINAL else Retry.ASK
-    return Ending(ShellState.LOST, f"openshell gave up: {complaint(said, 160)}", retry=retry)
+    return CloseReason(ShellState.LOST, f"openshell gave up: {error_text(said, 160)}", retry=retry)
 
 
 def execute(
@@ -164,21 +172,21 @@ def execute(
         asked += ["--timeout", str(int(request.timeout_s + _SLACK_S))]
     wire = ChildCommand(
         lambda argv, _: cli.argv(*asked, "--", *argv, gateway=target.gateway),
-        judged,
+        exec_result,
         place="the sandbox",
         env=environment(),
     )
-    return follow(wire, request)
+    return run_command(wire, request)
 
 
-def judged(code: int, told: str, began: bool) -> ExecResult:
+def exec_result(code: int, told: str, began: bool) -> ExecResult:
     """What the CLI's exit status says of the command (upstream/openshell: Text and exit codes).
 
     Raises:
         UnavailableError: the CLI does not run commands like this.
     """
-    if code == 1 and diagnostic(told):
-        return ExecResult(None, f"openshell said: {complaint(told)}")
-    if code == 2 and trouble(told) is Trouble.USAGE and not began:
-        raise UnavailableError(f"openshell cannot run this: {complaint(told)}.")
+    if code == 1 and is_cli_error(told):
+        return ExecResult(None, f"openshell said: {error_text(told)}")
+    if code == 2 and error_kind(told) is ErrorKind.USAGE and not began:
+        raise UnavailableError(f"openshell cannot run this: {error_text(told)}.")
     return ExecResult(code)

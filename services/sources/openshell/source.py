@@ -24,6 +24,6 @@ def open_openshell(key: str, label: str, options: OpenShellOptions, clock: Clock
         OpenShellObserver(info, options, clock),
         OpenShellActor(key, options, clock),
         proposer=RuleProposer(key, options, clock),
-        defaulting=NemoClawDefault(key, options),
+        default_sandbox=NemoClawDefault(key, options),
         attachment=ATTACHMENT,
     )

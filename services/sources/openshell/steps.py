@@ -15,23 +15,23 @@ class Stage:
         self._clock = clock
         self.begun = Step(name, StepState.RUNNING, clock.now(), limit_s=limit_s, detail=detail)
 
-    def doing(self, detail: str) -> Step:
+    def running(self, detail: str) -> Step:
         """Still running, with something to say."""
         return replace(self.begun, detail=detail)
 
     def ok(self, detail: str = "") -> Step:
         """Ended well."""
-        return self._ended(StepState.OK, detail)
+        return self._finish(StepState.OK, detail)
 
     def skipped(self, detail: str) -> Step:
         """Not needed, or not possible and not worth failing for."""
-        return self._ended(StepState.SKIPPED, detail)
+        return self._finish(StepState.SKIPPED, detail)
 
     def failed(self, detail: str, *, transient: bool = False) -> Step:
         """Ended badly; `transient` where trying again may help."""
-        return self._ended(StepState.FAILED, detail, transient)
+        return self._finish(StepState.FAILED, detail, transient)
 
-    def _ended(self, state: StepState, detail: str, transient: bool = False) -> Step:
+    def _finish(self, state: StepState, detail: str, transient: bool = False) -> Step:
         return replace(
             self.begun,
             state=state,
@@ -41,7 +41,7 @@ class Stage:
         )
 
 
-def passed_over(name: str, detail: str, clock: Clock) -> Step:
+def skipped_step(name: str, detail: str, clock: Clock) -> Step:
     """A step that was not needed: begun and over at once, so that it keeps its place."""
     now = clock.now()
     return Step(name, StepState.SKIPPED, now, now, detail=detail)

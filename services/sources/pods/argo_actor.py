@@ -10,15 +10,15 @@ from services.models import Retry, SandboxId, Step
 from services.sources.pods import argo_api, handshake_errors, steps
 from services.sources.pods.argo_client import ArgoServer
 from services.sources.pods.http import Http
-from services.sources.pods.platform_shell import PlatformShell, Route, Way
+from services.sources.pods.platform_shell import PlatformShell, Route, ShellEndpoint
 from services.sources.pods.pod import container_of
-from services.terminal.exec.requests import ExecEvent, ExecRequest, ShellChoice, recorded
-from services.terminal.exec.runner import follow
-from services.terminal.exec.sentinel import MarkerCommand
+from services.terminal.exec.requests import ExecEvent, ExecRequest, ShellChoice, collect_output
+from services.terminal.exec.runner import run_command
+from services.terminal.exec.sentinel import SentinelCommand
 from services.terminal.transport.base import Transport
 from services.terminal.transport.json_frames import Dialect
-from services.terminal.transport.reconnect import Reconnecting
-from services.text.sanitize import plain
+from services.terminal.transport.reconnect import ReconnectingTransport
+from services.text.sanitize import sanitize
 
 NOTICE = "A shell in a real pod: what you do here is real. This platform tells no exit code."
 NO_WAKE = "Argo CD and the pod's controller start it, not this panel."
@@ -40,13 +40,13 @@ class ArgoActor:
     def wake(self, sandbox: SandboxId) -> AsyncIterator[Step]:
         raise UnavailableError(NO_WAKE)
 
-    async def prime(self, sandbox: SandboxId) -> AsyncIterator[Step]:
+    async def connect(self, sandbox: SandboxId) -> AsyncIterator[Step]:
         """Read the token, see the pod, prove that its terminal answers."""
         argo_api.split_id(sandbox)
         link = (
             steps.LinkStep("credential", _LINK_S, self._read_token),
-            steps.LinkStep("sandbox", _LINK_S, lambda: self._see(sandbox)),
-            steps.LinkStep("connect", _LINK_S, lambda: self._prove(sandbox)),
+            steps.LinkStep("sandbox", _LINK_S, lambda: self._check_pod(sandbox)),
+            steps.LinkStep("connect", _LINK_S, lambda: self._check_shell(sandbox)),
         )
         async for step in steps.run(link, self._clock):
             yield step
@@ -58,7 +58,7 @@ class ArgoActor:
         """Over a terminal: one stream for both outputs. Never reconnects: a command runs once."""
         choice = request.choice
         transport = self._shell(sandbox, choice, (choice.shell or "sh",), again=False)
-        return follow(MarkerCommand(transport, "the pod"), request)
+        return run_command(SentinelCommand(transport, "the pod"), request)
 
     async def close(self) -> None:
         """Let go of the connection."""
@@ -70,7 +70,7 @@ class ArgoActor:
     ) -> Transport:
         application, _, name = argo_api.split_id(sandbox)
         if choice.pod not in (None, name):
-            raise UnavailableError(f"{plain(name, 100)} is one pod, and another one was named.")
+            raise UnavailableError(f"{sanitize(name, 100)} is one pod, and another one was named.")
 
         def make() -> PlatformShell:
             return PlatformShell(
@@ -82,7 +82,7 @@ class ArgoActor:
             )
 
         if again and self._server.options.auto_reconnect:
-            return Reconnecting(make, self._clock)
+            return ReconnectingTransport(make, self._clock)
         return make()
 
     def _opened(self) -> Http:
@@ -94,12 +94,12 @@ class ArgoActor:
         self._server.token()
         return "read; only Argo CD can renew it"
 
-    async def _see(self, sandbox: SandboxId) -> str:
+    async def _check_pod(self, sandbox: SandboxId) -> str:
         return (await self._server.find(self._opened(), *argo_api.split_id(sandbox))).status
 
-    async def _prove(self, sandbox: SandboxId) -> str:
+    async def _check_shell(self, sandbox: SandboxId) -> str:
         request = ExecRequest(("true",), timeout_s=_LINK_S - 3)
-        done = await recorded(self.exec(sandbox, request))
+        done = await collect_output(self.exec(sandbox, request))
         if done.code is None:
             raise ShellError(done.reason, retry=Retry.AUTO)
         return "a command ran"
@@ -107,22 +107,24 @@ class ArgoActor:
     async def _route(self, sandbox: SandboxId, choice: ShellChoice, shells: Sequence[str]) -> Route:
         http = self._opened()
         one = await self._server.find(http, *argo_api.split_id(sandbox))
-        standing = argo_api.judge(one)
-        if standing.no_shell:
-            why = standing.reason or standing.no_shell
-            raise ShellError(f"no shell in {plain(one.name, 100)}: {why}")
+        judgement = argo_api.judge(one)
+        if judgement.no_shell:
+            why = judgement.reason or judgement.no_shell
+            raise ShellError(f"no shell in {sanitize(one.name, 100)}: {why}")
         pod = await self._server.pod(http, one)
         names = [container.name for container in pod.spec.containers]
         if choice.container is not None and choice.container not in names:
             raise ShellError(
-                f"{plain(one.name, 100)} has no container {plain(choice.container, 60)!r}",
+                f"{sanitize(one.name, 100)} has no container {sanitize(choice.container, 60)!r}",
                 retry=Retry.NO,
-                advice=f"there are: {plain(', '.join(names), 300)}",
+                advice=f"there are: {sanitize(', '.join(names), 300)}",
             )
         container = container_of(pod, choice.container or self._server.options.container)
         return Route(
             tuple(
-                Way(shell, argo_api.terminal_url(self._server.base, one, container, shell))
+                ShellEndpoint(
+                    shell, argo_api.terminal_url(self._server.base, one, container, shell)
+                )
                 for shell in shells
             ),
             self._server.headers(),

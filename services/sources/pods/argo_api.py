@@ -12,11 +12,11 @@ import msgspec
 
 from services.errors import NotFoundError, UnavailableError
 from services.models import Facts, SandboxId, SandboxState
-from services.sources.pods.judgement import Standing
+from services.sources.pods.judgement import PodJudgement
 from services.sources.pods.pod import Pod, pod_of
 from services.sources.pods.reasons import words_for
 from services.text.redact import redact
-from services.text.sanitize import plain
+from services.text.sanitize import sanitize
 
 COOKIE = "argocd.token"
 LONGEST_ENTRY = 64 * 1024
@@ -114,7 +114,7 @@ def read_tree(application: Application, value: Any) -> tuple[AppPod, ...]:
             health = one.get("health")
             status = health.get("status") if isinstance(health, dict) else ""
             found.append(
-                AppPod(application, namespace, name, plain(str(status or ""), 60), _info(one))
+                AppPod(application, namespace, name, sanitize(str(status or ""), 60), _info(one))
             )
     return tuple(found)
 
@@ -122,7 +122,7 @@ def read_tree(application: Application, value: Any) -> tuple[AppPod, ...]:
 def _info(node: dict[str, Any]) -> dict[str, str]:
     rows = node.get("info")
     return {
-        plain(str(one.get("name")), 60): plain(str(one.get("value")), 120)
+        sanitize(str(one.get("name")), 60): sanitize(str(one.get("value")), 120)
         for one in (rows if isinstance(rows, list) else [])
         if isinstance(one, dict)
     }
@@ -146,21 +146,21 @@ def read_manifest(value: Any) -> Pod:
         raise UnavailableError("Argo CD answered with something else than a pod.") from error
 
 
-def judge(pod: AppPod) -> Standing:
+def judge(pod: AppPod) -> PodJudgement:
     """What a pod is, why, and whether a shell can be had in it."""
     state, said = words_for(pod.status)
     if pod.health == "Degraded" and state is SandboxState.READY:
         state, said = SandboxState.STUCK, "Argo CD calls it degraded"
     running = pod.status == "Running"
-    return Standing(state, said, "" if running else f"it is {pod.status}")
+    return PodJudgement(state, said, "" if running else f"it is {pod.status}")
 
 
 def evidence(pod: AppPod) -> Facts:
     """What the judgement rests on."""
     return (
-        ("application", plain(pod.application.name, 100)),
-        ("project", plain(pod.application.project, 100)),
-        ("namespace", plain(pod.namespace, 100)),
+        ("application", sanitize(pod.application.name, 100)),
+        ("project", sanitize(pod.application.project, 100)),
+        ("namespace", sanitize(pod.namespace, 100)),
         ("health", pod.health or "unknown"),
         *pod.info.items(),
     )
@@ -174,7 +174,7 @@ def split_id(sandbox: SandboxId) -> tuple[str, str, str]:
     """
     parts = sandbox.native_id.split("/")
     if len(parts) != 3 or not all(parts):
-        raise NotFoundError(f"There is no pod {plain(sandbox.native_id, 100)!r}.")
+        raise NotFoundError(f"There is no pod {sanitize(sandbox.native_id, 100)!r}.")
     return parts[0], parts[1], parts[2]
 
 
@@ -228,7 +228,7 @@ def read_log(line: bytes) -> bytes:
         return b""
     error, told = entry.get("error"), entry.get("result")
     if isinstance(error, dict):
-        said = redact(plain(str(error.get("message", "")), 200)) or "it did not say why"
+        said = redact(sanitize(str(error.get("message", "")), 200)) or "it did not say why"
         raise UnavailableError(f"Argo CD gave up the log: {said.rstrip('.')}.")
     content = told.get("content") if isinstance(told, dict) else None
     return content.encode("utf-8", "replace") if isinstance(content, str) else b""

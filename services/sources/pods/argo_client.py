@@ -15,7 +15,7 @@ from services.sources.pods.credential import SignedOutError
 from services.sources.pods.http import ApiError, Http, platform_http
 from services.sources.pods.options import ArgoOptions
 from services.sources.pods.pod import Pod
-from services.text.sanitize import plain
+from services.text.sanitize import sanitize
 
 _ADVICE = "Put a token in ARGOCD_AUTH_TOKEN or in the file `token_file` names."
 
@@ -112,7 +112,7 @@ class ArgoServer:
             if error.status in (403, 404):
                 # It answers 403 for an unknown one, so as not to tell which there are.
                 raise NotFoundError(
-                    f"Argo CD shows no application {plain(name, 100)!r}.",
+                    f"Argo CD shows no application {sanitize(name, 100)!r}.",
                     advice="It does not exist, or the token has no right to see it.",
                 ) from error
             raise
@@ -153,5 +153,6 @@ class ArgoServer:
                 if (one.namespace, one.name) == (namespace, name):
                     return one
         raise NotFoundError(
-            f"There is no pod {plain(name, 100)} in application {plain(application, 100)} any more."
+            f"There is no pod {sanitize(name, 100)}"
+            f" in application {sanitize(application, 100)} any more."
         )

@@ -23,15 +23,15 @@ from services.models import (
 from services.sources.pods import argo_api, pod_logs
 from services.sources.pods.argo_api import Application, AppPod
 from services.sources.pods.argo_client import ArgoServer
-from services.sources.pods.errors import Words, explained
+from services.sources.pods.errors import RefusalText, explain_api_error
 from services.sources.pods.http import ApiError, Http
 from services.sources.pods.judgement import row, verdict
-from services.sources.pods.no_queues import Queueless
+from services.sources.pods.no_queues import NoQueues
 
 AT_ONCE = 8
 MOST = 200
 ADVICE = "Argo CD and the pod's controller start it; its own pages say more."
-WORDS = Words(
+WORDS = RefusalText(
     "Argo CD does not accept the token",
     "Issue a new one, for example with `argocd account generate-token`.",
     "Argo CD does not let this token see its applications",
@@ -39,7 +39,7 @@ WORDS = Words(
 )
 
 
-class ArgoObserver(Queueless):
+class ArgoObserver(NoQueues):
     """The applications of one server as a source."""
 
     def __init__(self, info: Source, server: ArgoServer, clock: Clock) -> None:
@@ -59,7 +59,7 @@ class ArgoObserver(Queueless):
                 *(self._pods(http, limit, one) for one in applications[:MOST])
             )
         except ApiError as error:
-            raise explained(error, WORDS) from error
+            raise explain_api_error(error, WORDS) from error
         now = self._clock.now()
         front = Gateway(
             GatewayId(self.info.key, "server"),
@@ -81,7 +81,7 @@ class ArgoObserver(Queueless):
             advice = error.advice or "Look at the list anew."
             return Verdict(VerdictKind.TERMINAL, error.sentence, advice=advice)
         except ApiError as error:
-            said = explained(error, WORDS)
+            said = explain_api_error(error, WORDS)
             kind = VerdictKind.TERMINAL if error.status in (401, 403) else VerdictKind.UNKNOWN
             return Verdict(kind, said.sentence, advice=said.advice)
         except WakedeckError as error:
@@ -103,7 +103,7 @@ class ArgoObserver(Queueless):
         async with http.stream(path, (*query, *log.query), pod_logs.SILENCE_S) as parts:
             async for line in pod_logs.log_lines(parts, argo_api.LONGEST_ENTRY):
                 if said := argo_api.read_log(line):
-                    yield pod_logs.shown(said)
+                    yield pod_logs.redact_log_line(said)
 
     async def close(self) -> None:
         """Let go of the connection."""

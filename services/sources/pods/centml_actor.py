@@ -13,17 +13,17 @@ from services.sources.pods import centml_api, handshake_errors, steps
 from services.sources.pods.centml_observer import WORDS, split_id, status_of
 from services.sources.pods.centml_sign_in import LIMIT_S, sign_in
 from services.sources.pods.centml_token import CentmlCredential
-from services.sources.pods.errors import explained
+from services.sources.pods.errors import explain_api_error
 from services.sources.pods.http import ApiError, Http
 from services.sources.pods.options import CentmlOptions
-from services.sources.pods.platform_shell import PlatformShell, Route, Way
-from services.terminal.exec.requests import ExecEvent, ExecRequest, ShellChoice, recorded
-from services.terminal.exec.runner import follow
-from services.terminal.exec.sentinel import MarkerCommand
+from services.sources.pods.platform_shell import PlatformShell, Route, ShellEndpoint
+from services.terminal.exec.requests import ExecEvent, ExecRequest, ShellChoice, collect_output
+from services.terminal.exec.runner import run_command
+from services.terminal.exec.sentinel import SentinelCommand
 from services.terminal.transport.base import Transport
-from services.terminal.transport.close_reasons import Failure
+from services.terminal.transport.close_reasons import ConnectionFailure
 from services.terminal.transport.json_frames import Dialect
-from services.terminal.transport.reconnect import Reconnecting
+from services.terminal.transport.reconnect import ReconnectingTransport
 
 NOTICE = "A shell in a real pod: what you do here is real. This platform tells no exit code."
 NO_WAKE = "The platform starts its deployments, not this panel."
@@ -56,15 +56,15 @@ class CentmlActor:
     def wake(self, sandbox: SandboxId) -> AsyncIterator[Step]:
         raise UnavailableError(NO_WAKE)
 
-    async def prime(self, sandbox: SandboxId) -> AsyncIterator[Step]:
+    async def connect(self, sandbox: SandboxId) -> AsyncIterator[Step]:
         """Sign in, see the deployment, prove that its terminal answers."""
         id, pod = split_id(sandbox)
         choice = ShellChoice(pod=pod or None, first_pod=not pod)
         link = (
             # A refresh token works once: an interrupted exchange would sign the operator out.
             steps.LinkStep("credential", LIMIT_S + 5, self._sign_in, critical=True),
-            steps.LinkStep("sandbox", _LINK_S, lambda: self._see(id, choice)),
-            steps.LinkStep("connect", _LINK_S, lambda: self._prove(sandbox, choice)),
+            steps.LinkStep("sandbox", _LINK_S, lambda: self._check_pod(id, choice)),
+            steps.LinkStep("connect", _LINK_S, lambda: self._check_shell(sandbox, choice)),
         )
         async for step in steps.run(link, self._clock):
             yield step
@@ -73,7 +73,7 @@ class CentmlActor:
         first = self._shell(sandbox, choice)
         if not self._options.auto_reconnect:
             return first
-        return Reconnecting(lambda: self._shell(sandbox, choice), self._clock)
+        return ReconnectingTransport(lambda: self._shell(sandbox, choice), self._clock)
 
     def _shell(self, sandbox: SandboxId, choice: ShellChoice) -> PlatformShell:
         """One connection.
@@ -99,7 +99,9 @@ class CentmlActor:
 
     def exec(self, sandbox: SandboxId, request: ExecRequest) -> AsyncIterator[ExecEvent]:
         """Over a terminal: one stream for both outputs. Never reconnects: a command runs once."""
-        return follow(MarkerCommand(self._shell(sandbox, request.choice), "the pod"), request)
+        return run_command(
+            SentinelCommand(self._shell(sandbox, request.choice), "the pod"), request
+        )
 
     async def close(self) -> None:
         """Let go of the connection."""
@@ -114,13 +116,13 @@ class CentmlActor:
     async def _sign_in(self) -> str:
         return await sign_in(self._credential)
 
-    async def _see(self, id: int, choice: ShellChoice) -> str:
+    async def _check_pod(self, id: int, choice: ShellChoice) -> str:
         deployment = await status_of(self._opened(), id)
         return f"pod {centml_api.choose(deployment.running, choice, f'deployment {id}')}"
 
-    async def _prove(self, sandbox: SandboxId, choice: ShellChoice) -> str:
+    async def _check_shell(self, sandbox: SandboxId, choice: ShellChoice) -> str:
         request = ExecRequest(("true",), choice, _LINK_S - 3)
-        done = await recorded(self.exec(sandbox, request))
+        done = await collect_output(self.exec(sandbox, request))
         if done.code is None:
             raise ShellError(done.reason, retry=Retry.AUTO)
         return "a command ran"
@@ -131,18 +133,18 @@ class CentmlActor:
             deployment = await status_of(self._opened(), id)
         except ApiError as error:
             if error.status != 401 or renew:
-                raise explained(error, WORDS) from error
+                raise explain_api_error(error, WORDS) from error
             return await self._route(id, choice, True)
         if deployment.pods is None:
             raise ShellError(f"deployment {id} reports no pod list (v2)", retry=Retry.NO)
         pod = centml_api.choose(deployment.running, choice, f"deployment {id}")
         return Route(
-            (Way(choice.shell or "", terminal_url(self._base, id, pod, choice.shell)),),
+            (ShellEndpoint(choice.shell or "", terminal_url(self._base, id, pod, choice.shell)),),
             self._credential.headers(),
             allow_plain=self._options.allow_plain,
         )
 
-    def _explain(self, failure: Failure, id: int, choice: ShellChoice) -> ShellError:
+    def _explain(self, failure: ConnectionFailure, id: int, choice: ShellChoice) -> ShellError:
         return handshake_errors.centml(failure, str(id), choice.pod or "")
 
 

@@ -11,10 +11,10 @@ from typing import Any
 
 from services.errors import ChoiceError, ShellError, UnavailableError
 from services.models import Facts, Retry, SandboxState
-from services.sources.pods.judgement import Standing
+from services.sources.pods.judgement import PodJudgement
 from services.sources.pods.reasons import words_for
 from services.terminal.exec.requests import ShellChoice
-from services.text.sanitize import plain
+from services.text.sanitize import sanitize
 
 RUNNING = "Running"
 _BY_ITSELF = {
@@ -62,7 +62,7 @@ def read_list(value: Any) -> tuple[tuple[int, str], ...]:
     if not isinstance(results, list):
         raise UnavailableError("The platform answered with something else than deployments.")
     return tuple(
-        (one["id"], plain(str(one.get("name") or ""), 100))
+        (one["id"], sanitize(str(one.get("name") or ""), 100))
         for one in results
         if isinstance(one, dict) and isinstance(one.get("id"), int)
     )
@@ -83,7 +83,7 @@ def read_status(id: int, name: str, value: Any) -> Deployment:
         if not isinstance(revision, dict):
             continue
         if revision.get("error_message"):
-            errors.append(plain(str(revision["error_message"]), 200))
+            errors.append(sanitize(str(revision["error_message"]), 200))
         details = revision.get("pod_details_list")
         pods += [_pod(one) for one in (details if isinstance(details, list) else []) if _is(one)]
     told = "revision_pod_details_list" in value
@@ -114,33 +114,33 @@ def _pod(value: dict[str, Any]) -> PodInfo:
 
 def _text(value: dict[str, Any], key: str) -> str:
     said = value.get(key)
-    return "" if said is None else plain(str(said), 300)
+    return "" if said is None else sanitize(str(said), 300)
 
 
-def judge(deployment: Deployment) -> Standing:
+def judge(deployment: Deployment) -> PodJudgement:
     """What a deployment is, why, and whether a shell can be had in it."""
     by_itself = _BY_ITSELF.get(deployment.status.lower())
     if by_itself is not None:
-        return Standing(*by_itself, f"it is {deployment.status.lower()}")
+        return PodJudgement(*by_itself, f"it is {deployment.status.lower()}")
     if deployment.pods is None:
         said = f"deployment {deployment.id} reports no pod list (v2)"
-        return Standing(SandboxState.UNKNOWN, said, said)
+        return PodJudgement(SandboxState.UNKNOWN, said, said)
     if deployment.running:
         others = [one for one in deployment.pods if one.status != RUNNING]
         behind = ", ".join(f"{one.name or 'a pod'} is {one.status}" for one in others[:3])
-        return Standing(SandboxState.READY, behind)
+        return PodJudgement(SandboxState.READY, behind)
     if not deployment.pods:
         said = "; ".join(deployment.errors) or "it has no pods"
-        return Standing(SandboxState.ASLEEP, said, "it has no running pod")
+        return PodJudgement(SandboxState.ASLEEP, said, "it has no running pod")
     return replace(judge_pod(deployment.pods[0]), no_shell="it has no running pod")
 
 
-def judge_pod(pod: PodInfo) -> Standing:
+def judge_pod(pod: PodInfo) -> PodJudgement:
     """The same of one pod."""
     state, said = words_for(pod.status)
     said = f"{said}; {pod.error}" if pod.error and said else said or pod.error
     ready = state is SandboxState.READY
-    return Standing(state, said, "" if ready else f"it is {pod.status or 'unknown'}")
+    return PodJudgement(state, said, "" if ready else f"it is {pod.status or 'unknown'}")
 
 
 def evidence(deployment: Deployment) -> Facts:
@@ -152,7 +152,9 @@ def evidence(deployment: Deployment) -> Facts:
     ]
     for one in deployment.pods or ():
         component = f" ({one.component})" if one.component else ""
-        rows.append((f"pod {plain(one.name or 'without a name', 100)}", f"{one.status}{component}"))
+        rows.append(
+            (f"pod {sanitize(one.name or 'without a name', 100)}", f"{one.status}{component}")
+        )
     rows += [("error", one) for one in deployment.errors]
     return tuple(rows)
 
@@ -168,11 +170,11 @@ def choose(running: Sequence[str], choice: ShellChoice, what: str) -> str:
     """
     if not running:
         raise ShellError(f"{what} has no running pod")
-    names = tuple(plain(one, 253) for one in running)
+    names = tuple(sanitize(one, 253) for one in running)
     if choice.pod is not None:
         if choice.pod not in running:
             raise ShellError(
-                f"{what} has no running pod {plain(choice.pod, 100)!r}",
+                f"{what} has no running pod {sanitize(choice.pod, 100)!r}",
                 retry=Retry.NO,
                 advice=f"running are: {', '.join(names[:20])}",
             )

@@ -24,16 +24,16 @@ from services.sources.pods import centml_api, judgement
 from services.sources.pods.centml_api import Deployment, PodInfo
 from services.sources.pods.centml_token import CentmlCredential
 from services.sources.pods.credential import SignedOutError
-from services.sources.pods.errors import Words, explained
+from services.sources.pods.errors import RefusalText, explain_api_error
 from services.sources.pods.http import ApiError, Http
 from services.sources.pods.judgement import row
-from services.sources.pods.no_queues import Queueless
-from services.text.sanitize import plain
+from services.sources.pods.no_queues import NoQueues
+from services.text.sanitize import sanitize
 
 AT_ONCE = 8
 MOST = 200
 ADVICE = "The platform starts its pods; its own pages say more."
-WORDS = Words(
+WORDS = RefusalText(
     "The platform does not accept the token",
     "Reconnect to sign in again, or use `centml login`.",
 )
@@ -70,11 +70,11 @@ def split_id(sandbox: SandboxId) -> tuple[int, str]:
     """
     number, _, pod = sandbox.native_id.partition("/")
     if not number.isascii() or not number.isdecimal() or len(number) > 18:
-        raise NotFoundError(f"There is no deployment {plain(sandbox.native_id, 100)!r}.")
+        raise NotFoundError(f"There is no deployment {sanitize(sandbox.native_id, 100)!r}.")
     return int(number), pod
 
 
-class CentmlObserver(Queueless):
+class CentmlObserver(NoQueues):
     """The deployments of one account as a source."""
 
     def __init__(
@@ -105,7 +105,7 @@ class CentmlObserver(Queueless):
             limit = asyncio.Semaphore(AT_ONCE)
             found = await asyncio.gather(*(self._one(http, limit, *one) for one in wanted[:MOST]))
         except ApiError as error:
-            raise explained(error, WORDS) from error
+            raise explain_api_error(error, WORDS) from error
         latency = (time.monotonic() - began) / max(len(wanted[:MOST]), 1)
         now = self._clock.now()
         front = Gateway(
@@ -187,6 +187,6 @@ def verdict(deployment: Deployment, pod: str) -> Verdict:
         return judgement.verdict(centml_api.judge(deployment), ADVICE)
     known = next((one for one in deployment.pods or () if one.name == pod), None)
     if known is None:
-        gone = f"Deployment {deployment.id} has no pod {plain(pod, 100)} any more."
+        gone = f"Deployment {deployment.id} has no pod {sanitize(pod, 100)} any more."
         return Verdict(VerdictKind.TERMINAL, gone, advice="Look at the list anew.")
     return judgement.verdict(centml_api.judge_pod(known), ADVICE)

@@ -23,9 +23,9 @@ from services.sources.pods.centml_token import (
     stored,
 )
 from services.sources.pods.credential import SignedOutError
-from services.terminal.transport.websocket import loopback
+from services.terminal.transport.websocket import is_loopback
 from services.text.redact import redact
-from services.text.sanitize import plain
+from services.text.sanitize import sanitize
 
 AUTHENTICATE = "https://auth.centml.com/user_management/authenticate"
 CLIENT_ID = "client_01JP5TWW2997MF8AYQXHJEGYR0"
@@ -95,29 +95,29 @@ async def _post(
 
     parts = urlsplit(url)
     host = parts.hostname or ""
-    if parts.scheme != "https" and not loopback(host):
-        raise UnavailableError(f"A secret would travel to {plain(host, 100)} without TLS.")
+    if parts.scheme != "https" and not is_loopback(host):
+        raise UnavailableError(f"A secret would travel to {sanitize(host, 100)} without TLS.")
     try:
-        async with httpx.AsyncClient(timeout=LIMIT_S, trust_env=not loopback(host)) as client:
+        async with httpx.AsyncClient(timeout=LIMIT_S, trust_env=not is_loopback(host)) as client:
             answer = await client.post(url, data=form, json=body)
         value = answer.json()
     except httpx.HTTPError as error:
-        raise UnavailableError(f"{plain(host, 100)} did not answer: {type(error).__name__}.") from (
-            error
-        )
+        raise UnavailableError(
+            f"{sanitize(host, 100)} did not answer: {type(error).__name__}."
+        ) from (error)
     except (ValueError, RecursionError):
-        raise UnavailableError(f"{plain(host, 100)} answered with something else than JSON.") from (
-            None
-        )
+        raise UnavailableError(
+            f"{sanitize(host, 100)} answered with something else than JSON."
+        ) from (None)
     if not isinstance(value, dict):
-        raise UnavailableError(f"{plain(host, 100)} answered with something else than a token.")
+        raise UnavailableError(f"{sanitize(host, 100)} answered with something else than a token.")
     return value
 
 
 def _why(answer: Mapping[str, Any]) -> str:
     for key in ("error_description", "message", "error"):
         if isinstance(answer.get(key), str):
-            return redact(plain(str(answer[key]), 200))
+            return redact(sanitize(str(answer[key]), 200))
     return "no reason was given"
 
 

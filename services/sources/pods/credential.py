@@ -14,7 +14,7 @@ from services.clock import Clock
 from services.errors import UnavailableError
 from services.sources.pods.access import Access
 from services.sources.pods.tls import context_for
-from services.text.sanitize import plain
+from services.text.sanitize import sanitize
 
 
 class SignedOutError(UnavailableError):
@@ -62,7 +62,7 @@ class KubeCredential:
 
     def take(self, minted: Minted) -> None:
         """Use what a helper gave from now on."""
-        if (minted.certificate, minted.key) != self._shown():
+        if (minted.certificate, minted.key) != self._client_certificate():
             self._context = None
             self.generation += 1
         self._minted = minted
@@ -88,10 +88,10 @@ class KubeCredential:
             return {"Authorization": f"Basic {pair}"}
         if self.needs_helper:
             assert who.helper is not None
-            name = plain(Path(who.helper.argv[0]).name, 60)
+            name = sanitize(Path(who.helper.argv[0]).name, 60)
             expired = "has expired" if self._minted is not None else f"comes from {name}"
             raise SignedOutError(
-                f"The credential of {plain(self.access.context, 100)} {expired}.",
+                f"The credential of {sanitize(self.access.context, 100)} {expired}.",
                 advice="Reconnect to sign in.",
             )
         if self._minted is not None and self._minted.token:
@@ -105,10 +105,10 @@ class KubeCredential:
             UnavailableError: a certificate or key that is none.
         """
         if self._context is None:
-            self._context = context_for(self.access.cluster, *self._shown())
+            self._context = context_for(self.access.cluster, *self._client_certificate())
         return self._context
 
-    def _shown(self) -> tuple[str, str]:
+    def _client_certificate(self) -> tuple[str, str]:
         if self._minted is not None and self._minted.certificate:
             return self._minted.certificate, self._minted.key
         return self.access.identity.certificate, self.access.identity.key

@@ -1,4 +1,4 @@
-"""What an API server's refusals mean to an operator; each server has its own words for them."""
+"""Turns an API server's error answers into errors with advice for the operator."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from services.sources.pods.http import ApiError
 
 
 @dataclass(frozen=True, slots=True)
-class Words:
-    """One server's."""
+class RefusalText:
+    """One server's sentences for refused requests."""
 
     unaccepted: str
     sign_in: str
@@ -20,7 +20,7 @@ class Words:
     rights: str = ""
 
 
-def explained(error: ApiError, words: Words) -> UnavailableError:
+def explain_api_error(error: ApiError, words: RefusalText) -> UnavailableError:
     """An answer that was an error, said for an operator."""
     tail = f": {error.said}" if error.said else ""
     if error.status == 401:

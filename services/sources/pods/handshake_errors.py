@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from services.errors import ShellError
 from services.models import Retry
-from services.terminal.transport.close_reasons import Failure
-from services.text.sanitize import plain
+from services.terminal.transport.close_reasons import ConnectionFailure
+from services.text.sanitize import sanitize
 
 _KUBE_VERBS = (
     "The user needs `get` and `create` of pods/exec (since 1.35 WebSockets need both), or an"
@@ -16,10 +16,10 @@ _KUBE_VERBS = (
 )
 
 
-def kubernetes(failure: Failure, pod: str) -> ShellError:
+def kubernetes(failure: ConnectionFailure, pod: str) -> ShellError:
     """The API server's answer."""
-    said, code = failure.said, failure.status
-    name = plain(pod, 100)
+    said, code = failure.server_message, failure.status
+    name = sanitize(pod, 100)
     if code == 401:
         return ShellError(
             _with("the cluster does not accept the credential (401)", said),
@@ -43,9 +43,9 @@ def kubernetes(failure: Failure, pod: str) -> ShellError:
     return ShellError(failure.sentence, retry=failure.retry, advice=failure.advice)
 
 
-def centml(failure: Failure, deployment: str, pod: str) -> ShellError:
+def centml(failure: ConnectionFailure, deployment: str, pod: str) -> ShellError:
     """The CentML proxy's answer."""
-    said, code = failure.said, failure.status
+    said, code = failure.server_message, failure.status
     if code == 401:
         return ShellError(
             _with("the platform does not accept the token (401)", said),
@@ -53,7 +53,7 @@ def centml(failure: Failure, deployment: str, pod: str) -> ShellError:
             advice="reconnect, or sign in with `centml login`",
         )
     if code == 404:
-        what = f"deployment {plain(deployment, 40)} or its pod {plain(pod, 100)}"
+        what = f"deployment {sanitize(deployment, 40)} or its pod {sanitize(pod, 100)}"
         return ShellError(
             _with(f"{what} is not known (404)", said),
             retry=Retry.NO,
@@ -62,9 +62,9 @@ def centml(failure: Failure, deployment: str, pod: str) -> ShellError:
     return ShellError(failure.sentence, retry=failure.retry, advice=failure.advice)
 
 
-def argo(failure: Failure, application: str, pod: str) -> ShellError:
+def argo(failure: ConnectionFailure, application: str, pod: str) -> ShellError:
     """The Argo CD server's answer."""
-    said, code = failure.said, failure.status
+    said, code = failure.server_message, failure.status
     if code == 401:
         return ShellError(
             _with("Argo CD says no (401): the token is not valid, or the role lacks a right", said),
@@ -82,11 +82,12 @@ def argo(failure: Failure, application: str, pod: str) -> ShellError:
         )
     if code == 404:
         return ShellError(
-            _with(f"application {plain(application, 80)} is not known (404)", said), retry=Retry.NO
+            _with(f"application {sanitize(application, 80)} is not known (404)", said),
+            retry=Retry.NO,
         )
     if code == 400:
         return ShellError(
-            _with(f"Argo CD refused pod {plain(pod, 100)} (400)", said), retry=Retry.NO
+            _with(f"Argo CD refused pod {sanitize(pod, 100)} (400)", said), retry=Retry.NO
         )
     return ShellError(failure.sentence, retry=failure.retry, advice=failure.advice)
 

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from services.errors import DeadlineError, UnavailableError
-from services.terminal.transport.close_reasons import opening_failure
-from services.terminal.transport.websocket import loopback
+from services.terminal.transport.close_reasons import classify_open_error
+from services.terminal.transport.websocket import is_loopback
 from services.text.redact import redact
-from services.text.sanitize import plain
+from services.text.sanitize import sanitize
 
 if TYPE_CHECKING:
     import httpx
@@ -144,7 +144,7 @@ class Http:
                 self._outdated.append(self._client)
             self._made_for = self._generation()
             context = self._context()
-            local = loopback(httpx.URL(self._base).host)
+            local = is_loopback(httpx.URL(self._base).host)
             self._client = httpx.AsyncClient(
                 verify=True if context is None else context,
                 proxy=self._proxy or None,
@@ -163,7 +163,7 @@ class Http:
             return UnavailableError(f"{self.address} broke off its answer.")
         if not isinstance(error, httpx.ConnectError):
             return UnavailableError(f"The connection to {self.address} broke.")
-        failure = opening_failure(cause, self.address, secure=self._base.startswith("https"))
+        failure = classify_open_error(cause, self.address, secure=self._base.startswith("https"))
         return UnavailableError(f"{failure.sentence}.", advice=failure.advice)
 
     def _error(self, status: int, body: bytes, headers: Mapping[str, str]) -> ApiError:
@@ -171,7 +171,7 @@ class Http:
         for value in headers.values():
             for secret in (value, *(part for part in value.split() if len(part) > 6)):
                 said = said.replace(secret, "•••")
-        said = redact(plain(said, 300))
+        said = redact(sanitize(said, 300))
         tail = f": {said}" if said else ""
         return ApiError(f"{self.address} answered {status}{tail}.", status, said)
 
@@ -204,9 +204,9 @@ def platform_http(
     parts = urlsplit(base)
     host = parts.hostname or ""
     secure = parts.scheme == "https"
-    if not secure and not allow_plain and not loopback(host):
+    if not secure and not allow_plain and not is_loopback(host):
         raise UnavailableError(
-            f"A token would travel to {plain(host, 100)} without TLS.",
+            f"A token would travel to {sanitize(host, 100)} without TLS.",
             advice="Use an https address.",
         )
     address = f"{host}:{parts.port or (443 if secure else 80)}"

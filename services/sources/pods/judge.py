@@ -6,23 +6,23 @@ from collections.abc import Iterable
 from datetime import datetime
 
 from services.models import Facts, SandboxState
-from services.sources.pods.judgement import Standing
-from services.sources.pods.pod import ContainerState, ContainerStatus, Pod, Terminated
+from services.sources.pods.judgement import PodJudgement
+from services.sources.pods.pod import ContainerState, ContainerStateTerminated, ContainerStatus, Pod
 from services.sources.pods.reasons import known, words_for
-from services.text.sanitize import plain
+from services.text.sanitize import sanitize
 
 SETTLES_S = 120.0
 """A container that runs this long without passing its readiness probe is stuck."""
 _SIGNALS = {130: "interrupted", 137: "killed", 139: "crashed", 143: "asked to stop"}
 
 
-def judge(pod: Pod, now: float) -> Standing:
+def judge(pod: Pod, now: float) -> PodJudgement:
     """What a pod is, why, and whether a shell can be had in it."""
     phase = pod.status.phase or "Unknown"
     if pod.metadata.deletion_timestamp is not None:
         lost = pod.status.reason == "NodeLost"
         state, said = words_for("NodeLost" if lost else "Terminating")
-        return Standing(state, said, "it is being deleted" if phase != "Running" else "")
+        return PodJudgement(state, said, "it is being deleted" if phase != "Running" else "")
     if phase in ("Succeeded", "Failed"):
         return _finished(pod, phase)
     if phase == "Running":
@@ -30,18 +30,18 @@ def judge(pod: Pod, now: float) -> Standing:
     if phase == "Pending":
         return _pending(pod)
     state, said = words_for(phase)
-    return Standing(state, said, f"its phase is {plain(phase, 40)}")
+    return PodJudgement(state, said, f"its phase is {sanitize(phase, 40)}")
 
 
-def _finished(pod: Pod, phase: str) -> Standing:
+def _finished(pod: Pod, phase: str) -> PodJudgement:
     why = pod.status.reason or ""
     state, said = words_for(why if known(why) else phase)
     ended = [one for one in _terminated(pod.status.container_statuses or ()) if one[1].exit_code]
-    detail = plain(pod.status.message or "", 160) or (ending(*ended[0]) if ended else "")
-    return Standing(state, _joined(said, detail), "a finished pod has no shell")
+    detail = sanitize(pod.status.message or "", 160) or (ending(*ended[0]) if ended else "")
+    return PodJudgement(state, _joined(said, detail), "a finished pod has no shell")
 
 
-def _running(pod: Pod, now: float) -> Standing:
+def _running(pod: Pod, now: float) -> PodJudgement:
     statuses = pod.status.container_statuses or ()
     running = [one for one in statuses if one.state is not None and one.state.running is not None]
     no_shell = "" if running else "none of its containers runs"
@@ -49,31 +49,33 @@ def _running(pod: Pod, now: float) -> Standing:
         if one.state is not None and one.state.waiting is not None and one.state.waiting.reason:
             waiting = one.state.waiting
             state, said = words_for(waiting.reason or "")
-            detail = _last(one) or plain(waiting.message or "", 160)
-            return Standing(state, _joined(_of(pod, one, said), detail), no_shell)
+            detail = _last(one) or sanitize(waiting.message or "", 160)
+            return PodJudgement(state, _joined(_of(pod, one, said), detail), no_shell)
     ended = _terminated(statuses)
     if ended and not running:
-        return Standing(SandboxState.SETTLING, ending(*ended[0]), no_shell)
+        return PodJudgement(SandboxState.SETTLING, ending(*ended[0]), no_shell)
     unready = [one for one in running if not one.ready]
     if unready:
         since = max((_started(one) for one in unready), default=0.0)
         said = _of(pod, unready[0], "it runs and does not pass its readiness probe")
         settling = now - since < SETTLES_S
-        return Standing(SandboxState.SETTLING if settling else SandboxState.STUCK, said, no_shell)
+        return PodJudgement(
+            SandboxState.SETTLING if settling else SandboxState.STUCK, said, no_shell
+        )
     gate = next(
         (c for c in pod.status.conditions or () if c.type == "Ready" and c.status != "True"), None
     )
     if gate is not None and gate.reason == "ReadinessGatesNotReady":
-        return Standing(
+        return PodJudgement(
             SandboxState.SETTLING,
-            _joined("a readiness gate is closed", plain(gate.message or "", 160)),
+            _joined("a readiness gate is closed", sanitize(gate.message or "", 160)),
         )
     if ended:
-        return Standing(SandboxState.STUCK, ending(*ended[0]), no_shell)
-    return Standing(SandboxState.READY, "", no_shell)
+        return PodJudgement(SandboxState.STUCK, ending(*ended[0]), no_shell)
+    return PodJudgement(SandboxState.READY, "", no_shell)
 
 
-def _pending(pod: Pod) -> Standing:
+def _pending(pod: Pod) -> PodJudgement:
     no_shell = "it has not started"
     statuses = (*(pod.status.init_container_statuses or ()), *(pod.status.container_statuses or ()))
     waits = "Pending"
@@ -82,49 +84,51 @@ def _pending(pod: Pod) -> Standing:
         if state.waiting is not None and state.waiting.reason:
             found, said = words_for(state.waiting.reason)
             if found is not SandboxState.SETTLING:
-                detail = _last(one) or plain(state.waiting.message or "", 160)
-                return Standing(found, _joined(_of(pod, one, said), detail), no_shell)
+                detail = _last(one) or sanitize(state.waiting.message or "", 160)
+                return PodJudgement(found, _joined(_of(pod, one, said), detail), no_shell)
             waits = state.waiting.reason
         if state.terminated is not None and state.terminated.exit_code:
-            return Standing(SandboxState.STUCK, ending(one, state.terminated), no_shell)
+            return PodJudgement(SandboxState.STUCK, ending(one, state.terminated), no_shell)
     for condition in pod.status.conditions or ():
         if condition.type == "PodScheduled" and condition.status == "False":
             found, said = words_for(condition.reason or "Unschedulable")
-            return Standing(found, _joined(said, plain(condition.message or "", 200)), no_shell)
-    return Standing(*words_for(waits), no_shell)
+            return PodJudgement(
+                found, _joined(said, sanitize(condition.message or "", 200)), no_shell
+            )
+    return PodJudgement(*words_for(waits), no_shell)
 
 
-def ending(container: ContainerStatus, how: Terminated) -> str:
+def ending(container: ContainerStatus, how: ContainerStateTerminated) -> str:
     """How a container ended."""
     code = how.exit_code
-    words = [f"container {plain(container.name, 60)} ended"]
+    words = [f"container {sanitize(container.name, 60)} ended"]
     if how.reason:
         words.append(
-            words_for(how.reason)[1] if how.reason == "OOMKilled" else plain(how.reason, 60)
+            words_for(how.reason)[1] if how.reason == "OOMKilled" else sanitize(how.reason, 60)
         )
     if code is not None:
         meaning = _SIGNALS.get(code)
         words.append(f"exit code {code}{f' ({meaning})' if meaning else ''}")
     said = words[0] + (f": {', '.join(words[1:])}" if len(words) > 1 else "")
-    return _joined(said, plain(how.message or "", 120))
+    return _joined(said, sanitize(how.message or "", 120))
 
 
 def evidence(pod: Pod) -> Facts:
     """What the judgement rests on, for the details."""
     rows = [
-        ("phase", plain(pod.status.phase or "none", 40)),
-        ("namespace", plain(pod.metadata.namespace, 80)),
-        ("node", plain(pod.spec.node_name or "none yet", 80)),
-        ("created", plain(pod.metadata.creation_timestamp or "unknown", 40)),
+        ("phase", sanitize(pod.status.phase or "none", 40)),
+        ("namespace", sanitize(pod.metadata.namespace, 80)),
+        ("node", sanitize(pod.spec.node_name or "none yet", 80)),
+        ("created", sanitize(pod.metadata.creation_timestamp or "unknown", 40)),
         ("restarts", str(pod.restarts)),
     ]
     images = {one.name: one.image or "" for one in pod.spec.containers}
     for one in pod.status.container_statuses or ():
-        image = plain(images.get(one.name, ""), 80)
-        rows.append((f"container {plain(one.name, 60)}", f"{_doing(one)}, {image}"))
+        image = sanitize(images.get(one.name, ""), 80)
+        rows.append((f"container {sanitize(one.name, 60)}", f"{_doing(one)}, {image}"))
         last = _last(one)
         if last:
-            rows.append((f"last end of {plain(one.name, 60)}", last))
+            rows.append((f"last end of {sanitize(one.name, 60)}", last))
     return tuple(rows)
 
 
@@ -135,7 +139,7 @@ def _doing(one: ContainerStatus) -> str:
     elif state.running is not None:
         doing = "running" if one.ready else "running, not ready"
     elif state.waiting is not None:
-        doing = f"waiting ({plain(state.waiting.reason or 'no reason given', 60)})"
+        doing = f"waiting ({sanitize(state.waiting.reason or 'no reason given', 60)})"
     else:
         doing = "ended"
     return f"{doing}, {one.restart_count} restarts" if one.restart_count else doing
@@ -147,7 +151,9 @@ def _last(one: ContainerStatus) -> str:
     return ending(one, one.last_state.terminated)
 
 
-def _terminated(statuses: Iterable[ContainerStatus]) -> list[tuple[ContainerStatus, Terminated]]:
+def _terminated(
+    statuses: Iterable[ContainerStatus],
+) -> list[tuple[ContainerStatus, ContainerStateTerminated]]:
     return [
         (one, one.state.terminated)
         for one in statuses
@@ -156,7 +162,7 @@ def _terminated(statuses: Iterable[ContainerStatus]) -> list[tuple[ContainerStat
 
 
 def _of(pod: Pod, one: ContainerStatus, said: str) -> str:
-    return said if len(pod.spec.containers) < 2 else f"container {plain(one.name, 60)}: {said}"
+    return said if len(pod.spec.containers) < 2 else f"container {sanitize(one.name, 60)}: {said}"
 
 
 def _joined(said: str, detail: str) -> str:

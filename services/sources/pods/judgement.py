@@ -1,4 +1,4 @@
-"""How a pod stands, whoever told of it, and what follows: its row and what may be tried with it."""
+"""The judgement of a pod, and the row and verdict that follow, whichever API it came from."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from services.models import (
     Verdict,
     VerdictKind,
 )
-from services.text.sanitize import plain
+from services.text.sanitize import sanitize
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class PodJudgement:
     """The judgement of one pod."""
 
     state: SandboxState
@@ -28,33 +28,33 @@ class Standing:
 
 
 def row(
-    id: SandboxId, name: str, standing: Standing, front: GatewayId, now: float, evidence: Facts
+    id: SandboxId, name: str, judgement: PodJudgement, front: GatewayId, now: float, evidence: Facts
 ) -> Sandbox:
     """What is shown of it."""
     return Sandbox(
         id,
-        plain(name, 253),
-        standing.state,
-        standing.reason,
+        sanitize(name, 253),
+        judgement.state,
+        judgement.reason,
         now,
         gateway=front,
         evidence=evidence,
-        asleep_by_design=standing.state is SandboxState.ASLEEP,
-        unavailable=refusals(standing),
+        asleep_by_design=judgement.state is SandboxState.ASLEEP,
+        unavailable=refusals(judgement),
     )
 
 
-def refusals(standing: Standing) -> tuple[tuple[Capability, str], ...]:
+def refusals(judgement: PodJudgement) -> tuple[tuple[Capability, str], ...]:
     """What cannot be done with a pod now, each with the reason."""
-    if not standing.no_shell:
+    if not judgement.no_shell:
         return ()
-    return ((Capability.SHELL, standing.no_shell), (Capability.EXEC, standing.no_shell))
+    return ((Capability.SHELL, judgement.no_shell), (Capability.EXEC, judgement.no_shell))
 
 
-def verdict(standing: Standing, advice: str) -> Verdict:
+def verdict(judgement: PodJudgement, advice: str) -> Verdict:
     """What an attempt may do with a pod that a platform starts, and nobody else."""
-    if not standing.no_shell:
-        return Verdict(VerdictKind.READY, standing.reason)
-    if standing.state is SandboxState.SETTLING:
-        return Verdict(VerdictKind.SETTLING, standing.reason)
-    return Verdict(VerdictKind.TERMINAL, standing.reason or standing.no_shell, advice=advice)
+    if not judgement.no_shell:
+        return Verdict(VerdictKind.READY, judgement.reason)
+    if judgement.state is SandboxState.SETTLING:
+        return Verdict(VerdictKind.SETTLING, judgement.reason)
+    return Verdict(VerdictKind.TERMINAL, judgement.reason or judgement.no_shell, advice=advice)

@@ -14,21 +14,21 @@ from services.clock import Clock
 from services.errors import RefusedError, ShellError, UnavailableError
 from services.models import Retry, SandboxId, Step
 from services.sources.pods import steps
-from services.sources.pods.errors import explained
+from services.sources.pods.errors import explain_api_error
 from services.sources.pods.http import ApiError, Http
 from services.sources.pods.kube_client import Kube, http_of, read_one, split_id
-from services.sources.pods.kube_observer import words_of
-from services.sources.pods.kube_shell import Link, Place, PodShell, Wish
+from services.sources.pods.kube_observer import refusal_text_of
+from services.sources.pods.kube_shell import KubeAccess, PodShell, ShellRequest, ShellTarget
 from services.sources.pods.open_shells import OpenShells
-from services.sources.pods.remote_cleanup import Hangups
+from services.sources.pods.remote_cleanup import RemoteCleanup
 from services.sources.pods.shell_commands import session_name
 from services.sources.pods.sign_in import HELPER_LIMIT_S, sign_in
 from services.terminal.exec.channels import ChannelCommand
-from services.terminal.exec.requests import ExecEvent, ExecRequest, ShellChoice, recorded
-from services.terminal.exec.runner import follow
+from services.terminal.exec.requests import ExecEvent, ExecRequest, ShellChoice, collect_output
+from services.terminal.exec.runner import run_command
 from services.terminal.transport.base import Transport
-from services.terminal.transport.reconnect import Reconnecting
-from services.text.sanitize import plain
+from services.terminal.transport.reconnect import ReconnectingTransport
+from services.text.sanitize import sanitize
 
 NOTICE = "A shell in a real pod: what you do here is real."
 NO_WAKE = "A pod is started by its controller, not from here."
@@ -43,9 +43,9 @@ class KubeActor:
         self._source = source
         self._kube = kube
         self._clock = clock
-        self._link: Link | None = None
+        self._link: KubeAccess | None = None
         self._http: Http | None = None
-        self._hangups = Hangups(self._connect, OpenShells(state, source))
+        self._cleanup = RemoteCleanup(self._connect, OpenShells(state, source))
         self._resumable: dict[SandboxId, set[int]] = {}
 
     def wake_key(self, sandbox: SandboxId) -> str:
@@ -54,71 +54,73 @@ class KubeActor:
     def wake(self, sandbox: SandboxId) -> AsyncIterator[Step]:
         raise UnavailableError(NO_WAKE)
 
-    async def prime(self, sandbox: SandboxId) -> AsyncIterator[Step]:
+    async def connect(self, sandbox: SandboxId) -> AsyncIterator[Step]:
         """Sign in, see the pod, prove that a command runs in it."""
-        wish = self._wish(sandbox, ShellChoice())
+        shell_request = self._shell_request(sandbox, ShellChoice())
         link = (
             steps.LinkStep("credential", HELPER_LIMIT_S + 5, self._sign_in),
-            steps.LinkStep("sandbox", _LINK_S, lambda: self._see(wish)),
-            steps.LinkStep("connect", _LINK_S, lambda: self._prove(wish)),
+            steps.LinkStep("sandbox", _LINK_S, lambda: self._check_pod(shell_request)),
+            steps.LinkStep("connect", _LINK_S, lambda: self._check_shell(shell_request)),
         )
         async for step in steps.run(link, self._clock):
             yield step
 
     def shell(self, sandbox: SandboxId, choice: ShellChoice) -> Transport:
-        wish = self._wish(sandbox, choice)
+        shell_request = self._shell_request(sandbox, choice)
         options = self._kube.options
         number = self._free_number(sandbox) if options.resumable else 0
         if number:
-            wish = replace(wish, session=session_name(f"wakedeck-{_operator()}-{number}"))
+            shell_request = replace(
+                shell_request, session=session_name(f"wakedeck-{_operator()}-{number}")
+            )
 
         def closed() -> None:
             self._resumable.get(sandbox, set()).discard(number)
 
         def make() -> PodShell:
-            return PodShell(self._connect, wish, self._clock, NOTICE, closed)
+            return PodShell(self._connect, shell_request, self._clock, NOTICE, closed)
 
         if options.auto_reconnect:
-            return Reconnecting(make, self._clock, resumes=options.resumable)
+            return ReconnectingTransport(make, self._clock, resumes=options.resumable)
         return make()
 
     async def exec(self, sandbox: SandboxId, request: ExecRequest) -> AsyncIterator[ExecEvent]:
         """Streams apart and a real exit code; `--shell` runs the words as one line of it."""
-        wish = self._wish(sandbox, request.choice)
+        shell_request = self._shell_request(sandbox, request.choice)
         words = request.argv
         if request.choice.shell is not None:
             if len(words) != 1:
                 raise RefusedError(
                     "With --shell the command is one argument, as the shell is to read it.",
-                    advice=f'For example: -- "{plain(" ".join(words), 80)}"',
+                    advice=f'For example: -- "{sanitize(" ".join(words), 80)}"',
                 )
             words = (request.choice.shell, "-c", words[0])
         link = await self._connect()
-        place = await link.locate(wish, self._clock.now())
+        place = await link.locate(shell_request, self._clock.now())
         async with aclosing(self._run(link, place, replace(request, argv=words))) as events:
             async for event in events:
                 yield event
 
     async def close(self) -> None:
         """Hang up what was left in pods, 3 s at most."""
-        await self._hangups.close()
+        await self._cleanup.close()
         if self._http is not None:
             await self._http.close()
 
     def _run(
-        self, link: Link, place: Place, request: ExecRequest
+        self, link: KubeAccess, place: ShellTarget, request: ExecRequest
     ) -> AsyncGenerator[ExecEvent, None]:
-        wire = ChannelCommand(partial(link.opened, place), partial(self._hangups.end, place))
-        return follow(wire, request)
+        wire = ChannelCommand(partial(link.opened, place), partial(self._cleanup.end, place))
+        return run_command(wire, request)
 
-    def _wish(self, sandbox: SandboxId, choice: ShellChoice) -> Wish:
+    def _shell_request(self, sandbox: SandboxId, choice: ShellChoice) -> ShellRequest:
         namespace, name = split_id(sandbox)
         if choice.pod is not None and choice.pod != name:
             raise UnavailableError(
-                f"{plain(name, 100)} is one pod; {plain(choice.pod, 100)!r} is another one."
+                f"{sanitize(name, 100)} is one pod; {sanitize(choice.pod, 100)!r} is another one."
             )
         container = choice.container or self._kube.options.container
-        return Wish(namespace, name, container, choice.container is not None, choice.shell)
+        return ShellRequest(namespace, name, container, choice.container is not None, choice.shell)
 
     def _free_number(self, sandbox: SandboxId) -> int:
         """The smallest number no open shell has: closing a shell and opening one finds it again."""
@@ -127,7 +129,7 @@ class KubeActor:
         taken.add(number)
         return number
 
-    async def _connect(self) -> Link:
+    async def _connect(self) -> KubeAccess:
         """The cluster as the operator reaches it, signed in.
 
         Raises:
@@ -138,7 +140,7 @@ class KubeActor:
             if self._http is not None:
                 await self._http.close()
             self._http = http_of(credential)
-            self._link = Link(credential, self._http, self._renew, self._hangups)
+            self._link = KubeAccess(credential, self._http, self._renew, self._cleanup)
         if credential.needs_helper:
             await sign_in(credential)
         return self._link
@@ -151,23 +153,23 @@ class KubeActor:
         self._kube.forget()
         return await sign_in(await self._kube.credential())
 
-    async def _see(self, wish: Wish) -> str:
+    async def _check_pod(self, shell_request: ShellRequest) -> str:
         link = await self._connect()
         try:
-            pod = await read_one(link.http, wish.namespace, wish.name)
+            pod = await read_one(link.http, shell_request.namespace, shell_request.name)
         except ApiError as error:
-            raise explained(error, words_of(link.credential)) from error
-        return plain(pod.status.phase or "seen", 40)
+            raise explain_api_error(error, refusal_text_of(link.credential)) from error
+        return sanitize(pod.status.phase or "seen", 40)
 
-    async def _prove(self, wish: Wish) -> str:
+    async def _check_shell(self, shell_request: ShellRequest) -> str:
         """A command that does nothing ran, or would have if the container had a shell."""
         link = await self._connect()
-        place = await link.locate(wish, self._clock.now())
+        place = await link.locate(shell_request, self._clock.now())
         request = ExecRequest(("sh", "-c", "exit 0"), timeout_s=_LINK_S)
-        done = await recorded(self._run(link, place, request))
+        done = await collect_output(self._run(link, place, request))
         if done.code != 0:
             raise ShellError(f"no command ran in it: {done.reason or done.code}", retry=Retry.AUTO)
-        return f"container {plain(place.container, 60)}"
+        return f"container {sanitize(place.container, 60)}"
 
 
 def _operator() -> str:

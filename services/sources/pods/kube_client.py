@@ -16,7 +16,7 @@ from services.sources.pods.credential import KubeCredential
 from services.sources.pods.http import ApiError, Http
 from services.sources.pods.options import KubernetesOptions
 from services.sources.pods.pod import Pod, read_pod
-from services.text.sanitize import plain
+from services.text.sanitize import sanitize
 
 
 class Kube:
@@ -70,7 +70,7 @@ def split_id(sandbox: SandboxId) -> tuple[str, str]:
     """
     namespace, slash, name = sandbox.native_id.partition("/")
     if not (namespace and slash and name) or "/" in name:
-        raise NotFoundError(f"There is no pod {plain(sandbox.native_id, 100)!r}.")
+        raise NotFoundError(f"There is no pod {sanitize(sandbox.native_id, 100)!r}.")
     return namespace, name
 
 
@@ -91,7 +91,7 @@ async def read_one(http: Http, namespace: str, name: str) -> Pod:
     except ApiError as error:
         if error.status == 404:
             raise NotFoundError(
-                f"There is no pod {plain(name, 100)} in {plain(namespace, 100)} any more."
+                f"There is no pod {sanitize(name, 100)} in {sanitize(namespace, 100)} any more."
             ) from error
         raise
     except (msgspec.DecodeError, RecursionError) as error:

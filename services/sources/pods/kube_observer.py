@@ -26,14 +26,14 @@ from services.models import (
 )
 from services.sources.pods import judge, pod_logs
 from services.sources.pods.credential import KubeCredential, SignedOutError
-from services.sources.pods.errors import Words, explained
+from services.sources.pods.errors import RefusalText, explain_api_error
 from services.sources.pods.http import ApiError, Http
-from services.sources.pods.judgement import Standing, row
+from services.sources.pods.judgement import PodJudgement, row
 from services.sources.pods.kube_client import Kube, http_of, pod_path, read_one, split_id
-from services.sources.pods.no_queues import Queueless
+from services.sources.pods.no_queues import NoQueues
 from services.sources.pods.pod import Pod
 from services.sources.pods.watch import PodWatch
-from services.text.sanitize import plain
+from services.text.sanitize import sanitize
 
 _STEADY = frozenset({SandboxState.READY, SandboxState.BROKEN, SandboxState.ASLEEP})
 """States that no passing of time changes."""
@@ -41,7 +41,7 @@ _AT_ONCE = 250
 """Rows made before giving way: thousands of pods hold up no key."""
 
 
-class KubeObserver(Queueless):
+class KubeObserver(NoQueues):
     """The pods of one context as a source."""
 
     def __init__(
@@ -71,7 +71,7 @@ class KubeObserver(Queueless):
             latency = time.monotonic() - began
             pods = await watch.pods()
         except ApiError as error:
-            raise explained(error, words_of(credential)) from error
+            raise explain_api_error(error, refusal_text_of(credential)) from error
         now = self._clock.now()
         front = self._front(credential, latency, watch, now)
         return Observation(self.info.key, now, (front,), await self._rows(pods, front.id, now))
@@ -108,7 +108,7 @@ class KubeObserver(Queueless):
         path = f"{pod_path(namespace, name)}/log"
         async with http.stream(path, log.query, pod_logs.SILENCE_S) as parts:
             async for line in pod_logs.log_lines(parts):
-                yield pod_logs.shown(line)
+                yield pod_logs.redact_log_line(line)
 
     async def close(self) -> None:
         """Stop watching and let go of the connection."""
@@ -139,9 +139,9 @@ class KubeObserver(Queueless):
         access = credential.access
         scope = "all" if self._kube.options.all_namespaces else access.namespace
         rows: Facts = (
-            ("context", plain(access.context, 100)),
-            ("namespace", plain(scope, 100)),
-            ("user", plain(access.identity.name or "none", 100)),
+            ("context", sanitize(access.context, 100)),
+            ("namespace", sanitize(scope, 100)),
+            ("user", sanitize(access.identity.name or "none", 100)),
             ("server", self._version),
             ("pods", "watched" if watch.live else "listed"),
         )
@@ -149,7 +149,7 @@ class KubeObserver(Queueless):
             rows = (*rows, ("certificate", "not checked: the kubeconfig says so"))
         return Gateway(
             GatewayId(self.info.key, access.context),
-            plain(access.context, 100),
+            sanitize(access.context, 100),
             GatewayState.READY,
             "",
             now,
@@ -181,24 +181,24 @@ class KubeObserver(Queueless):
         return row(id, pod.metadata.name, judge.judge(pod, now), front, now, judge.evidence(pod))
 
 
-def verdict(standing: Standing) -> Verdict:
+def verdict(judgement: PodJudgement) -> Verdict:
     """What an attempt may do with a pod: nothing here starts one."""
     advice = "Its controller starts and replaces it; `kubectl describe pod` says more."
-    if standing.state is SandboxState.READY or (
-        standing.state in (SandboxState.STUCK, SandboxState.SETTLING) and not standing.no_shell
+    if judgement.state is SandboxState.READY or (
+        judgement.state in (SandboxState.STUCK, SandboxState.SETTLING) and not judgement.no_shell
     ):
-        return Verdict(VerdictKind.READY, standing.reason)
-    if standing.state is SandboxState.SETTLING:
-        return Verdict(VerdictKind.SETTLING, standing.reason)
-    if standing.state is SandboxState.UNKNOWN:
-        return Verdict(VerdictKind.UNKNOWN, standing.reason, advice=advice)
-    return Verdict(VerdictKind.TERMINAL, standing.reason or standing.no_shell, advice=advice)
+        return Verdict(VerdictKind.READY, judgement.reason)
+    if judgement.state is SandboxState.SETTLING:
+        return Verdict(VerdictKind.SETTLING, judgement.reason)
+    if judgement.state is SandboxState.UNKNOWN:
+        return Verdict(VerdictKind.UNKNOWN, judgement.reason, advice=advice)
+    return Verdict(VerdictKind.TERMINAL, judgement.reason or judgement.no_shell, advice=advice)
 
 
-def words_of(credential: KubeCredential) -> Words:
+def refusal_text_of(credential: KubeCredential) -> RefusalText:
     """What the refusals of a context's server mean."""
-    context = plain(credential.access.context, 100)
-    return Words(
+    context = sanitize(credential.access.context, 100)
+    return RefusalText(
         f"{context} does not accept the credential",
         "Reconnect to sign in again.",
         f"{context} does not let this user see its pods",
@@ -211,4 +211,4 @@ def _version(body: bytes) -> str:
         said = json.loads(body)["gitVersion"]
     except (ValueError, KeyError, TypeError, RecursionError):
         return "unknown"
-    return plain(str(said), 60)
+    return sanitize(str(said), 60)

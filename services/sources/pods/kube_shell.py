@@ -18,13 +18,13 @@ from services.sources.pods.credential import KubeCredential
 from services.sources.pods.http import Http
 from services.sources.pods.kube_client import exec_url, read_one
 from services.sources.pods.pod import Pod, container_of
-from services.sources.pods.shell_commands import Start, starts
-from services.terminal.exec.remote_pid import Preamble, Remote
-from services.terminal.transport.base import Ending
+from services.sources.pods.shell_commands import ShellCommand, shell_commands
+from services.terminal.exec.remote_pid import PidPreamble, RemoteProcess
+from services.terminal.transport.base import CloseReason
 from services.terminal.transport.close_reasons import HandshakeRefusedError
-from services.terminal.transport.k8s_channels import ChannelFraming, OutcomeKind
+from services.terminal.transport.k8s_channels import ChannelFraming, ExecStatusKind
 from services.terminal.transport.websocket import WebSocketTransport
-from services.text.sanitize import plain
+from services.text.sanitize import sanitize
 
 AT_ONCE_S = 1.0
 """A shell that ends with 126 or 127 before this was none (upstream/pods: Exit status)."""
@@ -34,7 +34,7 @@ _STREAMS = ("stdin", "stdout", "tty")
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class ShellTarget:
     """Where a shell runs."""
 
     pod: Pod
@@ -42,37 +42,37 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
-    """What was asked for."""
+class ShellRequest:
+    """Which pod, container and shell were asked for."""
 
     namespace: str
     name: str
     container: str = ""
     """Preferred; empty for the pod's default."""
-    insists: bool = False
+    container_required: bool = False
     """Only that container will do."""
     shell: str | None = None
     session: str = ""
     """Name of a resumable session; empty for a plain shell."""
 
 
-class Remains(Protocol):
-    """Keeps count of what we run in pods, and ends it."""
+class RemoteProcesses(Protocol):
+    """Keeps count of the processes started in pods, and ends them."""
 
-    def began(self, place: Place, remote: Remote) -> None:
+    def shell_started(self, place: ShellTarget, remote: RemoteProcess) -> None:
         """A shell runs."""
 
-    def over(self, place: Place, remote: Remote) -> None:
+    def shell_ended(self, place: ShellTarget, remote: RemoteProcess) -> None:
         """It has ended by itself."""
 
-    def again(self, place: Place) -> None:
+    def retry_cleanup(self, place: ShellTarget) -> None:
         """A pod can be reached: end what was left in it before."""
 
-    async def end(self, place: Place, remote: Remote) -> bool:
+    async def end(self, place: ShellTarget, remote: RemoteProcess) -> bool:
         """End one; whether it is gone."""
 
 
-class Link:
+class KubeAccess:
     """What a shell needs of the actor: a credential that can be renewed, reading, hanging up."""
 
     def __init__(
@@ -80,15 +80,19 @@ class Link:
         credential: KubeCredential,
         http: Http,
         renew: Callable[[], Awaitable[None]],
-        remains: Remains,
+        remote_processes: RemoteProcesses,
     ) -> None:
         self.credential = credential
         self.http = http
         self.renew = renew
-        self.remains = remains
+        self.remote_processes = remote_processes
 
     def transport(
-        self, place: Place, argv: tuple[str, ...], streams: tuple[str, ...], framing: ChannelFraming
+        self,
+        place: ShellTarget,
+        argv: tuple[str, ...],
+        streams: tuple[str, ...],
+        framing: ChannelFraming,
     ) -> WebSocketTransport:
         """A connection for one command; not open."""
         cluster = self.credential.access.cluster
@@ -102,7 +106,11 @@ class Link:
         )
 
     async def opened(
-        self, place: Place, argv: tuple[str, ...], streams: tuple[str, ...], framing: ChannelFraming
+        self,
+        place: ShellTarget,
+        argv: tuple[str, ...],
+        streams: tuple[str, ...],
+        framing: ChannelFraming,
     ) -> WebSocketTransport:
         """A connection for one command, open; the credential is renewed once on a 401.
 
@@ -123,31 +131,32 @@ class Link:
             raise handshake_errors.kubernetes(error.failure, place.pod.metadata.name) from error
         return transport
 
-    async def locate(self, wish: Wish, now: float) -> Place:
+    async def locate(self, request: ShellRequest, now: float) -> ShellTarget:
         """The pod as it is now and the container.
 
         Raises:
             ShellError: there can be no shell in it, with the reason.
             UnavailableError: it could not be read.
         """
-        pod = await read_one(self.http, wish.namespace, wish.name)
-        standing = judge.judge(pod, now)
-        if standing.no_shell:
+        pod = await read_one(self.http, request.namespace, request.name)
+        judgement = judge.judge(pod, now)
+        if judgement.no_shell:
             finished = pod.status.phase in ("Succeeded", "Failed")
-            why = standing.reason or standing.no_shell
+            why = judgement.reason or judgement.no_shell
             raise ShellError(
-                f"no shell in {plain(wish.name, 100)}: {standing.no_shell} ({why})",
+                f"no shell in {sanitize(request.name, 100)}: {judgement.no_shell} ({why})",
                 retry=Retry.NO if finished else Retry.ASK,
             )
         names = [one.name for one in pod.spec.containers]
-        if wish.insists and wish.container not in names:
+        if request.container_required and request.container not in names:
             raise ShellError(
-                f"{plain(wish.name, 100)} has no container {plain(wish.container, 60)!r}",
+                f"{sanitize(request.name, 100)} has no container"
+                f" {sanitize(request.container, 60)!r}",
                 retry=Retry.NO,
-                advice=f"there are: {plain(', '.join(names), 300)}",
+                advice=f"there are: {sanitize(', '.join(names), 300)}",
             )
-        place = Place(pod, container_of(pod, wish.container))
-        self.remains.again(place)
+        place = ShellTarget(pod, container_of(pod, request.container))
+        self.remote_processes.retry_cleanup(place)
         return place
 
 
@@ -156,8 +165,8 @@ class PodShell:
 
     def __init__(
         self,
-        connect: Callable[[], Awaitable[Link]],
-        wish: Wish,
+        connect: Callable[[], Awaitable[KubeAccess]],
+        request: ShellRequest,
         clock: Clock,
         notice: str = "",
         closed: Callable[[], None] = lambda: None,
@@ -166,19 +175,19 @@ class PodShell:
         self.notice = notice
         self._connect = connect
         self._closed = closed
-        self._wish = wish
+        self._request = request
         self._clock = clock
-        self._ways: list[Start] = []
-        self._link: Link | None = None
-        self._place: Place | None = None
+        self._commands: list[ShellCommand] = []
+        self._link: KubeAccess | None = None
+        self._place: ShellTarget | None = None
         self._inner: WebSocketTransport | None = None
         self._framing = ChannelFraming()
-        self._preamble = Preamble()
+        self._preamble = PidPreamble()
         self._opened_at = 0.0
         self._had_output = False
         self._greeted = False
         self._ended = False
-        self._doomed: Ending | None = None
+        self._pod_lost: CloseReason | None = None
         self._size = (80, 24)
 
     async def open(self, columns: int, lines: int) -> None:
@@ -188,10 +197,10 @@ class PodShell:
             ShellError: as upstream/terminal: Why a session ends.
         """
         self._size = (columns, lines)
-        self._ways = list(starts(self._wish.shell, self._wish.session))
+        self._commands = list(shell_commands(self._request.shell, self._request.session))
         try:
             self._link = await self._connect()
-            self._place = await self._link.locate(self._wish, self._clock.now())
+            self._place = await self._link.locate(self._request, self._clock.now())
             try:
                 await self._start()
             except HandshakeRefusedError as error:
@@ -200,18 +209,18 @@ class PodShell:
                 await self._link.renew()
                 await self._start()
         except HandshakeRefusedError as error:
-            raise handshake_errors.kubernetes(error.failure, self._wish.name) from error
+            raise handshake_errors.kubernetes(error.failure, self._request.name) from error
         except ShellError:
             raise
         except WakedeckError as error:
             retry = Retry.NO if isinstance(error, NotFoundError) else Retry.ASK
             raise ShellError(error.sentence, retry=retry, advice=error.advice) from error
 
-    async def read(self) -> bytes | Ending:
+    async def read(self) -> bytes | CloseReason:
         """The next output, or how it ended; a missing shell is followed by the next one."""
         while True:
             got = await self._opened().read()
-            if not isinstance(got, Ending):
+            if not isinstance(got, CloseReason):
                 output = self._preamble.feed(got)
                 if self._preamble.remote is not None and not self._greeted:
                     self._greeted = True
@@ -221,19 +230,19 @@ class PodShell:
                     self._had_output = True
                     return output
                 continue
-            if self._doomed is not None:
-                return self._doomed
+            if self._pod_lost is not None:
+                return self._pod_lost
             if self._no_program(got):
                 said = await self._next(got)
                 if isinstance(said, bytes):
                     return said
                 got = said
-            held = self._preamble.rest()
+            held = self._preamble.flush()
             if held:
                 return held
             self._ended = self._framing.outcome is not None
             self._note()
-            return await self._explained(got)
+            return await self._with_pod_reason(got)
 
     async def write(self, data: bytes) -> None:
         """Send input; nothing once the connection is gone."""
@@ -265,7 +274,11 @@ class PodShell:
         if self._inner is None:
             return
         try:
-            if not self._ended and self._preamble.remote is None and self._ways[0].speaks:
+            if (
+                not self._ended
+                and self._preamble.remote is None
+                and self._commands[0].identifies_itself
+            ):
                 await self._learn(self._inner)
             await self._inner.close()
         finally:
@@ -277,15 +290,17 @@ class PodShell:
         remote = self._preamble.remote
         if remote is None or self._link is None or self._place is None:
             return
-        remains = self._link.remains
-        (remains.over if self._ended else remains.began)(self._place, remote)
+        remote_processes = self._link.remote_processes
+        (remote_processes.shell_ended if self._ended else remote_processes.shell_started)(
+            self._place, remote
+        )
 
     async def _hang_up(self) -> None:
         remote = self._preamble.remote
         if remote is None or self._ended or self._link is None or self._place is None:
             return
         self._ended = True
-        await self._link.remains.end(self._place, remote)
+        await self._link.remote_processes.end(self._place, remote)
 
     async def _learn(self, inner: WebSocketTransport) -> None:
         """Left before its first word: whom to hang up comes any moment now."""
@@ -293,7 +308,7 @@ class PodShell:
             async with asyncio.timeout(_FIRST_WORD_S):
                 while self._preamble.remote is None:
                     got = await inner.read()
-                    if isinstance(got, Ending):
+                    if isinstance(got, CloseReason):
                         self._ended = self._framing.outcome is not None
                         return
                     self._preamble.feed(got)
@@ -307,29 +322,29 @@ class PodShell:
 
     async def _start(self) -> None:
         assert self._link is not None and self._place is not None
-        self._framing, self._preamble = ChannelFraming(), Preamble()
-        inner = self._link.transport(self._place, self._ways[0].argv, _STREAMS, self._framing)
+        self._framing, self._preamble = ChannelFraming(), PidPreamble()
+        inner = self._link.transport(self._place, self._commands[0].argv, _STREAMS, self._framing)
         self._inner = inner
         await inner.open(*self._size)
         self._opened_at = self._clock.monotonic()
 
-    def _no_program(self, ending: Ending) -> bool:
+    def _no_program(self, ending: CloseReason) -> bool:
         outcome = self._framing.outcome
         if outcome is None or self._preamble.remote is not None:
             return False
-        if outcome.kind is OutcomeKind.NO_PROGRAM:
+        if outcome.kind is ExecStatusKind.NO_PROGRAM:
             return True
         # Docker-based nodes run a missing program to exit 126 with the reason as output.
         soon = self._clock.monotonic() - self._opened_at < AT_ONCE_S
         return ending.code in (126, 127) and soon
 
-    async def _next(self, ending: Ending) -> bytes | Ending:
+    async def _next(self, ending: CloseReason) -> bytes | CloseReason:
         """Go on with the next way in; what to show, or the end."""
-        tried = self._ways.pop(0)
+        tried = self._commands.pop(0)
         await self._opened().close()
-        if not self._ways:
+        if not self._commands:
             self._ended = True
-            return Ending(
+            return CloseReason(
                 ShellState.FAILED,
                 "this container has no shell; `kubectl debug` can attach a container that has one",
                 retry=Retry.NO,
@@ -337,21 +352,21 @@ class PodShell:
         try:
             await self._start()
         except ShellError as error:
-            return Ending(ShellState.FAILED, error.sentence, retry=error.retry)
-        trying = self._ways[0].name
+            return CloseReason(ShellState.FAILED, error.sentence, retry=error.retry)
+        trying = self._commands[0].name
         if trying == f"/bin/{tried.name}":
             return await self.read()
         return f"no {tried.name} in this container; trying {trying}\r\n".encode()
 
     def _greeting(self) -> bytes:
         """Says so where the shell is another than the one asked for."""
-        remote, wish = self._preamble.remote, self._wish
+        remote, request = self._preamble.remote, self._request
         if remote is None:
             return b""
-        if wish.session and remote.became not in ("tmux", "screen"):
-            said = f"no tmux or screen in this container: this {remote.became} is not resumable"
-        elif not wish.session and wish.shell and remote.became != wish.shell:
-            said = f"no {wish.shell} in this container: this is {remote.became}"
+        if request.session and remote.program not in ("tmux", "screen"):
+            said = f"no tmux or screen in this container: this {remote.program} is not resumable"
+        elif not request.session and request.shell and remote.program != request.shell:
+            said = f"no {request.shell} in this container: this is {remote.program}"
         else:
             return b""
         return f"{said}\r\n".encode()
@@ -362,7 +377,7 @@ class PodShell:
         gone = ""
         try:
             async with asyncio.timeout(_CHECK_S):
-                pod = await read_one(self._link.http, self._wish.namespace, self._wish.name)
+                pod = await read_one(self._link.http, self._request.namespace, self._request.name)
             if pod.metadata.uid != self._place.pod.metadata.uid:
                 gone = "the pod was replaced by another of the same name"
         except NotFoundError:
@@ -370,18 +385,18 @@ class PodShell:
         except (WakedeckError, TimeoutError):
             return
         if gone:
-            self._doomed = Ending(ShellState.LOST, gone, retry=Retry.NO)
+            self._pod_lost = CloseReason(ShellState.LOST, gone, retry=Retry.NO)
             self._ended = True
             if self._inner is not None:
-                self._inner.abandon()
+                self._inner.abort()
 
-    async def _explained(self, ending: Ending) -> Ending:
+    async def _with_pod_reason(self, ending: CloseReason) -> CloseReason:
         """A killed shell may mean a stopped container: the pod knows."""
         if ending.code != 137 or self._link is None or self._place is None:
             return ending
         try:
             async with asyncio.timeout(_CHECK_S):
-                pod = await read_one(self._link.http, self._wish.namespace, self._wish.name)
+                pod = await read_one(self._link.http, self._request.namespace, self._request.name)
         except NotFoundError:
             return replace(ending, reason="the pod was deleted (137)", retry=Retry.NO)
         except (WakedeckError, TimeoutError):

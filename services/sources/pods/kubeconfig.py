@@ -17,7 +17,7 @@ from typing import Any
 
 from services.errors import NotFoundError, UnavailableError
 from services.sources.pods.access import Access, Cluster, Helper, Identity
-from services.text.sanitize import plain
+from services.text.sanitize import sanitize
 
 SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 _HELPER_VERSIONS = ("client.authentication.k8s.io/v1", "client.authentication.k8s.io/v1beta1")
@@ -49,7 +49,7 @@ def load(
         if not explicit and not context and env.get("KUBERNETES_SERVICE_HOST"):
             return _inside(env, namespace)
         raise UnavailableError(
-            f"There is no kubeconfig: {plain(', '.join(map(str, files)))}.",
+            f"There is no kubeconfig: {sanitize(', '.join(map(str, files)))}.",
             advice="Name one with `kubeconfig = …` in the source's table, or set KUBECONFIG.",
         )
     merged = _merge([(_read(path), path) for path in present])
@@ -139,14 +139,14 @@ def _entry(entries: Table, name: str, kind: str) -> Table:
     found = entries.get(name)
     if found is None:
         raise NotFoundError(
-            f"The kubeconfig has no {kind} {plain(name, 100)!r}.",
+            f"The kubeconfig has no {kind} {sanitize(name, 100)!r}.",
             advice=f"There are: {_names(entries)}.",
         )
     return dict(found)
 
 
 def _names(entries: Table) -> str:
-    return plain(", ".join(sorted(entries)), 300) or "none"
+    return sanitize(", ".join(sorted(entries)), 300) or "none"
 
 
 def _text(value: object) -> str:
@@ -171,7 +171,7 @@ def _cluster(table: Table) -> Cluster:
 def _identity(name: str, table: Table) -> Identity:
     if table.get("as") or table.get("as-groups") or table.get("as-uid"):
         raise UnavailableError(
-            f"User {plain(name, 100)!r} of the kubeconfig acts as somebody else, "
+            f"User {sanitize(name, 100)!r} of the kubeconfig acts as somebody else, "
             "which this panel does not do.",
             advice="Name a context without impersonation.",
         )
@@ -189,8 +189,8 @@ def _identity(name: str, table: Table) -> Identity:
     )
     if isinstance(provider, dict) and known == Identity(name):
         raise UnavailableError(
-            f"User {plain(name, 100)!r} signs in with the auth-provider "
-            f"{plain(_text(provider.get('name')), 60)!r}, which Kubernetes no longer has.",
+            f"User {sanitize(name, 100)!r} signs in with the auth-provider "
+            f"{sanitize(_text(provider.get('name')), 60)!r}, which Kubernetes no longer has.",
             advice="Renew the kubeconfig with the provider's own tool.",
         )
     return known
@@ -200,12 +200,12 @@ def _helper(name: str, table: Table, folder: Path) -> Helper:
     version = _text(table.get("apiVersion"))
     if version not in _HELPER_VERSIONS:
         raise UnavailableError(
-            f"The credential helper of {plain(name, 100)!r} speaks {plain(version, 80)!r}; "
+            f"The credential helper of {sanitize(name, 100)!r} speaks {sanitize(version, 80)!r}; "
             f"known are {' and '.join(_HELPER_VERSIONS)}."
         )
     command = _text(table.get("command"))
     if not command:
-        raise UnavailableError(f"The credential helper of {plain(name, 100)!r} has no command.")
+        raise UnavailableError(f"The credential helper of {sanitize(name, 100)!r} has no command.")
     if "/" in command and not command.startswith("/"):
         command = str(folder / command)
     words = table.get("args")
@@ -218,7 +218,7 @@ def _helper(name: str, table: Table, folder: Path) -> Helper:
             for one in (variables if isinstance(variables, list) else [])
             if isinstance(one, dict)
         ),
-        plain(_text(table.get("installHint"))),
+        sanitize(_text(table.get("installHint"))),
         table.get("interactiveMode") == "Always",
         table.get("provideClusterInfo") is True,
     )

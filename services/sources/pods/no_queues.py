@@ -1,4 +1,4 @@
-"""What every observer of pods has in common: there are no queues."""
+"""The queue calls of an observer without queues."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from services.models import Direction, QueueSnapshot, SandboxId
 NO_QUEUES = "Pods have no queues."
 
 
-class Queueless:
+class NoQueues:
     """The queue half of an observer."""
 
     async def queue(self, sandbox: SandboxId, window: int) -> QueueSnapshot:

@@ -16,7 +16,7 @@ from urllib.parse import quote
 import msgspec
 
 from services.sources.pods.pod import Metadata, Pod
-from services.terminal.exec.remote_pid import Remote
+from services.terminal.exec.remote_pid import RemoteProcess
 
 _LARGEST = 1 << 20
 _log = logging.getLogger(__name__)
@@ -39,9 +39,9 @@ class OpenShell(msgspec.Struct, frozen=True):
         return Pod(metadata=Metadata(name=self.name, namespace=self.namespace, uid=self.uid))
 
     @property
-    def remote(self) -> Remote:
+    def remote(self) -> RemoteProcess:
         """The process."""
-        return Remote(self.pid, self.started, self.became)
+        return RemoteProcess(self.pid, self.started, self.became)
 
 
 _read = msgspec.json.Decoder(list[OpenShell]).decode

@@ -14,12 +14,12 @@ from dataclasses import dataclass, field, replace
 from services.clock import Clock
 from services.errors import NotFoundError, ShellError, WakedeckError
 from services.models import Retry, ShellState
-from services.terminal.transport.base import Ending
-from services.terminal.transport.close_reasons import Failure, HandshakeRefusedError
-from services.terminal.transport.json_frames import RENEWED, Dialect, JsonFraming
+from services.terminal.transport.base import CloseReason
+from services.terminal.transport.close_reasons import ConnectionFailure, HandshakeRefusedError
+from services.terminal.transport.json_frames import TOKEN_RENEWED, Dialect, JsonFraming
 from services.terminal.transport.websocket import WebSocketTransport
 
-_FAREWELL_S = 1.5
+_END_SHELL_S = 1.5
 _AGAIN_S = 0.2
 _KEY_GAP_S = 0.05
 _TAIL_BYTES = 256
@@ -30,7 +30,7 @@ _NEW_SHELL = (
 
 
 @dataclass(frozen=True, slots=True)
-class Way:
+class ShellEndpoint:
     """One address of a shell."""
 
     shell: str
@@ -42,7 +42,7 @@ class Way:
 class Route:
     """Everything needed to connect, fresh for each attempt."""
 
-    ways: tuple[Way, ...]
+    endpoints: tuple[ShellEndpoint, ...]
     headers: Mapping[str, str] = field(repr=False)
     tls: ssl.SSLContext | None = None
     allow_plain: bool = False
@@ -54,7 +54,7 @@ class PlatformShell:
     def __init__(
         self,
         resolve: Callable[[bool], Awaitable[Route]],
-        explain: Callable[[Failure], ShellError],
+        explain: Callable[[ConnectionFailure], ShellError],
         dialect: Dialect,
         clock: Clock,
         notice: str = "",
@@ -65,7 +65,7 @@ class PlatformShell:
         self._explain = explain
         self._dialect = dialect
         self._clock = clock
-        self._ways: list[Way] = []
+        self._endpoints: list[ShellEndpoint] = []
         self._route: Route | None = None
         self._inner: WebSocketTransport | None = None
         self._size = (80, 24)
@@ -73,7 +73,7 @@ class PlatformShell:
         self._ended = False
         self._renewed = False
         self._tail = b""
-        self._heard_at = 0.0
+        self._last_output_at = 0.0
 
     async def open(self, columns: int, lines: int) -> None:
         """Find the pod, connect; the token is renewed once on a 401.
@@ -84,13 +84,13 @@ class PlatformShell:
         """
         self._size = (columns, lines)
         try:
-            await self._arrive(renew=False)
+            await self._resolve_route(renew=False)
             try:
                 await self._start()
             except HandshakeRefusedError as error:
                 if error.failure.status != 401:
                     raise
-                await self._arrive(renew=True)
+                await self._resolve_route(renew=True)
                 await self._start()
         except HandshakeRefusedError as error:
             raise self._explain(error.failure) from error
@@ -100,23 +100,23 @@ class PlatformShell:
             retry = Retry.NO if isinstance(error, NotFoundError) else Retry.ASK
             raise ShellError(error.sentence, retry=retry, advice=error.advice) from error
 
-    async def read(self) -> bytes | Ending:
+    async def read(self) -> bytes | CloseReason:
         """The next output, or how it ended."""
         got = await self._opened().read()
-        if not isinstance(got, Ending):
+        if not isinstance(got, CloseReason):
             self._had_output = True
-            self._heard_at = self._clock.monotonic()
+            self._last_output_at = self._clock.monotonic()
             self._tail = (self._tail + got)[-_TAIL_BYTES:]
             return got
-        if got is RENEWED and not self._renewed:
+        if got is TOKEN_RENEWED and not self._renewed:
             self._renewed = True
-            return await self._once_more(got)
-        if not self._had_output and len(self._ways) > 1 and got.state is not ShellState.FAILED:
+            return await self._reopen(got)
+        if not self._had_output and len(self._endpoints) > 1 and got.state is not ShellState.FAILED:
             # Nothing can be said after the handshake: a shell that is missing just ends
             # (upstream/pods: Argo CD refusals).
             return await self._next(got)
         self._ended = True
-        return self._explained(got)
+        return self._with_hint(got)
 
     async def write(self, data: bytes) -> None:
         """Send input; nothing once the connection is gone."""
@@ -144,13 +144,13 @@ class PlatformShell:
         if not self._ended:
             self._ended = True
             with contextlib.suppress(TimeoutError, ShellError):
-                async with asyncio.timeout(_FAREWELL_S):
-                    await self._farewell(inner)
+                async with asyncio.timeout(_END_SHELL_S):
+                    await self._end_shell(inner)
         await inner.close()
 
-    async def _farewell(self, inner: WebSocketTransport) -> None:
+    async def _end_shell(self, inner: WebSocketTransport) -> None:
         async def to_the_end() -> None:
-            while not isinstance(await inner.read(), Ending):
+            while not isinstance(await inner.read(), CloseReason):
                 pass
 
         reading = asyncio.ensure_future(to_the_end())
@@ -170,15 +170,15 @@ class PlatformShell:
             raise ShellError("this shell is not open")
         return self._inner
 
-    async def _arrive(self, *, renew: bool) -> None:
+    async def _resolve_route(self, *, renew: bool) -> None:
         self._route = await self._resolve(renew)
-        self._ways = list(self._route.ways)
+        self._endpoints = list(self._route.endpoints)
 
     async def _start(self) -> None:
         route = self._route
         assert route is not None
         self._inner = WebSocketTransport(
-            self._ways[0].url,
+            self._endpoints[0].url,
             route.headers,
             framing=JsonFraming(self._dialect),
             tls=route.tls,
@@ -186,11 +186,11 @@ class PlatformShell:
         )
         await self._inner.open(*self._size)
 
-    async def _once_more(self, ending: Ending) -> bytes | Ending:
+    async def _reopen(self, ending: CloseReason) -> bytes | CloseReason:
         """A new shell with a new token, said aloud (upstream/pods: Argo CD token refresh)."""
         await self._opened().close()
         try:
-            await self._arrive(renew=True)
+            await self._resolve_route(renew=True)
             await self._start()
         except WakedeckError as error:
             self._ended = True
@@ -198,18 +198,18 @@ class PlatformShell:
         self._had_output = False
         return _NEW_SHELL.encode()
 
-    async def _next(self, ending: Ending) -> bytes | Ending:
-        tried = self._ways.pop(0)
+    async def _next(self, ending: CloseReason) -> bytes | CloseReason:
+        tried = self._endpoints.pop(0)
         await self._opened().close()
         try:
             await self._start()
         except ShellError as error:
             self._ended = True
-            return Ending(ShellState.FAILED, error.sentence, retry=error.retry)
-        trying = self._ways[0].shell
+            return CloseReason(ShellState.FAILED, error.sentence, retry=error.retry)
+        trying = self._endpoints[0].shell
         return f"{tried.shell} ended at once (not there?); trying {trying}\r\n".encode()
 
-    def _explained(self, ending: Ending) -> Ending:
+    def _with_hint(self, ending: CloseReason) -> CloseReason:
         """What the last words add to an end without a code; hints, never more.
 
         See upstream/pods: Argo CD token refresh; upstream/pods: JSON endings.
@@ -219,7 +219,7 @@ class PlatformShell:
         last = self._tail.replace(b"\r", b"").strip().rpartition(b"\n")[2]
         if last.endswith((b"exit", b"logout")):
             return replace(ending, reason="the shell exited; this platform tells no exit code")
-        soon = self._clock.monotonic() - self._heard_at <= _HINT_S
+        soon = self._clock.monotonic() - self._last_output_at <= _HINT_S
         if last == b"Permission denied" and soon:
             return replace(ending, reason=f"{ending.reason}; the right to exec may have been lost")
         return ending

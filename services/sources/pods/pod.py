@@ -14,16 +14,16 @@ class _Record(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
     """Unknown fields are ignored; none is required."""
 
 
-class Waiting(_Record, frozen=True, rename="camel"):
+class ContainerStateWaiting(_Record, frozen=True, rename="camel"):
     reason: str | None = None
     message: str | None = None
 
 
-class Running(_Record, frozen=True, rename="camel"):
+class ContainerStateRunning(_Record, frozen=True, rename="camel"):
     started_at: str | None = None
 
 
-class Terminated(_Record, frozen=True, rename="camel"):
+class ContainerStateTerminated(_Record, frozen=True, rename="camel"):
     reason: str | None = None
     message: str | None = None
     exit_code: int | None = None
@@ -32,9 +32,9 @@ class Terminated(_Record, frozen=True, rename="camel"):
 
 
 class ContainerState(_Record, frozen=True, rename="camel"):
-    waiting: Waiting | None = None
-    running: Running | None = None
-    terminated: Terminated | None = None
+    waiting: ContainerStateWaiting | None = None
+    running: ContainerStateRunning | None = None
+    terminated: ContainerStateTerminated | None = None
 
 
 class ContainerStatus(_Record, frozen=True, rename="camel"):
@@ -45,7 +45,7 @@ class ContainerStatus(_Record, frozen=True, rename="camel"):
     last_state: ContainerState | None = None
 
 
-class Condition(_Record, frozen=True, rename="camel"):
+class PodCondition(_Record, frozen=True, rename="camel"):
     type: str = ""
     status: str = ""
     reason: str | None = None
@@ -53,7 +53,7 @@ class Condition(_Record, frozen=True, rename="camel"):
     last_transition_time: str | None = None
 
 
-class Container(_Record, frozen=True, rename="camel"):
+class PodContainer(_Record, frozen=True, rename="camel"):
     name: str = ""
     image: str | None = None
 
@@ -69,7 +69,7 @@ class Metadata(_Record, frozen=True, rename="camel"):
 
 
 class Spec(_Record, frozen=True, rename="camel"):
-    containers: list[Container] = []
+    containers: list[PodContainer] = []
     node_name: str | None = None
 
 
@@ -77,7 +77,7 @@ class Status(_Record, frozen=True, rename="camel"):
     phase: str | None = None
     reason: str | None = None
     message: str | None = None
-    conditions: list[Condition] | None = None
+    conditions: list[PodCondition] | None = None
     container_statuses: list[ContainerStatus] | None = None
     init_container_statuses: list[ContainerStatus] | None = None
 

@@ -9,7 +9,7 @@ from services.errors import NotFoundError
 from services.log_streams import LogStream
 from services.sources.pods.pod import ContainerStatus, Pod, container_of
 from services.text.redact import redact
-from services.text.sanitize import plain
+from services.text.sanitize import sanitize
 
 LINES = 200
 """So many of the newest are asked for; a run that is over is told from further back."""
@@ -43,7 +43,7 @@ class PodLog:
 def log_streams(pod: Pod, preferred: str) -> tuple[LogStream, ...]:
     """Every log of a pod, the usual one first; those of containers that never ran are left out."""
     return tuple(
-        LogStream(plain(one.name, 300), plain(_title(one, pod), 100))
+        LogStream(sanitize(one.name, 300), sanitize(_title(one, pod), 100))
         for one in _logs(pod, preferred)
     )
 
@@ -59,7 +59,9 @@ def log_named(pod: Pod, preferred: str, stream: str) -> PodLog:
         return PodLog(usual)
     found = next((one for one in _logs(pod, preferred) if one.name == stream), None)
     if found is None:
-        raise NotFoundError(f"{plain(pod.metadata.name, 100)} has no log {plain(stream, 80)!r}.")
+        raise NotFoundError(
+            f"{sanitize(pod.metadata.name, 100)} has no log {sanitize(stream, 80)!r}."
+        )
     return found
 
 
@@ -79,9 +81,9 @@ async def log_lines(
         yield rest
 
 
-def shown(line: bytes) -> str:
+def redact_log_line(line: bytes) -> str:
     """A line for the screen: harmless, short, without secrets."""
-    return redact(plain(line[:_LONGEST_LINE].decode("utf-8", "replace"), 1000))
+    return redact(sanitize(line[:_LONGEST_LINE].decode("utf-8", "replace"), 1000))
 
 
 def _logs(pod: Pod, preferred: str) -> Iterator[PodLog]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from services.models import SandboxState as S
-from services.text.sanitize import plain
+from services.text.sanitize import sanitize
 
 _WORDS: dict[str, tuple[S, str]] = {
     "ContainerCreating": (S.SETTLING, "its containers are being created"),
@@ -51,4 +51,4 @@ def words_for(said: str) -> tuple[S, str]:
     if known is not None:
         state, words = known
         return state, f"{said}: {words}" if words else ""
-    return S.UNKNOWN, f"{plain(said, 80)} (a state this panel does not know)"
+    return S.UNKNOWN, f"{sanitize(said, 80)} (a state this panel does not know)"

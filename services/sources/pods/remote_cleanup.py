@@ -1,4 +1,4 @@
-"""What was left running in a container is ended there: a closed socket does not do it.
+"""Ends processes left running in containers: a closed socket does not end them.
 
 See upstream/pods: Processes left behind.
 """
@@ -10,50 +10,50 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 
 from services.errors import WakedeckError
-from services.sources.pods.kube_shell import Link, Place
+from services.sources.pods.kube_shell import KubeAccess, ShellTarget
 from services.sources.pods.open_shells import OpenShell, OpenShells
 from services.terminal.exec.channels import ChannelCommand
-from services.terminal.exec.remote_pid import END_LIMIT_S, Remote, ending
-from services.terminal.exec.requests import ExecRequest, recorded
-from services.terminal.exec.runner import follow
+from services.terminal.exec.remote_pid import KILL_LIMIT_S, RemoteProcess, kill_command
+from services.terminal.exec.requests import ExecRequest, collect_output
+from services.terminal.exec.runner import run_command
 
 CLOSE_S = 3.0
 MOST_LEFT = 64
 
 
-class Hangups:
-    """Every ending under way, and the processes none could be delivered to."""
+class RemoteCleanup:
+    """Cleanups under way, and the processes that could not be ended yet."""
 
-    def __init__(self, connect: Callable[[], Awaitable[Link]], shells: OpenShells) -> None:
-        self.left: list[tuple[Place, Remote]] = []
+    def __init__(self, connect: Callable[[], Awaitable[KubeAccess]], shells: OpenShells) -> None:
+        self.left: list[tuple[ShellTarget, RemoteProcess]] = []
         """What may still run; tried again when its pod is opened the next time."""
         self._connect = connect
         self._shells = shells
         self._tasks: set[asyncio.Task[bool]] = set()
 
-    async def end(self, place: Place, remote: Remote) -> bool:
+    async def end(self, place: ShellTarget, remote: RemoteProcess) -> bool:
         """End one, whether it is gone; goes on where the caller is cancelled."""
         return await asyncio.shield(self._begin(place, remote))
 
-    def again(self, place: Place) -> None:
+    def retry_cleanup(self, place: ShellTarget) -> None:
         """Try anew what was left in a pod that can be reached now."""
         uid = place.pod.metadata.uid
         mine = [one for one in self.left if one[0].pod.metadata.uid == uid]
         self.left = [one for one in self.left if one not in mine]
         for shell in self._shells.abandoned(uid):
-            mine.append((Place(shell.pod, shell.container), shell.remote))
+            mine.append((ShellTarget(shell.pod, shell.container), shell.remote))
         for one in mine:
             self._begin(*one)
 
-    def began(self, place: Place, remote: Remote) -> None:
+    def shell_started(self, place: ShellTarget, remote: RemoteProcess) -> None:
         """Write down that a shell runs, should this panel be killed."""
         self._shells.add(_shell(place, remote))
 
-    def over(self, place: Place, remote: Remote) -> None:
+    def shell_ended(self, place: ShellTarget, remote: RemoteProcess) -> None:
         """It has ended."""
         self._shells.discard(_shell(place, remote))
 
-    def _begin(self, place: Place, remote: Remote) -> asyncio.Task[bool]:
+    def _begin(self, place: ShellTarget, remote: RemoteProcess) -> asyncio.Task[bool]:
         task = asyncio.create_task(self._end(place, remote), name="hang up")
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -69,14 +69,14 @@ class Hangups:
         await asyncio.gather(*tasks, return_exceptions=True)
         self._shells.close()
 
-    async def _end(self, place: Place, remote: Remote) -> bool:
+    async def _end(self, place: ShellTarget, remote: RemoteProcess) -> bool:
         try:
-            async with asyncio.timeout(END_LIMIT_S):
+            async with asyncio.timeout(KILL_LIMIT_S):
                 link = await self._connect()
                 wire = ChannelCommand(partial(link.opened, place))
-                done = await recorded(follow(wire, ExecRequest(ending(remote))))
+                done = await collect_output(run_command(wire, ExecRequest(kill_command(remote))))
             if done.code == 0:
-                self.over(place, remote)
+                self.shell_ended(place, remote)
                 return True
         except (WakedeckError, TimeoutError):
             pass
@@ -84,9 +84,9 @@ class Hangups:
         return False
 
 
-def _shell(place: Place, remote: Remote) -> OpenShell:
+def _shell(place: ShellTarget, remote: RemoteProcess) -> OpenShell:
     about = place.pod.metadata
     return OpenShell(
         *(about.namespace, about.name, about.uid, place.container),
-        *(remote.pid, remote.started, remote.became),
+        *(remote.pid, remote.start_ticks, remote.program),
     )

@@ -9,7 +9,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from services.terminal.exec.remote_pid import SAY
+from services.terminal.exec.remote_pid import REPORT_PID_SH
 
 SHELLS = ("bash", "sh", "zsh")
 _TERM = (
@@ -19,29 +19,29 @@ _TERM = (
 
 
 @dataclass(frozen=True, slots=True)
-class Start:
+class ShellCommand:
     """One way to get a shell."""
 
     argv: tuple[str, ...]
     name: str
     """What it is called in a sentence."""
-    speaks: bool = True
+    identifies_itself: bool = True
     """Whether it says who it is, so that it can be hung up."""
 
 
-def starts(shell: str | None, session: str) -> tuple[Start, ...]:
+def shell_commands(shell: str | None, session: str) -> tuple[ShellCommand, ...]:
     """Ways in the order to try; `session` names a resumable one, empty for a plain shell."""
     wanted = ("sh",) if shell == "sh" else tuple(dict.fromkeys((shell or "bash", "bash", "sh")))
     script = _script(wanted, session)
     direct = tuple(
-        Start((path,), path, speaks=False)
+        ShellCommand((path,), path, identifies_itself=False)
         for name in wanted
         if name != "sh"
         for path in (name, f"/bin/{name}")
     )
     return (
-        Start(("sh", "-c", script), "sh"),
-        Start(("/bin/sh", "-c", script), "/bin/sh"),
+        ShellCommand(("sh", "-c", script), "sh"),
+        ShellCommand(("/bin/sh", "-c", script), "/bin/sh"),
         *direct,
     )
 
@@ -58,7 +58,7 @@ def _script(wanted: Sequence[str], session: str) -> str:
     for name in wanted:
         if name != "sh":
             tries += f"if command -v {name} >/dev/null 2>&1; then say {name}; exec {name}; fi; "
-    return f"{_TERM}{SAY}{tries}say sh; exec sh"
+    return f"{_TERM}{REPORT_PID_SH}{tries}say sh; exec sh"
 
 
 def session_name(text: str) -> str:

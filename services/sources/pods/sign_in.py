@@ -13,7 +13,7 @@ from services.process import run
 from services.sources.pods.access import Access, Helper
 from services.sources.pods.credential import KubeCredential, Minted
 from services.text.redact import redact
-from services.text.sanitize import plain
+from services.text.sanitize import sanitize
 
 HELPER_LIMIT_S = 30.0
 _LARGEST = 1 << 20
@@ -32,12 +32,12 @@ async def sign_in(credential: KubeCredential) -> str:
         credential.headers()
         return "as the kubeconfig says"
     credential.take(await mint(access, helper))
-    return f"from {plain(Path(helper.argv[0]).name, 60)}"
+    return f"from {sanitize(Path(helper.argv[0]).name, 60)}"
 
 
 async def mint(access: Access, helper: Helper) -> Minted:
     """Run it once; raises as `sign_in`."""
-    name = plain(Path(helper.argv[0]).name, 60)
+    name = sanitize(Path(helper.argv[0]).name, 60)
     if helper.interactive:
         raise UnavailableError(
             f"The credential helper {name} asks questions, which a panel cannot pass on.",
@@ -52,7 +52,7 @@ async def mint(access: Access, helper: Helper) -> Minted:
         raise DeadlineError(f"The credential helper {name} did not answer in {HELPER_LIMIT_S:g} s.")
     if done.code != 0:
         lines = [one for one in done.stderr.decode("utf-8", "replace").splitlines() if one.strip()]
-        last = redact(plain(lines[-1], 200)) if lines else f"status {done.code}"
+        last = redact(sanitize(lines[-1], 200)) if lines else f"status {done.code}"
         raise UnavailableError(
             f"The credential helper {name} failed: {last}.", advice=helper.advice
         )
@@ -98,6 +98,6 @@ def _info(access: Access, helper: Helper) -> str:
     return json.dumps({"apiVersion": helper.version, "kind": "ExecCredential", "spec": spec})
 
 
-async def sign_in_unasked(credential: KubeCredential) -> None:
+async def sign_in_in_background(credential: KubeCredential) -> None:
     """The same for a look, where the operator's configuration allows it; raises as `sign_in`."""
     await sign_in(credential)

@@ -45,12 +45,12 @@ def open_kubernetes(
     from services.sources.pods.kube_actor import KubeActor
     from services.sources.pods.kube_client import Kube
     from services.sources.pods.kube_observer import KubeObserver
-    from services.sources.pods.sign_in import sign_in_unasked
+    from services.sources.pods.sign_in import sign_in_in_background
 
     address = options.context or "the current context"
     info = Source(key, "pods", label or address, address, _CAN_LOGS, (NO_WAKE, NO_QUEUE))
     kube = Kube(options, clock)
-    ready = sign_in_unasked if options.background_sign_in else None
+    ready = sign_in_in_background if options.background_sign_in else None
     return OpenSource(KubeObserver(info, kube, clock, ready), KubeActor(key, kube, clock, state))
 
 

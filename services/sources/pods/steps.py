@@ -37,23 +37,23 @@ async def run(steps: tuple[LinkStep, ...], clock: Clock) -> AsyncIterator[Step]:
                 said = await one.do()
         except TimeoutError:
             late = f"It took longer than {one.limit_s:g} s."
-            yield _ended(step, StepState.FAILED, late, clock, transient=True)
+            yield _finish(step, StepState.FAILED, late, clock, transient=True)
             return
         except WakedeckError as error:
             words = f"{error.sentence} {error.advice}".strip()
-            yield _ended(step, StepState.FAILED, words, clock, transient=_passes(error))
+            yield _finish(step, StepState.FAILED, words, clock, transient=_is_transient(error))
             return
-        yield _ended(step, StepState.OK, said, clock)
+        yield _finish(step, StepState.OK, said, clock)
 
 
-def _passes(error: WakedeckError) -> bool:
+def _is_transient(error: WakedeckError) -> bool:
     """Whether it may pass by itself."""
     if isinstance(error, ShellError):
         return error.retry is Retry.AUTO
     return isinstance(error, DeadlineError)
 
 
-def _ended(
+def _finish(
     step: Step, state: StepState, detail: str, clock: Clock, *, transient: bool = False
 ) -> Step:
     return replace(step, state=state, detail=detail, ended_at=clock.now(), transient=transient)

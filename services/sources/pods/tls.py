@@ -29,11 +29,11 @@ def context_for(cluster: Cluster, certificate: str, key: str) -> ssl.SSLContext 
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
     if certificate and key:
-        _show(context, certificate, key)
+        _load_client_certificate(context, certificate, key)
     return context
 
 
-def _show(context: ssl.SSLContext, certificate: str, key: str) -> None:
+def _load_client_certificate(context: ssl.SSLContext, certificate: str, key: str) -> None:
     """Load a chain from memory: the library takes files alone, so they live for a moment."""
     with tempfile.TemporaryDirectory(prefix="wakedeck-") as folder:
         paths = Path(folder) / "cert", Path(folder) / "key"

@@ -23,7 +23,7 @@ class ReadOnlyActor:
     def wake(self, sandbox: SandboxId) -> AsyncIterator[Step]:
         _refuse()
 
-    def prime(self, sandbox: SandboxId) -> AsyncIterator[Step]:
+    def connect(self, sandbox: SandboxId) -> AsyncIterator[Step]:
         _refuse()
 
     def wake_key(self, sandbox: SandboxId) -> str:

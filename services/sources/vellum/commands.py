@@ -11,7 +11,7 @@ from enum import Enum
 
 from services.errors import RefusedError
 from services.sources.vellum.registry import safe_id
-from services.text.sanitize import plain
+from services.text.sanitize import sanitize
 
 
 class Command(Enum):
@@ -23,11 +23,11 @@ class Command(Enum):
     SLEEP = (("sleep",), ())
 
 
-ASKS_FIRST = frozenset((Command.REISSUE, Command.SLEEP))
+NEEDS_CONFIRMATION = frozenset((Command.REISSUE, Command.SLEEP))
 
 
 @dataclass(frozen=True, slots=True)
-class Agreement:
+class Confirmation:
     """The operator agreed to this for this assistant of this environment."""
 
     environment: str
@@ -36,7 +36,7 @@ class Agreement:
 
 
 def argv(
-    program: str, command: Command, assistant: str, agreed: Agreement | None = None
+    program: str, command: Command, assistant: str, confirmation: Confirmation | None = None
 ) -> tuple[str, ...]:
     """The argument list, with exactly one id.
 
@@ -44,8 +44,10 @@ def argv(
         RefusedError: the id could be taken for something else, or the operator did not agree.
     """
     if not safe_id(assistant):
-        raise RefusedError(f"{plain(str(assistant), 60)!r} is not an id that can be passed on.")
-    if command in ASKS_FIRST and (agreed is None or agreed.assistant != assistant):
+        raise RefusedError(f"{sanitize(str(assistant), 60)!r} is not an id that can be passed on.")
+    if command in NEEDS_CONFIRMATION and (
+        confirmation is None or confirmation.assistant != assistant
+    ):
         raise RefusedError("This needs the operator's word first.")
     before, after = command.value
     return (program, *before, assistant, *after)

@@ -11,15 +11,15 @@ from services.errors import NotFoundError, RefusedError, UnavailableError
 from services.models import SandboxId, Step, StepState, Verb
 from services.sources import Proposal
 from services.sources.vellum.actor import VellumActor
-from services.sources.vellum.commands import Agreement, Command
-from services.sources.vellum.credential import Standing
-from services.sources.vellum.evidence import Act, Evidence
+from services.sources.vellum.commands import Command, Confirmation
+from services.sources.vellum.credential import CredentialState
+from services.sources.vellum.evidence import ActionResult, AssistantEvidence
 from services.sources.vellum.judge import REISSUE, RESTART, classify
 from services.sources.vellum.limits import REISSUE_S, SLEEP_S
-from services.sources.vellum.probes import Looker
-from services.sources.vellum.registry import Entry
-from services.sources.vellum.runner import Runner
-from services.text.sanitize import plain
+from services.sources.vellum.probes import AssistantProbes
+from services.sources.vellum.registry import AssistantEntry
+from services.sources.vellum.runner import VellumRunner
+from services.text.sanitize import sanitize
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,15 +60,20 @@ _KINDS = {
 
 
 class VellumProposer:
-    """Says what would be done, then does exactly that."""
+    """Proposes and carries out re-issuing the credential and restarting."""
 
     verbs = tuple((verb, kind.words) for verb, kind in _KINDS.items())
 
     def __init__(
-        self, source: str, looker: Looker, runner: Runner, actor: VellumActor, clock: Clock
+        self,
+        source: str,
+        probes: AssistantProbes,
+        runner: VellumRunner,
+        actor: VellumActor,
+        clock: Clock,
     ) -> None:
         self._source = source
-        self._looker = looker
+        self._probes = probes
         self._runner = runner
         self._actor = actor
         self._clock = clock
@@ -87,7 +92,7 @@ class VellumProposer:
             sandbox,
             verb,
             kind.question,
-            f"{entry.name} ({plain(entry.id, 60)}, environment {seen.environment})",
+            f"{entry.name} ({sanitize(entry.id, 60)}, environment {seen.environment})",
             kind.consequence,
             kind.button,
             refusal,
@@ -105,24 +110,24 @@ class VellumProposer:
             raise RefusedError(f"It cannot be done: {proposal.refusal}.")
         if proposal.token != _token(proposal.sandbox, proposal.verb, seen):
             # Somebody else was quicker: what there is now is verified, and nothing done again.
-            yield self._ended(step, _CHANGED[proposal.verb], StepState.SKIPPED)
+            yield self._finish(step, _CHANGED[proposal.verb], StepState.SKIPPED)
             return
-        agreed = Agreement(seen.environment, entry.id, proposal.verb)
+        confirmation = Confirmation(seen.environment, entry.id, proposal.verb)
         if proposal.verb == REISSUE:
             # From here it must not be interrupted: a half-issued credential shuts everybody out.
             step = replace(step, limit_s=REISSUE_S, detail="a new one is issued", critical=True)
             yield step
-            yield self._ended(step, await self._reissued(entry, agreed))
+            yield self._finish(step, await self._reissued(entry, confirmation))
             return
         step = replace(step, limit_s=SLEEP_S, detail="its processes are ended")
         yield step
-        yield self._ended(step, await self._asleep(entry, agreed))
+        yield self._finish(step, await self._asleep(entry, confirmation))
         async with aclosing(self._actor.wake(proposal.sandbox)) as steps:
             async for step in steps:
                 yield step
 
-    async def _reissued(self, entry: Entry, agreed: Agreement) -> str:
-        ended = await self._runner.reissue(entry.id, REISSUE_S, agreed)
+    async def _reissued(self, entry: AssistantEntry, confirmation: Confirmation) -> str:
+        ended = await self._runner.reissue(entry.id, REISSUE_S, confirmation)
         if ended.code is None:
             raise UnavailableError(
                 f"A new credential was not issued within {REISSUE_S:g} s; the command was left "
@@ -130,35 +135,39 @@ class VellumProposer:
                 advice="Wait until it has ended, then reconnect.",
             )
         if ended.code:
-            said = self._runner.masked(ended.stderr, entry.id)
+            said = self._runner.redacted(ended.stderr, entry.id)
             raise UnavailableError(
                 f"No new credential was issued (status {ended.code}). {said}".strip()
             )
-        seen = await self._looker.files(entry)
-        if seen.credential.standing is not Standing.VALID:
+        seen = await self._probes.files(entry)
+        if seen.credential.state is not CredentialState.VALID:
             raise UnavailableError("The command ended well and left no good credential.")
         return "A new credential was issued; other devices are signed out."
 
-    async def _asleep(self, entry: Entry, agreed: Agreement) -> str:
-        async with aclosing(self._runner.lines(Command.SLEEP, entry.id, SLEEP_S, agreed)) as told:
+    async def _asleep(self, entry: AssistantEntry, confirmation: Confirmation) -> str:
+        async with aclosing(
+            self._runner.lines(Command.SLEEP, entry.id, SLEEP_S, confirmation)
+        ) as told:
             async for one in told:
-                if isinstance(one, Act) and one.code != 0:
+                if isinstance(one, ActionResult) and one.code != 0:
                     why = one.problem or one.said or "it took too long"
                     raise UnavailableError(f"It could not be put to sleep: {why}")
         return "It was put to sleep."
 
-    def _ended(self, step: Step, detail: str, state: StepState = StepState.OK) -> Step:
+    def _finish(self, step: Step, detail: str, state: StepState = StepState.OK) -> Step:
         return replace(step, state=state, ended_at=self._clock.now(), detail=detail)
 
-    async def _seen(self, sandbox: SandboxId, verb: str) -> tuple[Entry, Evidence]:
+    async def _seen(
+        self, sandbox: SandboxId, verb: str
+    ) -> tuple[AssistantEntry, AssistantEvidence]:
         if sandbox.source != self._source or verb not in _KINDS:
             raise NotFoundError("There is nothing of the kind here.")
-        registry = await self._looker.registry()
+        registry = await self._probes.registry()
         entry = registry.find(sandbox.native_id)
         if registry.problem or entry is None:
-            seen = await self._looker.assistant(registry, sandbox.native_id)
+            seen = await self._probes.assistant(registry, sandbox.native_id)
             raise UnavailableError(classify(seen).reason)
-        return entry, await self._looker.files(entry)
+        return entry, await self._probes.files(entry)
 
 
 _CHANGED = {
@@ -167,7 +176,7 @@ _CHANGED = {
 }
 
 
-def _token(sandbox: SandboxId, verb: str, seen: Evidence) -> str:
+def _token(sandbox: SandboxId, verb: str, seen: AssistantEvidence) -> str:
     """What the agreement is about: another panel may have done it meanwhile."""
     held = seen.credential.written_at
     running = tuple((one.pid, one.written_at) for one in (seen.assistant, seen.gateway))

@@ -13,7 +13,7 @@ from services.sources.vellum.limits import SKEW_S
 _LARGEST = 1 << 20
 
 
-class Standing(Enum):
+class CredentialState(Enum):
     """What can be done with a stored credential."""
 
     ABSENT = "absent"
@@ -28,7 +28,7 @@ class Standing(Enum):
 class Credential:
     """Instants are seconds since the epoch; the token itself is not here."""
 
-    standing: Standing = Standing.ABSENT
+    state: CredentialState = CredentialState.ABSENT
     access_until: float | None = None
     refresh_until: float | None = None
     written_at: float | None = None
@@ -56,13 +56,13 @@ def instant(value: object) -> float | None:
 def judge(raw: object, now: float) -> Credential:
     """What a decoded token file is good for at `now`."""
     if not isinstance(raw, dict) or not _token(raw, "accessToken"):
-        return Credential(Standing.UNREADABLE)
+        return Credential(CredentialState.UNREADABLE)
     access = instant(raw.get("accessTokenExpiresAt"))
     refresh = instant(raw.get("refreshTokenExpiresAt"))
     if access is not None and access - SKEW_S > now:
-        return Credential(Standing.VALID, access, refresh)
+        return Credential(CredentialState.VALID, access, refresh)
     good = _token(raw, "refreshToken") and (refresh is None or refresh > now)
-    return Credential(Standing.EXPIRED if good else Standing.SPENT, access, refresh)
+    return Credential(CredentialState.EXPIRED if good else CredentialState.SPENT, access, refresh)
 
 
 def read(path: Path, now: float) -> Credential:

@@ -1,4 +1,4 @@
-"""What one look at an assistant gathers; nothing here decides what it means."""
+"""What one probe of an assistant gathers, not judged yet."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from services.sources.vellum.credential import Credential
-from services.sources.vellum.http_probe import Reply
+from services.sources.vellum.http_probe import HttpReply
 from services.sources.vellum.pid_files import PidFile
 
 
-class Did(Enum):
+class ActionKind(Enum):
     """What an attempt did before it asks what the outcome means."""
 
     REFRESH = "refresh"
@@ -19,10 +19,10 @@ class Did(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Act:
+class ActionResult:
     """How something we did ended."""
 
-    did: Did
+    kind: ActionKind
     status: int = 0
     """HTTP status of a refresh or a mint; 0 where none is known."""
     word: str = ""
@@ -36,12 +36,12 @@ class Act:
     """Exit status of a command; None where we ended it."""
     said: str = ""
     """Its last lines, harmless."""
-    late: bool = False
+    timed_out: bool = False
     """It was over its limit."""
 
 
 @dataclass(frozen=True, slots=True)
-class Evidence:
+class AssistantEvidence:
     """Everything known of one assistant at `now`, seconds since the epoch."""
 
     now: float
@@ -55,9 +55,9 @@ class Evidence:
     cloud: str = "local"
     port: int | None = None
     daemon_port: int | None = None
-    health: Reply | None = None
-    ready: Reply | None = None
-    daemon: Reply | None = None
+    health: HttpReply | None = None
+    ready: HttpReply | None = None
+    daemon: HttpReply | None = None
     gateway: PidFile = field(default_factory=PidFile)
     assistant: PidFile = field(default_factory=PidFile)
     credential: Credential = field(default_factory=Credential)
@@ -67,4 +67,4 @@ class Evidence:
     """How long it has been saying that it shuts down."""
     tool: str = ""
     """Why the vellum command cannot be run; empty where it can."""
-    act: Act | None = None
+    action: ActionResult | None = None

@@ -16,10 +16,10 @@ from enum import Enum
 
 from services.sources.vellum.layout import HOST
 from services.sources.vellum.limits import BODY_BYTES
-from services.text.sanitize import plain
+from services.text.sanitize import sanitize
 
 
-class Answer(Enum):
+class HttpOutcome(Enum):
     """How one request came back."""
 
     REFUSED = "refused"
@@ -30,10 +30,10 @@ class Answer(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Reply:
+class HttpReply:
     """One answer; `body` only where it is a JSON object."""
 
-    answer: Answer
+    answer: HttpOutcome
     status: int = 0
     body: Mapping[str, object] | None = None
     latency_s: float | None = None
@@ -46,17 +46,17 @@ class Reply:
         return said if isinstance(said, str) else ""
 
 
-async def get(url: str, limit_s: float) -> Reply:
+async def get(url: str, limit_s: float) -> HttpReply:
     """GET a whole address."""
     return await _ask("GET", url, limit_s, {})
 
 
-async def local(port: int, path: str, limit_s: float) -> Reply:
+async def local(port: int, path: str, limit_s: float) -> HttpReply:
     """GET a path of a port on this machine."""
     return await _ask("GET", f"http://{HOST}:{port}{path}", limit_s, {})
 
 
-async def babbles(port: int, limit_s: float) -> bool:
+async def is_not_http(port: int, limit_s: float) -> bool:
     """Whether what listens says something by itself or to a request, and not as HTTP would."""
     writer = None
     try:
@@ -77,7 +77,7 @@ def origin(port: int) -> str:
     return f"http://{HOST}:{port}"
 
 
-async def mint(port: int, bearer: str, limit_s: float) -> Reply:
+async def mint(port: int, bearer: str, limit_s: float) -> HttpReply:
     """Ask the gateway for a token of its own: proof that the credential works.
 
     What it gives is dropped: the reply keeps no body of a success.
@@ -86,11 +86,11 @@ async def mint(port: int, bearer: str, limit_s: float) -> Reply:
     reply = await _ask("POST", f"{origin(port)}/auth/token", limit_s, headers)
     if reply.status == 200:
         held = isinstance((reply.body or {}).get("token"), str)
-        return Reply(reply.answer, 200, {"token": held}, reply.latency_s)
+        return HttpReply(reply.answer, 200, {"token": held}, reply.latency_s)
     return reply
 
 
-async def _ask(method: str, url: str, limit_s: float, headers: Mapping[str, str]) -> Reply:
+async def _ask(method: str, url: str, limit_s: float, headers: Mapping[str, str]) -> HttpReply:
     httpx = await asyncio.to_thread(__import__, "httpx")
     began = time.monotonic()
     try:
@@ -110,25 +110,25 @@ async def _ask(method: str, url: str, limit_s: float, headers: Mapping[str, str]
             async for piece in response.aiter_raw():
                 raw += piece
                 if len(raw) > BODY_BYTES:
-                    return Reply(Answer.GARBLED, response.status_code)
-            return Reply(
-                Answer.ANSWERED,
+                    return HttpReply(HttpOutcome.GARBLED, response.status_code)
+            return HttpReply(
+                HttpOutcome.ANSWERED,
                 response.status_code,
                 _object(raw),
                 time.monotonic() - began,
-                plain(response.headers.get("retry-after", ""), 40),
+                sanitize(response.headers.get("retry-after", ""), 40),
             )
     except httpx.ConnectError:
-        return Reply(Answer.REFUSED)
+        return HttpReply(HttpOutcome.REFUSED)
     except (TimeoutError, httpx.TimeoutException):
-        return Reply(Answer.TIMEOUT)
+        return HttpReply(HttpOutcome.TIMEOUT)
     except httpx.RemoteProtocolError as error:
         closed = "disconnected" in str(error) or "closed" in str(error)
-        return Reply(Answer.CLOSED if closed else Answer.GARBLED)
+        return HttpReply(HttpOutcome.CLOSED if closed else HttpOutcome.GARBLED)
     except (httpx.NetworkError, OSError):
-        return Reply(Answer.CLOSED)
+        return HttpReply(HttpOutcome.CLOSED)
     except (httpx.HTTPError, httpx.InvalidURL, ValueError):
-        return Reply(Answer.GARBLED)
+        return HttpReply(HttpOutcome.GARBLED)
 
 
 def _object(raw: bytes) -> Mapping[str, object] | None:

@@ -12,16 +12,16 @@ from enum import Enum
 from services.models import GatewayState as G
 from services.models import SandboxState as S
 from services.sources.vellum import messages
-from services.sources.vellum.credential import Standing
-from services.sources.vellum.evidence import Act, Did, Evidence
-from services.sources.vellum.http_probe import Answer, Reply
+from services.sources.vellum.credential import CredentialState
+from services.sources.vellum.evidence import ActionKind, ActionResult, AssistantEvidence
+from services.sources.vellum.http_probe import HttpOutcome, HttpReply
 from services.sources.vellum.limits import DRAIN_S, YOUNG_S
 
 REISSUE = "repair-guardian"
 RESTART = "restart"
 
 
-class Means(Enum):
+class Remedy(Enum):
     """What may be done about it."""
 
     FINE = "fine"
@@ -31,7 +31,7 @@ class Means(Enum):
     """It is waited for."""
     REFRESH = "refresh"
     """The credential is renewed, nothing is woken."""
-    AGAIN = "again"
+    PROBE_AGAIN = "again"
     """The gateway's own probes say what it is."""
     CONFIRM = "confirm"
     """Only the operator can decide."""
@@ -39,32 +39,32 @@ class Means(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Judgement:
+class AssistantJudgement:
     """What evidence means; `row` is 0 where nothing is wrong."""
 
     row: int
     gateway: G | None
     """None where this says nothing new of it."""
     sandbox: S | None
-    means: Means
+    remedy: Remedy
     reason: str = ""
     advice: str = ""
     confirmable: str = ""
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class JudgementRule:
     """One line of the table."""
 
     number: int
-    holds: Callable[[Evidence], bool]
-    judge: Callable[[Evidence], Judgement]
+    holds: Callable[[AssistantEvidence], bool]
+    judge: Callable[[AssistantEvidence], AssistantJudgement]
 
 
-FINE = Judgement(0, G.READY, S.READY, Means.FINE)
+FINE = AssistantJudgement(0, G.READY, S.READY, Remedy.FINE)
 
 
-def classify(seen: Evidence) -> Judgement:
+def classify(seen: AssistantEvidence) -> AssistantJudgement:
     """The first row that holds; fine where none does."""
     for row in TABLE:
         if row.holds(seen):
@@ -79,7 +79,7 @@ def failed_migration(body: Mapping[str, object] | None) -> bool:
     return any(isinstance(state, dict) and state.get("state") == "failed" for state in states)
 
 
-def serving(reply: Reply | None) -> bool:
+def serving(reply: HttpReply | None) -> bool:
     """Whether a `/readyz` answer says that everything serves.
 
     Gateways up to 0.10.5 say so with their status word alone, once their assistant is ready.
@@ -92,113 +92,117 @@ def serving(reply: Reply | None) -> bool:
     return reply.word == "ok"
 
 
-def healthy(reply: Reply | None) -> bool:
+def healthy(reply: HttpReply | None) -> bool:
     """Whether a `/healthz` answer is that of a living gateway."""
     return reply is not None and reply.status == 200 and reply.word == "ok"
 
 
-def _looking(seen: Evidence) -> bool:
-    return seen.act is None
+def _no_action(seen: AssistantEvidence) -> bool:
+    return seen.action is None
 
 
-def _refused(seen: Evidence) -> bool:
-    return _looking(seen) and seen.health is not None and seen.health.answer is Answer.REFUSED
+def _refused(seen: AssistantEvidence) -> bool:
+    return (
+        _no_action(seen) and seen.health is not None and seen.health.answer is HttpOutcome.REFUSED
+    )
 
 
-def _young(seen: Evidence) -> bool:
+def _young(seen: AssistantEvidence) -> bool:
     files = (seen.assistant.written_at, seen.gateway.written_at)
     return any(at is not None and 0 <= seen.now - at < YOUNG_S for at in files)
 
 
-def _hung(reply: Reply | None) -> bool:
-    return reply is not None and reply.answer in (Answer.TIMEOUT, Answer.CLOSED)
+def _hung(reply: HttpReply | None) -> bool:
+    return reply is not None and reply.answer in (HttpOutcome.TIMEOUT, HttpOutcome.CLOSED)
 
 
-def _unavailable(word: str) -> Callable[[Evidence], bool]:
-    def holds(seen: Evidence) -> bool:
+def _unavailable(word: str) -> Callable[[AssistantEvidence], bool]:
+    def holds(seen: AssistantEvidence) -> bool:
         ready = seen.ready
-        return _looking(seen) and ready is not None and ready.status == 503 and ready.word == word
+        return _no_action(seen) and ready is not None and ready.status == 503 and ready.word == word
 
     return holds
 
 
-def _unready(seen: Evidence) -> bool:
+def _unready(seen: AssistantEvidence) -> bool:
     """Anything else a gateway can answer that is not readiness."""
     ready = seen.ready
-    answered = ready is not None and ready.answer in (Answer.ANSWERED, Answer.GARBLED)
-    return _looking(seen) and answered and not serving(ready)
+    answered = ready is not None and ready.answer in (HttpOutcome.ANSWERED, HttpOutcome.GARBLED)
+    return _no_action(seen) and answered and not serving(ready)
 
 
-def _ready(seen: Evidence) -> bool:
-    return _looking(seen) and serving(seen.ready)
+def _ready(seen: AssistantEvidence) -> bool:
+    return _no_action(seen) and serving(seen.ready)
 
 
-def _stored(*standings: Standing) -> Callable[[Evidence], bool]:
+def _stored(*standings: CredentialState) -> Callable[[AssistantEvidence], bool]:
     return lambda seen: (
-        _ready(seen) and seen.cloud != "paired" and seen.credential.standing in standings
+        _ready(seen) and seen.cloud != "paired" and seen.credential.state in standings
     )
 
 
-def _act(seen: Evidence, *did: Did) -> Act | None:
-    return seen.act if seen.act is not None and seen.act.did in did else None
+def _action(seen: AssistantEvidence, *kind: ActionKind) -> ActionResult | None:
+    return seen.action if seen.action is not None and seen.action.kind in kind else None
 
 
-def _status(did: Did, *statuses: int) -> Callable[[Evidence], bool]:
-    def holds(seen: Evidence) -> bool:
-        act = _act(seen, did)
-        return act is not None and act.status in statuses
+def _status(kind: ActionKind, *statuses: int) -> Callable[[AssistantEvidence], bool]:
+    def holds(seen: AssistantEvidence) -> bool:
+        action = _action(seen, kind)
+        return action is not None and action.status in statuses
 
     return holds
 
 
-def _spent(seen: Evidence) -> bool:
-    return _stored(Standing.SPENT)(seen) or _status(Did.REFRESH, 401)(seen)
+def _spent(seen: AssistantEvidence) -> bool:
+    return _stored(CredentialState.SPENT)(seen) or _status(ActionKind.REFRESH, 401)(seen)
 
 
-def _forbidden(seen: Evidence) -> bool:
-    act = _act(seen, Did.REFRESH, Did.MINT)
-    return act is not None and act.status == 403
+def _forbidden(seen: AssistantEvidence) -> bool:
+    action = _action(seen, ActionKind.REFRESH, ActionKind.MINT)
+    return action is not None and action.status == 403
 
 
-def _loading(seen: Evidence) -> bool:
-    act = _act(seen, Did.MINT)
+def _loading(seen: AssistantEvidence) -> bool:
+    action = _action(seen, ActionKind.MINT)
     return (
-        act is not None
-        and act.status == 401
-        and act.young
-        and act.word != "guardian_repair_required"
+        action is not None
+        and action.status == 401
+        and action.young
+        and action.word != "guardian_repair_required"
     )
 
 
-def _rejected(seen: Evidence) -> bool:
-    act = _act(seen, Did.MINT)
-    return act is not None and (act.status == 401 or act.word == "guardian_repair_required")
+def _rejected(seen: AssistantEvidence) -> bool:
+    action = _action(seen, ActionKind.MINT)
+    return action is not None and (
+        action.status == 401 or action.word == "guardian_repair_required"
+    )
 
 
-def _woken(test: Callable[[Act], bool]) -> Callable[[Evidence], bool]:
-    def holds(seen: Evidence) -> bool:
-        act = _act(seen, Did.WAKE)
-        return act is not None and test(act)
+def _woken(test: Callable[[ActionResult], bool]) -> Callable[[AssistantEvidence], bool]:
+    def holds(seen: AssistantEvidence) -> bool:
+        action = _action(seen, ActionKind.WAKE)
+        return action is not None and test(action)
 
     return holds
 
 
-def _says(
+def _judgement_of(
     number: int,
     gateway: G | None,
     sandbox: S | None,
-    means: Means,
-    reason: Callable[[Evidence], str] | str,
+    remedy: Remedy,
+    reason: Callable[[AssistantEvidence], str] | str,
     *,
-    advice: Callable[[Evidence], str] | str = "",
+    advice: Callable[[AssistantEvidence], str] | str = "",
     confirmable: str = "",
-) -> Callable[[Evidence], Judgement]:
-    def judge(seen: Evidence) -> Judgement:
-        return Judgement(
+) -> Callable[[AssistantEvidence], AssistantJudgement]:
+    def judge(seen: AssistantEvidence) -> AssistantJudgement:
+        return AssistantJudgement(
             number,
             gateway,
             sandbox,
-            means,
+            remedy,
             reason if isinstance(reason, str) else reason(seen),
             advice if isinstance(advice, str) else advice(seen),
             confirmable,
@@ -207,77 +211,85 @@ def _says(
     return judge
 
 
-def _unreachable(seen: Evidence) -> Judgement:
+def _unreachable(seen: AssistantEvidence) -> AssistantJudgement:
     sandbox = S.STUCK if seen.assistant.alive else S.ASLEEP
-    return Judgement(15, G.READY, sandbox, Means.REPAIRABLE, messages.unreachable(seen))
+    return AssistantJudgement(15, G.READY, sandbox, Remedy.REPAIRABLE, messages.unreachable(seen))
 
 
-def _draining(seen: Evidence) -> Judgement:
+def _draining(seen: AssistantEvidence) -> AssistantJudgement:
     if seen.draining_s < DRAIN_S:
-        return Judgement(12, G.SETTLING, S.SETTLING, Means.SETTLING, messages.DRAINING)
+        return AssistantJudgement(12, G.SETTLING, S.SETTLING, Remedy.SETTLING, messages.DRAINING)
     # A wake leaves a gateway alone that still answers its liveness (upstream/vellum: Wake).
     words = (messages.UNDRAINED, messages.UNDRAINED_ADVICE)
-    return Judgement(12, G.HUNG, S.STUCK, Means.CONFIRM, *words, RESTART)
+    return AssistantJudgement(12, G.HUNG, S.STUCK, Remedy.CONFIRM, *words, RESTART)
 
 
-def _not_ready(seen: Evidence) -> Judgement:
+def _not_ready(seen: AssistantEvidence) -> AssistantJudgement:
     reason = messages.not_ready(seen)
     if seen.unready_s < YOUNG_S:
-        return Judgement(16, G.READY, S.SETTLING, Means.SETTLING, reason)
-    return Judgement(16, G.READY, S.STUCK, Means.REPAIRABLE, reason)
+        return AssistantJudgement(16, G.READY, S.SETTLING, Remedy.SETTLING, reason)
+    return AssistantJudgement(16, G.READY, S.STUCK, Remedy.REPAIRABLE, reason)
 
 
-R, W, C, T = Means.REPAIRABLE, Means.SETTLING, Means.CONFIRM, Means.TERMINAL
+R, W, C, T = Remedy.REPAIRABLE, Remedy.SETTLING, Remedy.CONFIRM, Remedy.TERMINAL
 
-TABLE: tuple[Row, ...] = (
-    Row(
+TABLE: tuple[JudgementRule, ...] = (
+    JudgementRule(
         1,
         lambda e: bool(e.registry_problem),
-        _says(1, G.UNKNOWN, S.UNKNOWN, T, messages.registry, advice=messages.REGISTRY_ADVICE),
+        _judgement_of(
+            1, G.UNKNOWN, S.UNKNOWN, T, messages.registry, advice=messages.REGISTRY_ADVICE
+        ),
     ),
-    Row(
+    JudgementRule(
         2,
         lambda e: not e.registered,
-        _says(2, G.ABSENT, S.ABSENT, T, messages.unregistered, advice=messages.elsewhere),
+        _judgement_of(2, G.ABSENT, S.ABSENT, T, messages.unregistered, advice=messages.elsewhere),
     ),
-    Row(
+    JudgementRule(
         3,
         lambda e: e.cloud == "paired" and not _ready(e),
-        _says(3, G.UNKNOWN, S.UNKNOWN, T, messages.PAIRED, advice=messages.PAIRED_ADVICE),
+        _judgement_of(3, G.UNKNOWN, S.UNKNOWN, T, messages.PAIRED, advice=messages.PAIRED_ADVICE),
     ),
-    Row(
+    JudgementRule(
         4,
         lambda e: e.cloud not in ("local", "docker", "paired"),
-        _says(4, G.UNKNOWN, S.UNKNOWN, T, messages.managed, advice=messages.MANAGED_ADVICE),
+        _judgement_of(4, G.UNKNOWN, S.UNKNOWN, T, messages.managed, advice=messages.MANAGED_ADVICE),
     ),
-    Row(
+    JudgementRule(
         5,
-        lambda e: _looking(e) and e.port is None and e.cloud != "paired",
-        _says(5, G.ABSENT, S.UNKNOWN, R, messages.NO_PORT),
+        lambda e: _no_action(e) and e.port is None and e.cloud != "paired",
+        _judgement_of(5, G.ABSENT, S.UNKNOWN, R, messages.NO_PORT),
     ),
-    Row(
+    JudgementRule(
         6,
         lambda e: _refused(e) and not e.assistant.alive,
-        _says(6, G.DOWN, S.ASLEEP, R, messages.ASLEEP),
+        _judgement_of(6, G.DOWN, S.ASLEEP, R, messages.ASLEEP),
     ),
-    Row(7, lambda e: _refused(e) and _young(e), _says(7, G.DOWN, S.SETTLING, W, messages.STARTING)),
-    Row(8, _refused, _says(8, G.DOWN, S.READY, R, messages.STOPPED)),
-    Row(
+    JudgementRule(
+        7,
+        lambda e: _refused(e) and _young(e),
+        _judgement_of(7, G.DOWN, S.SETTLING, W, messages.STARTING),
+    ),
+    JudgementRule(8, _refused, _judgement_of(8, G.DOWN, S.READY, R, messages.STOPPED)),
+    JudgementRule(
         9,
-        lambda e: _looking(e) and _hung(e.health),
-        _says(9, G.HUNG, S.UNKNOWN, R, messages.HUNG),
+        lambda e: _no_action(e) and _hung(e.health),
+        _judgement_of(9, G.HUNG, S.UNKNOWN, R, messages.HUNG),
     ),
-    Row(
+    JudgementRule(
         10,
-        lambda e: _looking(e) and e.health is not None and not healthy(e.health),
-        _says(10, G.WRONG, S.UNKNOWN, T, messages.foreign, advice=messages.FOREIGN_ADVICE),
+        lambda e: _no_action(e) and e.health is not None and not healthy(e.health),
+        _judgement_of(10, G.WRONG, S.UNKNOWN, T, messages.foreign, advice=messages.FOREIGN_ADVICE),
     ),
-    Row(11, _unavailable("starting"), _says(11, G.SETTLING, S.SETTLING, W, messages.GATE)),
-    Row(12, _unavailable("draining"), _draining),
-    Row(
+    JudgementRule(
+        11, _unavailable("starting"), _judgement_of(11, G.SETTLING, S.SETTLING, W, messages.GATE)
+    ),
+    JudgementRule(12, _unavailable("draining"), _draining),
+    JudgementRule(
         13,
-        lambda e: _looking(e) and e.ready is not None and failed_migration(e.ready.body),
-        _says(
+        lambda e: _no_action(e) and e.ready is not None and failed_migration(e.ready.body),
+        _judgement_of(
             13,
             G.READY,
             S.BROKEN,
@@ -287,7 +299,7 @@ TABLE: tuple[Row, ...] = (
             confirmable=RESTART,
         ),
     ),
-    Row(
+    JudgementRule(
         14,
         lambda e: (
             _unready(e)
@@ -295,19 +307,21 @@ TABLE: tuple[Row, ...] = (
             and e.ready.status == 200
             and (e.ready.body or {}).get("ready") is False
         ),
-        _says(14, G.READY, S.SETTLING, W, messages.MIGRATING),
+        _judgement_of(14, G.READY, S.SETTLING, W, messages.MIGRATING),
     ),
-    Row(15, _unavailable("upstream_unreachable"), _unreachable),
-    Row(16, _unready, _not_ready),
-    Row(
+    JudgementRule(15, _unavailable("upstream_unreachable"), _unreachable),
+    JudgementRule(16, _unready, _not_ready),
+    JudgementRule(
         17,
-        lambda e: _looking(e) and e.ready is not None and e.ready.answer is not Answer.ANSWERED,
-        _says(17, G.HUNG, S.UNKNOWN, R, messages.HUNG),
+        lambda e: (
+            _no_action(e) and e.ready is not None and e.ready.answer is not HttpOutcome.ANSWERED
+        ),
+        _judgement_of(17, G.HUNG, S.UNKNOWN, R, messages.HUNG),
     ),
-    Row(
+    JudgementRule(
         18,
-        _stored(Standing.ABSENT, Standing.UNREADABLE),
-        _says(
+        _stored(CredentialState.ABSENT, CredentialState.UNREADABLE),
+        _judgement_of(
             18,
             G.READY,
             S.READY,
@@ -317,65 +331,65 @@ TABLE: tuple[Row, ...] = (
             confirmable=REISSUE,
         ),
     ),
-    Row(
+    JudgementRule(
         19,
-        _stored(Standing.EXPIRED),
-        _says(19, G.READY, S.READY, Means.REFRESH, messages.RENEWING),
+        _stored(CredentialState.EXPIRED),
+        _judgement_of(19, G.READY, S.READY, Remedy.REFRESH, messages.RENEWING),
     ),
-    Row(
+    JudgementRule(
         20,
-        _status(Did.REFRESH, 503, 504),
-        _says(20, None, None, Means.AGAIN, messages.refresh_down),
+        _status(ActionKind.REFRESH, 503, 504),
+        _judgement_of(20, None, None, Remedy.PROBE_AGAIN, messages.refresh_down),
     ),
-    Row(
+    JudgementRule(
         21,
         _spent,
-        _says(
+        _judgement_of(
             21, G.READY, S.READY, C, messages.SPENT, advice=messages.REISSUE, confirmable=REISSUE
         ),
     ),
-    Row(
+    JudgementRule(
         22,
         _forbidden,
-        _says(22, G.READY, None, T, messages.forbidden, advice=messages.FORBIDDEN_ADVICE),
+        _judgement_of(22, G.READY, None, T, messages.forbidden, advice=messages.FORBIDDEN_ADVICE),
     ),
-    Row(23, _loading, _says(23, G.READY, S.READY, W, messages.LOADING)),
-    Row(
+    JudgementRule(23, _loading, _judgement_of(23, G.READY, S.READY, W, messages.LOADING)),
+    JudgementRule(
         24,
         _rejected,
-        _says(
+        _judgement_of(
             24, G.READY, S.READY, C, messages.REJECTED, advice=messages.REISSUE, confirmable=REISSUE
         ),
     ),
-    Row(
+    JudgementRule(
         25,
-        _status(Did.MINT, 429),
-        _says(25, G.READY, None, T, messages.too_many, advice=messages.WAIT),
+        _status(ActionKind.MINT, 429),
+        _judgement_of(25, G.READY, None, T, messages.too_many, advice=messages.WAIT),
     ),
-    Row(
+    JudgementRule(
         26,
-        _status(Did.MINT, 502, 503, 504),
-        _says(26, None, None, Means.AGAIN, messages.mint_down),
+        _status(ActionKind.MINT, 502, 503, 504),
+        _judgement_of(26, None, None, Remedy.PROBE_AGAIN, messages.mint_down),
     ),
-    Row(
+    JudgementRule(
         27,
-        _woken(lambda act: bool(act.problem) or act.code in (126, 127)),
-        _says(27, None, None, T, messages.no_tool, advice=messages.NO_TOOL_ADVICE),
+        _woken(lambda action: bool(action.problem) or action.code in (126, 127)),
+        _judgement_of(27, None, None, T, messages.no_tool, advice=messages.NO_TOOL_ADVICE),
     ),
-    Row(
+    JudgementRule(
         28,
-        _woken(lambda act: act.code not in (None, 0)),
-        _says(28, None, None, T, messages.wake_failed),
+        _woken(lambda action: action.code not in (None, 0)),
+        _judgement_of(28, None, None, T, messages.wake_failed),
     ),
-    Row(
+    JudgementRule(
         29,
-        _woken(lambda act: act.late),
-        _says(29, None, None, Means.AGAIN, messages.WAKE_LATE),
+        _woken(lambda action: action.timed_out),
+        _judgement_of(29, None, None, Remedy.PROBE_AGAIN, messages.WAKE_LATE),
     ),
-    Row(
+    JudgementRule(
         30,
-        _woken(lambda act: act.code == 0),
-        _says(30, None, None, Means.AGAIN, messages.WAKE_UNPROVEN),
+        _woken(lambda action: action.code == 0),
+        _judgement_of(30, None, None, Remedy.PROBE_AGAIN, messages.WAKE_UNPROVEN),
     ),
 )
 """Rows 1 to 19 judge a look, 20 to 26 a refresh or a mint, 27 to 30 a wake."""

@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from services.errors import UnavailableError
-from services.text.sanitize import plain
+from services.text.sanitize import sanitize
 
 ENVIRONMENTS = ("production", "staging", "test", "dev", "local")
 HOST = "127.0.0.1"
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class EnvironmentPaths:
     """One environment of one user."""
 
     environment: str
@@ -40,7 +40,7 @@ class Place:
         return self.data / "assistants" / assistant
 
 
-def place(environment: str, environ: Mapping[str, str]) -> Place:
+def place(environment: str, environ: Mapping[str, str]) -> EnvironmentPaths:
     """The folders of a known environment, as the variables say."""
     home = Path(environ.get("HOME") or Path.home())
     suffix = "vellum" if environment == "production" else f"vellum-{environment}"
@@ -50,9 +50,9 @@ def place(environment: str, environ: Mapping[str, str]) -> Place:
     if environment == "production":
         folder = Path(moved) if moved else home
         old = folder / ".vellum.lockfile.json"
-        return Place(environment, folder / ".vellum.lock.json", old, config, data)
+        return EnvironmentPaths(environment, folder / ".vellum.lock.json", old, config, data)
     folder = Path(moved) if moved else config
-    return Place(environment, folder / "lockfile.json", None, config, data)
+    return EnvironmentPaths(environment, folder / "lockfile.json", None, config, data)
 
 
 class Site:
@@ -63,11 +63,11 @@ class Site:
 
     def __init__(self, environment: str = "", environ: Mapping[str, str] | None = None) -> None:
         self._wanted = environment
-        self._place: Place | None = None
+        self._place: EnvironmentPaths | None = None
         self.environ: Mapping[str, str] = dict(os.environ if environ is None else environ)
 
     @property
-    def place(self) -> Place:
+    def place(self) -> EnvironmentPaths:
         """The environment's folders.
 
         Raises:
@@ -77,7 +77,7 @@ class Site:
             self._place = place(self._name(), self.environ)
         return self._place
 
-    def others(self) -> tuple[Place, ...]:
+    def others(self) -> tuple[EnvironmentPaths, ...]:
         """The other four environments."""
         mine = self.place.environment
         return tuple(place(name, self.environ) for name in ENVIRONMENTS if name != mine)
@@ -102,7 +102,7 @@ class Site:
         said = said or "production"
         if said not in ENVIRONMENTS:
             raise UnavailableError(
-                f"Vellum has no environment {plain(said, 40)!r} (from {plain(origin, 120)}).",
+                f"Vellum has no environment {sanitize(said, 40)!r} (from {sanitize(origin, 120)}).",
                 advice=f"There are: {', '.join(ENVIRONMENTS)}.",
             )
         return said

@@ -9,10 +9,10 @@ HEALTH_S = 1.5
 READY_S = 4.0
 """Above the 3 s the gateway gives its own daemon, or a hung daemon looks like a hung gateway."""
 DAEMON_S = 1.5
-"""Cut to what a look has left: a background look never takes more than `LOOK_S`."""
+"""Cut to what a look has left: a background look never takes more than `PROBE_S`."""
 SPEECH_S = 0.5
 """For a silent port to say what it is, instead of the readiness it will not be asked for."""
-LOOK_S = HEALTH_S + READY_S
+PROBE_S = HEALTH_S + READY_S
 MINT_S = 5.0
 REFRESH_LOCK_S = 10.0
 """How long the command waits for another refresh of the same token."""

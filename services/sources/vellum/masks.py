@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
-from services.sources.vellum.layout import Place
+from services.sources.vellum.layout import EnvironmentPaths
 
 _NAMES = frozenset(
     (
@@ -20,7 +20,7 @@ _NAMES = frozenset(
 _LARGEST = 8 << 20
 
 
-def secrets(place: Place, assistant: str) -> tuple[str, ...]:
+def secrets(place: EnvironmentPaths, assistant: str) -> tuple[str, ...]:
     """Every secret value of the registry and of one assistant's token file."""
     files = (place.registry(), place.token(assistant))
     return tuple({value for path in files for value in _values(_load(path))})

@@ -1,10 +1,10 @@
-"""What each row of the table says to a tired operator."""
+"""The operator's sentence for each row of the table."""
 
 from __future__ import annotations
 
-from services.sources.vellum.evidence import Evidence
+from services.sources.vellum.evidence import AssistantEvidence
 from services.sources.vellum.http_probe import origin
-from services.text.sanitize import plain
+from services.text.sanitize import sanitize
 
 REGISTRY_ADVICE = "Fix it or restore it from a backup; until then no vellum command is run."
 PAIRED = "It runs on another machine, which does not answer from here."
@@ -42,18 +42,18 @@ WAKE_UNPROVEN = "The wake says it is done, and its gateway does not prove it yet
 _UNKNOWN_COMMAND = "Unknown command"
 
 
-def registry(seen: Evidence) -> str:
+def registry(seen: AssistantEvidence) -> str:
     """Row 1."""
-    path = plain(seen.registry, 120)
+    path = sanitize(seen.registry, 120)
     return f"Vellum's registry file {path} cannot be read: {seen.registry_problem}."
 
 
-def unregistered(seen: Evidence) -> str:
+def unregistered(seen: AssistantEvidence) -> str:
     """Row 2."""
     return f"It is not registered in environment {seen.environment}."
 
 
-def elsewhere(seen: Evidence) -> str:
+def elsewhere(seen: AssistantEvidence) -> str:
     """Row 2, what to do."""
     if not seen.elsewhere:
         return "Look for it with `vellum ps`."
@@ -61,72 +61,72 @@ def elsewhere(seen: Evidence) -> str:
     return f"Environments with entries: {names}. Configure a source for the right one."
 
 
-def managed(seen: Evidence) -> str:
+def managed(seen: AssistantEvidence) -> str:
     """Row 4."""
-    return f"Its lifecycle is managed elsewhere (cloud {plain(seen.cloud, 40)})."
+    return f"Its lifecycle is managed elsewhere (cloud {sanitize(seen.cloud, 40)})."
 
 
-def foreign(seen: Evidence) -> str:
+def foreign(seen: AssistantEvidence) -> str:
     """Row 10."""
     return f"Port {seen.port} is used by another program, not by its gateway."
 
 
-def unreachable(seen: Evidence) -> str:
+def unreachable(seen: AssistantEvidence) -> str:
     """Row 15."""
     if seen.assistant.alive:
         return "Its assistant process is alive and cannot be reached by the gateway."
     return "Its assistant process is down; the gateway runs."
 
 
-def not_ready(seen: Evidence) -> str:
+def not_ready(seen: AssistantEvidence) -> str:
     """Row 16."""
     ready = seen.ready
-    word = plain(ready.word, 40) if ready is not None else ""
+    word = sanitize(ready.word, 40) if ready is not None else ""
     status = f" ({ready.status} {word})".replace(" )", ")") if ready is not None else ""
     return f"The assistant is not ready{status}."
 
 
-def refresh_down(seen: Evidence) -> str:
+def refresh_down(seen: AssistantEvidence) -> str:
     """Row 20."""
-    status = seen.act.status if seen.act is not None else 0
+    status = seen.action.status if seen.action is not None else 0
     return f"Its credential could not be renewed: the gateway did not serve that ({status})."
 
 
-def forbidden(seen: Evidence) -> str:
+def forbidden(seen: AssistantEvidence) -> str:
     """Row 22."""
-    what = seen.act.did.value if seen.act is not None else "request"
+    what = seen.action.kind.value if seen.action is not None else "request"
     sent = ""
     if what == "mint" and seen.port is not None:
         sent = f" (we said we came from {origin(seen.port)})"
     return f"Refused: only a caller on the same machine may do this{sent}."
 
 
-def too_many(seen: Evidence) -> str:
+def too_many(seen: AssistantEvidence) -> str:
     """Row 25."""
-    after = plain(seen.act.retry_after, 20) if seen.act is not None else ""
+    after = sanitize(seen.action.retry_after, 20) if seen.action is not None else ""
     wait = f"; it asks to wait {after} s" if after.isdigit() else ""
     return f"Too many failed sign-ins{wait}."
 
 
-def mint_down(seen: Evidence) -> str:
+def mint_down(seen: AssistantEvidence) -> str:
     """Row 26."""
-    status = seen.act.status if seen.act is not None else 0
+    status = seen.action.status if seen.action is not None else 0
     return f"Its gateway could not check the credential ({status})."
 
 
-def no_tool(seen: Evidence) -> str:
+def no_tool(seen: AssistantEvidence) -> str:
     """Row 27."""
-    act = seen.act
-    why = "" if act is None else act.problem or f"it ended with status {act.code}"
-    said = "" if act is None or act.problem or not act.said else f": {act.said}"
+    action = seen.action
+    why = "" if action is None else action.problem or f"it ended with status {action.code}"
+    said = "" if action is None or action.problem or not action.said else f": {action.said}"
     return f"Could not run vellum: {why}{said}"
 
 
-def wake_failed(seen: Evidence) -> str:
+def wake_failed(seen: AssistantEvidence) -> str:
     """Row 28."""
-    act = seen.act
-    if act is not None and _UNKNOWN_COMMAND in act.said:
-        return f"No repair could be tried: this vellum is too old to wake anything ({act.said})"
-    code = "" if act is None else f"status {act.code}"
-    said = f": {act.said}" if act is not None and act.said else ""
+    action = seen.action
+    if action is not None and _UNKNOWN_COMMAND in action.said:
+        return f"No repair could be tried: this vellum is too old to wake anything ({action.said})"
+    code = "" if action is None else f"status {action.code}"
+    said = f": {action.said}" if action is not None and action.said else ""
     return f"Wake failed ({code}){said}"

@@ -1,4 +1,4 @@
-"""Looks at Vellum's assistants: reads files and asks loopback ports; starts and writes nothing."""
+"""Observes Vellum's assistants through files and loopback probes; read-only."""
 
 from __future__ import annotations
 
@@ -17,28 +17,28 @@ from services.models import (
     Verdict,
 )
 from services.sources.vellum import messages, verdicts
-from services.sources.vellum.evidence import Evidence
+from services.sources.vellum.evidence import AssistantEvidence
 from services.sources.vellum.judge import classify
-from services.sources.vellum.probes import Looker
-from services.sources.vellum.registry import Entry, Registry
-from services.sources.vellum.rows import NO_LOGS, NO_QUEUE, Portrait, draw
-from services.text.sanitize import plain
+from services.sources.vellum.probes import AssistantProbes
+from services.sources.vellum.registry import AssistantEntry, AssistantRegistry
+from services.sources.vellum.rows import NO_LOGS, NO_QUEUE, AssistantRows, to_rows
+from services.text.sanitize import sanitize
 
 
 class VellumObserver:
     """One Vellum environment as a source."""
 
-    def __init__(self, info: Source, looker: Looker, clock: Clock) -> None:
+    def __init__(self, info: Source, probes: AssistantProbes, clock: Clock) -> None:
         self.info = info
-        self._looker = looker
+        self._probes = probes
         self._clock = clock
 
     async def observe(self) -> Observation:
-        registry = await self._looker.registry()
+        registry = await self._probes.registry()
         if registry.problem:
-            seen = Evidence(0.0, registry=registry.path, registry_problem=registry.problem)
+            seen = AssistantEvidence(0.0, registry=registry.path, registry_problem=registry.problem)
             raise UnavailableError(messages.registry(seen), advice=messages.REGISTRY_ADVICE)
-        drawn = await asyncio.gather(*(self._portrait(registry, e) for e in registry.entries))
+        drawn = await asyncio.gather(*(self._to_rows(registry, e) for e in registry.entries))
         return Observation(
             self.info.key,
             self._clock.now(),
@@ -53,22 +53,22 @@ class VellumObserver:
         raise NotFoundError(f"No messages: {NO_QUEUE}.")
 
     async def probe(self, sandbox: SandboxId) -> Verdict:
-        registry = await self._looker.registry()
-        seen = await self._looker.assistant(registry, sandbox.native_id)
+        registry = await self._probes.registry()
+        seen = await self._probes.assistant(registry, sandbox.native_id)
         entry = registry.find(sandbox.native_id)
         if entry is not None and not registry.problem and entry.cloud == "paired":
-            seen = await self._looker.paired(entry, seen)
-        return verdicts.of_look(classify(seen), seen.tool)
+            seen = await self._probes.probe_paired(entry, seen)
+        return verdicts.from_probe(classify(seen), seen.tool)
 
     async def log_streams(self, sandbox: SandboxId) -> tuple[LogStream, ...]:
         return ()
 
     async def logs(self, sandbox: SandboxId, stream: str = "") -> AsyncIterator[str]:
-        yield f"{plain(sandbox.native_id, 80)}: {NO_LOGS}."
+        yield f"{sanitize(sandbox.native_id, 80)}: {NO_LOGS}."
 
     async def close(self) -> None:
         """Connections live no longer than one look."""
 
-    async def _portrait(self, registry: Registry, entry: Entry) -> Portrait:
-        seen = await self._looker.assistant(registry, entry.id)
-        return draw(self.info.key, registry, entry, seen, classify(seen))
+    async def _to_rows(self, registry: AssistantRegistry, entry: AssistantEntry) -> AssistantRows:
+        seen = await self._probes.assistant(registry, entry.id)
+        return to_rows(self.info.key, registry, entry, seen, classify(seen))

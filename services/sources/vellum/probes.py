@@ -1,4 +1,4 @@
-"""Climbs the probe ladder for one assistant: files, liveness, readiness.
+"""Probes one assistant: files, liveness, readiness.
 
 See upstream/vellum: Probe ladder.
 """
@@ -13,20 +13,25 @@ from pathlib import Path
 from services.clock import Clock
 from services.errors import UnavailableError
 from services.sources.vellum import credential, http_probe, pid_files
-from services.sources.vellum.evidence import Evidence
-from services.sources.vellum.http_probe import Answer, Reply
+from services.sources.vellum.evidence import AssistantEvidence
+from services.sources.vellum.http_probe import HttpOutcome, HttpReply
 from services.sources.vellum.judge import healthy, serving
-from services.sources.vellum.layout import Place, Site
-from services.sources.vellum.limits import DAEMON_S, HEALTH_S, LOOK_S, READY_S, SPEECH_S
-from services.sources.vellum.registry import Entry, Registry, RegistryReader, elsewhere
+from services.sources.vellum.layout import EnvironmentPaths, Site
+from services.sources.vellum.limits import DAEMON_S, HEALTH_S, PROBE_S, READY_S, SPEECH_S
+from services.sources.vellum.registry import (
+    AssistantEntry,
+    AssistantRegistry,
+    RegistryReader,
+    elsewhere,
+)
 from services.sources.vellum.tool import Tool
 
 _DRAINING = "draining"
 _UNREADY = "unready"
 
 
-class Looker:
-    """Looks; remembers only since when a gateway has been saying the same of not being ready."""
+class AssistantProbes:
+    """Probes assistants; remembers since when each has not been ready."""
 
     def __init__(self, site: Site, tool: Tool, clock: Clock) -> None:
         self._site = site
@@ -34,11 +39,11 @@ class Looker:
         self._clock = clock
         self._reader = RegistryReader()
         self._since: dict[str, tuple[str, float]] = {}
-        self.last = Registry()
+        self.last = AssistantRegistry()
         """The lockfile as last read."""
 
     @property
-    def place(self) -> Place:
+    def place(self) -> EnvironmentPaths:
         """The environment's folders.
 
         Raises:
@@ -54,7 +59,7 @@ class Looker:
         except UnavailableError:
             return ""
 
-    async def registry(self) -> Registry:
+    async def registry(self) -> AssistantRegistry:
         """The lockfile as it stands.
 
         Raises:
@@ -63,11 +68,11 @@ class Looker:
         self.last = await asyncio.to_thread(self._reader.read, self.place)
         return self.last
 
-    async def assistant(self, registry: Registry, name: str) -> Evidence:
+    async def assistant(self, registry: AssistantRegistry, name: str) -> AssistantEvidence:
         """Everything about one id: no lockfile problem is probed past, no stranger dialled."""
         place = self._site.place
         entry = registry.find(name)
-        base = Evidence(
+        base = AssistantEvidence(
             self._clock.now(),
             place.environment,
             registry.path,
@@ -81,7 +86,7 @@ class Looker:
             return replace(base, elsewhere=held)
         return await self.entry(entry, base)
 
-    async def entry(self, entry: Entry, base: Evidence) -> Evidence:
+    async def entry(self, entry: AssistantEntry, base: AssistantEvidence) -> AssistantEvidence:
         """Files first, then the ladder where there is a port of ours to ask."""
         seen = replace(
             base, cloud=entry.cloud, port=entry.gateway_port, daemon_port=entry.daemon_port
@@ -91,19 +96,19 @@ class Looker:
         seen = await asyncio.to_thread(self._files, entry, seen)
         if entry.gateway_port is None:
             return seen
-        return await self._climb(entry, seen, entry.gateway_port)
+        return await self._probe_ladder(entry, seen, entry.gateway_port)
 
-    async def files(self, entry: Entry) -> Evidence:
+    async def files(self, entry: AssistantEntry) -> AssistantEvidence:
         """What the files say; nothing is dialled."""
         return await asyncio.to_thread(self._files, entry, self._base(entry))
 
-    async def climbed(self, entry: Entry) -> Evidence:
+    async def probe_known(self, entry: AssistantEntry) -> AssistantEvidence:
         """Files and ladder of an entry that is known, its port read afresh."""
         entry = (await self.registry()).find(entry.id) or entry
         return await self.entry(entry, self._base(entry))
 
-    def _base(self, entry: Entry) -> Evidence:
-        return Evidence(
+    def _base(self, entry: AssistantEntry) -> AssistantEvidence:
+        return AssistantEvidence(
             self._clock.now(),
             self.place.environment,
             self.last.path,
@@ -112,14 +117,16 @@ class Looker:
             daemon_port=entry.daemon_port,
         )
 
-    async def paired(self, entry: Entry, seen: Evidence) -> Evidence:
+    async def probe_paired(
+        self, entry: AssistantEntry, seen: AssistantEvidence
+    ) -> AssistantEvidence:
         """One readiness probe of another machine; only where the operator asked."""
         url = f"{entry.runtime_url.rstrip('/')}/readyz"
         if not url.startswith(("http://", "https://")):
             return seen
         return replace(seen, ready=await http_probe.get(url, READY_S))
 
-    def _files(self, entry: Entry, seen: Evidence) -> Evidence:
+    def _files(self, entry: AssistantEntry, seen: AssistantEvidence) -> AssistantEvidence:
         folder = instance(self._site.place, entry)
         return replace(
             seen,
@@ -129,25 +136,27 @@ class Looker:
             tool=self._tool.problem(),
         )
 
-    async def _climb(self, entry: Entry, seen: Evidence, port: int) -> Evidence:
+    async def _probe_ladder(
+        self, entry: AssistantEntry, seen: AssistantEvidence, port: int
+    ) -> AssistantEvidence:
         began = time.monotonic()
         health = await http_probe.local(port, "/healthz", HEALTH_S)
-        silent = health.answer in (Answer.TIMEOUT, Answer.CLOSED)
-        if silent and await http_probe.babbles(port, SPEECH_S):
-            health = Reply(Answer.GARBLED)
+        silent = health.answer in (HttpOutcome.TIMEOUT, HttpOutcome.CLOSED)
+        if silent and await http_probe.is_not_http(port, SPEECH_S):
+            health = HttpReply(HttpOutcome.GARBLED)
         if not healthy(health):
             self._since.pop(entry.id, None)
             return replace(seen, health=health)
         ready = await http_probe.local(port, "/readyz", READY_S)
-        if ready.answer is Answer.REFUSED:
+        if ready.answer is HttpOutcome.REFUSED:
             # It ended between the two questions.
-            return replace(seen, health=Reply(Answer.REFUSED))
+            return replace(seen, health=HttpReply(HttpOutcome.REFUSED))
         daemon = None
-        left = LOOK_S - (time.monotonic() - began)
+        left = PROBE_S - (time.monotonic() - began)
         if not serving(ready) and seen.daemon_port is not None and left > 0:
             daemon = await http_probe.local(seen.daemon_port, "/readyz", min(DAEMON_S, left))
-        saying = _saying(ready)
-        lasts = self._lasts(entry.id, saying)
+        saying = _unready_kind(ready)
+        lasts = self._lasted_s(entry.id, saying)
         return replace(
             seen,
             health=health,
@@ -157,7 +166,7 @@ class Looker:
             draining_s=lasts if saying == _DRAINING else 0.0,
         )
 
-    def _lasts(self, name: str, saying: str) -> float:
+    def _lasted_s(self, name: str, saying: str) -> float:
         """Seconds since it began to say this without a break."""
         if not saying:
             self._since.pop(name, None)
@@ -170,14 +179,14 @@ class Looker:
         return now - since
 
 
-def _saying(ready: Reply) -> str:
+def _unready_kind(ready: HttpReply) -> str:
     """What lasts in an answer and has a limit; empty for readiness and other kinds of settling."""
-    if ready.answer is not Answer.ANSWERED or ready.status == 200 or ready.word == "starting":
+    if ready.answer is not HttpOutcome.ANSWERED or ready.status == 200 or ready.word == "starting":
         return ""
     return _DRAINING if ready.word == _DRAINING else _UNREADY
 
 
-def instance(place: Place, entry: Entry) -> Path:
+def instance(place: EnvironmentPaths, entry: AssistantEntry) -> Path:
     """The folder of an assistant's pid files."""
     root = Path(entry.instance) if entry.instance else place.instance(entry.id)
     return root / ".vellum"

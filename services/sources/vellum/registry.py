@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import TypeGuard
 from urllib.parse import urlsplit
 
-from services.sources.vellum.layout import HOST, Place
-from services.text.sanitize import plain
+from services.sources.vellum.layout import HOST, EnvironmentPaths
+from services.text.sanitize import sanitize
 
 _LARGEST = 8 << 20
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class AssistantEntry:
     """One registered assistant, without any of its secrets."""
 
     id: str
@@ -35,10 +35,10 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
-class Registry:
+class AssistantRegistry:
     """One read of a lockfile."""
 
-    entries: tuple[Entry, ...] = ()
+    entries: tuple[AssistantEntry, ...] = ()
     active: str = ""
     """The id of the active assistant; empty where there is none."""
     dropped: int = 0
@@ -47,7 +47,7 @@ class Registry:
     """Why the file cannot be read; the entries are then the last good ones."""
     path: str = ""
 
-    def find(self, assistant: str) -> Entry | None:
+    def find(self, assistant: str) -> AssistantEntry | None:
         """The entry of an id."""
         return next((entry for entry in self.entries if entry.id == assistant), None)
 
@@ -65,11 +65,11 @@ def safe_id(text: object) -> TypeGuard[str]:
     )
 
 
-def parse(raw: object) -> Registry:
+def parse(raw: object) -> AssistantRegistry:
     """What a decoded lockfile says: a malformed field is dropped, not its entry."""
     table = raw if isinstance(raw, dict) else {}
     listed = table.get("assistants")
-    entries: dict[str, Entry] = {}
+    entries: dict[str, AssistantEntry] = {}
     dropped = 0
     for one in listed if isinstance(listed, list) else []:
         entry = _entry(one)
@@ -83,10 +83,10 @@ def parse(raw: object) -> Registry:
         active = wanted
     elif len(entries) == 1:
         active = next(iter(entries))
-    return Registry(tuple(entries.values()), active, dropped)
+    return AssistantRegistry(tuple(entries.values()), active, dropped)
 
 
-def _entry(raw: object) -> Entry | None:
+def _entry(raw: object) -> AssistantEntry | None:
     if not isinstance(raw, dict) or not safe_id(raw.get("assistantId")):
         return None
     identity = str(raw["assistantId"])
@@ -94,10 +94,10 @@ def _entry(raw: object) -> Entry | None:
     resources = resources if isinstance(resources, dict) else {}
     url = _text(raw, "runtimeUrl")
     name = _text(raw, "name") or _text(raw, "assistantName") or identity
-    return Entry(
+    return AssistantEntry(
         identity,
-        plain(name, 80) or plain(identity, 80),
-        plain(_cloud(raw), 40),
+        sanitize(name, 80) or sanitize(identity, 80),
+        sanitize(_cloud(raw), 40),
         url,
         _port(resources.get("gatewayPort")) or _loopback_port(url),
         _port(resources.get("daemonPort")),
@@ -139,15 +139,15 @@ class RegistryReader:
 
     def __init__(self) -> None:
         self._stamp: tuple[object, ...] | None = None
-        self._last = Registry()
+        self._last = AssistantRegistry()
 
-    def read(self, place: Place) -> Registry:
+    def read(self, place: EnvironmentPaths) -> AssistantRegistry:
         """What it says now; a file that does not exist is an empty registry."""
         path = place.registry()
         try:
             stat = path.stat()
         except FileNotFoundError:
-            self._stamp, self._last = None, Registry(path=str(path))
+            self._stamp, self._last = None, AssistantRegistry(path=str(path))
             return self._last
         except OSError as error:
             return self._unknown(path, error.strerror or "it cannot be reached")
@@ -158,15 +158,17 @@ class RegistryReader:
         if isinstance(found, str):
             return self._unknown(path, found)
         self._stamp = stamp
-        self._last = Registry(found.entries, found.active, found.dropped, "", str(path))
+        self._last = AssistantRegistry(found.entries, found.active, found.dropped, "", str(path))
         return self._last
 
-    def _unknown(self, path: Path, why: str) -> Registry:
+    def _unknown(self, path: Path, why: str) -> AssistantRegistry:
         old = self._last
-        return Registry(old.entries, old.active, old.dropped, plain(why, 120), str(path))
+        return AssistantRegistry(
+            old.entries, old.active, old.dropped, sanitize(why, 120), str(path)
+        )
 
 
-def _load(path: Path) -> Registry | str:
+def _load(path: Path) -> AssistantRegistry | str:
     try:
         with path.open("rb") as file:
             data = file.read(_LARGEST + 1)
@@ -180,11 +182,11 @@ def _load(path: Path) -> Registry | str:
     return parse(raw) if isinstance(raw, dict) else "it is not a JSON object"
 
 
-def elsewhere(places: tuple[Place, ...]) -> tuple[str, ...]:
+def elsewhere(places: tuple[EnvironmentPaths, ...]) -> tuple[str, ...]:
     """The names of the environments that hold entries."""
     held = []
     for one in places:
         found = _load(one.registry())
-        if isinstance(found, Registry) and found.entries:
+        if isinstance(found, AssistantRegistry) and found.entries:
             held.append(one.environment)
     return tuple(held)

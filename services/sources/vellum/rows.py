@@ -15,14 +15,14 @@ from services.models import (
     SandboxId,
     SandboxState,
 )
-from services.sources.vellum.credential import Credential, Standing
-from services.sources.vellum.evidence import Evidence
-from services.sources.vellum.http_probe import Reply
-from services.sources.vellum.judge import RESTART, Judgement, Means
+from services.sources.vellum.credential import Credential, CredentialState
+from services.sources.vellum.evidence import AssistantEvidence
+from services.sources.vellum.http_probe import HttpReply
+from services.sources.vellum.judge import RESTART, AssistantJudgement, Remedy
 from services.sources.vellum.layout import HOST
 from services.sources.vellum.pid_files import PidFile
-from services.sources.vellum.registry import Entry, Registry
-from services.text.sanitize import plain
+from services.sources.vellum.registry import AssistantEntry, AssistantRegistry
+from services.text.sanitize import sanitize
 
 NO_SHELL = (
     "a local assistant has no inside of its own: its commands run on this machine, so use a "
@@ -35,16 +35,20 @@ NO_LOGS = "its log files are not a documented interface; look in its instance fo
 
 
 @dataclass(frozen=True, slots=True)
-class Portrait:
+class AssistantRows:
     """The two rows of an assistant."""
 
     gateway: Gateway
     sandbox: Sandbox
 
 
-def draw(
-    source: str, registry: Registry, entry: Entry, seen: Evidence, judged: Judgement
-) -> Portrait:
+def to_rows(
+    source: str,
+    registry: AssistantRegistry,
+    entry: AssistantEntry,
+    seen: AssistantEvidence,
+    judged: AssistantJudgement,
+) -> AssistantRows:
     """Rows from evidence; nothing here is secret or moves from look to look without news."""
     front = GatewayId(source, entry.id)
     ready = seen.ready or seen.health
@@ -68,10 +72,10 @@ def draw(
         evidence=_sandbox_facts(registry, entry, seen, judged),
         unavailable=_unavailable(entry),
     )
-    return Portrait(gateway, sandbox)
+    return AssistantRows(gateway, sandbox)
 
 
-def _unavailable(entry: Entry) -> tuple[tuple[Capability, str], ...]:
+def _unavailable(entry: AssistantEntry) -> tuple[tuple[Capability, str], ...]:
     if entry.cloud == "local":
         reason = NO_SHELL
     elif entry.cloud == "docker":
@@ -87,9 +91,14 @@ def _unavailable(entry: Entry) -> tuple[tuple[Capability, str], ...]:
     return tuple(missing)
 
 
-def _gateway_facts(registry: Registry, entry: Entry, seen: Evidence, judged: Judgement) -> Facts:
+def _gateway_facts(
+    registry: AssistantRegistry,
+    entry: AssistantEntry,
+    seen: AssistantEvidence,
+    judged: AssistantJudgement,
+) -> Facts:
     rows = [
-        ("registry", plain(registry.path, 200)),
+        ("registry", sanitize(registry.path, 200)),
         ("environment", seen.environment),
         ("cloud", entry.cloud),
     ]
@@ -108,12 +117,17 @@ def _gateway_facts(registry: Registry, entry: Entry, seen: Evidence, judged: Jud
     return tuple(rows)
 
 
-def _sandbox_facts(registry: Registry, entry: Entry, seen: Evidence, judged: Judgement) -> Facts:
-    rows = [("a wake would", wake_would(entry, seen, judged))]
+def _sandbox_facts(
+    registry: AssistantRegistry,
+    entry: AssistantEntry,
+    seen: AssistantEvidence,
+    judged: AssistantJudgement,
+) -> Facts:
+    rows = [("a wake would", wake_effect(entry, seen, judged))]
     if entry.local:
         port = "not recorded" if seen.daemon_port is None else str(seen.daemon_port)
         rows += [
-            ("credential", standing(seen.credential)),
+            ("credential", credential_fact(seen.credential)),
             ("assistant process", _process(seen.assistant)),
             ("assistant port", port),
         ]
@@ -123,34 +137,36 @@ def _sandbox_facts(registry: Registry, entry: Entry, seen: Evidence, judged: Jud
     return (*rows, ("judged by", _rule(judged)))
 
 
-def standing(credential: Credential) -> str:
+def credential_fact(credential: Credential) -> str:
     """A credential's state and its ends, never the token."""
-    words = [credential.standing.value]
+    words = [credential.state.value]
     if credential.access_until is not None:
-        past = credential.standing in (Standing.EXPIRED, Standing.SPENT)
+        past = credential.state in (CredentialState.EXPIRED, CredentialState.SPENT)
         words.append(f"access {'ended' if past else 'until'} {_date(credential.access_until)}")
     if credential.refresh_until is not None:
-        past = credential.standing is Standing.SPENT
+        past = credential.state is CredentialState.SPENT
         words.append(f"renewal {'ended' if past else 'until'} {_date(credential.refresh_until)}")
     return ", ".join(words)
 
 
-def wake_would(entry: Entry, seen: Evidence, judged: Judgement) -> str:
+def wake_effect(entry: AssistantEntry, seen: AssistantEvidence, judged: AssistantJudgement) -> str:
     """What pressing Wake does now."""
     if not entry.local:
         return "not be possible from here"
-    match judged.means:
-        case Means.REPAIRABLE if seen.tool:
+    match judged.remedy:
+        case Remedy.REPAIRABLE if seen.tool:
             return f"fail: vellum cannot be run, {seen.tool}"
-        case Means.REPAIRABLE if judged.gateway is GatewayState.READY and judged.row == 18:
+        case Remedy.REPAIRABLE if judged.gateway is GatewayState.READY and judged.row == 18:
             return "find it serving; Reconnect tries to copy a credential of another environment"
-        case Means.REPAIRABLE:
-            return f"run `vellum wake {plain(entry.id, 80)}` and see by probing whether it serves"
-        case Means.SETTLING:
+        case Remedy.REPAIRABLE:
+            return (
+                f"run `vellum wake {sanitize(entry.id, 80)}` and see by probing whether it serves"
+            )
+        case Remedy.SETTLING:
             return "wait: it settles by itself, and waking does not make that faster"
-        case Means.CONFIRM if judged.confirmable == RESTART:
+        case Remedy.CONFIRM if judged.confirmable == RESTART:
             return "not help; it offers a restart, which asks first"
-        case Means.TERMINAL:
+        case Remedy.TERMINAL:
             return "not help"
     return "find it serving and do nothing"
 
@@ -160,17 +176,17 @@ def _process(file: PidFile) -> str:
     return words if file.written_at is None else f"{words}, recorded {_date(file.written_at)}"
 
 
-def _reply(reply: Reply | None) -> str:
+def _reply(reply: HttpReply | None) -> str:
     if reply is None:
         return "not asked"
     if not reply.status:
         return reply.answer.value
-    word = plain(reply.word, 40)
+    word = sanitize(reply.word, 40)
     return f"{reply.status} {word}".strip()
 
 
-def _rule(judged: Judgement) -> str:
-    return f"row {judged.row}: {judged.means.value}" if judged.row else "every probe is good"
+def _rule(judged: AssistantJudgement) -> str:
+    return f"row {judged.row}: {judged.remedy.value}" if judged.row else "every probe is good"
 
 
 def _date(at: float) -> str:

@@ -11,39 +11,43 @@ from pathlib import Path
 from services.errors import DeadlineError, ProcessError, UnavailableError
 from services.process.run import lines
 from services.sources.vellum import masks
-from services.sources.vellum.commands import Agreement, Command, argv
-from services.sources.vellum.evidence import Act, Did
+from services.sources.vellum.commands import Command, Confirmation, argv
+from services.sources.vellum.evidence import ActionKind, ActionResult
 from services.sources.vellum.layout import Site
 from services.sources.vellum.limits import REFRESH_S
 from services.sources.vellum.tool import Tool
-from services.sources.vellum.uninterruptible import Ended, Unbroken
+from services.sources.vellum.uninterruptible import CommandExit, UninterruptibleCommands
 from services.text.redact import redact
-from services.text.sanitize import plain
+from services.text.sanitize import sanitize
 
 _REFRESH_ERROR = "VELLUM_REFRESH_ERROR="
 _LAST_LINES = 4
 
 
-class Runner:
+class VellumRunner:
     """One environment's commands; every outcome of a command is a value."""
 
     def __init__(self, site: Site, tool: Tool) -> None:
         self._site = site
         self._tool = tool
-        self._unbroken = Unbroken()
+        self._uninterruptible = UninterruptibleCommands()
 
     async def lines(
-        self, command: Command, assistant: str, limit_s: float, agreed: Agreement | None = None
-    ) -> AsyncGenerator[str | Act, None]:
+        self,
+        command: Command,
+        assistant: str,
+        limit_s: float,
+        confirmation: Confirmation | None = None,
+    ) -> AsyncGenerator[str | ActionResult, None]:
         """Its lines as they come, then how it ended; closing this ends the child.
 
         Raises:
             RefusedError: the arguments are not safe, or not agreed to.
         """
         problem = self._tool.problem()
-        words = argv(self._tool.program() or "vellum", command, assistant, agreed)
+        words = argv(self._tool.program() or "vellum", command, assistant, confirmation)
         if problem:
-            yield Act(Did.WAKE, problem=f"{problem}.")
+            yield ActionResult(ActionKind.WAKE, problem=f"{problem}.")
             return
         last: deque[str] = deque(maxlen=_LAST_LINES)
         secrets = await asyncio.to_thread(masks.secrets, self._site.place, assistant)
@@ -60,26 +64,26 @@ class Runner:
                     last.append(line)
                     yield line
         except DeadlineError:
-            yield Act(Did.WAKE, said=_joined(last), late=True)
+            yield ActionResult(ActionKind.WAKE, said=_join_lines(last), timed_out=True)
         except ProcessError as error:
             if error.code is None:
-                yield Act(Did.WAKE, problem=error.sentence)
+                yield ActionResult(ActionKind.WAKE, problem=error.sentence)
             else:
-                yield Act(Did.WAKE, code=error.code, said=_joined(last))
+                yield ActionResult(ActionKind.WAKE, code=error.code, said=_join_lines(last))
         else:
-            yield Act(Did.WAKE, code=0, said=_joined(last))
+            yield ActionResult(ActionKind.WAKE, code=0, said=_join_lines(last))
         finally:
             await child.aclose()
 
-    async def refresh(self, assistant: str) -> Act:
+    async def refresh(self, assistant: str) -> ActionResult:
         """Renew a credential: never interrupted, joined where it runs already.
 
         Raises:
             UnavailableError: it could not be started, or did not end in time.
         """
-        ended = await self._uninterrupted(Command.REFRESH, assistant, REFRESH_S, None)
+        ended = await self._run_uninterruptible(Command.REFRESH, assistant, REFRESH_S, None)
         if ended.code == 0:
-            return Act(Did.REFRESH, code=0)
+            return ActionResult(ActionKind.REFRESH, code=0)
         if ended.code is None:
             raise UnavailableError(
                 f"The renewal of the credential did not end within {REFRESH_S:g} s and was left "
@@ -87,31 +91,37 @@ class Runner:
                 advice="Wait a minute, then reconnect.",
             )
         status, word = refresh_error(ended.stderr)
-        return Act(Did.REFRESH, status=status, word=word, code=ended.code, said=word)
+        return ActionResult(
+            ActionKind.REFRESH, status=status, word=word, code=ended.code, said=word
+        )
 
-    async def reissue(self, assistant: str, limit_s: float, agreed: Agreement) -> Ended:
+    async def reissue(
+        self, assistant: str, limit_s: float, confirmation: Confirmation
+    ) -> CommandExit:
         """Have a new credential issued: never interrupted."""
-        return await self._uninterrupted(Command.REISSUE, assistant, limit_s, agreed)
+        return await self._run_uninterruptible(Command.REISSUE, assistant, limit_s, confirmation)
 
-    def masked(self, text: str, assistant: str) -> str:
+    def redacted(self, text: str, assistant: str) -> str:
         """The end of a command's output, without any of the assistant's secrets."""
         for secret in masks.secrets(self._site.place, assistant):
             text = text.replace(secret, "***")
-        return redact(_joined(deque((plain(line) for line in text.splitlines()), _LAST_LINES)))
+        return redact(
+            _join_lines(deque((sanitize(line) for line in text.splitlines()), _LAST_LINES))
+        )
 
     async def close(self) -> None:
         """Stop following what must not be ended."""
-        await self._unbroken.close()
+        await self._uninterruptible.close()
 
-    async def _uninterrupted(
-        self, command: Command, assistant: str, limit_s: float, agreed: Agreement | None
-    ) -> Ended:
+    async def _run_uninterruptible(
+        self, command: Command, assistant: str, limit_s: float, confirmation: Confirmation | None
+    ) -> CommandExit:
         if problem := self._tool.problem():
             raise UnavailableError(f"Could not run vellum: {problem}.")
         try:
-            return await self._unbroken.run(
+            return await self._uninterruptible.run(
                 f"{command.name} {assistant}",
-                argv(self._tool.program(), command, assistant, agreed),
+                argv(self._tool.program(), command, assistant, confirmation),
                 environ=self._site.child_environ(),
                 cwd=self._cwd(),
                 limit_s=limit_s,
@@ -137,9 +147,9 @@ def refresh_error(stderr: str) -> tuple[int, str]:
                 break
             status, word = told.get("status"), told.get("error")
             number = status if isinstance(status, int) and not isinstance(status, bool) else 0
-            return number, redact(plain(word, 120)) if isinstance(word, str) else ""
+            return number, redact(sanitize(word, 120)) if isinstance(word, str) else ""
     return 0, ""
 
 
-def _joined(said: deque[str]) -> str:
-    return plain(" / ".join(line for line in said if line), 280)
+def _join_lines(said: deque[str]) -> str:
+    return sanitize(" / ".join(line for line in said if line), 280)

@@ -11,9 +11,9 @@ from services.sources.vellum.actor import VellumActor
 from services.sources.vellum.confirmed_actions import VellumProposer
 from services.sources.vellum.layout import Site
 from services.sources.vellum.observer import VellumObserver
-from services.sources.vellum.probes import Looker
+from services.sources.vellum.probes import AssistantProbes
 from services.sources.vellum.rows import NO_LOGS, NO_QUEUE, NO_SHELL
-from services.sources.vellum.runner import Runner
+from services.sources.vellum.runner import VellumRunner
 from services.sources.vellum.tool import Tool
 
 
@@ -41,11 +41,11 @@ def open_vellum(
     )
     site = Site(environment, environ)
     tool = Tool(command, site.environ)
-    looker = Looker(site, tool, clock)
-    runner = Runner(site, tool)
-    actor = VellumActor(key, looker, runner, clock)
+    probes = AssistantProbes(site, tool, clock)
+    runner = VellumRunner(site, tool)
+    actor = VellumActor(key, probes, runner, clock)
     return OpenSource(
-        VellumObserver(info, looker, clock),
+        VellumObserver(info, probes, clock),
         actor,
-        proposer=VellumProposer(key, looker, runner, actor, clock),
+        proposer=VellumProposer(key, probes, runner, actor, clock),
     )

@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
-from services.text.sanitize import plain
+from services.text.sanitize import sanitize
 
 
 class Tool:
@@ -28,10 +28,10 @@ class Tool:
         """Why it cannot be run, without a full stop; empty where it can."""
         program = self.program()
         if not program:
-            return f"{plain(self._command, 80)} is not installed or not on the PATH"
+            return f"{sanitize(self._command, 80)} is not installed or not on the PATH"
         needed = _interpreter(program)
         if needed and shutil.which(needed, path=self._path) is None:
-            return f"it needs {plain(needed, 40)}, which is not on the PATH"
+            return f"it needs {sanitize(needed, 40)}, which is not on the PATH"
         return ""
 
 

@@ -1,4 +1,4 @@
-"""A child that is never ended by us: interrupting it half-way would cost the operator a credential.
+"""Children that are never ended by us: interrupting one half-way would cost a credential.
 
 Its stdout goes nowhere, because a token is printed there.
 """
@@ -15,7 +15,7 @@ from pathlib import Path
 
 from services.errors import ProcessError
 from services.process.signals import catch_ignored
-from services.text.sanitize import plain
+from services.text.sanitize import sanitize
 
 _TAIL = 16 * 1024
 _POLL_S = 0.05
@@ -23,7 +23,7 @@ _UNKNOWN = -1
 
 
 @dataclass(frozen=True, slots=True)
-class Ended:
+class CommandExit:
     """How it ended; `code` is None where it was still running when waiting ended."""
 
     code: int | None
@@ -31,11 +31,11 @@ class Ended:
     """The last 16 KiB, as they came."""
 
 
-class Unbroken:
-    """Runs such children, one at a time for each key; a second asker joins the first."""
+class UninterruptibleCommands:
+    """Runs such children, one at a time per key; a second caller joins the first."""
 
     def __init__(self) -> None:
-        self._running: dict[str, asyncio.Task[Ended]] = {}
+        self._running: dict[str, asyncio.Task[CommandExit]] = {}
 
     async def run(
         self,
@@ -45,7 +45,7 @@ class Unbroken:
         environ: Mapping[str, str],
         cwd: Path,
         limit_s: float,
-    ) -> Ended:
+    ) -> CommandExit:
         """Wait for it at most `limit_s` seconds; cancelling the waiting leaves the child alone.
 
         Raises:
@@ -57,7 +57,7 @@ class Unbroken:
             self._running[key] = task
             task.add_done_callback(lambda _: self._running.pop(key, None))
         done, _ = await asyncio.wait((task,), timeout=limit_s)
-        return task.result() if done else Ended(None)
+        return task.result() if done else CommandExit(None)
 
     async def close(self) -> None:
         """Stop following what runs; it goes on."""
@@ -68,7 +68,7 @@ class Unbroken:
 
 
 def _start(argv: Sequence[str], environ: Mapping[str, str], cwd: Path) -> subprocess.Popen[bytes]:
-    name = plain(Path(argv[0]).name, 60)
+    name = sanitize(Path(argv[0]).name, 60)
     catch_ignored()
     try:
         child = subprocess.Popen(
@@ -83,13 +83,15 @@ def _start(argv: Sequence[str], environ: Mapping[str, str], cwd: Path) -> subpro
         )
     except (OSError, ValueError) as error:
         why = error.strerror if isinstance(error, OSError) else "its arguments cannot be passed on"
-        raise ProcessError(f"{name} cannot start: {plain(why or type(error).__name__)}.") from error
+        raise ProcessError(
+            f"{name} cannot start: {sanitize(why or type(error).__name__)}."
+        ) from error
     assert child.stderr is not None
     os.set_blocking(child.stderr.fileno(), False)
     return child
 
 
-async def _follow(child: subprocess.Popen[bytes]) -> Ended:
+async def _follow(child: subprocess.Popen[bytes]) -> CommandExit:
     """Read what it says until it ends."""
     assert child.stderr is not None
     tail = bytearray()
@@ -99,7 +101,7 @@ async def _follow(child: subprocess.Popen[bytes]) -> Ended:
                 await asyncio.sleep(_POLL_S)
         while _drain(child, tail):
             pass
-        return Ended(child.returncode, tail.decode("utf-8", "replace"))
+        return CommandExit(child.returncode, tail.decode("utf-8", "replace"))
     finally:
         child.stderr.close()
         if child.returncode is None:

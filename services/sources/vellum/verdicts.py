@@ -3,38 +3,38 @@
 from __future__ import annotations
 
 from services.models import Verdict, VerdictKind
-from services.sources.vellum.judge import Judgement, Means
+from services.sources.vellum.judge import AssistantJudgement, Remedy
 
 CREDENTIAL_ROWS = frozenset((18, 19, 21))
 """What the token file tells of a serving assistant: for the link steps to deal with."""
 
 
-def of_look(judged: Judgement, tool: str) -> Verdict:
+def from_probe(judged: AssistantJudgement, tool: str) -> Verdict:
     """What an attempt may do after a look; `tool` is why no wake can be run."""
     if judged.row in CREDENTIAL_ROWS:
         return Verdict(VerdictKind.READY, judged.reason)
     return _verdict(judged, tool)
 
 
-def of_link(judged: Judgement, tool: str) -> Verdict | None:
+def from_link(judged: AssistantJudgement, tool: str) -> Verdict | None:
     """What a failed link step means; None where the gateway's own probes have to say."""
-    return None if judged.means is Means.AGAIN else _verdict(judged, tool)
+    return None if judged.remedy is Remedy.PROBE_AGAIN else _verdict(judged, tool)
 
 
-def _verdict(judged: Judgement, tool: str) -> Verdict:
+def _verdict(judged: AssistantJudgement, tool: str) -> Verdict:
     confirmable = "" if tool else judged.confirmable
-    match judged.means:
-        case Means.FINE | Means.REFRESH:
+    match judged.remedy:
+        case Remedy.FINE | Remedy.REFRESH:
             return Verdict(VerdictKind.READY, judged.reason)
-        case Means.SETTLING | Means.AGAIN:
+        case Remedy.SETTLING | Remedy.PROBE_AGAIN:
             return Verdict(VerdictKind.SETTLING, judged.reason)
-        case Means.REPAIRABLE if tool:
+        case Remedy.REPAIRABLE if tool:
             return Verdict(
                 VerdictKind.REPAIRABLE,
                 judged.reason,
                 advice=f"No repair was tried: vellum cannot be run, {tool}.",
             )
-        case Means.REPAIRABLE:
+        case Remedy.REPAIRABLE:
             return Verdict(
                 VerdictKind.REPAIRABLE,
                 judged.reason,

@@ -60,7 +60,7 @@ def parse_colour(text: str) -> int | None:
     return _NAMES.get(text.lower())
 
 
-def spell_colour(colour: int) -> str:
+def format_colour(colour: int) -> str:
     """`rgb:rrrr/gggg/bbbb`."""
     parts = (colour >> 16 & 255, colour >> 8 & 255, colour & 255)
     return "rgb:" + "/".join(f"{part:02x}{part:02x}" for part in parts)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from services.terminal.emulator.print_cached import Laying
+from services.terminal.emulator.print_cached import CachedPrinting
 
 
-class Motion(Laying):
+class CursorMovement(CachedPrinting):
     """Cursor movement and tab stops; counts of 0 mean 1."""
 
     def cursor_up(self, count: int = 0) -> None:
@@ -138,7 +138,7 @@ class Motion(Laying):
 
     def tab_forward(self, count: int = 0) -> None:
         """CHT: never beyond the right margin."""
-        limit = self._limit()
+        limit = self._right_limit()
         tabs, x = self.tabs, self.x
         for _ in range(min(count or 1, self.columns)):
             x += 1
@@ -184,7 +184,7 @@ class Motion(Laying):
         last = min(right or self.columns, self.columns) - 1
         if first < last:
             self.left, self.right = first, last
-            self.settle()
+            self.update_flags()
             self.cursor_to(1, 1)
 
     def back_index(self) -> None:

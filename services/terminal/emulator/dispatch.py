@@ -95,7 +95,7 @@ CONTROL_SEQUENCES: Final[dict[str, tuple[str, int]]] = {
     "'~": ("delete_columns", 1),
 }
 
-STROKES: Final = frozenset(
+CELL_OPERATIONS: Final = frozenset(
     {"cursor_up", "cursor_down", "cursor_forward", "cursor_back", "cursor_up1", "cursor_down1"}
     | {"cursor_to_column", "cursor_to_line", "cursor_to_absolute_column"}
     | {"cursor_right_by", "cursor_down_by", "tab_forward", "tab_back", "repeat"}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from services.terminal.cells import Cursor, ScreenRow, TerminalModes
-from services.terminal.emulator.parser import SequenceStream
+from services.terminal.emulator.parser import SequenceParser
 from services.terminal.emulator.reflow import resize
 from services.terminal.emulator.screen import Screen
 
@@ -39,7 +39,7 @@ class Emulator:
         self._screen.allow_clipboard = allow_clipboard
         self._screen.allow_title_report = allow_title_report
         self._screen.on_clipboard = on_clipboard
-        self._stream = SequenceStream(self._screen)
+        self._stream = SequenceParser(self._screen)
 
     @property
     def reply(self) -> Callable[[bytes], None] | None:
@@ -85,8 +85,8 @@ class Emulator:
     @property
     def display(self) -> list[str]:
         """The visible rows as text, padded with blanks to the full width."""
-        shown = self._screen.clusters.shown
-        return [shown(row.content.ljust(self.columns)) for row in self._screen.rows]
+        to_text = self._screen.clusters.to_text
+        return [to_text(row.content.ljust(self.columns)) for row in self._screen.rows]
 
     @property
     def history_base(self) -> int:
@@ -141,13 +141,13 @@ class Emulator:
     def take_damage(self) -> frozenset[int] | None:
         """Screen rows that changed since last asked; None means all of them."""
         screen = self._screen
-        rows, painted = screen.rows, screen.painted
+        rows, damage_base = screen.rows, screen.damage_base
         changed = [row.take_damage() for row in rows]
-        screen.painted = list(rows)
-        if painted is None:
+        screen.damage_base = list(rows)
+        if damage_base is None:
             return None
         return frozenset(
             y
-            for y, (row, before) in enumerate(zip(rows, painted, strict=True))
+            for y, (row, before) in enumerate(zip(rows, damage_base, strict=True))
             if changed[y] or row is not before
         )

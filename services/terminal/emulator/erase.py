@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from services.terminal.emulator.cursor import Motion
+from services.terminal.emulator.cursor import CursorMovement
 from services.terminal.emulator.row import Row
 from services.terminal.emulator.styles import Protection
-from services.terminal.emulator.widths import SECOND
+from services.terminal.emulator.widths import WIDE_SPACER
 
 _SCROLLBACK = 3
 
 
-class Editing(Motion):
+class Erasing(CursorMovement):
     """Changes to cells that are not printing; counts of 0 mean 1. Erased cells keep the
     background of the moment and nothing else."""
 
@@ -71,7 +71,7 @@ class Editing(Motion):
     def _erase(self, row: Row, start: int, end: int, spared: Protection) -> None:
         """Blank cells, but for those with this protection."""
         blank = self.attribute.blank
-        if not self.protected or not self._guards(row, spared):
+        if not self.protected or not self._has_protected(row, spared):
             row.erase(start, end, blank, self.columns)
             return
         if row.cells is None:
@@ -81,7 +81,7 @@ class Editing(Motion):
                 row.erase(x, x + 1, blank, self.columns)
 
     @staticmethod
-    def _guards(row: Row, spared: Protection) -> bool:
+    def _has_protected(row: Row, spared: Protection) -> bool:
         attributes = (
             row.attributes if row.cells is not None else [attribute for _, attribute in row.spans]
         )
@@ -142,17 +142,17 @@ class Editing(Motion):
     def repeat(self, count: int = 0) -> None:
         """REP: the last character printed, again."""
         if self.last:
-            cell = self.last[-2:] if self.last[-1] == SECOND else self.last[-1]
+            cell = self.last[-2:] if self.last[-1] == WIDE_SPACER else self.last[-1]
             text = cell * min(count or 1, self.columns * self.lines)
             if self.fast:
                 self.put(text)
             else:
-                self._put_slowly(text)
+                self._put_cells(text)
 
     def alignment_display(self) -> None:
         """DECALN: a screen of E, without margins."""
         self.reset_margins()
-        self.settle()
+        self.update_flags()
         for row in self.rows:
             row.erase(0, self.columns, self.plain, self.columns)
             row.write(0, "E" * self.columns, self.plain, self.columns)

@@ -18,23 +18,23 @@ _PRIVATE_NEVER: Final = frozenset({60, 1001})
 _PRIVATE_ALWAYS: Final = frozenset({2027})
 """Clusters share a cell whether asked or not."""
 _MOUSE: Final = {1000: MouseMode.CLICK, 1002: MouseMode.DRAG, 1003: MouseMode.MOTION}
-_SETTLED: Final = frozenset({6, 7, 41, 45, 69, 1045})
+_FLAG_MODES: Final = frozenset({6, 7, 41, 45, 69, 1045})
 """What the drawing loop looks at."""
 _UNKNOWN, _SET, _RESET, _ALWAYS, _NEVER = range(5)
 
 
-class ModeSwitches(Rectangles):
+class Modes(Rectangles):
     """What SM and DECSET turn on and RM and DECRST off."""
 
     def set_mode(self, *modes: int) -> None:
         """SM."""
         self.ansi |= _ANSI.intersection(modes)
-        self.settle()
+        self.update_flags()
 
     def reset_mode(self, *modes: int) -> None:
         """RM."""
         self.ansi -= _ANSI.intersection(modes)
-        self.settle()
+        self.update_flags()
 
     def set_private_mode(self, *modes: int) -> None:
         """DECSET."""
@@ -62,17 +62,17 @@ class ModeSwitches(Rectangles):
         else:
             self.private.discard(mode)
         if mode == 5:
-            self.painted = None
+            self.damage_base = None
         elif mode == 6:
-            self.settle()
+            self.update_flags()
             self.cursor_to(1, 1)
         elif mode == 7 and not on:
             self.pending = False
         elif mode == 69:
             self.left, self.right = 0, self.columns - 1
             self.pending = self.pending and self.x == self.right
-        if mode in _SETTLED:
-            self.settle()
+        if mode in _FLAG_MODES:
+            self.update_flags()
 
     def _switch_columns(self, on: bool) -> None:
         """DECCOLM, where mode 40 allows it: clears the screen; the pane keeps its width."""
@@ -84,7 +84,7 @@ class ModeSwitches(Rectangles):
             self.private.discard(3)
         self.private.discard(69)
         self.reset_margins()
-        self.settle()
+        self.update_flags()
         self.erase_in_display(2)
         self.cursor_to(1, 1)
 
@@ -97,13 +97,13 @@ class ModeSwitches(Rectangles):
         elif on:
             if mode == 1049 and not self.on_alternate:
                 self.save_cursor()
-            entered = self._show(alternate=True)
+            entered = self._select_screen(alternate=True)
             if mode == 1049 and entered:
                 self._clear_screen()
         else:
             if mode == 1047 and self.on_alternate:
                 self._clear_screen()
-            left = self._show(alternate=False)
+            left = self._select_screen(alternate=False)
             if mode == 1049 and left:
                 self.restore_cursor()
 
@@ -111,13 +111,13 @@ class ModeSwitches(Rectangles):
         for row in self.rows:
             row.erase(0, self.columns, self.attribute.blank, self.columns)
 
-    def _show(self, *, alternate: bool) -> bool:
+    def _select_screen(self, *, alternate: bool) -> bool:
         """Show one of the two screens; False where it is shown already."""
         if self.on_alternate is alternate:
             return False
         self.rows, self.other_rows = self.other_rows, self.rows
         self.on_alternate = alternate
-        self.painted = None
+        self.damage_base = None
         return True
 
     def is_set(self, mode: int) -> bool:
@@ -142,7 +142,7 @@ class ModeSwitches(Rectangles):
         if self.level >= 3:
             known = _SET if mode in self.ansi else _RESET if mode in _ANSI else _UNKNOWN
             value = _NEVER if mode in _ANSI_NEVER else known
-            self.answer(f"\x1b[{mode};{value}$y")
+            self.send_reply(f"\x1b[{mode};{value}$y")
 
     def report_private_mode(self, mode: int = 0) -> None:
         """DECRQM for a private mode."""
@@ -152,7 +152,7 @@ class ModeSwitches(Rectangles):
                 known = _SET if self.is_set(mode) else _RESET
             value = _NEVER if mode in _PRIVATE_NEVER else known
             value = _ALWAYS if mode in _PRIVATE_ALWAYS else value
-            self.answer(f"\x1b[?{mode};{value}$y")
+            self.send_reply(f"\x1b[?{mode};{value}$y")
 
     def reset(self) -> None:
         """RIS."""
@@ -161,16 +161,16 @@ class ModeSwitches(Rectangles):
         self.titles.clear()
         self.colours.clear()
         self.special_colours.clear()
-        self.start_over()
+        self.reset_state()
 
     def soft_reset(self) -> None:
         """DECSTR."""
-        self.soften()
+        self.apply_soft_reset()
 
     def select_conformance(self, level: int = 0, _controls: int = 0) -> None:
         """DECSCL: a soft reset to a level; ours is the highest."""
         if 61 <= level <= 65:
-            self.soften()
+            self.apply_soft_reset()
             self.level = min(level - 60, CONFORMANCE)
 
     def set_key_modifier_options(self, resource: int = 0, value: int = 0) -> None:

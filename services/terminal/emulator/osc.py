@@ -12,11 +12,11 @@ from services.terminal.emulator.colours import (
     CURSOR,
     FOREGROUND,
     default_colour,
+    format_colour,
     parse_colour,
-    spell_colour,
 )
 from services.terminal.emulator.reports import Reports
-from services.text.sanitize import plain
+from services.text.sanitize import sanitize
 
 _TITLE: Final = 200
 _LINK: Final = 2048
@@ -26,7 +26,7 @@ _SPECIAL: Final = 5
 """Colours for bold, underline, blink, reverse and italic; kept to be told, not drawn."""
 
 
-class Strings(Reports):
+class OscCommands(Reports):
     """What arrives between OSC or DCS and ST; all of it is outside text."""
 
     palette: Mapping[int, int] = {}
@@ -38,33 +38,33 @@ class Strings(Reports):
         number, _, rest = body.partition(";")
         code = int(number) if number.isascii() and number.isdigit() and len(number) < 5 else -1
         if code in (0, 1, 2):
-            self._name(code, rest)
+            self._set_title(code, rest)
         elif code in (4, _SPECIAL):
-            self._indexed(code, rest, end)
+            self._indexed_colours(code, rest, end)
         elif code in _DYNAMIC:
-            self._dynamic(code, rest, end)
+            self._dynamic_colours(code, rest, end)
         elif code in (104, 105):
-            self._forget(code, rest)
+            self._reset_colours(code, rest)
         elif code - 100 in _DYNAMIC:
-            self._colour(_DYNAMIC[code - 100], None)
+            self._set_colour(_DYNAMIC[code - 100], None)
         elif code == 8:
             self._link(rest)
         elif code == 52:
             self._clipboard(rest)
 
-    def _name(self, code: int, text: str) -> None:
-        text = plain(text, _TITLE)
+    def _set_title(self, code: int, text: str) -> None:
+        text = sanitize(text, _TITLE)
         if code != 2:
             self.icon_title = text
         if code != 1:
             self.title = text
 
-    def _colour(self, index: int, colour: int | None) -> None:
+    def _set_colour(self, index: int, colour: int | None) -> None:
         if colour is None:
             self.colours.pop(index, None)
         else:
             self.colours[index] = colour
-        self.painted = None
+        self.damage_base = None
 
     def colour_of(self, index: int) -> int:
         """What an entry is now: redefined, of the theme, or the standard one."""
@@ -73,7 +73,7 @@ class Strings(Reports):
             colour = self.palette.get(index)
         return default_colour(index) if colour is None else colour
 
-    def _indexed(self, code: int, rest: str, end: str) -> None:
+    def _indexed_colours(self, code: int, rest: str, end: str) -> None:
         words = rest.split(";")[:_COLOURS_A_COMMAND]
         for word, value in zip(words[::2], words[1::2], strict=False):
             if not (word.isascii() and word.isdigit() and len(word) < 4):
@@ -85,25 +85,25 @@ class Strings(Reports):
             if value == "?":
                 known = self.special_colours.get(special, self.colour_of(FOREGROUND))
                 colour = known if special >= 0 else self.colour_of(index)
-                self.answer(f"\x1b]{code};{index};{spell_colour(colour)}{end}")
+                self.send_reply(f"\x1b]{code};{index};{format_colour(colour)}{end}")
             elif (parsed := parse_colour(value)) is None:
                 continue
             elif special < 0:
-                self._colour(index, parsed)
+                self._set_colour(index, parsed)
             else:
                 self.special_colours[special] = parsed
 
-    def _dynamic(self, code: int, rest: str, end: str) -> None:
+    def _dynamic_colours(self, code: int, rest: str, end: str) -> None:
         for at, value in enumerate(rest.split(";")[: len(_DYNAMIC)], code):
             if at not in _DYNAMIC:
                 break
             if value == "?":
-                spelt = spell_colour(self.colour_of(_DYNAMIC[at]))
-                self.answer(f"\x1b]{at};{spelt}{end}")
+                spelt = format_colour(self.colour_of(_DYNAMIC[at]))
+                self.send_reply(f"\x1b]{at};{spelt}{end}")
             elif (parsed := parse_colour(value)) is not None:
-                self._colour(_DYNAMIC[at], parsed)
+                self._set_colour(_DYNAMIC[at], parsed)
 
-    def _forget(self, code: int, rest: str) -> None:
+    def _reset_colours(self, code: int, rest: str) -> None:
         words = [word for word in rest.split(";")[:_COLOURS_A_COMMAND] if word]
         if code == 105:
             for index in [int(word) for word in words if word.isdecimal()] or range(5):
@@ -113,18 +113,18 @@ class Strings(Reports):
             for index in [index for index in self.colours if index < FOREGROUND]:
                 del self.colours[index]
             self.special_colours.clear()
-            self.painted = None
+            self.damage_base = None
         for word in words:
             if word.isdecimal() and len(word) < 4:
                 if int(word) < FOREGROUND:
-                    self._colour(int(word), None)
+                    self._set_colour(int(word), None)
                 else:
                     self.special_colours.pop(int(word) - FOREGROUND, None)
 
     def _link(self, rest: str) -> None:
         _, _, address = rest.partition(";")
-        link = plain(address, _LINK) if len(address) <= _LINK else ""
-        self.attribute = self.attributes.linked(self.attribute, link)
+        link = sanitize(address, _LINK) if len(address) <= _LINK else ""
+        self.attribute = self.attributes.with_link(self.attribute, link)
 
     def _clipboard(self, rest: str) -> None:
         """OSC 52: reading is always refused, writing unless it was allowed."""

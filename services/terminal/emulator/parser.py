@@ -1,4 +1,4 @@
-"""Bytes to events: whole sequences at a time, and a machine for what is broken or cut.
+"""Escape sequence parser: whole sequences by regular expression, broken ones by a state machine.
 
 A `pyte.ByteStream` that keeps pyte's screen protocol and replaces its character loop
 (upstream/terminal: What pyte lacks). Whatever the pieces bytes arrive in, the events are the same.
@@ -35,8 +35,8 @@ _SHORT: Final = 200
 _GROUND, _ESCAPE, _CONTROL, _STRING, _STRING_ESCAPE = range(5)
 
 
-class SequenceStream(pyte.ByteStream):
-    """Feeds a screen."""
+class SequenceParser(pyte.ByteStream):
+    """Parses bytes and drives a screen."""
 
     def __init__(self, screen: Screen) -> None:
         self._state = _GROUND
@@ -70,14 +70,14 @@ class SequenceStream(pyte.ByteStream):
         screen = self.screen
         positions = screen.positions
         perform = screen.perform
-        step = screen.attributes.step
-        operations, strokes = screen.operations, screen.strokes
+        apply_sgr = screen.attributes.apply_sgr
+        operations, cell_operations = screen.operations, screen.cell_operations
         columns = screen.columns
         rows, x, y, attribute = screen.rows, screen.x, screen.y, screen.attribute
         fast = screen.fast
         if fast and screen.pending:
             x = columns
-        steps = attribute.steps
+        transitions = attribute.transitions
         last = ""
         each = iter(parts)
         for text, sequence in zip(each, each, strict=True):
@@ -93,7 +93,7 @@ class SequenceStream(pyte.ByteStream):
                     cells = row.cells
                     if cells is not None:
                         if row.wide:
-                            row.mend(x, end)
+                            row.clear_split_wide(x, end)
                         cells[x:end] = text
                         row.attributes[x:end] = [attribute] * (end - x)
                     elif x == row.length:
@@ -110,7 +110,7 @@ class SequenceStream(pyte.ByteStream):
                         last = ""
                     place = None
                     if fast and len(text) <= _SHORT:
-                        place = screen.lay(text, x, y, attribute)
+                        place = screen.print_text(text, x, y, attribute)
                     if place is not None:
                         x, y = place
                     else:
@@ -132,12 +132,12 @@ class SequenceStream(pyte.ByteStream):
                         if fast and screen.pending:
                             x = columns
                         attribute = screen.attribute
-                        steps = attribute.steps
+                        transitions = attribute.transitions
             if fast:
-                reached = steps.get(sequence)
+                reached = transitions.get(sequence)
                 if reached is not None:
                     attribute = reached
-                    steps = reached.steps
+                    transitions = reached.transitions
                     continue
                 place = positions.get(sequence)
                 if place is not None:
@@ -153,8 +153,8 @@ class SequenceStream(pyte.ByteStream):
                     continue
                 if sequence == "\x1b(B":
                     continue
-                stroke = strokes.get(sequence)
-                if stroke is not None:
+                cell_operation = cell_operations.get(sequence)
+                if cell_operation is not None:
                     screen.y = y
                     screen.pending = x == columns
                     screen.x = x - 1 if x == columns else x
@@ -162,17 +162,17 @@ class SequenceStream(pyte.ByteStream):
                     if last:
                         screen.last = last
                         last = ""
-                    handler, number = stroke
+                    handler, number = cell_operation
                     handler(number)
                     x, y = screen.x, screen.y
                     if screen.pending:
                         x = columns
                     continue
             if sequence[-1] == "m" and (fast or sequence[1] == "["):
-                reached = step(attribute, sequence)
+                reached = apply_sgr(attribute, sequence)
                 if reached is not None:
                     attribute = reached
-                    steps = reached.steps
+                    transitions = reached.transitions
                     continue
             screen.y = y
             if fast:
@@ -194,7 +194,7 @@ class SequenceStream(pyte.ByteStream):
             if fast and screen.pending:
                 x = columns
             attribute = screen.attribute
-            steps = attribute.steps
+            transitions = attribute.transitions
         screen.y = y
         screen.attribute = attribute
         if fast:

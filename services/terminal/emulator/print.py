@@ -1,4 +1,4 @@
-"""Putting text on the screen: wrapping, inserting, joining, and whole lines at a time."""
+"""Printing text to cells: wrapping, insert mode, grapheme clusters, and bulk lines."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from services.terminal.emulator.row import Row
 from services.terminal.emulator.scrollback import Entry, freeze
 from services.terminal.emulator.state import ScreenState
 from services.terminal.emulator.widths import (
-    DROPPED,
-    FILLER,
-    RESTLESS,
-    SECOND,
-    STRAY,
+    INVISIBLE,
+    LEADING_SPACER,
+    MAY_JOIN,
+    WIDE_SPACER,
+    ZERO_WIDTH_LINE_START,
     extend,
     is_zero,
     joins,
@@ -24,8 +24,8 @@ TOKENS: Final = re.compile(r"[^\x00-\x1f\x7f]+|\r\n|[\x00-\x1f\x7f]")
 CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
 
 
-class Drawing(ScreenState):
-    """Text in, cells out."""
+class Printing(ScreenState):
+    """Printing of text that may hold controls."""
 
     def control(self, char: str) -> None:
         """Obey a C0 control."""
@@ -47,7 +47,7 @@ class Drawing(ScreenState):
 
     def write(self, text: str) -> None:
         """Print text that may hold controls, but no escape."""
-        if self.fast and "\n" in text and self.bulk(text):
+        if self.fast and "\n" in text and self.write_lines(text):
             return
         for piece in TOKENS.findall(text):
             if piece == "\r\n":
@@ -63,24 +63,24 @@ class Drawing(ScreenState):
         if self.translation is not None or self.shift:
             text = self._translate(text)
         if not text.isascii():
-            if DROPPED.search(text):
-                text = DROPPED.sub("", text)
+            if INVISIBLE.search(text):
+                text = INVISIBLE.sub("", text)
             taken = 0
-            while RESTLESS.match(text, taken) and self._join(text[taken]):
+            while MAY_JOIN.match(text, taken) and self._join(text[taken]):
                 taken += 1
             text = self.clusters.normalise(text[taken:])
         if text:
             if self.fast:
                 self.put(text)
             else:
-                self._put_slowly(text)
+                self._put_cells(text)
             self.last = text
 
     def _translate(self, text: str) -> str:
         if self.shift:
             table = self.charsets[self.shift]
             self.shift = 0
-            self.settle()
+            self.update_flags()
             first = text[:1].translate(table) if table else text[:1]
             return first + self._translate(text[1:]) if len(text) > 1 else first
         return text.translate(self.translation) if self.translation else text
@@ -100,12 +100,12 @@ class Drawing(ScreenState):
                 self.pending = x == columns
                 self.x = x - 1 if self.pending else x
                 return
-            cut = room - 1 if text[room] == SECOND else room
+            cut = room - 1 if text[room] == WIDE_SPACER else room
             row = self.rows[self.y]
             if cut:
                 row.write(x, text[:cut], attribute, columns)
             if cut < room:
-                row.write(columns - 1, FILLER, attribute.blank, columns)
+                row.write(columns - 1, LEADING_SPACER, attribute.blank, columns)
             text = text[cut:]
             self.x = columns - 1
             self._wrap()
@@ -117,15 +117,15 @@ class Drawing(ScreenState):
         self.index()
         self.x = self.left
 
-    def _limit(self) -> int:
+    def _right_limit(self) -> int:
         """The last column text may reach from where the cursor stands."""
         return self.right if self.x <= self.right else self.columns - 1
 
-    def _put_slowly(self, text: str) -> None:
+    def _put_cells(self, text: str) -> None:
         """Print normalised text cell by cell: margins, insert mode, no autowrap."""
         at = 0
         while at < len(text):
-            wide = text[at + 1 : at + 2] == SECOND
+            wide = text[at + 1 : at + 2] == WIDE_SPACER
             cell = text[at : at + 2] if wide else text[at]
             at += len(cell)
             self._put_cell(cell)
@@ -135,12 +135,12 @@ class Drawing(ScreenState):
         width = len(cell)
         if self.pending and self.autowrap:
             self._wrap()
-        limit = self._limit()
+        limit = self._right_limit()
         if self.x + width - 1 > limit:
             if self.autowrap:
-                self.rows[self.y].write(limit, FILLER, self.attribute.blank, columns)
+                self.rows[self.y].write(limit, LEADING_SPACER, self.attribute.blank, columns)
                 self._wrap()
-                limit = self._limit()
+                limit = self._right_limit()
             self.x = min(self.x, max(0, limit + 1 - width))
         row = self.rows[self.y]
         if self.insert and self.left <= self.x <= self.right:
@@ -161,9 +161,9 @@ class Drawing(ScreenState):
         if at < 0:
             return zero
         row = self.rows[self.y]
-        if row.char(at) == SECOND:
+        if row.char(at) == WIDE_SPACER:
             at -= 1
-        wide = at + 1 < self.columns and row.char(at + 1) == SECOND
+        wide = at + 1 < self.columns and row.char(at + 1) == WIDE_SPACER
         cell = self.clusters.cell(row.char(at))
         if zero:
             grown, now_wide = extend(cell, wide, char)
@@ -181,7 +181,7 @@ class Drawing(ScreenState):
             row.cells[at] = kept
         else:
             self._widen(row, at, kept)
-        self.last = kept + SECOND if now_wide else kept
+        self.last = kept + WIDE_SPACER if now_wide else kept
         return True
 
     def _widen(self, row: Row, at: int, kept: str) -> None:
@@ -193,17 +193,17 @@ class Drawing(ScreenState):
         if at == limit:
             self.x = at
             self.pending = False
-            self._put_cell(kept + SECOND)
+            self._put_cell(kept + WIDE_SPACER)
         else:
             if self.insert and self.left <= at <= self.right:
                 row.insert(at + 1, 1, self.right, attribute.blank, self.columns)
-            row.write(at, kept + SECOND, mine, self.columns)
+            row.write(at, kept + WIDE_SPACER, mine, self.columns)
             self.x = at + 2
             if self.x > limit:
                 self.x, self.pending = limit, True
         self.attribute = attribute
 
-    def bulk(self, text: str) -> bool:
+    def write_lines(self, text: str) -> bool:
         """Print many lines at once; False where the text needs a closer look."""
         if not self.attribute.blank.plain:
             return False
@@ -233,7 +233,7 @@ class Drawing(ScreenState):
     def _normalise_lines(self, lines: list[str], joined: str) -> bool:
         """Normalise lines in place; False where one may begin with a part of a cluster."""
         text = "\n".join(lines)
-        if DROPPED.search(joined) or RESTLESS.match(text) or STRAY.search(text):
+        if INVISIBLE.search(joined) or MAY_JOIN.match(text) or ZERO_WIDTH_LINE_START.search(text):
             return False
         lines[:] = self.clusters.normalise(text).split("\n")
         return True
@@ -283,7 +283,7 @@ class Drawing(ScreenState):
             at = 0
             while len(line) - at > columns:
                 end = at + columns
-                if line[end] == SECOND:
+                if line[end] == WIDE_SPACER:
                     end -= 1
                 entries.append((True, ((line[at:end], attribute),)))
                 at = end

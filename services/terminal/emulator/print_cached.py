@@ -1,13 +1,13 @@
-"""Short texts between two sequences: what full-screen programs print, seen before as a rule."""
+"""Printing of short texts between two sequences, with a cache of their pieces."""
 
 from __future__ import annotations
 
 import re
 from typing import Final
 
-from services.terminal.emulator.print import CONTROL, TOKENS, Drawing
+from services.terminal.emulator.print import CONTROL, TOKENS, Printing
 from services.terminal.emulator.styles import Attribute
-from services.terminal.emulator.widths import DROPPED, PLACED, SECOND
+from services.terminal.emulator.widths import INVISIBLE, JOINS_LEFT, WIDE_SPACER
 
 _SHORT: Final = 100
 _SHORT_LINE: Final = 40
@@ -15,17 +15,17 @@ _TEXTS_KEPT: Final = 4096
 _UNCOMMON: Final = re.compile(r"[^\b\t\n\x0b\x0c\r -~]")
 
 
-class Laying(Drawing):
-    """Prints with the cursor and the style given, as the parser has them at hand."""
+class CachedPrinting(Printing):
+    """Prints with the cursor and attribute passed in, as the parser's loop holds them."""
 
-    def lay(self, text: str, x: int, y: int, attribute: Attribute) -> tuple[int, int] | None:
+    def print_text(self, text: str, x: int, y: int, attribute: Attribute) -> tuple[int, int] | None:
         """Print short text with the common controls in it; where the cursor is then.
 
         For the fast state only; `x` is the number of columns where a wrap is pending. None, and
         nothing done, where the text needs a closer look.
         """
         if not text.isascii():
-            return self._lay_cells(text, x, y, attribute)
+            return self._print_cells(text, x, y, attribute)
         pieces = self.known_lines.get(text)
         if pieces is None:
             pieces = self._pieces(text)
@@ -64,10 +64,12 @@ class Laying(Drawing):
             return y
         return y + 1 if y < self.lines - 1 else y
 
-    def _lay_cells(self, text: str, x: int, y: int, attribute: Attribute) -> tuple[int, int] | None:
+    def _print_cells(
+        self, text: str, x: int, y: int, attribute: Attribute
+    ) -> tuple[int, int] | None:
         kept = self.known_texts.get(text)
         if kept is None:
-            kept = self._settled(text)
+            kept = self._normalised(text)
         end = x + len(kept)
         if not kept or end > self.columns or self._may_join(x, y):
             return None
@@ -84,10 +86,10 @@ class Laying(Drawing):
             self.known_lines[text] = pieces
         return pieces
 
-    def _settled(self, text: str) -> str:
+    def _normalised(self, text: str) -> str:
         """Text normalised, for any place on the screen; empty where that depends on the place."""
         found = ""
-        if not (CONTROL.search(text) or PLACED.match(text) or DROPPED.search(text)):
+        if not (CONTROL.search(text) or JOINS_LEFT.match(text) or INVISIBLE.search(text)):
             found = self.clusters.normalise(text)
         if len(text) <= _SHORT:
             if len(self.known_texts) >= _TEXTS_KEPT:
@@ -101,6 +103,6 @@ class Laying(Drawing):
             return False
         row = self.rows[y]
         char = row.char(x - 1)
-        if char == SECOND:
+        if char == WIDE_SPACER:
             char = row.char(x - 2)
         return char >= "\U00100000"

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from typing import Final
 
-from services.terminal.emulator.erase import Editing
+from services.terminal.emulator.erase import Erasing
 from services.terminal.emulator.row import Row
 from services.terminal.emulator.styles import Attribute, Protection
-from services.terminal.emulator.widths import SECOND
+from services.terminal.emulator.widths import WIDE_SPACER
 
 Area = tuple[int, int, int, int]
 """Top, left, bottom and right, from 0; the last two are one past the end."""
 
 
-_MEANT: Final = {1: 1, 22: 1, 4: 4, 24: 4, 5: 5, 25: 5, 7: 7, 27: 7}
+_ATTRIBUTE_OF: Final = {1: 1, 22: 1, 4: 4, 24: 4, 5: 5, 25: 5, 7: 7, 27: 7}
 _UNSET: Final = {1: 22, 4: 24, 5: 25, 7: 27}
 
 
-class Rectangles(Editing):
+class Rectangles(Erasing):
     """Areas count from 1 and from the margins in origin mode; otherwise margins do not matter."""
 
     def area(self, top: int, left: int, bottom: int, right: int) -> Area | None:
@@ -45,22 +45,22 @@ class Rectangles(Editing):
             row = self.grid(y)
             assert row.cells is not None
             cells = row.cells[x0 : x0 + width]
-            if cells[0] == SECOND:
+            if cells[0] == WIDE_SPACER:
                 cells[0] = " "
             end = x0 + width
-            if end < self.columns and row.cells[end] == SECOND:
+            if end < self.columns and row.cells[end] == WIDE_SPACER:
                 cells[-1] = " "
             taken.append((cells, row.attributes[x0:end], row.wide))
         for y, (cells, attributes, wide) in enumerate(taken, target[0]):
             if y < self.lines:
-                self._lay(self.grid(y), target[1], cells, attributes, wide)
+                self._write_cells(self.grid(y), target[1], cells, attributes, wide)
 
-    def _lay(
+    def _write_cells(
         self, row: Row, at: int, cells: list[str], attributes: list[Attribute], wide: bool
     ) -> None:
         assert row.cells is not None
         if row.wide:
-            row.mend(at, at + len(cells))
+            row.clear_split_wide(at, at + len(cells))
         row.cells[at : at + len(cells)] = cells
         row.attributes[at : at + len(cells)] = attributes
         row.wide = row.wide or wide
@@ -129,11 +129,17 @@ class Rectangles(Editing):
         style = attribute.style
         states = {1: style.bold, 4: bool(style.underline), 5: style.blink, 7: style.reverse}
         for code in codes:
-            which = [_MEANT[code]] if code in _MEANT else list(states) if code == 0 else []
+            which = (
+                [_ATTRIBUTE_OF[code]]
+                if code in _ATTRIBUTE_OF
+                else list(states)
+                if code == 0
+                else []
+            )
             for known in which:
                 states[known] = not states[known] if toggle else 0 < code < 20
         words = [str(code if on else _UNSET[code]) for code, on in states.items()]
-        return self.attributes.step(attribute, f"\x1b[{';'.join(words)}m") or attribute
+        return self.attributes.apply_sgr(attribute, f"\x1b[{';'.join(words)}m") or attribute
 
     def report_checksum(self, *given: int) -> None:
         """DECRQCRA, as xterm 334 and later: the sum of the code points, a blank counting 32."""
@@ -144,5 +150,5 @@ class Rectangles(Editing):
             y0, x0, y1, x1 = area
             for row in self.rows[y0:y1]:
                 text = row.content.ljust(self.columns)[x0:x1]
-                total += sum(map(ord, self.clusters.shown(text)))
-        self.answer(f"\x1bP{numbers[0]}!~{total & 0xFFFF:04X}\x1b\\")
+                total += sum(map(ord, self.clusters.to_text(text)))
+        self.send_reply(f"\x1bP{numbers[0]}!~{total & 0xFFFF:04X}\x1b\\")

@@ -1,4 +1,4 @@
-"""Another size: the main screen's lines are laid out anew, the alternate screen's are cut.
+"""Resize: reflows the main screen and its scrollback, cuts or pads the alternate screen.
 
 A logical line is a row and those it wraps into. The cursor stays on its logical cell, rows go to
 the history or come back from it (upstream/terminal: Reflow).
@@ -11,12 +11,12 @@ from dataclasses import dataclass, replace
 from services.terminal.emulator.row import Row, Span
 from services.terminal.emulator.screen import Screen
 from services.terminal.emulator.scrollback import Entry, freeze, trim
-from services.terminal.emulator.widths import FILLER, SECOND
+from services.terminal.emulator.widths import LEADING_SPACER, WIDE_SPACER
 
 
 @dataclass(slots=True)
-class _Mark:
-    """A place that has to be found again: a line of all there are, and a cell in it."""
+class _TrackedCell:
+    """A cell to find again after the reflow: its line in all lines, and its column."""
 
     line: int
     column: int
@@ -33,18 +33,18 @@ def resize(screen: Screen, columns: int, lines: int) -> None:
     )
     before = screen.columns
     screen.columns = columns
-    laid = _lay_out(screen, main, columns, lines, before)
+    reflowed = _reflow_rows(screen, main, columns, lines, before)
     cut = _cut(screen, alternate, columns, lines)
     screen.lines = lines
-    screen.rows, screen.other_rows = (cut, laid) if screen.on_alternate else (laid, cut)
+    screen.rows, screen.other_rows = (cut, reflowed) if screen.on_alternate else (reflowed, cut)
     screen.x = min(screen.x, columns - 1)
     screen.y = min(screen.y, lines - 1)
     screen.pending = screen.pending and screen.x == columns - 1
     screen.reset_margins()
     screen.extend_tabs(before)
     screen.forget_positions()
-    screen.settle()
-    screen.painted = None
+    screen.update_flags()
+    screen.damage_base = None
 
 
 def _cut(screen: Screen, rows: list[Row], columns: int, lines: int) -> list[Row]:
@@ -59,7 +59,7 @@ def _cut(screen: Screen, rows: list[Row], columns: int, lines: int) -> list[Row]
     for row in kept:
         cells = row.to_grid(columns, screen.plain) if row.cells is None else row.cells
         if len(cells) > columns:
-            if row.wide and cells[columns] == SECOND:
+            if row.wide and cells[columns] == WIDE_SPACER:
                 cells[columns - 1] = " "
             del cells[columns:]
             del row.attributes[columns:]
@@ -71,13 +71,15 @@ def _cut(screen: Screen, rows: list[Row], columns: int, lines: int) -> list[Row]
     return kept + screen.blank_rows(lines - len(kept))
 
 
-def _lay_out(screen: Screen, rows: list[Row], columns: int, lines: int, before: int) -> list[Row]:
+def _reflow_rows(
+    screen: Screen, rows: list[Row], columns: int, lines: int, before: int
+) -> list[Row]:
     """Rows of the main screen at their new size, with the history around them."""
     history = screen.history
     size = len(history)
-    marks = _marks(screen, size)
+    marks = _tracked_cells(screen, size)
     cursor = marks[0]
-    top = _Mark(size, 0)
+    top = _TrackedCell(size, 0)
     last = max([y for y, row in enumerate(rows) if not _is_empty(row)] + [cursor.line - size])
     blanks = len(rows) - 1 - last
     entries: list[Entry] = [*history, *(freeze(row) for row in rows[: last + 1])]
@@ -88,28 +90,30 @@ def _lay_out(screen: Screen, rows: list[Row], columns: int, lines: int, before: 
         start = top.line
     start = min(max(start, 0), cursor.line)
     history.replace(entries[:start])
-    laid = [history.thaw(entry) for entry in entries[start : start + lines]]
-    laid += screen.blank_rows(lines - len(laid))
-    _put_back(screen, marks, start, columns, lines)
-    return laid
+    reflowed = [history.thaw(entry) for entry in entries[start : start + lines]]
+    reflowed += screen.blank_rows(lines - len(reflowed))
+    _restore_cursors(screen, marks, start, columns, lines)
+    return reflowed
 
 
 def _is_empty(row: Row) -> bool:
     return not trim(row.pieces())
 
 
-def _marks(screen: Screen, size: int) -> list[_Mark]:
+def _tracked_cells(screen: Screen, size: int) -> list[_TrackedCell]:
     """The main screen's cursor and saved cursor, in this order; at least one."""
     saved = screen.saved.get(False)
     marks = []
     if not screen.on_alternate:
-        marks.append(_Mark(size + screen.y, screen.x + screen.pending))
+        marks.append(_TrackedCell(size + screen.y, screen.x + screen.pending))
     if saved is not None:
-        marks.append(_Mark(size + saved.y, saved.x + saved.pending))
-    return marks or [_Mark(size, 0)]
+        marks.append(_TrackedCell(size + saved.y, saved.x + saved.pending))
+    return marks or [_TrackedCell(size, 0)]
 
 
-def _put_back(screen: Screen, marks: list[_Mark], start: int, columns: int, lines: int) -> None:
+def _restore_cursors(
+    screen: Screen, marks: list[_TrackedCell], start: int, columns: int, lines: int
+) -> None:
     saved = screen.saved.get(False)
     found = []
     for mark in marks:
@@ -123,7 +127,9 @@ def _put_back(screen: Screen, marks: list[_Mark], start: int, columns: int, line
         screen.saved[False] = replace(saved, x=x, y=y, pending=pending)
 
 
-def _wrap(screen: Screen, entries: list[Entry], columns: int, marks: list[_Mark]) -> list[Entry]:
+def _wrap(
+    screen: Screen, entries: list[Entry], columns: int, marks: list[_TrackedCell]
+) -> list[Entry]:
     """Every logical line at the new width; marks move with their cells."""
     out: list[Entry] = []
     waiting = sorted(marks, key=lambda mark: mark.line)
@@ -139,7 +145,7 @@ def _wrap(screen: Screen, entries: list[Entry], columns: int, marks: list[_Mark]
             at += 1
             continue
         spans: list[Span] = []
-        offsets: list[tuple[_Mark, int]] = []
+        offsets: list[tuple[_TrackedCell, int]] = []
         length = 0
         while True:
             wrapped, more = _spans(entries[at], screen)
@@ -170,7 +176,7 @@ def _fits(entry: Entry, columns: int) -> bool:
     return not entry[0] and sum(len(text) for text, _ in entry[1]) <= columns
 
 
-def _place(mark: _Mark, line: int, column: int, columns: int) -> None:
+def _place(mark: _TrackedCell, line: int, column: int, columns: int) -> None:
     mark.line = line
     mark.column = min(column, columns)
 
@@ -183,7 +189,7 @@ def _spans(entry: Entry, screen: Screen) -> tuple[bool, list[Span]]:
 
 def _without_filler(spans: list[Span]) -> list[Span]:
     """A wrapped row without the blank a wide cell left when it went to the next row."""
-    if spans and spans[-1][0].endswith(FILLER):
+    if spans and spans[-1][0].endswith(LEADING_SPACER):
         text, attribute = spans[-1]
         return [*spans[:-1], (text[:-1], attribute)] if len(text) > 1 else spans[:-1]
     return spans
@@ -200,12 +206,12 @@ def _cut_line(
     for whole, attribute in spans:
         text = whole
         while text:
-            if room == 0 or (room == 1 and text[1:2] == SECOND):
+            if room == 0 or (room == 1 and text[1:2] == WIDE_SPACER):
                 out.append((True, tuple(row)))
                 cuts.append(offset)
                 row, room = [], columns
             cut = min(room, len(text))
-            if cut < len(text) and text[cut] == SECOND:
+            if cut < len(text) and text[cut] == WIDE_SPACER:
                 cut -= 1
             row.append((text[:cut], attribute))
             offset += cut

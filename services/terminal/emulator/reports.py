@@ -1,11 +1,11 @@
-"""Answers a program waits for (upstream/terminal: Answers)."""
+"""Replies to the program's queries (upstream/terminal: Answers)."""
 
 from __future__ import annotations
 
 import re
 from typing import Final
 
-from services.terminal.emulator.modes import ModeSwitches
+from services.terminal.emulator.modes import Modes
 from services.terminal.emulator.sgr import parameters
 from services.terminal.emulator.styles import Protection
 
@@ -30,7 +30,7 @@ _REQUESTS_ANSWERED: Final = 16
 _HEX: Final = re.compile(r"(?:[0-9A-Fa-f]{2}){1,64}")
 
 
-class Reports(ModeSwitches):
+class Reports(Modes):
     """Device attributes, status reports, settings, window operations."""
 
     allow_title_report = False
@@ -38,7 +38,7 @@ class Reports(ModeSwitches):
     def report_device_attributes(self, mode: int = 0) -> None:
         """DA1: a VT420 with selective erase, horizontal scrolling, colour and rectangles."""
         if mode == 0:
-            self.answer("\x1b[?64;6;21;22;28c")
+            self.send_reply("\x1b[?64;6;21;22;28c")
 
     def identify(self) -> None:
         """DECID."""
@@ -47,53 +47,53 @@ class Reports(ModeSwitches):
     def report_secondary_attributes(self, mode: int = 0) -> None:
         """DA2: as an xterm that answers DECRQCRA the way we do."""
         if mode == 0:
-            self.answer("\x1b[>41;390;0c")
+            self.send_reply("\x1b[>41;390;0c")
 
     def report_tertiary_attributes(self, mode: int = 0) -> None:
         """DA3."""
         if mode == 0:
-            self.answer("\x1bP!|00000000\x1b\\")
+            self.send_reply("\x1bP!|00000000\x1b\\")
 
     def report_version(self, mode: int = 0) -> None:
         """XTVERSION."""
         if mode == 0:
-            self.answer("\x1bP>|Wakedeck\x1b\\")
+            self.send_reply("\x1bP>|Wakedeck\x1b\\")
 
     def report_keyboard(self) -> None:
         """The kitty keyboard query: no enhancement is on."""
-        self.answer("\x1b[?0u")
+        self.send_reply("\x1b[?0u")
 
     def report_key_modifier_options(self, resource: int = 0) -> None:
         """XTQMODKEYS."""
         if resource == 4:
-            self.answer(f"\x1b[>4;{self.modify_other_keys}m")
+            self.send_reply(f"\x1b[>4;{self.modify_other_keys}m")
 
-    def _place(self) -> tuple[int, int]:
+    def _cursor_address(self) -> tuple[int, int]:
         y, x = (self.y - self.top, self.x - self.left) if self.origin else (self.y, self.x)
         return max(0, y) + 1, max(0, x) + 1
 
     def report_device_status(self, what: int = 0) -> None:
         """DSR."""
         if what == 5:
-            self.answer("\x1b[0n")
+            self.send_reply("\x1b[0n")
         elif what == 6:
-            line, column = self._place()
-            self.answer(f"\x1b[{line};{column}R")
+            line, column = self._cursor_address()
+            self.send_reply(f"\x1b[{line};{column}R")
 
     def report_private_status(self, what: int = 0, label: int = 0) -> None:
         """DSR, the DEC kind."""
         if what == 6:
-            line, column = self._place()
-            self.answer(f"\x1b[?{line};{column};1R")
+            line, column = self._cursor_address()
+            self.send_reply(f"\x1b[?{line};{column};1R")
         elif what == 63:
-            self.answer(f"\x1bP{label}!~0000\x1b\\")
+            self.send_reply(f"\x1bP{label}!~0000\x1b\\")
         elif what in _STATUS:
-            self.answer("\x1b[" + _STATUS[what])
+            self.send_reply("\x1b[" + _STATUS[what])
 
     def report_parameters(self, how: int = 0) -> None:
         """DECREQTPARM."""
         if how <= 1:
-            self.answer(f"\x1b[{how + 2};1;1;128;128;1;0x")
+            self.send_reply(f"\x1b[{how + 2};1;1;128;128;1;0x")
 
     def request_setting(self, setting: str) -> None:
         """DECRQSS: only settings we know are ever sent back."""
@@ -115,7 +115,7 @@ class Reports(ModeSwitches):
             "$~": "0",
         }
         value = values.get(setting)
-        self.answer("\x1bP0$r\x1b\\" if value is None else f"\x1bP1$r{value}{setting}\x1b\\")
+        self.send_reply("\x1bP0$r\x1b\\" if value is None else f"\x1bP1$r{value}{setting}\x1b\\")
 
     def request_capabilities(self, names: str) -> None:
         """XTGETTCAP: hexadecimal names; unknown ones are refused without echoing them."""
@@ -123,10 +123,10 @@ class Reports(ModeSwitches):
             known = bytes.fromhex(name).decode("latin-1") if _HEX.fullmatch(name) else ""
             value = _CAPABILITIES.get(known)
             if value is None:
-                self.answer("\x1bP0+r\x1b\\")
+                self.send_reply("\x1bP0+r\x1b\\")
             else:
                 label, given = known.encode().hex().upper(), value.encode().hex().upper()
-                self.answer(f"\x1bP1+r{label}={given}\x1b\\")
+                self.send_reply(f"\x1bP1+r{label}={given}\x1b\\")
 
     def set_cursor_style(self, style: int = 0) -> None:
         """DECSCUSR."""
@@ -159,17 +159,17 @@ class Reports(ModeSwitches):
             19: f"9;{lines};{columns}t",
         }
         if what in answers:
-            self.answer("\x1b[" + answers[what])
+            self.send_reply("\x1b[" + answers[what])
         elif what in (20, 21):
             letter, text = ("L", self.icon_title) if what == 20 else ("l", self.title)
             shown = text if self.allow_title_report else ""
-            self.answer_text(f"\x1b]{letter}{shown}\x1b\\")
+            self.send_text_reply(f"\x1b]{letter}{shown}\x1b\\")
         elif what == 22:
             self._push_titles(which)
         elif what == 23:
             self._pop_titles(which)
 
-    def answer_text(self, text: str) -> None:
+    def send_text_reply(self, text: str) -> None:
         """Send an answer that holds text."""
         if self.reply is not None:
             self.reply(text.encode("utf-8", "replace"))

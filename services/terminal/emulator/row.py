@@ -11,7 +11,7 @@ from typing import Final, TypeAlias
 
 from services.terminal.cells import PLAIN, CellStyle, Run
 from services.terminal.emulator.styles import Attribute
-from services.terminal.emulator.widths import FILLER, JOINER, SECOND, Clusters
+from services.terminal.emulator.widths import JOINER, LEADING_SPACER, WIDE_SPACER, Clusters
 
 Span: TypeAlias = tuple[str, Attribute]
 
@@ -101,13 +101,13 @@ class Row:
         self.attributes = attributes
         return cells
 
-    def mend(self, start: int, end: int) -> None:
+    def clear_split_wide(self, start: int, end: int) -> None:
         """Blank the halves of wide cells that a change of [start, end) would leave alone."""
         cells = self.cells
         assert cells is not None
-        if start > 0 and start < len(cells) and cells[start] == SECOND:
+        if start > 0 and start < len(cells) and cells[start] == WIDE_SPACER:
             cells[start - 1] = cells[start] = " "
-        if end < len(cells) and cells[end] == SECOND:
+        if end < len(cells) and cells[end] == WIDE_SPACER:
             cells[end - 1] = cells[end] = " "
 
     def write(self, at: int, text: str, attribute: Attribute, columns: int) -> None:
@@ -121,17 +121,17 @@ class Row:
                     self.spans.append((" " * (at - self.length), attribute.owner.plain))
                 self.spans.append((text, attribute))
                 self.length = end
-                self.wide = self.wide or (not text.isascii() and SECOND in text)
+                self.wide = self.wide or (not text.isascii() and WIDE_SPACER in text)
                 return
             if at == 0 and end >= self.length:
                 self.spans = [(text, attribute)]
                 self.length = end
-                self.wide = not text.isascii() and SECOND in text
+                self.wide = not text.isascii() and WIDE_SPACER in text
                 return
             cells = self.to_grid(columns, attribute.owner.plain)
         if self.wide:
-            self.mend(at, end)
-        elif not text.isascii() and SECOND in text:
+            self.clear_split_wide(at, end)
+        elif not text.isascii() and WIDE_SPACER in text:
             self.wide = True
         cells[at:end] = text
         self.attributes[at:end] = [attribute] * len(text)
@@ -159,7 +159,7 @@ class Row:
                 return
         cells = self.cells if self.cells is not None else self.to_grid(columns, blank.owner.plain)
         if self.wide:
-            self.mend(start, end)
+            self.clear_split_wide(start, end)
         cells[start:end] = [" "] * (end - start)
         self.attributes[start:end] = [blank] * (end - start)
 
@@ -179,8 +179,8 @@ class Row:
         count = min(count, right + 1 - at)
         cells = self.cells if self.cells is not None else self.to_grid(columns, blank.owner.plain)
         if self.wide:
-            self.mend(at, right + 1)
-            self.mend(right + 1 - count, right + 1)
+            self.clear_split_wide(at, right + 1)
+            self.clear_split_wide(right + 1 - count, right + 1)
         del cells[right + 1 - count : right + 1]
         del self.attributes[right + 1 - count : right + 1]
         cells[at:at] = [" "] * count
@@ -194,8 +194,8 @@ class Row:
         count = min(count, right + 1 - at)
         cells = self.cells if self.cells is not None else self.to_grid(columns, blank.owner.plain)
         if self.wide:
-            self.mend(at, right + 1)
-            self.mend(at, at + count)
+            self.clear_split_wide(at, right + 1)
+            self.clear_split_wide(at, at + count)
         del cells[at : at + count]
         del self.attributes[at : at + count]
         cells[right + 1 - count : right + 1 - count] = [" "] * count
@@ -222,12 +222,12 @@ class Row:
     @property
     def runs(self) -> list[Run]:
         """The cells from column 0 in runs of equal style; past the last all are blank and plain."""
-        shown = self.clusters.shown
+        to_text = self.clusters.to_text
         runs: list[Run] = []
         last: CellStyle | None = None
         for text, attribute in self.pieces():
             style = attribute.style
-            for part in _apart(text, self.clusters) if self.wide else (shown(text),):
+            for part in _split_joined(text, self.clusters) if self.wide else (to_text(text),):
                 if style is last and not runs[-1][0].endswith(JOINER):
                     runs[-1] = (runs[-1][0] + part, style)
                 else:
@@ -249,18 +249,18 @@ class Row:
     def text(self) -> str:
         """The cells as text, without blanks at the end of the line (a wrapped row has no end)."""
         if self.wrapped:
-            return self.clusters.shown(self.content.removesuffix(FILLER))
-        return self.clusters.shown(self.content).rstrip(" ")
+            return self.clusters.to_text(self.content.removesuffix(LEADING_SPACER))
+        return self.clusters.to_text(self.content).rstrip(" ")
 
 
-def _apart(text: str, clusters: Clusters) -> list[str]:
+def _split_joined(text: str, clusters: Clusters) -> list[str]:
     """Shown text, cut wherever a view would join what the screen keeps apart."""
-    shown = clusters.shown(text)
-    if JOINER not in shown:
-        return [shown]
+    to_text = clusters.to_text(text)
+    if JOINER not in to_text:
+        return [to_text]
     parts = [""]
     for char in text:
-        if char != SECOND:
+        if char != WIDE_SPACER:
             if parts[-1].endswith(JOINER):
                 parts.append("")
             parts[-1] += clusters.cell(char)

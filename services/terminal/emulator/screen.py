@@ -1,4 +1,4 @@
-"""The screen a parser drives: every pyte event has its handler, and sequences find theirs."""
+"""The screen a parser drives: maps controls and sequences to handlers."""
 
 from __future__ import annotations
 
@@ -8,22 +8,22 @@ from typing import Any
 from services.terminal.emulator.charsets import charset
 from services.terminal.emulator.dispatch import (
     ALL,
+    CELL_OPERATIONS,
     CONTROL_SEQUENCES,
     CONTROLS,
     ESCAPES,
     LONGEST,
     LONGEST_STRING,
-    STROKES,
     parse,
 )
-from services.terminal.emulator.osc import Strings
+from services.terminal.emulator.osc import OscCommands
 from services.terminal.emulator.sgr import FULL_RESET
 
 _OPERATIONS_KEPT = 8192
 _SLOTS = {"(": 0, ")": 1, "*": 2, "+": 3, "-": 1, ".": 2, "/": 3}
 
 
-class Screen(Strings):
+class Screen(OscCommands):
     """Controls and whole sequences in, changes out."""
 
     def __init__(
@@ -45,7 +45,7 @@ class Screen(Strings):
             if (
                 sequence[-1] == "m"
                 and sequence[1] == "["
-                and (style := self.attributes.step(self.attribute, sequence))
+                and (style := self.attributes.apply_sgr(self.attribute, sequence))
             ):
                 self.attribute = style
                 return
@@ -65,8 +65,8 @@ class Screen(Strings):
                 return
             if len(self.operations) >= _OPERATIONS_KEPT:
                 self.operations.clear()
-                self.strokes.clear()
-            known = self.operations[sequence] = self._understand(sequence)
+                self.cell_operations.clear()
+            known = self.operations[sequence] = self._resolve(sequence)
         known[0](*known[1])
 
     def _string(self, sequence: str, obey: Callable[[str, str], None]) -> None:
@@ -75,9 +75,9 @@ class Screen(Strings):
         if len(body) <= LONGEST_STRING:
             obey(body, end)
 
-    def _understand(self, sequence: str) -> tuple[Callable[..., None], tuple[int, ...]]:
+    def _resolve(self, sequence: str) -> tuple[Callable[..., None], tuple[int, ...]]:
         if sequence[1] != "[":
-            return self._understand_escape(sequence[1:]), ()
+            return self._resolve_escape(sequence[1:]), ()
         parsed = parse(sequence[2:])
         if parsed is None:
             return self.debug, ()
@@ -91,8 +91,8 @@ class Screen(Strings):
         if key in ("H", "f") and not self.origin:
             self._remember_position(sequence, numbers)
         handler: Callable[..., None] = getattr(self, name)
-        if name in STROKES:
-            self.strokes[sequence] = handler, sum(numbers)
+        if name in CELL_OPERATIONS:
+            self.cell_operations[sequence] = handler, sum(numbers)
         return handler, tuple(numbers)
 
     def _remember_position(self, sequence: str, numbers: list[int]) -> None:
@@ -104,7 +104,7 @@ class Screen(Strings):
             min(max(column, 1), self.columns) - 1,
         )
 
-    def _understand_escape(self, text: str) -> Callable[..., None]:
+    def _resolve_escape(self, text: str) -> Callable[..., None]:
         name = ESCAPES.get(text)
         if name is not None:
             handler: Callable[..., None] = getattr(self, name)
@@ -117,7 +117,7 @@ class Screen(Strings):
     def define_charset(self, chosen: Any, slot: int) -> None:
         """Designate a character set."""
         self.charsets[slot] = chosen
-        self.settle()
+        self.update_flags()
 
     def select_graphic_rendition(self, *codes: int) -> None:
         """SGR by numbers."""
@@ -141,17 +141,17 @@ class Screen(Strings):
 
     def _lock(self, slot: int) -> None:
         self.gl = slot
-        self.settle()
+        self.update_flags()
 
     def single_shift_2(self) -> None:
         """SS2."""
         self.shift = 2
-        self.settle()
+        self.update_flags()
 
     def single_shift_3(self) -> None:
         """SS3."""
         self.shift = 3
-        self.settle()
+        self.update_flags()
 
     def keypad_application(self) -> None:
         """DECKPAM."""

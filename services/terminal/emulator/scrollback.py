@@ -12,10 +12,10 @@ from typing import TypeAlias
 
 from services.terminal.emulator.row import Row, Span
 from services.terminal.emulator.styles import Attribute
-from services.terminal.emulator.widths import FILLER, SECOND, Clusters
+from services.terminal.emulator.widths import LEADING_SPACER, WIDE_SPACER, Clusters
 
 _THAWED = 512
-_BLANK = " " + FILLER
+_BLANK = " " + LEADING_SPACER
 Entry: TypeAlias = "str | tuple[bool, tuple[Span, ...]]"
 """A line of one plain style that ended in a newline, or whether it wrapped and its spans."""
 
@@ -45,7 +45,7 @@ def trim(spans: Sequence[Span]) -> list[Span]:
     return kept
 
 
-class History:
+class Scrollback:
     """A bounded list of lines with absolute numbers that only grow."""
 
     def __init__(self, limit: int, clusters: Clusters, plain: Attribute) -> None:
@@ -115,10 +115,10 @@ class History:
             if entry:
                 row.spans.append((entry, self._plain))
                 row.length = len(entry)
-                row.wide = not entry.isascii() and SECOND in entry
+                row.wide = not entry.isascii() and WIDE_SPACER in entry
         else:
             row.wrapped = entry[0]
             row.spans = list(entry[1])
             row.length = sum(len(text) for text, _ in row.spans)
-            row.wide = any(SECOND in text for text, _ in row.spans)
+            row.wide = any(WIDE_SPACER in text for text, _ in row.spans)
         return row

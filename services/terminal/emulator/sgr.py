@@ -167,7 +167,7 @@ def changes(sequence: str) -> Change | None:  # noqa: PLR0912
     return change
 
 
-def _spelt(code: int, colour: Colour) -> str:
+def _colour_parameter(code: int, colour: Colour) -> str:
     if colour == DEFAULT:
         return ""
     if colour & RGB:
@@ -186,5 +186,5 @@ def parameters(style: CellStyle) -> str:
     text = "0" + "".join(f";{code}" for code, on in flags.items() if on)
     if style.underline:
         text += ";4" if style.underline is Underline.SINGLE else f";4:{int(style.underline)}"
-    text += _spelt(38, style.foreground) + _spelt(48, style.background)
-    return text + _spelt(58, style.underline_colour)
+    text += _colour_parameter(38, style.foreground) + _colour_parameter(48, style.background)
+    return text + _colour_parameter(58, style.underline_colour)

@@ -1,4 +1,4 @@
-"""What a screen remembers: cells, cursor, margins, modes, tabs; and how it starts over."""
+"""Screen state: cells, cursor, margins, modes, tab stops; and its reset."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from services.terminal.cells import CursorShape
 from services.terminal.emulator.charsets import Charset
 from services.terminal.emulator.row import Row
-from services.terminal.emulator.scrollback import History, freeze
+from services.terminal.emulator.scrollback import Scrollback, freeze
 from services.terminal.emulator.styles import Attribute, Attributes, Protection
 from services.terminal.emulator.widths import Clusters
 
@@ -46,12 +46,12 @@ class ScreenState:
         self.attributes = Attributes()
         self.clusters = Clusters()
         self.plain = self.attributes.plain
-        self.history = History(history, self.clusters, self.plain)
+        self.history = Scrollback(history, self.clusters, self.plain)
         self.positions: dict[str, tuple[int, int]] = {}
         """CUP sequences seen before, as (y, x); valid for this size without origin mode."""
         self.operations: dict[str, tuple[Callable[..., None], tuple[int, ...]]] = {}
         """Sequences seen before: handler and parameters."""
-        self.strokes: dict[str, tuple[Callable[[int], None], int]] = {}
+        self.cell_operations: dict[str, tuple[Callable[[int], None], int]] = {}
         """Those with one parameter that change only cells and the place of the cursor."""
         self.known_texts: dict[str, str] = {}
         """Short texts seen before, normalised."""
@@ -63,12 +63,12 @@ class ScreenState:
         self.titles: list[tuple[str | None, str | None]] = []
         self.colours: dict[int, int] = {}
         self.special_colours: dict[int, int] = {}
-        self.painted: list[Row] | None = None
+        self.damage_base: list[Row] | None = None
         """The rows as they were when damage was last taken; None means everything changed."""
-        self.start_over()
+        self.reset_state()
 
-    def start_over(self) -> None:
-        """Everything as it is at the start, history apart."""
+    def reset_state(self) -> None:
+        """Set everything but the scrollback to its initial value."""
         self.rows = self.blank_rows(self.lines)
         self.other_rows = self.blank_rows(self.lines)
         self.on_alternate = False
@@ -85,11 +85,11 @@ class ScreenState:
         self.protected = False
         """Whether cells were ever protected: only then erasing has to look at them."""
         self.attribute_extent = 0
-        self.painted = None
-        self.soften()
+        self.damage_base = None
+        self.apply_soft_reset()
 
-    def soften(self) -> None:
-        """What a soft reset sets back as well (DECSTR)."""
+    def apply_soft_reset(self) -> None:
+        """What a soft reset sets back (DECSTR)."""
         self.pending = False
         self.attribute = self.plain
         self.charsets: list[Charset] = [None, None, None, None]
@@ -102,15 +102,15 @@ class ScreenState:
         self.cursor_style = 0
         self.saved.pop(self.on_alternate, None)
         self.reset_margins()
-        self.settle()
+        self.update_flags()
 
     def reset_margins(self) -> None:
         """Margins at the edges of the screen."""
         self.top, self.bottom = 0, self.lines - 1
         self.left, self.right = 0, self.columns - 1
 
-    def settle(self) -> None:
-        """Derive what the drawing loop asks all the time from the modes."""
+    def update_flags(self) -> None:
+        """Recompute the flags the printing loop reads from the modes."""
         self.autowrap = 7 in self.private
         self.insert = 4 in self.ansi
         self.origin = 6 in self.private
@@ -134,7 +134,7 @@ class ScreenState:
         """What is remembered of sequences that depends on the size or on origin mode."""
         self.positions.clear()
         self.operations.clear()
-        self.strokes.clear()
+        self.cell_operations.clear()
 
     def blank_rows(self, count: int) -> list[Row]:
         """Rows nothing was written to."""
@@ -148,7 +148,7 @@ class ScreenState:
             row.length = self.columns
         return row
 
-    def answer(self, text: str) -> None:
+    def send_reply(self, text: str) -> None:
         """Send an answer to the program."""
         if self.reply is not None:
             self.reply(text.encode("ascii", "replace"))
@@ -174,7 +174,7 @@ class ScreenState:
             self.private.add(6)
         else:
             self.private.discard(6)
-        self.settle()
+        self.update_flags()
 
     def protect(self, protection: Protection) -> None:
         """What is written from now on withstands these erasures."""
@@ -248,7 +248,7 @@ class ScreenState:
         grids = [self.grid(y) for y in range(top, bottom + 1)]
         for row in grids:
             if row.wide:
-                row.mend(left, end)
+                row.clear_split_wide(left, end)
         kept = [
             (row.cells[left:end], row.attributes[left:end], row.wide)
             for row in grids

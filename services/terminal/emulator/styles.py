@@ -1,4 +1,4 @@
-"""Styles as the emulator keeps them: one object each, with the SGR texts that lead on from it."""
+"""Interned cell attributes, each with a cache of the SGR sequences that follow it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from services.terminal.emulator.sgr import (
 )
 
 _KEPT: Final = 32_768
-_NO_STEPS: Final[dict[str, Attribute]] = {}
+_NO_TRANSITIONS: Final[dict[str, Attribute]] = {}
 
 
 class Protection(IntEnum):
@@ -32,7 +32,7 @@ class Protection(IntEnum):
 class Attribute:
     """The style of a cell and what the emulator knows besides; equal ones are the same object."""
 
-    __slots__ = ("blank", "link", "owner", "packed", "plain", "steps", "style")
+    __slots__ = ("blank", "link", "owner", "packed", "plain", "style", "transitions")
 
     style: CellStyle
     """As views know it."""
@@ -44,7 +44,7 @@ class Attribute:
         self.packed = packed
         self.link = link
         self.plain = not packed and not link
-        self.steps = _NO_STEPS
+        self.transitions = _NO_TRANSITIONS
         """SGR sequences seen before in this style, and the style they lead to."""
 
     def __getattr__(self, name: str) -> Any:
@@ -71,8 +71,8 @@ class Attributes:
         self._known: dict[int, Attribute] = {0: self.plain}
         self._linked: dict[tuple[int, str], Attribute] = {}
         self._changes: dict[str, Change] = {}
-        self._stepped: list[Attribute] = []
-        self._steps = 0
+        self._with_transitions: list[Attribute] = []
+        self._transition_count = 0
 
     def of(self, packed: int, link: str = "") -> Attribute:
         """The attribute of a packed style."""
@@ -87,7 +87,7 @@ class Attributes:
                 self._known[packed] = found
         return found
 
-    def step(self, attribute: Attribute, sequence: str) -> Attribute | None:
+    def apply_sgr(self, attribute: Attribute, sequence: str) -> Attribute | None:
         """Where an SGR sequence leads from here; None where it is another kind of sequence."""
         change = self._changes.get(sequence)
         if change is None:
@@ -103,16 +103,16 @@ class Attributes:
         if reached is None:
             reached = self.of(packed, attribute.link)
         # Only what came twice is worth a place among the steps.
-        if self._steps >= _KEPT:
-            self._forget_steps()
-        if attribute.steps is _NO_STEPS:
-            attribute.steps = {}
-            self._stepped.append(attribute)
-        self._steps += 1
-        attribute.steps[sequence] = reached
+        if self._transition_count >= _KEPT:
+            self._forget_transitions()
+        if attribute.transitions is _NO_TRANSITIONS:
+            attribute.transitions = {}
+            self._with_transitions.append(attribute)
+        self._transition_count += 1
+        attribute.transitions[sequence] = reached
         return reached
 
-    def linked(self, attribute: Attribute, link: str) -> Attribute:
+    def with_link(self, attribute: Attribute, link: str) -> Attribute:
         """The same style with another link."""
         return self.of(attribute.packed, link)
 
@@ -124,10 +124,10 @@ class Attributes:
         """Drop what is remembered; attributes in use live on in their cells."""
         self._known = {0: self.plain}
         self._linked.clear()
-        self._forget_steps()
+        self._forget_transitions()
 
-    def _forget_steps(self) -> None:
-        for attribute in self._stepped:
-            attribute.steps = _NO_STEPS
-        self._stepped.clear()
-        self._steps = 0
+    def _forget_transitions(self) -> None:
+        for attribute in self._with_transitions:
+            attribute.transitions = _NO_TRANSITIONS
+        self._with_transitions.clear()
+        self._transition_count = 0

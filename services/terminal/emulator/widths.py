@@ -1,7 +1,7 @@
 """How many columns text takes, and which characters share a cell.
 
 Every cell is kept as one character: a cluster of several code points is replaced by a stand-in
-from plane 16 of Unicode, and a cell of two columns is followed by `SECOND`. So the length of
+from plane 16 of Unicode, and a cell of two columns is followed by `WIDE_SPACER`. So the length of
 normalised text is its width, and rows are made of plain strings. Widths are those the view lays
 out (upstream/terminal: Widths).
 """
@@ -13,9 +13,9 @@ from typing import Final
 
 from services.terminal.emulator.width_table import WIDE, WIDENED, ZERO
 
-SECOND: Final = "\0"
+WIDE_SPACER: Final = "\0"
 """The right half of a cell of two columns."""
-FILLER: Final = "\x01"
+LEADING_SPACER: Final = "\x01"
 """A last column left blank because a wide cell went on to the next row."""
 LONGEST: Final = 16
 """Code points a cell may hold; what comes after is dropped."""
@@ -50,7 +50,7 @@ _JOINED = _class(WIDE) + _class(WIDENED, low=0x80)
 _TAIL = f"(?:{_Z}|(?<={JOINER})[{_JOINED}])"
 _CONTROL = "\x00-\x1f\x7f-\x9f"
 
-DROPPED: Final = re.compile(
+INVISIBLE: Final = re.compile(
     "[\u061c\u180e\u200b\u200c\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff0-\ufffb"
     "\U0001bca0-\U0001bca3\U0001d173-\U0001d17a"
     "\U000e0000-\U000e001f\U000e0080-\U000e00ff\U000e01f0-\U000e0fff]+"
@@ -60,11 +60,11 @@ _ZERO_WIDTH = re.compile(_Z)
 _TWO_WIDE = re.compile(f"[{_BMP_WIDE}]|{_ASTRAL}[{_FAR_WIDE}]")
 _JOINABLE = re.compile(f"[{_JOINED}]")
 _WIDENED = re.compile(f"[{_class(WIDENED)}]")
-RESTLESS: Final = re.compile(f"{_Z}|[{_JOINED}{_FLAG}]")
+MAY_JOIN: Final = re.compile(f"{_Z}|[{_JOINED}{_FLAG}]")
 """A first character that may belong to the cell before it."""
-PLACED: Final = re.compile(f"{_Z}|[{_FLAG}]")
+JOINS_LEFT: Final = re.compile(f"{_Z}|[{_FLAG}]")
 """A first character that does, or does where the cell before it is no cluster."""
-STRAY: Final = re.compile(f"\n{_Z}")
+ZERO_WIDTH_LINE_START: Final = re.compile(f"\n{_Z}")
 """A line that begins with a character of no width."""
 _BMP_ZEROS = re.compile(f"[{_BMP_ZERO}]")
 _FAR_ZEROS = re.compile("[\U00010000-\U0001efff\U0001f3fb-\U0001f3ff\U000e0000-\U000fffff]")
@@ -124,7 +124,7 @@ def fold(text: str) -> list[tuple[str, bool]]:
 
 
 class Clusters:
-    """The stand-ins one emulator has given out; bounded, never taken back."""
+    """Stand-in characters for grapheme clusters of one emulator; bounded, never freed."""
 
     __slots__ = ("_cells", "_pieces", "_stand_ins")
 
@@ -134,7 +134,7 @@ class Clusters:
         self._pieces: dict[str, str] = {}
 
     def normalise(self, text: str) -> str:
-        """Text in which every cell is one character and the second half of a wide one `SECOND`.
+        """Text with one character a cell, and `WIDE_SPACER` after each cell of two columns.
 
         Characters of no width stay where they are only at the start and after controls.
         """
@@ -143,25 +143,25 @@ class Clusters:
             parts = _CLUSTERS.split(text)
             for at in range(1, len(parts), 2):
                 found = known.get(parts[at])
-                parts[at] = self._learn(parts[at]) if found is None else found
+                parts[at] = self._normalise_piece(parts[at]) if found is None else found
         else:
             parts = _PIECES.split(text)
             for at in range(1, len(parts), 2):
                 piece = parts[at]
                 if piece < "\U00010000":
-                    parts[at] = SECOND.join(piece) + SECOND
+                    parts[at] = WIDE_SPACER.join(piece) + WIDE_SPACER
                 else:
                     found = known.get(piece)
-                    parts[at] = self._learn(piece) if found is None else found
+                    parts[at] = self._normalise_piece(piece) if found is None else found
         return "".join(parts)
 
-    def _learn(self, piece: str) -> str:
+    def _normalise_piece(self, piece: str) -> str:
         if is_zero(piece[0]):
             return piece
         if _BMP_WIDES.fullmatch(piece):
-            return SECOND.join(piece) + SECOND
+            return WIDE_SPACER.join(piece) + WIDE_SPACER
         text = "".join(
-            self.stand_in(cell) + SECOND if wide else self.stand_in(cell)
+            self.stand_in(cell) + WIDE_SPACER if wide else self.stand_in(cell)
             for cell, wide in fold(piece)
         )
         if len(self._pieces) >= _PIECES_KEPT:
@@ -188,13 +188,13 @@ class Clusters:
         """What a kept character stands for."""
         if char >= "\U00100000":
             return self._cells[ord(char) - _FIRST_STAND_IN]
-        return " " if char == FILLER else char
+        return " " if char == LEADING_SPACER else char
 
-    def shown(self, text: str) -> str:
+    def to_text(self, text: str) -> str:
         """Normalised text as it is shown."""
         if text.isascii() and text.isprintable():
             return text
-        text = text.replace(SECOND, "").replace(FILLER, " ")
+        text = text.replace(WIDE_SPACER, "").replace(LEADING_SPACER, " ")
         if self._cells and _STAND_IN.search(text):
             return _STAND_IN.sub(lambda match: self.cell(match[0]), text)
         return text

@@ -8,15 +8,15 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
 from services.errors import ShellError
-from services.terminal.exec.remote_pid import GO, Preamble, Remote, wrapped
+from services.terminal.exec.remote_pid import GO, PidPreamble, RemoteProcess, wrap_command
 from services.terminal.exec.requests import ExecEvent, ExecOutput, ExecResult, ExecStream
-from services.terminal.transport.base import Ending
+from services.terminal.transport.base import CloseReason
 from services.terminal.transport.framing import Output
-from services.terminal.transport.k8s_channels import ChannelFraming, OutcomeKind
+from services.terminal.transport.k8s_channels import ChannelFraming, ExecStatusKind
 from services.terminal.transport.websocket import WebSocketTransport
 
 OUTPUTS = ("stdout", "stderr")
-_FIRST_WORD_S = 2.0
+_PREAMBLE_LIMIT_S = 2.0
 
 Connect = Callable[
     [tuple[str, ...], tuple[str, ...], ChannelFraming], Awaitable[WebSocketTransport]
@@ -25,24 +25,24 @@ Connect = Callable[
 
 
 class ChannelCommand:
-    """A command wire. Closing the socket leaves the process: it is ended by a second command."""
+    """A `CommandTransport` over Kubernetes exec; a second command kills the process."""
 
     place = "the pod"
 
     def __init__(
-        self, connect: Connect, end: Callable[[Remote], Awaitable[bool]] | None = None
+        self, connect: Connect, end: Callable[[RemoteProcess], Awaitable[bool]] | None = None
     ) -> None:
         """With `end`, the command says who it is where the container has a sh to say it."""
         self._connect = connect
         self._end = end
-        self._ways: deque[tuple[str, ...]] = deque()
+        self._argv_candidates: deque[tuple[str, ...]] = deque()
         self._stdin = False
         self._framing = ChannelFraming(terminal=False)
         self._transport: WebSocketTransport | None = None
-        self._preamble = Preamble()
+        self._preamble = PidPreamble()
         self._reading = asyncio.Lock()
-        self._settled = asyncio.Event()
-        self._over = False
+        self._input_ready = asyncio.Event()
+        self._ended = False
         self._events: deque[ExecEvent] = deque()
 
     async def begin(self, argv: tuple[str, ...], *, stdin: bool) -> None:
@@ -55,16 +55,18 @@ class ChannelCommand:
         """
         self._stdin = stdin
         names = ("sh", "/bin/sh") if self._end is not None else ()
-        self._ways = deque(wrapped(argv, stdin=stdin, sh=sh) for sh in names)
-        self._ways.append(argv)
+        self._argv_candidates = deque(wrap_command(argv, stdin=stdin, sh=sh) for sh in names)
+        self._argv_candidates.append(argv)
         await self._start()
 
     async def _start(self) -> None:
-        self._framing, self._preamble = ChannelFraming(terminal=False), Preamble()
+        self._framing, self._preamble = ChannelFraming(terminal=False), PidPreamble()
         streams = ("stdin", *OUTPUTS) if self._stdin else OUTPUTS
-        self._transport = await self._connect(self._ways.popleft(), streams, self._framing)
-        if not self._ways:
-            self._settled.set()
+        self._transport = await self._connect(
+            self._argv_candidates.popleft(), streams, self._framing
+        )
+        if not self._argv_candidates:
+            self._input_ready.set()
         if not self._stdin:
             return
         try:
@@ -73,7 +75,7 @@ class ChannelCommand:
             # It waits for our word and has done nothing yet.
             await self.stop()
             raise
-        if self._ways:
+        if self._argv_candidates:
             await self._transport.write(GO)
 
     async def read(self) -> ExecEvent:
@@ -83,62 +85,62 @@ class ChannelCommand:
             ShellError: it was not started.
         """
         while not self._events:
-            await self._pump(lambda: bool(self._events))
+            await self._read_more(lambda: bool(self._events))
         return self._events.popleft()
 
-    async def _pump(self, enough: Callable[[], bool]) -> None:
+    async def _read_more(self, enough: Callable[[], bool]) -> None:
         """Take in one frame, unless somebody else just did."""
         async with self._reading:
             if enough():
                 return
             got = await self._opened().receive()
-            if not isinstance(got, Ending):
+            if not isinstance(got, CloseReason):
                 for event in got:
                     if isinstance(event, Output):
-                        self._take(event)
-            elif self._no_sh(got):
+                        self._handle_output(event)
+            elif self._sh_missing(got):
                 await self.close()
                 await self._start()
             else:
-                self._over = True
-                self._say(self._preamble.rest())
+                self._ended = True
+                self._emit(self._preamble.flush())
                 self._events.append(self._result(got))
 
-    def _take(self, output: Output) -> None:
+    def _handle_output(self, output: Output) -> None:
         if output.stderr:
             self._events.append(ExecOutput(output.data, ExecStream.STDERR))
             return
-        self._say(self._preamble.feed(output.data) if self._ways else output.data)
+        self._emit(self._preamble.feed(output.data) if self._argv_candidates else output.data)
         if self._preamble.remote is not None:
-            self._settled.set()
+            self._input_ready.set()
 
-    def _say(self, data: bytes) -> None:
+    def _emit(self, data: bytes) -> None:
         if data:
             self._events.append(ExecOutput(data))
 
-    def _no_sh(self, ending: Ending) -> bool:
+    def _sh_missing(self, ending: CloseReason) -> bool:
         """Whether there was nobody to say anything, so that the next way is to be tried."""
         outcome = self._framing.outcome
-        if not self._ways or outcome is None or self._preamble.remote is not None:
+        if not self._argv_candidates or outcome is None or self._preamble.remote is not None:
             return False
-        return outcome.kind is OutcomeKind.NO_PROGRAM or ending.code in (126, 127)
+        return outcome.kind is ExecStatusKind.NO_PROGRAM or ending.code in (126, 127)
 
-    def _result(self, ending: Ending) -> ExecResult:
+    def _result(self, ending: CloseReason) -> ExecResult:
         outcome = self._framing.outcome
-        if outcome is None or outcome.kind is OutcomeKind.UNKNOWN:
+        if outcome is None or outcome.kind is ExecStatusKind.UNKNOWN:
             return ExecResult(None, ending.reason)
-        if outcome.kind is not OutcomeKind.EXITED:
+        if outcome.kind is not ExecStatusKind.EXITED:
             raise ShellError(outcome.ending.reason, retry=outcome.ending.retry)
         return ExecResult(outcome.code)
 
     async def write(self, data: bytes) -> None:
         """Send input, once there is somebody to read it."""
-        await self._settled.wait()
+        await self._input_ready.wait()
         await self._opened().write(data)
 
     async def end_input(self) -> None:
         """Half-close."""
-        await self._settled.wait()
+        await self._input_ready.wait()
         await self._opened().send((self._framing.encode_end_of_input(),))
 
     async def ping(self) -> bool:
@@ -150,14 +152,14 @@ class ChannelCommand:
         if self._end is None:
             return False
         with suppress(TimeoutError):
-            async with asyncio.timeout(_FIRST_WORD_S):
-                while not self._told():
-                    await self._pump(self._told)
+            async with asyncio.timeout(_PREAMBLE_LIMIT_S):
+                while not self._start_known():
+                    await self._read_more(self._start_known)
         remote = self._preamble.remote
         return remote is not None and await self._end(remote)
 
-    def _told(self) -> bool:
-        return self._over or self._preamble.remote is not None
+    def _start_known(self) -> bool:
+        return self._ended or self._preamble.remote is not None
 
     async def close(self) -> None:
         """Drop the connection."""

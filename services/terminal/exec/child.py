@@ -10,26 +10,32 @@ from contextlib import suppress
 
 from services.errors import ProcessError, ShellError
 from services.models import Retry
-from services.process.child import LINGER_S, Running, start, uninterrupted, within
+from services.process.child import LINGER_S, ChildProcess, run_to_completion, start, wait_for_event
 from services.process.run import run
-from services.terminal.exec.remote_pid import END_LIMIT_S, Preamble, Remote, ending, wrapped
+from services.terminal.exec.remote_pid import (
+    KILL_LIMIT_S,
+    PidPreamble,
+    RemoteProcess,
+    kill_command,
+    wrap_command,
+)
 from services.terminal.exec.requests import ExecEvent, ExecOutput, ExecResult, ExecStream
 
-_FULL, _ROOM = 256 * 1024, 64 * 1024
-_TOLD = 4096
-_FIRST_WORD_S = 2.0
+_PAUSE_BYTES, _RESUME_BYTES = 256 * 1024, 64 * 1024
+_STDERR_TAIL_BYTES = 4096
+_PREAMBLE_LIMIT_S = 2.0
 
-Judge = Callable[[int, str, bool], ExecResult]
+ResultClassifier = Callable[[int, str, bool], ExecResult]
 """(exit status, end of stderr, whether the command itself began) → how it ended."""
 
 
 class ChildCommand:
-    """A command wire. Ending the client leaves what it started: that is ended by a second one."""
+    """A `CommandTransport` over a CLI client; a second client kills the command."""
 
     def __init__(
         self,
         client: Callable[[Sequence[str], bool], Sequence[str]],
-        judge: Judge,
+        classify: ResultClassifier,
         *,
         place: str,
         env: Mapping[str, str] | None = None,
@@ -37,16 +43,16 @@ class ChildCommand:
         """`client` gives the client's whole argv for a command, with or without input."""
         self.place = place
         self._client = client
-        self._judge = judge
+        self._classify = classify
         self._env = env
-        self._running: Running | None = None
-        self._preamble = Preamble()
+        self._running: ChildProcess | None = None
+        self._preamble = PidPreamble()
         self._events: deque[ExecOutput] = deque()
-        self._held = 0
+        self._buffered_bytes = 0
         self._paused = False
-        self._told = b""
-        self._came = asyncio.Event()
-        self._known = asyncio.Event()
+        self._stderr_tail = b""
+        self._changed = asyncio.Event()
+        self._pid_known = asyncio.Event()
 
     async def begin(self, argv: tuple[str, ...], *, stdin: bool) -> None:
         """Start the client.
@@ -56,7 +62,7 @@ class ChildCommand:
         """
         try:
             self._running = await start(
-                self._client(wrapped(argv), stdin),
+                self._client(wrap_command(argv), stdin),
                 self._take,
                 cwd=None,
                 env=self._env,
@@ -65,28 +71,28 @@ class ChildCommand:
             )
         except ProcessError as error:
             raise ShellError(error.sentence, retry=Retry.NO, advice=error.advice) from error
-        self._running.child.notify = self._came.set
+        self._running.child.notify = self._changed.set
 
     def _take(self, fd: int, data: bytes) -> None:
         if fd == 1:
             data = self._preamble.feed(data)
-            self._hold(ExecOutput(data))
+            self._buffer_output(ExecOutput(data))
             if self._preamble.remote is not None:
-                self._known.set()
+                self._pid_known.set()
         else:
-            self._told = (self._told + data)[-_TOLD:]
-            self._hold(ExecOutput(data, ExecStream.STDERR))
+            self._stderr_tail = (self._stderr_tail + data)[-_STDERR_TAIL_BYTES:]
+            self._buffer_output(ExecOutput(data, ExecStream.STDERR))
 
-    def _hold(self, output: ExecOutput) -> None:
-        self._came.set()
+    def _buffer_output(self, output: ExecOutput) -> None:
+        self._changed.set()
         if output.data:
             self._events.append(output)
-            self._held += len(output.data)
-        if self._held > _FULL and not self._paused:
+            self._buffered_bytes += len(output.data)
+        if self._buffered_bytes > _PAUSE_BYTES and not self._paused:
             self._paused = True
-            self._each_output(lambda pipe: pipe.pause_reading())
+            self._for_each_pipe(lambda pipe: pipe.pause_reading())
 
-    def _each_output(self, act: Callable[[asyncio.ReadTransport], None]) -> None:
+    def _for_each_pipe(self, act: Callable[[asyncio.ReadTransport], None]) -> None:
         for number in (1, 2):
             pipe = self._opened().transport.get_pipe_transport(number)
             if isinstance(pipe, asyncio.ReadTransport) and not pipe.is_closing():
@@ -100,28 +106,28 @@ class ChildCommand:
         """
         child = self._opened().child
         while not self._events:
-            self._came.clear()
+            self._changed.clear()
             if not child.exited.is_set():
-                await self._came.wait()
+                await self._changed.wait()
             # Somebody else may hold the pipes of a client that is gone: not for long.
-            elif child.drained.is_set() or not await within(self._came, LINGER_S):
-                self._hold(ExecOutput(self._preamble.rest()))
+            elif child.drained.is_set() or not await wait_for_event(self._changed, LINGER_S):
+                self._buffer_output(ExecOutput(self._preamble.flush()))
                 if not self._events:
                     return self._result()
         output = self._events.popleft()
-        self._held -= len(output.data)
-        if self._paused and self._held < _ROOM:
+        self._buffered_bytes -= len(output.data)
+        if self._paused and self._buffered_bytes < _RESUME_BYTES:
             self._paused = False
-            self._each_output(lambda pipe: pipe.resume_reading())
+            self._for_each_pipe(lambda pipe: pipe.resume_reading())
         return output
 
     def _result(self) -> ExecResult:
         code = self._opened().code
         if code is None or code < 0:
             return ExecResult(None, "its client was ended before it knew")
-        told = self._told.decode("utf-8", "replace")
+        stderr = self._stderr_tail.decode("utf-8", "replace")
         began = self._preamble.remote is not None
-        return self._judge(code, told, began)
+        return self._classify(code, stderr, began)
 
     async def write(self, data: bytes) -> None:
         """Pass input on to the client once it has taken what came before."""
@@ -129,7 +135,7 @@ class ChildCommand:
         pipe = running.transport.get_pipe_transport(0)
         if isinstance(pipe, asyncio.WriteTransport) and not pipe.is_closing():
             pipe.write(data)
-            await running.child.takes_input.wait()
+            await running.child.writable.wait()
 
     async def end_input(self) -> None:
         """Close the client's input; what is buffered goes out first."""
@@ -144,7 +150,7 @@ class ChildCommand:
     async def stop(self) -> bool:
         """End the command where it runs, then the client."""
         gone = False
-        await within(self._known, _FIRST_WORD_S)
+        await wait_for_event(self._pid_known, _PREAMBLE_LIMIT_S)
         remote = self._preamble.remote
         if remote is not None:
             gone = await self._end(remote)
@@ -152,10 +158,10 @@ class ChildCommand:
             await self._opened().end()
         return gone
 
-    async def _end(self, remote: Remote) -> bool:
+    async def _end(self, remote: RemoteProcess) -> bool:
         with suppress(ProcessError):
             done = await run(
-                self._client(ending(remote), False), timeout_s=END_LIMIT_S, env=self._env
+                self._client(kill_command(remote), False), timeout_s=KILL_LIMIT_S, env=self._env
             )
             return done.code == 0
         return False
@@ -163,15 +169,15 @@ class ChildCommand:
     async def close(self) -> None:
         """End the client and give back its pipes."""
         if self._running is not None:
-            await uninterrupted(_released(self._running))
+            await run_to_completion(_release(self._running))
 
-    def _opened(self) -> Running:
+    def _opened(self) -> ChildProcess:
         if self._running is None:
             raise ShellError("this command was not started")
         return self._running
 
 
-async def _released(running: Running) -> None:
+async def _release(running: ChildProcess) -> None:
     if not running.child.exited.is_set():
         await running.end()
     await running.release()

@@ -1,4 +1,4 @@
-"""A process we left somewhere else: how it says who it is, and how it is ended there.
+"""Remote process ids: how a started process reports its pid, and the command that kills it.
 
 A closed socket, and the end of a command-line client, leave the process they started running
 (upstream/pods: Processes left behind). So what we start says its process id in a private sequence
@@ -13,14 +13,14 @@ from dataclasses import dataclass
 
 COMMAND = "command"
 """What a single command says it became."""
-END_LIMIT_S = 8.0
+KILL_LIMIT_S = 8.0
 """How long the script that ends one may take."""
-_SAID = re.compile(rb"\x1b\]7733;(\d{1,9});(\d{1,19});([a-z-]{1,16})\x07")
+_REPORT = re.compile(rb"\x1b\]7733;(\d{1,9});(\d{1,19});([a-z-]{1,16})\x07")
 _INTRODUCER = b"\x1b]7733;"
 _LONGEST = 64
-_SEARCHED = 64 * 1024
+_SEARCH_LIMIT = 64 * 1024
 """So much other output, and the script says nothing any more."""
-SAY = (
+REPORT_PID_SH = (
     "say() { s=0; if read -r l 2>/dev/null </proc/$$/stat; then "
     'l=${l##*) }; set -- "$1" $l; s=${21:-0}; fi; '
     'printf \'\\033]7733;%s;%s;%s\\007\' "$$" "$s" "$1"; }; '
@@ -48,71 +48,71 @@ _END = (
     + "for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do "
     + "there || exit 0; nap; done; done; ! alive"
 )
-_RUN = SAY + f'say {COMMAND}; exec "$@"'
-_RUN_WITH_INPUT = SAY + f'say {COMMAND}; read -r go || exit 125; exec "$@"'
+_RUN = REPORT_PID_SH + f'say {COMMAND}; exec "$@"'
+_RUN_WITH_INPUT = REPORT_PID_SH + f'say {COMMAND}; read -r go || exit 125; exec "$@"'
 GO = b"go\n"
 """Sent first where a command takes input: until then it has not begun."""
 
 
 @dataclass(frozen=True, slots=True)
-class Remote:
-    """A process of ours, as it is known where it runs."""
+class RemoteProcess:
+    """A process we started in a sandbox, by its pid and start ticks there."""
 
     pid: int
-    started: int
+    start_ticks: int
     """The kernel's start tick, 0 where it could not be read: ids are used again."""
-    became: str
+    program: str
     """`bash`, `sh`, `zsh`, `tmux`, `screen` or `command`."""
 
 
-def wrapped(argv: Sequence[str], *, stdin: bool = False, sh: str = "sh") -> tuple[str, ...]:
-    """A command that says who it is; with `stdin` it waits for `GO` before it begins."""
+def wrap_command(argv: Sequence[str], *, stdin: bool = False, sh: str = "sh") -> tuple[str, ...]:
+    """The argv that reports its pid first; with `stdin` it waits for `GO` before it begins."""
     return (sh, "-c", _RUN_WITH_INPUT if stdin else _RUN, "sh", *argv)
 
 
-def ending(remote: Remote) -> tuple[str, ...]:
-    """Ends it where it runs, politely first; exit status 0 where it is gone.
+def kill_command(remote: RemoteProcess) -> tuple[str, ...]:
+    """The argv that ends the process where it runs; exit status 0 if it is gone.
 
     A shell is hung up, which ends what it started on its terminal; a command is interrupted,
     terminated and killed, with its group.
     """
-    script = _END if remote.became == COMMAND else _HANG_UP
-    return ("sh", "-c", script, "sh", str(remote.pid), str(remote.started))
+    script = _END if remote.program == COMMAND else _HANG_UP
+    return ("sh", "-c", script, "sh", str(remote.pid), str(remote.start_ticks))
 
 
-class Preamble:
-    """Takes what the script said out of the output; fed any pieces.
+class PidPreamble:
+    """Extracts the pid report from the output; fed any pieces.
 
     What was typed before the script ran comes first, as its echo.
     """
 
     def __init__(self) -> None:
-        self.remote: Remote | None = None
-        self._held = b""
+        self.remote: RemoteProcess | None = None
+        self._pending = b""
         self._passed = 0
 
     def feed(self, data: bytes) -> bytes:
         """The output without it; a possible beginning is held back."""
-        if self.remote is not None or self._passed > _SEARCHED:
-            return self.rest() + data
-        seen = self._held + data
-        found = _SAID.search(seen)
+        if self.remote is not None or self._passed > _SEARCH_LIMIT:
+            return self.flush() + data
+        seen = self._pending + data
+        found = _REPORT.search(seen)
         if found is not None:
-            self._held = b""
-            self.remote = Remote(int(found[1]), int(found[2]), found[3].decode("ascii"))
+            self._pending = b""
+            self.remote = RemoteProcess(int(found[1]), int(found[2]), found[3].decode("ascii"))
             return seen[: found.start()] + seen[found.end() :]
-        kept = _beginning(seen)
-        self._held = seen[len(seen) - kept :]
+        kept = _partial_report(seen)
+        self._pending = seen[len(seen) - kept :]
         self._passed += len(seen) - kept
         return seen[: len(seen) - kept]
 
-    def rest(self) -> bytes:
+    def flush(self) -> bytes:
         """What is still held where no more comes."""
-        held, self._held = self._held, b""
+        held, self._pending = self._pending, b""
         return held
 
 
-def _beginning(data: bytes) -> int:
+def _partial_report(data: bytes) -> int:
     """How many bytes at the end may be the beginning of what the script says."""
     at = data.rfind(_INTRODUCER)
     if at >= 0 and len(data) - at < _LONGEST and b"\x07" not in data[at:]:

@@ -1,4 +1,4 @@
-"""How the operator wants a shell or a command to run, and what a command says as it goes."""
+"""Requests for a shell or a command, and the events of a running command."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import TypeAlias
 
-MOST_KEPT = 16 << 20
+MAX_OUTPUT_BYTES = 16 << 20
 
 AGENT = "agent"
 """The `shell` that is no new one: the process the sandbox was made for."""
@@ -69,8 +69,8 @@ ExecEvent: TypeAlias = ExecOutput | ExecResult
 
 
 @dataclass(frozen=True, slots=True)
-class ExecRecord:
-    """A whole command, for whoever does not follow it."""
+class CollectedOutput:
+    """Output and exit code of a finished command."""
 
     stdout: bytes
     stderr: bytes
@@ -78,7 +78,9 @@ class ExecRecord:
     reason: str = ""
 
 
-async def recorded(events: AsyncIterator[ExecEvent], most: int = MOST_KEPT) -> ExecRecord:
+async def collect_output(
+    events: AsyncIterator[ExecEvent], most: int = MAX_OUTPUT_BYTES
+) -> CollectedOutput:
     """Run it to its end, keeping the first `most` bytes of each stream.
 
     Raises:
@@ -94,4 +96,4 @@ async def recorded(events: AsyncIterator[ExecEvent], most: int = MOST_KEPT) -> E
                 held = kept[event.stream]
                 held += event.data[: most - len(held)]
     stdout, stderr = (bytes(kept[stream]) for stream in ExecStream)
-    return ExecRecord(stdout, stderr, result.code, result.reason)
+    return CollectedOutput(stdout, stderr, result.code, result.reason)

@@ -1,6 +1,6 @@
-"""One command somewhere else, from its start to its end: input, deadline, Ctrl-C, result.
+"""Runs one remote command: input, output, deadline, Ctrl-C, exit code.
 
-What differs from system to system is a `CommandWire`; this is what they share. Memory is bounded:
+Each system has its own `CommandTransport`; this is what they share. Memory is bounded:
 nothing is read before the last output was taken, nothing is sent before the peer took the last.
 """
 
@@ -12,9 +12,9 @@ from typing import Any, Protocol, TypeVar
 
 from services.clock import SystemClock
 from services.errors import ShellError
-from services.terminal.exec.remote_pid import END_LIMIT_S
+from services.terminal.exec.remote_pid import KILL_LIMIT_S
 from services.terminal.exec.requests import ExecEvent, ExecRequest, ExecResult
-from services.terminal.transport.keepalive import watch_life
+from services.terminal.transport.keepalive import watch_keepalive
 
 T = TypeVar("T")
 
@@ -22,8 +22,8 @@ STATUS_S = 2.0
 """How long the status of a command that was stopped may take to arrive."""
 
 
-class CommandWire(Protocol):
-    """One command's connection; used once, by `follow`."""
+class CommandTransport(Protocol):
+    """One command's connection; used once, by `run_command`."""
 
     @property
     def place(self) -> str:
@@ -59,32 +59,34 @@ class CommandWire(Protocol):
         """Drop the connection; bounded, never raises."""
 
 
-async def follow(wire: CommandWire, request: ExecRequest) -> AsyncGenerator[ExecEvent, None]:
-    """Its output as it comes and, last, how it ended. Closing it early stops the command.
+async def run_command(
+    wire: CommandTransport, request: ExecRequest
+) -> AsyncGenerator[ExecEvent, None]:
+    """Yield its output and, last, its result; closing the generator early stops the command.
 
     Raises:
         ShellError, RefusedError: it was not started.
     """
-    watch = _Watch(wire, request)
-    tasks = [asyncio.create_task(watch.end_in_time(), name="exec deadline")]
+    watch = _CommandSupervisor(wire, request)
+    tasks = [asyncio.create_task(watch.enforce_deadline(), name="exec deadline")]
     try:
-        await watch.until_given_up(wire.begin(request.argv, stdin=request.stdin is not None))
-        watch.begun = watch.over is None
-        if watch.begun:
-            tasks.append(asyncio.create_task(watch.notice_silence(), name="exec keepalive"))
+        await watch.run_or_give_up(wire.begin(request.argv, stdin=request.stdin is not None))
+        watch.started = watch.early_result is None
+        if watch.started:
+            tasks.append(asyncio.create_task(watch.watch_connection(), name="exec keepalive"))
             if request.stdin is not None:
-                feeding = watch.feed(request.stdin)
-                tasks.append(asyncio.create_task(feeding, name="exec input"))
+                sending = watch.send_input(request.stdin)
+                tasks.append(asyncio.create_task(sending, name="exec input"))
         while True:
-            event = await watch.until_given_up(wire.read())
+            event = await watch.run_or_give_up(wire.read())
             if event is None:
-                assert watch.over is not None
-                yield watch.over
+                assert watch.early_result is not None
+                yield watch.early_result
                 return
-            watch.heard()
+            watch.record_activity()
             if isinstance(event, ExecResult):
                 watch.ended = True
-                yield watch.judged(event)
+                yield watch.final_result(event)
                 return
             yield event
     finally:
@@ -93,69 +95,69 @@ async def follow(wire: CommandWire, request: ExecRequest) -> AsyncGenerator[Exec
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         try:
-            if watch.begun and not watch.ended and not stopping:
+            if watch.started and not watch.ended and not stopping:
                 await watch.stop()
         finally:
             await wire.close()
 
 
-class _Watch:
-    """What may end a command besides itself."""
+class _CommandSupervisor:
+    """Deadline, keepalive, input and stop of one command."""
 
-    def __init__(self, wire: CommandWire, request: ExecRequest) -> None:
+    def __init__(self, wire: CommandTransport, request: ExecRequest) -> None:
         self._wire = wire
         self._request = request
         self._clock = SystemClock()
         self._waiting: asyncio.Timeout | None = None
         self._sending = False
-        self._heard_at = self._clock.monotonic()
+        self._last_received_at = self._clock.monotonic()
         loop = asyncio.get_running_loop()
         late = request.timeout_s
-        self._until = None if late is None else loop.time() + late
-        self._late = ""
-        self.over: ExecResult | None = None
-        self.begun = False
+        self._deadline = None if late is None else loop.time() + late
+        self._timeout_reason = ""
+        self.early_result: ExecResult | None = None
+        self.started = False
         self.ended = False
         self.stopping = False
 
-    async def until_given_up(self, work: Coroutine[Any, Any, T]) -> T | None:
+    async def run_or_give_up(self, work: Coroutine[Any, Any, T]) -> T | None:
         """What it came to; None once there is nothing to wait for."""
-        if self.over is not None:
+        if self.early_result is not None:
             work.close()
             return None
         try:
             async with asyncio.timeout(None) as self._waiting:
                 return await work
         except TimeoutError:
-            if not self._is_over():
+            if not self._gave_up():
                 raise
             return None
         finally:
             self._waiting = None
 
-    def _is_over(self) -> bool:
-        return self.over is not None
+    def _gave_up(self) -> bool:
+        return self.early_result is not None
 
-    def heard(self) -> None:
-        """A sign of life."""
-        self._heard_at = self._clock.monotonic()
+    def record_activity(self) -> None:
+        """Note that something was received, for the keepalive."""
+        self._last_received_at = self._clock.monotonic()
 
-    def judged(self, result: ExecResult) -> ExecResult:
-        """At the deadline it was we who ended it: its code says nothing about its work."""
-        if not self._late:
+    def final_result(self, result: ExecResult) -> ExecResult:
+        """The result, with the exit code unknown if the deadline ended the command."""
+        if not self._timeout_reason:
             return result
         how = "it was stopped" if result.code is None else f"it was stopped ({result.code})"
-        return ExecResult(None, f"{self._late}; {how}")
+        return ExecResult(None, f"{self._timeout_reason}; {how}")
 
-    async def end_in_time(self) -> None:
+    async def enforce_deadline(self) -> None:
         """Stop it at the deadline or at the operator's word, and give up where it does not end."""
         try:
-            async with asyncio.timeout_at(self._until):
+            async with asyncio.timeout_at(self._deadline):
                 await self._request.stop.wait()
             why = "it was interrupted"
         except TimeoutError:
-            why = self._late = f"no status within {self._request.timeout_s:g} s"
-        if not self.begun:
+            why = self._timeout_reason = f"no status within {self._request.timeout_s:g} s"
+        if not self.started:
             self._give_up(f"{why}, before it began")
             return
         self.stopping = True
@@ -167,22 +169,22 @@ class _Watch:
     async def stop(self) -> bool:
         """Have it end; False where nobody knows whether it did."""
         try:
-            async with asyncio.timeout(END_LIMIT_S):
+            async with asyncio.timeout(KILL_LIMIT_S):
                 return await self._wire.stop()
         except (TimeoutError, ShellError):
             return False
 
-    async def notice_silence(self) -> None:
+    async def watch_connection(self) -> None:
         """Give up a connection that is dead; one that waits for us or for its input is not."""
-        lost = await watch_life(
+        lost = await watch_keepalive(
             self._wire,
             self._clock,
-            lambda: self._heard_at,
+            lambda: self._last_received_at,
             lambda: self._sending or self._waiting is None,
         )
         self._give_up(lost.reason)
 
-    async def feed(self, stdin: AsyncIterable[bytes]) -> None:
+    async def send_input(self, stdin: AsyncIterable[bytes]) -> None:
         """Send the input and its end; one that cannot be read stops the command."""
         try:
             async for data in stdin:
@@ -194,8 +196,8 @@ class _Watch:
             self._give_up(f"its input could not be read: {error.strerror or 'unknown why'}")
 
     def _give_up(self, reason: str) -> None:
-        if self.over is None:
-            self.over = ExecResult(None, reason)
+        if self.early_result is None:
+            self.early_result = ExecResult(None, reason)
             self._expire()
 
     def _expire(self) -> None:

@@ -1,4 +1,4 @@
-"""One command over a terminal that has no exit codes: the code travels between two markers.
+"""One command over a terminal without exit codes: sentinel lines mark its output and code.
 
 The terminal merges stdout and stderr and gives no status of its own, so the shell is asked to print
 a marker before the command and one with its exit code after it. Only a parsed end marker is proof;
@@ -20,52 +20,52 @@ from contextlib import suppress
 
 from services.errors import RefusedError
 from services.terminal.exec.requests import ExecEvent, ExecOutput, ExecResult
-from services.terminal.transport.base import Ending, Transport
+from services.terminal.transport.base import CloseReason, Transport
 
 COLUMNS, LINES = 200, 50
 """Wide enough that no marker ever wraps."""
-LONGEST_COMMAND = 64 * 1024
+MAX_COMMAND_BYTES = 64 * 1024
 _PIECE = 200
 _SAFE = frozenset(b' ()*+,./:;<=>?@[]^_{|}~#&"$' + bytes(range(48, 58)))
 _NUMBER = re.compile(rb"(?::-?\d{0,10}\r?)?")
 _TYPED_LINE = 512
-_AGAIN_S = 1.0
-_MOST_AHEAD = 64
+_KEY_INTERVAL_S = 1.0
+_MOST_BUFFERED_EVENTS = 64
 """Pieces of output nobody has taken yet."""
 
 
-def _escaped(raw: bytes) -> str:
+def _printf_escape(raw: bytes) -> str:
     """Bytes as a printf format of plain characters: no tab completion, no history expansion."""
     return "".join(chr(one) if one in _SAFE else f"\\{one:03o}" for one in raw)
 
 
-def typed_input(data: bytes) -> bytes:
+def encode_input_lines(data: bytes) -> bytes:
     """Input as the lines that stand for it."""
     pieces = (data[at : at + _TYPED_LINE] for at in range(0, len(data), _TYPED_LINE))
-    lines = (b"".join(_TYPED[one] for one in piece) for piece in pieces)
+    lines = (b"".join(_ENCODED_BYTES[one] for one in piece) for piece in pieces)
     return b"".join(line + b"\n" for line in lines)
 
 
-_TYPED = tuple(
+_ENCODED_BYTES = tuple(
     bytes((one,)) if chr(one).isascii() and chr(one).isalnum() else b"\\%03o" % one
     for one in range(256)
 )
 
 
-def script(argv: Sequence[str], begin: str, end: str, *, stdin: bool = False) -> str:
+def sentinel_script(argv: Sequence[str], begin: str, end: str, *, stdin: bool = False) -> str:
     """The lines to type: each far below a terminal's 4095-byte line.
 
     See upstream/pods: Commands by markers.
 
-    With `stdin`, what follows the begin marker is `typed_input`, up to a line that is `end`.
+    With `stdin`, what follows the begin marker is `encode_input_lines`, up to a line that is `end`.
 
     Raises:
         RefusedError: the command is longer than 64 KiB.
     """
     command = shlex.join(argv).encode("utf-8", "surrogateescape")
-    if len(command) > LONGEST_COMMAND:
+    if len(command) > MAX_COMMAND_BYTES:
         raise RefusedError(
-            f"The command is {len(command)} bytes long; a terminal takes {LONGEST_COMMAND}.",
+            f"The command is {len(command)} bytes long; a terminal takes {MAX_COMMAND_BYTES}.",
             advice="Put it in a file in the sandbox and run that.",
         )
     # The shell survives a Ctrl-C that ends the command, to tell its code.
@@ -73,7 +73,7 @@ def script(argv: Sequence[str], begin: str, end: str, *, stdin: bool = False) ->
         " unset HISTFILE; trap : INT; stty -echo 2>/dev/null; printf '\\033[?2004l'; c=",
     ]
     for at in range(0, len(command), _PIECE):
-        piece = _escaped(command[at : at + _PIECE])
+        piece = _printf_escape(command[at : at + _PIECE])
         # A letter holds the place of newlines that a substitution would strip.
         lines.append(f" c=$c$(printf '{piece}x'); c=${{c%x}}")
     # The markers are never typed as they are printed, so an echo cannot be taken for them.
@@ -88,15 +88,15 @@ def script(argv: Sequence[str], begin: str, end: str, *, stdin: bool = False) ->
     return "\n".join(lines) + "\n"
 
 
-class Cut:
-    """Cuts the command's own output out of the stream; pure, fed any pieces."""
+class SentinelParser:
+    """Extracts the command's output and exit code from the stream; no I/O."""
 
     def __init__(self, begin: str, end: str) -> None:
         self._begin = re.compile(rb"(?:^|\n)" + re.escape(begin.encode()) + rb"\r?\n")
         self._end = re.compile(re.escape(end.encode()) + rb":(-?\d+)\r?\n")
         self._marker = end.encode()
         self._buffer = b""
-        self.begun = False
+        self.started = False
         self.code: int | None = None
 
     def feed(self, data: bytes) -> bytes:
@@ -104,23 +104,23 @@ class Cut:
         if self.code is not None:
             return b""
         self._buffer += data
-        if not self.begun:
+        if not self.started:
             found = self._begin.search(self._buffer)
             if found is None:
                 self._buffer = self._buffer[-4096:]
                 return b""
-            self.begun = True
+            self.started = True
             self._buffer = self._buffer[found.end() :]
         found = self._end.search(self._buffer)
         if found is not None:
             self.code = int(found.group(1))
             certain, self._buffer = self._buffer[: found.start()], b""
         else:
-            sure = len(self._buffer) - self._uncertain()
+            sure = len(self._buffer) - self._partial_marker()
             certain, self._buffer = self._buffer[:sure], self._buffer[sure:]
         return certain.replace(b"\r\n", b"\n")
 
-    def _uncertain(self) -> int:
+    def _partial_marker(self) -> int:
         """How many bytes at the end may be the beginning of the end marker, or of a newline."""
         held = self._buffer
         at = held.rfind(self._marker)
@@ -132,23 +132,23 @@ class Cut:
         ends = (size for size in range(most, 0, -1) if held.endswith(self._marker[:size]))
         return next(ends, 0)
 
-    def rest(self) -> bytes:
+    def flush(self) -> bytes:
         """What is left where no end marker came."""
-        left, self._buffer = (self._buffer if self.begun else b""), b""
+        left, self._buffer = (self._buffer if self.started else b""), b""
         return left.replace(b"\r\n", b"\n")
 
 
-class MarkerCommand:
-    """A command wire over a terminal that is not open yet."""
+class SentinelCommand:
+    """A `CommandTransport` over a terminal that is not open yet."""
 
     def __init__(self, transport: Transport, place: str) -> None:
         self.place = place
         self._transport = transport
         self._end = ""
-        self._cut = Cut("", "")
-        self._begun = asyncio.Event()
+        self._parser = SentinelParser("", "")
+        self._started = asyncio.Event()
         self._reading = asyncio.Lock()
-        self._over = False
+        self._ended = False
         self._events: deque[ExecEvent] = deque()
 
     async def begin(self, argv: tuple[str, ...], *, stdin: bool) -> None:
@@ -159,50 +159,50 @@ class MarkerCommand:
             RefusedError: the command is too long.
         """
         begin, self._end = (f"WAKEDECK_{secrets.token_hex(10)}" for _ in range(2))
-        typed = script(argv, begin, self._end, stdin=stdin).encode("ascii")
-        self._cut = Cut(begin, self._end)
+        typed = sentinel_script(argv, begin, self._end, stdin=stdin).encode("ascii")
+        self._parser = SentinelParser(begin, self._end)
         await self._transport.open(COLUMNS, LINES)
         await self._transport.write(typed)
 
     async def read(self) -> ExecEvent:
         """The next output, or how it ended."""
         while not self._events:
-            await self._pump(lambda: bool(self._events))
+            await self._read_more(lambda: bool(self._events))
         return self._events.popleft()
 
-    async def _pump(self, enough: Callable[[], bool]) -> None:
+    async def _read_more(self, enough: Callable[[], bool]) -> None:
         """Take in some output, unless somebody else just did."""
         async with self._reading:
             if enough():
                 return
             got = await self._transport.read()
-            if isinstance(got, Ending):
-                self._say(self._cut.rest())
+            if isinstance(got, CloseReason):
+                self._emit(self._parser.flush())
                 why = f"The terminal ended before the command's status: {got.reason}"
                 self._finish(ExecResult(None, why))
                 return
-            self._say(self._cut.feed(got))
-            if self._cut.begun:
-                self._begun.set()
-            if self._cut.code is not None:
-                self._finish(ExecResult(self._cut.code))
+            self._emit(self._parser.feed(got))
+            if self._parser.started:
+                self._started.set()
+            if self._parser.code is not None:
+                self._finish(ExecResult(self._parser.code))
 
     def _finish(self, result: ExecResult) -> None:
-        self._over = True
+        self._ended = True
         self._events.append(result)
 
-    def _say(self, data: bytes) -> None:
+    def _emit(self, data: bytes) -> None:
         if data:
             self._events.append(ExecOutput(data))
 
     async def write(self, data: bytes) -> None:
         """Type input, once the shell reads it as such."""
-        await self._begun.wait()
-        await self._transport.write(typed_input(data))
+        await self._started.wait()
+        await self._transport.write(encode_input_lines(data))
 
     async def end_input(self) -> None:
         """Type the line that ends it."""
-        await self._begun.wait()
+        await self._started.wait()
         await self._transport.write(self._end.encode() + b"\n")
 
     async def ping(self) -> bool:
@@ -212,19 +212,19 @@ class MarkerCommand:
     async def stop(self) -> bool:
         """Press Ctrl-C, again, then Ctrl-backslash and Ctrl-D; whether it obeys shows in `read`."""
         for key in (b"\x03", b"\x03", b"\x1c", b"\x04"):
-            if not self._over:
+            if not self._ended:
                 await self._transport.write(key)
-                await self._listen()
-        return self._over and self._cut.code is not None
+                await self._wait_for_end()
+        return self._ended and self._parser.code is not None
 
-    async def _listen(self) -> None:
+    async def _wait_for_end(self) -> None:
         with suppress(TimeoutError):
-            async with asyncio.timeout(_AGAIN_S):
-                while not self._over:
-                    if len(self._events) < _MOST_AHEAD:
-                        await self._pump(lambda: self._over)
+            async with asyncio.timeout(_KEY_INTERVAL_S):
+                while not self._ended:
+                    if len(self._events) < _MOST_BUFFERED_EVENTS:
+                        await self._read_more(lambda: self._ended)
                     else:
-                        await asyncio.sleep(_AGAIN_S)
+                        await asyncio.sleep(_KEY_INTERVAL_S)
 
     async def close(self) -> None:
         """Leave the terminal, which ends what runs in it as far as the platform lets us."""

@@ -1,4 +1,4 @@
-"""Where a stream of terminal output may be cut, and what of a dropped part must survive it.
+"""Cut points in terminal output, and the mode changes of a dropped part.
 
 See upstream/terminal: Backlog and skipping. Bytes in, bytes out; nothing here draws.
 """
@@ -41,17 +41,17 @@ _CHANGES = re.compile(
 """The same without its groups and with the commonest sequences out of the way: twice as fast."""
 _SCREEN = re.compile(rb"\x1b\[\?[0-9;]*(?:47|1049)[0-9;]*[hl]")
 _SHIFTS = (b"\x0e", b"\x0f")
-_KEPT = frozenset(
+_RESTORED_MODES = frozenset(
     b"?1 ?5 ?6 ?7 ?25 ?47 ?66 ?1000 ?1002 ?1003 ?1004 ?1005 ?1006 ?1007 ?1015 ?1016"
     b" ?1047 ?1049 ?2004 ?2026 4 20".split()
 )
-_ALTERNATE = frozenset(b"?47 ?1047 ?1049".split())
-_SOFTLY_RESET = frozenset(b"?1 ?6 ?7 ?25 ?66 4".split())
+_ALTERNATE_SCREEN_MODES = frozenset(b"?47 ?1047 ?1049".split())
+_SOFT_RESET_MODES = frozenset(b"?1 ?6 ?7 ?25 ?66 4".split())
 _FRESH_LINE = b"\x1b]8;;\x1b\\\x1b[m\r\x1b[K"
 """No link and no colour; the line that was being drawn goes."""
 
 
-def unfinished(data: bytes) -> bytes:
+def unfinished_sequence(data: bytes) -> bytes:
     """The sequence that `data` stops in the middle of; of a very long one its introducer."""
     escape = data.rfind(b"\x1b")
     if escape < 0 or not _UNFINISHED.match(data, escape):
@@ -69,7 +69,7 @@ def unfinished_character(data: bytes) -> int:
     return 0
 
 
-def kept_from(data: bytes, wanted: int) -> tuple[int, bytes]:
+def find_cut_point(data: bytes, wanted: int) -> tuple[int, bytes]:
     """Where to go on after dropping at least `wanted` bytes of `data`, and what to put before it.
 
     A line start if there is one, else the next place between two characters and sequences. Only
@@ -95,7 +95,7 @@ def kept_from(data: bytes, wanted: int) -> tuple[int, bytes]:
     return position, b""
 
 
-def changes_in(data: bytes) -> bytes:
+def mode_changes(data: bytes) -> bytes:
     """A shorter output with the net effect of `data`, also where more follows or went before.
 
     Of changes that repeat only the last counts, but for the first change of the screen.
@@ -114,11 +114,11 @@ def changes_in(data: bytes) -> bytes:
     return b"".join(last)
 
 
-def whole_until(data: bytes) -> int:
+def complete_length(data: bytes) -> int:
     """How much of `data` ends neither inside a sequence nor between a string and its end."""
     end = len(data)
     for _ in range(2):
-        end -= len(unfinished(data[:end]))
+        end -= len(unfinished_sequence(data[:end]))
     return end
 
 
@@ -128,18 +128,18 @@ def net_effect(data: bytes) -> bytes:
     Private and plain modes, alternate screen, charsets, margins, keypad, cursor shape, title and
     resets; then a fresh line without colour.
     """
-    change = _Change()
+    change = _ModeChanges()
     reset_at = -1
     for found in _CHANGE.finditer(data):
-        change.note(found)
+        change.apply(found)
         if found["hard"] is not None:
             reset_at = found.start()
     shift_at = max(data.rfind(shift) for shift in _SHIFTS)
     return change.output(data[shift_at : shift_at + 1] if shift_at > reset_at else b"")
 
 
-class _Change:
-    """What was set last, in the order it was last set."""
+class _ModeChanges:
+    """The last value of each mode and setting, in the order they were last set."""
 
     def __init__(self) -> None:
         self._resets = b""
@@ -147,7 +147,7 @@ class _Change:
         self._alternate_first: bool | None = None
         self._last: dict[str, bytes] = {}
 
-    def note(self, found: re.Match[bytes]) -> None:
+    def apply(self, found: re.Match[bytes]) -> None:
         """Take one change in."""
         if found["final"] in (b"h", b"l"):
             for number in found["numbers"].split(b";"):
@@ -162,7 +162,7 @@ class _Change:
             self._alternate_first = False
         elif found["soft"] is not None:
             self._resets = self._resets.replace(b"\x1b[!p", b"") + b"\x1b[!p"
-            for name in _SOFTLY_RESET:
+            for name in _SOFT_RESET_MODES:
                 self._modes.pop(name, None)
             self._last.pop("r", None)
         elif found["slot"] is not None:
@@ -171,9 +171,9 @@ class _Change:
             self._set(found.lastgroup or "", found[0])
 
     def _mode(self, name: bytes, *, on: bool) -> None:
-        if name not in _KEPT:
+        if name not in _RESTORED_MODES:
             return
-        if name in _ALTERNATE and self._alternate_first is None:
+        if name in _ALTERNATE_SCREEN_MODES and self._alternate_first is None:
             self._alternate_first = on
         self._modes.pop(name, None)
         self._modes[name] = on
@@ -186,7 +186,7 @@ class _Change:
         """All of it, resets first."""
         parts = [self._resets, *self._last.values(), shift]
         for name, on in self._modes.items():
-            if name in _ALTERNATE and not on and self._alternate_first:
+            if name in _ALTERNATE_SCREEN_MODES and not on and self._alternate_first:
                 # Entered and left again within what was dropped: nothing happened.
                 continue
             parts.append(b"\x1b[" + name + (b"h" if on else b"l"))

@@ -1,31 +1,31 @@
-"""Output that was read and not yet parsed: bounded, so that reading never waits for parsing."""
+"""Buffer between reading a shell's output and parsing it; bounded, skips the middle of a flood."""
 
 from __future__ import annotations
 
 from collections import deque
 
 from services.terminal.session.cut_points import (
-    changes_in,
-    kept_from,
+    complete_length,
+    find_cut_point,
+    mode_changes,
     net_effect,
-    unfinished,
-    whole_until,
+    unfinished_sequence,
 )
 
 LIMIT_BYTES = 1 << 20
 """More than this and the middle is skipped (upstream/terminal: Backlog and skipping)."""
 KEPT_BYTES = 64 * 1024
-_AGAIN_BYTES = 4 * KEPT_BYTES
+_SKIP_AGAIN_BYTES = 4 * KEPT_BYTES
 """While skipping, the next skip comes sooner: short scans keep the loop quick."""
-_CALM_BYTES = KEPT_BYTES // 2
+_STOP_SKIPPING_BYTES = KEPT_BYTES // 2
 """With less than this waiting once a frame is drawn, the flood is one that can be kept up with."""
-_AHEAD_BYTES = 2 * KEPT_BYTES
+_SCAN_AHEAD_BYTES = 2 * KEPT_BYTES
 """With more than this waiting, a skip is near enough to scan for it little by little."""
 _SCAN_BYTES = 32 * 1024
 
 
-class Backlog:
-    """A queue of bytes that drops its oldest when it grows too long."""
+class OutputBuffer:
+    """Bytes read and not yet parsed; drops the oldest above `LIMIT_BYTES`."""
 
     def __init__(self) -> None:
         self.skipping = False
@@ -46,9 +46,9 @@ class Backlog:
     def append(self, data: bytes) -> None:
         """Add output; skips if there is too much."""
         self._waiting += data
-        if len(self._waiting) > (_AGAIN_BYTES if self.skipping else LIMIT_BYTES):
+        if len(self._waiting) > (_SKIP_AGAIN_BYTES if self.skipping else LIMIT_BYTES):
             self.skip()
-        elif len(self._waiting) > _AHEAD_BYTES:
+        elif len(self._waiting) > _SCAN_AHEAD_BYTES:
             self._scan_ahead(max(2 * len(data), _SCAN_BYTES))
 
     def _scan_ahead(self, size: int) -> None:
@@ -59,10 +59,10 @@ class Backlog:
             return
         fed = self._fed_tail if begin == 0 else b""
         stretch = fed + bytes(self._waiting[begin:end])
-        stretch = stretch[: whole_until(stretch)]
+        stretch = stretch[: complete_length(stretch)]
         length = len(stretch) - len(fed)
         if length > 0:
-            self._scanned.append((length, changes_in(stretch)))
+            self._scanned.append((length, mode_changes(stretch)))
             self._scanned_bytes += length
 
     def take(self, limit: int) -> bytes:
@@ -70,7 +70,7 @@ class Backlog:
         data = bytes(self._waiting[:limit])
         del self._waiting[:limit]
         self._prologue = max(self._prologue - len(data), 0)
-        self._fed_tail = unfinished(self._fed_tail + data)
+        self._fed_tail = unfinished_sequence(self._fed_tail + data)
         self._scanned_from -= len(data)
         while self._scanned and self._scanned_from < 0:
             length, _ = self._scanned.popleft()
@@ -86,9 +86,9 @@ class Backlog:
         if self.skipping:
             self.skip()
 
-    def settle(self) -> None:
-        """After a frame: stop skipping if the output is no longer faster than the drawing."""
-        if len(self._waiting) < _CALM_BYTES:
+    def after_frame(self) -> None:
+        """End skipping after a frame was drawn if little output waits."""
+        if len(self._waiting) < _STOP_SKIPPING_BYTES:
             self.skipping = False
 
     def skip(self) -> None:
@@ -100,7 +100,7 @@ class Backlog:
         if len(self._waiting) <= KEPT_BYTES:
             return
         data = self._fed_tail + bytes(self._waiting)
-        start, introducer = kept_from(data, len(data) - KEPT_BYTES)
+        start, introducer = find_cut_point(data, len(data) - KEPT_BYTES)
         self.skipped += start - len(self._fed_tail) - self._prologue
         prologue = net_effect(self._changes(data, start)) + introducer
         self._prologue = len(prologue)
@@ -113,8 +113,8 @@ class Backlog:
     def _changes(self, data: bytes, end: int) -> bytes:
         """What of `data` before `end` counts: as scanned before, and the rest of it."""
         if not self._scanned:
-            return changes_in(data[:end])
+            return mode_changes(data[:end])
         begin = len(self._fed_tail) + self._scanned_from
         found = b"".join(changes for _, changes in self._scanned)
         rest = data[begin + self._scanned_bytes : end]
-        return changes_in(data[:begin]) + found + changes_in(rest)
+        return mode_changes(data[:begin]) + found + mode_changes(rest)

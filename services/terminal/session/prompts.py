@@ -1,4 +1,4 @@
-"""Guessing whether a shell waits at its prompt, from what it printed."""
+"""Detects from its output whether a shell is idle at its prompt."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ _ALTERNATE_ON, _ALTERNATE_OFF = b"\x1b[?1049h", b"\x1b[?1049l"
 _SEQUENCE = re.compile(rb"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[ -/]*[0-~])")
 
 
-class PromptSense:
-    """Fed with output; errs towards busy, since an interrupt is sent only to an idle shell."""
+class PromptDetector:
+    """Reports a shell as busy where its output is ambiguous."""
 
     def __init__(self) -> None:
         self._tail = b""
         self._paste: bool | None = None
         self._alternate = False
 
-    def note(self, data: bytes) -> None:
+    def feed(self, data: bytes) -> None:
         """Take output in."""
         seam = self._tail[-_LONGEST_MARK:] + data
         self._paste = _latest(seam, _PASTE_ON, _PASTE_OFF, self._paste)

@@ -1,4 +1,4 @@
-"""What a shell said, as it said it: a file of timed frames, bounded, owner only.
+"""Recording of a shell's output and sizes: a file of timed frames, bounded, mode 0600.
 
 The file is `MAGIC`, then frames: seconds since the start as a big-endian double, one byte of kind,
 the payload's length as four bytes, the payload. Output is kept as received, before any skipping.
@@ -20,7 +20,7 @@ from typing import Final
 from services.clock import Clock
 from services.config.paths import private_dir
 from services.errors import RefusedError
-from services.text.sanitize import plain
+from services.text.sanitize import sanitize
 
 MAGIC: Final = b"wakedeck transcript 1\n"
 LIMIT_BYTES: Final = 16 << 20
@@ -28,7 +28,7 @@ LIMIT_BYTES: Final = 16 << 20
 FOLDER_BYTES: Final = 512 << 20
 """What all of them may hold together; nothing is deleted, recording is not begun."""
 SUFFIX: Final = ".transcript"
-_HEAD: Final = struct.Struct(">dBI")
+_HEADER: Final = struct.Struct(">dBI")
 _SIZE: Final = struct.Struct(">HH")
 _LARGEST_FRAME: Final = 16 << 20
 _LARGEST_SIDE: Final = 1000
@@ -36,7 +36,7 @@ _LARGEST_SIDE: Final = 1000
 log = logging.getLogger("wakedeck.terminal")
 
 
-class Kind(IntEnum):
+class FrameKind(IntEnum):
     """What a frame holds."""
 
     OUTPUT = 1
@@ -45,7 +45,7 @@ class Kind(IntEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Output:
+class RecordedOutput:
     """Bytes as received."""
 
     at: float
@@ -53,7 +53,7 @@ class Output:
 
 
 @dataclass(frozen=True, slots=True)
-class Size:
+class RecordedSize:
     """The terminal's size from here on, in cells."""
 
     at: float
@@ -62,32 +62,32 @@ class Size:
 
 
 @dataclass(frozen=True, slots=True)
-class Full:
+class RecordingFull:
     """The bound was reached: what followed was not kept."""
 
     at: float
 
 
-Frame = Output | Size | Full
+RecordedFrame = RecordedOutput | RecordedSize | RecordingFull
 
 
-class Transcript:
-    """Records one shell; trouble ends the recording, never the shell."""
+class SessionRecorder:
+    """Records one shell; an I/O error ends the recording and not the shell."""
 
     def __init__(self, folder: Path, name: str, clock: Clock, limit: int = LIMIT_BYTES) -> None:
         """Begin a new file in `folder`; `name` may be any text."""
         self.path = folder / (re.sub(r"[^A-Za-z0-9._-]", "_", name)[:80] + SUFFIX)
         self._clock = clock
-        self._began = clock.monotonic()
-        self._left = limit
+        self._started_at = clock.monotonic()
+        self._bytes_left = limit
         self._file: BufferedWriter | None = None
-        self.notice = f"recorded in {plain(str(self.path), 200)}"
+        self.notice = f"recorded in {sanitize(str(self.path), 200)}"
         """One line for the operator: where it goes, or why it does not."""
         try:
             private_dir(folder)
             kept = sum(one.stat().st_size for one in folder.glob(f"*{SUFFIX}"))
             if kept + limit > FOLDER_BYTES:
-                self._stop(f"not recorded: {plain(str(folder), 200)} is full; delete old ones")
+                self._stop(f"not recorded: {sanitize(str(folder), 200)} is full; delete old ones")
                 return
             flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
             self._file = os.fdopen(os.open(self.path, flags, 0o600), "wb")
@@ -97,11 +97,11 @@ class Transcript:
 
     def output(self, data: bytes) -> None:
         """Keep what came."""
-        self._frame(Kind.OUTPUT, data)
+        self._frame(FrameKind.OUTPUT, data)
 
     def resized(self, columns: int, lines: int) -> None:
         """Keep the size."""
-        self._frame(Kind.SIZE, _SIZE.pack(min(columns, 0xFFFF), min(lines, 0xFFFF)))
+        self._frame(FrameKind.SIZE, _SIZE.pack(min(columns, 0xFFFF), min(lines, 0xFFFF)))
 
     def close(self) -> None:
         """Write what is buffered; idempotent."""
@@ -112,46 +112,46 @@ class Transcript:
             except OSError as error:
                 self._failed(error)
 
-    def _frame(self, kind: Kind, payload: bytes) -> None:
+    def _frame(self, kind: FrameKind, payload: bytes) -> None:
         if self._file is None:
             return
-        at = self._clock.monotonic() - self._began
-        self._left -= _HEAD.size + len(payload)
+        at = self._clock.monotonic() - self._started_at
+        self._bytes_left -= _HEADER.size + len(payload)
         try:
-            if self._left < 0:
-                self._file.write(_HEAD.pack(at, Kind.FULL, 0))
+            if self._bytes_left < 0:
+                self._file.write(_HEADER.pack(at, FrameKind.FULL, 0))
                 self._stop("no longer recorded: the transcript is full")
             else:
-                self._file.write(_HEAD.pack(at, kind, len(payload)))
+                self._file.write(_HEADER.pack(at, kind, len(payload)))
                 self._file.write(payload)
         except OSError as error:
             self._failed(error)
 
     def _failed(self, error: OSError) -> None:
         log.warning("a transcript ended: %s", error)
-        self._stop(f"not recorded: {plain(error.strerror or 'it cannot be written', 200)}")
+        self._stop(f"not recorded: {sanitize(error.strerror or 'it cannot be written', 200)}")
 
     def _stop(self, notice: str) -> None:
         self.notice = notice
         self.close()
 
 
-def read_transcript(path: Path) -> Iterator[Frame]:
+def read_recording(path: Path) -> Iterator[RecordedFrame]:
     """The frames of a file; one that was cut off ends early.
 
     Raises:
         RefusedError: it cannot be read, or is no transcript of ours; said before the first frame.
     """
-    shown = plain(str(path), 200)
+    shown = sanitize(str(path), 200)
     try:
         stream = path.open("rb")
     except OSError as error:
-        raise RefusedError(f"{shown} cannot be read: {plain(error.strerror or '')}.") from error
+        raise RefusedError(f"{shown} cannot be read: {sanitize(error.strerror or '')}.") from error
     try:
         known = stream.read(len(MAGIC)) == MAGIC
     except OSError as error:
         stream.close()
-        raise RefusedError(f"{shown} cannot be read: {plain(error.strerror or '')}.") from error
+        raise RefusedError(f"{shown} cannot be read: {sanitize(error.strerror or '')}.") from error
     if not known:
         stream.close()
         raise RefusedError(
@@ -160,21 +160,21 @@ def read_transcript(path: Path) -> Iterator[Frame]:
     return _frames(stream)
 
 
-def _frames(stream: BufferedReader) -> Iterator[Frame]:
+def _frames(stream: BufferedReader) -> Iterator[RecordedFrame]:
     with stream:
         before = 0.0
-        while len(head := stream.read(_HEAD.size)) == _HEAD.size:
-            at, kind, length = _HEAD.unpack(head)
+        while len(head := stream.read(_HEADER.size)) == _HEADER.size:
+            at, kind, length = _HEADER.unpack(head)
             if not before <= at < 1e9 or length > _LARGEST_FRAME:
                 return
             before = at
             payload = stream.read(length)
             if len(payload) < length:
                 return
-            if kind == Kind.OUTPUT:
-                yield Output(at, payload)
-            elif kind == Kind.SIZE and length == _SIZE.size:
+            if kind == FrameKind.OUTPUT:
+                yield RecordedOutput(at, payload)
+            elif kind == FrameKind.SIZE and length == _SIZE.size:
                 columns, lines = _SIZE.unpack(payload)
-                yield Size(at, min(columns, _LARGEST_SIDE), min(lines, _LARGEST_SIDE))
-            elif kind == Kind.FULL:
-                yield Full(at)
+                yield RecordedSize(at, min(columns, _LARGEST_SIDE), min(lines, _LARGEST_SIDE))
+            elif kind == FrameKind.FULL:
+                yield RecordingFull(at)

@@ -1,4 +1,4 @@
-"""The one parse budget of a panel, shared by all its shells (upstream/terminal: Parse budget)."""
+"""Parse scheduler of a panel: one time budget for all shells (upstream/terminal: Parse budget)."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ _LONGEST_FRAME_S = 0.012
 """A flooded shell is painted this long after its frame began, parsed to its end or not."""
 
 
-class Pumped(Protocol):
-    """A shell as the pump sees it."""
+class ScheduledShell(Protocol):
+    """What the scheduler needs of a shell."""
 
     @property
     def waiting(self) -> int:
@@ -39,12 +39,12 @@ class Pumped(Protocol):
         """Show what was parsed; never raises."""
 
 
-class _Turn:
-    """What the pump remembers of one shell."""
+class _ShellSlot:
+    """Scheduling state of one shell."""
 
-    __slots__ = ("began_at", "chunk", "left", "painted_at", "served_at", "shell", "stale")
+    __slots__ = ("began_at", "chunk", "dirty", "left", "painted_at", "served_at", "shell")
 
-    def __init__(self, shell: Pumped) -> None:
+    def __init__(self, shell: ScheduledShell) -> None:
         self.shell = shell
         self.chunk = 4096
         self.painted_at = 0.0
@@ -53,7 +53,7 @@ class _Turn:
         self.left = 0
         """Bytes of it that are still to be parsed."""
         self.served_at = 0.0
-        self.stale = False
+        self.dirty = False
 
     def due_at(self) -> float:
         """When it may be painted again."""
@@ -67,13 +67,13 @@ class _Turn:
         elif self.began_at is None and now >= self.due_at():
             self.shell.catch_up()
             self.began_at, self.left = now, self.shell.waiting
-        return self.shell.waiting > 0 and not self.rests()
+        return self.shell.waiting > 0 and not self.throttled()
 
-    def rests(self) -> bool:
+    def throttled(self) -> bool:
         """Whether a flood waits for its next frame, or for this one to be painted."""
         return self.shell.skipping and (self.began_at is None or self.left <= 0)
 
-    def unfinished(self, now: float) -> bool:
+    def frame_incomplete(self, now: float) -> bool:
         """Whether the frame of a flood is better painted a little later."""
         return (
             self.began_at is not None
@@ -94,34 +94,34 @@ class _Turn:
             self.chunk = min(max(wanted, _SMALLEST_CHUNK), CHUNK_BYTES)
         self.left -= done
         self.served_at = started + spent
-        self.stale = True
+        self.dirty = True
 
     def paint(self) -> None:
         """Show it."""
-        self.stale = False
+        self.dirty = False
         self.began_at = None
         self.painted_at = perf_counter()
         self.shell.paint()
 
 
-class Pump:
-    """Parses for every shell in turn and paints each at most 60 times a second, 30 in a flood."""
+class ParseScheduler:
+    """Parses shells round-robin and paints each at most 60 times a second, 30 in a flood."""
 
     def __init__(self) -> None:
-        self._turns: dict[Pumped, _Turn] = {}
+        self._slots: dict[ScheduledShell, _ShellSlot] = {}
         self._work = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
-    def add(self, shell: Pumped) -> None:
+    def add(self, shell: ScheduledShell) -> None:
         """Serve a shell from now on; needs a running loop."""
-        self._turns[shell] = _Turn(shell)
+        self._slots[shell] = _ShellSlot(shell)
         if self._task is None:
-            self._task = asyncio.create_task(self._run(), name="terminal pump")
+            self._task = asyncio.create_task(self._run(), name="terminal scheduler")
 
-    async def remove(self, shell: Pumped) -> None:
+    async def remove(self, shell: ScheduledShell) -> None:
         """Serve it no more; with the last one the pump stops."""
-        self._turns.pop(shell, None)
-        if self._turns or self._task is None:
+        self._slots.pop(shell, None)
+        if self._slots or self._task is None:
             return
         task, self._task = self._task, None
         task.cancel()
@@ -135,16 +135,16 @@ class Pump:
         while True:
             self._work.clear()
             self._parse()
-            rest = self._paint()
+            delay = self._paint()
             for _ in range(3):
                 # With one turn, the pump would run again before due timers and sockets.
                 await asyncio.sleep(0)
-            if rest is None:
+            if delay is None:
                 await self._work.wait()
-            elif rest > 0:
-                await self._work_within(rest)
+            elif delay > 0:
+                await self._wait_for_work(delay)
 
-    async def _work_within(self, seconds: float) -> None:
+    async def _wait_for_work(self, seconds: float) -> None:
         try:
             async with asyncio.timeout(seconds):
                 await self._work.wait()
@@ -155,30 +155,30 @@ class Pump:
         """Until the budget is used: answers before floods, then who has waited longest."""
         deadline = perf_counter() + BUDGET_S
         ready = sorted(
-            self._ready(), key=lambda turn: (turn.shell.waiting > CHUNK_BYTES, turn.served_at)
+            self._ready(), key=lambda slot: (slot.shell.waiting > CHUNK_BYTES, slot.served_at)
         )
         while ready:
-            for turn in tuple(ready):
-                turn.parse()
-                if not turn.shell.waiting or turn.rests():
-                    ready.remove(turn)
+            for slot in tuple(ready):
+                slot.parse()
+                if not slot.shell.waiting or slot.throttled():
+                    ready.remove(slot)
                 if perf_counter() >= deadline:
                     return
 
-    def _ready(self) -> list[_Turn]:
+    def _ready(self) -> list[_ShellSlot]:
         now = perf_counter()
-        return [turn for turn in self._turns.values() if turn.ready(now)]
+        return [slot for slot in self._slots.values() if slot.ready(now)]
 
     def _paint(self) -> float | None:
         """Paint what is due; seconds until there is something to do again, None for never."""
         now = perf_counter()
-        rests: list[float] = []
-        for turn in tuple(self._turns.values()):
-            due = turn.due_at()
-            if turn.stale and now >= due and not turn.unfinished(now):
-                turn.paint()
-            if turn.shell.waiting and not turn.rests():
-                rests.append(0.0)
-            elif turn.stale or turn.shell.waiting:
-                rests.append(max(turn.due_at() - now, 0.001))
-        return min(rests, default=None)
+        delays: list[float] = []
+        for slot in tuple(self._slots.values()):
+            due = slot.due_at()
+            if slot.dirty and now >= due and not slot.frame_incomplete(now):
+                slot.paint()
+            if slot.shell.waiting and not slot.throttled():
+                delays.append(0.0)
+            elif slot.dirty or slot.shell.waiting:
+                delays.append(max(slot.due_at() - now, 0.001))
+        return min(delays, default=None)

@@ -1,4 +1,4 @@
-"""One shell, from opening to its one end: transport, emulator, backlog and what is sent.
+"""One shell session: transport, output buffer, emulator and input queue.
 
 States and rules: upstream/terminal: Session states.
 """
@@ -14,26 +14,26 @@ from typing import Protocol
 from services.clock import Clock
 from services.errors import ShellError
 from services.models import Retry, SandboxId, Shell, ShellState
-from services.terminal.session.detach import Departure
-from services.terminal.session.input_queue import INTERRUPT, Outbox
-from services.terminal.session.output_buffer import KEPT_BYTES, Backlog
-from services.terminal.session.recording import Transcript
-from services.terminal.session.scheduler import CHUNK_BYTES, Pump
-from services.terminal.session.status import Standing
-from services.terminal.transport.base import Ending, Transport
-from services.terminal.transport.keepalive import watch_life
-from services.text.sanitize import plain
+from services.terminal.session.detach import Detacher
+from services.terminal.session.input_queue import INTERRUPT, InputQueue
+from services.terminal.session.output_buffer import KEPT_BYTES, OutputBuffer
+from services.terminal.session.recording import SessionRecorder
+from services.terminal.session.scheduler import CHUNK_BYTES, ParseScheduler
+from services.terminal.session.status import ShellStatus
+from services.terminal.transport.base import CloseReason, Transport
+from services.terminal.transport.keepalive import watch_keepalive
+from services.text.sanitize import sanitize
 
 RESIZE_GAP_S = 0.05
 STALE_AFTER_INTERRUPT_S = 0.5
 _READS_IN_A_ROW = 32
-_READING_S = 0.001
+_READ_SLICE_S = 0.001
 
 log = logging.getLogger("wakedeck.terminal")
 
 
-class Emulated(Protocol):
-    """What a session needs of an emulator."""
+class SessionEmulator(Protocol):
+    """The emulator interface a session uses."""
 
     reply: Callable[[bytes], None] | None
     """Called with what the emulator answers to the program; set by the session."""
@@ -45,7 +45,7 @@ class Emulated(Protocol):
         """Change the size."""
 
 
-class Session:
+class ShellSession:
     """One shell; `run` once."""
 
     def __init__(
@@ -53,262 +53,264 @@ class Session:
         id: str,
         sandbox: SandboxId,
         transport: Transport,
-        emulator: Emulated,
+        emulator: SessionEmulator,
         *,
         clock: Clock,
-        pump: Pump,
+        scheduler: ParseScheduler,
         on_change: Callable[[Shell], None],
         on_paint: Callable[[], None],
-        transcript: Transcript | None = None,
+        recorder: SessionRecorder | None = None,
         detach_keys: bytes = b"",
     ) -> None:
         """`detach_keys`: the process is not ours to end, and these keys leave it running."""
         self.screen = emulator
         self._transport = transport
         self._clock = clock
-        self._pump = pump
+        self._scheduler = scheduler
         self._on_paint = on_paint
-        self._transcript = transcript
-        self._standing = Standing(
+        self._recorder = recorder
+        self._status = ShellStatus(
             Shell(id, sandbox, ShellState.RESOLVING, clock.now(), notice=self._notice()),
             on_change,
         )
-        self._backlog = Backlog()
-        self._outbox = Outbox(transport, clock, self._note_blocked)
-        self._departure = Departure(self._outbox, detach_keys)
+        self._output_buffer = OutputBuffer()
+        self._input_queue = InputQueue(transport, clock, self._on_input_blocked)
+        self._detacher = Detacher(self._input_queue, detach_keys)
         self._size = (80, 24)
-        self._told_size = self._size
+        self._sent_size = self._size
         self._resized = asyncio.Event()
-        self._over: asyncio.Future[Ending] | None = None
-        self._heard_at = 0.0
+        self._end_reason: asyncio.Future[CloseReason] | None = None
+        self._last_received_at = 0.0
         self._interrupted_at: float | None = None
-        self._undrawable = False
-        emulator.reply = self._outbox.reply
+        self._emulator_failed = False
+        emulator.reply = self._input_queue.reply
 
     @property
     def shell(self) -> Shell:
-        """How it stands."""
-        return self._standing.shell
+        """The current state of the shell."""
+        return self._status.shell
 
     @property
-    def pasting(self) -> int:
+    def unsent_paste_bytes(self) -> int:
         """Bytes of pastes not sent yet."""
-        return self._outbox.pasting
+        return self._input_queue.unsent_paste_bytes
 
     def type(self, data: bytes) -> None:
         """Send keys ahead of any paste; Ctrl-C drops the un-sent rest of one at once."""
-        if self.shell.state.over or self._departure.asked.is_set():
+        if self.shell.state.over or self._detacher.requested.is_set():
             return
         if INTERRUPT in data:
             self._interrupted_at = self._clock.monotonic()
-        self._outbox.type(data)
+        self._input_queue.type(data)
 
     def paste(self, data: bytes) -> None:
         """Send a lot, in pieces, no faster than the remote reads."""
-        if not self.shell.state.over and not self._departure.asked.is_set():
-            self._outbox.paste(data)
+        if not self.shell.state.over and not self._detacher.requested.is_set():
+            self._input_queue.paste(data)
 
     def cancel_paste(self) -> None:
         """Forget what of a paste is not sent yet."""
-        self._outbox.drop_paste()
+        self._input_queue.drop_paste()
 
     def resize(self, columns: int, lines: int) -> None:
         """Change the size here at once and there soon; of many, the last one counts."""
-        self._take_size(columns, lines)
+        self._apply_size(columns, lines)
         self._resized.set()
 
     def detach(self) -> None:
         """Leave: an idle shell is asked to end, a busy one is left to its server; idempotent."""
-        self._departure.asked.set()
-        self._outbox.drop_paste()
+        self._detacher.requested.set()
+        self._input_queue.drop_paste()
 
     async def run(self, columns: int, lines: int) -> Shell:
         """Open, serve until the end, close; a failure is in the shell that is returned."""
-        self._take_size(columns, lines)
-        self._told_size = self._size
-        self._standing.update(state=ShellState.CONNECTING)
-        ending = Ending(ShellState.DETACHED, "the panel let go of it")
+        self._apply_size(columns, lines)
+        self._sent_size = self._size
+        self._status.update(state=ShellState.CONNECTING)
+        ending = CloseReason(ShellState.DETACHED, "the panel let go of it")
         try:
             ending = await self._open() or await self._serve()
         except Exception:
             log.exception("the session of %s failed", self.shell.sandbox)
-            ending = Ending(ShellState.FAILED, "this panel failed to serve the shell; see its log")
+            ending = CloseReason(
+                ShellState.FAILED, "this panel failed to serve the shell; see its log"
+            )
         finally:
-            self._standing.update(title=self._title(), notice=self._notice())
-            if self._transcript is not None:
-                self._transcript.close()
-            self._standing.finish(ending, self._backlog.skipped)
-            self._show()
+            self._status.update(title=self._title(), notice=self._notice())
+            if self._recorder is not None:
+                self._recorder.close()
+            self._status.finish(ending, self._output_buffer.skipped)
+            self._request_paint()
             await self._transport.close()
-        return self._standing.shell
+        return self._status.shell
 
-    async def _open(self) -> Ending | None:
+    async def _open(self) -> CloseReason | None:
         """Connect; an ending if that did not work or was called off."""
         opening = asyncio.ensure_future(self._transport.open(*self._size))
-        leaving = asyncio.ensure_future(self._departure.asked.wait())
+        leaving = asyncio.ensure_future(self._detacher.requested.wait())
         try:
             await asyncio.wait((opening, leaving), return_when=asyncio.FIRST_COMPLETED)
             if not opening.done():
-                return Ending(ShellState.DETACHED, "called off before it was open")
+                return CloseReason(ShellState.DETACHED, "called off before it was open")
             await opening
         except ShellError as error:
             said = f"{error.sentence}; {error.advice}" if error.advice else error.sentence
-            return Ending(ShellState.FAILED, said, retry=error.retry)
+            return CloseReason(ShellState.FAILED, said, retry=error.retry)
         finally:
             for task in (opening, leaving):
                 task.cancel()
             await asyncio.gather(opening, leaving, return_exceptions=True)
         return None
 
-    async def _serve(self) -> Ending:
-        self._heard_at = self._clock.monotonic()
-        self._over = asyncio.get_running_loop().create_future()
-        self._pump.add(self)
+    async def _serve(self) -> CloseReason:
+        self._last_received_at = self._clock.monotonic()
+        self._end_reason = asyncio.get_running_loop().create_future()
+        self._scheduler.add(self)
         try:
             async with asyncio.TaskGroup() as group:
                 parts = [
                     group.create_task(part)
                     for part in (
                         self._read(),
-                        self._leave(),
-                        self._live(),
-                        self._tell_size(),
-                        self._outbox.send_keys(),
-                        self._outbox.send_pastes(),
+                        self._detach_when_requested(),
+                        self._watch_connection(),
+                        self._send_size(),
+                        self._input_queue.send_keys(),
+                        self._input_queue.send_pastes(),
                     )
                 ]
-                ending = await self._over
+                ending = await self._end_reason
                 for part in parts:
                     part.cancel()
         finally:
-            self._over.cancel()
-            await self._pump.remove(self)
+            self._end_reason.cancel()
+            await self._scheduler.remove(self)
         await self._parse_rest()
         return ending
 
-    def _end(self, ending: Ending) -> None:
-        """The first reason given is the one."""
-        if self._over is not None and not self._over.done():
-            self._over.set_result(ending)
+    def _end(self, ending: CloseReason) -> None:
+        """Set the close reason; the first call wins."""
+        if self._end_reason is not None and not self._end_reason.done():
+            self._end_reason.set_result(ending)
 
     async def _read(self) -> None:
         """Read at the rate of the line, whatever the emulator does."""
         loop = asyncio.get_running_loop()
         reads, began = 0, loop.time()
-        while not isinstance(output := await self._transport.read(), Ending):
-            self._heard_at = self._clock.monotonic()
-            self._departure.note(output)
-            if self._transcript is not None:
-                self._transcript.output(output)
-            self._backlog.append(output)
+        while not isinstance(output := await self._transport.read(), CloseReason):
+            self._last_received_at = self._clock.monotonic()
+            self._detacher.feed(output)
+            if self._recorder is not None:
+                self._recorder.output(output)
+            self._output_buffer.append(output)
             if self.shell.state is ShellState.CONNECTING:
-                self._standing.update(state=ShellState.OPEN)
-            self._pump.wake()
+                self._status.update(state=ShellState.OPEN)
+            self._scheduler.wake()
             reads += 1
-            if reads >= _READS_IN_A_ROW or loop.time() - began > _READING_S:
+            if reads >= _READS_IN_A_ROW or loop.time() - began > _READ_SLICE_S:
                 # Neither a queue of frames nor a pseudo terminal suspends while there is more.
                 await asyncio.sleep(0)
                 reads, began = 0, loop.time()
-        if self._departure.asked.is_set():
+        if self._detacher.requested.is_set():
             output = replace(output, state=ShellState.DETACHED, retry=Retry.ASK)
         self._end(output)
 
-    async def _live(self) -> None:
+    async def _watch_connection(self) -> None:
         self._end(
-            await watch_life(
+            await watch_keepalive(
                 self._transport,
                 self._clock,
-                lambda: self._heard_at,
-                lambda: self._outbox.outstanding,
+                lambda: self._last_received_at,
+                lambda: self._input_queue.outstanding,
             )
         )
 
-    async def _leave(self) -> None:
-        self._end(await self._departure.leave())
+    async def _detach_when_requested(self) -> None:
+        self._end(await self._detacher.run())
 
-    async def _tell_size(self) -> None:
+    async def _send_size(self) -> None:
         while True:
             await self._resized.wait()
             self._resized.clear()
-            if self._size != self._told_size:
-                self._told_size = self._size
+            if self._size != self._sent_size:
+                self._sent_size = self._size
                 await self._transport.resize(*self._size)
                 await self._clock.sleep(RESIZE_GAP_S)
 
     @property
     def waiting(self) -> int:
         """Bytes read and not parsed."""
-        return len(self._backlog)
+        return len(self._output_buffer)
 
     @property
     def skipping(self) -> bool:
         """Whether the middle of a flood is being dropped."""
-        return self._backlog.skipping
+        return self._output_buffer.skipping
 
     def catch_up(self) -> None:
-        """For the pump: in a flood, go on with what came last."""
-        self._backlog.catch_up()
+        """For the scheduler: in a flood, go on with what came last."""
+        self._output_buffer.catch_up()
 
     def parse(self, limit: int) -> None:
-        """For the pump: feed the emulator."""
-        self._drop_stale()
-        output = self._backlog.take(limit)
-        if self._undrawable:
+        """For the scheduler: feed the emulator."""
+        self._drop_after_interrupt()
+        output = self._output_buffer.take(limit)
+        if self._emulator_failed:
             return
         try:
             self.screen.feed(output)
         except Exception:
-            self._undrawable = True
+            self._emulator_failed = True
             log.exception("the emulator of %s failed", self.shell.sandbox)
             self._end(
-                Ending(ShellState.FAILED, "this panel could not draw the output; see its log")
+                CloseReason(ShellState.FAILED, "this panel could not draw the output; see its log")
             )
 
     def paint(self) -> None:
-        """For the pump: show what was parsed."""
-        self._backlog.settle()
-        self._standing.update(
-            skipping=self._backlog.skipping,
-            skipped_bytes=self._backlog.skipped,
+        """For the scheduler: show what was parsed."""
+        self._output_buffer.after_frame()
+        self._status.update(
+            skipping=self._output_buffer.skipping,
+            skipped_bytes=self._output_buffer.skipped,
             title=self._title(),
             notice=self._notice(),
         )
-        self._show()
+        self._request_paint()
 
-    def _drop_stale(self) -> None:
-        """What is still waiting half a second after a Ctrl-C is not what the operator wants."""
+    def _drop_after_interrupt(self) -> None:
+        """Skip output still buffered 0.5 s after a Ctrl-C."""
         if self._interrupted_at is None:
             return
-        if len(self._backlog) <= KEPT_BYTES:
+        if len(self._output_buffer) <= KEPT_BYTES:
             self._interrupted_at = None
         elif self._clock.monotonic() - self._interrupted_at > STALE_AFTER_INTERRUPT_S:
             self._interrupted_at = None
-            self._backlog.skip()
+            self._output_buffer.skip()
 
     async def _parse_rest(self) -> None:
-        """The last words of the shell, without holding up the loop."""
-        self._backlog.skip()
-        while self._backlog:
+        """Parse what is left in the buffer, yielding to the event loop."""
+        self._output_buffer.skip()
+        while self._output_buffer:
             self.parse(CHUNK_BYTES // 4)
             await asyncio.sleep(0)
 
-    def _note_blocked(self, blocked: bool) -> None:
-        self._standing.update(input_blocked=blocked)
+    def _on_input_blocked(self, blocked: bool) -> None:
+        self._status.update(input_blocked=blocked)
 
-    def _take_size(self, columns: int, lines: int) -> None:
+    def _apply_size(self, columns: int, lines: int) -> None:
         self._size = (max(columns, 2), max(lines, 1))
         self.screen.resize(*self._size)
-        if self._transcript is not None:
-            self._transcript.resized(*self._size)
+        if self._recorder is not None:
+            self._recorder.resized(*self._size)
 
     def _notice(self) -> str:
-        own = self._transcript.notice if self._transcript is not None else ""
+        own = self._recorder.notice if self._recorder is not None else ""
         return " · ".join(part for part in (self._transport.notice, own) if part)
 
     def _title(self) -> str:
-        return plain(str(getattr(self.screen, "title", "")), 200)
+        return sanitize(str(getattr(self.screen, "title", "")), 200)
 
-    def _show(self) -> None:
+    def _request_paint(self) -> None:
         """Ask for a painting; a view that fails must not stop the other shells."""
         try:
             self._on_paint()

@@ -1,4 +1,4 @@
-"""How one shell stands, told to whoever watches it."""
+"""The published status of one shell session."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from dataclasses import replace
 from typing import Any
 
 from services.models import Shell
-from services.terminal.transport.base import Ending
+from services.terminal.transport.base import CloseReason
 
 log = logging.getLogger("wakedeck.terminal")
 
 
-class Standing:
+class ShellStatus:
     """The one record of a session; after its end nothing changes it."""
 
     def __init__(self, shell: Shell, on_change: Callable[[Shell], None]) -> None:
@@ -33,7 +33,7 @@ class Standing:
         except Exception:
             log.exception("who watches %s failed", changed.sandbox)
 
-    def finish(self, ending: Ending, skipped_bytes: int) -> None:
+    def finish(self, ending: CloseReason, skipped_bytes: int) -> None:
         """Reach the one terminal state."""
         self.update(
             state=ending.state,

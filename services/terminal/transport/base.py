@@ -1,4 +1,4 @@
-"""What carries the bytes of one shell: open, read, write, resize, close."""
+"""Transport protocol of one shell: open, read, write, resize, close."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from services.models import Retry, ShellState
 
 
 @dataclass(frozen=True, slots=True)
-class Ending:
-    """Why the bytes stopped.
+class CloseReason:
+    """Why a shell's connection ended.
 
     See upstream/terminal: Session states; upstream/terminal: Why a session ends.
     """
@@ -39,8 +39,8 @@ class Transport(Protocol):
             ShellError: with the operator's sentence and whether a retry can help.
         """
 
-    async def read(self) -> bytes | Ending:
-        """The next output, or why there is no more. After an `Ending`, it is not called again."""
+    async def read(self) -> bytes | CloseReason:
+        """The next output, or why there is no more. Not called after a `CloseReason`."""
 
     async def write(self, data: bytes) -> None:
         """Send input; silently nothing once the connection is gone (`read` says why)."""

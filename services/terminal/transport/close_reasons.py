@@ -1,4 +1,4 @@
-"""The failure table: what a broken connection means and whether trying again can help.
+"""Close reasons: what a connection error means and whether to retry.
 
 The table is upstream/terminal: Why a session ends.
 No sentence holds a token, a cookie or a query string: the caller names
@@ -31,15 +31,15 @@ from websockets.exceptions import (
 
 from services.errors import ShellError
 from services.models import Retry, ShellState
-from services.terminal.transport.base import Ending
-from services.text.sanitize import plain
+from services.terminal.transport.base import CloseReason
+from services.text.sanitize import sanitize
 
 _QUERY = re.compile(r"\?[^\s\"'<>]*")
 _BUSY = frozenset({408, 409, 425, 429})
-_PROTOCOL = {1002: "protocol error", 1003: "unsupported data", 1007: "invalid text"}
+_PROTOCOL_ERRORS = {1002: "protocol error", 1003: "unsupported data", 1007: "invalid text"}
 _IDLE_CUT_S = 15.0
 _NO_TLS, _NO_TLS_ADVICE = "{address} does not speak TLS", "check the port and the scheme"
-_OPENING: tuple[tuple[type[BaseException], str, Retry, str], ...] = (
+_OPEN_ERRORS: tuple[tuple[type[BaseException], str, Retry, str], ...] = (
     (ssl.SSLError, _NO_TLS, Retry.NO, _NO_TLS_ADVICE),
     (TimeoutError, "no answer from {address} in {limit} s", Retry.AUTO, "is a proxy needed?"),
     (socket.gaierror, "cannot resolve {host}", Retry.AUTO, ""),
@@ -55,7 +55,7 @@ _OPENING: tuple[tuple[type[BaseException], str, Retry, str], ...] = (
 
 
 @dataclass(frozen=True, slots=True)
-class Failure:
+class ConnectionFailure:
     """Why a connection was not opened, and what to do."""
 
     sentence: str
@@ -63,7 +63,7 @@ class Failure:
     advice: str = ""
     status: int | None = None
     """The HTTP status, where the handshake was answered with another one than 101."""
-    said: str = ""
+    server_message: str = ""
     """The server's own words of such an answer, harmless and masked."""
     retry_after_s: float | None = None
 
@@ -71,26 +71,26 @@ class Failure:
 class HandshakeRefusedError(ShellError):
     """The server answered, and not with a terminal: `failure` holds status and words."""
 
-    def __init__(self, failure: Failure) -> None:
+    def __init__(self, failure: ConnectionFailure) -> None:
         super().__init__(failure.sentence, retry=failure.retry, advice=failure.advice)
         self.failure = failure
 
 
-def masked(text: str, secrets: Sequence[str] = ()) -> str:
-    """One harmless line without secrets and query strings."""
+def redact_line(text: str, secrets: Sequence[str] = ()) -> str:
+    """Sanitise text to one line and redact `secrets` and query strings."""
     for secret in sorted((s for s in secrets if s), key=len, reverse=True):
         text = text.replace(secret, "•••")
-    return _QUERY.sub("", plain(text))
+    return _QUERY.sub("", sanitize(text))
 
 
-def opening_failure(
+def classify_open_error(
     error: BaseException,
     address: str,
     *,
     timeout_s: float = 10,
     secrets: Sequence[str] = (),
     secure: bool = False,
-) -> Failure:
+) -> ConnectionFailure:
     """Judge an exception of the connection or its handshake; `address` is `host:port`.
 
     `secure` says that TLS was spoken to it.
@@ -98,75 +98,81 @@ def opening_failure(
     host = address.rsplit(":", 1)[0]
     if isinstance(error, InvalidStatus):
         return replace(
-            _status(error, address, secrets),
+            _classify_status(error, address, secrets),
             status=error.response.status_code,
-            said=_said(error, secrets),
+            server_message=_server_message(error, secrets),
             retry_after_s=_retry_after(error),
         )
     if secure and isinstance(error, ConnectionResetError):
-        return Failure(_NO_TLS.format(address=address), Retry.NO, _NO_TLS_ADVICE)
+        return ConnectionFailure(_NO_TLS.format(address=address), Retry.NO, _NO_TLS_ADVICE)
     if isinstance(error, ssl.SSLCertVerificationError):
-        return _certificate(error, host)
+        return _classify_certificate(error, host)
     if isinstance(error, SecurityError):
-        return Failure(f"{address} answered outside the rules: {masked(str(error))}", Retry.NO)
+        return ConnectionFailure(
+            f"{address} answered outside the rules: {redact_line(str(error))}", Retry.NO
+        )
     if isinstance(error, InvalidProxyStatus):
         code = error.response.status_code
-        return Failure(f"the proxy refused to connect to {address} ({code})", Retry.NO)
+        return ConnectionFailure(f"the proxy refused to connect to {address} ({code})", Retry.NO)
     if isinstance(error, InvalidMessage) and isinstance(error.__cause__, EOFError):
-        return Failure(
+        return ConnectionFailure(
             f"{address} closed the connection before it answered",
             Retry.AUTO,
             "is it a WebSocket endpoint?",
         )
-    for kind, sentence, retry, advice in _OPENING:
+    for kind, sentence, retry, advice in _OPEN_ERRORS:
         if isinstance(error, kind):
             said = sentence.format(address=address, host=host, limit=f"{timeout_s:g}")
-            return Failure(said, retry, advice)
+            return ConnectionFailure(said, retry, advice)
     if isinstance(error, OSError):
         said = errno.errorcode.get(error.errno or 0, type(error).__name__)
-        return Failure(f"{address} cannot be reached ({said})", Retry.AUTO)
-    return Failure(f"{address} could not be opened ({type(error).__name__})", Retry.ASK)
+        return ConnectionFailure(f"{address} cannot be reached ({said})", Retry.AUTO)
+    return ConnectionFailure(f"{address} could not be opened ({type(error).__name__})", Retry.ASK)
 
 
-def _certificate(error: ssl.SSLCertVerificationError, host: str) -> Failure:
-    said = plain(error.verify_message or "not trusted")
+def _classify_certificate(error: ssl.SSLCertVerificationError, host: str) -> ConnectionFailure:
+    said = sanitize(error.verify_message or "not trusted")
     if "mismatch" in said.lower() or "not valid for" in said.lower():
-        return Failure(
+        return ConnectionFailure(
             f"the name on the certificate is not {host}", Retry.NO, "is tls-server-name needed?"
         )
-    return Failure(
+    return ConnectionFailure(
         f"the certificate of {host} was not accepted: {said}",
         Retry.NO,
         "name the authority that signed it in the configuration",
     )
 
 
-def _status(error: InvalidStatus, address: str, secrets: Sequence[str]) -> Failure:
+def _classify_status(
+    error: InvalidStatus, address: str, secrets: Sequence[str]
+) -> ConnectionFailure:
     code = error.response.status_code
-    said = _said(error, secrets)
+    said = _server_message(error, secrets)
     tail = f": {said}" if said else ""
     if code == 401:
-        return Failure(f"{address} does not accept the credential (401){tail}", Retry.ASK)
+        return ConnectionFailure(f"{address} does not accept the credential (401){tail}", Retry.ASK)
     if code == 403:
-        return Failure(
+        return ConnectionFailure(
             f"{address} refused access (403){tail}"
             if said
             else f"{address} refused access (403) and gave no reason",
             Retry.NO,
         )
     if code == 404:
-        return Failure(f"{address} knows no such terminal (404){tail}", Retry.NO)
+        return ConnectionFailure(f"{address} knows no such terminal (404){tail}", Retry.NO)
     if code in _BUSY or code >= 500:
         wait = _retry_after(error)
         later = "" if wait is None else f"; try again in {wait:.0f} s"
-        return Failure(f"{address} is busy or failing ({code}){tail}{later}", Retry.AUTO)
+        return ConnectionFailure(f"{address} is busy or failing ({code}){tail}{later}", Retry.AUTO)
     if 200 <= code < 300:
-        return Failure(f"a web server answered at {address}, not a terminal ({code})", Retry.NO)
-    return Failure(f"{address} refused the terminal ({code}){tail}", Retry.NO)
+        return ConnectionFailure(
+            f"a web server answered at {address}, not a terminal ({code})", Retry.NO
+        )
+    return ConnectionFailure(f"{address} refused the terminal ({code}){tail}", Retry.NO)
 
 
-def _said(error: InvalidStatus, secrets: Sequence[str]) -> str:
-    return masked(_sentence(bytes(error.response.body or b"")), secrets)
+def _server_message(error: InvalidStatus, secrets: Sequence[str]) -> str:
+    return redact_line(_body_message(bytes(error.response.body or b"")), secrets)
 
 
 def _retry_after(error: InvalidStatus) -> float | None:
@@ -174,7 +180,7 @@ def _retry_after(error: InvalidStatus) -> float | None:
     return float(wait) if wait.isascii() and wait.isdecimal() and len(wait) < 6 else None
 
 
-def _sentence(body: bytes) -> str:
+def _body_message(body: bytes) -> str:
     """The server's own words: `message` or `error` of a JSON body, short plain text otherwise."""
     text = body[:16_384].decode("utf-8", "replace").strip()
     try:
@@ -188,64 +194,70 @@ def _sentence(body: bytes) -> str:
     return ""
 
 
-def closing(
+def classify_close(
     error: ConnectionClosed,
     *,
     idle_s: float = 0.0,
     silent_end: bool = False,
     secrets: Sequence[str] = (),
-) -> Ending:
+) -> CloseReason:
     """Judge the end of a connection that was open; `idle_s` is how long nothing had come.
 
     `silent_end` names a family whose normal end is a dropped connection
     (upstream/pods: JSON endings).
     """
     if error.rcvd is None:
-        return _dropped(error, idle_s, silent_end)
+        return _classify_drop(error, idle_s, silent_end)
     code = error.rcvd.code
-    said = masked(error.rcvd.reason, secrets)
+    said = redact_line(error.rcvd.reason, secrets)
     tail = f": {said}" if said else ""
     if code in (1000, 1005):
-        return Ending(ShellState.ENDED, f"the shell ended; exit code unknown{tail}")
+        return CloseReason(ShellState.ENDED, f"the shell ended; exit code unknown{tail}")
     if code == 1001:
-        return Ending(ShellState.ENDED, f"the server is going away{tail}", retry=Retry.AUTO)
+        return CloseReason(ShellState.ENDED, f"the server is going away{tail}", retry=Retry.AUTO)
     if code in (1012, 1013):
-        return Ending(ShellState.LOST, f"the server is restarting or busy{tail}", retry=Retry.AUTO)
-    if code in _PROTOCOL:
-        return Ending(ShellState.LOST, f"{_PROTOCOL[code]} ({code}){tail}", retry=Retry.NO)
+        return CloseReason(
+            ShellState.LOST, f"the server is restarting or busy{tail}", retry=Retry.AUTO
+        )
+    if code in _PROTOCOL_ERRORS:
+        return CloseReason(
+            ShellState.LOST, f"{_PROTOCOL_ERRORS[code]} ({code}){tail}", retry=Retry.NO
+        )
     if code == 1008:
-        return Ending(ShellState.LOST, f"refused by policy{tail}", retry=Retry.NO)
+        return CloseReason(ShellState.LOST, f"refused by policy{tail}", retry=Retry.NO)
     if code == 1009:
-        return Ending(ShellState.LOST, f"the server says we sent too much at once{tail}")
+        return CloseReason(ShellState.LOST, f"the server says we sent too much at once{tail}")
     if code == 1011:
-        return Ending(ShellState.LOST, f"the server failed{tail}", retry=Retry.AUTO, tries=2)
-    return Ending(ShellState.LOST, f"the server closed with {code}{tail}")
+        return CloseReason(ShellState.LOST, f"the server failed{tail}", retry=Retry.AUTO, tries=2)
+    return CloseReason(ShellState.LOST, f"the server closed with {code}{tail}")
 
 
-def _dropped(error: ConnectionClosed, idle_s: float, silent_end: bool) -> Ending:
+def _classify_drop(error: ConnectionClosed, idle_s: float, silent_end: bool) -> CloseReason:
     cause = error.__cause__
     if error.sent is not None and error.sent.code == 1009:
-        return Ending(ShellState.LOST, "the server sent a message above 1 MiB")
+        return CloseReason(ShellState.LOST, "the server sent a message above 1 MiB")
     if isinstance(cause, PayloadTooBig):
-        return Ending(ShellState.LOST, "the server sent a message above 1 MiB")
-    if error.sent is not None and error.sent.code in _PROTOCOL:
+        return CloseReason(ShellState.LOST, "the server sent a message above 1 MiB")
+    if error.sent is not None and error.sent.code in _PROTOCOL_ERRORS:
         code = error.sent.code
-        return Ending(
-            ShellState.LOST, f"the server sent {_PROTOCOL[code]} ({code})", retry=Retry.NO
+        return CloseReason(
+            ShellState.LOST, f"the server sent {_PROTOCOL_ERRORS[code]} ({code})", retry=Retry.NO
         )
     if isinstance(cause, ConnectionResetError | BrokenPipeError):
-        return Ending(
+        return CloseReason(
             ShellState.LOST, "the connection was reset, outcome unknown", retry=Retry.AUTO
         )
     if isinstance(cause, TimeoutError | OSError) and not isinstance(cause, EOFError):
-        return Ending(ShellState.LOST, "the connection was lost, outcome unknown", retry=Retry.AUTO)
+        return CloseReason(
+            ShellState.LOST, "the connection was lost, outcome unknown", retry=Retry.AUTO
+        )
     if silent_end:
-        return Ending(ShellState.ENDED, "the server ended the session (no close frame)")
+        return CloseReason(ShellState.ENDED, "the server ended the session (no close frame)")
     if idle_s >= _IDLE_CUT_S:
-        return Ending(
+        return CloseReason(
             ShellState.LOST,
             f"the connection was dropped after {idle_s:.0f} s of silence (an idle limit on the"
             " way?), outcome unknown",
             retry=Retry.AUTO,
         )
-    return Ending(ShellState.LOST, "the server closed without saying why, outcome unknown")
+    return CloseReason(ShellState.LOST, "the server closed without saying why, outcome unknown")

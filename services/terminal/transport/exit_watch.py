@@ -1,4 +1,4 @@
-"""Hearing that a child has ended, without a thread and without reaping it."""
+"""Waits for a child process to exit, without a thread and without reaping it."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class ExitWatch:
         else:
             self._loop.add_reader(self._handle, self._end)
 
-    async def within(self, seconds: float) -> bool:
+    async def wait(self, seconds: float) -> bool:
         """Whether it was dead before that many seconds had passed."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
@@ -64,11 +64,11 @@ def _exit_handle(pid: int) -> int | None:
         if hasattr(os, "pidfd_open"):
             return os.pidfd_open(pid)
         if hasattr(select, "kqueue"):
-            return _kernel_queue(pid)
+            return _kqueue_handle(pid)
     return None
 
 
-def _kernel_queue(pid: int) -> int:
+def _kqueue_handle(pid: int) -> int:
     """The BSD way: a queue that holds one event, the exit."""
     kernel: Any = select
     queue = kernel.kqueue()

@@ -1,4 +1,4 @@
-"""What a wire says in one frame, whatever the family: the events a framing decodes to."""
+"""Framing protocol of a WebSocket shell and the events a frame decodes to."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
 from services.models import Retry, ShellState
-from services.terminal.transport.base import Ending
+from services.terminal.transport.base import CloseReason
 
-MALFORMED_IN_A_ROW = 3
+MAX_MALFORMED_FRAMES = 3
 """So many frames that are not of the family end a session (upstream/pods: JSON frames)."""
-NOT_A_TERMINAL = Ending(
+NOT_A_TERMINAL = CloseReason(
     ShellState.FAILED,
     "protocol: the server sent something that is not a terminal message",
     retry=Retry.NO,
@@ -38,7 +38,7 @@ class RemoteError:
 class Finished:
     """The peer said how the session ended, before it closes the connection."""
 
-    ending: Ending
+    ending: CloseReason
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +66,7 @@ class Framing(Protocol):
     def silent_end(self) -> bool:
         """Whether this family ends a session by dropping the connection without a close frame."""
 
-    def agreed(self, subprotocol: str | None) -> None:
+    def on_subprotocol(self, subprotocol: str | None) -> None:
         """Told what the handshake settled on: one of `subprotocols`, None where there are none."""
 
     def encode_resize(self, columns: int, lines: int) -> str | bytes:

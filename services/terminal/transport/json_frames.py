@@ -8,9 +8,9 @@ from collections.abc import Iterator, Sequence
 from enum import Enum
 
 from services.models import Retry, ShellState
-from services.terminal.transport.base import Ending
+from services.terminal.transport.base import CloseReason
 from services.terminal.transport.framing import (
-    MALFORMED_IN_A_ROW,
+    MAX_MALFORMED_FRAMES,
     NOT_A_TERMINAL,
     Finished,
     FrameEvent,
@@ -18,7 +18,7 @@ from services.terminal.transport.framing import (
     Output,
     RemoteError,
 )
-from services.text.sanitize import plain
+from services.text.sanitize import sanitize
 
 PIECE_BYTES = 8 * 1024
 """Most UTF-8 bytes of input in one frame; servers cut above 32 KiB in silence.
@@ -26,7 +26,7 @@ PIECE_BYTES = 8 * 1024
 See upstream/pods: JSON input limit.
 """
 _SIZES = range(1, 65536)
-RENEWED = Ending(
+TOKEN_RENEWED = CloseReason(
     ShellState.LOST,
     "the session token was renewed: a new shell is needed, the state of this one is gone",
     retry=Retry.AUTO,
@@ -42,17 +42,17 @@ class Dialect(Enum):
     ARGO = "argo"
 
 
-def clamped(size: int) -> int:
+def clamp_size(size: int) -> int:
     """A size every server takes: 1-65535 (upstream/pods: Resize)."""
     return min(max(size, _SIZES.start), _SIZES.stop - 1)
 
 
 def encode_resize(columns: int, lines: int) -> str:
     """The frame that tells the size."""
-    return _object({"operation": "resize", "rows": clamped(lines), "cols": clamped(columns)})
+    return _to_json({"operation": "resize", "rows": clamp_size(lines), "cols": clamp_size(columns)})
 
 
-def pieces(text: str, limit: int = PIECE_BYTES) -> Iterator[str]:
+def split_utf8(text: str, limit: int = PIECE_BYTES) -> Iterator[str]:
     """Cut text into parts of at most `limit` UTF-8 bytes (at least 4), between code points."""
     data = text.encode("utf-8", "replace")
     start = 0
@@ -66,8 +66,10 @@ def pieces(text: str, limit: int = PIECE_BYTES) -> Iterator[str]:
 
 def encode_stdin(text: str, columns: int, lines: int) -> tuple[str, ...]:
     """The frames that carry typed or pasted text."""
-    size = {"rows": clamped(lines), "cols": clamped(columns)}
-    return tuple(_object({"operation": "stdin", "data": piece, **size}) for piece in pieces(text))
+    size = {"rows": clamp_size(lines), "cols": clamp_size(columns)}
+    return tuple(
+        _to_json({"operation": "stdin", "data": piece, **size}) for piece in split_utf8(text)
+    )
 
 
 def decode(frame: str | bytes) -> tuple[FrameEvent | int, ...]:
@@ -87,7 +89,7 @@ def decode(frame: str | bytes) -> tuple[FrameEvent | int, ...]:
         events.append(Malformed("data is not text"))
     error = message.get("error")
     if isinstance(error, str) and error:
-        events.append(RemoteError(plain(error)))
+        events.append(RemoteError(sanitize(error)))
     code = message.get("Code")
     if isinstance(code, int) and not isinstance(code, bool):
         events.append(code)
@@ -104,10 +106,10 @@ class JsonFraming:
         self.silent_end = dialect is Dialect.ARGO
         self._codes_end = dialect is Dialect.ARGO
         self._size = (80, 24)
-        self._typed = codecs.getincrementaldecoder("utf-8")("replace")
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
         self._malformed = 0
 
-    def agreed(self, subprotocol: str | None) -> None:
+    def on_subprotocol(self, subprotocol: str | None) -> None:
         """The family knows no subprotocols."""
 
     def encode_resize(self, columns: int, lines: int) -> str:
@@ -117,7 +119,7 @@ class JsonFraming:
 
     def encode_input(self, data: bytes) -> tuple[str, ...]:
         """Frames of at most `PIECE_BYTES`; bytes that are no UTF-8 become U+FFFD."""
-        return encode_stdin(self._typed.decode(data), *self._size)
+        return encode_stdin(self._decoder.decode(data), *self._size)
 
     def decode(self, frame: str | bytes) -> tuple[FrameEvent, ...]:
         """Events in order; the third malformed frame in a row finishes the session."""
@@ -126,15 +128,15 @@ class JsonFraming:
         for event in decode(frame):
             if isinstance(event, int):
                 if self._codes_end and event == 1:
-                    events.append(Finished(RENEWED))
+                    events.append(Finished(TOKEN_RENEWED))
                 continue
             malformed |= isinstance(event, Malformed)
             events.append(event)
         self._malformed = self._malformed + 1 if malformed else 0
-        if self._malformed >= MALFORMED_IN_A_ROW:
+        if self._malformed >= MAX_MALFORMED_FRAMES:
             events.append(Finished(NOT_A_TERMINAL))
         return tuple(events)
 
 
-def _object(message: dict[str, object]) -> str:
+def _to_json(message: dict[str, object]) -> str:
     return json.dumps(message, separators=(",", ":"), ensure_ascii=False)

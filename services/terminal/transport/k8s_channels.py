@@ -13,17 +13,17 @@ from enum import Enum, IntEnum
 
 from services.errors import ShellError
 from services.models import Retry, ShellState
-from services.terminal.transport.base import Ending
+from services.terminal.transport.base import CloseReason
 from services.terminal.transport.exit_codes import exited
 from services.terminal.transport.framing import (
-    MALFORMED_IN_A_ROW,
+    MAX_MALFORMED_FRAMES,
     NOT_A_TERMINAL,
     Finished,
     FrameEvent,
     Malformed,
     Output,
 )
-from services.text.sanitize import plain
+from services.text.sanitize import sanitize
 
 V5, V4 = "v5.channel.k8s.io", "v4.channel.k8s.io"
 SUBPROTOCOLS = (V5, V4)
@@ -34,7 +34,7 @@ PIECE_BYTES = 16 * 1024
 See upstream/pods: Framing.
 """
 _LARGEST_SIZE = 65535
-_SHOWN_RAW = 200
+_MOST_RAW_CHARS = 200
 _CODE = re.compile(r"\d{1,9}", re.ASCII)
 _NO_SUCH_FILE = ("executable file not found", "no such file or directory")
 _NO_PERMISSION = ("permission denied", "exec format error")
@@ -53,7 +53,7 @@ class Channel(IntEnum):
     CLOSE = 255
 
 
-class OutcomeKind(Enum):
+class ExecStatusKind(Enum):
     """What a status, or its absence, proves."""
 
     EXITED = "exited"
@@ -65,30 +65,32 @@ class OutcomeKind(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class ExecStatus:
     """What the status on channel 3 says."""
 
-    kind: OutcomeKind
+    kind: ExecStatusKind
     code: int | None = None
     """The exit code; only for `EXITED`."""
-    said: str = ""
+    server_message: str = ""
     """The server's own words, harmless."""
 
     @property
-    def ending(self) -> Ending:
+    def ending(self) -> CloseReason:
         """The same as the end of a session."""
-        if self.kind is OutcomeKind.EXITED and self.code is not None:
+        if self.kind is ExecStatusKind.EXITED and self.code is not None:
             return exited(self.code)
-        if self.kind is OutcomeKind.UNKNOWN:
-            return Ending(ShellState.ENDED, f"the shell ended; exit code unknown: {self.said}")
-        if self.kind is OutcomeKind.NO_CONTAINER:
-            return Ending(
+        if self.kind is ExecStatusKind.UNKNOWN:
+            return CloseReason(
+                ShellState.ENDED, f"the shell ended; exit code unknown: {self.server_message}"
+            )
+        if self.kind is ExecStatusKind.NO_CONTAINER:
+            return CloseReason(
                 ShellState.FAILED,
-                f"the container is not running: {self.said}",
+                f"the container is not running: {self.server_message}",
                 retry=Retry.AUTO,
                 tries=_CONTAINER_TRIES,
             )
-        return Ending(ShellState.FAILED, f"it was not started: {self.said}")
+        return CloseReason(ShellState.FAILED, f"it was not started: {self.server_message}")
 
 
 def encode_resize(columns: int, lines: int) -> bytes:
@@ -113,7 +115,7 @@ def encode_half_close(channel: Channel) -> bytes:
     return bytes((Channel.CLOSE, channel))
 
 
-def read_status(payload: bytes) -> Outcome:
+def parse_status(payload: bytes) -> ExecStatus:
     """What the JSON `Status` of channel 3 proves; what cannot be read proves nothing.
 
     See upstream/pods: Exit status.
@@ -122,30 +124,34 @@ def read_status(payload: bytes) -> Outcome:
     try:
         status = json.loads(text)
     except (ValueError, RecursionError):
-        return Outcome(OutcomeKind.UNKNOWN, said=plain(text, _SHOWN_RAW))
+        return ExecStatus(ExecStatusKind.UNKNOWN, server_message=sanitize(text, _MOST_RAW_CHARS))
     if not isinstance(status, dict):
-        return Outcome(OutcomeKind.UNKNOWN, said=plain(text, _SHOWN_RAW))
+        return ExecStatus(ExecStatusKind.UNKNOWN, server_message=sanitize(text, _MOST_RAW_CHARS))
     if status.get("status") == "Success":
-        return Outcome(OutcomeKind.EXITED, 0)
+        return ExecStatus(ExecStatusKind.EXITED, 0)
     reason = status.get("reason")
     if status.get("status") != "Failure":
-        return Outcome(OutcomeKind.UNKNOWN, said=plain(text, _SHOWN_RAW))
+        return ExecStatus(ExecStatusKind.UNKNOWN, server_message=sanitize(text, _MOST_RAW_CHARS))
     if reason == "NonZeroExitCode":
         code = _exit_code(status)
         if code is None:
-            return Outcome(OutcomeKind.UNKNOWN, said=plain(text, _SHOWN_RAW))
-        return Outcome(OutcomeKind.EXITED, code)
+            return ExecStatus(
+                ExecStatusKind.UNKNOWN, server_message=sanitize(text, _MOST_RAW_CHARS)
+            )
+        return ExecStatus(ExecStatusKind.EXITED, code)
     words = " ".join((_text(status.get("message")), *_messages(status)))
-    said = plain(_text(status.get("message")) or words or _text(reason) or text, _SHOWN_RAW)
-    return Outcome(_not_started(words.lower()), said=said)
+    server_message = sanitize(
+        _text(status.get("message")) or words or _text(reason) or text, _MOST_RAW_CHARS
+    )
+    return ExecStatus(_not_started(words.lower()), server_message=server_message)
 
 
-def _not_started(words: str) -> OutcomeKind:
+def _not_started(words: str) -> ExecStatusKind:
     if any(mark in words for mark in _NO_CONTAINER):
-        return OutcomeKind.NO_CONTAINER
+        return ExecStatusKind.NO_CONTAINER
     if any(mark in words for mark in (*_NO_SUCH_FILE, *_NO_PERMISSION)):
-        return OutcomeKind.NO_PROGRAM
-    return OutcomeKind.NOT_STARTED
+        return ExecStatusKind.NO_PROGRAM
+    return ExecStatusKind.NOT_STARTED
 
 
 def _text(value: object) -> str:
@@ -181,13 +187,13 @@ class ChannelFraming:
 
     def __init__(self, *, terminal: bool = True) -> None:
         """Without a `terminal`, no size is told and the two outputs come apart."""
-        self.outcome: Outcome | None = None
+        self.outcome: ExecStatus | None = None
         """What the status proved, once it came."""
         self._terminal = terminal
         self._subprotocol: str | None = None
         self._malformed = 0
 
-    def agreed(self, subprotocol: str | None) -> None:
+    def on_subprotocol(self, subprotocol: str | None) -> None:
         """Remember it: only v5 can end the input."""
         self._subprotocol = subprotocol
 
@@ -218,12 +224,12 @@ class ChannelFraming:
         if isinstance(frame, str) or not frame:
             self._malformed += 1
             wrong = Malformed("not binary" if isinstance(frame, str) else "no channel")
-            over = self._malformed >= MALFORMED_IN_A_ROW
+            over = self._malformed >= MAX_MALFORMED_FRAMES
             return (wrong, Finished(NOT_A_TERMINAL)) if over else (wrong,)
         self._malformed = 0
         payload = frame[1:]
         if frame[0] == Channel.STATUS and self.outcome is None:
-            self.outcome = read_status(payload)
+            self.outcome = parse_status(payload)
             return (Finished(self.outcome.ending),)
         if frame[0] in (Channel.STDOUT, Channel.STDERR) and payload:
             apart = not self._terminal and frame[0] == Channel.STDERR

@@ -15,12 +15,12 @@ import psutil
 
 from services.errors import ProcessError
 from services.terminal.transport.exit_watch import ExitWatch
-from services.terminal.transport.pty_spawn import START_LIMIT_S, accept_utf8, set_size, spawn
-from services.text.sanitize import plain
+from services.terminal.transport.pty_spawn import START_LIMIT_S, set_iutf8, set_size, spawn
+from services.text.sanitize import sanitize
 
 READ_BYTES = 16 * 1024
 GRACE_S = 0.5
-_KILLED_S = 2.0
+_KILL_WAIT_S = 2.0
 _LINGER_S = 0.1
 _POLL_S = 0.02
 _INTERRUPTS = (termios.VINTR, termios.VQUIT, termios.VSUSP)
@@ -40,7 +40,7 @@ class PtyProcess:
         self._drained.set()
         self._readable = asyncio.Event()
         self._exit = ExitWatch(child.pid)
-        self._ending = asyncio.Lock()
+        self._terminate_lock = asyncio.Lock()
         self._code: int | None = None
 
     @classmethod
@@ -58,7 +58,7 @@ class PtyProcess:
         Raises:
             ProcessError: it could not be run; the sentence says why.
         """
-        name = plain(argv[0], 80)
+        name = sanitize(argv[0], 80)
         with contextlib.ExitStack() as open_handles:
             try:
                 master, slave = os.openpty()
@@ -67,7 +67,7 @@ class PtyProcess:
                 keep_master.callback(os.close, master)
                 os.set_blocking(master, False)
                 set_size(master, columns, lines)
-                accept_utf8(slave)
+                set_iutf8(slave)
                 child = await spawn(argv, cwd, env, slave)
             except TimeoutError as error:
                 raise ProcessError(f"{name} did not start in {START_LIMIT_S:g} s") from error
@@ -97,12 +97,12 @@ class PtyProcess:
                 return b""
             if data is not None:
                 return data
-            if self._exit.ended.is_set() and not await self._becomes_readable(_LINGER_S):
+            if self._exit.ended.is_set() and not await self._wait_readable(_LINGER_S):
                 return b""
-            await self._becomes_readable(None)
+            await self._wait_readable(None)
         return b""
 
-    async def _becomes_readable(self, seconds: float | None) -> bool:
+    async def _wait_readable(self, seconds: float | None) -> bool:
         """Wait for output, the end of the child or of this terminal."""
         if self._master is None:
             return False
@@ -151,20 +151,20 @@ class PtyProcess:
 
         Returns the exit code, 128 + n where signal n ended it.
         """
-        async with self._ending:
+        async with self._terminate_lock:
             if self._code is None:
                 try:
                     self._hang_up()
-                    await self._session_gone(grace_s)
+                    await self._wait_session_exit(grace_s)
                     self._signal_session(signal.SIGKILL)
-                    await self._session_gone(_KILLED_S)
+                    await self._wait_session_exit(_KILL_WAIT_S)
                 finally:
                     self._code = self._reap()
             return self._code
 
     async def wait(self, seconds: float) -> bool:
         """Whether the child has ended within that many seconds."""
-        return await self._exit.within(seconds)
+        return await self._exit.wait(seconds)
 
     def _last_interrupt(self, data: bytes) -> int:
         assert self._master is not None
@@ -215,7 +215,7 @@ class PtyProcess:
         self._drained.set()
         self._readable.set()
 
-    def _members(self) -> list[int]:
+    def _session_members(self) -> list[int]:
         """Who else lives in the child's session. Its id stays taken until the child is reaped."""
         found = []
         for pid in psutil.pids():
@@ -229,14 +229,14 @@ class PtyProcess:
         return found
 
     def _signal_session(self, number: signal.Signals) -> None:
-        for pid in (self.pid, *self._members()):
+        for pid in (self.pid, *self._session_members()):
             with contextlib.suppress(OSError):
                 os.kill(pid, number)
 
-    async def _session_gone(self, seconds: float) -> None:
+    async def _wait_session_exit(self, seconds: float) -> None:
         deadline = self._loop.time() + seconds
-        await self._exit.within(seconds)
-        while self._members():
+        await self._exit.wait(seconds)
+        while self._session_members():
             if self._loop.time() >= deadline:
                 return
             await asyncio.sleep(_POLL_S)

@@ -51,7 +51,7 @@ async def spawn(
             )
         finally:
             os.close(report_child)
-        failure = await _reported(report)
+        failure = await _read_errno(report)
         if failure:
             raise OSError(failure, os.strerror(failure))
         child, started = started, None
@@ -63,7 +63,7 @@ async def spawn(
             started.wait()
 
 
-async def _reported(report: int) -> int:
+async def _read_errno(report: int) -> int:
     """The errno written to the pipe before it closed, or 0."""
     os.set_blocking(report, False)
     loop = asyncio.get_running_loop()
@@ -82,7 +82,7 @@ def set_size(master: int, columns: int, lines: int) -> None:
     fcntl.ioctl(master, termios.TIOCSWINSZ, size)
 
 
-def accept_utf8(slave: int) -> None:
+def set_iutf8(slave: int) -> None:
     """Let the line editor of the kernel erase whole characters."""
     attributes = termios.tcgetattr(slave)
     attributes[0] |= _IUTF8

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from services.errors import ProcessError, ShellError
 from services.models import Retry, ShellState
-from services.terminal.transport.base import Ending
+from services.terminal.transport.base import CloseReason
 from services.terminal.transport.exit_codes import exited
 from services.terminal.transport.pty import PtyProcess
 
@@ -26,7 +26,7 @@ class PtyTransport:
         env: Mapping[str, str],
         cwd: Path | None = None,
         notice: str = "",
-        interpret: Callable[[int], Ending] = exited,
+        interpret: Callable[[int], CloseReason] = exited,
     ) -> None:
         self.notice = notice
         self._argv = tuple(argv)
@@ -48,7 +48,7 @@ class PtyTransport:
         except ProcessError as error:
             raise ShellError(error.sentence, retry=Retry.NO) from error
 
-    async def read(self) -> bytes | Ending:
+    async def read(self) -> bytes | CloseReason:
         """The next output, or how the child ended."""
         process = self._opened()
         data = await process.read()
@@ -56,7 +56,9 @@ class PtyTransport:
             return data
         if not await process.wait(_EXIT_LIMIT_S):
             await process.terminate()
-            return Ending(ShellState.ENDED, "the program closed its terminal; exit code unknown")
+            return CloseReason(
+                ShellState.ENDED, "the program closed its terminal; exit code unknown"
+            )
         return self._interpret(await process.terminate())
 
     async def write(self, data: bytes) -> None:

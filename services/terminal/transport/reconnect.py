@@ -1,4 +1,4 @@
-"""A shell that is opened again by itself where it was lost: opt-in, said aloud, never in a hurry.
+"""A transport that reconnects by itself after a connection loss; opt-in.
 
 What was typed is never sent again, and typing ends the waiting (upstream/terminal: Reconnecting).
 """
@@ -13,22 +13,22 @@ from dataclasses import dataclass, replace
 from services.clock import Clock
 from services.errors import ShellError
 from services.models import Retry, ShellState
-from services.terminal.transport.base import Ending, Transport
+from services.terminal.transport.base import CloseReason, Transport
 from services.terminal.transport.close_reasons import HandshakeRefusedError
-from services.text.sanitize import plain
+from services.text.sanitize import sanitize
 
-_SILENT_S = 40.0
+_PING_LIMIT_S = 40.0
 """A ping without an answer this long is a lost connection; below the session's own limit."""
 
 
 @dataclass(frozen=True, slots=True)
-class Policy:
-    """When and how often; seconds."""
+class ReconnectPolicy:
+    """Backoff and limits of reconnecting, in seconds."""
 
-    first_s: float = 0.5
-    longest_s: float = 30.0
+    initial_delay_s: float = 0.5
+    max_delay_s: float = 30.0
     tries: int = 6
-    within_s: float = 120.0
+    total_limit_s: float = 120.0
     healthy_s: float = 60.0
     """A shell that lived this long starts the count afresh."""
     quiet_s: float = 2.0
@@ -36,11 +36,11 @@ class Policy:
 
     def pause(self, tried: int, jitter: random.Random) -> float:
         """Full jitter over a span that doubles with each try."""
-        return jitter.uniform(0, min(self.longest_s, self.first_s * 2**tried))
+        return jitter.uniform(0, min(self.max_delay_s, self.initial_delay_s * 2**tried))
 
 
-class Reconnecting:
-    """One shell after another as one transport."""
+class ReconnectingTransport:
+    """A transport that replaces its lost inner transport by a new one."""
 
     def __init__(
         self,
@@ -48,21 +48,21 @@ class Reconnecting:
         clock: Clock,
         *,
         resumes: bool = False,
-        policy: Policy | None = None,
+        policy: ReconnectPolicy | None = None,
         jitter: random.Random | None = None,
     ) -> None:
         """`resumes` says that a new connection finds the old shell."""
         self._make = make
         self._clock = clock
         self._resumes = resumes
-        self._policy = policy or Policy()
+        self._policy = policy or ReconnectPolicy()
         self._jitter = jitter or random.Random()  # noqa: S311  no secret is made of it
         self._inner = make()
         self._size = (80, 24)
-        self._lost: Ending | None = None
+        self._lost: CloseReason | None = None
         self._lost_at = 0.0
-        self._pause_s = 0.0
-        self._tried = 0
+        self._retry_delay_s = 0.0
+        self._attempts = 0
         self._opened_at = 0.0
         self._typed_at = float("-inf")
         self._typed = asyncio.Event()
@@ -84,20 +84,20 @@ class Reconnecting:
         await self._inner.open(columns, lines)
         self._opened_at = self._clock.monotonic()
 
-    async def read(self) -> bytes | Ending:
+    async def read(self) -> bytes | CloseReason:
         """The next output, what is being done about a loss, or the end."""
         if self._lost is None:
             got = await self._inner.read()
-            if not isinstance(got, Ending):
+            if not isinstance(got, CloseReason):
                 return got
             if self._clock.monotonic() - self._opened_at >= self._policy.healthy_s:
-                self._tried = 0
-            if not self._may(got):
+                self._attempts = 0
+            if not self._may_retry(got):
                 return got
-            if not self._tried:
+            if not self._attempts:
                 self._lost_at = self._clock.monotonic()
-            return self._wait_for(got)
-        return await self._again(self._lost)
+            return self._schedule_retry(got)
+        return await self._reconnect(self._lost)
 
     async def write(self, data: bytes) -> None:
         """Send input; while there is no shell it is dropped, and ends the waiting for one."""
@@ -120,7 +120,7 @@ class Reconnecting:
         if self._lost is not None:
             return True
         try:
-            async with asyncio.timeout(_SILENT_S):
+            async with asyncio.timeout(_PING_LIMIT_S):
                 return await self._inner.ping()
         except TimeoutError:
             self._drop(self._inner)
@@ -138,8 +138,8 @@ class Reconnecting:
         if self._closing:
             await asyncio.gather(*self._closing, return_exceptions=True)
 
-    def _may(self, ending: Ending) -> bool:
-        """Whether this loss is one to act on."""
+    def _may_retry(self, ending: CloseReason) -> bool:
+        """Whether the policy allows to reconnect after this close reason."""
         quiet = self._clock.monotonic() - self._typed_at >= self._policy.quiet_s
         most = self._policy.tries if ending.tries is None else ending.tries
         return (
@@ -147,19 +147,21 @@ class Reconnecting:
             and ending.retry is Retry.AUTO
             and quiet
             and not self._writing
-            and self._tried < most
+            and self._attempts < most
         )
 
-    def _wait_for(self, ending: Ending, least_s: float = 0.0) -> bytes:
+    def _schedule_retry(self, ending: CloseReason, least_s: float = 0.0) -> bytes:
         self._lost = ending
         self._typed.clear()
-        self._pause_s = max(self._policy.pause(self._tried, self._jitter), least_s)
-        return _line(f"{ending.reason}; trying again in {self._pause_s:.0f} s, any key stops that")
+        self._retry_delay_s = max(self._policy.pause(self._attempts, self._jitter), least_s)
+        return _line(
+            f"{ending.reason}; trying again in {self._retry_delay_s:.0f} s, any key stops that"
+        )
 
-    async def _again(self, lost: Ending) -> bytes | Ending:
-        if await self._typed_within(self._pause_s):
+    async def _reconnect(self, lost: CloseReason) -> bytes | CloseReason:
+        if await self._wait_for_typing(self._retry_delay_s):
             return replace(lost, retry=Retry.ASK)
-        self._tried += 1
+        self._attempts += 1
         self._drop(self._inner)
         self._inner = self._make()
         try:
@@ -172,15 +174,15 @@ class Reconnecting:
             return _line("connected again")
         return _line("new shell: the state of the previous one is gone")
 
-    def _failed(self, error: ShellError) -> bytes | Ending:
-        ending = Ending(ShellState.LOST, plain(str(error)), retry=error.retry)
-        late = self._clock.monotonic() - self._lost_at >= self._policy.within_s
-        if error.retry is not Retry.AUTO or late or self._tried >= self._policy.tries:
+    def _failed(self, error: ShellError) -> bytes | CloseReason:
+        ending = CloseReason(ShellState.LOST, sanitize(str(error)), retry=error.retry)
+        late = self._clock.monotonic() - self._lost_at >= self._policy.total_limit_s
+        if error.retry is not Retry.AUTO or late or self._attempts >= self._policy.tries:
             return replace(ending, reason=f"could not connect again: {ending.reason}")
         least = error.failure.retry_after_s if isinstance(error, HandshakeRefusedError) else None
-        return self._wait_for(ending, least or 0.0)
+        return self._schedule_retry(ending, least or 0.0)
 
-    async def _typed_within(self, seconds: float) -> bool:
+    async def _wait_for_typing(self, seconds: float) -> bool:
         typed = asyncio.ensure_future(self._typed.wait())
         pause = asyncio.ensure_future(self._clock.sleep(seconds))
         try:

@@ -24,11 +24,11 @@ from websockets.typing import Subprotocol
 from services.clock import Clock, SystemClock
 from services.errors import ShellError
 from services.models import Retry, ShellState
-from services.terminal.transport.base import Ending
+from services.terminal.transport.base import CloseReason
 from services.terminal.transport.close_reasons import (
     HandshakeRefusedError,
-    closing,
-    opening_failure,
+    classify_close,
+    classify_open_error,
 )
 from services.terminal.transport.framing import Finished, FrameEvent, Framing, Output, RemoteError
 
@@ -45,7 +45,7 @@ _wire_log = logging.getLogger("wakedeck.wire")
 _wire_log.setLevel(logging.WARNING)
 
 
-def loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
     """Whether a host name or address is this machine."""
     try:
         return host == "localhost" or ipaddress.ip_address(host).is_loopback
@@ -89,8 +89,8 @@ class WebSocketTransport:
         self._had_output = False
         self._had_data = False
         self._remote_error = ""
-        self._finished: Ending | None = None
-        self._heard_at = 0.0
+        self._finished: CloseReason | None = None
+        self._last_received_at = 0.0
         self._frames = 0
 
     async def open(self, columns: int, lines: int) -> None:
@@ -116,22 +116,22 @@ class WebSocketTransport:
                 max_size=LARGEST_MESSAGE,
                 max_queue=16,
                 write_limit=32 * 1024,
-                proxy=self._proxy or (None if loopback(host) else True),
+                proxy=self._proxy or (None if is_loopback(host) else True),
                 logger=_wire_log,
                 ssl=(self._tls or True) if secure else None,
                 **named,
             )
         except InvalidURI as error:
             # Its text is the address we were sent to, query string included.
-            raise self._refused(error, address, secure) from None
+            raise self._open_error(error, address, secure) from None
         except (OSError, WebSocketException, EOFError) as error:
-            raise self._refused(error, address, secure) from error
-        self._heard_at = self._clock.monotonic()
-        _keep_alive(self._connection)
-        await self._agree(self._connection.subprotocol, address)
+            raise self._open_error(error, address, secure) from error
+        self._last_received_at = self._clock.monotonic()
+        _enable_tcp_keepalive(self._connection)
+        await self._check_subprotocol(self._connection.subprotocol, address)
         await self.resize(columns, lines)
 
-    async def _agree(self, chosen: str | None, address: str) -> None:
+    async def _check_subprotocol(self, chosen: str | None, address: str) -> None:
         """Go on only with a subprotocol we speak: the library lets a server select none."""
         if self._framing.subprotocols and chosen not in self._framing.subprotocols:
             await self.close()
@@ -139,15 +139,15 @@ class WebSocketTransport:
                 f"{address} is not a server this panel can talk to (it chose no subprotocol)",
                 retry=Retry.NO,
             )
-        self._framing.agreed(chosen)
+        self._framing.on_subprotocol(chosen)
 
-    async def read(self) -> bytes | Ending:
+    async def read(self) -> bytes | CloseReason:
         """The next output, or why there is no more."""
         while True:
             got = await self.receive()
-            if isinstance(got, Ending):
+            if isinstance(got, CloseReason):
                 return got
-            output = b"".join(_shown(event) for event in got)
+            output = b"".join(_displayed(event) for event in got)
             if output:
                 if not self._had_output:
                     self._had_output = True
@@ -155,21 +155,21 @@ class WebSocketTransport:
                         await self.resize(*self._size)
                 return output
 
-    async def receive(self) -> Sequence[FrameEvent] | Ending:
+    async def receive(self) -> Sequence[FrameEvent] | CloseReason:
         """What the next frame says, or why there is none; for one that tells outputs apart."""
         connection = self._opened()
         if self._finished is None:
-            await self._give_way()
+            await self._yield_to_loop()
             try:
                 frame = await connection.recv()
             except ConnectionClosed as error:
-                self._finished = self._ending(error)
+                self._finished = self._close_reason(error)
             else:
-                self._heard_at = self._clock.monotonic()
-                return self._noted(self._framing.decode(frame))
+                self._last_received_at = self._clock.monotonic()
+                return self._track_events(self._framing.decode(frame))
         return self._finished
 
-    async def _give_way(self) -> None:
+    async def _yield_to_loop(self) -> None:
         """Receiving does not suspend while frames are queued.
 
         See upstream/terminal: Backlog and skipping.
@@ -178,7 +178,7 @@ class WebSocketTransport:
         if self._frames % _FRAMES_IN_A_ROW == 0:
             await asyncio.sleep(0)
 
-    def _noted(self, events: Sequence[FrameEvent]) -> Sequence[FrameEvent]:
+    def _track_events(self, events: Sequence[FrameEvent]) -> Sequence[FrameEvent]:
         for event in events:
             if isinstance(event, Output):
                 self._had_data = True
@@ -222,7 +222,7 @@ class WebSocketTransport:
             async with asyncio.timeout(_RESIZE_LIMIT_S):
                 await self._opened().send(frame)
 
-    def abandon(self) -> None:
+    def abort(self) -> None:
         """Cut the connection now, without a word; `read` ends at once."""
         if self._connection is not None:
             self._connection.transport.abort()
@@ -233,7 +233,7 @@ class WebSocketTransport:
         if connection is None:
             return
         # The peer's close frame is behind what it sent before: that has to be read.
-        unread = asyncio.ensure_future(_discard(connection))
+        unread = asyncio.ensure_future(_drain(connection))
         try:
             async with asyncio.timeout(CLOSE_TIMEOUT_S + 1):
                 await connection.close()
@@ -265,7 +265,7 @@ class WebSocketTransport:
         secure = parts.scheme == "wss"
         address = f"{host}:{port or (443 if secure else 80)}"
         carries = _CREDENTIALS & {name.lower() for name in self._headers}
-        if carries and not secure and not self._allow_plain and not loopback(host):
+        if carries and not secure and not self._allow_plain and not is_loopback(host):
             raise ShellError(
                 f"a credential would travel to {address} without TLS",
                 retry=Retry.NO,
@@ -273,34 +273,34 @@ class WebSocketTransport:
             )
         return host, address, secure
 
-    def _near(self) -> bool:
-        return loopback(urlsplit(self._url).hostname or "")
+    def _is_local(self) -> bool:
+        return is_loopback(urlsplit(self._url).hostname or "")
 
     def _secrets(self) -> tuple[str, ...]:
         values = [value for name, value in self._headers.items() if name.lower() in _CREDENTIALS]
         return tuple(values + [part for value in values for part in value.split() if len(part) > 6])
 
-    def _refused(self, error: BaseException, address: str, secure: bool) -> ShellError:
-        failure = opening_failure(
+    def _open_error(self, error: BaseException, address: str, secure: bool) -> ShellError:
+        failure = classify_open_error(
             error, address, timeout_s=OPEN_TIMEOUT_S, secrets=self._secrets(), secure=secure
         )
         if failure.status is not None:
             return HandshakeRefusedError(failure)
         return ShellError(failure.sentence, retry=failure.retry, advice=failure.advice)
 
-    def _ending(self, error: ConnectionClosed) -> Ending:
+    def _close_reason(self, error: ConnectionClosed) -> CloseReason:
         if self._remote_error and not self._had_data:
-            return Ending(ShellState.FAILED, self._remote_error)
-        return closing(
+            return CloseReason(ShellState.FAILED, self._remote_error)
+        return classify_close(
             error,
             # Nothing stands between us and this machine that could have an idle limit.
-            idle_s=0.0 if self._near() else self._clock.monotonic() - self._heard_at,
+            idle_s=0.0 if self._is_local() else self._clock.monotonic() - self._last_received_at,
             silent_end=self._framing.silent_end,
             secrets=self._secrets(),
         )
 
 
-def _shown(event: FrameEvent) -> bytes:
+def _displayed(event: FrameEvent) -> bytes:
     if isinstance(event, Output):
         return event.data
     if isinstance(event, RemoteError):
@@ -308,7 +308,7 @@ def _shown(event: FrameEvent) -> bytes:
     return b""
 
 
-async def _discard(connection: ClientConnection) -> None:
+async def _drain(connection: ClientConnection) -> None:
     with contextlib.suppress(ConnectionClosed, ConcurrencyError):
         while True:
             for _ in range(_FRAMES_IN_A_ROW):
@@ -316,7 +316,7 @@ async def _discard(connection: ClientConnection) -> None:
             await asyncio.sleep(0)
 
 
-def _keep_alive(connection: ClientConnection) -> None:
+def _enable_tcp_keepalive(connection: ClientConnection) -> None:
     raw = connection.transport.get_extra_info("socket")
     if raw is None:
         return

@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 
 from services.config.settings import Flags, load, read_file
-from services.doctor.bounded_probes import on_disk, tool
-from services.doctor.examine import examine, proposed
-from services.doctor.findings import Block, Finding
+from services.doctor.bounded_probes import in_thread, probe_tool
+from services.doctor.examine import examine, suggested_config
+from services.doctor.findings import ConfigBlock, Finding
 from services.errors import DeadlineError
 from services.sources import open_sources
 from tests.support.clock import FakeClock
@@ -178,7 +178,7 @@ async def test_a_disk_that_never_answers_is_not_waited_for() -> None:
     released = threading.Event()
     began = time.monotonic()
     with pytest.raises(DeadlineError):
-        await on_disk(lambda: released.wait(60), 0.05)
+        await in_thread(lambda: released.wait(60), 0.05)
     assert time.monotonic() - began < 30
     released.set()
 
@@ -200,23 +200,23 @@ async def test_a_look_that_fails_is_a_finding() -> None:
 async def test_what_a_tool_says_of_itself_is_harmless(home: Path) -> None:
     place = home / "tool"
     put(place, f"#!/bin/sh\nprintf '\\033]52;c;aGk=\\007 1.0 token={SECRET}\\n'\n", 0o755)
-    need = await tool("tool", "--version", path=str(place))
+    need = await probe_tool("tool", "--version", path=str(place))
     assert need.met
     assert need.detail.isprintable()
     assert SECRET not in need.detail
     put(place, "#!/bin/sh\necho it is broken >&2\nexit 3\n", 0o755)
-    need = await tool("tool", "--version", path=str(place))
+    need = await probe_tool("tool", "--version", path=str(place))
     assert not need.met
     assert "it is broken" in need.detail
 
 
-def hostile_blocks() -> Iterator[Block]:
-    yield Block("a b\n[x]", "nanoclaw", {"root": 'x"\n[sources.evil]\nkind="local"\n'})
-    yield Block("", "nanoclaw", {"root": "\x1b[31m"})
+def hostile_blocks() -> Iterator[ConfigBlock]:
+    yield ConfigBlock("a b\n[x]", "nanoclaw", {"root": 'x"\n[sources.evil]\nkind="local"\n'})
+    yield ConfigBlock("", "nanoclaw", {"root": "\x1b[31m"})
 
 
 def test_a_block_of_hostile_names_is_still_one_table_each(home: Path) -> None:
     path = home / "pasted.toml"
     finding = Finding("nanoclaw", "NanoClaw", blocks=tuple(hostile_blocks()))
-    put(path, proposed([finding], []))
+    put(path, suggested_config([finding], []))
     assert set(read_file(path).sources) == {"a-b--x-", "source"}

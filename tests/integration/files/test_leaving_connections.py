@@ -16,7 +16,7 @@ import pytest
 from services.clock import SystemClock
 from services.journal.store import Journal
 from services.models import Event, Severity
-from services.queues.readonly import opened
+from services.queues.readonly import open_readonly
 
 ROOT = Path(__file__).resolve().parents[3]
 STEPS = range(40)
@@ -59,11 +59,11 @@ def turned_away(work: Callable[[], Awaitable[object]], steps: int, again: int | 
     async def leave() -> None:
         task = asyncio.ensure_future(work())
         for _ in range(steps):
-            await asyncio.sleep(0)
+            await asyncio.sleep(0)  # one turn of the loop
         task.cancel()
         if again is not None:
             for _ in range(again):
-                await asyncio.sleep(0)
+                await asyncio.sleep(0)  # one turn of the loop
             task.cancel()
 
     asyncio.run(leave())
@@ -74,7 +74,7 @@ def test_a_queue_file_that_is_left_while_it_opens_is_closed(
     path: Path, complaints: list[str], again: int | None
 ) -> None:
     async def read() -> None:
-        async with opened(path) as db:
+        async with open_readonly(path) as db:
             await db.execute_fetchall("SELECT count(*) FROM sqlite_master")
 
     for steps in STEPS:
@@ -120,7 +120,7 @@ async def test_a_journal_that_is_closed_while_it_opens_stays_closed(
         opening = asyncio.create_task(journal.open())
         journal.record(Event(1.0, Severity.INFO, "", "", "panel", "something to write"))
         for _ in range(steps):
-            await asyncio.sleep(0)
+            await asyncio.sleep(0)  # one turn of the loop
         await journal.close()
         await opening
         assert asyncio.all_tasks() == {asyncio.current_task()}, steps
@@ -136,7 +136,7 @@ async def test_closing_that_is_called_off_closes_all_the_same(
         journal.record(Event(1.0, Severity.INFO, "", "", "panel", "something to write"))
         closing = asyncio.create_task(journal.close())
         for _ in range(steps):
-            await asyncio.sleep(0)
+            await asyncio.sleep(0)  # one turn of the loop
         closing.cancel()
         await asyncio.gather(closing, return_exceptions=True)
         assert held(path.parent) == [], steps

@@ -35,9 +35,9 @@ async def told(state: Path, *events: Event) -> list[Event]:
     heard: list[Event] = []
     one = engine(state, FakeClock(), heard)
     running = asyncio.create_task(one.run())
-    one.tell(*events)
-    await eventually(lambda: one.journal_read)
-    one.tell(LOST)
+    one.record_events(*events)
+    await eventually(lambda: one.journal_loaded)
+    one.record_events(LOST)
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
     await one.close()

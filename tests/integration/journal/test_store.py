@@ -16,7 +16,7 @@ import pytest
 from services.clock import SystemClock
 from services.journal import store as journal_module
 from services.journal.rows import APPLICATION_ID
-from services.journal.store import KEPT_ROWS, KEPT_S, Journal
+from services.journal.store import MAX_ROWS, RETENTION_S, Journal
 from services.models import Event, Severity
 from tests.support.clock import FakeClock
 from tests.support.waiting import eventually
@@ -132,15 +132,15 @@ async def test_old_and_many_are_pruned_on_open_and_hourly(path: Path) -> None:
         "INSERT INTO events (at, severity, source, subject, kind, text, before, after)"
         " VALUES (?, 'info', '', '', 'panel', ?, '', '')"
     )
-    db.executemany(insert, ((now - KEPT_S - 5 + n, f"old {n}") for n in range(10)))
-    db.executemany(insert, ((now, "many") for _ in range(KEPT_ROWS + 70)))
+    db.executemany(insert, ((now - RETENTION_S - 5 + n, f"old {n}") for n in range(10)))
+    db.executemany(insert, ((now, "many") for _ in range(MAX_ROWS + 70)))
     db.commit()
     db.close()
     journal = Journal(path, clock)
     await journal.open()
-    assert len(rows(path)) == KEPT_ROWS
-    journal.record(event("soon old", now - KEPT_S + 60))
-    await written(path, KEPT_ROWS + 1)
+    assert len(rows(path)) == MAX_ROWS
+    journal.record(event("soon old", now - RETENTION_S + 60))
+    await written(path, MAX_ROWS + 1)
     await clock.advance(3_601)
     await eventually(lambda: "soon old" not in rows(path))
     await journal.close()
@@ -255,7 +255,7 @@ async def main():
     for n in range(200):
         at = 2_000_000_000.0 + n
         journal.record(Event(at, Severity.INFO, sys.argv[2], "", "panel", str(n)))
-        while n % 5 == 4 and (journal._waiting or journal._turn.locked()):
+        while n % 5 == 4 and (journal._pending or journal._turn.locked()):
             await asyncio.sleep(0)
     await journal.close()
 

@@ -56,7 +56,7 @@ def test_it_rotates_and_every_file_is_private(tmp_path: Path) -> None:
     files = sorted(tmp_path.glob("wakedeck.log*"))
     assert [file.name for file in files] == ["wakedeck.log", "wakedeck.log.1", "wakedeck.log.2"]
     for file in files:
-        assert file.stat().st_size <= own_log.LARGEST
+        assert file.stat().st_size <= own_log.MAX_BYTES
         assert file.stat().st_mode & 0o777 == 0o600
 
 

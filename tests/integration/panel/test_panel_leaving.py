@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from services.sources.pods.kube_shell import Place
+from services.sources.pods.kube_shell import ShellTarget
 from services.sources.pods.open_shells import OpenShell, OpenShells
 from services.terminal.emulator.emulator import Emulator
 from services.terminal.transport.pty import PtyProcess
@@ -212,7 +212,7 @@ def test_what_dead_panels_left_is_taken_over_once(tmp_path: Path) -> None:
     (folder / "other.3.json").write_bytes(b"[]")
     mine, other = OpenShells(folder, "prod"), OpenShells(folder, "prod")
     (taken,) = mine.abandoned("u")
-    assert taken.remote.pid == 1 and Place(taken.pod, "c").pod.metadata.uid == "u"
+    assert taken.remote.pid == 1 and ShellTarget(taken.pod, "c").pod.metadata.uid == "u"
     assert not other.abandoned("u") and [one.pid for one in other.abandoned("v")] == [3]
     names = {one.name for one in folder.iterdir()}
     assert names == {f"prod.{os.getpid()}.json", "other.3.json"}

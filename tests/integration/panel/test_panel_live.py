@@ -19,7 +19,7 @@ from services.config.settings import Settings, SourceSettings
 from services.config.sources import LocalTable
 from services.models import AttemptState, GatewayState, SandboxId, SandboxState, ShellState
 from services.sources.local import spawn
-from services.sources.local.faults import Fault, inject
+from services.sources.local.faults import InjectedFault, inject
 from services.sources.local.layout import ProcessRecord, World
 from services.sources.local.source import open_local
 from services.sources.local.world import roles
@@ -110,7 +110,7 @@ async def test_one_key_repairs_what_was_broken_and_nothing_wakes_by_itself(
 ) -> None:
     async with panel(tmp_path) as live:
         await live.ready()
-        inject(live.world, "data-pull", Fault.AGENT_KILL)
+        inject(live.world, "data-pull", InjectedFault.AGENT_KILL)
         await live.until(lambda: live.state() is SandboxState.ASLEEP)
         looks = live.app.engine.board.links["local"].last_success_at
         await live.until(
@@ -120,7 +120,7 @@ async def test_one_key_repairs_what_was_broken_and_nothing_wakes_by_itself(
         await live.pilot.press("w")
         await live.until(
             lambda: (
-                (attempt := live.app.engine.attempt_on(DATA_PULL)) is not None
+                (attempt := live.app.engine.latest_attempt(DATA_PULL)) is not None
                 and attempt.state is AttemptState.DONE
             )
         )
@@ -143,7 +143,7 @@ async def test_reconnect_brings_the_gateway_and_the_lost_shell_back(tmp_path: Pa
             lambda: any(one.session.shell.state is ShellState.OPEN for one in shells())
         )
         first = shells()[0].session
-        inject(live.world, "data-pull", Fault.GATEWAY_KILL)
+        inject(live.world, "data-pull", InjectedFault.GATEWAY_KILL)
         await live.until(lambda: first.shell.state is ShellState.LOST)
         assert first.shell.code is None
         await live.until(lambda: live.gateway() is GatewayState.DOWN)
@@ -166,7 +166,7 @@ async def test_a_flooding_shell_leaves_the_other_one_quick(tmp_path: Path) -> No
         await live.until(lambda: "$" in "".join(flood.emulator.display))
         flood.session.type(b"yes\r")
         await live.until(lambda: flood.emulator.history_size > 2000)
-        live.app.dashboard.desk.open(SandboxId("local", "night-watch"))
+        live.app.dashboard.shell_controller.open(SandboxId("local", "night-watch"))
         await live.until(lambda: len(list(live.app.shells)) == 2)
         second = list(live.app.shells)[1]
         await live.until(lambda: "$" in "".join(second.emulator.display))
@@ -195,7 +195,7 @@ async def test_a_shell_hears_of_the_theme_and_is_heard_ringing(tmp_path: Path) -
         assert one.emulator.palette == one.view.theme_colours()
         tabs = live.app.dashboard.query_one(ShellTabs)
         one.session.type(b"printf '\\a\\033]2;a \\342\\200\\256title\\007'\r")
-        await live.until(lambda: tabs.tabs[0].rang)
+        await live.until(lambda: tabs.tabs[0].bell_rang)
         await live.until(lambda: "title" in one.session.shell.title)
         assert "\u202e" not in one.session.shell.title
 
@@ -223,11 +223,11 @@ async def test_everything_suspended_leaves_a_panel_that_answers(tmp_path: Path) 
 async def test_read_only_refuses_in_the_services(tmp_path: Path) -> None:
     async with panel(tmp_path, read_only=True) as live:
         await live.ready()
-        inject(live.world, "data-pull", Fault.AGENT_KILL)
+        inject(live.world, "data-pull", InjectedFault.AGENT_KILL)
         await live.until(lambda: live.state() is SandboxState.ASLEEP)
         await live.pilot.press("w", "r", "s")
         await live.pilot.pause()
-        assert live.app.engine.attempt_on(DATA_PULL) is None
+        assert live.app.engine.latest_attempt(DATA_PULL) is None
         assert list(live.app.shells) == []
         assert live.state() is SandboxState.ASLEEP
 
@@ -278,10 +278,10 @@ async def test_a_hidden_shell_that_writes_says_so_on_its_tab(tmp_path: Path) -> 
         await live.until(lambda: len(list(live.app.shells)) == 1)
         first = next(iter(live.app.shells))
         await live.until(partial(shows, first, "$"))
-        live.app.dashboard.desk.open(SandboxId("local", "night-watch"))
+        live.app.dashboard.shell_controller.open(SandboxId("local", "night-watch"))
         await live.until(lambda: len(list(live.app.shells)) == 2)
         await live.until(partial(shows, list(live.app.shells)[1], "$"))
-        tabs = live.app.dashboard.desk.query_one(ShellTabs)
+        tabs = live.app.dashboard.shell_controller.query_one(ShellTabs)
         await live.until(lambda: not any(tab.unseen for tab in tabs.tabs))
         first.session.type(b"echo behind\r")
         await live.until(lambda: [tab.unseen for tab in tabs.tabs] == [True, False])

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from services.journal.rows import INSERT, SCHEMA
-from services.sources.local.faults import Fault
+from services.sources.local.faults import InjectedFault
 from tests.soak.gauges import Sample, leaks
 from tests.soak.injected import Injected, missing
 from tests.soak.run import soak
@@ -46,10 +46,10 @@ def test_a_transition_that_is_not_in_the_journal_is_missed(tmp_path: Path) -> No
         (15.0, "sandbox", "two", "ready"),
         (16.0, "gateway", "gateway", "down"),
     )
-    kept = Injected(11.0, Fault.AGENT_KILL, "one")
-    early = Injected(12.5, Fault.AGENT_KILL, "one")
-    other = Injected(11.0, Fault.AGENT_HANG, "two")
-    front = Injected(11.0, Fault.GATEWAY_KILL, "two")
+    kept = Injected(11.0, InjectedFault.AGENT_KILL, "one")
+    early = Injected(12.5, InjectedFault.AGENT_KILL, "one")
+    other = Injected(11.0, InjectedFault.AGENT_HANG, "two")
+    front = Injected(11.0, InjectedFault.GATEWAY_KILL, "two")
     assert missing(path, [kept]) == []
     assert [line.split("lacks ")[1] for line in missing(path, [early, other, front])] == [
         "asleep → ready",

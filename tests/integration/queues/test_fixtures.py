@@ -15,7 +15,7 @@ from services.errors import NotFoundError, UnavailableError
 from services.models import Direction, InLabel, Message, OutLabel, QueueSnapshot, SandboxId
 from services.queues.facts import AgentFacts, verdict
 from services.queues.reader import QueueReader
-from services.queues.readonly import opened
+from services.queues.readonly import open_readonly
 from services.queues.stuck import StuckAction
 from tests.support.clock import FakeClock
 
@@ -270,7 +270,7 @@ async def test_the_last_good_snapshot_outlives_a_dead_writer(tmp_path: Path) -> 
 
 async def test_what_still_lies_in_a_wal_is_read(tmp_path: Path) -> None:
     folder = copied(tmp_path, "wal-left")
-    async with opened(folder / "v2.db") as db:
+    async with open_readonly(folder / "v2.db") as db:
         rows = await db.execute_fetchall(
             "SELECT id, container_status FROM sessions WHERE id IN (?, ?)",
             ("sess-fx-mixed", "sess-fx-claimed"),

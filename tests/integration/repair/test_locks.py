@@ -1,4 +1,4 @@
-"""Turns among panels: real files, real locks, a second process."""
+"""Repair locks among panels: real files, real locks, a second process."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ import pytest
 from services.models import AttemptState, SandboxId, Verb
 from services.repair.attempts import Attempts
 from services.repair.limits import Limits
-from services.repair.locks import Busy, Turn, Turns
+from services.repair.locks import LockOwner, RepairLock, RepairLocks
 from tests.support.clock import FakeClock
 from tests.support.scripted import DOWN, READY, Scripted
 
@@ -26,8 +26,8 @@ ROOT = Path(__file__).resolve().parents[3]
 HOLDER = """
 import sys, time
 from pathlib import Path
-from services.turns import Turns
-turn = Turns(Path(sys.argv[1])).take("s", "box")
+from services.turns import RepairLocks
+lock = RepairLocks(Path(sys.argv[1])).acquire("s", "box")
 print("held", flush=True)
 time.sleep(300)
 """
@@ -52,18 +52,18 @@ def another_panel(folder: Path) -> Iterator[subprocess.Popen[str]]:
 def test_a_turn_is_one_panels_and_the_file_says_whose(tmp_path: Path) -> None:
     folder = tmp_path / "locks"
     with another_panel(folder) as panel:
-        turns = Turns(folder)
-        assert turns.take("s", "box") == Busy(f"another panel (process {panel.pid})")
-        free = turns.take("s", "another gateway")
-        assert isinstance(free, Turn)
+        locks = RepairLocks(folder)
+        assert locks.acquire("s", "box") == LockOwner(f"another panel (process {panel.pid})")
+        free = locks.acquire("s", "another gateway")
+        assert isinstance(free, RepairLock)
         free.release()
-        assert turns.held == {}
+        assert locks.held == {}
         os.kill(panel.pid, signal.SIGKILL)
         panel.wait()
         # A killed panel holds nothing, whatever its file says.
-        mine = turns.take("s", "box")
-        assert isinstance(mine, Turn)
-    path = turns.path("s", "box")
+        mine = locks.acquire("s", "box")
+        assert isinstance(mine, RepairLock)
+    path = locks.path("s", "box")
     assert path.stat().st_mode & 0o777 == 0o600
     assert path.parent.stat().st_mode & 0o777 == 0o700
     assert json.loads(path.read_text())["pid"] == os.getpid()
@@ -73,33 +73,33 @@ def test_a_turn_is_one_panels_and_the_file_says_whose(tmp_path: Path) -> None:
 
 
 def test_within_a_panel_too_and_any_key_is_a_name(tmp_path: Path) -> None:
-    turns = Turns(tmp_path / "locks")
+    locks = RepairLocks(tmp_path / "locks")
     for key in ("../../etc/passwd", "", "a\0b", "x" * 5000):
-        turn = turns.take("s", key)
-        assert isinstance(turn, Turn)
-        assert turns.take("s", key) == Busy("another repair of the same gateway")
-        turn.release()
+        lock = locks.acquire("s", key)
+        assert isinstance(lock, RepairLock)
+        assert locks.acquire("s", key) == LockOwner("another repair of the same gateway")
+        lock.release()
     assert {p.parent for p in tmp_path.rglob("*.lock")} == {tmp_path / "locks"}
 
 
 def test_where_nothing_can_be_locked_this_panel_is_still_guarded(tmp_path: Path) -> None:
     (tmp_path / "locks").write_text("a file where the folder should be")
-    turns = Turns(tmp_path / "locks")
-    turn = turns.take("s", "box")
-    assert isinstance(turn, Turn)
-    assert isinstance(turns.take("s", "box"), Busy)
-    turn.release()
+    locks = RepairLocks(tmp_path / "locks")
+    lock = locks.acquire("s", "box")
+    assert isinstance(lock, RepairLock)
+    assert isinstance(locks.acquire("s", "box"), LockOwner)
+    lock.release()
 
 
 def test_a_child_does_not_inherit_a_turn(tmp_path: Path) -> None:
-    turns = Turns(tmp_path / "locks")
-    turn = turns.take("s", "box")
-    assert isinstance(turn, Turn)
+    locks = RepairLocks(tmp_path / "locks")
+    lock = locks.acquire("s", "box")
+    assert isinstance(lock, RepairLock)
     child = subprocess.Popen(["sleep", "300"], close_fds=False)
     try:
-        turn.release()
-        again = turns.take("s", "box")
-        assert isinstance(again, Turn)
+        lock.release()
+        again = locks.acquire("s", "box")
+        assert isinstance(again, RepairLock)
         again.release()
     finally:
         child.kill()
@@ -115,7 +115,7 @@ async def test_an_attempt_joins_another_panels_repair_by_observing(
     source.verdict["box"] = DOWN
     attempts = Attempts({"s": source.open}, clock, tmp_path / "locks", lambda _: None)
     with another_panel(tmp_path / "locks") as panel:
-        handle = attempts.press(Verb.WAKE, SandboxId("s", "box"))
+        handle = attempts.request(Verb.WAKE, SandboxId("s", "box"))
         # Longer than verifying may take: another panel's repair is not on our time.
         await clock.advance(120)
         assert handle.attempt.state is AttemptState.VERIFY
@@ -141,8 +141,8 @@ async def test_a_turn_that_never_comes_ends_the_wait(tmp_path: Path) -> None:
     source.verdict["box"] = DOWN
     attempts = Attempts({"s": source.open}, clock, tmp_path / "locks", lambda _: None)
     with another_panel(tmp_path / "locks"):
-        handle = attempts.press(Verb.WAKE, SandboxId("s", "box"))
-        await clock.advance(Limits().turn_s + 20)
+        handle = attempts.request(Verb.WAKE, SandboxId("s", "box"))
+        await clock.advance(Limits().lock_s + 20)
         assert handle.attempt.state is AttemptState.FAILED
         assert handle.attempt.original == DOWN.reason
         assert "Another repair" in handle.attempt.last

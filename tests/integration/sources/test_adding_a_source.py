@@ -71,11 +71,11 @@ async def test_it_is_seen_judged_and_woken(
     }
     attempts = Attempts({"home": source}, clock, tmp_path, lambda _: None)
     try:
-        woken = await attempts.press(Verb.WAKE, WALKER).wait()
+        woken = await attempts.request(Verb.WAKE, WALKER).wait()
         assert woken.state is AttemptState.DONE, woken
-        again = await attempts.press(Verb.RECONNECT, WALKER).wait()
+        again = await attempts.request(Verb.RECONNECT, WALKER).wait()
         assert again.state is AttemptState.DONE, again
-        lame = await attempts.press(Verb.WAKE, SandboxId("home", "lame")).wait()
+        lame = await attempts.request(Verb.WAKE, SandboxId("home", "lame")).wait()
         assert lame.state is AttemptState.FAILED
         assert "no legs" in f"{lame.summary} {lame.original} {lame.last}"
     finally:

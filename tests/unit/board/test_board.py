@@ -60,7 +60,7 @@ def ids(delta: BoardDelta) -> set[RowId]:
 
 def fresh() -> tuple[FakeClock, Board]:
     clock = FakeClock(1000.0)
-    return clock, Board(clock, [LOCAL, VELLUM], strikes={"vellum": 2})
+    return clock, Board(clock, [LOCAL, VELLUM], failure_thresholds={"vellum": 2})
 
 
 def test_the_first_look_fills_the_board_without_events() -> None:

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from services.board.poller import SPREAD, Feed, ProbeFailure
+from services.board.poller import JITTER, Poller, ProbeFailure
 from services.errors import UnavailableError
 from tests.support.clock import FakeClock, settle
 
@@ -52,7 +52,7 @@ class Peer:
             self.inside -= 1
 
 
-Running = tuple[Peer, Feed[int], list[int | ProbeFailure]]
+Running = tuple[Peer, Poller[int], list[int | ProbeFailure]]
 
 
 @asynccontextmanager
@@ -62,7 +62,7 @@ async def running(
     peer = Peer(clock)
     peer.mode = mode
     got: list[int | ProbeFailure] = []
-    feed: Feed[int] = Feed(
+    feed: Poller[int] = Poller(
         "peer",
         peer.probe,
         deliver or got.append,
@@ -88,7 +88,7 @@ async def test_it_looks_at_once_and_then_at_its_interval_with_jitter() -> None:
         await clock.advance(100)
         pauses = [b - a for a, b in zip(peer.asked, peer.asked[1:], strict=False)]
         assert len(pauses) >= 17
-        assert all(5 * (1 - SPREAD) - 0.01 <= pause <= 5 * (1 + SPREAD) + 0.01 for pause in pauses)
+        assert all(5 * (1 - JITTER) - 0.01 <= pause <= 5 * (1 + JITTER) + 0.01 for pause in pauses)
         assert len({round(pause, 6) for pause in pauses}) > 3
 
 
@@ -122,7 +122,7 @@ async def test_failures_back_off_to_the_longest_and_success_ends_that() -> None:
     [
         ("crash", "internal error: ZeroDivisionError"),
         ("hang", "No answer within 6 s."),
-        ("cut", "The look was cut off."),
+        ("cut", "The poll was cancelled."),
     ],
 )
 async def test_every_way_to_fail_is_a_sentence(mode: str, reason: str) -> None:
@@ -223,7 +223,7 @@ async def test_a_probe_need_not_be_a_coroutine_function() -> None:
     def probe() -> Awaitable[int]:
         raise UnavailableError("It cannot even begin.")
 
-    feed: Feed[int] = Feed(
+    feed: Poller[int] = Poller(
         "x",
         probe,
         got.append,

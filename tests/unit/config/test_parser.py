@@ -106,7 +106,7 @@ def test_an_unknown_action_names_the_line_and_the_nearest(home: Path) -> None:
     path.write_text('[keys]\n"repair.wake" = "W"\n"repair.reconect" = "F"\n', "utf-8")
     settings = load(Flags(config=path), {})
     with pytest.raises(ConfigError) as caught:
-        keymap.resolve(bound_actions(), settings.keys, settings.key_place)
+        keymap.resolve(bound_actions(), settings.keys, settings.key_location)
     assert caught.value.sentence == (
         f"{path}, line 3: no action is called 'repair.reconect'; did you mean 'repair.reconnect'?"
     )
@@ -117,7 +117,7 @@ def test_a_clash_names_both_actions_and_the_line(home: Path) -> None:
     path.write_text('[keys]\n"repair.reconnect" = "w"\n', "utf-8")
     settings = load(Flags(config=path), {})
     with pytest.raises(ConfigError) as caught:
-        keymap.resolve(bound_actions(), settings.keys, settings.key_place)
+        keymap.resolve(bound_actions(), settings.keys, settings.key_location)
     said = caught.value.sentence
     assert said.startswith(f"{path}, line 2: 'w' would mean both ")
     assert "'repair.wake' (Wake)" in said

@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from services.config.settings import VARIABLES, FileTable, Flags, ProfileTable, load, read_file
-from services.config.template import default_text, kinds, source_block, words_of
+from services.config.template import default_text, field_descriptions, kinds, source_block
 from tui.cli.config_report import values
 
 
@@ -59,7 +59,7 @@ def test_every_key_of_every_table_is_in_it() -> None:
 
 @pytest.mark.parametrize("table", [FileTable, ProfileTable, *kinds()], ids=lambda t: t.__name__)
 def test_every_key_says_what_it_is_for(table: type[msgspec.Struct]) -> None:
-    assert set(words_of(table)) == set(table.__struct_fields__)
+    assert set(field_descriptions(table)) == set(table.__struct_fields__)
 
 
 def test_a_block_to_paste_loads_whatever_it_holds(home: Path) -> None:

@@ -7,24 +7,31 @@ from pathlib import Path
 
 import pytest
 
-from services.config.view_state import MOST_BYTES, PaneView, View, place, recall, remember
+from services.config.view_state import (
+    MOST_BYTES,
+    PaneViewState,
+    ViewState,
+    load_view,
+    save_view,
+    view_file,
+)
 
-SEEN = View("queues", "queues", True, {"sandboxes": PaneView("broken", "age", True)})
+SEEN = ViewState("queues", "queues", True, {"sandboxes": PaneViewState("broken", "age", True)})
 
 
 def test_what_was_written_is_read_again_for_its_owner_alone(tmp_path: Path) -> None:
-    path = place(tmp_path, "prod")
+    path = view_file(tmp_path, "prod")
     os.umask(0o022)
-    remember(path, SEEN)
-    assert recall(path) == SEEN
+    save_view(path, SEEN)
+    assert load_view(path) == SEEN
     assert path.stat().st_mode & 0o777 == 0o600
     assert path.parent.stat().st_mode & 0o777 == 0o700
     assert [one.name for one in path.parent.iterdir()] == ["prod.json"], "nothing is left over"
 
 
 def test_profiles_have_files_of_their_own_and_no_name_leads_elsewhere(tmp_path: Path) -> None:
-    assert place(tmp_path, "a") != place(tmp_path, "b")
-    assert place(tmp_path, "../../etc/x").parent == tmp_path / "views"
+    assert view_file(tmp_path, "a") != view_file(tmp_path, "b")
+    assert view_file(tmp_path, "../../etc/x").parent == tmp_path / "views"
 
 
 @pytest.mark.parametrize(
@@ -42,34 +49,34 @@ def test_profiles_have_files_of_their_own_and_no_name_leads_elsewhere(tmp_path: 
     ids=["empty", "cut", "list", "bytes", "type", "inner", "deep", "large"],
 )
 def test_a_corrupt_file_is_as_good_as_none(tmp_path: Path, content: bytes) -> None:
-    path = place(tmp_path, "default")
+    path = view_file(tmp_path, "default")
     path.parent.mkdir()
     path.write_bytes(content)
-    assert recall(path) == View()
+    assert load_view(path) == ViewState()
 
 
 def test_unknown_names_are_passed_over_and_text_is_made_harmless(tmp_path: Path) -> None:
-    path = place(tmp_path, "default")
+    path = view_file(tmp_path, "default")
     path.parent.mkdir()
     path.write_text('{"future": 1, "panes": {"x": {"filter": "a\\u001b]52;c;aGk=\\u0007b"}}}')
-    assert recall(path).panes["x"].filter == "ab"
+    assert load_view(path).panes["x"].filter == "ab"
 
 
 def test_what_is_not_a_file_of_ours_is_not_opened(tmp_path: Path) -> None:
-    path = place(tmp_path, "default")
+    path = view_file(tmp_path, "default")
     path.parent.mkdir()
-    remember(path.with_name("other.json"), SEEN)
+    save_view(path.with_name("other.json"), SEEN)
     path.symlink_to(path.with_name("other.json"))
-    assert recall(path) == View()
+    assert load_view(path) == ViewState()
     path.unlink()
     os.mkfifo(path)
-    assert recall(path) == View()
+    assert load_view(path) == ViewState()
     path.unlink()
     path.mkdir()
-    assert recall(path) == View()
+    assert load_view(path) == ViewState()
 
 
 def test_a_place_that_cannot_be_written_is_no_complaint(tmp_path: Path) -> None:
     (tmp_path / "views").write_text("a file where the folder should be")
-    remember(place(tmp_path, "default"), SEEN)
-    assert recall(place(tmp_path, "default")) == View()
+    save_view(view_file(tmp_path, "default"), SEEN)
+    assert load_view(view_file(tmp_path, "default")) == ViewState()

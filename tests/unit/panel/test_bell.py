@@ -6,10 +6,10 @@ import re
 
 import pytest
 
-from services.journal.alerts import Attention, AttentionTable
+from services.journal.alerts import Alerts, AttentionTable
 from services.models import Event, Severity
 from tests.support.stage import HOSTILE
-from tui.panel.bell import BELL, Alarm, notice, notice_kind
+from tui.panel.bell import BELL, TerminalBell, notice, notice_kind
 
 KITTY = {"KITTY_WINDOW_ID": "1"}
 
@@ -20,26 +20,30 @@ def event(
     return Event(1.0, severity, "local", subject, kind, text or f"{subject} is {severity.value}")
 
 
-def alarm(table: AttentionTable | None = None, **env: str) -> tuple[Alarm, list[str]]:
+def terminal_bell(
+    table: AttentionTable | None = None, **env: str
+) -> tuple[TerminalBell, list[str]]:
     written: list[str] = []
-    made = Alarm(table or AttentionTable(every_s=10.0), "prod", env or KITTY, written.append)
+    made = TerminalBell(table or AttentionTable(every_s=10.0), "prod", env or KITTY, written.append)
     return made, written
 
 
 def test_only_what_turned_worse_by_itself_calls() -> None:
-    made, written = alarm()
-    made.heard([event("a", Severity.INFO), event("b", Severity.BETTER)], 0.0)
-    made.heard([event("a", Severity.WORSE, "attempt"), event("a", Severity.ACTION, "shell")], 1.0)
+    made, written = terminal_bell()
+    made.on_events([event("a", Severity.INFO), event("b", Severity.BETTER)], 0.0)
+    made.on_events(
+        [event("a", Severity.WORSE, "attempt"), event("a", Severity.ACTION, "shell")], 1.0
+    )
     assert BELL not in written
-    made.heard([event("a")], 2.0)
+    made.on_events([event("a")], 2.0)
     assert written.count(BELL) == 1
 
 
 def test_calls_are_held_to_the_rate_and_told_together() -> None:
-    made, written = alarm()
-    made.heard([event("a")], 0.0)
+    made, written = terminal_bell()
+    made.on_events([event("a")], 0.0)
     for second, name in enumerate("bcdef", 1):
-        made.heard([event(name)], float(second))
+        made.on_events([event(name)], float(second))
     assert written.count(BELL) == 1
     made.tick(9.9)
     assert written.count(BELL) == 1
@@ -51,21 +55,21 @@ def test_calls_are_held_to_the_rate_and_told_together() -> None:
 
 
 def test_what_got_better_meanwhile_is_not_called() -> None:
-    attention = Attention(10.0)
-    attention.hear([event("a")])
-    assert attention.call(0.0) == "a is worse"
-    attention.hear([event("b"), event("b", Severity.BETTER)])
-    assert attention.call(20.0) == ""
+    attention = Alerts(10.0)
+    attention.on_events([event("a")])
+    assert attention.next_alert(0.0) == "a is worse"
+    attention.on_events([event("b"), event("b", Severity.BETTER)])
+    assert attention.next_alert(20.0) == ""
     assert attention.unseen == 1
 
 
 def test_the_title_is_marked_until_a_key_and_given_back_at_the_end() -> None:
-    made, written = alarm()
+    made, written = terminal_bell()
     made.open()
-    made.heard([event("a"), event("b")], 0.0)
+    made.on_events([event("a"), event("b")], 0.0)
     assert written[:2] == ["\x1b[22;2t", "\x1b]2;Wakedeck prod\x1b\\"]
     assert "\x1b]2;! 2 worse · Wakedeck prod\x1b\\" in written
-    made.seen()
+    made.on_input()
     assert written[-1] == "\x1b]2;Wakedeck prod\x1b\\"
     made.close()
     made.close()
@@ -73,9 +77,9 @@ def test_the_title_is_marked_until_a_key_and_given_back_at_the_end() -> None:
 
 
 def test_muted_neither_rings_nor_notifies_but_still_marks() -> None:
-    made, written = alarm()
+    made, written = terminal_bell()
     made.muted = True
-    made.heard([event("a")], 0.0)
+    made.on_events([event("a")], 0.0)
     assert written == ["\x1b]2;! 1 worse · Wakedeck prod\x1b\\"]
     made.muted = False
     made.tick(60.0)
@@ -93,9 +97,9 @@ def test_muted_neither_rings_nor_notifies_but_still_marks() -> None:
 def test_each_way_can_be_switched_off(
     table: AttentionTable, writes: tuple[bool, bool, bool]
 ) -> None:
-    made, written = alarm(table)
+    made, written = terminal_bell(table)
     made.open()
-    made.heard([event("a")], 0.0)
+    made.on_events([event("a")], 0.0)
     made.close()
     all_of_it = "".join(written)
     assert (BELL in written, "\x1b]2;" in all_of_it, "\x1b]9;" in all_of_it) == writes
@@ -126,8 +130,8 @@ def test_a_notice_goes_through_tmux_wrapped() -> None:
 @pytest.mark.parametrize("kind", ["osc9", "osc777"])
 def test_hostile_names_cannot_leave_the_notice(kind: str) -> None:
     text = f"{HOSTILE}\x1b\\\x07\x9c; 4;1 \x1b]0;owned\x07"
-    made, written = alarm(AttentionTable(notice="osc9" if kind == "osc9" else "osc777"))
-    made.heard([event("a", text=text)], 0.0)
+    made, written = terminal_bell(AttentionTable(notice="osc9" if kind == "osc9" else "osc777"))
+    made.on_events([event("a", text=text)], 0.0)
     shape = r"\x1b\]9;Wakedeck: ([^\x00-\x1f\x7f-\x9f;]*)\x1b\\"
     if kind == "osc777":
         shape = r"\x1b\]777;notify;Wakedeck;([^\x00-\x1f\x7f-\x9f;]*)\x1b\\"

@@ -10,7 +10,7 @@ import pytest
 
 from services.errors import ConfigError
 from tui.app import bound_actions
-from tui.panel.keymap import resolve, together
+from tui.panel.keymap import live_together, resolve
 
 
 def test_every_binding_has_an_id_and_words() -> None:
@@ -63,9 +63,9 @@ def test_keys_of_places_that_are_never_live_together_may_be_the_same(
 
 def test_the_defaults_are_no_clash() -> None:
     assert resolve(bound_actions(), {}) == {}
-    assert together("panel", "table")
-    assert not together("repair", "queues")
-    assert not together("confirm", "panel")
+    assert live_together("panel", "table")
+    assert not live_together("repair", "queues")
+    assert not live_together("confirm", "panel")
 
 
 def test_no_binding_of_the_panel_is_without_an_id_or_out_of_reach() -> None:

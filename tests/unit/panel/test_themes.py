@@ -72,8 +72,8 @@ def test_frames_of_high_contrast_stand_out() -> None:
 def test_without_a_wish_the_theme_is_one_the_terminal_can_show(
     environ: dict[str, str], theme: str
 ) -> None:
-    assert themes.fitting(load(Flags(), {}), environ) == theme
-    assert themes.fitting(load(Flags(theme="nord"), {}), environ) == "nord"
+    assert themes.choose_theme(load(Flags(), {}), environ) == theme
+    assert themes.choose_theme(load(Flags(theme="nord"), {}), environ) == "nord"
 
 
 def test_a_profile_has_its_own_theme(home: Path) -> None:
@@ -81,18 +81,18 @@ def test_a_profile_has_its_own_theme(home: Path) -> None:
     path.write_text(
         'theme = "wakedeck-light"\n[profiles.production]\ntheme = "wakedeck-contrast"\n', "utf-8"
     )
-    assert themes.fitting(load(Flags(config=path), {}), {}) == "wakedeck-light"
+    assert themes.choose_theme(load(Flags(config=path), {}), {}) == "wakedeck-light"
     chosen = load(Flags(config=path, profile="production"), {})
-    assert themes.fitting(chosen, {"TERM": "xterm"}) == "wakedeck-contrast"
+    assert themes.choose_theme(chosen, {"TERM": "xterm"}) == "wakedeck-contrast"
 
 
 def test_the_key_goes_round() -> None:
     names = [themes.DEFAULT]
     for _ in range(3):
-        names.append(themes.following(names[-1]))
+        names.append(themes.next_theme(names[-1]))
     assert names == ["wakedeck-dark", "wakedeck-light", "wakedeck-contrast", "wakedeck-dark"]
-    assert themes.following("ansi-dark") == "ansi-light"
-    assert themes.following("nord") == themes.DEFAULT
+    assert themes.next_theme("ansi-dark") == "ansi-light"
+    assert themes.next_theme("nord") == themes.DEFAULT
 
 
 @pytest.mark.parametrize(

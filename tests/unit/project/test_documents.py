@@ -14,7 +14,7 @@ import pytest
 from textual.keys import format_key
 
 from services import models
-from services.config.parser import faults
+from services.config.parser import find_problems
 from services.config.settings import FileTable
 from tests.support.keys_reference import PAGE, page
 from tui.app import bound_actions
@@ -43,7 +43,7 @@ def test_every_link_and_picture_is_there(path: Path) -> None:
 @pytest.mark.parametrize("path", PAGES, ids=named)
 def test_every_configuration_shown_loads(path: Path) -> None:
     for block in re.findall(r"^```toml\n(.*?)^```", path.read_text("utf-8"), re.M | re.S):
-        assert not list(faults(tomllib.loads(block), FileTable)), block
+        assert not list(find_problems(tomllib.loads(block), FileTable)), block
 
 
 @pytest.mark.parametrize("path", PAGES, ids=named)

@@ -28,7 +28,7 @@ async def test_a_coroutine_is_asked_as_well() -> None:
     of = answers(0, 7)
 
     async def probe() -> object:
-        await asyncio.sleep(0)
+        await asyncio.sleep(0)  # one turn of the loop
         return next(of)
 
     assert await eventually(probe) == 7

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from services.models import InLabel, OutLabel
 from services.queues.labels import (
-    Falls,
+    DueState,
     InboundFacts,
     OutboundFacts,
     inbound_label,
@@ -18,7 +18,7 @@ from services.queues.labels import (
     outbound_label,
 )
 
-LATER = InboundFacts(falls=Falls.LATER)
+LATER = InboundFacts(due_state=DueState.LATER)
 SENT = OutboundFacts("chat", "telegram", delivery="delivered", confirmed=True)
 
 
@@ -26,14 +26,14 @@ SENT = OutboundFacts("chat", "telegram", delivery="delivered", confirmed=True)
     ("facts", "label"),
     [
         (InboundFacts(status="failed", ack="processing"), InLabel.FAILED),
-        (InboundFacts(status="paused", falls=Falls.LATER), InLabel.PAUSED),
+        (InboundFacts(status="paused", due_state=DueState.LATER), InLabel.PAUSED),
         (InboundFacts(status="completed", ack="completed", abandoned=True), InLabel.COMPLETED),
         (InboundFacts(status="completed"), InLabel.COMPLETED),
         (InboundFacts(status="completed", abandoned=True), InLabel.CANCELLED),
         (InboundFacts(ack="completed"), InLabel.UNSYNCED),
-        (InboundFacts(ack="failed", falls=Falls.LATER), InLabel.UNSYNCED),
+        (InboundFacts(ack="failed", due_state=DueState.LATER), InLabel.UNSYNCED),
         (InboundFacts(ack="processing"), InLabel.PROCESSING),
-        (InboundFacts(falls=Falls.NEVER, retried=True), InLabel.NEVER_DUE),
+        (InboundFacts(due_state=DueState.NEVER, retried=True), InLabel.NEVER_DUE),
         (replace(LATER, retried=True), InLabel.BACKOFF),
         (LATER, InLabel.SCHEDULED),
         (replace(LATER, system=True), InLabel.SCHEDULED),
@@ -85,7 +85,7 @@ def test_a_deferral_is_compared_as_text() -> None:
 inbound_facts = st.builds(
     InboundFacts,
     status=st.sampled_from(("pending", "failed", "paused", "completed", "")) | st.text(),
-    falls=st.sampled_from(Falls),
+    due_state=st.sampled_from(DueState),
     retried=st.booleans(),
     system=st.booleans(),
     on_wake=st.booleans(),
@@ -104,7 +104,7 @@ def test_what_is_over_stays_over_and_nothing_else_is_called_due(
     over = {InLabel.FAILED, InLabel.PAUSED, InLabel.COMPLETED, InLabel.CANCELLED}
     assert (label in over) == (facts.status in ("failed", "paused", "completed"))
     if label is InLabel.DUE:
-        assert facts.falls is Falls.DUE
+        assert facts.due_state is DueState.DUE
         assert facts.wakes
         assert not (facts.system or facts.on_wake)
         assert facts.ack not in ("processing", "completed", "failed")

@@ -11,9 +11,9 @@ from typing import Any
 from services.models import InLabel
 from services.queues.fact_codes import code_sql, facts_of
 from services.queues.labels import inbound_label, is_deferred
-from services.queues.schema import Shape
+from services.queues.schema import FileSchema
 from services.queues.stuck import (
-    Claim,
+    ProcessingClaim,
     StuckAction,
     StuckVerdict,
     backoff_s,
@@ -27,7 +27,7 @@ from services.queues.timestamps import utc_ms
 ORACLE: dict[str, Any] = json.loads(
     (Path(__file__).parents[2] / "fixtures" / "nanoclaw" / "oracle.json").read_text("utf-8")
 )
-WHOLE = Shape({"messages_in": frozenset(("trigger", "on_wake"))})
+WHOLE = FileSchema({"messages_in": frozenset(("trigger", "on_wake"))})
 
 
 def answer(verdict: StuckVerdict) -> list[object]:
@@ -48,7 +48,7 @@ def test_every_stuck_decision_is_the_hosts_own() -> None:
     for state, offset, claims, expected in rows:
         tool, declared = state or (None, None)
         bash = bash_timeout_ms(tool, declared)
-        held = [Claim(*claim) for claim in claims]
+        held = [ProcessingClaim(*claim) for claim in claims]
         verdict = decide(now, None if offset == 0 else now + offset, bash, held)
         if offset == 0 and answer(verdict) != expected:
             # The recording writes 0 for no heartbeat, and for one of this very instant too.
@@ -106,7 +106,7 @@ def test_a_declared_timeout_counts_for_bash_alone() -> None:
 
 
 def test_busy_is_never_derived_from_claims_alone() -> None:
-    claim = Claim("m", "2026-11-20 17:00:00")
+    claim = ProcessingClaim("m", "2026-11-20 17:00:00")
     assert working(100.0, 94.5, "", ())
     assert not working(100.0, 94.0, "", ())
     assert not working(100.0, None, "", ())

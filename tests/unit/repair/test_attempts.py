@@ -10,7 +10,7 @@ import pytest
 
 from services.errors import NotFoundError, ReadOnlyError, RefusedError
 from services.models import Attempt, AttemptState, SandboxId, Step, StepState, Verb
-from services.repair.attempts import Attempts, Handle
+from services.repair.attempts import AttemptHandle, Attempts
 from services.repair.limits import Limits
 from tests.support.clock import FakeClock, settle
 from tests.support.scripted import (
@@ -37,7 +37,7 @@ class Bench:
             {"s": self.source.open}, self.clock, locks, self.told.append, read_only=read_only
         )
 
-    async def end(self, handle: Handle, within: float = 1000.0) -> Attempt:
+    async def end(self, handle: AttemptHandle, within: float = 1000.0) -> Attempt:
         """Move time until the attempt is over."""
         waiting = asyncio.ensure_future(handle.wait())
         passed = 0.0
@@ -67,7 +67,7 @@ def step(attempt: Attempt, name: str) -> Step:
 
 async def test_a_serving_sandbox_is_left_alone(bench: Callable[..., Bench]) -> None:
     b = bench()
-    done = await b.end(b.attempts.press(Verb.WAKE, BOX))
+    done = await b.end(b.attempts.request(Verb.WAKE, BOX))
     assert done.state is AttemptState.DONE
     assert b.source.woken == []
     assert "nothing had to be done" in done.summary
@@ -79,7 +79,7 @@ async def test_a_serving_sandbox_is_left_alone(bench: Callable[..., Bench]) -> N
 async def test_a_dead_gateway_is_woken_verified_and_told_of(bench: Callable[..., Bench]) -> None:
     b = bench()
     b.source.verdict["box"] = DOWN
-    handle = b.attempts.press(Verb.WAKE, BOX)
+    handle = b.attempts.request(Verb.WAKE, BOX)
     assert handle.attempt.state is AttemptState.PROBE
     done = await b.end(handle)
     assert done.state is AttemptState.DONE
@@ -96,7 +96,7 @@ async def test_exit_0_without_a_ready_probe_is_no_success(bench: Callable[..., B
     b = bench()
     b.source.verdict["box"] = DOWN
     b.source.wakes = Script(then=None)
-    done = await b.end(b.attempts.press(Verb.WAKE, BOX))
+    done = await b.end(b.attempts.request(Verb.WAKE, BOX))
     assert done.state is AttemptState.FAILED
     assert len(b.source.woken) == 1
     assert step(done, "wait").state is StepState.FAILED
@@ -113,7 +113,7 @@ async def test_a_wake_over_its_limit_is_ended_and_a_ready_probe_still_counts(
     b = bench()
     b.source.verdict["box"] = DOWN
     b.source.wakes = Script(ends="hang")
-    handle = b.attempts.press(Verb.WAKE, BOX)
+    handle = b.attempts.request(Verb.WAKE, BOX)
     await b.clock.advance(200)
     b.source.verdict["box"] = READY
     assert handle.attempt.state is AttemptState.WAKE
@@ -127,7 +127,7 @@ async def test_a_wake_over_its_limit_is_ended_and_a_ready_probe_still_counts(
 async def test_settling_is_waited_for_and_never_woken(bench: Callable[..., Bench]) -> None:
     b = bench()
     b.source.verdict["box"] = SETTLING
-    handle = b.attempts.press(Verb.WAKE, BOX)
+    handle = b.attempts.request(Verb.WAKE, BOX)
     await b.clock.advance(200)
     assert handle.attempt.state is AttemptState.VERIFY
     assert "Migrating" in step(handle.attempt, "wait").detail
@@ -137,7 +137,7 @@ async def test_settling_is_waited_for_and_never_woken(bench: Callable[..., Bench
     assert b.source.woken == []
 
     b.source.verdict["box"] = SETTLING
-    late = await b.end(b.attempts.press(Verb.WAKE, BOX))
+    late = await b.end(b.attempts.request(Verb.WAKE, BOX))
     assert late.state is AttemptState.FAILED
     assert late.original == SETTLING.reason
     assert b.source.woken == []
@@ -150,7 +150,7 @@ async def test_what_a_wake_cannot_help_ends_at_once(
 ) -> None:
     b = bench()
     b.source.verdict["box"] = verdict  # type: ignore[assignment]
-    done = await b.end(b.attempts.press(Verb.RECONNECT, BOX), within=5)
+    done = await b.end(b.attempts.request(Verb.RECONNECT, BOX), within=5)
     assert done.state is AttemptState.FAILED
     assert b.source.woken == []
     assert "Nothing was started." in done.summary
@@ -165,7 +165,7 @@ async def test_terminal_after_a_wake_means_no_second_wake(bench: Callable[..., B
     b = bench()
     b.source.verdict["box"] = DOWN
     b.source.wakes = Script(then=REFUSED)
-    done = await b.end(b.attempts.press(Verb.WAKE, BOX))
+    done = await b.end(b.attempts.request(Verb.WAKE, BOX))
     assert done.state is AttemptState.FAILED
     assert (done.original, done.last) == (DOWN.reason, REFUSED.reason)
     assert done.confirmable == "repair-credential"
@@ -181,9 +181,9 @@ async def test_reconnect_links_and_a_transient_failure_is_tried_again(
     failing = Step("connect", StepState.FAILED, detail="Still loading.", transient=True)
     linked = Script((sandbox, Step("connect", StepState.OK)))
     b.source.links.extend([Script((sandbox, failing)), Script((sandbox, failing)), linked])
-    done = await b.end(b.attempts.press(Verb.RECONNECT, BOX))
+    done = await b.end(b.attempts.request(Verb.RECONNECT, BOX))
     assert done.state is AttemptState.DONE
-    assert done.primes == 3
+    assert done.connects == 3
     assert done.original == "Still loading."
     assert b.source.woken == []
     started = [s.started_at for s in done.steps if s.started_at is not None]
@@ -196,9 +196,9 @@ async def test_a_link_that_never_holds_gives_up_after_four(bench: Callable[..., 
     b = bench()
     failing = Step("connect", StepState.FAILED, detail="Still loading.", transient=True)
     b.source.links.extend([Script((failing,))] * 9)
-    done = await b.end(b.attempts.press(Verb.RECONNECT, BOX))
+    done = await b.end(b.attempts.request(Verb.RECONNECT, BOX))
     assert done.state is AttemptState.FAILED
-    assert done.primes == 4
+    assert done.connects == 4
     await b.attempts.close()
 
 
@@ -206,7 +206,7 @@ async def test_a_link_that_fails_on_a_dead_gateway_wakes_it(bench: Callable[...,
     b = bench()
     failing = Step("connect", StepState.FAILED, detail="Connection refused.")
     b.source.links.append(Script((failing,)))
-    handle = b.attempts.press(Verb.RECONNECT, BOX)
+    handle = b.attempts.request(Verb.RECONNECT, BOX)
     await b.clock.advance(0.15)
     b.source.verdict["box"] = DOWN
     done = await b.end(handle)
@@ -220,7 +220,7 @@ async def test_a_refused_link_on_a_ready_gateway_is_terminal(bench: Callable[...
     b = bench()
     failing = Step("credential", StepState.FAILED, detail="403")
     b.source.links.append(Script((failing,)))
-    done = await b.end(b.attempts.press(Verb.RECONNECT, BOX))
+    done = await b.end(b.attempts.request(Verb.RECONNECT, BOX))
     assert done.state is AttemptState.FAILED
     assert b.source.woken == []
     assert done.original == "403"
@@ -230,13 +230,13 @@ async def test_a_refused_link_on_a_ready_gateway_is_terminal(bench: Callable[...
 async def test_presses_join_and_reconnect_lifts_a_wake(bench: Callable[..., Bench]) -> None:
     b = bench()
     b.source.verdict["box"] = DOWN
-    handles = [b.attempts.press(Verb.WAKE, BOX) for _ in range(3)]
-    handles.append(b.attempts.press(Verb.RECONNECT, BOX))
-    handles.append(b.attempts.press(Verb.WAKE, BOX))
+    handles = [b.attempts.request(Verb.WAKE, BOX) for _ in range(3)]
+    handles.append(b.attempts.request(Verb.RECONNECT, BOX))
+    handles.append(b.attempts.request(Verb.WAKE, BOX))
     ends = [await b.end(handle) for handle in handles]
     assert len(set(ends)) == 1
     assert ends[0].verb is Verb.RECONNECT
-    assert ends[0].primes == 1
+    assert ends[0].connects == 1
     assert len(b.source.woken) == 1
     await b.attempts.close()
 
@@ -247,7 +247,7 @@ async def test_a_shared_gateway_is_woken_once(bench: Callable[..., Bench]) -> No
     boxes = [SandboxId("s", f"box{n}") for n in range(5)]
     b.source.verdict.update({box.native_id: DOWN for box in boxes})
     b.source.wakes = Script(takes_s=20, then=READY)
-    handles = [b.attempts.press(Verb.WAKE, box) for box in boxes]
+    handles = [b.attempts.request(Verb.WAKE, box) for box in boxes]
     await b.clock.advance(5)
     waiting = [h.attempt for h in handles if h.attempt.state is AttemptState.VERIFY]
     assert len(waiting) == 4
@@ -265,7 +265,7 @@ async def test_a_waiter_wakes_when_the_first_wake_did_not_help(
     b.source.shared = True
     b.source.verdict.update({"box": DOWN, "other": DOWN})
     b.source.wakes = Script(takes_s=20, then=None)
-    handles = [b.attempts.press(Verb.WAKE, box) for box in (BOX, OTHER)]
+    handles = [b.attempts.request(Verb.WAKE, box) for box in (BOX, OTHER)]
     ends = [await b.end(handle) for handle in handles]
     assert {end.state for end in ends} == {AttemptState.FAILED}
     assert [end.wakes for end in ends] == [1, 1]
@@ -279,7 +279,7 @@ async def test_a_cancelled_wake_leaves_nothing_and_can_be_pressed_again(
     b = bench()
     b.source.verdict["box"] = DOWN
     b.source.wakes = Script(takes_s=50, then=READY)
-    handle = b.attempts.press(Verb.WAKE, BOX)
+    handle = b.attempts.request(Verb.WAKE, BOX)
     await b.clock.advance(12)
     start = step(handle.attempt, "start")
     assert "over 10 s" in start.detail
@@ -291,7 +291,7 @@ async def test_a_cancelled_wake_leaves_nothing_and_can_be_pressed_again(
     assert b.source.active[BOX] == 0
     assert step(done, "start").detail == "cancelled"
     assert "Cancelled." in done.summary
-    again = await b.end(b.attempts.press(Verb.WAKE, BOX))
+    again = await b.end(b.attempts.request(Verb.WAKE, BOX))
     assert again.state is AttemptState.DONE
     assert again.id != done.id
     await b.attempts.close()
@@ -309,7 +309,7 @@ async def test_a_critical_step_is_let_finish(bench: Callable[..., Bench], verb: 
         b.source.wakes = critical
     else:
         b.source.links.append(critical)
-    handle = b.attempts.press(verb, BOX)
+    handle = b.attempts.request(verb, BOX)
     await b.clock.advance(5)
     handle.cancel()
     await b.clock.advance(10)
@@ -327,7 +327,7 @@ async def test_a_critical_step_that_never_ends_is_left_alone(bench: Callable[...
     b = bench()
     step_ = Step("credential", StepState.RUNNING, critical=True)
     b.source.links.append(Script((step_,), takes_s=10_000))
-    handle = b.attempts.press(Verb.RECONNECT, BOX)
+    handle = b.attempts.request(Verb.RECONNECT, BOX)
     await b.clock.advance(5)
     handle.cancel()
     done = await b.end(handle, within=60)
@@ -346,7 +346,7 @@ async def test_an_actor_that_ignores_the_end_is_given_up_on(bench: Callable[...,
     b = bench()
     b.source.verdict["box"] = DOWN
     b.source.wakes = Script(ends="hang", deaf=True)
-    handle = b.attempts.press(Verb.WAKE, BOX)
+    handle = b.attempts.request(Verb.WAKE, BOX)
     await b.clock.advance(5)
     handle.cancel()
     done = await b.end(handle, within=30)
@@ -364,7 +364,7 @@ async def test_a_wake_that_cannot_run_fails_with_the_first_error(
     b = bench()
     b.source.verdict["box"] = DOWN
     b.source.wakes = Script(steps=(), ends=how)
-    done = await b.end(b.attempts.press(Verb.WAKE, BOX))
+    done = await b.end(b.attempts.request(Verb.WAKE, BOX))
     assert done.state is AttemptState.FAILED
     assert done.original == DOWN.reason
     assert step(done, "start").state is StepState.FAILED
@@ -378,7 +378,7 @@ async def test_a_wake_that_cannot_run_fails_with_the_first_error(
 async def test_a_probe_that_fails_is_a_value(bench: Callable[..., Bench], how: str) -> None:
     b = bench()
     b.source.probing = how
-    done = await b.end(b.attempts.press(Verb.WAKE, BOX), within=30)
+    done = await b.end(b.attempts.request(Verb.WAKE, BOX), within=30)
     assert done.state is AttemptState.FAILED
     assert done.original
     assert b.source.woken == []
@@ -391,12 +391,12 @@ async def test_a_hanging_probe_while_verifying_does_not_pile_up(
 ) -> None:
     b = bench()
     b.source.verdict["box"] = DOWN
-    handle = b.attempts.press(Verb.WAKE, BOX)
+    handle = b.attempts.request(Verb.WAKE, BOX)
     await b.clock.advance(0.5)
     b.source.probing = "deaf"
     await b.clock.advance(150)
     names = [t.get_coro().__qualname__ for t in asyncio.all_tasks()]  # type: ignore[union-attr]
-    assert names.count("_look") <= 1
+    assert names.count("_run_probe") <= 1
     b.source.probing = ""
     done = await b.end(handle)
     assert done.state is AttemptState.DONE
@@ -405,24 +405,24 @@ async def test_a_hanging_probe_while_verifying_does_not_pile_up(
 
 async def test_refusals_say_why(bench: Callable[..., Bench]) -> None:
     with pytest.raises(ReadOnlyError, match="read-only"):
-        bench(read_only=True).attempts.press(Verb.WAKE, BOX)
+        bench(read_only=True).attempts.request(Verb.WAKE, BOX)
     b = bench()
     with pytest.raises(NotFoundError, match="elsewhere"):
-        b.attempts.press(Verb.WAKE, SandboxId("elsewhere", "box"))
+        b.attempts.request(Verb.WAKE, SandboxId("elsewhere", "box"))
     for name in ("", "-x", "--force", "a\nb", "a\x00b"):
         with pytest.raises(RefusedError):
-            b.attempts.press(Verb.WAKE, SandboxId("s", name))
+            b.attempts.request(Verb.WAKE, SandboxId("s", name))
     assert b.attempts.current(BOX) is None
     await b.attempts.close()
     with pytest.raises(RefusedError, match="closing"):
-        b.attempts.press(Verb.WAKE, BOX)
+        b.attempts.request(Verb.WAKE, BOX)
 
 
 async def test_closing_ends_everything(bench: Callable[..., Bench]) -> None:
     b = bench()
     b.source.verdict.update({"box": DOWN, "other": DOWN})
     b.source.wakes = Script(ends="hang")
-    handles = [b.attempts.press(Verb.WAKE, box) for box in (BOX, OTHER)]
+    handles = [b.attempts.request(Verb.WAKE, box) for box in (BOX, OTHER)]
     await b.clock.advance(5)
     closing = asyncio.ensure_future(b.attempts.close())
     while not closing.done():
@@ -442,7 +442,7 @@ async def test_a_listener_that_breaks_does_not_break_the_attempt(tmp_path: Path)
         raise RuntimeError("painting failed")
 
     b.attempts = Attempts({"s": b.source.open}, b.clock, tmp_path / "locks", broken)
-    done = await b.end(b.attempts.press(Verb.WAKE, BOX))
+    done = await b.end(b.attempts.request(Verb.WAKE, BOX))
     assert done.state is AttemptState.DONE
     await b.attempts.close()
 
@@ -452,7 +452,7 @@ async def test_hostile_words_of_a_source_are_shown_harmless(bench: Callable[...,
     b.source.verdict["box"] = DOWN
     evil = "\x1b]52;c;aGk=\x07Authorization: Bearer abcdefghijk"
     b.source.wakes = Script((Step("st\x1b[31mart", StepState.FAILED, detail=evil),))
-    done = await b.end(b.attempts.press(Verb.WAKE, BOX))
+    done = await b.end(b.attempts.request(Verb.WAKE, BOX))
     assert "\x1b" not in str(done)
     assert "abcdefghijk" not in str(done)
     assert "\x1b" not in "".join(s.name + s.detail for s in done.steps)
@@ -463,12 +463,12 @@ async def test_ticking_alone_never_reaches_the_actor(tmp_path: Path) -> None:
     """A feed is given the observer only; hours of ticks on a dead source start nothing."""
     import random
 
-    from services.board.poller import Feed
+    from services.board.poller import Poller
 
     b = Bench(tmp_path / "locks")
     b.source.verdict["box"] = DOWN
     seen: list[object] = []
-    feed = Feed(
+    feed = Poller(
         "s",
         b.source.open.observer.observe,
         seen.append,
@@ -493,5 +493,5 @@ def test_limits_hold_and_a_lie_is_found() -> None:
     Limits().check()
     with pytest.raises(ValueError, match="attempt_s"):
         Limits(attempt_s=860).check()
-    with pytest.raises(ValueError, match="prime_s"):
-        Limits(prime_s=49).check()
+    with pytest.raises(ValueError, match="connect_s"):
+        Limits(connect_s=49).check()

@@ -24,7 +24,7 @@ from services.models import (
     Verb,
     VerdictKind,
 )
-from services.repair.attempts import Attempts, Handle
+from services.repair.attempts import AttemptHandle, Attempts
 from tests.support.clock import FakeClock, settle
 from tests.support.scripted import (
     DOWN,
@@ -69,7 +69,7 @@ class Machine(RuleBasedStateMachine):
         self.source = Scripted(self.clock, shared=shared)
         self.told: list[Attempt] = []
         self.history: dict[str, list[Attempt]] = {}
-        self.handles: list[Handle] = []
+        self.handles: list[AttemptHandle] = []
         self.created: set[str] = set()
         self.broken: list[str] = []
         self.attempts = Attempts(
@@ -113,7 +113,7 @@ class Machine(RuleBasedStateMachine):
     def press(self, box: SandboxId, verb: Verb, times: int) -> None:
         async def act() -> None:
             before = self.attempts.current(box)
-            handles = [self.attempts.press(verb, box) for _ in range(times)]
+            handles = [self.attempts.request(verb, box) for _ in range(times)]
             ids = {handle.attempt.id for handle in handles}
             assert len(ids) == 1
             if before is not None and before.ended_at is None:
@@ -165,7 +165,7 @@ class Machine(RuleBasedStateMachine):
         for history in self.history.values():
             last = history[-1]
             assert last.wakes <= 1
-            assert last.primes <= 4
+            assert last.connects <= 4
             assert last.last != last.original or not last.last
             if last.wakes:
                 kinds = [verdict for verdict in self._answers(last) if verdict.wakeable]
@@ -196,7 +196,7 @@ class Machine(RuleBasedStateMachine):
             # And a press begins anew.
             self.source.verdict.clear()
             await self.clock.advance(120)
-            fresh = self.attempts.press(Verb.WAKE, BOXES[0])
+            fresh = self.attempts.request(Verb.WAKE, BOXES[0])
             assert fresh.attempt.id not in self.created
             await self.clock.advance(1)
             assert fresh.attempt.state is AttemptState.DONE

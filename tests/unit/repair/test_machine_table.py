@@ -9,46 +9,46 @@ import pytest
 
 from services.models import AttemptState, Verb, Verdict, VerdictKind
 from services.repair.events import (
-    Agreed,
-    CancelAsked,
+    CancelRequested,
+    Confirmed,
+    ConnectFailed,
+    ConnectOk,
     Critical,
     Deadline,
+    Drained,
     Effect,
-    Failure,
-    Gone,
-    Held,
-    Judged,
-    Linked,
-    LinkFailed,
-    Pressed,
+    FailureKind,
+    LockAcquired,
+    LockBusy,
+    PollTicked,
+    ProbeResult,
     Progress,
     RepairEvent,
-    Ticked,
-    TurnCame,
+    Requested,
     WakeFailed,
-    Woken,
+    WakeOk,
 )
-from services.repair.limits import MAX_PRIMES
+from services.repair.limits import MAX_CONNECTS
 from services.repair.machine import STILL_STARTING, transition
 
 S = AttemptState
 E = Effect
-READY = Judged(Verdict(VerdictKind.READY, ""))
-SETTLING = Judged(Verdict(VerdictKind.SETTLING, "settling"))
-DOWN = Judged(Verdict(VerdictKind.REPAIRABLE, "down", wakeable=True))
-STOPPED = Judged(Verdict(VerdictKind.REPAIRABLE, "stopped"))
-REFUSED = Judged(Verdict(VerdictKind.TERMINAL, "refused", advice="ask", confirmable="repair"))
-UNKNOWN = Judged(Verdict(VerdictKind.UNKNOWN, "unknown"))
-TRANSIENT = LinkFailed("loading", Failure.TRANSIENT)
-REPAIRABLE = LinkFailed("broken link", Failure.REPAIRABLE)
-TERMINAL = LinkFailed("403", Failure.TERMINAL)
+READY = ProbeResult(Verdict(VerdictKind.READY, ""))
+SETTLING = ProbeResult(Verdict(VerdictKind.SETTLING, "settling"))
+DOWN = ProbeResult(Verdict(VerdictKind.REPAIRABLE, "down", wakeable=True))
+STOPPED = ProbeResult(Verdict(VerdictKind.REPAIRABLE, "stopped"))
+REFUSED = ProbeResult(Verdict(VerdictKind.TERMINAL, "refused", advice="ask", confirmable="repair"))
+UNKNOWN = ProbeResult(Verdict(VerdictKind.UNKNOWN, "unknown"))
+TRANSIENT = ConnectFailed("loading", FailureKind.TRANSIENT)
+REPAIRABLE = ConnectFailed("broken link", FailureKind.REPAIRABLE)
+TERMINAL = ConnectFailed("403", FailureKind.TERMINAL)
 
 WAKE = Progress(verb=Verb.WAKE)
 LINK = Progress(verb=Verb.RECONNECT)
-ISSUE = Agreed("issuing")
-NUDGE = Agreed("nudging", rests=True)
-ACT = Progress(verb=Verb.RECONNECT, agreed=ISSUE)
-REST = Progress(verb=Verb.WAKE, agreed=NUDGE)
+ISSUE = Confirmed("issuing")
+NUDGE = Confirmed("nudging", skips_verify=True)
+ACT = Progress(verb=Verb.RECONNECT, confirmed=ISSUE)
+REST = Progress(verb=Verb.WAKE, confirmed=NUDGE)
 OFFERED = {"advice": "ask", "confirmable": "repair"}
 
 
@@ -57,8 +57,8 @@ def at(state: Progress, phase: AttemptState, **fields: object) -> Progress:
 
 
 ROWS: list[tuple[str, Progress, RepairEvent, Progress, tuple[Effect, ...]]] = [
-    ("press", WAKE, Pressed(Verb.RECONNECT), at(LINK, S.PROBE), (E.LOOK,)),
-    ("agreed press", WAKE, Pressed(Verb.RECONNECT, ISSUE), at(ACT, S.PROBE), (E.LOOK,)),
+    ("press", WAKE, Requested(Verb.RECONNECT), at(LINK, S.PROBE), (E.PROBE,)),
+    ("agreed press", WAKE, Requested(Verb.RECONNECT, ISSUE), at(ACT, S.PROBE), (E.PROBE,)),
     ("agreed, serving", at(ACT, S.PROBE), READY, at(ACT, S.WAKE, wakes=1), (E.WAKE,)),
     (
         "agreed, settling",
@@ -77,24 +77,24 @@ ROWS: list[tuple[str, Progress, RepairEvent, Progress, tuple[Effect, ...]]] = [
     (
         "agreed, cannot help",
         at(ACT, S.PROBE),
-        Judged(Verdict(VerdictKind.TERMINAL, "foreign")),
+        ProbeResult(Verdict(VerdictKind.TERMINAL, "foreign")),
         at(ACT, S.FAILED, original="foreign"),
-        (E.SHOW,),
+        (E.FINAL_PROBE,),
     ),
     (
         "agreed, unknown",
         at(ACT, S.PROBE),
         UNKNOWN,
         at(ACT, S.FAILED, original="unknown"),
-        (E.SHOW,),
+        (E.FINAL_PROBE,),
     ),
     ("agreed, rests", at(REST, S.PROBE), UNKNOWN, at(REST, S.WAKE, wakes=1), (E.WAKE,)),
     (
         "agreed, held",
         at(ACT, S.WAKE, wakes=1),
-        Held(),
+        LockBusy(),
         at(ACT, S.VERIFY, waiting=True),
-        (E.WATCH,),
+        (E.AWAIT_LOCK,),
     ),
     (
         "agreed, serving while another repairs",
@@ -113,22 +113,22 @@ ROWS: list[tuple[str, Progress, RepairEvent, Progress, tuple[Effect, ...]]] = [
     (
         "agreed, done",
         at(ACT, S.WAKE, wakes=1, critical=True),
-        Woken("issued"),
-        at(ACT, S.VERIFY, wakes=1, said="issued"),
+        WakeOk("issued"),
+        at(ACT, S.VERIFY, wakes=1, done_text="issued"),
         (),
     ),
     (
         "agreed, done and serving",
-        at(ACT, S.VERIFY, wakes=1, said="issued"),
+        at(ACT, S.VERIFY, wakes=1, done_text="issued"),
         READY,
-        at(ACT, S.PRIME, wakes=1, primes=1, said="issued"),
-        (E.PRIME,),
+        at(ACT, S.CONNECT, wakes=1, connects=1, done_text="issued"),
+        (E.CONNECT,),
     ),
     (
         "agreed, done and rests",
         at(REST, S.WAKE, wakes=1),
-        Woken("posted"),
-        at(REST, S.DONE, wakes=1, said="posted"),
+        WakeOk("posted"),
+        at(REST, S.DONE, wakes=1, done_text="posted"),
         (),
     ),
     (
@@ -136,23 +136,23 @@ ROWS: list[tuple[str, Progress, RepairEvent, Progress, tuple[Effect, ...]]] = [
         at(ACT, S.WAKE, wakes=1),
         WakeFailed("changed", "look again"),
         at(ACT, S.FAILED, wakes=1, original="changed", advice="look again"),
-        (E.SHOW,),
+        (E.FINAL_PROBE,),
     ),
     (
         "agreed, cancelled while critical, then done",
         at(ACT, S.DRAIN, wakes=1, critical=True, cancelling=True),
-        Gone("", "issued"),
-        at(ACT, S.CANCELLED, wakes=1, cancelling=True, said="issued"),
-        (E.SHOW,),
+        Drained("", "issued"),
+        at(ACT, S.CANCELLED, wakes=1, cancelling=True, done_text="issued"),
+        (E.FINAL_PROBE,),
     ),
-    ("idle tick", WAKE, Ticked(), WAKE, ()),
+    ("idle tick", WAKE, PollTicked(), WAKE, ()),
     ("probe ready, wake", at(WAKE, S.PROBE), READY, at(WAKE, S.DONE), ()),
     (
         "probe ready, reconnect",
         at(LINK, S.PROBE),
         READY,
-        at(LINK, S.PRIME, primes=1),
-        (E.PRIME,),
+        at(LINK, S.CONNECT, connects=1),
+        (E.CONNECT,),
     ),
     (
         "probe settling",
@@ -173,83 +173,89 @@ ROWS: list[tuple[str, Progress, RepairEvent, Progress, tuple[Effect, ...]]] = [
         at(WAKE, S.PROBE),
         STOPPED,
         at(WAKE, S.FAILED, original="stopped"),
-        (E.SHOW,),
+        (E.FINAL_PROBE,),
     ),
     (
         "probe terminal",
         at(WAKE, S.PROBE),
         REFUSED,
         at(WAKE, S.FAILED, original="refused", advice="ask", confirmable="repair"),
-        (E.SHOW,),
+        (E.FINAL_PROBE,),
     ),
     (
         "probe unknown",
         at(WAKE, S.PROBE),
         UNKNOWN,
         at(WAKE, S.FAILED, original="unknown"),
-        (E.SHOW,),
+        (E.FINAL_PROBE,),
     ),
     (
         "probe deadline",
         at(WAKE, S.PROBE),
         Deadline("late"),
         at(WAKE, S.FAILED, original="late"),
-        (E.STOP, E.SHOW),
+        (E.STOP, E.FINAL_PROBE),
     ),
-    ("prime ok", at(LINK, S.PRIME, primes=1), Linked(), at(LINK, S.DONE, primes=1), (E.PUBLISH,)),
+    (
+        "prime ok",
+        at(LINK, S.CONNECT, connects=1),
+        ConnectOk(),
+        at(LINK, S.DONE, connects=1),
+        (E.PUBLISH,),
+    ),
     (
         "prime repairable",
-        at(LINK, S.PRIME, primes=1),
+        at(LINK, S.CONNECT, connects=1),
         REPAIRABLE,
-        at(LINK, S.WAKE, primes=1, wakes=1, original="broken link"),
+        at(LINK, S.WAKE, connects=1, wakes=1, original="broken link"),
         (E.WAKE,),
     ),
     (
         "prime repairable after the wake",
-        at(LINK, S.PRIME, primes=1, wakes=1, original="down"),
+        at(LINK, S.CONNECT, connects=1, wakes=1, original="down"),
         REPAIRABLE,
-        at(LINK, S.FAILED, primes=1, wakes=1, original="down", last="broken link"),
-        (E.SHOW,),
+        at(LINK, S.FAILED, connects=1, wakes=1, original="down", last="broken link"),
+        (E.FINAL_PROBE,),
     ),
     (
         "prime transient",
-        at(LINK, S.PRIME, primes=1),
+        at(LINK, S.CONNECT, connects=1),
         TRANSIENT,
-        at(LINK, S.VERIFY, primes=1, original="loading", seen="loading"),
+        at(LINK, S.VERIFY, connects=1, original="loading", seen="loading"),
         (),
     ),
     (
         "prime transient, nothing left",
-        at(LINK, S.PRIME, primes=MAX_PRIMES),
+        at(LINK, S.CONNECT, connects=MAX_CONNECTS),
         TRANSIENT,
-        at(LINK, S.FAILED, primes=MAX_PRIMES, original="loading"),
-        (E.SHOW,),
+        at(LINK, S.FAILED, connects=MAX_CONNECTS, original="loading"),
+        (E.FINAL_PROBE,),
     ),
     (
         "prime terminal",
-        at(LINK, S.PRIME, primes=1, original="down"),
+        at(LINK, S.CONNECT, connects=1, original="down"),
         TERMINAL,
-        at(LINK, S.FAILED, primes=1, original="down", last="403"),
-        (E.SHOW,),
+        at(LINK, S.FAILED, connects=1, original="down", last="403"),
+        (E.FINAL_PROBE,),
     ),
     (
         "prime deadline",
-        at(LINK, S.PRIME, primes=1),
+        at(LINK, S.CONNECT, connects=1),
         Deadline("late"),
-        at(LINK, S.FAILED, primes=1, original="late"),
-        (E.STOP, E.SHOW),
+        at(LINK, S.FAILED, connects=1, original="late"),
+        (E.STOP, E.FINAL_PROBE),
     ),
     (
         "prime deadline in a critical step",
-        at(LINK, S.PRIME, primes=1, critical=True),
+        at(LINK, S.CONNECT, connects=1, critical=True),
         Deadline("late"),
-        at(LINK, S.DRAIN, primes=1, critical=True, original="late"),
+        at(LINK, S.DRAIN, connects=1, critical=True, original="late"),
         (E.LET_FINISH,),
     ),
     (
         "wake ended",
         at(WAKE, S.WAKE, wakes=1, original="down"),
-        Woken(),
+        WakeOk(),
         at(WAKE, S.VERIFY, wakes=1, original="down"),
         (),
     ),
@@ -258,7 +264,7 @@ ROWS: list[tuple[str, Progress, RepairEvent, Progress, tuple[Effect, ...]]] = [
         at(WAKE, S.WAKE, wakes=1, original="down"),
         WakeFailed("exit 1"),
         at(WAKE, S.FAILED, wakes=1, original="down", last="exit 1"),
-        (E.SHOW,),
+        (E.FINAL_PROBE,),
     ),
     (
         "wake deadline",
@@ -270,24 +276,24 @@ ROWS: list[tuple[str, Progress, RepairEvent, Progress, tuple[Effect, ...]]] = [
     (
         "wake held by another",
         at(WAKE, S.WAKE, wakes=1),
-        Held(),
+        LockBusy(),
         at(WAKE, S.VERIFY, waiting=True),
-        (E.WATCH,),
+        (E.AWAIT_LOCK,),
     ),
     ("verify ready, wake", at(WAKE, S.VERIFY, wakes=1), READY, at(WAKE, S.DONE, wakes=1), ()),
     (
         "verify ready, reconnect",
-        at(LINK, S.VERIFY, primes=3),
+        at(LINK, S.VERIFY, connects=3),
         READY,
-        at(LINK, S.PRIME, primes=4),
-        (E.PRIME,),
+        at(LINK, S.CONNECT, connects=4),
+        (E.CONNECT,),
     ),
     (
         "verify ready, no primes left",
-        at(LINK, S.VERIFY, primes=MAX_PRIMES, original="x"),
+        at(LINK, S.VERIFY, connects=MAX_CONNECTS, original="x"),
         READY,
-        at(LINK, S.FAILED, primes=MAX_PRIMES, original="x"),
-        (E.SHOW,),
+        at(LINK, S.FAILED, connects=MAX_CONNECTS, original="x"),
+        (E.FINAL_PROBE,),
     ),
     (
         "verify settling",
@@ -327,9 +333,9 @@ ROWS: list[tuple[str, Progress, RepairEvent, Progress, tuple[Effect, ...]]] = [
     (
         "verify, the turn came",
         at(WAKE, S.VERIFY, waiting=True),
-        TurnCame(),
+        LockAcquired(),
         at(WAKE, S.VERIFY),
-        (E.LOOK,),
+        (E.PROBE,),
     ),
     (
         "verify terminal",
@@ -344,45 +350,45 @@ ROWS: list[tuple[str, Progress, RepairEvent, Progress, tuple[Effect, ...]]] = [
             advice="ask",
             confirmable="repair",
         ),
-        (E.SHOW,),
+        (E.FINAL_PROBE,),
     ),
     (
         "verify deadline",
         at(WAKE, S.VERIFY),
         Deadline(),
         at(WAKE, S.FAILED, original=STILL_STARTING),
-        (E.SHOW,),
+        (E.FINAL_PROBE,),
     ),
     (
         "verify deadline after a verdict",
         at(WAKE, S.VERIFY, original="down", seen="settling"),
         Deadline(),
         at(WAKE, S.FAILED, original="down", seen="settling", last="settling"),
-        (E.SHOW,),
+        (E.FINAL_PROBE,),
     ),
     (
         "drain gone, latched",
         at(WAKE, S.DRAIN, cancelling=True),
-        Gone(),
+        Drained(),
         at(WAKE, S.CANCELLED, cancelling=True),
-        (E.SHOW,),
+        (E.FINAL_PROBE,),
     ),
-    ("drain gone", at(WAKE, S.DRAIN, wakes=1), Gone(), at(WAKE, S.VERIFY, wakes=1), ()),
+    ("drain gone", at(WAKE, S.DRAIN, wakes=1), Drained(), at(WAKE, S.VERIFY, wakes=1), ()),
     (
         "drain gone, the critical step failed",
         at(LINK, S.DRAIN, critical=True, cancelling=True),
-        Gone("spent"),
+        Drained("spent"),
         at(LINK, S.CANCELLED, cancelling=True, original="spent"),
-        (E.SHOW,),
+        (E.FINAL_PROBE,),
     ),
-    ("drain cancel", at(WAKE, S.DRAIN), CancelAsked(), at(WAKE, S.DRAIN, cancelling=True), ()),
+    ("drain cancel", at(WAKE, S.DRAIN), CancelRequested(), at(WAKE, S.DRAIN, cancelling=True), ()),
     ("drain deadline", at(WAKE, S.DRAIN), Deadline(), at(WAKE, S.DRAIN, killed=True), (E.KILL,)),
     (
         "drain deadline after the kill",
         at(WAKE, S.DRAIN, killed=True, cancelling=True),
         Deadline("stuck"),
         at(WAKE, S.CANCELLED, killed=True, cancelling=True, abandoned=True, original="stuck"),
-        (E.ABANDON, E.SHOW),
+        (E.ABANDON, E.FINAL_PROBE),
     ),
     (
         "drain deadline of a critical step",
@@ -395,40 +401,40 @@ ROWS: list[tuple[str, Progress, RepairEvent, Progress, tuple[Effect, ...]]] = [
         (
             f"{phase.value} cancel",
             at(LINK, phase),
-            CancelAsked(),
+            CancelRequested(),
             at(LINK, S.CANCELLED, cancelling=True),
-            (E.STOP, E.SHOW),
+            (E.STOP, E.FINAL_PROBE),
         )
-        for phase in (S.PROBE, S.VERIFY, S.PRIME)
+        for phase in (S.PROBE, S.VERIFY, S.CONNECT)
     ],
     (
         "prime cancel in a critical step",
-        at(LINK, S.PRIME, critical=True),
-        CancelAsked(),
+        at(LINK, S.CONNECT, critical=True),
+        CancelRequested(),
         at(LINK, S.DRAIN, critical=True, cancelling=True),
         (E.LET_FINISH,),
     ),
     (
         "wake cancel",
         at(WAKE, S.WAKE, wakes=1),
-        CancelAsked(),
+        CancelRequested(),
         at(WAKE, S.DRAIN, wakes=1, cancelling=True),
         (E.STOP,),
     ),
     (
         "wake cancel in a critical step",
         at(WAKE, S.WAKE, wakes=1, critical=True),
-        CancelAsked(),
+        CancelRequested(),
         at(WAKE, S.DRAIN, wakes=1, critical=True, cancelling=True),
         (E.LET_FINISH,),
     ),
     *[
-        (f"{p.value} press wake", at(LINK, p), Pressed(Verb.WAKE), at(LINK, p), ())
+        (f"{p.value} press wake", at(LINK, p), Requested(Verb.WAKE), at(LINK, p), ())
         for p in S
         if not p.ended and p is not S.IDLE
     ],
     *[
-        (f"{p.value} press reconnect", at(WAKE, p), Pressed(Verb.RECONNECT), at(LINK, p), ())
+        (f"{p.value} press reconnect", at(WAKE, p), Requested(Verb.RECONNECT), at(LINK, p), ())
         for p in S
         if not p.ended and p is not S.IDLE
     ],
@@ -436,9 +442,9 @@ ROWS: list[tuple[str, Progress, RepairEvent, Progress, tuple[Effect, ...]]] = [
         (
             f"{p.value} press",
             at(LINK, p, wakes=1, original="x", cancelling=True),
-            Pressed(Verb.WAKE),
+            Requested(Verb.WAKE),
             at(WAKE, S.PROBE),
-            (E.LOOK,),
+            (E.PROBE,),
         )
         for p in (S.DONE, S.FAILED, S.CANCELLED)
     ],
@@ -456,28 +462,28 @@ def test_every_row(
 
 EVENTS: tuple[RepairEvent, ...] = (
     *(READY, SETTLING, DOWN, STOPPED, REFUSED, UNKNOWN),
-    *(TRANSIENT, REPAIRABLE, TERMINAL, Linked(), Woken(), WakeFailed("exit 1")),
-    *(Deadline(), Deadline("late"), CancelAsked(), Gone(), Gone("spent"), Ticked()),
-    *(Critical(True), Critical(False), Held(), TurnCame()),
-    *(Pressed(Verb.WAKE), Pressed(Verb.RECONNECT)),
+    *(TRANSIENT, REPAIRABLE, TERMINAL, ConnectOk(), WakeOk(), WakeFailed("exit 1")),
+    *(Deadline(), Deadline("late"), CancelRequested(), Drained(), Drained("spent"), PollTicked()),
+    *(Critical(True), Critical(False), LockBusy(), LockAcquired()),
+    *(Requested(Verb.WAKE), Requested(Verb.RECONNECT)),
 )
 HEARD = {
-    S.IDLE: (Pressed,),
-    S.PROBE: (Judged, Deadline, CancelAsked, Pressed),
-    S.PRIME: (Linked, LinkFailed, Deadline, CancelAsked, Pressed, Critical),
-    S.WAKE: (Woken, WakeFailed, Held, Deadline, CancelAsked, Pressed, Critical),
-    S.VERIFY: (Judged, TurnCame, Deadline, CancelAsked, Pressed),
-    S.DRAIN: (Gone, CancelAsked, Deadline, Pressed),
-    S.DONE: (Pressed,),
-    S.FAILED: (Pressed,),
-    S.CANCELLED: (Pressed,),
+    S.IDLE: (Requested,),
+    S.PROBE: (ProbeResult, Deadline, CancelRequested, Requested),
+    S.CONNECT: (ConnectOk, ConnectFailed, Deadline, CancelRequested, Requested, Critical),
+    S.WAKE: (WakeOk, WakeFailed, LockBusy, Deadline, CancelRequested, Requested, Critical),
+    S.VERIFY: (ProbeResult, LockAcquired, Deadline, CancelRequested, Requested),
+    S.DRAIN: (Drained, CancelRequested, Deadline, Requested),
+    S.DONE: (Requested,),
+    S.FAILED: (Requested,),
+    S.CANCELLED: (Requested,),
 }
 
 
 def reachable() -> set[Progress]:
     """Every state a press can lead to; a press on an ended one begins anew, so it adds nothing."""
     found: set[Progress] = set()
-    begun = [*map(Pressed, Verb), Pressed(Verb.RECONNECT, ISSUE), Pressed(Verb.WAKE, NUDGE)]
+    begun = [*map(Requested, Verb), Requested(Verb.RECONNECT, ISSUE), Requested(Verb.WAKE, NUDGE)]
     ahead = [transition(Progress(), pressed)[0] for pressed in begun]
     while ahead:
         state = ahead.pop()
@@ -506,13 +512,13 @@ def test_a_pair_that_is_not_listed_changes_nothing(states: set[Progress]) -> Non
 def test_at_most_one_wake_and_four_primes(states: set[Progress]) -> None:
     assert max(state.wakes for state in states) == 1
     assert min(state.wakes for state in states) == 0
-    assert max(state.primes for state in states) == MAX_PRIMES
+    assert max(state.connects for state in states) == MAX_CONNECTS
 
 
 def test_what_every_step_keeps(states: set[Progress]) -> None:
     for state, event in itertools.product(states, EVENTS):
         after, effects = transition(state, event)
-        if isinstance(event, Pressed) and state.phase.ended:
+        if isinstance(event, Requested) and state.phase.ended:
             continue
         if state.original:
             assert after.original == state.original
@@ -521,24 +527,26 @@ def test_what_every_step_keeps(states: set[Progress]) -> None:
         if state.cancelling:
             assert after.cancelling
             assert E.WAKE not in effects
-            assert E.PRIME not in effects
+            assert E.CONNECT not in effects
         if E.WAKE in effects:
             # Only evidence a wake can repair starts one, or the operator's word.
-            assert event in (DOWN, REPAIRABLE) or (state.agreed and isinstance(event, Judged))
+            assert event in (DOWN, REPAIRABLE) or (
+                state.confirmed and isinstance(event, ProbeResult)
+            )
             assert not state.wakes
             assert not state.waiting
         if after.phase is S.DONE and state.phase is not S.DONE:
-            rests = state.agreed == NUDGE and isinstance(event, Woken)
-            assert event == READY or isinstance(event, Linked) or rests
-        assert after.agreed == state.agreed
-        if isinstance(event, CancelAsked) and not state.phase.ended:
+            skips_verify = state.confirmed == NUDGE and isinstance(event, WakeOk)
+            assert event == READY or isinstance(event, ConnectOk) or skips_verify
+        assert after.confirmed == state.confirmed
+        if isinstance(event, CancelRequested) and not state.phase.ended:
             assert after.phase is S.CANCELLED or (after.phase is S.DRAIN and after.cancelling)
-        if after.phase is S.CANCELLED and state.phase in (S.WAKE, S.PRIME):
+        if after.phase is S.CANCELLED and state.phase in (S.WAKE, S.CONNECT):
             assert not state.critical
-            assert state.phase is S.PRIME
+            assert state.phase is S.CONNECT
         if after.phase is S.FAILED:
-            assert after.original or after.primes == MAX_PRIMES
-        if state.critical and isinstance(event, CancelAsked | Deadline):
+            assert after.original or after.connects == MAX_CONNECTS
+        if state.critical and isinstance(event, CancelRequested | Deadline):
             assert E.STOP not in effects
             assert E.KILL not in effects
 

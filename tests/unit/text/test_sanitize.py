@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.text.sanitize import plain, plain_block, sentence
+from services.text.sanitize import end_sentence, sanitize, sanitize_block
 
 HOSTILE = [
     ("\x1b[31mred\x1b[0m", "red"),
@@ -29,27 +29,27 @@ HOSTILE = [
 
 @pytest.mark.parametrize(("raw", "shown"), HOSTILE)
 def test_hostile_text_becomes_harmless(raw: str, shown: str) -> None:
-    assert plain(raw) == shown
+    assert sanitize(raw) == shown
 
 
 @given(st.text(alphabet=st.characters(exclude_categories=()), max_size=600), st.integers(8, 100))
 def test_nothing_invisible_or_active_survives(raw: str, limit: int) -> None:
-    line = plain(raw, limit)
+    line = sanitize(raw, limit)
     assert len(line) <= limit
     for char in line:
         assert unicodedata.category(char) not in ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"), line
-    for row in plain_block(raw, limit).split("\n"):
+    for row in sanitize_block(raw, limit).split("\n"):
         assert all(unicodedata.category(char) not in ("Cc", "Cf", "Cs") for char in row)
 
 
 @given(st.text(max_size=200))
 def test_making_plain_twice_changes_nothing_more(raw: str) -> None:
-    assert plain(plain(raw)) == plain(raw)
+    assert sanitize(sanitize(raw)) == sanitize(raw)
 
 
 def test_a_huge_text_is_cut_and_says_so() -> None:
-    assert plain("x" * 10_000_000, 50) == "x" * 49 + "…"
-    assert plain_block("line\n" * 1_000_000, 100).endswith("…")
+    assert sanitize("x" * 10_000_000, 50) == "x" * 49 + "…"
+    assert sanitize_block("line\n" * 1_000_000, 100).endswith("…")
 
 
 @pytest.mark.parametrize(
@@ -57,4 +57,4 @@ def test_a_huge_text_is_cut_and_says_so() -> None:
     [("read-only", "read-only."), ("Is it running?", "Is it running?"), ("No.", "No."), ("", "")],
 )
 def test_a_sentence_ends_once(text: str, said: str) -> None:
-    assert sentence(text) == said
+    assert end_sentence(text) == said

@@ -13,11 +13,11 @@ from pathlib import Path
 import pytest
 
 from services.sources.local import lock, spawn
-from services.sources.local.host_queue import Postbox
+from services.sources.local.host_queue import HostQueue
 from services.sources.local.layout import ProcessRecord, World
-from services.sources.local.restarts import Revival
+from services.sources.local.restarts import AgentRestarts
 from services.sources.local.spawn import Liveness
-from services.sources.local.traffic import Letter
+from services.sources.local.traffic import InboundMessage
 from tests.support.waiting import eventually
 from tests.support.world_processes import (
     PATIENCE_S,
@@ -29,7 +29,7 @@ from tests.support.world_processes import (
 )
 
 ONE = "agent-one"
-CHAT = Letter("", "chat", '{"text": "hello"}', "cli", "local")
+CHAT = InboundMessage("", "chat", '{"text": "hello"}', "cli", "local")
 
 
 @pytest.fixture
@@ -83,8 +83,8 @@ def test_an_agent_whose_file_is_damaged_says_so_and_leaves_no_lock(world: World)
 def test_a_crash_loop_is_given_up_and_ends_with_a_good_start(world: World) -> None:
     folder = world.sandbox("one")
     dead = killed(world)
-    revival = Revival(world)
-    revival.step(("one",), time.time())
+    restarts = AgentRestarts(world)
+    restarts.step(("one",), time.time())
     spawn.start(world, ONE)
 
     def crashed(times: int) -> Callable[[], bool]:
@@ -94,34 +94,34 @@ def test_a_crash_loop_is_given_up_and_ends_with_a_good_start(world: World) -> No
         until(crashed(tried))
         last = lock.crashes(folder)[-1].at
         children = len(spawn._children)
-        revival.step(("one",), last + delay - 0.1)
+        restarts.step(("one",), last + delay - 0.1)
         assert len(spawn._children) <= children
-        revival.step(("one",), last + delay + 0.1)
+        restarts.step(("one",), last + delay + 0.1)
     until(crashed(4))
-    revival.step(("one",), lock.crashes(folder)[-1].at + 0.1)
+    restarts.step(("one",), lock.crashes(folder)[-1].at + 0.1)
     said = json.loads((folder / lock.GAVE_UP).read_text())
     assert (said["crashes"], said["why"]) == (4, f"stale lock left by pid {dead.pid}")
-    revival.step(("one",), time.time() + 100)
+    restarts.step(("one",), time.time() + 100)
     assert len(lock.crashes(folder)) == 4
     assert lock.break_stale(folder)
     again = started(world, ONE)
     until(lambda: not (folder / lock.GAVE_UP).exists())
     os.kill(again.pid, signal.SIGKILL)
     assert ended(again.pid) == -signal.SIGKILL
-    revival.step(("one",), time.time())
-    revival.step(("one",), time.time() + 10)
+    restarts.step(("one",), time.time())
+    restarts.step(("one",), time.time() + 10)
     assert len(lock.crashes(folder)) == 4, "a killed agent is not a crashed one"
-    lock.note_crash(folder, "again")
-    revival.step(("one",), time.time())
+    lock.record_crash(folder, "again")
+    restarts.step(("one",), time.time())
     assert not (folder / lock.GAVE_UP).exists(), "a good start gives the restarts back"
 
 
 async def test_killed_at_any_point_an_agent_goes_on_where_it_was(world: World) -> None:
     folder = world.sandbox("one")
-    box = Postbox(folder, random.Random(1))
+    box = HostQueue(folder, random.Random(1))
     rng = random.Random(11)
     for _ in range(8):
-        box.post([CHAT], time.time())
+        box.insert([CHAT], time.time())
         pid = spawn.start(world, ONE)
         time.sleep(rng.uniform(0.0, 0.4))  # any moment of its work, and it tells none
         os.kill(pid, signal.SIGKILL)

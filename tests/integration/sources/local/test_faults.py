@@ -15,9 +15,9 @@ from services.models import (
     Verb,
     VerdictKind,
 )
-from services.sources.local.faults import Fault, inject
+from services.sources.local.faults import InjectedFault, inject
 from services.terminal.exec.requests import ShellChoice
-from services.terminal.transport.base import Ending
+from services.terminal.transport.base import CloseReason
 from tests.support.local_world import all_ready, gateway, live_world, sandbox
 from tests.support.ran import ran
 
@@ -37,13 +37,13 @@ async def test_a_healthy_sandbox_is_never_disturbed(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("fault", "state", "words"),
     [
-        (Fault.AGENT_KILL, SandboxState.ASLEEP, "has died"),
-        (Fault.AGENT_HANG, SandboxState.STUCK, "is stopped"),
-        (Fault.AGENT_CRASH_LOOP, SandboxState.BROKEN, "stale lock"),
+        (InjectedFault.AGENT_KILL, SandboxState.ASLEEP, "has died"),
+        (InjectedFault.AGENT_HANG, SandboxState.STUCK, "is stopped"),
+        (InjectedFault.AGENT_CRASH_LOOP, SandboxState.BROKEN, "stale lock"),
     ],
 )
 async def test_a_broken_agent_is_named_and_woken(
-    tmp_path: Path, fault: Fault, state: SandboxState, words: str
+    tmp_path: Path, fault: InjectedFault, state: SandboxState, words: str
 ) -> None:
     async with live_world(tmp_path) as live:
         await live.ready()
@@ -57,7 +57,7 @@ async def test_a_broken_agent_is_named_and_woken(
         assert words in ended.original
         assert all_ready(await live.ready())
         # What was wrong before says nothing of what is wrong next.
-        inject(live.world, NAME, Fault.AGENT_KILL)
+        inject(live.world, NAME, InjectedFault.AGENT_KILL)
         seen = await live.until(lambda look: sandbox(look, NAME).state is not SandboxState.READY)
         assert sandbox(seen, NAME).state is SandboxState.ASLEEP, sandbox(seen, NAME)
 
@@ -65,12 +65,12 @@ async def test_a_broken_agent_is_named_and_woken(
 @pytest.mark.parametrize(
     ("fault", "state", "words"),
     [
-        (Fault.GATEWAY_KILL, GatewayState.DOWN, "has died"),
-        (Fault.GATEWAY_HANG, GatewayState.HUNG, "answer"),
+        (InjectedFault.GATEWAY_KILL, GatewayState.DOWN, "has died"),
+        (InjectedFault.GATEWAY_HANG, GatewayState.HUNG, "answer"),
     ],
 )
 async def test_a_broken_gateway_is_named_and_woken(
-    tmp_path: Path, fault: Fault, state: GatewayState, words: str
+    tmp_path: Path, fault: InjectedFault, state: GatewayState, words: str
 ) -> None:
     async with live_world(tmp_path) as live:
         await live.ready()
@@ -88,7 +88,7 @@ async def test_a_broken_gateway_is_named_and_woken(
 async def test_a_draining_gateway_is_waited_for_then_woken(tmp_path: Path) -> None:
     async with live_world(tmp_path) as live:
         await live.ready()
-        inject(live.world, NAME, Fault.GATEWAY_DRAIN)
+        inject(live.world, NAME, InjectedFault.GATEWAY_DRAIN)
         seen = await live.until(lambda look: gateway(look).state is GatewayState.SETTLING)
         assert "draining" in gateway(seen).reason
         ended = await live.repair(Verb.WAKE, NAME)
@@ -99,7 +99,7 @@ async def test_a_draining_gateway_is_waited_for_then_woken(tmp_path: Path) -> No
 async def test_a_refused_credential_is_terminal_with_advice(tmp_path: Path) -> None:
     async with live_world(tmp_path) as live:
         await live.ready()
-        inject(live.world, NAME, Fault.CREDENTIAL_REFUSED)
+        inject(live.world, NAME, InjectedFault.CREDENTIAL_REFUSED)
         seen = await live.until(lambda look: gateway(look).state is GatewayState.WRONG)
         assert "credential" in gateway(seen).reason
         before = live.records()
@@ -110,7 +110,7 @@ async def test_a_refused_credential_is_terminal_with_advice(tmp_path: Path) -> N
         assert live.records() == before
         token = live.world.token.read_text("utf-8")
         assert token not in repr(live.seen) and token not in repr(seen)
-        inject(live.world, NAME, Fault.CLEAR)
+        inject(live.world, NAME, InjectedFault.CLEAR)
         await live.ready()
 
 
@@ -125,9 +125,9 @@ async def test_a_dropped_shell_is_lost_and_opens_again(tmp_path: Path) -> None:
             got = await shell.read()
             assert isinstance(got, bytes)
             said += got
-        inject(live.world, NAME, Fault.SHELL_DROP)
+        inject(live.world, NAME, InjectedFault.SHELL_DROP)
         async with asyncio.timeout(20):
-            while not isinstance(got := await shell.read(), Ending):
+            while not isinstance(got := await shell.read(), CloseReason):
                 pass
         assert got.state is ShellState.LOST
         assert got.code is None
@@ -138,7 +138,7 @@ async def test_a_dropped_shell_is_lost_and_opens_again(tmp_path: Path) -> None:
 async def test_a_flood_shows_as_a_backlog_and_needs_no_wake(tmp_path: Path) -> None:
     async with live_world(tmp_path) as live:
         await live.ready()
-        inject(live.world, NAME, Fault.FLOOD)
+        inject(live.world, NAME, InjectedFault.FLOOD)
         seen = await live.until(lambda look: "Backlog" in sandbox(look, NAME).reason)
         assert sandbox(seen, NAME).state is SandboxState.READY
         ended = await live.repair(Verb.WAKE, NAME)
@@ -152,7 +152,7 @@ async def test_a_shell_that_exits_says_its_own_code(tmp_path: Path) -> None:
         await shell.open(80, 24)
         await shell.write(b"exit 4\r")
         async with asyncio.timeout(20):
-            while not isinstance(got := await shell.read(), Ending):
+            while not isinstance(got := await shell.read(), CloseReason):
                 pass
         assert (got.state, got.code) == (ShellState.ENDED, 4)
         await shell.close()

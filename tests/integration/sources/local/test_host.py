@@ -15,7 +15,7 @@ from services.clock import SystemClock
 from services.models import SandboxId
 from services.queues.reader import QueueReader
 from services.sources.local import lock, spawn
-from services.sources.local.flood import ask_flood
+from services.sources.local.flood import request_flood
 from services.sources.local.host import ROLE
 from services.sources.local.layout import SANDBOX_NAMES, ProcessRecord, World
 from services.sources.local.leases import Lease
@@ -61,7 +61,7 @@ async def test_an_agent_and_a_host_keep_messages_moving(world: World) -> None:
     open_to_others = [str(p) for p in world.root.rglob("*") if p.stat().st_mode & 0o077]
     assert open_to_others == []
     for record in (agent, host):
-        spawn.ask_to_end(record)
+        spawn.terminate(record)
         assert ended(record.pid) == 0
         assert world.read_record(record.role) is None
     assert not (folder / lock.LOCK).exists()
@@ -81,7 +81,7 @@ def test_the_host_brings_a_crashed_agent_back(world: World) -> None:
     os.kill(killed.pid, signal.SIGKILL)
     until(over(killed))
     lock.break_stale(world.sandbox("one"))
-    lock.note_crash(world.sandbox("one"), "something gave way")
+    lock.record_crash(world.sandbox("one"), "something gave way")
 
     def back() -> bool:
         record = world.read_record(ONE)
@@ -93,7 +93,7 @@ def test_the_host_brings_a_crashed_agent_back(world: World) -> None:
 
 async def test_a_flood_is_poured_and_stays_bounded(world: World) -> None:
     started(world, ROLE)
-    ask_flood(world, "one", time.time() + 120)
+    request_flood(world, "one", time.time() + 120)
     reader = QueueReader(SystemClock())
     highest = most = 0
     texts: set[str] = set()

@@ -12,17 +12,23 @@ import pytest
 from services.models import SandboxId
 from services.queues.reader import QueueReader
 from services.sources.local.agent import Agent
-from services.sources.local.agent_queue import Desk
-from services.sources.local.flood import Flood, ask_flood, flood_file
-from services.sources.local.host_queue import KEPT_ROWS, MAX_TRIES, Outgoing, Postbox, action
+from services.sources.local.agent_queue import AgentQueue
+from services.sources.local.flood import Flood, flood_file, request_flood
+from services.sources.local.host_queue import (
+    KEPT_ROWS,
+    MAX_TRIES,
+    HostQueue,
+    PendingDelivery,
+    action,
+)
 from services.sources.local.layout import World
 from services.sources.local.ticker import iso_text, sqlite_text
-from services.sources.local.traffic import Letter, from_agent
-from services.sources.local.work import Reply, Task
+from services.sources.local.traffic import InboundMessage, from_agent
+from services.sources.local.work import OutboundReply, Task
 from tests.support.clock import FakeClock
 
 NOW = 1_795_194_300.0
-CHAT = Letter("", "chat", '{"text": "hello"}', "telegram", "telegram:42")
+CHAT = InboundMessage("", "chat", '{"text": "hello"}', "telegram", "telegram:42")
 
 
 class Fixed(Random):
@@ -48,8 +54,8 @@ def folder(world: World) -> Path:
 
 
 @pytest.fixture
-def postbox(folder: Path) -> Postbox:
-    made = Postbox(folder, Fixed())
+def host_queue(folder: Path) -> HostQueue:
+    made = HostQueue(folder, Fixed())
     made.prepare(NOW)
     db = sqlite3.connect(folder / "inbound.db")
     db.execute("DELETE FROM messages_in")
@@ -82,7 +88,7 @@ async def labels(folder: Path, now: float) -> tuple[dict[str, int], dict[str, in
 
 async def test_a_new_sandbox_is_whole_and_prepared_once(folder: Path) -> None:
     for at in (NOW, NOW + 5):
-        Postbox(folder, Random(1)).prepare(at)
+        HostQueue(folder, Random(1)).prepare(at)
         counts, _ = await labels(folder, NOW)
         assert counts == {"paused": 1, "scheduled": 1, "held for next start": 1}
 
@@ -93,16 +99,18 @@ def test_half_made_files_are_completed(folder: Path) -> None:
     db.execute("CREATE TABLE session_state (key TEXT PRIMARY KEY, value TEXT, updated_at TEXT)")
     db.commit()
     db.close()
-    Postbox(folder, Random(1)).prepare(NOW)
+    HostQueue(folder, Random(1)).prepare(NOW)
     assert outbound(folder, "SELECT count(*) FROM messages_out") == [(0,)]
     assert inbound(folder, "SELECT count(*) FROM delivered") == [(0,)]
 
 
-async def test_a_message_goes_all_the_way(world: World, folder: Path, postbox: Postbox) -> None:
+async def test_a_message_goes_all_the_way(
+    world: World, folder: Path, host_queue: HostQueue
+) -> None:
     agent = Agent(world, "one", Fixed())
     agent.begin()
     assert agent.step(NOW) > 0
-    postbox.post([CHAT], NOW)
+    host_queue.insert([CHAT], NOW)
     assert (await labels(folder, NOW))[0] == {"due": 1}
     agent.step(NOW + 1)
     assert (await labels(folder, NOW + 1))[0] == {"processing": 1}
@@ -116,8 +124,8 @@ async def test_a_message_goes_all_the_way(world: World, folder: Path, postbox: P
         agent.step(at)
     assert await labels(folder, at) == ({"completed, not yet synced": 1}, {"undelivered": 1})
     assert (await QueueReader(FakeClock(NOW)).agent(folder)).tool == ""
-    postbox.deliver(at)
-    postbox.sweep(at, suspended=False)
+    host_queue.deliver(at)
+    host_queue.sweep(at, suspended=False)
     assert await labels(folder, at) == ({"completed": 1}, {"delivered": 1})
     [(reply_to, seq)] = outbound(folder, "SELECT in_reply_to, seq FROM messages_out")
     assert inbound(folder, "SELECT id FROM messages_in") == [(reply_to,)]
@@ -126,19 +134,19 @@ async def test_a_message_goes_all_the_way(world: World, folder: Path, postbox: P
 
 
 async def test_a_batch_that_fails_climbs_the_ladder_to_its_end(
-    world: World, folder: Path, postbox: Postbox
+    world: World, folder: Path, host_queue: HostQueue
 ) -> None:
     rng = Fixed()
     rng.drawn = 0.0
     agent = Agent(world, "one", rng)
     agent.begin()
-    postbox.post([CHAT], NOW)
+    host_queue.insert([CHAT], NOW)
     at, waits, seen = NOW, [], set[str]()
     for _ in range(2000):
         at += 0.25
         agent.step(at)
         before = inbound(folder, "SELECT tries FROM messages_in")[0][0]
-        postbox.sweep(at, suspended=False)
+        host_queue.sweep(at, suspended=False)
         [(tries, after)] = inbound(folder, "SELECT tries, process_after FROM messages_in")
         if tries != before:
             waits.append((tries, after, sqlite_text(at + 2 ** (int(str(tries)) - 1))))
@@ -153,63 +161,65 @@ async def test_a_batch_that_fails_climbs_the_ladder_to_its_end(
     assert outbound(folder, "SELECT count(*) FROM messages_out") == [(0,)]
 
 
-async def test_a_suspended_agent_keeps_its_claims(folder: Path, postbox: Postbox) -> None:
-    postbox.post([CHAT], NOW)
-    assert len(Desk(folder).take(NOW)) == 1
-    postbox.sweep(NOW + 500, suspended=True)
+async def test_a_suspended_agent_keeps_its_claims(folder: Path, host_queue: HostQueue) -> None:
+    host_queue.insert([CHAT], NOW)
+    assert len(AgentQueue(folder).claim(NOW)) == 1
+    host_queue.sweep(NOW + 500, suspended=True)
     assert (await labels(folder, NOW + 500))[0] == {"processing": 1}
-    postbox.sweep(NOW + 500, suspended=False)
+    host_queue.sweep(NOW + 500, suspended=False)
     assert (await labels(folder, NOW + 500))[0] == {"backoff": 1}
 
 
 async def test_a_successor_takes_over_what_a_dead_agent_held(
-    world: World, folder: Path, postbox: Postbox
+    world: World, folder: Path, host_queue: HostQueue
 ) -> None:
-    postbox.post([CHAT], NOW)
-    Desk(folder).take(NOW)
+    host_queue.insert([CHAT], NOW)
+    AgentQueue(folder).claim(NOW)
     Agent(world, "one", Random(1)).begin()
     assert (await labels(folder, NOW))[0] == {"due": 1}
 
 
-def test_what_is_taken_and_what_is_left(folder: Path, postbox: Postbox) -> None:
-    postbox.post(
+def test_what_is_taken_and_what_is_left(folder: Path, host_queue: HostQueue) -> None:
+    host_queue.insert(
         [
-            Letter("", "chat", "context", "cli", "local", wakes=False),
-            Letter("task-", "task", "later", delay_s=60),
-            Letter("qr-", "system", '{"type": "question_response"}'),
-            Letter("restart-", "chat", "note", on_wake=True),
+            InboundMessage("", "chat", "context", "cli", "local", wakes=False),
+            InboundMessage("task-", "task", "later", delay_s=60),
+            InboundMessage("qr-", "system", '{"type": "question_response"}'),
+            InboundMessage("restart-", "chat", "note", on_wake=True),
         ],
         NOW,
     )
-    first = Desk(folder)
-    assert [task.content for task in first.take(NOW)] == ["note", "context"]
-    postbox.post([Letter("restart-", "chat", "too late", on_wake=True)], NOW)
-    assert first.take(NOW + 1) == ()
+    first = AgentQueue(folder)
+    assert [task.content for task in first.claim(NOW)] == ["note", "context"]
+    host_queue.insert([InboundMessage("restart-", "chat", "too late", on_wake=True)], NOW)
+    assert first.claim(NOW + 1) == ()
     assert outbound(folder, "SELECT count(*) FROM processing_ack") == [(2,)]
-    assert first.take(NOW + 5) == ()
+    assert first.claim(NOW + 5) == ()
     assert outbound(folder, "SELECT status, count(*) FROM processing_ack GROUP BY 1") == [
         ("completed", 1),
         ("processing", 2),
     ]
-    assert [task.content for task in Desk(folder).take(NOW + 61)] == ["later", "too late"]
+    assert [task.content for task in AgentQueue(folder).claim(NOW + 61)] == ["later", "too late"]
 
 
-def test_a_flood_starves_nobody(folder: Path, postbox: Postbox) -> None:
-    postbox.post([CHAT], NOW)
-    noise = Letter("", "chat", "noise", "cli", "local", wakes=False)
-    postbox.post([noise] * 30, NOW)
-    taken = Desk(folder).take(NOW)
+def test_a_flood_starves_nobody(folder: Path, host_queue: HostQueue) -> None:
+    host_queue.insert([CHAT], NOW)
+    noise = InboundMessage("", "chat", "noise", "cli", "local", wakes=False)
+    host_queue.insert([noise] * 30, NOW)
+    taken = AgentQueue(folder).claim(NOW)
     assert len(taken) == 10
     assert taken[0].content == CHAT.content
 
 
-async def test_a_series_recurs_and_leaves_its_past_behind(folder: Path, postbox: Postbox) -> None:
-    digest = Letter("task-", "task", "digest", "cli", "local", 1.0, recurrence="* * * * *")
-    postbox.post([digest], NOW)
-    desk = Desk(folder)
-    taken = desk.take(NOW + 2)
-    desk.answer(taken, (), NOW + 2)
-    postbox.sweep(NOW + 2, suspended=False)
+async def test_a_series_recurs_and_leaves_its_past_behind(
+    folder: Path, host_queue: HostQueue
+) -> None:
+    digest = InboundMessage("task-", "task", "digest", "cli", "local", 1.0, recurrence="* * * * *")
+    host_queue.insert([digest], NOW)
+    agent_queue = AgentQueue(folder)
+    taken = agent_queue.claim(NOW + 2)
+    agent_queue.answer(taken, (), NOW + 2)
+    host_queue.sweep(NOW + 2, suspended=False)
     rows = inbound(
         folder, "SELECT id, series_id, status, recurrence, process_after FROM messages_in"
     )
@@ -220,17 +230,19 @@ async def test_a_series_recurs_and_leaves_its_past_behind(folder: Path, postbox:
     assert (await labels(folder, NOW + 2))[0] == {"completed": 1, "scheduled": 1}
 
 
-def reply(kind: str, channel: str, **fields: object) -> Reply:
-    return Reply(kind, json.dumps(fields), "m", channel, "two" if channel == "agent" else "x:1")
+def reply(kind: str, channel: str, **fields: object) -> OutboundReply:
+    return OutboundReply(
+        kind, json.dumps(fields), "m", channel, "two" if channel == "agent" else "x:1"
+    )
 
 
-async def test_deliveries_end_in_every_way(folder: Path, postbox: Postbox) -> None:
+async def test_deliveries_end_in_every_way(folder: Path, host_queue: HostQueue) -> None:
     rng = Fixed()
-    box = Postbox(folder, rng)
-    desk = Desk(folder)
-    desk.drop_claims()
+    box = HostQueue(folder, rng)
+    agent_queue = AgentQueue(folder)
+    agent_queue.drop_claims()
     batch = (Task("m", "chat", "{}"),)
-    desk.answer(
+    agent_queue.answer(
         batch,
         (
             reply("chat", "telegram", text="a"),
@@ -238,7 +250,7 @@ async def test_deliveries_end_in_every_way(folder: Path, postbox: Postbox) -> No
             reply("system", "telegram", action="schedule_task", prompt="again", inSeconds=15),
             reply("chat", "agent", text="please"),
             reply("chat-sdk", "cli", type="ask_question", questionId="q-7"),
-            Reply("chat", "{}", "m", "telegram", "x:1", delay_s=30),
+            OutboundReply("chat", "{}", "m", "telegram", "x:1", delay_s=30),
         ),
         NOW,
     )
@@ -257,7 +269,7 @@ async def test_deliveries_end_in_every_way(folder: Path, postbox: Postbox) -> No
     assert (await labels(folder, NOW + 33))[1]["failed"] == 1
     box.schedule(sent[2], NOW)
     box.answer(sent[4], NOW)
-    box.post([from_agent(sent[3].content, "two")], NOW)
+    box.insert([from_agent(sent[3].content, "two")], NOW)
     assert inbound(folder, "SELECT kind, channel_type FROM messages_in ORDER BY seq") == [
         ("task", "cli"),
         ("system", None),
@@ -268,21 +280,21 @@ async def test_deliveries_end_in_every_way(folder: Path, postbox: Postbox) -> No
 
 def test_content_that_is_no_object_asks_for_nothing() -> None:
     for content in ("[]", "nonsense", "", '"x"'):
-        assert action(Outgoing("o", "system", "", "", content)) == ""
+        assert action(PendingDelivery("o", "system", "", "", content)) == ""
 
 
-async def test_files_stay_small_and_truthful(folder: Path, postbox: Postbox) -> None:
-    keep = Letter("task-", "task", "keep", status="paused")
-    postbox.post([keep], NOW)
-    desk = Desk(folder)
+async def test_files_stay_small_and_truthful(folder: Path, host_queue: HostQueue) -> None:
+    keep = InboundMessage("task-", "task", "keep", status="paused")
+    host_queue.insert([keep], NOW)
+    agent_queue = AgentQueue(folder)
     at = NOW
     for _ in range(70):
         at += 1
-        postbox.post([CHAT] * 10, at)
-        taken = desk.take(at)
-        desk.answer(taken, tuple(reply("chat", "cli", text=t.id) for t in taken), at)
-        postbox.deliver(at)
-        postbox.sweep(at, suspended=False)
+        host_queue.insert([CHAT] * 10, at)
+        taken = agent_queue.claim(at)
+        agent_queue.answer(taken, tuple(reply("chat", "cli", text=t.id) for t in taken), at)
+        host_queue.deliver(at)
+        host_queue.sweep(at, suspended=False)
     for file, table in (
         ("inbound.db", "messages_in"),
         ("inbound.db", "delivered"),
@@ -299,30 +311,30 @@ async def test_files_stay_small_and_truthful(folder: Path, postbox: Postbox) -> 
 
 
 def test_a_flood_pours_two_hundred_a_second_and_ends(
-    world: World, folder: Path, postbox: Postbox
+    world: World, folder: Path, host_queue: HostQueue
 ) -> None:
     flood = Flood(world, "one", Random(1))
-    ask_flood(world, "one", NOW + 2.05)
+    request_flood(world, "one", NOW + 2.05)
     at = NOW
     while at < NOW + 2:
-        flood.step(postbox, at)
+        flood.step(host_queue, at)
         at += 0.1
-    poured = flood.on
+    poured = flood.active
     [(highest, count)] = inbound(folder, "SELECT max(seq), count(*) FROM messages_in")
     assert isinstance(highest, int)
     assert 340 <= highest / 2 <= 420
     assert isinstance(count, int)
     assert count <= KEPT_ROWS
-    flood.step(postbox, NOW + 2.1)
-    assert (poured, flood.on) == (True, False)
+    flood.step(host_queue, NOW + 2.1)
+    assert (poured, flood.active) == (True, False)
     assert not flood_file(world).exists()
 
 
-def test_a_flood_of_another_sandbox_is_not_ours(world: World, postbox: Postbox) -> None:
-    ask_flood(world, "two", NOW + 100)
+def test_a_flood_of_another_sandbox_is_not_ours(world: World, host_queue: HostQueue) -> None:
+    request_flood(world, "two", NOW + 100)
     flood = Flood(world, "one", Random(1))
-    flood.step(postbox, NOW)
-    assert not flood.on
+    flood.step(host_queue, NOW)
+    assert not flood.active
     flood_file(world).write_text("{")
-    flood.step(postbox, NOW)
-    assert not flood.on
+    flood.step(host_queue, NOW)
+    assert not flood.active

@@ -124,7 +124,7 @@ def test_a_pid_that_now_belongs_to_somebody_else_is_left_alone(
     other = ProcessRecord("x", record.pid, record.created - 30)
     assert spawn.alive(other) is Liveness.DEAD
     assert spawn.end(other, 0.1)
-    spawn.ask_to_end(other)
+    spawn.terminate(other)
     assert spawn.alive(record) is Liveness.RUNNING
     for odd in (-1, 0, 2**40):
         assert spawn.alive(ProcessRecord("x", odd, 0.0)) is Liveness.DEAD

@@ -12,7 +12,7 @@ from pathlib import Path
 from services.clock import SystemClock
 from services.models import GatewayState, SandboxState
 from services.sources.local import spawn, world
-from services.sources.local.host import NEED_S
+from services.sources.local.host import LEASE_CHECK_S
 from services.sources.local.layout import ProcessRecord, World, write_private
 from services.sources.local.source import open_local
 from tests.support.local_world import live_world
@@ -63,10 +63,10 @@ def until_gone(records: list[ProcessRecord]) -> None:
 async def test_a_world_ends_with_the_panel_that_started_it(tmp_path: Path) -> None:
     async with live_world(tmp_path) as live:
         await live.ready()
-        assert live.source.presence is not None
+        assert live.source.lifecycle is not None
         records = live.records()
         assert len(records) == 6
-        await live.source.presence.leave()
+        await live.source.lifecycle.leave()
         until_gone(records)
         assert not list(live.world.leases.iterdir())
 
@@ -77,9 +77,9 @@ async def test_two_panels_share_one_world_and_the_last_one_ends_it(tmp_path: Pat
         try:
             await live.ready()
             before = live.records()
-            assert live.source.presence is not None
-            await live.source.presence.leave()
-            await asyncio.sleep(NEED_S * 2.5)  # real time: each process looks who needs it
+            assert live.source.lifecycle is not None
+            await live.source.lifecycle.leave()
+            await asyncio.sleep(LEASE_CHECK_S * 2.5)  # real time: each process looks who needs it
             assert [one for one in before if spawn.alive(one).over] == []
         finally:
             end(other, signal.SIGTERM)
@@ -118,10 +118,10 @@ async def test_a_kept_world_outlives_panels_until_it_is_taken_down(tmp_path: Pat
         assert await world.keep_up(live.world) is True
         assert await world.keep_up(live.world) is False
         records = live.records()
-        assert live.source.presence is not None
-        assert await live.source.presence.enter() is False
-        await live.source.presence.leave()
-        await asyncio.sleep(NEED_S * 2.5)  # real time: each process looks who needs it
+        assert live.source.lifecycle is not None
+        assert await live.source.lifecycle.enter() is False
+        await live.source.lifecycle.leave()
+        await asyncio.sleep(LEASE_CHECK_S * 2.5)  # real time: each process looks who needs it
         assert [one for one in records if spawn.alive(one).over] == []
         await world.take_down(live.world)
         until_gone(records)
@@ -136,13 +136,13 @@ async def test_a_second_panel_does_not_repair_what_the_first_one_shows_broken(
         assert agent is not None
         os.kill(agent.pid, signal.SIGKILL)
         second = open_local("local", "local", live.world.root, SystemClock())
-        assert second.presence is not None
-        assert await second.presence.enter() is False
+        assert second.lifecycle is not None
+        assert await second.lifecycle.enter() is False
         try:
             seen = await live.until(lambda look: look.sandboxes[0].state is SandboxState.ASLEEP)
             assert seen.sandboxes[0].name == "data-pull"
         finally:
-            await second.presence.leave()
+            await second.lifecycle.leave()
 
 
 async def test_everything_suspended_at_once_recovers_by_itself(tmp_path: Path) -> None:

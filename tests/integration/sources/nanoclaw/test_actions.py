@@ -22,7 +22,7 @@ from services.sources import OpenSource, Proposer
 from services.sources.nanoclaw import confirmed_actions
 from services.sources.nanoclaw.container_shell import NOTICE, interpret
 from services.terminal.exec.requests import ShellChoice
-from services.terminal.transport.base import Ending
+from services.terminal.transport.base import CloseReason
 from tests.support.agreed import carried_out
 from tests.support.clock import FakeClock
 from tests.support.nanoclaw import (
@@ -227,7 +227,7 @@ async def test_an_attempt_waits_for_the_hosts_sweep_and_says_so(
     attempts = Attempts({"claw": source}, SystemClock(), tmp_path / "locks", lambda _: None)
     (tmp_path / "locks").mkdir()
     async with hosted(root), asyncio.timeout(30):
-        handle = attempts.press(Verb.WAKE, QUIET)
+        handle = attempts.request(Verb.WAKE, QUIET)
         await eventually(
             lambda: any("sweep starts it" in step.detail for step in handle.attempt.steps)
         )
@@ -251,7 +251,7 @@ async def test_an_attempt_on_what_sleeps_ends_with_the_nudge_to_confirm(
     (tmp_path / "locks").mkdir()
     attempts = Attempts({"claw": source}, SystemClock(), tmp_path / "locks", lambda _: None)
     async with hosted(root) as host, asyncio.timeout(30):
-        ended = await attempts.press(Verb.WAKE, QUIET).wait()
+        ended = await attempts.request(Verb.WAKE, QUIET).wait()
     await attempts.close()
     await close(source)
     assert (ended.state, ended.confirmable) == (AttemptState.FAILED, "nudge")
@@ -284,22 +284,22 @@ async def test_a_link_is_a_container_with_this_sessions_mount(
     root: Path, docker: ScriptedDocker
 ) -> None:
     source = opened(root, SystemClock())
-    failed = [one async for one in source.actor.prime(MIXED)][-1]
+    failed = [one async for one in source.actor.connect(MIXED)][-1]
     assert (failed.state, failed.transient) == (StepState.FAILED, True)
     (name,) = docker.run((ALPHA, "sess-fx-mixed", NOW))
-    done = [one async for one in source.actor.prime(MIXED)][-1]
+    done = [one async for one in source.actor.connect(MIXED)][-1]
     await close(source)
     assert (done.state, done.detail) == (StepState.OK, f"container {name}")
 
 
-async def read_until(source: OpenSource, typed: bytes, wanted: bytes) -> tuple[bytes, Ending]:
+async def read_until(source: OpenSource, typed: bytes, wanted: bytes) -> tuple[bytes, CloseReason]:
     transport = source.actor.shell(MIXED, ShellChoice(shell="sh"))
     output = bytearray()
     async with asyncio.timeout(20):
         await transport.open(80, 24)
         await transport.write(typed)
         try:
-            while not isinstance(part := await transport.read(), Ending):
+            while not isinstance(part := await transport.read(), CloseReason):
                 output += part
         finally:
             await transport.close()

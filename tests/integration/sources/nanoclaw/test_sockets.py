@@ -12,9 +12,9 @@ import pytest
 from services.clock import SystemClock
 from services.errors import UnavailableError
 from services.sources.nanoclaw import commands
-from services.sources.nanoclaw.client import Silence, SilentError
+from services.sources.nanoclaw.client import NoAnswer, NoAnswerError
 from services.sources.nanoclaw.engagement import Address, NudgePlan
-from services.sources.nanoclaw.frames import FrameError, Question, ask, records
+from services.sources.nanoclaw.frames import FrameError, HostQuery, ask, records
 from services.sources.nanoclaw.host_probe import probe
 from services.sources.nanoclaw.install import Install, install_at
 from tests.support.nanoclaw import Answer, hosted, orphan_socket, recorded, short_folder
@@ -36,21 +36,21 @@ def install(root: Path) -> Install:
     return install_at(root)
 
 
-async def silence(install: Install) -> Silence:
-    with pytest.raises(SilentError) as caught:
-        await ask(install, Question.SESSIONS, timeout_s=LIMIT)
+async def no_answer(install: Install) -> NoAnswer:
+    with pytest.raises(NoAnswerError) as caught:
+        await ask(install, HostQuery.SESSIONS, timeout_s=LIMIT)
     assert "\n" not in str(caught.value)
-    return caught.value.silence
+    return caught.value.no_answer
 
 
 async def test_recorded_answers_are_understood(install: Install) -> None:
     async with hosted(install.root) as host:
-        sessions = await records(install, Question.SESSIONS)
+        sessions = await records(install, HostQuery.SESSIONS)
         assert [row["container_status"] for row in sessions][:2] == ["running", "stopped"]
-        assert len(await records(install, Question.GROUPS)) == 4
-        assert (await records(install, Question.CHATS))[3]["name"] == "Delta room"
-        assert (await records(install, Question.WIRINGS))[2]["engage_pattern"] == "@gamma"
-        config = await ask(install, Question.CONFIG, {"id": "ag-1795193286602-i12oxy"})
+        assert len(await records(install, HostQuery.GROUPS)) == 4
+        assert (await records(install, HostQuery.CHATS))[3]["name"] == "Delta room"
+        assert (await records(install, HostQuery.WIRINGS))[2]["engage_pattern"] == "@gamma"
+        config = await ask(install, HostQuery.CONFIG, {"id": "ag-1795193286602-i12oxy"})
         assert isinstance(config, dict)
         assert config["provider"] == "scripted"
     assert host.requests[0]["args"]["limit"] >= 10_000
@@ -68,68 +68,68 @@ def framed(**frame: object) -> Answer:
 @pytest.mark.parametrize(
     ("answer", "expected"),
     [
-        (lambda _: None, Silence.MUTE),
-        (says(b""), Silence.CUT),
-        (says(b'{"id":"x","ok":tr'), Silence.CUT),
-        (says(b"\n"), Silence.ODD),
-        (says(b"HTTP/1.1 400 Bad Request\n"), Silence.ODD),
-        (says(b"[1, 2]\n"), Silence.ODD),
-        (says(b'{"id":"somebody-else","ok":true,"data":[]}\n'), Silence.ODD),
-        (says(b'{"id":"wakedeck-sessions-list"}\n'), Silence.ODD),
-        (says(b'{"ok":"yes"}\n'), Silence.ODD),
-        (says(b"\xff\xfe\x00\n"), Silence.ODD),
-        (says(b"[" * 100_000 + b"\n"), Silence.ODD),
+        (lambda _: None, NoAnswer.NO_REPLY),
+        (says(b""), NoAnswer.CLOSED),
+        (says(b'{"id":"x","ok":tr'), NoAnswer.CLOSED),
+        (says(b"\n"), NoAnswer.MALFORMED),
+        (says(b"HTTP/1.1 400 Bad Request\n"), NoAnswer.MALFORMED),
+        (says(b"[1, 2]\n"), NoAnswer.MALFORMED),
+        (says(b'{"id":"somebody-else","ok":true,"data":[]}\n'), NoAnswer.MALFORMED),
+        (says(b'{"id":"wakedeck-sessions-list"}\n'), NoAnswer.MALFORMED),
+        (says(b'{"ok":"yes"}\n'), NoAnswer.MALFORMED),
+        (says(b"\xff\xfe\x00\n"), NoAnswer.MALFORMED),
+        (says(b"[" * 100_000 + b"\n"), NoAnswer.MALFORMED),
     ],
 )
 async def test_every_wrong_answer_is_told_apart(
-    install: Install, answer: Answer, expected: Silence
+    install: Install, answer: Answer, expected: NoAnswer
 ) -> None:
     async with hosted(install.root, answer):
-        assert await silence(install) is expected
+        assert await no_answer(install) is expected
 
 
 async def test_a_list_that_is_none_is_odd(install: Install) -> None:
     async with hosted(install.root, framed(ok=True, data="no")):
-        with pytest.raises(SilentError):
-            await records(install, Question.SESSIONS, timeout_s=LIMIT)
+        with pytest.raises(NoAnswerError):
+            await records(install, HostQuery.SESSIONS, timeout_s=LIMIT)
 
 
 async def test_rows_that_are_none_are_left_out(install: Install) -> None:
     async with hosted(install.root, framed(ok=True, data=[1, None, {"id": "s"}])):
-        assert await records(install, Question.SESSIONS) == [{"id": "s"}]
+        assert await records(install, HostQuery.SESSIONS) == [{"id": "s"}]
 
 
 async def test_a_refusal_is_the_hosts_own_word_made_harmless(install: Install) -> None:
     error = {"code": "permission-denied", "message": "no \x1b[31mway\x1b[0m"}
     async with hosted(install.root, framed(ok=False, error=error)):
         with pytest.raises(FrameError) as caught:
-            await ask(install, Question.SESSIONS)
+            await ask(install, HostQuery.SESSIONS)
     assert caught.value.code == "permission-denied"
     assert str(caught.value) == "The host refused: no way (permission-denied)."
     async with hosted(install.root, framed(ok=False, error="what")):
         with pytest.raises(FrameError, match="unknown"):
-            await ask(install, Question.SESSIONS)
+            await ask(install, HostQuery.SESSIONS)
 
 
 async def test_absent_refused_and_unusable_are_told_apart(install: Install) -> None:
-    assert await silence(install) is Silence.ABSENT
+    assert await no_answer(install) is NoAnswer.ABSENT
     orphan_socket(install.admin_socket)
-    assert await silence(install) is Silence.REFUSED
+    assert await no_answer(install) is NoAnswer.REFUSED
     install.admin_socket.unlink()
     install.admin_socket.touch()
-    assert await silence(install) is Silence.REFUSED
+    assert await no_answer(install) is NoAnswer.REFUSED
 
 
 async def test_a_socket_of_another_user_is_denied(install: Install) -> None:
     async with hosted(install.root):
         install.admin_socket.chmod(0)
         with powerless():
-            assert await silence(install) is Silence.DENIED
+            assert await no_answer(install) is NoAnswer.DENIED
 
 
 async def test_a_path_too_long_for_a_socket_is_said(tmp_path: Path) -> None:
     long = install_at(tmp_path / ("x" * 120))
-    assert await silence(long) is Silence.ODD
+    assert await no_answer(long) is NoAnswer.MALFORMED
 
 
 async def test_the_probe_says_up_even_where_help_is_refused(install: Install) -> None:
@@ -142,7 +142,7 @@ async def test_the_probe_says_up_even_where_help_is_refused(install: Install) ->
 
 async def test_cancelling_a_question_leaves_no_connection(install: Install) -> None:
     async with hosted(install.root, lambda _: None) as host:
-        task = asyncio.create_task(ask(install, Question.HELP, timeout_s=30))
+        task = asyncio.create_task(ask(install, HostQuery.HELP, timeout_s=30))
         await eventually(lambda: host.requests)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):

@@ -132,4 +132,4 @@ def test_attaching_from_the_command_line_asks_first(made: Script, tmp_path: Path
 
 def test_where_there_is_no_agent_there_is_nothing_to_attach_to() -> None:
     with pytest.raises(RefusedError, match="no agent"):
-        raw_shell.agreed("")
+        raw_shell.confirm_attach("")

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from services.clock import SystemClock
 from services.errors import RefusedError
 from services.models import AttemptState, SandboxId, Verb
-from services.repair.attempts import Attempts, Handle
+from services.repair.attempts import AttemptHandle, Attempts
 from services.sources.openshell.options import OpenShellOptions
 from services.sources.openshell.source import open_openshell
 from tests.support.openshell_script import Script, script
@@ -44,22 +44,22 @@ PRESSES = st.lists(
 )
 
 
-async def pressed(attempts: Attempts, presses: list[Press]) -> list[Handle]:
+async def pressed(attempts: Attempts, presses: list[Press]) -> list[AttemptHandle]:
     """Press and call off as told; every attempt is seen to its end.
 
     The pauses between keys are real: what is drawn is how long an operator waits.
     """
-    handles: list[Handle] = []
+    handles: list[AttemptHandle] = []
     calls_off: list[asyncio.Task[None]] = []
 
-    async def call_off(handle: Handle, after_s: float) -> None:
-        await asyncio.sleep(after_s)
+    async def call_off(handle: AttemptHandle, after_s: float) -> None:
+        await asyncio.sleep(after_s)  # real time between keys
         handle.cancel()
 
     for one in presses:
-        await asyncio.sleep(one.after_s)
+        await asyncio.sleep(one.after_s)  # real time between keys
         try:
-            handle = attempts.press(one.verb, SandboxId("os", f"nemoclaw/{one.name}"))
+            handle = attempts.request(one.verb, SandboxId("os", f"nemoclaw/{one.name}"))
         except RefusedError:
             continue
         handles.append(handle)
@@ -127,7 +127,7 @@ def test_presses_and_calls_off_in_any_order(
     source = open_openshell("os", "OpenShell", options, SystemClock())
     states: list[AttemptState] = []
 
-    async def go() -> list[Handle]:
+    async def go() -> list[AttemptHandle]:
         attempts = Attempts(
             {"os": source}, SystemClock(), folder / "locks", lambda one: states.append(one.state)
         )

@@ -40,7 +40,7 @@ from services.sources import OpenSource, open_sources
 from services.sources.openshell.options import OpenShellOptions
 from services.sources.openshell.source import open_openshell
 from services.terminal.exec.requests import ShellChoice
-from services.terminal.transport.base import Ending
+from services.terminal.transport.base import CloseReason
 from tests.support import kits
 from tests.support.openshell_kit import PINS, Kit, kit
 from tests.support.openshell_live import NAME, LiveGateway, live_gateway
@@ -88,7 +88,7 @@ def front(seen: Observation) -> Gateway:
 async def repair(one: OpenSource, verb: Verb, sandbox: SandboxId, locks: Path) -> Attempt:
     attempts = Attempts({"os": one}, SystemClock(), locks, lambda _: None)
     try:
-        return await attempts.press(verb, sandbox).wait()
+        return await attempts.request(verb, sandbox).wait()
     finally:
         await attempts.close()
 
@@ -252,7 +252,7 @@ async def test_a_lost_supervisor_and_a_missing_sandbox_are_named(
 ) -> None:
     gateway.order(fault="supervisor")
     one = source(real)
-    steps = [step async for step in one.actor.prime(ALPHA)]
+    steps = [step async for step in one.actor.connect(ALPHA)]
     assert steps[-1].transient and "supervisor session not connected" in steps[-1].detail
     verdict = await one.observer.probe(SandboxId("os", f"{NAME}/nobody"))
     assert verdict.kind is VerdictKind.TERMINAL and "no sandbox nobody" in verdict.reason
@@ -280,7 +280,7 @@ async def test_a_shell_knows_its_size_and_its_loss(real: Kit, gateway: LiveGatew
                 output += data
     finally:
         await shell.close()
-    assert isinstance(data, Ending)
+    assert isinstance(data, CloseReason)
     assert data.state is ShellState.LOST and data.code is None, data
 
 
@@ -343,7 +343,7 @@ async def test_one_key_in_a_live_panel_brings_a_killed_gateway_back(
         await pilot.press("r")
         await wait(
             lambda: (
-                (attempt := app.engine.attempt_on(ALPHA)) is not None
+                (attempt := app.engine.latest_attempt(ALPHA)) is not None
                 and attempt.state is AttemptState.DONE
             )
         )

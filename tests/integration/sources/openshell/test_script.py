@@ -57,7 +57,7 @@ async def repair(
 ) -> Attempt:
     attempts = Attempts({"os": one}, SystemClock(), locks, lambda _: None, limits=limits)
     try:
-        return await attempts.press(verb, sandbox).wait()
+        return await attempts.request(verb, sandbox).wait()
     finally:
         await attempts.close()
 
@@ -380,7 +380,7 @@ async def test_ready_with_a_dead_supervisor_is_not_success(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = script(tmp_path / "os", monkeypatch, dead_supervisor=True)
-    steps = [step async for step in source().actor.prime(ALPHA)]
+    steps = [step async for step in source().actor.connect(ALPHA)]
     assert steps[-1].name == "connect" and steps[-1].state is StepState.FAILED
     assert steps[-1].transient and "supervisor session not connected" in steps[-1].detail
     harmless(made)
@@ -408,7 +408,7 @@ async def test_a_wake_whose_proof_fails_in_passing_waits_for_it(
 ) -> None:
     made = script(tmp_path / "os", monkeypatch, dead_supervisor=True)
     attempts = Attempts({"os": startable(made)}, SystemClock(), tmp_path / "locks", lambda _: None)
-    handle = attempts.press(Verb.WAKE, BETA)
+    handle = attempts.request(Verb.WAKE, BETA)
     await eventually(lambda: "runs no command" in str(handle.attempt.steps))
     await eventually(lambda: handle.attempt.state is AttemptState.VERIFY)
     made.set(dead_supervisor=False)
@@ -424,7 +424,7 @@ async def test_a_port_that_cannot_be_had_does_not_fail_the_connect(
 ) -> None:
     script(tmp_path / "os", monkeypatch, port_taken=True)
     register(home, "alpha", dashboardPort=20000)
-    steps = [step async for step in source().actor.prime(ALPHA)]
+    steps = [step async for step in source().actor.connect(ALPHA)]
     forward = next(one for one in reversed(steps) if one.name == "forward")
     assert forward.state is StepState.SKIPPED and "20000" in forward.detail
     assert steps[-1].name == "connect" and steps[-1].state is StepState.OK
@@ -443,7 +443,7 @@ async def test_many_presses_on_one_gateway_start_it_once(
     one = startable(made)
     attempts = Attempts({"os": one}, SystemClock(), tmp_path / "locks", lambda _: None)
     try:
-        handles = [attempts.press(Verb.RECONNECT, box) for box in (ALPHA, ALPHA, BETA, ALPHA)]
+        handles = [attempts.request(Verb.RECONNECT, box) for box in (ALPHA, ALPHA, BETA, ALPHA)]
         ended = [await handle.wait() for handle in handles]
     finally:
         await attempts.close()
@@ -458,7 +458,7 @@ async def test_cancelling_ends_the_child_and_changes_nothing_more(
     made = script(tmp_path / "os", monkeypatch, slow={"sandbox start": 60})
     attempts = Attempts({"os": source()}, SystemClock(), tmp_path / "locks", lambda _: None)
     try:
-        handle = attempts.press(Verb.WAKE, BETA)
+        handle = attempts.request(Verb.WAKE, BETA)
         async with asyncio.timeout(20):
             await eventually(lambda: any("sandbox start" in call for call in made.calls()))
             handle.cancel()
@@ -658,7 +658,7 @@ def test_the_limits_of_a_wake_and_of_the_link_are_within_the_attempts_own() -> N
         + commands.PROOF_S
     )
     assert wake < limits.wake_s
-    assert limits.prime_s > commands.GET_S + commands.FORWARDS_S + commands.PROOF_S
+    assert limits.connect_s > commands.GET_S + commands.FORWARDS_S + commands.PROOF_S
 
 
 async def test_details_are_asked_once_a_revision_and_rules_again(

@@ -166,7 +166,7 @@ async def test_commands_have_codes_although_the_platform_has_none(tmp_path: Path
 
 async def test_the_link_is_proved_step_by_step(tmp_path: Path) -> None:
     async with server(tmp_path) as (_, source):
-        steps = [step async for step in source.actor.prime(BOX) if step.ended_at is not None]
+        steps = [step async for step in source.actor.connect(BOX) if step.ended_at is not None]
         assert [(one.name, one.state) for one in steps] == [
             ("credential", StepState.OK),
             ("sandbox", StepState.OK),

@@ -20,7 +20,7 @@ from services.sources.pods import centml_sign_in
 from services.sources.pods.options import CentmlOptions
 from services.sources.pods.source import open_centml
 from services.terminal.exec.requests import ShellChoice
-from services.terminal.transport.base import Ending
+from services.terminal.transport.base import CloseReason
 from tests.support.http_peer import WebSocket
 from tests.support.platform_api import TOKEN, Centml, centml
 from tests.support.ran import ran
@@ -241,7 +241,7 @@ async def test_an_error_of_the_proxy_is_said(tmp_path: Path, home: Path) -> None
         async with opened(shell):
             output, ending = await read_to_end(shell)
         assert b"container is on fire" in output and b"[2J" not in output
-        assert ending == Ending(ShellState.FAILED, "container is on fire")
+        assert ending == CloseReason(ShellState.FAILED, "container is on fire")
         done = await ran(source.actor, ONE, ("true",), 30, ShellChoice())
         assert done.code is None and "on fire" in done.reason
 
@@ -261,7 +261,7 @@ async def test_an_expired_token_is_renewed_for_the_operator_alone(
             await source.observer.observe()
         assert (await source.observer.probe(ONE)).kind is VerdictKind.READY
         assert not api.issued and file.read_bytes() == before
-        steps = [step async for step in source.actor.prime(ONE)]
+        steps = [step async for step in source.actor.connect(ONE)]
         assert [one.state for one in steps if one.ended_at is not None] == [StepState.OK] * 3
         assert steps[0].critical
         assert api.issued[0]["refresh_token"] == "refresh-1"
@@ -280,7 +280,7 @@ async def test_a_refused_renewal_leaves_the_file_alone(
         url = f"http://127.0.0.1:{api.peer.port}/token"
         monkeypatch.setattr(centml_sign_in, "AUTHENTICATE", url)
         api.next_token = {"error": "invalid_grant", "error_description": "token was used"}
-        steps = [step async for step in source.actor.prime(ONE)]
+        steps = [step async for step in source.actor.connect(ONE)]
         assert steps[-1].state is StepState.FAILED
         assert "token was used" in steps[-1].detail and "centml login" in steps[-1].detail
         assert file.read_bytes() == before

@@ -151,7 +151,7 @@ async def test_input_is_refused_by_a_runtime_that_cannot_be_told_its_end(
 
 async def test_the_steps_of_a_reconnect(daemon: Containerd, tmp_path: Path) -> None:
     async with pods(daemon, tmp_path) as (_, source):
-        steps = [step async for step in source.actor.prime(BOX)]
+        steps = [step async for step in source.actor.connect(BOX)]
         assert steps[-1].detail == "container main", steps[-1]
 
 

@@ -20,12 +20,12 @@ from services.sources.pods import handshake_errors, sign_in
 from services.sources.pods.access import Access, Cluster, Helper, Identity
 from services.sources.pods.credential import KubeCredential
 from services.terminal.transport import websocket
-from services.terminal.transport.base import Ending
+from services.terminal.transport.base import CloseReason
 from services.terminal.transport.close_reasons import HandshakeRefusedError
 from services.terminal.transport.framing import Framing
 from services.terminal.transport.json_frames import Dialect, JsonFraming
 from services.terminal.transport.k8s_channels import ChannelFraming
-from services.terminal.transport.keepalive import watch_life
+from services.terminal.transport.keepalive import watch_keepalive
 from services.terminal.transport.websocket import WebSocketTransport
 from tests.support.clock import FakeClock
 from tests.support.http_peer import Exchange, WebSocket, http_peer
@@ -56,12 +56,12 @@ async def refusal(one: WebSocketTransport) -> ShellError:
     return caught.value
 
 
-async def ending_of(one: WebSocketTransport) -> Ending:
+async def ending_of(one: WebSocketTransport) -> CloseReason:
     """How it ended after it was open."""
     await one.open(80, 24)
     try:
         async with asyncio.timeout(20):
-            while not isinstance(got := await one.read(), Ending):
+            while not isinstance(got := await one.read(), CloseReason):
                 pass
     finally:
         await one.close()
@@ -344,7 +344,7 @@ async def test_a_server_that_names_an_empty_subprotocol() -> None:
 Script = Callable[[WebSocket], Awaitable[None]]
 
 
-async def served(script: Script, framing: Framing | None = None, **options: object) -> Ending:
+async def served(script: Script, framing: Framing | None = None, **options: object) -> CloseReason:
     """How a session ends whose server plays `script`, then reads until we are gone."""
 
     async def answer(exchange: Exchange) -> None:
@@ -428,7 +428,7 @@ async def test_an_end_without_a_close_frame(framing: Framing, state: ShellState)
 
 
 async def test_a_middle_box_that_cuts_idle_connections(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(websocket, "loopback", lambda host: False)
+    monkeypatch.setattr(websocket, "is_loopback", lambda host: False)
     clock = FakeClock()
 
     async def script(one: WebSocket) -> None:
@@ -465,13 +465,13 @@ async def test_a_node_that_is_lost() -> None:
         one = transport(f"ws://localhost:{peer.port}/x", ChannelFraming())
         await one.open(80, 24)
         try:
-            watching = asyncio.ensure_future(watch_life(one, clock, lambda: 0.0, over.is_set))
+            watching = asyncio.ensure_future(watch_keepalive(one, clock, lambda: 0.0, over.is_set))
             for _ in range(70):
                 await clock.advance(1)
             ending = await asyncio.wait_for(watching, 10)
         finally:
             # Nothing answers the closing handshake either.
-            one.abandon()
+            one.abort()
             await one.close()
     assert (ending.state, ending.retry) == (ShellState.LOST, Retry.AUTO)
     assert "connection lost, outcome unknown" in ending.reason
@@ -502,7 +502,7 @@ async def test_an_error_of_the_proxy() -> None:
         await one.close()
 
     ending = await served(script, JsonFraming())
-    assert ending == Ending(ShellState.FAILED, "the pod said no")
+    assert ending == CloseReason(ShellState.FAILED, "the pod said no")
 
 
 async def test_a_renewed_argo_token() -> None:

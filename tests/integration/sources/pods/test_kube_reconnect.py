@@ -14,7 +14,7 @@ import pytest
 
 from services.models import ShellState
 from services.terminal.exec.requests import ShellChoice
-from services.terminal.session.scheduler import Pump
+from services.terminal.session.scheduler import ParseScheduler
 from tests.integration.sources.pods.test_kube_source import BOX, Cluster, cluster
 from tests.support.shells import opened, read_until, running_session
 from tests.support.waiting import eventually
@@ -23,7 +23,9 @@ from tests.support.waiting import eventually
 async def test_a_lost_shell_is_opened_again_and_the_old_one_is_hung_up(tmp_path: Path) -> None:
     async with (
         cluster(tmp_path, auto_reconnect=True) as one,
-        running_session(one.source.actor.shell(BOX, ShellChoice()), Pump(), alone=False) as running,
+        running_session(
+            one.source.actor.shell(BOX, ShellChoice()), ParseScheduler(), alone=False
+        ) as running,
     ):
         await running.shows(b"pod$ ")
         before = one.api.exec.terminals[0].pid
@@ -38,7 +40,9 @@ async def test_a_lost_shell_is_opened_again_and_the_old_one_is_hung_up(tmp_path:
 async def test_a_deleted_pod_is_not_tried_again(tmp_path: Path) -> None:
     async with (
         cluster(tmp_path, auto_reconnect=True) as one,
-        running_session(one.source.actor.shell(BOX, ShellChoice()), Pump(), alone=False) as running,
+        running_session(
+            one.source.actor.shell(BOX, ShellChoice()), ParseScheduler(), alone=False
+        ) as running,
     ):
         await running.shows(b"pod$ ")
         await one.api.remove("box")
@@ -91,7 +95,9 @@ async def test_a_resumable_shell_is_found_again(tmp_path: Path) -> None:
 async def test_it_comes_back_by_itself_with_its_state(tmp_path: Path) -> None:
     async with (
         multiplexed(tmp_path, auto_reconnect=True) as one,
-        running_session(one.source.actor.shell(BOX, ShellChoice()), Pump(), alone=False) as running,
+        running_session(
+            one.source.actor.shell(BOX, ShellChoice()), ParseScheduler(), alone=False
+        ) as running,
     ):
         running.session.type(b"kept=treasure; echo se''t\r")
         await running.shows(b"set")

@@ -28,7 +28,7 @@ from services.sources import OpenSource
 from services.sources.pods.options import KubernetesOptions
 from services.sources.pods.source import open_kubernetes
 from services.terminal.exec.requests import ShellChoice
-from services.terminal.transport.base import Ending
+from services.terminal.transport.base import CloseReason
 from tests.support.http_peer import Exchange
 from tests.support.kube_api import TOKEN, KubeApi, kube_api, pod, status
 from tests.support.kubectl import kubeconfig
@@ -301,7 +301,7 @@ async def test_a_pod_that_is_deleted_while_silent_is_noticed(tmp_path: Path) -> 
             await one.api.remove("box")
             assert await shell.ping()
             ending = await shell.read()
-            assert isinstance(ending, Ending)
+            assert isinstance(ending, CloseReason)
             assert (ending.state, ending.reason) == (ShellState.LOST, "the pod was deleted")
 
 
@@ -315,7 +315,7 @@ async def test_a_pod_that_was_replaced_is_another_one(tmp_path: Path) -> None:
             await one.api.put(other)
             assert await shell.ping()
             ending = await shell.read()
-            assert isinstance(ending, Ending) and "replaced" in ending.reason
+            assert isinstance(ending, CloseReason) and "replaced" in ending.reason
 
 
 async def test_a_killed_shell_asks_the_pod_why(tmp_path: Path) -> None:
@@ -412,7 +412,7 @@ async def test_a_token_is_renewed_once_where_the_server_says_so(tmp_path: Path) 
 
 async def test_reconnecting_proves_the_link_step_by_step(tmp_path: Path) -> None:
     async with cluster(tmp_path) as one:
-        steps = [step async for step in one.source.actor.prime(BOX)]
+        steps = [step async for step in one.source.actor.connect(BOX)]
         ended = [(step.name, step.state) for step in steps if step.ended_at is not None]
         assert ended == [
             ("credential", StepState.OK),
@@ -452,7 +452,7 @@ async def test_a_helper_runs_for_the_operator_and_never_for_a_look(tmp_path: Pat
             await one.source.observer.observe()
         assert (await one.source.observer.probe(BOX)).kind is VerdictKind.READY
         assert not ran.exists()
-        async for step in one.source.actor.prime(BOX):
+        async for step in one.source.actor.connect(BOX):
             assert step.state is not StepState.FAILED, step
         assert json.loads(ran.read_text())["spec"]["interactive"] is False
         assert "box" in await one.sandboxes()

@@ -11,11 +11,11 @@ import pytest
 from services.errors import ShellError
 from services.models import ShellState
 from services.terminal.exec.channels import ChannelCommand
-from services.terminal.exec.requests import ExecRecord, ExecRequest, recorded
-from services.terminal.exec.runner import follow
-from services.terminal.session.scheduler import Pump
-from services.terminal.transport.base import Ending
-from services.terminal.transport.k8s_channels import ChannelFraming, OutcomeKind
+from services.terminal.exec.requests import CollectedOutput, ExecRequest, collect_output
+from services.terminal.exec.runner import run_command
+from services.terminal.session.scheduler import ParseScheduler
+from services.terminal.transport.base import CloseReason
+from services.terminal.transport.k8s_channels import ChannelFraming, ExecStatusKind
 from services.terminal.transport.websocket import WebSocketTransport
 from tests.support.kube_api import TOKEN, KubeApi, kube_api, pod
 from tests.support.kube_exec import V4, V5
@@ -42,7 +42,7 @@ def shell(api: KubeApi, argv: Sequence[str] = ("bash", "--norc")) -> WebSocketTr
 
 async def run(
     api: KubeApi, argv: Sequence[str], stdin: bytes | None = None, timeout_s: float = 20
-) -> ExecRecord:
+) -> CollectedOutput:
     async def connect(
         words: tuple[str, ...], streams: tuple[str, ...], framing: ChannelFraming
     ) -> WebSocketTransport:
@@ -52,7 +52,7 @@ async def run(
 
     given = None if stdin is None else pieces(stdin)
     request = ExecRequest(tuple(argv), timeout_s=timeout_s, stdin=given)
-    return await recorded(follow(ChannelCommand(connect), request))
+    return await collect_output(run_command(ChannelCommand(connect), request))
 
 
 @pytest.mark.parametrize("subprotocol", [V5, V4])
@@ -104,7 +104,7 @@ async def test_the_two_outputs_come_apart(tmp_path: Path) -> None:
     async with kube_api(tmp_path / "pod") as api:
         await api.put(pod("box"))
         result = await run(api, ["sh", "-c", "printf out; printf err >&2"])
-        assert result == ExecRecord(b"out", b"err", 0)
+        assert result == CollectedOutput(b"out", b"err", 0)
 
 
 async def test_input_is_sent_whole_and_ended(tmp_path: Path) -> None:
@@ -132,8 +132,8 @@ async def test_a_program_that_is_not_there_was_not_started(tmp_path: Path) -> No
         one = transport(api, framing, ["no-such-program-at-all"], "stdin", "stdout", "tty")
         async with opened(one):
             ending = await one.read()
-        assert isinstance(ending, Ending) and ending.state is ShellState.FAILED
-        assert framing.outcome is not None and framing.outcome.kind is OutcomeKind.NO_PROGRAM
+        assert isinstance(ending, CloseReason) and ending.state is ShellState.FAILED
+        assert framing.outcome is not None and framing.outcome.kind is ExecStatusKind.NO_PROGRAM
 
 
 async def test_a_deadline_leaves_the_outcome_unknown(tmp_path: Path) -> None:
@@ -147,7 +147,7 @@ async def test_a_deadline_leaves_the_outcome_unknown(tmp_path: Path) -> None:
 async def test_a_session_lives_on_it(tmp_path: Path) -> None:
     async with kube_api(tmp_path / "pod") as api:
         await api.put(pod("box"))
-        async with running_session(shell(api), Pump()) as running:
+        async with running_session(shell(api), ParseScheduler()) as running:
             await running.shows(b"pod$ ")
             running.session.type(b"echo $((6*7))\r")
             await running.shows(b"42\r\n")

@@ -59,7 +59,7 @@ async def test_a_pod_is_seen_proved_worked_in_and_left_clean(tmp_path: Path, hom
 
             await until(lambda: state("box") is SandboxState.READY)
             assert state("sick") is SandboxState.BROKEN
-            app.dashboard.desk.open(BOX)
+            app.dashboard.shell_controller.open(BOX)
             shells: Callable[[], list[Any]] = lambda: list(app.shells)  # noqa: E731
             await until(lambda: bool(shells()))
             shell = shells()[0]
@@ -69,7 +69,7 @@ async def test_a_pod_is_seen_proved_worked_in_and_left_clean(tmp_path: Path, hom
             shell.session.type(b"exit 3\r")
             await until(lambda: shell.session.shell.state is ShellState.ENDED)
             assert shell.session.shell.code == 3
-            app.dashboard.desk.open(BOX)
+            app.dashboard.shell_controller.open(BOX)
             await until(lambda: len(shells()) == 2)
             second = shells()[1]
             await until(lambda: "pod$" in "".join(second.emulator.display))

@@ -102,7 +102,7 @@ async def test_a_dead_gateway_with_a_valid_token_is_never_connected(tmp_path: Pa
         s.ground.command("echo 'Wake complete.'")
         done = await bench.press(Verb.RECONNECT)
         assert done.state is AttemptState.FAILED
-        assert (done.wakes, done.primes) == (1, 0)
+        assert (done.wakes, done.connects) == (1, 0)
         assert done.original == "It is asleep."
         assert s.ground.called() == [f"wake {ID}"]
 
@@ -161,7 +161,7 @@ async def test_settling_is_waited_for_and_never_woken(tmp_path: Path) -> None:
     """Invariant 12."""
     async with scene(tmp_path) as s, s.bench(settling_s=30.0) as bench:
         s.peer.replies["/readyz"] = STARTS
-        handle = bench.attempts.press(Verb.RECONNECT, SANDBOX)
+        handle = bench.attempts.request(Verb.RECONNECT, SANDBOX)
         await bench.until(AttemptState.VERIFY)
         s.peer.replies["/readyz"] = serving()["/readyz"]
         async with asyncio.timeout(30):
@@ -251,7 +251,7 @@ async def test_a_young_gateway_may_refuse_twice(tmp_path: Path) -> None:
         s.peer.replies["/auth/token"] = (401, {"error": "invalid"})
         done = await bench.press(Verb.RECONNECT)
         assert done.state is AttemptState.FAILED
-        assert done.primes == 3
+        assert done.connects == 3
         assert s.peer.asked("/auth/token") == 3
         assert done.confirmable == "repair-guardian"
 
@@ -367,7 +367,7 @@ async def test_cancel_is_honoured_only_after_a_renewal(tmp_path: Path) -> None:
     """Invariant 11."""
     async with scene(tmp_path) as s, s.bench() as bench:
         renewing(s, f"while [ ! -e {tmp_path}/go ]; do sleep 0.05; done")
-        handle = bench.attempts.press(Verb.RECONNECT, SANDBOX)
+        handle = bench.attempts.request(Verb.RECONNECT, SANDBOX)
         await until(lambda: bool(s.ground.called()))
         handle.cancel()
         await until(lambda: handle.attempt.state is AttemptState.DRAIN)
@@ -384,7 +384,7 @@ async def test_closing_the_actor_leaves_a_renewal_alone(tmp_path: Path) -> None:
     async with scene(tmp_path) as s:
         renewing(s, f"while [ ! -e {tmp_path}/go ]; do sleep 0.05; done")
         source = s.ground.open()
-        steps = source.actor.prime(SANDBOX)
+        steps = source.actor.connect(SANDBOX)
 
         async def drain() -> None:
             async for _ in steps:
@@ -404,7 +404,7 @@ async def test_cancel_ends_the_wake_and_leaves_nothing(tmp_path: Path) -> None:
     async with scene(tmp_path, up=False) as s, s.bench() as bench:
         s.ground.command(f"echo $$ > {tmp_path}/pid; exec sleep 600")
         before = s.ground.lockfile.read_bytes()
-        handle = bench.attempts.press(Verb.WAKE, SANDBOX)
+        handle = bench.attempts.request(Verb.WAKE, SANDBOX)
         await until(lambda: (tmp_path / "pid").exists() and bool((tmp_path / "pid").read_text()))
         pid = int((tmp_path / "pid").read_text())
         handle.cancel()
@@ -447,7 +447,7 @@ async def test_the_frozen_id_is_used_although_another_becomes_active(tmp_path: P
         other = {**s.ground.entry(1), "assistantId": "other"}
         entries = [s.ground.entry(s.peer.port), other]
         s.ground.write_lockfile(entries, active=ID)
-        handle = bench.attempts.press(Verb.WAKE, SANDBOX)
+        handle = bench.attempts.request(Verb.WAKE, SANDBOX)
         s.ground.write_lockfile(entries, active="other")
         async with asyncio.timeout(30):
             await handle.wait()
@@ -464,9 +464,9 @@ async def test_presses_on_assistants_of_one_lockfile_never_overlap(tmp_path: Pat
             f"mkdir {tmp_path}/one || touch {tmp_path}/overlap; sleep 0.3; rmdir {tmp_path}/one"
         )
         async with s.bench() as left, s.bench() as right:
-            handles = [left.attempts.press(Verb.WAKE, SANDBOX) for _ in range(5)]
-            handles += [left.attempts.press(Verb.WAKE, other)]
-            handles += [right.attempts.press(Verb.WAKE, SANDBOX)]
+            handles = [left.attempts.request(Verb.WAKE, SANDBOX) for _ in range(5)]
+            handles += [left.attempts.request(Verb.WAKE, other)]
+            handles += [right.attempts.request(Verb.WAKE, SANDBOX)]
             async with asyncio.timeout(60):
                 ended = [await handle.wait() for handle in handles]
         assert len({one.id for one in ended[:5]}) == 1
@@ -559,8 +559,8 @@ async def test_unready_for_a_minute_is_stuck(tmp_path: Path) -> None:
         s.peer.replies["/readyz"] = (503, {"status": "upstream_unhealthy"})
         source = s.ground.open()
         assert (await source.observer.probe(SANDBOX)).kind is VerdictKind.SETTLING
-        looker = source.observer._looker  # type: ignore[attr-defined]
-        looker._since[ID] = ("unready", time.monotonic() - 61)
+        probes = source.observer._probes  # type: ignore[attr-defined]
+        probes._since[ID] = ("unready", time.monotonic() - 61)
         verdict = await source.observer.probe(SANDBOX)
         assert (verdict.kind, verdict.wakeable) == (VerdictKind.REPAIRABLE, True)
 
@@ -570,12 +570,12 @@ async def test_draining_settles_for_eight_seconds_and_no_longer(tmp_path: Path) 
     async with scene(tmp_path) as s, s.bench(verify_s=20.0, settling_s=30.0) as bench:
         s.peer.replies["/readyz"] = (503, {"status": "draining"})
         s.ground.write_pid("workspace/vellum.pid", str(os.getpid()))
-        looker = bench.source.observer._looker  # type: ignore[attr-defined]
-        handle = bench.attempts.press(Verb.WAKE, SANDBOX)
+        probes = bench.source.observer._probes  # type: ignore[attr-defined]
+        handle = bench.attempts.request(Verb.WAKE, SANDBOX)
         await bench.until(AttemptState.VERIFY)
         assert handle.attempt.confirmable == ""
-        word, since = looker._since[ID]
-        looker._since[ID] = (word, since - 8)
+        word, since = probes._since[ID]
+        probes._since[ID] = (word, since - 8)
         async with asyncio.timeout(30):
             done = await handle.wait()
         assert done.state is AttemptState.FAILED

@@ -67,7 +67,7 @@ async def test_cold_start_then_killed_gateway_then_two_panels(stub: Stub, tmp_pa
         stub.age()
         verdict = await one.source.observer.probe(SANDBOX)
         assert verdict.kind is not VerdictKind.READY
-        handles = [x.attempts.press(Verb.RECONNECT, SANDBOX) for x in (one, two)]
+        handles = [x.attempts.request(Verb.RECONNECT, SANDBOX) for x in (one, two)]
         async with asyncio.timeout(180):
             ended = [await handle.wait() for handle in handles]
         assert [x.state for x in ended] == [AttemptState.DONE] * 2, ended
@@ -83,10 +83,10 @@ async def test_a_wake_that_ends_well_over_a_dead_gateway_is_a_failure(
     stub.mode.write_text("exit")
     async with bench(stub, tmp_path) as one:
         async with asyncio.timeout(240):
-            done = await one.attempts.press(Verb.RECONNECT, SANDBOX).wait()
+            done = await one.attempts.request(Verb.RECONNECT, SANDBOX).wait()
         stub.pids()
         assert done.state is AttemptState.FAILED
-        assert (done.wakes, done.primes) == (1, 0)
+        assert (done.wakes, done.connects) == (1, 0)
         assert done.original == "It is asleep."
         start = next(step for step in done.steps if step.name == "start")
         assert start.state.value == "ok"
@@ -95,7 +95,7 @@ async def test_a_wake_that_ends_well_over_a_dead_gateway_is_a_failure(
 async def test_two_panels_at_once_over_a_sleeping_one(stub: Stub, tmp_path: Path) -> None:
     """Invariant 9, cold: the second waits, sees it serve, and wakes nothing."""
     async with bench(stub, tmp_path) as one, bench(stub, tmp_path) as two:
-        handles = [x.attempts.press(Verb.RECONNECT, SANDBOX) for x in (one, two)]
+        handles = [x.attempts.request(Verb.RECONNECT, SANDBOX) for x in (one, two)]
         async with asyncio.timeout(180):
             ended = [await handle.wait() for handle in handles]
         assert [x.state for x in ended] == [AttemptState.DONE] * 2, ended
@@ -148,7 +148,7 @@ async def test_a_foreign_program_on_the_assistants_port_is_never_called_serving(
     try:
         async with bench(stub, tmp_path) as one:
             async with asyncio.timeout(240):
-                done = await one.attempts.press(Verb.WAKE, SANDBOX).wait()
+                done = await one.attempts.request(Verb.WAKE, SANDBOX).wait()
         stub.pids()
         assert done.state is AttemptState.FAILED, done
         assert done.original == "It is asleep."
@@ -210,7 +210,7 @@ async def test_a_cancelled_wake_leaves_what_came_up_and_the_next_adopts_it(
     stub: Stub, tmp_path: Path
 ) -> None:
     async with bench(stub, tmp_path) as one:
-        handle = one.attempts.press(Verb.WAKE, SANDBOX)
+        handle = one.attempts.request(Verb.WAKE, SANDBOX)
         await until(lambda: "workspace/vellum.pid" in stub.pids())
         handle.cancel()
         async with asyncio.timeout(60):

@@ -120,7 +120,7 @@ async def test_a_dead_gateway_is_woken_by_the_same_command(tmp_path: Path) -> No
         assert done.state is AttemptState.FAILED
         assert done.original == "It is asleep."
         assert s.ground.called() == [ISSUED]
-        assert done.primes == 0
+        assert done.connects == 0
 
 
 async def test_what_was_agreed_to_is_not_done_again_once_somebody_else_has_done_it(
@@ -151,7 +151,7 @@ async def test_a_wake_of_another_panel_is_waited_for(tmp_path: Path) -> None:
             f'case "$*" in *repair*) cp {s.new} {s.ground.token};; esac'
         )
         proposal = await proposed(two)
-        waking = one.attempts.press(Verb.WAKE, SANDBOX)
+        waking = one.attempts.request(Verb.WAKE, SANDBOX)
         await until(lambda: bool(s.ground.called()))
         issuing = two.attempts.carry_out(proposal)
         await two.until(AttemptState.VERIFY)
@@ -205,7 +205,7 @@ async def test_while_an_attempt_runs_nothing_is_agreed_to(tmp_path: Path) -> Non
         with pytest.raises(RefusedError, match="re-issuing the credential"):
             bench.attempts.carry_out(proposal)
         # A reconnect wants the same end: it joins.
-        assert bench.attempts.press(Verb.RECONNECT, SANDBOX).attempt.id == first.attempt.id
+        assert bench.attempts.request(Verb.RECONNECT, SANDBOX).attempt.id == first.attempt.id
         s.go()
         async with asyncio.timeout(30):
             assert (await first.wait()).state is AttemptState.DONE

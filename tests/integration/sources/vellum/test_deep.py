@@ -52,7 +52,7 @@ async def issued(one: Bench) -> Attempt:
 
 async def press(one: Bench, verb: Verb) -> Attempt:
     async with asyncio.timeout(180):
-        return await one.attempts.press(verb, SANDBOX).wait()
+        return await one.attempts.request(verb, SANDBOX).wait()
 
 
 async def test_a_forged_credential_is_rejected_offered_and_replaced(
@@ -81,7 +81,7 @@ async def test_a_forged_credential_is_rejected_offered_and_replaced(
         async with bench(stub, tmp_path, PATH="/usr/bin:/bin") as without:
             dead = await press(without, Verb.RECONNECT)
         assert dead.state is AttemptState.FAILED
-        assert (dead.original, dead.primes) == (
+        assert (dead.original, dead.connects) == (
             *("Its gateway has stopped; the assistant itself runs.", 0),
         )
         assert "No repair was tried" in dead.advice

@@ -208,7 +208,7 @@ async def step(walk: Walk, bench: Bench, move: str, which: str) -> None:
             access, refresh = TOKENS[which]
             walk.ground.token.write_text(token_text(access, refresh, ACCESS))
         case "press":
-            bench.attempts.press(Verb(which), SANDBOX)
+            bench.attempts.request(Verb(which), SANDBOX)
         case "agree":
             proposer = bench.source.proposer
             assert proposer is not None
@@ -220,7 +220,7 @@ async def step(walk: Walk, bench: Bench, move: str, which: str) -> None:
         case "cancel":
             run = bench.attempts._runs.get(SANDBOX)
             if run is not None:
-                run.ask_cancel()
+                run.request_cancel()
         case "pass":
             await asyncio.sleep(float(which))  # a move of the walk: time goes by
 
@@ -336,13 +336,13 @@ async def test_results_of_an_attempt_that_is_over_change_nothing(tmp_path: Path)
         ground.command()
         peer.replies["/readyz"] = None
         async with Bench(ground.open(), tmp_path / "locks", QUICK) as bench:
-            first = bench.attempts.press(Verb.RECONNECT, SANDBOX)
+            first = bench.attempts.request(Verb.RECONNECT, SANDBOX)
             await eventually(lambda: peer.asked("/readyz"))
             first.cancel()
             await eventually(lambda: over(bench))
             # Its probe for display is still out.
             peer.replies = dict(serving())
-            second = bench.attempts.press(Verb.RECONNECT, SANDBOX)
+            second = bench.attempts.request(Verb.RECONNECT, SANDBOX)
             assert second.attempt.id != first.attempt.id
             at = len(bench.told)
             async with asyncio.timeout(20):
@@ -400,7 +400,7 @@ async def test_five_presses_are_one_attempt_and_have_one_result(tmp_path: Path) 
         ground.write_token()
         ground.command("exit 3")
         async with Bench(ground.open(), tmp_path / "locks", LIMITS) as bench:
-            handles = [bench.attempts.press(Verb.WAKE, SANDBOX) for _ in range(5)]
+            handles = [bench.attempts.request(Verb.WAKE, SANDBOX) for _ in range(5)]
             async with asyncio.timeout(30):
                 ended = [await handle.wait() for handle in handles]
         assert len({json.dumps(repr(one)) for one in ended}) == 1

@@ -13,8 +13,8 @@ import pytest
 
 from services.models import AttemptState, Verb, VerdictKind
 from services.sources.vellum import actor, link, observer
-from services.sources.vellum.evidence import Evidence
-from services.sources.vellum.judge import TABLE, Judgement, classify
+from services.sources.vellum.evidence import AssistantEvidence
+from services.sources.vellum.judge import TABLE, AssistantJudgement, classify
 from tests.support.vellum import ID, QUICK, SANDBOX, Bench, Ground, Peer, serving
 
 K = VerdictKind
@@ -130,7 +130,7 @@ def rows(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """The rows that were matched, in order, wherever the source asks."""
     matched: list[int] = []
 
-    def noted(seen: Evidence) -> Judgement:
+    def noted(seen: AssistantEvidence) -> AssistantJudgement:
         judged = classify(seen)
         matched.append(judged.row)
         return judged
@@ -193,7 +193,7 @@ async def test_what_was_done_matches_its_row(
         place = await place_at(tmp_path, peer, up, spoil)
         async with Bench(place.ground.open(), tmp_path / "locks", SHORT) as bench:
             async with asyncio.timeout(60):
-                done = await bench.attempts.press(Verb.RECONNECT, SANDBOX).wait()
+                done = await bench.attempts.request(Verb.RECONNECT, SANDBOX).wait()
         assert row in rows
         assert done.state is AttemptState.FAILED, done
         assert done.confirmable == offered
@@ -212,7 +212,7 @@ async def test_a_young_gateway_is_still_loading_credentials(
         async with Bench(
             place.ground.open(), tmp_path / "locks", replace(QUICK, settling_s=10.0)
         ) as bench:
-            handle = bench.attempts.press(Verb.RECONNECT, SANDBOX)
+            handle = bench.attempts.request(Verb.RECONNECT, SANDBOX)
             await bench.until(AttemptState.VERIFY)
             assert 23 in rows
             assert 24 not in rows

@@ -25,7 +25,7 @@ from tests.support.waiting import eventually
 from tui.app import WakedeckApp
 from tui.panel.palette import PanelCommands
 from widgets.dialogs.confirm import ConfirmDialog
-from widgets.panes.action_button import IntentButton
+from widgets.panes.action_button import ActionButton
 from widgets.panes.repair_bar import RepairBar
 
 ROOT = Path(__file__).resolve().parents[4]
@@ -58,7 +58,7 @@ def bar(app: WakedeckApp) -> str:
 
 
 def ended(app: WakedeckApp) -> bool:
-    attempt = app.engine.attempt_on(SANDBOX)
+    attempt = app.engine.latest_attempt(SANDBOX)
     return attempt is not None and attempt.state.ended
 
 
@@ -77,7 +77,7 @@ async def test_a_dead_gateway_is_named_woken_cancelled_and_never_called_connecte
             await until(pilot, lambda: "starting the gateway" in bar(app))
             await pilot.press("c")
             await until(pilot, lambda: ended(app))
-            attempt = app.engine.attempt_on(SANDBOX)
+            attempt = app.engine.latest_attempt(SANDBOX)
             assert attempt is not None
             assert attempt.state is AttemptState.CANCELLED
             assert "It is asleep" in attempt.summary
@@ -95,10 +95,12 @@ async def test_one_bad_look_is_forgiven_and_the_second_believed(
             board = app.engine.board
             gateway = next(iter(board.gateways))
             assert board.gateways[gateway].state is GatewayState.READY
-            app.engine.feeds.pause(True)
+            app.engine.pollers.pause(True)
             # A look that has begun is still delivered.
-            feeds = app.engine.feeds._sources
-            await eventually(lambda: all(one._look is None or one._look.done() for one in feeds))
+            pollers = app.engine.pollers._sources
+            await eventually(
+                lambda: all(one._probe_task is None or one._probe_task.done() for one in pollers)
+            )
             await settle()
             await peer.stop()
             observer = app.engine.sources["vellum"].observer
@@ -123,7 +125,7 @@ async def test_a_rejected_credential_is_offered_asked_about_and_issued(
             await until(pilot, lambda: ended(app))
             assert "only you can decide" in bar(app)
             assert "signs every other device out" in bar(app)
-            button = app.query_one("#repair-confirm", IntentButton)
+            button = app.query_one("#repair-confirm", ActionButton)
             assert str(button.label) == "Re-issue the credential of Stub One… (a)"
             names = [entry.text for entry in PanelCommands(app.screen)._entries()]
             assert "Re-issue the credential of Stub One…" in names
@@ -133,16 +135,16 @@ async def test_a_rejected_credential_is_offered_asked_about_and_issued(
             assert "signed out" in str(app.screen.query_one("#confirm-words").render())
             await until(pilot, lambda: app.focused is not None and app.focused.id == "confirm-no")
             assert ground.called() == []
-            before = app.engine.attempt_on(SANDBOX)
+            before = app.engine.latest_attempt(SANDBOX)
             # Cancel has the focus: Enter leaves everything as it is.
             await pilot.press("enter")
             await until(pilot, lambda: not isinstance(app.screen, ConfirmDialog))
-            assert app.engine.attempt_on(SANDBOX) == before
+            assert app.engine.latest_attempt(SANDBOX) == before
             await pilot.click("#repair-confirm")
             await until(pilot, lambda: isinstance(app.screen, ConfirmDialog))
             await pilot.press("y")
-            await until(pilot, lambda: app.engine.attempt_on(SANDBOX) != before and ended(app))
-            attempt = app.engine.attempt_on(SANDBOX)
+            await until(pilot, lambda: app.engine.latest_attempt(SANDBOX) != before and ended(app))
+            attempt = app.engine.latest_attempt(SANDBOX)
             assert attempt is not None
             assert attempt.state is AttemptState.DONE, attempt
             assert RENEWED in ground.token.read_text()

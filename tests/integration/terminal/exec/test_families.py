@@ -19,7 +19,7 @@ from services.terminal.exec.requests import (
     ExecRequest,
     ExecResult,
     ExecStream,
-    recorded,
+    collect_output,
 )
 from tests.integration.sources.pods.test_kube_source import BOX, cluster
 from tests.support.families import APART, FAMILIES, family, gone, processes
@@ -54,7 +54,7 @@ async def until(events: AsyncIterator[ExecEvent], wanted: bytes) -> bytes:
 
 async def the_rest(events: AsyncIterator[ExecEvent]) -> tuple[bytes, ExecResult]:
     async with asyncio.timeout(30):
-        left = await recorded(events)
+        left = await collect_output(events)
     return left.stdout, ExecResult(left.code, left.reason)
 
 
@@ -223,8 +223,7 @@ async def test_what_nobody_takes_is_not_piled_up(
         async with aclosing(one.actor.exec(one.sandbox, request)) as events:  # type: ignore[type-var]
             await until(events, b"x")
             before = me.memory_info().rss
-            # Real time on purpose: that long nobody takes what comes.
-            await asyncio.sleep(1)
+            await asyncio.sleep(1)  # real time: that long nobody takes what comes
             async for event in events:
                 if isinstance(event, ExecOutput):
                     total += len(event.data)
@@ -266,7 +265,7 @@ async def test_input_that_cannot_be_read_is_said(tmp_path: Path) -> None:
 
     async with cluster(tmp_path) as one:
         request = ExecRequest(("cat",), stdin=broken(), timeout_s=20)
-        done = await recorded(one.source.actor.exec(BOX, request))
+        done = await collect_output(one.source.actor.exec(BOX, request))
         assert done.code is None and "Input/output error" in done.reason
 
 
@@ -275,6 +274,6 @@ async def test_one_asked_to_stop_before_it_began_never_begins(tmp_path: Path) ->
         word = mark()
         request = ExecRequest(sh("sleep 60", word), stdin=pieces(b"x"))
         request.stop.set()
-        done = await recorded(one.source.actor.exec(BOX, request))
+        done = await collect_output(one.source.actor.exec(BOX, request))
         assert done.code is None and "interrupted" in done.reason
         await gone(word)

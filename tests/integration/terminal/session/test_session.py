@@ -18,9 +18,14 @@ from services.clock import SystemClock
 from services.models import Retry, ShellState
 from services.terminal.emulator.emulator import Emulator
 from services.terminal.session.output_buffer import LIMIT_BYTES
-from services.terminal.session.recording import Output, Size, Transcript, read_transcript
-from services.terminal.session.scheduler import Pump
-from services.terminal.session.session import Session
+from services.terminal.session.recording import (
+    RecordedOutput,
+    RecordedSize,
+    SessionRecorder,
+    read_recording,
+)
+from services.terminal.session.scheduler import ParseScheduler
+from services.terminal.session.session import ShellSession
 from services.terminal.transport.pty_transport import PtyTransport
 from tests.integration.terminal.transport.test_pty import BASH, ENV
 from tests.support.clock import settle
@@ -155,10 +160,10 @@ async def test_a_slow_emulator_is_skipped_ahead_and_ends_at_the_prompt(
 
 
 async def test_one_shell_answers_while_another_floods(gateway: RunningGateway) -> None:
-    pump = Pump()
+    scheduler = ParseScheduler()
     async with (
-        running_session(gateway.transport(), pump, screen=SlowScreen(), alone=False) as flood,
-        running_session(gateway.transport(), pump, alone=False) as calm,
+        running_session(gateway.transport(), scheduler, screen=SlowScreen(), alone=False) as flood,
+        running_session(gateway.transport(), scheduler, alone=False) as calm,
     ):
         await flood.shows(PROMPT)
         await calm.shows(PROMPT)
@@ -181,9 +186,9 @@ async def test_a_big_paste_waits_for_its_reader_and_ctrl_c_drops_it(
         await running.shows(UP)
         running.session.paste(b"echo r''an\n" * 100_000)
         await running.until(lambda: running.session.shell.input_blocked)
-        assert running.session.pasting > 900_000
+        assert running.session.unsent_paste_bytes > 900_000
         running.session.type(b"\x03")
-        assert running.session.pasting == 0
+        assert running.session.unsent_paste_bytes == 0
         await running.until(lambda: not running.session.shell.input_blocked)
         running.session.type(b"echo al''ive\r")
         await running.shows(b"alive\r\n")
@@ -196,7 +201,7 @@ async def test_a_big_paste_into_a_reader_arrives_whole(gateway: RunningGateway) 
         running.session.type(b"stty -echo; echo u''p; cat | cksum; stty echo\r")
         await running.shows(UP)
         running.session.paste("wörd 🚀\n".encode() * 30_000)
-        await running.until(lambda: running.session.pasting == 0)
+        await running.until(lambda: running.session.unsent_paste_bytes == 0)
         running.session.type(b"\x04")
         await running.shows(b" 330000\r\n")
 
@@ -209,7 +214,7 @@ async def test_keys_overtake_a_paste(gateway: RunningGateway) -> None:
         running.session.paste(b"x" * 60 + b"\n")
         running.session.paste(b"y" * 100_000)
         running.session.cancel_paste()
-        assert running.session.pasting == 0
+        assert running.session.unsent_paste_bytes == 0
         running.session.type(b"\x03")
         await running.shows(b"^C")
 
@@ -308,9 +313,9 @@ async def test_cancelled_at_any_time_it_leaves_no_task_handle_or_complaint(
 
 
 async def test_ten_sessions_leave_no_shell_behind(gateway: RunningGateway) -> None:
-    pump = Pump()
+    scheduler = ParseScheduler()
     for _ in range(10):
-        async with running_session(gateway.transport(), pump) as running:
+        async with running_session(gateway.transport(), scheduler) as running:
             await running.shows(PROMPT)
     await eventually(lambda: not psutil.Process(gateway.process.pid).children())
     assert not [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
@@ -342,10 +347,10 @@ async def test_an_emulator_that_fails_ends_its_own_shell_alone(gateway: RunningG
                 raise ValueError("no such thing")
             super().feed(data)
 
-    pump = Pump()
+    scheduler = ParseScheduler()
     async with (
-        running_session(gateway.transport(), pump, screen=Broken(), alone=False) as broken,
-        running_session(gateway.transport(), pump, alone=False) as fine,
+        running_session(gateway.transport(), scheduler, screen=Broken(), alone=False) as broken,
+        running_session(gateway.transport(), scheduler, alone=False) as fine,
     ):
         await broken.shows(PROMPT)
         await fine.shows(PROMPT)
@@ -361,13 +366,13 @@ async def test_a_view_that_fails_does_not_stop_the_shell(gateway: RunningGateway
         raise RuntimeError("the view is gone")
 
     screen = RecordingScreen()
-    session = Session(
+    session = ShellSession(
         "s",
         BOX,
         gateway.transport(),
         screen,
         clock=SystemClock(),
-        pump=Pump(),
+        scheduler=ParseScheduler(),
         on_change=explode,
         on_paint=explode,
     )
@@ -388,7 +393,7 @@ async def test_after_the_end_nothing_is_sent_and_nothing_changes(gateway: Runnin
         running.session.paste(b"y" * 100_000)
         running.session.resize(10, 10)
         running.session.detach()
-        assert running.session.pasting == 0
+        assert running.session.unsent_paste_bytes == 0
         await settle()
     assert running.session.shell == last
     assert sum(shell.state.over for shell in running.shells) == 1
@@ -399,13 +404,13 @@ async def test_with_the_real_emulator_titles_replies_and_sizes_work(
 ) -> None:
     screen = Emulator(80, 24)
     changed = asyncio.Event()
-    session = Session(
+    session = ShellSession(
         "s",
         BOX,
         gateway.transport(),
         screen,
         clock=SystemClock(),
-        pump=Pump(),
+        scheduler=ParseScheduler(),
         on_change=lambda _: changed.set(),
         on_paint=changed.set,
     )
@@ -428,15 +433,15 @@ async def test_with_the_real_emulator_titles_replies_and_sizes_work(
 
 
 async def test_a_transcript_holds_every_byte_even_of_what_was_skipped(tmp_path: Path) -> None:
-    kept = Transcript(tmp_path, "shell", SystemClock())
+    kept = SessionRecorder(tmp_path, "shell", SystemClock())
     flood = ("python3", "-c", "print('x' * 4_000_000 + 'the end')")
     transport = PtyTransport(flood, env=ENV)
-    async with running_session(transport, screen=SlowScreen(), transcript=kept) as running:
+    async with running_session(transport, screen=SlowScreen(), recorder=kept) as running:
         await running.until(lambda: running.session.shell.state.over)
     shell = running.session.shell
     assert shell.skipped_bytes > 0
     assert f"recorded in {kept.path}" in shell.notice
-    frames = list(read_transcript(kept.path))
-    assert frames[0] == Size(frames[0].at, 80, 24)
-    data = b"".join(frame.data for frame in frames if isinstance(frame, Output))
+    frames = list(read_recording(kept.path))
+    assert frames[0] == RecordedSize(frames[0].at, 80, 24)
+    data = b"".join(frame.data for frame in frames if isinstance(frame, RecordedOutput))
     assert data == b"x" * 4_000_000 + b"the end\r\n"

@@ -101,7 +101,7 @@ async def test_a_named_terminal_is_found_again(tmp_path: Path) -> None:
         await read_until(first, b"pod$ ")
         await first.write(b"kept=treasure; echo se''t\r")
         await read_until(first, b"set\r\n")
-        first.abandon()
+        first.abort()
         await first.close()
         again = connect(one.url("terminals/kept"))
         async with opened(again):

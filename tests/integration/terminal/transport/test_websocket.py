@@ -17,9 +17,9 @@ from websockets.http11 import Request, Response
 from services.errors import ShellError
 from services.models import Retry, ShellState
 from services.terminal.transport import websocket
-from services.terminal.transport.base import Ending
+from services.terminal.transport.base import CloseReason
 from services.terminal.transport.json_frames import Dialect, JsonFraming
-from services.terminal.transport.websocket import WebSocketTransport, loopback
+from services.terminal.transport.websocket import WebSocketTransport, is_loopback
 from tests.support.shells import TOKEN, opened, read_to_end, read_until
 from tests.support.waiting import LIMIT_S, eventually
 
@@ -62,7 +62,9 @@ def transport(url: str, dialect: Dialect = Dialect.CENTML) -> WebSocketTransport
     )
 
 
-async def ending_of(handler: Handler, dialect: Dialect = Dialect.CENTML) -> tuple[bytes, Ending]:
+async def ending_of(
+    handler: Handler, dialect: Dialect = Dialect.CENTML
+) -> tuple[bytes, CloseReason]:
     async with server(handler) as url:
         shell = transport(url, dialect)
         async with opened(shell):
@@ -127,7 +129,7 @@ async def test_an_error_and_nothing_else_is_a_failure_in_the_servers_words() -> 
         await connection.send('{"error":"pod is not running"}')
 
     output, ending = await ending_of(handler)
-    assert ending == Ending(ShellState.FAILED, "pod is not running")
+    assert ending == CloseReason(ShellState.FAILED, "pod is not running")
     assert output == b"\r\npod is not running\r\n"
 
 
@@ -310,7 +312,7 @@ async def test_a_credential_does_not_travel_in_the_clear() -> None:
     [("localhost", True), ("127.0.0.9", True), ("::1", True), ("10.0.0.1", False), ("h", False)],
 )
 def test_what_is_this_machine(host: str, here: bool) -> None:
-    assert loopback(host) is here
+    assert is_loopback(host) is here
 
 
 async def test_nothing_of_it_reaches_a_log_however_loud(caplog: pytest.LogCaptureFixture) -> None:

@@ -20,7 +20,7 @@ def said(depths: QueueDepths, way: Direction = Direction.IN, width: int = 24) ->
 def test_it_draws_what_stands_open_with_least_and_most() -> None:
     depths = QueueDepths()
     for at, due in enumerate((0, 4, 8, 2)):
-        depths.take(look(at, due, out=at))
+        depths.add(look(at, due, out=at))
     assert said(depths) == " ▁▅█▃ 0–8"
     assert said(depths, Direction.OUT) == " ▁▃▆█ 0–3"
     assert said(depths, width=2) == " █▃ 2–8"
@@ -29,24 +29,24 @@ def test_it_draws_what_stands_open_with_least_and_most() -> None:
 
 def test_one_look_is_nothing_to_compare_and_the_same_look_is_not_two() -> None:
     depths = QueueDepths()
-    depths.take(look(1.0, 3))
-    depths.take(look(1.0, 3))
+    depths.add(look(1.0, 3))
+    depths.add(look(1.0, 3))
     assert said(depths) == ""
 
 
 def test_time_without_a_look_is_a_gap() -> None:
     depths = QueueDepths()
-    depths.take(look(1.0, 3))
-    depths.take(look(300.0, 3))
+    depths.add(look(1.0, 3))
+    depths.add(look(300.0, 3))
     assert said(depths) == " █×█ 3–3"
 
 
 def test_it_keeps_the_last_looks_of_the_last_sandboxes_and_no_more() -> None:
     depths = QueueDepths()
     for at in range(SAMPLES * 3):
-        depths.take(look(float(at), at))
+        depths.add(look(float(at), at))
     assert len(said(depths, width=500).split()[0]) == SAMPLES
     for number in range(SANDBOXES):
-        depths.take(look(1.0, 1, sandbox=SandboxId("local", f"n{number}")))
+        depths.add(look(1.0, 1, sandbox=SandboxId("local", f"n{number}")))
     assert said(depths) == ""
-    assert len(depths._looks) == len(depths._seen_at) == SANDBOXES
+    assert len(depths._samples) == len(depths._seen_at) == SANDBOXES

@@ -7,7 +7,7 @@ import math
 from services.models import Direction, InLabel, Message, OutLabel
 from widgets.panes import queue_counts
 from widgets.panes.queue_rows import COLUMNS, SeenMessage, key_of, merge
-from widgets.text.instants import age_cell, moment
+from widgets.text.instants import age_cell, format_instant
 
 NOW = 1_790_000_000.0
 
@@ -97,9 +97,9 @@ def test_the_due_column_tells_the_try_and_the_wait() -> None:
 
 def test_instants_that_cannot_be_read_are_dashes() -> None:
     for at in (None, math.inf, math.nan, 1e30, -1e30):
-        assert moment(NOW, at) == "--:--:--"
-    assert len(moment(NOW, NOW)) == 8 and moment(NOW, NOW)[2] == ":"
-    assert ":" not in moment(NOW, NOW - 5 * 86400)
+        assert format_instant(NOW, at) == "--:--:--"
+    assert len(format_instant(NOW, NOW)) == 8 and format_instant(NOW, NOW)[2] == ":"
+    assert ":" not in format_instant(NOW, NOW - 5 * 86400)
 
 
 def test_an_age_is_not_invented_before_the_first_tick() -> None:

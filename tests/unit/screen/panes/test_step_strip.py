@@ -40,10 +40,10 @@ from widgets.panes.footer import footer_line
 from widgets.panes.header import HeaderState, header_line, totals_from, totals_of
 from widgets.panes.shell_tabs import ShellTab, tab_line
 from widgets.panes.shells import ending_line
-from widgets.panes.sparkline import spark
+from widgets.panes.sparkline import sparkline
 from widgets.panes.step_strip import outcome_lines, progress_words, step_words, strip_lines
 from widgets.text.glyphs import GATEWAYS, SANDBOXES, WORKING, Sign
-from widgets.text.styled_text import block, one_line, signed, styled
+from widgets.text.styled_text import sanitize_block, sanitize_line, signed, styled
 
 NOW = 1_750_000_000.0
 BOX = SandboxId("local", "inbox-triage")
@@ -81,32 +81,32 @@ def test_outside_text_is_never_markup_and_never_a_control() -> None:
 
 
 def test_a_block_keeps_its_lines_and_nothing_else() -> None:
-    assert block("a\r\nb\tc\x1b[1m") == "a\nb    c\ufffd[1m"
-    assert one_line("a\n  b", 400) == "a b"
-    assert one_line("abcdef", 4) == "abc…"
+    assert sanitize_block("a\r\nb\tc\x1b[1m") == "a\nb    c\ufffd[1m"
+    assert sanitize_line("a\n  b", 400) == "a b"
+    assert sanitize_line("abcdef", 4) == "abc…"
 
 
 # Spark
 
 
 def test_bars_stand_on_zero() -> None:
-    drawn = spark([0.0, 0.5, 1.0], 8)
+    drawn = sparkline([0.0, 0.5, 1.0], 8)
     assert (drawn.blocks, drawn.low, drawn.high) == ("▁▅█", 0.0, 1.0)
-    assert spark([100.0, 101.0], 8).blocks == "██"
-    assert spark([0.0, 0.0], 8).blocks == "▁▁"
+    assert sparkline([100.0, 101.0], 8).blocks == "██"
+    assert sparkline([0.0, 0.0], 8).blocks == "▁▁"
 
 
 def test_a_probe_nobody_answered_is_a_gap() -> None:
-    assert spark([1.0, None, math.nan, math.inf, 1.0], 8).blocks == "█×××█"
-    assert spark([None], 8).low is None
-    assert spark([], 8).blocks == ""
-    assert spark([1.0], 0).blocks == ""
+    assert sparkline([1.0, None, math.nan, math.inf, 1.0], 8).blocks == "█×××█"
+    assert sparkline([None], 8).low is None
+    assert sparkline([], 8).blocks == ""
+    assert sparkline([1.0], 0).blocks == ""
 
 
 @_SETTINGS
 @given(st.lists(st.one_of(st.none(), st.floats()), max_size=40), st.integers(0, 20))
 def test_a_spark_is_as_long_as_its_samples(samples: list[float | None], width: int) -> None:
-    drawn = spark(samples, width)
+    drawn = sparkline(samples, width)
     assert len(drawn.blocks) == min(len(samples), width)
     if drawn.low is not None and drawn.high is not None:
         assert 0 <= drawn.low <= drawn.high

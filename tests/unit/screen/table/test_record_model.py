@@ -72,11 +72,11 @@ def test_the_nearest_survivor_is_below_then_above() -> None:
     m.reconcile([Box(c) for c in "abcde"])
     before = m.visible
     m.reconcile([], ["c", "d"])
-    assert m.survivor(before, 2) == "e"
+    assert m.nearest_visible(before, 2) == "e"
     m.reconcile([], ["e"])
-    assert m.survivor(before, 2) == "b"
+    assert m.nearest_visible(before, 2) == "b"
     m.reconcile([], ["a", "b"])
-    assert m.survivor(before, 2) is None
+    assert m.nearest_visible(before, 2) is None
 
 
 boxes = st.builds(

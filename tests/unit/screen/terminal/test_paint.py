@@ -15,9 +15,9 @@ from textual.strip import Strip
 from services.terminal.cells import PLAIN, RGB, CellStyle, CursorShape, Underline
 from tests.support.screens import GivenRow, GivenScreen, row
 from widgets.terminal.cursor import cell_at, draw_cursor
-from widgets.terminal.frame_pacing import Pacing
+from widgets.terminal.frame_pacing import FramePacing
 from widgets.terminal.links import link_at
-from widgets.terminal.paint import Painter, cut, harmless, marked, overlaid
+from widgets.terminal.paint import Painter, highlight, overlay_text, sanitize, truncate
 from widgets.terminal.palette import (
     BACKGROUND,
     CURSOR,
@@ -28,7 +28,7 @@ from widgets.terminal.palette import (
     blend,
     palette_of,
 )
-from widgets.terminal.rows import Place, indices_of, logical, logical_line, piece
+from widgets.terminal.rows import CellPosition, indices_of, logical, logical_line, piece
 from widgets.terminal.search import Match, Query
 from widgets.terminal.selection import Selection, Unit, selected_text, word
 from widgets.terminal.styled_copy import sgr, styled_text
@@ -167,10 +167,10 @@ def test_nothing_but_printable_text_leaves_a_strip(runs: list[tuple[str, CellSty
 
 def test_harmless_keeps_what_joins_an_emoji() -> None:
     family = "👩‍💻"
-    assert harmless(family) == family
-    assert harmless("❤️") == "❤️"
-    assert harmless("a\x1b]0;x\x07b") == "a\ufffd]0;x\ufffdb"
-    assert harmless("user\u202etxt.exe") == "usertxt.exe"
+    assert sanitize(family) == family
+    assert sanitize("❤️") == "❤️"
+    assert sanitize("a\x1b]0;x\x07b") == "a\ufffd]0;x\ufffdb"
+    assert sanitize("user\u202etxt.exe") == "usertxt.exe"
 
 
 def test_a_link_is_underlined_and_never_sent_as_a_link(painter: Painter) -> None:
@@ -182,32 +182,32 @@ def test_a_link_is_underlined_and_never_sent_as_a_link(painter: Painter) -> None
 
 
 def test_cut_shows_that_something_is_missing() -> None:
-    assert cut("short", 10) == "short"
-    assert cut("https://example.org/path", 10) == "https://e…"
-    assert cell_len(cut("漢字漢字漢字", 8)) <= 8
-    assert cut("bad\x1b[31m", 20) == "bad\ufffd[31m"
+    assert truncate("short", 10) == "short"
+    assert truncate("https://example.org/path", 10) == "https://e…"
+    assert cell_len(truncate("漢字漢字漢字", 8)) <= 8
+    assert truncate("bad\x1b[31m", 20) == "bad\ufffd[31m"
 
 
 # Cursor and marks
 
 
 def test_marks_keep_wide_characters_whole(painter: Painter) -> None:
-    strip = marked(painter.strip(row("a漢b"), 6), 2, 3, Style(bold=True))
+    strip = highlight(painter.strip(row("a漢b"), 6), 2, 3, Style(bold=True))
     assert strip.text == "a漢b  "
     assert [text for text, style in looks(strip) if style.bold] == ["漢"]
 
 
 def test_a_mark_past_the_end_stops_there(painter: Painter) -> None:
-    strip = marked(painter.strip(row("ab"), 4), 1, 1 << 20, Style(bold=True))
+    strip = highlight(painter.strip(row("ab"), 4), 1, 1 << 20, Style(bold=True))
     assert "".join(text for text, style in looks(strip) if style.bold) == "b  "
     assert strip.cell_length == 4
 
 
 def test_overlaid_text_is_cut_at_the_edge(painter: Painter) -> None:
-    strip = overlaid(painter.strip(row("0123456789"), 10), 6, "漢字漢字", Style(bold=True))
+    strip = overlay_text(painter.strip(row("0123456789"), 10), 6, "漢字漢字", Style(bold=True))
     assert strip.text == "012345漢字"
     assert strip.cell_length == 10
-    assert overlaid(painter.strip(row("0123456789"), 10), 0, "ab", Style()).text == "ab23456789"
+    assert overlay_text(painter.strip(row("0123456789"), 10), 0, "ab", Style()).text == "ab23456789"
 
 
 @pytest.mark.parametrize("focused", [True, False])
@@ -281,41 +281,47 @@ def test_logical_lines_follow_soft_wraps() -> None:
     ]
     line = logical_line(screen, 102)
     assert line.text == "a long line that wraps twice because it is long"
-    assert line.place(line.text.index("wraps")) == Place(101, 17)
-    assert line.index(Place(102, 3)) == line.text.index("twice")
+    assert line.position(line.text.index("wraps")) == CellPosition(101, 17)
+    assert line.index(CellPosition(102, 3)) == line.text.index("twice")
     spans = list(line.spans(line.text.index("wraps"), line.text.index("wraps") + 5))
     assert spans == [(101, 17, 20), (102, 0, 2)]
 
 
 def test_selected_text_joins_wraps_and_drops_trailing_blanks() -> None:
     screen = wrapped_screen()
-    assert selected_text(screen, Selection(Place(101, 7), Place(104, 19))) == (
+    assert selected_text(screen, Selection(CellPosition(101, 7), CellPosition(104, 19))) == (
         "line that wraps twice because it is long\nnext"
     )
-    backwards = Selection(Place(104, 19), Place(101, 7))
+    backwards = Selection(CellPosition(104, 19), CellPosition(101, 7))
     assert selected_text(screen, backwards).startswith("line that")
-    assert selected_text(screen, Selection(Place(105, 1), Place(105, 2))) == "漢字"
+    assert selected_text(screen, Selection(CellPosition(105, 1), CellPosition(105, 2))) == "漢字"
 
 
 def test_words_and_lines_reach_across_wraps() -> None:
     screen = wrapped_screen()
-    assert word(screen, Place(102, 0)) == (Place(101, 17), Place(102, 2))
-    assert selected_text(screen, Selection(Place(102, 1), Place(102, 1), Unit.WORD)) == "wraps"
-    assert selected_text(screen, Selection(Place(102, 1), Place(102, 1), Unit.LINE)) == (
-        "a long line that wraps twice because it is long"
+    assert word(screen, CellPosition(102, 0)) == (CellPosition(101, 17), CellPosition(102, 2))
+    assert (
+        selected_text(screen, Selection(CellPosition(102, 1), CellPosition(102, 1), Unit.WORD))
+        == "wraps"
     )
-    assert selected_text(screen, Selection(Place(105, 6), Place(105, 6), Unit.WORD)) == "wide"
+    assert selected_text(
+        screen, Selection(CellPosition(102, 1), CellPosition(102, 1), Unit.LINE)
+    ) == ("a long line that wraps twice because it is long")
+    assert (
+        selected_text(screen, Selection(CellPosition(105, 6), CellPosition(105, 6), Unit.WORD))
+        == "wide"
+    )
 
 
 def test_a_selection_of_lines_no_longer_kept_is_empty() -> None:
     screen = wrapped_screen()
-    assert selected_text(screen, Selection(Place(5, 0), Place(6, 3))).strip() == ""
+    assert selected_text(screen, Selection(CellPosition(5, 0), CellPosition(6, 3))).strip() == ""
 
 
 def test_styled_text_is_what_a_terminal_would_be_told() -> None:
     red = CellStyle(foreground=1, bold=True)
     screen = GivenScreen([GivenRow([("ab", red), ("cd", PLAIN)], True), GivenRow([("ef", red)])])
-    assert styled_text(screen, Selection(Place(0, 1), Place(1, 0))) == (
+    assert styled_text(screen, Selection(CellPosition(0, 1), CellPosition(1, 0))) == (
         "\x1b[0;1;31mb\x1b[0mcd\x1b[0;1;31me\x1b[0m"
     )
 
@@ -345,12 +351,12 @@ def found(walk: object) -> Match | None:
 def test_search_walks_both_ways_and_across_wraps() -> None:
     screen = wrapped_screen()
     query = Query("WRAPS".lower())
-    match = found(query.older(screen, Place(107, 0)))
+    match = found(query.older(screen, CellPosition(107, 0)))
     assert match is not None
-    assert match.place == Place(101, 17)
+    assert match.position == CellPosition(101, 17)
     assert match.spans == ((101, 17, 20), (102, 0, 2))
-    assert found(query.older(screen, match.place)) is None
-    newer = found(Query("wide").newer(screen, match.place))
+    assert found(query.older(screen, match.position)) is None
+    newer = found(Query("wide").newer(screen, match.position))
     assert newer is not None
     assert newer.spans == ((105, 5, 9),)
 
@@ -377,26 +383,26 @@ def test_search_minds_case_only_with_a_capital() -> None:
 def test_addresses_written_out_are_links(text: str, url: str | None) -> None:
     screen = GivenScreen([row(text)], columns=60)
     column = text.find("://") + 1 if "://" in text else 6
-    link = link_at(screen, Place(0, column))
+    link = link_at(screen, CellPosition(0, column))
     assert (link.url if link else None) == url
 
 
 def test_a_link_across_a_wrap_is_one_link() -> None:
     screen = GivenScreen([row("go to https://exampl", True), row("e.org/page now")])
-    link = link_at(screen, Place(1, 3))
+    link = link_at(screen, CellPosition(1, 3))
     assert link is not None
     assert link.url == "https://example.org/page"
     assert link.spans == ((0, 6, 20), (1, 0, 10))
-    assert link_at(screen, Place(1, 12)) is None
+    assert link_at(screen, CellPosition(1, 12)) is None
 
 
 def test_a_marked_link_is_its_target_whatever_the_text_says() -> None:
     style = CellStyle(link="https://real.example/")
     screen = GivenScreen([GivenRow([("x ", PLAIN), ("https://bank.example", style)])])
-    link = link_at(screen, Place(0, 4))
+    link = link_at(screen, CellPosition(0, 4))
     assert link is not None
     assert link.url == "https://real.example/"
-    assert link_at(screen, Place(0, 0)) is None
+    assert link_at(screen, CellPosition(0, 0)) is None
 
 
 # Scrolling
@@ -457,7 +463,7 @@ def test_default_indices_of_the_palette() -> None:
 
 
 def test_a_synchronised_update_holds_drawing_until_its_end_or_the_limit() -> None:
-    pacing = Pacing()
+    pacing = FramePacing()
     assert pacing.wait(10.0, synchronised=False) == 0
     assert pacing.wait(10.0, synchronised=True) == pytest.approx(0.15)
     assert pacing.wait(10.1, synchronised=True) == pytest.approx(0.05)
@@ -468,11 +474,11 @@ def test_a_synchronised_update_holds_drawing_until_its_end_or_the_limit() -> Non
 
 
 def test_an_expensive_frame_is_followed_by_a_rest() -> None:
-    pacing = Pacing()
-    pacing.spent(0.003)
+    pacing = FramePacing()
+    pacing.record_cost(0.003)
     assert pacing.wait(1.0, synchronised=False) == 0
     assert pacing.wait(1.001, synchronised=False) == 0
-    pacing.spent(0.05)
+    pacing.record_cost(0.05)
     assert pacing.wait(2.0, synchronised=False) == 0
     assert pacing.wait(2.1, synchronised=False) == pytest.approx(0.05)
     assert pacing.wait(2.16, synchronised=False) == 0

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 
 from widgets.table.columns import Cell
-from widgets.text.cell_text import cut, harmless, lay
+from widgets.text.cell_text import cut, fit_parts, sanitize_cell
 
 
 @pytest.mark.parametrize(
@@ -30,21 +30,21 @@ def test_cut(text: str, width: int, expected: str) -> None:
 
 @pytest.mark.parametrize("code", ["\x1b", "\x07", "\x9b", "\u202e", "\u200b", "\ud800", "\x00"])
 def test_nothing_a_terminal_obeys_gets_through(code: str) -> None:
-    assert harmless(f"a{code}b") == "a\ufffdb"
+    assert sanitize_cell(f"a{code}b") == "a\ufffdb"
 
 
 @pytest.mark.parametrize("blank", ["\t", "\n", "\r", "\xa0", "\u2028"])
 def test_white_space_is_one_blank(blank: str) -> None:
-    assert harmless(f"a{blank}b") == "a b"
+    assert sanitize_cell(f"a{blank}b") == "a b"
 
 
 def test_parts_keep_their_tones_and_say_that_something_is_missing() -> None:
     parts = (("two", "busy"), (" · ", "dim"), ("reason", "calm"))
-    assert lay(parts, 14) == [*parts, ("  ", "")]
-    assert lay(parts, 9) == [("two", "busy"), (" · ", "dim"), ("re…", "calm")]
-    assert lay(parts, 6) == [("two", "busy"), (" ·…", "dim")]
-    assert lay(parts, 3) == [("tw…", "busy")]
-    assert lay((("5s", "dim"),), 5, "right") == [("   ", ""), ("5s", "dim")]
+    assert fit_parts(parts, 14) == [*parts, ("  ", "")]
+    assert fit_parts(parts, 9) == [("two", "busy"), (" · ", "dim"), ("re…", "calm")]
+    assert fit_parts(parts, 6) == [("two", "busy"), (" ·…", "dim")]
+    assert fit_parts(parts, 3) == [("tw…", "busy")]
+    assert fit_parts((("5s", "dim"),), 5, "right") == [("   ", ""), ("5s", "dim")]
 
 
 @settings(deadline=None)
@@ -56,7 +56,7 @@ def test_parts_keep_their_tones_and_say_that_something_is_missing() -> None:
 def test_a_cell_has_its_width_whatever_it_holds(
     parts: list[tuple[str, str]], width: int, right: bool
 ) -> None:
-    laid = lay(tuple(parts), width, "right" if right else "left")
+    laid = fit_parts(tuple(parts), width, "right" if right else "left")
     assert sum(cell_len(text) for text, _ in laid) == width
     assert "".join(text for text, _ in laid).isprintable()
 

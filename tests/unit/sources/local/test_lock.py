@@ -30,9 +30,9 @@ def mine() -> ProcessRecord:
 
 
 def test_a_free_folder_is_taken_once(tmp_path: Path, mine: ProcessRecord) -> None:
-    assert lock.take(tmp_path, mine) is lock.Claim.TAKEN
+    assert lock.acquire(tmp_path, mine) is lock.LockResult.TAKEN
     assert lock.holder(tmp_path) == mine
-    assert lock.take(tmp_path, mine) is lock.Claim.HELD
+    assert lock.acquire(tmp_path, mine) is lock.LockResult.HELD
     assert (tmp_path / lock.LOCK).stat().st_mode & 0o777 == 0o600
     lock.release(tmp_path, mine)
     assert not [path for path in tmp_path.iterdir() if path.is_file()]
@@ -41,12 +41,12 @@ def test_a_free_folder_is_taken_once(tmp_path: Path, mine: ProcessRecord) -> Non
 def test_a_dead_owner_is_refused_until_somebody_clears_it(
     tmp_path: Path, mine: ProcessRecord, dead: ProcessRecord
 ) -> None:
-    assert lock.take(tmp_path, dead) is lock.Claim.TAKEN
-    assert lock.take(tmp_path, mine) is lock.Claim.STALE
+    assert lock.acquire(tmp_path, dead) is lock.LockResult.TAKEN
+    assert lock.acquire(tmp_path, mine) is lock.LockResult.STALE
     assert lock.holder(tmp_path) == dead
     assert lock.break_stale(tmp_path)
     assert not lock.break_stale(tmp_path)
-    assert lock.take(tmp_path, mine) is lock.Claim.TAKEN
+    assert lock.acquire(tmp_path, mine) is lock.LockResult.TAKEN
     assert not lock.break_stale(tmp_path)
     assert lock.holder(tmp_path) == mine
 
@@ -54,27 +54,27 @@ def test_a_dead_owner_is_refused_until_somebody_clears_it(
 def test_a_pid_that_belongs_to_somebody_else_now_is_dead(
     tmp_path: Path, mine: ProcessRecord
 ) -> None:
-    assert lock.take(tmp_path, replace(mine, created=mine.created - 50)) is lock.Claim.TAKEN
-    assert lock.take(tmp_path, mine) is lock.Claim.STALE
+    assert lock.acquire(tmp_path, replace(mine, created=mine.created - 50)) is lock.LockResult.TAKEN
+    assert lock.acquire(tmp_path, mine) is lock.LockResult.STALE
 
 
 @pytest.mark.parametrize("text", ["", "123", "{}", '{"pid": "x"}', "\x00"])
 def test_a_lock_that_names_nobody_is_stale(tmp_path: Path, mine: ProcessRecord, text: str) -> None:
     (tmp_path / lock.LOCK).write_text(text)
     assert lock.holder(tmp_path) is None
-    assert lock.take(tmp_path, mine) is lock.Claim.STALE
+    assert lock.acquire(tmp_path, mine) is lock.LockResult.STALE
     assert lock.break_stale(tmp_path)
 
 
 def test_only_the_owner_lets_go(tmp_path: Path, mine: ProcessRecord, dead: ProcessRecord) -> None:
-    lock.take(tmp_path, mine)
+    lock.acquire(tmp_path, mine)
     lock.release(tmp_path, dead)
     assert lock.holder(tmp_path) == mine
 
 
 def test_crashes_are_noted_bounded_and_read_back(tmp_path: Path) -> None:
     for number in range(60):
-        lock.note_crash(tmp_path, f"crash {number}")
+        lock.record_crash(tmp_path, f"crash {number}")
     found = lock.crashes(tmp_path)
     assert [crash.why for crash in found] == [f"crash {n}" for n in range(20, 60)]
     assert {crash.pid for crash in found} == {os.getpid()}

@@ -7,16 +7,22 @@ from collections import Counter
 from random import Random
 
 from services.queues.preview import preview
-from services.sources.local.traffic import Letter, flood_letter, letter, response, standing
+from services.sources.local.traffic import (
+    InboundMessage,
+    flood_message,
+    initial_messages,
+    random_message,
+    response,
+)
 from services.sources.local.work import LONGEST_S, SHORTEST_S, Plan, Task, plan
 
 MANY = 2000
 BATCH = (Task("m1", "chat", '{"text": "hello"}', "telegram", "telegram:42"),)
 
 
-def letters() -> list[Letter]:
+def messages() -> list[InboundMessage]:
     rng = Random(3)
-    return [letter(rng) for _ in range(MANY)]
+    return [random_message(rng) for _ in range(MANY)]
 
 
 def plans(batch: tuple[Task, ...] = BATCH, peers: tuple[str, ...] = ("two",)) -> list[Plan]:
@@ -25,7 +31,7 @@ def plans(batch: tuple[Task, ...] = BATCH, peers: tuple[str, ...] = ("two",)) ->
 
 
 def test_every_kind_of_message_occurs() -> None:
-    sent = letters()
+    sent = messages()
     kinds = Counter(one.kind for one in sent)
     assert set(kinds) == {"chat", "task", "webhook"}
     assert min(kinds.values()) > MANY / 20
@@ -35,16 +41,16 @@ def test_every_kind_of_message_occurs() -> None:
 
 
 def test_hostile_text_keeps_coming_and_stays_harmless_in_a_preview() -> None:
-    odd = [one for one in letters() if "\x1b" in one.content or "\\u001b" in one.content]
+    odd = [one for one in messages() if "\x1b" in one.content or "\\u001b" in one.content]
     assert len(odd) > MANY / 100
-    assert any("\u202e" in one.content for one in letters())
-    for one in letters():
+    assert any("\u202e" in one.content for one in messages())
+    for one in messages():
         shown = preview(one.content[:2048], len(one.content))
         assert not set(shown) & set("\x1b\x07\x9b\u202e\u200b\n")
 
 
 def test_a_new_sandbox_starts_with_a_series_a_pause_and_a_note() -> None:
-    digest, paused, note = standing()
+    digest, paused, note = initial_messages()
     assert digest.recurrence
     assert paused.status == "paused"
     assert note.on_wake
@@ -52,7 +58,7 @@ def test_a_new_sandbox_starts_with_a_series_a_pause_and_a_note() -> None:
 
 def test_a_flood_is_of_messages_that_differ() -> None:
     rng = Random(1)
-    assert len({flood_letter(rng, n).content for n in range(100)}) == 100
+    assert len({flood_message(rng, n).content for n in range(100)}) == 100
 
 
 def test_work_takes_its_time_and_never_too_long() -> None:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.sources.nanoclaw.central_db import Central, Chat, SessionRow, Wiring
+from services.sources.nanoclaw.central_db import CentralSnapshot, Chat, SessionRow, Wiring
 from services.sources.nanoclaw.commands import routed_line
 from services.sources.nanoclaw.engagement import Address, matches, plan
 
@@ -20,8 +20,8 @@ TEXT, SENDER = "please go on", "cli:local"
 
 def central(
     wiring: Wiring = WIRING, chat: Chat = CHAT, users: frozenset[tuple[str, str]] = frozenset()
-) -> Central:
-    return Central(
+) -> CentralSnapshot:
+    return CentralSnapshot(
         groups={"g": "Alpha", "h": "Beta"},
         chats={"c": chat},
         wirings=(wiring,),
@@ -29,7 +29,7 @@ def central(
     )
 
 
-def refusal(data: Central, row: SessionRow | None = ROW, text: str = TEXT) -> str:
+def refusal(data: CentralSnapshot, row: SessionRow | None = ROW, text: str = TEXT) -> str:
     return plan(data, row, text, SENDER).refusal
 
 

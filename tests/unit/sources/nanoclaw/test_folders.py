@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from services.sources.nanoclaw import folders
-from services.sources.nanoclaw.containers import Home
+from services.sources.nanoclaw.containers import SessionKey
 from services.sources.nanoclaw.folders import Folders
 from services.sources.nanoclaw.install import Install, find
 from tests.support.nanoclaw import install_states
@@ -22,7 +22,7 @@ def install(tmp_path: Path) -> Install:
 
 
 @pytest.fixture
-def homes(install: Install, monkeypatch: pytest.MonkeyPatch) -> list[Home]:
+def homes(install: Install, monkeypatch: pytest.MonkeyPatch) -> list[SessionKey]:
     monkeypatch.setattr(folders, "A_ROUND", COUNT // 4)
     made = []
     for number in range(COUNT):
@@ -33,18 +33,24 @@ def homes(install: Install, monkeypatch: pytest.MonkeyPatch) -> list[Home]:
     return made
 
 
-def touch(install: Install, homes: list[Home], second: int) -> None:
+def touch(install: Install, homes: list[SessionKey], second: int) -> None:
     for group, name in homes:
         os.utime(install.sessions / group / name / "inbound.db", (second, second))
 
 
-def seen(install: Install, sweeper: Folders, homes: list[Home], now: float, second: int) -> int:
+def seen(
+    install: Install, sweeper: Folders, homes: list[SessionKey], now: float, second: int
+) -> int:
     """How many of the changed ones a round has noticed."""
     found = sweeper.sweep(now, (), set(homes))
-    return sum(1 for home in homes if (mark := found[home].inbound) and mark[0] == second * 10**9)
+    return sum(
+        1
+        for session_key in homes
+        if (mark := found[session_key].inbound) and mark[0] == second * 10**9
+    )
 
 
-def test_every_session_at_rest_has_its_turn(install: Install, homes: list[Home]) -> None:
+def test_every_session_at_rest_has_its_turn(install: Install, homes: list[SessionKey]) -> None:
     sweeper = Folders(install)
     sweeper.sweep(0.0, ())
     touch(install, homes, 1_000)
@@ -52,7 +58,7 @@ def test_every_session_at_rest_has_its_turn(install: Install, homes: list[Home])
     assert noticed == [COUNT // 4, COUNT // 2, COUNT * 3 // 4, COUNT]
 
 
-def test_slow_rounds_look_at_all_of_them(install: Install, homes: list[Home]) -> None:
+def test_slow_rounds_look_at_all_of_them(install: Install, homes: list[SessionKey]) -> None:
     sweeper = Folders(install)
     sweeper.sweep(0.0, ())
     touch(install, homes, 1_000)
@@ -60,20 +66,22 @@ def test_slow_rounds_look_at_all_of_them(install: Install, homes: list[Home]) ->
 
 
 def test_what_moved_and_what_is_not_at_rest_is_looked_at_each_time(
-    install: Install, homes: list[Home]
+    install: Install, homes: list[SessionKey]
 ) -> None:
     sweeper = Folders(install)
     sweeper.sweep(0.0, ())
     for turn in range(1, 6):
         touch(install, homes, 1_000 + turn)
         found = sweeper.sweep(float(turn), (), set(homes[2:]), {homes[5]})
-        for home in (homes[0], homes[1], homes[5]):
-            mark = found[home].inbound
+        for session_key in (homes[0], homes[1], homes[5]):
+            mark = found[session_key].inbound
             assert mark is not None
             assert mark[0] == (1_000 + turn) * 10**9
 
 
-def test_a_session_that_goes_is_noticed_in_its_turn(install: Install, homes: list[Home]) -> None:
+def test_a_session_that_goes_is_noticed_in_its_turn(
+    install: Install, homes: list[SessionKey]
+) -> None:
     sweeper = Folders(install)
     sweeper.sweep(0.0, ())
     (install.sessions / homes[7][0] / homes[7][1] / "inbound.db").unlink()

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from services.models import GatewayState
-from services.sources.nanoclaw.client import Silence
+from services.sources.nanoclaw.client import NoAnswer
 from services.sources.nanoclaw.host_judge import (
     BACKOFF_S,
     Breaker,
@@ -22,26 +22,26 @@ from services.sources.nanoclaw.host_judge import (
 NOW = 1_795_194_300.0
 
 
-def state(silence: Silence | None, breaker: Breaker | None = None) -> tuple[GatewayState, str]:
-    return judge(HostEvidence(silence=silence, breaker=breaker), NOW)
+def state(no_answer: NoAnswer | None, breaker: Breaker | None = None) -> tuple[GatewayState, str]:
+    return judge(HostEvidence(no_answer=no_answer, breaker=breaker), NOW)
 
 
 @pytest.mark.parametrize(
-    ("silence", "expected", "said"),
+    ("no_answer", "expected", "said"),
     [
         (None, GatewayState.READY, ""),
-        (Silence.ABSENT, GatewayState.DOWN, "ended cleanly"),
-        (Silence.REFUSED, GatewayState.DOWN, "left its socket behind"),
-        (Silence.DENIED, GatewayState.WRONG, "another user"),
-        (Silence.MUTE, GatewayState.HUNG, "does not answer"),
-        (Silence.CUT, GatewayState.HUNG, "closes"),
-        (Silence.ODD, GatewayState.WRONG, "Something else"),
+        (NoAnswer.ABSENT, GatewayState.DOWN, "ended cleanly"),
+        (NoAnswer.REFUSED, GatewayState.DOWN, "left its socket behind"),
+        (NoAnswer.DENIED, GatewayState.WRONG, "another user"),
+        (NoAnswer.NO_REPLY, GatewayState.HUNG, "does not answer"),
+        (NoAnswer.CLOSED, GatewayState.HUNG, "closes"),
+        (NoAnswer.MALFORMED, GatewayState.WRONG, "Something else"),
     ],
 )
 def test_each_answer_of_the_socket_has_its_label(
-    silence: Silence | None, expected: GatewayState, said: str
+    no_answer: NoAnswer | None, expected: GatewayState, said: str
 ) -> None:
-    seen, reason = state(silence)
+    seen, reason = state(no_answer)
     assert seen is expected
     assert said in reason
 
@@ -53,22 +53,22 @@ def test_the_delay_grows_with_the_attempts(attempt: int, delay: int) -> None:
     assert start_delay(Breaker(attempt, NOW)) == delay
 
 
-@pytest.mark.parametrize("silence", [Silence.ABSENT, Silence.REFUSED])
-def test_a_start_that_waits_is_counted_down(silence: Silence) -> None:
-    seen, reason = state(silence, Breaker(5, NOW - 40))
+@pytest.mark.parametrize("no_answer", [NoAnswer.ABSENT, NoAnswer.REFUSED])
+def test_a_start_that_waits_is_counted_down(no_answer: NoAnswer) -> None:
+    seen, reason = state(no_answer, Breaker(5, NOW - 40))
     assert seen is GatewayState.SETTLING
     assert "start 5 waits out its back-off, 80 s left of 120 s" in reason
 
 
 def test_a_start_without_a_delay_is_starting_and_then_crashed() -> None:
-    assert state(Silence.REFUSED, Breaker(1, NOW - 5))[0] is GatewayState.SETTLING
-    seen, reason = state(Silence.REFUSED, Breaker(4, NOW - 120))
+    assert state(NoAnswer.REFUSED, Breaker(1, NOW - 5))[0] is GatewayState.SETTLING
+    seen, reason = state(NoAnswer.REFUSED, Breaker(4, NOW - 120))
     assert seen is GatewayState.DOWN
     assert "start 4 does not answer" in reason
 
 
 def test_a_start_of_over_an_hour_ago_counts_no_more() -> None:
-    seen, reason = state(Silence.REFUSED, Breaker(6, NOW - 3601))
+    seen, reason = state(NoAnswer.REFUSED, Breaker(6, NOW - 3601))
     assert seen is GatewayState.DOWN
     assert "without cleaning up" in reason
 
@@ -100,8 +100,8 @@ def test_no_crash_record_is_none(tmp_path: Path) -> None:
 
 
 def test_disagreements_are_shown() -> None:
-    silent = HostEvidence(silence=Silence.ABSENT, log_at=NOW - 1)
+    silent = HostEvidence(no_answer=NoAnswer.ABSENT, log_at=NOW - 1)
     assert "written just now" in dict(facts(silent, NOW))["disagreement"]
-    up = HostEvidence(silence=None)
+    up = HostEvidence(no_answer=None)
     assert "no record of its start" in dict(facts(up, NOW))["disagreement"]
     assert json.dumps(facts(HostEvidence(breaker=Breaker(1, NOW)), NOW)).count("disagree") == 0

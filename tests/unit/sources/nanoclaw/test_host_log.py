@@ -7,7 +7,7 @@ from datetime import datetime
 from pathlib import Path
 
 from services.sources.nanoclaw.file_tail import Tail
-from services.sources.nanoclaw.host_log import LogEye, LogLine, dated, parse, troubles
+from services.sources.nanoclaw.host_log import HostLogLine, HostLogReader, dated, parse, troubles
 from tests.support.nanoclaw import FIXTURES
 
 ERRORS = FIXTURES / "logs" / "nanoclaw.error.log"
@@ -15,7 +15,7 @@ LOG = FIXTURES / "logs" / "nanoclaw.log"
 FAILING = "sess-1795193703170-y99b3f"
 
 
-def lines(path: Path) -> list[LogLine]:
+def lines(path: Path) -> list[HostLogLine]:
     raw = path.read_text("utf-8").split("\n")
     return [one for one in map(parse, raw) if one is not None]
 
@@ -62,30 +62,30 @@ def test_a_file_touched_after_midnight_keeps_its_last_line_a_day_back() -> None:
 
 def test_the_eye_reads_again_what_changed(tmp_path: Path) -> None:
     path = tmp_path / "error.log"
-    eye = LogEye(path)
-    assert eye.look() == {}
+    eye = HostLogReader(path)
+    assert eye.read() == {}
     path.write_text(
         '[10:00:00.000] WARN wakeContainer failed — later sessionId="s1" '
         'err={ message: "first \x1b[31mreason" }\n'
     )
-    assert eye.look()["s1"].why == "first reason"
+    assert eye.read()["s1"].why == "first reason"
     with path.open("a") as stream:
         stream.write(
             '[10:01:00.000] WARN wakeContainer failed — later sessionId="s1" '
             'err={ message: "token=abcdefghijk" }\n'
         )
-    assert eye.look()["s1"].why == "token=***"
+    assert eye.read()["s1"].why == "token=***"
     path.rename(tmp_path / "error.log.1")
-    assert eye.look() == {}
+    assert eye.read() == {}
     path.write_bytes(b"\xff\xfe not a log \x00\n" * 40_000)
-    assert eye.look() == {}
+    assert eye.read() == {}
 
 
 def test_only_the_end_of_a_long_log_is_read(tmp_path: Path) -> None:
     path = tmp_path / "error.log"
     line = '[10:00:00.000] WARN wakeContainer failed — x sessionId="%s" err={ message: "m" }\n'
     path.write_text(line % "old" + "[10:00:00.000] INFO x\n" * 20_000 + line % "new")
-    assert set(LogEye(path).look()) == {"new"}
+    assert set(HostLogReader(path).read()) == {"new"}
 
 
 def test_a_tail_goes_on_across_rotation_truncation_and_absence(tmp_path: Path) -> None:

@@ -8,27 +8,29 @@ import pytest
 
 from services.models import Activity, SandboxState
 from services.queues.facts import AgentFacts
-from services.queues.stuck import Claim
+from services.queues.stuck import ProcessingClaim
 from services.queues.timestamps import sqlite_utc
 from services.sources.nanoclaw.central_db import SessionRow
-from services.sources.nanoclaw.containers import Container
-from services.sources.nanoclaw.host_log import Trouble
-from services.sources.nanoclaw.judge import Evidence, Judgement, judge
+from services.sources.nanoclaw.containers import AgentContainer
+from services.sources.nanoclaw.host_log import StartFailure
+from services.sources.nanoclaw.judge import SessionEvidence, SessionJudgement, judge
 
 NOW = 1_795_194_300.0
 RUNNING = SessionRow("s", "g", "c", None, "active", "running")
 STOPPED = replace(RUNNING, container="stopped")
-BOX = Container("id", "nanoclaw-v2-x-1", ("g", "s"), NOW - 600)
+BOX = AgentContainer("id", "nanoclaw-v2-x-1", ("g", "s"), NOW - 600)
 QUIET = AgentFacts(NOW)
 DUE = replace(QUIET, due=1, waiting=1, waiting_since=NOW - 20)
 
 
-def claimed(age: float) -> tuple[Claim, ...]:
-    return (Claim("m", sqlite_utc(NOW - age)),)
+def claimed(age: float) -> tuple[ProcessingClaim, ...]:
+    return (ProcessingClaim("m", sqlite_utc(NOW - age)),)
 
 
-def seen(row: SessionRow | None = STOPPED, files: AgentFacts = QUIET, **more: object) -> Judgement:
-    return judge(Evidence(row, files, **more), NOW)  # type: ignore[arg-type]
+def seen(
+    row: SessionRow | None = STOPPED, files: AgentFacts = QUIET, **more: object
+) -> SessionJudgement:
+    return judge(SessionEvidence(row, files, **more), NOW)  # type: ignore[arg-type]
 
 
 def beat(age: float) -> AgentFacts:
@@ -108,7 +110,7 @@ def test_due_without_a_host_waits_for_one() -> None:
 
 def test_still_stopped_after_two_sweeps_is_failing_and_the_log_says_why() -> None:
     files = replace(DUE, waiting_since=NOW - 300)
-    trouble = Trouble(NOW - 30, "Container config not found for agent group: g")
+    trouble = StartFailure(NOW - 30, "Container config not found for agent group: g")
     judged = seen(files=files, trouble=trouble)
     assert (judged.state, judged.failing) == (SandboxState.BROKEN, True)
     assert judged.reason == (
@@ -229,7 +231,7 @@ def test_without_the_central_db_a_folder_is_judged_by_its_files() -> None:
 
 def test_files_that_cannot_be_read_are_unknown_and_files_of_the_first_moment_are_not() -> None:
     sick = AgentFacts(NOW, problem="inbound.db is unreadable: permission", stale=True, unread=True)
-    assert seen(files=sick) == Judgement(
+    assert seen(files=sick) == SessionJudgement(
         SandboxState.UNKNOWN, "Inbound.db is unreadable: permission."
     )
     fresh = AgentFacts(NOW, problem="no queue files yet", unread=True)

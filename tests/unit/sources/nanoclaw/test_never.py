@@ -83,12 +83,12 @@ def test_no_call_here_writes_signals_or_removes(path: Path) -> None:
 def test_no_word_here_starts_kills_or_rebuilds_a_container(path: Path) -> None:
     words = {"kill", "restart", "start", "run", "pause", "rm", "rebuild", "create", "commit", "cp"}
     argv = set(texts(path)) & words
-    steps = {"actor": {"start"}, "proposals": {"restart"}}
+    steps = {"actor": {"start"}, "confirmed_actions": {"restart"}}
     assert argv <= steps.get(path.stem, set()), "steps have these names"
 
 
 def test_the_admin_socket_is_asked_to_look_and_to_restart_alone() -> None:
-    assert {one.value for one in frames.Question} == {
+    assert {one.value for one in frames.HostQuery} == {
         "help",
         "sessions-list",
         "groups-list",
@@ -105,7 +105,7 @@ def test_the_admin_socket_is_asked_to_look_and_to_restart_alone() -> None:
         and text.split("-")[0]
         in ("groups", "sessions", "messaging", "wirings", "approvals", "users", "roles")
     }
-    assert commands == {one.value for one in frames.Question if "-" in one.value} | {
+    assert commands == {one.value for one in frames.HostQuery if "-" in one.value} | {
         "groups-restart"
     }
 
@@ -185,9 +185,10 @@ def test_only_what_acts_knows_the_acts() -> None:
     knows = {
         path.stem
         for path in PACKAGE.glob("*.py")
-        if "nanoclaw.acts" in path.read_text("utf-8") or "import acts" in path.read_text("utf-8")
+        if "nanoclaw.commands" in path.read_text("utf-8")
+        or "import commands" in path.read_text("utf-8")
     }
-    assert knows == {"actor", "container_shell", "proposals"}
+    assert knows == {"actor", "container_shell", "confirmed_actions"}
 
 
 def test_an_install_that_is_not_configured_is_never_imported() -> None:

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from services.sources.openshell.gather import together
+from services.sources.openshell.gather import gather
 from tests.support.waiting import eventually
 
 
@@ -21,7 +21,7 @@ async def test_answers_are_in_order() -> None:
         ended[value].set()
         return value
 
-    assert await together(late(1), late(2), late(3), late(4)) == (1, 2, 3, 4)
+    assert await gather(late(1), late(2), late(3), late(4)) == (1, 2, 3, 4)
     assert order == [4, 3, 2, 1]
 
 
@@ -49,7 +49,7 @@ async def test_none_outlives_the_asking(how: str) -> None:
         finally:
             ended.append("first")
 
-    asking = asyncio.create_task(together(first(), slow_to_end("a"), slow_to_end("b")))
+    asking = asyncio.create_task(gather(first(), slow_to_end("a"), slow_to_end("b")))
     await eventually(lambda: len(begun) == 3)
     if how == "called off":
         asking.cancel()

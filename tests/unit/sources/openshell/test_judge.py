@@ -8,23 +8,23 @@ import pytest
 
 from services.models import GatewayState, SandboxState, VerdictKind
 from services.sources.openshell import lists
-from services.sources.openshell.cli import Answer
-from services.sources.openshell.cli_text import complaint, diagnostic, normalised
+from services.sources.openshell.cli import CliResult
+from services.sources.openshell.cli_text import error_text, is_cli_error, normalize_text
 from services.sources.openshell.cli_version import Generation, Toolset, skewed
-from services.sources.openshell.error_kinds import Trouble, trouble
+from services.sources.openshell.error_kinds import ErrorKind, error_kind
 from services.sources.openshell.gateway_judge import (
     STATES,
-    Judgement,
-    Standing,
+    GatewayJudgement,
+    GatewayStatus,
     judge,
-    nemoclaw_standing,
+    nemoclaw_status,
     refusal,
 )
 from services.sources.openshell.observer import gateway_verdict
 from services.sources.openshell.records import SandboxRow
 from services.sources.openshell.sandbox_judge import (
     Reconciled,
-    SandboxLook,
+    SandboxProbe,
     reason_of,
     reconcile,
     state_of,
@@ -76,69 +76,72 @@ def test_a_version_is_known_by_what_it_can_do(
 
 
 PHRASES = [
-    ("0.0.16", NONE, "gateway list", Trouble.USAGE),
-    ("0.0.111", NONE, "gateway start --name nemoclaw", Trouble.USAGE),
-    ("0.0.44", NONE, "gateway list -o json", Trouble.USAGE),
-    ("0.0.111", NONE, "logs x --follow", Trouble.USAGE),
-    ("0.0.111", HEALTHY, "-g nemoclaw sandbox stop beta", Trouble.USAGE),
-    ("0.0.111", "rotated CA", "-g nemoclaw status -o json", Trouble.IDENTITY),
-    ("0.0.111", "rotated CA", "-g nemoclaw sandbox get alpha", Trouble.IDENTITY),
-    ("0.0.111", "no certificates", "-g nemoclaw sandbox get alpha", Trouble.IDENTITY),
-    ("0.0.16", REFUSED, "-g nemoclaw sandbox list", Trouble.IDENTITY),
-    ("0.0.111", "unauthenticated", "-g nemoclaw sandbox list", Trouble.AUTH),
-    ("0.0.99", "unauthenticated", "-g nemoclaw sandbox get alpha", Trouble.AUTH),
-    ("0.0.99", NONE, "sandbox start --help", Trouble.USAGE),
-    ("0.0.99", HEALTHY, "-g nemoclaw sandbox get nope", Trouble.MISSING),
-    ("0.0.99", HEALTHY, "-g nemoclaw sandbox exec -n beta --no-tty -- true", Trouble.PHASE),
-    ("0.0.111", "denied", "-g nemoclaw sandbox get alpha", Trouble.AUTH),
-    *((one, NONE, "sandbox list", Trouble.NO_GATEWAY) for one in VERSIONS),
-    ("0.0.111", NONE, "gateway info -g nemoclaw", Trouble.NO_GATEWAY),
-    *((one, NONE, "-g nemoclaw sandbox list", Trouble.UNKNOWN_NAME) for one in VERSIONS),
-    *((one, NONE, "gateway select nemoclaw", Trouble.UNKNOWN_NAME) for one in VERSIONS),
-    ("0.0.111", HEALTHY, "-g nemoclaw sandbox get nope", Trouble.MISSING),
+    ("0.0.16", NONE, "gateway list", ErrorKind.USAGE),
+    ("0.0.111", NONE, "gateway start --name nemoclaw", ErrorKind.USAGE),
+    ("0.0.44", NONE, "gateway list -o json", ErrorKind.USAGE),
+    ("0.0.111", NONE, "logs x --follow", ErrorKind.USAGE),
+    ("0.0.111", HEALTHY, "-g nemoclaw sandbox stop beta", ErrorKind.USAGE),
+    ("0.0.111", "rotated CA", "-g nemoclaw status -o json", ErrorKind.IDENTITY),
+    ("0.0.111", "rotated CA", "-g nemoclaw sandbox get alpha", ErrorKind.IDENTITY),
+    ("0.0.111", "no certificates", "-g nemoclaw sandbox get alpha", ErrorKind.IDENTITY),
+    ("0.0.16", REFUSED, "-g nemoclaw sandbox list", ErrorKind.IDENTITY),
+    ("0.0.111", "unauthenticated", "-g nemoclaw sandbox list", ErrorKind.AUTH),
+    ("0.0.99", "unauthenticated", "-g nemoclaw sandbox get alpha", ErrorKind.AUTH),
+    ("0.0.99", NONE, "sandbox start --help", ErrorKind.USAGE),
+    ("0.0.99", HEALTHY, "-g nemoclaw sandbox get nope", ErrorKind.MISSING),
+    ("0.0.99", HEALTHY, "-g nemoclaw sandbox exec -n beta --no-tty -- true", ErrorKind.PHASE),
+    ("0.0.111", "denied", "-g nemoclaw sandbox get alpha", ErrorKind.AUTH),
+    *((one, NONE, "sandbox list", ErrorKind.NO_GATEWAY) for one in VERSIONS),
+    ("0.0.111", NONE, "gateway info -g nemoclaw", ErrorKind.NO_GATEWAY),
+    *((one, NONE, "-g nemoclaw sandbox list", ErrorKind.UNKNOWN_NAME) for one in VERSIONS),
+    *((one, NONE, "gateway select nemoclaw", ErrorKind.UNKNOWN_NAME) for one in VERSIONS),
+    ("0.0.111", HEALTHY, "-g nemoclaw sandbox get nope", ErrorKind.MISSING),
     (
         *("0.0.111", "supervisor"),
-        *("-g nemoclaw sandbox exec -n alpha --no-tty -- true", Trouble.SUPERVISOR),
+        *("-g nemoclaw sandbox exec -n alpha --no-tty -- true", ErrorKind.SUPERVISOR),
     ),
-    ("0.0.111", HEALTHY, "-g nemoclaw sandbox start gamma", Trouble.PHASE),
-    ("0.0.111", HEALTHY, "-g nemoclaw sandbox exec -n beta --no-tty -- true", Trouble.PHASE),
-    *((one, REFUSED, "-g nemoclaw status", Trouble.UNREACHABLE) for one in VERSIONS),
-    ("0.0.111", REFUSED, "-g nemoclaw sandbox get x", Trouble.UNREACHABLE),
-    ("0.0.44", REFUSED, "-g nemoclaw sandbox list", Trouble.UNREACHABLE),
-    ("0.0.16", NONE, "gateway start --name nemoclaw", Trouble.UNKNOWN),
+    ("0.0.111", HEALTHY, "-g nemoclaw sandbox start gamma", ErrorKind.PHASE),
+    ("0.0.111", HEALTHY, "-g nemoclaw sandbox exec -n beta --no-tty -- true", ErrorKind.PHASE),
+    *((one, REFUSED, "-g nemoclaw status", ErrorKind.UNREACHABLE) for one in VERSIONS),
+    ("0.0.111", REFUSED, "-g nemoclaw sandbox get x", ErrorKind.UNREACHABLE),
+    ("0.0.44", REFUSED, "-g nemoclaw sandbox list", ErrorKind.UNREACHABLE),
+    ("0.0.16", NONE, "gateway start --name nemoclaw", ErrorKind.UNKNOWN),
 ]
 
 
 @pytest.mark.parametrize(("version", "situation", "command", "kind"), PHRASES)
 def test_what_was_recorded_is_understood(
-    version: str, situation: str, command: str, kind: Trouble
+    version: str, situation: str, command: str, kind: ErrorKind
 ) -> None:
     answer = recorded(version, situation, command)
     assert answer.code in (1, 2)
-    assert answer.trouble is kind
-    assert "\x1b" not in answer.complaint
-    assert not {"│", "├", "╰", "×"} & set(answer.complaint)
-    assert answer.complaint
+    assert answer.error_kind is kind
+    assert "\x1b" not in answer.error_text
+    assert not {"│", "├", "╰", "×"} & set(answer.error_text)
+    assert answer.error_text
 
 
 @pytest.mark.parametrize(
     ("text", "kind"),
     [
-        ("handshake verification failed: Connection refused", Trouble.IDENTITY),
-        ("client error (Connect)\n  ╰─▶ invalid peer certificate: UnknownIssuer", Trouble.IDENTITY),
-        ("Missing gateway auth token", Trouble.AUTH),
-        ("device identity required", Trouble.AUTH),
-        ('status: NotFound, message: "sandbox not found"', Trouble.MISSING),
-        ("status: Unavailable", Trouble.SUPERVISOR),
-        ("sandbox must be Ready to stop (current phase: Error)", Trouble.PHASE),
-        ("ssh: not found", Trouble.UNKNOWN),
-        ("bash: openshell: command not found", Trouble.UNKNOWN),
-        ("No gateway metadata found for 'sandbox not found'.", Trouble.UNKNOWN_NAME),
-        ("", Trouble.UNKNOWN),
+        ("handshake verification failed: Connection refused", ErrorKind.IDENTITY),
+        (
+            "client error (Connect)\n  ╰─▶ invalid peer certificate: UnknownIssuer",
+            ErrorKind.IDENTITY,
+        ),
+        ("Missing gateway auth token", ErrorKind.AUTH),
+        ("device identity required", ErrorKind.AUTH),
+        ('status: NotFound, message: "sandbox not found"', ErrorKind.MISSING),
+        ("status: Unavailable", ErrorKind.SUPERVISOR),
+        ("sandbox must be Ready to stop (current phase: Error)", ErrorKind.PHASE),
+        ("ssh: not found", ErrorKind.UNKNOWN),
+        ("bash: openshell: command not found", ErrorKind.UNKNOWN),
+        ("No gateway metadata found for 'sandbox not found'.", ErrorKind.UNKNOWN_NAME),
+        ("", ErrorKind.UNKNOWN),
     ],
 )
-def test_words_are_tried_in_their_order(text: str, kind: Trouble) -> None:
-    assert trouble(text) is kind
+def test_words_are_tried_in_their_order(text: str, kind: ErrorKind) -> None:
+    assert error_kind(text) is kind
 
 
 def test_a_wrapped_sentence_is_one_sentence_whatever_the_locale() -> None:
@@ -146,78 +149,98 @@ def test_a_wrapped_sentence_is_one_sentence_whatever_the_locale() -> None:
     wide += "  │ Ready state\n"
     narrow = "Error:   x sandbox 'b' is not ready; wait for it to reach\n  | Ready state\n"
     for text in (wide, narrow):
-        assert complaint(text) == "sandbox 'b' is not ready; wait for it to reach Ready state"
-        assert diagnostic(text)
+        assert error_text(text) == "sandbox 'b' is not ready; wait for it to reach Ready state"
+        assert is_cli_error(text)
     chain = "Error:   x transport error\n  |-> tcp connect error\n  `-> Connection refused\n"
-    assert normalised(chain).endswith("transport error tcp connect error Connection refused")
-    assert not diagnostic("make: *** Error: something failed")
+    assert normalize_text(chain).endswith("transport error tcp connect error Connection refused")
+    assert not is_cli_error("make: *** Error: something failed")
 
 
 STATUS = [
-    ("0.0.16", NONE, "status", Standing.MISSING),
-    ("0.0.111", NONE, "status", Standing.MISSING),
-    ("0.0.111", NONE, "status -o json", Standing.MISSING),
-    *((one, NONE, "-g nemoclaw status", Standing.MISSING) for one in VERSIONS),
-    *((one, REFUSED, "-g nemoclaw status", Standing.UNREACHABLE) for one in VERSIONS),
-    ("0.0.111", REFUSED, "-g nemoclaw status -o json", Standing.UNREACHABLE),
-    ("0.0.111", "silent", "-g nemoclaw status -o json", Standing.PROBE_TIMEOUT),
-    ("0.0.111", "some other HTTP server", "-g nemoclaw status", Standing.NOT_A_GATEWAY),
-    ("0.0.111", "some other HTTP server", "-g nemoclaw status -o json", Standing.NOT_A_GATEWAY),
-    ("0.0.111", "rotated CA", "-g nemoclaw status -o json", Standing.IDENTITY_CHANGED),
-    ("0.0.111", "no certificates", "-g nemoclaw status -o json", Standing.IDENTITY_CHANGED),
-    ("0.0.44", HEALTHY, "-g nemoclaw status", Standing.HEALTHY),
-    ("0.0.99", HEALTHY, "-g nemoclaw status", Standing.HEALTHY),
-    ("0.0.99", HEALTHY, "-g nemoclaw status -o json", Standing.HEALTHY),
-    ("0.0.111", HEALTHY, "-g nemoclaw status", Standing.HEALTHY),
-    ("0.0.111", HEALTHY, "-g nemoclaw status -o json", Standing.HEALTHY),
-    ("0.0.111", "degraded", "-g nemoclaw status -o json", Standing.HEALTHY),
-    ("0.0.111", "newer gateway", "-g nemoclaw status -o json", Standing.VERSION_SKEW),
+    ("0.0.16", NONE, "status", GatewayStatus.MISSING),
+    ("0.0.111", NONE, "status", GatewayStatus.MISSING),
+    ("0.0.111", NONE, "status -o json", GatewayStatus.MISSING),
+    *((one, NONE, "-g nemoclaw status", GatewayStatus.MISSING) for one in VERSIONS),
+    *((one, REFUSED, "-g nemoclaw status", GatewayStatus.UNREACHABLE) for one in VERSIONS),
+    ("0.0.111", REFUSED, "-g nemoclaw status -o json", GatewayStatus.UNREACHABLE),
+    ("0.0.111", "silent", "-g nemoclaw status -o json", GatewayStatus.PROBE_TIMEOUT),
+    ("0.0.111", "some other HTTP server", "-g nemoclaw status", GatewayStatus.NOT_A_GATEWAY),
+    (
+        "0.0.111",
+        "some other HTTP server",
+        "-g nemoclaw status -o json",
+        GatewayStatus.NOT_A_GATEWAY,
+    ),
+    ("0.0.111", "rotated CA", "-g nemoclaw status -o json", GatewayStatus.IDENTITY_CHANGED),
+    ("0.0.111", "no certificates", "-g nemoclaw status -o json", GatewayStatus.IDENTITY_CHANGED),
+    ("0.0.44", HEALTHY, "-g nemoclaw status", GatewayStatus.HEALTHY),
+    ("0.0.99", HEALTHY, "-g nemoclaw status", GatewayStatus.HEALTHY),
+    ("0.0.99", HEALTHY, "-g nemoclaw status -o json", GatewayStatus.HEALTHY),
+    ("0.0.111", HEALTHY, "-g nemoclaw status", GatewayStatus.HEALTHY),
+    ("0.0.111", HEALTHY, "-g nemoclaw status -o json", GatewayStatus.HEALTHY),
+    ("0.0.111", "degraded", "-g nemoclaw status -o json", GatewayStatus.HEALTHY),
+    ("0.0.111", "newer gateway", "-g nemoclaw status -o json", GatewayStatus.VERSION_SKEW),
 ]
 
 
-@pytest.mark.parametrize(("version", "situation", "command", "standing"), STATUS)
+@pytest.mark.parametrize(("version", "situation", "command", "expected"), STATUS)
 def test_a_status_is_judged_by_words_never_by_its_exit_code(
-    version: str, situation: str, command: str, standing: Standing
+    version: str, situation: str, command: str, expected: GatewayStatus
 ) -> None:
     answer = recorded(version, situation, command)
     judged = judge("nemoclaw", "http://127.0.0.1:1", answer, toolset(version), 3.5)
-    assert judged.standing is standing
-    assert bool(judged.reason) is (standing is not Standing.HEALTHY)
+    assert judged.status is expected
+    assert bool(judged.reason) is (expected is not GatewayStatus.HEALTHY)
     assert "onboard" not in judged.reason + judged.advice
 
 
-def _status(**told: object) -> Answer:
-    return Answer(0, json.dumps(told), "")
+def _status(**told: object) -> CliResult:
+    return CliResult(0, json.dumps(told), "")
 
 
 @pytest.mark.parametrize(
-    ("answer", "standing"),
+    ("answer", "expected"),
     [
-        (_status(status="connected", authentication={"status": "failed"}), Standing.AUTH_FAILED),
-        (_status(status="connected", authentication={"status": "unverified"}), Standing.HEALTHY),
-        (_status(status="connected", authentication={"status": "authenticated"}), Standing.HEALTHY),
-        (_status(status="connected", authentication={"status": "so-so"}), Standing.AUTH_FAILED),
-        (_status(status="connected_http", http_status=200), Standing.NOT_A_GATEWAY),
-        (_status(status="disconnected", error="Connection refused"), Standing.UNREACHABLE),
-        (_status(status="error", error="it is on fire"), Standing.UNHEALTHY),
+        (
+            _status(status="connected", authentication={"status": "failed"}),
+            GatewayStatus.AUTH_FAILED,
+        ),
+        (
+            _status(status="connected", authentication={"status": "unverified"}),
+            GatewayStatus.HEALTHY,
+        ),
+        (
+            _status(status="connected", authentication={"status": "authenticated"}),
+            GatewayStatus.HEALTHY,
+        ),
+        (
+            _status(status="connected", authentication={"status": "so-so"}),
+            GatewayStatus.AUTH_FAILED,
+        ),
+        (_status(status="connected_http", http_status=200), GatewayStatus.NOT_A_GATEWAY),
+        (_status(status="disconnected", error="Connection refused"), GatewayStatus.UNREACHABLE),
+        (_status(status="error", error="it is on fire"), GatewayStatus.UNHEALTHY),
         (
             _status(status="error", error="UnknownIssuer Connection refused"),
-            Standing.IDENTITY_CHANGED,
+            GatewayStatus.IDENTITY_CHANGED,
         ),
-        (_status(status=7), Standing.VERSION_SKEW),
-        (Answer(0, "[1, 2", ""), Standing.VERSION_SKEW),
-        (Answer(0, "[]", ""), Standing.VERSION_SKEW),
-        (Answer(0, "", ""), Standing.VERSION_SKEW),
-        (Answer(0, "x" * 100, "", truncated=True), Standing.VERSION_SKEW),
-        (Answer(0, "  Status: Connected\n  Authentication: failed\n", ""), Standing.AUTH_FAILED),
-        (Answer(0, "  Status: Connected (HTTP)\n", ""), Standing.NOT_A_GATEWAY),
-        (Answer(-9, "", ""), Standing.UNHEALTHY),
+        (_status(status=7), GatewayStatus.VERSION_SKEW),
+        (CliResult(0, "[1, 2", ""), GatewayStatus.VERSION_SKEW),
+        (CliResult(0, "[]", ""), GatewayStatus.VERSION_SKEW),
+        (CliResult(0, "", ""), GatewayStatus.VERSION_SKEW),
+        (CliResult(0, "x" * 100, "", truncated=True), GatewayStatus.VERSION_SKEW),
+        (
+            CliResult(0, "  Status: Connected\n  Authentication: failed\n", ""),
+            GatewayStatus.AUTH_FAILED,
+        ),
+        (CliResult(0, "  Status: Connected (HTTP)\n", ""), GatewayStatus.NOT_A_GATEWAY),
+        (CliResult(-9, "", ""), GatewayStatus.UNHEALTHY),
     ],
 )
 def test_a_status_that_is_almost_right_is_not_taken_for_health(
-    answer: Answer, standing: Standing
+    answer: CliResult, expected: GatewayStatus
 ) -> None:
-    assert judge("g", "http://127.0.0.1:1", answer, B, 3.5).standing is standing
+    assert judge("g", "http://127.0.0.1:1", answer, B, 3.5).status is expected
 
 
 def test_generations_that_must_not_be_mixed_are_told_apart() -> None:
@@ -234,58 +257,65 @@ NAMED = "Gateway Info\n\n  Gateway: nemoclaw\n"
 
 
 @pytest.mark.parametrize(
-    ("status", "info", "standing"),
+    ("status", "info", "expected"),
     [
-        (CONNECTED, NAMED, Standing.HEALTHY),
-        (CONNECTED.replace("nemoclaw", "other"), NAMED, Standing.CONNECTED_OTHER),
-        ("client error (Connect)", NAMED, Standing.UNREACHABLE),
-        ("TCP CONNECT ERROR", NAMED, Standing.UNREACHABLE),
-        ("Status: Disconnected", NAMED, Standing.UNHEALTHY),
-        ("Status: Not Connected", NAMED, Standing.UNHEALTHY),
-        ("Connection refused", "No gateway metadata found for 'nemoclaw'.", Standing.MISSING),
-        ("", "", Standing.MISSING),
+        (CONNECTED, NAMED, GatewayStatus.HEALTHY),
+        (CONNECTED.replace("nemoclaw", "other"), NAMED, GatewayStatus.CONNECTED_OTHER),
+        ("client error (Connect)", NAMED, GatewayStatus.UNREACHABLE),
+        ("TCP CONNECT ERROR", NAMED, GatewayStatus.UNREACHABLE),
+        ("Status: Disconnected", NAMED, GatewayStatus.UNHEALTHY),
+        ("Status: Not Connected", NAMED, GatewayStatus.UNHEALTHY),
+        ("Connection refused", "No gateway metadata found for 'nemoclaw'.", GatewayStatus.MISSING),
+        ("", "", GatewayStatus.MISSING),
     ],
 )
-def test_the_five_states_of_nemoclaw(status: str, info: str, standing: Standing) -> None:
-    assert nemoclaw_standing(status, info, "nemoclaw") is standing
+def test_the_five_states_of_nemoclaw(status: str, info: str, expected: GatewayStatus) -> None:
+    assert nemoclaw_status(status, info, "nemoclaw") is expected
 
 
 def test_the_first_generation_is_judged_as_nemoclaw_does() -> None:
     status = recorded("0.0.16", REFUSED, "-g nemoclaw status").text
     info = recorded("0.0.16", REFUSED, "gateway info -g nemoclaw").text
-    assert nemoclaw_standing(status, info, "nemoclaw") is Standing.UNREACHABLE
+    assert nemoclaw_status(status, info, "nemoclaw") is GatewayStatus.UNREACHABLE
 
 
 def test_every_standing_is_shown_and_ours_never_start_anything() -> None:
-    assert set(STATES) == set(Standing)
-    assert {one for one in Standing if one.startable} == {
-        *(Standing.UNREACHABLE, Standing.UNHEALTHY, Standing.CONNECTED_OTHER, Standing.MISSING)
+    assert set(STATES) == set(GatewayStatus)
+    assert {one for one in GatewayStatus if one.startable} == {
+        *(
+            GatewayStatus.UNREACHABLE,
+            GatewayStatus.UNHEALTHY,
+            GatewayStatus.CONNECTED_OTHER,
+            GatewayStatus.MISSING,
+        )
     }
     plan = StartPlan(("true",), by_cli=True)
-    for standing in Standing:
-        judged = gateway_verdict(Judgement(standing, "why", "do this"), plan)
-        assert judged.wakeable is standing.startable
+    for expected in GatewayStatus:
+        judged = gateway_verdict(GatewayJudgement(expected, "why", "do this"), plan)
+        assert judged.wakeable is expected.startable
         assert judged.reason == "why"
-    assert STATES[Standing.PROBE_TIMEOUT] is GatewayState.HUNG
+    assert STATES[GatewayStatus.PROBE_TIMEOUT] is GatewayState.HUNG
 
 
 def test_a_gateway_nobody_can_start_comes_with_the_command() -> None:
     judged = gateway_verdict(
-        Judgement(Standing.UNREACHABLE, "down"), StartPlan(advice="Start it: x")
+        GatewayJudgement(GatewayStatus.UNREACHABLE, "down"), StartPlan(advice="Start it: x")
     )
     assert judged.kind is VerdictKind.REPAIRABLE and not judged.wakeable
     assert judged.advice == "Start it: x"
     # A registration is never guessed, even where a service could be started.
-    lost = gateway_verdict(Judgement(Standing.MISSING, "gone", "add it"), StartPlan(("true",)))
+    lost = gateway_verdict(
+        GatewayJudgement(GatewayStatus.MISSING, "gone", "add it"), StartPlan(("true",))
+    )
     assert not lost.wakeable and lost.advice == "add it"
 
 
 def test_a_refused_login_is_told_from_an_empty_list() -> None:
     answer = recorded("0.0.111", "unauthenticated", "-g nemoclaw sandbox list")
-    judged = refusal("g", answer.trouble, answer.complaint)
-    assert judged is not None and judged.standing is Standing.AUTH_FAILED
+    judged = refusal("g", answer.error_kind, answer.error_text)
+    assert judged is not None and judged.status is GatewayStatus.AUTH_FAILED
     assert judged.advice.endswith("openshell gateway login g")
-    assert refusal("g", Trouble.UNREACHABLE, "") is None
+    assert refusal("g", ErrorKind.UNREACHABLE, "") is None
 
 
 @pytest.mark.parametrize(
@@ -345,8 +375,8 @@ def test_a_phase_is_a_word_whatever_was_sent(value: object, phase: str) -> None:
 def test_what_an_attempt_may_do_follows_from_the_phase(
     tools: Toolset, phase: str, kind: VerdictKind, wakeable: bool
 ) -> None:
-    look = SandboxLook(Reconciled.PRESENT, SandboxRow("a", phase))
-    judged = verdict("a", look, tools, listed=False)
+    probe = SandboxProbe(Reconciled.PRESENT, SandboxRow("a", phase))
+    judged = verdict("a", probe, tools, listed=False)
     assert (judged.kind, judged.wakeable) == (kind, wakeable)
     if judged.kind is VerdictKind.TERMINAL:
         assert judged.reason
@@ -368,15 +398,15 @@ def test_what_get_answers_is_reconciled(
     version: str, situation: str, command: str, found: Reconciled
 ) -> None:
     answer = recorded(version, situation, command)
-    assert reconcile(answer.code, answer.trouble) is found
+    assert reconcile(answer.code, answer.error_kind) is found
 
 
 def test_identity_drift_is_final_and_its_advice_is_for_one_sandbox() -> None:
-    judged = verdict("my-box", SandboxLook(Reconciled.IDENTITY_DRIFT), B, listed=True)
+    judged = verdict("my-box", SandboxProbe(Reconciled.IDENTITY_DRIFT), B, listed=True)
     assert judged.kind is VerdictKind.TERMINAL
     assert "my-box" in judged.advice and "alone" in judged.advice
     assert "onboard" not in judged.advice + judged.reason
-    missing = verdict("my-box", SandboxLook(Reconciled.MISSING), B, listed=True)
+    missing = verdict("my-box", SandboxProbe(Reconciled.MISSING), B, listed=True)
     assert "left alone" in missing.advice
 
 

@@ -17,12 +17,12 @@ from services.sources.openshell import lists, metadata, nemoclaw_registry, start
 from services.sources.openshell.cli import environment, locate
 from services.sources.openshell.cli_version import Generation, Toolset
 from services.sources.openshell.client import pending
-from services.sources.openshell.logs import Memory, instant, readable
-from services.sources.openshell.nemoclaw_registry import Presence
+from services.sources.openshell.logs import SeenLines, instant, readable
+from services.sources.openshell.nemoclaw_registry import RegistryStatus
 from services.sources.openshell.records import Forward, Target, safe_name
 from services.sources.openshell.rows import sandbox, unseen
 from services.sources.openshell.shells import ended
-from services.terminal.transport.base import Ending
+from services.terminal.transport.base import CloseReason
 from tests.support.clock import FakeClock
 from tests.support.openshell_recorded import HEALTHY, recorded
 from tests.support.openshell_script import register
@@ -34,27 +34,27 @@ LOCAL = "https://127.0.0.1:17670"
 @pytest.mark.parametrize(
     ("text", "presence"),
     [
-        (None, Presence.ABSENT),
-        ("", Presence.CORRUPT),
-        ("{", Presence.CORRUPT),
-        ("[]", Presence.CORRUPT),
-        ('{"sandboxes": []}', Presence.CORRUPT),
-        ('{"sandboxes": {}}', Presence.EMPTY),
-        ('{"sandboxes": {"-x": {}}}', Presence.EMPTY),
-        ('{"sandboxes": {"a": {}}, "defaultSandbox": "gone"}', Presence.FILLED),
+        (None, RegistryStatus.ABSENT),
+        ("", RegistryStatus.CORRUPT),
+        ("{", RegistryStatus.CORRUPT),
+        ("[]", RegistryStatus.CORRUPT),
+        ('{"sandboxes": []}', RegistryStatus.CORRUPT),
+        ('{"sandboxes": {}}', RegistryStatus.EMPTY),
+        ('{"sandboxes": {"-x": {}}}', RegistryStatus.EMPTY),
+        ('{"sandboxes": {"a": {}}, "defaultSandbox": "gone"}', RegistryStatus.FILLED),
     ],
 )
 def test_a_register_is_absent_corrupt_empty_or_filled(
-    tmp_path: Path, text: str | None, presence: Presence
+    tmp_path: Path, text: str | None, presence: RegistryStatus
 ) -> None:
     path = tmp_path / "sandboxes.json"
     if text is not None:
         path.write_text(text)
     found = nemoclaw_registry.read(path)
     assert found.presence is presence
-    assert bool(found.problem) is (presence is Presence.CORRUPT)
-    assert found.default == ("a" if presence is Presence.FILLED else "")
-    assert len({one.value for one in Presence}) == len(Presence)
+    assert bool(found.problem) is (presence is RegistryStatus.CORRUPT)
+    assert found.default == ("a" if presence is RegistryStatus.FILLED else "")
+    assert len({one.value for one in RegistryStatus}) == len(RegistryStatus)
 
 
 def test_a_register_keeps_what_later_versions_add(home: Path) -> None:
@@ -65,7 +65,7 @@ def test_a_register_keeps_what_later_versions_add(home: Path) -> None:
     entry = found.entry("mine", "a")
     assert entry is not None and entry.port == 1234 and ("model", "m") in entry.facts
     assert (path.read_bytes(), path.stat().st_mtime_ns) == before
-    assert nemoclaw_registry.read(None).presence is Presence.UNUSED
+    assert nemoclaw_registry.read(None).presence is RegistryStatus.UNUSED
 
 
 def test_registrations_are_read_from_the_folder(tmp_path: Path) -> None:
@@ -241,7 +241,7 @@ def test_what_is_known_by_name_alone_says_so() -> None:
 def test_the_clis_own_end_is_told_from_the_shells(
     code: int, tail: str, attached: bool, state: ShellState, told: int | None
 ) -> None:
-    end = ended(Ending(ShellState.ENDED, "exited", code=code), tail, attached=attached)
+    end = ended(CloseReason(ShellState.ENDED, "exited", code=code), tail, attached=attached)
     assert (end.state, end.code) == (state, told)
 
 
@@ -250,7 +250,7 @@ def test_log_lines_have_an_instant_and_are_shown_once() -> None:
     assert instant(line) == 1_700_000_000.5
     assert readable(line) == "22:13:20.500Z [gateway] [WARN ] [x] said k=v"
     assert instant("no line") is None and readable("no line") == "no line"
-    memory = Memory()
+    memory = SeenLines()
     assert memory.first(line) and not memory.first(line.replace("] [", "]  ["))
     assert memory.first(line + "!")
 
@@ -291,5 +291,5 @@ def _closure(module: str, seen: set[str]) -> set[str]:
 def test_what_looks_cannot_reach_what_acts() -> None:
     reached = _closure("services.sources.openshell.observer", set())
     assert "services.sources.openshell.client" in reached
-    for acting in ("actor", "doing", "shells", "steps", "source"):
+    for acting in ("actor", "commands", "shells", "steps", "source"):
         assert f"services.sources.openshell.{acting}" not in reached

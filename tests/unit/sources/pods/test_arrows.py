@@ -14,7 +14,15 @@ from services.sources.pods.options import ArgoOptions, CentmlOptions, Kubernetes
 
 ROOT = Path(__file__).resolve().parents[4]
 PODS = "services.sources.pods"
-ACTS = ("kube_actor", "centml_actor", "argo_actor", "sign_in", "centml_sign_in", "hangups", "steps")
+ACTS = (
+    "kube_actor",
+    "centml_actor",
+    "argo_actor",
+    "sign_in",
+    "centml_sign_in",
+    "remote_cleanup",
+    "steps",
+)
 
 
 def loaded(module: str) -> set[str]:

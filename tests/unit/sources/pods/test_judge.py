@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from services.models import SandboxState, VerdictKind
 from services.sources.pods import judge
-from services.sources.pods.judgement import Standing, refusals
+from services.sources.pods.judgement import PodJudgement, refusals
 from services.sources.pods.kube_observer import verdict
 from services.sources.pods.pod import Pod, pod_of, read_event, read_list, read_pod
 from services.sources.pods.reasons import words_for
@@ -133,11 +133,11 @@ ROWS = [
 
 @pytest.mark.parametrize(("one", "state", "words", "shell"), ROWS, ids=range(len(ROWS)))
 def test_a_pod_in_plain_words(one: Pod, state: SandboxState, words: str, shell: bool) -> None:
-    standing = judge.judge(one, NOW)
-    assert standing.state is state
-    assert words in standing.reason
-    assert (standing.no_shell == "") is shell
-    assert bool(refusals(standing)) is not shell
+    judgement = judge.judge(one, NOW)
+    assert judgement.state is state
+    assert words in judgement.reason
+    assert (judgement.no_shell == "") is shell
+    assert bool(refusals(judgement)) is not shell
 
 
 @pytest.mark.parametrize(
@@ -153,7 +153,7 @@ def test_a_pod_in_plain_words(one: Pod, state: SandboxState, words: str, shell: 
     ],
 )
 def test_what_an_attempt_may_do(state: SandboxState, no_shell: str, kind: VerdictKind) -> None:
-    judged = verdict(Standing(state, "why", no_shell))
+    judged = verdict(PodJudgement(state, "why", no_shell))
     assert judged.kind is kind and not judged.wakeable and not judged.confirmable
 
 

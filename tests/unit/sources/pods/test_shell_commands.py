@@ -10,35 +10,35 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.sources.pods.shell_commands import session_name, starts
-from services.terminal.exec.remote_pid import Preamble, Remote, ending
+from services.sources.pods.shell_commands import session_name, shell_commands
+from services.terminal.exec.remote_pid import PidPreamble, RemoteProcess, kill_command
 
 SAID = b"\x1b]7733;4711;123456;bash\x07"
 REST = b"pod$ \x1b[?2004h"
 
 
-def all_of(pieces: list[bytes]) -> tuple[bytes, Remote | None]:
-    one = Preamble()
+def all_of(pieces: list[bytes]) -> tuple[bytes, RemoteProcess | None]:
+    one = PidPreamble()
     out = b"".join(one.feed(piece) for piece in pieces)
-    return out + one.rest(), one.remote
+    return out + one.flush(), one.remote
 
 
 @pytest.mark.parametrize("cut", range(len(SAID + REST) + 1))
 def test_the_first_words_are_taken_out_wherever_they_are_cut(cut: int) -> None:
     whole = SAID + REST
-    assert all_of([whole[:cut], whole[cut:]]) == (REST, Remote(4711, 123456, "bash"))
+    assert all_of([whole[:cut], whole[cut:]]) == (REST, RemoteProcess(4711, 123456, "bash"))
 
 
 @pytest.mark.parametrize("cut", range(len(b"typed\r\n" + SAID) + 1))
 def test_what_was_typed_ahead_comes_first(cut: int) -> None:
     whole = b"typed\r\n" + SAID + REST
     out, remote = all_of([whole[:cut], whole[cut:]])
-    assert (out, remote) == (b"typed\r\n" + REST, Remote(4711, 123456, "bash"))
+    assert (out, remote) == (b"typed\r\n" + REST, RemoteProcess(4711, 123456, "bash"))
 
 
 def test_they_may_come_byte_by_byte() -> None:
     pieces = [bytes((one,)) for one in SAID + REST]
-    assert all_of(pieces) == (REST, Remote(4711, 123456, "bash"))
+    assert all_of(pieces) == (REST, RemoteProcess(4711, 123456, "bash"))
 
 
 @settings(deadline=None)
@@ -97,10 +97,10 @@ def test_the_best_shell_there_is_says_who_it_is(
         program.chmod(0o700)
     if shell == "sh":
         became = "sh"
-    first = starts(shell, session)[0]
+    first = shell_commands(shell, session)[0]
     done = run(first.argv, bare, "")
     out, remote = all_of([done.stdout])
-    assert remote is not None and remote.became == became, done
+    assert remote is not None and remote.program == became, done
     if became != "sh":
         name, pid, *words = out.decode().split()
         assert Path(name).name == became and int(pid) == remote.pid
@@ -109,17 +109,22 @@ def test_the_best_shell_there_is_says_who_it_is(
 
 
 def test_the_start_tick_is_the_kernels(bare: Path) -> None:
-    first = starts("sh", "")[0]
+    first = shell_commands("sh", "")[0]
     done = run(first.argv, bare, 'read -r line </proc/$$/stat; echo "$line"')
     out, remote = all_of([done.stdout])
     assert remote is not None
     fields = out.decode().rpartition(") ")[2].split()
-    assert int(fields[19]) == remote.started
+    assert int(fields[19]) == remote.start_ticks
 
 
 def test_direct_ways_follow_where_there_is_no_sh() -> None:
-    assert [one.argv[0] for one in starts(None, "")] == ["sh", "/bin/sh", "bash", "/bin/bash"]
-    assert [one.argv[0] for one in starts("zsh", "")] == [
+    assert [one.argv[0] for one in shell_commands(None, "")] == [
+        "sh",
+        "/bin/sh",
+        "bash",
+        "/bin/bash",
+    ]
+    assert [one.argv[0] for one in shell_commands("zsh", "")] == [
         "sh", "/bin/sh", "zsh", "/bin/zsh", "bash", "/bin/bash",
     ]  # fmt: skip
 
@@ -133,10 +138,10 @@ def test_a_hang_up_ends_that_process_and_no_other(stubborn: bool) -> None:
     try:
         assert child.stdout is not None and child.stdout.readline() == b"up\n"
         tick = int(Path(f"/proc/{child.pid}/stat").read_text().rpartition(") ")[2].split()[19])
-        stranger = ending(Remote(child.pid, tick + 1, "bash"))
+        stranger = kill_command(RemoteProcess(child.pid, tick + 1, "bash"))
         assert run(stranger, Path("/bin"), "").returncode == 0
         assert child.poll() is None
-        done = run(ending(Remote(child.pid, tick, "bash")), Path("/bin"), "")
+        done = run(kill_command(RemoteProcess(child.pid, tick, "bash")), Path("/bin"), "")
         child.wait(timeout=20)
         assert done.returncode == 0, done
     finally:
@@ -147,8 +152,8 @@ def test_a_hang_up_ends_that_process_and_no_other(stubborn: bool) -> None:
 
 
 def test_a_hang_up_of_nobody_is_done() -> None:
-    gone = Remote(2**22 - 7, 1, "bash")
-    assert run(ending(gone), Path("/bin"), "").returncode == 0
+    gone = RemoteProcess(2**22 - 7, 1, "bash")
+    assert run(kill_command(gone), Path("/bin"), "").returncode == 0
 
 
 def test_session_names_are_what_multiplexers_take() -> None:

@@ -12,43 +12,43 @@ from services.models import GatewayState as G
 from services.models import SandboxState as S
 from services.models import VerdictKind
 from services.sources.vellum import verdicts
-from services.sources.vellum.credential import Credential, Standing
-from services.sources.vellum.evidence import Act, Did, Evidence
-from services.sources.vellum.http_probe import Answer, Reply
-from services.sources.vellum.judge import REISSUE, RESTART, TABLE, Means, classify
+from services.sources.vellum.credential import Credential, CredentialState
+from services.sources.vellum.evidence import ActionKind, ActionResult, AssistantEvidence
+from services.sources.vellum.http_probe import HttpOutcome, HttpReply
+from services.sources.vellum.judge import REISSUE, RESTART, TABLE, Remedy, classify
 from services.sources.vellum.pid_files import PidFile, PidState
-from services.sources.vellum.registry import Entry, Registry
-from services.sources.vellum.rows import draw
+from services.sources.vellum.registry import AssistantEntry, AssistantRegistry
+from services.sources.vellum.rows import to_rows
 
 NOW = 1_000_000.0
 OLD, YOUNG = NOW - 3600, NOW - 10
-OK = Reply(Answer.ANSWERED, 200, {"status": "ok"})
-REFUSED = Reply(Answer.REFUSED)
+OK = HttpReply(HttpOutcome.ANSWERED, 200, {"status": "ok"})
+REFUSED = HttpReply(HttpOutcome.REFUSED)
 LIVE = PidFile(PidState.ALIVE, 7, OLD)
-READY = Reply(Answer.ANSWERED, 200, {"status": "ok", "ready": True})
-VALID = Credential(Standing.VALID, NOW + 9e5, NOW + 9e6)
-GOOD = Evidence(
+READY = HttpReply(HttpOutcome.ANSWERED, 200, {"status": "ok", "ready": True})
+VALID = Credential(CredentialState.VALID, NOW + 9e5, NOW + 9e6)
+GOOD = AssistantEvidence(
     NOW, port=7830, health=OK, ready=READY, gateway=LIVE, assistant=LIVE, credential=VALID
 )
 
 
-def ready(status: int, /, **body: object) -> Evidence:
-    return replace(GOOD, ready=Reply(Answer.ANSWERED, status, body))
+def ready(status: int, /, **body: object) -> AssistantEvidence:
+    return replace(GOOD, ready=HttpReply(HttpOutcome.ANSWERED, status, body))
 
 
-def minted(status: int, /, **more: object) -> Evidence:
-    return replace(GOOD, act=Act(Did.MINT, status, **more))  # type: ignore[arg-type]
+def minted(status: int, /, **more: object) -> AssistantEvidence:
+    return replace(GOOD, action=ActionResult(ActionKind.MINT, status, **more))  # type: ignore[arg-type]
 
 
-def woken(**more: object) -> Evidence:
-    return replace(GOOD, act=Act(Did.WAKE, **more))  # type: ignore[arg-type]
+def woken(**more: object) -> AssistantEvidence:
+    return replace(GOOD, action=ActionResult(ActionKind.WAKE, **more))  # type: ignore[arg-type]
 
 
-def holding(standing: Standing) -> Evidence:
-    return replace(GOOD, credential=Credential(standing))
+def holding(state: CredentialState) -> AssistantEvidence:
+    return replace(GOOD, credential=Credential(state))
 
 
-R, W, C, T = Means.REPAIRABLE, Means.SETTLING, Means.CONFIRM, Means.TERMINAL
+R, W, C, T = Remedy.REPAIRABLE, Remedy.SETTLING, Remedy.CONFIRM, Remedy.TERMINAL
 DOWN = replace(GOOD, health=REFUSED, ready=None)
 ZOMBIE = PidFile(PidState.ZOMBIE, 7, OLD)
 CASES = [
@@ -74,10 +74,38 @@ CASES = [
         *(G.DOWN, S.SETTLING, W, "starting"),
     ),
     (8, DOWN, G.DOWN, S.READY, R, "stopped"),
-    (9, replace(GOOD, health=Reply(Answer.TIMEOUT), ready=None), G.HUNG, S.UNKNOWN, R, "4 minutes"),
-    (9, replace(GOOD, health=Reply(Answer.CLOSED), ready=None), G.HUNG, S.UNKNOWN, R, "4 minutes"),
-    (10, replace(GOOD, health=Reply(Answer.ANSWERED, 302)), G.WRONG, S.UNKNOWN, T, "Port 7830"),
-    (10, replace(GOOD, health=Reply(Answer.GARBLED)), G.WRONG, S.UNKNOWN, T, "another program"),
+    (
+        9,
+        replace(GOOD, health=HttpReply(HttpOutcome.TIMEOUT), ready=None),
+        G.HUNG,
+        S.UNKNOWN,
+        R,
+        "4 minutes",
+    ),
+    (
+        9,
+        replace(GOOD, health=HttpReply(HttpOutcome.CLOSED), ready=None),
+        G.HUNG,
+        S.UNKNOWN,
+        R,
+        "4 minutes",
+    ),
+    (
+        10,
+        replace(GOOD, health=HttpReply(HttpOutcome.ANSWERED, 302)),
+        G.WRONG,
+        S.UNKNOWN,
+        T,
+        "Port 7830",
+    ),
+    (
+        10,
+        replace(GOOD, health=HttpReply(HttpOutcome.GARBLED)),
+        G.WRONG,
+        S.UNKNOWN,
+        T,
+        "another program",
+    ),
     (11, ready(503, status="starting"), G.SETTLING, S.SETTLING, W, "gateway is starting"),
     (12, ready(503, status="draining"), G.SETTLING, S.SETTLING, W, "shutting down"),
     (13, ready(200, dbMigrations={"state": "failed"}), G.READY, S.BROKEN, C, "migration failed"),
@@ -95,42 +123,75 @@ CASES = [
     ),
     (16, ready(503, status="upstream_unhealthy"), G.READY, S.SETTLING, W, "not ready (503"),
     (16, replace(ready(500), unready_s=61.0), G.READY, S.STUCK, R, "not ready (500)"),
-    (17, replace(GOOD, ready=Reply(Answer.TIMEOUT)), G.HUNG, S.UNKNOWN, R, "not answering"),
-    (18, holding(Standing.ABSENT), G.READY, S.READY, R, "no credential"),
-    (18, holding(Standing.UNREADABLE), G.READY, S.READY, R, "no credential"),
-    (19, holding(Standing.EXPIRED), G.READY, S.READY, Means.REFRESH, "will be renewed"),
-    (20, replace(GOOD, act=Act(Did.REFRESH, 503)), None, None, Means.AGAIN, "(503)"),
-    (20, replace(GOOD, act=Act(Did.REFRESH, 504)), None, None, Means.AGAIN, "(504)"),
-    (21, replace(GOOD, act=Act(Did.REFRESH, 401)), G.READY, S.READY, C, "expired for good"),
-    (21, holding(Standing.SPENT), G.READY, S.READY, C, "expired for good"),
-    (22, replace(GOOD, act=Act(Did.REFRESH, 403)), G.READY, None, T, "Refused"),
+    (
+        17,
+        replace(GOOD, ready=HttpReply(HttpOutcome.TIMEOUT)),
+        G.HUNG,
+        S.UNKNOWN,
+        R,
+        "not answering",
+    ),
+    (18, holding(CredentialState.ABSENT), G.READY, S.READY, R, "no credential"),
+    (18, holding(CredentialState.UNREADABLE), G.READY, S.READY, R, "no credential"),
+    (19, holding(CredentialState.EXPIRED), G.READY, S.READY, Remedy.REFRESH, "will be renewed"),
+    (
+        20,
+        replace(GOOD, action=ActionResult(ActionKind.REFRESH, 503)),
+        None,
+        None,
+        Remedy.PROBE_AGAIN,
+        "(503)",
+    ),
+    (
+        20,
+        replace(GOOD, action=ActionResult(ActionKind.REFRESH, 504)),
+        None,
+        None,
+        Remedy.PROBE_AGAIN,
+        "(504)",
+    ),
+    (
+        21,
+        replace(GOOD, action=ActionResult(ActionKind.REFRESH, 401)),
+        G.READY,
+        S.READY,
+        C,
+        "expired for good",
+    ),
+    (21, holding(CredentialState.SPENT), G.READY, S.READY, C, "expired for good"),
+    (22, replace(GOOD, action=ActionResult(ActionKind.REFRESH, 403)), G.READY, None, T, "Refused"),
     (22, minted(403), G.READY, None, T, "we said we came from http://127.0.0.1:7830"),
     (23, minted(401, young=True), G.READY, S.READY, W, "still loading"),
     (24, minted(401), G.READY, S.READY, C, "does not accept"),
     (24, minted(401, young=True, word="guardian_repair_required"), G.READY, S.READY, C, "accept"),
     (25, minted(429, retry_after="60"), G.READY, None, T, "wait 60 s"),
-    (26, minted(502), None, None, Means.AGAIN, "(502)"),
-    (26, minted(503), None, None, Means.AGAIN, "(503)"),
+    (26, minted(502), None, None, Remedy.PROBE_AGAIN, "(502)"),
+    (26, minted(503), None, None, Remedy.PROBE_AGAIN, "(503)"),
     (27, woken(problem="vellum is not installed."), None, None, T, "Could not run vellum"),
     (27, woken(code=127, said="no bun"), None, None, T, "no bun"),
     (28, woken(code=1, said="boom"), None, None, T, "Wake failed (status 1): boom"),
-    (29, woken(late=True), None, None, Means.AGAIN, "took too long"),
-    (30, woken(code=0), None, None, Means.AGAIN, "does not prove it"),
+    (29, woken(timed_out=True), None, None, Remedy.PROBE_AGAIN, "took too long"),
+    (30, woken(code=0), None, None, Remedy.PROBE_AGAIN, "does not prove it"),
 ]
 
 
 @pytest.mark.parametrize(
-    ("row", "seen", "gateway", "sandbox", "means", "said"),
+    ("row", "seen", "gateway", "sandbox", "remedy", "said"),
     CASES,
     ids=[f"{case[0]}-{n}" for n, case in enumerate(CASES)],
 )
 def test_row(
-    row: int, seen: Evidence, gateway: G | None, sandbox: S | None, means: Means, said: str
+    row: int,
+    seen: AssistantEvidence,
+    gateway: G | None,
+    sandbox: S | None,
+    remedy: Remedy,
+    said: str,
 ) -> None:
     judged = classify(seen)
-    assert (judged.row, judged.gateway, judged.sandbox, judged.means) == (
+    assert (judged.row, judged.gateway, judged.sandbox, judged.remedy) == (
         *(row, gateway, sandbox),
-        means,
+        remedy,
     )
     assert said in judged.reason
 
@@ -141,8 +202,8 @@ def test_every_row_of_the_table_is_there_in_order_and_tried() -> None:
 
 
 def test_nothing_wrong_is_fine() -> None:
-    assert classify(GOOD).means is Means.FINE
-    assert verdicts.of_look(classify(GOOD), "").kind is VerdictKind.READY
+    assert classify(GOOD).remedy is Remedy.FINE
+    assert verdicts.from_probe(classify(GOOD), "").kind is VerdictKind.READY
 
 
 def test_the_first_match_wins() -> None:
@@ -164,17 +225,17 @@ def test_a_confirmable_verb_is_offered_only_by_rows_that_need_it() -> None:
 
 
 def test_a_bad_credential_does_not_make_a_serving_assistant_unready() -> None:
-    for standing in (Standing.ABSENT, Standing.EXPIRED, Standing.SPENT):
-        assert verdicts.of_look(classify(holding(standing)), "").kind is VerdictKind.READY
+    for state in (CredentialState.ABSENT, CredentialState.EXPIRED, CredentialState.SPENT):
+        assert verdicts.from_probe(classify(holding(state)), "").kind is VerdictKind.READY
 
 
 def test_without_the_command_nothing_is_wakeable_and_the_reason_is_said() -> None:
     for _, seen, *_ in CASES:
         judged = classify(seen)
-        verdict = verdicts.of_look(judged, "vellum is not installed")
+        verdict = verdicts.from_probe(judged, "vellum is not installed")
         assert not verdict.wakeable
         assert not verdict.confirmable
-        if judged.means is Means.REPAIRABLE and judged.row not in verdicts.CREDENTIAL_ROWS:
+        if judged.remedy is Remedy.REPAIRABLE and judged.row not in verdicts.CREDENTIAL_ROWS:
             assert verdict.reason == judged.reason
             assert "No repair was tried" in verdict.advice
 
@@ -186,8 +247,8 @@ def test_paired_is_fine_where_the_other_machine_says_so() -> None:
 replies = st.one_of(
     st.none(),
     st.builds(
-        Reply,
-        st.sampled_from(list(Answer)),
+        HttpReply,
+        st.sampled_from(list(HttpOutcome)),
         st.sampled_from([0, 200, 204, 302, 401, 403, 404, 500, 502, 503]),
         st.one_of(
             st.none(),
@@ -211,7 +272,7 @@ pid_files = st.builds(
     st.one_of(st.none(), st.floats(NOW - 1e6, NOW + 100)),
 )
 evidence = st.builds(
-    Evidence,
+    AssistantEvidence,
     st.just(NOW),
     registry_problem=st.sampled_from(["", "", "", "bad"]),
     registered=st.sampled_from([True, True, True, False]),
@@ -221,19 +282,19 @@ evidence = st.builds(
     ready=replies,
     gateway=pid_files,
     assistant=pid_files,
-    credential=st.builds(Credential, st.sampled_from(list(Standing))),
+    credential=st.builds(Credential, st.sampled_from(list(CredentialState))),
     unready_s=st.floats(0, 1000),
     tool=st.sampled_from(["", "vellum is not installed"]),
-    act=st.one_of(
+    action=st.one_of(
         st.none(),
         st.builds(
-            Act,
-            st.sampled_from(list(Did)),
+            ActionResult,
+            st.sampled_from(list(ActionKind)),
             st.sampled_from([0, 200, 401, 403, 429, 500, 502, 503, 504]),
             st.sampled_from(["", "guardian_repair_required"]),
             young=st.booleans(),
             code=st.one_of(st.none(), st.integers(-15, 127)),
-            late=st.booleans(),
+            timed_out=st.booleans(),
         ),
     ),
 )
@@ -241,21 +302,23 @@ evidence = st.builds(
 
 @settings(max_examples=400, deadline=None)
 @given(evidence)
-def test_any_evidence_has_a_meaning_and_can_be_shown(seen: Evidence) -> None:
+def test_any_evidence_has_a_meaning_and_can_be_shown(seen: AssistantEvidence) -> None:
     judged = classify(seen)
     assert judged.row == 0 or judged.reason
-    drawn = draw("v", Registry(path="/x"), Entry("a", "A", seen.cloud), seen, judged)
+    drawn = to_rows(
+        "v", AssistantRegistry(path="/x"), AssistantEntry("a", "A", seen.cloud), seen, judged
+    )
     assert drawn.gateway.id.native_id == drawn.sandbox.id.native_id == "a"
-    if judged.means is Means.SETTLING:
+    if judged.remedy is Remedy.SETTLING:
         # Invariant 12: settling never leads to a wake by itself.
-        assert not verdicts.of_look(judged, "").wakeable
+        assert not verdicts.from_probe(judged, "").wakeable
 
 
 @settings(max_examples=400, deadline=None)
 @given(evidence)
-def test_a_dead_gateway_is_never_ready_whatever_the_credential(seen: Evidence) -> None:
+def test_a_dead_gateway_is_never_ready_whatever_the_credential(seen: AssistantEvidence) -> None:
     """Invariant 4."""
-    dead = replace(seen, health=REFUSED, ready=None, act=None)
+    dead = replace(seen, health=REFUSED, ready=None, action=None)
     judged = classify(dead)
-    assert verdicts.of_look(judged, "").kind is not VerdictKind.READY
+    assert verdicts.from_probe(judged, "").kind is not VerdictKind.READY
     assert judged.gateway is not G.READY

@@ -2,45 +2,31 @@
 
 from __future__ import annotations
 
-import ast
 from pathlib import Path
 
 from services.repair.limits import Limits
 from services.sources.vellum import limits as ours
-from tests.unit.project.test_architecture import imports
+from tests.support.import_graph import Tree
 
 ROOT = Path(__file__).resolve().parents[4]
 PACKAGE = ROOT / "services/sources/vellum"
-ACTING = ("actor", "link", "runner", "unbroken", "commands", "confirmed", "hints", "masks")
+ACTING = (
+    *("actor", "link", "runner", "uninterruptible", "commands"),
+    *("confirmed_actions", "hints", "masks"),
+)
 
 
 def closure(module: str) -> set[str]:
-    """Modules of the package that a module loads, itself included."""
+    """Modules of the package that a module reaches, itself included."""
     prefix = "services.sources.vellum."
-    todo, seen = [module], set[str]()
-    while todo:
-        name = todo.pop()
-        if name in seen:
-            continue
-        seen.add(name)
-        source = (PACKAGE / f"{name}.py").read_text()
-        found = set(imports(PACKAGE / f"{name}.py"))
-        for node in ast.walk(ast.parse(source)):
-            if isinstance(node, ast.ImportFrom) and node.module == "services.sources.vellum":
-                found |= {f"{prefix}{alias.name}" for alias in node.names}
-        todo += [
-            one[len(prefix) :].split(".")[0]
-            for one in found
-            if one.startswith(prefix)
-            and (PACKAGE / f"{one[len(prefix) :].split('.')[0]}.py").exists()
-        ]
-    return seen
+    reached = Tree.read(ROOT).closure(prefix + module)
+    return {module, *(name.removeprefix(prefix) for name in reached if name.startswith(prefix))}
 
 
 def test_looking_cannot_reach_acting() -> None:
     """Invariant 2: nothing that ticks can spawn, renew, mint on its own or write."""
     reached = closure("observer")
-    assert "looker" in reached
+    assert "probes" in reached
     assert reached.isdisjoint(ACTING)
     for name in reached:
         source = (PACKAGE / f"{name}.py").read_text()
@@ -66,25 +52,25 @@ def test_every_outer_limit_exceeds_its_inner_ones() -> None:
     whole = Limits()
     whole.check()
     for outer, inner in (
-        (whole.probe_s, ours.LOOK_S + ours.DAEMON_S),
-        (whole.tick_probe_s, ours.LOOK_S),
+        (whole.probe_s, ours.PROBE_S + ours.DAEMON_S),
+        (whole.tick_probe_s, ours.PROBE_S),
         (ours.READY_S, 3.0),
-        (ours.LOOK_S, ours.HEALTH_S + ours.SPEECH_S),
-        (whole.prime_s, ours.REFRESH_S + ours.MINT_S + ours.READY_S),
+        (ours.PROBE_S, ours.HEALTH_S + ours.SPEECH_S),
+        (whole.connect_s, ours.REFRESH_S + ours.MINT_S + ours.READY_S),
         (ours.REFRESH_S, ours.REFRESH_LOCK_S + ours.REFRESH_HTTP_S),
         (ours.WAKE_S, ours.WAKE_INNER_S),
         (whole.wake_s, ours.WAKE_S + ours.WAKE_GRACE_S),
         (ours.SLEEP_S, ours.SLEEP_INNER_S),
-        (whole.act_s, ours.SLEEP_S + ours.WAKE_S + 2 * ours.WAKE_GRACE_S),
-        (whole.act_s, ours.REISSUE_S),
-        (whole.turn_s, whole.act_s + whole.kill_s + whole.reap_s),
+        (whole.action_s, ours.SLEEP_S + ours.WAKE_S + 2 * ours.WAKE_GRACE_S),
+        (whole.action_s, ours.REISSUE_S),
+        (whole.lock_s, whole.action_s + whole.kill_s + whole.reap_s),
         (ours.DRAIN_S, 5.0),
         (whole.verify_s, ours.DRAIN_S),
         (ours.REISSUE_S, ours.WAKE_INNER_S + ours.REISSUE_PAUSES_S),
     ):
         assert outer > inner
     assert whole.refresh_s >= ours.REFRESH_S
-    assert ours.LOOK_S == ours.HEALTH_S + ours.READY_S
+    assert ours.PROBE_S == ours.HEALTH_S + ours.READY_S
 
 
 def test_the_words_that_destroy_are_nowhere() -> None:

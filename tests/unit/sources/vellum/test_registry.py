@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.errors import RefusedError, UnavailableError
-from services.sources.vellum.commands import ASKS_FIRST, Agreement, Command, argv
-from services.sources.vellum.credential import Standing, instant, judge
+from services.sources.vellum.commands import NEEDS_CONFIRMATION, Command, Confirmation, argv
+from services.sources.vellum.credential import CredentialState, instant, judge
 from services.sources.vellum.layout import ENVIRONMENTS, Site, place
 from services.sources.vellum.pid_files import PidState
 from services.sources.vellum.pid_files import read as read_pid
@@ -185,32 +185,32 @@ def test_ids_that_could_be_taken_for_something_else_never_reach_argv(bad: str) -
     """Invariant 15."""
     for command in Command:
         with pytest.raises(RefusedError):
-            argv("vellum", command, bad, Agreement("production", bad, "x"))
+            argv("vellum", command, bad, Confirmation("production", bad, "x"))
 
 
 @settings(max_examples=300, deadline=None)
 @given(st.text(max_size=20), st.sampled_from(list(Command)))
 def test_argv_has_exactly_one_id_or_is_refused(name: str, command: Command) -> None:
     """Invariants 7 and 15."""
-    agreed = Agreement("production", name, "x")
+    confirmation = Confirmation("production", name, "x")
     try:
-        words = argv("vellum", command, name, agreed)
+        words = argv("vellum", command, name, confirmation)
     except RefusedError:
         assert not safe_id(name)
         return
     before, after = command.value
     assert words == ("vellum", *before, name, *after)
-    if command in ASKS_FIRST:
+    if command in NEEDS_CONFIRMATION:
         with pytest.raises(RefusedError):
             argv("vellum", command, name)
         with pytest.raises(RefusedError):
-            argv("vellum", command, name, Agreement("production", name + "x", "x"))
+            argv("vellum", command, name, Confirmation("production", name + "x", "x"))
 
 
 def test_what_destroys_cannot_be_said() -> None:
     words = {word for command in Command for part in command.value for word in part}
     assert words == {"wake", "gateway", "token", "refresh", "sleep", "--repair-guardian"}
-    assert {Command.REISSUE, Command.SLEEP} == ASKS_FIRST
+    assert {Command.REISSUE, Command.SLEEP} == NEEDS_CONFIRMATION
 
 
 @pytest.mark.parametrize(
@@ -241,27 +241,27 @@ def token(access_s: float | None, refresh_s: float | None, **more: object) -> di
 
 
 @pytest.mark.parametrize(
-    ("raw", "standing"),
+    ("raw", "state"),
     [
-        (token(3600, 7200), Standing.VALID),
-        (token(30, 7200), Standing.EXPIRED),
-        (token(-1, 7200), Standing.EXPIRED),
-        (token(None, 7200), Standing.EXPIRED),
-        (token(-1, -1), Standing.SPENT),
-        (token(-1, 7200, refreshToken=""), Standing.SPENT),
-        (token(3600, 7200, accessToken=""), Standing.UNREADABLE),
-        (token(3600, 7200, accessToken="a\r\nX: y"), Standing.UNREADABLE),
-        ([], Standing.UNREADABLE),
+        (token(3600, 7200), CredentialState.VALID),
+        (token(30, 7200), CredentialState.EXPIRED),
+        (token(-1, 7200), CredentialState.EXPIRED),
+        (token(None, 7200), CredentialState.EXPIRED),
+        (token(-1, -1), CredentialState.SPENT),
+        (token(-1, 7200, refreshToken=""), CredentialState.SPENT),
+        (token(3600, 7200, accessToken=""), CredentialState.UNREADABLE),
+        (token(3600, 7200, accessToken="a\r\nX: y"), CredentialState.UNREADABLE),
+        ([], CredentialState.UNREADABLE),
     ],
 )
-def test_what_a_token_file_is_good_for(raw: object, standing: Standing) -> None:
-    assert judge(raw, NOW).standing is standing
+def test_what_a_token_file_is_good_for(raw: object, state: CredentialState) -> None:
+    assert judge(raw, NOW).state is state
 
 
 @settings(max_examples=200, deadline=None)
 @given(json_values)
 def test_nothing_in_a_token_file_raises(raw: object) -> None:
-    assert judge(raw, NOW).standing in Standing
+    assert judge(raw, NOW).state in CredentialState
 
 
 @pytest.mark.parametrize(

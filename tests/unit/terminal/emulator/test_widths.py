@@ -11,7 +11,7 @@ from rich.cells import cell_len
 from services.terminal.cells import Run
 from services.terminal.emulator import width_table
 from services.terminal.emulator.emulator import Emulator
-from services.terminal.emulator.widths import DROPPED, LONGEST, SECOND, Clusters, is_zero
+from services.terminal.emulator.widths import INVISIBLE, LONGEST, WIDE_SPACER, Clusters, is_zero
 
 CLUSTERS = (
     *(
@@ -54,7 +54,7 @@ def test_every_character_takes_the_columns_the_view_gives_it() -> None:
     wrong = []
     for code in [*range(0x20, 0x7F), *range(0xA0, 0xD800), *range(0xE000, 0x30000)]:
         char = chr(code)
-        if DROPPED.match(char) or is_zero(char):
+        if INVISIBLE.match(char) or is_zero(char):
             continue
         if len(clusters.normalise(char)) != cell_len(char):
             wrong.append(hex(code))
@@ -62,7 +62,7 @@ def test_every_character_takes_the_columns_the_view_gives_it() -> None:
 
 
 def test_what_is_dropped_has_no_column() -> None:
-    dropped = [chr(code) for code in range(0x110000) if DROPPED.match(chr(code))]
+    dropped = [chr(code) for code in range(0x110000) if INVISIBLE.match(chr(code))]
     assert "\u202e" in dropped and "\u200d" not in dropped and "\ufe0f" not in dropped
     assert {char for char in dropped if cell_len(char)} <= {"\ufff0"} | {
         chr(code) for code in (*range(0xFFF0, 0xFFFC), 0x180E, *range(0xE0000, 0xE1000))
@@ -74,8 +74,8 @@ def test_a_cluster_is_one_cell_as_wide_as_the_view_draws_it(cluster: str) -> Non
     clusters = Clusters()
     kept = clusters.normalise(cluster)
     assert len(kept) == cell_len(cluster)
-    assert len(kept) == 1 or kept[1:] == SECOND
-    assert clusters.shown(kept) == cluster
+    assert len(kept) == 1 or kept[1:] == WIDE_SPACER
+    assert clusters.to_text(kept) == cluster
 
 
 @pytest.mark.parametrize("cluster", CLUSTERS)

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.errors import RefusedError
-from services.terminal.exec.sentinel import LONGEST_COMMAND, Cut, script
+from services.terminal.exec.sentinel import MAX_COMMAND_BYTES, SentinelParser, sentinel_script
 
 BEGIN, END = "WAKEDECK_begin00000000000000", "WAKEDECK_end0000000000000000"
 NOISE = f"bash-5.2$ stty -echo\r\n$ printf '{BEGIN[:4]}''{BEGIN[4:]}'\r\n".encode()
@@ -22,7 +22,7 @@ def session(output: bytes, code: int) -> bytes:
 
 @given(st.lists(st.integers(1, 40), max_size=20), st.sampled_from([b"", b"hi\r\n", b"no newline"]))
 def test_output_and_code_are_found_at_every_split(cuts: list[int], output: bytes) -> None:
-    cut = Cut(BEGIN, END)
+    cut = SentinelParser(BEGIN, END)
     stream, got = session(output, 42), b""
     for size in [*cuts, len(stream)]:
         got += cut.feed(stream[:size])
@@ -33,7 +33,7 @@ def test_output_and_code_are_found_at_every_split(cuts: list[int], output: bytes
 
 @given(st.integers(1, 60))
 def test_nothing_but_a_possible_marker_is_held_back(size: int) -> None:
-    cut = Cut(BEGIN, END)
+    cut = SentinelParser(BEGIN, END)
     cut.feed(session(b"", 0)[: len(NOISE) + len(BEGIN) + 4])
     assert cut.feed(b"a line\r\n") == b"a line\n"
     told = f"{END}:0\r\n".encode()[:size]
@@ -42,21 +42,21 @@ def test_nothing_but_a_possible_marker_is_held_back(size: int) -> None:
 
 
 def test_what_only_began_like_the_marker_is_output() -> None:
-    cut = Cut(BEGIN, END)
+    cut = SentinelParser(BEGIN, END)
     cut.feed(session(b"", 0)[: len(NOISE) + len(BEGIN) + 4])
     odd = END.encode() + b":x" + END[:9].encode() + b"y\r"
-    assert cut.feed(odd) + cut.rest() == odd
+    assert cut.feed(odd) + cut.flush() == odd
 
 
 def test_an_end_that_never_came_leaves_the_code_unknown() -> None:
-    cut = Cut(BEGIN, END)
+    cut = SentinelParser(BEGIN, END)
     got = cut.feed(session(b"partial\r\n", 0)[:-12])
     assert cut.code is None
-    assert (got + cut.rest()).startswith(b"partial\n")
+    assert (got + cut.flush()).startswith(b"partial\n")
 
 
 def test_a_marker_without_a_number_is_no_status() -> None:
-    cut = Cut(BEGIN, END)
+    cut = SentinelParser(BEGIN, END)
     cut.feed(session(b"x\r\n", 0).replace(b":0\r\n", b":zero\r\n"))
     assert cut.code is None
 
@@ -69,10 +69,10 @@ ARGUMENTS = st.text(
 @given(st.lists(ARGUMENTS, min_size=1, max_size=4))
 def test_every_argument_reaches_the_command_as_it_is(words: list[str]) -> None:
     argv = ["printf", "%s|", *words]
-    typed = script(argv, BEGIN, END)
+    typed = sentinel_script(argv, BEGIN, END)
     assert all(len(line) < 1000 for line in typed.splitlines())
     done = subprocess.run(["sh"], input=typed.encode(), capture_output=True, check=False)
-    cut = Cut(BEGIN, END)
+    cut = SentinelParser(BEGIN, END)
     out = cut.feed(done.stdout)
     want = "".join(f"{word}|" for word in words).encode().replace(b"\r\n", b"\n")
     assert (out, cut.code) == (want, 0), shlex.join(argv)
@@ -83,13 +83,13 @@ def test_every_argument_reaches_the_command_as_it_is(words: list[str]) -> None:
     [("exit 5", 5), ("exit 300", 44), ("true # comment", 0), ("cat", 0), ("nosuchcommand", 127)],
 )
 def test_the_code_is_the_commands_own(command: str, code: int) -> None:
-    typed = script(["sh", "-c", command], BEGIN, END)
+    typed = sentinel_script(["sh", "-c", command], BEGIN, END)
     done = subprocess.run(["sh"], input=typed.encode(), capture_output=True, check=False)
-    cut = Cut(BEGIN, END)
+    cut = SentinelParser(BEGIN, END)
     cut.feed(done.stdout)
     assert cut.code == code
 
 
 def test_a_command_too_long_is_refused_before_anything_is_sent() -> None:
     with pytest.raises(RefusedError, match="bytes long"):
-        script(["echo", "x" * LONGEST_COMMAND], BEGIN, END)
+        sentinel_script(["echo", "x" * MAX_COMMAND_BYTES], BEGIN, END)

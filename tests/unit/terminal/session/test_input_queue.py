@@ -8,8 +8,8 @@ from contextlib import asynccontextmanager
 
 from services.clock import SystemClock
 from services.terminal.session import input_queue
-from services.terminal.session.input_queue import PIECE_BYTES, Outbox
-from services.terminal.transport.base import Ending
+from services.terminal.session.input_queue import PIECE_BYTES, InputQueue
+from services.terminal.transport.base import CloseReason
 from tests.support.clock import settle
 from tests.support.waiting import eventually
 
@@ -29,7 +29,7 @@ class Slow:
     async def open(self, columns: int, lines: int) -> None:
         raise AssertionError
 
-    async def read(self) -> bytes | Ending:
+    async def read(self) -> bytes | CloseReason:
         raise AssertionError
 
     async def write(self, data: bytes) -> None:
@@ -53,9 +53,9 @@ class Slow:
 
 
 @asynccontextmanager
-async def outbox(transport: Slow, blocked: list[bool] | None = None) -> AsyncIterator[Outbox]:
+async def outbox(transport: Slow, blocked: list[bool] | None = None) -> AsyncIterator[InputQueue]:
     seen = blocked if blocked is not None else []
-    box = Outbox(transport, SystemClock(), seen.append)
+    box = InputQueue(transport, SystemClock(), seen.append)
     tasks = [asyncio.create_task(part()) for part in (box.send_keys, box.send_pastes)]
     try:
         yield box
@@ -71,14 +71,14 @@ async def test_a_paste_is_at_most_one_piece_ahead_of_its_reader() -> None:
         box.paste(b"a" * (3 * PIECE_BYTES))
         await settle()
         assert [len(data) for data in transport.written] == [PIECE_BYTES]
-        assert box.pasting == 2 * PIECE_BYTES and box.outstanding
+        assert box.unsent_paste_bytes == 2 * PIECE_BYTES and box.outstanding
         for pieces in (2, 3):
             transport.taken.set()
             await settle()
             assert len(transport.written) == pieces
         transport.taken.set()
         await settle()
-        assert (box.outstanding, box.pasting) == (False, 0)
+        assert (box.outstanding, box.unsent_paste_bytes) == (False, 0)
 
 
 async def test_pieces_are_cut_between_characters() -> None:
@@ -87,7 +87,7 @@ async def test_pieces_are_cut_between_characters() -> None:
     text = "a" + "漢🚀é" * 4000
     async with outbox(transport) as box:
         box.paste(text.encode())
-        await eventually(lambda: not box.pasting and not box.outstanding)
+        await eventually(lambda: not box.unsent_paste_bytes and not box.outstanding)
     assert "".join(data.decode() for data in transport.written) == text
     assert all(len(data) <= PIECE_BYTES for data in transport.written)
 
@@ -97,7 +97,7 @@ async def test_bytes_that_are_no_text_do_not_stop_a_paste() -> None:
     transport.knows = False
     async with outbox(transport) as box:
         box.paste(b"\xf0" * (2 * PIECE_BYTES))
-        await eventually(lambda: not box.pasting and not box.outstanding)
+        await eventually(lambda: not box.unsent_paste_bytes and not box.outstanding)
     assert b"".join(transport.written) == b"\xf0" * (2 * PIECE_BYTES)
 
 
@@ -109,9 +109,9 @@ async def test_keys_overtake_and_ctrl_c_drops_the_rest() -> None:
         box.type(b"k")
         await settle()
         assert transport.written[1:] == [b"k"]
-        assert box.pasting == 4 * PIECE_BYTES
+        assert box.unsent_paste_bytes == 4 * PIECE_BYTES
         box.type(b"\x03")
-        assert box.pasting == 0
+        assert box.unsent_paste_bytes == 0
         transport.taken.set()
         await settle()
         assert transport.written[1:] == [b"k", b"\x03"]

@@ -10,12 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.terminal.session.cut_points import (
-    kept_from,
+    find_cut_point,
     net_effect,
-    unfinished,
     unfinished_character,
+    unfinished_sequence,
 )
-from services.terminal.session.output_buffer import KEPT_BYTES, LIMIT_BYTES, Backlog
+from services.terminal.session.output_buffer import KEPT_BYTES, LIMIT_BYTES, OutputBuffer
 
 FRESH = b"\x1b]8;;\x1b\\\x1b[m\r\x1b[K"
 TOKENS = (
@@ -39,35 +39,35 @@ TOKENS = (
 )
 
 
-def everything(backlog: Backlog, piece: int = 4096) -> bytes:
+def everything(buffer: OutputBuffer, piece: int = 4096) -> bytes:
     out = b""
-    while backlog:
-        out += backlog.take(piece)
+    while buffer:
+        out += buffer.take(piece)
     return out
 
 
 def test_what_fits_comes_out_as_it_went_in() -> None:
-    backlog = Backlog()
+    buffer = OutputBuffer()
     for _ in range(10):
-        backlog.append(b"0123456789" * 1000)
-    assert everything(backlog, 333) == b"0123456789" * 10_000
-    assert (backlog.skipped, backlog.skipping) == (0, False)
+        buffer.append(b"0123456789" * 1000)
+    assert everything(buffer, 333) == b"0123456789" * 10_000
+    assert (buffer.skipped, buffer.skipping) == (0, False)
 
 
 def test_a_flood_keeps_its_end_from_a_line_start() -> None:
-    backlog = Backlog()
+    buffer = OutputBuffer()
     lines = b"".join(b"line %06d\r\n" % number for number in range(200_000))
     for start in range(0, len(lines), 16_384):
-        backlog.append(lines[start : start + 16_384])
-        assert len(backlog) <= LIMIT_BYTES
-    assert backlog.skipping
-    kept = everything(backlog)
+        buffer.append(lines[start : start + 16_384])
+        assert len(buffer) <= LIMIT_BYTES
+    assert buffer.skipping
+    kept = everything(buffer)
     assert kept.startswith(FRESH)
     text = kept[len(FRESH) :]
     assert re.fullmatch(rb"(?:line \d{6}\r\n)+", text)
     assert text.endswith(b"line 199999\r\n")
-    assert backlog.skipped + len(text) == len(lines)
-    assert not backlog.skipping
+    assert buffer.skipped + len(text) == len(lines)
+    assert not buffer.skipping
 
 
 @settings(deadline=None, max_examples=25)
@@ -78,50 +78,50 @@ def test_a_scan_ahead_finds_what_a_scan_at_once_would(seed: int, size: int, take
     tokens += [b"\x1b[?1049l", b"\x1b[?47h", b"\x1b[?25;1047l", b"\x1b[r", b"\x1b[?7;6h"]
     tokens += [b"\x1b[?6l", b"\x1b)0", b"\x1b=", b"\x1b>", b"\x1b[2 q"]
     tokens += [b"line\r\n" * 50] * 20
-    backlog = Backlog()
+    buffer = OutputBuffer()
     fed = b""
     stream = b""
-    while not backlog.skipping:
+    while not buffer.skipping:
         piece = b"".join(chance.choices(tokens, k=size // 10 + 1))
         cut = chance.randrange(len(piece) + 1)
         for part in (piece[:cut], piece[cut:]):
-            if not backlog.skipping:
+            if not buffer.skipping:
                 stream += part
-                backlog.append(part)
-        if takes and not backlog.skipping:
-            fed += backlog.take(chance.randrange(size * 4))
-    data = unfinished(fed) + stream[len(fed) :]
-    start, introducer = kept_from(data, len(data) - KEPT_BYTES)
-    assert everything(backlog) == net_effect(data[:start]) + introducer + data[start:]
+                buffer.append(part)
+        if takes and not buffer.skipping:
+            fed += buffer.take(chance.randrange(size * 4))
+    data = unfinished_sequence(fed) + stream[len(fed) :]
+    start, introducer = find_cut_point(data, len(data) - KEPT_BYTES)
+    assert everything(buffer) == net_effect(data[:start]) + introducer + data[start:]
 
 
 def test_little_is_never_skipped() -> None:
-    backlog = Backlog()
-    backlog.append(b"x" * KEPT_BYTES)
-    backlog.skip()
-    assert (len(backlog), backlog.skipped) == (KEPT_BYTES, 0)
+    buffer = OutputBuffer()
+    buffer.append(b"x" * KEPT_BYTES)
+    buffer.skip()
+    assert (len(buffer), buffer.skipped) == (KEPT_BYTES, 0)
 
 
 def test_a_sequence_fed_by_half_before_a_skip_still_counts() -> None:
-    backlog = Backlog()
-    backlog.append(b"$ \x1b[?20")
-    assert backlog.take(100) == b"$ \x1b[?20"
-    backlog.append(b"04h" + b"y\r\n" * LIMIT_BYTES)
-    assert backlog.take(100).startswith(b"\x1b[?2004h")
+    buffer = OutputBuffer()
+    buffer.append(b"$ \x1b[?20")
+    assert buffer.take(100) == b"$ \x1b[?20"
+    buffer.append(b"04h" + b"y\r\n" * LIMIT_BYTES)
+    assert buffer.take(100).startswith(b"\x1b[?2004h")
 
 
 def test_a_string_without_an_end_stays_a_string() -> None:
-    backlog = Backlog()
-    backlog.append(b"ok\n\x1bP" + b"payload\n" * (LIMIT_BYTES // 4))
-    kept = everything(backlog)
+    buffer = OutputBuffer()
+    buffer.append(b"ok\n\x1bP" + b"payload\n" * (LIMIT_BYTES // 4))
+    kept = everything(buffer)
     assert kept.startswith(FRESH + b"\x1bP")
     assert b"ok" not in kept
 
 
 def test_no_line_start_at_all_still_cuts_between_characters() -> None:
-    backlog = Backlog()
-    backlog.append("漢".encode() * LIMIT_BYTES)
-    text = everything(backlog)[len(FRESH) :]
+    buffer = OutputBuffer()
+    buffer.append("漢".encode() * LIMIT_BYTES)
+    text = everything(buffer)[len(FRESH) :]
     assert set(text.decode()) == {"漢"}
 
 
@@ -166,7 +166,7 @@ def test_nothing_is_cut_wherever_it_is_asked(tokens: list[bytes], data: st.DataO
         whole = token.startswith(b"\x1b") or not token.strip()
         bounds |= {end + len(token)} if whole else {end + n for n in range(len(token) + 1)}
     wanted = data.draw(st.integers(0, len(stream)))
-    start, introducer = kept_from(stream, wanted)
+    start, introducer = find_cut_point(stream, wanted)
     assert introducer == b""
     assert wanted <= start <= len(stream)
     # A string may be parted from the ESC \ that ends it: alone, that does nothing.
@@ -179,10 +179,10 @@ def test_every_unfinished_sequence_is_noticed_at_every_byte(sequence: bytes) -> 
     for cut in range(1, len(sequence)):
         head = sequence[:cut]
         if head.endswith(b"\x1b") and cut > 1:
-            assert unfinished(b"text" + head) == b"\x1b"
+            assert unfinished_sequence(b"text" + head) == b"\x1b"
         else:
-            assert unfinished(b"text" + head) == head
-    assert unfinished(sequence) == b""
+            assert unfinished_sequence(b"text" + head) == head
+    assert unfinished_sequence(sequence) == b""
 
 
 def test_an_unfinished_character_is_noticed_at_every_byte() -> None:

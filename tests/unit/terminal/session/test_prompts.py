@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from services.terminal.session.prompts import PromptSense
+from services.terminal.session.prompts import PromptDetector
 
 
 @pytest.mark.parametrize(
@@ -27,7 +27,7 @@ from services.terminal.session.prompts import PromptSense
     ],
 )
 def test_idle_or_busy(output: list[bytes], idle: bool) -> None:
-    sense = PromptSense()
+    sense = PromptDetector()
     for piece in output:
-        sense.note(piece)
+        sense.feed(piece)
     assert sense.idle is idle

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Iterable
 from time import perf_counter
 
-from services.terminal.session.scheduler import BUDGET_S, CHUNK_BYTES, Pump
+from services.terminal.session.scheduler import BUDGET_S, CHUNK_BYTES, ParseScheduler
 from tests.support.waiting import LIMIT_S, eventually
 
 
@@ -37,55 +37,55 @@ class Shell:
         self.painted.append(perf_counter())
 
 
-async def drained(shells: Iterable[Shell], pump: Pump) -> None:
+async def drained(shells: Iterable[Shell], scheduler: ParseScheduler) -> None:
     await eventually(lambda: not any(shell.waiting for shell in shells))
 
 
 async def test_everything_is_parsed_and_the_last_of_it_painted() -> None:
-    pump, shell = Pump(), Shell(1_000_000)
-    pump.add(shell)
-    pump.wake()
-    await drained([shell], pump)
+    scheduler, shell = ParseScheduler(), Shell(1_000_000)
+    scheduler.add(shell)
+    scheduler.wake()
+    await drained([shell], scheduler)
     assert sum(shell.parsed) == 1_000_000
     assert max(shell.parsed) <= CHUNK_BYTES
     last = perf_counter()
     await eventually(lambda: shell.painted and shell.painted[-1] >= last - 0.1)
-    await pump.remove(shell)
+    await scheduler.remove(shell)
 
 
 async def test_paintings_are_capped() -> None:
-    pump, shell = Pump(), Shell(0)
-    pump.add(shell)
+    scheduler, shell = ParseScheduler(), Shell(0)
+    scheduler.add(shell)
     began = perf_counter()
     while len(shell.painted) < 20:
         shell.waiting += 10
-        pump.wake()
+        scheduler.wake()
         await asyncio.sleep(0)  # a turn of the loop, in which the pump does its work
     took = perf_counter() - began
-    await pump.remove(shell)
+    await scheduler.remove(shell)
     assert len(shell.painted) <= took * 60 + 2
 
 
 async def test_a_flood_is_painted_half_as_often() -> None:
-    pump, shell = Pump(), Shell(10_000_000, 0.0005)
+    scheduler, shell = ParseScheduler(), Shell(10_000_000, 0.0005)
     shell.skipping = True
-    pump.add(shell)
+    scheduler.add(shell)
     began = perf_counter()
-    pump.wake()
+    scheduler.wake()
 
     def flooded() -> bool:
         shell.waiting = 10_000_000
-        pump.wake()
+        scheduler.wake()
         return len(shell.painted) >= 10
 
     await eventually(flooded)
     took = perf_counter() - began
-    await pump.remove(shell)
+    await scheduler.remove(shell)
     assert len(shell.painted) <= took * 30 + 2
 
 
 async def test_a_flood_is_painted_once_the_newest_of_it_is_parsed() -> None:
-    pump, shell = Pump(), Shell(10_000_000, 0.00008)
+    scheduler, shell = ParseScheduler(), Shell(10_000_000, 0.00008)
     shell.skipping = True
     parsed: list[int] = []
     paint = shell.paint
@@ -97,13 +97,13 @@ async def test_a_flood_is_painted_once_the_newest_of_it_is_parsed() -> None:
         paint()
 
     shell.paint = painted  # type: ignore[method-assign]
-    pump.add(shell)
-    pump.wake()
+    scheduler.add(shell)
+    scheduler.wake()
     async with asyncio.timeout(20):
         while len(parsed) < 8:
             await asyncio.sleep(0)  # a turn of the loop, in which the pump does its work
-            pump.wake()
-    await pump.remove(shell)
+            scheduler.wake()
+    await scheduler.remove(shell)
     assert shell.caught_up >= len(parsed)
     # All of a frame takes some 5 ms; on a machine that is busy the last ones may be cut short.
     assert max(parsed) == 64 * 1024
@@ -111,17 +111,17 @@ async def test_a_flood_is_painted_once_the_newest_of_it_is_parsed() -> None:
 
 
 async def test_a_small_answer_is_parsed_while_floods_go_on() -> None:
-    pump = Pump()
+    scheduler = ParseScheduler()
     floods = [Shell(10_000_000, 0.001) for _ in range(3)]
     calm = Shell(0)
     for shell in (*floods, calm):
-        pump.add(shell)
-    pump.wake()
+        scheduler.add(shell)
+    scheduler.wake()
     await eventually(lambda: all(flood.parsed for flood in floods))
     for _ in range(5):
         rounds = sum(len(flood.parsed) for flood in floods)
         calm.waiting = 100
-        pump.wake()
+        scheduler.wake()
         async with asyncio.timeout(LIMIT_S):
             while calm.waiting:
                 await asyncio.sleep(0)  # a turn of the loop: the floods' progress is counted
@@ -131,36 +131,36 @@ async def test_a_small_answer_is_parsed_while_floods_go_on() -> None:
     shares = [sum(flood.parsed) for flood in floods]
     assert min(shares) > max(shares) / 5
     for shell in (*floods, calm):
-        await pump.remove(shell)
+        await scheduler.remove(shell)
 
 
 async def test_a_slow_parser_is_given_small_chunks_and_gives_way() -> None:
-    pump, slow = Pump(), Shell(2_000_000, 0.004)
-    pump.add(slow)
-    pump.wake()
+    scheduler, slow = ParseScheduler(), Shell(2_000_000, 0.004)
+    scheduler.add(slow)
+    scheduler.wake()
     turns = 0
     while len(slow.parsed) < 60:
         await asyncio.sleep(0)  # a turn of the loop, which is what is counted
         turns += 1
-    await pump.remove(slow)
+    await scheduler.remove(slow)
     assert turns > 20
     assert min(slow.parsed) < 2048
     assert BUDGET_S <= 0.008
 
 
 async def test_the_pump_runs_only_while_it_has_shells() -> None:
-    pump, first, second = Pump(), Shell(10), Shell(10)
+    scheduler, first, second = ParseScheduler(), Shell(10), Shell(10)
     before = asyncio.all_tasks()
-    pump.add(first)
-    pump.add(second)
+    scheduler.add(first)
+    scheduler.add(second)
     assert len(asyncio.all_tasks() - before) == 1
-    await pump.remove(first)
+    await scheduler.remove(first)
     assert len(asyncio.all_tasks() - before) == 1
-    await pump.remove(second)
-    await pump.remove(second)
+    await scheduler.remove(second)
+    await scheduler.remove(second)
     assert asyncio.all_tasks() == before
-    pump.add(first)
-    pump.wake()
-    await drained([first], pump)
-    await pump.remove(first)
+    scheduler.add(first)
+    scheduler.wake()
+    await drained([first], scheduler)
+    await scheduler.remove(first)
     assert asyncio.all_tasks() == before

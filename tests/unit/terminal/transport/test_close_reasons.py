@@ -26,7 +26,11 @@ from websockets.frames import Close
 from websockets.http11 import Response
 
 from services.models import Retry, ShellState
-from services.terminal.transport.close_reasons import closing, masked, opening_failure
+from services.terminal.transport.close_reasons import (
+    classify_close,
+    classify_open_error,
+    redact_line,
+)
 
 ADDRESS = "pods.example:443"
 SECRET = "s3cr3t-t0ken-value"
@@ -93,7 +97,7 @@ def unanswered() -> InvalidMessage:
     ],
 )
 def test_what_stops_an_opening(error: BaseException, words: str, retry: str) -> None:
-    failure = opening_failure(error, ADDRESS, secrets=(SECRET,))
+    failure = classify_open_error(error, ADDRESS, secrets=(SECRET,))
     assert words in failure.sentence
     assert failure.retry is Retry(retry)
     assert SECRET not in failure.sentence + failure.advice
@@ -102,7 +106,7 @@ def test_what_stops_an_opening(error: BaseException, words: str, retry: str) -> 
 
 @pytest.mark.parametrize("header", ["soon", "9" * 50, "-1", ""])
 def test_an_odd_retry_after_is_not_shown(header: str) -> None:
-    failure = opening_failure(answered(503, b"", Retry_After=header), ADDRESS)
+    failure = classify_open_error(answered(503, b"", Retry_After=header), ADDRESS)
     assert "try again" not in failure.sentence
 
 
@@ -143,7 +147,7 @@ def dropped(cause: BaseException | None, sent: int | None = None) -> ConnectionC
     ],
 )
 def test_what_ends_a_session(error: ConnectionClosed, state: str, words: str, retry: str) -> None:
-    ending = closing(error, secrets=(SECRET,))
+    ending = classify_close(error, secrets=(SECRET,))
     assert ending.state is ShellState(state)
     assert words in ending.reason
     assert ending.retry is Retry(retry)
@@ -152,16 +156,16 @@ def test_what_ends_a_session(error: ConnectionClosed, state: str, words: str, re
 
 
 def test_a_drop_after_a_long_silence_names_it() -> None:
-    ending = closing(dropped(EOFError()), idle_s=60.4)
+    ending = classify_close(dropped(EOFError()), idle_s=60.4)
     assert "after 60 s of silence" in ending.reason
     assert ending.retry is Retry.AUTO
 
 
 def test_a_family_that_ends_by_dropping_has_ended() -> None:
-    assert closing(dropped(EOFError()), silent_end=True).state is ShellState.ENDED
-    assert closing(dropped(ConnectionResetError()), silent_end=True).state is ShellState.LOST
+    assert classify_close(dropped(EOFError()), silent_end=True).state is ShellState.ENDED
+    assert classify_close(dropped(ConnectionResetError()), silent_end=True).state is ShellState.LOST
 
 
 def test_secrets_and_query_strings_are_masked() -> None:
-    said = masked(f"GET https://h/p?token={SECRET}&x=1 failed: {SECRET}", (SECRET, ""))
+    said = redact_line(f"GET https://h/p?token={SECRET}&x=1 failed: {SECRET}", (SECRET, ""))
     assert said == "GET https://h/p failed: •••"

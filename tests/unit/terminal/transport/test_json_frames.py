@@ -20,7 +20,7 @@ from services.terminal.transport.json_frames import (
     decode,
     encode_resize,
     encode_stdin,
-    pieces,
+    split_utf8,
 )
 
 
@@ -102,7 +102,7 @@ def test_a_renewed_token_ends_an_argo_session_and_says_nothing_to_centml() -> No
 @settings(deadline=None)
 @given(st.text(max_size=60), st.integers(4, 16))
 def test_pieces_are_whole_characters_and_add_up(text: str, limit: int) -> None:
-    parts = list(pieces(text, limit))
+    parts = list(split_utf8(text, limit))
     assert "".join(parts) == text
     assert all(0 < len(part.encode()) <= limit for part in parts)
 

@@ -20,14 +20,14 @@ from services.terminal.transport.k8s_channels import (
     V4,
     V5,
     ChannelFraming,
-    Outcome,
-    OutcomeKind,
+    ExecStatus,
+    ExecStatusKind,
     encode_resize,
     encode_stdin,
-    read_status,
+    parse_status,
 )
 
-EXITED, UNKNOWN = OutcomeKind.EXITED, OutcomeKind.UNKNOWN
+EXITED, UNKNOWN = ExecStatusKind.EXITED, ExecStatusKind.UNKNOWN
 
 
 def status(**fields: object) -> bytes:
@@ -69,9 +69,9 @@ def test_input_leaves_in_whole_small_messages_that_add_up(data: bytes) -> None:
 
 def test_only_v5_and_a_terminal_can_end_their_input() -> None:
     framing = ChannelFraming(terminal=False)
-    framing.agreed(V5)
+    framing.on_subprotocol(V5)
     assert framing.encode_end_of_input() == b"\xff\x00"
-    framing.agreed(V4)
+    framing.on_subprotocol(V4)
     with pytest.raises(ShellError) as caught:
         framing.encode_end_of_input()
     assert caught.value.retry is Retry.NO
@@ -112,12 +112,12 @@ def test_a_command_without_a_terminal_is_told_no_size() -> None:
                 {"message": 'exec: "zsh": executable file not found in $PATH: unknown'},
                 code=500,
             ),
-            OutcomeKind.NO_PROGRAM,
+            ExecStatusKind.NO_PROGRAM,
             None,
         ),
         (
             failed("InternalError", message="exec failed: permission denied: unknown", code=500),
-            OutcomeKind.NO_PROGRAM,
+            ExecStatusKind.NO_PROGRAM,
             None,
         ),
         (
@@ -126,19 +126,19 @@ def test_a_command_without_a_terminal_is_told_no_size() -> None:
                 message='unable to upgrade connection: container not found ("main")',
                 code=500,
             ),
-            OutcomeKind.NO_CONTAINER,
+            ExecStatusKind.NO_CONTAINER,
             None,
         ),
         (
             failed("InternalError", {"message": "the runtime is on fire"}, code=500),
-            OutcomeKind.NOT_STARTED,
+            ExecStatusKind.NOT_STARTED,
             None,
         ),
-        (status(status="Failure"), OutcomeKind.NOT_STARTED, None),
+        (status(status="Failure"), ExecStatusKind.NOT_STARTED, None),
     ],
 )
-def test_what_a_status_proves(payload: bytes, kind: OutcomeKind, code: int | None) -> None:
-    outcome = read_status(payload)
+def test_what_a_status_proves(payload: bytes, kind: ExecStatusKind, code: int | None) -> None:
+    outcome = parse_status(payload)
     assert (outcome.kind, outcome.code) == (kind, code)
     assert outcome.ending.code == code
     (event,) = ChannelFraming().decode(b"\x03" + payload)
@@ -146,14 +146,17 @@ def test_what_a_status_proves(payload: bytes, kind: OutcomeKind, code: int | Non
 
 
 def test_a_status_says_nothing_that_could_act_on_a_terminal() -> None:
-    said = read_status(failed("Forbidden", message="no\x1b[2J\nway")).said
-    assert said == "no way"
+    server_message = parse_status(failed("Forbidden", message="no\x1b[2J\nway")).server_message
+    assert server_message == "no way"
 
 
 def test_the_end_of_a_session_says_whether_trying_again_can_help() -> None:
-    ending = Outcome(OutcomeKind.NO_CONTAINER, said="x").ending
+    ending = ExecStatus(ExecStatusKind.NO_CONTAINER, server_message="x").ending
     assert (ending.state, ending.retry, ending.tries) == (ShellState.FAILED, Retry.AUTO, 3)
-    assert Outcome(OutcomeKind.EXITED, 137).ending.reason == "exited (137: killed or out of memory)"
+    assert (
+        ExecStatus(ExecStatusKind.EXITED, 137).ending.reason
+        == "exited (137: killed or out of memory)"
+    )
 
 
 def test_output_is_bytes_cut_anywhere() -> None:
@@ -230,6 +233,6 @@ def test_nothing_that_comes_raises_or_is_kept(frames: list[str | bytes]) -> None
     max_leaves=12,
 ))  # fmt: skip
 def test_no_status_is_taken_for_success_by_mistake(value: object) -> None:
-    outcome = read_status(json.dumps(value).encode())
+    outcome = parse_status(json.dumps(value).encode())
     if outcome.code == 0:
         assert isinstance(value, dict) and value["status"] == "Success"

@@ -7,8 +7,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from services.models import Retry, ShellState
-from services.terminal.transport.base import Ending
-from services.terminal.transport.keepalive import watch_life
+from services.terminal.transport.base import CloseReason
+from services.terminal.transport.keepalive import watch_keepalive
 from tests.support.clock import FakeClock, settle
 from tests.unit.terminal.session.test_input_queue import Slow
 
@@ -21,7 +21,7 @@ class Peer(Slow):
         self.answer = answer
         self.pings = 0
         self.outstanding = False
-        self.heard_at = 0.0
+        self.last_received_at = 0.0
 
     async def ping(self) -> bool:
         self.pings += 1
@@ -31,10 +31,10 @@ class Peer(Slow):
 
 
 @asynccontextmanager
-async def watched(peer: Peer) -> AsyncIterator[tuple[FakeClock, asyncio.Task[Ending]]]:
+async def watched(peer: Peer) -> AsyncIterator[tuple[FakeClock, asyncio.Task[CloseReason]]]:
     clock = FakeClock()
     task = asyncio.create_task(
-        watch_life(peer, clock, lambda: peer.heard_at, lambda: peer.outstanding)
+        watch_keepalive(peer, clock, lambda: peer.last_received_at, lambda: peer.outstanding)
     )
     await settle()
     try:
@@ -59,7 +59,7 @@ async def test_a_peer_that_talks_is_not_asked() -> None:
     async with watched(peer) as (clock, task):
         for _ in range(20):
             await clock.advance(10)
-            peer.heard_at = clock.monotonic()
+            peer.last_received_at = clock.monotonic()
         assert peer.pings == 0 and not task.done()
 
 
@@ -78,7 +78,7 @@ async def test_a_frame_while_the_pong_is_late_starts_the_count_again() -> None:
     peer = Peer(None)
     async with watched(peer) as (clock, task):
         await clock.advance(50)
-        peer.heard_at = clock.monotonic()
+        peer.last_received_at = clock.monotonic()
         await clock.advance(50)
         assert not task.done()
         await clock.advance(30)

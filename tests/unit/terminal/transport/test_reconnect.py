@@ -9,12 +9,12 @@ import pytest
 
 from services.errors import ShellError
 from services.models import Retry, ShellState
-from services.terminal.transport.base import Ending
-from services.terminal.transport.close_reasons import Failure, HandshakeRefusedError
-from services.terminal.transport.reconnect import Policy, Reconnecting
+from services.terminal.transport.base import CloseReason
+from services.terminal.transport.close_reasons import ConnectionFailure, HandshakeRefusedError
+from services.terminal.transport.reconnect import ReconnectingTransport, ReconnectPolicy
 from tests.support.clock import FakeClock
 
-LOST = Ending(ShellState.LOST, "the connection was reset, outcome unknown", retry=Retry.AUTO)
+LOST = CloseReason(ShellState.LOST, "the connection was reset, outcome unknown", retry=Retry.AUTO)
 
 
 class Scripted:
@@ -22,7 +22,7 @@ class Scripted:
 
     notice = "scripted"
 
-    def __init__(self, opens: ShellError | None, *reads: bytes | Ending) -> None:
+    def __init__(self, opens: ShellError | None, *reads: bytes | CloseReason) -> None:
         self.opens = opens
         self.reads = list(reads)
         self.written: list[bytes] = []
@@ -35,7 +35,7 @@ class Scripted:
         if self.opens is not None:
             raise self.opens
 
-    async def read(self) -> bytes | Ending:
+    async def read(self) -> bytes | CloseReason:
         if self.reads:
             return self.reads.pop(0)
         await self.dead.wait()
@@ -66,19 +66,21 @@ class Largest(random.Random):
         return b
 
 
-def made(clock: FakeClock, *shells: Scripted, resumes: bool = False) -> Reconnecting:
+def made(clock: FakeClock, *shells: Scripted, resumes: bool = False) -> ReconnectingTransport:
     waiting = list(shells)
-    return Reconnecting(lambda: waiting.pop(0), clock, resumes=resumes, jitter=Largest())
+    return ReconnectingTransport(lambda: waiting.pop(0), clock, resumes=resumes, jitter=Largest())
 
 
-async def after(clock: FakeClock, one: Reconnecting, seconds: float) -> bytes | Ending:
+async def after(
+    clock: FakeClock, one: ReconnectingTransport, seconds: float
+) -> bytes | CloseReason:
     reading = asyncio.ensure_future(one.read())
     await clock.advance(seconds)
     return await asyncio.wait_for(reading, 5)
 
 
 def test_pauses_double_with_full_jitter_to_a_limit() -> None:
-    policy = Policy()
+    policy = ReconnectPolicy()
     assert [policy.pause(n, Largest()) for n in range(8)] == [0.5, 1, 2, 4, 8, 16, 30, 30]
     spread = [policy.pause(3, random.Random(seed)) for seed in range(50)]
     assert min(spread) < 1 and max(spread) > 3
@@ -114,12 +116,12 @@ async def test_a_resumed_shell_is_no_new_one() -> None:
 @pytest.mark.parametrize(
     "ending",
     [
-        Ending(ShellState.ENDED, "exited (0)", code=0),
-        Ending(ShellState.LOST, "refused by policy", retry=Retry.NO),
-        Ending(ShellState.LOST, "closed", retry=Retry.ASK),
+        CloseReason(ShellState.ENDED, "exited (0)", code=0),
+        CloseReason(ShellState.LOST, "refused by policy", retry=Retry.NO),
+        CloseReason(ShellState.LOST, "closed", retry=Retry.ASK),
     ],
 )
-async def test_other_ends_are_ends(ending: Ending) -> None:
+async def test_other_ends_are_ends(ending: CloseReason) -> None:
     clock = FakeClock()
     one = made(clock, Scripted(None, ending))
     await one.open(80, 24)
@@ -147,7 +149,7 @@ async def test_a_key_stops_the_waiting_and_is_not_sent() -> None:
     await clock.advance(0.1)
     await one.write(b"x")
     ending = await asyncio.wait_for(reading, 5)
-    assert isinstance(ending, Ending)
+    assert isinstance(ending, CloseReason)
     assert (ending.state, ending.retry) == (ShellState.LOST, Retry.ASK)
     assert second.size is None and not second.written
     await one.close()
@@ -161,7 +163,7 @@ async def test_it_gives_up_after_six_tries() -> None:
     await one.open(80, 24)
     got = await one.read()
     rounds = 0
-    while not isinstance(got, Ending):
+    while not isinstance(got, CloseReason):
         rounds += 1
         got = await after(clock, one, 31)
     assert rounds <= 6
@@ -176,13 +178,15 @@ async def test_a_failure_that_will_not_pass_ends_it_at_once() -> None:
     await one.open(80, 24)
     await one.read()
     ending = await after(clock, one, 1)
-    assert isinstance(ending, Ending) and ending.retry is Retry.NO
+    assert isinstance(ending, CloseReason) and ending.retry is Retry.NO
     await one.close()
 
 
 async def test_a_server_that_names_a_time_is_obeyed() -> None:
     clock = FakeClock()
-    busy = HandshakeRefusedError(Failure("busy", Retry.AUTO, status=503, retry_after_s=25.0))
+    busy = HandshakeRefusedError(
+        ConnectionFailure("busy", Retry.AUTO, status=503, retry_after_s=25.0)
+    )
     last = Scripted(None, b"back")
     one = made(clock, Scripted(None, LOST), Scripted(busy), last)
     await one.open(80, 24)
@@ -199,15 +203,15 @@ async def test_a_server_that_names_a_time_is_obeyed() -> None:
 
 async def test_some_losses_are_tried_less_often() -> None:
     clock = FakeClock()
-    boom = Ending(ShellState.LOST, "the server failed", retry=Retry.AUTO, tries=2)
+    boom = CloseReason(ShellState.LOST, "the server failed", retry=Retry.AUTO, tries=2)
     one = made(clock, *(Scripted(None, boom) for _ in range(9)))
     await one.open(80, 24)
     seen = 0
     got = await one.read()
-    while not isinstance(got, Ending):
+    while not isinstance(got, CloseReason):
         seen += 1
         got = await after(clock, one, 31)
-        if not isinstance(got, Ending):
+        if not isinstance(got, CloseReason):
             got = await one.read()
     assert (seen, got) == (2, boom)
     await one.close()
@@ -215,7 +219,7 @@ async def test_some_losses_are_tried_less_often() -> None:
 
 async def test_a_healthy_shell_starts_the_count_afresh() -> None:
     clock = FakeClock()
-    once = Ending(ShellState.LOST, "renewed", retry=Retry.AUTO, tries=1)
+    once = CloseReason(ShellState.LOST, "renewed", retry=Retry.AUTO, tries=1)
     one = made(clock, Scripted(None, once), Scripted(None, b"x", once), Scripted(None, b"y"))
     await one.open(80, 24)
     await one.read()
@@ -238,7 +242,7 @@ async def test_a_first_shell_that_does_not_open_is_the_operators_to_judge() -> N
 async def test_a_shell_without_a_sign_of_life_is_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
     from services.terminal.transport import reconnect
 
-    monkeypatch.setattr(reconnect, "_SILENT_S", 0.05)
+    monkeypatch.setattr(reconnect, "_PING_LIMIT_S", 0.05)
     clock = FakeClock()
     first = Scripted(None)
     one = made(clock, first, Scripted(None, b"x"))

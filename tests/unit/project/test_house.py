@@ -1,0 +1,225 @@
+"""The arrows of the house, over the whole import graph; each rule is shown to be able to fail."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterator
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from tests.support.import_graph import Tree, under
+
+ROOT = next(up for up in Path(__file__).resolve().parents if (up / "pyproject.toml").exists())
+LONGEST = 400
+SOURCES = "services.sources"
+KINDS = ("local", "nanoclaw", "openshell", "pods", "vellum")
+VOCABULARY = ("services.models", "services.terminal.cells")
+TICKING = ("services.board", "tui.pollers")
+"""What runs on a timer and asks sources."""
+LOOSE_ROOMS = {"services.models", "services.errors", "services.clock"}
+SOURCES_MAY_USE = (
+    *LOOSE_ROOMS,
+    "services.text",
+    "services.process",
+    "services.logs",
+    "services.queues",
+    "services.terminal",
+    "services.sources.protocol",
+)
+ONLY_IN = {
+    "grpc": ("services.sources.openshell.grpc_client",),
+    "openshell": ("services.sources.openshell.grpc_client",),
+    "pyte": ("services.terminal.emulator",),
+    "websockets": ("services.terminal.transport", "services.sources.local"),
+    "aiosqlite": ("services.queues", "services.sources.local", "services.journal"),
+}
+FOLDERS = ("emulator", "transport", "session", "exec")
+"""Parts of the terminal; the first knows none of the others."""
+
+
+@cache
+def tree() -> Tree:
+    return Tree.read(ROOT)
+
+
+def acting(house: Tree) -> set[str]:
+    """Modules of sources that define an actor or a proposer, by what their classes can do."""
+    found = set()
+    for name, one in house.classes(SOURCES):
+        does = {n.name for n in one.body if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef)}
+        if {"wake", "shell"} <= does or "carry_out" in does:
+            found.add(name)
+    return found - {f"{SOURCES}.protocol.actor", f"{SOURCES}.protocol.proposer"}
+
+
+def rings(house: Tree) -> Iterator[str]:
+    yield from (" ↔ ".join(ring) for ring in house.rings())
+
+
+def verbs_in_reach(house: Tree) -> Iterator[str]:
+    """What ticks, and what only looks, never reaches what acts."""
+    verbs = acting(house)
+    forbidden = {name for name in house.sources if under(name, "services.repair")} | verbs
+    forbidden |= {f"{SOURCES}.protocol.actor", f"{SOURCES}.protocol.proposer"}
+    observing = {
+        name
+        for name, one in house.classes(SOURCES)
+        if any(isinstance(n, ast.AsyncFunctionDef) and n.name == "observe" for n in one.body)
+    } - {f"{SOURCES}.protocol.observer"}
+    starts = [name for name in house.sources if under(name, *TICKING)]
+    for start in (*starts, *sorted(observing)):
+        for name in sorted(house.closure(start) & forbidden - {start}):
+            yield f"{start} reaches {name}"
+    for name in sorted(house.sources):
+        if not under(name, *TICKING) and "Poller(" in house.sources[name]:
+            yield f"{name} makes a poller: name it among what ticks"
+
+
+def sources_apart(house: Tree) -> Iterator[str]:
+    """A source knows the protocol and what every source may use: no other source, no repair."""
+    for name, targets in house.arrows.items():
+        own = ".".join(name.split(".")[:3])
+        if under(name, *(f"{SOURCES}.{kind}" for kind in KINDS)):
+            for target in sorted(targets):
+                if not under(target, own, *SOURCES_MAY_USE):
+                    yield f"{name} imports {target}"
+
+
+def terminal_parts(house: Tree) -> Iterator[str]:
+    for name, targets in house.arrows.items():
+        if under(name, "services.terminal.emulator"):
+            others = [f"services.terminal.{part}" for part in FOLDERS[1:]]
+            yield from (f"{name} imports {t}" for t in sorted(targets) if under(t, *others))
+        elif under(name, "services.terminal"):
+            yield from (
+                f"{name} imports {t}"
+                for t in sorted(targets)
+                if under(t, "services.terminal.emulator")
+            )
+
+
+def layers(house: Tree) -> Iterator[str]:
+    """`services` has no screen, `widgets` the vocabulary alone, the command line no Textual."""
+    for name, found in house.imported.items():
+        for one in found:
+            target = one.name
+            if under(name, "services") and under(target, "textual", "rich", "tui", "widgets"):
+                yield f"{name} imports {target}"
+            if under(name, "widgets") and under(target, "tui"):
+                yield f"{name} imports {target}"
+            if under(name, "tui.cli") and under(target, "textual", "rich", "widgets"):
+                yield f"{name} imports {target}"
+            for library, places in ONLY_IN.items():
+                if under(target, library) and not under(name, *places):
+                    yield f"{name} imports {target}"
+    for name, targets in house.arrows.items():
+        if under(name, "widgets"):
+            for target in sorted(targets):
+                if not under(target, "widgets", *VOCABULARY):
+                    yield f"{name} imports {target}"
+
+
+def command_line_closure(house: Tree) -> Iterator[str]:
+    """What the command line loads at its start has no screen in it."""
+    for start in (name for name in house.sources if under(name, "tui.cli")):
+        for name in sorted(house.closure(start, eager=True)):
+            if under(name, "widgets", "tui.panel", "tui.app", "tui.dashboard"):
+                yield f"{start} loads {name}"
+
+
+def inheritance(house: Tree) -> Iterator[str]:
+    """Our classes inherit two deep at most; the terminal's screen is another matter so far."""
+    bases = {}
+    for name, one in house.classes("services", "widgets", "tui"):
+        if not under(name, "services.terminal.emulator", "services.errors"):
+            bases[one.name] = [b.id for b in one.bases if isinstance(b, ast.Name)]
+
+    def depth(name: str) -> int:
+        return 1 + max((depth(base) for base in bases[name] if base in bases), default=0)
+
+    yield from (f"{name} is {depth(name)} deep" for name in sorted(bases) if depth(name) > 2)
+
+
+def class_names(house: Tree) -> Iterator[str]:
+    counted = Counter(one.name for _, one in house.classes("services"))
+    yield from (f"{name} is there {n} times" for name, n in sorted(counted.items()) if n > 1)
+
+
+def rooms(house: Tree) -> Iterator[str]:
+    """Modules have one reason: 400 lines at most, and no catch-all names; few lie loose."""
+    for name, text in house.sources.items():
+        if len(text.splitlines()) > LONGEST:
+            yield f"{name} is longer than {LONGEST} lines"
+        if {"manager", "helper", "helpers", "util", "utils"} & set(name.split(".")[-1].split("_")):
+            yield f"{name}: what is it?"
+    packages = {name.rpartition(".")[0] for name in house.sources}
+    loose = {n for n in house.sources if n.count(".") == 1 and under(n, "services")} - packages
+    yield from (f"{name} lies loose" for name in sorted(loose - LOOSE_ROOMS))
+
+
+RULES: dict[Callable[[Tree], Iterator[str]], dict[str, str]] = {
+    rings: {"services__clock": "def late() -> None:\n    import services.board.board"},
+    verbs_in_reach: {
+        "tui__between": "import services.sources.vellum.actor",
+        "services__board__poller": "import tui.between",
+    },
+    sources_apart: {"services__sources__local__judge": "import services.sources.pods.judge"},
+    terminal_parts: {
+        "services__terminal__session__session": "import services.terminal.emulator.emulator"
+    },
+    layers: {
+        "widgets__text__glyphs": (
+            "from typing import TYPE_CHECKING\n"
+            "if TYPE_CHECKING:\n    from services.board.board import Board"
+        )
+    },
+    command_line_closure: {"tui__cli__tables": "import tui.panel.themes"},
+    inheritance: {
+        "services__models": "class A: ...\nclass B(A): ...\nclass C(B): ...",
+    },
+    class_names: {"services__clock": "class Board: ..."},
+    rooms: {"services__stray": ""},
+}
+"""Every rule with lines that break it."""
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.__name__)
+def test_the_rule_holds_and_can_fail(rule: Callable[[Tree], Iterator[str]]) -> None:
+    assert not list(rule(tree()))
+    assert list(rule(tree().planted(**RULES[rule]))), "a wrong import was not seen"
+
+
+def test_what_acts_is_found_by_what_it_does() -> None:
+    """The rule about verbs would hold of nothing if nothing were found."""
+    assert {f"{SOURCES}.{kind}.actor" for kind in ("local", "nanoclaw", "openshell", "vellum")} <= (
+        acting(tree())
+    )
+
+
+def test_a_verb_is_seen_directly_and_through_a_module_between() -> None:
+    direct = "import services.repair.attempts\nimport services.sources.vellum.actor"
+    assert list(verbs_in_reach(tree().planted(tui__pollers=direct)))
+    between = tree().planted(tui__between=direct, tui__pollers="import tui.between")
+    assert list(verbs_in_reach(between))
+
+
+@pytest.mark.parametrize("package", ["services", "tui.cli"])
+def test_it_loads_without_a_screen(package: str) -> None:
+    """In a fresh interpreter: what is lazy elsewhere may not be loaded by a side door."""
+    names = [name for name in tree().sources if under(name, package)]
+    code = (
+        "import importlib, sys\n"
+        f"for name in {names!r}:\n"
+        "    if not name.endswith('__main__'): importlib.import_module(name)\n"
+        "bad = sorted({m.split('.')[0] for m in sys.modules} & {'textual', 'rich'})\n"
+        "sys.exit(f'loaded {bad}' if bad else 0)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
