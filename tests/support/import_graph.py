@@ -142,6 +142,8 @@ def _called(node: ast.Call) -> str:
 def _deferred(tree: ast.Module) -> Iterator[ast.AST]:
     """Nodes that loading the module does not run: bodies of functions, type checking."""
     for node in ast.walk(tree):
-        checked = isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)
-        if checked or isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-            yield from (inner for child in node.body for inner in ast.walk(child))
+        match node:
+            case ast.FunctionDef(body=body) | ast.AsyncFunctionDef(body=body):
+                yield from (inner for child in body for inner in ast.walk(child))
+            case ast.If(test=test, body=body) if "TYPE_CHECKING" in ast.unparse(test):
+                yield from (inner for child in body for inner in ast.walk(child))
