@@ -8,7 +8,6 @@ import itertools
 import logging
 import re
 from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
 
 import psutil
@@ -31,6 +30,7 @@ from tests.support.shells import (
     UP,
     RecordingScreen,
     RunningGateway,
+    RunningSession,
     running_gateway,
     running_session,
 )
@@ -214,10 +214,15 @@ async def test_keys_overtake_a_paste(gateway: RunningGateway) -> None:
         await running.shows(b"^C")
 
 
-def size_told(screen: RecordingScreen, number: int) -> bytes:
-    """The size the shell answered to that question; empty until it has."""
-    found = re.search(rb"size-%d: (\d+ \d+)\." % number, screen.fed)
-    return bytes(found[1]) if found else b""
+async def size_told(running: RunningSession, number: int) -> bytes:
+    """The size the shell answers to that question."""
+
+    def told() -> bytes:
+        found = re.search(rb"size-%d: (\d+ \d+)\." % number, running.screen.fed)
+        return bytes(found[1]) if found else b""
+
+    running.session.type(f"echo size-{number}: $(stty size).\r".encode())
+    return await eventually(told)
 
 
 async def test_two_hundred_sizes_while_typing_end_at_the_last(gateway: RunningGateway) -> None:
@@ -233,9 +238,7 @@ async def test_two_hundred_sizes_while_typing_end_at_the_last(gateway: RunningGa
         # The last size travels a little after the keys.
         async with asyncio.timeout(LIMIT_S):
             for number in itertools.count():
-                running.session.type(f"echo size-{number}: $(stty size).\r".encode())
-                size = await eventually(partial(size_told, running.screen, number))
-                if size == b"209 239":
+                if await size_told(running, number) == b"209 239":
                     break
 
 
