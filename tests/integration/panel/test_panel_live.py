@@ -245,7 +245,8 @@ async def test_what_a_shell_s_chords_do_can_be_done_from_the_palette(tmp_path: P
 
             def offered() -> bool:
                 entry = entries.highlighted_option
-                return entry is not None and words in str(entry.prompt).lower()
+                said = str(getattr(getattr(entry, "hit", None), "text", "")).lower()
+                return all(word in said for word in words.split())
 
             await live.until(offered)
             await live.pilot.press("enter")
