@@ -1,0 +1,185 @@
+"""Identity of a process: its pid with its start since boot, so that a reused pid is another.
+
+See upstream/repair: Process identity. No other module reads `/proc` or a creation time.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from enum import Enum
+from functools import cache
+from pathlib import Path
+
+import psutil
+
+PROC = Path("/proc")
+_LISTENING = "0A"
+_STATE, _START_TICKS = 0, 19
+"""Fields of `/proc/PID/stat` behind the command's name."""
+
+
+class Liveness(Enum):
+    """What became of a process."""
+
+    RUNNING = "running"
+    STOPPED = "stopped"
+    """Suspended by a signal: it exists and does nothing."""
+    ZOMBIE = "zombie"
+    """Dead, not yet collected by its parent."""
+    DEAD = "dead"
+    """Gone, or its pid belongs to another process now."""
+
+    @property
+    def over(self) -> bool:
+        """Whether it will never run again."""
+        return self in (Liveness.ZOMBIE, Liveness.DEAD)
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessId:
+    """One process of one boot of this machine."""
+
+    pid: int
+    start_ticks: int
+    """Clock ticks between the boot and its start; no change of the wall clock moves them."""
+    boot_id: str
+
+    @classmethod
+    def capture(cls, pid: int | None = None) -> ProcessId | None:
+        """The process that has this pid now, ours without one; None where there is none."""
+        number = os.getpid() if pid is None else pid
+        found = _read(number)
+        return None if found is None else cls(number, found[1], boot_id())
+
+    def liveness(self) -> Liveness:
+        """What became of it."""
+        found = _read(self.pid) if self.boot_id == boot_id() else None
+        if found is None or found[1] != self.start_ticks:
+            return Liveness.DEAD
+        if found[0] in "ZX":
+            return Liveness.ZOMBIE
+        return Liveness.STOPPED if found[0] in "Tt" else Liveness.RUNNING
+
+    def alive(self) -> bool:
+        """Whether it exists and can run again."""
+        return not self.liveness().over
+
+    def owns_port(self, port: int) -> bool:
+        """Whether it, or a process it started, listens on a TCP port of this machine."""
+        if not self.alive():
+            return False
+        wanted = listening_inodes(port)
+        return any(_sockets(pid) & wanted for pid in (self.pid, *_descendants(self.pid)))
+
+
+@dataclass(frozen=True, slots=True)
+class PortOwner:
+    """Who listens on a port; `process` is None where that cannot be read (another user's)."""
+
+    process: ProcessId | None
+    name: str = ""
+
+
+def boot_id() -> str:
+    """The identity of the present boot; empty where the system has none."""
+    return _boot_id()
+
+
+def port_owner(port: int) -> PortOwner | None:
+    """The process that listens on a TCP port of this machine; None where nobody does."""
+    wanted = listening_inodes(port)
+    if not wanted:
+        return None
+    for pid in _pids():
+        if _sockets(pid) & wanted:
+            return PortOwner(ProcessId.capture(pid), _name(pid))
+    return PortOwner(None)
+
+
+def listening_inodes(port: int) -> frozenset[int]:
+    """Inodes of the sockets that listen on a TCP port, whatever their address."""
+    found = set()
+    for table in ("net/tcp", "net/tcp6"):
+        with suppress(OSError):
+            for line in (PROC / "self" / table).read_text("ascii", "replace").splitlines()[1:]:
+                fields = line.split()
+                local, state, inode = fields[1], fields[3], fields[9]
+                if state == _LISTENING and int(local.rpartition(":")[2], 16) == port:
+                    found.add(int(inode))
+    return frozenset(found)
+
+
+@cache
+def _boot_id() -> str:
+    try:
+        return (PROC / "sys/kernel/random/boot_id").read_text("ascii").strip()
+    except OSError:
+        return "" if sys.platform == "linux" else sys.platform
+
+
+def _read(pid: int) -> tuple[str, int] | None:
+    """(state letter, start ticks) of a process, or nothing where it is not there."""
+    if pid <= 0:
+        return None
+    try:
+        text = (PROC / str(pid) / "stat").read_bytes().decode("ascii", "replace")
+    except OSError:
+        return None if sys.platform == "linux" else _foreign(pid)
+    fields = text.rpartition(")")[2].split()
+    return fields[_STATE], int(fields[_START_TICKS])
+
+
+def _foreign(pid: int) -> tuple[str, int] | None:
+    """The same where there is no `/proc`: the kernel keeps the start as it was when it began."""
+    try:
+        process = psutil.Process(pid)
+        letter = {psutil.STATUS_ZOMBIE: "Z", psutil.STATUS_STOPPED: "T"}.get(process.status(), "R")
+        return letter, round(process.create_time() * 100)
+    except psutil.Error:
+        return None
+
+
+def _pids() -> Iterator[int]:
+    with suppress(OSError):
+        yield from (int(one.name) for one in PROC.iterdir() if one.name.isdigit())
+
+
+def _parent(pid: int) -> int:
+    try:
+        text = (PROC / str(pid) / "stat").read_bytes().decode("ascii", "replace")
+    except OSError:
+        return 0
+    return int(text.rpartition(")")[2].split()[1])
+
+
+def _descendants(pid: int) -> list[int]:
+    parents = {one: _parent(one) for one in _pids()}
+    found, waiting = [], [pid]
+    while waiting:
+        at = waiting.pop()
+        below = [one for one, parent in parents.items() if parent == at]
+        found += below
+        waiting += below
+    return found
+
+
+def _sockets(pid: int) -> set[int]:
+    found = set()
+    with suppress(OSError):
+        for entry in (PROC / str(pid) / "fd").iterdir():
+            with suppress(OSError):
+                target = str(entry.readlink())
+                if target.startswith("socket:["):
+                    found.add(int(target[8:-1]))
+    return found
+
+
+def _name(pid: int) -> str:
+    try:
+        return (PROC / str(pid) / "comm").read_text("utf-8", "replace").strip()
+    except OSError:
+        return ""
