@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from textual.command import CommandList
+from textual.command import CommandInput, CommandList
 from textual.pilot import Pilot
 from textual.widgets import Static
 
@@ -238,7 +238,7 @@ async def test_what_a_shell_s_chords_do_can_be_done_from_the_palette(tmp_path: P
 
         async def choose(words: str) -> None:
             await live.pilot.press("ctrl+p")
-            await live.pilot.pause()
+            await live.until(lambda: isinstance(live.app.focused, CommandInput))
             await live.pilot.press(*["space" if char == " " else char for char in words])
             screen = live.app.screen
             entries = screen.query_one(CommandList)
