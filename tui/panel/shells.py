@@ -46,12 +46,10 @@ class OpenShell:
 
 def preload() -> None:
     """Load what a shell needs, so that the first one opens at once; for a thread."""
-    from importlib import import_module
-
-    for name in ("services.terminal.session.session", "services.terminal.emulator.emulator"):
-        import_module(name)
-    for name in ("widgets.terminal.view", "services.terminal.transport.websocket"):
-        import_module(name)
+    import services.terminal.emulator.emulator
+    import services.terminal.session.session
+    import services.terminal.transport.websocket  # noqa: F401
+    import widgets.terminal.view  # noqa: F401
 
 
 class Shells:
