@@ -13,6 +13,16 @@ Colour: TypeAlias = int
 DEFAULT: Colour = -1
 RGB: Colour = 1 << 24
 
+FOREGROUND, BACKGROUND, CURSOR = 256, 257, 258
+"""Keys of `TerminalScreen.colours` past the palette."""
+
+_LEVELS = (0, 95, 135, 175, 215, 255)
+EXTENDED_COLOURS = (
+    *(red << 16 | green << 8 | blue for red in _LEVELS for green in _LEVELS for blue in _LEVELS),
+    *((8 + 10 * step) * 0x10101 for step in range(24)),
+)
+"""Palette entries 16-255 as 0xRRGGBB: the cube, then the greys."""
+
 
 class Underline(IntEnum):
     """SGR 4:n."""

@@ -19,7 +19,7 @@ from pathlib import Path
 
 import pyte
 
-from services.terminal.emulator.emulator import Emulator
+from services.terminal.emulator import Emulator
 from tests.bench import payloads
 
 COLUMNS, LINES = 80, 24

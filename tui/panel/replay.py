@@ -14,7 +14,7 @@ from textual.content import Content
 
 from services.clock import Clock
 from services.config.settings import Settings
-from services.terminal.emulator.emulator import Emulator
+from services.terminal.emulator import Emulator
 from services.terminal.session.recording import (
     RecordedFrame,
     RecordedOutput,

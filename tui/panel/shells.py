@@ -17,7 +17,7 @@ from services.models import SandboxId, Shell
 from services.terminal.exec.requests import AGENT, ShellChoice
 
 if TYPE_CHECKING:
-    from services.terminal.emulator.emulator import Emulator
+    from services.terminal.emulator import Emulator
     from services.terminal.session.recording import SessionRecorder
     from services.terminal.session.scheduler import ParseScheduler
     from services.terminal.session.session import ShellSession
@@ -46,12 +46,10 @@ class OpenShell:
 
 def preload() -> None:
     """Load what a shell needs, so that the first one opens at once; for a thread."""
-    from importlib import import_module
-
-    for name in ("services.terminal.session.session", "services.terminal.emulator.emulator"):
-        import_module(name)
-    for name in ("widgets.terminal.view", "services.terminal.transport.websocket"):
-        import_module(name)
+    import services.terminal.emulator
+    import services.terminal.session.session
+    import services.terminal.transport.websocket  # noqa: F401
+    import widgets.terminal.view  # noqa: F401
 
 
 class Shells:
@@ -82,7 +80,7 @@ class Shells:
     ) -> OpenShell:
         """Make a session and its view; `run` brings it to life once the view is mounted."""
         # Loaded with the first shell: the first frame needs none of it.
-        from services.terminal.emulator.emulator import Emulator
+        from services.terminal.emulator import Emulator
         from services.terminal.session.scheduler import ParseScheduler
         from services.terminal.session.session import ShellSession
         from widgets.terminal.view import TerminalView

@@ -16,16 +16,16 @@ from textual.timer import Timer
 from textual.widget import Widget
 
 from services.terminal.cells import DEFAULT_MODES, Cursor, TerminalModes, TerminalScreen
-from widgets.terminal.cursor import draw_cursor
 from widgets.terminal.frame_pacing import FramePacing
 from widgets.terminal.links import Link
 from widgets.terminal.overlays import LineOverlays, Overlays
-from widgets.terminal.paint import Painter, highlight, overlay_text, truncate
+from widgets.terminal.paint import Painter, draw_cursor, highlight, overlay_text
 from widgets.terminal.palette import Palette, palette_of
 from widgets.terminal.rows import CellPosition, row_at
 from widgets.terminal.search import Match, Query
 from widgets.terminal.selection import Selection
 from widgets.terminal.viewport import Viewport, end_of, screen_top
+from widgets.text.cell_text import cut, sanitize_cell
 
 
 class TerminalCanvas(Widget):
@@ -279,12 +279,12 @@ class TerminalCanvas(Widget):
         """Write what the view itself has to say over a line."""
         notice, width, link = self._mark_styles["notice"], strip.cell_length, self._overlays.link
         if link is not None and line == (0 if self._link_shown_on_top else height - 1):
-            return overlay_text(strip, 0, f" {truncate(link.url, width - 2)} ", notice)
+            return overlay_text(strip, 0, f" {cut(sanitize_cell(link.url), width - 2)} ", notice)
         if line != height - 1:
             return strip
         status, pill = self.status, self.pill
         if status:
-            strip = overlay_text(strip, 0, truncate(status, width), notice)
+            strip = overlay_text(strip, 0, cut(sanitize_cell(status), width), notice)
         if not pill or cell_len(status) + len(pill) > width:
             return strip
         return overlay_text(strip, width - len(pill), pill, notice)

@@ -6,20 +6,34 @@ import re
 from collections.abc import Callable
 from functools import lru_cache
 
-from rich.cells import cell_len, set_cell_size
+from rich.cells import cell_len
 from rich.color import Color, ColorType
 from rich.color_triplet import ColorTriplet
 from rich.segment import Segment
 from rich.style import Style
 from textual.strip import Strip
 
-from services.terminal.cells import PLAIN, RGB, CellStyle, ScreenRow, Underline
-from widgets.terminal.palette import BACKGROUND, FOREGROUND, Palette, blend
-from widgets.terminal.rows import indices_of
+from services.terminal.cells import (
+    BACKGROUND,
+    CURSOR,
+    FOREGROUND,
+    PLAIN,
+    RGB,
+    CellStyle,
+    CursorShape,
+    ScreenRow,
+    Underline,
+)
+from widgets.terminal.palette import Palette, blend
+from widgets.terminal.rows import graphemes, indices_of
+from widgets.text.cell_text import sanitize_cell
 
 STYLES_KEPT = 16_384
 FADE = 0.45
 """How far faint text goes towards its background."""
+FAINT, SOFT = 0.35, 0.55
+"""Parts of cursor colour: an unfocused cursor's, and a bar's on a character."""
+BAR = "▏"
 
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 _UNSEEN = re.compile(
@@ -27,11 +41,11 @@ _UNSEEN = re.compile(
 )
 
 
-def sanitize(text: str) -> str:
-    """Cell text as it may reach the operator's terminal.
+def sanitize_run(text: str) -> str:
+    """A program's cells as they may reach the operator's terminal.
 
-    Control characters become marks, characters that reorder text are dropped; what joins an emoji
-    stays. The emulator lets none of them through; this is the second lock.
+    `sanitize_cell` would also mark what joins an emoji and the private-use glyphs of prompts, which
+    programs draw with. The emulator lets no control through; this is the second lock.
     """
     if text.isprintable():
         return text
@@ -90,7 +104,7 @@ class Painter:
             if text.isascii() and text.isprintable():
                 used += len(text)
             else:
-                text = sanitize(text)  # noqa: PLW2901
+                text = sanitize_run(text)  # noqa: PLW2901
                 used += cell_len(text)
             if text:
                 segments.append(Segment(text, self.style(cell)))
@@ -133,21 +147,56 @@ def highlight(strip: Strip, start: int, end: int, mark: Style) -> Strip:
     return restyled(strip, start, end, lambda style: style + mark)
 
 
-def truncate(text: str, width: int) -> str:
-    """Harmless text in at most `width` cells; what was cut off shows as `…`."""
-    text = sanitize(text)
-    if cell_len(text) <= width:
-        return text
-    return set_cell_size(text, max(0, width - 1)) + "…"
-
-
 def overlay_text(strip: Strip, column: int, text: str, style: Style) -> Strip:
     """The strip with a harmless line of text written over it; what does not fit is cut off."""
-    notice = Strip([Segment(sanitize(text), style)])
+    notice = Strip([Segment(sanitize_cell(text), style)])
     room = strip.cell_length - column
     notice = notice.crop(0, room) if notice.cell_length > room else notice
     end = column + notice.cell_length
     return Strip.join([strip.crop(0, column), notice, strip.crop(end)])
+
+
+def cell_at(strip: Strip, column: int) -> tuple[int, int, str]:
+    """First column, end column and text of the character at a column."""
+    used = 0
+    for text, _, _ in strip:
+        last = 0
+        for first, last, char in graphemes(text):
+            if used + last > column:
+                return used + first, used + last, char
+        used += last
+    return column, column + 1, " "
+
+
+def draw_cursor(
+    strip: Strip, column: int, shape: CursorShape, focused: bool, palette: Palette
+) -> Strip:
+    """The line with the cursor on it: in its shape while focused, a faint block while not."""
+    first, last, char = cell_at(strip, max(0, min(column, strip.cell_length - 1)))
+    mark = _mark(shape, focused, char == " ", palette)
+    if focused and shape is CursorShape.BAR and char == " ":
+        middle = [
+            Segment(BAR, (style or Style.null()) + mark) for _, style, _ in strip.crop(first, last)
+        ]
+        return Strip.join([strip.crop(0, first), Strip(middle, 1), strip.crop(last)])
+    return restyled(strip, first, last, lambda style: style + mark)
+
+
+def _mark(shape: CursorShape, focused: bool, blank: bool, palette: Palette) -> Style:
+    front, back, colour = (palette.colours[index] for index in (FOREGROUND, BACKGROUND, CURSOR))
+    if palette.native:
+        if focused and shape is CursorShape.UNDERLINE:
+            return Style(underline=True)
+        return Style(reverse=True, dim=None if focused else True)
+    if not focused:
+        return colours(front, blend(back, colour, FAINT))
+    if shape is CursorShape.UNDERLINE:
+        return Style(color=colours(colour, back).color, underline=True)
+    if shape is CursorShape.BAR:
+        if blank:
+            return Style(color=colours(colour, back).color)
+        return colours(front, blend(back, colour, SOFT))
+    return colours(back, colour)
 
 
 def _resolved(cell: CellStyle, palette: Palette) -> Style:

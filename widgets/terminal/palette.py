@@ -5,10 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from services.terminal.cells import RGB, Colour
-
-FOREGROUND, BACKGROUND, CURSOR = 256, 257, 258
-"""Keys of `TerminalScreen.colours` past the palette."""
+from services.terminal.cells import BACKGROUND, EXTENDED_COLOURS, FOREGROUND, RGB, Colour
 
 # fmt: off
 DARK = (
@@ -22,13 +19,6 @@ LIGHT = (
 )
 """The same on a light one."""
 # fmt: on
-_LEVELS = (0, 95, 135, 175, 215, 255)
-CUBE = tuple(
-    red << 16 | green << 8 | blue for red in _LEVELS for green in _LEVELS for blue in _LEVELS
-)
-"""Palette entries 16-231."""
-GREYS = tuple((8 + 10 * step) * 0x10101 for step in range(24))
-"""Palette entries 232-255."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -64,9 +54,9 @@ class Palette:
 def palette_of(
     dark: bool, foreground: int, background: int, cursor: int, native: bool = False
 ) -> Palette:
-    """The palette of a theme: sixteen, the cube, the greys, and the pane's own colours."""
+    """The palette of a theme: sixteen, those every terminal shares, and the pane's own colours."""
     sixteen = DARK if dark else LIGHT
-    return Palette((*sixteen, *CUBE, *GREYS, foreground, background, cursor), native)
+    return Palette((*sixteen, *EXTENDED_COLOURS, foreground, background, cursor), native)
 
 
 def blend(colour: int, other: int, part: float) -> int:

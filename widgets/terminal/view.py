@@ -13,13 +13,11 @@ from services.terminal.cells import TerminalModes, TerminalScreen
 from widgets.terminal import messages
 from widgets.terminal.canvas import TerminalCanvas
 from widgets.terminal.keyboard_selection import KeyboardSelection
-from widgets.terminal.keys import encode, encode_focus
+from widgets.terminal.keys import encode, encode_focus, encode_paste, paste_question
 from widgets.terminal.mouse import MouseAction
-from widgets.terminal.paste import encode_paste, paste_question
 from widgets.terminal.pointer import Pointer
 from widgets.terminal.search_line import SearchLine
-from widgets.terminal.selection import selected_text
-from widgets.terminal.styled_copy import styled_text
+from widgets.terminal.selection import selected_text, styled_text
 
 RELEASE_KEY = "ctrl+right_square_bracket"
 RESIZE_EVERY = 0.05

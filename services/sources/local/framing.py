@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from services.terminal.transport.exit_codes import exited
+from services.terminal.transport.base import exited
 from services.terminal.transport.framing import Finished, FrameEvent
 from services.terminal.transport.json_frames import JsonFraming
 

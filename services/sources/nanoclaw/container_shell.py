@@ -9,8 +9,7 @@ from services.errors import ShellError, WakedeckError
 from services.models import Retry, ShellState
 from services.sources.nanoclaw.commands import shell_argv
 from services.terminal.exec.requests import ExecResult
-from services.terminal.transport.base import CloseReason
-from services.terminal.transport.exit_codes import exited
+from services.terminal.transport.base import CloseReason, exited
 from services.terminal.transport.pty_transport import PtyTransport
 from services.text.redact import redact
 from services.text.sanitize import sanitize

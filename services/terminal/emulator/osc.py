@@ -4,17 +4,11 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from services.terminal.emulator.colours import (
-    BACKGROUND,
-    CURSOR,
-    FOREGROUND,
-    default_colour,
-    format_colour,
-    parse_colour,
-)
+from services.terminal.cells import BACKGROUND, CURSOR, EXTENDED_COLOURS, FOREGROUND
 from services.terminal.emulator.reports import Reports
 from services.text.sanitize import sanitize
 
@@ -24,6 +18,25 @@ _COLOURS_A_COMMAND: Final = 512
 _DYNAMIC: Final = {10: FOREGROUND, 11: BACKGROUND, 12: CURSOR}
 _SPECIAL: Final = 5
 """Colours for bold, underline, blink, reverse and italic; kept to be told, not drawn."""
+_HASH: Final = re.compile(r"#([0-9A-Fa-f]{3}|[0-9A-Fa-f]{6}|[0-9A-Fa-f]{9}|[0-9A-Fa-f]{12})")
+_PARTS: Final = re.compile(r"rgb:([0-9A-Fa-f]{1,4})/([0-9A-Fa-f]{1,4})/([0-9A-Fa-f]{1,4})")
+_NAMES: Final = {
+    "black": 0x000000,
+    "red": 0xFF0000,
+    "green": 0x00FF00,
+    "blue": 0x0000FF,
+    "yellow": 0xFFFF00,
+    "magenta": 0xFF00FF,
+    "cyan": 0x00FFFF,
+    "white": 0xFFFFFF,
+    "gray": 0xBEBEBE,
+    "grey": 0xBEBEBE,
+    "orange": 0xFFA500,
+}
+_SIXTEEN: Final = (
+    *(0x000000, 0xCD0000, 0x00CD00, 0xCDCD00, 0x0000EE, 0xCD00CD, 0x00CDCD, 0xE5E5E5),
+    *(0x7F7F7F, 0xFF0000, 0x00FF00, 0xFFFF00, 0x5C5CFF, 0xFF00FF, 0x00FFFF, 0xFFFFFF),
+)
 
 
 class OscCommands(Reports):
@@ -143,3 +156,32 @@ class OscCommands(Reports):
             self.request_setting(body[2:])
         elif body.startswith("+q"):
             self.request_capabilities(body[2:])
+
+
+def default_colour(index: int) -> int:
+    """What a palette entry is before anyone changes it, as 0xRRGGBB."""
+    if index < 256:
+        return _SIXTEEN[index] if index < 16 else EXTENDED_COLOURS[index - 16]
+    return 0x000000 if index == BACKGROUND else 0xE5E5E5
+
+
+def parse_colour(text: str) -> int | None:
+    """0xRRGGBB from `#…`, `rgb:…/…/…` or a common name; None for anything else."""
+    text = text.strip()
+    if match := _HASH.fullmatch(text):
+        digits = match[1]
+        size = len(digits) // 3
+        parts = [digits[at : at + size].ljust(2, "0")[:2] for at in (0, size, 2 * size)]
+        return int("".join(parts), 16)
+    if match := _PARTS.fullmatch(text):
+        value = 0
+        for part in match.groups():
+            value = value << 8 | round(int(part, 16) * 255 / (16 ** len(part) - 1))
+        return value
+    return _NAMES.get(text.lower())
+
+
+def format_colour(colour: int) -> str:
+    """`rgb:rrrr/gggg/bbbb`."""
+    parts = (colour >> 16 & 255, colour >> 8 & 255, colour & 255)
+    return "rgb:" + "/".join(f"{part:02x}{part:02x}" for part in parts)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from services.terminal.emulator.charsets import charset
 from services.terminal.emulator.dispatch import (
     ALL,
     CELL_OPERATIONS,
@@ -18,6 +17,7 @@ from services.terminal.emulator.dispatch import (
 )
 from services.terminal.emulator.osc import OscCommands
 from services.terminal.emulator.sgr import FULL_RESET
+from services.terminal.emulator.state import charset
 
 _OPERATIONS_KEPT = 8192
 _SLOTS = {"(": 0, ")": 1, "*": 2, "+": 3, "-": 1, ".": 2, "/": 3}

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeAlias
+
+from pyte.charsets import VT100_MAP
 
 from services.terminal.cells import CursorShape
-from services.terminal.emulator.charsets import Charset
 from services.terminal.emulator.row import Row
 from services.terminal.emulator.scrollback import Scrollback, freeze
 from services.terminal.emulator.styles import Attribute, Attributes, Protection
@@ -15,6 +17,16 @@ from services.terminal.emulator.widths import Clusters
 TAB = 8
 CONFORMANCE = 4
 """The DEC level we answer as: VT420."""
+
+Charset: TypeAlias = "dict[int, str] | None"
+"""What to print instead of some ASCII characters; None for ASCII itself."""
+_LINES = {code: VT100_MAP[code] for code in range(0x60, 0x7F)} | {0x5F: " "}
+_SETS: dict[str, Charset] = {"0": _LINES, "2": _LINES, "A": {0x23: "£"}}
+
+
+def charset(designator: str) -> Charset:
+    """The set of a designating final byte; one we do not have is taken for ASCII."""
+    return _SETS.get(designator)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,8 +8,9 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
 from services.errors import ShellError
+from services.terminal.exec.event_buffer import EventBuffer
 from services.terminal.exec.remote_pid import GO, PidPreamble, RemoteProcess, wrap_command
-from services.terminal.exec.requests import ExecEvent, ExecOutput, ExecResult, ExecStream
+from services.terminal.exec.requests import ExecEvent, ExecResult, ExecStream
 from services.terminal.transport.base import CloseReason
 from services.terminal.transport.framing import Output
 from services.terminal.transport.k8s_channels import ChannelFraming, ExecStatusKind
@@ -40,10 +41,8 @@ class ChannelCommand:
         self._framing = ChannelFraming(terminal=False)
         self._transport: WebSocketTransport | None = None
         self._preamble = PidPreamble()
-        self._reading = asyncio.Lock()
         self._input_ready = asyncio.Event()
-        self._ended = False
-        self._events: deque[ExecEvent] = deque()
+        self._events = EventBuffer(self._receive)
 
     async def begin(self, argv: tuple[str, ...], *, stdin: bool) -> None:
         """Connect and start it; a v4 server cannot be told where input ends.
@@ -84,39 +83,30 @@ class ChannelCommand:
         Raises:
             ShellError: it was not started.
         """
-        while not self._events:
-            await self._read_more(lambda: bool(self._events))
-        return self._events.popleft()
+        return await self._events.read()
 
-    async def _read_more(self, enough: Callable[[], bool]) -> None:
-        """Take in one frame, unless somebody else just did."""
-        async with self._reading:
-            if enough():
-                return
-            got = await self._opened().receive()
-            if not isinstance(got, CloseReason):
-                for event in got:
-                    if isinstance(event, Output):
-                        self._handle_output(event)
-            elif self._sh_missing(got):
-                await self.close()
-                await self._start()
-            else:
-                self._ended = True
-                self._emit(self._preamble.flush())
-                self._events.append(self._result(got))
+    async def _receive(self) -> None:
+        got = await self._opened().receive()
+        if not isinstance(got, CloseReason):
+            for event in got:
+                if isinstance(event, Output):
+                    self._handle_output(event)
+        elif self._sh_missing(got):
+            await self.close()
+            await self._start()
+        else:
+            self._events.ended = True
+            self._events.emit(self._preamble.flush())
+            self._events.finish(self._result(got))
 
     def _handle_output(self, output: Output) -> None:
         if output.stderr:
-            self._events.append(ExecOutput(output.data, ExecStream.STDERR))
+            self._events.emit(output.data, ExecStream.STDERR)
             return
-        self._emit(self._preamble.feed(output.data) if self._argv_candidates else output.data)
+        data = self._preamble.feed(output.data) if self._argv_candidates else output.data
+        self._events.emit(data)
         if self._preamble.remote is not None:
             self._input_ready.set()
-
-    def _emit(self, data: bytes) -> None:
-        if data:
-            self._events.append(ExecOutput(data))
 
     def _sh_missing(self, ending: CloseReason) -> bool:
         """Whether there was nobody to say anything, so that the next way is to be tried."""
@@ -154,12 +144,12 @@ class ChannelCommand:
         with suppress(TimeoutError):
             async with asyncio.timeout(_PREAMBLE_LIMIT_S):
                 while not self._start_known():
-                    await self._read_more(self._start_known)
+                    await self._events.receive_unless(self._start_known)
         remote = self._preamble.remote
         return remote is not None and await self._end(remote)
 
     def _start_known(self) -> bool:
-        return self._ended or self._preamble.remote is not None
+        return self._events.ended or self._preamble.remote is not None
 
     async def close(self) -> None:
         """Drop the connection."""

@@ -14,12 +14,12 @@ import asyncio
 import re
 import secrets
 import shlex
-from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 
 from services.errors import RefusedError
-from services.terminal.exec.requests import ExecEvent, ExecOutput, ExecResult
+from services.terminal.exec.event_buffer import EventBuffer
+from services.terminal.exec.requests import ExecEvent, ExecResult
 from services.terminal.transport.base import CloseReason, Transport
 
 COLUMNS, LINES = 200, 50
@@ -147,9 +147,7 @@ class SentinelCommand:
         self._end = ""
         self._parser = SentinelParser("", "")
         self._started = asyncio.Event()
-        self._reading = asyncio.Lock()
-        self._ended = False
-        self._events: deque[ExecEvent] = deque()
+        self._events = EventBuffer(self._receive)
 
     async def begin(self, argv: tuple[str, ...], *, stdin: bool) -> None:
         """Open the terminal and type the command.
@@ -166,34 +164,20 @@ class SentinelCommand:
 
     async def read(self) -> ExecEvent:
         """The next output, or how it ended."""
-        while not self._events:
-            await self._read_more(lambda: bool(self._events))
-        return self._events.popleft()
+        return await self._events.read()
 
-    async def _read_more(self, enough: Callable[[], bool]) -> None:
-        """Take in some output, unless somebody else just did."""
-        async with self._reading:
-            if enough():
-                return
-            got = await self._transport.read()
-            if isinstance(got, CloseReason):
-                self._emit(self._parser.flush())
-                why = f"The terminal ended before the command's status: {got.reason}"
-                self._finish(ExecResult(None, why))
-                return
-            self._emit(self._parser.feed(got))
-            if self._parser.started:
-                self._started.set()
-            if self._parser.code is not None:
-                self._finish(ExecResult(self._parser.code))
-
-    def _finish(self, result: ExecResult) -> None:
-        self._ended = True
-        self._events.append(result)
-
-    def _emit(self, data: bytes) -> None:
-        if data:
-            self._events.append(ExecOutput(data))
+    async def _receive(self) -> None:
+        got = await self._transport.read()
+        if isinstance(got, CloseReason):
+            self._events.emit(self._parser.flush())
+            why = f"The terminal ended before the command's status: {got.reason}"
+            self._events.finish(ExecResult(None, why))
+            return
+        self._events.emit(self._parser.feed(got))
+        if self._parser.started:
+            self._started.set()
+        if self._parser.code is not None:
+            self._events.finish(ExecResult(self._parser.code))
 
     async def write(self, data: bytes) -> None:
         """Type input, once the shell reads it as such."""
@@ -212,17 +196,17 @@ class SentinelCommand:
     async def stop(self) -> bool:
         """Press Ctrl-C, again, then Ctrl-backslash and Ctrl-D; whether it obeys shows in `read`."""
         for key in (b"\x03", b"\x03", b"\x1c", b"\x04"):
-            if not self._ended:
+            if not self._events.ended:
                 await self._transport.write(key)
                 await self._wait_for_end()
-        return self._ended and self._parser.code is not None
+        return self._events.ended and self._parser.code is not None
 
     async def _wait_for_end(self) -> None:
         with suppress(TimeoutError):
             async with asyncio.timeout(_KEY_INTERVAL_S):
-                while not self._ended:
+                while not self._events.ended:
                     if len(self._events) < _MOST_BUFFERED_EVENTS:
-                        await self._read_more(lambda: self._ended)
+                        await self._events.receive_unless(lambda: self._events.ended)
                     else:
                         await asyncio.sleep(_KEY_INTERVAL_S)
 

@@ -9,7 +9,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Protocol
+from typing import Any, Protocol
 
 from services.clock import Clock
 from services.errors import ShellError
@@ -19,7 +19,6 @@ from services.terminal.session.input_queue import INTERRUPT, InputQueue
 from services.terminal.session.output_buffer import KEPT_BYTES, OutputBuffer
 from services.terminal.session.recording import SessionRecorder
 from services.terminal.session.scheduler import CHUNK_BYTES, ParseScheduler
-from services.terminal.session.status import ShellStatus
 from services.terminal.transport.base import CloseReason, Transport
 from services.terminal.transport.keepalive import watch_keepalive
 from services.text.sanitize import sanitize
@@ -43,6 +42,39 @@ class SessionEmulator(Protocol):
 
     def resize(self, columns: int, lines: int) -> None:
         """Change the size."""
+
+
+class ShellStatus:
+    """The one record of a session; after its end nothing changes it."""
+
+    def __init__(self, shell: Shell, on_change: Callable[[Shell], None]) -> None:
+        self.shell = shell
+        self._on_change = on_change
+
+    def update(self, **changes: Any) -> None:
+        """Tell what changed, if anything did."""
+        if self.shell.state.over:
+            return
+        changed = replace(self.shell, **changes)
+        if changed == self.shell:
+            return
+        self.shell = changed
+        try:
+            self._on_change(changed)
+        except Exception:
+            log.exception("who watches %s failed", changed.sandbox)
+
+    def finish(self, ending: CloseReason, skipped_bytes: int) -> None:
+        """Reach the one terminal state."""
+        self.update(
+            state=ending.state,
+            code=ending.code,
+            reason=ending.reason,
+            retry=ending.retry,
+            skipping=False,
+            skipped_bytes=skipped_bytes,
+            input_blocked=False,
+        )
 
 
 class ShellSession:

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeVar
 
+from services.errors import ShellError
 from services.models import Retry, ShellState
+
+T = TypeVar("T")
+
+_MEANINGS = {130: "interrupted", 137: "killed or out of memory", 143: "terminated"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +28,23 @@ class CloseReason:
     retry: Retry = Retry.ASK
     tries: int | None = None
     """How often trying again by itself may be repeated; None for as often as the policy says."""
+
+
+def exited(code: int) -> CloseReason:
+    """The end of a shell whose status arrived."""
+    meaning = f": {_MEANINGS[code]}" if code in _MEANINGS else ""
+    return CloseReason(ShellState.ENDED, f"exited ({code}{meaning})", code=code)
+
+
+def require_open(connection: T | None) -> T:
+    """The connection of a shell.
+
+    Raises:
+        ShellError: it was not opened.
+    """
+    if connection is None:
+        raise ShellError("this shell is not open")
+    return connection
 
 
 class Transport(Protocol):

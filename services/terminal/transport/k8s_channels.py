@@ -13,8 +13,7 @@ from enum import Enum, IntEnum
 
 from services.errors import ShellError
 from services.models import Retry, ShellState
-from services.terminal.transport.base import CloseReason
-from services.terminal.transport.exit_codes import exited
+from services.terminal.transport.base import CloseReason, exited
 from services.terminal.transport.framing import (
     MAX_MALFORMED_FRAMES,
     NOT_A_TERMINAL,

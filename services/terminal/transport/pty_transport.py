@@ -7,11 +7,8 @@ from pathlib import Path
 
 from services.errors import ProcessError, ShellError
 from services.models import Retry, ShellState
-from services.terminal.transport.base import CloseReason
-from services.terminal.transport.exit_codes import exited
+from services.terminal.transport.base import CloseReason, exited, require_open
 from services.terminal.transport.pty import PtyProcess
-
-__all__ = ("PtyTransport", "exited")
 
 _EXIT_LIMIT_S = 2.0
 
@@ -85,6 +82,4 @@ class PtyTransport:
             await self._process.terminate()
 
     def _opened(self) -> PtyProcess:
-        if self._process is None:
-            raise ShellError("this shell is not open")
-        return self._process
+        return require_open(self._process)

@@ -24,7 +24,7 @@ from websockets.typing import Subprotocol
 from services.clock import Clock, SystemClock
 from services.errors import ShellError
 from services.models import Retry, ShellState
-from services.terminal.transport.base import CloseReason
+from services.terminal.transport.base import CloseReason, require_open
 from services.terminal.transport.close_reasons import (
     HandshakeRefusedError,
     classify_close,
@@ -245,9 +245,7 @@ class WebSocketTransport:
             await asyncio.gather(unread, return_exceptions=True)
 
     def _opened(self) -> ClientConnection:
-        if self._connection is None:
-            raise ShellError("this shell is not open")
-        return self._connection
+        return require_open(self._connection)
 
     def _target(self) -> tuple[str, str, bool]:
         """Host, host:port and whether it is TLS.

@@ -38,8 +38,13 @@ ONLY_IN = {
     "websockets": ("services.terminal.transport", "services.sources.local"),
     "aiosqlite": ("services.queues", "services.sources.local", "services.journal"),
 }
-FOLDERS = ("emulator", "transport", "session", "exec")
-"""Parts of the terminal; the first knows none of the others."""
+MAY_KNOW: dict[str, tuple[str, ...]] = {
+    "emulator": (),
+    "transport": (),
+    "session": ("transport",),
+    "exec": ("transport",),
+}
+"""Parts of the terminal, and which of the others each may import."""
 
 
 @cache
@@ -91,16 +96,13 @@ def sources_apart(house: Tree) -> Iterator[str]:
 
 
 def terminal_parts(house: Tree) -> Iterator[str]:
-    for name, targets in house.arrows.items():
-        if under(name, "services.terminal.emulator"):
-            others = [f"services.terminal.{part}" for part in FOLDERS[1:]]
-            yield from (f"{name} imports {t}" for t in sorted(targets) if under(t, *others))
-        elif under(name, "services.terminal"):
-            yield from (
-                f"{name} imports {t}"
-                for t in sorted(targets)
-                if under(t, "services.terminal.emulator")
-            )
+    """The emulator stands alone; sessions and commands stand beside each other on transports."""
+    for part, known in MAY_KNOW.items():
+        own = f"services.terminal.{part}"
+        others = [f"services.terminal.{one}" for one in MAY_KNOW if one not in (part, *known)]
+        for name in (name for name in house.sources if under(name, own)):
+            wrong = sorted(t for t in house.arrows[name] if under(t, *others))
+            yield from (f"{name} imports {target}" for target in wrong)
 
 
 def layers(house: Tree) -> Iterator[str]:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from services.terminal.emulator.emulator import Emulator
+from services.terminal.emulator import Emulator
 from tests.bench import payloads
 from tests.support.waiting import eventually_sync
 

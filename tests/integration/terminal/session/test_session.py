@@ -16,7 +16,7 @@ import pytest
 
 from services.clock import SystemClock
 from services.models import Retry, ShellState
-from services.terminal.emulator.emulator import Emulator
+from services.terminal.emulator import Emulator
 from services.terminal.session.output_buffer import LIMIT_BYTES
 from services.terminal.session.recording import (
     RecordedOutput,

@@ -11,9 +11,8 @@ from textual import events
 from textual._xterm_parser import XTermParser
 
 from services.terminal.cells import DEFAULT_MODES, MouseMode, TerminalModes
-from widgets.terminal.keys import encode, encode_focus
+from widgets.terminal.keys import encode, encode_focus, encode_paste, lines_of, paste_question
 from widgets.terminal.mouse import MouseAction, MouseInput, encode_mouse
-from widgets.terminal.paste import encode_paste, lines_of, paste_question
 
 NORMAL = DEFAULT_MODES
 APPLICATION = TerminalModes(application_cursor=True, application_keypad=True)

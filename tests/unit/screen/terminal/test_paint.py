@@ -12,17 +12,29 @@ from rich.console import Console
 from rich.style import Style
 from textual.strip import Strip
 
-from services.terminal.cells import PLAIN, RGB, CellStyle, CursorShape, Underline
-from tests.support.screens import GivenRow, GivenScreen, row
-from widgets.terminal.cursor import cell_at, draw_cursor
-from widgets.terminal.frame_pacing import FramePacing
-from widgets.terminal.links import link_at
-from widgets.terminal.paint import Painter, highlight, overlay_text, sanitize, truncate
-from widgets.terminal.palette import (
+from services.terminal.cells import (
     BACKGROUND,
     CURSOR,
-    DARK,
     FOREGROUND,
+    PLAIN,
+    RGB,
+    CellStyle,
+    CursorShape,
+    Underline,
+)
+from tests.support.screens import GivenRow, GivenScreen, row
+from widgets.terminal.frame_pacing import FramePacing
+from widgets.terminal.links import link_at
+from widgets.terminal.paint import (
+    Painter,
+    cell_at,
+    draw_cursor,
+    highlight,
+    overlay_text,
+    sanitize_run,
+)
+from widgets.terminal.palette import (
+    DARK,
     LIGHT,
     Palette,
     blend,
@@ -30,8 +42,14 @@ from widgets.terminal.palette import (
 )
 from widgets.terminal.rows import CellPosition, indices_of, logical, logical_line, piece
 from widgets.terminal.search import Match, Query
-from widgets.terminal.selection import Selection, Unit, selected_text, word
-from widgets.terminal.styled_copy import sgr, styled_text
+from widgets.terminal.selection import (
+    Selection,
+    Unit,
+    selected_text,
+    sgr,
+    styled_text,
+    word,
+)
 from widgets.terminal.viewport import Viewport
 
 PALETTE = palette_of(True, 0xDDDDDD, 0x101010, 0xFFAA00)
@@ -165,12 +183,14 @@ def test_nothing_but_printable_text_leaves_a_strip(runs: list[tuple[str, CellSty
         assert char not in "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u200e\u200f"
 
 
-def test_harmless_keeps_what_joins_an_emoji() -> None:
-    family = "👩‍💻"
-    assert sanitize(family) == family
-    assert sanitize("❤️") == "❤️"
-    assert sanitize("a\x1b]0;x\x07b") == "a\ufffd]0;x\ufffdb"
-    assert sanitize("user\u202etxt.exe") == "usertxt.exe"
+@pytest.mark.parametrize("text", ["👩\u200d💻", "❤️", "\ue0b0"])
+def test_what_programs_draw_with_stays(text: str) -> None:
+    assert sanitize_run(text) == text
+
+
+def test_what_a_terminal_obeys_is_marked_or_dropped() -> None:
+    assert sanitize_run("a\x1b]0;x\x07b") == "a\ufffd]0;x\ufffdb"
+    assert sanitize_run("user\u202etxt.exe") == "usertxt.exe"
 
 
 def test_a_link_is_underlined_and_never_sent_as_a_link(painter: Painter) -> None:
@@ -179,13 +199,6 @@ def test_a_link_is_underlined_and_never_sent_as_a_link(painter: Painter) -> None
     sent = strip.render(Console(color_system="truecolor", force_terminal=True))
     assert "example" not in sent
     assert "\x1b]8" not in sent
-
-
-def test_cut_shows_that_something_is_missing() -> None:
-    assert truncate("short", 10) == "short"
-    assert truncate("https://example.org/path", 10) == "https://e…"
-    assert cell_len(truncate("漢字漢字漢字", 8)) <= 8
-    assert truncate("bad\x1b[31m", 20) == "bad\ufffd[31m"
 
 
 # Cursor and marks
@@ -208,6 +221,8 @@ def test_overlaid_text_is_cut_at_the_edge(painter: Painter) -> None:
     assert strip.text == "012345漢字"
     assert strip.cell_length == 10
     assert overlay_text(painter.strip(row("0123456789"), 10), 0, "ab", Style()).text == "ab23456789"
+    bad = overlay_text(painter.strip(row(""), 10), 0, "bad\x1b[31m", Style())
+    assert bad.text == "bad\ufffd[31m  "
 
 
 @pytest.mark.parametrize("focused", [True, False])

@@ -9,7 +9,7 @@ from __future__ import annotations
 import pytest
 
 from services.terminal.cells import PLAIN
-from services.terminal.emulator.emulator import Emulator
+from services.terminal.emulator import Emulator
 
 E = "\x1b"
 C = "\x1b["

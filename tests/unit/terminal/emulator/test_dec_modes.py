@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import pytest
 
-from services.terminal.emulator.emulator import Emulator
+from services.terminal.emulator import Emulator
 
 C = "\x1b["
 E = "\x1b"

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.terminal.emulator.emulator import Emulator
+from services.terminal.emulator import Emulator
 from tests.bench import payloads
 from tests.support.reference_terminal import ReferenceTerminal
 from tests.support.terminal_compare import difference, emulator_state, reference_state

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.terminal.emulator.emulator import Emulator
+from services.terminal.emulator import Emulator
 from tests.bench import payloads
 from tests.support.terminal_tokens import pieces, session
 

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.terminal.cells import CellStyle, ScreenRow
-from services.terminal.emulator.emulator import Emulator
+from services.terminal.emulator import Emulator
 
 
 def all_rows(emulator: Emulator) -> list[ScreenRow]:

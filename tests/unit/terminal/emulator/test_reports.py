@@ -6,7 +6,7 @@ import base64
 
 import pytest
 
-from services.terminal.emulator.emulator import Emulator
+from services.terminal.emulator import Emulator
 
 C = "\x1b["
 ST = "\x1b\\"

@@ -16,7 +16,7 @@ from services.terminal.cells import (
     TerminalScreen,
     Underline,
 )
-from services.terminal.emulator.emulator import Emulator
+from services.terminal.emulator import Emulator
 from tests.support.terminal_tokens import pieces, session
 
 STYLES: list[tuple[str, CellStyle]] = [

@@ -9,8 +9,7 @@ from rich._unicode_data import load
 from rich.cells import cell_len
 
 from services.terminal.cells import Run
-from services.terminal.emulator import width_table
-from services.terminal.emulator.emulator import Emulator
+from services.terminal.emulator import Emulator, width_table
 from services.terminal.emulator.widths import INVISIBLE, LONGEST, WIDE_SPACER, Clusters, is_zero
 
 CLUSTERS = (

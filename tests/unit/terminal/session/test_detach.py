@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from services.terminal.session.prompts import PromptDetector
+from services.terminal.session.detach import PromptDetector
 
 
 @pytest.mark.parametrize(
