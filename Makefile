@@ -5,13 +5,17 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: run test check lint types format snapshots screenshots keys bench soak kits green clean
+.PHONY: run test quick check lint types format snapshots screenshots keys bench soak kits green clean
 
 run: $(READY)
 	@$(BIN)/wakedeck $(ARGS)
 
 test: $(READY)
 	@$(BIN)/python -m pytest $(ARGS)
+
+# What answers within a minute: lint, types of what changed, the fast unit and pilot tests.
+quick: check
+	@$(BIN)/python -m pytest tests/unit tests/pilot -m "not slow" $(ARGS)
 
 $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Wakedeck needs Python 3.11 or newer; try: make PYTHON=python3.12")'

@@ -26,6 +26,16 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 @pytest.hookimpl(tryfirst=True)
+def pytest_cmdline_main(config: pytest.Config) -> None:
+    """Start no workers for a single file: they take longer than its tests."""
+    named = [one.partition("::")[0] for one in config.invocation_params.args if "-" != one[:1]]
+    files = [one for one in named if one.endswith(".py")]
+    asked = any(one.startswith(("-n", "--numprocesses")) for one in config.invocation_params.args)
+    if len(files) == 1 == len(set(named)) and not asked:
+        config.option.numprocesses, config.option.dist, config.option.tx = 0, "no", []
+
+
+@pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
     """Give the run a temporary folder of its own before anybody asks for one."""
     config.stash[_left] = []
