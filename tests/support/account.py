@@ -28,7 +28,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 @pytest.hookimpl(tryfirst=True)
 def pytest_cmdline_main(config: pytest.Config) -> None:
     """Start no workers for a single file: they take longer than its tests."""
-    named = [one.partition("::")[0] for one in config.invocation_params.args if "-" != one[:1]]
+    named = [one.partition("::")[0] for one in config.invocation_params.args if one[:1] != "-"]
     files = [one for one in named if one.endswith(".py")]
     asked = any(one.startswith(("-n", "--numprocesses")) for one in config.invocation_params.args)
     if len(files) == 1 == len(set(named)) and not asked:
