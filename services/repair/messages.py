@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from services.models import Attempt, AttemptState, Step, Verb, Verdict, VerdictKind
-from services.repair.events import Progress
+from services.repair.machine import Progress
 from services.repair.probes import redact_line
 from services.text.sanitize import end_sentence
 
