@@ -40,10 +40,11 @@ from services.repair.machine import (
     transition,
 )
 from services.repair.messages import to_attempt
-from services.repair.probes import Probes, redact_line, redact_verdict
+from services.repair.probes import Probes, redact_verdict
 from services.repair.steps import StepTracker, apply_transition, remark
 from services.repair.tasks import RepairTasks
 from services.sources import OpenSource, Proposal
+from services.text.redact import redact_line
 
 FIRST_POLL_S = 0.5
 LONGEST_POLL_S = 2.0

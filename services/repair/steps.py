@@ -18,7 +18,7 @@ from services.repair.machine import (
     WakeFailed,
     WakeOk,
 )
-from services.text.redact import redact
+from services.text.redact import redact_line
 from services.text.sanitize import sanitize
 
 ANNOUNCED_S = (10.0, 60.0, 150.0)
@@ -75,7 +75,7 @@ class StepTracker:
             step,
             name=name,
             limit_s=old.limit_s if step.limit_s is None else step.limit_s,
-            detail=redact(sanitize(step.detail, 300)),
+            detail=redact_line(step.detail, 300),
             started_at=began,
             ended_at=ended if step.state in _ENDED else None,
         )
