@@ -394,3 +394,20 @@ class Shell:
     input_blocked: bool = False  # the remote is not reading what was sent
     notice: str = ""
     """One line above the grid, such as whose machine this shell runs on."""
+
+
+@dataclass(frozen=True, slots=True)
+class LogStream:
+    """One stream of one sandbox's log; the first a source names is the one shown unasked."""
+
+    name: str
+    """What `Observer.logs` and `wakedeck logs --stream` are given."""
+    title: str  # harmless
+
+
+@dataclass(frozen=True, slots=True)
+class LogLine:
+    """One line of a log, harmless and without secrets."""
+
+    text: str
+    ours: bool = False  # said by the panel about the log, not by the log

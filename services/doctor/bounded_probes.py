@@ -11,7 +11,7 @@ from typing import TypeVar
 from services.doctor.findings import Requirement
 from services.errors import DeadlineError, ProcessError
 from services.process.run import run
-from services.text.redact import redact
+from services.text.redact import redact_line
 from services.text.sanitize import sanitize
 
 TOOL_S = 3.0
@@ -73,7 +73,7 @@ async def probe_tool(
         return Requirement(name, False, f"{where}: gave no answer within {TOOL_S:g} s", required)
     streams = (done.stdout, done.stderr) if done.code == 0 else (done.stderr, done.stdout)
     said = next((line for line in map(_first_line, streams) if line), "")
-    said = redact(sanitize(said, 120))
+    said = redact_line(said, 120)
     if done.code != 0:
         return Requirement(name, False, f"{where}: {said or f'ended with {done.code}'}", required)
     return Requirement(name, True, f"{where} ({said})" if said else where, required)

@@ -15,8 +15,7 @@ from services.config.template import source_block
 from services.doctor import detectors
 from services.doctor.findings import ConfigBlock, Finding
 from services.errors import WakedeckError
-from services.text.redact import redact
-from services.text.sanitize import sanitize
+from services.text.redact import redact_line
 
 LIMIT_S = 8.0
 """No detector is waited for longer."""
@@ -57,10 +56,6 @@ async def _run_detector(
 
 def _redact_finding(finding: Finding) -> Finding:
     """The finding with its texts sanitized and redacted."""
-
-    def redact_line(text: str) -> str:
-        return redact(sanitize(text, 400))
-
     return replace(
         finding,
         found=tuple(map(redact_line, finding.found)),

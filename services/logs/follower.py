@@ -9,9 +9,9 @@ from collections.abc import AsyncIterator, Callable, Sequence
 
 from services.clock import Clock
 from services.errors import WakedeckError
-from services.log_streams import LogLine
-from services.text.redact import redact
-from services.text.sanitize import sanitize
+from services.logs.reader import LogEndedError, LogReader, LogRecord
+from services.models import LogLine
+from services.text.redact import redact_line
 
 LONGEST_LINE = 2000
 BATCH_S = 0.05
@@ -36,45 +36,64 @@ def overlap(before: Sequence[str], again: Sequence[str]) -> int:
     return 0
 
 
-def redact_log_line(line: str) -> str:
-    """One line of a log, sanitized and redacted."""
-    return redact(sanitize(line, LONGEST_LINE))
+def _without(lines: Sequence[LogLine], count: int) -> list[LogLine]:
+    """The lines but the first `count` of the log's own."""
+    kept: list[LogLine] = []
+    for line in lines:
+        if count and not line.ours:
+            count -= 1
+        else:
+            kept.append(line)
+    return kept
+
+
+def log_line(record: LogRecord) -> LogLine:
+    """A record as it may be shown."""
+    return LogLine(redact_line(record.text, LONGEST_LINE), ours=record.note)
 
 
 class LogFollower:
-    """Follows what `open_stream` gives; lines go to `deliver`, and why there are none to `on_lost`.
+    """Follows what `reader` reads; lines go to `deliver`, and why there are none to `on_lost`.
 
+    A log that is lost is read again from the instant of its last line, and none is told twice.
     Both are called on the loop and must not block. A flood is taken in at some ten thousand lines
     a second, so that everything else goes on.
     """
 
     def __init__(
         self,
-        open_stream: Callable[[], AsyncIterator[str]],
+        reader: LogReader,
         deliver: Callable[[Sequence[LogLine]], None],
         on_lost: Callable[[str, float | None], None],
         clock: Clock,
     ) -> None:
         """`on_lost` is given a reason and when it is tried again; an empty reason: all is well."""
-        self._open_stream = open_stream
+        self._reader = reader
         self._deliver = deliver
         self._on_lost = on_lost
         self._clock = clock
         self._delivered: deque[str] = deque(maxlen=HISTORY_LINES)
-        self._buffer: list[str] = []
+        self._keys: dict[str, None] = {}
+        self._since: float | None = None
+        self._buffer: list[LogLine] = []
         self._resuming = False
         self._received = False
         self._flush_at: asyncio.TimerHandle | None = None
         self._last_problem = ""
 
     async def run(self) -> None:
-        """Follow until cancelled; nothing is left running."""
+        """Follow until cancelled, or until the log has ended for good; nothing is left running."""
         wait_s = FIRST_WAIT_S
         try:
             while True:
                 began = self._clock.monotonic()
                 self._received, self._resuming = False, bool(self._delivered)
-                why = await self._follow_once()
+                try:
+                    why = await self._follow_once()
+                except LogEndedError as error:
+                    self._flush()
+                    self._deliver([LogLine(f"— {error.sentence}", ours=True)])
+                    return
                 self._flush()
                 if self._received or self._clock.monotonic() - began > LONGEST_WAIT_S:
                     wait_s = FIRST_WAIT_S
@@ -91,15 +110,17 @@ class LogFollower:
     async def _follow_once(self) -> str:
         """Follow to the end of the stream; why it ended."""
         well = asyncio.get_running_loop().call_later(STABLE_S, self._on_lost, "", None)
-        stream: AsyncIterator[str] | None = None
+        stream: AsyncIterator[LogRecord] | None = None
         try:
-            stream = self._open_stream()
-            async for line in stream:
-                self._add_line(redact_log_line(line))
+            stream = self._reader(self._since)
+            async for record in stream:
+                self._add(record)
                 if len(self._buffer) >= BATCH_LINES:
                     self._flush()
                     await asyncio.sleep(BATCH_S)
             return "the log ended"
+        except LogEndedError:
+            raise
         except WakedeckError as error:
             return error.sentence.rstrip(".")
         except Exception as error:
@@ -110,8 +131,17 @@ class LogFollower:
             if (close := getattr(stream, "aclose", None)) is not None:
                 await close()
 
-    def _add_line(self, line: str) -> None:
-        self._buffer.append(line)
+    def _add(self, record: LogRecord) -> None:
+        if record.at is not None:
+            self._since = record.at if self._since is None else max(self._since, record.at)
+        if record.key:
+            self._resuming = False
+            if record.key in self._keys:
+                return
+            self._keys[record.key] = None
+            if len(self._keys) > HISTORY_LINES:
+                del self._keys[next(iter(self._keys))]
+        self._buffer.append(log_line(record))
         loop = asyncio.get_running_loop()
         if self._resuming and self._flush_at is not None:
             self._flush_at.cancel()
@@ -124,12 +154,15 @@ class LogFollower:
             self._flush_at.cancel()
             self._flush_at = None
         lines, self._buffer = self._buffer, []
-        if self._resuming and lines:
+        told = [line.text for line in lines if not line.ours]
+        if self._resuming and told:
             self._resuming = False
-            lines = lines[overlap(list(self._delivered), lines) :]
+            known = overlap(list(self._delivered), told)
+            lines = _without(lines, known)
+            told = told[known:]
         if not lines:
             return
         self._received, self._last_problem = True, ""
-        self._delivered.extend(lines)
+        self._delivered.extend(told)
         self._on_lost("", None)
-        self._deliver([LogLine(line) for line in lines])
+        self._deliver(lines)

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from services.errors import DeadlineError, ProcessError
 from services.process.child import LINGER_S, ChildProcess, run_to_completion, start, wait_for_event
-from services.text.redact import MASK, redact
+from services.text.redact import MASK, redact_line
 from services.text.sanitize import sanitize
 
 _MEBIBYTE = 1 << 20
@@ -164,11 +164,11 @@ class _LineBuffer:
         return True
 
 
-def _redact_line(raw: bytes, limit: int, secrets: Sequence[bytes]) -> str:
+def _masked_line(raw: bytes, limit: int, secrets: Sequence[bytes]) -> str:
     for secret in secrets:
         raw = raw.replace(secret, MASK.encode())
     text = raw.decode("utf-8", "replace").rstrip("\r").rsplit("\r", 1)[-1]
-    return redact(sanitize(text, limit))
+    return redact_line(text, limit)
 
 
 async def lines(
@@ -212,7 +212,7 @@ async def lines(
             if late and not lingering:
                 raise DeadlineError(f"{name} was ended after {timeout_s:g} s.")
             if (line := kept.take()) is not None:
-                yield _redact_line(line, limit, masks)
+                yield _masked_line(line, limit, masks)
             elif child.exited.is_set() and (late or child.drained.is_set()):
                 if not kept.finish():
                     break

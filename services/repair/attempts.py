@@ -11,10 +11,10 @@ from pathlib import Path
 from services.clock import Clock
 from services.errors import NotFoundError, ReadOnlyError, RefusedError
 from services.models import Attempt, AttemptState, SandboxId, Verb
-from services.repair.actor_tasks import TaskResult
 from services.repair.limits import Limits
 from services.repair.locks import RepairLocks
 from services.repair.runner import AttemptRun
+from services.repair.tasks import TaskResult
 from services.sources import OpenSource, Proposal
 from services.text.sanitize import sanitize
 
@@ -115,13 +115,13 @@ class Attempts:
         return None if run is None else run.attempt
 
     async def close(self) -> None:
-        """Cancel what runs and wait for it, within the limits of a kill or of a critical step."""
+        """Cancel what runs and wait for it, within the limits of a drain or of a critical step."""
         self._closed = True
         for run in self._tasks.values():
             run.request_cancel(closing=True)
-        patience = self._limits.kill_s + self._limits.reap_s + 1
+        patience = self._limits.drain_s + 1
         if any(run.work.critical for run in self._tasks.values()):
-            patience = max(patience, self._limits.refresh_s + 1)
+            patience = max(patience, self._limits.critical_s + 1)
         timer = asyncio.ensure_future(self._clock.sleep(patience))
         try:
             while self._tasks and not timer.done():

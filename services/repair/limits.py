@@ -1,29 +1,27 @@
-"""How long everything an attempt does may take, inner strictly below outer."""
+"""How long each state of an attempt may take, and the sentence where it takes longer."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-MAX_CONNECTS = 4
-"""How often the link is tried in one attempt."""
+from services.clock import Clock
+from services.models import AttemptState
+from services.repair.machine import MAX_CONNECTS, Progress
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
     """Seconds (upstream/repair: Limits)."""
 
-    healthz_s: float = 1.5
-    readyz_s: float = 4.0
-    daemon_s: float = 1.5
     probe_s: float = 8.0
-    refresh_s: float = 40.0
-    """Also how long a critical step is let finish."""
-    mint_s: float = 5.0
+    critical_s: float = 40.0
+    """How long a step that must not be interrupted is let finish."""
     connect_s: float = 55.0
     wake_s: float = 330.0
-    kill_s: float = 5.0
+    grace_s: float = 5.0
+    """How long what was asked to end may take before its step says so."""
     reap_s: float = 10.0
-    """How long after the kill a child may take to be gone before it is no longer waited for."""
+    """How long it is waited for after that."""
     verify_s: float = 60.0
     settling_s: float = 300.0
     """In place of `verify_s` once anything but a fault was seen; either counts once."""
@@ -35,9 +33,11 @@ class Limits:
     """In place of `attempt_s` where something was confirmed beforehand."""
     lock_s: float = 520.0
     """How long another repair of the same gateway is waited for."""
-    tick_s: float = 5.0
-    tick_probe_s: float = 6.0
-    tick_longest_s: float = 30.0
+
+    @property
+    def drain_s(self) -> float:
+        """How long what was asked to end is waited for in all."""
+        return self.grace_s + self.reap_s
 
     def check(self) -> None:
         """Hold every outer limit against the sum of its inner ones.
@@ -45,23 +45,92 @@ class Limits:
         Raises:
             ValueError: naming the first that does not exceed it.
         """
-        rest = (
-            self.probe_s
-            + self.kill_s
-            + self.reap_s
-            + self.settling_s
-            + MAX_CONNECTS * self.connect_s
-        )
+        rest = self.probe_s + self.drain_s + self.settling_s + MAX_CONNECTS * self.connect_s
         for name, outer, inner in (
-            ("probe_s", self.probe_s, self.healthz_s + self.readyz_s + self.daemon_s),
-            ("connect_s", self.connect_s, self.refresh_s + self.mint_s + self.readyz_s),
+            ("connect_s", self.connect_s, self.critical_s),
             ("settling_s", self.settling_s, self.verify_s),
             ("attempt_s", self.attempt_s, rest + self.wake_s),
             ("confirmed_s", self.confirmed_s, rest + self.action_s),
             ("action_s", self.action_s, self.wake_s),
-            ("lock_s", self.lock_s, self.action_s + self.kill_s + self.reap_s),
-            ("tick_probe_s", self.tick_probe_s, self.healthz_s + self.readyz_s),
-            ("tick_longest_s", self.tick_longest_s, self.tick_s),
+            ("lock_s", self.lock_s, self.action_s + self.drain_s),
         ):
             if outer <= inner:
                 raise ValueError(f"{name} is {outer:g} s and must exceed {inner:g} s")
+
+
+class Deadlines:
+    """Follows one attempt; instants are those of the clock's `monotonic`."""
+
+    def __init__(self, clock: Clock, limits: Limits) -> None:
+        self._clock = clock
+        self._limits = limits
+        self._began = self._since = clock.monotonic()
+        self._verified_s = 0.0
+        self._waited_s = 0.0
+
+    def moved(self, before: Progress, after: Progress) -> None:
+        """Take note of a transition."""
+        if _stage(before) == _stage(after):
+            return
+        now = self._clock.monotonic()
+        if before.phase is AttemptState.VERIFY:
+            if before.waiting:
+                self._waited_s += now - self._since
+            else:
+                self._verified_s += now - self._since
+        self._since = now
+
+    def at(self, state: Progress) -> float:
+        """The instant at which the state of now is over its limit."""
+        limits = self._limits
+        confirmed = state.confirmed is not None
+        longest = limits.confirmed_s if confirmed else limits.attempt_s
+        whole = self._began + self._waited_s + longest
+        match state.phase:
+            case AttemptState.PROBE:
+                return min(whole, self._since + limits.probe_s)
+            case AttemptState.CONNECT:
+                return min(whole, self._since + limits.connect_s)
+            case AttemptState.WAKE:
+                return min(whole, self._since + (limits.action_s if confirmed else limits.wake_s))
+            case AttemptState.VERIFY if state.waiting:
+                return self._since + limits.lock_s
+            case AttemptState.VERIFY:
+                return min(whole, self._since + self.verify_s(state) - self._verified_s)
+            case AttemptState.DRAIN if state.critical:
+                return self._since + self._finishing_s(state)
+            case AttemptState.DRAIN:
+                return self._since + (limits.reap_s if state.overdue else limits.grace_s)
+        return whole
+
+    def verify_s(self, state: Progress) -> float:
+        """How long the attempt may verify in all."""
+        return self._limits.settling_s if state.settling else self._limits.verify_s
+
+    def _finishing_s(self, state: Progress) -> float:
+        """How long a critical step is let finish."""
+        of_act = state.confirmed is not None and not state.done_text and not state.connects
+        return self._limits.action_s if of_act else self._limits.critical_s
+
+    def reason(self, state: Progress) -> str:
+        """The sentence for the deadline of now; empty where the last verdict says it best."""
+        limits = self._limits
+        match state.phase:
+            case AttemptState.PROBE:
+                return f"It did not answer the first probe within {limits.probe_s:g} s."
+            case AttemptState.CONNECT:
+                return f"The link was not up within {limits.connect_s:g} s."
+            case AttemptState.VERIFY if state.waiting:
+                return f"Another repair of its gateway did not end within {limits.lock_s:g} s."
+            case AttemptState.DRAIN if state.critical:
+                return (
+                    f"A step that must not be interrupted did not end within"
+                    f" {self._finishing_s(state):g} s; its outcome is unknown."
+                )
+            case AttemptState.DRAIN if state.overdue:
+                return "What the wake had started did not end."
+        return ""
+
+
+def _stage(state: Progress) -> tuple[AttemptState, bool, bool]:
+    return state.phase, state.waiting, state.overdue

@@ -1,41 +1,194 @@
 """The attempt machine as a pure table: a state and an event in, a state and effects out.
 
-It is the table under upstream/repair: Attempt machine, row by row, with three additions: `LockBusy`
-`TurnCame` say that another repair owns the gateway and that it no longer does; a wake whose
-running step is critical is let finish like a critical link step; and what the operator confirmed
-beforehand takes the place of the wake, under the same lock. A pair that is not listed changes
-nothing.
+It is the table under upstream/repair: Attempt machine, row by row, and besides: `LockBusy` and
+`LockAcquired` tell of another repair of the gateway, a critical step of a wake is let finish too,
+and what the operator confirmed takes the place of the wake. Other pairs change nothing.
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from enum import Enum
 from typing import TypeAlias
 
 from services.models import AttemptState, Verb, Verdict, VerdictKind
-from services.repair.events import (
-    CancelRequested,
-    Confirmed,
-    ConnectFailed,
-    ConnectOk,
-    Critical,
-    Deadline,
-    Drained,
-    Effect,
-    FailureKind,
-    LockAcquired,
-    LockBusy,
-    ProbeResult,
-    Progress,
-    RepairEvent,
-    Requested,
-    WakeFailed,
-    WakeOk,
-)
-from services.repair.limits import MAX_CONNECTS
 
+MAX_CONNECTS = 4
+"""How often the link is tried in one attempt."""
 STILL_STARTING = "It is still starting."
 LATE = "It took too long."
+
+
+class Effect(Enum):
+    """What the runner does after a transition."""
+
+    PROBE = "look"
+    """Probe for the next verdict."""
+    WAKE = "wake"
+    """Acquire the gateway's lock, then start the one wake, or what was confirmed."""
+    CONNECT = "prime"
+    """Start the connect steps."""
+    STOP = "stop"
+    """End what runs: the wake's child gets its signal, a partial link is undone."""
+    LET_FINISH = "let finish"
+    """Let the critical step end, then end what runs."""
+    ABANDON = "abandon"
+    """Stop waiting for what does not end; a critical step is left alone."""
+    FINAL_PROBE = "show"
+    """One more probe, for display."""
+
+
+class FailureKind(Enum):
+    """What a failed connect step means."""
+
+    TRANSIENT = "transient"
+    REPAIRABLE = "repairable"
+    """By a wake of this source."""
+    TERMINAL = "terminal"
+
+
+@dataclass(frozen=True, slots=True)
+class Confirmed:
+    """An action the operator confirmed beforehand; it replaces the wake."""
+
+    name: str
+    skips_verify: bool = False
+    """Its own end is the end: nothing is verified, and no verdict forbids it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Requested:
+    """The operator requested a wake or a reconnect."""
+
+    verb: Verb
+    confirmed: Confirmed | None = None
+    """For this, by name, instead of a wake."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeResult:
+    """A probe of this attempt came back."""
+
+    verdict: Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectOk:
+    """Every connect step succeeded."""
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectFailed:
+    """A connect step failed."""
+
+    reason: str
+    failure: FailureKind
+    verdict: Verdict | None = None
+    """What the step itself said of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class WakeOk:
+    """The wake ended well, which proves nothing yet."""
+
+    done_text: str = ""
+    """What a confirmed action says was done."""
+
+
+@dataclass(frozen=True, slots=True)
+class WakeFailed:
+    """The wake could not run, or failed."""
+
+    reason: str
+    advice: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Deadline:
+    """The state's limit is up."""
+
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class CancelRequested:
+    """The operator requested cancellation."""
+
+
+@dataclass(frozen=True, slots=True)
+class Drained:
+    """What was drained has ended; `reason` where it failed."""
+
+    reason: str = ""
+    done_text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Critical:
+    """A step that must not be interrupted began or ended."""
+
+    running: bool
+
+
+@dataclass(frozen=True, slots=True)
+class LockBusy:
+    """Another repair holds the lock of the gateway: nothing was started."""
+
+
+@dataclass(frozen=True, slots=True)
+class LockAcquired:
+    """The lock of the gateway was acquired; it is kept until the next verdict."""
+
+
+RepairEvent: TypeAlias = (
+    Requested
+    | ProbeResult
+    | ConnectOk
+    | ConnectFailed
+    | WakeOk
+    | WakeFailed
+    | Deadline
+    | CancelRequested
+    | Drained
+    | Critical
+    | LockBusy
+    | LockAcquired
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """The state of one attempt in the transition table."""
+
+    verb: Verb = Verb.WAKE
+    phase: AttemptState = AttemptState.IDLE
+    original: str = ""
+    """The first error; written once."""
+    last: str = ""
+    """The last error, where it differs."""
+    seen: str = ""
+    """The latest verdict while verifying."""
+    wakes: int = 0
+    connects: int = 0
+    cancelling: bool = False
+    critical: bool = False
+    overdue: bool = False
+    """What was asked to end has not in its grace."""
+    settling: bool = False
+    """Verifying may take the settling limit."""
+    waiting: bool = False
+    """Another repair owns the gateway."""
+    abandoned: bool = False
+    """Something of ours was left running."""
+    confirmed: Confirmed | None = None
+    done_text: str = ""
+    """What the confirmed action says was done."""
+    advice: str = ""
+    confirmable: str = ""
+    advice_from_step: bool = False
+    """Advice and confirmable come from a connect step: a later probe cannot know better."""
+
+
 Transition: TypeAlias = tuple[Progress, tuple[Effect, ...]]
 
 
@@ -88,14 +241,14 @@ def _probe(state: Progress, event: RepairEvent) -> Transition:
         case Deadline(reason):
             return _fail(state, reason or LATE, Effect.STOP)
         case CancelRequested():
-            return _cancel(state, Effect.STOP)
+            return _cancel(state)
     return state, ()
 
 
 def _connect(state: Progress, event: RepairEvent) -> Transition:
     match event:
         case ConnectOk():
-            return _enter(state, AttemptState.DONE), (Effect.PUBLISH,)
+            return _enter(state, AttemptState.DONE), ()
         case ConnectFailed(reason, failure, verdict):
             if verdict is not None:
                 state = replace(_record_advice(state, verdict), advice_from_step=True)
@@ -106,13 +259,13 @@ def _connect(state: Progress, event: RepairEvent) -> Transition:
                 return _enter(replace(state, seen=reason), AttemptState.VERIFY), ()
             return _fail(state, reason)
         case Deadline(reason) if state.critical:
-            return _enter(_record_error(state, reason), AttemptState.DRAIN), (Effect.LET_FINISH,)
+            return _begin_drain(_record_error(state, reason))
         case Deadline(reason):
             return _fail(state, reason or LATE, Effect.STOP)
         case CancelRequested() if state.critical:
-            return _drain_cancelled(state), (Effect.LET_FINISH,)
+            return _begin_drain(replace(state, cancelling=True))
         case CancelRequested():
-            return _cancel(state, Effect.STOP)
+            return _cancel(state)
     return state, ()
 
 
@@ -127,13 +280,11 @@ def _wake(state: Progress, event: RepairEvent) -> Transition:
         case LockBusy():
             # Nothing was started, so the attempt still has its wake.
             held = replace(state, wakes=state.wakes - 1, waiting=True, critical=False)
-            return _enter(held, AttemptState.VERIFY), (Effect.AWAIT_LOCK,)
+            return _enter(held, AttemptState.VERIFY), ()
         case Deadline():
-            effect = Effect.LET_FINISH if state.critical else Effect.STOP
-            return _enter(state, AttemptState.DRAIN), (effect,)
+            return _begin_drain(state)
         case CancelRequested():
-            effect = Effect.LET_FINISH if state.critical else Effect.STOP
-            return _drain_cancelled(state), (effect,)
+            return _begin_drain(replace(state, cancelling=True))
     return state, ()
 
 
@@ -155,14 +306,13 @@ def _verify(state: Progress, event: RepairEvent) -> Transition:
                     if verdict.wakeable and not state.wakes and not state.waiting:
                         return _start_wake(state)
                     return state, ()
-            effects = () if state.settling else (Effect.EXTEND,)
-            return replace(state, seen=verdict.reason, settling=True), effects
+            return replace(state, seen=verdict.reason, settling=True), ()
         case LockAcquired():
             return replace(state, waiting=False), (Effect.PROBE,)
         case Deadline(reason):
             return _fail(state, reason or state.seen or STILL_STARTING)
         case CancelRequested():
-            return _cancel(state, Effect.STOP)
+            return _cancel(state)
     return state, ()
 
 
@@ -173,8 +323,8 @@ def _drain(state: Progress, event: RepairEvent) -> Transition:
             return _drained(_record_error(state, reason) if reason else state)
         case CancelRequested():
             return replace(state, cancelling=True), ()
-        case Deadline() if not state.critical and not state.killed:
-            return replace(state, killed=True), (Effect.KILL,)
+        case Deadline() if not state.critical and not state.overdue:
+            return replace(state, overdue=True), ()
         case Deadline(reason):
             state = replace(state, abandoned=True)
             state, effects = _drained(_record_error(state, reason) if reason else state)
@@ -219,8 +369,9 @@ def _enter(state: Progress, phase: AttemptState) -> Progress:
     return replace(state, phase=phase)
 
 
-def _drain_cancelled(state: Progress) -> Progress:
-    return replace(state, cancelling=True, phase=AttemptState.DRAIN)
+def _begin_drain(state: Progress) -> Transition:
+    effect = Effect.LET_FINISH if state.critical else Effect.STOP
+    return _enter(state, AttemptState.DRAIN), (effect,)
 
 
 def _fail(state: Progress, reason: str, *first: Effect) -> Transition:
@@ -228,9 +379,9 @@ def _fail(state: Progress, reason: str, *first: Effect) -> Transition:
     return _enter(failed, AttemptState.FAILED), (*first, Effect.FINAL_PROBE)
 
 
-def _cancel(state: Progress, *first: Effect) -> Transition:
+def _cancel(state: Progress) -> Transition:
     cancelled = replace(state, cancelling=True, critical=False)
-    return _enter(cancelled, AttemptState.CANCELLED), (*first, Effect.FINAL_PROBE)
+    return _enter(cancelled, AttemptState.CANCELLED), (Effect.STOP, Effect.FINAL_PROBE)
 
 
 def _record_advice(state: Progress, verdict: Verdict) -> Progress:

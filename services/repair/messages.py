@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from services.models import Attempt, AttemptState, Step, Verb, Verdict, VerdictKind
-from services.repair.events import Progress
-from services.repair.probes import redact_line
+from services.repair.machine import Progress
+from services.text.redact import redact_line
 from services.text.sanitize import end_sentence
 
 _STATE_SENTENCES = {

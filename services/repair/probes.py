@@ -10,15 +10,9 @@ from dataclasses import replace
 from services.clock import Clock
 from services.errors import WakedeckError
 from services.models import SandboxId, Verdict, VerdictKind
-from services.text.redact import redact
-from services.text.sanitize import sanitize
+from services.text.redact import redact_line
 
 _LOG = logging.getLogger(__name__)
-
-
-def redact_line(text: str) -> str:
-    """A source's text as one sanitized and redacted line."""
-    return redact(sanitize(text))
 
 
 class Probes:

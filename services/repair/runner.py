@@ -7,7 +7,7 @@ import logging
 from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from typing import Any, assert_never
 
 from services.clock import Clock
 from services.models import (
@@ -18,8 +18,9 @@ from services.models import (
     Verdict,
     VerdictKind,
 )
-from services.repair.deadlines import Deadlines
-from services.repair.events import (
+from services.repair.limits import Deadlines, Limits
+from services.repair.locks import RepairLocks
+from services.repair.machine import (
     CancelRequested,
     Confirmed,
     ConnectFailed,
@@ -36,16 +37,14 @@ from services.repair.events import (
     Requested,
     WakeFailed,
     WakeOk,
+    transition,
 )
-from services.repair.limits import Limits
-from services.repair.locks import RepairLocks
-from services.repair.machine import transition
 from services.repair.messages import to_attempt
-from services.repair.probes import Probes, redact_line, redact_verdict
-from services.repair.step_changes import apply_transition, remark
-from services.repair.steps import StepTracker
+from services.repair.probes import Probes, redact_verdict
+from services.repair.steps import StepTracker, apply_transition, remark
 from services.repair.tasks import RepairTasks
 from services.sources import OpenSource, Proposal
+from services.text.redact import redact_line
 
 FIRST_POLL_S = 0.5
 LONGEST_POLL_S = 2.0
@@ -295,6 +294,8 @@ class AttemptRun:
                 self.work.abandon()
             case Effect.FINAL_PROBE:
                 self._final_probe = True
+            case _:
+                assert_never(effect)
 
     def _on_step(self, step: Step, of_connect: bool) -> None:
         self._tracker.record(step, self._clock.now(), of_connect=of_connect)
@@ -332,7 +333,7 @@ class AttemptRun:
 
     async def _finish(self) -> None:
         """Wait for what was started, publish the end, then probe once more for display."""
-        until = self._clock.monotonic() + self._limits.kill_s + self._limits.reap_s
+        until = self._clock.monotonic() + self._limits.drain_s
         while (task := self.work.task) is not None and not task.done():
             left = until - self._clock.monotonic()
             if left <= 0:

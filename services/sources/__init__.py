@@ -25,9 +25,10 @@ from services.config.sources import (
     OpenShellTable,
     VellumTable,
 )
-from services.log_streams import LogStream
+from services.logs.reader import LogRecord
 from services.models import (
     Direction,
+    LogStream,
     Observation,
     QueueSnapshot,
     SandboxId,
@@ -80,10 +81,16 @@ class Observer(Protocol):
             UnavailableError: nothing can be said just now.
         """
 
-    def logs(self, sandbox: SandboxId, stream: str = "") -> AsyncIterator[str]:
-        """Harmless lines, oldest first, then as they come; bounded. No `stream`: the usual one.
+    def logs(
+        self, sandbox: SandboxId, stream: str = "", since: float | None = None
+    ) -> AsyncIterator[LogRecord]:
+        """Bounded records, oldest first, then as they come. No `stream`: the usual one.
+
+        `since` is the instant of the last record told before, where one had an instant: what was
+        written then may come again.
 
         Raises:
+            LogEndedError: that was all, and no more can come.
             NotFoundError: no such sandbox or stream here.
             UnavailableError: there is no log, or it was lost; asking again may help.
         """

@@ -9,7 +9,11 @@ from __future__ import annotations
 import re
 from itertools import pairwise
 
+from services.text.sanitize import sanitize
+
 MASK = "***"
+_AHEAD = 256
+"""Characters beyond a cut that are read too: half a secret may not look like one."""
 
 _SECRET_WORDS = frozenset(
     (
@@ -141,3 +145,9 @@ def redact(text: str) -> str:
         for shape, instead in _SHAPES:
             text = shape.sub(instead, text)
     return text
+
+
+def redact_line(text: str, limit: int = 400) -> str:
+    """One harmless line of at most `limit` characters, its secrets masked before it is cut."""
+    line = redact(sanitize(text, limit + _AHEAD))
+    return line if len(line) <= limit else line[: limit - 1] + "…"

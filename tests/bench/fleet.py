@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from services.clock import Clock
 from services.errors import UnavailableError
-from services.log_streams import LogStream
+from services.logs.reader import LogRecord
 from services.models import (
     Activity,
     Capability,
@@ -20,6 +20,7 @@ from services.models import (
     Gateway,
     GatewayId,
     GatewayState,
+    LogStream,
     Observation,
     QueueSnapshot,
     Sandbox,
@@ -120,9 +121,11 @@ class Fleet:
         """The one there is."""
         return ()
 
-    async def logs(self, sandbox: SandboxId, stream: str = "") -> AsyncIterator[str]:
+    async def logs(
+        self, sandbox: SandboxId, stream: str = "", since: float | None = None
+    ) -> AsyncIterator[LogRecord]:
         """One line."""
-        yield sandbox.native_id
+        yield LogRecord(sandbox.native_id)
 
     async def close(self) -> None:
         """Nothing is held."""

@@ -13,7 +13,8 @@ from textual.widgets import Static
 
 from services.config.settings import Settings, SourceSettings
 from services.config.sources import LocalTable
-from services.logs.follower import redact_log_line
+from services.logs.follower import log_line
+from services.logs.reader import LogRecord
 from tests.support.acted import Script, scripted
 from tests.support.clock import FakeClock
 from tests.support.stage import HOSTILE, NOW, SANDBOXES, gateways
@@ -70,7 +71,9 @@ class Panel:
 
     def _told(self, last: str | None) -> bool:
         """Whether the view has the last line that was said."""
-        return bool(self.texts) and last is not None and self.texts[-1] == redact_log_line(last)
+        if not self.texts or last is None:
+            return False
+        return self.texts[-1] == log_line(LogRecord(last)).text
 
     async def until(self, holds: Callable[[], bool]) -> None:
         await eventually(holds)

@@ -8,11 +8,12 @@ from dataclasses import dataclass, field, replace
 
 from services.clock import Clock
 from services.errors import UnavailableError
-from services.log_streams import LogStream
+from services.logs.reader import LogRecord
 from services.models import (
     Capability,
     Direction,
     Gateway,
+    LogStream,
     Observation,
     QueueSnapshot,
     Sandbox,
@@ -135,7 +136,9 @@ class ScriptedObserver:
     async def log_streams(self, sandbox: SandboxId) -> tuple[LogStream, ...]:
         return tuple(LogStream(name, name) for name in self._script.logs)
 
-    async def logs(self, sandbox: SandboxId, stream: str = "") -> AsyncIterator[str]:
+    async def logs(
+        self, sandbox: SandboxId, stream: str = "", since: float | None = None
+    ) -> AsyncIterator[LogRecord]:
         if not self._script.logs:
             raise UnavailableError("The agent writes no log.")
         told = self._script.logs[stream or next(iter(self._script.logs))]
@@ -145,7 +148,7 @@ class ScriptedObserver:
                 line = await told.get()
                 if line is None:
                     raise UnavailableError("The daemon went away.")
-                yield line
+                yield LogRecord(line)
         finally:
             self._script.following -= 1
 

@@ -9,10 +9,11 @@ from dataclasses import dataclass, field
 
 from services.clock import Clock
 from services.errors import UnavailableError
-from services.log_streams import LogStream
+from services.logs.reader import LogRecord
 from services.models import (
     Capability,
     Direction,
+    LogStream,
     Observation,
     QueueSnapshot,
     SandboxId,
@@ -117,8 +118,10 @@ class Scripted:
     async def log_streams(self, sandbox: SandboxId) -> tuple[LogStream, ...]:
         return ()
 
-    async def logs(self, sandbox: SandboxId, stream: str = "") -> AsyncIterator[str]:
-        yield "nothing"
+    async def logs(
+        self, sandbox: SandboxId, stream: str = "", since: float | None = None
+    ) -> AsyncIterator[LogRecord]:
+        yield LogRecord("nothing")
 
     def wake_key(self, sandbox: SandboxId) -> str:
         return "gateway" if self.shared else sandbox.native_id

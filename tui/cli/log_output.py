@@ -11,9 +11,14 @@ import click
 
 from services.config.settings import Settings
 from services.errors import ConfigError, UnavailableError
-from services.log_streams import LogLine, LogStream
-from services.logs.follower import LogFollower, redact_log_line
-from services.models import Capability, Sandbox
+from services.logs.follower import LogFollower, log_line
+from services.logs.reader import LogEndedError, LogRecord
+from services.models import (
+    Capability,
+    LogLine,
+    LogStream,
+    Sandbox,
+)
 from services.sources import OpenSource
 from tui.cli.query_report import ProbedSources, probed_sources
 
@@ -108,8 +113,8 @@ async def _follow(probed: ProbedSources, source: OpenSource, sandbox: Sandbox, s
             if not broken.done():
                 broken.set_exception(error)
 
-    def opened() -> AsyncIterator[str]:
-        return source.observer.logs(sandbox.id, stream)
+    def opened(since: float | None) -> AsyncIterator[LogRecord]:
+        return source.observer.logs(sandbox.id, stream, since)
 
     follower = LogFollower(opened, deliver, lambda _why, _at: None, probed.clock)
     task = asyncio.create_task(follower.run())
@@ -130,17 +135,21 @@ async def _once(source: OpenSource, sandbox: Sandbox, stream: str, tail: int | N
     until, quiet_s = loop.time() + FIRST_S, FIRST_S
     try:
         while (left := until - loop.time()) > 0:
-            line = redact_log_line(await asyncio.wait_for(anext(told), min(quiet_s, left)))
+            line = log_line(await asyncio.wait_for(anext(told), min(quiet_s, left)))
             if quiet_s == FIRST_S:
                 until, quiet_s = loop.time() + LONGEST_S, QUIET_S
-            if tail is None:
-                click.echo(line)
+            if line.ours or tail is None:
+                click.echo(line.text, err=line.ours)
             else:
-                newest.append(line)
-    except (StopAsyncIteration, TimeoutError):
+                newest.append(line.text)
+    except (StopAsyncIteration, TimeoutError, LogEndedError):
         pass
+    except UnavailableError as error:
+        if quiet_s == FIRST_S:
+            raise
+        click.echo(f"— {error.sentence}", err=True)
     finally:
         if (close := getattr(told, "aclose", None)) is not None:
             await close()
-    for line in newest:
-        click.echo(line)
+    for text in newest:
+        click.echo(text)

@@ -11,9 +11,12 @@ from textual.binding import Binding, BindingType
 from textual.screen import Screen
 
 from services.errors import WakedeckError
-from services.log_streams import LogLine
 from services.logs.follower import LogFollower
-from services.models import SandboxId
+from services.logs.reader import LogRecord
+from services.models import (
+    LogLine,
+    SandboxId,
+)
 from services.sources import Observer
 from tui.context import Context
 from widgets.log.pane import LogPane
@@ -90,8 +93,8 @@ class LogScreen(Screen[None]):
         await self._follow(self._pane.stream)
 
     async def _follow(self, stream: str) -> None:
-        def opened() -> AsyncIterator[str]:
-            return self._observer.logs(self._sandbox, stream)
+        def opened(since: float | None) -> AsyncIterator[LogRecord]:
+            return self._observer.logs(self._sandbox, stream, since)
 
         follower = LogFollower(opened, self._deliver, self._pane.set_problem, self.context.clock)
         await follower.run()

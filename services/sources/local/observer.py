@@ -8,7 +8,8 @@ from dataclasses import replace
 
 from services.clock import Clock
 from services.errors import NotFoundError
-from services.log_streams import LogStream
+from services.logs.file_tail import FileTail
+from services.logs.reader import LogRecord
 from services.models import (
     Activity,
     Direction,
@@ -16,6 +17,7 @@ from services.models import (
     Gateway,
     GatewayId,
     GatewayState,
+    LogStream,
     Observation,
     QueueSnapshot,
     Sandbox,
@@ -29,9 +31,15 @@ from services.queues.reader import QueueReader
 from services.sources.local import judge, probes, spawn
 from services.sources.local.gateway_probe import GatewayEvidence
 from services.sources.local.layout import HOST, World
-from services.sources.local.log_tail import STREAMS, follow
 from services.sources.local.summary import QueueSummaries
 from services.text.sanitize import sanitize
+
+STREAMS = (
+    LogStream("agent", "agent"),
+    LogStream("gateway", "gateway"),
+    LogStream("host", "host (traffic)"),
+)
+"""The agent's own log, and those of what all agents share."""
 
 
 class LocalObserver:
@@ -85,13 +93,15 @@ class LocalObserver:
         self._resolve(sandbox)
         return STREAMS
 
-    def logs(self, sandbox: SandboxId, stream: str = "") -> AsyncIterator[str]:
+    def logs(
+        self, sandbox: SandboxId, stream: str = "", since: float | None = None
+    ) -> AsyncIterator[LogRecord]:
         name = self._resolve(sandbox)
         stream = stream or STREAMS[0].name
         if stream not in {one.name for one in STREAMS}:
             raise NotFoundError(f"The embedded world has no log {sanitize(stream, 40)!r}.")
         role = f"agent-{name}" if stream == "agent" else stream
-        return follow(self._world.log(role))
+        return FileTail(self._world.log(role), called=f"{stream} log").read(self._clock)
 
     async def close(self) -> None:
         """Connections live no longer than one look."""

@@ -16,7 +16,7 @@ from services.sources.nanoclaw.containers import DOCKER, safe_name
 from services.sources.nanoclaw.engagement import NudgePlan
 from services.sources.nanoclaw.frames import FrameError, decode, encode
 from services.sources.nanoclaw.install import Install
-from services.text.redact import redact
+from services.text.redact import redact_line
 from services.text.sanitize import sanitize
 
 WORKDIR = "/workspace/agent"
@@ -133,7 +133,7 @@ async def stop(name: str) -> None:
         )
     if done.code:
         lines = done.stderr.decode("utf-8", "replace").strip().splitlines()
-        why = redact(sanitize(lines[-1], 160)) if lines else "it did not say why"
+        why = redact_line(lines[-1], 160) if lines else "it did not say why"
         raise UnavailableError(f"{name} was not stopped: {why}.")
 
 

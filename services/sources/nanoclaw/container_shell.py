@@ -11,8 +11,7 @@ from services.sources.nanoclaw.commands import shell_argv
 from services.terminal.exec.requests import ExecResult
 from services.terminal.transport.base import CloseReason, exited
 from services.terminal.transport.pty_transport import PtyTransport
-from services.text.redact import redact
-from services.text.sanitize import sanitize
+from services.text.redact import redact_line
 
 NOTICE = (
     "Inside the agent's container: /workspace/outbound.db is the agent's own queue, never write "
@@ -49,7 +48,7 @@ def exec_result(code: int, told: str, began: bool) -> ExecResult:
     if began:
         return ExecResult(code)
     lines = told.strip().splitlines()
-    why = redact(sanitize(lines[-1], 160)) if lines else f"docker ended with {code}"
+    why = redact_line(lines[-1], 160) if lines else f"docker ended with {code}"
     raise ShellError(f"It was not started: {why.rstrip('.')}.", retry=Retry.ASK)
 
 

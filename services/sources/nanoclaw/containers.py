@@ -11,8 +11,7 @@ from pathlib import PurePosixPath
 from services.errors import ProcessError
 from services.process import run
 from services.sources.nanoclaw.install import Install
-from services.text.redact import redact
-from services.text.sanitize import sanitize
+from services.text.redact import redact_line
 
 DOCKER = "docker"
 LIST_S = 8.0
@@ -199,4 +198,4 @@ def started_at(name: str) -> float | None:
 
 def _complaint(stderr: bytes) -> str:
     lines = stderr.decode("utf-8", "replace").strip().splitlines()
-    return redact(sanitize(lines[-1], 160)) if lines else "it failed without a word"
+    return redact_line(lines[-1], 160) if lines else "it failed without a word"

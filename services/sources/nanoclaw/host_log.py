@@ -11,8 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from services.text.redact import redact
-from services.text.sanitize import sanitize
+from services.text.redact import redact_line
 
 TAIL = 256 * 1024
 _COLOUR = re.compile(r"\x1b\[[0-9;]{0,16}m")
@@ -91,7 +90,7 @@ def troubles(lines: Iterable[tuple[float, HostLogLine]]) -> dict[str, StartFailu
         if line.text.startswith(WAKE_FAILED):
             match = _MESSAGE.search(line.text)
             why = match[1] if match else line.text
-            found[session] = StartFailure(at, redact(sanitize(why, 200)))
+            found[session] = StartFailure(at, redact_line(why, 200))
         elif line.text.startswith(EXITED):
             code = _CODE.search(line.text)
             if code is not None and code[1] not in ("0", "null"):

@@ -1,4 +1,4 @@
-"""What host and container say about one session, as bounded streams of harmless lines."""
+"""What host and container say about one session, as bounded streams of records."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ from operator import itemgetter
 
 from services.clock import Clock
 from services.errors import NotFoundError, ProcessError
-from services.log_streams import LogStream
+from services.logs.file_tail import POLL_S, FileTail
+from services.logs.reader import LogRecord
+from services.models import LogStream
 from services.process import run
 from services.sources.nanoclaw.container_listing import ContainerListings
 from services.sources.nanoclaw.containers import AgentContainer, SessionKey, logs_argv
-from services.sources.nanoclaw.file_tail import POLL_S, Tail, redact_log_line
 from services.sources.nanoclaw.host_log import TAIL, dated, parse
 from services.sources.nanoclaw.install import Install
 from services.text.sanitize import sanitize
@@ -40,7 +41,7 @@ async def stream(
     session_key: SessionKey,
     clock: Clock,
     which: str = "",
-) -> AsyncIterator[str]:
+) -> AsyncIterator[LogRecord]:
     """One of `STREAMS`; the first where `which` is empty.
 
     `session` are the lines of both host logs that name the session, and its container's log while
@@ -49,7 +50,7 @@ async def stream(
     Raises:
         NotFoundError: there is no such stream.
     """
-    lines: asyncio.Queue[str] = asyncio.Queue(ROOM)
+    lines: asyncio.Queue[LogRecord] = asyncio.Queue(ROOM)
     tasks = [
         asyncio.create_task(one)
         for one in _producers(
@@ -71,10 +72,10 @@ def _producers(
     session_key: SessionKey,
     clock: Clock,
     which: str,
-    lines: asyncio.Queue[str],
+    lines: asyncio.Queue[LogRecord],
 ) -> list[Coroutine[object, object, None]]:
-    host = Tail(install.log, TAIL, "host log")
-    errors = Tail(install.error_log, TAIL, "host error log")
+    host = FileTail(install.log, TAIL, "host log")
+    errors = FileTail(install.error_log, TAIL, "host error log")
     match which:
         case "session":
             name = session_key[1].encode("utf-8", "surrogateescape")
@@ -93,7 +94,10 @@ def _producers(
 
 
 async def _files(
-    tails: tuple[tuple[str, Tail], ...], name: bytes, clock: Clock, lines: asyncio.Queue[str]
+    tails: tuple[tuple[str, FileTail], ...],
+    name: bytes,
+    clock: Clock,
+    lines: asyncio.Queue[LogRecord],
 ) -> None:
     """Lines of the files in which `name` occurs, and what becomes of the files themselves.
 
@@ -101,24 +105,28 @@ async def _files(
     no dates: a line between two days says which one begins, unless it is today.
     """
     day = _day(clock.now())
-    while True:
-        found: list[list[tuple[float, str]]] = []
-        for word, tail in tails:
-            raw: list[bytes] = []
-            for _ in range(AT_ONCE):
-                more = tail.more()
-                if tail.news:
-                    await lines.put(tail.news)
-                if not more:
-                    break
-                raw += more
-                await asyncio.sleep(0)
-            found.append(_timed(word, raw, name, tail.modified_at))
-        for at, line in merge(*found, key=itemgetter(0)):
-            if at and day != (day := _day(at)):
-                await lines.put(f"— {day}")
-            await lines.put(line)
-        await clock.sleep(POLL_S)
+    try:
+        while True:
+            found: list[list[tuple[float, str]]] = []
+            for word, tail in tails:
+                raw: list[bytes] = []
+                for _ in range(AT_ONCE):
+                    more = tail.more()
+                    if tail.news:
+                        await lines.put(LogRecord(tail.news, note=True))
+                    if not more:
+                        break
+                    raw += more
+                    await asyncio.sleep(0)
+                found.append(_timed(word, raw, name, tail.modified_at))
+            for at, line in merge(*found, key=itemgetter(0)):
+                if at and day != (day := _day(at)):
+                    await lines.put(LogRecord(f"— {day}"))
+                await lines.put(LogRecord(line, at or None))
+            await clock.sleep(POLL_S)
+    finally:
+        for _, tail in tails:
+            tail.close()
 
 
 def _day(at: float) -> str:
@@ -133,12 +141,15 @@ def _timed(word: str, raw: list[bytes], name: bytes, modified_at: float) -> list
     for line, one in zip(raw, read, strict=True):
         at = at if one is None else next(instants)[0]
         if name in line:
-            told.append((at, word + redact_log_line(line)))
+            told.append((at, word + line.decode("utf-8", "replace")))
     return told
 
 
 async def _container(
-    listings: ContainerListings, session_key: SessionKey, clock: Clock, lines: asyncio.Queue[str]
+    listings: ContainerListings,
+    session_key: SessionKey,
+    clock: Clock,
+    lines: asyncio.Queue[LogRecord],
 ) -> None:
     last_note = ""
     while True:
@@ -148,22 +159,22 @@ async def _container(
             word = f"container log: {listing.problem}" if listing.problem else NO_CONTAINER_NOTE
             if last_note not in (word, ENDED_NOTE):
                 last_note = word
-                await lines.put(word)
+                await lines.put(LogRecord(word, note=True))
             await clock.sleep(CONTAINER_POLL_S)
             continue
-        await lines.put(EPHEMERAL_NOTE)
+        await lines.put(LogRecord(EPHEMERAL_NOTE, note=True))
         await _follow_container(found, lines)
         last_note = ENDED_NOTE
-        await lines.put(ENDED_NOTE)
+        await lines.put(LogRecord(ENDED_NOTE, note=True))
         await clock.sleep(CONTAINER_POLL_S)
 
 
-async def _follow_container(container: AgentContainer, lines: asyncio.Queue[str]) -> None:
+async def _follow_container(container: AgentContainer, lines: asyncio.Queue[LogRecord]) -> None:
     told = run.lines(logs_argv(container.name), limit=1000)
     try:
         async for line in told:
-            await lines.put(f"container: {line}")
+            await lines.put(LogRecord(f"container: {line}"))
     except ProcessError as error:
-        await lines.put(f"container log: {error.sentence}")
+        await lines.put(LogRecord(f"container log: {error.sentence}", note=True))
     finally:
         await told.aclose()

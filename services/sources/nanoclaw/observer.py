@@ -7,12 +7,13 @@ from pathlib import Path
 
 from services.clock import Clock
 from services.errors import NotFoundError, UnavailableError
-from services.log_streams import LogStream
+from services.logs.reader import LogRecord
 from services.models import (
     Direction,
     Gateway,
     GatewayId,
     GatewayState,
+    LogStream,
     Observation,
     QueueSnapshot,
     SandboxId,
@@ -106,7 +107,9 @@ class NanoClawObserver:
         self._session_key(poller, sandbox)
         return logs.STREAMS
 
-    async def logs(self, sandbox: SandboxId, stream: str = "") -> AsyncIterator[str]:
+    async def logs(
+        self, sandbox: SandboxId, stream: str = "", since: float | None = None
+    ) -> AsyncIterator[LogRecord]:
         poller, listings = self._opened()
         session_key = self._session_key(poller, sandbox)
         lines = logs.stream(poller.install, listings, session_key, self._clock, stream)

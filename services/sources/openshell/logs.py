@@ -1,4 +1,4 @@
-"""A sandbox's log, followed across lost connections without a line twice.
+"""A sandbox's log: its streams, and one run of the command that tails them.
 
 See upstream/openshell: Logs.
 """
@@ -7,38 +7,27 @@ from __future__ import annotations
 
 import re
 import time
-from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 from dataclasses import replace
 
 from services.clock import Clock
 from services.errors import NotFoundError, ProcessError, UnavailableError
-from services.log_streams import LogStream
+from services.logs.reader import LogRecord
+from services.models import LogStream
 from services.process.run import lines
 from services.sources.openshell.cli import Cli, environment
 from services.sources.openshell.cli_text import error_text
 from services.sources.openshell.client import OpenShellClient, scope
-from services.sources.openshell.error_kinds import ErrorKind, error_kind
 from services.sources.openshell.options import OpenShellOptions
 from services.sources.openshell.records import Target
 from services.text.sanitize import sanitize
 
 HISTORY = 200
 REMEMBERED = 2000
-"""Lines that are known again when the stream is taken up."""
-FIRST_WAIT_S = 1.0
-LONGEST_WAIT_S = 30.0
+"""So many are asked for when the stream is taken up."""
 _LONGEST = 2000
 _LINE = re.compile(r"^\[(\d{9,11})(?:\.(\d{1,3}))?\]\s+(.*)$")
-_HOPELESS = (
-    ErrorKind.USAGE,
-    ErrorKind.IDENTITY,
-    ErrorKind.AUTH,
-    ErrorKind.MISSING,
-    ErrorKind.UNKNOWN_NAME,
-)
-
 
 STREAMS = (
     LogStream("usual", "usual"),
@@ -85,64 +74,36 @@ def instant(line: str) -> float | None:
     return None if match is None else float(f"{match[1]}.{match[2] or 0}")
 
 
-class SeenLines:
-    """Lines already shown: the same instant, source and message is the same line."""
+async def read(
+    cli: Cli,
+    client: OpenShellClient,
+    options: OpenShellOptions,
+    target: Target,
+    clock: Clock,
+    since: float | None,
+) -> AsyncIterator[LogRecord]:
+    """One run of the log, oldest first: the same instant, source and message is the same record.
 
-    def __init__(self) -> None:
-        self._order: deque[str] = deque()
-        self._known: set[str] = set()
-
-    def first(self, line: str) -> bool:
-        """Whether it is new; it is not afterwards."""
-        key = " ".join(line.split())
-        if key in self._known:
-            return False
-        self._known.add(key)
-        self._order.append(key)
-        if len(self._order) > REMEMBERED:
-            self._known.discard(self._order.popleft())
-        return True
-
-
-async def follow(
-    cli: Cli, client: OpenShellClient, options: OpenShellOptions, target: Target, clock: Clock
-) -> AsyncIterator[str]:
-    """Harmless lines, oldest first, for ever; a lost stream is taken up where it was lost.
-
-    Ends where the CLI says that asking again cannot help.
+    Raises:
+        UnavailableError: the stream was lost; asking again may help.
     """
-    memory, wait_s = SeenLines(), FIRST_WAIT_S
-    last: float | None = None
-    while True:
-        began = clock.monotonic()
-        words: list[str] = []
-        try:
-            tools = await client.toolset()
-            asked = [*scope(target, tools), "logs", target.name, "--tail", *_filters(options)]
-            asked += _from(last, clock.now())
-            argv = cli.argv(*asked, gateway=target.gateway)
-            async with aclosing(lines(argv, env=environment(), limit=_LONGEST)) as told:
-                async for line in told:
-                    at = instant(line)
-                    if at is None:
-                        words = [*words[-20:], line]
-                        continue
-                    last = at if last is None else max(last, at)
-                    if memory.first(line):
-                        yield readable(line)
-            why = "the stream ended"
-        except ProcessError as error:
-            why = error_text("\n".join(words)) or error.sentence
-        except UnavailableError as error:
-            why = error.sentence
-        if error_kind("\n".join(words)) in _HOPELESS:
-            yield f"— the log cannot be followed: {why}"
-            return
-        if clock.monotonic() - began > LONGEST_WAIT_S:
-            wait_s = FIRST_WAIT_S
-        yield f"— the log stream was lost ({why}); taken up again in {wait_s:g} s"
-        await clock.sleep(wait_s)
-        wait_s = min(wait_s * 2, LONGEST_WAIT_S)
+    words: list[str] = []
+    try:
+        tools = await client.toolset()
+        asked = [*scope(target, tools), "logs", target.name, "--tail", *_filters(options)]
+        asked += _from(since, clock.now())
+        argv = cli.argv(*asked, gateway=target.gateway)
+        async with aclosing(lines(argv, env=environment(), limit=_LONGEST)) as told:
+            async for line in told:
+                at = instant(line)
+                if at is None:
+                    words = [*words[-20:], line]
+                else:
+                    yield LogRecord(readable(line), at, " ".join(line.split()))
+        why = "it ended"
+    except ProcessError as error:
+        why = error_text("\n".join(words)) or error.sentence
+    raise UnavailableError(f"The log stream was lost ({why}).")
 
 
 def _filters(options: OpenShellOptions) -> list[str]:

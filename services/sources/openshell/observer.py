@@ -7,12 +7,13 @@ from dataclasses import replace
 
 from services.clock import Clock
 from services.errors import NotFoundError, UnavailableError
-from services.log_streams import LogStream
+from services.logs.reader import LogRecord
 from services.models import (
     Direction,
     Facts,
     Gateway,
     GatewayState,
+    LogStream,
     Observation,
     QueueSnapshot,
     Sandbox,
@@ -29,7 +30,7 @@ from services.sources.openshell.client import GatewayProbe, OpenShellClient
 from services.sources.openshell.details_cache import DetailsCache
 from services.sources.openshell.gateway_judge import GatewayJudgement, GatewayStatus, missing
 from services.sources.openshell.gather import gather
-from services.sources.openshell.logs import STREAMS, filtered, follow
+from services.sources.openshell.logs import STREAMS, filtered, read
 from services.sources.openshell.nemoclaw_registry import NemoclawRegistry
 from services.sources.openshell.options import OpenShellOptions
 from services.sources.openshell.records import Forward, Registration, Target
@@ -100,12 +101,14 @@ class OpenShellObserver:
     async def log_streams(self, sandbox: SandboxId) -> tuple[LogStream, ...]:
         return STREAMS
 
-    def logs(self, sandbox: SandboxId, stream: str = "") -> AsyncIterator[str]:
+    def logs(
+        self, sandbox: SandboxId, stream: str = "", since: float | None = None
+    ) -> AsyncIterator[LogRecord]:
         target = Target.parse(sandbox.native_id)
         if target is None:
             raise NotFoundError("This is not the name of an OpenShell sandbox.")
         options = filtered(self._options, stream)
-        return follow(self._cli, self._client, options, target, self._clock)
+        return read(self._cli, self._client, options, target, self._clock, since)
 
     async def close(self) -> None:
         """Nothing outlives a look."""

@@ -15,7 +15,7 @@ from services.models import Facts, SandboxId, SandboxState
 from services.sources.pods.judgement import PodJudgement
 from services.sources.pods.pod import Pod, pod_of
 from services.sources.pods.reasons import words_for
-from services.text.redact import redact
+from services.text.redact import redact_line
 from services.text.sanitize import sanitize
 
 COOKIE = "argocd.token"
@@ -228,7 +228,7 @@ def read_log(line: bytes) -> bytes:
         return b""
     error, told = entry.get("error"), entry.get("result")
     if isinstance(error, dict):
-        said = redact(sanitize(str(error.get("message", "")), 200)) or "it did not say why"
+        said = redact_line(str(error.get("message", "")), 200) or "it did not say why"
         raise UnavailableError(f"Argo CD gave up the log: {said.rstrip('.')}.")
     content = told.get("content") if isinstance(told, dict) else None
     return content.encode("utf-8", "replace") if isinstance(content, str) else b""

@@ -8,11 +8,12 @@ from collections.abc import AsyncIterator
 
 from services.clock import Clock
 from services.errors import NotFoundError, WakedeckError
-from services.log_streams import LogStream
+from services.logs.reader import LogRecord
 from services.models import (
     Gateway,
     GatewayId,
     GatewayState,
+    LogStream,
     Observation,
     Sandbox,
     SandboxId,
@@ -94,7 +95,9 @@ class ArgoObserver(NoQueues):
         pod = await self._server.pod(http, one)
         return pod_logs.log_streams(pod, self._server.options.container)
 
-    async def logs(self, sandbox: SandboxId, stream: str = "") -> AsyncIterator[str]:
+    async def logs(
+        self, sandbox: SandboxId, stream: str = "", since: float | None = None
+    ) -> AsyncIterator[LogRecord]:
         http = self._opened()
         one = await self._server.find(http, *argo_api.split_id(sandbox))
         pod = await self._server.pod(http, one)
@@ -103,7 +106,8 @@ class ArgoObserver(NoQueues):
         async with http.stream(path, (*query, *log.query), pod_logs.SILENCE_S) as parts:
             async for line in pod_logs.log_lines(parts, argo_api.LONGEST_ENTRY):
                 if said := argo_api.read_log(line):
-                    yield pod_logs.redact_log_line(said)
+                    yield pod_logs.record(said)
+        pod_logs.check_ended(log)
 
     async def close(self) -> None:
         """Let go of the connection."""

@@ -8,11 +8,12 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 
 from services.clock import Clock
 from services.errors import NotFoundError, UnavailableError, WakedeckError
-from services.log_streams import LogStream
+from services.logs.reader import LogRecord
 from services.models import (
     Gateway,
     GatewayId,
     GatewayState,
+    LogStream,
     Observation,
     Sandbox,
     SandboxId,
@@ -139,7 +140,9 @@ class CentmlObserver(NoQueues):
     async def log_streams(self, sandbox: SandboxId) -> tuple[LogStream, ...]:
         return ()
 
-    def logs(self, sandbox: SandboxId, stream: str = "") -> AsyncIterator[str]:
+    def logs(
+        self, sandbox: SandboxId, stream: str = "", since: float | None = None
+    ) -> AsyncIterator[LogRecord]:
         raise UnavailableError(NO_LOGS)
 
     async def close(self) -> None:

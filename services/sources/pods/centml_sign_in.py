@@ -24,7 +24,7 @@ from services.sources.pods.centml_token import (
 )
 from services.sources.pods.credential import SignedOutError
 from services.terminal.transport.websocket import is_loopback
-from services.text.redact import redact
+from services.text.redact import redact_line
 from services.text.sanitize import sanitize
 
 AUTHENTICATE = "https://auth.centml.com/user_management/authenticate"
@@ -117,7 +117,7 @@ async def _post(
 def _why(answer: Mapping[str, Any]) -> str:
     for key in ("error_description", "message", "error"):
         if isinstance(answer.get(key), str):
-            return redact(sanitize(str(answer[key]), 200))
+            return redact_line(str(answer[key]), 200)
     return "no reason was given"
 
 

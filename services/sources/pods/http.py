@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from services.errors import DeadlineError, UnavailableError
 from services.terminal.transport.close_reasons import classify_open_error
 from services.terminal.transport.websocket import is_loopback
-from services.text.redact import redact
+from services.text.redact import redact_line
 from services.text.sanitize import sanitize
 
 if TYPE_CHECKING:
@@ -171,7 +171,7 @@ class Http:
         for value in headers.values():
             for secret in (value, *(part for part in value.split() if len(part) > 6)):
                 said = said.replace(secret, "•••")
-        said = redact(sanitize(said, 300))
+        said = redact_line(said, 300)
         tail = f": {said}" if said else ""
         return ApiError(f"{self.address} answered {status}{tail}.", status, said)
 

@@ -10,12 +10,13 @@ from dataclasses import replace
 
 from services.clock import Clock
 from services.errors import NotFoundError, WakedeckError
-from services.log_streams import LogStream
+from services.logs.reader import LogRecord
 from services.models import (
     Facts,
     Gateway,
     GatewayId,
     GatewayState,
+    LogStream,
     Observation,
     Sandbox,
     SandboxId,
@@ -100,7 +101,9 @@ class KubeObserver(NoQueues):
         pod = await read_one(http, *split_id(sandbox))
         return pod_logs.log_streams(pod, self._kube.options.container)
 
-    async def logs(self, sandbox: SandboxId, stream: str = "") -> AsyncIterator[str]:
+    async def logs(
+        self, sandbox: SandboxId, stream: str = "", since: float | None = None
+    ) -> AsyncIterator[LogRecord]:
         _, http, _ = await self._opened()
         namespace, name = split_id(sandbox)
         pod = await read_one(http, namespace, name)
@@ -108,7 +111,8 @@ class KubeObserver(NoQueues):
         path = f"{pod_path(namespace, name)}/log"
         async with http.stream(path, log.query, pod_logs.SILENCE_S) as parts:
             async for line in pod_logs.log_lines(parts):
-                yield pod_logs.redact_log_line(line)
+                yield pod_logs.record(line)
+        pod_logs.check_ended(log)
 
     async def close(self) -> None:
         """Stop watching and let go of the connection."""

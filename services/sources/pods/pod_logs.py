@@ -6,9 +6,9 @@ from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 
 from services.errors import NotFoundError
-from services.log_streams import LogStream
+from services.logs.reader import LogEndedError, LogRecord
+from services.models import LogStream
 from services.sources.pods.pod import ContainerStatus, Pod, container_of
-from services.text.redact import redact
 from services.text.sanitize import sanitize
 
 LINES = 200
@@ -81,9 +81,19 @@ async def log_lines(
         yield rest
 
 
-def redact_log_line(line: bytes) -> str:
-    """A line for the screen: harmless, short, without secrets."""
-    return redact(sanitize(line[:_LONGEST_LINE].decode("utf-8", "replace"), 1000))
+def record(line: bytes) -> LogRecord:
+    """A line as a record, bounded."""
+    return LogRecord(line[:_LONGEST_LINE].decode("utf-8", "replace"))
+
+
+def check_ended(log: PodLog) -> None:
+    """Say that a log which was told to its end has no more.
+
+    Raises:
+        LogEndedError: it is of a run that is over.
+    """
+    if log.previous:
+        raise LogEndedError("That run is over: this is all of its log.")
 
 
 def _logs(pod: Pod, preferred: str) -> Iterator[PodLog]:

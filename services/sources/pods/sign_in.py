@@ -12,7 +12,7 @@ from services.errors import DeadlineError, UnavailableError
 from services.process import run
 from services.sources.pods.access import Access, Helper
 from services.sources.pods.credential import KubeCredential, Minted
-from services.text.redact import redact
+from services.text.redact import redact_line
 from services.text.sanitize import sanitize
 
 HELPER_LIMIT_S = 30.0
@@ -52,7 +52,7 @@ async def mint(access: Access, helper: Helper) -> Minted:
         raise DeadlineError(f"The credential helper {name} did not answer in {HELPER_LIMIT_S:g} s.")
     if done.code != 0:
         lines = [one for one in done.stderr.decode("utf-8", "replace").splitlines() if one.strip()]
-        last = redact(sanitize(lines[-1], 200)) if lines else f"status {done.code}"
+        last = redact_line(lines[-1], 200) if lines else f"status {done.code}"
         raise UnavailableError(
             f"The credential helper {name} failed: {last}.", advice=helper.advice
         )

@@ -9,8 +9,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 
-from services.models import GatewayState as G
-from services.models import SandboxState as S
+from services.models import (
+    GatewayState as G,
+)
+from services.models import (
+    SandboxState as S,
+)
 from services.sources.vellum import messages
 from services.sources.vellum.credential import CredentialState
 from services.sources.vellum.evidence import ActionKind, ActionResult, AssistantEvidence

@@ -7,9 +7,10 @@ from collections.abc import AsyncIterator
 
 from services.clock import Clock
 from services.errors import NotFoundError, UnavailableError
-from services.log_streams import LogStream
+from services.logs.reader import LogRecord
 from services.models import (
     Direction,
+    LogStream,
     Observation,
     QueueSnapshot,
     SandboxId,
@@ -63,8 +64,10 @@ class VellumObserver:
     async def log_streams(self, sandbox: SandboxId) -> tuple[LogStream, ...]:
         return ()
 
-    async def logs(self, sandbox: SandboxId, stream: str = "") -> AsyncIterator[str]:
-        yield f"{sanitize(sandbox.native_id, 80)}: {NO_LOGS}."
+    async def logs(
+        self, sandbox: SandboxId, stream: str = "", since: float | None = None
+    ) -> AsyncIterator[LogRecord]:
+        yield LogRecord(f"{sanitize(sandbox.native_id, 80)}: {NO_LOGS}.")
 
     async def close(self) -> None:
         """Connections live no longer than one look."""

@@ -17,7 +17,7 @@ from services.sources.vellum.layout import Site
 from services.sources.vellum.limits import REFRESH_S
 from services.sources.vellum.tool import Tool
 from services.sources.vellum.uninterruptible import CommandExit, UninterruptibleCommands
-from services.text.redact import redact
+from services.text.redact import redact_line
 from services.text.sanitize import sanitize
 
 _REFRESH_ERROR = "VELLUM_REFRESH_ERROR="
@@ -105,9 +105,7 @@ class VellumRunner:
         """The end of a command's output, without any of the assistant's secrets."""
         for secret in masks.secrets(self._site.place, assistant):
             text = text.replace(secret, "***")
-        return redact(
-            _join_lines(deque((sanitize(line) for line in text.splitlines()), _LAST_LINES))
-        )
+        return _join_lines(deque((sanitize(line) for line in text.splitlines()), _LAST_LINES))
 
     async def close(self) -> None:
         """Stop following what must not be ended."""
@@ -147,9 +145,9 @@ def refresh_error(stderr: str) -> tuple[int, str]:
                 break
             status, word = told.get("status"), told.get("error")
             number = status if isinstance(status, int) and not isinstance(status, bool) else 0
-            return number, redact(sanitize(word, 120)) if isinstance(word, str) else ""
+            return number, redact_line(word, 120) if isinstance(word, str) else ""
     return 0, ""
 
 
 def _join_lines(said: deque[str]) -> str:
-    return sanitize(" / ".join(line for line in said if line), 280)
+    return redact_line(" / ".join(line for line in said if line), 280)

@@ -17,7 +17,10 @@ from services.clock import SystemClock
 from services.journal import store as journal_module
 from services.journal.rows import APPLICATION_ID
 from services.journal.store import MAX_ROWS, RETENTION_S, Journal
-from services.models import Event, Severity
+from services.models import (
+    Event,
+    Severity,
+)
 from tests.support.clock import FakeClock
 from tests.support.waiting import eventually
 
@@ -246,7 +249,6 @@ import asyncio, sys
 from pathlib import Path
 from services.clock import SystemClock
 from services.journal import Journal
-from services.models import Event, Severity
 
 async def main():
     journal = Journal(Path(sys.argv[1]), SystemClock())

@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.errors import UnavailableError
-from services.log_streams import LogLine
 from services.logs.follower import LogFollower, overlap
+from services.logs.reader import LogEndedError, LogReader, LogRecord
+from services.models import LogLine
 from tests.support.clock import FakeClock
 from tests.support.waiting import LIMIT_S, eventually
 
@@ -23,6 +24,7 @@ class Heard:
         self.lines: list[LogLine] = []
         self.batches = 0
         self.losses: list[tuple[str, float | None]] = []
+        self.asked: list[float | None] = []
 
     def deliver(self, lines: Sequence[LogLine]) -> None:
         self.lines += lines
@@ -44,14 +46,13 @@ async def until(holds: Callable[[], bool]) -> None:
     await eventually(holds)
 
 
-async def followed(
-    streams: list[Callable[[], AsyncIterator[str]]], holds: Callable[[Heard], bool]
-) -> Heard:
+async def followed(streams: list[LogReader], holds: Callable[[Heard], bool]) -> Heard:
     """Follow these, one after the other, on a clock that moves on when asked for sleep."""
     heard, clock, turn = Heard(), FakeClock(), iter(streams)
 
-    def opened() -> AsyncIterator[str]:
-        return next(turn)()
+    def opened(since: float | None) -> AsyncIterator[LogRecord]:
+        heard.asked.append(since)
+        return next(turn)(since)
 
     follower = LogFollower(opened, heard.deliver, heard.lost, clock)
     task = asyncio.create_task(follower.run())
@@ -69,12 +70,10 @@ async def followed(
     return heard
 
 
-def of(
-    *lines: str, then: Exception | None = None, stays: bool = False
-) -> Callable[[], AsyncIterator[str]]:
-    async def stream() -> AsyncIterator[str]:
+def of(*lines: str | LogRecord, then: Exception | None = None, stays: bool = False) -> LogReader:
+    async def stream(_: float | None) -> AsyncIterator[LogRecord]:
         for line in lines:
-            yield line
+            yield LogRecord(line) if isinstance(line, str) else line
         if then is not None:
             raise then
         if stays:
@@ -106,6 +105,43 @@ async def test_a_lost_stream_is_taken_up_again_and_nothing_is_told_twice() -> No
     assert heard.losses[1][1] is not None
 
 
+def keyed(number: int) -> LogRecord:
+    return LogRecord(f"line {number}", float(number), f"key {number}")
+
+
+async def test_a_log_whose_lines_can_be_told_apart_is_read_on_from_the_last_instant() -> None:
+    gone = UnavailableError("The peer went away.")
+    heard = await followed(
+        [
+            of(keyed(1), keyed(1), keyed(3), keyed(2), then=gone),
+            of(keyed(3), keyed(2), keyed(4), stays=True),
+        ],
+        lambda h: "line 4" in h.log,
+    )
+    assert heard.log == ["line 1", "line 3", "line 2", "line 4"]
+    assert heard.asked == [None, 3.0]
+
+
+async def test_news_about_a_log_is_no_line_of_it_and_hides_no_replay() -> None:
+    note = LogRecord("— it was replaced", note=True)
+    heard = await followed(
+        [of("a", "b", then=UnavailableError("Lost.")), of(note, "a", "b", "c", stays=True)],
+        lambda h: "c" in h.log,
+    )
+    assert heard.log == ["a", "b", "c"]
+    assert heard.said == ["— Lost: asked again by itself", "— it was replaced"]
+
+
+async def test_a_log_that_has_ended_for_good_is_not_asked_for_again() -> None:
+    heard = Heard()
+    reader = of("a", then=LogEndedError("That was all."))
+    await asyncio.wait_for(
+        LogFollower(reader, heard.deliver, heard.lost, FakeClock()).run(), LIMIT_S
+    )
+    assert [line.text for line in heard.lines] == ["a", "— That was all."]
+    assert heard.losses == [("", None)]
+
+
 async def test_the_same_reason_is_said_once_and_waits_grow() -> None:
     gone = UnavailableError("No daemon.")
     heard = await followed(
@@ -124,10 +160,10 @@ async def test_an_error_of_ours_is_a_sentence_too(caplog: pytest.LogCaptureFixtu
 
 
 async def test_a_flood_leaves_room_for_everything_else() -> None:
-    async def flood() -> AsyncIterator[str]:
+    async def flood(_: float | None) -> AsyncIterator[LogRecord]:
         number = 0
         while True:
-            yield f"line {number}"
+            yield LogRecord(f"line {number}")
             number += 1
 
     heard = Heard()

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import ast
 import asyncio
+from collections import Counter
 from collections.abc import Callable
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
 from services.errors import NotFoundError, ReadOnlyError, RefusedError
 from services.models import Attempt, AttemptState, SandboxId, Step, StepState, Verb
+from services.process import child
+from services.repair import limits as limits_module
 from services.repair.attempts import AttemptHandle, Attempts
 from services.repair.limits import Limits
 from tests.support.clock import FakeClock, settle
@@ -447,6 +452,29 @@ async def test_a_listener_that_breaks_does_not_break_the_attempt(tmp_path: Path)
     await b.attempts.close()
 
 
+async def test_a_wake_that_does_not_end_says_so_and_nothing_of_a_kill(
+    bench: Callable[..., Bench],
+) -> None:
+    """No process is anywhere near: it is waited for, and that is what its step says."""
+    b = bench()
+    b.source.verdict["box"] = DOWN
+    b.source.wakes = Script(takes_s=600, deaf=True)
+    handle = b.attempts.request(Verb.WAKE, BOX)
+    await b.clock.advance(3)
+    handle.cancel()
+    limits = Limits()
+    await b.clock.advance(limits.grace_s - 0.1)
+    assert step(handle.attempt, "start").detail == "being ended"
+    await b.clock.advance(0.2)
+    assert handle.attempt.state is AttemptState.DRAIN
+    assert step(handle.attempt, "start").detail == "did not end when asked, still waited for"
+    done = await b.end(handle)
+    assert done.state is AttemptState.CANCELLED
+    assert not [one.detail for told in b.told for one in told.steps if "kill" in one.detail]
+    await b.clock.advance(60)
+    await b.attempts.close()
+
+
 async def test_hostile_words_of_a_source_are_shown_harmless(bench: Callable[..., Bench]) -> None:
     b = bench()
     b.source.verdict["box"] = DOWN
@@ -494,4 +522,28 @@ def test_limits_hold_and_a_lie_is_found() -> None:
     with pytest.raises(ValueError, match="attempt_s"):
         Limits(attempt_s=860).check()
     with pytest.raises(ValueError, match="connect_s"):
-        Limits(connect_s=49).check()
+        Limits(connect_s=39).check()
+    with pytest.raises(ValueError, match="lock_s"):
+        Limits(reap_s=30.1).check()
+
+
+def test_a_drain_is_longer_than_the_end_of_a_child() -> None:
+    """What was asked to end is not called overdue while its signals still have their time."""
+    limits = Limits()
+    assert limits.grace_s >= child.GRACE_S
+    assert limits.drain_s > child.GRACE_S + child.KILL_WAIT_S + child.LINGER_S
+
+
+def test_every_limit_is_read_by_a_line_that_acts() -> None:
+    """A number that only its own check compares guards nothing."""
+    folder = Path(limits_module.__file__).parent
+    read: Counter[str] = Counter()
+    for path in folder.glob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name != "check":
+                read.update(
+                    one.attr
+                    for one in ast.walk(node)
+                    if isinstance(one, ast.Attribute) and isinstance(one.ctx, ast.Load)
+                )
+    assert {field.name for field in fields(Limits)} <= read.keys()

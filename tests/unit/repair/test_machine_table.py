@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import ast
 import itertools
 from dataclasses import replace
+from pathlib import Path
+from typing import get_args
 
 import pytest
 
 from services.models import AttemptState, Verb, Verdict, VerdictKind
-from services.repair.events import (
+from services.repair import runner
+from services.repair.machine import (
+    MAX_CONNECTS,
+    STILL_STARTING,
     CancelRequested,
     Confirmed,
     ConnectFailed,
@@ -20,16 +26,14 @@ from services.repair.events import (
     FailureKind,
     LockAcquired,
     LockBusy,
-    PollTicked,
     ProbeResult,
     Progress,
     RepairEvent,
     Requested,
     WakeFailed,
     WakeOk,
+    transition,
 )
-from services.repair.limits import MAX_CONNECTS
-from services.repair.machine import STILL_STARTING, transition
 
 S = AttemptState
 E = Effect
@@ -94,7 +98,7 @@ ROWS: list[tuple[str, Progress, RepairEvent, Progress, tuple[Effect, ...]]] = [
         at(ACT, S.WAKE, wakes=1),
         LockBusy(),
         at(ACT, S.VERIFY, waiting=True),
-        (E.AWAIT_LOCK,),
+        (),
     ),
     (
         "agreed, serving while another repairs",
@@ -145,7 +149,6 @@ ROWS: list[tuple[str, Progress, RepairEvent, Progress, tuple[Effect, ...]]] = [
         at(ACT, S.CANCELLED, wakes=1, cancelling=True, done_text="issued"),
         (E.FINAL_PROBE,),
     ),
-    ("idle tick", WAKE, PollTicked(), WAKE, ()),
     ("probe ready, wake", at(WAKE, S.PROBE), READY, at(WAKE, S.DONE), ()),
     (
         "probe ready, reconnect",
@@ -201,7 +204,7 @@ ROWS: list[tuple[str, Progress, RepairEvent, Progress, tuple[Effect, ...]]] = [
         at(LINK, S.CONNECT, connects=1),
         ConnectOk(),
         at(LINK, S.DONE, connects=1),
-        (E.PUBLISH,),
+        (),
     ),
     (
         "prime repairable",
@@ -278,7 +281,7 @@ ROWS: list[tuple[str, Progress, RepairEvent, Progress, tuple[Effect, ...]]] = [
         at(WAKE, S.WAKE, wakes=1),
         LockBusy(),
         at(WAKE, S.VERIFY, waiting=True),
-        (E.AWAIT_LOCK,),
+        (),
     ),
     ("verify ready, wake", at(WAKE, S.VERIFY, wakes=1), READY, at(WAKE, S.DONE, wakes=1), ()),
     (
@@ -300,7 +303,7 @@ ROWS: list[tuple[str, Progress, RepairEvent, Progress, tuple[Effect, ...]]] = [
         at(WAKE, S.VERIFY),
         SETTLING,
         at(WAKE, S.VERIFY, seen="settling", settling=True),
-        (E.EXTEND,),
+        (),
     ),
     (
         "verify unknown",
@@ -382,12 +385,12 @@ ROWS: list[tuple[str, Progress, RepairEvent, Progress, tuple[Effect, ...]]] = [
         (E.FINAL_PROBE,),
     ),
     ("drain cancel", at(WAKE, S.DRAIN), CancelRequested(), at(WAKE, S.DRAIN, cancelling=True), ()),
-    ("drain deadline", at(WAKE, S.DRAIN), Deadline(), at(WAKE, S.DRAIN, killed=True), (E.KILL,)),
+    ("drain deadline", at(WAKE, S.DRAIN), Deadline(), at(WAKE, S.DRAIN, overdue=True), ()),
     (
-        "drain deadline after the kill",
-        at(WAKE, S.DRAIN, killed=True, cancelling=True),
+        "drain deadline after the grace",
+        at(WAKE, S.DRAIN, overdue=True, cancelling=True),
         Deadline("stuck"),
-        at(WAKE, S.CANCELLED, killed=True, cancelling=True, abandoned=True, original="stuck"),
+        at(WAKE, S.CANCELLED, overdue=True, cancelling=True, abandoned=True, original="stuck"),
         (E.ABANDON, E.FINAL_PROBE),
     ),
     (
@@ -460,10 +463,27 @@ def test_every_row(
     assert transition(before, event) == (after, effects)
 
 
+def test_the_table_asks_for_every_effect_and_for_no_other() -> None:
+    assert {effect for row in ROWS for effect in row[4]} == set(Effect)
+
+
+def test_every_event_is_sent_by_the_runner_and_every_effect_performed() -> None:
+    """An event that tests alone send, or an effect that nobody performs, is a promise unkept."""
+    root = Path(runner.__file__).parent
+    said = {
+        node.id if isinstance(node, ast.Name) else node.attr
+        for name in ("runner.py", "tasks.py")
+        for node in ast.walk(ast.parse((root / name).read_text("utf-8")))
+        if isinstance(node, ast.Name | ast.Attribute)
+    }
+    assert {event.__name__ for event in get_args(RepairEvent)} <= said
+    assert {effect.name for effect in Effect} <= said
+
+
 EVENTS: tuple[RepairEvent, ...] = (
     *(READY, SETTLING, DOWN, STOPPED, REFUSED, UNKNOWN),
     *(TRANSIENT, REPAIRABLE, TERMINAL, ConnectOk(), WakeOk(), WakeFailed("exit 1")),
-    *(Deadline(), Deadline("late"), CancelRequested(), Drained(), Drained("spent"), PollTicked()),
+    *(Deadline(), Deadline("late"), CancelRequested(), Drained(), Drained("spent")),
     *(Critical(True), Critical(False), LockBusy(), LockAcquired()),
     *(Requested(Verb.WAKE), Requested(Verb.RECONNECT)),
 )
@@ -548,7 +568,7 @@ def test_what_every_step_keeps(states: set[Progress]) -> None:
             assert after.original or after.connects == MAX_CONNECTS
         if state.critical and isinstance(event, CancelRequested | Deadline):
             assert E.STOP not in effects
-            assert E.KILL not in effects
+            assert E.ABANDON not in effects or isinstance(event, Deadline)
 
 
 def test_deadlines_alone_end_every_state(states: set[Progress]) -> None:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import ast
+from pathlib import Path
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.text.redact import MASK, redact
+from services.text.redact import MASK, redact, redact_line
+from tests.support.import_graph import Tree
 
+ROOT = next(up for up in Path(__file__).resolve().parents if (up / "pyproject.toml").exists())
 SECRET = "hunter2hunter2XY"
 
 HIDDEN = [
@@ -119,3 +124,26 @@ def test_secrets_are_masked_wherever_they_stand(shape: str, before: str) -> None
 def test_hostile_text_costs_time_in_proportion(piece: str) -> None:
     """Two million characters pass; anything quadratic would take hours."""
     redact(piece * (2_000_000 // len(piece)))
+
+
+@pytest.mark.parametrize("limit", range(8, 60))
+def test_a_cut_never_lets_half_a_secret_through(limit: int) -> None:
+    line = redact_line(f"\x1b[31mopen https://u:{SECRET}@host/path for it\n", limit)
+    assert SECRET[:4] not in line
+    assert len(line) <= limit
+    assert "\x1b" not in line
+
+
+def test_a_line_that_fits_is_whole_and_a_longer_one_says_so() -> None:
+    assert redact_line("a  b\tc", 5) == "a b c"
+    assert redact_line("abcdef", 5) == "abcd…"
+    assert len(redact_line("x" * 5000)) == 400
+
+
+def test_nobody_sanitizes_and_redacts_by_hand() -> None:
+    """In that order a cut may leave half a secret: `redact_line` is for this."""
+    for name, tree in Tree.read(ROOT).parsed.items():
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Call) and ast.unparse(node.func) == "redact":
+                first = ast.unparse(node.args[0])
+                assert name == "services.text.redact" or not first.startswith("sanitize("), name

@@ -16,6 +16,7 @@ import pytest
 
 from services.clock import SystemClock
 from services.errors import NotFoundError, RefusedError, ShellError, UnavailableError
+from services.logs.follower import log_line
 from services.models import AttemptState, SandboxId, ShellState, StepState, Verb, VerdictKind
 from services.repair.attempts import Attempts
 from services.sources import OpenSource, Proposer
@@ -382,7 +383,7 @@ async def test_logs_are_the_hosts_lines_about_it_and_the_containers(
     async with asyncio.timeout(20):
         lines = source.observer.logs(MIXED)
         async for line in lines:
-            told.append(line)
+            told.append(log_line(line).text)
             if "container: token=***" in told and any("Killing" in one for one in told):
                 break
         await lines.aclose()  # type: ignore[attr-defined]
@@ -401,7 +402,7 @@ async def test_the_log_of_an_ended_container_is_said_to_be_gone(
     await source.observer.observe()
     lines = source.observer.logs(MIXED)
     async with asyncio.timeout(20):
-        assert await anext(lines) == "container log: no container runs"
+        assert (await anext(lines)).text == "container log: no container runs"
         await lines.aclose()  # type: ignore[attr-defined]
     await close(source)
 
@@ -425,7 +426,7 @@ async def told_by(source: OpenSource, stream: str, count: int) -> list[str]:
     lines = source.observer.logs(MIXED, stream)
     async with asyncio.timeout(20):
         async for line in lines:
-            told.append(line)
+            told.append(log_line(line).text)
             if len(told) == count:
                 break
     await lines.aclose()  # type: ignore[attr-defined]
@@ -468,14 +469,14 @@ async def test_a_host_log_that_is_away_is_said_and_waited_for(
     await source.observer.observe()
     lines = source.observer.logs(MIXED, "host")
     async with asyncio.timeout(20):
-        assert await anext(lines) == "— the host log is not there: waited for"
+        assert (await anext(lines)).text == "— the host log is not there: waited for"
         log.write_text(f"[{time.strftime('%H:%M:%S')}.000] INFO begins\n")
-        assert await anext(lines) == "— the host log can be read"
-        assert (await anext(lines)).endswith(".000] INFO begins")
+        assert (await anext(lines)).text == "— the host log can be read"
+        assert (await anext(lines)).text.endswith(".000] INFO begins")
         with log.open("r+") as stream:
             stream.truncate(0)
             stream.write("short\n")
-        assert await anext(lines) == "— the host log was cut: told from its beginning"
-        assert await anext(lines) == "short"
+        assert (await anext(lines)).text == "— the host log was cut: told from its beginning"
+        assert (await anext(lines)).text == "short"
         await lines.aclose()  # type: ignore[attr-defined]
     await close(source)

@@ -15,7 +15,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -23,6 +23,7 @@ import pytest
 from services.clock import SystemClock
 from services.config.settings import Settings, SourceSettings
 from services.config.sources import OpenShellTable
+from services.logs.reader import LogRecord
 from services.models import (
     Attempt,
     AttemptState,
@@ -42,6 +43,7 @@ from services.sources.openshell.source import open_openshell
 from services.terminal.exec.requests import ShellChoice
 from services.terminal.transport.base import CloseReason
 from tests.support import kits
+from tests.support.following import followed, notes, own
 from tests.support.openshell_kit import PINS, Kit, kit
 from tests.support.openshell_live import NAME, LiveGateway, live_gateway
 from tests.support.ran import ran
@@ -287,22 +289,20 @@ async def test_a_shell_knows_its_size_and_its_loss(real: Kit, gateway: LiveGatew
 async def test_a_log_survives_the_death_of_its_gateway(
     real: Kit, gateway: LiveGateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("services.sources.openshell.logs.FIRST_WAIT_S", 0.2)
-    told: list[str] = []
-    stream = source(real).observer.logs(ALPHA)
-    again = 0
-    async with asyncio.timeout(60):
-        async for line in stream:
-            told.append(line)
-            if len(told) == 4:
-                gateway.kill()
-            if line.startswith("—") and not again:
-                gateway.start()
-                again = len(told)
-            if again and len(told) > again + 3 and not line.startswith("—"):
-                break
-    await stream.aclose()  # type: ignore[attr-defined]
-    lines = [line for line in told if not line.startswith("—")]
+    monkeypatch.setattr("services.logs.follower.FIRST_WAIT_S", 0.2)
+    observer = source(real).observer
+
+    def reader(since: float | None) -> AsyncIterator[LogRecord]:
+        return observer.logs(ALPHA, "", since)
+
+    async with followed(reader, SystemClock()) as told:
+        await eventually(lambda: len(told) >= 4)
+        gateway.kill()
+        await eventually(lambda: bool(notes(told)))
+        gateway.start()
+        again = len(own(told))
+        await eventually(lambda: len(own(told)) > again + 3)
+    lines = own(told)
     assert len(lines) == len(set(lines))
     assert all("[gateway" in line for line in lines)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from services.clock import SystemClock
 from services.errors import NotFoundError, UnavailableError
+from services.logs.reader import LogRecord
 from services.models import (
     Attempt,
     AttemptState,
@@ -32,6 +33,7 @@ from services.sources.openshell import actor, commands
 from services.sources.openshell.options import OpenShellOptions
 from services.sources.openshell.source import open_openshell
 from services.terminal.exec.requests import ShellChoice
+from tests.support.following import followed, notes, own
 from tests.support.openshell_script import Script, register, script
 from tests.support.ran import ran
 from tests.support.waiting import eventually
@@ -577,20 +579,19 @@ async def test_a_shell_the_cli_gives_up_is_lost_not_ended(
 async def test_a_log_is_taken_up_where_it_was_lost_without_a_line_twice(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("services.sources.openshell.logs.FIRST_WAIT_S", 0.05)
+    monkeypatch.setattr("services.logs.follower.FIRST_WAIT_S", 0.05)
     lines = [f"[17000000{n:02}.5] [gateway] [INFO ] [x] line {n}" for n in range(3)]
     made = script(tmp_path / "os", monkeypatch, logs=lines)
-    told: list[str] = []
-    stream = source(log_level="debug").observer.logs(ALPHA)
-    async with asyncio.timeout(30):
-        async for line in stream:
-            told.append(line)
-            if "was lost" in line:
-                made.set(logs=[*lines, "[1700000009.0] [sandbox] [WARN ] late"])
-            if "late" in line:
-                break
-    await stream.aclose()  # type: ignore[attr-defined]
-    shown = [line.split("] ")[-1] for line in told if not line.startswith("—")]
+    observer = source(log_level="debug").observer
+
+    def reader(since: float | None) -> AsyncIterator[LogRecord]:
+        return observer.logs(ALPHA, "", since)
+
+    async with followed(reader, SystemClock()) as told:
+        await eventually(lambda: any("was lost" in note for note in notes(told)))
+        made.set(logs=[*lines, "[1700000009.0] [sandbox] [WARN ] late"])
+        await eventually(lambda: any("late" in line for line in own(told)))
+    shown = [line.split("] ")[-1] for line in own(told)]
     assert shown == ["line 0", "line 1", "line 2", "late"]
     first, *_, last = [call for call in made.calls() if " logs " in call]
     assert first.endswith("logs alpha --tail --level debug -n 200")

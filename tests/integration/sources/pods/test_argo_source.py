@@ -11,6 +11,7 @@ import pytest
 
 from services.clock import SystemClock
 from services.errors import NotFoundError, ShellError, UnavailableError
+from services.logs.follower import log_line
 from services.models import Retry, SandboxId, SandboxState, ShellState, StepState, VerdictKind
 from services.sources import OpenSource
 from services.sources.pods import argo_api as words
@@ -216,7 +217,7 @@ async def test_logs_are_read_through_argo_cd(tmp_path: Path) -> None:
             {"result": {"content": f"Authorization: Bearer {TOKEN}"}},
             {"result": {"content": "", "last": True}},
         ]
-        lines = [line async for line in source.observer.logs(BOX, "side")]
+        lines = [log_line(line).text async for line in source.observer.logs(BOX, "side")]
         assert lines[0] == "first" and len(lines) == 2 and TOKEN not in "".join(lines)
         asked = api.peer.requests[-1]
         assert asked.path == "/api/v1/applications/shop/pods/box/logs"
@@ -228,7 +229,7 @@ async def test_logs_are_read_through_argo_cd(tmp_path: Path) -> None:
             {"error": {"grpc_code": 7, "message": f"permission denied: {TOKEN}"}},
         ]
         with pytest.raises(UnavailableError, match="permission denied"):
-            assert [line async for line in source.observer.logs(BOX)] == ["some"]
+            assert [log_line(line).text async for line in source.observer.logs(BOX)] == ["some"]
 
 
 @pytest.mark.parametrize(

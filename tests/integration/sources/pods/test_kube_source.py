@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,8 @@ import pytest
 
 from services.clock import SystemClock
 from services.errors import NotFoundError, ShellError, UnavailableError
+from services.logs.follower import log_line
+from services.logs.reader import LogEndedError
 from services.models import (
     Capability,
     GatewayState,
@@ -462,7 +464,7 @@ async def test_a_helper_runs_for_the_operator_and_never_for_a_look(tmp_path: Pat
 async def test_logs_are_harmless_lines(tmp_path: Path) -> None:
     async with cluster(tmp_path) as one:
         one.api.log = b"first\x1b[2J\nauthorization: Bearer abcdefghijk\nlast"
-        lines = [line async for line in one.source.observer.logs(BOX)]
+        lines = [log_line(line).text async for line in one.source.observer.logs(BOX)]
         assert lines[0] == "first" and lines[-1] == "last"
         assert "abcdefghijk" not in "".join(lines)
 
@@ -492,7 +494,12 @@ async def test_every_container_has_its_log_and_the_one_before(tmp_path: Path) ->
         ]
         one.api.logs = {"side": b"now", "side/previous": b"then", "setup": b"set"}
         for name, said in (("", "now"), ("side/previous", "then"), ("setup", "set")):
-            assert [line async for line in one.source.observer.logs(BOX, name)] == [said]
+            texts: list[str] = []
+            ended = pytest.raises(LogEndedError) if "previous" in name else nullcontext()
+            with ended:
+                async for line in one.source.observer.logs(BOX, name):
+                    texts.append(line.text)
+            assert texts == [said]
         asked = [each for each in one.api.peer.requests if each.path.endswith("/log")]
         assert [each.one("follow") for each in asked] == ["true", "", "true"]
         for wrong in ("nobody", "main/previous", "later"):

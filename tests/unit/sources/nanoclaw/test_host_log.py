@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
 from datetime import datetime
 from pathlib import Path
 
-from services.sources.nanoclaw.file_tail import Tail
 from services.sources.nanoclaw.host_log import HostLogLine, HostLogReader, dated, parse, troubles
 from tests.support.nanoclaw import FIXTURES
 
@@ -86,31 +84,3 @@ def test_only_the_end_of_a_long_log_is_read(tmp_path: Path) -> None:
     line = '[10:00:00.000] WARN wakeContainer failed — x sessionId="%s" err={ message: "m" }\n'
     path.write_text(line % "old" + "[10:00:00.000] INFO x\n" * 20_000 + line % "new")
     assert set(HostLogReader(path).read()) == {"new"}
-
-
-def test_a_tail_goes_on_across_rotation_truncation_and_absence(tmp_path: Path) -> None:
-    path = tmp_path / "x.log"
-    tail = Tail(path)
-    assert tail.more() == []
-    path.write_bytes(b"one\ntw")
-    assert tail.more() == [b"one"]
-    with path.open("ab") as stream:
-        stream.write(b"o\nthree\n")
-    assert tail.more() == [b"two", b"three"]
-    path.rename(tmp_path / "x.log.1")
-    assert tail.more() == []
-    path.write_bytes(b"four\n")
-    assert tail.more() == [b"four"]
-    os.truncate(path, 0)
-    assert tail.more() == []
-    with path.open("ab") as stream:
-        stream.write(b"5\n")
-    assert tail.more() == [b"5"]
-
-
-def test_a_tail_of_a_large_file_begins_near_its_end(tmp_path: Path) -> None:
-    path = tmp_path / "x.log"
-    path.write_bytes(b"x" * 100_000 + b"\nlast\n")
-    told = [line for _ in range(5) for line in Tail(path, 64).more()]
-    assert told[-1] == b"last"
-    assert sum(map(len, told)) < 600

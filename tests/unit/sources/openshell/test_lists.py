@@ -17,7 +17,7 @@ from services.sources.openshell import lists, metadata, nemoclaw_registry, start
 from services.sources.openshell.cli import environment, locate
 from services.sources.openshell.cli_version import Generation, Toolset
 from services.sources.openshell.client import pending
-from services.sources.openshell.logs import SeenLines, instant, readable
+from services.sources.openshell.logs import instant, readable
 from services.sources.openshell.nemoclaw_registry import RegistryStatus
 from services.sources.openshell.records import Forward, Target, safe_name
 from services.sources.openshell.rows import sandbox, unseen
@@ -245,14 +245,11 @@ def test_the_clis_own_end_is_told_from_the_shells(
     assert (end.state, end.code) == (state, told)
 
 
-def test_log_lines_have_an_instant_and_are_shown_once() -> None:
+def test_log_lines_have_an_instant() -> None:
     line = "[1700000000.5] [gateway] [WARN ] [x] said k=v"
     assert instant(line) == 1_700_000_000.5
     assert readable(line) == "22:13:20.500Z [gateway] [WARN ] [x] said k=v"
     assert instant("no line") is None and readable("no line") == "no line"
-    memory = SeenLines()
-    assert memory.first(line) and not memory.first(line.replace("] [", "]  ["))
-    assert memory.first(line + "!")
 
 
 def test_it_is_configured_by_a_table_and_touches_nothing_when_opened(tmp_path: Path) -> None:

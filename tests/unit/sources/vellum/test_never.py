@@ -8,6 +8,7 @@ from pathlib import Path
 from services.repair.limits import Limits
 from services.sources.vellum import limits as ours
 from tests.support.import_graph import Tree
+from tui import pollers
 
 ROOT = Path(__file__).resolve().parents[4]
 PACKAGE = ROOT / "services/sources/vellum"
@@ -54,7 +55,7 @@ def test_every_outer_limit_exceeds_its_inner_ones() -> None:
     whole.check()
     for outer, inner in (
         (whole.probe_s, ours.PROBE_S + ours.DAEMON_S),
-        (whole.tick_probe_s, ours.PROBE_S),
+        (pollers.DEADLINE_S, ours.PROBE_S),
         (ours.READY_S, 3.0),
         (ours.PROBE_S, ours.HEALTH_S + ours.SPEECH_S),
         (whole.connect_s, ours.REFRESH_S + ours.MINT_S + ours.READY_S),
@@ -64,13 +65,13 @@ def test_every_outer_limit_exceeds_its_inner_ones() -> None:
         (ours.SLEEP_S, ours.SLEEP_INNER_S),
         (whole.action_s, ours.SLEEP_S + ours.WAKE_S + 2 * ours.WAKE_GRACE_S),
         (whole.action_s, ours.REISSUE_S),
-        (whole.lock_s, whole.action_s + whole.kill_s + whole.reap_s),
+        (whole.lock_s, whole.action_s + whole.drain_s),
         (ours.DRAIN_S, 5.0),
         (whole.verify_s, ours.DRAIN_S),
         (ours.REISSUE_S, ours.WAKE_INNER_S + ours.REISSUE_PAUSES_S),
     ):
         assert outer > inner
-    assert whole.refresh_s >= ours.REFRESH_S
+    assert whole.critical_s >= ours.REFRESH_S
     assert ours.PROBE_S == ours.HEALTH_S + ours.READY_S
 
 

@@ -1,0 +1,65 @@
+"""The pollers of the panel: their deadline is longer than what it bounds."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+
+import pytest
+
+from services.board.board import Board
+from services.board.deltas import BoardDelta
+from services.models import Observation
+from services.sources.local import gateway_probe
+from services.sources.nanoclaw import container_listing
+from services.sources.nanoclaw import poller as nanoclaw
+from services.sources.openshell import client, details_cache
+from services.sources.openshell import observer as openshell
+from services.sources.pods import http
+from services.sources.vellum import limits as vellum
+from tests.support.clock import FakeClock
+from tests.support.scripted import Scripted
+from tui.pollers import Pollers
+
+LONGEST_S = {
+    "local": gateway_probe.HEALTH_S + gateway_probe.READY_S + gateway_probe.MEMBERS_S,
+    "nanoclaw": container_listing.PATIENCE_S + nanoclaw.BUDGET_S,
+    "openshell": max(client.GATEWAY_PROBE_S, openshell.UNHURRIED_S + details_cache.ROUND_S),
+    "pods": http.ANSWER_S,
+    "vellum": vellum.PROBE_S,
+}
+"""How long one observation may take by the limits that the source itself keeps."""
+
+
+class Slow(Scripted):
+    """A source that takes its time."""
+
+    takes_s = 0.0
+
+    async def observe(self) -> Observation:
+        await self.clock.sleep(self.takes_s)
+        return await super().observe()
+
+
+@pytest.mark.parametrize("kind", LONGEST_S)
+async def test_a_source_that_takes_as_long_as_it_may_is_heard(kind: str) -> None:
+    clock = FakeClock()
+    source = Slow(clock)
+    source.takes_s = LONGEST_S[kind]
+    told: list[BoardDelta] = []
+    pollers = Pollers(
+        [source],
+        {"s": 1.0},
+        Board(clock, [source.info]),
+        clock,
+        jitter=random.Random(1),
+        on_delta=told.append,
+        on_queue=lambda _: None,
+    )
+    running = asyncio.create_task(pollers.run())
+    try:
+        await clock.advance(source.takes_s + 0.1)
+        assert [one.link.connected for one in told if one.link is not None] == [True]
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
