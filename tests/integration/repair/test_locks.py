@@ -26,7 +26,7 @@ ROOT = Path(__file__).resolve().parents[3]
 HOLDER = """
 import sys, time
 from pathlib import Path
-from services.turns import RepairLocks
+from services.repair.locks import RepairLocks
 lock = RepairLocks(Path(sys.argv[1])).acquire("s", "box")
 print("held", flush=True)
 time.sleep(300)
