@@ -248,7 +248,8 @@ WRITER = """
 import asyncio, sys
 from pathlib import Path
 from services.clock import SystemClock
-from services.journal import Journal
+from services.journal.store import Journal
+from services.models import Event, Severity
 
 async def main():
     journal = Journal(Path(sys.argv[1]), SystemClock())
@@ -257,7 +258,7 @@ async def main():
     for n in range(200):
         at = 2_000_000_000.0 + n
         journal.record(Event(at, Severity.INFO, sys.argv[2], "", "panel", str(n)))
-        while n % 5 == 4 and (journal._pending or journal._turn.locked()):
+        while n % 5 == 4 and (journal._pending or journal._lock.locked()):
             await asyncio.sleep(0)
     await journal.close()
 

@@ -25,11 +25,11 @@ IGNORED = (
 EVERY_START = """
 import asyncio, os, signal, sys
 from pathlib import Path
-from services.process import run
+from services.process.run import run
 from services.sources.local import spawn
 from services.sources.local.layout import World
-from services.sources.vellum.unbroken import Unbroken
-from services.terminal.pty import PtyProcess
+from services.sources.vellum.uninterruptible import UninterruptibleCommands
+from services.terminal.transport.pty import PtyProcess
 
 ASK = [sys.executable, "-c", sys.argv[1]]
 
@@ -41,7 +41,7 @@ async def main(place):
         said += data
     await shell.terminate()
     print("terminal", said.decode())
-    ended = await Unbroken().run("k", ASK, environ=os.environ, cwd=place, limit_s=30)
+    ended = await UninterruptibleCommands().run("k", ASK, environ=os.environ, cwd=place, limit_s=30)
     print("unbroken", ended.stderr)
     world = World(place)
     world.log("gateway").parent.mkdir(parents=True, exist_ok=True)

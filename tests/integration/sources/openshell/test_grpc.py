@@ -172,9 +172,10 @@ async def test_where_it_cannot_be_spoken_the_cli_is_enough(
 
 _ASK = """\
 import asyncio, sys
-from services.sources.openshell import wire
-from services.sources.openshell.shapes import Registration, SandboxRow
-told = asyncio.run(wire.ask(Registration("stub", sys.argv[1], auth="plaintext"), sys.argv[2]))
+from services.sources.openshell import grpc_client
+from services.sources.openshell.records import Registration, SandboxRow
+where = Registration("stub", sys.argv[1], auth="plaintext")
+told = asyncio.run(grpc_client.ask(where, sys.argv[2]))
 print(told.problem or told.completed(SandboxRow("alpha", "Error")).why)
 """
 
