@@ -13,11 +13,11 @@ from textual.widget import Widget
 from textual.widgets import Input, Static
 
 from services.log_streams import LogLine, LogStream
+from services.text.format import countdown
 from widgets.log.controls import SearchLine, StreamChoice
 from widgets.log.view import LogView
 from widgets.panes.table_pane import content_of
 from widgets.text.cell_text import Part, cut
-from widgets.text.formats import countdown
 from widgets.text.styled_text import sanitize_line
 
 

@@ -12,9 +12,9 @@ from typing import TypeAlias
 from textual.content import Content
 
 from services.models import Activity, Counts, Event, Facts, Gateway, Message, Sandbox
-from widgets.text.formats import age, clock_time, countdown, latency, size
-from widgets.text.glyphs import GATEWAYS, SEVERITIES, TONES, Sign, message_sign, sandbox_sign
-from widgets.text.styled_text import joined, sanitize_block, sanitize_line, signed, styled
+from services.text.format import age, clock_time, countdown, latency, size
+from services.text.signs import GATEWAYS, SEVERITIES, Sign, message_sign, sandbox_sign
+from widgets.text.styled_text import TONES, joined, sanitize_block, sanitize_line, signed, styled
 
 Subject: TypeAlias = Sandbox | Gateway | Message | Event
 """What can be looked at closely."""

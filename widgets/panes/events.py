@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from textual.message import Message
 
 from services.models import Event, Severity
+from services.text.signs import SEVERITIES
 from widgets.panes.stream_pane import KEPT, StreamPane
 from widgets.panes.table_pane import count_summary
 from widgets.table.columns import Cell, Column
@@ -16,7 +17,6 @@ from widgets.table.filter import terms
 from widgets.table.record_table import RecordTable
 from widgets.table.stream_table import StreamTable
 from widgets.text.cell_text import Part
-from widgets.text.glyphs import SEVERITIES
 from widgets.text.instants import format_instant
 
 

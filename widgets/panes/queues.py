@@ -12,6 +12,7 @@ from textual.message import Message as Notice
 from textual.reactive import reactive
 
 from services.models import Direction, Message, QueueSnapshot, SandboxId
+from services.text.format import age
 from widgets.panes.queue_counts import edge
 from widgets.panes.queue_depths import QueueDepths
 from widgets.panes.queue_rows import COLUMNS, MessageKey, SeenMessage, key_of, merge, search_text
@@ -20,7 +21,6 @@ from widgets.table.columns import Column
 from widgets.table.record_table import RecordTable
 from widgets.table.stream_table import StreamTable
 from widgets.text.cell_text import Part, width_of
-from widgets.text.formats import age
 
 _TITLES = {Direction.IN: "→ IN", Direction.OUT: "← OUT"}
 _EDGES = ((True, 24), (True, 12), (False, 12), (False, 6), (False, 0))

@@ -23,9 +23,9 @@ from services.models import (
     SandboxState,
     Verb,
 )
+from services.text.signs import sandbox_sign
 from widgets.panes.action_button import ActionButton
 from widgets.panes.step_strip import outcome_lines, progress_words, strip_lines
-from widgets.text.glyphs import sandbox_sign
 from widgets.text.styled_text import joined, sanitize_line, signed, styled
 
 _CAPABILITY = {Verb.WAKE: Capability.WAKE, Verb.RECONNECT: Capability.RECONNECT}

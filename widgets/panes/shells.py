@@ -17,8 +17,8 @@ from textual.widget import AwaitMount, Widget
 from textual.widgets import Static
 
 from services.models import Retry, Shell, ShellState
+from services.text.signs import SHELLS
 from widgets.panes.shell_tabs import ShellTab, ShellTabs
-from widgets.text.glyphs import SHELLS
 from widgets.text.styled_text import joined, sanitize_block, sanitize_line, signed, styled
 
 _LOST_STATES = (ShellState.LOST, ShellState.FAILED)

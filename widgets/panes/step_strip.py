@@ -8,9 +8,9 @@ from itertools import groupby
 from textual.content import Content
 
 from services.models import Attempt, AttemptState, Step, StepState, Verb
-from widgets.text.formats import duration
-from widgets.text.glyphs import ATTEMPTS, STEPS, TONES, Sign
-from widgets.text.styled_text import GAP, joined, sanitize_line, signed, styled
+from services.text.format import duration
+from services.text.signs import ATTEMPTS, STEPS, Sign
+from widgets.text.styled_text import GAP, TONES, joined, sanitize_line, signed, styled
 
 SLOW_S = 10.0
 """From here on a running step says whether cancel is safe.

@@ -15,10 +15,11 @@ from textual.reactive import reactive
 from textual.widget import Widget
 from textual.widgets import Input, Static
 
+from services.text.signs import Sign
 from widgets.table.filter_input import FilterInput
 from widgets.table.record_table import RecordTable
 from widgets.text.cell_text import Part, cut, sanitize_cell, width_of
-from widgets.text.glyphs import TONES, Sign
+from widgets.text.styled_text import TONES
 
 _EDGE_TONES = TONES | {"dim": "$foreground-muted", "calm": "$foreground"}
 """Tones on a border, where a colour for any ground has no ground to be judged against."""

@@ -12,7 +12,7 @@ from textual.strip import Strip
 from widgets.table.columns import PlacedColumn
 from widgets.table.layered_style import LayeredStyles
 from widgets.text.cell_text import cut, fit_parts, sanitize_cell, width_of
-from widgets.text.glyphs import TONES
+from widgets.text.styled_text import TONES
 
 K = TypeVar("K", bound=Hashable)
 R = TypeVar("R")

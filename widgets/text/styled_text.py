@@ -10,7 +10,18 @@ from collections.abc import Iterable
 
 from textual.content import Content
 
-from widgets.text.glyphs import TONES, Sign
+from services.text.signs import Sign
+
+TONES = {
+    "good": "$text-success",
+    "busy": "$text-primary",
+    "wait": "$text-accent",
+    "calm": "$foreground",
+    "warn": "$text-warning",
+    "bad": "$text-error",
+    "dim": "$foreground-muted",
+}
+"""The theme variable behind each tone; none of them `auto`, whose opacity drawn text would lose."""
 
 _MARK = "\ufffd"
 _CONTROLS = dict.fromkeys([*range(0x20), *range(0x7F, 0xA0)], _MARK)
@@ -34,7 +45,7 @@ def sanitize_block(text: str) -> str:
 
 
 def styled(text: str, tone: str, *, bold: bool = False) -> Content:
-    """One line in the colour of a tone (see `widgets.text.glyphs.Sign`)."""
+    """One line in the colour of a tone (see `services.text.signs.Sign`)."""
     style = TONES[tone]
     return Content.styled(sanitize_line(text), f"bold {style}" if bold else style)
 
