@@ -16,10 +16,10 @@ from services.text.format import age
 from widgets.panes.queue_counts import edge
 from widgets.panes.queue_depths import QueueDepths
 from widgets.panes.queue_rows import COLUMNS, MessageKey, SeenMessage, key_of, merge, search_text
-from widgets.panes.stream_pane import KEPT, StreamPane
+from widgets.panes.table_pane import TablePane
 from widgets.table.columns import Column
 from widgets.table.record_table import RecordTable
-from widgets.table.stream_table import StreamTable
+from widgets.table.stream_table import KEPT, StreamTable
 from widgets.text.cell_text import Part, width_of
 
 _TITLES = {Direction.IN: "→ IN", Direction.OUT: "← OUT"}
@@ -29,7 +29,7 @@ SIDE_BY_SIDE_WIDTH = 120
 """Cells from which the two queues, when apart, stand side by side."""
 
 
-class QueuePane(StreamPane):
+class QueuePane(TablePane):
     """One stream of both queues, or one of each; at most `KEPT` rows."""
 
     DEFAULT_CSS = """
@@ -83,6 +83,10 @@ class QueuePane(StreamPane):
     def tables(self) -> Sequence[StreamTable[MessageKey, SeenMessage]]:
         """Both queues, or the inbound one after the merge."""
         return (self._in, self._out)
+
+    def streams(self) -> Sequence[StreamTable[MessageKey, SeenMessage]]:
+        """Both queues follow what arrives."""
+        return self.tables()
 
     def show(self, snapshot: QueueSnapshot | None, *, name: str = "", reason: str = "") -> None:
         """Show these queues; None for none, with the `reason` to give for it.
