@@ -18,6 +18,7 @@ from services.models import (
     Severity,
     ShellState,
     StepState,
+    Verb,
 )
 
 
@@ -67,6 +68,8 @@ ATTEMPTS = {
     AttemptState.FAILED: Sign("✕", "failed", "bad"),
     AttemptState.CANCELLED: Sign("–", "cancelled", "warn"),
 }
+DOING = {Verb.WAKE: "waking", Verb.RECONNECT: "reconnecting"}
+"""A verb while it is carried out."""
 SHELLS = {
     ShellState.RESOLVING: Sign("◌", "resolving", "wait"),
     ShellState.CONNECTING: Sign("◌", "connecting", "wait"),

@@ -18,8 +18,7 @@ from widgets.log.controls import SearchLine, StreamChoice
 from widgets.log.view import LogView
 from widgets.panes.binding_rows import keys_of
 from widgets.panes.table_pane import content_of, follow_badge
-from widgets.text.cell_text import Part, cut
-from widgets.text.styled_text import sanitize_line
+from widgets.text.cell_text import Part, cut, sanitize_line
 
 
 class LogPane(Widget):

@@ -15,7 +15,8 @@ from services.models import Sandbox, SandboxState
 from services.text.format import age, clock_time, countdown, latency
 from services.text.signs import SANDBOXES, WORKING, Sign, sandbox_sign
 from widgets.panes.sparkline import sparkline
-from widgets.text.styled_text import joined, sanitize_line, signed, spread, styled
+from widgets.text.cell_text import sanitize_line
+from widgets.text.styled_text import joined, signed, spread, styled
 
 Totals: TypeAlias = tuple[tuple[Sign, int], ...]
 """How many sandboxes carry each sign, healthy ones first."""

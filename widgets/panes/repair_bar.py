@@ -26,9 +26,9 @@ from services.models import (
 from services.text.signs import sandbox_sign
 from widgets.panes.action_button import ActionButton
 from widgets.panes.step_strip import outcome_lines, progress_words, strip_lines
-from widgets.text.styled_text import joined, sanitize_line, signed, styled
+from widgets.text.cell_text import sanitize_line
+from widgets.text.styled_text import joined, signed, styled
 
-_CAPABILITY = {Verb.WAKE: Capability.WAKE, Verb.RECONNECT: Capability.RECONNECT}
 _NOTHING = "no sandbox is selected"
 
 
@@ -171,8 +171,8 @@ class RepairBar(Vertical):
         self._attempt = attempt if ours else None
         self._refusals = {
             verb: refusals[capability]
-            for verb, capability in _CAPABILITY.items()
-            if capability in refusals
+            for verb in Verb
+            if (capability := Capability(verb.value)) in refusals
         }
         self._offer = sanitize_line(offer, 56) if ours else ""
         if now is not None:

@@ -16,7 +16,8 @@ from textual.widget import Widget
 from services.models import Shell, ShellState
 from services.text.format import size
 from services.text.signs import SHELLS
-from widgets.text.styled_text import TONES, joined, sanitize_line, styled
+from widgets.text.cell_text import sanitize_line
+from widgets.text.styled_text import TONES, joined, styled
 
 _CLOSE = "×"
 

@@ -43,7 +43,8 @@ from widgets.panes.shell_tabs import ShellTab, tab_line
 from widgets.panes.shells import ending_line
 from widgets.panes.sparkline import sparkline
 from widgets.panes.step_strip import outcome_lines, progress_words, step_words, strip_lines
-from widgets.text.styled_text import sanitize_block, sanitize_line, signed, styled
+from widgets.text.cell_text import sanitize_block, sanitize_line
+from widgets.text.styled_text import signed, styled
 
 NOW = 1_750_000_000.0
 BOX = SandboxId("local", "inbox-triage")
