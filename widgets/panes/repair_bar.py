@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import ClassVar
@@ -12,7 +12,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.content import Content
 from textual.message import Message
-from textual.widgets import Static
+from textual.widgets import Button, Static
 
 from services.models import (
     Attempt,
@@ -24,7 +24,6 @@ from services.models import (
     Verb,
 )
 from services.text.signs import sandbox_sign
-from widgets.panes.action_button import ActionButton
 from widgets.panes.step_strip import outcome_lines, progress_words, strip_lines
 from widgets.text.cell_text import sanitize_line
 from widgets.text.styled_text import joined, signed, styled
@@ -40,6 +39,20 @@ class RepairKeys:
     reconnect: str = "r"
     cancel: str = "c"
     offer: str = "a"
+
+
+class ActionButton(Button):
+    """A button whose press posts a message bound to what was shown at that instant."""
+
+    make_message: Callable[[], Message] | None = None
+    """Makes the message of a press; None while there is nothing to press for."""
+
+    def press(self) -> ActionButton:
+        if self.disabled or not self.display or self.make_message is None:
+            return self
+        self._start_active_affect()
+        self.post_message(self.make_message())
+        return self
 
 
 class RepairBar(Vertical):
