@@ -133,7 +133,7 @@ class WakedeckApp(App[int], inherit_bindings=False):
         )
         self.view_state = ViewStateStore(state, settings.profile, settings.remember)
         self.terminal_bell.muted = self.view_state.loaded.muted
-        self.copier = Copier(self, clock, self.notify_user)
+        self.copier = Copier(self, self.notify_user)
         self.history = EventHistory(self.engine)
         self.empty_states = EmptyStates(self.engine, self.actions)
         for theme in themes.THEMES:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 from textual import events, on
+from textual._styles_cache import StylesCache
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 
@@ -21,7 +22,7 @@ from services.models import (
     Verb,
 )
 from tui.context import Context
-from tui.panel import welcome, widget_release
+from tui.panel import welcome
 from tui.panel.layout import Pane, PaneGrid
 from tui.panel.pane_focus import PaneScreen
 from tui.panel.shell_controller import ShellController
@@ -38,6 +39,7 @@ from widgets.terminal.messages import Released
 
 CHORD = "ctrl+]"
 TICK_S = 0.75
+RELEASE_EVERY_S = 30.0
 
 
 class Dashboard(PaneScreen):
@@ -107,7 +109,7 @@ class Dashboard(PaneScreen):
         self.focus_pane(Pane.SANDBOXES)
         self.context.view_state.restore(self)
         self.set_interval(1.0, self._tick_if_due)
-        self.set_interval(widget_release.EVERY_S, widget_release.clear_styles_cache)
+        self.set_interval(RELEASE_EVERY_S, clear_styles_cache)
         self.tick()
         if self.context.first_start:
             self.call_after_refresh(welcome.show_welcome, self, self.context, CHORD)
@@ -373,3 +375,12 @@ class Dashboard(PaneScreen):
     def action_copy_cell(self) -> None:
         """Copy one cell of the row the cursor is on."""
         self.context.copier.cell(self.query_one(f"#{self.focused_pane.value}"))
+
+
+def clear_styles_cache() -> None:
+    """Clear Textual's style cache of removed widgets.
+
+    Textual 8 keeps up to 1024 dialogs, toasts and the like as keys of one cache, each with its
+    whole picture: tens of megabytes. Filling the cache anew costs next to nothing.
+    """
+    StylesCache.get_inner_outer.cache_clear()

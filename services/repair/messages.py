@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from services.models import Attempt, AttemptState, Step, Verb, Verdict, VerdictKind
 from services.repair.machine import Progress
+from services.text.format import span
 from services.text.redact import redact_line
 from services.text.sanitize import end_sentence
 
@@ -49,9 +50,7 @@ def to_attempt(
 
 def duration(seconds: float) -> str:
     """A duration in words."""
-    if seconds < 1:
-        return "under a second"
-    return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"
+    return "under a second" if seconds < 1 else span(seconds)
 
 
 def summary(state: Progress, name: str, elapsed: float, now: Verdict | None) -> str:

@@ -37,7 +37,9 @@ async def test_a_record_is_copied_as_json_from_every_pane_and_a_name_as_text(
 ) -> None:
     async with panel(tmp_path) as stage:
         await stage.press("y")
-        assert json.loads(stage.app.clipboard)["id"] == "local/data-pull"
+        copied = json.loads(stage.app.clipboard)
+        assert copied["id"] == {"source": "local", "native_id": "data-pull"}
+        assert copied["evidence"]
         await stage.press("Y")
         assert stage.app.clipboard == "local/data-pull"
         await stage.press("2", "y")

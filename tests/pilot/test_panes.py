@@ -30,9 +30,9 @@ from widgets.panes.events import EventPane
 from widgets.panes.gateways import GatewayPane
 from widgets.panes.queues import QueuePane
 from widgets.panes.sandboxes import SandboxPane
-from widgets.panes.stream_pane import KEPT
 from widgets.panes.table_pane import TablePane
 from widgets.table.filter_input import FilterInput
+from widgets.table.stream_table import KEPT
 
 NOW = 1_790_000_000.0
 GATEWAY = GatewayId("local", "gateway")

@@ -15,7 +15,7 @@ from textual.pilot import Pilot
 from tests.support.waiting import eventually
 from widgets.table.columns import Cell, Column
 from widgets.table.record_table import RecordTable
-from widgets.table.record_view import HEADER
+from widgets.table.row_window import HEADER
 
 NOW = 1_790_000_000.0
 

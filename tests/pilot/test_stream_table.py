@@ -11,7 +11,7 @@ from textual.pilot import Pilot
 from textual.scrollbar import ScrollTo, ScrollUp
 
 from widgets.table.columns import Cell, Column
-from widgets.table.record_view import HEADER
+from widgets.table.row_window import HEADER
 from widgets.table.stream_table import StreamTable
 
 

@@ -35,7 +35,7 @@ WAYS = ("quiet-1", "quiet-2", "quiet-3", "busy", "no-sigint", "other-user", "odd
 FILES = (
     "tests/integration/sources/openshell/test_properties.py",
     "tests/pilot/test_finding.py",
-    "tests/pilot/test_proposing.py",
+    "tests/pilot/test_confirmations.py",
     "tests/pilot/test_openshell_panel.py",
     "tests/integration/journal/test_store.py",
     "tests/pilot/test_terminal_view.py",

@@ -96,6 +96,15 @@ class Tree:
                     if isinstance(node, ast.ClassDef):
                         yield name, node
 
+    def named(self, module: str) -> dict[str, str]:
+        """The full names of what a module imports, by the names it has there."""
+        return {
+            alias.asname or alias.name: f"{node.module}.{alias.name}"
+            for node in ast.walk(self.parsed[module])
+            if isinstance(node, ast.ImportFrom)
+            for alias in node.names
+        }
+
     def _arrows(self, *, lazy: bool) -> dict[str, frozenset[str]]:
         return {
             name: frozenset(self._ours(one.name for one in found if lazy or not one.deferred))

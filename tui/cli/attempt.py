@@ -15,9 +15,9 @@ from services.journal.store import Journal
 from services.models import Attempt, AttemptState, Event, Sandbox, Step, StepState, Verb
 from services.repair.attempts import AttemptHandle, Attempts
 from services.sources import Proposal
+from services.text.format import duration
 from tui.cli import tables
 from tui.cli.query_report import ProbedSources, probed_sources
-from widgets.text import formats
 
 
 def run(settings: Settings, verb: Verb, typed: str | None, as_json: bool, confirmed: str) -> int:
@@ -158,6 +158,6 @@ class _StepPrinter:
 def _words(step: Step) -> str:
     took = ""
     if step.started_at is not None and step.ended_at is not None:
-        took = f" {formats.duration(step.ended_at - step.started_at)}"
+        took = f" {duration(step.ended_at - step.started_at)}"
     detail = f"  {step.detail}" if step.detail else ""
     return f"  {step.name:<12}{step.state.value}{took}{detail}"

@@ -71,25 +71,31 @@ def _files(config: Path) -> dict[str, Path]:
 
 def terminal() -> Mapping[str, str]:
     """What is known of the terminal, and what it lacks for a good picture."""
-    from rich.console import Console
-
-    console = Console(force_terminal=True)
     size = shutil.get_terminal_size()
-    colours = {"standard": "16 colours", "256": "256 colours", "truecolor": "24-bit colour"}
+    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
     said = {
         "is one": "yes" if sys.stdout.isatty() else "no: stdout is not a terminal",
         "TERM": os.environ.get("TERM", "not set"),
         "size": f"{size.columns}×{size.lines}",
-        "colours": "none, as NO_COLOR asks"
-        if console.no_color
-        else colours.get(str(console.color_system), "none"),
-        "text": console.encoding.upper(),
+        "colours": _colours(os.environ),
+        "text": encoding.upper(),
     }
-    if not console.encoding.lower().startswith("utf"):
+    if not encoding.lower().startswith("utf"):
         said["text"] += ": signs will look wrong; set LC_ALL to a UTF-8 locale"
     if size.columns < 80 or size.lines < 24:
         said["size"] += ": the panel is made for 80×24 and more"
     return said
+
+
+def _colours(environ: Mapping[str, str]) -> str:
+    term = environ.get("TERM", "").strip().lower()
+    if environ.get("NO_COLOR"):
+        return "none, as NO_COLOR asks"
+    if term in ("dumb", "unknown"):
+        return "none"
+    if environ.get("COLORTERM", "").strip().lower() in ("truecolor", "24bit"):
+        return "24-bit colour"
+    return "256 colours" if term.endswith(("-256color", "-kitty")) else "16 colours"
 
 
 def _shape(

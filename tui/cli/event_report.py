@@ -14,10 +14,10 @@ from services.config import paths
 from services.config.settings import Settings
 from services.journal.store import MAX_ROWS, Journal
 from services.models import Event
+from services.text.format import clock_time
+from services.text.signs import SEVERITIES
 from tui.cli import tables
 from tui.cli.exit import Exit, print_stderr
-from widgets.text import formats
-from widgets.text.glyphs import SEVERITIES
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +80,7 @@ async def _native(settings: Settings, typed: str) -> str:
 
 
 def _line(event: Event) -> str:
-    when = formats.clock_time(event.at, with_date=True)
+    when = clock_time(event.at, with_date=True)
     sign = SEVERITIES[event.severity]
     subject = f"{event.source}/{event.subject}".strip("/") or "wakedeck"
     return f"{when}  {sign.glyph} {sign.word or 'info':<7} {subject}  {event.text}"

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import click
 
+from services.board.refusals import refusals
 from services.config.settings import Settings
 from services.errors import ConfigError, UnavailableError
 from services.logs.follower import LogFollower, log_line
@@ -81,10 +82,7 @@ def streams(settings: Settings, typed: str) -> int:
 
 
 def _refuse(sandbox: Sandbox, source: OpenSource) -> None:
-    info = source.info
-    why = {**dict(info.unavailable), **dict(sandbox.unavailable)}.get(Capability.LOGS)
-    if why is None and Capability.LOGS not in info.capabilities:
-        why = f"{info.label} cannot do this"
+    why = refusals(source.info, sandbox).get(Capability.LOGS)
     if why is not None:
         raise UnavailableError(f"There is no log of {sandbox.name}: {why}.")
 

@@ -22,8 +22,8 @@ from services.models import (
     Sandbox,
 )
 from services.sources import OpenSource, open_sources
+from services.text.format import clock_time, counts
 from tui.cli import tables
-from widgets.text import formats
 
 PROBE_S = 10.0
 
@@ -180,7 +180,7 @@ def queues(settings: Settings, typed: str, limit: int, as_json: bool) -> int:
                 _print_stderr(f"wakedeck: {snapshot.problem}")
             rows = [
                 (
-                    "-" if one.at is None else formats.clock_time(one.at, with_date=True),
+                    "-" if one.at is None else clock_time(one.at, with_date=True),
                     one.direction.value,
                     one.label.value,
                     one.kind,
@@ -190,8 +190,8 @@ def queues(settings: Settings, typed: str, limit: int, as_json: bool) -> int:
             ]
             for line in tables.table(rows):
                 _print_line(line)
-            _print_stderr(f"in: {formats.counts(snapshot.inbound, 20)}")
-            _print_stderr(f"out: {formats.counts(snapshot.outbound, 20)}")
+            _print_stderr(f"in: {counts(snapshot.inbound, 20)}")
+            _print_stderr(f"out: {counts(snapshot.outbound, 20)}")
             return 0
 
     return asyncio.run(run())

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from services.models import Attempt, Event, Gateway, Message, QueueSnapshot, Sandbox
-from widgets.text import formats, glyphs
+from services.text import signs
+from services.text.format import age, counts, latency
 
 SCHEMA = 1
 
@@ -130,25 +131,25 @@ def table(rows: Iterable[Sequence[str]]) -> list[str]:
 def sandbox_row(sandbox: Sandbox, now: float) -> tuple[str, ...]:
     """One line of `sandboxes`."""
     doing = f"{sandbox.activity.value} {sandbox.tool}".strip()
-    age = formats.age(now, sandbox.observed_at)
+    seen = age(now, sandbox.observed_at)
     return (
-        str(glyphs.SANDBOXES[sandbox.state]),
+        str(signs.SANDBOXES[sandbox.state]),
         str(sandbox.id),
         doing or "-",
-        formats.counts(sandbox.inbound, 2),
-        formats.counts(sandbox.outbound, 2),
-        f"{age} stale" if sandbox.stale else age,
+        counts(sandbox.inbound, 2),
+        counts(sandbox.outbound, 2),
+        f"{seen} stale" if sandbox.stale else seen,
         sandbox.reason,
     )
 
 
 def gateway_row(gateway: Gateway, now: float) -> tuple[str, ...]:
     """One line of `status`."""
-    age = formats.age(now, gateway.observed_at)
+    seen = age(now, gateway.observed_at)
     return (
-        str(glyphs.GATEWAYS[gateway.state]),
+        str(signs.GATEWAYS[gateway.state]),
         str(gateway.id),
-        formats.latency(gateway.latency_s),
-        f"{age} stale" if gateway.stale else age,
+        latency(gateway.latency_s),
+        f"{seen} stale" if gateway.stale else seen,
         gateway.reason,
     )

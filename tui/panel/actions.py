@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Literal
 
+from services.board.refusals import refusals
 from services.errors import WakedeckError
 from services.journal.events import action_event, shell_event
 from services.models import (
@@ -41,15 +42,7 @@ class Actions:
         source = self._engine.sources.get(sandbox.source)
         if source is None:
             return dict.fromkeys(Capability, "its source is gone")
-        refused = {
-            one: f"{source.info.label} cannot do this"
-            for one in Capability
-            if one not in source.info.capabilities
-        }
-        refused.update(source.info.unavailable)
-        known = self._engine.board.sandboxes.get(sandbox)
-        if known is not None:
-            refused.update(known.unavailable)
+        refused = refusals(source.info, self._engine.board.sandboxes.get(sandbox))
         if self._engine.read_only:
             acts = (Capability.WAKE, Capability.RECONNECT, Capability.SHELL, Capability.EXEC)
             refused.update(dict.fromkeys(acts, "this panel is read-only"))

@@ -13,6 +13,7 @@ from services.errors import WakedeckError
 from services.journal.events import action_event
 from services.models import AttemptState, Capability, SandboxId, Verb
 from services.repair.attempts import AttemptHandle
+from services.text.signs import DOING
 from tui.engine import Engine
 from tui.panel.actions import Actions, Notify, Tone
 
@@ -21,9 +22,7 @@ CONCURRENT = {Verb.WAKE: 1, Verb.RECONNECT: 4}
 CONCURRENT_TOTAL = 8
 MAX_NAMED = 5
 """How many of those that failed are named in the summary."""
-_CAPABILITY = {Verb.WAKE: Capability.WAKE, Verb.RECONNECT: Capability.RECONNECT}
 _DONE = {Verb.WAKE: "Woke", Verb.RECONNECT: "Reconnected"}
-_DOING = {Verb.WAKE: "waking", Verb.RECONNECT: "reconnecting"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +81,7 @@ class Bulk:
             return ""
         if self._cancelled:
             return f"cancelling: {len(self._outcomes)} of {self._total} ended"
-        return f"{_DOING[self._verb]} {len(self._outcomes)} of {self._total}"
+        return f"{DOING[self._verb]} {len(self._outcomes)} of {self._total}"
 
     def start(self, verb: Verb, sandboxes: Sequence[SandboxId]) -> bool:
         """Begin with these and no others; False where another set is under way. Never waits."""
@@ -131,7 +130,7 @@ class Bulk:
     async def _attempt(self, verb: Verb, sandbox: SandboxId) -> Outcome:
         if self._cancelled:
             return Outcome(sandbox, "cancelled")
-        reason = self._actions.refusals(sandbox).get(_CAPABILITY[verb])
+        reason = self._actions.refusals(sandbox).get(Capability(verb.value))
         if reason is None:
             try:
                 handle = self._actions.press(verb, sandbox, silent=True)

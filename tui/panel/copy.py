@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
-import json
-from typing import Any, TypeAlias
+from typing import Any
 
 from textual.app import App
 from textual.widget import Widget
 
-from services.clock import Clock
 from services.models import Event, Gateway, Message, Sandbox
-from tui.cli import tables
 from tui.panel.actions import Notify
 from widgets.dialogs.cell_picker import CellPicker
+from widgets.panes.detail_text import Subject, record_json
 from widgets.panes.table_pane import TablePane
 
-Record: TypeAlias = Sandbox | Gateway | Message | Event
 
-
-def _record(pane: Widget, key: Any = None) -> Record | None:
+def _record(pane: Widget, key: Any = None) -> Subject | None:
     """The record of `key`, or the one under the cursor, out of whatever row carries it."""
     if not isinstance(pane, TablePane):
         return None
@@ -33,30 +29,14 @@ def _record(pane: Widget, key: Any = None) -> Record | None:
     return None
 
 
-def record_of(pane: Widget, now: float) -> str:
+def record_of(pane: Widget) -> str:
     """The marked records as a JSON array, or the one under the cursor; empty for none."""
     marked = pane.table.marked if isinstance(pane, TablePane) else ()
     records = [one for key in marked if (one := _record(pane, key)) is not None]
     if records:
-        return _json([_shape(one, now) for one in records])
+        return record_json(tuple(records))
     record = _record(pane)
-    return "" if record is None else _json(_shape(record, now))
-
-
-def _json(shape: object) -> str:
-    return json.dumps(shape, indent=2, ensure_ascii=False)
-
-
-def _shape(record: Record, now: float) -> dict[str, Any]:
-    match record:
-        case Sandbox():
-            return tables.sandbox_json(record, now)
-        case Gateway():
-            return tables.gateway_json(record, now)
-        case Message():
-            return tables.message_json(record)
-        case Event():
-            return tables.event_json(record)
+    return "" if record is None else record_json(record)
 
 
 def name_of(pane: Widget) -> str:
@@ -81,14 +61,13 @@ def cells_of(pane: Widget) -> list[tuple[str, str]]:
 class Copier:
     """Copies records, names, cells and selections to the clipboard and notifies."""
 
-    def __init__(self, app: App[int], clock: Clock, notify: Notify) -> None:
+    def __init__(self, app: App[int], notify: Notify) -> None:
         self._app = app
-        self._clock = clock
         self._notify = notify
 
     def record(self, pane: Widget) -> None:
         """The marked records of a pane, or the one under its cursor, as JSON."""
-        self.text(record_of(pane, self._clock.now()))
+        self.text(record_of(pane))
 
     def name(self, pane: Widget) -> None:
         """What the record under a pane's cursor is called or says."""

@@ -8,8 +8,8 @@ from services.board.board import Board
 from services.board.deltas import BoardDelta
 from services.config.settings import Settings
 from services.models import GatewayId, SandboxId
+from services.text.signs import GATEWAYS, Sign
 from widgets.panes.header import HeaderState, totals_from
-from widgets.text.glyphs import GATEWAYS, Sign
 
 SAMPLES = 30
 _LOST = Sign("✕", "lost", "bad")

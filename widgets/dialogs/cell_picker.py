@@ -13,7 +13,7 @@ from textual.screen import ModalScreen
 from textual.widgets import OptionList
 from textual.widgets.option_list import Option
 
-from widgets.text.styled_text import sanitize_line
+from widgets.text.cell_text import sanitize_line
 
 
 class CellPicker(ModalScreen[str]):

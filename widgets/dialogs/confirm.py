@@ -12,7 +12,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Button, Input, Static
 
 from widgets.panes.binding_rows import keys_of
-from widgets.text.styled_text import sanitize_block, sanitize_line
+from widgets.text.cell_text import sanitize_block, sanitize_line
 
 
 class ConfirmDialog(ModalScreen[bool]):

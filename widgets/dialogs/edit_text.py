@@ -13,7 +13,7 @@ from textual.widgets import Button, Input, Static
 
 from widgets.dialogs.confirm import ConfirmDialog
 from widgets.panes.binding_rows import keys_of
-from widgets.text.styled_text import sanitize_line
+from widgets.text.cell_text import sanitize_line
 
 LONGEST = 400
 

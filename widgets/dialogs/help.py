@@ -14,7 +14,7 @@ from textual.widgets import Input, Static
 
 from widgets.panes.binding_rows import KeyRow, KeySection
 from widgets.panes.footer import KeyFooter
-from widgets.text.styled_text import sanitize_line
+from widgets.text.cell_text import sanitize_line
 
 _QUIET = "$foreground-muted"
 

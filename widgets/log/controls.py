@@ -13,7 +13,7 @@ from textual.widget import Widget
 from textual.widgets import Input
 
 from services.models import LogStream
-from widgets.text.styled_text import sanitize_line
+from widgets.text.cell_text import sanitize_line
 
 
 class SearchLine(Input):

@@ -13,12 +13,12 @@ from textual.widget import Widget
 from textual.widgets import Input, Static
 
 from services.models import LogLine, LogStream
+from services.text.format import countdown
 from widgets.log.controls import SearchLine, StreamChoice
 from widgets.log.view import LogView
-from widgets.panes.table_pane import content_of
-from widgets.text.cell_text import Part, cut
-from widgets.text.formats import countdown
-from widgets.text.styled_text import sanitize_line
+from widgets.panes.binding_rows import keys_of
+from widgets.panes.table_pane import content_of, follow_badge
+from widgets.text.cell_text import Part, cut, sanitize_line
 
 
 class LogPane(Widget):
@@ -191,13 +191,8 @@ class LogPane(Widget):
     def _retitle(self) -> None:
         view = self._view
         parts: list[Part] = [("logs", "bold"), (f" {self._subject}", "wait"), (" ", "")]
-        if view.following:
-            parts.append(("▼ FOLLOWING", "dim"))
-        else:
-            parts.append(("‖ PAUSED", "warn"))
-            if view.unseen:
-                parts += [(" ", ""), (f" +{view.unseen} new ", "$text on $accent 50%")]
-            parts.append((" f follows", "dim"))
+        key = keys_of(self.screen, "log.follow") if self.is_attached else ""
+        parts += follow_badge(view.following, view.unseen, key)
         self.border_title = content_of(parts)
         self.border_subtitle = content_of(self._counts())
 

@@ -11,7 +11,7 @@ from textual.binding import ActiveBinding, Binding
 from textual.dom import DOMNode
 from textual.screen import Screen
 
-from widgets.text.styled_text import sanitize_line
+from widgets.text.cell_text import sanitize_line
 
 _Found: TypeAlias = tuple[Binding, list[str], bool, str]
 """A binding, its keys as they read, whether it is enabled, its tooltip."""

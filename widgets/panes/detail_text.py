@@ -12,9 +12,10 @@ from typing import TypeAlias
 from textual.content import Content
 
 from services.models import Activity, Counts, Event, Facts, Gateway, Message, Sandbox
-from widgets.text.formats import age, clock_time, countdown, latency, size
-from widgets.text.glyphs import GATEWAYS, SEVERITIES, TONES, Sign, message_sign, sandbox_sign
-from widgets.text.styled_text import joined, sanitize_block, sanitize_line, signed, styled
+from services.text.format import age, clock_time, countdown, latency, size
+from services.text.signs import GATEWAYS, SEVERITIES, Sign, message_sign, sandbox_sign
+from widgets.text.cell_text import sanitize_block, sanitize_line
+from widgets.text.styled_text import TONES, joined, signed, styled
 
 Subject: TypeAlias = Sandbox | Gateway | Message | Event
 """What can be looked at closely."""
@@ -182,8 +183,8 @@ def _event_line(event: Event, *, dated: bool) -> Content:
     )
 
 
-def record_json(subject: Subject) -> str:
-    """The whole record as indented JSON; enums by value, pairs as an object."""
+def record_json(subject: Subject | tuple[Subject, ...]) -> str:
+    """Whole records as indented JSON; enums by value, pairs as an object."""
     return sanitize_block(json.dumps(_jsonable(subject), indent=2, ensure_ascii=False))
 
 

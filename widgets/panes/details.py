@@ -31,7 +31,8 @@ from widgets.panes.detail_text import (
     sign_of,
 )
 from widgets.panes.footer import KeyFooter
-from widgets.text.styled_text import sanitize_block, sanitize_line, signed, styled
+from widgets.text.cell_text import sanitize_block, sanitize_line
+from widgets.text.styled_text import signed, styled
 
 
 class FactTable(Widget):

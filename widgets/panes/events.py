@@ -8,15 +8,14 @@ from dataclasses import dataclass
 from textual.message import Message
 
 from services.models import Event, Severity
-from widgets.panes.stream_pane import KEPT, StreamPane
-from widgets.panes.table_pane import count_summary
+from services.text.signs import SEVERITIES
+from widgets.panes.table_pane import TablePane, count_summary
 from widgets.table.columns import Cell, Column
 from widgets.table.counter import KeyedCounter
 from widgets.table.filter import terms
 from widgets.table.record_table import RecordTable
-from widgets.table.stream_table import StreamTable
+from widgets.table.stream_table import KEPT, StreamTable
 from widgets.text.cell_text import Part
-from widgets.text.glyphs import SEVERITIES
 from widgets.text.instants import format_instant
 
 
@@ -81,7 +80,7 @@ COLUMNS: tuple[Column[NumberedEvent], ...] = (
 )
 
 
-class EventPane(StreamPane):
+class EventPane(TablePane):
     """Events, newest last, at most `KEPT` of them."""
 
     number = "5"
@@ -121,6 +120,10 @@ class EventPane(StreamPane):
         return row.event if row else None
 
     def tables(self) -> Sequence[StreamTable[int, NumberedEvent]]:
+        """The one table."""
+        return (self._table,)
+
+    def streams(self) -> Sequence[StreamTable[int, NumberedEvent]]:
         """The one table."""
         return (self._table,)
 

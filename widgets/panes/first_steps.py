@@ -9,7 +9,8 @@ from textual import events
 from textual.content import Content
 from textual.widgets import Static
 
-from widgets.text.styled_text import joined, sanitize_line
+from widgets.text.cell_text import sanitize_line
+from widgets.text.styled_text import joined
 
 Line = Sequence[tuple[str, str]]
 """(key, what it does) pairs of one line; a pair without a key is a sentence."""

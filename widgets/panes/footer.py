@@ -16,7 +16,7 @@ from textual.screen import Screen
 from textual.widget import Widget
 
 from widgets.panes.binding_rows import KeyRow, key_sections
-from widgets.text.styled_text import sanitize_line
+from widgets.text.cell_text import sanitize_line
 
 _GAP = 2
 _MORE = "…"

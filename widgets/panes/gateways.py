@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from textual.message import Message
 
 from services.models import Gateway, GatewayId, GatewayState
+from services.text.format import latency
+from services.text.signs import GATEWAYS
 from widgets.panes.sparkline import sparkline
 from widgets.panes.table_pane import TablePane, count_summary
 from widgets.table.columns import Cell, Column
 from widgets.table.record_table import RecordTable
 from widgets.text.cell_text import Part
-from widgets.text.formats import latency
-from widgets.text.glyphs import GATEWAYS
 from widgets.text.instants import age_cell
 
 PROBES = 30

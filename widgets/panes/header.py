@@ -12,10 +12,11 @@ from textual.reactive import reactive
 from textual.widget import Widget
 
 from services.models import Sandbox, SandboxState
+from services.text.format import age, clock_time, countdown, latency
+from services.text.signs import SANDBOXES, WORKING, Sign, sandbox_sign
 from widgets.panes.sparkline import sparkline
-from widgets.text.formats import age, clock_time, countdown, latency
-from widgets.text.glyphs import SANDBOXES, WORKING, Sign, sandbox_sign
-from widgets.text.styled_text import joined, sanitize_line, signed, spread, styled
+from widgets.text.cell_text import sanitize_line
+from widgets.text.styled_text import joined, signed, spread, styled
 
 Totals: TypeAlias = tuple[tuple[Sign, int], ...]
 """How many sandboxes carry each sign, healthy ones first."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from services.models import Counts, Direction, InLabel, OutLabel
+from services.text.signs import Sign, message_sign
 from widgets.table.columns import Cell
 from widgets.text.cell_text import Part
-from widgets.text.glyphs import Sign, message_sign
 
 SETTLED = frozenset(
     label.value

@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from services.models import Direction, InLabel, Message
+from services.text.format import age, countdown
+from services.text.signs import message_sign
 from widgets.table.columns import Cell, Column
 from widgets.text.cell_text import Part
-from widgets.text.formats import age, countdown
-from widgets.text.glyphs import message_sign
 from widgets.text.instants import format_instant
 
 MessageKey: TypeAlias = tuple[Direction, str]

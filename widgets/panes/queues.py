@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict, deque
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import ClassVar
@@ -12,24 +13,65 @@ from textual.message import Message as Notice
 from textual.reactive import reactive
 
 from services.models import Direction, Message, QueueSnapshot, SandboxId
-from widgets.panes.queue_counts import edge
-from widgets.panes.queue_depths import QueueDepths
+from services.text.format import age
+from widgets.panes.queue_counts import edge, open_count
 from widgets.panes.queue_rows import COLUMNS, MessageKey, SeenMessage, key_of, merge, search_text
-from widgets.panes.stream_pane import KEPT, StreamPane
+from widgets.panes.sparkline import sparkline
+from widgets.panes.table_pane import TablePane
 from widgets.table.columns import Column
 from widgets.table.record_table import RecordTable
-from widgets.table.stream_table import StreamTable
+from widgets.table.stream_table import KEPT, StreamTable
 from widgets.text.cell_text import Part, width_of
-from widgets.text.formats import age
 
 _TITLES = {Direction.IN: "→ IN", Direction.OUT: "← OUT"}
 _EDGES = ((True, 24), (True, 12), (False, 12), (False, 6), (False, 0))
 """Words or signs alone, and the width of each chart: the first that fits the edge is taken."""
 SIDE_BY_SIDE_WIDTH = 120
 """Cells from which the two queues, when apart, stand side by side."""
+SAMPLES = 60
+"""Samples kept for each sandbox."""
+SANDBOXES = 64
+"""Sandboxes whose samples are kept: those shown last."""
+BREAK_S = 10.0
+"""Seconds without a sample after which the chart has a gap."""
+
+_Samples = deque[tuple[int, int] | None]
 
 
-class QueuePane(StreamPane):
+class QueueDepths:
+    """A bounded history of queue depths by sandbox."""
+
+    def __init__(self) -> None:
+        self._samples: OrderedDict[SandboxId, _Samples] = OrderedDict()
+        self._seen_at: dict[SandboxId, float] = {}
+
+    def add(self, snapshot: QueueSnapshot) -> None:
+        """Add a snapshot, unless it is the same as before or stale."""
+        sandbox = snapshot.sandbox
+        before = self._seen_at.get(sandbox)
+        if snapshot.stale or snapshot.observed_at == before:
+            return
+        samples = self._samples.setdefault(sandbox, deque(maxlen=SAMPLES))
+        self._samples.move_to_end(sandbox)
+        if before is not None and snapshot.observed_at - before > BREAK_S:
+            samples.append(None)
+        samples.append((open_count(snapshot.inbound), open_count(snapshot.outbound)))
+        self._seen_at[sandbox] = snapshot.observed_at
+        if len(self._samples) > SANDBOXES:
+            gone, _ = self._samples.popitem(last=False)
+            del self._seen_at[gone]
+
+    def parts(self, sandbox: SandboxId, direction: Direction, width: int) -> list[Part]:
+        """The chart with its least and its most; empty while there is nothing to compare."""
+        side = 0 if direction is Direction.IN else 1
+        samples = self._samples.get(sandbox, ())
+        drawn = sparkline([None if one is None else float(one[side]) for one in samples], width)
+        if len(drawn.blocks) < 2 or drawn.low is None or drawn.high is None:
+            return []
+        return [(f" {drawn.blocks}", "busy"), (f" {drawn.low:.0f}–{drawn.high:.0f}", "dim")]
+
+
+class QueuePane(TablePane):
     """One stream of both queues, or one of each; at most `KEPT` rows."""
 
     DEFAULT_CSS = """
@@ -83,6 +125,10 @@ class QueuePane(StreamPane):
     def tables(self) -> Sequence[StreamTable[MessageKey, SeenMessage]]:
         """Both queues, or the inbound one after the merge."""
         return (self._in, self._out)
+
+    def streams(self) -> Sequence[StreamTable[MessageKey, SeenMessage]]:
+        """Both queues follow what arrives."""
+        return self.tables()
 
     def show(self, snapshot: QueueSnapshot | None, *, name: str = "", reason: str = "") -> None:
         """Show these queues; None for none, with the `reason` to give for it.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import ClassVar
@@ -12,7 +12,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.content import Content
 from textual.message import Message
-from textual.widgets import Static
+from textual.widgets import Button, Static
 
 from services.models import (
     Attempt,
@@ -23,12 +23,11 @@ from services.models import (
     SandboxState,
     Verb,
 )
-from widgets.panes.action_button import ActionButton
+from services.text.signs import sandbox_sign
 from widgets.panes.step_strip import outcome_lines, progress_words, strip_lines
-from widgets.text.glyphs import sandbox_sign
-from widgets.text.styled_text import joined, sanitize_line, signed, styled
+from widgets.text.cell_text import sanitize_line
+from widgets.text.styled_text import joined, signed, styled
 
-_CAPABILITY = {Verb.WAKE: Capability.WAKE, Verb.RECONNECT: Capability.RECONNECT}
 _NOTHING = "no sandbox is selected"
 
 
@@ -40,6 +39,20 @@ class RepairKeys:
     reconnect: str = "r"
     cancel: str = "c"
     offer: str = "a"
+
+
+class ActionButton(Button):
+    """A button whose press posts a message bound to what was shown at that instant."""
+
+    make_message: Callable[[], Message] | None = None
+    """Makes the message of a press; None while there is nothing to press for."""
+
+    def press(self) -> ActionButton:
+        if self.disabled or not self.display or self.make_message is None:
+            return self
+        self._start_active_affect()
+        self.post_message(self.make_message())
+        return self
 
 
 class RepairBar(Vertical):
@@ -171,8 +184,8 @@ class RepairBar(Vertical):
         self._attempt = attempt if ours else None
         self._refusals = {
             verb: refusals[capability]
-            for verb, capability in _CAPABILITY.items()
-            if capability in refusals
+            for verb in Verb
+            if (capability := Capability(verb.value)) in refusals
         }
         self._offer = sanitize_line(offer, 56) if ours else ""
         if now is not None:

@@ -10,6 +10,7 @@ from textual.message import Message
 from textual.reactive import reactive
 
 from services.models import Activity, Direction, Sandbox, SandboxId, SandboxState
+from services.text.signs import Sign, sandbox_sign
 from widgets.panes import queue_counts
 from widgets.panes.binding_rows import keys_of
 from widgets.panes.table_pane import TablePane, count_summary
@@ -17,7 +18,6 @@ from widgets.table.columns import Cell, Column
 from widgets.table.counter import KeyedCounter
 from widgets.table.record_table import RecordTable
 from widgets.text.cell_text import Part
-from widgets.text.glyphs import Sign, sandbox_sign
 from widgets.text.instants import age_cell
 
 _URGENCY = {

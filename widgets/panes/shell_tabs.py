@@ -14,9 +14,10 @@ from textual.reactive import reactive
 from textual.widget import Widget
 
 from services.models import Shell, ShellState
-from widgets.text.formats import size
-from widgets.text.glyphs import SHELLS, TONES
-from widgets.text.styled_text import joined, sanitize_line, styled
+from services.text.format import size
+from services.text.signs import SHELLS
+from widgets.text.cell_text import sanitize_line
+from widgets.text.styled_text import TONES, joined, styled
 
 _CLOSE = "×"
 

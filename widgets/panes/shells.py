@@ -17,9 +17,10 @@ from textual.widget import AwaitMount, Widget
 from textual.widgets import Static
 
 from services.models import Retry, Shell, ShellState
+from services.text.signs import SHELLS
 from widgets.panes.shell_tabs import ShellTab, ShellTabs
-from widgets.text.glyphs import SHELLS
-from widgets.text.styled_text import joined, sanitize_block, sanitize_line, signed, styled
+from widgets.text.cell_text import sanitize_block, sanitize_line
+from widgets.text.styled_text import joined, signed, styled
 
 _LOST_STATES = (ShellState.LOST, ShellState.FAILED)
 _ENTER = (b"\r", b"\n", b"\r\n")

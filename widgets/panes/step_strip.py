@@ -7,18 +7,17 @@ from itertools import groupby
 
 from textual.content import Content
 
-from services.models import Attempt, AttemptState, Step, StepState, Verb
-from widgets.text.formats import duration
-from widgets.text.glyphs import ATTEMPTS, STEPS, TONES, Sign
-from widgets.text.styled_text import GAP, joined, sanitize_line, signed, styled
+from services.models import Attempt, AttemptState, Step, StepState
+from services.text.format import duration
+from services.text.signs import ATTEMPTS, DOING, STEPS, Sign
+from widgets.text.cell_text import sanitize_line
+from widgets.text.styled_text import GAP, TONES, joined, signed, styled
 
 SLOW_S = 10.0
 """From here on a running step says whether cancel is safe.
 
 See upstream/repair: One repair at a time.
 """
-
-_DOING = {Verb.WAKE: "waking", Verb.RECONNECT: "reconnecting"}
 
 
 def step_words(step: Step, now: float, *, timed: bool = True) -> str:
@@ -86,7 +85,7 @@ def progress_words(attempt: Attempt, now: float) -> Content:
     """What a running attempt is busy with, how long it has been, and whether cancel is safe."""
     running = next((s for s in attempt.steps if s.state is StepState.RUNNING), None)
     parts = [
-        f"{sanitize_line(attempt.act) or _DOING[attempt.verb]} {duration(now - attempt.started_at)}"
+        f"{sanitize_line(attempt.act) or DOING[attempt.verb]} {duration(now - attempt.started_at)}"
     ]
     if running is not None and running.detail:
         parts.append(sanitize_line(running.detail))

@@ -15,10 +15,13 @@ from textual.reactive import reactive
 from textual.widget import Widget
 from textual.widgets import Input, Static
 
+from services.text.signs import Sign
+from widgets.panes.binding_rows import keys_of
 from widgets.table.filter_input import FilterInput
 from widgets.table.record_table import RecordTable
+from widgets.table.stream_table import StreamTable
 from widgets.text.cell_text import Part, cut, sanitize_cell, width_of
-from widgets.text.glyphs import TONES, Sign
+from widgets.text.styled_text import TONES
 
 _EDGE_TONES = TONES | {"dim": "$foreground-muted", "calm": "$foreground"}
 """Tones on a border, where a colour for any ground has no ground to be judged against."""
@@ -45,6 +48,16 @@ def count_summary(counts: Iterable[tuple[Sign, int]], stale: int, room: int) -> 
         if sum(width_of(text) for text, _ in parts) <= room:
             break
     return parts
+
+
+def follow_badge(following: bool, unseen: int, key: str) -> list[Part]:
+    """FOLLOWING, or PAUSED with how much is new and the key that follows."""
+    if following:
+        return [("▼ FOLLOWING", "dim")]
+    parts: list[Part] = [("‖ PAUSED", "warn")]
+    if unseen:
+        parts += [(" ", ""), (f" +{unseen} new ", "$text on $accent 50%")]
+    return [*parts, (f" {key} follows", "dim")] if key else parts
 
 
 class TablePane(Widget):
@@ -92,13 +105,20 @@ class TablePane(Widget):
         """The tables, the first of them being the one that gets the focus."""
         raise NotImplementedError
 
+    def streams(self) -> Sequence[StreamTable[Any, Any]]:
+        """Those of the tables that follow what arrives; they follow and pause together."""
+        return ()
+
     def subject_parts(self) -> list[Part]:
         """What the pane is about, after the heading."""
         return []
 
     def badge_parts(self) -> list[Part]:
-        """What ends the title."""
-        return []
+        """What ends the title: whether the streams follow."""
+        if not self.streams():
+            return []
+        key = keys_of(self.screen, "stream.follow") if self.is_attached else ""
+        return follow_badge(self.following, self.unseen, key)
 
     def count_parts(self) -> list[Part]:
         """The lower edge."""
@@ -121,6 +141,26 @@ class TablePane(Widget):
     def filter_text(self) -> str:
         """The active filter."""
         return self.tables()[0].filter_text
+
+    @property
+    def following(self) -> bool:
+        """Whether every shown stream stays at its newest row."""
+        return all(table.following for table in self.streams() if table.display)
+
+    @property
+    def unseen(self) -> int:
+        """Rows that arrived in the shown streams since they were paused."""
+        return sum(table.unseen for table in self.streams() if table.display)
+
+    def follow(self) -> None:
+        """Stay with the newest rows of the streams."""
+        for table in self.streams():
+            table.follow()
+
+    def pause(self) -> None:
+        """Stay with the rows that are there."""
+        for table in self.streams():
+            table.pause()
 
     def tick(self, now: float) -> None:
         """Another second: ages are repainted, nothing else."""
@@ -223,9 +263,21 @@ class TablePane(Widget):
         self.retitle()
 
     def on_click(self, event: events.Click) -> None:
-        """A click on the frame gives the pane the keyboard."""
-        if event.widget is self:
-            self.focus()
+        """A click on the frame gives the pane the keyboard; one on a stream's title follows."""
+        if event.widget is not self:
+            return
+        self.focus()
+        title = self._border_title
+        if event.y == 0 and title and event.x < title.cell_length + 4:
+            self.follow()
+
+    def on_stream_table_follow_changed(self, event: StreamTable.FollowChanged) -> None:
+        """Streams of one pane follow or pause together; the badge says so."""
+        event.stop()
+        for table in self.streams():
+            if table.following is not event.stream.following:
+                table.follow() if event.stream.following else table.pause()
+        self.retitle()
 
     def on_descendant_focus(self, _: events.DescendantFocus) -> None:
         """The frame shows where the keys go."""

@@ -1,25 +1,43 @@
-"""A virtual table of records known by key, with the keys and the mouse of every list here."""
+"""A virtual table of records known by key, with the keys and the mouse of every list here.
+
+Only the lines on the screen are drawn, and only those of records that changed are drawn again.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
-from typing import ClassVar, Generic, TypeAlias, TypeVar
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from typing import Any, ClassVar, Generic, TypeAlias, TypeVar
 
 from textual import events
 from textual.binding import Binding, BindingType
+from textual.geometry import Region
+from textual.reactive import reactive
+from textual.scroll_view import ScrollView
+from textual.strip import Strip
 
 from widgets.table import messages
+from widgets.table.changed_cells import ChangedCells
 from widgets.table.columns import Column
-from widgets.table.record_view import HEADER, RecordView
-from widgets.table.row_painter import GUTTER
+from widgets.table.layered_style import LayeredStyles
+from widgets.table.marks import Marks
+from widgets.table.read_ahead import ReadAhead
+from widgets.table.record_model import Change, RecordModel
+from widgets.table.row_painter import GUTTER, NAMES, TABLE_CSS, RowPainter, RowState
+from widgets.table.row_window import HEADER, RowWindow, ViewPosition
 
 K = TypeVar("K", bound=Hashable)
 R = TypeVar("R")
 
 
-class RecordTable(RecordView[K, R], Generic[K, R], can_focus=True, inherit_bindings=False):
-    """Moves, sorts, filters, marks and opens rows; it acts on keys, never on row numbers."""
+class RecordTable(ScrollView, Generic[K, R], can_focus=True, inherit_bindings=False):
+    """Rows of `R` under one header line; every row has a key `K` that never changes.
 
+    Moves, sorts, filters, marks and opens rows; it acts on keys, never on row numbers.
+    """
+
+    ALLOW_SELECT = False
+    COMPONENT_CLASSES: ClassVar[set[str]] = set(NAMES.values())
+    DEFAULT_CSS = TABLE_CSS
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("up,k", "move(-1)", "Up", show=False, id="table.up"),
         Binding("down,j", "move(1)", "Down", show=False, id="table.down"),
@@ -46,6 +64,161 @@ class RecordTable(RecordView[K, R], Generic[K, R], can_focus=True, inherit_bindi
     Filtered: TypeAlias = messages.Filtered
     MarksChanged: TypeAlias = messages.MarksChanged
 
+    now: reactive[float] = reactive(0.0, repaint=False)
+    """The instant ages are counted from, seconds since the epoch."""
+    flashing: reactive[bool] = reactive(True, repaint=False)
+    """Whether a changed cell flashes once."""
+
+    def __init__(
+        self,
+        columns: Sequence[Column[R]],
+        *,
+        key: Callable[[R], K],
+        search: Callable[[R], str] | None = None,
+        order: Callable[[R], Any] | None = None,
+        stale: Callable[[R], bool] = lambda _: False,
+        empty: Callable[[], str] = lambda: "",
+        id: str | None = None,
+        classes: str | None = None,
+    ) -> None:
+        super().__init__(id=id, classes=classes)
+        self.columns = tuple(columns)
+        """All columns, also those that do not fit; `set_columns` changes them."""
+        self._model: RecordModel[K, R] = RecordModel(key, search or self._row_text, order)
+        # Without a search text of their own, records would have to be drawn to be read.
+        self._read_ahead = ReadAhead(self, self._model) if search is not None else None
+        self._marks: Marks[K] = Marks()
+        self._painter: RowPainter[K, R] = RowPainter(LayeredStyles(self))
+        self._stale = stale
+        self.empty = empty
+        """What to say where there are no rows."""
+        self._window: RowWindow[K] = RowWindow(self, self._model, self._first_cursor)
+        self._changed: ChangedCells[K] = ChangedCells(
+            self, self._model, self._window, self._painter
+        )
+        self._sort: tuple[str | None, bool] = (None, False)
+
+    @property
+    def cursor_key(self) -> K | None:
+        """The record the cursor is on."""
+        return self._window.cursor
+
+    @property
+    def keys(self) -> Sequence[K]:
+        """Keys of the visible rows, in order."""
+        return self._model.visible
+
+    @property
+    def total(self) -> int:
+        """How many records there are, shown or filtered out."""
+        return self._model.total
+
+    @property
+    def shown_columns(self) -> tuple[str, ...]:
+        """Ids of the columns that fit."""
+        self._lay_out()
+        return tuple(p.column.id for p in self._painter.placed)
+
+    def records(self) -> Iterable[R]:
+        """Every record, shown or filtered out."""
+        return self._model.records()
+
+    def record(self, key: K | None = None) -> R | None:
+        """The record of `key`, or the one under the cursor."""
+        wanted = self._window.cursor if key is None else key
+        return None if wanted is None else self._model.record(wanted)
+
+    def cell_text(self, column: str, key: K | None = None) -> str:
+        """What a column says of a record, whole; empty where there is no such record or column."""
+        record = self.record(key)
+        if record is None:
+            return ""
+        return next((c.render(record, self.now).text for c in self.columns if c.id == column), "")
+
+    def reconcile(self, upserted: Iterable[R], removed: Iterable[K] = ()) -> Change[K, R]:
+        """Apply a delta: records that are new or changed, and keys that are gone."""
+        place = self._window.position()
+        change = self._model.reconcile(upserted, removed)
+        if change.removed and self._marks.discard(change.removed):
+            self.post_message(messages.MarksChanged(self, self._marks.among(self._model.visible)))
+        if change.updated and self.flashing:
+            self._changed.begin(change, self.now)
+        if self._read_ahead is not None:
+            self._read_ahead.begin()
+        if change.moved:
+            self._restore_position(place)
+        elif change.updated:
+            self._window.refresh_keys({key for key, _, _ in change.updated})
+        return change
+
+    def renew(self, records: Iterable[R]) -> None:
+        """Take records that differ from the ones held in what the live columns say, as in age."""
+        seen = [self._model.visible[row] for row in self._window.on_screen()]
+        held = [(key, self._model.record(key)) for key in seen]
+        self._model.renew(records)
+        if any(column.id == self._sort[0] and column.live for column in self.columns):
+            place = self._window.position()
+            if self._model.rearrange():
+                self._restore_position(place)
+        for key, before in held:
+            record = self._model.record(key)
+            if before is not None and record is not None and record is not before:
+                self._painter.renew(key, before, record)
+        self.watch_now()
+
+    def clear_records(self) -> None:
+        """Forget everything, as when another subject is shown."""
+        self._model.clear()
+        self._marks.clear()
+        self._changed.clear()
+        self._painter.invalidate()
+        self._window.set_cursor(None)
+        self._window.count_rows()
+        self._window.scroll(0)
+        self.refresh()
+
+    def render_lines(self, crop: Region) -> list[Strip]:
+        """The strips of a region, laid out for the present width."""
+        self._lay_out()
+        return super().render_lines(crop)
+
+    def render_line(self, y: int) -> Strip:
+        """The header, a record, the empty state or a blank."""
+        if y < HEADER:
+            return self._painter.header(*self._sort)
+        row = self.scroll_offset.y + y - HEADER
+        if row < len(self._model):
+            return self._draw(row)
+        if len(self._model):
+            return self._painter.blank()
+        text, total = self.empty(), self._model.total
+        if total:
+            text = f"Nothing matches /{self._model.filter}\nEscape shows all {total}."
+        return self._painter.message(text, y - HEADER - 1)
+
+    def notify_style_update(self) -> None:
+        """The theme, the focus or a stylesheet changed: what was drawn is of no use."""
+        super().notify_style_update()
+        self._painter.invalidate()
+
+    def watch_now(self) -> None:
+        """Repaint the cells whose age reads differently, and nothing else."""
+        top = self.scroll_offset.y
+        for row in self._window.on_screen():
+            key = self._model.visible[row]
+            record = self._model.record(key)
+            if record is None:
+                continue
+            for placed in self._painter.changed_columns(key, record, self.now):
+                x, y = GUTTER + placed.x, row - top + HEADER
+                self.refresh(Region(x, y, placed.width, 1))
+
+    def on_resize(self, _: events.Resize) -> None:
+        """Keep the cursor on the screen."""
+        row = self._model.row(self._window.cursor)
+        if row is not None:
+            self._window.reveal(row)
+
     @property
     def filter_text(self) -> str:
         """The active filter, as typed."""
@@ -63,8 +236,7 @@ class RecordTable(RecordView[K, R], Generic[K, R], can_focus=True, inherit_bindi
 
     def set_columns(self, columns: Sequence[Column[R]]) -> None:
         """Show other columns; a sort by one that is gone ends."""
-        self._columns = tuple(columns)
-        self._revision += 1
+        self.columns = tuple(columns)
         if self._sort[0] is not None and self._sort[0] not in {c.id for c in columns}:
             self.sort_by(None)
         self.refresh()
@@ -73,7 +245,7 @@ class RecordTable(RecordView[K, R], Generic[K, R], can_focus=True, inherit_bindi
         """Show only what matches (`filter.terms`)."""
         if text == self._model.filter:
             return
-        place = self._view_position()
+        place = self._window.position()
         if self._model.set_filter(text):
             self._restore_position(place)
         self.refresh()
@@ -82,9 +254,9 @@ class RecordTable(RecordView[K, R], Generic[K, R], can_focus=True, inherit_bindi
 
     def sort_by(self, column: str | None, *, reverse: bool = False) -> None:
         """Order by a column with a sort key, or naturally."""
-        by = next((c.sort_key for c in self._columns if c.id == column), None)
+        by = next((c.sort_key for c in self.columns if c.id == column), None)
         self._sort = (column if by else None, reverse)
-        place = self._view_position()
+        place = self._window.position()
         if self._model.set_sort(by, reverse=reverse):
             self._restore_position(place)
         self.refresh()
@@ -105,7 +277,7 @@ class RecordTable(RecordView[K, R], Generic[K, R], can_focus=True, inherit_bindi
 
     def action_move(self, rows: int) -> None:
         """Move the cursor."""
-        self._go((self._model.row(self._cursor) or 0) + rows)
+        self._go((self._model.row(self._window.cursor) or 0) + rows)
 
     def action_first(self) -> None:
         """Go to the first row."""
@@ -117,13 +289,13 @@ class RecordTable(RecordView[K, R], Generic[K, R], can_focus=True, inherit_bindi
 
     def action_page(self, pages: float) -> None:
         """Move the cursor by a part of the screen."""
-        step = max(1, int((self._page_rows - 1) * abs(pages)))
+        step = max(1, int((self._window.page_rows - 1) * abs(pages)))
         self.action_move(step if pages > 0 else -step)
 
     def action_open(self) -> None:
         """Ask for the details of the record under the cursor."""
-        if self._cursor is not None:
-            self.post_message(self.Opened(self, self._cursor))
+        if self._window.cursor is not None:
+            self.post_message(self.Opened(self, self._window.cursor))
 
     def action_sort_next(self) -> None:
         """Order by the next column that orders anything, then naturally again."""
@@ -140,14 +312,15 @@ class RecordTable(RecordView[K, R], Generic[K, R], can_focus=True, inherit_bindi
 
     def action_mark(self) -> None:
         """Mark or unmark the record under the cursor and go on to the next."""
-        if self._cursor is not None:
-            self._marks.toggle(self._cursor)
+        if self._window.cursor is not None:
+            self._marks.toggle(self._window.cursor)
             self._marks_changed()
             self.action_move(1)
 
     def action_mark_range(self) -> None:
         """Mark from the last marked record to the cursor."""
-        if self._cursor is not None and self._marks.extend(self._model.visible, self._cursor):
+        key = self._window.cursor
+        if key is not None and self._marks.extend(self._model.visible, key):
             self._marks_changed()
 
     def action_clear(self) -> None:
@@ -168,39 +341,60 @@ class RecordTable(RecordView[K, R], Generic[K, R], can_focus=True, inherit_bindi
         if event.y < HEADER:
             self._click_title(event.x - GUTTER)
             return
-        row = self.scroll_offset.y + event.y - HEADER
-        if row >= len(self._model):
-            return
-        self._go(row)
-        if event.chain == 2:
-            self.action_open()
+        row = self._window.row_at(event.y)
+        if row is not None:
+            self._go(row)
+            if event.chain == 2:
+                self.action_open()
 
     def on_mouse_move(self, event: events.MouseMove) -> None:
         """Show which row a click would take."""
-        row = self.scroll_offset.y + event.y - HEADER
-        self._hover_over(row if event.y >= HEADER and row < len(self._model) else None)
+        self._window.hover_over(self._window.row_at(event.y))
 
     def on_leave(self, _: events.Leave) -> None:
         """The mouse is elsewhere."""
-        self._hover_over(None)
-
-    def _hover_over(self, row: int | None) -> None:
-        if row != self._hover:
-            before, self._hover = self._hover, row
-            self._refresh_row(before)
-            self._refresh_row(row)
+        self._window.hover_over(None)
 
     def _click_title(self, x: int) -> None:
-        for placed in self._painter.placed:
-            if placed.x <= x < placed.x + placed.width and placed.column.sort_key:
-                same, reverse = self._sort[0] == placed.column.id, self._sort[1]
-                if same and reverse:
-                    self.sort_by(None)
-                else:
-                    self.sort_by(placed.column.id, reverse=same)
-                return
+        column = self._painter.column_at(x)
+        if column is not None and column.sort_key:
+            same, reverse = self._sort[0] == column.id, self._sort[1]
+            if same and reverse:
+                self.sort_by(None)
+            else:
+                self.sort_by(column.id, reverse=same)
 
     def _marks_changed(self) -> None:
         self.refresh()
         self.refresh_bindings()
         self.post_message(self.MarksChanged(self, self.marked))
+
+    def _row_text(self, record: R) -> str:
+        return "\n".join(column.render(record, self.now).text for column in self.columns)
+
+    def _lay_out(self) -> None:
+        self._painter.lay_out(self.columns, self.scrollable_content_region.width)
+
+    def _draw(self, row: int) -> Strip:
+        key = self._model.visible[row]
+        record = self._model.record(key)
+        assert record is not None
+        row_state = RowState(
+            cursor=key == self._window.cursor,
+            marked=key in self._marks,
+            hover=row == self._window.hover,
+            stale=self._stale(record),
+            flash=self._changed.of(key),
+        )
+        return self._painter.row(key, record, row_state, self.now)
+
+    def _first_cursor(self) -> K | None:
+        """Where the cursor starts when there was none."""
+        return self._model.visible[0] if len(self._model) else None
+
+    def _go(self, row: int) -> None:
+        """Move the cursor to the nearest existing row and show it."""
+        self._window.go(row)
+
+    def _restore_position(self, place: ViewPosition[K]) -> None:
+        self._window.restore(place)

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
+from textwrap import wrap
 from typing import Generic, TypeVar
 
 from rich.segment import Segment
 from textual.strip import Strip
 
-from widgets.table.columns import PlacedColumn
+from widgets.table.columns import Column, PlacedColumn, fit
 from widgets.table.layered_style import LayeredStyles
 from widgets.text.cell_text import cut, fit_parts, sanitize_cell, width_of
-from widgets.text.glyphs import TONES
+from widgets.text.styled_text import TONES
 
 K = TypeVar("K", bound=Hashable)
 R = TypeVar("R")
@@ -26,6 +27,41 @@ KEPT_LINES = 512
 STATES = ("row", "header", "sorted", "cursor", "hover", "mark", "stale", "flash", "empty")
 NAMES = {word: f"record-table--{word}" for word in (*STATES, *TONES)}
 """Component class of every state and tone."""
+
+TABLE_CSS = """
+RecordTable {
+    width: 1fr;
+    height: 1fr;
+    color: $text;
+    overflow-x: hidden;
+    overflow-y: auto;
+    scrollbar-size-vertical: 1;
+    scrollbar-gutter: stable;
+    & > .record-table--header { color: $text-muted; }
+    & > .record-table--sorted { color: $text-accent; text-style: bold; }
+    & > .record-table--empty { color: $text-muted; }
+    & > .record-table--hover { background: $foreground 5%; }
+    & > .record-table--cursor { background: $foreground 10%; }
+    &:focus > .record-table--cursor { background: $primary 35%; text-style: bold; }
+    &:ansi > .record-table--cursor { background: transparent; }
+    &:ansi:focus > .record-table--cursor {
+        background: transparent;
+        text-style: bold underline;
+    }
+    & > .record-table--mark { color: $text-accent; text-style: bold; }
+    & > .record-table--good { color: $text-success; }
+    & > .record-table--busy { color: $text-primary; }
+    & > .record-table--wait { color: $text-accent; }
+    & > .record-table--calm { color: $text; }
+    & > .record-table--warn { color: $text-warning; }
+    & > .record-table--bad { color: $text-error; }
+    & > .record-table--dim { color: $text-muted; }
+    & > .record-table--stale { text-opacity: 60%; }
+    & > .record-table--flash { background: $accent 40%; }
+    &:ansi > .record-table--stale { text-style: dim; }
+    &:ansi > .record-table--flash { background: transparent; text-style: reverse; }
+}
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +94,7 @@ class RowPainter(Generic[K, R]):
         self._lines: dict[K, _Line[R]] = {}
         self._placed: tuple[PlacedColumn[R], ...] = ()
         self._live: tuple[PlacedColumn[R], ...] = ()
+        self._columns: tuple[Column[R], ...] | None = None
         self._width = 0
 
     @property
@@ -65,11 +102,18 @@ class RowPainter(Generic[K, R]):
         """The columns as laid out; `x` counts from the gutter's end."""
         return self._placed
 
-    def place(self, placed: tuple[PlacedColumn[R], ...], width: int) -> None:
-        """Take another layout."""
-        self._placed, self._width = placed, width
-        self._live = tuple(p for p in placed if p.column.live)
+    def lay_out(self, columns: tuple[Column[R], ...], width: int) -> None:
+        """Place the columns that fit; nothing is done where neither they nor the width changed."""
+        if self._columns is columns and self._width == width:
+            return
+        self._columns, self._width = columns, width
+        self._placed = fit(columns, max(1, width - GUTTER))
+        self._live = tuple(p for p in self._placed if p.column.live)
         self._lines.clear()
+
+    def column_at(self, x: int) -> Column[R] | None:
+        """The column at a cell, counted from the gutter's end."""
+        return next((p.column for p in self._placed if p.x <= x < p.x + p.width), None)
 
     def invalidate(self) -> None:
         """Drop every cached line and style, as after a change of theme."""
@@ -132,10 +176,14 @@ class RowPainter(Generic[K, R]):
             if new != old
         )
 
-    def message(self, text: str) -> Strip:
-        """One centred line of prose where rows would be."""
+    def message(self, text: str, at: int) -> Strip:
+        """Line `at` of a text that stands centred where rows would be."""
+        width = max(8, self._width - 2 * GUTTER)
+        lines = [part for line in text.split("\n") for part in (wrap(line, width) or [""])]
+        if not 0 <= at < len(lines):
+            return self.blank()
         names = self._names("empty")
-        text = cut(sanitize_cell(text), self._width)
+        text = cut(sanitize_cell(lines[at]), self._width)
         left = (self._width - width_of(text)) // 2
         return self._strip([(" " * left + text, names)], names)
 

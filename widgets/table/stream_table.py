@@ -13,10 +13,13 @@ from textual.scrollbar import ScrollTo, ScrollUp
 
 from widgets.table.record_model import Change
 from widgets.table.record_table import RecordTable
-from widgets.table.record_view import HEADER, ViewPosition
+from widgets.table.row_window import ViewPosition
 
 K = TypeVar("K", bound=Hashable)
 R = TypeVar("R")
+
+KEPT = 2000
+"""Rows a stream holds at most; the oldest go first."""
 
 
 class StreamTable(RecordTable[K, R], Generic[K, R]):
@@ -99,7 +102,7 @@ class StreamTable(RecordTable[K, R], Generic[K, R]):
 
     def on_click(self, event: events.Click) -> None:
         """A row that was clicked must not move away."""
-        if HEADER <= event.y < HEADER + len(self._model) - self.scroll_offset.y:
+        if self._window.row_at(event.y) is not None:
             self.pause()
 
     def on_mouse_scroll_up(self, _: events.MouseScrollUp) -> None:
@@ -129,7 +132,7 @@ class StreamTable(RecordTable[K, R], Generic[K, R]):
         if not self.following:
             super()._restore_position(place)
             return
-        self._count_rows()
+        self._window.count_rows()
         self._to_end()
         self.refresh()
 
@@ -137,5 +140,5 @@ class StreamTable(RecordTable[K, R], Generic[K, R]):
         return self._model.visible[-1] if len(self._model) else None
 
     def _to_end(self) -> None:
-        self._set_cursor(self._first_cursor())
-        self._scroll(self.max_scroll_y)
+        self._window.set_cursor(self._first_cursor())
+        self._window.scroll(self.max_scroll_y)

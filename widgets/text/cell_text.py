@@ -12,13 +12,25 @@ Part: TypeAlias = tuple[str, str]
 
 
 def sanitize_cell(text: str) -> str:
-    """Replace control characters: blanks by a space, others by U+FFFD.
+    """Replace what does not print: blanks by a space, others by U+FFFD.
 
     What comes from outside was cleaned where it entered; this holds where that was forgotten.
     """
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() else " " if c.isspace() else "\ufffd" for c in text)
+
+
+def sanitize_line(text: str, limit: int = 400) -> str:
+    """Sanitise to one line of at most `limit` characters."""
+    line = sanitize_cell(" ".join(text[: limit * 2].split()))
+    return line if len(line) <= limit else line[: limit - 1] + "…"
+
+
+def sanitize_block(text: str) -> str:
+    """Sanitise to lines: line breaks stay."""
+    lines = text.replace("\r\n", "\n").replace("\t", "    ").split("\n")
+    return "\n".join(map(sanitize_cell, lines))
 
 
 def width_of(text: str) -> int:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from services.text.format import age
 from widgets.table.columns import Cell
-from widgets.text.formats import age
 
 _UNREADABLE = "--:--:--"
 

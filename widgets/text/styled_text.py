@@ -1,7 +1,7 @@
 """Styled text made from plain strings; nothing in them is read as markup.
 
-The services have already made outside text harmless; this is the last door before the screen, so
-that a control character which slipped through is drawn as a mark and not obeyed.
+The services have already made outside text harmless; a control character that slipped through is
+drawn as a mark and not obeyed.
 """
 
 from __future__ import annotations
@@ -10,31 +10,26 @@ from collections.abc import Iterable
 
 from textual.content import Content
 
-from widgets.text.glyphs import TONES, Sign
+from services.text.signs import Sign
+from widgets.text.cell_text import sanitize_line
 
-_MARK = "\ufffd"
-_CONTROLS = dict.fromkeys([*range(0x20), *range(0x7F, 0xA0)], _MARK)
-_ORDER = dict.fromkeys([0x061C, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A)], "")
-_LINE = _CONTROLS | _ORDER
-_BLOCK = {**_LINE, 0x0A: "\n", 0x09: "    "}
+TONES = {
+    "good": "$text-success",
+    "busy": "$text-primary",
+    "wait": "$text-accent",
+    "calm": "$foreground",
+    "warn": "$text-warning",
+    "bad": "$text-error",
+    "dim": "$foreground-muted",
+}
+"""The theme variable behind each tone; none of them `auto`, whose opacity drawn text would lose."""
 
 GAP = 2
 """Cells between two things on one line."""
 
 
-def sanitize_line(text: str, limit: int = 400) -> str:
-    """Sanitise to one line of at most `limit` characters, without control characters."""
-    line = " ".join(text[: limit * 2].split()).translate(_LINE)
-    return line if len(line) <= limit else line[: limit - 1] + "…"
-
-
-def sanitize_block(text: str) -> str:
-    """Sanitise to lines: line breaks stay, every other control character is replaced."""
-    return text.replace("\r\n", "\n").translate(_BLOCK)
-
-
 def styled(text: str, tone: str, *, bold: bool = False) -> Content:
-    """One line in the colour of a tone (see `widgets.text.glyphs.Sign`)."""
+    """One line in the colour of a tone (see `services.text.signs.Sign`)."""
     style = TONES[tone]
     return Content.styled(sanitize_line(text), f"bold {style}" if bold else style)
 

@@ -10,8 +10,8 @@ from textual.color import Color
 from textual.theme import Theme
 
 from services.config.settings import Flags, load
+from services.text import signs
 from tui.panel import themes
-from widgets.text import glyphs
 
 TONES = ("text-success", "text-warning", "text-error", "text-primary", "text-accent")
 GROUNDS = ("background", "surface", "panel")
@@ -96,11 +96,11 @@ def test_the_key_goes_round() -> None:
 
 
 @pytest.mark.parametrize(
-    "signs",
-    [glyphs.SANDBOXES, glyphs.GATEWAYS, glyphs.STEPS, glyphs.ATTEMPTS, glyphs.SHELLS],
+    "table",
+    [signs.SANDBOXES, signs.GATEWAYS, signs.STEPS, signs.ATTEMPTS, signs.SHELLS],
     ids=["sandboxes", "gateways", "steps", "attempts", "shells"],
 )
-def test_no_state_is_told_by_colour_alone(signs: dict[Enum, glyphs.Sign]) -> None:
-    said = [(sign.glyph, sign.word) for sign in signs.values()]
+def test_no_state_is_told_by_colour_alone(table: dict[Enum, signs.Sign]) -> None:
+    said = [(sign.glyph, sign.word) for sign in table.values()]
     assert all(glyph and word for glyph, word in said)
     assert len({word for _, word in said}) == len(said)

@@ -18,7 +18,13 @@ ROOT = next(up for up in Path(__file__).resolve().parents if (up / "pyproject.to
 LONGEST = 400
 SOURCES = "services.sources"
 KINDS = ("local", "nanoclaw", "openshell", "pods", "vellum")
-VOCABULARY = ("services.models", "services.terminal.cells")
+VOCABULARY = (
+    "services.models",
+    "services.terminal.cells",
+    "services.text.format",
+    "services.text.signs",
+)
+"""What widgets know of the services."""
 TICKING = ("services.board", "tui.pollers")
 """What runs on a timer and asks sources."""
 LOOSE_ROOMS = {"services.models", "services.errors", "services.clock"}
@@ -136,15 +142,23 @@ def command_line_closure(house: Tree) -> Iterator[str]:
 
 def inheritance(house: Tree) -> Iterator[str]:
     """Our classes inherit two deep at most; the terminal's screen is another matter so far."""
-    bases = {}
-    for name, one in house.classes("services", "widgets", "tui"):
-        if not under(name, "services.terminal.emulator", "services.errors"):
-            bases[one.name] = [b.id for b in one.bases if isinstance(b, ast.Name)]
+    bases: dict[str, list[str]] = {}
+    for module, one in house.classes("services", "widgets", "tui"):
+        if not under(module, "services.terminal.emulator", "services.errors"):
+            own = bases.setdefault(f"{module}.{one.name}", [])
+            own += [_full_name(base, module, house.named(module)) for base in one.bases]
 
     def depth(name: str) -> int:
         return 1 + max((depth(base) for base in bases[name] if base in bases), default=0)
 
     yield from (f"{name} is {depth(name)} deep" for name in sorted(bases) if depth(name) > 2)
+
+
+def _full_name(base: ast.expr, module: str, named: dict[str, str]) -> str:
+    """A base class by its full name, without what it is generic in."""
+    spelled = ast.unparse(base.value if isinstance(base, ast.Subscript) else base)
+    first, dot, rest = spelled.partition(".")
+    return named.get(first, f"{module}.{first}") + dot + rest
 
 
 def class_names(house: Tree) -> Iterator[str]:
@@ -175,7 +189,7 @@ RULES: dict[Callable[[Tree], Iterator[str]], dict[str, str]] = {
         "services__terminal__session__session": "import services.terminal.emulator.emulator"
     },
     layers: {
-        "widgets__text__glyphs": (
+        "widgets__text__cell_text": (
             "from typing import TYPE_CHECKING\n"
             "if TYPE_CHECKING:\n    from services.board.board import Board"
         )

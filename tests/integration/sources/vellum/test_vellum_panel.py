@@ -25,8 +25,7 @@ from tests.support.waiting import eventually
 from tui.app import WakedeckApp
 from tui.panel.palette import PanelCommands
 from widgets.dialogs.confirm import ConfirmDialog
-from widgets.panes.action_button import ActionButton
-from widgets.panes.repair_bar import RepairBar
+from widgets.panes.repair_bar import ActionButton, RepairBar
 
 ROOT = Path(__file__).resolve().parents[4]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from services.models import Direction, QueueSnapshot, SandboxId
-from widgets.panes.queue_depths import SAMPLES, SANDBOXES, QueueDepths
+from widgets.panes.queues import SAMPLES, SANDBOXES, QueueDepths
 
 ME = SandboxId("local", "data-pull")
 

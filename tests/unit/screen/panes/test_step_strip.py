@@ -33,6 +33,7 @@ from services.models import (
     StepState,
     Verb,
 )
+from services.text.signs import GATEWAYS, SANDBOXES, WORKING, Sign
 from widgets.dialogs.help import help_text, matching
 from widgets.panes.binding_rows import KeyRow, KeySection
 from widgets.panes.detail_text import event_lines, facts_of, facts_text, record_json, record_text
@@ -42,8 +43,8 @@ from widgets.panes.shell_tabs import ShellTab, tab_line
 from widgets.panes.shells import ending_line
 from widgets.panes.sparkline import sparkline
 from widgets.panes.step_strip import outcome_lines, progress_words, step_words, strip_lines
-from widgets.text.glyphs import GATEWAYS, SANDBOXES, WORKING, Sign
-from widgets.text.styled_text import sanitize_block, sanitize_line, signed, styled
+from widgets.text.cell_text import sanitize_block, sanitize_line
+from widgets.text.styled_text import signed, styled
 
 NOW = 1_750_000_000.0
 BOX = SandboxId("local", "inbox-triage")

@@ -1,6 +1,6 @@
 """A glyph and a word for every state: colour is never the only sign.
 
-`tone` names a class of meaning, not a colour; the stylesheets and `TONES` give it one.
+`tone` names a class of meaning, not a colour; the screen gives it one.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from services.models import (
     Severity,
     ShellState,
     StepState,
+    Verb,
 )
 
 
@@ -33,17 +34,6 @@ class Sign:
     def __str__(self) -> str:
         return f"{self.glyph} {self.word}"
 
-
-TONES = {
-    "good": "$text-success",
-    "busy": "$text-primary",
-    "wait": "$text-accent",
-    "calm": "$foreground",
-    "warn": "$text-warning",
-    "bad": "$text-error",
-    "dim": "$foreground-muted",
-}
-"""The theme variable behind each tone; none of them `auto`, whose opacity drawn text would lose."""
 
 GATEWAYS = {
     GatewayState.UNKNOWN: Sign("?", "unknown", "warn"),
@@ -78,6 +68,8 @@ ATTEMPTS = {
     AttemptState.FAILED: Sign("✕", "failed", "bad"),
     AttemptState.CANCELLED: Sign("–", "cancelled", "warn"),
 }
+DOING = {Verb.WAKE: "waking", Verb.RECONNECT: "reconnecting"}
+"""A verb while it is carried out."""
 SHELLS = {
     ShellState.RESOLVING: Sign("◌", "resolving", "wait"),
     ShellState.CONNECTING: Sign("◌", "connecting", "wait"),

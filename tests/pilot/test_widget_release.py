@@ -8,7 +8,7 @@ from textual._styles_cache import StylesCache
 from textual.app import App
 from textual.widgets import Static
 
-from tui.panel import widget_release
+from tui.dashboard import clear_styles_cache
 
 MANY = 25
 
@@ -23,7 +23,7 @@ async def test_nothing_is_kept_of_what_was_on_the_screen() -> None:
     app: App[None] = App()
     async with app.run_test(size=(60, 30)) as pilot:
         await pilot.pause()
-        widget_release.clear_styles_cache()
+        clear_styles_cache()
         before = pictures()
         for number in range(MANY):
             shown = Static(f"number {number}")
@@ -33,5 +33,5 @@ async def test_nothing_is_kept_of_what_was_on_the_screen() -> None:
             await shown.remove()
         del shown
         await pilot.pause()
-        widget_release.clear_styles_cache()
+        clear_styles_cache()
         assert pictures() < before + MANY // 4

@@ -1,0 +1,145 @@
+"""Which rows of a table are on the screen, and which record its cursor is on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Hashable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from textual.geometry import Size
+from textual.scroll_view import ScrollView
+
+from widgets.table import messages
+from widgets.table.record_model import RecordModel
+
+K = TypeVar("K", bound=Hashable)
+
+HEADER = 1
+"""Lines above the first row."""
+
+
+@dataclass(frozen=True, slots=True)
+class ViewPosition(Generic[K]):
+    """The view before a change: visible keys, row of the cursor, first row on the screen."""
+
+    keys: Sequence[K]
+    cursor: int | None
+    top: int
+
+
+class RowWindow(Generic[K]):
+    """The cursor and the scroll position of one table."""
+
+    def __init__(
+        self, table: ScrollView, model: RecordModel[K, Any], first: Callable[[], K | None]
+    ) -> None:
+        self._table, self._model = table, model
+        self._first = first
+        """The record the cursor starts on where there was none."""
+        self.cursor: K | None = None
+        self.hover: int | None = None
+        """The row under the mouse."""
+
+    @property
+    def page_rows(self) -> int:
+        """Rows that fit."""
+        return max(1, self._table.container_size.height - HEADER)
+
+    def on_screen(self) -> Iterator[int]:
+        """Rows now on the screen."""
+        top = self._table.scroll_offset.y
+        return iter(range(top, min(top + self.page_rows, len(self._model))))
+
+    def row_at(self, y: int) -> int | None:
+        """The row on that line of the table."""
+        row = self._table.scroll_offset.y + y - HEADER
+        return row if y >= HEADER and row < len(self._model) else None
+
+    def refresh_key(self, key: K | None) -> None:
+        """Repaint the row of a record, where it is on the screen."""
+        self.refresh_row(self._model.row(key))
+
+    def refresh_row(self, row: int | None) -> None:
+        """Repaint a row, where it is on the screen."""
+        if row is not None and self._is_on_screen(row, self._table.scroll_offset.y):
+            self._table.refresh_line(row + HEADER)
+
+    def refresh_keys(self, keys: Collection[K]) -> None:
+        """Repaint the rows of records that are on the screen."""
+        for row in self.on_screen():
+            if self._model.visible[row] in keys:
+                self.refresh_row(row)
+
+    def hover_over(self, row: int | None) -> None:
+        """The mouse is over another row, or over none."""
+        if row != self.hover:
+            before, self.hover = self.hover, row
+            self.refresh_row(before)
+            self.refresh_row(row)
+
+    def position(self) -> ViewPosition[K]:
+        """Where the cursor and the rows are, to be restored after a change."""
+        return ViewPosition(
+            self._model.visible, self._model.row(self.cursor), round(self._table.scroll_target_y)
+        )
+
+    def restore(self, place: ViewPosition[K]) -> None:
+        """After rows came, went or moved: the cursor on its record, the record where it was."""
+        self.count_rows()
+        row = self._model.row(self.cursor)
+        if row is None and self.cursor is not None and place.cursor is not None:
+            lost = self.cursor
+            self.set_cursor(self._model.nearest_visible(place.keys, place.cursor))
+            self._table.post_message(messages.CursorLost(self._table, lost, self.cursor))
+        elif row is None:
+            self.set_cursor(self._first())
+        row = self._model.row(self.cursor)
+        if (
+            place.cursor is not None
+            and row is not None
+            and self._is_on_screen(place.cursor, place.top)
+        ):
+            top: int | None = row - (place.cursor - place.top)
+        else:
+            top = self._model.row(self._model.nearest_visible(place.keys, place.top))
+        if top is not None:
+            self.scroll(top)
+        self._table.refresh()
+
+    def count_rows(self) -> None:
+        """Tell the table how high it is."""
+        self._table.virtual_size = Size(0, len(self._model) + HEADER)
+
+    def set_cursor(self, key: K | None) -> None:
+        """Put the cursor on a record, wherever it is."""
+        if key == self.cursor:
+            return
+        self.refresh_key(self.cursor)
+        self.cursor = key
+        self.refresh_key(key)
+        self._table.post_message(messages.Highlighted(self._table, key))
+
+    def go(self, row: int) -> None:
+        """Move the cursor to the nearest existing row and show it."""
+        if not len(self._model):
+            return
+        row = max(0, min(row, len(self._model) - 1))
+        self.set_cursor(self._model.visible[row])
+        self.reveal(row)
+
+    def scroll(self, top: int) -> None:
+        """Make `top` the first row on the screen."""
+        # Forced: the scrollbar that would allow it is laid out only after the rows are counted.
+        if self._table.is_attached:
+            self._table.scroll_to(y=top, animate=False, force=True)
+
+    def reveal(self, row: int) -> None:
+        """Scroll no further than needed to show a row."""
+        top = round(self._table.scroll_target_y)
+        if row < top:
+            self.scroll(row)
+        elif row >= top + self.page_rows:
+            self.scroll(row - self.page_rows + 1)
+
+    def _is_on_screen(self, row: int, top: int) -> bool:
+        return top <= row < top + self.page_rows
