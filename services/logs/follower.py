@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 
 from services.clock import Clock
 from services.errors import WakedeckError
-from services.log_streams import LogLine
+from services.models import LogLine
 from services.text.redact import redact
 from services.text.sanitize import sanitize
 

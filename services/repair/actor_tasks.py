@@ -8,7 +8,8 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 
 from services.errors import WakedeckError
-from services.models import Step, StepState, Verdict
+from services.models import Step, StepState
+from services.sources.protocol.verdict import Verdict
 
 _LOG = logging.getLogger(__name__)
 
@@ -36,7 +37,9 @@ class ActorTask:
     """
 
     def __init__(
-        self, steps: Callable[[], AsyncIterator[Step]], on_step: Callable[[Step], None]
+        self,
+        steps: Callable[[], AsyncIterator[Step | Verdict]],
+        on_step: Callable[[Step], None],
     ) -> None:
         self._steps = steps
         self._on_step = on_step
@@ -70,14 +73,18 @@ class ActorTask:
         self._stopping = True
 
     async def _run(self) -> TaskResult:
-        iterator: AsyncIterator[Step] | None = None
+        iterator: AsyncIterator[Step | Verdict] | None = None
+        verdict: Verdict | None = None
         try:
             iterator = self._steps()
             async for step in iterator:
+                if isinstance(step, Verdict):
+                    verdict = step
+                    continue
                 self._note(step)
                 if step.state is StepState.FAILED:
                     reason = step.detail or f"{step.name} failed"
-                    return TaskResult(reason, step.transient, verdict=step.verdict)
+                    return TaskResult(reason, step.transient, verdict=verdict)
                 if step.state in (StepState.OK, StepState.SKIPPED):
                     self._done_text = step.detail
                 if self._stopping and not self._critical:
@@ -104,7 +111,7 @@ class ActorTask:
         self._on_step(step)
 
 
-async def _close(iterator: AsyncIterator[Step] | None) -> None:
+async def _close(iterator: AsyncIterator[Step | Verdict] | None) -> None:
     close = getattr(iterator, "aclose", None)
     if close is None:
         return

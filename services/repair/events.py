@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TypeAlias
 
-from services.models import AttemptState, Verb, Verdict
+from services.models import AttemptState, Verb
+from services.sources.protocol.verdict import Verdict
 
 
 class Effect(Enum):

@@ -12,7 +12,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TypeAlias
 
-from services.models import AttemptState, Verb, Verdict, VerdictKind
+from services.models import AttemptState, Verb
 from services.repair.events import (
     CancelRequested,
     Confirmed,
@@ -33,6 +33,7 @@ from services.repair.events import (
     WakeOk,
 )
 from services.repair.limits import MAX_CONNECTS
+from services.sources.protocol.verdict import Verdict, VerdictKind
 
 STILL_STARTING = "It is still starting."
 LATE = "It took too long."

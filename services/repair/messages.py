@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from services.models import Attempt, AttemptState, Step, Verb, Verdict, VerdictKind
+from services.models import Attempt, AttemptState, Step, Verb
 from services.repair.events import Progress
 from services.repair.probes import redact_line
+from services.sources.protocol.verdict import Verdict, VerdictKind
 from services.text.sanitize import end_sentence
 
 _STATE_SENTENCES = {

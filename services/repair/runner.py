@@ -10,14 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 from services.clock import Clock
-from services.models import (
-    Attempt,
-    AttemptState,
-    Step,
-    Verb,
-    Verdict,
-    VerdictKind,
-)
+from services.models import Attempt, AttemptState, Step, Verb
 from services.repair.deadlines import Deadlines
 from services.repair.events import (
     CancelRequested,
@@ -45,7 +38,9 @@ from services.repair.probes import Probes, redact_line, redact_verdict
 from services.repair.step_changes import apply_transition, remark
 from services.repair.steps import StepTracker
 from services.repair.tasks import RepairTasks
-from services.sources import OpenSource, Proposal
+from services.sources.protocol.proposer import Proposal
+from services.sources.protocol.source import OpenSource
+from services.sources.protocol.verdict import Verdict, VerdictKind
 
 FIRST_POLL_S = 0.5
 LONGEST_POLL_S = 2.0

@@ -10,7 +10,8 @@ from services.models import SandboxId, Step
 from services.repair.actor_tasks import ActorTask, TaskResult
 from services.repair.events import LockBusy, RepairEvent, WakeFailed
 from services.repair.locks import LockRequest, RepairLocks
-from services.sources import OpenSource, Proposal
+from services.sources.protocol.proposer import Proposal
+from services.sources.protocol.source import OpenSource
 
 _LOG = logging.getLogger(__name__)
 

@@ -12,7 +12,6 @@ from dataclasses import replace
 
 from services.clock import Clock
 from services.errors import UnavailableError
-from services.log_streams import LogStream
 from services.models import (
     Activity,
     Capability,
@@ -20,17 +19,17 @@ from services.models import (
     Gateway,
     GatewayId,
     GatewayState,
+    LogStream,
     Observation,
     QueueSnapshot,
     Sandbox,
     SandboxId,
     SandboxState,
     Source,
-    Verdict,
-    VerdictKind,
 )
-from services.sources import OpenSource
 from services.sources.protocol.read_only import ReadOnlyActor
+from services.sources.protocol.source import OpenSource
+from services.sources.protocol.verdict import Verdict, VerdictKind
 
 CHANGING = 0.01
 """Share of the rows that change each second."""

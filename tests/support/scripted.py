@@ -9,20 +9,19 @@ from dataclasses import dataclass, field
 
 from services.clock import Clock
 from services.errors import UnavailableError
-from services.log_streams import LogStream
 from services.models import (
     Capability,
     Direction,
+    LogStream,
     Observation,
     QueueSnapshot,
     SandboxId,
     Source,
     Step,
     StepState,
-    Verdict,
-    VerdictKind,
 )
-from services.sources import OpenSource
+from services.sources.protocol.source import OpenSource
+from services.sources.protocol.verdict import Verdict, VerdictKind
 from services.terminal.exec.requests import ExecEvent, ExecRequest, ShellChoice
 from services.terminal.transport.base import Transport
 

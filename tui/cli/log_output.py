@@ -11,10 +11,9 @@ import click
 
 from services.config.settings import Settings
 from services.errors import ConfigError, UnavailableError
-from services.log_streams import LogLine, LogStream
 from services.logs.follower import LogFollower, redact_log_line
-from services.models import Capability, Sandbox
-from services.sources import OpenSource
+from services.models import Capability, LogLine, LogStream, Sandbox
+from services.sources.protocol.source import OpenSource
 from tui.cli.query_report import ProbedSources, probed_sources
 
 FIRST_S = 10.0

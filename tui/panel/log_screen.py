@@ -11,10 +11,9 @@ from textual.binding import Binding, BindingType
 from textual.screen import Screen
 
 from services.errors import WakedeckError
-from services.log_streams import LogLine
 from services.logs.follower import LogFollower
-from services.models import SandboxId
-from services.sources import Observer
+from services.models import LogLine, SandboxId
+from services.sources.protocol.observer import Observer
 from tui.context import Context
 from widgets.log.pane import LogPane
 from widgets.log.view import LogView

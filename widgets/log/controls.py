@@ -12,7 +12,7 @@ from textual.reactive import reactive
 from textual.widget import Widget
 from textual.widgets import Input
 
-from services.log_streams import LogStream
+from services.models import LogStream
 from widgets.text.styled_text import sanitize_line
 
 

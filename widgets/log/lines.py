@@ -10,7 +10,7 @@ from itertools import accumulate
 
 from rich.cells import cell_len, chop_cells
 
-from services.log_streams import LogLine
+from services.models import LogLine
 from widgets.text.cell_text import width_of
 
 KEPT = 5000

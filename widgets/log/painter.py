@@ -7,7 +7,7 @@ import re
 from rich.segment import Segment
 from textual.strip import Strip
 
-from services.log_streams import LogLine
+from services.models import LogLine
 from widgets.log.lines import LogLines, Row, shifted
 from widgets.table.layered_style import LayeredStyles
 from widgets.text.cell_text import cut, sanitize_cell, width_of

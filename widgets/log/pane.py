@@ -12,7 +12,7 @@ from textual.message import Message
 from textual.widget import Widget
 from textual.widgets import Input, Static
 
-from services.log_streams import LogLine, LogStream
+from services.models import LogLine, LogStream
 from widgets.log.controls import SearchLine, StreamChoice
 from widgets.log.view import LogView
 from widgets.panes.table_pane import content_of

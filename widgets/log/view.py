@@ -14,7 +14,7 @@ from textual.scroll_view import ScrollView
 from textual.scrollbar import ScrollTo, ScrollUp
 from textual.strip import Strip
 
-from services.log_streams import LogLine
+from services.models import LogLine
 from widgets.log.lines import LogLines
 from widgets.log.painter import GUTTER, NAMES, LogPainter
 from widgets.table.layered_style import LayeredStyles

@@ -7,7 +7,7 @@ import os
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-from services.log_streams import LogStream
+from services.models import LogStream
 from services.text.redact import redact
 from services.text.sanitize import sanitize
 

@@ -10,7 +10,7 @@ from operator import itemgetter
 
 from services.clock import Clock
 from services.errors import NotFoundError, ProcessError
-from services.log_streams import LogStream
+from services.models import LogStream
 from services.process import run
 from services.sources.nanoclaw.container_listing import ContainerListings
 from services.sources.nanoclaw.containers import AgentContainer, SessionKey, logs_argv

@@ -7,18 +7,16 @@ from pathlib import Path
 
 from services.clock import Clock
 from services.errors import NotFoundError, UnavailableError
-from services.log_streams import LogStream
 from services.models import (
     Direction,
     Gateway,
     GatewayId,
     GatewayState,
+    LogStream,
     Observation,
     QueueSnapshot,
     SandboxId,
     Source,
-    Verdict,
-    VerdictKind,
 )
 from services.queues.reader import QueueReader
 from services.sources.nanoclaw import host_judge, logs
@@ -28,6 +26,7 @@ from services.sources.nanoclaw.engagement import NudgePlan, plan
 from services.sources.nanoclaw.install import Install, find
 from services.sources.nanoclaw.poller import PollContext, SessionPoller
 from services.sources.nanoclaw.verdicts import verdict
+from services.sources.protocol.verdict import Verdict, VerdictKind
 from services.text.format import sentence
 from services.text.sanitize import sanitize
 

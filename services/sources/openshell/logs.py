@@ -10,17 +10,18 @@ import time
 from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import aclosing
-from dataclasses import replace
+
+import msgspec
 
 from services.clock import Clock
+from services.config.sources import OpenShellTable
 from services.errors import NotFoundError, ProcessError, UnavailableError
-from services.log_streams import LogStream
+from services.models import LogStream
 from services.process.run import lines
 from services.sources.openshell.cli import Cli, environment
 from services.sources.openshell.cli_text import error_text
 from services.sources.openshell.client import OpenShellClient, scope
 from services.sources.openshell.error_kinds import ErrorKind, error_kind
-from services.sources.openshell.options import OpenShellOptions
 from services.sources.openshell.records import Target
 from services.text.sanitize import sanitize
 
@@ -56,18 +57,18 @@ _FILTERS = {
 """Level and source by stream; an empty level is the configured one."""
 
 
-def filtered(options: OpenShellOptions, stream: str) -> OpenShellOptions:
-    """The options a stream is followed with; `usual` or none are those configured.
+def filtered(table: OpenShellTable, stream: str) -> OpenShellTable:
+    """The table a stream is followed with; `usual` or none: as configured.
 
     Raises:
         NotFoundError: there is no such stream.
     """
     if stream in ("", STREAMS[0].name):
-        return options
+        return table
     if stream not in _FILTERS:
         raise NotFoundError(f"OpenShell has no log {sanitize(stream, 40)!r}.")
     level, source = _FILTERS[stream]
-    return replace(options, log_level=level or options.log_level, log_source=source)
+    return msgspec.structs.replace(table, log_level=level or table.log_level, log_source=source)
 
 
 def readable(line: str) -> str:
@@ -105,7 +106,7 @@ class SeenLines:
 
 
 async def follow(
-    cli: Cli, client: OpenShellClient, options: OpenShellOptions, target: Target, clock: Clock
+    cli: Cli, client: OpenShellClient, table: OpenShellTable, target: Target, clock: Clock
 ) -> AsyncIterator[str]:
     """Harmless lines, oldest first, for ever; a lost stream is taken up where it was lost.
 
@@ -118,7 +119,7 @@ async def follow(
         words: list[str] = []
         try:
             tools = await client.toolset()
-            asked = [*scope(target, tools), "logs", target.name, "--tail", *_filters(options)]
+            asked = [*scope(target, tools), "logs", target.name, "--tail", *_filters(table)]
             asked += _from(last, clock.now())
             argv = cli.argv(*asked, gateway=target.gateway)
             async with aclosing(lines(argv, env=environment(), limit=_LONGEST)) as told:
@@ -145,9 +146,9 @@ async def follow(
         wait_s = min(wait_s * 2, LONGEST_WAIT_S)
 
 
-def _filters(options: OpenShellOptions) -> list[str]:
-    level = ["--level", options.log_level] if options.log_level else []
-    return level + (["--source", options.log_source] if options.log_source else [])
+def _filters(table: OpenShellTable) -> list[str]:
+    level = ["--level", table.log_level] if table.log_level else []
+    return level + (["--source", table.log_source] if table.log_source else [])
 
 
 def _from(last: float | None, now: float) -> list[str]:

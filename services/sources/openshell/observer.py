@@ -6,20 +6,17 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 
 from services.clock import Clock
+from services.config.sources import OpenShellTable
 from services.errors import NotFoundError, UnavailableError
-from services.log_streams import LogStream
 from services.models import (
-    Direction,
     Facts,
     Gateway,
     GatewayState,
+    LogStream,
     Observation,
-    QueueSnapshot,
     Sandbox,
     SandboxId,
     Source,
-    Verdict,
-    VerdictKind,
 )
 from services.sources.openshell import proof, sandbox_judge, start_plan
 from services.sources.openshell import rows as mapper
@@ -31,27 +28,28 @@ from services.sources.openshell.gateway_judge import GatewayJudgement, GatewaySt
 from services.sources.openshell.gather import gather
 from services.sources.openshell.logs import STREAMS, filtered, follow
 from services.sources.openshell.nemoclaw_registry import NemoclawRegistry
-from services.sources.openshell.options import OpenShellOptions
 from services.sources.openshell.records import Forward, Registration, Target
 from services.sources.openshell.start_plan import StartPlan
+from services.sources.protocol.observer import NoQueues
+from services.sources.protocol.verdict import Verdict, VerdictKind
 
 PROBE_GET_S = 3.5
 PROBE_PROOF_S = 4.0
 """Below what one probe may take; a proof that is late is asked for again by the next."""
 UNHURRIED_S = 3.0
 """A look that has taken longer asks for nothing beyond the rows."""
-_NO_QUEUES = "OpenShell sandboxes have no message queues."
 
 
-class OpenShellObserver:
+class OpenShellObserver(NoQueues):
     """OpenShell and NemoClaw as a source."""
 
-    def __init__(self, info: Source, options: OpenShellOptions, clock: Clock) -> None:
+    def __init__(self, info: Source, table: OpenShellTable, clock: Clock) -> None:
+        super().__init__("OpenShell sandboxes have no message queues.")
         self.info = info
-        self._options = options
+        self._table = table
         self._clock = clock
-        self._cli = Cli(options.binary)
-        self._client = OpenShellClient(self._cli, options)
+        self._cli = Cli(table.binary)
+        self._client = OpenShellClient(self._cli, table)
         self._details_cache = DetailsCache(self._client)
         self._last: dict[str, tuple[Sandbox, ...]] = {}
 
@@ -80,12 +78,6 @@ class OpenShellObserver:
         self._last = {name: self._last[name] for name in self._last if name in _names(probes)}
         return Observation(self.info.key, now, tuple(fronts), tuple(rows))
 
-    async def queue(self, sandbox: SandboxId, window: int) -> QueueSnapshot:
-        raise UnavailableError(_NO_QUEUES)
-
-    async def content(self, sandbox: SandboxId, direction: Direction, message: str) -> str:
-        raise NotFoundError(_NO_QUEUES)
-
     async def probe(self, sandbox: SandboxId) -> Verdict:
         target = Target.parse(sandbox.native_id)
         if target is None:
@@ -104,14 +96,14 @@ class OpenShellObserver:
         target = Target.parse(sandbox.native_id)
         if target is None:
             raise NotFoundError("This is not the name of an OpenShell sandbox.")
-        options = filtered(self._options, stream)
-        return follow(self._cli, self._client, options, target, self._clock)
+        table = filtered(self._table, stream)
+        return follow(self._cli, self._client, table, target, self._clock)
 
     async def close(self) -> None:
         """Nothing outlives a look."""
 
     def _shown(self, name: str) -> bool:
-        return not self._options.gateways or name in self._options.gateways
+        return not self._table.gateways or name in self._table.gateways
 
     async def _verdict(self, target: Target) -> Verdict:
         tools = await self._client.toolset()
@@ -133,7 +125,7 @@ class OpenShellObserver:
         return await proof.proven(self._cli, target, tools, told, PROBE_PROOF_S)
 
     def _plan(self, known: Registration, tools: Toolset) -> StartPlan:
-        return start_plan.plan(known.name, known.endpoint, tools, self._options.start)
+        return start_plan.plan(known.name, known.endpoint, tools, self._table.start)
 
     def _front(
         self, probe: GatewayProbe, tools: Toolset, listed: NemoclawRegistry, now: float

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 
 from services.clock import Clock
+from services.config.sources import OpenShellTable
 from services.errors import NotFoundError, RefusedError, UnavailableError
 from services.models import SandboxId, Step
-from services.sources import Proposal
 from services.sources.openshell import rules
 from services.sources.openshell.cli import Cli
 from services.sources.openshell.client import OpenShellClient, scope
-from services.sources.openshell.options import OpenShellOptions
 from services.sources.openshell.records import Target
-from services.sources.openshell.steps import Stage
+from services.sources.protocol.proposer import Proposal
+from services.sources.protocol.steps import StepBuilder
 from services.text.sanitize import sanitize
 
 APPROVE, REJECT = "approve-rule", "reject-rule"
@@ -34,11 +34,11 @@ class RuleProposer:
         (REJECT, "Reject the next network rule of"),
     )
 
-    def __init__(self, source: str, options: OpenShellOptions, clock: Clock) -> None:
+    def __init__(self, source: str, table: OpenShellTable, clock: Clock) -> None:
         self._source = source
         self._clock = clock
-        self._cli = Cli(options.binary)
-        self._client = OpenShellClient(self._cli, options)
+        self._cli = Cli(table.binary)
+        self._client = OpenShellClient(self._cli, table)
 
     async def propose(self, sandbox: SandboxId, verb: str, words: str = "") -> Proposal:
         """What would be decided now, in the whole."""
@@ -71,8 +71,8 @@ class RuleProposer:
         """Decide, if the same rule still waits first."""
         target = self._target(proposal.sandbox, proposal.verb)
         _, act, done = _WORDS[proposal.verb]
-        stage = Stage(act, DECIDE_S, self._clock)
-        yield stage.begun
+        step = StepBuilder(act, self._clock, DECIDE_S)
+        yield step.begun
         listed = await self._listed(target)
         if not listed or listed[0].mark != proposal.token:
             raise RefusedError("The rule is no longer what you were shown: nothing was decided.")
@@ -84,9 +84,9 @@ class RuleProposer:
         )
         if answer.code != 0:
             why = "no answer in time" if answer.timed_out else answer.error_text
-            yield stage.failed(f"The rule was not {done}: {why}.")
+            yield step.failed(f"The rule was not {done}: {why}.")
         else:
-            yield stage.ok(f"The rule {listed[0].name} was {done}.")
+            yield step.ok(f"The rule {listed[0].name} was {done}.")
 
     def _target(self, sandbox: SandboxId, verb: str) -> Target:
         target = Target.parse(sandbox.native_id)

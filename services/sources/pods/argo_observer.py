@@ -8,17 +8,15 @@ from collections.abc import AsyncIterator
 
 from services.clock import Clock
 from services.errors import NotFoundError, WakedeckError
-from services.log_streams import LogStream
 from services.models import (
     Gateway,
     GatewayId,
     GatewayState,
+    LogStream,
     Observation,
     Sandbox,
     SandboxId,
     Source,
-    Verdict,
-    VerdictKind,
 )
 from services.sources.pods import argo_api, pod_logs
 from services.sources.pods.argo_api import Application, AppPod
@@ -26,7 +24,8 @@ from services.sources.pods.argo_client import ArgoServer
 from services.sources.pods.errors import RefusalText, explain_api_error
 from services.sources.pods.http import ApiError, Http
 from services.sources.pods.judgement import row, verdict
-from services.sources.pods.no_queues import NoQueues
+from services.sources.protocol.observer import NoQueues
+from services.sources.protocol.verdict import Verdict, VerdictKind
 
 AT_ONCE = 8
 MOST = 200
@@ -43,6 +42,7 @@ class ArgoObserver(NoQueues):
     """The applications of one server as a source."""
 
     def __init__(self, info: Source, server: ArgoServer, clock: Clock) -> None:
+        super().__init__("Pods have no queues.")
         self.info = info
         self._server = server
         self._clock = clock
@@ -92,13 +92,13 @@ class ArgoObserver(NoQueues):
         http = self._opened()
         one = await self._server.find(http, *argo_api.split_id(sandbox))
         pod = await self._server.pod(http, one)
-        return pod_logs.log_streams(pod, self._server.options.container)
+        return pod_logs.log_streams(pod, self._server.table.container)
 
     async def logs(self, sandbox: SandboxId, stream: str = "") -> AsyncIterator[str]:
         http = self._opened()
         one = await self._server.find(http, *argo_api.split_id(sandbox))
         pod = await self._server.pod(http, one)
-        log = pod_logs.log_named(pod, self._server.options.container, stream)
+        log = pod_logs.log_named(pod, self._server.table.container, stream)
         path, query = argo_api.logs_of(one)
         async with http.stream(path, (*query, *log.query), pod_logs.SILENCE_S) as parts:
             async for line in pod_logs.log_lines(parts, argo_api.LONGEST_ENTRY):

@@ -7,16 +7,17 @@ from dataclasses import replace
 from urllib.parse import quote, urlencode
 
 from services.clock import Clock
+from services.config.sources import CentmlTable
 from services.errors import ShellError, UnavailableError
 from services.models import Retry, SandboxId, Step
-from services.sources.pods import centml_api, handshake_errors, steps
+from services.sources.pods import centml_api, handshake_errors
 from services.sources.pods.centml_observer import WORDS, split_id, status_of
 from services.sources.pods.centml_sign_in import LIMIT_S, sign_in
 from services.sources.pods.centml_token import CentmlCredential
 from services.sources.pods.errors import explain_api_error
 from services.sources.pods.http import ApiError, Http
-from services.sources.pods.options import CentmlOptions
 from services.sources.pods.platform_shell import PlatformShell, Route, ShellEndpoint
+from services.sources.protocol.steps import LinkStep, run_steps
 from services.terminal.exec.requests import ExecEvent, ExecRequest, ShellChoice, collect_output
 from services.terminal.exec.runner import run_command
 from services.terminal.exec.sentinel import SentinelCommand
@@ -38,14 +39,14 @@ class CentmlActor:
         source: str,
         base: str,
         connect: Callable[[], Http],
-        options: CentmlOptions,
+        table: CentmlTable,
         credential: CentmlCredential,
         clock: Clock,
     ) -> None:
         self._source = source
         self._base = base
         self._connect = connect
-        self._options = options
+        self._table = table
         self._credential = credential
         self._clock = clock
         self._http: Http | None = None
@@ -62,16 +63,16 @@ class CentmlActor:
         choice = ShellChoice(pod=pod or None, first_pod=not pod)
         link = (
             # A refresh token works once: an interrupted exchange would sign the operator out.
-            steps.LinkStep("credential", LIMIT_S + 5, self._sign_in, critical=True),
-            steps.LinkStep("sandbox", _LINK_S, lambda: self._check_pod(id, choice)),
-            steps.LinkStep("connect", _LINK_S, lambda: self._check_shell(sandbox, choice)),
+            LinkStep("credential", LIMIT_S + 5, self._sign_in, critical=True),
+            LinkStep("sandbox", _LINK_S, lambda: self._check_pod(id, choice)),
+            LinkStep("connect", _LINK_S, lambda: self._check_shell(sandbox, choice)),
         )
-        async for step in steps.run(link, self._clock):
+        async for step in run_steps(link, self._clock):
             yield step
 
     def shell(self, sandbox: SandboxId, choice: ShellChoice) -> Transport:
         first = self._shell(sandbox, choice)
-        if not self._options.auto_reconnect:
+        if not self._table.auto_reconnect:
             return first
         return ReconnectingTransport(lambda: self._shell(sandbox, choice), self._clock)
 
@@ -141,7 +142,7 @@ class CentmlActor:
         return Route(
             (ShellEndpoint(choice.shell or "", terminal_url(self._base, id, pod, choice.shell)),),
             self._credential.headers(),
-            allow_plain=self._options.allow_plain,
+            allow_plain=self._table.allow_plain,
         )
 
     def _explain(self, failure: ConnectionFailure, id: int, choice: ShellChoice) -> ShellError:

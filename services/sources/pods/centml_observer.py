@@ -8,17 +8,15 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 
 from services.clock import Clock
 from services.errors import NotFoundError, UnavailableError, WakedeckError
-from services.log_streams import LogStream
 from services.models import (
     Gateway,
     GatewayId,
     GatewayState,
+    LogStream,
     Observation,
     Sandbox,
     SandboxId,
     Source,
-    Verdict,
-    VerdictKind,
 )
 from services.sources.pods import centml_api, judgement
 from services.sources.pods.centml_api import Deployment, PodInfo
@@ -27,7 +25,8 @@ from services.sources.pods.credential import SignedOutError
 from services.sources.pods.errors import RefusalText, explain_api_error
 from services.sources.pods.http import ApiError, Http
 from services.sources.pods.judgement import row
-from services.sources.pods.no_queues import NoQueues
+from services.sources.protocol.observer import NoQueues
+from services.sources.protocol.verdict import Verdict, VerdictKind
 from services.text.sanitize import sanitize
 
 AT_ONCE = 8
@@ -87,6 +86,7 @@ class CentmlObserver(NoQueues):
         ready: Callable[[CentmlCredential], Awaitable[str]] | None = None,
     ) -> None:
         """`ready` may sign in before a look; without it a look only uses what is there."""
+        super().__init__("Pods have no queues.")
         self.info = info
         self._connect = connect
         self._deployments = deployments

@@ -4,16 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from services.models import (
-    Capability,
-    Facts,
-    GatewayId,
-    Sandbox,
-    SandboxId,
-    SandboxState,
-    Verdict,
-    VerdictKind,
-)
+from services.models import Capability, Facts, GatewayId, Sandbox, SandboxId, SandboxState
+from services.sources.protocol.verdict import Verdict, VerdictKind
 from services.text.sanitize import sanitize
 
 

@@ -10,19 +10,17 @@ from dataclasses import replace
 
 from services.clock import Clock
 from services.errors import NotFoundError, WakedeckError
-from services.log_streams import LogStream
 from services.models import (
     Facts,
     Gateway,
     GatewayId,
     GatewayState,
+    LogStream,
     Observation,
     Sandbox,
     SandboxId,
     SandboxState,
     Source,
-    Verdict,
-    VerdictKind,
 )
 from services.sources.pods import judge, pod_logs
 from services.sources.pods.credential import KubeCredential, SignedOutError
@@ -30,9 +28,10 @@ from services.sources.pods.errors import RefusalText, explain_api_error
 from services.sources.pods.http import ApiError, Http
 from services.sources.pods.judgement import PodJudgement, row
 from services.sources.pods.kube_client import Kube, http_of, pod_path, read_one, split_id
-from services.sources.pods.no_queues import NoQueues
 from services.sources.pods.pod import Pod
 from services.sources.pods.watch import PodWatch
+from services.sources.protocol.observer import NoQueues
+from services.sources.protocol.verdict import Verdict, VerdictKind
 from services.text.sanitize import sanitize
 
 _STEADY = frozenset({SandboxState.READY, SandboxState.BROKEN, SandboxState.ASLEEP})
@@ -52,6 +51,7 @@ class KubeObserver(NoQueues):
         ready: Callable[[KubeCredential], Awaitable[None]] | None = None,
     ) -> None:
         """`ready` may sign in before a look; without it a look only uses what is there."""
+        super().__init__("Pods have no queues.")
         self.info = info
         self._kube = kube
         self._clock = clock
@@ -98,13 +98,13 @@ class KubeObserver(NoQueues):
     async def log_streams(self, sandbox: SandboxId) -> tuple[LogStream, ...]:
         _, http, _ = await self._opened()
         pod = await read_one(http, *split_id(sandbox))
-        return pod_logs.log_streams(pod, self._kube.options.container)
+        return pod_logs.log_streams(pod, self._kube.table.container)
 
     async def logs(self, sandbox: SandboxId, stream: str = "") -> AsyncIterator[str]:
         _, http, _ = await self._opened()
         namespace, name = split_id(sandbox)
         pod = await read_one(http, namespace, name)
-        log = pod_logs.log_named(pod, self._kube.options.container, stream)
+        log = pod_logs.log_named(pod, self._kube.table.container, stream)
         path = f"{pod_path(namespace, name)}/log"
         async with http.stream(path, log.query, pod_logs.SILENCE_S) as parts:
             async for line in pod_logs.log_lines(parts):
@@ -124,10 +124,10 @@ class KubeObserver(NoQueues):
         async with self._opening:
             if credential is not self._for or self._http is None or self._watch is None:
                 await self.close()
-                options, access = self._kube.options, credential.access
+                table, access = self._kube.table, credential.access
                 http = http_of(credential)
-                namespace = "" if options.all_namespaces else access.namespace
-                self._watch = PodWatch(http, namespace, options.selector, self._clock)
+                namespace = "" if table.all_namespaces else access.namespace
+                self._watch = PodWatch(http, namespace, table.selector, self._clock)
                 self._for, self._http = credential, http
             if self._ready is not None and credential.needs_helper:
                 await self._ready(credential)
@@ -137,7 +137,7 @@ class KubeObserver(NoQueues):
         self, credential: KubeCredential, latency_s: float, watch: PodWatch, now: float
     ) -> Gateway:
         access = credential.access
-        scope = "all" if self._kube.options.all_namespaces else access.namespace
+        scope = "all" if self._kube.table.all_namespaces else access.namespace
         rows: Facts = (
             ("context", sanitize(access.context, 100)),
             ("namespace", sanitize(scope, 100)),

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 
 from services.errors import NotFoundError
-from services.log_streams import LogStream
+from services.models import LogStream
 from services.sources.pods.pod import ContainerStatus, Pod, container_of
 from services.text.redact import redact
 from services.text.sanitize import sanitize

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.errors import UnavailableError
-from services.log_streams import LogLine
 from services.logs.follower import LogFollower, overlap
+from services.models import LogLine
 from tests.support.clock import FakeClock
 from tests.support.waiting import LIMIT_S, eventually
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from services.models import AttemptState, Verb, Verdict, VerdictKind
+from services.models import AttemptState, Verb
 from services.repair.events import (
     CancelRequested,
     Confirmed,
@@ -30,6 +30,7 @@ from services.repair.events import (
 )
 from services.repair.limits import MAX_CONNECTS
 from services.repair.machine import STILL_STARTING, transition
+from services.sources.protocol.verdict import Verdict, VerdictKind
 
 S = AttemptState
 E = Effect

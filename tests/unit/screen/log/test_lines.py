@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.log_streams import LogLine
+from services.models import LogLine
 from widgets.log.lines import KEPT, LEAST_WIDTH, LogLines, shifted, wrapped
 from widgets.log.painter import tone_of
 from widgets.text.cell_text import width_of

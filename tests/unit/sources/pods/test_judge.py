@@ -10,12 +10,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.models import SandboxState, VerdictKind
+from services.models import SandboxState
 from services.sources.pods import judge
 from services.sources.pods.judgement import PodJudgement, refusals
 from services.sources.pods.kube_observer import verdict
 from services.sources.pods.pod import Pod, pod_of, read_event, read_list, read_pod
 from services.sources.pods.reasons import words_for
+from services.sources.protocol.verdict import VerdictKind
 
 NOW = judge.instant("2026-01-01T01:00:00Z") or 0.0
 READY, SETTLING, STUCK = SandboxState.READY, SandboxState.SETTLING, SandboxState.STUCK
