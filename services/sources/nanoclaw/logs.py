@@ -12,8 +12,12 @@ from services.clock import Clock
 from services.errors import NotFoundError, ProcessError
 from services.models import LogStream
 from services.process import run
-from services.sources.nanoclaw.container_listing import ContainerListings
-from services.sources.nanoclaw.containers import AgentContainer, SessionKey, logs_argv
+from services.sources.nanoclaw.containers import (
+    AgentContainer,
+    ContainerListings,
+    SessionKey,
+    logs_argv,
+)
 from services.sources.nanoclaw.file_tail import POLL_S, Tail, redact_log_line
 from services.sources.nanoclaw.host_log import TAIL, dated, parse
 from services.sources.nanoclaw.install import Install

@@ -11,9 +11,8 @@ from services.errors import UnavailableError
 from services.models import Facts
 from services.sources.openshell import grpc_client, lists, metadata, nemoclaw_registry
 from services.sources.openshell.cli import LIST_S, PROBE_S, Cli, config_folder
-from services.sources.openshell.cli_text import strip_colours
+from services.sources.openshell.cli_text import ErrorKind, strip_colours
 from services.sources.openshell.cli_version import Generation, Toolset, ToolsetDetector
-from services.sources.openshell.error_kinds import ErrorKind
 from services.sources.openshell.gateway_judge import (
     GatewayJudgement,
     GatewayStatus,

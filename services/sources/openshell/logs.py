@@ -19,9 +19,8 @@ from services.errors import NotFoundError, ProcessError, UnavailableError
 from services.models import LogStream
 from services.process.run import lines
 from services.sources.openshell.cli import Cli, environment
-from services.sources.openshell.cli_text import error_text
+from services.sources.openshell.cli_text import ErrorKind, error_kind, error_text
 from services.sources.openshell.client import OpenShellClient, scope
-from services.sources.openshell.error_kinds import ErrorKind, error_kind
 from services.sources.openshell.records import Target
 from services.text.sanitize import sanitize
 

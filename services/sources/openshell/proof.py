@@ -6,9 +6,9 @@ import math
 from dataclasses import dataclass
 
 from services.sources.openshell.cli import Cli
+from services.sources.openshell.cli_text import ErrorKind
 from services.sources.openshell.cli_version import Toolset
 from services.sources.openshell.client import scope
-from services.sources.openshell.error_kinds import ErrorKind
 from services.sources.openshell.records import Target
 from services.sources.protocol.verdict import Verdict, VerdictKind
 

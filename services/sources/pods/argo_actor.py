@@ -7,8 +7,9 @@ from collections.abc import AsyncIterator, Sequence
 from services.clock import Clock
 from services.errors import ShellError, UnavailableError
 from services.models import Retry, SandboxId, Step
-from services.sources.pods import argo_api, handshake_errors
+from services.sources.pods import argo_api
 from services.sources.pods.argo_client import ArgoServer
+from services.sources.pods.errors import argo_refusal
 from services.sources.pods.http import Http
 from services.sources.pods.platform_shell import PlatformShell, Route, ShellEndpoint
 from services.sources.pods.pod import container_of
@@ -76,7 +77,7 @@ class ArgoActor:
         def make() -> PlatformShell:
             return PlatformShell(
                 lambda _: self._route(sandbox, choice, shells),
-                lambda failure: handshake_errors.argo(failure, application, name),
+                lambda failure: argo_refusal(failure, application, name),
                 Dialect.ARGO,
                 self._clock,
                 NOTICE,

@@ -15,11 +15,11 @@ from services.errors import RefusedError, ShellError, UnavailableError
 from services.models import Retry, SandboxId, Step
 from services.sources.pods.errors import explain_api_error
 from services.sources.pods.http import ApiError, Http
+from services.sources.pods.kube_access import KubeAccess, ShellRequest, ShellTarget
 from services.sources.pods.kube_client import Kube, http_of, read_one, split_id
 from services.sources.pods.kube_observer import refusal_text_of
-from services.sources.pods.kube_shell import KubeAccess, PodShell, ShellRequest, ShellTarget
-from services.sources.pods.open_shells import OpenShells
-from services.sources.pods.remote_cleanup import RemoteCleanup
+from services.sources.pods.kube_shell import PodShell
+from services.sources.pods.remote_cleanup import OpenShells, RemoteCleanup
 from services.sources.pods.shell_commands import session_name
 from services.sources.pods.sign_in import HELPER_LIMIT_S, sign_in
 from services.sources.protocol.steps import LinkStep, run_steps

@@ -26,7 +26,7 @@ from services.sources.pods import judge, pod_logs
 from services.sources.pods.credential import KubeCredential, SignedOutError
 from services.sources.pods.errors import RefusalText, explain_api_error
 from services.sources.pods.http import ApiError, Http
-from services.sources.pods.judgement import PodJudgement, row
+from services.sources.pods.judgement import row, verdict
 from services.sources.pods.kube_client import Kube, http_of, pod_path, read_one, split_id
 from services.sources.pods.pod import Pod
 from services.sources.pods.watch import PodWatch
@@ -38,6 +38,9 @@ _STEADY = frozenset({SandboxState.READY, SandboxState.BROKEN, SandboxState.ASLEE
 """States that no passing of time changes."""
 _AT_ONCE = 250
 """Rows made before giving way: thousands of pods hold up no key."""
+
+
+ADVICE = "Its controller starts and replaces it; `kubectl describe pod` says more."
 
 
 class KubeObserver(NoQueues):
@@ -93,7 +96,7 @@ class KubeObserver(NoQueues):
             return Verdict(kind, error.sentence, advice=error.advice)
         except WakedeckError as error:
             return Verdict(VerdictKind.UNKNOWN, error.sentence, advice=error.advice)
-        return verdict(judge.judge(pod, self._clock.now()))
+        return verdict(judge.judge(pod, self._clock.now()), ADVICE, strict=True)
 
     async def log_streams(self, sandbox: SandboxId) -> tuple[LogStream, ...]:
         _, http, _ = await self._opened()
@@ -179,20 +182,6 @@ class KubeObserver(NoQueues):
     def _sandbox(self, pod: Pod, front: GatewayId, now: float) -> Sandbox:
         id = SandboxId(self.info.key, pod.native_id)
         return row(id, pod.metadata.name, judge.judge(pod, now), front, now, judge.evidence(pod))
-
-
-def verdict(judgement: PodJudgement) -> Verdict:
-    """What an attempt may do with a pod: nothing here starts one."""
-    advice = "Its controller starts and replaces it; `kubectl describe pod` says more."
-    if judgement.state is SandboxState.READY or (
-        judgement.state in (SandboxState.STUCK, SandboxState.SETTLING) and not judgement.no_shell
-    ):
-        return Verdict(VerdictKind.READY, judgement.reason)
-    if judgement.state is SandboxState.SETTLING:
-        return Verdict(VerdictKind.SETTLING, judgement.reason)
-    if judgement.state is SandboxState.UNKNOWN:
-        return Verdict(VerdictKind.UNKNOWN, judgement.reason, advice=advice)
-    return Verdict(VerdictKind.TERMINAL, judgement.reason or judgement.no_shell, advice=advice)
 
 
 def refusal_text_of(credential: KubeCredential) -> RefusalText:

@@ -26,6 +26,7 @@ SOURCES_MAY_USE = (
     *LOOSE_ROOMS,
     "services.text",
     "services.process",
+    "services.net",
     "services.logs",
     "services.queues",
     "services.terminal",

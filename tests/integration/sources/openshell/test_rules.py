@@ -12,8 +12,7 @@ from services.config.sources import OpenShellTable
 from services.errors import NotFoundError
 from services.models import Attempt, AttemptState, SandboxId, SandboxState
 from services.repair.attempts import Attempts
-from services.sources.openshell.rule_approval import APPROVE, REJECT
-from services.sources.openshell.rules import waiting
+from services.sources.openshell.rule_approval import APPROVE, REJECT, waiting
 from services.sources.openshell.source import open_openshell
 from services.sources.protocol.proposer import Proposal, Proposer
 from services.sources.protocol.source import OpenSource

@@ -9,9 +9,14 @@ import pytest
 from services.models import GatewayState, SandboxState
 from services.sources.openshell import lists
 from services.sources.openshell.cli import CliResult
-from services.sources.openshell.cli_text import error_text, is_cli_error, normalize_text
+from services.sources.openshell.cli_text import (
+    ErrorKind,
+    error_kind,
+    error_text,
+    is_cli_error,
+    normalize_text,
+)
 from services.sources.openshell.cli_version import Generation, Toolset, skewed
-from services.sources.openshell.error_kinds import ErrorKind, error_kind
 from services.sources.openshell.gateway_judge import (
     STATES,
     GatewayJudgement,
