@@ -223,30 +223,6 @@ class QueueSnapshot:
     stale: bool = False
 
 
-class VerdictKind(Enum):
-    """What an attempt may do next, judged from one probe."""
-
-    READY = "ready"
-    SETTLING = "settling"
-    REPAIRABLE = "repairable"
-    TERMINAL = "terminal"
-    UNKNOWN = "unknown"
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """The judgement of one probe of one sandbox: f(gateway, sandbox, credential)."""
-
-    kind: VerdictKind
-    reason: str
-    """The sentence that becomes the headline when this is the first error."""
-    wakeable: bool = False  # by this source's wake
-    advice: str = ""
-    """What the operator should do next when nothing here can."""
-    confirmable: str = ""
-    """A verb that would help but needs the operator's confirmation."""
-
-
 class Verb(Enum):
     """The two things an operator can ask for; wake is contained in reconnect."""
 
@@ -280,7 +256,6 @@ class Step:
     critical: bool = False
     """Never interrupted: cancel is honoured after it ends (upstream/repair: Attempt machine)."""
     transient: bool = False  # Failed, and may pass by itself: verified, then connected again.
-    verdict: Verdict | None = None  # What a failure means, where the step knows best.
 
 
 class AttemptState(Enum):

@@ -22,7 +22,7 @@ from services.board.deltas import BoardDelta
 from services.clock import Clock
 from services.config.settings import Settings
 from services.models import Attempt, Capability, Event, QueueSnapshot, SandboxId, Shell, Verb
-from services.sources import OpenSource
+from services.sources.protocol.source import OpenSource
 from services.terminal.exec.requests import ShellChoice
 from services.text.sanitize import end_sentence
 from tui.context import Context
@@ -379,7 +379,7 @@ def run_panel(settings: Settings) -> int:
     from services.clock import SystemClock
     from services.config import paths
     from services.logs import own_log
-    from services.sources import open_sources
+    from services.sources.registry import open_sources
     from tui import gc_control
     from tui.panel import welcome
 

@@ -15,7 +15,7 @@ from services.journal.events import attempt_event
 from services.journal.store import Journal
 from services.models import Attempt, Event, QueueSnapshot, SandboxId, Severity
 from services.repair.attempts import Attempts
-from services.sources import OpenSource
+from services.sources.protocol.source import OpenSource
 from tui.pollers import Pollers
 
 HISTORY = 500

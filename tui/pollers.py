@@ -11,7 +11,7 @@ from services.board.deltas import BoardDelta
 from services.board.poller import Poller, ProbeFailure
 from services.clock import Clock
 from services.models import Observation, QueueSnapshot, SandboxId
-from services.sources import Observer
+from services.sources.protocol.observer import Observer
 
 DEADLINE_S = 6.0
 QUEUE_S = 1.0

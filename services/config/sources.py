@@ -33,11 +33,11 @@ class OpenShellTable(
     """Seconds between polls, 0.5 to 300."""
     binary: str = ""
     """Path of the command; empty: looked for."""
-    gateways: list[str] = []
+    gateways: tuple[str, ...] = ()
     """Which registered gateways to show; empty: all."""
     registry: str = "~/.nemoclaw/sandboxes.json"
     """NemoClaw's register; empty: none."""
-    start: dict[str, list[str]] = {}
+    start: dict[str, tuple[str, ...]] = {}
     """Gateway name to the command, as a list of arguments, that starts its service."""
     forwards: bool = True
     """Whether a reconnect also repairs forwarded ports."""

@@ -84,9 +84,9 @@ async def openshell(_: Mapping[str, str]) -> Finding:
     if place is not None:
         found.append(f"the openshell command in {abbreviate_home(place)}")
     found += [f"gateway {one.name}, {one.endpoint or 'no address'}" for one in gateways]
-    if nemoclaw.presence is nemoclaw_registry.RegistryStatus.FILLED:
+    if nemoclaw.status is nemoclaw_registry.RegistryStatus.FILLED:
         found.append(f"NemoClaw's register with {len(nemoclaw.entries)} sandbox(es)")
-    elif nemoclaw.presence is nemoclaw_registry.RegistryStatus.CORRUPT:
+    elif nemoclaw.status is nemoclaw_registry.RegistryStatus.CORRUPT:
         found.append(f"NemoClaw's register, which cannot be read: {nemoclaw.problem}")
     command = (
         await probe_tool("openshell", "--version", path=str(place))

@@ -15,7 +15,8 @@ from services.repair.limits import Limits
 from services.repair.locks import RepairLocks
 from services.repair.runner import AttemptRun
 from services.repair.tasks import TaskResult
-from services.sources import OpenSource, Proposal
+from services.sources.protocol.proposer import Proposal
+from services.sources.protocol.source import OpenSource
 from services.text.sanitize import sanitize
 
 CLOSE_GRACE_S = 1.0

@@ -11,7 +11,8 @@ from dataclasses import dataclass, replace
 from enum import Enum
 from typing import TypeAlias
 
-from services.models import AttemptState, Verb, Verdict, VerdictKind
+from services.models import AttemptState, Verb
+from services.sources.protocol.verdict import Verdict, VerdictKind
 
 MAX_CONNECTS = 4
 """How often the link is tried in one attempt."""

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from services.models import Attempt, AttemptState, Step, Verb, Verdict, VerdictKind
+from services.models import Attempt, AttemptState, Step, Verb
 from services.repair.machine import Progress
+from services.sources.protocol.verdict import Verdict, VerdictKind
 from services.text.format import span
 from services.text.redact import redact_line
 from services.text.sanitize import end_sentence

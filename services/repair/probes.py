@@ -9,7 +9,8 @@ from dataclasses import replace
 
 from services.clock import Clock
 from services.errors import WakedeckError
-from services.models import SandboxId, Verdict, VerdictKind
+from services.models import SandboxId
+from services.sources.protocol.verdict import Verdict, VerdictKind
 from services.text.redact import redact_line
 
 _LOG = logging.getLogger(__name__)

@@ -10,14 +10,7 @@ from dataclasses import replace
 from typing import Any, assert_never
 
 from services.clock import Clock
-from services.models import (
-    Attempt,
-    AttemptState,
-    Step,
-    Verb,
-    Verdict,
-    VerdictKind,
-)
+from services.models import Attempt, AttemptState, Step, Verb
 from services.repair.limits import Deadlines, Limits
 from services.repair.locks import RepairLocks
 from services.repair.machine import (
@@ -43,7 +36,9 @@ from services.repair.messages import to_attempt
 from services.repair.probes import Probes, redact_verdict
 from services.repair.steps import StepTracker, apply_transition, remark
 from services.repair.tasks import RepairTasks
-from services.sources import OpenSource, Proposal
+from services.sources.protocol.proposer import Proposal
+from services.sources.protocol.source import OpenSource
+from services.sources.protocol.verdict import Verdict, VerdictKind
 from services.text.redact import redact_line
 
 FIRST_POLL_S = 0.5

@@ -8,10 +8,12 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 
 from services.errors import WakedeckError
-from services.models import SandboxId, Step, StepState, Verdict
+from services.models import SandboxId, Step, StepState
 from services.repair.locks import LockRequest, RepairLocks
 from services.repair.machine import LockBusy, RepairEvent, WakeFailed
-from services.sources import OpenSource, Proposal
+from services.sources.protocol.proposer import Proposal
+from services.sources.protocol.source import OpenSource
+from services.sources.protocol.verdict import Verdict
 
 _LOG = logging.getLogger(__name__)
 
@@ -39,7 +41,9 @@ class ActorTask:
     """
 
     def __init__(
-        self, steps: Callable[[], AsyncIterator[Step]], on_step: Callable[[Step], None]
+        self,
+        steps: Callable[[], AsyncIterator[Step | Verdict]],
+        on_step: Callable[[Step], None],
     ) -> None:
         self._steps = steps
         self._on_step = on_step
@@ -73,14 +77,18 @@ class ActorTask:
         self._stopping = True
 
     async def _run(self) -> TaskResult:
-        iterator: AsyncIterator[Step] | None = None
+        iterator: AsyncIterator[Step | Verdict] | None = None
+        verdict: Verdict | None = None
         try:
             iterator = self._steps()
             async for step in iterator:
+                if isinstance(step, Verdict):
+                    verdict = step
+                    continue
                 self._note(step)
                 if step.state is StepState.FAILED:
                     reason = step.detail or f"{step.name} failed"
-                    return TaskResult(reason, step.transient, verdict=step.verdict)
+                    return TaskResult(reason, step.transient, verdict=verdict)
                 if step.state in (StepState.OK, StepState.SKIPPED):
                     self._done_text = step.detail
                 if self._stopping and not self._critical:
@@ -107,7 +115,7 @@ class ActorTask:
         self._on_step(step)
 
 
-async def _close(iterator: AsyncIterator[Step] | None) -> None:
+async def _close(iterator: AsyncIterator[Step | Verdict] | None) -> None:
     close = getattr(iterator, "aclose", None)
     if close is None:
         return

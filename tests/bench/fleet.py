@@ -27,11 +27,10 @@ from services.models import (
     SandboxId,
     SandboxState,
     Source,
-    Verdict,
-    VerdictKind,
 )
-from services.sources import OpenSource
 from services.sources.protocol.read_only import ReadOnlyActor
+from services.sources.protocol.source import OpenSource
+from services.sources.protocol.verdict import Verdict, VerdictKind
 
 CHANGING = 0.01
 """Share of the rows that change each second."""

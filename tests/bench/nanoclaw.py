@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 
 from services.clock import SystemClock
+from services.config.sources import NanoClawTable
 from services.models import SandboxId
 from services.queues.reader import QueueReader
 from services.sources.nanoclaw.containers import Listing
@@ -78,7 +79,7 @@ async def rounds(count: int) -> tuple[float, float, float]:
     with tempfile.TemporaryDirectory(prefix="nc-bench-") as place:
         root = Path(place) / "claw"
         live = many(root, count)
-        source = open_nanoclaw("claw", "claw", str(root), SystemClock())
+        source = open_nanoclaw("claw", NanoClawTable(root=str(root)), SystemClock())
         observer = source.observer
         before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         began = time.process_time()

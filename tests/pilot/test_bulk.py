@@ -15,9 +15,8 @@ from services.models import (
     Step,
     StepState,
     Verb,
-    Verdict,
-    VerdictKind,
 )
+from services.sources.protocol.verdict import Verdict, VerdictKind
 from tests.support.acted import Script
 from tests.support.panels import drawn, panel, toasts
 from tests.support.scenes import settings

@@ -14,7 +14,7 @@ from services.clock import SystemClock
 from services.config.settings import Settings, SourceSettings
 from services.config.sources import OpenShellTable
 from services.models import SandboxId, SandboxState, ShellState
-from services.sources import open_sources
+from services.sources.registry import open_sources
 from tests.support.openshell_script import Script, script
 from tests.support.waiting import eventually
 from tui.app import WakedeckApp

@@ -15,7 +15,7 @@ from services.clock import SystemClock
 from services.config.settings import Settings, SourceSettings
 from services.config.sources import NanoClawTable
 from services.models import SandboxId
-from services.sources import open_sources
+from services.sources.registry import open_sources
 from tests.support.nanoclaw import (
     ALPHA,
     NOW,

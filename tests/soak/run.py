@@ -248,7 +248,7 @@ async def soak(folder: Path, seconds: float, seed: int, say: Say = lambda _: Non
     clock = SystemClock()
     world = World(folder / "world")
     settings = Settings("soak", (SourceSettings("local", "local", LocalTable()),))
-    source = open_local("local", "local", world.root, clock)
+    source = open_local("local", LocalTable(), clock, world.root)
     app = WakedeckApp(settings, (source,), clock, state=folder)
     chance = random.Random(seed)
     async with app.run_test(size=(160, 45)) as pilot:

@@ -21,10 +21,10 @@ from services.models import (
     Source,
     Step,
     StepState,
-    Verdict,
-    VerdictKind,
 )
-from services.sources import OpenSource, Proposal
+from services.sources.protocol.proposer import Proposal
+from services.sources.protocol.source import OpenSource
+from services.sources.protocol.verdict import Verdict, VerdictKind
 from services.terminal.exec.requests import ExecEvent, ExecRequest, ExecResult, ShellChoice
 from services.terminal.transport.base import CloseReason, Transport
 

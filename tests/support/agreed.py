@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from services.models import StepState
-from services.sources import Proposal, Proposer
+from services.sources.protocol.proposer import Proposal, Proposer
 
 
 async def carried_out(proposer: Proposer, proposal: Proposal) -> str:

@@ -12,11 +12,11 @@ import psutil
 import pytest
 
 from services.clock import SystemClock
+from services.config.sources import OpenShellTable
 from services.models import SandboxId
-from services.sources import Actor
 from services.sources.local.actor import LocalActor
-from services.sources.openshell.options import OpenShellOptions
 from services.sources.openshell.source import open_openshell
+from services.sources.protocol.actor import Actor
 from tests.integration.sources.pods.test_argo_source import BOX as ARGO_BOX
 from tests.integration.sources.pods.test_argo_source import server
 from tests.integration.sources.pods.test_centml_source import ONE, platform, signed_in
@@ -96,7 +96,7 @@ async def family(
             yield Family(actor, SandboxId("local", "box"), gateway.process.kill)
     elif name == "openshell":
         script(folder / "os", monkeypatch)
-        source = open_openshell("os", "", OpenShellOptions(), SystemClock())
+        source = open_openshell("os", OpenShellTable(), SystemClock())
         alpha = SandboxId("os", "nemoclaw/alpha")
         yield Family(source.actor, alpha, lambda: _kill_clients("openshell"))
         await source.actor.close()

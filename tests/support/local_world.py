@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from services.clock import SystemClock
+from services.config.sources import LocalTable
 from services.models import (
     Attempt,
     Gateway,
@@ -18,10 +19,10 @@ from services.models import (
     Verb,
 )
 from services.repair.attempts import Attempts
-from services.sources import OpenSource
-from services.sources.local import spawn, world
+from services.sources.local import process_records, world
 from services.sources.local.layout import ProcessRecord, World
 from services.sources.local.source import open_local
+from services.sources.protocol.source import OpenSource
 from tests.support.waiting import eventually
 
 PATIENCE_S = 30.0
@@ -85,7 +86,7 @@ async def live_world(folder: Path, *, enter: bool = True) -> AsyncIterator[LiveW
     """Bring one up, give it, end it; nothing of it may be alive afterwards."""
     place = World(folder / "world")
     clock = SystemClock()
-    source = open_local("local", "local", place.root, clock)
+    source = open_local("local", LocalTable(), clock, place.root)
     seen: list[Attempt] = []
     locks = folder / "locks"
     locks.mkdir(exist_ok=True)
@@ -102,4 +103,4 @@ async def live_world(folder: Path, *, enter: bool = True) -> AsyncIterator[LiveW
         await attempts.close()
         await source.lifecycle.leave()
         await world.take_down(place)
-    assert [one for one in records if not spawn.alive(one).over] == []
+    assert [one for one in records if not process_records.alive(one).over] == []

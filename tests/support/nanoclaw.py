@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from services.clock import Clock
-from services.sources import OpenSource
+from services.config.sources import NanoClawTable
 from services.sources.nanoclaw.source import open_nanoclaw
+from services.sources.protocol.source import OpenSource
 
 FIXTURES = Path(__file__).parents[1] / "fixtures" / "nanoclaw"
 NOW = 1_795_194_300.0
@@ -82,7 +83,7 @@ def session(root: Path, name: str, group: str = ALPHA) -> Path:
 
 def opened(root: Path, clock: Clock, **options: Any) -> OpenSource:
     """That root as a source called `claw`."""
-    return open_nanoclaw("claw", "claw", str(root), clock, **options)
+    return open_nanoclaw("claw", NanoClawTable(label="claw", root=str(root), **options), clock)
 
 
 @dataclass

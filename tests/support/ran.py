@@ -1,11 +1,11 @@
-"""A command run to its end, for tests that want its whole output."""
+"""A command, or the steps of a link, run to the end, for tests that want the whole."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 
-from services.models import SandboxId
-from services.sources import Actor
+from services.models import SandboxId, Step
+from services.sources.protocol.actor import Actor
 from services.terminal.exec.requests import (
     CollectedOutput,
     ExecRequest,
@@ -32,3 +32,8 @@ async def ran(
     given = None if stdin is None else pieces(stdin)
     request = ExecRequest(tuple(argv), choice or ShellChoice(), timeout_s, given)
     return await collect_output(actor.exec(sandbox, request))
+
+
+async def link_steps(actor: Actor, sandbox: SandboxId) -> list[Step]:
+    """The steps of a reconnect, as they changed."""
+    return [one async for one in actor.connect(sandbox) if isinstance(one, Step)]

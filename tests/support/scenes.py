@@ -16,16 +16,8 @@ from textual.pilot import Pilot
 
 from services.config.settings import Settings, SourceSettings
 from services.config.sources import LocalTable
-from services.models import (
-    GatewayState,
-    Retry,
-    SandboxState,
-    ShellState,
-    Step,
-    StepState,
-    Verdict,
-    VerdictKind,
-)
+from services.models import GatewayState, Retry, SandboxState, ShellState, Step, StepState
+from services.sources.protocol.verdict import Verdict, VerdictKind
 from services.terminal.transport.base import CloseReason
 from tests.support.acted import Script, ScriptedTransport, scripted
 from tests.support.clock import FakeClock

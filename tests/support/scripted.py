@@ -20,10 +20,9 @@ from services.models import (
     Source,
     Step,
     StepState,
-    Verdict,
-    VerdictKind,
 )
-from services.sources import OpenSource
+from services.sources.protocol.source import OpenSource
+from services.sources.protocol.verdict import Verdict, VerdictKind
 from services.terminal.exec.requests import ExecEvent, ExecRequest, ShellChoice
 from services.terminal.transport.base import Transport
 

@@ -15,10 +15,11 @@ from pathlib import Path
 from types import TracebackType
 
 from services.clock import SystemClock
+from services.config.sources import VellumTable
 from services.models import Attempt, AttemptState, SandboxId, Verb
 from services.repair.attempts import Attempts
 from services.repair.limits import Limits
-from services.sources import OpenSource
+from services.sources.protocol.source import OpenSource
 from services.sources.vellum.source import open_vellum
 from tests.support.waiting import eventually
 
@@ -188,9 +189,7 @@ class Ground:
         return self.calls.read_text().splitlines() if self.calls.exists() else []
 
     def open(self, **more: str) -> OpenSource:
-        return open_vellum(
-            "vellum", "vellum", "", "vellum", SystemClock(), {**self.environ, **more}
-        )
+        return open_vellum("vellum", VellumTable(), SystemClock(), {**self.environ, **more})
 
 
 def token_text(access_s: float, refresh_s: float, access: str) -> str:

@@ -10,11 +10,11 @@ from pathlib import Path
 from services.clock import SystemClock
 from services.models import SandboxId
 from services.queues.reader import QueueReader
-from services.sources.local import spawn
+from services.sources.local import process_records, spawn
 from services.sources.local.layout import ProcessRecord, World
 from services.sources.local.leases import Lease
 from services.sources.local.queue_files import create_inbound, create_outbound
-from services.sources.local.teardown import end_all
+from services.sources.local.world import end_all
 from tests.support.waiting import eventually_sync
 
 PATIENCE_S = 40.0
@@ -41,8 +41,8 @@ def needed_world(root: Path) -> Iterator[World]:
 
 def no_children() -> bool:
     """Whether every process this one started has been collected."""
-    spawn.reap()
-    return not spawn._children
+    process_records.reap()
+    return not process_records._children
 
 
 def until(holds: Callable[[], object]) -> None:
@@ -52,7 +52,7 @@ def until(holds: Callable[[], object]) -> None:
 
 def over(record: ProcessRecord) -> Callable[[], bool]:
     """Whether a recorded process is gone, to wait for."""
-    return lambda: spawn.alive(record).over
+    return lambda: process_records.alive(record).over
 
 
 def started(world: World, role: str) -> ProcessRecord:
@@ -71,8 +71,8 @@ def started(world: World, role: str) -> ProcessRecord:
 
 def ended(pid: int) -> int:
     """Wait for a child of ours; its exit code."""
-    until(lambda: spawn.exit_code(pid) is not None)
-    code = spawn.exit_code(pid)
+    until(lambda: process_records.exit_code(pid) is not None)
+    code = process_records.exit_code(pid)
     assert code is not None
     return code
 

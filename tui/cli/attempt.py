@@ -14,7 +14,7 @@ from services.journal.events import action_event, attempt_event
 from services.journal.store import Journal
 from services.models import Attempt, AttemptState, Event, Sandbox, Step, StepState, Verb
 from services.repair.attempts import AttemptHandle, Attempts
-from services.sources import Proposal
+from services.sources.protocol.proposer import Proposal
 from services.text.format import duration
 from tui.cli import tables
 from tui.cli.query_report import ProbedSources, probed_sources

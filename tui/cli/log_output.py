@@ -14,13 +14,8 @@ from services.config.settings import Settings
 from services.errors import ConfigError, UnavailableError
 from services.logs.follower import LogFollower, log_line
 from services.logs.reader import LogEndedError, LogRecord
-from services.models import (
-    Capability,
-    LogLine,
-    LogStream,
-    Sandbox,
-)
-from services.sources import OpenSource
+from services.models import Capability, LogLine, LogStream, Sandbox
+from services.sources.protocol.source import OpenSource
 from tui.cli.query_report import ProbedSources, probed_sources
 
 FIRST_S = 10.0

@@ -21,7 +21,8 @@ from services.models import (
     Observation,
     Sandbox,
 )
-from services.sources import OpenSource, open_sources
+from services.sources.protocol.source import OpenSource
+from services.sources.registry import open_sources
 from services.text.format import clock_time, counts
 from tui.cli import tables
 

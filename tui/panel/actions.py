@@ -17,7 +17,7 @@ from services.models import (
     Verb,
 )
 from services.repair.attempts import AttemptHandle
-from services.sources import Proposal
+from services.sources.protocol.proposer import Proposal
 from services.terminal.exec.requests import ShellChoice
 from services.text.sanitize import end_sentence
 from tui.engine import Engine

@@ -6,7 +6,7 @@ from textual.app import App
 
 from services.errors import WakedeckError
 from services.models import Attempt, SandboxId
-from services.sources import Proposal, Proposer
+from services.sources.protocol.proposer import Proposal, Proposer
 from tui.engine import Engine
 from tui.panel.actions import Actions, Notify
 from widgets.dialogs.confirm import ConfirmDialog

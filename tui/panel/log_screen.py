@@ -13,11 +13,8 @@ from textual.screen import Screen
 from services.errors import WakedeckError
 from services.logs.follower import LogFollower
 from services.logs.reader import LogRecord
-from services.models import (
-    LogLine,
-    SandboxId,
-)
-from services.sources import Observer
+from services.models import LogLine, SandboxId
+from services.sources.protocol.observer import Observer
 from tui.context import Context
 from widgets.log.pane import LogPane
 from widgets.log.view import LogView

@@ -8,11 +8,12 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 
 from services.clock import Clock
 from services.errors import NotFoundError, UnavailableError, WakedeckError
-from services.models import SandboxId, Step, StepState
-from services.sources.local import lock, probes, spawn
+from services.models import SandboxId, Step
+from services.sources.local import crashes, lock, probes, process_records, spawn
 from services.sources.local.gateway_probe import ProbeOutcome
 from services.sources.local.judge import REFUSED, REFUSED_ADVICE, SILENCE_S, ProcessFacts
 from services.sources.local.layout import HOST, World
+from services.sources.protocol.steps import StepBuilder
 from services.terminal.exec.requests import ExecEvent, ExecRequest, ShellChoice
 from services.terminal.exec.runner import run_command
 from services.terminal.exec.sentinel import SentinelCommand
@@ -41,9 +42,8 @@ class LocalActor:
     async def wake(self, sandbox: SandboxId) -> AsyncIterator[Step]:
         """Resume or restart gateway, host and this sandbox's agent, only where one needs it."""
         name = self._resolve(sandbox)
-        begun = self._clock.now()
-        step = Step("start", StepState.RUNNING, begun, limit_s=START_LIMIT_S)
-        yield step
+        step = StepBuilder("start", self._clock, START_LIMIT_S)
+        yield step.begun
         try:
             async with asyncio.timeout(START_LIMIT_S):
                 done = [
@@ -56,38 +56,38 @@ class LocalActor:
                     if said
                 ]
         except TimeoutError:
-            yield self._finish(step, StepState.FAILED, "The processes do not start in time.")
+            yield step.failed("The processes do not start in time.")
             return
         except WakedeckError as error:
-            yield self._finish(step, StepState.FAILED, error.sentence)
+            yield step.failed(error.sentence)
             return
-        yield self._finish(step, StepState.OK, ", ".join(done) or "everything was running")
-        wait = Step("wait", StepState.RUNNING, self._clock.now(), limit_s=WAIT_LIMIT_S)
-        yield wait
+        yield step.ok(", ".join(done) or "everything was running")
+        wait = StepBuilder("wait", self._clock, WAIT_LIMIT_S)
+        yield wait.begun
         serving = await self._wait_until(WAIT_LIMIT_S, lambda: self._serves(sandbox))
         if serving:
-            yield self._finish(wait, StepState.OK, "serving")
+            yield wait.ok("serving")
         else:
             # The attempt verifies by probing: what it then sees is what is said.
-            yield self._finish(wait, StepState.OK, "started; no sign of life yet")
+            yield wait.ok("started; no sign of life yet")
 
     async def connect(self, sandbox: SandboxId) -> AsyncIterator[Step]:
         """Prove the link: the gateway takes our token and serves this sandbox's terminal."""
         name = self._resolve(sandbox)
-        step = Step("credential", StepState.RUNNING, self._clock.now(), limit_s=LINK_LIMIT_S)
-        yield step
+        step = StepBuilder("credential", self._clock, LINK_LIMIT_S)
+        yield step.begun
         facts = probes.process(self._world, "gateway")
         seen = await probes.gateway(self._world, facts)
         members = None if seen is None else seen.members
         if members is None:
-            yield self._finish(step, StepState.FAILED, "The gateway stopped answering.", True)
+            yield step.failed("The gateway stopped answering.", transient=True)
             return
         if members.answer is ProbeOutcome.DENIED:
-            yield self._finish(step, StepState.FAILED, f"{REFUSED} {REFUSED_ADVICE}")
+            yield step.failed(f"{REFUSED} {REFUSED_ADVICE}")
             return
-        yield self._finish(step, StepState.OK, "accepted")
-        step = Step("connect", StepState.RUNNING, self._clock.now(), limit_s=LINK_LIMIT_S)
-        yield step
+        yield step.ok("accepted")
+        step = StepBuilder("connect", self._clock, LINK_LIMIT_S)
+        yield step.begun
         served = (members.body or {}).get("sandboxes")
         names = (
             [one.get("id") for one in served if isinstance(one, dict)]
@@ -95,9 +95,9 @@ class LocalActor:
             else []
         )
         if name in names:
-            yield self._finish(step, StepState.OK, "terminal ready")
+            yield step.ok("terminal ready")
         else:
-            yield self._finish(step, StepState.FAILED, "The gateway does not serve it yet.", True)
+            yield step.failed("The gateway does not serve it yet.", transient=True)
 
     def shell(self, sandbox: SandboxId, choice: ShellChoice) -> Transport:
         from services.sources.local.framing import EmbeddedFraming
@@ -134,17 +134,6 @@ class LocalActor:
             raise NotFoundError(f"The embedded world has no sandbox {sandbox.native_id!r}.")
         return sandbox.native_id
 
-    def _finish(self, step: Step, state: StepState, detail: str, transient: bool = False) -> Step:
-        return Step(
-            step.name,
-            state,
-            step.started_at,
-            self._clock.now(),
-            step.limit_s,
-            detail,
-            transient=transient,
-        )
-
     async def _wait_until(self, seconds: float, holds: Callable[[], Awaitable[bool]]) -> bool:
         deadline = time.monotonic() + seconds
         while not await holds():
@@ -162,7 +151,7 @@ class LocalActor:
         if record is not None and not facts.liveness.over:
             if await is_serving(facts):
                 return ""
-            if facts.liveness is spawn.Liveness.STOPPED:
+            if facts.liveness is process_records.Liveness.STOPPED:
                 spawn.resume(record)
                 if await self._wait_until(_RESUME_S, lambda: self._is_serving(role, is_serving)):
                     return f"{role} resumed"
@@ -183,21 +172,21 @@ class LocalActor:
         if probes.process(self._world, f"agent-{name}").liveness.over:
             if await asyncio.to_thread(lock.break_stale, folder):
                 cleared = "stale lock cleared, "
-            (folder / lock.GAVE_UP).unlink(missing_ok=True)
+            (folder / crashes.GAVE_UP).unlink(missing_ok=True)
         said = await self._ensure_serving(
             f"agent-{name}", lambda facts: self._heartbeat_is_recent(name, facts)
         )
         return f"{cleared}{said}"
 
     async def _alive(self, facts: ProcessFacts) -> bool:
-        return facts.liveness is spawn.Liveness.RUNNING
+        return facts.liveness is process_records.Liveness.RUNNING
 
     async def _gateway_answers(self, facts: ProcessFacts) -> bool:
         seen = await probes.gateway(self._world, facts)
         return seen is not None and seen.health.answer is ProbeOutcome.OK
 
     async def _heartbeat_is_recent(self, name: str, facts: ProcessFacts) -> bool:
-        if facts.liveness is not spawn.Liveness.RUNNING:
+        if facts.liveness is not process_records.Liveness.RUNNING:
             return False
         beat = probes.heartbeat(self._world, name)
         if beat is None or facts.started_at is None:

@@ -17,12 +17,12 @@ import time
 from pathlib import Path
 from random import Random
 
-from services.sources.local import lock
+from services.sources.local import crashes, lock
 from services.sources.local.agent_queue import AgentQueue
 from services.sources.local.layout import World
 from services.sources.local.leases import is_needed
+from services.sources.local.process_records import AGENT, describe
 from services.sources.local.queue_files import HEARTBEAT, INBOUND, create_outbound
-from services.sources.local.spawn import AGENT, describe
 from services.sources.local.ticker import Ticker
 from services.sources.local.work import Plan, Task, plan
 
@@ -157,7 +157,7 @@ def main(argv: list[str] | None = None) -> int:
         case lock.LockResult.TAKEN:
             world.write_record(mine)
     try:
-        (folder / lock.GAVE_UP).unlink(missing_ok=True)
+        (folder / crashes.GAVE_UP).unlink(missing_ok=True)
         run(world, name, ticker)
     except Exception as error:
         lock.record_crash(folder, f"{type(error).__name__}: {error}")

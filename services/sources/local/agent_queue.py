@@ -7,8 +7,14 @@ import secrets
 import sqlite3
 from pathlib import Path
 
-from services.sources.local.queue_files import INBOUND, OUTBOUND, reading, writing
-from services.sources.local.ticker import iso_text, sqlite_text
+from services.sources.local.queue_files import (
+    INBOUND,
+    OUTBOUND,
+    iso_text,
+    reading,
+    sqlite_text,
+    writing,
+)
 from services.sources.local.work import OutboundReply, Task
 
 BATCH = 10

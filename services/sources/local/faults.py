@@ -1,16 +1,23 @@
-"""Injects faults into the embedded world: real signals to real processes."""
+"""Injects faults into the embedded world: real signals to real processes, and `faults.json`."""
 
 from __future__ import annotations
 
 import json
+import logging
 import os
 import signal
 import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import Enum
+from pathlib import Path
 
 from services.errors import NotFoundError, RefusedError, UnavailableError
-from services.sources.local import lock, spawn
+from services.sources.local import lock, process_records
+from services.sources.local.flood import flood_file, request_flood
 from services.sources.local.layout import ProcessRecord, World, write_private
+
+log = logging.getLogger("wakedeck.gateway")
 
 DRAIN_S = 6.0
 FLOOD_S = 20.0
@@ -33,7 +40,7 @@ class InjectedFault(Enum):
 
 def _running_process(world: World, role: str) -> ProcessRecord:
     record = world.read_record(role)
-    if record is None or spawn.alive(record).over:
+    if record is None or process_records.alive(record).over:
         raise UnavailableError(
             f"The embedded world's {role} is not running, so it cannot be broken.",
             advice="Start it with `wakedeck local up`, or open the panel.",
@@ -111,11 +118,50 @@ def _inject(world: World, sandbox: str, fault: InjectedFault) -> str:
             return f"Cut every shell of {sandbox} without a goodbye."
         case InjectedFault.FLOOD:
             _running_process(world, "host")
-            request = {"sandbox": sandbox, "until": now + FLOOD_S}
-            write_private(world.root / "flood.json", json.dumps(request))
+            request_flood(world, sandbox, now + FLOOD_S)
             return f"Flooding {sandbox} with messages for {FLOOD_S:.0f} s."
         case InjectedFault.CLEAR:
             world.faults.unlink(missing_ok=True)
-            (world.root / "flood.json").unlink(missing_ok=True)
+            flood_file(world).unlink(missing_ok=True)
             os.kill(_running_process(world, "gateway").pid, signal.SIGUSR1)
             return "Cleared the gateway's faults and the flood."
+
+
+@dataclass(frozen=True, slots=True)
+class Faults:
+    """What to do wrong, on purpose; instants are seconds since the epoch."""
+
+    credential_refused: bool = False
+    """403 for everything that needs the token."""
+    drain_until: float | None = None
+    """Not ready and no new terminals until then; then a clean exit."""
+    drop_shells: Mapping[str, float] = field(default_factory=dict)
+    """Sandbox to when it was asked: its terminals opened before that are cut."""
+
+
+def read_faults(path: Path) -> Faults:
+    """What the file asks for; a missing or corrupt one asks for nothing, and the log says so."""
+    try:
+        fields = json.loads(path.read_text("utf-8"))
+    except FileNotFoundError:
+        return Faults()
+    except (OSError, ValueError, RecursionError) as error:
+        log.warning("faults cannot be read (%s): none are obeyed", type(error).__name__)
+        return Faults()
+    if not isinstance(fields, dict):
+        log.warning("faults are not a JSON object: none are obeyed")
+        return Faults()
+    dropped = fields.get("drop_shells")
+    return Faults(
+        credential_refused=fields.get("credential_refused") is True,
+        drain_until=_instant(fields.get("drain_until")),
+        drop_shells={
+            str(name): asked
+            for name, value in (dropped if isinstance(dropped, dict) else {}).items()
+            if (asked := _instant(value)) is not None
+        },
+    )
+
+
+def _instant(value: object) -> float | None:
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None

@@ -20,7 +20,7 @@ from pathlib import Path
 import psutil
 from websockets.asyncio.server import ServerConnection, serve
 
-from services.sources.local.gateway_faults import Faults, read_faults
+from services.sources.local.faults import Faults, read_faults
 from services.sources.local.gateway_http import GatewayHttp
 from services.sources.local.gateway_terminals import GatewayTerminal
 from services.sources.local.gateway_websocket import LARGEST_MESSAGE, TerminalConnection

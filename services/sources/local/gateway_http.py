@@ -12,7 +12,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 from websockets.asyncio.server import ServerConnection
 from websockets.http11 import Request, Response
 
-from services.sources.local.gateway_faults import Faults
+from services.sources.local.faults import Faults
 from services.sources.local.gateway_terminals import SHELLS, TerminalRequest, installed, work_folder
 from services.sources.local.layout import World
 

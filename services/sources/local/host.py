@@ -19,12 +19,12 @@ from services.sources.local.flood import Flood
 from services.sources.local.host_queue import HostQueue, PendingDelivery, action
 from services.sources.local.layout import SANDBOX_NAMES, World
 from services.sources.local.leases import is_needed
+from services.sources.local.process_records import AGENT, Liveness, alive, describe, reap
 from services.sources.local.queue_files import INBOUND
 from services.sources.local.restarts import AgentRestarts
-from services.sources.local.spawn import AGENT, Liveness, alive, describe, reap
-from services.sources.local.teardown import end_if_unneeded
 from services.sources.local.ticker import Ticker
 from services.sources.local.traffic import LONGEST_GAP_S, SHORTEST_GAP_S, from_agent, random_message
+from services.sources.local.world import end_if_unneeded
 
 ROLE = "host"
 TICK_S = 0.25

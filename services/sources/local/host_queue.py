@@ -19,10 +19,11 @@ from services.sources.local.queue_files import (
     OUTBOUND,
     create_inbound,
     create_outbound,
+    iso_text,
     reading,
+    sqlite_text,
     writing,
 )
-from services.sources.local.ticker import iso_text, sqlite_text
 from services.sources.local.traffic import InboundMessage, initial_messages, response
 
 BACKLOG = 12

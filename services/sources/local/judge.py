@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from services.models import Activity, GatewayState, SandboxState, Verdict, VerdictKind
+from services.models import Activity, GatewayState, SandboxState
 from services.sources.local.gateway_probe import GatewayEvidence, ProbeOutcome
-from services.sources.local.spawn import Liveness
+from services.sources.local.process_records import Liveness
+from services.sources.protocol.verdict import Verdict, VerdictKind
 
 START_S = 5.0
 """A process this young may still be getting ready."""

@@ -5,17 +5,15 @@ from __future__ import annotations
 import json
 import os
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from enum import Enum
 from pathlib import Path
 
+from services.sources.local.crashes import CRASHES, GAVE_UP, crash_lines
 from services.sources.local.layout import ProcessRecord, write_private
-from services.sources.local.spawn import alive
+from services.sources.local.process_records import alive
 
 LOCK = "agent.lock"
-CRASHES = "crashes.jsonl"
-GAVE_UP = "gave-up.json"
-_CRASHES_READ = 64 * 1024
 _CRASHES_KEPT = 40
 
 
@@ -25,15 +23,6 @@ class LockResult(Enum):
     TAKEN = "taken"
     HELD = "held by a live process"
     STALE = "left by a dead process"
-
-
-@dataclass(frozen=True, slots=True)
-class Crash:
-    """One start that failed."""
-
-    at: float
-    pid: int
-    why: str
 
 
 def holder(folder: Path) -> ProcessRecord | None:
@@ -101,33 +90,11 @@ def record_crash(folder: Path, why: str) -> None:
     """Append a line to `crashes.jsonl`, keeping the newest forty."""
     path = folder / CRASHES
     line = json.dumps({"at": time.time(), "pid": os.getpid(), "why": why[:400]})
-    lines = _tail(path)[-_CRASHES_KEPT + 1 :]
+    lines = crash_lines(path)[-_CRASHES_KEPT + 1 :]
     write_private(path, "\n".join([*lines, line]) + "\n")
-
-
-def crashes(folder: Path) -> tuple[Crash, ...]:
-    """The starts that failed, oldest first; lines that are not whole are left out."""
-    found: list[Crash] = []
-    for line in _tail(folder / CRASHES):
-        try:
-            fields = json.loads(line)
-            found.append(Crash(float(fields["at"]), int(fields["pid"]), str(fields["why"])))
-        except (ValueError, KeyError, TypeError):
-            continue
-    return tuple(found)
 
 
 def give_up(folder: Path, count: int, why: str) -> None:
     """Say that no more restarts will be tried, in `gave-up.json`."""
     text = json.dumps({"at": time.time(), "crashes": count, "why": why[:400]})
     write_private(folder / GAVE_UP, text)
-
-
-def _tail(path: Path) -> list[str]:
-    try:
-        with path.open("rb") as stream:
-            stream.seek(0, os.SEEK_END)
-            stream.seek(max(0, stream.tell() - _CRASHES_READ))
-            return [line for line in stream.read().decode("utf-8", "replace").splitlines() if line]
-    except OSError:
-        return []

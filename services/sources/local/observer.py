@@ -24,14 +24,12 @@ from services.models import (
     SandboxId,
     SandboxState,
     Source,
-    Verdict,
-    VerdictKind,
 )
 from services.queues.reader import QueueReader
-from services.sources.local import judge, probes, spawn
+from services.sources.local import judge, probes, process_records
 from services.sources.local.gateway_probe import GatewayEvidence
 from services.sources.local.layout import HOST, World
-from services.sources.local.summary import QueueSummaries
+from services.sources.protocol.verdict import Verdict, VerdictKind
 from services.text.sanitize import sanitize
 
 STREAMS = (
@@ -51,7 +49,7 @@ class LocalObserver:
         self._clock = clock
         self._reader = QueueReader(clock)
         # Counts of every sandbox and the page of one are different polls of the same files.
-        self._summaries = QueueSummaries(clock)
+        self._summaries = probes.QueueSummaries(clock)
 
     async def observe(self) -> Observation:
         names = self._world.names()
@@ -210,6 +208,6 @@ def _agent_facts(seen: judge.AgentEvidence, problem: str, now: float) -> Facts:
         rows.append(("queue files", problem))
     if seen.crashes:
         rows.append(("failed starts", f"{seen.crashes}, last: {seen.last_crash}"))
-    if seen.process.liveness is spawn.Liveness.STOPPED:
+    if seen.process.liveness is process_records.Liveness.STOPPED:
         rows.append(("why", "suspended by a signal (SIGSTOP)"))
     return tuple(rows)

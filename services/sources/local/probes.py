@@ -2,23 +2,32 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeAlias
+
+from services.clock import Clock
 from services.models import SandboxId
 from services.queues.facts import Survey
-from services.queues.reader import HEARTBEAT
-from services.queues.session import INBOUND
-from services.sources.local import lock, spawn
+from services.queues.reader import HEARTBEAT, QueueReader
+from services.queues.session import INBOUND, OUTBOUND, SETTLED_S
+from services.sources.local import crashes, process_records
 from services.sources.local.gateway_probe import GatewayEvidence, probe_gateway
 from services.sources.local.judge import AgentEvidence, ProcessFacts
 from services.sources.local.layout import World
-from services.sources.local.summary import QueueSummaries
+
+LONGEST_REST_S = 5.0
+"""Files that look unchanged are read again after this long: messages become due by themselves."""
+
+_Stats: TypeAlias = tuple[tuple[int, int, int] | None, ...]
 
 
 def process(world: World, role: str) -> ProcessFacts:
     """A role's process; pid None where no record says who plays it."""
     record = world.read_record(role)
     if record is None:
-        return ProcessFacts(None, spawn.Liveness.DEAD)
-    return ProcessFacts(record.pid, spawn.alive(record), record.created)
+        return ProcessFacts(None, process_records.Liveness.DEAD)
+    return ProcessFacts(record.pid, process_records.alive(record), record.created)
 
 
 def token(world: World) -> str:
@@ -40,7 +49,11 @@ def heartbeat(world: World, name: str) -> float | None:
 async def gateway(world: World, facts: ProcessFacts) -> GatewayEvidence | None:
     """What its probes say; None where it has no port yet or its process cannot answer."""
     record = world.read_record("gateway")
-    if record is None or record.port is None or facts.liveness is not spawn.Liveness.RUNNING:
+    if (
+        record is None
+        or record.port is None
+        or facts.liveness is not process_records.Liveness.RUNNING
+    ):
         return None
     return await probe_gateway(record.port, token(world))
 
@@ -54,7 +67,7 @@ async def agent(
     # Dead or alive: what failed before the last good start is over.
     failed = [
         crash
-        for crash in lock.crashes(folder)
+        for crash in crashes.read_crashes(folder)
         if facts.started_at is None or crash.at > facts.started_at
     ]
     survey = await summaries.survey(folder, alive=not facts.liveness.over)
@@ -67,7 +80,58 @@ async def agent(
         due=files.due,
         crashes=len(failed),
         last_crash=failed[-1].why if failed else "",
-        gave_up=(folder / lock.GAVE_UP).exists(),
+        gave_up=(folder / crashes.GAVE_UP).exists(),
         folder=(folder / INBOUND).exists(),
     )
     return seen, survey
+
+
+@dataclass(frozen=True, slots=True)
+class _CachedSurvey:
+    stats: _Stats
+    alive: bool
+    read_at: float
+    survey: Survey
+
+
+class QueueSummaries:
+    """Cached surveys by sandbox folder."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._reader = QueueReader(clock)
+        self._seen: dict[Path, _CachedSurvey] = {}
+
+    async def survey(self, folder: Path, *, alive: bool) -> Survey:
+        """Facts and counts as they are now; never raises for a sick file."""
+        stats, started = _stats(folder), self._clock.monotonic()
+        last = self._seen.get(folder)
+        if (
+            last is not None
+            and (stats, alive) == (last.stats, last.alive)
+            and started - last.read_at < LONGEST_REST_S
+        ):
+            return last.survey
+        survey = await self._reader.survey(folder, alive=alive)
+        if not survey.facts.problem and _settled(stats, self._clock.now()):
+            self._seen[folder] = _CachedSurvey(stats, alive, started, survey)
+        else:
+            self._seen.pop(folder, None)
+        return survey
+
+
+def _stats(folder: Path) -> _Stats:
+    found: list[tuple[int, int, int] | None] = []
+    for name in (INBOUND, OUTBOUND):
+        try:
+            stat = (folder / name).stat()
+        except OSError:
+            found.append(None)
+        else:
+            found.append((stat.st_mtime_ns, stat.st_size, stat.st_ino))
+    return tuple(found)
+
+
+def _settled(stats: _Stats, now: float) -> bool:
+    """Whether a later change is sure to show in the modification times."""
+    return all(stat is not None and now - stat[0] / 1e9 > SETTLED_S for stat in stats)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 
 INBOUND = "inbound.db"
@@ -106,3 +107,13 @@ def reading(path: Path, *, patience_s: float = 0.5) -> Iterator[sqlite3.Connecti
 def _open(path: Path, mode: str, patience_s: float) -> sqlite3.Connection:
     uri = f"{path.absolute().as_uri()}?mode={mode}"
     return sqlite3.connect(uri, uri=True, timeout=patience_s, isolation_level=None)
+
+
+def sqlite_text(at: float) -> str:
+    """An instant as SQLite writes it: UTC, whole seconds, no zone."""
+    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def iso_text(at: float) -> str:
+    """An instant as JavaScript writes it: UTC, milliseconds, `Z`."""
+    return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds")[:-6] + "Z"

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from services.errors import ProcessError
-from services.sources.local import lock
+from services.sources.local import crashes, lock
 from services.sources.local.layout import World
-from services.sources.local.spawn import AGENT, alive, start
+from services.sources.local.process_records import AGENT, alive
+from services.sources.local.spawn import start
 
 DELAYS_S = (1.0, 2.0, 4.0)
 WINDOW_S = 60.0
@@ -36,12 +37,12 @@ class AgentRestarts:
 
     def _judge(self, name: str, now: float, since: float) -> None:
         folder = self._world.sandbox(name)
-        found = lock.crashes(folder)
+        found = crashes.read_crashes(folder)
         if not found or found[-1].at <= self._judged.get(name, since):
             return
         crash = found[-1]
         self._judged[name] = crash.at
-        if name in self._gave_up and not (folder / lock.GAVE_UP).exists():
+        if name in self._gave_up and not (folder / crashes.GAVE_UP).exists():
             # Somebody started it since: it has its restarts again.
             self._gave_up.discard(name)
             self._restarts.pop(name, None)
@@ -57,7 +58,7 @@ class AgentRestarts:
     def _restart(self, name: str, now: float) -> None:
         folder = self._world.sandbox(name)
         record = self._world.read_record(AGENT + name)
-        if (folder / lock.GAVE_UP).exists() or (record is not None and not alive(record).over):
+        if (folder / crashes.GAVE_UP).exists() or (record is not None and not alive(record).over):
             return
         self._restarts.setdefault(name, []).append(now)
         try:

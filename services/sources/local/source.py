@@ -5,18 +5,19 @@ from __future__ import annotations
 from pathlib import Path
 
 from services.clock import Clock
+from services.config.sources import LocalTable
 from services.models import Capability, Source
-from services.sources import OpenSource
 from services.sources.local.actor import LocalActor
 from services.sources.local.layout import World
 from services.sources.local.observer import LocalObserver
 from services.sources.local.world import WorldLifecycle
+from services.sources.protocol.source import OpenSource
 
 
-def open_local(key: str, label: str, root: Path, clock: Clock) -> OpenSource:
-    """Open it; touches neither disk nor network."""
+def open_local(key: str, table: LocalTable, clock: Clock, root: Path) -> OpenSource:
+    """Open the world of the folder `root`; touches neither disk nor network."""
     world = World(root)
-    info = Source(key, "local", label, str(root), frozenset(Capability))
+    info = Source(key, "local", table.label, str(root), frozenset(Capability))
     return OpenSource(
         LocalObserver(info, world, clock),
         LocalActor(key, world, clock),

@@ -4,50 +4,33 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import subprocess
 import sys
-import threading
 import time
-from enum import Enum
 from pathlib import Path
 
 from services.errors import ProcessError
 from services.process.signals import catch_ignored
 from services.sources.local.layout import ProcessRecord, World
+from services.sources.local.process_records import (
+    AGENT,
+    SAME_START_S,
+    Liveness,
+    alive,
+    keep_child,
+    reap,
+)
 
 SANDBOX_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,40}")
-AGENT = "agent-"
 LOG_BOUND = 256 * 1024
 LOG_KEPT = 64 * 1024
 KILL_WAIT_S = 2.0
-_SAME_START_S = 1.0
 _POLL_S = 0.02
-_CODES_KEPT = 64
 _KEPT_ENVIRONMENT = re.compile(
     r"PATH|HOME|USER|LOGNAME|SHELL|LANG|LANGUAGE|LC_[A-Z]+|TZ|TMPDIR|TERM|COLORTERM"
     r"|XDG_[A-Z_]+|PYTHONHASHSEED|VIRTUAL_ENV|LD_LIBRARY_PATH|DYLD_LIBRARY_PATH"
 )
-
-_children: dict[int, subprocess.Popen[bytes]] = {}
-_codes: dict[int, int] = {}
-_children_lock = threading.Lock()
-
-
-class Liveness(Enum):
-    """What became of a recorded process."""
-
-    RUNNING = "running"
-    STOPPED = "stopped"
-    """Suspended by a signal: it exists and does nothing."""
-    ZOMBIE = "zombie"
-    """Dead, not yet collected by its parent."""
-    DEAD = "dead"
-    """Gone, or its pid belongs to somebody else now."""
-
-    @property
-    def over(self) -> bool:
-        """Whether it will never run again."""
-        return self in (Liveness.ZOMBIE, Liveness.DEAD)
 
 
 def start(world: World, role: str) -> int:
@@ -78,8 +61,7 @@ def start(world: World, role: str) -> int:
             f"the {role} process of the local world could not be started: {error.strerror}",
             advice=f"see {world.log(role)}",
         ) from error
-    with _children_lock:
-        _children[child.pid] = child
+    keep_child(child)
     return child.pid
 
 
@@ -128,67 +110,14 @@ class _Log:
         os.close(self._handle)
 
 
-def reap() -> None:
-    """Collect those of our children that have ended, so none lingers as a zombie."""
-    with _children_lock:
-        for pid, child in list(_children.items()):
-            code = child.poll()
-            if code is not None:
-                del _children[pid]
-                _codes.pop(pid, None)
-                _codes[pid] = code
-        while len(_codes) > _CODES_KEPT:
-            del _codes[next(iter(_codes))]
-
-
-def exit_code(pid: int) -> int | None:
-    """How our newest child of that pid ended; None while it runs, or where it was not ours."""
-    reap()
-    with _children_lock:
-        return None if pid in _children else _codes.get(pid)
-
-
-def describe(role: str, port: int | None = None) -> ProcessRecord:
-    """The record of the calling process."""
-    import psutil
-
-    return ProcessRecord(role, os.getpid(), psutil.Process().create_time(), port)
-
-
-def alive(record: ProcessRecord) -> Liveness:
-    """What became of the process a record names; never raises."""
-    import psutil
-
-    reap()
-    try:
-        process = psutil.Process(record.pid)
-        if abs(process.create_time() - record.created) > _SAME_START_S:
-            return Liveness.DEAD
-        status = process.status()
-    except (psutil.Error, ValueError, OverflowError):
-        return Liveness.DEAD
-    if status == psutil.STATUS_ZOMBIE:
-        return Liveness.ZOMBIE
-    if status in (psutil.STATUS_STOPPED, psutil.STATUS_TRACING_STOP):
-        return Liveness.STOPPED
-    return Liveness.DEAD if status == psutil.STATUS_DEAD else Liveness.RUNNING
-
-
 def terminate(record: ProcessRecord) -> None:
     """Send SIGTERM to the recorded process, if it is still that one."""
-    _signal(record, kill=False)
+    _signal(record, signal.SIGTERM)
 
 
 def resume(record: ProcessRecord) -> None:
     """Let a suspended process go on (SIGCONT), if it is still that one."""
-    import psutil
-
-    try:
-        process = psutil.Process(record.pid)
-        if abs(process.create_time() - record.created) <= _SAME_START_S:
-            process.resume()
-    except psutil.Error:
-        return
+    _signal(record, signal.SIGCONT)
 
 
 def end(record: ProcessRecord, grace_s: float) -> bool:
@@ -201,25 +130,21 @@ def end(record: ProcessRecord, grace_s: float) -> bool:
     if state.over:
         return True
     if state is not Liveness.STOPPED:
-        _signal(record, kill=False)
+        _signal(record, signal.SIGTERM)
         if _exited_within(record, grace_s):
             return True
-    _signal(record, kill=True)
+    _signal(record, signal.SIGKILL)
     return _exited_within(record, KILL_WAIT_S)
 
 
-def _signal(record: ProcessRecord, *, kill: bool) -> None:
+def _signal(record: ProcessRecord, number: signal.Signals) -> None:
     import psutil
 
-    if alive(record).over:
-        return
     try:
         process = psutil.Process(record.pid)
-        if abs(process.create_time() - record.created) <= _SAME_START_S:
-            if kill:
-                process.kill()
-            else:
-                process.terminate()
+        same = abs(process.create_time() - record.created) <= SAME_START_S
+        if same and not alive(record).over:
+            process.send_signal(number)
     except psutil.Error:
         return
 

@@ -1,11 +1,10 @@
-"""Waits that a signal ends at once, and the time formats of the queue files."""
+"""Waits that a signal ends at once."""
 
 from __future__ import annotations
 
 import os
 import select
 import signal
-from datetime import UTC, datetime
 
 
 class Ticker:
@@ -29,13 +28,3 @@ class Ticker:
         if not self.stopping and seconds > 0:
             select.select([self._reader], [], [], seconds)
         return not self.stopping
-
-
-def sqlite_text(at: float) -> str:
-    """An instant as SQLite writes it: UTC, whole seconds, no zone."""
-    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M:%S")
-
-
-def iso_text(at: float) -> str:
-    """An instant as JavaScript writes it: UTC, milliseconds, `Z`."""
-    return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds")[:-6] + "Z"

@@ -10,16 +10,20 @@ import asyncio
 import fcntl
 import os
 import secrets
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from services.errors import UnavailableError
-from services.sources.local import lock, spawn
+from services.sources.local import crashes, lock, process_records, spawn
+from services.sources.local.flood import flood_file
 from services.sources.local.layout import SANDBOX_NAMES, ProcessRecord, World, write_private
-from services.sources.local.leases import Lease, lease_count
+from services.sources.local.leases import Lease, is_needed, lease_count
 
 _LOCK_WAIT_S = 15.0
-_GRACE_S = 2.0
+GRACE_S = 2.0
+UP = "up"
+"""The mark of a whole start, which names the host a second time."""
 
 
 def roles(world: World) -> tuple[str, ...]:
@@ -54,36 +58,78 @@ async def _locked(world: World) -> AsyncIterator[None]:
 
 def is_up(world: World) -> bool:
     """Whether a whole start has happened and its host has not died since."""
-    marker = world.read_record("up")
+    marker = world.read_record(UP)
     host = world.read_record("host")
     return (
         marker is not None
         and host is not None
         and (marker.pid, marker.created) == (host.pid, host.created)
-        and not spawn.alive(host).over
+        and not process_records.alive(host).over
     )
 
 
-def _end_all(world: World) -> None:
-    for role in reversed(roles(world)):
-        record = world.read_record(role)
-        if record is not None:
-            spawn.end(record, _GRACE_S)
-            world.record(role).unlink(missing_ok=True)
-    world.record("up").unlink(missing_ok=True)
+def records(world: World) -> tuple[ProcessRecord, ...]:
+    """Every process of the world that left a record, dead ones too."""
+    try:
+        roles = sorted(path.stem for path in (world.root / "run").glob("*.json"))
+    except OSError:
+        return ()
+    found = (world.read_record(role) for role in roles)
+    return tuple(record for record in found if record is not None)
+
+
+def end_all(world: World, *, spare: tuple[str, ...] = (), grace_s: float = GRACE_S) -> bool:
+    """End the processes of all roles but `spare`, and never the caller; whether all are gone.
+
+    Their records go, and the locks of agents that could not clean up.
+    Blocks for at most `grace_s` + 2 s and a little. A suspended process is killed.
+    """
+    spared = {os.getpid(), *(record.pid for record in records(world) if record.role in spare)}
+    world.record(UP).unlink(missing_ok=True)
+    ending = [record for record in records(world) if record.pid not in spared]
+    for record in ending:
+        spawn.terminate(record)
+    deadline = time.monotonic() + grace_s
+    gone = True
+    for record in ending:
+        ended = spawn.end(record, max(0.0, deadline - time.monotonic()))
+        gone = gone and ended
+        if ended and world.read_record(record.role) == record:
+            world.record(record.role).unlink(missing_ok=True)
     for name in world.names():
         lock.break_stale(world.sandbox(name))
+    return gone
+
+
+def end_if_unneeded(world: World, *, spare: tuple[str, ...] = ()) -> bool:
+    """End the world if, with its lock held, still nobody needs it; whether it was ended.
+
+    False also where somebody else is bringing it up or down just now.
+    """
+    handle = os.open(world.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(handle)
+        return False
+    try:
+        if is_needed(world):
+            return False
+        end_all(world, spare=spare)
+        return True
+    finally:
+        os.close(handle)
 
 
 def _start_all(world: World) -> None:
-    for left_over in (world.faults, world.root / "flood.json"):
+    for left_over in (world.faults, flood_file(world)):
         left_over.unlink(missing_ok=True)
     if not world.token.exists():
         write_private(world.token, secrets.token_urlsafe(32))
     for name in SANDBOX_NAMES:
         world.work(name).mkdir(mode=0o700, parents=True, exist_ok=True)
-        (world.sandbox(name) / lock.GAVE_UP).unlink(missing_ok=True)
-        (world.sandbox(name) / lock.CRASHES).unlink(missing_ok=True)
+        (world.sandbox(name) / crashes.GAVE_UP).unlink(missing_ok=True)
+        (world.sandbox(name) / crashes.CRASHES).unlink(missing_ok=True)
     for role in roles(world):
         spawn.start(world, role)
 
@@ -91,7 +137,7 @@ def _start_all(world: World) -> None:
 async def _await_host(world: World) -> ProcessRecord:
     for _ in range(200):
         record = world.read_record("host")
-        if record is not None and not spawn.alive(record).over:
+        if record is not None and not process_records.alive(record).over:
             return record
         await asyncio.sleep(0.05)
     raise UnavailableError(
@@ -121,10 +167,10 @@ class WorldLifecycle:
                     self._lease = Lease(self._world)
                 if needed and is_up(self._world):
                     return False
-                await asyncio.to_thread(_end_all, self._world)
+                await asyncio.to_thread(end_all, self._world)
                 await asyncio.to_thread(_start_all, self._world)
                 host = await _await_host(self._world)
-                marker = ProcessRecord("up", host.pid, host.created)
+                marker = ProcessRecord(UP, host.pid, host.created)
                 self._world.write_record(marker)
                 return True
         except OSError as error:
@@ -140,7 +186,7 @@ class WorldLifecycle:
         self._lease = None
         async with _locked(self._world):
             if not self._world.keep.exists() and lease_count(self._world) == 0:
-                await asyncio.to_thread(_end_all, self._world)
+                await asyncio.to_thread(end_all, self._world)
 
 
 async def keep_up(world: World) -> bool:
@@ -167,5 +213,5 @@ async def take_down(world: World) -> int:
     world.create()
     async with _locked(world):
         world.keep.unlink(missing_ok=True)
-        await asyncio.to_thread(_end_all, world)
+        await asyncio.to_thread(end_all, world)
         return lease_count(world)

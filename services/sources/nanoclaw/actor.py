@@ -7,10 +7,12 @@ from contextlib import aclosing
 
 from services.clock import Clock
 from services.errors import NotFoundError, UnavailableError
-from services.models import SandboxId, Step, StepState, Verdict, VerdictKind
+from services.models import SandboxId, Step
 from services.sources.nanoclaw.commands import SHELLS, command_argv
 from services.sources.nanoclaw.container_shell import ContainerShell, exec_result
 from services.sources.nanoclaw.observer import NanoClawObserver
+from services.sources.protocol.steps import StepBuilder, skipped_step
+from services.sources.protocol.verdict import Verdict, VerdictKind
 from services.terminal.exec.child import ChildCommand
 from services.terminal.exec.requests import ExecEvent, ExecRequest, ShellChoice
 from services.terminal.exec.runner import run_command
@@ -39,36 +41,33 @@ class NanoClawActor:
     async def wake(self, sandbox: SandboxId) -> AsyncIterator[Step]:
         """Wait for the host's next sweep to start it, counting down; nothing is done meanwhile."""
         self._check(sandbox)
-        now = self._clock.now()
-        yield Step("start", StepState.SKIPPED, now, now, detail="the host starts its own sessions")
+        yield skipped_step("start", "the host starts its own sessions", self._clock)
         began = self._clock.monotonic()
-        wait = Step("wait", StepState.RUNNING, now, limit_s=WAIT_LIMIT_S)
-        yield wait
+        wait = StepBuilder("wait", self._clock, WAIT_LIMIT_S)
+        yield wait.begun
         while True:
             seen = await self._observer.probe(sandbox)
             if seen.kind is VerdictKind.READY:
-                yield self._finish(wait, StepState.OK, seen.reason or "a container runs")
+                yield wait.ok(seen.reason or "a container runs")
                 return
             late = self._clock.monotonic() - began > WAIT_LIMIT_S
             if seen.kind is not VerdictKind.SETTLING or late:
-                yield self._finish(wait, StepState.FAILED, self._failed(seen, late))
+                yield wait.failed(self._failed(seen, late))
                 return
-            yield Step(
-                wait.name, StepState.RUNNING, wait.started_at, None, WAIT_LIMIT_S, seen.reason
-            )
+            yield wait.running(seen.reason)
             await self._clock.sleep(POLL_S)
 
     async def connect(self, sandbox: SandboxId) -> AsyncIterator[Step]:
         """Prove the link: the runtime knows a container with this session's mount."""
         self._check(sandbox)
-        step = Step("connect", StepState.RUNNING, self._clock.now(), limit_s=LINK_LIMIT_S)
-        yield step
+        step = StepBuilder("connect", self._clock, LINK_LIMIT_S)
+        yield step.begun
         try:
             name = await self.container(sandbox)
         except UnavailableError as error:
-            yield self._finish(step, StepState.FAILED, error.sentence, transient=True)
+            yield step.failed(error.sentence, transient=True)
             return
-        yield self._finish(step, StepState.OK, f"container {name}")
+        yield step.ok(f"container {name}")
 
     def shell(self, sandbox: SandboxId, choice: ShellChoice) -> Transport:
         self._check(sandbox)
@@ -127,11 +126,3 @@ class NanoClawActor:
     @staticmethod
     def _failed(seen: Verdict, late: bool) -> str:
         return f"Not started within {WAIT_LIMIT_S:g} s: {seen.reason}" if late else seen.reason
-
-    def _finish(
-        self, step: Step, state: StepState, detail: str, *, transient: bool = False
-    ) -> Step:
-        now = self._clock.now()
-        return Step(
-            step.name, state, step.started_at, now, step.limit_s, detail, transient=transient
-        )

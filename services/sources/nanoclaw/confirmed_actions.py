@@ -9,12 +9,12 @@ from dataclasses import replace
 from services.clock import Clock
 from services.errors import NotFoundError, RefusedError, UnavailableError
 from services.models import SandboxId, Step, StepState
-from services.sources import Proposal
 from services.sources.nanoclaw import commands
 from services.sources.nanoclaw.containers import Listing, SessionKey
 from services.sources.nanoclaw.install import Install
 from services.sources.nanoclaw.observer import NanoClawObserver
 from services.sources.nanoclaw.verdicts import NUDGE, STOP
+from services.sources.protocol.proposer import Proposal
 from services.text.format import plural
 from services.text.sanitize import sanitize
 

@@ -14,8 +14,12 @@ from services.logs.file_tail import POLL_S, FileTail
 from services.logs.reader import LogRecord
 from services.models import LogStream
 from services.process import run
-from services.sources.nanoclaw.container_listing import ContainerListings
-from services.sources.nanoclaw.containers import AgentContainer, SessionKey, logs_argv
+from services.sources.nanoclaw.containers import (
+    AgentContainer,
+    ContainerListings,
+    SessionKey,
+    logs_argv,
+)
 from services.sources.nanoclaw.host_log import TAIL, dated, parse
 from services.sources.nanoclaw.install import Install
 from services.text.sanitize import sanitize

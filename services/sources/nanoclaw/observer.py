@@ -18,17 +18,15 @@ from services.models import (
     QueueSnapshot,
     SandboxId,
     Source,
-    Verdict,
-    VerdictKind,
 )
 from services.queues.reader import QueueReader
 from services.sources.nanoclaw import host_judge, logs
-from services.sources.nanoclaw.container_listing import ContainerListings
-from services.sources.nanoclaw.containers import Listing, SessionKey
+from services.sources.nanoclaw.containers import ContainerListings, Listing, SessionKey
 from services.sources.nanoclaw.engagement import NudgePlan, plan
 from services.sources.nanoclaw.install import Install, find
 from services.sources.nanoclaw.poller import PollContext, SessionPoller
 from services.sources.nanoclaw.verdicts import verdict
+from services.sources.protocol.verdict import Verdict, VerdictKind
 from services.text.format import sentence
 from services.text.sanitize import sanitize
 

@@ -17,13 +17,12 @@ from services.sources.nanoclaw.central_client import CentralClient, CentralReadi
 from services.sources.nanoclaw.central_db import PendingRequest, SessionRow
 from services.sources.nanoclaw.containers import Listing, SessionKey
 from services.sources.nanoclaw.folders import NOTHING, Folders, Stamp
+from services.sources.nanoclaw.frames import probe
 from services.sources.nanoclaw.host_judge import HostEvidence
 from services.sources.nanoclaw.host_log import HostLogReader, StartFailure
-from services.sources.nanoclaw.host_probe import probe
 from services.sources.nanoclaw.install import Install, check
 from services.sources.nanoclaw.judge import SessionEvidence, SessionJudgement, judge
-from services.sources.nanoclaw.names import human_wait, native_ids
-from services.sources.nanoclaw.rows import SessionRecord, to_row
+from services.sources.nanoclaw.rows import SessionRecord, human_wait, native_ids, to_row
 
 AT_ONCE = 2
 BUDGET_S = 3.0

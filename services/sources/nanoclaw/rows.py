@@ -1,7 +1,9 @@
-"""A session as a row of the board: its name, its state and the evidence behind it; pure."""
+"""A session as a row of the board: its id, its name, its state and the evidence behind it; pure."""
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from services.models import (
@@ -14,16 +16,17 @@ from services.models import (
 )
 from services.queues.facts import Survey
 from services.queues.stuck import idle_reap_at
-from services.sources.nanoclaw.central_db import CentralSnapshot, PendingRequest
+from services.sources.nanoclaw.central_db import CentralSnapshot, PendingRequest, SessionRow
+from services.sources.nanoclaw.containers import SessionKey
 from services.sources.nanoclaw.engagement import place_of
 from services.sources.nanoclaw.judge import SessionEvidence, SessionJudgement, stale_tool
-from services.sources.nanoclaw.names import display_name
 from services.text.format import ago, plural, span
 from services.text.sanitize import sanitize
 
 _SERIES_SHOWN = 12
 _WAITING_SHOWN = 8
 NO_CONTAINER = "no container of it runs"
+_ID, _PART, _THREAD = 120, 40, 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,3 +175,54 @@ def _series(survey: Survey, now: float) -> Facts:
 
 def _said(word: str) -> str:
     return sanitize(word, 30) or "nothing"
+
+
+def native_ids(session_keys: Iterable[SessionKey]) -> dict[SessionKey, str]:
+    """One harmless id for each: the session's own, with its group's where two share it."""
+    every = list(session_keys)
+    spelled = {session_key: sanitize(session_key[1], _ID) for session_key in every}
+    often = Counter(spelled.values())
+    taken: dict[str, SessionKey] = {}
+    found: dict[SessionKey, str] = {}
+    for session_key in sorted(every):
+        name = spelled[session_key]
+        if often[name] > 1 or not name or name[0] in "- ":
+            name = sanitize(f"{session_key[0]}/{session_key[1]}", 2 * _ID)
+        number = 2
+        unique = name
+        while unique in taken:
+            unique, number = f"{name}~{number}", number + 1
+        taken[unique] = session_key
+        found[session_key] = unique
+    return found
+
+
+def display_name(central: CentralSnapshot, row: SessionRow | None, native: str) -> str:
+    """Group and chat, with the end of the thread's id; the id where the DB does not say."""
+    if row is None:
+        return native
+    group = sanitize(central.groups.get(row.group, ""), _PART) or sanitize(row.group, _PART)
+    chat = central.chats.get(row.chat) if row.chat is not None else None
+    if chat is None:
+        return f"{group} · {native}"
+    place = sanitize(chat.name, _PART) or sanitize(chat.platform, _PART)
+    if row.thread:
+        return f"{group} #{sanitize(row.thread, 80)[-_THREAD:]} · {place}"
+    return f"{group} · {place}"
+
+
+def human_wait(titles: Iterable[tuple[str, str]]) -> str:
+    """What waits for a human, as (kind, title) pairs, in a sentence; empty for nothing."""
+    every = list(titles)
+    if not every:
+        return ""
+    kind, title = every[0]
+    what = {
+        "question": "Asks a human",
+        "approval": "Waits for an admin",
+        "sender": "Waits for an admin: unknown sender",
+        "channel": "Waits for an admin: unknown chat",
+    }[kind]
+    shown = sanitize(title, 60)
+    more = f" and {len(every) - 1} more" if len(every) > 1 else ""
+    return f"{what}: “{shown}”{more}." if shown else f"{what}{more}."

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator
 from contextlib import aclosing
 
 from services.clock import Clock
+from services.config.sources import OpenShellTable
 from services.errors import NotFoundError, UnavailableError
 from services.models import SandboxId, Step
 from services.sources.openshell import sandbox_judge, shells, start_plan
@@ -27,10 +28,9 @@ from services.sources.openshell.commands import (
     OpenShellCommands,
 )
 from services.sources.openshell.gateway_judge import GatewayJudgement, GatewayStatus, missing
-from services.sources.openshell.options import OpenShellOptions
 from services.sources.openshell.records import Registration, Target
 from services.sources.openshell.sandbox_judge import Reconciled
-from services.sources.openshell.steps import Stage, skipped_step
+from services.sources.protocol.steps import StepBuilder, skipped_step
 from services.terminal.exec.requests import ExecEvent, ExecRequest, ShellChoice
 from services.terminal.transport.base import Transport
 
@@ -40,12 +40,12 @@ _POLL_S = 0.5
 class OpenShellActor:
     """The verbs of OpenShell. Nothing here destroys, onboards or makes anything anew."""
 
-    def __init__(self, source: str, options: OpenShellOptions, clock: Clock) -> None:
+    def __init__(self, source: str, table: OpenShellTable, clock: Clock) -> None:
         self._source = source
-        self._options = options
+        self._table = table
         self._clock = clock
-        self._cli = Cli(options.binary)
-        self._client = OpenShellClient(self._cli, options)
+        self._cli = Cli(table.binary)
+        self._client = OpenShellClient(self._cli, table)
         self._commands = OpenShellCommands(self._cli, self._client)
 
     def wake_key(self, sandbox: SandboxId) -> str:
@@ -56,7 +56,7 @@ class OpenShellActor:
         target = self._resolve(sandbox)
         tools = await self._client.toolset()
         known, judged = await self._gateway(target.gateway, tools)
-        selecting = Stage("select", SELECT_S, self._clock)
+        selecting = StepBuilder("select", self._clock, SELECT_S)
         before = await self._active(tools)
         away = judged.status is not GatewayStatus.HEALTHY and before not in ("", target.gateway)
         if tools.generation is Generation.A and away and known.endpoint:
@@ -81,7 +81,7 @@ class OpenShellActor:
         """Get the sandbox, mend its ports where that is possible, prove that it runs commands."""
         target = self._resolve(sandbox)
         tools = await self._client.toolset()
-        stage = Stage("sandbox", GET_S, self._clock)
+        stage = StepBuilder("sandbox", self._clock, GET_S)
         yield stage.begun
         probe = await self._client.sandbox(target, tools, GET_S)
         if probe.found is not Reconciled.PRESENT or probe.row is None:
@@ -98,7 +98,7 @@ class OpenShellActor:
         yield stage.ok("Ready")
         async for step in self._forward(target, tools):
             yield step
-        stage = Stage("connect", PROOF_S, self._clock)
+        stage = StepBuilder("connect", self._clock, PROOF_S)
         yield stage.begun
         proof = await self._commands.prove(target, tools)
         if proof.problem:
@@ -142,8 +142,8 @@ class OpenShellActor:
     async def _start(
         self, name: str, known: Registration, judged: GatewayJudgement, tools: Toolset
     ) -> AsyncIterator[Step]:
-        plan = start_plan.plan(name, known.endpoint, tools, self._options.start)
-        stage = Stage("start", START_S, self._clock)
+        plan = start_plan.plan(name, known.endpoint, tools, self._table.start)
+        stage = StepBuilder("start", self._clock, START_S)
         unregistered = judged.status is GatewayStatus.MISSING and not plan.by_cli
         if not judged.status.startable or unregistered or not plan.possible:
             yield stage.failed(f"{judged.reason} {plan.advice or judged.advice}".strip())
@@ -155,7 +155,7 @@ class OpenShellActor:
             yield stage.failed(f"{done.problem[:1].upper()}{done.problem[1:]}.")
             return
         yield stage.ok(command)
-        stage = Stage("wait", WAIT_S, self._clock)
+        stage = StepBuilder("wait", self._clock, WAIT_S)
         yield stage.begun
         until = self._clock.monotonic() + WAIT_S
         while True:
@@ -172,7 +172,7 @@ class OpenShellActor:
         yield stage.ok("the gateway answers")
 
     async def _start_sandbox(self, target: Target, tools: Toolset) -> AsyncIterator[Step]:
-        stage = Stage("sandbox", SANDBOX_S, self._clock)
+        stage = StepBuilder("sandbox", self._clock, SANDBOX_S)
         yield stage.begun
         probe = await self._client.sandbox(target, tools, GET_S)
         judged = sandbox_judge.verdict(target.name, probe, tools, listed=False)
@@ -200,11 +200,11 @@ class OpenShellActor:
 
     async def _forward(self, target: Target, tools: Toolset) -> AsyncIterator[Step]:
         """Best effort: no port is a reason to fail."""
-        if not self._options.forwards:
+        if not self._table.forwards:
             yield skipped_step("forward", "switched off for this source", self._clock)
             return
         listed = await self._client.registry()
-        stage = Stage("forward", FORWARDS_S, self._clock)
+        stage = StepBuilder("forward", self._clock, FORWARDS_S)
         yield stage.begun
         try:
             async with asyncio.timeout(FORWARDS_S):

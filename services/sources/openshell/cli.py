@@ -12,8 +12,7 @@ from pathlib import Path
 
 from services.errors import ProcessError, UnavailableError
 from services.process.run import run
-from services.sources.openshell.cli_text import error_text
-from services.sources.openshell.error_kinds import ErrorKind, error_kind
+from services.sources.openshell.cli_text import ErrorKind, error_kind, error_text
 
 PROBE_S = 3.5
 LIST_S = 4.0

@@ -6,13 +6,13 @@ import asyncio
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from services.config.sources import OpenShellTable
 from services.errors import UnavailableError
 from services.models import Facts
 from services.sources.openshell import grpc_client, lists, metadata, nemoclaw_registry
 from services.sources.openshell.cli import LIST_S, PROBE_S, Cli, config_folder
-from services.sources.openshell.cli_text import strip_colours
+from services.sources.openshell.cli_text import ErrorKind, strip_colours
 from services.sources.openshell.cli_version import Generation, Toolset, ToolsetDetector
-from services.sources.openshell.error_kinds import ErrorKind
 from services.sources.openshell.gateway_judge import (
     GatewayJudgement,
     GatewayStatus,
@@ -23,7 +23,6 @@ from services.sources.openshell.gateway_judge import (
     refusal,
 )
 from services.sources.openshell.gather import gather
-from services.sources.openshell.options import OpenShellOptions
 from services.sources.openshell.records import (
     DEFAULT_WORKSPACE,
     Forward,
@@ -79,9 +78,9 @@ class UnlistedError(UnavailableError):
 class OpenShellClient:
     """The read-only CLI calls of one source."""
 
-    def __init__(self, cli: Cli, options: OpenShellOptions) -> None:
+    def __init__(self, cli: Cli, table: OpenShellTable) -> None:
         self._cli = cli
-        self._options = options
+        self._table = table
         self._detector = ToolsetDetector(cli)
 
     async def toolset(self) -> Toolset:
@@ -94,7 +93,7 @@ class OpenShellClient:
 
     async def registry(self) -> nemoclaw_registry.NemoclawRegistry:
         """NemoClaw's register, as it is now."""
-        place = self._options.registry
+        place = self._table.registry
         return await asyncio.to_thread(
             nemoclaw_registry.read, Path(place).expanduser() if place else None
         )
@@ -116,7 +115,7 @@ class OpenShellClient:
             if tools.gateway_list and not found:
                 answer = await self._cli.run("gateway", "list", limit_s=PROBE_S)
                 found = lists.registrations(answer.text, as_json=False)
-        wanted = self._options.gateways
+        wanted = self._table.gateways
         return tuple(
             one for one in found if safe_name(one.name) and (not wanted or one.name in wanted)
         )

@@ -12,9 +12,8 @@ from enum import Enum
 
 from services.models import GatewayState
 from services.sources.openshell.cli import CliResult
-from services.sources.openshell.cli_text import normalize_text, strip_colours
+from services.sources.openshell.cli_text import ErrorKind, error_kind, normalize_text, strip_colours
 from services.sources.openshell.cli_version import Toolset, skewed, version_of
-from services.sources.openshell.error_kinds import ErrorKind, error_kind
 from services.sources.openshell.lists import fields
 from services.text.sanitize import sanitize
 

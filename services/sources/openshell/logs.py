@@ -9,9 +9,11 @@ import re
 import time
 from collections.abc import AsyncIterator
 from contextlib import aclosing
-from dataclasses import replace
+
+import msgspec
 
 from services.clock import Clock
+from services.config.sources import OpenShellTable
 from services.errors import NotFoundError, ProcessError, UnavailableError
 from services.logs.reader import LogRecord
 from services.models import LogStream
@@ -19,7 +21,6 @@ from services.process.run import lines
 from services.sources.openshell.cli import Cli, environment
 from services.sources.openshell.cli_text import error_text
 from services.sources.openshell.client import OpenShellClient, scope
-from services.sources.openshell.options import OpenShellOptions
 from services.sources.openshell.records import Target
 from services.text.sanitize import sanitize
 
@@ -45,18 +46,18 @@ _FILTERS = {
 """Level and source by stream; an empty level is the configured one."""
 
 
-def filtered(options: OpenShellOptions, stream: str) -> OpenShellOptions:
-    """The options a stream is followed with; `usual` or none are those configured.
+def filtered(table: OpenShellTable, stream: str) -> OpenShellTable:
+    """The table a stream is followed with; `usual` or none: as configured.
 
     Raises:
         NotFoundError: there is no such stream.
     """
     if stream in ("", STREAMS[0].name):
-        return options
+        return table
     if stream not in _FILTERS:
         raise NotFoundError(f"OpenShell has no log {sanitize(stream, 40)!r}.")
     level, source = _FILTERS[stream]
-    return replace(options, log_level=level or options.log_level, log_source=source)
+    return msgspec.structs.replace(table, log_level=level or table.log_level, log_source=source)
 
 
 def readable(line: str) -> str:
@@ -77,7 +78,7 @@ def instant(line: str) -> float | None:
 async def read(
     cli: Cli,
     client: OpenShellClient,
-    options: OpenShellOptions,
+    table: OpenShellTable,
     target: Target,
     clock: Clock,
     since: float | None,
@@ -90,7 +91,7 @@ async def read(
     words: list[str] = []
     try:
         tools = await client.toolset()
-        asked = [*scope(target, tools), "logs", target.name, "--tail", *_filters(options)]
+        asked = [*scope(target, tools), "logs", target.name, "--tail", *_filters(table)]
         asked += _from(since, clock.now())
         argv = cli.argv(*asked, gateway=target.gateway)
         async with aclosing(lines(argv, env=environment(), limit=_LONGEST)) as told:
@@ -106,9 +107,9 @@ async def read(
     raise UnavailableError(f"The log stream was lost ({why}).")
 
 
-def _filters(options: OpenShellOptions) -> list[str]:
-    level = ["--level", options.log_level] if options.log_level else []
-    return level + (["--source", options.log_source] if options.log_source else [])
+def _filters(table: OpenShellTable) -> list[str]:
+    level = ["--level", table.log_level] if table.log_level else []
+    return level + (["--source", table.log_source] if table.log_source else [])
 
 
 def _from(last: float | None, now: float) -> list[str]:

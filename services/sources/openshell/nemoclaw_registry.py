@@ -40,7 +40,7 @@ class NemoclawEntry:
 class NemoclawRegistry:
     """The register as it is now."""
 
-    presence: RegistryStatus
+    status: RegistryStatus
     entries: tuple[NemoclawEntry, ...] = ()
     default: str = ""
     problem: str = ""

@@ -2,57 +2,60 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from dataclasses import replace
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, replace
 
 from services.clock import Clock
+from services.config.sources import OpenShellTable
 from services.errors import NotFoundError, UnavailableError
 from services.logs.reader import LogRecord
 from services.models import (
-    Direction,
     Facts,
     Gateway,
     GatewayState,
     LogStream,
     Observation,
-    QueueSnapshot,
     Sandbox,
     SandboxId,
     Source,
-    Verdict,
-    VerdictKind,
 )
 from services.sources.openshell import proof, sandbox_judge, start_plan
 from services.sources.openshell import rows as mapper
 from services.sources.openshell.cli import MISSING, MISSING_ADVICE, Cli
 from services.sources.openshell.cli_version import Generation, Toolset
 from services.sources.openshell.client import GatewayProbe, OpenShellClient
-from services.sources.openshell.details_cache import DetailsCache
 from services.sources.openshell.gateway_judge import GatewayJudgement, GatewayStatus, missing
 from services.sources.openshell.gather import gather
 from services.sources.openshell.logs import STREAMS, filtered, read
 from services.sources.openshell.nemoclaw_registry import NemoclawRegistry
-from services.sources.openshell.options import OpenShellOptions
-from services.sources.openshell.records import Forward, Registration, Target
+from services.sources.openshell.records import Forward, Registration, SandboxRow, Target, safe_name
+from services.sources.openshell.rows import target_of
 from services.sources.openshell.start_plan import StartPlan
+from services.sources.protocol.observer import NoQueues
+from services.sources.protocol.verdict import Verdict, VerdictKind
 
 PROBE_GET_S = 3.5
 PROBE_PROOF_S = 4.0
 """Below what one probe may take; a proof that is late is asked for again by the next."""
 UNHURRIED_S = 3.0
 """A look that has taken longer asks for nothing beyond the rows."""
-_NO_QUEUES = "OpenShell sandboxes have no message queues."
+AT_A_TIME = 2
+"""Sandboxes looked at more closely in one round; the ones asked longest ago come first."""
+ROUND_S = 1.5
+"""How much longer one round may take for it."""
 
 
-class OpenShellObserver:
+class OpenShellObserver(NoQueues):
     """OpenShell and NemoClaw as a source."""
 
-    def __init__(self, info: Source, options: OpenShellOptions, clock: Clock) -> None:
+    def __init__(self, info: Source, table: OpenShellTable, clock: Clock) -> None:
+        super().__init__("OpenShell sandboxes have no message queues.")
         self.info = info
-        self._options = options
+        self._table = table
         self._clock = clock
-        self._cli = Cli(options.binary)
-        self._client = OpenShellClient(self._cli, options)
+        self._cli = Cli(table.binary)
+        self._client = OpenShellClient(self._cli, table)
         self._details_cache = DetailsCache(self._client)
         self._last: dict[str, tuple[Sandbox, ...]] = {}
 
@@ -81,12 +84,6 @@ class OpenShellObserver:
         self._last = {name: self._last[name] for name in self._last if name in _names(probes)}
         return Observation(self.info.key, now, tuple(fronts), tuple(rows))
 
-    async def queue(self, sandbox: SandboxId, window: int) -> QueueSnapshot:
-        raise UnavailableError(_NO_QUEUES)
-
-    async def content(self, sandbox: SandboxId, direction: Direction, message: str) -> str:
-        raise NotFoundError(_NO_QUEUES)
-
     async def probe(self, sandbox: SandboxId) -> Verdict:
         target = Target.parse(sandbox.native_id)
         if target is None:
@@ -107,14 +104,14 @@ class OpenShellObserver:
         target = Target.parse(sandbox.native_id)
         if target is None:
             raise NotFoundError("This is not the name of an OpenShell sandbox.")
-        options = filtered(self._options, stream)
-        return read(self._cli, self._client, options, target, self._clock, since)
+        table = filtered(self._table, stream)
+        return read(self._cli, self._client, table, target, self._clock, since)
 
     async def close(self) -> None:
         """Nothing outlives a look."""
 
     def _shown(self, name: str) -> bool:
-        return not self._options.gateways or name in self._options.gateways
+        return not self._table.gateways or name in self._table.gateways
 
     async def _verdict(self, target: Target) -> Verdict:
         tools = await self._client.toolset()
@@ -136,7 +133,7 @@ class OpenShellObserver:
         return await proof.proven(self._cli, target, tools, told, PROBE_PROOF_S)
 
     def _plan(self, known: Registration, tools: Toolset) -> StartPlan:
-        return start_plan.plan(known.name, known.endpoint, tools, self._options.start)
+        return start_plan.plan(known.name, known.endpoint, tools, self._table.start)
 
     def _front(
         self, probe: GatewayProbe, tools: Toolset, listed: NemoclawRegistry, now: float
@@ -216,3 +213,60 @@ def gateway_verdict(judged: GatewayJudgement, plan: StartPlan) -> Verdict:
         return Verdict(VerdictKind.REPAIRABLE, judged.reason, wakeable=True)
     advice = judged.advice if judged.status is GatewayStatus.MISSING else plan.advice
     return Verdict(VerdictKind.REPAIRABLE, judged.reason, advice=advice)
+
+
+@dataclass(frozen=True, slots=True)
+class _CachedDetails:
+    asked: int = 0
+    rules: Facts = ()
+    version: tuple[str, str] | None = None
+    """Of what `details` were asked."""
+    details: Facts = ()
+
+
+class DetailsCache:
+    """Pending rules of ready sandboxes, and details once a revision."""
+
+    def __init__(self, client: OpenShellClient) -> None:
+        self._client = client
+        self._kept: dict[str, _CachedDetails] = {}
+        self._round = 0
+
+    async def update(self, probes: Sequence[GatewayProbe], tools: Toolset) -> dict[str, Facts]:
+        """What is known of every sandbox that is there now; asks for a few anew."""
+        self._round += 1
+        ready = [
+            (target_of(probe.registration.name, row), row)
+            for probe in probes
+            for row in probe.rows or ()
+            if row.phase == "Ready" and safe_name(row.name)
+        ]
+        there = {target.native for target, _ in ready}
+        self._kept = {name: kept for name, kept in self._kept.items() if name in there}
+        ready.sort(key=lambda one: self._asked(one[0]))
+        try:
+            async with asyncio.timeout(ROUND_S):
+                await gather(*(self._ask(target, row, tools) for target, row in ready[:AT_A_TIME]))
+        except TimeoutError:
+            pass  # The rows themselves are complete without it.
+        return self.cached()
+
+    def cached(self) -> dict[str, Facts]:
+        """What is known so far."""
+        return {name: kept.rules + kept.details for name, kept in self._kept.items()}
+
+    def _asked(self, target: Target) -> int:
+        return self._kept.get(target.native, _CachedDetails()).asked
+
+    async def _ask(self, target: Target, row: SandboxRow, tools: Toolset) -> None:
+        kept = replace(self._kept.get(target.native, _CachedDetails()), asked=self._round)
+        self._kept[target.native] = kept
+        try:
+            kept = replace(kept, rules=await self._client.rules(target, tools))
+            version = (row.revision, row.policy_version)
+            if version != kept.version:
+                details = await self._client.details(target, tools)
+                kept = replace(kept, version=version, details=details)
+        except UnavailableError:
+            return
+        self._kept[target.native] = kept

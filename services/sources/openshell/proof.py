@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from services.models import Verdict, VerdictKind
 from services.sources.openshell.cli import Cli
+from services.sources.openshell.cli_text import ErrorKind
 from services.sources.openshell.cli_version import Toolset
 from services.sources.openshell.client import scope
-from services.sources.openshell.error_kinds import ErrorKind
 from services.sources.openshell.records import Target
+from services.sources.protocol.verdict import Verdict, VerdictKind
 
 _REMOTE_S = 10
 

@@ -66,10 +66,10 @@ def gateway(
     ]
     if not ready and judged.status.startable:
         facts.append(("start", " ".join(_shown(plan)) if plan.possible else plan.advice))
-    if listed.presence is RegistryStatus.CORRUPT:
-        facts.append(("NemoClaw", f"{listed.presence.value}: {listed.problem}"))
-    elif listed.presence in (RegistryStatus.EMPTY, RegistryStatus.ABSENT):
-        facts.append(("NemoClaw", listed.presence.value))
+    if listed.status is RegistryStatus.CORRUPT:
+        facts.append(("NemoClaw", f"{listed.status.value}: {listed.problem}"))
+    elif listed.status in (RegistryStatus.EMPTY, RegistryStatus.ABSENT):
+        facts.append(("NemoClaw", listed.status.value))
     return Gateway(
         GatewayId(source, known.name),
         known.name,

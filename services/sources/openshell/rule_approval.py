@@ -1,21 +1,33 @@
-"""Approving or rejecting one network rule: shown whole beforehand, done only if it is still so."""
+"""Approving or rejecting one network rule: shown whole beforehand, done only if it is still so.
+
+See upstream/openshell: Network rules. The reasons in a list of rules are an agent's own words: a
+list in which they could pass for another rule, or hide part of one, is not understood.
+"""
 
 from __future__ import annotations
 
+import hashlib
+import re
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 
 from services.clock import Clock
+from services.config.sources import OpenShellTable
 from services.errors import NotFoundError, RefusedError, UnavailableError
 from services.models import SandboxId, Step
-from services.sources import Proposal
-from services.sources.openshell import rules
 from services.sources.openshell.cli import Cli
+from services.sources.openshell.cli_text import strip_colours
 from services.sources.openshell.client import OpenShellClient, scope
-from services.sources.openshell.options import OpenShellOptions
-from services.sources.openshell.records import Target
-from services.sources.openshell.steps import Stage
+from services.sources.openshell.records import Target, safe_name
+from services.sources.protocol.proposer import Proposal
+from services.sources.protocol.steps import StepBuilder
 from services.text.sanitize import sanitize
 
+_HEADER = re.compile(r"^Network Rules:.*\b(\d+) chunks?\)$")
+_FIELD = re.compile(r"^([A-Z][A-Za-z ]{1,30}):(?: (.*))?$")
+_FIRST = "Chunk"
+_LONGEST = 400
+_MOST_FIELDS = 20
 APPROVE, REJECT = "approve-rule", "reject-rule"
 _WORDS = {APPROVE: ("Approve", "approve", "approved"), REJECT: ("Reject", "reject", "rejected")}
 _MEANS = {
@@ -26,6 +38,52 @@ _MEANS = {
 DECIDE_S = 8.0
 
 
+@dataclass(frozen=True, slots=True)
+class WaitingRule:
+    """One of them, whole."""
+
+    chunk: str
+    fields: tuple[tuple[str, str], ...]
+
+    @property
+    def name(self) -> str:
+        """What it is called."""
+        return dict(self.fields).get("Rule") or self.chunk
+
+    @property
+    def words(self) -> str:
+        """All of it, a line for each field."""
+        return "\n".join(f"{name}: {said}" for name, said in self.fields if said)
+
+    @property
+    def mark(self) -> str:
+        """The same only for the very same rule."""
+        return f"{self.chunk} {hashlib.sha256(self.words.encode()).hexdigest()}"
+
+
+def waiting(text: str) -> tuple[WaitingRule, ...] | None:
+    """Every rule of a list of pending ones; None where it cannot be read beyond doubt."""
+    lines = [line.strip() for line in strip_colours(text).splitlines() if line.strip()]
+    if not lines or lines[0].startswith("No network rules"):
+        return ()
+    header = _HEADER.match(lines[0])
+    if header is None:
+        return None
+    blocks: list[dict[str, str]] = []
+    for line in lines[1:]:
+        field = _FIELD.match(line)
+        if field is None or len(line) > _LONGEST:
+            return None
+        if field[1] == _FIRST:
+            blocks.append({})
+        if not blocks or field[1] in blocks[-1] or len(blocks[-1]) >= _MOST_FIELDS:
+            return None
+        blocks[-1][field[1]] = sanitize(field[2] or "", _LONGEST)
+    if len(blocks) != int(header[1]) or not all(safe_name(one[_FIRST]) for one in blocks):
+        return None
+    return tuple(WaitingRule(one[_FIRST], tuple(one.items())) for one in blocks)
+
+
 class RuleProposer:
     """One rule at a time, the one that has waited longest first."""
 
@@ -34,11 +92,11 @@ class RuleProposer:
         (REJECT, "Reject the next network rule of"),
     )
 
-    def __init__(self, source: str, options: OpenShellOptions, clock: Clock) -> None:
+    def __init__(self, source: str, table: OpenShellTable, clock: Clock) -> None:
         self._source = source
         self._clock = clock
-        self._cli = Cli(options.binary)
-        self._client = OpenShellClient(self._cli, options)
+        self._cli = Cli(table.binary)
+        self._client = OpenShellClient(self._cli, table)
 
     async def propose(self, sandbox: SandboxId, verb: str, words: str = "") -> Proposal:
         """What would be decided now, in the whole."""
@@ -71,8 +129,8 @@ class RuleProposer:
         """Decide, if the same rule still waits first."""
         target = self._target(proposal.sandbox, proposal.verb)
         _, act, done = _WORDS[proposal.verb]
-        stage = Stage(act, DECIDE_S, self._clock)
-        yield stage.begun
+        step = StepBuilder(act, self._clock, DECIDE_S)
+        yield step.begun
         listed = await self._listed(target)
         if not listed or listed[0].mark != proposal.token:
             raise RefusedError("The rule is no longer what you were shown: nothing was decided.")
@@ -84,9 +142,9 @@ class RuleProposer:
         )
         if answer.code != 0:
             why = "no answer in time" if answer.timed_out else answer.error_text
-            yield stage.failed(f"The rule was not {done}: {why}.")
+            yield step.failed(f"The rule was not {done}: {why}.")
         else:
-            yield stage.ok(f"The rule {listed[0].name} was {done}.")
+            yield step.ok(f"The rule {listed[0].name} was {done}.")
 
     def _target(self, sandbox: SandboxId, verb: str) -> Target:
         target = Target.parse(sandbox.native_id)
@@ -96,7 +154,7 @@ class RuleProposer:
             )
         return target
 
-    async def _listed(self, target: Target) -> tuple[rules.WaitingRule, ...] | None:
+    async def _listed(self, target: Target) -> tuple[WaitingRule, ...] | None:
         tools = await self._client.toolset()
         answer = await self._cli.run(
             *(*scope(target, tools), "rule", "get", target.name, "--status", "pending"),
@@ -106,4 +164,4 @@ class RuleProposer:
         if answer.code != 0 or answer.truncated:
             why = "no answer in time" if answer.timed_out else answer.error_text
             raise UnavailableError(f"The network rules of {target.name} cannot be listed: {why}.")
-        return rules.waiting(answer.stdout)
+        return waiting(answer.stdout)

@@ -8,10 +8,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
-from services.models import SandboxState, Verdict, VerdictKind
+from services.models import SandboxState
+from services.sources.openshell.cli_text import ErrorKind
 from services.sources.openshell.cli_version import Generation, Toolset
-from services.sources.openshell.error_kinds import ErrorKind
 from services.sources.openshell.records import SandboxRow
+from services.sources.protocol.verdict import Verdict, VerdictKind
 
 STATES: dict[str, SandboxState] = {
     "Ready": SandboxState.READY,

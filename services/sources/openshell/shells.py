@@ -7,10 +7,9 @@ from collections.abc import AsyncGenerator
 from services.errors import ShellError, UnavailableError
 from services.models import Retry, ShellState
 from services.sources.openshell.cli import Cli, environment
-from services.sources.openshell.cli_text import error_text, is_cli_error
+from services.sources.openshell.cli_text import ErrorKind, error_kind, error_text, is_cli_error
 from services.sources.openshell.cli_version import Toolset
 from services.sources.openshell.client import OpenShellClient, scope
-from services.sources.openshell.error_kinds import ErrorKind, error_kind
 from services.sources.openshell.records import Target
 from services.terminal.exec.child import ChildCommand
 from services.terminal.exec.requests import AGENT, ExecEvent, ExecRequest, ExecResult, ShellChoice

@@ -2,28 +2,52 @@
 
 from __future__ import annotations
 
+import asyncio
+from pathlib import Path
+
 from services.clock import Clock
-from services.models import Capability, Source
-from services.sources import OpenSource
+from services.config.sources import OpenShellTable
+from services.models import Capability, SandboxId, Source
+from services.sources.openshell import nemoclaw_registry
 from services.sources.openshell.actor import OpenShellActor
 from services.sources.openshell.cli import config_folder
-from services.sources.openshell.default_sandbox import NemoClawDefault
 from services.sources.openshell.observer import OpenShellObserver
-from services.sources.openshell.options import OpenShellOptions
+from services.sources.openshell.records import Target
 from services.sources.openshell.rule_approval import RuleProposer
 from services.sources.openshell.shells import ATTACHMENT
+from services.sources.protocol.source import OpenSource
 
 _CAN = frozenset(Capability) - {Capability.QUEUE}
 _CANNOT = ((Capability.QUEUE, "OpenShell sandboxes have no message queues"),)
 
 
-def open_openshell(key: str, label: str, options: OpenShellOptions, clock: Clock) -> OpenSource:
+def open_openshell(key: str, table: OpenShellTable, clock: Clock) -> OpenSource:
     """Open it; touches neither disk nor network."""
-    info = Source(key, "openshell", label, str(config_folder()), _CAN, _CANNOT)
+    info = Source(key, "openshell", table.label, str(config_folder()), _CAN, _CANNOT)
     return OpenSource(
-        OpenShellObserver(info, options, clock),
-        OpenShellActor(key, options, clock),
-        proposer=RuleProposer(key, options, clock),
-        default_sandbox=NemoClawDefault(key, options),
+        OpenShellObserver(info, table, clock),
+        OpenShellActor(key, table, clock),
+        proposer=RuleProposer(key, table, clock),
+        default_sandbox=NemoClawDefault(key, table),
         attachment=ATTACHMENT,
     )
+
+
+class NemoClawDefault:
+    """Reads NemoClaw's register anew each time it is asked."""
+
+    def __init__(self, source: str, table: OpenShellTable) -> None:
+        self._source = source
+        self._table = table
+
+    async def default(self) -> SandboxId | None:
+        """The default sandbox of the gateways that are shown; None where there is none."""
+        place = self._table.registry
+        listed = await asyncio.to_thread(
+            nemoclaw_registry.read, Path(place).expanduser() if place else None
+        )
+        entry = next((one for one in listed.entries if one.name == listed.default), None)
+        wanted = self._table.gateways
+        if entry is None or (wanted and entry.gateway not in wanted):
+            return None
+        return SandboxId(self._source, Target(entry.gateway, entry.name).native)

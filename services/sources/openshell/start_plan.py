@@ -53,7 +53,7 @@ def plan(
     `root` stands for the root of the file system.
     """
     if chosen := configured.get(name):
-        return StartPlan(tuple(chosen))
+        return StartPlan(chosen)
     if tools.generation is Generation.A:
         return StartPlan(("gateway", "start", "--name", name), by_cli=True)
     if not _is_ours(endpoint):

@@ -7,11 +7,13 @@ from collections.abc import AsyncIterator, Sequence
 from services.clock import Clock
 from services.errors import ShellError, UnavailableError
 from services.models import Retry, SandboxId, Step
-from services.sources.pods import argo_api, handshake_errors, steps
+from services.sources.pods import argo_api
 from services.sources.pods.argo_client import ArgoServer
+from services.sources.pods.errors import argo_refusal
 from services.sources.pods.http import Http
 from services.sources.pods.platform_shell import PlatformShell, Route, ShellEndpoint
 from services.sources.pods.pod import container_of
+from services.sources.protocol.steps import LinkStep, run_steps
 from services.terminal.exec.requests import ExecEvent, ExecRequest, ShellChoice, collect_output
 from services.terminal.exec.runner import run_command
 from services.terminal.exec.sentinel import SentinelCommand
@@ -44,11 +46,11 @@ class ArgoActor:
         """Read the token, see the pod, prove that its terminal answers."""
         argo_api.split_id(sandbox)
         link = (
-            steps.LinkStep("credential", _LINK_S, self._read_token),
-            steps.LinkStep("sandbox", _LINK_S, lambda: self._check_pod(sandbox)),
-            steps.LinkStep("connect", _LINK_S, lambda: self._check_shell(sandbox)),
+            LinkStep("credential", _LINK_S, self._read_token),
+            LinkStep("sandbox", _LINK_S, lambda: self._check_pod(sandbox)),
+            LinkStep("connect", _LINK_S, lambda: self._check_shell(sandbox)),
         )
-        async for step in steps.run(link, self._clock):
+        async for step in run_steps(link, self._clock):
             yield step
 
     def shell(self, sandbox: SandboxId, choice: ShellChoice) -> Transport:
@@ -75,13 +77,13 @@ class ArgoActor:
         def make() -> PlatformShell:
             return PlatformShell(
                 lambda _: self._route(sandbox, choice, shells),
-                lambda failure: handshake_errors.argo(failure, application, name),
+                lambda failure: argo_refusal(failure, application, name),
                 Dialect.ARGO,
                 self._clock,
                 NOTICE,
             )
 
-        if again and self._server.options.auto_reconnect:
+        if again and self._server.table.auto_reconnect:
             return ReconnectingTransport(make, self._clock)
         return make()
 
@@ -119,7 +121,7 @@ class ArgoActor:
                 retry=Retry.NO,
                 advice=f"there are: {sanitize(', '.join(names), 300)}",
             )
-        container = container_of(pod, choice.container or self._server.options.container)
+        container = container_of(pod, choice.container or self._server.table.container)
         return Route(
             tuple(
                 ShellEndpoint(
@@ -129,5 +131,5 @@ class ArgoActor:
             ),
             self._server.headers(),
             tls=self._server.tls(),
-            allow_plain=self._server.options.allow_plain,
+            allow_plain=self._server.table.allow_plain,
         )

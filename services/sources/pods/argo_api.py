@@ -12,9 +12,8 @@ import msgspec
 
 from services.errors import NotFoundError, UnavailableError
 from services.models import Facts, SandboxId, SandboxState
-from services.sources.pods.judgement import PodJudgement
+from services.sources.pods.judgement import PodJudgement, words_for
 from services.sources.pods.pod import Pod, pod_of
-from services.sources.pods.reasons import words_for
 from services.text.redact import redact_line
 from services.text.sanitize import sanitize
 

@@ -8,12 +8,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import quote, urlsplit
 
+from services.config.sources import ArgoTable
 from services.errors import NotFoundError, UnavailableError
 from services.sources.pods import argo_api
 from services.sources.pods.argo_api import Application, AppPod
 from services.sources.pods.credential import SignedOutError
 from services.sources.pods.http import ApiError, Http, platform_http
-from services.sources.pods.options import ArgoOptions
 from services.sources.pods.pod import Pod
 from services.text.sanitize import sanitize
 
@@ -21,11 +21,11 @@ _ADVICE = "Put a token in ARGOCD_AUTH_TOKEN or in the file `token_file` names."
 
 
 class ArgoServer:
-    """What the options say, read when it is needed."""
+    """What the table says, read when it is needed."""
 
-    def __init__(self, options: ArgoOptions, environ: Mapping[str, str] | None = None) -> None:
-        self.options = options
-        self.base = options.url.rstrip("/")
+    def __init__(self, table: ArgoTable, environ: Mapping[str, str] | None = None) -> None:
+        self.table = table
+        self.base = table.url.rstrip("/")
         self._environ = os.environ if environ is None else environ
 
     def token(self) -> str:
@@ -36,8 +36,8 @@ class ArgoServer:
             UnavailableError: the file cannot be read.
         """
         token = self._environ.get("ARGOCD_AUTH_TOKEN", "")
-        if self.options.token_file:
-            path = Path(self.options.token_file).expanduser()
+        if self.table.token_file:
+            path = Path(self.table.token_file).expanduser()
             try:
                 token = path.read_text("utf-8")
             except (OSError, UnicodeDecodeError) as error:
@@ -64,9 +64,9 @@ class ArgoServer:
         Raises:
             UnavailableError: the configured authority is none.
         """
-        if not self.options.authority:
+        if not self.table.authority:
             return None
-        path = Path(self.options.authority).expanduser()
+        path = Path(self.table.authority).expanduser()
         try:
             return ssl.create_default_context(cafile=str(path))
         except (OSError, ssl.SSLError) as error:
@@ -83,18 +83,18 @@ class ArgoServer:
             raise UnavailableError(
                 "The address of Argo CD is not a URL.", advice="Set `url` in the source's table."
             )
-        allow_plain = self.options.allow_plain
+        allow_plain = self.table.allow_plain
         return platform_http(self.base, self.headers, allow_plain=allow_plain, context=self.tls)
 
     async def applications(self, http: Http) -> tuple[Application, ...]:
         """Those configured, or all that can be seen."""
-        if not self.options.applications:
+        if not self.table.applications:
             fields = "items.metadata.name,items.metadata.namespace,items.spec.project"
             return argo_api.read_applications(
                 await http.json("/api/v1/applications", (("fields", fields),))
             )
         found = []
-        for one in self.options.applications:
+        for one in self.table.applications:
             namespace, _, name = one.rpartition("/")
             found.append(await self.application(http, name, namespace))
         return tuple(found)

@@ -18,8 +18,6 @@ from services.models import (
     Sandbox,
     SandboxId,
     Source,
-    Verdict,
-    VerdictKind,
 )
 from services.sources.pods import argo_api, pod_logs
 from services.sources.pods.argo_api import Application, AppPod
@@ -27,7 +25,8 @@ from services.sources.pods.argo_client import ArgoServer
 from services.sources.pods.errors import RefusalText, explain_api_error
 from services.sources.pods.http import ApiError, Http
 from services.sources.pods.judgement import row, verdict
-from services.sources.pods.no_queues import NoQueues
+from services.sources.protocol.observer import NoQueues
+from services.sources.protocol.verdict import Verdict, VerdictKind
 
 AT_ONCE = 8
 MOST = 200
@@ -44,6 +43,7 @@ class ArgoObserver(NoQueues):
     """The applications of one server as a source."""
 
     def __init__(self, info: Source, server: ArgoServer, clock: Clock) -> None:
+        super().__init__("Pods have no queues.")
         self.info = info
         self._server = server
         self._clock = clock
@@ -93,7 +93,7 @@ class ArgoObserver(NoQueues):
         http = self._opened()
         one = await self._server.find(http, *argo_api.split_id(sandbox))
         pod = await self._server.pod(http, one)
-        return pod_logs.log_streams(pod, self._server.options.container)
+        return pod_logs.log_streams(pod, self._server.table.container)
 
     async def logs(
         self, sandbox: SandboxId, stream: str = "", since: float | None = None
@@ -101,7 +101,7 @@ class ArgoObserver(NoQueues):
         http = self._opened()
         one = await self._server.find(http, *argo_api.split_id(sandbox))
         pod = await self._server.pod(http, one)
-        log = pod_logs.log_named(pod, self._server.options.container, stream)
+        log = pod_logs.log_named(pod, self._server.table.container, stream)
         path, query = argo_api.logs_of(one)
         async with http.stream(path, (*query, *log.query), pod_logs.SILENCE_S) as parts:
             async for line in pod_logs.log_lines(parts, argo_api.LONGEST_ENTRY):

@@ -2,28 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import replace
 from urllib.parse import quote, urlencode
 
 from services.clock import Clock
-from services.errors import ShellError, UnavailableError
+from services.config.sources import CentmlTable
+from services.errors import ChoiceError, ShellError, UnavailableError
 from services.models import Retry, SandboxId, Step
-from services.sources.pods import centml_api, handshake_errors, steps
+from services.net.failures import ConnectionFailure
 from services.sources.pods.centml_observer import WORDS, split_id, status_of
 from services.sources.pods.centml_sign_in import LIMIT_S, sign_in
 from services.sources.pods.centml_token import CentmlCredential
-from services.sources.pods.errors import explain_api_error
+from services.sources.pods.errors import centml_refusal, explain_api_error
 from services.sources.pods.http import ApiError, Http
-from services.sources.pods.options import CentmlOptions
 from services.sources.pods.platform_shell import PlatformShell, Route, ShellEndpoint
+from services.sources.protocol.steps import LinkStep, run_steps
 from services.terminal.exec.requests import ExecEvent, ExecRequest, ShellChoice, collect_output
 from services.terminal.exec.runner import run_command
 from services.terminal.exec.sentinel import SentinelCommand
 from services.terminal.transport.base import Transport
-from services.terminal.transport.close_reasons import ConnectionFailure
 from services.terminal.transport.json_frames import Dialect
 from services.terminal.transport.reconnect import ReconnectingTransport
+from services.text.sanitize import sanitize
 
 NOTICE = "A shell in a real pod: what you do here is real. This platform tells no exit code."
 NO_WAKE = "The platform starts its deployments, not this panel."
@@ -38,14 +39,14 @@ class CentmlActor:
         source: str,
         base: str,
         connect: Callable[[], Http],
-        options: CentmlOptions,
+        table: CentmlTable,
         credential: CentmlCredential,
         clock: Clock,
     ) -> None:
         self._source = source
         self._base = base
         self._connect = connect
-        self._options = options
+        self._table = table
         self._credential = credential
         self._clock = clock
         self._http: Http | None = None
@@ -62,16 +63,16 @@ class CentmlActor:
         choice = ShellChoice(pod=pod or None, first_pod=not pod)
         link = (
             # A refresh token works once: an interrupted exchange would sign the operator out.
-            steps.LinkStep("credential", LIMIT_S + 5, self._sign_in, critical=True),
-            steps.LinkStep("sandbox", _LINK_S, lambda: self._check_pod(id, choice)),
-            steps.LinkStep("connect", _LINK_S, lambda: self._check_shell(sandbox, choice)),
+            LinkStep("credential", LIMIT_S + 5, self._sign_in, critical=True),
+            LinkStep("sandbox", _LINK_S, lambda: self._check_pod(id, choice)),
+            LinkStep("connect", _LINK_S, lambda: self._check_shell(sandbox, choice)),
         )
-        async for step in steps.run(link, self._clock):
+        async for step in run_steps(link, self._clock):
             yield step
 
     def shell(self, sandbox: SandboxId, choice: ShellChoice) -> Transport:
         first = self._shell(sandbox, choice)
-        if not self._options.auto_reconnect:
+        if not self._table.auto_reconnect:
             return first
         return ReconnectingTransport(lambda: self._shell(sandbox, choice), self._clock)
 
@@ -118,7 +119,7 @@ class CentmlActor:
 
     async def _check_pod(self, id: int, choice: ShellChoice) -> str:
         deployment = await status_of(self._opened(), id)
-        return f"pod {centml_api.choose(deployment.running, choice, f'deployment {id}')}"
+        return f"pod {choose(deployment.running, choice, f'deployment {id}')}"
 
     async def _check_shell(self, sandbox: SandboxId, choice: ShellChoice) -> str:
         request = ExecRequest(("true",), choice, _LINK_S - 3)
@@ -137,15 +138,15 @@ class CentmlActor:
             return await self._route(id, choice, True)
         if deployment.pods is None:
             raise ShellError(f"deployment {id} reports no pod list (v2)", retry=Retry.NO)
-        pod = centml_api.choose(deployment.running, choice, f"deployment {id}")
+        pod = choose(deployment.running, choice, f"deployment {id}")
         return Route(
             (ShellEndpoint(choice.shell or "", terminal_url(self._base, id, pod, choice.shell)),),
             self._credential.headers(),
-            allow_plain=self._options.allow_plain,
+            allow_plain=self._table.allow_plain,
         )
 
     def _explain(self, failure: ConnectionFailure, id: int, choice: ShellChoice) -> ShellError:
-        return handshake_errors.centml(failure, str(id), choice.pod or "")
+        return centml_refusal(failure, str(id), choice.pod or "")
 
 
 def terminal_url(base: str, id: int, pod: str, shell: str | None) -> str:
@@ -155,3 +156,32 @@ def terminal_url(base: str, id: int, pod: str, shell: str | None) -> str:
     secure = "wss" if scheme == "https" else "ws"
     words = urlencode(query, quote_via=quote, safe="")
     return f"{secure}://{rest}/deployments/{id}/terminal?{words}"
+
+
+def choose(running: Sequence[str], choice: ShellChoice, what: str) -> str:
+    """The pod meant: the named one, the only one, or the first where that is said.
+
+    See upstream/pods: Choosing a pod.
+
+    Raises:
+        ShellError: there is none, or none of that name.
+        ChoiceError: several, and nobody said which.
+    """
+    if not running:
+        raise ShellError(f"{what} has no running pod")
+    names = tuple(sanitize(one, 253) for one in running)
+    if choice.pod is not None:
+        if choice.pod not in running:
+            raise ShellError(
+                f"{what} has no running pod {sanitize(choice.pod, 100)!r}",
+                retry=Retry.NO,
+                advice=f"running are: {', '.join(names[:20])}",
+            )
+        return choice.pod
+    if len(running) == 1 or choice.first_pod:
+        return running[0]
+    raise ChoiceError(
+        f"{what} has {len(running)} running pods: {', '.join(names[:20])}",
+        tuple(running),
+        advice="pick one of their rows, or say --pod NAME or --first-pod",
+    )

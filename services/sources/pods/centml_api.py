@@ -5,15 +5,12 @@ See upstream/pods: CentML deployments; upstream/pods: Choosing a pod.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from services.errors import ChoiceError, ShellError, UnavailableError
-from services.models import Facts, Retry, SandboxState
-from services.sources.pods.judgement import PodJudgement
-from services.sources.pods.reasons import words_for
-from services.terminal.exec.requests import ShellChoice
+from services.errors import UnavailableError
+from services.models import Facts, SandboxState
+from services.sources.pods.judgement import PodJudgement, words_for
 from services.text.sanitize import sanitize
 
 RUNNING = "Running"
@@ -157,32 +154,3 @@ def evidence(deployment: Deployment) -> Facts:
         )
     rows += [("error", one) for one in deployment.errors]
     return tuple(rows)
-
-
-def choose(running: Sequence[str], choice: ShellChoice, what: str) -> str:
-    """The pod meant: the named one, the only one, or the first where that is said.
-
-    See upstream/pods: Choosing a pod.
-
-    Raises:
-        ShellError: there is none, or none of that name.
-        ChoiceError: several, and nobody said which.
-    """
-    if not running:
-        raise ShellError(f"{what} has no running pod")
-    names = tuple(sanitize(one, 253) for one in running)
-    if choice.pod is not None:
-        if choice.pod not in running:
-            raise ShellError(
-                f"{what} has no running pod {sanitize(choice.pod, 100)!r}",
-                retry=Retry.NO,
-                advice=f"running are: {', '.join(names[:20])}",
-            )
-        return choice.pod
-    if len(running) == 1 or choice.first_pod:
-        return running[0]
-    raise ChoiceError(
-        f"{what} has {len(running)} running pods: {', '.join(names[:20])}",
-        tuple(running),
-        advice="pick one of their rows, or say --pod NAME or --first-pod",
-    )

@@ -18,8 +18,6 @@ from services.models import (
     Sandbox,
     SandboxId,
     Source,
-    Verdict,
-    VerdictKind,
 )
 from services.sources.pods import centml_api, judgement
 from services.sources.pods.centml_api import Deployment, PodInfo
@@ -28,7 +26,8 @@ from services.sources.pods.credential import SignedOutError
 from services.sources.pods.errors import RefusalText, explain_api_error
 from services.sources.pods.http import ApiError, Http
 from services.sources.pods.judgement import row
-from services.sources.pods.no_queues import NoQueues
+from services.sources.protocol.observer import NoQueues
+from services.sources.protocol.verdict import Verdict, VerdictKind
 from services.text.sanitize import sanitize
 
 AT_ONCE = 8
@@ -88,6 +87,7 @@ class CentmlObserver(NoQueues):
         ready: Callable[[CentmlCredential], Awaitable[str]] | None = None,
     ) -> None:
         """`ready` may sign in before a look; without it a look only uses what is there."""
+        super().__init__("Pods have no queues.")
         self.info = info
         self._connect = connect
         self._deployments = deployments

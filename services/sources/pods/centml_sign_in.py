@@ -14,6 +14,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from services.errors import UnavailableError
+from services.net.failures import is_loopback
 from services.sources.pods.centml_token import (
     CentmlCredential,
     ServiceAccount,
@@ -23,7 +24,6 @@ from services.sources.pods.centml_token import (
     stored,
 )
 from services.sources.pods.credential import SignedOutError
-from services.terminal.transport.websocket import is_loopback
 from services.text.redact import redact_line
 from services.text.sanitize import sanitize
 

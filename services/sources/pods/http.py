@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from services.errors import DeadlineError, UnavailableError
-from services.terminal.transport.close_reasons import classify_open_error
-from services.terminal.transport.websocket import is_loopback
+from services.net.failures import classify_network_error, is_loopback
 from services.text.redact import redact_line
 from services.text.sanitize import sanitize
 
@@ -163,7 +162,7 @@ class Http:
             return UnavailableError(f"{self.address} broke off its answer.")
         if not isinstance(error, httpx.ConnectError):
             return UnavailableError(f"The connection to {self.address} broke.")
-        failure = classify_open_error(cause, self.address, secure=self._base.startswith("https"))
+        failure = classify_network_error(cause, self.address, secure=self._base.startswith("https"))
         return UnavailableError(f"{failure.sentence}.", advice=failure.advice)
 
     def _error(self, status: int, body: bytes, headers: Mapping[str, str]) -> ApiError:

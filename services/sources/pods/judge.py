@@ -6,9 +6,8 @@ from collections.abc import Iterable
 from datetime import datetime
 
 from services.models import Facts, SandboxState
-from services.sources.pods.judgement import PodJudgement
+from services.sources.pods.judgement import PodJudgement, known, words_for
 from services.sources.pods.pod import ContainerState, ContainerStateTerminated, ContainerStatus, Pod
-from services.sources.pods.reasons import known, words_for
 from services.text.sanitize import sanitize
 
 SETTLES_S = 120.0

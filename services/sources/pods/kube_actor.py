@@ -13,16 +13,16 @@ from pathlib import Path
 from services.clock import Clock
 from services.errors import RefusedError, ShellError, UnavailableError
 from services.models import Retry, SandboxId, Step
-from services.sources.pods import steps
 from services.sources.pods.errors import explain_api_error
 from services.sources.pods.http import ApiError, Http
+from services.sources.pods.kube_access import KubeAccess, ShellRequest, ShellTarget
 from services.sources.pods.kube_client import Kube, http_of, read_one, split_id
 from services.sources.pods.kube_observer import refusal_text_of
-from services.sources.pods.kube_shell import KubeAccess, PodShell, ShellRequest, ShellTarget
-from services.sources.pods.open_shells import OpenShells
-from services.sources.pods.remote_cleanup import RemoteCleanup
+from services.sources.pods.kube_shell import PodShell
+from services.sources.pods.remote_cleanup import OpenShells, RemoteCleanup
 from services.sources.pods.shell_commands import session_name
 from services.sources.pods.sign_in import HELPER_LIMIT_S, sign_in
+from services.sources.protocol.steps import LinkStep, run_steps
 from services.terminal.exec.channels import ChannelCommand
 from services.terminal.exec.requests import ExecEvent, ExecRequest, ShellChoice, collect_output
 from services.terminal.exec.runner import run_command
@@ -58,17 +58,17 @@ class KubeActor:
         """Sign in, see the pod, prove that a command runs in it."""
         shell_request = self._shell_request(sandbox, ShellChoice())
         link = (
-            steps.LinkStep("credential", HELPER_LIMIT_S + 5, self._sign_in),
-            steps.LinkStep("sandbox", _LINK_S, lambda: self._check_pod(shell_request)),
-            steps.LinkStep("connect", _LINK_S, lambda: self._check_shell(shell_request)),
+            LinkStep("credential", HELPER_LIMIT_S + 5, self._sign_in),
+            LinkStep("sandbox", _LINK_S, lambda: self._check_pod(shell_request)),
+            LinkStep("connect", _LINK_S, lambda: self._check_shell(shell_request)),
         )
-        async for step in steps.run(link, self._clock):
+        async for step in run_steps(link, self._clock):
             yield step
 
     def shell(self, sandbox: SandboxId, choice: ShellChoice) -> Transport:
         shell_request = self._shell_request(sandbox, choice)
-        options = self._kube.options
-        number = self._free_number(sandbox) if options.resumable else 0
+        table = self._kube.table
+        number = self._free_number(sandbox) if table.resumable else 0
         if number:
             shell_request = replace(
                 shell_request, session=session_name(f"wakedeck-{_operator()}-{number}")
@@ -80,8 +80,8 @@ class KubeActor:
         def make() -> PodShell:
             return PodShell(self._connect, shell_request, self._clock, NOTICE, closed)
 
-        if options.auto_reconnect:
-            return ReconnectingTransport(make, self._clock, resumes=options.resumable)
+        if table.auto_reconnect:
+            return ReconnectingTransport(make, self._clock, resumes=table.resumable)
         return make()
 
     async def exec(self, sandbox: SandboxId, request: ExecRequest) -> AsyncIterator[ExecEvent]:
@@ -119,7 +119,7 @@ class KubeActor:
             raise UnavailableError(
                 f"{sanitize(name, 100)} is one pod; {sanitize(choice.pod, 100)!r} is another one."
             )
-        container = choice.container or self._kube.options.container
+        container = choice.container or self._kube.table.container
         return ShellRequest(namespace, name, container, choice.container is not None, choice.shell)
 
     def _free_number(self, sandbox: SandboxId) -> int:

@@ -9,12 +9,12 @@ from urllib.parse import quote, urlencode
 import msgspec
 
 from services.clock import Clock
+from services.config.sources import KubernetesTable
 from services.errors import NotFoundError, UnavailableError
 from services.models import SandboxId
 from services.sources.pods import kubeconfig
 from services.sources.pods.credential import KubeCredential
 from services.sources.pods.http import ApiError, Http
-from services.sources.pods.options import KubernetesOptions
 from services.sources.pods.pod import Pod, read_pod
 from services.text.sanitize import sanitize
 
@@ -22,8 +22,8 @@ from services.text.sanitize import sanitize
 class Kube:
     """Loaded when first asked for; shared by the observer and the actor."""
 
-    def __init__(self, options: KubernetesOptions, clock: Clock) -> None:
-        self.options = options
+    def __init__(self, table: KubernetesTable, clock: Clock) -> None:
+        self.table = table
         self._clock = clock
         self._credential: KubeCredential | None = None
         self._reading = asyncio.Lock()
@@ -36,7 +36,7 @@ class Kube:
         """
         async with self._reading:
             if self._credential is None:
-                wanted = self.options
+                wanted = self.table
                 access = await asyncio.to_thread(
                     kubeconfig.load, wanted.kubeconfig, wanted.context, wanted.namespace
                 )

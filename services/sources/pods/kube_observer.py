@@ -22,24 +22,26 @@ from services.models import (
     SandboxId,
     SandboxState,
     Source,
-    Verdict,
-    VerdictKind,
 )
 from services.sources.pods import judge, pod_logs
 from services.sources.pods.credential import KubeCredential, SignedOutError
 from services.sources.pods.errors import RefusalText, explain_api_error
 from services.sources.pods.http import ApiError, Http
-from services.sources.pods.judgement import PodJudgement, row
+from services.sources.pods.judgement import row, verdict
 from services.sources.pods.kube_client import Kube, http_of, pod_path, read_one, split_id
-from services.sources.pods.no_queues import NoQueues
 from services.sources.pods.pod import Pod
 from services.sources.pods.watch import PodWatch
+from services.sources.protocol.observer import NoQueues
+from services.sources.protocol.verdict import Verdict, VerdictKind
 from services.text.sanitize import sanitize
 
 _STEADY = frozenset({SandboxState.READY, SandboxState.BROKEN, SandboxState.ASLEEP})
 """States that no passing of time changes."""
 _AT_ONCE = 250
 """Rows made before giving way: thousands of pods hold up no key."""
+
+
+ADVICE = "Its controller starts and replaces it; `kubectl describe pod` says more."
 
 
 class KubeObserver(NoQueues):
@@ -53,6 +55,7 @@ class KubeObserver(NoQueues):
         ready: Callable[[KubeCredential], Awaitable[None]] | None = None,
     ) -> None:
         """`ready` may sign in before a look; without it a look only uses what is there."""
+        super().__init__("Pods have no queues.")
         self.info = info
         self._kube = kube
         self._clock = clock
@@ -94,12 +97,12 @@ class KubeObserver(NoQueues):
             return Verdict(kind, error.sentence, advice=error.advice)
         except WakedeckError as error:
             return Verdict(VerdictKind.UNKNOWN, error.sentence, advice=error.advice)
-        return verdict(judge.judge(pod, self._clock.now()))
+        return verdict(judge.judge(pod, self._clock.now()), ADVICE, strict=True)
 
     async def log_streams(self, sandbox: SandboxId) -> tuple[LogStream, ...]:
         _, http, _ = await self._opened()
         pod = await read_one(http, *split_id(sandbox))
-        return pod_logs.log_streams(pod, self._kube.options.container)
+        return pod_logs.log_streams(pod, self._kube.table.container)
 
     async def logs(
         self, sandbox: SandboxId, stream: str = "", since: float | None = None
@@ -107,7 +110,7 @@ class KubeObserver(NoQueues):
         _, http, _ = await self._opened()
         namespace, name = split_id(sandbox)
         pod = await read_one(http, namespace, name)
-        log = pod_logs.log_named(pod, self._kube.options.container, stream)
+        log = pod_logs.log_named(pod, self._kube.table.container, stream)
         path = f"{pod_path(namespace, name)}/log"
         async with http.stream(path, log.query, pod_logs.SILENCE_S) as parts:
             async for line in pod_logs.log_lines(parts):
@@ -128,10 +131,10 @@ class KubeObserver(NoQueues):
         async with self._opening:
             if credential is not self._for or self._http is None or self._watch is None:
                 await self.close()
-                options, access = self._kube.options, credential.access
+                table, access = self._kube.table, credential.access
                 http = http_of(credential)
-                namespace = "" if options.all_namespaces else access.namespace
-                self._watch = PodWatch(http, namespace, options.selector, self._clock)
+                namespace = "" if table.all_namespaces else access.namespace
+                self._watch = PodWatch(http, namespace, table.selector, self._clock)
                 self._for, self._http = credential, http
             if self._ready is not None and credential.needs_helper:
                 await self._ready(credential)
@@ -141,7 +144,7 @@ class KubeObserver(NoQueues):
         self, credential: KubeCredential, latency_s: float, watch: PodWatch, now: float
     ) -> Gateway:
         access = credential.access
-        scope = "all" if self._kube.options.all_namespaces else access.namespace
+        scope = "all" if self._kube.table.all_namespaces else access.namespace
         rows: Facts = (
             ("context", sanitize(access.context, 100)),
             ("namespace", sanitize(scope, 100)),
@@ -183,20 +186,6 @@ class KubeObserver(NoQueues):
     def _sandbox(self, pod: Pod, front: GatewayId, now: float) -> Sandbox:
         id = SandboxId(self.info.key, pod.native_id)
         return row(id, pod.metadata.name, judge.judge(pod, now), front, now, judge.evidence(pod))
-
-
-def verdict(judgement: PodJudgement) -> Verdict:
-    """What an attempt may do with a pod: nothing here starts one."""
-    advice = "Its controller starts and replaces it; `kubectl describe pod` says more."
-    if judgement.state is SandboxState.READY or (
-        judgement.state in (SandboxState.STUCK, SandboxState.SETTLING) and not judgement.no_shell
-    ):
-        return Verdict(VerdictKind.READY, judgement.reason)
-    if judgement.state is SandboxState.SETTLING:
-        return Verdict(VerdictKind.SETTLING, judgement.reason)
-    if judgement.state is SandboxState.UNKNOWN:
-        return Verdict(VerdictKind.UNKNOWN, judgement.reason, advice=advice)
-    return Verdict(VerdictKind.TERMINAL, judgement.reason or judgement.no_shell, advice=advice)
 
 
 def refusal_text_of(credential: KubeCredential) -> RefusalText:

@@ -7,157 +7,25 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
-from typing import Protocol
+from dataclasses import replace
 
 from services.clock import Clock
 from services.errors import NotFoundError, ShellError, WakedeckError
 from services.models import Retry, ShellState
-from services.sources.pods import handshake_errors, judge
-from services.sources.pods.credential import KubeCredential
-from services.sources.pods.http import Http
-from services.sources.pods.kube_client import exec_url, read_one
-from services.sources.pods.pod import Pod, container_of
+from services.sources.pods import judge
+from services.sources.pods.kube_access import KubeAccess, ShellRequest, ShellTarget
+from services.sources.pods.kube_client import read_one
 from services.sources.pods.shell_commands import ShellCommand, shell_commands
-from services.terminal.exec.remote_pid import PidPreamble, RemoteProcess
+from services.terminal.exec.remote_pid import PidPreamble
 from services.terminal.transport.base import CloseReason
-from services.terminal.transport.close_reasons import HandshakeRefusedError
 from services.terminal.transport.k8s_channels import ChannelFraming, ExecStatusKind
 from services.terminal.transport.websocket import WebSocketTransport
-from services.text.sanitize import sanitize
 
 AT_ONCE_S = 1.0
 """A shell that ends with 126 or 127 before this was none (upstream/pods: Exit status)."""
 _CHECK_S = 3.0
 _FIRST_WORD_S = 1.0
 _STREAMS = ("stdin", "stdout", "tty")
-
-
-@dataclass(frozen=True, slots=True)
-class ShellTarget:
-    """Where a shell runs."""
-
-    pod: Pod
-    container: str
-
-
-@dataclass(frozen=True, slots=True)
-class ShellRequest:
-    """Which pod, container and shell were asked for."""
-
-    namespace: str
-    name: str
-    container: str = ""
-    """Preferred; empty for the pod's default."""
-    container_required: bool = False
-    """Only that container will do."""
-    shell: str | None = None
-    session: str = ""
-    """Name of a resumable session; empty for a plain shell."""
-
-
-class RemoteProcesses(Protocol):
-    """Keeps count of the processes started in pods, and ends them."""
-
-    def shell_started(self, place: ShellTarget, remote: RemoteProcess) -> None:
-        """A shell runs."""
-
-    def shell_ended(self, place: ShellTarget, remote: RemoteProcess) -> None:
-        """It has ended by itself."""
-
-    def retry_cleanup(self, place: ShellTarget) -> None:
-        """A pod can be reached: end what was left in it before."""
-
-    async def end(self, place: ShellTarget, remote: RemoteProcess) -> bool:
-        """End one; whether it is gone."""
-
-
-class KubeAccess:
-    """What a shell needs of the actor: a credential that can be renewed, reading, hanging up."""
-
-    def __init__(
-        self,
-        credential: KubeCredential,
-        http: Http,
-        renew: Callable[[], Awaitable[None]],
-        remote_processes: RemoteProcesses,
-    ) -> None:
-        self.credential = credential
-        self.http = http
-        self.renew = renew
-        self.remote_processes = remote_processes
-
-    def transport(
-        self,
-        place: ShellTarget,
-        argv: tuple[str, ...],
-        streams: tuple[str, ...],
-        framing: ChannelFraming,
-    ) -> WebSocketTransport:
-        """A connection for one command; not open."""
-        cluster = self.credential.access.cluster
-        return WebSocketTransport(
-            exec_url(self.credential, place.pod, place.container, argv, streams),
-            self.credential.headers(),
-            framing=framing,
-            tls=self.credential.context(),
-            proxy=cluster.proxy,
-            server_name=cluster.tls_name,
-        )
-
-    async def opened(
-        self,
-        place: ShellTarget,
-        argv: tuple[str, ...],
-        streams: tuple[str, ...],
-        framing: ChannelFraming,
-    ) -> WebSocketTransport:
-        """A connection for one command, open; the credential is renewed once on a 401.
-
-        Raises:
-            ShellError: as upstream/terminal: Why a session ends.
-        """
-        transport = self.transport(place, argv, streams, framing)
-        try:
-            try:
-                await transport.open(80, 24)
-            except HandshakeRefusedError as error:
-                if error.failure.status != 401 or not self.credential.renewable:
-                    raise
-                await self.renew()
-                transport = self.transport(place, argv, streams, framing)
-                await transport.open(80, 24)
-        except HandshakeRefusedError as error:
-            raise handshake_errors.kubernetes(error.failure, place.pod.metadata.name) from error
-        return transport
-
-    async def locate(self, request: ShellRequest, now: float) -> ShellTarget:
-        """The pod as it is now and the container.
-
-        Raises:
-            ShellError: there can be no shell in it, with the reason.
-            UnavailableError: it could not be read.
-        """
-        pod = await read_one(self.http, request.namespace, request.name)
-        judgement = judge.judge(pod, now)
-        if judgement.no_shell:
-            finished = pod.status.phase in ("Succeeded", "Failed")
-            why = judgement.reason or judgement.no_shell
-            raise ShellError(
-                f"no shell in {sanitize(request.name, 100)}: {judgement.no_shell} ({why})",
-                retry=Retry.NO if finished else Retry.ASK,
-            )
-        names = [one.name for one in pod.spec.containers]
-        if request.container_required and request.container not in names:
-            raise ShellError(
-                f"{sanitize(request.name, 100)} has no container"
-                f" {sanitize(request.container, 60)!r}",
-                retry=Retry.NO,
-                advice=f"there are: {sanitize(', '.join(names), 300)}",
-            )
-        place = ShellTarget(pod, container_of(pod, request.container))
-        self.remote_processes.retry_cleanup(place)
-        return place
 
 
 class PodShell:
@@ -201,15 +69,7 @@ class PodShell:
         try:
             self._link = await self._connect()
             self._place = await self._link.locate(self._request, self._clock.now())
-            try:
-                await self._start()
-            except HandshakeRefusedError as error:
-                if error.failure.status != 401 or not self._link.credential.renewable:
-                    raise
-                await self._link.renew()
-                await self._start()
-        except HandshakeRefusedError as error:
-            raise handshake_errors.kubernetes(error.failure, self._request.name) from error
+            await self._link.with_renewal(self._start, self._request.name)
         except ShellError:
             raise
         except WakedeckError as error:

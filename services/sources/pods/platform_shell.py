@@ -14,8 +14,9 @@ from dataclasses import dataclass, field, replace
 from services.clock import Clock
 from services.errors import NotFoundError, ShellError, WakedeckError
 from services.models import Retry, ShellState
+from services.net.failures import ConnectionFailure
 from services.terminal.transport.base import CloseReason
-from services.terminal.transport.close_reasons import ConnectionFailure, HandshakeRefusedError
+from services.terminal.transport.close_reasons import HandshakeRefusedError
 from services.terminal.transport.json_frames import TOKEN_RENEWED, Dialect, JsonFraming
 from services.terminal.transport.websocket import WebSocketTransport
 

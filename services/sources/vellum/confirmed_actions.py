@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import aclosing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from services.clock import Clock
 from services.errors import NotFoundError, RefusedError, UnavailableError
-from services.models import SandboxId, Step, StepState, Verb
-from services.sources import Proposal
+from services.models import SandboxId, Step, Verb
+from services.sources.protocol.proposer import Proposal
+from services.sources.protocol.steps import StepBuilder
 from services.sources.vellum.actor import VellumActor
 from services.sources.vellum.commands import Command, Confirmation
 from services.sources.vellum.credential import CredentialState
@@ -103,28 +104,26 @@ class VellumProposer:
 
     async def carry_out(self, proposal: Proposal) -> AsyncIterator[Step]:
         name = "re-issue" if proposal.verb == REISSUE else "sleep"
-        step = Step(name, StepState.RUNNING, self._clock.now())
-        yield step
+        step = StepBuilder(name, self._clock)
+        yield step.begun
         entry, seen = await self._seen(proposal.sandbox, proposal.verb)
         if proposal.refusal:
             raise RefusedError(f"It cannot be done: {proposal.refusal}.")
         if proposal.token != _token(proposal.sandbox, proposal.verb, seen):
             # Somebody else was quicker: what there is now is verified, and nothing done again.
-            yield self._finish(step, _CHANGED[proposal.verb], StepState.SKIPPED)
+            yield step.skipped(_CHANGED[proposal.verb])
             return
         confirmation = Confirmation(seen.environment, entry.id, proposal.verb)
         if proposal.verb == REISSUE:
             # From here it must not be interrupted: a half-issued credential shuts everybody out.
-            step = replace(step, limit_s=REISSUE_S, detail="a new one is issued", critical=True)
-            yield step
-            yield self._finish(step, await self._reissued(entry, confirmation))
+            yield step.running("a new one is issued", limit_s=REISSUE_S, critical=True)
+            yield step.ok(await self._reissued(entry, confirmation))
             return
-        step = replace(step, limit_s=SLEEP_S, detail="its processes are ended")
-        yield step
-        yield self._finish(step, await self._asleep(entry, confirmation))
+        yield step.running("its processes are ended", limit_s=SLEEP_S)
+        yield step.ok(await self._asleep(entry, confirmation))
         async with aclosing(self._actor.wake(proposal.sandbox)) as steps:
-            async for step in steps:
-                yield step
+            async for one in steps:
+                yield one
 
     async def _reissued(self, entry: AssistantEntry, confirmation: Confirmation) -> str:
         ended = await self._runner.reissue(entry.id, REISSUE_S, confirmation)
@@ -153,9 +152,6 @@ class VellumProposer:
                     why = one.problem or one.said or "it took too long"
                     raise UnavailableError(f"It could not be put to sleep: {why}")
         return "It was put to sleep."
-
-    def _finish(self, step: Step, detail: str, state: StepState = StepState.OK) -> Step:
-        return replace(step, state=state, ended_at=self._clock.now(), detail=detail)
 
     async def _seen(
         self, sandbox: SandboxId, verb: str

@@ -6,17 +6,11 @@ import asyncio
 from collections.abc import AsyncIterator
 
 from services.clock import Clock
-from services.errors import NotFoundError, UnavailableError
+from services.errors import UnavailableError
 from services.logs.reader import LogRecord
-from services.models import (
-    Direction,
-    LogStream,
-    Observation,
-    QueueSnapshot,
-    SandboxId,
-    Source,
-    Verdict,
-)
+from services.models import LogStream, Observation, SandboxId, Source
+from services.sources.protocol.observer import NoQueues
+from services.sources.protocol.verdict import Verdict
 from services.sources.vellum import messages, verdicts
 from services.sources.vellum.evidence import AssistantEvidence
 from services.sources.vellum.judge import classify
@@ -26,10 +20,11 @@ from services.sources.vellum.rows import NO_LOGS, NO_QUEUE, AssistantRows, to_ro
 from services.text.sanitize import sanitize
 
 
-class VellumObserver:
+class VellumObserver(NoQueues):
     """One Vellum environment as a source."""
 
     def __init__(self, info: Source, probes: AssistantProbes, clock: Clock) -> None:
+        super().__init__(f"No queue: {NO_QUEUE}.")
         self.info = info
         self._probes = probes
         self._clock = clock
@@ -46,12 +41,6 @@ class VellumObserver:
             tuple(one.gateway for one in drawn),
             tuple(one.sandbox for one in drawn),
         )
-
-    async def queue(self, sandbox: SandboxId, window: int) -> QueueSnapshot:
-        raise UnavailableError(f"No queue: {NO_QUEUE}.")
-
-    async def content(self, sandbox: SandboxId, direction: Direction, message: str) -> str:
-        raise NotFoundError(f"No messages: {NO_QUEUE}.")
 
     async def probe(self, sandbox: SandboxId) -> Verdict:
         registry = await self._probes.registry()

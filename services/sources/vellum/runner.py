@@ -5,15 +5,14 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import deque
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterator
 from pathlib import Path
 
 from services.errors import DeadlineError, ProcessError, UnavailableError
 from services.process.run import lines
-from services.sources.vellum import masks
 from services.sources.vellum.commands import Command, Confirmation, argv
 from services.sources.vellum.evidence import ActionKind, ActionResult
-from services.sources.vellum.layout import Site
+from services.sources.vellum.layout import EnvironmentPaths, Site
 from services.sources.vellum.limits import REFRESH_S
 from services.sources.vellum.tool import Tool
 from services.sources.vellum.uninterruptible import CommandExit, UninterruptibleCommands
@@ -22,6 +21,16 @@ from services.text.sanitize import sanitize
 
 _REFRESH_ERROR = "VELLUM_REFRESH_ERROR="
 _LAST_LINES = 4
+_SECRET_NAMES = frozenset(
+    (
+        "accessToken",
+        "bearerToken",
+        "guardianBootstrapSecret",
+        "refreshToken",
+        "signingKey",
+    )
+)
+_LARGEST = 8 << 20
 
 
 class VellumRunner:
@@ -50,7 +59,7 @@ class VellumRunner:
             yield ActionResult(ActionKind.WAKE, problem=f"{problem}.")
             return
         last: deque[str] = deque(maxlen=_LAST_LINES)
-        secrets = await asyncio.to_thread(masks.secrets, self._site.place, assistant)
+        secrets = await asyncio.to_thread(_secrets, self._site.place, assistant)
         child = lines(
             words,
             timeout_s=limit_s,
@@ -103,7 +112,7 @@ class VellumRunner:
 
     def redacted(self, text: str, assistant: str) -> str:
         """The end of a command's output, without any of the assistant's secrets."""
-        for secret in masks.secrets(self._site.place, assistant):
+        for secret in _secrets(self._site.place, assistant):
             text = text.replace(secret, "***")
         return _join_lines(deque((sanitize(line) for line in text.splitlines()), _LAST_LINES))
 
@@ -151,3 +160,31 @@ def refresh_error(stderr: str) -> tuple[int, str]:
 
 def _join_lines(said: deque[str]) -> str:
     return redact_line(" / ".join(line for line in said if line), 280)
+
+
+def _secrets(place: EnvironmentPaths, assistant: str) -> tuple[str, ...]:
+    """Every secret value of the registry and of one assistant's token file."""
+    files = (place.registry(), place.token(assistant))
+    return tuple({value for path in files for value in _secret_values(_load(path))})
+
+
+def _secret_values(node: object, depth: int = 0) -> Iterator[str]:
+    if depth > 8:
+        return
+    if isinstance(node, dict):
+        for key, value in node.items():
+            if key in _SECRET_NAMES and isinstance(value, str) and len(value) >= 4:
+                yield value
+            else:
+                yield from _secret_values(value, depth + 1)
+    elif isinstance(node, list):
+        for value in node:
+            yield from _secret_values(value, depth + 1)
+
+
+def _load(path: Path) -> object:
+    try:
+        with path.open("rb") as file:
+            return json.loads(file.read(_LARGEST))
+    except (OSError, ValueError, RecursionError):
+        return None

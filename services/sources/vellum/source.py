@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from services.clock import Clock
+from services.config.sources import VellumTable
 from services.models import Capability, Source
-from services.sources import OpenSource
+from services.sources.protocol.source import OpenSource
 from services.sources.vellum.actor import VellumActor
 from services.sources.vellum.confirmed_actions import VellumProposer
 from services.sources.vellum.layout import Site
@@ -18,19 +19,14 @@ from services.sources.vellum.tool import Tool
 
 
 def open_vellum(
-    key: str,
-    label: str,
-    environment: str,
-    command: str,
-    clock: Clock,
-    environ: Mapping[str, str] | None = None,
+    key: str, table: VellumTable, clock: Clock, environ: Mapping[str, str] | None = None
 ) -> OpenSource:
     """Open it; touches neither disk nor network. `environ` replaces the process's variables."""
     info = Source(
         key,
         "vellum",
-        label,
-        environment or "the environment Vellum uses",
+        table.label,
+        table.environment or "the environment Vellum uses",
         frozenset((Capability.WAKE, Capability.RECONNECT)),
         (
             (Capability.QUEUE, NO_QUEUE),
@@ -39,8 +35,8 @@ def open_vellum(
             (Capability.LOGS, NO_LOGS),
         ),
     )
-    site = Site(environment, environ)
-    tool = Tool(command, site.environ)
+    site = Site(table.environment, environ)
+    tool = Tool(table.command, site.environ)
     probes = AssistantProbes(site, tool, clock)
     runner = VellumRunner(site, tool)
     actor = VellumActor(key, probes, runner, clock)

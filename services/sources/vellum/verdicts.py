@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from services.models import Verdict, VerdictKind
+from services.sources.protocol.verdict import Verdict, VerdictKind
 from services.sources.vellum.judge import AssistantJudgement, Remedy
 
 CREDENTIAL_ROWS = frozenset((18, 19, 21))

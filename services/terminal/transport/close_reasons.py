@@ -7,13 +7,10 @@ its secrets, and whatever a peer echoes of them is masked.
 
 from __future__ import annotations
 
-import errno
 import json
 import re
-import socket
-import ssl
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from websockets.exceptions import (
     ConnectionClosed,
@@ -31,6 +28,7 @@ from websockets.exceptions import (
 
 from services.errors import ShellError
 from services.models import Retry, ShellState
+from services.net.failures import ConnectionFailure, classify_network_error
 from services.terminal.transport.base import CloseReason
 from services.text.sanitize import sanitize
 
@@ -38,13 +36,7 @@ _QUERY = re.compile(r"\?[^\s\"'<>]*")
 _BUSY = frozenset({408, 409, 425, 429})
 _PROTOCOL_ERRORS = {1002: "protocol error", 1003: "unsupported data", 1007: "invalid text"}
 _IDLE_CUT_S = 15.0
-_NO_TLS, _NO_TLS_ADVICE = "{address} does not speak TLS", "check the port and the scheme"
 _OPEN_ERRORS: tuple[tuple[type[BaseException], str, Retry, str], ...] = (
-    (ssl.SSLError, _NO_TLS, Retry.NO, _NO_TLS_ADVICE),
-    (TimeoutError, "no answer from {address} in {limit} s", Retry.AUTO, "is a proxy needed?"),
-    (socket.gaierror, "cannot resolve {host}", Retry.AUTO, ""),
-    (ConnectionRefusedError, "{address} refused the connection", Retry.AUTO, ""),
-    (ConnectionResetError, "{address} cut the connection before it answered", Retry.AUTO, ""),
     (ProxyError, "the proxy on the way to {address} does not work", Retry.NO, ""),
     (InvalidProxy, "the proxy on the way to {address} does not work", Retry.NO, ""),
     (InvalidURI, "{address} sent us to a page that is no terminal", Retry.NO, "signed out?"),
@@ -52,20 +44,6 @@ _OPEN_ERRORS: tuple[tuple[type[BaseException], str, Retry, str], ...] = (
     (InvalidHandshake, "{address} is not a WebSocket endpoint", Retry.NO, ""),
 )
 """First match wins: kind, sentence, retry, advice."""
-
-
-@dataclass(frozen=True, slots=True)
-class ConnectionFailure:
-    """Why a connection was not opened, and what to do."""
-
-    sentence: str
-    retry: Retry
-    advice: str = ""
-    status: int | None = None
-    """The HTTP status, where the handshake was answered with another one than 101."""
-    server_message: str = ""
-    """The server's own words of such an answer, harmless and masked."""
-    retry_after_s: float | None = None
 
 
 class HandshakeRefusedError(ShellError):
@@ -95,7 +73,6 @@ def classify_open_error(
 
     `secure` says that TLS was spoken to it.
     """
-    host = address.rsplit(":", 1)[0]
     if isinstance(error, InvalidStatus):
         return replace(
             _classify_status(error, address, secrets),
@@ -103,10 +80,6 @@ def classify_open_error(
             server_message=_server_message(error, secrets),
             retry_after_s=_retry_after(error),
         )
-    if secure and isinstance(error, ConnectionResetError):
-        return ConnectionFailure(_NO_TLS.format(address=address), Retry.NO, _NO_TLS_ADVICE)
-    if isinstance(error, ssl.SSLCertVerificationError):
-        return _classify_certificate(error, host)
     if isinstance(error, SecurityError):
         return ConnectionFailure(
             f"{address} answered outside the rules: {redact_line(str(error))}", Retry.NO
@@ -122,25 +95,8 @@ def classify_open_error(
         )
     for kind, sentence, retry, advice in _OPEN_ERRORS:
         if isinstance(error, kind):
-            said = sentence.format(address=address, host=host, limit=f"{timeout_s:g}")
-            return ConnectionFailure(said, retry, advice)
-    if isinstance(error, OSError):
-        said = errno.errorcode.get(error.errno or 0, type(error).__name__)
-        return ConnectionFailure(f"{address} cannot be reached ({said})", Retry.AUTO)
-    return ConnectionFailure(f"{address} could not be opened ({type(error).__name__})", Retry.ASK)
-
-
-def _classify_certificate(error: ssl.SSLCertVerificationError, host: str) -> ConnectionFailure:
-    said = sanitize(error.verify_message or "not trusted")
-    if "mismatch" in said.lower() or "not valid for" in said.lower():
-        return ConnectionFailure(
-            f"the name on the certificate is not {host}", Retry.NO, "is tls-server-name needed?"
-        )
-    return ConnectionFailure(
-        f"the certificate of {host} was not accepted: {said}",
-        Retry.NO,
-        "name the authority that signed it in the configuration",
-    )
+            return ConnectionFailure(sentence.format(address=address), retry, advice)
+    return classify_network_error(error, address, timeout_s=timeout_s, secure=secure)
 
 
 def _classify_status(

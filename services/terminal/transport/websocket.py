@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import ipaddress
 import logging
 import socket
 import ssl
@@ -24,6 +23,7 @@ from websockets.typing import Subprotocol
 from services.clock import Clock, SystemClock
 from services.errors import ShellError
 from services.models import Retry, ShellState
+from services.net.failures import is_loopback
 from services.terminal.transport.base import CloseReason, require_open
 from services.terminal.transport.close_reasons import (
     HandshakeRefusedError,
@@ -43,14 +43,6 @@ _CREDENTIALS = frozenset({"authorization", "cookie"})
 _wire_log = logging.getLogger("wakedeck.wire")
 # Below WARNING the library logs every header and frame: credentials and terminal content.
 _wire_log.setLevel(logging.WARNING)
-
-
-def is_loopback(host: str) -> bool:
-    """Whether a host name or address is this machine."""
-    try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 class WebSocketTransport:

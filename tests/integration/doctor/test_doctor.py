@@ -17,7 +17,7 @@ from services.doctor.bounded_probes import in_thread, probe_tool
 from services.doctor.examine import examine, suggested_config
 from services.doctor.findings import ConfigBlock, Finding
 from services.errors import DeadlineError
-from services.sources import open_sources
+from services.sources.registry import open_sources
 from tests.support.clock import FakeClock
 
 ROOT = Path(__file__).resolve().parents[3]

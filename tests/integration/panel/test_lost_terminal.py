@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from services.sources.local import spawn
+from services.sources.local import process_records
 from services.sources.local.layout import World
 from services.sources.local.world import roles
 from tests.support.waiting import eventually
@@ -66,7 +66,7 @@ async def test_a_closed_window_ends_the_panel_and_its_world(home: Path, reading:
         if reading:
             draw()
         found = (world.read_record(role) for role in roles(world))
-        return sum(1 for one in found if one is not None and not spawn.alive(one).over)
+        return sum(1 for one in found if one is not None and not process_records.alive(one).over)
 
     try:
         if reading:

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from services.sources.pods.kube_shell import ShellTarget
-from services.sources.pods.open_shells import OpenShell, OpenShells
+from services.sources.pods.kube_access import ShellTarget
+from services.sources.pods.remote_cleanup import OpenShell, OpenShells
 from services.terminal.emulator.emulator import Emulator
 from services.terminal.transport.pty import PtyProcess
 from tests.integration.sources.pods.test_kube_source import cluster

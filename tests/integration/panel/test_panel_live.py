@@ -18,7 +18,7 @@ from services.clock import SystemClock
 from services.config.settings import Settings, SourceSettings
 from services.config.sources import LocalTable
 from services.models import AttemptState, GatewayState, SandboxId, SandboxState, ShellState
-from services.sources.local import spawn
+from services.sources.local import process_records
 from services.sources.local.faults import InjectedFault, inject
 from services.sources.local.layout import ProcessRecord, World
 from services.sources.local.source import open_local
@@ -82,14 +82,14 @@ async def panel(folder: Path, *, read_only: bool = False) -> AsyncIterator[Panel
         read_only=read_only,
         animation=False,
     )
-    source = open_local("local", "local", world.root, clock)
+    source = open_local("local", LocalTable(), clock, world.root)
     app = WakedeckApp(settings, (source,), clock, state=folder)
     async with app.run_test(size=(160, 45)) as pilot:
         yield Panel(app, pilot, world)
         records = Panel(app, pilot, world).records()
         app.action_leave()
         await eventually(lambda: not app.is_running)
-    assert [one for one in records if not spawn.alive(one).over] == []
+    assert [one for one in records if not process_records.alive(one).over] == []
 
 
 def shows(shell: OpenShell, text: str) -> bool:

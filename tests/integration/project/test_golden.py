@@ -31,7 +31,7 @@ from services.sources.local import world as worlds
 from services.sources.local.actor import LocalActor
 from services.sources.local.layout import World
 from services.sources.local.leases import lease_count
-from services.sources.pods.open_shells import OpenShells
+from services.sources.pods.remote_cleanup import OpenShells
 from services.terminal.session.recording import read_recording
 from tests.support.clock import FakeClock
 from tests.support.local_world import all_ready, live_world

@@ -18,7 +18,7 @@ from services.clock import SystemClock
 from services.errors import UnavailableError
 from services.models import AttemptState, SandboxId, SandboxState, Verb
 from services.repair.attempts import Attempts
-from services.sources import OpenSource
+from services.sources.protocol.source import OpenSource
 from tests.support.scenes import PLAIN
 from tests.support.waiting import eventually
 from tui.app import WakedeckApp

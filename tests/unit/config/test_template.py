@@ -72,7 +72,7 @@ def test_a_block_to_paste_loads_whatever_it_holds(home: Path) -> None:
     table = read_file(filed(home, block))
     assert list(table.sources) == ["home", "lab"]
     assert getattr(table.sources["home"], "root") == hostile  # noqa: B009
-    assert getattr(table.sources["lab"], "start") == {"a b": ["systemctl", "start"]}  # noqa: B009
+    assert getattr(table.sources["lab"], "start") == {"a b": ("systemctl", "start")}  # noqa: B009
 
 
 def whence(settings: Any) -> dict[str, str]:

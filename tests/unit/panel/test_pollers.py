@@ -11,9 +11,9 @@ from services.board.board import Board
 from services.board.deltas import BoardDelta
 from services.models import Observation
 from services.sources.local import gateway_probe
-from services.sources.nanoclaw import container_listing
+from services.sources.nanoclaw import containers
 from services.sources.nanoclaw import poller as nanoclaw
-from services.sources.openshell import client, details_cache
+from services.sources.openshell import client
 from services.sources.openshell import observer as openshell
 from services.sources.pods import http
 from services.sources.vellum import limits as vellum
@@ -23,8 +23,8 @@ from tui.pollers import Pollers
 
 LONGEST_S = {
     "local": gateway_probe.HEALTH_S + gateway_probe.READY_S + gateway_probe.MEMBERS_S,
-    "nanoclaw": container_listing.PATIENCE_S + nanoclaw.BUDGET_S,
-    "openshell": max(client.GATEWAY_PROBE_S, openshell.UNHURRIED_S + details_cache.ROUND_S),
+    "nanoclaw": containers.PATIENCE_S + nanoclaw.BUDGET_S,
+    "openshell": max(client.GATEWAY_PROBE_S, openshell.UNHURRIED_S + openshell.ROUND_S),
     "pods": http.ANSWER_S,
     "vellum": vellum.PROBE_S,
 }

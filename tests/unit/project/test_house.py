@@ -32,10 +32,12 @@ SOURCES_MAY_USE = (
     *LOOSE_ROOMS,
     "services.text",
     "services.process",
+    "services.net",
     "services.logs",
     "services.queues",
     "services.terminal",
     "services.sources.protocol",
+    "services.config.sources",
 )
 ONLY_IN = {
     "grpc": ("services.sources.openshell.grpc_client",),
@@ -86,8 +88,9 @@ def verbs_in_reach(house: Tree) -> Iterator[str]:
     for start in (*starts, *sorted(observing)):
         for name in sorted(house.closure(start) & forbidden - {start}):
             yield f"{start} reaches {name}"
-    for name in sorted(house.sources):
-        if not under(name, *TICKING) and "Poller(" in house.sources[name]:
+    for name, found in sorted(house.imported.items()):
+        makes = any(under(one.name, "services.board.poller.Poller") for one in found)
+        if makes and not under(name, *TICKING):
             yield f"{name} makes a poller: name it among what ticks"
 
 

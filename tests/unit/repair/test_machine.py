@@ -15,16 +15,9 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from services.models import (
-    Attempt,
-    AttemptState,
-    SandboxId,
-    Step,
-    StepState,
-    Verb,
-    VerdictKind,
-)
+from services.models import Attempt, AttemptState, SandboxId, Step, StepState, Verb
 from services.repair.attempts import AttemptHandle, Attempts
+from services.sources.protocol.verdict import VerdictKind
 from tests.support.clock import FakeClock, settle
 from tests.support.scripted import (
     DOWN,

@@ -10,7 +10,7 @@ from typing import get_args
 
 import pytest
 
-from services.models import AttemptState, Verb, Verdict, VerdictKind
+from services.models import AttemptState, Verb
 from services.repair import runner
 from services.repair.machine import (
     MAX_CONNECTS,
@@ -34,6 +34,7 @@ from services.repair.machine import (
     WakeOk,
     transition,
 )
+from services.sources.protocol.verdict import Verdict, VerdictKind
 
 S = AttemptState
 E = Effect

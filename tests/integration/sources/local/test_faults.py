@@ -7,15 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from services.models import (
-    AttemptState,
-    GatewayState,
-    SandboxState,
-    ShellState,
-    Verb,
-    VerdictKind,
-)
+from services.models import AttemptState, GatewayState, SandboxState, ShellState, Verb
 from services.sources.local.faults import InjectedFault, inject
+from services.sources.protocol.verdict import VerdictKind
 from services.terminal.exec.requests import ShellChoice
 from services.terminal.transport.base import CloseReason
 from tests.support.local_world import all_ready, gateway, live_world, sandbox

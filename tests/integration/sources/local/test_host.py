@@ -14,12 +14,12 @@ import pytest
 from services.clock import SystemClock
 from services.models import SandboxId
 from services.queues.reader import QueueReader
-from services.sources.local import lock, spawn
+from services.sources.local import lock, process_records, spawn
 from services.sources.local.flood import request_flood
 from services.sources.local.host import ROLE
 from services.sources.local.layout import SANDBOX_NAMES, ProcessRecord, World
 from services.sources.local.leases import Lease
-from services.sources.local.spawn import Liveness
+from services.sources.local.process_records import Liveness
 from tests.support.waiting import eventually
 from tests.support.world_processes import (
     PATIENCE_S,
@@ -47,7 +47,7 @@ async def test_an_agent_and_a_host_keep_messages_moving(world: World) -> None:
     host = started(world, ROLE)
     agent = started(world, ONE)
     until((folder / "inbound.db").exists)
-    assert spawn.alive(host) is spawn.alive(agent) is Liveness.RUNNING
+    assert process_records.alive(host) is process_records.alive(agent) is Liveness.RUNNING
 
     async def answered() -> bool:
         came, went = await counts(world)
@@ -86,7 +86,7 @@ def test_the_host_brings_a_crashed_agent_back(world: World) -> None:
     def back() -> bool:
         record = world.read_record(ONE)
         fresh = record is not None and record.pid != killed.pid
-        return fresh and record is not None and spawn.alive(record) is Liveness.RUNNING
+        return fresh and record is not None and process_records.alive(record) is Liveness.RUNNING
 
     until(back)
 
@@ -140,7 +140,7 @@ def test_unneeded_everything_leaves_even_the_suspended(tmp_path: Path) -> None:
     # The mark a whole start leaves names the host again: it must not end itself by it.
     world.write_record(ProcessRecord("up", records[0].pid, records[0].created))
     os.kill(records[1].pid, signal.SIGSTOP)
-    until(lambda: spawn.alive(records[1]) is Liveness.STOPPED)
+    until(lambda: process_records.alive(records[1]) is Liveness.STOPPED)
     lease.close()
     for record in records:
         until(over(record))

@@ -22,7 +22,7 @@ from services.sources.local.host_queue import (
     action,
 )
 from services.sources.local.layout import World
-from services.sources.local.ticker import iso_text, sqlite_text
+from services.sources.local.queue_files import iso_text, sqlite_text
 from services.sources.local.traffic import InboundMessage, from_agent
 from services.sources.local.work import OutboundReply, Task
 from tests.support.clock import FakeClock

@@ -13,9 +13,9 @@ import psutil
 import pytest
 
 from services.errors import ProcessError
-from services.sources.local import spawn
+from services.sources.local import process_records, spawn
 from services.sources.local.layout import ProcessRecord, World
-from services.sources.local.spawn import Liveness
+from services.sources.local.process_records import Liveness
 from tests.support.world_processes import ended, needed_world, started, until
 
 ONE = "agent-one"
@@ -93,26 +93,26 @@ def test_a_world_without_folders_says_so(tmp_path: Path) -> None:
 
 def test_exit_codes_are_kept_and_children_collected(world: World) -> None:
     first = started(world, ONE)
-    assert spawn.exit_code(first.pid) is None
+    assert process_records.exit_code(first.pid) is None
     assert spawn.end(first, 5.0)
     assert ended(first.pid) == 0
-    assert spawn.exit_code(first.pid) == 0
+    assert process_records.exit_code(first.pid) == 0
     assert not psutil.pid_exists(first.pid)
-    assert spawn.exit_code(os.getpid()) is None
+    assert process_records.exit_code(os.getpid()) is None
 
 
 def test_every_state_of_a_process_is_told_apart(sleeper: subprocess.Popen[bytes]) -> None:
     record = record_of(sleeper)
-    seen = [spawn.alive(record)]
+    seen = [process_records.alive(record)]
     sleeper.send_signal(signal.SIGSTOP)
-    until(lambda: spawn.alive(record) is Liveness.STOPPED)
+    until(lambda: process_records.alive(record) is Liveness.STOPPED)
     spawn.resume(record)
-    until(lambda: spawn.alive(record) is Liveness.RUNNING)
+    until(lambda: process_records.alive(record) is Liveness.RUNNING)
     sleeper.kill()
-    until(lambda: spawn.alive(record) is Liveness.ZOMBIE)
-    seen.append(spawn.alive(record))
+    until(lambda: process_records.alive(record) is Liveness.ZOMBIE)
+    seen.append(process_records.alive(record))
     sleeper.wait()
-    seen.append(spawn.alive(record))
+    seen.append(process_records.alive(record))
     assert seen == [Liveness.RUNNING, Liveness.ZOMBIE, Liveness.DEAD]
     assert [state.over for state in seen] == [False, True, True]
 
@@ -122,12 +122,12 @@ def test_a_pid_that_now_belongs_to_somebody_else_is_left_alone(
 ) -> None:
     record = record_of(sleeper)
     other = ProcessRecord("x", record.pid, record.created - 30)
-    assert spawn.alive(other) is Liveness.DEAD
+    assert process_records.alive(other) is Liveness.DEAD
     assert spawn.end(other, 0.1)
     spawn.terminate(other)
-    assert spawn.alive(record) is Liveness.RUNNING
+    assert process_records.alive(record) is Liveness.RUNNING
     for odd in (-1, 0, 2**40):
-        assert spawn.alive(ProcessRecord("x", odd, 0.0)) is Liveness.DEAD
+        assert process_records.alive(ProcessRecord("x", odd, 0.0)) is Liveness.DEAD
 
 
 def test_who_ignores_a_request_is_killed(sleeper: subprocess.Popen[bytes]) -> None:
@@ -138,6 +138,6 @@ def test_who_ignores_a_request_is_killed(sleeper: subprocess.Popen[bytes]) -> No
 def test_the_suspended_are_killed_at_once(sleeper: subprocess.Popen[bytes]) -> None:
     record = record_of(sleeper)
     sleeper.send_signal(signal.SIGSTOP)
-    until(lambda: spawn.alive(record) is Liveness.STOPPED)
+    until(lambda: process_records.alive(record) is Liveness.STOPPED)
     assert spawn.end(record, 600.0)
     assert sleeper.wait() == -signal.SIGKILL

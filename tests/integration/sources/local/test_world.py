@@ -10,8 +10,9 @@ import sys
 from pathlib import Path
 
 from services.clock import SystemClock
+from services.config.sources import LocalTable
 from services.models import GatewayState, SandboxState
-from services.sources.local import spawn, world
+from services.sources.local import process_records, world
 from services.sources.local.host import LEASE_CHECK_S
 from services.sources.local.layout import ProcessRecord, World, write_private
 from services.sources.local.source import open_local
@@ -54,9 +55,9 @@ def end(child: subprocess.Popen[str], number: int) -> None:
 
 def until_gone(records: list[ProcessRecord]) -> None:
     eventually_sync(
-        lambda: all(spawn.alive(one).over for one in records),
+        lambda: all(process_records.alive(one).over for one in records),
         limit=60,
-        what=lambda: [one for one in records if not spawn.alive(one).over],
+        what=lambda: [one for one in records if not process_records.alive(one).over],
     )
 
 
@@ -80,7 +81,7 @@ async def test_two_panels_share_one_world_and_the_last_one_ends_it(tmp_path: Pat
             assert live.source.lifecycle is not None
             await live.source.lifecycle.leave()
             await asyncio.sleep(LEASE_CHECK_S * 2.5)  # real time: each process looks who needs it
-            assert [one for one in before if spawn.alive(one).over] == []
+            assert [one for one in before if process_records.alive(one).over] == []
         finally:
             end(other, signal.SIGTERM)
         until_gone(before)
@@ -122,7 +123,7 @@ async def test_a_kept_world_outlives_panels_until_it_is_taken_down(tmp_path: Pat
         assert await live.source.lifecycle.enter() is False
         await live.source.lifecycle.leave()
         await asyncio.sleep(LEASE_CHECK_S * 2.5)  # real time: each process looks who needs it
-        assert [one for one in records if spawn.alive(one).over] == []
+        assert [one for one in records if process_records.alive(one).over] == []
         await world.take_down(live.world)
         until_gone(records)
 
@@ -135,7 +136,7 @@ async def test_a_second_panel_does_not_repair_what_the_first_one_shows_broken(
         agent = live.world.read_record("agent-data-pull")
         assert agent is not None
         os.kill(agent.pid, signal.SIGKILL)
-        second = open_local("local", "local", live.world.root, SystemClock())
+        second = open_local("local", LocalTable(), SystemClock(), live.world.root)
         assert second.lifecycle is not None
         assert await second.lifecycle.enter() is False
         try:
@@ -166,7 +167,7 @@ async def test_everything_suspended_at_once_recovers_by_itself(tmp_path: Path) -
 
 
 async def test_a_world_nobody_started_is_absent_and_not_an_error(tmp_path: Path) -> None:
-    source = open_local("local", "local", tmp_path / "none", SystemClock())
+    source = open_local("local", LocalTable(), SystemClock(), tmp_path / "none")
     seen = await source.observer.observe()
     assert seen.sandboxes == ()
     assert {one.state for one in seen.gateways} == {GatewayState.ABSENT}

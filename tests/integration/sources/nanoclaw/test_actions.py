@@ -17,11 +17,13 @@ import pytest
 from services.clock import SystemClock
 from services.errors import NotFoundError, RefusedError, ShellError, UnavailableError
 from services.logs.follower import log_line
-from services.models import AttemptState, SandboxId, ShellState, StepState, Verb, VerdictKind
+from services.models import AttemptState, SandboxId, ShellState, StepState, Verb
 from services.repair.attempts import Attempts
-from services.sources import OpenSource, Proposer
 from services.sources.nanoclaw import confirmed_actions
 from services.sources.nanoclaw.container_shell import NOTICE, interpret
+from services.sources.protocol.proposer import Proposer
+from services.sources.protocol.source import OpenSource
+from services.sources.protocol.verdict import VerdictKind
 from services.terminal.exec.requests import ShellChoice
 from services.terminal.transport.base import CloseReason
 from tests.support.agreed import carried_out
@@ -36,7 +38,7 @@ from tests.support.nanoclaw import (
     session,
     short_folder,
 )
-from tests.support.ran import ran
+from tests.support.ran import link_steps, ran
 from tests.support.waiting import eventually
 
 QUIET = SandboxId("claw", "sess-fx-empty")
@@ -285,10 +287,10 @@ async def test_a_link_is_a_container_with_this_sessions_mount(
     root: Path, docker: ScriptedDocker
 ) -> None:
     source = opened(root, SystemClock())
-    failed = [one async for one in source.actor.connect(MIXED)][-1]
+    failed = (await link_steps(source.actor, MIXED))[-1]
     assert (failed.state, failed.transient) == (StepState.FAILED, True)
     (name,) = docker.run((ALPHA, "sess-fx-mixed", NOW))
-    done = [one async for one in source.actor.connect(MIXED)][-1]
+    done = (await link_steps(source.actor, MIXED))[-1]
     await close(source)
     assert (done.state, done.detail) == (StepState.OK, f"container {name}")
 

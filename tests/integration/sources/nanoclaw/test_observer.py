@@ -23,10 +23,10 @@ from services.models import (
     Sandbox,
     SandboxId,
     SandboxState,
-    VerdictKind,
 )
-from services.sources import OpenSource
 from services.sources.nanoclaw.install import install_at
+from services.sources.protocol.source import OpenSource
+from services.sources.protocol.verdict import VerdictKind
 from tests.support.clock import FakeClock
 from tests.support.nanoclaw import (
     ALPHA,

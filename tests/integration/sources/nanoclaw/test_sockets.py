@@ -14,8 +14,7 @@ from services.errors import UnavailableError
 from services.sources.nanoclaw import commands
 from services.sources.nanoclaw.client import NoAnswer, NoAnswerError
 from services.sources.nanoclaw.engagement import Address, NudgePlan
-from services.sources.nanoclaw.frames import FrameError, HostQuery, ask, records
-from services.sources.nanoclaw.host_probe import probe
+from services.sources.nanoclaw.frames import FrameError, HostQuery, ask, probe, records
 from services.sources.nanoclaw.install import Install, install_at
 from tests.support.nanoclaw import Answer, hosted, orphan_socket, recorded, short_folder
 from tests.support.powerless import powerless

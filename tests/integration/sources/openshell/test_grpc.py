@@ -14,12 +14,13 @@ from pathlib import Path
 import pytest
 
 from services.clock import SystemClock
-from services.models import GatewayState, Observation, SandboxId, SandboxState, VerdictKind
-from services.sources import OpenSource
+from services.config.sources import OpenShellTable
+from services.models import GatewayState, Observation, SandboxId, SandboxState
 from services.sources.openshell import grpc_client
-from services.sources.openshell.options import OpenShellOptions
 from services.sources.openshell.records import Registration
 from services.sources.openshell.source import open_openshell
+from services.sources.protocol.source import OpenSource
+from services.sources.protocol.verdict import VerdictKind
 from tests.support import kits
 from tests.support.openshell_kit import installed_stubs, kit
 from tests.support.openshell_live import NAME, LiveGateway, free_port, live_gateway
@@ -52,7 +53,7 @@ def seen_by(made: LiveGateway, folder: Path, patch: pytest.MonkeyPatch, **state:
 
 
 def source() -> OpenSource:
-    return open_openshell("os", "OpenShell", OpenShellOptions(), SystemClock())
+    return open_openshell("os", OpenShellTable(), SystemClock())
 
 
 async def look() -> Observation:
@@ -203,9 +204,9 @@ def test_nothing_of_it_is_loaded_before_it_is_asked() -> None:
     code = (
         "import sys\n"
         "from services.clock import SystemClock\n"
-        "from services.sources.openshell.options import OpenShellOptions\n"
+        "from services.config.sources import OpenShellTable\n"
         "from services.sources.openshell.source import open_openshell\n"
-        "open_openshell('os', '', OpenShellOptions(), SystemClock())\n"
+        "open_openshell('os', OpenShellTable(), SystemClock())\n"
         "sys.exit('grpc' in sys.modules or 'openshell' in sys.modules)\n"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, timeout=60, check=False)

@@ -10,10 +10,10 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from services.clock import SystemClock
+from services.config.sources import OpenShellTable
 from services.errors import RefusedError
 from services.models import AttemptState, SandboxId, Verb
 from services.repair.attempts import AttemptHandle, Attempts
-from services.sources.openshell.options import OpenShellOptions
 from services.sources.openshell.source import open_openshell
 from tests.support.openshell_script import Script, script
 
@@ -123,8 +123,8 @@ def test_presses_and_calls_off_in_any_order(
         sandboxes={"nemoclaw": dict(zip(NAMES, phases, strict=True))},
         slow={"SERVICE": 0.2},
     )
-    options = OpenShellOptions(registry="", start={"nemoclaw": (made.service, "nemoclaw")})
-    source = open_openshell("os", "OpenShell", options, SystemClock())
+    options = OpenShellTable(registry="", start={"nemoclaw": (made.service, "nemoclaw")})
+    source = open_openshell("os", options, SystemClock())
     states: list[AttemptState] = []
 
     async def go() -> list[AttemptHandle]:

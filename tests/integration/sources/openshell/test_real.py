@@ -34,19 +34,19 @@ from services.models import (
     SandboxState,
     ShellState,
     Verb,
-    VerdictKind,
 )
 from services.repair.attempts import Attempts
-from services.sources import OpenSource, open_sources
-from services.sources.openshell.options import OpenShellOptions
 from services.sources.openshell.source import open_openshell
+from services.sources.protocol.source import OpenSource
+from services.sources.protocol.verdict import VerdictKind
+from services.sources.registry import open_sources
 from services.terminal.exec.requests import ShellChoice
 from services.terminal.transport.base import CloseReason
 from tests.support import kits
 from tests.support.following import followed, notes, own
 from tests.support.openshell_kit import PINS, Kit, kit
 from tests.support.openshell_live import NAME, LiveGateway, live_gateway
-from tests.support.ran import ran
+from tests.support.ran import link_steps, ran
 from tests.support.waiting import eventually
 from tui.app import WakedeckApp
 from widgets.panes.gateways import GatewayPane
@@ -67,8 +67,8 @@ def gateway(real: Kit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Itera
 
 
 def source(real: Kit, **options: object) -> OpenSource:
-    chosen = OpenShellOptions(binary=real.cli(), **options)  # type: ignore[arg-type]
-    return open_openshell("os", "OpenShell", chosen, SystemClock())
+    chosen = OpenShellTable(binary=real.cli(), **options)  # type: ignore[arg-type]
+    return open_openshell("os", chosen, SystemClock())
 
 
 async def until(one: OpenSource, holds: Callable[[Observation], bool]) -> Observation:
@@ -117,9 +117,7 @@ async def test_every_generation_names_a_dead_gateway(
     real: Kit, gateway: LiveGateway, version: str
 ) -> None:
     gateway.kill()
-    one = open_openshell(
-        "os", "OpenShell", OpenShellOptions(binary=real.cli(version)), SystemClock()
-    )
+    one = open_openshell("os", OpenShellTable(binary=real.cli(version)), SystemClock())
     seen = await one.observer.observe()
     assert front(seen).state is GatewayState.DOWN
     assert front(seen).reason.startswith("Connection refused at http")
@@ -254,7 +252,7 @@ async def test_a_lost_supervisor_and_a_missing_sandbox_are_named(
 ) -> None:
     gateway.order(fault="supervisor")
     one = source(real)
-    steps = [step async for step in one.actor.connect(ALPHA)]
+    steps = await link_steps(one.actor, ALPHA)
     assert steps[-1].transient and "supervisor session not connected" in steps[-1].detail
     verdict = await one.observer.probe(SandboxId("os", f"{NAME}/nobody"))
     assert verdict.kind is VerdictKind.TERMINAL and "no sandbox nobody" in verdict.reason
@@ -308,7 +306,9 @@ async def test_a_log_survives_the_death_of_its_gateway(
 
 
 def settings(real: Kit, gateway: LiveGateway) -> Settings:
-    table = OpenShellTable(binary=real.cli(), interval_s=1.0, start={NAME: list(gateway.starter())})
+    table = OpenShellTable(
+        binary=real.cli(), interval_s=1.0, start={NAME: tuple(gateway.starter())}
+    )
     return Settings("default", (SourceSettings("os", "openshell", table),), animation=False)
 
 

@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 
 from services.clock import SystemClock
+from services.config.sources import OpenShellTable
 from services.errors import NotFoundError
 from services.models import Attempt, AttemptState, SandboxId, SandboxState
 from services.repair.attempts import Attempts
-from services.sources import OpenSource, Proposal, Proposer
-from services.sources.openshell.options import OpenShellOptions
-from services.sources.openshell.rule_approval import APPROVE, REJECT
-from services.sources.openshell.rules import waiting
+from services.sources.openshell.rule_approval import APPROVE, REJECT, waiting
 from services.sources.openshell.source import open_openshell
+from services.sources.protocol.proposer import Proposal, Proposer
+from services.sources.protocol.source import OpenSource
 from tests.support.openshell_kit import kit
 from tests.support.openshell_live import NAME, LiveGateway, live_gateway
 from tests.support.openshell_script import Script, script
@@ -34,7 +34,7 @@ def made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Script:
 
 
 def source(binary: str = "") -> OpenSource:
-    return open_openshell("os", "OpenShell", OpenShellOptions(binary=binary), SystemClock())
+    return open_openshell("os", OpenShellTable(binary=binary), SystemClock())
 
 
 def proposer(one: OpenSource) -> Proposer:

@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from services.clock import SystemClock
+from services.config.sources import OpenShellTable
 from services.errors import NotFoundError, UnavailableError
 from services.logs.reader import LogRecord
 from services.models import (
@@ -24,18 +25,17 @@ from services.models import (
     SandboxState,
     StepState,
     Verb,
-    VerdictKind,
 )
 from services.repair.attempts import Attempts
 from services.repair.limits import Limits
-from services.sources import OpenSource
 from services.sources.openshell import actor, commands
-from services.sources.openshell.options import OpenShellOptions
 from services.sources.openshell.source import open_openshell
+from services.sources.protocol.source import OpenSource
+from services.sources.protocol.verdict import VerdictKind
 from services.terminal.exec.requests import ShellChoice
 from tests.support.following import followed, notes, own
 from tests.support.openshell_script import Script, register, script
-from tests.support.ran import ran
+from tests.support.ran import link_steps, ran
 from tests.support.waiting import eventually
 
 NEVER = ("destroy", "onboard", "delete", "uninstall", "--recreate", "remove", "approve", "reject")
@@ -43,7 +43,7 @@ ALPHA, BETA = SandboxId("os", "nemoclaw/alpha"), SandboxId("os", "nemoclaw/beta"
 
 
 def source(**options: object) -> OpenSource:
-    return open_openshell("os", "OpenShell", OpenShellOptions(**options), SystemClock())  # type: ignore[arg-type]
+    return open_openshell("os", OpenShellTable(**options), SystemClock())  # type: ignore[arg-type]
 
 
 def startable(made: Script) -> OpenSource:
@@ -382,7 +382,7 @@ async def test_ready_with_a_dead_supervisor_is_not_success(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = script(tmp_path / "os", monkeypatch, dead_supervisor=True)
-    steps = [step async for step in source().actor.connect(ALPHA)]
+    steps = await link_steps(source().actor, ALPHA)
     assert steps[-1].name == "connect" and steps[-1].state is StepState.FAILED
     assert steps[-1].transient and "supervisor session not connected" in steps[-1].detail
     harmless(made)
@@ -426,7 +426,7 @@ async def test_a_port_that_cannot_be_had_does_not_fail_the_connect(
 ) -> None:
     script(tmp_path / "os", monkeypatch, port_taken=True)
     register(home, "alpha", dashboardPort=20000)
-    steps = [step async for step in source().actor.connect(ALPHA)]
+    steps = await link_steps(source().actor, ALPHA)
     forward = next(one for one in reversed(steps) if one.name == "forward")
     assert forward.state is StepState.SKIPPED and "20000" in forward.detail
     assert steps[-1].name == "connect" and steps[-1].state is StepState.OK

@@ -10,17 +10,18 @@ from typing import Any
 import pytest
 
 from services.clock import SystemClock
+from services.config.sources import ArgoTable
 from services.errors import NotFoundError, ShellError, UnavailableError
 from services.logs.follower import log_line
-from services.models import Retry, SandboxId, SandboxState, ShellState, StepState, VerdictKind
-from services.sources import OpenSource
+from services.models import Retry, SandboxId, SandboxState, ShellState, StepState
 from services.sources.pods import argo_api as words
-from services.sources.pods.options import ArgoOptions
 from services.sources.pods.source import open_argo
+from services.sources.protocol.source import OpenSource
+from services.sources.protocol.verdict import VerdictKind
 from services.terminal.exec.requests import ShellChoice
 from tests.support.http_peer import WebSocket
 from tests.support.platform_api import TOKEN, Argo, _token_of, argo
-from tests.support.ran import ran
+from tests.support.ran import link_steps, ran
 from tests.support.shells import opened, read_to_end, read_until
 from tests.support.waiting import eventually
 
@@ -33,8 +34,8 @@ async def server(folder: Path, **options: Any) -> AsyncIterator[tuple[Argo, Open
     token.write_text(f"{TOKEN}\n")
     async with argo(folder / "pod") as api:
         url = f"http://127.0.0.1:{api.peer.port}"
-        wanted = ArgoOptions(url=url, token_file=str(token), **options)
-        source = open_argo("cd", "", wanted, SystemClock())
+        wanted = ArgoTable(url=url, token_file=str(token), **options)
+        source = open_argo("cd", wanted, SystemClock())
         try:
             yield api, source
         finally:
@@ -167,7 +168,7 @@ async def test_commands_have_codes_although_the_platform_has_none(tmp_path: Path
 
 async def test_the_link_is_proved_step_by_step(tmp_path: Path) -> None:
     async with server(tmp_path) as (_, source):
-        steps = [step async for step in source.actor.connect(BOX) if step.ended_at is not None]
+        steps = [step for step in await link_steps(source.actor, BOX) if step.ended_at is not None]
         assert [(one.name, one.state) for one in steps] == [
             ("credential", StepState.OK),
             ("sandbox", StepState.OK),
@@ -195,7 +196,7 @@ async def test_a_token_that_is_refused_says_what_to_do(tmp_path: Path) -> None:
 
 
 async def test_without_a_token_nothing_is_asked(tmp_path: Path) -> None:
-    source = open_argo("cd", "", ArgoOptions(url="https://127.0.0.1:1"), SystemClock())
+    source = open_argo("cd", ArgoTable(url="https://127.0.0.1:1"), SystemClock())
     with pytest.raises(UnavailableError, match="no token"):
         await source.observer.observe()
 

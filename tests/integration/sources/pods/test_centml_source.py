@@ -13,17 +13,18 @@ from typing import Any
 import pytest
 
 from services.clock import SystemClock
+from services.config.sources import CentmlTable
 from services.errors import ChoiceError, ShellError, UnavailableError
-from services.models import Capability, SandboxId, SandboxState, ShellState, StepState, VerdictKind
-from services.sources import OpenSource
+from services.models import Capability, SandboxId, SandboxState, ShellState, StepState
 from services.sources.pods import centml_sign_in
-from services.sources.pods.options import CentmlOptions
 from services.sources.pods.source import open_centml
+from services.sources.protocol.source import OpenSource
+from services.sources.protocol.verdict import VerdictKind
 from services.terminal.exec.requests import ShellChoice
 from services.terminal.transport.base import CloseReason
 from tests.support.http_peer import WebSocket
 from tests.support.platform_api import TOKEN, Centml, centml
-from tests.support.ran import ran
+from tests.support.ran import link_steps, ran
 from tests.support.shells import opened, read_to_end, read_until
 from tests.support.waiting import eventually
 
@@ -49,7 +50,7 @@ async def platform(folder: Path, **options: Any) -> AsyncIterator[tuple[Centml, 
     async with centml(folder / "pod") as api:
         api.deploy(1, box="Running")
         url = f"http://127.0.0.1:{api.peer.port}/"
-        source = open_centml("ml", "", CentmlOptions(url=url, **options), SystemClock())
+        source = open_centml("ml", CentmlTable(url=url, **options), SystemClock())
         try:
             yield api, source
         finally:
@@ -261,7 +262,7 @@ async def test_an_expired_token_is_renewed_for_the_operator_alone(
             await source.observer.observe()
         assert (await source.observer.probe(ONE)).kind is VerdictKind.READY
         assert not api.issued and file.read_bytes() == before
-        steps = [step async for step in source.actor.connect(ONE)]
+        steps = await link_steps(source.actor, ONE)
         assert [one.state for one in steps if one.ended_at is not None] == [StepState.OK] * 3
         assert steps[0].critical
         assert api.issued[0]["refresh_token"] == "refresh-1"
@@ -280,7 +281,7 @@ async def test_a_refused_renewal_leaves_the_file_alone(
         url = f"http://127.0.0.1:{api.peer.port}/token"
         monkeypatch.setattr(centml_sign_in, "AUTHENTICATE", url)
         api.next_token = {"error": "invalid_grant", "error_description": "token was used"}
-        steps = [step async for step in source.actor.connect(ONE)]
+        steps = await link_steps(source.actor, ONE)
         assert steps[-1].state is StepState.FAILED
         assert "token was used" in steps[-1].detail and "centml login" in steps[-1].detail
         assert file.read_bytes() == before
@@ -337,8 +338,8 @@ async def test_nobody_signed_in_is_said(tmp_path: Path) -> None:
 
 async def test_a_token_never_travels_in_the_clear(home: Path) -> None:
     signed_in(home)
-    options = CentmlOptions(url="http://platform.example.com")
-    source = open_centml("ml", "", options, SystemClock())
+    options = CentmlTable(url="http://platform.example.com")
+    source = open_centml("ml", options, SystemClock())
     with pytest.raises(UnavailableError, match="without TLS"):
         await source.observer.observe()
     with pytest.raises(ShellError, match="without TLS"):

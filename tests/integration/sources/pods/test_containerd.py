@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 
 from services.clock import SystemClock
+from services.config.sources import KubernetesTable
 from services.errors import ShellError
 from services.models import ShellState
-from services.sources import OpenSource
-from services.sources.pods.options import KubernetesOptions
 from services.sources.pods.source import open_kubernetes
+from services.sources.protocol.source import OpenSource
 from services.terminal.exec.requests import ExecOutput, ExecRequest, ExecResult, ShellChoice
 from tests.integration.sources.pods.test_kube_source import BOX
 from tests.support import seen as operator
@@ -27,7 +27,7 @@ from tests.support.containerd import (
 )
 from tests.support.kube_api import TOKEN
 from tests.support.kubectl import environment, kubeconfig, kubectl
-from tests.support.ran import ran
+from tests.support.ran import link_steps, ran
 from tests.support.seen import seen
 from tests.support.shells import opened, read_to_end, read_until
 from tests.support.tls import Authority
@@ -48,9 +48,7 @@ async def pods(daemon: Containerd, folder: Path) -> AsyncIterator[tuple[Containe
     async with container_api(daemon, folder, authority.server("localhost")) as api:
         server = f"https://localhost:{api.peer.port}"
         config = kubeconfig(folder, server, TOKEN, authority.certificate)
-        source = open_kubernetes(
-            "prod", "", KubernetesOptions(kubeconfig=str(config)), SystemClock()
-        )
+        source = open_kubernetes("prod", KubernetesTable(kubeconfig=str(config)), SystemClock())
         try:
             yield api, source
         finally:
@@ -151,7 +149,7 @@ async def test_input_is_refused_by_a_runtime_that_cannot_be_told_its_end(
 
 async def test_the_steps_of_a_reconnect(daemon: Containerd, tmp_path: Path) -> None:
     async with pods(daemon, tmp_path) as (_, source):
-        steps = [step async for step in source.actor.connect(BOX)]
+        steps = await link_steps(source.actor, BOX)
         assert steps[-1].detail == "container main", steps[-1]
 
 

@@ -16,9 +16,10 @@ import pytest
 from services.clock import SystemClock
 from services.errors import ShellError, UnavailableError
 from services.models import Retry, ShellState
-from services.sources.pods import handshake_errors, sign_in
+from services.sources.pods import sign_in
 from services.sources.pods.access import Access, Cluster, Helper, Identity
 from services.sources.pods.credential import KubeCredential
+from services.sources.pods.errors import argo_refusal, centml_refusal, kube_refusal
 from services.terminal.transport import websocket
 from services.terminal.transport.base import CloseReason
 from services.terminal.transport.close_reasons import HandshakeRefusedError
@@ -283,7 +284,7 @@ FORBIDDEN = 'pods "box" is forbidden: User "me" cannot create resource "pods/exe
 async def test_kubernetes_refuses(
     code: int, body: str | dict[str, object], words: str, advice: str, retry: Retry
 ) -> None:
-    error = handshake_errors.kubernetes((await failure_of(code, body)).failure, "box")
+    error = kube_refusal((await failure_of(code, body)).failure, "box")
     assert words in error.sentence and advice in error.advice and error.retry is retry
 
 
@@ -296,7 +297,7 @@ async def test_kubernetes_refuses(
     ],
 )
 async def test_centml_refuses(code: int, body: str, words: str, retry: Retry) -> None:
-    error = handshake_errors.centml((await failure_of(code, body)).failure, "7", "box")
+    error = centml_refusal((await failure_of(code, body)).failure, "7", "box")
     assert words in error.sentence and error.retry is retry
 
 
@@ -312,7 +313,7 @@ async def test_centml_refuses(code: int, body: str, words: str, retry: Retry) ->
     ],
 )
 async def test_argo_refuses(code: int, body: str, words: str) -> None:
-    error = handshake_errors.argo((await failure_of(code, body)).failure, "shop", "box")
+    error = argo_refusal((await failure_of(code, body)).failure, "shop", "box")
     assert words in error.sentence
 
 

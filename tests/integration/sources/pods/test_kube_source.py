@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from services.clock import SystemClock
+from services.config.sources import KubernetesTable
 from services.errors import NotFoundError, ShellError, UnavailableError
 from services.logs.follower import log_line
 from services.logs.reader import LogEndedError
@@ -24,17 +25,16 @@ from services.models import (
     SandboxState,
     ShellState,
     StepState,
-    VerdictKind,
 )
-from services.sources import OpenSource
-from services.sources.pods.options import KubernetesOptions
 from services.sources.pods.source import open_kubernetes
+from services.sources.protocol.source import OpenSource
+from services.sources.protocol.verdict import VerdictKind
 from services.terminal.exec.requests import ShellChoice
 from services.terminal.transport.base import CloseReason
 from tests.support.http_peer import Exchange
 from tests.support.kube_api import TOKEN, KubeApi, kube_api, pod, status
 from tests.support.kubectl import kubeconfig
-from tests.support.ran import ran
+from tests.support.ran import link_steps, ran
 from tests.support.shells import opened, read_to_end, read_until
 from tests.support.tls import Authority
 from tests.support.waiting import eventually
@@ -82,8 +82,8 @@ async def cluster(folder: Path, **options: object) -> AsyncIterator[Cluster]:
         config = kubeconfig(
             folder, f"https://localhost:{api.peer.port}", TOKEN, authority.certificate
         )
-        wanted = KubernetesOptions(kubeconfig=str(config), **options)  # type: ignore[arg-type]
-        source = open_kubernetes("prod", "", wanted, SystemClock())
+        wanted = KubernetesTable(kubeconfig=str(config), **options)  # type: ignore[arg-type]
+        source = open_kubernetes("prod", wanted, SystemClock())
         try:
             yield Cluster(api, source, config)
         finally:
@@ -414,7 +414,7 @@ async def test_a_token_is_renewed_once_where_the_server_says_so(tmp_path: Path) 
 
 async def test_reconnecting_proves_the_link_step_by_step(tmp_path: Path) -> None:
     async with cluster(tmp_path) as one:
-        steps = [step async for step in one.source.actor.connect(BOX)]
+        steps = await link_steps(one.source.actor, BOX)
         ended = [(step.name, step.state) for step in steps if step.ended_at is not None]
         assert ended == [
             ("credential", StepState.OK),
@@ -454,7 +454,7 @@ async def test_a_helper_runs_for_the_operator_and_never_for_a_look(tmp_path: Pat
             await one.source.observer.observe()
         assert (await one.source.observer.probe(BOX)).kind is VerdictKind.READY
         assert not ran.exists()
-        async for step in one.source.actor.connect(BOX):
+        for step in await link_steps(one.source.actor, BOX):
             assert step.state is not StepState.FAILED, step
         assert json.loads(ran.read_text())["spec"]["interactive"] is False
         assert "box" in await one.sandboxes()
@@ -527,9 +527,7 @@ async def test_nothing_of_a_key_stays_on_the_disk(
             "client-key": os.path.relpath(key, tmp_path),
         }
         config.write_text(json.dumps(table))
-        source = open_kubernetes(
-            "prod", "", KubernetesOptions(kubeconfig=str(config)), SystemClock()
-        )
+        source = open_kubernetes("prod", KubernetesTable(kubeconfig=str(config)), SystemClock())
         try:
             assert len((await source.observer.observe()).sandboxes) == 1
             shell = source.actor.shell(BOX, ShellChoice())

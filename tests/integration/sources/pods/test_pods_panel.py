@@ -17,7 +17,7 @@ import pytest
 from services.clock import SystemClock
 from services.config.settings import Flags, load
 from services.models import SandboxId, SandboxState, ShellState
-from services.sources import open_sources
+from services.sources.registry import open_sources
 from services.terminal.transport.pty import PtyProcess
 from tests.integration.sources.pods.test_kube_source import Cluster, cluster
 from tests.support.kube_api import pod

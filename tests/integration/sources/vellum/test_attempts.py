@@ -15,7 +15,8 @@ import psutil
 import pytest
 
 from services.errors import UnavailableError
-from services.models import AttemptState, GatewayState, SandboxId, SandboxState, Verb, VerdictKind
+from services.models import AttemptState, GatewayState, SandboxId, SandboxState, Verb
+from services.sources.protocol.verdict import VerdictKind
 from services.terminal.exec.requests import ShellChoice
 from tests.support.vellum import (
     ACCESS,

@@ -12,9 +12,11 @@ from pathlib import Path
 import pytest
 
 from services.clock import SystemClock
-from services.models import AttemptState, Verb, VerdictKind
+from services.config.sources import VellumTable
+from services.models import AttemptState, Verb
 from services.repair.limits import Limits
-from services.sources import OpenSource
+from services.sources.protocol.source import OpenSource
+from services.sources.protocol.verdict import VerdictKind
 from services.sources.vellum.source import open_vellum
 from tests.support.vellum import SANDBOX, Bench, Peer, serving, until
 from tests.support.vellum_cli import CLI, OLD_CLI, Stub, had
@@ -40,7 +42,7 @@ older_too = pytest.mark.parametrize("stub", [CLI, OLD_CLI], indirect=True, ids=[
 
 
 def opened(stub: Stub) -> OpenSource:
-    return open_vellum("vellum", "vellum", "", "vellum", SystemClock(), stub.environ)
+    return open_vellum("vellum", VellumTable(), SystemClock(), stub.environ)
 
 
 def bench(stub: Stub, locks: Path) -> Bench:

@@ -13,7 +13,7 @@ import pytest
 
 from services.errors import NotFoundError, RefusedError
 from services.models import Attempt, AttemptState, StepState, Verb
-from services.sources import Proposal
+from services.sources.protocol.proposer import Proposal
 from tests.support.vellum import (
     ACCESS,
     ID,

@@ -14,8 +14,10 @@ from pathlib import Path
 import pytest
 
 from services.clock import SystemClock
-from services.models import Attempt, AttemptState, SandboxState, Verb, VerdictKind
+from services.config.sources import VellumTable
+from services.models import Attempt, AttemptState, SandboxState, Verb
 from services.repair.limits import Limits
+from services.sources.protocol.verdict import VerdictKind
 from services.sources.vellum.source import open_vellum
 from tests.support.vellum import SANDBOX, Bench, until
 from tests.support.vellum_cli import Stub, had
@@ -36,9 +38,7 @@ def stub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stub]:
 
 
 def bench(stub: Stub, locks: Path, **environ: str) -> Bench:
-    source = open_vellum(
-        "vellum", "vellum", "", "vellum", SystemClock(), {**stub.environ, **environ}
-    )
+    source = open_vellum("vellum", VellumTable(), SystemClock(), {**stub.environ, **environ})
     return Bench(source, locks, LIMITS)
 
 

@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from services.models import AttemptState, Verb, VerdictKind
-from services.sources.vellum import actor, link, observer
+from services.models import AttemptState, Verb
+from services.sources.protocol.verdict import VerdictKind
+from services.sources.vellum import actor, observer
 from services.sources.vellum.evidence import AssistantEvidence
 from services.sources.vellum.judge import TABLE, AssistantJudgement, classify
 from tests.support.vellum import ID, QUICK, SANDBOX, Bench, Ground, Peer, serving
@@ -135,7 +136,7 @@ def rows(monkeypatch: pytest.MonkeyPatch) -> list[int]:
         matched.append(judged.row)
         return judged
 
-    for module in (observer, link, actor):
+    for module in (observer, actor):
         monkeypatch.setattr(module, "classify", noted)
     return matched
 

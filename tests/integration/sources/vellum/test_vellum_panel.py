@@ -18,7 +18,7 @@ from services.clock import SystemClock
 from services.config.settings import Settings, SourceSettings
 from services.config.sources import VellumTable
 from services.models import AttemptState, GatewayState, SandboxId, SandboxState
-from services.sources import open_sources
+from services.sources.registry import open_sources
 from tests.support.clock import settle
 from tests.support.vellum import ID, RENEWED, SANDBOX, Ground, Peer, serving, token_text
 from tests.support.waiting import eventually

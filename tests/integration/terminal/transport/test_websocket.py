@@ -16,10 +16,11 @@ from websockets.http11 import Request, Response
 
 from services.errors import ShellError
 from services.models import Retry, ShellState
+from services.net.failures import is_loopback
 from services.terminal.transport import websocket
 from services.terminal.transport.base import CloseReason
 from services.terminal.transport.json_frames import Dialect, JsonFraming
-from services.terminal.transport.websocket import WebSocketTransport, is_loopback
+from services.terminal.transport.websocket import WebSocketTransport
 from tests.support.shells import TOKEN, opened, read_to_end, read_until
 from tests.support.waiting import LIMIT_S, eventually
 

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from services.sources.local import lock
+from services.sources.local import crashes, lock
 from services.sources.local.layout import ProcessRecord
-from services.sources.local.spawn import describe
+from services.sources.local.process_records import describe
 
 
 @pytest.fixture(scope="module")
@@ -75,23 +75,23 @@ def test_only_the_owner_lets_go(tmp_path: Path, mine: ProcessRecord, dead: Proce
 def test_crashes_are_noted_bounded_and_read_back(tmp_path: Path) -> None:
     for number in range(60):
         lock.record_crash(tmp_path, f"crash {number}")
-    found = lock.crashes(tmp_path)
+    found = crashes.read_crashes(tmp_path)
     assert [crash.why for crash in found] == [f"crash {n}" for n in range(20, 60)]
     assert {crash.pid for crash in found} == {os.getpid()}
     assert [crash.at for crash in found] == sorted(crash.at for crash in found)
-    with (tmp_path / lock.CRASHES).open("a") as stream:
+    with (tmp_path / crashes.CRASHES).open("a") as stream:
         stream.write('{"at": 1}\nnot json\n{"at": "x", "pid": 1, "why": ""}\n')
-    assert len(lock.crashes(tmp_path)) == 40
+    assert len(crashes.read_crashes(tmp_path)) == 40
 
 
 def test_no_folder_has_no_crashes(tmp_path: Path) -> None:
-    assert lock.crashes(tmp_path / "never") == ()
+    assert crashes.read_crashes(tmp_path / "never") == ()
     assert lock.holder(tmp_path / "never") is None
     assert not lock.break_stale(tmp_path / "never")
 
 
 def test_giving_up_says_why(tmp_path: Path) -> None:
     lock.give_up(tmp_path, 4, "stale lock left by pid 7")
-    said = json.loads((tmp_path / lock.GAVE_UP).read_text())
+    said = json.loads((tmp_path / crashes.GAVE_UP).read_text())
     assert (said["crashes"], said["why"]) == (4, "stale lock left by pid 7")
     assert said["at"] > 1e9

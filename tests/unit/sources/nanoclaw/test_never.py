@@ -193,9 +193,9 @@ def test_only_what_acts_knows_the_acts() -> None:
 
 def test_an_install_that_is_not_configured_is_never_imported() -> None:
     code = (
-        "import sys, services.sources, services.config.settings, services.clock as c\n"
+        "import sys, services.sources.registry, services.config.settings, services.clock as c\n"
         "settings = services.config.settings.load(services.config.settings.Flags(), {})\n"
-        "services.sources.open_sources(settings, c.SystemClock())\n"
+        "services.sources.registry.open_sources(settings, c.SystemClock())\n"
         "sys.exit(any('nanoclaw' in m for m in sys.modules))\n"
     )
     done = subprocess.run(

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import pytest
 
-from services.sources.openshell.cli_text import normalize_text
-from services.sources.openshell.error_kinds import ErrorKind
+from services.sources.openshell.cli_text import ErrorKind, normalize_text
 from tests.support.openshell_recorded import NONE, REFUSED, VERSIONS, recorded
 
 A, FIRST_JSON, WORKSPACES, AUGUST = VERSIONS

@@ -6,12 +6,17 @@ import json
 
 import pytest
 
-from services.models import GatewayState, SandboxState, VerdictKind
+from services.models import GatewayState, SandboxState
 from services.sources.openshell import lists
 from services.sources.openshell.cli import CliResult
-from services.sources.openshell.cli_text import error_text, is_cli_error, normalize_text
+from services.sources.openshell.cli_text import (
+    ErrorKind,
+    error_kind,
+    error_text,
+    is_cli_error,
+    normalize_text,
+)
 from services.sources.openshell.cli_version import Generation, Toolset, skewed
-from services.sources.openshell.error_kinds import ErrorKind, error_kind
 from services.sources.openshell.gateway_judge import (
     STATES,
     GatewayJudgement,
@@ -31,6 +36,7 @@ from services.sources.openshell.sandbox_judge import (
     verdict,
 )
 from services.sources.openshell.start_plan import StartPlan
+from services.sources.protocol.verdict import VerdictKind
 from tests.support.openshell_recorded import HEALTHY, NONE, REFUSED, VERSIONS, recorded, toolset
 
 B = Toolset((0, 0, 111), Generation.B, exec=True, sandbox_start=True, get_json=True)

@@ -12,7 +12,6 @@ from services.config.settings import Flags, load
 from services.config.sources import OpenShellTable
 from services.errors import ConfigError, UnavailableError
 from services.models import Capability, GatewayState, ShellState
-from services.sources import open_sources
 from services.sources.openshell import lists, metadata, nemoclaw_registry, start_plan
 from services.sources.openshell.cli import environment, locate
 from services.sources.openshell.cli_version import Generation, Toolset
@@ -22,6 +21,7 @@ from services.sources.openshell.nemoclaw_registry import RegistryStatus
 from services.sources.openshell.records import Forward, Target, safe_name
 from services.sources.openshell.rows import sandbox, unseen
 from services.sources.openshell.shells import ended
+from services.sources.registry import open_sources
 from services.terminal.transport.base import CloseReason
 from tests.support.clock import FakeClock
 from tests.support.openshell_recorded import HEALTHY, recorded
@@ -32,7 +32,7 @@ LOCAL = "https://127.0.0.1:17670"
 
 
 @pytest.mark.parametrize(
-    ("text", "presence"),
+    ("text", "status"),
     [
         (None, RegistryStatus.ABSENT),
         ("", RegistryStatus.CORRUPT),
@@ -45,15 +45,15 @@ LOCAL = "https://127.0.0.1:17670"
     ],
 )
 def test_a_register_is_absent_corrupt_empty_or_filled(
-    tmp_path: Path, text: str | None, presence: RegistryStatus
+    tmp_path: Path, text: str | None, status: RegistryStatus
 ) -> None:
     path = tmp_path / "sandboxes.json"
     if text is not None:
         path.write_text(text)
     found = nemoclaw_registry.read(path)
-    assert found.presence is presence
-    assert bool(found.problem) is (presence is RegistryStatus.CORRUPT)
-    assert found.default == ("a" if presence is RegistryStatus.FILLED else "")
+    assert found.status is status
+    assert bool(found.problem) is (status is RegistryStatus.CORRUPT)
+    assert found.default == ("a" if status is RegistryStatus.FILLED else "")
     assert len({one.value for one in RegistryStatus}) == len(RegistryStatus)
 
 
@@ -65,7 +65,7 @@ def test_a_register_keeps_what_later_versions_add(home: Path) -> None:
     entry = found.entry("mine", "a")
     assert entry is not None and entry.port == 1234 and ("model", "m") in entry.facts
     assert (path.read_bytes(), path.stat().st_mtime_ns) == before
-    assert nemoclaw_registry.read(None).presence is RegistryStatus.UNUSED
+    assert nemoclaw_registry.read(None).status is RegistryStatus.UNUSED
 
 
 def test_registrations_are_read_from_the_folder(tmp_path: Path) -> None:

@@ -10,12 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.models import SandboxState, VerdictKind
+from services.models import SandboxState
 from services.sources.pods import judge
-from services.sources.pods.judgement import PodJudgement, refusals
-from services.sources.pods.kube_observer import verdict
+from services.sources.pods.judgement import PodJudgement, refusals, verdict, words_for
 from services.sources.pods.pod import Pod, pod_of, read_event, read_list, read_pod
-from services.sources.pods.reasons import words_for
+from services.sources.protocol.verdict import VerdictKind
 
 NOW = judge.instant("2026-01-01T01:00:00Z") or 0.0
 READY, SETTLING, STUCK = SandboxState.READY, SandboxState.SETTLING, SandboxState.STUCK
@@ -153,7 +152,7 @@ def test_a_pod_in_plain_words(one: Pod, state: SandboxState, words: str, shell: 
     ],
 )
 def test_what_an_attempt_may_do(state: SandboxState, no_shell: str, kind: VerdictKind) -> None:
-    judged = verdict(PodJudgement(state, "why", no_shell))
+    judged = verdict(PodJudgement(state, "why", no_shell), "", strict=True)
     assert judged.kind is kind and not judged.wakeable and not judged.confirmable
 
 

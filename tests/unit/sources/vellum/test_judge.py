@@ -8,15 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.models import (
-    GatewayState as G,
-)
-from services.models import (
-    SandboxState as S,
-)
-from services.models import (
-    VerdictKind,
-)
+from services.models import GatewayState as G
+from services.models import SandboxState as S
+from services.sources.protocol.verdict import VerdictKind
 from services.sources.vellum import verdicts
 from services.sources.vellum.credential import Credential, CredentialState
 from services.sources.vellum.evidence import ActionKind, ActionResult, AssistantEvidence

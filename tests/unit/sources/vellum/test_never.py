@@ -12,10 +12,7 @@ from tui import pollers
 
 ROOT = Path(__file__).resolve().parents[4]
 PACKAGE = ROOT / "services/sources/vellum"
-ACTING = (
-    *("actor", "link", "runner", "uninterruptible", "commands"),
-    *("confirmed_actions", "hints", "masks"),
-)
+ACTING = (*("actor", "runner", "uninterruptible", "commands", "confirmed_actions"),)
 
 
 def closure(module: str) -> set[str]:
@@ -41,12 +38,12 @@ def test_looking_cannot_reach_acting() -> None:
             "unlink",
         ):
             assert word not in source, f"{name} holds {word}"
-    assert closure("actor") >= {"runner", "commands", "link"}
+    assert closure("actor") >= {"runner", "commands"}
 
 
-def test_only_the_link_asks_for_a_token() -> None:
+def test_only_the_actor_asks_for_a_token() -> None:
     callers = [p.stem for p in PACKAGE.glob("*.py") if "http_probe.mint(" in p.read_text()]
-    assert callers == ["link"]
+    assert callers == ["actor"]
 
 
 def test_every_outer_limit_exceeds_its_inner_ones() -> None:

@@ -9,8 +9,9 @@ import pytest
 
 from services.errors import ShellError
 from services.models import Retry, ShellState
+from services.net.failures import ConnectionFailure
 from services.terminal.transport.base import CloseReason
-from services.terminal.transport.close_reasons import ConnectionFailure, HandshakeRefusedError
+from services.terminal.transport.close_reasons import HandshakeRefusedError
 from services.terminal.transport.reconnect import ReconnectingTransport, ReconnectPolicy
 from tests.support.clock import FakeClock
 

@@ -1,0 +1,53 @@
+"""The half of a source that acts, on operator request only."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Protocol
+
+from services.models import SandboxId, Step
+from services.sources.protocol.verdict import Verdict
+from services.terminal.exec.requests import ExecEvent, ExecRequest, ShellChoice
+from services.terminal.transport.base import Transport
+
+
+class Actor(Protocol):
+    """Starts and connects sandboxes, opens shells, runs commands; on operator request only."""
+
+    def wake(self, sandbox: SandboxId) -> AsyncIterator[Step]:
+        """Start what is stopped, in place. Yields each step as it changes; a failed step ends it.
+
+        Closing the iterator ends every child it started.
+        """
+
+    def connect(self, sandbox: SandboxId) -> AsyncIterator[Step | Verdict]:
+        """The ordered link steps after serving; same rules as `wake`.
+
+        A verdict says what the step that fails next means, where the source knows best.
+        """
+
+    def wake_key(self, sandbox: SandboxId) -> str:
+        """Who may not be woken at the same time: the gateway's identity."""
+
+    def shell(self, sandbox: SandboxId, choice: ShellChoice) -> Transport:
+        """A transport that is not open yet.
+
+        Raises:
+            NotFoundError: no such sandbox here.
+            UnavailableError: no shell there, or none as chosen, with the reason.
+        """
+
+    def exec(self, sandbox: SandboxId, request: ExecRequest) -> AsyncIterator[ExecEvent]:
+        """Run one command: its output as it comes and, last, an `ExecResult`.
+
+        Closing the iterator stops the command.
+
+        Raises:
+            ReadOnlyError, RefusedError: this panel will not run it.
+            NotFoundError: no such sandbox here.
+            UnavailableError: no commands there, or none as chosen, with the reason.
+            ShellError: it could not be started.
+        """
+
+    async def close(self) -> None:
+        """End what this actor started for the panel; idempotent."""

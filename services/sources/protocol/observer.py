@@ -1,0 +1,83 @@
+"""The half of a source that reads: nothing here, or below it, acts."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Protocol
+
+from services.errors import NotFoundError, UnavailableError
+from services.logs.reader import LogRecord
+from services.models import Direction, LogStream, Observation, QueueSnapshot, SandboxId, Source
+from services.sources.protocol.verdict import Verdict
+
+
+class Observer(Protocol):
+    """Reads the state of a source; read-only, bounded and cancellable."""
+
+    @property
+    def info(self) -> Source:
+        """Who this is and what it can do."""
+
+    async def observe(self) -> Observation:
+        """Gateways and sandboxes now.
+
+        Raises:
+            UnavailableError: nothing could be learned; the sentence says why.
+        """
+
+    async def queue(self, sandbox: SandboxId, window: int) -> QueueSnapshot:
+        """Counts by label and the newest `window` messages of each direction.
+
+        Raises:
+            NotFoundError: no such sandbox here.
+            UnavailableError: this source has no queues.
+        """
+
+    async def content(self, sandbox: SandboxId, direction: Direction, message: str) -> str:
+        """One message's whole content, harmless, bounded at 1 MiB, secrets masked.
+
+        Raises:
+            NotFoundError: no such message.
+        """
+
+    async def probe(self, sandbox: SandboxId) -> Verdict:
+        """Judge one sandbox now; a failure to look is an unknown verdict, not an exception."""
+
+    async def log_streams(self, sandbox: SandboxId) -> tuple[LogStream, ...]:
+        """What its log can be read from, the usual one first; empty where there is but one.
+
+        Raises:
+            NotFoundError: no such sandbox here.
+            UnavailableError: nothing can be said just now.
+        """
+
+    def logs(
+        self, sandbox: SandboxId, stream: str = "", since: float | None = None
+    ) -> AsyncIterator[LogRecord]:
+        """Bounded records, oldest first, then as they come. No `stream`: the usual one.
+
+        `since` is the instant of the last record told before, where one had an instant: what was
+        written then may come again.
+
+        Raises:
+            LogEndedError: that was all, and no more can come.
+            NotFoundError: no such sandbox or stream here.
+            UnavailableError: there is no log, or it was lost; asking again may help.
+        """
+
+    async def close(self) -> None:
+        """Release connections and caches; idempotent."""
+
+
+class NoQueues:
+    """The queue calls of an observer whose sandboxes have no queues."""
+
+    def __init__(self, reason: str) -> None:
+        """`reason` is a sentence."""
+        self._no_queues = reason
+
+    async def queue(self, sandbox: SandboxId, window: int) -> QueueSnapshot:
+        raise UnavailableError(self._no_queues)
+
+    async def content(self, sandbox: SandboxId, direction: Direction, message: str) -> str:
+        raise NotFoundError(self._no_queues)

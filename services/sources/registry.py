@@ -1,0 +1,68 @@
+"""Opens the sources that are configured; a kind that is not configured is never imported."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import assert_never
+
+from services.clock import Clock
+from services.config import paths
+from services.config.settings import Settings, SourceSettings
+from services.config.sources import (
+    ArgoTable,
+    CentmlTable,
+    KubernetesTable,
+    LocalTable,
+    NanoClawTable,
+    OpenShellTable,
+    VellumTable,
+)
+from services.sources.protocol.source import OpenSource
+
+
+def open_sources(settings: Settings, clock: Clock) -> tuple[OpenSource, ...]:
+    """Every configured source, in order.
+
+    Read-only settings get actors that refuse. Opening touches neither disk nor network.
+    """
+    opened = tuple(_open(one, clock) for one in settings.sources)
+    if settings.read_only:
+        from services.sources.protocol.read_only import ReadOnlyActor
+
+        return tuple(replace(one, actor=ReadOnlyActor(), proposer=None) for one in opened)
+    return opened
+
+
+def _open(source: SourceSettings, clock: Clock) -> OpenSource:
+    match source.table:
+        case LocalTable() as table:
+            from services.sources.local.source import open_local
+
+            root = Path(table.root).expanduser() if table.root else paths.local_world()
+            return open_local(source.key, table, clock, root)
+        case OpenShellTable() as table:
+            from services.sources.openshell.source import open_openshell
+
+            return open_openshell(source.key, table, clock)
+        case KubernetesTable() as table:
+            from services.sources.pods.source import open_kubernetes
+
+            return open_kubernetes(source.key, table, clock, paths.open_shells_dir())
+        case CentmlTable() as table:
+            from services.sources.pods.source import open_centml
+
+            return open_centml(source.key, table, clock)
+        case ArgoTable() as table:
+            from services.sources.pods.source import open_argo
+
+            return open_argo(source.key, table, clock)
+        case NanoClawTable() as table:
+            from services.sources.nanoclaw.source import open_nanoclaw
+
+            return open_nanoclaw(source.key, table, clock)
+        case VellumTable() as table:
+            from services.sources.vellum.source import open_vellum
+
+            return open_vellum(source.key, table, clock)
+    assert_never(source.table)
