@@ -15,11 +15,12 @@ import time
 from pathlib import Path
 from random import Random
 
+from services.process.identity import Liveness
 from services.sources.local.flood import Flood
 from services.sources.local.host_queue import HostQueue, PendingDelivery, action
 from services.sources.local.layout import SANDBOX_NAMES, World
 from services.sources.local.leases import is_needed
-from services.sources.local.process_records import AGENT, Liveness, alive, describe, reap
+from services.sources.local.process_records import AGENT, alive, describe, reap
 from services.sources.local.queue_files import INBOUND
 from services.sources.local.restarts import AgentRestarts
 from services.sources.local.ticker import Ticker

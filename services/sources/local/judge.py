@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from services.models import Activity, GatewayState, SandboxState
+from services.process.identity import Liveness
 from services.sources.local.gateway_probe import GatewayEvidence, ProbeOutcome
-from services.sources.local.process_records import Liveness
 from services.sources.protocol.verdict import Verdict, VerdictKind
 
 START_S = 5.0

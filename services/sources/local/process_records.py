@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import subprocess
 import threading
-from enum import Enum
 
+from services.process.identity import Liveness
 from services.sources.local.layout import ProcessRecord
 
 AGENT = "agent-"
@@ -16,23 +16,6 @@ _CODES_KEPT = 64
 _children: dict[int, subprocess.Popen[bytes]] = {}
 _codes: dict[int, int] = {}
 _children_lock = threading.Lock()
-
-
-class Liveness(Enum):
-    """What became of a recorded process."""
-
-    RUNNING = "running"
-    STOPPED = "stopped"
-    """Suspended by a signal: it exists and does nothing."""
-    ZOMBIE = "zombie"
-    """Dead, not yet collected by its parent."""
-    DEAD = "dead"
-    """Gone, or its pid belongs to somebody else now."""
-
-    @property
-    def over(self) -> bool:
-        """Whether it will never run again."""
-        return self in (Liveness.ZOMBIE, Liveness.DEAD)
 
 
 def keep_child(child: subprocess.Popen[bytes]) -> None:

@@ -11,16 +11,10 @@ import time
 from pathlib import Path
 
 from services.errors import ProcessError
+from services.process.identity import Liveness
 from services.process.signals import catch_ignored
 from services.sources.local.layout import ProcessRecord, World
-from services.sources.local.process_records import (
-    AGENT,
-    SAME_START_S,
-    Liveness,
-    alive,
-    keep_child,
-    reap,
-)
+from services.sources.local.process_records import AGENT, SAME_START_S, alive, keep_child, reap
 
 SANDBOX_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,40}")
 LOG_BOUND = 256 * 1024

@@ -44,7 +44,7 @@ ONLY_IN = {
     "openshell": ("services.sources.openshell.grpc_client",),
     "pyte": ("services.terminal.emulator",),
     "websockets": ("services.terminal.transport", "services.sources.local"),
-    "aiosqlite": ("services.queues", "services.sources.local", "services.journal"),
+    "aiosqlite": ("services.queues", "services.sources.local", "services.files.sqlite"),
 }
 MAY_KNOW: dict[str, tuple[str, ...]] = {
     "emulator": (),

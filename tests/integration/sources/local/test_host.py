@@ -13,13 +13,13 @@ import pytest
 
 from services.clock import SystemClock
 from services.models import SandboxId
+from services.process.identity import Liveness
 from services.queues.reader import QueueReader
 from services.sources.local import lock, process_records, spawn
 from services.sources.local.flood import request_flood
 from services.sources.local.host import ROLE
 from services.sources.local.layout import SANDBOX_NAMES, ProcessRecord, World
 from services.sources.local.leases import Lease
-from services.sources.local.process_records import Liveness
 from tests.support.waiting import eventually
 from tests.support.world_processes import (
     PATIENCE_S,

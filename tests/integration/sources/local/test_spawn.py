@@ -13,9 +13,9 @@ import psutil
 import pytest
 
 from services.errors import ProcessError
+from services.process.identity import Liveness
 from services.sources.local import process_records, spawn
 from services.sources.local.layout import ProcessRecord, World
-from services.sources.local.process_records import Liveness
 from tests.support.world_processes import ended, needed_world, started, until
 
 ONE = "agent-one"
