@@ -12,6 +12,7 @@ from services.config import paths
 from services.config.settings import Settings
 from services.config.sources import LocalTable
 from services.errors import ConfigError
+from services.process.identity import Liveness
 from services.sources.local import faults, process_records, world
 from services.sources.local.layout import World
 from tui.cli import tables
@@ -55,7 +56,7 @@ def status(settings: Settings, as_json: bool) -> int:
     shapes = []
     for role in world.roles(place):
         record = place.read_record(role)
-        alive = process_records.Liveness.DEAD if record is None else process_records.alive(record)
+        alive = Liveness.DEAD if record is None else process_records.alive(record)
         pid = None if record is None else record.pid
         shapes.append({"process": role, "state": alive.value, "pid": pid})
     if as_json:
@@ -65,7 +66,7 @@ def status(settings: Settings, as_json: bool) -> int:
         rows = [(str(s["process"]), str(s["state"]), str(s["pid"] or "-")) for s in shapes]
         for line in tables.table(rows):
             click.echo(line)
-    whole = all(one["state"] == process_records.Liveness.RUNNING.value for one in shapes)
+    whole = all(one["state"] == Liveness.RUNNING.value for one in shapes)
     return 0 if whole else 1
 
 

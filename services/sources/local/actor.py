@@ -9,7 +9,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from services.clock import Clock
 from services.errors import NotFoundError, UnavailableError, WakedeckError
 from services.models import SandboxId, Step
-from services.sources.local import crashes, lock, probes, process_records, spawn
+from services.process.identity import Liveness
+from services.sources.local import crashes, lock, probes, spawn
 from services.sources.local.gateway_probe import ProbeOutcome
 from services.sources.local.judge import REFUSED, REFUSED_ADVICE, SILENCE_S, ProcessFacts
 from services.sources.local.layout import HOST, World
@@ -151,7 +152,7 @@ class LocalActor:
         if record is not None and not facts.liveness.over:
             if await is_serving(facts):
                 return ""
-            if facts.liveness is process_records.Liveness.STOPPED:
+            if facts.liveness is Liveness.STOPPED:
                 spawn.resume(record)
                 if await self._wait_until(_RESUME_S, lambda: self._is_serving(role, is_serving)):
                     return f"{role} resumed"
@@ -179,14 +180,14 @@ class LocalActor:
         return f"{cleared}{said}"
 
     async def _alive(self, facts: ProcessFacts) -> bool:
-        return facts.liveness is process_records.Liveness.RUNNING
+        return facts.liveness is Liveness.RUNNING
 
     async def _gateway_answers(self, facts: ProcessFacts) -> bool:
         seen = await probes.gateway(self._world, facts)
         return seen is not None and seen.health.answer is ProbeOutcome.OK
 
     async def _heartbeat_is_recent(self, name: str, facts: ProcessFacts) -> bool:
-        if facts.liveness is not process_records.Liveness.RUNNING:
+        if facts.liveness is not Liveness.RUNNING:
             return False
         beat = probes.heartbeat(self._world, name)
         if beat is None or facts.started_at is None:

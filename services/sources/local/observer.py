@@ -25,8 +25,9 @@ from services.models import (
     SandboxState,
     Source,
 )
+from services.process.identity import Liveness
 from services.queues.reader import QueueReader
-from services.sources.local import judge, probes, process_records
+from services.sources.local import judge, probes
 from services.sources.local.gateway_probe import GatewayEvidence
 from services.sources.local.layout import HOST, World
 from services.sources.protocol.verdict import Verdict, VerdictKind
@@ -208,6 +209,6 @@ def _agent_facts(seen: judge.AgentEvidence, problem: str, now: float) -> Facts:
         rows.append(("queue files", problem))
     if seen.crashes:
         rows.append(("failed starts", f"{seen.crashes}, last: {seen.last_crash}"))
-    if seen.process.liveness is process_records.Liveness.STOPPED:
+    if seen.process.liveness is Liveness.STOPPED:
         rows.append(("why", "suspended by a signal (SIGSTOP)"))
     return tuple(rows)

@@ -8,6 +8,7 @@ from typing import TypeAlias
 
 from services.clock import Clock
 from services.models import SandboxId
+from services.process.identity import Liveness
 from services.queues.facts import Survey
 from services.queues.reader import HEARTBEAT, QueueReader
 from services.queues.session import INBOUND, OUTBOUND, SETTLED_S
@@ -26,7 +27,7 @@ def process(world: World, role: str) -> ProcessFacts:
     """A role's process; pid None where no record says who plays it."""
     record = world.read_record(role)
     if record is None:
-        return ProcessFacts(None, process_records.Liveness.DEAD)
+        return ProcessFacts(None, Liveness.DEAD)
     return ProcessFacts(record.pid, process_records.alive(record), record.created)
 
 
@@ -49,11 +50,7 @@ def heartbeat(world: World, name: str) -> float | None:
 async def gateway(world: World, facts: ProcessFacts) -> GatewayEvidence | None:
     """What its probes say; None where it has no port yet or its process cannot answer."""
     record = world.read_record("gateway")
-    if (
-        record is None
-        or record.port is None
-        or facts.liveness is not process_records.Liveness.RUNNING
-    ):
+    if record is None or record.port is None or facts.liveness is not Liveness.RUNNING:
         return None
     return await probe_gateway(record.port, token(world))
 
