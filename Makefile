@@ -29,6 +29,7 @@ check: lint types
 lint: $(READY)
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
+	@$(BIN)/lint-imports --cache-dir .ruff_cache/imports > .imports.txt || (cat .imports.txt; false)
 
 types: $(READY)
 	@$(BIN)/mypy
