@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -84,10 +84,13 @@ async def opened(
     state: Path,
     streams: Sequence[str] = ("agent", "gateway"),
     size: tuple[int, int] = (100, 30),
+    keys: Mapping[str, str] | None = None,
 ) -> AsyncIterator[Panel]:
     script = Script(gateways(), SANDBOXES, logs={name: asyncio.Queue() for name in streams})
     clock = FakeClock(NOW)
-    settings = Settings("default", (SourceSettings("local", "local", LocalTable()),))
+    settings = Settings(
+        "default", (SourceSettings("local", "local", LocalTable()),), keys=dict(keys or {})
+    )
     app = WakedeckApp(settings, (scripted(script, clock),), clock, state=state)
     async with app.run_test(size=size) as pilot:
         panel = Panel(app, pilot, script)
@@ -111,6 +114,17 @@ async def test_a_key_opens_it_and_escape_leaves_nothing_running(tmp_path: Path) 
         await panel.pilot.press("escape")
         await panel.until(lambda: isinstance(panel.app.screen, Dashboard))
         await panel.until(lambda: panel.script.following == 0)
+
+
+async def test_the_badge_names_the_key_that_follows_where_it_is_obeyed(tmp_path: Path) -> None:
+    async with opened(tmp_path, keys={"log.follow": "f6"}) as panel:
+        await panel.say(*(f"line {n}" for n in range(100)))
+        await panel.pilot.press("pageup")
+        await panel.until(lambda: "f6 follows" in panel.title)
+        await panel.pilot.press("slash")
+        await panel.until(lambda: "follows" not in panel.title)
+        await panel.pilot.press("escape")
+        await panel.until(lambda: "f6 follows" in panel.title)
 
 
 async def test_another_stream_is_chosen_by_tab_by_number_and_by_click(tmp_path: Path) -> None:

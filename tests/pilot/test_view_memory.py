@@ -52,7 +52,7 @@ async def test_the_view_is_written_when_the_panel_is_left(tmp_path: Path) -> Non
 
 
 async def test_it_can_be_switched_off(tmp_path: Path) -> None:
-    plain = settings(save_view=False)
+    plain = settings(remember=False)
     async with panel(tmp_path, settings=plain) as stage:
         await stage.press("slash", *"night", "enter")
         stage.app._save_view()

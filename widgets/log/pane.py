@@ -166,6 +166,10 @@ class LogPane(Widget):
         event.stop()
         self._retitle()
 
+    def on_descendant_focus(self, _: events.DescendantFocus) -> None:
+        """The key that follows is named where it would be obeyed, not in the search line."""
+        self._retitle()
+
     def on_click(self, event: events.Click) -> None:
         """A click on the title follows again: that is where the new lines are counted."""
         if event.widget is self and event.y == 0:
