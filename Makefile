@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: run test check lint types format snapshots screenshots keys bench soak kits green clean
+.PHONY: run test check lint types format snapshots screenshots keys bench truth soak kits green clean
 
 run: $(READY)
 	@$(BIN)/wakedeck $(ARGS)
@@ -53,6 +53,10 @@ green: $(READY)
 
 bench: $(READY)
 	@$(BIN)/python -m tests.bench
+
+# What is shown and told, held against what is true while the world is broken at random.
+truth: $(READY)
+	@$(BIN)/python -m tests.bench.truth $(ARGS)
 
 soak: $(READY)
 	@$(BIN)/python -m tests.soak $(ARGS)
