@@ -42,6 +42,7 @@ HOLDS_S = (6.5, 13.0)
 SHORT, SHORT_S = ("blink", "replace"), 0.3
 GONE_S = 5.0
 """How long a killed gateway may wait to be collected: until then no other one starts."""
+HOGS = 6
 _HOG = "import os; os.nice(19)\nwhile True: pass"
 
 
@@ -80,7 +81,7 @@ class Breaker:
         self._home = home
         self._pid_of = pid_of
         self._children: list[subprocess.Popen[bytes]] = []
-        self._hogs: dict[str, subprocess.Popen[bytes]] = {}
+        self._hogs: dict[str, list[subprocess.Popen[bytes]]] = {}
         self._last: dict[str, int] = {}
 
     def begin(self, fault: Fault) -> None:
@@ -115,9 +116,8 @@ class Breaker:
 
     def close(self) -> None:
         """Let everything go on, and end the hogs; the world itself is taken down by its owner."""
-        for hog in self._hogs.values():
-            hog.kill()
-            hog.wait()
+        for hogs in self._hogs.values():
+            _end(hogs)
         for role in (*WAYS, *(folder.name for folder in (self._root / "sandboxes").iterdir())):
             self._signal(role, signal.SIGCONT)
 
@@ -169,23 +169,21 @@ class Breaker:
             )
 
     def _slow(self, role: str) -> None:
-        """The least share of one core, beside somebody who wants all of it."""
+        """The least share of one core, beside some who want all of it; the rest is spared."""
         pid = self._pid_of(role)
         if pid is None:
             return
         core = {min(os.sched_getaffinity(0))}
-        hog = subprocess.Popen([sys.executable, "-c", _HOG])
-        self._hogs[role] = hog
+        hogs = [subprocess.Popen([sys.executable, "-c", _HOG]) for _ in range(HOGS)]
+        self._hogs[role] = hogs
         with contextlib.suppress(OSError):
-            os.sched_setaffinity(hog.pid, core)
+            for hog in hogs:
+                os.sched_setaffinity(hog.pid, core)
             os.sched_setaffinity(pid, core)
             os.sched_setscheduler(pid, os.SCHED_IDLE, os.sched_param(0))
 
     def _quicken(self, role: str) -> None:
-        hog = self._hogs.pop(role, None)
-        if hog is not None:
-            hog.kill()
-            hog.wait()
+        _end(self._hogs.pop(role, []))
         pid = self._pid_of(role)
         if pid is None:
             return
@@ -198,3 +196,9 @@ class Breaker:
             # Without the right to give back its share: another one in its place.
             self._signal(role, signal.SIGKILL)
             self._start(role)
+
+
+def _end(hogs: Sequence[subprocess.Popen[bytes]]) -> None:
+    for hog in hogs:
+        hog.kill()
+        hog.wait()

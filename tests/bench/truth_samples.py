@@ -68,9 +68,8 @@ class Screen:
             for part in text.split("│"):
                 row = self._row.match(part)
                 if row is not None:
-                    late = re.search(r"\bstale\b|!\d", row[3])
                     words = found.setdefault(self._names[row[2]], set())
-                    words.add(STALE if late else row[1])
+                    words.add(STALE if is_stale(row[3]) else row[1])
         return {role: words.pop() for role, words in found.items() if len(words) == 1}
 
     async def _read(self) -> None:
@@ -86,6 +85,12 @@ class Screen:
         await self.process.terminate()
         self._reader.cancel()
         await asyncio.gather(self._reader, return_exceptions=True)
+
+
+def is_stale(rest: str) -> bool:
+    """Whether a row says so: its age stands last, as `stale 12s` or `!12s`."""
+    words = rest.split()
+    return words[-1:] != [] and (words[-1].startswith("!") or words[-2:-1] == ["stale"])
 
 
 class History:

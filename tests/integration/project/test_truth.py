@@ -10,7 +10,7 @@ import pytest
 
 from tests.bench import truth_faults, truth_oracle, truth_score
 from tests.bench.truth import AGENTS, Run, rehearse
-from tests.bench.truth_samples import answer_of
+from tests.bench.truth_samples import answer_of, is_stale
 from tests.bench.truth_score import (
     DEAD,
     SERVING,
@@ -154,6 +154,13 @@ def test_an_answer_is_false_only_against_what_held_all_the_while() -> None:
     assert false_answers([Answer(11, 12, {"gateway": "down"}, 1)], truth) == (1, 0, 1, 0)
     assert false_answers([Answer(5, 6, {"gateway": "ready", "host": "down"}, 1)], truth)[1] == 1
     assert false_answers([answer_of(b"Traceback", 5, 6)], truth) == (0, 0, 0, 1)
+
+
+def test_a_row_is_stale_by_its_age_alone() -> None:
+    assert is_stale("   ‖1 ✓2   stale 12s ") and is_stale("  ✓2  !12s")
+    # An orphan claim carries the same mark, and a reason may use the word.
+    assert not is_stale("  !1 ✓2   3s ") and not is_stale(" stale lock left by pid 7  0s")
+    assert not is_stale("")
 
 
 def test_six_faults_a_minute_at_least_and_the_same_for_a_seed() -> None:
