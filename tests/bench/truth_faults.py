@@ -11,6 +11,7 @@ import random
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -83,6 +84,7 @@ class Breaker:
         self._children: list[subprocess.Popen[bytes]] = []
         self._hogs: dict[str, list[subprocess.Popen[bytes]]] = {}
         self._last: dict[str, int] = {}
+        self._starting = threading.Lock()
 
     def begin(self, fault: Fault) -> None:
         """The first half."""
@@ -112,7 +114,8 @@ class Breaker:
 
     def reap(self) -> None:
         """Collect those of ours that were killed."""
-        self._children = [one for one in self._children if one.poll() is None]
+        with self._starting:
+            self._children = [one for one in self._children if one.poll() is None]
 
     def close(self) -> None:
         """Let everything go on, and end the hogs; the world itself is taken down by its owner."""
@@ -155,7 +158,7 @@ class Breaker:
             "HOME": str(self._home),
             "PYTHONPATH": str(Path(__file__).resolve().parents[2]),
         }
-        with log.open("ab") as said:
+        with log.open("ab") as said, self._starting:
             self._children.append(
                 subprocess.Popen(
                     argv,
