@@ -18,7 +18,7 @@ import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -241,12 +241,13 @@ class Bench:
             self.run.lag = json.loads(said or b"{}")
 
     async def _take_down(self) -> None:
+        quiet = asyncio.subprocess.DEVNULL
         child = await asyncio.create_subprocess_exec(
             *(sys.executable, "-c", "from tui.cli.main import main; main()", "local", "down"),
             env=self._environ,
             cwd=ROOT,
-            stdout=asyncio.subprocess.DEVNULL,
-            stderr=asyncio.subprocess.DEVNULL,
+            stdout=quiet,
+            stderr=quiet,
         )
         assert await child.wait() == 0, "the world could not be taken down"
         await asyncio.to_thread(self._breaker.await_children)
@@ -296,5 +297,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    with suppress(KeyboardInterrupt):
-        sys.exit(main())
+    sys.exit(main())
