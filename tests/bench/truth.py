@@ -30,7 +30,6 @@ from tests.bench.truth_score import (
     DEAD,
     READY_WORDS,
     SERVING,
-    STOPPED,
     WAYS,
     Answer,
     Record,
@@ -43,11 +42,6 @@ READY_S = 90.0
 PATIENCE_S = 30.0
 SLOW_S = 4.0
 """How long a patient run slows one."""
-_TOLD = {
-    DEAD: ("down", "absent", "asleep", "broken"),
-    STOPPED: ("hung", "stuck"),
-    SERVING: tuple(READY_WORDS),
-}
 _POLL_S = 0.05
 
 
@@ -172,8 +166,8 @@ class Bench:
         def told() -> bool:
             self._history.read()
             shown = [screen.shown[role].now for screen in self._screens]
-            return self._history.last(role) in _TOLD[true] and all(
-                word in _TOLD[true] for word in shown
+            return self._history.last(role) in SAYS[true] and all(
+                word in SAYS[true] for word in shown
             )
 
         await self._true(role, true)

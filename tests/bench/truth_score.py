@@ -15,6 +15,12 @@ CLOSED_WORDS = frozenset(("down", "hung", "wrong", "absent"))
 BETWEEN_WORDS = frozenset(("settling", "unknown"))
 CUT_OFF = "cut off"
 TROUBLE_WORDS = CLOSED_WORDS | {"asleep", "stuck", "broken", CUT_OFF}
+SAYS = {
+    DEAD: frozenset(("down", "absent", "asleep", "broken")),
+    STOPPED: frozenset(("hung", "stuck")),
+    SERVING: READY_WORDS,
+}
+"""What a panel or its history may call it, whatever the role."""
 WAYS = ("gateway", "host")
 WAY_IN = "gateway"
 """The way into every sandbox of the embedded world."""
