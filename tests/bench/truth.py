@@ -29,6 +29,7 @@ from tests.bench.truth_samples import ROOT, SAMPLE_S, History, Screen, ask_statu
 from tests.bench.truth_score import (
     DEAD,
     READY_WORDS,
+    SAYS,
     SERVING,
     WAYS,
     Answer,
