@@ -5,7 +5,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: run test quick check lint types format snapshots screenshots keys bench soak kits green clean
+.PHONY: run test quick check lint types format snapshots screenshots keys bench truth soak kits green
+.PHONY: clean
 
 run: $(READY)
 	@$(BIN)/wakedeck $(ARGS)
@@ -58,6 +59,10 @@ green: $(READY)
 
 bench: $(READY)
 	@$(BIN)/python -m tests.bench
+
+# What is shown and told, held against what is true while the world is broken at random.
+truth: $(READY)
+	@$(BIN)/python -m tests.bench.truth $(ARGS)
 
 soak: $(READY)
 	@$(BIN)/python -m tests.soak $(ARGS)
