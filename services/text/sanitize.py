@@ -19,6 +19,7 @@ _SEQUENCE = re.compile(
 _UNSAFE = re.compile(
     r"[^\x20-\x7e\xa1-\xac\xae-\u02ff\u0370-\u05ff\u3040-\u30ff\u4e00-\u9fff\uac00-\ud7a3]"
 )
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _INVISIBLE_LETTERS = frozenset("\u115f\u1160\u3164\uffa0\u2800")
 _MAX_COMBINING_MARKS = 2
 
@@ -45,6 +46,22 @@ def _escape_invisible(text: str) -> str:
         else:
             out.append(char)
     return "".join(out)
+
+
+def printable(text: str) -> str:
+    """The text with its line ends, every other control or invisible character escaped as ‹001B›.
+
+    Nothing is dropped but combining marks beyond two on one character, and nothing is cut: two
+    different names stay different, and what is shown can be typed.
+    """
+    if text.isascii() and text.replace("\n", "").isprintable():
+        return text
+    lines = text.replace("\r\n", "\n").replace("\t", "    ").split("\n")
+    return "\n".join(_escape_invisible(_CONTROL.sub(_escaped, line)) for line in lines)
+
+
+def _escaped(found: re.Match[str]) -> str:
+    return f"‹{ord(found[0]):04X}›"
 
 
 def sanitize(text: str, limit: int = 400) -> str:

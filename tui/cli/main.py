@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -14,9 +15,23 @@ from services.config.settings import Flags
 from services.process.signals import catch_ignored
 from tui.cli import actions, completions, local, queries, system
 from tui.cli.exit import Exit, exit_with_code, print_stderr, settings_of
+from tui.cli.gate import gated
 
 
-@click.group(invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
+class GatedGroup(click.Group):
+    """The commands, with all they print behind the gate: usage errors and completions as well."""
+
+    def main(self, *args: Any, **extra: Any) -> Any:
+        """Run as click does."""
+        with gated():
+            return super().main(*args, **extra)
+
+
+@click.group(
+    cls=GatedGroup,
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
 @click.option(
     "--profile",
     metavar="P",
