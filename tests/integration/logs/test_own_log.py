@@ -90,9 +90,9 @@ def test_nothing_reaches_stderr(tmp_path: Path) -> None:
     code = (
         "import logging, os, sys, warnings\n"
         "from pathlib import Path\n"
-        "from services import logs\n"
+        "from services.logs import own_log\n"
         "path = Path(sys.argv[1]) / 'wakedeck.log'\n"
-        "logs.configure(path, 'INFO')\n"
+        "own_log.configure(path, 'INFO')\n"
         "log = logging.getLogger('x')\n"
         "log.error('an error'); warnings.warn('a warning')\n"
         "log.error('%d', 'not a number')\n"
