@@ -9,6 +9,8 @@ from dataclasses import dataclass
 
 TICK_S = 0.1
 """How often the loop is asked to come back."""
+USUAL_S = 0.05
+"""So late the loop may be at every tick of a busy machine."""
 VOID_SHARE = 0.25
 """A look that was held up for more than this share of its limit proves nothing."""
 
@@ -67,15 +69,18 @@ class LagMeter:
             self._timer = None
 
     def _late_s(self) -> float:
-        outstanding = 0.0 if self._timer is None else self._monotonic() - self._due
-        return self._total + max(0.0, outstanding)
+        return self._total + (0.0 if self._timer is None else self._overdue_s())
+
+    def _overdue_s(self) -> float:
+        late = self._monotonic() - self._due
+        return late if late > USUAL_S else 0.0
 
     def _schedule(self) -> None:
         self._due = self._monotonic() + TICK_S
         self._timer = asyncio.get_running_loop().call_later(TICK_S, self._tick)
 
     def _tick(self) -> None:
-        self._total += max(0.0, self._monotonic() - self._due)
+        self._total += self._overdue_s()
         self._schedule()
 
 
