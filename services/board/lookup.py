@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from services.errors import AmbiguousError, NotFoundError, RefusedError, UnavailableError
@@ -45,11 +45,16 @@ class Found:
 
 
 async def find_or_ask(
-    sandboxes: Iterable[Sandbox], typed: str, unknown: Mapping[str, str], ask: Ask
+    sandboxes: Iterable[Sandbox],
+    typed: str,
+    unknown: Mapping[str, str],
+    ask: Ask,
+    sources: Collection[str] = (),
 ) -> Found:
     """The one sandbox meant, where the lists of some sources are not known.
 
-    `unknown` says why, by source. Those sources are asked for the name itself.
+    `unknown` says why, by source. Those sources are asked for the name itself; `sources` are all
+    there are.
 
     Raises:
         NotFoundError: none, and everything is known.
@@ -58,7 +63,7 @@ async def find_or_ask(
     """
     every = list(sandboxes)
     source, _, rest = typed.partition("/")
-    named = source if rest and source in {*unknown, *(one.id.source for one in every)} else ""
+    named = source if rest and source in {*sources, *unknown} else ""
     asked = {key: why for key, why in unknown.items() if named in ("", key)}
     missing: NotFoundError | None = None
     candidates: dict[str, Sandbox] = {}

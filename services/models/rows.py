@@ -157,7 +157,8 @@ class Sandbox:
 R = TypeVar("R", Gateway, Sandbox)
 
 
-@dataclass(frozen=True, slots=True)
+# Without slots: a frozen, slotted generic cannot be made by its parametrised name.
+@dataclass(frozen=True)
 class Known(Generic[R]):
     """A list that was had: all there is, as of an instant. It may be empty."""
 
@@ -165,7 +166,7 @@ class Known(Generic[R]):
     at: float
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Unknown(Generic[R]):
     """A list that could not be had: nothing may be concluded from what is not in it."""
 

@@ -91,7 +91,8 @@ class ProbedSources:
             RefusedError: `acting`, and another source may have one of that name.
         """
         rows = self.board.sandboxes.values()
-        found = await find_or_ask(rows, typed, self._unknown(), self._ask_for)
+        unknown = self._unknown()
+        found = await find_or_ask(rows, typed, unknown, self._ask_for, self.sources.keys())
         if acting:
             refuse_unsure(found, typed)
         for key in found.unsure:
