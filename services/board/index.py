@@ -106,6 +106,9 @@ class RowIndex(Generic[R]):
         change: RowChanges[R] = RowChanges()
         for row in rows:
             self._take(row, at, change)
+            if not row.stale:
+                oldest = self._oldest.get(row.id.source, NEVER)
+                self._oldest[row.id.source] = min(oldest, row.observed_at)
         return change
 
     def lapsed(self, now: float) -> set[str]:

@@ -190,6 +190,11 @@ def test_a_way_of_another_source_cuts_off_at_its_own_look() -> None:
     assert [one.state for one in delta.sandboxes] == [SandboxState.CUT_OFF]
     board.merge(ProbeFailure("here", 1002, "no answer"))
     assert board.sandboxes[far.id].stale
+    board.merge(Observation("here", 1003, (way(GatewayState.READY, 1003),)))
+    assert not board.sandboxes[far.id].stale
+    # What is current again by its way ages by its own instant all the same.
+    board.expire(1016)
+    assert board.sandboxes[far.id].stale
 
 
 def test_a_cut_off_row_names_no_work_and_keeps_what_it_is_of_itself() -> None:
