@@ -18,6 +18,8 @@ DEADLINE_S = 6.0
 QUEUE_S = 1.0
 QUEUE_WINDOW = 500
 EXPIRE_S = 1.0
+HELD_UP_S = 3.0
+"""Said in the header where this process could not look for longer than this."""
 PROBE_LIMIT_S = 2.0
 """What the shortest wait within a look is given: a look held up for a share of it is void."""
 RETRY_S = 5.0
@@ -47,7 +49,7 @@ class Pollers:
         self._watched: SandboxId | None = None
         self._loaded: SandboxId | None = None
         self._queue_problem = ""
-        meter = meter or LagMeter()
+        self._meter = meter = meter or LagMeter()
         self._sources: dict[str, Poller[Observation]] = {
             key: Poller(
                 f"observe {key}",
@@ -141,8 +143,12 @@ class Pollers:
 
     async def _expire(self) -> None:
         while True:
-            await self._clock.sleep(EXPIRE_S)
+            with self._meter.start() as lateness:
+                await self._clock.sleep(EXPIRE_S)
+                held_up_s = lateness.held_up_s
             now = self._clock.now()
+            if held_up_s > HELD_UP_S:
+                self._board.note_held_up(VoidLook("", now, held_up_s))
             for source in self._board.lapsed(now) & self._sources.keys():
                 self._sources[source].refresh()
             delta = self._board.expire(now)

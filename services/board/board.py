@@ -100,7 +100,7 @@ class Board:
 
     @property
     def held_up(self) -> VoidLook | None:
-        """The last look that this process itself held up."""
+        """The last look that this process itself held up, where that mattered."""
         return self._held_up
 
     @property
@@ -177,10 +177,16 @@ class Board:
         """Sources with a judgement that lapsed by `now` (epoch): they have to be asked again."""
         return self._gateways.lapsed(now) | self._sandboxes.lapsed(now)
 
-    def _held(self, void: VoidLook) -> BoardDelta:
+    def note_held_up(self, void: VoidLook) -> None:
+        """This process could not look for long, whether or not a look was under way."""
         self._held_up = void
+
+    def _held(self, void: VoidLook) -> BoardDelta:
         self._void_looks[void.source] += 1
-        if self._void_looks[void.source] < VOID_LOOKS:
+        again = self._void_looks[void.source] >= VOID_LOOKS
+        if again or void.held_up_s > self._stale_after(void.source):
+            self._held_up = void
+        if not again:
             return BoardDelta()
         return self._mark_stale(void.source, NEVER, void.at)
 
