@@ -261,11 +261,11 @@ class WakedeckApp(App[int], inherit_bindings=False):
         """Whether there is a screen to tell: services may speak while the panel closes."""
         return self.is_running and bool(self._screen_stack) and self.dashboard.is_mounted
 
-    def header(self, selected: SandboxId | None) -> HeaderState:
+    def header(self) -> HeaderState:
         """What the header says now."""
         engine = self.engine
         paused, muted = engine.pollers.paused, self.terminal_bell.muted
-        return self._header_builder.header(engine.board, selected, self.clock.now(), paused, muted)
+        return self._header_builder.header(engine.board, self.clock.now(), paused, muted)
 
     async def on_event(self, event: events.Event) -> None:
         """A key or a mouse button marks the operator as present."""

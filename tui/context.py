@@ -43,8 +43,8 @@ class Context:
     view_state: ViewStateStore
     key: Callable[[str], str]
     """The first key of an action, by its id, as it reads on the screen."""
-    header: Callable[[SandboxId | None], HeaderState]
-    """The header for a selected sandbox."""
+    header: Callable[[], HeaderState]
+    """The header as of now."""
     open_log: Callable[[SandboxId], None]
     notify: Notify
     first_start: bool

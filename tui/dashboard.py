@@ -199,7 +199,7 @@ class Dashboard(PaneScreen):
         self.shell_controller.set_empty_text(words[Pane.SHELL])
 
     def _draw_header(self) -> None:
-        self.query_one(HealthHeader).show(self.context.header(self.selected))
+        self.query_one(HealthHeader).show(self.context.header())
 
     def _draw_repair(self) -> None:
         bar = self.query_one(RepairBar)

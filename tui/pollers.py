@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from services.board.board import Board
 from services.board.deltas import BoardDelta
+from services.board.lag import LagMeter, VoidLook
 from services.board.poller import Poller, ProbeFailure
 from services.clock import Clock
 from services.models import Observation, QueueSnapshot, SandboxId
@@ -17,6 +18,10 @@ DEADLINE_S = 6.0
 QUEUE_S = 1.0
 QUEUE_WINDOW = 500
 EXPIRE_S = 1.0
+HELD_UP_S = 3.0
+"""Said in the header where this process could not look for longer than this."""
+PROBE_LIMIT_S = 2.0
+"""What the shortest wait within a look is given: a look held up for a share of it is void."""
 RETRY_S = 5.0
 """The longest back-off: a local probe is cheap."""
 
@@ -34,6 +39,7 @@ class Pollers:
         jitter: random.Random,
         on_delta: Callable[[BoardDelta], None],
         on_queue: Callable[[QueueSnapshot], None],
+        meter: LagMeter | None = None,
     ) -> None:
         self._observers = {one.info.key: one for one in observers}
         self._board = board
@@ -43,8 +49,9 @@ class Pollers:
         self._watched: SandboxId | None = None
         self._loaded: SandboxId | None = None
         self._queue_problem = ""
-        self._sources: list[Poller[Observation]] = [
-            Poller(
+        self._meter = meter = meter or LagMeter()
+        self._sources: dict[str, Poller[Observation]] = {
+            key: Poller(
                 f"observe {key}",
                 observer.observe,
                 self._merge,
@@ -54,9 +61,11 @@ class Pollers:
                 deadline_s=DEADLINE_S,
                 longest_s=RETRY_S,
                 jitter=jitter,
+                meter=meter,
+                limit_s=PROBE_LIMIT_S,
             )
             for key, observer in self._observers.items()
-        ]
+        }
         self._queue: Poller[QueueSnapshot | None] = Poller(
             "queue on screen",
             self._poll_queue,
@@ -67,6 +76,7 @@ class Pollers:
             deadline_s=DEADLINE_S,
             longest_s=RETRY_S,
             jitter=jitter,
+            meter=meter,
         )
 
     @property
@@ -112,9 +122,9 @@ class Pollers:
                 feed.resume()
 
     def _all_pollers(self) -> tuple[Poller[Observation] | Poller[QueueSnapshot | None], ...]:
-        return (*self._sources, self._queue)
+        return (*self._sources.values(), self._queue)
 
-    def _merge(self, result: Observation | ProbeFailure) -> None:
+    def _merge(self, result: Observation | ProbeFailure | VoidLook) -> None:
         self._on_delta(self._board.merge(result))
 
     async def _poll_queue(self) -> QueueSnapshot | None:
@@ -123,7 +133,7 @@ class Pollers:
             return None
         return await self._observers[watched.source].queue(watched, QUEUE_WINDOW)
 
-    def _queue_polled(self, result: QueueSnapshot | ProbeFailure | None) -> None:
+    def _queue_polled(self, result: QueueSnapshot | ProbeFailure | VoidLook | None) -> None:
         # A source that is gone shows on the board; its last queue stays as it was.
         if isinstance(result, QueueSnapshot) and result.sandbox == self._watched:
             self._loaded, self._queue_problem = result.sandbox, ""
@@ -133,7 +143,14 @@ class Pollers:
 
     async def _expire(self) -> None:
         while True:
-            await self._clock.sleep(EXPIRE_S)
-            delta = self._board.expire(self._clock.now())
+            with self._meter.start() as lateness:
+                await self._clock.sleep(EXPIRE_S)
+                held_up_s = lateness.held_up_s
+            now = self._clock.now()
+            if held_up_s > HELD_UP_S:
+                self._board.note_held_up(VoidLook("", now, held_up_s))
+            for source in self._board.lapsed(now) & self._sources.keys():
+                self._sources[source].refresh()
+            delta = self._board.expire(now)
             if delta.gateways or delta.sandboxes:
                 self._on_delta(delta)

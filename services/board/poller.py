@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
+from services.board.lag import LagMeter, VoidLook
 from services.clock import Clock
 from services.errors import WakedeckError
 from services.text.redact import redact
@@ -37,18 +38,20 @@ class ProbeFailure:
 
 
 class Poller(Generic[T]):
-    """Polls one probe and delivers each result, or a `ProbeFailure`.
+    """Polls one probe and delivers each result, or a `ProbeFailure`, or a `VoidLook`.
 
     Times are seconds. A probe still running `deadline_s` after it began is asked to stop and counts
-    as failed; while it does not stop, no other is begun. `deliver` is called on the loop and must
-    not block.
+    as failed; while it does not stop, no other is begun. A probe that this process itself held up
+    (`meter`, for more than a share of `limit_s`) is void, whatever it came to, and is made again at
+    once; after a second one the usual pause follows. `deliver` is called on the loop and must not
+    block.
     """
 
     def __init__(
         self,
         name: str,
         probe: Callable[[], Awaitable[T]],
-        deliver: Callable[[T | ProbeFailure], None],
+        deliver: Callable[[T | ProbeFailure | VoidLook], None],
         *,
         clock: Clock,
         interval_s: float,
@@ -56,6 +59,8 @@ class Poller(Generic[T]):
         longest_s: float = 30.0,
         jitter: random.Random,
         source: str,
+        meter: LagMeter | None = None,
+        limit_s: float | None = None,
     ) -> None:
         self.name = name
         self._probe = probe
@@ -66,6 +71,9 @@ class Poller(Generic[T]):
         self._longest_s = max(longest_s, interval_s)
         self._jitter = jitter
         self._source = source
+        self._meter = meter or LagMeter()
+        self._limit_s = deadline_s if limit_s is None else limit_s
+        self._void = 0
         self._failures = 0
         self._paused = False
         self._requested = False
@@ -101,7 +109,14 @@ class Poller(Generic[T]):
                 pause = 0.0
                 if self._requested or not self._paused:
                     self._requested = False
-                    pause = self._deliver_result(*await self._probe_once())
+                    with self._meter.start() as lateness:
+                        learned, problem = await self._probe_once()
+                        held_up_s = lateness.held_up_s
+                        void = lateness.is_void(self._limit_s)
+                    if void:
+                        pause = self._deliver_void(held_up_s)
+                    else:
+                        pause = self._deliver_result(learned, problem)
                 await self._wait_until(self._clock.monotonic() + pause)
         finally:
             await self._cancel_probe()
@@ -128,6 +143,7 @@ class Poller(Generic[T]):
 
     def _deliver_result(self, learned: T | None, problem: str) -> float:
         """Deliver; the seconds until the next probe."""
+        self._void = 0
         spread = 1 + self._jitter.uniform(-JITTER, JITTER)
         result: T | ProbeFailure
         if not problem:
@@ -146,11 +162,20 @@ class Poller(Generic[T]):
                 failures=self._failures,
                 retry_at=None if self._paused else now + pause,
             )
+        self._hand_over(result)
+        return pause
+
+    def _deliver_void(self, held_up_s: float) -> float:
+        """Deliver that the look proves nothing; the first one is made again at once."""
+        self._void += 1
+        self._hand_over(VoidLook(self._source, self._clock.now(), held_up_s))
+        return 0.0 if self._void == 1 else self._interval_s
+
+    def _hand_over(self, result: T | ProbeFailure | VoidLook) -> None:
         try:
             self._deliver(result)
         except Exception:
             _LOG.exception("%s: what was learned could not be taken in", self.name)
-        return pause
 
     async def _wait_until(self, due: float) -> None:
         """Wait until `due` (monotonic), or until a probe is requested."""

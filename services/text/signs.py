@@ -48,11 +48,18 @@ SANDBOXES = {
     SandboxState.UNKNOWN: Sign("?", "unknown", "warn"),
     SandboxState.ABSENT: Sign("∅", "absent", "dim"),
     SandboxState.ASLEEP: Sign("○", "asleep", "calm"),
+    SandboxState.DOWN: Sign("✕", "down", "bad"),
     SandboxState.SETTLING: Sign("◌", "settling", "wait"),
     SandboxState.READY: Sign("●", "ready", "good"),
     SandboxState.STUCK: Sign("‖", "stuck", "bad"),
     SandboxState.BROKEN: Sign("✕", "broken", "bad"),
+    SandboxState.CUT_OFF: Sign("⊘", "cut off", "bad"),
 }
+STALE = Sign("!", "stale", "warn")
+"""What is not known as of now; it is counted apart."""
+NEEDS_YOU = Sign("◈", "need you", "warn")
+UNKNOWN_LIST = Sign("?", "not known", "warn")
+LOST = Sign("✕", "lost", "bad")
 WORKING = Sign("◆", "working", "busy")
 IDLE = Sign("●", "idle", "good")
 """Ready sandboxes, by what they are doing."""

@@ -58,7 +58,7 @@ def state(**more: object) -> HeaderState:
         "profile": "prod",
         "now": NOW,
         "totals": totals_of([box]),
-        "link": GATEWAYS[GatewayState.READY],
+        "gateways": ((GATEWAYS[GatewayState.READY], 1),),
         "last_success_at": NOW - 1,
     }
     return HeaderState(**{**fields, **more})  # type: ignore[arg-type]
@@ -69,7 +69,7 @@ async def test_the_header_fills_one_line_and_ages_by_ticks_alone() -> None:
     async with app.run_test(size=(100, 10)) as pilot:
         header = app.query_one(HealthHeader)
         assert "Wakedeck" in line_of(app, 0)
-        header.show(state(retry_at=NOW + 9, profile=HOSTILE))
+        header.show(state(lost=("l",), retry_at=NOW + 9, profile=HOSTILE))
         await pilot.pause()
         first = line_of(app, 0)
         assert header.size.height == 1
@@ -80,7 +80,7 @@ async def test_the_header_fills_one_line_and_ages_by_ticks_alone() -> None:
         header.tick(NOW + 5)
         await pilot.pause()
         assert "retry in 4s" in line_of(app, 0)
-        assert "ok 6s ago" in line_of(app, 0)
+        assert "stale 6s ago" in line_of(app, 0)
 
 
 async def test_the_header_redraws_for_its_new_width() -> None:

@@ -13,6 +13,7 @@ from services.models import (
     Capability,
     Direction,
     Gateway,
+    GatewayId,
     LogStream,
     Observation,
     QueueSnapshot,
@@ -21,6 +22,7 @@ from services.models import (
     Source,
     Step,
     StepState,
+    Unknown,
 )
 from services.sources.protocol.proposer import Proposal
 from services.sources.protocol.source import OpenSource
@@ -86,6 +88,7 @@ class Script:
     hold: asyncio.Event | None = None
     """A wake waits here after its first step."""
     failure: str = ""
+    unknown: tuple[tuple[GatewayId | None, Unknown[Sandbox]], ...] = ()
     hangs: bool = False
     looks: int = 0
     woken: list[SandboxId] = field(default_factory=list)
@@ -116,6 +119,7 @@ class ScriptedObserver:
             now,
             tuple(replace(one, observed_at=now) for one in self._script.gateways),
             tuple(replace(one, observed_at=now) for one in self._script.sandboxes),
+            self._script.unknown,
         )
 
     async def queue(self, sandbox: SandboxId, window: int) -> QueueSnapshot:

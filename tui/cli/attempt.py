@@ -29,7 +29,11 @@ def run(settings: Settings, verb: Verb, typed: str | None, as_json: bool, confir
 
     async def go() -> int:
         async with probed_sources(settings) as probed:
-            target = await probed.default_sandbox() if typed is None else probed.sandbox(typed)
+            target = (
+                await probed.default_sandbox()
+                if typed is None
+                else await probed.sandbox(typed, acting=True)
+            )
             once = _SingleAttempt(probed, settings, target)
             try:
                 ended = await once.press(verb)

@@ -24,6 +24,7 @@ from services.doctor.findings import Finding, Requirement
 from services.errors import ConfigError
 from tui.cli import tables
 from tui.cli.exit import Exit
+from tui.cli.unknown_words import lines, to_json, unknown_words
 
 _KINDS = {"local": "the embedded world"}
 
@@ -37,13 +38,22 @@ def run(flags: Flags, as_json: bool, block_alone: bool = False) -> int:
         problem, settings = error.sentence, Settings("", ())
     config = flags.config or paths.config_file()
     findings = asyncio.run(examine(os.environ))
+    words = asyncio.run(unknown_words(paths.journal_file()))
     block = "" if problem else suggested_config(findings, _configured(config))
     if block_alone:
         click.echo(block, nl=False)
     elif as_json:
-        click.echo(json.dumps(_shape(settings, config, problem, findings, block), indent=2))
+        click.echo(
+            json.dumps(
+                _shape(settings, config, problem, findings, block)
+                | {"unknown_words": to_json(words)},
+                indent=2,
+            )
+        )
     else:
         for line in _lines(settings, config, problem, findings, block):
+            click.echo(line)
+        for line in lines(words):
             click.echo(line)
     return Exit.FAILED if problem else Exit.DONE
 

@@ -76,7 +76,7 @@ async def _native(settings: Settings, typed: str) -> str:
     from tui.cli.query_report import probed_sources
 
     async with probed_sources(settings) as probed:
-        return str(probed.sandbox(typed).id)
+        return str((await probed.sandbox(typed)).id)
 
 
 def _line(event: Event) -> str:

@@ -41,7 +41,7 @@ def run(
 
     async def main() -> ExecResult:
         async with probed_sources(settings) as probed:
-            sandbox = probed.sandbox(typed)
+            sandbox = await probed.sandbox(typed, acting=True)
             actor = probed.sources[sandbox.id.source].actor
             given = read_chunks(sys.stdin.fileno()) if stdin else None
             request = ExecRequest(argv, choice, timeout_s, given)

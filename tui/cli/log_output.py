@@ -48,7 +48,7 @@ def run(settings: Settings, typed: str, request: LogRequest) -> int:
 
     async def work() -> int:
         async with probed_sources(settings) as probed:
-            sandbox = probed.sandbox(typed)
+            sandbox = await probed.sandbox(typed)
             source = probed.sources[sandbox.id.source]
             _refuse(sandbox, source)
             stream = await _stream(sandbox, source, request.stream)
@@ -66,7 +66,7 @@ def streams(settings: Settings, typed: str) -> int:
 
     async def work() -> int:
         async with probed_sources(settings) as probed:
-            sandbox = probed.sandbox(typed)
+            sandbox = await probed.sandbox(typed)
             source = probed.sources[sandbox.id.source]
             _refuse(sandbox, source)
             for one in await source.observer.log_streams(sandbox.id):

@@ -4,29 +4,33 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import click
 
 from services.board.board import Board
-from services.board.deltas import needs_attention
-from services.board.lookup import find
+from services.board.lag import LagMeter
+from services.board.lookup import find_or_ask, refuse_unsure
 from services.board.poller import ProbeFailure
 from services.clock import SystemClock
 from services.config.settings import Settings
-from services.errors import AmbiguousError, WakedeckError
+from services.errors import AmbiguousError, RefusedError, UnavailableError, WakedeckError
 from services.models import (
     Observation,
     Sandbox,
 )
+from services.sources.protocol.observer import NameFinder
 from services.sources.protocol.source import OpenSource
 from services.sources.registry import open_sources
 from services.text.format import clock_time, counts
 from tui.cli import tables
 
 PROBE_S = 10.0
+PROBE_LIMIT_S = 2.0
+"""What the shortest wait within a probe is given."""
+VOID_PROBES = 3
+"""So often a probe is made that this process itself holds up; the last one counts as a failure."""
 
 
 def _print_line(text: str) -> None:
@@ -48,6 +52,7 @@ class ProbedSources:
         self.clock = SystemClock()
         self.sources = {one.info.key: one for one in open_sources(settings, self.clock)}
         self.board = Board(self.clock)
+        self._meter = LagMeter()
 
     async def probe_all(self) -> None:
         """Probe every source concurrently; one that fails leaves its reason on stderr."""
@@ -58,6 +63,17 @@ class ProbedSources:
             self.board.merge(result)
 
     async def _ask(self, source: OpenSource) -> Observation | ProbeFailure:
+        held_up_s = 0.0
+        for _ in range(VOID_PROBES):
+            with self._meter.start() as lateness:
+                result = await self._ask_once(source)
+                if not lateness.is_void(PROBE_LIMIT_S):
+                    return result
+                held_up_s = lateness.held_up_s
+        reason = f"this command itself was held up for {held_up_s:.0f} s, so nothing is known"
+        return ProbeFailure(source.info.key, self.clock.now(), reason)
+
+    async def _ask_once(self, source: OpenSource) -> Observation | ProbeFailure:
         try:
             async with asyncio.timeout(PROBE_S):
                 return await source.observer.observe()
@@ -67,19 +83,41 @@ class ProbedSources:
             reason = error.sentence
         return ProbeFailure(source.info.key, self.clock.now(), reason)
 
-    def sandbox(self, typed: str) -> Sandbox:
-        """The one meant.
+    async def sandbox(self, typed: str, *, acting: bool = False) -> Sandbox:
+        """The one meant; a source whose list is not known is asked for the name itself.
 
         Raises:
-            NotFoundError, AmbiguousError: as `services.board.lookup.find`.
+            NotFoundError, AmbiguousError, UnavailableError: as `find_or_ask`.
+            RefusedError: `acting`, and another source may have one of that name.
         """
-        return find(self.board.sandboxes.values(), typed)
+        rows = self.board.sandboxes.values()
+        unknown = self._unknown()
+        found = await find_or_ask(rows, typed, unknown, self._ask_for, self.sources.keys())
+        if acting:
+            refuse_unsure(found, typed)
+        for key in found.unsure:
+            _print_stderr(f"wakedeck: whether {key} has a {typed!r} too is not known")
+        return found.sandbox
+
+    def _unknown(self) -> dict[str, str]:
+        return {source: why for source, _, why in reversed(self.board.unknown_lists)}
+
+    async def _ask_for(self, source: str, name: str) -> Sandbox | None:
+        observer = self.sources[source].observer
+        if not isinstance(observer, NameFinder):
+            raise UnavailableError(self._unknown()[source])
+        try:
+            async with asyncio.timeout(PROBE_S):
+                return await observer.find(name)
+        except TimeoutError:
+            raise UnavailableError(f"no answer within {PROBE_S:.0f} s") from None
 
     async def default_sandbox(self) -> Sandbox:
         """The one meant where none is named: a source's default, or the only one there is.
 
         Raises:
             AmbiguousError: nobody says which; lists them.
+            RefusedError: nobody says which, and not everything there is is known.
         """
         asked = [
             one.default_sandbox for one in self.sources.values() if one.default_sandbox is not None
@@ -89,10 +127,20 @@ class ProbedSources:
         if len(chosen) == 1:
             _print_stderr(f"the default sandbox: {chosen[0].id}")
             return chosen[0]
+        unlisted = [one for one in named if one is not None and one.source in self._unknown()]
+        if not chosen and len(unlisted) == 1:
+            _print_stderr(f"the default sandbox: {unlisted[0]}")
+            return await self.sandbox(str(unlisted[0]), acting=True)
+        if not chosen and self._unknown():
+            reasons = "; ".join(f"{key}: {why}" for key, why in self._unknown().items())
+            raise RefusedError(
+                f"Which sandboxes there are is not known. {reasons}",
+                advice="Say which: SOURCE/NAME.",
+            )
         every = sorted(str(one.id) for one in chosen) or sorted(map(str, self.board.sandboxes))
         if len(every) != 1:
             raise AmbiguousError(f"Say which sandbox. There are: {', '.join(every) or 'none'}.")
-        return self.sandbox(every[0])
+        return await self.sandbox(every[0], acting=True)
 
     async def close(self) -> None:
         """Let go of every source."""
@@ -118,13 +166,10 @@ def status(settings: Settings, as_json: bool) -> int:
     async def run() -> int:
         async with probed_sources(settings) as probed:
             now = probed.clock.now()
-            gateways = list(probed.board.gateways.values())
-            sandboxes = list(probed.board.sandboxes.values())
-            missing = [one for one in probed.board.links.values() if not one.connected]
-            totals = Counter(one.state.value for one in sandboxes)
-            attention = bool(missing) or (
-                any(map(needs_attention, gateways)) or any(map(needs_attention, sandboxes))
-            )
+            board = probed.board
+            gateways = list(board.gateways.values())
+            totals = board.totals()
+            attention = bool(totals.attention or totals.lost or totals.unknown_lists)
             if as_json:
                 _print_json(
                     {
@@ -132,51 +177,64 @@ def status(settings: Settings, as_json: bool) -> int:
                         "observed_at": now,
                         "attention": attention,
                         "gateways": [tables.gateway_json(one, now) for one in gateways],
-                        "totals": dict(sorted(totals.items())),
+                        "totals": tables.totals_json(totals),
+                        "needs_me": totals.needs_me,
+                        **tables.unknown_json(board.unknown_lists),
                     }
                 )
             else:
                 for line in tables.table(tables.gateway_row(one, now) for one in gateways):
                     _print_line(line)
-                shown = ", ".join(f"{count} {state}" for state, count in sorted(totals.items()))
-                _print_line(f"sandboxes: {shown or 'none'}")
+                _print_line(f"sandboxes: {tables.totals_text(totals)}")
+                _print_unknown(board)
             return int(attention or not gateways)
 
     return asyncio.run(run())
 
 
+def _print_unknown(board: Board) -> None:
+    """Lists that are not known; why a whole source is not was told already."""
+    for source, gateway, why in board.unknown_lists:
+        if gateway is not None or not board.links[source].failures:
+            place = source if gateway is None else str(gateway)
+            _print_stderr(f"wakedeck: the sandboxes of {place} are not known: {why}")
+
+
 def sandboxes(settings: Settings, as_json: bool) -> int:
-    """Every sandbox."""
+    """Every sandbox; 1 where a list is not known."""
 
     async def run() -> int:
         async with probed_sources(settings) as probed:
             now = probed.clock.now()
             rows = sorted(probed.board.sandboxes.values(), key=lambda one: one.id)
+            unknown = probed.board.unknown_lists
             if as_json:
                 shapes = [tables.sandbox_json(one, now) for one in rows]
-                _print_json({"schema": tables.SCHEMA, "observed_at": now, "sandboxes": shapes})
+                shape = {"schema": tables.SCHEMA, "observed_at": now, "sandboxes": shapes}
+                _print_json(shape | tables.unknown_json(unknown))
             else:
                 for line in tables.table(tables.sandbox_row(one, now) for one in rows):
                     _print_line(line)
-                if not rows:
+                _print_unknown(probed.board)
+                if not rows and not unknown:
                     _print_stderr("no sandboxes; `wakedeck local up` starts the embedded world")
-            return 0
+            return int(bool(unknown))
 
     return asyncio.run(run())
 
 
 def queues(settings: Settings, typed: str, limit: int, as_json: bool) -> int:
-    """The newest messages of one sandbox."""
+    """The newest messages of one sandbox; 1 where they are not those of now."""
 
     async def run() -> int:
         async with probed_sources(settings) as probed:
-            sandbox = probed.sandbox(typed)
+            sandbox = await probed.sandbox(typed)
             source = probed.sources[sandbox.id.source]
             snapshot = await source.observer.queue(sandbox.id, limit)
             now = probed.clock.now()
             if as_json:
                 _print_json(tables.queue_json(snapshot, now))
-                return 0
+                return int(bool(snapshot.problem))
             if snapshot.problem:
                 _print_stderr(f"wakedeck: {snapshot.problem}")
             rows = [
@@ -193,6 +251,6 @@ def queues(settings: Settings, typed: str, limit: int, as_json: bool) -> int:
                 _print_line(line)
             _print_stderr(f"in: {counts(snapshot.inbound, 20)}")
             _print_stderr(f"out: {counts(snapshot.outbound, 20)}")
-            return 0
+            return int(bool(snapshot.problem))
 
     return asyncio.run(run())

@@ -132,7 +132,7 @@ def run(settings: Settings, typed: str, choice: ShellChoice) -> int:
 
     async def main() -> CloseReason:
         async with probed_sources(settings) as probed:
-            sandbox = probed.sandbox(typed)
+            sandbox = await probed.sandbox(typed, acting=True)
             source = probed.sources[sandbox.id.source]
             actor = source.actor
             try:

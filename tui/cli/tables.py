@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from services.models import Attempt, Event, Gateway, Message, QueueSnapshot, Sandbox
+from services.board.deltas import Totals
+from services.models import Attempt, Event, Gateway, GatewayId, Message, QueueSnapshot, Sandbox
 from services.text import signs
 from services.text.format import age, counts, latency
 
@@ -20,6 +21,10 @@ def sandbox_json(sandbox: Sandbox, now: float) -> dict[str, Any]:
         "source": sandbox.id.source,
         "gateway": None if sandbox.gateway is None else str(sandbox.gateway),
         "state": sandbox.state.value,
+        "own_state": (sandbox.own_state or sandbox.state).value,
+        "needs": [str(one) for one in sandbox.needs],
+        "since": sandbox.since,
+        "needs_me": sandbox.needs_me,
         "activity": sandbox.activity.value,
         "tool": sandbox.tool,
         "reason": sandbox.reason,
@@ -37,12 +42,46 @@ def gateway_json(gateway: Gateway, now: float) -> dict[str, Any]:
         "name": gateway.name,
         "source": gateway.id.source,
         "state": gateway.state.value,
+        "since": gateway.since,
         "reason": gateway.reason,
         "address": gateway.address,
         "latency_s": gateway.latency_s,
         "observed_at": gateway.observed_at,
         "age_s": max(0.0, round(now - gateway.observed_at, 3)),
         "stale": gateway.stale,
+    }
+
+
+def totals_json(totals: Totals) -> dict[str, int]:
+    """Sandboxes by shown state; what is stale is counted as that alone."""
+    counted = {state.value: number for state, number in totals.sandboxes}
+    if totals.stale_sandboxes:
+        counted["stale"] = totals.stale_sandboxes
+    return dict(sorted(counted.items()))
+
+
+def totals_text(totals: Totals) -> str:
+    """The same in a line."""
+    counted = [f"{number} {state}" for state, number in totals_json(totals).items()]
+    if totals.needs_me:
+        counted.append(f"{totals.needs_me} need you")
+    incomplete = bool(totals.lost or totals.unknown_lists)
+    if incomplete:
+        counted.append("not all are known" if counted else "not known")
+    return ", ".join(counted) or "none"
+
+
+def unknown_json(unknown: Sequence[tuple[str, GatewayId | None, str]]) -> dict[str, Any]:
+    """What a shape says beside its lists where they are not complete."""
+    if not unknown:
+        return {}
+    places = [source if gateway is None else str(gateway) for source, gateway, _ in unknown]
+    return {
+        "known": False,
+        "problem": "; ".join(
+            f"{place}: {why}" for place, (_, _, why) in zip(places, unknown, strict=True)
+        ),
+        "unknown": places,
     }
 
 
@@ -73,6 +112,7 @@ def queue_json(snapshot: QueueSnapshot, now: float) -> dict[str, Any]:
         "age_s": max(0.0, round(now - snapshot.observed_at, 3)),
         "stale": snapshot.stale,
         "problem": snapshot.problem,
+        **({"known": False} if snapshot.problem else {}),
         "in": dict(snapshot.inbound),
         "out": dict(snapshot.outbound),
         "messages": [message_json(one) for one in snapshot.messages],

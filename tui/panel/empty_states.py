@@ -52,6 +52,13 @@ class EmptyStates:
                 told.append(f"… and {len(lost) - _MOST} more")
             advice = f"{refresh} refreshes; `wakedeck doctor` says what a source needs."
             return "\n".join((*told, advice))
+        unknown = self.engine.board.unknown_lists if what == "sandboxes" else ()
+        if unknown:
+            places = [
+                f"The sandboxes of {source if gateway is None else gateway} are not known: {why}"
+                for source, gateway, why in unknown[:_MOST]
+            ]
+            return "\n".join((*places, f"{refresh} refreshes."))
         waited = [one for one in links if one.last_success_at is None]
         if waited:
             return f"Waiting for {self._labels(waited)}…"

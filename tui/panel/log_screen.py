@@ -77,7 +77,7 @@ class LogScreen(Screen[None]):
 
     def _tick(self) -> None:
         self._pane.tick(self.context.clock.now())
-        self.query_one(HealthHeader).show(self.context.header(self._sandbox))
+        self.query_one(HealthHeader).show(self.context.header())
 
     async def _begin(self) -> None:
         try:

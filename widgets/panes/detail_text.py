@@ -70,14 +70,27 @@ def _observed(at: float, stale: bool, now: float) -> tuple[str, str]:
     return "observed", f"STALE: last confirmed {words}" if stale else words
 
 
+def _since(at: float | None, now: float) -> tuple[str, str]:
+    return "since", "" if at is None else f"{clock_time(at)}, {age(now, at)} ago"
+
+
+def _missing(at: float | None, now: float) -> tuple[str, str]:
+    return "missing", "" if at is None else f"not in the last list, {age(now, at)} ago"
+
+
 def _sandbox(sandbox: Sandbox, now: float) -> list[tuple[str, str]]:
     doing = sandbox.activity.value if sandbox.activity is not Activity.NONE else ""
     return [
         ("state", str(sandbox.state.value)),
+        ("of itself", sandbox.own_state.value if sandbox.own_state else ""),
         ("why", sandbox.reason),
+        _since(sandbox.since, now),
+        ("needs you", sandbox.needs_me),
+        _missing(sandbox.missing_since, now),
         ("activity", " · ".join(part for part in (doing, sandbox.tool) if part)),
         _observed(sandbox.observed_at, sandbox.stale, now),
         ("gateway", str(sandbox.gateway) if sandbox.gateway else "none"),
+        ("needs", ", ".join(map(str, sandbox.needs))),
         ("id", str(sandbox.id)),
         ("asleep", "by design: nothing to do" if sandbox.asleep_by_design else ""),
         *_unavailable(sandbox),
@@ -98,6 +111,8 @@ def _gateway(gateway: Gateway, now: float) -> list[tuple[str, str]]:
     return [
         ("state", gateway.state.value),
         ("why", gateway.reason),
+        _since(gateway.since, now),
+        _missing(gateway.missing_since, now),
         ("latency", latency(gateway.latency_s)),
         _observed(gateway.observed_at, gateway.stale, now),
         ("address", gateway.address),

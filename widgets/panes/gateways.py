@@ -40,9 +40,19 @@ class ProbedGateway:
     trips: tuple[float | None, ...] = ()
 
 
+def urgency(state: GatewayState) -> int:
+    """The order of states, the most urgent first."""
+    return _URGENCY[state]
+
+
 def _state(row: ProbedGateway, _: float) -> Cell:
     sign = GATEWAYS[row.gateway.state]
     return Cell.of(str(sign), sign.tone)
+
+
+def _trouble(gateway: Gateway) -> int:
+    """Trouble stands above all that serves or is not there; both keep their places."""
+    return int(_URGENCY[gateway.state] >= _URGENCY[GatewayState.SETTLING])
 
 
 def _latency(row: ProbedGateway, _: float) -> Cell:
@@ -148,7 +158,12 @@ class GatewayPane(TablePane):
             COLUMNS,
             key=lambda r: r.gateway.id,
             search=_search,
-            order=lambda r: (r.gateway.id.source, r.gateway.name.casefold(), r.gateway.id),
+            order=lambda r: (
+                _trouble(r.gateway),
+                r.gateway.id.source,
+                r.gateway.name.casefold(),
+                r.gateway.id,
+            ),
             stale=lambda r: r.gateway.stale,
             empty=lambda: self.hint or "No gateway seen yet.",
         )
@@ -183,7 +198,7 @@ class GatewayPane(TablePane):
     def count_parts(self) -> list[Part]:
         """How many are in which state, the most urgent first."""
         rows = [row.gateway for row in self._table.records()]
-        seen = Counter(row.state for row in rows)
+        seen = Counter(row.state for row in rows if not row.stale)
         counts = [
             (GATEWAYS[state], seen[state]) for state in sorted(seen, key=_URGENCY.__getitem__)
         ]

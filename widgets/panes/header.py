@@ -13,16 +13,28 @@ from textual.widget import Widget
 
 from services.models import Sandbox, SandboxState
 from services.text.format import age, clock_time, countdown, latency
-from services.text.signs import SANDBOXES, WORKING, Sign, sandbox_sign
+from services.text.signs import (
+    LOST,
+    NEEDS_YOU,
+    SANDBOXES,
+    STALE,
+    UNKNOWN_LIST,
+    WORKING,
+    Sign,
+    sandbox_sign,
+)
 from widgets.panes.sparkline import sparkline
 from widgets.text.cell_text import sanitize_line
 from widgets.text.styled_text import joined, signed, spread, styled
 
 Totals: TypeAlias = tuple[tuple[Sign, int], ...]
-"""How many sandboxes carry each sign, healthy ones first."""
+"""How many rows carry each sign."""
 
 _PRODUCT = "Wakedeck"
-_ORDER = ("ready", WORKING.word, "asleep", "settling", "stuck", "broken", "unknown", "absent")
+_ORDER = (
+    *("ready", WORKING.word, "asleep", "settling", "cut off", "stuck", "down", "broken"),
+    *("unknown", "absent", STALE.word),
+)
 _QUIET = ("good", "busy", "calm", "dim")
 _WIDEST_SPARK, _NARROW_SPARK = 24, 8
 
@@ -30,23 +42,27 @@ _WIDEST_SPARK, _NARROW_SPARK = 24, 8
 def totals_of(sandboxes: Iterable[Sandbox]) -> Totals:
     """Counts by state, a working sandbox apart from a ready one; states nobody is in are left out.
 
-    A ready sandbox that is idle counts as ready.
+    A ready sandbox that is idle counts as ready, a stale one as stale alone.
     """
     states: Counter[SandboxState] = Counter()
-    working = 0
+    working = stale = 0
     for sandbox in sandboxes:
+        if sandbox.stale:
+            stale += 1
+            continue
         states[sandbox.state] += 1
         working += sandbox_sign(sandbox) == WORKING
-    return totals_from(states.items(), working)
+    return totals_from(states.items(), working, stale)
 
 
-def totals_from(states: Iterable[tuple[SandboxState, int]], working: int) -> Totals:
+def totals_from(states: Iterable[tuple[SandboxState, int]], working: int, stale: int = 0) -> Totals:
     """The same from counts by state that include `working` ready ones that are busy."""
     found = {SANDBOXES[state]: number for state, number in states}
     ready = SANDBOXES[SandboxState.READY]
     if working:
         found[ready] -= working
         found[WORKING] = working
+    found[STALE] = stale
     shown = [(sign, number) for sign, number in found.items() if number]
     return tuple(sorted(shown, key=lambda pair: _ORDER.index(pair[0].word)))
 
@@ -58,18 +74,27 @@ class HeaderState:
     profile: str
     now: float
     totals: Totals = ()
-    link: Sign | None = None
-    """How the gateway is reached; None where nothing is configured."""
-    link_name: str = "gateway"
+    """Of the sandboxes, healthy ones first."""
+    gateways: Totals = ()
+    """The worst first."""
+    trouble_since: float | None = None
+    """Since when the first gateway in trouble has been in it."""
+    lost: tuple[str, ...] = ()
+    """Sources that do not answer."""
+    unknown_lists: int = 0
+    needs_me: int = 0
+    held_up_s: float = 0.0
+    """For how long this process itself could not look, where that was just now."""
     latency_s: float | None = None
+    slowest_of: int = 1
+    """Of how many gateways the latency is the longest."""
     samples: tuple[float | None, ...] = ()
     """Round trips in seconds, oldest first; None for a probe nobody answered."""
     last_success_at: float | None = None
+    """Of the source that has not answered for the longest time."""
     retry_at: float | None = None
     """When the lost peer is tried again; None while it is not lost."""
     retry_key: str = "r"
-    stale: bool = False
-    """The totals are older than they should be."""
     read_only: bool = False
     paused: bool = False
     muted: bool = False
@@ -136,7 +161,13 @@ def _left(state: HeaderState, room: _Room) -> Content:
         for sign, count in state.totals
         if not (room.only_bad and _quiet(sign))
     ]
-    if not state.totals:
+    if state.needs_me:
+        parts.append(_counted(NEEDS_YOU, state.needs_me))
+    if state.unknown_lists:
+        lists = "list" if state.unknown_lists == 1 else "lists"
+        words = f"{state.unknown_lists} {lists} {UNKNOWN_LIST.word}"
+        parts.append(signed(UNKNOWN_LIST, words))
+    elif not state.totals and not state.lost:
         parts.append(styled("no sandboxes", "dim"))
     return joined(parts)
 
@@ -150,20 +181,24 @@ def _right(state: HeaderState, room: _Room) -> Content:
 
 
 def _right_parts(state: HeaderState, room: _Room) -> Iterator[Content]:
-    if state.link is None:
-        yield styled("no gateway", "dim")
-    else:
-        yield signed(state.link, f"{state.link_name} {state.link.word}")
-    if state.retry_at is None:
+    yield _gateways(state, room)
+    if state.lost:
+        name = state.lost[0] if len(state.lost) == 1 else f"{len(state.lost)} sources"
+        yield signed(LOST, sanitize_line(f"{name} {LOST.word}", 32))
+    calm = not state.lost and all(_quiet(sign) for sign, _ in state.gateways)
+    if calm:
         yield from _speed(state, room)
-    if state.last_success_at is not None:
+    if state.last_success_at is not None and (calm or state.lost):
         seen = age(state.now, state.last_success_at) + ("" if room.terse else " ago")
-        late = state.stale or state.retry_at is not None
-        yield styled(f"stale {seen}" if state.stale else f"ok {seen}", "warn" if late else "dim")
+        word, tone = ("stale", "warn") if state.lost else ("ok", "dim")
+        yield styled(f"{word} {seen}", tone)
     if state.retry_at is not None:
         now = "" if room.terse else " now"
         due = f"retry {countdown(state.now, state.retry_at)} · {state.retry_key}{now}"
         yield styled(due, "warn")
+    if state.held_up_s:
+        words = "HELD UP" if room.terse else "this panel was held up for"
+        yield _badge(f"{words} {state.held_up_s:.0f}s", room)
     if state.paused:
         yield _badge("‖ PAUSED", room)
     if state.muted:
@@ -172,6 +207,29 @@ def _right_parts(state: HeaderState, room: _Room) -> Iterator[Content]:
         yield _badge("READ-ONLY", room)
     if room.clock:
         yield styled(clock_time(state.now), "calm")
+
+
+def _gateways(state: HeaderState, room: _Room) -> Content:
+    """One state for all, or each with its number, the worst first with how long."""
+    if not state.gateways:
+        return styled("no gateway", "dim")
+    worst, number = state.gateways[0]
+    since = state.trouble_since
+    lasts = "" if since is None or _quiet(worst) else f" for {age(state.now, since)}"
+    if len(state.gateways) == 1:
+        name = "gateway" if number == 1 else f"{number} gateways"
+        return signed(worst, f"{name} {worst.word}{lasts}")
+    parts = [_counted(worst, number, lasts)]
+    parts += [
+        _counted(sign, count)
+        for sign, count in state.gateways[1:]
+        if not (room.only_bad and _quiet(sign))
+    ]
+    return joined([styled("gateways", "dim"), *parts], " ")
+
+
+def _counted(sign: Sign, number: int, more: str = "") -> Content:
+    return signed(sign, f"{number} {sign.word}{more}")
 
 
 def _badge(words: str, room: _Room) -> Content:
@@ -186,7 +244,10 @@ def _banner(state: HeaderState, room: _Room) -> Content:
 
 
 def _speed(state: HeaderState, room: _Room) -> Iterator[Content]:
-    parts = [styled(latency(state.latency_s), "calm")] if state.latency_s is not None else []
+    most = "≤ " if state.slowest_of > 1 else ""
+    parts = []
+    if state.latency_s is not None:
+        parts.append(styled(most + latency(state.latency_s), "calm"))
     drawn = sparkline(state.samples, room.sparkline)
     if drawn.blocks:
         parts.append(styled(drawn.blocks, "dim"))

@@ -22,12 +22,14 @@ from widgets.text.instants import age_cell
 
 _URGENCY = {
     SandboxState.BROKEN: 0,
-    SandboxState.STUCK: 1,
-    SandboxState.UNKNOWN: 2,
-    SandboxState.SETTLING: 3,
-    SandboxState.READY: 4,
-    SandboxState.ASLEEP: 5,
-    SandboxState.ABSENT: 6,
+    SandboxState.DOWN: 1,
+    SandboxState.CUT_OFF: 2,
+    SandboxState.STUCK: 3,
+    SandboxState.UNKNOWN: 4,
+    SandboxState.SETTLING: 5,
+    SandboxState.READY: 6,
+    SandboxState.ASLEEP: 7,
+    SandboxState.ABSENT: 8,
 }
 
 
@@ -43,7 +45,7 @@ def _state(sandbox: Sandbox, _: float) -> Cell:
 def _doing(sandbox: Sandbox, _: float) -> Cell:
     """The tool at work, then the reason: one of them is nearly always all there is."""
     parts: list[Part] = []
-    if sandbox.tool:
+    if sandbox.tool and sandbox.state is SandboxState.READY:
         parts.append((sandbox.tool, "busy"))
     elif sandbox.activity is Activity.WORKING and not sandbox.reason:
         parts.append((sandbox.activity.value, "busy"))
@@ -245,8 +247,10 @@ class SandboxPane(TablePane):
         for counted, number in sorted(
             self._counter.counts.items(), key=lambda pair: pair[0].urgency
         ):
-            signs[counted.sign] += number
-            stale += number * counted.stale
+            if counted.stale:
+                stale += number
+            else:
+                signs[counted.sign] += number
         return count_summary(signs.items(), stale, self.size.width - 4)
 
     def on_record_table_highlighted(self, event: RecordTable.Highlighted) -> None:

@@ -15,7 +15,7 @@ from textual.reactive import reactive
 from textual.widget import Widget
 from textual.widgets import Input, Static
 
-from services.text.signs import Sign
+from services.text.signs import STALE, Sign
 from widgets.panes.binding_rows import keys_of
 from widgets.table.filter_input import FilterInput
 from widgets.table.record_table import RecordTable
@@ -36,7 +36,7 @@ def content_of(parts: Iterable[Part]) -> Content:
 
 def count_summary(counts: Iterable[tuple[Sign, int]], stale: int, room: int) -> list[Part]:
     """Counts with signs and words for a lower edge; short of `room` the last lose words."""
-    shown = [(Sign("!", "stale", "warn"), stale), *counts]
+    shown = [(STALE, stale), *counts]
     shown = [(sign, number) for sign, number in shown if number]
     parts: list[Part] = []
     for worded in range(len(shown), -1, -1):

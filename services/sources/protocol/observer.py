@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from services.errors import NotFoundError, UnavailableError
 from services.logs.reader import LogRecord
-from services.models import Direction, LogStream, Observation, QueueSnapshot, SandboxId, Source
+from services.models import (
+    Direction,
+    LogStream,
+    Observation,
+    QueueSnapshot,
+    Sandbox,
+    SandboxId,
+    Source,
+)
 from services.sources.protocol.verdict import Verdict
 
 
@@ -67,6 +75,18 @@ class Observer(Protocol):
 
     async def close(self) -> None:
         """Release connections and caches; idempotent."""
+
+
+@runtime_checkable
+class NameFinder(Protocol):
+    """An observer that can be asked for one sandbox by its name, without a list."""
+
+    async def find(self, name: str) -> Sandbox | None:
+        """The one of this name or native id; None where the system says that there is none.
+
+        Raises:
+            UnavailableError: that could not be learned.
+        """
 
 
 class NoQueues:

@@ -6,9 +6,11 @@ import asyncio
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from typing import TypeAlias
 
 import pytest
 
+from services.board.lag import LagMeter, VoidLook
 from services.board.poller import JITTER, Poller, ProbeFailure
 from services.errors import UnavailableError
 from tests.support.clock import FakeClock, settle
@@ -52,16 +54,17 @@ class Peer:
             self.inside -= 1
 
 
-Running = tuple[Peer, Poller[int], list[int | ProbeFailure]]
+Result: TypeAlias = int | ProbeFailure | VoidLook
+Running: TypeAlias = tuple[Peer, Poller[int], list[Result]]
 
 
 @asynccontextmanager
 async def running(
-    clock: FakeClock, deliver: Callable[[int | ProbeFailure], None] | None = None, mode: str = "ok"
+    clock: FakeClock, deliver: Callable[[Result], None] | None = None, mode: str = "ok"
 ) -> AsyncIterator[Running]:
     peer = Peer(clock)
     peer.mode = mode
-    got: list[int | ProbeFailure] = []
+    got: list[Result] = []
     feed: Poller[int] = Poller(
         "peer",
         peer.probe,
@@ -145,7 +148,7 @@ async def test_a_probe_that_ignores_its_end_does_not_pile_up() -> None:
         assert len(got) > 5
         last = got[-1]
         assert isinstance(last, ProbeFailure)
-        assert "has not finished" in last.reason
+        assert "not finished" in last.reason
         peer.mode = "ok"
         await clock.advance(60)
         assert isinstance(got[-1], int)
@@ -199,7 +202,7 @@ async def test_paused_looks_only_when_asked() -> None:
 async def test_a_receiver_that_breaks_does_not_end_the_feed() -> None:
     clock = FakeClock()
 
-    def broken(result: int | ProbeFailure) -> None:
+    def broken(result: Result) -> None:
         raise RuntimeError("painting failed")
 
     async with running(clock, broken) as (peer, _, _):
@@ -218,7 +221,7 @@ async def test_ending_the_feed_ends_its_look() -> None:
 
 async def test_a_probe_need_not_be_a_coroutine_function() -> None:
     clock = FakeClock()
-    got: list[int | ProbeFailure] = []
+    got: list[Result] = []
 
     def probe() -> Awaitable[int]:
         raise UnavailableError("It cannot even begin.")
@@ -238,3 +241,79 @@ async def test_a_probe_need_not_be_a_coroutine_function() -> None:
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
     assert isinstance(got[0], ProbeFailure)
+
+
+class HeldUp:
+    """A probe during which this process loses time, as often as told."""
+
+    def __init__(self, clock: FakeClock, *, lost_s: float, asleep_s: float = 0.0) -> None:
+        self.clock = clock
+        self.lost_s = lost_s
+        self.asleep_s = asleep_s
+        self.left = 0
+        self.asked = 0
+        self.at = 0.0
+        self.slept = 0.0
+        self.meter = LagMeter(lambda: self.at, lambda: self.slept)
+
+    async def probe(self) -> int:
+        self.asked += 1
+        if self.left:
+            self.left -= 1
+            self.at += self.lost_s
+            self.slept += self.asleep_s
+            raise UnavailableError("It did not answer in time.")
+        return self.asked
+
+
+@asynccontextmanager
+async def held_up(
+    times: int, *, lost_s: float = 9.0, asleep_s: float = 0.0
+) -> AsyncIterator[tuple[FakeClock, HeldUp, list[Result]]]:
+    clock = FakeClock()
+    peer = HeldUp(clock, lost_s=lost_s, asleep_s=asleep_s)
+    peer.left = times
+    got: list[Result] = []
+    feed: Poller[int] = Poller(
+        "held up",
+        peer.probe,
+        got.append,
+        clock=clock,
+        interval_s=5.0,
+        deadline_s=6.0,
+        jitter=random.Random(1),
+        source="here",
+        meter=peer.meter,
+        limit_s=2.0,
+    )
+    task = asyncio.create_task(feed.run())
+    await settle()
+    try:
+        yield clock, peer, got
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_a_look_that_was_held_up_proves_nothing_and_is_made_again_at_once() -> None:
+    async with held_up(1) as (_, _, got):
+        assert [type(one) for one in got] == [VoidLook, int]
+        assert isinstance(got[0], VoidLook)
+        assert got[0].held_up_s > 8
+
+
+async def test_a_machine_that_slept_is_no_fault_of_the_peer() -> None:
+    async with held_up(1, lost_s=0.0, asleep_s=600.0) as (_, _, got):
+        assert [type(one) for one in got] == [VoidLook, int]
+
+
+async def test_a_second_void_look_waits_for_the_next_turn() -> None:
+    async with held_up(2) as (clock, _, got):
+        assert [type(one) for one in got] == [VoidLook, VoidLook]
+        await clock.advance(6)
+        assert isinstance(got[2], int)
+
+
+async def test_a_small_delay_leaves_a_failure_a_failure() -> None:
+    async with held_up(1, lost_s=0.3) as (_, _, got):
+        assert [type(one) for one in got] == [ProbeFailure]

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import pytest
 
 from services.board.board import Board
 from services.board.deltas import BoardDelta
-from services.models import Observation
+from services.board.lag import LagMeter
+from services.models import Observation, Sandbox, SandboxId, SandboxState
 from services.sources.local import gateway_probe
 from services.sources.nanoclaw import containers
 from services.sources.nanoclaw import poller as nanoclaw
@@ -63,3 +66,62 @@ async def test_a_source_that_takes_as_long_as_it_may_is_heard(kind: str) -> None
     finally:
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
+
+
+@asynccontextmanager
+async def polling(
+    clock: FakeClock, source: Scripted, meter: LagMeter, interval_s: float
+) -> AsyncIterator[Board]:
+    board = Board(clock, [source.info], interval_s=interval_s)
+    pollers = Pollers(
+        [source],
+        {"s": interval_s},
+        board,
+        clock,
+        jitter=random.Random(1),
+        on_delta=lambda _: None,
+        on_queue=lambda _: None,
+        meter=meter,
+    )
+    running = asyncio.create_task(pollers.run())
+    try:
+        await clock.advance(0.1)
+        yield board
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+
+async def test_a_pause_of_this_process_between_looks_is_said() -> None:
+    clock, lost = FakeClock(), [0.0]
+    meter = LagMeter(lambda: clock.monotonic() + lost[0], lambda: 0.0)
+    async with polling(clock, Scripted(clock), LagMeter(lambda: lost[0], lambda: 0.0), 60) as board:
+        await clock.advance(1.5)
+        assert board.held_up is None
+    async with polling(clock, Scripted(clock), meter, 60) as board:
+        lost[0] += 8
+        await clock.advance(1.5)
+        assert board.held_up is not None
+        assert board.held_up.held_up_s > 7
+
+
+class Lapsing(Scripted):
+    """What it says of its one sandbox holds for a while only."""
+
+    looks = 0
+
+    async def observe(self) -> Observation:
+        self.looks += 1
+        now = self.clock.now()
+        row = Sandbox(SandboxId("s", "box"), "box", SandboxState.SETTLING, "", now, until=now + 10)
+        return Observation("s", now, (), (row,))
+
+
+async def test_what_lapses_is_judged_anew_at_that_instant() -> None:
+    clock = FakeClock()
+    source = Lapsing(clock)
+    async with polling(clock, source, LagMeter(), 600):
+        await clock.advance(8)
+        assert source.looks == 1
+        await clock.advance(4)
+        assert source.looks == 2

@@ -96,7 +96,7 @@ async def test_one_bad_look_is_forgiven_and_the_second_believed(
             assert board.gateways[gateway].state is GatewayState.READY
             app.engine.pollers.pause(True)
             # A look that has begun is still delivered.
-            pollers = app.engine.pollers._sources
+            pollers = app.engine.pollers._sources.values()
             await eventually(
                 lambda: all(one._probe_task is None or one._probe_task.done() for one in pollers)
             )

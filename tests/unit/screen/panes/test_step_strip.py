@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -121,7 +122,7 @@ def header(**more: object) -> HeaderState:
         "profile": "embedded",
         "now": NOW,
         "totals": totals_of([sandbox(), sandbox(SandboxState.BROKEN)]),
-        "link": GATEWAYS[GatewayState.READY],
+        "gateways": ((GATEWAYS[GatewayState.READY], 1),),
         "last_success_at": NOW - 2,
     }
     return HeaderState(**{**fields, **more})  # type: ignore[arg-type]
@@ -152,9 +153,11 @@ def test_the_header_says_everything_where_there_is_room() -> None:
 
 
 def test_a_lost_gateway_counts_down_and_drops_its_latency() -> None:
-    down = GATEWAYS[GatewayState.DOWN]
-    line = header_line(header(link=down, latency_s=0.01, retry_at=NOW + 4, stale=True), 120).plain
+    down = ((GATEWAYS[GatewayState.DOWN], 1),)
+    lost = header(gateways=down, lost=("local",), latency_s=0.01, retry_at=NOW + 4)
+    line = header_line(lost, 120).plain
     assert "✕ gateway down" in line
+    assert "✕ local lost" in line
     assert "retry in 4s · r now" in line
     assert "stale 2s ago" in line
     assert "10 ms" not in line
@@ -165,7 +168,7 @@ def test_bad_news_and_badges_stay_at_every_width(width: int) -> None:
     line = header_line(
         header(
             totals=totals_of([sandbox(), sandbox(SandboxState.STUCK)]),
-            link=GATEWAYS[GatewayState.DOWN],
+            gateways=((GATEWAYS[GatewayState.DOWN], 1),),
             retry_at=NOW + 4,
             read_only=True,
             paused=True,
@@ -175,6 +178,27 @@ def test_bad_news_and_badges_stay_at_every_width(width: int) -> None:
     assert line.cell_length == width
     for words in ("READ-ONLY", "PAUSED", "retry in 4s", "gateway down", "1 stuck"):
         assert words in line.plain
+
+
+def test_the_header_counts_gateways_and_says_how_long_the_worst_is_so() -> None:
+    signs = [GATEWAYS[state] for state in (GatewayState.DOWN, GatewayState.READY)]
+    state = header(gateways=((signs[0], 2), (signs[1], 2)), trouble_since=NOW - 30, latency_s=0.012)
+    line = header_line(state, 140).plain
+    assert "gateways ✕ 2 down for 30s ● 2 ready" in line
+    # An age or a speed of something else would be read as that of what is down.
+    assert " ok " not in line
+    assert "12 ms" not in line
+    well = header_line(header(gateways=((signs[1], 4),), latency_s=0.5, slowest_of=3), 140).plain
+    assert "● 4 gateways ready" in well
+    assert "≤ 500 ms" in well
+
+
+def test_what_is_not_current_is_counted_apart() -> None:
+    boxes = [sandbox(), replace(sandbox(), stale=True), replace(sandbox(), stale=True)]
+    line = header_line(header(totals=totals_of(boxes), unknown_lists=1, held_up_s=8.2), 160).plain
+    for words in ("● 1 ready", "! 2 stale", "1 list not known", "this panel was held up for 8s"):
+        assert words in line
+    assert "no sandboxes" not in header_line(header(totals=(), unknown_lists=1), 160).plain
 
 
 @_SETTINGS
