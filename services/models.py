@@ -6,7 +6,7 @@ have passed `services.text.sanitize.plain`: a view may show them as they are, wi
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import TypeAlias
 
@@ -324,6 +324,10 @@ class Event:
     text: str
     before: str = ""
     after: str = ""
+    before_at: float | None = field(default=None, compare=False)
+    """When the state before was last seen to hold; not kept."""
+    told_at: float | None = field(default=None, compare=False)
+    """When it happened in the system's own words, where it gives an instant."""
 
 
 class ShellState(Enum):

@@ -138,7 +138,8 @@ class Board:
         events: tuple[Event, ...] = ()
         if not known.failures:
             text = f"{self._label(source)} does not answer: {failure.reason}"
-            events = (self._link_event(failure.failed_at, source, text, "connected", "lost"),)
+            lost = self._link_event(failure.failed_at, source, text, "connected", "lost")
+            events = (replace(lost, before_at=known.last_success_at),)
         return BoardDelta(
             gateways=self._gateways.mark_stale(source, NEVER),
             sandboxes=self._sandboxes.mark_stale(source, NEVER),

@@ -12,7 +12,8 @@ import click
 from services.clock import SystemClock
 from services.config import paths
 from services.config.settings import Settings
-from services.journal.store import MAX_ROWS, Journal
+from services.journal.store import Journal
+from services.journal.writing import MAX_ROWS
 from services.models import Event
 from services.text.format import clock_time
 from services.text.signs import SEVERITIES

@@ -16,7 +16,8 @@ import pytest
 from services.clock import SystemClock
 from services.journal import store as journal_module
 from services.journal.rows import APPLICATION_ID
-from services.journal.store import MAX_ROWS, RETENTION_S, Journal
+from services.journal.store import Journal
+from services.journal.writing import MAX_ROWS, RETENTION_S
 from services.models import (
     Event,
     Severity,
