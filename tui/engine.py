@@ -52,7 +52,7 @@ class Engine:
             intervals=intervals,
             failure_thresholds=FAILURE_THRESHOLDS,
         )
-        self.journal = Journal(journal, clock, on_notice=lambda event: self._tell(event))
+        self.journal = Journal(journal, clock, on_notice=self._tell)
         self._on_delta = on_delta
         self._on_attempt = on_attempt
         self._on_events = on_events
