@@ -241,7 +241,7 @@ def _check(db: sqlite3.Connection, path: Path) -> None:
     until = time.monotonic() + CHECK_S
     db.set_progress_handler(lambda: int(time.monotonic() > until), 10_000)
     try:
-        found = _value(db, "PRAGMA quick_check(1)")
+        found = _value(db, "PRAGMA integrity_check(1)")
     except sqlite3.Error as error:
         if _name(error) != "SQLITE_INTERRUPT":
             raise
@@ -269,7 +269,7 @@ def _name(error: sqlite3.Error) -> str:
 
 
 def _is_writable(path: Path) -> bool:
-    return os.access(path, os.W_OK)
+    return os.access(path, os.W_OK, effective_ids=os.access in os.supports_effective_ids)
 
 
 def _tolerant(raw: bytes) -> str:

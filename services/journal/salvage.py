@@ -169,7 +169,7 @@ def _varint(data: bytes, at: int) -> tuple[int, int]:
 
 def _record(data: bytes) -> list[object]:
     length, at = _varint(data, 0)
-    kinds = []
+    kinds: list[int] = []
     while at < length and len(kinds) <= max(_COLUMNS):
         kind, at = _varint(data, at)
         kinds.append(kind)

@@ -11,7 +11,7 @@ import logging
 import sqlite3
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,6 +46,7 @@ _BATCH = 500
 _OPEN_S = 2.0
 _FLUSH_S = 1.5
 _PAUSE_S = 0.05
+_NOT_KEPT = "Events are not being kept"
 _LOG = logging.getLogger(__name__)
 
 
@@ -166,11 +167,9 @@ class Journal:
                 await self._record_error(error)
             except OSError as error:
                 problem = f"What was recorded cannot be read: {_os_error_text(error)}."
-            waiting = (
-                one if isinstance(one, Event) else one.event
-                for one in self._pending
-                if not isinstance(one, BegunAttempt)
-            )
+            waiting = _events(self._pending)
+            if self._db is None:
+                waiting = [*unwritten.waiting(self.path), *waiting]
             return History(query.newest(waiting, kept), problem, unreadable)
 
     async def close(self) -> None:
@@ -200,12 +199,8 @@ class Journal:
             await self._keep_beside()
 
     async def _keep_beside(self) -> None:
-        left = [
-            one if isinstance(one, Event) else one.event
-            for one in self._pending
-            if not isinstance(one, BegunAttempt)
-        ]
-        left = [one for one in left if one.kind != "panel" or one.text != self._problem]
+        left = _events(self._pending)
+        left = [one for one in left if one.source or not one.text.startswith(_NOT_KEPT)]
         self._pending.clear()
         if not left:
             return
@@ -312,7 +307,7 @@ class Journal:
     async def _record_error(self, error: sqlite3.Error) -> None:
         """Note why the file cannot be used now; a damaged one is let go of to be set aside."""
         _LOG.warning("the journal: %s", error)
-        self._problem = f"Events are not being kept: {self._error_text(error)}."
+        self._problem = f"{_NOT_KEPT}: {self._error_text(error)}."
         if self._db is None:
             return
         if is_damage(error, self.path):
@@ -332,16 +327,16 @@ class Journal:
                 await self._connect()
                 self._problem = ""
             except UnusableError as error:
-                self._problem = f"Events are not being kept: {error}."
+                self._problem = f"{_NOT_KEPT}: {error}."
             except sqlite3.Error as error:
                 self._transient = is_locked(error)
-                self._problem = f"Events are not being kept: {self._error_text(error)}."
+                self._problem = f"{_NOT_KEPT}: {self._error_text(error)}."
             except BlockingIOError:
                 self._transient = True
-                self._problem = "Events are not being kept: another panel is busy with the file."
+                self._problem = f"{_NOT_KEPT}: another panel is busy with the file."
             except OSError as error:
                 where = sanitize(str(self.path))
-                self._problem = f"Events are not being kept: {where}: {_os_error_text(error)}."
+                self._problem = f"{_NOT_KEPT}: {where}: {_os_error_text(error)}."
             return self._db is not None
 
     async def _connect(self) -> None:
@@ -380,6 +375,14 @@ class Journal:
         if is_locked(error):
             return "the journal is locked by another program"
         return f"the journal cannot be used ({sanitize(str(error), 120)})"
+
+
+def _events(items: Iterable[Item]) -> list[Event]:
+    return [
+        one if isinstance(one, Event) else one.event
+        for one in items
+        if not isinstance(one, BegunAttempt)
+    ]
 
 
 def _os_error_text(error: OSError) -> str:

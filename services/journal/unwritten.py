@@ -53,6 +53,16 @@ def _locked(path: Path, flags: int) -> int:
         os.close(handle)
 
 
+def waiting(journal: Path) -> list[Event]:
+    """What waits, oldest first; nothing where it cannot be read."""
+    try:
+        with unwritten_file(journal).open("rb") as file:
+            events = [_event(line) for line in file.read(LARGEST).splitlines()]
+    except OSError:
+        return []
+    return [one for one in events if one is not None]
+
+
 def bring_in(journal: Path, write: Callable[[Sequence[Event]], None]) -> None:
     """Give what waits to `write`, to one panel alone; it is kept where that raises.
 

@@ -97,6 +97,7 @@ class _SingleAttempt:
             read_only=settings.read_only,
         )
         self._journal = Journal(paths.journal_file(), probed.clock)
+        self._running: AttemptHandle | None = None
 
     async def press(self, verb: Verb) -> Attempt:
         """The plain attempt."""
@@ -123,17 +124,21 @@ class _SingleAttempt:
     async def close(self) -> None:
         """End what runs and write down what happened."""
         await self._attempts.close()
+        if self._running is not None and self._running.attempt.state.ended:
+            self._journal.end_attempt(self._running.attempt, self._probed.clock.now())
         await self._journal.close()
         if self._journal.problem:
             _print_stderr(f"wakedeck: {self._journal.problem}")
 
     async def _ended(self, handle: AttemptHandle) -> Attempt:
         self._journal.begin_attempt(handle.attempt)
+        self._running = handle
         try:
             ended = await handle.wait()
         except asyncio.CancelledError:
             _print_stderr("wakedeck: cancelled")
             raise
+        self._running = None
         self._journal.end_attempt(ended, self._probed.clock.now())
         return ended
 
