@@ -9,6 +9,7 @@ import signal
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import ClassVar
 
@@ -227,10 +228,8 @@ class WakedeckApp(App[int], inherit_bindings=False):
         tell_each(lambda: self.details.on_events(told))
         if self._on_screen:
             news = [one for one in told if one.at >= self._opened_at and not self._ours(one)]
-            tell_each(
-                lambda: self.dashboard.show_events(told),
-                lambda: self.terminal_bell.on_events(news, self.clock.monotonic()),
-            )
+            ring = partial(self.terminal_bell.on_events, news, self.clock.monotonic())
+            tell_each(lambda: self.dashboard.show_events(told), ring)
 
     def _ours(self, event: Event) -> bool:
         """Whether it comes of an attempt that is under way, which the operator is watching."""
@@ -388,8 +387,7 @@ def run_panel(settings: Settings) -> int:
 
     clock = SystemClock()
     state = paths.state_dir()
-    with suppress(OSError):
-        # The panel goes on without: the journal says in the timeline why nothing is kept.
+    with suppress(OSError):  # The journal says in the timeline why nothing is kept.
         paths.private_dir(state)
     own_log.configure(paths.log_file())
     app = WakedeckApp(

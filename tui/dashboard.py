@@ -189,7 +189,7 @@ class Dashboard(PaneScreen):
         self._ticked = self.context.clock.monotonic()
         panes = (SandboxPane, GatewayPane, QueuePane, EventPane, RepairBar)
         tell_each(
-            *(lambda pane=pane: self.query_one(pane).tick(now) for pane in panes),  # type: ignore[misc]
+            *(lambda pane=pane: self.query_one(pane).tick(now) for pane in panes),
             self._draw_header,
             lambda: self.context.terminal_bell.tick(self._ticked),
             self._update_empty_states,

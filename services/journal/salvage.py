@@ -1,6 +1,6 @@
 """Brings back what can be read of a damaged journal, page by page: no structure has to be whole.
 
-See docs/upstream/sqlite: Table leaf pages.
+See upstream/sqlite: Table leaf pages.
 """
 
 from __future__ import annotations

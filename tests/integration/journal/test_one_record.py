@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from services.clock import SystemClock
@@ -85,13 +86,20 @@ async def test_ten_panels_see_each_change_and_record_it_once(tmp_path: Path) -> 
     heard: list[list[Event]] = [[] for _ in range(10)]
     panels = [engine(tmp_path, truth, one) for one in heard]
     running = [asyncio.create_task(one.run()) for one in panels]
-    boxes = lambda one: SandboxId("here", "box") in one.board.sandboxes  # noqa: E731
-    await eventually(lambda: all(one.journal_loaded and boxes(one) for one in panels))
+    box = SandboxId("here", "box")
+
+    def ready() -> bool:
+        return all(one.journal_loaded and box in one.board.sandboxes for one in panels)
+
+    def told(count: int) -> bool:
+        return all(len(one) == count for one in heard)
+
+    await eventually(ready)
     for number, state in enumerate((SandboxState.ASLEEP, SandboxState.STUCK, SandboxState.READY)):
         truth.state = state
-        await eventually(lambda n=number: all(len(one) == n + 1 for one in heard))  # type: ignore[misc]
-    for one in running:
-        one.cancel()
+        await eventually(partial(told, number + 1))
+    for task in running:
+        task.cancel()
     await asyncio.gather(*running, return_exceptions=True)
     for panel in panels:
         await panel.close()

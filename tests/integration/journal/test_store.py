@@ -10,6 +10,7 @@ import threading
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -27,7 +28,7 @@ from tests.support.waiting import eventually
 
 
 def event(text: str, at: float | None = None, **more: str) -> Event:
-    fields = {"source": "here", "subject": "box", "kind": "sandbox", **more}
+    fields: dict[str, Any] = {"source": "here", "subject": "box", "kind": "sandbox", **more}
     return Event(time.time() if at is None else at, Severity.WORSE, text=text, **fields)
 
 

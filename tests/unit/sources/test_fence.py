@@ -96,9 +96,10 @@ async def test_one_that_cannot_be_opened_says_so_whenever_it_is_asked(error: Bas
 
     source = open_fenced(INFO, opening)
     assert source.info == INFO
-    for ask in (source.observer.observe, source.observer.log_streams, source.actor.wake_key):
+    asked: tuple[Any, ...] = (source.observer.observe, source.actor.wake_key)
+    for ask in asked:
         with pytest.raises(UnavailableError, match=type(error).__name__):
-            ask(BOX)  # type: ignore[operator]
+            ask(BOX)
     await source.observer.close()
     await source.actor.close()
 
