@@ -20,7 +20,13 @@
 
 from __future__ import annotations
 
+import logging
+
 from services.models import Retry
+from services.text.redact import redact
+from services.text.sanitize import sanitize
+
+_LOG = logging.getLogger(__name__)
 
 
 class WakedeckError(Exception):
@@ -87,3 +93,13 @@ class ChoiceError(ShellError):
     def __init__(self, sentence: str, choices: tuple[str, ...], *, advice: str = "") -> None:
         super().__init__(sentence, retry=Retry.NO, advice=advice)
         self.choices = choices
+
+
+def unforeseen(where: str, error: BaseException) -> UnavailableError:
+    """What an operator is told of an exception nobody foresaw; the log has its traceback."""
+    _LOG.error("%s: unforeseen", sanitize(where, 80), exc_info=error)
+    said = sanitize(f"{type(error).__name__}: {error}".rstrip(": "), 160)
+    return UnavailableError(
+        redact(f"Something unforeseen went wrong in {sanitize(where, 80)} ({said})."),
+        advice="The panel's own log (`wakedeck doctor` says where) has the details.",
+    )

@@ -7,7 +7,9 @@ import os
 import random
 import signal
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import ClassVar
 
@@ -28,6 +30,7 @@ from services.text.sanitize import end_sentence
 from tui.context import Context
 from tui.dashboard import Dashboard
 from tui.engine import Engine
+from tui.listeners import tell_each
 from tui.panel import keymap, shell_keys, themes
 from tui.panel.actions import Actions, Tone
 from tui.panel.attach import AgentAttach
@@ -213,21 +216,20 @@ class WakedeckApp(App[int], inherit_bindings=False):
     # Heard from the services
 
     def _delta(self, delta: BoardDelta) -> None:
-        self._header_builder.add_samples(delta, self.engine.board)
+        tell_each(lambda: self._header_builder.add_samples(delta, self.engine.board))
         if self._on_screen:
-            self.dashboard.apply_delta(delta)
-            self.details.refresh()
+            tell_each(lambda: self.dashboard.apply_delta(delta), self.details.refresh)
 
     def _queue(self, snapshot: QueueSnapshot) -> None:
         if self._on_screen:
             self.dashboard.show_queue(snapshot)
 
     def _events(self, told: Sequence[Event]) -> None:
-        self.details.on_events(told)
+        tell_each(lambda: self.details.on_events(told))
         if self._on_screen:
-            self.dashboard.show_events(told)
             news = [one for one in told if one.at >= self._opened_at and not self._ours(one)]
-            self.terminal_bell.on_events(news, self.clock.monotonic())
+            ring = partial(self.terminal_bell.on_events, news, self.clock.monotonic())
+            tell_each(lambda: self.dashboard.show_events(told), ring)
 
     def _ours(self, event: Event) -> bool:
         """Whether it comes of an attempt that is under way, which the operator is watching."""
@@ -236,7 +238,7 @@ class WakedeckApp(App[int], inherit_bindings=False):
 
     def _attempt(self, attempt: Attempt) -> None:
         if self._on_screen:
-            self.dashboard.show_attempt(attempt)
+            tell_each(lambda: self.dashboard.show_attempt(attempt))
             if attempt.state.ended:
                 self.actions.attempt_changed(attempt)
 
@@ -384,7 +386,9 @@ def run_panel(settings: Settings) -> int:
     from tui.panel import welcome
 
     clock = SystemClock()
-    state = paths.private_dir(paths.state_dir())
+    state = paths.state_dir()
+    with suppress(OSError):  # The journal says in the timeline why nothing is kept.
+        paths.private_dir(state)
     own_log.configure(paths.log_file())
     app = WakedeckApp(
         replace(settings, theme=themes.choose_theme(settings, os.environ)),

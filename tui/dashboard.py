@@ -22,6 +22,7 @@ from services.models import (
     Verb,
 )
 from tui.context import Context
+from tui.listeners import tell_each
 from tui.panel import welcome
 from tui.panel.layout import Pane, PaneGrid
 from tui.panel.pane_focus import PaneScreen
@@ -140,17 +141,19 @@ class Dashboard(PaneScreen):
     def apply_delta(self, delta: BoardDelta) -> None:
         """Another look came in."""
         board = self.context.engine.board
-        self.query_one(SandboxPane).apply(
-            delta.sandboxes,
-            delta.sandboxes_removed,
-            touched_rows(delta, board.sandboxes, SandboxId),
+        tell_each(
+            lambda: self.query_one(SandboxPane).apply(
+                delta.sandboxes,
+                delta.sandboxes_removed,
+                touched_rows(delta, board.sandboxes, SandboxId),
+            ),
+            lambda: self.query_one(GatewayPane).apply(
+                (*delta.gateways, *touched_rows(delta, board.gateways, GatewayId)),
+                delta.gateways_removed,
+            ),
+            self._draw_repair,
+            self.tick,
         )
-        self.query_one(GatewayPane).apply(
-            (*delta.gateways, *touched_rows(delta, board.gateways, GatewayId)),
-            delta.gateways_removed,
-        )
-        self._draw_repair()
-        self.tick()
 
     def show_queue(self, snapshot: QueueSnapshot) -> None:
         """The queue of the selected sandbox."""
@@ -184,12 +187,13 @@ class Dashboard(PaneScreen):
         """Another second: only ages are repainted."""
         now = self.context.clock.now()
         self._ticked = self.context.clock.monotonic()
-        for pane in (SandboxPane, GatewayPane, QueuePane, EventPane):
-            self.query_one(pane).tick(now)
-        self.query_one(RepairBar).tick(now)
-        self._draw_header()
-        self.context.terminal_bell.tick(self._ticked)
-        self._update_empty_states()
+        panes = (SandboxPane, GatewayPane, QueuePane, EventPane, RepairBar)
+        tell_each(
+            *(lambda pane=pane: self.query_one(pane).tick(now) for pane in panes),
+            self._draw_header,
+            lambda: self.context.terminal_bell.tick(self._ticked),
+            self._update_empty_states,
+        )
 
     def _update_empty_states(self) -> None:
         """Say in every empty pane why it is so."""

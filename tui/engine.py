@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import random
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -11,7 +12,7 @@ from services.board.board import Board
 from services.board.deltas import BoardDelta
 from services.clock import Clock
 from services.errors import WakedeckError
-from services.journal.events import attempt_event
+from services.journal.rows import EventQuery
 from services.journal.store import Journal
 from services.models import Attempt, Event, QueueSnapshot, SandboxId, Severity
 from services.repair.attempts import Attempts
@@ -19,6 +20,7 @@ from services.sources.protocol.source import OpenSource
 from tui.pollers import Pollers
 
 HISTORY = 500
+_LOG = logging.getLogger(__name__)
 FAILURE_THRESHOLDS = {"vellum": 2}
 """Failed polls in a row after which a ready gateway counts as down, by kind of source."""
 
@@ -50,10 +52,11 @@ class Engine:
             intervals=intervals,
             failure_thresholds=FAILURE_THRESHOLDS,
         )
-        self.journal = Journal(journal, clock)
+        self.journal = Journal(journal, clock, on_notice=self._tell)
         self._on_delta = on_delta
         self._on_attempt = on_attempt
         self._on_events = on_events
+        self._begun: set[str] = set()
         self._ended: set[str] = set()
         self.journal_loaded = False
         self.attempts = Attempts(
@@ -83,8 +86,7 @@ class Engine:
     def record_events(self, *events: Event) -> None:
         """Write events to the journal, and show them once the journal is loaded."""
         self.journal.record(*events)
-        if self.journal_loaded:
-            self._on_events(events)
+        self._tell(*events)
 
     def latest_attempt(self, sandbox: SandboxId | None) -> Attempt | None:
         """The latest attempt on a sandbox."""
@@ -102,12 +104,25 @@ class Engine:
 
     async def _open_journal(self) -> None:
         past: Sequence[Event] = ()
+        problem = ""
         try:
             await self.journal.open()
-            past = await self.journal.recent(HISTORY)
+            history = await self.journal.search(EventQuery(HISTORY))
+            past, problem = history.events, history.problem
         finally:
             self.journal_loaded = True
-        self._on_events(tuple(reversed(past)))
+        self._tell(*reversed(past))
+        if problem:
+            self._tell(Event(self.clock.now(), Severity.WORSE, "", "", "panel", problem))
+
+    def _tell(self, *events: Event) -> None:
+        """Show events, once the past they follow is there."""
+        if not self.journal_loaded:
+            return
+        try:
+            self._on_events(events)
+        except Exception:
+            _LOG.exception("events could not be shown")
 
     async def _enter(self, source: OpenSource) -> None:
         assert source.lifecycle is not None
@@ -124,8 +139,11 @@ class Engine:
         self._on_delta(delta)
 
     def _attempt_changed(self, attempt: Attempt) -> None:
+        if not attempt.state.ended and attempt.id not in self._begun:
+            self._begun.add(attempt.id)
+            self.journal.begin_attempt(attempt)
         if attempt.state.ended and attempt.id not in self._ended:
             self._ended.add(attempt.id)
-            self.record_events(attempt_event(attempt, self.clock.now()))
+            self._tell(self.journal.end_attempt(attempt, self.clock.now()))
             self.pollers.refresh()
         self._on_attempt(attempt)

@@ -11,6 +11,7 @@ from services.board.deltas import BoardDelta
 from services.board.lag import LagMeter, VoidLook
 from services.board.poller import Poller, ProbeFailure
 from services.clock import Clock
+from services.errors import unforeseen
 from services.models import Observation, QueueSnapshot, SandboxId
 from services.sources.protocol.observer import Observer
 
@@ -125,7 +126,12 @@ class Pollers:
         return (*self._sources.values(), self._queue)
 
     def _merge(self, result: Observation | ProbeFailure | VoidLook) -> None:
-        self._on_delta(self._board.merge(result))
+        try:
+            delta = self._board.merge(result)
+        except Exception as error:
+            said = unforeseen(result.source, error).sentence
+            delta = self._board.merge(ProbeFailure(result.source, self._clock.now(), said))
+        self._on_delta(delta)
 
     async def _poll_queue(self) -> QueueSnapshot | None:
         watched = self._watched

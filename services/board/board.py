@@ -222,7 +222,8 @@ class Board:
         events: tuple[Event, ...] = ()
         if not known.failures:
             text = f"{self._label(source)} does not answer: {failure.reason}"
-            events = (self._link_event(failure.failed_at, source, text, "connected", "lost"),)
+            lost = self._link_event(failure.failed_at, source, text, "connected", "lost")
+            events = (replace(lost, before_at=known.last_success_at),)
         delta = self._mark_stale(source, NEVER, failure.failed_at)
         return replace(delta, link=link, events=events)
 

@@ -135,6 +135,7 @@ def changed_event(before: Gateway | Sandbox, after: Gateway | Sandbox, at: float
         text=f"{after.name} is {after.state.value}{why}",
         before=before.state.value,
         after=after.state.value,
+        before_at=before.observed_at,
     )
 
 
@@ -161,4 +162,5 @@ def removed_event(row: Gateway | Sandbox, at: float) -> Event:
         kind="gateway" if isinstance(row, Gateway) else "sandbox",
         text=f"{row.name} is no longer there",
         before=row.state.value,
+        before_at=row.observed_at,
     )

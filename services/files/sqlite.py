@@ -6,9 +6,11 @@ import asyncio
 import sqlite3
 from collections.abc import Callable
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import aiosqlite
+
+T = TypeVar("T")
 
 
 class Connection(aiosqlite.Connection):
@@ -43,6 +45,11 @@ class Connection(aiosqlite.Connection):
             await self._gone()
             raise
         return self
+
+    async def run(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Do several things in the connection's thread, as one: nothing comes between."""
+        done: T = await self._execute(work, self._conn)  # type: ignore[no-untyped-call]
+        return done
 
     async def close(self) -> None:
         """Finish what was asked and close it; idempotent."""

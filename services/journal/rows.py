@@ -1,11 +1,16 @@
-"""The journal's table: its shape, an event as a row and back, and the questions asked of it."""
+"""The journal's tables: their shape, an event as a row and back, and the questions asked of them.
+
+An earlier version reads and writes the same file: it knows neither `told` nor the second table.
+"""
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from services.journal.transitions import LastRecord, is_news, is_transition
 from services.models import Event, Severity
 from services.text.redact import redact
 from services.text.sanitize import sanitize
@@ -20,9 +25,24 @@ SCHEMA = (
     f"PRAGMA application_id = {APPLICATION_ID}",
     f"PRAGMA user_version = {VERSION}",
 )
+READABLE = "at > -1e11 AND at < 1e11"
+"""Text, blobs and infinities compare as greater than every instant."""
+UNREADABLE = "SELECT count(*) FROM events WHERE at >= 1e11 OR at <= -1e11"
+ADDITIONS = (
+    "ALTER TABLE events ADD COLUMN told REAL",
+    "CREATE INDEX IF NOT EXISTS events_subject ON events (source, subject, kind)",
+    "CREATE TABLE IF NOT EXISTS attempts (pid INTEGER NOT NULL, start_ticks INTEGER NOT NULL,"
+    " boot_id TEXT NOT NULL, attempt TEXT NOT NULL, source TEXT NOT NULL, subject TEXT NOT NULL,"
+    " verb TEXT NOT NULL, began REAL NOT NULL, PRIMARY KEY (pid, start_ticks, boot_id, attempt))",
+)
+"""What this version adds to a file of an earlier one."""
 INSERT = (
-    "INSERT INTO events (at, severity, source, subject, kind, text, before, after)"
-    " VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+    "INSERT INTO events (at, severity, source, subject, kind, text, before, after, told)"
+    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+)
+_LAST = (
+    "SELECT after, at, told FROM events WHERE source = ? AND subject = ? AND kind = ?"
+    " AND at > -1e11 AND at < 1e11 ORDER BY id DESC LIMIT 1"
 )
 LONGEST_TEXT = 400
 _TEXT_COLUMNS = ("severity", "source", "subject", "kind", "text", "before", "after")
@@ -46,7 +66,28 @@ def to_row(event: Event) -> tuple[Any, ...]:
         event.text,
         event.before,
         event.after,
+        event.told_at,
     )
+
+
+def insert(db: sqlite3.Connection, event: Event, now: float) -> bool:
+    """Record an event inside a transaction; False where what it tells is recorded already."""
+    if is_transition(event):
+        row = db.execute(_LAST, (event.source, event.subject, event.kind)).fetchone()
+        last = None if row is None else LastRecord(_text(row[0]), float(row[1]), _instant(row[2]))
+        if not is_news(event, last, now):
+            return False
+    db.execute(INSERT, to_row(event))
+    return True
+
+
+def _instant(value: object) -> float | None:
+    return float(value) if isinstance(value, int | float) else None
+
+
+def _text(value: object) -> str:
+    text = value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
+    return sanitize(text, LONGEST_TEXT)
 
 
 def from_row(row: Sequence[Any]) -> Event:
@@ -55,7 +96,7 @@ def from_row(row: Sequence[Any]) -> Event:
         severity = Severity(row[1])
     except ValueError:
         severity = Severity.INFO
-    source, subject, kind, text, before, after = (sanitize(str(v), LONGEST_TEXT) for v in row[2:8])
+    source, subject, kind, text, before, after = (_text(v) for v in row[2:8])
     return Event(float(row[0]), severity, source, subject, kind, text, before, after)
 
 
@@ -78,7 +119,7 @@ class EventQuery:
 
     def sql(self) -> tuple[str, list[Any]]:
         """The query and its parameters; newest first."""
-        where: list[str] = []
+        where = [READABLE]
         values: list[Any] = []
         for column, value in (("subject", self.subject), ("source", self.source)):
             if value is not None:
@@ -93,10 +134,9 @@ class EventQuery:
         if self.about is not None:
             where.append("(subject = ? OR source || '/' || subject = ?)")
             values += [self.about] * 2
-        clause = f" WHERE {' AND '.join(where)}" if where else ""
         query = (
             "SELECT at, severity, source, subject, kind, text, before, after FROM events"  # noqa: S608
-            f"{clause} ORDER BY at DESC, id DESC LIMIT ?"
+            f" WHERE {' AND '.join(where)} ORDER BY at DESC, id DESC LIMIT ?"
         )
         return query, [*values, self.limit]
 
@@ -117,3 +157,9 @@ class EventQuery:
         found += kept
         found.sort(key=lambda event: event.at, reverse=True)
         return tuple(found[: self.limit])
+
+
+def read(db: sqlite3.Connection, query: EventQuery) -> tuple[list[Event], int]:
+    """What fits, newest first, and how many records of the file cannot be read."""
+    events = [from_row(row) for row in db.execute(*query.sql())]
+    return events, int(db.execute(UNREADABLE).fetchone()[0])

@@ -1,40 +1,44 @@
-"""The event journal: a small SQLite database that keeps events across restarts.
+"""The event journal: a small SQLite database that keeps events across restarts and panels.
 
-Whatever is wrong with the file, the panel goes on: a damaged one is moved aside, one that cannot
-be written leaves the events in memory and says so.
+Whatever is wrong with the file, the panel goes on: a damaged one is set aside, one that cannot
+be written leaves the events in memory, and beside the file at the end, and says so.
 """
 
 from __future__ import annotations
 
 import asyncio
-import fcntl
 import logging
-import os
 import sqlite3
 import time
 from collections import deque
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 from services.clock import Clock
 from services.files.sqlite import Connection
-from services.journal.rows import (
-    APPLICATION_ID,
-    INSERT,
-    SCHEMA,
-    VERSION,
-    EventQuery,
-    from_row,
-    redacted,
-    to_row,
+from services.journal import unwritten
+from services.journal.begun import BegunAttempt, EndedAttempt, end_abandoned
+from services.journal.events import attempt_event
+from services.journal.file import (
+    OpenedFile,
+    UnusableError,
+    identity,
+    is_damage,
+    is_locked,
+    open_to_read,
+    open_to_write,
 )
-from services.models import Event, Severity
+from services.journal.rows import EventQuery, read, redacted
+from services.journal.writing import Item, prune, write
+from services.models import Attempt, Event, Severity
 from services.process.child import run_to_completion
+from services.process.identity import ProcessId
 from services.text.sanitize import sanitize
 
-RETENTION_S = 30 * 86_400.0
-MAX_ROWS = 50_000
 PRUNE_EVERY_S = 3_600.0
+ABANDONED_EVERY_S = 60.0
 RETRY_S = 5.0
 """Pause before writing is tried again."""
 _QUEUE = 2_048
@@ -42,26 +46,41 @@ _BATCH = 500
 _OPEN_S = 2.0
 _FLUSH_S = 1.5
 _PAUSE_S = 0.05
-_BUSY_S = 0.5
+_NOT_KEPT = "Events are not being kept"
 _LOG = logging.getLogger(__name__)
 
 
-class _UnusableError(Exception):
-    """The file cannot serve as the journal now; the text is for the operator."""
+@dataclass(frozen=True, slots=True)
+class History:
+    """The answer to a query: events, newest first, and what of the file could not be read."""
+
+    events: tuple[Event, ...]
+    problem: str = ""
+    """Why the file could not be read: there may be events that are not told."""
+    unreadable: int = 0
+    """How many records of the file are left out, since nothing can be made of them."""
 
 
 class Journal:
-    """Stores events: `record` never waits, `recent` includes events not written yet."""
+    """Stores events: `record` never waits, `search` includes events not written yet.
 
-    def __init__(self, path: Path, clock: Clock) -> None:
+    `on_notice` hears, after the opening, what the journal itself recorded.
+    """
+
+    def __init__(
+        self, path: Path, clock: Clock, on_notice: Callable[[Event], None] = lambda _: None
+    ) -> None:
         self.path = path
         self._clock = clock
-        self._pending: deque[Event] = deque()
+        self._on_notice = on_notice
+        self._process = ProcessId.capture()
+        self._pending: deque[Item] = deque()
         self._wakeup = asyncio.Event()
         self._lock = asyncio.Lock()
         self._db: Connection | None = None
+        self._file: tuple[int, int] | None = None
         self._tasks: list[asyncio.Task[None]] = []
-        self._closed = False
+        self._opened = self._closed = False
         self._transient = False
         self._problem = ""
         self._dropped = 0
@@ -88,23 +107,35 @@ class Journal:
                 break
             await asyncio.sleep(0.1)
         if self._problem:
-            self.record(self._panel_event(self._problem))
-        notices = tuple(self._pending)[noted:]
+            self._note(self._problem)
+        await self._end_abandoned()
+        notices = tuple(one for one in list(self._pending)[noted:] if isinstance(one, Event))
+        self._opened = True
         if not self._closed:
             self._tasks = [
                 asyncio.create_task(self._write_loop()),
                 asyncio.create_task(self._prune_loop()),
+                asyncio.create_task(self._abandoned_loop()),
             ]
         return notices
 
     def record(self, *events: Event) -> None:
-        """Remember events, secrets masked. Beyond the bound of the queue the oldest is dropped."""
-        if self._closed:
-            self._dropped += len(events)
-            return
-        self._pending.extend(redacted(event) for event in events)
-        self._drop_oldest()
-        self._wakeup.set()
+        """Remember events, secrets masked. Beyond the bound of the queue the oldest is dropped.
+
+        A transition that another panel has recorded already is not recorded again.
+        """
+        self._put(*(redacted(event) for event in events))
+
+    def begin_attempt(self, attempt: Attempt) -> None:
+        """Remember that an attempt is under way, so that it gets an end if this panel does not."""
+        if self._process is not None:
+            self._put(BegunAttempt(attempt, self._process))
+
+    def end_attempt(self, attempt: Attempt, now: float) -> Event:
+        """Record how an attempt ended; the event of it."""
+        event = redacted(attempt_event(attempt, now))
+        self._put(EndedAttempt(attempt.id, self._process, event))
+        return event
 
     async def recent(
         self,
@@ -116,22 +147,36 @@ class Journal:
         text: str | None = None,
         about: str | None = None,
     ) -> tuple[Event, ...]:
-        """At most `limit` events, newest first; `since` is an epoch instant.
-
-        `about` is a subject as an operator types it: its id, or `source/id`.
-        """
+        """At most `limit` events, newest first; as `search`, for whom its problem is no matter."""
         query = EventQuery(limit, subject, source, since, text, about)
+        return (await self.search(query)).events
+
+    async def search(self, query: EventQuery) -> History:
+        """The events that fit, newest first, and whether all that is kept could be read."""
         async with self._lock:
             kept: list[Event] = []
-            if self._db is not None:
-                try:
-                    kept = [from_row(r) for r in await self._db.execute_fetchall(*query.sql())]
-                except sqlite3.Error as error:
-                    await self._record_error(error)
-            return query.newest(self._pending, kept)
+            problem, unreadable = "", 0
+            try:
+                if self._db is not None:
+                    kept, unreadable = await self._db.run(lambda db: read(db, query))
+                elif self.path.exists():
+                    async with Connection(lambda: open_to_read(self.path)) as db:
+                        kept, unreadable = await db.run(lambda db: read(db, query))
+            except sqlite3.Error as error:
+                problem = f"What was recorded cannot be read: {self._error_text(error)}."
+                await self._record_error(error)
+            except OSError as error:
+                problem = f"What was recorded cannot be read: {_os_error_text(error)}."
+            waiting = _events(self._pending)
+            if self._db is None:
+                waiting = [*unwritten.waiting(self.path), *waiting]
+            return History(query.newest(waiting, kept), problem, unreadable)
 
     async def close(self) -> None:
-        """Write what waits, within two seconds, and let go of the file; idempotent."""
+        """Write what waits, within two seconds, and let go of the file; idempotent.
+
+        What cannot be written is kept beside the file for the next panel.
+        """
         self._closed = True
         try:
             with suppress(TimeoutError):
@@ -149,20 +194,44 @@ class Journal:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        if self._pending:
-            _LOG.warning("%d events were not written to the journal", len(self._pending))
         async with self._lock:
             await self._disconnect()
+            await self._keep_beside()
 
-    def _panel_event(self, text: str) -> Event:
-        return Event(
-            at=self._clock.now(),
-            severity=Severity.WORSE,
-            source="",
-            subject="",
-            kind="panel",
-            text=text,
-        )
+    async def _keep_beside(self) -> None:
+        left = _events(self._pending)
+        left = [one for one in left if one.source or not one.text.startswith(_NOT_KEPT)]
+        self._pending.clear()
+        if not left:
+            return
+        try:
+            unwritten.keep(self.path, left)
+        except OSError as error:
+            self._dropped += len(left)
+            _LOG.warning("%d events could not be kept: %s", len(left), _os_error_text(error))
+            for event in left:
+                _LOG.warning("not kept: %s/%s %s", event.source, event.subject, event.text)
+        else:
+            _LOG.warning("%d events wait beside the journal", len(left))
+
+    def _note(self, text: str) -> None:
+        """Record what the journal has to say of itself, and tell it."""
+        event = Event(self._clock.now(), Severity.WORSE, "", "", "panel", text)
+        self.record(event)
+        self._tell(event)
+
+    def _tell(self, *events: Event) -> None:
+        if self._opened and not self._closed:
+            for event in events:
+                self._on_notice(event)
+
+    def _put(self, *items: Item) -> None:
+        if self._closed:
+            self._dropped += len(items)
+            return
+        self._pending.extend(items)
+        self._drop_oldest()
+        self._wakeup.set()
 
     def _drop_oldest(self) -> None:
         while len(self._pending) > _QUEUE:
@@ -173,7 +242,7 @@ class Journal:
         while True:
             await self._wakeup.wait()
             self._wakeup.clear()
-            while self._pending:
+            while self._pending or self._db is None:
                 if not (await self._ensure_connected() and await self._write_batch()):
                     await self._clock.sleep(RETRY_S)
 
@@ -183,9 +252,26 @@ class Journal:
             async with self._lock:
                 if self._db is not None:
                     try:
-                        await self._prune(self._db)
+                        now = self._clock.now()
+                        await self._db.run(lambda db, now=now: prune(db, now))  # type: ignore[misc]
                     except sqlite3.Error as error:
                         await self._record_error(error)
+
+    async def _abandoned_loop(self) -> None:
+        while True:
+            await self._clock.sleep(ABANDONED_EVERY_S)
+            self._tell(*await self._end_abandoned())
+
+    async def _end_abandoned(self) -> tuple[Event, ...]:
+        async with self._lock:
+            if self._db is None:
+                return ()
+            now = self._clock.now()
+            try:
+                return await self._db.run(lambda db: end_abandoned(db, now))
+            except sqlite3.Error as error:
+                await self._record_error(error)
+                return ()
 
     async def _write_batch(self) -> bool:
         """Write one batch; False where it could not be and still waits."""
@@ -196,12 +282,13 @@ class Journal:
                 return True
             batch = [self._pending.popleft() for _ in range(min(_BATCH, len(self._pending)))]
             kept = False
+            now = self._clock.now()
             try:
-                await self._db.execute("BEGIN IMMEDIATE")
-                await self._db.executemany(INSERT, [to_row(event) for event in batch])
-                await self._db.execute("COMMIT")
-                kept = True
-                self._problem = ""
+                kept = await self._db.run(lambda db: self._write(db, batch, now))
+                if kept:
+                    self._problem = ""
+                else:
+                    await self._disconnect()
             except sqlite3.Error as error:
                 await self._record_error(error)
             finally:
@@ -210,17 +297,22 @@ class Journal:
                     self._drop_oldest()
             return kept
 
+    def _write(self, db: sqlite3.Connection, batch: Sequence[Item], now: float) -> bool:
+        if identity(self.path) != self._file:
+            # Another panel has set it aside: what is written now nobody would find.
+            return False
+        write(db, batch, now)
+        return True
+
     async def _record_error(self, error: sqlite3.Error) -> None:
-        """Note why the file cannot be used now; a damaged one is let go of to be moved aside."""
+        """Note why the file cannot be used now; a damaged one is let go of to be set aside."""
         _LOG.warning("the journal: %s", error)
-        self._problem = f"Events are not being kept: {_error_text(error)}."
+        self._problem = f"{_NOT_KEPT}: {self._error_text(error)}."
         if self._db is None:
             return
-        if not isinstance(error, sqlite3.OperationalError):
+        if is_damage(error, self.path):
             await self._disconnect()
-        elif self._db.in_transaction:
-            with suppress(sqlite3.Error):
-                await self._db.execute("ROLLBACK")
+            self._wakeup.set()
 
     async def _ensure_connected(self) -> bool:
         """Have a connection; False, with the problem noted, where there can be none now."""
@@ -234,77 +326,42 @@ class Journal:
             try:
                 await self._connect()
                 self._problem = ""
-            except _UnusableError as error:
-                self._problem = f"Events are not being kept: {error}."
+            except UnusableError as error:
+                self._problem = f"{_NOT_KEPT}: {error}."
             except sqlite3.Error as error:
-                self._transient = _is_locked(error)
-                self._problem = f"Events are not being kept: {_error_text(error)}."
+                self._transient = is_locked(error)
+                self._problem = f"{_NOT_KEPT}: {self._error_text(error)}."
             except BlockingIOError:
                 self._transient = True
-                self._problem = "Events are not being kept: another panel is busy with the file."
+                self._problem = f"{_NOT_KEPT}: another panel is busy with the file."
             except OSError as error:
-                why = sanitize(error.strerror or type(error).__name__)
-                self._problem = f"Events are not being kept: {sanitize(str(self.path))}: {why}."
+                where = sanitize(str(self.path))
+                self._problem = f"{_NOT_KEPT}: {where}: {_os_error_text(error)}."
             return self._db is not None
 
     async def _connect(self) -> None:
-        self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        guard = os.open(self.path.with_name(f"{self.path.name}.lock"), _PRIVATE, 0o600)
-        try:
-            # One panel at a time makes the file or moves a damaged one aside.
-            fcntl.flock(guard, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        now = self._clock.now()
+        opened: list[OpenedFile] = []
+
+        def connect() -> sqlite3.Connection:
+            opened.append(open_to_write(self.path, now))
             try:
-                await self._prepare()
-            except sqlite3.DatabaseError as error:
-                if isinstance(error, sqlite3.OperationalError):
-                    raise
-                self._move_aside(error)
-                await self._prepare()
-        finally:
-            os.close(guard)
+                prune(opened[0].db, now)
+                unwritten.bring_in(self.path, lambda events: write(opened[0].db, events, now))
+            except BaseException:
+                opened[0].db.close()
+                raise
+            return opened[0].db
 
-    async def _prepare(self) -> None:
-        """Connect, check the file through, make the table where there is none."""
-        os.close(os.open(self.path, _PRIVATE, 0o600))
-        self.path.chmod(0o600)
-        db = await Connection(
-            lambda: sqlite3.connect(
-                self.path, timeout=_BUSY_S, isolation_level=None, check_same_thread=False
+        self._db = await Connection(connect).open()
+        self._file = opened[0].identity
+        if opened[0].set_aside:
+            name = sanitize(opened[0].set_aside)
+            _LOG.warning("the journal was damaged (%s) and is now %s", opened[0].damage, name)
+            self._note(
+                f"The journal was damaged; it is kept as {name} and a new one begun;"
+                " `wakedeck events --repair` brings back what can be read"
             )
-        ).open()
-        try:
-            if await _value(db, "PRAGMA quick_check(1)") != "ok":
-                raise sqlite3.DatabaseError("the check found damage")
-            await db.execute("PRAGMA journal_mode = WAL")
-            await db.execute("PRAGMA synchronous = NORMAL")
-            if not await _value(db, "SELECT count(*) FROM sqlite_master"):
-                for statement in SCHEMA:
-                    await db.execute(statement)
-            elif await _value(db, "PRAGMA application_id") != APPLICATION_ID:
-                raise _UnusableError(f"{sanitize(str(self.path))} belongs to something else")
-            elif int(str(await _value(db, "PRAGMA user_version"))) > VERSION:
-                raise _UnusableError(f"{sanitize(str(self.path))} was made by a newer version")
-            await self._prune(db)
-        except BaseException:
-            await db.close()
-            raise
-        self._db = db
-
-    async def _prune(self, db: Connection) -> None:
-        await db.execute("DELETE FROM events WHERE at < ?", (self._clock.now() - RETENTION_S,))
-        await db.execute(
-            "DELETE FROM events WHERE id <= (SELECT max(id) FROM events) - ?", (MAX_ROWS,)
-        )
-
-    def _move_aside(self, error: sqlite3.Error) -> None:
-        stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(self._clock.now()))
-        aside = self.path.with_name(f"{self.path.stem}.damaged-{stamp}{self.path.suffix}")
-        for ending in ("", "-wal", "-shm"):
-            with suppress(FileNotFoundError):
-                self.path.with_name(self.path.name + ending).rename(f"{aside}{ending}")
-        _LOG.warning("the journal was damaged (%s) and is now %s", error, aside.name)
-        text = f"The journal was damaged; it is kept as {sanitize(aside.name)} and a new one begun"
-        self.record(self._panel_event(text))
 
     async def _disconnect(self) -> None:
         db, self._db = self._db, None
@@ -314,21 +371,19 @@ class Journal:
             except sqlite3.Error as error:
                 _LOG.warning("closing the journal: %s", error)
 
-
-_PRIVATE = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
-
-
-async def _value(db: Connection, query: str) -> object:
-    rows = list(await db.execute_fetchall(query))
-    return rows[0][0] if rows else None
+    def _error_text(self, error: sqlite3.Error) -> str:
+        if is_locked(error):
+            return "the journal is locked by another program"
+        return f"the journal cannot be used ({sanitize(str(error), 120)})"
 
 
-def _is_locked(error: sqlite3.Error) -> bool:
-    name = getattr(error, "sqlite_errorname", "")
-    return name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED"))
+def _events(items: Iterable[Item]) -> list[Event]:
+    return [
+        one if isinstance(one, Event) else one.event
+        for one in items
+        if not isinstance(one, BegunAttempt)
+    ]
 
 
-def _error_text(error: sqlite3.Error) -> str:
-    if _is_locked(error):
-        return "the journal is locked by another program"
-    return f"the journal cannot be used ({sanitize(str(error), 120)})"
+def _os_error_text(error: OSError) -> str:
+    return sanitize(error.strerror or str(error) or type(error).__name__)

@@ -30,6 +30,7 @@ class _PrivateFileHandler(logging.handlers.RotatingFileHandler):
 
     def _open(self) -> io.TextIOWrapper:
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
+        Path(self.baseFilename).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         handle = os.open(self.baseFilename, flags, 0o600)
         return os.fdopen(handle, "a", encoding=self.encoding, errors=self.errors)
 
@@ -48,13 +49,19 @@ class _PrivateFileHandler(logging.handlers.RotatingFileHandler):
 
 
 def configure(path: Path, level: int | str = logging.INFO) -> logging.Handler:
-    """Send every record of the process to `path`; its folder is made if need be.
+    """Send every record of the process to `path`, made with its folder at the first one.
+
+    Where it cannot be written, records are lost and nothing else happens.
 
     Calling again replaces what the last call set up. Close the returned handler to stop.
     """
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     handler = _PrivateFileHandler(
-        path, maxBytes=MAX_BYTES, backupCount=FILES - 1, encoding="utf-8", errors="replace"
+        path,
+        maxBytes=MAX_BYTES,
+        backupCount=FILES - 1,
+        encoding="utf-8",
+        errors="replace",
+        delay=True,
     )
     handler.setFormatter(_RedactingFormatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     root = logging.getLogger()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 
 from services.models.rows import SandboxId
@@ -109,3 +109,7 @@ class Event:
     text: str
     before: str = ""
     after: str = ""
+    before_at: float | None = field(default=None, compare=False)
+    """When the state before was last seen to hold; not kept."""
+    told_at: float | None = field(default=None, compare=False)
+    """When it happened in the system's own words, where it gives an instant."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import assert_never
 
@@ -18,15 +19,21 @@ from services.config.sources import (
     OpenShellTable,
     VellumTable,
 )
+from services.models import Source
+from services.sources.fence import open_fenced
 from services.sources.protocol.source import OpenSource
 
 
 def open_sources(settings: Settings, clock: Clock) -> tuple[OpenSource, ...]:
     """Every configured source, in order.
 
-    Read-only settings get actors that refuse. Opening touches neither disk nor network.
+    Read-only settings get actors that refuse. Opening touches neither disk nor network. Each stands
+    behind a fence: what goes wrong in it unforeseen is told as any failure of that source.
     """
-    opened = tuple(_open(one, clock) for one in settings.sources)
+    opened = tuple(
+        open_fenced(Source(one.key, one.kind, one.key, ""), partial(_open, one, clock))
+        for one in settings.sources
+    )
     if settings.read_only:
         from services.sources.protocol.read_only import ReadOnlyActor
 

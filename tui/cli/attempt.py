@@ -10,9 +10,9 @@ import click
 
 from services.config import paths
 from services.config.settings import Settings
-from services.journal.events import action_event, attempt_event
+from services.journal.events import action_event
 from services.journal.store import Journal
-from services.models import Attempt, AttemptState, Event, Sandbox, Step, StepState, Verb
+from services.models import Attempt, AttemptState, Sandbox, Step, StepState, Verb
 from services.repair.attempts import AttemptHandle, Attempts
 from services.sources.protocol.proposer import Proposal
 from services.text.format import duration
@@ -96,14 +96,16 @@ class _SingleAttempt:
         self._attempts = Attempts(
             probed.sources,
             probed.clock,
-            paths.private_dir(paths.locks_dir()),
+            paths.locks_dir(),
             self._printer,
             read_only=settings.read_only,
         )
-        self._happened: list[Event] = []
+        self._journal = Journal(paths.journal_file(), probed.clock)
+        self._running: AttemptHandle | None = None
 
     async def press(self, verb: Verb) -> Attempt:
         """The plain attempt."""
+        await self._journal.open()
         return await self._ended(self._attempts.request(verb, self._target.id))
 
     async def proposal(self, ended: Attempt) -> Proposal | None:
@@ -120,24 +122,28 @@ class _SingleAttempt:
         handle = self._attempts.carry_out(proposal)
         now = self._probed.clock.now()
         said = f"agreed to {proposal.act}, with --confirm"
-        self._happened.append(action_event(proposal.sandbox, said, now))
+        self._journal.record(action_event(proposal.sandbox, said, now))
         return await self._ended(handle)
 
     async def close(self) -> None:
         """End what runs and write down what happened."""
         await self._attempts.close()
-        journal = Journal(paths.journal_file(), self._probed.clock)
-        await journal.open()
-        journal.record(*self._happened)
-        await journal.close()
+        if self._running is not None and self._running.attempt.state.ended:
+            self._journal.end_attempt(self._running.attempt, self._probed.clock.now())
+        await self._journal.close()
+        if self._journal.problem:
+            _print_stderr(f"wakedeck: {self._journal.problem}")
 
     async def _ended(self, handle: AttemptHandle) -> Attempt:
+        self._journal.begin_attempt(handle.attempt)
+        self._running = handle
         try:
             ended = await handle.wait()
         except asyncio.CancelledError:
             _print_stderr("wakedeck: cancelled")
             raise
-        self._happened.append(attempt_event(ended, self._probed.clock.now()))
+        self._running = None
+        self._journal.end_attempt(ended, self._probed.clock.now())
         return ended
 
 

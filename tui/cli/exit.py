@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import os
 import sys
 from collections.abc import Callable
 from enum import IntEnum
@@ -10,14 +12,21 @@ from typing import Any
 
 import click
 
+from services.config import paths
 from services.config.settings import Flags, Settings, load
 from services.errors import (
     AmbiguousError,
     ConfigError,
     NotFoundError,
     RefusedError,
+    UnavailableError,
     WakedeckError,
+    unforeseen,
 )
+from services.logs import own_log
+from services.text.sanitize import sanitize
+
+_LOG = logging.getLogger(__name__)
 
 
 class Exit(IntEnum):
@@ -69,15 +78,28 @@ def exit_with_code(command: Callable[..., int]) -> Callable[..., None]:
             code = command(*args, **kwargs)
         except WakedeckError as error:
             code = report_error(error)
+        except (click.ClickException, click.Abort, click.exceptions.Exit):
+            raise
         except KeyboardInterrupt:
             code = Exit.INTERRUPTED
         except BrokenPipeError:
             # Whoever read our output has gone; keep the interpreter from saying so again.
             sys.stderr.close()
             code = Exit.DONE
+        except OSError as error:
+            code = report_error(_os_error(error))
+        except Exception as error:
+            code = report_error(unforeseen("wakedeck itself", error))
         sys.exit(int(code))
 
     return run
+
+
+def _os_error(error: OSError) -> UnavailableError:
+    _LOG.error("a command failed", exc_info=error)
+    why = error.strerror or type(error).__name__
+    what = "" if error.filename is None else f"{os.fsdecode(error.filename)}: "
+    return UnavailableError(sanitize(f"{what}{why}.", 300))
 
 
 def settings_of(context: click.Context) -> Settings:
@@ -87,6 +109,7 @@ def settings_of(context: click.Context) -> Settings:
         ConfigError: as `services.config.settings.load`.
     """
     flags: Flags = context.find_root().obj
+    own_log.configure(paths.log_file(), logging.WARNING)
     return load(flags)
 
 

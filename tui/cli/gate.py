@@ -51,7 +51,7 @@ class GatedStream:
 def gated() -> Iterator[None]:
     """Stdout and stderr behind the gate for as long as this lasts."""
     before = sys.stdout, sys.stderr
-    sys.stdout, sys.stderr = (  # type: ignore[assignment]
+    sys.stdout, sys.stderr = (
         one if isinstance(one, GatedStream) or one is None else GatedStream(one) for one in before
     )
     try:

@@ -83,6 +83,7 @@ def logs(
 )
 @click.option("--limit", default=50, show_default=True, type=click.IntRange(1, 50_000))
 @click.option("--all", "everything", is_flag=True, help="All that is kept, whatever the limit.")
+@click.option("--repair", is_flag=True, help="Bring back what damaged journals still tell.")
 @click.pass_context
 @exit_with_code
 def events(
@@ -93,12 +94,17 @@ def events(
     sandbox: str | None,
     limit: int,
     everything: bool,
+    repair: bool,
 ) -> int:
     """What changed and what was done, newest last, across restarts.
 
+    Exits 1 where what was recorded cannot be read.
     With --json one JSON object a line: `wakedeck events --all --json > events.jsonl` exports it.
     """
     from tui.cli import event_report
 
+    if repair:
+        settings_of(context)
+        return event_report.repair()
     wanted = event_report.Search(None if everything else limit, since, search, sandbox)
     return event_report.run(settings_of(context), wanted, as_json)

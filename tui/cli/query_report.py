@@ -15,7 +15,13 @@ from services.board.lookup import find_or_ask, refuse_unsure
 from services.board.poller import ProbeFailure
 from services.clock import SystemClock
 from services.config.settings import Settings
-from services.errors import AmbiguousError, RefusedError, UnavailableError, WakedeckError
+from services.errors import (
+    AmbiguousError,
+    RefusedError,
+    UnavailableError,
+    WakedeckError,
+    unforeseen,
+)
 from services.models import (
     Observation,
     Sandbox,
@@ -60,7 +66,12 @@ class ProbedSources:
         for result in results:
             if isinstance(result, ProbeFailure):
                 _print_stderr(f"wakedeck: {result.source}: {result.reason}")
-            self.board.merge(result)
+            try:
+                self.board.merge(result)
+            except Exception as error:
+                said = unforeseen(result.source, error).sentence
+                _print_stderr(f"wakedeck: {said}")
+                self.board.merge(ProbeFailure(result.source, self.clock.now(), said))
 
     async def _ask(self, source: OpenSource) -> Observation | ProbeFailure:
         held_up_s = 0.0

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from textual.app import App
 
 from services.errors import WakedeckError
+from services.journal.transitions import not_among
 from services.models import Event, Gateway, GatewayId, Message, Sandbox, SandboxId
 from tui.engine import Engine
 from tui.panel.history import EventHistory
@@ -93,4 +94,4 @@ class Details:
             if (one.source, one.subject) == (identity.source, identity.native_id)
         ]
         past = self._past.get(identity, ())
-        return (*(one for one in past if one not in about), *about)
+        return (*not_among(past, about), *about)

@@ -10,13 +10,15 @@ import threading
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from services.clock import SystemClock
 from services.journal import store as journal_module
 from services.journal.rows import APPLICATION_ID
-from services.journal.store import MAX_ROWS, RETENTION_S, Journal
+from services.journal.store import Journal
+from services.journal.writing import MAX_ROWS, RETENTION_S
 from services.models import (
     Event,
     Severity,
@@ -26,7 +28,7 @@ from tests.support.waiting import eventually
 
 
 def event(text: str, at: float | None = None, **more: str) -> Event:
-    fields = {"source": "here", "subject": "box", "kind": "sandbox", **more}
+    fields: dict[str, Any] = {"source": "here", "subject": "box", "kind": "sandbox", **more}
     return Event(time.time() if at is None else at, Severity.WORSE, text=text, **fields)
 
 
