@@ -17,10 +17,12 @@ import time
 from pathlib import Path
 from random import Random
 
+from services.files.private import private_folder
 from services.sources.local import crashes, lock
 from services.sources.local.agent_queue import AgentQueue
 from services.sources.local.layout import World
 from services.sources.local.leases import is_needed
+from services.sources.local.process_log import bound_stderr
 from services.sources.local.process_records import AGENT, describe
 from services.sources.local.queue_files import HEARTBEAT, INBOUND, create_outbound
 from services.sources.local.ticker import Ticker
@@ -140,10 +142,11 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--sandbox", required=True)
     asked = parser.parse_args(argv)
     os.umask(0o077)
+    bound_stderr()
     world, name = World(asked.world.absolute()), str(asked.sandbox)
     folder = world.sandbox(name)
     for path in (folder, world.work(name)):
-        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        private_folder(path)
     ticker = Ticker()
     mine = describe(AGENT + name)
     match lock.acquire(folder, mine):

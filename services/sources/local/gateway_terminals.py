@@ -18,6 +18,7 @@ from pathlib import Path
 from websockets.exceptions import ConnectionClosed
 
 from services.errors import ProcessError
+from services.files.private import private_folder
 from services.sources.local.gateway_websocket import TerminalConnection
 from services.sources.local.layout import World
 from services.terminal.transport.pty import PtyProcess
@@ -204,5 +205,5 @@ def work_folder(world: World, sandbox: str) -> Path:
         OSError: it cannot be made.
     """
     folder = world.work(sandbox)
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    private_folder(folder)
     return folder

@@ -15,11 +15,13 @@ import time
 from pathlib import Path
 from random import Random
 
+from services.files.private import private_folder
 from services.process.identity import Liveness
 from services.sources.local.flood import Flood
 from services.sources.local.host_queue import HostQueue, PendingDelivery, action
 from services.sources.local.layout import SANDBOX_NAMES, World
 from services.sources.local.leases import is_needed
+from services.sources.local.process_log import bound_stderr
 from services.sources.local.process_records import AGENT, alive, describe, reap
 from services.sources.local.queue_files import INBOUND
 from services.sources.local.restarts import AgentRestarts
@@ -147,7 +149,7 @@ class Host:
             names = tuple(sorted({*names, *SANDBOX_NAMES}))
         for name in names:
             if name not in self._sandboxes:
-                self._world.work(name).mkdir(mode=0o700, parents=True, exist_ok=True)
+                private_folder(self._world.work(name))
                 self._sandboxes[name] = HostedSandbox(self._world, name, self._rng, now)
         for name in [n for n in self._sandboxes if not self._world.sandbox(n).is_dir()]:
             del self._sandboxes[name]
@@ -161,6 +163,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--world", type=Path, required=True)
     world = World(parser.parse_args(argv).world.absolute())
     os.umask(0o077)
+    bound_stderr()
     world.create()
     ticker = Ticker()
     handle = os.open(world.root / "run" / "host.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
