@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
+import tempfile
 from pathlib import Path
 
 OURS = "wakedeck"
@@ -16,8 +17,9 @@ _WRITABLE = 0o022
 def private_folder(path: Path) -> Path:
     """Make a folder that only its owner can enter, and give it.
 
-    One that is there already is closed to others. A folder or a link of another user is refused,
-    and so is one in which another user could leave something and has.
+    One of ours that is there already is closed to others; elsewhere only one in which others can
+    write is refused, for it may be more than ours. A folder or a link of another user is refused,
+    and so is one in which another user has left something.
 
     Raises:
         OSError: it cannot be made or may not be used; `strerror` says why.
@@ -33,6 +35,22 @@ def private_folder(path: Path) -> Path:
         _make(path, ours=True)
     _check(path)
     return path
+
+
+def write_new(path: Path, text: str) -> None:
+    """Make a file, owner only, that is whole from the instant it is there.
+
+    Raises:
+        FileExistsError: there is one already.
+        OSError: it cannot be written; nothing is left behind.
+    """
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(text)
+        os.link(name, path)
+    finally:
+        Path(name).unlink(missing_ok=True)
 
 
 def _make(folder: Path, *, ours: bool) -> None:
@@ -53,8 +71,11 @@ def _check(path: Path) -> None:
         raise _refused(path, "it belongs to another user")
     if not stat.S_ISDIR(about.st_mode):
         raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(path))
-    if about.st_mode & _OTHERS:
-        path.chmod(stat.S_IMODE(about.st_mode) & ~_OTHERS)
+    if OURS in path.name or OURS in path.parent.parts:
+        if about.st_mode & _OTHERS:
+            path.chmod(stat.S_IMODE(about.st_mode) & ~_OTHERS)
+    elif about.st_mode & _WRITABLE:
+        raise _refused(path, "others can write in it")
     if about.st_mode & _WRITABLE:
         with os.scandir(path) as entries:
             if any(one.stat(follow_symlinks=False).st_uid != me for one in entries):

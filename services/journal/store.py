@@ -17,6 +17,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from services.clock import Clock
+from services.files.private import private_folder
 from services.files.sqlite import Connection
 from services.journal.rows import (
     APPLICATION_ID,
@@ -248,7 +249,7 @@ class Journal:
             return self._db is not None
 
     async def _connect(self) -> None:
-        self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        private_folder(self.path.parent)
         guard = os.open(self.path.with_name(f"{self.path.name}.lock"), _PRIVATE, 0o600)
         try:
             # One panel at a time makes the file or moves a damaged one aside.

@@ -8,6 +8,7 @@ import logging.handlers
 import os
 from pathlib import Path
 
+from services.files.private import private_folder
 from services.text.redact import redact
 from services.text.sanitize import sanitize_block
 
@@ -52,7 +53,7 @@ def configure(path: Path, level: int | str = logging.INFO) -> logging.Handler:
 
     Calling again replaces what the last call set up. Close the returned handler to stop.
     """
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    private_folder(path.parent)
     handler = _PrivateFileHandler(
         path, maxBytes=MAX_BYTES, backupCount=FILES - 1, encoding="utf-8", errors="replace"
     )
