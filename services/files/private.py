@@ -71,7 +71,7 @@ def _check(path: Path) -> None:
         raise _refused(path, "it belongs to another user")
     if not stat.S_ISDIR(about.st_mode):
         raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(path))
-    if OURS in path.name or OURS in path.parent.parts:
+    if path.name.startswith(OURS) or OURS in path.parent.parts:
         if about.st_mode & _OTHERS:
             path.chmod(stat.S_IMODE(about.st_mode) & ~_OTHERS)
     elif about.st_mode & _WRITABLE:
