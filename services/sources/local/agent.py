@@ -25,7 +25,7 @@ from services.sources.local.leases import is_needed
 from services.sources.local.process_log import bound_stderr
 from services.sources.local.process_records import AGENT, describe
 from services.sources.local.queue_files import HEARTBEAT, INBOUND, create_outbound
-from services.sources.local.ticker import Ticker
+from services.sources.local.ticker import ClockSteps, Ticker
 from services.sources.local.work import Plan, Task, plan
 
 HEARTBEAT_INTERVAL_S = 0.5
@@ -61,6 +61,11 @@ class Agent:
             os.utime(path)
         except FileNotFoundError:
             path.touch(mode=0o600)
+
+    def clock_set(self, by: float) -> None:
+        """Go on as before although the wall clock was set by so many seconds."""
+        self._tool_ends += by
+        self._checked_at += by
 
     def step(self, now: float) -> float:
         """Do what is due at `now`; seconds until there is something to do again, at most a beat.
@@ -118,9 +123,10 @@ def run(world: World, name: str, ticker: Ticker) -> None:
     """Work until asked to end or no longer needed."""
     agent = Agent(world, name, Random())  # noqa: S311
     agent.begin()
-    checked = time.monotonic()
+    checked, clock = time.monotonic(), ClockSteps()
     wait = 0.0
     while ticker.wait(wait):
+        agent.clock_set(clock.since_last())
         agent.touch_heartbeat()
         if time.monotonic() - checked >= LEASE_CHECK_S:
             checked = time.monotonic()

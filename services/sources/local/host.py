@@ -25,7 +25,7 @@ from services.sources.local.process_log import bound_stderr
 from services.sources.local.process_records import AGENT, alive, describe, reap
 from services.sources.local.queue_files import INBOUND
 from services.sources.local.restarts import AgentRestarts
-from services.sources.local.ticker import Ticker
+from services.sources.local.ticker import ClockSteps, Ticker
 from services.sources.local.traffic import LONGEST_GAP_S, SHORTEST_GAP_S, from_agent, random_message
 from services.sources.local.world import end_if_unneeded
 
@@ -185,10 +185,13 @@ def main(argv: list[str] | None = None) -> int:
 
 def _serve(world: World, ticker: Ticker) -> None:
     host = Host(world, Random())  # noqa: S311
-    checked = time.monotonic()
+    checked, clock = time.monotonic(), ClockSteps()
     wait = 0.0
     while ticker.wait(wait):
         reap()
+        if clock.since_last():
+            # Every instant it had in mind is of another clock.
+            host = Host(world, Random())  # noqa: S311
         if time.monotonic() - checked >= LEASE_CHECK_S:
             checked = time.monotonic()
             if not is_needed(world) and end_if_unneeded(world, spare=(ROLE,)):
