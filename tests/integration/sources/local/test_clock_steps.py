@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from services.sources.local import ticker
 from services.sources.local.layout import World
 from services.sources.local.ticker import ClockSteps
 from tests.support.nanoclaw import short_folder
@@ -62,8 +62,8 @@ def test_no_living_process_is_called_dead_or_started_again(home: Path, step: str
 
 def test_a_step_is_noticed_once_and_drift_never(monkeypatch: pytest.MonkeyPatch) -> None:
     wall, steady = 1000.0, 5.0
-    monkeypatch.setattr(ticker.time, "time", lambda: wall)
-    monkeypatch.setattr(ticker.time, "monotonic", lambda: steady)
+    monkeypatch.setattr(time, "time", lambda: wall)
+    monkeypatch.setattr(time, "monotonic", lambda: steady)
     clock = ClockSteps()
     wall, steady = wall + 10.5, steady + 10
     assert clock.since_last() == 0

@@ -29,6 +29,7 @@ from tests.support.local_world import LiveWorld, gateway, live_world
 from tests.support.nanoclaw import short_folder
 from tests.support.shells import ROOT, RunningGateway, opened, read_until, running_gateway
 from tests.support.waiting import eventually, eventually_sync
+from tests.support.world_processes import over
 
 NAME = "data-pull"
 FILES, CONNECTIONS = 160, 400
@@ -143,7 +144,7 @@ async def test_another_user_hears_nothing_over_kills_and_restarts() -> None:
             inject(live.world, NAME, InjectedFault.GATEWAY_KILL)
             record = live.world.read_record("gateway")
             assert record is not None
-            await eventually(lambda record=record: process_records.alive(record).over)
+            await asyncio.to_thread(eventually_sync, over(record))
             Path(path).unlink()
             with ExitStack() as stack:
                 heard = [
@@ -229,6 +230,11 @@ def test_where_no_folder_is_short_enough_it_says_so(
     assert "root = " in getattr(caught.value, "advice", "")
 
 
+def _connect(one: socket.socket, path: str) -> None:
+    """Also while its backlog is full."""
+    eventually_sync(lambda: one.connect_ex(path) == 0)
+
+
 def test_idle_connections_fill_no_log(tmp_path: Path) -> None:
     with running_gateway(tmp_path / "world") as own, ExitStack() as stack:
         own.process.terminate()
@@ -249,7 +255,7 @@ def test_idle_connections_fill_no_log(tmp_path: Path) -> None:
             for _ in range(CONNECTIONS):
                 one = held.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM))
                 one.settimeout(10)
-                eventually_sync(lambda one=one: one.connect_ex(path) == 0)
+                _connect(one, path)
                 with suppress(OSError):
                     one.sendall(b"GET /")
             eventually_sync(lambda: "full: " in log.read_text())
