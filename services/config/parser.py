@@ -13,11 +13,14 @@ from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 import msgspec
 
 from services.errors import ConfigError
+from services.files.bounded import UnfitError, parse_toml, read_text
 from services.text.sanitize import sanitize
 
 KeyPath = tuple[str, ...]
 """Where a value stands: the names of its tables, then its own."""
 _Table = TypeVar("_Table", bound=msgspec.Struct)
+_LARGEST = 256 * 1024
+_LONGEST_LINE = 4096
 _MAX_REPORTED = 8
 """Faults that are told at once."""
 _HEADER = re.compile(r"^\s*\[\[?\s*(.+?)\s*\]\]?\s*(?:#.*)?$")
@@ -40,14 +43,16 @@ def read(path: Path, table: type[_Table]) -> tuple[_Table, Mapping[str, Any]]:
         ConfigError: it cannot be read, is not TOML, or holds a key or a value we do not know.
     """
     try:
-        text = path.read_text("utf-8")
+        text = read_text(path, _LARGEST)
     except FileNotFoundError:
         return table(), {}
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+    except (OSError, UnfitError) as error:
+        reason = error.strerror if isinstance(error, OSError) else str(error)
         raise ConfigError(f"{path}: cannot be read: {reason}") from error
     try:
-        raw = tomllib.loads(text)
+        raw = parse_toml(text)
+    except UnfitError as error:
+        raise ConfigError(f"{path}: cannot be read: {error}") from error
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{path}: {str(error)[:1].lower()}{str(error)[1:]}") from error
     try:
@@ -72,6 +77,8 @@ def line_of(text: str, key_path: KeyPath) -> int | None:
     table: KeyPath = ()
     nearest: tuple[int, int] | None = None
     for number, line in enumerate(text.splitlines(), 1):
+        if len(line) > _LONGEST_LINE:
+            continue
         if header := _HEADER.match(line):
             here = table = _key_path(f"[{header.group(1)}]")
         elif key := _KEY.match(line):
@@ -87,8 +94,8 @@ def with_line_number(origin: str, key_path: KeyPath) -> str:
     """An origin with the line number, where it is a file that still holds the value."""
     path = Path(origin)
     try:
-        line = line_of(path.read_text("utf-8"), key_path)
-    except (OSError, UnicodeDecodeError, ValueError):
+        line = line_of(read_text(path, _LARGEST), key_path)
+    except (OSError, UnfitError):
         line = None
     return f"{origin}, line {line}" if line else origin
 
@@ -96,8 +103,8 @@ def with_line_number(origin: str, key_path: KeyPath) -> str:
 def _key_path(toml: str) -> KeyPath:
     """The dotted name of a header or a key."""
     try:
-        inside: Any = tomllib.loads(toml)
-    except tomllib.TOMLDecodeError:
+        inside: Any = parse_toml(toml)
+    except ValueError:
         return ()
     names: list[str] = []
     while isinstance(inside, dict) and inside:

@@ -7,6 +7,8 @@ from pathlib import Path
 
 from platformdirs.unix import Unix
 
+from services.files.private import private_folder
+
 _DIRS = Unix("wakedeck", appauthor=False)
 
 
@@ -25,10 +27,9 @@ def private_dir(path: Path) -> Path:
     """Make a folder, owner only; return it.
 
     Raises:
-        OSError: it cannot be made.
+        OSError: it cannot be made or may not be used.
     """
-    path.mkdir(mode=0o700, parents=True, exist_ok=True)
-    return path
+    return private_folder(path)
 
 
 def journal_file() -> Path:

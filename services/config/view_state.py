@@ -13,6 +13,7 @@ from pathlib import Path
 
 import msgspec
 
+from services.files.private import private_folder
 from services.text.sanitize import sanitize
 
 MOST_BYTES = 64 * 1024
@@ -74,7 +75,7 @@ def load_view(path: Path) -> ViewState:
 def save_view(path: Path, view: ViewState) -> None:
     """Write the file atomically, mode 0600; a failure is logged, not raised."""
     try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        private_folder(path.parent)
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=".view-")
         try:
             with os.fdopen(handle, "wb") as file:

@@ -16,6 +16,7 @@ from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from services.files.private import private_folder
 from services.journal.rows import ADDITIONS, APPLICATION_ID, SCHEMA, VERSION
 from services.text.sanitize import sanitize
 
@@ -77,7 +78,7 @@ def open_to_write(path: Path, now: float) -> OpenedFile:
         BlockingIOError: another panel is at it.
         OSError, sqlite3.Error: it cannot be opened now.
     """
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    private_folder(path.parent)
     with _guarded(path):
         try:
             return OpenedFile(_open_checked(path), identity=identity(path))

@@ -8,6 +8,7 @@ import logging.handlers
 import os
 from pathlib import Path
 
+from services.files.private import private_folder
 from services.text.redact import redact
 from services.text.sanitize import sanitize_block
 
@@ -30,7 +31,7 @@ class _PrivateFileHandler(logging.handlers.RotatingFileHandler):
 
     def _open(self) -> io.TextIOWrapper:
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
-        Path(self.baseFilename).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        private_folder(Path(self.baseFilename).parent)
         handle = os.open(self.baseFilename, flags, 0o600)
         return os.fdopen(handle, "a", encoding=self.encoding, errors=self.errors)
 

@@ -6,8 +6,10 @@ See upstream/repair: Process identity. No other module reads `/proc` or a creati
 from __future__ import annotations
 
 import os
+import signal
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum
@@ -17,7 +19,10 @@ from pathlib import Path
 import psutil
 
 PROC = Path("/proc")
-_LISTENING = "0A"
+_LISTENING, _CONNECTED = "0A", "01"
+_LARGEST_CLOCK_STEP_S = 86_400.0
+_LARGEST_PID = 1 << 31
+_TICKS_A_SECOND = os.sysconf("SC_CLK_TCK") if sys.platform == "linux" else 100
 _STATE, _START_TICKS = 0, 19
 """Fields of `/proc/PID/stat` behind the command's name."""
 
@@ -54,6 +59,48 @@ class ProcessId:
         number = os.getpid() if pid is None else pid
         found = _read(number)
         return None if found is None else cls(number, found[1], boot_id())
+
+    @classmethod
+    def of(cls, fields: Mapping[str, object]) -> ProcessId | None:
+        """The process that a JSON object names; None where it names none whole."""
+        pid, ticks, boot = (fields.get(name) for name in ("pid", "start_ticks", "boot_id"))
+        if not isinstance(pid, int) or not isinstance(ticks, int) or not isinstance(boot, str):
+            return None
+        return cls(pid, ticks, boot) if 0 < pid < _LARGEST_PID else None
+
+    def fields(self) -> dict[str, int | str]:
+        """The same as fields of a JSON object."""
+        return {"pid": self.pid, "start_ticks": self.start_ticks, "boot_id": self.boot_id}
+
+    def started_at(self) -> float:
+        """When it began, in seconds of the present wall clock, also after that clock was set."""
+        if sys.platform != "linux":
+            return self.start_ticks / _TICKS_A_SECOND
+        age = time.clock_gettime(time.CLOCK_BOOTTIME) - self.start_ticks / _TICKS_A_SECOND
+        return time.time() - age
+
+    def send_signal(self, number: signal.Signals) -> bool:
+        """Signal this process and never another one that has its pid by now; whether it was.
+
+        Raises:
+            PermissionError: it belongs to another user.
+        """
+        if not hasattr(os, "pidfd_open"):
+            return self.alive() and _kill(self.pid, number)
+        try:
+            handle = os.pidfd_open(self.pid)
+        except (OSError, ValueError):
+            return False
+        try:
+            # The handle holds the pid: what is alive now is what is signalled.
+            if not self.alive():
+                return False
+            signal.pidfd_send_signal(handle, number)
+        except ProcessLookupError:
+            return False
+        finally:
+            os.close(handle)
+        return True
 
     def liveness(self) -> Liveness:
         """What became of it."""
@@ -113,6 +160,41 @@ def listening_inodes(port: int) -> frozenset[int]:
     return frozenset(found)
 
 
+def client_uid(port: int, client_port: int) -> int | None:
+    """Whose the other end of a connection to a loopback port of ours is; None where not known."""
+    with suppress(OSError):
+        for line in (PROC / "self/net/tcp").read_text("ascii", "replace").splitlines()[1:]:
+            fields = line.split()
+            ends = [int(one.rpartition(":")[2], 16) for one in fields[1:3]]
+            if ends == [client_port, port] and fields[3] == _CONNECTED:
+                return int(fields[7])
+    return None
+
+
+def started_as(pid: int, created: float) -> bool:
+    """Whether a pid may be the process that began at a wall-clock instant, in seconds.
+
+    For what was written down without ticks. The clock of the boot is set by whole seconds, so
+    the part of a second has to be the same and the rest only near.
+    """
+    found = _read(pid)
+    if found is None:
+        return False
+    if sys.platform != "linux":
+        return found[1] == round(created * _TICKS_A_SECOND)
+    apart = (round(created * _TICKS_A_SECOND) - found[1]) % _TICKS_A_SECOND
+    near = abs(ProcessId(pid, found[1], boot_id()).started_at() - created) < _LARGEST_CLOCK_STEP_S
+    return near and apart == 0
+
+
+def _kill(pid: int, number: signal.Signals) -> bool:
+    try:
+        os.kill(pid, number)
+    except ProcessLookupError:
+        return False
+    return True
+
+
 @cache
 def _boot_id() -> str:
     try:
@@ -123,7 +205,7 @@ def _boot_id() -> str:
 
 def _read(pid: int) -> tuple[str, int] | None:
     """(state letter, start ticks) of a process, or nothing where it is not there."""
-    if pid <= 0:
+    if not 0 < pid < _LARGEST_PID:
         return None
     try:
         text = (PROC / str(pid) / "stat").read_bytes().decode("ascii", "replace")

@@ -1,7 +1,7 @@
 """Locks of repairs: one repair per gateway in this panel and among all panels.
 
 Between panels a kernel lock on a file decides, so a killed panel lets go too. The file holds the
-pid and the start of whoever has it, for the others to name.
+process of whoever has it, for the others to name.
 """
 
 from __future__ import annotations
@@ -14,6 +14,10 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+
+from services.files.bounded import parse_json
+from services.files.private import private_folder
+from services.process.identity import ProcessId
 
 _LOG = logging.getLogger(__name__)
 
@@ -62,9 +66,9 @@ class RepairLocks:
             return LockOwner("another repair of the same gateway")
         handle: int | None = None
         try:
-            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            private_folder(self._folder)
             path = self.path(source, wake_key)
-            handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             os.ftruncate(handle, 0)
             os.pwrite(handle, json.dumps(_lock_content()).encode(), 0)
@@ -115,17 +119,23 @@ class LockRequest:
             self._lock = None
 
 
-def _lock_content() -> dict[str, float]:
-    import psutil
-
-    return {"pid": os.getpid(), "started": psutil.Process().create_time()}
+def _lock_content() -> dict[str, int | str]:
+    me = ProcessId.capture()
+    return {"pid": os.getpid()} if me is None else me.fields()
 
 
 def _owner_text(handle: int | None) -> str:
     if handle is None:
         return "another panel"
     try:
-        pid = int(json.loads(os.pread(handle, 4096, 0))["pid"])
-    except (OSError, ValueError, KeyError, TypeError):
+        fields = parse_json(os.pread(handle, 4096, 0))
+    except (OSError, ValueError):
+        return "another panel"
+    pid = fields.get("pid") if isinstance(fields, dict) else None
+    if type(pid) is not int:
+        return "another panel"
+    process = ProcessId.of(fields)
+    # Left by a panel that is gone, while the next one has not written its own yet.
+    if process is not None and not process.alive():
         return "another panel"
     return f"another panel (process {pid})"

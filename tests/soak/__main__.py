@@ -1,6 +1,7 @@
 """`python -m tests.soak --minutes N`: exit code 0 where nothing was found wrong.
 
-First the property tests with fresh seeds, then the panel with faults and keys.
+First a minute of random documents at each parser, then the property tests with fresh seeds, then
+the panel with faults and keys.
 """
 
 from __future__ import annotations
@@ -15,23 +16,26 @@ import sys
 import tempfile
 from pathlib import Path
 
+from tests.soak.parsers import parsers
 from tests.soak.properties import properties
 from tests.soak.run import soak
 
 
 def main() -> int:
-    """Run both, or the one asked for."""
+    """Run all, or the one asked for."""
     ask = argparse.ArgumentParser(prog="python -m tests.soak", description=__doc__)
     ask.add_argument("--minutes", type=float, default=60.0)
     ask.add_argument("--seed", type=int, default=None, help="the same faults and keys again")
-    ask.add_argument("--only", choices=("panel", "properties"), help="one of the two")
+    ask.add_argument("--only", choices=("panel", "properties", "parsers"), help="one of them")
     chosen = ask.parse_args()
     seed = random.randrange(1_000_000) if chosen.seed is None else chosen.seed
     print(f"seed {seed}, {chosen.minutes:g} min each", flush=True)
     wrong = []
-    if chosen.only != "panel":
+    if chosen.only in (None, "parsers"):
+        wrong += parsers(min(60.0, chosen.minutes * 60), seed)
+    if chosen.only in (None, "properties"):
         wrong += properties(chosen.minutes * 60, seed)
-    if chosen.only != "properties":
+    if chosen.only in (None, "panel"):
         wrong += _panel(chosen.minutes, seed)
     for one in wrong:
         print(f"WRONG   {one}")

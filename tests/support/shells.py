@@ -60,6 +60,15 @@ class RunningGateway:
         self.log = log
 
     @property
+    def token(self) -> str:
+        """Of its present life."""
+        return self.world.token.read_text("ascii").strip()
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self.token}"}
+
+    @property
     def port(self) -> int:
         record = self.world.read_record("gateway")
         assert record is not None and record.port is not None
@@ -69,11 +78,11 @@ class RunningGateway:
         return f"ws://127.0.0.1:{self.port}/sandboxes/{sandbox}/terminal?shell={shell}"
 
     def transport(
-        self, sandbox: str = "box", shell: str = "bash", token: str = TOKEN
+        self, sandbox: str = "box", shell: str = "bash", token: str = ""
     ) -> WebSocketTransport:
         return WebSocketTransport(
             self.url(sandbox, shell),
-            {"Authorization": f"Bearer {token}"},
+            {"Authorization": f"Bearer {token or self.token}"},
             framing=JsonFraming(),
         )
 
@@ -84,11 +93,11 @@ class RunningGateway:
 
 
 def new_world(root: Path) -> World:
-    """A world that is kept, with a token and one sandbox."""
+    """A world that is kept, with one sandbox, whose gateway listens on a port too."""
     world = World(root)
     world.create()
     world.keep.touch()
-    write_private(world.token, TOKEN)
+    world.tcp.touch()
     world.sandbox("box").mkdir()
     return world
 
@@ -121,11 +130,13 @@ def running_gateway(root: Path) -> Iterator[RunningGateway]:
 
         eventually_sync(announced, what=log.read_text)
         assert process.poll() is None, log.read_text()
-        yield RunningGateway(world, process, log)
+        running = RunningGateway(world, process, log)
+        token = running.token
+        yield running
     finally:
         process.kill()
         process.wait()
-    assert TOKEN not in log.read_text()
+    assert token not in log.read_text()
     assert "Traceback" not in log.read_text(), log.read_text()
 
 

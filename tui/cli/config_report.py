@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ from services.config import paths
 from services.config.settings import Settings
 from services.config.template import default_text
 from services.errors import RefusedError
+from services.files.private import write_new
 from services.text.redact import redact
 from tui.cli import tables
 
@@ -107,10 +107,9 @@ def write(path: Path | None) -> int:
     """
     place = path or paths.config_file()
     try:
-        paths.private_dir(place.parent)
-        handle = os.open(place, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(default_text())
+        if not place.parent.exists():
+            paths.private_dir(place.parent)
+        write_new(place, default_text())
     except FileExistsError as error:
         raise RefusedError(
             f"{place} is there already; it is not touched.",

@@ -15,13 +15,14 @@ def local() -> None:
 
 
 @local.command()
+@click.option("--tcp", is_flag=True, help="Let its gateway listen on a loopback port too.")
 @click.pass_context
 @exit_with_code
-def up(context: click.Context) -> int:
+def up(context: click.Context, tcp: bool) -> int:
     """Start it and keep it until `wakedeck local down`."""
     from tui.cli import local_world
 
-    return local_world.up(settings_of(context))
+    return local_world.up(settings_of(context), tcp)
 
 
 @local.command()

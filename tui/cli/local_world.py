@@ -31,11 +31,15 @@ def world_of(settings: Settings) -> World:
     raise ConfigError("This profile has no source of kind 'local'.", advice="Add --local.")
 
 
-def up(settings: Settings) -> int:
-    """Start it and keep it."""
+def up(settings: Settings, tcp: bool) -> int:
+    """Start it and keep it; with `tcp` its gateway listens on a port too."""
     place = world_of(settings)
-    started = asyncio.run(world.keep_up(place))
+    started = asyncio.run(world.keep_up(place, tcp=tcp))
     click.echo("started" if started else "already up", err=True)
+    if tcp:
+        click.echo(
+            f"gateway on 127.0.0.1:{world.tcp_port(place)}, token in {place.token}", err=True
+        )
     click.echo(str(place.root))
     return 0
 
@@ -58,16 +62,19 @@ def status(settings: Settings, as_json: bool) -> int:
         record = place.read_record(role)
         alive = Liveness.DEAD if record is None else process_records.alive(record)
         pid = None if record is None else record.pid
-        shapes.append({"process": role, "state": alive.value, "pid": pid})
+        shape: dict[str, object] = {"process": role, "state": alive.value, "pid": pid}
+        if role == "gateway":
+            shape |= {"socket": record.socket if record else "", "port": world.tcp_port(place)}
+        shapes.append(shape)
     if as_json:
-        shape = {"schema": tables.SCHEMA, "root": str(place.root), "processes": shapes}
-        click.echo(json.dumps(shape, indent=2))
+        whole = {"schema": tables.SCHEMA, "root": str(place.root), "processes": shapes}
+        click.echo(json.dumps(whole, indent=2))
     else:
         rows = [(str(s["process"]), str(s["state"]), str(s["pid"] or "-")) for s in shapes]
         for line in tables.table(rows):
             click.echo(line)
-    whole = all(one["state"] == Liveness.RUNNING.value for one in shapes)
-    return 0 if whole else 1
+    running = all(one["state"] == Liveness.RUNNING.value for one in shapes)
+    return 0 if running else 1
 
 
 def fault(settings: Settings, sandbox: str, kind: str) -> int:

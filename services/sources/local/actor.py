@@ -10,10 +10,10 @@ from services.clock import Clock
 from services.errors import NotFoundError, UnavailableError, WakedeckError
 from services.models import SandboxId, Step
 from services.process.identity import Liveness
-from services.sources.local import crashes, lock, probes, spawn
+from services.sources.local import crashes, door, lock, probes, spawn
 from services.sources.local.gateway_probe import ProbeOutcome
 from services.sources.local.judge import REFUSED, REFUSED_ADVICE, SILENCE_S, ProcessFacts
-from services.sources.local.layout import HOST, World
+from services.sources.local.layout import World
 from services.sources.protocol.steps import StepBuilder
 from services.terminal.exec.requests import ExecEvent, ExecRequest, ShellChoice
 from services.terminal.exec.runner import run_command
@@ -108,17 +108,19 @@ class LocalActor:
         if choice.pod is not None or choice.first_pod:
             raise UnavailableError("A sandbox of the embedded world has no pods to choose from.")
         record = self._world.read_record("gateway")
-        if record is None or record.port is None:
+        if record is None:
             raise UnavailableError(
                 "The embedded gateway is not running, so no shell can be opened.",
                 advice="Wake the sandbox first.",
             )
         query = f"?shell={choice.shell}" if choice.shell else ""
         return WebSocketTransport(
-            f"ws://{HOST}:{record.port}/sandboxes/{name}/terminal{query}",
-            {"Authorization": f"Bearer {probes.token(self._world)}"},
+            f"ws://{door.HOST_HEADER}/sandboxes/{name}/terminal{query}",
+            {},
             framing=EmbeddedFraming(),
             notice=NOTICE,
+            dial=lambda: door.enter(self._world),
+            called=door.NAME,
         )
 
     def exec(self, sandbox: SandboxId, request: ExecRequest) -> AsyncIterator[ExecEvent]:

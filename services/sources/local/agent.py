@@ -17,13 +17,15 @@ import time
 from pathlib import Path
 from random import Random
 
+from services.files.private import private_folder
 from services.sources.local import crashes, lock
 from services.sources.local.agent_queue import AgentQueue
 from services.sources.local.layout import World
 from services.sources.local.leases import is_needed
+from services.sources.local.process_log import bound_stderr
 from services.sources.local.process_records import AGENT, describe
 from services.sources.local.queue_files import HEARTBEAT, INBOUND, create_outbound
-from services.sources.local.ticker import Ticker
+from services.sources.local.ticker import ClockSteps, Ticker
 from services.sources.local.work import Plan, Task, plan
 
 HEARTBEAT_INTERVAL_S = 0.5
@@ -59,6 +61,11 @@ class Agent:
             os.utime(path)
         except FileNotFoundError:
             path.touch(mode=0o600)
+
+    def clock_set(self, by: float) -> None:
+        """Go on as before although the wall clock was set by so many seconds."""
+        self._tool_ends += by
+        self._checked_at += by
 
     def step(self, now: float) -> float:
         """Do what is due at `now`; seconds until there is something to do again, at most a beat.
@@ -116,9 +123,10 @@ def run(world: World, name: str, ticker: Ticker) -> None:
     """Work until asked to end or no longer needed."""
     agent = Agent(world, name, Random())  # noqa: S311
     agent.begin()
-    checked = time.monotonic()
+    checked, clock = time.monotonic(), ClockSteps()
     wait = 0.0
     while ticker.wait(wait):
+        agent.clock_set(clock.since_last())
         agent.touch_heartbeat()
         if time.monotonic() - checked >= LEASE_CHECK_S:
             checked = time.monotonic()
@@ -140,10 +148,11 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--sandbox", required=True)
     asked = parser.parse_args(argv)
     os.umask(0o077)
+    bound_stderr()
     world, name = World(asked.world.absolute()), str(asked.sandbox)
     folder = world.sandbox(name)
     for path in (folder, world.work(name)):
-        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        private_folder(path)
     ticker = Ticker()
     mine = describe(AGENT + name)
     match lock.acquire(folder, mine):

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
+
+from services.files.bounded import parse_json
 
 CRASHES = "crashes.jsonl"
 GAVE_UP = "gave-up.json"
@@ -26,7 +27,7 @@ def read_crashes(folder: Path) -> tuple[Crash, ...]:
     found: list[Crash] = []
     for line in crash_lines(folder / CRASHES):
         try:
-            fields = json.loads(line)
+            fields = parse_json(line)
             found.append(Crash(float(fields["at"]), int(fields["pid"]), str(fields["why"])))
         except (ValueError, KeyError, TypeError):
             continue

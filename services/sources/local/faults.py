@@ -13,6 +13,7 @@ from enum import Enum
 from pathlib import Path
 
 from services.errors import NotFoundError, RefusedError, UnavailableError
+from services.files.bounded import parse_json, read_bounded
 from services.sources.local import lock, process_records
 from services.sources.local.flood import flood_file, request_flood
 from services.sources.local.layout import ProcessRecord, World, write_private
@@ -52,7 +53,7 @@ def _gateway_faults(world: World, **changes: object) -> None:
     """Change what the gateway is told to do wrong and make it look."""
     gateway = _running_process(world, "gateway")
     try:
-        fields = json.loads(world.faults.read_text("utf-8"))
+        fields = parse_json(read_bounded(world.faults))
     except (OSError, ValueError):
         fields = {}
     if not isinstance(fields, dict):
@@ -142,10 +143,10 @@ class Faults:
 def read_faults(path: Path) -> Faults:
     """What the file asks for; a missing or corrupt one asks for nothing, and the log says so."""
     try:
-        fields = json.loads(path.read_text("utf-8"))
+        fields = parse_json(read_bounded(path))
     except FileNotFoundError:
         return Faults()
-    except (OSError, ValueError, RecursionError) as error:
+    except (OSError, ValueError) as error:
         log.warning("faults cannot be read (%s): none are obeyed", type(error).__name__)
         return Faults()
     if not isinstance(fields, dict):

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 
+from services.files.bounded import parse_json, read_bounded
 from services.sources.local.host_queue import HostQueue
 from services.sources.local.layout import World, write_private
 from services.sources.local.traffic import flood_message
@@ -37,7 +38,7 @@ def request_flood(world: World, sandbox: str, until: float) -> None:
 def read_flood(world: World) -> FloodRequest | None:
     """The flood that is asked for, or None."""
     try:
-        fields = json.loads(flood_file(world).read_text("utf-8"))
+        fields = parse_json(read_bounded(flood_file(world)))
         return FloodRequest(str(fields["sandbox"]), float(fields["until"]))
     except (OSError, ValueError, KeyError, TypeError):
         return None

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-
+from services.files.bounded import parse_json
 from services.terminal.transport.base import exited
 from services.terminal.transport.framing import Finished, FrameEvent
 from services.terminal.transport.json_frames import JsonFraming
@@ -24,7 +23,7 @@ def _exit_code(frame: str | bytes) -> int | None:
     if len(frame) > _LONGEST:
         return None
     try:
-        said = json.loads(frame)
+        said = parse_json(frame)
     except (ValueError, RecursionError):
         return None
     if not isinstance(said, dict) or said.get("operation") != "exit":

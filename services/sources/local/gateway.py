@@ -1,7 +1,8 @@
 """The gateway of the embedded world: `python -m services.sources.local.gateway --world ROOT`.
 
-Loopback only, a random port told by the record it leaves, a bearer token, an Origin check. It ends
-when asked, when a drain is over, or when nobody needs the world any more.
+On a Unix socket for processes of this user, told by the record it leaves, with a bearer token of
+its own for each life; with `tcp` in the world's folder on a random loopback port too. It ends when
+asked, when a drain is over, or when nobody needs the world any more.
 """
 
 from __future__ import annotations
@@ -11,27 +12,35 @@ import asyncio
 import fcntl
 import logging
 import os
+import secrets
 import signal
 import sys
 import time
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from typing import Any
 
-import psutil
-from websockets.asyncio.server import ServerConnection, serve
+from websockets.asyncio.server import Server, ServerConnection, serve, unix_serve
 
+from services.errors import UnavailableError
+from services.net.unix_sockets import socket_path
+from services.sources.local.admission import Admission, quiet
 from services.sources.local.faults import Faults, read_faults
 from services.sources.local.gateway_http import GatewayHttp
 from services.sources.local.gateway_terminals import GatewayTerminal
 from services.sources.local.gateway_websocket import LARGEST_MESSAGE, TerminalConnection
-from services.sources.local.layout import HOST, ProcessRecord, World
+from services.sources.local.layout import HOST, World, write_private
 from services.sources.local.leases import is_needed
+from services.sources.local.process_log import bound_stderr
+from services.sources.local.process_records import alive, describe
 
 ROLE = "gateway"
 _WATCH_S = 1.0
 _SHUTDOWN_S = 1.8
-_SAME_START_S = 0.5
-_LOCK_FLAGS = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
+_REQUEST_S = 5.0
+"""For a peer to send its request."""
+_LOCK_FLAGS = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
 
 log = logging.getLogger("wakedeck.gateway")
 
@@ -39,10 +48,10 @@ log = logging.getLogger("wakedeck.gateway")
 class GatewayServer:
     """One process's worth of gateway."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: World, token: str) -> None:
         self._world = world
         self._faults = _current_faults(world)
-        self._http = GatewayHttp(world, lambda: self._faults)
+        self._http = GatewayHttp(world, token, lambda: self._faults)
         self._terminals: set[GatewayTerminal] = set()
         self._stopping = asyncio.Event()
 
@@ -52,37 +61,47 @@ class GatewayServer:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop, "asked to end")
         loop.add_signal_handler(signal.SIGUSR1, self._apply_faults)
-        library = logging.getLogger("wakedeck.gateway.wire")
-        # At lower levels it logs headers, and so the token.
-        library.setLevel(logging.ERROR)
-        server = await serve(
-            self._handle,
-            HOST,
-            0,
-            process_request=self._http.handle,
-            create_connection=TerminalConnection,
-            compression=None,
-            ping_interval=None,
-            close_timeout=1,
-            max_size=LARGEST_MESSAGE,
-            logger=library,
-        )
-        self._http.port = server.sockets[0].getsockname()[1]
-        me = psutil.Process()
-        record = ProcessRecord(ROLE, me.pid, me.create_time(), self._http.port)
+        path = socket_path(self._world.record(ROLE).parent, "gateway.sock")
+        servers = await self._listen(path)
+        record = describe(ROLE, self._http.port or None, str(path))
         self._world.write_record(record)
         self._http.ready = True
-        log.info("ready on port %d", self._http.port)
+        log.info("ready on %s", f"port {self._http.port} too" if self._http.port else "its socket")
         watch = asyncio.create_task(self._watch())
         try:
             await self._stopping.wait()
         finally:
             watch.cancel()
-            server.close()
-            await asyncio.wait([asyncio.ensure_future(server.wait_closed())], timeout=_SHUTDOWN_S)
+            for server in servers:
+                server.close()
+            closed = [asyncio.ensure_future(server.wait_closed()) for server in servers]
+            await asyncio.wait(closed, timeout=_SHUTDOWN_S)
+            path.unlink(missing_ok=True)
             if self._world.read_record(ROLE) == record:
                 self._world.record(ROLE).unlink(missing_ok=True)
             log.info("ended")
+
+    async def _listen(self, path: Path) -> list[Server]:
+        library = logging.getLogger("wakedeck.gateway.wire")
+        # At lower levels it logs headers, and so the token.
+        library.setLevel(logging.ERROR)
+        # Both speak of peers that have shown no token.
+        quiet(library.name, "asyncio")
+        how: dict[str, Any] = {
+            "process_request": self._http.handle,
+            "create_connection": partial(TerminalConnection, Admission()),
+            "compression": None,
+            "open_timeout": _REQUEST_S,
+            "ping_interval": None,
+            "close_timeout": 1,
+            "max_size": LARGEST_MESSAGE,
+            "logger": library,
+        }
+        servers = [await unix_serve(self._handle, str(path), **how)]
+        if self._world.tcp.exists():
+            servers.append(await serve(self._handle, HOST, 0, **how))
+            self._http.port = next(iter(servers[1].sockets)).getsockname()[1]
+        return servers
 
     async def _handle(self, connection: ServerConnection) -> None:
         request = self._http.accepted.pop(connection, None)
@@ -127,32 +146,22 @@ def _current_faults(world: World) -> Faults:
     return faults
 
 
-def alive(record: ProcessRecord) -> bool:
-    """Whether the process of a record is still that process."""
-    try:
-        return abs(psutil.Process(record.pid).create_time() - record.created) < _SAME_START_S
-    except psutil.Error:
-        return False
-
-
 def main(arguments: list[str] | None = None) -> int:
     """Run it: 0 after a clean end, 1 where it may not or cannot start."""
     parser = argparse.ArgumentParser(prog="wakedeck-gateway", description=__doc__)
     parser.add_argument("--world", required=True, type=Path, metavar="ROOT")
     world = World(parser.parse_args(arguments).world.resolve())
+    bound_stderr()
     logging.basicConfig(
         level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(message)s"
     )
+    os.umask(0o077)
     try:
         world.create()
-        token = world.token.read_text("utf-8").strip()
-    except (OSError, ValueError) as error:
-        log.error("cannot start: no token can be read at %s (%s)", world.token, reason(error))
+        lock = os.open(world.record(ROLE).with_suffix(".lock"), _LOCK_FLAGS, 0o600)
+    except OSError as error:
+        log.error("cannot start: %s cannot be used (%s)", world.root, reason(error))
         return 1
-    if not token:
-        log.error("cannot start: the token at %s is empty", world.token)
-        return 1
-    lock = os.open(world.record(ROLE).with_suffix(".lock"), _LOCK_FLAGS, 0o600)
     try:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -160,10 +169,23 @@ def main(arguments: list[str] | None = None) -> int:
             log.error("cannot start: a gateway of this world runs or starts already")
             return 1
         record = world.read_record(ROLE)
-        if record is not None and alive(record):
+        if record is not None and not alive(record).over:
             log.error("cannot start: the gateway of this world runs already (pid %d)", record.pid)
             return 1
-        asyncio.run(GatewayServer(world).run())
+        token = secrets.token_urlsafe(32)
+        try:
+            try:
+                write_private(world.token, token)
+            except OSError as error:
+                log.error("cannot start: no token in %s (%s)", world.token, reason(error))
+                return 1
+            asyncio.run(GatewayServer(world, token).run())
+        except UnavailableError as error:
+            log.error("cannot start: %s", error.sentence)
+            return 1
+        except OSError as error:
+            log.error("cannot start: %s (%s)", world.root, reason(error))
+            return 1
     finally:
         os.close(lock)
     return 0

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hmac
 import json
+import socket
+import sys
 import time
 from collections.abc import Callable
 from http import HTTPStatus
@@ -12,32 +14,57 @@ from urllib.parse import parse_qs, unquote, urlsplit
 from websockets.asyncio.server import ServerConnection
 from websockets.http11 import Request, Response
 
+from services.sources.local.door import HOST_HEADER
 from services.sources.local.faults import Faults
 from services.sources.local.gateway_terminals import SHELLS, TerminalRequest, installed, work_folder
-from services.sources.local.layout import World
+from services.sources.local.layout import HOST, World
+
+_MOST_FIELDS = 16
 
 
 class GatewayHttp:
     """Answers HTTP requests; an accepted terminal is kept as a `TerminalRequest`."""
 
-    def __init__(self, world: World, faults: Callable[[], Faults]) -> None:
+    def __init__(self, world: World, token: str, faults: Callable[[], Faults]) -> None:
         self.ready = False
         self.port = 0
+        """Of the loopback port, where there is one."""
         self.accepted: dict[ServerConnection, TerminalRequest] = {}
         """Of the connections let through; taken by the handler."""
         self._world = world
+        self._token = token
         self._faults = faults
 
     def handle(self, connection: ServerConnection, request: Request) -> Response | None:
         """The answer to a request, or None for a terminal that may open."""
+        names = self._names(connection)
+        if request.headers.get_all("Host") not in [[name] for name in names]:
+            return _answer(connection, HTTPStatus.FORBIDDEN, {"error": "foreign host"})
         origins = request.headers.get_all("Origin")
-        allowed = {f"http://{name}:{self.port}" for name in ("127.0.0.1", "localhost")}
-        if any(origin not in allowed for origin in origins):
+        if any(origin not in [f"http://{name}" for name in names] for origin in origins):
             return _answer(connection, HTTPStatus.FORBIDDEN, {"error": "foreign origin"})
         if request.method != "GET":
             return _answer(connection, HTTPStatus.METHOD_NOT_ALLOWED, {"error": "only GET"})
-        target = urlsplit(request.path)
-        match target.path.strip("/").split("/"):
+        try:
+            target = urlsplit(request.path)
+            query = parse_qs(target.query, max_num_fields=_MOST_FIELDS)
+        except ValueError:
+            return _answer(connection, HTTPStatus.BAD_REQUEST, {"error": "not a target"})
+        return self._page(connection, request, target.path, query)
+
+    def _page(
+        self,
+        connection: ServerConnection,
+        request: Request,
+        path: str,
+        query: dict[str, list[str]],
+    ) -> Response | None:
+        if sys.platform != "linux" and not _is_unix(connection):
+            # Whose process is at the other end of a port cannot be known there.
+            refusal = self._refusal(connection, request)
+            if refusal is not None:
+                return refusal
+        match path.strip("/").split("/"):
             case ["healthz"]:
                 return _answer(connection, HTTPStatus.OK, {"status": "ok"})
             case ["readyz"]:
@@ -46,9 +73,14 @@ class GatewayHttp:
                 return self._refusal(connection, request) or self._list(connection)
             case ["sandboxes", name, "terminal"]:
                 return self._refusal(connection, request) or self._terminal(
-                    connection, unquote(name), parse_qs(target.query)
+                    connection, unquote(name), query
                 )
         return _answer(connection, HTTPStatus.NOT_FOUND, {"error": "no such page"})
+
+    def _names(self, connection: ServerConnection) -> list[str]:
+        if _is_unix(connection):
+            return [HOST_HEADER]
+        return [f"{name}:{self.port}" for name in (HOST, "localhost")]
 
     def draining(self) -> bool:
         """Whether it is about to leave."""
@@ -66,16 +98,12 @@ class GatewayHttp:
             return _answer(
                 connection, HTTPStatus.FORBIDDEN, {"error": "the credential was refused"}
             )
-        try:
-            token = self._world.token.read_text("utf-8").strip()
-        except (OSError, ValueError):
-            token = ""
         given = request.headers.get_all("Authorization")
-        expected = f"Bearer {token}".encode()
+        expected = f"Bearer {self._token}".encode()
         known = len(given) == 1 and hmac.compare_digest(
             given[0].encode("utf-8", "replace"), expected
         )
-        if token and known:
+        if known:
             return None
         return _answer(
             connection, HTTPStatus.UNAUTHORIZED, {"error": "a valid bearer token is needed"}
@@ -110,6 +138,10 @@ class GatewayHttp:
             )
         self.accepted[connection] = TerminalRequest(sandbox, candidates[0], work)
         return None
+
+
+def _is_unix(connection: ServerConnection) -> bool:
+    return bool(connection.transport.get_extra_info("socket").family == socket.AF_UNIX)
 
 
 def is_plain_http(connection: ServerConnection) -> bool:

@@ -1,26 +1,27 @@
 """Looks at the embedded gateway over HTTP: liveness, readiness and whether it takes our token.
 
-Every probe is a fresh connection to 127.0.0.1, ignores proxies, follows no redirect and reads at
-most 64 KiB (upstream/vellum: Probe ladder).
+Every probe is a fresh connection to its socket, of which the other end is proven first; it follows
+no redirect and reads at most 64 KiB (upstream/vellum: Probe ladder).
 """
 
 from __future__ import annotations
 
 import asyncio
-import json
-import ssl
-import sys
+import re
 import time
 from dataclasses import dataclass
 from enum import Enum
-from functools import cache
 
-from services.sources.local.layout import HOST
+from services.files.bounded import UnfitError, parse_json
+from services.net.unix_sockets import ForeignPeerError
+from services.sources.local import door
+from services.sources.local.layout import World
 
 HEALTH_S = 1.0
 READY_S = 1.5
 MEMBERS_S = 1.5
-_BODY = 64 * 1024
+_LARGEST = 64 * 1024
+_STATUS_LINE = re.compile(rb"HTTP/1\.1 ([1-5][0-9]{2}) ")
 
 
 class ProbeOutcome(Enum):
@@ -54,57 +55,48 @@ class ProbeReply:
         return said if isinstance(said, str) else ""
 
 
-@cache
-def _no_tls() -> ssl.SSLContext:
-    """Loopback speaks plain HTTP: a context without certificates spares loading them each time."""
-    return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-
-
-def _load() -> None:
-    import httpx  # noqa: F401
-
-
-async def get(port: int, path: str, limit_s: float, token: str = "") -> ProbeReply:
-    """GET one path over a connection of its own; every failure is an `ProbeOutcome`."""
-    if "httpx" not in sys.modules:
-        await asyncio.to_thread(_load)
-    import httpx
-
-    headers = {"Host": f"{HOST}:{port}", "Connection": "close"}
-    if token:
-        headers["Authorization"] = f"Bearer {token}"
-    request = httpx.Request("GET", f"http://{HOST}:{port}{path}", headers=headers)
+async def get(
+    world: World, path: str, limit_s: float, *, authenticated: bool = False
+) -> ProbeReply:
+    """GET one path over a proven connection of its own; every failure is a `ProbeOutcome`."""
     started = time.monotonic()
     try:
-        async with (
-            asyncio.timeout(limit_s),
-            httpx.AsyncHTTPTransport(verify=_no_tls(), trust_env=False) as transport,
-        ):
-            response = await transport.handle_async_request(request)
-            raw = b""
-            try:
-                async for piece in response.aiter_raw():
-                    raw += piece
-                    if len(raw) > _BODY:
-                        return ProbeReply(ProbeOutcome.FOREIGN, response.status_code)
-            finally:
-                await response.aclose()
-            return _read(response.status_code, raw, time.monotonic() - started)
-    except httpx.ConnectError:
+        async with asyncio.timeout(limit_s):
+            raw = await _exchange(world, path, authenticated)
+    except ForeignPeerError:
+        return ProbeReply(ProbeOutcome.FOREIGN)
+    except (ConnectionRefusedError, FileNotFoundError):
         return ProbeReply(ProbeOutcome.REFUSED)
-    except (TimeoutError, httpx.TimeoutException):
+    except (TimeoutError, OSError):
         return ProbeReply(ProbeOutcome.SILENT)
-    except httpx.RemoteProtocolError as error:
-        silent = "disconnected" in str(error)
-        return ProbeReply(ProbeOutcome.SILENT if silent else ProbeOutcome.FOREIGN)
-    except (httpx.HTTPError, httpx.InvalidURL, OSError):
+    if not raw:
         return ProbeReply(ProbeOutcome.SILENT)
+    head, _, body = raw.partition(b"\r\n\r\n")
+    status = _STATUS_LINE.match(head)
+    if status is None or len(raw) > _LARGEST:
+        return ProbeReply(ProbeOutcome.FOREIGN)
+    return _read(int(status.group(1)), body, time.monotonic() - started)
+
+
+async def _exchange(world: World, path: str, authenticated: bool) -> bytes:
+    reader, writer = await asyncio.open_connection(sock=await door.connect(world), limit=_LARGEST)
+    try:
+        head = f"GET {path} HTTP/1.1\r\nHost: {door.HOST_HEADER}\r\nConnection: close\r\n"
+        if authenticated:
+            head += f"Authorization: Bearer {door.token(world)}\r\n"
+        writer.write(f"{head}\r\n".encode())
+        raw = b""
+        while len(raw) <= _LARGEST and (piece := await reader.read(_LARGEST)):
+            raw += piece
+        return raw
+    finally:
+        writer.transport.abort()
 
 
 def _read(status: int, raw: bytes, took: float) -> ProbeReply:
     try:
-        body = json.loads(raw)
-    except ValueError:
+        body = parse_json(raw)
+    except UnfitError:
         body = None
     if not isinstance(body, dict):
         return ProbeReply(ProbeOutcome.FOREIGN, status, None, took)
@@ -121,21 +113,20 @@ def _read(status: int, raw: bytes, took: float) -> ProbeReply:
 class GatewayEvidence:
     """What a ladder of probes learned; later rungs are None where an earlier one decided."""
 
-    port: int
     health: ProbeReply
     ready: ProbeReply | None = None
     members: ProbeReply | None = None
 
 
-async def probe_gateway(port: int, token: str) -> GatewayEvidence:
+async def probe_gateway(world: World) -> GatewayEvidence:
     """Health, then readiness, then one authenticated question."""
-    health = await get(port, "/healthz", HEALTH_S)
+    health = await get(world, "/healthz", HEALTH_S)
     if health.answer is not ProbeOutcome.OK or health.word != "ok":
         if health.answer is ProbeOutcome.OK:
             health = ProbeReply(ProbeOutcome.FOREIGN, health.status, health.body, health.latency_s)
-        return GatewayEvidence(port, health)
-    ready = await get(port, "/readyz", READY_S)
+        return GatewayEvidence(health)
+    ready = await get(world, "/readyz", READY_S)
     if ready.answer is not ProbeOutcome.OK:
-        return GatewayEvidence(port, health, ready)
-    members = await get(port, "/sandboxes", MEMBERS_S, token)
-    return GatewayEvidence(port, health, ready, members)
+        return GatewayEvidence(health, ready)
+    members = await get(world, "/sandboxes", MEMBERS_S, authenticated=True)
+    return GatewayEvidence(health, ready, members)

@@ -18,6 +18,8 @@ from pathlib import Path
 from websockets.exceptions import ConnectionClosed
 
 from services.errors import ProcessError
+from services.files.bounded import parse_json
+from services.files.private import private_folder
 from services.sources.local.gateway_websocket import TerminalConnection
 from services.sources.local.layout import World
 from services.terminal.transport.pty import PtyProcess
@@ -180,7 +182,7 @@ class GatewayTerminal:
 def _handle_frame(frame: str | bytes, process: PtyProcess) -> bool:
     """Do what one client frame asks; False where it asks for nothing we know."""
     try:
-        message = json.loads(frame)
+        message = parse_json(frame)
     except (ValueError, RecursionError):
         return False
     if not isinstance(message, dict):
@@ -204,5 +206,5 @@ def work_folder(world: World, sandbox: str) -> Path:
         OSError: it cannot be made.
     """
     folder = world.work(sandbox)
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    private_folder(folder)
     return folder

@@ -12,6 +12,8 @@ from websockets.http11 import Request
 from websockets.protocol import State
 from websockets.server import ServerProtocol
 
+from services.sources.local.admission import Admission
+
 LARGEST_MESSAGE = 1 << 20
 SEND_BUFFER = 64 * 1024
 """What a flood may run ahead of its reader in the kernel (upstream/terminal: Kernel buffers)."""
@@ -30,19 +32,43 @@ class _DeferredPongs(ServerProtocol):
 class TerminalConnection(ServerConnection):
     """Answers a ping once `acknowledge` has counted every message that came before it."""
 
-    def __init__(self, protocol: ServerProtocol, server: Server, **limits: Any) -> None:
+    def __init__(
+        self, admission: Admission, protocol: ServerProtocol, server: Server, **limits: Any
+    ) -> None:
         super().__init__(
             _DeferredPongs(max_size=LARGEST_MESSAGE, logger=protocol.logger), server, **limits
         )
+        self._admission = admission
+        self._refused = False
         self._arrived = 0
         self._acknowledged = 0
         self._pings: deque[tuple[int, bytes]] = deque()
 
     def connection_made(self, transport: Any) -> None:
+        refusal = self._admission.refusal(self, transport)
+        if refusal is not None:
+            # Nothing else is made of it: not a task, not a buffer, not a line in the log.
+            self._refused = True
+            transport.write(refusal)
+            transport.close()
+            return
         super().connection_made(transport)
         raw = transport.get_extra_info("socket")
         if raw is not None:
             raw.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
+
+    def data_received(self, data: bytes) -> None:
+        if not self._refused:
+            super().data_received(data)
+
+    def eof_received(self) -> None:
+        if not self._refused:
+            super().eof_received()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if not self._refused:
+            self._admission.closed(self)
+            super().connection_lost(exc)
 
     def process_event(self, event: Request | Frame) -> None:  # type: ignore[override]
         super().process_event(event)

@@ -15,15 +15,17 @@ import time
 from pathlib import Path
 from random import Random
 
+from services.files.private import private_folder
 from services.process.identity import Liveness
 from services.sources.local.flood import Flood
 from services.sources.local.host_queue import HostQueue, PendingDelivery, action
 from services.sources.local.layout import SANDBOX_NAMES, World
 from services.sources.local.leases import is_needed
+from services.sources.local.process_log import bound_stderr
 from services.sources.local.process_records import AGENT, alive, describe, reap
 from services.sources.local.queue_files import INBOUND
 from services.sources.local.restarts import AgentRestarts
-from services.sources.local.ticker import Ticker
+from services.sources.local.ticker import ClockSteps, Ticker
 from services.sources.local.traffic import LONGEST_GAP_S, SHORTEST_GAP_S, from_agent, random_message
 from services.sources.local.world import end_if_unneeded
 
@@ -147,7 +149,7 @@ class Host:
             names = tuple(sorted({*names, *SANDBOX_NAMES}))
         for name in names:
             if name not in self._sandboxes:
-                self._world.work(name).mkdir(mode=0o700, parents=True, exist_ok=True)
+                private_folder(self._world.work(name))
                 self._sandboxes[name] = HostedSandbox(self._world, name, self._rng, now)
         for name in [n for n in self._sandboxes if not self._world.sandbox(n).is_dir()]:
             del self._sandboxes[name]
@@ -161,6 +163,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--world", type=Path, required=True)
     world = World(parser.parse_args(argv).world.absolute())
     os.umask(0o077)
+    bound_stderr()
     world.create()
     ticker = Ticker()
     handle = os.open(world.root / "run" / "host.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -182,10 +185,13 @@ def main(argv: list[str] | None = None) -> int:
 
 def _serve(world: World, ticker: Ticker) -> None:
     host = Host(world, Random())  # noqa: S311
-    checked = time.monotonic()
+    checked, clock = time.monotonic(), ClockSteps()
     wait = 0.0
     while ticker.wait(wait):
         reap()
+        if clock.since_last():
+            # Every instant it had in mind is of another clock.
+            host = Host(world, Random())  # noqa: S311
         if time.monotonic() - checked >= LEASE_CHECK_S:
             checked = time.monotonic()
             if not is_needed(world) and end_if_unneeded(world, spare=(ROLE,)):

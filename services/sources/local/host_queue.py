@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 
+from services.files.bounded import parse_json
 from services.sources.local.queue_files import (
     INBOUND,
     OUTBOUND,
@@ -188,7 +189,7 @@ def action(item: PendingDelivery) -> str:
 
 def _fields(content: str) -> dict[str, object]:
     try:
-        fields = json.loads(content)
+        fields = parse_json(content)
     except ValueError:
         return {}
     return fields if isinstance(fields, dict) else {}

@@ -67,9 +67,11 @@ def gateway(process: ProcessFacts, seen: GatewayEvidence | None, now: float) -> 
     if seen.health.answer is ProbeOutcome.REFUSED:
         if young:
             return GatewayState.SETTLING, "The gateway is starting."
-        return GatewayState.DOWN, f"Nothing listens on the gateway's port {seen.port}."
+        return GatewayState.DOWN, "Nothing listens on the gateway's socket."
     if seen.health.answer is ProbeOutcome.FOREIGN:
-        return GatewayState.WRONG, f"Port {seen.port} is used by another program."
+        return GatewayState.WRONG, "The gateway's socket is used by another program."
+    if seen.health.answer is ProbeOutcome.UNAVAILABLE and seen.health.word == "full":
+        return GatewayState.SETTLING, "The gateway holds as many connections as it can."
     if seen.health.answer is not ProbeOutcome.OK:
         return GatewayState.HUNG, "The gateway accepts connections and does not answer."
     return _past_health(seen)
@@ -157,7 +159,7 @@ def verdict(
         return Verdict(
             VerdictKind.TERMINAL,
             front[1],
-            advice="End that program, or `wakedeck local down` and start again on another port.",
+            advice="End that program, or `wakedeck local down` and start again.",
         )
     for judged, trouble in (front, traffic):
         if judged in (GatewayState.DOWN, GatewayState.HUNG, GatewayState.ABSENT):

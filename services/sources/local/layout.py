@@ -5,14 +5,16 @@
     <root>/
       lock                      flock while a world is brought up or down
       keep                      present: the world outlives its panels (`wakedeck local up`)
+      tcp                       present: the gateway listens on a loopback port too (`--tcp`)
       leases/<pid>.lease        flock held by each live panel
       run/gateway.json          ProcessRecord; `run/host.json`, `run/agent-<name>.json` likewise
-      gateway/token             bearer token, 0600
+      run/gateway.sock          where the gateway listens; a short folder where this is too long
+      gateway/token             bearer token of the gateway's present life, 0600
       gateway/faults.json       faults the gateway obeys; SIGUSR1 makes it read them again
       logs/<role>.log           stdout and stderr of each process
       sandboxes/<name>/         inbound.db, outbound.db, .heartbeat
       (upstream/nanoclaw: Files of an install)
-      sandboxes/<name>/agent.lock      pid of the agent that owns the folder
+      sandboxes/<name>/agent.lock      ProcessRecord of the agent that owns the folder
       sandboxes/<name>/crashes.jsonl   one line for each start that failed
       sandboxes/<name>/work/    where its shell opens
 """
@@ -25,10 +27,15 @@ import tempfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from services.files.bounded import parse_json, read_bounded
+from services.files.private import private_folder
+from services.process.identity import ProcessId
+
 SANDBOX_NAMES = ("inbox-triage", "release-notes", "data-pull", "night-watch")
 """The four sandboxes of a fresh world."""
 
 HOST = "127.0.0.1"
+_LARGEST_RECORD = 16 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +46,43 @@ class ProcessRecord:
     """`gateway`, `host` or `agent-<name>`."""
     pid: int
     created: float
-    """The process's creation time as psutil gives it, seconds since the epoch."""
+    """When it began, in seconds of the wall clock of that time; to be read by people."""
     port: int | None = None
+    """Of a gateway that listens on TCP too."""
+    start_ticks: int | None = None
+    """As `ProcessId`; None in a record of an earlier version."""
+    boot_id: str = ""
+    socket: str = ""
+    """Of a gateway: the Unix socket it listens on."""
+
+    @property
+    def process(self) -> ProcessId | None:
+        """The process, where the record tells it apart from others."""
+        if self.start_ticks is None:
+            return None
+        return ProcessId(self.pid, self.start_ticks, self.boot_id)
+
+    @classmethod
+    def of(cls, fields: object) -> ProcessRecord | None:
+        """A record from decoded JSON; None where it is not a whole one."""
+        if not isinstance(fields, dict):
+            return None
+        role, pid, created = (fields.get(name) for name in ("role", "pid", "created"))
+        port, socket = fields.get("port"), fields.get("socket")
+        if not isinstance(role, str) or type(pid) is not int:
+            return None
+        if not isinstance(created, int | float) or type(port) not in (int, type(None)):
+            return None
+        known = ProcessId.of(fields)
+        return cls(
+            role,
+            pid,
+            float(created),
+            port,
+            known.start_ticks if known else None,
+            known.boot_id if known else "",
+            socket if isinstance(socket, str) else "",
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +98,10 @@ class World:
     @property
     def keep(self) -> Path:
         return self.root / "keep"
+
+    @property
+    def tcp(self) -> Path:
+        return self.root / "tcp"
 
     @property
     def leases(self) -> Path:
@@ -102,27 +148,22 @@ class World:
             self.root / "gateway",
             self.sandboxes,
         ):
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            private_folder(folder)
 
     def read_record(self, role: str) -> ProcessRecord | None:
         """The record of a role; None where it is missing or not a whole record."""
-        return _record_of(self.record(role))
+        return read_record_file(self.record(role))
 
     def write_record(self, record: ProcessRecord) -> None:
         """Replace the record of a role whole."""
         write_private(self.record(record.role), json.dumps(asdict(record)))
 
 
-def _record_of(path: Path) -> ProcessRecord | None:
+def read_record_file(path: Path) -> ProcessRecord | None:
+    """The record in a file; None where it is missing or not a whole record."""
     try:
-        fields = json.loads(path.read_text("utf-8"))
-        return ProcessRecord(
-            role=str(fields["role"]),
-            pid=int(fields["pid"]),
-            created=float(fields["created"]),
-            port=None if fields.get("port") is None else int(fields["port"]),
-        )
-    except (OSError, ValueError, KeyError, TypeError):
+        return ProcessRecord.of(parse_json(read_bounded(path, _LARGEST_RECORD)))
+    except (OSError, ValueError):
         return None
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 from pathlib import Path
 
+from services.process.identity import ProcessId
 from services.sources.local.layout import World
 
 
@@ -17,6 +19,11 @@ class Lease:
         self._path = world.leases / f"{os.getpid()}.lease"
         temporary = world.leases / f".{os.getpid()}.new"
         self._handle: int | None = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        me = ProcessId.capture()
+        if me is not None:
+            # To be read by people: the lock alone decides.
+            os.ftruncate(self._handle, 0)
+            os.pwrite(self._handle, json.dumps(me.fields()).encode(), 0)
         # Locked under a name nobody looks at, so no sweeper can take a lease for abandoned.
         fcntl.flock(self._handle, fcntl.LOCK_EX)
         temporary.replace(self._path)

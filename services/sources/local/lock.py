@@ -10,7 +10,7 @@ from enum import Enum
 from pathlib import Path
 
 from services.sources.local.crashes import CRASHES, GAVE_UP, crash_lines
-from services.sources.local.layout import ProcessRecord, write_private
+from services.sources.local.layout import ProcessRecord, read_record_file, write_private
 from services.sources.local.process_records import alive
 
 LOCK = "agent.lock"
@@ -27,17 +27,7 @@ class LockResult(Enum):
 
 def holder(folder: Path) -> ProcessRecord | None:
     """Whom the lock names; None where there is no lock or it names nobody."""
-    return _named(folder / LOCK)
-
-
-def _named(path: Path) -> ProcessRecord | None:
-    try:
-        fields = json.loads(path.read_text("utf-8"))
-        return ProcessRecord(
-            role=str(fields["role"]), pid=int(fields["pid"]), created=float(fields["created"])
-        )
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
+    return read_record_file(folder / LOCK)
 
 
 def acquire(folder: Path, mine: ProcessRecord) -> LockResult:
@@ -73,7 +63,7 @@ def break_stale(folder: Path) -> bool:
         path.rename(aside)
     except FileNotFoundError:
         return False
-    taken = _named(aside)
+    taken = read_record_file(aside)
     if taken is not None and taken != owner and not alive(taken).over:
         # A new owner came in between: it keeps its lock.
         try:

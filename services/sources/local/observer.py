@@ -29,7 +29,7 @@ from services.process.identity import Liveness
 from services.queues.reader import QueueReader
 from services.sources.local import judge, probes
 from services.sources.local.gateway_probe import GatewayEvidence
-from services.sources.local.layout import HOST, World
+from services.sources.local.layout import World
 from services.sources.protocol.verdict import Verdict, VerdictKind
 from services.text.sanitize import sanitize
 
@@ -115,6 +115,7 @@ class LocalObserver:
         seen = await probes.gateway(self._world, facts)
         now = self._clock.now()
         state, reason = judge.gateway(facts, seen, now)
+        record = self._world.read_record("gateway")
         traffic = probes.process(self._world, "host")
         host_state, host_reason = judge.host(traffic)
         return (
@@ -124,7 +125,7 @@ class LocalObserver:
                 state,
                 reason,
                 now,
-                address="" if seen is None else f"{HOST}:{seen.port}",
+                address="" if record is None else record.socket,
                 latency_s=_latency(state, seen),
                 evidence=_gateway_facts(facts, seen),
             ),
@@ -184,7 +185,6 @@ def _gateway_facts(facts: judge.ProcessFacts, seen: GatewayEvidence | None) -> F
     rows = list(_process_facts(facts))
     if seen is None:
         return (*rows, ("probe", "not asked: nothing there can answer"))
-    rows.append(("port", str(seen.port)))
     for rung, reply in (
         ("healthz", seen.health),
         ("readyz", seen.ready),

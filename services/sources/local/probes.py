@@ -28,15 +28,8 @@ def process(world: World, role: str) -> ProcessFacts:
     record = world.read_record(role)
     if record is None:
         return ProcessFacts(None, Liveness.DEAD)
-    return ProcessFacts(record.pid, process_records.alive(record), record.created)
-
-
-def token(world: World) -> str:
-    """The bearer token; empty where there is none to read."""
-    try:
-        return world.token.read_text("utf-8").strip()
-    except OSError:
-        return ""
+    started = process_records.started_at(record)
+    return ProcessFacts(record.pid, process_records.alive(record), started)
 
 
 def heartbeat(world: World, name: str) -> float | None:
@@ -48,11 +41,11 @@ def heartbeat(world: World, name: str) -> float | None:
 
 
 async def gateway(world: World, facts: ProcessFacts) -> GatewayEvidence | None:
-    """What its probes say; None where it has no port yet or its process cannot answer."""
+    """What its probes say; None where it has no socket yet or its process cannot answer."""
     record = world.read_record("gateway")
-    if record is None or record.port is None or facts.liveness is not Liveness.RUNNING:
+    if record is None or not record.socket or facts.liveness is not Liveness.RUNNING:
         return None
-    return await probe_gateway(record.port, token(world))
+    return await probe_gateway(world)
 
 
 async def agent(

@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import subprocess
 import threading
+import time
 
-from services.process.identity import Liveness
+from services.process.identity import Liveness, ProcessId, started_as
 from services.sources.local.layout import ProcessRecord
 
 AGENT = "agent-"
-SAME_START_S = 1.0
 _CODES_KEPT = 64
 
 _children: dict[int, subprocess.Popen[bytes]] = {}
@@ -44,27 +44,29 @@ def exit_code(pid: int) -> int | None:
         return None if pid in _children else _codes.get(pid)
 
 
-def describe(role: str, port: int | None = None) -> ProcessRecord:
+def describe(role: str, port: int | None = None, socket: str = "") -> ProcessRecord:
     """The record of the calling process."""
-    import psutil
+    me = ProcessId.capture()
+    if me is None:
+        return ProcessRecord(role, os.getpid(), time.time(), port, socket=socket)
+    return ProcessRecord(role, me.pid, me.started_at(), port, me.start_ticks, me.boot_id, socket)
 
-    return ProcessRecord(role, os.getpid(), psutil.Process().create_time(), port)
+
+def identify(record: ProcessRecord) -> ProcessId | None:
+    """The living process a record names; of an old record as far as that can be told."""
+    process = record.process
+    if process is None and started_as(record.pid, record.created):
+        process = ProcessId.capture(record.pid)
+    return process
 
 
 def alive(record: ProcessRecord) -> Liveness:
     """What became of the process a record names; never raises."""
-    import psutil
-
     reap()
-    try:
-        process = psutil.Process(record.pid)
-        if abs(process.create_time() - record.created) > SAME_START_S:
-            return Liveness.DEAD
-        status = process.status()
-    except (psutil.Error, ValueError, OverflowError):
-        return Liveness.DEAD
-    if status == psutil.STATUS_ZOMBIE:
-        return Liveness.ZOMBIE
-    if status in (psutil.STATUS_STOPPED, psutil.STATUS_TRACING_STOP):
-        return Liveness.STOPPED
-    return Liveness.DEAD if status == psutil.STATUS_DEAD else Liveness.RUNNING
+    process = identify(record)
+    return Liveness.DEAD if process is None else process.liveness()
+
+
+def started_at(record: ProcessRecord) -> float:
+    """When it began, in seconds of the present wall clock."""
+    return record.created if record.process is None else record.process.started_at()

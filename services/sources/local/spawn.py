@@ -8,17 +8,17 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from services.errors import ProcessError
 from services.process.identity import Liveness
 from services.process.signals import catch_ignored
 from services.sources.local.layout import ProcessRecord, World
-from services.sources.local.process_records import AGENT, SAME_START_S, alive, keep_child, reap
+from services.sources.local.process_log import cut
+from services.sources.local.process_records import AGENT, alive, identify, keep_child, reap
 
 SANDBOX_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,40}")
-LOG_BOUND = 256 * 1024
-LOG_KEPT = 64 * 1024
 KILL_WAIT_S = 2.0
 _POLL_S = 0.02
 _KEPT_ENVIRONMENT = re.compile(
@@ -79,16 +79,14 @@ def environment() -> dict[str, str]:
 
 
 def _open_log(path: Path) -> _Log:
-    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+    handle = os.open(path, flags, 0o600)
     try:
-        size = os.fstat(handle).st_size
-        if size > LOG_BOUND:
-            tail = os.pread(handle, LOG_KEPT, size - LOG_KEPT)
-            os.ftruncate(handle, 0)
-            os.pwrite(handle, tail, 0)
-    finally:
+        cut(handle)
+    except OSError:
         os.close(handle)
-    return _Log(os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC))
+        raise
+    return _Log(handle)
 
 
 class _Log:
@@ -132,15 +130,10 @@ def end(record: ProcessRecord, grace_s: float) -> bool:
 
 
 def _signal(record: ProcessRecord, number: signal.Signals) -> None:
-    import psutil
-
-    try:
-        process = psutil.Process(record.pid)
-        same = abs(process.create_time() - record.created) <= SAME_START_S
-        if same and not alive(record).over:
+    process = identify(record)
+    if process is not None:
+        with suppress(PermissionError):
             process.send_signal(number)
-    except psutil.Error:
-        return
 
 
 def _exited_within(record: ProcessRecord, seconds: float) -> bool:

@@ -1,10 +1,14 @@
-"""Waits that a signal ends at once."""
+"""Waits that a signal ends at once, and steps of the wall clock."""
 
 from __future__ import annotations
 
 import os
 import select
 import signal
+import time
+
+_STEP_S = 2.0
+"""Less is the clock being disciplined, not set."""
 
 
 class Ticker:
@@ -28,3 +32,19 @@ class Ticker:
         if not self.stopping and seconds > 0:
             select.select([self._reader], [], [], seconds)
         return not self.stopping
+
+
+class ClockSteps:
+    """Notices that the wall clock was set."""
+
+    def __init__(self) -> None:
+        self._apart = time.time() - time.monotonic()
+
+    def since_last(self) -> float:
+        """By how many seconds it was set since this was last asked; 0 where it was not."""
+        apart = time.time() - time.monotonic()
+        by = apart - self._apart
+        if abs(by) < _STEP_S:
+            return 0.0
+        self._apart = apart
+        return by

@@ -7,6 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random
 
+from services.files.bounded import parse_json
+
 SHORTEST_S = 0.5
 LONGEST_S = 6.0
 FAILS = 0.06
@@ -114,7 +116,7 @@ def _answer(task: Task, rng: Random) -> str:
 
 def _subject(task: Task) -> str:
     try:
-        fields = json.loads(task.content)
+        fields = parse_json(task.content)
     except ValueError:
         fields = task.content
     if isinstance(fields, dict):

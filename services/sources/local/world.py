@@ -9,12 +9,13 @@ from __future__ import annotations
 import asyncio
 import fcntl
 import os
-import secrets
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 from services.errors import UnavailableError
+from services.files.private import private_folder
 from services.sources.local import crashes, lock, process_records, spawn
 from services.sources.local.flood import flood_file
 from services.sources.local.layout import SANDBOX_NAMES, ProcessRecord, World, write_private
@@ -63,7 +64,7 @@ def is_up(world: World) -> bool:
     return (
         marker is not None
         and host is not None
-        and (marker.pid, marker.created) == (host.pid, host.created)
+        and replace(marker, role=host.role) == host
         and not process_records.alive(host).over
     )
 
@@ -121,13 +122,13 @@ def end_if_unneeded(world: World, *, spare: tuple[str, ...] = ()) -> bool:
         os.close(handle)
 
 
-def _start_all(world: World) -> None:
-    for left_over in (world.faults, flood_file(world)):
+def _start_all(world: World, tcp: bool) -> None:
+    for left_over in (world.faults, world.tcp, flood_file(world)):
         left_over.unlink(missing_ok=True)
-    if not world.token.exists():
-        write_private(world.token, secrets.token_urlsafe(32))
+    if tcp:
+        write_private(world.tcp, "")
     for name in SANDBOX_NAMES:
-        world.work(name).mkdir(mode=0o700, parents=True, exist_ok=True)
+        private_folder(world.work(name))
         (world.sandbox(name) / crashes.GAVE_UP).unlink(missing_ok=True)
         (world.sandbox(name) / crashes.CRASHES).unlink(missing_ok=True)
     for role in roles(world):
@@ -149,8 +150,10 @@ async def _await_host(world: World) -> ProcessRecord:
 class WorldLifecycle:
     """One panel's stay in an embedded world."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: World, *, tcp: bool = False) -> None:
+        """`tcp` lets the gateway of a world that is started here listen on a port too."""
         self._world = world
+        self._tcp = tcp
         self._lease: Lease | None = None
 
     async def enter(self) -> bool:
@@ -168,10 +171,9 @@ class WorldLifecycle:
                 if needed and is_up(self._world):
                     return False
                 await asyncio.to_thread(end_all, self._world)
-                await asyncio.to_thread(_start_all, self._world)
+                await asyncio.to_thread(_start_all, self._world, self._tcp)
                 host = await _await_host(self._world)
-                marker = ProcessRecord(UP, host.pid, host.created)
-                self._world.write_record(marker)
+                self._world.write_record(replace(host, role=UP))
                 return True
         except OSError as error:
             raise UnavailableError(
@@ -189,17 +191,50 @@ class WorldLifecycle:
                 await asyncio.to_thread(end_all, self._world)
 
 
-async def keep_up(world: World) -> bool:
+async def keep_up(world: World, *, tcp: bool = False) -> bool:
     """`wakedeck local up`: start it where it is not up, and keep it. True where it was started.
+
+    With `tcp` its gateway listens on a loopback port too; one that does not is started anew.
 
     Raises:
         UnavailableError: it does not start.
     """
-    lifecycle = WorldLifecycle(world)
+    lifecycle = WorldLifecycle(world, tcp=tcp)
     started = await lifecycle.enter()
-    write_private(world.keep, "")
-    await lifecycle.leave()
+    try:
+        write_private(world.keep, "")
+        if tcp:
+            await _listen_on_tcp(world)
+    finally:
+        await lifecycle.leave()
     return started
+
+
+async def _listen_on_tcp(world: World) -> None:
+    async with _locked(world):
+        if not world.tcp.exists():
+            write_private(world.tcp, "")
+            record = world.read_record("gateway")
+            if record is not None:
+                await asyncio.to_thread(spawn.end, record, GRACE_S)
+            await asyncio.to_thread(spawn.start, world, "gateway")
+        for _ in range(200):
+            if tcp_port(world) is not None:
+                return
+            await asyncio.sleep(0.05)
+    raise UnavailableError(
+        "The embedded gateway does not listen on a port.",
+        advice=f"Wake a sandbox of it; its log says more: {world.log('gateway')}",
+    )
+
+
+def tcp_port(world: World) -> int | None:
+    """The loopback port of the gateway, where the recorded living process listens on it."""
+    record = world.read_record("gateway")
+    if record is None or record.port is None:
+        return None
+    process = process_records.identify(record)
+    return record.port if process is not None and process.owns_port(record.port) else None
 
 
 async def take_down(world: World) -> int:
@@ -213,5 +248,6 @@ async def take_down(world: World) -> int:
     world.create()
     async with _locked(world):
         world.keep.unlink(missing_ok=True)
+        world.tcp.unlink(missing_ok=True)
         await asyncio.to_thread(end_all, world)
         return lease_count(world)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
+from services.files.bounded import parse_json, read_bounded
 from services.models import Facts, GatewayState
 from services.queues.timestamps import seconds
 from services.sources.nanoclaw.client import NoAnswer
@@ -52,8 +52,7 @@ class HostEvidence:
 def read_breaker(path: Path) -> Breaker | None:
     """The breaker file; None where there is none or it says nothing."""
     try:
-        with path.open("rb") as stream:
-            told = json.loads(stream.read(_LONGEST_FILE))
+        told = parse_json(read_bounded(path, _LONGEST_FILE))
     except (OSError, ValueError, RecursionError):
         return None
     if not isinstance(told, dict):

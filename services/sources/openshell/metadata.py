@@ -5,9 +5,9 @@ See upstream/openshell: Configuration folder.
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
+from services.files.bounded import parse_json, read_bounded
 from services.sources.openshell.records import DEFAULT_WORKSPACE, Registration, Target, safe_name
 from services.text.sanitize import sanitize
 
@@ -40,8 +40,7 @@ def registrations(folder: Path) -> tuple[Registration, ...]:
 
 def _registration(folder: Path, name: str, chosen: bool) -> Registration:
     try:
-        with (folder / "metadata.json").open("rb") as stream:
-            told = json.loads(stream.read(_LARGEST))
+        told = parse_json(read_bounded(folder / "metadata.json", _LARGEST))
     except (OSError, ValueError, RecursionError):
         told = None
     if not isinstance(told, dict):

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
+from services.files.bounded import UnfitError, parse_json, read_bounded
 from services.models import Facts
 from services.sources.openshell.records import safe_name
 from services.text.sanitize import sanitize
@@ -61,20 +61,15 @@ def read(path: Path | None) -> NemoclawRegistry:
     if path is None:
         return NemoclawRegistry(RegistryStatus.UNUSED)
     try:
-        with path.open("rb") as stream:
-            data = stream.read(_LARGEST + 1)
+        whole = parse_json(read_bounded(path, _LARGEST))
     except FileNotFoundError:
         return NemoclawRegistry(RegistryStatus.ABSENT)
     except OSError as error:
         return NemoclawRegistry(
             RegistryStatus.CORRUPT, problem=sanitize(error.strerror or "it cannot be opened")
         )
-    if len(data) > _LARGEST:
-        return NemoclawRegistry(RegistryStatus.CORRUPT, problem="it is larger than 4 MiB")
-    try:
-        whole = json.loads(data)
-    except (ValueError, RecursionError):
-        return NemoclawRegistry(RegistryStatus.CORRUPT, problem="it is not JSON")
+    except UnfitError as error:
+        return NemoclawRegistry(RegistryStatus.CORRUPT, problem=str(error))
     listed = whole.get("sandboxes") if isinstance(whole, dict) else None
     if not isinstance(listed, dict):
         return NemoclawRegistry(RegistryStatus.CORRUPT, problem="it has no list of sandboxes")

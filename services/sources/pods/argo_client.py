@@ -10,6 +10,7 @@ from urllib.parse import quote, urlsplit
 
 from services.config.sources import ArgoTable
 from services.errors import NotFoundError, UnavailableError
+from services.files.bounded import UnfitError, read_text
 from services.sources.pods import argo_api
 from services.sources.pods.argo_api import Application, AppPod
 from services.sources.pods.credential import SignedOutError
@@ -39,9 +40,9 @@ class ArgoServer:
         if self.table.token_file:
             path = Path(self.table.token_file).expanduser()
             try:
-                token = path.read_text("utf-8")
-            except (OSError, UnicodeDecodeError) as error:
-                why = error.strerror if isinstance(error, OSError) else "it is not text"
+                token = read_text(path)
+            except (OSError, UnfitError) as error:
+                why = error.strerror if isinstance(error, OSError) else str(error)
                 raise UnavailableError(f"The token file {path} cannot be read: {why}.") from error
         token = token.strip()
         if not token:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -15,6 +14,7 @@ from pathlib import Path
 
 from services.clock import Clock
 from services.errors import UnavailableError
+from services.files.bounded import parse_json, read_bounded
 from services.sources.pods.credential import SignedOutError
 
 EARLY_S = 100.0
@@ -72,7 +72,7 @@ def stored(path: Path) -> Stored:
         SignedOutError: there is none, or nothing of use in it.
     """
     try:
-        value = json.loads(path.read_text("utf-8"))
+        value = parse_json(read_bounded(path))
         access, refresh = value.get("access_token"), value.get("refresh_token")
     except FileNotFoundError as error:
         raise SignedOutError("Nobody is signed in to CentML here.", advice=_ADVICE) from error
@@ -89,7 +89,7 @@ def expires_at(token: str) -> float | None:
     """When a JWT says it ends, unverified; None where it does not say."""
     try:
         payload = token.split(".")[1]
-        claims = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+        claims = parse_json(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
         return float(claims["exp"])
     except (IndexError, ValueError, KeyError, TypeError, binascii.Error, RecursionError):
         return None

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from services.clock import Clock
 from services.errors import UnavailableError
+from services.files.bounded import UnfitError, read_text
 from services.sources.pods.access import Access, Cluster
 from services.text.sanitize import sanitize
 
@@ -117,9 +118,9 @@ class KubeCredential:
 
 def _token_of(path: Path) -> str:
     try:
-        token = path.read_text("utf-8").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        why = error.strerror if isinstance(error, OSError) else "it is not text"
+        token = read_text(path).strip()
+    except (OSError, UnfitError) as error:
+        why = error.strerror if isinstance(error, OSError) else str(error)
         raise UnavailableError(f"The token file {path} cannot be read: {why}.") from error
     if not token or not token.isascii() or not token.isprintable():
         raise UnavailableError(f"The token file {path} holds no token.")

@@ -8,14 +8,20 @@ from __future__ import annotations
 
 import base64
 import binascii
-import importlib
-import json
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from services.errors import NotFoundError, UnavailableError
+from services.files.bounded import (
+    MissingParserError,
+    UnfitError,
+    parse_json,
+    parse_yaml,
+    read_text,
+)
 from services.sources.pods.access import Access, Cluster, Helper, Identity
 from services.text.sanitize import sanitize
 
@@ -44,7 +50,7 @@ def load(
     """
     env = os.environ if environ is None else environ
     files = places(explicit, env)
-    present = [path for path in files if path.is_file()]
+    present = _present(files)
     if not present:
         if not explicit and not context and env.get("KUBERNETES_SERVICE_HOST"):
             return _inside(env, namespace)
@@ -78,19 +84,26 @@ def contexts(explicit: str, environ: Mapping[str, str] | None = None) -> tuple[s
         UnavailableError: a file cannot be read.
     """
     files = places(explicit, os.environ if environ is None else environ)
-    merged = _merge([(_read(path), path) for path in files if path.is_file()])
+    merged = _merge([(_read(path), path) for path in _present(files)])
     return tuple(sorted(merged["contexts"]))
+
+
+def _present(files: Sequence[Path]) -> list[Path]:
+    """Those that are there, whatever they are; the null device means none."""
+    return [path for path in files if path.exists() and path != Path(os.devnull)]
 
 
 def _read(path: Path) -> Table:
     try:
-        if path.stat().st_size > _LARGEST:
-            raise UnavailableError(f"The kubeconfig {path} is too large to be one.")
-        text = path.read_text("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        why = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-        raise UnavailableError(f"The kubeconfig {path} cannot be read: {why}.") from error
-    value = _parse(text, path)
+        value = _parse(read_text(path, _LARGEST))
+    except MissingParserError as error:
+        raise UnavailableError(
+            "Reading a kubeconfig needs PyYAML, which is not installed.",
+            advice="Install wakedeck with its `kubernetes` extra.",
+        ) from error
+    except (OSError, UnfitError) as error:
+        why = error.strerror if isinstance(error, OSError) else error
+        raise UnavailableError(f"The kubeconfig {path} cannot be read: {why}.") from None
     if value is None:
         return {}
     if not isinstance(value, dict):
@@ -98,27 +111,11 @@ def _read(path: Path) -> Table:
     return value
 
 
-def _parse(text: str, path: Path) -> Any:
+def _parse(text: str) -> Any:
     if text.lstrip().startswith("{"):
-        try:
-            return json.loads(text)
-        except (ValueError, RecursionError):
-            pass
-    try:
-        yaml = importlib.import_module("yaml")
-    except ImportError as error:
-        raise UnavailableError(
-            "Reading a kubeconfig needs PyYAML, which is not installed.",
-            advice="Install wakedeck with its `kubernetes` extra.",
-        ) from error
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    try:
-        return yaml.load(text, Loader=loader)
-    except (yaml.YAMLError, RecursionError, ValueError) as error:
-        # Its text quotes the file, which holds credentials.
-        mark = getattr(error, "problem_mark", None)
-        line = f", line {mark.line + 1}" if mark is not None else ""
-        raise UnavailableError(f"The kubeconfig {path}{line} is not YAML.") from None
+        with suppress(UnfitError):
+            return parse_json(text)
+    return parse_yaml(text)
 
 
 def _merge(files: Sequence[tuple[Table, Path]]) -> Table:
@@ -241,10 +238,13 @@ def _pem(table: Table, key: str) -> str:
     if path is None:
         return ""
     try:
-        return path.read_text("ascii")
-    except (OSError, UnicodeDecodeError) as error:
-        why = error.strerror if isinstance(error, OSError) else "it is not PEM text"
+        text = read_text(path)
+    except (OSError, UnfitError) as error:
+        why = error.strerror if isinstance(error, OSError) else error
         raise UnavailableError(f"The kubeconfig's {key} {path} cannot be read: {why}.") from error
+    if not text.isascii():
+        raise UnavailableError(f"The kubeconfig's {key} {path} is not PEM text.")
+    return text
 
 
 def _inside(env: Mapping[str, str], namespace: str, folder: Path = SERVICE_ACCOUNT) -> Access:

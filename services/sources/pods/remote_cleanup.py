@@ -17,6 +17,7 @@ from urllib.parse import quote
 import msgspec
 
 from services.errors import WakedeckError
+from services.files.private import private_folder
 from services.sources.pods.kube_access import KubeAccess, ShellTarget
 from services.sources.pods.pod import Metadata, Pod
 from services.terminal.exec.channels import ChannelCommand
@@ -113,7 +114,7 @@ class OpenShells:
             return
         try:
             if self._handle is None:
-                self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+                private_folder(self._folder)
                 self._handle = os.open(self._path(), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
                 fcntl.flock(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             _write(self._handle, sorted(self._mine, key=lambda one: (one.uid, one.pid)))

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from enum import Enum
 from pathlib import Path
 
+from services.files.bounded import parse_json, read_bounded
 from services.sources.vellum.limits import SKEW_S
 
 _LARGEST = 1 << 20
@@ -92,8 +92,7 @@ def _token(raw: dict[str, object], key: str) -> str:
 def _load(path: Path) -> object:
     """The decoded file; None where there is none, False where it cannot be decoded."""
     try:
-        with path.open("rb") as file:
-            return json.loads(file.read(_LARGEST)) or False
+        return parse_json(read_bounded(path, _LARGEST)) or False
     except FileNotFoundError:
         return None
     except (OSError, ValueError, RecursionError):

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeGuard
 from urllib.parse import urlsplit
 
+from services.files.bounded import UnfitError, parse_json, read_bounded
 from services.sources.vellum.layout import HOST, EnvironmentPaths
 from services.text.sanitize import sanitize
 
@@ -170,15 +170,11 @@ class RegistryReader:
 
 def _load(path: Path) -> AssistantRegistry | str:
     try:
-        with path.open("rb") as file:
-            data = file.read(_LARGEST + 1)
-        if len(data) > _LARGEST:
-            return "it is larger than any registry would be"
-        raw = json.loads(data)
+        raw = parse_json(read_bounded(path, _LARGEST))
     except OSError as error:
         return error.strerror or "it cannot be read"
-    except (ValueError, RecursionError):
-        return "it is not JSON"
+    except UnfitError as error:
+        return str(error)
     return parse(raw) if isinstance(raw, dict) else "it is not a JSON object"
 
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections import deque
 from collections.abc import AsyncGenerator, Iterator
 from pathlib import Path
 
 from services.errors import DeadlineError, ProcessError, UnavailableError
+from services.files.bounded import parse_json, read_bounded
 from services.process.run import lines
 from services.sources.vellum.commands import Command, Confirmation, argv
 from services.sources.vellum.evidence import ActionKind, ActionResult
@@ -147,7 +147,7 @@ def refresh_error(stderr: str) -> tuple[int, str]:
     for line in reversed(stderr.splitlines()):
         if line.startswith(_REFRESH_ERROR):
             try:
-                told = json.loads(line[len(_REFRESH_ERROR) :])
+                told = parse_json(line[len(_REFRESH_ERROR) :])
             except (ValueError, RecursionError):
                 break
             if not isinstance(told, dict):
@@ -184,7 +184,6 @@ def _secret_values(node: object, depth: int = 0) -> Iterator[str]:
 
 def _load(path: Path) -> object:
     try:
-        with path.open("rb") as file:
-            return json.loads(file.read(_LARGEST))
+        return parse_json(read_bounded(path, _LARGEST))
     except (OSError, ValueError, RecursionError):
         return None

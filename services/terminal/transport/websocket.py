@@ -7,8 +7,8 @@ import contextlib
 import logging
 import socket
 import ssl
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, TypeAlias
 from urllib.parse import urlsplit
 
 from websockets.asyncio.client import ClientConnection, connect
@@ -38,6 +38,8 @@ LARGEST_MESSAGE = 1 << 20
 _RESIZE_LIMIT_S = 1.0
 _FRAMES_IN_A_ROW = 64
 _TCP_KEEPALIVE = {"TCP_KEEPIDLE": 30, "TCP_KEEPALIVE": 30, "TCP_KEEPINTVL": 10, "TCP_KEEPCNT": 4}
+Dial: TypeAlias = Callable[[], Awaitable[tuple[socket.socket, Mapping[str, str]]]]
+"""Makes a connection; gives it with the headers that may be sent over it. Raises ShellError."""
 _CREDENTIALS = frozenset({"authorization", "cookie"})
 
 _wire_log = logging.getLogger("wakedeck.wire")
@@ -60,22 +62,27 @@ class WebSocketTransport:
         allow_plain: bool = False,
         proxy: str = "",
         server_name: str = "",
+        dial: Dial | None = None,
+        called: str = "",
     ) -> None:
         """Take a `ws` or `wss` url and the headers that carry the credential.
 
         `allow_plain` sends credentials to another machine without TLS; only an operator says so.
         `proxy` is a URL, empty for what the environment says; `server_name` is the name the
-        certificate must bear where it is not the host's.
+        certificate must bear where it is not the host's. `dial` makes the connection and gives
+        the headers for it, anew for each `open`; `called` is then its name in sentences.
         """
         self.notice = notice
         self._url = url
-        self._headers = dict(headers)
+        self._headers: Mapping[str, str] = dict(headers)
         self._framing = framing
         self._clock = clock or SystemClock()
         self._tls = tls
         self._allow_plain = allow_plain
         self._proxy = proxy
         self._server_name = server_name
+        self._dial = dial
+        self._called = called
         self._connection: ClientConnection | None = None
         self._size = (80, 24)
         self._had_output = False
@@ -96,6 +103,8 @@ class WebSocketTransport:
         named: dict[str, Any] = {}
         if secure and self._server_name:
             named["server_hostname"] = self._server_name
+        if self._dial is not None:
+            named["sock"], self._headers = await self._dial()
         try:
             self._connection = await connect(
                 self._url,
@@ -108,7 +117,7 @@ class WebSocketTransport:
                 max_size=LARGEST_MESSAGE,
                 max_queue=16,
                 write_limit=32 * 1024,
-                proxy=self._proxy or (None if is_loopback(host) else True),
+                proxy=self._proxy or (None if self._dial or is_loopback(host) else True),
                 logger=_wire_log,
                 ssl=(self._tls or True) if secure else None,
                 **named,
@@ -253,7 +262,7 @@ class WebSocketTransport:
         if not host or parts.scheme not in ("ws", "wss"):
             raise ShellError("the address of this shell is not a ws or wss URL", retry=Retry.NO)
         secure = parts.scheme == "wss"
-        address = f"{host}:{port or (443 if secure else 80)}"
+        address = self._called or f"{host}:{port or (443 if secure else 80)}"
         carries = _CREDENTIALS & {name.lower() for name in self._headers}
         if carries and not secure and not self._allow_plain and not is_loopback(host):
             raise ShellError(

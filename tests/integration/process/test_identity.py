@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 
 import psutil
 import pytest
 
-from services.process.identity import Liveness, PortOwner, ProcessId, port_owner
+from services.process.identity import (
+    Liveness,
+    PortOwner,
+    ProcessId,
+    client_uid,
+    port_owner,
+    started_as,
+)
 from tests.support.waiting import eventually_sync
 
 LISTEN = (
@@ -62,17 +71,6 @@ def test_stopped_dead_and_collected_are_told_apart(child: subprocess.Popen[str])
     assert ProcessId.capture(child.pid) is None
 
 
-def test_a_step_of_the_clock_changes_nothing(
-    child: subprocess.Popen[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The time of boot moves with the wall clock; identity is counted from the boot itself."""
-    known = captured(child.pid)
-    for step in (-3600, -5, 5, 3600):
-        monkeypatch.setattr(psutil, "boot_time", lambda by=step: 1_700_000_000.0 + by)
-        assert captured(child.pid) == known
-        assert known.alive()
-
-
 def test_a_port_belongs_to_who_listens_on_it(child: subprocess.Popen[str]) -> None:
     assert child.stdout is not None
     port = int(child.stdout.readline())
@@ -99,3 +97,53 @@ def test_nobody_owns_a_port_that_is_free() -> None:
 def test_no_process_has_such_a_pid(pid: int) -> None:
     assert ProcessId.capture(pid) is None
     assert not ProcessId(pid, 1, "").alive()
+
+
+@pytest.mark.parametrize("step", [-3600.0, -5.0, 5.0, 3600.0])
+def test_a_step_of_the_clock_changes_nothing(
+    child: subprocess.Popen[str], monkeypatch: pytest.MonkeyPatch, step: float
+) -> None:
+    known, wall = captured(child.pid), time.time
+    before = known.started_at()
+    assert abs(before - psutil.Process(child.pid).create_time()) < 2
+    monkeypatch.setattr(time, "time", lambda: wall() + step)
+    monkeypatch.setattr(psutil._pslinux, "boot_time", lambda: psutil.boot_time() + step)
+    assert known.alive() and captured(child.pid) == known
+    # Its age stays, so the instant moves with the clock.
+    assert abs(known.started_at() - before - step) < 0.5
+
+
+@pytest.mark.parametrize("step", [-3600.0, -5.0, 0.0, 5.0, 3600.0])
+def test_an_old_record_is_known_by_its_part_of_a_second(
+    child: subprocess.Popen[str], step: float
+) -> None:
+    created = psutil.Process(child.pid).create_time()
+    assert started_as(child.pid, created + step)
+    assert not started_as(child.pid, created + step + 0.05)
+    assert not started_as(child.pid, created + step - 30 * 86_400)
+    assert not started_as(2**40, created)
+
+
+def test_it_is_written_down_and_read_again(child: subprocess.Popen[str]) -> None:
+    known = captured(child.pid)
+    assert ProcessId.of(json.loads(json.dumps(known.fields()))) == known
+    for odd in ({}, {"pid": "7"}, {**known.fields(), "pid": 0}, {**known.fields(), "boot_id": 3}):
+        assert ProcessId.of(odd) is None
+
+
+def test_a_signal_reaches_that_process_alone(child: subprocess.Popen[str]) -> None:
+    known = captured(child.pid)
+    other = replace(known, start_ticks=known.start_ticks - 1)
+    assert not other.send_signal(signal.SIGKILL)
+    assert known.liveness() is Liveness.RUNNING
+    assert known.send_signal(signal.SIGTERM)
+    child.wait()
+    assert not known.send_signal(signal.SIGTERM)
+
+
+def test_whose_the_other_end_of_a_connection_is() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        with socket.create_connection(("127.0.0.1", port)) as client:
+            assert client_uid(port, client.getsockname()[1]) == os.geteuid()
+            assert client_uid(client.getsockname()[1], 1) is None

@@ -131,6 +131,13 @@ def test_every_invariant_has_a_place_and_a_test_that_exist() -> None:
             assert name in names_in(place), f"{never}: {place}::{name}"
 
 
+def test_every_promise_names_tests_that_exist() -> None:
+    found = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", (ROOT / "SECURITY.md").read_text("utf-8"))
+    assert len(found) >= 20
+    for place, name in found:
+        assert name in names_in(place), f"{place}::{name}"
+
+
 def glossary() -> list[str]:
     return re.findall(r"^- \*\*(.+?)\*\*: .+\.$", GLOSSARY.read_text("utf-8"), re.M)
 

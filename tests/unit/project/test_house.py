@@ -33,6 +33,7 @@ SOURCES_MAY_USE = (
     "services.text",
     "services.process",
     "services.net",
+    "services.files",
     "services.logs",
     "services.queues",
     "services.terminal",

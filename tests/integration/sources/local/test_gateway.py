@@ -10,6 +10,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import httpx
@@ -21,13 +22,11 @@ from websockets.typing import Origin
 
 from services.errors import ShellError
 from services.models import Retry, ShellState
-from services.sources.local.layout import ProcessRecord, write_private
+from services.sources.local.layout import write_private
 from services.sources.local.leases import Lease
-from services.terminal.transport.json_frames import JsonFraming
-from services.terminal.transport.websocket import WebSocketTransport
+from services.sources.local.process_records import describe
 from tests.support.shells import (
     DEAF,
-    TOKEN,
     UP,
     RunningGateway,
     new_world,
@@ -39,7 +38,8 @@ from tests.support.shells import (
 )
 from tests.support.waiting import eventually, eventually_sync
 
-AUTH = {"Authorization": f"Bearer {TOKEN}"}
+PROVEN = {"Authorization": "Bearer TOKEN"}
+"""With the token of the gateway that is asked in its place."""
 
 
 @pytest.fixture(scope="module")
@@ -57,6 +57,9 @@ def own(tmp_path: Path) -> Iterator[RunningGateway]:
 def ask(
     gateway: RunningGateway, path: str, headers: dict[str, str] | None = None, method: str = "GET"
 ) -> httpx.Response:
+    headers = {
+        name: value.replace("TOKEN", gateway.token) for name, value in (headers or {}).items()
+    }
     with httpx.Client(trust_env=False) as client:
         return client.request(
             method, f"http://127.0.0.1:{gateway.port}{path}", headers=headers, timeout=20
@@ -68,14 +71,14 @@ def ask(
     [
         ("/healthz", {}, "GET", 200, {"status": "ok"}),
         ("/readyz", {}, "GET", 200, {"status": "ok", "ready": True}),
-        ("/sandboxes", AUTH, "GET", 200, {"sandboxes": [{"id": "box"}]}),
+        ("/sandboxes", PROVEN, "GET", 200, {"sandboxes": [{"id": "box"}]}),
         ("/sandboxes", {}, "GET", 401, None),
         ("/sandboxes", {"Authorization": "Bearer nearly"}, "GET", 401, None),
-        ("/sandboxes", {"Authorization": f"Basic {TOKEN}"}, "GET", 401, None),
-        ("/sandboxes/box/terminal", AUTH, "GET", 426, None),
-        ("/sandboxes/other/terminal", AUTH, "GET", 404, None),
-        ("/sandboxes/..%2Fgateway/terminal", AUTH, "GET", 404, None),
-        ("/sandboxes/box/terminal?shell=/bin/sh", AUTH, "GET", 400, None),
+        ("/sandboxes", {"Authorization": "Basic TOKEN"}, "GET", 401, None),
+        ("/sandboxes/box/terminal", PROVEN, "GET", 426, None),
+        ("/sandboxes/other/terminal", PROVEN, "GET", 404, None),
+        ("/sandboxes/..%2Fgateway/terminal", PROVEN, "GET", 404, None),
+        ("/sandboxes/box/terminal?shell=/bin/sh", PROVEN, "GET", 400, None),
         ("/", {}, "GET", 404, None),
         ("/healthz", {"Origin": "https://example.org"}, "GET", 403, None),
         ("/healthz", {}, "DELETE", 405, None),
@@ -121,8 +124,8 @@ def test_its_files_are_the_owners(gateway: RunningGateway) -> None:
     ("token", "sandbox", "shell", "words", "retry"),
     [
         ("wrong-token-value", "box", "bash", "does not accept the credential (401)", Retry.ASK),
-        (TOKEN, "nobody", "bash", "knows no such terminal (404): no such sandbox", Retry.NO),
-        (TOKEN, "box", "fish", "(400): no such shell here", Retry.NO),
+        ("", "nobody", "bash", "knows no such terminal (404): no such sandbox", Retry.NO),
+        ("", "box", "fish", "(400): no such shell here", Retry.NO),
     ],
 )
 async def test_a_refused_terminal_says_why_and_never_the_token(
@@ -133,13 +136,16 @@ async def test_a_refused_terminal_says_why_and_never_the_token(
     assert words in raised.value.sentence
     assert raised.value.retry is retry
     for error in (raised.value, raised.value.__cause__):
-        assert token not in repr(error) and "shell=" not in str(error)
+        assert (token or gateway.token) not in repr(error) and "shell=" not in str(error)
 
 
 async def test_a_foreign_page_cannot_open_a_terminal(gateway: RunningGateway) -> None:
     with pytest.raises(InvalidStatus) as raised:
         await connect(
-            gateway.url(), additional_headers=AUTH, origin=Origin("http://evil.example"), proxy=None
+            gateway.url(),
+            additional_headers=gateway.headers,
+            origin=Origin("http://evil.example"),
+            proxy=None,
         )
     assert raised.value.response.status_code == 403
 
@@ -297,7 +303,7 @@ async def test_a_client_that_leaves_takes_its_shell_with_it(gateway: RunningGate
 async def test_nonsense_ends_a_terminal_and_nothing_else(
     gateway: RunningGateway, frame: str
 ) -> None:
-    async with connect(gateway.url(), additional_headers=AUTH, proxy=None) as client:
+    async with connect(gateway.url(), additional_headers=gateway.headers, proxy=None) as client:
         with pytest.raises(ConnectionClosed) as raised:
             for _ in range(3):
                 await client.send(frame)
@@ -337,16 +343,17 @@ def test_a_second_one_does_not_start(gateway: RunningGateway) -> None:
 
 def test_a_record_of_a_living_one_is_enough_to_refuse(tmp_path: Path) -> None:
     world = new_world(tmp_path / "world")
-    me = psutil.Process()
-    world.write_record(ProcessRecord("gateway", me.pid, me.create_time(), 1))
+    world.write_record(describe("gateway"))
     process, log = start_gateway(world)
     assert process.wait(20) == 1
-    assert f"runs already (pid {me.pid})" in log.read_text()
+    assert f"runs already (pid {os.getpid()})" in log.read_text()
 
 
 def test_a_record_of_somebody_elses_pid_does_not_stop_it(tmp_path: Path) -> None:
     world = new_world(tmp_path / "world")
-    world.write_record(ProcessRecord("gateway", os.getpid(), 1000.0, 1))
+    me = describe("gateway")
+    assert me.start_ticks is not None
+    world.write_record(replace(me, start_ticks=me.start_ticks - 1))
     process, log = start_gateway(world)
     try:
         eventually_sync(lambda: "ready" in log.read_text())
@@ -355,12 +362,9 @@ def test_a_record_of_somebody_elses_pid_does_not_stop_it(tmp_path: Path) -> None
         assert process.wait(20) == 0
 
 
-@pytest.mark.parametrize("content", [None, "", "\n"])
-def test_without_a_token_it_says_so_and_ends(tmp_path: Path, content: str | None) -> None:
+def test_where_no_token_can_be_written_it_says_so_and_ends(tmp_path: Path) -> None:
     world = new_world(tmp_path / "world")
-    world.token.unlink()
-    if content is not None:
-        write_private(world.token, content)
+    world.token.mkdir()
     process, log = start_gateway(world)
     assert process.wait(20) == 1
     said = log.read_text()
@@ -405,7 +409,7 @@ async def test_killed_mid_stream_is_lost_and_never_a_success(own: RunningGateway
 async def test_the_refused_credential_fault(own: RunningGateway) -> None:
     await asyncio.to_thread(own.obey, '{"credential_refused": true}')
     await asyncio.to_thread(
-        eventually_sync, lambda: ask(own, "/sandboxes", AUTH).status_code == 403
+        eventually_sync, lambda: ask(own, "/sandboxes", PROVEN).status_code == 403
     )
     assert ask(own, "/healthz").status_code == 200
     with pytest.raises(ShellError, match="the credential was refused") as raised:
@@ -413,7 +417,7 @@ async def test_the_refused_credential_fault(own: RunningGateway) -> None:
     assert raised.value.retry is Retry.NO
     await asyncio.to_thread(own.obey, "{}")
     await asyncio.to_thread(
-        eventually_sync, lambda: ask(own, "/sandboxes", AUTH).status_code == 200
+        eventually_sync, lambda: ask(own, "/sandboxes", PROVEN).status_code == 200
     )
 
 
@@ -459,15 +463,14 @@ def test_corrupt_faults_are_no_faults(own: RunningGateway, content: str) -> None
     if "drop_shells" not in content:
         eventually_sync(lambda: "none are obeyed" in own.log.read_text())
     assert ask(own, "/readyz").status_code == 200
-    assert ask(own, "/sandboxes", AUTH).status_code == 200
+    assert ask(own, "/sandboxes", PROVEN).status_code == 200
 
 
-async def test_a_changed_token_counts_from_the_next_request(own: RunningGateway) -> None:
+async def test_another_token_in_the_file_opens_nothing(own: RunningGateway) -> None:
+    first = own.token
     write_private(own.world.token, "another-token-altogether\n")
     with pytest.raises(ShellError, match="401"):
         await own.transport().open(80, 24)
-    transport = WebSocketTransport(
-        own.url(), {"Authorization": "Bearer another-token-altogether"}, framing=JsonFraming()
-    )
+    transport = own.transport(token=first)
     async with opened(transport):
         await read_until(transport, b"$ ")

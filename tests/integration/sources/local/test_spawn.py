@@ -7,14 +7,15 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
 import pytest
 
 from services.errors import ProcessError
-from services.process.identity import Liveness
-from services.sources.local import process_records, spawn
+from services.process.identity import Liveness, ProcessId
+from services.sources.local import process_log, process_records, spawn
 from services.sources.local.layout import ProcessRecord, World
 from tests.support.world_processes import ended, needed_world, started, until
 
@@ -42,7 +43,11 @@ def sleeper() -> Iterator[subprocess.Popen[bytes]]:
 
 
 def record_of(child: subprocess.Popen[bytes]) -> ProcessRecord:
-    return ProcessRecord("x", child.pid, psutil.Process(child.pid).create_time())
+    process = ProcessId.capture(child.pid)
+    assert process is not None
+    return ProcessRecord(
+        "x", process.pid, process.started_at(), None, process.start_ticks, process.boot_id
+    )
 
 
 def test_what_a_process_inherits(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -76,7 +81,7 @@ def test_logs_are_private_and_keep_their_tail(world: World) -> None:
     path.chmod(0o600)
     started(world, ONE)
     assert path.stat().st_mode & 0o777 == 0o600
-    assert path.stat().st_size <= spawn.LOG_KEPT
+    assert path.stat().st_size <= process_log.LOG_KEPT
     assert path.read_bytes().endswith(b"the last line\n")
 
 
@@ -121,7 +126,8 @@ def test_a_pid_that_now_belongs_to_somebody_else_is_left_alone(
     sleeper: subprocess.Popen[bytes],
 ) -> None:
     record = record_of(sleeper)
-    other = ProcessRecord("x", record.pid, record.created - 30)
+    assert record.start_ticks is not None
+    other = replace(record, start_ticks=record.start_ticks - 1)
     assert process_records.alive(other) is Liveness.DEAD
     assert spawn.end(other, 0.1)
     spawn.terminate(other)

@@ -165,7 +165,7 @@ def test_nothing_secret_shows(files: dict[str, str]) -> None:
 
 
 BROKEN = [
-    ("a: [", "line 2 is not YAML"),
+    ("a: [", r"it is not YAML \(line 2\)"),
     ("just words", "not a mapping"),
     ("{}", "no current context"),
     ("current-context: gone", "no context 'gone'"),

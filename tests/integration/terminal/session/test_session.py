@@ -32,7 +32,6 @@ from tests.support.clock import settle
 from tests.support.shells import (
     BOX,
     DEAF,
-    TOKEN,
     UP,
     RecordingScreen,
     RunningGateway,
@@ -325,7 +324,7 @@ async def test_the_token_is_in_no_log_and_no_word(
     own: RunningGateway, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
-    for token in ("a-wrong-token-that-must-not-show", TOKEN):
+    for token in ("a-wrong-token-that-must-not-show", own.token):
         transport = own.transport(token=token)
         async with running_session(transport) as running:
             await running.until(lambda: running.session.shell.state not in EARLY)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from services.process.identity import ProcessId
 from services.sources.local import crashes, lock
 from services.sources.local.layout import ProcessRecord
 from services.sources.local.process_records import describe
@@ -19,9 +20,13 @@ from services.sources.local.process_records import describe
 @pytest.fixture(scope="module")
 def dead() -> ProcessRecord:
     """Who has lived."""
-    child = subprocess.Popen([sys.executable, "-c", "pass"])
-    child.wait()
-    return ProcessRecord("agent-one", child.pid, describe("x").created)
+    child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    process = ProcessId.capture(child.pid)
+    assert process is not None
+    child.communicate()
+    return ProcessRecord(
+        "agent-one", child.pid, 1000.0, start_ticks=process.start_ticks, boot_id=process.boot_id
+    )
 
 
 @pytest.fixture
@@ -54,7 +59,9 @@ def test_a_dead_owner_is_refused_until_somebody_clears_it(
 def test_a_pid_that_belongs_to_somebody_else_now_is_dead(
     tmp_path: Path, mine: ProcessRecord
 ) -> None:
-    assert lock.acquire(tmp_path, replace(mine, created=mine.created - 50)) is lock.LockResult.TAKEN
+    assert mine.start_ticks is not None
+    other = replace(mine, start_ticks=mine.start_ticks - 1)
+    assert lock.acquire(tmp_path, other) is lock.LockResult.TAKEN
     assert lock.acquire(tmp_path, mine) is lock.LockResult.STALE
 
 

@@ -1,0 +1,249 @@
+"""Reads files that others write: their type, size, encoding and depth are bounded before parsing.
+
+What every parser here gives is no deeper, no larger and no longer than `LIMITS` says; a number
+fits in 64 bits or is a finite float. Each refusal is a `ValueError` whose text is a reason without
+the file's own words.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import math
+import os
+import re
+import stat
+import tomllib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentLimits:
+    """What a document may be."""
+
+    depth: int = 64
+    values: int = 250_000
+    key: int = 4096
+    """Characters of a key."""
+    aliases: int = 8
+    """Of YAML: with merges a few more would be millions of entries."""
+
+
+LIMITS = DocumentLimits()
+LARGEST = 1 << 20
+_LONGEST_INTEGER = 19
+_LONGEST_FLOAT = 400
+_LONGEST_DOTTED = 32
+_TOML_TEXT = re.compile(
+    r"""\"\"\"(?:\\.|[^\\])*?(?:\"\"\"|\Z)|'''.*?(?:'''|\Z)|"(?:\\.|[^"\\\n])*+"?|'[^'\n]*+'?|\#[^\n]*""",
+    re.DOTALL,
+)
+"""Strings and comments, each of which matches at once or not at all."""
+_DOTTED = re.compile(rf"(?:[\w\"' \t-]*\.){{{_LONGEST_DOTTED}}}")
+
+
+class UnfitError(ValueError):
+    """A file or a document that is not parsed; the text says why."""
+
+
+class MissingParserError(Exception):
+    """The library that parses this format is not installed."""
+
+
+def read_bounded(path: Path, largest: int = LARGEST) -> bytes:
+    """The bytes of a regular file.
+
+    Raises:
+        OSError: it cannot be read.
+        UnfitError: it is no regular file, or larger than `largest`.
+    """
+    # Asked before it is opened: opening a device or a FIFO may do something.
+    _require_regular(path.stat().st_mode)
+    handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    with os.fdopen(handle, "rb") as file:
+        _require_regular(os.fstat(handle).st_mode)
+        data = file.read(largest + 1)
+    if len(data) > largest:
+        raise UnfitError(f"it is larger than {_size(largest)}")
+    return data
+
+
+def read_text(path: Path, largest: int = LARGEST) -> str:
+    """The same as text; a byte order mark is left out.
+
+    Raises:
+        OSError: it cannot be read.
+        UnfitError: as `read_bounded`, or it is not UTF-8 text.
+    """
+    return decode(read_bounded(path, largest))
+
+
+def decode(data: bytes | str) -> str:
+    """Text from bytes; a byte order mark is left out.
+
+    Raises:
+        UnfitError: it is not UTF-8 text.
+    """
+    if isinstance(data, str):
+        return data.removeprefix("\ufeff")
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise UnfitError("it is not UTF-8 text") from None
+
+
+def parse_json(data: bytes | str) -> Any:
+    """A JSON document.
+
+    Raises:
+        UnfitError: it is not JSON, or beyond `LIMITS`.
+    """
+    text = decode(data)
+    try:
+        value = json.loads(
+            text, parse_int=_integer, parse_float=_finite, parse_constant=_not_a_number
+        )
+    except RecursionError:
+        raise UnfitError("it is nested too deep") from None
+    except json.JSONDecodeError as error:
+        raise UnfitError(f"it is not JSON (line {error.lineno})") from None
+    return require_fit(value)
+
+
+def parse_toml(text: str) -> dict[str, Any]:
+    """A TOML document.
+
+    Raises:
+        tomllib.TOMLDecodeError: it is not TOML; the text names the line.
+        UnfitError: it is beyond `LIMITS`.
+    """
+    bare = _TOML_TEXT.sub('""', text)
+    if _DOTTED.search(bare) or _deepest(bare) > LIMITS.depth:
+        raise UnfitError("it is nested too deep")
+    try:
+        value = tomllib.loads(text)
+    except tomllib.TOMLDecodeError:
+        raise
+    except (RecursionError, ValueError, OverflowError):
+        raise UnfitError("it holds a value that cannot be read") from None
+    return require_fit(value)  # type: ignore[no-any-return]
+
+
+def parse_yaml(text: str) -> Any:
+    """A YAML document of plain values.
+
+    Raises:
+        UnfitError: it is not YAML, or beyond `LIMITS`.
+        MissingParserError: PyYAML is not installed.
+    """
+    try:
+        yaml = importlib.import_module("yaml")
+    except ImportError as error:
+        raise MissingParserError from error
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    try:
+        # Events come one by one; what makes values of them calls itself for each level, in C.
+        _require_flat(yaml.parse(text, Loader=loader), yaml)
+        value = yaml.load(text, Loader=loader)
+    except UnfitError:
+        raise
+    except yaml.YAMLError as error:
+        # Its text quotes the file, which may hold credentials.
+        mark = getattr(error, "problem_mark", None)
+        where = f" (line {mark.line + 1})" if mark is not None else ""
+        raise UnfitError(f"it is not YAML{where}") from None
+    except Exception:
+        # Its constructors raise a dozen kinds of errors for odd scalars.
+        raise UnfitError("it holds a value that cannot be read") from None
+    return require_fit(value)
+
+
+def require_fit(value: Any) -> Any:
+    """The value itself, where it is within `LIMITS`.
+
+    Raises:
+        UnfitError: it is not.
+    """
+    waiting, left = [(value, 1)], LIMITS.values
+    while waiting:
+        one, depth = waiting.pop()
+        left -= 1
+        if left < 0:
+            raise UnfitError(f"it holds more than {LIMITS.values} values")
+        if isinstance(one, dict):
+            if any(len(key) > LIMITS.key for key in one if isinstance(key, str)):
+                raise UnfitError(f"it has a key of more than {LIMITS.key} characters")
+            inside: Iterator[Any] = iter(one.values())
+        elif isinstance(one, list | tuple | set):
+            inside = iter(one)
+        else:
+            if isinstance(one, int) and one.bit_length() > 64:
+                raise UnfitError("it holds a number that is too large")
+            continue
+        if depth > LIMITS.depth:
+            raise UnfitError("it is nested too deep")
+        waiting.extend((each, depth + 1) for each in inside)
+    return value
+
+
+def _require_regular(mode: int) -> None:
+    if stat.S_ISREG(mode):
+        return
+    kinds = (
+        (stat.S_ISDIR, "a folder"),
+        (stat.S_ISFIFO, "a pipe"),
+        (stat.S_ISSOCK, "a socket"),
+        (stat.S_ISCHR, "a device"),
+        (stat.S_ISBLK, "a device"),
+    )
+    what = next((word for test, word in kinds if test(mode)), "of an unknown kind")
+    raise UnfitError(f"it is {what}, not a regular file")
+
+
+def _require_flat(events: Iterator[Any], yaml: Any) -> None:
+    depth = aliases = 0
+    for count, event in enumerate(events):
+        if isinstance(event, yaml.CollectionStartEvent):
+            depth += 1
+        elif isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
+        elif isinstance(event, yaml.AliasEvent):
+            aliases += 1
+        if depth > LIMITS.depth:
+            raise UnfitError("it is nested too deep")
+        if count > 2 * LIMITS.values:
+            raise UnfitError(f"it holds more than {LIMITS.values} values")
+        if aliases > LIMITS.aliases:
+            raise UnfitError(f"it repeats parts of itself more than {LIMITS.aliases} times")
+
+
+def _deepest(text: str) -> int:
+    depth = deepest = 0
+    for found in re.finditer(r"[\[\]{}]", text):
+        depth += 1 if found.group() in "[{" else -1
+        deepest = max(deepest, depth)
+    return deepest
+
+
+def _integer(digits: str) -> int:
+    if len(digits) > _LONGEST_INTEGER + 1:
+        raise UnfitError("it holds a number that is too large")
+    return int(digits)
+
+
+def _finite(text: str) -> float:
+    value = float(text) if len(text) <= _LONGEST_FLOAT else math.inf
+    if not math.isfinite(value):
+        raise UnfitError("it holds a number that is too large")
+    return value
+
+
+def _not_a_number(_word: str) -> float:
+    raise UnfitError("it holds a word where a number is expected")
+
+
+def _size(count: int) -> str:
+    return f"{count >> 20} MiB" if count >= 1 << 20 else f"{max(1, count >> 10)} KiB"

@@ -1,0 +1,86 @@
+"""Folders of ours: for their owner alone whatever the umask, and never somebody else's trap."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+import tempfile
+from pathlib import Path
+
+OURS = "wakedeck"
+"""Folders at and below one of this name are ours; what is above is made as the system would."""
+_OTHERS = 0o077
+_WRITABLE = 0o022
+
+
+def private_folder(path: Path) -> Path:
+    """Make a folder that only its owner can enter, and give it.
+
+    One of ours that is there already is closed to others; elsewhere only one in which others can
+    write is refused, for it may be more than ours. A folder or a link of another user is refused,
+    and so is one in which another user has left something.
+
+    Raises:
+        OSError: it cannot be made or may not be used; `strerror` says why.
+    """
+    missing = []
+    above = path.parent
+    while not os.path.lexists(above):
+        missing.append(above)
+        above = above.parent
+    for folder in reversed(missing):
+        _make(folder, ours=OURS in folder.parts)
+    if not os.path.lexists(path):
+        _make(path, ours=True)
+    _check(path)
+    return path
+
+
+def write_new(path: Path, text: str) -> None:
+    """Make a file, owner only, that is whole from the instant it is there.
+
+    Raises:
+        FileExistsError: there is one already.
+        OSError: it cannot be written; nothing is left behind.
+    """
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(text)
+        os.link(name, path)
+    finally:
+        Path(name).unlink(missing_ok=True)
+
+
+def _make(folder: Path, *, ours: bool) -> None:
+    try:
+        folder.mkdir(mode=0o700 if ours else 0o777)
+    except FileExistsError:
+        return
+    if ours:
+        # The umask may have taken the owner's own rights.
+        folder.chmod(0o700)
+
+
+def _check(path: Path) -> None:
+    me = os.geteuid()
+    link = path.lstat()
+    about = path.stat() if stat.S_ISLNK(link.st_mode) else link
+    if link.st_uid != me or about.st_uid != me:
+        raise _refused(path, "it belongs to another user")
+    if not stat.S_ISDIR(about.st_mode):
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(path))
+    if path.name.startswith(OURS) or OURS in path.parent.parts:
+        if about.st_mode & _OTHERS:
+            path.chmod(stat.S_IMODE(about.st_mode) & ~_OTHERS)
+    elif about.st_mode & _WRITABLE:
+        raise _refused(path, "others can write in it")
+    if about.st_mode & _WRITABLE:
+        with os.scandir(path) as entries:
+            if any(one.stat(follow_symlinks=False).st_uid != me for one in entries):
+                raise _refused(path, "others could write in it, and another user has")
+
+
+def _refused(path: Path, why: str) -> OSError:
+    return PermissionError(errno.EPERM, why, str(path))

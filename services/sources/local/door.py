@@ -1,0 +1,69 @@
+"""The one way to the embedded gateway: its socket, proven before anything is sent."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Mapping
+
+from services.errors import ShellError
+from services.models import Retry
+from services.net import unix_sockets
+from services.sources.local import process_records
+from services.sources.local.layout import World
+
+NAME = "the embedded gateway"
+HOST_HEADER = "localhost"
+"""What a request over the socket calls the gateway."""
+_OPEN_S = 10.0
+_LONGEST_TOKEN = 512
+
+
+def token(world: World) -> str:
+    """The bearer token of the gateway's present life; empty where there is none to read."""
+    try:
+        with world.token.open("rb") as file:
+            return file.read(_LONGEST_TOKEN).decode("ascii").strip()
+    except (OSError, UnicodeDecodeError):
+        return ""
+
+
+async def connect(world: World) -> socket.socket:
+    """A connection to the recorded gateway itself; nothing was sent yet.
+
+    Raises:
+        OSError: nothing listens there.
+        ForeignPeerError: something else than the recorded, living process does.
+    """
+    record = world.read_record("gateway")
+    if record is None or not record.socket or process_records.alive(record).over:
+        raise ConnectionRefusedError
+    return await unix_sockets.connect(record.socket, record.pid)
+
+
+async def enter(world: World) -> tuple[socket.socket, Mapping[str, str]]:
+    """A proven connection, and the headers that may be sent over it.
+
+    Raises:
+        ShellError: there is no such connection to be had.
+    """
+    try:
+        async with asyncio.timeout(_OPEN_S):
+            connection = await connect(world)
+    except TimeoutError as error:
+        raise ShellError(
+            f"{NAME} accepts no connection for {_OPEN_S:.0f} s", retry=Retry.AUTO
+        ) from error
+    except OSError as error:
+        raise ShellError(
+            f"{NAME} is not running, so no shell can be opened",
+            retry=Retry.AUTO,
+            advice="wake the sandbox first",
+        ) from error
+    except unix_sockets.ForeignPeerError as error:
+        raise ShellError(
+            f"another program listens on the socket of {NAME}: nothing was sent to it",
+            retry=Retry.NO,
+            advice="end that program, then wake the sandbox",
+        ) from error
+    return connection, {"Authorization": f"Bearer {token(world)}"}
