@@ -1,7 +1,8 @@
 """The board: merges observations of all sources and returns what changed.
 
-A row leaves only when its source says so. A probe that fails marks the rows of its source stale
-and keeps them with the instant at which they were true.
+A row leaves only when its source says so, twice in a row or by name. A probe that fails marks the
+rows of its source stale and keeps them with the instant at which they were true. Sandboxes are
+shown with the state of their way in joined to their own.
 """
 
 from __future__ import annotations
@@ -12,23 +13,30 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import cast
 
-from services.board.deltas import BoardDelta, SourceLink, Totals
-from services.board.index import NEVER, RowIndex
+from services.board.deltas import BoardDelta, RowId, SourceLink, Totals
+from services.board.index import NEVER, RowChanges, RowIndex
+from services.board.lag import VoidLook
 from services.board.poller import ProbeFailure
+from services.board.shown import CLOSED, OwnRows, shown
 from services.clock import Clock
 from services.models import (
     Event,
     Gateway,
     GatewayId,
     GatewayState,
+    Known,
     Observation,
     Sandbox,
     SandboxId,
     SandboxState,
     Severity,
     Source,
+    Unknown,
+    UnknownWord,
 )
 
+VOID_LOOKS = 2
+"""After this many void looks in a row the rows of a source are stale."""
 STALE_INTERVALS = 3
 """A row not refreshed for this many intervals of its source is stale."""
 _DOUBTFUL_STATES = frozenset((GatewayState.DOWN, GatewayState.HUNG, GatewayState.UNKNOWN))
@@ -60,12 +68,19 @@ class Board:
         self._failure_thresholds = dict(failure_thresholds)
         self._failure_counts: Counter[GatewayId] = Counter()
         self._gateways: RowIndex[Gateway] = RowIndex(
-            "name", "state", "reason", "address", "latency_s", "evidence", "stale"
+            *("name", "state", "reason", "address", "latency_s", "evidence", "stale"),
+            *("since", "until", "missing_since"),
         )
         self._sandboxes: RowIndex[Sandbox] = RowIndex(
             *("name", "state", "reason", "gateway", "activity", "tool", "evidence", "inbound"),
-            *("outbound", "asleep_by_design", "unavailable", "stale"),
+            *("outbound", "asleep_by_design", "unavailable", "stale", "needs", "own_state"),
+            *("since", "until", "needs_me", "missing_since"),
         )
+        self._own = OwnRows()
+        self._unknown: dict[str, dict[GatewayId | None, Unknown[Sandbox]]] = {}
+        self._void_looks: Counter[str] = Counter()
+        self._held_up: VoidLook | None = None
+        self._words: dict[UnknownWord, int] = {}
         self._links = {key: SourceLink(source=key) for key in self._sources}
 
     @property
@@ -83,6 +98,38 @@ class Board:
         """How the panel stands with every source, by its key."""
         return MappingProxyType(self._links)
 
+    @property
+    def held_up(self) -> VoidLook | None:
+        """The last look that this process itself held up."""
+        return self._held_up
+
+    @property
+    def unknown_words(self) -> Mapping[UnknownWord, int]:
+        """Words of other systems without a meaning here, and in how many looks they stood."""
+        return MappingProxyType(self._words)
+
+    @property
+    def unknown_lists(self) -> tuple[tuple[str, GatewayId | None, str], ...]:
+        """(source, gateway, why) of every list of sandboxes that is not known."""
+        lost = [(key, None, link.reason) for key, link in self._links.items() if link.failures]
+        missed = [
+            (source, gateway, one.reason)
+            for source, lists in self._unknown.items()
+            if not self._links[source].failures
+            for gateway, one in lists.items()
+        ]
+        return (*lost, *missed)
+
+    def listing(self, source: str) -> Known[Sandbox] | Unknown[Sandbox]:
+        """The sandboxes of a source, or why they are not known."""
+        link = self._links.get(source, SourceLink(source=source))
+        rows = tuple(self._sandboxes.of(source))
+        last = None if link.last_success_at is None else Known(rows, link.last_success_at)
+        reasons = [why for key, _, why in self.unknown_lists if key == source]
+        if reasons or last is None:
+            return Unknown("; ".join(reasons) or "It has not answered yet.", last)
+        return last
+
     def totals(self) -> Totals:
         """Counts of now; asking costs the same however many rows there are."""
         gateways, sandboxes = self._gateways, self._sandboxes
@@ -93,11 +140,14 @@ class Board:
             attention=gateways.attention + sandboxes.attention,
             lost=sum(1 for link in self._links.values() if link.failures),
             working=sandboxes.working,
+            stale_gateways=gateways.stale,
+            unknown_lists=len(self.unknown_lists) - sum(map(_is_lost, self._links.values())),
+            needs_me=sandboxes.needs_me,
         )
 
     def merge(
         self,
-        result: Observation | ProbeFailure,
+        result: Observation | ProbeFailure | VoidLook,
         *,
         latency_s: float | None = None,
         background: bool = True,
@@ -106,6 +156,9 @@ class Board:
 
         Without `latency_s` (seconds), the link shows that of the slowest gateway.
         """
+        if isinstance(result, VoidLook):
+            return self._held(result)
+        self._void_looks.pop(result.source, None)
         if isinstance(result, ProbeFailure):
             return self._failed(result)
         return self._observed(result, latency_s, background)
@@ -113,12 +166,37 @@ class Board:
     def expire(self, now: float) -> BoardDelta:
         """Mark what was last confirmed more than three intervals before `now` (epoch) stale."""
         gateways: list[Gateway] = []
-        sandboxes: list[Sandbox] = []
+        sandboxes: dict[SandboxId, Sandbox] = {}
         for source in self._links:
-            limit = now - self._stale_after(source)
-            gateways += self._gateways.mark_stale(source, limit)
-            sandboxes += self._sandboxes.mark_stale(source, limit)
-        return BoardDelta(gateways=tuple(gateways), sandboxes=tuple(sandboxes))
+            delta = self._mark_stale(source, now - self._stale_after(source), now)
+            gateways += delta.gateways
+            sandboxes |= {row.id: row for row in delta.sandboxes}
+        return BoardDelta(gateways=tuple(gateways), sandboxes=tuple(sandboxes.values()))
+
+    def lapsed(self, now: float) -> set[str]:
+        """Sources with a judgement that lapsed by `now` (epoch): they have to be asked again."""
+        return self._gateways.lapsed(now) | self._sandboxes.lapsed(now)
+
+    def _held(self, void: VoidLook) -> BoardDelta:
+        self._held_up = void
+        self._void_looks[void.source] += 1
+        if self._void_looks[void.source] < VOID_LOOKS:
+            return BoardDelta()
+        return self._mark_stale(void.source, NEVER, void.at)
+
+    def _mark_stale(self, source: str, limit: float, at: float) -> BoardDelta:
+        """Mark the rows of a source confirmed before `limit` stale, and what needs them."""
+        gateways = self._gateways.mark_stale(source, limit)
+        sandboxes = {row.id: row for row in self._sandboxes.mark_stale(source, limit)}
+        self._own.mark_stale(sandboxes.values())
+        joined = self._join({row.id for row in gateways}, at)
+        sandboxes |= {row.id: row for row in joined.upserted.values()}
+        return BoardDelta(gateways=gateways, sandboxes=tuple(sandboxes.values()))
+
+    def _join(self, changed: Iterable[GatewayId], at: float) -> RowChanges[Sandbox]:
+        """Show anew what stands behind gateways that changed."""
+        rows = [shown(one, self.gateways) for one in self._own.behind(changed)]
+        return self._sandboxes.update(rows, at)
 
     def _stale_after(self, source: str) -> float:
         return STALE_INTERVALS * self._intervals.get(source, self._interval_s)
@@ -139,12 +217,8 @@ class Board:
         if not known.failures:
             text = f"{self._label(source)} does not answer: {failure.reason}"
             events = (self._link_event(failure.failed_at, source, text, "connected", "lost"),)
-        return BoardDelta(
-            gateways=self._gateways.mark_stale(source, NEVER),
-            sandboxes=self._sandboxes.mark_stale(source, NEVER),
-            link=link,
-            events=events,
-        )
+        delta = self._mark_stale(source, NEVER, failure.failed_at)
+        return replace(delta, link=link, events=events)
 
     def _observed(self, seen: Observation, latency_s: float | None, background: bool) -> BoardDelta:
         source, at = seen.source, seen.observed_at
@@ -171,30 +245,88 @@ class Board:
             at=at,
             limit=limit,
             quiet=since is None,
+            deleted=seen.deleted,
         )
         for removed in gateways.removed:
             self._failure_counts.pop(cast(GatewayId, removed), None)
         found: Iterable[Sandbox] = seen.sandboxes
         if doubted:
             # What stands behind a gateway that is not believed gone stays as it was, too.
-            previous = self._sandboxes.all
-            found = [previous.get(one.id, one) if one.gateway in doubted else one for one in found]
+            found = [self._as_was(one) if one.gateway in doubted else one for one in found]
+        found = [one for one in found if one.id.source == source]
+        self._own.keep(found, limit)
+        self._unknown[source] = dict(seen.unknown)
+        events += self._new_words(seen)
         sandboxes = self._sandboxes.replace_rows(
             source,
-            found,
+            [shown(one, self.gateways) for one in found],
             at=at,
             limit=limit,
             quiet=since is None,
+            deleted=seen.deleted,
+            unknown=self._is_unknown,
         )
+        self._own.forget(sandboxes.removed)
+        listed = {one.id for one in found}
+        self._own.mark_stale(row for key, row in sandboxes.upserted.items() if key not in listed)
+        changed = [row.id for row in gateways.upserted.values()]
+        joined = self._join((*changed, *_gateway_ids(gateways.removed)), at)
+        upserted = sandboxes.upserted | joined.upserted
         return BoardDelta(
             gateways=tuple(gateways.upserted.values()),
             gateways_removed=cast(tuple[GatewayId, ...], tuple(gateways.removed)),
-            sandboxes=tuple(sandboxes.upserted.values()),
+            sandboxes=tuple(upserted.values()),
             sandboxes_removed=cast(tuple[SandboxId, ...], tuple(sandboxes.removed)),
             link=None if link == known else link,
-            events=(*events, *gateways.events, *sandboxes.events),
+            events=(
+                *events,
+                *map(self._with_consequence, gateways.events),
+                *sandboxes.events,
+                *joined.events,
+            ),
             touched=(*gateways.touched, *sandboxes.touched),
         )
+
+    def _as_was(self, one: Sandbox) -> Sandbox:
+        return self._own.get(one.id) or self._sandboxes.all.get(one.id, one)
+
+    def _is_unknown(self, row: Sandbox) -> bool:
+        """Whether the list that this row stood in could not be had."""
+        lists = self._unknown.get(row.id.source, {})
+        return None in lists or any(one in lists for one in (row.gateway, *row.needs))
+
+    def _with_consequence(self, event: Event) -> Event:
+        """The event of a gateway, with what it cuts off: one happening, one record."""
+        key = GatewayId(event.source, event.subject)
+        way = self.gateways.get(key)
+        if way is None or way.state not in CLOSED:
+            return event
+        rows = [self.sandboxes[one.id] for one in self._own.behind((key,))]
+        number = sum(row.state is SandboxState.CUT_OFF for row in rows)
+        if not number:
+            return event
+        said = f"{number} sandbox{'' if number == 1 else 'es'} cut off"
+        return replace(event, text=f"{event.text.rstrip('.')}; {said}")
+
+    def _new_words(self, seen: Observation) -> list[Event]:
+        """Count the words nobody knows; an event for each that is new."""
+        new = [one for one in seen.unknown_words if one not in self._words]
+        for one in seen.unknown_words:
+            self._words[one] = self._words.get(one, 0) + 1
+        return [
+            Event(
+                seen.observed_at,
+                Severity.INFO,
+                seen.source,
+                "",
+                "word",
+                f"{self._label(seen.source)} says {one.word!r} as {one.place}: "
+                "this panel does not know it",
+                one.place,
+                one.word,
+            )
+            for one in dict.fromkeys(new)
+        ]
 
     def _accepted(self, seen: Gateway, background: bool) -> Gateway:
         """The gateway row the board accepts after one more poll."""
@@ -228,3 +360,11 @@ class Board:
             before=before,
             after=after,
         )
+
+
+def _is_lost(link: SourceLink) -> bool:
+    return link.failures > 0
+
+
+def _gateway_ids(keys: Iterable[RowId]) -> list[GatewayId]:
+    return [key for key in keys if isinstance(key, GatewayId)]

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TypeAlias, TypeVar
 
+from services.board.ranks import SETTLES, rank
 from services.models import (
     Activity,
     Event,
@@ -76,50 +77,38 @@ class Totals:
 
     gateways: tuple[tuple[GatewayState, int], ...] = ()
     sandboxes: tuple[tuple[SandboxState, int], ...] = ()
-    """States that occur, in the order of their enum."""
+    """States that occur, in the order of their enum; stale rows are not among them."""
     stale: int = 0
+    stale_gateways: int = 0
+    """Of the stale rows."""
     attention: int = 0
     """Rows that need the operator."""
     lost: int = 0
     """Sources that do not answer."""
     working: int = 0
     """Of the ready sandboxes."""
+    unknown_lists: int = 0
+    """Lists of sandboxes that could not be had, of sources that answer."""
+    needs_me: int = 0
+    """Sandboxes in which something waits for a person."""
 
-
-_GATEWAY_RANK = {
-    GatewayState.READY: 0,
-    GatewayState.SETTLING: 1,
-    GatewayState.UNKNOWN: 2,
-    GatewayState.HUNG: 3,
-    GatewayState.DOWN: 4,
-    GatewayState.WRONG: 5,
-    GatewayState.ABSENT: 6,
-}
-_SANDBOX_RANK = {
-    SandboxState.READY: 0,
-    SandboxState.SETTLING: 1,
-    SandboxState.UNKNOWN: 2,
-    SandboxState.ASLEEP: 3,
-    SandboxState.STUCK: 4,
-    SandboxState.CUT_OFF: 5,
-    SandboxState.DOWN: 5,
-    SandboxState.BROKEN: 6,
-    SandboxState.ABSENT: 7,
-}
-
-
-def rank(row: Gateway | Sandbox) -> int:
-    """How bad a row is: 0 serves, or sleeps because there is nothing to do."""
-    if isinstance(row, Gateway):
-        return _GATEWAY_RANK[row.state]
-    if row.state is SandboxState.ASLEEP and row.asleep_by_design:
-        return 0
-    return _SANDBOX_RANK[row.state]
+    @property
+    def stale_sandboxes(self) -> int:
+        """Of the stale rows, those of sandboxes."""
+        return self.stale - self.stale_gateways
 
 
 def needs_attention(row: Gateway | Sandbox) -> bool:
-    """Whether the operator should look: not for serving, settling or asleep by design."""
-    return row.stale or rank(row) > 1
+    """Whether the operator should look: not for serving, settling or asleep by design.
+
+    What waits for a person always needs it.
+    """
+    return row.stale or waits_for_person(row) or rank(row) > SETTLES
+
+
+def waits_for_person(row: Gateway | Sandbox) -> bool:
+    """Whether something in it waits for a person; gateways never do."""
+    return isinstance(row, Sandbox) and bool(row.needs_me)
 
 
 def is_working(row: Gateway | Sandbox) -> bool:
@@ -128,6 +117,7 @@ def is_working(row: Gateway | Sandbox) -> bool:
         isinstance(row, Sandbox)
         and row.activity is Activity.WORKING
         and row.state is SandboxState.READY
+        and not row.stale
     )
 
 

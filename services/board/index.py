@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from operator import attrgetter
 from typing import Generic, TypeVar
@@ -16,6 +16,7 @@ from services.board.deltas import (
     is_working,
     needs_attention,
     removed_event,
+    waits_for_person,
 )
 from services.models import Event, Gateway, GatewayState, Sandbox, SandboxState
 
@@ -44,17 +45,31 @@ class RowIndex(Generic[R]):
         self.stale = 0
         self.attention = 0
         self.working = 0
+        self.needs_me = 0
         self._facts = attrgetter(*facts)
         self._by_source: dict[str, dict[RowId, None]] = {}
         self._oldest: dict[str, float] = {}
+        self._told: dict[RowId, R] = {}
+        """Each row as the last event about itself, not about its way in, left it."""
+        self._until: dict[RowId, float] = {}
 
     def replace_rows(
-        self, source: str, rows: Iterable[R], *, at: float, limit: float, quiet: bool
+        self,
+        source: str,
+        rows: Iterable[R],
+        *,
+        at: float,
+        limit: float,
+        quiet: bool,
+        deleted: Collection[RowId] = (),
+        unknown: Callable[[R], bool] = lambda _: False,
     ) -> RowChanges[R]:
         """Replace the rows of a source with what one poll found.
 
         What was confirmed before `limit` (epoch) is stale from the start; `quiet` leaves out the
-        events of rows that come and go.
+        events of rows that come and go. A row that is not found is kept, stale: as missing where
+        that is the first time, for ever where its list is `unknown`. What is missing for the
+        second time, or `deleted`, leaves.
         """
         change: RowChanges[R] = RowChanges()
         missing = dict.fromkeys(self._by_source.get(source, ()))
@@ -70,28 +85,65 @@ class RowIndex(Generic[R]):
             missing.pop(key, None)
             if not row.stale and row.observed_at < oldest:
                 oldest = row.observed_at
-            old = self.all.get(key)
-            if old is row:
-                continue
-            if old is None:
+            self._take(row, at, change, quiet=quiet)
+        self._oldest[source] = oldest
+        for left in missing:
+            old = self.all[left]
+            if left not in deleted and unknown(old):
+                if not old.stale:
+                    self._take(replace(old, stale=True), at, change)
+            elif left not in deleted and old.missing_since is None:
+                self._take(replace(old, stale=True, missing_since=at), at, change)
+            else:
+                self._drop(left)
+                change.removed.append(left)
                 if not quiet:
-                    change.events.append(added_event(row, at))
-            elif self._facts(old) == self._facts(row):
+                    change.events.append(removed_event(old, at))
+        return change
+
+    def update(self, rows: Iterable[R], at: float) -> RowChanges[R]:
+        """Take in rows that are known already and are shown otherwise now."""
+        change: RowChanges[R] = RowChanges()
+        for row in rows:
+            self._take(row, at, change)
+        return change
+
+    def lapsed(self, now: float) -> set[str]:
+        """Sources with a row whose judgement lapsed by `now` (epoch); each is told once."""
+        over = [key for key, until in self._until.items() if until <= now]
+        for key in over:
+            del self._until[key]
+        return {key.source for key in over}
+
+    def _take(self, row: R, at: float, change: RowChanges[R], *, quiet: bool = True) -> None:
+        key = row.id
+        old = self.all.get(key)
+        if old is row:
+            return
+        if old is None:
+            if not quiet:
+                change.events.append(added_event(row, at))
+            self._told[key] = _own(row)
+        else:
+            since = _since(old, row, at)
+            if since != row.since:
+                row = replace(row, since=since)
+            if self._facts(old) == self._facts(row):
                 if old.observed_at != row.observed_at:
                     self.all[key] = row
                     change.touched.append(key)
-                continue
-            elif old.state is not row.state:
-                change.events.append(changed_event(old, row, at))
-            self._put(key, row)
-            change.upserted[key] = row
-        self._oldest[source] = oldest
-        for left in missing:
-            removed = self._drop(left)
-            change.removed.append(left)
-            if not quiet:
-                change.events.append(removed_event(removed, at))
-        return change
+                return
+            if old.state is not row.state and not _by_its_way(row):
+                told = self._told[key]
+                if told.state is not row.state:
+                    change.events.append(changed_event(told, row, at))
+                self._told[key] = row
+        self._put(key, row)
+        change.upserted[key] = row
+
+    def of(self, source: str) -> Iterator[R]:
+        """The rows of a source."""
+        return (self.all[key] for key in self._by_source.get(source, ()))
 
     def mark_stale(self, source: str, limit: float) -> tuple[R, ...]:
         """Mark the rows of a source confirmed before `limit` (epoch) stale; what that changed."""
@@ -113,10 +165,11 @@ class RowIndex(Generic[R]):
         return tuple(marked)
 
     def _count(self, row: R, by: int) -> None:
-        self.states[row.state] += by
+        self.states[row.state] += by * (not row.stale)
         self.stale += by * row.stale
         self.attention += by * needs_attention(row)
         self.working += by * is_working(row)
+        self.needs_me += by * waits_for_person(row)
 
     def _put(self, key: RowId, row: R) -> None:
         old = self.all.get(key)
@@ -126,9 +179,38 @@ class RowIndex(Generic[R]):
             self._count(old, -1)
         self._count(row, 1)
         self.all[key] = row
+        if row.until is not None:
+            self._until[key] = row.until
+        else:
+            self._until.pop(key, None)
 
-    def _drop(self, key: RowId) -> R:
+    def _drop(self, key: RowId) -> None:
         del self._by_source[key.source][key]
         row = self.all.pop(key)
+        self._told.pop(key, None)
+        self._until.pop(key, None)
         self._count(row, -1)
+
+
+def _by_its_way(row: Gateway | Sandbox) -> bool:
+    """Whether its way in makes the state: that is the gateway's event, told once."""
+    if isinstance(row, Gateway):
+        return False
+    return row.own_state is not None
+
+
+def _since(old: R, row: R, at: float) -> float | None:
+    """When a row entered its state; another fault of the same way is the same cut."""
+    if old.state is not row.state:
+        return at if row.since is None else row.since
+    if row.since is None or (_by_its_way(row) and old.since is not None):
+        return old.since
+    return row.since
+
+
+def _own(row: R) -> R:
+    if isinstance(row, Gateway):
         return row
+    if row.own_state is None:
+        return row
+    return replace(row, state=row.own_state)

@@ -150,6 +150,7 @@ class LocalObserver:
             reason,
             now,
             gateway=GatewayId(self.info.key, "gateway"),
+            needs=(GatewayId(self.info.key, "gateway"),),
             activity=activity,
             tool=seen.tool if activity is Activity.WORKING else "",
             evidence=_agent_facts(seen, files.facts.problem, now),

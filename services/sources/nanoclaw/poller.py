@@ -390,4 +390,9 @@ def _reconfirmed(drawn: Sandbox, now: float) -> Sandbox:
         drawn.asleep_by_design,
         drawn.unavailable,
         drawn.stale,
+        drawn.needs,
+        drawn.own_state,
+        drawn.since,
+        drawn.until,
+        drawn.needs_me,
     )

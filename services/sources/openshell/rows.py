@@ -150,6 +150,7 @@ def sandbox(
         reason,
         now,
         gateway=GatewayId(source, name),
+        needs=(GatewayId(source, name),),
         evidence=_filled(facts),
         asleep_by_design=row.phase in ("Stopped", "Completed"),
         unavailable=unavailable,
@@ -173,6 +174,7 @@ def unseen(
         f"Not seen yet: {reason}" if silent else "NemoClaw lists it, its gateway has none.",
         now,
         gateway=GatewayId(source, target.gateway),
+        needs=(GatewayId(source, target.gateway),),
         evidence=known,
     )
 

@@ -81,6 +81,7 @@ def row(
         judgement.reason,
         now,
         gateway=front,
+        needs=(front,),
         evidence=evidence,
         asleep_by_design=judgement.state is SandboxState.ASLEEP,
         unavailable=refusals(judgement),

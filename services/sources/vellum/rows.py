@@ -69,6 +69,7 @@ def to_rows(
         judged.reason,
         seen.now,
         gateway=front,
+        needs=(front,),
         evidence=_sandbox_facts(registry, entry, seen, judged),
         unavailable=_unavailable(entry),
     )

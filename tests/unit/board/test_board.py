@@ -119,6 +119,10 @@ def test_rows_come_and_go_by_word_of_their_source_only() -> None:
     delta = board.merge(look(1005, sandbox(1005), new))
     assert [event.text for event in delta.events] == ["new is new here: ready"]
     delta = board.merge(look(1010, new))
+    # One list without it is not its end: it stays, marked, and is not current.
+    assert (delta.sandboxes_removed, delta.events) == ((), ())
+    assert delta.sandboxes == (sandbox(1005, stale=True, missing_since=1010),)
+    delta = board.merge(look(1015, new))
     assert delta.sandboxes_removed == (BOX,)
     assert delta.events[0].severity is Severity.WORSE
     assert set(board.sandboxes) == {new.id, other.id}
@@ -227,7 +231,7 @@ def test_ten_thousand_rows_yield_only_what_changed() -> None:
     board.merge(look(1000, *rows))
     rows[77] = replace(rows[77], state=SandboxState.STUCK, observed_at=1001)
     delta = board.merge(look(1001, *rows))
-    assert delta.sandboxes == (rows[77],)
+    assert delta.sandboxes == (replace(rows[77], since=1001),)
     assert delta.touched == ()
     assert len(delta.events) == 1
     assert board.totals().attention == 1
@@ -267,8 +271,8 @@ def test_deltas_rebuild_the_board_and_totals_agree(seed: int) -> None:
             shown[key] = replace(shown[key], observed_at=board.sandboxes[key].observed_at)
         assert shown == dict(board.sandboxes)
         totals = board.totals()
-        assert sum(n for _, n in totals.sandboxes) == len(shown)
+        assert sum(n for _, n in totals.sandboxes) + totals.stale_sandboxes == len(shown)
         assert totals.attention == sum(needs_attention(row) for row in shown.values())
         assert totals.stale == sum(row.stale for row in shown.values())
-        busy = [one for one in shown.values() if one.activity is Activity.WORKING]
+        busy = [one for one in shown.values() if one.activity is Activity.WORKING and not one.stale]
         assert totals.working == sum(one.state is SandboxState.READY for one in busy)

@@ -145,7 +145,7 @@ async def test_a_probe_that_ignores_its_end_does_not_pile_up() -> None:
         assert len(got) > 5
         last = got[-1]
         assert isinstance(last, ProbeFailure)
-        assert "not come back" in last.reason
+        assert "not finished" in last.reason
         peer.mode = "ok"
         await clock.advance(60)
         assert isinstance(got[-1], int)

@@ -1,0 +1,120 @@
+"""The shown state of a sandbox: its own, joined with that of its way in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+
+from services.models import (
+    Activity,
+    Gateway,
+    GatewayId,
+    GatewayState,
+    Sandbox,
+    SandboxId,
+    SandboxState,
+)
+
+CLOSED = (GatewayState.DOWN, GatewayState.HUNG, GatewayState.WRONG, GatewayState.ABSENT)
+"""States of a way in through which nothing is reached."""
+_KEEP_THEIR_WORD = frozenset(
+    (SandboxState.ASLEEP, SandboxState.DOWN, SandboxState.BROKEN, SandboxState.ABSENT)
+)
+
+
+def shown(own: Sandbox, gateways: Mapping[GatewayId, Gateway]) -> Sandbox:
+    """What is shown of a sandbox whose source says `own`, from the gateways as they stand.
+
+    The first closed way counts; with none closed, one that settles. A way of which nothing
+    current is known makes the row stale and never cuts it off.
+    """
+    if not own.needs:
+        return own
+    closed: Gateway | None = None
+    settling: Gateway | None = None
+    uncertain = False
+    for need in own.needs:
+        way = gateways.get(need)
+        if way is None or way.stale or way.state is GatewayState.UNKNOWN:
+            uncertain = True
+        if way is None:
+            continue
+        if closed is None and way.state in CLOSED:
+            closed = way
+        elif settling is None and way.state is GatewayState.SETTLING:
+            settling = way
+    row = replace(own, stale=True) if uncertain and not own.stale else own
+    way = closed or settling
+    if way is None:
+        return row
+    why = way_reason(way)
+    if own.state in _KEEP_THEIR_WORD:
+        known = why in own.reason or (way.reason and way.reason in own.reason)
+        return row if known else replace(row, reason=f"{own.reason} {why}".strip())
+    state = SandboxState.SETTLING if closed is None else SandboxState.CUT_OFF
+    if own.state is state:
+        return row if own.reason else replace(row, reason=why)
+    if closed is None and own.state is SandboxState.UNKNOWN:
+        return row
+    return replace(
+        row,
+        state=state,
+        own_state=own.state,
+        reason=why,
+        activity=Activity.NONE,
+        tool="",
+        since=way.since,
+    )
+
+
+def way_reason(way: Gateway) -> str:
+    """What is wrong with a way in, in a sentence."""
+    told = f"{way.name} is {way.state.value}"
+    return f"{told}: {way.reason}" if way.reason else f"{told}."
+
+
+class OwnRows:
+    """Sandboxes that need a way in, as their sources say, and what stands behind each way."""
+
+    def __init__(self) -> None:
+        self._rows: dict[SandboxId, Sandbox] = {}
+        self._behind: dict[GatewayId, dict[SandboxId, None]] = {}
+
+    def get(self, key: SandboxId) -> Sandbox | None:
+        """What its source says; None where it needs no way in."""
+        return self._rows.get(key)
+
+    def behind(self, gateways: Iterable[GatewayId]) -> list[Sandbox]:
+        """What needs any of these, each once."""
+        keys = {key: None for one in gateways for key in self._behind.get(one, ())}
+        return [self._rows[key] for key in keys]
+
+    def keep(self, rows: Iterable[Sandbox], limit: float) -> None:
+        """Take what a source says; what was confirmed before `limit` (epoch) is stale."""
+        for row in rows:
+            known = self._rows.get(row.id)
+            if known is not None and known.needs != row.needs:
+                self.forget((row.id,))
+            if row.needs:
+                old = row.observed_at < limit and not row.stale
+                self._rows[row.id] = replace(row, stale=True) if old else row
+                for need in row.needs:
+                    self._behind.setdefault(need, {})[row.id] = None
+
+    def mark_stale(self, rows: Iterable[Sandbox]) -> None:
+        """These are shown as no longer current, and since when they are missing."""
+        for row in rows:
+            own = self._rows.get(row.id)
+            if own is not None:
+                self._rows[row.id] = replace(own, stale=True, missing_since=row.missing_since)
+
+    def forget(self, keys: Iterable[SandboxId | GatewayId]) -> None:
+        """These are gone."""
+        for key in keys:
+            own = self._rows.pop(key, None) if isinstance(key, SandboxId) else None
+            if own is None:
+                continue
+            for need in own.needs:
+                del self._behind[need][own.id]
+                if not self._behind[need]:
+                    del self._behind[need]
