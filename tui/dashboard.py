@@ -210,12 +210,15 @@ class Dashboard(PaneScreen):
         if self.selected is None:
             bar.show(None, None, {})
             return
-        engine = self.context.engine
+        attempt = self.context.engine.latest_attempt(self.selected)
+        later = self.context.actions.overtaken_by(attempt)
+        offered = None if later is not None and later.better else attempt
         bar.show(
             self._seen(self.selected),
-            engine.latest_attempt(self.selected),
+            attempt,
             self.context.actions.refusals(self.selected),
-            offer=self.context.confirmations.offer(engine.latest_attempt(self.selected)),
+            offer=self.context.confirmations.offer(offered),
+            overtaken="" if later is None else later.text,
         )
 
     def _seen(self, sandbox: SandboxId) -> Sandbox | None:

@@ -18,6 +18,7 @@ from services.models import (
     Verb,
 )
 from services.repair.attempts import AttemptHandle
+from services.repair.claims import Later, overtaken_by
 from services.sources.protocol.proposer import Proposal
 from services.terminal.exec.requests import ShellChoice
 from services.text.sanitize import end_sentence, sanitize
@@ -63,6 +64,16 @@ class Actions:
         if (since := self._gone.get(sandbox)) is not None:
             refused.update(dict.fromkeys(Capability, since))
         return refused
+
+    def overtaken_by(self, attempt: Attempt | None) -> Later | None:
+        """What takes the place of an attempt's result; None while it holds."""
+        if attempt is None:
+            return None
+        board = self._engine.board
+        sandbox = board.sandboxes.get(attempt.sandbox)
+        ids = () if sandbox is None else dict.fromkeys((*sandbox.needs, sandbox.gateway))
+        ways = [way for one in ids if one and (way := board.gateways.get(one)) is not None]
+        return overtaken_by(attempt, sandbox, ways, board.links.get(attempt.sandbox.source))
 
     def repair(self, verb: Verb, sandbox: SandboxId) -> None:
         """Wake or reconnect; pressing again joins what is under way."""
