@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from services.models import Attempt, AttemptState, Step, StepState, Verb
+from services.repair.lateness import HELD_UP_S
 from services.repair.machine import Progress
 from services.sources.protocol.verdict import Verdict, VerdictKind
 from services.text.format import span
@@ -19,7 +20,13 @@ _STATE_SENTENCES = {
 
 
 def to_attempt(
-    old: Attempt, state: Progress, steps: Sequence[Step], *, cancelling: bool, seen: Verdict | None
+    old: Attempt,
+    state: Progress,
+    steps: Sequence[Step],
+    *,
+    cancelling: bool,
+    seen: Verdict | None,
+    held_up_s: float,
 ) -> Attempt:
     """The attempt record, made from the machine's state and the steps.
 
@@ -44,9 +51,20 @@ def to_attempt(
     name = redact_line(old.sandbox.native_id)
     return replace(
         new,
-        summary=summary(state, name, old.ended_at - old.started_at, seen, steps),
+        summary=" ".join(
+            (
+                summary(state, name, old.ended_at - old.started_at, seen, steps),
+                *_held_up(held_up_s),
+            )
+        ),
         advice=advice(state, seen),
     )
+
+
+def _held_up(seconds: float) -> tuple[str, ...]:
+    if seconds < HELD_UP_S:
+        return ()
+    return (f"This panel was held up for {span(seconds)} of it.",)
 
 
 def duration(seconds: float) -> str:
