@@ -81,7 +81,7 @@ _PRESSES = {
 async def test_whatever_arrives_and_whatever_is_pressed() -> None:
     app = Host([])
 
-    @settings(deadline=None, max_examples=120)
+    @settings(deadline=None, max_examples=80)
     @given(st.lists(st.one_of(_UPDATE, _UPDATE, _KEY, _FILTER), max_size=25))
     def play(moves: list[tuple[object, ...]]) -> None:
         table = app.table
@@ -113,11 +113,11 @@ _STEPS = st.lists(
         st.tuples(st.just("press"), st.sampled_from(("down", "up", "space", "w", "r", "home"))),
     ),
     min_size=3,
-    max_size=12,
+    max_size=8,
 )
 
 
-@settings(deadline=None, max_examples=6)
+@settings(deadline=None, max_examples=5)
 @given(_STEPS)
 def test_no_verb_reaches_what_was_not_pointed_at(steps: list[tuple[str, object]]) -> None:
     asyncio.run(_play(steps))
@@ -138,7 +138,7 @@ async def _play(steps: list[tuple[str, object]]) -> None:
                 return begin(verb, sandbox)
 
             stage.app.engine.attempts.request = request  # type: ignore[method-assign]
-            pointed = set(pane.marked) or {pane.current}
+            pointed: set[SandboxId | None] = set(pane.marked) or {pane.current}
             for kind, what in steps:
                 asked.clear()
                 if kind == "list":
@@ -155,7 +155,7 @@ async def _play(steps: list[tuple[str, object]]) -> None:
                     assert set(asked) <= before & there, (what, asked, before, there)
                 else:
                     assert not asked
-                pointed = set(pane.marked) or {pane.current}
+                pointed = {*pane.marked} or {pane.current}
 
 
 async def _look(stage: Stage) -> None:

@@ -34,7 +34,7 @@ class Ghosts(Generic[K, R]):
         self._to_ghost, self._text = to_ghost, text
         self._gone: dict[K, str] = {}
 
-    def __contains__(self, key: K) -> bool:
+    def __contains__(self, key: object) -> bool:
         return key in self._gone
 
     @property
