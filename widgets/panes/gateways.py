@@ -216,7 +216,9 @@ class GatewayPane(TablePane):
 
 def _gone(row: ProbedGateway, since: str) -> ProbedGateway:
     """What is shown of a gateway that went away while it was selected."""
-    gateway = replace(row.gateway, state=GatewayState.ABSENT, reason=since, latency_s=None)
+    gateway = replace(
+        row.gateway, state=GatewayState.ABSENT, reason=since, latency_s=None, stale=False
+    )
     return replace(row, gateway=gateway)
 
 

@@ -268,7 +268,12 @@ class SandboxPane(TablePane):
 def _gone(sandbox: Sandbox, since: str) -> Sandbox:
     """What is shown of a sandbox that went away while it was selected."""
     return replace(
-        sandbox, state=SandboxState.ABSENT, reason=since, activity=Activity.NONE, tool=""
+        sandbox,
+        state=SandboxState.ABSENT,
+        reason=since,
+        activity=Activity.NONE,
+        tool="",
+        stale=False,
     )
 
 
