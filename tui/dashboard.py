@@ -17,6 +17,7 @@ from services.models import (
     Event,
     GatewayId,
     QueueSnapshot,
+    Sandbox,
     SandboxId,
     Shell,
     Verb,
@@ -140,16 +141,19 @@ class Dashboard(PaneScreen):
 
     def apply_delta(self, delta: BoardDelta) -> None:
         """Another look came in."""
-        board = self.context.engine.board
+        board, now = self.context.engine.board, self.context.clock.now()
         tell_each(
+            lambda: self.context.actions.note_removed(delta, now),
             lambda: self.query_one(SandboxPane).apply(
                 delta.sandboxes,
                 delta.sandboxes_removed,
                 touched_rows(delta, board.sandboxes, SandboxId),
+                at=now,
             ),
             lambda: self.query_one(GatewayPane).apply(
                 (*delta.gateways, *touched_rows(delta, board.gateways, GatewayId)),
                 delta.gateways_removed,
+                at=now,
             ),
             self._draw_repair,
             self.tick,
@@ -210,13 +214,21 @@ class Dashboard(PaneScreen):
         if self.selected is None:
             bar.show(None, None, {})
             return
-        engine = self.context.engine
+        attempt = self.context.engine.latest_attempt(self.selected)
+        later = self.context.actions.overtaken_by(attempt)
+        offered = None if later is not None and later.better else attempt
         bar.show(
-            engine.board.sandboxes.get(self.selected),
-            engine.latest_attempt(self.selected),
+            self._seen(self.selected),
+            attempt,
             self.context.actions.refusals(self.selected),
-            offer=self.context.confirmations.offer(engine.latest_attempt(self.selected)),
+            offer=self.context.confirmations.offer(offered),
+            overtaken="" if later is None else later.text,
         )
+
+    def _seen(self, sandbox: SandboxId) -> Sandbox | None:
+        """A sandbox as it is, or what its row still says of it where it is gone."""
+        known = self.context.engine.board.sandboxes.get(sandbox)
+        return known or self.query_one(SandboxPane).record(sandbox)
 
     # What the panes say
 
@@ -248,13 +260,14 @@ class Dashboard(PaneScreen):
 
     @on(SandboxPane.Opened)
     def _open_sandbox(self, event: SandboxPane.Opened) -> None:
-        sandbox = self.context.engine.board.sandboxes.get(event.sandbox)
+        sandbox = self._seen(event.sandbox)
         if sandbox is not None:
             self.context.details.open(sandbox)
 
     @on(GatewayPane.Opened)
     def _open_gateway(self, event: GatewayPane.Opened) -> None:
-        gateway = self.context.engine.board.gateways.get(event.gateway)
+        known = self.context.engine.board.gateways.get(event.gateway)
+        gateway = known or self.query_one(GatewayPane).record(event.gateway)
         if gateway is not None:
             self.context.details.open(gateway)
 

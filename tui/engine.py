@@ -10,6 +10,7 @@ from pathlib import Path
 
 from services.board.board import Board
 from services.board.deltas import BoardDelta
+from services.board.lag import LagMeter
 from services.clock import Clock
 from services.errors import WakedeckError
 from services.journal.rows import EventQuery
@@ -60,7 +61,7 @@ class Engine:
         self._ended: set[str] = set()
         self.journal_loaded = False
         self.attempts = Attempts(
-            self.sources, clock, locks, self._attempt_changed, read_only=read_only
+            self.sources, clock, locks, self._attempt_changed, read_only=read_only, lag=LagMeter()
         )
         self.pollers = Pollers(
             [one.observer for one in sources],

@@ -217,6 +217,7 @@ class Board:
             retry_at=failure.retry_at,
             reason=failure.reason,
             latency_s=None,
+            failing_since=known.failing_since if known.failures else failure.failed_at,
         )
         self._links[source] = link
         events: tuple[Event, ...] = ()

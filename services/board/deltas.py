@@ -37,6 +37,8 @@ class SourceLink:
     reason: str = ""
     """Why it is not connected."""
     latency_s: float | None = None
+    failing_since: float | None = None
+    """When the first of the polls failed that have failed in a row."""
 
 
 @dataclass(frozen=True, slots=True)

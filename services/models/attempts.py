@@ -41,6 +41,10 @@ class Step:
     critical: bool = False
     """Never interrupted: cancel is honoured after it ends (upstream/repair: Attempt machine)."""
     transient: bool = False  # Failed, and may pass by itself: verified, then connected again.
+    best_effort: bool = False
+    """Its failure does not fail the attempt; the conclusion says it."""
+    outcome: str = ""
+    """What it did or could not do, as a clause of the conclusion; empty for nothing to add."""
 
 
 class AttemptState(Enum):

@@ -8,6 +8,7 @@ import logging
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from services.board.lag import LagMeter
 from services.clock import Clock
 from services.errors import NotFoundError, ReadOnlyError, RefusedError
 from services.models import Attempt, AttemptState, SandboxId, Verb
@@ -60,7 +61,9 @@ class Attempts:
         on_change: Callable[[Attempt], None],
         limits: Limits | None = None,
         read_only: bool = False,
+        lag: LagMeter | None = None,
     ) -> None:
+        """`lag` measures how late this process itself is; without it nothing is measured."""
         self._sources = sources
         self._clock = clock
         self._locks = RepairLocks(locks)
@@ -68,6 +71,7 @@ class Attempts:
         self._limits = Limits() if limits is None else limits
         self._limits.check()
         self._read_only = read_only
+        self._lag = lag
         self._numbers = itertools.count(1)
         self._runs: dict[SandboxId, AttemptRun] = {}
         self._tasks: dict[asyncio.Task[None], AttemptRun] = {}
@@ -174,6 +178,7 @@ class Attempts:
             limits=self._limits,
             publish=lambda changed: self._publish(run, changed),
             proposal=proposal,
+            lag=self._lag,
         )
         self._runs[sandbox] = run
         run.begin()

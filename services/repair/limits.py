@@ -68,6 +68,11 @@ class Deadlines:
         self._verified_s = 0.0
         self._waited_s = 0.0
 
+    def extend(self, seconds: float) -> None:
+        """This process itself was held up for so long: that is nobody's delay."""
+        self._began += seconds
+        self._since += seconds
+
     def moved(self, before: Progress, after: Progress) -> None:
         """Take note of a transition."""
         if _stage(before) == _stage(after):

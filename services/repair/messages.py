@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from services.models import Attempt, AttemptState, Step, Verb
+from services.models import Attempt, AttemptState, Step, StepState, Verb
+from services.repair.lateness import HELD_UP_S
 from services.repair.machine import Progress
 from services.sources.protocol.verdict import Verdict, VerdictKind
 from services.text.format import span
@@ -19,7 +20,13 @@ _STATE_SENTENCES = {
 
 
 def to_attempt(
-    old: Attempt, state: Progress, steps: Sequence[Step], *, cancelling: bool, seen: Verdict | None
+    old: Attempt,
+    state: Progress,
+    steps: Sequence[Step],
+    *,
+    cancelling: bool,
+    seen: Verdict | None,
+    held_up_s: float,
 ) -> Attempt:
     """The attempt record, made from the machine's state and the steps.
 
@@ -44,9 +51,20 @@ def to_attempt(
     name = redact_line(old.sandbox.native_id)
     return replace(
         new,
-        summary=summary(state, name, old.ended_at - old.started_at, seen),
+        summary=" ".join(
+            (
+                summary(state, name, old.ended_at - old.started_at, seen, steps),
+                *_held_up(held_up_s),
+            )
+        ),
         advice=advice(state, seen),
     )
+
+
+def _held_up(seconds: float) -> tuple[str, ...]:
+    if seconds < HELD_UP_S:
+        return ()
+    return (f"This panel was held up for {span(seconds)} of it.",)
 
 
 def duration(seconds: float) -> str:
@@ -54,11 +72,14 @@ def duration(seconds: float) -> str:
     return "under a second" if seconds < 1 else span(seconds)
 
 
-def summary(state: Progress, name: str, elapsed: float, now: Verdict | None) -> str:
-    """What was wrong and what was done; `now` is the probe for display, where there was one."""
+def summary(
+    state: Progress, name: str, elapsed: float, now: Verdict | None, steps: Sequence[Step] = ()
+) -> str:
+    """What was wrong, what was done and what was not; `now` is the probe for display, if any."""
+    outcomes = step_outcomes(steps)
     match state.phase:
         case AttemptState.DONE:
-            return _success_summary(state, name, elapsed)
+            return _success_summary(state, name, elapsed, outcomes)
         case AttemptState.FAILED if state.confirmed is not None:
             why = end_sentence(state.original or "no reason given")
             parts = [f"{name}: {state.confirmed.name} did not succeed. {why}"]
@@ -77,6 +98,8 @@ def summary(state: Progress, name: str, elapsed: float, now: Verdict | None) -> 
         parts.append(_wake_sentence(state))
     elif state.phase is AttemptState.FAILED:
         parts.append("Nothing was started.")
+    if outcomes:
+        parts.append(f"Besides: {end_sentence('; '.join(outcomes))}")
     if state.last:
         parts.append(f"Last seen: {end_sentence(state.last)}")
     if now is not None:
@@ -86,6 +109,17 @@ def summary(state: Progress, name: str, elapsed: float, now: Verdict | None) -> 
             )
         )
     return " ".join(part for part in parts if part)
+
+
+def step_outcomes(steps: Sequence[Step]) -> tuple[str, ...]:
+    """What the steps add to the conclusion; a failure that failed nothing is always in it."""
+    ended = (s for s in steps if s.state is StepState.OK or (s.best_effort and _failed(s)))
+    clauses = (s.outcome or (f"{s.name} failed: {s.detail}" if _failed(s) else "") for s in ended)
+    return tuple(clause.rstrip(".") for clause in clauses if clause)
+
+
+def _failed(step: Step) -> bool:
+    return step.state is StepState.FAILED
 
 
 def advice(state: Progress, now: Verdict | None) -> str:
@@ -126,20 +160,24 @@ def _problem(state: Progress) -> str:
     return f"What was wrong: {end_sentence(state.original)}"
 
 
-def _success_summary(state: Progress, name: str, elapsed: float) -> str:
+def _success_summary(state: Progress, name: str, elapsed: float, outcomes: Sequence[str]) -> str:
     goal = "serving" if state.verb is Verb.WAKE else "connected"
+    also = "".join(f"; {one}" for one in outcomes)
     if state.confirmed is not None:
         if state.confirmed.skips_verify:
             return f"{name}: {end_sentence(state.done_text or f'{state.confirmed.name} is done')}"
         return (
-            f"{name} is {goal} after {duration(elapsed)}. {end_sentence(state.done_text)}".rstrip()
+            f"{name} is {goal} after {duration(elapsed)}{also}."
+            f" {end_sentence(state.done_text)}".rstrip()
         )
     if state.wakes:
-        return f"{name} was woken and is {goal}, after {duration(elapsed)}. {_problem(state)}"
+        took = f"after {duration(elapsed)}{also}"
+        return f"{name} was woken and is {goal}, {took}. {_problem(state)}"
     if state.original:
-        return f"{name} is {goal} after {duration(elapsed)}, without a wake. {_problem(state)}"
+        took = f"after {duration(elapsed)}, without a wake{also}"
+        return f"{name} is {goal} {took}. {_problem(state)}"
     if state.seen:
-        return f"{name} was starting by itself and is {goal} after {duration(elapsed)}."
+        return f"{name} was starting by itself and is {goal} after {duration(elapsed)}{also}."
     if state.verb is Verb.WAKE:
         return f"{name} was serving already; nothing had to be done."
-    return f"{name} is connected; nothing had to be repaired."
+    return f"{name} is connected{also or '; nothing had to be repaired'}."

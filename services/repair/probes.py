@@ -7,6 +7,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
+from services.board.lag import VOID_SHARE
 from services.clock import Clock
 from services.errors import WakedeckError
 from services.models import SandboxId
@@ -32,6 +33,7 @@ class Probes:
         self._limit_s = limit_s
         self._task: asyncio.Task[Verdict] | None = None
         self._stray: asyncio.Task[Verdict] | None = None
+        self._held_up_s = 0.0
         self.until = 0.0
         """When the probe that runs is no longer waited for."""
 
@@ -49,6 +51,7 @@ class Probes:
         """Probe afresh; not while one that was dropped has not come back."""
         self.drop()
         if self.stray is None:
+            self._held_up_s = 0.0
             self.until = self._clock.monotonic() + self._limit_s
             self._task = asyncio.create_task(_run_probe(self._probe, self._sandbox))
 
@@ -59,10 +62,21 @@ class Probes:
             task.cancel()
             self._stray = task
 
+    def extend(self, seconds: float) -> None:
+        """This process itself was held up for so long while the probe ran."""
+        self._held_up_s += seconds
+        self.until += seconds
+
     def take(self) -> Verdict | None:
-        """The verdict, once; None while there is none. A probe over its limit is unknown."""
+        """The verdict, once; None while there is none. A probe over its limit is unknown.
+
+        One that this process itself delayed proves nothing: it is repeated.
+        """
         task = self._task
         if task is None:
+            return None
+        if task.done() and self._held_up_s > VOID_SHARE * self._limit_s:
+            self.begin()
             return None
         if not task.done():
             if self._clock.monotonic() < self.until:

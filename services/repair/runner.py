@@ -9,8 +9,10 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, assert_never
 
+from services.board.lag import LagMeter
 from services.clock import Clock
 from services.models import Attempt, AttemptState, Step, Verb
+from services.repair.lateness import HELD_UP_S, OwnLateness
 from services.repair.limits import Deadlines, Limits
 from services.repair.locks import RepairLocks
 from services.repair.machine import (
@@ -45,7 +47,7 @@ FIRST_POLL_S = 0.5
 LONGEST_POLL_S = 2.0
 _POLL_GROWTH = 1.5
 STRAY_S = 1.0
-"""How long the final probe waits for one that was cut off to be gone."""
+"""How long the final probe waits for one that was cut off."""
 _SHORTEST_S = 0.001
 _LOG = logging.getLogger(__name__)
 
@@ -63,6 +65,7 @@ class AttemptRun:
         limits: Limits,
         publish: Callable[[Attempt], None],
         proposal: Proposal | None = None,
+        lag: LagMeter | None = None,
     ) -> None:
         """`proposal` is what the operator confirmed: it replaces the wake."""
         self.attempt = attempt
@@ -86,6 +89,7 @@ class AttemptRun:
         sandbox = attempt.sandbox
         self._probes = Probes(source.observer.probe, sandbox, clock, limits.probe_s)
         self.work = RepairTasks(source, sandbox, locks, self._on_step, proposal)
+        self._lateness = OwnLateness(lag)
         self._failed_connect = ""
         self._lock_is_new = False
         self._poll_s = FIRST_POLL_S
@@ -120,6 +124,7 @@ class AttemptRun:
 
     async def drive(self) -> None:
         """Run to the end; no failure of a source escapes."""
+        self._lateness.start()
         try:
             try:
                 while not self._progress.phase.ended:
@@ -141,6 +146,7 @@ class AttemptRun:
                 self.work.stop_now()
                 self._close("cancelled")
             self._probes.drop()
+            self._lateness.stop()
             self.over.set()
 
     async def _next(self) -> RepairEvent:
@@ -150,6 +156,7 @@ class AttemptRun:
 
     def _pending_event(self) -> RepairEvent | None:
         """The next event for the table, or None; starts a probe that is due."""
+        self._take_lag()
         state = self._progress
         active = state.phase in (AttemptState.CONNECT, AttemptState.WAKE)
         if active and self.work.critical != state.critical:
@@ -190,23 +197,31 @@ class AttemptRun:
         if outcome is None or self._failed_connect:
             return None
         reason = redact_line(outcome.reason)
+        if late := self._lateness.task_s >= HELD_UP_S:
+            reason = self._lateness.explain(reason)
         if phase is AttemptState.WAKE:
-            return WakeFailed(reason, redact_line(outcome.advice)) if reason else self._wake_ok()
+            if not reason:
+                return WakeOk(self._done_text())
+            return WakeFailed(reason, redact_line(outcome.advice))
         if phase is not AttemptState.CONNECT:
             return None
         if not reason:
             return ConnectOk()
-        if (verdict := outcome.verdict) is not None:
+        if (verdict := outcome.verdict) is not None and not late:
             return ConnectFailed(reason, _failure_kind(verdict), redact_verdict(verdict))
-        if outcome.transient:
+        if outcome.transient or late:
             return ConnectFailed(reason, FailureKind.TRANSIENT)
         # What it means is for a probe to say.
         self._failed_connect = reason
         self._probes.begin()
         return None
 
-    def _wake_ok(self) -> WakeOk:
-        return WakeOk(self._done_text())
+    def _take_lag(self) -> float:
+        """Take note of how long this process was held up: no limit runs meanwhile."""
+        late = self._lateness.take()
+        self._deadlines.extend(late)
+        self._probes.extend(late)
+        return late
 
     def _drained(self) -> Drained:
         """The end of a drain: why a critical step failed, what a confirmed action did."""
@@ -239,6 +254,7 @@ class AttemptRun:
         if before.phase is not after.phase:
             self._probes.drop()
             self._failed_connect = ""
+            self._lateness.task_s = 0.0
             self._poll_s = FIRST_POLL_S
             # A connect that failed is tried again a little later each time.
             wait = {AttemptState.PROBE: FIRST_POLL_S, AttemptState.CONNECT: float(after.connects)}
@@ -330,6 +346,7 @@ class AttemptRun:
         """Wait for what was started, publish the end, then probe once more for display."""
         until = self._clock.monotonic() + self._limits.drain_s
         while (task := self.work.task) is not None and not task.done():
+            until += self._take_lag()
             left = until - self._clock.monotonic()
             if left <= 0:
                 self._progress = replace(self._progress, abandoned=True)
@@ -366,6 +383,7 @@ class AttemptRun:
             self._tracker.steps,
             cancelling=self._progress.cancelling or self._cancel_requested,
             seen=seen,
+            held_up_s=self._lateness.total_s,
         )
         if new != self.attempt:
             self.attempt = new

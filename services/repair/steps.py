@@ -76,6 +76,7 @@ class StepTracker:
             name=name,
             limit_s=old.limit_s if step.limit_s is None else step.limit_s,
             detail=redact_line(step.detail, 300),
+            outcome=redact_line(step.outcome, 300),
             started_at=began,
             ended_at=ended if step.state in _ENDED else None,
         )
@@ -208,7 +209,8 @@ def remark(tracker: StepTracker, effect: Effect) -> None:
 
 def _failed(tracker: StepTracker, name: str, reason: str, now: float) -> None:
     tracker.close(StepState.FAILED, reason, now)
-    if not any(step.state is StepState.FAILED for step in tracker.steps):
+    failed = (s for s in tracker.steps if s.state is StepState.FAILED)
+    if all(step.best_effort for step in failed):
         tracker.record(Step(name, StepState.FAILED, detail=reason), now)
 
 

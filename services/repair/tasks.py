@@ -86,7 +86,7 @@ class ActorTask:
                     verdict = step
                     continue
                 self._note(step)
-                if step.state is StepState.FAILED:
+                if step.state is StepState.FAILED and not step.best_effort:
                     reason = step.detail or f"{step.name} failed"
                     return TaskResult(reason, step.transient, verdict=verdict)
                 if step.state in (StepState.OK, StepState.SKIPPED):

@@ -179,6 +179,8 @@ async def test_a_sandbox_is_said_by_its_id() -> None:
         assert pane.current == SandboxId("local", "b")
         pane.apply([], [SandboxId("local", "b")])
         await pilot.pause()
+        assert pane.current == SandboxId("local", "b"), "only the operator moves the cursor"
+        await pilot.press("j")
         highlighted = app.said[-1]
         assert isinstance(highlighted, SandboxPane.Highlighted)
         assert highlighted.sandbox == SandboxId("local", "c")

@@ -16,6 +16,7 @@ from tests.support.waiting import eventually
 from widgets.table.columns import Cell, Column
 from widgets.table.record_table import RecordTable
 from widgets.table.row_window import HEADER
+from widgets.text.instants import format_instant
 
 NOW = 1_790_000_000.0
 
@@ -178,29 +179,72 @@ async def test_the_cursor_keeps_its_record_when_the_order_flips() -> None:
         assert app.table.cursor_key == "k00003"
 
 
-async def test_where_its_record_goes_the_cursor_takes_the_neighbour_and_says_so() -> None:
+async def test_where_its_record_goes_a_ghost_stays_under_the_cursor() -> None:
+    app = Host(numbered(100))
+    async with app.run_test(size=(60, 21)) as pilot:
+        await settle(pilot)
+        table = app.table
+        table.select("k00050")
+        await settle(pilot)
+        line = line_of(table, "k00050")
+        assert line is not None
+        table.reconcile([], ["k00010", "k00050", "k00051"], at=NOW)
+        await settle(pilot)
+        assert table.cursor_key == "k00050" and line_of(table, "k00050") == line
+        assert not [m for m in app.said if isinstance(m, RecordTable.CursorLost)]
+        gone = text_of(table, line)
+        assert gone.startswith("› k00050") and f"gone since {format_instant(NOW, NOW)}" in gone
+        assert (table.total, table.shown, len(table.keys)) == (97, 97, 98)
+        await pilot.press("space")
+        assert marks_of(app) == (), "what is gone cannot be marked"
+        assert table.cursor_key == "k00052" and "k00050" not in table.keys
+        assert line_of(table, "k00052") == line, "the ghost left and what it held up moved"
+
+
+async def test_a_ghost_that_comes_back_is_a_row_again() -> None:
+    app = Host(numbered(5))
+    async with app.run_test(size=(60, 21)) as pilot:
+        await settle(pilot)
+        table = app.table
+        table.select("k00002")
+        table.reconcile([], ["k00002"], at=NOW)
+        change = table.reconcile([Box("k00002", "back")])
+        await settle(pilot)
+        assert change.added == ("k00002",) and change.updated == ()
+        line = line_of(table, "k00002")
+        assert line is not None and "gone" not in text_of(table, line)
+        assert table.total == 5 and list(table.keys) == [f"k{n:05}" for n in range(5)]
+
+
+async def test_an_update_out_of_the_filter_leaves_the_cursor_where_it_is() -> None:
+    app = Host([Box("a", "idle"), Box("b", "idle"), Box("c", "idle")])
+    async with app.run_test(size=(60, 21)) as pilot:
+        await settle(pilot)
+        table = app.table
+        table.set_filter("idle")
+        table.select("b")
+        table.reconcile([Box("b", "busy")])
+        await settle(pilot)
+        assert table.cursor_key == "b" and list(table.keys) == ["a", "b", "c"]
+        await pilot.press("j")
+        assert table.cursor_key == "c" and list(table.keys) == ["a", "c"]
+
+
+async def test_only_the_operators_filter_moves_the_cursor() -> None:
     app = Host(numbered(100))
     async with app.run_test(size=(60, 21)) as pilot:
         await settle(pilot)
         app.table.select("k00050")
         await settle(pilot)
-        line = line_of(app.table, "k00050")
-        app.table.reconcile([], ["k00010", "k00050", "k00051"])
+        app.table.set_filter("k00001")
         await settle(pilot)
         lost = app.last(RecordTable.CursorLost)
         assert isinstance(lost, RecordTable.CursorLost)
-        assert (lost.key, lost.now_on) == ("k00050", "k00052")
-        assert line_of(app.table, "k00052") == line
-        app.table.set_filter("k00001")
-        await settle(pilot)
-        assert app.table.cursor_key == "k00001"
+        assert (lost.key, lost.now_on) == ("k00050", "k00001")
         app.table.set_filter("no such thing")
         await settle(pilot)
         highlighted = app.last(RecordTable.Highlighted)
         assert isinstance(highlighted, RecordTable.Highlighted) and highlighted.key is None
-        app.table.set_filter("")
-        await settle(pilot)
-        assert app.table.cursor_key is not None
 
 
 async def test_only_what_changed_is_drawn_again() -> None:
@@ -357,7 +401,8 @@ async def test_marks_stay_with_their_records() -> None:
         table.reconcile([], ["k00002"])
         await settle(pilot)
         told = app.last(RecordTable.MarksChanged)
-        assert isinstance(told, RecordTable.MarksChanged) and "k00002" not in told.keys
+        assert isinstance(told, RecordTable.MarksChanged)
+        assert "k00002" in told.keys, "a marked one that is gone stays: the verb refuses it"
         table.set_filter("k00001")
         assert marks_of(app) == ("k00001",)
         await pilot.press("escape")

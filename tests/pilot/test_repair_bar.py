@@ -250,7 +250,7 @@ async def test_hostile_words_stay_words_in_a_narrow_bar() -> None:
         assert bar.size.height <= 10
 
 
-async def test_a_success_that_is_no_longer_true_is_put_away() -> None:
+async def test_what_is_newer_takes_the_place_of_a_result() -> None:
     app = Host()
     async with app.run_test(size=(100, 12)) as pilot:
         bar = app.query_one(RepairBar)
@@ -258,7 +258,7 @@ async def test_a_success_that_is_no_longer_true_is_put_away() -> None:
         bar.show(replace(box(observed_at=NOW + 1), state=SandboxState.READY), done, {})
         await pilot.pause()
         assert "woken" in shown(app)
-        bar.show(box(observed_at=NOW + 2, reason="It is stopped."), done, {})
+        bar.show(box(reason="It is stopped."), done, {}, overtaken="Its gateway is down.")
         await pilot.pause()
         assert "woken" not in shown(app)
-        assert "It is stopped." in shown(app)
+        assert "Its gateway is down." in shown(app)

@@ -35,6 +35,15 @@ class FakeClock:
         heapq.heappush(self._sleepers, (self._now + seconds, next(self._order), future))
         await future
 
+    async def stall(self, seconds: float) -> None:
+        """Time passes while the process stands still: whoever is due wakes late, all at once."""
+        self._now += seconds
+        while self._sleepers and self._sleepers[0][0] <= self._now:
+            _, _, future = heapq.heappop(self._sleepers)
+            if not future.done():
+                future.set_result(None)
+        await settle()
+
     async def advance(self, seconds: float) -> None:
         """Move time, giving every sleeper its turn at its own instant."""
         target = self._now + seconds

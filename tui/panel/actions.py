@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Literal
 
+from services.board.deltas import BoardDelta
 from services.board.refusals import refusals
-from services.errors import WakedeckError
+from services.errors import RefusedError, WakedeckError
 from services.journal.events import action_event, shell_event
 from services.models import (
     Attempt,
@@ -17,14 +18,18 @@ from services.models import (
     Verb,
 )
 from services.repair.attempts import AttemptHandle
+from services.repair.claims import Later, overtaken_by
 from services.sources.protocol.proposer import Proposal
 from services.terminal.exec.requests import ShellChoice
-from services.text.sanitize import end_sentence
+from services.text.sanitize import end_sentence, sanitize
 from tui.engine import Engine
 from tui.panel.shells import OpenShell, Shells
+from widgets.text.instants import format_instant
 
 Tone = Literal["information", "warning", "error"]
 Notify = Callable[[str, Tone], None]
+MAX_GONE = 1000
+"""Sandboxes remembered that went away: the last ones."""
 
 
 class Actions:
@@ -36,6 +41,16 @@ class Actions:
         self._notify = notify
         self._handles: dict[SandboxId, AttemptHandle] = {}
         self._silent: set[str] = set()
+        self._gone: dict[SandboxId, str] = {}
+
+    def note_removed(self, delta: BoardDelta, at: float) -> None:
+        """Remember what is gone since `at`: a verb for it is refused with that sentence."""
+        since = f"gone since {format_instant(at, at)}"
+        for sandbox in delta.sandboxes:
+            self._gone.pop(sandbox.id, None)
+        self._gone.update(dict.fromkeys(delta.sandboxes_removed, since))
+        for sandbox_id in list(self._gone)[:-MAX_GONE]:
+            del self._gone[sandbox_id]
 
     def refusals(self, sandbox: SandboxId) -> dict[Capability, str]:
         """What cannot be done to a sandbox now, each with its reason."""
@@ -46,7 +61,19 @@ class Actions:
         if self._engine.read_only:
             acts = (Capability.WAKE, Capability.RECONNECT, Capability.SHELL, Capability.EXEC)
             refused.update(dict.fromkeys(acts, "this panel is read-only"))
+        if (since := self._gone.get(sandbox)) is not None:
+            refused.update(dict.fromkeys(Capability, since))
         return refused
+
+    def overtaken_by(self, attempt: Attempt | None) -> Later | None:
+        """What takes the place of an attempt's result; None while it holds."""
+        if attempt is None:
+            return None
+        board = self._engine.board
+        sandbox = board.sandboxes.get(attempt.sandbox)
+        ids = () if sandbox is None else dict.fromkeys((*sandbox.needs, sandbox.gateway))
+        ways = [way for one in ids if one and (way := board.gateways.get(one)) is not None]
+        return overtaken_by(attempt, sandbox, ways, board.links.get(attempt.sandbox.source))
 
     def repair(self, verb: Verb, sandbox: SandboxId) -> None:
         """Wake or reconnect; pressing again joins what is under way."""
@@ -61,6 +88,7 @@ class Actions:
         Raises:
             WakedeckError: it cannot be, as `services.repair.attempts.Attempts.press` says.
         """
+        self._check_there(sandbox)
         handle = self._engine.attempts.request(verb, sandbox)
         known, self._handles[sandbox] = self._handles.get(sandbox), handle
         if known is None or known.attempt.id != handle.attempt.id:
@@ -76,6 +104,7 @@ class Actions:
         """Do what the operator agreed to."""
         sandbox = proposal.sandbox
         try:
+            self._check_there(sandbox)
             self._handles[sandbox] = self._engine.attempts.carry_out(proposal)
         except WakedeckError as error:
             self._refuse(error)
@@ -122,6 +151,10 @@ class Actions:
     def shell_ended(self, shell: Shell) -> None:
         """Record in the journal how a shell ended."""
         self._engine.record_events(shell_event(shell, self._engine.clock.now()))
+
+    def _check_there(self, sandbox: SandboxId) -> None:
+        if (since := self._gone.get(sandbox)) is not None:
+            raise RefusedError(f"{sanitize(sandbox.native_id, 60)} is {since}.")
 
     def _refuse(self, error: WakedeckError) -> None:
         self._notify(f"{error.sentence} {error.advice}".strip(), "warning")

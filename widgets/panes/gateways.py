@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from textual.message import Message
 
@@ -165,6 +165,7 @@ class GatewayPane(TablePane):
                 r.gateway.id,
             ),
             stale=lambda r: r.gateway.stale,
+            ghost=_gone,
             empty=lambda: self.hint or "No gateway seen yet.",
         )
 
@@ -186,13 +187,19 @@ class GatewayPane(TablePane):
         """The one table."""
         return (self._table,)
 
-    def apply(self, upserted: Iterable[Gateway], removed: Iterable[GatewayId] = ()) -> None:
-        """Take a delta of the board; every new instant of observation is one probe."""
+    def apply(
+        self,
+        upserted: Iterable[Gateway],
+        removed: Iterable[GatewayId] = (),
+        *,
+        at: float | None = None,
+    ) -> None:
+        """Take a delta of the board of `at`; every new instant of observation is one probe."""
         gone = tuple(removed)
         for key in gone:
             self._trips.pop(key, None)
             self._probed.pop(key, None)
-        self._table.reconcile([self._probe(gateway) for gateway in upserted], gone)
+        self._table.reconcile([self._probe(gateway) for gateway in upserted], gone, at=at)
         self.retitle()
 
     def count_parts(self) -> list[Part]:
@@ -220,6 +227,14 @@ class GatewayPane(TablePane):
             self._probed[gateway.id] = gateway.observed_at
             trips.append(gateway.latency_s)
         return ProbedGateway(gateway, tuple(trips))
+
+
+def _gone(row: ProbedGateway, since: str) -> ProbedGateway:
+    """What is shown of a gateway that went away while it was selected."""
+    gateway = replace(
+        row.gateway, state=GatewayState.ABSENT, reason=since, latency_s=None, stale=False
+    )
+    return replace(row, gateway=gateway)
 
 
 def _search(row: ProbedGateway) -> str:

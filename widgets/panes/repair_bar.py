@@ -16,11 +16,9 @@ from textual.widgets import Button, Static
 
 from services.models import (
     Attempt,
-    AttemptState,
     Capability,
     Sandbox,
     SandboxId,
-    SandboxState,
     Verb,
 )
 from services.text.signs import sandbox_sign
@@ -138,6 +136,7 @@ class RepairBar(Vertical):
         self._dismissed = ""
         self._refusals: dict[Verb, str] = {}
         self._offer = ""
+        self._overtaken = ""
         self._now = 0.0
         self._rendered: dict[str, Content] = {}
         self._enabled_state: tuple[str, str, bool, bool] | None = None
@@ -173,11 +172,13 @@ class RepairBar(Vertical):
         now: float | None = None,
         *,
         offer: str = "",
+        overtaken: str = "",
     ) -> None:
         """Say this from now on; an attempt of another sandbox is not shown.
 
         `refusals` gives the reason for each verb that cannot be had; `offer` is what the attempt,
-        which ended, needs confirmed, as it is called.
+        which ended, needs confirmed, as it is called; `overtaken` is what takes the place of its
+        result.
         """
         ours = sandbox is not None and attempt is not None and attempt.sandbox == sandbox.id
         self._sandbox = sandbox
@@ -188,6 +189,7 @@ class RepairBar(Vertical):
             if (capability := Capability(verb.value)) in refusals
         }
         self._offer = sanitize_line(offer, 56) if ours else ""
+        self._overtaken = sanitize_line(overtaken) if ours else ""
         if now is not None:
             self._now = now
         if self.is_mounted:
@@ -241,8 +243,10 @@ class RepairBar(Vertical):
 
     def _offer_message(self) -> OfferRequested | None:
         """What a press of the offer says; None while nothing is offered."""
-        attempt = self._visible_attempt
+        attempt = self._attempt
         if not self._offer or attempt is None or not attempt.state.ended:
+            return None
+        if attempt.id == self._dismissed:
             return None
         return self.OfferRequested(attempt.sandbox, attempt.confirmable)
 
@@ -258,19 +262,9 @@ class RepairBar(Vertical):
     @property
     def _visible_attempt(self) -> Attempt | None:
         attempt = self._attempt
-        if attempt is None or attempt.id == self._dismissed or self._outdated(attempt):
+        if attempt is None or attempt.id == self._dismissed or self._overtaken:
             return None
         return attempt
-
-    def _outdated(self, attempt: Attempt) -> bool:
-        """Whether a success is outdated: the sandbox was seen in trouble after it."""
-        sandbox = self._sandbox
-        return (
-            attempt.state is AttemptState.DONE
-            and sandbox is not None
-            and sandbox.state not in (SandboxState.READY, SandboxState.SETTLING)
-            and sandbox.observed_at > (attempt.ended_at or 0.0)
-        )
 
     def _request_verb(self, verb: Verb) -> None:
         reason = self.refusal(verb)
@@ -294,7 +288,7 @@ class RepairBar(Vertical):
                 "  ",
                 styled("stale" if sandbox.stale else "", "warn"),
             )
-            reason = styled(sandbox.reason, "calm")
+            reason = styled(self._overtaken or sandbox.reason, "calm")
         self._update_static("#repair-name", title, layout=False)
         self._line("#repair-reason", [reason] if self._visible_attempt is None else [])
         self._draw_buttons()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from textual.message import Message
 from textual.reactive import reactive
@@ -180,6 +180,7 @@ class SandboxPane(TablePane):
             search=_search,
             order=lambda s: (s.id.source, s.name.casefold(), s.id.native_id),
             stale=lambda s: s.stale,
+            ghost=_gone,
             empty=lambda: self.hint or "No sandbox seen yet.",
         )
 
@@ -210,10 +211,12 @@ class SandboxPane(TablePane):
         upserted: Iterable[Sandbox],
         removed: Iterable[SandboxId] = (),
         renewed: Iterable[Sandbox] = (),
+        *,
+        at: float | None = None,
     ) -> None:
-        """Take a delta of the board; of the `renewed` only the age is another."""
+        """Take a delta of the board of `at`; of the `renewed` only the age is another."""
         self._table.renew(renewed)
-        change = self._table.reconcile(upserted, removed)
+        change = self._table.reconcile(upserted, removed, at=at)
         for key in change.removed:
             self._counter.drop(key)
         for key in (*change.added, *(key for key, _, _ in change.updated)):
@@ -262,6 +265,18 @@ class SandboxPane(TablePane):
         """Post the pane's own message for it."""
         event.stop()
         self.post_message(self.Opened(event.key))
+
+
+def _gone(sandbox: Sandbox, since: str) -> Sandbox:
+    """What is shown of a sandbox that went away while it was selected."""
+    return replace(
+        sandbox,
+        state=SandboxState.ABSENT,
+        reason=since,
+        activity=Activity.NONE,
+        tool="",
+        stale=False,
+    )
 
 
 def _search(sandbox: Sandbox) -> str:

@@ -289,7 +289,7 @@ class TablePane(Widget):
 
     def _title(self) -> list[Part]:
         tables = [table for table in self.tables() if table.display]
-        shown = sum(len(table.keys) for table in tables)
+        shown = sum(table.shown for table in tables)
         total = sum(table.total for table in tables)
         parts: list[Part] = []
         if self.number:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Container, Hashable, Iterable, Iterator, Sequence
 from typing import Generic, TypeVar
 
 K = TypeVar("K", bound=Hashable)
@@ -26,13 +26,19 @@ class Marks(Generic[K]):
         self._keys ^= {key}
         self._anchor = key
 
-    def extend(self, visible: Sequence[K], key: K) -> bool:
-        """Mark everything shown between the last toggled record and `key`, both included."""
+    def __iter__(self) -> Iterator[K]:
+        return iter(self._keys)
+
+    def extend(self, visible: Sequence[K], key: K, gone: Container[K] = ()) -> bool:
+        """Mark everything shown between the last toggled record and `key`, both included.
+
+        What is `gone` is left out.
+        """
         end = visible.index(key)
         start = visible.index(self._anchor) if self._anchor in visible else end
         between = visible[min(start, end) : max(start, end) + 1]
         before = len(self._keys)
-        self._keys.update(between)
+        self._keys.update(one for one in between if one not in gone)
         self._anchor = key
         return len(self._keys) != before
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import insort
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -24,11 +24,18 @@ class Change(Generic[K, R]):
     moved: bool
     """Whether the visible order is another than before."""
 
+    @property
+    def keys(self) -> set[K]:
+        """Of every record it is about."""
+        return {*self.added, *(key for key, _, _ in self.updated), *self.removed}
+
 
 class RecordModel(Generic[K, R]):
     """Records by key, with a filter over their search text and an order.
 
     The natural order is `order` where given, else that of arrival. A sort keeps it among equals.
+    A held row stays visible whatever an update says of it: one that is removed is kept as a
+    ghost, one that no longer matches the filter stays until it is released.
     """
 
     def __init__(
@@ -52,6 +59,8 @@ class RecordModel(Generic[K, R]):
         self._reverse = False
         self._visible: list[K] = []
         self._row: dict[K, int] = {}
+        self._ghosts: set[K] = set()
+        self._held: frozenset[K] = frozenset()
 
     def __len__(self) -> int:
         return len(self._visible)
@@ -61,8 +70,8 @@ class RecordModel(Generic[K, R]):
 
     @property
     def total(self) -> int:
-        """How many records there are, visible or not."""
-        return len(self._records)
+        """How many records there are, visible or not; ghosts are none."""
+        return len(self._records) - len(self._ghosts)
 
     @property
     def visible(self) -> Sequence[K]:
@@ -79,8 +88,15 @@ class RecordModel(Generic[K, R]):
         return self._records.get(key)
 
     def records(self) -> Iterable[R]:
-        """Every record, visible or not."""
-        return self._records.values()
+        """Every record, visible or not; ghosts are none."""
+        if not self._ghosts:
+            return self._records.values()
+        return [one for key, one in self._records.items() if key not in self._ghosts]
+
+    @property
+    def ghosts(self) -> Collection[K]:
+        """Keys of rows that were removed while they were held."""
+        return self._ghosts
 
     def row(self, key: K | None) -> int | None:
         """The visible row of a key, or None."""
@@ -91,7 +107,7 @@ class RecordModel(Generic[K, R]):
         held = self._records
         for record in records:
             key = self.key(record)
-            if key in held:
+            if key in held and key not in self._ghosts:
                 held[key] = record
 
     def prepare(self, most: int) -> bool:
@@ -101,33 +117,39 @@ class RecordModel(Generic[K, R]):
             most -= self._read(key)
         return bool(self._unread)
 
-    def reconcile(self, upserted: Iterable[R], removed: Iterable[K] = ()) -> Change[K, R]:
-        """Apply a delta; the rest of the records is not looked at."""
+    def reconcile(
+        self,
+        upserted: Iterable[R],
+        removed: Iterable[K] = (),
+        *,
+        held: Iterable[K] = (),
+        to_ghost: Callable[[R], R] | None = None,
+    ) -> Change[K, R]:
+        """Apply a delta; the rest of the records is not looked at.
+
+        `held` are the keys whose visible rows stay. Where there is a `to_ghost`, it makes what is
+        shown of one that is removed; it counts as removed, and as added if it comes back.
+        """
+        self._held = frozenset(key for key in held if key in self._row)
         added: list[K] = []
         updated: list[tuple[K, R, R]] = []
-        gone: list[K] = []
         displaced: dict[K, None] = {}
-        restructure = False
-        for key in removed:
-            if self._records.pop(key, None) is not None:
-                self._search_texts.pop(key, None)
-                self._unread.pop(key, None)
-                gone.append(key)
-        if gone:
-            lost = set(gone)
-            self._natural = [key for key in self._natural if key not in lost]
-            restructure = True
+        gone = self._remove(removed, to_ghost)
+        restructure = bool(gone)
         for record in upserted:
             key = self.key(record)
             before = self._records.get(key)
-            if before is not None and before == record:
+            back = key in self._ghosts
+            if before is not None and before == record and not back:
                 continue
             self._records[key] = record
             self._search_texts.pop(key, None)
             self._unread[key] = None
-            if before is None:
+            if before is None or back:
                 added.append(key)
-                self._natural.append(key)
+                self._ghosts.discard(key)
+                if not back:
+                    self._natural.append(key)
                 self._unordered = restructure = True
             else:
                 updated.append((key, before, record))
@@ -142,7 +164,8 @@ class RecordModel(Generic[K, R]):
 
     def set_filter(self, text: str) -> bool:
         """Show what matches `text`; whether the visible rows changed."""
-        fewer = self._predicate is not None and narrows(self._filter, text)
+        fewer = self._predicate is not None and narrows(self._filter, text) and not self._held
+        self._held = frozenset()
         self._filter = text
         self._predicate = matcher(text)
         if fewer and self._predicate is not None and not self._unordered:
@@ -160,7 +183,43 @@ class RecordModel(Generic[K, R]):
         self._natural.clear()
         self._search_texts.clear()
         self._unread.clear()
+        self._ghosts.clear()
+        self._held = frozenset()
         self._arrange()
+
+    def release(self, held: Collection[K]) -> bool:
+        """Hold these alone: other ghosts are forgotten; whether the visible rows changed."""
+        left = {key for key in self._ghosts if key not in held}
+        kept = frozenset(key for key in self._held if key in held)
+        if not left and kept == self._held:
+            return False
+        for key in left:
+            self._forget(key)
+        self._ghosts -= left
+        self._held = kept
+        self._natural = [key for key in self._natural if key in self._records]
+        return self._arrange()
+
+    def _remove(self, keys: Iterable[K], to_ghost: Callable[[R], R] | None) -> list[K]:
+        gone: list[K] = []
+        for key in keys:
+            before = self._records.get(key)
+            if before is None or key in self._ghosts:
+                continue
+            gone.append(key)
+            if to_ghost is not None and key in self._held:
+                self._ghosts.add(key)
+                self._records[key] = to_ghost(before)
+            else:
+                self._forget(key)
+        if gone:
+            self._natural = [key for key in self._natural if key in self._records]
+        return gone
+
+    def _forget(self, key: K) -> None:
+        del self._records[key]
+        self._search_texts.pop(key, None)
+        self._unread.pop(key, None)
 
     def nearest_visible(self, before: Sequence[K], at: int) -> K | None:
         """The visible key nearest to row `at` of those shown `before`: below first, then above."""
@@ -182,7 +241,7 @@ class RecordModel(Generic[K, R]):
         return self._sort_of is not None and self._sort_of(before) != self._sort_of(record)
 
     def _matches(self, key: K) -> bool:
-        if self._predicate is None:
+        if self._predicate is None or key in self._held:
             return True
         search_text = self._search_texts.get(key)
         if search_text is None:

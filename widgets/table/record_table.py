@@ -9,21 +9,25 @@ from collections.abc import Callable, Hashable, Iterable, Sequence
 from typing import Any, ClassVar, Generic, TypeAlias, TypeVar
 
 from textual import events
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.geometry import Region
 from textual.reactive import reactive
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
-from widgets.table import messages
+from widgets.table import messages, sort_order
+from widgets.table.bindings import TABLE_BINDINGS
 from widgets.table.changed_cells import ChangedCells
 from widgets.table.columns import Column
+from widgets.table.ghosts import Ghosts
 from widgets.table.layered_style import LayeredStyles
+from widgets.table.live_cells import LiveCells
 from widgets.table.marks import Marks
 from widgets.table.read_ahead import ReadAhead
 from widgets.table.record_model import Change, RecordModel
 from widgets.table.row_painter import GUTTER, NAMES, TABLE_CSS, RowPainter, RowState
 from widgets.table.row_window import HEADER, RowWindow, ViewPosition
+from widgets.table.sort_order import SortOrder
 
 K = TypeVar("K", bound=Hashable)
 R = TypeVar("R")
@@ -38,24 +42,7 @@ class RecordTable(ScrollView, Generic[K, R], can_focus=True, inherit_bindings=Fa
     ALLOW_SELECT = False
     COMPONENT_CLASSES: ClassVar[set[str]] = set(NAMES.values())
     DEFAULT_CSS = TABLE_CSS
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("up,k", "move(-1)", "Up", show=False, id="table.up"),
-        Binding("down,j", "move(1)", "Down", show=False, id="table.down"),
-        Binding("home,g", "first", "First row", show=False, id="table.first"),
-        Binding("end,G", "last", "Last row", show=False, id="table.last"),
-        Binding("pageup", "page(-1.0)", "Page up", show=False, id="table.page_up"),
-        Binding("pagedown", "page(1.0)", "Page down", show=False, id="table.page_down"),
-        Binding("ctrl+u", "page(-0.5)", "Half a page up", show=False, id="table.half_up"),
-        Binding("ctrl+d", "page(0.5)", "Half a page down", show=False, id="table.half_down"),
-        Binding("enter", "open", "Details", id="table.open"),
-        Binding("o", "sort_next", "Sort by the next column", show=False, id="table.sort"),
-        Binding("O", "sort_flip", "Reverse the order", show=False, id="table.sort_flip"),
-        Binding("space", "mark", "Mark", show=False, id="table.mark"),
-        Binding(
-            "v,shift+space", "mark_range", "Mark up to here", show=False, id="table.mark_range"
-        ),
-        Binding("escape", "clear", "Clear marks or filter", show=False, id="table.clear"),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = TABLE_BINDINGS
 
     Highlighted: TypeAlias = messages.Highlighted
     CursorLost: TypeAlias = messages.CursorLost
@@ -63,6 +50,9 @@ class RecordTable(ScrollView, Generic[K, R], can_focus=True, inherit_bindings=Fa
     Sorted: TypeAlias = messages.Sorted
     Filtered: TypeAlias = messages.Filtered
     MarksChanged: TypeAlias = messages.MarksChanged
+
+    GONE: ClassVar[str] = "gone since {at}"
+    """What a row says whose record went away while the operator was on it."""
 
     now: reactive[float] = reactive(0.0, repaint=False)
     """The instant ages are counted from, seconds since the epoch."""
@@ -77,10 +67,12 @@ class RecordTable(ScrollView, Generic[K, R], can_focus=True, inherit_bindings=Fa
         search: Callable[[R], str] | None = None,
         order: Callable[[R], Any] | None = None,
         stale: Callable[[R], bool] = lambda _: False,
+        ghost: Callable[[R, str], R] = lambda record, _: record,
         empty: Callable[[], str] = lambda: "",
         id: str | None = None,
         classes: str | None = None,
     ) -> None:
+        """`ghost` makes what is shown of a record that went away, given since when in words."""
         super().__init__(id=id, classes=classes)
         self.columns = tuple(columns)
         """All columns, also those that do not fit; `set_columns` changes them."""
@@ -93,10 +85,10 @@ class RecordTable(ScrollView, Generic[K, R], can_focus=True, inherit_bindings=Fa
         self.empty = empty
         """What to say where there are no rows."""
         self._window: RowWindow[K] = RowWindow(self, self._model, self._first_cursor)
-        self._changed: ChangedCells[K] = ChangedCells(
-            self, self._model, self._window, self._painter
-        )
-        self._sort: tuple[str | None, bool] = (None, False)
+        self._ghosts = Ghosts(self._model, self._window, self._marks, ghost, self.GONE)
+        self._changed = ChangedCells(self, self._model, self._window, self._painter)
+        self._live = LiveCells(self, self._model, self._window, self._painter)
+        self._sort = sort_order.NATURAL
 
     @property
     def cursor_key(self) -> K | None:
@@ -110,8 +102,13 @@ class RecordTable(ScrollView, Generic[K, R], can_focus=True, inherit_bindings=Fa
 
     @property
     def total(self) -> int:
-        """How many records there are, shown or filtered out."""
+        """How many records there are, shown or filtered out; ghosts are none."""
         return self._model.total
+
+    @property
+    def shown(self) -> int:
+        """How many records are shown; ghosts are none."""
+        return len(self._model) - self._ghosts.visible
 
     @property
     def shown_columns(self) -> tuple[str, ...]:
@@ -135,40 +132,41 @@ class RecordTable(ScrollView, Generic[K, R], can_focus=True, inherit_bindings=Fa
             return ""
         return next((c.render(record, self.now).text for c in self.columns if c.id == column), "")
 
-    def reconcile(self, upserted: Iterable[R], removed: Iterable[K] = ()) -> Change[K, R]:
-        """Apply a delta: records that are new or changed, and keys that are gone."""
+    def reconcile(
+        self, upserted: Iterable[R], removed: Iterable[K] = (), *, at: float | None = None
+    ) -> Change[K, R]:
+        """Apply a delta: what is new or changed, and keys gone since `at`.
+
+        What is under the cursor or marked stays, as a ghost if it is gone.
+        """
         place = self._window.position()
-        change = self._model.reconcile(upserted, removed)
-        if change.removed and self._marks.discard(change.removed):
-            self.post_message(messages.MarksChanged(self, self._marks.among(self._model.visible)))
+        change, unmarked = self._ghosts.reconcile(
+            upserted, removed, self.now if at is None else at, cursor=self._holds_cursor()
+        )
+        if unmarked:
+            self.post_message(messages.MarksChanged(self, self.marked))
         if change.updated and self.flashing:
             self._changed.begin(change, self.now)
         if self._read_ahead is not None:
             self._read_ahead.begin()
         if change.moved:
             self._restore_position(place)
-        elif change.updated:
-            self._window.refresh_keys({key for key, _, _ in change.updated})
+        else:
+            self._window.refresh_keys(change.keys)
         return change
 
     def renew(self, records: Iterable[R]) -> None:
         """Take records that differ from the ones held in what the live columns say, as in age."""
-        seen = [self._model.visible[row] for row in self._window.on_screen()]
-        held = [(key, self._model.record(key)) for key in seen]
-        self._model.renew(records)
-        if any(column.id == self._sort[0] and column.live for column in self.columns):
-            place = self._window.position()
-            if self._model.rearrange():
-                self._restore_position(place)
-        for key, before in held:
-            record = self._model.record(key)
-            if before is not None and record is not None and record is not before:
-                self._painter.renew(key, before, record)
+        place = self._window.position()
+        live = any(column.id == self._sort[0] and column.live for column in self.columns)
+        if self._live.renew(records, sorted_by_live=live):
+            self._restore_position(place)
         self.watch_now()
 
     def clear_records(self) -> None:
         """Forget everything, as when another subject is shown."""
         self._model.clear()
+        self._ghosts.clear()
         self._marks.clear()
         self._changed.clear()
         self._painter.invalidate()
@@ -203,15 +201,7 @@ class RecordTable(ScrollView, Generic[K, R], can_focus=True, inherit_bindings=Fa
 
     def watch_now(self) -> None:
         """Repaint the cells whose age reads differently, and nothing else."""
-        top = self.scroll_offset.y
-        for row in self._window.on_screen():
-            key = self._model.visible[row]
-            record = self._model.record(key)
-            if record is None:
-                continue
-            for placed in self._painter.changed_columns(key, record, self.now):
-                x, y = GUTTER + placed.x, row - top + HEADER
-                self.refresh(Region(x, y, placed.width, 1))
+        self._live.repaint(self.now)
 
     def on_resize(self, _: events.Resize) -> None:
         """Keep the cursor on the screen."""
@@ -225,8 +215,8 @@ class RecordTable(ScrollView, Generic[K, R], can_focus=True, inherit_bindings=Fa
         return self._model.filter
 
     @property
-    def sort(self) -> tuple[str | None, bool]:
-        """Column id (None: natural order) and whether it is reversed."""
+    def sort(self) -> SortOrder:
+        """What the rows are ordered by."""
         return self._sort
 
     @property
@@ -248,6 +238,7 @@ class RecordTable(ScrollView, Generic[K, R], can_focus=True, inherit_bindings=Fa
         place = self._window.position()
         if self._model.set_filter(text):
             self._restore_position(place)
+        self._release()
         self.refresh()
         self.refresh_bindings()
         self.post_message(self.Filtered(self, text))
@@ -265,10 +256,9 @@ class RecordTable(ScrollView, Generic[K, R], can_focus=True, inherit_bindings=Fa
     def select(self, key: K) -> bool:
         """Put the cursor on a record; False where it is not shown."""
         row = self._model.row(key)
-        if row is None:
-            return False
-        self._go(row)
-        return True
+        if row is not None:
+            self._go(row)
+        return row is not None
 
     def clear_marks(self) -> None:
         """Unmark everything."""
@@ -301,9 +291,8 @@ class RecordTable(ScrollView, Generic[K, R], can_focus=True, inherit_bindings=Fa
         """Order by the next column that orders anything, then naturally again."""
         self._lay_out()
         ids = [p.column.id for p in self._painter.placed if p.column.sort_key]
-        chosen, _ = self._sort
-        after = ids.index(chosen) + 1 if chosen in ids else 0
-        self.sort_by(ids[after] if after < len(ids) else None)
+        column, reverse = sort_order.next_column(self._sort, ids)
+        self.sort_by(column, reverse=reverse)
 
     def action_sort_flip(self) -> None:
         """Reverse the order."""
@@ -312,15 +301,17 @@ class RecordTable(ScrollView, Generic[K, R], can_focus=True, inherit_bindings=Fa
 
     def action_mark(self) -> None:
         """Mark or unmark the record under the cursor and go on to the next."""
-        if self._window.cursor is not None:
-            self._marks.toggle(self._window.cursor)
+        if (key := self._window.cursor) is None:
+            return
+        if key not in self._ghosts or key in self._marks:
+            self._marks.toggle(key)
             self._marks_changed()
-            self.action_move(1)
+        self.action_move(1)
 
     def action_mark_range(self) -> None:
         """Mark from the last marked record to the cursor."""
         key = self._window.cursor
-        if key is not None and self._marks.extend(self._model.visible, key):
+        if key is not None and self._marks.extend(self._model.visible, key, self._ghosts):
             self._marks_changed()
 
     def action_clear(self) -> None:
@@ -339,7 +330,10 @@ class RecordTable(ScrollView, Generic[K, R], can_focus=True, inherit_bindings=Fa
     def on_click(self, event: events.Click) -> None:
         """A row: select, and open on the second click. A title: sort, reverse, natural again."""
         if event.y < HEADER:
-            self._click_title(event.x - GUTTER)
+            title = self._painter.column_at(event.x - GUTTER)
+            if title is not None and title.sort_key:
+                column, reverse = sort_order.clicked(self._sort, title.id)
+                self.sort_by(column, reverse=reverse)
             return
         row = self._window.row_at(event.y)
         if row is not None:
@@ -355,22 +349,14 @@ class RecordTable(ScrollView, Generic[K, R], can_focus=True, inherit_bindings=Fa
         """The mouse is elsewhere."""
         self._window.hover_over(None)
 
-    def _click_title(self, x: int) -> None:
-        column = self._painter.column_at(x)
-        if column is not None and column.sort_key:
-            same, reverse = self._sort[0] == column.id, self._sort[1]
-            if same and reverse:
-                self.sort_by(None)
-            else:
-                self.sort_by(column.id, reverse=same)
-
     def _marks_changed(self) -> None:
+        self._release()
         self.refresh()
         self.refresh_bindings()
         self.post_message(self.MarksChanged(self, self.marked))
 
     def _row_text(self, record: R) -> str:
-        return "\n".join(column.render(record, self.now).text for column in self.columns)
+        return "\n".join(c.render(record, self.now).text for c in self.columns)
 
     def _lay_out(self) -> None:
         self._painter.lay_out(self.columns, self.scrollable_content_region.width)
@@ -385,6 +371,7 @@ class RecordTable(ScrollView, Generic[K, R], can_focus=True, inherit_bindings=Fa
             hover=row == self._window.hover,
             stale=self._stale(record),
             flash=self._changed.of(key),
+            gone=self._ghosts.of(key),
         )
         return self._painter.row(key, record, row_state, self.now)
 
@@ -395,6 +382,17 @@ class RecordTable(ScrollView, Generic[K, R], can_focus=True, inherit_bindings=Fa
     def _go(self, row: int) -> None:
         """Move the cursor to the nearest existing row and show it."""
         self._window.go(row)
+        self._release()
+
+    def _holds_cursor(self) -> bool:
+        """Whether no update moves the cursor."""
+        return True
+
+    def _release(self) -> None:
+        """The operator moved on: what is no longer held may leave."""
+        place = self._window.position()
+        if self._ghosts.release():
+            self._restore_position(place)
 
     def _restore_position(self, place: ViewPosition[K]) -> None:
         self._window.restore(place)

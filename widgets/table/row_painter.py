@@ -66,7 +66,7 @@ RecordTable {
 
 @dataclass(frozen=True, slots=True)
 class RowState:
-    """The state a table adds to a record: cursor, mark, hover, stale, flash."""
+    """The state a table adds to a record: cursor, mark, hover, stale, flash, gone."""
 
     cursor: bool = False
     marked: bool = False
@@ -74,6 +74,8 @@ class RowState:
     stale: bool = False
     flash: frozenset[str] = frozenset()
     """Ids of the columns that have just changed."""
+    gone: str = ""
+    """Said at the end of the line of a record that is no more."""
 
 
 @dataclass(slots=True)
@@ -196,7 +198,7 @@ class RowPainter(Generic[K, R]):
 
     def _draw(self, record: R, row_state: RowState, now: float) -> Strip:
         states = [word for word in ("hover", "cursor") if getattr(row_state, word)]
-        late = ["stale"] if row_state.stale else []
+        late = ["stale"] if row_state.stale or row_state.gone else []
         glyph = MARK_GLYPH if row_state.marked else CURSOR_GLYPH if row_state.cursor else " "
         blank = self._names(*states)
         parts: list[tuple[str, tuple[str, ...]]] = [
@@ -207,10 +209,16 @@ class RowPainter(Generic[K, R]):
             flash = ["flash"] if column.id in row_state.flash else []
             fitting = column.render(record, now).fitting(placed.width)
             for text, tone in fit_parts(fitting, placed.width, column.align):
-                tones = [tone] if tone in TONES else []
+                tones = ["dim"] if row_state.gone else [tone] if tone in TONES else []
                 parts.append((text, self._names(*states, *tones, *late, *flash)))
             parts.append((" " * column.gap, blank))
-        return self._strip(parts, blank)
+        strip = self._strip(parts, blank)
+        if not row_state.gone:
+            return strip
+        note = cut(f" {row_state.gone}", self._width)
+        style = self._style(*self._names(*states, "warn"))
+        left = strip.crop(0, self._width - width_of(note))
+        return Strip.join([left, Strip([Segment(note, style)])])
 
     @staticmethod
     def _names(*words: str) -> tuple[str, ...]:

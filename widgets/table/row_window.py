@@ -45,9 +45,14 @@ class RowWindow(Generic[K]):
         """Rows that fit."""
         return max(1, self._table.container_size.height - HEADER)
 
+    @property
+    def top(self) -> int:
+        """The first row on the screen."""
+        return self._table.scroll_offset.y
+
     def on_screen(self) -> Iterator[int]:
         """Rows now on the screen."""
-        top = self._table.scroll_offset.y
+        top = self.top
         return iter(range(top, min(top + self.page_rows, len(self._model))))
 
     def row_at(self, y: int) -> int | None:

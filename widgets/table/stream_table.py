@@ -32,6 +32,8 @@ class StreamTable(RecordTable[K, R], Generic[K, R]):
         Binding("f", "follow", "Follow or pause", id="stream.follow"),
     ]
 
+    GONE = "out of this list since {at}"
+
     following: reactive[bool] = reactive(True, init=False, repaint=False)
     unseen: reactive[int] = reactive(0, init=False, repaint=False)
     """Rows that arrived since it was paused."""
@@ -43,9 +45,11 @@ class StreamTable(RecordTable[K, R], Generic[K, R]):
             super().__init__()
             self.stream = stream
 
-    def reconcile(self, upserted: Iterable[R], removed: Iterable[K] = ()) -> Change[K, R]:
+    def reconcile(
+        self, upserted: Iterable[R], removed: Iterable[K] = (), *, at: float | None = None
+    ) -> Change[K, R]:
         """Apply a delta; while paused, what arrived is counted."""
-        change = super().reconcile(upserted, removed)
+        change = super().reconcile(upserted, removed, at=at)
         if not self.following:
             self.unseen += sum(1 for key in change.added if self._model.row(key) is not None)
         return change
@@ -62,6 +66,7 @@ class StreamTable(RecordTable[K, R], Generic[K, R]):
         self.unseen = 0
         self.following = True
         self._to_end()
+        self._release()
 
     def pause(self) -> None:
         """Stay with the row under the cursor."""
@@ -122,6 +127,9 @@ class StreamTable(RecordTable[K, R], Generic[K, R]):
         """Stay at the end while following."""
         if self.following:
             self._to_end()
+
+    def _holds_cursor(self) -> bool:
+        return not self.following
 
     def _go(self, row: int) -> None:
         if row < len(self._model) - 1:

@@ -212,11 +212,14 @@ class OpenShellActor:
                     target, tools, listed.entry(target.gateway, target.name)
                 )
         except (TimeoutError, UnavailableError) as error:
-            yield stage.skipped(str(error) or "the ports were not mended in time")
+            detail = str(error) or f"not done within {FORWARDS_S:g} s"
+            yield stage.not_done(detail, "its forwards may not be mended")
             return
         if failed:
-            yield stage.skipped(f"not mended: {'; '.join(failed)}")
+            ports = ", ".join(one.split(":")[0] for one in failed)
+            yield stage.not_done("; ".join(failed), f"the forward of {ports} was not mended")
         elif done:
-            yield stage.ok(", ".join(done))
+            ports = ", ".join(done)
+            yield stage.ok(ports, outcome=f"the forward of {ports} was mended")
         else:
             yield stage.skipped("no port needs it")

@@ -31,9 +31,9 @@ class StepBuilder:
         )
         return self.begun
 
-    def ok(self, detail: str = "") -> Step:
-        """Ended well."""
-        return self._finish(StepState.OK, detail)
+    def ok(self, detail: str = "", *, outcome: str = "") -> Step:
+        """Ended well; `outcome` is what was done, as a clause of the conclusion."""
+        return replace(self._finish(StepState.OK, detail), outcome=outcome)
 
     def skipped(self, detail: str) -> Step:
         """Not needed, or not possible and not worth failing for."""
@@ -42,6 +42,10 @@ class StepBuilder:
     def failed(self, detail: str, *, transient: bool = False) -> Step:
         """Ended badly; `transient` where trying again may help."""
         return self._finish(StepState.FAILED, detail, transient)
+
+    def not_done(self, detail: str, outcome: str) -> Step:
+        """Ended badly, which fails nothing; `outcome` is said in the conclusion."""
+        return replace(self._finish(StepState.FAILED, detail), best_effort=True, outcome=outcome)
 
     def _finish(self, state: StepState, detail: str, transient: bool = False) -> Step:
         return replace(

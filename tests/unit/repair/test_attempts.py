@@ -6,7 +6,7 @@ import ast
 import asyncio
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 
 import pytest
@@ -547,3 +547,51 @@ def test_every_limit_is_read_by_a_line_that_acts() -> None:
                     if isinstance(one, ast.Attribute) and isinstance(one.ctx, ast.Load)
                 )
     assert {field.name for field in fields(Limits)} <= read.keys()
+
+
+LOST = Step(
+    "forward",
+    StepState.FAILED,
+    detail="port 3000: in use",
+    best_effort=True,
+    outcome="the forward of port 3000 was not mended",
+)
+MENDED = Step("forward", StepState.OK, outcome="the forward of port 3000 was mended")
+
+
+async def test_a_best_effort_that_failed_is_in_the_conclusion(bench: Callable[..., Bench]) -> None:
+    b = bench()
+    b.source.links.append(Script((LOST, Step("connect", StepState.OK))))
+    done = await b.end(b.attempts.request(Verb.RECONNECT, BOX))
+    assert done.state is AttemptState.DONE, "it fails nothing"
+    assert done.summary == "box is connected; the forward of port 3000 was not mended."
+    assert step(done, "forward").state is StepState.FAILED
+    await b.attempts.close()
+
+
+@pytest.mark.parametrize("lost", [LOST, replace(LOST, outcome="")])
+async def test_it_is_in_every_conclusion_and_never_the_headline(
+    bench: Callable[..., Bench], lost: Step
+) -> None:
+    b = bench()
+    clause = lost.outcome or "forward failed: port 3000: in use"
+    b.source.verdict["box"] = DOWN
+    b.source.links.append(Script((lost, Step("connect", StepState.OK))))
+    done = await b.end(b.attempts.request(Verb.RECONNECT, BOX))
+    assert done.state is AttemptState.DONE and clause in done.summary
+    assert done.original == DOWN.reason and "was woken" in done.summary
+    b.source.links.append(
+        Script((lost, Step("connect", StepState.FAILED, detail="It is refused.")))
+    )
+    failed = await b.end(b.attempts.request(Verb.RECONNECT, BOX))
+    assert failed.state is AttemptState.FAILED
+    assert failed.original == "It is refused." and clause in failed.summary
+    await b.attempts.close()
+
+
+async def test_what_a_link_step_mended_is_told(bench: Callable[..., Bench]) -> None:
+    b = bench()
+    b.source.links.append(Script((MENDED, Step("connect", StepState.OK))))
+    done = await b.end(b.attempts.request(Verb.RECONNECT, BOX))
+    assert done.summary == "box is connected; the forward of port 3000 was mended."
+    await b.attempts.close()
