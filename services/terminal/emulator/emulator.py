@@ -57,7 +57,11 @@ class Emulator:
 
     @palette.setter
     def palette(self, colours: Mapping[int, int]) -> None:
-        self._screen.palette = dict(colours)
+        screen = self._screen
+        was_dark = screen.dark
+        screen.palette = dict(colours)
+        if screen.dark != was_dark and 2031 in screen.private:
+            screen.report_colour_scheme()
 
     def feed(self, data: bytes) -> None:
         """Take output of the program, cut anywhere; never raises."""
@@ -65,7 +69,11 @@ class Emulator:
 
     def resize(self, columns: int, lines: int) -> None:
         """Take a new size: the main screen reflows, the alternate one is cut or padded."""
-        resize(self._screen, max(columns, SMALLEST_WIDTH), max(lines, 1))
+        screen = self._screen
+        before = screen.columns, screen.lines
+        resize(screen, max(columns, SMALLEST_WIDTH), max(lines, 1))
+        if before != (screen.columns, screen.lines) and 2048 in screen.private:
+            screen.report_size()
 
     @property
     def columns(self) -> int:

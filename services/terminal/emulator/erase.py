@@ -19,7 +19,7 @@ class Erasing(CursorMovement):
         start, end = self._extent(how)
         if end:
             self._erase(self.rows[self.y], start, end, Protection.ISO)
-        self.pending = self.pending and how == 1
+            self.pending = False
 
     def erase_in_display(self, how: int = 0) -> None:
         """ED; 3 clears the scrollback and leaves the screen."""
@@ -33,7 +33,7 @@ class Erasing(CursorMovement):
         start, end = self._extent(how)
         if end:
             self._erase(self.rows[self.y], start, end, Protection.SELECTIVE)
-        self.pending = self.pending and how == 1
+            self.pending = False
 
     def selective_erase_in_display(self, how: int = 0) -> None:
         """DECSED: leaves what DECSCA protects."""
@@ -48,7 +48,6 @@ class Erasing(CursorMovement):
             self._erase(row, start, end, Protection.ISO)
         else:
             row.erase(start, end, self.attribute.blank, columns)
-        self.pending = False
 
     def _extent(self, how: int) -> tuple[int, int]:
         """The cells of the cursor's line that an erasure means; (0, 0) for an unknown one."""
@@ -59,6 +58,7 @@ class Erasing(CursorMovement):
     def _erase_lines(self, how: int, spared: Protection) -> None:
         if how not in (0, 1, 2):
             return
+        self.pending = False
         start, end = self._extent(how)
         self._erase(self.rows[self.y], start, end, spared)
         whole = {0: self.rows[self.y + 1 :], 1: self.rows[: self.y], 2: self.rows}[how]
@@ -66,7 +66,6 @@ class Erasing(CursorMovement):
         for row in whole:
             if row.spans or row.cells is not None or row.wrapped or not empty:
                 self._erase(row, 0, self.columns, spared)
-        self.pending = self.pending and how == 1
 
     def _erase(self, row: Row, start: int, end: int, spared: Protection) -> None:
         """Blank cells, but for those with this protection."""
@@ -92,14 +91,14 @@ class Erasing(CursorMovement):
         if self.left <= self.x <= self.right:
             row = self.rows[self.y]
             row.insert(self.x, count or 1, self.right, self.attribute.blank, self.columns)
-        self.pending = False
+            self.pending = False
 
     def delete_characters(self, count: int = 0) -> None:
         """DCH: between the side margins."""
         if self.left <= self.x <= self.right:
             row = self.rows[self.y]
             row.delete(self.x, count or 1, self.right, self.attribute.blank, self.columns)
-        self.pending = False
+            self.pending = False
 
     @property
     def _in_region(self) -> bool:
@@ -110,26 +109,26 @@ class Erasing(CursorMovement):
         if self.top <= self.y <= self.bottom and self.left <= self.x <= self.right:
             self.shift_down(self.y, count or 1)
             self.x = self.left
-        self.pending = False
+            self.pending = False
 
     def delete_lines(self, count: int = 0) -> None:
         """DL: in the region; the cursor goes to the left margin."""
         if self.top <= self.y <= self.bottom and self.left <= self.x <= self.right:
             self.shift_up(self.y, count or 1)
             self.x = self.left
-        self.pending = False
+            self.pending = False
 
     def insert_columns(self, count: int = 0) -> None:
         """DECIC."""
         if self._in_region:
             self.shift_region(self.x, count or 1)
-        self.pending = False
+            self.pending = False
 
     def delete_columns(self, count: int = 0) -> None:
         """DECDC."""
         if self._in_region:
             self.shift_region(self.x, -(count or 1))
-        self.pending = False
+            self.pending = False
 
     def scroll_region_up(self, count: int = 0) -> None:
         """SU."""
@@ -157,4 +156,3 @@ class Erasing(CursorMovement):
             row.erase(0, self.columns, self.plain, self.columns)
             row.write(0, "E" * self.columns, self.plain, self.columns)
         self.x = self.y = 0
-        self.pending = False

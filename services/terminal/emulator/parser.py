@@ -45,6 +45,8 @@ class SequenceParser(pyte.ByteStream):
 
     def feed(self, data: bytes) -> None:  # type: ignore[override]
         """Take bytes, cut anywhere; never raises."""
+        if self.screen.adrift and not self.screen.pending:
+            self.screen.update_flags()
         text = self.utf8_decoder.decode(data)
         if not text.isascii() and _C1.search(text):
             text = _C1.sub(lambda match: ESC + chr(ord(match[0]) - 0x40), text)
@@ -127,6 +129,8 @@ class SequenceParser(pyte.ByteStream):
                             self._initialize_parser()
                         else:
                             screen.write(text)
+                        if screen.adrift and not screen.pending:
+                            screen.update_flags()
                         rows, x, y = screen.rows, screen.x, screen.y
                         fast = screen.fast
                         if fast and screen.pending:
@@ -162,10 +166,10 @@ class SequenceParser(pyte.ByteStream):
                     if last:
                         screen.last = last
                         last = ""
-                    handler, number = cell_operation
+                    handler, number, ends = cell_operation
                     handler(number)
                     x, y = screen.x, screen.y
-                    if screen.pending:
+                    if screen.pending and not ends:
                         x = columns
                     continue
             if sequence[-1] == "m" and (fast or sequence[1] == "["):
@@ -189,6 +193,8 @@ class SequenceParser(pyte.ByteStream):
                 perform(sequence)
             else:
                 known[0](*known[1])
+            if screen.adrift and not screen.pending:
+                screen.update_flags()
             rows, x, y = screen.rows, screen.x, screen.y
             fast = screen.fast
             if fast and screen.pending:

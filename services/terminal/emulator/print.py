@@ -135,6 +135,7 @@ class Printing(ScreenState):
         width = len(cell)
         if self.pending and self.autowrap:
             self._wrap()
+        self.pending = False
         limit = self._right_limit()
         if self.x + width - 1 > limit:
             if self.autowrap:

@@ -9,6 +9,7 @@ import re
 from typing import Final, TypeAlias
 
 from services.terminal.cells import DEFAULT, RGB, CellStyle, Colour, Underline
+from services.terminal.emulator.dispatch import number
 
 Change: TypeAlias = tuple[int, int]
 """What to keep of a packed style, and what to set then."""
@@ -84,10 +85,6 @@ def style_of(packed: int, link: str) -> CellStyle:
     )
 
 
-def _number(text: str) -> int:
-    return int(text) if text.isascii() and text.isdigit() and len(text) <= 6 else 0
-
-
 def _colour(parts: list[int]) -> Colour | None:
     """A colour from its mode and numbers: 5;n or 2;r;g;b."""
     if len(parts) >= 2 and parts[0] == 5:
@@ -104,7 +101,7 @@ def _set(change: Change, place: int, width: int, value: int) -> Change:
 
 def _colon(word: str, change: Change) -> Change:
     """One parameter with sub-parameters: `4:3`, `38:5:n`, `38:2::r:g:b`, `38:2:r:g:b`."""
-    code, *numbers = (_number(part) for part in word.split(":"))
+    code, *numbers = (number(part) for part in word.split(":"))
     if code == 4 and numbers[0] <= Underline.DASHED:
         return _set(change, _UNDERLINE, 7, numbers[0])
     if code in _COLOURED:
@@ -146,9 +143,9 @@ def changes(sequence: str) -> Change | None:  # noqa: PLR0912
         if ":" in word:
             change = _colon(word, change)
             continue
-        code = _number(word)
+        code = number(word)
         if code in _COLOURED:
-            numbers = [_number(part) for part in words[at : at + 4]]
+            numbers = [number(part) if ":" not in part else 0 for part in words[at : at + 4]]
             found = _colour(numbers)
             if found is not None:
                 change = _set(change, _COLOURED[code], _WIDTH, found + 1)

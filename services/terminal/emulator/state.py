@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from pyte.charsets import VT100_MAP
-
-from services.terminal.cells import CursorShape
+from services.terminal.cells import BACKGROUND, CursorShape
 from services.terminal.emulator.row import Row
 from services.terminal.emulator.scrollback import Scrollback, freeze
 from services.terminal.emulator.styles import Attribute, Attributes, Protection
 from services.terminal.emulator.widths import Clusters
 
 TAB = 8
+CELL_WIDTH, CELL_HEIGHT = 8, 16
+"""The size of a cell in pixels we speak of when asked; nothing here has pixels."""
 CONFORMANCE = 4
 """The DEC level we answer as: VT420."""
 
 Charset: TypeAlias = "dict[int, str] | None"
 """What to print instead of some ASCII characters; None for ASCII itself."""
-_LINES = {code: VT100_MAP[code] for code in range(0x60, 0x7F)} | {0x5F: " "}
+_LINES = dict(
+    zip(range(0x5F, 0x7F), " ◆▒␉␌␍␊°±␤␋┘┐┌└┼⎺⎻─⎼⎽├┤┴┬│≤≥π≠£·", strict=True)
+)  # fmt: skip
 _SETS: dict[str, Charset] = {"0": _LINES, "2": _LINES, "A": {0x23: "£"}}
 
 
@@ -74,6 +76,8 @@ class ScreenState:
         self.icon_title = ""
         self.titles: list[tuple[str | None, str | None]] = []
         self.colours: dict[int, int] = {}
+        self.palette: Mapping[int, int] = {}
+        """The theme's colours."""
         self.special_colours: dict[int, int] = {}
         self.damage_base: list[Row] | None = None
         """The rows as they were when damage was last taken; None means everything changed."""
@@ -87,10 +91,13 @@ class ScreenState:
         self.saved: dict[bool, SavedCursor] = {}
         self.tabs = set(range(TAB, self.columns, TAB))
         self.x = self.y = 0
-        self.private: set[int] = {7, 8, 12, 25, 1007}
-        self.ansi: set[int] = {12}
+        self.pending = False
+        self.private: set[int] = {7, 25, 1007}
+        self.ansi: set[int] = set()
         self.saved_modes: dict[int, bool] = {}
         self.modify_other_keys = 0
+        self.keyboards: dict[bool, list[int]] = {False: [0], True: [0]}
+        """Flags of the Kitty keyboard protocol, a stack for each of the two screens."""
         self.level = CONFORMANCE
         self.last = ""
         """The text drawn last, for REP."""
@@ -102,7 +109,6 @@ class ScreenState:
 
     def apply_soft_reset(self) -> None:
         """What a soft reset sets back (DECSTR)."""
-        self.pending = False
         self.attribute = self.plain
         self.charsets: list[Charset] = [None, None, None, None]
         self.gl = 0
@@ -128,6 +134,8 @@ class ScreenState:
         self.origin = 6 in self.private
         self.translation = self.charsets[self.gl]
         self.full_width = self.left == 0 and self.right == self.columns - 1
+        self.adrift = self.pending and self.full_width and self.x != self.columns - 1
+        """Whether the cursor went elsewhere without ending a pending wrap, as CBT does."""
         self.fast = (
             self.autowrap
             and not self.insert
@@ -136,6 +144,7 @@ class ScreenState:
             and self.charsets[0] is None
             and not self.shift
             and 20 not in self.ansi
+            and not self.adrift
         )
         self.backwards = not self.private.isdisjoint((41, 45, 1045))
         """Whether backspaces and tabs may wrap."""
@@ -178,7 +187,7 @@ class ScreenState:
             saved = SavedCursor(0, 0, False, self.plain, (None, None, None, None), 0, False)
         self.x = min(saved.x, self.columns - 1)
         self.y = min(saved.y, self.lines - 1)
-        self.pending = saved.pending and self.x in (self.right, self.columns - 1)
+        self.pending = saved.pending
         self.attribute = saved.attribute
         self.charsets = list(saved.charsets)
         self.gl = saved.gl
@@ -277,6 +286,13 @@ class ScreenState:
                 row.clean = 0
             else:
                 row.erase(left, end, blank, columns)
+
+    @property
+    def dark(self) -> bool:
+        """Whether the theme's background is a dark colour."""
+        colour = self.palette.get(BACKGROUND, 0)
+        red, green, blue = colour >> 16 & 255, colour >> 8 & 255, colour & 255
+        return 299 * red + 587 * green + 114 * blue < 128_000
 
     def grid(self, y: int) -> Row:
         """A row in grid form."""
