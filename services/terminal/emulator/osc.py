@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Final
 
 from services.terminal.cells import BACKGROUND, CURSOR, EXTENDED_COLOURS, FOREGROUND

@@ -25,6 +25,7 @@ from services.sources.local.source import open_local
 from services.sources.local.world import roles
 from tests.support.waiting import eventually
 from tui.app import WakedeckApp
+from tui.panel.layout import Pane, PaneGrid
 from tui.panel.shells import OpenShell
 from widgets.panes.events import EventPane
 from widgets.panes.queues import QueuePane
@@ -286,3 +287,37 @@ async def test_a_hidden_shell_that_writes_says_so_on_its_tab(tmp_path: Path) -> 
         await live.until(lambda: not any(tab.unseen for tab in tabs.tabs))
         first.session.type(b"echo behind\r")
         await live.until(lambda: [tab.unseen for tab in tabs.tabs] == [True, False])
+
+
+async def test_zoom_means_the_shell_that_was_just_left_and_it_stays_in_sight(
+    tmp_path: Path,
+) -> None:
+    async with panel(tmp_path) as live:
+        await live.ready()
+        dashboard = live.app.dashboard
+        grid = dashboard.query_one(PaneGrid)
+        leave = "ctrl+right_square_bracket"
+        await live.pilot.press("3", "s")
+        await live.until(lambda: len(list(live.app.shells)) == 1)
+        one = next(iter(live.app.shells))
+        await live.until(lambda: one.view.has_focus)
+
+        await live.pilot.press(leave)
+        assert dashboard.focused_pane is Pane.QUEUES, "focus is not back where it was"
+        await live.pilot.press("z")
+        assert grid.pane_layout.zoomed is Pane.SHELL
+        assert dashboard.focused_pane is Pane.SHELL and not one.view.has_focus
+        await live.pilot.press("enter")
+        await live.until(lambda: one.view.has_focus)
+        await live.pilot.press(leave)
+        await live.pilot.pause()
+        assert grid.pane_layout.zoomed is Pane.SHELL
+        assert one.view.region.area > 0
+        await live.pilot.press("z")
+        assert grid.pane_layout.zoomed is None
+        assert dashboard.focused_pane is Pane.QUEUES
+
+        # Any other key first, and zoom means the pane that has the keyboard again.
+        await live.pilot.press("4", leave, "j", "z")
+        assert grid.pane_layout.zoomed is Pane.QUEUES
+        await live.pilot.press("z")
