@@ -20,7 +20,7 @@ class PaneScreen(Screen[int]):
     _acted_on: Pane | None = None
     """That pane while this key is obeyed."""
     _zoomed_from: Pane | None = None
-    """Where the keyboard goes back to when a pane that was zoomed from elsewhere is not any more."""
+    """Where the keyboard goes back to when a pane zoomed from elsewhere is not any more."""
 
     def on_key(self, _: events.Key) -> None:
         self._acted_on, self._left = self._left, None

@@ -66,14 +66,21 @@ SHIFTED = dict(zip("`1234567890-=[]\\;',./", '~!@#$%^&*()_+{}|:"<>?', strict=Tru
 _UNSHIFTED = {shifted: plain for plain, shifted in SHIFTED.items()}
 
 KITTY_MODIFIERS = {"shift": 1, "alt": 2, "ctrl": 4, "super": 8, "hyper": 16, "meta": 32}
-KITTY_KEYS = {
+WRITING_KEYS = {"enter": 0x0D, "tab": 0x09, "backspace": 0x7F, "escape": 0x1B}
+_KITTY_KEYS = {
+    **WRITING_KEYS,
     **{"menu": 57363, "decimal": 57409, "divide": 57410, "multiply": 57411, "subtract": 57412},
     **{"add": 57413, "equal": 57415, "separator": 57416},
+    **{f"f{number}": 57363 + number for number in range(13, 36)},
 }
-KITTY_F13 = 57376
-"""`CSI n u`: keys that only the Kitty keyboard protocol has a number for."""
-
-WRITING_KEYS = {"enter": 0x0D, "tab": 0x09, "backspace": 0x7F, "escape": 0x1B}
+KITTY_NAMED = {
+    **{name: (1, final) for name, final in CURSOR_KEYS.items()},
+    **{name: (number, "~") for name, number in EDITING_KEYS.items()},
+    **{f"f{number}": (1, letter) for number, letter in FUNCTION_LETTERS.items()},
+    **{f"f{number}": (code, "~") for number, code in (*FUNCTION_NUMBERS.items(), (3, 13))},
+    **{name: (code, "u") for name, code in _KITTY_KEYS.items()},
+}
+"""Keys by name in the Kitty keyboard protocol: the number and the final byte of `CSI n ; m x`."""
 
 CANONICAL_LIMIT = 4095
 """Bytes of one line a terminal in canonical mode takes (upstream/terminal: Sending)."""
@@ -218,25 +225,12 @@ def _disambiguated(prefix: str, base: str, character: str | None) -> bytes | Non
         if name not in KITTY_MODIFIERS:
             return None
         modifiers |= KITTY_MODIFIERS[name]
-    if base in WRITING_KEYS:
-        if base != "escape" and not modifiers:
-            return bytes([WRITING_KEYS[base]])
-        return _csi(WRITING_KEYS[base] if base != "backspace" else 127, modifiers, "u")
-    if base in CURSOR_KEYS:
-        return _csi(1, modifiers, CURSOR_KEYS[base])
-    if base in EDITING_KEYS and base != "menu":
-        return _csi(EDITING_KEYS[base], modifiers, "~")
-    if (code := KITTY_KEYS.get(base)) and not (character and character.isprintable()):
-        return _csi(code, modifiers, "u")
-    if base[:1] == "f" and base[1:].isdecimal():
-        function = int(base[1:])
-        if function in FUNCTION_LETTERS and function != 3:
-            return _csi(1, modifiers, FUNCTION_LETTERS[function])
-        number = 13 if function == 3 else FUNCTION_NUMBERS.get(function)
-        if number is not None:
-            return _csi(number, modifiers, "~")
-        return _csi(KITTY_F13 + function - 13, modifiers, "u") if 13 <= function <= 35 else None
-    if character and character.isprintable() and not modifiers & ~SHIFT:
+    if base in WRITING_KEYS and base != "escape" and not modifiers:
+        return bytes([WRITING_KEYS[base]])
+    typed = bool(character and character.isprintable())
+    if (known := KITTY_NAMED.get(base)) is not None and not (typed and base in KEYPAD):
+        return _csi(known[0], modifiers, known[1])
+    if typed and character and not modifiers & ~SHIFT:
         return character.encode("utf-8", "replace")
     text = KEYPAD[base][0] if base in KEYPAD else _character(base)
     if not text:

@@ -65,8 +65,9 @@ class ScreenState:
         """CUP sequences seen before, as (y, x); valid for this size without origin mode."""
         self.operations: dict[str, tuple[Callable[..., None], tuple[int, ...]]] = {}
         """Sequences seen before: handler and parameters."""
-        self.cell_operations: dict[str, tuple[Callable[[int], None], int]] = {}
-        """Those with one parameter that change only cells and the place of the cursor."""
+        self.cell_operations: dict[str, tuple[Callable[[int], None], int, bool]] = {}
+        """Those with one parameter that change only cells and the place of the cursor, and
+        whether they end a pending wrap."""
         self.known_texts: dict[str, str] = {}
         """Short texts seen before, normalised."""
         self.known_lines: dict[str, tuple[str, ...]] = {}
