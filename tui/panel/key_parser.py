@@ -34,6 +34,5 @@ class KeyParser(XTermParser):
 
     def _with_alt(self, character: str) -> Iterable[events.Key]:
         for event in super()._sequence_to_key_events(character, alt=True):
-            if not event.key.startswith("alt+"):
-                event = events.Key(f"alt+{event.key}", event.character)
-            yield event
+            held = event.key.startswith("alt+")
+            yield event if held else events.Key(f"alt+{event.key}", event.character)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from services.terminal.emulator.print_cached import CachedPrinting
+from services.terminal.emulator.state import ROW_COST
 
 
 class CursorMovement(CachedPrinting):
@@ -47,6 +48,7 @@ class CursorMovement(CachedPrinting):
         if self.pending:
             count -= 1
         count = min(count, self.columns * self.lines)
+        self.cost += self.lines
         while count > 0:
             limit = self.left if self.x >= self.left else 0
             step = min(count, self.x - limit)
@@ -134,11 +136,13 @@ class CursorMovement(CachedPrinting):
     def tab_forward(self, count: int = 0) -> None:
         """CHT: never beyond the right margin."""
         limit = self._right_limit()
+        self.cost += len(self.tabs)
         stops = sorted(stop for stop in self.tabs if self.x < stop < limit)
         self.x = stops[(count or 1) - 1] if (count or 1) <= len(stops) else limit
 
     def tab_back(self, count: int = 0) -> None:
         """CBT: the left margin stops it in origin mode alone; a pending wrap stays."""
+        self.cost += len(self.tabs)
         stops = sorted(stop for stop in self.tabs if stop < self.x)
         x = stops[-count or -1] if stops and count <= len(stops) else 0
         limit = min(self.left, self.x) if self.origin else 0
@@ -198,6 +202,7 @@ class CursorMovement(CachedPrinting):
     def shift_region(self, at: int, count: int) -> None:
         """Insert columns at a column of the region, or delete them where count is negative."""
         blank = self.attribute.blank
+        self.cost += (self.bottom - self.top + 1) * (self.right - at + ROW_COST)
         for row in self.rows[self.top : self.bottom + 1]:
             if count > 0:
                 row.insert(at, count, self.right, blank, self.columns)

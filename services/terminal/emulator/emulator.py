@@ -63,9 +63,18 @@ class Emulator:
         if screen.dark != was_dark and 2031 in screen.private:
             screen.report_colour_scheme()
 
-    def feed(self, data: bytes) -> None:
-        """Take output of the program, cut anywhere; never raises."""
-        self._stream.feed(data)
+    def feed(self, data: bytes, cells: int | None = None) -> None:
+        """Take output of the program, cut anywhere; never raises.
+
+        `cells` bounds the work, counted in cells changed beyond plain printing: the rest waits
+        in `unparsed` for the next call, which may bring no data.
+        """
+        self._stream.feed(data, cells)
+
+    @property
+    def unparsed(self) -> int:
+        """Characters that were taken and wait to be parsed."""
+        return len(self._stream.unparsed)
 
     def resize(self, columns: int, lines: int) -> None:
         """Take a new size: the main screen reflows, the alternate one is cut or padded."""

@@ -6,7 +6,7 @@ from typing import Final
 
 from services.terminal.cells import MouseMode, TerminalModes
 from services.terminal.emulator.rectangles import Rectangles
-from services.terminal.emulator.state import CELL_HEIGHT, CELL_WIDTH, CONFORMANCE, TAB
+from services.terminal.emulator.state import CELL_HEIGHT, CELL_WIDTH, CONFORMANCE, ROW_COST, TAB
 
 _ANSI: Final = frozenset({4, 20})
 _ANSI_NEVER: Final = frozenset({1, 2, 5, 7, 10, 11, 13, 14, 15, 16, 17, 18, 19})
@@ -133,6 +133,7 @@ class Modes(Rectangles):
                 self.restore_cursor()
 
     def _clear_screen(self) -> None:
+        self.cost += self.lines * ROW_COST
         for row in self.rows:
             row.erase(0, self.columns, self.attribute.blank, self.columns)
 

@@ -6,6 +6,7 @@ A style is packed into one integer, so that a sequence is a mask and some bits.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Final, TypeAlias
 
 from services.terminal.cells import DEFAULT, RGB, CellStyle, Colour, Underline
@@ -19,6 +20,8 @@ FULL_RESET: Final = "\x1b(B\x1b[m"
 
 _BOLD, _DIM, _ITALIC, _BLINK, _REVERSE, _CONCEAL, _STRIKE, _OVERLINE = (1 << n for n in range(8))
 _UNDERLINE: Final = 8
+_UNDERLINED: Final = 7 << _UNDERLINE
+_FIRST_BITS: Final = _BOLD | _BLINK | _REVERSE | 1 << _UNDERLINE
 _FOREGROUND: Final = 11
 _BACKGROUND: Final = 37
 _LINE_COLOUR: Final = 63
@@ -161,6 +164,34 @@ def changes(sequence: str) -> Change | None:  # noqa: PLR0912
             change = _set(change, _UNDERLINE, 7, 1 if code == 4 else 2)
         elif code == 0:
             change = (_KEPT, 0)
+    return change
+
+
+_AREA_ATTRIBUTES: Final = {
+    **{1: (_BOLD, True), 22: (_BOLD, False), 4: (_UNDERLINED, True), 24: (_UNDERLINED, False)},
+    **{5: (_BLINK, True), 25: (_BLINK, False), 7: (_REVERSE, True), 27: (_REVERSE, False)},
+}
+"""What DECCARA and DECRARA know, as bits and whether they are set."""
+
+
+def attribute_change(codes: list[int], *, toggle: bool) -> Callable[[int], int]:
+    """What DECCARA, or DECRARA with `toggle`, makes of a packed style."""
+    steps: list[tuple[int, bool]] = []
+    for code in codes:
+        if code == 0:
+            steps += [(bits, False) for bits in (_BOLD, _UNDERLINED, _BLINK, _REVERSE)]
+        elif code in _AREA_ATTRIBUTES:
+            steps.append(_AREA_ATTRIBUTES[code])
+
+    def change(packed: int) -> int:
+        for bits, on in steps:
+            wanted = not packed & bits if toggle else on
+            if not wanted:
+                packed &= ~(bits | _DIM if bits == _BOLD else bits)
+            elif not packed & bits:
+                packed |= bits & _FIRST_BITS
+        return packed
+
     return change
 
 

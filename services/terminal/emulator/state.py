@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -15,6 +16,8 @@ from services.terminal.emulator.widths import Clusters
 TAB = 8
 CELL_WIDTH, CELL_HEIGHT = 8, 16
 """The size of a cell in pixels we speak of when asked; nothing here has pixels."""
+ROW_COST = 32
+"""What a change of a row costs besides its cells, in cells."""
 CONFORMANCE = 4
 """The DEC level we answer as: VT420."""
 
@@ -72,6 +75,10 @@ class ScreenState:
         """Short texts seen before, normalised."""
         self.known_lines: dict[str, tuple[str, ...]] = {}
         """Short texts with controls seen before, in pieces; empty where one is uncommon."""
+        self.cost = 0
+        """Cells that were changed or looked at by all but plain printing, since the start."""
+        self.cost_limit = sys.maxsize
+        """Where parsing stops for now, once `cost` has passed it."""
         self.bells = 0
         self.title = ""
         self.icon_title = ""
@@ -86,6 +93,7 @@ class ScreenState:
 
     def reset_state(self) -> None:
         """Set everything but the scrollback to its initial value."""
+        self.cost += 2 * self.lines * ROW_COST
         self.rows = self.blank_rows(self.lines)
         self.other_rows = self.blank_rows(self.lines)
         self.on_alternate = False
@@ -207,6 +215,7 @@ class ScreenState:
         """Move the region up; lines leave by the top of the main screen into the history."""
         top, bottom = self.top, self.bottom
         count = min(count, bottom - top + 1)
+        self.cost += count * ROW_COST
         if not self.full_width:
             self._scroll_columns(top, bottom, count)
             return
@@ -236,6 +245,7 @@ class ScreenState:
     def shift_down(self, top: int, count: int) -> None:
         """Move what is between a line and the bottom margin down."""
         count = min(count, self.bottom - top + 1)
+        self.cost += count * ROW_COST
         if not self.full_width:
             self._scroll_columns(top, self.bottom, -count)
             return
@@ -251,6 +261,7 @@ class ScreenState:
     def shift_up(self, top: int, count: int) -> None:
         """Move what is between a line and the bottom margin up; nothing goes to the history."""
         count = min(count, self.bottom - top + 1)
+        self.cost += count * ROW_COST
         if not self.full_width:
             self._scroll_columns(top, self.bottom, count)
             return
@@ -268,25 +279,23 @@ class ScreenState:
         left, end, columns = self.left, self.right + 1, self.columns
         blank = self.attribute.blank
         grids = [self.grid(y) for y in range(top, bottom + 1)]
+        self.cost += len(grids) * (end - left + ROW_COST)
         for row in grids:
             if row.wide:
                 row.clear_split_wide(left, end)
-        kept = [
-            (row.cells[left:end], row.attributes[left:end], row.wide)
-            for row in grids
-            if row.cells is not None
-        ]
-        for index, row in enumerate(grids):
-            source = index + count
-            if 0 <= source < len(kept):
-                cells, attributes, wide = kept[source]
-                assert row.cells is not None
-                row.cells[left:end] = cells
-                row.attributes[left:end] = attributes
-                row.wide = row.wide or wide
-                row.clean = 0
-            else:
+        size = len(grids)
+        for index in range(size) if count > 0 else range(size - 1, -1, -1):
+            row = grids[index]
+            if not 0 <= index + count < size:
                 row.erase(left, end, blank, columns)
+                continue
+            source = grids[index + count]
+            assert row.cells is not None
+            assert source.cells is not None
+            row.cells[left:end] = source.cells[left:end]
+            row.attributes[left:end] = source.attributes[left:end]
+            row.wide = row.wide or source.wide
+            row.clean = 0
 
     @property
     def dark(self) -> bool:

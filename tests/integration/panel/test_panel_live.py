@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import sys
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from functools import partial
@@ -310,7 +311,7 @@ async def test_zoom_means_the_shell_that_was_just_left_and_it_stays_in_sight(
         assert dashboard.focused_pane.value == "queues", "focus is not back where it was"
         await live.pilot.press("z")
         assert zoomed() == Pane.SHELL
-        assert dashboard.focused_pane.value == "shell"
+        assert live.app.focused is dashboard.shell_controller.query_one(ShellTabs)
         assert not one.view.has_focus
         await live.pilot.press("enter")
         await live.until(lambda: one.view.has_focus)
@@ -326,3 +327,24 @@ async def test_zoom_means_the_shell_that_was_just_left_and_it_stays_in_sight(
         await live.pilot.press("4", leave, "j", "z")
         assert zoomed() == Pane.QUEUES
         await live.pilot.press("z")
+
+
+async def test_an_editor_that_speaks_the_kitty_protocol_is_told_shift_enter(
+    tmp_path: Path,
+) -> None:
+    async with panel(tmp_path) as live:
+        await live.ready()
+        await live.pilot.press("s")
+        await live.until(lambda: len(list(live.app.shells)) == 1)
+        one = next(iter(live.app.shells))
+        await live.until(lambda: one.view.has_focus and shows(one, "$"))
+        root = Path(__file__).resolve().parents[3]
+        line = f"{sys.executable} {root}/tests/support/kitty_editor.py\r"
+        one.session.type(line.encode())
+        await live.until(partial(shows, one, "ready"))
+        await live.pilot.press(*"one", "shift+enter", *"two", "enter")
+        await live.until(partial(shows, one, "sent 2 lines: one|two"))
+        await live.pilot.press(*"gone", "escape", *"left", "enter")
+        await live.until(partial(shows, one, "sent 1 lines: left"))
+        await live.pilot.press("ctrl+d")
+        await live.until(lambda: not one.emulator.modes.disambiguate)
