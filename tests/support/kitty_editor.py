@@ -16,6 +16,10 @@ KEY = re.compile(rb"\x1b\[(\d*)(?:;(\d+))?u|\x1b\[[0-9;?]*[ -/]*[@-~]|[^\x1b]")
 ENTER, ESCAPE, SHIFTED, CTRL = 13, 27, 2, 5
 
 
+def say(text: str) -> None:
+    os.write(1, text.encode() + b"\r\n")
+
+
 def supported() -> bool:
     """Whether the terminal answers the protocol's question before it answers DA1."""
     os.write(1, b"\x1b[?u\x1b[c")
@@ -38,11 +42,11 @@ def edit() -> None:
                 lines.append("")
             elif code == ESCAPE:
                 lines = [""]
-                print("cleared", end="\r\n", flush=True)
+                say("cleared")
             elif (code == ord("d") and held == CTRL) or match[0] == b"\x04":
                 return
             elif match[0] in (b"\r", b"\n"):
-                print("sent", len(lines), "lines:", "|".join(lines), end="\r\n", flush=True)
+                say(f"sent {len(lines)} lines: {'|'.join(lines)}")
                 lines = [""]
             elif match[0] >= b" " and match[0][:1] != b"\x1b":
                 lines[-1] += match[0].decode("utf-8", "replace")
@@ -54,12 +58,12 @@ def main() -> int:
     try:
         there = supported()
         os.write(1, b"\x1b[>1u" if there else b"")
-        print("ready" if there else "no protocol", end="\r\n", flush=True)
+        say("ready" if there else "no protocol")
         edit()
         os.write(1, b"\x1b[<u" if there else b"")
     finally:
         termios.tcsetattr(0, termios.TCSADRAIN, before)
-    print("left")
+    sys.stdout.write("left\n")
     return 0
 
 

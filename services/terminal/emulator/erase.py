@@ -156,9 +156,8 @@ class Erasing(CursorMovement):
             cell = self.last[-2:] if self.last[-1] == WIDE_SPACER else self.last[-1]
             count = min(count or 1, self.columns * self.lines)
             width = self.right - self.left + 1
-            held = self.left <= self.x <= self.right and self.top <= self.y <= self.bottom
-            most = width * (self.bottom - self.top + 2)
-            if held and not self.full_width and count > most and width % len(cell) == 0:
+            most = self.columns + width * (self.lines + 2)
+            if not self.full_width and count > most and width % len(cell) == 0:
                 # Between side margins nothing goes to the history: what is over is never seen.
                 count = most + (count - most) % width
             text = cell * count

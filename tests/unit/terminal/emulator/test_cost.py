@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from services.terminal.emulator import Emulator
 from services.terminal.emulator.dispatch import CONTROL_SEQUENCES, CONTROLS, ESCAPES
-from tests.support.terminal_compare import difference, emulator_state
+from tests.support.reference_terminal import ReferenceTerminal
+from tests.support.terminal_compare import difference, emulator_state, reference_state
 from tests.support.terminal_tokens import token
 
 C = "\x1b["
@@ -39,7 +40,7 @@ SENT = [
     *CONTROLS,
     *(f"x{C}9999b", "漢", "e\u0301", f"{C}\n\n\n", f"{C}?1049h", f"{C}?40h{C}?3h"),
 ]
-MOST = 8 * COLUMNS * LINES * (LINES + 4)
+MOST = 2 * (LINES + 8) * LINES * (COLUMNS + 32)
 """More than any one sequence may cost: a REP that scrolls the region once a line."""
 
 
@@ -67,6 +68,19 @@ def test_a_flood_of_costly_sequences_is_taken_in_many_slices() -> None:
         emulator.feed(STATES["margins"].encode())
         emulator.feed((sent * 2000).encode(), 4096)
         assert emulator.unparsed > len(sent) * 1000, sent
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_a_long_repetition_between_margins_ends_as_if_it_had_been_printed(seed: int) -> None:
+    chance = random.Random(seed)
+    left, top = chance.randint(1, 6), chance.randint(1, 3)
+    sent = f"{C}?69h{C}{left};{left + chance.randint(1, 5)}s{C}{top};{top + chance.randint(1, 3)}r"
+    sent += chance.choice(("", f"{C}4h", f"{C}?6h")) + f"{C}{chance.randint(1, 6)}"
+    sent += f";{chance.randint(1, 20)}H{chance.choice('x漢')}{C}{chance.randint(60, 120)}b"
+    emulator, reference = Emulator(20, 6), ReferenceTerminal(20, 6)
+    emulator.feed(sent.encode())
+    reference.feed(sent.encode())
+    assert not difference(emulator_state(emulator), reference_state(reference)), sent
 
 
 tokens = st.integers(0, 2**32).map(lambda seed: token(random.Random(seed)))
