@@ -309,7 +309,7 @@ class Dashboard(PaneScreen):
 
     @on(Released)
     def _released(self) -> None:
-        self.focus_pane(Pane.SANDBOXES)
+        self.leave(Pane.SHELL)
 
     # What the operator asks
 

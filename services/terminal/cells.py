@@ -114,6 +114,8 @@ class TerminalModes:
 
     application_cursor: bool = False
     application_keypad: bool = False
+    backspace_sends_bs: bool = False
+    """DECBKM."""
     bracketed_paste: bool = False
     focus_events: bool = False
     mouse: MouseMode = MouseMode.OFF
@@ -125,6 +127,8 @@ class TerminalModes:
     newline: bool = False
     """LNM: Enter sends CR LF."""
     modify_other_keys: int = 0
+    disambiguate: bool = False
+    """The Kitty keyboard protocol's first flag: keys that share legacy bytes are told apart."""
 
 
 DEFAULT_MODES = TerminalModes()

@@ -21,7 +21,7 @@ from services.text.sanitize import sanitize
 
 WIDENED = load("latest").narrow_to_wide
 LINES = dict(
-    zip("_`abcdefghijklmnopqrstuvwxyz{|}~", " ◆▒␉␌␍␊°±░␋┘┐┌└┼⎺⎻─⎼⎽├┤┴┬│≤≥π≠£·", strict=True)
+    zip("_`abcdefghijklmnopqrstuvwxyz{|}~", " ◆▒␉␌␍␊°±␤␋┘┐┌└┼⎺⎻─⎼⎽├┤┴┬│≤≥π≠£·", strict=True)
 )
 SETS: dict[str, dict[str, str]] = {"0": LINES, "2": LINES, "A": {"#": "£"}}
 DROPPED = re.compile(
@@ -85,15 +85,15 @@ class ReferenceTerminal:
         self.saved = {False: Saved(), True: Saved()}
         self.tabs = {x for x in range(1, self.columns) if x % 8 == 0}
         self.x = self.y = 0
-        self.private = {7, 8, 12, 25, 1007}
-        self.ansi = {12}
+        self.pending = False
+        self.private = {7, 25, 1007}
+        self.ansi: set[int] = set()
         self.level = 4
         self.last: tuple[str, int] | None = None
         self.style = PLAIN
         self.soft_reset()
 
     def soft_reset(self) -> None:
-        self.pending = False
         self.style = PLAIN
         self.protection = 0
         self.sets = ["B", "B", "B", "B"]
@@ -162,8 +162,7 @@ class ReferenceTerminal:
                 done = not (len(text) == 1 and char in "[]PX^_") and char >= "0"
             if done:
                 whole, self.sequence = self.sequence, ""
-                if len(whole) <= 256:
-                    self.obey(whole)
+                self.obey(whole)
 
     def take_string(self, char: str) -> None:
         text = self.sequence
@@ -283,6 +282,7 @@ class ReferenceTerminal:
     def place(self, text: str, width: int) -> None:
         if self.pending and self.autowrap:
             self.wrap()
+        self.pending = False
         limit = self.limit()
         if self.x + width - 1 > limit:
             if self.autowrap:
@@ -433,8 +433,9 @@ class ReferenceTerminal:
                 if key == "m":
                     self.rendition(match[2])
                     return
-                words = match[2].split(";")[:32] if match[2] else []
-                numbers = [min(int((w.split(":")[0] or "0")[:9]), 65535) for w in words]
+                if ":" in match[2]:
+                    return
+                numbers = [value(w) for w in match[2].split(";")[:32]] if match[2] else []
                 handler = CSI.get(key)
                 if handler is not None:
                     handler(self, numbers, [*numbers, *[0] * 8])
@@ -461,10 +462,10 @@ class ReferenceTerminal:
         words = text.split(";")
         while words:
             word = words.pop(0)
-            code = int(word.split(":")[0] or 0) if len(word.split(":")[0]) <= 6 else 0
+            code = value(word.split(":")[0])
             change: dict[str, Any] = {}
             if ":" in word:
-                parts = [int(p or 0) if len(p) <= 6 else 0 for p in word.split(":")[1:]]
+                parts = [value(p) for p in word.split(":")[1:]]
                 if code == 4 and parts[0] <= 5:
                     change["underline"] = Underline(parts[0])
                 elif code in (38, 48, 58):
@@ -474,7 +475,7 @@ class ReferenceTerminal:
             elif code == 0:
                 self.style = CellStyle(link=self.style.link)
             elif code in (38, 48, 58):
-                parts = [int(p or 0) if len(p) <= 6 and ":" not in p else 0 for p in words[:4]]
+                parts = [value(p) if ":" not in p else 0 for p in words[:4]]
                 self.colour(change, code, parts)
                 take = {5: 2, 2: 4}.get(parts[0] if parts else -1, 1)
                 del words[:take]
@@ -514,8 +515,6 @@ class ReferenceTerminal:
             self.private = self.private | {mode} if on else self.private - {mode}
             if mode == 6:
                 self.go(1, 1)
-            elif mode == 7 and not on:
-                self.pending = False
             elif mode == 69:
                 self.left, self.right = 0, self.columns - 1
                 self.pending = self.pending and self.x == self.right
@@ -536,7 +535,7 @@ class ReferenceTerminal:
                 for line in self.grid:
                     self.erase(line, 0, self.columns)
             self.on_alternate = False
-            if mode == 1049 and was:
+            if mode == 1049:
                 self.restore()
 
     def save(self) -> None:
@@ -548,7 +547,7 @@ class ReferenceTerminal:
     def restore(self) -> None:
         saved = self.saved[self.on_alternate]
         self.x, self.y = saved.x, saved.y
-        self.pending = saved.pending and self.x in (self.right, self.columns - 1)
+        self.pending = saved.pending
         self.style, self.protection = saved.style, saved.protection
         self.sets, self.gl = list(saved.sets), saved.gl
         self.private = self.private | {6} if saved.origin else self.private - {6}
@@ -560,18 +559,18 @@ class ReferenceTerminal:
             return
         if how > 3:
             return
+        self.pending = False
         start, end = {0: (self.x, self.columns), 1: (0, self.x + 1), 2: (0, self.columns)}[how]
         self.erase(self.grid[self.y], start, end, spared)
         for y, line in enumerate(self.grid):
             if (how == 0 and y > self.y) or (how == 1 and y < self.y) or (how == 2 and y != self.y):
                 self.erase(line, 0, self.columns, spared)
-        self.pending = self.pending and how == 1
 
     def erase_line(self, how: int, spared: int) -> None:
         extents = {0: (self.x, self.columns), 1: (0, self.x + 1), 2: (0, self.columns)}
         if how in extents:
             self.erase(self.grid[self.y], *extents[how], spared)
-        self.pending = self.pending and how == 1
+            self.pending = False
 
     def in_region(self) -> bool:
         return self.top <= self.y <= self.bottom and self.left <= self.x <= self.right
@@ -662,12 +661,20 @@ class ReferenceTerminal:
         self.index()
         self.carriage_return()
 
-    def jump(self, y: int | None, x: int | None) -> None:
+    def step(self, dy: int, dx: int) -> None:
+        """VPR and HPR: the margins bound them in origin mode alone."""
         self.pending = False
-        if y is not None:
-            self.y = min(y, self.lines - 1)
-        if x is not None:
-            self.x = min(x, self.columns - 1)
+        origin = 6 in self.private
+        if dy and not (origin and self.y > self.bottom):
+            self.y = min(self.y + dy, self.bottom if origin else self.lines - 1)
+        if dx and not (origin and self.x > self.right):
+            self.x = min(self.x + dx, self.right if origin else self.columns - 1)
+
+    def line(self, n: int) -> None:
+        """VPA."""
+        y = max(n, 1) - 1
+        self.y = min(self.top + y, self.bottom) if 6 in self.private else min(y, self.lines - 1)
+        self.pending = False
 
     def repeat(self, count: int) -> None:
         if self.last is not None:
@@ -697,7 +704,7 @@ class ReferenceTerminal:
         if self.in_region():
             self.scroll(self.y, count, False)
             self.x = self.left
-        self.pending = False
+            self.pending = False
 
     def cells_shift(self, count: int) -> None:
         if self.left <= self.x <= self.right:
@@ -705,12 +712,12 @@ class ReferenceTerminal:
                 self.insert_cells(self.grid[self.y], self.x, count)
             else:
                 self.delete_cells(self.grid[self.y], self.x, -count)
-        self.pending = False
+            self.pending = False
 
     def columns_at_cursor(self, count: int) -> None:
         if self.in_region():
             self.columns_shift(self.x, count)
-        self.pending = False
+            self.pending = False
 
     def back_index(self) -> None:
         if self.x == self.left and self.top <= self.y <= self.bottom:
@@ -728,8 +735,8 @@ class ReferenceTerminal:
 
     def tab_back(self, count: int) -> None:
         for _ in range(min(count, self.columns)):
-            self.x = max([stop for stop in self.tabs if stop < self.x] + [0])
-        self.pending = False
+            edge = min(self.left, self.x) if 6 in self.private else 0
+            self.x = max([stop for stop in self.tabs if stop < self.x] + [edge])
 
     def clear_tabs(self, how: int) -> None:
         if how == 0:
@@ -752,7 +759,7 @@ class ReferenceTerminal:
         self.pending = False
 
     def ansi_modes(self, modes: list[int], on: bool) -> None:
-        known = {2, 4, 12, 20} & set(modes)
+        known = {4, 20} & set(modes)
         self.ansi = self.ansi | known if on else self.ansi - known
 
     def protect(self, how: int) -> None:
@@ -761,8 +768,8 @@ class ReferenceTerminal:
 
 
 PRIVATE = frozenset(
-    {1, 3, 4, 5, 6, 7, 8, 9, 12, 18, 19, 25, 40, 41, 42, 45, 47, 66, 67, 69}
-    | {1000, 1002, 1003, 1004, 1005, 1006, 1007, 1015, 1016, 1045, 1047, 1048, 1049, 2004, 2026}
+    {1, 3, 5, 6, 7, 25, 40, 41, 45, 47, 66, 67, 69, 1000, 1002, 1003, 1004, 1006, 1007, 1045}
+    | {1047, 1048, 1049, 2004, 2026, 2031, 2048}
 )
 FLAGS: dict[int, dict[str, Any]] = {
     1: {"bold": True},
@@ -790,6 +797,11 @@ FLAGS: dict[int, dict[str, Any]] = {
 }
 Numbers = list[int]
 T = ReferenceTerminal
+
+
+def value(digits: str) -> int:
+    """A parameter of any length, bounded by its value."""
+    return min(int(digits[-4000:] or 0), 65535)
 
 
 def one(n: Numbers) -> int:
@@ -825,10 +837,10 @@ CSI: dict[str, Callable[[T, Numbers, Numbers], Any]] = {
     "^": lambda t, g, n: t.scroll(t.top, -one(n), False),
     "X": lambda t, g, n: t.erase_chars(one(n)),
     "Z": lambda t, g, n: t.tab_back(one(n)),
-    "`": lambda t, g, n: t.jump(None, one(n) - 1),
-    "a": lambda t, g, n: t.jump(None, t.x + one(n)),
-    "d": lambda t, g, n: t.jump(one(n) - 1, None),
-    "e": lambda t, g, n: t.jump(t.y + one(n), None),
+    "`": lambda t, g, n: t.column(n[0]),
+    "a": lambda t, g, n: t.step(0, one(n)),
+    "d": lambda t, g, n: t.line(n[0]),
+    "e": lambda t, g, n: t.step(one(n), 0),
     "b": lambda t, g, n: t.repeat(one(n)),
     "g": lambda t, g, n: t.clear_tabs(n[0]),
     "h": lambda t, g, n: t.ansi_modes(g, True),

@@ -44,7 +44,9 @@ class RecordingScreen:
         self.sizes: list[tuple[int, int]] = []
         self.title = ""
 
-    def feed(self, data: bytes) -> None:
+    unparsed = 0
+
+    def feed(self, data: bytes, cells: int | None = None) -> None:
         self.fed += data
 
     def resize(self, columns: int, lines: int) -> None:

@@ -9,15 +9,23 @@ from __future__ import annotations
 import queue
 from collections.abc import Iterator
 
+from textual.drivers import linux_driver
 from textual.drivers._writer_thread import WriterThread
 from textual.drivers.linux_driver import LinuxDriver
+
+from tui.panel.key_parser import KeyParser
 
 PATIENCE_S = 0.2
 """How long a full queue is waited for before it is asked whether anybody still reads it."""
 
 
 class TerminalDriver(LinuxDriver):
-    """LinuxDriver that drops output once the writer thread has ended."""
+    """LinuxDriver that drops output once the writer thread has ended, and keeps Alt on keys."""
+
+    def run_input_thread(self) -> None:
+        """Read keys; the driver makes its parser by this name and has no other place to say so."""
+        vars(linux_driver)["XTermParser"] = KeyParser
+        super().run_input_thread()
 
     def write(self, data: str) -> None:
         """Hand it to the writing thread while there is one."""

@@ -63,7 +63,24 @@ CONTROLS = {
 SHIFTED = dict(zip("`1234567890-=[]\\;',./", '~!@#$%^&*()_+{}|:"<>?', strict=True))
 """Shift on the keyboard most terminals assume; asked only where the typed text did not arrive."""
 
+_UNSHIFTED = {shifted: plain for plain, shifted in SHIFTED.items()}
+
+KITTY_MODIFIERS = {"shift": 1, "alt": 2, "ctrl": 4, "super": 8, "hyper": 16, "meta": 32}
 WRITING_KEYS = {"enter": 0x0D, "tab": 0x09, "backspace": 0x7F, "escape": 0x1B}
+_KITTY_KEYS = {
+    **WRITING_KEYS,
+    **{"menu": 57363, "decimal": 57409, "divide": 57410, "multiply": 57411, "subtract": 57412},
+    **{"add": 57413, "equal": 57415, "separator": 57416},
+    **{f"f{number}": 57363 + number for number in range(13, 36)},
+}
+KITTY_NAMED = {
+    **{name: (1, final) for name, final in CURSOR_KEYS.items()},
+    **{name: (number, "~") for name, number in EDITING_KEYS.items()},
+    **{f"f{number}": (1, letter) for number, letter in FUNCTION_LETTERS.items()},
+    **{f"f{number}": (code, "~") for number, code in (*FUNCTION_NUMBERS.items(), (3, 13))},
+    **{name: (code, "u") for name, code in _KITTY_KEYS.items()},
+}
+"""Keys by name in the Kitty keyboard protocol: the number and the final byte of `CSI n ; m x`."""
 
 CANONICAL_LIMIT = 4095
 """Bytes of one line a terminal in canonical mode takes (upstream/terminal: Sending)."""
@@ -78,6 +95,8 @@ def encode(key: str, character: str | None, modes: TerminalModes) -> bytes | Non
     `key` and `character` are those of a Textual key event; control keys have no character.
     """
     prefix, _, base = key.rpartition("+") if key[-1:] != "+" else (key[:-2], "", "+")
+    if modes.disambiguate:
+        return _disambiguated(prefix, base, character)
     modifiers = 0
     for name in prefix.split("+") if prefix else ():
         if name not in MODIFIERS:
@@ -172,7 +191,7 @@ def _writing(base: str, modifiers: int, modes: TerminalModes) -> bytes:
     elif base == "enter":
         data = b"\r\n" if modes.newline else b"\r"
     elif base == "backspace":
-        data = b"\x08" if modifiers & CTRL else b"\x7f"
+        data = b"\x08" if bool(modifiers & CTRL) != modes.backspace_sends_bs else b"\x7f"
     else:
         data = bytes([code])
     return ESC + data if modifiers & (ALT | META) else data
@@ -193,6 +212,45 @@ def _printable(text: str, modifiers: int, modes: TerminalModes) -> bytes | None:
         return _modify_other_keys(ord(text), modifiers)
     data = text.encode("utf-8", "replace") if code is None else bytes([code])
     return ESC + data if modifiers & (ALT | META) else data
+
+
+def _disambiguated(prefix: str, base: str, character: str | None) -> bytes | None:
+    """A key in the first tier of the Kitty keyboard protocol.
+
+    What types text and what a shell needs to recover (Enter, Tab and Backspace alone) is sent as
+    ever; everything else as `CSI code ; modifiers u` or with the letter or number it has.
+    """
+    modifiers = 0
+    for name in prefix.split("+") if prefix else ():
+        if name not in KITTY_MODIFIERS:
+            return None
+        modifiers |= KITTY_MODIFIERS[name]
+    if base in WRITING_KEYS and base != "escape" and not modifiers:
+        return bytes([WRITING_KEYS[base]])
+    typed = bool(character and character.isprintable())
+    if (known := KITTY_NAMED.get(base)) is not None and not (typed and base in KEYPAD):
+        return _csi(known[0], modifiers, known[1])
+    if typed and character and not modifiers & ~SHIFT:
+        return character.encode("utf-8", "replace")
+    text = KEYPAD[base][0] if base in KEYPAD else _character(base)
+    if not text:
+        return None
+    if not modifiers & ~SHIFT:
+        return (SHIFTED.get(text, text.upper()) if modifiers else text).encode("utf-8", "replace")
+    if text == "@" and modifiers & 5 == CTRL:
+        text = " "  # A terminal without the protocol has one byte for Ctrl+@ and Ctrl+Space.
+    elif text.lower() != text:
+        modifiers |= SHIFT
+    elif modifiers & SHIFT:
+        text = _UNSHIFTED.get(text, text)
+    return _csi(ord(text.lower()), modifiers, "u") if len(text.lower()) == 1 else None
+
+
+def _csi(number: int, modifiers: int, final: str) -> bytes:
+    """`CSI number ; modifiers final`, without what goes without saying."""
+    if modifiers:
+        return f"\x1b[{number};{modifiers + 1}{final}".encode()
+    return f"\x1b[{'' if number == 1 else number}{final}".encode()
 
 
 def _modify_other_keys(code: int, modifiers: int) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from services.terminal.emulator.print_cached import CachedPrinting
+from services.terminal.emulator.state import ROW_COST
 
 
 class CursorMovement(CachedPrinting):
@@ -12,13 +13,11 @@ class CursorMovement(CachedPrinting):
         """CUU: stops at the top margin, or at the edge where the cursor is above it."""
         limit = self.top if self.y >= self.top else 0
         self.y = max(limit, self.y - (count or 1))
-        self.pending = False
 
     def cursor_down(self, count: int = 0) -> None:
         """CUD: stops at the bottom margin, or at the edge where the cursor is below it."""
         limit = self.bottom if self.y <= self.bottom else self.lines - 1
         self.y = min(limit, self.y + (count or 1))
-        self.pending = False
 
     def cursor_up1(self, count: int = 0) -> None:
         """CPL."""
@@ -34,7 +33,6 @@ class CursorMovement(CachedPrinting):
         """CUF: stops at the right margin, or at the edge where the cursor is right of it."""
         limit = self.right if self.x <= self.right else self.columns - 1
         self.x = min(limit, self.x + (count or 1))
-        self.pending = False
 
     def cursor_back(self, count: int = 0) -> None:
         """CUB and BS: stops at the left margin, or goes on in the line above (mode 45)."""
@@ -44,13 +42,13 @@ class CursorMovement(CachedPrinting):
         else:
             limit = self.left if self.x >= self.left else 0
             self.x = max(limit, self.x - count)
-        self.pending = False
 
     def _wrap_back(self, count: int) -> None:
         """Backwards through the lines, from the top margin round to the bottom one."""
         if self.pending:
             count -= 1
         count = min(count, self.columns * self.lines)
+        self.cost += self.lines
         while count > 0:
             limit = self.left if self.x >= self.left else 0
             step = min(count, self.x - limit)
@@ -70,40 +68,40 @@ class CursorMovement(CachedPrinting):
 
     def cursor_to(self, line: int, column: int) -> None:
         """Go to a line and column counted from 1."""
-        y, x = (line or 1) - 1, (column or 1) - 1
-        if self.origin:
-            self.y = min(self.top + y, self.bottom)
-            self.x = min(self.left + x, self.right)
-        else:
-            self.y = min(y, self.lines - 1)
-            self.x = min(x, self.columns - 1)
+        self.y, self.x = self._line(line), self._column(column)
         self.pending = False
+
+    def _line(self, line: int) -> int:
+        """Where a line counted from 1 is: in origin mode from the top margin, to the bottom one."""
+        y = max(line, 1) - 1
+        return min(self.top + y, self.bottom) if self.origin else min(y, self.lines - 1)
+
+    def _column(self, column: int) -> int:
+        """Where a column counted from 1 is: in origin mode between the side margins."""
+        x = max(column, 1) - 1
+        return min(self.left + x, self.right) if self.origin else min(x, self.columns - 1)
 
     def cursor_to_column(self, column: int = 0) -> None:
-        """CHA: from the left margin in origin mode."""
-        x = (column or 1) - 1
-        self.x = min(self.left + x, self.right) if self.origin else min(x, self.columns - 1)
-        self.pending = False
+        """CHA."""
+        self.x = self._column(column)
 
     def cursor_to_absolute_column(self, column: int = 0) -> None:
-        """HPA: knows nothing of origin mode."""
-        self.x = min((column or 1) - 1, self.columns - 1)
-        self.pending = False
+        """HPA."""
+        self.x = self._column(column)
 
     def cursor_right_by(self, count: int = 0) -> None:
-        """HPR: knows nothing of margins."""
-        self.x = min(self.x + (count or 1), self.columns - 1)
-        self.pending = False
+        """HPR: the margins bound it in origin mode alone."""
+        limit = self.right if self.origin else self.columns - 1
+        self.x = min(self.x + (count or 1), max(limit, self.x))
 
     def cursor_to_line(self, line: int = 0) -> None:
-        """VPA: knows nothing of origin mode."""
-        self.y = min((line or 1) - 1, self.lines - 1)
-        self.pending = False
+        """VPA."""
+        self.y = self._line(line)
 
     def cursor_down_by(self, count: int = 0) -> None:
-        """VPR: knows nothing of margins."""
-        self.y = min(self.y + (count or 1), self.lines - 1)
-        self.pending = False
+        """VPR: the margins bound it in origin mode alone."""
+        limit = self.bottom if self.origin else self.lines - 1
+        self.y = min(self.y + (count or 1), max(limit, self.y))
 
     def backspace(self) -> None:
         """BS."""
@@ -122,7 +120,6 @@ class CursorMovement(CachedPrinting):
 
     def reverse_index(self) -> None:
         """RI: up one line; at the top margin the region moves down instead."""
-        self.pending = False
         if self.y == self.top:
             if self.left <= self.x <= self.right:
                 self.scroll_down(1)
@@ -139,18 +136,19 @@ class CursorMovement(CachedPrinting):
     def tab_forward(self, count: int = 0) -> None:
         """CHT: never beyond the right margin."""
         limit = self._right_limit()
-        tabs, x = self.tabs, self.x
-        for _ in range(min(count or 1, self.columns)):
-            x += 1
-            while x < limit and x not in tabs:
-                x += 1
-        self.x = min(x, limit)
+        self.cost += len(self.tabs)
+        stops = sorted(stop for stop in self.tabs if self.x < stop < limit)
+        self.x = stops[(count or 1) - 1] if (count or 1) <= len(stops) else limit
 
     def tab_back(self, count: int = 0) -> None:
-        """CBT: margins do not matter."""
-        for _ in range(min(count or 1, self.columns)):
-            self.x = max((stop for stop in self.tabs if stop < self.x), default=0)
-        self.pending = False
+        """CBT: the left margin stops it in origin mode alone; a pending wrap stays."""
+        self.cost += len(self.tabs)
+        stops = sorted(stop for stop in self.tabs if stop < self.x)
+        x = stops[-count or -1] if stops and count <= len(stops) else 0
+        limit = min(self.left, self.x) if self.origin else 0
+        self.x = max(x, limit)
+        if self.pending:
+            self.update_flags()
 
     def set_tab_stop(self) -> None:
         """HTS."""
@@ -193,7 +191,6 @@ class CursorMovement(CachedPrinting):
             self.shift_region(self.left, 1)
         elif self.x:
             self.x -= 1
-        self.pending = False
 
     def forward_index(self) -> None:
         """DECFI: right one column; at the right margin the region moves left instead."""
@@ -201,11 +198,11 @@ class CursorMovement(CachedPrinting):
             self.shift_region(self.left, -1)
         elif self.x < self.columns - 1:
             self.x += 1
-        self.pending = False
 
     def shift_region(self, at: int, count: int) -> None:
         """Insert columns at a column of the region, or delete them where count is negative."""
         blank = self.attribute.blank
+        self.cost += (self.bottom - self.top + 1) * (self.right - at + ROW_COST)
         for row in self.rows[self.top : self.bottom + 1]:
             if count > 0:
                 row.insert(at, count, self.right, blank, self.columns)

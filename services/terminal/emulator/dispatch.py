@@ -9,8 +9,10 @@ import pyte
 
 MOST_PARAMETERS: Final = 32
 LARGEST: Final = 65_535
-LONGEST: Final = 256
+LONGEST: Final = 1 << 16
 """Characters a control sequence may have; a longer one is ignored."""
+LONGEST_REMEMBERED: Final = 256
+"""Longer sequences are parsed anew each time, so that what is remembered stays small."""
 LONGEST_STRING: Final = 1 << 20
 """Characters a string (OSC, DCS) may have; a longer one is swallowed."""
 
@@ -66,6 +68,9 @@ CONTROL_SEQUENCES: Final[dict[str, tuple[str, int]]] = {
     "?K": ("selective_erase_in_line", 1),
     "?n": ("report_private_status", 2),
     "?u": ("report_keyboard", 0),
+    ">u": ("push_keyboard", 1),
+    "<u": ("pop_keyboard", 1),
+    "=u": ("set_keyboard", 2),
     "?m": ("report_key_modifier_options", 1),
     ">c": ("report_secondary_attributes", 1),
     "=c": ("report_tertiary_attributes", 1),
@@ -98,29 +103,53 @@ CONTROL_SEQUENCES: Final[dict[str, tuple[str, int]]] = {
 CELL_OPERATIONS: Final = frozenset(
     {"cursor_up", "cursor_down", "cursor_forward", "cursor_back", "cursor_up1", "cursor_down1"}
     | {"cursor_to_column", "cursor_to_line", "cursor_to_absolute_column"}
-    | {"cursor_right_by", "cursor_down_by", "tab_forward", "tab_back", "repeat"}
+    | {"cursor_right_by", "cursor_down_by", "tab_forward", "repeat"}
     | {"erase_in_line", "erase_in_display", "erase_characters"}
     | {"insert_characters", "delete_characters", "insert_lines", "delete_lines"}
     | {"scroll_region_up", "scroll_region_down"}
 )
 """Handlers of at most one number that change cells or the place of the cursor and nothing else."""
 
-_CONTROL_SEQUENCE: Final = re.compile(r"([<=>?]?)([0-9;:]*)([ -/]*)([@-~])")
+ENDS_PENDING_WRAP: Final = frozenset(
+    {"backspace", "carriage_return", "linefeed", "index", "next_line", "reverse_index"}
+    | {"cursor_up", "cursor_down", "cursor_forward", "cursor_back", "cursor_up1", "cursor_down1"}
+    | {"cursor_position", "cursor_to_column", "cursor_to_absolute_column", "cursor_right_by"}
+    | {"cursor_to_line", "cursor_down_by", "back_index", "forward_index", "erase_characters"}
+    | {"alignment_display", "reset"}
+)
+"""Handlers after which no wrap is pending, whatever they were told."""
+MAY_END_PENDING_WRAP: Final = frozenset(
+    {"erase_in_line", "erase_in_display", "selective_erase_in_line", "selective_erase_in_display"}
+    | {"insert_characters", "delete_characters", "insert_lines", "delete_lines"}
+    | {"insert_columns", "delete_columns", "set_margins", "set_side_margins", "repeat", "tab"}
+    | {"restore_cursor", "set_private_mode", "reset_private_mode", "restore_modes"}
+)
+"""Those that end one where they do something, print, or bring a cursor along. Every handler that
+is in neither set leaves a pending wrap as it was."""
+
+_CONTROL_SEQUENCE: Final = re.compile(r"([<=>?]?)([0-9;]*)([ -/]*)([@-~])")
+
+
+def number(digits: str) -> int:
+    """A parameter; only its value is bounded, so zeros before it do not count."""
+    digits = digits.lstrip("0")
+    return min(int(digits[:6] or 0), LARGEST)
+
+
+def decimal(text: str) -> int | None:
+    """A number in a string, None where something else stands there."""
+    return number(text) if text.isascii() and text.isdigit() else None
 
 
 def parse(sequence: str) -> tuple[str, list[int]] | None:
     """A control sequence without its introducer as (key, parameters); None for a malformed one.
 
     The key is the private marker, the intermediates and the final byte. A parameter left out
-    is 0; of one with sub-parameters the first counts.
+    is 0. Sub-parameters belong to SGR alone, which is read elsewhere: here a colon is malformed.
     """
     match = _CONTROL_SEQUENCE.fullmatch(sequence)
     if match is None:
         return None
     marker, words, intermediates, final = match.groups()
-    numbers = []
-    if words:
-        for word in words.split(";")[:MOST_PARAMETERS]:
-            digits = word.partition(":")[0]
-            numbers.append(min(int(digits[:9]), LARGEST) if digits else 0)
+    numbers = [number(word) for word in words.split(";")[:MOST_PARAMETERS]] if words else []
     return marker + intermediates + final, numbers

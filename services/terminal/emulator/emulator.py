@@ -57,15 +57,32 @@ class Emulator:
 
     @palette.setter
     def palette(self, colours: Mapping[int, int]) -> None:
-        self._screen.palette = dict(colours)
+        screen = self._screen
+        was_dark = screen.dark
+        screen.palette = dict(colours)
+        if screen.dark != was_dark and 2031 in screen.private:
+            screen.report_colour_scheme()
 
-    def feed(self, data: bytes) -> None:
-        """Take output of the program, cut anywhere; never raises."""
-        self._stream.feed(data)
+    def feed(self, data: bytes, cells: int | None = None) -> None:
+        """Take output of the program, cut anywhere; never raises.
+
+        `cells` bounds the work, counted in cells changed beyond plain printing: the rest waits
+        in `unparsed` for the next call, which may bring no data.
+        """
+        self._stream.feed(data, cells)
+
+    @property
+    def unparsed(self) -> int:
+        """Characters that were taken and wait to be parsed."""
+        return len(self._stream.unparsed)
 
     def resize(self, columns: int, lines: int) -> None:
         """Take a new size: the main screen reflows, the alternate one is cut or padded."""
-        resize(self._screen, max(columns, SMALLEST_WIDTH), max(lines, 1))
+        screen = self._screen
+        before = screen.columns, screen.lines
+        resize(screen, max(columns, SMALLEST_WIDTH), max(lines, 1))
+        if before != (screen.columns, screen.lines) and 2048 in screen.private:
+            screen.report_size()
 
     @property
     def columns(self) -> int:

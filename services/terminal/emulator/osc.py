@@ -5,10 +5,11 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Final
 
 from services.terminal.cells import BACKGROUND, CURSOR, EXTENDED_COLOURS, FOREGROUND
+from services.terminal.emulator.dispatch import decimal
 from services.terminal.emulator.reports import Reports
 from services.text.sanitize import sanitize
 
@@ -20,6 +21,7 @@ _SPECIAL: Final = 5
 """Colours for bold, underline, blink, reverse and italic; kept to be told, not drawn."""
 _HASH: Final = re.compile(r"#([0-9A-Fa-f]{3}|[0-9A-Fa-f]{6}|[0-9A-Fa-f]{9}|[0-9A-Fa-f]{12})")
 _PARTS: Final = re.compile(r"rgb:([0-9A-Fa-f]{1,4})/([0-9A-Fa-f]{1,4})/([0-9A-Fa-f]{1,4})")
+_DEVICE: Final = re.compile(r"[0-9;]*([$+])q")
 _NAMES: Final = {
     "black": 0x000000,
     "red": 0xFF0000,
@@ -42,14 +44,15 @@ _SIXTEEN: Final = (
 class OscCommands(Reports):
     """What arrives between OSC or DCS and ST; all of it is outside text."""
 
-    palette: Mapping[int, int] = {}
     allow_clipboard = False
     on_clipboard: Callable[[str], None] | None = None
 
     def command(self, body: str, end: str) -> None:
         """Obey an OSC; answers end as the question did."""
         number, _, rest = body.partition(";")
-        code = int(number) if number.isascii() and number.isdigit() and len(number) < 5 else -1
+        code = decimal(number)
+        if code is None:
+            return
         if code in (0, 1, 2):
             self._set_title(code, rest)
         elif code in (4, _SPECIAL):
@@ -89,9 +92,9 @@ class OscCommands(Reports):
     def _indexed_colours(self, code: int, rest: str, end: str) -> None:
         words = rest.split(";")[:_COLOURS_A_COMMAND]
         for word, value in zip(words[::2], words[1::2], strict=False):
-            if not (word.isascii() and word.isdigit() and len(word) < 4):
+            index = decimal(word)
+            if index is None:
                 continue
-            index = int(word)
             special = index if code == _SPECIAL else index - 256
             if special > 4:
                 continue
@@ -119,8 +122,8 @@ class OscCommands(Reports):
     def _reset_colours(self, code: int, rest: str) -> None:
         words = [word for word in rest.split(";")[:_COLOURS_A_COMMAND] if word]
         if code == 105:
-            for index in [int(word) for word in words if word.isdecimal()] or range(5):
-                self.special_colours.pop(index, None)
+            for index in [decimal(word) for word in words] or range(5):
+                self.special_colours.pop(-1 if index is None else index, None)
             return
         if not words:
             for index in [index for index in self.colours if index < FOREGROUND]:
@@ -128,11 +131,11 @@ class OscCommands(Reports):
             self.special_colours.clear()
             self.damage_base = None
         for word in words:
-            if word.isdecimal() and len(word) < 4:
-                if int(word) < FOREGROUND:
-                    self._set_colour(int(word), None)
-                else:
-                    self.special_colours.pop(int(word) - FOREGROUND, None)
+            index = decimal(word)
+            if index is not None and index < FOREGROUND:
+                self._set_colour(index, None)
+            elif index is not None:
+                self.special_colours.pop(index - FOREGROUND, None)
 
     def _link(self, rest: str) -> None:
         _, _, address = rest.partition(";")
@@ -152,10 +155,11 @@ class OscCommands(Reports):
 
     def device_string(self, body: str) -> None:
         """Obey a DCS; those we do not know are swallowed whole."""
-        if body.startswith("$q"):
-            self.request_setting(body[2:])
-        elif body.startswith("+q"):
-            self.request_capabilities(body[2:])
+        match = _DEVICE.match(body)
+        if match is not None and match[1] == "$":
+            self.request_setting(body[match.end() :])
+        elif match is not None:
+            self.request_capabilities(body[match.end() :])
 
 
 def default_colour(index: int) -> int:

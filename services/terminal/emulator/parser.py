@@ -7,6 +7,7 @@ A `pyte.ByteStream` that keeps pyte's screen protocol and replaces its character
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Generator
 from typing import Any, Final, cast
 
@@ -32,6 +33,10 @@ _LINUX_PALETTE: Final = re.compile(r"P[0-9A-Fa-f]{7}")
 
 _SHORT: Final = 200
 """Longer texts between two sequences are printed by the screen."""
+_SEQUENCE_COST: Final = 64
+"""What a sequence costs besides the cells it changes, in cells."""
+_CHARACTER_COST: Final = 32
+"""What a character of a sequence that arrives in pieces costs, in cells."""
 _GROUND, _ESCAPE, _CONTROL, _STRING, _STRING_ESCAPE = range(5)
 
 
@@ -41,24 +46,40 @@ class SequenceParser(pyte.ByteStream):
     def __init__(self, screen: Screen) -> None:
         self._state = _GROUND
         self.screen = screen
+        self.unparsed = ""
+        """What was taken and not parsed yet."""
         super().__init__(cast(Any, screen))
 
-    def feed(self, data: bytes) -> None:  # type: ignore[override]
-        """Take bytes, cut anywhere; never raises."""
+    def feed(self, data: bytes, cells: int | None = None) -> None:  # type: ignore[override]
+        """Take bytes, cut anywhere; never raises.
+
+        With `cells` it stops after about so much work beyond plain printing and keeps the rest.
+        """
+        screen = self.screen
+        screen.cost_limit = sys.maxsize if cells is None else screen.cost + cells
         text = self.utf8_decoder.decode(data)
         if not text.isascii() and _C1.search(text):
             text = _C1.sub(lambda match: ESC + chr(ord(match[0]) - 0x40), text)
+        if self.unparsed:
+            text, self.unparsed = self.unparsed + text, ""
+        if screen.adrift and not screen.pending:
+            screen.update_flags()
         if self._state != _GROUND:
             text = text[self._resume(text, 0) :]
+            if screen.cost > screen.cost_limit:
+                self.unparsed = text
+                return
         if ESC not in text:
             if text:
-                self.screen.write(text)
+                self.unparsed = screen.write(text)
             return
         parts = _SEQUENCES.split(text)
         last = parts.pop()
         if parts:
             self._run(parts, text.isascii())
-        if last:
+        if self.unparsed:
+            self.unparsed += last
+        elif last:
             self._scan(last)
 
     def _run(self, parts: list[str], ascii_only: bool) -> None:  # noqa: PLR0912, PLR0915
@@ -123,10 +144,16 @@ class SequenceParser(pyte.ByteStream):
                             screen.x = x
                         if ESC in text:
                             self._scan(text)
-                            self._state = _GROUND
-                            self._initialize_parser()
+                            if not self.unparsed:
+                                self._state = _GROUND
+                                self._initialize_parser()
                         else:
-                            screen.write(text)
+                            self.unparsed = screen.write(text)
+                        if self.unparsed:
+                            self.unparsed += sequence + "".join(each)
+                            return
+                        if screen.adrift and not screen.pending:
+                            screen.update_flags()
                         rows, x, y = screen.rows, screen.x, screen.y
                         fast = screen.fast
                         if fast and screen.pending:
@@ -162,11 +189,15 @@ class SequenceParser(pyte.ByteStream):
                     if last:
                         screen.last = last
                         last = ""
-                    handler, number = cell_operation
+                    handler, number, ends = cell_operation
                     handler(number)
                     x, y = screen.x, screen.y
-                    if screen.pending:
+                    if screen.pending and not ends:
                         x = columns
+                    if screen.cost > screen.cost_limit:
+                        self.unparsed = "".join(each)
+                        if self.unparsed:
+                            break
                     continue
             if sequence[-1] == "m" and (fast or sequence[1] == "["):
                 reached = apply_sgr(attribute, sequence)
@@ -189,12 +220,19 @@ class SequenceParser(pyte.ByteStream):
                 perform(sequence)
             else:
                 known[0](*known[1])
+            screen.cost += _SEQUENCE_COST
+            if screen.adrift and not screen.pending:
+                screen.update_flags()
             rows, x, y = screen.rows, screen.x, screen.y
             fast = screen.fast
             if fast and screen.pending:
                 x = columns
             attribute = screen.attribute
             transitions = attribute.transitions
+            if screen.cost > screen.cost_limit:
+                self.unparsed = "".join(each)
+                if self.unparsed:
+                    break
         screen.y = y
         screen.attribute = attribute
         if fast:
@@ -205,27 +243,36 @@ class SequenceParser(pyte.ByteStream):
 
     def _scan(self, text: str) -> None:
         """Text with an escape in it that began no whole sequence."""
+        screen = self.screen
         at = 0
         while at < len(text):
             begin = text.find(ESC, at)
-            if begin < 0:
-                self.screen.write(text[at:])
-                return
-            if begin > at:
-                self.screen.write(text[at:begin])
+            if begin != at:
+                end = begin if begin >= 0 else len(text)
+                rest = screen.write(text[at:end])
+                if rest:
+                    self.unparsed = rest + text[end:]
+                    return
+                at = end
+                continue
             self._send(ESC)
-            at = self._resume(text, begin + 1)
+            at = self._resume(text, at + 1)
+            if screen.cost > screen.cost_limit:
+                self.unparsed = text[at:]
+                return
 
     def _resume(self, text: str, at: int) -> int:
-        """Carry on inside a sequence; the place in the text at which it has ended."""
+        """Carry on inside a sequence; the place at which it has ended, or the limit was met."""
         size = len(text)
-        while at < size and self._state != _GROUND:
+        screen = self.screen
+        while at < size and self._state != _GROUND and screen.cost <= screen.cost_limit:
             if self._state == _STRING and self._length > 10:
                 match = _STRING_END.search(text, at)
                 end = max(match.start() if match else size, at + 1)
                 self._send(text[at:end])
                 at = end
             else:
+                screen.cost += _CHARACTER_COST
                 self._send(text[at])
                 at += 1
         return at

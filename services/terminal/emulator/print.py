@@ -21,6 +21,10 @@ from services.terminal.emulator.widths import (
 
 TOKENS: Final = re.compile(r"[^\x00-\x1f\x7f]+|\r\n|[\x00-\x1f\x7f]")
 """Text and controls in turn."""
+_SLOW_PIECE: Final = 256
+"""Characters printed at a time where printing is slow."""
+_TOKEN_COST: Final = 16
+"""What a text or a control costs besides its cells, in cells."""
 CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
 
 
@@ -45,18 +49,33 @@ class Printing(ScreenState):
         elif self.y < self.lines - 1:
             self.y += 1
 
-    def write(self, text: str) -> None:
-        """Print text that may hold controls, but no escape."""
+    def write(self, text: str) -> str:
+        """Print text that may hold controls, but no escape; what is left of it at the limit."""
+        while text:
+            text = self._write(text)
+            if self.cost > self.cost_limit:
+                break
+        return text
+
+    def _write(self, text: str) -> str:
         if self.fast and "\n" in text and self.write_lines(text):
-            return
-        for piece in TOKENS.findall(text):
+            return ""
+        for match in TOKENS.finditer(text):
+            piece = match[0]
             if piece == "\r\n":
                 self.carriage_return()
                 self.control("\n")
             elif piece < " " or piece == "\x7f":
                 self.control(piece)
-            else:
+            elif self.fast or len(piece) <= _SLOW_PIECE:
                 self.draw(piece)
+            else:
+                self.draw(piece[:_SLOW_PIECE])
+                return piece[_SLOW_PIECE:] + text[match.end() :]
+            self.cost += _TOKEN_COST
+            if self.cost > self.cost_limit:
+                return text[match.end() :]
+        return ""
 
     def draw(self, text: str) -> None:
         """Print text without controls."""
@@ -122,19 +141,53 @@ class Printing(ScreenState):
         return self.right if self.x <= self.right else self.columns - 1
 
     def _put_cells(self, text: str) -> None:
-        """Print normalised text cell by cell: margins, insert mode, no autowrap."""
+        """Print normalised text between margins, in insert mode or without autowrap."""
         at = 0
         while at < len(text):
+            if self.pending and self.autowrap:
+                self._wrap()
+            if self.pending and text.isascii():
+                at = len(text) - 1  # Without autowrap all of it goes to one cell.
+            piece = "" if self.pending else self._fitting(text, at)
+            if piece:
+                self._put_piece(piece)
+                at += len(piece)
+                continue
             wide = text[at + 1 : at + 2] == WIDE_SPACER
             cell = text[at : at + 2] if wide else text[at]
             at += len(cell)
             self._put_cell(cell)
+
+    def _fitting(self, text: str, at: int) -> str:
+        """As much of a text from a place in it as has room right of the cursor."""
+        limit = self._right_limit()
+        if self.insert and self.x < self.left:
+            limit = self.left - 1  # Insertion begins at the margin.
+        end = at + limit + 1 - self.x
+        if end < len(text) and text[end] == WIDE_SPACER:
+            end -= 1
+        return text[at:end]
+
+    def _put_piece(self, piece: str) -> None:
+        """Print text that has room."""
+        row, width = self.rows[self.y], len(piece)
+        self.cost += width
+        if self.insert and self.left <= self.x <= self.right:
+            self.cost += self.columns
+            row.insert(self.x, width, self.right, self.attribute.blank, self.columns)
+        row.write(self.x, piece, self.attribute, self.columns)
+        limit = self._right_limit()
+        self.x += width
+        if self.x > limit:
+            self.x = limit
+            self.pending = True
 
     def _put_cell(self, cell: str) -> None:
         columns = self.columns
         width = len(cell)
         if self.pending and self.autowrap:
             self._wrap()
+        self.pending = False
         limit = self._right_limit()
         if self.x + width - 1 > limit:
             if self.autowrap:

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 from services.terminal.emulator.erase import Erasing
 from services.terminal.emulator.row import Row
+from services.terminal.emulator.sgr import attribute_change
+from services.terminal.emulator.state import ROW_COST
 from services.terminal.emulator.styles import Attribute, Protection
 from services.terminal.emulator.widths import WIDE_SPACER
 
 Area = tuple[int, int, int, int]
 """Top, left, bottom and right, from 0; the last two are one past the end."""
-
-
-_ATTRIBUTE_OF: Final = {1: 1, 22: 1, 4: 4, 24: 4, 5: 5, 25: 5, 7: 7, 27: 7}
-_UNSET: Final = {1: 22, 4: 24, 5: 25, 7: 27}
 
 
 class Rectangles(Erasing):
@@ -29,7 +25,10 @@ class Rectangles(Erasing):
         x0 = first_column + (left or 1) - 1
         y1 = min(first_line + bottom, last_line) if bottom else last_line
         x1 = min(first_column + right, last_column) if right else last_column
-        return (y0, x0, y1, x1) if y0 < y1 and x0 < x1 else None
+        if y0 >= y1 or x0 >= x1:
+            return None
+        self.cost += (y1 - y0) * (x1 - x0 + ROW_COST)
+        return y0, x0, y1, x1
 
     def copy_area(self, *given: int) -> None:
         """DECCRA: top, left, bottom, right, page, then the top, left and page to copy to."""
@@ -114,32 +113,24 @@ class Rectangles(Erasing):
         area = self.area(*numbers[:4])
         if area is None:
             return
-        codes = list(given[4:]) or [0]
+        change = attribute_change(list(given[4:]) or [0], toggle=toggle)
+        changed: dict[Attribute, Attribute] = {}
         y0, x0, y1, x1 = area
         stream = self.attribute_extent != 2
         for y in range(y0, y1):
             row = self.grid(y)
             start = 0 if stream and y > y0 else x0
             end = self.columns if stream and y < y1 - 1 else x1
-            for x in range(start, end):
-                row.attributes[x] = self._changed(row.attributes[x], codes, toggle)
+            self.cost += end - start
+            before = row.attributes[start:end]
+            for attribute in set(before).difference(changed):
+                changed[attribute] = self.attributes.of(change(attribute.packed), attribute.link)
+            first = before[0]
+            if before.count(first) == len(before):
+                row.attributes[start:end] = [changed[first]] * len(before)
+            else:
+                row.attributes[start:end] = [changed[attribute] for attribute in before]
             row.clean = 0
-
-    def _changed(self, attribute: Attribute, codes: list[int], toggle: bool) -> Attribute:
-        style = attribute.style
-        states = {1: style.bold, 4: bool(style.underline), 5: style.blink, 7: style.reverse}
-        for code in codes:
-            which = (
-                [_ATTRIBUTE_OF[code]]
-                if code in _ATTRIBUTE_OF
-                else list(states)
-                if code == 0
-                else []
-            )
-            for known in which:
-                states[known] = not states[known] if toggle else 0 < code < 20
-        words = [str(code if on else _UNSET[code]) for code, on in states.items()]
-        return self.attributes.apply_sgr(attribute, f"\x1b[{';'.join(words)}m") or attribute
 
     def report_checksum(self, *given: int) -> None:
         """DECRQCRA, as xterm 334 and later: the sum of the code points, a blank counting 32."""
@@ -150,5 +141,8 @@ class Rectangles(Erasing):
             y0, x0, y1, x1 = area
             for row in self.rows[y0:y1]:
                 text = row.content.ljust(self.columns)[x0:x1]
-                total += sum(map(ord, self.clusters.to_text(text)))
+                if text.isascii():
+                    total += sum(text.encode("ascii"))
+                else:
+                    total += sum(map(ord, self.clusters.to_text(text)))
         self.send_reply(f"\x1bP{numbers[0]}!~{total & 0xFFFF:04X}\x1b\\")

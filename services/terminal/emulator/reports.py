@@ -7,11 +7,8 @@ from typing import Final
 
 from services.terminal.emulator.modes import Modes
 from services.terminal.emulator.sgr import parameters
+from services.terminal.emulator.state import CELL_HEIGHT, CELL_WIDTH
 from services.terminal.emulator.styles import Protection
-
-CELL_WIDTH: Final = 8
-CELL_HEIGHT: Final = 16
-"""The size of a cell in pixels we speak of when asked; nothing here has pixels."""
 
 _STATUS: Final = {
     15: "?13n",  # no printer
@@ -60,8 +57,8 @@ class Reports(Modes):
             self.send_reply("\x1bP>|Wakedeck\x1b\\")
 
     def report_keyboard(self) -> None:
-        """The kitty keyboard query: no enhancement is on."""
-        self.send_reply("\x1b[?0u")
+        """Kitty keyboard protocol: the flags that are on; also the sign that it is served."""
+        self.send_reply(f"\x1b[?{self.keyboard[-1]}u")
 
     def report_key_modifier_options(self, resource: int = 0) -> None:
         """XTQMODKEYS."""
@@ -85,10 +82,16 @@ class Reports(Modes):
         if what == 6:
             line, column = self._cursor_address()
             self.send_reply(f"\x1b[?{line};{column};1R")
+        elif what == 996:
+            self.report_colour_scheme()
         elif what == 63:
             self.send_reply(f"\x1bP{label}!~0000\x1b\\")
         elif what in _STATUS:
             self.send_reply("\x1b[" + _STATUS[what])
+
+    def report_colour_scheme(self) -> None:
+        """Whether the theme is dark (1) or light (2); sent by itself in mode 2031."""
+        self.send_reply(f"\x1b[?997;{1 if self.dark else 2}n")
 
     def report_parameters(self, how: int = 0) -> None:
         """DECREQTPARM."""

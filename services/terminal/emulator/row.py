@@ -66,6 +66,13 @@ class Row:
         """Whether nothing was written to it."""
         return self.cells is None and not self.spans
 
+    @property
+    def known_attributes(self) -> set[Attribute]:
+        """The attributes of the cells that were written, each once."""
+        if self.cells is not None:
+            return set(self.attributes)
+        return {attribute for _, attribute in self.spans}
+
     def char(self, at: int) -> str:
         """The normalised character at a column."""
         if self.cells is not None:

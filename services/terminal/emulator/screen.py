@@ -10,8 +10,10 @@ from services.terminal.emulator.dispatch import (
     CELL_OPERATIONS,
     CONTROL_SEQUENCES,
     CONTROLS,
+    ENDS_PENDING_WRAP,
     ESCAPES,
     LONGEST,
+    LONGEST_REMEMBERED,
     LONGEST_STRING,
     parse,
 )
@@ -30,7 +32,7 @@ class Screen(OscCommands):
         self, columns: int, lines: int, reply: Callable[[bytes], None] | None, history: int
     ) -> None:
         super().__init__(columns, lines, reply, history)
-        self._controls = {char: getattr(self, name) for char, name in CONTROLS.items()}
+        self._controls = {char: self._handler(name) for char, name in CONTROLS.items()}
 
     def control(self, char: str) -> None:
         """Obey a C0 control; those that mean nothing here are ignored."""
@@ -63,6 +65,10 @@ class Screen(OscCommands):
                 return
             if len(sequence) > LONGEST:
                 return
+            if len(sequence) > LONGEST_REMEMBERED:
+                handler, numbers = self._resolve(sequence)
+                handler(*numbers)
+                return
             if len(self.operations) >= _OPERATIONS_KEPT:
                 self.operations.clear()
                 self.cell_operations.clear()
@@ -88,12 +94,25 @@ class Screen(OscCommands):
         name, wanted = found
         if wanted != ALL:
             numbers = numbers[:wanted]
-        if key in ("H", "f") and not self.origin:
-            self._remember_position(sequence, numbers)
+        if len(sequence) <= LONGEST_REMEMBERED:
+            if key in ("H", "f") and not self.origin:
+                self._remember_position(sequence, numbers)
+            if name in CELL_OPERATIONS:
+                ends = name in ENDS_PENDING_WRAP
+                self.cell_operations[sequence] = getattr(self, name), sum(numbers), ends
+        return self._handler(name), tuple(numbers)
+
+    def _handler(self, name: str) -> Callable[..., None]:
+        """What obeys an event, and ends a pending wrap where the event does."""
         handler: Callable[..., None] = getattr(self, name)
-        if name in CELL_OPERATIONS:
-            self.cell_operations[sequence] = handler, sum(numbers)
-        return handler, tuple(numbers)
+        if name not in ENDS_PENDING_WRAP:
+            return handler
+
+        def ending(*numbers: int) -> None:
+            handler(*numbers)
+            self.pending = False
+
+        return ending
 
     def _remember_position(self, sequence: str, numbers: list[int]) -> None:
         line, column = (*numbers, 0, 0)[:2]
@@ -107,8 +126,7 @@ class Screen(OscCommands):
     def _resolve_escape(self, text: str) -> Callable[..., None]:
         name = ESCAPES.get(text)
         if name is not None:
-            handler: Callable[..., None] = getattr(self, name)
-            return handler
+            return self._handler(name)
         if len(text) == 2 and text[0] in _SLOTS:
             slot, chosen = _SLOTS[text[0]], charset(text[1]) if text[0] in "()*+" else None
             return lambda: self.define_charset(chosen, slot)

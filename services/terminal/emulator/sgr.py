@@ -6,9 +6,11 @@ A style is packed into one integer, so that a sequence is a mask and some bits.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Final, TypeAlias
 
 from services.terminal.cells import DEFAULT, RGB, CellStyle, Colour, Underline
+from services.terminal.emulator.dispatch import number
 
 Change: TypeAlias = tuple[int, int]
 """What to keep of a packed style, and what to set then."""
@@ -18,6 +20,8 @@ FULL_RESET: Final = "\x1b(B\x1b[m"
 
 _BOLD, _DIM, _ITALIC, _BLINK, _REVERSE, _CONCEAL, _STRIKE, _OVERLINE = (1 << n for n in range(8))
 _UNDERLINE: Final = 8
+_UNDERLINED: Final = 7 << _UNDERLINE
+_FIRST_BITS: Final = _BOLD | _BLINK | _REVERSE | 1 << _UNDERLINE
 _FOREGROUND: Final = 11
 _BACKGROUND: Final = 37
 _LINE_COLOUR: Final = 63
@@ -84,10 +88,6 @@ def style_of(packed: int, link: str) -> CellStyle:
     )
 
 
-def _number(text: str) -> int:
-    return int(text) if text.isascii() and text.isdigit() and len(text) <= 6 else 0
-
-
 def _colour(parts: list[int]) -> Colour | None:
     """A colour from its mode and numbers: 5;n or 2;r;g;b."""
     if len(parts) >= 2 and parts[0] == 5:
@@ -104,7 +104,7 @@ def _set(change: Change, place: int, width: int, value: int) -> Change:
 
 def _colon(word: str, change: Change) -> Change:
     """One parameter with sub-parameters: `4:3`, `38:5:n`, `38:2::r:g:b`, `38:2:r:g:b`."""
-    code, *numbers = (_number(part) for part in word.split(":"))
+    code, *numbers = (number(part) for part in word.split(":"))
     if code == 4 and numbers[0] <= Underline.DASHED:
         return _set(change, _UNDERLINE, 7, numbers[0])
     if code in _COLOURED:
@@ -146,9 +146,9 @@ def changes(sequence: str) -> Change | None:  # noqa: PLR0912
         if ":" in word:
             change = _colon(word, change)
             continue
-        code = _number(word)
+        code = number(word)
         if code in _COLOURED:
-            numbers = [_number(part) for part in words[at : at + 4]]
+            numbers = [number(part) if ":" not in part else 0 for part in words[at : at + 4]]
             found = _colour(numbers)
             if found is not None:
                 change = _set(change, _COLOURED[code], _WIDTH, found + 1)
@@ -164,6 +164,34 @@ def changes(sequence: str) -> Change | None:  # noqa: PLR0912
             change = _set(change, _UNDERLINE, 7, 1 if code == 4 else 2)
         elif code == 0:
             change = (_KEPT, 0)
+    return change
+
+
+_AREA_ATTRIBUTES: Final = {
+    **{1: (_BOLD, True), 22: (_BOLD, False), 4: (_UNDERLINED, True), 24: (_UNDERLINED, False)},
+    **{5: (_BLINK, True), 25: (_BLINK, False), 7: (_REVERSE, True), 27: (_REVERSE, False)},
+}
+"""What DECCARA and DECRARA know, as bits and whether they are set."""
+
+
+def attribute_change(codes: list[int], *, toggle: bool) -> Callable[[int], int]:
+    """What DECCARA, or DECRARA with `toggle`, makes of a packed style."""
+    steps: list[tuple[int, bool]] = []
+    for code in codes:
+        if code == 0:
+            steps += [(bits, False) for bits in (_BOLD, _UNDERLINED, _BLINK, _REVERSE)]
+        elif code in _AREA_ATTRIBUTES:
+            steps.append(_AREA_ATTRIBUTES[code])
+
+    def change(packed: int) -> int:
+        for bits, on in steps:
+            wanted = not packed & bits if toggle else on
+            if not wanted:
+                packed &= ~(bits | _DIM if bits == _BOLD else bits)
+            elif not packed & bits:
+                packed |= bits & _FIRST_BITS
+        return packed
+
     return change
 
 

@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from pyte.charsets import VT100_MAP
-
-from services.terminal.cells import CursorShape
+from services.terminal.cells import BACKGROUND, CursorShape
 from services.terminal.emulator.row import Row
 from services.terminal.emulator.scrollback import Scrollback, freeze
 from services.terminal.emulator.styles import Attribute, Attributes, Protection
 from services.terminal.emulator.widths import Clusters
 
 TAB = 8
+CELL_WIDTH, CELL_HEIGHT = 8, 16
+"""The size of a cell in pixels we speak of when asked; nothing here has pixels."""
+ROW_COST = 32
+"""What a change of a row costs besides its cells, in cells."""
 CONFORMANCE = 4
 """The DEC level we answer as: VT420."""
 
 Charset: TypeAlias = "dict[int, str] | None"
 """What to print instead of some ASCII characters; None for ASCII itself."""
-_LINES = {code: VT100_MAP[code] for code in range(0x60, 0x7F)} | {0x5F: " "}
+_LINES = dict(
+    zip(range(0x5F, 0x7F), " ◆▒␉␌␍␊°±␤␋┘┐┌└┼⎺⎻─⎼⎽├┤┴┬│≤≥π≠£·", strict=True)
+)  # fmt: skip
 _SETS: dict[str, Charset] = {"0": _LINES, "2": _LINES, "A": {0x23: "£"}}
 
 
@@ -63,17 +68,24 @@ class ScreenState:
         """CUP sequences seen before, as (y, x); valid for this size without origin mode."""
         self.operations: dict[str, tuple[Callable[..., None], tuple[int, ...]]] = {}
         """Sequences seen before: handler and parameters."""
-        self.cell_operations: dict[str, tuple[Callable[[int], None], int]] = {}
-        """Those with one parameter that change only cells and the place of the cursor."""
+        self.cell_operations: dict[str, tuple[Callable[[int], None], int, bool]] = {}
+        """Those with one parameter that change only cells and the place of the cursor, and
+        whether they end a pending wrap."""
         self.known_texts: dict[str, str] = {}
         """Short texts seen before, normalised."""
         self.known_lines: dict[str, tuple[str, ...]] = {}
         """Short texts with controls seen before, in pieces; empty where one is uncommon."""
+        self.cost = 0
+        """Cells that were changed or looked at by all but plain printing, since the start."""
+        self.cost_limit = sys.maxsize
+        """Where parsing stops for now, once `cost` has passed it."""
         self.bells = 0
         self.title = ""
         self.icon_title = ""
         self.titles: list[tuple[str | None, str | None]] = []
         self.colours: dict[int, int] = {}
+        self.palette: Mapping[int, int] = {}
+        """The theme's colours."""
         self.special_colours: dict[int, int] = {}
         self.damage_base: list[Row] | None = None
         """The rows as they were when damage was last taken; None means everything changed."""
@@ -81,16 +93,20 @@ class ScreenState:
 
     def reset_state(self) -> None:
         """Set everything but the scrollback to its initial value."""
+        self.cost += 2 * self.lines * ROW_COST
         self.rows = self.blank_rows(self.lines)
         self.other_rows = self.blank_rows(self.lines)
         self.on_alternate = False
         self.saved: dict[bool, SavedCursor] = {}
         self.tabs = set(range(TAB, self.columns, TAB))
         self.x = self.y = 0
-        self.private: set[int] = {7, 8, 12, 25, 1007}
-        self.ansi: set[int] = {12}
+        self.pending = False
+        self.private: set[int] = {7, 25, 1007}
+        self.ansi: set[int] = set()
         self.saved_modes: dict[int, bool] = {}
         self.modify_other_keys = 0
+        self.keyboards: dict[bool, list[int]] = {False: [0], True: [0]}
+        """Flags of the Kitty keyboard protocol, a stack for each of the two screens."""
         self.level = CONFORMANCE
         self.last = ""
         """The text drawn last, for REP."""
@@ -102,7 +118,6 @@ class ScreenState:
 
     def apply_soft_reset(self) -> None:
         """What a soft reset sets back (DECSTR)."""
-        self.pending = False
         self.attribute = self.plain
         self.charsets: list[Charset] = [None, None, None, None]
         self.gl = 0
@@ -128,6 +143,8 @@ class ScreenState:
         self.origin = 6 in self.private
         self.translation = self.charsets[self.gl]
         self.full_width = self.left == 0 and self.right == self.columns - 1
+        self.adrift = self.pending and self.full_width and self.x != self.columns - 1
+        """Whether the cursor went elsewhere without ending a pending wrap, as CBT does."""
         self.fast = (
             self.autowrap
             and not self.insert
@@ -136,6 +153,7 @@ class ScreenState:
             and self.charsets[0] is None
             and not self.shift
             and 20 not in self.ansi
+            and not self.adrift
         )
         self.backwards = not self.private.isdisjoint((41, 45, 1045))
         """Whether backspaces and tabs may wrap."""
@@ -178,7 +196,7 @@ class ScreenState:
             saved = SavedCursor(0, 0, False, self.plain, (None, None, None, None), 0, False)
         self.x = min(saved.x, self.columns - 1)
         self.y = min(saved.y, self.lines - 1)
-        self.pending = saved.pending and self.x in (self.right, self.columns - 1)
+        self.pending = saved.pending
         self.attribute = saved.attribute
         self.charsets = list(saved.charsets)
         self.gl = saved.gl
@@ -197,6 +215,7 @@ class ScreenState:
         """Move the region up; lines leave by the top of the main screen into the history."""
         top, bottom = self.top, self.bottom
         count = min(count, bottom - top + 1)
+        self.cost += count * ROW_COST
         if not self.full_width:
             self._scroll_columns(top, bottom, count)
             return
@@ -226,6 +245,7 @@ class ScreenState:
     def shift_down(self, top: int, count: int) -> None:
         """Move what is between a line and the bottom margin down."""
         count = min(count, self.bottom - top + 1)
+        self.cost += count * ROW_COST
         if not self.full_width:
             self._scroll_columns(top, self.bottom, -count)
             return
@@ -241,6 +261,7 @@ class ScreenState:
     def shift_up(self, top: int, count: int) -> None:
         """Move what is between a line and the bottom margin up; nothing goes to the history."""
         count = min(count, self.bottom - top + 1)
+        self.cost += count * ROW_COST
         if not self.full_width:
             self._scroll_columns(top, self.bottom, count)
             return
@@ -258,25 +279,30 @@ class ScreenState:
         left, end, columns = self.left, self.right + 1, self.columns
         blank = self.attribute.blank
         grids = [self.grid(y) for y in range(top, bottom + 1)]
+        self.cost += len(grids) * (end - left + ROW_COST)
         for row in grids:
             if row.wide:
                 row.clear_split_wide(left, end)
-        kept = [
-            (row.cells[left:end], row.attributes[left:end], row.wide)
-            for row in grids
-            if row.cells is not None
-        ]
-        for index, row in enumerate(grids):
-            source = index + count
-            if 0 <= source < len(kept):
-                cells, attributes, wide = kept[source]
-                assert row.cells is not None
-                row.cells[left:end] = cells
-                row.attributes[left:end] = attributes
-                row.wide = row.wide or wide
-                row.clean = 0
-            else:
+        size = len(grids)
+        for index in range(size) if count > 0 else range(size - 1, -1, -1):
+            row = grids[index]
+            if not 0 <= index + count < size:
                 row.erase(left, end, blank, columns)
+                continue
+            source = grids[index + count]
+            assert row.cells is not None
+            assert source.cells is not None
+            row.cells[left:end] = source.cells[left:end]
+            row.attributes[left:end] = source.attributes[left:end]
+            row.wide = row.wide or source.wide
+            row.clean = 0
+
+    @property
+    def dark(self) -> bool:
+        """Whether the theme's background is a dark colour."""
+        colour = self.palette.get(BACKGROUND, 0)
+        red, green, blue = colour >> 16 & 255, colour >> 8 & 255, colour & 255
+        return 299 * red + 587 * green + 114 * blue < 128_000
 
     def grid(self, y: int) -> Row:
         """A row in grid form."""

@@ -6,6 +6,7 @@ from enum import IntEnum
 from typing import Any, Final
 
 from services.terminal.cells import PLAIN, CellStyle
+from services.terminal.emulator.dispatch import LONGEST_REMEMBERED
 from services.terminal.emulator.sgr import (
     Change,
     background_of,
@@ -94,6 +95,8 @@ class Attributes:
             change = changes(sequence)
             if change is None:
                 return None
+            if len(sequence) > LONGEST_REMEMBERED:
+                return self.of(attribute.packed & change[0] | change[1], attribute.link)
             if len(self._changes) >= _KEPT:
                 self._changes.clear()
             self._changes[sequence] = change

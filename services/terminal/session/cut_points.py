@@ -25,6 +25,7 @@ _CHANGE = re.compile(
     rb"\x1b(?:"
     rb"\[(?P<private>\??)(?P<numbers>[0-9;]{0,80}+)(?P<final>[hlr]| q)"
     rb"|(?P<soft>\[!p)"
+    rb"|\[(?P<keyboard>[<>=])(?P<flags>[0-9;]{0,20})u"
     rb"|(?P<hard>c)"
     rb"|(?P<keypad>[=>])"
     rb"|(?P<slot>[()*+])[!-/]?[0-~]"
@@ -33,7 +34,7 @@ _CHANGE = re.compile(
 )
 _CHANGES = re.compile(
     rb"\x1b(?:"
-    rb"\[(?![0-9;]*+[mHKJ])\??[0-9;]{0,80}+(?:[hlr]| q)|\[!p"
+    rb"\[(?![0-9;]*+[mHKJ])\??[0-9;]{0,80}+(?:[hlr]| q)|\[!p|\[[<>=][0-9;]{0,20}u"
     rb"|[c=>]|[()*+][!-/]?[0-~]"
     rb"|\][02];[^\x07\x18\x1a\x1b]{0,1024}(?:\x07|\x1b\\)"
     rb")"
@@ -42,8 +43,8 @@ _CHANGES = re.compile(
 _SCREEN = re.compile(rb"\x1b\[\?[0-9;]*(?:47|1049)[0-9;]*[hl]")
 _SHIFTS = (b"\x0e", b"\x0f")
 _RESTORED_MODES = frozenset(
-    b"?1 ?5 ?6 ?7 ?25 ?47 ?66 ?1000 ?1002 ?1003 ?1004 ?1005 ?1006 ?1007 ?1015 ?1016"
-    b" ?1047 ?1049 ?2004 ?2026 4 20".split()
+    b"?1 ?5 ?6 ?7 ?25 ?47 ?66 ?1000 ?1002 ?1003 ?1004 ?1006 ?1007"
+    b" ?1047 ?1049 ?67 ?2004 ?2026 ?2031 ?2048 4 20".split()
 )
 _ALTERNATE_SCREEN_MODES = frozenset(b"?47 ?1047 ?1049".split())
 _SOFT_RESET_MODES = frozenset(b"?1 ?6 ?7 ?25 ?66 4".split())
@@ -108,10 +109,14 @@ def mode_changes(data: bytes) -> bytes:
         found = [match[0] for match in matches if match.start() < shift_at]
         found.append(data[shift_at : shift_at + 1])
         found += [match[0] for match in matches if match.start() > shift_at]
+    keyboard = _KeyboardStack()
+    for change in found:
+        keyboard.apply(change)
+    found = [change for change in found if change[-1:] != b"u"]
     last = list(dict.fromkeys(reversed(found)))[::-1]
     if any(_SCREEN.match(change) for change in last):
         last.insert(0, next(change for change in found if _SCREEN.match(change)))
-    return b"".join(last)
+    return keyboard.pops + b"".join(last) + keyboard.pushes
 
 
 def complete_length(data: bytes) -> int:
@@ -146,9 +151,13 @@ class _ModeChanges:
         self._modes: dict[bytes, bool] = {}
         self._alternate_first: bool | None = None
         self._last: dict[str, bytes] = {}
+        self._keyboard = _KeyboardStack()
 
     def apply(self, found: re.Match[bytes]) -> None:
         """Take one change in."""
+        self._keyboard.apply(found[0])
+        if found["keyboard"] is not None:
+            return
         if found["final"] in (b"h", b"l"):
             for number in found["numbers"].split(b";"):
                 self._mode(found["private"] + number, on=found["final"] == b"h")
@@ -184,10 +193,60 @@ class _ModeChanges:
 
     def output(self, shift: bytes) -> bytes:
         """All of it, resets first."""
-        parts = [self._resets, *self._last.values(), shift]
+        parts = [self._keyboard.pops, self._resets, *self._last.values(), shift]
         for name, on in self._modes.items():
             if name in _ALTERNATE_SCREEN_MODES and not on and self._alternate_first:
                 # Entered and left again within what was dropped: nothing happened.
                 continue
             parts.append(b"\x1b[" + name + (b"h" if on else b"l"))
+        parts.append(self._keyboard.pushes)
         return b"".join(parts) + _FRESH_LINE
+
+
+_KEYBOARD = re.compile(rb"\x1b\[([<>=])([0-9]*)(?:;([0-9]*))?u")
+_KEYBOARDS_KEPT = 16
+
+
+class _KeyboardStack:
+    """What pushes, pops and changes of the Kitty keyboard protocol come to."""
+
+    def __init__(self) -> None:
+        self._popped = 0
+        self._below: int | None = None
+        """The flags set in place where nothing was pushed."""
+        self._pushed: list[int] = []
+
+    def apply(self, sequence: bytes) -> None:
+        """Take one in; a reset forgets everything, other sequences mean nothing here."""
+        if sequence == b"\x1bc":
+            self._popped, self._below, self._pushed = 0, None, []
+        found = _KEYBOARD.fullmatch(sequence)
+        if found is None:
+            return
+        number, how = (int((digits or b"0")[-4:] or 0) for digits in found.groups()[1:])
+        if found[1] == b">":
+            self._pushed.append(number & 1)
+            del self._pushed[:-_KEYBOARDS_KEPT]
+        elif found[1] == b"<":
+            rest = max((number or 1) - len(self._pushed), 0)
+            del self._pushed[-(number or 1) :]
+            if rest:
+                self._popped = min(self._popped + rest, _KEYBOARDS_KEPT)
+                self._below = None
+        elif how in (0, 1) or number & 1:
+            value = 0 if how == 3 else number & 1
+            if self._pushed:
+                self._pushed[-1] = value
+            else:
+                self._below = value
+
+    @property
+    def pops(self) -> bytes:
+        """What was taken off: to come before a change of the screen, which has its own stack."""
+        return b"\x1b[<%du" % self._popped if self._popped else b""
+
+    @property
+    def pushes(self) -> bytes:
+        """What was put on, to come after it."""
+        below = b"" if self._below is None else b"\x1b[=%d;1u" % self._below
+        return below + b"".join(b"\x1b[>%du" % flags for flags in self._pushed)

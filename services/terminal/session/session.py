@@ -37,8 +37,12 @@ class SessionEmulator(Protocol):
     reply: Callable[[bytes], None] | None
     """Called with what the emulator answers to the program; set by the session."""
 
-    def feed(self, data: bytes) -> None:
-        """Take output in, cut anywhere."""
+    @property
+    def unparsed(self) -> int:
+        """Characters that were taken and wait to be parsed."""
+
+    def feed(self, data: bytes, cells: int | None = None) -> None:
+        """Take output in, cut anywhere; stop after that much work and keep the rest."""
 
     def resize(self, columns: int, lines: int) -> None:
         """Change the size."""
@@ -272,7 +276,7 @@ class ShellSession:
     @property
     def waiting(self) -> int:
         """Bytes read and not parsed."""
-        return len(self._output_buffer)
+        return len(self._output_buffer) + self.screen.unparsed
 
     @property
     def skipping(self) -> bool:
@@ -284,13 +288,13 @@ class ShellSession:
         self._output_buffer.catch_up()
 
     def parse(self, limit: int) -> None:
-        """For the scheduler: feed the emulator."""
+        """For the scheduler: feed the emulator as many bytes, or as much work, at most."""
         self._drop_after_interrupt()
-        output = self._output_buffer.take(limit)
+        output = b"" if self.screen.unparsed else self._output_buffer.take(limit)
         if self._emulator_failed:
             return
         try:
-            self.screen.feed(output)
+            self.screen.feed(output, limit)
         except Exception:
             self._emulator_failed = True
             log.exception("the emulator of %s failed", self.shell.sandbox)
@@ -322,7 +326,7 @@ class ShellSession:
     async def _parse_rest(self) -> None:
         """Parse what is left in the buffer, yielding to the event loop."""
         self._output_buffer.skip()
-        while self._output_buffer:
+        while self.waiting and not self._emulator_failed:
             self.parse(CHUNK_BYTES // 4)
             await asyncio.sleep(0)
 

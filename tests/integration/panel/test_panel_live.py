@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import sys
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from functools import partial
@@ -25,6 +26,7 @@ from services.sources.local.source import open_local
 from services.sources.local.world import roles
 from tests.support.waiting import eventually
 from tui.app import WakedeckApp
+from tui.panel.layout import Pane, PaneGrid
 from tui.panel.shells import OpenShell
 from widgets.panes.events import EventPane
 from widgets.panes.queues import QueuePane
@@ -286,3 +288,63 @@ async def test_a_hidden_shell_that_writes_says_so_on_its_tab(tmp_path: Path) -> 
         await live.until(lambda: not any(tab.unseen for tab in tabs.tabs))
         first.session.type(b"echo behind\r")
         await live.until(lambda: [tab.unseen for tab in tabs.tabs] == [True, False])
+
+
+async def test_zoom_means_the_shell_that_was_just_left_and_it_stays_in_sight(
+    tmp_path: Path,
+) -> None:
+    async with panel(tmp_path) as live:
+        await live.ready()
+        dashboard = live.app.dashboard
+        grid = dashboard.query_one(PaneGrid)
+
+        def zoomed() -> Pane | None:
+            return grid.pane_layout.zoomed
+
+        leave = "ctrl+right_square_bracket"
+        await live.pilot.press("3", "s")
+        await live.until(lambda: len(list(live.app.shells)) == 1)
+        one = next(iter(live.app.shells))
+        await live.until(lambda: one.view.has_focus)
+
+        await live.pilot.press(leave)
+        assert dashboard.focused_pane.value == "queues", "focus is not back where it was"
+        await live.pilot.press("z")
+        assert zoomed() == Pane.SHELL
+        assert live.app.focused is dashboard.shell_controller.query_one(ShellTabs)
+        assert not one.view.has_focus
+        await live.pilot.press("enter")
+        await live.until(lambda: one.view.has_focus)
+        await live.pilot.press(leave)
+        await live.pilot.pause()
+        assert zoomed() == Pane.SHELL
+        assert one.view.region.area > 0
+        await live.pilot.press("z")
+        assert zoomed() is None
+        assert dashboard.focused_pane.value == "queues"
+
+        # Any other key first, and zoom means the pane that has the keyboard again.
+        await live.pilot.press("4", leave, "j", "z")
+        assert zoomed() == Pane.QUEUES
+        await live.pilot.press("z")
+
+
+async def test_an_editor_that_speaks_the_kitty_protocol_is_told_shift_enter(
+    tmp_path: Path,
+) -> None:
+    async with panel(tmp_path) as live:
+        await live.ready()
+        await live.pilot.press("s")
+        await live.until(lambda: len(list(live.app.shells)) == 1)
+        one = next(iter(live.app.shells))
+        await live.until(lambda: one.view.has_focus and shows(one, "$"))
+        root = Path(__file__).resolve().parents[3]
+        line = f"{sys.executable} {root}/tests/support/kitty_editor.py\r"
+        one.session.type(line.encode())
+        await live.until(partial(shows, one, "ready"))
+        await live.pilot.press(*"one", "shift+enter", *"two", "enter")
+        await live.until(partial(shows, one, "sent 2 lines: one|two"))
+        await live.pilot.press(*"gone", "escape", *"left", "enter")
+        await live.until(partial(shows, one, "sent 1 lines: left"))
+        await live.pilot.press("ctrl+d")
+        await live.until(lambda: not one.emulator.modes.disambiguate)

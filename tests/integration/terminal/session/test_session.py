@@ -118,7 +118,7 @@ async def test_a_gateway_killed_mid_stream_is_lost_with_the_last_words_shown(
 class SlowScreen(RecordingScreen):
     """Parses about 1 MB/s, as a plain emulator does."""
 
-    def feed(self, data: bytes) -> None:
+    def feed(self, data: bytes, cells: int | None = None) -> None:
         super().feed(data)
         until = asyncio.get_running_loop().time() + len(data) / 1_000_000
         while asyncio.get_running_loop().time() < until:
@@ -341,7 +341,7 @@ async def test_the_token_is_in_no_log_and_no_word(
 
 async def test_an_emulator_that_fails_ends_its_own_shell_alone(gateway: RunningGateway) -> None:
     class Broken(RecordingScreen):
-        def feed(self, data: bytes) -> None:
+        def feed(self, data: bytes, cells: int | None = None) -> None:
             if b"poison" in data:
                 raise ValueError("no such thing")
             super().feed(data)

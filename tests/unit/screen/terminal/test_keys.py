@@ -11,6 +11,7 @@ from textual import events
 from textual._xterm_parser import XTermParser
 
 from services.terminal.cells import DEFAULT_MODES, MouseMode, TerminalModes
+from tui.panel.key_parser import KeyParser
 from widgets.terminal.keys import encode, encode_focus, encode_paste, lines_of, paste_question
 from widgets.terminal.mouse import MouseAction, MouseInput, encode_mouse
 
@@ -406,3 +407,76 @@ def test_lines_are_counted_as_the_far_side_reads_them() -> None:
     assert lines_of("") == [""]
     assert lines_of("\n") == [""]
     assert lines_of("a\n\n") == ["a", ""]
+
+
+KITTY = TerminalModes(disambiguate=True, application_cursor=True)
+
+
+@pytest.mark.parametrize(
+    ("key", "character", "sent"),
+    [
+        # What types text, and what a shell needs to recover, is as ever.
+        ("a", "a", b"a"),
+        ("A", "A", b"A"),
+        ("shift+a", None, b"A"),
+        ("space", " ", b" "),
+        ("enter", "\r", b"\r"),
+        ("tab", "\t", b"\t"),
+        ("backspace", "\x7f", b"\x7f"),
+        # What legacy bytes confuse is told apart.
+        ("escape", "\x1b", b"\x1b[27u"),
+        ("shift+enter", None, b"\x1b[13;2u"),
+        ("ctrl+enter", None, b"\x1b[13;5u"),
+        ("alt+enter", "\r", b"\x1b[13;3u"),
+        ("shift+tab", None, b"\x1b[9;2u"),
+        ("ctrl+i", None, b"\x1b[105;5u"),
+        ("ctrl+m", None, b"\x1b[109;5u"),
+        ("ctrl+backspace", None, b"\x1b[127;5u"),
+        ("ctrl+c", "\x03", b"\x1b[99;5u"),
+        ("ctrl+shift+c", None, b"\x1b[99;6u"),
+        ("alt+left_square_bracket", "[", b"\x1b[91;3u"),
+        ("alt+shift+x", "X", b"\x1b[120;4u"),
+        ("ctrl+@", "\x00", b"\x1b[32;5u"),
+        ("super+k", None, b"\x1b[107;9u"),
+        ("meta+k", None, b"\x1b[107;33u"),
+        # Keys with a letter or a number of their own keep it; SS3 is no more.
+        ("up", None, b"\x1b[A"),
+        ("ctrl+up", None, b"\x1b[1;5A"),
+        ("f1", None, b"\x1b[P"),
+        ("f3", None, b"\x1b[13~"),
+        ("shift+f3", None, b"\x1b[13;2~"),
+        ("f5", None, b"\x1b[15~"),
+        ("f13", None, b"\x1b[57376u"),
+        ("delete", None, b"\x1b[3~"),
+        ("add", None, b"\x1b[57413u"),
+        ("add", "+", b"+"),
+        ("left_shift", None, None),
+    ],
+)
+def test_the_kitty_protocol_tells_keys_apart(
+    key: str, character: str | None, sent: bytes | None
+) -> None:
+    assert encode(key, character, KITTY) == sent
+
+
+@pytest.mark.parametrize(
+    ("arrives", "leaves"),
+    [
+        *((f"\x1b{char}", f"\x1b{char}".encode()) for char in "\r\t\x7f\x01 !1afbxXé~"),
+        ("\x1b[27;3;13~", b"\x1b\r"),
+        ("\x1b[27;3;9~", b"\x1b\t"),
+        ("\x1b[27;3;127~", b"\x1b\x7f"),
+        ("\x1b[13;3u", b"\x1b\r"),
+        ("\x1b[9;3u", b"\x1b\t"),
+        ("\x1b[127;3u", b"\x1b\x7f"),
+        ("\x1b[27;3u", b"\x1b\x1b"),
+        ("\x1b\x1b", b"\x1b\x1b"),
+        *((f"\x1b[1;3{final}", f"\x1b[1;3{final}".encode()) for final in "ABCD"),
+        *((f"\x1b\x1b[{final}", f"\x1b\x1b[{final}".encode()) for final in "ABCD"),
+    ],
+)
+def test_alt_stays_on_every_key_on_its_way_through_the_panel(arrives: str, leaves: bytes) -> None:
+    parser = KeyParser()
+    tokens = [*parser.feed(arrives), *parser.feed("")]
+    keys = [token for token in tokens if isinstance(token, events.Key)]
+    assert b"".join(encode(key.key, key.character, NORMAL) or b"" for key in keys) == leaves

@@ -25,12 +25,12 @@ def told(sent: str) -> str:
     return b"".join(said).decode()
 
 
-@pytest.mark.parametrize("mode", [2, 4, 12, 20])
+@pytest.mark.parametrize("mode", [4, 20])
 def test_a_standard_mode_reports_what_it_was_set_to(mode: int) -> None:
     assert told(f"{C}{mode}h{C}{mode}$p{C}{mode}l{C}{mode}$p") == f"{C}{mode};1$y{C}{mode};2$y"
 
 
-@pytest.mark.parametrize("mode", [1, 5, 7, 10, 11, 13, 14, 15, 16, 17, 18, 19])
+@pytest.mark.parametrize("mode", [1, 2, 5, 7, 10, 11, 13, 14, 15, 16, 17, 18, 19])
 def test_a_standard_mode_of_paper_terminals_is_off_for_good(mode: int) -> None:
     assert told(f"{C}{mode}h{C}{mode}$p") == f"{C}{mode};4$y"
 
@@ -38,8 +38,8 @@ def test_a_standard_mode_of_paper_terminals_is_off_for_good(mode: int) -> None:
 @pytest.mark.parametrize(
     "mode",
     [
-        *(1, 4, 5, 6, 7, 8, 9, 12, 18, 19, 25, 40, 41, 42, 45, 66, 67, 69, 47, 1047, 1049),
-        *(1000, 1002, 1003, 1004, 1005, 1006, 1007, 1015, 1016, 1045, 2004, 2026),
+        *(1, 5, 6, 7, 25, 40, 41, 45, 66, 67, 69, 47, 1047, 1049),
+        *(1000, 1002, 1003, 1004, 1006, 1007, 1045, 2004, 2026, 2031),
     ],
 )
 def test_a_private_mode_reports_what_it_was_set_to(mode: int) -> None:

@@ -44,7 +44,6 @@ ANSWERS: list[tuple[str, str, str]] = [
     ("DECRQM private set", f"{C}?2026h{C}?2026$p", f"{C}?2026;1$y"),
     ("DECRQM alternate", f"{C}?1049h{C}?1049$p", f"{C}?1049;1$y"),
     ("DECRQM private unknown", f"{C}?9999$p", f"{C}?9999;0$y"),
-    ("DECRQM private never", f"{C}?60$p", f"{C}?60;4$y"),
     ("DECRQM always", f"{C}?2027$p", f"{C}?2027;3$y"),
     ("DECRQM at level 2", f'{C}62;1"p{C}4$p{C}?7$p', ""),
     ("DECRQSS SGR", f"{C}1;4;31m\x1bP$qm{ST}", f"\x1bP1$r0;1;4;31m{ST}"),

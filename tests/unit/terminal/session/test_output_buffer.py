@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from services.terminal.session import cut_points
 from services.terminal.session.cut_points import (
     find_cut_point,
     net_effect,
@@ -191,3 +192,22 @@ def test_an_unfinished_character_is_noticed_at_every_byte() -> None:
         for cut in range(len(raw) + 1):
             expected = cut if cut < len(raw) else 0
             assert unfinished_character(b"x" + raw[:cut]) == expected
+
+
+@pytest.mark.parametrize(
+    ("sent", "kept"),
+    [
+        (b"\x1b[>1u", b"\x1b[>1u"),
+        (b"\x1b[>1uA\x1b[<u", b""),
+        (b"\x1b[>1uA\x1b[>1uB\x1b[<uC", b"\x1b[>1u"),
+        (b"A\x1b[<2u", b"\x1b[<2u"),
+        (b"\x1b[<u\x1b[=1u", b"\x1b[<1u\x1b[=1;1u"),
+        (b"\x1b[>1u\x1bc", b""),
+    ],
+)
+def test_a_dropped_part_leaves_the_keyboard_stack_as_it_would_have_been(
+    sent: bytes, kept: bytes
+) -> None:
+    changes = cut_points.mode_changes(sent)
+    assert changes.replace(b"\x1bc", b"") == kept
+    assert changes + b"\x1b[>1u" == cut_points.mode_changes(sent + b"\x1b[>1u")

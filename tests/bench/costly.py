@@ -1,0 +1,80 @@
+"""The ten sequences that cost most, for each byte, beside plain text of the same run."""
+
+from __future__ import annotations
+
+import sys
+from time import process_time
+
+from services.terminal.emulator import Emulator
+from services.terminal.emulator.dispatch import CONTROL_SEQUENCES, CONTROLS, ESCAPES
+
+COLUMNS, LINES = 200, 60
+PIECE = 64 * 1024
+SHOWN = 10
+C = "\x1b["
+TEXT = b"2026-01-01 request 4711 done in 12 ms by worker seven of the pool\r\n"
+FULL = "".join(f"{C}{y + 1};1H" + "x" * COLUMNS for y in range(LINES))
+GRID = FULL + "".join(f"{C}{y + 1};3Hy" for y in range(LINES))
+STATES = {
+    "grid": GRID,
+    "protected": f'{C}1"q{FULL}{C}0"q',
+    "every other cell protected": "".join(
+        f"{C}{y + 1};1H" + f'{C}1"qx{C}0"qy' * (COLUMNS // 2) for y in range(LINES)
+    ),
+    "wide cells": "".join(f"{C}{y + 1};1H" + "漢" * (COLUMNS // 2) for y in range(LINES)),
+    "side margins": f"{GRID}{C}?69h{C}2;199s",
+    "two columns between margins": f"{GRID}{C}?69h{C}2;3s",
+    "insert mode": f"{GRID}{C}4h",
+}
+PLACE = f"{C}30;100H"
+PARAMETERS = ("", "2", "99", "999;999", ";;;;2;2", ";;;;7", "65;;;", "1;1;60;200;1;2;2")
+
+
+def sequences() -> dict[str, str]:
+    """Every sequence that is obeyed, with its parameters, and the handler it goes to."""
+    found = dict(CONTROLS)
+    found |= {"\x1b" + key: name for key, name in ESCAPES.items()}
+    for key, (name, _) in CONTROL_SEQUENCES.items():
+        marker = key[:1] if key[0] in "<=>?" else ""
+        for words in PARAMETERS:
+            found[C + marker + words + key[len(marker) :]] = name
+    return found | {"x" + C + "9999b": "repeat", C + "\n": "a control in a sequence"}
+
+
+def seconds_a_byte(state: str, sent: bytes, passes: int = 24) -> tuple[float, float]:
+    """What a byte costs, and the longest slice of a flood of it."""
+    emulator = Emulator(COLUMNS, LINES, lambda _: None)
+    emulator.feed((state + PLACE).encode())
+    began = process_time()
+    emulator.feed(sent * passes, 16 * 1024)
+    longest = now = process_time() - began
+    while emulator.unparsed:
+        before = now
+        emulator.feed(b"", 16 * 1024)
+        now = process_time() - began
+        longest = max(longest, now - before)
+    return now / (len(sent) * passes), longest
+
+
+def main() -> None:
+    """Print them."""
+    plain = min(seconds_a_byte("", TEXT, 1000)[0] for _ in range(3))
+    worst: dict[str, tuple[float, float, str, str]] = {}
+    for state, before in STATES.items():
+        for sent, name in sequences().items():
+            cost, longest = seconds_a_byte(before, sent.encode())
+            if cost > worst.get(name, (0.0,))[0]:
+                worst[name] = cost, longest, sent, state
+    write = sys.stdout.write
+    write(f"{COLUMNS}x{LINES}; 64 KiB of plain text: {plain * PIECE * 1000:.2f} ms\n")
+    write(f"{'handler':28}{'sent':22}{'64 KiB':>9}{'x text':>9}{'slice':>9}  where\n")
+    rows = sorted(worst.items(), key=lambda row: -row[1][0])[:SHOWN]
+    for name, (cost, longest, sent, state) in rows:
+        write(
+            f"{name:28}{sent.encode()!r:22}{cost * PIECE:7.2f} s{cost / plain:9.0f}"
+            f"{longest * 1000:6.1f} ms  {state}\n"
+        )
+
+
+if __name__ == "__main__":
+    main()
