@@ -13,7 +13,14 @@ from dataclasses import replace
 import psutil
 import pytest
 
-from services.process.identity import Liveness, PortOwner, ProcessId, port_owner
+from services.process.identity import (
+    Liveness,
+    PortOwner,
+    ProcessId,
+    port_owner,
+    program,
+    programs,
+)
 from tests.support.waiting import eventually_sync
 
 LISTEN = (
@@ -99,3 +106,19 @@ def test_nobody_owns_a_port_that_is_free() -> None:
 def test_no_process_has_such_a_pid(pid: int) -> None:
     assert ProcessId.capture(pid) is None
     assert not ProcessId(pid, 1, "").alive()
+
+
+def test_its_ports_its_age_and_what_it_runs_are_told(child: subprocess.Popen[str]) -> None:
+    assert child.stdout is not None
+    port = int(child.stdout.readline())
+    known = captured(child.pid)
+    assert known.ports() == {port}
+    assert 0 <= known.age_s() < 60
+    found = program(child.pid)
+    assert found is not None
+    assert found.own
+    assert found.argv[1:] == ("-c", LISTEN)
+    assert f"HOME={os.environ['HOME']}" in found.environment
+    assert os.environ["HOME"] not in repr(found)
+    assert child.pid in {one.pid for one in programs()}
+    assert program(2**30) is None
