@@ -11,12 +11,14 @@ from services.board.deltas import BoardDelta
 from services.board.poller import Poller, ProbeFailure
 from services.clock import Clock
 from services.models import Observation, QueueSnapshot, SandboxId
-from services.sources.protocol.observer import Observer
+from services.sources.protocol.observer import Listens, Observer
 
 DEADLINE_S = 6.0
 QUEUE_S = 1.0
 QUEUE_WINDOW = 500
 EXPIRE_S = 1.0
+NEWS_S = 1.0
+"""Between what an observer hears and the poll that it asks for."""
 RETRY_S = 5.0
 """The longest back-off: a local probe is cheap."""
 
@@ -80,6 +82,9 @@ class Pollers:
             for feed in self._all_pollers():
                 tasks.create_task(feed.run())
             tasks.create_task(self._expire())
+            for feed, observer in zip(self._sources, self._observers.values(), strict=True):
+                if isinstance(observer, Listens):
+                    tasks.create_task(self._listen(feed, observer))
 
     @property
     def queue_problem(self) -> str:
@@ -116,6 +121,14 @@ class Pollers:
 
     def _merge(self, result: Observation | ProbeFailure) -> None:
         self._on_delta(self._board.merge(result))
+
+    async def _listen(self, feed: Poller[Observation], observer: Listens) -> None:
+        """Poll a little after every news, so that what ended has been cleared away."""
+        while True:
+            await observer.news()
+            await self._clock.sleep(NEWS_S)
+            if not feed.paused:
+                feed.refresh()
 
     async def _poll_queue(self) -> QueueSnapshot | None:
         watched = self._watched

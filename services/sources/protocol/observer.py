@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from services.errors import NotFoundError, UnavailableError
 from services.logs.reader import LogRecord
@@ -67,6 +67,14 @@ class Observer(Protocol):
 
     async def close(self) -> None:
         """Release connections and caches; idempotent."""
+
+
+@runtime_checkable
+class Listens(Protocol):
+    """An observer that hears when something changed, between two polls."""
+
+    async def news(self) -> None:
+        """Return when there is reason to poll before it is due; read-only."""
 
 
 class NoQueues:
