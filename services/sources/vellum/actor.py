@@ -211,7 +211,7 @@ class AssistantLink:
             # Commands up to 0.11.2 name no reason: a gateway that serves refused the credential.
             seen = await self._probes.probe_known(entry)
             status = 401 if serving(seen.ready) else 503
-            action = replace(action, status=status)
+            action = replace(action, status=status, unnamed=True)
         judged = classify(replace(seen, action=action))
         if judged.row == 0:
             reason = f"The credential could not be renewed ({action.status} {action.word})".rstrip()

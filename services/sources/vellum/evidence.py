@@ -39,6 +39,8 @@ class ActionResult:
     """Its last lines, harmless."""
     timed_out: bool = False
     """It was over its limit."""
+    unnamed: bool = False
+    """The command named no reason; the status follows from a look at the gateway."""
 
 
 @dataclass(frozen=True, slots=True)

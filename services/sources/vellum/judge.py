@@ -307,7 +307,7 @@ TABLE: tuple[JudgementRule, ...] = (
         21,
         spent,
         _judgement_of(
-            21, G.READY, S.READY, C, messages.SPENT, advice=messages.REISSUE, confirmable=REISSUE
+            21, G.READY, S.READY, C, messages.spent, advice=messages.REISSUE, confirmable=REISSUE
         ),
     ),
     JudgementRule(

@@ -200,10 +200,22 @@ def not_ready(seen: AssistantEvidence) -> str:
     return f"The assistant is not ready{status}."
 
 
+def spent(seen: AssistantEvidence) -> str:
+    """Row 21."""
+    action = seen.action
+    if action is None or (action.status == 401 and not action.unnamed):
+        return SPENT
+    why = f"status {action.status}"
+    if action.unnamed:
+        why = "this vellum command names no reason"
+    return f"It serves, and its credential could not be renewed ({why})."
+
+
 def refresh_down(seen: AssistantEvidence) -> str:
     """Row 20."""
-    status = seen.action.status if seen.action is not None else 0
-    return f"Its credential could not be renewed: the gateway did not serve that ({status})."
+    action = seen.action
+    status = f" ({action.status})" if action is not None and not action.unnamed else ""
+    return f"Its credential could not be renewed: the gateway did not serve that{status}."
 
 
 def forbidden(seen: AssistantEvidence) -> str:

@@ -109,14 +109,13 @@ def listener(port: int, gateway: PidFile, marks: Marks) -> Listener:
 
 
 def starter(marks: Marks) -> int | None:
-    """The pid of a `vellum wake` or `hatch` of this assistant that runs now."""
+    """The pid of a `vellum wake` of this assistant that runs now."""
     return _starter(programs(), marks.assistant)
 
 
 def _starter(found: Iterable[Program], assistant: str) -> int | None:
     for one in found:
-        acts = "wake" in one.argv or "hatch" in one.argv
-        if acts and _is_command(one) and assistant in one.argv:
+        if "wake" in one.argv and assistant in one.argv and _is_command(one):
             return one.pid
     return None
 

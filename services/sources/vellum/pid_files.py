@@ -15,6 +15,7 @@ class PidState(Enum):
     MISSING = "no pid file"
     STARTING = "being started"
     JUNK = "its pid file holds no number"
+    RECORDED = "a number, not looked up"
     DEAD = "dead"
     ZOMBIE = "dead, not reaped"
     STRANGER = "that number is another program's"
@@ -56,4 +57,4 @@ def read(path: Path) -> PidFile:
         return PidFile(PidState.STARTING, None, written)
     if not (text.isascii() and text.isdigit() and 0 < int(text) < 1 << 31):
         return PidFile(PidState.JUNK, None, written)
-    return PidFile(PidState.DEAD, int(text), written)
+    return PidFile(PidState.RECORDED, int(text), written)
