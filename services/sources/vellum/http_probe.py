@@ -19,6 +19,9 @@ from services.sources.vellum.layout import HOST
 from services.sources.vellum.limits import BODY_BYTES
 from services.text.sanitize import sanitize
 
+_BEFORE_HEADERS = "http11.send_request_headers.started"
+"""What is told when a connection stands and nothing has been sent on it."""
+
 
 class HttpOutcome(Enum):
     """How one request came back."""
@@ -94,7 +97,7 @@ async def mint(port: int, bearer: str, limit_s: float, proof: Proof) -> HttpRepl
         return HttpReply(HttpOutcome.UNPROVEN)
 
     async def guard(event: str, _: object) -> None:
-        if event == "connection.connect_tcp.complete" and await asyncio.to_thread(proof) != before:
+        if event == _BEFORE_HEADERS and await asyncio.to_thread(proof) != before:
             raise _UnprovenError
 
     headers = {"Origin": origin(port), "Authorization": f"Bearer {bearer}"}
