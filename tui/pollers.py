@@ -11,9 +11,9 @@ from services.board.deltas import BoardDelta
 from services.board.lag import LagMeter, VoidLook
 from services.board.poller import Poller, ProbeFailure
 from services.clock import Clock
-from services.errors import unforeseen
+from services.errors import WakedeckError, unforeseen
 from services.models import Observation, QueueSnapshot, SandboxId
-from services.sources.protocol.observer import Observer
+from services.sources.protocol.observer import Listens, Observer
 
 DEADLINE_S = 6.0
 QUEUE_S = 1.0
@@ -23,6 +23,8 @@ HELD_UP_S = 3.0
 """Said in the header where this process could not look for longer than this."""
 PROBE_LIMIT_S = 2.0
 """What the shortest wait within a look is given: a look held up for a share of it is void."""
+NEWS_S = 1.0
+"""Between what an observer hears and the poll that it asks for."""
 RETRY_S = 5.0
 """The longest back-off: a local probe is cheap."""
 
@@ -91,6 +93,11 @@ class Pollers:
             for feed in self._all_pollers():
                 tasks.create_task(feed.run())
             tasks.create_task(self._expire())
+            for feed, observer in zip(
+                self._sources.values(), self._observers.values(), strict=True
+            ):
+                if isinstance(observer, Listens):
+                    tasks.create_task(self._listen(feed, observer))
 
     @property
     def queue_problem(self) -> str:
@@ -132,6 +139,18 @@ class Pollers:
             said = unforeseen(result.source, error).sentence
             delta = self._board.merge(ProbeFailure(result.source, self._clock.now(), said))
         self._on_delta(delta)
+
+    async def _listen(self, feed: Poller[Observation], observer: Listens) -> None:
+        """Poll a little after every news, so that what ended has been cleared away."""
+        while True:
+            try:
+                await observer.news()
+            except WakedeckError:
+                await self._clock.sleep(RETRY_S)
+                continue
+            await self._clock.sleep(NEWS_S)
+            if not feed.paused:
+                feed.refresh()
 
     async def _poll_queue(self) -> QueueSnapshot | None:
         watched = self._watched

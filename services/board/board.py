@@ -39,14 +39,14 @@ VOID_LOOKS = 2
 """After this many void looks in a row the rows of a source are stale."""
 STALE_INTERVALS = 3
 """A row not refreshed for this many intervals of its source is stale."""
-_DOUBTFUL_STATES = frozenset((GatewayState.DOWN, GatewayState.HUNG, GatewayState.UNKNOWN))
-"""What one bad poll can wrongly report."""
+_DOUBTFUL_STATES = frozenset((GatewayState.HUNG, GatewayState.UNKNOWN))
+"""What one bad poll can wrongly report; a refused connection is definite."""
 
 
 class Board:
     """Current rows and link of every source.
 
-    `failure_thresholds` says, by kind of source, how many polls in a row must find a gateway down,
+    `failure_thresholds` says, by kind of source, how many polls in a row must find a gateway
     hung or unknown before the board believes it; the default is one.
     See upstream/vellum: Probe ladder.
     Intervals are the seconds between the polls of a source.

@@ -11,7 +11,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from functools import cache
 from pathlib import Path
@@ -23,6 +23,8 @@ _LISTENING, _CONNECTED = "0A", "01"
 _LARGEST_CLOCK_STEP_S = 86_400.0
 _LARGEST_PID = 1 << 31
 _TICKS_A_SECOND = os.sysconf("SC_CLK_TCK") if sys.platform == "linux" else 100
+_LONGEST = 256 * 1024
+"""Bytes read of a command line or an environment."""
 _STATE, _START_TICKS = 0, 19
 """Fields of `/proc/PID/stat` behind the command's name."""
 
@@ -115,12 +117,40 @@ class ProcessId:
         """Whether it exists and can run again."""
         return not self.liveness().over
 
+    def age_s(self) -> float:
+        """Seconds since it began, by a clock that nobody sets; 0 where that cannot be told."""
+        if not hasattr(time, "CLOCK_BOOTTIME"):
+            return 0.0
+        now = time.clock_gettime(time.CLOCK_BOOTTIME)
+        return max(0.0, now - self.start_ticks / os.sysconf("SC_CLK_TCK"))
+
     def owns_port(self, port: int) -> bool:
         """Whether it, or a process it started, listens on a TCP port of this machine."""
+        return port in self.ports()
+
+    def ports(self) -> frozenset[int]:
+        """TCP ports that it, or a process it started, listens on."""
         if not self.alive():
-            return False
-        wanted = listening_inodes(port)
-        return any(_sockets(pid) & wanted for pid in (self.pid, *_descendants(self.pid)))
+            return frozenset()
+        if sys.platform != "linux":
+            return _foreign_ports(self.pid)
+        held: set[int] = set()
+        for pid in (self.pid, *_descendants(self.pid)):
+            held |= _sockets(pid)
+        return frozenset(port for port, inode in _listening() if inode in held)
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """What a process runs, as far as its user may know. The environment may hold secrets."""
+
+    pid: int
+    name: str
+    own: bool
+    """Whether it is a process of our user."""
+    argv: tuple[str, ...] = ()
+    environment: tuple[str, ...] = field(default=(), repr=False)
+    """`NAME=value` words; empty where it may not be read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,15 +179,68 @@ def port_owner(port: int) -> PortOwner | None:
 
 def listening_inodes(port: int) -> frozenset[int]:
     """Inodes of the sockets that listen on a TCP port, whatever their address."""
-    found = set()
+    return frozenset(inode for number, inode in _listening() if number == port)
+
+
+def program(pid: int) -> Program | None:
+    """What the process of this pid runs now; None where there is none."""
+    if sys.platform != "linux":
+        return _foreign_program(pid)
+    folder = PROC / str(pid)
+    try:
+        own = folder.stat().st_uid == os.getuid()
+    except OSError:
+        return None
+    return Program(
+        pid, _name(pid), own, _words(folder / "cmdline"), _words(folder / "environ") if own else ()
+    )
+
+
+def programs() -> Iterator[Program]:
+    """Every process of our user."""
+    for pid in _pids():
+        found = program(pid)
+        if found is not None and found.own:
+            yield found
+
+
+def _listening() -> Iterator[tuple[int, int]]:
+    """(port, inode) of every TCP socket that listens."""
     for table in ("net/tcp", "net/tcp6"):
         with suppress(OSError):
             for line in (PROC / "self" / table).read_text("ascii", "replace").splitlines()[1:]:
                 fields = line.split()
-                local, state, inode = fields[1], fields[3], fields[9]
-                if state == _LISTENING and int(local.rpartition(":")[2], 16) == port:
-                    found.add(int(inode))
-    return frozenset(found)
+                if fields[3] == _LISTENING:
+                    yield int(fields[1].rpartition(":")[2], 16), int(fields[9])
+
+
+def _words(path: Path) -> tuple[str, ...]:
+    try:
+        with path.open("rb") as file:
+            text = file.read(_LONGEST).decode("utf-8", "replace")
+    except OSError:
+        return ()
+    return tuple(word for word in text.split("\0") if word)
+
+
+def _foreign_ports(pid: int) -> frozenset[int]:
+    try:
+        held = psutil.Process(pid).net_connections("tcp")
+    except psutil.Error:
+        return frozenset()
+    return frozenset(one.laddr.port for one in held if one.status == psutil.CONN_LISTEN)
+
+
+def _foreign_program(pid: int) -> Program | None:
+    try:
+        process = psutil.Process(pid)
+        name, own = process.name(), process.uids().real == os.getuid()
+        if not own:
+            return Program(pid, name, own)
+        words = tuple(f"{key}={value}" for key, value in process.environ().items())
+        return Program(pid, name, own, tuple(process.cmdline()), words)
+    except psutil.Error:
+        return None
 
 
 def client_uid(port: int, client_port: int) -> int | None:

@@ -17,21 +17,21 @@ class Limits:
     critical_s: float = 40.0
     """How long a step that must not be interrupted is let finish."""
     connect_s: float = 55.0
-    wake_s: float = 330.0
+    wake_s: float = 365.0
     grace_s: float = 5.0
     """How long what was asked to end may take before its step says so."""
     reap_s: float = 10.0
     """How long it is waited for after that."""
     verify_s: float = 60.0
     settling_s: float = 300.0
-    """In place of `verify_s` once anything but a fault was seen; either counts once."""
-    attempt_s: float = 900.0
+    """In all, where it is settling; `verify_s` counts anew from the last look that said so."""
+    attempt_s: float = 950.0
     """Without the time spent waiting for the lock."""
-    action_s: float = 490.0
+    action_s: float = 525.0
     """What the operator confirmed beforehand, in place of a wake: at the longest a restart."""
-    confirmed_s: float = 1080.0
+    confirmed_s: float = 1110.0
     """In place of `attempt_s` where something was confirmed beforehand."""
-    lock_s: float = 520.0
+    lock_s: float = 555.0
     """How long another repair of the same gateway is waited for."""
 
     @property
@@ -66,6 +66,7 @@ class Deadlines:
         self._limits = limits
         self._began = self._since = clock.monotonic()
         self._verified_s = 0.0
+        self._settled_at: float | None = None
         self._waited_s = 0.0
 
     def extend(self, seconds: float) -> None:
@@ -75,6 +76,8 @@ class Deadlines:
 
     def moved(self, before: Progress, after: Progress) -> None:
         """Take note of a transition."""
+        if after.phase is AttemptState.VERIFY and after.settling:
+            self._settled_at = self._clock.monotonic()
         if _stage(before) == _stage(after):
             return
         now = self._clock.monotonic()
@@ -109,8 +112,14 @@ class Deadlines:
         return whole
 
     def verify_s(self, state: Progress) -> float:
-        """How long the attempt may verify in all."""
-        return self._limits.settling_s if state.settling else self._limits.verify_s
+        """How long the attempt may verify in all, as its latest look has it."""
+        limits = self._limits
+        if state.settling:
+            return limits.settling_s
+        if self._settled_at is None or self._settled_at < self._since:
+            return limits.verify_s
+        verified = self._verified_s + self._settled_at - self._since
+        return min(limits.settling_s, verified + limits.verify_s)
 
     def _finishing_s(self, state: Progress) -> float:
         """How long a critical step is let finish."""

@@ -176,7 +176,7 @@ class Progress:
     overdue: bool = False
     """What was asked to end has not in its grace."""
     settling: bool = False
-    """Verifying may take the settling limit."""
+    """Verifying may take the settling limit: the latest look was no fault."""
     waiting: bool = False
     """Another repair owns the gateway."""
     abandoned: bool = False
@@ -300,10 +300,11 @@ def _verify(state: Progress, event: RepairEvent) -> Transition:
             match verdict.kind:
                 case VerdictKind.READY:
                     return _on_ready(state)
-                case VerdictKind.TERMINAL:
+                case kind if kind is VerdictKind.TERMINAL or (verdict.over and state.wakes):
                     return _fail(state, verdict.reason)
                 case VerdictKind.REPAIRABLE:
-                    state = _record_error(replace(state, seen=verdict.reason), verdict.reason)
+                    state = replace(state, seen=verdict.reason, settling=False)
+                    state = _record_error(state, verdict.reason)
                     if verdict.wakeable and not state.wakes and not state.waiting:
                         return _start_wake(state)
                     return state, ()

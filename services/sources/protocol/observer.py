@@ -89,6 +89,14 @@ class NameFinder(Protocol):
         """
 
 
+@runtime_checkable
+class Listens(Protocol):
+    """An observer that hears when something changed, between two polls."""
+
+    async def news(self) -> None:
+        """Return when there is reason to poll before it is due; read-only."""
+
+
 class NoQueues:
     """The queue calls of an observer whose sandboxes have no queues."""
 

@@ -28,3 +28,5 @@ class Verdict:
     """What the operator should do next when nothing here can."""
     confirmable: str = ""
     """A verb that would help but needs the operator's confirmation."""
+    over: bool = False
+    """What a wake started has ended: waiting for it longer is of no use."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Coroutine
 from contextlib import aclosing
 from dataclasses import replace
 from typing import TypeAlias
@@ -15,18 +15,22 @@ from services.sources.protocol.steps import StepBuilder
 from services.sources.protocol.verdict import Verdict, VerdictKind
 from services.sources.vellum import credential, http_probe, messages, verdicts
 from services.sources.vellum.commands import Command
+from services.sources.vellum.conditions import serving
 from services.sources.vellum.credential import CredentialState
 from services.sources.vellum.evidence import ActionKind, ActionResult, AssistantEvidence
 from services.sources.vellum.http_probe import HttpOutcome, HttpReply
-from services.sources.vellum.judge import AssistantJudgement, Remedy, classify, serving
+from services.sources.vellum.judge import AssistantJudgement, Remedy, classify
 from services.sources.vellum.limits import (
     MINT_S,
     READY_S,
     REFRESH_S,
+    REFUSALS,
+    REFUSED_S,
     WAKE_S,
     YOUNG_PRIMES,
     YOUNG_S,
 )
+from services.sources.vellum.pid_files import PidFile
 from services.sources.vellum.probes import AssistantProbes
 from services.sources.vellum.registry import AssistantEntry
 from services.sources.vellum.rows import NO_SHELL, NO_SHELL_DOCKER, NO_SHELL_REMOTE
@@ -79,12 +83,30 @@ class VellumActor:
         entry = await self._resolve(sandbox)
         step = StepBuilder("start", self._clock, WAKE_S)
         yield step.begun
-        async with aclosing(self._runner.lines(Command.WAKE, entry.id, WAKE_S)) as told:
-            async for one in told:
+        before = await self._probes.gateway_file(entry)
+        self._probes.history.woken(entry.id, before)
+        told = self._runner.lines(Command.WAKE, entry.id, WAKE_S)
+        async with aclosing(until_over(told, self._over(entry, before))) as lines:
+            async for one in lines:
+                if isinstance(one, AssistantEvidence):
+                    yield step.failed(messages.gone(one))
+                    return
                 if isinstance(one, ActionResult):
                     yield await self._woken(entry, step, one)
                 elif (words := hint(one)) and words != step.begun.detail:
                     yield step.running(words)
+
+    async def _over(self, entry: AssistantEntry, before: PidFile) -> AssistantEvidence:
+        """Return when the gateway that the command started has ended, and the command waits on."""
+        count = 0
+        while True:
+            await self._clock.sleep(REFUSED_S / REFUSALS)
+            seen = await self._probes.ended_at_once(entry, before)
+            count = 0 if seen is None else count + 1
+            if seen is not None and count >= REFUSALS:
+                return self._probes.history.note(
+                    entry.id, replace(seen, health=HttpReply(HttpOutcome.REFUSED))
+                )
 
     async def connect(self, sandbox: SandboxId) -> AsyncIterator[Step | Verdict]:
         """Have a good credential, then let the gateway prove that it takes it."""
@@ -173,6 +195,9 @@ class AssistantLink:
     async def _renew(
         self, entry: AssistantEntry, seen: AssistantEvidence, step: StepBuilder
     ) -> _Ended:
+        if await asyncio.to_thread(self._probes.prove, entry) is None:
+            # The command would hand the credential to whoever listens there.
+            return step.failed(_unproven(entry)), None
         try:
             action = await self._runner.refresh(entry.id)
         except UnavailableError as error:
@@ -183,7 +208,10 @@ class AssistantLink:
                 return step.ok("renewed"), None
             return step.failed("The renewal ended well and left no good credential."), None
         if not action.status:
-            return step.failed("The credential could not be renewed; vellum gave no reason."), None
+            # Commands up to 0.11.2 name no reason: a gateway that serves refused the credential.
+            seen = await self._probes.probe_known(entry)
+            status = 401 if serving(seen.ready) else 503
+            action = replace(action, status=status, unnamed=True)
         judged = classify(replace(seen, action=action))
         if judged.row == 0:
             reason = f"The credential could not be renewed ({action.status} {action.word})".rstrip()
@@ -201,7 +229,11 @@ class AssistantLink:
             return step.failed("No gateway port is recorded."), None
         path = self._probes.place.token(entry.id)
         token = await asyncio.to_thread(credential.access_token, path)
-        reply = await http_probe.mint(entry.gateway_port, token, MINT_S)
+        reply = await http_probe.mint(
+            entry.gateway_port, token, MINT_S, lambda: self._probes.prove(entry)
+        )
+        if reply.answer is HttpOutcome.UNPROVEN:
+            return await self._unproven(entry, step)
         if reply.status == 200 and (reply.body or {}).get("token") is True:
             self._refusals.pop(entry.id, None)
             ready = await http_probe.local(entry.gateway_port, "/readyz", READY_S)
@@ -218,6 +250,17 @@ class AssistantLink:
             said = f"The gateway answered the credential with status {reply.status}."
             return step.failed(said), None
         return self._judged(step, seen, judged)
+
+    async def _unproven(self, entry: AssistantEntry, step: StepBuilder) -> _Ended:
+        """Nothing was sent: what that means where the owner of a port is not ours to read."""
+        if entry.cloud == "local" or entry.gateway_port is None:
+            return step.failed(_unproven(entry)), None
+        ready = await http_probe.local(entry.gateway_port, "/readyz", READY_S)
+        if serving(ready):
+            return step.ok(
+                "it serves; the credential was not tried, since it is in a container"
+            ), None
+        return step.failed("The gateway stopped being ready."), None
 
     def _mint_result(
         self, entry: AssistantEntry, seen: AssistantEvidence, reply: HttpReply
@@ -249,12 +292,44 @@ class AssistantLink:
         return step.failed(judged.reason, transient=passing), said
 
 
+async def until_over(
+    told: AsyncGenerator[str | ActionResult, None], over: Coroutine[None, None, AssistantEvidence]
+) -> AsyncGenerator[str | ActionResult | AssistantEvidence, None]:
+    """What is told, and last, if that comes first, what `over` found."""
+    watch = asyncio.ensure_future(over)
+    line: asyncio.Future[str | ActionResult] | None = None
+    try:
+        while True:
+            line = asyncio.ensure_future(anext(told))
+            await asyncio.wait((line, watch), return_when=asyncio.FIRST_COMPLETED)
+            if not line.done():
+                yield watch.result()
+                return
+            try:
+                yield line.result()
+            except StopAsyncIteration:
+                return
+    finally:
+        watch.cancel()
+        if line is not None and not line.done():
+            line.cancel()
+        await asyncio.gather(watch, *(() if line is None else (line,)), return_exceptions=True)
+        await told.aclose()
+
+
 def hint(line: str) -> str:
     """What a line of progress is about; empty where it says nothing known.
 
     Such lines are unversioned and decide nothing (upstream/vellum: Progress lines).
     """
     return next((words for sign, words in _HINTS if sign in line), "")
+
+
+def _unproven(entry: AssistantEntry) -> str:
+    return (
+        f"No credential was sent: what listens on port {entry.gateway_port} is not proven to be "
+        "its gateway."
+    )
 
 
 def _assume_serving(seen: AssistantEvidence) -> AssistantEvidence:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import stat
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from enum import Enum
 from pathlib import Path
 
-from services.files.bounded import parse_json, read_bounded
+from services.files.bounded import UnfitError, parse_json, read_bounded
 from services.sources.vellum.limits import SKEW_S
 
 _LARGEST = 1 << 20
+_LONGEST_DATE = 64
 
 
 class CredentialState(Enum):
@@ -18,6 +20,9 @@ class CredentialState(Enum):
 
     ABSENT = "absent"
     UNREADABLE = "unreadable"
+    """There is a file that may not be read."""
+    BROKEN = "broken"
+    """There is a file that holds no credential."""
     VALID = "valid"
     EXPIRED = "expired"
     """The access part; the refresh part is good."""
@@ -33,6 +38,8 @@ class Credential:
     refresh_until: float | None = None
     written_at: float | None = None
     """When its file was written; None without a file."""
+    problem: str = ""
+    """Why there is none in its file; nothing of its content."""
 
 
 def instant(value: object) -> float | None:
@@ -40,9 +47,9 @@ def instant(value: object) -> float | None:
     if isinstance(value, bool):
         return None
     if isinstance(value, int | float):
-        seconds = value / 1000
-        return seconds if 0 < seconds < 1e11 else None
-    if not isinstance(value, str):
+        # A number of any size: an integer may be too large to be divided.
+        return value / 1000 if 0 < value < 1e14 else None
+    if not isinstance(value, str) or len(value) > _LONGEST_DATE:
         return None
     try:
         parsed = datetime.fromisoformat(value)
@@ -55,8 +62,11 @@ def instant(value: object) -> float | None:
 
 def judge(raw: object, now: float) -> Credential:
     """What a decoded token file is good for at `now`."""
-    if not isinstance(raw, dict) or not _token(raw, "accessToken"):
-        return Credential(CredentialState.UNREADABLE)
+    if not isinstance(raw, dict):
+        kind = "a list" if isinstance(raw, list) else "a single value"
+        return Credential(CredentialState.BROKEN, problem=f"it holds {kind}")
+    if not _token(raw, "accessToken"):
+        return Credential(CredentialState.BROKEN, problem="it has no usable accessToken")
     access = instant(raw.get("accessTokenExpiresAt"))
     refresh = instant(raw.get("refreshTokenExpiresAt"))
     if access is not None and access - SKEW_S > now:
@@ -67,19 +77,46 @@ def judge(raw: object, now: float) -> Credential:
 
 def read(path: Path, now: float) -> Credential:
     """Look at a token file; no network."""
-    raw = _load(path)
-    if raw is None:
-        return Credential()
     try:
+        data = read_bounded(path, _LARGEST)
         written = path.stat().st_mtime
+    except FileNotFoundError:
+        return Credential()
+    except OSError as error:
+        why = error.strerror or "it cannot be read"
+        return Credential(CredentialState.UNREADABLE, problem=f"{why}{_mode(path)}")
+    except UnfitError as error:
+        state = CredentialState.BROKEN if path.is_file() else CredentialState.UNREADABLE
+        return Credential(state, problem=f"{error}{_mode(path)}")
+    try:
+        return replace(judge(parse_json(data), now), written_at=written)
+    except (ValueError, RecursionError):
+        return Credential(CredentialState.BROKEN, written_at=written, problem=_begins(data))
+
+
+def _begins(data: bytes) -> str:
+    """What a file that is not JSON looks like, without any of its words."""
+    text = data.lstrip()[:1]
+    if not text:
+        return "it is empty"
+    if text == b"<":
+        return "it begins like HTML"
+    return "it begins like JSON and does not end so" if text in b"{[" else "it is not JSON"
+
+
+def _mode(path: Path) -> str:
+    try:
+        return f", mode {stat.S_IMODE(path.stat().st_mode):04o}"
     except OSError:
-        written = None
-    return replace(judge(raw, now), written_at=written)
+        return ""
 
 
 def access_token(path: Path) -> str:
     """The access token for one request; empty where there is none. Never to be shown or kept."""
-    raw = _load(path)
+    try:
+        raw = parse_json(read_bounded(path, _LARGEST))
+    except (OSError, ValueError, RecursionError):
+        return ""
     return _token(raw, "accessToken") if isinstance(raw, dict) else ""
 
 
@@ -87,13 +124,3 @@ def _token(raw: dict[str, object], key: str) -> str:
     value = raw.get(key)
     usable = isinstance(value, str) and value.isascii() and value.isprintable()
     return str(value) if usable else ""
-
-
-def _load(path: Path) -> object:
-    """The decoded file; None where there is none, False where it cannot be decoded."""
-    try:
-        return parse_json(read_bounded(path, _LARGEST)) or False
-    except FileNotFoundError:
-        return None
-    except (OSError, ValueError, RecursionError):
-        return False

@@ -7,6 +7,7 @@ from enum import Enum
 
 from services.sources.vellum.credential import Credential
 from services.sources.vellum.http_probe import HttpReply
+from services.sources.vellum.ownership import Listener
 from services.sources.vellum.pid_files import PidFile
 
 
@@ -38,6 +39,8 @@ class ActionResult:
     """Its last lines, harmless."""
     timed_out: bool = False
     """It was over its limit."""
+    unnamed: bool = False
+    """The command named no reason; the status follows from a look at the gateway."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,4 +70,24 @@ class AssistantEvidence:
     """How long it has been saying that it shuts down."""
     tool: str = ""
     """Why the vellum command cannot be run; empty where it can."""
+    listener: Listener = field(default_factory=Listener)
+    """Who holds the gateway's port."""
+    shared: tuple[str, ...] = ()
+    """Names of other assistants with the same gateway port."""
+    moved: tuple[int, ...] = ()
+    """Other ports on which its recorded gateway listens, where not on the one that is recorded."""
+    gateway_s: float | None = None
+    """How long its recorded gateway process has been running."""
+    starter: int | None = None
+    """The pid of a vellum command that is starting it now."""
+    lived: bool = True
+    """Whether its instance folder holds a workspace: it has run before."""
+    early_deaths: int = 0
+    """How many of its last starts ended soon."""
+    last_line: str = ""
+    """What its gateway said last, harmless."""
+    over: bool = False
+    """What a wake of ours started has ended."""
+    watched_s: float | None = None
+    """Since a wake of ours it has answered this long, and is still watched."""
     action: ActionResult | None = None

@@ -10,13 +10,17 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 
+from services.process.identity import ProcessId
 from services.sources.vellum.layout import HOST
 from services.sources.vellum.limits import BODY_BYTES
 from services.text.sanitize import sanitize
+
+_BEFORE_HEADERS = "http11.send_request_headers.started"
+"""What is told when a connection stands and nothing has been sent on it."""
 
 
 class HttpOutcome(Enum):
@@ -26,6 +30,7 @@ class HttpOutcome(Enum):
     TIMEOUT = "no answer in time"
     CLOSED = "closed without an answer"
     GARBLED = "not HTTP, or too much of it"
+    UNPROVEN = "nothing was sent: who listens there is not its gateway"
     ANSWERED = "answered"
 
 
@@ -77,20 +82,46 @@ def origin(port: int) -> str:
     return f"http://{HOST}:{port}"
 
 
-async def mint(port: int, bearer: str, limit_s: float) -> HttpReply:
+Proof = Callable[[], ProcessId | None]
+"""Which process proves to be the gateway that listens now; None where none does."""
+
+
+async def mint(port: int, bearer: str, limit_s: float, proof: Proof) -> HttpReply:
     """Ask the gateway for a token of its own: proof that the credential works.
 
-    What it gives is dropped: the reply keeps no body of a success.
+    What it gives is dropped: the reply keeps no body of a success. The bearer is sent only where
+    the same process proves to be the gateway before the connection is made and after.
     """
+    before = await asyncio.to_thread(proof)
+    if before is None:
+        return HttpReply(HttpOutcome.UNPROVEN)
+
+    async def guard(event: str, _: object) -> None:
+        if event == _BEFORE_HEADERS and await asyncio.to_thread(proof) != before:
+            raise _UnprovenError
+
     headers = {"Origin": origin(port), "Authorization": f"Bearer {bearer}"}
-    reply = await _ask("POST", f"{origin(port)}/auth/token", limit_s, headers)
+    try:
+        reply = await _ask("POST", f"{origin(port)}/auth/token", limit_s, headers, guard)
+    except _UnprovenError:
+        return HttpReply(HttpOutcome.UNPROVEN)
     if reply.status == 200:
         held = isinstance((reply.body or {}).get("token"), str)
         return HttpReply(reply.answer, 200, {"token": held}, reply.latency_s)
     return reply
 
 
-async def _ask(method: str, url: str, limit_s: float, headers: Mapping[str, str]) -> HttpReply:
+class _UnprovenError(Exception):
+    """The connection is not one to the gateway."""
+
+
+async def _ask(
+    method: str,
+    url: str,
+    limit_s: float,
+    headers: Mapping[str, str],
+    guard: Callable[[str, object], Awaitable[None]] | None = None,
+) -> HttpReply:
     httpx = await asyncio.to_thread(__import__, "httpx")
     began = time.monotonic()
     try:
@@ -104,7 +135,12 @@ async def _ask(method: str, url: str, limit_s: float, headers: Mapping[str, str]
                 follow_redirects=False,
                 timeout=limit_s,
             ) as client,
-            client.stream(method, url, headers={**headers, "Connection": "close"}) as response,
+            client.stream(
+                method,
+                url,
+                headers={**headers, "Connection": "close"},
+                extensions={} if guard is None else {"trace": guard},
+            ) as response,
         ):
             raw = b""
             async for piece in response.aiter_raw():

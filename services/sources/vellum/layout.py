@@ -12,6 +12,8 @@ from services.text.sanitize import sanitize
 
 ENVIRONMENTS = ("production", "staging", "test", "dev", "local")
 HOST = "127.0.0.1"
+_BASE_PORTS = {"staging": 17000, "dev": 18000, "test": 19000, "local": 20000}
+"""A daemon's first port; the gateway's is 100 above. Production has its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +32,17 @@ class EnvironmentPaths:
         if self.fallback is not None and not self.lockfile.exists() and self.fallback.exists():
             return self.fallback
         return self.lockfile
+
+    @property
+    def default_ports(self) -> tuple[int, int]:
+        """Those of a daemon and a gateway whose entry, of an old kind, names none."""
+        base = _BASE_PORTS.get(self.environment)
+        return (7821, 7830) if base is None else (base, base + 100)
+
+    @property
+    def log(self) -> Path:
+        """What the vellum command writes down of what the processes say that it starts."""
+        return self.config / "logs" / "hatch.log"
 
     def token(self, assistant: str) -> Path:
         """Where the credential of an assistant is stored."""

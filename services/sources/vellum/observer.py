@@ -19,6 +19,9 @@ from services.sources.vellum.registry import AssistantEntry, AssistantRegistry
 from services.sources.vellum.rows import NO_LOGS, NO_QUEUE, AssistantRows, to_rows
 from services.text.sanitize import sanitize
 
+_LISTEN_S = 0.5
+"""How often the ends of known processes are looked for: one small file each."""
+
 
 class VellumObserver(NoQueues):
     """One Vellum environment as a source."""
@@ -48,7 +51,8 @@ class VellumObserver(NoQueues):
         entry = registry.find(sandbox.native_id)
         if entry is not None and not registry.problem and entry.cloud == "paired":
             seen = await self._probes.probe_paired(entry, seen)
-        return verdicts.from_probe(classify(seen), seen.tool)
+        gone = messages.gone(seen) if seen.over else ""
+        return verdicts.from_probe(classify(seen), seen.tool, gone)
 
     async def log_streams(self, sandbox: SandboxId) -> tuple[LogStream, ...]:
         return ()
@@ -57,6 +61,11 @@ class VellumObserver(NoQueues):
         self, sandbox: SandboxId, stream: str = "", since: float | None = None
     ) -> AsyncIterator[LogRecord]:
         yield LogRecord(f"{sanitize(sandbox.native_id, 80)}: {NO_LOGS}.")
+
+    async def news(self) -> None:
+        """Return when a process that was recorded has ended."""
+        while not await asyncio.to_thread(self._probes.any_recorded_ended):
+            await self._clock.sleep(_LISTEN_S)
 
     async def close(self) -> None:
         """Connections live no longer than one look."""

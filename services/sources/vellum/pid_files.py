@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
+from services.process.identity import ProcessId
+
 
 class PidState(Enum):
     """One pid file and the process it names."""
@@ -13,9 +15,16 @@ class PidState(Enum):
     MISSING = "no pid file"
     STARTING = "being started"
     JUNK = "its pid file holds no number"
+    RECORDED = "a number, not looked up"
     DEAD = "dead"
     ZOMBIE = "dead, not reaped"
+    STRANGER = "that number is another program's"
     ALIVE = "running"
+
+    @property
+    def over(self) -> bool:
+        """Whether a process was recorded and is no more."""
+        return self in (PidState.DEAD, PidState.ZOMBIE, PidState.STRANGER)
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,15 +34,19 @@ class PidFile:
     state: PidState = PidState.MISSING
     pid: int | None = None
     written_at: float | None = None
+    process: ProcessId | None = None
+    """The process itself, where it lives and is the one that was recorded."""
+    name: str = ""
+    """What runs under that number."""
 
     @property
     def alive(self) -> bool:
-        """Whether a process lives or is being started; a zombie does not."""
-        return self.state in (PidState.ALIVE, PidState.STARTING)
+        """Whether the recorded process lives; a zombie and a stranger do not."""
+        return self.state is PidState.ALIVE
 
 
 def read(path: Path) -> PidFile:
-    """Look at one pid file; nothing is signalled."""
+    """Read one pid file; whose number it is has to be looked up."""
     try:
         written = path.stat().st_mtime
         with path.open("rb") as file:
@@ -44,16 +57,4 @@ def read(path: Path) -> PidFile:
         return PidFile(PidState.STARTING, None, written)
     if not (text.isascii() and text.isdigit() and 0 < int(text) < 1 << 31):
         return PidFile(PidState.JUNK, None, written)
-    return PidFile(_state(int(text)), int(text), written)
-
-
-def _state(pid: int) -> PidState:
-    import psutil
-
-    try:
-        status = psutil.Process(pid).status()
-    except psutil.NoSuchProcess:
-        return PidState.DEAD
-    except psutil.Error:
-        return PidState.ALIVE
-    return PidState.ZOMBIE if status == psutil.STATUS_ZOMBIE else PidState.ALIVE
+    return PidFile(PidState.RECORDED, int(text), written)

@@ -12,12 +12,16 @@ from pathlib import Path
 
 from services.clock import Clock
 from services.errors import UnavailableError
-from services.sources.vellum import credential, http_probe, pid_files
+from services.process.identity import ProcessId
+from services.sources.vellum import credential, http_probe, ownership, pid_files, start_log
+from services.sources.vellum.conditions import healthy, refused, serving
 from services.sources.vellum.evidence import AssistantEvidence
+from services.sources.vellum.history import StartHistory
 from services.sources.vellum.http_probe import HttpOutcome, HttpReply
-from services.sources.vellum.judge import healthy, serving
 from services.sources.vellum.layout import EnvironmentPaths, Site
 from services.sources.vellum.limits import DAEMON_S, HEALTH_S, PROBE_S, READY_S, SPEECH_S
+from services.sources.vellum.ownership import Holder, Marks
+from services.sources.vellum.pid_files import PidFile
 from services.sources.vellum.registry import (
     AssistantEntry,
     AssistantRegistry,
@@ -39,6 +43,8 @@ class AssistantProbes:
         self._clock = clock
         self._reader = RegistryReader()
         self._since: dict[str, tuple[str, float]] = {}
+        self._recorded: dict[str, ProcessId] = {}
+        self.history = StartHistory(clock)
         self.last = AssistantRegistry()
         """The lockfile as last read."""
 
@@ -87,16 +93,51 @@ class AssistantProbes:
         return await self.entry(entry, base)
 
     async def entry(self, entry: AssistantEntry, base: AssistantEvidence) -> AssistantEvidence:
-        """Files first, then the ladder where there is a port of ours to ask."""
+        """Files first, then who listens, then the ladder where that is no stranger."""
         seen = replace(
             base, cloud=entry.cloud, port=entry.gateway_port, daemon_port=entry.daemon_port
         )
         if not entry.local:
             return seen
         seen = await asyncio.to_thread(self._files, entry, seen)
-        if entry.gateway_port is None:
+        port = entry.gateway_port
+        if port is None:
             return seen
-        return await self._probe_ladder(entry, seen, entry.gateway_port)
+        if seen.listener.holder not in (Holder.OTHER, Holder.HIDDEN) or entry.cloud != "local":
+            seen = await self._probe_ladder(entry, seen, port)
+        if refused(seen):
+            seen = await asyncio.to_thread(self._explain_refusal, entry, seen)
+        return self.history.note(entry.id, seen)
+
+    async def gateway_file(self, entry: AssistantEntry) -> PidFile:
+        """The gateway's pid file with whose it is."""
+        return await asyncio.to_thread(self._gateway_file, entry)
+
+    async def ended_at_once(
+        self, entry: AssistantEntry, before: PidFile
+    ) -> AssistantEvidence | None:
+        """What is seen where the gateway recorded since `before` has ended and none listens."""
+        seen = await asyncio.to_thread(self._files, entry, self._base(entry))
+        started = (seen.gateway.pid, seen.gateway.written_at) != (before.pid, before.written_at)
+        if not (started and seen.gateway.state.over and seen.listener.holder is Holder.NOBODY):
+            return None
+        return await asyncio.to_thread(self._explain_refusal, entry, seen)
+
+    def prove(self, entry: AssistantEntry) -> ProcessId | None:
+        """The process of this assistant that listens on its gateway's port now; blocking."""
+        if entry.cloud != "local" or entry.gateway_port is None:
+            return None
+        marks = self._marks(entry)
+        gateway = self._gateway_file(entry)
+        found = ownership.listener(entry.gateway_port, gateway, marks)
+        return found.process if found.holder is Holder.OURS else None
+
+    def any_recorded_ended(self) -> bool:
+        """Whether a recorded process that lived at the last look has ended; each is told once."""
+        ended = [key for key, process in list(self._recorded.items()) if not process.alive()]
+        for key in ended:
+            self._recorded.pop(key, None)
+        return bool(ended)
 
     async def files(self, entry: AssistantEntry) -> AssistantEvidence:
         """What the files say; nothing is dialled."""
@@ -128,13 +169,49 @@ class AssistantProbes:
 
     def _files(self, entry: AssistantEntry, seen: AssistantEvidence) -> AssistantEvidence:
         folder = instance(self._site.place, entry)
+        marks = self._marks(entry)
+        gateway = self._gateway_file(entry)
+        assistant = ownership.recorded(pid_files.read(folder / "workspace" / "vellum.pid"), marks)
+        for name, file in (("gateway", gateway), ("assistant", assistant)):
+            if file.process is not None:
+                self._recorded[f"{entry.id}/{name}"] = file.process
+        port, local = entry.gateway_port, entry.cloud == "local"
+        found = ownership.Listener()
+        if local and port is not None:
+            found = ownership.listener(port, gateway, marks)
         return replace(
             seen,
-            gateway=pid_files.read(folder / "gateway.pid"),
-            assistant=pid_files.read(folder / "workspace" / "vellum.pid"),
+            gateway=gateway,
+            assistant=assistant,
+            listener=found,
+            shared=self.last.sharing(entry),
+            lived=(folder / "workspace").is_dir(),
+            gateway_s=None if gateway.process is None else gateway.process.age_s(),
             credential=credential.read(self._site.place.token(entry.id), seen.now),
             tool=self._tool.problem(),
         )
+
+    def _explain_refusal(self, entry: AssistantEntry, seen: AssistantEvidence) -> AssistantEvidence:
+        """What stands behind a port on which nobody listens."""
+        gateway = seen.gateway
+        said = ""
+        if gateway.state.over and gateway.written_at is not None:
+            said = start_log.last_line(self._site.place.log, gateway.written_at)
+        return replace(
+            seen,
+            starter=ownership.starter(self._marks(entry)),
+            moved=() if gateway.process is None else tuple(sorted(gateway.process.ports())),
+            last_line=said,
+        )
+
+    def _marks(self, entry: AssistantEntry) -> Marks:
+        ports = tuple(one for one in (entry.gateway_port, entry.daemon_port) if one is not None)
+        folder = str(instance(self._site.place, entry).parent)
+        return Marks(entry.id, folder, ports, bool(self.last.sharing(entry)))
+
+    def _gateway_file(self, entry: AssistantEntry) -> PidFile:
+        path = instance(self._site.place, entry) / "gateway.pid"
+        return ownership.recorded(pid_files.read(path), self._marks(entry))
 
     async def _probe_ladder(
         self, entry: AssistantEntry, seen: AssistantEvidence, port: int

@@ -51,6 +51,18 @@ class AssistantRegistry:
         """The entry of an id."""
         return next((entry for entry in self.entries if entry.id == assistant), None)
 
+    def sharing(self, entry: AssistantEntry) -> tuple[str, ...]:
+        """The names of other local assistants with the same gateway port."""
+        if entry.gateway_port is None or entry.cloud != "local":
+            return ()
+        return tuple(
+            one.name
+            for one in self.entries
+            if one.id != entry.id
+            and one.cloud == "local"
+            and one.gateway_port == entry.gateway_port
+        )
+
 
 def safe_id(text: object) -> TypeGuard[str]:
     """Whether an id may name a folder and an argument: no separators, dots or dashes first."""
@@ -65,14 +77,17 @@ def safe_id(text: object) -> TypeGuard[str]:
     )
 
 
-def parse(raw: object) -> AssistantRegistry:
-    """What a decoded lockfile says: a malformed field is dropped, not its entry."""
+def parse(raw: object, ports: tuple[int, int] | None = None) -> AssistantRegistry:
+    """What a decoded lockfile says: a malformed field is dropped, not its entry.
+
+    `ports` are those of a daemon and a gateway where an entry of an old kind names none.
+    """
     table = raw if isinstance(raw, dict) else {}
     listed = table.get("assistants")
     entries: dict[str, AssistantEntry] = {}
     dropped = 0
     for one in listed if isinstance(listed, list) else []:
-        entry = _entry(one)
+        entry = _entry(one, ports)
         if entry is None or entry.id in entries:
             dropped += 1
         else:
@@ -86,22 +101,28 @@ def parse(raw: object) -> AssistantRegistry:
     return AssistantRegistry(tuple(entries.values()), active, dropped)
 
 
-def _entry(raw: object) -> AssistantEntry | None:
+def _entry(raw: object, ports: tuple[int, int] | None) -> AssistantEntry | None:
     if not isinstance(raw, dict) or not safe_id(raw.get("assistantId")):
         return None
     identity = str(raw["assistantId"])
     resources = raw.get("resources")
+    old = not isinstance(resources, dict)
     resources = resources if isinstance(resources, dict) else {}
+    cloud = _cloud(raw)
     url = _text(raw, "runtimeUrl")
+    daemon, gateway = ports if ports is not None and old and cloud == "local" else (None, None)
     name = _text(raw, "name") or _text(raw, "assistantName") or identity
     return AssistantEntry(
         identity,
         sanitize(name, 80) or sanitize(identity, 80),
-        sanitize(_cloud(raw), 40),
+        sanitize(cloud, 40),
         url,
-        _port(resources.get("gatewayPort")) or _loopback_port(url),
-        _port(resources.get("daemonPort")),
-        _text(resources, "instanceDir"),
+        _port(resources.get("gatewayPort"))
+        or _loopback_port(_text(raw, "localUrl"))
+        or _loopback_port(url)
+        or gateway,
+        _port(resources.get("daemonPort")) or daemon,
+        _text(resources, "instanceDir") or _text(raw, "baseDataDir"),
     )
 
 
@@ -154,7 +175,7 @@ class RegistryReader:
         stamp = (path, stat.st_mtime_ns, stat.st_ino, stat.st_size)
         if stamp == self._stamp:
             return self._last
-        found = _load(path)
+        found = _load(path, place.default_ports)
         if isinstance(found, str):
             return self._unknown(path, found)
         self._stamp = stamp
@@ -168,14 +189,14 @@ class RegistryReader:
         )
 
 
-def _load(path: Path) -> AssistantRegistry | str:
+def _load(path: Path, ports: tuple[int, int] | None = None) -> AssistantRegistry | str:
     try:
         raw = parse_json(read_bounded(path, _LARGEST))
     except OSError as error:
         return error.strerror or "it cannot be read"
     except UnfitError as error:
         return str(error)
-    return parse(raw) if isinstance(raw, dict) else "it is not a JSON object"
+    return parse(raw, ports) if isinstance(raw, dict) else "it is not a JSON object"
 
 
 def elsewhere(places: tuple[EnvironmentPaths, ...]) -> tuple[str, ...]:

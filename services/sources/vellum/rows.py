@@ -15,11 +15,13 @@ from services.models import (
     SandboxId,
     SandboxState,
 )
+from services.sources.vellum import messages
 from services.sources.vellum.credential import Credential, CredentialState
 from services.sources.vellum.evidence import AssistantEvidence
 from services.sources.vellum.http_probe import HttpReply
 from services.sources.vellum.judge import RESTART, AssistantJudgement, Remedy
 from services.sources.vellum.layout import HOST
+from services.sources.vellum.limits import DRAIN_S, WATCH_S, YOUNG_S
 from services.sources.vellum.pid_files import PidFile
 from services.sources.vellum.registry import AssistantEntry, AssistantRegistry
 from services.text.sanitize import sanitize
@@ -56,7 +58,7 @@ def to_rows(
         front,
         f"{entry.name} gateway",
         judged.gateway or GatewayState.UNKNOWN,
-        judged.reason if judged.gateway is not GatewayState.READY else "",
+        messages.shared(seen) if judged.gateway is GatewayState.READY else judged.reason,
         seen.now,
         address=f"{HOST}:{entry.gateway_port}" if entry.local and entry.gateway_port else "",
         latency_s=None if ready is None else ready.latency_s,
@@ -69,11 +71,27 @@ def to_rows(
         judged.reason,
         seen.now,
         gateway=front,
-        needs=(front,),
+        needs=(front,) if entry.local else (),
+        asleep_by_design=judged.sandbox is SandboxState.ASLEEP and seen.lived,
+        until=_lapses(seen, judged),
         evidence=_sandbox_facts(registry, entry, seen, judged),
         unavailable=_unavailable(entry),
     )
     return AssistantRows(gateway, sandbox)
+
+
+def _lapses(seen: AssistantEvidence, judged: AssistantJudgement) -> float | None:
+    """When the clock alone makes another judgement of this one."""
+    match judged.row:
+        case 7 if seen.gateway_s is not None:
+            return seen.now + max(0.0, YOUNG_S - seen.gateway_s)
+        case 12 if judged.remedy is Remedy.SETTLING:
+            return seen.now + max(0.0, DRAIN_S - seen.draining_s)
+        case 16 if judged.remedy is Remedy.SETTLING:
+            return seen.now + max(0.0, YOUNG_S - seen.unready_s)
+        case 36 if seen.watched_s is not None:
+            return seen.now + max(0.0, WATCH_S - seen.watched_s)
+    return None
 
 
 def _unavailable(entry: AssistantEntry) -> tuple[tuple[Capability, str], ...]:
@@ -109,6 +127,7 @@ def _gateway_facts(
         rows += [
             ("gateway port", "not recorded" if seen.port is None else str(seen.port)),
             ("gateway process", _process(seen.gateway)),
+            ("listens", seen.listener.label or seen.listener.holder.value),
             ("healthz", _reply(seen.health)),
             ("readyz", _reply(seen.ready)),
         ]
@@ -157,7 +176,7 @@ def wake_effect(entry: AssistantEntry, seen: AssistantEvidence, judged: Assistan
     match judged.remedy:
         case Remedy.REPAIRABLE if seen.tool:
             return f"fail: vellum cannot be run, {seen.tool}"
-        case Remedy.REPAIRABLE if judged.gateway is GatewayState.READY and judged.row == 18:
+        case Remedy.REPAIRABLE if judged.gateway is GatewayState.READY and judged.row in (18, 37):
             return "find it serving; Reconnect tries to copy a credential of another environment"
         case Remedy.REPAIRABLE:
             return (

@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from services.sources.protocol.verdict import Verdict, VerdictKind
 from services.sources.vellum.judge import AssistantJudgement, Remedy
 
-CREDENTIAL_ROWS = frozenset((18, 19, 21))
+CREDENTIAL_ROWS = frozenset((18, 19, 21, 37))
 """What the token file tells of a serving assistant: for the link steps to deal with."""
 
+CRASHING = 34
 
-def from_probe(judged: AssistantJudgement, tool: str) -> Verdict:
-    """What an attempt may do after a look; `tool` is why no wake can be run."""
+
+def from_probe(judged: AssistantJudgement, tool: str, gone: str = "") -> Verdict:
+    """What an attempt may do after a look.
+
+    `tool` is why no wake can be run, `gone` why waiting for what one started is of no use.
+    """
     if judged.row in CREDENTIAL_ROWS:
         return Verdict(VerdictKind.READY, judged.reason)
-    return _verdict(judged, tool)
+    verdict = _verdict(judged, tool)
+    if gone and verdict.kind is VerdictKind.REPAIRABLE:
+        reason = judged.reason if judged.row == CRASHING else gone
+        return replace(verdict, reason=reason, over=True)
+    return verdict
 
 
 def from_link(judged: AssistantJudgement, tool: str) -> Verdict | None:

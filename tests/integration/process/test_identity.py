@@ -21,6 +21,8 @@ from services.process.identity import (
     ProcessId,
     client_uid,
     port_owner,
+    program,
+    programs,
     started_as,
 )
 from tests.support.waiting import eventually_sync
@@ -147,3 +149,19 @@ def test_whose_the_other_end_of_a_connection_is() -> None:
         with socket.create_connection(("127.0.0.1", port)) as client:
             assert client_uid(port, client.getsockname()[1]) == os.geteuid()
             assert client_uid(client.getsockname()[1], 1) is None
+
+
+def test_its_ports_its_age_and_what_it_runs_are_told(child: subprocess.Popen[str]) -> None:
+    assert child.stdout is not None
+    port = int(child.stdout.readline())
+    known = captured(child.pid)
+    assert known.ports() == {port}
+    assert 0 <= known.age_s() < 60
+    found = program(child.pid)
+    assert found is not None
+    assert found.own
+    assert found.argv[1:] == ("-c", LISTEN)
+    assert f"HOME={os.environ['HOME']}" in found.environment
+    assert os.environ["HOME"] not in repr(found)
+    assert child.pid in {one.pid for one in programs()}
+    assert program(2**30) is None

@@ -324,7 +324,11 @@ async def test_a_spent_credential_skips_the_useless_wake(tmp_path: Path) -> None
 
 @pytest.mark.parametrize(
     ("status", "said", "confirmable"),
-    [(401, "expired for good", "repair-guardian"), (403, "Refused", ""), (418, "(418 tea", "")],
+    [
+        (401, "expired for good", "repair-guardian"),
+        (403, "could not be renewed (status 403)", "repair-guardian"),
+        (418, "(418 tea", ""),
+    ],
 )
 async def test_a_failed_renewal_keeps_its_class(
     tmp_path: Path, status: int, said: str, confirmable: str
@@ -340,14 +344,15 @@ async def test_a_failed_renewal_keeps_its_class(
         assert s.ground.called() == [f"gateway token refresh {ID}"]
 
 
-async def test_a_renewal_without_a_reason_is_left_to_a_probe(tmp_path: Path) -> None:
+async def test_a_renewal_refused_without_a_reason_offers_the_next_step(tmp_path: Path) -> None:
     """Releases up to 0.11.2 say nothing (upstream/vellum: Older commands)."""
     async with scene(tmp_path) as s, s.bench() as bench:
         s.ground.write_token(access_s=-10)
         s.ground.command("exit 1")
         done = await bench.press(Verb.RECONNECT)
         assert done.state is AttemptState.FAILED
-        assert "gave no reason" in done.original
+        assert "this vellum command names no reason" in done.original
+        assert done.confirmable == "repair-guardian"
 
 
 async def test_a_renewal_that_the_gateway_could_not_serve_is_tried_again(tmp_path: Path) -> None:

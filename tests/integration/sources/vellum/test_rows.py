@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -13,10 +13,12 @@ import pytest
 
 from services.models import AttemptState, Verb
 from services.sources.protocol.verdict import VerdictKind
-from services.sources.vellum import actor, observer
+from services.sources.vellum import actor, conditions, observer
 from services.sources.vellum.evidence import AssistantEvidence
 from services.sources.vellum.judge import TABLE, AssistantJudgement, classify
 from tests.support.vellum import ID, QUICK, SANDBOX, Bench, Ground, Peer, serving
+from tests.support.vellum_processes import GATEWAY, Processes, free_port
+from tests.support.waiting import eventually
 
 K = VerdictKind
 SHORT = replace(QUICK, verify_s=0.4, settling_s=0.8)
@@ -28,6 +30,7 @@ class Place:
 
     peer: Peer
     ground: Ground
+    processes: Processes
 
     def entry(self, **more: object) -> None:
         self.ground.write_lockfile([self.ground.entry(self.peer.port, **more)])
@@ -37,6 +40,36 @@ class Place:
 
     def pid(self, which: str, age_s: float) -> None:
         self.ground.write_pid(which, str(os.getpid()), age_s)
+
+    def gateway(self, *words: str) -> None:
+        """A process of its own that was recorded as the gateway."""
+        child = self.processes.idle(*words)
+        self.ground.write_pid("gateway.pid", str(child.pid), 5)
+
+    def starts(self) -> None:
+        self.pid("workspace/vellum.pid", 3600)
+        self.processes.idle("/usr/bin/vellum", "wake", ID)
+
+    def crashes(self) -> None:
+        """It ends at once each time it is started."""
+        self.pid("workspace/vellum.pid", 3600)
+        self.ground.command(
+            self.ground.python(
+                "import os, pathlib, subprocess, sys\n"
+                "child = subprocess.Popen(['true']); child.wait()\n"
+                f"path = pathlib.Path({str(self.ground.instance)!r}, '.vellum/gateway.pid')\n"
+                "path.write_text(str(child.pid))"
+            )
+        )
+
+    def lends_port(self) -> None:
+        """Another program listens on the gateway's port."""
+        self.processes.listener(self.peer.port, "dashboard")
+
+    def moves(self) -> None:
+        """The gateway listens where it did before its port was changed."""
+        child = self.processes.listener(free_port(), GATEWAY, str(self.ground.instance))
+        self.ground.write_pid("gateway.pid", str(child.pid), 3600)
 
     def renews(self, status: int) -> None:
         self.ground.write_token(access_s=-10)
@@ -76,15 +109,20 @@ SEEN: list[tuple[int, bool, Callable[[Place], object], VerdictKind, bool]] = [
         K.REPAIRABLE,
         True,
     ),
-    (7, False, lambda p: p.pid("workspace/vellum.pid", 5), K.SETTLING, False),
+    (7, False, lambda p: p.starts(), K.SETTLING, False),
+    (7, False, lambda p: p.gateway(GATEWAY, str(p.peer.port)), K.SETTLING, False),
+    (8, False, lambda p: p.pid("workspace/vellum.pid", 3600), K.REPAIRABLE, True),
+    (8, False, lambda p: p.pid("workspace/vellum.pid", 1), K.REPAIRABLE, True),
+    (31, False, lambda p: p.lends_port(), K.TERMINAL, False),
+    (32, False, lambda p: p.moves(), K.REPAIRABLE, True),
     (
-        7,
+        35,
         False,
         lambda p: p.ground.write_pid("workspace/vellum.pid", "starting", 5),
-        K.SETTLING,
-        False,
+        K.REPAIRABLE,
+        True,
     ),
-    (8, False, lambda p: p.pid("workspace/vellum.pid", 3600), K.REPAIRABLE, True),
+    (39, True, lambda p: p.says("/readyz", 503, status="upgrading"), K.SETTLING, False),
     (9, True, hung("/healthz"), K.REPAIRABLE, True),
     (10, True, lambda p: p.says("/healthz", 200, status="fine"), K.TERMINAL, False),
     (11, True, lambda p: p.says("/readyz", 503, status="starting"), K.SETTLING, False),
@@ -101,7 +139,7 @@ SEEN: list[tuple[int, bool, Callable[[Place], object], VerdictKind, bool]] = [
     (16, True, lambda p: p.says("/readyz", 503, status="upstream_unhealthy"), K.SETTLING, False),
     (17, True, hung("/readyz"), K.REPAIRABLE, True),
     (18, True, lambda p: p.ground.token.unlink(), K.READY, False),
-    (18, True, lambda p: p.ground.token.write_text("{"), K.READY, False),
+    (37, True, lambda p: p.ground.token.write_text("{"), K.READY, False),
     (19, True, lambda p: p.ground.write_token(access_s=-10), K.READY, False),
     (21, True, lambda p: p.ground.write_token(access_s=-10, refresh_s=-10), K.READY, False),
 ]
@@ -114,7 +152,7 @@ DONE: list[tuple[int, bool, Callable[[Place], object], list[str], str]] = [
     (20, True, lambda p: p.renews(503), RENEWED, ""),
     (20, True, lambda p: p.renews(504), RENEWED, ""),
     (21, True, lambda p: p.renews(401), RENEWED, "repair-guardian"),
-    (22, True, lambda p: p.renews(403), RENEWED, ""),
+    (21, True, lambda p: p.renews(403), RENEWED, "repair-guardian"),
     (22, True, lambda p: p.says("/auth/token", 403), [], ""),
     (24, True, lambda p: p.says("/auth/token", 401), [], "repair-guardian"),
     (25, True, lambda p: p.says("/auth/token", 429), [], ""),
@@ -123,6 +161,16 @@ DONE: list[tuple[int, bool, Callable[[Place], object], list[str], str]] = [
     (28, False, lambda p: p.ground.command("exit 3"), WOKEN, ""),
     (29, False, lambda p: p.ground.command("exec sleep 60"), WOKEN, ""),
     (30, False, nothing, WOKEN, ""),
+    (
+        38,
+        False,
+        lambda p: p.ground.command(
+            "echo 'Cannot resume authentication: signing key missing; no replacement key was "
+            "generated' >&2; exit 1"
+        ),
+        WOKEN,
+        "",
+    ),
 ]
 
 
@@ -141,8 +189,16 @@ def rows(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return matched
 
 
-async def place_at(root: Path, peer: Peer, up: bool, spoil: Callable[[Place], object]) -> Place:
-    made = Place(peer, Ground(root, peer.port))
+@pytest.fixture
+def processes(tmp_path: Path) -> Iterator[Processes]:
+    with Processes(tmp_path) as made:
+        yield made
+
+
+async def place_at(
+    root: Path, peer: Peer, up: bool, spoil: Callable[[Place], object], processes: Processes
+) -> Place:
+    made = Place(peer, Ground(root, peer.port), processes)
     made.ground.write_token()
     made.ground.command()
     if not up:
@@ -158,6 +214,7 @@ async def place_at(root: Path, peer: Peer, up: bool, spoil: Callable[[Place], ob
 )
 async def test_a_look_matches_its_row(
     tmp_path: Path,
+    processes: Processes,
     rows: list[int],
     row: int,
     up: bool,
@@ -166,7 +223,7 @@ async def test_a_look_matches_its_row(
     wakeable: bool,
 ) -> None:
     async with Peer(serving()) as peer:
-        place = await place_at(tmp_path, peer, up, spoil)
+        place = await place_at(tmp_path, peer, up, spoil, processes)
         verdict = await place.ground.open().observer.probe(SANDBOX)
         assert rows == [row]
         assert (verdict.kind, verdict.wakeable) == (kind, wakeable)
@@ -181,6 +238,7 @@ async def test_a_look_matches_its_row(
 )
 async def test_what_was_done_matches_its_row(
     tmp_path: Path,
+    processes: Processes,
     monkeypatch: pytest.MonkeyPatch,
     rows: list[int],
     row: int,
@@ -191,7 +249,7 @@ async def test_what_was_done_matches_its_row(
 ) -> None:
     monkeypatch.setattr(actor, "WAKE_S", 1.0)
     async with Peer(serving()) as peer:
-        place = await place_at(tmp_path, peer, up, spoil)
+        place = await place_at(tmp_path, peer, up, spoil, processes)
         async with Bench(place.ground.open(), tmp_path / "locks", SHORT) as bench:
             async with asyncio.timeout(60):
                 done = await bench.attempts.request(Verb.RECONNECT, SANDBOX).wait()
@@ -204,11 +262,13 @@ async def test_what_was_done_matches_its_row(
 
 
 async def test_a_young_gateway_is_still_loading_credentials(
-    tmp_path: Path, rows: list[int]
+    tmp_path: Path, processes: Processes, rows: list[int]
 ) -> None:
     """Row 23 by itself: it is waited for, and nothing is offered before it is believed."""
     async with Peer(serving()) as peer:
-        place = await place_at(tmp_path, peer, True, lambda p: p.says("/auth/token", 401))
+        place = await place_at(
+            tmp_path, peer, True, lambda p: p.says("/auth/token", 401), processes
+        )
         place.pid("gateway.pid", 1)
         async with Bench(
             place.ground.open(), tmp_path / "locks", replace(QUICK, settling_s=10.0)
@@ -224,7 +284,9 @@ async def test_a_young_gateway_is_still_loading_credentials(
         assert place.ground.called() == []
 
 
-async def test_a_command_too_old_to_wake_leaves_the_error_as_it_was(tmp_path: Path) -> None:
+async def test_a_command_too_old_to_wake_leaves_the_error_as_it_was(
+    tmp_path: Path, processes: Processes
+) -> None:
     """It answers `Unknown command` (upstream/vellum: Older commands)."""
     async with Peer(serving()) as peer:
         place = await place_at(
@@ -232,6 +294,7 @@ async def test_a_command_too_old_to_wake_leaves_the_error_as_it_was(tmp_path: Pa
             peer,
             False,
             lambda p: p.ground.command("echo 'Unknown command: wake' >&2; exit 1"),
+            processes,
         )
         async with Bench(place.ground.open(), tmp_path / "locks", SHORT) as bench:
             done = await bench.press(Verb.RECONNECT)
@@ -239,5 +302,58 @@ async def test_a_command_too_old_to_wake_leaves_the_error_as_it_was(tmp_path: Pa
         assert "too old to wake" in done.last
 
 
+async def test_an_old_process_that_does_not_listen_is_named(
+    tmp_path: Path, processes: Processes, rows: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Row 33: a young one may still be starting."""
+    async with Peer(serving()) as peer:
+        place = await place_at(tmp_path, peer, False, nothing, processes)
+        place.gateway(GATEWAY, str(peer.port))
+        source = place.ground.open()
+        assert (await source.observer.probe(SANDBOX)).kind is K.SETTLING
+        monkeypatch.setattr(conditions, "YOUNG_S", 0.0)
+        verdict = await source.observer.probe(SANDBOX)
+        assert rows == [7, 33]
+        assert verdict.wakeable
+        assert "and does not listen; a wake waits up to 60 s" in verdict.reason
+
+
+async def test_the_third_early_end_is_a_crash_loop(
+    tmp_path: Path, processes: Processes, rows: list[int]
+) -> None:
+    """Row 34, after rows 8 and 36 have had their turn."""
+    async with Peer(serving()) as peer:
+        place = await place_at(tmp_path, peer, False, lambda p: p.crashes(), processes)
+        async with Bench(place.ground.open(), tmp_path / "locks") as bench:
+            ends = [await bench.press(Verb.WAKE) for _ in range(3)]
+            assert {one.state for one in ends} == {AttemptState.FAILED}
+            assert 34 not in rows[:3]
+            assert "crash-looping: it ended soon after each of its last 3 starts" in ends[-1].last
+            row = (await bench.source.observer.observe()).gateways[0]
+            assert "crash-looping" in row.reason
+
+
+async def test_what_answers_after_a_wake_is_watched_first(
+    tmp_path: Path, processes: Processes, rows: list[int]
+) -> None:
+    """Row 36."""
+    async with Peer(serving()) as peer:
+        place = await place_at(tmp_path, peer, False, nothing, processes)
+        place.ground.command("sleep 0.5")
+        async with Bench(place.ground.open(), tmp_path / "locks") as bench:
+            handle = bench.attempts.request(Verb.WAKE, SANDBOX)
+            await eventually(place.ground.called)
+            await peer.__aenter__()
+            async with asyncio.timeout(30):
+                done = await handle.wait()
+            assert done.state is AttemptState.DONE, done
+            assert 36 in rows
+            assert "answering and being watched" in " ".join(
+                step.detail for told in bench.told for step in told.steps
+            )
+
+
 def test_no_row_is_left_out() -> None:
-    assert {x[0] for x in SEEN} | {x[0] for x in DONE} | {23} == {row.number for row in TABLE}
+    assert {x[0] for x in SEEN} | {x[0] for x in DONE} | {23, 33, 34, 36} == {
+        row.number for row in TABLE
+    }

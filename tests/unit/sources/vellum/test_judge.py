@@ -1,8 +1,10 @@
-"""Thirty rows, first match wins (upstream/vellum: Classification)."""
+"""Every row, first match wins (upstream/vellum: Classification)."""
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -10,12 +12,14 @@ from hypothesis import strategies as st
 
 from services.models import GatewayState as G
 from services.models import SandboxState as S
+from services.process.identity import ProcessId
 from services.sources.protocol.verdict import VerdictKind
 from services.sources.vellum import verdicts
 from services.sources.vellum.credential import Credential, CredentialState
 from services.sources.vellum.evidence import ActionKind, ActionResult, AssistantEvidence
 from services.sources.vellum.http_probe import HttpOutcome, HttpReply
 from services.sources.vellum.judge import REISSUE, RESTART, TABLE, Remedy, classify
+from services.sources.vellum.ownership import Holder, Listener
 from services.sources.vellum.pid_files import PidFile, PidState
 from services.sources.vellum.registry import AssistantEntry, AssistantRegistry
 from services.sources.vellum.rows import to_rows
@@ -49,7 +53,8 @@ def holding(state: CredentialState) -> AssistantEvidence:
 
 
 R, W, C, T = Remedy.REPAIRABLE, Remedy.SETTLING, Remedy.CONFIRM, Remedy.TERMINAL
-DOWN = replace(GOOD, health=REFUSED, ready=None)
+GONE = PidFile(PidState.DEAD, 6, OLD)
+DOWN = replace(GOOD, health=REFUSED, ready=None, gateway=GONE)
 ZOMBIE = PidFile(PidState.ZOMBIE, 7, OLD)
 CASES = [
     (
@@ -66,14 +71,51 @@ CASES = [
     (4, replace(GOOD, cloud="moon"), G.UNKNOWN, S.UNKNOWN, T, "managed elsewhere"),
     (5, replace(GOOD, port=None, health=None, ready=None), G.ABSENT, S.UNKNOWN, R, "No gateway is"),
     (6, replace(DOWN, assistant=PidFile()), G.DOWN, S.ASLEEP, R, "asleep"),
-    (6, replace(DOWN, assistant=ZOMBIE), G.DOWN, S.ASLEEP, R, "asleep"),
-    (7, replace(DOWN, gateway=PidFile(PidState.DEAD, 1, YOUNG)), G.DOWN, S.SETTLING, W, "starting"),
+    (6, replace(DOWN, assistant=ZOMBIE), G.DOWN, S.DOWN, R, "process has ended"),
+    (
+        6,
+        replace(DOWN, assistant=PidFile(PidState.STRANGER, 42, OLD, None, "sleep")),
+        *(G.DOWN, S.DOWN, R, "its pid 42 is another program's (sleep)"),
+    ),
+    (7, replace(DOWN, starter=5), G.DOWN, S.SETTLING, W, "by a vellum command (pid 5)"),
     (
         7,
-        replace(DOWN, assistant=PidFile(PidState.STARTING, None, YOUNG)),
-        *(G.DOWN, S.SETTLING, W, "starting"),
+        replace(DOWN, gateway=LIVE, gateway_s=5.0),
+        *(G.DOWN, S.SETTLING, W, "gateway process (pid 7) does not listen yet"),
     ),
     (8, DOWN, G.DOWN, S.READY, R, "stopped"),
+    (8, replace(DOWN, gateway=PidFile(PidState.DEAD, 1, YOUNG)), G.DOWN, S.READY, R, "stopped"),
+    (
+        31,
+        replace(GOOD, listener=Listener(Holder.OTHER, ProcessId(9, 1, "b"), "nginx")),
+        *(G.WRONG, S.UNKNOWN, T, "Port 7830 is used by nginx (pid 9)"),
+    ),
+    (
+        31,
+        replace(DOWN, listener=Listener(Holder.HIDDEN)),
+        *(G.WRONG, S.UNKNOWN, T, "another user's program"),
+    ),
+    (
+        31,
+        replace(
+            GOOD, shared=("Two",), listener=Listener(Holder.OTHER, ProcessId(9, 1, "b"), "bun")
+        ),
+        *(G.WRONG, S.UNKNOWN, T, "Port 7830 is also that of Two; bun (pid 9) has it"),
+    ),
+    (32, replace(DOWN, gateway=LIVE, moved=(7840,)), G.DOWN, S.READY, R, "its old port 7840"),
+    (33, replace(DOWN, gateway=LIVE, gateway_s=180.0), G.DOWN, S.READY, R, "for 3 min and does"),
+    (
+        34,
+        replace(DOWN, early_deaths=3, last_line="boom"),
+        *(G.DOWN, S.READY, R, "last 3 starts. It said last: boom."),
+    ),
+    (
+        35,
+        replace(DOWN, assistant=PidFile(PidState.STARTING, None, YOUNG)),
+        *(G.DOWN, S.DOWN, R, "nobody is at it"),
+    ),
+    (36, replace(GOOD, watched_s=1.0), G.SETTLING, S.SETTLING, W, "answering and being watched"),
+    (39, ready(503, status="upgrading"), G.SETTLING, S.SETTLING, W, "upgrading"),
     (
         9,
         replace(GOOD, health=HttpReply(HttpOutcome.TIMEOUT), ready=None),
@@ -119,7 +161,7 @@ CASES = [
     (
         15,
         replace(ready(503, status="upstream_unreachable"), assistant=PidFile()),
-        *(G.READY, S.ASLEEP, R, "process is down"),
+        *(G.READY, S.DOWN, R, "process is down"),
     ),
     (16, ready(503, status="upstream_unhealthy"), G.READY, S.SETTLING, W, "not ready (503"),
     (16, replace(ready(500), unready_s=61.0), G.READY, S.STUCK, R, "not ready (500)"),
@@ -132,7 +174,8 @@ CASES = [
         "not answering",
     ),
     (18, holding(CredentialState.ABSENT), G.READY, S.READY, R, "no credential"),
-    (18, holding(CredentialState.UNREADABLE), G.READY, S.READY, R, "no credential"),
+    (37, holding(CredentialState.UNREADABLE), G.READY, S.READY, R, "file cannot be read"),
+    (37, holding(CredentialState.BROKEN), G.READY, S.READY, R, "file is broken"),
     (19, holding(CredentialState.EXPIRED), G.READY, S.READY, Remedy.REFRESH, "will be renewed"),
     (
         20,
@@ -159,7 +202,11 @@ CASES = [
         "expired for good",
     ),
     (21, holding(CredentialState.SPENT), G.READY, S.READY, C, "expired for good"),
-    (22, replace(GOOD, action=ActionResult(ActionKind.REFRESH, 403)), G.READY, None, T, "Refused"),
+    (
+        21,
+        replace(GOOD, action=ActionResult(ActionKind.REFRESH, 403)),
+        *(G.READY, S.READY, C, "could not be renewed (status 403)"),
+    ),
     (22, minted(403), G.READY, None, T, "we said we came from http://127.0.0.1:7830"),
     (23, minted(401, young=True), G.READY, S.READY, W, "still loading"),
     (24, minted(401), G.READY, S.READY, C, "does not accept"),
@@ -169,6 +216,11 @@ CASES = [
     (26, minted(503), None, None, Remedy.PROBE_AGAIN, "(503)"),
     (27, woken(problem="vellum is not installed."), None, None, T, "Could not run vellum"),
     (27, woken(code=127, said="no bun"), None, None, T, "no bun"),
+    (
+        38,
+        woken(code=1, said="x / Cannot resume authentication: signing key missing"),
+        *(None, None, T, "start it: Cannot resume authentication: signing key missing"),
+    ),
     (28, woken(code=1, said="boom"), None, None, T, "Wake failed (status 1): boom"),
     (29, woken(timed_out=True), None, None, Remedy.PROBE_AGAIN, "took too long"),
     (30, woken(code=0), None, None, Remedy.PROBE_AGAIN, "does not prove it"),
@@ -196,9 +248,16 @@ def test_row(
     assert said in judged.reason
 
 
-def test_every_row_of_the_table_is_there_in_order_and_tried() -> None:
-    assert [row.number for row in TABLE] == list(range(1, 31))
-    assert {case[0] for case in CASES} == set(range(1, 31))
+def test_every_row_of_the_table_is_there_once_and_tried() -> None:
+    assert sorted(row.number for row in TABLE) == list(range(1, 40))
+    assert {case[0] for case in CASES} == set(range(1, 40))
+
+
+def test_the_page_has_the_rows_of_the_table_in_their_order() -> None:
+    page = Path(__file__).parents[4] / "docs/upstream/vellum.md"
+    table = page.read_text().partition("## Classification")[2].partition("\n## ")[0]
+    told = [int(found) for found in re.findall(r"^\| (\d+) \|", table, re.MULTILINE)]
+    assert told == [row.number for row in TABLE]
 
 
 def test_nothing_wrong_is_fine() -> None:
@@ -221,7 +280,7 @@ def test_a_confirmable_verb_is_offered_only_by_rows_that_need_it() -> None:
         for _, seen, *_ in CASES
         if classify(seen).confirmable
     }
-    assert offered == {13: RESTART, 18: REISSUE, 21: REISSUE, 24: REISSUE}
+    assert offered == {13: RESTART, 18: REISSUE, 21: REISSUE, 24: REISSUE, 37: REISSUE}
 
 
 def test_a_bad_credential_does_not_make_a_serving_assistant_unready() -> None:

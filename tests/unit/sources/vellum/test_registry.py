@@ -13,7 +13,9 @@ from hypothesis import strategies as st
 from services.errors import RefusedError, UnavailableError
 from services.sources.vellum.commands import NEEDS_CONFIRMATION, Command, Confirmation, argv
 from services.sources.vellum.credential import CredentialState, instant, judge
+from services.sources.vellum.credential import read as read_credential
 from services.sources.vellum.layout import ENVIRONMENTS, Site, place
+from services.sources.vellum.ownership import Marks, recorded
 from services.sources.vellum.pid_files import PidState
 from services.sources.vellum.pid_files import read as read_pid
 from services.sources.vellum.registry import RegistryReader, elsewhere, parse, safe_id
@@ -249,9 +251,9 @@ def token(access_s: float | None, refresh_s: float | None, **more: object) -> di
         (token(None, 7200), CredentialState.EXPIRED),
         (token(-1, -1), CredentialState.SPENT),
         (token(-1, 7200, refreshToken=""), CredentialState.SPENT),
-        (token(3600, 7200, accessToken=""), CredentialState.UNREADABLE),
-        (token(3600, 7200, accessToken="a\r\nX: y"), CredentialState.UNREADABLE),
-        ([], CredentialState.UNREADABLE),
+        (token(3600, 7200, accessToken=""), CredentialState.BROKEN),
+        (token(3600, 7200, accessToken="a\r\nX: y"), CredentialState.BROKEN),
+        ([], CredentialState.BROKEN),
     ],
 )
 def test_what_a_token_file_is_good_for(raw: object, state: CredentialState) -> None:
@@ -273,14 +275,15 @@ def test_nothing_in_a_token_file_raises(raw: object) -> None:
         ("0", PidState.JUNK),
         ("99999999999999", PidState.JUNK),
         ("2147483000", PidState.DEAD),
-        ("self", PidState.ALIVE),
+        ("self", PidState.STRANGER),
     ],
 )
 def test_pid_files(tmp_path: Path, text: str, state: PidState) -> None:
     path = tmp_path / "x.pid"
-    assert read_pid(path).state is PidState.MISSING
+    marks = Marks("a", str(tmp_path / "i"))
+    assert recorded(read_pid(path), marks).state is PidState.MISSING
     path.write_text(text.replace("self", str(os.getpid())) + "\n")
-    assert read_pid(path).state is state
+    assert recorded(read_pid(path), marks).state is state
 
 
 def test_a_zombie_is_dead(tmp_path: Path) -> None:
@@ -290,8 +293,66 @@ def test_a_zombie_is_dead(tmp_path: Path) -> None:
     try:
         os.waitid(os.P_PID, child, os.WEXITED | os.WNOWAIT)
         (tmp_path / "p").write_text(str(child))
-        found = read_pid(tmp_path / "p")
+        found = recorded(read_pid(tmp_path / "p"), Marks("a", str(tmp_path)))
         assert found.state is PidState.ZOMBIE
         assert not found.alive
     finally:
         os.waitpid(child, 0)
+
+
+def test_an_old_entry_has_its_folder_and_the_ports_of_its_environment() -> None:
+    raw = {"assistants": [{"assistantId": "a", "baseDataDir": "/old/a"}]}
+    old = parse(raw, (7821, 7830)).entries[0]
+    assert (old.instance, old.daemon_port, old.gateway_port) == ("/old/a", 7821, 7830)
+    new = parse({"assistants": [{"assistantId": "a", "resources": {}}]}, (7821, 7830)).entries[0]
+    assert new.gateway_port is None
+    both = {"assistantId": "a", "baseDataDir": "/old", "resources": {"instanceDir": "/new"}}
+    assert parse({"assistants": [both]}).entries[0].instance == "/new"
+
+
+def test_the_local_address_gives_the_port_before_the_other() -> None:
+    entry = {
+        "assistantId": "a",
+        "localUrl": "http://127.0.0.1:7900",
+        "runtimeUrl": "http://localhost:7901",
+    }
+    assert parse({"assistants": [entry]}).entries[0].gateway_port == 7900
+
+
+@pytest.mark.parametrize(
+    ("text", "state", "problem"),
+    [
+        ("<html>secret</html>", CredentialState.BROKEN, "it begins like HTML"),
+        ("", CredentialState.BROKEN, "it is empty"),
+        ("secret", CredentialState.BROKEN, "it is not JSON"),
+        ('{"accessToken": "secret', CredentialState.BROKEN, "it begins like JSON"),
+        ("[]", CredentialState.BROKEN, "it holds a list"),
+        ('{"token": "secret"}', CredentialState.BROKEN, "it has no usable accessToken"),
+    ],
+)
+def test_a_broken_credential_is_not_an_absent_one(
+    tmp_path: Path, text: str, state: CredentialState, problem: str
+) -> None:
+    path = tmp_path / "token.json"
+    assert read_credential(path, NOW).state is CredentialState.ABSENT
+    path.write_text(text)
+    found = read_credential(path, NOW)
+    assert found.state is state
+    assert problem in found.problem
+    assert "secret" not in found.problem
+
+
+def test_a_credential_that_may_not_be_read_tells_its_mode(tmp_path: Path) -> None:
+    # A folder where the file should be cannot be read by anybody, root included.
+    (tmp_path / "token.json").mkdir(mode=0o700)
+    found = read_credential(tmp_path / "token.json", NOW)
+    assert found.state is CredentialState.UNREADABLE
+    assert "mode 0700" in found.problem
+
+
+def test_expiries_of_any_size_are_bounded() -> None:
+    odds: tuple[object, ...] = (10**400, -(10**400), "9" * 5000, True, [], {}, "9999-99-99")
+    for odd in odds:
+        raw = token(3600, 7200)
+        raw["accessTokenExpiresAt"] = odd
+        assert judge(raw, NOW).access_until is None
