@@ -11,12 +11,14 @@ from services.errors import NotFoundError, RefusedError, UnavailableError
 from services.models import SandboxId, Step, Verb
 from services.sources.protocol.proposer import Proposal
 from services.sources.protocol.steps import StepBuilder
+from services.sources.vellum import messages
 from services.sources.vellum.actor import VellumActor
 from services.sources.vellum.commands import Command, Confirmation
 from services.sources.vellum.credential import CredentialState
 from services.sources.vellum.evidence import ActionResult, AssistantEvidence
 from services.sources.vellum.judge import REISSUE, RESTART, classify
 from services.sources.vellum.limits import REISSUE_S, SLEEP_S
+from services.sources.vellum.ownership import Holder
 from services.sources.vellum.probes import AssistantProbes
 from services.sources.vellum.registry import AssistantEntry
 from services.sources.vellum.runner import VellumRunner
@@ -115,6 +117,9 @@ class VellumProposer:
             return
         confirmation = Confirmation(seen.environment, entry.id, proposal.verb)
         if proposal.verb == REISSUE:
+            if seen.listener.holder in (Holder.OTHER, Holder.HIDDEN) and entry.cloud == "local":
+                # The command would hand its secrets to whoever listens there.
+                raise RefusedError(messages.held(seen))
             # From here it must not be interrupted: a half-issued credential shuts everybody out.
             yield step.running("a new one is issued", limit_s=REISSUE_S, critical=True)
             yield step.ok(await self._reissued(entry, confirmation))

@@ -185,12 +185,15 @@ def test_one_bad_look_does_not_take_a_gateway_of_two_strikes_out_of_ready() -> N
     assert board.merge(seen(1005, GatewayState.HUNG)).events == ()
     assert board.gateways[gate].observed_at == 1000
     board.merge(seen(1010, GatewayState.READY))
-    assert board.merge(seen(1015, GatewayState.DOWN)).gateways == ()
-    second = board.merge(seen(1020, GatewayState.DOWN))
-    assert [row.state for row in second.gateways] == [GatewayState.DOWN]
+    assert board.merge(seen(1015, GatewayState.HUNG)).gateways == ()
+    second = board.merge(seen(1020, GatewayState.HUNG))
+    assert [row.state for row in second.gateways] == [GatewayState.HUNG]
     board.merge(seen(1025, GatewayState.READY))
-    asked = board.merge(seen(1030, GatewayState.DOWN), background=False)
-    assert [row.state for row in asked.gateways] == [GatewayState.DOWN]
+    asked = board.merge(seen(1030, GatewayState.HUNG), background=False)
+    assert [row.state for row in asked.gateways] == [GatewayState.HUNG]
+    board.merge(seen(1032, GatewayState.READY))
+    # A refused connection is definite.
+    assert board.merge(seen(1033, GatewayState.DOWN)).gateways
     board.merge(seen(1035, GatewayState.READY))
     # What answers is believed at once.
     assert board.merge(seen(1040, GatewayState.SETTLING)).gateways

@@ -12,6 +12,7 @@ import pytest
 
 from services.models import AttemptState, Verb
 from services.repair import runner
+from services.repair.limits import Deadlines, Limits
 from services.repair.machine import (
     MAX_CONNECTS,
     STILL_STARTING,
@@ -35,6 +36,7 @@ from services.repair.machine import (
     transition,
 )
 from services.sources.protocol.verdict import Verdict, VerdictKind
+from tests.support.clock import FakeClock
 
 S = AttemptState
 E = Effect
@@ -579,3 +581,29 @@ def test_deadlines_alone_end_every_state(states: set[Progress]) -> None:
             state, _ = transition(state, Deadline())
             turns += 1
             assert turns < 8, start
+
+
+def test_a_wait_ends_with_its_evidence() -> None:
+    """What the one wake started has ended: nothing is waited for; before a wake, one begins."""
+    over = ProbeResult(Verdict(VerdictKind.REPAIRABLE, "ended", wakeable=True, over=True))
+    woken = at(WAKE, S.VERIFY, wakes=1, original="down", settling=True)
+    after, effects = transition(woken, over)
+    assert (after.phase, after.original, after.last) == (S.FAILED, "down", "ended")
+    assert effects == (E.FINAL_PROBE,)
+    after, effects = transition(at(WAKE, S.VERIFY), over)
+    assert (after.phase, effects) == (S.WAKE, (E.WAKE,))
+
+
+def test_a_settling_look_lengthens_the_wait_only_from_itself() -> None:
+    clock = FakeClock()
+    limits = Limits(verify_s=60.0, settling_s=300.0)
+    deadlines = Deadlines(clock, limits)
+    verifying = at(WAKE, S.VERIFY, wakes=1)
+    deadlines.moved(at(WAKE, S.WAKE, wakes=1), verifying)
+    assert deadlines.at(verifying) == clock.monotonic() + 60
+    settling, _ = transition(verifying, SETTLING)
+    deadlines.moved(verifying, settling)
+    assert deadlines.at(settling) == clock.monotonic() + 300
+    down, _ = transition(settling, STOPPED)
+    deadlines.moved(settling, down)
+    assert deadlines.at(down) == clock.monotonic() + 60

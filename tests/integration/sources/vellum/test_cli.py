@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -13,10 +14,11 @@ import pytest
 
 from services.clock import SystemClock
 from services.config.sources import VellumTable
-from services.models import AttemptState, Verb
+from services.models import AttemptState, GatewayState, Verb
 from services.repair.limits import Limits
 from services.sources.protocol.source import OpenSource
 from services.sources.protocol.verdict import VerdictKind
+from services.sources.vellum.limits import WATCH_S
 from services.sources.vellum.source import open_vellum
 from tests.support.vellum import SANDBOX, Bench, Peer, serving, until
 from tests.support.vellum_cli import CLI, OLD_CLI, Stub, had
@@ -66,7 +68,6 @@ async def test_cold_start_then_killed_gateway_then_two_panels(stub: Stub, tmp_pa
         assert stub.pids() == before
 
         stub.kill("gateway.pid")
-        stub.age()
         verdict = await one.source.observer.probe(SANDBOX)
         assert verdict.kind is not VerdictKind.READY
         handles = [x.attempts.request(Verb.RECONNECT, SANDBOX) for x in (one, two)]
@@ -90,8 +91,13 @@ async def test_a_wake_that_ends_well_over_a_dead_gateway_is_a_failure(
         assert done.state is AttemptState.FAILED
         assert (done.wakes, done.connects) == (1, 0)
         assert done.original == "It is asleep."
+        # The command would wait 30 s for it and then say that all is well.
         start = next(step for step in done.steps if step.name == "start")
-        assert start.state.value == "ok"
+        assert start.state.value == "failed"
+        assert "The gateway that was started" in done.last
+        assert start.started_at is not None
+        assert start.ended_at is not None
+        assert start.ended_at - start.started_at < 15
 
 
 async def test_two_panels_at_once_over_a_sleeping_one(stub: Stub, tmp_path: Path) -> None:
@@ -219,8 +225,37 @@ async def test_a_cancelled_wake_leaves_what_came_up_and_the_next_adopts_it(
             cancelled = await handle.wait()
         assert cancelled.state is AttemptState.CANCELLED
         daemon = stub.pids()["workspace/vellum.pid"]
-        # What began within the last minute is waited for; this began longer ago.
-        stub.age()
+        # However young what was begun is, the next wake does not wait for it.
         done = await one.press(Verb.WAKE)
+        assert done.original != "It is asleep."
+        assert next(step for step in done.steps if step.name == "check").state.value == "ok"
+        assert done.wakes == 1
         assert done.state is AttemptState.DONE, done
         assert stub.pids()["workspace/vellum.pid"] == daemon
+
+
+@pytest.mark.real_identity
+async def test_a_gateway_killed_soon_after_its_start_is_back_and_watched(
+    stub: Stub, tmp_path: Path
+) -> None:
+    """What answers again is watched for five seconds before it is called serving."""
+    async with bench(stub, tmp_path) as one:
+        assert (await one.press(Verb.WAKE)).state is AttemptState.DONE
+        stub.kill("gateway.pid")
+        gateway = (await one.source.observer.observe()).gateways[0]
+        assert gateway.state is GatewayState.DOWN
+        assert "has stopped" in gateway.reason
+        one.told.clear()
+        began = time.monotonic()
+        handle = one.attempts.request(Verb.WAKE, SANDBOX)
+
+        def watched() -> bool:
+            return any("being watched" in step.detail for step in handle.attempt.steps)
+
+        await eventually(watched)
+        answering = time.monotonic() - began
+        async with asyncio.timeout(60):
+            done = await handle.wait()
+        assert (done.state, done.wakes) == (AttemptState.DONE, 1), done
+        assert time.monotonic() - began >= answering + WATCH_S - 1
+        assert answering < 20
