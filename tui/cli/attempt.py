@@ -92,7 +92,7 @@ class _SingleAttempt:
         self._attempts = Attempts(
             probed.sources,
             probed.clock,
-            paths.private_dir(paths.locks_dir()),
+            paths.locks_dir(),
             self._printer,
             read_only=settings.read_only,
         )
