@@ -42,7 +42,7 @@ _TOML_TEXT = re.compile(
     re.DOTALL,
 )
 """Strings and comments, each of which matches at once or not at all."""
-_DOTTED = re.compile(rf"(?:[\w\"' \t-]*\.){{{_LONGEST_DOTTED}}}")
+_KEY_PARTS = re.compile(r"""[\w"' \t-]++|\.|[^\w"' \t.-]++""")
 
 
 class UnfitError(ValueError):
@@ -121,7 +121,7 @@ def parse_toml(text: str) -> dict[str, Any]:
         UnfitError: it is beyond `LIMITS`.
     """
     bare = _TOML_TEXT.sub('""', text)
-    if _DOTTED.search(bare) or _deepest(bare) > LIMITS.depth:
+    if _most_dots(bare) > _LONGEST_DOTTED or _deepest(bare) > LIMITS.depth:
         raise UnfitError("it is nested too deep")
     try:
         value = tomllib.loads(text)
@@ -218,6 +218,19 @@ def _require_flat(events: Iterator[Any], yaml: Any) -> None:
             raise UnfitError(f"it holds more than {LIMITS.values} values")
         if aliases > LIMITS.aliases:
             raise UnfitError(f"it repeats parts of itself more than {LIMITS.aliases} times")
+
+
+def _most_dots(text: str) -> int:
+    """The dots of the longest dotted key; each character is looked at once."""
+    dots = most = 0
+    for found in _KEY_PARTS.finditer(text):
+        part = found.group()
+        if part == ".":
+            dots += 1
+            most = max(most, dots)
+        elif not (part[0].isalnum() or part[0] in "_\"' \t-"):
+            dots = 0
+    return most
 
 
 def _deepest(text: str) -> int:

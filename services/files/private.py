@@ -29,6 +29,9 @@ def private_folder(path: Path) -> Path:
     while not os.path.lexists(above):
         missing.append(above)
         above = above.parent
+    for one in (above, *above.parents):
+        if OURS in one.parts and {one.lstat().st_uid, one.stat().st_uid} - {os.geteuid(), 0}:
+            raise _refused(one, "it belongs to another user")
     for folder in reversed(missing):
         _make(folder, ours=OURS in folder.parts)
     if not os.path.lexists(path):

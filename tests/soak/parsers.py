@@ -38,6 +38,7 @@ _PIECES = (
         '{"a":',
     ),
 )
+_LARGEST = 256 * 1024
 _REPEATS = (1, 1, 1, 1, 2, 3, 30, 70, 3000, 30_000)
 
 
@@ -45,7 +46,7 @@ def document(rolls: random.Random) -> str:
     """Up to thirty pieces, some of them again and again."""
     return "".join(
         rolls.choice(_PIECES) * rolls.choice(_REPEATS) for _ in range(rolls.randrange(1, 30))
-    )
+    )[:_LARGEST]
 
 
 def parsers(seconds: float, seed: int) -> list[str]:

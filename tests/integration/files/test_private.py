@@ -83,8 +83,10 @@ def test_what_is_another_users_is_refused(tmp_path: Path) -> None:
     link.symlink_to(tmp_path / "mine")
     os.chown(link, OTHER, OTHER, follow_symlinks=False)
     for one in (folder, link):
-        with pytest.raises(OSError, match="belongs to another user"):
-            private_folder(one)
+        for inside in (one, one / "local", one / "local" / "run"):
+            with pytest.raises(OSError, match="belongs to another user"):
+                private_folder(inside)
+        assert not (one / "local").exists()
     planted.mkdir()
     planted.chmod(0o777)
     (planted / "journal.db").symlink_to("/etc/passwd")

@@ -97,6 +97,7 @@ def test_any_json_is_a_value_or_a_reason(text: str) -> None:
 @example("[" + ".".join("a" * DEEP) + "]")
 @example("x = " + "9" * 5000)
 @example('x = "' + '\\"' * 50_000)
+@example("a" * 200_000)
 @example('x = """' + '"" ' * 50_000)
 def test_any_toml_is_a_table_or_a_reason(text: str) -> None:
     try:
