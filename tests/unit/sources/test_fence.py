@@ -60,7 +60,7 @@ async def test_any_exception_is_a_failure_of_the_source_and_is_logged(
         await source.observer.observe()
     with pytest.raises(UnavailableError):
         source.actor.wake_key(BOX)
-    seen = []
+    seen: list[object] = []
     with pytest.raises(UnavailableError):
         async for one in source.actor.wake(BOX):
             seen.append(one)
