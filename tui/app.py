@@ -7,7 +7,6 @@ import os
 import random
 import signal
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -387,8 +386,6 @@ def run_panel(settings: Settings) -> int:
 
     clock = SystemClock()
     state = paths.state_dir()
-    with suppress(OSError):  # The journal says in the timeline why nothing is kept.
-        paths.private_dir(state)
     own_log.configure(paths.log_file())
     app = WakedeckApp(
         replace(settings, theme=themes.choose_theme(settings, os.environ)),

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from textual.screen import Screen
 
+from services.config.paths import private_dir
 from services.config.settings import Settings
 from tui.context import Context
 from widgets.panes.first_steps import FirstSteps, Line
@@ -19,6 +20,7 @@ _NAME = "welcomed"
 def claim_first_start(state: Path) -> bool:
     """Whether this is the first start; records that it was. False where it cannot write."""
     try:
+        private_dir(state)
         os.close(os.open(state / _NAME, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
     except OSError:
         return False
