@@ -34,7 +34,6 @@ from tui.panel import keymap, shell_keys, themes
 from tui.panel.actions import Actions, Tone
 from tui.panel.attach import AgentAttach
 from tui.panel.bell import TerminalBell
-from tui.panel.bindings import PLACES, KeyLabels, rebindable
 from tui.panel.bulk import Bulk
 from tui.panel.confirmations import Confirmations
 from tui.panel.copy import Copier
@@ -42,6 +41,7 @@ from tui.panel.details import Details
 from tui.panel.empty_states import EmptyStates
 from tui.panel.header_state import HeaderBuilder
 from tui.panel.history import EventHistory
+from tui.panel.key_labels import PLACES, KeyLabels, rebindable
 from tui.panel.log_screen import LogScreen
 from tui.panel.palette import PanelCommands
 from tui.panel.shells import Shells, preload

@@ -15,7 +15,7 @@ from tui.panel.keymap import live_together, resolve
 
 def test_every_binding_has_an_id_and_words() -> None:
     from tui.dashboard import Dashboard
-    from tui.panel.bindings import rebindable
+    from tui.panel.key_labels import rebindable
 
     every = bound_actions()
     assert {"repair.wake", "table.mark", "stream.follow", "queue.merge", "app.help"} <= {
