@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from services.models import Attempt, AttemptState, Step, StepState, Verb
+from services.models import Attempt, AttemptState, Step, Verb
 from services.repair.machine import Progress
 from services.sources.protocol.verdict import Verdict, VerdictKind
 from services.text.format import span
@@ -52,16 +52,6 @@ def to_attempt(
 def duration(seconds: float) -> str:
     """A duration in words."""
     return "under a second" if seconds < 1 else span(seconds)
-
-
-def under_way(attempt: Attempt, now: float) -> str:
-    """What an attempt waits for and since when, for whoever presses again; empty once it ended."""
-    for step in attempt.steps:
-        if step.state is StepState.RUNNING and step.started_at is not None:
-            for_what = step.detail or f"step “{step.name}”"
-            lasted = span(now - step.started_at)
-            return f"Already under way for {lasted}, waiting for: {end_sentence(for_what)}"
-    return ""
 
 
 def summary(state: Progress, name: str, elapsed: float, now: Verdict | None) -> str:

@@ -351,7 +351,8 @@ def test_a_credential_that_may_not_be_read_tells_its_mode(tmp_path: Path) -> Non
 
 
 def test_expiries_of_any_size_are_bounded() -> None:
-    for odd in (10**400, -(10**400), "9" * 5000, True, [], {}, "9999-99-99"):
+    odds: tuple[object, ...] = (10**400, -(10**400), "9" * 5000, True, [], {}, "9999-99-99")
+    for odd in odds:
         raw = token(3600, 7200)
         raw["accessTokenExpiresAt"] = odd
         assert judge(raw, NOW).access_until is None
