@@ -72,16 +72,6 @@ def duration(seconds: float) -> str:
     return "under a second" if seconds < 1 else span(seconds)
 
 
-def under_way(attempt: Attempt, now: float) -> str:
-    """What an attempt waits for and since when, for whoever presses again; empty once it ended."""
-    for step in attempt.steps:
-        if step.state is StepState.RUNNING and step.started_at is not None:
-            for_what = step.detail or f"step “{step.name}”"
-            lasted = span(now - step.started_at)
-            return f"Already under way for {lasted}, waiting for: {end_sentence(for_what)}"
-    return ""
-
-
 def summary(
     state: Progress, name: str, elapsed: float, now: Verdict | None, steps: Sequence[Step] = ()
 ) -> str:

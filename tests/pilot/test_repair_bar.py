@@ -179,7 +179,10 @@ async def test_a_wake_may_become_a_reconnect_but_not_a_second_wake() -> None:
         await pilot.press("W")
         assert app.said == [
             ("reconnect", ONE),
-            ("refused", Verb.WAKE, "a wake is already running"),
+            (
+                *("refused", Verb.WAKE),
+                "a wake is already running and has waited 2 s for this: waiting for a heartbeat",
+            ),
         ]
 
 

@@ -71,6 +71,10 @@ class Peer:
             await self._server.wait_closed()
             self._server = None
 
+    @property
+    def listening(self) -> bool:
+        return self._server is not None
+
     def asked(self, path: str) -> int:
         return sum(1 for _, seen, _ in self.requests if seen == path)
 

@@ -26,6 +26,26 @@ class Peer(http.server.BaseHTTPRequestHandler):
         pass
 http.server.ThreadingHTTPServer(("127.0.0.1", int(sys.argv[1])), Peer).serve_forever()
 """
+_RELAY = """
+import socket, sys, threading
+def pump(source, target):
+    try:
+        while data := source.recv(65536):
+            target.sendall(data)
+        target.shutdown(socket.SHUT_WR)
+    except OSError:
+        pass
+server = socket.create_server(("127.0.0.1", int(sys.argv[1])))
+while True:
+    near = server.accept()[0]
+    try:
+        far = socket.create_connection(("127.0.0.1", int(sys.argv[2])))
+    except OSError:
+        near.close()
+        continue
+    for pair in ((near, far), (far, near)):
+        threading.Thread(target=pump, args=pair, daemon=True).start()
+"""
 GATEWAY = "--vellum-gateway"
 """The word by which a process of a test is known for a gateway, beside its port or folder."""
 
@@ -65,6 +85,13 @@ class Processes:
         child = self._start(_SERVE, str(port), str(self.heard), *words)
         eventually_sync(lambda: _connects(port), what=f"a listener on port {port}")
         return child
+
+    def relay(self, upstream: int, instance: Path) -> int:
+        """The port of a gateway that passes everything on to a peer of the test's own process."""
+        port = free_port()
+        self._start(_RELAY, str(port), str(upstream), GATEWAY, str(instance))
+        eventually_sync(lambda: _connects(port), what=f"a relay on port {port}")
+        return port
 
     def kill(self, child: subprocess.Popen[bytes]) -> None:
         """End one at once."""

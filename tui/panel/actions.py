@@ -19,7 +19,6 @@ from services.models import (
 )
 from services.repair.attempts import AttemptHandle
 from services.repair.claims import Later, overtaken_by
-from services.repair.messages import under_way
 from services.sources.protocol.proposer import Proposal
 from services.terminal.exec.requests import ShellChoice
 from services.text.sanitize import end_sentence, sanitize
@@ -99,8 +98,6 @@ class Actions:
                 self._silent.add(handle.attempt.id)
         elif not silent:
             self._silent.discard(handle.attempt.id)
-            if waiting := under_way(handle.attempt, self._engine.clock.now()):
-                self._notify(waiting, "information")
         return handle
 
     def carry_out(self, proposal: Proposal) -> None:

@@ -19,8 +19,10 @@ from services.models import (
     Capability,
     Sandbox,
     SandboxId,
+    StepState,
     Verb,
 )
+from services.text.format import span
 from services.text.signs import sandbox_sign
 from widgets.panes.step_strip import outcome_lines, progress_words, strip_lines
 from widgets.text.cell_text import sanitize_line
@@ -214,7 +216,8 @@ class RepairBar(Vertical):
             return _NOTHING
         running = self.running
         if running is not None and verb in (running.verb, Verb.WAKE):
-            return f"{running.act or f'a {running.verb.value}'} is already running"
+            what = running.act or f"a {running.verb.value}"
+            return f"{what} is already running{_waits_for(running, self._now)}"
         return self._refusals.get(verb, "")
 
     def action_wake(self) -> None:
@@ -357,3 +360,12 @@ class RepairBar(Vertical):
         if rendered is None or not rendered.is_same(words):
             self._rendered[selector] = words
             self.query_one(selector, Static).update(words, layout=layout)
+
+
+def _waits_for(attempt: Attempt, now: float) -> str:
+    """For how long and for what it waits, as its running step says; empty where it says nothing."""
+    for step in attempt.steps:
+        if step.state is StepState.RUNNING and step.detail and step.started_at is not None:
+            lasted = span(now - step.started_at)
+            return f" and has waited {lasted} for this: {sanitize_line(step.detail)}"
+    return ""

@@ -6,7 +6,7 @@ import asyncio
 import json
 import os
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -21,6 +21,7 @@ from services.models import AttemptState, GatewayState, SandboxId, SandboxState
 from services.sources.registry import open_sources
 from tests.support.clock import settle
 from tests.support.vellum import ID, RENEWED, SANDBOX, Ground, Peer, serving, token_text
+from tests.support.vellum_processes import Processes
 from tests.support.waiting import eventually
 from tui.app import WakedeckApp
 from tui.panel.palette import PanelCommands
@@ -28,6 +29,12 @@ from widgets.dialogs.confirm import ConfirmDialog
 from widgets.panes.repair_bar import ActionButton, RepairBar
 
 ROOT = Path(__file__).resolve().parents[4]
+
+
+@pytest.fixture
+def processes(tmp_path: Path) -> Iterator[Processes]:
+    with Processes(tmp_path) as made:
+        yield made
 
 
 async def until(pilot: Pilot[int], holds: Callable[[], bool]) -> None:
@@ -101,14 +108,20 @@ async def test_one_bad_look_is_forgiven_and_the_second_believed(
                 lambda: all(one._probe_task is None or one._probe_task.done() for one in pollers)
             )
             await settle()
-            await peer.stop()
+            healthy, peer.replies["/healthz"] = peer.replies["/healthz"], None
             observer = app.engine.sources["vellum"].observer
             board.merge(await observer.observe())
             assert board.gateways[gateway].state is GatewayState.READY
             assert board.sandboxes[SANDBOX].state is SandboxState.READY
             board.merge(await observer.observe())
+            assert board.gateways[gateway].state is GatewayState.HUNG
+            peer.replies["/healthz"] = healthy
+            board.merge(await observer.observe())
+            assert board.gateways[gateway].state is GatewayState.READY
+            await peer.stop()
+            board.merge(await observer.observe())
+            # A refused connection is definite.
             assert board.gateways[gateway].state is GatewayState.DOWN
-            assert board.sandboxes[SANDBOX].state is SandboxState.ASLEEP
 
 
 async def test_a_rejected_credential_is_offered_asked_about_and_issued(
@@ -219,11 +232,16 @@ async def command(
 
 
 @pytest.mark.parametrize("up", [True, False])
-async def test_reconnect_on_the_command_line_tells_the_truth(tmp_path: Path, up: bool) -> None:
+async def test_reconnect_on_the_command_line_tells_the_truth(
+    tmp_path: Path, processes: Processes, up: bool
+) -> None:
     async with Peer(serving()) as peer:
         if not up:
             await peer.stop()
         ground = Ground(tmp_path / "g", peer.port)
+        if peer.listening:
+            port = processes.relay(peer.port, ground.instance)
+            ground.write_lockfile([ground.entry(port)])
         ground.write_token()
         ground.command("exit 1")
         code, told, err = await command(ground, tmp_path, "reconnect", ID)
@@ -234,9 +252,13 @@ async def test_reconnect_on_the_command_line_tells_the_truth(tmp_path: Path, up:
 
 async def test_the_command_line_says_what_it_would_cost_and_does_only_what_was_agreed_to(
     tmp_path: Path,
+    processes: Processes,
 ) -> None:
     async with Peer(serving()) as peer:
         ground = Ground(tmp_path / "g", peer.port)
+        if peer.listening:
+            port = processes.relay(peer.port, ground.instance)
+            ground.write_lockfile([ground.entry(port)])
         ground.write_token(access_s=-10, refresh_s=-10)
         (tmp_path / "new").write_text(token_text(86400, 864000, RENEWED))
         ground.command(f"cp {tmp_path}/new {ground.token}")
@@ -261,10 +283,15 @@ async def test_the_command_line_says_what_it_would_cost_and_does_only_what_was_a
         assert len(ground.called()) == 1
 
 
-async def test_two_commands_that_agreed_to_the_same_issue_one_credential(tmp_path: Path) -> None:
+async def test_two_commands_that_agreed_to_the_same_issue_one_credential(
+    tmp_path: Path, processes: Processes
+) -> None:
     """Two processes, one lock: the later one takes what the first has made."""
     async with Peer(serving()) as peer:
         ground = Ground(tmp_path / "g", peer.port)
+        if peer.listening:
+            port = processes.relay(peer.port, ground.instance)
+            ground.write_lockfile([ground.entry(port)])
         ground.write_token(access_s=-10, refresh_s=-10)
         (tmp_path / "new").write_text(token_text(86400, 864000, RENEWED))
         ground.command(f"sleep 3; cp {tmp_path}/new {ground.token}")
