@@ -378,20 +378,13 @@ def run_panel(settings: Settings) -> int:
     """
     from services.clock import SystemClock
     from services.config import paths
-    from services.errors import UnavailableError
     from services.logs import own_log
     from services.sources.registry import open_sources
     from tui import gc_control
     from tui.panel import welcome
 
     clock = SystemClock()
-    try:
-        state = paths.private_dir(paths.state_dir())
-    except OSError as error:
-        raise UnavailableError(
-            f"The folder {paths.state_dir()} cannot be used: {error.strerror}.",
-            advice="Give it back to this user, or name another one in XDG_STATE_HOME.",
-        ) from error
+    state = paths.own_state_dir()
     own_log.configure(paths.log_file())
     app = WakedeckApp(
         replace(settings, theme=themes.choose_theme(settings, os.environ)),
