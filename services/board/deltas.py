@@ -101,10 +101,11 @@ _SANDBOX_RANK = {
     SandboxState.UNKNOWN: 2,
     SandboxState.ASLEEP: 3,
     SandboxState.STUCK: 4,
-    SandboxState.BROKEN: 5,
-    SandboxState.ABSENT: 6,
+    SandboxState.CUT_OFF: 5,
+    SandboxState.DOWN: 5,
+    SandboxState.BROKEN: 6,
+    SandboxState.ABSENT: 7,
 }
-_ABSENT_RANK = 6
 
 
 def rank(row: Gateway | Sandbox) -> int:
@@ -164,7 +165,7 @@ def removed_event(row: Gateway | Sandbox, at: float) -> Event:
     """The event of a row that its source no longer shows."""
     return Event(
         at=at,
-        severity=Severity.INFO if rank(row) == _ABSENT_RANK else Severity.WORSE,
+        severity=Severity.INFO if row.state.value == "absent" else Severity.WORSE,
         source=row.id.source,
         subject=row.id.native_id,
         kind="gateway" if isinstance(row, Gateway) else "sandbox",

@@ -48,10 +48,12 @@ SANDBOXES = {
     SandboxState.UNKNOWN: Sign("?", "unknown", "warn"),
     SandboxState.ABSENT: Sign("∅", "absent", "dim"),
     SandboxState.ASLEEP: Sign("○", "asleep", "calm"),
+    SandboxState.DOWN: Sign("✕", "down", "bad"),
     SandboxState.SETTLING: Sign("◌", "settling", "wait"),
     SandboxState.READY: Sign("●", "ready", "good"),
     SandboxState.STUCK: Sign("‖", "stuck", "bad"),
     SandboxState.BROKEN: Sign("✕", "broken", "bad"),
+    SandboxState.CUT_OFF: Sign("⊘", "cut off", "bad"),
 }
 WORKING = Sign("◆", "working", "busy")
 IDLE = Sign("●", "idle", "good")

@@ -22,7 +22,10 @@ Totals: TypeAlias = tuple[tuple[Sign, int], ...]
 """How many sandboxes carry each sign, healthy ones first."""
 
 _PRODUCT = "Wakedeck"
-_ORDER = ("ready", WORKING.word, "asleep", "settling", "stuck", "broken", "unknown", "absent")
+_ORDER = (
+    *("ready", WORKING.word, "asleep", "settling", "cut off", "stuck", "down", "broken"),
+    *("unknown", "absent"),
+)
 _QUIET = ("good", "busy", "calm", "dim")
 _WIDEST_SPARK, _NARROW_SPARK = 24, 8
 

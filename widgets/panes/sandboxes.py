@@ -22,12 +22,14 @@ from widgets.text.instants import age_cell
 
 _URGENCY = {
     SandboxState.BROKEN: 0,
-    SandboxState.STUCK: 1,
-    SandboxState.UNKNOWN: 2,
-    SandboxState.SETTLING: 3,
-    SandboxState.READY: 4,
-    SandboxState.ASLEEP: 5,
-    SandboxState.ABSENT: 6,
+    SandboxState.DOWN: 1,
+    SandboxState.CUT_OFF: 2,
+    SandboxState.STUCK: 3,
+    SandboxState.UNKNOWN: 4,
+    SandboxState.SETTLING: 5,
+    SandboxState.READY: 6,
+    SandboxState.ASLEEP: 7,
+    SandboxState.ABSENT: 8,
 }
 
 

@@ -1,0 +1,81 @@
+"""The vocabulary: frozen, slotted records and enums; no behaviour beyond derivation.
+
+Instants are seconds since the Unix epoch (UTC, float), durations seconds. Words of another system
+have passed `services.text.sanitize.plain`: a view may show them as they are, without markup.
+"""
+
+from services.models.attempts import (
+    Attempt,
+    AttemptState,
+    Event,
+    Severity,
+    Step,
+    StepState,
+    Verb,
+)
+from services.models.messages import (
+    Direction,
+    InLabel,
+    Message,
+    OutLabel,
+    QueueSnapshot,
+)
+from services.models.rows import (
+    Activity,
+    Capability,
+    Counts,
+    Facts,
+    Gateway,
+    GatewayId,
+    GatewayState,
+    Known,
+    Observation,
+    Sandbox,
+    SandboxId,
+    SandboxState,
+    Source,
+    Unknown,
+    UnknownWord,
+)
+from services.models.shells import (
+    LogLine,
+    LogStream,
+    Retry,
+    Shell,
+    ShellState,
+)
+
+__all__ = [
+    "Activity",
+    "Attempt",
+    "AttemptState",
+    "Capability",
+    "Counts",
+    "Direction",
+    "Event",
+    "Facts",
+    "Gateway",
+    "GatewayId",
+    "GatewayState",
+    "InLabel",
+    "Known",
+    "LogLine",
+    "LogStream",
+    "Message",
+    "Observation",
+    "OutLabel",
+    "QueueSnapshot",
+    "Retry",
+    "Sandbox",
+    "SandboxId",
+    "SandboxState",
+    "Severity",
+    "Shell",
+    "ShellState",
+    "Source",
+    "Step",
+    "StepState",
+    "Unknown",
+    "UnknownWord",
+    "Verb",
+]

@@ -1,0 +1,202 @@
+"""Sources, gateways and sandboxes, as last seen."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import Generic, TypeAlias, TypeVar
+
+Facts: TypeAlias = tuple[tuple[str, str], ...]
+"""Ordered (name, value) pairs: the evidence behind a state, ready to show."""
+
+Counts: TypeAlias = tuple[tuple[str, int], ...]
+"""Ordered (label, count) pairs; labels with no rows are left out."""
+
+
+class Capability(Enum):
+    """Something a source may be able to do for one of its sandboxes."""
+
+    QUEUE = "queue"
+    WAKE = "wake"
+    RECONNECT = "reconnect"
+    SHELL = "shell"
+    EXEC = "exec"
+    LOGS = "logs"
+
+
+class GatewayState(Enum):
+    """What a gateway is seen to be (upstream/repair: Observed states)."""
+
+    UNKNOWN = "unknown"
+    ABSENT = "absent"
+    DOWN = "down"
+    SETTLING = "settling"
+    READY = "ready"
+    HUNG = "hung"
+    WRONG = "wrong"
+
+
+class SandboxState(Enum):
+    """What a sandbox is seen to be (upstream/repair: Observed states)."""
+
+    UNKNOWN = "unknown"
+    ABSENT = "absent"
+    ASLEEP = "asleep"
+    """By design, and something positive says so."""
+    DOWN = "down"
+    """Ended though it is wanted."""
+    SETTLING = "settling"
+    READY = "ready"
+    STUCK = "stuck"
+    BROKEN = "broken"
+    CUT_OFF = "cut off"
+    """Shown only, by the board: what it needs does not serve. No source says this."""
+
+
+class Activity(Enum):
+    """What a serving sandbox is doing; `NONE` where there is nothing to say."""
+
+    NONE = ""
+    IDLE = "idle"
+    WORKING = "working"
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One configured system."""
+
+    key: str
+    """Unique in a profile; the `source` half of every identity."""
+    kind: str
+    """`local`, `nanoclaw`, `openshell`, `vellum`, `pods`."""
+    label: str
+    address: str
+    """Where it lives: a path or a URL without credentials."""
+    capabilities: frozenset[Capability] = frozenset()
+    unavailable: tuple[tuple[Capability, str], ...] = ()
+    """What it cannot do, each with the reason to show."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class _Identity:
+    source: str
+    native_id: str
+
+    def __str__(self) -> str:
+        return f"{self.source}/{self.native_id}"
+
+
+class SandboxId(_Identity):
+    """The name of one sandbox everywhere: a row number never names anything."""
+
+    __slots__ = ()
+
+
+class GatewayId(_Identity):
+    """The name of one gateway everywhere."""
+
+    __slots__ = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Gateway:
+    """What fronts sandboxes, as last seen."""
+
+    id: GatewayId
+    name: str
+    state: GatewayState
+    reason: str
+    """One sentence; empty when there is nothing to add to the state."""
+    observed_at: float
+    """When the state was last confirmed; a stale row keeps the instant it was true."""
+    address: str = ""
+    latency_s: float | None = None
+    evidence: Facts = ()
+    stale: bool = False
+    since: float | None = None
+    """When it entered its state, where that is known."""
+    until: float | None = None
+    """When what is said of it lapses by the clock alone, and has to be judged anew."""
+    missing_since: float | None = None
+    """Since when it is not in its source's last list; one more list without it removes it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sandbox:
+    """What an operator opens, as last seen."""
+
+    id: SandboxId
+    name: str
+    state: SandboxState
+    reason: str
+    observed_at: float
+    gateway: GatewayId | None = None
+    activity: Activity = Activity.NONE
+    tool: str = ""
+    evidence: Facts = ()
+    inbound: Counts = ()
+    outbound: Counts = ()
+    asleep_by_design: bool = False  # nothing to do: no attention needed
+    unavailable: tuple[tuple[Capability, str], ...] = ()
+    """What this one cannot do although its source can, each with the reason to show."""
+    stale: bool = False
+    needs: tuple[GatewayId, ...] = ()
+    """Its way in: what it cannot be reached without, and nothing else."""
+    own_state: SandboxState | None = None
+    """What its source says of it, where the board shows another state; None: `state`."""
+    since: float | None = None
+    """When it entered its state, where that is known."""
+    until: float | None = None
+    """When what is said of it lapses by the clock alone, and has to be judged anew."""
+    needs_me: str = ""
+    """What in it waits for a person, in a short sentence; empty: nothing."""
+    missing_since: float | None = None
+    """Since when it is not in its source's last list; one more list without it removes it."""
+
+
+R = TypeVar("R", Gateway, Sandbox)
+
+
+@dataclass(frozen=True, slots=True)
+class Known(Generic[R]):
+    """A list that was had: all there is, as of an instant. It may be empty."""
+
+    rows: tuple[R, ...]
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown(Generic[R]):
+    """A list that could not be had: nothing may be concluded from what is not in it."""
+
+    reason: str
+    """Why, in a sentence."""
+    last_known: Known[R] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class UnknownWord:
+    """A word of another system that this panel has no meaning for."""
+
+    source: str
+    place: str
+    """Where it stood, such as `pod phase`."""
+    word: str
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """Everything one probe of a source learned."""
+
+    source: str
+    observed_at: float
+    gateways: tuple[Gateway, ...] = ()
+    sandboxes: tuple[Sandbox, ...] = ()
+    unknown: tuple[tuple[GatewayId | None, Unknown[Sandbox]], ...] = ()
+    """Lists of sandboxes that could not be had: one gateway's, or the whole source's (None).
+
+    What was behind it stays on the board, stale.
+    """
+    deleted: frozenset[GatewayId | SandboxId] = frozenset()
+    """What the system itself told to be gone: it leaves at once."""
+    unknown_words: tuple[UnknownWord, ...] = ()
