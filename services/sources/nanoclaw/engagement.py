@@ -119,6 +119,11 @@ def _route_problem(
 ) -> str:
     if chat.denied:
         return "its chat was denied: the host drops what comes from there"
+    if chat.instance and chat.instance != chat.channel:
+        return (
+            f"this chat belongs to the bot {sanitize(chat.instance, 40)}: a line from here would "
+            "be lost"
+        )
     if own is None:
         return "its agent is no longer wired to that chat"
     if own.session_mode == "agent-shared":

@@ -69,7 +69,11 @@ class NanoClawObserver:
         poller, _ = self._opened()
         session_key = self._session_key(poller, sandbox)
         return await self._reader.snapshot(
-            sandbox, folder(poller.install, session_key), window, alive=poller.alive(session_key)
+            sandbox,
+            folder(poller.install, session_key),
+            window,
+            alive=poller.alive(session_key),
+            rules=poller.rules(session_key),
         )
 
     async def content(self, sandbox: SandboxId, direction: Direction, message: str) -> str:

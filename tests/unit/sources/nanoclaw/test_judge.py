@@ -114,8 +114,7 @@ def test_still_stopped_after_two_sweeps_is_failing_and_the_log_says_why() -> Non
     judged = seen(files=files, trouble=trouble)
     assert (judged.state, judged.failing) == (SandboxState.BROKEN, True)
     assert judged.reason == (
-        "Wake failing: 1 message due for 5 min and it does not start: "
-        "Container config not found for agent group: g."
+        "Start failed: Container config not found for agent group: g. 1 message due."
     )
     old = seen(files=files, trouble=replace(trouble, at=NOW - 4000))
     assert "nothing in the error log says why" in old.reason
