@@ -16,7 +16,6 @@ import signal
 import subprocess
 import tarfile
 import tempfile
-import time
 from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
@@ -25,6 +24,7 @@ import psutil
 
 from tests.support.cache import UnobtainableError
 from tests.support.debian import docker_packages
+from tests.support.waiting import eventually_sync
 
 IMAGE = "tiny:latest"
 UP_S = 30.0
@@ -120,13 +120,16 @@ class Docker:
             self.daemon = subprocess.Popen(
                 argv, env=self.environment, stdout=log, stderr=log, start_new_session=True
             )
-        deadline = time.monotonic() + UP_S
-        while time.monotonic() < deadline:
-            if self.daemon.poll() is not None:
-                break
-            if self.socket.exists() and self.call("version", check=False).returncode == 0:
+        daemon = self.daemon
+
+        def up() -> bool:
+            over = daemon.poll() is not None
+            return over or self.call("version", check=False).returncode == 0
+
+        with contextlib.suppress(AssertionError):
+            eventually_sync(up, limit=UP_S)
+            if daemon.poll() is None:
                 return
-            time.sleep(0.1)
         said = (folder / "log").read_text(errors="replace").strip().splitlines()
         raise UnobtainableError(f"no docker daemon here: {said[-1][-200:] if said else 'silent'}")
 

@@ -73,6 +73,8 @@ See upstream/nanoclaw: Central database.
 """
 
 DEFAULT_PREFETCH = 10
+TASKS = "system:tasks:"
+"""Begins the thread of a session that is one series of tasks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +89,12 @@ class SessionRow:
     container: str = "stopped"
     """A claim, not a fact: it survives the host that made it."""
     last_active: str | None = None
+
+    @property
+    def task(self) -> str:
+        """The series whose own session this is, as the file spells it; empty for a chat."""
+        thread = self.thread or ""
+        return thread.removeprefix(TASKS) if thread.startswith(TASKS) else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +157,8 @@ class CentralSnapshot:
     """Chat to messages of unknown senders that were dropped."""
     known_users: frozenset[tuple[str, str]] = frozenset()
     """(user, group) pairs; the group is empty for owners and global admins."""
+    models: Mapping[str, str] = field(default_factory=dict)
+    """Group to provider and model, where its config names one."""
     claims: Mapping[str, float] = field(default_factory=dict)
     """Session to when a host began to say that it runs it."""
     host_started_at: float | None = None
@@ -184,6 +194,11 @@ def compose(
         waiting=_waiting(tables),
         dropped=_dropped(tables.get("unregistered_senders", [])),
         known_users=_known(tables),
+        models={
+            _text(row.get("agent_group_id")): named
+            for row in configs
+            if (named := " ".join(filter(None, (_text(row.get(k)) for k in ("provider", "model")))))
+        },
         claims={
             _text(row.get("session_id")): at
             for row in tables.get("session_claims", [])

@@ -72,7 +72,9 @@ class SessionEvidence:
     watched_at: float | None = None
     """Since when its container has been seen here."""
     mailbox: str = ""
-    """Why its messages cannot be read here at all; empty where they can."""
+    """The kind of mailbox its messages are in, where this panel cannot read that kind."""
+    paused: str = ""
+    """Why its task is paused, in words; empty where it is not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -325,6 +327,13 @@ def _runtime_unknown(seen: SessionEvidence, now: float) -> SessionJudgement:
 
 def _stopped(seen: SessionEvidence, now: float) -> SessionJudgement:
     files, row = seen.files, seen.row
+    if not seen.folder and seen.mailbox:
+        said = "nothing" if row is None else row.container
+        return SessionJudgement(
+            SandboxState.UNKNOWN,
+            f"Its messages are in a kind of mailbox this panel cannot read ({seen.mailbox}); "
+            f"its row says {said}.",
+        )
     if not seen.folder:
         stale = row is not None and row.container != "stopped"
         reason = "No files: it has a row in the central DB and no folder."
@@ -364,6 +373,8 @@ def _stopped(seen: SessionEvidence, now: float) -> SessionJudgement:
             ),
             steady=True,
         )
+    if seen.paused:
+        return _asleep(_mention_human(seen, f"{seen.paused} {note}"), steady=True)
     return _asleep(_mention_human(seen, f"Stopped, nothing waits. {note}"), steady=True)
 
 

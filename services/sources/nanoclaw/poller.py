@@ -189,7 +189,20 @@ class SessionPoller:
             await self._survey(
                 context, self._due_for_reading(context), self._clock.monotonic() + BUDGET_S
             )
-            return tuple([self._to_row(context, one) for one in self._sessions.values()])
+            rows = context.rows
+            return tuple(
+                [
+                    self._to_row(context, one)
+                    for key, one in self._sessions.items()
+                    if not _spent(rows.get(key)) or key in context.listing.by_session
+                ]
+            )
+
+    @property
+    def spent_tasks(self) -> tuple[str, ...]:
+        """Series whose sessions are closed for good, in the order of the table."""
+        rows = {} if self.context is None else self.context.rows
+        return tuple(row.task for row in rows.values() if _spent(row))
 
     async def _gather(self, listing: Listing, only: str | None) -> PollContext:
         check(self.install)
@@ -411,6 +424,12 @@ class SessionPoller:
         files = replace(files, heartbeat_at=beat)
         waiting = context.waiting.get(session_key[1], ())
         row = context.rows.get(session_key)
+        paused, human = (
+            _paused(row, one.survey),
+            human_wait(((w.what, w.title) for w in waiting), lost(files, now)),
+        )
+        if paused.endswith(_KEPT_FAILING):
+            human = f"{paused} {human}".strip()
         seen = SessionEvidence(
             row=row,
             files=files,
@@ -423,7 +442,11 @@ class SessionPoller:
             configured=central.configured is None or session_key[0] in central.configured,
             trouble=self._trouble(context, session_key[1]),
             context=dict(one.survey.inbound).get(InLabel.CONTEXT.value, 0),
-            human=human_wait(((w.what, w.title) for w in waiting), lost(files, now)),
+            human=human,
+            paused="" if paused in human else paused,
+            mailbox=""
+            if context.stamps.get(session_key, NOTHING) is not NOTHING
+            else self._folders.mailbox(session_key),
             held=self._holds(context, one, files.heartbeat_at, now),
             generation=context.generation,
             tracked_at=central.claims.get(session_key[1]),
@@ -474,6 +497,26 @@ class SessionPoller:
 
     def _folder(self, session_key: SessionKey) -> Path:
         return self.install.sessions / session_key[0] / session_key[1]
+
+
+def _spent(row: SessionRow | None) -> bool:
+    """Whether it is the closed session of a task that never runs again."""
+    return row is not None and row.status == "closed" and bool(row.task)
+
+
+_KEPT_FAILING = "its script kept failing."
+_AUTO_PAUSE = 8
+"""Failures in a row after which a host pauses a series (upstream/nanoclaw: Scheduled work)."""
+
+
+def _paused(row: SessionRow | None, survey: Survey) -> str:
+    """That a task is paused, and why as far as its rows tell; empty where it is not."""
+    if row is None or not row.task or not survey.series:
+        return ""
+    if not all(one.paused for one in survey.series):
+        return ""
+    failed = dict(survey.inbound).get(InLabel.SCRIPT_FAILED.value, 0)
+    return f"Task paused: {_KEPT_FAILING}" if failed >= _AUTO_PAUSE else "Task paused."
 
 
 def container_name(install: Install, session: str) -> str:

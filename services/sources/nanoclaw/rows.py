@@ -101,6 +101,9 @@ def evidence(record: SessionRecord, central: CentralSnapshot, now: float) -> Fac
     if record.dropped:
         rows.append(("dropped senders", f"{plural(record.dropped, 'message')} in its chat"))
     rows += _series(record.survey, now)
+    config = central.models.get(record.group_id)
+    if config:
+        rows.append(("model", sanitize(config, 80)))
     return tuple(rows)
 
 
@@ -220,6 +223,8 @@ def display_name(central: CentralSnapshot, row: SessionRow | None, native: str) 
     if row is None:
         return native
     group = sanitize(central.groups.get(row.group, ""), _PART) or sanitize(row.group, _PART)
+    if row.task:
+        return f"{group} · task {sanitize(row.task, _PART)}"
     chat = central.chats.get(row.chat) if row.chat is not None else None
     if chat is None:
         return f"{group} · {native}"

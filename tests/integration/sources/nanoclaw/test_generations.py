@@ -459,3 +459,79 @@ async def test_a_host_that_claims_its_sessions_counts_from_its_own_start(
     row = await there.row()
     assert row.state is SandboxState.STUCK
     assert "the next sweep kills it" in row.reason
+
+
+async def test_tasks_are_named_by_their_series_and_spent_ones_are_folded_away(
+    top: Path, docker: ScriptedDocker, host: None
+) -> None:
+    there = world(top, "2.4.0", "mailbox")
+    session = there.install.session(SID, thread="system:tasks:daily-0bc1")
+    session.post("daily-0bc1", 2, NOW, kind="task", process_after=iso(NOW + 3600))
+    there.install.session("sess-old", thread="system:tasks:once-77aa", status="closed")
+    row = await there.row()
+    assert row.name == "Ann · task daily-0bc1"
+    seen = await there.source.observer.observe()
+    assert [one.id.native_id for one in seen.sandboxes] == [SID]
+    assert dict(seen.gateways[0].evidence)["spent tasks"] == "1: once-77aa"
+
+
+@pytest.mark.parametrize(("failures", "needs"), [(0, False), (8, True)])
+async def test_a_paused_task_needs_a_person_where_it_kept_failing(
+    top: Path, docker: ScriptedDocker, host: None, failures: int, needs: bool
+) -> None:
+    there = world(top, "2.4.0", "mailbox")
+    session = there.install.session(SID, thread="system:tasks:watch-5adb")
+    for number in range(failures):
+        name = f"task-{number}"
+        more = {"kind": "task", "status": "failed", "series_id": "watch-5adb"}
+        session.post(name, 2 + 2 * number, NOW - 600, **more)
+        session.ack(name, "script-skip:error", NOW - 590)
+    session.post("last", 90, NOW, kind="task", status="paused", series_id="watch-5adb")
+    row = await there.row()
+    assert row.reason.startswith("Task paused")
+    assert bool(row.needs_me) is needs
+    assert row.asleep_by_design is not needs
+
+
+@pytest.mark.parametrize(
+    ("marker", "said"),
+    [(None, "recorded none"), ("2.3.0", "recorded 2.3.0"), ("2.4.0", "")],
+)
+async def test_a_host_that_will_refuse_its_next_start_says_so(
+    top: Path, docker: ScriptedDocker, host: None, marker: str | None, said: str
+) -> None:
+    there = world(top, "2.4.0", "mailbox")
+    if marker is not None:
+        path = there.install.root / "data/upgrade-state.json"
+        path.write_text(f'{{"version": "{marker}"}}', "utf-8")
+    told = dict((await there.source.observer.observe()).gateways[0].evidence)
+    assert said in told.get("next start", "")
+    assert ("next start" in told) is bool(said)
+
+
+async def test_a_host_that_refused_to_start_has_not_crashed(
+    top: Path, docker: ScriptedDocker
+) -> None:
+    there = world(top, "2.4.0", "mailbox")
+    reason = (await there.source.observer.observe()).gateways[0].reason
+    assert reason.startswith("The host refuses to start: updated outside the supported way")
+    assert "/update-nanoclaw" in reason
+
+
+@pytest.mark.parametrize(
+    ("mailbox", "state"),
+    [('{"kind": "postgres"}', SandboxState.UNKNOWN), ("null", SandboxState.ASLEEP)],
+)
+async def test_a_mailbox_of_another_kind_is_never_empty(
+    top: Path, docker: ScriptedDocker, host: None, mailbox: str, state: SandboxState
+) -> None:
+    there = world(top, "2.4.0", "mailbox")
+    session = there.install.session(SID)
+    for name in ("inbound.db", "outbound.db"):
+        (session.folder / name).unlink()
+    place = session.folder.parent / ".context"
+    place.mkdir()
+    (place / f"{SID}.json").write_text(f'{{"mailbox": {mailbox}}}', "utf-8")
+    row = await there.row()
+    assert row.state is state
+    assert ("cannot read (postgres)" in row.reason) is (state is SandboxState.UNKNOWN)
