@@ -43,7 +43,7 @@ class Ceiling(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Generation:
+class InstallGeneration:
     """What an install's code does; None where nothing tells."""
 
     version: str = ""
@@ -75,7 +75,7 @@ class Generation:
         return f"updated outside the supported way (code {self.version}, recorded {recorded})"
 
 
-UNKNOWN_GENERATION = Generation()
+UNKNOWN_GENERATION = InstallGeneration()
 
 
 def parse_version(text: str) -> Version | None:
@@ -84,7 +84,7 @@ def parse_version(text: str) -> Version | None:
     return None if match is None else (int(match[1]), int(match[2]), int(match[3]))
 
 
-def read_generation(install: Install, *, claims: bool = False) -> Generation:
+def read_generation(install: Install, *, claims: bool = False) -> InstallGeneration:
     """Look at the code on disk; blocking. `claims`: the central DB has claims on sessions."""
     root = install.root
     package = root / "package.json"
@@ -97,7 +97,7 @@ def read_generation(install: Install, *, claims: bool = False) -> Generation:
     driver = _exists(root / "src/drivers/docker-driver.ts")
     durable = claims or _exists(root / "src/reconcile-session.ts")
     marker = _read_json(install.data / "upgrade-state.json").get("version")
-    return Generation(
+    return InstallGeneration(
         version=version,
         marker=sanitize(marker, 40) if isinstance(marker, str) else None,
         oldest_first=_oldest_first(root, number, mailbox=mailbox),

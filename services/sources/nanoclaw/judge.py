@@ -5,96 +5,24 @@ See upstream/nanoclaw: Container and host state.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
-from services.models import Activity, SandboxState
-from services.queues.facts import AgentFacts, verdict
-from services.queues.stuck import (
-    CEILING_MS,
-    MAX_TRIES,
-    SWEEP_S,
-    StuckAction,
-    StuckVerdict,
-    decide_tracked,
-    idle_reap_at,
-    working,
-)
+from services.models import SandboxState
+from services.queues.facts import AgentFacts
+from services.queues.stuck import CEILING_MS, SWEEP_S
 from services.queues.timestamps import seconds
-from services.sources.nanoclaw.central_db import SessionRow
-from services.sources.nanoclaw.containers import AgentContainer
-from services.sources.nanoclaw.generation import UNKNOWN_GENERATION, Ceiling, Generation
+from services.sources.nanoclaw.evidence import (
+    SessionEvidence,
+    SessionJudgement,
+    mention_human,
+    start_fails,
+)
 from services.sources.nanoclaw.host_log import StartFailure
+from services.sources.nanoclaw.running_judge import TRIES, judge_alive, judge_running
 from services.text.format import ago, plural, sentence, span
 
-START_S = 120.0
-"""A container that gave no sign of life for longer was never active.
-
-See upstream/nanoclaw: Container and host state.
-"""
-SPAWN_S = 15.0
-"""A container runs before its row says so."""
 CONTAINER_GONE_S = CEILING_MS / 1000 + 3 * SWEEP_S
 FAILING_S = 2 * SWEEP_S + 5
-TRIES = MAX_TRIES + 1
-
-
-@dataclass(frozen=True, slots=True)
-class SessionEvidence:
-    """Everything known of one session; instants are seconds since the epoch."""
-
-    row: SessionRow | None
-    """None: the central DB has no such session."""
-    files: AgentFacts
-    """What its files say, heartbeat included."""
-    folder: bool = True
-    container: AgentContainer | None = None
-    runtime: bool = True
-    """Whether the container runtime said what runs."""
-    host_up: bool | None = True
-    """None: not known."""
-    host_started_at: float | None = None
-    central: bool = True
-    """Whether the central DB or the host said which sessions there are."""
-    configured: bool = True
-    """Its group has a container config, without which nothing starts."""
-    trouble: StartFailure | None = None
-    context: int = 0
-    """Messages that are context only."""
-    human: str = ""
-    """What of it waits for a human, in words."""
-    held: bool = False
-    """Its row and the list of containers disagree, and not yet in two looks."""
-    generation: Generation = UNKNOWN_GENERATION
-    tracked_at: float | None = None
-    """Since when a host says it runs it."""
-    doubled: bool = False
-    """More than one agent container serves it."""
-    watched_at: float | None = None
-    """Since when its container has been seen here."""
-    mailbox: str = ""
-    """The kind of mailbox its messages are in, where this panel cannot read that kind."""
-    paused: str = ""
-    """Why its task is paused, in words; empty where it is not."""
-
-
-@dataclass(frozen=True, slots=True)
-class SessionJudgement:
-    """What one session is seen to be."""
-
-    state: SandboxState
-    reason: str
-    activity: Activity = Activity.NONE
-    tool: str = ""
-    by_design: bool = False
-    """Asleep with nothing to do."""
-    failing: bool = False
-    """The host tries to start it and cannot."""
-    starts_at: float | None = None
-    """Asleep until then, when its next message is due."""
-    steady: bool = False
-    """Says the same until something changes: nothing in it depends on the clock."""
-    until: float | None = None
-    """When it lapses by the clock alone."""
 
 
 def judge(seen: SessionEvidence, now: float) -> SessionJudgement:
@@ -104,7 +32,7 @@ def judge(seen: SessionEvidence, now: float) -> SessionJudgement:
     if files.unread and files.stale:
         return SessionJudgement(SandboxState.UNKNOWN, sentence(files.problem))
     if seen.container is not None:
-        return _running(seen, seen.container, now)
+        return judge_running(seen, seen.container, now)
     if not seen.runtime and not (seen.row is not None and seen.row.status == "closed"):
         return _runtime_unknown(seen, now)
     return _stopped(seen, now)
@@ -118,168 +46,6 @@ def _as_of(files: AgentFacts, now: float) -> AgentFacts:
     return replace(
         files, waiting=files.waiting + 1, due=files.due + 1, waiting_since=since, next_at=None
     )
-
-
-def _running(seen: SessionEvidence, container: AgentContainer, now: float) -> SessionJudgement:
-    age = None if container.started_at is None else now - container.started_at
-    if seen.doubled:
-        return SessionJudgement(
-            SandboxState.STUCK,
-            "Two containers on one session: each takes messages, and replies may come twice.",
-        )
-    if container.status == "created":
-        return SessionJudgement(SandboxState.SETTLING, "Its container is made and starts.")
-    if container.status == "restarting":
-        return SessionJudgement(SandboxState.SETTLING, "Its container restarts.")
-    if container.status == "paused":
-        return SessionJudgement(
-            SandboxState.STUCK,
-            "Paused: nothing in it moves, and the host ends it when it was silent too long.",
-        )
-    if seen.central and (seen.row is None or seen.row.container == "stopped"):
-        if age is not None and age < SPAWN_S:
-            return SessionJudgement(SandboxState.SETTLING, "Its container was started just now.")
-        if seen.held or age is None:
-            return SessionJudgement(
-                SandboxState.SETTLING, "Its row says stopped and its container is listed: it ends."
-            )
-        if seen.host_up is False:
-            kept = seen.generation.adopts and container.labelled and seen.row is not None
-            then = (
-                "a host that starts keeps it" if kept else "it is stopped as soon as a host starts"
-            )
-            return SessionJudgement(
-                SandboxState.STUCK,
-                "Orphan container: the host that ran it is gone, and the next start of a "
-                f"host {then} it.",
-            )
-        return SessionJudgement(
-            SandboxState.STUCK,
-            "Orphan container: the host does not know it, and nothing it writes wakes anybody.",
-        )
-    return _alive(seen, now, container.started_at)
-
-
-def _alive(seen: SessionEvidence, now: float, started: float | None) -> SessionJudgement:
-    files = seen.files
-    age = None if started is None else now - started
-    beat = _heartbeat(files, started)
-    tracked = tracked_at(seen, started)
-    decided = _decide(seen, tracked, now)
-    if decided.action is StuckAction.KILL_CLAIM:
-        attempt = min(files.claim_tries + 1, TRIES)
-        sweep = "the next sweep kills it" if seen.host_up else "no host is up to end it"
-        return SessionJudgement(
-            SandboxState.STUCK,
-            f"Claimed a message {ago(decided.age_ms / 1000)} and gave no sign of life since "
-            f"(try {attempt} of {TRIES}): {sweep}.",
-        )
-    if decided.action is StuckAction.KILL_CEILING and files.claims:
-        return SessionJudgement(
-            SandboxState.STUCK,
-            f"Silent for {span(decided.age_ms / 1000)} with a message claimed: "
-            "the next sweep kills it.",
-        )
-    if files.starved:
-        front = (
-            "the messages that the runner takes first are all answers nobody waits for"
-            if seen.generation.oldest_first
-            else "a due message has so many newer ones in front of it that the runner never sees it"
-        )
-        return SessionJudgement(SandboxState.STUCK, f"Starved: {front}.")
-    if beat is None:
-        return _never_active(seen, age, tracked, now)
-    tool = "" if stale_tool(files, started) else files.tool
-    if working(now, beat, tool, files.claims):
-        return SessionJudgement(
-            SandboxState.READY, _busy(seen), activity=Activity.WORKING, tool=tool
-        )
-    return SessionJudgement(SandboxState.READY, _idle(seen, beat, now), activity=Activity.IDLE)
-
-
-def tracked_at(seen: SessionEvidence, started: float | None) -> float | None:
-    """Since when this host tracks the container (upstream/nanoclaw: Generations)."""
-    if seen.tracked_at is not None:
-        return seen.tracked_at
-    known = [at for at in (started, seen.host_started_at) if at is not None]
-    return max(known, default=None)
-
-
-def _decide(seen: SessionEvidence, tracked: float | None, now: float) -> StuckVerdict:
-    """What the host's own rule says, by its generation."""
-    files, rule = seen.files, seen.generation.ceiling
-    if rule in (None, Ceiling.HEARTBEAT) or tracked is None:
-        return verdict(files, now)
-    beat = None if files.heartbeat_at is None else files.heartbeat_at * 1000
-    durable = rule is Ceiling.CLAIMED
-    return decide_tracked(
-        now * 1000, beat, files.bash_ms, files.claims, tracked * 1000, durable=durable
-    )
-
-
-def reaped_at(seen: SessionEvidence, beat: float, started: float | None) -> float:
-    """When an idle container is ended, the sweep aside."""
-    tracked = tracked_at(seen, started)
-    if seen.generation.ceiling is Ceiling.CLAIMED and tracked is not None:
-        beat = max(beat, tracked)
-    return idle_reap_at(beat, seen.files.bash_ms)
-
-
-def _never_active(
-    seen: SessionEvidence, age: float | None, tracked: float | None, now: float
-) -> SessionJudgement:
-    """A container without a heartbeat of its own."""
-    if (trouble := seen.trouble) is not None and age is not None and age < START_S:
-        begun = now - age
-        if 0 <= begun - trouble.at < _LOOP_S:
-            return _start_fails(seen, trouble, "")
-    if age is None:
-        watched = 0.0 if seen.watched_at is None else now - seen.watched_at
-        if watched < START_S:
-            return SessionJudgement(SandboxState.SETTLING, "Starting, since when is not known.")
-        return SessionJudgement(
-            SandboxState.UNKNOWN, "It gave no sign of life, and how long it runs is not known."
-        )
-    if age < START_S:
-        return SessionJudgement(SandboxState.SETTLING, f"Starting, container up for {span(age)}.")
-    match seen.generation.ceiling:
-        case Ceiling.HEARTBEAT:
-            end = "nothing will end it by itself"
-        case None:
-            end = "NanoClaw 2.3 and later ends it 30 min after its start"
-        case _:
-            left = idle_reap_at(tracked or now - age, seen.files.bash_ms) - now
-            end = f"the host ends it in {span(left)}" if left > 0 else "the next sweep ends it"
-    return SessionJudgement(SandboxState.STUCK, f"Started {ago(age)} and never active: {end}.")
-
-
-_LOOP_S = 15 * 60.0
-"""A start this soon after a failed one is another try of the same."""
-
-
-def stale_tool(files: AgentFacts, started: float | None) -> bool:
-    """Whether the tool is left over from an earlier container (upstream/nanoclaw: Stuck agents)."""
-    begun = files.tool_started_at
-    return bool(files.tool) and begun is not None and started is not None and begun < started
-
-
-def _heartbeat(files: AgentFacts, started: float | None) -> float | None:
-    """The heartbeat, unless it can only be that of an earlier container."""
-    beat = files.heartbeat_at
-    return None if beat is not None and started is not None and beat < started - 60 else beat
-
-
-def _busy(seen: SessionEvidence) -> str:
-    return _mention_human(seen, "")
-
-
-def _idle(seen: SessionEvidence, beat: float, now: float) -> str:
-    started = None if seen.container is None else seen.container.started_at
-    reap = reaped_at(seen, beat, started) - now
-    if seen.host_up is False:
-        return _mention_human(seen, "Idle; no host is up to end it or to bring it messages.")
-    when = f"reaped in {span(reap)}" if reap > 0 else "the next sweep reaps it"
-    return _mention_human(seen, f"Idle, {when} unless a message comes.")
 
 
 def _runtime_unknown(seen: SessionEvidence, now: float) -> SessionJudgement:
@@ -302,7 +68,7 @@ def _runtime_unknown(seen: SessionEvidence, now: float) -> SessionJudgement:
                 f"the host's start, which {ended}.",
             )
     if said in ("running", "idle") and beat is not None:
-        judged = _alive(seen, now, None)
+        judged = judge_alive(seen, now, None)
         return SessionJudgement(
             judged.state,
             f"Container state unknown, by its heartbeat: {judged.reason or 'working.'}",
@@ -345,7 +111,7 @@ def _stopped(seen: SessionEvidence, now: float) -> SessionJudgement:
     if seen.held:
         return SessionJudgement(
             SandboxState.SETTLING,
-            _mention_human(
+            mention_human(
                 seen, "Its row says running and no container is listed: it starts or ends."
             ),
         )
@@ -359,14 +125,14 @@ def _stopped(seen: SessionEvidence, now: float) -> SessionJudgement:
     if files.next_at is not None and files.next_at > now:
         return SessionJudgement(
             SandboxState.ASLEEP,
-            _mention_human(seen, f"{_next(files, now)} {note}"),
+            mention_human(seen, f"{_next(files, now)} {note}"),
             by_design=not files.next_tries,
             starts_at=files.next_at,
             until=files.next_at,
         )
     if seen.context:
         return _asleep(
-            _mention_human(
+            mention_human(
                 seen,
                 f"Accumulates only: {plural(seen.context, 'context message')}, none of which "
                 f"wakes it. {note}",
@@ -374,8 +140,8 @@ def _stopped(seen: SessionEvidence, now: float) -> SessionJudgement:
             steady=True,
         )
     if seen.paused:
-        return _asleep(_mention_human(seen, f"{seen.paused} {note}"), steady=True)
-    return _asleep(_mention_human(seen, f"Stopped, nothing waits. {note}"), steady=True)
+        return _asleep(mention_human(seen, f"{seen.paused} {note}"), steady=True)
+    return _asleep(mention_human(seen, f"Stopped, nothing waits. {note}"), steady=True)
 
 
 def _stale_row(seen: SessionEvidence) -> str:
@@ -405,7 +171,7 @@ def _wanted(seen: SessionEvidence, note: str, now: float) -> SessionJudgement:
             failing=True,
         )
     if (trouble := _current_trouble(seen)) is not None:
-        return _start_fails(seen, trouble, note)
+        return start_fails(seen, trouble, note)
     if overdue <= FAILING_S or seen.host_up is None:
         badge = " An unclaimed response wakes this session." if files.unclaimed_response else ""
         wait = max(0.0, SWEEP_S - overdue % SWEEP_S)
@@ -432,21 +198,6 @@ def _current_trouble(seen: SessionEvidence) -> StartFailure | None:
     return None if beat is not None and beat > trouble.at else trouble
 
 
-def _start_fails(seen: SessionEvidence, trouble: StartFailure, note: str) -> SessionJudgement:
-    """Said at the first failure, and the same while the host tries again."""
-    tries = trouble.since(seen.files.heartbeat_at)
-    often = "Start fails every time" if tries >= _EVERY_TIME else "Start failed"
-    waits = plural(seen.files.waiting, "message") + " due"
-    return SessionJudgement(
-        SandboxState.BROKEN,
-        _mention_human(seen, f"{often}: {trouble.why.rstrip('.')}. {waits}. {note}"),
-        failing=True,
-    )
-
-
-_EVERY_TIME = 3
-
-
 def _missed_since(seen: SessionEvidence) -> float | None:
     """From when on a sweep could have started it: due, host up, the last container gone quiet."""
     files = seen.files
@@ -466,15 +217,3 @@ def _next(files: AgentFacts, now: float) -> str:
 
 def _asleep(reason: str, *, steady: bool = False) -> SessionJudgement:
     return SessionJudgement(SandboxState.ASLEEP, reason.strip(), by_design=True, steady=steady)
-
-
-def lost(files: AgentFacts, now: float) -> int:
-    """Deliveries given up within a day."""
-    return sum(1 for at in files.failed_at if now - at < _LOST_S)
-
-
-_LOST_S = 86_400.0
-
-
-def _mention_human(seen: SessionEvidence, reason: str) -> str:
-    return f"{seen.human} {reason}".strip() if seen.human else reason.strip()

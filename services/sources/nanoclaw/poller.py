@@ -3,37 +3,38 @@
 from __future__ import annotations
 
 import asyncio
-import re
 from collections import deque
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from services.clock import Clock
 from services.models import GatewayId, InLabel, Sandbox, SandboxId
 from services.queues.due import DUE_PREFETCH, QueueRules
-from services.queues.facts import AgentFacts, Survey
 from services.queues.reader import QueueReader
-from services.queues.timestamps import seconds
 from services.sources.nanoclaw.central_client import CentralClient, CentralReading
 from services.sources.nanoclaw.central_db import PendingRequest, SessionRow
-from services.sources.nanoclaw.client import NoAnswer
-from services.sources.nanoclaw.containers import AgentContainer, Listing, SessionKey
-from services.sources.nanoclaw.folders import NOTHING, Folders, Stamp
+from services.sources.nanoclaw.containers import Listing, SessionKey
+from services.sources.nanoclaw.evidence import SessionEvidence, SessionJudgement, lost
+from services.sources.nanoclaw.folders import NOTHING, Folders
 from services.sources.nanoclaw.frames import probe
-from services.sources.nanoclaw.generation import UNKNOWN_GENERATION, Generation, read_generation
-from services.sources.nanoclaw.host_judge import HostEvidence
-from services.sources.nanoclaw.host_log import HostLogReader, StartFailure
-from services.sources.nanoclaw.install import Install, check
-from services.sources.nanoclaw.judge import (
-    CONTAINER_GONE_S,
-    SessionEvidence,
-    SessionJudgement,
-    judge,
-    lost,
+from services.sources.nanoclaw.generation import (
+    UNKNOWN_GENERATION,
+    read_generation,
 )
+from services.sources.nanoclaw.host_log import HostLogReader
+from services.sources.nanoclaw.install import Install, check
+from services.sources.nanoclaw.joins import ListBelief, holds, trouble_of, watch
+from services.sources.nanoclaw.judge import judge
 from services.sources.nanoclaw.rows import SessionRecord, human_wait, native_ids, to_row
-from services.text.format import plural
+from services.sources.nanoclaw.tasks import KEPT_FAILING, is_spent, paused_task
+from services.sources.nanoclaw.tracked import (
+    PollContext,
+    TrackedSession,
+    is_alive,
+    reconfirmed,
+    shared_evidence,
+)
 
 AT_ONCE = 2
 BUDGET_S = 3.0
@@ -47,59 +48,7 @@ ROTATION = 4
 AGED_S = 1.5
 """A row that says the same as before is confirmed when it is this old."""
 _SETTLED_S = 0.05
-HOLD_S = 5.0
-"""Two looks so far apart make of a row and a list that disagree more than a moment."""
 GENERATION_S = 30.0
-_YOUNG_S = 6.0
-_UNREAD = Survey(AgentFacts(0.0, unread=True, problem="not read yet"))
-
-
-@dataclass(slots=True)
-class TrackedSession:
-    """One session between polls."""
-
-    session_key: SessionKey
-    native: str
-    stamp: Stamp | None = None
-    """As of the survey; None: read it again."""
-    survey: Survey = _UNREAD
-    surveyed_at: float = 0.0
-    """Monotonic, as `whole_at`."""
-    whole_at: float = 0.0
-    """When both files were read, changed or not."""
-    alive: bool | None = None
-    row_is_current: bool = False
-    """Its row says nothing about the time, and nothing it was drawn from has changed."""
-    judged: SessionJudgement | None = None
-    sandbox: Sandbox | None = None
-    contradiction: str = ""
-    """What of its row and of the list of containers says running, where they disagree."""
-    contradicted_at: float = 0.0
-    container: str = ""
-    """Id of its container."""
-    watched_at: float = 0.0
-    """Since when that one has been seen."""
-
-
-@dataclass(frozen=True, slots=True)
-class PollContext:
-    """What a poll knows before it reads any session."""
-
-    host: HostEvidence
-    listing: Listing
-    seen: CentralReading
-    stamps: Mapping[SessionKey, Stamp]
-    rows: Mapping[SessionKey, SessionRow]
-    troubles: Mapping[str, StartFailure]
-    waiting: Mapping[str, tuple[PendingRequest, ...]]
-    generation: Generation = UNKNOWN_GENERATION
-
-    @property
-    def host_started_at(self) -> float | None:
-        """When the host has started its code, as far as anything tells."""
-        breaker = self.host.breaker
-        told = None if breaker is None else breaker.at
-        return told if told is not None else self.seen.central.host_started_at
 
 
 class SessionPoller:
@@ -121,12 +70,7 @@ class SessionPoller:
         self.context: PollContext | None = None
         self._generation = UNKNOWN_GENERATION
         self._generation_read: float | None = None
-        self._first_listed = False
-        """Whether this runtime ever gave a list that nothing contradicted."""
-        self._empty_since: float | None = None
-        """Since when every list was empty."""
-        self._moved_at: float | None = None
-        """The first heartbeat after that."""
+        self._lists = ListBelief()
 
     @property
     def folders_denied(self) -> tuple[str, ...]:
@@ -145,7 +89,7 @@ class SessionPoller:
 
     def alive(self, session_key: SessionKey) -> bool | None:
         """Whether a container of it ran the last time anybody looked; None: not known."""
-        return None if self.context is None else _alive(self.context, session_key)
+        return None if self.context is None else is_alive(self.context, session_key)
 
     def rules(self, session_key: SessionKey) -> QueueRules:
         """How the code of this install treats the queue files of a session."""
@@ -194,7 +138,7 @@ class SessionPoller:
                 [
                     self._to_row(context, one)
                     for key, one in self._sessions.items()
-                    if not _spent(rows.get(key)) or key in context.listing.by_session
+                    if not is_spent(rows.get(key)) or key in context.listing.by_session
                 ]
             )
 
@@ -202,7 +146,7 @@ class SessionPoller:
     def spent_tasks(self) -> tuple[str, ...]:
         """Series whose sessions are closed for good, in the order of the table."""
         rows = {} if self.context is None else self.context.rows
-        return tuple(row.task for row in rows.values() if _spent(row))
+        return tuple(row.task for row in rows.values() if is_spent(row))
 
     async def _gather(self, listing: Listing, only: str | None) -> PollContext:
         check(self.install)
@@ -220,7 +164,9 @@ class SessionPoller:
                 waiting[one.session] = (*waiting.get(one.session, ()), one)
         troubles = self._errors.read()
         await self._read_generation(seen)
-        listing = self._believed(listing, rows)
+        running = [key for key, row in rows.items() if row.container in ("running", "idle")]
+        beats = [at for key in running if (at := self._folders.heartbeat(key)) is not None]
+        listing = self._lists.check(listing, beats, self._clock.now())
         return PollContext(host, listing, seen, stamps, rows, troubles, waiting, self._generation)
 
     async def _read_generation(self, seen: CentralReading) -> None:
@@ -229,39 +175,6 @@ class SessionPoller:
             self._generation_read = now
             claims = bool(seen.central.claims)
             self._generation = await asyncio.to_thread(read_generation, self.install, claims=claims)
-
-    def _believed(self, listing: Listing, rows: Mapping[SessionKey, SessionRow]) -> Listing:
-        """The listing, unless it is empty beside agents that live: then another daemon answers.
-
-        Heartbeats that move on while lists stay empty contradict them. So do, where this runtime
-        never listed anything, a young one or two sessions that should run.
-        """
-        if not listing.known or listing.containers:
-            self._empty_since = self._moved_at = None
-            self._first_listed = self._first_listed or listing.known
-            return listing
-        now = self._clock.now()
-        running = [key for key, row in rows.items() if row.container in ("running", "idle")]
-        beats = [at for key in running if (at := self._folders.heartbeat(key)) is not None]
-        newest = max(beats, default=0.0)
-        if self._empty_since is None:
-            self._empty_since = listing.at
-        if self._moved_at is None and newest > self._empty_since:
-            self._moved_at = newest
-        moved = self._moved_at
-        moving = moved is not None and newest > moved and listing.at >= moved + HOLD_S
-        alive = sum(1 for at in beats if now - at < CONTAINER_GONE_S)
-        at_once = not self._first_listed and (now - newest < _YOUNG_S or alive > 1)
-        if not at_once:
-            self._first_listed = True
-        if moving or at_once:
-            what = plural(len(beats), "agent")
-            return replace(
-                listing,
-                problem=f"docker lists no container while {what} should run and heartbeats are "
-                "younger than that: another daemon or context answers",
-            )
-        return listing
 
     def _rows(
         self, seen: CentralReading
@@ -281,7 +194,7 @@ class SessionPoller:
     def _invalidate_rows(self, context: PollContext) -> None:
         """Rows whose evidence is another than in the last round are drawn anew."""
         last = self.context
-        if last is None or _shared(last) != _shared(context):
+        if last is None or shared_evidence(last) != shared_evidence(context):
             for one in self._sessions.values():
                 one.row_is_current = False
             return
@@ -358,7 +271,7 @@ class SessionPoller:
             next_at = one.survey.facts.next_at
             lapsed = next_at is not None and next_at <= self._clock.now()
             old = lapsed or (active and now - one.surveyed_at >= LONGEST_REST_S)
-            moved = stamp != one.stamp or _alive(context, session_key) != one.alive
+            moved = stamp != one.stamp or is_alive(context, session_key) != one.alive
             if stamp is not NOTHING and (moved or old):
                 changed.append((not active, -stamp.newest, one))
         changed.sort(key=lambda entry: entry[:2])
@@ -385,7 +298,7 @@ class SessionPoller:
         stamp = context.stamps.get(one.session_key, NOTHING)
         if stamp is NOTHING:
             return
-        alive = _alive(context, one.session_key)
+        alive = is_alive(context, one.session_key)
         rules = self.rules(one.session_key)
         now = self._clock.monotonic()
         whole = stamp == one.stamp or now - one.whole_at >= WHOLE_EVERY_S
@@ -404,7 +317,7 @@ class SessionPoller:
         drawn = one.sandbox
         if drawn is not None and one.row_is_current:
             if not 0 <= now - drawn.observed_at < AGED_S:
-                one.sandbox = drawn = _reconfirmed(drawn, now)
+                one.sandbox = drawn = reconfirmed(drawn, now)
             return drawn
         record = self._record(context, one, now)
         one.judged = record.judged
@@ -425,10 +338,10 @@ class SessionPoller:
         waiting = context.waiting.get(session_key[1], ())
         row = context.rows.get(session_key)
         paused, human = (
-            _paused(row, one.survey),
+            paused_task(row, one.survey),
             human_wait(((w.what, w.title) for w in waiting), lost(files, now)),
         )
-        if paused.endswith(_KEPT_FAILING):
+        if paused.endswith(KEPT_FAILING):
             human = f"{paused} {human}".strip()
         seen = SessionEvidence(
             row=row,
@@ -440,18 +353,18 @@ class SessionPoller:
             host_started_at=context.host_started_at,
             central=context.seen.known,
             configured=central.configured is None or session_key[0] in central.configured,
-            trouble=self._trouble(context, session_key[1]),
+            trouble=trouble_of(context, self.install, session_key[1]),
             context=dict(one.survey.inbound).get(InLabel.CONTEXT.value, 0),
             human=human,
             paused="" if paused in human else paused,
             mailbox=""
             if context.stamps.get(session_key, NOTHING) is not NOTHING
             else self._folders.mailbox(session_key),
-            held=self._holds(context, one, files.heartbeat_at, now),
+            held=holds(context, one, files.heartbeat_at, now),
             generation=context.generation,
             tracked_at=central.claims.get(session_key[1]),
             doubled=session_key in context.listing.doubled,
-            watched_at=_watch(one, context.listing.by_session.get(session_key), now),
+            watched_at=watch(one, context.listing.by_session.get(session_key), now),
         )
         return SessionRecord(
             SandboxId(self._source, one.native),
@@ -465,102 +378,5 @@ class SessionPoller:
             session_key[0],
         )
 
-    def _trouble(self, context: PollContext, session: str) -> StartFailure | None:
-        """Why its last start failed: told of the session, or of its container by name."""
-        found = context.troubles.get(session)
-        named = context.troubles.get(container_name(self.install, session))
-        if found is None or named is None:
-            return found or named
-        return found if found.at >= named.at else named
-
-    def _holds(
-        self, context: PollContext, one: TrackedSession, beat: float | None, now: float
-    ) -> bool:
-        """Whether row and list disagree, and both were not yet looked at again after that."""
-        row, listing = context.rows.get(one.session_key), context.listing
-        kind = ""
-        if row is not None and context.seen.known and listing.known:
-            said = row.container in ("running", "idle")
-            if said != (one.session_key in listing.by_session):
-                kind = "row" if said else "list"
-        if kind != one.contradiction:
-            one.contradiction, one.contradicted_at = kind, now
-        # Nobody writes the row of a host that is gone: it stays as it is.
-        if not kind or context.host.no_answer in (NoAnswer.ABSENT, NoAnswer.REFUSED):
-            return False
-        if kind == "row" and row is not None:
-            signs = (beat, seconds(row.last_active))
-            if all(at is None or now - at > CONTAINER_GONE_S for at in signs):
-                return False
-        again = one.contradicted_at + HOLD_S
-        return not (listing.at >= again and context.seen.at >= again)
-
     def _folder(self, session_key: SessionKey) -> Path:
         return self.install.sessions / session_key[0] / session_key[1]
-
-
-def _spent(row: SessionRow | None) -> bool:
-    """Whether it is the closed session of a task that never runs again."""
-    return row is not None and row.status == "closed" and bool(row.task)
-
-
-_KEPT_FAILING = "its script kept failing."
-_AUTO_PAUSE = 8
-"""Failures in a row after which a host pauses a series (upstream/nanoclaw: Scheduled work)."""
-
-
-def _paused(row: SessionRow | None, survey: Survey) -> str:
-    """That a task is paused, and why as far as its rows tell; empty where it is not."""
-    if row is None or not row.task or not survey.series:
-        return ""
-    if not all(one.paused for one in survey.series):
-        return ""
-    failed = dict(survey.inbound).get(InLabel.SCRIPT_FAILED.value, 0)
-    return f"Task paused: {_KEPT_FAILING}" if failed >= _AUTO_PAUSE else "Task paused."
-
-
-def container_name(install: Install, session: str) -> str:
-    """What a newer host calls a session's container (upstream/nanoclaw: Containers)."""
-    return f"ncl-{install.slug}-{_UNNAMED.sub('-', session)}"
-
-
-_UNNAMED = re.compile(r"[^A-Za-z0-9_.-]")
-
-
-def _watch(one: TrackedSession, container: AgentContainer | None, now: float) -> float | None:
-    """Since when its container has been seen here."""
-    if container is None:
-        one.container = ""
-        return None
-    if one.container != container.id:
-        one.container, one.watched_at = container.id, now
-    return one.watched_at
-
-
-def _alive(context: PollContext, session_key: SessionKey) -> bool | None:
-    if context.listing.known:
-        return session_key in context.listing.by_session
-    row = context.rows.get(session_key)
-    return False if row is not None and row.container == "stopped" else None
-
-
-def _shared(context: PollContext) -> tuple[object, ...]:
-    """What the rows of all sessions are drawn from, beside their own."""
-    central = context.seen.central
-    return (
-        context.listing.problem,
-        context.listing.known,
-        context.host.up,
-        context.host.breaker,
-        context.generation,
-        context.seen.known,
-        central.groups,
-        central.chats,
-        central.dropped,
-        central.configured,
-    )
-
-
-def _reconfirmed(drawn: Sandbox, now: float) -> Sandbox:
-    """The same row, confirmed now."""
-    return replace(drawn, observed_at=now)

@@ -18,12 +18,8 @@ from services.queues.facts import Survey
 from services.sources.nanoclaw.central_db import CentralSnapshot, PendingRequest, SessionRow
 from services.sources.nanoclaw.containers import SessionKey
 from services.sources.nanoclaw.engagement import place_of
-from services.sources.nanoclaw.judge import (
-    SessionEvidence,
-    SessionJudgement,
-    reaped_at,
-    stale_tool,
-)
+from services.sources.nanoclaw.evidence import SessionEvidence, SessionJudgement
+from services.sources.nanoclaw.running_judge import reaped_at, stale_tool
 from services.text.format import ago, plural, span
 from services.text.sanitize import sanitize
 

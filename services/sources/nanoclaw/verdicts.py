@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from services.models import GatewayState, SandboxState
 from services.sources.nanoclaw.engagement import NudgePlan
-from services.sources.nanoclaw.judge import SessionJudgement
+from services.sources.nanoclaw.evidence import SessionJudgement
 from services.sources.protocol.verdict import Verdict, VerdictKind
 
 NUDGE = "nudge"

@@ -14,7 +14,7 @@ import pytest
 
 from services.clock import SystemClock
 from services.models import Sandbox, SandboxId, SandboxState
-from services.sources.nanoclaw.poller import HOLD_S
+from services.sources.nanoclaw.joins import HOLD_S
 from services.terminal.exec.requests import ExecOutput, ExecRequest, ExecResult
 from tests.support import kits
 from tests.support.docker import Docker, docker

@@ -12,8 +12,9 @@ from services.queues.stuck import ProcessingClaim
 from services.queues.timestamps import sqlite_utc
 from services.sources.nanoclaw.central_db import SessionRow
 from services.sources.nanoclaw.containers import AgentContainer
+from services.sources.nanoclaw.evidence import SessionEvidence, SessionJudgement
 from services.sources.nanoclaw.host_log import StartFailure
-from services.sources.nanoclaw.judge import SessionEvidence, SessionJudgement, judge
+from services.sources.nanoclaw.judge import judge
 
 NOW = 1_795_194_300.0
 RUNNING = SessionRow("s", "g", "c", None, "active", "running")
