@@ -24,7 +24,8 @@ from services.sources.nanoclaw import host_judge, logs
 from services.sources.nanoclaw.containers import ContainerListings, Listing, SessionKey
 from services.sources.nanoclaw.engagement import NudgePlan, plan
 from services.sources.nanoclaw.install import Install, find
-from services.sources.nanoclaw.poller import PollContext, SessionPoller
+from services.sources.nanoclaw.poller import SessionPoller
+from services.sources.nanoclaw.tracked import PollContext
 from services.sources.nanoclaw.verdicts import verdict
 from services.sources.protocol.verdict import Verdict, VerdictKind
 from services.text.format import ago, sentence, span
