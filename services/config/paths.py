@@ -7,7 +7,6 @@ from pathlib import Path
 
 from platformdirs.unix import Unix
 
-from services.errors import UnavailableError
 from services.files.private import private_folder
 
 _DIRS = Unix("wakedeck", appauthor=False)
@@ -31,21 +30,6 @@ def private_dir(path: Path) -> Path:
         OSError: it cannot be made or may not be used.
     """
     return private_folder(path)
-
-
-def own_state_dir() -> Path:
-    """The state folder, made where it is missing.
-
-    Raises:
-        UnavailableError: it cannot be made or may not be used.
-    """
-    try:
-        return private_dir(state_dir())
-    except OSError as error:
-        raise UnavailableError(
-            f"The folder {state_dir()} cannot be used: {error.strerror}.",
-            advice="Give it back to this user, or name another one in XDG_STATE_HOME.",
-        ) from error
 
 
 def journal_file() -> Path:

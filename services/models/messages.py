@@ -23,6 +23,10 @@ class InLabel(Enum):
     COMPLETED = "completed"
     CANCELLED = "cancelled"
     UNSYNCED = "completed, not yet synced"
+    SCRIPT_FAILED = "script failed"
+    SCRIPT_UNSYNCED = "script failed, not yet synced"
+    UNKNOWN_STATUS = "unknown status"
+    UNKNOWN_ACK = "unknown acknowledgement"
     PROCESSING = "processing"
     ORPHAN = "orphan claim"
     NEVER_DUE = "never due"
@@ -44,6 +48,10 @@ class OutLabel(Enum):
     UNCONFIRMED = "unconfirmed"
     DEFERRED = "deferred"
     UNDELIVERED = "undelivered"
+    LOGGED = "written to the run log"
+    UNLOGGED = "not yet in the run log"
+    DROPPED = "dropped, no address"
+    NEVER_SENT = "never sent, unreadable time"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +75,8 @@ class Message:
     due_at: float | None = None  # scheduled, backoff, deferred
     since: float | None = None
     """When it entered its label, where the files say so."""
+    note: str = ""
+    """The other system's own word where the label has none for it."""
 
 
 @dataclass(frozen=True, slots=True)

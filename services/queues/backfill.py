@@ -15,7 +15,7 @@ from services.queues.readonly import off_loop, open_readonly
 from services.queues.schema import SchemaCache
 
 LONG_BYTES = 1 << 20
-"""A larger file is followed row by row; a smaller one is counted whole at each poll."""
+"""A larger file is read in strides the first time."""
 
 
 async def catch_up_inbound(
@@ -33,6 +33,16 @@ async def catch_up_inbound(
             if not shape.has("messages_in"):
                 return
             done = await read_stride(db, shape, counter, now_text, acks)
+
+
+async def catch_up_special(path: Path, shapes: SchemaCache, acks: AckTracker) -> None:
+    """Find the acknowledgements with an unusual word.
+
+    Raises:
+        QueueFileError: the file cannot be read.
+    """
+    async with open_readonly(path) as db:
+        await outbound.read_special_acks(db, await shapes.of(db, path), acks)
 
 
 async def catch_up_acks(

@@ -39,7 +39,11 @@ class AgentFacts:
     due: int = 0
     """The host's own due count (upstream/nanoclaw: Inbound labels)."""
     starved: bool = False
-    """A due message sits behind so many newer ones that a runner does not see it."""
+    """A due message sits behind so many others that a runner does not see it."""
+    order_unknown: bool = False
+    """More is due than a runner takes at once, and nothing tells in which order it does."""
+    failed_at: tuple[float, ...] = ()
+    """When the newest failed deliveries were given up."""
     unclaimed_response: bool = False
     """An answer nobody took in ten minutes: it wakes this session for nothing."""
     waiting: int = 0
@@ -94,6 +98,7 @@ def agent_facts(
         bash_ms=bash_timeout_ms(tool.tool, tool.timeout_ms) if tool else None,
         due=due.due,
         starved=due.starved,
+        order_unknown=due.order_unknown,
         unclaimed_response=waiting is not None and now - waiting > UNCLAIMED_RESPONSE_S,
         waiting=due.waiting,
         waiting_since=due.waiting_since,

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import aiosqlite
 
 from services.models import InLabel
-from services.queues.acks import AckTracker, Delivery, chunks
+from services.queues.acks import Delivery, chunks
 from services.queues.content_heads import rows_with_heads
 from services.queues.fact_codes import code_sql, facts_of
 from services.queues.labels import InboundFacts, inbound_label
-from services.queues.readonly import off_loop
 from services.queues.schema import FileSchema
 from services.queues.values import epoch, number, text
 
@@ -35,6 +33,7 @@ class InboundRow:
     """What SQLite makes of `process_after`, seconds since the epoch."""
     facts: InboundFacts
     """Without the acknowledgement."""
+    status: str = ""
 
 
 def label_row(
@@ -58,7 +57,7 @@ async def read_page(
 
     def statement(head: str, size: str) -> str:
         return f"""SELECT id, seq, kind, timestamp, channel_type, tries, {head}, {size},
-                          strftime('%s', process_after), {code}
+                          strftime('%s', process_after), {code}, status
                    FROM messages_in ORDER BY rowid DESC LIMIT :window"""  # noqa: S608
 
     bound = {"window": window, "now": now_text}
@@ -75,87 +74,10 @@ async def read_page(
             size=number(r[7]) or 0,
             due_at=epoch(r[8]),
             facts=facts_of(int(str(r[9]))),
+            status=text(r[10]),
         )
         for r in rows
     ]
-
-
-async def read_abandoned(
-    db: aiosqlite.Connection, shape: FileSchema, acks: AckTracker
-) -> frozenset[str]:
-    """Completed tasks that ended their series and that no agent acknowledged: cancelled ones.
-
-    Raises:
-        sqlite3.Error: the file cannot be read.
-    """
-    if not shape.has("messages_in"):
-        return frozenset()
-    series = shape.column("messages_in", "series_id", "id")
-    rows = await db.execute_fetchall(
-        f"""SELECT id FROM messages_in WHERE kind = 'task' AND status = 'completed'
-            AND rowid IN (SELECT max(rowid) FROM messages_in WHERE kind = 'task'
-                          GROUP BY coalesce({series}, id))"""  # noqa: S608
-    )
-    return frozenset(m for m in (text(row[0]) for row in rows) if acks.find(m) is None)
-
-
-async def read_counts(
-    db: aiosqlite.Connection,
-    shape: FileSchema,
-    now_text: str,
-    acks: AckTracker,
-    *,
-    abandoned: frozenset[str],
-    alive: bool | None,
-) -> Counter[InLabel]:
-    """Every row by label.
-
-    Raises:
-        sqlite3.Error: the file cannot be read.
-    """
-    counts: Counter[InLabel] = Counter()
-    if not shape.has("messages_in"):
-        return counts
-    rows = await db.execute_fetchall(
-        f"SELECT {code_sql(shape)}, count(*) FROM messages_in GROUP BY 1",  # noqa: S608
-        {"now": now_text},
-    )
-    for code, count in rows:
-        counts[inbound_label(facts_of(int(code)), alive=alive)] += int(count)
-    counts[InLabel.COMPLETED] -= len(abandoned)
-    counts[InLabel.CANCELLED] += len(abandoned)
-    rows_of = await _read_facts(db, shape, now_text, _unsettled(acks))
-
-    def recount() -> None:
-        for message, facts in rows_of:
-            ack = acks.find(message)
-            if facts is None or facts.status in ("completed", "failed"):
-                acks.settle(message)
-            elif ack is not None:
-                counts[inbound_label(facts, alive=alive)] -= 1
-                counts[label_row(facts, ack.status, alive)] += 1
-
-    await off_loop(len(rows_of), recount)
-    return counts
-
-
-def _unsettled(acks: AckTracker) -> list[str]:
-    return [*acks.open, *(claim.message_id for claim in acks.claims)]
-
-
-async def _read_facts(
-    db: aiosqlite.Connection, shape: FileSchema, now_text: str, ids: Sequence[str]
-) -> list[tuple[str, InboundFacts | None]]:
-    """The facts of the named rows; None for those that are not there."""
-    found: dict[str, InboundFacts | None] = dict.fromkeys(ids)
-    for some in chunks(ids):
-        rows = await db.execute_fetchall(
-            f"""SELECT id, {code_sql(shape)} FROM messages_in
-                WHERE id IN (SELECT value FROM json_each(:ids))""",  # noqa: S608
-            {"ids": json.dumps(some), "now": now_text},
-        )
-        found.update((text(row[0]), facts_of(int(row[1]))) for row in rows)
-    return list(found.items())
 
 
 async def read_deliveries(

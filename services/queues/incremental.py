@@ -16,16 +16,18 @@ import aiosqlite
 from services.models import InLabel
 from services.queues.acks import AckTracker, chunks
 from services.queues.bounds import STRIDE, read_bounds
-from services.queues.due import DUE_PREFETCH, DueFacts
+from services.queues.due import RULES, DueFacts, QueueRules
 from services.queues.fact_codes import code_sql, facts_of
 from services.queues.inbound import label_row
-from services.queues.labels import DueState, InboundFacts
+from services.queues.labels import SCRIPT_ERROR, DueState, InboundFacts
 from services.queues.schema import FileSchema
 from services.queues.values import epoch, number, optional, text
 
 FEW = 500
 """New rows that are read one by one."""
-_SETTLED = ("completed", "failed")
+_SETTLED = ("completed", "failed", "cancelled")
+_SCRIPT = "script failed"
+"""Counts those of the failed ones whose own script failed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,8 +90,9 @@ class InboundCounter:
         counts = Counter(
             {
                 InLabel.COMPLETED: self.settled["completed"] - len(self.ended),
-                InLabel.CANCELLED: len(self.ended),
-                InLabel.FAILED: self.settled["failed"],
+                InLabel.CANCELLED: len(self.ended) + self.settled["cancelled"],
+                InLabel.FAILED: self.settled["failed"] - self.settled[_SCRIPT],
+                InLabel.SCRIPT_FAILED: self.settled[_SCRIPT],
             }
         )
         for row in self.open.values():
@@ -97,7 +100,7 @@ class InboundCounter:
             counts[label_row(row.facts, ack.status if ack else "", alive)] += 1
         return counts
 
-    def due(self, acks: AckTracker, now: float, prefetch: int = DUE_PREFETCH) -> DueFacts:
+    def due(self, acks: AckTracker, now: float, rules: QueueRules = RULES) -> DueFacts:
         """What the host would find to do.
 
         See upstream/nanoclaw: Inbound labels; upstream/nanoclaw: Prompt batch.
@@ -114,7 +117,8 @@ class InboundCounter:
         upcoming = min(later, key=lambda row: row.due_at or now, default=None)
         return DueFacts(
             due=len(due),
-            starved=any(acks.find(row.id) is None for row in _starved_rows(is_due, prefetch)),
+            starved=_starved(is_due, acks, rules),
+            order_unknown=rules.oldest_first is None and len(is_due) > rules.prefetch,
             oldest_response=min(
                 (row.stamp for row in due if row.kind == "system" and row.stamp), default=None
             ),
@@ -124,6 +128,13 @@ class InboundCounter:
             next_at=None if upcoming is None else upcoming.due_at,
             next_tries=0 if upcoming is None else upcoming.tries,
         )
+
+    def settle(self, row: OpenRow, acks: AckTracker) -> None:
+        """Count a row that will not change any more."""
+        self.settled[row.status] += 1
+        ack = acks.find(row.id) if row.status == "failed" else None
+        if ack is not None and ack.status == SCRIPT_ERROR:
+            self.settled[_SCRIPT] += 1
 
     def tries(self, message: str) -> int:
         """How often an open message was reset."""
@@ -135,8 +146,35 @@ def _answered(acks: AckTracker, message: str) -> bool:
     return ack is not None and ack.status != "processing"
 
 
-def _starved_rows(is_due: list[OpenRow], prefetch: int) -> Iterator[OpenRow]:
-    """Due rows behind what a runner looks at."""
+def _starved(is_due: list[OpenRow], acks: AckTracker, rules: QueueRules) -> bool:
+    """Whether a due row is never seen by a runner (upstream/nanoclaw: Prompt batch)."""
+    if rules.oldest_first is None:
+        return False
+    if not rules.oldest_first:
+        hidden = _behind_newer(is_due, rules.prefetch)
+        return any(acks.find(row.id) is None for row in hidden)
+    takes = sorted(
+        (
+            (row.seq, row.kind)
+            for row in is_due
+            if row.facts.wakes
+            and not row.facts.on_wake
+            and row.seq is not None
+            and acks.find(row.id) is None
+        ),
+        key=lambda entry: entry[0],
+    )
+    first = takes[: rules.prefetch]
+    full = len(first) == rules.prefetch
+    return full and all(kind == "system" for _, kind in first) and _any_user(takes)
+
+
+def _any_user(takes: list[tuple[int, str]]) -> bool:
+    return any(kind != "system" for _, kind in takes)
+
+
+def _behind_newer(is_due: list[OpenRow], prefetch: int) -> Iterator[OpenRow]:
+    """Due rows that so many newer ones stand in front of."""
     numbered = sorted((row.seq for row in is_due if row.seq is not None), reverse=True)
     if len(numbered) <= prefetch:
         return
@@ -212,14 +250,20 @@ async def _read_open(
             {"rows": json.dumps([int(row) for row in some]), "now": now_text},
         )
         rows = [_row(cells) for cells in found]
-        if len(rows) != len(some) or any(known[row.row].id != row.id for row in rows):
+        gone = {int(row) for row in some} - {row.row for row in rows}
+        # The host takes away context rows of its own; of nothing else.
+        if any(known[row].facts.wakes for row in gone) or any(
+            known[row.row].id != row.id for row in rows
+        ):
             return False
+        for place in gone:
+            del counter.open[place]
         for row in rows:
             if row.status not in _SETTLED:
                 counter.open[row.row] = row
                 continue
             del counter.open[row.row]
-            counter.settled[row.status] += 1
+            counter.settle(row, acks)
             if row.kind == "task" and row.status == "completed" and acks.find(row.id) is None:
                 ended.append(row)
     if ended:
@@ -266,7 +310,7 @@ async def _read_few(
         row = _row(cells)
         counter.newest_stamp = row.stamp
         if row.status in _SETTLED:
-            counter.settled[row.status] += 1
+            counter.settle(row, acks)
         else:
             counter.open[row.row] = row
         if row.kind == "task":
@@ -284,12 +328,20 @@ async def _read_many(
     """A stride of a long file: settled rows are counted where they lie."""
     bound = {"from": counter.newest, "until": until, "now": now_text}
     span = "rowid > :from AND rowid <= :until"
-    settled = "coalesce(status, '') IN ('completed', 'failed')"
+    settled = "coalesce(status, '') IN ('completed', 'failed', 'cancelled')"
     for status, count in await db.execute_fetchall(
         f"SELECT status, count(*) FROM messages_in WHERE {span} AND {settled} GROUP BY 1",  # noqa: S608
         bound,
     ):
         counter.settled[text(status)] += int(count)
+    skipped = [ack.message_id for ack in acks.special.values() if ack.status == SCRIPT_ERROR]
+    for some in chunks(skipped):
+        scripts = await db.execute_fetchall(
+            f"""SELECT count(*) FROM messages_in WHERE {span} AND status = 'failed'
+                AND id IN (SELECT value FROM json_each(:ids))""",  # noqa: S608
+            {**bound, "ids": json.dumps(some)},
+        )
+        counter.settled[_SCRIPT] += next(int(row[0]) for row in scripts)
     for cells in await db.execute_fetchall(
         f"SELECT {_columns(shape)} FROM messages_in WHERE {span} AND NOT {settled}",  # noqa: S608
         bound,

@@ -10,6 +10,12 @@ from enum import IntEnum
 
 from services.models import InLabel, OutLabel
 
+SCRIPT_ERROR = "script-skip:error"
+"""The acknowledgement of a task whose own script failed before the agent saw it."""
+UNKNOWN_STATUS = "?"
+"""Stands for a status of a row that nobody here has a meaning for."""
+KNOWN_ACKS = ("processing", "completed", "failed")
+
 
 class DueState(IntEnum):
     """What SQLite makes of a `process_after`."""
@@ -35,7 +41,7 @@ class InboundFacts:
     wakes: bool = True
     """`trigger <> 0`."""
     ack: str = ""
-    """`processing`, `completed`, `failed`; empty without a row."""
+    """The acknowledgement's own word; empty without a row."""
     abandoned: bool = False
     """A completed task that is the last of its series."""
 
@@ -51,13 +57,22 @@ class OutboundFacts:
     confirmed: bool = False
     """The platform returned an id."""
     deferred: bool = False
+    addressed: bool = True
+    """It names where it goes."""
+    unreadable: bool = False
+    """Its time is none to the host, which therefore never sends it."""
 
 
 def inbound_label(facts: InboundFacts, *, alive: bool | None) -> InLabel:
     """The first row that holds (upstream/nanoclaw: Inbound labels); unknown life counts as life."""
     match facts.status:
         case "failed":
-            return InLabel.FAILED
+            skipped = facts.ack == SCRIPT_ERROR
+            return InLabel.SCRIPT_FAILED if skipped else InLabel.FAILED
+        case "cancelled":
+            return InLabel.CANCELLED
+        case "?":
+            return InLabel.UNKNOWN_STATUS
         case "paused":
             return InLabel.PAUSED
         case "completed":
@@ -67,6 +82,8 @@ def inbound_label(facts: InboundFacts, *, alive: bool | None) -> InLabel:
         return InLabel.UNSYNCED
     if facts.ack == "processing":
         return InLabel.ORPHAN if alive is False else InLabel.PROCESSING
+    if facts.ack:
+        return InLabel.SCRIPT_UNSYNCED if facts.ack == SCRIPT_ERROR else InLabel.UNKNOWN_ACK
     if facts.due_state is DueState.NEVER:
         return InLabel.NEVER_DUE
     if facts.due_state is DueState.LATER:
@@ -80,7 +97,11 @@ def inbound_label(facts: InboundFacts, *, alive: bool | None) -> InLabel:
 
 def outbound_label(facts: OutboundFacts) -> OutLabel:
     """The row that holds (upstream/nanoclaw: Outbound labels)."""
+    if facts.kind == TASK_LOG and facts.delivery != "failed":
+        return OutLabel.LOGGED if facts.delivery else OutLabel.UNLOGGED
     if not facts.delivery:
+        if facts.unreadable:
+            return OutLabel.NEVER_SENT
         return OutLabel.DEFERRED if facts.deferred else OutLabel.UNDELIVERED
     if facts.delivery == "failed":
         return OutLabel.FAILED
@@ -88,10 +109,16 @@ def outbound_label(facts: OutboundFacts) -> OutLabel:
         return OutLabel.APPLIED
     if facts.channel == "agent":
         return OutLabel.ROUTED
+    if facts.kind in ("chat", "chat-sdk") and not facts.addressed and not facts.confirmed:
+        return OutLabel.DROPPED
     confirmed = facts.confirmed or facts.channel == "cli"
     return OutLabel.DELIVERED if confirmed else OutLabel.UNCONFIRMED
 
 
+TASK_LOG = "task_log"
+"""Kind of a row that the host writes to a task's run log and sends to nobody."""
+
+
 def is_deferred(deliver_after: str | None, now_text: str) -> bool:
-    """The host's own test, as text: an ISO instant of today counts as later than any time today."""
+    """The older host's test, as text: an ISO instant of today is later than any time today."""
     return deliver_after is not None and deliver_after > now_text

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from services.models import Direction, InLabel, Message, OutLabel
 from services.queues.acks import AckTracker, Delivery, label_sent
 from services.queues.inbound import InboundRow, label_row
+from services.queues.labels import KNOWN_ACKS
 from services.queues.outbound import OutboundRow
 from services.queues.preview import preview
 from services.queues.timestamps import seconds
@@ -27,6 +28,7 @@ class Page:
     acks: AckTracker
     deliveries: Mapping[str, Delivery]
     abandoned: frozenset[str]
+    dated: bool | None = None
 
 
 def sanitize_id(message: str) -> str:
@@ -69,6 +71,11 @@ def _received(row: InboundRow, page: Page, alive: bool | None) -> Message:
     )
     claimed = label in (InLabel.PROCESSING, InLabel.ORPHAN, InLabel.UNSYNCED)
     waits = label in (InLabel.SCHEDULED, InLabel.BACKOFF)
+    note = ""
+    if label is InLabel.UNKNOWN_STATUS:
+        note = sanitize(row.status, _NAME)
+    elif ack is not None and ack.status not in KNOWN_ACKS:
+        note = sanitize(ack.status, _NAME)
     return Message(
         direction=Direction.IN,
         id=sanitize_id(row.id),
@@ -82,12 +89,13 @@ def _received(row: InboundRow, page: Page, alive: bool | None) -> Message:
         tries=row.tries,
         due_at=row.due_at if waits else None,
         since=seconds(ack.changed) if ack and claimed else None,
+        note=note,
     )
 
 
 def _sent(row: OutboundRow, page: Page, now_text: str) -> Message:
     delivery = page.deliveries.get(row.id)
-    label = label_sent(row.sent, delivery, now_text)
+    label = label_sent(row.sent, delivery, now_text, dated=page.dated)
     return Message(
         direction=Direction.OUT,
         id=sanitize_id(row.id),

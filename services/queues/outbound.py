@@ -8,12 +8,15 @@ from dataclasses import dataclass
 
 import aiosqlite
 
-from services.queues.acks import AckTracker, DeliveryTracker, SentMessage, chunks
+from services.queues.acks import Ack, AckTracker, DeliveryTracker, SentMessage, chunks
 from services.queues.bounds import STRIDE, read_bounds
 from services.queues.content_heads import rows_with_heads
+from services.queues.labels import KNOWN_ACKS
 from services.queues.readonly import off_loop
 from services.queues.schema import FileSchema
-from services.queues.values import number, optional, text
+from services.queues.values import epoch, number, optional, text
+
+_ADDRESSED = "channel_type IS NOT NULL AND platform_id IS NOT NULL"
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,11 +32,15 @@ class OutboundRow:
     reply_to: str | None
     head: str
     size: int
+    deliver_at: float | None = None
+    addressed: bool = True
 
     @property
     def sent(self) -> SentMessage:
         """What its label depends on."""
-        return SentMessage(self.kind, self.channel, self.deliver_after)
+        return SentMessage(
+            self.kind, self.channel, self.deliver_after, self.deliver_at, self.addressed
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,35 +52,10 @@ class ToolRow:
     started_at: str | None
 
 
-async def read_acks(db: aiosqlite.Connection, shape: FileSchema, tracker: AckTracker) -> None:
-    """Bring the ledger up to date.
-
-    Raises:
-        sqlite3.Error: the file cannot be read.
-    """
-    if not shape.has("processing_ack"):
-        tracker.reset_if_changed(0)
-        tracker.claims = ()
-        return
-    rows = list(await db.execute_fetchall("SELECT count(*) FROM processing_ack"))
-    tracker.reset_if_changed(int(rows[0][0]))
-    found = list(
-        await db.execute_fetchall(
-            """SELECT rowid, message_id, status, status_changed FROM processing_ack
-           WHERE rowid > ? OR status = 'processing'
-              OR message_id IN (SELECT value FROM json_each(?))
-           ORDER BY rowid""",
-            (tracker.newest_row, json.dumps([claim.message_id for claim in tracker.claims])),
-        )
-    )
-    entries = ((int(r[0]), text(r[1]), text(r[2]), text(r[3])) for r in found)
-    await off_loop(len(found), lambda: tracker.add_rows(entries))
-
-
 async def read_acks_of(
     db: aiosqlite.Connection, shape: FileSchema, tracker: AckTracker, ids: Sequence[str]
 ) -> None:
-    """Begin a long ledger: the acknowledgements of the named messages alone, newest row noted.
+    """Begin a long ledger: acknowledgements of the named messages, and every claim.
 
     Raises:
         sqlite3.Error: the file cannot be read.
@@ -88,12 +70,36 @@ async def read_acks_of(
             (json.dumps(some),),
         )
         found += [(int(r[0]), text(r[1]), text(r[2]), text(r[3])) for r in rows]
-    tracker.add_rows(sorted(found))
+    claims = await db.execute_fetchall(
+        f"""SELECT rowid, message_id, status, status_changed FROM processing_ack
+            WHERE status = 'processing' ORDER BY rowid LIMIT {STRIDE}"""  # noqa: S608
+    )
+    found += [(int(r[0]), text(r[1]), text(r[2]), text(r[3])) for r in claims]
+    tracker.add_rows(sorted(set(found)))
     newest = await db.execute_fetchall(
         """SELECT rowid FROM processing_ack WHERE status <> 'processing'
            ORDER BY rowid DESC LIMIT 1"""
     )
     tracker.newest_row = next((int(row[0]) for row in newest), 0)
+
+
+async def read_special_acks(
+    db: aiosqlite.Connection, shape: FileSchema, tracker: AckTracker
+) -> None:
+    """Begin a long table: those with another word than the usual three.
+
+    Raises:
+        sqlite3.Error: the file cannot be read.
+    """
+    if not shape.has("processing_ack"):
+        return
+    usual = ", ".join("?" * len(KNOWN_ACKS))
+    found = await db.execute_fetchall(
+        f"""SELECT message_id, status, status_changed FROM processing_ack
+            WHERE status NOT IN ({usual}) ORDER BY rowid DESC LIMIT {STRIDE}""",  # noqa: S608
+        KNOWN_ACKS,
+    )
+    tracker.special = {text(r[0]): Ack(text(r[0]), text(r[1]), text(r[2])) for r in found}
 
 
 async def read_new_acks(db: aiosqlite.Connection, shape: FileSchema, tracker: AckTracker) -> bool:
@@ -136,32 +142,6 @@ async def read_tool(db: aiosqlite.Connection, shape: FileSchema) -> ToolRow | No
     return None
 
 
-async def read_sent(db: aiosqlite.Connection, shape: FileSchema, tracker: DeliveryTracker) -> None:
-    """Bring the ledger up to date with rows not seen yet.
-
-    Raises:
-        sqlite3.Error: the file cannot be read.
-    """
-    if not shape.has("messages_out"):
-        tracker.reset_if_changed(0, 0)
-        return
-    for _ in range(2):
-        rows = list(
-            await db.execute_fetchall(
-                """SELECT rowid, id, kind, channel_type, deliver_after FROM messages_out
-                   WHERE rowid > ?""",
-                (tracker.newest_row,),
-            )
-        )
-        total = list(await db.execute_fetchall("SELECT count(*) FROM messages_out"))
-        if not tracker.reset_if_changed(int(total[0][0]), len(rows)):
-            break
-    entries = (
-        (int(r[0]), text(r[1]), SentMessage(text(r[2]), text(r[3]), optional(r[4]))) for r in rows
-    )
-    await off_loop(len(rows), lambda: tracker.add_rows(entries))
-
-
 async def read_sent_stride(
     db: aiosqlite.Connection, shape: FileSchema, tracker: DeliveryTracker
 ) -> bool:
@@ -171,7 +151,7 @@ async def read_sent_stride(
         sqlite3.Error: the file cannot be read.
     """
     if not shape.has("messages_out"):
-        tracker.reset_if_changed(0, 0)
+        tracker.restart(0)
         return True
     first, last = await read_bounds(db, "messages_out")
     if first != tracker.first or last < tracker.newest_row:
@@ -179,13 +159,18 @@ async def read_sent_stride(
     until = min(last, max(tracker.newest_row, first - 1) + STRIDE)
     if until > tracker.newest_row:
         rows = await db.execute_fetchall(
-            """SELECT rowid, id, kind, channel_type, deliver_after FROM messages_out
-               WHERE rowid > ? AND rowid <= ?""",
+            f"""SELECT rowid, id, kind, channel_type, deliver_after,
+                       strftime('%s', deliver_after), {_ADDRESSED} FROM messages_out
+                WHERE rowid > ? AND rowid <= ?""",  # noqa: S608
             (tracker.newest_row, until),
         )
         seen = list(rows)
         entries = (
-            (int(r[0]), text(r[1]), SentMessage(text(r[2]), text(r[3]), optional(r[4])))
+            (
+                int(r[0]),
+                text(r[1]),
+                SentMessage(text(r[2]), text(r[3]), optional(r[4]), epoch(r[5]), bool(r[6])),
+            )
             for r in seen
         )
         await off_loop(len(seen), lambda: tracker.add_rows(entries))
@@ -204,7 +189,7 @@ async def read_page(db: aiosqlite.Connection, shape: FileSchema, window: int) ->
 
     def statement(head: str, size: str) -> str:
         return f"""SELECT id, seq, kind, timestamp, deliver_after, channel_type, in_reply_to,
-                          {head}, {size}
+                          {head}, {size}, strftime('%s', deliver_after), {_ADDRESSED}
                    FROM messages_out ORDER BY rowid DESC LIMIT :window"""  # noqa: S608
 
     rows = await rows_with_heads(db, "messages_out", statement, {"window": window}, 7)
@@ -219,6 +204,8 @@ async def read_page(db: aiosqlite.Connection, shape: FileSchema, window: int) ->
             reply_to=optional(r[6]),
             head=text(r[7]),
             size=number(r[8]) or 0,
+            deliver_at=epoch(r[9]),
+            addressed=bool(r[10]),
         )
         for r in rows
     ]

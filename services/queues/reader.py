@@ -14,7 +14,7 @@ from services.errors import NotFoundError
 from services.models import Direction, QueueSnapshot, SandboxId
 from services.process.child import run_to_completion
 from services.queues.content_heads import TOO_LARGE
-from services.queues.due import DUE_PREFETCH
+from services.queues.due import RULES, QueueRules
 from services.queues.errors import FailureCounter, FileErrorKind, QueueFileError
 from services.queues.facts import AgentFacts, Survey
 from services.queues.messages import sanitize_id
@@ -62,7 +62,13 @@ class QueueReader:
         self._known: dict[str, _FolderState] = {}
 
     async def snapshot(
-        self, sandbox: SandboxId, folder: Path, window: int, *, alive: bool | None
+        self,
+        sandbox: SandboxId,
+        folder: Path,
+        window: int,
+        *,
+        alive: bool | None,
+        rules: QueueRules = RULES,
     ) -> QueueSnapshot:
         """Counts of every row by label, and the newest `window` rows of each direction.
 
@@ -75,7 +81,7 @@ class QueueReader:
             return polled.snapshot
         async with polled.session.lock:
             try:
-                snapshot = await self._poll_snapshot(polled, sandbox, window, alive)
+                snapshot = await self._poll_snapshot(polled, sandbox, window, alive, rules)
             except QueueFileError as error:
                 polled.snapshot_seen = None
                 return self._kept_snapshot(polled, sandbox, error)
@@ -84,15 +90,23 @@ class QueueReader:
             return snapshot
 
     async def _poll_snapshot(
-        self, polled: _FolderState, sandbox: SandboxId, window: int, alive: bool | None
+        self,
+        polled: _FolderState,
+        sandbox: SandboxId,
+        window: int,
+        alive: bool | None,
+        rules: QueueRules,
     ) -> QueueSnapshot:
         seen = (polled.session.file_stats(), window, alive)
         now, read = self._clock.now(), self._clock.monotonic()
         last = polled.snapshot
         rested = read - polled.snapshot_read < LONGEST_REST_S
-        if last is not None and rested and seen == polled.snapshot_seen:
+        due = last is not None and _falls_due(last, now)
+        if last is not None and rested and not due and seen == polled.snapshot_seen:
             return replace(last, observed_at=now)
-        snapshot = await run_to_completion(polled.session.snapshot(sandbox, window, alive=alive))
+        snapshot = await run_to_completion(
+            polled.session.snapshot(sandbox, window, alive=alive, rules=rules)
+        )
         polled.snapshot_seen = seen if _settled(seen, now) else None
         polled.snapshot_read = read
         return snapshot
@@ -158,7 +172,7 @@ class QueueReader:
         folder: Path,
         *,
         alive: bool | None,
-        prefetch: int = DUE_PREFETCH,
+        rules: QueueRules = RULES,
         whole: bool = True,
     ) -> Survey:
         """Facts, counts by label and what is scheduled, from one visit; the heartbeat is left out.
@@ -173,7 +187,7 @@ class QueueReader:
         async with polled.session.lock:
             try:
                 polled.survey = await run_to_completion(
-                    polled.session.survey(alive=alive, prefetch=prefetch, whole=whole)
+                    polled.session.survey(alive=alive, rules=rules, whole=whole)
                 )
                 polled.survey_failures.succeeded()
             except QueueFileError as error:
@@ -247,6 +261,11 @@ class QueueReader:
             )
             self._known[name] = known
         return known
+
+
+def _falls_due(snapshot: QueueSnapshot, now: float) -> bool:
+    """Whether a label of it has lapsed: what was held back until an instant is so no more."""
+    return any(one.due_at is not None and one.due_at <= now for one in snapshot.messages)
 
 
 def _settled(seen: _Seen, now: float) -> bool:

@@ -20,7 +20,7 @@ from services.models import Counts, InLabel, OutLabel, QueueSnapshot, SandboxId
 from services.queues import backfill, inbound, outbound
 from services.queues.acks import AckTracker, DeliveryTracker
 from services.queues.backfill import LONG_BYTES
-from services.queues.due import DUE_PREFETCH, DueFacts, read_due, read_tries
+from services.queues.due import RULES, DueFacts, QueueRules
 from services.queues.errors import FileErrorKind, QueueFileError, queue_file_error
 from services.queues.facts import AgentFacts, Survey, agent_facts
 from services.queues.incremental import InboundCounter, read_stride
@@ -33,7 +33,7 @@ from services.queues.timestamps import sqlite_utc
 
 INBOUND = "inbound.db"
 OUTBOUND = "outbound.db"
-_COSTLY_S = 0.02
+_COSTLY_S = 0.25
 _COST_SHARE = 40
 _LONGEST_REST_S = 5.0
 _TRIES = 3
@@ -60,7 +60,7 @@ class QueueSession:
     def __init__(
         self, folder: Path, clock: Clock, shapes: SchemaCache, *, follow: bool = False
     ) -> None:
-        """`follow` where rows are never taken away: only what is new or open is then read."""
+        """`follow`: an outbound file that looks unchanged need not be opened."""
         self._folder = str(folder)
         self.lock = asyncio.Lock()
         self._clock = clock
@@ -71,7 +71,7 @@ class QueueSession:
         self._inbound_counter = InboundCounter()
         self._inodes: tuple[int, int] = (0, 0)
         self._follow = follow
-        self._long = False
+        self._rules = RULES
         self._outbound_seen: Stat = None
         self._tool: ToolRow | None = None
         self._newest_sent: str | None = None
@@ -97,16 +97,17 @@ class QueueSession:
         return _stat(self.inbound), _stat(self.outbound)
 
     async def snapshot(
-        self, sandbox: SandboxId, window: int, *, alive: bool | None
+        self, sandbox: SandboxId, window: int, *, alive: bool | None, rules: QueueRules = RULES
     ) -> QueueSnapshot:
         """Read counts and page.
 
         Raises:
             QueueFileError: a file could not be read, or there is none.
         """
+        self._rules = rules
         for _ in range(_TRIES):
             found = await self._snapshot(sandbox, window, alive=alive)
-            if self._caught_up or not self._long:
+            if self._caught_up:
                 break
         return found
 
@@ -114,6 +115,7 @@ class QueueSession:
         self, sandbox: SandboxId, window: int, *, alive: bool | None
     ) -> QueueSnapshot:
         stats = self._present()
+        self._deliveries.dated = self._rules.dated
         now = self._clock.now()
         now_text = sqlite_utc(now)
         await self._catch_up(stats, now_text)
@@ -133,7 +135,8 @@ class QueueSession:
             delivered = await inbound.read_deliveries(db, shape, ids)
             await self._count_inbound(db, shape, now_text, alive=alive)
         await off_loop(len(delivered), lambda: self._deliveries.deliver(delivered))
-        page = Page(posted, sent, self._acks, delivered, self._cached_counts.abandoned)
+        abandoned = self._cached_counts.abandoned
+        page = Page(posted, sent, self._acks, delivered, abandoned, self._rules.dated)
         return self._to_snapshot(sandbox, now, page, missing, alive=alive)
 
     async def _count_inbound(
@@ -143,15 +146,9 @@ class QueueSession:
         started = self._clock.monotonic()
         if started < self._cached_counts.until and alive == self._cached_counts.alive:
             return
-        if self._long:
-            await self._read_stride(db, shape, now_text)
-            abandoned = frozenset(self._inbound_counter.cancelled())
-            counts = self._inbound_counter.counts(self._acks, alive=alive)
-        else:
-            abandoned = await inbound.read_abandoned(db, shape, self._acks)
-            counts = await inbound.read_counts(
-                db, shape, now_text, self._acks, abandoned=abandoned, alive=alive
-            )
+        await self._read_stride(db, shape, now_text)
+        abandoned = frozenset(self._inbound_counter.cancelled())
+        counts = self._inbound_counter.counts(self._acks, alive=alive)
         cost = self._clock.monotonic() - started
         rest = min(_LONGEST_REST_S, cost * _COST_SHARE) if cost > _COSTLY_S else 0.0
         self._cached_counts = _CachedCounts(alive, started + rest, counts, abandoned)
@@ -210,13 +207,12 @@ class QueueSession:
         if stats[0] is not None:
             async with open_readonly(self.inbound) as db:
                 shape = await self._shapes.of(db, self.inbound)
-                if self._long:
-                    await self._read_stride(db, shape, sqlite_utc(now))
-                due, _ = await self._read_due(db, shape, now, DUE_PREFETCH)
+                await self._read_stride(db, shape, sqlite_utc(now))
+                due = self._inbound_counter.due(self._acks, now, self._rules)
         return agent_facts(now, self._acks, tool, due, newest)
 
     async def survey(
-        self, *, alive: bool | None, prefetch: int = DUE_PREFETCH, whole: bool = True
+        self, *, alive: bool | None, rules: QueueRules = RULES, whole: bool = True
     ) -> Survey:
         """Facts, counts and what is scheduled, each file opened once; no heartbeat.
 
@@ -225,14 +221,16 @@ class QueueSession:
         Raises:
             QueueFileError: a file could not be read, or there is none.
         """
+        self._rules = rules
         for _ in range(_TRIES):
-            found = await self._survey(alive=alive, prefetch=prefetch, whole=whole)
-            if self._caught_up or not self._long:
+            found = await self._survey(alive=alive, whole=whole)
+            if self._caught_up:
                 break
         return found
 
-    async def _survey(self, *, alive: bool | None, prefetch: int, whole: bool) -> Survey:
+    async def _survey(self, *, alive: bool | None, whole: bool) -> Survey:
         stats = self._present()
+        self._deliveries.dated = self._rules.dated
         now = self._clock.now()
         now_text = sqlite_utc(now)
         await self._catch_up(stats, now_text)
@@ -261,13 +259,16 @@ class QueueSession:
                 sent = list(self._deliveries.waiting)
                 delivered = await inbound.read_deliveries(db, shape, sent)
                 await self._count_inbound(db, shape, now_text, alive=alive)
-                due, tries = await self._read_due(db, shape, now, prefetch)
+                claims, counter = self._acks.claims, self._inbound_counter
+                due = counter.due(self._acks, now, self._rules)
+                tries = counter.tries(claims[0].message_id) if claims else 0
                 series = await self._read_series(db, shape)
             await off_loop(len(delivered), lambda: self._deliveries.deliver(delivered))
         facts = agent_facts(now, self._acks, self._tool, due, self._newest_sent, tries)
         posted = self._cached_counts.counts if INBOUND not in missing else Counter[InLabel]()
+        failed = tuple(self._deliveries.failed_at)
         return Survey(
-            replace(facts, problem=_initialising(missing)),
+            replace(facts, problem=_initialising(missing), failed_at=failed),
             _in_order(InLabel, posted),
             _in_order(OutLabel, self._deliveries.counts(now_text)),
             series,
@@ -283,10 +284,9 @@ class QueueSession:
         if stats == (None, None):
             raise QueueFileError(self.inbound, FileErrorKind.ABSENT, "")
         inodes = tuple(stat[2] if stat else 0 for stat in stats)
-        large = any(stat is not None and stat[1] > LONG_BYTES for stat in stats)
-        long = large or self._follow
-        if inodes != self._inodes or long != self._long:
-            self._inodes, self._long = (inodes[0], inodes[1]), long
+        if inodes != self._inodes:
+            large = any(stat is not None and stat[1] > LONG_BYTES for stat in stats)
+            self._inodes = (inodes[0], inodes[1])
             self._acks, self._deliveries, self._cached_counts = (
                 AckTracker(),
                 DeliveryTracker(),
@@ -298,9 +298,11 @@ class QueueSession:
 
     async def _catch_up(self, stats: tuple[Stat, Stat], now_text: str) -> None:
         """Read long files to their last rows, where that has not been done."""
-        if not self._long or self._caught_up:
+        if self._caught_up:
             return
         self._acks.restart()
+        if stats[1] is not None:
+            await backfill.catch_up_special(self.outbound, self._shapes, self._acks)
         if stats[0] is not None:
             await backfill.catch_up_inbound(
                 self.inbound, self._shapes, self._inbound_counter, self._acks, now_text
@@ -317,15 +319,11 @@ class QueueSession:
 
     async def _read_outbound(self, db: aiosqlite.Connection, shape: FileSchema) -> None:
         await self._read_acks(db, shape)
-        if not self._long:
-            await outbound.read_sent(db, shape, self._deliveries)
-        elif not await outbound.read_sent_stride(db, shape, self._deliveries):
+        if not await outbound.read_sent_stride(db, shape, self._deliveries):
             self._caught_up = False
 
     async def _read_acks(self, db: aiosqlite.Connection, shape: FileSchema) -> None:
-        if not self._long:
-            await outbound.read_acks(db, shape, self._acks)
-        elif not await outbound.read_new_acks(db, shape, self._acks):
+        if not await outbound.read_new_acks(db, shape, self._acks):
             self._caught_up = False
 
     async def _read_stride(
@@ -337,20 +335,7 @@ class QueueSession:
             self._caught_up = False
         self._acks.keep({row.id for row in self._inbound_counter.open.values()})
 
-    async def _read_due(
-        self, db: aiosqlite.Connection, shape: FileSchema, now: float, prefetch: int
-    ) -> tuple[DueFacts, int]:
-        """What is due, and how often the oldest claimed message was reset."""
-        claims = self._acks.claims
-        if self._long:
-            tries = self._inbound_counter.tries(claims[0].message_id) if claims else 0
-            return self._inbound_counter.due(self._acks, now, prefetch), tries
-        due = await read_due(db, shape, sqlite_utc(now), self._acks, prefetch)
-        return due, await read_tries(db, shape, claims[0].message_id) if claims else 0
-
     async def _read_series(self, db: aiosqlite.Connection, shape: FileSchema) -> tuple[Series, ...]:
-        if not self._long:
-            return await read_series(db, shape)
         tasks = [row.row for row in self._inbound_counter.open.values() if row.kind == "task"]
         return await read_series(db, shape, tasks) if tasks else ()
 

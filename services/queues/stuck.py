@@ -80,6 +80,38 @@ def decide(
     return StuckVerdict(StuckAction.OK)
 
 
+def decide_tracked(
+    now_ms: float,
+    heartbeat_ms: float | None,
+    bash_ms: float | None,
+    claims: Sequence[ProcessingClaim],
+    tracked_ms: float,
+    *,
+    durable: bool,
+) -> StuckVerdict:
+    """As `decide`, by a host that counts from when it began to track the container.
+
+    Without a heartbeat the ceiling counts from then. A `durable` host takes a heartbeat from
+    before then for none, and counts older claims from then (upstream/nanoclaw: Generations).
+    """
+    beat = heartbeat_ms
+    if durable and beat is not None and beat < tracked_ms:
+        beat = None
+    verdict = decide(now_ms, beat if beat is not None else tracked_ms, bash_ms, ())
+    if verdict.action is not StuckAction.OK:
+        return verdict
+    tolerance = max(CLAIM_TOLERANCE_MS, bash_ms or 0)
+    for claim in claims:
+        claimed = utc_ms(claim.status_changed)
+        if claimed is None:
+            continue
+        since = max(claimed, tracked_ms) if durable else claimed
+        if now_ms - since <= tolerance or (beat is not None and beat > since):
+            continue
+        return StuckVerdict(StuckAction.KILL_CLAIM, claim.message_id, now_ms - since, tolerance)
+    return StuckVerdict(StuckAction.OK)
+
+
 def backoff_s(tries: int) -> int | None:
     """How long the reset of a message tried `tries` times holds it back; None: it is given up."""
     return None if tries >= MAX_TRIES else BACKOFF_BASE_S * 2 ** max(0, tries)

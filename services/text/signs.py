@@ -98,6 +98,10 @@ _IN = {
     InLabel.COMPLETED: Sign("✓", "completed", "dim"),
     InLabel.CANCELLED: Sign("–", "cancelled", "dim"),
     InLabel.UNSYNCED: Sign("✓", "unsynced", "dim"),
+    InLabel.SCRIPT_FAILED: Sign("✕", "script failed", "bad"),
+    InLabel.SCRIPT_UNSYNCED: Sign("✕", "script failed", "bad"),
+    InLabel.UNKNOWN_STATUS: Sign("?", "unknown status", "dim"),
+    InLabel.UNKNOWN_ACK: Sign("?", "unknown ack", "dim"),
     InLabel.PROCESSING: Sign("▸", "processing", "busy"),
     InLabel.ORPHAN: Sign("!", "orphan claim", "warn"),
     InLabel.NEVER_DUE: Sign("!", "never due", "warn"),
@@ -116,6 +120,10 @@ _OUT = {
     OutLabel.UNCONFIRMED: Sign("?", "unconfirmed", "warn"),
     OutLabel.DEFERRED: Sign("◷", "deferred", "calm"),
     OutLabel.UNDELIVERED: Sign("●", "undelivered", "wait"),
+    OutLabel.LOGGED: Sign("✓", "run log", "dim"),
+    OutLabel.UNLOGGED: Sign("●", "run log", "calm"),
+    OutLabel.DROPPED: Sign("✕", "no address", "warn"),
+    OutLabel.NEVER_SENT: Sign("!", "never sent", "warn"),
 }
 
 

@@ -1,8 +1,8 @@
 """Debian's packages unpacked into a folder of ours: nothing is installed, nothing else changes.
 
-`WAKEDECK_CONTAINERD` names a folder that has them already, or is `no` where nothing is to be
-fetched. Otherwise they go to the user's cache, once; versions are pinned, and apt checks every
-package against the signed index of the distribution.
+`WAKEDECK_CONTAINERD` and `WAKEDECK_DOCKER` name a folder that has them already, or are `no` where
+nothing is to be fetched. Otherwise they go to the user's cache, once; versions are pinned, and apt
+checks every package against the signed index of the distribution.
 """
 
 from __future__ import annotations
@@ -12,52 +12,83 @@ import shutil
 import subprocess
 import tempfile
 import time
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 
 from tests.support.cache import LIMIT_S, UnobtainableError, once
 
-PACKAGES = {
+CONTAINERD = {
     "containerd": "1.6.20~ds1-1+deb12u3",
     "runc": "1.1.5+ds1-1+deb12u1",
     "busybox-static": "1:1.35.0-4+deb12u1+b1",
     "bash-static": "5.2.15-2+b13",
 }
+DOCKER = {
+    **CONTAINERD,
+    "docker.io": "20.10.24+dfsg1-1+deb12u1+b6",
+    "tini": "0.19.0-1+b3",
+    "iptables": "1.8.9-2",
+    "libip4tc2": "1.8.9-2",
+    "libip6tc2": "1.8.9-2",
+    "libmnl0": "1.0.4-3",
+    "libnetfilter-conntrack3": "1.0.9-3",
+    "libnfnetlink0": "1.0.2-2",
+    "libnftnl11": "1.2.4-2",
+    "libxtables12": "1.8.9-2",
+    "dmsetup": "2:1.02.185-2",
+    "libdevmapper1.02.1": "2:1.02.185-2",
+}
 VARIABLE = "WAKEDECK_CONTAINERD"
+DOCKER_VARIABLE = "WAKEDECK_DOCKER"
 
 
 @cache
 def packages() -> Path:
-    """The folder they are unpacked in, fetched where need be.
+    """The folder containerd is unpacked in, fetched where need be.
 
     Raises:
         UnobtainableError: not here.
     """
-    named = os.environ.get(VARIABLE, "")
+    return _unpacked("containerd", VARIABLE, CONTAINERD)
+
+
+@cache
+def docker_packages() -> Path:
+    """The folder docker is unpacked in, fetched where need be.
+
+    Raises:
+        UnobtainableError: not here.
+    """
+    return _unpacked("docker", DOCKER_VARIABLE, DOCKER)
+
+
+def _unpacked(kit: str, variable: str, wanted: Mapping[str, str]) -> Path:
+    named = os.environ.get(variable, "")
     if named == "no":
-        raise UnobtainableError(f"{VARIABLE}=no")
+        raise UnobtainableError(f"{variable}=no")
     if named:
         return Path(named)
-    return once("containerd", sorted(PACKAGES.items()), fetch)
+    return once(kit, sorted(wanted.items()), lambda folder: fetch(folder, wanted))
 
 
-def fetch(folder: Path) -> None:
+def fetch(folder: Path, packages: Mapping[str, str]) -> None:
     """Download and unpack them.
 
     Raises:
         UnobtainableError: not here, or not in time.
     """
     if shutil.which("apt-get") is None or shutil.which("dpkg-deb") is None:
-        raise UnobtainableError("this is no Debian to fetch containerd from")
+        raise UnobtainableError("this is no Debian to fetch packages from")
     deadline = time.monotonic() + LIMIT_S
     with tempfile.TemporaryDirectory(dir=folder, prefix="fetching-") as name:
         work = Path(name)
         own = _own_lists(work)
-        if not _download(work, [], deadline):
+        if not _download(work, packages, [], deadline):
             # No lists on this machine: get them, but not into its own place.
             _apt([*own, "update"], work, deadline)
-            if not _download(work, own, deadline):
-                raise UnobtainableError("this Debian does not offer the pinned containerd")
+            if not _download(work, packages, own, deadline):
+                raise UnobtainableError("this Debian does not offer the pinned packages")
         for package in work.glob("*.deb"):
             _run(["dpkg-deb", "-x", str(package), str(folder)], work, deadline)
 
@@ -68,8 +99,8 @@ def _own_lists(work: Path) -> list[str]:
     return ["-o", f"Dir::State::Lists={work / 'lists'}", "-o", f"Dir::Cache={work / 'cache'}"]
 
 
-def _download(work: Path, options: list[str], deadline: float) -> bool:
-    wanted = [f"{name}={version}" for name, version in PACKAGES.items()]
+def _download(work: Path, packages: Mapping[str, str], options: list[str], deadline: float) -> bool:
+    wanted = [f"{name}={version}" for name, version in packages.items()]
     return _apt([*options, "download", *wanted], work, deadline)
 
 
@@ -89,5 +120,5 @@ def _run(argv: list[str], work: Path, deadline: float) -> bool:
             stdin=subprocess.DEVNULL,
         )
     except subprocess.TimeoutExpired as error:
-        raise UnobtainableError(f"containerd was not fetched within {LIMIT_S:g} s") from error
+        raise UnobtainableError(f"the packages were not fetched within {LIMIT_S:g} s") from error
     return done.returncode == 0

@@ -52,6 +52,12 @@ def _containerd() -> str:
     return containerd.missing()
 
 
+def _docker() -> str:
+    from tests.support import docker
+
+    return docker.missing()
+
+
 def _kubectl() -> str:
     from tests.support import kubectl
 
@@ -73,6 +79,7 @@ def _vellum(old: bool = False, gateway: bool = False) -> str:
 
 KITS = {
     "containerd": Kit("containerd, runc, static busybox and bash of Debian 12", _containerd),
+    "docker": Kit("the docker daemon of Debian 12", _docker),
     "kubectl": Kit("kubectl 1.32, or the file WAKEDECK_KUBECTL names", _kubectl),
     "openshell": Kit("four releases of the OpenShell CLI and the stubs of five", _openshell),
     "openshell-stubs": Kit("grpcio and the OpenShell stubs", _modules("grpc", "openshell")),

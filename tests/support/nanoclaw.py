@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import hashlib
 import json
 import os
 import shutil
 import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,7 @@ from services.clock import Clock
 from services.config.sources import NanoClawTable
 from services.sources.nanoclaw.source import open_nanoclaw
 from services.sources.protocol.source import OpenSource
+from tests.support.nanoclaw_install import GROUP, SmallInstall
 
 FIXTURES = Path(__file__).parents[1] / "fixtures" / "nanoclaw"
 NOW = 1_795_194_300.0
@@ -114,10 +117,29 @@ class ScriptedDocker:
                 {"Destination": "/app/src", "Source": f"{place}/container/agent-runner/src"},
                 {"Destination": "/workspace", "Source": f"{place}/data/v2-sessions/{group}/{name}"},
             ]
-            line = f'["/{called}",{json.dumps(mounts)}]\n'
-            (self.folder / f"inspect-{called}").write_text(line, "utf-8")
+            told = [key, {}, "0001-01-01T00:00:00Z", "", mounts]
+            (self.folder / f"inspect-{key}").write_text(json.dumps(told) + "\n", "utf-8")
         (self.folder / "ps").write_text("".join(f"{row}\n" for row in rows), "utf-8")
         return names
+
+    def add(
+        self,
+        name: str,
+        labels: dict[str, str],
+        started: float,
+        install: SmallInstall,
+        session: str,
+        state: str = "running",
+    ) -> None:
+        """One more container, with the labels of a newer host; `session` is what it mounts."""
+        key = hashlib.sha256(name.encode()).hexdigest()
+        place = install.root / "data/v2-sessions" / GROUP / session
+        began = datetime.fromtimestamp(started, UTC).isoformat()
+        told = [key, labels, began, began, [{"Destination": "/workspace", "Source": str(place)}]]
+        (self.folder / f"inspect-{key}").write_text(json.dumps(told) + "\n", "utf-8")
+        row = json.dumps({"ID": key, "Names": name, "State": state, "Status": "Up 5 minutes"})
+        with (self.folder / "ps").open("a", encoding="utf-8") as listed:
+            listed.write(f"{row}\n")
 
     def fail(self, words: str) -> None:
         (self.folder / "failure").write_text(words, "utf-8")

@@ -18,6 +18,7 @@ SETTLED = frozenset(
         OutLabel.APPLIED,
         OutLabel.ROUTED,
         OutLabel.DELIVERED,
+        OutLabel.LOGGED,
     )
 )
 """Labels that ask for nothing more."""

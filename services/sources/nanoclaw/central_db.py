@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from services.queues.tables import Record
+from services.queues.timestamps import seconds
 
 TABLES: Mapping[str, tuple[str, ...]] = {
     "sessions": (
@@ -27,6 +28,7 @@ TABLES: Mapping[str, tuple[str, ...]] = {
         "is_group",
         "unknown_sender_policy",
         "denied_at",
+        "instance",
     ),
     "messaging_group_agents": (
         "messaging_group_id",
@@ -48,7 +50,10 @@ TABLES: Mapping[str, tuple[str, ...]] = {
         "status",
         "created_at",
         "expires_at",
+        "approver_user_id",
     ),
+    "session_claims": ("session_id", "claimed_by", "claimed_at"),
+    "host_instances": ("instance_id", "pid", "started_at", "lease_expires_at", "stopped_at"),
     "pending_sender_approvals": (
         "id",
         "messaging_group_id",
@@ -68,6 +73,8 @@ See upstream/nanoclaw: Central database.
 """
 
 DEFAULT_PREFETCH = 10
+TASKS = "system:tasks:"
+"""Begins the thread of a session that is one series of tasks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +90,12 @@ class SessionRow:
     """A claim, not a fact: it survives the host that made it."""
     last_active: str | None = None
 
+    @property
+    def task(self) -> str:
+        """The series whose own session this is, as the file spells it; empty for a chat."""
+        thread = self.thread or ""
+        return thread.removeprefix(TASKS) if thread.startswith(TASKS) else ""
+
 
 @dataclass(frozen=True, slots=True)
 class Chat:
@@ -95,6 +108,8 @@ class Chat:
     is_group: bool
     policy: str
     denied: bool
+    instance: str = ""
+    """Which of several bots on that channel; the channel's name, or empty, for the only one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +157,12 @@ class CentralSnapshot:
     """Chat to messages of unknown senders that were dropped."""
     known_users: frozenset[tuple[str, str]] = frozenset()
     """(user, group) pairs; the group is empty for owners and global admins."""
+    models: Mapping[str, str] = field(default_factory=dict)
+    """Group to provider and model, where its config names one."""
+    claims: Mapping[str, float] = field(default_factory=dict)
+    """Session to when a host began to say that it runs it."""
+    host_started_at: float | None = None
+    """When the newest host that has not stopped was started, as it says."""
     users_known: bool = True
     """False where the users could not be read."""
 
@@ -173,6 +194,26 @@ def compose(
         waiting=_waiting(tables),
         dropped=_dropped(tables.get("unregistered_senders", [])),
         known_users=_known(tables),
+        models={
+            _text(row.get("agent_group_id")): named
+            for row in configs
+            if (named := " ".join(filter(None, (_text(row.get(k)) for k in ("provider", "model")))))
+        },
+        claims={
+            _text(row.get("session_id")): at
+            for row in tables.get("session_claims", [])
+            if row.get("claimed_by") is not None
+            and (at := seconds(row.get("claimed_at"))) is not None
+        },
+        host_started_at=max(
+            (
+                at
+                for row in tables.get("host_instances", [])
+                if row.get("stopped_at") is None
+                and (at := seconds(row.get("started_at"))) is not None
+            ),
+            default=None,
+        ),
     )
 
 
@@ -199,6 +240,7 @@ def chat(row: Record) -> Chat:
         is_group=bool(row.get("is_group")),
         policy=_text(row.get("unknown_sender_policy")) or "strict",
         denied=row.get("denied_at") is not None,
+        instance=_text(row.get("instance")),
     )
 
 
@@ -217,13 +259,26 @@ def wiring(row: Record) -> Wiring:
 
 def approval(row: Record) -> PendingRequest:
     """A `pending_approvals` record, from the DB or from a frame."""
+    title = _text(row.get("title")) or _text(row.get("action"))
+    status = _text(row.get("status"))
+    what = "approval"
+    if status == "awaiting_reason":
+        what = "reason"
+        title = f"{title}, until {_text(row.get('expires_at'))[:16]}"
+    elif status not in ("pending", ""):
+        title = f"{title} ({status[:30]})"
+    if row.get("approver_user_id") is not None:
+        title = f"{title}; only {_text(row.get('approver_user_id'))} can decide"
     return PendingRequest(
-        "approval",
-        _text(row.get("title")) or _text(row.get("action")),
+        what,
+        title,
         _optional(row.get("session_id")),
         _optional(row.get("agent_group_id")),
         _optional(row.get("created_at")),
     )
+
+
+_DECIDED = ("approved", "rejected", "expired")
 
 
 def _waiting(tables: Mapping[str, list[Record]]) -> tuple[PendingRequest, ...]:
@@ -236,7 +291,7 @@ def _waiting(tables: Mapping[str, list[Record]]) -> tuple[PendingRequest, ...]:
     found += [
         approval(row)
         for row in tables.get("pending_approvals", [])
-        if _text(row.get("status")) in ("pending", "")
+        if _text(row.get("status")) not in _DECIDED
     ]
     for row in tables.get("pending_sender_approvals", []):
         who = _text(row.get("sender_name")) or _text(row.get("sender_identity"))

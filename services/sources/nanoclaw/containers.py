@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import shutil
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -13,8 +14,10 @@ from pathlib import PurePosixPath
 from services.clock import Clock
 from services.errors import ProcessError
 from services.process import run
+from services.queues.timestamps import seconds
 from services.sources.nanoclaw.install import Install
 from services.text.redact import redact_line
+from services.text.sanitize import sanitize
 
 DOCKER = "docker"
 LIST_S = 8.0
@@ -32,16 +35,36 @@ KEPT_S = 15.0
 """A listing older than this says nothing about now."""
 
 
+RUNNING = ("running", "paused", "restarting", "created")
+"""Words for one that is, or is about to be, a session's (upstream/nanoclaw: Containers)."""
+
+
 @dataclass(frozen=True, slots=True)
 class AgentContainer:
-    """One running container of the install."""
+    """One container of the install."""
 
     id: str
     name: str
     session_key: SessionKey | None
-    """None where no mount says whose it is."""
+    """None where neither label nor mount says whose it is."""
     started_at: float | None
-    """From its name, seconds since the epoch."""
+    """When it started, seconds since the epoch; None where nobody says."""
+    status: str = "running"
+    """The runtime's own word."""
+    labelled: bool = False
+    """Its labels name the session, so that a later host keeps it at its start."""
+    contradiction: str = ""
+    """Its labels and its mount name different sessions."""
+
+
+@dataclass(frozen=True, slots=True)
+class Inspected:
+    """What `inspect` says of one container."""
+
+    labels: Mapping[str, object]
+    started: str
+    created: str
+    mounts: tuple[Mapping[str, object], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +77,8 @@ class Listing:
     installed: bool = True
     latency_s: float | None = None
     by_session: Mapping[SessionKey, AgentContainer] = field(default_factory=dict)
+    doubled: frozenset[SessionKey] = frozenset()
+    """Sessions with more than one agent container."""
 
     @property
     def known(self) -> bool:
@@ -62,9 +87,12 @@ class Listing:
 
 
 def list_argv(install: Install) -> tuple[str, ...]:
-    """The running containers of one install (upstream/nanoclaw: Containers)."""
+    """Every container of one install, also one that does not run yet.
+
+    See upstream/nanoclaw: Containers.
+    """
     return (
-        *(DOCKER, "ps", "--no-trunc", "--filter", f"label={install.label}"),
+        *(DOCKER, "ps", "-a", "--no-trunc", "--filter", f"label={install.label}"),
         *("--format", "{{json .}}"),
     )
 
@@ -74,19 +102,36 @@ def logs_argv(name: str) -> tuple[str, ...]:
     return (DOCKER, "logs", "--since", "10m", "-f", name)
 
 
-def mounts_argv(names: Iterable[str]) -> tuple[str, ...]:
-    """Name and mounts of each, one line a container."""
-    return (DOCKER, "inspect", "--type", "container", "--format", _MOUNTS, *names)
+def inspect_argv(ids: Iterable[str]) -> tuple[str, ...]:
+    """Labels, instants and mounts of each, one line a container."""
+    return (DOCKER, "inspect", "--type", "container", "--format", _INSPECT, *ids)
 
 
-_MOUNTS = "[{{json .Name}},{{json .Mounts}}]"
+_INSPECT = (
+    "[{{json .Id}},{{json .Config.Labels}},{{json .State.StartedAt}},{{json .Created}},"
+    "{{json .Mounts}}]"
+)
+_YOUNG = "second"
+"""In a status of a container up for less than a minute: it may have been started anew."""
+
+
+@dataclass(frozen=True, slots=True)
+class ListedRow:
+    """One line of the listing."""
+
+    id: str
+    name: str
+    status: str
+    uptime: str
+    """As the runtime words it."""
 
 
 class Containers:
-    """Lists them; mounts never change, so each container is inspected once."""
+    """Lists them; what never changes of a container is inspected once."""
 
     def __init__(self) -> None:
-        self._homes: dict[str, SessionKey | None] = {}
+        self._known: dict[str, tuple[str, AgentContainer | None]] = {}
+        """Id to the state it was inspected in and what was found; None: not an agent's."""
 
     async def ask(self, install: Install, now: float) -> Listing:
         """Ask the runtime. A failure is a listing with a problem, never an exception."""
@@ -107,21 +152,26 @@ class Containers:
         problem = await self._inspect(install, rows)
         if problem:
             return Listing(now, problem=problem)
-        found = tuple(
-            AgentContainer(key, name, self._homes.get(key), started_at(name)) for key, name in rows
-        )
-        session_keys = {one.session_key: one for one in found if one.session_key is not None}
-        return Listing(now, found, latency_s=done.duration_s, by_session=session_keys)
+        found: list[AgentContainer] = []
+        for row in rows:
+            _, one = self._known.get(row.id, ("", None))
+            if one is not None:
+                found.append(one)
+        return listing_of(now, found, done.duration_s)
 
-    async def _inspect(self, install: Install, rows: list[tuple[str, str]]) -> str:
-        listed = {key for key, _ in rows}
-        self._homes = {
-            key: session_key for key, session_key in self._homes.items() if key in listed
-        }
-        fresh = [(key, name) for key, name in rows if key not in self._homes]
+    async def _inspect(self, install: Install, rows: list[ListedRow]) -> str:
+        listed = {row.id for row in rows}
+        self._known = {key: one for key, one in self._known.items() if key in listed}
+        fresh = [
+            row
+            for row in rows
+            if row.id not in self._known
+            or self._known[row.id][0] != row.status
+            or _YOUNG in row.uptime
+        ]
         for start in range(0, len(fresh), _AT_ONCE):
             some = fresh[start : start + _AT_ONCE]
-            argv = mounts_argv(name for _, name in some)
+            argv = inspect_argv(row.id for row in some)
             try:
                 done = await run.run(argv, timeout_s=INSPECT_S, max_output=_ENOUGH)
             except ProcessError as error:
@@ -129,27 +179,104 @@ class Containers:
             if done.timed_out:
                 return f"docker does not answer within {INSPECT_S:g} s"
             # One that ended meanwhile makes the status an error and leaves the others' lines good.
-            mounts = parse_mounts(done.stdout)
-            for key, name in some:
-                if name in mounts:
-                    self._homes[key] = session_of(mounts[name], install)
+            told = parse_inspected(done.stdout)
+            for row in some:
+                if row.id in told:
+                    self._known[row.id] = (row.status, agent_of(row, told[row.id], install))
+                else:
+                    self._known.pop(row.id, None)
         return ""
 
 
-def parse_rows(stdout: bytes) -> list[tuple[str, str]] | None:
-    """(id, name) of each listed container; None where a line is something else."""
-    rows: list[tuple[str, str]] = []
+def listing_of(
+    at: float, containers: Iterable[AgentContainer], latency_s: float | None = None
+) -> Listing:
+    """Those that run or start, by session; what has ended is nobody's container."""
+    found = tuple(one for one in containers if one.status in RUNNING)
+    by_session: dict[SessionKey, AgentContainer] = {}
+    doubled: set[SessionKey] = set()
+    for one in found:
+        key = one.session_key
+        if key is None:
+            continue
+        other = by_session.get(key)
+        if other is not None:
+            doubled.add(key)
+            if RUNNING.index(other.status) <= RUNNING.index(one.status):
+                continue
+        by_session[key] = one
+    return Listing(
+        at, found, latency_s=latency_s, by_session=by_session, doubled=frozenset(doubled)
+    )
+
+
+def agent_of(row: ListedRow, told: Inspected, install: Install) -> AgentContainer | None:
+    """The agent's container that was inspected; None where its role is another.
+
+    See upstream/nanoclaw: Containers.
+    """
+    if _label(told, "nanoclaw-role") not in ("", "agent"):
+        return None
+    mounted = session_of(told.mounts, install)
+    group, session = _label(told, "nanoclaw-group"), _label(told, "nanoclaw-session")
+    named = (group, session) if group and session else None
+    contradiction = ""
+    if named is not None and mounted is not None and named != mounted:
+        contradiction = f"its labels name session {session}, its mount {mounted[1]}"
+    first = (
+        started_at(_label(told, "nanoclaw-container-name"))
+        or started_at(row.name)
+        or epoch(told.created)
+    )
+    return AgentContainer(
+        row.id,
+        row.name,
+        named or mounted,
+        epoch(told.started) or first,
+        row.status,
+        bool(session),
+        sanitize(contradiction, 200),
+    )
+
+
+def _label(told: Inspected, name: str) -> str:
+    value = told.labels.get(name)
+    return value if isinstance(value, str) else ""
+
+
+def epoch(stamp: str) -> float | None:
+    """An instant as the runtime spells it; None for its zero and for what is no instant."""
+    if not stamp or stamp.startswith("0001-"):
+        return None
+    match = _STAMP.match(stamp)
+    if match is None:
+        return None
+    return seconds(f"{match[1]}{(match[2] or '')[:10]}{match[3]}")
+
+
+_STAMP = re.compile(r"(\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d)(\.\d+)?\s?(Z|[+-]\d\d:?\d\d)", re.ASCII)
+
+
+def parse_rows(stdout: bytes) -> list[ListedRow] | None:
+    """Each listed container; None where a line is something else.
+
+    Two runtimes spell the keys differently (upstream/nanoclaw: Containers).
+    """
+    rows: list[ListedRow] = []
     for line in stdout.splitlines():
         if not line.strip():
             continue
         try:
             row = json.loads(line)
-            key, name = row["ID"], row["Names"].split(",")[0]
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+            key = row.get("ID") or row["Id"]
+            names = row["Names"]
+            name = names[0] if isinstance(names, list) else names.split(",")[0]
+            status = str(row.get("State") or "running").lower()
+        except (ValueError, KeyError, IndexError, TypeError, AttributeError, RecursionError):
             return None
-        if not (isinstance(key, str) and safe_name(name)):
+        if not (safe_name(key) and safe_name(name)):
             return None
-        rows.append((key, name))
+        rows.append(ListedRow(key, name, sanitize(status, 20), str(row.get("Status", ""))[:80]))
     return rows
 
 
@@ -164,16 +291,23 @@ def safe_name(name: object) -> bool:
     )
 
 
-def parse_mounts(stdout: bytes) -> dict[str, list[Mapping[str, object]]]:
-    """Mounts by container name; lines that are something else are left out."""
-    found: dict[str, list[Mapping[str, object]]] = {}
+def parse_inspected(stdout: bytes) -> dict[str, Inspected]:
+    """What was inspected, by id; lines that are something else are left out."""
+    found: dict[str, Inspected] = {}
     for line in stdout.splitlines():
         try:
-            name, mounts = json.loads(line)
+            key, labels, started, created, mounts = json.loads(line)
         except (ValueError, TypeError, RecursionError):
             continue
-        if isinstance(name, str) and isinstance(mounts, list):
-            found[name.removeprefix("/")] = [one for one in mounts if isinstance(one, dict)]
+        if isinstance(key, str):
+            found[key] = Inspected(
+                labels if isinstance(labels, dict) else {},
+                started if isinstance(started, str) else "",
+                created if isinstance(created, str) else "",
+                tuple(one for one in mounts if isinstance(one, dict))
+                if isinstance(mounts, list)
+                else (),
+            )
     return found
 
 

@@ -69,6 +69,8 @@ def plan(central: CentralSnapshot, row: SessionRow | None, text: str, sender: st
         return _refused(draft, "it has no row in the central DB, so no chat leads to it")
     if row.status != "active":
         return _refused(draft, "the session is closed: a line would open another one")
+    if (row.thread or "").startswith("system:"):
+        return _refused(draft, "it is a task's own session: no chat leads to it")
     if row.chat is None:
         return _refused(draft, "no chat leads to this session: only other agents reach it")
     chat = central.chats.get(row.chat)
@@ -119,6 +121,11 @@ def _route_problem(
 ) -> str:
     if chat.denied:
         return "its chat was denied: the host drops what comes from there"
+    if chat.instance and chat.instance != chat.channel:
+        return (
+            f"this chat belongs to the bot {sanitize(chat.instance, 40)}: a line from here would "
+            "be lost"
+        )
     if own is None:
         return "its agent is no longer wired to that chat"
     if own.session_mode == "agent-shared":

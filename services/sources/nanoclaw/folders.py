@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Container, Iterable, Set
 from dataclasses import dataclass
+from pathlib import Path
 
 from services.queues.reader import HEARTBEAT
 from services.queues.session import INBOUND, OUTBOUND
 from services.sources.nanoclaw.containers import SessionKey
 from services.sources.nanoclaw.install import Install
+from services.text.sanitize import sanitize
 
-NOT_SESSIONS = frozenset((".claude-shared", "agent-runner-src"))
+NOT_SESSIONS = frozenset((".claude-shared", ".context", "agent-runner-src"))
 Mark = tuple[int, int, int] | None
 """Modification time (ns), size, inode; None for an absent file."""
 _TURNS = 8
@@ -19,6 +22,7 @@ A_ROUND = 2500
 """Of the sessions at rest so many are looked at in one round."""
 LONGEST_REST_S = 5.0
 """So long a session at rest may go without being looked at (upstream/nanoclaw: Reading safely)."""
+_LONGEST_CONTEXT = 64 * 1024
 DENIED: Mark = (-1, -1, -1)
 
 
@@ -144,6 +148,23 @@ class Folders:
 
     def _sessions_of(self, group: str) -> tuple[str, ...]:
         return self._groups[group][1]
+
+    def mailbox(self, session_key: SessionKey) -> str:
+        """The kind of mailbox a session without queue files has; empty for these files.
+
+        See upstream/nanoclaw: Other mailboxes.
+        """
+        group, session = session_key
+        path = Path(self._root, group, ".context", f"{session}.json")
+        try:
+            with path.open("rb") as stream:
+                told = json.loads(stream.read(_LONGEST_CONTEXT))
+        except (OSError, ValueError, RecursionError):
+            return ""
+        kind = told.get("mailbox") if isinstance(told, dict) else None
+        if isinstance(kind, dict):
+            kind = kind.get("kind") or kind.get("type") or "unnamed"
+        return "" if kind is None else sanitize(str(kind), 40)
 
     def heartbeat(self, session_key: SessionKey) -> float | None:
         """When the runner last gave a sign of life; None where there is no such file."""

@@ -5,6 +5,7 @@ See upstream/nanoclaw: Host log.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -78,24 +79,92 @@ class StartFailure:
     at: float
     why: str
     """Harmless, secrets masked."""
+    times: tuple[float, ...] = ()
+    """When each of the last ones was, oldest first."""
+
+    def since(self, at: float | None) -> int:
+        """How many there were after an instant."""
+        times = self.times or (self.at,)
+        return sum(1 for one in times if at is None or one > at)
+
+
+_MOST_TIMES = 20
+_KIND = re.compile(r'\bkind="([^"]{1,60})"')
+_TAIL_LINES = re.compile(r'stderrTail=(\[(?:"(?:[^"\\]|\\.)*"|[\s,])*\])')
+_CONTAINER = re.compile(r'containerName="([^"\s]{1,200})"')
+_KILLING = "Killing container"
+_FAILED = "Session failed"
+_RUNNER = re.compile(r"^\[agent-runner\]\s*(?:Fatal error:\s*)?")
+_DOCKER_FAILED = 125
+"""The exit status of a `docker run` that failed itself."""
 
 
 def troubles(lines: Iterable[tuple[float, HostLogLine]]) -> dict[str, StartFailure]:
-    """By session: why its last start failed."""
+    """By session, or by container where a line names none: why its last start failed.
+
+    What the host ended itself is no failure (upstream/nanoclaw: Host log).
+    """
     found: dict[str, StartFailure] = {}
+    killed: dict[str, float] = {}
     for at, line in lines:
-        session = line.session
-        if not session:
+        match = _CONTAINER.search(line.text)
+        about = line.session or (match[1] if match else "")
+        if not about:
             continue
-        if line.text.startswith(WAKE_FAILED):
-            match = _MESSAGE.search(line.text)
-            why = match[1] if match else line.text
-            found[session] = StartFailure(at, redact_line(why, 200))
-        elif line.text.startswith(EXITED):
-            code = _CODE.search(line.text)
-            if code is not None and code[1] not in ("0", "null"):
-                found[session] = StartFailure(at, f"its container exited with code {code[1]}")
+        if line.text.startswith(_KILLING):
+            killed[about] = at
+            continue
+        why = _why(line)
+        if not why or (line.text.startswith(EXITED) and at - killed.get(about, -1e9) < _KILL_S):
+            continue
+        before = found.get(about)
+        times = before.times if before is not None else ()
+        # One failed start may be told twice: by its exit, and by the wake that waited for it.
+        repeated = before is not None and at - before.at < _SAME_S
+        if before is not None and repeated and line.text.startswith(WAKE_FAILED):
+            why = before.why
+        times = (*times[:-1], at) if repeated else (*times, at)
+        found[about] = StartFailure(at, why, times[-_MOST_TIMES:])
     return found
+
+
+_KILL_S = 30.0
+_SAME_S = 2.0
+
+
+def _why(line: HostLogLine) -> str:
+    """Why a start failed, harmless; empty where the line is of something else."""
+    text = line.text
+    if text.startswith(WAKE_FAILED):
+        match = _MESSAGE.search(text)
+        return redact_line(match[1] if match else text, 200)
+    if text.startswith(_FAILED):
+        match = _KIND.search(text)
+        return f"the runtime says {redact_line(match[1], 60)}" if match else "its start failed"
+    if not text.startswith(EXITED):
+        return ""
+    match = _CODE.search(text)
+    if match is None or match[1] in ("0", "null"):
+        return ""
+    code = int(match[1])
+    what = f"its container exited with code {code}"
+    if code == _DOCKER_FAILED:
+        what = "docker itself could not start it (image, option or daemon)"
+    said = _last_words(text)
+    return f"{what}: {said}" if said else what
+
+
+def _last_words(text: str) -> str:
+    """The last line of the container's own error output, without the runner's prefix."""
+    match = _TAIL_LINES.search(text)
+    if match is None:
+        return ""
+    try:
+        lines = json.loads(match[1])
+    except (ValueError, RecursionError):
+        return ""
+    said = [one.strip() for one in lines if isinstance(one, str) and one.strip()]
+    return redact_line(_RUNNER.sub("", said[-1]), 160) if said else ""
 
 
 class HostLogReader:

@@ -24,10 +24,11 @@ from services.sources.nanoclaw import host_judge, logs
 from services.sources.nanoclaw.containers import ContainerListings, Listing, SessionKey
 from services.sources.nanoclaw.engagement import NudgePlan, plan
 from services.sources.nanoclaw.install import Install, find
-from services.sources.nanoclaw.poller import PollContext, SessionPoller
+from services.sources.nanoclaw.poller import SessionPoller
+from services.sources.nanoclaw.tracked import PollContext
 from services.sources.nanoclaw.verdicts import verdict
 from services.sources.protocol.verdict import Verdict, VerdictKind
-from services.text.format import sentence
+from services.text.format import ago, sentence, span
 from services.text.sanitize import sanitize
 
 
@@ -69,7 +70,11 @@ class NanoClawObserver:
         poller, _ = self._opened()
         session_key = self._session_key(poller, sandbox)
         return await self._reader.snapshot(
-            sandbox, folder(poller.install, session_key), window, alive=poller.alive(session_key)
+            sandbox,
+            folder(poller.install, session_key),
+            window,
+            alive=poller.alive(session_key),
+            rules=poller.rules(session_key),
         )
 
     async def content(self, sandbox: SandboxId, direction: Direction, message: str) -> str:
@@ -98,6 +103,7 @@ class NanoClawObserver:
             self.nudge_plan(sandbox),
             poller.install.service,
             now,
+            adopts=context.generation.adopts,
         )
 
     async def log_streams(self, sandbox: SandboxId) -> tuple[LogStream, ...]:
@@ -163,6 +169,12 @@ class NanoClawObserver:
         state, reason = host_judge.judge(context.host, now)
         problem = context.seen.problem
         rows = list(host_judge.facts(context.host, now))
+        rows += _health(poller, context, now)
+        refusal = context.generation.refuses_start
+        if refusal and state is GatewayState.DOWN:
+            reason = f"The host refuses to start: {refusal}. /update-nanoclaw is the way out."
+        elif refusal:
+            rows.append(("next start", f"will be refused: {refusal}"))
         rows += [("root", sanitize(str(poller.install.root), 200)), ("slug", poller.install.slug)]
         rows.append(("central DB", _central_fact(context)))
         if not poller.folders_present and context.rows:
@@ -182,6 +194,28 @@ class NanoClawObserver:
             evidence=tuple(rows),
         )
         return host, _containers(GatewayId(self.info.key, "containers"), context, now)
+
+
+def _health(poller: SessionPoller, context: PollContext, now: float) -> list[tuple[str, str]]:
+    """Version, uptime, and what is folded away."""
+    known, began = context.generation, context.host_started_at
+    told = f"{known.version} (package.json)" if known.version else "unknown: no package.json says"
+    rows = [("version", told)]
+    if began is not None and context.host.up:
+        rows.append(("host up", span(now - began)))
+        if known.code_at is not None and known.code_at > began:
+            rows.append(("code on disk", "newer than the running host"))
+    if context.troubles:
+        last = max(context.troubles.values(), key=lambda one: one.at)
+        rows.append(("last failed start", f"{ago(now - last.at)}: {last.why}"))
+    spent = poller.spent_tasks
+    if spent:
+        shown = ", ".join(sanitize(one, 60) for one in spent[-_SPENT_SHOWN:])
+        rows.append(("spent tasks", f"{len(spent)}: {shown}"))
+    return rows
+
+
+_SPENT_SHOWN = 8
 
 
 def folder(install: Install, session_key: SessionKey) -> Path:

@@ -5,24 +5,36 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from services.clock import Clock
 from services.models import GatewayId, InLabel, Sandbox, SandboxId
-from services.queues.due import DUE_PREFETCH
-from services.queues.facts import AgentFacts, Survey
+from services.queues.due import DUE_PREFETCH, QueueRules
 from services.queues.reader import QueueReader
 from services.sources.nanoclaw.central_client import CentralClient, CentralReading
 from services.sources.nanoclaw.central_db import PendingRequest, SessionRow
 from services.sources.nanoclaw.containers import Listing, SessionKey
-from services.sources.nanoclaw.folders import NOTHING, Folders, Stamp
+from services.sources.nanoclaw.evidence import SessionEvidence, SessionJudgement, lost
+from services.sources.nanoclaw.folders import NOTHING, Folders
 from services.sources.nanoclaw.frames import probe
-from services.sources.nanoclaw.host_judge import HostEvidence
-from services.sources.nanoclaw.host_log import HostLogReader, StartFailure
+from services.sources.nanoclaw.generation import (
+    UNKNOWN_GENERATION,
+    read_generation,
+)
+from services.sources.nanoclaw.host_log import HostLogReader
 from services.sources.nanoclaw.install import Install, check
-from services.sources.nanoclaw.judge import SessionEvidence, SessionJudgement, judge
+from services.sources.nanoclaw.joins import ListBelief, holds, trouble_of, watch
+from services.sources.nanoclaw.judge import judge
 from services.sources.nanoclaw.rows import SessionRecord, human_wait, native_ids, to_row
+from services.sources.nanoclaw.tasks import KEPT_FAILING, is_spent, paused_task
+from services.sources.nanoclaw.tracked import (
+    PollContext,
+    TrackedSession,
+    is_alive,
+    reconfirmed,
+    shared_evidence,
+)
 
 AT_ONCE = 2
 BUDGET_S = 3.0
@@ -36,40 +48,7 @@ ROTATION = 4
 AGED_S = 1.5
 """A row that says the same as before is confirmed when it is this old."""
 _SETTLED_S = 0.05
-_UNREAD = Survey(AgentFacts(0.0, unread=True, problem="not read yet"))
-
-
-@dataclass(slots=True)
-class TrackedSession:
-    """One session between polls."""
-
-    session_key: SessionKey
-    native: str
-    stamp: Stamp | None = None
-    """As of the survey; None: read it again."""
-    survey: Survey = _UNREAD
-    surveyed_at: float = 0.0
-    """Monotonic, as `whole_at`."""
-    whole_at: float = 0.0
-    """When both files were read, changed or not."""
-    alive: bool | None = None
-    row_is_current: bool = False
-    """Its row says nothing about the time, and nothing it was drawn from has changed."""
-    judged: SessionJudgement | None = None
-    sandbox: Sandbox | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class PollContext:
-    """What a poll knows before it reads any session."""
-
-    host: HostEvidence
-    listing: Listing
-    seen: CentralReading
-    stamps: Mapping[SessionKey, Stamp]
-    rows: Mapping[SessionKey, SessionRow]
-    troubles: Mapping[str, StartFailure]
-    waiting: Mapping[str, tuple[PendingRequest, ...]]
+GENERATION_S = 30.0
 
 
 class SessionPoller:
@@ -89,6 +68,9 @@ class SessionPoller:
         self._rotation: deque[SessionKey] = deque()
         self._lock = asyncio.Lock()
         self.context: PollContext | None = None
+        self._generation = UNKNOWN_GENERATION
+        self._generation_read: float | None = None
+        self._lists = ListBelief()
 
     @property
     def folders_denied(self) -> tuple[str, ...]:
@@ -107,7 +89,16 @@ class SessionPoller:
 
     def alive(self, session_key: SessionKey) -> bool | None:
         """Whether a container of it ran the last time anybody looked; None: not known."""
-        return None if self.context is None else _alive(self.context, session_key)
+        return None if self.context is None else is_alive(self.context, session_key)
+
+    def rules(self, session_key: SessionKey) -> QueueRules:
+        """How the code of this install treats the queue files of a session."""
+        central = None if self.context is None else self.context.seen.central
+        prefetch = (
+            DUE_PREFETCH if central is None else central.prefetch.get(session_key[0], DUE_PREFETCH)
+        )
+        known = self._generation
+        return QueueRules(prefetch, known.oldest_first, known.dated)
 
     def judgement(self, native: str) -> SessionJudgement | None:
         """What it was seen to be in the last round."""
@@ -142,7 +133,20 @@ class SessionPoller:
             await self._survey(
                 context, self._due_for_reading(context), self._clock.monotonic() + BUDGET_S
             )
-            return tuple([self._to_row(context, one) for one in self._sessions.values()])
+            rows = context.rows
+            return tuple(
+                [
+                    self._to_row(context, one)
+                    for key, one in self._sessions.items()
+                    if not is_spent(rows.get(key)) or key in context.listing.by_session
+                ]
+            )
+
+    @property
+    def spent_tasks(self) -> tuple[str, ...]:
+        """Series whose sessions are closed for good, in the order of the table."""
+        rows = {} if self.context is None else self.context.rows
+        return tuple(row.task for row in rows.values() if is_spent(row))
 
     async def _gather(self, listing: Listing, only: str | None) -> PollContext:
         check(self.install)
@@ -159,7 +163,18 @@ class SessionPoller:
             if one.session:
                 waiting[one.session] = (*waiting.get(one.session, ()), one)
         troubles = self._errors.read()
-        return PollContext(host, listing, seen, stamps, rows, troubles, waiting)
+        await self._read_generation(seen)
+        running = [key for key, row in rows.items() if row.container in ("running", "idle")]
+        beats = [at for key in running if (at := self._folders.heartbeat(key)) is not None]
+        listing = self._lists.check(listing, beats, self._clock.now())
+        return PollContext(host, listing, seen, stamps, rows, troubles, waiting, self._generation)
+
+    async def _read_generation(self, seen: CentralReading) -> None:
+        now, last = self._clock.monotonic(), self._generation_read
+        if last is None or now - last >= GENERATION_S:
+            self._generation_read = now
+            claims = bool(seen.central.claims)
+            self._generation = await asyncio.to_thread(read_generation, self.install, claims=claims)
 
     def _rows(
         self, seen: CentralReading
@@ -179,7 +194,7 @@ class SessionPoller:
     def _invalidate_rows(self, context: PollContext) -> None:
         """Rows whose evidence is another than in the last round are drawn anew."""
         last = self.context
-        if last is None or _shared(last) != _shared(context):
+        if last is None or shared_evidence(last) != shared_evidence(context):
             for one in self._sessions.values():
                 one.row_is_current = False
             return
@@ -253,8 +268,10 @@ class SessionPoller:
             if one.row_is_current and stamp is one.stamp and one.alive is silent is False:
                 continue
             active = session_key in listed or (one.judged is not None and not one.judged.steady)
-            old = active and now - one.surveyed_at >= LONGEST_REST_S
-            moved = stamp != one.stamp or _alive(context, session_key) != one.alive
+            next_at = one.survey.facts.next_at
+            lapsed = next_at is not None and next_at <= self._clock.now()
+            old = lapsed or (active and now - one.surveyed_at >= LONGEST_REST_S)
+            moved = stamp != one.stamp or is_alive(context, session_key) != one.alive
             if stamp is not NOTHING and (moved or old):
                 changed.append((not active, -stamp.newest, one))
         changed.sort(key=lambda entry: entry[:2])
@@ -281,12 +298,12 @@ class SessionPoller:
         stamp = context.stamps.get(one.session_key, NOTHING)
         if stamp is NOTHING:
             return
-        alive = _alive(context, one.session_key)
-        prefetch = context.seen.central.prefetch.get(one.session_key[0], DUE_PREFETCH)
+        alive = is_alive(context, one.session_key)
+        rules = self.rules(one.session_key)
         now = self._clock.monotonic()
         whole = stamp == one.stamp or now - one.whole_at >= WHOLE_EVERY_S
         survey = await self._reader.survey(
-            self._folder(one.session_key), alive=alive, prefetch=prefetch, whole=whole
+            self._folder(one.session_key), alive=alive, rules=rules, whole=whole
         )
         one.whole_at = now if whole else one.whole_at
         if survey != one.survey:
@@ -300,7 +317,7 @@ class SessionPoller:
         drawn = one.sandbox
         if drawn is not None and one.row_is_current:
             if not 0 <= now - drawn.observed_at < AGED_S:
-                one.sandbox = drawn = _reconfirmed(drawn, now)
+                one.sandbox = drawn = reconfirmed(drawn, now)
             return drawn
         record = self._record(context, one, now)
         one.judged = record.judged
@@ -320,6 +337,12 @@ class SessionPoller:
         files = replace(files, heartbeat_at=beat)
         waiting = context.waiting.get(session_key[1], ())
         row = context.rows.get(session_key)
+        paused, human = (
+            paused_task(row, one.survey),
+            human_wait(((w.what, w.title) for w in waiting), lost(files, now)),
+        )
+        if paused.endswith(KEPT_FAILING):
+            human = f"{paused} {human}".strip()
         seen = SessionEvidence(
             row=row,
             files=files,
@@ -327,12 +350,21 @@ class SessionPoller:
             container=context.listing.by_session.get(session_key),
             runtime=context.listing.known,
             host_up=context.host.up,
-            host_started_at=None if context.host.breaker is None else context.host.breaker.at,
+            host_started_at=context.host_started_at,
             central=context.seen.known,
             configured=central.configured is None or session_key[0] in central.configured,
-            trouble=context.troubles.get(session_key[1]),
+            trouble=trouble_of(context, self.install, session_key[1]),
             context=dict(one.survey.inbound).get(InLabel.CONTEXT.value, 0),
-            human=human_wait((w.what, w.title) for w in waiting),
+            human=human,
+            paused="" if paused in human else paused,
+            mailbox=""
+            if context.stamps.get(session_key, NOTHING) is not NOTHING
+            else self._folders.mailbox(session_key),
+            held=holds(context, one, files.heartbeat_at, now),
+            generation=context.generation,
+            tracked_at=central.claims.get(session_key[1]),
+            doubled=session_key in context.listing.doubled,
+            watched_at=watch(one, context.listing.by_session.get(session_key), now),
         )
         return SessionRecord(
             SandboxId(self._source, one.native),
@@ -348,51 +380,3 @@ class SessionPoller:
 
     def _folder(self, session_key: SessionKey) -> Path:
         return self.install.sessions / session_key[0] / session_key[1]
-
-
-def _alive(context: PollContext, session_key: SessionKey) -> bool | None:
-    if context.listing.known:
-        return session_key in context.listing.by_session
-    row = context.rows.get(session_key)
-    return False if row is not None and row.container == "stopped" else None
-
-
-def _shared(context: PollContext) -> tuple[object, ...]:
-    """What the rows of all sessions are drawn from, beside their own."""
-    central = context.seen.central
-    return (
-        context.listing.problem,
-        context.listing.known,
-        context.host.up,
-        context.host.breaker,
-        context.seen.known,
-        central.groups,
-        central.chats,
-        central.dropped,
-        central.configured,
-    )
-
-
-def _reconfirmed(drawn: Sandbox, now: float) -> Sandbox:
-    """The same row, confirmed now."""
-    return Sandbox(
-        drawn.id,
-        drawn.name,
-        drawn.state,
-        drawn.reason,
-        now,
-        drawn.gateway,
-        drawn.activity,
-        drawn.tool,
-        drawn.evidence,
-        drawn.inbound,
-        drawn.outbound,
-        drawn.asleep_by_design,
-        drawn.unavailable,
-        drawn.stale,
-        drawn.needs,
-        drawn.own_state,
-        drawn.since,
-        drawn.until,
-        drawn.needs_me,
-    )

@@ -15,11 +15,11 @@ from services.models import (
     SandboxId,
 )
 from services.queues.facts import Survey
-from services.queues.stuck import idle_reap_at
 from services.sources.nanoclaw.central_db import CentralSnapshot, PendingRequest, SessionRow
 from services.sources.nanoclaw.containers import SessionKey
 from services.sources.nanoclaw.engagement import place_of
-from services.sources.nanoclaw.judge import SessionEvidence, SessionJudgement, stale_tool
+from services.sources.nanoclaw.evidence import SessionEvidence, SessionJudgement
+from services.sources.nanoclaw.running_judge import reaped_at, stale_tool
 from services.text.format import ago, plural, span
 from services.text.sanitize import sanitize
 
@@ -61,10 +61,19 @@ def to_row(record: SessionRecord, central: CentralSnapshot, now: float) -> Sandb
         evidence=evidence(record, central, now),
         inbound=record.survey.inbound,
         outbound=record.survey.outbound,
-        asleep_by_design=judged.by_design,
+        asleep_by_design=judged.by_design and not seen.human,
         unavailable=unavailable(record),
         stale=stale,
+        needs=needs(record),
+        until=judged.until,
+        needs_me=seen.human,
     )
+
+
+def needs(record: SessionRecord) -> tuple[GatewayId, ...]:
+    """Its way in: a running session is reached through the container runtime alone."""
+    way = GatewayId(record.id.source, "containers")
+    return () if record.evidence.container is None else (way,)
 
 
 def unavailable(record: SessionRecord) -> tuple[tuple[Capability, str], ...]:
@@ -88,6 +97,9 @@ def evidence(record: SessionRecord, central: CentralSnapshot, now: float) -> Fac
     if record.dropped:
         rows.append(("dropped senders", f"{plural(record.dropped, 'message')} in its chat"))
     rows += _series(record.survey, now)
+    config = central.models.get(record.group_id)
+    if config:
+        rows.append(("model", sanitize(config, 80)))
     return tuple(rows)
 
 
@@ -111,13 +123,16 @@ def _life(record: SessionRecord, now: float) -> Facts:
         rows.append(("container", "none"))
     else:
         up = "" if container.started_at is None else f", up {span(now - container.started_at)}"
-        rows.append(("container", f"{container.name}{up}"))
+        word = "" if container.status == "running" else f", {container.status}"
+        rows.append(("container", f"{container.name}{word}{up}"))
+        if container.contradiction:
+            rows.append(("disagreement", container.contradiction))
     beat = files.heartbeat_at
     rows.append(("heartbeat", "never" if beat is None else ago(now - beat)))
     if disagreement := _disagreement(seen):
         rows.append(("disagreement", disagreement))
     if container is not None and beat is not None and not files.claims:
-        rows.append(("idle reap", f"in {span(idle_reap_at(beat, files.bash_ms) - now)}"))
+        rows.append(("idle reap", f"in {span(reaped_at(seen, beat, container.started_at) - now)}"))
     started = None if container is None else container.started_at
     if files.tool:
         stale = " (left over from an earlier container)" if stale_tool(files, started) else ""
@@ -150,7 +165,9 @@ def _work(record: SessionRecord, now: float) -> Facts:
             ("next due", f"{when}, after {files.next_tries} resets" if files.next_tries else when)
         )
     if files.starved:
-        rows.append(("starved", "a due message has too many newer ones in front"))
+        rows.append(("starved", "a due message has too many others in front"))
+    if files.order_unknown:
+        rows.append(("order of work", "unknown: nothing tells which rows its runner takes first"))
     if files.unclaimed_response:
         rows.append(("unclaimed response", "wakes this session for nothing at every sweep"))
     if not record.evidence.configured:
@@ -202,6 +219,8 @@ def display_name(central: CentralSnapshot, row: SessionRow | None, native: str) 
     if row is None:
         return native
     group = sanitize(central.groups.get(row.group, ""), _PART) or sanitize(row.group, _PART)
+    if row.task:
+        return f"{group} · task {sanitize(row.task, _PART)}"
     chat = central.chats.get(row.chat) if row.chat is not None else None
     if chat is None:
         return f"{group} · {native}"
@@ -211,18 +230,24 @@ def display_name(central: CentralSnapshot, row: SessionRow | None, native: str) 
     return f"{group} · {place}"
 
 
-def human_wait(titles: Iterable[tuple[str, str]]) -> str:
-    """What waits for a human, as (kind, title) pairs, in a sentence; empty for nothing."""
+def human_wait(titles: Iterable[tuple[str, str]], lost: int = 0) -> str:
+    """What waits for a human, as (kind, title) pairs, in a sentence; empty for nothing.
+
+    `lost`: messages whose delivery was given up.
+    """
     every = list(titles)
+    undelivered = f"{plural(lost, 'message')} not delivered." if lost else ""
     if not every:
-        return ""
+        return undelivered
     kind, title = every[0]
     what = {
         "question": "Asks a human",
         "approval": "Waits for an admin",
+        "reason": "Rejected, waits for the reason",
         "sender": "Waits for an admin: unknown sender",
         "channel": "Waits for an admin: unknown chat",
     }[kind]
     shown = sanitize(title, 60)
     more = f" and {len(every) - 1} more" if len(every) > 1 else ""
-    return f"{what}: “{shown}”{more}." if shown else f"{what}{more}."
+    said = f"{what}: “{shown}”{more}." if shown else f"{what}{more}."
+    return f"{said} {undelivered}".strip()

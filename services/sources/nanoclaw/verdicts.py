@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from services.models import GatewayState, SandboxState
 from services.sources.nanoclaw.engagement import NudgePlan
-from services.sources.nanoclaw.judge import SessionJudgement
+from services.sources.nanoclaw.evidence import SessionJudgement
 from services.sources.protocol.verdict import Verdict, VerdictKind
 
 NUDGE = "nudge"
@@ -19,6 +19,8 @@ def verdict(
     plan: NudgePlan,
     service: str,
     now: float,
+    *,
+    adopts: bool | None = None,
 ) -> Verdict:
     """Judge one session; a host starts its own sessions, so nothing here is ever wakeable by us."""
     state, reason = judged.state, judged.reason
@@ -34,7 +36,7 @@ def verdict(
             "one for what is due.",
             confirmable=STOP,
         )
-    if (trouble := _host_trouble(host, service)) is not None:
+    if (trouble := _host_trouble(host, service, adopts)) is not None:
         return trouble
     if state is SandboxState.SETTLING:
         return Verdict(VerdictKind.SETTLING, reason)
@@ -66,7 +68,9 @@ def _asleep(reason: str, plan: NudgePlan) -> Verdict:
     )
 
 
-def _host_trouble(host: tuple[GatewayState, str], service: str) -> Verdict | None:
+def _host_trouble(
+    host: tuple[GatewayState, str], service: str, adopts: bool | None
+) -> Verdict | None:
     state, reason = host
     match state:
         case GatewayState.READY:
@@ -78,8 +82,12 @@ def _host_trouble(host: tuple[GatewayState, str], service: str) -> Verdict | Non
                 VerdictKind.TERMINAL,
                 reason,
                 advice=f"Start the host: `systemctl --user start {service}` or `launchctl "
-                f"kickstart gui/$UID/com.{service}`. This panel does not: a start stops every "
-                "container of the install.",
+                f"kickstart gui/$UID/com.{service}`. This panel does not: a start "
+                + (
+                    "stops the containers it does not know."
+                    if adopts
+                    else "stops every container of the install."
+                ),
             )
     return Verdict(
         VerdictKind.TERMINAL, reason, advice="Run the panel as the user the host runs as."

@@ -180,6 +180,7 @@ async def test_what_may_not_be_read_is_said(folder: Path, bound_by_permissions: 
 async def test_an_unknown_shape_is_said_and_never_raised(folder: Path) -> None:
     (folder / "inbound.db").unlink()
     execute(folder / "inbound.db", "CREATE TABLE messages_in (id TEXT)", [()])
+    execute(folder / "inbound.db", "INSERT INTO messages_in VALUES ('m')", [()])
     polls = Polls(folder)
     assert [(await polls()).stale for _ in range(3)] == [True, True, True]
     assert (await polls()).problem == "inbound.db has a shape this panel does not know"
@@ -347,13 +348,13 @@ async def test_long_histories_are_counted_whole(folder: Path) -> None:
 
 
 class SlowClock(FakeClock):
-    """Every look at it takes a tenth of a second."""
+    """Every look at it takes three tenths of a second."""
 
     looks = 0
 
     def monotonic(self) -> float:
         self.looks += 1
-        return super().monotonic() + self.looks * 0.1
+        return super().monotonic() + self.looks * 0.3
 
 
 async def test_costly_counts_rest_a_while_and_are_made_again(folder: Path) -> None:

@@ -42,7 +42,7 @@ SENT = OutboundFacts("chat", "telegram", delivery="delivered", confirmed=True)
         (InboundFacts(wakes=False), InLabel.CONTEXT),
         (InboundFacts(), InLabel.DUE),
         (InboundFacts(status="processing"), InLabel.DUE),
-        (InboundFacts(ack="nonsense"), InLabel.DUE),
+        (InboundFacts(ack="nonsense"), InLabel.UNKNOWN_ACK),
     ],
 )
 def test_inbound(facts: InboundFacts, label: InLabel) -> None:

@@ -141,7 +141,8 @@ async def test_sources_that_disagree_are_shown_to(root: Path, docker: ScriptedDo
 async def test_containers_are_asked_as_they_are_labelled(
     root: Path, docker: ScriptedDocker
 ) -> None:
-    names = docker.run((ALPHA, "sess-fx-mixed", NOW - 300), (BETA, "sess-fx-nowake", NOW - 9))
+    docker.run((ALPHA, "sess-fx-mixed", NOW - 300), (BETA, "sess-fx-nowake", NOW - 9))
+    ids = [json.loads(line)["ID"] for line in (docker.folder / "ps").read_text().splitlines()]
     clock = FakeClock(NOW)
     source = opened(root, clock)
     for _ in range(3):
@@ -149,12 +150,12 @@ async def test_containers_are_asked_as_they_are_labelled(
         await clock.advance(5)
     await source.observer.close()
     slug = install_at(root).slug
-    listing = ["ps", "--no-trunc", "--filter", f"label=nanoclaw-install={slug}"]
+    listing = ["ps", "-a", "--no-trunc", "--filter", f"label=nanoclaw-install={slug}"]
     asked = docker.asked
     assert [one for one in asked if one[0] == "ps"] == [[*listing, "--format", "{{json .}}"]] * 3
     inspected = [one for one in asked if one[0] == "inspect"]
     assert len(inspected) == 1, "mounts never change"
-    assert inspected[0][-2:] == names
+    assert inspected[0][-2:] == ids
 
 
 @pytest.mark.parametrize("source_path", ["/host_mnt{root}", "/run/desktop/mnt/host{root}"])

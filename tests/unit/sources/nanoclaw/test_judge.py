@@ -12,8 +12,9 @@ from services.queues.stuck import ProcessingClaim
 from services.queues.timestamps import sqlite_utc
 from services.sources.nanoclaw.central_db import SessionRow
 from services.sources.nanoclaw.containers import AgentContainer
+from services.sources.nanoclaw.evidence import SessionEvidence, SessionJudgement
 from services.sources.nanoclaw.host_log import StartFailure
-from services.sources.nanoclaw.judge import SessionEvidence, SessionJudgement, judge
+from services.sources.nanoclaw.judge import judge
 
 NOW = 1_795_194_300.0
 RUNNING = SessionRow("s", "g", "c", None, "active", "running")
@@ -114,8 +115,7 @@ def test_still_stopped_after_two_sweeps_is_failing_and_the_log_says_why() -> Non
     judged = seen(files=files, trouble=trouble)
     assert (judged.state, judged.failing) == (SandboxState.BROKEN, True)
     assert judged.reason == (
-        "Wake failing: 1 message due for 5 min and it does not start: "
-        "Container config not found for agent group: g."
+        "Start failed: Container config not found for agent group: g. 1 message due."
     )
     old = seen(files=files, trouble=replace(trouble, at=NOW - 4000))
     assert "nothing in the error log says why" in old.reason

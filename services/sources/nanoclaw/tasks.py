@@ -1,0 +1,26 @@
+"""What is said of the session of one series of tasks (upstream/nanoclaw: Scheduled work)."""
+
+from __future__ import annotations
+
+from services.models import InLabel
+from services.queues.facts import Survey
+from services.sources.nanoclaw.central_db import SessionRow
+
+KEPT_FAILING = "its script kept failing."
+AUTO_PAUSE = 8
+"""Failures in a row after which a host pauses a series (upstream/nanoclaw: Scheduled work)."""
+
+
+def is_spent(row: SessionRow | None) -> bool:
+    """Whether it is the closed session of a task that never runs again."""
+    return row is not None and row.status == "closed" and bool(row.task)
+
+
+def paused_task(row: SessionRow | None, survey: Survey) -> str:
+    """That a task is paused, and why as far as its rows tell; empty where it is not."""
+    if row is None or not row.task or not survey.series:
+        return ""
+    if not all(one.paused for one in survey.series):
+        return ""
+    failed = dict(survey.inbound).get(InLabel.SCRIPT_FAILED.value, 0)
+    return f"Task paused: {KEPT_FAILING}" if failed >= AUTO_PAUSE else "Task paused."

@@ -1,0 +1,162 @@
+"""A real docker daemon beside a small install: what is seen while containers come and go.
+
+The host is played row by row, in upstream's order: the container first, then its row.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from services.clock import SystemClock
+from services.models import Sandbox, SandboxId, SandboxState
+from services.sources.nanoclaw.joins import HOLD_S
+from services.terminal.exec.requests import ExecOutput, ExecRequest, ExecResult
+from tests.support import kits
+from tests.support.docker import Docker, docker
+from tests.support.nanoclaw import opened, short_folder
+from tests.support.nanoclaw_install import Session, SmallInstall, answering
+from tests.support.waiting import eventually
+
+pytestmark = pytest.mark.kit("docker")
+SID = "sess-1795193316631-cbbi85"
+ALARMS = (SandboxState.STUCK, SandboxState.BROKEN, SandboxState.UNKNOWN, SandboxState.DOWN)
+ENDS = 20
+
+
+@pytest.fixture(scope="module")
+def daemon() -> Iterator[Docker]:
+    kits.need("docker")
+    with docker() as one:
+        yield one
+
+
+class World:
+    """The install, its one session, and the source that looks at it."""
+
+    def __init__(self, top: Path, daemon: Docker, monkeypatch: pytest.MonkeyPatch) -> None:
+        daemon.on_path(top / "bin")
+        monkeypatch.setenv("PATH", str(top / "bin"), prepend=":")
+        self.daemon = daemon
+        self.install = SmallInstall(top / "claw", "2.4.0", "mailbox", "driver")
+        self.install.started(time.time() - 9000)
+        self.session: Session = self.install.session(SID)
+        (self.session.folder / "agent").mkdir()  # where the group's folder is mounted
+        self.name = f"ncl-{self.install.slug}-{SID}"
+        self.source = opened(self.install.root, SystemClock())
+        self.observer = self.source.observer
+
+    async def row(self) -> Sandbox:
+        seen = await self.observer.observe()
+        return next(one for one in seen.sandboxes if one.id.native_id == SID)
+
+    async def until(self, state: SandboxState, *words: str, within: float = 40.0) -> Sandbox:
+        """Look until it is so; what was seen on the way is checked by `quiet`."""
+        limit = time.monotonic() + within
+        while True:
+            row = await self.row()
+            if row.state is state and all(word in row.reason for word in words):
+                return row
+            assert time.monotonic() < limit, f"still {row.state}: {row.reason}"
+
+    async def start(self) -> None:
+        labels = self.install.labels(SID, time.time())
+        await asyncio.to_thread(self.daemon.run, self.name, self.session.folder, labels)
+        self.install.row(SID, "running")
+        self.session.beat(time.time())
+
+    def gone(self) -> bool:
+        """Whether docker has removed what has ended."""
+        return not self.daemon.call("ps", "-aq").stdout
+
+    async def call(self, *words: str) -> None:
+        await asyncio.to_thread(self.daemon.call, *words)
+
+
+@pytest.fixture
+def world(daemon: Docker, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+    with short_folder() as top, answering(top / "claw"):
+        made = World(top, daemon, monkeypatch)
+        yield made
+        daemon.call("rm", "-f", made.name, check=False)
+
+
+async def test_ordinary_ends_raise_no_alarm(world: World) -> None:
+    seen: list[Sandbox] = []
+    over = asyncio.Event()
+
+    async def look() -> None:
+        while not over.is_set():
+            seen.append(await world.row())
+
+    looking = asyncio.create_task(look())
+    for _ in range(ENDS):
+        await world.start()
+        await world.call("stop", "-t", "1", world.name)
+        world.install.row(SID, "stopped")
+        await eventually(world.gone)
+    over.set()
+    await looking
+    assert [row for row in seen if row.state in ALARMS] == []
+    assert (await world.until(SandboxState.ASLEEP)).reason == "Stopped, nothing waits."
+    await world.observer.close()
+
+
+async def test_pause_restart_kill_and_removal_are_told_apart(world: World) -> None:
+    await world.start()
+    row = await world.until(SandboxState.READY)
+    assert world.name in dict(row.evidence)["container"]
+    await world.call("pause", world.name)
+    await world.until(SandboxState.STUCK, "Paused")
+    await world.call("unpause", world.name)
+    world.session.beat(time.time())
+    await world.until(SandboxState.READY)
+    await world.call("kill", world.name)
+    first = await world.until(SandboxState.SETTLING, "starts or ends")
+    assert "restarted" not in first.reason
+    await world.until(SandboxState.ASLEEP, "Its row still says running.", within=HOLD_S + 40)
+    world.install.row(SID, "stopped")
+    await world.until(SandboxState.ASLEEP, "nothing waits")
+    await world.observer.close()
+
+
+async def test_a_container_whose_row_stays_stopped_is_an_orphan_in_the_end(world: World) -> None:
+    labels = world.install.labels(SID, time.time())
+    await asyncio.to_thread(world.daemon.run, world.name, world.session.folder, labels)
+    await world.until(SandboxState.SETTLING)
+    await world.until(SandboxState.STUCK, "Orphan container", within=60)
+    await world.observer.close()
+
+
+async def test_a_daemon_that_is_killed_leaves_the_state_unknown_and_comes_back(
+    world: World,
+) -> None:
+    await world.start()
+    await world.until(SandboxState.READY)
+    await asyncio.to_thread(world.daemon.kill_daemon)
+    row = await world.until(SandboxState.READY, "Container state unknown, by its heartbeat")
+    assert dict(row.evidence)["container"].startswith("unknown: docker")
+    await asyncio.to_thread(world.daemon.start)
+    world.install.row(SID, "stopped")  # without live restore a new daemon ends what ran
+    await world.until(SandboxState.ASLEEP, "nothing waits", within=60)
+    await world.observer.close()
+
+
+async def test_what_runs_inside_ends_with_its_own_code(world: World) -> None:
+    await world.start()
+    await world.until(SandboxState.READY)
+    actor, where = world.source.actor, SandboxId("claw", SID)
+    assert actor is not None
+    for code in (0, 7, 42, 127, 130, 137):
+        request = ExecRequest(("sh", "-c", f"echo out; exit {code}"))
+        events = [event async for event in actor.exec(where, request)]
+        assert isinstance(events[-1], ExecResult)
+        assert events[-1].code == code
+        assert b"".join(e.data for e in events if isinstance(e, ExecOutput)) == b"out\n"
+    left = await asyncio.to_thread(world.daemon.call, "top", world.name)
+    assert b"echo out" not in left.stdout
+    await world.observer.close()
