@@ -33,7 +33,7 @@ EDGE_S = 0.5
 """A look is stamped at its end: its record may lie this far behind what it saw."""
 _TOLD = {
     True: {DEAD: ("down", "absent"), STOPPED: ("hung",), SERVING: ("ready",)},
-    False: {DEAD: ("asleep", "broken", "absent"), STOPPED: ("stuck",), SERVING: ("ready",)},
+    False: {DEAD: ("down", "asleep", "broken", "absent"), STOPPED: ("stuck",), SERVING: ("ready",)},
 }
 
 

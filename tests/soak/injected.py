@@ -18,7 +18,7 @@ OF_THE_GATEWAY = (
     InjectedFault.CREDENTIAL_REFUSED,
 )
 LEADS_TO: dict[InjectedFault, tuple[str, ...]] = {
-    InjectedFault.AGENT_KILL: ("asleep", "ready"),
+    InjectedFault.AGENT_KILL: ("down", "ready"),
     InjectedFault.AGENT_HANG: ("stuck", "ready"),
     InjectedFault.AGENT_CRASH_LOOP: ("broken", "ready"),
     InjectedFault.GATEWAY_KILL: ("down", "ready"),

@@ -137,7 +137,7 @@ def broken() -> Script:
             due=7,
         ),
         SANDBOXES[1],
-        sandbox("night-watch", SandboxState.ASLEEP, "Process 4245 has died.", due=3),
+        sandbox("night-watch", SandboxState.DOWN, "Process 4245 has died.", due=3),
         SANDBOXES[3],
     )
     script.verdicts = [

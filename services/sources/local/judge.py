@@ -20,6 +20,7 @@ REFUSED_ADVICE = (
     "`wakedeck local down` and start again, or clear the fault with "
     "`wakedeck local fault SANDBOX clear`."
 )
+_WAKEABLE = (SandboxState.ASLEEP, SandboxState.DOWN, SandboxState.STUCK, SandboxState.BROKEN)
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +128,10 @@ def sandbox(seen: AgentEvidence, now: float) -> tuple[SandboxState, Activity, st
             ("", "; 1 message waits")[seen.due] if seen.due < 2 else f"; {seen.due} messages wait"
         )
         what = "Not started" if pid is None else f"Process {pid} has died"
-        return SandboxState.ASLEEP, Activity.NONE, f"{what}{waiting}."
+        # Only what was never started, or ended cleanly, with nothing to do sleeps by design.
+        ended = pid is not None or bool(seen.due)
+        state = SandboxState.DOWN if ended else SandboxState.ASLEEP
+        return state, Activity.NONE, f"{what}{waiting}."
     silence = None if seen.heartbeat_at is None else max(0.0, now - seen.heartbeat_at)
     if process.liveness is Liveness.STOPPED:
         return (
@@ -165,7 +169,7 @@ def verdict(
         if judged in (GatewayState.DOWN, GatewayState.HUNG, GatewayState.ABSENT):
             return Verdict(VerdictKind.REPAIRABLE, trouble, wakeable=True)
     state, _, reason = agent
-    if state in (SandboxState.ASLEEP, SandboxState.STUCK, SandboxState.BROKEN):
+    if state in _WAKEABLE:
         return Verdict(VerdictKind.REPAIRABLE, reason, wakeable=True)
     if GatewayState.SETTLING in (front[0], traffic[0]):
         return Verdict(VerdictKind.SETTLING, front[1] or traffic[1])

@@ -113,12 +113,12 @@ async def test_one_key_repairs_what_was_broken_and_nothing_wakes_by_itself(
     async with panel(tmp_path) as live:
         await live.ready()
         inject(live.world, "data-pull", InjectedFault.AGENT_KILL)
-        await live.until(lambda: live.state() is SandboxState.ASLEEP)
+        await live.until(lambda: live.state() is SandboxState.DOWN)
         looks = live.app.engine.board.links["local"].last_success_at
         await live.until(
             lambda: (live.app.engine.board.links["local"].last_success_at or 0) > (looks or 0) + 3
         )
-        assert live.state() is SandboxState.ASLEEP, "a background tick woke it"
+        assert live.state() is SandboxState.DOWN, "a background tick woke it"
         await live.pilot.press("w")
         await live.until(
             lambda: (
@@ -226,12 +226,12 @@ async def test_read_only_refuses_in_the_services(tmp_path: Path) -> None:
     async with panel(tmp_path, read_only=True) as live:
         await live.ready()
         inject(live.world, "data-pull", InjectedFault.AGENT_KILL)
-        await live.until(lambda: live.state() is SandboxState.ASLEEP)
+        await live.until(lambda: live.state() is SandboxState.DOWN)
         await live.pilot.press("w", "r", "s")
         await live.pilot.pause()
         assert live.app.engine.latest_attempt(DATA_PULL) is None
         assert list(live.app.shells) == []
-        assert live.state() is SandboxState.ASLEEP
+        assert live.state() is SandboxState.DOWN
 
 
 async def test_what_a_shell_s_chords_do_can_be_done_from_the_palette(tmp_path: Path) -> None:

@@ -31,7 +31,7 @@ async def test_a_healthy_sandbox_is_never_disturbed(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("fault", "state", "words"),
     [
-        (InjectedFault.AGENT_KILL, SandboxState.ASLEEP, "has died"),
+        (InjectedFault.AGENT_KILL, SandboxState.DOWN, "has died"),
         (InjectedFault.AGENT_HANG, SandboxState.STUCK, "is stopped"),
         (InjectedFault.AGENT_CRASH_LOOP, SandboxState.BROKEN, "stale lock"),
     ],
@@ -53,7 +53,7 @@ async def test_a_broken_agent_is_named_and_woken(
         # What was wrong before says nothing of what is wrong next.
         inject(live.world, NAME, InjectedFault.AGENT_KILL)
         seen = await live.until(lambda look: sandbox(look, NAME).state is not SandboxState.READY)
-        assert sandbox(seen, NAME).state is SandboxState.ASLEEP, sandbox(seen, NAME)
+        assert sandbox(seen, NAME).state is SandboxState.DOWN, sandbox(seen, NAME)
 
 
 @pytest.mark.parametrize(

@@ -140,7 +140,7 @@ async def test_a_second_panel_does_not_repair_what_the_first_one_shows_broken(
         assert second.lifecycle is not None
         assert await second.lifecycle.enter() is False
         try:
-            seen = await live.until(lambda look: look.sandboxes[0].state is SandboxState.ASLEEP)
+            seen = await live.until(lambda look: look.sandboxes[0].state is SandboxState.DOWN)
             assert seen.sandboxes[0].name == "data-pull"
         finally:
             await second.lifecycle.leave()
