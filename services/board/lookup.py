@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from services.errors import AmbiguousError, NotFoundError, RefusedError, UnavailableError
 from services.models import Sandbox
+from services.text.sanitize import printable
 
 
 def find(sandboxes: Iterable[Sandbox], typed: str) -> Sandbox:
@@ -18,8 +19,8 @@ def find(sandboxes: Iterable[Sandbox], typed: str) -> Sandbox:
         AmbiguousError: several; lists them.
     """
     every = list(sandboxes)
-    exact = [one for one in every if typed in (str(one.id), f"{one.id.source}/{one.name}")]
-    found = exact or [one for one in every if typed in (one.name, one.id.native_id)]
+    exact = [one for one in every if _means(typed, str(one.id), f"{one.id.source}/{one.name}")]
+    found = exact or [one for one in every if _means(typed, one.name, one.id.native_id)]
     if len(found) == 1:
         return found[0]
     if found:
@@ -30,6 +31,11 @@ def find(sandboxes: Iterable[Sandbox], typed: str) -> Sandbox:
     if near:
         raise NotFoundError(f"No sandbox {typed!r}; did you mean {near[0]!r}?")
     raise NotFoundError(f"No sandbox {typed!r}. There are: {', '.join(known[:20]) or 'none'}.")
+
+
+def _means(typed: str, *names: str) -> bool:
+    """Whether it is one of the names, as they are or as they are printed."""
+    return typed in names or typed in map(printable, names)
 
 
 Ask = Callable[[str, str], Awaitable[Sandbox | None]]

@@ -8,6 +8,7 @@ import shlex
 
 import click
 
+from services.board.lag import LagMeter
 from services.config import paths
 from services.config.settings import Settings
 from services.journal.events import action_event
@@ -99,6 +100,7 @@ class _SingleAttempt:
             paths.locks_dir(),
             self._printer,
             read_only=settings.read_only,
+            lag=LagMeter(),
         )
         self._journal = Journal(paths.journal_file(), probed.clock)
         self._running: AttemptHandle | None = None

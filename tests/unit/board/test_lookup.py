@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import pytest
 
-from services.board.lookup import find_or_ask, refuse_unsure
+from services.board.lookup import find, find_or_ask, refuse_unsure
 from services.errors import AmbiguousError, NotFoundError, RefusedError, UnavailableError
 from services.models import Sandbox, SandboxId, SandboxState
 
@@ -76,3 +76,10 @@ async def test_nobody_is_asked_where_everything_is_known() -> None:
     sources = Sources()
     found = await find_or_ask([box("here", "a")], "a", {}, sources.ask)
     assert (found.sandbox.name, sources.asked) == ("a", [])
+
+
+def test_a_name_with_control_characters_is_typed_as_it_is_printed() -> None:
+    odd = box("here", "a\x07b")
+    plain = box("here", "ab")
+    assert find([odd, plain], "a‹0007›b") is odd
+    assert find([odd, plain], "here/a‹0007›b") is odd
