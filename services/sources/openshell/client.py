@@ -260,10 +260,17 @@ class OpenShellClient:
             return SandboxProbe(Reconciled.UNKNOWN_ERROR, said="its answer cannot be understood")
         return SandboxProbe(found, row)
 
-    async def forwards(self) -> tuple[Forward, ...]:
-        """Every forwarded port of this machine; the CLI keeps them in files."""
+    async def forwards(self) -> tuple[tuple[Forward, ...], int]:
+        """Every forwarded port of this machine, and how many lines were not understood.
+
+        Raises:
+            UnavailableError: they are not known; the sentence says why.
+        """
         answer = await self._cli.run("forward", "list", limit_s=PROBE_S)
-        return lists.forwards(answer.text) if answer.code == 0 else ()
+        if answer.code != 0 or answer.truncated:
+            why = "no answer in time" if answer.timed_out else answer.error_text
+            raise UnavailableError(f"Which ports are forwarded is not known: {why}.")
+        return lists.forwards(answer.stdout if answer.stdout.strip() else answer.stderr)
 
     async def rules(self, target: Target, tools: Toolset) -> Facts:
         """The network rules of a sandbox that wait for a decision; empty where none does.

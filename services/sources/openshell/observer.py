@@ -63,7 +63,7 @@ class OpenShellObserver(NoQueues):
         began = self._clock.monotonic()
         tools = await self._client.toolset()
         known, listed, ports = await gather(
-            self._client.registrations(tools), self._client.registry(), self._client.forwards()
+            self._client.registrations(tools), self._client.registry(), self._forwards()
         )
         probes = list(await gather(*(self._client.probe_gateway(one, tools) for one in known)))
         named = {one.name for one in known}
@@ -83,6 +83,13 @@ class OpenShellObserver(NoQueues):
             rows += self._rows(probe, front, listed, ports, more, now)
         self._last = {name: self._last[name] for name in self._last if name in _names(probes)}
         return Observation(self.info.key, now, tuple(fronts), tuple(rows))
+
+    async def _forwards(self) -> tuple[Forward, ...]:
+        """The ones that are known: what cannot be listed is not shown as dead."""
+        try:
+            return (await self._client.forwards())[0]
+        except UnavailableError:
+            return ()
 
     async def probe(self, sandbox: SandboxId) -> Verdict:
         target = Target.parse(sandbox.native_id)

@@ -674,3 +674,29 @@ async def test_details_are_asked_once_a_revision_and_rules_again(
     made.set(rules={})
     seen = await one.observer.observe()
     assert not [n for row in seen.sandboxes for n, _ in row.evidence if n == "network rules"]
+
+
+async def test_the_dead_port_is_started_again_and_no_other_number(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dead = ["alpha", "127.0.0.1", 19000, 4000000, "\x1b[31mdead\x1b[39m"]
+    other = ["beta-with-a-long-name", "127.0.0.1", 19001, 29492, "\x1b[31mdead\x1b[39m"]
+    made = script(tmp_path / "os", monkeypatch, forwards=[dead, other])
+    ended = await repair(source(), Verb.RECONNECT, ALPHA, tmp_path / "locks")
+    assert ended.state is AttemptState.DONE
+    asked = [call.split("forward ")[1] for call in made.calls() if "forward st" in call]
+    assert asked == ["stop 19000 alpha", "start --background 19000 alpha"]
+    assert "the forward of port 19000 was mended" in ended.summary
+
+
+async def test_a_list_of_forwards_that_fails_is_not_a_list_without_any(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = script(
+        tmp_path / "os", monkeypatch, say={"forward list": [1, "", "Error:   × locked\n"]}
+    )
+    ended = await repair(source(), Verb.RECONNECT, ALPHA, tmp_path / "locks")
+    assert ended.state is AttemptState.DONE
+    assert "its forwards may not be mended" in ended.summary
+    assert "nothing had to be repaired" not in ended.summary
+    assert not [call for call in made.calls() if "forward st" in call]

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import ast
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from services.config.settings import Flags, load
 from services.config.sources import OpenShellTable
@@ -192,18 +195,89 @@ def test_what_is_not_a_list_is_named(text: str) -> None:
         lists.sandboxes(text, as_json=True)
 
 
+# As the real ones print it: each column as wide as its widest cell, ONE space between.
+FORWARDS = (
+    "SANDBOX   BIND      PORT     PID        STATUS\n"
+    "ready-a   127.0.0.1 19000    4000000    \x1b[31mdead\x1b[39m\n"
+    "stopped-b 0.0.0.0   19001    29492      \x1b[32mrunning\x1b[39m\n"
+)
+BOTH = (
+    Forward("ready-a", "127.0.0.1", 19000, alive=False),
+    Forward("stopped-b", "0.0.0.0", 19001, alive=True),
+)
+
+
 def test_forwards_are_read_from_table_and_json() -> None:
-    table = (
-        "SANDBOX  BIND       PORT   PID  STATUS\n"
-        "a        127.0.0.1  18789  12   \x1b[32mrunning\x1b[39m\n"
-        "b        0.0.0.0    80     13   dead\n"
-    )
-    found = lists.forwards(table)
-    assert found == (Forward("a", "127.0.0.1", 18789, True), Forward("b", "0.0.0.0", 80, False))
-    assert [one.place for one in found] == ["18789", "0.0.0.0:80"]
-    later = '[{"sandbox": "a", "bind_address": "127.0.0.1", "port": 18789, "alive": true}]'
-    assert lists.forwards(later) == found[:1]
-    assert lists.forwards("No active forwards.\n") == ()
+    found, odd = lists.forwards(FORWARDS)
+    assert (found, odd) == (BOTH, 0)
+    assert [one.place for one in found] == ["19000", "0.0.0.0:19001"]
+    assert Forward("a", "::1", 80, alive=False).place == "[::1]:80"
+    later = '[{"sandbox": "ready-a", "bind_address": "127.0.0.1", "port": 19000, "alive": false}]'
+    assert lists.forwards(later) == (BOTH[:1], 0)
+    assert lists.forwards("No active forwards.\n") == ((), 0)
+
+
+def test_a_column_before_the_name_is_its_workspace() -> None:
+    widths = ("WORKSPACE ", "default   ", "blue      ")
+    text = "".join(a + b + "\n" for a, b in zip(widths, FORWARDS.splitlines(), strict=True))
+    found, _ = lists.forwards(text)
+    assert [one.workspace for one in found] == ["default", "blue"]
+    assert found[0].of(Target("g", "ready-a")) and not found[1].of(Target("g", "stopped-b"))
+
+
+@pytest.mark.parametrize(
+    "cell", ["0       ", "65536   ", "-1      ", "x       ", "1900²   ", " " * 8]
+)
+def test_a_line_without_a_port_is_counted_and_names_none(cell: str) -> None:
+    found, odd = lists.forwards(FORWARDS.replace("19000   ", cell))
+    assert (found, odd) == (BOTH[1:], 1)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "no header\n",
+        FORWARDS.replace("ready-a  ", "a-name-that-is-too-long"),
+        FORWARDS.replace("SANDBOX   BIND", "SANDBOX BIND"),
+        FORWARDS.replace("PID", "XYZ"),
+    ],
+)
+def test_a_table_that_does_not_fit_its_header_is_not_known(text: str) -> None:
+    with pytest.raises(UnavailableError, match="cannot be understood"):
+        lists.forwards(text)
+
+
+NAMES = st.text("abcxyz019-", min_size=1, max_size=63).filter(lambda name: name[0] != "-")
+FORWARD = st.builds(
+    Forward,
+    NAMES,
+    st.sampled_from(["127.0.0.1", "::1", "0.0.0.0", "localhost"]),
+    st.integers(1, 65535),
+    st.booleans(),
+    NAMES,
+)
+
+
+@given(st.lists(FORWARD, min_size=1, max_size=8), st.sampled_from([" ", "  "]), st.booleans())
+def test_what_was_printed_is_what_is_read(rows: list[Forward], gap: str, first: bool) -> None:
+    cells = [
+        (
+            one.workspace,
+            one.sandbox,
+            one.bind,
+            str(one.port),
+            "7",
+            "running" if one.alive else "dead",
+        )
+        for one in rows
+    ]
+    table = [("SPACE", "SANDBOX", "BIND", "PORT", "PID", "STATUS"), *cells]
+    table = table if first else [row[1:] for row in table]  # type: ignore[misc]
+    wide = [max(map(len, column)) for column in zip(*table, strict=True)]
+    text = "".join(gap.join(map(str.ljust, row, wide)).rstrip() + "\n" for row in table)
+    expected = tuple(one if first else replace(one, workspace="") for one in rows)
+    assert lists.forwards(text) == (expected, 0)
 
 
 def test_waiting_rules_are_counted() -> None:
