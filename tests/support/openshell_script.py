@@ -63,10 +63,10 @@ if said is not None:
 if argv == ["--version"]:
     leave(0, "openshell " + state["version"] + "\\n")
 if "--help" in argv:
-    known = {{"status": "--output", "sandbox list": "--output --offset --all-workspaces",
+    known = {{"status": "--output", "sandbox list": "--output --limit --offset --all-workspaces",
              "sandbox get": "--output", "sandbox exec": "", "sandbox start": ""}}
     if a:
-        known = {{"status": "", "sandbox list": "--offset", "sandbox get": "", "gateway start": ""}}
+        known = {{"status": "", "sandbox list": "--limit --offset", "sandbox get": "", "gateway start": ""}}
     name = " ".join(words)
     if name in known:
         leave(0, known[name] + "\\n")
