@@ -79,8 +79,9 @@ class OpenShellCommands:
         there, odd = await self._client.forwards()
         mine = [one for one in there if one.of(target)]
         wanted = [one for one in mine if not one.alive]
-        if entry is not None and entry.port not in {one.port for one in mine}:
-            wanted.append(Forward(target.name, "", entry.port, alive=True))
+        port = None if entry is None else entry.port
+        if port is not None and port not in {one.port for one in mine}:
+            wanted.append(Forward(target.name, "", port, alive=True))
         done: list[str] = []
         failed: list[str] = []
         for one in wanted:

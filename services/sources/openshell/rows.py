@@ -181,5 +181,5 @@ def unseen(
 
 def registered(listed: NemoclawRegistry, entry: NemoclawEntry) -> Facts:
     """What NemoClaw's register says of a sandbox."""
-    default = ", its default sandbox" if listed.default == entry.name else ""
+    default = ", its default sandbox" if entry.default else ""
     return (("NemoClaw", f"registered{default}"), *entry.facts)

@@ -808,3 +808,13 @@ esac
     broken = '*"--page-token two"*) echo "error: broke" >&2; exit 1;;'
     await asked(by_token, broken)
     assert names.pop() == ["alpha"] and "broke" in reasons.pop()
+
+
+async def test_a_sandbox_without_a_dashboard_gets_no_forward(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, home: Path
+) -> None:
+    made = script(tmp_path / "os", monkeypatch)
+    register(home, "alpha", dashboardPort=None)
+    ended = await repair(source(), Verb.RECONNECT, ALPHA, tmp_path / "locks")
+    assert ended.state is AttemptState.DONE
+    assert not [call for call in made.calls() if "forward st" in call]

@@ -56,19 +56,110 @@ def test_a_register_is_absent_corrupt_empty_or_filled(
     found = nemoclaw_registry.read(path)
     assert found.status is status
     assert bool(found.problem) is (status is RegistryStatus.CORRUPT)
-    assert found.default == ("a" if status is RegistryStatus.FILLED else "")
+    name = found.default.name if found.default else ""
+    assert name == ("a" if status is RegistryStatus.FILLED else "")
     assert len({one.value for one in RegistryStatus}) == len(RegistryStatus)
 
 
 def test_a_register_keeps_what_later_versions_add(home: Path) -> None:
-    path = register(home, "a", "b", default="b", gatewayName="mine", dashboardPort=1234, odd=[1])
+    path = register(home, "a", "b", default="b", gatewayName="nemoclaw-9090", agent="x", odd=[1])
     before = path.read_bytes(), path.stat().st_mtime_ns
     found = nemoclaw_registry.read(path)
-    assert found.default == "b" and found.gateways == ("mine",)
-    entry = found.entry("mine", "a")
-    assert entry is not None and entry.port == 1234 and ("model", "m") in entry.facts
+    assert found.gateways == ("nemoclaw-9090",)
+    assert found.default is not None and found.default.name == "b"
+    entry = found.entry("nemoclaw-9090", "a")
+    assert entry is not None and entry.port is None and ("model", "m") in entry.facts
     assert (path.read_bytes(), path.stat().st_mtime_ns) == before
     assert nemoclaw_registry.read(None).status is RegistryStatus.UNUSED
+
+
+def roots(home: Path, listed: dict[str, dict[str, dict[str, object]]]) -> Path:
+    """NemoClaw's registers: the base and one for each further port."""
+    for port, boxes in listed.items():
+        place = home / ".nemoclaw" / (f"gateways/{port}" if port else "")
+        place.mkdir(parents=True, exist_ok=True)
+        named = {name: {"name": name, **one} for name, one in boxes.items()}
+        (place / "sandboxes.json").write_text(json.dumps({"sandboxes": named}))
+    return home / ".nemoclaw" / "sandboxes.json"
+
+
+def test_a_reservation_is_no_sandbox_and_never_the_default(home: Path) -> None:
+    path = roots(home, {"": {"resv": {"pendingRouteReservation": True}, "a": {}}})
+    found = nemoclaw_registry.read(path)
+    assert [one.name for one in found.entries] == ["a"]
+    assert found.default is not None and found.default.name == "a"
+    path = roots(home, {"": {"resv": {"pendingRouteReservation": True}}})
+    assert nemoclaw_registry.read(path).status is RegistryStatus.EMPTY
+
+
+def test_every_register_is_read_and_a_bad_one_spoils_no_other(home: Path) -> None:
+    path = roots(home, {"": {"a": {}}, "9090": {"a": {}, "b": {}}, "8080": {"x": {}}})
+    found = nemoclaw_registry.read(path)
+    assert [(one.gateway, one.name) for one in found.entries] == [
+        ("nemoclaw", "a"),
+        ("nemoclaw-9090", "a"),
+        ("nemoclaw-9090", "b"),
+    ]
+    assert found.default == found.entry("nemoclaw", "a")
+    (path.parent / "gateways/9090/sandboxes.json").write_text("{")
+    for name in ("0", "70000", "x", "123456"):
+        (path.parent / "gateways" / name).mkdir()
+    (path.parent / "gateways/7000").symlink_to(path.parent)
+    found = nemoclaw_registry.read(path)
+    assert found.gateways == ("nemoclaw",) and found.status is RegistryStatus.CORRUPT
+    assert "port 9090" in found.problem and "port 7000: not read: symbolic link" in found.problem
+    path.unlink()
+    roots(home, {"9090": {"b": {}}})
+    assert nemoclaw_registry.read(path).default is not None, "the only other register's"
+
+
+@pytest.mark.parametrize(
+    ("root", "told", "gateway"),
+    [
+        ("", {}, "nemoclaw"),
+        ("9090", {}, "nemoclaw-9090"),
+        ("", {"gatewayPort": 8080}, "nemoclaw"),
+        ("", {"gatewayPort": 9000}, "nemoclaw-9000"),
+        ("", {"gatewayName": "nemoclaw-9000"}, "nemoclaw-9000"),
+        ("", {"gatewayName": "nemoclaw-8080"}, ""),
+        ("", {"gatewayName": "mine"}, ""),
+        ("", {"gatewayName": "nemoclaw", "gatewayPort": 9000}, ""),
+        ("", {"gatewayPort": "9000"}, ""),
+        ("", {"gatewayPort": 70000}, ""),
+        ("9090", {"gatewayPort": 8080}, ""),
+    ],
+)
+def test_an_entry_that_contradicts_itself_is_used_for_nothing(
+    home: Path, root: str, told: dict[str, object], gateway: str
+) -> None:
+    found = nemoclaw_registry.read(roots(home, {root: {"a": told}}))
+    assert found.gateways == ((gateway,) if gateway else ())
+    assert ("contradicts itself about a" in found.problem) is (not gateway)
+
+
+@pytest.mark.parametrize(
+    ("told", "other", "port"),
+    [
+        ({"dashboardPort": 18790}, {}, 18790),
+        ({"dashboardPort": None}, {"dashboardPort": 1}, None),
+        ({"dashboardPort": 0}, {"dashboardPort": 1}, None),
+        ({"dashboardPort": True}, {"dashboardPort": 1}, None),
+        ({"dashboardPort": "18789"}, {"dashboardPort": 1}, None),
+        ({}, {"dashboardPort": 1}, 18789),
+        ({"agent": "hermes"}, {"dashboardPort": 1}, 18789),
+        ({"agent": "langchain-deepagents-code"}, {"dashboardPort": 1}, None),
+        ({}, {"dashboardPort": 18789}, None),
+        ({}, {}, None),
+        ({"dashboardPort": 18790}, {"dashboardPort": 18790}, None),
+    ],
+)
+def test_a_dashboard_port_is_only_taken_where_it_is_this_ones(
+    home: Path, told: dict[str, object], other: dict[str, object], port: int | None
+) -> None:
+    entry = nemoclaw_registry.read(roots(home, {"": {"a": told}, "9090": {"b": other}})).entry(
+        "nemoclaw", "a"
+    )
+    assert entry is not None and entry.port == port
 
 
 def test_registrations_are_read_from_the_folder(tmp_path: Path) -> None:
