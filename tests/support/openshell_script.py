@@ -35,6 +35,10 @@ def leave(code, out="", err=""):
     os._exit(code)
 def refuse(words):
     leave(1, "", "Error:   \\u00d7 " + words + "\\n\\n")
+def printed(rows, gap):
+    rows = [[str(cell) for cell in row] for row in rows]
+    wide = [max(map(len, column)) for column in zip(*rows)]
+    return "".join(gap.join(map(str.ljust, row, wide)).rstrip() + "\\n" for row in rows)
 if state.get("hung"):
     fcntl.flock(lock, fcntl.LOCK_UN); time.sleep(3600)
 a = state["generation"] == "A"
@@ -59,10 +63,10 @@ if said is not None:
 if argv == ["--version"]:
     leave(0, "openshell " + state["version"] + "\\n")
 if "--help" in argv:
-    known = {{"status": "--output", "sandbox list": "--output --offset --all-workspaces",
+    known = {{"status": "--output", "sandbox list": "--output --limit --offset --all-workspaces",
              "sandbox get": "--output", "sandbox exec": "", "sandbox start": ""}}
     if a:
-        known = {{"status": "", "sandbox list": "--offset", "sandbox get": "", "gateway start": ""}}
+        known = {{"status": "", "sandbox list": "--limit --offset", "sandbox get": "", "gateway start": ""}}
     name = " ".join(words)
     if name in known:
         leave(0, known[name] + "\\n")
@@ -90,8 +94,8 @@ if argv[:2] == ["gateway", "start"] and a:
 if argv[:2] == ["gateway", "info"]:
     leave(0, "Gateway Info\\n\\n  Gateway: " + gateway + "\\n")
 if argv[:2] == ["forward", "list"]:
-    rows = ["SANDBOX  BIND  PORT  PID  STATUS"] + ["  ".join(map(str, one)) for one in state["forwards"]]
-    leave(0, "\\n".join(rows) + "\\n" if state["forwards"] else "", "" if state["forwards"] else "No active forwards.\\n")
+    rows = printed([["SANDBOX", "BIND", "PORT    ", "PID       ", "STATUS"], *state["forwards"]], " ")
+    leave(0, rows if state["forwards"] else "", "" if state["forwards"] else "No active forwards.\\n")
 live = state["gateways"].get(gateway)
 if live is None:
     refuse("Unknown gateway '" + gateway + "'.")
@@ -117,8 +121,8 @@ if argv[:2] == ["sandbox", "list"]:
     if a and not page:
         leave(0, "No sandboxes found.\\n")
     if a:
-        leave(0, "NAME  NAMESPACE  CREATED  PHASE\\n" + "".join(
-            n + "  openshell  2026-01-01 00:00:00  " + boxes[n] + "\\n" for n in page))
+        leave(0, printed([["NAME", "NAMESPACE", "CREATED", "PHASE"],
+            *([n, "openshell", "2026-01-01 00:00:00", boxes[n]] for n in page)], "  "))
     leave(0, json.dumps([row(name) for name in page]))
 if argv[:2] == ["sandbox", "get"]:
     if argv[2] not in boxes:

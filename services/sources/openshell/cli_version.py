@@ -17,6 +17,8 @@ from services.sources.openshell.cli import MISSING, MISSING_ADVICE, PROBE_S, Cli
 from services.sources.openshell.cli_text import strip_colours
 from services.sources.openshell.gather import gather
 
+_GAP = re.compile(r"\s{2,}")
+_FLAG = re.compile(r"(?<!\S)--?[A-Za-z][A-Za-z0-9-]*")
 _VERSION = re.compile(r"\b(\d+)\.(\d+)\.(\d+)")
 Version: TypeAlias = tuple[int, int, int]
 
@@ -45,7 +47,9 @@ class Toolset:
     get_json: bool = False
     workspaces: bool = False
     page_tokens: bool = False
+    page_size: bool = False
     offsets: bool = True
+    """Pages by `--limit` and `--offset`."""
     exec: bool = False
     sandbox_start: bool = False
     sandbox_resume: bool = False
@@ -113,7 +117,8 @@ def toolset_from_answers(answers: dict[str, CliResult]) -> Toolset:
         get_json=_offers(answers["get"], "--output"),
         workspaces=_offers(listing, "--all-workspaces"),
         page_tokens=_offers(listing, "--page-token"),
-        offsets=_offers(listing, "--offset"),
+        page_size=_offers(listing, "--page-size"),
+        offsets=_offers(listing, "--limit") and _offers(listing, "--offset"),
         exec=answers["exec"].code == 0,
         sandbox_start=answers["wake"].code == 0,
         sandbox_resume=answers["resume"].code == 0,
@@ -121,7 +126,12 @@ def toolset_from_answers(answers: dict[str, CliResult]) -> Toolset:
 
 
 def _offers(help_text: CliResult, flag: str) -> bool:
-    return help_text.code == 0 and flag in strip_colours(help_text.stdout)
+    """Whether a line of options names it; a sentence that mentions it offers nothing."""
+    if help_text.code != 0:
+        return False
+    lines = [line.strip() for line in strip_colours(help_text.stdout).splitlines()]
+    named = (_GAP.split(line)[0] for line in lines if line.startswith("-"))
+    return any(flag in _FLAG.findall(words) for words in named)
 
 
 class ToolsetDetector:

@@ -45,7 +45,6 @@ POLICY_LINES = 40
 """Lines of a policy that are shown."""
 MOST = 5000
 """Sandboxes of one gateway that are shown."""
-_BY_TOKEN = ["--page-token"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +58,8 @@ class GatewayProbe:
     """None where they could not be listed."""
     problem: str = ""
     """Why they could not, where the gateway itself is well."""
+    partial: tuple[SandboxRow, ...] = ()
+    """Some of them, where not all could be listed."""
     last_used: Target | None = None
     """The sandbox the CLI was last used for, where its rows are not to be had."""
     health: str = ""
@@ -70,9 +71,13 @@ class GatewayProbe:
 class UnlistedError(UnavailableError):
     """The sandboxes of a gateway that could not be listed, and what kind of trouble it was."""
 
-    def __init__(self, sentence: str, error_kind: ErrorKind) -> None:
+    def __init__(
+        self, sentence: str, error_kind: ErrorKind, rows: tuple[SandboxRow, ...] = ()
+    ) -> None:
         super().__init__(sentence)
         self.error_kind = error_kind
+        self.rows = rows
+        """The ones that came before it broke off."""
 
 
 class OpenShellClient:
@@ -179,7 +184,7 @@ class OpenShellClient:
         refused = refusal(known.name, listed.error_kind, listed.sentence)
         if refused is not None:
             return GatewayProbe(known, refused, took_s)
-        return GatewayProbe(known, judged, took_s, None, listed.sentence)
+        return GatewayProbe(known, judged, took_s, None, listed.sentence, listed.rows)
 
     async def _rows_or_why(
         self, gateway: str, tools: Toolset
@@ -202,7 +207,11 @@ class OpenShellClient:
             UnlistedError: the CLI says why not.
             UnavailableError: its answer cannot be understood.
         """
-        asked = ["sandbox", "list", "--limit", str(PAGE)]
+        asked = ["sandbox", "list"]
+        if tools.page_tokens:
+            asked += ["--page-size", str(PAGE)] if tools.page_size else []
+        elif tools.offsets:
+            asked += ["--limit", str(PAGE)]
         if tools.list_json:
             asked += ["-o", "json"]
         if tools.workspaces:
@@ -225,25 +234,37 @@ class OpenShellClient:
         before: dict[tuple[str, str], SandboxRow] = {}
         step: list[str] = []
         at = 0
+        tokens: set[str] = set()
         while max(len(rows), at) < MOST:
             answer = await self._cli.run(*asked, *step, limit_s=LIST_S, gateway=gateway)
             if answer.code != 0 or answer.truncated:
                 why = "no answer in time" if answer.timed_out else answer.error_text
-                raise UnlistedError(f"its sandboxes cannot be listed: {why}", answer.error_kind)
+                raise UnlistedError(
+                    f"its sandboxes cannot be listed: {why}", answer.error_kind, (*rows.values(),)
+                )
             listed, token = lists.sandboxes(answer.stdout, as_json=tools.list_json)
             page = {(row.workspace, row.name): row for row in listed}
             if at and not page.keys() & before.keys():
                 return None
             again = list(page) == list(before)
             rows.update(page)
-            if token and tools.page_tokens and not again:
-                step = [*_BY_TOKEN, token]
-            elif len(listed) >= PAGE and tools.offsets and not again and step[:1] != _BY_TOKEN:
+            if tools.page_tokens:
+                if not token:
+                    break
+                if token in tokens:
+                    raise _incomplete("its list begins again and again", rows)
+                tokens.add(token)
+                step = ["--page-token", token]
+            elif len(listed) >= PAGE and tools.offsets and not again:
                 at += len(listed) - OVERLAP
                 step = ["--offset", str(at)]
+            elif token or (len(listed) == PAGE and not tools.offsets):
+                raise _incomplete("its list may have more pages than it gives", rows)
             else:
                 break
             before = page
+        else:
+            raise _incomplete(f"it has more than {MOST} sandboxes", rows)
         return rows
 
     async def sandbox(self, target: Target, tools: Toolset, limit_s: float) -> SandboxProbe:
@@ -260,10 +281,17 @@ class OpenShellClient:
             return SandboxProbe(Reconciled.UNKNOWN_ERROR, said="its answer cannot be understood")
         return SandboxProbe(found, row)
 
-    async def forwards(self) -> tuple[Forward, ...]:
-        """Every forwarded port of this machine; the CLI keeps them in files."""
+    async def forwards(self) -> tuple[tuple[Forward, ...], int]:
+        """Every forwarded port of this machine, and how many lines were not understood.
+
+        Raises:
+            UnavailableError: they are not known; the sentence says why.
+        """
         answer = await self._cli.run("forward", "list", limit_s=PROBE_S)
-        return lists.forwards(answer.text) if answer.code == 0 else ()
+        if answer.code != 0 or answer.truncated:
+            why = "no answer in time" if answer.timed_out else answer.error_text
+            raise UnavailableError(f"Which ports are forwarded is not known: {why}.")
+        return lists.forwards(answer.stdout if answer.stdout.strip() else answer.stderr)
 
     async def rules(self, target: Target, tools: Toolset) -> Facts:
         """The network rules of a sandbox that wait for a decision; empty where none does.
@@ -306,6 +334,12 @@ class OpenShellClient:
         if settings.code == 0 and (said := lists.fields(settings.stdout).get("settings")):
             facts.append(("settings", said))
         return tuple(facts)
+
+
+def _incomplete(why: str, rows: dict[tuple[str, str], SandboxRow]) -> UnlistedError:
+    return UnlistedError(
+        f"not all of its sandboxes are listed: {why}", ErrorKind.UNKNOWN, (*rows.values(),)
+    )
 
 
 def scope(target: Target, tools: Toolset) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from services.errors import ProcessError
 from services.process.run import run
+from services.sources.openshell import lists
 from services.sources.openshell.cli import Cli, CliResult, environment
 from services.sources.openshell.cli_text import error_text, normalize_text
 from services.sources.openshell.cli_version import Toolset
@@ -70,12 +71,17 @@ class OpenShellCommands:
     async def repair_forwards(
         self, target: Target, tools: Toolset, entry: NemoclawEntry | None
     ) -> tuple[list[str], list[str]]:
-        """Bring dead ports of the sandbox back; what was done, and what could not be."""
-        there = await self._client.forwards()
-        mine = [one for one in there if one.sandbox == target.name]
+        """Bring dead ports of the sandbox back; what was done, and what could not be.
+
+        Raises:
+            UnavailableError: which ports are forwarded is not known.
+        """
+        there, odd = await self._client.forwards()
+        mine = [one for one in there if one.of(target)]
         wanted = [one for one in mine if not one.alive]
-        if entry is not None and entry.port not in {one.port for one in mine}:
-            wanted.append(Forward(target.name, "", entry.port, alive=True))
+        port = None if entry is None else entry.port
+        if port is not None and port not in {one.port for one in mine}:
+            wanted.append(Forward(target.name, "", port, alive=True))
         done: list[str] = []
         failed: list[str] = []
         for one in wanted:
@@ -88,6 +94,8 @@ class OpenShellCommands:
             (done if mended else failed).append(
                 f"port {one.port}" if mended else f"port {one.port}: {answer.error_text}"
             )
+        if odd:
+            failed.append(f"other ports: {lists.not_understood(odd)}")
         return done, failed
 
     async def _forward(

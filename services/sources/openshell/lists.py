@@ -29,7 +29,7 @@ PHASES = (
     "Completed",
 )
 """By number (upstream/openshell: Phases)."""
-_GAP = re.compile(r"\s{2,}")
+_WORD = re.compile(r"\S+")
 _LABELS = 20
 _FIELD = re.compile(r"^\s*([A-Z][A-Za-z ]{1,30}):\s*(.*)$")
 
@@ -63,20 +63,36 @@ def _items(text: str, what: str, *keys: str) -> list[Mapping[str, object]]:
     return found
 
 
-def table(text: str, first: str = "NAME") -> list[dict[str, str]]:
-    """The rows of a printed table by column name; empty where there is no header."""
-    lines = [line.strip() for line in strip_colours(text).splitlines()]
-    start = next((n for n, line in enumerate(lines) if line.split()[:1] == [first]), None)
+def table(text: str, what: str, *columns: str) -> list[dict[str, str]]:
+    """The rows of a printed table by column name, cut where the words of its header begin.
+
+    What stands before the first column is under the empty name. No header with all of `columns`:
+    no rows.
+
+    Raises:
+        UnavailableError: a row does not fit its header.
+    """
+    lines = strip_colours(text).splitlines()
+    start = next((n for n, line in enumerate(lines) if _is_header(line, columns)), None)
     if start is None:
         return []
-    columns = lines[start].split()
+    words = [(match[0], match.start()) for match in _WORD.finditer(lines[start])]
+    cuts = [("", 0), *words] if words[0][1] else words
+    ends: list[int | None] = [*(at for _, at in cuts[1:]), None]
     rows = []
     for line in lines[start + 1 :]:
-        cells = _GAP.split(line.removeprefix("*").strip())
-        if len(cells) >= 2:
-            row = {name: sanitize(cell) for name, cell in zip(columns, cells, strict=False)}
-            rows.append({**row, "ACTIVE": "*" if line.startswith("*") else ""})
+        if not line.strip():
+            continue
+        if any(line[at - 1 : at].strip() for _, at in cuts if at):
+            raise _garbled(what)
+        cells = zip(cuts, ends, strict=True)
+        rows.append({name: sanitize(line[at:end].strip()) for (name, at), end in cells})
     return rows
+
+
+def _is_header(line: str, columns: tuple[str, ...]) -> bool:
+    words = line.split()
+    return line.isupper() and all(name in words for name in columns)
 
 
 def registrations(text: str, *, as_json: bool) -> tuple[Registration, ...]:
@@ -93,9 +109,9 @@ def registrations(text: str, *, as_json: bool) -> tuple[Registration, ...]:
                 row.get("TYPE", ""),
                 row.get("AUTH", ""),
                 row.get("SOURCE", ""),
-                row["ACTIVE"] == "*",
+                row.get("") == "*",
             )
-            for row in table(text)
+            for row in table(text, "`gateway list`", "NAME", "ENDPOINT")
         )
     return tuple(
         Registration(
@@ -164,14 +180,12 @@ def sandboxes(text: str, *, as_json: bool) -> tuple[tuple[SandboxRow, ...], str]
         UnavailableError: it is not a list of sandboxes.
     """
     if not as_json:
-        if not table(text) and "no sandboxes found" not in text.lower():
+        printed = table(text, "`sandbox list`", "NAME", "CREATED", "PHASE")
+        if not printed and "no sandboxes found" not in text.lower():
             raise _garbled("`sandbox list`")
         rows = [
-            SandboxRow(
-                row["NAME"], phase(row.get("PHASE", "")) or "Unknown", created=row["CREATED"]
-            )
-            for row in table(text)
-            if "CREATED" in row
+            SandboxRow(row["NAME"], phase(row["PHASE"]) or "Unknown", created=row["CREATED"])
+            for row in printed
         ]
         return tuple(rows), ""
     items = _items(text, "`sandbox list`", "sandboxes", "items")
@@ -204,27 +218,50 @@ def indented(text: str, heading: str) -> list[str]:
     return [sanitize_block(line, 200) for line in below if line.strip()]
 
 
-def forwards(text: str) -> tuple[Forward, ...]:
-    """The rows of `forward list`; the ones without a port are left out."""
+def forwards(text: str) -> tuple[tuple[Forward, ...], int]:
+    """The rows of `forward list`, and how many were not understood: those name no port.
+
+    Raises:
+        UnavailableError: it is no such list.
+    """
+    what = "`forward list`"
     try:
-        items = _items(text, "`forward list`", "forwards", "items")
+        items: list[Mapping[str, object]] = _items(text, what, "forwards", "items")
     except UnavailableError:
-        return tuple(
-            Forward(row["SANDBOX"], row.get("BIND", ""), int(row["PORT"]), _runs(row))
-            for row in table(text, "SANDBOX")
-            if row.get("PORT", "").isdigit()
-        )
-    return tuple(
-        Forward(
-            _text(one.get("sandbox")),
-            _text(one.get("bind_address")),
-            port,
-            one.get("alive") is True,
-        )
-        for one in items
-        if isinstance(port := one.get("port"), int)
-    )
+        printed = table(text, what, "SANDBOX", "PORT", "PID", "STATUS")
+        if not printed and "no active forwards" not in text.lower():
+            raise
+        found = [_printed_forward(row) for row in printed]
+    else:
+        found = [_forward(one) for one in items]
+    rows = tuple(one for one in found if one is not None)
+    return rows, len(found) - len(rows)
 
 
-def _runs(row: Mapping[str, str]) -> bool:
-    return row.get("STATUS", "").lower() == "running"
+def _printed_forward(row: Mapping[str, str]) -> Forward | None:
+    port, pid = _number(row["PORT"]), _number(row["PID"])
+    if not row["SANDBOX"] or not 0 < port < 65536 or not pid:
+        return None
+    # A column before the name is the workspace (upstream/openshell: Forwards).
+    before = next(iter(row))
+    workspace = row[before] if before not in ("", "SANDBOX") else ""
+    alive = row["STATUS"].lower() == "running"
+    return Forward(row["SANDBOX"], row.get("BIND", ""), port, alive, workspace)
+
+
+def _forward(one: Mapping[str, object]) -> Forward | None:
+    name, port = _text(one.get("sandbox")), one.get("port")
+    if not name or isinstance(port, bool) or not isinstance(port, int) or not 0 < port < 65536:
+        return None
+    place, workspace = _text(one.get("bind_address")), _text(one.get("workspace"))
+    return Forward(name, place, port, one.get("alive") is True, workspace)
+
+
+def _number(cell: str) -> int:
+    """The number in a cell; 0 where there is none."""
+    return int(cell) if cell.isascii() and cell.isdigit() and len(cell) < 12 else 0
+
+
+def not_understood(lines: int) -> str:
+    """What is said of lines of a list that were left out."""
+    return f"{lines} line{'s' if lines > 1 else ''} of `forward list` not understood"

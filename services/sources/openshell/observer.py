@@ -19,6 +19,7 @@ from services.models import (
     Sandbox,
     SandboxId,
     Source,
+    Unknown,
 )
 from services.sources.openshell import proof, sandbox_judge, start_plan
 from services.sources.openshell import rows as mapper
@@ -31,6 +32,7 @@ from services.sources.openshell.logs import STREAMS, filtered, read
 from services.sources.openshell.nemoclaw_registry import NemoclawRegistry
 from services.sources.openshell.records import Forward, Registration, SandboxRow, Target, safe_name
 from services.sources.openshell.rows import target_of
+from services.sources.openshell.sandbox_judge import Reconciled
 from services.sources.openshell.start_plan import StartPlan
 from services.sources.protocol.observer import NoQueues
 from services.sources.protocol.verdict import Verdict, VerdictKind
@@ -63,7 +65,7 @@ class OpenShellObserver(NoQueues):
         began = self._clock.monotonic()
         tools = await self._client.toolset()
         known, listed, ports = await gather(
-            self._client.registrations(tools), self._client.registry(), self._client.forwards()
+            self._client.registrations(tools), self._client.registry(), self._forwards()
         )
         probes = list(await gather(*(self._client.probe_gateway(one, tools) for one in known)))
         named = {one.name for one in known}
@@ -82,7 +84,49 @@ class OpenShellObserver(NoQueues):
         for probe, front in zip(probes, fronts, strict=True):
             rows += self._rows(probe, front, listed, ports, more, now)
         self._last = {name: self._last[name] for name in self._last if name in _names(probes)}
-        return Observation(self.info.key, now, tuple(fronts), tuple(rows))
+        unknown = tuple(
+            (front.id, Unknown[Sandbox](_why_unlisted(probe, front)))
+            for probe, front in zip(probes, fronts, strict=True)
+            if probe.rows is None and probe.judgement.status is not GatewayStatus.MISSING
+        )
+        return Observation(self.info.key, now, tuple(fronts), tuple(rows), unknown)
+
+    async def find(self, name: str) -> Sandbox | None:
+        """The one of this name, or of this `GATEWAY/NAME`, asked for by name."""
+        tools = await self._client.toolset()
+        known, listed = await gather(self._client.registrations(tools), self._client.registry())
+        target = Target.parse(name)
+        wanted = [target] if target else [Target(one.name, name) for one in known]
+        wanted = [one for one in wanted if safe_name(one.name) and one.gateway in _keys(known)]
+        probes = await gather(*(self._client.sandbox(one, tools, PROBE_GET_S) for one in wanted))
+        now = self._clock.now()
+        found: list[Sandbox] = []
+        silent: list[str] = []
+        for one, probe in zip(wanted, probes, strict=True):
+            entry = listed.entry(one.gateway, one.name)
+            facts = mapper.registered(listed, entry) if entry is not None else ()
+            if probe.row is not None:
+                row = replace(probe.row, workspace=probe.row.workspace or one.workspace)
+                found.append(mapper.sandbox(self.info.key, one.gateway, row, (), facts, now))
+            elif probe.found is not Reconciled.MISSING:
+                why = probe.said or "no answer in time"
+                silent.append(f"{one.gateway} does not say: {why}")
+                if entry is not None:
+                    down = GatewayState.DOWN
+                    found.append(mapper.unseen(self.info.key, one, facts, down, f"{why}.", now))
+        if len(found) > 1:
+            names = ", ".join(sorted(str(one.id) for one in found))
+            raise UnavailableError(f"{name!r} names several sandboxes: {names}.")
+        if not found and silent:
+            raise UnavailableError(f"{'; '.join(silent)}.")
+        return found[0] if found else None
+
+    async def _forwards(self) -> tuple[Forward, ...]:
+        """The ones that are known: what cannot be listed is not shown as dead."""
+        try:
+            return (await self._client.forwards())[0]
+        except UnavailableError:
+            return ()
 
     async def probe(self, sandbox: SandboxId) -> Verdict:
         target = Target.parse(sandbox.native_id)
@@ -141,6 +185,27 @@ class OpenShellObserver(NoQueues):
         plan = self._plan(probe.registration, tools)
         return mapper.gateway(self.info.key, probe, plan, tools, listed, now)
 
+    def _mapped(
+        self,
+        rows: Sequence[SandboxRow],
+        gateway: str,
+        ports: tuple[Forward, ...],
+        more: dict[str, Facts],
+        told: dict[str, Facts],
+        now: float,
+    ) -> tuple[Sandbox, ...]:
+        return tuple(
+            mapper.sandbox(
+                self.info.key,
+                gateway,
+                row,
+                ports,
+                more.get(target_of(gateway, row).native, ()) + told.get(row.name, ()),
+                now,
+            )
+            for row in rows
+        )
+
     def _rows(
         self,
         probe: GatewayProbe,
@@ -155,29 +220,31 @@ class OpenShellObserver(NoQueues):
         entries = [entry for entry in listed.entries if entry.gateway == name]
         told = {entry.name: mapper.registered(listed, entry) for entry in entries}
         if probe.rows is not None:
-            rows = tuple(
-                mapper.sandbox(
-                    self.info.key,
-                    name,
-                    row,
-                    ports,
-                    more.get(mapper.target_of(name, row).native, ()) + told.get(row.name, ()),
-                    now,
-                )
-                for row in probe.rows
-            )
+            rows = self._mapped(probe.rows, name, ports, more, told, now)
             self._last[name] = rows
         else:
             rows = tuple(_aged(row, front) for row in self._last.get(name, ()))
+            if probe.partial:
+                fresh = self._mapped(probe.partial, name, ports, more, told, now)
+                seen = {row.id for row in fresh}
+                rows = fresh + tuple(row for row in rows if row.id not in seen)
         named = {Target(name, entry.name): told[entry.name] for entry in entries}
         if probe.last_used is not None:
             named.setdefault(probe.last_used, (("known from", "the last use of openshell"),))
-        seen = {row.name for row in rows}
+        names = {row.name for row in rows}
         return rows + tuple(
             mapper.unseen(self.info.key, target, known, front.state, front.reason, now)
             for target, known in named.items()
-            if target.name not in seen
+            if target.name not in names
         )
+
+
+def _why_unlisted(probe: GatewayProbe, front: Gateway) -> str:
+    return f"{probe.problem[:1].upper()}{probe.problem[1:]}." if probe.problem else front.reason
+
+
+def _keys(known: Sequence[Registration]) -> set[str]:
+    return {one.name for one in known}
 
 
 def _aged(row: Sandbox, front: Gateway) -> Sandbox:

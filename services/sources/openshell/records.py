@@ -70,13 +70,20 @@ class Forward:
     bind: str
     port: int
     alive: bool
+    workspace: str = ""
+    """Empty where the list does not tell."""
+
+    def of(self, target: Target) -> bool:
+        """Whether it leads to that sandbox, as far as its names tell."""
+        return self.sandbox == target.name and self.workspace in ("", target.workspace)
 
     @property
     def place(self) -> str:
         """As `forward start` takes it."""
         if self.bind in ("", "127.0.0.1", "localhost"):
             return str(self.port)
-        return f"{self.bind}:{self.port}"
+        bind = f"[{self.bind}]" if ":" in self.bind else self.bind
+        return f"{bind}:{self.port}"
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -124,7 +124,7 @@ def sandbox(
     elif row.phase != "Ready":
         why = f"it is not ready (phase: {row.phase})"
         unavailable = ((Capability.SHELL, why), (Capability.EXEC, why))
-    mine = [one for one in ports if one.sandbox == row.name]
+    mine = [one for one in ports if one.of(target)]
     dead = [one for one in mine if not one.alive]
     if dead and state is SandboxState.READY:
         reason = f"Forwarded port {dead[0].port} is dead; reconnect repairs it."
@@ -181,5 +181,5 @@ def unseen(
 
 def registered(listed: NemoclawRegistry, entry: NemoclawEntry) -> Facts:
     """What NemoClaw's register says of a sandbox."""
-    default = ", its default sandbox" if listed.default == entry.name else ""
+    default = ", its default sandbox" if entry.default else ""
     return (("NemoClaw", f"registered{default}"), *entry.facts)

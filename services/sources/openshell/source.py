@@ -46,7 +46,7 @@ class NemoClawDefault:
         listed = await asyncio.to_thread(
             nemoclaw_registry.read, Path(place).expanduser() if place else None
         )
-        entry = next((one for one in listed.entries if one.name == listed.default), None)
+        entry = listed.default
         wanted = self._table.gateways
         if entry is None or (wanted and entry.gateway not in wanted):
             return None

@@ -30,6 +30,7 @@ from services.repair.attempts import Attempts
 from services.repair.limits import Limits
 from services.sources.openshell import actor, commands
 from services.sources.openshell.source import open_openshell
+from services.sources.protocol.observer import NameFinder
 from services.sources.protocol.source import OpenSource
 from services.sources.protocol.verdict import VerdictKind
 from services.terminal.exec.requests import ShellChoice
@@ -674,3 +675,146 @@ async def test_details_are_asked_once_a_revision_and_rules_again(
     made.set(rules={})
     seen = await one.observer.observe()
     assert not [n for row in seen.sandboxes for n, _ in row.evidence if n == "network rules"]
+
+
+async def test_the_dead_port_is_started_again_and_no_other_number(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dead = ["alpha", "127.0.0.1", 19000, 4000000, "\x1b[31mdead\x1b[39m"]
+    other = ["beta-with-a-long-name", "127.0.0.1", 19001, 29492, "\x1b[31mdead\x1b[39m"]
+    made = script(tmp_path / "os", monkeypatch, forwards=[dead, other])
+    ended = await repair(source(), Verb.RECONNECT, ALPHA, tmp_path / "locks")
+    assert ended.state is AttemptState.DONE
+    asked = [call.split("forward ")[1] for call in made.calls() if "forward st" in call]
+    assert asked == ["stop 19000 alpha", "start --background 19000 alpha"]
+    assert "the forward of port 19000 was mended" in ended.summary
+
+
+async def test_a_list_of_forwards_that_fails_is_not_a_list_without_any(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = script(
+        tmp_path / "os", monkeypatch, say={"forward list": [1, "", "Error:   × locked\n"]}
+    )
+    ended = await repair(source(), Verb.RECONNECT, ALPHA, tmp_path / "locks")
+    assert ended.state is AttemptState.DONE
+    assert "its forwards may not be mended" in ended.summary
+    assert "nothing had to be repaired" not in ended.summary
+    assert not [call for call in made.calls() if "forward st" in call]
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        [1, "", "Error:   × code: 'Internal error', message: \"database is locked\"\n"],
+        [2, "", "error: unexpected argument '--all-workspaces' found\n"],
+        [0, "half of a {", ""],
+        [1, "", "Error:   × code: 'Some resource has been exhausted', message: \"full\"\n"],
+    ],
+)
+async def test_a_list_that_fails_is_not_known_and_the_name_is_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: list[object]
+) -> None:
+    made = script(tmp_path / "os", monkeypatch, gateways={"nemoclaw": "connected"})
+    one = source().observer
+    first = await one.observe()
+    assert not first.unknown and len(first.sandboxes) == 2
+    made.set(say={"sandbox list": fault})
+    seen = await one.observe()
+    ((gateway, unknown),) = seen.unknown
+    assert gateway == seen.gateways[0].id and unknown.reason.endswith(".")
+    assert all(row.stale for row in seen.sandboxes) and len(seen.sandboxes) == 2
+    assert isinstance(one, NameFinder)
+    found = await one.find("alpha")
+    assert found is not None and found.id == ALPHA and found.state is SandboxState.READY
+    assert await one.find("nemoclaw/beta") is not None
+    assert await one.find("gamma") is None
+    assert await one.find("-x") is None
+
+
+async def test_a_gateway_that_does_not_say_is_not_one_without_the_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, home: Path
+) -> None:
+    made = script(
+        tmp_path / "os", monkeypatch, gateways={"nemoclaw": "refused", "other": "connected"}
+    )
+    one = source().observer
+    assert isinstance(one, NameFinder)
+    with pytest.raises(UnavailableError, match="nemoclaw does not say"):
+        await one.find("alpha")
+    register(home, "alpha", default="alpha")
+    found = await one.find("alpha")
+    assert found is not None and found.id == ALPHA and found.state is SandboxState.UNKNOWN
+    made.set(
+        gateways={"nemoclaw": "connected", "other": "connected"},
+        sandboxes={"nemoclaw": {"alpha": "Ready"}, "other": {"alpha": "Ready"}},
+    )
+    with pytest.raises(UnavailableError, match="several"):
+        await one.find("alpha")
+    assert (await one.find("other/alpha")) is not None
+
+
+FIRST_PAGE = '{"sandboxes": [{"name": "alpha", "phase": "Ready"}], "next_page_token": "two"}'
+
+
+async def test_pages_are_asked_for_as_the_help_offers_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    calls = folder / "calls"
+    monkeypatch.setenv("PATH", f"{folder}:/usr/bin:/bin")
+
+    async def asked(offered: str, rest: str) -> list[str]:
+        calls.write_text("")
+        (folder / "openshell").write_text(
+            f"""#!/bin/sh
+echo "$*" >> {calls}
+case "$*" in
+ --version) echo "openshell 0.1.5";;
+ *"sandbox list --help"*) printf -- '{offered}';;
+ *--help*) exit 2;;
+ *"gateway list"*) echo '[{{"name": "lab", "endpoint": "http://127.0.0.1:1"}}]';;
+ {rest}
+ *"sandbox list"*) echo '{FIRST_PAGE}';;
+ *status*) printf 'Server Status\\n\\n  Gateway: lab\\n  Status: Connected\\n';;
+esac
+"""
+        )
+        (folder / "openshell").chmod(0o755)
+        seen = await source(registry="").observer.observe()
+        names.append([row.name for row in seen.sandboxes])
+        reasons.append("".join(one.reason for _, one in seen.unknown))
+        lines = calls.read_text().splitlines()
+        return [line.split("sandbox list ")[1] for line in lines if "lab sandbox list" in line]
+
+    names: list[list[str]] = []
+    reasons: list[str] = []
+    second = (
+        """*"--page-token two"*) echo '{"sandboxes": [{"name": "beta", "phase": "Ready"}]}';;"""
+    )
+    by_token = "  -o, --output <F>  Format\\n  --page-size <N>\\n  --page-token <T>\\n"
+    found = await asked(by_token, second)
+    assert found == [
+        "--page-size 100 -o json",
+        "--page-size 100 -o json --page-token two",
+    ]
+    assert (names.pop(), reasons.pop()) == (["alpha", "beta"], "")
+    only_mentioned = "  --output <F>  Format; see --limit\\n  --limit-x <N>\\n  --offset <N>\\n"
+    assert await asked(only_mentioned, "") == ["-o json"]
+    assert names.pop() == ["alpha"] and "may have more pages" in reasons.pop()
+    assert len(await asked(by_token, "")) == 2, "the same token again"
+    assert names.pop() == ["alpha"] and "begins again" in reasons.pop()
+    broken = '*"--page-token two"*) echo "error: broke" >&2; exit 1;;'
+    await asked(by_token, broken)
+    assert names.pop() == ["alpha"] and "broke" in reasons.pop()
+
+
+async def test_a_sandbox_without_a_dashboard_gets_no_forward(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, home: Path
+) -> None:
+    made = script(tmp_path / "os", monkeypatch)
+    register(home, "alpha", dashboardPort=None)
+    ended = await repair(source(), Verb.RECONNECT, ALPHA, tmp_path / "locks")
+    assert ended.state is AttemptState.DONE
+    assert not [call for call in made.calls() if "forward st" in call]

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import ast
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from services.config.settings import Flags, load
 from services.config.sources import OpenShellTable
@@ -53,19 +56,110 @@ def test_a_register_is_absent_corrupt_empty_or_filled(
     found = nemoclaw_registry.read(path)
     assert found.status is status
     assert bool(found.problem) is (status is RegistryStatus.CORRUPT)
-    assert found.default == ("a" if status is RegistryStatus.FILLED else "")
+    name = found.default.name if found.default else ""
+    assert name == ("a" if status is RegistryStatus.FILLED else "")
     assert len({one.value for one in RegistryStatus}) == len(RegistryStatus)
 
 
 def test_a_register_keeps_what_later_versions_add(home: Path) -> None:
-    path = register(home, "a", "b", default="b", gatewayName="mine", dashboardPort=1234, odd=[1])
+    path = register(home, "a", "b", default="b", gatewayName="nemoclaw-9090", agent="x", odd=[1])
     before = path.read_bytes(), path.stat().st_mtime_ns
     found = nemoclaw_registry.read(path)
-    assert found.default == "b" and found.gateways == ("mine",)
-    entry = found.entry("mine", "a")
-    assert entry is not None and entry.port == 1234 and ("model", "m") in entry.facts
+    assert found.gateways == ("nemoclaw-9090",)
+    assert found.default is not None and found.default.name == "b"
+    entry = found.entry("nemoclaw-9090", "a")
+    assert entry is not None and entry.port is None and ("model", "m") in entry.facts
     assert (path.read_bytes(), path.stat().st_mtime_ns) == before
     assert nemoclaw_registry.read(None).status is RegistryStatus.UNUSED
+
+
+def roots(home: Path, listed: dict[str, dict[str, dict[str, object]]]) -> Path:
+    """NemoClaw's registers: the base and one for each further port."""
+    for port, boxes in listed.items():
+        place = home / ".nemoclaw" / (f"gateways/{port}" if port else "")
+        place.mkdir(parents=True, exist_ok=True)
+        named = {name: {"name": name, **one} for name, one in boxes.items()}
+        (place / "sandboxes.json").write_text(json.dumps({"sandboxes": named}))
+    return home / ".nemoclaw" / "sandboxes.json"
+
+
+def test_a_reservation_is_no_sandbox_and_never_the_default(home: Path) -> None:
+    path = roots(home, {"": {"resv": {"pendingRouteReservation": True}, "a": {}}})
+    found = nemoclaw_registry.read(path)
+    assert [one.name for one in found.entries] == ["a"]
+    assert found.default is not None and found.default.name == "a"
+    path = roots(home, {"": {"resv": {"pendingRouteReservation": True}}})
+    assert nemoclaw_registry.read(path).status is RegistryStatus.EMPTY
+
+
+def test_every_register_is_read_and_a_bad_one_spoils_no_other(home: Path) -> None:
+    path = roots(home, {"": {"a": {}}, "9090": {"a": {}, "b": {}}, "8080": {"x": {}}})
+    found = nemoclaw_registry.read(path)
+    assert [(one.gateway, one.name) for one in found.entries] == [
+        ("nemoclaw", "a"),
+        ("nemoclaw-9090", "a"),
+        ("nemoclaw-9090", "b"),
+    ]
+    assert found.default == found.entry("nemoclaw", "a")
+    (path.parent / "gateways/9090/sandboxes.json").write_text("{")
+    for name in ("0", "70000", "x", "123456"):
+        (path.parent / "gateways" / name).mkdir()
+    (path.parent / "gateways/7000").symlink_to(path.parent)
+    found = nemoclaw_registry.read(path)
+    assert found.gateways == ("nemoclaw",) and found.status is RegistryStatus.CORRUPT
+    assert "port 9090" in found.problem and "port 7000: not read: symbolic link" in found.problem
+    path.unlink()
+    roots(home, {"9090": {"b": {}}})
+    assert nemoclaw_registry.read(path).default is not None, "the only other register's"
+
+
+@pytest.mark.parametrize(
+    ("root", "told", "gateway"),
+    [
+        ("", {}, "nemoclaw"),
+        ("9090", {}, "nemoclaw-9090"),
+        ("", {"gatewayPort": 8080}, "nemoclaw"),
+        ("", {"gatewayPort": 9000}, "nemoclaw-9000"),
+        ("", {"gatewayName": "nemoclaw-9000"}, "nemoclaw-9000"),
+        ("", {"gatewayName": "nemoclaw-8080"}, ""),
+        ("", {"gatewayName": "mine"}, ""),
+        ("", {"gatewayName": "nemoclaw", "gatewayPort": 9000}, ""),
+        ("", {"gatewayPort": "9000"}, ""),
+        ("", {"gatewayPort": 70000}, ""),
+        ("9090", {"gatewayPort": 8080}, ""),
+    ],
+)
+def test_an_entry_that_contradicts_itself_is_used_for_nothing(
+    home: Path, root: str, told: dict[str, object], gateway: str
+) -> None:
+    found = nemoclaw_registry.read(roots(home, {root: {"a": told}}))
+    assert found.gateways == ((gateway,) if gateway else ())
+    assert ("contradicts itself about a" in found.problem) is (not gateway)
+
+
+@pytest.mark.parametrize(
+    ("told", "other", "port"),
+    [
+        ({"dashboardPort": 18790}, {}, 18790),
+        ({"dashboardPort": None}, {"dashboardPort": 1}, None),
+        ({"dashboardPort": 0}, {"dashboardPort": 1}, None),
+        ({"dashboardPort": True}, {"dashboardPort": 1}, None),
+        ({"dashboardPort": "18789"}, {"dashboardPort": 1}, None),
+        ({}, {"dashboardPort": 1}, 18789),
+        ({"agent": "hermes"}, {"dashboardPort": 1}, 18789),
+        ({"agent": "langchain-deepagents-code"}, {"dashboardPort": 1}, None),
+        ({}, {"dashboardPort": 18789}, None),
+        ({}, {}, None),
+        ({"dashboardPort": 18790}, {"dashboardPort": 18790}, None),
+    ],
+)
+def test_a_dashboard_port_is_only_taken_where_it_is_this_ones(
+    home: Path, told: dict[str, object], other: dict[str, object], port: int | None
+) -> None:
+    entry = nemoclaw_registry.read(roots(home, {"": {"a": told}, "9090": {"b": other}})).entry(
+        "nemoclaw", "a"
+    )
+    assert entry is not None and entry.port == port
 
 
 def test_registrations_are_read_from_the_folder(tmp_path: Path) -> None:
@@ -192,18 +286,89 @@ def test_what_is_not_a_list_is_named(text: str) -> None:
         lists.sandboxes(text, as_json=True)
 
 
+# As the real ones print it: each column as wide as its widest cell, ONE space between.
+FORWARDS = (
+    "SANDBOX   BIND      PORT     PID        STATUS\n"
+    "ready-a   127.0.0.1 19000    4000000    \x1b[31mdead\x1b[39m\n"
+    "stopped-b 0.0.0.0   19001    29492      \x1b[32mrunning\x1b[39m\n"
+)
+BOTH = (
+    Forward("ready-a", "127.0.0.1", 19000, alive=False),
+    Forward("stopped-b", "0.0.0.0", 19001, alive=True),
+)
+
+
 def test_forwards_are_read_from_table_and_json() -> None:
-    table = (
-        "SANDBOX  BIND       PORT   PID  STATUS\n"
-        "a        127.0.0.1  18789  12   \x1b[32mrunning\x1b[39m\n"
-        "b        0.0.0.0    80     13   dead\n"
-    )
-    found = lists.forwards(table)
-    assert found == (Forward("a", "127.0.0.1", 18789, True), Forward("b", "0.0.0.0", 80, False))
-    assert [one.place for one in found] == ["18789", "0.0.0.0:80"]
-    later = '[{"sandbox": "a", "bind_address": "127.0.0.1", "port": 18789, "alive": true}]'
-    assert lists.forwards(later) == found[:1]
-    assert lists.forwards("No active forwards.\n") == ()
+    found, odd = lists.forwards(FORWARDS)
+    assert (found, odd) == (BOTH, 0)
+    assert [one.place for one in found] == ["19000", "0.0.0.0:19001"]
+    assert Forward("a", "::1", 80, alive=False).place == "[::1]:80"
+    later = '[{"sandbox": "ready-a", "bind_address": "127.0.0.1", "port": 19000, "alive": false}]'
+    assert lists.forwards(later) == (BOTH[:1], 0)
+    assert lists.forwards("No active forwards.\n") == ((), 0)
+
+
+def test_a_column_before_the_name_is_its_workspace() -> None:
+    widths = ("WORKSPACE ", "default   ", "blue      ")
+    text = "".join(a + b + "\n" for a, b in zip(widths, FORWARDS.splitlines(), strict=True))
+    found, _ = lists.forwards(text)
+    assert [one.workspace for one in found] == ["default", "blue"]
+    assert found[0].of(Target("g", "ready-a")) and not found[1].of(Target("g", "stopped-b"))
+
+
+@pytest.mark.parametrize(
+    "cell", ["0       ", "65536   ", "-1      ", "x       ", "1900²   ", " " * 8]
+)
+def test_a_line_without_a_port_is_counted_and_names_none(cell: str) -> None:
+    found, odd = lists.forwards(FORWARDS.replace("19000   ", cell))
+    assert (found, odd) == (BOTH[1:], 1)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "no header\n",
+        FORWARDS.replace("ready-a  ", "a-name-that-is-too-long"),
+        FORWARDS.replace("SANDBOX   BIND", "SANDBOX BIND"),
+        FORWARDS.replace("PID", "XYZ"),
+    ],
+)
+def test_a_table_that_does_not_fit_its_header_is_not_known(text: str) -> None:
+    with pytest.raises(UnavailableError, match="cannot be understood"):
+        lists.forwards(text)
+
+
+NAMES = st.text("abcxyz019-", min_size=1, max_size=63).filter(lambda name: name[0] != "-")
+FORWARD = st.builds(
+    Forward,
+    NAMES,
+    st.sampled_from(["127.0.0.1", "::1", "0.0.0.0", "localhost"]),
+    st.integers(1, 65535),
+    st.booleans(),
+    NAMES,
+)
+
+
+@given(st.lists(FORWARD, min_size=1, max_size=8), st.sampled_from([" ", "  "]), st.booleans())
+def test_what_was_printed_is_what_is_read(rows: list[Forward], gap: str, first: bool) -> None:
+    cells = [
+        (
+            one.workspace,
+            one.sandbox,
+            one.bind,
+            str(one.port),
+            "7",
+            "running" if one.alive else "dead",
+        )
+        for one in rows
+    ]
+    table = [("SPACE", "SANDBOX", "BIND", "PORT", "PID", "STATUS"), *cells]
+    table = table if first else [row[1:] for row in table]  # type: ignore[misc]
+    wide = [max(map(len, column)) for column in zip(*table, strict=True)]
+    text = "".join(gap.join(map(str.ljust, row, wide)).rstrip() + "\n" for row in table)
+    expected = tuple(one if first else replace(one, workspace="") for one in rows)
+    assert lists.forwards(text) == (expected, 0)
 
 
 def test_waiting_rules_are_counted() -> None:
