@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import replace
 
 from services.clock import Clock
-from services.errors import NotFoundError, WakedeckError
+from services.errors import NotFoundError, SignedOutError, WakedeckError
 from services.logs.reader import LogRecord
 from services.models import (
     Facts,
@@ -24,7 +24,7 @@ from services.models import (
     Source,
 )
 from services.sources.pods import evidence, judge, pod_logs
-from services.sources.pods.credential import KubeCredential, SignedOutError
+from services.sources.pods.credential import KubeCredential
 from services.sources.pods.errors import RefusalText, explain_api_error
 from services.sources.pods.http import ApiError, Http
 from services.sources.pods.judgement import row, verdict
