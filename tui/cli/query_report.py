@@ -28,7 +28,7 @@ from services.models import (
     Observation,
     Sandbox,
 )
-from services.sources.protocol.actor import SignsIn
+from services.sources.protocol.actor import SIGN_IN_S, SignsIn
 from services.sources.protocol.observer import NameFinder
 from services.sources.protocol.source import OpenSource
 from services.sources.registry import open_sources
@@ -36,7 +36,6 @@ from services.text.format import clock_time, counts
 from tui.cli import tables
 
 PROBE_S = 10.0
-SIGN_IN_S = 45.0
 PROBE_LIMIT_S = 2.0
 """What the shortest wait within a probe is given."""
 VOID_PROBES = 3

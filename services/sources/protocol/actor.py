@@ -10,6 +10,9 @@ from services.sources.protocol.verdict import Verdict
 from services.terminal.exec.requests import ExecEvent, ExecRequest, ShellChoice
 from services.terminal.transport.base import Transport
 
+SIGN_IN_S = 45.0
+"""What signing in to a whole source is given."""
+
 
 class Actor(Protocol):
     """Starts and connects sandboxes, opens shells, runs commands; on operator request only."""

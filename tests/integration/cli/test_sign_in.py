@@ -7,9 +7,16 @@ from pathlib import Path
 
 import pytest
 
+from services.clock import SystemClock
+from services.config.settings import Flags, load
+from services.models import SandboxId, SandboxState
+from services.sources.registry import open_sources
 from tests.integration.sources.pods.test_kube_source import Cluster, cluster
 from tests.integration.sources.pods.test_pods_panel import kubernetes, run
 from tests.support.kube_api import TOKEN
+from tests.support.waiting import eventually
+from tui.app import WakedeckApp
+from widgets.panes.gateways import GatewayPane
 
 pytestmark = pytest.mark.slow
 
@@ -66,3 +73,28 @@ async def test_a_helper_that_fails_is_said_by_its_name(tmp_path: Path, home: Pat
         code, _, err = await run(kubernetes(one, home), "reconnect", "prod/default/box")
         assert code == 1 and "helper.sh failed" in err and "session" in err
         assert "\x1b" not in err and "No sandbox" not in err and "Traceback" not in err
+
+
+async def test_in_the_panel_where_there_is_no_row_and_on_a_gateway(
+    tmp_path: Path, home: Path
+) -> None:
+    async with cluster(tmp_path) as one:
+        ran = with_helper(one, tmp_path)
+        settings, clock = load(Flags(config=kubernetes(one, home)), {}), SystemClock()
+        app = WakedeckApp(settings, open_sources(settings, clock), clock, state=tmp_path)
+        async with app.run_test(size=(160, 45)) as pilot:
+            board = app.engine.board
+            await eventually(lambda: board.links["prod"].failures > 0)
+            await pilot.pause()
+            assert runs(ran) == 0 and not board.sandboxes
+            await pilot.press("r")
+            box = SandboxId("prod", "default/box")
+            await eventually(
+                lambda: box in board.sandboxes and board.sandboxes[box].state is SandboxState.READY
+            )
+            assert runs(ran) == 1
+            await eventually(lambda: app.dashboard.query_one(GatewayPane).current is not None)
+            await pilot.press("2", "r")
+            await eventually(lambda: ran.exists() and bool(ran.read_text()))
+            await pilot.pause()
+            assert runs(ran) == 1 and app.engine.latest_attempt(box) is None
