@@ -98,7 +98,7 @@ def check_ended(log: PodLog) -> None:
 
 def _logs(pod: Pod, preferred: str) -> Iterator[PodLog]:
     usual = container_of(pod, preferred)
-    names = [one.name for one in pod.containers]
+    names = list(dict.fromkeys(one.name for one in (*pod.containers, *pod.statuses)))
     names.sort(key=lambda name: name != usual)
     for name in names:
         status = pod.container(name)
