@@ -9,7 +9,8 @@
     ├── NotFoundError      no sandbox, gateway or source of that name
     ├── AmbiguousError     a name that two sources share
     ├── UnavailableError   a system that cannot do or be reached for this
-    │   └── DeadlineError  … because it did not answer in time
+    │   ├── DeadlineError  … because it did not answer in time
+    │   └── SignedOutError … because there is no valid credential at hand
     ├── ProcessError       a child that could not be run
     └── ShellError         a terminal session that could not be opened or kept
         └── ChoiceError    … because several would do and none was named
@@ -65,6 +66,10 @@ class UnavailableError(WakedeckError):
 
 class DeadlineError(UnavailableError):
     """A system that did not answer in time."""
+
+
+class SignedOutError(UnavailableError):
+    """There is no valid credential at hand; signing in is the operator's to ask for."""
 
 
 class ProcessError(WakedeckError):

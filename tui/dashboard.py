@@ -295,10 +295,25 @@ class Dashboard(PaneScreen):
             self.query_one(RepairBar).action_wake()
 
     def action_reconnect(self) -> None:
-        """Reconnect what is marked, or else the sandbox under the cursor."""
-        if not self._start_bulk(Verb.RECONNECT):
-            self._under_cursor()
-            self.query_one(RepairBar).action_reconnect()
+        """Reconnect what is marked, or else what the cursor is on; a gateway is signed in to."""
+        gateway = self._gateway_in_focus()
+        if gateway is not None and self.context.actions.can_sign_in(gateway.source):
+            self._sign_in(gateway.source)
+        elif not self._start_bulk(Verb.RECONNECT):
+            signed_out = self.context.actions.sources_without_list()
+            if self._under_cursor() is None and signed_out:
+                self._sign_in(*signed_out)
+            else:
+                self.query_one(RepairBar).action_reconnect()
+
+    def _gateway_in_focus(self) -> GatewayId | None:
+        pane = self.query_one(GatewayPane)
+        return pane.current if pane.has_focus_within else None
+
+    def _sign_in(self, *sources: str) -> None:
+        for source in sources:
+            working = self.context.actions.sign_in(source)
+            self.run_worker(working, group="sign-in", exit_on_error=False)
 
     def _start_bulk(self, verb: Verb) -> bool:
         """Begin with what is marked now; False where nothing is. The marks have done their work."""

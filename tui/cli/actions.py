@@ -41,7 +41,8 @@ def wake(context: click.Context, sandbox: str, as_json: bool, confirmed: str) ->
 def reconnect(context: click.Context, sandbox: str | None, as_json: bool, confirmed: str) -> int:
     """Bring one sandbox back and prove the link to it.
 
-    Without a name: NemoClaw's default sandbox, or the only one there is.
+    Without a name: NemoClaw's default sandbox, or the only one there is. With SOURCE/: sign in to
+    that source and list it.
     """
     from services.models import Verb
     from tui.cli import attempt

@@ -30,6 +30,8 @@ def run(settings: Settings, verb: Verb, typed: str | None, as_json: bool, confir
 
     async def go() -> int:
         async with probed_sources(settings) as probed:
+            if verb is Verb.RECONNECT and typed and typed.endswith("/"):
+                return await probed.reconnect_source(typed[:-1])
             target = (
                 await probed.default_sandbox()
                 if typed is None

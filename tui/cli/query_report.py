@@ -17,7 +17,9 @@ from services.clock import SystemClock
 from services.config.settings import Settings
 from services.errors import (
     AmbiguousError,
+    NotFoundError,
     RefusedError,
+    SignedOutError,
     UnavailableError,
     WakedeckError,
     unforeseen,
@@ -26,6 +28,7 @@ from services.models import (
     Observation,
     Sandbox,
 )
+from services.sources.protocol.actor import SIGN_IN_S, SignsIn
 from services.sources.protocol.observer import NameFinder
 from services.sources.protocol.source import OpenSource
 from services.sources.registry import open_sources
@@ -59,11 +62,14 @@ class ProbedSources:
         self.sources = {one.info.key: one for one in open_sources(settings, self.clock)}
         self.board = Board(self.clock)
         self._meter = LagMeter()
+        self._signed_out: set[str] = set()
 
     async def probe_all(self) -> None:
         """Probe every source concurrently; one that fails leaves its reason on stderr."""
-        results = await asyncio.gather(*(self._ask(one) for one in self.sources.values()))
-        for result in results:
+        await self._probe(*self.sources.values())
+
+    async def _probe(self, *sources: OpenSource) -> None:
+        for result in await asyncio.gather(*(self._ask(one) for one in sources)):
             if isinstance(result, ProbeFailure):
                 _print_stderr(f"wakedeck: {result.source}: {result.reason}")
             try:
@@ -92,6 +98,8 @@ class ProbedSources:
             reason = f"no answer within {PROBE_S:.0f} s"
         except WakedeckError as error:
             reason = error.sentence
+            if isinstance(error, SignedOutError):
+                self._signed_out.add(source.info.key)
         return ProbeFailure(source.info.key, self.clock.now(), reason)
 
     async def sandbox(self, typed: str, *, acting: bool = False) -> Sandbox:
@@ -101,6 +109,8 @@ class ProbedSources:
             NotFoundError, AmbiguousError, UnavailableError: as `find_or_ask`.
             RefusedError: `acting`, and another source may have one of that name.
         """
+        if acting:
+            await self._sign_in_for(typed)
         rows = self.board.sandboxes.values()
         unknown = self._unknown()
         found = await find_or_ask(rows, typed, unknown, self._ask_for, self.sources.keys())
@@ -109,6 +119,51 @@ class ProbedSources:
         for key in found.unsure:
             _print_stderr(f"wakedeck: whether {key} has a {typed!r} too is not known")
         return found.sandbox
+
+    async def _sign_in_for(self, typed: str) -> None:
+        """Sign in to the source a full name begins with, and list it; a bare name names none."""
+        key, slash, _ = typed.partition("/")
+        if slash and key in self._signed_out:
+            await self.sign_in(key)
+
+    async def sign_in(self, key: str) -> None:
+        """Sign in to one source, visibly, and probe it again.
+
+        Raises:
+            UnavailableError, ProcessError: the source's own reason.
+            RefusedError: this panel is read-only.
+        """
+        actor = self.sources[key].actor
+        if not isinstance(actor, SignsIn):
+            raise UnavailableError(
+                f"{key}: signing in is not possible from here.", advice=self._unknown().get(key, "")
+            )
+        _print_stderr(f"{key}: signing in")
+        try:
+            async with asyncio.timeout(SIGN_IN_S):
+                said = await actor.sign_in()
+        except TimeoutError:
+            raise UnavailableError(f"{key}: signing in took over {SIGN_IN_S:.0f} s.") from None
+        _print_stderr(f"{key}: signed in, {said}")
+        self._signed_out.discard(key)
+        await self._probe(self.sources[key])
+
+    async def reconnect_source(self, key: str) -> int:
+        """Sign in to a source as a whole and list it; 1 where the list is not known then.
+
+        Raises:
+            NotFoundError: there is no such source.
+            UnavailableError, ProcessError, RefusedError: as `sign_in`.
+        """
+        if key not in self.sources:
+            known = ", ".join(self.sources) or "none"
+            raise NotFoundError(f"No source {key!r}. There are: {known}.")
+        await self.sign_in(key)
+        if key in self._unknown():
+            return 1
+        rows = [one for one in self.board.sandboxes if one.source == key]
+        _print_line(f"{key}: {len(rows)} of its sandboxes are known")
+        return 0
 
     def _unknown(self) -> dict[str, str]:
         return {source: why for source, _, why in reversed(self.board.unknown_lists)}

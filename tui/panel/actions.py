@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from typing import Literal
 
@@ -19,6 +20,7 @@ from services.models import (
 )
 from services.repair.attempts import AttemptHandle
 from services.repair.claims import Later, overtaken_by
+from services.sources.protocol.actor import SIGN_IN_S, SignsIn
 from services.sources.protocol.proposer import Proposal
 from services.terminal.exec.requests import ShellChoice
 from services.text.sanitize import end_sentence, sanitize
@@ -42,6 +44,7 @@ class Actions:
         self._handles: dict[SandboxId, AttemptHandle] = {}
         self._silent: set[str] = set()
         self._gone: dict[SandboxId, str] = {}
+        self._signing_in: set[str] = set()
 
     def note_removed(self, delta: BoardDelta, at: float) -> None:
         """Remember what is gone since `at`: a verb for it is refused with that sentence."""
@@ -99,6 +102,36 @@ class Actions:
         elif not silent:
             self._silent.discard(handle.attempt.id)
         return handle
+
+    def can_sign_in(self, source: str) -> bool:
+        """Whether a source as a whole can be signed in to."""
+        known = self._engine.sources.get(source)
+        return known is not None and isinstance(known.actor, SignsIn)
+
+    def sources_without_list(self) -> tuple[str, ...]:
+        """Sources that fail as a whole and can be signed in to."""
+        links = self._engine.board.links
+        return tuple(key for key, one in links.items() if one.failures and self.can_sign_in(key))
+
+    async def sign_in(self, source: str) -> None:
+        """Sign in to a source, then look again; pressing again joins what is under way."""
+        actor = self._engine.sources[source].actor
+        if source in self._signing_in or not isinstance(actor, SignsIn):
+            return
+        self._signing_in.add(source)
+        self._notify(f"{source}: signing in", "information")
+        try:
+            async with asyncio.timeout(SIGN_IN_S):
+                said = await actor.sign_in()
+        except TimeoutError:
+            self._notify(f"{source}: signing in took over {SIGN_IN_S:.0f} s.", "error")
+        except WakedeckError as error:
+            self._refuse(error)
+        else:
+            self._notify(f"{source}: signed in, {said}", "information")
+            self._engine.pollers.refresh()
+        finally:
+            self._signing_in.discard(source)
 
     def carry_out(self, proposal: Proposal) -> None:
         """Do what the operator agreed to."""

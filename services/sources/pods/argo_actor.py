@@ -114,7 +114,7 @@ class ArgoActor:
             why = judgement.reason or judgement.no_shell
             raise ShellError(f"no shell in {sanitize(one.name, 100)}: {why}")
         pod = await self._server.pod(http, one)
-        names = [container.name for container in pod.spec.containers]
+        names = [container.name for container in pod.containers]
         if choice.container is not None and choice.container not in names:
             raise ShellError(
                 f"{sanitize(one.name, 100)} has no container {sanitize(choice.container, 60)!r}",

@@ -114,6 +114,10 @@ class CentmlActor:
             self._http = self._connect()
         return self._http
 
+    async def sign_in(self) -> str:
+        """As `SignsIn`: another token, also where the one there looks good."""
+        return await sign_in(self._credential, renew=True)
+
     async def _sign_in(self) -> str:
         return await sign_in(self._credential)
 

@@ -7,7 +7,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 from services.clock import Clock
-from services.errors import NotFoundError, UnavailableError, WakedeckError
+from services.errors import NotFoundError, SignedOutError, UnavailableError, WakedeckError
 from services.logs.reader import LogRecord
 from services.models import (
     Gateway,
@@ -22,7 +22,6 @@ from services.models import (
 from services.sources.pods import centml_api, judgement
 from services.sources.pods.centml_api import Deployment, PodInfo
 from services.sources.pods.centml_token import CentmlCredential
-from services.sources.pods.credential import SignedOutError
 from services.sources.pods.errors import RefusalText, explain_api_error
 from services.sources.pods.http import ApiError, Http
 from services.sources.pods.judgement import row

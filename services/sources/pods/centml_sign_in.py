@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from services.errors import UnavailableError
+from services.errors import SignedOutError, UnavailableError
 from services.net.failures import is_loopback
 from services.sources.pods.centml_token import (
     CentmlCredential,
@@ -23,7 +23,6 @@ from services.sources.pods.centml_token import (
     service_account,
     stored,
 )
-from services.sources.pods.credential import SignedOutError
 from services.text.redact import redact_line
 from services.text.sanitize import sanitize
 

@@ -13,9 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from services.clock import Clock
-from services.errors import UnavailableError
+from services.errors import SignedOutError, UnavailableError
 from services.files.bounded import parse_json, read_bounded
-from services.sources.pods.credential import SignedOutError
 
 EARLY_S = 100.0
 """A token this close to its end counts as expired."""

@@ -13,14 +13,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from services.clock import Clock
-from services.errors import UnavailableError
+from services.errors import SignedOutError, UnavailableError
 from services.files.bounded import UnfitError, read_text
 from services.sources.pods.access import Access, Cluster
 from services.text.sanitize import sanitize
-
-
-class SignedOutError(UnavailableError):
-    """There is no valid credential at hand; signing in is the operator's to ask for."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,10 +7,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from services.errors import ShellError, UnavailableError
+from services.errors import ShellError, SignedOutError, UnavailableError
 from services.models import Retry
 from services.net.failures import ConnectionFailure
-from services.sources.pods.credential import SignedOutError
 from services.sources.pods.http import ApiError
 from services.text.sanitize import sanitize
 

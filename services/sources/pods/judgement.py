@@ -34,6 +34,21 @@ _WORDS: dict[str, tuple[SandboxState, str]] = {
     "Error": (SandboxState.BROKEN, "it ended with an error"),
     "Failed": (SandboxState.BROKEN, "it failed"),
     "Evicted": (SandboxState.BROKEN, "its node ran short and evicted it"),
+    "DeadlineExceeded": (SandboxState.BROKEN, "it ran longer than it may"),
+    "OutOfcpu": (SandboxState.BROKEN, "its node had not enough CPU for it"),
+    "OutOfmemory": (SandboxState.BROKEN, "its node had not enough memory for it"),
+    "OutOfpods": (SandboxState.BROKEN, "its node takes no more pods"),
+    "NodeAffinity": (SandboxState.BROKEN, "its node is not one it may run on"),
+    "Preempting": (SandboxState.BROKEN, "it gave way to a more important pod"),
+    "Preempted": (SandboxState.BROKEN, "it gave way to a more important pod"),
+    "NodeShutdown": (SandboxState.BROKEN, "its node was shut down"),
+    "Shutdown": (SandboxState.BROKEN, "its node was shut down"),
+    "Terminated": (SandboxState.BROKEN, "its node was shut down"),
+    "UnexpectedAdmissionError": (SandboxState.BROKEN, "its node refused it"),
+    "ImageInspectError": (SandboxState.BROKEN, "its image on the node cannot be read"),
+    "RegistryUnavailable": (SandboxState.BROKEN, "the registry of its image does not answer"),
+    "SignatureValidationFailed": (SandboxState.BROKEN, "the signature of its image is not valid"),
+    "PostStartHookError": (SandboxState.BROKEN, "its start hook failed"),
     "NodeLost": (SandboxState.UNKNOWN, "its node does not answer"),
     "Unschedulable": (SandboxState.STUCK, "no node can take it"),
     "SchedulingGated": (SandboxState.SETTLING, "it is held back on purpose (a scheduling gate)"),
@@ -44,6 +59,7 @@ _WORDS: dict[str, tuple[SandboxState, str]] = {
     "Pending": (SandboxState.SETTLING, "it waits to be started"),
     "Unknown": (SandboxState.UNKNOWN, "its node does not answer"),
 }
+_STARTING = frozenset({"ContainerCreating", "PodInitializing"})
 
 
 def known(said: str) -> bool:
@@ -58,6 +74,13 @@ def words_for(said: str) -> tuple[SandboxState, str]:
         state, words = known
         return state, f"{said}: {words}" if words else ""
     return SandboxState.UNKNOWN, f"{sanitize(said, 80)} (a state this panel does not know)"
+
+
+def waiting_words(said: str) -> tuple[SandboxState, str]:
+    """The same for why a container waits: all but the two steps of a start are failures."""
+    if said in _STARTING or known(said):
+        return words_for(said)
+    return SandboxState.BROKEN, f"{sanitize(said, 80)}: the container cannot run"
 
 
 @dataclass(frozen=True, slots=True)

@@ -144,14 +144,16 @@ class KubeAccess:
         """
         pod = await read_one(self.http, request.namespace, request.name)
         judgement = judge.judge(pod, now)
-        if judgement.no_shell:
+        names = [one.name for one in pod.containers]
+        wanted = pod.container(request.container) if request.container_required else None
+        inside = wanted is not None and wanted.state is not None and wanted.state.running
+        if judgement.no_shell and not inside:
             finished = pod.status.phase in ("Succeeded", "Failed")
             why = judgement.reason or judgement.no_shell
             raise ShellError(
                 f"no shell in {sanitize(request.name, 100)}: {judgement.no_shell} ({why})",
                 retry=Retry.NO if finished else Retry.ASK,
             )
-        names = [one.name for one in pod.spec.containers]
         if request.container_required and request.container not in names:
             raise ShellError(
                 f"{sanitize(request.name, 100)} has no container"

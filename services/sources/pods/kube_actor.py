@@ -33,6 +33,8 @@ from services.text.sanitize import sanitize
 NOTICE = "A shell in a real pod: what you do here is real."
 NO_WAKE = "A pod is started by its controller, not from here."
 _LINK_S = 15.0
+_JUST_NOW_S = 60.0
+"""So long a link takes a credential that the operator just got for the whole source."""
 
 
 class KubeActor:
@@ -44,6 +46,7 @@ class KubeActor:
         self._kube = kube
         self._clock = clock
         self._link: KubeAccess | None = None
+        self._signed_in: tuple[str, float] | None = None
         self._http: Http | None = None
         self._cleanup = RemoteCleanup(self._connect, OpenShells(state, source))
         self._resumable: dict[SandboxId, set[int]] = {}
@@ -58,7 +61,7 @@ class KubeActor:
         """Sign in, see the pod, prove that a command runs in it."""
         shell_request = self._shell_request(sandbox, ShellChoice())
         link = (
-            LinkStep("credential", HELPER_LIMIT_S + 5, self._sign_in),
+            LinkStep("credential", HELPER_LIMIT_S + 5, self._sign_in_once),
             LinkStep("sandbox", _LINK_S, lambda: self._check_pod(shell_request)),
             LinkStep("connect", _LINK_S, lambda: self._check_shell(shell_request)),
         )
@@ -148,10 +151,22 @@ class KubeActor:
     async def _renew(self) -> None:
         await sign_in(await self._kube.credential())
 
-    async def _sign_in(self) -> str:
+    async def sign_in(self) -> str:
+        """As `SignsIn`: the helper runs once, also where a link is proved right afterwards."""
         # Somebody may have signed in with the platform's own tool since.
         self._kube.forget()
-        return await sign_in(await self._kube.credential())
+        said = await sign_in(await self._kube.credential())
+        self._signed_in = (said, self._clock.monotonic())
+        return said
+
+    async def _sign_in_once(self) -> str:
+        if self._signed_in is not None:
+            (said, at), self._signed_in = self._signed_in, None
+            if self._clock.monotonic() - at < _JUST_NOW_S:
+                return said
+        said = await self.sign_in()
+        self._signed_in = None
+        return said
 
     async def _check_pod(self, shell_request: ShellRequest) -> str:
         link = await self._connect()

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import replace
 
 from services.clock import Clock
-from services.errors import NotFoundError, WakedeckError
+from services.errors import NotFoundError, SignedOutError, WakedeckError
 from services.logs.reader import LogRecord
 from services.models import (
     Facts,
@@ -23,8 +23,8 @@ from services.models import (
     SandboxState,
     Source,
 )
-from services.sources.pods import judge, pod_logs
-from services.sources.pods.credential import KubeCredential, SignedOutError
+from services.sources.pods import evidence, judge, pod_logs
+from services.sources.pods.credential import KubeCredential
 from services.sources.pods.errors import RefusalText, explain_api_error
 from services.sources.pods.http import ApiError, Http
 from services.sources.pods.judgement import row, verdict
@@ -185,7 +185,7 @@ class KubeObserver(NoQueues):
 
     def _sandbox(self, pod: Pod, front: GatewayId, now: float) -> Sandbox:
         id = SandboxId(self.info.key, pod.native_id)
-        return row(id, pod.metadata.name, judge.judge(pod, now), front, now, judge.evidence(pod))
+        return row(id, pod.metadata.name, judge.judge(pod, now), front, now, evidence.evidence(pod))
 
 
 def refusal_text_of(credential: KubeCredential) -> RefusalText:

@@ -40,6 +40,7 @@ class ContainerState(_Record, frozen=True, rename="camel"):
 class ContainerStatus(_Record, frozen=True, rename="camel"):
     name: str = ""
     ready: bool = False
+    started: bool | None = None
     restart_count: int = 0
     state: ContainerState | None = None
     last_state: ContainerState | None = None
@@ -56,6 +57,7 @@ class PodCondition(_Record, frozen=True, rename="camel"):
 class PodContainer(_Record, frozen=True, rename="camel"):
     name: str = ""
     image: str | None = None
+    restart_policy: str | None = None
 
 
 class Metadata(_Record, frozen=True, rename="camel"):
@@ -65,11 +67,14 @@ class Metadata(_Record, frozen=True, rename="camel"):
     resource_version: str = ""
     annotations: dict[str, str] | None = None
     deletion_timestamp: str | None = None
+    finalizers: list[str] | None = None
     creation_timestamp: str | None = None
 
 
 class Spec(_Record, frozen=True, rename="camel"):
     containers: list[PodContainer] = []
+    init_containers: list[PodContainer] | None = None
+    ephemeral_containers: list[PodContainer] | None = None
     node_name: str | None = None
 
 
@@ -77,9 +82,11 @@ class Status(_Record, frozen=True, rename="camel"):
     phase: str | None = None
     reason: str | None = None
     message: str | None = None
+    start_time: str | None = None
     conditions: list[PodCondition] | None = None
     container_statuses: list[ContainerStatus] | None = None
     init_container_statuses: list[ContainerStatus] | None = None
+    ephemeral_container_statuses: list[ContainerStatus] | None = None
 
 
 class Pod(_Record, frozen=True, rename="camel"):
@@ -99,18 +106,58 @@ class Pod(_Record, frozen=True, rename="camel"):
         names = [one.name for one in self.spec.containers]
         return named if named in names else (names[0] if names else "")
 
+    @property
+    def containers(self) -> tuple[PodContainer, ...]:
+        """All it has: its own, then init containers and sidecars, then debug containers."""
+        spec = self.spec
+        more = (*(spec.init_containers or ()), *(spec.ephemeral_containers or ()))
+        return (*spec.containers, *more)
+
+    @property
+    def statuses(self) -> tuple[ContainerStatus, ...]:
+        """How all of them stand, in the same order."""
+        status = self.status
+        return (
+            *(status.container_statuses or ()),
+            *(status.init_container_statuses or ()),
+            *(status.ephemeral_container_statuses or ()),
+        )
+
+    @property
+    def lasting(self) -> tuple[ContainerStatus, ...]:
+        """Those that are to run as long as the pod: its own and its native sidecars."""
+        sidecars = tuple(
+            one for one in self.status.init_container_statuses or () if self.is_sidecar(one.name)
+        )
+        return (*(self.status.container_statuses or ()), *sidecars)
+
+    def is_sidecar(self, name: str) -> bool:
+        """Whether an init container goes on beside the others."""
+        found = (one for one in self.spec.init_containers or () if one.name == name)
+        return any(one.restart_policy == "Always" for one in found)
+
+    def role(self, name: str) -> str:
+        """What a container is, in words."""
+        if self.is_sidecar(name):
+            return "sidecar"
+        if any(one.name == name for one in self.spec.ephemeral_containers or ()):
+            return "debug container"
+        if any(one.name == name for one in self.spec.containers):
+            return "container"
+        return "init container"
+
     def container(self, name: str) -> ContainerStatus | None:
         """How a container stands."""
-        every = (
-            *(self.status.container_statuses or ()),
-            *(self.status.init_container_statuses or ()),
-        )
-        return next((one for one in every if one.name == name), None)
+        return next((one for one in self.statuses if one.name == name), None)
+
+    def condition(self, type: str) -> PodCondition | None:
+        """What is said of one condition."""
+        return next((one for one in self.status.conditions or () if one.type == type), None)
 
     @property
     def restarts(self) -> int:
         """Of all containers together."""
-        return sum(one.restart_count for one in self.status.container_statuses or ())
+        return sum(one.restart_count for one in self.lasting)
 
 
 class ListMetadata(_Record, frozen=True, rename="camel"):
@@ -143,5 +190,5 @@ def pod_of(value: Mapping[str, Any]) -> Pod:
 
 def container_of(pod: Pod, preferred: str) -> str:
     """The preferred container where the pod has it, else the pod's default."""
-    names = [one.name for one in pod.spec.containers]
+    names = [one.name for one in pod.containers]
     return preferred if preferred in names else pod.default_container

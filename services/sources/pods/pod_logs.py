@@ -98,15 +98,21 @@ def check_ended(log: PodLog) -> None:
 
 def _logs(pod: Pod, preferred: str) -> Iterator[PodLog]:
     usual = container_of(pod, preferred)
-    names = [one.name for one in pod.spec.containers]
+    names = list(dict.fromkeys(one.name for one in (*pod.containers, *pod.statuses)))
     names.sort(key=lambda name: name != usual)
     for name in names:
+        status = pod.container(name)
+        if pod.role(name) != "container" and not _ran(status):
+            continue
         yield PodLog(name)
-        if _ran_before(pod.container(name)):
+        if _ran_before(status):
             yield PodLog(name, previous=True)
-    for status in pod.status.init_container_statuses or ():
-        if status.state is not None and status.state.waiting is None and status.name not in names:
-            yield PodLog(status.name)
+
+
+def _ran(status: ContainerStatus | None) -> bool:
+    """Whether it has a log: it runs or did."""
+    state = None if status is None else status.state
+    return _ran_before(status) or (state is not None and state.waiting is None)
 
 
 def _ran_before(status: ContainerStatus | None) -> bool:
@@ -116,5 +122,7 @@ def _ran_before(status: ContainerStatus | None) -> bool:
 def _title(one: PodLog, pod: Pod) -> str:
     if one.previous:
         return f"{one.container}, the run before"
-    first = all(one.container != container.name for container in pod.spec.containers)
-    return f"{one.container}, before the others" if first else one.container
+    role = pod.role(one.container)
+    if role == "init container":
+        return f"{one.container}, before the others"
+    return one.container if role == "container" else f"{one.container}, a {role}"

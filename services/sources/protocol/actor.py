@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from services.models import SandboxId, Step
 from services.sources.protocol.verdict import Verdict
 from services.terminal.exec.requests import ExecEvent, ExecRequest, ShellChoice
 from services.terminal.transport.base import Transport
+
+SIGN_IN_S = 45.0
+"""What signing in to a whole source is given."""
 
 
 class Actor(Protocol):
@@ -51,3 +54,15 @@ class Actor(Protocol):
 
     async def close(self) -> None:
         """End what this actor started for the panel; idempotent."""
+
+
+@runtime_checkable
+class SignsIn(Protocol):
+    """An actor that can sign in to its whole source, whatever is listed there."""
+
+    async def sign_in(self) -> str:
+        """Get a fresh credential, for the operator; what was done, in a few words.
+
+        Raises:
+            UnavailableError, ProcessError: it could not be had, with the reason.
+        """

@@ -35,5 +35,8 @@ class ReadOnlyActor:
     def exec(self, sandbox: SandboxId, request: ExecRequest) -> AsyncIterator[ExecEvent]:
         _refuse()
 
+    async def sign_in(self) -> str:
+        _refuse()
+
     async def close(self) -> None:
         """Nothing was started."""

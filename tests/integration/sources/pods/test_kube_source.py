@@ -6,6 +6,7 @@ import json
 import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, nullcontext
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -93,7 +94,8 @@ async def cluster(folder: Path, **options: object) -> AsyncIterator[Cluster]:
 
 async def test_pods_are_seen_with_their_gateway(tmp_path: Path) -> None:
     async with cluster(tmp_path) as one:
-        await one.api.put(pod("web", phase="Pending", containerStatuses=[]))
+        begun = datetime.now(UTC).isoformat()
+        await one.api.put(pod("web", phase="Pending", containerStatuses=[], startTime=begun))
         seen = await one.source.observer.observe()
         (gateway,) = seen.gateways
         assert (gateway.state, gateway.name) == (GatewayState.READY, "test")

@@ -11,9 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.models import SandboxState
-from services.sources.pods import judge
+from services.sources.pods import evidence, judge
 from services.sources.pods.judgement import PodJudgement, refusals, verdict, words_for
-from services.sources.pods.pod import Pod, pod_of, read_event, read_list, read_pod
+from services.sources.pods.pod import Pod, container_of, pod_of, read_event, read_list, read_pod
+from services.sources.pods.pod_logs import log_streams
 from services.sources.protocol.verdict import VerdictKind
 
 NOW = judge.instant("2026-01-01T01:00:00Z") or 0.0
@@ -139,6 +140,145 @@ def test_a_pod_in_plain_words(one: Pod, state: SandboxState, words: str, shell: 
     assert bool(refusals(judgement)) is not shell
 
 
+SIDECAR = {"name": "proxy", "restartPolicy": "Always"}
+
+
+def said(what: str, status: str = "False", **more: Any) -> dict[str, Any]:
+    return {"conditions": [{"type": "Ready", "status": status, "reason": what, **more}]}
+
+
+def beside(one: Pod, *states: dict[str, Any]) -> Pod:
+    """The same pod with a native sidecar."""
+    value = msgspec.to_builtins(one)
+    value["spec"]["initContainers"] = [{"name": "setup"}, SIDECAR]
+    value["status"]["initContainerStatuses"] = list(states)
+    return pod_of(value)
+
+
+MAIN = container(running())
+VERDICTS = [
+    (pod("Running", MAIN, **said("NodeNotReady")), UNKNOWN, "its node does not answer"),
+    (
+        pod("Running", MAIN, **said("NodeNotReady", lastTransitionTime="2026-01-01T00:10:00Z")),
+        UNKNOWN, "does not answer since 2026-01-01T00:10:00Z",
+    ),
+    (pod("Running", MAIN, **said("", "Unknown")), UNKNOWN, "its node does not answer"),
+    (
+        pod("Running", MAIN, reason="NodeLost", message="Node n1 is unresponsive"),
+        UNKNOWN, "does not answer; Node n1 is unresponsive",
+    ),
+    (
+        beside(pod("Running", MAIN), container(waiting("CrashLoopBackOff"), "proxy",
+               lastState=ended(139), restartCount=9)),
+        BROKEN, "sidecar proxy: CrashLoopBackOff: it crashes again and again;"
+        " container proxy ended: Error, exit code 139 (crashed)",
+    ),
+    (
+        beside(pod("Running", MAIN), container(running(), "proxy", ready=False)),
+        STUCK, "sidecar proxy: it runs and does not pass",
+    ),
+    (
+        pod("Running", MAIN, **said("Whatever", message="someone objects")),
+        SETTLING, "not ready; someone objects",
+    ),
+    (
+        pod("Running", MAIN, **said("Whatever", lastTransitionTime="2026-01-01T00:50:00Z")),
+        STUCK, "not ready; Whatever",
+    ),
+    (
+        pod("Running", MAIN, **said(
+            "ReadinessGatesNotReady", lastTransitionTime="2026-01-01T00:50:00Z")),
+        STUCK, "readiness gate is closed",
+    ),
+    (
+        pod("Running", MAIN, conditions=[{"type": "DisruptionTarget", "status": "True",
+            "reason": "EvictionByEvictionAPI", "message": "drained"}]),
+        SETTLING, "about to be evicted; EvictionByEvictionAPI: drained",
+    ),
+    (
+        pod("Running", MAIN, metadata={
+            "deletionTimestamp": "2026-01-01T00:50:00Z", "finalizers": ["example.com/keep"]}),
+        STUCK, "does not end since 2026-01-01T00:50:00Z; finalizers: example.com/keep",
+    ),
+    (
+        pod("Running", MAIN, **DELETED, **said("NodeNotReady")),
+        UNKNOWN, "its node does not answer",
+    ),
+    (pod("Failed", reason="DeadlineExceeded"), BROKEN, "it ran longer than it may"),
+    (pod("Failed", reason="OutOfcpu", message="2 of 1"), BROKEN, "not enough CPU for it; 2 of 1"),
+    (pod("Failed", reason="NodeAffinity"), BROKEN, "not one it may run on"),
+    (pod("Failed", reason="Terminated"), BROKEN, "node was shut down"),
+    (pod("Failed", reason="NewWord"), BROKEN, "it failed; NewWord"),
+    (pod("Pending", container(waiting("PostStartHookError"))), BROKEN, "its start hook failed"),
+    (pod("Pending", container(waiting("NewWord", "odd"))), BROKEN, "NewWord: the container cannot"),
+    (
+        pod("Pending", container(waiting("ContainerCreating")),
+            startTime="2026-01-01T00:50:00Z"),
+        STUCK, "ContainerCreating",
+    ),
+    (
+        pod("Pending", container(waiting("ContainerCreating")),
+            startTime="2026-01-01T00:59:30Z"),
+        SETTLING, "ContainerCreating",
+    ),
+    (
+        beside(pod("Pending", container(waiting("PodInitializing")),
+                   startTime="2026-01-01T00:10:00Z"),
+               container(running(), "setup"), container(waiting("PodInitializing"), "proxy")),
+        SETTLING, "init containers run; 0 of 2 done, at setup",
+    ),
+    (
+        beside(pod("Pending", container(waiting("PodInitializing"))),
+               container(ended(0), "setup"), container(waiting("ImagePullBackOff"), "proxy")),
+        BROKEN, "sidecar proxy: ImagePullBackOff",
+    ),
+    (
+        beside(pod("Running", MAIN, **said("", "True")),
+               container(ended(0), "setup"), container(running(), "proxy", started=True)),
+        READY, "",
+    ),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("one", "state", "words"), VERDICTS, ids=range(len(VERDICTS)))
+def test_the_pods_own_verdict_has_the_last_word(one: Pod, state: SandboxState, words: str) -> None:
+    judgement = judge.judge(one, NOW)
+    assert (judgement.state, words in judgement.reason) == (state, True), judgement
+
+
+@given(
+    st.sampled_from(["False", "Unknown"]),
+    st.text(max_size=12),
+    st.lists(st.sampled_from([running(), ended(0), ended(1), waiting("X"), waiting("")])),
+    st.sampled_from(["Running", "Pending", "Failed", "Succeeded", "Unknown", ""]),
+)
+def test_nothing_is_green_that_says_it_is_not_ready(
+    status: str, reason: str, states: list[dict[str, Any]], phase: str
+) -> None:
+    containers = [container(one, f"c{number}") for number, one in enumerate(states)]
+    judgement = judge.judge(pod(phase, *containers, **said(reason, status)), NOW)
+    assert judgement.state is not READY and judgement.reason
+
+
+def test_all_containers_are_named_for_what_they_are() -> None:
+    one = beside(pod("Running", MAIN), container(ended(0), "setup"),
+                 container(running(), "proxy", restartCount=2))  # fmt: skip
+    value = msgspec.to_builtins(one)
+    value["spec"]["ephemeralContainers"] = [{"name": "look", "image": "busybox"}]
+    value["status"]["ephemeralContainerStatuses"] = [container(running(), "look")]
+    every = pod_of(value)
+    assert [one.name for one in every.containers] == ["main", "setup", "proxy", "look"]
+    rows = dict(evidence.evidence(every))
+    assert rows["sidecar proxy"].startswith("running, 2 restarts")
+    assert rows["init container setup"].startswith("ended")
+    assert rows["debug container look"] == "running, busybox"
+    assert rows["restarts"] == "2"
+    logs = {one.name: one.title for one in log_streams(every, "")}
+    assert logs["proxy"] == "proxy, a sidecar" and logs["look"] == "look, a debug container"
+    assert logs["setup"] == "setup, before the others"
+    assert container_of(every, "proxy") == "proxy" and container_of(every, "no") == "main"
+
+
 @pytest.mark.parametrize(
     ("state", "no_shell", "kind"),
     [
@@ -159,7 +299,7 @@ def test_what_an_attempt_may_do(state: SandboxState, no_shell: str, kind: Verdic
 def test_hostile_words_act_on_nothing() -> None:
     hostile = "x\x1b[2J\x1b]0;t\x07\nnext"
     one = pod("Running", container(waiting(hostile, hostile)), message=hostile, reason=hostile)
-    said = repr((judge.judge(one, NOW), judge.evidence(one)))
+    said = repr((judge.judge(one, NOW), evidence.evidence(one)))
     assert "\\x1b" not in said and "\\n" not in said
     assert words_for(hostile)[1].isprintable()
 
@@ -200,4 +340,4 @@ def test_whatever_a_server_sends_is_read_or_refused(value: object) -> None:
             continue
         if isinstance(one, Pod):
             judge.judge(one, NOW)
-            judge.evidence(one)
+            evidence.evidence(one)
