@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import random
-import signal
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
@@ -30,7 +29,7 @@ from tui.context import Context
 from tui.dashboard import Dashboard
 from tui.engine import Engine
 from tui.listeners import tell_each
-from tui.panel import keymap, shell_keys, themes
+from tui.panel import drivers, keymap, shell_keys, themes
 from tui.panel.actions import Actions, Tone
 from tui.panel.attach import AgentAttach
 from tui.panel.bell import TerminalBell
@@ -42,6 +41,7 @@ from tui.panel.empty_states import EmptyStates
 from tui.panel.header_state import HeaderBuilder
 from tui.panel.history import EventHistory
 from tui.panel.key_labels import PLACES, KeyLabels, rebindable
+from tui.panel.leaving import leave_on_signals
 from tui.panel.log_screen import LogScreen
 from tui.panel.palette import PanelCommands
 from tui.panel.shells import Shells, preload
@@ -94,7 +94,7 @@ class WakedeckApp(App[int], inherit_bindings=False):
         self.settings = settings
         self.clock = clock
         self._state = state
-        self._leaving = False
+        self._leaving = self._begun = False
         self._opened_at = clock.now()
         self._on_first_frame = on_first_frame
         self.engine = Engine(
@@ -170,13 +170,8 @@ class WakedeckApp(App[int], inherit_bindings=False):
         )
 
     def get_driver_class(self) -> type[Driver]:
-        """Textual's choice, but one that outlives its terminal where that may go away."""
-        chosen = super().get_driver_class()
-        if chosen.__name__ != "LinuxDriver":
-            return chosen
-        from tui.panel.terminal_driver import TerminalDriver
-
-        return TerminalDriver
+        """Textual's choice, made to outlive what it draws on."""
+        return drivers.adapt(super().get_driver_class())
 
     def get_default_screen(self) -> Screen[int]:
         return Dashboard(self.context)
@@ -188,6 +183,9 @@ class WakedeckApp(App[int], inherit_bindings=False):
         assert isinstance(screen, Dashboard)
         return screen
 
+    def on_load(self) -> None:
+        leave_on_signals(self.action_leave)
+
     def on_mount(self) -> None:
         self.theme = self.settings.theme or themes.DEFAULT
         self.theme_changed_signal.subscribe(self, lambda _: self.shells.recolour())
@@ -195,17 +193,16 @@ class WakedeckApp(App[int], inherit_bindings=False):
 
     def _begin(self) -> None:
         """Start polling once the first frame is painted."""
+        if self._leaving:
+            self.dashboard.call_after_refresh(self.exit, 0)  # once it has mounted what it began
+            return
+        self._begun = True
         self._on_first_frame()
         self.terminal_bell.open()
         self.set_interval(WRITE_S, self._save_view)
         self.run_worker(self.engine.run(), group="engine", exit_on_error=False)
         self.run_worker(asyncio.to_thread(preload), group="engine", exit_on_error=False)
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGHUP):
-            try:
-                loop.add_signal_handler(number, self.action_leave)
-            except (RuntimeError, ValueError):
-                return  # Not the main thread: a test, or an embedding program's own business.
+        leave_on_signals(self.action_leave)  # again: some drivers take signals for themselves
 
     def on_descendant_focus(self, event: events.DescendantFocus) -> None:
         """Stop the cursor of inputs from blinking where animation is off."""
@@ -343,7 +340,8 @@ class WakedeckApp(App[int], inherit_bindings=False):
         """Quit: close shells, attempts and sources, then exit."""
         if not self._leaving:
             self._leaving = True
-            self.run_worker(self._leave(), group="leave", exit_on_error=False)
+            if self._begun:  # else it leaves where it would begin
+                self.run_worker(self._leave(), group="leave", exit_on_error=False)
 
     async def _leave(self) -> None:
         try:

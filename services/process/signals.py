@@ -10,6 +10,7 @@ from __future__ import annotations
 import signal
 import threading
 from types import FrameType
+from typing import Any
 
 _LEFT_ALONE = ("SIGKILL", "SIGSTOP", "SIGPIPE", "SIGXFZ", "SIGXFSZ", "SIGTTIN", "SIGTTOU")
 """Two cannot be caught, three `subprocess` itself restores; a reader or writer in the background
@@ -23,6 +24,22 @@ def catch_ignored() -> None:
     for number in signal.valid_signals():
         if signal.getsignal(number) is signal.SIG_IGN and _name(number) not in _LEFT_ALONE:
             signal.signal(number, _nothing)
+
+
+def raise_interrupt() -> None:
+    """An interrupt is Python's own exception from here on, unless somebody listens to it."""
+    _change_interrupt(signal.SIG_DFL, signal.default_int_handler)
+
+
+def die_of_interrupt() -> None:
+    """An interrupt ends the process and nothing is said, unless somebody listens to it."""
+    _change_interrupt(signal.default_int_handler, signal.SIG_DFL)
+
+
+def _change_interrupt(was: Any, becomes: Any) -> None:
+    main = threading.current_thread() is threading.main_thread()
+    if main and signal.getsignal(signal.SIGINT) is was:
+        signal.signal(signal.SIGINT, becomes)
 
 
 def _name(number: int) -> str:

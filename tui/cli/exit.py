@@ -6,6 +6,7 @@ import logging
 import os
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from enum import IntEnum
 from functools import wraps
 from typing import Any
@@ -24,6 +25,7 @@ from services.errors import (
     unforeseen,
 )
 from services.logs import own_log
+from services.process.signals import raise_interrupt
 from services.text.sanitize import sanitize
 
 _LOG = logging.getLogger(__name__)
@@ -63,9 +65,10 @@ def print_stderr(text: str) -> None:
 
 def report_error(error: WakedeckError) -> Exit:
     """Print the error and its advice on stderr; returns the exit code."""
-    print_stderr(f"wakedeck: {error.sentence}")
-    if error.advice:
-        print_stderr(f"  {error.advice}")
+    with suppress(OSError):  # stderr may be full or gone as well
+        print_stderr(f"wakedeck: {error.sentence}")
+        if error.advice:
+            print_stderr(f"  {error.advice}")
     return exit_code(error)
 
 
@@ -75,6 +78,7 @@ def exit_with_code(command: Callable[..., int]) -> Callable[..., None]:
     @wraps(command)
     def run(*args: Any, **kwargs: Any) -> None:
         try:
+            raise_interrupt()
             code = command(*args, **kwargs)
         except WakedeckError as error:
             code = report_error(error)
@@ -87,7 +91,7 @@ def exit_with_code(command: Callable[..., int]) -> Callable[..., None]:
             sys.stderr.close()
             code = Exit.DONE
         except OSError as error:
-            code = report_error(_os_error(error))
+            code = report_error(os_error(error))
         except Exception as error:
             code = report_error(unforeseen("wakedeck itself", error))
         sys.exit(int(code))
@@ -95,7 +99,8 @@ def exit_with_code(command: Callable[..., int]) -> Callable[..., None]:
     return run
 
 
-def _os_error(error: OSError) -> UnavailableError:
+def os_error(error: OSError) -> UnavailableError:
+    """What a file, or the place that is printed to, could not do, as one sentence."""
     _LOG.error("a command failed", exc_info=error)
     why = error.strerror or type(error).__name__
     what = "" if error.filename is None else f"{os.fsdecode(error.filename)}: "

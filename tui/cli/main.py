@@ -12,9 +12,10 @@ from typing import Any
 import click
 
 from services.config.settings import Flags
+from services.errors import RefusedError
 from services.process.signals import catch_ignored
 from tui.cli import actions, completions, local, queries, system
-from tui.cli.exit import Exit, exit_with_code, print_stderr, settings_of
+from tui.cli.exit import Exit, exit_with_code, os_error, report_error, settings_of
 from tui.cli.gate import gated
 
 
@@ -24,7 +25,10 @@ class GatedGroup(click.Group):
     def main(self, *args: Any, **extra: Any) -> Any:
         """Run as click does."""
         with gated():
-            return super().main(*args, **extra)
+            try:
+                return super().main(*args, **extra)
+            except OSError as error:  # its own help, which no command of ours prints
+                sys.exit(int(report_error(os_error(error))))
 
 
 @click.group(
@@ -70,10 +74,14 @@ def main(
 @exit_with_code
 def _panel(context: click.Context) -> int:
     settings = settings_of(context)
-    if not (sys.stdin.isatty() and sys.stdout.isatty()):
-        print_stderr("wakedeck: the panel needs a terminal; `wakedeck status` works without one.")
-        return Exit.USAGE
     from tui import gc_control
+    from tui.panel import drivers
+
+    try:
+        drivers.check()
+    except RefusedError as error:
+        report_error(error)
+        return Exit.USAGE
 
     gc_control.disable_until_started()
     from tui.app import run_panel

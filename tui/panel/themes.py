@@ -92,6 +92,8 @@ CONTRAST = Theme(
 
 THEMES = (DARK, LIGHT, CONTRAST)
 DEFAULT = DARK.name
+COLOR_SYSTEM = "TEXTUAL_COLOR_SYSTEM"
+"""The variable that says how many colours there are, where a terminal's own words do not count."""
 ANSI_THEME = "ansi-dark"
 """Where the terminal has its own sixteen colours, or none are wanted."""
 
@@ -110,6 +112,9 @@ def no_color(environ: Mapping[str, str]) -> bool:
 
 def _has_16_colors(environ: Mapping[str, str]) -> bool:
     """Whether nothing says that the terminal has more (the same signs Rich goes by)."""
+    said = environ.get(COLOR_SYSTEM, "auto")
+    if said != "auto":
+        return said not in ("256", "truecolor")
     if environ.get("COLORTERM", "").strip().lower() in ("truecolor", "24bit"):
         return False
     term = environ.get("TERM", "").strip().lower()

@@ -98,7 +98,8 @@ def check_ended(log: PodLog) -> None:
 
 def _logs(pod: Pod, preferred: str) -> Iterator[PodLog]:
     usual = container_of(pod, preferred)
-    names = list(dict.fromkeys(one.name for one in (*pod.containers, *pod.statuses)))
+    known = [*(one.name for one in pod.containers), *(one.name for one in pod.statuses)]
+    names = list(dict.fromkeys(known))
     names.sort(key=lambda name: name != usual)
     for name in names:
         status = pod.container(name)
