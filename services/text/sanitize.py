@@ -75,7 +75,8 @@ def sanitize(text: str, limit: int = 400) -> str:
         head = _SEQUENCE.sub("", head)
     line = " ".join(head.split())
     if _UNSAFE.search(line):
-        line = _escape_invisible(line)
+        # A mark that stood on nothing is gone, and may leave a space at the edge.
+        line = " ".join(_escape_invisible(line).split())
     if len(line) > limit or (len(head) < len(text) and len(line) >= limit):
         return line[: limit - 1] + "…"
     return line

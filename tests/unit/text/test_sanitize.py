@@ -5,7 +5,7 @@ from __future__ import annotations
 import unicodedata
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from services.text.sanitize import end_sentence, sanitize, sanitize_block
@@ -43,6 +43,7 @@ def test_nothing_invisible_or_active_survives(raw: str, limit: int) -> None:
 
 
 @given(st.text(max_size=200))
+@example("\u0301 a")
 def test_making_plain_twice_changes_nothing_more(raw: str) -> None:
     assert sanitize(sanitize(raw)) == sanitize(raw)
 
