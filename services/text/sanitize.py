@@ -35,7 +35,7 @@ def _escape_invisible(text: str) -> str:
         category = unicodedata.category(char)
         if category[0] == "M":
             marks += 1
-            if marks <= _MAX_COMBINING_MARKS and out:
+            if marks <= _MAX_COMBINING_MARKS and out and out[-1] != " ":
                 out.append(char)
             continue
         marks = 0

@@ -191,4 +191,6 @@ def test_it_is_given_once_for_a_state_folder(tmp_path: Path) -> None:
     assert not welcome.claim_first_start(state)
     (made,) = state.iterdir()
     assert made.stat().st_mode & 0o777 == 0o600
-    assert not welcome.claim_first_start(tmp_path / "not there")
+    assert welcome.claim_first_start(tmp_path / "made when it is needed")
+    (tmp_path / "file").touch()
+    assert not welcome.claim_first_start(tmp_path / "file" / "below a file")
