@@ -155,19 +155,20 @@ class Oracle:
     def _ask_on(self) -> None:
         while not self._ended.wait(ASK_S):
             kept = self._record(WAY_IN)
-            port = kept.get("port")
+            place = kept.get("socket")
             mine = kept.get("pid") == self.pid(WAY_IN)
-            if mine and isinstance(port, int) and answers(port):
+            if mine and isinstance(place, str) and answers(place):
                 self._answered = time.time()
 
 
-def answers(port: int) -> bool:
-    """Whether what listens there says it is ready."""
-    question = f"GET /readyz HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nConnection: close\r\n\r\n"
+def answers(place: str) -> bool:
+    """Whether what listens on the Unix socket there says it is ready."""
+    question = b"GET /readyz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
     try:
-        with socket.create_connection(("127.0.0.1", port), ANSWER_S) as peer:
+        with socket.socket(socket.AF_UNIX) as peer:
             peer.settimeout(ANSWER_S)
-            peer.sendall(question.encode())
+            peer.connect(place)
+            peer.sendall(question)
             return peer.recv(64).startswith(b"HTTP/1.1 200")
     except OSError:
         return False
