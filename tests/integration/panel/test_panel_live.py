@@ -210,7 +210,7 @@ async def test_everything_suspended_leaves_a_panel_that_answers(tmp_path: Path) 
             os.kill(one.pid, signal.SIGSTOP)
         try:
             await live.until(
-                lambda: live.gateway() is GatewayState.HUNG and live.state() is SandboxState.STUCK
+                lambda: live.gateway() is GatewayState.HUNG and live.state() is SandboxState.CUT_OFF
             )
             await live.pilot.press("j", "j", "3", "z", "z", "1", "question_mark", "escape")
             assert live.app.dashboard.selected == SandboxId("local", "night-watch")
