@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from services.journal.rows import INSERT, SCHEMA
+from services.journal.rows import ADDITIONS, INSERT, SCHEMA
 from services.sources.local.faults import InjectedFault
 from tests.soak.gauges import Sample, leaks
 from tests.soak.injected import Injected, missing
@@ -29,9 +29,11 @@ async def test_a_panel_lives_through_faults_and_remembers_every_one(tmp_path: Pa
 def journal(path: Path, *events: tuple[float, str, str, str]) -> Path:
     """A journal with (instant, kind, subject, state after) events."""
     with closing(sqlite3.connect(path)) as db:
-        for statement in SCHEMA:
+        for statement in (*SCHEMA, *ADDITIONS):
             db.execute(statement)
-        rows = [(at, "info", "local", who, kind, "", "", after) for at, kind, who, after in events]
+        rows = [
+            (at, "info", "local", who, kind, "", "", after, None) for at, kind, who, after in events
+        ]
         db.executemany(INSERT, rows)
         db.commit()
     return path
