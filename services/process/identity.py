@@ -122,7 +122,7 @@ class ProcessId:
         if not hasattr(time, "CLOCK_BOOTTIME"):
             return 0.0
         now = time.clock_gettime(time.CLOCK_BOOTTIME)
-        return max(0.0, now - self.start_ticks / os.sysconf("SC_CLK_TCK"))
+        return max(0.0, now - self.start_ticks / _TICKS_A_SECOND)
 
     def owns_port(self, port: int) -> bool:
         """Whether it, or a process it started, listens on a TCP port of this machine."""
