@@ -57,7 +57,7 @@ shipped: $(READY)
 docs: $(READY)
 	@PIP_CONSTRAINT=constraints.txt $(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[docs]'
 	@rm -rf build/pages && mkdir -p build/pages && git ls-files -z '*.md' docs screenshots | xargs -0 cp --parents -t build/pages
-	@$(BIN)/mkdocs build --quiet --strict
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
 
 # Everything docs/releasing.md asks of a release that a machine can see.
 release-check: $(READY)

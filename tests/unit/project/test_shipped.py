@@ -36,6 +36,9 @@ def imported(*rooms: str) -> set[str]:
                 found |= {one.name.split(".")[0] for one in node.names}
             elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
                 found.add(node.module.split(".")[0])
+            elif isinstance(node, ast.Call) and "import_module" in ast.unparse(node.func):
+                named = [one.value for one in node.args if isinstance(one, ast.Constant)]
+                found |= {str(one).split(".")[0] for one in named}
     return found - set(sys.stdlib_module_names) - {*ROOMS, "tests", "wakedeck"}
 
 
