@@ -35,7 +35,10 @@ WORLD_S = 20.0
 _START = (
     "import fcntl, os, sys, termios\n"
     "mode = sys.argv.pop(1)\n"
-    "if mode == 'leader':\n"
+    "if mode == 'deaf':\n"
+    "    import signal\n"
+    "    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGHUP])\n"
+    "if mode != 'job':\n"
     "    fcntl.ioctl(0, termios.TIOCSCTTY, 0)\n"
     "from tui.start import main\n"
     "main()\n"
@@ -65,7 +68,7 @@ class Outcome:
 
 
 class EndedPanel:
-    """One panel on a terminal of its own."""
+    """One panel on a terminal of its own; a deaf one never hears of a hang-up."""
 
     def __init__(self, home: Path, context: str) -> None:
         self.drawn = bytearray()
@@ -76,7 +79,8 @@ class EndedPanel:
         os.set_blocking(ours, False)
         self.master: int | None = ours
         job = context == "stopped job"
-        argv = [sys.executable, "-c", _START, "leader", "--local"]
+        mode = "deaf" if context == "deaf" else "leader"
+        argv = [sys.executable, "-c", _START, mode, "--local"]
         if job:
             argv = [sys.executable, "-c", _JOB, _START, str(self.pid_file)]
         ignored = {"nohup": [signal.SIGHUP], "interrupts ignored": [signal.SIGINT, signal.SIGQUIT]}

@@ -38,7 +38,7 @@ def drawn(panel: EndedPanel, what: bytes = b"data-pull", since: int = 0) -> bool
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("context", CONTEXTS)
+@pytest.mark.parametrize("context", [*CONTEXTS, "deaf"])
 def test_a_terminal_that_hangs_up_unheard_ends_the_panel(short: Path, context: str) -> None:
     """The end of its input tells a panel whose hang-up was ignored or not sent to it."""
     panel = EndedPanel(short, context)
