@@ -9,13 +9,12 @@ from __future__ import annotations
 
 import asyncio
 import codecs
-import errno
+import os
 import queue
 import selectors
 import sys
 import termios
 from collections.abc import Iterator
-from os import read
 from typing import Any
 
 from textual.drivers._writer_thread import WriterThread
@@ -34,35 +33,50 @@ class TerminalDriver(LinuxDriver):
 
     def __init__(self, *args: Any, **extra: Any) -> None:
         super().__init__(*args, **extra)
-        self._active = self._gone = False
+        self._active = self._waiting = self._gone = False
         if sys.__stdout__ is not None and not (sys.__stderr__ and sys.__stderr__.isatty()):
             self._file = sys.__stdout__
 
     def start_application_mode(self) -> None:
         """Take the terminal, once this process is in its foreground; leave where it cannot be."""
         self._loop = asyncio.get_running_loop()
-        if self._in_foreground():
+        may = self._in_foreground()
+        self._waiting = may is None
+        if may:
             super().start_application_mode()  # type: ignore[no-untyped-call]
             self._active = True
+        elif self._waiting:
+            # Asking for it anyway would stop this process, and it would hear no signal.
+            self._key_thread = None
+            self._loop.call_later(_POLL_S, self._start_again)
         else:
             self._leave()
 
+    def _start_again(self) -> None:
+        if self._waiting:
+            self.start_application_mode()
+            self._redraw()
+
     def stop_application_mode(self) -> None:
         """Give the terminal back."""
-        self._active = False
+        self._active = self._waiting = False
         super().stop_application_mode()
 
-    def _in_foreground(self) -> bool:
-        """True, at once or when a stop in the background is over; False where it has gone."""
-        while True:
-            try:
-                # The kernel stops a process in the background that changes its terminal.
-                termios.tcsetattr(self.fileno, termios.TCSANOW, termios.tcgetattr(self.fileno))
-            except termios.error as error:
-                if error.args[0] != errno.EINTR:
-                    return False
-            else:
-                return True
+    def disable_input(self) -> None:
+        """Stop reading keys, and drop those nobody read; nothing where another job has them."""
+        if self._key_thread is not None:
+            super().disable_input()
+
+    def _in_foreground(self) -> bool | None:
+        """None where another job has the terminal; False where it has gone."""
+        try:
+            termios.tcgetattr(self.fileno)
+        except termios.error:
+            return False
+        try:
+            return os.tcgetpgrp(self.fileno) == os.getpgrp() or None
+        except OSError:
+            return True  # It is nobody's controlling terminal, and so has no jobs.
 
     def _sigcont_application(self, *_: object) -> None:
         """Take the terminal again, once: a hang-up brings this signal as well as the end of a stop.
@@ -106,7 +120,7 @@ class TerminalDriver(LinuxDriver):
     def _read(self) -> bytes | None:
         """What was typed; None where the terminal has gone."""
         try:
-            data = read(self.fileno, _READ)
+            data = os.read(self.fileno, _READ)
         except BlockingIOError:
             return b""
         except OSError:
@@ -139,7 +153,7 @@ class TerminalDriver(LinuxDriver):
             except queue.Full:
                 continue
             return
-        if data is not None:
+        if data is not None and not self._waiting:
             self._leave()
 
     def _leave(self) -> None:
