@@ -70,7 +70,10 @@ class Outcome:
 class EndedPanel:
     """One panel on a terminal of its own; a deaf one never hears of a hang-up."""
 
-    def __init__(self, home: Path, context: str) -> None:
+    def __init__(
+        self, home: Path, context: str, before: Callable[[], object] | None = None
+    ) -> None:
+        """`before` is called in the new process."""
         self.drawn = bytearray()
         self.pid_file = home / "job"
         self.pid_file.unlink(missing_ok=True)
@@ -84,7 +87,7 @@ class EndedPanel:
         if job:
             argv = [sys.executable, "-c", _JOB, _START, str(self.pid_file)]
         ignored = {"nohup": [signal.SIGHUP], "interrupts ignored": [signal.SIGINT, signal.SIGQUIT]}
-        before = {one: signal.signal(one, signal.SIG_IGN) for one in ignored.get(context, ())}
+        handlers = {one: signal.signal(one, signal.SIG_IGN) for one in ignored.get(context, ())}
         try:
             self.child = subprocess.Popen(
                 argv,
@@ -94,9 +97,10 @@ class EndedPanel:
                 cwd=ROOT,
                 env=_environ(home),
                 start_new_session=True,
+                preexec_fn=before,  # noqa: PLW1509
             )
         finally:
-            for one, handler in before.items():
+            for one, handler in handlers.items():
                 signal.signal(one, handler)
             os.close(theirs)
         self.process: psutil.Process | None = None if job else psutil.Process(self.child.pid)

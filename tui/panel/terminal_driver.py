@@ -43,8 +43,10 @@ class TerminalDriver(LinuxDriver):
         may = self._in_foreground()
         self._waiting = may is None
         if may:
-            super().start_application_mode()  # type: ignore[no-untyped-call]
-            self._active = True
+            try:
+                super().start_application_mode()  # type: ignore[no-untyped-call]
+            finally:
+                self._active = True
         elif self._waiting:
             # Asking for it anyway would stop this process, and it would hear no signal.
             self._key_thread = None
@@ -61,6 +63,13 @@ class TerminalDriver(LinuxDriver):
         """Give the terminal back."""
         self._active = self._waiting = False
         super().stop_application_mode()
+
+    def give_back(self) -> None:
+        """Stop where nobody did: no thread of ours is left to hold the process."""
+        if self._active:
+            self.stop_application_mode()
+            self.close()
+            self.exit_event.set()
 
     def disable_input(self) -> None:
         """Stop reading keys, and drop those nobody read; nothing where another job has them."""

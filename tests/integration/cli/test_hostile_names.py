@@ -182,7 +182,7 @@ async def test_no_command_lets_a_name_steer(monkeypatch: pytest.MonkeyPatch) -> 
                 by_source.setdefault(one["source"], one["id"])
             assert set(by_source) >= set(KINDS), listed
             ids = [*by_source.values(), EVIL]
-            each = {
+            each: dict[str, list[list[str]]] = {
                 "queues": [[], ["--json"]],
                 "logs": [[], ["--streams"], ["--stream", EVIL]],
                 "wake": [[], ["--json"], ["--confirm", EVIL]],
@@ -190,7 +190,7 @@ async def test_no_command_lets_a_name_steer(monkeypatch: pytest.MonkeyPatch) -> 
                 "shell": [[], ["--pod", EVIL], ["--container", EVIL]],
                 "exec": [["--", "true"], ["--container", EVIL, "--", "true"]],
             }
-            alone = {
+            alone: dict[str, list[list[str]]] = {
                 "status": [[], ["--json"]],
                 "sandboxes": [[], ["--json"]],
                 "events": [[], ["--json"], ["--all"], ["--sandbox", EVIL], ["--search", "forged"]],
