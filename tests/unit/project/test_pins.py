@@ -42,6 +42,6 @@ def test_both_files_name_the_same_versions() -> None:
     plain = re.findall(
         r"^([\w.-]+)==(\S+)", (ROOT / "constraints.txt").read_text("utf-8"), re.MULTILINE
     )
-    named = {canonicalize_name(name): version for name, version in plain}
+    named: dict[str, str] = {canonicalize_name(name): version for name, version in plain}
     differ = {name for name, version in pins().items() if named.get(name, version) != version}
     assert not differ, "make pins"
