@@ -44,6 +44,24 @@ def is_loopback(host: str) -> bool:
         return False
 
 
+def os_error_of(error: BaseException) -> OSError | None:
+    """The system's own error among the causes of a library's; None where there is none.
+
+    One with an error number counts most: libraries raise others of their own on top of it.
+    """
+    found: OSError | None = None
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, BaseExceptionGroup):
+            cause = cause.exceptions[0]
+        if isinstance(cause, OSError):
+            found = cause
+            if cause.errno is not None or isinstance(cause, ssl.SSLError):
+                break
+        cause = cause.__cause__ or cause.__context__
+    return found
+
+
 def classify_network_error(
     error: BaseException, address: str, *, timeout_s: float = 10, secure: bool = False
 ) -> ConnectionFailure:

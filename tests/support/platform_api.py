@@ -281,12 +281,12 @@ def _token_of(cookie: str) -> str:
 
 
 @asynccontextmanager
-async def centml(folder: Path) -> AsyncIterator[Centml]:
+async def centml(folder: Path, port: int = 0) -> AsyncIterator[Centml]:
     """A platform that runs."""
     folder.mkdir(parents=True, exist_ok=True)
     one = Centml(folder)
     try:
-        async with http_peer(one.handle) as one.peer:
+        async with http_peer(one.handle, port=port) as one.peer:
             yield one
     finally:
         await one.close()

@@ -7,10 +7,10 @@ from collections.abc import AsyncIterator, Sequence
 from services.clock import Clock
 from services.errors import ShellError, UnavailableError
 from services.models import Retry, SandboxId, Step
+from services.net.http import Http
 from services.sources.pods import argo_api
 from services.sources.pods.argo_client import ArgoServer
 from services.sources.pods.errors import argo_refusal
-from services.sources.pods.http import Http
 from services.sources.pods.platform_shell import PlatformShell, Route, ShellEndpoint
 from services.sources.pods.pod import container_of
 from services.sources.protocol.steps import LinkStep, run_steps

@@ -11,11 +11,11 @@ from services.config.sources import CentmlTable
 from services.errors import ChoiceError, ShellError, UnavailableError
 from services.models import Retry, SandboxId, Step
 from services.net.failures import ConnectionFailure
+from services.net.http import ApiError, Http
 from services.sources.pods.centml_observer import WORDS, split_id, status_of
 from services.sources.pods.centml_sign_in import LIMIT_S, sign_in
 from services.sources.pods.centml_token import CentmlCredential
 from services.sources.pods.errors import centml_refusal, explain_api_error
-from services.sources.pods.http import ApiError, Http
 from services.sources.pods.platform_shell import PlatformShell, Route, ShellEndpoint
 from services.sources.protocol.steps import LinkStep, run_steps
 from services.terminal.exec.requests import ExecEvent, ExecRequest, ShellChoice, collect_output

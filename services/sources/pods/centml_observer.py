@@ -19,11 +19,11 @@ from services.models import (
     SandboxId,
     Source,
 )
+from services.net.http import ApiError, Http
 from services.sources.pods import centml_api, judgement
 from services.sources.pods.centml_api import Deployment, PodInfo
 from services.sources.pods.centml_token import CentmlCredential
 from services.sources.pods.errors import RefusalText, explain_api_error
-from services.sources.pods.http import ApiError, Http
 from services.sources.pods.judgement import row
 from services.sources.protocol.observer import NoQueues
 from services.sources.protocol.verdict import Verdict, VerdictKind

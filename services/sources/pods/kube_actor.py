@@ -13,8 +13,8 @@ from pathlib import Path
 from services.clock import Clock
 from services.errors import RefusedError, ShellError, UnavailableError
 from services.models import Retry, SandboxId, Step
+from services.net.http import ApiError, Http
 from services.sources.pods.errors import explain_api_error
-from services.sources.pods.http import ApiError, Http
 from services.sources.pods.kube_access import KubeAccess, ShellRequest, ShellTarget
 from services.sources.pods.kube_client import Kube, http_of, read_one, split_id
 from services.sources.pods.kube_observer import refusal_text_of

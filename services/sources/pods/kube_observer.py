@@ -23,10 +23,10 @@ from services.models import (
     SandboxState,
     Source,
 )
+from services.net.http import ApiError, Http
 from services.sources.pods import evidence, judge, pod_logs
 from services.sources.pods.credential import KubeCredential
 from services.sources.pods.errors import RefusalText, explain_api_error
-from services.sources.pods.http import ApiError, Http
 from services.sources.pods.judgement import row, verdict
 from services.sources.pods.kube_client import Kube, http_of, pod_path, read_one, split_id
 from services.sources.pods.pod import Pod

@@ -7,7 +7,7 @@ from pathlib import Path
 from services.clock import Clock
 from services.config.sources import ArgoTable, CentmlTable, KubernetesTable
 from services.models import Capability, Source
-from services.sources.pods.http import Http, platform_http
+from services.net.http import Http, platform_http
 from services.sources.protocol.source import OpenSource
 
 _CAN = frozenset({Capability.RECONNECT, Capability.SHELL, Capability.EXEC})

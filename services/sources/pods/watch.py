@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator, Mapping
 from services.clock import Clock
 from services.errors import UnavailableError
 from services.files.bounded import UnfitError
-from services.sources.pods.http import ApiError, Http, Query
+from services.net.http import ApiError, Http, Query
 from services.sources.pods.pod import Pod, PodList, read_event, read_list, read_pod
 
 PAGE = 500
