@@ -76,6 +76,9 @@ class BadWeather:
         ]
         try:
             await asyncio.gather(*ways)
+        except asyncio.CancelledError:
+            # The proxy closes: a task of asyncio's streams has to end without a word.
+            pass
         finally:
             for one in (*ways,):
                 one.cancel()

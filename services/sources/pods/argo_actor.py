@@ -83,7 +83,7 @@ class ArgoActor:
                 NOTICE,
             )
 
-        if again and self._server.table.auto_reconnect:
+        if again and self._server.table.auto_reconnect and not choice.once:
             return ReconnectingTransport(make, self._clock)
         return make()
 

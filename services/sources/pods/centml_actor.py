@@ -72,7 +72,7 @@ class CentmlActor:
 
     def shell(self, sandbox: SandboxId, choice: ShellChoice) -> Transport:
         first = self._shell(sandbox, choice)
-        if not self._table.auto_reconnect:
+        if choice.once or not self._table.auto_reconnect:
             return first
         return ReconnectingTransport(lambda: self._shell(sandbox, choice), self._clock)
 

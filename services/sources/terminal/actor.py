@@ -58,7 +58,8 @@ class TerminalActor:
             yield step
 
     def shell(self, sandbox: SandboxId, choice: ShellChoice) -> Transport:
-        return self._shell(sandbox, choice, again=self._server.table.auto_reconnect)
+        again = self._server.table.auto_reconnect and not choice.once
+        return self._shell(sandbox, choice, again=again, fresh=choice.once)
 
     def exec(self, sandbox: SandboxId, request: ExecRequest) -> AsyncIterator[ExecEvent]:
         """Over a terminal of its own: one stream for both outputs. Never reconnects."""

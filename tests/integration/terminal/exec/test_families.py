@@ -244,7 +244,7 @@ async def test_a_container_without_sh_runs_commands_all_the_same(tmp_path: Path)
         with pytest.raises(ShellError, match="not started"):
             await ran(actor, BOX, ("no-such-program-at-all",), 20)
         done = await ran(actor, BOX, ("sleep", "60"), 1)
-        assert done.code is None and "may still run in the pod" in done.reason
+        assert done.code is None and "may still run in pod box" in done.reason
 
 
 async def test_an_old_server_is_given_no_input_and_nothing_is_begun(tmp_path: Path) -> None:
