@@ -29,7 +29,7 @@ class BadWeather:
         self._frozen = asyncio.Event()
         self._frozen.set()
         self._pairs: list[tuple[asyncio.StreamWriter, asyncio.StreamWriter]] = []
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
 
     @property
     def url(self) -> str:
@@ -57,35 +57,32 @@ class BadWeather:
             reset(server)
         self._pairs.clear()
 
-    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """One connection."""
-        task = asyncio.current_task()
-        assert task is not None
-        task.set_name("peer weather")
-        self._tasks.add(task)
+    def accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Take a connection: known from its first instant, so that none is forgotten."""
+        task = asyncio.create_task(self._serve(reader, writer), name="peer weather")
+        self._tasks[task] = writer
+        task.add_done_callback(lambda _: self._tasks.pop(task, None))
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        ends = [writer]
+        ways: list[asyncio.Task[None]] = []
         try:
             there, back = await asyncio.open_connection("127.0.0.1", self.target)
-        except OSError:
-            reset(writer)
-            self._tasks.discard(task)
-            return
-        self._pairs.append((writer, back))
-        ways = [
-            asyncio.create_task(self._carry(reader, back, False), name="peer weather"),
-            asyncio.create_task(self._carry(there, writer, True), name="peer weather"),
-        ]
-        try:
+            ends.append(back)
+            self._pairs.append((writer, back))
+            for source, sink, from_server in ((reader, back, False), (there, writer, True)):
+                way = self._carry(source, sink, from_server)
+                ways.append(asyncio.create_task(way, name="peer weather"))
             await asyncio.gather(*ways)
-        except asyncio.CancelledError:
-            # The proxy closes: a task of asyncio's streams has to end without a word.
+        except (OSError, asyncio.CancelledError):
+            # A task of asyncio's streams has to end without a word.
             pass
         finally:
-            for one in (*ways,):
+            for one in ways:
                 one.cancel()
             await asyncio.gather(*ways, return_exceptions=True)
-            for end in (writer, back):
-                end.close()
-            self._tasks.discard(task)
+            for end in ends:
+                reset(end)
 
     async def _carry(
         self, source: asyncio.StreamReader, sink: asyncio.StreamWriter, from_server: bool
@@ -111,16 +108,21 @@ class BadWeather:
 
     async def close(self) -> None:
         """End everything."""
-        for task in tuple(self._tasks):
+        known = dict(self._tasks)
+        for task, writer in known.items():
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+            reset(writer)
+        await asyncio.gather(*known, return_exceptions=True)
+        # What was aborted is closed in the loop's next turns.
+        for _ in range(3):
+            await asyncio.sleep(0)
 
 
 @asynccontextmanager
 async def bad_weather(port: int) -> AsyncIterator[BadWeather]:
     """A proxy in front of a port of loopback; the weather is fair at first."""
     weather = BadWeather(port)
-    server = await asyncio.start_server(weather.serve, "127.0.0.1", 0)
+    server = await asyncio.start_server(weather.accept, "127.0.0.1", 0)
     weather.port = server.sockets[0].getsockname()[1]
     try:
         yield weather

@@ -37,7 +37,7 @@ class CentmlActor:
     def __init__(
         self,
         source: str,
-        base: str,
+        base: Callable[[], str],
         connect: Callable[[], Http],
         table: CentmlTable,
         credential: CentmlCredential,
@@ -144,7 +144,7 @@ class CentmlActor:
             raise ShellError(f"deployment {id} reports no pod list (v2)", retry=Retry.NO)
         pod = choose(deployment.running, choice, f"deployment {id}")
         return Route(
-            (ShellEndpoint(choice.shell or "", terminal_url(self._base, id, pod, choice.shell)),),
+            (ShellEndpoint(choice.shell or "", terminal_url(self._base(), id, pod, choice.shell)),),
             self._credential.headers(),
             allow_plain=self._table.allow_plain,
         )
