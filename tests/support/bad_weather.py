@@ -29,7 +29,8 @@ class BadWeather:
         self._frozen = asyncio.Event()
         self._frozen.set()
         self._pairs: list[tuple[asyncio.StreamWriter, asyncio.StreamWriter]] = []
-        self._tasks: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._ends: list[asyncio.StreamWriter] = []
 
     @property
     def url(self) -> str:
@@ -60,29 +61,29 @@ class BadWeather:
     def accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Take a connection: known from its first instant, so that none is forgotten."""
         task = asyncio.create_task(self._serve(reader, writer), name="peer weather")
-        self._tasks[task] = writer
-        task.add_done_callback(lambda _: self._tasks.pop(task, None))
+        self._tasks.add(task)
+        self._ends.append(writer)
+        task.add_done_callback(self._tasks.discard)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        ends = [writer]
         ways: list[asyncio.Task[None]] = []
         try:
             there, back = await asyncio.open_connection("127.0.0.1", self.target)
-            ends.append(back)
-            self._pairs.append((writer, back))
-            for source, sink, from_server in ((reader, back, False), (there, writer, True)):
-                way = self._carry(source, sink, from_server)
-                ways.append(asyncio.create_task(way, name="peer weather"))
+        except OSError:
+            reset(writer)
+            return
+        self._ends.append(back)
+        self._pairs.append((writer, back))
+        for source, sink, from_server in ((reader, back, False), (there, writer, True)):
+            way = self._carry(source, sink, from_server)
+            ways.append(asyncio.create_task(way, name="peer weather"))
+        try:
             await asyncio.gather(*ways)
-        except (OSError, asyncio.CancelledError):
-            # A task of asyncio's streams has to end without a word.
-            pass
         finally:
             for one in ways:
                 one.cancel()
-            await asyncio.gather(*ways, return_exceptions=True)
-            for end in ends:
-                reset(end)
+            for end in (writer, back):
+                end.close()
 
     async def _carry(
         self, source: asyncio.StreamReader, sink: asyncio.StreamWriter, from_server: bool
@@ -108,11 +109,11 @@ class BadWeather:
 
     async def close(self) -> None:
         """End everything."""
-        known = dict(self._tasks)
-        for task, writer in known.items():
+        for task in tuple(self._tasks):
             task.cancel()
-            reset(writer)
-        await asyncio.gather(*known, return_exceptions=True)
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        for end in self._ends:
+            reset(end)
         # What was aborted is closed in the loop's next turns.
         for _ in range(3):
             await asyncio.sleep(0)

@@ -82,8 +82,8 @@ async def behind(kind: str, folder: Path, home: Path) -> AsyncIterator[Behind]:
         async with argo(pod) as cd, bad_weather(cd.peer.port) as weather:
             token = folder / "argo-token"
             token.write_text(TOKEN)
-            table = ArgoTable(url=weather.url, token_file=str(token))
-            source = open_argo("cd", table, clock)
+            cd_table = ArgoTable(url=weather.url, token_file=str(token))
+            source = open_argo("cd", cd_table, clock)
             yield Behind(source, SandboxId("cd", "shop/agents/box"), weather)
             await _closed(source)
         return
