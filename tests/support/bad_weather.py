@@ -116,7 +116,7 @@ class BadWeather:
             reset(end)
         # What was aborted is closed in the loop's next turns.
         for _ in range(3):
-            await asyncio.sleep(0)
+            await asyncio.sleep(0)  # a turn of the loop
 
 
 @asynccontextmanager

@@ -1,6 +1,6 @@
 """A server that speaks ttyd's frames, from its source, around a real shell.
 
-No package of ttyd itself could be had. See upstream/terminal: ttyd frames.
+No package of ttyd itself could be had. See upstream/terminal: Frames of ttyd.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """One command that has a terminal to itself, its exit code by sentinel lines; a transport.
 
-It is typed into a new shell, so it works wherever there is one (upstream/pods: Commands by
-markers); keys, sizes and output pass as they are.
+It is typed into a new shell, so it works wherever there is one; keys, sizes and output pass as they
+are. See upstream/pods: Commands by markers.
 """
 
 from __future__ import annotations

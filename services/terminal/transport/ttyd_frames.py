@@ -1,4 +1,4 @@
-"""Framing of ttyd: a letter and bytes a frame (upstream/terminal: ttyd frames)."""
+"""Framing of ttyd: a letter and bytes a frame (upstream/terminal: Frames of ttyd)."""
 
 from __future__ import annotations
 
