@@ -21,7 +21,7 @@ from tests.support.platform_api import TOKEN, centml
 from tests.support.terminado_peer import terminado
 from tests.support.ttyd_peer import ttyd
 
-SHELL = SandboxId("box", "shell")
+SHELL = SandboxId("box", "box")
 CREDENTIAL = "operator:word-that-must-not-show"
 KINDS = ("terminado", "jupyter", "ttyd", "json")
 PARAMS = [

@@ -144,7 +144,7 @@ class TerminalActor:
 
         Nothing is typed: what runs in it need not be a shell.
         """
-        shell = self._shell(SandboxId(self._source, "shell"), ShellChoice(), fresh=True)
+        shell = self._shell(SandboxId(self._source, self._source), ShellChoice(), fresh=True)
         try:
             await shell.open(80, 24)
             got = await shell.read()

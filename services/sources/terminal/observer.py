@@ -27,19 +27,17 @@ from services.sources.terminal.health import Health, check
 from services.sources.terminal.server import TerminalServer
 from services.text.sanitize import sanitize
 
-TERMINAL = "shell"
-"""The native id of the one sandbox there is."""
 NO_LOGS = "a terminal server tells no log"
 ADVICE = "It is started and set up where it runs; nothing here can."
 
 
 def check_id(sandbox: SandboxId) -> None:
-    """Whether that is the one sandbox of a terminal server.
+    """Whether that is the one sandbox of a terminal server, which bears its source's name.
 
     Raises:
         NotFoundError: it is not.
     """
-    if sandbox.native_id != TERMINAL:
+    if sandbox.native_id != sandbox.source:
         raise NotFoundError(f"There is no terminal {sanitize(sandbox.native_id, 100)!r}.")
 
 
@@ -61,7 +59,7 @@ class TerminalObserver(NoQueues):
         closed = health.server is not GatewayState.READY
         gateway = Gateway(
             GatewayId(self.info.key, "server"),
-            f"{self._server.table.family} server",
+            f"{self.info.label} server",
             health.server,
             health.server_reason,
             now,
@@ -70,7 +68,7 @@ class TerminalObserver(NoQueues):
             evidence=self._evidence(health),
         )
         terminal = Sandbox(
-            SandboxId(self.info.key, TERMINAL),
+            SandboxId(self.info.key, self.info.key),
             self.info.label,
             health.terminal,
             health.reason,
