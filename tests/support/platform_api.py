@@ -232,6 +232,8 @@ class Argo(Platform):
         super().__init__(folder)
         self.silent_end = True
         self.exec_enabled = True
+        self.takes = "cookie"
+        """What its terminal takes the token from: `cookie`, or `bearer` as newer ones prefer."""
         self.pods: dict[str, str] = {"box": "Running"}
         self.shells = ("bash", "sh", "powershell", "cmd")
         self.missing: set[str] = set()
@@ -282,10 +284,14 @@ class Argo(Platform):
         if not self.exec_enabled:
             await exchange.answer(404)
             return
-        if not cookie.startswith("argocd.token="):
+        if self.takes == "bearer":
+            token = request.headers.get("authorization", "").removeprefix("Bearer ")
+        elif cookie.startswith("argocd.token="):
+            token = _token_of(cookie)
+        else:
             await exchange.answer(400, "Auth cookie not found")
             return
-        if _token_of(cookie) not in self.tokens:
+        if token not in self.tokens:
             await exchange.answer(401, "invalid session")
             return
         for name in ("pod", "container", "appName", "projectName", "namespace"):
