@@ -62,6 +62,7 @@ CODES = {
     "exit 0": 0,
     "exit 1": 1,
     "exit 42": 42,
+    "exit 255": 255,
     "./not-executable": 126,
     "no-such-command-at-all": 127,
     "kill -INT $$": 130,
