@@ -5,9 +5,10 @@ See upstream/terminal: Terminado frames.
 
 from __future__ import annotations
 
+import asyncio
 from urllib.parse import quote
 
-from services.errors import ShellError, UnavailableError, WakedeckError
+from services.errors import ShellError, WakedeckError
 from services.models import Retry
 from services.net.http import ApiError, Http
 from services.sources.terminal.server import TerminalServer
@@ -35,8 +36,7 @@ class JupyterTerminals:
             ApiError: the server refused.
             ShellError: it made none.
         """
-        for left in tuple(self._unended):
-            await self.end(left)
+        await asyncio.gather(*(self.end(left) for left in self._unended))
         for known in (name, *(() if fresh else tuple(self._lost))):
             if known and await self._exists(known):
                 self._lost = [one for one in self._lost if one != known]
@@ -69,7 +69,7 @@ class JupyterTerminals:
         except ApiError as error:
             if error.status == 404:
                 return True
-        except (UnavailableError, WakedeckError):
+        except WakedeckError:
             pass
         else:
             return True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import AsyncExitStack
 from pathlib import Path
 
@@ -24,6 +25,7 @@ from services.sources.registry import open_sources
 from services.terminal.exec.requests import ShellChoice
 from tests.support import kits
 from tests.support import seen as operator
+from tests.support.bad_weather import bad_weather
 from tests.support.http_peer import Exchange, http_peer
 from tests.support.jupyter_peer import free_port, jupyter
 from tests.support.ran import link_steps, ran
@@ -141,6 +143,27 @@ async def test_a_lost_jupyter_terminal_is_found_again_and_ends_with_its_shell(
         assert one.names() == []
         done = await ran(source.actor, SHELL, ("sh", "-c", "exit 42"), 30)
         assert done.code == 42 and one.names() == []
+
+
+@pytest.mark.kit("jupyter")
+async def test_a_cut_jupyter_shell_goes_on_by_itself_where_that_is_switched_on(
+    tmp_path: Path,
+) -> None:
+    async with (
+        served("jupyter", tmp_path / "pod") as one,
+        bad_weather(one.port) as weather,
+        source_of(one.table(weather.port, auto_reconnect=True)) as source,
+    ):
+        shell = source.actor.shell(SHELL, ShellChoice())
+        async with opened(shell):
+            await read_until(shell, b"$ ")
+            await shell.write(b"kept=treasure; echo se''t\r")
+            await read_until(shell, b"set\r\n")
+            await asyncio.sleep(2.1)  # as long as an operator who typed is left alone
+            weather.cut()
+            await read_until(shell, b"connected again")
+            await shell.write(b"echo found-$kept\r")
+            await read_until(shell, b"found-treasure")
 
 
 async def test_what_is_wrong_there_is_said(tmp_path: Path) -> None:
