@@ -64,6 +64,8 @@ class ExecServer:
             env
             or {
                 "PATH": os.environ["PATH"],
+                # Without one a shell reads the files of whoever runs the tests.
+                "HOME": str(cwd),
                 "TERM": "xterm",
                 "PS1": "pod$ ",
                 "PROMPT_COMMAND": "PS1='pod$ '",

@@ -31,6 +31,8 @@ class Platform:
         self.tokens = {TOKEN}
         self.env = {
             "PATH": os.environ["PATH"],
+            # Without one a shell reads the files of whoever runs the tests.
+            "HOME": str(folder),
             "TERM": "xterm",
             "PS1": "pod$ ",
             "PROMPT_COMMAND": "PS1='pod$ '",

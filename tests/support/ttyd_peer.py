@@ -23,7 +23,12 @@ class Ttyd:
     def __init__(self, folder: Path, credential: str = "") -> None:
         self.folder = folder
         self.token = base64.b64encode(credential.encode()).decode() if credential else ""
-        self.env = {"PATH": "/usr/bin:/bin", "TERM": "xterm-256color", "PS1": "pod$ "}
+        self.env = {
+            "PATH": "/usr/bin:/bin",
+            "HOME": str(folder),
+            "TERM": "xterm-256color",
+            "PS1": "pod$ ",
+        }
         self.argv = ["bash", "--norc"]
         self.terminals: list[PtyProcess] = []
         self.sockets: list[WebSocket] = []
