@@ -163,6 +163,7 @@ class Pod(_Record, frozen=True, rename="camel"):
 class ListMetadata(_Record, frozen=True, rename="camel"):
     resource_version: str = ""
     continue_: str = msgspec.field(default="", name="continue")
+    remaining_item_count: int | None = None
 
 
 class PodList(_Record, frozen=True, rename="camel"):
@@ -175,12 +176,21 @@ class WatchEvent(_Record, frozen=True, rename="camel"):
     object: msgspec.Raw = msgspec.Raw(b"{}")
 
 
+class ApiStatus(_Record, frozen=True, rename="camel"):
+    """An error of the API, as a watch tells it."""
+
+    code: int = 0
+    message: str = ""
+
+
 read_list = msgspec.json.Decoder(PodList).decode
 """A list answer. Raises msgspec.DecodeError."""
 read_pod = msgspec.json.Decoder(Pod).decode
 """One pod. Raises msgspec.DecodeError."""
 read_event = msgspec.json.Decoder(WatchEvent).decode
 """One line of a watch. Raises msgspec.DecodeError."""
+read_status = msgspec.json.Decoder(ApiStatus).decode
+"""What stands in the line of an error. Raises msgspec.DecodeError."""
 
 
 def pod_of(value: Mapping[str, Any]) -> Pod:
