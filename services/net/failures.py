@@ -60,7 +60,7 @@ def network_cause(error: BaseException) -> BaseException:
             return seen
         if isinstance(seen, OSError):
             best = seen
-        below = seen.__cause__ or (None if seen.__suppress_context__ else seen.__context__)
+        below = seen.__cause__ or seen.__context__
         if below is None:
             break
         seen = below

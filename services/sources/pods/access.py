@@ -9,6 +9,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
+IN_CLUSTER = "in-cluster"
+"""What the context of the pod this panel runs in is called."""
+
 
 @dataclass(frozen=True, slots=True)
 class Cluster:

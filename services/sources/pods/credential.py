@@ -55,9 +55,10 @@ class KubeCredential:
         direct = who.token_file or who.token or who.username
         if not self.access.cluster.secure or direct or who.helper is None:
             return False
-        minted = self._minted
-        if minted is None:
-            return True
+        return self._minted is None or self.is_expired(self._minted)
+
+    def is_expired(self, minted: Minted) -> bool:
+        """Whether what a helper gave is over by its own word."""
         return minted.expires_at is not None and minted.expires_at <= self._clock.now()
 
     def take(self, minted: Minted) -> None:

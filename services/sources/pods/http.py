@@ -157,11 +157,13 @@ class Http:
             self._made_for = self._generation()
             self._proxy = via = proxy_for(self._base, self._named_proxy, os.environ)
             context = self._context() or httpx.create_ssl_context()
+            transport = None
+            if via is not None:
+                from services.net.tunnel import transport_through
+
+                transport = transport_through(via, context)
             self._client = httpx.AsyncClient(
-                verify=context,
-                proxy=None if via is None else httpx.Proxy(via.url, ssl_context=_tls_of(via)),
-                trust_env=False,
-                follow_redirects=False,
+                verify=context, transport=transport, trust_env=False, follow_redirects=False
             )
         return self._client
 
@@ -188,8 +190,7 @@ class Http:
                 advice="It is named by proxy-url in the kubeconfig, or by the environment.",
             )
         failure = classify_network_error(cause, self.address, secure=self._base.startswith("https"))
-        either = f" (or of its proxy {via.address})" if via is not None and via.secure else ""
-        return UnavailableError(f"{failure.sentence}{either}.", advice=failure.advice)
+        return UnavailableError(f"{failure.sentence}.", advice=failure.advice)
 
     def _error(self, status: int, body: bytes, headers: Pairs) -> ApiError:
         said = _words(body)
@@ -199,10 +200,6 @@ class Http:
         said = redact_line(said, 300)
         tail = f": {said}" if said else ""
         return ApiError(f"{self.address} answered {status}{tail}.", status, said, body=body)
-
-
-def _tls_of(proxy: Proxy) -> ssl.SSLContext | None:
-    return ssl.create_default_context() if proxy.secure else None
 
 
 def _words(body: bytes) -> str:

@@ -14,7 +14,7 @@ from urllib.parse import quote, urlsplit
 
 from services.errors import UnavailableError
 from services.files.bounded import UnfitError, read_bounded, read_text
-from services.sources.pods.access import Access, Cluster, Helper, Identity
+from services.sources.pods.access import IN_CLUSTER, Access, Cluster, Helper, Identity
 from services.text.sanitize import sanitize
 
 SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
@@ -28,23 +28,22 @@ def text_of(value: object) -> str:
     return value if isinstance(value, str) else ""
 
 
-def cluster_of(table: Table, *, certified: bool) -> Cluster:
-    """One cluster; `certified` where its user has a certificate: it speaks TLS then.
+def cluster_of(table: Table) -> Cluster:
+    """One cluster.
 
     Raises:
         UnavailableError: what is wrong with it.
     """
     authority = _pem(table, "certificate-authority")
-    unverified = table.get("insecure-skip-tls-verify") is True
     server = text_of(table.get("server")).rstrip("/")
     if not server:
         raise UnavailableError("The kubeconfig's cluster has no server.")
     if "://" not in server:
-        server = f"{'https' if authority or unverified or certified else 'http'}://{server}"
+        server = f"http://{server}"
     return Cluster(
         _address(server),
         authority,
-        unverified,
+        table.get("insecure-skip-tls-verify") is True,
         text_of(table.get("tls-server-name")),
         text_of(table.get("proxy-url")),
     )
@@ -209,7 +208,7 @@ def inside(env: Mapping[str, str], namespace: str, folder: Path = SERVICE_ACCOUN
             f"This looks like a pod, but its service account cannot be read: {why}."
         ) from error
     return Access(
-        "in-cluster",
+        IN_CLUSTER,
         Cluster(f"https://{shown}:{env.get('KUBERNETES_SERVICE_PORT') or '443'}", authority),
         Identity("service account", token_file=folder / "token"),
         namespace or own or "default",

@@ -33,6 +33,7 @@ from services.models import (
 from services.sources.pods import evidence, judge, pod_logs
 from services.sources.pods.credential import KubeCredential
 from services.sources.pods.errors import RefusalText, explain_api_error
+from services.sources.pods.events import StuckEvents
 from services.sources.pods.http import ANSWER_S, ApiError, Http
 from services.sources.pods.judgement import row, verdict
 from services.sources.pods.kube_client import (
@@ -81,6 +82,7 @@ class KubeObserver(NoQueues):
         self._for: KubeCredential | None = None
         self._http: Http | None = None
         self._watches: tuple[PodWatch, ...] = ()
+        self._events = StuckEvents(clock)
         self._version = ""
         self._judged: dict[str, tuple[Pod, Sandbox]] = {}
         self._opening = asyncio.Lock()
@@ -101,6 +103,8 @@ class KubeObserver(NoQueues):
         now = self._clock.now()
         front = self._front(credential, latency, watches, now)
         rows = await self._rows(watches, front.id, now)
+        left_s = max(_SHORTEST_LOOK_S, LOOK_S - (time.monotonic() - began))
+        rows = await self._with_events(rows, http, left_s)
         why = _not_listed(watches)
         listed = {one.id.native_id for one in rows}
         gone = frozenset[str]().union(*(one.take_deleted() for one in watches)) - listed
@@ -252,6 +256,20 @@ class KubeObserver(NoQueues):
                 if len(rows) % _AT_ONCE == 0:
                     await asyncio.sleep(0)
         return tuple(rows)
+
+    async def _with_events(
+        self, rows: tuple[Sandbox, ...], http: Http, limit_s: float
+    ) -> tuple[Sandbox, ...]:
+        """The same, what is stuck with the cluster's own word on it."""
+        stuck = {one.id: one for one in rows if one.state is SandboxState.STUCK}
+        pods = [self._judged[one.native_id][0] for one in stuck]
+        await self._events.refresh(http, pods, limit_s)
+        for id, pod in zip(stuck, pods, strict=True):
+            if said := self._events.of(pod):
+                one = stuck[id]
+                facts = (*one.evidence, ("last warning", said))
+                stuck[id] = replace(one, reason=f"{one.reason}; {said}", evidence=facts)
+        return tuple(stuck.get(one.id, one) for one in rows) if stuck else rows
 
     def _sandbox(self, pod: Pod, front: GatewayId, now: float) -> Sandbox:
         id = SandboxId(self.info.key, pod.native_id)

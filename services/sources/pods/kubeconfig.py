@@ -79,7 +79,7 @@ def load(
     )
     return Access(
         name,
-        cluster_of(cluster, certified=bool(identity.certificate)),
+        cluster_of(cluster),
         identity,
         namespace or text_of(picked.get("namespace")) or "default",
         (*files, *(path for path in named if path is not None)),

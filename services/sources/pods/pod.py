@@ -176,6 +176,32 @@ class WatchEvent(_Record, frozen=True, rename="camel"):
     object: msgspec.Raw = msgspec.Raw(b"{}")
 
 
+class ObjectReference(_Record, frozen=True, rename="camel"):
+    uid: str = ""
+
+
+class EventSeries(_Record, frozen=True, rename="camel"):
+    last_observed_time: str | None = None
+
+
+class PodEvent(_Record, frozen=True, rename="camel"):
+    """What the cluster recorded of an object."""
+
+    metadata: Metadata = Metadata()
+    involved_object: ObjectReference = ObjectReference()
+    type: str | None = None
+    reason: str | None = None
+    message: str | None = None
+    count: int | None = None
+    last_timestamp: str | None = None
+    event_time: str | None = None
+    series: EventSeries | None = None
+
+
+class EventList(_Record, frozen=True, rename="camel"):
+    items: list[PodEvent] = []
+
+
 class ApiStatus(_Record, frozen=True, rename="camel"):
     """An error of the API, as a watch tells it."""
 
@@ -189,6 +215,8 @@ read_pod = msgspec.json.Decoder(Pod).decode
 """One pod. Raises msgspec.DecodeError."""
 read_event = msgspec.json.Decoder(WatchEvent).decode
 """One line of a watch. Raises msgspec.DecodeError."""
+read_events = msgspec.json.Decoder(EventList).decode
+"""A list of events. Raises msgspec.DecodeError."""
 read_status = msgspec.json.Decoder(ApiStatus).decode
 """What stands in the line of an error. Raises msgspec.DecodeError."""
 
