@@ -110,7 +110,8 @@ class KubeCredential:
             name = sanitize(Path(who.helper.argv[0]).name, 60)
             expired = "has expired" if self._minted is not None else f"comes from {name}"
             raise SignedOutError(
-                f"The credential of {sanitize(self.access.context, 100)} {expired}.",
+                f"The credential of {sanitize(self.access.context, 100)} {expired}:"
+                f" reconnect (r) runs {name}.",
                 advice="Reconnect to sign in.",
             )
         if self._minted is not None and self._minted.token:

@@ -8,7 +8,7 @@ from base64 import b64encode
 from datetime import datetime
 from pathlib import Path
 
-from services.errors import DeadlineError, UnavailableError
+from services.errors import DeadlineError, ProcessError, UnavailableError
 from services.process import run
 from services.sources.pods.access import Access, Helper
 from services.sources.pods.credential import KubeCredential, Minted
@@ -52,9 +52,15 @@ async def mint(access: Access, helper: Helper) -> Minted:
         )
     environment = {**os.environ, **dict(helper.environment)}
     environment["KUBERNETES_EXEC_INFO"] = _info(access, helper)
-    done = await run.run(
-        helper.argv, timeout_s=HELPER_LIMIT_S, env=environment, max_output=_LARGEST
-    )
+    try:
+        done = await run.run(
+            helper.argv, timeout_s=HELPER_LIMIT_S, env=environment, max_output=_LARGEST
+        )
+    except ProcessError as error:
+        raise UnavailableError(
+            f"The credential helper {name} cannot be run: {error.sentence}",
+            advice=helper.advice or error.advice,
+        ) from error
     if done.timed_out:
         raise DeadlineError(f"The credential helper {name} did not answer in {HELPER_LIMIT_S:g} s.")
     if done.code != 0:

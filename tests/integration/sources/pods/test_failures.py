@@ -580,6 +580,14 @@ async def test_a_credential_helper_that_fails(tmp_path: Path, script: str, words
     assert "get-token" in caught.value.sentence and SECRET not in caught.value.sentence
 
 
+async def test_a_credential_helper_that_is_not_installed(tmp_path: Path) -> None:
+    one = helper(tmp_path, "exit 0", advice="Install get-token from its maker.")
+    (tmp_path / "get-token").unlink()
+    with pytest.raises(UnavailableError, match="get-token cannot be run") as caught:
+        await sign_in.sign_in(one)
+    assert caught.value.advice == "Install get-token from its maker."
+
+
 async def test_a_credential_helper_that_hangs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -229,7 +229,11 @@ async def test_a_container_without_sh_is_tried_and_named(tmp_path: Path) -> None
         async with opened(shell):
             output, ending = await read_to_end(shell)
         assert b"no /bin/sh in this container; trying bash" in output
-        assert ending.state is ShellState.FAILED and "no shell" in ending.reason
+        assert ending.state is ShellState.FAILED
+        assert ending.reason == (
+            "this container has no shell; this adds one that has: kubectl --context test -n default"
+            " debug -it box --image=busybox --target=main"
+        )
         one.api.exec.missing = {"sh", "/bin/sh"}
         shell = one.source.actor.shell(BOX, ShellChoice())
         async with opened(shell):
