@@ -29,7 +29,7 @@ from services.models import (
     Sandbox,
 )
 from services.sources.protocol.actor import SIGN_IN_S, SignsIn
-from services.sources.protocol.observer import LongLists, NameFinder
+from services.sources.protocol.observer import AsksToSignIn, LongLists, NameFinder
 from services.sources.protocol.source import OpenSource
 from services.sources.registry import open_sources
 from services.text.format import clock_time, counts
@@ -120,13 +120,17 @@ class ProbedSources:
     async def _ask_once(self, source: OpenSource) -> Observation | ProbeFailure:
         try:
             async with asyncio.timeout(PROBE_S):
-                return await source.observer.observe()
+                seen = await source.observer.observe()
         except TimeoutError:
             reason = f"no answer within {PROBE_S:.0f} s"
         except WakedeckError as error:
             reason = error.sentence
             if isinstance(error, SignedOutError):
                 self._signed_out.add(source.info.key)
+        else:
+            if isinstance(source.observer, AsksToSignIn) and source.observer.signed_out:
+                self._signed_out.add(source.info.key)
+            return seen
         return ProbeFailure(source.info.key, self.clock.now(), reason)
 
     async def sandbox(self, typed: str, *, acting: bool = False) -> Sandbox:

@@ -76,6 +76,8 @@ class KubeObserver(NoQueues):
         """`ready` may sign in before a look; without it a look only uses what is there."""
         super().__init__("Pods have no queues.")
         self.info = info
+        self.signed_out = False
+        """Whether the last look was refused for want of a credential."""
         self._kube = kube
         self._clock = clock
         self._ready = ready
@@ -89,17 +91,28 @@ class KubeObserver(NoQueues):
 
     async def observe(self) -> Observation:
         credential, http, watches = await self._opened()
-        began = time.monotonic()
         try:
-            self._version = await _sign_of_life(http)
-            latency = time.monotonic() - began
-            await asyncio.gather(
-                *(one.look(max(_SHORTEST_LOOK_S, LOOK_S - latency)) for one in watches)
-            )
-            _raise_refusal(watches)
+            seen = await self._look(credential, http, watches)
         except ApiError as error:
             self._kube.reread()
-            raise explain_api_error(error, refusal_text_of(credential)) from error
+            said = explain_api_error(error, refusal_text_of(credential))
+            if not isinstance(said, SignedOutError):
+                raise said from error
+            return self._asks_to_sign_in(credential, said, GatewayState.WRONG)
+        except SignedOutError as error:
+            return self._asks_to_sign_in(credential, error, GatewayState.UNKNOWN)
+        self.signed_out = False
+        return seen
+
+    async def _look(
+        self, credential: KubeCredential, http: Http, watches: Sequence[PodWatch]
+    ) -> Observation:
+        began = time.monotonic()
+        self._version = await _sign_of_life(http)
+        latency = time.monotonic() - began
+        left_s = max(_SHORTEST_LOOK_S, LOOK_S - latency)
+        await asyncio.gather(*(one.look(left_s) for one in watches))
+        _raise_refusal(watches)
         now = self._clock.now()
         front = self._front(credential, latency, watches, now)
         rows = await self._rows(watches, front.id, now)
@@ -117,8 +130,20 @@ class KubeObserver(NoQueues):
             frozenset(SandboxId(self.info.key, name) for name in gone),
         )
 
+    def _asks_to_sign_in(
+        self, credential: KubeCredential, error: SignedOutError, state: GatewayState
+    ) -> Observation:
+        """A row to sign in on; which pods there are is not known."""
+        self.signed_out = True
+        access, now = credential.access, self._clock.now()
+        front = GatewayId(self.info.key, access.context)
+        name = sanitize(access.context, 100)
+        address = access.cluster.address
+        row = Gateway(front, name, state, error.sentence, now, address=address)
+        return Observation(self.info.key, now, (row,), unknown=((front, Unknown(error.sentence)),))
+
     async def more(self) -> str:
-        under_way = [one for one in self._watches if one.progress and one.problem is None]
+        under_way = [one for one in self._watches if one.under_way]
         if not under_way:
             return ""
         waits = [asyncio.ensure_future(one.moved(one.moves)) for one in under_way]
@@ -280,7 +305,9 @@ def _raise_refusal(watches: Sequence[PodWatch]) -> None:
     """A list that is refused or never came is the whole source's failure; what was had is kept."""
     problems = [one.problem for one in watches if one.problem is not None]
     for problem in problems:
-        if isinstance(problem, ApiError) and problem.status == 401:
+        if isinstance(problem, SignedOutError) or (
+            isinstance(problem, ApiError) and problem.status == 401
+        ):
             raise problem
     if problems and len(problems) == len(watches) and not any(one.pods for one in watches):
         raise problems[0]

@@ -79,6 +79,12 @@ class PodWatch:
         return "" if self._listing is None else self._listing.progress
 
     @property
+    def under_way(self) -> bool:
+        """Whether a list is being read."""
+        task = self._task
+        return self._listing is not None and task is not None and not task.done()
+
+    @property
     def problem(self) -> UnavailableError | None:
         """Why the last attempt to list or watch ended; None while one goes on."""
         return self._problem

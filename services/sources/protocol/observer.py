@@ -90,6 +90,15 @@ class NameFinder(Protocol):
 
 
 @runtime_checkable
+class AsksToSignIn(Protocol):
+    """An observer that shows a row to sign in on, instead of failing as a whole."""
+
+    @property
+    def signed_out(self) -> bool:
+        """Whether the last look was refused for want of a credential."""
+
+
+@runtime_checkable
 class LongLists(Protocol):
     """An observer whose list can take longer than a poll: what came is shown meanwhile."""
 

@@ -164,7 +164,7 @@ async def test_in_the_panel(
         app = WakedeckApp(settings, open_sources(settings, clock), clock, state=tmp_path)
         async with app.run_test(size=(160, 45)) as pilot:
             board = app.engine.board
-            await eventually(lambda: board.links["prod"].failures > 0)
+            await eventually(lambda: bool(board.unknown_lists))
             await pilot.pause()
             assert runs(ran) == 0 and not board.sandboxes
             await pilot.press("r")
