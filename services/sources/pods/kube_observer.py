@@ -56,6 +56,8 @@ _STEADY = frozenset({SandboxState.READY, SandboxState.BROKEN, SandboxState.ASLEE
 LOOK_S = 2.0
 """So long a look waits for what has to be listed; what came by then is shown."""
 _SHORTEST_LOOK_S = 0.2
+_TOLD = 60
+"""A warning whose first characters stand in the reason already adds nothing to it."""
 _AT_ONCE = 250
 """Rows made before giving way: thousands of pods hold up no key."""
 
@@ -293,7 +295,9 @@ class KubeObserver(NoQueues):
             if said := self._events.of(pod):
                 one = stuck[id]
                 facts = (*one.evidence, ("last warning", said))
-                stuck[id] = replace(one, reason=f"{one.reason}; {said}", evidence=facts)
+                told = said.partition(": ")[2][:_TOLD] in one.reason
+                reason = one.reason if told else f"{said}; {one.reason}"
+                stuck[id] = replace(one, reason=reason, evidence=facts)
         return tuple(stuck.get(one.id, one) for one in rows) if stuck else rows
 
     def _sandbox(self, pod: Pod, front: GatewayId, now: float) -> Sandbox:
