@@ -6,12 +6,10 @@ A page that came is never asked for again: a list that broke off goes on behind 
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import AsyncIterator
 
-import msgspec
-
 from services.errors import UnavailableError
+from services.files.bounded import UnfitError, parse_json
 from services.sources.pods.http import ApiError, Http, Query
 from services.sources.pods.pod import Pod, PodList, read_list
 
@@ -82,14 +80,14 @@ class PodListing:
         body = await self._http.get(self._path, tuple(query), SILENCE_S)
         try:
             return await asyncio.to_thread(read_list, body)
-        except (msgspec.DecodeError, RecursionError) as error:
+        except UnfitError as error:
             raise UnavailableError(f"{self._http.address} gave no list of pods.") from error
 
 
 def _rest_token(expired: ApiError) -> str:
     """The `continue` of a 410 (upstream/pods: Lists and watches)."""
     try:
-        token = json.loads(expired.body)["metadata"]["continue"]
-    except (ValueError, KeyError, TypeError, RecursionError):
+        token = parse_json(expired.body)["metadata"]["continue"]
+    except (UnfitError, KeyError, TypeError):
         return ""
     return token if isinstance(token, str) else ""

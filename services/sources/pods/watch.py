@@ -12,10 +12,9 @@ import logging
 from collections.abc import AsyncIterator, Mapping
 from contextlib import suppress
 
-import msgspec
-
 from services.clock import Clock
 from services.errors import UnavailableError
+from services.files.bounded import UnfitError
 from services.sources.pods.http import ApiError, Http, Query
 from services.sources.pods.kube_client import pods_path
 from services.sources.pods.listing import GONE, PodListing
@@ -255,7 +254,7 @@ class PodWatch:
             if event.type == "ERROR":
                 self._refused(read_status(event.object))
             pod = read_pod(event.object)
-        except (msgspec.DecodeError, RecursionError) as error:
+        except UnfitError as error:
             raise UnavailableError(f"{self._http.address} sent a change that is none.") from error
         self._version = pod.metadata.resource_version or self._version
         name = pod.native_id
