@@ -64,8 +64,7 @@ class ExecServer:
             env
             or {
                 "PATH": os.environ["PATH"],
-                # Without one a shell reads the files of whoever runs the tests.
-                "HOME": str(cwd),
+                "HOME": str(cwd),  # a shell reads no start-up file of this machine's user
                 "TERM": "xterm",
                 "PS1": "pod$ ",
                 "PROMPT_COMMAND": "PS1='pod$ '",

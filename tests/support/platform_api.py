@@ -31,8 +31,7 @@ class Platform:
         self.tokens = {TOKEN}
         self.env = {
             "PATH": os.environ["PATH"],
-            # Without one a shell reads the files of whoever runs the tests.
-            "HOME": str(folder),
+            "HOME": str(folder),  # a shell reads no start-up file of this user
             "TERM": "xterm",
             "PS1": "pod$ ",
             "PROMPT_COMMAND": "PS1='pod$ '",

@@ -11,7 +11,7 @@ from urllib.parse import parse_qsl
 from services.errors import DeadlineError, UnavailableError
 from services.files.bounded import parse_json
 from services.models import GatewayState, SandboxState
-from services.net.failures import os_error_of
+from services.net.failures import network_cause
 from services.net.http import ApiError, Http
 from services.sources.terminal.server import TerminalServer
 from services.text.sanitize import sanitize
@@ -56,7 +56,7 @@ async def check(server: TerminalServer, http: Http) -> Health:
     except DeadlineError as error:
         return _closed(GatewayState.HUNG, error.sentence)
     except UnavailableError as error:
-        if isinstance(os_error_of(error), ConnectionRefusedError):
+        if isinstance(network_cause(error), ConnectionRefusedError):
             return _closed(GatewayState.DOWN, error.sentence)
         raise
     return _judge_answer(server, answer)
