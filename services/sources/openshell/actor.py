@@ -27,7 +27,8 @@ from services.sources.openshell.commands import (
     WAIT_S,
     OpenShellCommands,
 )
-from services.sources.openshell.gateway_judge import GatewayJudgement, GatewayStatus, missing
+from services.sources.openshell.gateway_judge import missing
+from services.sources.openshell.gateway_status import GatewayJudgement, GatewayStatus
 from services.sources.openshell.records import Registration, Target
 from services.sources.openshell.sandbox_judge import Reconciled
 from services.sources.protocol.steps import StepBuilder, skipped_step
@@ -45,7 +46,7 @@ class OpenShellActor:
         self._table = table
         self._clock = clock
         self._cli = Cli(table.binary)
-        self._client = OpenShellClient(self._cli, table)
+        self._client = OpenShellClient(self._cli, table, clock)
         self._commands = OpenShellCommands(self._cli, self._client)
 
     def wake_key(self, sandbox: SandboxId) -> str:

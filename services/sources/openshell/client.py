@@ -6,22 +6,23 @@ import asyncio
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from services.clock import Clock
 from services.config.sources import OpenShellTable
 from services.errors import UnavailableError
 from services.models import Facts
 from services.sources.openshell import grpc_client, lists, metadata, nemoclaw_registry
+from services.sources.openshell.certificates import NO_BUNDLE, Bundle, CertificateFiles
 from services.sources.openshell.cli import LIST_S, PROBE_S, Cli, config_folder
 from services.sources.openshell.cli_text import ErrorKind, strip_colours
 from services.sources.openshell.cli_version import Generation, Toolset, ToolsetDetector
 from services.sources.openshell.gateway_judge import (
-    GatewayJudgement,
-    GatewayStatus,
     judge,
     missing,
     nemoclaw_status,
     no_answer,
     refusal,
 )
+from services.sources.openshell.gateway_status import GatewayJudgement, GatewayStatus
 from services.sources.openshell.gather import gather
 from services.sources.openshell.records import (
     DEFAULT_WORKSPACE,
@@ -64,6 +65,8 @@ class GatewayProbe:
     """The sandbox the CLI was last used for, where its rows are not to be had."""
     health: str = ""
     """What it says of itself, where that is not well."""
+    bundle: Bundle = NO_BUNDLE
+    """The certificate files of its registration."""
     grpc_problem: str = ""
     """Why no conditions could be had over gRPC; empty where they were, or nobody wants them."""
 
@@ -83,10 +86,12 @@ class UnlistedError(UnavailableError):
 class OpenShellClient:
     """The read-only CLI calls of one source."""
 
-    def __init__(self, cli: Cli, table: OpenShellTable) -> None:
+    def __init__(self, cli: Cli, table: OpenShellTable, clock: Clock) -> None:
         self._cli = cli
         self._table = table
+        self._clock = clock
         self._detector = ToolsetDetector(cli)
+        self._certificates = CertificateFiles()
 
     async def toolset(self) -> Toolset:
         """What the CLI can do.
@@ -128,14 +133,24 @@ class OpenShellClient:
     async def gateway(self, known: Registration, tools: Toolset) -> tuple[GatewayJudgement, float]:
         """Whether it lives, and how many seconds it took to say so."""
         as_json = ("-o", "json") if tools.status_json else ()
-        answer = await self._cli.run("status", *as_json, limit_s=PROBE_S, gateway=known.name)
-        judged = judge(known.name, known.endpoint, answer, tools, PROBE_S)
+        answer, bundle = await gather(
+            self._cli.run("status", *as_json, limit_s=PROBE_S, gateway=known.name),
+            self.bundle(known),
+        )
+        now = self._clock.now()
+        judged = judge(known.name, known.endpoint, answer, tools, PROBE_S, bundle, now)
         if tools.generation is Generation.A and judged.status is GatewayStatus.UNHEALTHY:
             info = await self._cli.run("gateway", "info", limit_s=PROBE_S, gateway=known.name)
             as_nemoclaw = nemoclaw_status(answer.text, info.text, known.name)
             if as_nemoclaw in (GatewayStatus.MISSING, GatewayStatus.CONNECTED_OTHER):
                 judged = missing(known.name, known.endpoint)
         return judged, answer.took_s
+
+    async def bundle(self, known: Registration) -> Bundle:
+        """The certificate files of a registration, as they are now on disk."""
+        return await asyncio.to_thread(
+            self._certificates.bundle, config_folder(), known.name, known.endpoint, known.auth
+        )
 
     async def probe_gateway(self, known: Registration, tools: Toolset) -> GatewayProbe:
         """The gateway and its sandboxes at the same time; the rows count only if it is well."""
@@ -146,6 +161,7 @@ class OpenShellClient:
             return GatewayProbe(
                 known, no_answer(known.name, known.endpoint, GATEWAY_PROBE_S), GATEWAY_PROBE_S
             )
+        probe = replace(probe, bundle=await self.bundle(known))
         left = (whole.when() or 0.0) - asyncio.get_running_loop().time()
         return await self._with_grpc_facts(probe, left)
 

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from services.files.bounded import UnfitError, read_bounded
 from services.sources.openshell.cli import config_folder
 from services.sources.openshell.cli_version import Version, skewed, version_of
 from services.sources.openshell.records import (
@@ -128,8 +129,9 @@ def _ask(known: Registration, folder: Path) -> GrpcFacts:
         return GrpcFacts(problem=f"its stubs cannot be loaded: {sanitize(str(error), 80)}")
     try:
         channel = _channel(grpc, known, folder)
-    except OSError as error:
-        return GrpcFacts(problem=f"its certificates cannot be read: {error.strerror}")
+    except (OSError, UnfitError) as error:
+        why = getattr(error, "strerror", None) or "they are not as they should be"
+        return GrpcFacts(problem=f"its certificates cannot be read: {why}")
     try:
         client = openshell_pb2_grpc.OpenShellStub(channel)
         until = time.monotonic() + CALL_S
@@ -153,7 +155,7 @@ def _channel(grpc: Any, known: Registration, folder: Path) -> Any:
     if not secure:
         return grpc.insecure_channel(place, options=_OPTIONS)
     ca, key, chain = (
-        (folder / "mtls" / name).read_bytes() for name in ("ca.crt", "tls.key", "tls.crt")
+        read_bounded(folder / "mtls" / name) for name in ("ca.crt", "tls.key", "tls.crt")
     )
     return grpc.secure_channel(
         place, grpc.ssl_channel_credentials(ca, key, chain), options=_OPTIONS

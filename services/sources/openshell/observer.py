@@ -26,7 +26,8 @@ from services.sources.openshell import rows as mapper
 from services.sources.openshell.cli import MISSING, MISSING_ADVICE, Cli
 from services.sources.openshell.cli_version import Generation, Toolset
 from services.sources.openshell.client import GatewayProbe, OpenShellClient
-from services.sources.openshell.gateway_judge import GatewayJudgement, GatewayStatus, missing
+from services.sources.openshell.gateway_judge import missing
+from services.sources.openshell.gateway_status import GatewayJudgement, GatewayStatus
 from services.sources.openshell.gather import gather
 from services.sources.openshell.logs import STREAMS, filtered, read
 from services.sources.openshell.nemoclaw_registry import NemoclawRegistry
@@ -57,7 +58,7 @@ class OpenShellObserver(NoQueues):
         self._table = table
         self._clock = clock
         self._cli = Cli(table.binary)
-        self._client = OpenShellClient(self._cli, table)
+        self._client = OpenShellClient(self._cli, table, clock)
         self._details_cache = DetailsCache(self._client)
         self._last: dict[str, tuple[Sandbox, ...]] = {}
 
@@ -250,7 +251,7 @@ def _keys(known: Sequence[Registration]) -> set[str]:
 def _aged(row: Sandbox, front: Gateway) -> Sandbox:
     """As it was last seen, and why nothing newer is known."""
     why = f"{front.name} is {front.state.value}: {front.reason}" if front.reason else ""
-    if front.state is GatewayState.READY:
+    if front.state in (GatewayState.READY, GatewayState.UNKNOWN):
         why = front.reason
     return replace(row, stale=True, reason=f"{row.reason} {why}".strip())
 

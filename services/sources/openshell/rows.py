@@ -14,7 +14,7 @@ from services.models import (
 )
 from services.sources.openshell.cli_version import Toolset
 from services.sources.openshell.client import GatewayProbe
-from services.sources.openshell.gateway_judge import GatewayStatus
+from services.sources.openshell.gateway_status import GatewayStatus
 from services.sources.openshell.nemoclaw_registry import (
     NemoclawEntry,
     NemoclawRegistry,
@@ -50,8 +50,11 @@ def gateway(
     known, judged = probe.registration, probe.judgement
     ready = judged.status is GatewayStatus.HEALTHY
     reason = _cause(judged.reason, known.name)
+    soon = probe.bundle.soon(now)
     if ready and probe.problem:
-        reason = f"It answers, but {probe.problem}."
+        reason = f"Reachable, but {probe.problem}."
+    elif ready and soon:
+        reason = f"It answers, but {soon}."
     elif ready and probe.health:
         reason = f"It answers, but calls itself {probe.health}."
     facts = [
@@ -60,6 +63,7 @@ def gateway(
         ("authentication", ", ".join(part for part in (known.auth, judged.auth) if part)),
         ("gateway version", judged.version),
         ("health", probe.health),
+        *((f"{one.owner} certificate", one.left(now)) for one in probe.bundle.files),
         ("reasons", f"not to be had: {probe.grpc_problem}" if probe.grpc_problem else ""),
         ("openshell", f"{tools.version_text or 'version unknown'} ({tools.generation.value})"),
         ("advice", judged.advice),
@@ -73,7 +77,7 @@ def gateway(
     return Gateway(
         GatewayId(source, known.name),
         known.name,
-        judged.state,
+        GatewayState.UNKNOWN if ready and probe.problem else judged.state,
         reason,
         now,
         address=known.endpoint,

@@ -96,7 +96,7 @@ class RuleProposer:
         self._source = source
         self._clock = clock
         self._cli = Cli(table.binary)
-        self._client = OpenShellClient(self._cli, table)
+        self._client = OpenShellClient(self._cli, table, clock)
 
     async def propose(self, sandbox: SandboxId, verb: str, words: str = "") -> Proposal:
         """What would be decided now, in the whole."""

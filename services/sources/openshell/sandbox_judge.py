@@ -80,6 +80,7 @@ def reconcile(code: int | None, kind: ErrorKind) -> Reconciled:
         ErrorKind.SUPERVISOR: Reconciled.GATEWAY_ERROR,
         ErrorKind.IDENTITY: Reconciled.IDENTITY_DRIFT,
         ErrorKind.AUTH: Reconciled.AUTH_FAILED,
+        ErrorKind.PERMISSION: Reconciled.AUTH_FAILED,
         ErrorKind.NO_GATEWAY: Reconciled.GATEWAY_MISSING,
         ErrorKind.UNKNOWN_NAME: Reconciled.GATEWAY_MISSING,
         ErrorKind.USAGE: Reconciled.UNSUPPORTED,

@@ -56,7 +56,7 @@ def plan(
         return StartPlan(chosen)
     if tools.generation is Generation.A:
         return StartPlan(("gateway", "start", "--name", name), by_cli=True)
-    if not _is_ours(endpoint):
+    if not is_packaged(endpoint):
         return StartPlan(
             advice=f"Start the gateway {name} where it runs ({endpoint or 'address unknown'}),"
             f" or set start.{name} of this source to the command that does it."
@@ -77,8 +77,8 @@ def plan(
     )
 
 
-def _is_ours(endpoint: str) -> bool:
-    """Whether a service of this machine is at that address: loopback and the packages' port."""
+def is_packaged(endpoint: str) -> bool:
+    """Whether the packages' service of this machine is there: loopback and their port."""
     try:
         split = urlsplit(endpoint)
         return split.hostname in _LOOPBACK and split.port == SERVICE_PORT

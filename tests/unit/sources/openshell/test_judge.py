@@ -17,14 +17,8 @@ from services.sources.openshell.cli_text import (
     normalize_text,
 )
 from services.sources.openshell.cli_version import Generation, Toolset, skewed
-from services.sources.openshell.gateway_judge import (
-    STATES,
-    GatewayJudgement,
-    GatewayStatus,
-    judge,
-    nemoclaw_status,
-    refusal,
-)
+from services.sources.openshell.gateway_judge import judge, nemoclaw_status, refusal
+from services.sources.openshell.gateway_status import STATES, GatewayJudgement, GatewayStatus
 from services.sources.openshell.observer import gateway_verdict
 from services.sources.openshell.records import SandboxRow
 from services.sources.openshell.sandbox_judge import (
@@ -89,14 +83,14 @@ PHRASES = [
     ("0.0.111", HEALTHY, "-g nemoclaw sandbox stop beta", ErrorKind.USAGE),
     ("0.0.111", "rotated CA", "-g nemoclaw status -o json", ErrorKind.IDENTITY),
     ("0.0.111", "rotated CA", "-g nemoclaw sandbox get alpha", ErrorKind.IDENTITY),
-    ("0.0.111", "no certificates", "-g nemoclaw sandbox get alpha", ErrorKind.IDENTITY),
-    ("0.0.16", REFUSED, "-g nemoclaw sandbox list", ErrorKind.IDENTITY),
+    ("0.0.111", "no certificates", "-g nemoclaw sandbox get alpha", ErrorKind.TLS_FILE),
+    ("0.0.16", REFUSED, "-g nemoclaw sandbox list", ErrorKind.TLS_FILE),
     ("0.0.111", "unauthenticated", "-g nemoclaw sandbox list", ErrorKind.AUTH),
     ("0.0.99", "unauthenticated", "-g nemoclaw sandbox get alpha", ErrorKind.AUTH),
     ("0.0.99", NONE, "sandbox start --help", ErrorKind.USAGE),
     ("0.0.99", HEALTHY, "-g nemoclaw sandbox get nope", ErrorKind.MISSING),
     ("0.0.99", HEALTHY, "-g nemoclaw sandbox exec -n beta --no-tty -- true", ErrorKind.PHASE),
-    ("0.0.111", "denied", "-g nemoclaw sandbox get alpha", ErrorKind.AUTH),
+    ("0.0.111", "denied", "-g nemoclaw sandbox get alpha", ErrorKind.PERMISSION),
     *((one, NONE, "sandbox list", ErrorKind.NO_GATEWAY) for one in VERSIONS),
     ("0.0.111", NONE, "gateway info -g nemoclaw", ErrorKind.NO_GATEWAY),
     *((one, NONE, "-g nemoclaw sandbox list", ErrorKind.UNKNOWN_NAME) for one in VERSIONS),
@@ -178,7 +172,7 @@ STATUS = [
         GatewayStatus.NOT_A_GATEWAY,
     ),
     ("0.0.111", "rotated CA", "-g nemoclaw status -o json", GatewayStatus.IDENTITY_CHANGED),
-    ("0.0.111", "no certificates", "-g nemoclaw status -o json", GatewayStatus.IDENTITY_CHANGED),
+    ("0.0.111", "no certificates", "-g nemoclaw status -o json", GatewayStatus.AUTH_FAILED),
     ("0.0.44", HEALTHY, "-g nemoclaw status", GatewayStatus.HEALTHY),
     ("0.0.99", HEALTHY, "-g nemoclaw status", GatewayStatus.HEALTHY),
     ("0.0.99", HEALTHY, "-g nemoclaw status -o json", GatewayStatus.HEALTHY),
@@ -290,7 +284,6 @@ def test_every_standing_is_shown_and_ours_never_start_anything() -> None:
     assert {one for one in GatewayStatus if one.startable} == {
         *(
             GatewayStatus.UNREACHABLE,
-            GatewayStatus.UNHEALTHY,
             GatewayStatus.CONNECTED_OTHER,
             GatewayStatus.MISSING,
         )
