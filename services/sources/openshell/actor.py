@@ -13,7 +13,7 @@ from services.clock import Clock
 from services.config.sources import OpenShellTable
 from services.errors import NotFoundError, UnavailableError
 from services.models import SandboxId, Step
-from services.sources.openshell import sandbox_judge, shells, start_plan
+from services.sources.openshell import phases, sandbox_judge, shells, start_plan
 from services.sources.openshell.cli import Cli, config_folder
 from services.sources.openshell.cli_version import Generation, Toolset
 from services.sources.openshell.client import OpenShellClient
@@ -30,8 +30,10 @@ from services.sources.openshell.commands import (
 from services.sources.openshell.gateway_judge import missing
 from services.sources.openshell.gateway_status import GatewayJudgement, GatewayStatus
 from services.sources.openshell.records import Registration, Target
-from services.sources.openshell.sandbox_judge import Reconciled
+from services.sources.openshell.sandbox_judge import Reconciled, SandboxProbe
+from services.sources.openshell.sandbox_start import SandboxStart
 from services.sources.protocol.steps import StepBuilder, skipped_step
+from services.sources.protocol.verdict import Verdict
 from services.terminal.exec.requests import ExecEvent, ExecRequest, ShellChoice
 from services.terminal.transport.base import Transport
 
@@ -86,13 +88,13 @@ class OpenShellActor:
         yield stage.begun
         probe = await self._client.sandbox(target, tools, GET_S)
         if probe.found is not Reconciled.PRESENT or probe.row is None:
-            judged = sandbox_judge.verdict(target.name, probe, tools, listed=False)
+            judged = self._verdict(target, probe, tools)
             passing = probe.found in (Reconciled.TIMEOUT, Reconciled.GATEWAY_ERROR)
             yield stage.failed(judged.reason, transient=passing)
             return
         if probe.row.phase != "Ready":
             yield stage.failed(
-                sandbox_judge.reason_of(probe.row),
+                phases.reason_of(probe.row, self._clock.now()),
                 transient=probe.row.phase in ("Provisioning", "Starting"),
             )
             return
@@ -127,6 +129,10 @@ class OpenShellActor:
         if sandbox.source != self._source or target is None:
             raise NotFoundError("This is not the name of an OpenShell sandbox.")
         return target
+
+    def _verdict(self, target: Target, probe: SandboxProbe, tools: Toolset) -> Verdict:
+        now = self._clock.now()
+        return sandbox_judge.verdict(target.name, probe, tools, now, listed=False)
 
     async def _active(self, tools: Toolset) -> str:
         known = await self._client.registrations(tools)
@@ -176,16 +182,18 @@ class OpenShellActor:
         stage = StepBuilder("sandbox", self._clock, SANDBOX_S)
         yield stage.begun
         probe = await self._client.sandbox(target, tools, GET_S)
-        judged = sandbox_judge.verdict(target.name, probe, tools, listed=False)
+        judged = self._verdict(target, probe, tools)
         row = probe.row
         if row is None:
             yield stage.failed(f"{judged.reason} {judged.advice}".strip())
             return
         if judged.wakeable:
-            yield stage.running(f"openshell sandbox start {target.name}")
-            done = await self._commands.start_sandbox(target, tools)
-            if done.problem:
-                yield stage.failed(f"{done.problem[:1].upper()}{done.problem[1:]}.")
+            waiting = SandboxStart(self._commands, self._client, self._clock, target, tools)
+            async with aclosing(waiting.run(stage)) as steps:
+                async for step in steps:
+                    yield step
+            if waiting.problem:
+                yield stage.failed(waiting.problem)
                 return
         elif row.phase != "Ready":
             # The attempt verifies by probing: what it then sees is what is said.

@@ -18,7 +18,7 @@ SOON_S = 7 * 86_400.0
 """A certificate that ends within so many seconds is named beforehand."""
 _LARGEST = 256 * 1024
 _CERTIFICATE = b"-----BEGIN CERTIFICATE-----"
-_KEYS = (b"-----BEGIN PRIVATE KEY-----", b"-----BEGIN RSA PRIVATE KEY-----")
+_KEYS: tuple[bytes, ...] = (b"-----BEGIN PRIVATE KEY-----", b"-----BEGIN RSA PRIVATE KEY-----")
 _KEYS += (b"-----BEGIN EC PRIVATE KEY-----", b"-----BEGIN ENCRYPTED PRIVATE KEY-----")
 _SHORT_KEY = 64
 """Bytes below which nothing can stand between the lines of a key."""

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import re
 from enum import Enum
+from typing import Any
 
+from services.files.bounded import UnfitError, parse_json
 from services.text.sanitize import sanitize
 
 _SEQUENCE = re.compile(
@@ -25,6 +27,8 @@ _MESSAGE = re.compile(r'\bmessage: "((?:[^"\\]|\\.){0,400})"')
 _ADDRESS = re.compile(r"<?\b[a-z][a-z0-9+.-]*://\S+")
 _FOREIGN = re.compile(r",?\s*\b(?:source: tonic\b|details: |metadata: |MetadataMap\b).*")
 _SENTENCE = re.compile(r"(?<=\w\w)[.!?]\s+(?=[A-Z'\"`])")
+_BRACKET = re.compile(r"^[\[{]", re.MULTILINE)
+_MOST_STARTS = 20
 _EXCERPT = 64 * 1024
 """Characters of an answer that are looked at for words."""
 
@@ -32,6 +36,26 @@ _EXCERPT = 64 * 1024
 def strip_colours(text: str) -> str:
     """`text` without control sequences, its lines kept."""
     return _SEQUENCE.sub("", text)
+
+
+def json_of(text: str) -> tuple[Any, str]:
+    """The JSON at the end of an answer, and the notice that stood before it, as one line.
+
+    It begins at the last line that starts with a bracket and from which one value reaches to the
+    end of the text.
+
+    Raises:
+        UnfitError: there is no such line, or its value is beyond all bounds.
+    """
+    plain = strip_colours(text)
+    starts = [match.start() for match in _BRACKET.finditer(plain)]
+    problem = UnfitError("it is not JSON")
+    for start in reversed(starts[-_MOST_STARTS:]):
+        try:
+            return parse_json(plain[start:]), sanitize(" ".join(plain[:start].split()), 200)
+        except UnfitError as error:
+            problem = error
+    raise problem
 
 
 def normalize_text(text: str) -> str:

@@ -52,7 +52,11 @@ class Toolset:
     """Pages by `--limit` and `--offset`."""
     exec: bool = False
     sandbox_start: bool = False
+    sandbox_stop: bool = False
     sandbox_resume: bool = False
+    forwards_json: bool = False
+    no_login_shell: bool = False
+    """Whether `sandbox exec` can be told to run a command without a login shell."""
 
     @property
     def starts_failed(self) -> bool:
@@ -93,6 +97,8 @@ QUESTIONS: dict[str, tuple[str, ...]] = {
     "get": ("sandbox", "get", "--help"),
     "exec": ("sandbox", "exec", "--help"),
     "wake": ("sandbox", "start", "--help"),
+    "stop": ("sandbox", "stop", "--help"),
+    "forwards": ("forward", "list", "--help"),
     "resume": ("sandbox", "resume", "--help"),
 }
 """What is asked, all of it answered without a network."""
@@ -121,7 +127,10 @@ def toolset_from_answers(answers: dict[str, CliResult]) -> Toolset:
         offsets=_offers(listing, "--limit") and _offers(listing, "--offset"),
         exec=answers["exec"].code == 0,
         sandbox_start=answers["wake"].code == 0,
+        sandbox_stop=answers["stop"].code == 0,
         sandbox_resume=answers["resume"].code == 0,
+        forwards_json=_offers(answers["forwards"], "--output"),
+        no_login_shell=_offers(answers["exec"], "--no-login-shell"),
     )
 
 

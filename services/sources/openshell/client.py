@@ -9,11 +9,12 @@ from pathlib import Path
 from services.clock import Clock
 from services.config.sources import OpenShellTable
 from services.errors import UnavailableError
+from services.files.bounded import UnfitError
 from services.models import Facts
 from services.sources.openshell import grpc_client, lists, metadata, nemoclaw_registry
 from services.sources.openshell.certificates import NO_BUNDLE, Bundle, CertificateFiles
 from services.sources.openshell.cli import LIST_S, PROBE_S, Cli, config_folder
-from services.sources.openshell.cli_text import ErrorKind, strip_colours
+from services.sources.openshell.cli_text import ErrorKind, json_of, strip_colours
 from services.sources.openshell.cli_version import Generation, Toolset, ToolsetDetector
 from services.sources.openshell.gateway_judge import (
     judge,
@@ -168,7 +169,7 @@ class OpenShellClient:
     async def _with_grpc_facts(self, probe: GatewayProbe, left_s: float) -> GatewayProbe:
         """With the conditions the CLI does not tell, where there is time to ask for them."""
         rows = probe.rows
-        if rows is None or left_s < grpc_client.LEAST_S or any(row.conditions for row in rows):
+        if rows is None or left_s < grpc_client.LEAST_S or any(map(_told_all, rows)):
             return probe
         told = await grpc_client.ask(probe.registration, probe.judgement.version, left_s)
         return replace(
@@ -183,7 +184,7 @@ class OpenShellClient:
     ) -> SandboxProbe:
         """A sandbox that is not well with the reasons the CLI does not tell."""
         row = probe.row
-        if row is None or row.conditions or row.phase in ("Ready", "Stopped"):
+        if row is None or _told_all(row) or row.phase in ("Ready", "Stopped"):
             return probe
         return replace(probe, row=(await grpc_client.ask(known, version)).completed(row))
 
@@ -358,6 +359,11 @@ def _incomplete(why: str, rows: dict[tuple[str, str], SandboxRow]) -> UnlistedEr
     )
 
 
+def _told_all(row: SandboxRow) -> bool:
+    """Whether the command tells of it what gRPC would."""
+    return bool(row.conditions) and row.life.restarts is not None
+
+
 def scope(target: Target, tools: Toolset) -> list[str]:
     """The workspace, where this CLI has them."""
     return ["--workspace", target.workspace or DEFAULT_WORKSPACE] if tools.workspaces else []
@@ -376,10 +382,11 @@ def pending(text: str) -> str:
 def _parse_sandbox(text: str, name: str, *, as_json: bool) -> SandboxRow | None:
     if as_json:
         try:
-            rows, _ = lists.sandboxes(f"[{text}]", as_json=True)
-        except UnavailableError:
+            one, _ = json_of(text)
+        except UnfitError:
             return None
-        return rows[0] if rows and rows[0].name == name else None
+        row = lists.sandbox(one) if isinstance(one, dict) else None
+        return row if row is not None and row.name == name else None
     told = lists.fields(text)
     if told.get("name") != name:
         return None

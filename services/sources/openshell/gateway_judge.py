@@ -5,9 +5,10 @@ See upstream/openshell: Gateway states.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
+from dataclasses import replace
 
+from services.files.bounded import UnfitError
 from services.sources.openshell import tls_judge
 from services.sources.openshell.certificates import NO_BUNDLE, Bundle
 from services.sources.openshell.cli import CliResult
@@ -15,6 +16,7 @@ from services.sources.openshell.cli_text import (
     ErrorKind,
     error_kind,
     error_text,
+    json_of,
     normalize_text,
     strip_colours,
 )
@@ -66,6 +68,7 @@ def judge(
     seen = TlsEvidence(name, endpoint, bundle, now)
     told = _status_fields(answer)
     judged = _judge_text(seen, answer) if told is None else _judge_status(seen, told)
+    judged = replace(judged, notice=_notice(answer.stdout))
     if judged.status is GatewayStatus.HEALTHY and skewed(tools.version, version_of(judged.version)):
         older = "openshell on this machine" if _is_old(tools.version_text) else "the gateway"
         return GatewayJudgement(
@@ -96,12 +99,20 @@ def _logs(endpoint: str) -> str:
     return "`journalctl --user -u openshell-gateway` may say why." if local else ""
 
 
+def _notice(text: str) -> str:
+    """What stood before the JSON of an answer, as one line."""
+    try:
+        return json_of(text)[1]
+    except UnfitError:
+        return ""
+
+
 def _status_fields(answer: CliResult) -> Mapping[str, object] | None:
     """The status as JSON fields, also where it was printed as text; None where nothing was told."""
     text = strip_colours(answer.stdout)
     try:
-        found = json.loads(text)
-    except (ValueError, RecursionError):
+        found, _ = json_of(text)
+    except UnfitError:
         found = None
     if isinstance(found, dict):
         return found if isinstance(found.get("status"), str) else None

@@ -62,6 +62,8 @@ class GatewayJudgement:
     advice: str = ""
     version: str = ""
     auth: str = ""
+    notice: str = ""
+    """What the command said before its answer."""
 
     @property
     def state(self) -> GatewayState:

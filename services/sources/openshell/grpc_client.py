@@ -21,8 +21,10 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from services.files.bounded import UnfitError, read_bounded
+from services.sources.openshell import lists
 from services.sources.openshell.cli import config_folder
 from services.sources.openshell.cli_version import Version, skewed, version_of
+from services.sources.openshell.lifecycle import NO_LIFECYCLE, Lifecycle, lifecycle
 from services.sources.openshell.records import (
     DEFAULT_WORKSPACE,
     Registration,
@@ -60,6 +62,7 @@ class GrpcSandbox:
 
     conditions: tuple[SandboxCondition, ...] = ()
     exit_code: int | None = None
+    life: Lifecycle = NO_LIFECYCLE
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +82,7 @@ class GrpcFacts:
             row,
             conditions=row.conditions or told.conditions,
             exit_code=told.exit_code if row.exit_code is None else row.exit_code,
+            life=told.life if row.life.restarts is None else row.life,
         )
 
 
@@ -182,16 +186,31 @@ def _rows(client: Any, pb: Any, until: float) -> list[Any]:
 
 
 def _grpc_sandbox(one: Any) -> tuple[tuple[str, str], GrpcSandbox]:
-    status = one.status
     key = (
         sanitize(one.metadata.workspace, 200) or DEFAULT_WORKSPACE,
         sanitize(one.metadata.name, 200),
     )
-    conditions = tuple(
-        SandboxCondition(*(sanitize(getattr(each, name), 200) for name in _FIELDS))
-        for each in list(status.conditions)[:_MOST_CONDITIONS]
+    status = _plain(one.status)
+    status["host_key_fingerprint"] = getattr(one, "host_key_fingerprint", "")
+    spec = {"restart_policy": getattr(one.spec, "restart_policy", None)}
+    code = status.get("exit_code")
+    return key, GrpcSandbox(
+        lists.conditions(status.get("conditions")),
+        code if isinstance(code, int) else None,
+        lifecycle(status, spec),
     )
-    return key, GrpcSandbox(conditions, status.exit_code if status.HasField("exit_code") else None)
 
 
-_FIELDS = ("type", "status", "reason", "message")
+def _plain(message: Any) -> dict[str, object]:
+    """The fields that are set, as JSON would have them; enums by number, bytes left out."""
+
+    def value(one: Any) -> object:
+        return _plain(one) if hasattr(one, "ListFields") else one
+
+    found: dict[str, object] = {}
+    for field_, said in message.ListFields():
+        if isinstance(said, str | int | float | bool) or hasattr(said, "ListFields"):
+            found[field_.name] = value(said)
+        elif not isinstance(said, bytes) and not hasattr(said, "items"):
+            found[field_.name] = [value(each) for each in list(said)[:_MOST_CONDITIONS]]
+    return found

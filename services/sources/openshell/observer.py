@@ -11,6 +11,7 @@ from services.config.sources import OpenShellTable
 from services.errors import NotFoundError, UnavailableError
 from services.logs.reader import LogRecord
 from services.models import (
+    Capability,
     Facts,
     Gateway,
     GatewayState,
@@ -20,8 +21,9 @@ from services.models import (
     SandboxId,
     Source,
     Unknown,
+    UnknownWord,
 )
-from services.sources.openshell import proof, sandbox_judge, start_plan
+from services.sources.openshell import life_words, proof, sandbox_judge, start_plan
 from services.sources.openshell import rows as mapper
 from services.sources.openshell.cli import MISSING, MISSING_ADVICE, Cli
 from services.sources.openshell.cli_version import Generation, Toolset
@@ -29,6 +31,7 @@ from services.sources.openshell.client import GatewayProbe, OpenShellClient
 from services.sources.openshell.gateway_judge import missing
 from services.sources.openshell.gateway_status import GatewayJudgement, GatewayStatus
 from services.sources.openshell.gather import gather
+from services.sources.openshell.lists import PHASES
 from services.sources.openshell.logs import STREAMS, filtered, read
 from services.sources.openshell.nemoclaw_registry import NemoclawRegistry
 from services.sources.openshell.records import Forward, Registration, SandboxRow, Target, safe_name
@@ -83,14 +86,21 @@ class OpenShellObserver(NoQueues):
         fronts = [self._front(probe, tools, listed, now) for probe in probes]
         rows: list[Sandbox] = []
         for probe, front in zip(probes, fronts, strict=True):
-            rows += self._rows(probe, front, listed, ports, more, now)
+            rows += self._rows(probe, front, listed, ports, more, tools, now)
         self._last = {name: self._last[name] for name in self._last if name in _names(probes)}
         unknown = tuple(
             (front.id, Unknown[Sandbox](_why_unlisted(probe, front)))
             for probe, front in zip(probes, fronts, strict=True)
             if probe.rows is None and probe.judgement.status is not GatewayStatus.MISSING
         )
-        return Observation(self.info.key, now, tuple(fronts), tuple(rows), unknown)
+        return Observation(
+            self.info.key,
+            now,
+            tuple(fronts),
+            tuple(rows),
+            unknown,
+            unknown_words=_unknown_words(self.info.key, probes),
+        )
 
     async def find(self, name: str) -> Sandbox | None:
         """The one of this name, or of this `GATEWAY/NAME`, asked for by name."""
@@ -108,7 +118,7 @@ class OpenShellObserver(NoQueues):
             facts = mapper.registered(listed, entry) if entry is not None else ()
             if probe.row is not None:
                 row = replace(probe.row, workspace=probe.row.workspace or one.workspace)
-                found.append(mapper.sandbox(self.info.key, one.gateway, row, (), facts, now))
+                found.append(mapper.sandbox(self.info.key, one.gateway, row, (), facts, tools, now))
             elif probe.found is not Reconciled.MISSING:
                 why = probe.said or "no answer in time"
                 silent.append(f"{one.gateway} does not say: {why}")
@@ -174,7 +184,9 @@ class OpenShellObserver(NoQueues):
             return gateway_verdict(judged, self._plan(registered, tools))
         probe = await self._client.sandbox(target, tools, PROBE_GET_S)
         probe = await self._client.with_grpc_reasons(registered, judged.version, probe)
-        told = sandbox_judge.verdict(target.name, probe, tools, entry is not None)
+        told = sandbox_judge.verdict(
+            target.name, probe, tools, self._clock.now(), listed=entry is not None
+        )
         return await proof.proven(self._cli, target, tools, told, PROBE_PROOF_S)
 
     def _plan(self, known: Registration, tools: Toolset) -> StartPlan:
@@ -193,6 +205,7 @@ class OpenShellObserver(NoQueues):
         ports: tuple[Forward, ...],
         more: dict[str, Facts],
         told: dict[str, Facts],
+        tools: Toolset,
         now: float,
     ) -> tuple[Sandbox, ...]:
         return tuple(
@@ -202,6 +215,7 @@ class OpenShellObserver(NoQueues):
                 row,
                 ports,
                 more.get(target_of(gateway, row).native, ()) + told.get(row.name, ()),
+                tools,
                 now,
             )
             for row in rows
@@ -214,6 +228,7 @@ class OpenShellObserver(NoQueues):
         listed: NemoclawRegistry,
         ports: tuple[Forward, ...],
         more: dict[str, Facts],
+        tools: Toolset,
         now: float,
     ) -> tuple[Sandbox, ...]:
         """Fresh rows, or the last good ones marked stale; and what only NemoClaw lists."""
@@ -221,12 +236,12 @@ class OpenShellObserver(NoQueues):
         entries = [entry for entry in listed.entries if entry.gateway == name]
         told = {entry.name: mapper.registered(listed, entry) for entry in entries}
         if probe.rows is not None:
-            rows = self._mapped(probe.rows, name, ports, more, told, now)
+            rows = self._mapped(probe.rows, name, ports, more, told, tools, now)
             self._last[name] = rows
         else:
             rows = tuple(_aged(row, front) for row in self._last.get(name, ()))
             if probe.partial:
-                fresh = self._mapped(probe.partial, name, ports, more, told, now)
+                fresh = self._mapped(probe.partial, name, ports, more, told, tools, now)
                 seen = {row.id for row in fresh}
                 rows = fresh + tuple(row for row in rows if row.id not in seen)
         named = {Target(name, entry.name): told[entry.name] for entry in entries}
@@ -238,6 +253,17 @@ class OpenShellObserver(NoQueues):
             for target, known in named.items()
             if target.name not in names
         )
+
+
+def _unknown_words(source: str, probes: Sequence[GatewayProbe]) -> tuple[UnknownWord, ...]:
+    """Words of the gateways that this panel has no meaning for, each once."""
+    found: dict[UnknownWord, None] = {}
+    for row in (row for probe in probes for row in probe.rows or probe.partial):
+        if row.phase not in PHASES:
+            found[UnknownWord(source, "sandbox phase", row.phase)] = None
+        for place, said in life_words.unknown_words(row):
+            found[UnknownWord(source, place, said)] = None
+    return tuple(found)
 
 
 def _why_unlisted(probe: GatewayProbe, front: Gateway) -> str:
@@ -253,7 +279,11 @@ def _aged(row: Sandbox, front: Gateway) -> Sandbox:
     why = f"{front.name} is {front.state.value}: {front.reason}" if front.reason else ""
     if front.state in (GatewayState.READY, GatewayState.UNKNOWN):
         why = front.reason
-    return replace(row, stale=True, reason=f"{row.reason} {why}".strip())
+    # What its phase forbids says nothing of its gateway, which may be what a wake is for.
+    able = tuple(one for one in row.unavailable if one[0] is not Capability.WAKE)
+    if front.state in (GatewayState.READY, GatewayState.UNKNOWN):
+        able = row.unavailable
+    return replace(row, stale=True, reason=f"{row.reason} {why}".strip(), unavailable=able)
 
 
 def _names(probes: list[GatewayProbe]) -> set[str]:

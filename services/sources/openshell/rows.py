@@ -12,6 +12,7 @@ from services.models import (
     SandboxId,
     SandboxState,
 )
+from services.sources.openshell import life_words, phases
 from services.sources.openshell.cli_version import Toolset
 from services.sources.openshell.client import GatewayProbe
 from services.sources.openshell.gateway_status import GatewayStatus
@@ -27,7 +28,6 @@ from services.sources.openshell.records import (
     Target,
     safe_name,
 )
-from services.sources.openshell.sandbox_judge import reason_of, state_of
 from services.sources.openshell.start_plan import StartPlan
 
 _ACTS = (Capability.WAKE, Capability.RECONNECT, Capability.SHELL, Capability.EXEC, Capability.LOGS)
@@ -66,6 +66,7 @@ def gateway(
         *((f"{one.owner} certificate", one.left(now)) for one in probe.bundle.files),
         ("reasons", f"not to be had: {probe.grpc_problem}" if probe.grpc_problem else ""),
         ("openshell", f"{tools.version_text or 'version unknown'} ({tools.generation.value})"),
+        ("openshell says", judged.notice),
         ("advice", judged.advice),
     ]
     if not ready and judged.status.startable:
@@ -115,11 +116,12 @@ def sandbox(
     row: SandboxRow,
     ports: tuple[Forward, ...],
     more: Facts,
+    tools: Toolset,
     now: float,
 ) -> Sandbox:
     """One listed sandbox of the gateway `name`."""
     target = target_of(name, row)
-    state, reason = state_of(row.phase), reason_of(row)
+    state, reason = phases.state_of(row, now), phases.reason_of(row, now)
     unavailable: tuple[tuple[Capability, str], ...] = ()
     if not safe_name(row.name) or not safe_name(target.workspace):
         reason = "Its name cannot be passed on safely, so nothing can be done to it from here."
@@ -128,14 +130,17 @@ def sandbox(
     elif row.phase != "Ready":
         why = f"it is not ready (phase: {row.phase})"
         unavailable = ((Capability.SHELL, why), (Capability.EXEC, why))
+        rule = phases.start_rule(row, tools)
+        if not rule.allowed and not rule.needless:
+            unavailable += ((Capability.WAKE, rule.refusal),)
     mine = [one for one in ports if one.of(target)]
     dead = [one for one in mine if not one.alive]
     if dead and state is SandboxState.READY:
-        reason = f"Forwarded port {dead[0].port} is dead; reconnect repairs it."
+        reason = f"Forwarded port {dead[0].port} is dead; reconnect repairs it. {reason}".strip()
     elif state is SandboxState.READY and (rules := dict(more).get("network rules")):
-        reason = f"Network rules wait for a decision: {rules}."
+        reason = f"Network rules wait for a decision: {rules}. {reason}".strip()
     facts = [
-        ("phase", row.phase),
+        ("phase", phases.phase_text(row)),
         ("why", row.why),
         ("workspace", target.workspace),
         ("created", f"{row.created} UTC" if row.created else ""),
@@ -145,6 +150,7 @@ def sandbox(
         *(("label", f"{key}={said}") for key, said in row.labels),
         *((f"condition {one.kind}", _condition(one)) for one in row.conditions),
         ("policy version", row.policy_version),
+        *life_words.facts(row, now),
         *more,
     ]
     return Sandbox(
@@ -158,6 +164,8 @@ def sandbox(
         evidence=_filled(facts),
         asleep_by_design=row.phase in ("Stopped", "Completed"),
         unavailable=unavailable,
+        until=phases.until(row, now),
+        needs_me=life_words.needs_person(row),
     )
 
 

@@ -231,11 +231,13 @@ def test_a_file_is_read_again_only_once_it_has_changed(
 ) -> None:
     place = bundle(tmp_path / "gateways" / "lab" / "mtls", GOOD, GOOD)
     opened: list[Path] = []
-    real = sys.modules["services.sources.openshell.certificates"].read_bounded  # type: ignore[attr-defined]
-    monkeypatch.setattr(
-        "services.sources.openshell.certificates.read_bounded",
-        lambda path, largest: (opened.append(path), real(path, largest))[1],
-    )
+    real = sys.modules["services.sources.openshell.certificates"].read_bounded
+
+    def counted(path: Path, largest: int) -> bytes:
+        opened.append(path)
+        return bytes(real(path, largest))
+
+    monkeypatch.setattr("services.sources.openshell.certificates.read_bounded", counted)
     files = CertificateFiles()
     for _ in range(3):
         files.bundle(tmp_path, "lab", "https://h:1", "mtls")

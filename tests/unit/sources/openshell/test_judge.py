@@ -20,19 +20,14 @@ from services.sources.openshell.cli_version import Generation, Toolset, skewed
 from services.sources.openshell.gateway_judge import judge, nemoclaw_status, refusal
 from services.sources.openshell.gateway_status import STATES, GatewayJudgement, GatewayStatus
 from services.sources.openshell.observer import gateway_verdict
+from services.sources.openshell.phases import reason_of, state_of
 from services.sources.openshell.records import SandboxRow
-from services.sources.openshell.sandbox_judge import (
-    Reconciled,
-    SandboxProbe,
-    reason_of,
-    reconcile,
-    state_of,
-    verdict,
-)
+from services.sources.openshell.sandbox_judge import Reconciled, SandboxProbe, reconcile, verdict
 from services.sources.openshell.start_plan import StartPlan
 from services.sources.protocol.verdict import VerdictKind
 from tests.support.openshell_recorded import HEALTHY, NONE, REFUSED, VERSIONS, recorded, toolset
 
+NOW = 1_800_000_000.0
 B = Toolset((0, 0, 111), Generation.B, exec=True, sandbox_start=True, get_json=True)
 C = Toolset((0, 1, 5), Generation.C, exec=True, sandbox_start=True)
 
@@ -55,7 +50,7 @@ C = Toolset((0, 1, 5), Generation.C, exec=True, sandbox_start=True)
             Generation.B,
             {
                 *("gateway_list", "gateway_json", "status_json", "list_json", "get_json"),
-                *("workspaces", "exec", "sandbox_start"),
+                *("workspaces", "exec", "sandbox_start", "sandbox_stop"),
             },
         ),
     ],
@@ -68,7 +63,8 @@ def test_a_version_is_known_by_what_it_can_do(
     assert tools.version_text == version
     flags = (
         *("gateway_list", "gateway_json", "status_json", "list_json", "get_json", "workspaces"),
-        *("page_tokens", "exec", "sandbox_start", "sandbox_resume"),
+        *("page_tokens", "exec", "sandbox_start", "sandbox_stop", "sandbox_resume"),
+        *("forwards_json", "no_login_shell"),
     )
     assert {name for name in flags if getattr(tools, name)} == can
     assert tools.offsets
@@ -334,8 +330,9 @@ def test_a_refused_login_is_told_from_an_empty_list() -> None:
     ],
 )
 def test_every_phase_has_a_state_and_a_reason(phase: str, state: SandboxState) -> None:
-    assert state_of(phase) is state
-    assert bool(reason_of(SandboxRow("a", phase))) is (phase != "Ready")
+    row = SandboxRow("a", phase)
+    assert state_of(row, NOW) is state
+    assert bool(reason_of(row, NOW)) is (phase != "Ready")
 
 
 @pytest.mark.parametrize(
@@ -365,7 +362,7 @@ def test_a_phase_is_a_word_whatever_was_sent(value: object, phase: str) -> None:
         (B, "Provisioning", VerdictKind.SETTLING, False),
         (B, "Deleting", VerdictKind.TERMINAL, False),
         (B, "phase 12", VerdictKind.UNKNOWN, False),
-        (C, "Error", VerdictKind.REPAIRABLE, True),
+        (C, "Error", VerdictKind.TERMINAL, False),
         (C, "Completed", VerdictKind.REPAIRABLE, True),
         (Toolset(), "Stopped", VerdictKind.REPAIRABLE, False),
         (Toolset(generation=Generation.A), "Error", VerdictKind.TERMINAL, False),
@@ -375,7 +372,7 @@ def test_what_an_attempt_may_do_follows_from_the_phase(
     tools: Toolset, phase: str, kind: VerdictKind, wakeable: bool
 ) -> None:
     probe = SandboxProbe(Reconciled.PRESENT, SandboxRow("a", phase))
-    judged = verdict("a", probe, tools, listed=False)
+    judged = verdict("a", probe, tools, NOW, listed=False)
     assert (judged.kind, judged.wakeable) == (kind, wakeable)
     if judged.kind is VerdictKind.TERMINAL:
         assert judged.reason
@@ -401,11 +398,11 @@ def test_what_get_answers_is_reconciled(
 
 
 def test_identity_drift_is_final_and_its_advice_is_for_one_sandbox() -> None:
-    judged = verdict("my-box", SandboxProbe(Reconciled.IDENTITY_DRIFT), B, listed=True)
+    judged = verdict("my-box", SandboxProbe(Reconciled.IDENTITY_DRIFT), B, NOW, listed=True)
     assert judged.kind is VerdictKind.TERMINAL
     assert "my-box" in judged.advice and "alone" in judged.advice
     assert "onboard" not in judged.advice + judged.reason
-    missing = verdict("my-box", SandboxProbe(Reconciled.MISSING), B, listed=True)
+    missing = verdict("my-box", SandboxProbe(Reconciled.MISSING), B, NOW, listed=True)
     assert "left alone" in missing.advice
 
 

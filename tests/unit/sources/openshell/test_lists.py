@@ -275,7 +275,7 @@ def test_later_lists_are_wrapped_paged_and_have_reasons() -> None:
     assert token == "more"
     assert (a.exit_code, a.why) == (3, "ImagePull: no such")
     assert (b.phase, b.exit_code, b.labels) == ("phase 42", None, (("k", "v"),))
-    shown = sandbox("os", "g", a, (), (), 1.0)
+    shown = sandbox("os", "g", a, (), (), Toolset(), 1.0)
     assert "exit code 3" in shown.reason and "ImagePull" in shown.reason
     assert ("condition Ready", "False, ImagePull, no such") in shown.evidence
 
