@@ -2,7 +2,8 @@
 
 It answers from its own memory, runs commands on this machine for `exec`, and takes orders as JSON
 lines on stdin: {"phase": {NAME: N}}, {"fault": NAME}, {"rules": {NAME: N}}, {"exits": {NAME: N}},
-{"conditions": {NAME: [TYPE, STATUS, REASON, MESSAGE]}}, {"life": {NAME: {FIELD: VALUE}}}. The first line of stdout is the port.
+{"conditions": {NAME: [TYPE, STATUS, REASON, MESSAGE]}}, {"life": {NAME: {FIELD: VALUE}}}. The
+first line of stdout is the port.
 
 Arguments: sandbox names as JSON, port, and for TLS the server's key and certificate, then whose
 certificates clients must show. The stubs it is run with decide the generation it speaks.

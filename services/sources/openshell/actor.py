@@ -27,9 +27,10 @@ from services.sources.openshell.commands import (
     WAIT_S,
     OpenShellCommands,
 )
+from services.sources.openshell.forward_repair import ForwardRepair, RepairedForwards
 from services.sources.openshell.gateway_judge import missing
 from services.sources.openshell.gateway_status import GatewayJudgement, GatewayStatus
-from services.sources.openshell.records import Registration, Target
+from services.sources.openshell.records import Registration, SandboxRow, Target
 from services.sources.openshell.sandbox_judge import Reconciled, SandboxProbe
 from services.sources.openshell.sandbox_start import SandboxStart
 from services.sources.protocol.steps import StepBuilder, skipped_step
@@ -99,7 +100,7 @@ class OpenShellActor:
             )
             return
         yield stage.ok("Ready")
-        async for step in self._forward(target, tools):
+        async for step in self._forward(target, probe.row, tools):
             yield step
         stage = StepBuilder("connect", self._clock, PROOF_S)
         yield stage.begun
@@ -207,7 +208,9 @@ class OpenShellActor:
         else:
             yield stage.ok(proof.said)
 
-    async def _forward(self, target: Target, tools: Toolset) -> AsyncIterator[Step]:
+    async def _forward(
+        self, target: Target, row: SandboxRow, tools: Toolset
+    ) -> AsyncIterator[Step]:
         """Best effort: no port is a reason to fail."""
         if not self._table.forwards:
             yield skipped_step("forward", "switched off for this source", self._clock)
@@ -215,20 +218,30 @@ class OpenShellActor:
         listed = await self._client.registry()
         stage = StepBuilder("forward", self._clock, FORWARDS_S)
         yield stage.begun
+        repair = ForwardRepair(self._cli, self._client, target, tools)
         try:
             async with asyncio.timeout(FORWARDS_S):
-                done, failed = await self._commands.repair_forwards(
-                    target, tools, listed.entry(target.gateway, target.name)
-                )
+                told = await repair.run(row, listed)
         except (TimeoutError, UnavailableError) as error:
             detail = str(error) or f"not done within {FORWARDS_S:g} s"
             yield stage.not_done(detail, "its forwards may not be mended")
             return
-        if failed:
-            ports = ", ".join(one.split(":")[0] for one in failed)
-            yield stage.not_done("; ".join(failed), f"the forward of {ports} was not mended")
-        elif done:
-            ports = ", ".join(done)
+        if told.failed:
+            yield stage.not_done("; ".join(told.failed), _not_mended(told))
+        elif told.done:
+            ports = ", ".join(told.done)
             yield stage.ok(ports, outcome=f"the forward of {ports} was mended")
         else:
             yield stage.skipped("no port needs it")
+
+
+def _not_mended(told: RepairedForwards) -> str:
+    done = f"the forward of {', '.join(told.done)} was mended; " if told.done else ""
+    ports = [one.split(":")[0] for one in told.failed if not one.startswith("other ports")]
+    if not ports:
+        return (
+            f"{done}its other forwards may not be mended"
+            if done
+            else ("its forwards may not be mended")
+        )
+    return f"{done}the forward of {', '.join(ports)} was not mended"

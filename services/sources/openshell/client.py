@@ -10,12 +10,12 @@ from services.clock import Clock
 from services.config.sources import OpenShellTable
 from services.errors import UnavailableError
 from services.files.bounded import UnfitError
-from services.models import Facts
 from services.sources.openshell import grpc_client, lists, metadata, nemoclaw_registry
 from services.sources.openshell.certificates import NO_BUNDLE, Bundle, CertificateFiles
 from services.sources.openshell.cli import LIST_S, PROBE_S, Cli, config_folder
-from services.sources.openshell.cli_text import ErrorKind, json_of, strip_colours
+from services.sources.openshell.cli_text import ErrorKind, json_of
 from services.sources.openshell.cli_version import Generation, Toolset, ToolsetDetector
+from services.sources.openshell.forwards import ForwardList, from_files, merged
 from services.sources.openshell.gateway_judge import (
     judge,
     missing,
@@ -34,7 +34,6 @@ from services.sources.openshell.records import (
     safe_name,
 )
 from services.sources.openshell.sandbox_judge import Reconciled, SandboxProbe, reconcile
-from services.text.sanitize import sanitize
 
 GATEWAY_PROBE_S = 4.6
 """Seconds for one gateway with all its sandboxes, waiting for a free place included."""
@@ -43,8 +42,6 @@ OVERLAP = 10
 """Rows a page has in common with the one before, so that a change in between is noticed."""
 TAKES = 4
 """How often a list that changes meanwhile is taken, within the time for listing."""
-POLICY_LINES = 40
-"""Lines of a policy that are shown."""
 MOST = 5000
 """Sandboxes of one gateway that are shown."""
 
@@ -106,7 +103,9 @@ class OpenShellClient:
         """NemoClaw's register, as it is now."""
         place = self._table.registry
         return await asyncio.to_thread(
-            nemoclaw_registry.read, Path(place).expanduser() if place else None
+            nemoclaw_registry.read,
+            Path(place).expanduser() if place else None,
+            self._clock.now(),
         )
 
     async def registrations(self, tools: Toolset) -> tuple[Registration, ...]:
@@ -298,59 +297,30 @@ class OpenShellClient:
             return SandboxProbe(Reconciled.UNKNOWN_ERROR, said="its answer cannot be understood")
         return SandboxProbe(found, row)
 
-    async def forwards(self) -> tuple[tuple[Forward, ...], int]:
-        """Every forwarded port of this machine, and how many lines were not understood.
+    async def forwards(self, tools: Toolset) -> ForwardList:
+        """The forwarded ports of this machine, and why there may be more.
 
         Raises:
-            UnavailableError: they are not known; the sentence says why.
+            UnavailableError: openshell cannot be run.
         """
-        answer = await self._cli.run("forward", "list", limit_s=PROBE_S)
+        as_json = ("-o", "json") if tools.forwards_json else ()
+        answer, files = await gather(
+            self._cli.run("forward", "list", *as_json, limit_s=PROBE_S),
+            asyncio.to_thread(from_files, config_folder() / "forwards"),
+        )
+        problem = files.problem
+        listed: tuple[Forward, ...] = ()
         if answer.code != 0 or answer.truncated:
             why = "no answer in time" if answer.timed_out else answer.error_text
-            raise UnavailableError(f"Which ports are forwarded is not known: {why}.")
-        return lists.forwards(answer.stdout if answer.stdout.strip() else answer.stderr)
-
-    async def rules(self, target: Target, tools: Toolset) -> Facts:
-        """The network rules of a sandbox that wait for a decision; empty where none does.
-
-        Raises:
-            UnavailableError: openshell cannot be run.
-        """
-        answer = await self._cli.run(
-            *(*scope(target, tools), "rule", "get", target.name, "--status", "pending"),
-            limit_s=PROBE_S,
-            gateway=target.gateway,
-        )
-        waiting = pending(answer.stdout) if answer.code == 0 else ""
-        return (("network rules", waiting),) if waiting else ()
-
-    async def details(self, target: Target, tools: Toolset) -> Facts:
-        """The policy and the settings of a sandbox.
-
-        Raises:
-            UnavailableError: openshell cannot be run.
-        """
-        named = scope(target, tools)
-        got, settings = await gather(
-            self._cli.run(
-                *(*named, "sandbox", "get", target.name), limit_s=PROBE_S, gateway=target.gateway
-            ),
-            self._cli.run(
-                *(*named, "settings", "get", target.name), limit_s=PROBE_S, gateway=target.gateway
-            ),
-        )
-        facts: list[tuple[str, str]] = []
-        if got.code == 0:
-            told = lists.fields(got.stdout)
-            facts += [
-                (name, told[name]) for name in ("policy source", "revision") if told.get(name)
-            ]
-            facts += [
-                ("policy", line) for line in lists.indented(got.stdout, "Policy:")[:POLICY_LINES]
-            ]
-        if settings.code == 0 and (said := lists.fields(settings.stdout).get("settings")):
-            facts.append(("settings", said))
-        return tuple(facts)
+            problem = f"which ports are forwarded is not known: {why}"
+        else:
+            try:
+                said = answer.stdout if answer.stdout.strip() else answer.stderr
+                listed, odd = lists.forwards(said)
+                problem = lists.not_understood(odd) if odd else problem
+            except UnavailableError as error:
+                problem = f"which ports are forwarded is not known: {error.sentence.rstrip('.')}"
+        return ForwardList(merged(listed, files.rows), problem)
 
 
 def _incomplete(why: str, rows: dict[tuple[str, str], SandboxRow]) -> UnlistedError:
@@ -367,16 +337,6 @@ def _told_all(row: SandboxRow) -> bool:
 def scope(target: Target, tools: Toolset) -> list[str]:
     """The workspace, where this CLI has them."""
     return ["--workspace", target.workspace or DEFAULT_WORKSPACE] if tools.workspaces else []
-
-
-def pending(text: str) -> str:
-    """How many rules a list of pending ones has and what they are called; empty for none."""
-    told = [line.strip() for line in strip_colours(text).splitlines()]
-    count = sum(line.startswith("Chunk:") for line in told)
-    if not count:
-        return ""
-    names = [line.removeprefix("Rule:").strip() for line in told if line.startswith("Rule:")]
-    return sanitize(f"{count} waiting: {', '.join(names)}", 160)
 
 
 def _parse_sandbox(text: str, name: str, *, as_json: bool) -> SandboxRow | None:

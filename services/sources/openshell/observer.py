@@ -28,12 +28,14 @@ from services.sources.openshell import rows as mapper
 from services.sources.openshell.cli import MISSING, MISSING_ADVICE, Cli
 from services.sources.openshell.cli_version import Generation, Toolset
 from services.sources.openshell.client import GatewayProbe, OpenShellClient
+from services.sources.openshell.forwards import Owners
 from services.sources.openshell.gateway_judge import missing
 from services.sources.openshell.gateway_status import GatewayJudgement, GatewayStatus
 from services.sources.openshell.gather import gather
 from services.sources.openshell.lists import PHASES
 from services.sources.openshell.logs import STREAMS, filtered, read
 from services.sources.openshell.nemoclaw_registry import NemoclawRegistry
+from services.sources.openshell.policy import DecidedRules, PolicyReader
 from services.sources.openshell.records import Forward, Registration, SandboxRow, Target, safe_name
 from services.sources.openshell.rows import target_of
 from services.sources.openshell.sandbox_judge import Reconciled
@@ -52,24 +54,42 @@ ROUND_S = 1.5
 """How much longer one round may take for it."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """What one look learned beside the rows themselves."""
+
+    listed: NemoclawRegistry
+    ports: tuple[Forward, ...]
+    owners: Owners
+    more: dict[str, Facts]
+    """Details by native id."""
+    tools: Toolset
+    now: float
+
+
 class OpenShellObserver(NoQueues):
     """OpenShell and NemoClaw as a source."""
 
-    def __init__(self, info: Source, table: OpenShellTable, clock: Clock) -> None:
+    def __init__(
+        self, info: Source, table: OpenShellTable, clock: Clock, decided: DecidedRules
+    ) -> None:
         super().__init__("OpenShell sandboxes have no message queues.")
         self.info = info
         self._table = table
         self._clock = clock
         self._cli = Cli(table.binary)
         self._client = OpenShellClient(self._cli, table, clock)
-        self._details_cache = DetailsCache(self._client)
+        self._details_cache = DetailsCache(PolicyReader(self._cli))
+        self._decided = decided
         self._last: dict[str, tuple[Sandbox, ...]] = {}
 
     async def observe(self) -> Observation:
         began = self._clock.monotonic()
         tools = await self._client.toolset()
         known, listed, ports = await gather(
-            self._client.registrations(tools), self._client.registry(), self._forwards()
+            self._client.registrations(tools),
+            self._client.registry(),
+            self._client.forwards(tools),
         )
         probes = list(await gather(*(self._client.probe_gateway(one, tools) for one in known)))
         named = {one.name for one in known}
@@ -84,9 +104,12 @@ class OpenShellObserver(NoQueues):
         )
         now = self._clock.now()
         fronts = [self._front(probe, tools, listed, now) for probe in probes]
+        owners = self._owners(probes, listed)
+        fronts[:1] = [mapper.with_forwards(one, ports, owners) for one in fronts[:1]]
+        look = _Look(listed, ports.rows, owners, more, tools, now)
         rows: list[Sandbox] = []
         for probe, front in zip(probes, fronts, strict=True):
-            rows += self._rows(probe, front, listed, ports, more, tools, now)
+            rows += self._rows(probe, front, look)
         self._last = {name: self._last[name] for name in self._last if name in _names(probes)}
         unknown = tuple(
             (front.id, Unknown[Sandbox](_why_unlisted(probe, front)))
@@ -115,15 +138,17 @@ class OpenShellObserver(NoQueues):
         silent: list[str] = []
         for one, probe in zip(wanted, probes, strict=True):
             entry = listed.entry(one.gateway, one.name)
-            facts = mapper.registered(listed, entry) if entry is not None else ()
             if probe.row is not None:
                 row = replace(probe.row, workspace=probe.row.workspace or one.workspace)
-                found.append(mapper.sandbox(self.info.key, one.gateway, row, (), facts, tools, now))
+                found.append(
+                    mapper.sandbox(self.info.key, one.gateway, row, (), (), tools, now, entry)
+                )
             elif probe.found is not Reconciled.MISSING:
                 why = probe.said or "no answer in time"
                 silent.append(f"{one.gateway} does not say: {why}")
                 if entry is not None:
                     down = GatewayState.DOWN
+                    facts = mapper.registered(entry)
                     found.append(mapper.unseen(self.info.key, one, facts, down, f"{why}.", now))
         if len(found) > 1:
             names = ", ".join(sorted(str(one.id) for one in found))
@@ -131,13 +156,6 @@ class OpenShellObserver(NoQueues):
         if not found and silent:
             raise UnavailableError(f"{'; '.join(silent)}.")
         return found[0] if found else None
-
-    async def _forwards(self) -> tuple[Forward, ...]:
-        """The ones that are known: what cannot be listed is not shown as dead."""
-        try:
-            return (await self._client.forwards())[0]
-        except UnavailableError:
-            return ()
 
     async def probe(self, sandbox: SandboxId) -> Verdict:
         target = Target.parse(sandbox.native_id)
@@ -198,50 +216,42 @@ class OpenShellObserver(NoQueues):
         plan = self._plan(probe.registration, tools)
         return mapper.gateway(self.info.key, probe, plan, tools, listed, now)
 
-    def _mapped(
-        self,
-        rows: Sequence[SandboxRow],
-        gateway: str,
-        ports: tuple[Forward, ...],
-        more: dict[str, Facts],
-        told: dict[str, Facts],
-        tools: Toolset,
-        now: float,
-    ) -> tuple[Sandbox, ...]:
-        return tuple(
-            mapper.sandbox(
-                self.info.key,
-                gateway,
-                row,
-                ports,
-                more.get(target_of(gateway, row).native, ()) + told.get(row.name, ()),
-                tools,
-                now,
-            )
-            for row in rows
-        )
+    def _owners(self, probes: Sequence[GatewayProbe], listed: NemoclawRegistry) -> Owners:
+        """Of everything that is known now, or was when it was last seen."""
+        rows = [
+            (probe.registration.name, row)
+            for probe in probes
+            for row in probe.rows or probe.partial
+        ]
+        last = [one for name in self._last for one in self._last[name]]
+        named = [target for one in last if (target := Target.parse(one.id.native_id)) is not None]
+        named += [Target(entry.gateway, entry.name) for entry in listed.entries]
+        return Owners.of_rows(rows, named)
 
-    def _rows(
-        self,
-        probe: GatewayProbe,
-        front: Gateway,
-        listed: NemoclawRegistry,
-        ports: tuple[Forward, ...],
-        more: dict[str, Facts],
-        tools: Toolset,
-        now: float,
-    ) -> tuple[Sandbox, ...]:
+    def _mapped(self, rows: Sequence[SandboxRow], gateway: str, look: _Look) -> tuple[Sandbox, ...]:
+        made = []
+        for row in rows:
+            target = target_of(gateway, row)
+            mine = tuple(one for one in look.ports if look.owners.owned(one, target))
+            entry = look.listed.entry(gateway, row.name)
+            more = look.more.get(target.native, ()) + self._decided.facts(target.native)
+            made.append(
+                mapper.sandbox(self.info.key, gateway, row, mine, more, look.tools, look.now, entry)
+            )
+        return tuple(made)
+
+    def _rows(self, probe: GatewayProbe, front: Gateway, look: _Look) -> tuple[Sandbox, ...]:
         """Fresh rows, or the last good ones marked stale; and what only NemoClaw lists."""
         name = probe.registration.name
-        entries = [entry for entry in listed.entries if entry.gateway == name]
-        told = {entry.name: mapper.registered(listed, entry) for entry in entries}
+        entries = [entry for entry in look.listed.entries if entry.gateway == name]
+        told = {entry.name: mapper.registered(entry) for entry in entries}
         if probe.rows is not None:
-            rows = self._mapped(probe.rows, name, ports, more, told, tools, now)
+            rows = self._mapped(probe.rows, name, look)
             self._last[name] = rows
         else:
             rows = tuple(_aged(row, front) for row in self._last.get(name, ()))
             if probe.partial:
-                fresh = self._mapped(probe.partial, name, ports, more, told, tools, now)
+                fresh = self._mapped(probe.partial, name, look)
                 seen = {row.id for row in fresh}
                 rows = fresh + tuple(row for row in rows if row.id not in seen)
         named = {Target(name, entry.name): told[entry.name] for entry in entries}
@@ -249,7 +259,7 @@ class OpenShellObserver(NoQueues):
             named.setdefault(probe.last_used, (("known from", "the last use of openshell"),))
         names = {row.name for row in rows}
         return rows + tuple(
-            mapper.unseen(self.info.key, target, known, front.state, front.reason, now)
+            mapper.unseen(self.info.key, target, known, front.state, front.reason, look.now)
             for target, known in named.items()
             if target.name not in names
         )
@@ -325,8 +335,8 @@ class _CachedDetails:
 class DetailsCache:
     """Pending rules of ready sandboxes, and details once a revision."""
 
-    def __init__(self, client: OpenShellClient) -> None:
-        self._client = client
+    def __init__(self, policies: PolicyReader) -> None:
+        self._policies = policies
         self._kept: dict[str, _CachedDetails] = {}
         self._round = 0
 
@@ -360,10 +370,10 @@ class DetailsCache:
         kept = replace(self._kept.get(target.native, _CachedDetails()), asked=self._round)
         self._kept[target.native] = kept
         try:
-            kept = replace(kept, rules=await self._client.rules(target, tools))
+            kept = replace(kept, rules=await self._policies.rules(target, tools))
             version = (row.revision, row.policy_version)
             if version != kept.version:
-                details = await self._client.details(target, tools)
+                details = await self._policies.details(target, tools)
                 kept = replace(kept, version=version, details=details)
         except UnavailableError:
             return

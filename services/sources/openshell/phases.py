@@ -65,6 +65,11 @@ def state_of(row: SandboxRow, now: float) -> SandboxState:
     return STATES.get(row.phase, SandboxState.UNKNOWN)
 
 
+def held(row: SandboxRow) -> bool:
+    """Whether it stands still, as one does that was stopped."""
+    return row.phase == "Stopped" or (row.phase == "Error" and row.cause in ("", *_RESTARTED))
+
+
 def phase_text(row: SandboxRow) -> str:
     """The phase and how often it was restarted."""
     return " ".join(part for part in (row.phase, life_words.restarts(row)) if part)

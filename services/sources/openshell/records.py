@@ -82,6 +82,8 @@ class Forward:
     alive: bool
     workspace: str = ""
     """Empty where the list does not tell."""
+    id: str = ""
+    """Of the sandbox; empty where that is not told."""
 
     def of(self, target: Target) -> bool:
         """Whether it leads to that sandbox, as far as its names tell."""

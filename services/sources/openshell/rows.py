@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from services.models import (
     Capability,
     Facts,
@@ -15,12 +17,14 @@ from services.models import (
 from services.sources.openshell import life_words, phases
 from services.sources.openshell.cli_version import Toolset
 from services.sources.openshell.client import GatewayProbe
+from services.sources.openshell.forwards import ForwardList, Owners
 from services.sources.openshell.gateway_status import GatewayStatus
 from services.sources.openshell.nemoclaw_registry import (
     NemoclawEntry,
     NemoclawRegistry,
     RegistryStatus,
 )
+from services.sources.openshell.policy import RULES
 from services.sources.openshell.records import (
     DEFAULT_WORKSPACE,
     Forward,
@@ -71,9 +75,11 @@ def gateway(
     ]
     if not ready and judged.status.startable:
         facts.append(("start", " ".join(_shown(plan)) if plan.possible else plan.advice))
-    if listed.status is RegistryStatus.CORRUPT:
+    if listed.problem:
         facts.append(("NemoClaw", f"{listed.status.value}: {listed.problem}"))
-    elif listed.status in (RegistryStatus.EMPTY, RegistryStatus.ABSENT):
+    if listed.replaced:
+        facts.append(("NemoClaw", listed.replaced))
+    if listed.status in (RegistryStatus.EMPTY, RegistryStatus.ABSENT):
         facts.append(("NemoClaw", listed.status.value))
     return Gateway(
         GatewayId(source, known.name),
@@ -118,8 +124,9 @@ def sandbox(
     more: Facts,
     tools: Toolset,
     now: float,
+    entry: NemoclawEntry | None = None,
 ) -> Sandbox:
-    """One listed sandbox of the gateway `name`."""
+    """One listed sandbox of the gateway `name`; `ports` are its own, `entry` is NemoClaw's."""
     target = target_of(name, row)
     state, reason = phases.state_of(row, now), phases.reason_of(row, now)
     unavailable: tuple[tuple[Capability, str], ...] = ()
@@ -133,25 +140,32 @@ def sandbox(
         rule = phases.start_rule(row, tools)
         if not rule.allowed and not rule.needless:
             unavailable += ((Capability.WAKE, rule.refusal),)
-    mine = [one for one in ports if one.of(target)]
-    dead = [one for one in mine if not one.alive]
+    by_design = row.phase in ("Stopped", "Completed")
+    if entry is not None and entry.stopped:
+        if phases.held(row):
+            state, reason, by_design = SandboxState.ASLEEP, "Stopped by you; wake starts it.", True
+        elif state is SandboxState.READY:
+            reason = f"{reason} NemoClaw still notes it as stopped.".strip()
+    dead = [one for one in ports if not one.alive]
     if dead and state is SandboxState.READY:
         reason = f"Forwarded port {dead[0].port} is dead; reconnect repairs it. {reason}".strip()
-    elif state is SandboxState.READY and (rules := dict(more).get("network rules")):
+    elif state is SandboxState.READY and (rules := dict(more).get(RULES)):
         reason = f"Network rules wait for a decision: {rules}. {reason}".strip()
     facts = [
+        *(fact for fact in more if fact[0] == RULES),
         ("phase", phases.phase_text(row)),
         ("why", row.why),
         ("workspace", target.workspace),
         ("created", f"{row.created} UTC" if row.created else ""),
         ("id", row.id),
         ("exit code", "" if row.exit_code is None else str(row.exit_code)),
-        *(("forward", f"{one.place} ({'running' if one.alive else 'dead'})") for one in mine),
+        *(("forward", f"{one.place} ({'running' if one.alive else 'dead'})") for one in ports),
         *(("label", f"{key}={said}") for key, said in row.labels),
         *((f"condition {one.kind}", _condition(one)) for one in row.conditions),
         ("policy version", row.policy_version),
         *life_words.facts(row, now),
-        *more,
+        *(fact for fact in more if fact[0] != RULES),
+        *(() if entry is None else registered(entry)),
     ]
     return Sandbox(
         SandboxId(source, target.native),
@@ -162,7 +176,7 @@ def sandbox(
         gateway=GatewayId(source, name),
         needs=(GatewayId(source, name),),
         evidence=_filled(facts),
-        asleep_by_design=row.phase in ("Stopped", "Completed"),
+        asleep_by_design=by_design,
         unavailable=unavailable,
         until=phases.until(row, now),
         needs_me=life_words.needs_person(row),
@@ -191,7 +205,19 @@ def unseen(
     )
 
 
-def registered(listed: NemoclawRegistry, entry: NemoclawEntry) -> Facts:
+def with_forwards(front: Gateway, ports: ForwardList, owners: Owners) -> Gateway:
+    """A gateway with what is to say of forwards that lead to no sandbox beyond doubt."""
+    told = [
+        ("forward", f"{one.place} of {one.sandbox}, gateway not known")
+        for one in ports.rows
+        if owners.unassigned(one)
+    ]
+    if ports.problem:
+        told.append(("forwards", ports.problem))
+    return replace(front, evidence=(*front.evidence, *told)) if told else front
+
+
+def registered(entry: NemoclawEntry) -> Facts:
     """What NemoClaw's register says of a sandbox."""
     default = ", its default sandbox" if entry.default else ""
     return (("NemoClaw", f"registered{default}"), *entry.facts)

@@ -12,6 +12,7 @@ from services.sources.openshell import nemoclaw_registry
 from services.sources.openshell.actor import OpenShellActor
 from services.sources.openshell.cli import config_folder
 from services.sources.openshell.observer import OpenShellObserver
+from services.sources.openshell.policy import DecidedRules
 from services.sources.openshell.records import Target
 from services.sources.openshell.rule_approval import RuleProposer
 from services.sources.openshell.shells import ATTACHMENT
@@ -24,11 +25,12 @@ _CANNOT = ((Capability.QUEUE, "OpenShell sandboxes have no message queues"),)
 def open_openshell(key: str, table: OpenShellTable, clock: Clock) -> OpenSource:
     """Open it; touches neither disk nor network."""
     info = Source(key, "openshell", table.label, str(config_folder()), _CAN, _CANNOT)
+    decided = DecidedRules()
     return OpenSource(
-        OpenShellObserver(info, table, clock),
+        OpenShellObserver(info, table, clock, decided),
         OpenShellActor(key, table, clock),
-        proposer=RuleProposer(key, table, clock),
-        default_sandbox=NemoClawDefault(key, table),
+        proposer=RuleProposer(key, table, clock, decided),
+        default_sandbox=NemoClawDefault(key, table, clock),
         attachment=ATTACHMENT,
     )
 
@@ -36,15 +38,18 @@ def open_openshell(key: str, table: OpenShellTable, clock: Clock) -> OpenSource:
 class NemoClawDefault:
     """Reads NemoClaw's register anew each time it is asked."""
 
-    def __init__(self, source: str, table: OpenShellTable) -> None:
+    def __init__(self, source: str, table: OpenShellTable, clock: Clock) -> None:
         self._source = source
+        self._clock = clock
         self._table = table
 
     async def default(self) -> SandboxId | None:
         """The default sandbox of the gateways that are shown; None where there is none."""
         place = self._table.registry
         listed = await asyncio.to_thread(
-            nemoclaw_registry.read, Path(place).expanduser() if place else None
+            nemoclaw_registry.read,
+            Path(place).expanduser() if place else None,
+            self._clock.now(),
         )
         entry = listed.default
         wanted = self._table.gateways

@@ -6,6 +6,7 @@ See upstream/openshell: Life of a sandbox in 0.1; no command of that line could 
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -24,9 +25,8 @@ from services.sources.openshell.sandbox_start import refusal
 from services.sources.protocol.verdict import VerdictKind
 
 NOW = 1_800_000_000.0
-ABLE = {"exec": True, "sandbox_start": True, "sandbox_stop": True}
-B = Toolset((0, 0, 111), Generation.B, **ABLE)  # type: ignore[arg-type]
-C = Toolset((0, 1, 5), Generation.C, **ABLE)  # type: ignore[arg-type]
+B = Toolset((0, 0, 111), Generation.B, exec=True, sandbox_start=True, sandbox_stop=True)
+C = replace(B, version=(0, 1, 5), generation=Generation.C)
 
 
 def at(seconds: float) -> str:
@@ -174,6 +174,7 @@ def test_words_nobody_knows_are_shown_as_they_are_and_listed() -> None:
     assert "SOMETHING_ELSE (a word this panel does not know)" in json.dumps(told)
 
 
+LATE = {"timeout_time": at(-9)}
 DONE = {"timeout_time": at(-9), "cleanup_completed_time": at(-5)}
 # Phase, reason, more; then start in B, start in C, stop in C.
 ACCEPTED: list[tuple[str, str, dict[str, object], bool, bool, bool]] = [
@@ -183,7 +184,7 @@ ACCEPTED: list[tuple[str, str, dict[str, object], bool, bool, bool]] = [
     ("Stopping", "", {}, False, False, False),
     ("Completed", "", {}, False, True, False),
     ("Error", "MainProcessFailed", {}, False, True, False),
-    ("Error", "ProvisioningTimedOut", {"provisioning": {"timeout_time": at(-9)}}, *[False] * 3),
+    ("Error", "ProvisioningTimedOut", {"provisioning": LATE}, False, False, False),
     ("Error", "ProvisioningTimedOut", {"provisioning": DONE}, False, True, False),
     ("Error", "ProvisioningTimeout", {"provisioning": DONE}, False, True, False),
     ("Error", "GatewayUnreachable", {}, False, True, False),
@@ -257,5 +258,5 @@ def test_a_refusal_of_the_gateway_says_what_is_left_to_do(said: str, words: str)
 def test_whatever_stands_in_these_fields_the_row_is_there(value: object) -> None:
     fields = ("configuration_admission", "provisioning", "endpoint_statuses", "restart_count")
     for name in (*fields, "next_restart_time", "last_token_grant_failure", "spec"):
-        made = shown(row(**{name: value}))
+        made = shown(row("Ready", "", **{name: value}))
         assert made.state is SandboxState.READY

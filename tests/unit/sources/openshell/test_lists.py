@@ -18,9 +18,9 @@ from services.models import Capability, GatewayState, ShellState
 from services.sources.openshell import lists, metadata, nemoclaw_registry, start_plan
 from services.sources.openshell.cli import environment, locate
 from services.sources.openshell.cli_version import Generation, Toolset
-from services.sources.openshell.client import pending
 from services.sources.openshell.logs import instant, readable
 from services.sources.openshell.nemoclaw_registry import RegistryStatus
+from services.sources.openshell.policy import pending
 from services.sources.openshell.records import Forward, Target, safe_name
 from services.sources.openshell.rows import sandbox, unseen
 from services.sources.openshell.shells import ended
@@ -43,7 +43,7 @@ LOCAL = "https://127.0.0.1:17670"
         ("[]", RegistryStatus.CORRUPT),
         ('{"sandboxes": []}', RegistryStatus.CORRUPT),
         ('{"sandboxes": {}}', RegistryStatus.EMPTY),
-        ('{"sandboxes": {"-x": {}}}', RegistryStatus.EMPTY),
+        ('{"sandboxes": {"-x": {}}}', RegistryStatus.ODD),
         ('{"sandboxes": {"a": {}}, "defaultSandbox": "gone"}', RegistryStatus.FILLED),
     ],
 )
@@ -55,7 +55,7 @@ def test_a_register_is_absent_corrupt_empty_or_filled(
         path.write_text(text)
     found = nemoclaw_registry.read(path)
     assert found.status is status
-    assert bool(found.problem) is (status is RegistryStatus.CORRUPT)
+    assert bool(found.problem) is (status in (RegistryStatus.CORRUPT, RegistryStatus.ODD))
     name = found.default.name if found.default else ""
     assert name == ("a" if status is RegistryStatus.FILLED else "")
     assert len({one.value for one in RegistryStatus}) == len(RegistryStatus)
