@@ -14,6 +14,7 @@ from services.config.sources import OpenShellTable
 from services.errors import NotFoundError, UnavailableError
 from services.models import SandboxId, Step
 from services.sources.openshell import phases, sandbox_judge, shells, start_plan
+from services.sources.openshell.agent_question import AGENT_S, AgentAnswers, ask_agent
 from services.sources.openshell.cli import Cli, config_folder
 from services.sources.openshell.cli_version import Generation, Toolset
 from services.sources.openshell.client import OpenShellClient
@@ -44,7 +45,10 @@ _POLL_S = 0.5
 class OpenShellActor:
     """The verbs of OpenShell. Nothing here destroys, onboards or makes anything anew."""
 
-    def __init__(self, source: str, table: OpenShellTable, clock: Clock) -> None:
+    def __init__(
+        self, source: str, table: OpenShellTable, clock: Clock, answers: AgentAnswers
+    ) -> None:
+        self._answers = answers
         self._source = source
         self._table = table
         self._clock = clock
@@ -107,8 +111,10 @@ class OpenShellActor:
         proof = await self._commands.prove(target, tools)
         if proof.problem:
             yield stage.failed(f"{proof.problem}.", transient=proof.transient)
-        else:
-            yield stage.ok(proof.said)
+            return
+        yield stage.ok(proof.said)
+        async for step in self._ask_agent(target, tools):
+            yield step
 
     def shell(self, sandbox: SandboxId, choice: ShellChoice) -> Transport:
         """A shell in the sandbox; `agent` attaches to its main process instead."""
@@ -207,6 +213,23 @@ class OpenShellActor:
             yield stage.ok(f"{proof.problem}; it may need a moment")
         else:
             yield stage.ok(proof.said)
+
+    async def _ask_agent(self, target: Target, tools: Toolset) -> AsyncIterator[Step]:
+        """Whether the agent's gateway lives: what was proven so far says nothing of it."""
+        entry = (await self._client.registry()).entry(target.gateway, target.name)
+        if entry is None or not entry.has_agent_gateway or entry.agent_port is None:
+            return
+        stage = StepBuilder("agent", self._clock, AGENT_S)
+        yield stage.begun
+        answer = await ask_agent(self._cli, target, tools, entry, self._clock.now())
+        self._answers.note(target, answer)
+        if answer.alive:
+            yield stage.ok(answer.said, outcome=answer.said)
+        elif answer.alive is None:
+            yield stage.not_done(answer.said, answer.said)
+        else:
+            hint = "the palette can let NemoClaw repair it"
+            yield stage.not_done(f"{answer.said}; {hint}", f"{answer.said}; {hint}")
 
     async def _forward(
         self, target: Target, row: SandboxRow, tools: Toolset

@@ -25,6 +25,7 @@ from services.sources.openshell.gateway_judge import (
 )
 from services.sources.openshell.gateway_status import GatewayJudgement, GatewayStatus
 from services.sources.openshell.gather import gather
+from services.sources.openshell.nemoclaw_receipts import ForwardReceipt, receipts
 from services.sources.openshell.records import (
     DEFAULT_WORKSPACE,
     Forward,
@@ -107,6 +108,14 @@ class OpenShellClient:
             Path(place).expanduser() if place else None,
             self._clock.now(),
         )
+
+    async def receipts(self) -> tuple[ForwardReceipt, ...]:
+        """The ports that NemoClaw forwards itself, or did."""
+        place = self._table.registry
+        if not place:
+            return ()
+        base = Path(place).expanduser().parent
+        return await asyncio.to_thread(lambda: receipts((base, *base.glob("gateways/*"))))
 
     async def registrations(self, tools: Toolset) -> tuple[Registration, ...]:
         """Every gateway that may be shown.

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from services.sources.openshell import forwards
+from services.sources.openshell import forwards, nemoclaw_cli
 from services.sources.openshell.cli import Cli, CliResult
 from services.sources.openshell.cli_text import normalize_text
 from services.sources.openshell.cli_version import Toolset
@@ -60,6 +60,7 @@ class ForwardRepair:
         entry = listed.entry(self._target.gateway, self._target.name)
         # Where not all are known, what NemoClaw notes may well be forwarded already.
         noted = () if there.problem else self._noted(entry, there.rows)
+        noted = await self._without_receipts(noted, told)
         for one in (*(one for one in mine if not one.alive), *noted):
             await self._mend(one, told)
         return told
@@ -95,6 +96,22 @@ class ForwardRepair:
         return tuple(
             Forward(self._target.name, "", port, alive=True) for port in ports if port not in taken
         )
+
+    async def _without_receipts(
+        self, noted: Sequence[Forward], told: RepairedForwards
+    ) -> tuple[Forward, ...]:
+        """The ports that NemoClaw does not forward itself; its own are left alone."""
+        held = {one.port: one for one in await self._client.receipts()}
+        left = []
+        for one in noted:
+            receipt = held.get(one.port)
+            if receipt is None or (not receipt.alive and nemoclaw_cli.locate() is None):
+                left.append(one)
+            elif not receipt.alive:
+                told.failed.append(
+                    f"port {one.port}: NemoClaw's forward is gone, and NemoClaw can repair it"
+                )
+        return tuple(left)
 
     async def _mend(self, one: Forward, told: RepairedForwards) -> None:
         name = self._target.name

@@ -24,7 +24,7 @@ from services.files.bounded import UnfitError, read_bounded
 from services.sources.openshell import lists
 from services.sources.openshell.cli import config_folder
 from services.sources.openshell.cli_version import Version, skewed, version_of
-from services.sources.openshell.lifecycle import NO_LIFECYCLE, Lifecycle, lifecycle
+from services.sources.openshell.lifecycle import NO_LIFE, SandboxLife, lifecycle
 from services.sources.openshell.records import (
     DEFAULT_WORKSPACE,
     Registration,
@@ -62,7 +62,7 @@ class GrpcSandbox:
 
     conditions: tuple[SandboxCondition, ...] = ()
     exit_code: int | None = None
-    life: Lifecycle = NO_LIFECYCLE
+    life: SandboxLife = NO_LIFE
 
 
 @dataclass(frozen=True, slots=True)

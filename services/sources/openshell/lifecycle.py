@@ -64,7 +64,7 @@ class EndpointStatus:
 
 
 @dataclass(frozen=True, slots=True)
-class Lifecycle:
+class SandboxLife:
     """All of it for one sandbox."""
 
     restart_policy: str = ""
@@ -83,15 +83,15 @@ class Lifecycle:
     """Further fields that were set, to show."""
 
 
-NO_LIFECYCLE = Lifecycle()
+NO_LIFE = SandboxLife()
 
 
-def lifecycle(status: Mapping[str, object], spec: Mapping[str, object]) -> Lifecycle:
+def lifecycle(status: Mapping[str, object], spec: Mapping[str, object]) -> SandboxLife:
     """The life of a sandbox from the fields of its status and of its specification."""
     admission = _mapping(status.get("configuration_admission"))
     making = _mapping(status.get("provisioning"))
     state = word(admission.get("state"), "CONFIGURATION_ADMISSION_STATE_", _ADMISSION)
-    return Lifecycle(
+    return SandboxLife(
         restart_policy=word(
             spec.get("restart_policy", status.get("restart_policy")),
             "SANDBOX_RESTART_POLICY_",

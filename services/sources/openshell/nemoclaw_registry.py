@@ -51,8 +51,10 @@ class NemoclawEntry:
     gateway: str = GATEWAY
     port: int | None = None
     """Of its dashboard on this machine; None where it has none, or whose it is is not known."""
-    more_ports: tuple[int, ...] = ()
-    """Further ones: the programming interface and the web page of Hermes."""
+    api_port: int | None = None
+    """Of the programming interface of Hermes."""
+    page_port: int | None = None
+    """Of the web page of Hermes."""
     agent: str = "openclaw"
     stopped: bool = False
     """Whether NemoClaw notes that somebody stopped it on purpose."""
@@ -63,7 +65,13 @@ class NemoclawEntry:
     @property
     def ports(self) -> tuple[int, ...]:
         """Every port of this machine that leads to it."""
-        return (*(() if self.port is None else (self.port,)), *self.more_ports)
+        told = (self.port, self.api_port, self.page_port)
+        return tuple(port for port in told if port is not None)
+
+    @property
+    def agent_port(self) -> int | None:
+        """Where its agent's gateway answers inside it; None where that is not known."""
+        return self.api_port if self.agent == "hermes" else self.port
 
     @property
     def has_agent_gateway(self) -> bool:
@@ -137,13 +145,14 @@ def read(path: Path | None, now: float | None = None) -> NemoclawRegistry:
                 _hermes(one) or _unnoted(one, HERMES_PORT, free),
                 _hermes_page(one),
             ]
-            port, *more = (n if n is None or claims.count(n) <= 1 else None for n in wanted)
+            port, api, page = (n if n is None or claims.count(n) <= 1 else None for n in wanted)
             mine.append(
                 NemoclawEntry(
                     name,
                     gateway,
                     port,
-                    tuple(number for number in more if number is not None),
+                    api,
+                    page,
                     _agent(one),
                     one.get("stopped") is True,
                     nemoclaw_facts.facts(one, port, now),

@@ -25,6 +25,7 @@ from services.models import (
 )
 from services.sources.openshell import life_words, proof, sandbox_judge, start_plan
 from services.sources.openshell import rows as mapper
+from services.sources.openshell.agent_question import AgentAnswers
 from services.sources.openshell.cli import MISSING, MISSING_ADVICE, Cli
 from services.sources.openshell.cli_version import Generation, Toolset
 from services.sources.openshell.client import GatewayProbe, OpenShellClient
@@ -71,7 +72,12 @@ class OpenShellObserver(NoQueues):
     """OpenShell and NemoClaw as a source."""
 
     def __init__(
-        self, info: Source, table: OpenShellTable, clock: Clock, decided: DecidedRules
+        self,
+        info: Source,
+        table: OpenShellTable,
+        clock: Clock,
+        decided: DecidedRules,
+        answers: AgentAnswers,
     ) -> None:
         super().__init__("OpenShell sandboxes have no message queues.")
         self.info = info
@@ -81,6 +87,7 @@ class OpenShellObserver(NoQueues):
         self._client = OpenShellClient(self._cli, table, clock)
         self._details_cache = DetailsCache(PolicyReader(self._cli))
         self._decided = decided
+        self._answers = answers
         self._last: dict[str, tuple[Sandbox, ...]] = {}
 
     async def observe(self) -> Observation:
@@ -235,6 +242,7 @@ class OpenShellObserver(NoQueues):
             mine = tuple(one for one in look.ports if look.owners.owned(one, target))
             entry = look.listed.entry(gateway, row.name)
             more = look.more.get(target.native, ()) + self._decided.facts(target.native)
+            more += self._answers.facts(target.native, entry)
             made.append(
                 mapper.sandbox(self.info.key, gateway, row, mine, more, look.tools, look.now, entry)
             )

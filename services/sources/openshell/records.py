@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 
 from services.models import Facts
-from services.sources.openshell.lifecycle import NO_LIFECYCLE, Lifecycle
+from services.sources.openshell.lifecycle import NO_LIFE, SandboxLife
 
 _SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,252}")
 DEFAULT_WORKSPACE = "default"
@@ -55,7 +55,7 @@ class SandboxRow:
     policy_version: str = ""
     exit_code: int | None = None
     conditions: tuple[SandboxCondition, ...] = ()
-    life: Lifecycle = NO_LIFECYCLE
+    life: SandboxLife = NO_LIFE
     """What the 0.1 line tells beyond."""
 
     @property

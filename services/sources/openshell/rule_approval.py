@@ -13,12 +13,13 @@ from dataclasses import dataclass
 
 from services.clock import Clock
 from services.config.sources import OpenShellTable
-from services.errors import NotFoundError, RefusedError, UnavailableError
+from services.errors import RefusedError, UnavailableError
 from services.models import SandboxId, Step
 from services.sources.openshell.cli import Cli
 from services.sources.openshell.cli_text import strip_colours
 from services.sources.openshell.client import OpenShellClient, scope
 from services.sources.openshell.policy import DecidedRules, PolicyReader
+from services.sources.openshell.proposals import target_of_proposal
 from services.sources.openshell.records import Target, safe_name
 from services.sources.protocol.proposer import Proposal
 from services.sources.protocol.steps import StepBuilder
@@ -169,12 +170,7 @@ class RuleProposer:
             yield step.ok(f"The rule {listed[0].name} was {done}.")
 
     def _target(self, sandbox: SandboxId, verb: str) -> Target:
-        target = Target.parse(sandbox.native_id)
-        if sandbox.source != self._source or target is None or verb not in _WORDS:
-            raise NotFoundError(
-                f"{sanitize(verb, 40)} cannot be done to {sanitize(str(sandbox), 120)}."
-            )
-        return target
+        return target_of_proposal(self._source, sandbox, verb, self.verbs)
 
     async def _listed(self, target: Target) -> tuple[WaitingRule, ...] | None:
         tools = await self._client.toolset()

@@ -5,6 +5,7 @@ See upstream/openshell: Starting a gateway.
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from services.sources.openshell.cli_version import Generation, Toolset
+from services.sources.openshell.nemoclaw_registry import GATEWAY
 
 SERVICE_PORT = 17670
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -52,6 +54,11 @@ def plan(
 
     `root` stands for the root of the file system.
     """
+    if name.startswith(GATEWAY) and os.environ.get("NEMOCLAW_GATEWAY_MANAGEMENT"):
+        return StartPlan(
+            advice=f"{name} is under another program's supervision"
+            " (NEMOCLAW_GATEWAY_MANAGEMENT): let that start it."
+        )
     if chosen := configured.get(name):
         return StartPlan(chosen)
     if tools.generation is Generation.A:
