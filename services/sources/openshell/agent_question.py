@@ -51,8 +51,8 @@ class AgentAnswers:
             return ()
         told = self._told.get(native)
         if told is None:
-            return (("agent", "not asked"),)
-        return (("agent", f"{told.said}, asked at {clock_time(told.at)}"),)
+            return (("agent gateway", "not asked"),)
+        return (("agent gateway", f"{told.said}, asked at {clock_time(told.at)}"),)
 
 
 async def ask_agent(

@@ -19,7 +19,7 @@ from services.sources.openshell.gather import gather
 
 _GAP = re.compile(r"\s{2,}")
 _FLAG = re.compile(r"(?<!\S)--?[A-Za-z][A-Za-z0-9-]*")
-_VERSION = re.compile(r"\b(\d+)\.(\d+)\.(\d+)")
+_VERSION = re.compile(r"(?<![\d.])(\d{1,6})\.(\d{1,6})\.(\d{1,6})(?!\d)")
 Version: TypeAlias = tuple[int, int, int]
 
 
