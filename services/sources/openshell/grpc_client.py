@@ -82,7 +82,7 @@ class GrpcFacts:
             row,
             conditions=row.conditions or told.conditions,
             exit_code=told.exit_code if row.exit_code is None else row.exit_code,
-            life=told.life if row.life.restarts is None else row.life,
+            life=row.life if told.life == NO_LIFE or row.life.restarts is not None else told.life,
         )
 
 
