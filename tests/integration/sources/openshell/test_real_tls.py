@@ -87,7 +87,11 @@ def meet(
         gateway = LiveGateway(found.stubs(), tmp_path / "config", ("alpha",))
         made.append(gateway)
         if fault.tls:
-            names = {"key": fault.server.key, "crt": fault.server.certificate, "ca": CA.certificate}
+            names: dict[str, bytes] = {
+                "key": fault.server.key,
+                "crt": fault.server.certificate,
+                "ca": CA.certificate,
+            }
             for name, data in names.items():
                 (tmp_path / name).write_bytes(data)
             gateway.tls = (tmp_path / "key", tmp_path / "crt", tmp_path / "ca")
@@ -100,7 +104,7 @@ def meet(
         monkeypatch.setenv("XDG_CONFIG_HOME", str(gateway.folder))
         if fault.up:
             gateway.start()
-        start = {NAME: ("touch", str(tmp_path / "started"))}
+        start: dict[str, tuple[str, ...]] = {NAME: ("touch", str(tmp_path / "started"))}
         table = OpenShellTable(binary=found.cli("0.0.111"), start=start, registry="")
         return open_openshell("os", table, SystemClock())
 

@@ -112,7 +112,7 @@ async def test_a_refusal_that_comes_all_the_same_is_final_and_says_so(
         (
             lambda: {
                 "phase": "Provisioning",
-                "provisioning": {"deadline": at(60), "timeout_time": at(2)},
+                "provisioning": {"deadline": at(60), "timeout_time": at(45)},
             },
             "run out of time",
         ),
