@@ -1,6 +1,6 @@
 """The life of a 0.1 sandbox in words: for its row, its details and what waits for a person.
 
-See upstream/openshell: Life of a sandbox in 0.1.
+See upstream/openshell: Life of a sandbox.
 """
 
 from __future__ import annotations

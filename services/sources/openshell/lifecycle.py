@@ -1,7 +1,7 @@
 """What the 0.1 line tells of a sandbox's life: restarts, provisioning, admission, endpoints.
 
 Read from JSON of the command and, in the same shape, from gRPC. A key that is missing is not known.
-See upstream/openshell: Life of a sandbox in 0.1.
+See upstream/openshell: Life of a sandbox.
 """
 
 from __future__ import annotations

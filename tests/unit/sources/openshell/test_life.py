@@ -1,6 +1,6 @@
 """Life of a 0.1 sandbox: how its fields read, and what start and stop accept in every phase.
 
-See upstream/openshell: Life of a sandbox in 0.1; no command of that line could be run.
+See upstream/openshell: Life of a sandbox; no command of that line could be run.
 """
 
 from __future__ import annotations
