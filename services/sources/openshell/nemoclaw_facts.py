@@ -13,18 +13,23 @@ from services.sources.openshell.lifecycle import instant
 from services.text.format import ago
 from services.text.sanitize import sanitize
 
-_PLAIN = (
-    *("agent", "agentVersion", "provider", "model", "nemoclawVersion"),
-    *("openshellDriver", "openshellVersion"),
-)
+_PLAIN = {
+    "agent": "agent",
+    "agentVersion": "agent version",
+    "provider": "provider",
+    "model": "model",
+    "nemoclawVersion": "NemoClaw version",
+    "openshellDriver": "OpenShell driver",
+    "openshellVersion": "OpenShell version",
+}
 _MOST = 20
 
 
 def facts(one: Mapping[str, object], port: int | None, now: float | None) -> Facts:
     """Ready to show; `port` is that of its dashboard, `now` epoch seconds, for ages."""
     found = [
-        (key, sanitize(said, 120))
-        for key in _PLAIN
+        (label, sanitize(said, 120))
+        for key, label in _PLAIN.items()
         if isinstance(said := one.get(key), str) and said
     ]
     if gpu := _gpu(one, now):
@@ -45,11 +50,11 @@ def _gpu(one: Mapping[str, object], now: float | None) -> str:
     proof = one.get("sandboxGpuProof")
     told = proof if isinstance(proof, Mapping) else {}
     status = told.get("status")
-    words = {"verified": "GPU", "failed": "GPU failed"}
-    said = words.get(status, "GPU unproven") if isinstance(status, str) else "GPU unproven"
+    words = {"verified": "verified", "failed": "failed"}
+    said = words.get(status, "unproven") if isinstance(status, str) else "unproven"
     if status == "verified":
         cuda = "CUDA too" if told.get("cudaVerified") is True else "CUDA not proven"
-        said = f"{said}, verified, {cuda}"
+        said = f"{said}, {cuda}"
     at = instant(told.get("at"))
     return said if at is None or now is None else f"{said}, {ago(now - at)}"
 

@@ -88,8 +88,6 @@ def reason_of(row: SandboxRow, now: float) -> str:
         told = [sentence(part) for part in parts if part]
         told += [] if worst is None else [f"{life_words.endpoint(worst)}."]
         more = " ".join(told)
-    elif often:
-        more = f"{often} restarts."
     return " ".join(part for part in (first, said, more) if part)
 
 
@@ -103,22 +101,22 @@ def _of_phase(row: SandboxRow, now: float) -> str:
         case "Completed":
             return f"Its main process has completed{why}."
         case "Error":
-            return f"In Error: {_failure(row)}{why}."
+            return f"In {phase_text(row)}: {_failure(row)}{why}."
         case "Deleting":
             return f"It is being deleted{why}."
         case "Provisioning" if over(row, now):
-            return f"Provisioning has run out of time{why}."
+            return f"{phase_text(row)} has run out of time{why}."
         case "Starting" if (row.life.next_restart or 0.0) > now:
             left = duration((row.life.next_restart or 0.0) - now)
-            return f"Starting: next try in {left}{why}."
+            return f"{phase_text(row)}: next try in {left}{why}."
         case "Provisioning":
             making = row.life.provisioning
             left = ""
             if making is not None and making.deadline is not None:
                 left = f": {duration(making.deadline - now)} left"
-            return f"Provisioning{left}{why}."
+            return f"{phase_text(row)}{left}{why}."
         case "Starting" | "Stopping":
-            return f"{row.phase}{why}."
+            return f"{phase_text(row)}{why}."
         case "Unknown" | "Unspecified":
             return f"The gateway does not know its phase{why}."
     return f"In a phase this panel does not know: {row.phase}{why}."

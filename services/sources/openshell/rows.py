@@ -156,7 +156,7 @@ def sandbox(
         ("phase", phases.phase_text(row)),
         ("why", row.why),
         ("workspace", target.workspace),
-        ("created", f"{row.created} UTC" if row.created else ""),
+        ("created", _created(row.created)),
         ("id", row.id),
         ("exit code", "" if row.exit_code is None else str(row.exit_code)),
         *(("forward", f"{one.place} ({'running' if one.alive else 'dead'})") for one in ports),
@@ -179,8 +179,18 @@ def sandbox(
         asleep_by_design=by_design,
         unavailable=unavailable,
         until=phases.until(row, now),
-        needs_me=life_words.needs_person(row),
+        needs_me=life_words.needs_person(row) or _decision(more),
     )
+
+
+def _decision(more: Facts) -> str:
+    """That network rules wait for a person; empty where none does."""
+    return f"Network rules: {rules}." if (rules := dict(more).get(RULES)) else ""
+
+
+def _created(told: str) -> str:
+    """An instant of creation with its zone; 0.0 leaves that out and means UTC."""
+    return f"{told} UTC" if told and told[-1].isdigit() and "T" not in told else told
 
 
 def _condition(one: object) -> str:

@@ -140,6 +140,8 @@ class RuleProposer:
             )
         except UnavailableError as error:
             return error.sentence
+        if not lines:
+            return "This openshell does not show its policy."
         hosts = _HOST.findall(dict(rule.fields).get("Endpoints", ""))
         there = [line.strip() for line in lines if any(host in line for host in hosts)]
         now = f"The policy of now{f' (revision {revision})' if revision else ''}"

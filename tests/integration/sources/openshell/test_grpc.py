@@ -251,8 +251,7 @@ def test_the_life_of_a_sandbox_is_told_by_a_gateway_of_0_1(
     reason, waits, facts, problem = json.loads(done.stdout or "[0, 0, 0, 0]")
     assert (problem, done.stderr) == ("", "")
     assert reason == (
-        "Configuration refused: unknown provider. Starting: next try in 1m40 (CrashLoop)."
-        " ↻ 57 restarts."
+        "Configuration refused: unknown provider. Starting ↻ 57: next try in 1m40 (CrashLoop)."
     )
     assert waits == "Configuration refused: unknown provider."
     assert facts["endpoint tools.example.com:443"] == "credentials missing, 60 s ago"

@@ -69,7 +69,7 @@ READINGS = [
     (row(restart_count=0), "ready", "", ""),
     (
         row("Starting", "CrashLoop", restart_count=57, next_restart_time=at(100)),
-        *("settling", "next try in 1m40 (CrashLoop). ↻ 57", "restarted 57 times"),
+        *("settling", "Starting ↻ 57: next try in 1m40 (CrashLoop).", "restarted 57 times"),
     ),
     (
         row(conditions=[NOT_READY]),
