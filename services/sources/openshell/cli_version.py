@@ -14,7 +14,7 @@ from typing import TypeAlias
 
 from services.errors import UnavailableError
 from services.sources.openshell.cli import MISSING, MISSING_ADVICE, PROBE_S, Cli, CliResult
-from services.sources.openshell.cli_text import strip_colours
+from services.sources.openshell.cli_text import ErrorKind, strip_colours
 from services.sources.openshell.gather import gather
 
 _GAP = re.compile(r"\s{2,}")
@@ -117,7 +117,8 @@ def toolset_from_answers(answers: dict[str, CliResult]) -> Toolset:
         version=version,
         generation=generation,
         gateway_list=gateways.code == 0 or "unrecognized subcommand" not in gateways.text,
-        gateway_json=gateways.code == 0,
+        # What fails in another way than an unknown flag does is there, and failed.
+        gateway_json=gateways.code == 0 or gateways.error_kind is not ErrorKind.USAGE,
         status_json=_offers(answers["status"], "--output"),
         list_json=_offers(listing, "--output"),
         get_json=_offers(answers["get"], "--output"),

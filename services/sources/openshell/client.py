@@ -12,7 +12,7 @@ from services.errors import UnavailableError
 from services.files.bounded import UnfitError
 from services.sources.openshell import grpc_client, lists, metadata, nemoclaw_registry
 from services.sources.openshell.certificates import NO_BUNDLE, Bundle, CertificateFiles
-from services.sources.openshell.cli import LIST_S, PROBE_S, Cli, config_folder
+from services.sources.openshell.cli import LIST_S, PROBE_S, Cli, CliResult, config_folder
 from services.sources.openshell.cli_text import ErrorKind, json_of
 from services.sources.openshell.cli_version import Generation, Toolset, ToolsetDetector
 from services.sources.openshell.forwards import ForwardList, from_files, merged
@@ -127,12 +127,14 @@ class OpenShellClient:
         if tools.gateway_json:
             answer = await self._cli.run("gateway", "list", "-o", "json", limit_s=PROBE_S)
             if answer.code != 0 or answer.truncated:
-                raise UnavailableError(f"openshell cannot list gateways: {answer.error_text}.")
+                raise _no_registrations(answer)
             found = lists.registrations(answer.stdout, as_json=True)
         else:
             found = await asyncio.to_thread(metadata.registrations, config_folder())
             if tools.gateway_list and not found:
                 answer = await self._cli.run("gateway", "list", limit_s=PROBE_S)
+                if answer.code != 0 or answer.truncated:
+                    raise _no_registrations(answer)
                 found = lists.registrations(answer.text, as_json=False)
         wanted = self._table.gateways
         return tuple(
@@ -330,6 +332,11 @@ class OpenShellClient:
             except UnavailableError as error:
                 problem = f"which ports are forwarded is not known: {error.sentence.rstrip('.')}"
         return ForwardList(merged(listed, files.rows), problem)
+
+
+def _no_registrations(answer: CliResult) -> UnavailableError:
+    why = "no answer in time" if answer.timed_out else answer.error_text
+    return UnavailableError(f"Which gateways are registered is not known: {why}.")
 
 
 def _incomplete(why: str, rows: dict[tuple[str, str], SandboxRow]) -> UnlistedError:

@@ -152,7 +152,9 @@ class OpenShellObserver(NoQueues):
                 )
             elif probe.found is not Reconciled.MISSING:
                 why = probe.said or "no answer in time"
-                silent.append(f"{one.gateway} does not say: {why}")
+                refused = probe.found is Reconciled.AUTH_FAILED
+                login = f"; `openshell gateway login {one.gateway}` may help" if refused else ""
+                silent.append(f"{one.gateway} does not say: {why}{login}")
                 if entry is not None:
                     down = GatewayState.DOWN
                     facts = mapper.registered(entry)
