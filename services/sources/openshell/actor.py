@@ -29,6 +29,7 @@ from services.sources.openshell.commands import (
     OpenShellCommands,
 )
 from services.sources.openshell.forward_repair import ForwardRepair, RepairedForwards
+from services.sources.openshell.forwards import listens
 from services.sources.openshell.gateway_judge import missing
 from services.sources.openshell.gateway_status import GatewayJudgement, GatewayStatus
 from services.sources.openshell.records import Registration, SandboxRow, Target
@@ -223,7 +224,10 @@ class OpenShellActor:
         yield stage.begun
         answer = await ask_agent(self._cli, target, tools, entry, self._clock.now())
         self._answers.note(target, answer)
-        if answer.alive:
+        if answer.alive and entry.port is not None and not await listens("", entry.port):
+            away = f"{answer.said}, but its dashboard is not reachable on {entry.port} from here"
+            yield stage.not_done(away, away)
+        elif answer.alive:
             yield stage.ok(answer.said, outcome=answer.said)
         elif answer.alive is None:
             yield stage.not_done(answer.said, answer.said)

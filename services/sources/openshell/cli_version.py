@@ -23,6 +23,9 @@ _VERSION = re.compile(r"(?<![\d.])(\d{1,6})\.(\d{1,6})\.(\d{1,6})(?!\d)")
 Version: TypeAlias = tuple[int, int, int]
 
 
+NEWEST_LINE = (0, 1)
+
+
 class Generation(Enum):
     """The three there are (upstream/openshell: Generations)."""
 
@@ -64,7 +67,12 @@ class Toolset:
 
         See upstream/openshell: Phases.
         """
-        return self.sandbox_start and self.generation is Generation.C
+        return self.sandbox_start and self.generation is Generation.C and not self.unknown_line
+
+    @property
+    def unknown_line(self) -> bool:
+        """Whether it is of a line newer than this panel knows."""
+        return self.version is not None and self.version[:2] > NEWEST_LINE
 
     @property
     def version_text(self) -> str:
@@ -79,13 +87,13 @@ def version_of(text: str) -> Version | None:
 
 
 def skewed(cli: Version | None, gateway: Version | None) -> bool:
-    """Whether the two are of lines that must not be mixed: 0.0.x and 0.1 or later.
+    """Whether the two are of lines that must not be mixed: 0.0, 0.1, 0.2 and so on.
 
     See upstream/openshell: Detecting a generation.
     """
     if cli is None or gateway is None:
         return False
-    return (cli[:2] > (0, 0)) != (gateway[:2] > (0, 0))
+    return cli[:2] != gateway[:2]
 
 
 QUESTIONS: dict[str, tuple[str, ...]] = {

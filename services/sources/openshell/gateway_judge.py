@@ -70,12 +70,15 @@ def judge(
     judged = _judge_text(seen, answer) if told is None else _judge_status(seen, told)
     judged = replace(judged, notice=_notice(answer.stdout))
     if judged.status is GatewayStatus.HEALTHY and skewed(tools.version, version_of(judged.version)):
-        older = "openshell on this machine" if _is_old(tools.version_text) else "the gateway"
+        gateway_line = version_of(judged.version)
+        older = "the gateway"
+        if tools.version is not None and gateway_line is not None and tools.version < gateway_line:
+            older = "openshell on this machine"
         return GatewayJudgement(
             GatewayStatus.VERSION_SKEW,
             f"openshell {tools.version_text} and the gateway {name} {judged.version} are of"
             " different generations and do not understand each other.",
-            advice=f"Upgrade {older}; sandboxes made by 0.0 must be made anew under 0.1.",
+            advice=f"Upgrade {older}; sandboxes made by an older line must be made anew.",
             version=judged.version,
         )
     return judged
@@ -88,10 +91,6 @@ def no_answer(name: str, endpoint: str, limit_s: float) -> GatewayJudgement:
         f"The gateway {name} does not answer within {limit_s:g} s.",
         advice=f"Look at its service; nothing is restarted on a silence. {_logs(endpoint)}".strip(),
     )
-
-
-def _is_old(version: str) -> bool:
-    return version.startswith("0.0.")
 
 
 def _logs(endpoint: str) -> str:

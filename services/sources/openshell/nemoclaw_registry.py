@@ -88,6 +88,8 @@ class NemoclawRegistry:
     default: NemoclawEntry | None = None
     problem: str = ""
     """Why one is corrupt, or what was not understood."""
+    reserved: tuple[tuple[str, str], ...] = ()
+    """(gateway, name) of placeholders for sandboxes that are being created."""
     replaced: str = ""
     """A default that is not there, and what stands in for it, as a clause."""
 
@@ -112,6 +114,7 @@ class _Root:
     default: str = ""
     problem: str = ""
     replaced: str = ""
+    reserved: tuple[tuple[str, str], ...] = ()
 
 
 def read(path: Path | None, now: float | None = None) -> NemoclawRegistry:
@@ -171,7 +174,12 @@ def read(path: Path | None, now: float | None = None) -> NemoclawRegistry:
         default = meant[0] if len(meant) == 1 else None
     replaced = next((root.replaced for root in roots if root.replaced), "")
     return NemoclawRegistry(
-        _status(roots, entries, said), tuple(entries), default, said, "" if named else replaced
+        _status(roots, entries, said),
+        tuple(entries),
+        default,
+        said,
+        tuple(one for root in roots for one in root.reserved if one[0]),
+        "" if named else replaced,
     )
 
 
@@ -237,23 +245,22 @@ def _root(path: Path, port: int) -> _Root:
         and one.get("name", name) == name
         and one.get("pendingRouteReservation") is not True
     }
-    waiting = [
-        one
-        for one in listed.values()
+    waiting = tuple(
+        (_gateway(one, port), sanitize(name, 63))
+        for name, one in listed.items()
         if isinstance(one, dict) and one.get("pendingRouteReservation") is True
-    ]
+    )
     left = len(listed) - len(made) - len(waiting)
     odd = f"{left} {'entry' if left == 1 else 'entries'} not understood" if left else ""
     if not made:
-        return _Root(port, RegistryStatus.EMPTY, {}, problem=odd)
+        return _Root(port, RegistryStatus.EMPTY, {}, problem=odd, reserved=waiting)
     wanted = whole.get("defaultSandbox")
     if isinstance(wanted, str) and wanted in made:
-        return _Root(port, RegistryStatus.FILLED, made, wanted, odd)
+        return _Root(port, RegistryStatus.FILLED, made, wanted, odd, reserved=waiting)
     default = next(iter(made))
     replaced = f"default {sanitize(str(wanted), 63)} is not there; using {default}"
-    return _Root(
-        port, RegistryStatus.FILLED, made, default, odd, replaced if isinstance(wanted, str) else ""
-    )
+    replaced = replaced if isinstance(wanted, str) else ""
+    return _Root(port, RegistryStatus.FILLED, made, default, odd, replaced, waiting)
 
 
 def _number(value: object) -> int | None:

@@ -69,7 +69,12 @@ def gateway(
         ("health", probe.health),
         *((f"{one.owner} certificate", one.left(now)) for one in probe.bundle.files),
         ("reasons", f"not to be had: {probe.grpc_problem}" if probe.grpc_problem else ""),
-        ("openshell", f"{tools.version_text or 'version unknown'} ({tools.generation.value})"),
+        ("openshell", _version(tools)),
+        *(
+            ("NemoClaw", f"{name} is being created")
+            for gateway, name in listed.reserved
+            if gateway == known.name
+        ),
         ("openshell says", judged.notice),
         ("advice", judged.advice),
     ]
@@ -91,6 +96,11 @@ def gateway(
         latency_s=probe.took_s if ready else None,
         evidence=_filled(facts),
     )
+
+
+def _version(tools: Toolset) -> str:
+    newer = ", newer than this panel knows" if tools.unknown_line else ""
+    return f"{tools.version_text or 'version unknown'} ({tools.generation.value}{newer})"
 
 
 def _cause(reason: str, name: str) -> str:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+from contextlib import closing
 from pathlib import Path
+from socket import create_server
 
 import pytest
 
@@ -14,6 +16,7 @@ from services.sources.openshell import nemoclaw_cli
 from services.sources.protocol.proposer import Proposal, Proposer
 from services.sources.protocol.source import OpenSource
 from tests.integration.sources.openshell.test_script import ALPHA, BETA, repair, source
+from tests.support.openshell_live import free_port
 from tests.support.openshell_script import Script, register, script
 
 
@@ -69,10 +72,10 @@ async def test_what_nemoclaw_notes_as_stopped_is_asleep_and_says_by_whom(
 
 
 AGENT = [
-    ([0, "200"], StepState.OK, "its agent answers on 18789 (200)"),
-    ([0, "401"], StepState.OK, "its agent answers on 18789 (401)"),
-    ([7, "000"], StepState.FAILED, "its agent does not answer on 18789"),
-    ([0, "502"], StepState.FAILED, "its agent does not answer on 18789"),
+    ([0, "200"], StepState.OK, "its agent answers on {port} (200)"),
+    ([0, "401"], StepState.OK, "its agent answers on {port} (401)"),
+    ([7, "000"], StepState.FAILED, "its agent does not answer on {port}"),
+    ([0, "502"], StepState.FAILED, "its agent does not answer on {port}"),
     ([127, ""], StepState.FAILED, "not known (no curl in it)"),
     ([0, "hello"], StepState.FAILED, "whether its agent lives is not known"),
 ]
@@ -88,12 +91,33 @@ async def test_a_reconnect_says_of_the_agent_what_it_proved_and_what_it_did_not(
     words: str,
 ) -> None:
     made = script(tmp_path / "os", monkeypatch, agent=answer)
-    register(home, "alpha", dashboardPort=18789, agent="openclaw")
+    with closing(create_server(("127.0.0.1", 0))) as dashboard:
+        port = dashboard.getsockname()[1]
+        await _reconnect_asks(made, home, tmp_path, port, state, words.format(port=port))
+
+
+async def test_a_living_agent_whose_dashboard_cannot_be_reached_is_said_to_be_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, home: Path
+) -> None:
+    script(tmp_path / "os", monkeypatch, agent=[0, "200"], port_taken=True)
+    port = free_port()
+    register(home, "alpha", dashboardPort=port)
+    ended = await repair(source(), Verb.RECONNECT, ALPHA, tmp_path / "locks")
+    assert ended.state is AttemptState.DONE
+    assert f"answers on {port} (200), but its dashboard is not reachable" in ended.summary
+
+
+async def _reconnect_asks(
+    made: Script, home: Path, folder: Path, port: int, state: StepState, words: str
+) -> None:
+    register(home, "alpha", dashboardPort=port, agent="openclaw")
+    # A forward of its own holds the port, as far as the list tells.
+    made.set(forwards=[["alpha", "127.0.0.1", port, 77, "running"]])
     one = source()
     before = (await one.observer.observe()).sandboxes[0]
     assert dict(before.evidence)["agent gateway"] == "not asked"
     assert not [call for call in made.calls() if "curl" in call], "never on a timer"
-    ended = await repair(one, Verb.RECONNECT, ALPHA, tmp_path / "locks")
+    ended = await repair(one, Verb.RECONNECT, ALPHA, folder / "locks")
     assert ended.state is AttemptState.DONE
     step = ended.steps[-1]
     assert (step.name, step.state) == ("agent", state) and words in step.detail
@@ -102,7 +126,7 @@ async def test_a_reconnect_says_of_the_agent_what_it_proved_and_what_it_did_not(
     assert len(asked) == 1
     assert asked[0].endswith(
         "sandbox exec -n alpha --no-tty --timeout 8 -- curl -s -o /dev/null -m 5"
-        " -w %{http_code} http://127.0.0.1:18789/health"
+        f" -w %{{http_code}} http://127.0.0.1:{port}/health"
     )
     after = (await one.observer.observe()).sandboxes[0]
     assert words in dict(after.evidence)["agent gateway"]

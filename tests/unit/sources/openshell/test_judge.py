@@ -241,7 +241,10 @@ def test_a_status_that_is_almost_right_is_not_taken_for_health(
 
 def test_generations_that_must_not_be_mixed_are_told_apart() -> None:
     assert skewed((0, 0, 111), (0, 1, 5)) and skewed((0, 1, 5), (0, 0, 99))
-    assert not skewed((0, 0, 16), (0, 0, 111)) and not skewed((0, 1, 0), (0, 2, 0))
+    assert not skewed((0, 0, 16), (0, 0, 111)) and not skewed((0, 1, 0), (0, 1, 9))
+    assert skewed((0, 1, 0), (0, 2, 0)) and skewed((0, 2, 0), (1, 0, 0))
+    newer = Toolset((0, 2, 0), Generation.C, sandbox_start=True)
+    assert newer.unknown_line and not newer.starts_failed and not C.unknown_line
     assert not skewed(None, (0, 1, 0))
     answer = recorded("0.0.111", "newer gateway", "-g nemoclaw status -o json")
     judged = judge("g", "", answer, toolset("0.0.111"), 3.5)

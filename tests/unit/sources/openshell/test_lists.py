@@ -87,6 +87,7 @@ def test_a_reservation_is_no_sandbox_and_never_the_default(home: Path) -> None:
     path = roots(home, {"": {"resv": {"pendingRouteReservation": True}, "a": {}}})
     found = nemoclaw_registry.read(path)
     assert [one.name for one in found.entries] == ["a"]
+    assert found.reserved == (("nemoclaw", "resv"),)
     assert found.default is not None and found.default.name == "a"
     path = roots(home, {"": {"resv": {"pendingRouteReservation": True}}})
     assert nemoclaw_registry.read(path).status is RegistryStatus.EMPTY
