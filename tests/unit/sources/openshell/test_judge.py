@@ -434,3 +434,55 @@ def test_registered_gateways_are_read_from_json() -> None:
     (one,) = lists.registrations(answer.stdout, as_json=True)
     assert (one.name, one.kind, one.source, one.active) == ("nemoclaw", "local", "user", True)
     assert lists.registrations("[]", as_json=True) == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (
+            "error: unexpected argument '--limit' found\n\nUsage: openshell sandbox list\n\n"
+            "For more information, try '--help'.\n",
+            "this openshell does not know `--limit`",
+        ),
+        (
+            "Error:   × code: 'Internal error', message: \"disk full\", source: tonic::transport::"
+            "Error(Transport, hyper), metadata: MetadataMap { headers: {} }\n",
+            "disk full",
+        ),
+        (
+            "Error:   × status: Unavailable, details: [], metadata: MetadataMap { }\n",
+            "Unavailable",
+        ),
+        (
+            "Error:   × No active gateway.\n  │ Set one with: openshell gateway select <name>\n",
+            "No active gateway",
+        ),
+        (
+            "Error:   × it failed, see https://docs.rs/tonic/latest for more\n",
+            "it failed, see for more",
+        ),
+        (
+            "Error:   × Failed to create Docker client.\n  │ \n  help: Install Docker\n",
+            "Failed to create Docker client",
+        ),
+        (
+            "Error:   × transport error\n  ├─▶ tcp connect error\n"
+            "  ╰─▶ Connection refused (os error 111)\n",
+            "transport error: Connection refused (os error 111)",
+        ),
+    ],
+)
+def test_a_reason_is_the_first_sentence_and_no_usage_address_or_library_word(
+    text: str, said: str
+) -> None:
+    assert error_text(text) == said
+
+
+def test_a_notice_before_json_is_told_and_spoils_nothing() -> None:
+    notice = "A new version is available: 0.1.9 [see the notes]\n{braces} in a line\n"
+    status = '{\n  "status": "connected",\n  "version": "0.0.111"\n}\n'
+    judged = judge("g", "", CliResult(0, notice + status, ""), B, 3.5)
+    assert judged.status is GatewayStatus.HEALTHY
+    assert judged.notice.startswith("A new version is available")
+    rows, _ = lists.sandboxes(notice + '[{"name": "a", "phase": "Ready"}]', as_json=True)
+    assert [one.name for one in rows] == ["a"]
