@@ -112,6 +112,8 @@ boxes = state["sandboxes"].setdefault(gateway, {{}})
 def row(name):
     return {{"id": state.get("ids", {{}}).get(gateway, "id") + "-" + name, "name": name, "workspace": "default", "phase": boxes[name],
             "labels": {{}}, "created_at": "2026-01-01 00:00:00", "resource_version": 1}}
+if argv[:2] == ["sandbox", "list"] and state.get("one_workspace") and "--all-workspaces" in argv:
+    refuse("code: 'The caller does not have permission to execute the specified operation', message: \\"no\\"")
 if argv[:2] == ["sandbox", "list"]:
     at = int(argv[argv.index("--offset") + 1]) if "--offset" in argv else 0
     page = sorted(boxes)[at:at + int(argv[argv.index("--limit") + 1])]

@@ -243,6 +243,19 @@ class OpenShellClient:
             asked += ["-o", "json"]
         if tools.workspaces:
             asked.append("--all-workspaces")
+        try:
+            return await self._taken(asked, gateway, tools)
+        except UnlistedError as error:
+            if error.error_kind is not ErrorKind.PERMISSION or not tools.workspaces:
+                raise
+            asked.remove("--all-workspaces")
+            mine = await self._taken(asked, gateway, tools)
+            why = f"only its own workspace may be listed: {error.sentence}"
+            raise UnlistedError(why, ErrorKind.PERMISSION, mine) from error
+
+    async def _taken(
+        self, asked: list[str], gateway: str, tools: Toolset
+    ) -> tuple[SandboxRow, ...]:
         for _ in range(TAKES):
             rows = await self._take(asked, gateway, tools)
             if rows is not None:

@@ -733,6 +733,20 @@ async def test_a_list_that_fails_is_not_known_and_the_name_is_asked_for(
     assert await one.find("-x") is None
 
 
+async def test_where_all_workspaces_are_denied_the_own_one_is_listed_and_the_rest_not_known(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = script(
+        tmp_path / "os", monkeypatch, gateways={"nemoclaw": "connected"}, one_workspace=True
+    )
+    seen = await source().observer.observe()
+    assert {row.name for row in seen.sandboxes} == {"alpha", "beta"}
+    assert not any(row.stale for row in seen.sandboxes)
+    ((_, unknown),) = seen.unknown
+    assert "only its own workspace may be listed" in unknown.reason.lower()
+    assert made.acts() == []
+
+
 async def test_a_gateway_that_does_not_say_is_not_one_without_the_name(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, home: Path
 ) -> None:
