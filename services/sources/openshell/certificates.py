@@ -9,6 +9,7 @@ import os
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TypeAlias
 
 from services.files.bounded import UnfitError, read_bounded
 from services.sources.openshell.start_plan import is_packaged
@@ -22,6 +23,7 @@ _KEYS: tuple[bytes, ...] = (b"-----BEGIN PRIVATE KEY-----", b"-----BEGIN RSA PRI
 _KEYS += (b"-----BEGIN EC PRIVATE KEY-----", b"-----BEGIN ENCRYPTED PRIVATE KEY-----")
 _SHORT_KEY = 64
 """Bytes below which nothing can stand between the lines of a key."""
+_Mark: TypeAlias = tuple[int, int, int]
 _UNDATED = "its dates are not known: install the extra `openshell`"
 
 
@@ -100,7 +102,8 @@ class CertificateFiles:
     """Reads bundles; a file is read again only once it has changed."""
 
     def __init__(self) -> None:
-        self._known: dict[Path, tuple[tuple[int, int, int], CertificateFile]] = {}
+        self._known: dict[Path, tuple[_Mark, CertificateFile]] = {}
+        self._compared: dict[Path, tuple[tuple[_Mark | None, _Mark | None], bool]] = {}
 
     def bundle(self, folder: Path, name: str, endpoint: str, auth: str) -> Bundle:
         """The files of a registered gateway; none for one that is spoken to in plain text."""
@@ -118,20 +121,35 @@ class CertificateFiles:
         server = self._file("server", own / "server" / "tls.crt")
         if not server.problem:
             files.append(server)
-        return Bundle(tuple(files), _differ(place / "ca.crt", own / "ca.crt"))
+        return Bundle(tuple(files), self._rotated(place / "ca.crt", own / "ca.crt"))
+
+    def _rotated(self, mine: Path, theirs: Path) -> bool:
+        """Whether both can be read and are not the same; read again once either has changed."""
+        marks = (_mark(mine), _mark(theirs))
+        known = self._compared.get(mine)
+        if known is None or known[0] != marks:
+            known = self._compared[mine] = (marks, _differ(mine, theirs))
+        return known[1]
 
     def _file(self, owner: str, path: Path) -> CertificateFile:
-        try:
-            state = path.stat()
-        except FileNotFoundError:
+        mark = _mark(path)
+        if mark is None:
             return CertificateFile(owner, path, "missing")
-        except OSError:
-            return CertificateFile(owner, path, "unreadable")
-        mark = (state.st_mtime_ns, state.st_size, state.st_ino)
         known = self._known.get(path)
         if known is None or known[0] != mark:
             known = self._known[path] = (mark, _read(owner, path))
         return known[1]
+
+
+def _mark(path: Path) -> _Mark | None:
+    """The same as long as the file is; None where it is not there."""
+    try:
+        state = path.stat()
+    except FileNotFoundError:
+        return None
+    except OSError:
+        return (0, 0, 0)
+    return state.st_mtime_ns, state.st_size, state.st_ino
 
 
 def _read(owner: str, path: Path) -> CertificateFile:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 
 from services.clock import Clock
@@ -115,7 +116,8 @@ class OpenShellClient:
         if not place:
             return ()
         base = Path(place).expanduser().parent
-        return await asyncio.to_thread(lambda: receipts((base, *base.glob("gateways/*"))))
+        ports = islice(base.glob("gateways/*"), nemoclaw_registry.MOST_ROOTS)
+        return await asyncio.to_thread(lambda: receipts((base, *ports)))
 
     async def registrations(self, tools: Toolset) -> tuple[Registration, ...]:
         """Every gateway that may be shown.

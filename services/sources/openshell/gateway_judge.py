@@ -24,7 +24,11 @@ from services.sources.openshell.cli_version import Toolset, skewed, version_of
 from services.sources.openshell.gateway_status import GatewayJudgement, GatewayStatus
 from services.sources.openshell.lists import fields
 from services.sources.openshell.tls_judge import TlsEvidence
+from services.text.redact import redact_line
 from services.text.sanitize import sanitize
+
+_WHOLE = 600
+"""Characters of an answer that are kept for the details."""
 
 
 def nemoclaw_status(status: str, info: str, name: str) -> GatewayStatus:
@@ -69,6 +73,8 @@ def judge(
     told = _status_fields(answer)
     judged = _judge_text(seen, answer) if told is None else _judge_status(seen, told)
     judged = replace(judged, notice=_notice(answer.stdout))
+    if judged.status is not GatewayStatus.HEALTHY:
+        judged = replace(judged, said=redact_line(normalize_text(answer.text), _WHOLE))
     if judged.status is GatewayStatus.HEALTHY and skewed(tools.version, version_of(judged.version)):
         gateway_line = version_of(judged.version)
         older = "the gateway"

@@ -62,6 +62,8 @@ class GatewayJudgement:
     advice: str = ""
     version: str = ""
     auth: str = ""
+    said: str = ""
+    """Everything the command said of a gateway that is not well, as one line."""
     notice: str = ""
     """What the command said before its answer."""
 

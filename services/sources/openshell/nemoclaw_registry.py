@@ -26,7 +26,7 @@ _WITH_GATEWAY = ("openclaw", "hermes")
 _DEFAULTS = ("NEMOCLAW_SANDBOX_NAME", "NEMOCLAW_SANDBOX", "SANDBOX_NAME")
 """Variables that name the sandbox that is meant, as NemoClaw reads them."""
 _LARGEST = 16 << 20
-_MOST_ROOTS = 256
+MOST_ROOTS = 256
 _MOST_IN_FOLDER = 1024
 _PORT = re.compile(r"[0-9]{1,5}")
 _CANONICAL = re.compile(rf"{GATEWAY}(?:-([1-9][0-9]{{0,4}}))?")
@@ -217,7 +217,7 @@ def _port_folders(place: Path) -> tuple[list[tuple[int, Path]], str]:
         for name in names
         if _PORT.fullmatch(name) and 0 < (port := int(name)) < 65536 and port != BASE_PORT
     }
-    return sorted(found.items())[: _MOST_ROOTS - 1], ""
+    return sorted(found.items())[: MOST_ROOTS - 1], ""
 
 
 def _root(path: Path, port: int) -> _Root:

@@ -76,6 +76,7 @@ def gateway(
             if gateway == known.name
         ),
         ("openshell says", judged.notice),
+        ("whole answer", judged.said),
         ("advice", judged.advice),
     ]
     if not ready and judged.status.startable:
