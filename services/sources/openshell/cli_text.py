@@ -9,7 +9,7 @@ import re
 from enum import Enum
 from typing import Any
 
-from services.files.bounded import UnfitError, parse_json
+from services.files.bounded import LISTS, UnfitError, parse_json
 from services.text.sanitize import sanitize
 
 _SEQUENCE = re.compile(
@@ -52,7 +52,7 @@ def json_of(text: str) -> tuple[Any, str]:
     problem = UnfitError("it is not JSON")
     for start in reversed(starts[-_MOST_STARTS:]):
         try:
-            return parse_json(plain[start:]), sanitize(" ".join(plain[:start].split()), 200)
+            return parse_json(plain[start:], LISTS), sanitize(" ".join(plain[:start].split()), 200)
         except UnfitError as error:
             problem = error
     raise problem

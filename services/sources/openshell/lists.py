@@ -133,7 +133,7 @@ def phase(value: object) -> str:
     if isinstance(value, int) and not isinstance(value, bool):
         return PHASES[value] if 0 <= value < len(PHASES) else f"phase {value}"
     word = _text(value, 40)
-    if word.isdigit():
+    if word.isdecimal():
         return phase(int(word[:6]))
     word = word.removeprefix("SANDBOX_PHASE_")
     return word.capitalize() if word.isalpha() and word in (word.upper(), word.lower()) else word
