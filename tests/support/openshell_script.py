@@ -46,7 +46,7 @@ if argv[:1] == ["SERVICE"]:
     time.sleep(state.get("slow", {{}}).get("SERVICE", 0))
     if state.get("start_fails"):
         leave(3, "", "the service is masked\\n")
-    state["gateways"][argv[1]] = "connected"; save(); leave(0)
+    state["gateways"][argv[1]] = "coming up" if state.get("comes_up") else "connected"; save(); leave(0)
 gateway = ""
 if argv[:1] == ["-g"]:
     gateway, argv = argv[1], argv[2:]
@@ -101,6 +101,14 @@ if live is None:
     refuse("Unknown gateway '" + gateway + "'.")
 if live == "silent":
     fcntl.flock(lock, fcntl.LOCK_UN); time.sleep(60)
+if live == "coming up" and argv[0] == "status":
+    # What each status answers while it comes up.
+    live = state["comes_up"].pop(0)
+    if not state["comes_up"]:
+        state["gateways"][gateway] = live
+    save()
+if live == "reset":
+    refuse("client error (SendRequest): Connection reset by peer (os error 104)")
 if live == "refused":
     refuse("client error (Connect)\\n  \\u251c\\u2500\\u25b6 tcp connect error\\n  \\u2570\\u2500\\u25b6 Connection refused (os error 111)")
 if argv[0] == "status":

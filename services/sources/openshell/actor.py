@@ -41,6 +41,7 @@ from services.terminal.exec.requests import ExecEvent, ExecRequest, ShellChoice
 from services.terminal.transport.base import Transport
 
 _POLL_S = 0.5
+_COMING_UP = (GatewayStatus.PROBE_TIMEOUT, GatewayStatus.UNHEALTHY)
 
 
 class OpenShellActor:
@@ -177,7 +178,8 @@ class OpenShellActor:
             _, judged = await self._gateway(name, tools)
             if judged.status is GatewayStatus.HEALTHY:
                 break
-            waiting = judged.status.startable or judged.status is GatewayStatus.PROBE_TIMEOUT
+            # While it comes up it may break off or say nothing, which passes.
+            waiting = judged.status.startable or judged.status in _COMING_UP
             if not waiting or self._clock.monotonic() > until:
                 yield stage.failed(f"{judged.reason} {judged.advice}".strip())
                 return

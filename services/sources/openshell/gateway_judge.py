@@ -191,7 +191,7 @@ def _by_error_kind(seen: TlsEvidence, kind: ErrorKind, said: str, whole: str) ->
     if kind is ErrorKind.PLAIN and of_tls is not None:
         return of_tls
     if of_tls is not None:
-        return tls_judge.by_disk(seen, refused=False) or of_tls
+        return tls_judge.by_disk(seen, kind, refused=False) or of_tls
     match kind:
         case ErrorKind.AUTH | ErrorKind.PERMISSION:
             return _auth(name, said)
@@ -205,11 +205,11 @@ def _by_error_kind(seen: TlsEvidence, kind: ErrorKind, said: str, whole: str) ->
             )
         case ErrorKind.UNREACHABLE if "connection refused" in normalize_text(whole).lower():
             where = endpoint or "its address"
-            return tls_judge.by_disk(seen, refused=True) or GatewayJudgement(
+            return tls_judge.by_disk(seen, kind, refused=True) or GatewayJudgement(
                 GatewayStatus.UNREACHABLE,
                 f"The gateway {name} is down: connection refused at {where}.",
             )
-    return tls_judge.by_disk(seen, refused=False) or GatewayJudgement(
+    return tls_judge.by_disk(seen, kind, refused=False) or GatewayJudgement(
         GatewayStatus.UNHEALTHY,
         f"The gateway {name} does not answer as it should: {said}.",
         advice=f"Look at its service; nothing is started for this. {_logs(endpoint)}".strip(),

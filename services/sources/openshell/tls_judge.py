@@ -38,16 +38,17 @@ class TlsEvidence:
     """Epoch seconds."""
 
 
-def by_disk(seen: TlsEvidence, *, refused: bool) -> GatewayJudgement | None:
+def by_disk(seen: TlsEvidence, kind: ErrorKind, *, refused: bool) -> GatewayJudgement | None:
     """What the files on disk alone prove; None where they are all in order.
 
-    `refused`: nothing listens at its address either.
+    `kind` is that of the command's words; `refused`: nothing listens at its address either.
     """
     also = f", and the connection is refused at {seen.endpoint}" if refused else ""
-    # Who is refused at an address has read its files: then their dates alone can be at fault.
+    # Who came as far as the gateway has found its files: then they are not missing, and where it
+    # was refused their dates alone can be at fault.
     for owner in () if refused else ("client", "CA", "key"):
         file = seen.bundle.of(owner)
-        if file is not None and file.problem:
+        if file is not None and file.problem and (not file.missing or kind is ErrorKind.TLS_FILE):
             return _bad_file(seen, file)
     client, ca, server = map(seen.bundle.of, ("client", "CA", "server"))
     if client is not None and client.ends is not None and client.ends <= seen.now:

@@ -255,6 +255,20 @@ async def test_a_dead_gateway_is_started_then_the_sandbox_reached(
     harmless(made)
 
 
+async def test_a_gateway_that_breaks_off_while_it_comes_up_is_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = script(
+        tmp_path / "os",
+        monkeypatch,
+        gateways={"nemoclaw": "refused", "other": "connected"},
+        comes_up=["reset", "reset", "connected"],
+    )
+    ended = await repair(startable(made), Verb.RECONNECT, ALPHA, tmp_path / "locks")
+    assert ended.state is AttemptState.DONE, ended
+    assert len([call for call in made.calls() if call.startswith("SERVICE")]) == 1
+
+
 async def test_the_first_generation_selects_starts_and_says_what_was_active(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
