@@ -50,6 +50,11 @@ class Fault:
 WRONG = GatewayState.WRONG
 FAULTS = {
     "well": Fault(GatewayState.READY, ""),
+    "client soon": Fault(
+        GatewayState.READY,
+        "your certificate expires in",
+        client=pem("client", NOW - DAY, NOW + 3 * DAY, CA),
+    ),
     "client expired": Fault(WRONG, "Your certificate", client=pem("client", *OVER, CA)),
     "client early": Fault(WRONG, "valid only from", client=pem("client", *AHEAD, CA)),
     "client of another": Fault(

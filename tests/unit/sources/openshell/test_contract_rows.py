@@ -89,6 +89,7 @@ ROWS: dict[str, tuple[str, ...]] = {
     ),
     "Network rules": (
         "rules::the_first_of_the_right_sandbox_is_decided_after_being_shown",
+        "rules::what_a_decision_would_change_stands_beside_the_rule",
         "rules::words_of_the_agent_that_could_pass_for_a_rule_are_not_put_to_decision",
     ),
     "NemoClaw": (
