@@ -376,6 +376,8 @@ def _parse_sandbox(text: str, name: str, *, as_json: bool) -> SandboxRow | None:
             one, _ = json_of(text)
         except UnfitError:
             return None
+        # 0.1 wraps its lists in an object; whether it wraps this too is not proven.
+        one = one.get("sandbox", one) if isinstance(one, dict) else one
         row = lists.sandbox(one) if isinstance(one, dict) else None
         return row if row is not None and row.name == name else None
     told = lists.fields(text)

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from services.files.bounded import UnfitError, read_bounded
-from services.process.identity import ProcessId, port_owner
+from services.process.identity import ProcessId, held_ports, port_owner
 from services.sources.openshell.records import Forward, SandboxRow, Target, safe_name
 from services.text.sanitize import sanitize
 
@@ -37,14 +37,9 @@ class ForwardList:
 def from_files(folder: Path) -> ForwardList:
     """The forwards that have a pid file; dead where that process is gone or holds no such port."""
     files, problem = _files(folder)
-    rows: list[Forward] = []
-    for workspace, path in files:
-        match = _NAME.fullmatch(path.name)
-        if match is None or not safe_name(match["sandbox"]):
-            continue
-        one = _forward(match["sandbox"], int(match["port"]), workspace, path)
-        if one is not None:
-            rows.append(one)
+    found = [one for workspace, path in files if (one := _read(workspace, path)) is not None]
+    held = held_ports([(process, one.port) for one, process in found if process is not None])
+    rows = (replace(one, alive=(process, one.port) in held) for one, process in found)
     return ForwardList(tuple(rows), problem)
 
 
@@ -70,18 +65,22 @@ def _files(folder: Path) -> tuple[list[tuple[str, Path]], str]:
     return found, ""
 
 
-def _forward(sandbox: str, port: int, workspace: str, path: Path) -> Forward | None:
+def _read(workspace: str, path: Path) -> tuple[Forward, ProcessId | None] | None:
+    """What a pid file says, and the process that has its number now; None where it says nothing."""
+    match = _NAME.fullmatch(path.name)
+    if match is None or not safe_name(match["sandbox"]):
+        return None
+    sandbox, port = match["sandbox"], int(match["port"])
     try:
         words = read_bounded(path, _LARGEST).decode("utf-8", "replace").strip("\r\n").split("\t")
     except (OSError, UnfitError):
         return None
     if not 0 < port < 65536 or not words[0].strip().isdecimal() or len(words[0]) > 10:
         return None
-    process = ProcessId.capture(int(words[0]))
-    alive = process is not None and process.owns_port(port)
     number = sanitize(words[1].strip(), 200) if len(words) > 1 else ""
     bind = sanitize(words[2].strip(), 60) if len(words) > 2 else "127.0.0.1"
-    return Forward(sandbox, bind, port, alive, workspace, number)
+    told = Forward(sandbox, bind, port, alive=False, workspace=workspace, id=number)
+    return told, ProcessId.capture(int(words[0]))
 
 
 def merged(listed: Iterable[Forward], files: Iterable[Forward]) -> tuple[Forward, ...]:
