@@ -6,6 +6,7 @@ import codecs
 import json
 from collections.abc import Sequence
 
+from services.files.bounded import UnfitError, parse_json
 from services.models import ShellState
 from services.terminal.transport.base import CloseReason
 from services.terminal.transport.framing import (
@@ -57,8 +58,8 @@ class TerminadoFraming:
 def _decode(frame: str | bytes) -> FrameEvent | None:
     """The event of one frame; None where it says nothing to us, as `setup` does."""
     try:
-        message = json.loads(frame)
-    except (ValueError, RecursionError):
+        message = parse_json(frame)
+    except UnfitError:
         return Malformed("not JSON")
     if not isinstance(message, list) or not message or not isinstance(message[0], str):
         return Malformed("not an array that begins with a word")
