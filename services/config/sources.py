@@ -156,6 +156,31 @@ class VellumTable(
     """Its name on the PATH, or a path."""
 
 
+class TerminalTable(
+    msgspec.Struct, forbid_unknown_fields=True, frozen=True, tag="terminal", tag_field="kind"
+):
+    """`kind = "terminal"`: one WebSocket terminal server."""
+
+    label: str = ""
+    """What the panel calls it; empty: the name of its table."""
+    interval_s: Interval = 5.0
+    """Seconds between polls, 0.5 to 300."""
+    url: str = ""
+    """The server (http, https), or its terminal itself (ws, wss)."""
+    family: Literal["terminado", "ttyd", "json"] = "terminado"
+    """What it speaks; Jupyter speaks terminado."""
+    token_file: str = ""
+    """Holds its token or USER:PASSWORD; empty: what the address says, if anything."""
+    authority: str = ""
+    """Who signed the server's certificate, if this system does not know; a PEM file."""
+    exec: bool = False
+    """Whether each connection is a new POSIX shell, so that commands may be typed into it."""
+    auto_reconnect: bool = False
+    """Whether a lost shell is opened again by itself."""
+    allow_plain: bool = False
+    """Whether a credential may travel unencrypted to another machine."""
+
+
 SourceTable: TypeAlias = (
     LocalTable
     | OpenShellTable
@@ -164,5 +189,6 @@ SourceTable: TypeAlias = (
     | KubernetesTable
     | CentmlTable
     | ArgoTable
+    | TerminalTable
 )
 """Any table below `[sources]`; its `kind` says which."""

@@ -158,6 +158,7 @@ async def centml(environ: Mapping[str, str]) -> Finding:
     """The sign-in of its own client, or a service account."""
     from services.sources.pods import centml_token
 
+    environ = await in_thread(lambda: centml_token.settings(environ, Path.cwd()))
     file = centml_token.credential_file(environ)
     signed_in = await in_thread(file.is_file)
     account = centml_token.service_account(environ) is not None

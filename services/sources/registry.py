@@ -17,6 +17,7 @@ from services.config.sources import (
     LocalTable,
     NanoClawTable,
     OpenShellTable,
+    TerminalTable,
     VellumTable,
 )
 from services.models import Source
@@ -72,4 +73,8 @@ def _open(source: SourceSettings, clock: Clock) -> OpenSource:
             from services.sources.vellum.source import open_vellum
 
             return open_vellum(source.key, table, clock)
+        case TerminalTable() as table:
+            from services.sources.terminal.source import open_terminal
+
+            return open_terminal(source.key, table, clock)
     assert_never(source.table)

@@ -22,15 +22,18 @@ from tests.integration.sources.pods.test_argo_source import server
 from tests.integration.sources.pods.test_centml_source import ONE, platform, signed_in
 from tests.integration.sources.pods.test_kube_source import BOX as KUBE_BOX
 from tests.integration.sources.pods.test_kube_source import cluster
+from tests.support import kits
+from tests.support.bad_weather import bad_weather
 from tests.support.http_peer import WebSocket
 from tests.support.nanoclaw import ALPHA, NOW, ScriptedDocker, install_states, opened, short_folder
 from tests.support.openshell_script import script
 from tests.support.shells import running_gateway
+from tests.support.terminal_servers import KINDS, SHELL, served, source_of
 from tests.support.waiting import eventually
 
 APART = ("kubernetes", "nanoclaw", "openshell")
 """Two outputs, and processes that are ended for certain."""
-TERMINALS = ("local", "centml", "argocd")
+TERMINALS = ("local", "centml", "argocd", "terminado", "jupyter", "ttyd", "json")
 """One terminal for both outputs."""
 FAMILIES = (*APART, *TERMINALS)
 
@@ -94,6 +97,14 @@ async def family(
         with running_gateway(folder / "world") as gateway:
             actor = LocalActor("local", gateway.world, SystemClock())
             yield Family(actor, SandboxId("local", "box"), gateway.process.kill)
+    elif name in KINDS:
+        kits.need(*(one for one in (name,) if one in kits.KITS))
+        async with (
+            served(name, folder / "pod") as server_of_it,
+            bad_weather(server_of_it.port) as weather,
+            source_of(server_of_it.table(weather.port)) as source,
+        ):
+            yield Family(source.actor, SHELL, weather.cut)
     elif name == "openshell":
         script(folder / "os", monkeypatch)
         source = open_openshell("os", OpenShellTable(), SystemClock())

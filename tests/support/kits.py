@@ -52,6 +52,12 @@ def _containerd() -> str:
     return containerd.missing()
 
 
+def _centml() -> str:
+    from tests.support import centml_client
+
+    return centml_client.missing()
+
+
 def _docker() -> str:
     from tests.support import docker
 
@@ -79,6 +85,7 @@ def _vellum(old: bool = False, gateway: bool = False) -> str:
 
 KITS = {
     "containerd": Kit("containerd, runc, static busybox and bash of Debian 12", _containerd),
+    "centml": Kit("the CentML client 0.7.1", _centml),
     "docker": Kit("the docker daemon of Debian 12", _docker),
     "kubectl": Kit("kubectl 1.32, or the file WAKEDECK_KUBECTL names", _kubectl),
     "kubectl-old": Kit("kubectl 1.28", lambda: _kubectl(28)),

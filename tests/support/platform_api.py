@@ -126,6 +126,16 @@ class Centml(Platform):
         self.issued: list[dict[str, str]] = []
         """What was asked of the token endpoints."""
         self.next_token: dict[str, Any] = {}
+        self.logs: dict[tuple[int, int, str], list[dict[str, Any]]] = {}
+        """Events of a pod of a revision, oldest first."""
+        self.busy = 0
+        """So many questions for logs are answered 503."""
+        self.asked_logs: list[dict[str, str]] = []
+
+    def write(self, id: int, revision: int, pod: str, at_ms: int, message: str) -> None:
+        """A line of a log."""
+        event = {"id": f"{at_ms}000000-{message}", "timestamp": at_ms, "message": message}
+        self.logs.setdefault((id, revision, pod), []).append(event)
 
     def deploy(self, id: int, **pods: str) -> None:
         """A deployment and its pods by name and status."""
@@ -135,7 +145,7 @@ class Centml(Platform):
             "type": "inference_v3",
             "status": "active",
             "revision_pod_details_list": [
-                {"revision_number": 1, "revision_status": "ok", "pod_details_list": details}
+                {"revision_number": 1, "revision_status": "Healthy", "pod_details_list": details}
             ],
         }
 
@@ -156,6 +166,12 @@ class Centml(Platform):
             await self._status(exchange, int(parts[2]), old=False)
         elif parts[:2] == ["deployments", "status"]:
             await self._status(exchange, int(parts[2]), old=True)
+        elif parts[:2] == ["deployments", "pods"]:
+            wanted = (int(parts[2]), int(parts[3]))
+            pods = [pod for *of, pod in self.logs if tuple(of) == wanted]
+            await exchange.json(200, {"pods": pods})
+        elif parts[0] == "logs":
+            await self._log(exchange, int(parts[1]), int(parts[2]))
         elif len(parts) == 3 and parts[2] == "terminal" and request.upgrades:
             running = [
                 one["name"]
@@ -177,9 +193,28 @@ class Centml(Platform):
         if known is None or (id in self.old) != old:
             await exchange.json(404, {"detail": f"Deployment {id} not found"})
         elif old:
-            await exchange.json(200, {"id": id, "status": known["status"]})
+            told = ("id", "type", "status", "service_status", "error_message", "endpoint_url")
+            await exchange.json(200, {name: known.get(name) for name in told})
         else:
             await exchange.json(200, known)
+
+    async def _log(self, exchange: Exchange, id: int, revision: int) -> None:
+        """A page: the newest lines, or those after an instant with a span before it again."""
+        asked = {name: values[0] for name, values in exchange.request.query.items()}
+        self.asked_logs.append(asked)
+        if self.busy:
+            self.busy -= 1
+            await exchange.json(503, {"detail": "busy"})
+            return
+        events = self.logs.get((id, revision, asked["pod"]), [])
+        most = int(asked.get("max_lines", "100"))
+        if asked.get("fetch_newer") == "true":
+            after = int(asked["timestamp"])
+            again = [one for one in events if after - 15_000 <= one["timestamp"] <= after]
+            events = again + [one for one in events if one["timestamp"] > after][:most]
+        else:
+            events = events[-most:]
+        await exchange.json(200, {"events": events})
 
 
 def _form(body: bytes) -> Mapping[str, list[str]]:
@@ -198,6 +233,8 @@ class Argo(Platform):
         super().__init__(folder)
         self.silent_end = True
         self.exec_enabled = True
+        self.takes = "cookie"
+        """What its terminal takes the token from: `cookie`, or `bearer` as newer ones prefer."""
         self.pods: dict[str, str] = {"box": "Running"}
         self.shells = ("bash", "sh", "powershell", "cmd")
         self.missing: set[str] = set()
@@ -248,10 +285,14 @@ class Argo(Platform):
         if not self.exec_enabled:
             await exchange.answer(404)
             return
-        if not cookie.startswith("argocd.token="):
+        if self.takes == "bearer":
+            token = request.headers.get("authorization", "").removeprefix("Bearer ")
+        elif cookie.startswith("argocd.token="):
+            token = _token_of(cookie)
+        else:
             await exchange.answer(400, "Auth cookie not found")
             return
-        if _token_of(cookie) not in self.tokens:
+        if token not in self.tokens:
             await exchange.answer(401, "invalid session")
             return
         for name in ("pod", "container", "appName", "projectName", "namespace"):
@@ -282,12 +323,12 @@ def _token_of(cookie: str) -> str:
 
 
 @asynccontextmanager
-async def centml(folder: Path) -> AsyncIterator[Centml]:
+async def centml(folder: Path, port: int = 0) -> AsyncIterator[Centml]:
     """A platform that runs."""
     folder.mkdir(parents=True, exist_ok=True)
     one = Centml(folder)
     try:
-        async with http_peer(one.handle) as one.peer:
+        async with http_peer(one.handle, port=port) as one.peer:
             yield one
     finally:
         await one.close()

@@ -1,4 +1,4 @@
-"""terminado, a terminal server we did not write, and the framing it speaks.
+"""terminado, a terminal server we did not write.
 
 See upstream/terminal: Independent servers.
 
@@ -9,50 +9,16 @@ on a free port of loopback, which it prints.
 from __future__ import annotations
 
 import asyncio
-import codecs
-import json
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from services.terminal.transport.framing import FrameEvent, Malformed, Output
-
 ROOT = Path(__file__).resolve().parents[2]
-
-
-class TerminadoFraming:
-    """JSON arrays in text frames."""
-
-    subprotocols: Sequence[str] = ()
-    repeats_size = False
-    silent_end = False
-
-    def __init__(self) -> None:
-        self._typed = codecs.getincrementaldecoder("utf-8")("replace")
-
-    def on_subprotocol(self, subprotocol: str | None) -> None:
-        """It knows none."""
-
-    def encode_resize(self, columns: int, lines: int) -> str:
-        return json.dumps(["set_size", lines, columns])
-
-    def encode_input(self, data: bytes) -> tuple[str, ...]:
-        text = self._typed.decode(data)
-        return (json.dumps(["stdin", text]),) if text else ()
-
-    def decode(self, frame: str | bytes) -> tuple[FrameEvent, ...]:
-        try:
-            message = json.loads(frame)
-        except ValueError:
-            return (Malformed("not JSON"),)
-        if message[0] == "stdout" and message[1]:
-            return (Output(message[1].encode("utf-8", "replace")),)
-        return ()
 
 
 class Terminado:
@@ -67,13 +33,14 @@ class Terminado:
 
 
 @asynccontextmanager
-async def terminado(folder: Path) -> AsyncIterator[Terminado]:
-    """A server of its own, ended with its shells."""
+async def terminado(folder: Path, port: int = 0) -> AsyncIterator[Terminado]:
+    """A server of its own, ended with its shells; `port` 0 for a free one."""
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
         "tests.support.terminado_peer",
         str(folder),
+        str(port),
         cwd=ROOT,
         stdout=asyncio.subprocess.PIPE,
         env={"PATH": os.environ["PATH"], "HOME": str(folder), "LC_ALL": "C.UTF-8"},
@@ -95,7 +62,7 @@ async def terminado(folder: Path) -> AsyncIterator[Terminado]:
             await process.wait()
 
 
-async def _serve(folder: str) -> None:
+async def _serve(folder: str, port: int) -> None:
     library: Any = import_module("terminado")
     web: Any = import_module("tornado.web")
 
@@ -115,7 +82,7 @@ async def _serve(folder: str) -> None:
             (r"/terminals/(\w+)", library.TermSocket, {"term_manager": named}),
         ]
     )
-    server = application.listen(0, "127.0.0.1")
+    server = application.listen(port, "127.0.0.1")
     (socket,) = server._sockets.values()
     print(socket.getsockname()[1], flush=True)  # noqa: T201
     over = asyncio.Event()
@@ -126,4 +93,4 @@ async def _serve(folder: str) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(_serve(sys.argv[1]))
+    asyncio.run(_serve(sys.argv[1], int(sys.argv[2])))

@@ -86,6 +86,7 @@ def shell(
 @click.option("--shell", type=click.Choice(["bash", "sh", "zsh"]), help="The shell that runs it.")
 @click.option("--timeout", type=click.FloatRange(0.1, 604_800), help="Seconds until it is stopped.")
 @click.option("-i", "--stdin", is_flag=True, help="Pass this process's own input on to it.")
+@click.option("-t", "--tty", is_flag=True, help="Give it this terminal: for an editor, a pager.")
 @click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
 @click.pass_context
 @exit_with_code
@@ -98,6 +99,7 @@ def exec_(
     shell: str | None,
     timeout: float | None,
     stdin: bool,
+    tty: bool,
     command: tuple[str, ...],
 ) -> int:
     """Run one command in a sandbox. Exits with its code; 255 when the outcome is unknown."""
@@ -105,4 +107,10 @@ def exec_(
     from tui.cli import exec_command
 
     choice = ShellChoice(pod, first_pod, shell, container)
+    if tty:
+        from tui.cli import terminal_command
+
+        if timeout is not None:
+            raise click.UsageError("-t takes no --timeout: leave it with ~. after Enter.")
+        return terminal_command.run(settings_of(context), sandbox, command, choice)
     return exec_command.run(settings_of(context), sandbox, command, timeout, choice, stdin=stdin)

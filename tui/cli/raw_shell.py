@@ -142,7 +142,12 @@ class _Relay:
             await asyncio.sleep(RESIZE_GAP_S)
 
 
-async def _run(transport: Transport) -> CloseReason:
+async def relay(transport: Transport) -> CloseReason:
+    """Open a shell, give it this terminal until it ends, close it.
+
+    Raises:
+        ShellError: it could not be opened.
+    """
     try:
         await transport.open(*_size())
         if transport.notice:
@@ -200,10 +205,10 @@ def run(settings: Settings, typed: str, choice: ShellChoice) -> int:
                 transport = actor.shell(sandbox.id, choice)
                 if choice.shell == AGENT:
                     confirm_attach(source.attachment)
-                return await _run(transport)
+                return await relay(transport)
             except ChoiceError as error:
                 picked = replace(choice, pod=choose_from(error.choices))
-            return await _run(actor.shell(sandbox.id, picked))
+            return await relay(actor.shell(sandbox.id, picked))
 
     ending = asyncio.run(main())
     if ending.state is ShellState.ENDED:

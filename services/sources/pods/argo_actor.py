@@ -7,10 +7,12 @@ from collections.abc import AsyncIterator, Sequence
 from services.clock import Clock
 from services.errors import ShellError, UnavailableError
 from services.models import Retry, SandboxId, Step
+from services.net.http import ApiError, Http
 from services.sources.pods import argo_api
+from services.sources.pods.argo_api import AppPod
 from services.sources.pods.argo_client import ArgoServer
-from services.sources.pods.errors import argo_refusal
-from services.sources.pods.http import Http
+from services.sources.pods.argo_observer import WORDS
+from services.sources.pods.errors import argo_refusal, explain_api_error
 from services.sources.pods.platform_shell import PlatformShell, Route, ShellEndpoint
 from services.sources.pods.pod import container_of
 from services.sources.protocol.steps import LinkStep, run_steps
@@ -83,7 +85,7 @@ class ArgoActor:
                 NOTICE,
             )
 
-        if again and self._server.table.auto_reconnect:
+        if again and self._server.table.auto_reconnect and not choice.once:
             return ReconnectingTransport(make, self._clock)
         return make()
 
@@ -97,7 +99,14 @@ class ArgoActor:
         return "read; only Argo CD can renew it"
 
     async def _check_pod(self, sandbox: SandboxId) -> str:
-        return (await self._server.find(self._opened(), *argo_api.split_id(sandbox))).status
+        return (await self._find(sandbox)).status
+
+    async def _find(self, sandbox: SandboxId) -> AppPod:
+        """The pod as the server tells it; a refusal says what it means."""
+        try:
+            return await self._server.find(self._opened(), *argo_api.split_id(sandbox))
+        except ApiError as error:
+            raise explain_api_error(error, WORDS) from error
 
     async def _check_shell(self, sandbox: SandboxId) -> str:
         request = ExecRequest(("true",), timeout_s=_LINK_S - 3)
@@ -107,13 +116,12 @@ class ArgoActor:
         return "a command ran"
 
     async def _route(self, sandbox: SandboxId, choice: ShellChoice, shells: Sequence[str]) -> Route:
-        http = self._opened()
-        one = await self._server.find(http, *argo_api.split_id(sandbox))
+        one = await self._find(sandbox)
         judgement = argo_api.judge(one)
         if judgement.no_shell:
             why = judgement.reason or judgement.no_shell
             raise ShellError(f"no shell in {sanitize(one.name, 100)}: {why}")
-        pod = await self._server.pod(http, one)
+        pod = await self._server.pod(self._opened(), one)
         names = [container.name for container in pod.containers]
         if choice.container is not None and choice.container not in names:
             raise ShellError(

@@ -11,9 +11,9 @@ from urllib.parse import quote, urlsplit
 from services.config.sources import ArgoTable
 from services.errors import NotFoundError, SignedOutError, UnavailableError
 from services.files.bounded import UnfitError, read_text
+from services.net.http import ApiError, Http, platform_http
 from services.sources.pods import argo_api
 from services.sources.pods.argo_api import Application, AppPod
-from services.sources.pods.http import ApiError, Http, platform_http
 from services.sources.pods.pod import Pod
 from services.text.sanitize import sanitize
 

@@ -19,11 +19,11 @@ from services.models import (
     SandboxId,
     Source,
 )
+from services.net.http import ApiError, Http
 from services.sources.pods import argo_api, pod_logs
 from services.sources.pods.argo_api import Application, AppPod
 from services.sources.pods.argo_client import ArgoServer
 from services.sources.pods.errors import RefusalText, explain_api_error
-from services.sources.pods.http import ApiError, Http
 from services.sources.pods.judgement import row, verdict
 from services.sources.protocol.observer import NoQueues
 from services.sources.protocol.verdict import Verdict, VerdictKind

@@ -11,11 +11,11 @@ from services.config.sources import CentmlTable
 from services.errors import ChoiceError, ShellError, UnavailableError
 from services.models import Retry, SandboxId, Step
 from services.net.failures import ConnectionFailure
+from services.net.http import ApiError, Http
 from services.sources.pods.centml_observer import WORDS, split_id, status_of
 from services.sources.pods.centml_sign_in import LIMIT_S, sign_in
 from services.sources.pods.centml_token import CentmlCredential
 from services.sources.pods.errors import centml_refusal, explain_api_error
-from services.sources.pods.http import ApiError, Http
 from services.sources.pods.platform_shell import PlatformShell, Route, ShellEndpoint
 from services.sources.protocol.steps import LinkStep, run_steps
 from services.terminal.exec.requests import ExecEvent, ExecRequest, ShellChoice, collect_output
@@ -37,7 +37,7 @@ class CentmlActor:
     def __init__(
         self,
         source: str,
-        base: str,
+        base: Callable[[], str],
         connect: Callable[[], Http],
         table: CentmlTable,
         credential: CentmlCredential,
@@ -72,7 +72,7 @@ class CentmlActor:
 
     def shell(self, sandbox: SandboxId, choice: ShellChoice) -> Transport:
         first = self._shell(sandbox, choice)
-        if not self._table.auto_reconnect:
+        if choice.once or not self._table.auto_reconnect:
             return first
         return ReconnectingTransport(lambda: self._shell(sandbox, choice), self._clock)
 
@@ -144,7 +144,7 @@ class CentmlActor:
             raise ShellError(f"deployment {id} reports no pod list (v2)", retry=Retry.NO)
         pod = choose(deployment.running, choice, f"deployment {id}")
         return Route(
-            (ShellEndpoint(choice.shell or "", terminal_url(self._base, id, pod, choice.shell)),),
+            (ShellEndpoint(choice.shell or "", terminal_url(self._base(), id, pod, choice.shell)),),
             self._credential.headers(),
             allow_plain=self._table.allow_plain,
         )

@@ -5,7 +5,8 @@ See upstream/pods: CentML deployments; upstream/pods: Choosing a pod.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from services.errors import UnavailableError
@@ -20,6 +21,28 @@ _BY_ITSELF = {
 }
 
 
+_SERVICE: dict[str, tuple[SandboxState, str]] = {
+    "Healthy": (SandboxState.READY, ""),
+    "Missing": (SandboxState.SETTLING, "Missing: nothing of it is there yet"),
+    "CleanedUp": (SandboxState.ASLEEP, "CleanedUp: it has finished and was removed"),
+    "ScaledToZero": (SandboxState.ASLEEP, "ScaledToZero: nobody asked for it for a while"),
+    "Progressing": (SandboxState.SETTLING, "Progressing: it is being rolled out"),
+    "Paused": (SandboxState.ASLEEP, "Paused: its rollout is held"),
+    "Unknown": (SandboxState.UNKNOWN, "Unknown: the platform does not know its state"),
+    "Degraded": (SandboxState.STUCK, "Degraded: its rollout failed in part"),
+}
+"""What the platform calls a service, a revision or a rollout, beside the words of pods."""
+
+
+@dataclass(frozen=True, slots=True)
+class Revision:
+    """One revision of a deployment."""
+
+    number: int | None
+    status: str
+    error: str = ""
+
+
 @dataclass(frozen=True, slots=True)
 class PodInfo:
     """One pod of a deployment; the status is whatever the platform says."""
@@ -28,6 +51,7 @@ class PodInfo:
     status: str
     error: str = ""
     component: str = ""
+    revision: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +66,15 @@ class Deployment:
     pods: tuple[PodInfo, ...] | None = None
     """None where the platform told no pod list (v2)."""
     errors: tuple[str, ...] = ()
+    service: str = ""
+    """The platform's word for the whole (v2)."""
+    rollout: str = ""
+    revisions: tuple[Revision, ...] = ()
+
+    @property
+    def current(self) -> Revision | None:
+        """The newest revision; None where none is told."""
+        return max(self.revisions, key=lambda one: one.number or 0, default=None)
 
     @property
     def running(self) -> tuple[str, ...]:
@@ -73,39 +106,57 @@ def read_status(id: int, name: str, value: Any) -> Deployment:
     """
     if not isinstance(value, dict):
         raise UnavailableError(f"The platform gave no status of deployment {id}.")
-    revisions = value.get("revision_pod_details_list")
+    told = value.get("revision_pod_details_list")
     pods: list[PodInfo] = []
-    errors: list[str] = []
-    for revision in revisions if isinstance(revisions, list) else []:
-        if not isinstance(revision, dict):
+    revisions: list[Revision] = []
+    for one in told if isinstance(told, list) else []:
+        if not isinstance(one, dict):
             continue
-        if revision.get("error_message"):
-            errors.append(sanitize(str(revision["error_message"]), 200))
-        details = revision.get("pod_details_list")
-        pods += [_pod(one) for one in (details if isinstance(details, list) else []) if _is(one)]
-    told = "revision_pod_details_list" in value
+        number = _number(one)
+        revisions.append(
+            Revision(number, _text(one, "revision_status"), _text(one, "error_message"))
+        )
+        details = one.get("pod_details_list")
+        found = details if isinstance(details, list) else []
+        pods += [_pod(each, number) for each in found if isinstance(each, dict)]
     return Deployment(
         id,
         name,
         _text(value, "status"),
         _text(value, "type"),
         _text(value, "endpoint_url"),
-        tuple(pods) if told else None,
-        tuple(errors),
+        tuple(pods) if "revision_pod_details_list" in value else None,
+        _errors(_text(value, "error_message"), revisions),
+        _text(value, "service_status"),
+        _text(value, "rollout_status"),
+        tuple(revisions),
     )
 
 
-def _is(value: Any) -> bool:
-    return isinstance(value, dict)
+def _errors(whole: str, revisions: Sequence[Revision]) -> tuple[str, ...]:
+    """What went wrong, each thing once, by its revision where there are several."""
+    said = [whole] if whole else []
+    for one in revisions:
+        if one.error:
+            several = len(revisions) > 1 and one.number is not None
+            said.append(f"revision {one.number}: {one.error}" if several else one.error)
+    return tuple(dict.fromkeys(said))
 
 
-def _pod(value: dict[str, Any]) -> PodInfo:
+def _number(value: dict[str, Any]) -> int | None:
+    number = value.get("revision_number")
+    return number if isinstance(number, int) and not isinstance(number, bool) else None
+
+
+def _pod(value: dict[str, Any], revision: int | None) -> PodInfo:
     name = value.get("name")
+    own = _number(value)
     return PodInfo(
         name if isinstance(name, str) else "",
         _text(value, "status"),
         _text(value, "error_message"),
         _text(value, "component_type"),
+        revision if own is None else own,
     )
 
 
@@ -119,17 +170,47 @@ def judge(deployment: Deployment) -> PodJudgement:
     by_itself = _BY_ITSELF.get(deployment.status.lower())
     if by_itself is not None:
         return PodJudgement(*by_itself, f"it is {deployment.status.lower()}")
+    state, said = _service_words(deployment)
+    errors = "; ".join(deployment.errors)
+    said = f"{said}; {errors}" if said and errors else said or errors
     if deployment.pods is None:
-        said = f"deployment {deployment.id} reports no pod list (v2)"
-        return PodJudgement(SandboxState.UNKNOWN, said, said)
+        no_list = f"deployment {deployment.id} reports no pod list (v2)"
+        return PodJudgement(state, said or no_list, no_list)
     if deployment.running:
         others = [one for one in deployment.pods if one.status != RUNNING]
         behind = ", ".join(f"{one.name or 'a pod'} is {one.status}" for one in others[:3])
-        return PodJudgement(SandboxState.READY, behind)
+        if state is SandboxState.UNKNOWN and not said:
+            state = SandboxState.READY
+        return PodJudgement(state, "; ".join(part for part in (said, behind) if part))
+    no_shell = "it has no running pod"
     if not deployment.pods:
-        said = "; ".join(deployment.errors) or "it has no pods"
-        return PodJudgement(SandboxState.ASLEEP, said, "it has no running pod")
-    return replace(judge_pod(deployment.pods[0]), no_shell="it has no running pod")
+        if state in (SandboxState.READY, SandboxState.UNKNOWN) and not said:
+            state, said = SandboxState.ASLEEP, "it has no pods"
+        elif state is SandboxState.READY:
+            state = SandboxState.UNKNOWN
+        return PodJudgement(state, said, no_shell)
+    first = judge_pod(deployment.pods[0])
+    known = first.state is not SandboxState.UNKNOWN or state is SandboxState.READY
+    if known or not said:
+        parts = (first.reason, *(one for one in deployment.errors if one not in first.reason))
+        reason = "; ".join(part for part in parts if part)
+        return PodJudgement(first.state, reason, no_shell)
+    return PodJudgement(state, said, no_shell)
+
+
+def _service_words(deployment: Deployment) -> tuple[SandboxState, str]:
+    """State and words of the whole: of its service, its newest revision, or its rollout."""
+    newest = deployment.current
+    word = deployment.service or (newest.status if newest is not None else "")
+    word = word or deployment.rollout
+    if not word:
+        return SandboxState.UNKNOWN, ""
+    if word in _SERVICE:
+        return _SERVICE[word]
+    state, said = words_for(word)
+    if newest is not None and len(deployment.revisions) > 1 and newest.number is not None:
+        said = f"revision {newest.number} is {said}" if said else said
+    return state, said
 
 
 def judge_pod(pod: PodInfo) -> PodJudgement:
@@ -147,6 +228,13 @@ def evidence(deployment: Deployment) -> Facts:
         ("type", deployment.kind or "unknown"),
         ("endpoint", deployment.endpoint or "none"),
     ]
+    if deployment.service:
+        rows.append(("service", deployment.service))
+    if deployment.rollout:
+        rows.append(("rollout", deployment.rollout))
+    for each in deployment.revisions:
+        number = "" if each.number is None else f" {each.number}"
+        rows.append((f"revision{number}", each.status or "unknown"))
     for one in deployment.pods or ():
         component = f" ({one.component})" if one.component else ""
         rows.append(

@@ -19,11 +19,11 @@ from services.models import (
     SandboxId,
     Source,
 )
-from services.sources.pods import centml_api, judgement
+from services.net.http import ApiError, Http
+from services.sources.pods import centml_api, centml_logs, judgement
 from services.sources.pods.centml_api import Deployment, PodInfo
 from services.sources.pods.centml_token import CentmlCredential
 from services.sources.pods.errors import RefusalText, explain_api_error
-from services.sources.pods.http import ApiError, Http
 from services.sources.pods.judgement import row
 from services.sources.protocol.observer import NoQueues
 from services.sources.protocol.verdict import Verdict, VerdictKind
@@ -36,7 +36,6 @@ WORDS = RefusalText(
     "The platform does not accept the token",
     "Reconnect to sign in again, or use `centml login`.",
 )
-NO_LOGS = "The platform's terminal API has no logs."
 
 
 async def status_of(http: Http, id: int, name: str = "") -> Deployment:
@@ -137,12 +136,28 @@ class CentmlObserver(NoQueues):
         return verdict(deployment, pod)
 
     async def log_streams(self, sandbox: SandboxId) -> tuple[LogStream, ...]:
-        return ()
+        return centml_logs.log_streams((await self._logs_of(sandbox))[1])
 
-    def logs(
+    async def logs(
         self, sandbox: SandboxId, stream: str = "", since: float | None = None
     ) -> AsyncIterator[LogRecord]:
-        raise UnavailableError(NO_LOGS)
+        id, logs = await self._logs_of(sandbox)
+        log = centml_logs.log_named(logs, stream, id)
+        try:
+            async for one in centml_logs.read(await self._opened(), id, log, self._clock, since):
+                yield one
+        except ApiError as error:
+            raise explain_api_error(error, WORDS) from error
+
+    async def _logs_of(self, sandbox: SandboxId) -> tuple[int, tuple[centml_logs.RevisionLog, ...]]:
+        """Its deployment, and the logs there are of it."""
+        id, pod = split_id(sandbox)
+        http = await self._opened()
+        try:
+            deployment = await status_of(http, id)
+            return id, await centml_logs.find_logs(http, deployment, pod)
+        except ApiError as error:
+            raise explain_api_error(error, WORDS) from error
 
     async def close(self) -> None:
         """Let go of the connection."""

@@ -7,18 +7,32 @@ from __future__ import annotations
 
 import base64
 import binascii
+import io
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 from services.clock import Clock
 from services.errors import SignedOutError, UnavailableError
-from services.files.bounded import parse_json, read_bounded
+from services.files.bounded import UnfitError, parse_json, read_bounded, read_text
 
 EARLY_S = 100.0
 """A token this close to its end counts as expired."""
 PLATFORM = "https://api.centml.com"
+_DOTENV = ".env"
+_FROM_FILE = frozenset(
+    (
+        "CENTML_CRED_FILE_PATH",
+        "CENTML_PLATFORM_API_URL",
+        "CENTML_SERVICE_ACCOUNT_ID",
+        "CENTML_SERVICE_ACCOUNT_SECRET",
+        "CENTML_SERVICE_ACCOUNT_TOKEN_URL",
+        "CENTML_WORKOS_CLIENT_ID",
+    )
+)
+"""What its client takes from that file as well."""
 _ADVICE = "Reconnect to sign in, or use `centml login`."
 
 
@@ -37,6 +51,27 @@ class Stored:
 
     access: str = field(repr=False)
     refresh: str = field(repr=False)
+
+
+def settings(environ: Mapping[str, str], folder: Path) -> dict[str, str]:
+    """Its client's settings: the environment, then `.env` in the working folder.
+
+    Where the credential is, `.env` says only as a whole path (upstream/pods: CentML sign-in).
+    A file that cannot be read says nothing.
+    """
+    from dotenv import dotenv_values
+
+    try:
+        text = read_text(folder / _DOTENV)
+    except (OSError, UnfitError):
+        return dict(environ)
+    told = dotenv_values(stream=io.StringIO(text), interpolate=False)
+    taken = {
+        name.upper(): value
+        for name, value in told.items()
+        if value is not None and name.upper() in _FROM_FILE
+    }
+    return {**taken, **environ}
 
 
 def base_url(option: str, environ: Mapping[str, str]) -> str:
@@ -60,6 +95,8 @@ def service_account(environ: Mapping[str, str]) -> ServiceAccount | None:
 
 def credential_file(environ: Mapping[str, str]) -> Path:
     """Where the client keeps a person's credential."""
+    if path := environ.get("CENTML_CRED_FILE_PATH"):
+        return Path(path).expanduser()
     folder = Path(environ.get("CENTML_CONFIG_PATH") or "~/.centml").expanduser()
     return folder / (environ.get("CENTML_CRED_FILE") or "credentials.json")
 
@@ -97,10 +134,20 @@ def expires_at(token: str) -> float | None:
 class CentmlCredential:
     """The token in use: a minted one of a service account, else the one in the client's file."""
 
-    def __init__(self, clock: Clock, environ: Mapping[str, str] | None = None) -> None:
-        self.environ = os.environ if environ is None else environ
+    def __init__(
+        self, clock: Clock, environ: Mapping[str, str] | None = None, folder: Path | None = None
+    ) -> None:
+        """`folder` is the working one where nothing is said."""
+        self._given = environ
+        self._folder = folder
         self._clock = clock
         self._minted = ""
+
+    @cached_property
+    def environ(self) -> Mapping[str, str]:
+        """Its client's settings, as they are when they are first needed."""
+        given = os.environ if self._given is None else self._given
+        return settings(given, self._folder or Path.cwd())
 
     def take(self, token: str) -> None:
         """Use a minted token from now on."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from services.errors import ShellError, SignedOutError, UnavailableError
 from services.models import Retry
 from services.net.failures import ConnectionFailure
-from services.sources.pods.http import ApiError
+from services.net.http import ApiError
 from services.text.sanitize import sanitize
 
 _KUBE_VERBS = (

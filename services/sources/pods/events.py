@@ -13,7 +13,7 @@ from urllib.parse import quote
 from services.clock import Clock
 from services.errors import UnavailableError
 from services.files.bounded import UnfitError
-from services.sources.pods.http import ApiError, Http
+from services.net.http import ApiError, Http
 from services.sources.pods.judge import instant
 from services.sources.pods.pod import EventList, Pod, PodEvent, read_events
 from services.text.sanitize import sanitize

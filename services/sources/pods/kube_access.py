@@ -11,10 +11,10 @@ from typing import Protocol, TypeVar
 
 from services.errors import ShellError
 from services.models import Retry
+from services.net.http import Http
 from services.sources.pods import judge
 from services.sources.pods.credential import KubeCredential
 from services.sources.pods.errors import kube_refusal
-from services.sources.pods.http import Http
 from services.sources.pods.kube_client import exec_url, read_one
 from services.sources.pods.pod import Pod, container_of
 from services.terminal.exec.remote_pid import RemoteProcess

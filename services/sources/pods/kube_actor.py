@@ -13,8 +13,8 @@ from pathlib import Path
 from services.clock import Clock
 from services.errors import RefusedError, ShellError, UnavailableError
 from services.models import Retry, SandboxId, Step
+from services.net.http import ApiError, Http
 from services.sources.pods.errors import explain_api_error
-from services.sources.pods.http import ApiError, Http
 from services.sources.pods.kube_access import KubeAccess, ShellRequest, ShellTarget
 from services.sources.pods.kube_client import Kube, http_of, read_one, split_id
 from services.sources.pods.kube_observer import refusal_text_of
@@ -71,7 +71,7 @@ class KubeActor:
     def shell(self, sandbox: SandboxId, choice: ShellChoice) -> Transport:
         shell_request = self._shell_request(sandbox, choice)
         table = self._kube.table
-        number = self._free_number(sandbox) if table.resumable else 0
+        number = self._free_number(sandbox) if table.resumable and not choice.once else 0
         if number:
             shell_request = replace(
                 shell_request, session=session_name(f"wakedeck-{_operator()}-{number}")
@@ -83,7 +83,7 @@ class KubeActor:
         def make() -> PodShell:
             return PodShell(self._connect, shell_request, self._clock, NOTICE, closed)
 
-        if table.auto_reconnect:
+        if table.auto_reconnect and not choice.once:
             return ReconnectingTransport(make, self._clock, resumes=table.resumable)
         return make()
 
@@ -113,7 +113,9 @@ class KubeActor:
     def _run(
         self, link: KubeAccess, place: ShellTarget, request: ExecRequest
     ) -> AsyncGenerator[ExecEvent, None]:
-        wire = ChannelCommand(partial(link.opened, place), partial(self._cleanup.end, place))
+        name = sanitize(place.pod.metadata.name, 100)
+        keeper = self._cleanup.keeper(place)
+        wire = ChannelCommand(partial(link.opened, place), keeper, f"pod {name}")
         return run_command(wire, request)
 
     def _shell_request(self, sandbox: SandboxId, choice: ShellChoice) -> ShellRequest:

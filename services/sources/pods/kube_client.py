@@ -13,10 +13,10 @@ from services.config.sources import KubernetesTable
 from services.errors import NotFoundError, UnavailableError
 from services.files.bounded import UnfitError
 from services.models import SandboxId
+from services.net.http import ApiError, Http
 from services.sources.pods import kubeconfig
 from services.sources.pods.access import Access
 from services.sources.pods.credential import KubeCredential
-from services.sources.pods.http import ApiError, Http
 from services.sources.pods.pod import Pod, read_list, read_pod
 from services.text.sanitize import sanitize
 

@@ -28,10 +28,10 @@ from services.models import (
     Source,
     Unknown,
 )
+from services.net.http import ANSWER_S, ApiError, Http
 from services.sources.pods import judge, pod_logs
 from services.sources.pods.credential import KubeCredential
 from services.sources.pods.errors import RefusalText, explain_api_error
-from services.sources.pods.http import ANSWER_S, ApiError, Http
 from services.sources.pods.judgement import verdict
 from services.sources.pods.kube_client import (
     Kube,

@@ -8,9 +8,9 @@ from dataclasses import replace
 
 from services.clock import Clock
 from services.models import GatewayId, Sandbox, SandboxId, SandboxState
+from services.net.http import Http
 from services.sources.pods import evidence, judge
 from services.sources.pods.events import StuckEvents
-from services.sources.pods.http import Http
 from services.sources.pods.judgement import row
 from services.sources.pods.pod import Pod
 from services.sources.pods.watch import PodWatch

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator
 
 from services.errors import UnavailableError
 from services.files.bounded import UnfitError, parse_json
-from services.sources.pods.http import ApiError, Http, Query
+from services.net.http import ApiError, Http, Query
 from services.sources.pods.pod import Pod, PodList, read_list
 
 PAGE = 500

@@ -5,8 +5,6 @@ See upstream/pods: JSON frames; upstream/terminal: Leaving a shell.
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import ssl
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -17,12 +15,10 @@ from services.models import Retry, ShellState
 from services.net.failures import ConnectionFailure
 from services.terminal.transport.base import CloseReason
 from services.terminal.transport.close_reasons import HandshakeRefusedError
+from services.terminal.transport.end_keys import press_end_keys
 from services.terminal.transport.json_frames import TOKEN_RENEWED, Dialect, JsonFraming
 from services.terminal.transport.websocket import WebSocketTransport
 
-_END_SHELL_S = 1.5
-_AGAIN_S = 0.2
-_KEY_GAP_S = 0.05
 _TAIL_BYTES = 256
 _HINT_S = 2.0
 _NEW_SHELL = (
@@ -144,27 +140,8 @@ class PlatformShell:
             return
         if not self._ended:
             self._ended = True
-            with contextlib.suppress(TimeoutError, ShellError):
-                async with asyncio.timeout(_END_SHELL_S):
-                    await self._end_shell(inner)
+            await press_end_keys(inner)
         await inner.close()
-
-    async def _end_shell(self, inner: WebSocketTransport) -> None:
-        async def to_the_end() -> None:
-            while not isinstance(await inner.read(), CloseReason):
-                pass
-
-        reading = asyncio.ensure_future(to_the_end())
-        try:
-            while not reading.done():
-                # Again and again: what comes between two commands or prompts is thrown away.
-                await inner.write(b"\x03")
-                await asyncio.wait((reading,), timeout=_KEY_GAP_S)
-                await inner.write(b"\x04")
-                await asyncio.wait((reading,), timeout=_AGAIN_S)
-        finally:
-            reading.cancel()
-            await asyncio.gather(reading, return_exceptions=True)
 
     def _opened(self) -> WebSocketTransport:
         if self._inner is None:

@@ -178,8 +178,12 @@ class RemoteCleanup:
         for one in mine:
             self._begin(*one)
 
+    def keeper(self, place: ShellTarget) -> CommandKeeper:
+        """What keeps count of a command there."""
+        return CommandKeeper(self, place)
+
     def shell_started(self, place: ShellTarget, remote: RemoteProcess) -> None:
-        """Write down that a shell runs, should this panel be killed."""
+        """Write down that a process runs, should this panel be killed."""
         self._shells.add(_shell(place, remote))
 
     def shell_ended(self, place: ShellTarget, remote: RemoteProcess) -> None:
@@ -215,6 +219,26 @@ class RemoteCleanup:
             pass
         self.left = [*self.left, (place, remote)][-MOST_LEFT:]
         return False
+
+
+class CommandKeeper:
+    """Keeps count of the commands in one container; a `ProcessKeeper`."""
+
+    def __init__(self, cleanup: RemoteCleanup, place: ShellTarget) -> None:
+        self._cleanup = cleanup
+        self._place = place
+
+    def started(self, remote: RemoteProcess) -> None:
+        """Write it down."""
+        self._cleanup.shell_started(self._place, remote)
+
+    def ended(self, remote: RemoteProcess) -> None:
+        """Strike it off."""
+        self._cleanup.shell_ended(self._place, remote)
+
+    async def end(self, remote: RemoteProcess) -> bool:
+        """End it now, or when the pod is next reached."""
+        return await self._cleanup.end(self._place, remote)
 
 
 def _shell(place: ShellTarget, remote: RemoteProcess) -> OpenShell:

@@ -7,13 +7,11 @@ from pathlib import Path
 from services.clock import Clock
 from services.config.sources import ArgoTable, CentmlTable, KubernetesTable
 from services.models import Capability, Source
-from services.sources.pods.http import Http, platform_http
+from services.net.http import Http, platform_http
 from services.sources.protocol.source import OpenSource
 
-_CAN = frozenset({Capability.RECONNECT, Capability.SHELL, Capability.EXEC})
-_CAN_LOGS = _CAN | {Capability.LOGS}
+_CAN = frozenset({Capability.RECONNECT, Capability.SHELL, Capability.EXEC, Capability.LOGS})
 NO_WAKE = (Capability.WAKE, "its platform starts it, not this panel")
-NO_LOGS = (Capability.LOGS, "its logs are read where it lives")
 NO_QUEUE = (Capability.QUEUE, "pods have no queues")
 
 
@@ -31,7 +29,7 @@ def open_kubernetes(
 
     address = table.context or "the current context"
     label = table.label or table.context or key
-    info = Source(key, "pods", label, address, _CAN_LOGS, (NO_WAKE, NO_QUEUE))
+    info = Source(key, "pods", label, address, _CAN, (NO_WAKE, NO_QUEUE))
     kube = Kube(table, clock)
     ready = sign_in_in_background if table.background_sign_in else None
     return OpenSource(KubeObserver(info, kube, clock, ready), KubeActor(key, kube, clock, state))
@@ -45,11 +43,14 @@ def open_centml(key: str, table: CentmlTable, clock: Clock) -> OpenSource:
     from services.sources.pods.centml_token import CentmlCredential, base_url
 
     credential = CentmlCredential(clock)
-    base = base_url(table.url, credential.environ)
-    info = Source(key, "pods", table.label or "CentML", base, _CAN, (NO_WAKE, NO_QUEUE, NO_LOGS))
+    address = table.url.rstrip("/") or "where its client is set to"
+    info = Source(key, "pods", table.label or "CentML", address, _CAN, (NO_WAKE, NO_QUEUE))
+
+    def base() -> str:
+        return base_url(table.url, credential.environ)
 
     def connect() -> Http:
-        return platform_http(base, credential.headers, allow_plain=table.allow_plain)
+        return platform_http(base(), credential.headers, allow_plain=table.allow_plain)
 
     ready = sign_in if table.background_sign_in else None
     return OpenSource(
@@ -65,7 +66,5 @@ def open_argo(key: str, table: ArgoTable, clock: Clock) -> OpenSource:
     from services.sources.pods.argo_observer import ArgoObserver
 
     server = ArgoServer(table)
-    info = Source(
-        key, "pods", table.label or "Argo CD", server.base, _CAN_LOGS, (NO_WAKE, NO_QUEUE)
-    )
+    info = Source(key, "pods", table.label or "Argo CD", server.base, _CAN, (NO_WAKE, NO_QUEUE))
     return OpenSource(ArgoObserver(info, server, clock), ArgoActor(key, server, clock))

@@ -15,7 +15,7 @@ from contextlib import suppress
 from services.clock import Clock
 from services.errors import UnavailableError
 from services.files.bounded import UnfitError
-from services.sources.pods.http import ApiError, Http, Query
+from services.net.http import ApiError, Http, Query
 from services.sources.pods.kube_client import pods_path
 from services.sources.pods.listing import GONE, PodListing
 from services.sources.pods.pod import ApiStatus, Pod, read_event, read_pod, read_status

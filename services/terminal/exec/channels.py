@@ -6,6 +6,7 @@ import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from typing import Protocol
 
 from services.errors import ShellError
 from services.terminal.exec.event_buffer import EventBuffer
@@ -25,17 +26,29 @@ Connect = Callable[
 """(argv, streams, framing) → an open transport."""
 
 
+class ProcessKeeper(Protocol):
+    """Keeps count of the processes of commands, and ends those that were cut off."""
+
+    def started(self, remote: RemoteProcess) -> None:
+        """It runs."""
+
+    def ended(self, remote: RemoteProcess) -> None:
+        """It has ended by itself."""
+
+    async def end(self, remote: RemoteProcess) -> bool:
+        """End it, now or when its place is reached again; whether it is gone."""
+
+
 class ChannelCommand:
     """A `CommandTransport` over Kubernetes exec; a second command kills the process."""
 
-    place = "the pod"
-
     def __init__(
-        self, connect: Connect, end: Callable[[RemoteProcess], Awaitable[bool]] | None = None
+        self, connect: Connect, keeper: ProcessKeeper | None = None, place: str = "the pod"
     ) -> None:
-        """With `end`, the command says who it is where the container has a sh to say it."""
+        """With a `keeper` the command says who it is, where the container has a sh to say it."""
+        self.place = place
         self._connect = connect
-        self._end = end
+        self._keeper = keeper
         self._argv_candidates: deque[tuple[str, ...]] = deque()
         self._stdin = False
         self._framing = ChannelFraming(terminal=False)
@@ -53,7 +66,7 @@ class ChannelCommand:
             ShellError: not connected, or input for a v4 server.
         """
         self._stdin = stdin
-        names = ("sh", "/bin/sh") if self._end is not None else ()
+        names = ("sh", "/bin/sh") if self._keeper is not None else ()
         self._argv_candidates = deque(wrap_command(argv, stdin=stdin, sh=sh) for sh in names)
         self._argv_candidates.append(argv)
         await self._start()
@@ -95,18 +108,23 @@ class ChannelCommand:
             await self.close()
             await self._start()
         else:
+            result = await self._result(got)
             self._events.ended = True
             self._events.emit(self._preamble.flush())
-            self._events.finish(self._result(got))
+            self._events.finish(result)
 
     def _handle_output(self, output: Output) -> None:
         if output.stderr:
             self._events.emit(output.data, ExecStream.STDERR)
             return
+        known = self._preamble.remote is not None
         data = self._preamble.feed(output.data) if self._argv_candidates else output.data
-        self._events.emit(data)
-        if self._preamble.remote is not None:
+        if self._preamble.remote is not None and not known:
+            # Written down before any output, should this process be killed.
+            if self._keeper is not None:
+                self._keeper.started(self._preamble.remote)
             self._input_ready.set()
+        self._events.emit(data)
 
     def _sh_missing(self, ending: CloseReason) -> bool:
         """Whether there was nobody to say anything, so that the next way is to be tried."""
@@ -115,13 +133,28 @@ class ChannelCommand:
             return False
         return outcome.kind is ExecStatusKind.NO_PROGRAM or ending.code in (126, 127)
 
-    def _result(self, ending: CloseReason) -> ExecResult:
-        outcome = self._framing.outcome
+    async def _result(self, ending: CloseReason) -> ExecResult:
+        outcome, remote = self._framing.outcome, self._preamble.remote
         if outcome is None or outcome.kind is ExecStatusKind.UNKNOWN:
-            return ExecResult(None, ending.reason)
+            return ExecResult(None, f"{ending.reason}; {await self._end_cut_off()}")
+        if remote is not None and self._keeper is not None:
+            self._keeper.ended(remote)
         if outcome.kind is not ExecStatusKind.EXITED:
+            self._events.ended = True
             raise ShellError(outcome.ending.reason, retry=outcome.ending.retry)
         return ExecResult(outcome.code)
+
+    async def _end_cut_off(self) -> str:
+        """End a command whose connection was cut; what became of it."""
+        remote = self._preamble.remote
+        if remote is None or self._keeper is None:
+            return f"it may still run in {self.place}"
+        if await self._keeper.end(remote):
+            return f"it was ended in {self.place}"
+        return (
+            f"it may still run in {self.place} (pid {remote.pid});"
+            " it is ended when that is next reached"
+        )
 
     async def write(self, data: bytes) -> None:
         """Send input, once there is somebody to read it."""
@@ -139,14 +172,14 @@ class ChannelCommand:
 
     async def stop(self) -> bool:
         """End it by a second command; not where it never said who it is."""
-        if self._end is None:
+        if self._keeper is None:
             return False
         with suppress(TimeoutError):
             async with asyncio.timeout(_PREAMBLE_LIMIT_S):
                 while not self._start_known():
                     await self._events.receive_unless(self._start_known)
         remote = self._preamble.remote
-        return remote is not None and await self._end(remote)
+        return remote is not None and await self._keeper.end(remote)
 
     def _start_known(self) -> bool:
         return self._events.ended or self._preamble.remote is not None

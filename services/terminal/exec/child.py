@@ -113,7 +113,7 @@ class ChildCommand:
             elif child.drained.is_set() or not await wait_for_event(self._changed, LINGER_S):
                 self._buffer_output(ExecOutput(self._preamble.flush()))
                 if not self._events:
-                    return self._result()
+                    return await self._result()
         output = self._events.popleft()
         self._buffered_bytes -= len(output.data)
         if self._paused and self._buffered_bytes < _RESUME_BYTES:
@@ -121,13 +121,21 @@ class ChildCommand:
             self._for_each_pipe(lambda pipe: pipe.resume_reading())
         return output
 
-    def _result(self) -> ExecResult:
+    async def _result(self) -> ExecResult:
         code = self._opened().code
+        remote = self._preamble.remote
         if code is None or code < 0:
-            return ExecResult(None, "its client was ended before it knew")
-        stderr = self._stderr_tail.decode("utf-8", "replace")
-        began = self._preamble.remote is not None
-        return self._classify(code, stderr, began)
+            result = ExecResult(None, "its client was ended before it knew")
+        else:
+            stderr = self._stderr_tail.decode("utf-8", "replace")
+            result = self._classify(code, stderr, remote is not None)
+        if result.code is not None:
+            return result
+        left = f"it may still run in {self.place}"
+        if remote is not None:
+            gone = await self._end(remote)
+            left = f"it was ended in {self.place}" if gone else f"{left} (pid {remote.pid})"
+        return ExecResult(None, f"{result.reason}; {left}")
 
     async def write(self, data: bytes) -> None:
         """Pass input on to the client once it has taken what came before."""

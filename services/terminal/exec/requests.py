@@ -24,6 +24,8 @@ class ShellChoice:
     shell: str | None = None
     """`bash`, `sh`, `zsh`, or `AGENT` where the source has an attachment."""
     container: str | None = None
+    once: bool = False
+    """Never opened again by itself, nor found again: a command runs in it, which runs once."""
 
 
 @dataclass(frozen=True, slots=True)

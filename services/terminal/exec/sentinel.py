@@ -52,12 +52,15 @@ _ENCODED_BYTES = tuple(
 )
 
 
-def sentinel_script(argv: Sequence[str], begin: str, end: str, *, stdin: bool = False) -> str:
+def sentinel_script(
+    argv: Sequence[str], begin: str, end: str, *, stdin: bool = False, terminal: bool = False
+) -> str:
     """The lines to type: each far below a terminal's 4095-byte line.
 
     See upstream/pods: Commands by markers.
 
     With `stdin`, what follows the begin marker is `encode_input_lines`, up to a line that is `end`.
+    With `terminal` the command has the terminal itself, and cannot be suspended.
 
     Raises:
         RefusedError: the command is longer than 64 KiB.
@@ -79,19 +82,30 @@ def sentinel_script(argv: Sequence[str], begin: str, end: str, *, stdin: bool = 
     # The markers are never typed as they are printed, so an echo cannot be taken for them.
     first, last = (f"{word[:4]}''{word[4:]}" for word in (begin, end))
     run = '(trap : INT; eval "$c") </dev/null'
-    if stdin:
+    prepare = ""
+    if terminal:
+        prepare, run = " trap '' TSTP; stty echo 2>/dev/null;", '(trap : INT; eval "$c")'
+    elif stdin:
         taking = f'while IFS= read -r l && [ "$l" != \'{last}\' ]; do printf "$l"; done'
         run = f'{taking} | (trap : INT; eval "$c")'
     lines.append(
-        f" printf '\\n%s\\n' '{first}'; {run}; r=$?; printf '%s:%d\\n' '{last}' \"$r\"; exit $r"
+        f"{prepare} printf '\\n%s\\n' '{first}'; {run}; r=$?;"
+        f" printf '%s:%d\\n' '{last}' \"$r\"; exit $r"
     )
     return "\n".join(lines) + "\n"
+
+
+def new_markers() -> tuple[str, str]:
+    """Begin and end marker of one command: nothing it prints can be taken for them."""
+    return f"WAKEDECK_{secrets.token_hex(10)}", f"WAKEDECK_{secrets.token_hex(10)}"
 
 
 class SentinelParser:
     """Extracts the command's output and exit code from the stream; no I/O."""
 
-    def __init__(self, begin: str, end: str) -> None:
+    def __init__(self, begin: str, end: str, *, raw: bool = False) -> None:
+        """With `raw` the terminal's line ends are left as they are."""
+        self._line_end = b"\r\n" if raw else b"\n"
         self._begin = re.compile(rb"(?:^|\n)" + re.escape(begin.encode()) + rb"\r?\n")
         self._end = re.compile(re.escape(end.encode()) + rb":(-?\d+)\r?\n")
         self._marker = end.encode()
@@ -118,7 +132,7 @@ class SentinelParser:
         else:
             sure = len(self._buffer) - self._partial_marker()
             certain, self._buffer = self._buffer[:sure], self._buffer[sure:]
-        return certain.replace(b"\r\n", b"\n")
+        return certain.replace(b"\r\n", self._line_end)
 
     def _partial_marker(self) -> int:
         """How many bytes at the end may be the beginning of the end marker, or of a newline."""
@@ -135,7 +149,7 @@ class SentinelParser:
     def flush(self) -> bytes:
         """What is left where no end marker came."""
         left, self._buffer = (self._buffer if self.started else b""), b""
-        return left.replace(b"\r\n", b"\n")
+        return left.replace(b"\r\n", self._line_end)
 
 
 class SentinelCommand:
@@ -156,7 +170,7 @@ class SentinelCommand:
             ShellError: the transport could not be opened.
             RefusedError: the command is too long.
         """
-        begin, self._end = (f"WAKEDECK_{secrets.token_hex(10)}" for _ in range(2))
+        begin, self._end = new_markers()
         typed = sentinel_script(argv, begin, self._end, stdin=stdin).encode("ascii")
         self._parser = SentinelParser(begin, self._end)
         await self._transport.open(COLUMNS, LINES)
@@ -170,7 +184,10 @@ class SentinelCommand:
         got = await self._transport.read()
         if isinstance(got, CloseReason):
             self._events.emit(self._parser.flush())
-            why = f"The terminal ended before the command's status: {got.reason}"
+            why = (
+                f"The terminal ended before the command's status: {got.reason};"
+                f" it may still run in {self.place}"
+            )
             self._events.finish(ExecResult(None, why))
             return
         self._events.emit(self._parser.feed(got))

@@ -19,6 +19,7 @@ import pytest
 from services.terminal.transport.pty import PtyProcess
 from tests.integration.sources.pods.test_kube_source import cluster
 from tests.integration.sources.pods.test_pods_panel import PANEL, ROOT, kubernetes, run
+from tests.support.bad_weather import bad_weather
 from tests.support.families import gone, processes
 from tests.support.waiting import eventually
 from tui.cli.exec_command import exit_status
@@ -215,3 +216,45 @@ async def test_it_reads_from_a_terminal_until_its_end(tmp_path: Path, home: Path
 )
 def test_no_code_wraps_to_another_one(code: int | None, status: int) -> None:
     assert exit_status(code) == status
+
+
+async def test_a_command_whose_client_was_killed_is_ended_at_the_next_connection(
+    tmp_path: Path, home: Path
+) -> None:
+    word = mark()
+    async with cluster(tmp_path) as one:
+        config = kubernetes(one, home)
+        # Where nobody reads it any more it goes on: the pod does not notice that we are gone.
+        script = "trap '' HUP PIPE; echo u''p; while :; do sleep 0.2; done"
+        async with executing(config, "--", "sh", "-c", script, word) as child:
+            await told(child.stdout, b"up")
+            assert processes(word)
+            child.kill()
+            await child.wait()
+        assert processes(word)
+        async with executing(config, "--", "true") as child:
+            assert await child.wait() == 0
+        await gone(word)
+
+
+async def test_a_command_that_could_not_be_ended_is_named_and_ended_later(
+    tmp_path: Path, home: Path
+) -> None:
+    word = mark()
+    async with cluster(tmp_path) as one, bad_weather(one.api.peer.port) as weather:
+        fair = one.config.read_text()
+        ports = str(one.api.peer.port), str(weather.port)
+        one.config.write_text(fair.replace(*ports))
+        config = kubernetes(one, home)
+        async with executing(config, "--", "sh", "-c", "echo u''p; sleep 300", word) as child:
+            await told(child.stdout, b"up")
+            weather.target = 9  # nobody listens there
+            weather.cut()
+            said = await told(child.stderr, b"next reached")
+            assert b"may still run in pod box (pid " in said
+            assert await child.wait() == 255
+        assert processes(word)
+        one.config.write_text(fair)
+        async with executing(config, "--", "true") as child:
+            assert await child.wait() == 0
+        await gone(word)

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
-import json
 import os
 import sys
 import termios
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import pytest
 
 from services.terminal.transport.pty import PtyProcess
 from tests.integration.sources.pods.test_kube_source import Cluster, cluster
 from tests.integration.sources.pods.test_pods_panel import ROOT, kubernetes, until
+from tests.support.bad_weather import BadWeather, bad_weather
 
 pytestmark = pytest.mark.slow
 
@@ -26,53 +24,13 @@ PROGRAM = (
 )
 
 
-class Link:
-    """A way to a server that can stop passing bytes without closing anything."""
-
-    def __init__(self, port: int) -> None:
-        self._port = port
-        self._passing = asyncio.Event()
-        self._passing.set()
-        self._pumps: set[asyncio.Task[None]] = set()
-
-    def freeze(self) -> None:
-        self._passing.clear()
-
-    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        far, near = await asyncio.open_connection("localhost", self._port)
-        for source, drain in ((reader, near), (far, writer)):
-            self._pumps.add(asyncio.create_task(self._pump(source, drain)))
-
-    async def _pump(self, source: asyncio.StreamReader, drain: asyncio.StreamWriter) -> None:
-        try:
-            while data := await source.read(65536):
-                await self._passing.wait()
-                drain.write(data)
-        except OSError:
-            pass
-        finally:
-            drain.close()
-
-    async def close(self) -> None:
-        for task in self._pumps:
-            task.cancel()
-        await asyncio.gather(*self._pumps, return_exceptions=True)
-
-
 @asynccontextmanager
-async def linked(one: Cluster) -> AsyncIterator[Link]:
-    """The cluster's kubeconfig leads over the link from now on."""
-    config = json.loads(one.config.read_text())
-    named = config["clusters"][0]["cluster"]
-    link = Link(urlsplit(named["server"]).port or 0)
-    server = await asyncio.start_server(link.serve, "localhost", 0)
-    named["server"] = f"https://localhost:{server.sockets[0].getsockname()[1]}"
-    one.config.write_text(json.dumps(config))
-    try:
-        yield link
-    finally:
-        server.close()
-        await link.close()
+async def linked(one: Cluster) -> AsyncIterator[BadWeather]:
+    """The cluster's kubeconfig leads through the weather from now on."""
+    async with bad_weather(one.api.peer.port) as weather:
+        ports = str(one.api.peer.port), str(weather.port)
+        one.config.write_text(one.config.read_text().replace(*ports))
+        yield weather
 
 
 @asynccontextmanager

@@ -13,12 +13,12 @@ from services.board.board import Board
 from services.board.deltas import BoardDelta
 from services.board.lag import LagMeter
 from services.models import Observation, Sandbox, SandboxId, SandboxState
+from services.net import http
 from services.sources.local import gateway_probe
 from services.sources.nanoclaw import containers
 from services.sources.nanoclaw import poller as nanoclaw
 from services.sources.openshell import client
 from services.sources.openshell import observer as openshell
-from services.sources.pods import http
 from services.sources.vellum import limits as vellum
 from tests.support.clock import FakeClock
 from tests.support.scripted import Scripted

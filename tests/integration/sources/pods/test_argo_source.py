@@ -238,3 +238,56 @@ async def test_logs_are_read_through_argo_cd(tmp_path: Path) -> None:
 )
 def test_an_entry_that_is_none_says_nothing(line: bytes) -> None:
     assert words.read_log(line) == b""
+
+
+@pytest.mark.parametrize("takes", ["cookie", "bearer"])
+@pytest.mark.parametrize("length", [40, 3800, 7000])
+async def test_both_ways_to_show_a_token_open_a_shell(
+    tmp_path: Path, takes: str, length: int
+) -> None:
+    async with server(tmp_path) as (api, source):
+        token = "t" * length
+        api.takes, api.tokens = takes, {token}
+        (tmp_path / "token").write_text(token)
+        done = await ran(source.actor, BOX, ("sh", "-c", "exit 42"), 30)
+        assert done.code == 42
+        api.tokens = {"another"}
+        with pytest.raises(ShellError, match=r"does not accept the token|says no") as caught:
+            await source.actor.shell(BOX, ShellChoice()).open(80, 24)
+        assert token not in str(caught.value)
+
+
+FRAMES = (
+    '{"operation":"stdout","data":"\\u001b[?2004hbash-5.2$ ","rows":0,"cols":0}',
+    '{"operation":"stdout","data":"","rows":0,"cols":0}',
+    '{"operation":"stdout","data":"caf\\ufffd\\ufffd \\u4e2d\\r\\n","rows":0,"cols":0}',
+    '{"operation":"stdout","data":"exit\\r\\n","rows":0,"cols":0}',
+)
+"""As its Go encoder writes them: sizes always there, a code point that was cut in two as U+FFFD."""
+
+
+async def test_its_frames_are_shown_as_they_are_and_a_silent_end_is_no_code(
+    tmp_path: Path,
+) -> None:
+    async with server(tmp_path) as (api, source):
+
+        async def play(socket: WebSocket) -> None:
+            sizes = 0
+            async for _ in socket.frames():
+                sizes += 1
+                if sizes == 1:
+                    await socket.ping()
+                    await socket.send(FRAMES[0])
+                else:
+                    # The size again, after the first output.
+                    for frame in FRAMES[1:]:
+                        await socket.send(frame)
+                    break
+            await socket.drop()
+
+        api.script = play
+        shell = source.actor.shell(BOX, ShellChoice())
+        async with opened(shell):
+            output, ending = await read_to_end(shell)
+        assert output == "\x1b[?2004hbash-5.2$ caf\ufffd\ufffd 中\r\nexit\r\n".encode()
+        assert ending.code is None and "no exit code" in ending.reason

@@ -41,8 +41,9 @@ def signed_in(home: Path, access: str = TOKEN, refresh: str = "refresh-1") -> Pa
 
 def jwt(until: float, mark: str = "x") -> str:
     """A token that says when it ends."""
-    claims = base64.urlsafe_b64encode(json.dumps({"exp": until, "m": mark}).encode()).decode()
-    return f"h.{claims.rstrip('=')}.s"
+    parts = ({"alg": "HS256"}, {"exp": until, "m": mark}, "signature")
+    coded = (base64.urlsafe_b64encode(json.dumps(one).encode()).decode() for one in parts)
+    return ".".join(one.rstrip("=") for one in coded)
 
 
 @asynccontextmanager

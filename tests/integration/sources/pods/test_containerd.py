@@ -16,9 +16,16 @@ from services.errors import ShellError
 from services.models import ShellState
 from services.sources.pods.source import open_kubernetes
 from services.sources.protocol.source import OpenSource
-from services.terminal.exec.requests import ExecOutput, ExecRequest, ExecResult, ShellChoice
+from services.terminal.exec.requests import (
+    ExecOutput,
+    ExecRequest,
+    ExecResult,
+    ShellChoice,
+    collect_output,
+)
 from tests.integration.sources.pods.test_kube_source import BOX
 from tests.support import seen as operator
+from tests.support.bad_weather import bad_weather
 from tests.support.containerd import (
     ContainerApi,
     Containerd,
@@ -136,6 +143,31 @@ async def test_a_command_nobody_follows_any_more_is_ended(
             (left,) = await asyncio.to_thread(daemon.processes)
             assert left.endswith("yes")
         await nothing_left(daemon)
+
+
+async def test_a_command_that_was_cut_off_is_ended_and_said_to_be(
+    daemon: Containerd, tmp_path: Path
+) -> None:
+    async with pods(daemon, tmp_path) as (api, _), bad_weather(api.peer.port) as weather:
+        config = tmp_path / "behind"
+        fair = (tmp_path / "kubeconfig").read_text()
+        config.write_text(fair.replace(str(api.peer.port), str(weather.port)))
+        table = KubernetesTable(kubeconfig=str(config))
+        source = open_kubernetes("behind", table, SystemClock(), tmp_path / "open-shells")
+        request = ExecRequest(("bash", "-c", "echo u''p; sleep 300"))
+        async with aclosing(source.actor.exec(BOX, request)) as events:  # type: ignore[type-var]
+            output = b""
+            while b"up" not in output:
+                event = await anext(events)
+                assert isinstance(event, ExecOutput)
+                output += event.data
+            assert await asyncio.to_thread(daemon.processes)
+            weather.cut()
+            left = await collect_output(events)
+        assert left.code is None and "it was ended in pod box" in left.reason
+        await nothing_left(daemon)
+        await source.actor.close()
+        await source.observer.close()
 
 
 async def test_input_is_refused_by_a_runtime_that_cannot_be_told_its_end(

@@ -3,11 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import socket
-import sys
-import urllib.error
-import urllib.request
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -18,14 +13,15 @@ from services.errors import ShellError
 from services.models import ShellState
 from services.terminal.exec.requests import ShellChoice
 from services.terminal.transport.base import Transport
+from services.terminal.transport.terminado_frames import TerminadoFraming
 from services.terminal.transport.websocket import WebSocketTransport
 from tests.integration.sources.pods.test_kube_source import BOX, cluster
 from tests.support import kits
 from tests.support import seen as operator
+from tests.support.jupyter_peer import jupyter
 from tests.support.seen import seen
 from tests.support.shells import opened, read_to_end, read_until
-from tests.support.terminado_peer import TerminadoFraming, terminado
-from tests.support.waiting import eventually
+from tests.support.terminado_peer import terminado
 
 PEERS = [pytest.param("terminado", marks=pytest.mark.kit("terminado")), "kubernetes"]
 
@@ -118,73 +114,6 @@ async def test_a_message_it_will_not_take_is_named(tmp_path: Path) -> None:
             await shell.send(("x" * (11 << 20),))
             _, ending = await read_to_end(shell)
     assert "too much at once" in ending.reason or "without saying why" in ending.reason
-
-
-# Jupyter
-
-
-class Jupyter:
-    """A server with a token."""
-
-    token = "jupyter-token-that-must-not-show"
-
-    def __init__(self, port: int) -> None:
-        self.port = port
-
-    def url(self, name: str) -> str:
-        return f"ws://127.0.0.1:{self.port}/terminals/websocket/{name}"
-
-    def ask(self, method: str = "GET", place: str = "api/terminals") -> bytes:
-        request = urllib.request.Request(
-            f"http://127.0.0.1:{self.port}/{place}",
-            method=method,
-            headers={"Authorization": f"token {self.token}"},
-        )
-        with urllib.request.urlopen(request, timeout=10) as answer:
-            return bytes(answer.read())
-
-
-@asynccontextmanager
-async def jupyter(folder: Path) -> AsyncIterator[Jupyter]:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "jupyter_server", "--no-browser", "--allow-root"),
-        *("--ServerApp.ip=127.0.0.1", f"--ServerApp.port={port}", "--ServerApp.port_retries=0"),
-        f"--ServerApp.root_dir={folder}",
-        cwd=folder,
-        stdout=asyncio.subprocess.DEVNULL,
-        stderr=asyncio.subprocess.DEVNULL,
-        env={
-            "PATH": os.environ["PATH"],
-            "HOME": str(folder),
-            "JUPYTER_TOKEN": Jupyter.token,
-            "SHELL": "/bin/bash",
-        },
-    )
-    one = Jupyter(port)
-    try:
-
-        async def answers() -> bool:
-            try:
-                await asyncio.to_thread(one.ask)
-            except (urllib.error.URLError, ConnectionError):
-                return process.returncode is not None
-            return True
-
-        await eventually(answers, limit=60)
-        assert process.returncode is None
-        yield one
-    finally:
-        if process.returncode is None:
-            process.terminate()
-        try:
-            async with asyncio.timeout(20):
-                await process.wait()
-        except TimeoutError:
-            process.kill()
-            await process.wait()
 
 
 @pytest.mark.kit("jupyter")

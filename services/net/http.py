@@ -1,4 +1,4 @@
-"""Read-only HTTP to a platform: bounded answers, and every failure a sentence."""
+"""HTTP to one server: bounded answers, and every failure a sentence."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class ApiError(UnavailableError):
 
 
 class Http:
-    """GETs of one server; the connection is made with the first and kept."""
+    """Requests to one server; the connection is made with the first and kept."""
 
     def __init__(
         self,
@@ -73,28 +73,32 @@ class Http:
         self._made_for = -1
         self._outdated: list[httpx.AsyncClient] = []
 
-    async def get(self, path: str, query: Query = (), limit_s: float = ANSWER_S) -> bytes:
-        """The body of a 200.
+    async def get(
+        self, path: str, query: Query = (), limit_s: float = ANSWER_S, *, method: str = "GET"
+    ) -> bytes:
+        """The body of a success, 200 to 204.
 
         Raises:
             ApiError: another status.
             UnavailableError: no answer, or one above 64 MiB.
         """
         body = bytearray()
-        async with self.stream(path, query, limit_s) as parts:
+        async with self.stream(path, query, limit_s, method=method) as parts:
             async for part in parts:
                 body += part
                 if len(body) > LARGEST:
                     raise UnavailableError(f"{self.address} answered with more than 64 MiB.")
         return bytes(body)
 
-    async def json(self, path: str, query: Query = (), limit_s: float = ANSWER_S) -> Any:
+    async def json(
+        self, path: str, query: Query = (), limit_s: float = ANSWER_S, *, method: str = "GET"
+    ) -> Any:
         """The same, decoded.
 
         Raises:
             UnavailableError: also where that is not JSON.
         """
-        body = await self.get(path, query, limit_s)
+        body = await self.get(path, query, limit_s, method=method)
         try:
             if len(body) > _SMALL:
                 return await asyncio.to_thread(parse_json, body, LISTS)
@@ -106,9 +110,9 @@ class Http:
 
     @asynccontextmanager
     async def stream(
-        self, path: str, query: Query = (), silence_s: float = ANSWER_S
+        self, path: str, query: Query = (), silence_s: float = ANSWER_S, *, method: str = "GET"
     ) -> AsyncIterator[AsyncIterator[bytes]]:
-        """The body of a 200 as it comes, cut anywhere; `silence_s` between two parts is a failure.
+        """The body of a success as it comes, cut anywhere; `silence_s` without a part is a failure.
 
         Raises:
             ApiError: another status.
@@ -121,14 +125,14 @@ class Http:
         headers = pairs(self._headers())
         try:
             async with self._ready().stream(
-                "GET",
+                method,
                 self._base + path,
                 params=list(query),
                 headers=list(headers),
                 timeout=limits,
                 extensions=extensions,
             ) as answer:
-                if answer.status_code != 200:
+                if not 200 <= answer.status_code <= 204:
                     body = b""
                     async for part in answer.aiter_bytes():
                         body += part

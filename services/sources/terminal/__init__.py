@@ -1,0 +1,1 @@
+"""One WebSocket terminal server as a source: terminado, Jupyter, ttyd, or the JSON family."""

@@ -1,0 +1,97 @@
+"""A real Jupyter server with a token, for tests of its terminals."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import socket
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from tests.support.waiting import eventually
+
+
+def free_port() -> int:
+    """A port nobody listens on just now."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
+
+
+class Jupyter:
+    """A server with a token."""
+
+    token = "jupyter-token-that-must-not-show"
+
+    def __init__(self, port: int) -> None:
+        self.port = port
+
+    @property
+    def address(self) -> str:
+        """As the server prints it."""
+        return f"http://127.0.0.1:{self.port}/lab?token={self.token}"
+
+    def names(self) -> list[str]:
+        """The terminals there are."""
+        return [one["name"] for one in json.loads(self.ask())]
+
+    def url(self, name: str) -> str:
+        return f"ws://127.0.0.1:{self.port}/terminals/websocket/{name}"
+
+    def ask(self, method: str = "GET", place: str = "api/terminals") -> bytes:
+        request = urllib.request.Request(
+            f"http://127.0.0.1:{self.port}/{place}",
+            method=method,
+            headers={"Authorization": f"token {self.token}"},
+        )
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            return bytes(answer.read())
+
+
+@asynccontextmanager
+async def jupyter(folder: Path, port: int = 0) -> AsyncIterator[Jupyter]:
+    """One with `folder` as its root; ended with its terminals."""
+    port = port or free_port()
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "jupyter_server", "--no-browser", "--allow-root"),
+        *("--ServerApp.ip=127.0.0.1", f"--ServerApp.port={port}", "--ServerApp.port_retries=0"),
+        f"--ServerApp.root_dir={folder}",
+        cwd=folder,
+        stdout=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.DEVNULL,
+        env={
+            "PATH": os.environ["PATH"],
+            "HOME": str(folder),
+            "JUPYTER_TOKEN": Jupyter.token,
+            "SHELL": "/bin/bash",
+            "PS1": "pod$ ",
+            "PROMPT_COMMAND": "PS1='pod$ '",
+        },
+    )
+    one = Jupyter(port)
+    try:
+
+        async def answers() -> bool:
+            try:
+                await asyncio.to_thread(one.ask)
+            except (urllib.error.URLError, ConnectionError):
+                return process.returncode is not None
+            return True
+
+        await eventually(answers, limit=60)
+        assert process.returncode is None
+        yield one
+    finally:
+        if process.returncode is None:
+            process.terminate()
+        try:
+            async with asyncio.timeout(20):
+                await process.wait()
+        except TimeoutError:
+            process.kill()
+            await process.wait()
