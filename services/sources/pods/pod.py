@@ -60,6 +60,14 @@ class PodContainer(_Record, frozen=True, rename="camel"):
     restart_policy: str | None = None
 
 
+class OwnerReference(_Record, frozen=True, rename="camel"):
+    api_version: str = ""
+    kind: str = ""
+    name: str = ""
+    uid: str = ""
+    controller: bool | None = None
+
+
 class Metadata(_Record, frozen=True, rename="camel"):
     name: str = ""
     namespace: str = ""
@@ -69,6 +77,7 @@ class Metadata(_Record, frozen=True, rename="camel"):
     deletion_timestamp: str | None = None
     finalizers: list[str] | None = None
     creation_timestamp: str | None = None
+    owner_references: list[OwnerReference] | None = None
 
 
 class Spec(_Record, frozen=True, rename="camel"):
@@ -181,6 +190,11 @@ read_pod = msgspec.json.Decoder(Pod).decode
 """One pod. Raises msgspec.DecodeError."""
 read_event = msgspec.json.Decoder(WatchEvent).decode
 """One line of a watch. Raises msgspec.DecodeError."""
+
+
+def controller_of(owners: list[OwnerReference] | None) -> OwnerReference | None:
+    """The one owner that keeps a resource up; None where nobody does."""
+    return next((one for one in owners or () if one.controller), None)
 
 
 def pod_of(value: Mapping[str, Any]) -> Pod:

@@ -1,4 +1,4 @@
-"""Pods of a namespace, listed once and watched from then on: thousands cost no polling.
+"""Resources of a namespace, listed once and watched from then on: thousands cost no polling.
 
 A watch that ends goes on from the version it had seen; one whose version is too old begins with a
 new list, and so does one that broke, when it is asked for the next time.
@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass
+from typing import Generic, Protocol, TypeVar
 
 import msgspec
 
 from services.clock import Clock
 from services.errors import UnavailableError
 from services.sources.pods.http import ApiError, Http, Query
-from services.sources.pods.pod import Pod, PodList, read_event, read_list, read_pod
+from services.sources.pods.pod import ListMetadata, Pod, read_event, read_list, read_pod
 
 PAGE = 500
 SILENCE_S = 100.0
@@ -31,17 +33,70 @@ class _ExpiredError(Exception):
     """The server no longer knows the version the watch begins at."""
 
 
-class PodWatch:
-    """The pods of one namespace, or of all where that is empty; kept up by one task."""
+class _Metadata(Protocol):
+    @property
+    def name(self) -> str: ...
+    @property
+    def namespace(self) -> str: ...
+    @property
+    def resource_version(self) -> str: ...
 
-    def __init__(self, http: Http, namespace: str, selector: str, clock: Clock) -> None:
+
+class Watchable(Protocol):
+    """What a watch needs of a resource."""
+
+    @property
+    def metadata(self) -> _Metadata: ...
+
+
+T = TypeVar("T", bound=Watchable)
+
+
+class _Page(Protocol[T]):
+    @property
+    def metadata(self) -> ListMetadata: ...
+    @property
+    def items(self) -> list[T]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class WatchedKind(Generic[T]):
+    """One kind of resource: where it is, and how it is read."""
+
+    group: str
+    """`/api/v1`, or `/apis/GROUP/VERSION`."""
+    plural: str
+    read_list: Callable[[bytes], _Page[T]]
+    read_one: Callable[[bytes | msgspec.Raw], T]
+
+    def path(self, namespace: str) -> str:
+        """Where those of one namespace are, or all of them where that is empty."""
+        scope = f"/namespaces/{namespace}" if namespace else ""
+        return f"{self.group}{scope}/{self.plural}"
+
+
+class ResourceWatch(Generic[T]):
+    """What one query finds of a kind in one namespace, or in all; kept up by one task."""
+
+    def __init__(
+        self,
+        http: Http,
+        kind: WatchedKind[T],
+        namespace: str,
+        selection: Query,
+        clock: Clock,
+    ) -> None:
+        """`selection` is what a list and a watch are narrowed by."""
         self.lists = 0
         """How often everything had to be listed."""
+        self.changed = asyncio.Event()
+        """Set with every list and every change; whoever waits for it clears it."""
         self._http = http
-        self._path = f"/api/v1/namespaces/{namespace}/pods" if namespace else "/api/v1/pods"
-        self._selection: Query = (("labelSelector", selector),) if selector else ()
+        self._kind = kind
+        self._path = kind.path(namespace)
+        self._selection = selection
         self._clock = clock
-        self._pods: dict[str, Pod] = {}
+        self._rows: dict[str, T] = {}
         self._version = ""
         self._following: asyncio.Task[None] | None = None
 
@@ -50,16 +105,18 @@ class PodWatch:
         """Whether changes come by themselves now."""
         return self._following is not None and not self._following.done()
 
-    async def pods(self) -> Mapping[str, Pod]:
-        """Every pod by its `namespace/name`; lists only where no watch runs.
+    async def rows(self) -> Mapping[str, T]:
+        """Every one by its `namespace/name`; lists only where no watch runs.
 
         Raises:
             UnavailableError: the list could not be had.
         """
         if not self.live:
             await self._list()
-            self._following = asyncio.create_task(self._follow(), name="pod watch")
-        return self._pods
+            self._following = asyncio.create_task(
+                self._follow(), name=f"watch of {self._kind.plural}"
+            )
+        return self._rows
 
     async def close(self) -> None:
         """Stop watching; idempotent."""
@@ -76,11 +133,12 @@ class PodWatch:
             if error.status != _GONE:
                 raise
             found, version = await self._pages(0)
-        self._pods, self._version = found, version
+        self._rows, self._version = found, version
         self.lists += 1
+        self.changed.set()
 
-    async def _pages(self, limit: int) -> tuple[dict[str, Pod], str]:
-        found: dict[str, Pod] = {}
+    async def _pages(self, limit: int) -> tuple[dict[str, T], str]:
+        found: dict[str, T] = {}
         token = ""
         while True:
             query = [*self._selection]
@@ -89,17 +147,18 @@ class PodWatch:
             if token:
                 query.append(("continue", token))
             page = await self._page(tuple(query))
-            found.update((pod.native_id, pod) for pod in page.items)
+            found.update((_key(one), one) for one in page.items)
             token = page.metadata.continue_
             if not token:
                 return found, page.metadata.resource_version
 
-    async def _page(self, query: Query) -> PodList:
+    async def _page(self, query: Query) -> _Page[T]:
         body = await self._http.get(self._path, query)
         try:
-            return await asyncio.to_thread(read_list, body)
+            return await asyncio.to_thread(self._kind.read_list, body)
         except (msgspec.DecodeError, RecursionError) as error:
-            raise UnavailableError(f"{self._http.address} gave no list of pods.") from error
+            said = f"{self._http.address} gave no list of {self._kind.plural}."
+            raise UnavailableError(said) from error
 
     async def _follow(self) -> None:
         try:
@@ -136,14 +195,40 @@ class PodWatch:
             event = read_event(line)
             if event.type == "ERROR":
                 raise _ExpiredError
-            pod = read_pod(event.object)
+            one = self._kind.read_one(event.object)
         except (msgspec.DecodeError, RecursionError) as error:
             raise UnavailableError(f"{self._http.address} sent a change that is none.") from error
-        self._version = pod.metadata.resource_version or self._version
+        self._version = one.metadata.resource_version or self._version
         if event.type in ("ADDED", "MODIFIED"):
-            self._pods[pod.native_id] = pod
+            self._rows[_key(one)] = one
         elif event.type == "DELETED":
-            self._pods.pop(pod.native_id, None)
+            self._rows.pop(_key(one), None)
+        else:
+            return
+        self.changed.set()
+
+
+def _key(one: Watchable) -> str:
+    return f"{one.metadata.namespace}/{one.metadata.name}"
+
+
+PODS: WatchedKind[Pod] = WatchedKind("/api/v1", "pods", read_list, read_pod)
+
+
+class PodWatch(ResourceWatch[Pod]):
+    """The pods of one namespace, or of all where that is empty."""
+
+    def __init__(self, http: Http, namespace: str, selector: str, clock: Clock) -> None:
+        selection: Query = (("labelSelector", selector),) if selector else ()
+        super().__init__(http, PODS, namespace, selection, clock)
+
+    async def pods(self) -> Mapping[str, Pod]:
+        """Every pod by its `namespace/name`; lists only where no watch runs.
+
+        Raises:
+            UnavailableError: the list could not be had.
+        """
+        return await self.rows()
 
 
 async def _lines(parts: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
@@ -162,4 +247,4 @@ async def _lines(parts: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
                 if line.strip():
                     yield line
         if len(rest) > _LONGEST_EVENT:
-            raise UnavailableError("A change of a pod is larger than 8 MiB.")
+            raise UnavailableError("A change of a resource is larger than 8 MiB.")
