@@ -97,17 +97,32 @@ class Http:
             ApiError: another status.
             UnavailableError: no answer, or it broke off.
         """
+        async with self._send("GET", path, query, silence_s) as parts:
+            yield parts
+
+    @asynccontextmanager
+    async def _send(
+        self,
+        method: str,
+        path: str,
+        query: Query,
+        silence_s: float,
+        content: tuple[str, bytes] | None = None,
+    ) -> AsyncIterator[AsyncIterator[bytes]]:
+        """The same for any method; `content` is the type and the bytes of a body."""
         import httpx
 
         extensions = {"sni_hostname": self._tls_name} if self._tls_name else {}
         limits = httpx.Timeout(ANSWER_S, connect=CONNECT_S, read=silence_s)
         headers = dict(self._headers())
+        sent = headers if content is None else {**headers, "Content-Type": content[0]}
         try:
             async with self._ready().stream(
-                "GET",
+                method,
                 self._base + path,
                 params=list(query),
-                headers=headers,
+                headers=sent,
+                content=None if content is None else content[1],
                 timeout=limits,
                 extensions=extensions,
             ) as answer:

@@ -59,6 +59,7 @@ _WORDS: dict[str, tuple[SandboxState, str]] = {
     "Pending": (SandboxState.SETTLING, "it waits to be started"),
     "Unknown": (SandboxState.UNKNOWN, "its node does not answer"),
 }
+NO_WAKE = (Capability.WAKE, "its platform starts it, not this panel")
 _STARTING = frozenset({"ContainerCreating", "PodInitializing"})
 
 
@@ -107,7 +108,7 @@ def row(
         needs=(front,),
         evidence=evidence,
         asleep_by_design=judgement.state is SandboxState.ASLEEP,
-        unavailable=refusals(judgement),
+        unavailable=(NO_WAKE, *refusals(judgement)),
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from typing import TypeVar
 from urllib.parse import quote, urlencode
 
 import msgspec
@@ -48,10 +49,18 @@ class Kube:
         self._credential = None
 
 
+H = TypeVar("H", bound=Http)
+
+
 def http_of(credential: KubeCredential) -> Http:
     """GETs of its cluster."""
+    return http_as(Http, credential)
+
+
+def http_as(kind: type[H], credential: KubeCredential) -> H:
+    """A connection to its cluster that can do what `kind` can."""
     cluster = credential.access.cluster
-    return Http(
+    return kind(
         cluster.server,
         cluster.address,
         credential.headers,

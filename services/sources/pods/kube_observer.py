@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from dataclasses import replace
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
+from dataclasses import dataclass, replace
 
 from services.clock import Clock
 from services.errors import NotFoundError, SignedOutError, WakedeckError
@@ -44,6 +44,17 @@ _AT_ONCE = 250
 ADVICE = "Its controller starts and replaces it; `kubectl describe pod` says more."
 
 
+@dataclass(frozen=True, slots=True)
+class PodsLook:
+    """What one look found, before it is made into rows."""
+
+    http: Http
+    front: Gateway
+    pods: Mapping[str, Pod]
+    """By `namespace/name`."""
+    now: float
+
+
 class KubeObserver(NoQueues):
     """The pods of one context as a source."""
 
@@ -68,6 +79,14 @@ class KubeObserver(NoQueues):
         self._opening = asyncio.Lock()
 
     async def observe(self) -> Observation:
+        return await self.observation(await self.look())
+
+    async def look(self) -> PodsLook:
+        """The cluster and its pods now.
+
+        Raises:
+            UnavailableError: as `observe`.
+        """
         credential, http, watch = await self._opened()
         began = time.monotonic()
         try:
@@ -77,8 +96,22 @@ class KubeObserver(NoQueues):
         except ApiError as error:
             raise explain_api_error(error, refusal_text_of(credential)) from error
         now = self._clock.now()
-        front = self._front(credential, latency, watch, now)
-        return Observation(self.info.key, now, (front,), await self._rows(pods, front.id, now))
+        return PodsLook(http, self._front(credential, latency, watch, now), pods, now)
+
+    async def observation(
+        self, look: PodsLook, leave_out: Collection[str] = frozenset()
+    ) -> Observation:
+        """What a look found, without the pods of these names: they are part of other rows."""
+        rows = await self._rows(look.pods, look.front.id, look.now, leave_out)
+        return Observation(self.info.key, look.now, (look.front,), rows)
+
+    async def connected(self) -> Http:
+        """The connection that looks go over.
+
+        Raises:
+            UnavailableError: the kubeconfig, or its credential.
+        """
+        return (await self._opened())[1]
 
     async def probe(self, sandbox: SandboxId) -> Verdict:
         try:
@@ -166,12 +199,18 @@ class KubeObserver(NoQueues):
         )
 
     async def _rows(
-        self, pods: Mapping[str, Pod], front: GatewayId, now: float
+        self,
+        pods: Mapping[str, Pod],
+        front: GatewayId,
+        now: float,
+        leave_out: Collection[str],
     ) -> tuple[Sandbox, ...]:
         """A row for each pod; those that did not change are not judged again."""
         known, self._judged = self._judged, {}
         rows: list[Sandbox] = []
         for number, (name, pod) in enumerate(tuple(pods.items()), 1):
+            if name in leave_out:
+                continue
             before = known.get(name)
             if before is not None and before[0] is pod and before[1].state in _STEADY:
                 row = replace(before[1], observed_at=now)

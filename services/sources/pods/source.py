@@ -8,11 +8,11 @@ from services.clock import Clock
 from services.config.sources import ArgoTable, CentmlTable, KubernetesTable
 from services.models import Capability, Source
 from services.sources.pods.http import Http, platform_http
+from services.sources.pods.judgement import NO_WAKE
 from services.sources.protocol.source import OpenSource
 
 _CAN = frozenset({Capability.RECONNECT, Capability.SHELL, Capability.EXEC})
 _CAN_LOGS = _CAN | {Capability.LOGS}
-NO_WAKE = (Capability.WAKE, "its platform starts it, not this panel")
 NO_LOGS = (Capability.LOGS, "its logs are read where it lives")
 NO_QUEUE = (Capability.QUEUE, "pods have no queues")
 
@@ -20,20 +20,25 @@ NO_QUEUE = (Capability.QUEUE, "pods have no queues")
 def open_kubernetes(
     key: str, table: KubernetesTable, clock: Clock, state: Path | None = None
 ) -> OpenSource:
-    """The pods of one kubeconfig context.
+    """The pods of one kubeconfig context, and its sandboxes where agent-sandbox is installed.
 
     `state` is a folder of ours that need not exist; None where nothing is kept.
     """
+    from services.sources.pods.agent_sandbox.actor import ClusterActor
+    from services.sources.pods.agent_sandbox.observer import ClusterObserver
     from services.sources.pods.kube_actor import KubeActor
     from services.sources.pods.kube_client import Kube
     from services.sources.pods.kube_observer import KubeObserver
     from services.sources.pods.sign_in import sign_in_in_background
 
     address = table.context or "the current context"
-    info = Source(key, "pods", table.label or address, address, _CAN_LOGS, (NO_WAKE, NO_QUEUE))
+    can = _CAN_LOGS | {Capability.WAKE}
+    info = Source(key, "pods", table.label or address, address, can, (NO_QUEUE,))
     kube = Kube(table, clock)
     ready = sign_in_in_background if table.background_sign_in else None
-    return OpenSource(KubeObserver(info, kube, clock, ready), KubeActor(key, kube, clock, state))
+    pods = KubeObserver(info, kube, clock, ready)
+    actor = ClusterActor(KubeActor(key, kube, clock, state), key, clock)
+    return OpenSource(ClusterObserver(pods, kube, clock), actor)
 
 
 def open_centml(key: str, table: CentmlTable, clock: Clock) -> OpenSource:

@@ -105,8 +105,13 @@ class ResourceWatch(Generic[T]):
         """Whether changes come by themselves now."""
         return self._following is not None and not self._following.done()
 
-    async def rows(self) -> Mapping[str, T]:
-        """Every one by its `namespace/name`; lists only where no watch runs.
+    @property
+    def rows(self) -> Mapping[str, T]:
+        """Every one by its `namespace/name`, as it was last told."""
+        return self._rows
+
+    async def look(self) -> None:
+        """Have the rows be those of now; lists only where no watch runs.
 
         Raises:
             UnavailableError: the list could not be had.
@@ -116,7 +121,6 @@ class ResourceWatch(Generic[T]):
             self._following = asyncio.create_task(
                 self._follow(), name=f"watch of {self._kind.plural}"
             )
-        return self._rows
 
     async def close(self) -> None:
         """Stop watching; idempotent."""
@@ -228,7 +232,8 @@ class PodWatch(ResourceWatch[Pod]):
         Raises:
             UnavailableError: the list could not be had.
         """
-        return await self.rows()
+        await self.look()
+        return self.rows
 
 
 async def _lines(parts: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
