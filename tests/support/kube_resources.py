@@ -107,11 +107,12 @@ class Resources:
         self._write(kind, (namespace, name), one, "DELETED")
 
     def expire(self, plural: str) -> None:
-        """Forget the history of a kind: a watch from before now answers 410."""
+        """Forget the history of a kind: a watch from before now answers 410, or ends with it."""
         kind = self.kind(plural)
         self._version += 10
         kind.oldest = self._version
         kind.events.clear()
+        self._wake()
 
     def _write(self, kind: Kind, key: Key, one: Resource, how: str) -> None:
         self._version += 1
@@ -218,19 +219,19 @@ class Resources:
                 if wanted(one):
                     await exchange.chunk(_line("ADDED", self._served(kind, one, version)))
         seen = int(asked or self._version)
-        if seen < kind.oldest:
-            gone = status(410, "Expired", "too old resource version")
-            await exchange.chunk(_line("ERROR", gone))
-            await exchange.chunk(b"")
-            return
         place = 0
         while True:
+            if seen < kind.oldest:
+                gone = status(410, "Expired", "too old resource version")
+                await exchange.chunk(_line("ERROR", gone))
+                await exchange.chunk(b"")
+                return
             while place < len(kind.events) and kind.events[place][0] <= seen:
                 place += 1
             fresh = kind.events[place:]
             if not fresh:
                 async with self._changed:
-                    if place >= len(kind.events):
+                    if place >= len(kind.events) and seen >= kind.oldest:
                         await self._changed.wait()
                 continue
             place += len(fresh)
