@@ -64,6 +64,12 @@ def _kubectl() -> str:
     return kubectl.missing()
 
 
+def _sandbox_client() -> str:
+    from tests.support import sandbox_client
+
+    return sandbox_client.missing()
+
+
 def _openshell() -> str:
     from tests.support import openshell_kit
 
@@ -81,6 +87,7 @@ KITS = {
     "containerd": Kit("containerd, runc, static busybox and bash of Debian 12", _containerd),
     "docker": Kit("the docker daemon of Debian 12", _docker),
     "kubectl": Kit("kubectl 1.32, or the file WAKEDECK_KUBECTL names", _kubectl),
+    "agent-sandbox": Kit("agent-sandbox's official client 1.0.8, and kmock 0.8", _sandbox_client),
     "openshell": Kit("four releases of the OpenShell CLI and the stubs of five", _openshell),
     "openshell-stubs": Kit("grpcio and the OpenShell stubs", _modules("grpc", "openshell")),
     "vellum": Kit("the vellum command under bun", _vellum),

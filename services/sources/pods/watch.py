@@ -185,7 +185,7 @@ class ResourceWatch(Generic[T]):
     async def _watch(self) -> None:
         query = (
             *self._selection,
-            ("watch", "1"),
+            ("watch", "true"),
             ("allowWatchBookmarks", "true"),
             ("resourceVersion", self._version),
             ("timeoutSeconds", str(_SERVER_S)),
