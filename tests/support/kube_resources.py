@@ -59,6 +59,8 @@ class Resources:
         """(verb, plural) that nobody may; the plural of discovery is its group."""
         self.conflicts: set[str] = set()
         """Names of resources that somebody else writes just before a patch arrives."""
+        self.refused: set[str] = set()
+        """Names of resources that this user may not patch."""
         self.silent: set[str] = set()
         """Names of resources of which a patch is done and never answered."""
         self.lost: set[str] = set()
@@ -172,7 +174,8 @@ class Resources:
             await exchange.json(200, _resources("/".join(parts), of_group))
 
     async def _refused(self, exchange: Exchange, verb: str, kind: Kind) -> bool:
-        if (verb, kind.plural) not in self.forbidden:
+        named = verb == "patch" and exchange.request.path.rsplit("/", 1)[1] in self.refused
+        if not named and (verb, kind.plural) not in self.forbidden:
             return False
         said = f'{kind.plural}.{kind.group} is forbidden: User "dev" cannot {verb} resource'
         await exchange.json(403, status(403, "Forbidden", said))

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
+import random
+from collections import Counter
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from services.board.lookup import find
 from services.clock import SystemClock
 from services.config.sources import KubernetesTable
-from services.errors import AmbiguousError, NotFoundError, ShellError
+from services.errors import AmbiguousError, NotFoundError, ShellError, WakedeckError
 from services.models import (
     Capability,
     GatewayState,
@@ -21,7 +26,9 @@ from services.models import (
     SandboxState,
     Step,
     StepState,
+    Verb,
 )
+from services.repair.attempts import Attempts
 from services.sources.pods.agent_sandbox.actor import ClusterActor
 from services.sources.pods.agent_sandbox.wake import Patience
 from services.sources.pods.source import open_kubernetes
@@ -32,6 +39,8 @@ from tests.support.kube_api import TOKEN, KubeApi, kube_api, pod
 from tests.support.kube_resources import Resources
 from tests.support.kubectl import kubeconfig
 from tests.support.sandbox_controller import (
+    FAILURES,
+    SUSPEND_FAILURES,
     SandboxController,
     agent_sandbox,
     controlled,
@@ -255,8 +264,6 @@ async def test_one_that_is_deleted_or_suspended_meanwhile_ends_the_wake(tmp_path
 
 
 async def test_the_end_of_its_life_is_counted_down_and_told_by_the_wake(tmp_path: Path) -> None:
-    from datetime import UTC, datetime, timedelta
-
     async with cluster(tmp_path) as one:
         ends = (datetime.now(UTC) + timedelta(minutes=29, seconds=50)).isoformat()
         one.make("box", "Suspended", shutdownTime=ends)
@@ -271,8 +278,6 @@ async def test_the_end_of_its_life_is_counted_down_and_told_by_the_wake(tmp_path
 
 
 async def test_a_pod_is_part_of_its_sandbox_and_found_by_every_name(tmp_path: Path) -> None:
-    from services.board.lookup import find
-
     async with cluster(tmp_path) as one:
         held = sandbox("pool-x7f2")
         held["metadata"]["annotations"] = {"agents.x-k8s.io/pod-name": "warm-1"}
@@ -488,3 +493,70 @@ async def test_reconnect_proves_the_link_to_the_pod_behind(tmp_path: Path) -> No
         assert (steps[-1].name, steps[-1].state) == ("connect", StepState.OK)
         streams = await one.source.observer.log_streams(box("box"))
         assert [stream.name for stream in streams] == ["main"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(3))
+async def test_no_sequence_of_ticks_ever_writes(tmp_path: Path, seed: int) -> None:
+    """Whatever changes meanwhile: looking, probing and reading logs send nothing but GETs."""
+    dice = random.Random(seed)
+    async with cluster(tmp_path) as one:
+        names = [f"box-{n}" for n in range(8)]
+        for name in names:
+            one.make(name, dice.choice(["Running", "Suspended"]))
+        for _ in range(60):
+            name = dice.choice(names)
+            match dice.randrange(6):
+                case 0:
+                    held = one.resources.get("sandboxes", name)
+                    held["spec"]["operatingMode"] = dice.choice(["Running", "Suspended", "Odd"])
+                    one.resources.put("sandboxes", held)
+                case 1:
+                    how = dice.choice([*FAILURES, *SUSPEND_FAILURES, ""])
+                    one.controller.fail[name] = how
+                case 2:
+                    one.resources.expire("sandboxes")
+                case 3:
+                    await one.source.observer.probe(box(name))
+                case 4:
+                    with suppress(WakedeckError):
+                        await one.source.observer.log_streams(box(name))
+                case _:
+                    await one.seen()
+        methods = {request.method for request in one.api.peer.requests}
+        assert methods == {"GET"} and not one.resources.patches
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(4))
+async def test_one_key_sends_one_patch_at_most(tmp_path: Path, seed: int) -> None:
+    """A whole attempt, over a cluster that changes, refuses, is silent and forgets meanwhile."""
+    dice = random.Random(seed)
+    async with cluster(tmp_path) as one:
+        clock = SystemClock()
+        for number in range(6):
+            name = f"box-{number}"
+            one.make(name, dice.choice(["Suspended", "Suspended", "Running"]))
+            await eventually(lambda name=name: one.row(name))
+            dice.choice(
+                [
+                    one.resources.conflicts,
+                    one.resources.refused,
+                    one.resources.silent,
+                    one.resources.lost,
+                    set(),
+                ]
+            ).add(name)
+            one.controller.fail[name] = dice.choice(["", "", *FAILURES])
+            attempts = Attempts({"prod": one.source}, clock, tmp_path / "locks", lambda _: None)
+            handle = attempts.request(dice.choice(list(Verb)), box(name))
+            waiting = asyncio.ensure_future(handle.wait())
+            done, _ = await asyncio.wait((waiting,), timeout=dice.choice([0.3, 3.0]))
+            if not done:
+                held = one.resources.get("sandboxes", name)
+                held["spec"]["operatingMode"] = dice.choice(["Running", "Suspended"])
+                one.resources.put("sandboxes", held)
+                handle.cancel()
+                await waiting
+        sent = Counter(patch.key[1] for patch in one.resources.patches)
+        assert max(sent.values(), default=0) <= 1, sent
