@@ -15,7 +15,7 @@ from services.sources.pods.agent_sandbox.inventory import served_version
 from services.sources.pods.agent_sandbox.merge_patch import PatchingHttp
 from services.sources.pods.agent_sandbox.records import GROUP
 from services.sources.pods.agent_sandbox.rows import required_key, sandbox_key
-from services.sources.pods.agent_sandbox.shell import SandboxShell
+from services.sources.pods.agent_sandbox.shell import BackingShell
 from services.sources.pods.agent_sandbox.wake import Patience, SandboxWake
 from services.sources.pods.credential import KubeCredential
 from services.sources.pods.http import ApiError
@@ -83,7 +83,7 @@ class ClusterActor:
         async def find() -> PodShell:
             return open_in(await self._pod(sandbox, choice))
 
-        return self._pods.reconnecting(lambda: SandboxShell(find, NOTICE))
+        return self._pods.reconnecting(lambda: BackingShell(find, NOTICE))
 
     async def exec(self, sandbox: SandboxId, request: ExecRequest) -> AsyncIterator[ExecEvent]:
         """One command in the pod of now."""

@@ -13,7 +13,7 @@ from services.terminal.transport.base import CloseReason, require_open
 _GONE = ("the pod was deleted", "the pod was replaced")
 
 
-class SandboxShell:
+class BackingShell:
     """One shell; a transport that finds its pod by the sandbox's name."""
 
     def __init__(self, find: Callable[[], Awaitable[PodShell]], notice: str) -> None:
