@@ -5,11 +5,18 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 from services.clock import Clock
-from services.errors import NotFoundError, SignedOutError, WakedeckError
+from services.errors import (
+    AmbiguousError,
+    DeadlineError,
+    NotFoundError,
+    SignedOutError,
+    WakedeckError,
+)
 from services.logs.reader import LogRecord
 from services.models import (
     Facts,
@@ -22,13 +29,24 @@ from services.models import (
     SandboxId,
     SandboxState,
     Source,
+    Unknown,
+    UnknownWord,
 )
 from services.sources.pods import evidence, judge, pod_logs
 from services.sources.pods.credential import KubeCredential
 from services.sources.pods.errors import RefusalText, explain_api_error
-from services.sources.pods.http import ApiError, Http
+from services.sources.pods.events import StuckEvents
+from services.sources.pods.http import ANSWER_S, ApiError, Http
 from services.sources.pods.judgement import row, verdict
-from services.sources.pods.kube_client import Kube, http_of, pod_path, read_one, split_id
+from services.sources.pods.kube_client import (
+    Kube,
+    find_pods,
+    http_of,
+    namespaces,
+    pod_path,
+    read_one,
+    split_id,
+)
 from services.sources.pods.pod import Pod
 from services.sources.pods.watch import PodWatch
 from services.sources.protocol.observer import NoQueues
@@ -37,6 +55,9 @@ from services.text.sanitize import sanitize
 
 _STEADY = frozenset({SandboxState.READY, SandboxState.BROKEN, SandboxState.ASLEEP})
 """States that no passing of time changes."""
+LOOK_S = 2.0
+"""So long a look waits for what has to be listed; what came by then is shown."""
+_SHORTEST_LOOK_S = 0.2
 _AT_ONCE = 250
 """Rows made before giving way: thousands of pods hold up no key."""
 
@@ -46,13 +67,40 @@ ADVICE = "Its controller starts and replaces it; `kubectl describe pod` says mor
 
 @dataclass(frozen=True, slots=True)
 class PodsLook:
-    """What one look found, before it is made into rows."""
+    """What one look found of a cluster, before it is made into rows."""
 
     http: Http
-    front: Gateway
+    places: tuple[str, ...]
+    """Namespaces; an empty one stands for all."""
+    front: GatewayId
     pods: Mapping[str, Pod]
     """By `namespace/name`."""
+    whole: bool
+    """Whether these are all there are."""
     now: float
+
+
+@dataclass(frozen=True, slots=True)
+class Joined:
+    """What belongs beside the pods of a look, and which of them are part of it."""
+
+    folded: Collection[str] = ()
+    """`namespace/name` of pods that get no row of their own."""
+    gateways: tuple[Gateway, ...] = ()
+    sandboxes: tuple[Sandbox, ...] = ()
+    unknown: tuple[tuple[GatewayId | None, Unknown[Sandbox]], ...] = ()
+    deleted: frozenset[GatewayId | SandboxId] = frozenset()
+    unknown_words: tuple[UnknownWord, ...] = ()
+
+
+class JoinsPods(Protocol):
+    """Looks at what else a cluster has; a failure is part of what it gives."""
+
+    async def join(self, look: PodsLook, limit_s: float) -> Joined:
+        """What there is now; what has to be listed is waited for `limit_s` at most."""
+
+    async def close(self) -> None:
+        """Stop watching; idempotent."""
 
 
 class KubeObserver(NoQueues):
@@ -64,46 +112,73 @@ class KubeObserver(NoQueues):
         kube: Kube,
         clock: Clock,
         ready: Callable[[KubeCredential], Awaitable[None]] | None = None,
+        joins: JoinsPods | None = None,
     ) -> None:
-        """`ready` may sign in before a look; without it a look only uses what is there."""
+        """`ready` may sign in before a look; without it a look only uses what is there.
+
+        `joins` has rows of its own, of which pods may be a part.
+        """
         super().__init__("Pods have no queues.")
         self.info = info
+        self.signed_out = False
+        """Whether the last look was refused for want of a credential."""
         self._kube = kube
         self._clock = clock
         self._ready = ready
+        self._joins = joins
         self._for: KubeCredential | None = None
         self._http: Http | None = None
-        self._watch: PodWatch | None = None
+        self._watches: tuple[PodWatch, ...] = ()
+        self._events = StuckEvents(clock)
         self._version = ""
         self._judged: dict[str, tuple[Pod, Sandbox]] = {}
         self._opening = asyncio.Lock()
 
     async def observe(self) -> Observation:
-        return await self.observation(await self.look())
-
-    async def look(self) -> PodsLook:
-        """The cluster and its pods now.
-
-        Raises:
-            UnavailableError: as `observe`.
-        """
-        credential, http, watch = await self._opened()
-        began = time.monotonic()
+        credential, http, watches = await self._opened()
         try:
-            self._version = _version(await http.get("/version"))
-            latency = time.monotonic() - began
-            pods = await watch.pods()
+            seen = await self._look(credential, http, watches)
         except ApiError as error:
-            raise explain_api_error(error, refusal_text_of(credential)) from error
-        now = self._clock.now()
-        return PodsLook(http, self._front(credential, latency, watch, now), pods, now)
+            self._kube.reread()
+            said = explain_api_error(error, refusal_text_of(credential))
+            if not isinstance(said, SignedOutError):
+                raise said from error
+            return self._asks_to_sign_in(credential, said, GatewayState.WRONG)
+        except SignedOutError as error:
+            return self._asks_to_sign_in(credential, error, GatewayState.UNKNOWN)
+        self.signed_out = False
+        return seen
 
-    async def observation(
-        self, look: PodsLook, leave_out: Collection[str] = frozenset()
+    async def _look(
+        self, credential: KubeCredential, http: Http, watches: Sequence[PodWatch]
     ) -> Observation:
-        """What a look found, without the pods of these names: they are part of other rows."""
-        rows = await self._rows(look.pods, look.front.id, look.now, leave_out)
-        return Observation(self.info.key, look.now, (look.front,), rows)
+        began = time.monotonic()
+        self._version = await _sign_of_life(http)
+        latency = time.monotonic() - began
+        await asyncio.gather(*(one.look(_left_s(began)) for one in watches))
+        _raise_refusal(watches)
+        now = self._clock.now()
+        front = self._front(credential, latency, watches, now)
+        why = _not_listed(watches)
+        joined = Joined()
+        if self._joins is not None:
+            places = tuple(one.namespace for one in watches)
+            look = PodsLook(http, places, front.id, _pods(watches), not why, now)
+            joined = await self._joins.join(look, _left_s(began))
+        rows = await self._rows(watches, front.id, now, joined.folded)
+        rows = await self._with_events(rows, http, _left_s(began))
+        listed = {one.id.native_id for one in rows}
+        gone = frozenset[str]().union(*(one.take_deleted() for one in watches)) - listed
+        lost = ((front.id, Unknown[Sandbox](why)),) if why else ()
+        return Observation(
+            self.info.key,
+            now,
+            (front, *joined.gateways),
+            (*joined.sandboxes, *rows),
+            (*lost, *joined.unknown),
+            frozenset(SandboxId(self.info.key, name) for name in gone) | joined.deleted,
+            joined.unknown_words,
+        )
 
     async def connected(self) -> Http:
         """The connection that looks go over.
@@ -112,6 +187,45 @@ class KubeObserver(NoQueues):
             UnavailableError: the kubeconfig, or its credential.
         """
         return (await self._opened())[1]
+
+    def _asks_to_sign_in(
+        self, credential: KubeCredential, error: SignedOutError, state: GatewayState
+    ) -> Observation:
+        """A row to sign in on; which pods there are is not known."""
+        self.signed_out = True
+        access, now = credential.access, self._clock.now()
+        front = GatewayId(self.info.key, access.context)
+        name = sanitize(access.context, 100)
+        address = access.cluster.address
+        row = Gateway(front, name, state, error.sentence, now, address=address)
+        return Observation(self.info.key, now, (row,), unknown=((front, Unknown(error.sentence)),))
+
+    async def more(self) -> str:
+        under_way = [one for one in self._watches if one.under_way]
+        if not under_way:
+            return ""
+        waits = [asyncio.ensure_future(one.moved(one.moves)) for one in under_way]
+        try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for wait in waits:
+                wait.cancel()
+        return _not_listed(self._watches) or "all pods listed"
+
+    async def find(self, name: str) -> Sandbox | None:
+        """As `NameFinder`: `NAMESPACE/NAME`, or a name in the namespaces of this source."""
+        credential, http, watches = await self._opened()
+        try:
+            found = await find_pods(
+                http, self._kube.table, [one.namespace for one in watches], name
+            )
+        except ApiError as error:
+            raise explain_api_error(error, refusal_text_of(credential)) from error
+        if len(found) > 1:
+            names = ", ".join(sanitize(one.native_id, 200) for one in found)
+            raise AmbiguousError(f"{sanitize(name, 100)!r} names several pods: {names}.")
+        front = GatewayId(self.info.key, credential.access.context)
+        return self._sandbox(found[0], front, self._clock.now()) if found else None
 
     async def probe(self, sandbox: SandboxId) -> Verdict:
         try:
@@ -154,36 +268,46 @@ class KubeObserver(NoQueues):
         """Stop watching and let go of the connection."""
         self._for = None
         self._judged = {}
-        if self._watch is not None:
-            await self._watch.close()
+        watches, self._watches = self._watches, ()
+        for watch in watches:
+            await watch.close()
+        if self._joins is not None:
+            await self._joins.close()
         if self._http is not None:
             await self._http.close()
 
-    async def _opened(self) -> tuple[KubeCredential, Http, PodWatch]:
+    async def _opened(self) -> tuple[KubeCredential, Http, tuple[PodWatch, ...]]:
         credential = await self._kube.credential()
         async with self._opening:
-            if credential is not self._for or self._http is None or self._watch is None:
+            if credential is not self._for or self._http is None:
                 await self.close()
-                table, access = self._kube.table, credential.access
                 http = http_of(credential)
-                namespace = "" if table.all_namespaces else access.namespace
-                self._watch = PodWatch(http, namespace, table.selector, self._clock)
+                selector = self._kube.table.selector
+                self._watches = tuple(
+                    PodWatch(http, namespace, selector, self._clock)
+                    for namespace in namespaces(self._kube.table, credential.access)
+                )
                 self._for, self._http = credential, http
             if self._ready is not None and credential.needs_helper:
                 await self._ready(credential)
-            return credential, self._http, self._watch
+            return credential, self._http, self._watches
 
     def _front(
-        self, credential: KubeCredential, latency_s: float, watch: PodWatch, now: float
+        self,
+        credential: KubeCredential,
+        latency_s: float,
+        watches: Sequence[PodWatch],
+        now: float,
     ) -> Gateway:
         access = credential.access
-        scope = "all" if self._kube.table.all_namespaces else access.namespace
+        scope = ", ".join(one.namespace or "all" for one in watches)
+        watched = all(one.live for one in watches)
         rows: Facts = (
             ("context", sanitize(access.context, 100)),
             ("namespace", sanitize(scope, 100)),
             ("user", sanitize(access.identity.name or "none", 100)),
             ("server", self._version),
-            ("pods", "watched" if watch.live else "listed"),
+            ("pods", _not_listed(watches) or ("watched" if watched else "listed")),
         )
         if access.cluster.unverified:
             rows = (*rows, ("certificate", "not checked: the kubeconfig says so"))
@@ -200,31 +324,94 @@ class KubeObserver(NoQueues):
 
     async def _rows(
         self,
-        pods: Mapping[str, Pod],
+        watches: Sequence[PodWatch],
         front: GatewayId,
         now: float,
-        leave_out: Collection[str],
+        folded: Collection[str],
     ) -> tuple[Sandbox, ...]:
-        """A row for each pod; those that did not change are not judged again."""
+        """A row for each pod that gets one; those that did not change are not judged again."""
         known, self._judged = self._judged, {}
         rows: list[Sandbox] = []
-        for number, (name, pod) in enumerate(tuple(pods.items()), 1):
-            if name in leave_out:
-                continue
-            before = known.get(name)
-            if before is not None and before[0] is pod and before[1].state in _STEADY:
-                row = replace(before[1], observed_at=now)
-            else:
-                row = self._sandbox(pod, front, now)
-            self._judged[name] = (pod, row)
-            rows.append(row)
-            if number % _AT_ONCE == 0:
-                await asyncio.sleep(0)
+        for watch in watches:
+            for name, pod in tuple(watch.pods.items()):
+                if name in folded:
+                    continue
+                seen_at = watch.seen_at(name, now)
+                before = known.get(name)
+                if before is not None and before[0] is pod and before[1].state in _STEADY:
+                    row = replace(before[1], observed_at=seen_at)
+                else:
+                    row = self._sandbox(pod, front, seen_at)
+                self._judged[name] = (pod, row)
+                rows.append(row)
+                if len(rows) % _AT_ONCE == 0:
+                    await asyncio.sleep(0)
         return tuple(rows)
+
+    async def _with_events(
+        self, rows: tuple[Sandbox, ...], http: Http, limit_s: float
+    ) -> tuple[Sandbox, ...]:
+        """The same, what is stuck with the cluster's own word on it."""
+        stuck = {one.id: one for one in rows if one.state is SandboxState.STUCK}
+        pods = [self._judged[one.native_id][0] for one in stuck]
+        await self._events.refresh(http, pods, limit_s)
+        for id, pod in zip(stuck, pods, strict=True):
+            if said := self._events.of(pod):
+                one = stuck[id]
+                facts = (*one.evidence, ("last warning", said))
+                stuck[id] = replace(one, reason=f"{one.reason}; {said}", evidence=facts)
+        return tuple(stuck.get(one.id, one) for one in rows) if stuck else rows
 
     def _sandbox(self, pod: Pod, front: GatewayId, now: float) -> Sandbox:
         id = SandboxId(self.info.key, pod.native_id)
         return row(id, pod.metadata.name, judge.judge(pod, now), front, now, evidence.evidence(pod))
+
+
+def _left_s(began: float) -> float:
+    """What is left of a look that began then (monotonic)."""
+    return max(_SHORTEST_LOOK_S, LOOK_S - (time.monotonic() - began))
+
+
+def _pods(watches: Sequence[PodWatch]) -> Mapping[str, Pod]:
+    if len(watches) == 1:
+        return watches[0].pods
+    return {name: pod for watch in watches for name, pod in watch.pods.items()}
+
+
+def _raise_refusal(watches: Sequence[PodWatch]) -> None:
+    """A list that is refused or never came is the whole source's failure; what was had is kept."""
+    problems = [one.problem for one in watches if one.problem is not None]
+    for problem in problems:
+        if isinstance(problem, SignedOutError) or (
+            isinstance(problem, ApiError) and problem.status == 401
+        ):
+            raise problem
+    if problems and len(problems) == len(watches) and not any(one.pods for one in watches):
+        raise problems[0]
+
+
+def _not_listed(watches: Sequence[PodWatch]) -> str:
+    """Why not all pods are known as they are now; empty where they are."""
+    said = []
+    for one in watches:
+        why = one.progress if one.problem is None else one.problem.sentence
+        if why:
+            said.append(f"{sanitize(one.namespace, 80)}: {why}" if len(watches) > 1 else why)
+    return "; ".join(said)
+
+
+async def _sign_of_life(http: Http) -> str:
+    """The server's version; one that answers and does not tell it lives as well."""
+    try:
+        async with asyncio.timeout(ANSWER_S):
+            body = await http.get("/version")
+    except TimeoutError as error:
+        raise DeadlineError(f"{http.address} did not answer in time.") from error
+    except ApiError as error:
+        if error.status not in (403, 404):
+            raise
+        return "unknown"
+    return _version(body)
 
 
 def refusal_text_of(credential: KubeCredential) -> RefusalText:

@@ -26,19 +26,22 @@ def open_kubernetes(
     """
     from services.sources.pods.agent_sandbox.actor import ClusterActor
     from services.sources.pods.agent_sandbox.observer import ClusterObserver
+    from services.sources.pods.agent_sandbox.sandboxes import Sandboxes
     from services.sources.pods.kube_actor import KubeActor
     from services.sources.pods.kube_client import Kube
     from services.sources.pods.kube_observer import KubeObserver
     from services.sources.pods.sign_in import sign_in_in_background
 
     address = table.context or "the current context"
+    label = table.label or table.context or key
     can = _CAN_LOGS | {Capability.WAKE}
-    info = Source(key, "pods", table.label or address, address, can, (NO_QUEUE,))
+    info = Source(key, "pods", label, address, can, (NO_QUEUE,))
     kube = Kube(table, clock)
     ready = sign_in_in_background if table.background_sign_in else None
-    pods = KubeObserver(info, kube, clock, ready)
+    sandboxes = Sandboxes(key, table, clock)
+    pods = KubeObserver(info, kube, clock, ready, sandboxes)
     actor = ClusterActor(KubeActor(key, kube, clock, state), key, clock)
-    return OpenSource(ClusterObserver(pods, kube, clock), actor)
+    return OpenSource(ClusterObserver(pods, sandboxes, clock), actor)
 
 
 def open_centml(key: str, table: CentmlTable, clock: Clock) -> OpenSource:

@@ -14,6 +14,7 @@ from urllib.parse import quote
 import msgspec
 
 from services.clock import Clock
+from services.errors import UnavailableError
 from services.models import Facts, Gateway, GatewayId, GatewayState
 from services.sources.pods.http import ApiError, Http
 from services.sources.pods.judge import instant
@@ -140,6 +141,10 @@ class Controller:
         if seen.unread:
             rows = (*rows, ("not read", seen.unread))
         return Gateway(id, NAME, state, reason, now, evidence=rows)
+
+    def unread(self, error: UnavailableError, id: GatewayId, now: float, facts: Facts) -> Gateway:
+        """The row where the server gave no answer to the question."""
+        return self.row(ControllerEvidence(unread=error.sentence), id, now, facts)
 
     async def _read(self, path: str, decode: Callable[[bytes], T]) -> tuple[T | None, str]:
         """What is there, or nothing and why it may not be read."""

@@ -23,7 +23,8 @@ from services.sources.pods.agent_sandbox.records import (
     sandbox_kind,
 )
 from services.sources.pods.http import ApiError, Http, Query
-from services.sources.pods.watch import ResourceWatch, Watchable, WatchedKind
+from services.sources.pods.listing import Watchable, WatchedKind
+from services.sources.pods.watch import ResourceWatch
 from services.text.sanitize import sanitize
 
 ASKED_AGAIN_S = 60.0
@@ -75,9 +76,10 @@ class Stock:
     sandboxes: Mapping[str, SandboxResource] = field(default_factory=dict)
     claims: Mapping[str, SandboxClaim] = field(default_factory=dict)
     pools: Mapping[str, WarmPool] = field(default_factory=dict)
-    watched: bool = False
     problem: str = ""
-    """Why the sandboxes are not known; empty where they are."""
+    """Why not all sandboxes are known as they are now; empty where they are."""
+    deleted: frozenset[str] = frozenset()
+    """Sandboxes that the server told to be gone."""
     asides: tuple[tuple[str, str], ...] = ()
     """What else could not be had: a plural and why."""
 
@@ -100,28 +102,45 @@ class Inventory:
         self._pools: tuple[ResourceWatch[WarmPool], ...] = ()
         self._refused: dict[str, tuple[float, str]] = {}
 
-    async def look(self) -> Stock:
-        """What there is now; nothing but the watches' own memory once they run."""
+    async def look(self, limit_s: float) -> Stock:
+        """What there is now, waiting `limit_s` at most for what has to be listed."""
         problem = await self._discover()
         if problem:
             return Stock(installed=True, problem=problem)
         if not self._version:
             return Stock()
-        problem = await self._refresh("sandboxes", self._sandboxes)
-        asides = (
-            ("sandboxclaims", await self._refresh("sandboxclaims", self._claims)),
-            ("sandboxwarmpools", await self._refresh("sandboxwarmpools", self._pools)),
+        version = self._version
+        problem, *asides = await asyncio.gather(
+            self._refresh("sandboxes", self._sandboxes, limit_s),
+            self._refresh("sandboxclaims", self._claims, limit_s),
+            self._refresh("sandboxwarmpools", self._pools, limit_s),
         )
+        named = zip(("sandboxclaims", "sandboxwarmpools"), asides, strict=True)
         return Stock(
             True,
-            self._version,
+            version,
             _merged(self._sandboxes),
             _merged(self._claims),
             _merged(self._pools),
-            all(one.live for one in self._sandboxes),
             problem,
-            tuple((plural, why) for plural, why in asides if why),
+            frozenset[str]().union(*(one.take_deleted() for one in self._sandboxes)),
+            tuple((plural, why) for plural, why in named if why),
         )
+
+    def seen_at(self, sandbox: str, now: float) -> float:
+        """When a sandbox was as it stands here (epoch)."""
+        for one in self._sandboxes:
+            if sandbox in one.rows:
+                return one.seen_at(sandbox, now)
+        return now
+
+    async def more(self) -> str:
+        """As `LongLists`."""
+        under_way = [one for one in self._sandboxes if one.under_way]
+        if not under_way:
+            return ""
+        await under_way[0].moved(under_way[0].moves)
+        return under_way[0].progress or "all sandboxes listed"
 
     async def version(self) -> str:
         """The version sandboxes are spoken of in.
@@ -175,20 +194,21 @@ class Inventory:
             for namespace in self._namespaces
         )
 
-    async def _refresh(self, plural: str, watches: Sequence[ResourceWatch[T]]) -> str:
-        """Why a kind is not known as it is now; empty where it is."""
+    async def _refresh(
+        self, plural: str, watches: Sequence[ResourceWatch[T]], limit_s: float
+    ) -> str:
+        """Why not all of a kind is known as it is now; empty where it is."""
         if waits := self._waits(plural):
             return waits
-        try:
-            for one in watches:
-                await one.look()
-        except UnavailableError as error:
-            if isinstance(error, ApiError) and error.status == 404:
-                # The resource was taken away, or its version: it is looked for anew.
-                self._version = None
-                await self.close()
-            return self._failed(plural, error)
-        return ""
+        await asyncio.gather(*(one.look(limit_s) for one in watches))
+        for one in watches:
+            if (error := one.problem) is not None:
+                if isinstance(error, ApiError) and error.status == 404:
+                    # The resource was taken away, or its version: it is looked for anew.
+                    self._version = None
+                    await self.close()
+                return self._failed(plural, error)
+        return "; ".join(one.progress for one in watches if one.progress)
 
     def _waits(self, what: str) -> str:
         refused = self._refused.get(what)

@@ -100,6 +100,7 @@ def to_row(
         unavailable=_refusals(resource, judgement),
         since=judgement.since,
         until=judgement.until,
+        told_at=judgement.since,
         aliases=_aliases(placed),
         stock=bool(resource.pool),
     )

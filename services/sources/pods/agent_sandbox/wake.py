@@ -33,7 +33,8 @@ from services.sources.pods.agent_sandbox.records import (
 from services.sources.pods.agent_sandbox.stages import StageSteps, stage_of
 from services.sources.pods.http import ApiError
 from services.sources.pods.pod import Pod
-from services.sources.pods.watch import PODS, ResourceWatch, Watchable, WatchedKind
+from services.sources.pods.listing import Watchable, WatchedKind
+from services.sources.pods.watch import PODS, ResourceWatch
 from services.sources.protocol.steps import StepBuilder
 from services.sources.protocol.verdict import VerdictKind
 from services.text.format import duration
@@ -269,11 +270,8 @@ def _trouble(
 
 async def _look(watch: ResourceWatch[T]) -> str:
     """Why a watch cannot be had just now; empty where it runs."""
-    try:
-        await watch.look()
-    except UnavailableError as error:
-        return error.sentence
-    return ""
+    await watch.look(LOOK_S)
+    return watch.progress if watch.problem is None else watch.problem.sentence
 
 
 async def _change(clock: Clock, *watches: ResourceWatch[Any] | None) -> None:
