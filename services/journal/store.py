@@ -33,7 +33,6 @@ from services.journal.file import (
 from services.journal.rows import EventQuery, read, redacted
 from services.journal.writing import Item, prune, write
 from services.models import Attempt, Event, Severity
-from services.process.child import run_to_completion
 from services.process.identity import ProcessId
 from services.text.sanitize import sanitize
 
@@ -80,7 +79,7 @@ class Journal:
         self._db: Connection | None = None
         self._file: tuple[int, int] | None = None
         self._tasks: list[asyncio.Task[None]] = []
-        self._opened = self._closed = False
+        self._opened = self._closed = self._let_go_of = False
         self._transient = False
         self._problem = ""
         self._dropped = 0
@@ -186,19 +185,30 @@ class Journal:
                         if not await self._write_batch():
                             await asyncio.sleep(_PAUSE_S)
         finally:
-            await run_to_completion(self._let_go())
+            # Here and not in a task: a loop that ends cancels its tasks before they begin.
+            called_off: asyncio.CancelledError | None = None
+            while not self._let_go_of:
+                try:
+                    await self._let_go()
+                except asyncio.CancelledError as error:
+                    called_off = error
+            if called_off is not None:
+                raise called_off
 
     async def _let_go(self) -> None:
-        """End what runs, then the connection, also one that is only now being opened."""
-        tasks, self._tasks = self._tasks, []
-        for task in tasks:
+        """End what runs, then the connection, also one that is only now being opened.
+
+        One that is called off can be begun again.
+        """
+        for task in self._tasks:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.gather(*self._tasks, return_exceptions=True)
         async with self._lock:
             await self._disconnect()
-            await self._keep_beside()
+            self._keep_beside()
+            self._let_go_of = True
 
-    async def _keep_beside(self) -> None:
+    def _keep_beside(self) -> None:
         left = _events(self._pending)
         left = [one for one in left if one.source or not one.text.startswith(_NOT_KEPT)]
         self._pending.clear()
