@@ -291,3 +291,14 @@ def test_what_waits_for_a_person_needs_attention() -> None:
     row = box(needs=(), needs_me="approve a rule")
     board.merge(Observation("here", 1000, (), (row,)))
     assert (board.totals().attention, board.totals().needs_me) == (1, 1)
+
+
+def test_the_instant_a_system_tells_goes_into_the_record_of_it() -> None:
+    board = Board(FakeClock(), [Source("here", "local", "here", "")])
+    board.merge(Observation("here", 1000.0, sandboxes=(box(needs=()),)))
+    ended = box(SandboxState.DOWN, 1001.0, needs=(), told_at=990.0)
+    delta = board.merge(Observation("here", 1001.0, sandboxes=(ended,)))
+    assert [(one.at, one.after, one.told_at) for one in delta.events] == [(1001.0, "down", 990.0)]
+    back = box(at=1002.0, needs=())
+    [event] = board.merge(Observation("here", 1002.0, sandboxes=(back,))).events
+    assert event.told_at is None
