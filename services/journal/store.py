@@ -161,11 +161,10 @@ class Journal:
                 elif self.path.exists():
                     async with Connection(lambda: open_to_read(self.path)) as db:
                         kept, unreadable = await db.run(lambda db: read(db, query))
-            except sqlite3.Error as error:
+            except (sqlite3.Error, OSError) as error:
                 problem = f"What was recorded cannot be read: {self._error_text(error)}."
-                await self._record_error(error)
-            except OSError as error:
-                problem = f"What was recorded cannot be read: {_os_error_text(error)}."
+                if isinstance(error, sqlite3.Error):
+                    await self._record_error(error)
             waiting = _events(self._pending)
             if self._db is None:
                 waiting = [*unwritten.waiting(self.path), *waiting]
@@ -336,17 +335,9 @@ class Journal:
             try:
                 await self._connect()
                 self._problem = ""
-            except UnusableError as error:
-                self._problem = f"{_NOT_KEPT}: {error}."
-            except sqlite3.Error as error:
-                self._transient = is_locked(error)
+            except (UnusableError, sqlite3.Error, OSError) as error:
+                self._transient = isinstance(error, BlockingIOError) or is_locked(error)
                 self._problem = f"{_NOT_KEPT}: {self._error_text(error)}."
-            except BlockingIOError:
-                self._transient = True
-                self._problem = f"{_NOT_KEPT}: another panel is busy with the file."
-            except OSError as error:
-                where = sanitize(str(self.path))
-                self._problem = f"{_NOT_KEPT}: {where}: {_os_error_text(error)}."
             return self._db is not None
 
     async def _connect(self) -> None:
@@ -381,9 +372,18 @@ class Journal:
             except sqlite3.Error as error:
                 _LOG.warning("closing the journal: %s", error)
 
-    def _error_text(self, error: sqlite3.Error) -> str:
+    def _error_text(self, error: Exception) -> str:
+        where = sanitize(str(self.path))
+        if isinstance(error, UnusableError):
+            return str(error)
+        if isinstance(error, BlockingIOError):
+            return "another panel is busy with the file"
+        if isinstance(error, OSError):
+            return f"{_os_error_text(error)} ({where})"
         if is_locked(error):
             return "the journal is locked by another program"
+        if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL:
+            return f"the disk is full ({where})"
         return f"the journal cannot be used ({sanitize(str(error), 120)})"
 
 
