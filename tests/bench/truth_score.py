@@ -162,12 +162,20 @@ def behind_closed(way: Timeline, shown: Timeline, end: float) -> list[Span]:
 def missed(
     role: str, truth: Timeline, way: Timeline | None, records: Sequence[Record], end: float
 ) -> list[Span]:
-    """States that lasted longer than two looks and that the history never told."""
+    """States that lasted longer than two looks and that the history never told.
+
+    What an agent does behind a closed way is told by the record of the way, but for its death: it
+    has to be told where it lasted as long while the way was open.
+    """
     found = []
     told = _TOLD[role in WAYS]
     mine = [one for one in records if one.role == role]
     for span in truth.spans(end):
-        if span.word not in told or span.seconds <= LOOKS_S:
+        open_s = span.seconds
+        if way is not None and span.word != DEAD:
+            pieces = both([span], way.spans(end))
+            open_s = max((b - a for a, b, _, word in pieces if word == SERVING), default=0.0)
+        if span.word not in told or open_s <= LOOKS_S:
             continue
         words = set(told[span.word])
         if way is not None and way.held(span.start - EDGE_S, span.end) != {SERVING}:
