@@ -111,6 +111,15 @@ def test_a_stop_behind_a_closed_way_is_the_ways_record_and_a_death_is_its_own() 
         assert [span.word for span in found] == lost
 
 
+def test_the_end_of_a_death_is_told_behind_a_closed_way_too() -> None:
+    truth = line((0, SERVING), (10, DEAD), (20, "starting"), (21, SERVING), (30, STOPPED))
+    way = line((0, SERVING), (15, STOPPED))
+    down = Record(11, "worse", "one", "ready", "down")
+    cut = Record(22, "info", "one", "down", "cut off")
+    assert missed("one", truth, way, [down, cut], 40) == []
+    assert [span.word for span in missed("one", truth, way, [down], 40)] == [SERVING]
+
+
 def test_records_that_repeat_or_cannot_be_ranked_so() -> None:
     once = Record(1, "worse", "one", "ready", "asleep")
     again = Record(1.2, "worse", "one", "ready", "asleep")

@@ -172,6 +172,23 @@ def test_what_died_behind_a_closed_way_is_told_once_the_way_is_open() -> None:
     ]
 
 
+def test_the_end_of_a_death_behind_a_closed_way_is_told_and_what_follows_it_is_not() -> None:
+    stage = Stage("a")
+    stage.look(GatewayState.READY, SandboxState.DOWN)
+    stage.look(GatewayState.HUNG, SandboxState.DOWN)
+    assert [one.split(":")[0] for one in stage.log] == ["worse a is down", "worse north is hung"]
+    stage.look(GatewayState.HUNG)
+    assert stage.states() == {"cut off"}
+    assert [one.split(":")[0] for one in stage.log[2:]] == ["info a is cut off"]
+    stage.look(GatewayState.HUNG, SandboxState.STUCK)
+    assert len(stage.log) == 3
+    stage.look(GatewayState.READY)
+    assert [one.split(":")[0] for one in stage.log[3:]] == [
+        "better north is ready",
+        "better a is ready",
+    ]
+
+
 def test_a_way_of_which_nothing_is_known_never_cuts_off_and_is_not_current() -> None:
     stage = Stage()
     stage.look(GatewayState.UNKNOWN)
