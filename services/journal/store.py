@@ -379,7 +379,7 @@ class Journal:
         if isinstance(error, BlockingIOError):
             return "another panel is busy with the file"
         if isinstance(error, OSError):
-            return f"{_os_error_text(error)} ({where})"
+            return f"{_os_error_text(error)} ({sanitize(str(error.filename or self.path))})"
         if is_locked(error):
             return "the journal is locked by another program"
         if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL:
