@@ -6,9 +6,6 @@ The home is a file system of its own, mounted in a namespace of the test.
 from __future__ import annotations
 
 import json
-import os
-import shutil
-import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,8 +14,8 @@ from typing import Any
 import pytest
 
 from services.text.sanitize import sanitize
+from tests.support.namespaces import namespace, needs_namespace
 
-ROOT = Path(__file__).resolve().parents[3]
 WAKEDECK = Path(sys.executable).parent / "wakedeck"
 INSIDE = """
 import json, os, subprocess, sys, time
@@ -62,18 +59,6 @@ print(json.dumps(told))
 """
 
 
-def namespace(*argv: str, **environ: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        ["unshare", "--map-root-user", "--mount", *argv],
-        env={"PATH": os.environ["PATH"], "LANG": "C.UTF-8", **environ},
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=110,
-    )
-
-
 @dataclass(frozen=True)
 class Told:
     """What one command answered."""
@@ -92,12 +77,8 @@ def run_all(home: Path, sick: str) -> list[Told]:
     return [Told(*one) for one in json.loads(done.stdout)]
 
 
-def can_mount() -> bool:
-    return shutil.which("unshare") is not None and not namespace("true").returncode
-
-
 @pytest.mark.slow
-@pytest.mark.skipif(not can_mount(), reason="no namespace of file systems can be made here")
+@needs_namespace
 @pytest.mark.parametrize(
     ("sick", "why"), [("read-only", "Read-only file system"), ("full", "the disk is full")]
 )
