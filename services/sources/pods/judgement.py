@@ -92,6 +92,8 @@ class PodJudgement:
     reason: str
     no_shell: str = ""
     """Why no shell can be had; empty where one can."""
+    told_at: float | None = None
+    """When it came to be so, where its node says (epoch)."""
 
 
 def row(
@@ -107,6 +109,7 @@ def row(
         gateway=front,
         needs=(front,),
         evidence=evidence,
+        told_at=judgement.told_at,
         asleep_by_design=judgement.state is SandboxState.ASLEEP,
         unavailable=(NO_WAKE, *refusals(judgement)),
     )
