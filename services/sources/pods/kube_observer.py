@@ -6,8 +6,7 @@ import asyncio
 import json
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Protocol
+from dataclasses import replace
 
 from services.clock import Clock
 from services.errors import (
@@ -30,13 +29,13 @@ from services.models import (
     SandboxState,
     Source,
     Unknown,
-    UnknownWord,
 )
 from services.sources.pods import evidence, judge, pod_logs
 from services.sources.pods.credential import KubeCredential
 from services.sources.pods.errors import RefusalText, explain_api_error
 from services.sources.pods.events import StuckEvents
 from services.sources.pods.http import ANSWER_S, ApiError, Http
+from services.sources.pods.joined import Joined, JoinsPods, PodsLook
 from services.sources.pods.judgement import row, verdict
 from services.sources.pods.kube_client import (
     Kube,
@@ -63,44 +62,6 @@ _AT_ONCE = 250
 
 
 ADVICE = "Its controller starts and replaces it; `kubectl describe pod` says more."
-
-
-@dataclass(frozen=True, slots=True)
-class PodsLook:
-    """What one look found of a cluster, before it is made into rows."""
-
-    http: Http
-    places: tuple[str, ...]
-    """Namespaces; an empty one stands for all."""
-    front: GatewayId
-    pods: Mapping[str, Pod]
-    """By `namespace/name`."""
-    whole: bool
-    """Whether these are all there are."""
-    now: float
-
-
-@dataclass(frozen=True, slots=True)
-class Joined:
-    """What belongs beside the pods of a look, and which of them are part of it."""
-
-    folded: Collection[str] = ()
-    """`namespace/name` of pods that get no row of their own."""
-    gateways: tuple[Gateway, ...] = ()
-    sandboxes: tuple[Sandbox, ...] = ()
-    unknown: tuple[tuple[GatewayId | None, Unknown[Sandbox]], ...] = ()
-    deleted: frozenset[GatewayId | SandboxId] = frozenset()
-    unknown_words: tuple[UnknownWord, ...] = ()
-
-
-class JoinsPods(Protocol):
-    """Looks at what else a cluster has; a failure is part of what it gives."""
-
-    async def join(self, look: PodsLook, limit_s: float) -> Joined:
-        """What there is now; what has to be listed is waited for `limit_s` at most."""
-
-    async def close(self) -> None:
-        """Stop watching; idempotent."""
 
 
 class KubeObserver(NoQueues):

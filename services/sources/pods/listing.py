@@ -66,12 +66,10 @@ class WatchedKind(Generic[T]):
         return f"{self.group}{scope}/{self.plural}"
 
 
-class Listing(Generic[T]):
+class ResourceListing(Generic[T]):
     """Where one list stands."""
 
-    def __init__(
-        self, http: Http, kind: WatchedKind[T], namespace: str, selection: Query
-    ) -> None:
+    def __init__(self, http: Http, kind: WatchedKind[T], namespace: str, selection: Query) -> None:
         self.version = ""
         """Of the first page: what changed since then has to be watched for."""
         self.rows = 0

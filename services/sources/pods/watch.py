@@ -18,7 +18,7 @@ import msgspec
 from services.clock import Clock
 from services.errors import UnavailableError
 from services.sources.pods.http import ApiError, Http, Query
-from services.sources.pods.listing import GONE, Listing, T, Watchable, WatchedKind
+from services.sources.pods.listing import GONE, ResourceListing, T, Watchable, WatchedKind
 from services.sources.pods.pod import (
     ApiStatus,
     Pod,
@@ -64,7 +64,7 @@ class ResourceWatch(Generic[T]):
         self._clock = clock
         self._rows: dict[str, T] = {}
         self._version = ""
-        self._listing: Listing[T] | None = Listing(http, kind, namespace, selection)
+        self._listing: ResourceListing[T] | None = ResourceListing(http, kind, namespace, selection)
         self._reached: set[str] = set()
         """What the list under way or its watch told of."""
         self._heard: set[str] = set()
@@ -213,7 +213,7 @@ class ResourceWatch(Generic[T]):
 
     def _begin_list(self) -> None:
         self._old_at = self._true_at
-        self._listing = Listing(self._http, self._kind, self.namespace, self._selection)
+        self._listing = ResourceListing(self._http, self._kind, self.namespace, self._selection)
         self._version = ""
         self._reached.clear()
         self._heard.clear()
@@ -281,7 +281,9 @@ class ResourceWatch(Generic[T]):
         if status.code == GONE:
             raise _ExpiredError
         said = redact_line(status.message, 200)
-        raise UnavailableError(f"{self._http.address} ended the watch of {self._kind.plural}: {said}.")
+        raise UnavailableError(
+            f"{self._http.address} ended the watch of {self._kind.plural}: {said}."
+        )
 
 
 def _key(one: Watchable) -> str:

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import msgspec
 
+from services.sources.pods.listing import WatchedKind
 from services.sources.pods.pod import ListMetadata, OwnerReference, controller_of
-from services.sources.pods.watch import WatchedKind
 
 GROUP = "agents.x-k8s.io"
 EXTENSIONS = "extensions.agents.x-k8s.io"

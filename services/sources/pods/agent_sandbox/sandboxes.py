@@ -27,7 +27,7 @@ from services.sources.pods.agent_sandbox.judgement import Evidence
 from services.sources.pods.agent_sandbox.records import SandboxResource
 from services.sources.pods.agent_sandbox.rows import Placed, native_id, pool_row, to_row
 from services.sources.pods.http import Http
-from services.sources.pods.kube_observer import Joined, PodsLook
+from services.sources.pods.joined import Joined, PodsLook
 from services.sources.pods.pod import Pod
 
 _STEADY = frozenset(

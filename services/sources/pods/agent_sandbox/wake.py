@@ -32,8 +32,8 @@ from services.sources.pods.agent_sandbox.records import (
 )
 from services.sources.pods.agent_sandbox.stages import StageSteps, stage_of
 from services.sources.pods.http import ApiError
-from services.sources.pods.pod import Pod
 from services.sources.pods.listing import Watchable, WatchedKind
+from services.sources.pods.pod import Pod
 from services.sources.pods.watch import PODS, ResourceWatch
 from services.sources.protocol.steps import StepBuilder
 from services.sources.protocol.verdict import VerdictKind

@@ -134,7 +134,7 @@ async def test_a_server_of_others_is_listed_watched_and_patched(tmp_path: Path) 
         waking = asyncio.create_task(wake())
 
         async def patched() -> bool:
-            return (await one.get("box"))["spec"]["operatingMode"] == "Running"
+            return bool((await one.get("box"))["spec"]["operatingMode"] == "Running")
 
         await eventually(patched)
         ready = [condition("Ready", "True", "DependenciesReady")]

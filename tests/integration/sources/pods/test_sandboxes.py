@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -537,7 +538,7 @@ async def test_one_key_sends_one_patch_at_most(tmp_path: Path, seed: int) -> Non
         for number in range(6):
             name = f"box-{number}"
             one.make(name, dice.choice(["Suspended", "Suspended", "Running"]))
-            await eventually(lambda name=name: one.row(name))
+            await eventually(partial(one.row, name))
             dice.choice(
                 [
                     one.resources.conflicts,
