@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 
 from services.clock import Clock
 from services.errors import (
@@ -26,17 +25,15 @@ from services.models import (
     Observation,
     Sandbox,
     SandboxId,
-    SandboxState,
     Source,
     Unknown,
 )
-from services.sources.pods import evidence, judge, pod_logs
+from services.sources.pods import judge, pod_logs
 from services.sources.pods.credential import KubeCredential
 from services.sources.pods.errors import RefusalText, explain_api_error
-from services.sources.pods.events import StuckEvents
 from services.sources.pods.http import ANSWER_S, ApiError, Http
 from services.sources.pods.joined import Joined, JoinsPods, PodsLook
-from services.sources.pods.judgement import row, verdict
+from services.sources.pods.judgement import verdict
 from services.sources.pods.kube_client import (
     Kube,
     find_pods,
@@ -46,19 +43,15 @@ from services.sources.pods.kube_client import (
     read_one,
     split_id,
 )
-from services.sources.pods.pod import Pod
+from services.sources.pods.kube_rows import PodRows
 from services.sources.pods.watch import PodWatch
 from services.sources.protocol.observer import NoQueues
 from services.sources.protocol.verdict import Verdict, VerdictKind
 from services.text.sanitize import sanitize
 
-_STEADY = frozenset({SandboxState.READY, SandboxState.BROKEN, SandboxState.ASLEEP})
-"""States that no passing of time changes."""
 LOOK_S = 2.0
 """So long a look waits for what has to be listed; what came by then is shown."""
 _SHORTEST_LOOK_S = 0.2
-_AT_ONCE = 250
-"""Rows made before giving way: thousands of pods hold up no key."""
 
 
 ADVICE = "Its controller starts and replaces it; `kubectl describe pod` says more."
@@ -90,9 +83,8 @@ class KubeObserver(NoQueues):
         self._for: KubeCredential | None = None
         self._http: Http | None = None
         self._watches: tuple[PodWatch, ...] = ()
-        self._events = StuckEvents(clock)
+        self._rows = PodRows(info.key, clock)
         self._version = ""
-        self._judged: dict[str, tuple[Pod, Sandbox]] = {}
         self._opening = asyncio.Lock()
 
     async def observe(self) -> Observation:
@@ -126,8 +118,8 @@ class KubeObserver(NoQueues):
             places = tuple(one.namespace for one in watches)
             look = PodsLook(http, places, front.id, _pods(watches), not why, now)
             joined = await self._joins.join(look, _left_s(began))
-        rows = await self._rows(watches, front.id, now, joined.folded)
-        rows = await self._with_events(rows, http, _left_s(began))
+        rows = await self._rows.rows(watches, front.id, now, joined.folded)
+        rows = await self._rows.with_events(rows, http, _left_s(began))
         listed = {one.id.native_id for one in rows}
         gone = frozenset[str]().union(*(one.take_deleted() for one in watches)) - listed
         lost = ((front.id, Unknown[Sandbox](why)),) if why else ()
@@ -186,7 +178,7 @@ class KubeObserver(NoQueues):
             names = ", ".join(sanitize(one.native_id, 200) for one in found)
             raise AmbiguousError(f"{sanitize(name, 100)!r} names several pods: {names}.")
         front = GatewayId(self.info.key, credential.access.context)
-        return self._sandbox(found[0], front, self._clock.now()) if found else None
+        return self._rows.row(found[0], front, self._clock.now()) if found else None
 
     async def probe(self, sandbox: SandboxId) -> Verdict:
         try:
@@ -228,7 +220,7 @@ class KubeObserver(NoQueues):
     async def close(self) -> None:
         """Stop watching and let go of the connection."""
         self._for = None
-        self._judged = {}
+        self._rows.forget()
         watches, self._watches = self._watches, ()
         for watch in watches:
             await watch.close()
@@ -282,50 +274,6 @@ class KubeObserver(NoQueues):
             latency_s=latency_s,
             evidence=rows,
         )
-
-    async def _rows(
-        self,
-        watches: Sequence[PodWatch],
-        front: GatewayId,
-        now: float,
-        folded: Collection[str],
-    ) -> tuple[Sandbox, ...]:
-        """A row for each pod that gets one; those that did not change are not judged again."""
-        known, self._judged = self._judged, {}
-        rows: list[Sandbox] = []
-        for watch in watches:
-            for name, pod in tuple(watch.pods.items()):
-                if name in folded:
-                    continue
-                seen_at = watch.seen_at(name, now)
-                before = known.get(name)
-                if before is not None and before[0] is pod and before[1].state in _STEADY:
-                    row = replace(before[1], observed_at=seen_at)
-                else:
-                    row = self._sandbox(pod, front, seen_at)
-                self._judged[name] = (pod, row)
-                rows.append(row)
-                if len(rows) % _AT_ONCE == 0:
-                    await asyncio.sleep(0)
-        return tuple(rows)
-
-    async def _with_events(
-        self, rows: tuple[Sandbox, ...], http: Http, limit_s: float
-    ) -> tuple[Sandbox, ...]:
-        """The same, what is stuck with the cluster's own word on it."""
-        stuck = {one.id: one for one in rows if one.state is SandboxState.STUCK}
-        pods = [self._judged[one.native_id][0] for one in stuck]
-        await self._events.refresh(http, pods, limit_s)
-        for id, pod in zip(stuck, pods, strict=True):
-            if said := self._events.of(pod):
-                one = stuck[id]
-                facts = (*one.evidence, ("last warning", said))
-                stuck[id] = replace(one, reason=f"{one.reason}; {said}", evidence=facts)
-        return tuple(stuck.get(one.id, one) for one in rows) if stuck else rows
-
-    def _sandbox(self, pod: Pod, front: GatewayId, now: float) -> Sandbox:
-        id = SandboxId(self.info.key, pod.native_id)
-        return row(id, pod.metadata.name, judge.judge(pod, now), front, now, evidence.evidence(pod))
 
 
 def _left_s(began: float) -> float:
