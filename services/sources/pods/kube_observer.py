@@ -44,6 +44,7 @@ from services.sources.pods.kube_client import (
     split_id,
 )
 from services.sources.pods.kube_rows import PodRows
+from services.sources.pods.pod import Pod
 from services.sources.pods.watch import PodWatch
 from services.sources.protocol.observer import NoQueues
 from services.sources.protocol.verdict import Verdict, VerdictKind
