@@ -393,4 +393,5 @@ def run_panel(settings: Settings) -> int:
         on_first_frame=gc_control.freeze_startup_objects,
         welcomes=welcome.claim_first_start(state),
     )
-    return app.run() or 0
+    with drivers.given_back(app):
+        return app.run() or 0

@@ -79,6 +79,14 @@ def report(run: Run) -> Iterator[str]:
             at = span.start - run.started
             yield f"  missed      {at:7.1f} s  {role} was {span.word} for {span.seconds:.1f} s"
             yield from _around(run, role, span)
+    for role in run.truth:
+        way = run.truth[WAY_IN] if role not in WAYS else None
+        for span in wrong_of(run, role)[1]:
+            if score.alarms(run.truth[role], way, [span]):
+                at = span.start - run.started
+                for_s = f"for {span.seconds:.1f} s"
+                yield f"  alarm       {at:7.1f} s  {role} shown {span.word} {for_s}"
+                yield from _around(run, role, span)
     ready_, down_, closed_, unread = score.false_answers(run.answers, run.truth)
     yield (
         f"status        {len(run.answers)} answers: {ready_} falsely ready, {down_} falsely down, "

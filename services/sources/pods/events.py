@@ -10,10 +10,9 @@ from collections.abc import Sequence
 from contextlib import suppress
 from urllib.parse import quote
 
-import msgspec
-
 from services.clock import Clock
 from services.errors import UnavailableError
+from services.files.bounded import UnfitError
 from services.sources.pods.http import ApiError, Http
 from services.sources.pods.judge import instant
 from services.sources.pods.pod import EventList, Pod, PodEvent, read_events
@@ -69,7 +68,7 @@ class StuckEvents:
             if error.status == 403:
                 self._refused_until = now + REFUSED_S
             return
-        except (UnavailableError, msgspec.DecodeError, RecursionError):
+        except (UnavailableError, UnfitError):
             return
         if said:
             self._said[uid] = said

@@ -9,11 +9,10 @@ from pathlib import Path
 from typing import TypeVar
 from urllib.parse import quote, urlencode
 
-import msgspec
-
 from services.clock import Clock
 from services.config.sources import KubernetesTable
 from services.errors import NotFoundError, UnavailableError
+from services.files.bounded import UnfitError
 from services.models import SandboxId
 from services.sources.pods import kubeconfig
 from services.sources.pods.access import Access
@@ -156,7 +155,7 @@ async def read_one(http: Http, namespace: str, name: str) -> Pod:
                 f"There is no pod {sanitize(name, 100)} in {sanitize(namespace, 100)} any more."
             ) from error
         raise
-    except (msgspec.DecodeError, RecursionError) as error:
+    except UnfitError as error:
         raise UnavailableError(f"{http.address} gave no pod.") from error
 
 
@@ -183,7 +182,7 @@ async def find_pods(
         query += [("labelSelector", table.selector)] if table.selector else []
         try:
             listed = read_list(await http.get(pods_path(place), tuple(query)))
-        except (msgspec.DecodeError, RecursionError) as error:
+        except UnfitError as error:
             raise UnavailableError(f"{http.address} gave no list of pods.") from error
         found += [pod for pod in listed.items if pod.metadata.name == bare]
     return found

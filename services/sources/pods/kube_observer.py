@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 
@@ -15,6 +14,7 @@ from services.errors import (
     SignedOutError,
     WakedeckError,
 )
+from services.files.bounded import parse_json
 from services.logs.reader import LogRecord
 from services.models import (
     Facts,
@@ -337,7 +337,7 @@ def refusal_text_of(credential: KubeCredential) -> RefusalText:
 
 def _version(body: bytes) -> str:
     try:
-        said = json.loads(body)["gitVersion"]
-    except (ValueError, KeyError, TypeError, RecursionError):
+        said = parse_json(body)["gitVersion"]
+    except (ValueError, KeyError, TypeError):
         return "unknown"
     return sanitize(str(said), 60)

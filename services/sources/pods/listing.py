@@ -6,7 +6,6 @@ A page that came is never asked for again: a list that broke off goes on behind 
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
@@ -15,6 +14,7 @@ from urllib.parse import quote
 import msgspec
 
 from services.errors import UnavailableError
+from services.files.bounded import UnfitError, parse_json
 from services.sources.pods.http import ApiError, Http, Query
 from services.sources.pods.pod import ListMetadata
 
@@ -128,7 +128,7 @@ class ResourceListing(Generic[T]):
         body = await self._http.get(self._path, tuple(query), SILENCE_S)
         try:
             return await asyncio.to_thread(self._kind.read_list, body)
-        except (msgspec.DecodeError, RecursionError) as error:
+        except UnfitError as error:
             said = f"{self._http.address} gave no list of {self._kind.plural}."
             raise UnavailableError(said) from error
 
@@ -136,7 +136,7 @@ class ResourceListing(Generic[T]):
 def _rest_token(expired: ApiError) -> str:
     """The `continue` of a 410 (upstream/pods: Lists and watches)."""
     try:
-        token = json.loads(expired.body)["metadata"]["continue"]
-    except (ValueError, KeyError, TypeError, RecursionError):
+        token = parse_json(expired.body)["metadata"]["continue"]
+    except (UnfitError, KeyError, TypeError):
         return ""
     return token if isinstance(token, str) else ""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from typing import Annotated
 
 import msgspec
 
+from services.files.bounded import LISTS, json_reader
+
+Int64 = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
 DEFAULT_CONTAINER = "kubectl.kubernetes.io/default-container"
 
 
@@ -26,8 +28,8 @@ class ContainerStateRunning(_Record, frozen=True, rename="camel"):
 class ContainerStateTerminated(_Record, frozen=True, rename="camel"):
     reason: str | None = None
     message: str | None = None
-    exit_code: int | None = None
-    signal: int | None = None
+    exit_code: Int64 | None = None
+    signal: Int64 | None = None
     finished_at: str | None = None
 
 
@@ -41,7 +43,7 @@ class ContainerStatus(_Record, frozen=True, rename="camel"):
     name: str = ""
     ready: bool = False
     started: bool | None = None
-    restart_count: int = 0
+    restart_count: Int64 = 0
     state: ContainerState | None = None
     last_state: ContainerState | None = None
 
@@ -218,26 +220,21 @@ class ApiStatus(_Record, frozen=True, rename="camel"):
     message: str = ""
 
 
-read_list = msgspec.json.Decoder(PodList).decode
-"""A list answer. Raises msgspec.DecodeError."""
-read_pod = msgspec.json.Decoder(Pod).decode
-"""One pod. Raises msgspec.DecodeError."""
-read_event = msgspec.json.Decoder(WatchEvent).decode
-"""One line of a watch. Raises msgspec.DecodeError."""
-read_events = msgspec.json.Decoder(EventList).decode
-"""A list of events. Raises msgspec.DecodeError."""
-read_status = msgspec.json.Decoder(ApiStatus).decode
-"""What stands in the line of an error. Raises msgspec.DecodeError."""
+read_list = json_reader(PodList, LISTS)
+"""A list answer. Raises UnfitError."""
+read_pod = json_reader(Pod)
+"""One pod. Raises UnfitError."""
+read_event = json_reader(WatchEvent)
+"""One line of a watch. Raises UnfitError."""
+read_events = json_reader(EventList)
+"""A list of events. Raises UnfitError."""
+read_status = json_reader(ApiStatus)
+"""What stands in the line of an error. Raises UnfitError."""
 
 
 def controller_of(owners: list[OwnerReference] | None) -> OwnerReference | None:
     """The one owner that keeps a resource up; None where nobody does."""
     return next((one for one in owners or () if one.controller), None)
-
-
-def pod_of(value: Mapping[str, Any]) -> Pod:
-    """A pod from a decoded object. Raises msgspec.ValidationError."""
-    return msgspec.convert(value, Pod)
 
 
 def container_of(pod: Pod, preferred: str) -> str:

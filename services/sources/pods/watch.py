@@ -13,10 +13,9 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import suppress
 from typing import Generic
 
-import msgspec
-
 from services.clock import Clock
 from services.errors import UnavailableError
+from services.files.bounded import UnfitError
 from services.sources.pods.http import ApiError, Http, Query
 from services.sources.pods.listing import GONE, ResourceListing, T, Watchable, WatchedKind
 from services.sources.pods.pod import (
@@ -31,6 +30,9 @@ from services.text.redact import redact_line
 
 SILENCE_S = 100.0
 """Bookmarks come every minute or so; a watch this silent is taken for dead."""
+HELD_UP_S = 6.0
+"""A watch that has not begun for this long is held back by something: it is listed again."""
+_RECENT_S = 1.5
 _SERVER_S = 240
 _NO_WATCH = frozenset({403, 405})
 _SHORTEST_S = 1.0
@@ -120,6 +122,9 @@ class ResourceWatch(Generic[T]):
 
     async def look(self, limit_s: float) -> None:
         """Take the list and the watch up where they stopped; wait for them `limit_s` at most."""
+        if self._task is not None and self._is_held_up():
+            await self.close()
+            self._begin_list()
         if self._task is None or self._task.done():
             self._problem = None
             if self._unwatchable and self._listing is None:
@@ -132,7 +137,14 @@ class ResourceWatch(Generic[T]):
 
     @property
     def _settled(self) -> bool:
-        return self._listing is None and (self._watching or self._unwatchable)
+        """Whether what is here is true now, or was a moment ago."""
+        recent = self._clock.now() - self._true_at < _RECENT_S
+        return self._listing is None and (self._watching or self._unwatchable or recent)
+
+    def _is_held_up(self) -> bool:
+        """Whether a watch was asked for and has not begun: something on the way keeps it back."""
+        waits = self._listing is None and not self._watching and not self._unwatchable
+        return waits and self._clock.now() - self._true_at > HELD_UP_S
 
     async def moved(self, since: int) -> None:
         """Return when a page came, or the list or the watch began or ended, `since` so many."""
@@ -261,7 +273,7 @@ class ResourceWatch(Generic[T]):
             if event.type == "ERROR":
                 self._refused(read_status(event.object))
             one = self._kind.read_one(event.object)
-        except (msgspec.DecodeError, RecursionError) as error:
+        except UnfitError as error:
             raise UnavailableError(f"{self._http.address} sent a change that is none.") from error
         self._version = one.metadata.resource_version or self._version
         name = _key(one)

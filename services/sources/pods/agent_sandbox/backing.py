@@ -9,9 +9,8 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from urllib.parse import quote
 
-import msgspec
-
 from services.errors import NotFoundError, UnavailableError
+from services.files.bounded import UnfitError
 from services.sources.pods.agent_sandbox.records import (
     SandboxResource,
     read_sandbox,
@@ -90,7 +89,7 @@ async def read_one_sandbox(http: Http, version: str, namespace: str, name: str) 
                 f"There is no sandbox {sanitize(name, 100)} in {sanitize(namespace, 100)} any more."
             ) from error
         raise
-    except (msgspec.DecodeError, RecursionError) as error:
+    except UnfitError as error:
         raise UnavailableError(f"{http.address} gave no sandbox.") from error
 
 
@@ -114,7 +113,7 @@ async def _pods_of(http: Http, sandbox: SandboxResource) -> tuple[Pod, ...]:
         query = (("labelSelector", sandbox.status.selector), ("limit", str(_MOST_PODS)))
         try:
             found = read_list(await http.get(path, query)).items
-        except (msgspec.DecodeError, RecursionError) as error:
+        except UnfitError as error:
             raise UnavailableError(f"{http.address} gave no list of pods.") from error
     own = _own(found, metadata.uid)
     if own:

@@ -15,9 +15,11 @@ import msgspec
 
 from services.clock import Clock
 from services.errors import UnavailableError
+from services.files.bounded import UnfitError, json_reader
 from services.models import Facts, Gateway, GatewayId, GatewayState
 from services.sources.pods.http import ApiError, Http
 from services.sources.pods.judge import instant
+from services.sources.pods.pod import Int64
 from services.text.format import clock_time
 from services.text.sanitize import sanitize
 
@@ -30,7 +32,7 @@ T = TypeVar("T")
 
 class _LeaseSpec(msgspec.Struct, frozen=True, rename="camel"):
     holder_identity: str | None = None
-    lease_duration_seconds: int | None = None
+    lease_duration_seconds: Int64 | None = None
     renew_time: str | None = None
 
 
@@ -41,11 +43,11 @@ class ControllerLease(msgspec.Struct, frozen=True):
 
 
 class _DeploymentSpec(msgspec.Struct, frozen=True):
-    replicas: int | None = None
+    replicas: Int64 | None = None
 
 
 class _DeploymentStatus(msgspec.Struct, frozen=True, rename="camel"):
-    available_replicas: int | None = None
+    available_replicas: Int64 | None = None
 
 
 class ControllerDeployment(msgspec.Struct, frozen=True):
@@ -55,8 +57,8 @@ class ControllerDeployment(msgspec.Struct, frozen=True):
     status: _DeploymentStatus = _DeploymentStatus()
 
 
-_read_lease = msgspec.json.Decoder(ControllerLease).decode
-_read_deployment = msgspec.json.Decoder(ControllerDeployment).decode
+_read_lease = json_reader(ControllerLease)
+_read_deployment = json_reader(ControllerDeployment)
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +164,7 @@ class Controller:
                 why = f"The user may not get {what} in {sanitize(self._namespace, 80)} (403)."
                 self._refused[path] = (self._clock.monotonic(), why)
             return None, why
-        except (msgspec.DecodeError, RecursionError):
+        except UnfitError:
             return None, "It is described in no known way."
 
     def _unrenewed(self, lease: ControllerLease | None) -> float | None:

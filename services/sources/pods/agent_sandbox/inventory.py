@@ -11,6 +11,7 @@ import msgspec
 
 from services.clock import Clock
 from services.errors import NotFoundError, UnavailableError
+from services.files.bounded import UnfitError, json_reader
 from services.sources.pods.agent_sandbox.records import (
     EXTENSIONS,
     GROUP,
@@ -42,7 +43,7 @@ class ApiGroup(msgspec.Struct, frozen=True):
     versions: list[_Served] = []
 
 
-_read_group = msgspec.json.Decoder(ApiGroup).decode
+_read_group = json_reader(ApiGroup)
 
 
 async def served_version(http: Http, group: str) -> str:
@@ -58,7 +59,7 @@ async def served_version(http: Http, group: str) -> str:
         if error.status == 404:
             return ""
         raise
-    except (msgspec.DecodeError, RecursionError) as error:
+    except UnfitError as error:
         raise UnavailableError(f"{http.address} described {group} in no known way.") from error
     known = next((one for one in VERSIONS if one in served), "")
     if not known:

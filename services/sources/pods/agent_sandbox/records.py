@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import msgspec
 
+from services.files.bounded import LISTS, json_reader
 from services.sources.pods.listing import WatchedKind
-from services.sources.pods.pod import ListMetadata, OwnerReference, controller_of
+from services.sources.pods.pod import Int64, ListMetadata, OwnerReference, controller_of
 
 GROUP = "agents.x-k8s.io"
 EXTENSIONS = "extensions.agents.x-k8s.io"
@@ -29,7 +30,7 @@ class ResourceMetadata(_ApiRecord, frozen=True, rename="camel"):
     namespace: str = ""
     uid: str = ""
     resource_version: str = ""
-    generation: int = 0
+    generation: Int64 = 0
     labels: dict[str, str] | None = None
     annotations: dict[str, str] | None = None
     creation_timestamp: str | None = None
@@ -44,13 +45,13 @@ class ResourceCondition(_ApiRecord, frozen=True, rename="camel"):
     reason: str | None = None
     message: str | None = None
     last_transition_time: str | None = None
-    observed_generation: int | None = None
+    observed_generation: Int64 | None = None
 
 
 class SandboxSpec(_ApiRecord, frozen=True, rename="camel"):
     operating_mode: str | None = None
     """v1beta1."""
-    replicas: int | None = None
+    replicas: Int64 | None = None
     """v1alpha1."""
     shutdown_time: str | None = None
     shutdown_policy: str | None = None
@@ -135,12 +136,12 @@ class SandboxClaim(_ApiRecord, frozen=True, rename="camel"):
 
 
 class PoolSpec(_ApiRecord, frozen=True, rename="camel"):
-    replicas: int | None = None
+    replicas: Int64 | None = None
 
 
 class PoolStatus(_ApiRecord, frozen=True, rename="camel"):
-    replicas: int | None = None
-    ready_replicas: int | None = None
+    replicas: Int64 | None = None
+    ready_replicas: Int64 | None = None
 
 
 class WarmPool(_ApiRecord, frozen=True, rename="camel"):
@@ -166,13 +167,13 @@ class PoolList(_ApiRecord, frozen=True, rename="camel"):
     items: list[WarmPool] = []
 
 
-_read_sandboxes = msgspec.json.Decoder(SandboxList).decode
-read_sandbox = msgspec.json.Decoder(SandboxResource).decode
-"""One sandbox. Raises msgspec.DecodeError."""
-_read_claims = msgspec.json.Decoder(ClaimList).decode
-_read_claim = msgspec.json.Decoder(SandboxClaim).decode
-_read_pools = msgspec.json.Decoder(PoolList).decode
-_read_pool = msgspec.json.Decoder(WarmPool).decode
+_read_sandboxes = json_reader(SandboxList, LISTS)
+read_sandbox = json_reader(SandboxResource)
+"""One sandbox. Raises UnfitError."""
+_read_claims = json_reader(ClaimList, LISTS)
+_read_claim = json_reader(SandboxClaim)
+_read_pools = json_reader(PoolList, LISTS)
+_read_pool = json_reader(WarmPool)
 
 
 def sandbox_kind(version: str) -> WatchedKind[SandboxResource]:

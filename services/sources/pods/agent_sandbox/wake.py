@@ -10,10 +10,9 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
-import msgspec
-
 from services.clock import Clock
 from services.errors import NotFoundError, UnavailableError
+from services.files.bounded import UnfitError
 from services.models import SandboxState, Step
 from services.sources.pods.agent_sandbox.backing import (
     backing_pod,
@@ -120,7 +119,7 @@ class SandboxWake:
             if error.status == 409:
                 return await self._after_conflict(before)
             return self._refusal(error)
-        except (msgspec.DecodeError, RecursionError, UnavailableError) as error:
+        except (UnfitError, UnavailableError) as error:
             return await self._after_silence(error)
         return ""
 

@@ -11,7 +11,7 @@ import pytest
 
 from services.errors import AmbiguousError, UnavailableError
 from services.models import Observation, SandboxId, SandboxState
-from services.sources.pods import kube_observer, listing
+from services.sources.pods import kube_observer, listing, watch
 from services.sources.protocol.observer import LongLists, NameFinder
 from tests.integration.sources.pods.test_kube_source import Cluster, cluster
 from tests.support.http_peer import Exchange, Request
@@ -215,6 +215,22 @@ async def test_a_user_who_may_list_and_not_watch_is_served_by_lists(tmp_path: Pa
         assert ("pods", "listed") in seen.gateways[0].evidence
         await one.api.put(pod("late"))
         await one.until("late", SandboxState.READY)
+        await one.api.remove("late")
+        await one.until("late", None)
+
+
+async def test_a_watch_that_something_holds_back_is_made_up_for_by_lists(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watch, "HELD_UP_S", 0.3)
+    async with cluster(tmp_path) as one:
+        gate = Gate(one, is_watch)
+        assert names(await one.source.observer.observe()) == ["box"]
+        await one.api.put(pod("late"))
+        row = await one.until("late", SandboxState.READY)
+        assert row is not None and one.api.lists > 1 and one.api.watches == 0
+        gate.open()
+        await one.asked(lambda: one.api.watches > 0)
         await one.api.remove("late")
         await one.until("late", None)
 
