@@ -39,12 +39,17 @@ def owned_pods(pods: Mapping[str, Pod], sandboxes: Iterable[SandboxResource]) ->
     known = {one.metadata.uid for one in sandboxes}
     names: set[str] = set()
     by_uid: dict[str, tuple[Pod, ...]] = {}
+    # Thousands at every look: the usual one owner is taken without a call.
     for name, pod in pods.items():
         owners = pod.metadata.owner_references
-        owner = controller_of(owners) if owners else None
-        if owner is not None and owner.uid in known:
-            names.add(name)
-            by_uid[owner.uid] = (*by_uid.get(owner.uid, ()), pod)
+        if not owners:
+            continue
+        owner = owners[0] if owners[0].controller else controller_of(owners)
+        if owner is None or owner.uid not in known:
+            continue
+        names.add(name)
+        others = by_uid.get(owner.uid)
+        by_uid[owner.uid] = (pod,) if others is None else (*others, pod)
     return OwnedPods(names, by_uid)
 
 

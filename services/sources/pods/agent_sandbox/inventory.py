@@ -130,6 +130,8 @@ class Inventory:
 
     def seen_at(self, sandbox: str, now: float) -> float:
         """When a sandbox was as it stands here (epoch)."""
+        if len(self._sandboxes) == 1:
+            return self._sandboxes[0].seen_at(sandbox, now)
         for one in self._sandboxes:
             if sandbox in one.rows:
                 return one.seen_at(sandbox, now)

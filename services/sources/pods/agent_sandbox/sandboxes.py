@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from math import inf
 
 from services.clock import Clock
 from services.config.sources import KubernetesTable
@@ -45,8 +45,10 @@ class _Known:
     sandbox: SandboxResource
     pods: tuple[Pod, ...]
     claim: str
+    """The claim that names it."""
     row: Sandbox
-    contradicted: bool
+    lapses: float
+    """When the row has to be made anew at the latest (epoch)."""
     word: str
 
 
@@ -151,13 +153,19 @@ class Sandboxes:
         claims = _claim_names(stock)
         rows: list[Sandbox] = []
         for number, (name, sandbox) in enumerate(tuple(stock.sandboxes.items()), 1):
-            claim = _claim_of(sandbox, claims)
+            claim = claims.get(name, "")
             pods = owned.by_uid.get(sandbox.metadata.uid, ())
             seen_at = inventory.seen_at(name, look.now)
             before = known.get(name)
-            if before is not None and _holds(before, sandbox, pods, claim, look.now):
+            if (
+                before is not None
+                and before.sandbox is sandbox
+                and before.pods == pods
+                and before.claim == claim
+                and look.now < before.lapses
+            ):
+                self._known[name] = before
                 row = replace(before.row, observed_at=seen_at)
-                self._known[name] = replace(before, row=row)
             else:
                 row = self._judge_row(name, sandbox, pods, claim, look, keeper)
                 row = row if seen_at == look.now else replace(row, observed_at=seen_at)
@@ -187,12 +195,13 @@ class Sandboxes:
             contradicted_since=self._contradicted_since(name, evidence, look),
         )
         found = judge(evidence, now)
-        placed = Placed(sandbox, evidence.pod, tuple(one.metadata.name for one in pods), claim)
+        names = tuple(one.metadata.name for one in pods)
+        placed = Placed(sandbox, evidence.pod, names, claim or _claim_by_owner(sandbox))
         row = to_row(
             placed, found, source=self._source, front=look.front, controller=keeper, now=now
         )
-        contradicted = evidence.contradicted_since is not None
-        self._known[name] = _Known(sandbox, pods, claim, row, contradicted, found.unknown_word)
+        lapses = _lapses(row, evidence)
+        self._known[name] = _Known(sandbox, pods, claim, row, lapses, found.unknown_word)
         return row
 
     def _outdated_since(self, name: str, evidence: Evidence, now: float) -> float | None:
@@ -215,20 +224,12 @@ class Sandboxes:
         return self._contradicted.setdefault(name, look.now)
 
 
-def _holds(
-    before: _Known, sandbox: SandboxResource, pods: tuple[Pod, ...], claim: str, now: float
-) -> bool:
-    """Whether a row is as it would be made now, its age aside."""
-    row = before.row
-    return (
-        before.sandbox is sandbox
-        and before.pods == pods
-        and before.claim == claim
-        and row.state in _STEADY
-        and (row.until is None or row.until > now)
-        and not before.contradicted
-        and sandbox.spec.shutdown_time is None
-    )
+def _lapses(row: Sandbox, evidence: Evidence) -> float:
+    """Until when a row is as it would be made anew, its age aside; at once where it counts time."""
+    counts = evidence.contradicted_since is not None or evidence.sandbox.spec.shutdown_time
+    if row.state not in _STEADY or counts:
+        return 0.0
+    return inf if row.until is None else row.until
 
 
 def _claim_names(stock: Stock) -> dict[str, str]:
@@ -241,10 +242,9 @@ def _claim_names(stock: Stock) -> dict[str, str]:
     return found
 
 
-def _claim_of(sandbox: SandboxResource, claims: Mapping[str, str]) -> str:
-    """What has it: a claim says so, or it says so itself."""
-    named = claims.get(sandbox.key, "")
+def _claim_by_owner(sandbox: SandboxResource) -> str:
+    """The claim that controls it, where that has another name."""
     owner = sandbox.owner
-    if named or owner is None or owner.kind != "SandboxClaim":
-        return named
-    return "" if owner.name == sandbox.metadata.name else owner.name
+    if owner is None or owner.kind != "SandboxClaim" or owner.name == sandbox.metadata.name:
+        return ""
+    return owner.name

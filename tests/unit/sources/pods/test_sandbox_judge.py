@@ -22,7 +22,7 @@ from services.sources.pods.agent_sandbox.judge import (
 from services.sources.pods.agent_sandbox.judgement import Evidence, verdict
 from services.sources.pods.agent_sandbox.records import SandboxResource
 from services.sources.pods.judge import SETTLES_S
-from services.sources.pods.pod import Pod, pod_of
+from services.sources.pods.pod import Pod
 from services.sources.protocol.verdict import VerdictKind
 from tests.support import kube_api
 
@@ -78,7 +78,7 @@ def sandbox(
 def pod(**status: Any) -> Pod:
     made = kube_api.pod("box", **status)
     made["metadata"]["creationTimestamp"] = at(-30)
-    return pod_of(made)
+    return msgspec.convert(made, Pod)
 
 
 def waiting(reason: str) -> Pod:
