@@ -169,6 +169,8 @@ class RowIndex(Generic[R]):
         return tuple(marked)
 
     def _count(self, row: R, by: int) -> None:
+        if _is_stock(row):
+            return
         self.states[row.state] += by * (not row.stale)
         self.stale += by * row.stale
         self.attention += by * needs_attention(row)
@@ -199,6 +201,11 @@ class RowIndex(Generic[R]):
 def _is_told_by_its_way(old: Gateway | Sandbox, row: Gateway | Sandbox) -> bool:
     """Whether the change of a row is in the record of its way in, and not one of its own."""
     return _by_its_way(row) and old.state not in KEEP_THEIR_WORD
+
+
+def _is_stock(row: Gateway | Sandbox) -> bool:
+    """Whether it is nobody's yet: that is counted on the line of its pool."""
+    return isinstance(row, Sandbox) and row.stock
 
 
 def _by_its_way(row: Gateway | Sandbox) -> bool:

@@ -20,7 +20,13 @@ def find(sandboxes: Iterable[Sandbox], typed: str) -> Sandbox:
     """
     every = list(sandboxes)
     exact = [one for one in every if _means(typed, str(one.id), f"{one.id.source}/{one.name}")]
-    found = exact or [one for one in every if _means(typed, one.name, one.id.native_id)]
+    if not exact:
+        # As `source/name`, too, a sandbox may be called by what belongs to it.
+        source, _, rest = typed.partition("/")
+        exact = [one for one in every if one.id.source == source and _means(rest, *one.aliases)]
+    found = exact or [
+        one for one in every if _means(typed, one.name, one.id.native_id, *one.aliases)
+    ]
     if len(found) == 1:
         return found[0]
     if found:

@@ -93,6 +93,8 @@ class KubernetesTable(
     """Whether a lost shell is opened again by itself."""
     resumable: bool = False
     """Shells inside tmux or screen, where the container has one."""
+    controller_namespace: str = "agent-sandbox-system"
+    """Where the agent-sandbox controller runs, in clusters that have one."""
 
 
 class CentmlTable(

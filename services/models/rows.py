@@ -154,6 +154,10 @@ class Sandbox:
     """What in it waits for a person, in a short sentence; empty: nothing."""
     missing_since: float | None = None
     """Since when it is not in its source's last list; one more list without it removes it."""
+    aliases: tuple[str, ...] = ()
+    """Other names by which it is found: of what belongs to it, such as its pod."""
+    stock: bool = False
+    """Kept in a pool for whoever comes: nobody's yet, counted and shown apart."""
 
 
 R = TypeVar("R", Gateway, Sandbox)

@@ -118,17 +118,32 @@ class Http:
             ApiError: another status.
             UnavailableError: no answer, or it broke off.
         """
+        async with self._send(method, path, query, silence_s) as parts:
+            yield parts
+
+    @asynccontextmanager
+    async def _send(
+        self,
+        method: str,
+        path: str,
+        query: Query,
+        silence_s: float,
+        content: tuple[str, bytes] | None = None,
+    ) -> AsyncIterator[AsyncIterator[bytes]]:
+        """The same for any method; `content` is the type and the bytes of a body."""
         import httpx
 
         extensions = {"sni_hostname": self._tls_name} if self._tls_name else {}
         limits = httpx.Timeout(ANSWER_S, connect=CONNECT_S, read=silence_s)
         headers = pairs(self._headers())
+        typed = () if content is None else (("Content-Type", content[0]),)
         try:
             async with self._ready().stream(
                 method,
                 self._base + path,
                 params=list(query),
-                headers=list(headers),
+                headers=[*headers, *typed],
+                content=None if content is None else content[1],
                 timeout=limits,
                 extensions=extensions,
             ) as answer:

@@ -143,7 +143,8 @@ def _already_told(attempt: Attempt, now: Verdict) -> bool:
 
 
 def _problem(attempt: Attempt) -> str:
-    return f"What was wrong: {end_sentence(attempt.original)}"
+    """Empty where nothing was wrong, as with one that slept by design."""
+    return f"What was wrong: {end_sentence(attempt.original)}" if attempt.original else ""
 
 
 def _success_summary(attempt: Attempt, name: str, elapsed: float, outcomes: Sequence[str]) -> str:
@@ -160,7 +161,7 @@ def _success_summary(attempt: Attempt, name: str, elapsed: float, outcomes: Sequ
         )
     if attempt.wakes:
         took = f"after {duration(elapsed)}{also}"
-        return f"{name} was woken and is {goal}, {took}. {_problem(attempt)}"
+        return f"{name} was woken and is {goal}, {took}. {_problem(attempt)}".rstrip()
     if attempt.original:
         took = f"after {duration(elapsed)}, without a wake{also}"
         return f"{name} is {goal} {took}. {_problem(attempt)}"

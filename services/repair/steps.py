@@ -33,6 +33,10 @@ _AWAITED = {
     "connect": "the connection",
     "re-issue": "a new credential",
     "sleep": "it to go to sleep",
+    "pod": "its pod to be made",
+    "schedule": "a node to take it",
+    "pull": "its image and its containers",
+    "ready": "its controller to call it ready",
 }
 _ENDED = (StepState.OK, StepState.SKIPPED, StepState.FAILED)
 

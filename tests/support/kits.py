@@ -70,6 +70,12 @@ def _kubectl(minor: int = 32) -> str:
     return kubectl.missing(minor)
 
 
+def _sandbox_client() -> str:
+    from tests.support import sandbox_client
+
+    return sandbox_client.missing()
+
+
 def _openshell() -> str:
     from tests.support import openshell_kit
 
@@ -88,6 +94,7 @@ KITS = {
     "centml": Kit("the CentML client 0.7.1", _centml),
     "docker": Kit("the docker daemon of Debian 12", _docker),
     "kubectl": Kit("kubectl 1.32, or the file WAKEDECK_KUBECTL names", _kubectl),
+    "agent-sandbox": Kit("agent-sandbox's official client 1.0.8, and kmock 0.8", _sandbox_client),
     "kubectl-old": Kit("kubectl 1.28", lambda: _kubectl(28)),
     "kubectl-new": Kit("kubectl 1.37", lambda: _kubectl(37)),
     "pproxy": Kit("pproxy, a proxy for HTTP and SOCKS", _modules("pproxy")),

@@ -81,6 +81,8 @@ class KubeApi:
         self.refuse: Callable[[Exchange], Awaitable[bool]] | None = None
         """Answers instead of the API where it returns True."""
         self.sockets: list[WebSocket] = []
+        self.more: Callable[[Exchange], Awaitable[bool]] | None = None
+        """Answers what this API does not have, such as custom resources."""
         self.peer: HttpPeer
         self._pods: dict[tuple[str, str], Pod] = {}
         self._version = 100
@@ -139,6 +141,8 @@ class KubeApi:
             await exchange.json(200, {"major": "1", "minor": "33", "gitVersion": "v1.33.1"})
         elif parts[:2] == ["api", "v1"] and len(parts) > 2:
             await self._core(exchange, parts[2:])
+        elif self.more is not None and await self.more(exchange):
+            return
         elif request.path == "/api":
             await exchange.json(200, {"kind": "APIVersions", "versions": ["v1"]})
         elif request.path == "/apis":
@@ -182,19 +186,15 @@ class KubeApi:
         else:
             await exchange.json(400, status(400, "BadRequest", "Upgrade request required"))
 
-    def _selected(self, namespace: str | None, selector: str) -> list[Pod]:
-        name, _, value = selector.partition("=")
-        return [
-            one
-            for key, one in sorted(self._pods.items())
-            if (namespace is None or key[0] == namespace)
-            and (not selector or one["metadata"]["labels"].get(name) == value)
-        ]
+    def pods(self) -> dict[tuple[str, str], Pod]:
+        """What there is now, by namespace and name."""
+        return self._pods
 
     async def _list(self, exchange: Exchange, namespace: str | None) -> None:
         self.lists += 1
         request = exchange.request
-        found = self._selected(namespace, request.one("labelSelector"))
+        wanted = matching(namespace, request)
+        found = [one for _, one in sorted(self._pods.items()) if wanted(one)]
         metadata: dict[str, Any] = {"resourceVersion": str(self._version)}
         after: tuple[str, str] = ("", "")
         if token := request.one("continue"):
@@ -233,8 +233,7 @@ class KubeApi:
             await exchange.chunk(_line({"type": "ERROR", "object": gone}))
             await exchange.chunk(b"")
             return
-        selector = request.one("labelSelector")
-        name, _, value = selector.partition("=")
+        wanted = matching(namespace, request)
         cut = self._cut
         await exchange.begin()
         while True:
@@ -245,10 +244,7 @@ class KubeApi:
                     fresh = [event for event in self._changes if event[0] > seen]
             for version, kind, one in fresh:
                 seen = version
-                labels = one["metadata"]["labels"]
-                if namespace not in (None, one["metadata"]["namespace"]):
-                    continue
-                if not selector or labels.get(name) == value:
+                if wanted(one):
                     await exchange.chunk(_line({"type": kind, "object": one}))
             if cut != self._cut:
                 if self._gone_in_stream:
@@ -264,6 +260,22 @@ class KubeApi:
         argv = request.query.get("command", [])
         yes = ("true", "1")
         await self.exec.run(socket, argv, request.one("tty") in yes, request.one("stdin") in yes)
+
+
+def matching(namespace: str | None, request: Request) -> Callable[[Pod], bool]:
+    """Whether a resource is of the namespace and of what the selectors of a request name."""
+    label, _, value = request.one("labelSelector").partition("=")
+    field, _, name = request.one("fieldSelector").partition("=")
+
+    def wanted(one: Pod) -> bool:
+        metadata = one["metadata"]
+        if namespace not in (None, metadata["namespace"]):
+            return False
+        if field and (field != "metadata.name" or metadata["name"] != name):
+            return False
+        return not label or metadata.get("labels", {}).get(label) == value
+
+    return wanted
 
 
 def _key(one: Pod) -> tuple[str, str]:

@@ -20,6 +20,7 @@ from services.errors import (
     ConfigError,
     NotFoundError,
     RefusedError,
+    ShellError,
     UnavailableError,
     WakedeckError,
     unforeseen,
@@ -55,6 +56,9 @@ def exit_code(error: WakedeckError) -> Exit:
         return Exit.USAGE
     if isinstance(error, RefusedError):
         return Exit.REFUSED
+    if isinstance(error, ShellError) and isinstance(error.__cause__, NotFoundError):
+        # What a shell was to be opened in is not there.
+        return Exit.UNKNOWN_SANDBOX
     return Exit.UNKNOWN_SANDBOX if isinstance(error, NotFoundError) else Exit.FAILED
 
 

@@ -312,6 +312,7 @@ def sandboxes(settings: Settings, as_json: bool) -> int:
                 shape = {"schema": tables.SCHEMA, "observed_at": now, "sandboxes": shapes}
                 _print_json(shape | tables.unknown_json(unknown))
             else:
+                rows = [one for one in rows if not one.stock]
                 for line in tables.table(tables.sandbox_row(one, now) for one in rows):
                     _print_line(line)
                 _print_unknown(probed.board)

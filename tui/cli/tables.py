@@ -32,6 +32,7 @@ def sandbox_json(sandbox: Sandbox, now: float) -> dict[str, Any]:
         "age_s": max(0.0, round(now - sandbox.observed_at, 3)),
         "stale": sandbox.stale,
         "queue": {"in": dict(sandbox.inbound), "out": dict(sandbox.outbound)},
+        **({"stock": True} if sandbox.stock else {}),
     }
 
 

@@ -16,6 +16,7 @@ from widgets.panes.binding_rows import keys_of
 from widgets.panes.table_pane import TablePane, count_summary
 from widgets.table.columns import Cell, Column
 from widgets.table.counter import KeyedCounter
+from widgets.table.record_model import Aside
 from widgets.table.record_table import RecordTable
 from widgets.text.cell_text import Part
 from widgets.text.instants import age_cell
@@ -179,6 +180,7 @@ class SandboxPane(TablePane):
             key=lambda s: s.id,
             search=_search,
             order=lambda s: (s.id.source, s.name.casefold(), s.id.native_id),
+            aside=_STOCK,
             stale=lambda s: s.stale,
             ghost=_gone,
             empty=lambda: self.hint or "No sandbox seen yet.",
@@ -221,7 +223,9 @@ class SandboxPane(TablePane):
             self._counter.drop(key)
         for key in (*change.added, *(key for key, _, _ in change.updated)):
             record = self._table.record(key)
-            if record is not None:
+            if record is None or record.stock:
+                self._counter.drop(key)
+            else:
                 self._counter.put(key, _count_key(record))
         if change.added or change.updated or change.removed:
             self.retitle()
@@ -279,6 +283,10 @@ def _gone(sandbox: Sandbox, since: str) -> Sandbox:
     )
 
 
+_STOCK: Aside[Sandbox] = Aside("pool", lambda sandbox: sandbox.stock)
+"""Sandboxes that nobody has claimed are shown where they are asked for."""
+
+
 def _search(sandbox: Sandbox) -> str:
     return "\n".join(
         (
@@ -290,6 +298,8 @@ def _search(sandbox: Sandbox) -> str:
             sandbox.reason,
             str(sandbox.gateway or ""),
             "stale" if sandbox.stale else "",
+            _STOCK.word if sandbox.stock else "",
+            *sandbox.aliases,
             *(label for label, _ in (*sandbox.inbound, *sandbox.outbound) if label),
         )
     )

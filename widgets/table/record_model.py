@@ -30,6 +30,16 @@ class Change(Generic[K, R]):
         return {*self.added, *(key for key, _, _ in self.updated), *self.removed}
 
 
+@dataclass(frozen=True, slots=True)
+class Aside(Generic[R]):
+    """Records that are shown only where the filter has a word."""
+
+    word: str
+    """In lower case."""
+    kept: Callable[[R], bool]
+    """Whether a record is one of them."""
+
+
 class RecordModel(Generic[K, R]):
     """Records by key, with a filter over their search text and an order.
 
@@ -43,8 +53,10 @@ class RecordModel(Generic[K, R]):
         key: Callable[[R], K],
         search: Callable[[R], str],
         order: Callable[[R], Any] | None = None,
+        aside: Aside[R] | None = None,
     ) -> None:
         self.key = key
+        self._aside = aside
         self._search = search
         self._order = order
         self._records: dict[K, R] = {}
@@ -165,6 +177,7 @@ class RecordModel(Generic[K, R]):
     def set_filter(self, text: str) -> bool:
         """Show what matches `text`; whether the visible rows changed."""
         fewer = self._predicate is not None and narrows(self._filter, text) and not self._held
+        fewer = fewer and self._shows_aside(self._filter) is self._shows_aside(text)
         self._held = frozenset()
         self._filter = text
         self._predicate = matcher(text)
@@ -236,12 +249,25 @@ class RecordModel(Generic[K, R]):
         if self._order is not None and self._order(before) != self._order(record):
             self._unordered = True
             return True
-        if self._predicate is not None and self._matches(key) != (key in self._row):
+        if self._narrowed and self._matches(key) != (key in self._row):
             return True
         return self._sort_of is not None and self._sort_of(before) != self._sort_of(record)
 
+    @property
+    def _narrowed(self) -> bool:
+        """Whether some records may not be visible."""
+        return self._predicate is not None or self._aside is not None
+
+    def _shows_aside(self, text: str) -> bool:
+        return self._aside is None or self._aside.word in text.casefold()
+
     def _matches(self, key: K) -> bool:
-        if self._predicate is None or key in self._held:
+        if key in self._held:
+            return True
+        hides = self._aside is not None and not self._shows_aside(self._filter)
+        if hides and self._aside is not None and self._aside.kept(self._records[key]):
+            return False
+        if self._predicate is None:
             return True
         search_text = self._search_texts.get(key)
         if search_text is None:
@@ -285,7 +311,7 @@ class RecordModel(Generic[K, R]):
             self._natural.sort(key=lambda key: natural(records[key]))
         self._unordered = False
         shown = self._natural
-        shown = [k for k in shown if self._matches(k)] if self._predicate else list(shown)
+        shown = [k for k in shown if self._matches(k)] if self._narrowed else list(shown)
         if self._sort_of is not None:
             by = self._sort_of
             shown.sort(key=lambda key: by(records[key]), reverse=self._reverse)

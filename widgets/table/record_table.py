@@ -24,7 +24,7 @@ from widgets.table.layered_style import LayeredStyles
 from widgets.table.live_cells import LiveCells
 from widgets.table.marks import Marks
 from widgets.table.read_ahead import ReadAhead
-from widgets.table.record_model import Change, RecordModel
+from widgets.table.record_model import Aside, Change, RecordModel
 from widgets.table.row_painter import GUTTER, NAMES, TABLE_CSS, RowPainter, RowState
 from widgets.table.row_window import HEADER, RowWindow, ViewPosition
 from widgets.table.sort_order import SortOrder
@@ -66,6 +66,7 @@ class RecordTable(ScrollView, Generic[K, R], can_focus=True, inherit_bindings=Fa
         key: Callable[[R], K],
         search: Callable[[R], str] | None = None,
         order: Callable[[R], Any] | None = None,
+        aside: Aside[R] | None = None,
         stale: Callable[[R], bool] = lambda _: False,
         ghost: Callable[[R, str], R] = lambda record, _: record,
         empty: Callable[[], str] = lambda: "",
@@ -76,7 +77,7 @@ class RecordTable(ScrollView, Generic[K, R], can_focus=True, inherit_bindings=Fa
         super().__init__(id=id, classes=classes)
         self.columns = tuple(columns)
         """All columns, also those that do not fit; `set_columns` changes them."""
-        self._model: RecordModel[K, R] = RecordModel(key, search or self._row_text, order)
+        self._model: RecordModel[K, R] = RecordModel(key, search or self._row_text, order, aside)
         # Without a search text of their own, records would have to be drawn to be read.
         self._read_ahead = ReadAhead(self, self._model) if search is not None else None
         self._marks: Marks[K] = Marks()

@@ -59,6 +59,7 @@ _WORDS: dict[str, tuple[SandboxState, str]] = {
     "Pending": (SandboxState.SETTLING, "it waits to be started"),
     "Unknown": (SandboxState.UNKNOWN, "its node does not answer"),
 }
+NO_WAKE = (Capability.WAKE, "its platform starts it, not this panel")
 _STARTING = frozenset({"ContainerCreating", "PodInitializing"})
 
 
@@ -110,7 +111,7 @@ def row(
         evidence=evidence,
         told_at=judgement.told_at,
         asleep_by_design=judgement.state is SandboxState.ASLEEP,
-        unavailable=refusals(judgement),
+        unavailable=(NO_WAKE, *refusals(judgement)),
     )
 
 

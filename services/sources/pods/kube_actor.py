@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import getpass
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing
 from dataclasses import replace
 from functools import partial
@@ -69,23 +69,38 @@ class KubeActor:
             yield step
 
     def shell(self, sandbox: SandboxId, choice: ShellChoice) -> Transport:
-        shell_request = self._shell_request(sandbox, choice)
-        table = self._kube.table
-        number = self._free_number(sandbox) if table.resumable and not choice.once else 0
-        if number:
-            shell_request = replace(
-                shell_request, session=session_name(f"wakedeck-{_operator()}-{number}")
-            )
+        self._shell_request(sandbox, choice)
+        open_in = self.shells(sandbox, choice)
+        return self.reconnecting(lambda: open_in(sandbox), choice)
+
+    def shells(self, sandbox: SandboxId, choice: ShellChoice) -> Callable[[SandboxId], PodShell]:
+        """Makes the shells of one tab of a sandbox, in whichever pod is given."""
+        number = self._free_number(sandbox) if self._kube.table.resumable and not choice.once else 0
+        session = session_name(f"wakedeck-{_operator()}-{number}") if number else ""
 
         def closed() -> None:
             self._resumable.get(sandbox, set()).discard(number)
 
-        def make() -> PodShell:
-            return PodShell(self._connect, shell_request, self._clock, NOTICE, closed)
+        def open_in(pod: SandboxId) -> PodShell:
+            request = replace(self._shell_request(pod, choice), session=session)
+            return PodShell(self._connect, request, self._clock, NOTICE, closed)
 
+        return open_in
+
+    def reconnecting(self, make: Callable[[], Transport], choice: ShellChoice) -> Transport:
+        """What `make` gives, opened again by itself where the configuration says so."""
+        table = self._kube.table
         if table.auto_reconnect and not choice.once:
             return ReconnectingTransport(make, self._clock, resumes=table.resumable)
         return make()
+
+    async def access(self) -> KubeAccess:
+        """The cluster as the operator reaches it, signed in.
+
+        Raises:
+            UnavailableError, ProcessError: as `sign_in`.
+        """
+        return await self._connect()
 
     async def exec(self, sandbox: SandboxId, request: ExecRequest) -> AsyncIterator[ExecEvent]:
         """Streams apart and a real exit code; `--shell` runs the words as one line of it."""

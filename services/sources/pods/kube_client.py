@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import TypeVar
 from urllib.parse import quote, urlencode
 
 from services.clock import Clock
@@ -95,10 +96,18 @@ def namespaces(table: KubernetesTable, access: Access) -> tuple[str, ...]:
     return tuple(dict.fromkeys(table.namespaces))
 
 
+H = TypeVar("H", bound=Http)
+
+
 def http_of(credential: KubeCredential) -> Http:
     """GETs of its cluster."""
+    return http_as(Http, credential)
+
+
+def http_as(kind: type[H], credential: KubeCredential) -> H:
+    """A connection to its cluster that can do what `kind` can."""
     cluster = credential.access.cluster
-    return Http(
+    return kind(
         cluster.server,
         cluster.address,
         credential.headers,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 
 from services.clock import Clock
 from services.errors import (
@@ -32,6 +32,7 @@ from services.net.http import ANSWER_S, ApiError, Http
 from services.sources.pods import judge, pod_logs
 from services.sources.pods.credential import KubeCredential
 from services.sources.pods.errors import RefusalText, explain_api_error
+from services.sources.pods.joined import Joined, JoinsPods, PodsLook
 from services.sources.pods.judgement import verdict
 from services.sources.pods.kube_client import (
     Kube,
@@ -43,6 +44,7 @@ from services.sources.pods.kube_client import (
     split_id,
 )
 from services.sources.pods.kube_rows import PodRows
+from services.sources.pods.pod import Pod
 from services.sources.pods.watch import PodWatch
 from services.sources.protocol.observer import NoQueues
 from services.sources.protocol.verdict import Verdict, VerdictKind
@@ -65,8 +67,12 @@ class KubeObserver(NoQueues):
         kube: Kube,
         clock: Clock,
         ready: Callable[[KubeCredential], Awaitable[None]] | None = None,
+        joins: JoinsPods | None = None,
     ) -> None:
-        """`ready` may sign in before a look; without it a look only uses what is there."""
+        """`ready` may sign in before a look; without it a look only uses what is there.
+
+        `joins` has rows of its own, of which pods may be a part.
+        """
         super().__init__("Pods have no queues.")
         self.info = info
         self.signed_out = False
@@ -74,6 +80,7 @@ class KubeObserver(NoQueues):
         self._kube = kube
         self._clock = clock
         self._ready = ready
+        self._joins = joins
         self._for: KubeCredential | None = None
         self._http: Http | None = None
         self._watches: tuple[PodWatch, ...] = ()
@@ -102,25 +109,38 @@ class KubeObserver(NoQueues):
         began = time.monotonic()
         self._version = await _sign_of_life(http)
         latency = time.monotonic() - began
-        left_s = max(_SHORTEST_LOOK_S, LOOK_S - latency)
-        await asyncio.gather(*(one.look(left_s) for one in watches))
+        await asyncio.gather(*(one.look(_left_s(began)) for one in watches))
         _raise_refusal(watches)
         now = self._clock.now()
         front = self._front(credential, latency, watches, now)
-        rows = await self._rows.rows(watches, front.id, now)
-        left_s = max(_SHORTEST_LOOK_S, LOOK_S - (time.monotonic() - began))
-        rows = await self._rows.with_events(rows, http, left_s)
         why = _not_listed(watches)
+        joined = Joined()
+        if self._joins is not None:
+            places = tuple(one.namespace for one in watches)
+            look = PodsLook(http, places, front.id, _pods(watches), not why, now)
+            joined = await self._joins.join(look, _left_s(began))
+        rows = await self._rows.rows(watches, front.id, now, joined.folded)
+        rows = await self._rows.with_events(rows, http, _left_s(began))
         listed = {one.id.native_id for one in rows}
         gone = frozenset[str]().union(*(one.take_deleted() for one in watches)) - listed
+        lost = ((front.id, Unknown[Sandbox](why)),) if why else ()
         return Observation(
             self.info.key,
             now,
-            (front,),
-            rows,
-            ((front.id, Unknown(why)),) if why else (),
-            frozenset(SandboxId(self.info.key, name) for name in gone),
+            (front, *joined.gateways),
+            (*joined.sandboxes, *rows),
+            (*lost, *joined.unknown),
+            frozenset(SandboxId(self.info.key, name) for name in gone) | joined.deleted,
+            joined.unknown_words,
         )
+
+    async def connected(self) -> Http:
+        """The connection that looks go over.
+
+        Raises:
+            UnavailableError: the kubeconfig, or its credential.
+        """
+        return (await self._opened())[1]
 
     def _asks_to_sign_in(
         self, credential: KubeCredential, error: SignedOutError, state: GatewayState
@@ -205,6 +225,8 @@ class KubeObserver(NoQueues):
         watches, self._watches = self._watches, ()
         for watch in watches:
             await watch.close()
+        if self._joins is not None:
+            await self._joins.close()
         if self._http is not None:
             await self._http.close()
 
@@ -253,6 +275,17 @@ class KubeObserver(NoQueues):
             latency_s=latency_s,
             evidence=rows,
         )
+
+
+def _left_s(began: float) -> float:
+    """What is left of a look that began then (monotonic)."""
+    return max(_SHORTEST_LOOK_S, LOOK_S - (time.monotonic() - began))
+
+
+def _pods(watches: Sequence[PodWatch]) -> Mapping[str, Pod]:
+    if len(watches) == 1:
+        return watches[0].pods
+    return {name: pod for watch in watches for name, pod in watch.pods.items()}
 
 
 def _raise_refusal(watches: Sequence[PodWatch]) -> None:

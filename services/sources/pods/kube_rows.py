@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 from services.clock import Clock
@@ -32,13 +32,19 @@ class PodRows:
         self._events = StuckEvents(clock)
 
     async def rows(
-        self, watches: Sequence[PodWatch], front: GatewayId, now: float
+        self,
+        watches: Sequence[PodWatch],
+        front: GatewayId,
+        now: float,
+        folded: Collection[str] = (),
     ) -> tuple[Sandbox, ...]:
-        """A row for each pod; those that did not change are not judged again."""
+        """A row for each pod but the `folded`; those that did not change are not judged again."""
         known, self._judged = self._judged, {}
         rows: list[Sandbox] = []
         for watch in watches:
             for name, pod in tuple(watch.pods.items()):
+                if name in folded:
+                    continue
                 seen_at = watch.seen_at(name, now)
                 before = known.get(name)
                 if before is not None and before[0] is pod and before[1].state in _STEADY:

@@ -1,4 +1,4 @@
-"""One list of pods, read page by page (upstream/pods: Lists and watches).
+"""One list of a kind of resource, read page by page (upstream/pods: Lists and watches).
 
 A page that came is never asked for again: a list that broke off goes on behind its last page.
 """
@@ -6,12 +6,17 @@ A page that came is never asked for again: a list that broke off goes on behind 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from typing import Generic, Protocol, TypeVar
+from urllib.parse import quote
+
+import msgspec
 
 from services.errors import UnavailableError
 from services.files.bounded import UnfitError, parse_json
 from services.net.http import ApiError, Http, Query
-from services.sources.pods.pod import Pod, PodList, read_list
+from services.sources.pods.pod import ListMetadata
 
 PAGE = 500
 SILENCE_S = 30.0
@@ -19,10 +24,52 @@ SILENCE_S = 30.0
 GONE = 410
 
 
-class PodListing:
+class _Metadata(Protocol):
+    @property
+    def name(self) -> str: ...
+    @property
+    def namespace(self) -> str: ...
+    @property
+    def resource_version(self) -> str: ...
+
+
+class Watchable(Protocol):
+    """What a list and a watch need of a resource."""
+
+    @property
+    def metadata(self) -> _Metadata: ...
+
+
+T = TypeVar("T", bound=Watchable)
+
+
+class _Page(Protocol[T]):
+    @property
+    def metadata(self) -> ListMetadata: ...
+    @property
+    def items(self) -> list[T]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class WatchedKind(Generic[T]):
+    """One kind of resource: where it is, and how it is read."""
+
+    group: str
+    """`/api/v1`, or `/apis/GROUP/VERSION`."""
+    plural: str
+    read_list: Callable[[bytes], _Page[T]]
+    read_one: Callable[[bytes | msgspec.Raw], T]
+
+    def path(self, namespace: str) -> str:
+        """Where those of one namespace are, or all of them where that is empty."""
+        scope = f"/namespaces/{quote(namespace, safe='')}" if namespace else ""
+        return f"{self.group}{scope}/{self.plural}"
+
+
+class ResourceListing(Generic[T]):
     """Where one list stands."""
 
-    def __init__(self, http: Http, path: str, selection: Query) -> None:
+    def __init__(self, http: Http, kind: WatchedKind[T], namespace: str, selection: Query) -> None:
         self.version = ""
         """Of the first page: what changed since then has to be watched for."""
         self.rows = 0
@@ -30,7 +77,8 @@ class PodListing:
         """How many the server says are still to come; None where it does not say."""
         self.done = False
         self._http = http
-        self._path = path
+        self._kind = kind
+        self._path = kind.path(namespace)
         self._selection = selection
         self._token = ""
         self._limit = PAGE
@@ -39,9 +87,9 @@ class PodListing:
     def progress(self) -> str:
         """How far it came, in words."""
         of = f" of {self.rows + self.left}" if self.left else ""
-        return f"{self.rows}{of} pods listed so far"
+        return f"{self.rows}{of} {self._kind.plural} listed so far"
 
-    async def pages(self) -> AsyncIterator[list[Pod]]:
+    async def pages(self) -> AsyncIterator[list[T]]:
         """The pages that are still to come.
 
         Raises:
@@ -71,7 +119,7 @@ class PodListing:
             return
         self._token, self._limit, self.rows, self.left, self.version = "", 0, 0, None, ""
 
-    async def _page(self) -> PodList:
+    async def _page(self) -> _Page[T]:
         query = [*self._selection]
         if self._limit:
             query.append(("limit", str(self._limit)))
@@ -79,9 +127,10 @@ class PodListing:
             query.append(("continue", self._token))
         body = await self._http.get(self._path, tuple(query), SILENCE_S)
         try:
-            return await asyncio.to_thread(read_list, body)
+            return await asyncio.to_thread(self._kind.read_list, body)
         except UnfitError as error:
-            raise UnavailableError(f"{self._http.address} gave no list of pods.") from error
+            said = f"{self._http.address} gave no list of {self._kind.plural}."
+            raise UnavailableError(said) from error
 
 
 def _rest_token(expired: ApiError) -> str:

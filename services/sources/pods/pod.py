@@ -62,6 +62,14 @@ class PodContainer(_Record, frozen=True, rename="camel"):
     restart_policy: str | None = None
 
 
+class OwnerReference(_Record, frozen=True, rename="camel"):
+    api_version: str = ""
+    kind: str = ""
+    name: str = ""
+    uid: str = ""
+    controller: bool | None = None
+
+
 class Metadata(_Record, frozen=True, rename="camel"):
     name: str = ""
     namespace: str = ""
@@ -71,6 +79,7 @@ class Metadata(_Record, frozen=True, rename="camel"):
     deletion_timestamp: str | None = None
     finalizers: list[str] | None = None
     creation_timestamp: str | None = None
+    owner_references: list[OwnerReference] | None = None
 
 
 class Spec(_Record, frozen=True, rename="camel"):
@@ -221,6 +230,11 @@ read_events = json_reader(EventList)
 """A list of events. Raises UnfitError."""
 read_status = json_reader(ApiStatus)
 """What stands in the line of an error. Raises UnfitError."""
+
+
+def controller_of(owners: list[OwnerReference] | None) -> OwnerReference | None:
+    """The one owner that keeps a resource up; None where nobody does."""
+    return next((one for one in owners or () if one.controller), None)
 
 
 def container_of(pod: Pod, preferred: str) -> str:

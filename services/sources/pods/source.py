@@ -8,20 +8,23 @@ from services.clock import Clock
 from services.config.sources import ArgoTable, CentmlTable, KubernetesTable
 from services.models import Capability, Source
 from services.net.http import Http, platform_http
+from services.sources.pods.judgement import NO_WAKE
 from services.sources.protocol.source import OpenSource
 
 _CAN = frozenset({Capability.RECONNECT, Capability.SHELL, Capability.EXEC, Capability.LOGS})
-NO_WAKE = (Capability.WAKE, "its platform starts it, not this panel")
 NO_QUEUE = (Capability.QUEUE, "pods have no queues")
 
 
 def open_kubernetes(
     key: str, table: KubernetesTable, clock: Clock, state: Path | None = None
 ) -> OpenSource:
-    """The pods of one kubeconfig context.
+    """The pods of one kubeconfig context, and its sandboxes where agent-sandbox is installed.
 
     `state` is a folder of ours that need not exist; None where nothing is kept.
     """
+    from services.sources.pods.agent_sandbox.actor import ClusterActor
+    from services.sources.pods.agent_sandbox.observer import ClusterObserver
+    from services.sources.pods.agent_sandbox.sandboxes import Sandboxes
     from services.sources.pods.kube_actor import KubeActor
     from services.sources.pods.kube_client import Kube
     from services.sources.pods.kube_observer import KubeObserver
@@ -29,10 +32,14 @@ def open_kubernetes(
 
     address = table.context or "the current context"
     label = table.label or table.context or key
-    info = Source(key, "pods", label, address, _CAN, (NO_WAKE, NO_QUEUE))
+    can = _CAN | {Capability.WAKE}
+    info = Source(key, "pods", label, address, can, (NO_QUEUE,))
     kube = Kube(table, clock)
     ready = sign_in_in_background if table.background_sign_in else None
-    return OpenSource(KubeObserver(info, kube, clock, ready), KubeActor(key, kube, clock, state))
+    sandboxes = Sandboxes(key, table, clock)
+    pods = KubeObserver(info, kube, clock, ready, sandboxes)
+    actor = ClusterActor(KubeActor(key, kube, clock, state), key, clock)
+    return OpenSource(ClusterObserver(pods, sandboxes, clock), actor)
 
 
 def open_centml(key: str, table: CentmlTable, clock: Clock) -> OpenSource:

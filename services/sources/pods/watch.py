@@ -1,4 +1,4 @@
-"""Pods of a namespace, listed once and watched from then on: thousands cost no polling.
+"""Resources of a namespace, listed once and watched from then on: thousands cost no polling.
 
 The watch begins with the first page of the list, so that every row that came is kept up while the
 others still come. One that ends or breaks goes on from the version it had seen; one whose version
@@ -11,14 +11,21 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Mapping
 from contextlib import suppress
+from typing import Generic
 
 from services.clock import Clock
 from services.errors import UnavailableError
 from services.files.bounded import UnfitError
 from services.net.http import ApiError, Http, Query
-from services.sources.pods.kube_client import pods_path
-from services.sources.pods.listing import GONE, PodListing
-from services.sources.pods.pod import ApiStatus, Pod, read_event, read_pod, read_status
+from services.sources.pods.listing import GONE, ResourceListing, T, Watchable, WatchedKind
+from services.sources.pods.pod import (
+    ApiStatus,
+    Pod,
+    read_event,
+    read_list,
+    read_pod,
+    read_status,
+)
 from services.text.redact import redact_line
 
 SILENCE_S = 100.0
@@ -37,18 +44,29 @@ class _ExpiredError(Exception):
     """The server no longer knows the version the watch begins at."""
 
 
-class PodWatch:
-    """The pods of one namespace, or of all where that is empty; kept up by one task."""
+class ResourceWatch(Generic[T]):
+    """What one query finds of a kind in one namespace, or in all; kept up by one task."""
 
-    def __init__(self, http: Http, namespace: str, selector: str, clock: Clock) -> None:
+    def __init__(
+        self,
+        http: Http,
+        kind: WatchedKind[T],
+        namespace: str,
+        selection: Query,
+        clock: Clock,
+    ) -> None:
+        """`selection` is what a list and a watch are narrowed by."""
         self.namespace = namespace
+        self.changed = asyncio.Event()
+        """Set with every page and every change; whoever waits for it clears it."""
         self._http = http
-        self._path = pods_path(namespace)
-        self._selection: Query = (("labelSelector", selector),) if selector else ()
+        self._kind = kind
+        self._path = kind.path(namespace)
+        self._selection = selection
         self._clock = clock
-        self._pods: dict[str, Pod] = {}
+        self._rows: dict[str, T] = {}
         self._version = ""
-        self._listing: PodListing | None = PodListing(http, self._path, self._selection)
+        self._listing: ResourceListing[T] | None = ResourceListing(http, kind, namespace, selection)
         self._reached: set[str] = set()
         """What the list under way or its watch told of."""
         self._heard: set[str] = set()
@@ -66,9 +84,9 @@ class PodWatch:
         self._moved = asyncio.Event()
 
     @property
-    def pods(self) -> Mapping[str, Pod]:
-        """Every pod by its `namespace/name`, as far as they came."""
-        return self._pods
+    def rows(self) -> Mapping[str, T]:
+        """Every one by its `namespace/name`, as far as they came."""
+        return self._rows
 
     @property
     def live(self) -> bool:
@@ -99,7 +117,7 @@ class PodWatch:
 
     def take_deleted(self) -> frozenset[str]:
         """What the server told to be gone, since this was asked for the last time."""
-        gone, self._deleted = frozenset(self._deleted - self._pods.keys()), set()
+        gone, self._deleted = frozenset(self._deleted - self._rows.keys()), set()
         return gone
 
     async def look(self, limit_s: float) -> None:
@@ -111,7 +129,7 @@ class PodWatch:
             self._problem = None
             if self._unwatchable and self._listing is None:
                 self._begin_list()
-            self._task = asyncio.create_task(self._run(), name="pod watch")
+            self._task = asyncio.create_task(self._run(), name=f"watch of {self._kind.plural}")
         with suppress(TimeoutError):
             async with asyncio.timeout(limit_s):
                 while self._problem is None and not self._settled:
@@ -136,6 +154,7 @@ class PodWatch:
 
     def _move(self) -> None:
         self.moves += 1
+        self.changed.set()
         self._moved.set()
 
     async def close(self) -> None:
@@ -188,25 +207,25 @@ class PodWatch:
             if isinstance(how, Exception):
                 raise how
 
-    async def _read(self, pages: AsyncIterator[list[Pod]]) -> None:
+    async def _read(self, pages: AsyncIterator[list[T]]) -> None:
         async for page in pages:
             self._take_page(page)
-        for name in self._pods.keys() - self._reached:
-            del self._pods[name]
+        for name in self._rows.keys() - self._reached:
+            del self._rows[name]
         self._listing = None
         self._move()
 
-    def _take_page(self, page: list[Pod]) -> None:
-        for pod in page:
-            name = pod.native_id
+    def _take_page(self, page: list[T]) -> None:
+        for one in page:
+            name = _key(one)
             if name not in self._heard:
-                self._pods[name] = pod
+                self._rows[name] = one
             self._reached.add(name)
         self._move()
 
     def _begin_list(self) -> None:
         self._old_at = self._true_at
-        self._listing = PodListing(self._http, self._path, self._selection)
+        self._listing = ResourceListing(self._http, self._kind, self.namespace, self._selection)
         self._version = ""
         self._reached.clear()
         self._heard.clear()
@@ -232,7 +251,7 @@ class PodWatch:
     async def _watch(self) -> None:
         query = (
             *self._selection,
-            ("watch", "1"),
+            ("watch", "true"),
             ("allowWatchBookmarks", "true"),
             ("resourceVersion", self._version),
             ("timeoutSeconds", str(_SERVER_S)),
@@ -253,18 +272,19 @@ class PodWatch:
             event = read_event(line)
             if event.type == "ERROR":
                 self._refused(read_status(event.object))
-            pod = read_pod(event.object)
+            one = self._kind.read_one(event.object)
         except UnfitError as error:
             raise UnavailableError(f"{self._http.address} sent a change that is none.") from error
-        self._version = pod.metadata.resource_version or self._version
-        name = pod.native_id
+        self._version = one.metadata.resource_version or self._version
+        name = _key(one)
         if event.type in ("ADDED", "MODIFIED"):
-            self._pods[name] = pod
+            self._rows[name] = one
         elif event.type == "DELETED":
-            self._pods.pop(name, None)
+            self._rows.pop(name, None)
             self._deleted.add(name)
         else:
             return
+        self.changed.set()
         if self._listing is not None:
             self._reached.add(name)
             self._heard.add(name)
@@ -273,7 +293,29 @@ class PodWatch:
         if status.code == GONE:
             raise _ExpiredError
         said = redact_line(status.message, 200)
-        raise UnavailableError(f"{self._http.address} ended the watch of pods: {said}.")
+        raise UnavailableError(
+            f"{self._http.address} ended the watch of {self._kind.plural}: {said}."
+        )
+
+
+def _key(one: Watchable) -> str:
+    return f"{one.metadata.namespace}/{one.metadata.name}"
+
+
+PODS: WatchedKind[Pod] = WatchedKind("/api/v1", "pods", read_list, read_pod)
+
+
+class PodWatch(ResourceWatch[Pod]):
+    """The pods of one namespace, or of all where that is empty."""
+
+    def __init__(self, http: Http, namespace: str, selector: str, clock: Clock) -> None:
+        selection: Query = (("labelSelector", selector),) if selector else ()
+        super().__init__(http, PODS, namespace, selection, clock)
+
+    @property
+    def pods(self) -> Mapping[str, Pod]:
+        """Every pod by its `namespace/name`, as far as they came."""
+        return self.rows
 
 
 async def _lines(parts: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
@@ -292,4 +334,4 @@ async def _lines(parts: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
                 if line.strip():
                     yield line
         if len(rest) > _LONGEST_EVENT:
-            raise UnavailableError("A change of a pod is larger than 8 MiB.")
+            raise UnavailableError("A change of a resource is larger than 8 MiB.")

@@ -103,7 +103,8 @@ async def test_pods_are_seen_with_their_gateway(tmp_path: Path) -> None:
         assert gateway.latency_s is not None and gateway.latency_s > 0
         assert ("server", "v1.33.1") in gateway.evidence
         box, web = seen.sandboxes
-        assert (box.id, box.state, box.unavailable) == (BOX, SandboxState.READY, ())
+        assert (box.id, box.state) == (BOX, SandboxState.READY)
+        assert [can for can, _ in box.unavailable] == [Capability.WAKE]
         assert (web.name, web.state) == ("web", SandboxState.SETTLING)
         assert dict(web.unavailable)[Capability.SHELL] == "it has not started"
         assert TOKEN not in repr(seen)

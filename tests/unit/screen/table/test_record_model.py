@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from widgets.table.record_model import RecordModel
+from widgets.table.record_model import Aside, RecordModel
 
 
 @dataclass(frozen=True)
@@ -195,3 +195,22 @@ def test_a_few_rows_that_move_among_many_end_where_all_would(
         assert change.moved == (list(live.visible) != list(before))
         assert list(live.visible) == list(prepared().visible)
         assert [live.row(key) for key in live.visible] == list(range(len(live)))
+
+
+def test_what_is_kept_aside_is_shown_where_it_is_asked_for() -> None:
+    aside: Aside[Box] = Aside("pool", lambda box: box.name.startswith("stock"))
+    m: RecordModel[str, Box] = RecordModel(
+        lambda b: b.name, lambda b: f"{b.name} {b.text} pool", aside=aside
+    )
+    m.reconcile([Box("a"), Box("stock-1"), Box("b")])
+    assert list(m.visible) == ["a", "b"]
+    for typed in ("p", "po", "poo"):
+        m.set_filter(typed)
+        assert list(m.visible) == ["a", "b"], typed
+    m.set_filter("pool")
+    assert list(m.visible) == ["a", "stock-1", "b"]
+    m.set_filter("pool stock")
+    assert list(m.visible) == ["stock-1"]
+    m.set_filter("")
+    m.reconcile([Box("stock-1", text="news"), Box("stock-2")], ["b"])
+    assert list(m.visible) == ["a"]
