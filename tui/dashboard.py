@@ -130,9 +130,14 @@ class Dashboard(PaneScreen):
                 delta.gateways_removed,
                 at=now,
             ),
+            self._show_counts,
             self._draw_repair,
             self.tick,
         )
+
+    def _show_counts(self) -> None:
+        sandboxes, gateways = self.query_one(SandboxPane), self.query_one(GatewayPane)
+        self.query_one(PaneGrid).show_counts(sandboxes.table.total, gateways.table.total)
 
     def show_queue(self, snapshot: QueueSnapshot) -> None:
         """The queue of the selected sandbox."""

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from services.models import (
     Activity,
     AttemptState,
+    Counts,
     GatewayState,
     InLabel,
     OutLabel,
@@ -125,6 +126,53 @@ _OUT = {
     OutLabel.DROPPED: Sign("✕", "no address", "warn"),
     OutLabel.NEVER_SENT: Sign("!", "never sent", "warn"),
 }
+
+
+_URGENT: tuple[InLabel | OutLabel, ...] = (
+    InLabel.FAILED,
+    InLabel.SCRIPT_FAILED,
+    InLabel.SCRIPT_UNSYNCED,
+    OutLabel.FAILED,
+    OutLabel.DROPPED,
+    InLabel.ORPHAN,
+    InLabel.NEVER_DUE,
+    OutLabel.NEVER_SENT,
+    InLabel.DUE,
+    OutLabel.UNDELIVERED,
+    InLabel.PROCESSING,
+    InLabel.BACKOFF,
+    InLabel.UNKNOWN_STATUS,
+    InLabel.UNKNOWN_ACK,
+    OutLabel.UNCONFIRMED,
+    InLabel.WAITING,
+    InLabel.SCHEDULED,
+    OutLabel.DEFERRED,
+    InLabel.HELD,
+    OutLabel.UNLOGGED,
+    InLabel.CONTEXT,
+    InLabel.PAUSED,
+)
+_SETTLED: tuple[InLabel | OutLabel, ...] = (
+    InLabel.UNSYNCED,
+    InLabel.COMPLETED,
+    InLabel.CANCELLED,
+    OutLabel.DELIVERED,
+    OutLabel.APPLIED,
+    OutLabel.ROUTED,
+    OutLabel.LOGGED,
+)
+SETTLED = frozenset(label.value for label in _SETTLED)
+"""Labels that ask for nothing more."""
+LABEL_ORDER = {
+    value: at for at, value in enumerate(dict.fromkeys(one.value for one in (*_URGENT, *_SETTLED)))
+}
+"""The place of each label of either direction where labels are listed: the most urgent first."""
+
+
+def urgent_first(counts: Counts) -> Counts:
+    """Counts in the order of `LABEL_ORDER`; a label that is not known stands before settled ones."""
+    unknown = LABEL_ORDER[_SETTLED[0].value] - 0.5
+    return tuple(sorted(counts, key=lambda pair: LABEL_ORDER.get(pair[0], unknown)))
 
 
 def message_sign(label: InLabel | OutLabel) -> Sign:

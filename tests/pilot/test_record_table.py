@@ -40,10 +40,10 @@ class Host(App[None]):
         self.said: list[Message] = []
         self.table: RecordTable[str, Box] = RecordTable(
             (
-                Column("key", "KEY", self.draw, 10, sort_key=lambda b: b.key),
+                Column("key", "KEY", self.draw, 10, sort_key=lambda b, _: b.key),
                 Column("word", "WORD", lambda b, _: Cell.of(b.word, "good"), 10, flex=1),
                 Column(
-                    "size", "SIZE", lambda b, _: Cell.of(str(b.size)), 6, sort_key=lambda b: b.size
+                    "size", "SIZE", lambda b, _: Cell.of(str(b.size)), 6, sort_key=lambda b, _: b.size
                 ),
                 Column("age", "AGE", lambda b, now: Cell.of(f"{now - b.seen:.0f}s"), 6, live=True),
             ),
@@ -315,7 +315,7 @@ async def test_a_list_sorted_by_age_is_sorted_again_as_ages_move() -> None:
     async with app.run_test(size=(60, 6)) as pilot:
         await settle(pilot)
         table = app.table
-        age = replace(table.columns[3], sort_key=lambda box: -box.seen)
+        age = replace(table.columns[3], sort_key=lambda box, _: -box.seen)
         table.set_columns((*table.columns[:3], age))
         table.sort_by("age")
         table.renew([replace(numbered(3)[2], seen=NOW + 9)])

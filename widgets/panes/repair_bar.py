@@ -61,13 +61,15 @@ class RepairBar(Vertical):
     DEFAULT_CSS = """
     RepairBar {
         height: auto;
-        max-height: 10;
         overflow-y: auto;
         padding: 0 1;
         background: $surface;
 
         #repair-head { height: 1; }
+        #repair-head.-stacked { layout: vertical; height: 2; }
         #repair-name { width: 1fr; height: 1; text-wrap: nowrap; text-overflow: ellipsis; }
+        #repair-buttons { width: auto; height: 1; }
+        .-stacked #repair-wake { margin: 0; }
         ActionButton {
             min-width: 0;
             margin: 0 0 0 1;
@@ -146,13 +148,9 @@ class RepairBar(Vertical):
     def compose(self) -> ComposeResult:
         with Horizontal(id="repair-head"):
             yield Static(id="repair-name", markup=False)
-            yield ActionButton(Content(f"Wake ({self._keys.wake})"), id="repair-wake", compact=True)
-            yield ActionButton(
-                Content(f"Reconnect ({self._keys.reconnect})"), id="repair-reconnect", compact=True
-            )
-            yield ActionButton(
-                Content(f"Cancel ({self._keys.cancel})"), id="repair-cancel", compact=True
-            )
+            with Horizontal(id="repair-buttons"):
+                for verb in self._buttons:
+                    yield ActionButton(Content(self._label(verb)), id=f"repair-{verb}", compact=True)
         yield Static(id="repair-reason", markup=False)
         yield Static(id="repair-steps", markup=False)
         with Horizontal(id="repair-offer"):
@@ -163,8 +161,25 @@ class RepairBar(Vertical):
     def on_mount(self) -> None:
         self._draw()
 
+    @property
+    def _buttons(self) -> tuple[str, ...]:
+        return (Verb.WAKE.value, Verb.RECONNECT.value, "cancel")
+
+    def _label(self, verb: str) -> str:
+        return f"{verb.title()} ({getattr(self._keys, verb)})"
+
     def on_resize(self) -> None:
+        self._stack()
         self._draw_attempt()
+
+    def _stack(self) -> None:
+        """Give the buttons a line of their own where they would cut the name."""
+        named = self._rendered.get("#repair-name")
+        if named is not None and self.content_size.width:
+            shown = [v for v in self._buttons if v != "cancel" or self.running is not None]
+            room = self.content_size.width - sum(len(self._label(v)) + 3 for v in shown)
+            head = self.query_one("#repair-head")
+            head.set_class(named.cell_length > room, "-stacked")
 
     def show(
         self,
@@ -285,7 +300,7 @@ class RepairBar(Vertical):
             sign = sandbox_sign(sandbox)
             doing = f" {sanitize_line(sandbox.tool, 40)}" if sandbox.tool else ""
             title = Content.assemble(
-                signed(sign, sanitize_line(sandbox.name, 60), bold=True),
+                signed(sign, sanitize_line(sandbox.name, 120), bold=True),
                 "  ",
                 styled(f"{sign.word}{doing}", sign.tone),
                 "  ",
@@ -295,6 +310,7 @@ class RepairBar(Vertical):
         self._update_static("#repair-name", title, layout=False)
         self._line("#repair-reason", [reason] if self._visible_attempt is None else [])
         self._draw_buttons()
+        self._stack()
         self._draw_attempt()
         able = (
             self.refusal(Verb.WAKE),

@@ -167,6 +167,12 @@ class TablePane(Widget):
         for table in self.tables():
             table.now = now
 
+    def set_sure_width(self, width: int) -> None:
+        """The pane has at least that many cells at every greater size of the screen."""
+        inner = max(1, width - 3)  # Without its frame and the scrollbar.
+        for table in self.tables():
+            table.sure_width = inner
+
     def set_filter(self, text: str) -> None:
         """Filter every table of the pane."""
         for table in self.tables():
