@@ -44,6 +44,7 @@ from tui.panel.key_labels import PLACES, KeyLabels, rebindable
 from tui.panel.leaving import leave_on_signals
 from tui.panel.log_screen import LogScreen
 from tui.panel.palette import PanelCommands
+from tui.panel.quitting import Quitting
 from tui.panel.shells import Shells, preload
 from tui.panel.view_state import WRITE_S, ViewStateStore
 from widgets.dialogs.help import HelpScreen
@@ -67,7 +68,7 @@ class WakedeckApp(App[int], inherit_bindings=False):
         Binding("t", "next_theme", "Dark, light, contrast", id="app.theme", show=False),
         Binding("ctrl+s", "picture", "Save screenshot", id="app.picture", show=False),
         Binding("M", "mute", "Mute bell and notices", id="panel.mute", show=False),
-        Binding("q,ctrl+q", "leave", "Quit", id="app.quit"),
+        Binding("q,ctrl+q", "quit_or_ask", "Quit", id="app.quit"),
         Binding("ctrl+c", "copy_or_hint", "Copy selection", id="app.copy", show=False),
     ]
 
@@ -130,6 +131,9 @@ class WakedeckApp(App[int], inherit_bindings=False):
             self, self.engine, self.actions, self.notify_user, self._open_shell
         )
         self.details = Details(self, self.engine)
+        self.quitting = Quitting(
+            self, settings.confirm_quit, self.shells, self.engine, self.action_leave
+        )
         self.terminal_bell = TerminalBell(
             settings.attention, settings.profile, os.environ, self._to_terminal
         )
@@ -157,6 +161,7 @@ class WakedeckApp(App[int], inherit_bindings=False):
             confirmations=self.confirmations,
             agent_attach=self.agent_attach,
             details=self.details,
+            quitting=self.quitting,
             history=self.history,
             empty_states=self.empty_states,
             copier=self.copier,
@@ -286,15 +291,13 @@ class WakedeckApp(App[int], inherit_bindings=False):
         """Show a sandbox's log over everything, or say why there is none."""
         reason = self.actions.refusals(sandbox).get(Capability.LOGS)
         if reason is not None:
-            self.notify_user(end_sentence(f"No log of {sandbox.native_id}: {reason}"), "warning")
+            name = self.engine.name_of(sandbox)
+            self.notify_user(end_sentence(f"No log of {name}: {reason}"), "warning")
             return
-        known = self.engine.board.sandboxes.get(sandbox)
         observer = self.engine.sources[sandbox.source].observer
-        name = sandbox.native_id if known is None else known.name
-        if isinstance(self.screen, LogScreen):
-            self.switch_screen(LogScreen(self.context, observer, sandbox, name))
-        else:
-            self.push_screen(LogScreen(self.context, observer, sandbox, name))
+        screen = LogScreen(self.context, observer, sandbox, self.engine.name_of(sandbox))
+        again = isinstance(self.screen, LogScreen)
+        _ = self.switch_screen(screen) if again else self.push_screen(screen)
 
     def notify_user(self, text: str, tone: Tone = "information") -> None:
         """Show a notification about the operator's own action."""
@@ -329,15 +332,16 @@ class WakedeckApp(App[int], inherit_bindings=False):
     def action_mute(self) -> None:
         """Mute or unmute bell and desktop notices; the terminal's title is still marked."""
         self.terminal_bell.muted = not self.terminal_bell.muted
-        self.notify_user(
-            "Muted: no bell and no notice."
-            if self.terminal_bell.muted
-            else "Bell and notices again."
-        )
+        muted = "Muted: no bell and no notice."
+        self.notify_user(muted if self.terminal_bell.muted else "Bell and notices again.")
         self.dashboard.tick()
 
+    def action_quit_or_ask(self) -> None:
+        """Leave, after a question where something would be lost."""
+        self.quitting.ask()
+
     def action_leave(self) -> None:
-        """Quit: close shells, attempts and sources, then exit."""
+        """Close shells, attempts and sources, then exit."""
         if not self._leaving:
             self._leaving = True
             if self._begun:  # else it leaves where it would begin

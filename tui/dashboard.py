@@ -142,7 +142,9 @@ class Dashboard(PaneScreen):
     def show_queue(self, snapshot: QueueSnapshot) -> None:
         """The queue of the selected sandbox."""
         if snapshot.sandbox == self.selected:
-            self.query_one(QueuePane).show(snapshot)
+            self.query_one(QueuePane).show(
+                snapshot, name=self.context.engine.name_of(snapshot.sandbox)
+            )
             self._update_empty_states()
 
     def show_events(self, told: Sequence[Event]) -> None:
@@ -364,7 +366,7 @@ class Dashboard(PaneScreen):
         """Close the shell in front."""
         active = self.shell_controller.active
         if active is not None:
-            self.shell_controller.close_one(active)
+            self.shell_controller.ask_to_close(active)
 
     def action_refresh_now(self) -> None:
         """Look everywhere now."""

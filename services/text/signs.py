@@ -170,7 +170,7 @@ LABEL_ORDER = {
 
 
 def urgent_first(counts: Counts) -> Counts:
-    """Counts in the order of `LABEL_ORDER`; a label that is not known stands before settled ones."""
+    """Counts in the order of `LABEL_ORDER`; one that is not known precedes settled ones."""
     unknown = LABEL_ORDER[_SETTLED[0].value] - 0.5
     return tuple(sorted(counts, key=lambda pair: LABEL_ORDER.get(pair[0], unknown)))
 

@@ -43,7 +43,11 @@ class Host(App[None]):
                 Column("key", "KEY", self.draw, 10, sort_key=lambda b, _: b.key),
                 Column("word", "WORD", lambda b, _: Cell.of(b.word, "good"), 10, flex=1),
                 Column(
-                    "size", "SIZE", lambda b, _: Cell.of(str(b.size)), 6, sort_key=lambda b, _: b.size
+                    "size",
+                    "SIZE",
+                    lambda b, _: Cell.of(str(b.size)),
+                    6,
+                    sort_key=lambda b, _: b.size,
                 ),
                 Column("age", "AGE", lambda b, now: Cell.of(f"{now - b.seen:.0f}s"), 6, live=True),
             ),

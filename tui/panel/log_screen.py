@@ -26,7 +26,7 @@ class LogScreen(Screen[None]):
     """Follows while it is open, and leaves nothing running."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "back", "Back", id="log.back"),
+        Binding("escape,q", "back", "Back", id="log.back"),
         Binding("L", "leave", "Back to the dashboard", id="log.leave", show=False),
     ]
 

@@ -9,6 +9,7 @@ from services.text.signs import SETTLED, Sign, message_sign, urgent_first
 from widgets.table.columns import Cell
 from widgets.text.cell_text import Part
 
+
 def sign_of(direction: Direction, label: str) -> Sign:
     """The sign of a label by its name; of an unknown one, the name itself."""
     try:

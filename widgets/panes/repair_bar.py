@@ -150,7 +150,9 @@ class RepairBar(Vertical):
             yield Static(id="repair-name", markup=False)
             with Horizontal(id="repair-buttons"):
                 for verb in self._buttons:
-                    yield ActionButton(Content(self._label(verb)), id=f"repair-{verb}", compact=True)
+                    yield ActionButton(
+                        Content(self._label(verb)), id=f"repair-{verb}", compact=True
+                    )
         yield Static(id="repair-reason", markup=False)
         yield Static(id="repair-steps", markup=False)
         with Horizontal(id="repair-offer"):

@@ -60,7 +60,7 @@ def _why(sandbox: Sandbox, _: float) -> Cell:
 
 def needs_attention(sandbox: Sandbox) -> bool:
     """Whether somebody should look: it waits for a person, or is in trouble."""
-    return sandbox.needs_me or _URGENCY[sandbox.state] <= _URGENCY[SandboxState.UNKNOWN]
+    return bool(sandbox.needs_me) or _URGENCY[sandbox.state] <= _URGENCY[SandboxState.UNKNOWN]
 
 
 def _gateway(sandbox: Sandbox, _: float) -> Cell:

@@ -128,6 +128,7 @@ class ShellPane(Vertical):
         self._reopen_key = sanitize_line(reopen_key, 12)
         self._shells: dict[str, Shell] = {}
         self._views: dict[str, Widget] = {}
+        self._names: dict[str, str] = {}
         self._unseen: set[str] = set()
         self._bells: set[str] = set()
         self._front: str | None = None
@@ -156,9 +157,13 @@ class ShellPane(Vertical):
         """The id of the shell in front."""
         return self._front
 
-    def add_shell(self, shell: Shell, view: Widget) -> AwaitMount:
-        """Mount the view of a new shell and bring it to the front; once this pane is mounted."""
+    def add_shell(self, shell: Shell, view: Widget, name: str = "") -> AwaitMount:
+        """Mount the view of a new shell and bring it to the front; once this pane is mounted.
+
+        `name` is what its sandbox is called; without one it is its id.
+        """
         self._shells[shell.id] = shell
+        self._names[shell.id] = sanitize_line(name or shell.sandbox.native_id, 60)
         self._views[shell.id] = view
         view.display = False
         mounted = self.query_one("#shell-slot").mount(view)
@@ -215,7 +220,7 @@ class ShellPane(Vertical):
         at = ids.index(id)
         had_focus = self._holds_focus(self)
         held = self._typing
-        del self._shells[id], self._views[id]
+        del self._shells[id], self._views[id], self._names[id]
         self._unseen.discard(id)
         self._bells.discard(id)
         left = [key for key in ids if key != id]
@@ -306,7 +311,7 @@ class ShellPane(Vertical):
         for shell in self._shells.values():
             seen[shell.sandbox] += 1
             number = f" {seen[shell.sandbox]}" if seen[shell.sandbox] > 1 else ""
-            labels.append(f"{shell.sandbox.native_id}{number}")
+            labels.append(f"{self._names[shell.id]}{number}")
         return labels
 
     def _draw(self) -> None:
@@ -331,7 +336,7 @@ class ShellPane(Vertical):
     def _draw_frame(self) -> None:
         shell = self._shell
         self.set_class(self._typing, "-typing")
-        title = [] if shell is None else [shell.sandbox.native_id, shell.title]
+        title = [] if shell is None else [self._names[shell.id], shell.title]
         parts = [styled(f"· {part}", "dim") for part in title if part]
         number = styled(self._number, "wait")
         heading = Content.styled("Shell", "bold")

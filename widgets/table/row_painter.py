@@ -105,7 +105,7 @@ class RowPainter(Generic[K, R]):
         return self._placed
 
     def lay_out(self, columns: tuple[Column[R], ...], width: int, sure: int = 0) -> None:
-        """Place the columns that fit (`fit`); nothing is done where nothing it depends on changed."""
+        """Place the columns that fit (`fit`), unless all it depends on is as it was."""
         if self._columns is columns and (self._width, self._sure) == (width, sure):
             return
         self._columns, self._width, self._sure = columns, width, sure
@@ -219,9 +219,7 @@ class RowPainter(Generic[K, R]):
         here = CURSOR_GLYPH if row_state.cursor else " "
         glyph = here + (MARK_GLYPH if row_state.marked else " ")
         blank = self._names(*states)
-        parts: list[tuple[str, tuple[str, ...]]] = [
-            (glyph, self._names(*states, "mark"))
-        ]
+        parts: list[tuple[str, tuple[str, ...]]] = [(glyph, self._names(*states, "mark"))]
         for placed in self._placed:
             column = placed.column
             flash = ["flash"] if column.id in row_state.flash else []

@@ -196,7 +196,7 @@ def test_a_source_that_cannot_be_reached_is_told_and_is_1(bare: Machine) -> None
     )
     done = bare.run("status")
     assert done.returncode == Exit.FAILED
-    assert "home: " in done.stderr and "There is no folder" in done.stderr
+    assert "home: " in done.stderr and "is not there" in done.stderr
     assert "Traceback" not in done.stderr
 
 
