@@ -186,7 +186,7 @@ class Dashboard(PaneScreen):
         words = self.context.empty_states.all(self.selected, self.context.key)
         for pane in self.query(TablePane):
             pane.hint = words.get(Pane(pane.id), "")
-        self.shell_controller.set_empty_text(words[Pane.SHELL])
+        self.shell_controller.show_now(self.selected, words[Pane.SHELL])
 
     def _draw_header(self) -> None:
         self.query_one(HealthHeader).show(self.context.header())

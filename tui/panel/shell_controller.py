@@ -13,6 +13,7 @@ from services.text.sanitize import sanitize
 from tui.context import Context
 from tui.panel.layout import Pane
 from tui.panel.pane_focus import PaneScreen
+from tui.panel.sandbox_now import NowFeed
 from tui.panel.shells import OpenShell
 from widgets.dialogs.confirm import ConfirmDialog
 from widgets.panes.shells import ShellPane
@@ -47,6 +48,14 @@ class ShellController(ShellPane):
             chord=chord, number=number, open_key=open_key, reopen_key=reopen_key, id=id
         )
         self.context = context
+        self._now: NowFeed | None = None
+
+    def show_now(self, selected: SandboxId | None, empty: str) -> None:
+        """While no shell is open: the selected sandbox; `empty` says how to open one."""
+        self._now = self._now or NowFeed(self.context, self.now_view)
+        name = "" if selected is None else self.context.engine.name_of(selected)
+        self.set_subject(name)
+        self._now.update(selected, empty, shown=self.active is None and bool(self.region))
 
     def open(
         self, sandbox: SandboxId, choice: ShellChoice | None = None, *, take_keys: bool = True

@@ -60,7 +60,12 @@ def _why(sandbox: Sandbox, _: float) -> Cell:
 
 def needs_attention(sandbox: Sandbox) -> bool:
     """Whether somebody should look: it waits for a person, or is in trouble."""
-    return bool(sandbox.needs_me) or _URGENCY[sandbox.state] <= _URGENCY[SandboxState.UNKNOWN]
+    idle_fault = sandbox.state is SandboxState.ASLEEP and not sandbox.asleep_by_design
+    return (
+        bool(sandbox.needs_me)
+        or idle_fault
+        or _URGENCY[sandbox.state] <= _URGENCY[SandboxState.UNKNOWN]
+    )
 
 
 def _gateway(sandbox: Sandbox, _: float) -> Cell:
