@@ -212,9 +212,9 @@ def _finding_lines(finding: Finding) -> Iterator[str]:
     lacking = [need for need in finding.needs if need.required and not need.met]
     if not finding.found:
         needs = "; ".join(_need(need) for need in lacking)
-        yield f"  ○ {finding.system}: not found. Needs {needs}"
+        yield f"  ∅ {finding.system}: not found. Needs {needs}"
     else:
-        yield f"  {'!' if lacking or finding.problem else '●'} {finding.system}"
+        yield f"  {'!' if lacking or finding.problem else '✓'} {finding.system}"
         yield from (f"      {line}" for line in finding.found)
         for need in finding.needs:
             if need.met and need.detail:

@@ -37,7 +37,7 @@ def cell(direction: Direction, counts: Counts) -> Cell:
     ]
     if not signs:
         done = settled_count(counts)
-        return Cell.of(f"✓ {done} done", "dim", f"✓{done}") if done else Cell.of("–", "dim")
+        return Cell.of(f"✓ {done} done", "dim", f"✓{done}") if done else Cell.of("")
     whole: list[Part] = []
     short: list[Part] = []
     for sign, number in signs:

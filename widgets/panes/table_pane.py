@@ -53,7 +53,7 @@ def count_summary(counts: Iterable[tuple[Sign, int]], stale: int, room: int) -> 
 def follow_badge(following: bool, unseen: int, key: str) -> list[Part]:
     """FOLLOWING, or PAUSED with how much is new and the key that follows."""
     if following:
-        return [("▼ FOLLOWING", "dim")]
+        return [("FOLLOWING", "dim")]
     parts: list[Part] = [("‖ PAUSED", "warn")]
     if unseen:
         parts += [(" ", ""), (f" +{unseen} new ", "$text on $accent 50%")]
@@ -316,6 +316,6 @@ class TablePane(Widget):
         if self.offline:
             parts.append((" ✕ offline", "bad"))
         elif self.stale:
-            parts.append((" ! stale", "warn"))
+            parts.append((f" {STALE}", "warn"))
         badge = self.badge_parts()
         return [*parts, (" ", ""), *badge] if badge else parts
