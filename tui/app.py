@@ -21,15 +21,14 @@ from textual.widgets import Input
 from services.board.deltas import BoardDelta
 from services.clock import Clock
 from services.config.settings import Settings
-from services.models import Attempt, Capability, Event, QueueSnapshot, SandboxId, Shell, Verb
+from services.models import Attempt, Event, QueueSnapshot, SandboxId, Shell, Verb
 from services.sources.protocol.source import OpenSource
 from services.terminal.exec.requests import ShellChoice
-from services.text.sanitize import end_sentence
 from tui.context import Context
 from tui.dashboard import Dashboard
 from tui.engine import Engine
 from tui.listeners import tell_each
-from tui.panel import drivers, keymap, shell_keys, themes
+from tui.panel import drivers, keymap, log_screen, shell_keys, themes
 from tui.panel.actions import Actions, Tone
 from tui.panel.attach import AgentAttach
 from tui.panel.bell import TerminalBell
@@ -42,7 +41,6 @@ from tui.panel.header_state import HeaderBuilder
 from tui.panel.history import EventHistory
 from tui.panel.key_labels import PLACES, KeyLabels, rebindable
 from tui.panel.leaving import leave_on_signals
-from tui.panel.log_screen import LogScreen
 from tui.panel.palette import PanelCommands
 from tui.panel.quitting import Quitting
 from tui.panel.shells import Shells, preload
@@ -67,6 +65,9 @@ class WakedeckApp(App[int], inherit_bindings=False):
         Binding("ctrl+p", "command_palette", "Palette", id="app.palette", show=True),
         Binding("t", "next_theme", "Dark, light, contrast", id="app.theme", show=False),
         Binding("ctrl+s", "picture", "Save screenshot", id="app.picture", show=False),
+        Binding(
+            "ctrl+z", "suspend_process", "Suspend; fg comes back", id="app.suspend", show=False
+        ),
         Binding("M", "mute", "Mute bell and notices", id="panel.mute", show=False),
         Binding("q,ctrl+q", "quit_or_ask", "Quit", id="app.quit"),
         Binding("ctrl+c", "copy_or_hint", "Copy selection", id="app.copy", show=False),
@@ -289,15 +290,7 @@ class WakedeckApp(App[int], inherit_bindings=False):
 
     def open_log(self, sandbox: SandboxId) -> None:
         """Show a sandbox's log over everything, or say why there is none."""
-        reason = self.actions.refusals(sandbox).get(Capability.LOGS)
-        if reason is not None:
-            name = self.engine.name_of(sandbox)
-            self.notify_user(end_sentence(f"No log of {name}: {reason}"), "warning")
-            return
-        observer = self.engine.sources[sandbox.source].observer
-        screen = LogScreen(self.context, observer, sandbox, self.engine.name_of(sandbox))
-        again = isinstance(self.screen, LogScreen)
-        _ = self.switch_screen(screen) if again else self.push_screen(screen)
+        log_screen.open_log(self, self.context, sandbox)
 
     def notify_user(self, text: str, tone: Tone = "information") -> None:
         """Show a notification about the operator's own action."""

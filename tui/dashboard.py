@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 from textual import events, on
-from textual._styles_cache import StylesCache
 from textual.app import ComposeResult
 from textual.binding import BindingType
 
@@ -22,9 +21,10 @@ from services.models import (
     Shell,
     Verb,
 )
+from tui import gc_control
 from tui.context import Context
 from tui.listeners import tell_each
-from tui.panel import welcome
+from tui.panel import shell_keys, welcome
 from tui.panel.bindings import DASHBOARD
 from tui.panel.layout import Pane, PaneGrid
 from tui.panel.pane_focus import PaneScreen
@@ -38,7 +38,7 @@ from widgets.panes.queues import QueuePane
 from widgets.panes.repair_bar import RepairBar, RepairKeys
 from widgets.panes.sandboxes import SandboxPane
 from widgets.panes.table_pane import TablePane
-from widgets.terminal.messages import Released
+from widgets.terminal.messages import Released, ZoomRequested
 
 CHORD = "ctrl+]"
 TICK_S = 0.75
@@ -79,14 +79,15 @@ class Dashboard(PaneScreen):
                 reopen_key=key("shell.reopen"),
             )
             yield EventPane(id=Pane.EVENTS.value)
-        yield KeyFooter(pinned=("app.help", "app.palette", "app.quit"))
+        pinned = ("app.help", "app.palette", "app.quit")
+        yield KeyFooter(pinned=pinned, instead=lambda: shell_keys.footer_rows(self.focused))
 
     def on_mount(self) -> None:
         self.set_class(self.context.settings.production, "-production")
         self.focus_pane(Pane.SANDBOXES)
         self.context.view_state.restore(self)
         self.set_interval(1.0, self._tick_if_due)
-        self.set_interval(RELEASE_EVERY_S, clear_styles_cache)
+        self.set_interval(RELEASE_EVERY_S, gc_control.clear_styles_cache)
         self.tick()
         if self.context.first_start:
             self.call_after_refresh(welcome.show_welcome, self, self.context, CHORD)
@@ -222,18 +223,11 @@ class Dashboard(PaneScreen):
         if sandbox == self.selected:
             return
         self.selected = sandbox
-        self.query_one(QueuePane).show(None, reason=self._why_no_queue(sandbox))
+        self.query_one(QueuePane).show(None)
         self.context.engine.pollers.watch_queue(sandbox)
         self._update_empty_states()
         self._draw_repair()
         self._draw_header()
-
-    def _why_no_queue(self, sandbox: SandboxId | None) -> str:
-        """What an empty queue pane says until a snapshot comes, or for ever."""
-        if sandbox is None:
-            return ""
-        refused = self.context.actions.refusals(sandbox).get(Capability.QUEUE)
-        return f"No queue: {refused}." if refused else "Reading its queues…"
 
     def _under_cursor(self) -> SandboxId | None:
         """What a verb acts on: the row the cursor is on now, though its message be on the way."""
@@ -292,6 +286,10 @@ class Dashboard(PaneScreen):
     @on(Released)
     def _released(self) -> None:
         self.leave(Pane.SHELL)
+
+    @on(ZoomRequested)
+    def _zoom_requested(self) -> None:
+        self.action_zoom()
 
     # What the operator asks
 
@@ -378,6 +376,16 @@ class Dashboard(PaneScreen):
         pollers.pause(not pollers.paused)
         self._draw_header()
 
+    def action_next_needing(self) -> None:
+        """Go to the next sandbox that needs somebody, the most urgent first."""
+        self.focus_pane(Pane.SANDBOXES)
+        if not self.query_one(SandboxPane).select_next_needing():
+            self.context.notify("No sandbox needs you now.", "information")
+
+    def action_only_needing(self) -> None:
+        """Show the sandboxes that need somebody alone, the most urgent first, or all again."""
+        self.query_one(SandboxPane).toggle_only_needing()
+
     def action_copy_record(self) -> None:
         """Copy what the cursor is on as JSON."""
         self.context.copier.record(self.query_one(f"#{self.focused_pane.value}"))
@@ -389,12 +397,3 @@ class Dashboard(PaneScreen):
     def action_copy_cell(self) -> None:
         """Copy one cell of the row the cursor is on."""
         self.context.copier.cell(self.query_one(f"#{self.focused_pane.value}"))
-
-
-def clear_styles_cache() -> None:
-    """Clear Textual's style cache of removed widgets.
-
-    Textual 8 keeps up to 1024 dialogs, toasts and the like as keys of one cache, each with its
-    whole picture: tens of megabytes. Filling the cache anew costs next to nothing.
-    """
-    StylesCache.get_inner_outer.cache_clear()

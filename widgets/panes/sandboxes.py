@@ -11,7 +11,7 @@ from textual.reactive import reactive
 
 from services.models import Activity, Direction, Sandbox, SandboxId, SandboxState
 from services.text.format import age_order
-from services.text.signs import Sign, sandbox_sign
+from services.text.signs import NEEDS_YOU, Sign, sandbox_sign
 from widgets.panes import queue_counts
 from widgets.panes.binding_rows import keys_of
 from widgets.panes.table_pane import TablePane, count_summary
@@ -34,8 +34,12 @@ _URGENCY = {
 }
 
 
-def _urgency(sandbox: Sandbox) -> tuple[int, bool]:
-    return _URGENCY[sandbox.state], sandbox.activity is not Activity.WORKING
+def urgency(sandbox: Sandbox | None) -> tuple[bool, int, bool]:
+    """The order of need: what waits for a person, what is broken, what is cut off, the rest."""
+    if sandbox is None:
+        return True, len(_URGENCY), True
+    working = sandbox.activity is Activity.WORKING
+    return not sandbox.needs_me, _URGENCY[sandbox.state], not working
 
 
 def _state(sandbox: Sandbox, _: float) -> Cell:
@@ -44,7 +48,11 @@ def _state(sandbox: Sandbox, _: float) -> Cell:
 
 
 def _why(sandbox: Sandbox, _: float) -> Cell:
-    """What is wrong; where nothing is, the tool at work or what the source says of it."""
+    """What is wrong or asked; where nothing is, the tool at work or what the source says."""
+    if sandbox.needs_me:
+        reason = f" · {sandbox.reason}" if sandbox.reason else ""
+        asked = f"{NEEDS_YOU.glyph} {sandbox.needs_me}"
+        return Cell(((asked, NEEDS_YOU.tone), (reason, "calm")))
     if sandbox.reason and sandbox.state is not SandboxState.READY:
         return Cell.of(sandbox.reason, "calm")
     parts: list[Part] = []
@@ -73,7 +81,7 @@ def _gateway(sandbox: Sandbox, _: float) -> Cell:
 
 
 _STATE: Column[Sandbox] = Column(
-    "state", "STATE", _state, width=10, sort_key=lambda s, _: _urgency(s), flash=True
+    "state", "STATE", _state, width=10, sort_key=lambda s, _: urgency(s), flash=True
 )
 _NAME: Column[Sandbox] = Column(
     "name",
@@ -143,6 +151,8 @@ _GATEWAY: Column[Sandbox] = Column(
     priority=5,
     sort_key=lambda s, _: str(s.gateway or ""),
 )
+ONLY_NEEDING = f'"{NEEDS_YOU.word}"'
+"""The filter that shows what needs somebody."""
 _ALWAYS = (_STATE, _NAME, _WHY, _IN, _OUT, _AGE)
 COLUMNS: tuple[Column[Sandbox], ...] = (*_ALWAYS, _SOURCE, _GATEWAY)
 """Every column; the last two are shown where there are several sources or gateways."""
@@ -152,13 +162,13 @@ COLUMNS: tuple[Column[Sandbox], ...] = (*_ALWAYS, _SOURCE, _GATEWAY)
 class _CountKey:
     """The values by which a sandbox is counted."""
 
-    urgency: tuple[int, bool]
+    urgency: tuple[bool, int, bool]
     sign: Sign
     stale: bool
 
 
 def _count_key(sandbox: Sandbox) -> _CountKey:
-    return _CountKey(_urgency(sandbox), sandbox_sign(sandbox), sandbox.stale)
+    return _CountKey(urgency(sandbox), sandbox_sign(sandbox), sandbox.stale)
 
 
 class SandboxPane(TablePane):
@@ -214,6 +224,22 @@ class SandboxPane(TablePane):
     def select(self, sandbox: SandboxId) -> bool:
         """Put the cursor on a sandbox; False where it is not shown."""
         return self._table.select(sandbox)
+
+    def select_next_needing(self) -> bool:
+        """Put the cursor on the next one that needs somebody, by urgency; False for none."""
+        rows = (self._table.record(key) for key in self._table.keys)
+        needing = [row.id for row in rows if row is not None and needs_attention(row)]
+        needing.sort(key=lambda key: urgency(self._table.record(key)))
+        if not needing:
+            return False
+        at = needing.index(self.current) + 1 if self.current in needing else 0
+        return self.select(needing[at % len(needing)])
+
+    def toggle_only_needing(self) -> None:
+        """Show those that need somebody alone, by urgency, or all in their order again."""
+        off = self.filter_text == ONLY_NEEDING
+        self.set_filter("" if off else ONLY_NEEDING)
+        self._table.sort_by(None if off else "state")
 
     def tables(self) -> Sequence[RecordTable[SandboxId, Sandbox]]:
         """The one table."""
@@ -308,6 +334,8 @@ def _search(sandbox: Sandbox) -> str:
         (
             str(sandbox_sign(sandbox)),
             sandbox.state.value,
+            NEEDS_YOU.word if needs_attention(sandbox) else "",
+            sandbox.needs_me,
             sandbox.name,
             str(sandbox.id),
             sandbox.tool,
