@@ -195,6 +195,7 @@ class WakedeckApp(App[int], inherit_bindings=False):
     def on_mount(self) -> None:
         self.theme = self.settings.theme or themes.DEFAULT
         self.theme_changed_signal.subscribe(self, lambda _: self.shells.recolour())
+        self.app_resume_signal.subscribe(self, lambda _: self.refresh(layout=True))
         self.call_after_refresh(self._begin)
 
     def _begin(self) -> None:

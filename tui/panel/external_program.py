@@ -8,6 +8,7 @@ import shutil
 import signal
 import tempfile
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 from textual.app import App, SuspendNotSupported
@@ -57,11 +58,15 @@ async def show_text(app: App[int], program: Sequence[str], text: str, name: str)
                     child = await asyncio.create_subprocess_exec(*program, str(file))
                     await _wait(child)
                 finally:
-                    leave_on_signals(lambda: app.call_later(app.run_action, "leave"))
+                    leave_on_signals(partial(_leave, app))
         except SuspendNotSupported as error:
             raise UnavailableError("This terminal cannot be given to another program.") from error
         except OSError as error:
             raise UnavailableError(f"{program[0]} does not start: {error.strerror}.") from error
+
+
+def _leave(app: App[int]) -> None:
+    app.call_later(app.run_action, "leave")
 
 
 async def _wait(child: asyncio.subprocess.Process) -> None:

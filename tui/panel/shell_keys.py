@@ -25,7 +25,7 @@ class ShellKey:
 
 
 SHELL_KEYS = (
-    ShellKey("ctrl+]", "Leave the shell", short="leave, then [ ] tabs, z zoom, x close"),
+    ShellKey("ctrl+]", "Leave the shell", short="leave"),
     ShellKey("ctrl+shift+f", "Shell: search", TerminalView.start_search, "search"),
     ShellKey(
         "ctrl+shift+x", "Shell: select by keys", TerminalView.start_keyboard_selection, "select"
@@ -45,7 +45,9 @@ def footer_rows(focused: Widget | None) -> tuple[KeyRow, ...]:
     if not isinstance(focused, TerminalView):
         return ()
     # No action: a click would be meant for the program.
-    return tuple(KeyRow((one.keys,), one.short, "", "") for one in SHELL_KEYS if one.short)
+    chords = tuple(KeyRow((one.keys,), one.short, "", "") for one in SHELL_KEYS if one.short)
+    tabs = KeyRow((f"{chords[0].keys[0]} [ ]",), "tabs", "", "")
+    return (chords[0], tabs, *chords[1:])
 
 
 def help_section() -> KeySection:
