@@ -42,9 +42,7 @@ def rows(world: World, source: str, now: float) -> tuple[Sandbox, ...]:
     if wanted <= 0:
         return ()
     slot = int(now // _SLOT_S)
-    return tuple(
-        _row(source, number, slot if _works(number) else 0, now) for number in range(wanted)
-    )
+    return tuple(_row(source, number, slot, now) for number in range(wanted))
 
 
 def _works(number: int) -> bool:
