@@ -71,7 +71,7 @@ def _top(width: int, height: int, asked: Asked) -> tuple[int, int]:
     most = max(13, round(height * (0.58 if width < MEDIUM else 0.45)))
     wanted = 7 + asked.sandboxes + min(asked.sandboxes, 6)
     both = max(_LEAST_TABLE + 2, min(wanted, most, height - 6))
-    repair = max(2, min(asked.repair, both - _LEAST_TABLE))
+    repair = max(1, min(asked.repair, both - _LEAST_TABLE))
     return both - repair, repair
 
 

@@ -22,8 +22,8 @@ from services.models import (
     StepState,
     Verb,
 )
-from services.text.format import span
-from services.text.signs import sandbox_sign
+from services.text.format import counts, span
+from services.text.signs import NEEDS_YOU, sandbox_sign
 from widgets.panes.step_strip import outcome_lines, progress_words, strip_lines
 from widgets.text.cell_text import sanitize_line
 from widgets.text.styled_text import joined, signed, styled
@@ -308,7 +308,7 @@ class RepairBar(Vertical):
                 "  ",
                 styled("stale" if sandbox.stale else "", "warn"),
             )
-            reason = styled(self._overtaken or sandbox.reason, "calm")
+            reason = self._present_words(sandbox)
         self._update_static("#repair-name", title, layout=False)
         self._line("#repair-reason", [reason] if self._visible_attempt is None else [])
         self._draw_buttons()
@@ -323,6 +323,17 @@ class RepairBar(Vertical):
         if able != self._enabled_state:
             self._enabled_state = able
             self.refresh_bindings()
+
+    def _present_words(self, sandbox: Sandbox) -> Content:
+        """What is so now: what overtook a result, what is asked, what is wrong, or its queues."""
+        if self._overtaken:
+            return styled(self._overtaken, "calm")
+        asked = f"{NEEDS_YOU.glyph} {sandbox.needs_me}" if sandbox.needs_me else ""
+        parts = (styled(asked, NEEDS_YOU.tone), styled(sandbox.reason, "calm"))
+        if any(parts):
+            return joined(parts)
+        queues = (("in", sandbox.inbound), ("out", sandbox.outbound))
+        return styled(" · ".join(f"{way} {counts(pairs)}" for way, pairs in queues if pairs), "dim")
 
     def _draw_buttons(self) -> None:
         sandbox, running = self._sandbox, self.running
