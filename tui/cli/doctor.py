@@ -29,7 +29,6 @@ from services.text.signs import GATEWAYS
 from tui.cli import tables
 from tui.cli.exit import Exit
 from tui.cli.unknown_words import lines, to_json, unknown_words
-from tui.panel import screen_config
 
 _KINDS = {"local": "the embedded world"}
 
@@ -39,6 +38,8 @@ def run(flags: Flags, as_json: bool, block_alone: bool = False) -> int:
 
     Configured sources are asked as the panel asks them; what else is found is not.
     """
+    from tui.panel import screen_config
+
     problem = ""
     try:
         settings = load(flags)

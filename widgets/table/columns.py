@@ -140,3 +140,8 @@ def _grants(columns: Sequence[Column[R]]) -> list[tuple[Column[R], int]]:
         grants.append((max(column.priority, column.widened), 2, column, column.width))
     grants.sort(key=lambda grant: grant[:2])
     return [(column, target) for *_, column, target in grants]
+
+
+def row_text(columns: Sequence[Column[R]], record: R, now: float) -> str:
+    """What all the columns say of a record, a line each."""
+    return "\n".join(column.render(record, now).text for column in columns)

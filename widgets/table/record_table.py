@@ -18,7 +18,7 @@ from textual.strip import Strip
 from widgets.table import messages, sort_order
 from widgets.table.bindings import TABLE_BINDINGS
 from widgets.table.changed_cells import ChangedCells
-from widgets.table.columns import Column
+from widgets.table.columns import Column, row_text
 from widgets.table.ghosts import Ghosts
 from widgets.table.layered_style import LayeredStyles
 from widgets.table.live_cells import LiveCells
@@ -79,7 +79,9 @@ class RecordTable(ScrollView, Generic[K, R], can_focus=True, inherit_bindings=Fa
         super().__init__(id=id, classes=classes)
         self.columns = tuple(columns)
         """All columns, also those that do not fit; `set_columns` changes them."""
-        self._model: RecordModel[K, R] = RecordModel(key, search or self._row_text, order)
+        self._model: RecordModel[K, R] = RecordModel(
+            key, search or (lambda record: row_text(self.columns, record, self.now)), order
+        )
         # Without a search text of their own, records would have to be drawn to be read.
         self._read_ahead = ReadAhead(self, self._model) if search is not None else None
         self._marks: Marks[K] = Marks()
@@ -250,7 +252,7 @@ class RecordTable(ScrollView, Generic[K, R], can_focus=True, inherit_bindings=Fa
         self.refresh_bindings()
         self.post_message(self.Filtered(self, text))
 
-    def sort_by(self, column: str | None, *, reverse: bool = False) -> None:
+    def sort_by(self, column: str | None, reverse: bool = False) -> None:
         """Order by a column with a sort key, or naturally."""
         key = next((c.sort_key for c in self.columns if c.id == column), None)
         by = None if key is None else lambda record: key(record, self.now)
@@ -260,9 +262,6 @@ class RecordTable(ScrollView, Generic[K, R], can_focus=True, inherit_bindings=Fa
             self._restore_position(place)
         self.refresh()
         self.post_message(self.Sorted(self, *self._sort))
-
-    def _sort_as(self, order: SortOrder) -> None:
-        self.sort_by(order[0], reverse=order[1])
 
     def select(self, key: K) -> bool:
         """Put the cursor on a record; False where it is not shown."""
@@ -302,11 +301,11 @@ class RecordTable(ScrollView, Generic[K, R], can_focus=True, inherit_bindings=Fa
         """Order by the next column that orders anything, then naturally again."""
         self._lay_out()
         ids = [p.column.id for p in self._painter.placed if p.column.sort_key]
-        self._sort_as(sort_order.next_column(self._sort, ids))
+        self.sort_by(*sort_order.next_column(self._sort, ids))
 
     def action_sort_flip(self) -> None:
         """Reverse the order."""
-        self._sort_as((self._sort[0], not self._sort[1]))
+        self.sort_by(self._sort[0], reverse=not self._sort[1])
 
     def action_mark(self) -> None:
         """Mark or unmark the record under the cursor and go on to the next."""
@@ -341,7 +340,7 @@ class RecordTable(ScrollView, Generic[K, R], can_focus=True, inherit_bindings=Fa
         if event.y < HEADER:
             title = self._painter.column_at(event.x - GUTTER)
             if title is not None and title.sort_key:
-                self._sort_as(sort_order.clicked(self._sort, title.id))
+                self.sort_by(*sort_order.clicked(self._sort, title.id))
             return
         row = self._window.row_at(event.y)
         if row is not None:
@@ -367,9 +366,6 @@ class RecordTable(ScrollView, Generic[K, R], can_focus=True, inherit_bindings=Fa
     def _sorted_by_live(self) -> bool:
         """Whether the order depends on the current instant."""
         return any(column.id == self._sort[0] and column.live for column in self.columns)
-
-    def _row_text(self, record: R) -> str:
-        return "\n".join(c.render(record, self.now).text for c in self.columns)
 
     def _lay_out(self) -> None:
         self._painter.lay_out(self.columns, self.scrollable_content_region.width, self.sure_width)
