@@ -246,7 +246,7 @@ class TablePane(Widget):
         event.stop()
         self.set_filter(event.value)
 
-    def on_filter_input_closed(self, event: FilterInput.Closed) -> None:
+    def on_line_input_closed(self, event: FilterInput.Closed) -> None:
         """Back to the rows."""
         event.stop()
         self.set_filter(event.text)

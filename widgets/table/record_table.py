@@ -337,11 +337,9 @@ class RecordTable(ScrollView, Generic[K, R], can_focus=True, inherit_bindings=Fa
 
     def on_click(self, event: events.Click) -> None:
         """A row: select, and open on the second click. A title: sort, reverse, natural again."""
-        if event.y < HEADER:
-            title = self._painter.column_at(event.x - GUTTER)
-            if title is not None and title.sort_key:
-                self.sort_by(*sort_order.clicked(self._sort, title.id))
-            return
+        title = self._painter.column_at(event.x - GUTTER) if event.y < HEADER else None
+        if title is not None and title.sort_key:
+            self.sort_by(*sort_order.clicked(self._sort, title.id))
         row = self._window.row_at(event.y)
         if row is not None:
             self._go(row)
