@@ -206,6 +206,8 @@ class WakedeckApp(App[int], inherit_bindings=False):
         self._begun = True
         self._on_first_frame()
         self.terminal_bell.open()
+        if notice := drivers.charset_notice():
+            self.notify_user(notice, "warning")
         self.set_interval(WRITE_S, self._save_view)
         self.run_worker(self.engine.run(), group="engine", exit_on_error=False)
         self.run_worker(asyncio.to_thread(preload), group="engine", exit_on_error=False)

@@ -25,6 +25,7 @@ from services.doctor.examine import examine, suggested_config
 from services.doctor.findings import Finding, Requirement
 from services.errors import ConfigError
 from services.models import GatewayState
+from services.text.charset import charset_of
 from services.text.signs import GATEWAYS
 from tui.cli import tables
 from tui.cli.exit import Exit
@@ -95,7 +96,7 @@ def _files(config: Path) -> dict[str, Path]:
 def terminal() -> Mapping[str, str]:
     """What is known of the terminal, and what it lacks for a good picture."""
     size = shutil.get_terminal_size()
-    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
+    encoding = charset_of(os.environ)
     said = {
         "is one": "yes" if sys.stdout.isatty() else "no: stdout is not a terminal",
         "TERM": os.environ.get("TERM", "not set"),
@@ -103,8 +104,8 @@ def terminal() -> Mapping[str, str]:
         "colours": _colours(os.environ),
         "text": encoding.upper(),
     }
-    if not encoding.lower().startswith("utf"):
-        said["text"] += ": signs will look wrong; set LC_ALL to a UTF-8 locale"
+    if encoding != "utf-8":
+        said["text"] += ": frames and signs are ASCII; set LC_ALL to a UTF-8 locale for more"
     if size.columns < 80 or size.lines < 24:
         said["size"] += ": the panel is made for 80×24 and more"
     return said

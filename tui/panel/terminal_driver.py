@@ -6,6 +6,7 @@ is then full for ever, and whoever writes to it would wait for ever with it.
 
 from __future__ import annotations
 
+import os
 import queue
 from collections.abc import Iterator
 
@@ -13,6 +14,7 @@ from textual.drivers import linux_driver
 from textual.drivers._writer_thread import WriterThread
 from textual.drivers.linux_driver import LinuxDriver
 
+from services.text.charset import charset_of, in_charset
 from tui.panel.key_parser import KeyParser
 
 PATIENCE_S = 0.2
@@ -22,14 +24,16 @@ PATIENCE_S = 0.2
 class TerminalDriver(LinuxDriver):
     """LinuxDriver that drops output once the writer thread has ended, and keeps Alt on keys."""
 
+    _charset = charset_of(os.environ)
+
     def run_input_thread(self) -> None:
         """Read keys; the driver makes its parser by this name and has no other place to say so."""
         vars(linux_driver)["XTermParser"] = KeyParser
         super().run_input_thread()
 
     def write(self, data: str) -> None:
-        """Hand it to the writing thread while there is one."""
-        self._hand_over(data)
+        """Hand it to the writing thread while there is one, in the terminal's character set."""
+        self._hand_over(in_charset(data, self._charset))
 
     def close(self) -> None:
         """Let the thread write what is left, if it still can."""
