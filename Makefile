@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .PHONY: run test quick check lint types format snapshots screenshots keys bench truth soak kits green
-.PHONY: clean
+.PHONY: clean shipped docs release-check
 
 run: $(READY)
 	@$(BIN)/wakedeck $(ARGS)
@@ -48,6 +48,20 @@ screenshots: $(READY)
 
 keys: $(READY)
 	@$(BIN)/python -m tests.support.keys_reference
+
+# Manual pages and completions that a wheel ships, from the parser itself.
+shipped: $(READY)
+	@$(BIN)/python -m tests.support.shipped
+
+# The documents as a site, in build/site; a link that leads nowhere fails it.
+docs: $(READY)
+	@PIP_CONSTRAINT=constraints.txt $(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[docs]'
+	@rm -rf build/pages && mkdir -p build/pages && git ls-files -z '*.md' docs screenshots | xargs -0 cp --parents -t build/pages
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
+
+# Everything docs/releasing.md asks of a release that a machine can see.
+release-check: $(READY)
+	@$(BIN)/python -m tests.support.release $(ARGS)
 
 # The real components the tests run against, fetched once into the user's cache.
 kits: $(READY)

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).parent
-ORDER = ("panel", "scale", "terminal", "costly", "drawing", "flood", "wire", "nanoclaw")
+ORDER = ("panel", "scale", "terminal", "costly", "drawing", "flood", "wire", "nanoclaw", "vellum")
 
 
 def main(names: list[str]) -> None:

@@ -38,7 +38,9 @@ class Run:
     def end(self) -> list[str]:
         """What is left below the temporary folder; it is removed."""
         found = [
-            f"in the temporary folder: {_told(path)}" for path in sorted(self.folder.iterdir())
+            f"in the temporary folder: {_told(path)}"
+            for path in sorted(self.folder.iterdir())
+            if not _is_kept(path)
         ]
         tempfile.tempdir = None
         os.environ["TMPDIR"] = self.before
@@ -57,6 +59,11 @@ def begin() -> Run:
     os.environ[MARK] = folder.name
     tempfile.tempdir = None
     return Run(folder, before)
+
+
+def _is_kept(path: Path) -> bool:
+    """The private folder for sockets with long paths: panels share it, so none removes it."""
+    return path.name == f"wakedeck-{os.geteuid()}" and not any(path.iterdir())
 
 
 def _told(path: Path) -> str:
@@ -106,7 +113,7 @@ def _described(one: psutil.Process) -> str:
         command = " ".join(one.cmdline())[:_SHOWN] or one.name()
         return f"process {one.pid} ({one.status()}): {command}"
     except psutil.ZombieProcess:
-        return f"process {one.pid} has ended, and nobody collected it"
+        return f"process {one.pid} ({one.name()}) has ended, and nobody collected it"
     except psutil.Error:
         return ""
 

@@ -129,6 +129,9 @@ class VellumActor:
         if action.timed_out or action.code == 0:
             seen = await self._probes.probe_known(entry)
             return step.ok("it serves" if serving(seen.ready) else judged.reason)
+        if messages.lacks_key(action.said):
+            seen = await self._probes.files(entry)
+            self._probes.history.lacks_key(entry.id, judged.reason, seen.key_files)
         return step.failed(judged.reason)
 
     async def _resolve(self, sandbox: SandboxId) -> AssistantEntry:

@@ -91,6 +91,8 @@ class VellumProposer:
             refusal = "only an assistant that runs without a container can be restarted from here"
         elif seen.tool:
             refusal = f"vellum cannot be run, {seen.tool}"
+        elif seen.key_refusal:
+            refusal = messages.no_verb(seen)
         return Proposal(
             sandbox,
             verb,

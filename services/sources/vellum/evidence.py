@@ -88,6 +88,10 @@ class AssistantEvidence:
     """What its gateway said last, harmless."""
     over: bool = False
     """What a wake of ours started has ended."""
+    key_files: tuple[float | None, ...] = ()
+    """When the registry and the file of the signing key were written; None where there is none."""
+    key_refusal: str = ""
+    """What vellum said when it refused a wake over that key; those files have not changed since."""
     watched_s: float | None = None
     """Since a wake of ours it has answered this long, and is still watched."""
     action: ActionResult | None = None

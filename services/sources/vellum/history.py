@@ -36,6 +36,8 @@ class _Memory:
     woken: bool = False
     refused: int = 0
     refused_at: float = 0.0
+    key_refusal: str = ""
+    key_files: tuple[float | None, ...] = ()
     answering: ProcessId | None = None
     answering_at: float | None = None
 
@@ -54,6 +56,18 @@ class StartHistory:
         memory.before, memory.woken = (before.pid, before.written_at), True
         memory.refused, memory.answering, memory.answering_at = 0, None, None
 
+    def lacks_key(self, assistant: str, said: str, key_files: tuple[float | None, ...]) -> None:
+        """A wake was refused over the signing key, whose files were written then."""
+        memory = self._known.setdefault(assistant, _Memory())
+        memory.key_refusal, memory.key_files = said, key_files
+
+    def key_refusal(self, assistant: str, key_files: tuple[float | None, ...]) -> str:
+        """What was said of the key, where its files are still those of then."""
+        memory = self._known.get(assistant)
+        if memory is None or memory.key_files != key_files:
+            return ""
+        return memory.key_refusal
+
     def early_deaths(self, assistant: str) -> int:
         """How many starts of the last while ended soon."""
         memory = self._known.get(assistant)
@@ -64,8 +78,11 @@ class StartHistory:
         memory = self._known.setdefault(assistant, _Memory())
         now = self._clock.monotonic()
         self._note_death(memory, seen, now)
+        if _answers(seen):
+            memory.key_refusal = ""
         return replace(
             seen,
+            key_refusal=seen.key_refusal and memory.key_refusal,
             early_deaths=len(memory.early),
             over=self._nothing_left(memory, seen, now),
             watched_s=self._watched(memory, seen, now),

@@ -254,6 +254,12 @@ def no_key(seen: AssistantEvidence) -> str:
     return f"Vellum refuses to start it: {said[said.find(_NO_KEY) :] or said}"
 
 
+def no_verb(seen: AssistantEvidence) -> str:
+    """Why neither verb is offered after that."""
+    said = seen.key_refusal.rstrip(".")
+    return f"{said}. {KEY_ADVICE} Nothing is offered until the key or the registry changes"
+
+
 def lacks_key(said: str) -> bool:
     """Whether a wake was refused over the signing key."""
     return _NO_KEY in said

@@ -32,6 +32,8 @@ from services.sources.vellum.tool import Tool
 
 _DRAINING = "draining"
 _UNREADY = "unready"
+_SIGNING_KEY = Path("protected") / "actor-token-signing-key"
+"""Never opened (upstream/vellum: Registry)."""
 
 
 class AssistantProbes:
@@ -179,6 +181,10 @@ class AssistantProbes:
         found = ownership.Listener()
         if local and port is not None:
             found = ownership.listener(port, gateway, marks)
+        key_files = (
+            _written_at(self._site.place.registry()),
+            _written_at(folder / _SIGNING_KEY),
+        )
         return replace(
             seen,
             gateway=gateway,
@@ -186,6 +192,8 @@ class AssistantProbes:
             listener=found,
             shared=self.last.sharing(entry),
             lived=(folder / "workspace").is_dir(),
+            key_files=key_files,
+            key_refusal=self.history.key_refusal(entry.id, key_files),
             gateway_s=None if gateway.process is None else gateway.process.age_s(),
             credential=credential.read(self._site.place.token(entry.id), seen.now),
             tool=self._tool.problem(),
@@ -261,6 +269,14 @@ def _unready_kind(ready: HttpReply) -> str:
     if ready.answer is not HttpOutcome.ANSWERED or ready.status == 200 or ready.word == "starting":
         return ""
     return _DRAINING if ready.word == _DRAINING else _UNREADY
+
+
+def _written_at(path: Path) -> float | None:
+    """Seconds since the epoch; None where there is no such file."""
+    try:
+        return path.stat().st_mtime
+    except OSError:
+        return None
 
 
 def instance(place: EnvironmentPaths, entry: AssistantEntry) -> Path:

@@ -75,7 +75,7 @@ def to_rows(
         asleep_by_design=judged.sandbox is SandboxState.ASLEEP and seen.lived,
         until=_lapses(seen, judged),
         evidence=_sandbox_facts(registry, entry, seen, judged),
-        unavailable=_unavailable(entry),
+        unavailable=_unavailable(entry, seen),
     )
     return AssistantRows(gateway, sandbox)
 
@@ -94,7 +94,9 @@ def _lapses(seen: AssistantEvidence, judged: AssistantJudgement) -> float | None
     return None
 
 
-def _unavailable(entry: AssistantEntry) -> tuple[tuple[Capability, str], ...]:
+def _unavailable(
+    entry: AssistantEntry, seen: AssistantEvidence
+) -> tuple[tuple[Capability, str], ...]:
     if entry.cloud == "local":
         reason = NO_SHELL
     elif entry.cloud == "docker":
@@ -106,6 +108,9 @@ def _unavailable(entry: AssistantEntry) -> tuple[tuple[Capability, str], ...]:
         missing.append((Capability.WAKE, "it runs on another machine"))
     elif not entry.local:
         reason = f"its lifecycle is managed elsewhere (cloud {entry.cloud})"
+        missing += [(Capability.WAKE, reason), (Capability.RECONNECT, reason)]
+    elif seen.key_refusal:
+        reason = messages.no_verb(seen)
         missing += [(Capability.WAKE, reason), (Capability.RECONNECT, reason)]
     return tuple(missing)
 

@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import os
 import subprocess
+import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +20,6 @@ from services.text.sanitize import sanitize
 
 _TAIL = 16 * 1024
 _POLL_S = 0.05
-_UNKNOWN = -1
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,8 +105,8 @@ async def _follow(child: subprocess.Popen[bytes]) -> CommandExit:
     finally:
         child.stderr.close()
         if child.returncode is None:
-            # It outlives us, and nobody will ask how it ended.
-            child.returncode = _UNKNOWN
+            # Nobody will ask how it ended; if the panel outlives it, it is collected all the same.
+            threading.Thread(target=child.wait, name=f"collect-{child.pid}", daemon=True).start()
 
 
 def _drain(child: subprocess.Popen[bytes], tail: bytearray) -> bool:

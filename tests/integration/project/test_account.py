@@ -44,12 +44,20 @@ LEAVING = {
     ),
     "a child nobody collected": (
         "import os\ndef test_it():\n    os.spawnlp(os.P_NOWAIT, 'true', 'true')\n",
-        r"process \d+ has ended, and nobody collected it()",
+        r"process \d+ \(true\) has ended, and nobody collected it()",
     ),
     "a folder": (
         "import tempfile\nfrom pathlib import Path\n"
         "def test_it():\n    (Path(tempfile.mkdtemp(prefix='left')) / 'note').touch()\n",
         r"in the temporary folder: left\w+ with note()",
+    ),
+    "a socket where long paths go": (
+        "import os, tempfile\nfrom pathlib import Path\n"
+        "def test_it():\n"
+        "    folder = Path(tempfile.gettempdir()) / f'wakedeck-{os.geteuid()}'\n"
+        "    folder.mkdir()\n"
+        "    (folder / 'gateway.sock').touch()\n",
+        r"in the temporary folder: wakedeck-\d+ with gateway\.sock()",
     ),
     "a socket that listens": (
         "import socket\nkept = []\n"
@@ -91,6 +99,15 @@ def run(folder: Path, text: str, *words: str, **more: str) -> tuple[int, str]:
         check=False,
     )
     return done.returncode, done.stdout + done.stderr
+
+
+def test_the_shared_folder_for_sockets_may_stay_where_it_is_empty(tmp_path: Path) -> None:
+    text = (
+        "import os, tempfile\n"
+        "def test_it():\n    os.mkdir(f'{tempfile.gettempdir()}/wakedeck-{os.geteuid()}')\n"
+    )
+    code, said = run(tmp_path, text, "-n", "0")
+    assert code == 0, said
 
 
 @pytest.mark.parametrize("workers", ["0", "1"])

@@ -401,8 +401,11 @@ async def test_closing_the_actor_leaves_a_renewal_alone(tmp_path: Path) -> None:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
         await source.actor.close()
+        (child,) = psutil.Process().children()
         (tmp_path / "go").touch()
         await until(lambda: RENEWED in s.ground.token.read_text())
+        # The panel may live on without this source: its ended child is collected.
+        await until(lambda: not psutil.pid_exists(child.pid))
 
 
 async def test_cancel_ends_the_wake_and_leaves_nothing(tmp_path: Path) -> None:

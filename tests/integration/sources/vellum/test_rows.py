@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from services.models import AttemptState, Verb
+from services.models import AttemptState, Capability, Verb
 from services.sources.protocol.verdict import VerdictKind
 from services.sources.vellum import actor, conditions, observer
 from services.sources.vellum.evidence import AssistantEvidence
-from services.sources.vellum.judge import TABLE, AssistantJudgement, classify
+from services.sources.vellum.judge import REISSUE, TABLE, AssistantJudgement, classify
 from tests.support.vellum import ID, QUICK, SANDBOX, Bench, Ground, Peer, serving
 from tests.support.vellum_processes import GATEWAY, Processes, free_port
 from tests.support.waiting import eventually
@@ -282,6 +282,33 @@ async def test_a_young_gateway_is_still_loading_credentials(
             async with asyncio.timeout(30):
                 assert (await handle.wait()).state is AttemptState.DONE
         assert place.ground.called() == []
+
+
+async def test_without_a_signing_key_no_verb_is_offered_until_it_is_restored(
+    tmp_path: Path, processes: Processes
+) -> None:
+    refusing = "echo 'Cannot resume authentication: signing key missing' >&2; exit 1"
+    async with Peer(serving()) as peer:
+        place = await place_at(
+            tmp_path, peer, False, lambda p: p.ground.command(refusing), processes
+        )
+        source = place.ground.open()
+        async with Bench(source, tmp_path / "locks", SHORT) as bench:
+            await bench.press(Verb.WAKE)
+            (row,) = (await source.observer.observe()).sandboxes
+            off = dict(row.unavailable)
+            for verb in (Capability.WAKE, Capability.RECONNECT):
+                assert "signing key missing" in off[verb]
+                assert "restore the signing key" in off[verb]
+            assert source.proposer is not None
+            assert "signing key" in (await source.proposer.propose(SANDBOX, REISSUE)).refusal
+
+            key = place.ground.instance / ".vellum" / "protected" / "actor-token-signing-key"
+            key.parent.mkdir()
+            key.write_bytes(bytes(32))
+            (row,) = (await source.observer.observe()).sandboxes
+            assert Capability.WAKE not in dict(row.unavailable)
+            assert not (await source.proposer.propose(SANDBOX, REISSUE)).refusal
 
 
 async def test_a_command_too_old_to_wake_leaves_the_error_as_it_was(
