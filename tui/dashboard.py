@@ -98,6 +98,10 @@ class Dashboard(PaneScreen):
             for hint in self.query(FirstSteps):
                 hint.close()
 
+    def on_screen_suspend(self) -> None:
+        """Something lies over the panes."""
+        self.shell_controller.stop_following()
+
     def disabled_reason(self, action: str) -> str:
         """Why an action of this screen would do nothing now; empty where it would do something."""
         if action in ("wake", "reconnect"):
@@ -112,8 +116,6 @@ class Dashboard(PaneScreen):
         if action in ("close_shell", "shell_tab(1)", "shell_tab(-1)"):
             return "" if self.shell_controller.active is not None else "no shell is open"
         return ""
-
-    # What the services say
 
     def apply_delta(self, delta: BoardDelta) -> None:
         """Another look came in."""
@@ -213,8 +215,6 @@ class Dashboard(PaneScreen):
         known = self.context.engine.board.sandboxes.get(sandbox)
         return known or self.query_one(SandboxPane).record(sandbox)
 
-    # What the panes say
-
     @on(SandboxPane.Highlighted)
     def _selected(self, event: SandboxPane.Highlighted) -> None:
         self._select(event.sandbox)
@@ -281,8 +281,6 @@ class Dashboard(PaneScreen):
     def _verb_refused(self, event: RepairBar.VerbRefused) -> None:
         self.context.notify(f"{event.verb.value.capitalize()}: {event.reason}", "warning")
 
-    # The shell
-
     @on(Released)
     def _released(self) -> None:
         self.leave(Pane.SHELL)
@@ -290,8 +288,6 @@ class Dashboard(PaneScreen):
     @on(ZoomRequested)
     def _zoom_requested(self) -> None:
         self.action_zoom()
-
-    # What the operator asks
 
     def action_wake(self) -> None:
         """Wake what is marked, or else the sandbox under the cursor."""

@@ -10,6 +10,7 @@ from services.models import Capability, Event, SandboxState, Severity
 from tests.support.panels import drawn, panel
 from tests.support.scenes import LOG, logged, open_shell, populated
 from tests.support.stage import GATEWAY, NOW, SANDBOXES, sandbox
+from tui.panel.sandbox_now import REST_S
 from widgets.panes.sandbox_now import SandboxNow
 
 
@@ -21,6 +22,8 @@ async def test_it_tells_state_way_in_events_and_log_live(tmp_path: Path) -> None
         happened = Event(NOW, Severity.WORSE, "local", "data-pull", "sandbox", "data-pull is stuck")
         stage.app.details.on_events([happened])
         stage.app.dashboard.tick()
+        await stage.settle()
+        await stage.clock.advance(REST_S)
         await stage.until(lambda: LOG[1][:30] in drawn(stage.app))
         said = drawn(stage.app)
         assert "4 now · data-pull" in said
@@ -60,7 +63,7 @@ async def test_time_alone_repaints_nothing(tmp_path: Path) -> None:
         view = stage.app.dashboard.query_one(SandboxNow)
         await stage.settle()
         before = view._drawn
-        await stage.clock.advance(0.9)
+        await stage.clock.advance(0.4)
         stage.app.dashboard.tick()
         await stage.settle()
         assert view._drawn is before

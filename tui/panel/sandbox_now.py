@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
 
 from textual.worker import Worker
@@ -36,6 +35,10 @@ class NowFeed:
         self._follow(selected if shown and sandbox is not None else None)
         self._view.show(None if sandbox is None else self._state(sandbox, empty), empty)
 
+    def stop(self) -> None:
+        """Follow no log until the next update."""
+        self._follow(None)
+
     def _state(self, sandbox: Sandbox, shell: str) -> NowState:
         gateways = self._context.engine.board.gateways
         wanted = sandbox.needs or ((sandbox.gateway,) if sandbox.gateway else ())
@@ -58,7 +61,7 @@ class NowFeed:
             self._worker = self._view.run_worker(self._run(sandbox), exit_on_error=False)
 
     async def _run(self, sandbox: SandboxId) -> None:
-        await asyncio.sleep(REST_S)
+        await self._context.clock.sleep(REST_S)
         observer = self._context.engine.sources[sandbox.source].observer
 
         def opened(since: float | None) -> AsyncIterator[LogRecord]:

@@ -55,7 +55,13 @@ class ShellController(ShellPane):
         self._now = self._now or NowFeed(self.context, self.now_view)
         name = "" if selected is None else self.context.engine.name_of(selected)
         self.set_subject(name)
-        self._now.update(selected, empty, shown=self.active is None and bool(self.region))
+        seen = self.active is None and self.screen.is_current and bool(self.region)
+        self._now.update(selected, empty, shown=seen)
+
+    def stop_following(self) -> None:
+        """Follow no log that nobody sees."""
+        if self._now is not None:
+            self._now.stop()
 
     def open(
         self, sandbox: SandboxId, choice: ShellChoice | None = None, *, take_keys: bool = True
