@@ -385,7 +385,7 @@ async def morning(stage: Stage) -> None:
     """The dead one is selected; its events and the end of its log stand in pane 4."""
     for line in LOG[:5]:
         stage.script.logs["agent"].put_nowait(line)
-    await stage.press("down", "down")
+    await stage.press("down")
     await stage.clock.advance(REST_S)
     view = stage.app.dashboard.shell_controller.now_view
     await stage.until(lambda: "Fetch failed" in view.render().plain)

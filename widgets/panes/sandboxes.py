@@ -162,13 +162,13 @@ COLUMNS: tuple[Column[Sandbox], ...] = (*_ALWAYS, _SOURCE, _GATEWAY)
 class _CountKey:
     """The values by which a sandbox is counted."""
 
-    urgency: tuple[bool, int, bool]
+    urgency: tuple[int, bool]
     sign: Sign
     stale: bool
 
 
 def _count_key(sandbox: Sandbox) -> _CountKey:
-    return _CountKey(urgency(sandbox), sandbox_sign(sandbox), sandbox.stale)
+    return _CountKey(urgency(sandbox)[1:], sandbox_sign(sandbox), sandbox.stale)
 
 
 class SandboxPane(TablePane):
