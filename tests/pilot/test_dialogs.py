@@ -181,7 +181,7 @@ async def test_details_show_facts_events_and_record_and_stay_true() -> None:
         await app.push_screen(pane)
         await pilot.pause()
         said = screen_text(app)
-        for words in ("✕ broken  one", "its process is gone", "3s ago", "4 due", "↓ worse"):
+        for words in ("⊗ broken  one", "its process is gone", "3s ago", "4 due", "↓ worse"):
             assert words in said
         assert '"native_id": "one"' in said
         pane.show(box(reason="back again"), now=NOW + 7, events=happened)

@@ -346,11 +346,16 @@ async def test_a_long_list_is_read_for_the_filter_before_one_is_typed() -> None:
         assert len(app.table.keys) == 10 and set(read.values()) == {1}
 
 
-async def test_a_changed_cell_flashes_once() -> None:
+async def test_a_changed_state_flashes_once_and_a_sample_never() -> None:
     app = Host(numbered(3))
     async with app.run_test(size=(60, 21)) as pilot:
         await settle(pilot)
         table = app.table
+        table.reconcile([replace(app.boxes[1], word="soon")])
+        assert not any(table._changed._columns.values()), "no column of these is a state"
+        table.set_columns([replace(c, flash=c.id == "word") for c in table.columns])
+        table.reconcile([app.boxes[1]])
+        await eventually(lambda: not table._changed._columns)
 
         def ground(y: int, text: str) -> object:
             found = [s.style for s in table.render_line(y) if text in s.text and s.style]
@@ -399,7 +404,7 @@ async def test_marks_stay_with_their_records() -> None:
         assert marks_of(app) == ("k00000",) and table.cursor_key == "k00001"
         await pilot.press("j", "j", "v")
         assert marks_of(app) == ("k00000", "k00001", "k00002", "k00003")
-        assert text_of(table, 1).startswith("■")
+        assert text_of(table, 1).startswith(" ■")
         table.sort_by("size", reverse=True)
         assert set(table.marked) == {"k00000", "k00001", "k00002", "k00003"}
         table.reconcile([], ["k00002"])

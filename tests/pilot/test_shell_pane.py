@@ -127,7 +127,7 @@ async def test_the_chord_shows_exactly_while_the_shell_has_the_keys() -> None:
         await pilot.pause()
         assert isinstance(app.focused, View)
         assert "ctrl+] leaves the shell" in screen_text(app)
-        assert "5 Shell · box-a · vim" in screen_text(app)
+        assert "5 shell · box-a · vim" in screen_text(app)
         pane.focus_inside(typing=False)
         await pilot.pause()
         assert isinstance(app.focused, ShellTabs)

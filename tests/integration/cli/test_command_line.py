@@ -76,7 +76,7 @@ def bare(home: Path) -> Machine:
 def test_status_says_what_needs_attention(machine: Machine, bare: Machine) -> None:
     done = machine.run("status")
     assert done.returncode == Exit.DONE
-    assert "● ready" in done.stdout
+    assert "◉ ready" in done.stdout
     assert machine.json("status")["attention"] is False
     down = bare.run("status")
     assert down.returncode == Exit.FAILED
