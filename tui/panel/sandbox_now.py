@@ -67,7 +67,7 @@ class NowFeed:
         def opened(since: float | None) -> AsyncIterator[LogRecord]:
             return observer.logs(sandbox, "", since)
 
-        def lost(why: str, _: float | None) -> None:
-            self._view.set_log_problem(why)
+        def lost(_: str, __: float | None) -> None:
+            """A line among the others says so already."""
 
         await LogFollower(opened, self._view.extend, lost, self._context.clock).run()

@@ -65,10 +65,6 @@ class SandboxNow(Widget, can_focus=True):
     def clear_log(self, problem: str = "") -> None:
         """Forget the log, as when another sandbox is selected; `problem` says why there is none."""
         self._lines.clear()
-        self.set_log_problem(problem)
-
-    def set_log_problem(self, problem: str) -> None:
-        """Why the log does not go on; empty where it does."""
         self._log_problem = problem
         self._redraw()
 
