@@ -10,7 +10,18 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).parent
-ORDER = ("panel", "scale", "terminal", "costly", "drawing", "flood", "wire", "nanoclaw", "vellum")
+ORDER = (
+    "panel",
+    "rest",
+    "scale",
+    "terminal",
+    "costly",
+    "drawing",
+    "flood",
+    "wire",
+    "nanoclaw",
+    "vellum",
+)
 
 
 def main(names: list[str]) -> None:
