@@ -4,9 +4,10 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 .PHONY: run test quick check lint types format snapshots screenshots keys bench truth soak kits green
-.PHONY: clean shipped docs release-check
+.PHONY: clean shipped docs release-check pins
 
 run: $(READY)
 	@$(BIN)/wakedeck $(ARGS)
@@ -18,11 +19,12 @@ test: $(READY)
 quick: check
 	@$(BIN)/python -m pytest tests/unit tests/pilot -m "not slow" $(ARGS)
 
-$(READY): pyproject.toml constraints.txt
+$(READY): pyproject.toml constraints.txt hashes.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Wakedeck needs Python 3.11 or newer; try: make PYTHON=python3.12")'
 	@echo "Preparing a private environment in $(VENV) (once)…"
 	@$(PYTHON) -m venv $(VENV)
-	@PIP_CONSTRAINT=constraints.txt $(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@if [ -s constraints.txt ]; then $(PIP) --require-hashes --requirement hashes.txt && \
+	  $(PIP) --no-deps --no-build-isolation --editable .; else $(PIP) --editable '.[dev]'; fi
 	@touch $(READY)
 
 check: lint types
@@ -81,5 +83,15 @@ truth: $(READY)
 soak: $(READY)
 	@$(BIN)/python -m tests.soak $(ARGS)
 
+# hashes.txt: what `make run` and `make test` install, in the versions of constraints.txt, for every
+# Python and system, with the hashes of their files.
+pins:
+	@$(PYTHON) -m venv .pins
+	@.pins/bin/python -m pip install --quiet --disable-pip-version-check 'uv>=0.9'
+	@.pins/bin/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --quiet \
+	  --generate-hashes --no-annotate --no-emit-index-url --constraints constraints.txt --output-file hashes.txt $(ARGS) \
+	  --custom-compile-command "make pins"
+	@rm -rf .pins
+
 clean:
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache
+	rm -rf .pins $(VENV) .mypy_cache .ruff_cache .pytest_cache

@@ -195,7 +195,6 @@ class WakedeckApp(App[int], inherit_bindings=False):
     def on_mount(self) -> None:
         self.theme = self.settings.theme or themes.DEFAULT
         self.theme_changed_signal.subscribe(self, lambda _: self.shells.recolour())
-        self.app_resume_signal.subscribe(self, lambda _: self.refresh(layout=True))
         self.call_after_refresh(self._begin)
 
     def _begin(self) -> None:
@@ -393,4 +392,5 @@ def run_panel(settings: Settings) -> int:
         on_first_frame=gc_control.freeze_startup_objects,
         welcomes=welcome.claim_first_start(state),
     )
-    return app.run() or 0
+    with drivers.given_back(app):
+        return app.run() or 0

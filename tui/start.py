@@ -4,10 +4,10 @@ Loading takes long enough to be interrupted, and a traceback of imports helps no
 before anything of ours, or of the libraries, is loaded.
 """
 
-import signal
+import _signal  # type: ignore[import-not-found]  # `signal` itself takes long enough
 
-if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
+if _signal.getsignal(_signal.SIGINT) is _signal.default_int_handler:
+    _signal.signal(_signal.SIGINT, _signal.SIG_DFL)
 
 
 def main() -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import msgspec
 
+from services.files.bounded import UnfitError, json_reader
 from services.files.private import private_folder
 from services.text.sanitize import sanitize
 
@@ -44,6 +45,9 @@ class ViewState(msgspec.Struct, frozen=True, omit_defaults=True):
     panes: dict[str, PaneViewState] = {}
 
 
+_read = json_reader(ViewState)
+
+
 def view_file(state: Path, profile: str) -> Path:
     """Path of the file of a profile; any profile name makes a safe file name."""
     safe = "".join(c if c.isalnum() or c in "-_" else "_" for c in profile)[:64]
@@ -60,8 +64,8 @@ def load_view(path: Path) -> ViewState:
         about = os.fstat(handle)
         if not stat.S_ISREG(about.st_mode) or about.st_uid != os.geteuid():
             return ViewState()
-        view = msgspec.json.decode(os.read(handle, MOST_BYTES), type=ViewState)
-    except (OSError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        view = _read(os.read(handle, MOST_BYTES))
+    except (OSError, UnfitError):
         return ViewState()
     finally:
         os.close(handle)

@@ -1,4 +1,6 @@
-"""Reads files that others write: their type, size, encoding and depth are bounded before parsing.
+"""Reads what others write: type, size, encoding, depth and numbers are bounded.
+
+Files, answers of networks and the output of commands come through here alike.
 
 What every parser here gives is no deeper, no larger and no longer than `LIMITS` says; a number
 fits in 64 bits or is a finite float. Each refusal is a `ValueError` whose text is a reason without
@@ -14,10 +16,10 @@ import os
 import re
 import stat
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +27,8 @@ class DocumentLimits:
     """What a document may be."""
 
     depth: int = 64
+    size: int = 16 << 20
+    """Characters of the whole, or bytes where it is decoded from those."""
     values: int = 250_000
     key: int = 4096
     """Characters of a key."""
@@ -33,7 +37,10 @@ class DocumentLimits:
 
 
 LIMITS = DocumentLimits()
+LISTS = DocumentLimits(size=64 << 20, values=4_000_000)
+"""Of lists that a platform gives whole."""
 LARGEST = 1 << 20
+T = TypeVar("T")
 _LONGEST_INTEGER = 19
 _LONGEST_FLOAT = 400
 _LONGEST_DOTTED = 32
@@ -95,22 +102,43 @@ def decode(data: bytes | str) -> str:
         raise UnfitError("it is not UTF-8 text") from None
 
 
-def parse_json(data: bytes | str) -> Any:
+def parse_json(data: bytes | str, limits: DocumentLimits = LIMITS) -> Any:
     """A JSON document.
 
     Raises:
-        UnfitError: it is not JSON, or beyond `LIMITS`.
+        UnfitError: it is not JSON, or beyond `limits`.
     """
+    _require_size(data, limits)
     text = decode(data)
     try:
-        value = json.loads(
-            text, parse_int=_integer, parse_float=_finite, parse_constant=_not_a_number
-        )
+        value = _decode_json(text)
     except RecursionError:
         raise UnfitError("it is nested too deep") from None
     except json.JSONDecodeError as error:
         raise UnfitError(f"it is not JSON (line {error.lineno})") from None
-    return require_fit(value)
+    return require_fit(value, limits)
+
+
+def json_reader(kind: type[T], limits: DocumentLimits = LIMITS) -> Callable[[bytes | str], T]:
+    """What decodes JSON straight into a type of msgspec's; unknown fields are skipped in C.
+
+    The type bounds its own numbers: `Int64` instead of `int`. The result raises `UnfitError` for
+    what is not JSON of that type, or larger or deeper than is read.
+    """
+    import msgspec
+
+    decode_typed = msgspec.json.Decoder(kind).decode
+
+    def read(data: bytes | str) -> T:
+        _require_size(data, limits)
+        try:
+            return decode_typed(data)
+        except RecursionError:
+            raise UnfitError("it is nested too deep") from None
+        except ValueError:  # also what msgspec raises, and a key that is not UTF-8
+            raise UnfitError("it is not JSON of the expected shape") from None
+
+    return read
 
 
 def parse_toml(text: str) -> dict[str, Any]:
@@ -161,21 +189,21 @@ def parse_yaml(text: str) -> Any:
     return require_fit(value)
 
 
-def require_fit(value: Any) -> Any:
-    """The value itself, where it is within `LIMITS`.
+def require_fit(value: Any, limits: DocumentLimits = LIMITS) -> Any:
+    """The value itself, where it is within `limits`.
 
     Raises:
         UnfitError: it is not.
     """
-    waiting, left = [(value, 1)], LIMITS.values
+    waiting, left = [(value, 1)], limits.values
     while waiting:
         one, depth = waiting.pop()
         left -= 1
         if left < 0:
-            raise UnfitError(f"it holds more than {LIMITS.values} values")
+            raise UnfitError(f"it holds more than {limits.values} values")
         if isinstance(one, dict):
-            if any(len(key) > LIMITS.key for key in one if isinstance(key, str)):
-                raise UnfitError(f"it has a key of more than {LIMITS.key} characters")
+            if any(len(key) > limits.key for key in one if isinstance(key, str)):
+                raise UnfitError(f"it has a key of more than {limits.key} characters")
             inside: Iterator[Any] = iter(one.values())
         elif isinstance(one, list | tuple | set):
             inside = iter(one)
@@ -183,10 +211,15 @@ def require_fit(value: Any) -> Any:
             if isinstance(one, int) and one.bit_length() > 64:
                 raise UnfitError("it holds a number that is too large")
             continue
-        if depth > LIMITS.depth:
+        if depth > limits.depth:
             raise UnfitError("it is nested too deep")
         waiting.extend((each, depth + 1) for each in inside)
     return value
+
+
+def _require_size(data: bytes | str, limits: DocumentLimits) -> None:
+    if len(data) > limits.size:
+        raise UnfitError(f"it is larger than {_size(limits.size)}")
 
 
 def _require_regular(mode: int) -> None:
@@ -256,6 +289,11 @@ def _finite(text: str) -> float:
 
 def _not_a_number(_word: str) -> float:
     raise UnfitError("it holds a word where a number is expected")
+
+
+_decode_json = json.JSONDecoder(
+    parse_int=_integer, parse_float=_finite, parse_constant=_not_a_number
+).decode
 
 
 def _size(count: int) -> str:

@@ -1,4 +1,4 @@
-"""Folders of ours: for their owner alone whatever the umask, and never somebody else's trap."""
+"""Our folders and files: for their owner alone whatever the umask, never somebody else's trap."""
 
 from __future__ import annotations
 
@@ -40,6 +40,52 @@ def private_folder(path: Path) -> Path:
     return path
 
 
+def open_private(path: Path, flags: int) -> int:
+    """Open a file of ours, made with mode 0600 where `flags` ask for it; its descriptor.
+
+    A link is not followed, and what is no regular file or another user's is refused; one that
+    others could read is closed to them. Its folder must be one of `private_folder`.
+
+    Raises:
+        OSError: it cannot be opened or may not be used; `strerror` says why.
+    """
+    # Without O_NONBLOCK a FIFO would hold us up before it can be refused.
+    safe = os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
+    try:
+        handle = os.open(path, flags | safe, 0o600)
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise _refused(path, "it is a link") from error
+        if error.errno in (errno.ENXIO, errno.EISDIR):
+            raise _refused(path, "it is not a regular file") from error
+        raise
+    try:
+        _check_file(path, os.fstat(handle))
+        if os.fstat(handle).st_mode & _OTHERS:
+            os.fchmod(handle, 0o600)
+    except OSError:
+        os.close(handle)
+        raise
+    return handle
+
+
+def require_private(path: Path) -> None:
+    """Check a file of ours that a library will open by its name; one that is missing is fine.
+
+    Raises:
+        OSError: as `open_private`.
+    """
+    try:
+        about = path.lstat()
+    except FileNotFoundError:
+        return
+    if stat.S_ISLNK(about.st_mode):
+        raise _refused(path, "it is a link")
+    _check_file(path, about)
+    if about.st_mode & _OTHERS:
+        path.chmod(0o600)
+
+
 def write_new(path: Path, text: str) -> None:
     """Make a file, owner only, that is whole from the instant it is there.
 
@@ -64,6 +110,13 @@ def _make(folder: Path, *, ours: bool) -> None:
     if ours:
         # The umask may have taken the owner's own rights.
         folder.chmod(0o700)
+
+
+def _check_file(path: Path, about: os.stat_result) -> None:
+    if not stat.S_ISREG(about.st_mode):
+        raise _refused(path, "it is not a regular file")
+    if about.st_uid != os.geteuid():
+        raise _refused(path, "it belongs to another user")
 
 
 def _check(path: Path) -> None:

@@ -5,10 +5,12 @@ Everything here blocks: it runs in the thread of a connection.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import shutil
 import sqlite3
+import stat
 import tempfile
 import time
 from collections.abc import Iterator
@@ -16,7 +18,7 @@ from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from services.files.private import private_folder
+from services.files.private import open_private, private_folder, require_private
 from services.journal.rows import ADDITIONS, APPLICATION_ID, SCHEMA, VERSION
 from services.text.sanitize import sanitize
 
@@ -24,7 +26,6 @@ BUSY_S = 0.5
 CHECK_S = 2.0
 """The longest a file is checked through; what takes longer is used as it is."""
 LARGEST_COPY = 256 << 20
-_PRIVATE = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
 _ENDINGS = ("", "-wal", "-shm")
 _OUR_COLUMNS = frozenset(
     ("id", "at", "severity", "source", "subject", "kind", "text", "before", "after")
@@ -97,6 +98,8 @@ def open_to_read(path: Path) -> sqlite3.Connection:
     Raises:
         OSError, sqlite3.Error: it cannot be read.
     """
+    if not stat.S_ISREG(path.stat().st_mode):
+        raise OSError(errno.EINVAL, "it is not a regular file", str(path))
     where = f"{path.absolute().as_uri()}?mode=ro"
     db = _connect(where)
     try:
@@ -162,7 +165,7 @@ def set_aside_names(path: Path) -> list[Path]:
 @contextmanager
 def _guarded(path: Path) -> Iterator[None]:
     """One panel at a time makes the file or sets a damaged one aside."""
-    guard = os.open(path.with_name(f"{path.name}.lock"), _PRIVATE, 0o600)
+    guard = open_private(path.with_name(f"{path.name}.lock"), os.O_RDWR | os.O_CREAT)
     try:
         fcntl.flock(guard, fcntl.LOCK_EX | fcntl.LOCK_NB)
         yield
@@ -171,13 +174,14 @@ def _guarded(path: Path) -> Iterator[None]:
 
 
 def _open_checked(path: Path) -> sqlite3.Connection:
+    for ending in _ENDINGS:
+        require_private(path.with_name(path.name + ending))
     if not path.exists():
         if path.with_name(f"{path.name}-wal").exists():
             raise DamagedError("only its log is left")
         _make(path)
     if not path.stat().st_size:
         raise DamagedError("the file is empty")
-    path.chmod(0o600)
     db = _connect(path)
     try:
         _check(db, path)
@@ -209,7 +213,7 @@ def _make(path: Path) -> None:
     for ending in ("", "-journal"):
         with suppress(FileNotFoundError):
             new.with_name(new.name + ending).unlink()
-    os.close(os.open(new, _PRIVATE | os.O_EXCL, 0o600))
+    os.close(open_private(new, os.O_RDWR | os.O_CREAT | os.O_EXCL))
     with closing(sqlite3.connect(new, isolation_level=None)) as db:
         for statement in SCHEMA:
             db.execute(statement)

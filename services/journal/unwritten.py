@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from services.files.bounded import parse_json
+from services.files.private import open_private, private_folder
 from services.models import Event, Severity
 
 LARGEST = 8 << 20
@@ -30,8 +32,8 @@ def keep(journal: Path, events: Iterable[Event]) -> None:
     lines = "".join(json.dumps(_shape(event)) + "\n" for event in events).encode()
     if not lines:
         return
-    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
-    handle = _locked(unwritten_file(journal), flags)
+    private_folder(journal.parent)
+    handle = _locked(unwritten_file(journal))
     try:
         before = os.fstat(handle).st_size
         if before + len(lines) > LARGEST:
@@ -43,10 +45,10 @@ def keep(journal: Path, events: Iterable[Event]) -> None:
         os.close(handle)
 
 
-def _locked(path: Path, flags: int) -> int:
+def _locked(path: Path) -> int:
     """Open it for this panel alone: while another takes it over, what is added goes with it."""
     while True:
-        handle = os.open(path, flags, 0o600)
+        handle = open_private(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
         fcntl.flock(handle, fcntl.LOCK_EX)
         if os.fstat(handle).st_nlink:
             return handle
@@ -56,7 +58,7 @@ def _locked(path: Path, flags: int) -> int:
 def waiting(journal: Path) -> list[Event]:
     """What waits, oldest first; nothing where it cannot be read."""
     try:
-        with unwritten_file(journal).open("rb") as file:
+        with os.fdopen(open_private(unwritten_file(journal), os.O_RDONLY), "rb") as file:
             events = [_event(line) for line in file.read(LARGEST).splitlines()]
     except OSError:
         return []
@@ -71,7 +73,7 @@ def bring_in(journal: Path, write: Callable[[Sequence[Event]], None]) -> None:
     """
     waiting = unwritten_file(journal)
     try:
-        handle = os.open(waiting, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
+        handle = open_private(waiting, os.O_RDWR)
     except OSError:
         return
     with os.fdopen(handle, "rb") as file:
@@ -105,7 +107,7 @@ def _shape(event: Event) -> dict[str, object]:
 
 def _event(line: bytes) -> Event | None:
     try:
-        shape = json.loads(line)
+        shape = parse_json(line)
         texts = [shape[name] for name in ("source", "subject", "kind", "text", "before", "after")]
         instants = [shape.get(name) for name in ("before_at", "told_at")]
         if not all(isinstance(one, str) for one in texts):
@@ -116,5 +118,5 @@ def _event(line: bytes) -> Event | None:
             *texts,
             *(None if one is None else float(one) for one in instants),
         )
-    except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
+    except (ValueError, KeyError, TypeError, OverflowError):
         return None

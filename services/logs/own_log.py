@@ -8,13 +8,16 @@ import logging.handlers
 import os
 from pathlib import Path
 
-from services.files.private import private_folder
+from services.files.private import open_private, private_folder
+from services.logs.rate_limit import RateLimit
 from services.text.redact import redact
 from services.text.sanitize import sanitize_block
 
 MAX_BYTES = 1 << 20
 FILES = 3
 """The one written to and two older ones."""
+MOST_A_MINUTE = 30
+"""Records of one line of code; what is beyond is counted and left out."""
 _NOISY_LOGGERS = ("aiosqlite", "asyncio", "httpcore", "httpx", "markdown_it", "websockets")
 
 
@@ -29,11 +32,31 @@ class _RedactingFormatter(logging.Formatter):
 class _PrivateFileHandler(logging.handlers.RotatingFileHandler):
     """Mode 0600, and follows the name when another panel has rotated the file away."""
 
+    def __init__(self, path: Path) -> None:
+        super().__init__(
+            path,
+            maxBytes=MAX_BYTES,
+            backupCount=FILES - 1,
+            encoding="utf-8",
+            errors="replace",
+            delay=True,
+        )
+        self.limit = RateLimit(MOST_A_MINUTE)
+        self.addFilter(self.limit)
+
     def _open(self) -> io.TextIOWrapper:
-        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
-        private_folder(Path(self.baseFilename).parent)
-        handle = os.open(self.baseFilename, flags, 0o600)
+        path = Path(self.baseFilename)
+        private_folder(path.parent)
+        handle = open_private(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
         return os.fdopen(handle, "a", encoding=self.encoding, errors=self.errors)
+
+    def close(self) -> None:
+        left_out = self.limit.left_out()
+        if left_out and self.stream is not None:
+            words = f"{left_out} records of this panel were left out of its log"
+            level = logging.WARNING
+            super().emit(logging.LogRecord(__name__, level, __file__, 0, words, (), None))
+        super().close()
 
     def emit(self, record: logging.LogRecord) -> None:
         if self.stream is not None and self._rotated_away(self.stream.fileno()):
@@ -56,14 +79,7 @@ def configure(path: Path, level: int | str = logging.INFO) -> logging.Handler:
 
     Calling again replaces what the last call set up. Close the returned handler to stop.
     """
-    handler = _PrivateFileHandler(
-        path,
-        maxBytes=MAX_BYTES,
-        backupCount=FILES - 1,
-        encoding="utf-8",
-        errors="replace",
-        delay=True,
-    )
+    handler = _PrivateFileHandler(path)
     handler.setFormatter(_RedactingFormatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     root = logging.getLogger()
     for old in list(root.handlers):

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from functools import lru_cache
 
+from services.files.bounded import UnfitError, parse_json
 from services.text.redact import redact
 from services.text.sanitize import sanitize
 
@@ -52,8 +52,8 @@ def _fields(head: str, size: int) -> Mapping[str, object] | None:
         return None
     if len(head) >= size:
         try:
-            whole = json.loads(head)
-        except (ValueError, RecursionError):
+            whole = parse_json(head)
+        except UnfitError:
             return None
         return whole if isinstance(whole, dict) else None
     found: dict[str, object] = {}
@@ -65,8 +65,9 @@ def _fields(head: str, size: int) -> Mapping[str, object] | None:
 
 def _unescaped(raw: str) -> str:
     try:
-        return str(json.loads(f'"{_ESCAPE_CUT.sub("", raw)}"', strict=False))
-    except ValueError:
+        # A bare line end within a string is no JSON, and one line is made of it anyway.
+        return str(parse_json(f'"{" ".join(_ESCAPE_CUT.sub("", raw).split())}"'))
+    except UnfitError:
         return raw
 
 

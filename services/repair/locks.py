@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from services.files.bounded import parse_json
-from services.files.private import private_folder
+from services.files.private import open_private, private_folder
 from services.process.identity import ProcessId
 
 _LOG = logging.getLogger(__name__)
@@ -68,7 +68,7 @@ class RepairLocks:
         try:
             private_folder(self._folder)
             path = self.path(source, wake_key)
-            handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+            handle = open_private(path, os.O_RDWR | os.O_CREAT)
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             os.ftruncate(handle, 0)
             os.pwrite(handle, json.dumps(_lock_content()).encode(), 0)

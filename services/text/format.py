@@ -87,9 +87,12 @@ def latency(seconds: float | None) -> str:
 
 
 def clock_time(instant: float, *, with_date: bool = False) -> str:
-    """Local wall-clock time."""
+    """Local wall-clock time; dashes where no calendar has the instant."""
     form = "%Y-%m-%d %H:%M:%S" if with_date else "%H:%M:%S"
-    return datetime.fromtimestamp(instant).strftime(form)
+    try:
+        return datetime.fromtimestamp(instant).strftime(form)
+    except (ValueError, OverflowError, OSError):
+        return "--:--:--"
 
 
 def size(count: int) -> str:

@@ -75,10 +75,11 @@ def main(
 def _panel(context: click.Context) -> int:
     settings = settings_of(context)
     from tui import gc_control
-    from tui.panel import drivers
+    from tui.panel import drivers, room
 
     try:
         drivers.check()
+        room.check()
     except RefusedError as error:
         report_error(error)
         return Exit.USAGE

@@ -9,7 +9,8 @@ from __future__ import annotations
 import importlib
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from services.errors import ConfigError, RefusedError
@@ -18,7 +19,10 @@ from services.text.sanitize import sanitize
 from tui.panel.themes import COLOR_SYSTEM
 
 if TYPE_CHECKING:
+    from textual.app import App
     from textual.driver import Driver
+
+    from tui.panel.terminal_driver import TerminalDriver
 
 VARIABLE = "TEXTUAL_DRIVER"
 _COLOR_SYSTEMS = ("auto", "standard", "256", "truecolor")
@@ -58,6 +62,17 @@ def charset_notice() -> str:
     return f"This terminal's character set is {charset.upper()}: frames and signs are ASCII here."
 
 
+@contextmanager
+def given_back(app: App[int]) -> Iterator[None]:
+    """The terminal of an app is its shell's again, whatever ended the app."""
+    try:
+        yield
+    finally:
+        driver = app._driver
+        if isinstance(driver, _terminal_driver()):
+            driver.give_back()
+
+
 def _load(named: str) -> type[Driver]:
     from textual.driver import Driver
 
@@ -86,12 +101,16 @@ def _needs_terminal(driver: type[Driver]) -> bool:
 def adapt(chosen: type[Driver]) -> type[Driver]:
     """Textual's choice, but one that outlives its terminal, or leaves when its server has gone."""
     if chosen.__name__ == "LinuxDriver":
-        from tui.panel.terminal_driver import TerminalDriver
-
-        return TerminalDriver
+        return _terminal_driver()
     from textual.drivers.web_driver import WebDriver
 
     return _served(chosen) if issubclass(chosen, WebDriver) else chosen
+
+
+def _terminal_driver() -> type[TerminalDriver]:
+    from tui.panel.terminal_driver import TerminalDriver
+
+    return TerminalDriver
 
 
 def _served(chosen: Any) -> type[Driver]:

@@ -15,13 +15,15 @@ from textual.app import App
 from textual.strip import Strip
 
 from services.config.paths import private_dir
+from services.files.private import open_private
 from services.text.redact import redact
 from tui.panel.masking import redact_strips
 
 
 def _write(folder: Path, name: str, text: str) -> Path:
     path = private_dir(folder) / name
-    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    handle = open_private(path, os.O_WRONLY | os.O_CREAT)
+    os.ftruncate(handle, 0)
     with os.fdopen(handle, "w", encoding="utf-8") as stream:
         stream.write(text)
     return path

@@ -7,48 +7,23 @@ import os
 import resource
 import socket
 import sys
-import time
 from http import HTTPStatus
 from typing import Any
 
+from services.logs.rate_limit import RateLimit
 from services.net.unix_sockets import peer_of
 from services.process.identity import client_uid
 
 _MOST, _LEAST = 256, 8
 _FILES_EACH = 4
 """Descriptors of one connection with its shell."""
-_QUIET_S = 60.0
 
 log = logging.getLogger("wakedeck.gateway")
 
 
-class AtMostOnceAMinute(logging.Filter):
-    """Lets one record a minute pass, without its traceback and with how many were left out."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._next = 0.0
-        self._left_out = 0
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        now = time.monotonic()
-        if now < self._next:
-            self._left_out += 1
-            return False
-        self._next = now + _QUIET_S
-        said = record.getMessage().splitlines() or [""]
-        error = record.exc_info[1] if record.exc_info else None
-        cause = f" ({type(error).__name__})" if error is not None else ""
-        more = f" and {self._left_out} more since the last line" if self._left_out else ""
-        record.msg, record.args = f"{said[0][:200]}{cause}{more}", ()
-        record.exc_info = record.exc_text = record.stack_info = None
-        self._left_out = 0
-        return True
-
-
 def quiet(*names: str) -> None:
     """Let the loggers of these names say one line a minute between them."""
-    once = AtMostOnceAMinute()
+    once = RateLimit(1, shared=True)
     for name in names:
         logging.getLogger(name).addFilter(once)
 
@@ -63,7 +38,7 @@ class Admission:
         self._open: set[object] = set()
         self._full = False
         self._refusals = logging.getLogger("wakedeck.gateway.refused")
-        self._refusals.addFilter(AtMostOnceAMinute())
+        self._refusals.addFilter(RateLimit(1, shared=True))
 
     def refusal(self, connection: object, transport: Any) -> bytes | None:
         """None where a new connection may stay, else the answer to end it with."""

@@ -24,6 +24,7 @@ from typing import Any
 from websockets.asyncio.server import Server, ServerConnection, serve, unix_serve
 
 from services.errors import UnavailableError
+from services.files.private import open_private
 from services.net.unix_sockets import socket_path
 from services.sources.local.admission import Admission, quiet
 from services.sources.local.faults import Faults, read_faults
@@ -40,7 +41,6 @@ _WATCH_S = 1.0
 _SHUTDOWN_S = 1.8
 _REQUEST_S = 5.0
 """For a peer to send its request."""
-_LOCK_FLAGS = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
 
 log = logging.getLogger("wakedeck.gateway")
 
@@ -158,7 +158,7 @@ def main(arguments: list[str] | None = None) -> int:
     os.umask(0o077)
     try:
         world.create()
-        lock = os.open(world.record(ROLE).with_suffix(".lock"), _LOCK_FLAGS, 0o600)
+        lock = open_private(world.record(ROLE).with_suffix(".lock"), os.O_RDWR | os.O_CREAT)
     except OSError as error:
         log.error("cannot start: %s cannot be used (%s)", world.root, reason(error))
         return 1

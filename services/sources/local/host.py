@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 from random import Random
 
-from services.files.private import private_folder
+from services.files.private import open_private, private_folder
 from services.process.identity import Liveness
 from services.sources.local.flood import Flood
 from services.sources.local.host_queue import HostQueue, PendingDelivery, action
@@ -166,7 +166,7 @@ def main(argv: list[str] | None = None) -> int:
     bound_stderr()
     world.create()
     ticker = Ticker()
-    handle = os.open(world.root / "run" / "host.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    handle = open_private(world.root / "run" / "host.lock", os.O_RDWR | os.O_CREAT)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+from contextlib import suppress
 from pathlib import Path
 
+from services.files.private import open_private
 from services.process.identity import ProcessId
 from services.sources.local.layout import World
 
@@ -18,7 +20,7 @@ class Lease:
         """Take it. The world's folders must exist."""
         self._path = world.leases / f"{os.getpid()}.lease"
         temporary = world.leases / f".{os.getpid()}.new"
-        self._handle: int | None = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        self._handle: int | None = open_private(temporary, os.O_RDWR | os.O_CREAT)
         me = ProcessId.capture()
         if me is not None:
             # To be read by people: the lock alone decides.
@@ -57,7 +59,8 @@ def lease_count(world: World) -> int:
     count = 0
     for path in world.leases.glob("*.lease"):
         if _abandoned(path):
-            path.unlink(missing_ok=True)
+            with suppress(OSError):
+                path.unlink()
         else:
             count += 1
     return count

@@ -12,6 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from services.errors import ProcessError
+from services.files.private import open_private
 from services.process.identity import Liveness
 from services.process.signals import catch_ignored
 from services.sources.local.layout import ProcessRecord, World
@@ -79,8 +80,7 @@ def environment() -> dict[str, str]:
 
 
 def _open_log(path: Path) -> _Log:
-    flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
-    handle = os.open(path, flags, 0o600)
+    handle = open_private(path, os.O_RDWR | os.O_APPEND | os.O_CREAT)
     try:
         cut(handle)
     except OSError:

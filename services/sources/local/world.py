@@ -15,7 +15,7 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 
 from services.errors import UnavailableError
-from services.files.private import private_folder
+from services.files.private import open_private, private_folder
 from services.sources.local import crashes, lock, process_records, spawn
 from services.sources.local.flood import flood_file
 from services.sources.local.layout import SANDBOX_NAMES, ProcessRecord, World, write_private
@@ -36,7 +36,7 @@ def roles(world: World) -> tuple[str, ...]:
 @asynccontextmanager
 async def _locked(world: World) -> AsyncIterator[None]:
     """Hold the world's lock; a kernel lock, so a killed holder lets go."""
-    handle = os.open(world.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    handle = open_private(world.lock, os.O_RDWR | os.O_CREAT)
     try:
         waited = 0.0
         while True:
@@ -107,7 +107,7 @@ def end_if_unneeded(world: World, *, spare: tuple[str, ...] = ()) -> bool:
 
     False also where somebody else is bringing it up or down just now.
     """
-    handle = os.open(world.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    handle = open_private(world.lock, os.O_RDWR | os.O_CREAT)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

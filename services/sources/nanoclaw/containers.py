@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import re
 import shutil
@@ -13,6 +12,7 @@ from pathlib import PurePosixPath
 
 from services.clock import Clock
 from services.errors import ProcessError
+from services.files.bounded import parse_json
 from services.process import run
 from services.queues.timestamps import seconds
 from services.sources.nanoclaw.install import Install
@@ -267,12 +267,12 @@ def parse_rows(stdout: bytes) -> list[ListedRow] | None:
         if not line.strip():
             continue
         try:
-            row = json.loads(line)
+            row = parse_json(line)
             key = row.get("ID") or row["Id"]
             names = row["Names"]
             name = names[0] if isinstance(names, list) else names.split(",")[0]
             status = str(row.get("State") or "running").lower()
-        except (ValueError, KeyError, IndexError, TypeError, AttributeError, RecursionError):
+        except (ValueError, KeyError, IndexError, TypeError, AttributeError):
             return None
         if not (safe_name(key) and safe_name(name)):
             return None
@@ -296,8 +296,8 @@ def parse_inspected(stdout: bytes) -> dict[str, Inspected]:
     found: dict[str, Inspected] = {}
     for line in stdout.splitlines():
         try:
-            key, labels, started, created, mounts = json.loads(line)
-        except (ValueError, TypeError, RecursionError):
+            key, labels, started, created, mounts = parse_json(line)
+        except (ValueError, TypeError):
             continue
         if isinstance(key, str):
             found[key] = Inspected(

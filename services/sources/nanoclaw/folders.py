@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Container, Iterable, Set
 from dataclasses import dataclass
 from pathlib import Path
 
+from services.files.bounded import UnfitError, parse_json, read_bounded
 from services.queues.reader import HEARTBEAT
 from services.queues.session import INBOUND, OUTBOUND
 from services.sources.nanoclaw.containers import SessionKey
@@ -157,9 +157,8 @@ class Folders:
         group, session = session_key
         path = Path(self._root, group, ".context", f"{session}.json")
         try:
-            with path.open("rb") as stream:
-                told = json.loads(stream.read(_LONGEST_CONTEXT))
-        except (OSError, ValueError, RecursionError):
+            told = parse_json(read_bounded(path, _LONGEST_CONTEXT))
+        except (OSError, UnfitError):
             return ""
         kind = told.get("mailbox") if isinstance(told, dict) else None
         if isinstance(kind, dict):

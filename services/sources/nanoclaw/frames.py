@@ -8,6 +8,7 @@ from enum import Enum
 
 from services.clock import Clock
 from services.errors import UnavailableError
+from services.files.bounded import UnfitError, parse_json
 from services.sources.nanoclaw import host_judge
 from services.sources.nanoclaw.client import NoAnswer, NoAnswerError, exchange
 from services.sources.nanoclaw.host_judge import HostEvidence
@@ -52,8 +53,8 @@ def decode(line: bytes, identity: str) -> object:
         NoAnswerError: it is no answer to our request.
     """
     try:
-        frame = json.loads(line)
-    except (ValueError, RecursionError) as error:
+        frame = parse_json(line)
+    except UnfitError as error:
         raise NoAnswerError(
             NoAnswer.MALFORMED, "The admin socket answers with something else than a frame."
         ) from error

@@ -5,12 +5,12 @@ See upstream/nanoclaw: Generations.
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
+from services.files.bounded import UnfitError, parse_json, read_bounded
 from services.sources.nanoclaw.install import Install
 from services.text.sanitize import sanitize
 
@@ -145,8 +145,7 @@ def _modified(path: Path) -> float | None:
 
 def _read_json(path: Path) -> dict[str, object]:
     try:
-        with path.open("rb") as stream:
-            told = json.loads(stream.read(_LONGEST_FILE))
-    except (OSError, ValueError, RecursionError):
+        told = parse_json(read_bounded(path, _LONGEST_FILE))
+    except (OSError, UnfitError):
         return {}
     return told if isinstance(told, dict) else {}

@@ -5,13 +5,13 @@ See upstream/nanoclaw: Host log.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
+from services.files.bounded import UnfitError, parse_json
 from services.text.redact import redact_line
 
 TAIL = 256 * 1024
@@ -160,8 +160,8 @@ def _last_words(text: str) -> str:
     if match is None:
         return ""
     try:
-        lines = json.loads(match[1])
-    except (ValueError, RecursionError):
+        lines = parse_json(match[1])
+    except UnfitError:
         return ""
     said = [one.strip() for one in lines if isinstance(one, str) and one.strip()]
     return redact_line(_RUNNER.sub("", said[-1]), 160) if said else ""

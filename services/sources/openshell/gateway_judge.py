@@ -5,11 +5,11 @@ See upstream/openshell: Gateway states.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 
+from services.files.bounded import UnfitError, parse_json
 from services.models import GatewayState
 from services.sources.openshell.cli import CliResult
 from services.sources.openshell.cli_text import ErrorKind, error_kind, normalize_text, strip_colours
@@ -142,8 +142,8 @@ def _status_fields(answer: CliResult) -> Mapping[str, object] | None:
     """The status as JSON fields, also where it was printed as text; None where nothing was told."""
     text = strip_colours(answer.stdout)
     try:
-        found = json.loads(text)
-    except (ValueError, RecursionError):
+        found = parse_json(text)
+    except UnfitError:
         found = None
     if isinstance(found, dict):
         return found if isinstance(found.get("status"), str) else None

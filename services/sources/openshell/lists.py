@@ -5,12 +5,12 @@ See upstream/openshell: Reading lists; upstream/openshell: Forwards.
 
 from __future__ import annotations
 
-import json
 import re
 import textwrap
 from collections.abc import Mapping
 
 from services.errors import UnavailableError
+from services.files.bounded import LISTS, UnfitError, parse_json
 from services.models import Facts
 from services.sources.openshell.cli_text import strip_colours
 from services.sources.openshell.records import Forward, Registration, SandboxCondition, SandboxRow
@@ -53,8 +53,8 @@ def _items(text: str, what: str, *keys: str) -> list[Mapping[str, object]]:
         UnavailableError: it is no such list.
     """
     try:
-        found = json.loads(strip_colours(text))
-    except (ValueError, RecursionError) as error:
+        found = parse_json(strip_colours(text), LISTS)
+    except UnfitError as error:
         raise _garbled(what) from error
     if isinstance(found, dict):
         found = next((found[key] for key in keys if isinstance(found.get(key), list)), None)
@@ -132,7 +132,7 @@ def phase(value: object) -> str:
     if isinstance(value, int) and not isinstance(value, bool):
         return PHASES[value] if 0 <= value < len(PHASES) else f"phase {value}"
     word = _text(value, 40)
-    if word.isdigit():
+    if word.isdecimal():
         return phase(int(word[:6]))
     word = word.removeprefix("SANDBOX_PHASE_")
     return word.capitalize() if word.isalpha() and word in (word.upper(), word.lower()) else word
@@ -194,7 +194,7 @@ def sandboxes(text: str, *, as_json: bool) -> tuple[tuple[SandboxRow, ...], str]
 
 
 def _next_page(text: str) -> str:
-    whole = json.loads(strip_colours(text))
+    whole = parse_json(strip_colours(text), LISTS)
     return _text(whole.get("next_page_token"), 400) if isinstance(whole, dict) else ""
 
 

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote, urlencode
 
-import msgspec
-
 from services.errors import NotFoundError, UnavailableError
+from services.files.bounded import UnfitError, parse_json
 from services.models import Facts, SandboxId, SandboxState
 from services.sources.pods.judgement import PodJudgement, words_for
-from services.sources.pods.pod import Pod, pod_of
+from services.sources.pods.pod import Pod, read_pod
 from services.text.redact import redact_line
 from services.text.sanitize import sanitize
 
@@ -134,14 +132,8 @@ def read_manifest(value: Any) -> Pod:
         UnavailableError: that is none.
     """
     try:
-        return pod_of(json.loads(value["manifest"]))
-    except (
-        KeyError,
-        TypeError,
-        ValueError,
-        RecursionError,
-        msgspec.ValidationError,
-    ) as error:
+        return read_pod(value["manifest"])
+    except (KeyError, TypeError, UnfitError) as error:
         raise UnavailableError("Argo CD answered with something else than a pod.") from error
 
 
@@ -220,8 +212,8 @@ def read_log(line: bytes) -> bytes:
         UnavailableError: the server says what went wrong instead.
     """
     try:
-        entry = json.loads(line) if line.strip() else {}
-    except (ValueError, RecursionError):
+        entry = parse_json(line) if line.strip() else {}
+    except UnfitError:
         return b""
     if not isinstance(entry, dict):
         return b""

@@ -14,6 +14,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from services.errors import SignedOutError, UnavailableError
+from services.files.bounded import UnfitError, parse_json
 from services.net.failures import is_loopback
 from services.sources.pods.centml_token import (
     CentmlCredential,
@@ -30,6 +31,7 @@ AUTHENTICATE = "https://auth.centml.com/user_management/authenticate"
 CLIENT_ID = "client_01JP5TWW2997MF8AYQXHJEGYR0"
 """The platform's public OAuth client, unless CENTML_WORKOS_CLIENT_ID names another."""
 LIMIT_S = 10.0
+_LARGEST = 1 << 18
 _LOGIN = "Sign in with `centml login`."
 
 
@@ -97,17 +99,24 @@ async def _post(
     if parts.scheme != "https" and not is_loopback(host):
         raise UnavailableError(f"A secret would travel to {sanitize(host, 100)} without TLS.")
     try:
-        async with httpx.AsyncClient(timeout=LIMIT_S, trust_env=not is_loopback(host)) as client:
-            answer = await client.post(url, data=form, json=body)
-        value = answer.json()
+        raw = bytearray()
+        async with (
+            httpx.AsyncClient(timeout=LIMIT_S, trust_env=not is_loopback(host)) as client,
+            client.stream("POST", url, data=form, json=body) as answer,
+        ):
+            async for part in answer.aiter_bytes():
+                raw += part
+                if len(raw) > _LARGEST:
+                    break
+        value = parse_json(bytes(raw))
     except httpx.HTTPError as error:
         raise UnavailableError(
             f"{sanitize(host, 100)} did not answer: {type(error).__name__}."
         ) from (error)
-    except (ValueError, RecursionError):
+    except UnfitError:
         raise UnavailableError(
             f"{sanitize(host, 100)} answered with something else than JSON."
-        ) from (None)
+        ) from None
     if not isinstance(value, dict):
         raise UnavailableError(f"{sanitize(host, 100)} answered with something else than a token.")
     return value
@@ -123,13 +132,15 @@ def _why(answer: Mapping[str, Any]) -> str:
 def _write(path: Path, fresh: Stored) -> None:
     """Replace the client's file whole: a half-written one would sign the operator out."""
     text = json.dumps({"access_token": fresh.access, "refresh_token": fresh.refresh})
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".wakedeck-")
+    name = ""
     try:
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=".wakedeck-")
         with os.fdopen(handle, "w", encoding="utf-8") as stream:
             stream.write(text)
         Path(name).replace(path)
     except OSError as error:
-        Path(name).unlink(missing_ok=True)
+        if name:
+            Path(name).unlink(missing_ok=True)
         raise UnavailableError(
             f"The renewed credential could not be written to {path}: {error.strerror}."
         ) from error

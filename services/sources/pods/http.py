@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import asyncio
 import ssl
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from services.errors import DeadlineError, UnavailableError
+from services.files.bounded import LISTS, UnfitError, parse_json
 from services.net.failures import classify_network_error, is_loopback
 from services.text.redact import redact_line
 from services.text.sanitize import sanitize
@@ -17,7 +18,9 @@ from services.text.sanitize import sanitize
 if TYPE_CHECKING:
     import httpx
 
-LARGEST = 64 << 20
+LARGEST = LISTS.size
+_SMALL = 1 << 16
+"""Bytes that are decoded without a thread."""
 CONNECT_S = 4.0
 ANSWER_S = 5.0
 Query = tuple[tuple[str, str], ...]
@@ -81,8 +84,10 @@ class Http:
         """
         body = await self.get(path, query, limit_s)
         try:
-            return json.loads(body)
-        except (ValueError, RecursionError) as error:
+            if len(body) > _SMALL:
+                return await asyncio.to_thread(parse_json, body, LISTS)
+            return parse_json(body)
+        except UnfitError as error:
             raise UnavailableError(f"{self.address} answered with something else than JSON.") from (
                 error
             )
@@ -178,8 +183,8 @@ class Http:
 def _words(body: bytes) -> str:
     text = body[:16_384].decode("utf-8", "replace").strip()
     try:
-        fields = json.loads(text)
-    except (ValueError, RecursionError):
+        fields = parse_json(text)
+    except UnfitError:
         return "" if text.startswith("<") else text
     if isinstance(fields, dict):
         for key in ("message", "detail", "error"):

@@ -6,11 +6,10 @@ import asyncio
 from collections.abc import Sequence
 from urllib.parse import quote, urlencode
 
-import msgspec
-
 from services.clock import Clock
 from services.config.sources import KubernetesTable
 from services.errors import NotFoundError, UnavailableError
+from services.files.bounded import UnfitError
 from services.models import SandboxId
 from services.sources.pods import kubeconfig
 from services.sources.pods.credential import KubeCredential
@@ -94,7 +93,7 @@ async def read_one(http: Http, namespace: str, name: str) -> Pod:
                 f"There is no pod {sanitize(name, 100)} in {sanitize(namespace, 100)} any more."
             ) from error
         raise
-    except (msgspec.DecodeError, RecursionError) as error:
+    except UnfitError as error:
         raise UnavailableError(f"{http.address} gave no pod.") from error
 
 

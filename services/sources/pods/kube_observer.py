@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import replace
 
 from services.clock import Clock
 from services.errors import NotFoundError, SignedOutError, WakedeckError
+from services.files.bounded import parse_json
 from services.logs.reader import LogRecord
 from services.models import (
     Facts,
@@ -201,7 +201,7 @@ def refusal_text_of(credential: KubeCredential) -> RefusalText:
 
 def _version(body: bytes) -> str:
     try:
-        said = json.loads(body)["gitVersion"]
-    except (ValueError, KeyError, TypeError, RecursionError):
+        said = parse_json(body)["gitVersion"]
+    except (ValueError, KeyError, TypeError):
         return "unknown"
     return sanitize(str(said), 60)

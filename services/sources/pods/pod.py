@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from typing import Annotated
 
 import msgspec
 
+from services.files.bounded import LISTS, json_reader
+
+Int64 = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
 DEFAULT_CONTAINER = "kubectl.kubernetes.io/default-container"
 
 
@@ -26,8 +28,8 @@ class ContainerStateRunning(_Record, frozen=True, rename="camel"):
 class ContainerStateTerminated(_Record, frozen=True, rename="camel"):
     reason: str | None = None
     message: str | None = None
-    exit_code: int | None = None
-    signal: int | None = None
+    exit_code: Int64 | None = None
+    signal: Int64 | None = None
     finished_at: str | None = None
 
 
@@ -41,7 +43,7 @@ class ContainerStatus(_Record, frozen=True, rename="camel"):
     name: str = ""
     ready: bool = False
     started: bool | None = None
-    restart_count: int = 0
+    restart_count: Int64 = 0
     state: ContainerState | None = None
     last_state: ContainerState | None = None
 
@@ -175,17 +177,12 @@ class WatchEvent(_Record, frozen=True, rename="camel"):
     object: msgspec.Raw = msgspec.Raw(b"{}")
 
 
-read_list = msgspec.json.Decoder(PodList).decode
-"""A list answer. Raises msgspec.DecodeError."""
-read_pod = msgspec.json.Decoder(Pod).decode
-"""One pod. Raises msgspec.DecodeError."""
-read_event = msgspec.json.Decoder(WatchEvent).decode
-"""One line of a watch. Raises msgspec.DecodeError."""
-
-
-def pod_of(value: Mapping[str, Any]) -> Pod:
-    """A pod from a decoded object. Raises msgspec.ValidationError."""
-    return msgspec.convert(value, Pod)
+read_list = json_reader(PodList, LISTS)
+"""A list answer. Raises UnfitError."""
+read_pod = json_reader(Pod)
+"""One pod. Raises UnfitError."""
+read_event = json_reader(WatchEvent)
+"""One line of a watch. Raises UnfitError."""
 
 
 def container_of(pod: Pod, preferred: str) -> str:

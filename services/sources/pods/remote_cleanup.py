@@ -17,7 +17,8 @@ from urllib.parse import quote
 import msgspec
 
 from services.errors import WakedeckError
-from services.files.private import private_folder
+from services.files.bounded import UnfitError, json_reader
+from services.files.private import open_private, private_folder
 from services.sources.pods.kube_access import KubeAccess, ShellTarget
 from services.sources.pods.pod import Metadata, Pod
 from services.terminal.exec.channels import ChannelCommand
@@ -53,7 +54,7 @@ class OpenShell(msgspec.Struct, frozen=True):
         return RemoteProcess(self.pid, self.started, self.became)
 
 
-_read = msgspec.json.Decoder(list[OpenShell]).decode
+_read = json_reader(list[OpenShell])
 
 
 class OpenShells:
@@ -115,7 +116,7 @@ class OpenShells:
         try:
             if self._handle is None:
                 private_folder(self._folder)
-                self._handle = os.open(self._path(), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+                self._handle = open_private(self._path(), os.O_RDWR | os.O_CREAT)
                 fcntl.flock(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             _write(self._handle, sorted(self._mine, key=lambda one: (one.uid, one.pid)))
         except OSError as error:
@@ -128,7 +129,7 @@ class OpenShells:
             return
         for path in sorted(self._folder.glob(f"{self._prefix}*.json")):
             try:
-                handle = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
+                handle = open_private(path, os.O_RDWR)
             except OSError:
                 continue
             try:
@@ -143,7 +144,7 @@ class OpenShells:
 def _shells(handle: int) -> list[OpenShell]:
     try:
         return _read(os.pread(handle, _LARGEST, 0))
-    except (msgspec.DecodeError, RecursionError):
+    except UnfitError:
         return []
 
 

@@ -9,6 +9,7 @@ from datetime import datetime
 from pathlib import Path
 
 from services.errors import DeadlineError, UnavailableError
+from services.files.bounded import parse_json
 from services.process import run
 from services.sources.pods.access import Access, Helper
 from services.sources.pods.credential import KubeCredential, Minted
@@ -66,7 +67,7 @@ def read(output: bytes, name: str, version: str) -> Minted:
         UnavailableError: that is no credential of the version asked for.
     """
     try:
-        answer = json.loads(output)
+        answer = parse_json(output)
         status = answer["status"]
         given = answer["apiVersion"], answer["kind"]
         token = status.get("token") or ""
@@ -76,7 +77,7 @@ def read(output: bytes, name: str, version: str) -> Minted:
         expires = None if until is None else datetime.fromisoformat(until).timestamp()
         if not all(isinstance(one, str) for one in (token, certificate, key)):
             raise TypeError("a field is not text")
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+    except (ValueError, TypeError, KeyError, AttributeError, OverflowError):
         # The cause would quote the credential.
         raise UnavailableError(f"The credential helper {name} printed no credential.") from None
     if given != (version, "ExecCredential"):

@@ -10,10 +10,9 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Mapping
 
-import msgspec
-
 from services.clock import Clock
 from services.errors import UnavailableError
+from services.files.bounded import UnfitError
 from services.sources.pods.http import ApiError, Http, Query
 from services.sources.pods.pod import Pod, PodList, read_event, read_list, read_pod
 
@@ -98,7 +97,7 @@ class PodWatch:
         body = await self._http.get(self._path, query)
         try:
             return await asyncio.to_thread(read_list, body)
-        except (msgspec.DecodeError, RecursionError) as error:
+        except UnfitError as error:
             raise UnavailableError(f"{self._http.address} gave no list of pods.") from error
 
     async def _follow(self) -> None:
@@ -137,7 +136,7 @@ class PodWatch:
             if event.type == "ERROR":
                 raise _ExpiredError
             pod = read_pod(event.object)
-        except (msgspec.DecodeError, RecursionError) as error:
+        except UnfitError as error:
             raise UnavailableError(f"{self._http.address} sent a change that is none.") from error
         self._version = pod.metadata.resource_version or self._version
         if event.type in ("ADDED", "MODIFIED"):

@@ -8,12 +8,12 @@ Proxies of the environment are ignored and no redirect is followed.
 from __future__ import annotations
 
 import asyncio
-import json
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 
+from services.files.bounded import UnfitError, parse_json
 from services.process.identity import ProcessId
 from services.sources.vellum.layout import HOST
 from services.sources.vellum.limits import BODY_BYTES
@@ -169,7 +169,7 @@ async def _ask(
 
 def _object(raw: bytes) -> Mapping[str, object] | None:
     try:
-        body = json.loads(raw)
-    except (ValueError, RecursionError):
+        body = parse_json(raw)
+    except UnfitError:
         return None
     return body if isinstance(body, dict) else None

@@ -20,6 +20,7 @@ from typing import Final
 from services.clock import Clock
 from services.config.paths import private_dir
 from services.errors import RefusedError
+from services.files.private import open_private
 from services.text.sanitize import sanitize
 
 MAGIC: Final = b"wakedeck transcript 1\n"
@@ -89,8 +90,8 @@ class SessionRecorder:
             if kept + limit > FOLDER_BYTES:
                 self._stop(f"not recorded: {sanitize(str(folder), 200)} is full; delete old ones")
                 return
-            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
-            self._file = os.fdopen(os.open(self.path, flags, 0o600), "wb")
+            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
+            self._file = os.fdopen(open_private(self.path, flags), "wb")
             self._file.write(MAGIC)
         except OSError as error:
             self._failed(error)

@@ -7,7 +7,6 @@ its secrets, and whatever a peer echoes of them is masked.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Sequence
 from dataclasses import replace
@@ -27,6 +26,7 @@ from websockets.exceptions import (
 )
 
 from services.errors import ShellError
+from services.files.bounded import UnfitError, parse_json
 from services.models import Retry, ShellState
 from services.net.failures import ConnectionFailure, classify_network_error
 from services.terminal.transport.base import CloseReason
@@ -140,8 +140,8 @@ def _body_message(body: bytes) -> str:
     """The server's own words: `message` or `error` of a JSON body, short plain text otherwise."""
     text = body[:16_384].decode("utf-8", "replace").strip()
     try:
-        fields = json.loads(text)
-    except (ValueError, RecursionError):
+        fields = parse_json(text)
+    except UnfitError:
         return "" if text.startswith("<") else text
     if isinstance(fields, dict):
         for key in ("message", "error", "status"):

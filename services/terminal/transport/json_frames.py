@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterator, Sequence
 from enum import Enum
 
+from services.files.bounded import UnfitError, parse_json
 from services.models import Retry, ShellState
 from services.terminal.transport.base import CloseReason
 from services.terminal.transport.framing import (
@@ -75,8 +76,8 @@ def encode_stdin(text: str, columns: int, lines: int) -> tuple[str, ...]:
 def decode(frame: str | bytes) -> tuple[FrameEvent | int, ...]:
     """What one frame says, an Argo `Code` as a bare number; unknown keys say nothing."""
     try:
-        message = json.loads(frame)
-    except (ValueError, RecursionError):
+        message = parse_json(frame)
+    except UnfitError:
         return (Malformed("not JSON"),)
     if not isinstance(message, dict):
         return (Malformed("not a JSON object"),)

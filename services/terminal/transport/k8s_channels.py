@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from enum import Enum, IntEnum
 
 from services.errors import ShellError
+from services.files.bounded import UnfitError, parse_json
 from services.models import Retry, ShellState
 from services.terminal.transport.base import CloseReason, exited
 from services.terminal.transport.framing import (
@@ -121,8 +122,8 @@ def parse_status(payload: bytes) -> ExecStatus:
     """
     text = payload.decode("utf-8", "replace")
     try:
-        status = json.loads(text)
-    except (ValueError, RecursionError):
+        status = parse_json(text)
+    except UnfitError:
         return ExecStatus(ExecStatusKind.UNKNOWN, server_message=sanitize(text, _MOST_RAW_CHARS))
     if not isinstance(status, dict):
         return ExecStatus(ExecStatusKind.UNKNOWN, server_message=sanitize(text, _MOST_RAW_CHARS))

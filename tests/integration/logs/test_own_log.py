@@ -51,8 +51,10 @@ def test_records_are_masked_with_their_exceptions(tmp_path: Path) -> None:
 def test_it_rotates_and_every_file_is_private(tmp_path: Path) -> None:
     path = tmp_path / "wakedeck.log"
     own_log.configure(path, logging.INFO)
+    log = logging.getLogger("services.test")
     for n in range(600):
-        logging.getLogger("services.test").info("%d %s", n, "x " * 5000)
+        # A line of code of its own for each: none is too loud.
+        log.handle(log.makeRecord(log.name, 20, "f", n, "%d %s", (n, "x " * 5000), None))
     files = sorted(tmp_path.glob("wakedeck.log*"))
     assert [file.name for file in files] == ["wakedeck.log", "wakedeck.log.1", "wakedeck.log.2"]
     for file in files:
@@ -103,3 +105,19 @@ def test_nothing_reaches_stderr(tmp_path: Path) -> None:
         [sys.executable, "-c", code, str(tmp_path)], cwd=ROOT, capture_output=True, check=False
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
+
+
+def test_one_source_of_noise_is_bounded_while_it_runs_and_what_it_lost_is_said(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "wakedeck.log"
+    handler = own_log.configure(path, logging.INFO)
+    for n in range(10_000):
+        logging.getLogger("services.test").info("a peer did it again: %d", n)
+    logging.getLogger("services.other").info("a word of another source")
+    lines = path.read_text().splitlines()
+    assert len(lines) == own_log.MOST_A_MINUTE + 1
+    assert lines[-1].endswith("a word of another source")
+    handler.close()
+    left_out = 10_000 - own_log.MOST_A_MINUTE
+    assert f"{left_out} records of this panel were left out" in path.read_text()

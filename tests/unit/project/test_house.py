@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from collections import Counter
@@ -54,6 +55,8 @@ MAY_KNOW: dict[str, tuple[str, ...]] = {
     "exec": ("transport",),
 }
 """Parts of the terminal, and which of the others each may import."""
+
+_DECODERS = re.compile(r"json\.loads?\(|\.json\(\)|json\.decode|JSONDecoder|json\.Decoder\(")
 
 
 @cache
@@ -182,6 +185,14 @@ def rooms(house: Tree) -> Iterator[str]:
     yield from (f"{name} lies loose" for name in sorted(loose - LOOSE_ROOMS))
 
 
+def decoding(house: Tree) -> Iterator[str]:
+    """JSON from anywhere is bounded in one place, which no other decoder goes past."""
+    for name, text in house.sources.items():
+        found = _DECODERS.findall(text)
+        if found and not under(name, "services.files.bounded"):
+            yield f"{name} decodes by itself: {found[0]}"
+
+
 RULES: dict[Callable[[Tree], Iterator[str]], dict[str, str]] = {
     rings: {"services__clock": "def late() -> None:\n    import services.board.board"},
     verbs_in_reach: {
@@ -204,6 +215,9 @@ RULES: dict[Callable[[Tree], Iterator[str]], dict[str, str]] = {
     },
     class_names: {"services__clock": "class Board: ..."},
     rooms: {"services__stray": ""},
+    decoding: {
+        "services__clock": "import json\ndef at(text: str) -> object:\n    json.loads(text)"
+    },
 }
 """Every rule with lines that break it."""
 

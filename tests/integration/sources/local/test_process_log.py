@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import re
 from collections.abc import Iterator
@@ -11,7 +10,6 @@ from pathlib import Path
 import pytest
 
 from services.sources.local import process_log
-from services.sources.local.admission import AtMostOnceAMinute
 from services.sources.local.process_log import LOG_BOUND, LOG_KEPT, BoundedLog, cut
 
 FLAGS = os.O_RDWR | os.O_APPEND | os.O_CREAT
@@ -60,19 +58,3 @@ def test_a_pipe_is_left_alone_and_a_full_disk_ends_nothing() -> None:
     os.close(reader)
     os.close(writer)
     assert BoundedLog(writer).write("said into nothing\n") == 18
-
-
-def test_one_line_a_minute_without_tracebacks(monkeypatch: pytest.MonkeyPatch) -> None:
-    now = 1000.0
-    monkeypatch.setattr("services.sources.local.admission.time.monotonic", lambda: now)
-    once = AtMostOnceAMinute()
-
-    def says(text: str) -> str | None:
-        error = ValueError("a secret")
-        made = logging.LogRecord("x", 40, "f", 1, text, (), (ValueError, error, None))
-        return logging.Formatter().format(made) if once.filter(made) else None
-
-    assert says("first\nsecond") == "first (ValueError)"
-    assert [says("again") for _ in range(500)] == [None] * 500
-    now += 60
-    assert says("later") == "later (ValueError) and 500 more since the last line"

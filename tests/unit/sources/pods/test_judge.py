@@ -10,10 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from services.files.bounded import UnfitError
 from services.models import SandboxState
 from services.sources.pods import evidence, judge
 from services.sources.pods.judgement import PodJudgement, refusals, verdict, words_for
-from services.sources.pods.pod import Pod, container_of, pod_of, read_event, read_list, read_pod
+from services.sources.pods.pod import Pod, container_of, read_event, read_list, read_pod
 from services.sources.pods.pod_logs import log_streams
 from services.sources.protocol.verdict import VerdictKind
 
@@ -42,7 +43,9 @@ def pod(what: str, *containers: dict[str, Any], **more: Any) -> Pod:
     metadata = {"name": "box", "namespace": "default", **more.pop("metadata", {})}
     names = [{"name": one["name"], "image": "agent:1"} for one in containers] or [{"name": "main"}]
     status = {"phase": what, "containerStatuses": list(containers), **more}
-    return pod_of({"metadata": metadata, "spec": {"containers": names}, "status": status})
+    return msgspec.convert(
+        {"metadata": metadata, "spec": {"containers": names}, "status": status}, Pod
+    )
 
 
 UNSCHEDULABLE = {
@@ -152,7 +155,7 @@ def beside(one: Pod, *states: dict[str, Any]) -> Pod:
     value = msgspec.to_builtins(one)
     value["spec"]["initContainers"] = [{"name": "setup"}, SIDECAR]
     value["status"]["initContainerStatuses"] = list(states)
-    return pod_of(value)
+    return msgspec.convert(value, Pod)
 
 
 MAIN = container(running())
@@ -266,7 +269,7 @@ def test_all_containers_are_named_for_what_they_are() -> None:
     value = msgspec.to_builtins(one)
     value["spec"]["ephemeralContainers"] = [{"name": "look", "image": "busybox"}]
     value["status"]["ephemeralContainerStatuses"] = [container(running(), "look")]
-    every = pod_of(value)
+    every = msgspec.convert(value, Pod)
     assert [one.name for one in every.containers] == ["main", "setup", "proxy", "look"]
     rows = dict(evidence.evidence(every))
     assert rows["sidecar proxy"].startswith("running, 2 restarts")
@@ -318,7 +321,7 @@ def test_the_default_container_is_the_annotated_one() -> None:
 def test_fields_may_be_missing_or_null() -> None:
     assert read_pod(b"{}").native_id == "/"
     bare = {"metadata": {"annotations": None}, "spec": {}, "status": {"containerStatuses": None}}
-    assert judge.judge(pod_of(bare), NOW).state is UNKNOWN
+    assert judge.judge(msgspec.convert(bare, Pod), NOW).state is UNKNOWN
     assert read_list(b'{"metadata":{"continue":"x"},"items":[{}]}').metadata.continue_ == "x"
 
 
@@ -336,7 +339,7 @@ def test_whatever_a_server_sends_is_read_or_refused(value: object) -> None:
     for read in (read_pod, read_list, read_event):
         try:
             one = read(data)
-        except msgspec.DecodeError:
+        except UnfitError:
             continue
         if isinstance(one, Pod):
             judge.judge(one, NOW)
