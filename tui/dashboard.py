@@ -41,7 +41,7 @@ from widgets.panes.table_pane import TablePane
 from widgets.terminal.messages import Released, ZoomRequested
 
 CHORD = "ctrl+]"
-TICK_S = 0.75
+TICK_S = 0.9
 RELEASE_EVERY_S = 30.0
 
 

@@ -69,7 +69,8 @@ def _top(width: int, height: int, asked: Asked) -> tuple[int, int]:
     one of which is a terminal.
     """
     most = max(13, round(height * (0.58 if width < MEDIUM else 0.45)))
-    wanted = 7 + asked.sandboxes + min(asked.sandboxes, 6)
+    rows = max(4, asked.sandboxes)  # Why there are none takes room, too.
+    wanted = 7 + rows + min(rows, 6)
     both = max(_LEAST_TABLE + 2, min(wanted, most, height - 6))
     repair = max(1, min(asked.repair, both - _LEAST_TABLE))
     return both - repair, repair
@@ -87,7 +88,7 @@ def regions(
     placed = _column(0, width, 0, [(Pane.SANDBOXES, sandboxes), (Pane.REPAIR, repair)])
     if width < MEDIUM:
         return {**placed, lower: Region(0, top, width, below)}
-    gateways = max(4, min(3 + 2 * asked.gateways, below // 3))
+    gateways = max(5, min(3 + 2 * max(2, asked.gateways), below // 3))
     rest = below - gateways
     if width < WIDE:
         left = width // 2

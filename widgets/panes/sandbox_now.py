@@ -10,7 +10,7 @@ from textual.content import Content
 from textual.widget import Widget
 
 from services.models import Direction, Event, Gateway, LogLine, Sandbox
-from services.text.format import clock_time, latency
+from services.text.format import clock_time
 from services.text.signs import GATEWAYS, SEVERITIES, STALE, sandbox_sign
 from widgets.panes import queue_counts
 from widgets.panes.detail_text import queue_facts
@@ -153,9 +153,8 @@ def _facts(state: NowState) -> Iterator[Content]:
 def _way(way: Gateway) -> Content:
     sign = GATEWAYS[way.state]
     reason = f": {way.reason}" if way.reason else ""
-    trip = "" if way.latency_s is None or reason else f", {latency(way.latency_s)}"
     stale = f" {STALE}" if way.stale else ""
-    return signed(sign, f"{sanitize_line(way.name, 60)} {sign.word}{stale}{reason}{trip}")
+    return signed(sign, f"{sanitize_line(way.name, 60)} {sign.word}{stale}{reason}")
 
 
 def _event(event: Event) -> Content:

@@ -160,7 +160,7 @@ class RecordTable(ScrollView, Generic[K, R], can_focus=True, inherit_bindings=Fa
         if change.moved:
             self._restore_position(place)
         else:
-            self._window.refresh_keys(change.keys)
+            self._drawing.repaint(change, self.now)
         self._spill()
         return change
 

@@ -10,7 +10,7 @@ from textual.strip import Strip
 from widgets.table.changed_cells import ChangedCells
 from widgets.table.ghosts import Ghosts
 from widgets.table.marks import Marks
-from widgets.table.record_model import RecordModel
+from widgets.table.record_model import Change, RecordModel
 from widgets.table.row_painter import RowPainter, RowState
 from widgets.table.row_window import HEADER, RowWindow
 from widgets.table.sort_order import SortOrder
@@ -48,6 +48,22 @@ class RowDrawing(Generic[K, R]):
         if total:
             text = f"Nothing matches /{self._model.filter}\nEscape shows all {total}."
         return self._painter.message(text, y - HEADER - 1)
+
+    def repaint(self, change: Change[K, R], now: float) -> None:
+        """Repaint what a change that moved nothing made different: of a known row, its cells."""
+        whole = {*change.added, *change.removed}
+        shown = {self._model.visible[row] for row in self._window.on_screen()}
+        for key, before, record in change.updated:
+            if key not in shown:
+                continue
+            if self._stale(before) is not self._stale(record) or key in self._ghosts:
+                whole.add(key)
+                continue
+            cells = self._painter.changed_cells(key, before, record, now)
+            self._window.refresh_cells(key, cells)
+            if not cells:
+                self._painter.renew(key, before, record)
+        self._window.refresh_keys(whole)
 
     def spilled(self) -> tuple[int, ...]:
         """Rows that get a second line: those that have more to say, where all lines have room."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
+from math import isnan
 from textwrap import wrap
 from typing import Generic, TypeVar
 
@@ -176,6 +177,18 @@ class RowPainter(Generic[K, R]):
             p
             for p, new, old in zip(self._live, live_texts, line.live_texts, strict=True)
             if new != old
+        )
+
+    def changed_cells(
+        self, key: K, before: R, record: R, now: float
+    ) -> tuple[tuple[int, int], ...]:
+        """First cell and width of each column that says something else than what is drawn."""
+        line = self._lines.get(key)
+        then = now if line is None or isnan(line.now) else line.now
+        return tuple(
+            (GUTTER + p.x, p.width)
+            for p in self._placed
+            if p.column.render(before, then) != p.column.render(record, now)
         )
 
     def spilled_text(self, record: R | None) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from textual.geometry import Size
+from textual.geometry import Region, Size
 from textual.scroll_view import ScrollView
 
 from widgets.table import messages
@@ -95,6 +95,18 @@ class RowWindow(Generic[K]):
             self._table.refresh_line(line)
             if row in self._spilled:
                 self._table.refresh_line(line + 1)
+
+    def refresh_cells(self, key: K, cells: Sequence[tuple[int, int]]) -> None:
+        """Repaint some cells of a record's first line, and its second one with them."""
+        row = self._model.row(key)
+        if not cells or row is None or not self._is_on_screen(row, self.top):
+            return
+        if row in self._spilled:
+            self.refresh_row(row)
+            return
+        y = self.line_of(row) - self.top + HEADER
+        for x, width in cells:
+            self._table.refresh(Region(x, y, width, 1))
 
     def refresh_keys(self, keys: Collection[K]) -> None:
         """Repaint the rows of records that are on the screen."""
