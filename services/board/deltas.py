@@ -138,6 +138,7 @@ def changed_event(before: Gateway | Sandbox, after: Gateway | Sandbox, at: float
         before=before.state.value,
         after=after.state.value,
         before_at=before.observed_at,
+        told_at=after.told_at if isinstance(after, Sandbox) else None,
     )
 
 

@@ -18,6 +18,7 @@ from services.board.deltas import (
     removed_event,
     waits_for_person,
 )
+from services.board.shown import KEEP_THEIR_WORD
 from services.models import Event, Gateway, GatewayState, Sandbox, SandboxState
 
 R = TypeVar("R", Gateway, Sandbox)
@@ -136,7 +137,7 @@ class RowIndex(Generic[R]):
                     self.all[key] = row
                     change.touched.append(key)
                 return
-            if old.state is not row.state and not _by_its_way(row):
+            if old.state is not row.state and not _is_told_by_its_way(old, row):
                 told = self._told[key]
                 if told.state is not row.state:
                     change.events.append(changed_event(told, row, at))
@@ -193,6 +194,11 @@ class RowIndex(Generic[R]):
         self._told.pop(key, None)
         self._until.pop(key, None)
         self._count(row, -1)
+
+
+def _is_told_by_its_way(old: Gateway | Sandbox, row: Gateway | Sandbox) -> bool:
+    """Whether the change of a row is in the record of its way in, and not one of its own."""
+    return _by_its_way(row) and old.state not in KEEP_THEIR_WORD
 
 
 def _by_its_way(row: Gateway | Sandbox) -> bool:

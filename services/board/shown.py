@@ -17,9 +17,10 @@ from services.models import (
 
 CLOSED = (GatewayState.DOWN, GatewayState.HUNG, GatewayState.WRONG, GatewayState.ABSENT)
 """States of a way in through which nothing is reached."""
-_KEEP_THEIR_WORD = frozenset(
+KEEP_THEIR_WORD = frozenset(
     (SandboxState.ASLEEP, SandboxState.DOWN, SandboxState.BROKEN, SandboxState.ABSENT)
 )
+"""States that are shown whatever the way in is."""
 
 
 def shown(own: Sandbox, gateways: Mapping[GatewayId, Gateway]) -> Sandbox:
@@ -48,7 +49,7 @@ def shown(own: Sandbox, gateways: Mapping[GatewayId, Gateway]) -> Sandbox:
     if way is None:
         return row
     why = way_reason(way)
-    if own.state in _KEEP_THEIR_WORD:
+    if own.state in KEEP_THEIR_WORD:
         known = why in own.reason or (way.reason and way.reason in own.reason)
         return row if known else replace(row, reason=f"{own.reason} {why}".strip())
     state = SandboxState.SETTLING if closed is None else SandboxState.CUT_OFF

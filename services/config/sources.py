@@ -79,6 +79,8 @@ class KubernetesTable(
     """Empty: the current one."""
     namespace: str = ""
     """Empty: the context's own."""
+    namespaces: tuple[str, ...] = ()
+    """Several, instead of one."""
     all_namespaces: bool = False
     """Every namespace instead of one."""
     selector: str = ""

@@ -53,7 +53,7 @@ class OpenedFile:
     identity: tuple[int, int] | None = None
 
 
-def is_locked(error: sqlite3.Error) -> bool:
+def is_locked(error: Exception) -> bool:
     """Whether another program holds the file just now."""
     return _name(error).startswith(("SQLITE_BUSY", "SQLITE_LOCKED"))
 
@@ -269,7 +269,7 @@ def _value(db: sqlite3.Connection, query: str) -> object:
     return None if row is None else row[0]
 
 
-def _name(error: sqlite3.Error) -> str:
+def _name(error: Exception) -> str:
     return str(getattr(error, "sqlite_errorname", "") or "")
 
 

@@ -33,7 +33,6 @@ from services.journal.file import (
 from services.journal.rows import EventQuery, read, redacted
 from services.journal.writing import Item, prune, write
 from services.models import Attempt, Event, Severity
-from services.process.child import run_to_completion
 from services.process.identity import ProcessId
 from services.text.sanitize import sanitize
 
@@ -80,7 +79,7 @@ class Journal:
         self._db: Connection | None = None
         self._file: tuple[int, int] | None = None
         self._tasks: list[asyncio.Task[None]] = []
-        self._opened = self._closed = False
+        self._opened = self._closed = self._let_go_of = False
         self._transient = False
         self._problem = ""
         self._dropped = 0
@@ -162,11 +161,10 @@ class Journal:
                 elif self.path.exists():
                     async with Connection(lambda: open_to_read(self.path)) as db:
                         kept, unreadable = await db.run(lambda db: read(db, query))
-            except sqlite3.Error as error:
+            except (sqlite3.Error, OSError) as error:
                 problem = f"What was recorded cannot be read: {self._error_text(error)}."
-                await self._record_error(error)
-            except OSError as error:
-                problem = f"What was recorded cannot be read: {_os_error_text(error)}."
+                if isinstance(error, sqlite3.Error):
+                    await self._record_error(error)
             waiting = _events(self._pending)
             if self._db is None:
                 waiting = [*unwritten.waiting(self.path), *waiting]
@@ -186,19 +184,30 @@ class Journal:
                         if not await self._write_batch():
                             await asyncio.sleep(_PAUSE_S)
         finally:
-            await run_to_completion(self._let_go())
+            # Here and not in a task: a loop that ends cancels its tasks before they begin.
+            called_off: asyncio.CancelledError | None = None
+            while not self._let_go_of:
+                try:
+                    await self._let_go()
+                except asyncio.CancelledError as error:
+                    called_off = error
+            if called_off is not None:
+                raise called_off
 
     async def _let_go(self) -> None:
-        """End what runs, then the connection, also one that is only now being opened."""
-        tasks, self._tasks = self._tasks, []
-        for task in tasks:
+        """End what runs, then the connection, also one that is only now being opened.
+
+        One that is called off can be begun again.
+        """
+        for task in self._tasks:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.gather(*self._tasks, return_exceptions=True)
         async with self._lock:
             await self._disconnect()
-            await self._keep_beside()
+            self._keep_beside()
+            self._let_go_of = True
 
-    async def _keep_beside(self) -> None:
+    def _keep_beside(self) -> None:
         left = _events(self._pending)
         left = [one for one in left if one.source or not one.text.startswith(_NOT_KEPT)]
         self._pending.clear()
@@ -326,17 +335,9 @@ class Journal:
             try:
                 await self._connect()
                 self._problem = ""
-            except UnusableError as error:
-                self._problem = f"{_NOT_KEPT}: {error}."
-            except sqlite3.Error as error:
-                self._transient = is_locked(error)
+            except (UnusableError, sqlite3.Error, OSError) as error:
+                self._transient = isinstance(error, BlockingIOError) or is_locked(error)
                 self._problem = f"{_NOT_KEPT}: {self._error_text(error)}."
-            except BlockingIOError:
-                self._transient = True
-                self._problem = f"{_NOT_KEPT}: another panel is busy with the file."
-            except OSError as error:
-                where = sanitize(str(self.path))
-                self._problem = f"{_NOT_KEPT}: {where}: {_os_error_text(error)}."
             return self._db is not None
 
     async def _connect(self) -> None:
@@ -371,9 +372,18 @@ class Journal:
             except sqlite3.Error as error:
                 _LOG.warning("closing the journal: %s", error)
 
-    def _error_text(self, error: sqlite3.Error) -> str:
+    def _error_text(self, error: Exception) -> str:
+        where = sanitize(str(self.path))
+        if isinstance(error, UnusableError):
+            return str(error)
+        if isinstance(error, BlockingIOError):
+            return "another panel is busy with the file"
+        if isinstance(error, OSError):
+            return f"{_os_error_text(error)} ({sanitize(str(error.filename or self.path))})"
         if is_locked(error):
             return "the journal is locked by another program"
+        if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL:
+            return f"the disk is full ({where})"
         return f"the journal cannot be used ({sanitize(str(error), 120)})"
 
 

@@ -7,6 +7,7 @@ have passed `services.text.sanitize.plain`: a view may show them as they are, wi
 from services.models.attempts import (
     Attempt,
     AttemptState,
+    Confirmed,
     Event,
     Severity,
     Step,
@@ -50,6 +51,7 @@ __all__ = [
     "Attempt",
     "AttemptState",
     "Capability",
+    "Confirmed",
     "Counts",
     "Direction",
     "Event",

@@ -67,8 +67,21 @@ class AttemptState(Enum):
 
 
 @dataclass(frozen=True, slots=True)
+class Confirmed:
+    """An action the operator confirmed beforehand; it replaces the wake."""
+
+    name: str
+    skips_verify: bool = False
+    """Its own end is the end: nothing is verified, and no verdict forbids it."""
+
+
+@dataclass(frozen=True, slots=True)
 class Attempt:
-    """One wake or reconnect of one frozen target, as it stands."""
+    """One wake or reconnect of one frozen target: what the machine transforms and panes show.
+
+    What is told of it has `ended_at` set with its last state, `summary` and `advice`; until then
+    an attempt that only lets go is told in the state before.
+    """
 
     id: str
     sandbox: SandboxId
@@ -80,15 +93,35 @@ class Attempt:
     original: str = ""
     """The first error: the headline. Written once."""
     last: str = ""  # the last error, only where it differs from the first
+    seen: str = ""
+    """The latest verdict while verifying."""
     wakes: int = 0
     connects: int = 0
     cancelling: bool = False
+    critical: bool = False
+    """A step runs that must not be interrupted."""
+    overdue: bool = False
+    """What was asked to end has not in its grace."""
+    settling: bool = False
+    """Verifying may take the settling limit: the latest probe found no fault."""
+    waiting: bool = False
+    """Another repair owns the gateway."""
+    abandoned: bool = False
+    """Something of ours was left running."""
+    confirmed: Confirmed | None = None
+    done_text: str = ""
+    """What the confirmed action says was done."""
     summary: str = ""
     """How it ended, in a sentence: what was wrong, what was done."""
     advice: str = ""  # what to do next
     confirmable: str = ""
-    act: str = ""
-    """What the operator confirmed beforehand, as it is called; empty where nothing had to be."""
+    advice_from_step: bool = False
+    """Advice and confirmable come from a connect step: a later probe cannot know better."""
+
+    @property
+    def act(self) -> str:
+        """What the operator confirmed beforehand, as it is called; empty for nothing."""
+        return "" if self.confirmed is None else self.confirmed.name
 
 
 class Severity(Enum):

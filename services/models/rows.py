@@ -148,6 +148,8 @@ class Sandbox:
     """When it entered its state, where that is known."""
     until: float | None = None
     """When what is said of it lapses by the clock alone, and has to be judged anew."""
+    told_at: float | None = None
+    """When it came to its own state by the system's own word; of one row always by one clock."""
     needs_me: str = ""
     """What in it waits for a person, in a short sentence; empty: nothing."""
     missing_since: float | None = None

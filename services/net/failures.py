@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import ipaddress
+import re
 import socket
 import ssl
 from dataclasses import dataclass
@@ -12,6 +13,8 @@ from services.models import Retry
 from services.text.sanitize import sanitize
 
 _NO_TLS, _NO_TLS_ADVICE = "{address} does not speak TLS", "check the port and the scheme"
+_ERRNO = re.compile(r"\[Errno (\d{1,5})\]")
+_DEEPEST = 12
 _ERRORS: tuple[tuple[type[BaseException], str, Retry, str], ...] = (
     (ssl.SSLError, _NO_TLS, Retry.NO, _NO_TLS_ADVICE),
     (TimeoutError, "no answer from {address} in {limit} s", Retry.AUTO, "is a proxy needed?"),
@@ -42,6 +45,31 @@ def is_loopback(host: str) -> bool:
         return host == "localhost" or ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+def network_cause(error: BaseException) -> BaseException:
+    """What is at the bottom of an exception of a library: the system's own error, where there is.
+
+    A connection that was tried over several addresses fails with the first one's error.
+    """
+    best, seen = error, error
+    for _ in range(_DEEPEST):
+        if isinstance(seen, BaseExceptionGroup):
+            seen = seen.exceptions[0]
+        if isinstance(seen, ssl.SSLError):
+            return seen
+        if isinstance(seen, OSError):
+            best = seen
+        below = seen.__cause__ or seen.__context__
+        if below is None:
+            break
+        seen = below
+    if isinstance(best, OSError) and type(best) is not OSError and best.errno is not None:
+        return best
+    numbers = {int(one) for one in _ERRNO.findall(str(best))}
+    if isinstance(best, OSError) and best.errno is None and len(numbers) == 1:
+        return OSError(numbers.pop(), "")
+    return best
 
 
 def classify_network_error(

@@ -11,13 +11,14 @@ from pathlib import Path
 from services.board.lag import LagMeter
 from services.clock import Clock
 from services.errors import NotFoundError, ReadOnlyError, RefusedError
-from services.models import Attempt, AttemptState, SandboxId, Verb
+from services.models import Attempt, AttemptState, Confirmed, SandboxId, Verb
 from services.repair.limits import Limits
 from services.repair.locks import RepairLocks
 from services.repair.runner import AttemptRun
 from services.repair.tasks import TaskResult
 from services.sources.protocol.proposer import Proposal
 from services.sources.protocol.source import OpenSource
+from services.text.redact import redact_line
 from services.text.sanitize import sanitize
 
 CLOSE_GRACE_S = 1.0
@@ -169,6 +170,7 @@ class Attempts:
             verb=verb,
             state=AttemptState.IDLE,
             started_at=now,
+            confirmed=_confirmed(proposal),
         )
         run = AttemptRun(
             attempt,
@@ -202,6 +204,12 @@ class Attempts:
             self._on_change(attempt)
         except Exception:
             _LOG.exception("a change of %s could not be taken in", attempt.sandbox)
+
+
+def _confirmed(proposal: Proposal | None) -> Confirmed | None:
+    if proposal is None:
+        return None
+    return Confirmed(redact_line(proposal.act), skips_verify=proposal.goal is None)
 
 
 def _busy_sentence(run: AttemptRun) -> str:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from services.clock import Clock
-from services.models import AttemptState
-from services.repair.machine import MAX_CONNECTS, Progress
+from services.models import Attempt, AttemptState
+from services.repair.machine import MAX_CONNECTS
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,77 +74,77 @@ class Deadlines:
         self._began += seconds
         self._since += seconds
 
-    def moved(self, before: Progress, after: Progress) -> None:
+    def moved(self, before: Attempt, after: Attempt) -> None:
         """Take note of a transition."""
-        if after.phase is AttemptState.VERIFY and after.settling:
+        if after.state is AttemptState.VERIFY and after.settling:
             self._settled_at = self._clock.monotonic()
         if _stage(before) == _stage(after):
             return
         now = self._clock.monotonic()
-        if before.phase is AttemptState.VERIFY:
+        if before.state is AttemptState.VERIFY:
             if before.waiting:
                 self._waited_s += now - self._since
             else:
                 self._verified_s += now - self._since
         self._since = now
 
-    def at(self, state: Progress) -> float:
+    def at(self, attempt: Attempt) -> float:
         """The instant at which the state of now is over its limit."""
         limits = self._limits
-        confirmed = state.confirmed is not None
+        confirmed = attempt.confirmed is not None
         longest = limits.confirmed_s if confirmed else limits.attempt_s
         whole = self._began + self._waited_s + longest
-        match state.phase:
+        match attempt.state:
             case AttemptState.PROBE:
                 return min(whole, self._since + limits.probe_s)
             case AttemptState.CONNECT:
                 return min(whole, self._since + limits.connect_s)
             case AttemptState.WAKE:
                 return min(whole, self._since + (limits.action_s if confirmed else limits.wake_s))
-            case AttemptState.VERIFY if state.waiting:
+            case AttemptState.VERIFY if attempt.waiting:
                 return self._since + limits.lock_s
             case AttemptState.VERIFY:
-                return min(whole, self._since + self.verify_s(state) - self._verified_s)
-            case AttemptState.DRAIN if state.critical:
-                return self._since + self._finishing_s(state)
+                return min(whole, self._since + self.verify_s(attempt) - self._verified_s)
+            case AttemptState.DRAIN if attempt.critical:
+                return self._since + self._finishing_s(attempt)
             case AttemptState.DRAIN:
-                return self._since + (limits.reap_s if state.overdue else limits.grace_s)
+                return self._since + (limits.reap_s if attempt.overdue else limits.grace_s)
         return whole
 
-    def verify_s(self, state: Progress) -> float:
+    def verify_s(self, attempt: Attempt) -> float:
         """How long the attempt may verify in all, as its latest look has it."""
         limits = self._limits
-        if state.settling:
+        if attempt.settling:
             return limits.settling_s
         if self._settled_at is None or self._settled_at < self._since:
             return limits.verify_s
         verified = self._verified_s + self._settled_at - self._since
         return min(limits.settling_s, verified + limits.verify_s)
 
-    def _finishing_s(self, state: Progress) -> float:
+    def _finishing_s(self, attempt: Attempt) -> float:
         """How long a critical step is let finish."""
-        of_act = state.confirmed is not None and not state.done_text and not state.connects
+        of_act = attempt.confirmed is not None and not attempt.done_text and not attempt.connects
         return self._limits.action_s if of_act else self._limits.critical_s
 
-    def reason(self, state: Progress) -> str:
+    def reason(self, attempt: Attempt) -> str:
         """The sentence for the deadline of now; empty where the last verdict says it best."""
         limits = self._limits
-        match state.phase:
+        match attempt.state:
             case AttemptState.PROBE:
                 return f"It did not answer the first probe within {limits.probe_s:g} s."
             case AttemptState.CONNECT:
                 return f"The link was not up within {limits.connect_s:g} s."
-            case AttemptState.VERIFY if state.waiting:
+            case AttemptState.VERIFY if attempt.waiting:
                 return f"Another repair of its gateway did not end within {limits.lock_s:g} s."
-            case AttemptState.DRAIN if state.critical:
+            case AttemptState.DRAIN if attempt.critical:
                 return (
                     f"A step that must not be interrupted did not end within"
-                    f" {self._finishing_s(state):g} s; its outcome is unknown."
+                    f" {self._finishing_s(attempt):g} s; its outcome is unknown."
                 )
-            case AttemptState.DRAIN if state.overdue:
+            case AttemptState.DRAIN if attempt.overdue:
                 return "What the wake had started did not end."
         return ""
 
 
-def _stage(state: Progress) -> tuple[AttemptState, bool, bool]:
-    return state.phase, state.waiting, state.overdue
+def _stage(attempt: Attempt) -> tuple[AttemptState, bool, bool]:
+    return attempt.state, attempt.waiting, attempt.overdue

@@ -1,4 +1,4 @@
-"""The attempt machine as a pure table: a state and an event in, a state and effects out.
+"""The attempt machine as a pure table: an attempt and an event in, an attempt and effects out.
 
 It is the table under upstream/repair: Attempt machine, row by row, and besides: `LockBusy` and
 `LockAcquired` tell of another repair of the gateway, a critical step of a wake is let finish too,
@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from enum import Enum
 from typing import TypeAlias
 
-from services.models import AttemptState, Verb
+from services.models import Attempt, AttemptState, Confirmed, Verb
 from services.sources.protocol.verdict import Verdict, VerdictKind
 
 MAX_CONNECTS = 4
@@ -46,15 +46,6 @@ class FailureKind(Enum):
     REPAIRABLE = "repairable"
     """By a wake of this source."""
     TERMINAL = "terminal"
-
-
-@dataclass(frozen=True, slots=True)
-class Confirmed:
-    """An action the operator confirmed beforehand; it replaces the wake."""
-
-    name: str
-    skips_verify: bool = False
-    """Its own end is the end: nothing is verified, and no verdict forbids it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,244 +148,219 @@ RepairEvent: TypeAlias = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """The state of one attempt in the transition table."""
-
-    verb: Verb = Verb.WAKE
-    phase: AttemptState = AttemptState.IDLE
-    original: str = ""
-    """The first error; written once."""
-    last: str = ""
-    """The last error, where it differs."""
-    seen: str = ""
-    """The latest verdict while verifying."""
-    wakes: int = 0
-    connects: int = 0
-    cancelling: bool = False
-    critical: bool = False
-    overdue: bool = False
-    """What was asked to end has not in its grace."""
-    settling: bool = False
-    """Verifying may take the settling limit: the latest look was no fault."""
-    waiting: bool = False
-    """Another repair owns the gateway."""
-    abandoned: bool = False
-    """Something of ours was left running."""
-    confirmed: Confirmed | None = None
-    done_text: str = ""
-    """What the confirmed action says was done."""
-    advice: str = ""
-    confirmable: str = ""
-    advice_from_step: bool = False
-    """Advice and confirmable come from a connect step: a later probe cannot know better."""
+Transition: TypeAlias = tuple[Attempt, tuple[Effect, ...]]
 
 
-Transition: TypeAlias = tuple[Progress, tuple[Effect, ...]]
-
-
-def transition(state: Progress, event: RepairEvent) -> Transition:
-    """The next state and what to do now."""
+def transition(attempt: Attempt, event: RepairEvent) -> Transition:
+    """The attempt after the event, and what to do now."""
     match event:
         case Requested(verb, confirmed):
-            return _requested(state, verb, confirmed)
+            return _requested(attempt, verb, confirmed)
         case Critical(running):
-            if state.phase in (AttemptState.CONNECT, AttemptState.WAKE):
-                return replace(state, critical=running), ()
-            return state, ()
-    match state.phase:
+            if attempt.state in (AttemptState.CONNECT, AttemptState.WAKE):
+                return replace(attempt, critical=running), ()
+            return attempt, ()
+    match attempt.state:
         case AttemptState.PROBE:
-            return _probe(state, event)
+            return _probe(attempt, event)
         case AttemptState.CONNECT:
-            return _connect(state, event)
+            return _connect(attempt, event)
         case AttemptState.WAKE:
-            return _wake(state, event)
+            return _wake(attempt, event)
         case AttemptState.VERIFY:
-            return _verify(state, event)
+            return _verify(attempt, event)
         case AttemptState.DRAIN:
-            return _drain(state, event)
-    return state, ()
+            return _drain(attempt, event)
+    return attempt, ()
 
 
-def _requested(state: Progress, verb: Verb, confirmed: Confirmed | None) -> Transition:
-    if state.phase is AttemptState.IDLE or state.phase.ended:
-        return Progress(verb=verb, phase=AttemptState.PROBE, confirmed=confirmed), (Effect.PROBE,)
+def _requested(attempt: Attempt, verb: Verb, confirmed: Confirmed | None) -> Transition:
+    if attempt.state is AttemptState.IDLE or attempt.state.ended:
+        begun = Attempt(
+            attempt.id,
+            attempt.sandbox,
+            verb,
+            AttemptState.PROBE,
+            attempt.started_at,
+            confirmed=confirmed,
+        )
+        return begun, (Effect.PROBE,)
     if verb is Verb.RECONNECT:
-        return replace(state, verb=verb), ()
-    return state, ()
+        return replace(attempt, verb=verb), ()
+    return attempt, ()
 
 
-def _probe(state: Progress, event: RepairEvent) -> Transition:
+def _probe(attempt: Attempt, event: RepairEvent) -> Transition:
     match event:
         case ProbeResult(verdict):
-            state = _record_advice(state, verdict)
-            if state.confirmed is not None:
-                return _begin_confirmed(state, state.confirmed, verdict)
+            attempt = _record_advice(attempt, verdict)
+            if attempt.confirmed is not None:
+                return _begin_confirmed(attempt, attempt.confirmed, verdict)
             match verdict.kind:
                 case VerdictKind.READY:
-                    return _on_ready(state)
+                    return _on_ready(attempt)
                 case VerdictKind.SETTLING:
-                    seen = replace(state, seen=verdict.reason, settling=True)
+                    seen = replace(attempt, seen=verdict.reason, settling=True)
                     return _enter(seen, AttemptState.VERIFY), ()
                 case VerdictKind.REPAIRABLE if verdict.wakeable:
-                    return _start_wake(_record_error(state, verdict.reason))
-            return _fail(state, verdict.reason)
+                    return _start_wake(record_error(attempt, verdict.reason))
+            return _fail(attempt, verdict.reason)
         case Deadline(reason):
-            return _fail(state, reason or LATE, Effect.STOP)
+            return _fail(attempt, reason or LATE, Effect.STOP)
         case CancelRequested():
-            return _cancel(state)
-    return state, ()
+            return _cancel(attempt)
+    return attempt, ()
 
 
-def _connect(state: Progress, event: RepairEvent) -> Transition:
+def _connect(attempt: Attempt, event: RepairEvent) -> Transition:
     match event:
         case ConnectOk():
-            return _enter(state, AttemptState.DONE), ()
+            return _enter(attempt, AttemptState.DONE), ()
         case ConnectFailed(reason, failure, verdict):
             if verdict is not None:
-                state = replace(_record_advice(state, verdict), advice_from_step=True)
-            state = _record_error(replace(state, critical=False), reason)
-            if failure is FailureKind.REPAIRABLE and not state.wakes:
-                return _start_wake(state)
-            if failure is FailureKind.TRANSIENT and state.connects < MAX_CONNECTS:
-                return _enter(replace(state, seen=reason), AttemptState.VERIFY), ()
-            return _fail(state, reason)
-        case Deadline(reason) if state.critical:
-            return _begin_drain(_record_error(state, reason))
+                attempt = replace(_record_advice(attempt, verdict), advice_from_step=True)
+            attempt = record_error(replace(attempt, critical=False), reason)
+            if failure is FailureKind.REPAIRABLE and not attempt.wakes:
+                return _start_wake(attempt)
+            if failure is FailureKind.TRANSIENT and attempt.connects < MAX_CONNECTS:
+                return _enter(replace(attempt, seen=reason), AttemptState.VERIFY), ()
+            return _fail(attempt, reason)
+        case Deadline(reason) if attempt.critical:
+            return _begin_drain(record_error(attempt, reason))
         case Deadline(reason):
-            return _fail(state, reason or LATE, Effect.STOP)
-        case CancelRequested() if state.critical:
-            return _begin_drain(replace(state, cancelling=True))
+            return _fail(attempt, reason or LATE, Effect.STOP)
+        case CancelRequested() if attempt.critical:
+            return _begin_drain(replace(attempt, cancelling=True))
         case CancelRequested():
-            return _cancel(state)
-    return state, ()
+            return _cancel(attempt)
+    return attempt, ()
 
 
-def _wake(state: Progress, event: RepairEvent) -> Transition:
+def _wake(attempt: Attempt, event: RepairEvent) -> Transition:
     match event:
         case WakeOk(done_text):
-            skips_verify = state.confirmed is not None and state.confirmed.skips_verify
-            woken = replace(state, critical=False, done_text=done_text)
+            skips_verify = attempt.confirmed is not None and attempt.confirmed.skips_verify
+            woken = replace(attempt, critical=False, done_text=done_text)
             return _enter(woken, AttemptState.DONE if skips_verify else AttemptState.VERIFY), ()
         case WakeFailed(reason, advice):
-            return _fail(replace(state, advice=advice or state.advice), reason)
+            return _fail(replace(attempt, advice=advice or attempt.advice), reason)
         case LockBusy():
             # Nothing was started, so the attempt still has its wake.
-            held = replace(state, wakes=state.wakes - 1, waiting=True, critical=False)
+            held = replace(attempt, wakes=attempt.wakes - 1, waiting=True, critical=False)
             return _enter(held, AttemptState.VERIFY), ()
         case Deadline():
-            return _begin_drain(state)
+            return _begin_drain(attempt)
         case CancelRequested():
-            return _begin_drain(replace(state, cancelling=True))
-    return state, ()
+            return _begin_drain(replace(attempt, cancelling=True))
+    return attempt, ()
 
 
-def _verify(state: Progress, event: RepairEvent) -> Transition:
+def _verify(attempt: Attempt, event: RepairEvent) -> Transition:
     match event:
         case ProbeResult(verdict):
-            state = _record_advice(state, verdict)
-            if state.confirmed is not None and not state.wakes:
-                if state.waiting:
-                    return replace(state, seen=verdict.reason), ()
-                return _begin_confirmed(state, state.confirmed, verdict)
+            attempt = _record_advice(attempt, verdict)
+            if attempt.confirmed is not None and not attempt.wakes:
+                if attempt.waiting:
+                    return replace(attempt, seen=verdict.reason), ()
+                return _begin_confirmed(attempt, attempt.confirmed, verdict)
             match verdict.kind:
                 case VerdictKind.READY:
-                    return _on_ready(state)
-                case kind if kind is VerdictKind.TERMINAL or (verdict.over and state.wakes):
-                    return _fail(state, verdict.reason)
+                    return _on_ready(attempt)
+                case kind if kind is VerdictKind.TERMINAL or (verdict.over and attempt.wakes):
+                    return _fail(attempt, verdict.reason)
                 case VerdictKind.REPAIRABLE:
-                    state = replace(state, seen=verdict.reason, settling=False)
-                    state = _record_error(state, verdict.reason)
-                    if verdict.wakeable and not state.wakes and not state.waiting:
-                        return _start_wake(state)
-                    return state, ()
-            return replace(state, seen=verdict.reason, settling=True), ()
+                    attempt = replace(attempt, seen=verdict.reason, settling=False)
+                    attempt = record_error(attempt, verdict.reason)
+                    if verdict.wakeable and not attempt.wakes and not attempt.waiting:
+                        return _start_wake(attempt)
+                    return attempt, ()
+            return replace(attempt, seen=verdict.reason, settling=True), ()
         case LockAcquired():
-            return replace(state, waiting=False), (Effect.PROBE,)
+            return replace(attempt, waiting=False), (Effect.PROBE,)
         case Deadline(reason):
-            return _fail(state, reason or state.seen or STILL_STARTING)
+            return _fail(attempt, reason or attempt.seen or STILL_STARTING)
         case CancelRequested():
-            return _cancel(state)
-    return state, ()
+            return _cancel(attempt)
+    return attempt, ()
 
 
-def _drain(state: Progress, event: RepairEvent) -> Transition:
+def _drain(attempt: Attempt, event: RepairEvent) -> Transition:
     match event:
         case Drained(reason, done_text):
-            state = replace(state, done_text=done_text or state.done_text)
-            return _drained(_record_error(state, reason) if reason else state)
+            attempt = replace(attempt, done_text=done_text or attempt.done_text)
+            return _drained(record_error(attempt, reason) if reason else attempt)
         case CancelRequested():
-            return replace(state, cancelling=True), ()
-        case Deadline() if not state.critical and not state.overdue:
-            return replace(state, overdue=True), ()
+            return replace(attempt, cancelling=True), ()
+        case Deadline() if not attempt.critical and not attempt.overdue:
+            return replace(attempt, overdue=True), ()
         case Deadline(reason):
-            state = replace(state, abandoned=True)
-            state, effects = _drained(_record_error(state, reason) if reason else state)
-            return state, (Effect.ABANDON, *effects)
-    return state, ()
+            attempt = replace(attempt, abandoned=True)
+            attempt, effects = _drained(record_error(attempt, reason) if reason else attempt)
+            return attempt, (Effect.ABANDON, *effects)
+    return attempt, ()
 
 
-def _drained(state: Progress) -> Transition:
-    state = replace(state, critical=False)
-    if state.cancelling:
-        return _enter(state, AttemptState.CANCELLED), (Effect.FINAL_PROBE,)
-    return _enter(state, AttemptState.VERIFY), ()
+def _drained(attempt: Attempt) -> Transition:
+    attempt = replace(attempt, critical=False)
+    if attempt.cancelling:
+        return _enter(attempt, AttemptState.CANCELLED), (Effect.FINAL_PROBE,)
+    return _enter(attempt, AttemptState.VERIFY), ()
 
 
-def _on_ready(state: Progress) -> Transition:
-    state = replace(state, waiting=False)
-    if state.verb is Verb.WAKE:
-        return _enter(state, AttemptState.DONE), ()
-    if state.connects >= MAX_CONNECTS:
-        return _enter(state, AttemptState.FAILED), (Effect.FINAL_PROBE,)
-    connecting = replace(state, connects=state.connects + 1)
+def _on_ready(attempt: Attempt) -> Transition:
+    attempt = replace(attempt, waiting=False)
+    if attempt.verb is Verb.WAKE:
+        return _enter(attempt, AttemptState.DONE), ()
+    if attempt.connects >= MAX_CONNECTS:
+        return _enter(attempt, AttemptState.FAILED), (Effect.FINAL_PROBE,)
+    connecting = replace(attempt, connects=attempt.connects + 1)
     return _enter(connecting, AttemptState.CONNECT), (Effect.CONNECT,)
 
 
-def _start_wake(state: Progress) -> Transition:
-    return _enter(replace(state, wakes=state.wakes + 1), AttemptState.WAKE), (Effect.WAKE,)
+def _start_wake(attempt: Attempt) -> Transition:
+    return _enter(replace(attempt, wakes=attempt.wakes + 1), AttemptState.WAKE), (Effect.WAKE,)
 
 
-def _begin_confirmed(state: Progress, confirmed: Confirmed, verdict: Verdict) -> Transition:
+def _begin_confirmed(attempt: Attempt, confirmed: Confirmed, verdict: Verdict) -> Transition:
     """Begin it, unless the verdict says that it cannot help."""
     if confirmed.skips_verify:
-        return _start_wake(state)
+        return _start_wake(attempt)
     hopeless = verdict.kind is VerdictKind.TERMINAL and not verdict.confirmable
     if hopeless or verdict.kind is VerdictKind.UNKNOWN:
-        return _fail(state, verdict.reason)
+        return _fail(attempt, verdict.reason)
     if verdict.kind is not VerdictKind.READY:
-        state = _record_error(state, verdict.reason)
-    return _start_wake(state)
+        attempt = record_error(attempt, verdict.reason)
+    return _start_wake(attempt)
 
 
-def _enter(state: Progress, phase: AttemptState) -> Progress:
-    return replace(state, phase=phase)
+def _enter(attempt: Attempt, state: AttemptState) -> Attempt:
+    return replace(attempt, state=state)
 
 
-def _begin_drain(state: Progress) -> Transition:
-    effect = Effect.LET_FINISH if state.critical else Effect.STOP
-    return _enter(state, AttemptState.DRAIN), (effect,)
+def _begin_drain(attempt: Attempt) -> Transition:
+    effect = Effect.LET_FINISH if attempt.critical else Effect.STOP
+    return _enter(attempt, AttemptState.DRAIN), (effect,)
 
 
-def _fail(state: Progress, reason: str, *first: Effect) -> Transition:
-    failed = _record_error(replace(state, critical=False), reason)
+def _fail(attempt: Attempt, reason: str, *first: Effect) -> Transition:
+    failed = record_error(replace(attempt, critical=False), reason)
     return _enter(failed, AttemptState.FAILED), (*first, Effect.FINAL_PROBE)
 
 
-def _cancel(state: Progress) -> Transition:
-    cancelled = replace(state, cancelling=True, critical=False)
+def _cancel(attempt: Attempt) -> Transition:
+    cancelled = replace(attempt, cancelling=True, critical=False)
     return _enter(cancelled, AttemptState.CANCELLED), (Effect.STOP, Effect.FINAL_PROBE)
 
 
-def _record_advice(state: Progress, verdict: Verdict) -> Progress:
+def _record_advice(attempt: Attempt, verdict: Verdict) -> Attempt:
     """Keep what the latest verdict says the operator could do."""
     return replace(
-        state, advice=verdict.advice, confirmable=verdict.confirmable, advice_from_step=False
+        attempt, advice=verdict.advice, confirmable=verdict.confirmable, advice_from_step=False
     )
 
 
-def _record_error(state: Progress, reason: str) -> Progress:
+def record_error(attempt: Attempt, reason: str) -> Attempt:
     """The first error stays the headline; the last is kept where it differs."""
-    if not state.original:
-        return replace(state, original=reason)
-    return replace(state, last="" if reason == state.original else reason)
+    if not attempt.original:
+        return replace(attempt, original=reason)
+    return replace(attempt, last="" if reason == attempt.original else reason)

@@ -14,6 +14,9 @@ from services.models import SandboxId
 from services.sources.protocol.verdict import Verdict, VerdictKind
 from services.text.redact import redact_line
 
+FIRST_POLL_S = 0.5
+LONGEST_POLL_S = 2.0
+_POLL_GROWTH = 1.5
 _LOG = logging.getLogger(__name__)
 
 
@@ -34,8 +37,11 @@ class Probes:
         self._task: asyncio.Task[Verdict] | None = None
         self._stray: asyncio.Task[Verdict] | None = None
         self._held_up_s = 0.0
+        self._poll_s = FIRST_POLL_S
         self.until = 0.0
         """When the probe that runs is no longer waited for."""
+        self.poll_at = 0.0
+        """When the next one is due while it is waited for something to serve."""
 
     @property
     def task(self) -> asyncio.Task[Verdict] | None:
@@ -54,6 +60,20 @@ class Probes:
             self._held_up_s = 0.0
             self.until = self._clock.monotonic() + self._limit_s
             self._task = asyncio.create_task(_run_probe(self._probe, self._sandbox))
+
+    def pace(self, first_s: float) -> None:
+        """Poll from now on, the first time after so many seconds, then less and less often."""
+        self._poll_s = FIRST_POLL_S
+        self.poll_at = self._clock.monotonic() + first_s
+
+    def take_turn(self) -> bool:
+        """Whether a poll is due and none is under way; the next one is due later."""
+        now = self._clock.monotonic()
+        if self._task is not None or now < self.poll_at:
+            return False
+        self.poll_at = now + self._poll_s
+        self._poll_s = min(self._poll_s * _POLL_GROWTH, LONGEST_POLL_S)
+        return True
 
     def drop(self) -> None:
         """Cancel the running probe and ignore its verdict."""

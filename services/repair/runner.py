@@ -17,7 +17,6 @@ from services.repair.limits import Deadlines, Limits
 from services.repair.locks import RepairLocks
 from services.repair.machine import (
     CancelRequested,
-    Confirmed,
     ConnectFailed,
     ConnectOk,
     Critical,
@@ -27,15 +26,15 @@ from services.repair.machine import (
     FailureKind,
     LockAcquired,
     ProbeResult,
-    Progress,
     RepairEvent,
     Requested,
     WakeFailed,
     WakeOk,
+    record_error,
     transition,
 )
-from services.repair.messages import to_attempt
-from services.repair.probes import Probes, redact_verdict
+from services.repair.messages import to_told
+from services.repair.probes import FIRST_POLL_S, Probes, redact_verdict
 from services.repair.steps import StepTracker, apply_transition, remark
 from services.repair.tasks import RepairTasks
 from services.sources.protocol.proposer import Proposal
@@ -43,9 +42,6 @@ from services.sources.protocol.source import OpenSource
 from services.sources.protocol.verdict import Verdict, VerdictKind
 from services.text.redact import redact_line
 
-FIRST_POLL_S = 0.5
-LONGEST_POLL_S = 2.0
-_POLL_GROWTH = 1.5
 STRAY_S = 1.0
 """How long the final probe waits for one that was cut off."""
 _SHORTEST_S = 0.001
@@ -68,17 +64,12 @@ class AttemptRun:
         lag: LagMeter | None = None,
     ) -> None:
         """`proposal` is what the operator confirmed: it replaces the wake."""
-        self.attempt = attempt
+        self.attempt = self._record = attempt
+        """As it is told, and as the machine has it."""
         self.over = asyncio.Event()
-        self._confirmed = (
-            None
-            if proposal is None
-            else Confirmed(redact_line(proposal.act), proposal.goal is None)
-        )
         self._clock = clock
         self._limits = limits
         self._publish = publish
-        self._progress = Progress()
         self._deadlines = Deadlines(clock, limits)
         self._tracker = StepTracker()
         self._wakeup = asyncio.Event()
@@ -92,17 +83,15 @@ class AttemptRun:
         self._lateness = OwnLateness(lag)
         self._failed_connect = ""
         self._lock_is_new = False
-        self._poll_s = FIRST_POLL_S
-        self._poll_at = 0.0
         self._final_probe = False
 
     def begin(self) -> None:
         """Request it: the first probe has been started when this returns."""
-        self._apply(Requested(self.attempt.verb, self._confirmed))
+        self._apply(Requested(self._record.verb, self._record.confirmed))
 
     def request(self, verb: Verb) -> None:
         """Join it; a reconnect turns a wake into a reconnect."""
-        if not self._progress.phase.ended:
+        if not self._record.state.ended:
             self._apply(Requested(verb))
 
     def request_cancel(self, *, closing: bool = False) -> None:
@@ -120,29 +109,26 @@ class AttemptRun:
     @property
     def skips_verify(self) -> bool:
         """Whether it is a confirmed action that is not verified: no request can join it."""
-        return self._confirmed is not None and self._confirmed.skips_verify
+        confirmed = self._record.confirmed
+        return confirmed is not None and confirmed.skips_verify
 
     async def drive(self) -> None:
         """Run to the end; no failure of a source escapes."""
         self._lateness.start()
         try:
             try:
-                while not self._progress.phase.ended:
+                while not self._record.state.ended:
                     self._apply(await self._next())
             except Exception as error:
                 _LOG.exception("attempt %s", self.attempt.id)
                 reason = f"internal error: {type(error).__name__}"
-                self._progress = replace(
-                    self._progress,
-                    phase=AttemptState.FAILED,
-                    original=self._progress.original or reason,
-                    last=reason if self._progress.original else "",
-                )
+                failed = record_error(self._record, reason)
+                self._record = replace(failed, state=AttemptState.FAILED)
             await self._finish()
         finally:
             if not self._closed:
                 cut = AttemptState.CANCELLED
-                self._progress = replace(self._progress, phase=cut, cancelling=True)
+                self._record = replace(self._record, state=cut, cancelling=True)
                 self.work.stop_now()
                 self._close("cancelled")
             self._probes.drop()
@@ -157,41 +143,38 @@ class AttemptRun:
     def _pending_event(self) -> RepairEvent | None:
         """The next event for the table, or None; starts a probe that is due."""
         self._take_lag()
-        state = self._progress
-        active = state.phase in (AttemptState.CONNECT, AttemptState.WAKE)
-        if active and self.work.critical != state.critical:
+        record = self._record
+        active = record.state in (AttemptState.CONNECT, AttemptState.WAKE)
+        if active and self.work.critical != record.critical:
             return Critical(self.work.critical)
         if self._queued_events:
             return self._queued_events.popleft()
-        if self._cancel_requested and not state.cancelling:
+        if self._cancel_requested and not record.cancelling:
             return CancelRequested()
         if (event := self._probe_event()) is not None:
             return event
         if (event := self._task_event()) is not None:
             return event
-        now = self._clock.monotonic()
-        if now >= self._deadlines.at(state):
-            if state.phase is AttemptState.CONNECT and self._failed_connect:
+        if self._clock.monotonic() >= self._deadlines.at(record):
+            if record.state is AttemptState.CONNECT and self._failed_connect:
                 return ConnectFailed(self._failed_connect, FailureKind.TERMINAL)
-            return Deadline(self._deadlines.reason(state))
-        if (
-            state.phase is AttemptState.VERIFY
-            and self._probes.task is None
-            and now >= self._poll_at
-        ):
-            return self._poll(now)
+            return Deadline(self._deadlines.reason(record))
+        if record.state is AttemptState.VERIFY and self._probes.take_turn():
+            if record.waiting and self.work.lock.acquire():
+                return LockAcquired()
+            self._probes.begin()
         return None
 
     def _probe_event(self) -> RepairEvent | None:
         verdict = self._probes.take()
         if verdict is None:
             return None
-        if self._progress.phase is AttemptState.CONNECT:
+        if self._record.state is AttemptState.CONNECT:
             return ConnectFailed(self._failed_connect, _failure_kind(verdict))
         return ProbeResult(verdict)
 
     def _task_event(self) -> RepairEvent | None:
-        outcome, phase = self.work.outcome, self._progress.phase
+        outcome, phase = self.work.outcome, self._record.state
         if phase is AttemptState.DRAIN and not self.work.running:
             return self._drained()
         if outcome is None or self._failed_connect:
@@ -226,39 +209,29 @@ class AttemptRun:
     def _drained(self) -> Drained:
         """The end of a drain: why a critical step failed, what a confirmed action did."""
         outcome = self.work.outcome
-        if outcome is None or not self._progress.critical or outcome.stopped:
+        if outcome is None or not self._record.critical or outcome.stopped:
             return Drained("", self._done_text())
         return Drained(redact_line(outcome.reason), self._done_text())
 
     def _done_text(self) -> str:
         """What a confirmed action says it did; nothing of the connect steps after it."""
         outcome = self.work.outcome
-        state = self._progress
-        if outcome is None or state.confirmed is None or state.connects:
+        if outcome is None or self._record.confirmed is None or self._record.connects:
             return ""
         return redact_line(outcome.done_text)
 
-    def _poll(self, now: float) -> RepairEvent | None:
-        self._poll_at = now + self._poll_s
-        self._poll_s = min(self._poll_s * _POLL_GROWTH, LONGEST_POLL_S)
-        if self._progress.waiting and self.work.lock.acquire():
-            return LockAcquired()
-        self._probes.begin()
-        return None
-
     def _apply(self, event: RepairEvent) -> None:
-        before = self._progress
+        before = self._record
         after, effects = transition(before, event)
-        self._progress = after
+        self._record = after
         self._deadlines.moved(before, after)
-        if before.phase is not after.phase:
+        if before.state is not after.state:
             self._probes.drop()
             self._failed_connect = ""
             self._lateness.task_s = 0.0
-            self._poll_s = FIRST_POLL_S
             # A connect that failed is tried again a little later each time.
             wait = {AttemptState.PROBE: FIRST_POLL_S, AttemptState.CONNECT: float(after.connects)}
-            self._poll_at = self._clock.monotonic() + wait.get(before.phase, 0.0)
+            self._probes.pace(wait.get(before.state, 0.0))
         if isinstance(event, ProbeResult | LockAcquired):
             self._lock_is_new = isinstance(event, LockAcquired)
         now = self._clock.now()
@@ -273,15 +246,15 @@ class AttemptRun:
         )
         for effect in effects:
             self._run_effect(effect)
-        if after.phase not in (AttemptState.WAKE, AttemptState.DRAIN) and not (
-            self._lock_is_new and after.phase is AttemptState.VERIFY
+        if after.state not in (AttemptState.WAKE, AttemptState.DRAIN) and not (
+            self._lock_is_new and after.state is AttemptState.VERIFY
         ):
             self.work.lock.release()
         self._publish_change()
 
-    def _limit_s(self, state: Progress) -> float:
-        if state.phase is AttemptState.VERIFY:
-            return self._limits.lock_s if state.waiting else self._deadlines.verify_s(state)
+    def _limit_s(self, record: Attempt) -> float:
+        if record.state is AttemptState.VERIFY:
+            return self._limits.lock_s if record.waiting else self._deadlines.verify_s(record)
         return self._limits.probe_s
 
     def _run_effect(self, effect: Effect) -> None:
@@ -316,12 +289,12 @@ class AttemptRun:
     async def _pause(self) -> None:
         """Wait for the next thing that can happen, saying meanwhile what is slow."""
         now = self._clock.monotonic()
-        instants = [self._deadlines.at(self._progress)]
+        instants = [self._deadlines.at(self._record)]
         probe_task = self._probes.task
         if probe_task is not None:
             instants.append(self._probes.until)
-        elif self._progress.phase is AttemptState.VERIFY:
-            instants.append(self._poll_at)
+        elif self._record.state is AttemptState.VERIFY:
+            instants.append(self._probes.poll_at)
         slow_in = self._tracker.announce(self._clock.now())
         self._publish_change()
         if slow_in is not None:
@@ -349,11 +322,11 @@ class AttemptRun:
             until += self._take_lag()
             left = until - self._clock.monotonic()
             if left <= 0:
-                self._progress = replace(self._progress, abandoned=True)
+                self._record = replace(self._record, abandoned=True)
                 self.work.abandon()
                 break
             await self._wait(left, task)
-        cancelled = self._progress.phase is AttemptState.CANCELLED
+        cancelled = self._record.state is AttemptState.CANCELLED
         self._close("cancelled" if cancelled else "not finished")
         if self._final_probe and not self._closing:
             if (stray := self._probes.stray) is not None:
@@ -372,16 +345,16 @@ class AttemptRun:
         now = self._clock.now()
         self._tracker.finish(cut, now)
         self._closed = True
-        self.attempt = replace(self.attempt, ended_at=now)
+        self._record = replace(self._record, ended_at=now)
         self._publish_change()
 
     def _publish_change(self, seen: Verdict | None = None) -> None:
         """Publish the attempt as it stands, if that is news."""
-        new = to_attempt(
-            self.attempt,
-            self._progress,
+        new = to_told(
+            self._record,
             self._tracker.steps,
-            cancelling=self._progress.cancelling or self._cancel_requested,
+            last=self.attempt.state,
+            cancelling=self._cancel_requested,
             seen=seen,
             held_up_s=self._lateness.total_s,
         )

@@ -7,13 +7,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from services.models import AttemptState, Step, StepState
+from services.models import Attempt, AttemptState, Step, StepState
 from services.repair.machine import (
     ConnectFailed,
     ConnectOk,
     Effect,
     ProbeResult,
-    Progress,
     RepairEvent,
     WakeFailed,
     WakeOk,
@@ -161,8 +160,8 @@ def _displayed(tracked: _TrackedStep) -> Step:
 
 def apply_transition(
     tracker: StepTracker,
-    before: Progress,
-    after: Progress,
+    before: Attempt,
+    after: Attempt,
     event: RepairEvent,
     *,
     now: float,
@@ -180,19 +179,19 @@ def apply_transition(
             _failed(tracker, "start", reason, now)
         case ConnectFailed(reason):
             _failed(tracker, "connect", reason, now)
-    if before.phase is AttemptState.DRAIN and after.phase is not AttemptState.DRAIN:
+    if before.state is AttemptState.DRAIN and after.state is not AttemptState.DRAIN:
         why = "cancelled" if after.cancelling else "over its limit"
         tracker.close(StepState.FAILED, why, now)
     if after.overdue and not before.overdue:
         tracker.remark("did not end when asked, still waited for")
-    if before.phase is AttemptState.PROBE:
+    if before.state is AttemptState.PROBE:
         _checked(tracker, before, after, event, now)
-    if before.phase is AttemptState.VERIFY and after.phase is not AttemptState.VERIFY:
+    if before.state is AttemptState.VERIFY and after.state is not AttemptState.VERIFY:
         _verified(tracker, after, now)
-    if after.phase is AttemptState.PROBE and before.phase is not AttemptState.PROBE:
+    if after.state is AttemptState.PROBE and before.state is not AttemptState.PROBE:
         tracker.record(Step("check", StepState.RUNNING, limit_s=limit_s), now)
-    if after.phase is AttemptState.VERIFY:
-        if before.phase is AttemptState.CONNECT:
+    if after.state is AttemptState.VERIFY:
+        if before.state is AttemptState.CONNECT:
             tracker.reset_connect(after.last or after.original)
         detail = f"{owner} is repairing this" if after.waiting and owner else after.seen
         tracker.record(Step("wait", StepState.RUNNING, limit_s=limit_s, detail=detail), now)
@@ -215,18 +214,18 @@ def _failed(tracker: StepTracker, name: str, reason: str, now: float) -> None:
 
 
 def _checked(
-    tracker: StepTracker, before: Progress, after: Progress, event: RepairEvent, now: float
+    tracker: StepTracker, before: Attempt, after: Attempt, event: RepairEvent, now: float
 ) -> None:
-    if after.phase is before.phase or after.phase is AttemptState.CANCELLED:
+    if after.state is before.state or after.state is AttemptState.CANCELLED:
         return
     reason = event.verdict.reason if isinstance(event, ProbeResult) else after.original
-    failed = after.phase is AttemptState.FAILED
+    failed = after.state is AttemptState.FAILED
     state = StepState.FAILED if failed else StepState.OK
     tracker.record(Step("check", state, detail=reason), now)
 
 
-def _verified(tracker: StepTracker, after: Progress, now: float) -> None:
-    match after.phase:
+def _verified(tracker: StepTracker, after: Attempt, now: float) -> None:
+    match after.state:
         case AttemptState.WAKE:
             tracker.forget("wait")
         case AttemptState.FAILED:

@@ -11,16 +11,8 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 ORDER = (
-    "panel",
-    "rest",
-    "scale",
-    "terminal",
-    "costly",
-    "drawing",
-    "flood",
-    "wire",
-    "nanoclaw",
-    "vellum",
+    *("panel", "rest", "scale", "terminal", "costly", "drawing", "flood", "wire"),
+    *("pods", "nanoclaw", "vellum"),
 )
 
 

@@ -16,6 +16,8 @@ DEAD_S = 1.5
 """A killed process is shown within this."""
 STOPPED_S = 1.0 + 1.0 + 0.5
 """A stopped one: interval, probe limit and half a second."""
+AROUND_S = 20.0
+"""How much before and after a missed state is printed."""
 _SHOWN = 12
 
 
@@ -76,6 +78,15 @@ def report(run: Run) -> Iterator[str]:
         for span in missed_of(run, role):
             at = span.start - run.started
             yield f"  missed      {at:7.1f} s  {role} was {span.word} for {span.seconds:.1f} s"
+            yield from _around(run, role, span)
+    for role in run.truth:
+        way = run.truth[WAY_IN] if role not in WAYS else None
+        for span in wrong_of(run, role)[1]:
+            if score.alarms(run.truth[role], way, [span]):
+                at = span.start - run.started
+                for_s = f"for {span.seconds:.1f} s"
+                yield f"  alarm       {at:7.1f} s  {role} shown {span.word} {for_s}"
+                yield from _around(run, role, span)
     ready_, down_, closed_, unread = score.false_answers(run.answers, run.truth)
     yield (
         f"status        {len(run.answers)} answers: {ready_} falsely ready, {down_} falsely down, "
@@ -107,6 +118,25 @@ def aims(run: Run) -> list[str]:
     if falsely:
         unmet.append(f"{falsely} answers of status were false or not readable (0)")
     return unmet
+
+
+def _around(run: Run, role: str, span: Span) -> Iterator[str]:
+    """What was true, shown and told of a role and its way in around one span."""
+    first, last = span.start - AROUND_S, span.end + AROUND_S
+    for one in dict.fromkeys((role, WAY_IN)):
+        for what, line in (("true", run.truth[one]), ("shown", run.shown[one])):
+            words = [
+                f"{piece.start - run.started:.1f} {piece.word}"
+                for piece in line.spans(run.ended)
+                if piece.end > first and piece.start < last
+            ]
+            yield f"    {one} {what}: {', '.join(words)}"
+        told = [
+            f"{record.at - run.started:.1f} {record.before} → {record.after}"
+            for record in run.records
+            if record.role == one and first <= record.at <= last
+        ]
+        yield f"    {one} told: {', '.join(told) or 'nothing'}"
 
 
 def _sum(spans: Sequence[Span]) -> float:

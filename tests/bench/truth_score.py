@@ -162,12 +162,20 @@ def behind_closed(way: Timeline, shown: Timeline, end: float) -> list[Span]:
 def missed(
     role: str, truth: Timeline, way: Timeline | None, records: Sequence[Record], end: float
 ) -> list[Span]:
-    """States that lasted longer than two looks and that the history never told."""
+    """States that lasted longer than two looks and that the history never told.
+
+    What an agent does behind a closed way is told by the record of the way, but for its death and
+    the end of that: it has to be told where it lasted as long while the way was open.
+    """
     found = []
     told = _TOLD[role in WAYS]
     mine = [one for one in records if one.role == role]
+    died = False
     for span in truth.spans(end):
-        if span.word not in told or span.seconds <= LOOKS_S:
+        died = died or span.word == DEAD
+        seconds = span.seconds if way is None or died else _open_s(span, way, end)
+        died = died and span.word not in (SERVING, STOPPED)
+        if span.word not in told or seconds <= LOOKS_S:
             continue
         words = set(told[span.word])
         if way is not None and way.held(span.start - EDGE_S, span.end) != {SERVING}:
@@ -178,6 +186,12 @@ def missed(
         if not ({(earlier or ["ready"])[-1]} | meanwhile) & words:
             found.append(span)
     return found
+
+
+def _open_s(span: Span, way: Timeline, end: float) -> float:
+    """The longest time within a span for which the way in served."""
+    pieces = both([span], way.spans(end))
+    return max((b - a for a, b, _, word in pieces if word == SERVING), default=0.0)
 
 
 def doubled(records: Sequence[Record]) -> list[Record]:

@@ -19,7 +19,16 @@ from pathlib import Path
 from services.clock import SystemClock
 from services.config.settings import Settings, SourceSettings
 from services.config.sources import LocalTable
-from services.models import AttemptState, GatewayState, SandboxId, SandboxState, ShellState
+from services.models import (
+    AttemptState,
+    Gateway,
+    GatewayId,
+    GatewayState,
+    Sandbox,
+    SandboxId,
+    SandboxState,
+    ShellState,
+)
 from services.sources.local.faults import InjectedFault, inject
 from services.sources.local.layout import SANDBOX_NAMES, World
 from services.sources.local.source import open_local
@@ -49,6 +58,8 @@ class Findings:
     rounds: int = 0
     keys: int = 0
     injected: list[Injected] = field(default_factory=list)
+    hidden: set[Injected] = field(default_factory=set)
+    """Never shown: they began behind a way in that did not serve and ended before it did."""
     samples: list[Sample] = field(default_factory=list)
     wrong: list[str] = field(default_factory=list)
 
@@ -152,20 +163,26 @@ class Soak:
         course = LEADS_TO[one.fault]
         if len(course) > 1:
             state = course[-2]
-            await self._until(f"{one} is seen as {state}", partial(self._shows, one, state))
+            await self._until(f"{one} is seen as {state}", partial(self._has, one, state))
+            if self._hides(one):
+                self.found.hidden.add(one)
             await self._hands.fidget()
 
     async def _mend(self, one: Injected) -> None:
         if one.fault is InjectedFault.FLOOD:
             self._clear(one)
             return
+        if one in self.found.hidden:
+            await self._until(f"{one} is not hidden", lambda: not self._hides(one))
+            if self._has(one, LEADS_TO[one.fault][-2]):
+                self.found.hidden.remove(one)
         await self._hands.go_to(one.sandbox)
         if one.fault is InjectedFault.CREDENTIAL_REFUSED:
             await self._hands.press("w")
             await self._ended(one, AttemptState.FAILED)
             self._clear(one)
             return
-        if self._state(one) != "ready":
+        if not self._has(one, "ready"):
             await self._hands.press(self._chance.choice(("w", "r")))
             await self._ended(one, AttemptState.DONE)
 
@@ -187,16 +204,22 @@ class Soak:
             said = f"{attempt.summary} {attempt.original} {attempt.advice}"
             self.found.wrong.append(f"the attempt after {one} is {attempt.state.value}: {said}")
 
-    def _shows(self, one: Injected, state: str) -> bool:
-        return self._state(one) == state
+    def _has(self, one: Injected, state: str) -> bool:
+        """Whether what it was done to is in this state, shown or behind a closed way in."""
+        row = self._row(one)
+        own = row.own_state if isinstance(row, Sandbox) else None
+        return row is not None and (own or row.state).value == state
 
-    def _state(self, one: Injected) -> str:
+    def _hides(self, one: Injected) -> bool:
+        """Whether its way in is shown instead of its own state."""
+        row = self._row(one)
+        return isinstance(row, Sandbox) and row.own_state is not None
+
+    def _row(self, one: Injected) -> Gateway | Sandbox | None:
         board = self._app.engine.board
         if one.kind == "gateway":
-            gateways = board.gateways.values()
-            return next((g.state.value for g in gateways if g.id.native_id == one.subject), "")
-        known = board.sandboxes.get(SandboxId("local", one.subject))
-        return known.state.value if known is not None else ""
+            return board.gateways.get(GatewayId("local", one.subject))
+        return board.sandboxes.get(SandboxId("local", one.subject))
 
     def _all_ready(self) -> bool:
         board = self._app.engine.board
@@ -268,6 +291,7 @@ async def soak(folder: Path, seconds: float, seed: int, say: Say = lambda _: Non
         found.wrong.append("the panel left by itself")
     if left := residents(world.root):
         found.wrong.append(f"{len(left)} processes of {len(roles(world))} outlived the panel")
-    found.wrong += missing(folder / "journal.db", found.injected)
+    shown = [one for one in found.injected if one not in found.hidden]
+    found.wrong += missing(folder / "journal.db", shown)
     found.wrong += leaks(found.samples, WARM)
     return found

@@ -20,6 +20,10 @@ class FakeClock:
     def now(self) -> float:
         return self._epoch + self._now
 
+    def set_wall(self, by: float) -> None:
+        """The wall clock is set, forward or back; no time passes."""
+        self._epoch += by
+
     def jump(self, now: float) -> None:
         """Be at that instant, waking nobody."""
         self._now = now - self._epoch

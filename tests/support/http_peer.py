@@ -260,10 +260,13 @@ class HttpPeer:
             return None
         first, *lines = head.decode("latin-1").split("\r\n")
         method, target, _ = first.split(" ", 2)
-        headers = {
-            name.strip().lower(): value.strip()
-            for name, _, value in (line.partition(":") for line in lines if line)
-        }
+        headers: dict[str, str] = {}
+        for name, _, value in (line.partition(":") for line in lines if line):
+            # One that stands there several times is one list.
+            before = headers.get(name.strip().lower())
+            headers[name.strip().lower()] = (
+                f"{before}, {value.strip()}" if before else value.strip()
+            )
         body = await reader.readexactly(int(headers.get("content-length", "0")))
         session = writer.get_extra_info("ssl_object")
         certificate = None if session is None else session.getpeercert()
@@ -278,11 +281,11 @@ class HttpPeer:
 
 @asynccontextmanager
 async def http_peer(
-    handle: Handler, tls: ssl.SSLContext | None = None, port: int = 0
+    handle: Handler, tls: ssl.SSLContext | None = None, port: int = 0, host: str = "127.0.0.1"
 ) -> AsyncIterator[HttpPeer]:
     """One that listens; at the end it is closed and nothing went wrong in it."""
     peer = HttpPeer(handle)
-    server = await asyncio.start_server(peer.serve, "127.0.0.1", port, ssl=tls)
+    server = await asyncio.start_server(peer.serve, host, port, ssl=tls)
     peer.port = server.sockets[0].getsockname()[1]
     try:
         yield peer

@@ -58,10 +58,10 @@ def _docker() -> str:
     return docker.missing()
 
 
-def _kubectl() -> str:
+def _kubectl(minor: int = 32) -> str:
     from tests.support import kubectl
 
-    return kubectl.missing()
+    return kubectl.missing(minor)
 
 
 def _openshell() -> str:
@@ -81,6 +81,9 @@ KITS = {
     "containerd": Kit("containerd, runc, static busybox and bash of Debian 12", _containerd),
     "docker": Kit("the docker daemon of Debian 12", _docker),
     "kubectl": Kit("kubectl 1.32, or the file WAKEDECK_KUBECTL names", _kubectl),
+    "kubectl-old": Kit("kubectl 1.28", lambda: _kubectl(28)),
+    "kubectl-new": Kit("kubectl 1.37", lambda: _kubectl(37)),
+    "pproxy": Kit("pproxy, a proxy for HTTP and SOCKS", _modules("pproxy")),
     "openshell": Kit("four releases of the OpenShell CLI and the stubs of five", _openshell),
     "openshell-stubs": Kit("grpcio and the OpenShell stubs", _modules("grpc", "openshell")),
     "vellum": Kit("the vellum command under bun", _vellum),

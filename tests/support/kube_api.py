@@ -72,6 +72,10 @@ class KubeApi:
         self.log = b"2026-01-01T00:00:06Z hello from the pod\n"
         self.page = 0
         """Most pods in one list answer; 0 for all."""
+        self.rest = False
+        """Whether a list that expired between two pages may go on with the rest as it is now."""
+        self.events: list[dict[str, Any]] = []
+        """What the cluster recorded of its pods."""
         self.lists = 0
         self.watches = 0
         self.refuse: Callable[[Exchange], Awaitable[bool]] | None = None
@@ -81,7 +85,7 @@ class KubeApi:
         self._pods: dict[tuple[str, str], Pod] = {}
         self._version = 100
         self._oldest = 0
-        self._events: list[tuple[int, str, Pod]] = []
+        self._changes: list[tuple[int, str, Pod]] = []
         self._changed = asyncio.Condition()
         self._cut = 0
 
@@ -101,7 +105,7 @@ class KubeApi:
         async with self._changed:
             self._version += 10
             self._oldest = self._version
-            self._events.clear()
+            self._changes.clear()
             self._cut += 1
             self._gone_in_stream = in_stream
             self._changed.notify_all()
@@ -119,7 +123,7 @@ class KubeApi:
         async with self._changed:
             self._version += 1
             one["metadata"]["resourceVersion"] = str(self._version)
-            self._events.append((self._version, kind, one))
+            self._changes.append((self._version, kind, one))
             self._changed.notify_all()
 
     async def handle(self, exchange: Exchange) -> None:
@@ -158,6 +162,9 @@ class KubeApi:
             watching = exchange.request.one("watch") in ("1", "true")
             await (self._watch if watching else self._list)(exchange, namespace)
             return
+        if parts == ["events"]:
+            await exchange.json(200, {"kind": "EventList", "items": self.events})
+            return
         one = self._pods.get((namespace or "", parts[1]))
         if one is None:
             said = f'pods "{parts[1]}" not found'
@@ -189,24 +196,30 @@ class KubeApi:
         request = exchange.request
         found = self._selected(namespace, request.one("labelSelector"))
         metadata: dict[str, Any] = {"resourceVersion": str(self._version)}
-        start = 0
+        after: tuple[str, str] = ("", "")
         if token := request.one("continue"):
             state = json.loads(base64.b64decode(token))
+            after = (state["namespace"], state["name"])
             if state["version"] < self._oldest:
-                await exchange.json(410, status(410, "Expired", "The provided continue is too old"))
+                gone = status(410, "Expired", "The provided continue is too old")
+                if self.rest:
+                    gone["metadata"]["continue"] = _token({**state, "version": self._version})
+                await exchange.json(410, gone)
                 return
-            start = state["start"]
-        limit = min(int(request.one("limit", "0")) or len(found), self.page or len(found))
-        if start + limit < len(found):
-            state = {"start": start + limit, "version": self._version}
-            metadata["continue"] = base64.b64encode(json.dumps(state).encode()).decode()
+        left = [one for one in found if _key(one) > after]
+        limit = min(int(request.one("limit", "0")) or len(left), self.page or len(left))
+        if limit < len(left):
+            namespace, name = _key(left[limit - 1])
+            state = {"namespace": namespace, "name": name, "version": self._version}
+            metadata["remainingItemCount"] = len(left) - limit
+            metadata["continue"] = _token(state)
         await exchange.json(
             200,
             {
                 "kind": "PodList",
                 "apiVersion": "v1",
                 "metadata": metadata,
-                "items": found[start : start + limit],
+                "items": left[:limit],
             },
         )
 
@@ -226,10 +239,10 @@ class KubeApi:
         await exchange.begin()
         while True:
             async with self._changed:
-                fresh = [event for event in self._events if event[0] > seen]
+                fresh = [event for event in self._changes if event[0] > seen]
                 while not fresh and cut == self._cut:
                     await self._changed.wait()
-                    fresh = [event for event in self._events if event[0] > seen]
+                    fresh = [event for event in self._changes if event[0] > seen]
             for version, kind, one in fresh:
                 seen = version
                 labels = one["metadata"]["labels"]
@@ -251,6 +264,14 @@ class KubeApi:
         argv = request.query.get("command", [])
         yes = ("true", "1")
         await self.exec.run(socket, argv, request.one("tty") in yes, request.one("stdin") in yes)
+
+
+def _key(one: Pod) -> tuple[str, str]:
+    return one["metadata"]["namespace"], one["metadata"]["name"]
+
+
+def _token(state: object) -> str:
+    return base64.b64encode(json.dumps(state).encode()).decode()
 
 
 def _line(event: object) -> bytes:
@@ -276,12 +297,14 @@ _RESOURCES = {
 
 
 @asynccontextmanager
-async def kube_api(folder: Path, tls: ssl.SSLContext | None = None) -> AsyncIterator[KubeApi]:
+async def kube_api(
+    folder: Path, tls: ssl.SSLContext | None = None, host: str = "127.0.0.1"
+) -> AsyncIterator[KubeApi]:
     """One that runs; at the end everything it started is ended."""
     folder.mkdir(parents=True, exist_ok=True)
     api = KubeApi(folder)
     try:
-        async with http_peer(api.handle, tls) as peer:
+        async with http_peer(api.handle, tls, host=host) as peer:
             api.peer = peer
             yield api
     finally:

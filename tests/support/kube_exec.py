@@ -64,6 +64,7 @@ class ExecServer:
             env
             or {
                 "PATH": os.environ["PATH"],
+                "HOME": str(cwd),  # a shell reads no start-up file of this machine's user
                 "TERM": "xterm",
                 "PS1": "pod$ ",
                 "PROMPT_COMMAND": "PS1='pod$ '",

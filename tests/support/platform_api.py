@@ -31,6 +31,7 @@ class Platform:
         self.tokens = {TOKEN}
         self.env = {
             "PATH": os.environ["PATH"],
+            "HOME": str(folder),  # a shell reads no start-up file of this user
             "TERM": "xterm",
             "PS1": "pod$ ",
             "PROMPT_COMMAND": "PS1='pod$ '",

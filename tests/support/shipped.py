@@ -1,6 +1,6 @@
 """Writes what a wheel ships beside the code, from the parser itself: `make shipped`.
 
-The manual page and completions under `packaging/`; the wheel puts them where a system looks.
+The manual page and completions under `share/`; the wheel puts them where a system looks.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from tui.cli.exit import Exit
 from tui.cli.main import main as command
 
 ROOT = Path(__file__).resolve().parents[2]
-PACKAGING = ROOT / "packaging"
+SHARE = ROOT / "share"
 PLACES = {"bash": PROGRAM, "zsh": f"_{PROGRAM}", "fish": f"{PROGRAM}.fish"}
 """Names that shells look for."""
 _RELEASED = re.compile(r"^## \d+\.\d+\.\d+ \((\d{4}-\d{2}-\d{2})\)$", re.M)
@@ -33,7 +33,7 @@ def released() -> str:
 
 
 def files() -> dict[str, str]:
-    """Everything there is to ship, by its place below `packaging`."""
+    """Everything there is to ship, by its place below `share`."""
     found = {f"man/{PROGRAM}.1": "\n".join(_page()) + "\n"}
     for shell in SHELLS:
         kind = get_completion_class(shell)
@@ -110,7 +110,7 @@ def _text(words: str) -> str:
 def main() -> None:
     """Write them."""
     for name, text in files().items():
-        path = PACKAGING / name
+        path = SHARE / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, "utf-8")
         sys.stdout.write(f"{path}\n")

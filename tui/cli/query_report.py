@@ -29,7 +29,7 @@ from services.models import (
     Sandbox,
 )
 from services.sources.protocol.actor import SIGN_IN_S, SignsIn
-from services.sources.protocol.observer import NameFinder
+from services.sources.protocol.observer import AsksToSignIn, LongLists, NameFinder
 from services.sources.protocol.source import OpenSource
 from services.sources.registry import open_sources
 from services.text.format import clock_time, counts
@@ -38,6 +38,8 @@ from tui.cli import tables
 PROBE_S = 10.0
 PROBE_LIMIT_S = 2.0
 """What the shortest wait within a probe is given."""
+TELL_S = 5.0
+"""Between two words on how far a long list is."""
 VOID_PROBES = 3
 """So often a probe is made that this process itself holds up; the last one counts as a failure."""
 
@@ -64,12 +66,16 @@ class ProbedSources:
         self._meter = LagMeter()
         self._signed_out: set[str] = set()
 
-    async def probe_all(self) -> None:
-        """Probe every source concurrently; one that fails leaves its reason on stderr."""
-        await self._probe(*self.sources.values())
+    async def probe_all(self, *, whole: bool = False) -> None:
+        """Probe every source concurrently; one that fails leaves its reason on stderr.
 
-    async def _probe(self, *sources: OpenSource) -> None:
-        for result in await asyncio.gather(*(self._ask(one) for one in sources)):
+        `whole` waits for lists that take longer than a probe, as long as they come.
+        """
+        await self._probe(*self.sources.values(), whole=whole)
+
+    async def _probe(self, *sources: OpenSource, whole: bool) -> None:
+        ask = self._ask_whole if whole else self._ask
+        for result in await asyncio.gather(*(ask(one) for one in sources)):
             if isinstance(result, ProbeFailure):
                 _print_stderr(f"wakedeck: {result.source}: {result.reason}")
             try:
@@ -90,16 +96,41 @@ class ProbedSources:
         reason = f"this command itself was held up for {held_up_s:.0f} s, so nothing is known"
         return ProbeFailure(source.info.key, self.clock.now(), reason)
 
+    async def _ask_whole(self, source: OpenSource) -> Observation | ProbeFailure:
+        """The same, once the list is whole or broke off twice at one place."""
+        result = await self._ask(source)
+        observer, told_at, came = source.observer, self.clock.monotonic(), ""
+        while isinstance(result, Observation) and result.unknown:
+            if not isinstance(observer, LongLists):
+                break
+            before = came
+            try:
+                while progress := await observer.more():
+                    came = progress
+                    if self.clock.monotonic() - told_at > TELL_S:
+                        told_at = self.clock.monotonic()
+                        _print_stderr(f"wakedeck: {source.info.key}: {progress}")
+            except WakedeckError as error:
+                return ProbeFailure(source.info.key, self.clock.now(), error.sentence)
+            result = await self._ask(source)
+            if came == before:
+                break
+        return result
+
     async def _ask_once(self, source: OpenSource) -> Observation | ProbeFailure:
         try:
             async with asyncio.timeout(PROBE_S):
-                return await source.observer.observe()
+                seen = await source.observer.observe()
         except TimeoutError:
             reason = f"no answer within {PROBE_S:.0f} s"
         except WakedeckError as error:
             reason = error.sentence
             if isinstance(error, SignedOutError):
                 self._signed_out.add(source.info.key)
+        else:
+            if isinstance(source.observer, AsksToSignIn) and source.observer.signed_out:
+                self._signed_out.add(source.info.key)
+            return seen
         return ProbeFailure(source.info.key, self.clock.now(), reason)
 
     async def sandbox(self, typed: str, *, acting: bool = False) -> Sandbox:
@@ -146,7 +177,7 @@ class ProbedSources:
             raise UnavailableError(f"{key}: signing in took over {SIGN_IN_S:.0f} s.") from None
         _print_stderr(f"{key}: signed in, {said}")
         self._signed_out.discard(key)
-        await self._probe(self.sources[key])
+        await self._probe(self.sources[key], whole=True)
 
     async def reconnect_source(self, key: str) -> int:
         """Sign in to a source as a whole and list it; 1 where the list is not known then.
@@ -216,11 +247,13 @@ class ProbedSources:
 
 
 @asynccontextmanager
-async def probed_sources(settings: Settings) -> AsyncIterator[ProbedSources]:
-    """The sources, probed once and closed at the end."""
+async def probed_sources(
+    settings: Settings, *, whole: bool = False
+) -> AsyncIterator[ProbedSources]:
+    """The sources, probed once and closed at the end; `whole` as `probe_all`."""
     probed = ProbedSources(settings)
     try:
-        await probed.probe_all()
+        await probed.probe_all(whole=whole)
         yield probed
     finally:
         await probed.close()
@@ -230,7 +263,7 @@ def status(settings: Settings, as_json: bool) -> int:
     """One line per gateway and totals; 1 where something needs attention."""
 
     async def run() -> int:
-        async with probed_sources(settings) as probed:
+        async with probed_sources(settings, whole=True) as probed:
             now = probed.clock.now()
             board = probed.board
             gateways = list(board.gateways.values())
@@ -270,7 +303,7 @@ def sandboxes(settings: Settings, as_json: bool) -> int:
     """Every sandbox; 1 where a list is not known."""
 
     async def run() -> int:
-        async with probed_sources(settings) as probed:
+        async with probed_sources(settings, whole=True) as probed:
             now = probed.clock.now()
             rows = sorted(probed.board.sandboxes.values(), key=lambda one: one.id)
             unknown = probed.board.unknown_lists

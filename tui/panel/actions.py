@@ -21,6 +21,7 @@ from services.models import (
 from services.repair.attempts import AttemptHandle
 from services.repair.claims import Later, overtaken_by
 from services.sources.protocol.actor import SIGN_IN_S, SignsIn
+from services.sources.protocol.observer import AsksToSignIn
 from services.sources.protocol.proposer import Proposal
 from services.terminal.exec.requests import ShellChoice
 from services.text.sanitize import end_sentence, sanitize
@@ -109,9 +110,18 @@ class Actions:
         return known is not None and isinstance(known.actor, SignsIn)
 
     def sources_without_list(self) -> tuple[str, ...]:
-        """Sources that fail as a whole and can be signed in to."""
+        """Sources that fail as a whole, or ask for it, and can be signed in to."""
         links = self._engine.board.links
-        return tuple(key for key, one in links.items() if one.failures and self.can_sign_in(key))
+        return tuple(
+            key
+            for key, one in links.items()
+            if (one.failures or self._is_signed_out(key)) and self.can_sign_in(key)
+        )
+
+    def _is_signed_out(self, source: str) -> bool:
+        known = self._engine.sources.get(source)
+        observer: object = known and known.observer
+        return isinstance(observer, AsksToSignIn) and observer.signed_out
 
     async def sign_in(self, source: str) -> None:
         """Sign in to a source, then look again; pressing again joins what is under way."""

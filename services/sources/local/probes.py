@@ -64,7 +64,9 @@ async def agent(
     files = survey.facts
     seen = AgentEvidence(
         process=facts,
-        heartbeat_at=heartbeat(world, sandbox.native_id),
+        heartbeat_at=summaries.heartbeats.latest(
+            sandbox.native_id, heartbeat(world, sandbox.native_id)
+        ),
         tool=files.tool,
         claims=len(files.claims),
         due=files.due,
@@ -76,6 +78,31 @@ async def agent(
     return seen, survey
 
 
+class Heartbeats:
+    """When agents gave their last sign of life, also where the wall clock is set between looks."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._seen: dict[str, tuple[float, float, float]] = {}
+        """By agent: the file's instant; the sign's and the look's, by the steady clock."""
+
+    def latest(self, name: str, touched_at: float | None) -> float | None:
+        """The sign's instant by the clock as it is set now (epoch); the file has `touched_at`."""
+        if touched_at is None:
+            return None
+        now, steady = self._clock.now(), self._clock.monotonic()
+        age = max(0.0, now - touched_at)
+        last = self._seen.get(name)
+        if last is None:
+            sign = steady - age
+        elif last[0] == touched_at:
+            sign = last[1]
+        else:
+            sign = max(last[2], steady - age)
+        self._seen[name] = (touched_at, sign, steady)
+        return now - (steady - sign)
+
+
 @dataclass(frozen=True, slots=True)
 class _CachedSurvey:
     stats: _Stats
@@ -85,9 +112,10 @@ class _CachedSurvey:
 
 
 class QueueSummaries:
-    """Cached surveys by sandbox folder."""
+    """What was read of sandbox folders, kept from look to look."""
 
     def __init__(self, clock: Clock) -> None:
+        self.heartbeats = Heartbeats(clock)
         self._clock = clock
         self._reader = QueueReader(clock)
         self._seen: dict[Path, _CachedSurvey] = {}

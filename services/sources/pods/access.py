@@ -5,9 +5,12 @@ See upstream/pods: Cluster access.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from urllib.parse import urlsplit
+
+IN_CLUSTER = "in-cluster"
+"""What the context of the pod this panel runs in is called."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +36,9 @@ class Cluster:
     def address(self) -> str:
         """`host:port`, for people."""
         parts = urlsplit(self.server)
-        return f"{parts.hostname or ''}:{parts.port or (443 if self.secure else 80)}"
+        host = parts.hostname or ""
+        shown = f"[{host}]" if ":" in host else host
+        return f"{shown}:{parts.port or (443 if self.secure else 80)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +68,8 @@ class Identity:
     """PEM text."""
     key: str = field(default="", repr=False)
     helper: Helper | None = None
+    acts_as: tuple[tuple[str, str], ...] = ()
+    """Headers that ask the server to take the request for somebody else's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,3 +80,11 @@ class Access:
     cluster: Cluster
     identity: Identity
     namespace: str = "default"
+    files: tuple[Path, ...] = field(default=(), compare=False)
+    """What it was read from; a change of one makes it outdated."""
+
+    def is_same_place(self, other: Access) -> bool:
+        """Whether it is the same server, reached in the same way, and the same name of a user."""
+        mine, others = (replace(one.cluster, authority="") for one in (self, other))
+        named = (self.context, self.namespace, self.identity.name)
+        return mine == others and named == (other.context, other.namespace, other.identity.name)

@@ -18,6 +18,8 @@ from services.files.bounded import UnfitError, read_text
 from services.sources.pods.access import Access, Cluster
 from services.text.sanitize import sanitize
 
+Headers = tuple[tuple[str, str], ...]
+
 
 @dataclass(frozen=True, slots=True)
 class Minted:
@@ -53,9 +55,10 @@ class KubeCredential:
         direct = who.token_file or who.token or who.username
         if not self.access.cluster.secure or direct or who.helper is None:
             return False
-        minted = self._minted
-        if minted is None:
-            return True
+        return self._minted is None or self.is_expired(self._minted)
+
+    def is_expired(self, minted: Minted) -> bool:
+        """Whether what a helper gave is over by its own word."""
         return minted.expires_at is not None and minted.expires_at <= self._clock.now()
 
     def take(self, minted: Minted) -> None:
@@ -65,8 +68,17 @@ class KubeCredential:
             self.generation += 1
         self._minted = minted
 
-    def headers(self) -> dict[str, str]:
-        """What authenticates a request; nothing to a server without TLS.
+    def update(self, access: Access) -> None:
+        """Go on with what the kubeconfig says now; a helper that is another one has to run."""
+        before, self.access = self.access, access
+        if before.identity.helper != access.identity.helper:
+            self._minted = None
+        if before.cluster != access.cluster or _pair(before) != _pair(access):
+            self._context = None
+            self.generation += 1
+
+    def headers(self) -> Headers:
+        """Who asks, and for whom; what authenticates goes to no server without TLS.
 
         See upstream/pods: Cluster access.
 
@@ -74,27 +86,37 @@ class KubeCredential:
             SignedOutError: a helper must run first.
             UnavailableError: the token file cannot be read.
         """
+        said = self._authorization()
+        acts_as = self.access.identity.acts_as
+        return ((("Authorization", said), *acts_as)) if said else acts_as
+
+    def _authorization(self) -> str:
         who = self.access.identity
         if not self.access.cluster.secure:
-            return {}
+            return ""
         if who.token_file is not None:
-            return {"Authorization": f"Bearer {_token_of(who.token_file)}"}
+            try:
+                return f"Bearer {_token_of(who.token_file)}"
+            except UnavailableError:
+                if not who.token:
+                    raise
         if who.token:
-            return {"Authorization": f"Bearer {who.token}"}
+            return f"Bearer {who.token}"
         if who.username:
             pair = base64.b64encode(f"{who.username}:{who.password}".encode()).decode("ascii")
-            return {"Authorization": f"Basic {pair}"}
+            return f"Basic {pair}"
         if self.needs_helper:
             assert who.helper is not None
             name = sanitize(Path(who.helper.argv[0]).name, 60)
             expired = "has expired" if self._minted is not None else f"comes from {name}"
             raise SignedOutError(
-                f"The credential of {sanitize(self.access.context, 100)} {expired}.",
+                f"The credential of {sanitize(self.access.context, 100)} {expired}:"
+                f" reconnect (r) runs {name}.",
                 advice="Reconnect to sign in.",
             )
         if self._minted is not None and self._minted.token:
-            return {"Authorization": f"Bearer {self._minted.token}"}
-        return {}
+            return f"Bearer {self._minted.token}"
+        return ""
 
     def context(self) -> ssl.SSLContext | None:
         """How TLS is spoken; None without TLS.
@@ -109,7 +131,11 @@ class KubeCredential:
     def _client_certificate(self) -> tuple[str, str]:
         if self._minted is not None and self._minted.certificate:
             return self._minted.certificate, self._minted.key
-        return self.access.identity.certificate, self.access.identity.key
+        return _pair(self.access)
+
+
+def _pair(access: Access) -> tuple[str, str]:
+    return access.identity.certificate, access.identity.key
 
 
 def _token_of(path: Path) -> str:
@@ -137,6 +163,10 @@ def context_for(cluster: Cluster, certificate: str, key: str) -> ssl.SSLContext 
         raise UnavailableError(
             "The kubeconfig's certificate authority is not a certificate."
         ) from error
+    # As kubectl has it: what is named as an authority is one, also where it is an intermediate or
+    # lacks an extension. Newer versions of the library are stricter.
+    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+    context.verify_flags &= ~ssl.VERIFY_X509_STRICT
     if cluster.unverified:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE

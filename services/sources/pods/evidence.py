@@ -21,6 +21,9 @@ def evidence(pod: Pod) -> Facts:
     if ready is not None and ready.status != "True":
         why = ": ".join(part for part in (ready.reason, ready.message) if part)
         rows.append(("not ready", sanitize(why or ready.status, 200)))
+    if ready is not None and ready.last_transition_time:
+        since = "ready since" if ready.status == "True" else "not ready since"
+        rows.append((since, sanitize(ready.last_transition_time, 40)))
     images = {one.name: one.image or "" for one in pod.containers}
     for one in pod.statuses:
         image = sanitize(images.get(one.name, ""), 80)
@@ -41,5 +44,6 @@ def _doing(one: ContainerStatus) -> str:
     elif state.waiting is not None:
         doing = f"waiting ({sanitize(state.waiting.reason or 'no reason given', 60)})"
     else:
-        doing = "ended"
+        at = "" if state.terminated is None else sanitize(state.terminated.finished_at or "", 40)
+        doing = f"ended at {at}" if at else "ended"
     return f"{doing}, {one.restart_count} restarts" if one.restart_count else doing

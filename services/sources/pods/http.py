@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import ssl
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -11,7 +12,9 @@ from urllib.parse import urlsplit
 
 from services.errors import DeadlineError, UnavailableError
 from services.files.bounded import LISTS, UnfitError, parse_json
-from services.net.failures import classify_network_error, is_loopback
+from services.net.failures import classify_network_error, is_loopback, network_cause
+from services.net.headers import Pairs, pairs
+from services.net.proxies import Proxy, proxy_for
 from services.text.redact import redact_line
 from services.text.sanitize import sanitize
 
@@ -23,16 +26,21 @@ _SMALL = 1 << 16
 """Bytes that are decoded without a thread."""
 CONNECT_S = 4.0
 ANSWER_S = 5.0
+_SECRET = frozenset({"authorization", "cookie"})
 Query = tuple[tuple[str, str], ...]
 
 
 class ApiError(UnavailableError):
     """The server answered with an error: `status` is its HTTP code, `said` its own words."""
 
-    def __init__(self, sentence: str, status: int, said: str = "", *, advice: str = "") -> None:
+    def __init__(
+        self, sentence: str, status: int, said: str = "", *, advice: str = "", body: bytes = b""
+    ) -> None:
         super().__init__(sentence, advice=advice)
         self.status = status
         self.said = said
+        self.body = body
+        """The answer itself, its first 16 KiB: for machines, never shown."""
 
 
 class Http:
@@ -42,20 +50,24 @@ class Http:
         self,
         base: str,
         address: str,
-        headers: Callable[[], Mapping[str, str]],
+        headers: Callable[[], Mapping[str, str] | Pairs],
         *,
         context: Callable[[], ssl.SSLContext | None] = lambda: None,
         generation: Callable[[], int] = lambda: 0,
         proxy: str = "",
         tls_name: str = "",
     ) -> None:
-        """`headers` and `context` are asked anew for each request and connection."""
+        """`headers` and `context` are asked anew for each request and connection.
+
+        `proxy` is a URL, empty for what the environment says.
+        """
         self.address = address
         self._base = base
         self._headers = headers
         self._context = context
         self._generation = generation
-        self._proxy = proxy
+        self._named_proxy = proxy
+        self._proxy: Proxy | None = None
         self._tls_name = tls_name
         self._client: httpx.AsyncClient | None = None
         self._made_for = -1
@@ -106,13 +118,13 @@ class Http:
 
         extensions = {"sni_hostname": self._tls_name} if self._tls_name else {}
         limits = httpx.Timeout(ANSWER_S, connect=CONNECT_S, read=silence_s)
-        headers = dict(self._headers())
+        headers = pairs(self._headers())
         try:
             async with self._ready().stream(
                 "GET",
                 self._base + path,
                 params=list(query),
-                headers=headers,
+                headers=list(headers),
                 timeout=limits,
                 extensions=extensions,
             ) as answer:
@@ -125,7 +137,8 @@ class Http:
                     raise self._error(answer.status_code, body, headers)
                 yield answer.aiter_bytes()
         except httpx.TimeoutException as error:
-            raise DeadlineError(f"{self.address} did not answer in time.") from error
+            via = f" through the proxy {self._proxy.address}" if self._proxy is not None else ""
+            raise DeadlineError(f"{self.address} did not answer in time{via}.") from error
         except httpx.HTTPError as error:
             raise self._failed(error) from error
         except httpx.InvalidURL as error:
@@ -147,37 +160,51 @@ class Http:
                 # What still streams over it goes on to its end.
                 self._outdated.append(self._client)
             self._made_for = self._generation()
-            context = self._context()
-            local = is_loopback(httpx.URL(self._base).host)
+            self._proxy = via = proxy_for(self._base, self._named_proxy, os.environ)
+            context = self._context() or httpx.create_ssl_context()
+            transport = None
+            if via is not None:
+                from services.net.tunnel import transport_through
+
+                transport = transport_through(via, context)
             self._client = httpx.AsyncClient(
-                verify=True if context is None else context,
-                proxy=self._proxy or None,
-                trust_env=not local and not self._proxy,
-                follow_redirects=False,
+                verify=context, transport=transport, trust_env=False, follow_redirects=False
             )
         return self._client
 
     def _failed(self, error: Exception) -> UnavailableError:
         import httpx
 
-        cause: BaseException | None = error
-        while cause is not None and not isinstance(cause, OSError | ssl.SSLError):
-            cause = cause.__cause__ or cause.__context__
-        if cause is None:
+        via = self._proxy
+        if isinstance(error, httpx.ProxyError):
+            said = redact_line(str(error), 120)
+            place = "on the way" if via is None else via.address
+            return UnavailableError(
+                f"The proxy {place} did not connect to {self.address}: {said}.",
+                advice="The proxy answers; whether it may connect there is its own matter.",
+            )
+        cause = network_cause(error)
+        if not isinstance(cause, OSError):
             return UnavailableError(f"{self.address} broke off its answer.")
         if not isinstance(error, httpx.ConnectError):
             return UnavailableError(f"The connection to {self.address} broke.")
+        if via is not None and not isinstance(cause, ssl.SSLError):
+            failure = classify_network_error(cause, via.address)
+            return UnavailableError(
+                f"The proxy on the way to {self.address}: {failure.sentence}.",
+                advice="It is named by proxy-url in the kubeconfig, or by the environment.",
+            )
         failure = classify_network_error(cause, self.address, secure=self._base.startswith("https"))
         return UnavailableError(f"{failure.sentence}.", advice=failure.advice)
 
-    def _error(self, status: int, body: bytes, headers: Mapping[str, str]) -> ApiError:
+    def _error(self, status: int, body: bytes, headers: Pairs) -> ApiError:
         said = _words(body)
-        for value in headers.values():
+        for value in (value for name, value in headers if name.lower() in _SECRET):
             for secret in (value, *(part for part in value.split() if len(part) > 6)):
                 said = said.replace(secret, "•••")
         said = redact_line(said, 300)
         tail = f": {said}" if said else ""
-        return ApiError(f"{self.address} answered {status}{tail}.", status, said)
+        return ApiError(f"{self.address} answered {status}{tail}.", status, said, body=body)
 
 
 def _words(body: bytes) -> str:

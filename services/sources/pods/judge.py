@@ -26,7 +26,7 @@ def judge(pod: Pod, now: float) -> PodJudgement:
         judgement = check(pod, now)
         if judgement is not None:
             return judgement
-    return PodJudgement(SandboxState.READY, "", _no_shell(pod))
+    return PodJudgement(SandboxState.READY, "", _no_shell(pod), _since(pod.condition("Ready")))
 
 
 def _deleted(pod: Pod, now: float) -> PodJudgement | None:
@@ -57,7 +57,9 @@ def _finished(pod: Pod, _now: float) -> PodJudgement | None:
         said = _joined(said, sanitize(why, 60))
     ended = [one for one in _terminated(pod.status.container_statuses or ()) if one[1].exit_code]
     detail = sanitize(pod.status.message or "", 160) or (ending(*ended[0]) if ended else "")
-    return PodJudgement(state, _joined(said, detail), "a finished pod has no shell")
+    ends = [at for one in pod.status.container_statuses or () if (at := _ended_at(one)) is not None]
+    told_at = max(ends, default=None)
+    return PodJudgement(state, _joined(said, detail), "a finished pod has no shell", told_at)
 
 
 def _node_lost(pod: Pod, _now: float) -> PodJudgement | None:
@@ -229,6 +231,11 @@ def _began(pod: Pod) -> float | None:
 
 def _since(condition: PodCondition | None) -> float | None:
     return None if condition is None else instant(condition.last_transition_time)
+
+
+def _ended_at(one: ContainerStatus) -> float | None:
+    ended = None if one.state is None else one.state.terminated
+    return None if ended is None else instant(ended.finished_at)
 
 
 def _patience(since: float | None, now: float) -> SandboxState:

@@ -91,6 +91,8 @@ class PodJudgement:
     reason: str
     no_shell: str = ""
     """Why no shell can be had; empty where one can."""
+    told_at: float | None = None
+    """When it came to be so, where its node says (epoch)."""
 
 
 def row(
@@ -106,6 +108,7 @@ def row(
         gateway=front,
         needs=(front,),
         evidence=evidence,
+        told_at=judgement.told_at,
         asleep_by_design=judgement.state is SandboxState.ASLEEP,
         unavailable=refusals(judgement),
     )

@@ -154,7 +154,7 @@ class KubeActor:
     async def sign_in(self) -> str:
         """As `SignsIn`: the helper runs once, also where a link is proved right afterwards."""
         # Somebody may have signed in with the platform's own tool since.
-        self._kube.forget()
+        self._kube.reread()
         said = await sign_in(await self._kube.credential())
         self._signed_in = (said, self._clock.monotonic())
         return said

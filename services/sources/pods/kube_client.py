@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from pathlib import Path
 from urllib.parse import quote, urlencode
 
 from services.clock import Clock
@@ -12,10 +14,13 @@ from services.errors import NotFoundError, UnavailableError
 from services.files.bounded import UnfitError
 from services.models import SandboxId
 from services.sources.pods import kubeconfig
+from services.sources.pods.access import Access
 from services.sources.pods.credential import KubeCredential
 from services.sources.pods.http import ApiError, Http
-from services.sources.pods.pod import Pod, read_pod
+from services.sources.pods.pod import Pod, read_list, read_pod
 from services.text.sanitize import sanitize
+
+Stamps = dict[Path, tuple[int, int, int] | None]
 
 
 class Kube:
@@ -25,26 +30,69 @@ class Kube:
         self.table = table
         self._clock = clock
         self._credential: KubeCredential | None = None
+        self._stamps: Stamps = {}
+        self._outdated = True
         self._reading = asyncio.Lock()
 
     async def credential(self) -> KubeCredential:
-        """What the kubeconfig says, read once and again after `forget`.
+        """What the kubeconfig says; it is read again when one of its files changes.
+
+        The same object for as long as it is the same server and user: what was minted is kept.
 
         Raises:
             NotFoundError, UnavailableError: as `kubeconfig.load`.
         """
         async with self._reading:
-            if self._credential is None:
-                wanted = self.table
-                access = await asyncio.to_thread(
-                    kubeconfig.load, wanted.kubeconfig, wanted.context, wanted.namespace
-                )
-                self._credential = KubeCredential(access, self._clock)
-            return self._credential
+            known = self._credential
+            if known is not None and not self._outdated and not await self._changed():
+                return known
+            wanted = self.table
+            access = await asyncio.to_thread(
+                kubeconfig.load, wanted.kubeconfig, wanted.context, wanted.namespace
+            )
+            self._stamps = await asyncio.to_thread(_stamps, access.files)
+            self._outdated = False
+            if known is None or not known.access.is_same_place(access):
+                known = self._credential = KubeCredential(access, self._clock)
+            else:
+                known.update(access)
+            return known
 
-    def forget(self) -> None:
-        """Read the kubeconfig anew the next time: somebody may have signed in elsewhere."""
-        self._credential = None
+    async def _changed(self) -> bool:
+        return await asyncio.to_thread(_stamps, self._stamps) != self._stamps
+
+    def reread(self) -> None:
+        """Read everything anew the next time: it was refused, or somebody signed in elsewhere."""
+        self._outdated = True
+
+
+def _stamps(files: Iterable[Path]) -> Stamps:
+    """What tells a changed file: (modified ns, size, inode); None where there is none."""
+    found: Stamps = {}
+    for path in files:
+        try:
+            seen = path.stat()
+        except OSError:
+            found[path] = None
+        else:
+            found[path] = seen.st_mtime_ns, seen.st_size, seen.st_ino
+    return found
+
+
+def namespaces(table: KubernetesTable, access: Access) -> tuple[str, ...]:
+    """Those a source lists; an empty name means all there are.
+
+    Raises:
+        UnavailableError: the table contradicts itself.
+    """
+    if not table.namespaces:
+        return ("",) if table.all_namespaces else (access.namespace,)
+    if table.namespace or table.all_namespaces or "" in table.namespaces:
+        raise UnavailableError(
+            "The source's table names its namespaces twice, or one without a name.",
+            advice="Keep one of `namespace`, `namespaces` and `all_namespaces`.",
+        )
+    return tuple(dict.fromkeys(table.namespaces))
 
 
 def http_of(credential: KubeCredential) -> Http:
@@ -73,9 +121,14 @@ def split_id(sandbox: SandboxId) -> tuple[str, str]:
     return namespace, name
 
 
+def pods_path(namespace: str) -> str:
+    """Where pods are listed: of a namespace, or of all where that is empty."""
+    return f"/api/v1/namespaces/{quote(namespace, safe='')}/pods" if namespace else "/api/v1/pods"
+
+
 def pod_path(namespace: str, name: str) -> str:
     """Where a pod is read."""
-    return f"/api/v1/namespaces/{quote(namespace, safe='')}/pods/{quote(name, safe='')}"
+    return f"{pods_path(namespace)}/{quote(name, safe='')}"
 
 
 async def read_one(http: Http, namespace: str, name: str) -> Pod:
@@ -95,6 +148,35 @@ async def read_one(http: Http, namespace: str, name: str) -> Pod:
         raise
     except UnfitError as error:
         raise UnavailableError(f"{http.address} gave no pod.") from error
+
+
+async def find_pods(
+    http: Http, table: KubernetesTable, places: Sequence[str], name: str
+) -> list[Pod]:
+    """Pods of that name, or of that `NAMESPACE/NAME`, among those the source lists.
+
+    Raises:
+        UnavailableError: they could not be read.
+    """
+    namespace, slash, bare = name.rpartition("/")
+    if slash and "" not in places:
+        places = [one for one in places if one == namespace]
+    elif slash:
+        places = [namespace]
+    found: list[Pod] = []
+    for place in places:
+        if place and not table.selector:
+            with suppress(NotFoundError):
+                found.append(await read_one(http, place, bare))
+            continue
+        query = [("fieldSelector", f"metadata.name={bare}")]
+        query += [("labelSelector", table.selector)] if table.selector else []
+        try:
+            listed = read_list(await http.get(pods_path(place), tuple(query)))
+        except UnfitError as error:
+            raise UnavailableError(f"{http.address} gave no list of pods.") from error
+        found += [pod for pod in listed.items if pod.metadata.name == bare]
+    return found
 
 
 def exec_url(

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from dataclasses import replace
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
 from services.clock import Clock
-from services.errors import NotFoundError, SignedOutError, WakedeckError
+from services.errors import (
+    AmbiguousError,
+    DeadlineError,
+    NotFoundError,
+    SignedOutError,
+    WakedeckError,
+)
 from services.files.bounded import parse_json
 from services.logs.reader import LogRecord
 from services.models import (
@@ -20,25 +25,32 @@ from services.models import (
     Observation,
     Sandbox,
     SandboxId,
-    SandboxState,
     Source,
+    Unknown,
 )
-from services.sources.pods import evidence, judge, pod_logs
+from services.sources.pods import judge, pod_logs
 from services.sources.pods.credential import KubeCredential
 from services.sources.pods.errors import RefusalText, explain_api_error
-from services.sources.pods.http import ApiError, Http
-from services.sources.pods.judgement import row, verdict
-from services.sources.pods.kube_client import Kube, http_of, pod_path, read_one, split_id
-from services.sources.pods.pod import Pod
+from services.sources.pods.http import ANSWER_S, ApiError, Http
+from services.sources.pods.judgement import verdict
+from services.sources.pods.kube_client import (
+    Kube,
+    find_pods,
+    http_of,
+    namespaces,
+    pod_path,
+    read_one,
+    split_id,
+)
+from services.sources.pods.kube_rows import PodRows
 from services.sources.pods.watch import PodWatch
 from services.sources.protocol.observer import NoQueues
 from services.sources.protocol.verdict import Verdict, VerdictKind
 from services.text.sanitize import sanitize
 
-_STEADY = frozenset({SandboxState.READY, SandboxState.BROKEN, SandboxState.ASLEEP})
-"""States that no passing of time changes."""
-_AT_ONCE = 250
-"""Rows made before giving way: thousands of pods hold up no key."""
+LOOK_S = 2.0
+"""So long a look waits for what has to be listed; what came by then is shown."""
+_SHORTEST_LOOK_S = 0.2
 
 
 ADVICE = "Its controller starts and replaces it; `kubectl describe pod` says more."
@@ -57,28 +69,97 @@ class KubeObserver(NoQueues):
         """`ready` may sign in before a look; without it a look only uses what is there."""
         super().__init__("Pods have no queues.")
         self.info = info
+        self.signed_out = False
+        """Whether the last look was refused for want of a credential."""
         self._kube = kube
         self._clock = clock
         self._ready = ready
         self._for: KubeCredential | None = None
         self._http: Http | None = None
-        self._watch: PodWatch | None = None
+        self._watches: tuple[PodWatch, ...] = ()
+        self._rows = PodRows(info.key, clock)
         self._version = ""
-        self._judged: dict[str, tuple[Pod, Sandbox]] = {}
         self._opening = asyncio.Lock()
 
     async def observe(self) -> Observation:
-        credential, http, watch = await self._opened()
-        began = time.monotonic()
+        credential, http, watches = await self._opened()
         try:
-            self._version = _version(await http.get("/version"))
-            latency = time.monotonic() - began
-            pods = await watch.pods()
+            seen = await self._look(credential, http, watches)
+        except ApiError as error:
+            self._kube.reread()
+            said = explain_api_error(error, refusal_text_of(credential))
+            if not isinstance(said, SignedOutError):
+                raise said from error
+            return self._asks_to_sign_in(credential, said, GatewayState.WRONG)
+        except SignedOutError as error:
+            return self._asks_to_sign_in(credential, error, GatewayState.UNKNOWN)
+        self.signed_out = False
+        return seen
+
+    async def _look(
+        self, credential: KubeCredential, http: Http, watches: Sequence[PodWatch]
+    ) -> Observation:
+        began = time.monotonic()
+        self._version = await _sign_of_life(http)
+        latency = time.monotonic() - began
+        left_s = max(_SHORTEST_LOOK_S, LOOK_S - latency)
+        await asyncio.gather(*(one.look(left_s) for one in watches))
+        _raise_refusal(watches)
+        now = self._clock.now()
+        front = self._front(credential, latency, watches, now)
+        rows = await self._rows.rows(watches, front.id, now)
+        left_s = max(_SHORTEST_LOOK_S, LOOK_S - (time.monotonic() - began))
+        rows = await self._rows.with_events(rows, http, left_s)
+        why = _not_listed(watches)
+        listed = {one.id.native_id for one in rows}
+        gone = frozenset[str]().union(*(one.take_deleted() for one in watches)) - listed
+        return Observation(
+            self.info.key,
+            now,
+            (front,),
+            rows,
+            ((front.id, Unknown(why)),) if why else (),
+            frozenset(SandboxId(self.info.key, name) for name in gone),
+        )
+
+    def _asks_to_sign_in(
+        self, credential: KubeCredential, error: SignedOutError, state: GatewayState
+    ) -> Observation:
+        """A row to sign in on; which pods there are is not known."""
+        self.signed_out = True
+        access, now = credential.access, self._clock.now()
+        front = GatewayId(self.info.key, access.context)
+        name = sanitize(access.context, 100)
+        address = access.cluster.address
+        row = Gateway(front, name, state, error.sentence, now, address=address)
+        return Observation(self.info.key, now, (row,), unknown=((front, Unknown(error.sentence)),))
+
+    async def more(self) -> str:
+        under_way = [one for one in self._watches if one.under_way]
+        if not under_way:
+            return ""
+        waits = [asyncio.ensure_future(one.moved(one.moves)) for one in under_way]
+        try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for wait in waits:
+                wait.cancel()
+        return _not_listed(self._watches) or "all pods listed"
+
+    async def find(self, name: str) -> Sandbox | None:
+        """As `NameFinder`: `NAMESPACE/NAME`, or a name in the namespaces of this source."""
+        credential, http, watches = await self._opened()
+        try:
+            found = await find_pods(
+                http, self._kube.table, [one.namespace for one in watches], name
+            )
         except ApiError as error:
             raise explain_api_error(error, refusal_text_of(credential)) from error
-        now = self._clock.now()
-        front = self._front(credential, latency, watch, now)
-        return Observation(self.info.key, now, (front,), await self._rows(pods, front.id, now))
+        if len(found) > 1:
+            names = ", ".join(sanitize(one.native_id, 200) for one in found)
+            raise AmbiguousError(f"{sanitize(name, 100)!r} names several pods: {names}.")
+        front = GatewayId(self.info.key, credential.access.context)
+        return self._rows.row(found[0], front, self._clock.now()) if found else None
 
     async def probe(self, sandbox: SandboxId) -> Verdict:
         try:
@@ -120,37 +201,45 @@ class KubeObserver(NoQueues):
     async def close(self) -> None:
         """Stop watching and let go of the connection."""
         self._for = None
-        self._judged = {}
-        if self._watch is not None:
-            await self._watch.close()
+        self._rows.forget()
+        watches, self._watches = self._watches, ()
+        for watch in watches:
+            await watch.close()
         if self._http is not None:
             await self._http.close()
 
-    async def _opened(self) -> tuple[KubeCredential, Http, PodWatch]:
+    async def _opened(self) -> tuple[KubeCredential, Http, tuple[PodWatch, ...]]:
         credential = await self._kube.credential()
         async with self._opening:
-            if credential is not self._for or self._http is None or self._watch is None:
+            if credential is not self._for or self._http is None:
                 await self.close()
-                table, access = self._kube.table, credential.access
                 http = http_of(credential)
-                namespace = "" if table.all_namespaces else access.namespace
-                self._watch = PodWatch(http, namespace, table.selector, self._clock)
+                selector = self._kube.table.selector
+                self._watches = tuple(
+                    PodWatch(http, namespace, selector, self._clock)
+                    for namespace in namespaces(self._kube.table, credential.access)
+                )
                 self._for, self._http = credential, http
             if self._ready is not None and credential.needs_helper:
                 await self._ready(credential)
-            return credential, self._http, self._watch
+            return credential, self._http, self._watches
 
     def _front(
-        self, credential: KubeCredential, latency_s: float, watch: PodWatch, now: float
+        self,
+        credential: KubeCredential,
+        latency_s: float,
+        watches: Sequence[PodWatch],
+        now: float,
     ) -> Gateway:
         access = credential.access
-        scope = "all" if self._kube.table.all_namespaces else access.namespace
+        scope = ", ".join(one.namespace or "all" for one in watches)
+        watched = all(one.live for one in watches)
         rows: Facts = (
             ("context", sanitize(access.context, 100)),
             ("namespace", sanitize(scope, 100)),
             ("user", sanitize(access.identity.name or "none", 100)),
             ("server", self._version),
-            ("pods", "watched" if watch.live else "listed"),
+            ("pods", _not_listed(watches) or ("watched" if watched else "listed")),
         )
         if access.cluster.unverified:
             rows = (*rows, ("certificate", "not checked: the kubeconfig says so"))
@@ -165,27 +254,41 @@ class KubeObserver(NoQueues):
             evidence=rows,
         )
 
-    async def _rows(
-        self, pods: Mapping[str, Pod], front: GatewayId, now: float
-    ) -> tuple[Sandbox, ...]:
-        """A row for each pod; those that did not change are not judged again."""
-        known, self._judged = self._judged, {}
-        rows: list[Sandbox] = []
-        for number, (name, pod) in enumerate(tuple(pods.items()), 1):
-            before = known.get(name)
-            if before is not None and before[0] is pod and before[1].state in _STEADY:
-                row = replace(before[1], observed_at=now)
-            else:
-                row = self._sandbox(pod, front, now)
-            self._judged[name] = (pod, row)
-            rows.append(row)
-            if number % _AT_ONCE == 0:
-                await asyncio.sleep(0)
-        return tuple(rows)
 
-    def _sandbox(self, pod: Pod, front: GatewayId, now: float) -> Sandbox:
-        id = SandboxId(self.info.key, pod.native_id)
-        return row(id, pod.metadata.name, judge.judge(pod, now), front, now, evidence.evidence(pod))
+def _raise_refusal(watches: Sequence[PodWatch]) -> None:
+    """A list that is refused or never came is the whole source's failure; what was had is kept."""
+    problems = [one.problem for one in watches if one.problem is not None]
+    for problem in problems:
+        if isinstance(problem, SignedOutError) or (
+            isinstance(problem, ApiError) and problem.status == 401
+        ):
+            raise problem
+    if problems and len(problems) == len(watches) and not any(one.pods for one in watches):
+        raise problems[0]
+
+
+def _not_listed(watches: Sequence[PodWatch]) -> str:
+    """Why not all pods are known as they are now; empty where they are."""
+    said = []
+    for one in watches:
+        why = one.progress if one.problem is None else one.problem.sentence
+        if why:
+            said.append(f"{sanitize(one.namespace, 80)}: {why}" if len(watches) > 1 else why)
+    return "; ".join(said)
+
+
+async def _sign_of_life(http: Http) -> str:
+    """The server's version; one that answers and does not tell it lives as well."""
+    try:
+        async with asyncio.timeout(ANSWER_S):
+            body = await http.get("/version")
+    except TimeoutError as error:
+        raise DeadlineError(f"{http.address} did not answer in time.") from error
+    except ApiError as error:
+        if error.status not in (403, 404):
+            raise
+        return "unknown"
+    return _version(body)
 
 
 def refusal_text_of(credential: KubeCredential) -> RefusalText:

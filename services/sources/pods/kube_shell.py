@@ -13,13 +13,15 @@ from services.clock import Clock
 from services.errors import NotFoundError, ShellError, WakedeckError
 from services.models import Retry, ShellState
 from services.sources.pods import judge
+from services.sources.pods.access import IN_CLUSTER
 from services.sources.pods.kube_access import KubeAccess, ShellRequest, ShellTarget
 from services.sources.pods.kube_client import read_one
-from services.sources.pods.shell_commands import ShellCommand, shell_commands
+from services.sources.pods.shell_commands import ShellCommand, debug_command, shell_commands
 from services.terminal.exec.remote_pid import PidPreamble
 from services.terminal.transport.base import CloseReason
 from services.terminal.transport.k8s_channels import ChannelFraming, ExecStatusKind
 from services.terminal.transport.websocket import WebSocketTransport
+from services.text.sanitize import sanitize
 
 AT_ONCE_S = 1.0
 """A shell that ends with 126 or 127 before this was none (upstream/pods: Exit status)."""
@@ -204,11 +206,7 @@ class PodShell:
         await self._opened().close()
         if not self._commands:
             self._ended = True
-            return CloseReason(
-                ShellState.FAILED,
-                "this container has no shell; `kubectl debug` can attach a container that has one",
-                retry=Retry.NO,
-            )
+            return CloseReason(ShellState.FAILED, self._no_shell(), retry=Retry.NO)
         try:
             await self._start()
         except ShellError as error:
@@ -217,6 +215,14 @@ class PodShell:
         if trying == f"/bin/{tried.name}":
             return await self.read()
         return f"no {tried.name} in this container; trying {trying}\r\n".encode()
+
+    def _no_shell(self) -> str:
+        assert self._link is not None and self._place is not None
+        access = self._link.credential.access
+        named = "" if access.context == IN_CLUSTER else access.context
+        where = self._request.namespace, self._request.name, self._place.container
+        command = sanitize(debug_command(named, *where), 500)
+        return f"this container has no shell; this adds one that has: {command}"
 
     def _greeting(self) -> bytes:
         """Says so where the shell is another than the one asked for."""

@@ -165,6 +165,7 @@ class Pod(_Record, frozen=True, rename="camel"):
 class ListMetadata(_Record, frozen=True, rename="camel"):
     resource_version: str = ""
     continue_: str = msgspec.field(default="", name="continue")
+    remaining_item_count: int | None = None
 
 
 class PodList(_Record, frozen=True, rename="camel"):
@@ -177,12 +178,49 @@ class WatchEvent(_Record, frozen=True, rename="camel"):
     object: msgspec.Raw = msgspec.Raw(b"{}")
 
 
+class ObjectReference(_Record, frozen=True, rename="camel"):
+    uid: str = ""
+
+
+class EventSeries(_Record, frozen=True, rename="camel"):
+    last_observed_time: str | None = None
+
+
+class PodEvent(_Record, frozen=True, rename="camel"):
+    """What the cluster recorded of an object."""
+
+    metadata: Metadata = Metadata()
+    involved_object: ObjectReference = ObjectReference()
+    type: str | None = None
+    reason: str | None = None
+    message: str | None = None
+    count: int | None = None
+    last_timestamp: str | None = None
+    event_time: str | None = None
+    series: EventSeries | None = None
+
+
+class EventList(_Record, frozen=True, rename="camel"):
+    items: list[PodEvent] = []
+
+
+class ApiStatus(_Record, frozen=True, rename="camel"):
+    """An error of the API, as a watch tells it."""
+
+    code: int = 0
+    message: str = ""
+
+
 read_list = json_reader(PodList, LISTS)
 """A list answer. Raises UnfitError."""
 read_pod = json_reader(Pod)
 """One pod. Raises UnfitError."""
 read_event = json_reader(WatchEvent)
 """One line of a watch. Raises UnfitError."""
+read_events = json_reader(EventList)
+"""A list of events. Raises UnfitError."""
+read_status = json_reader(ApiStatus)
+"""What stands in the line of an error. Raises UnfitError."""
 
 
 def container_of(pod: Pod, preferred: str) -> str:

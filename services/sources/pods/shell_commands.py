@@ -6,6 +6,7 @@ The script says who it is ahead of any output, so that the shell can be hung up 
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -64,3 +65,10 @@ def _script(wanted: Sequence[str], session: str) -> str:
 def session_name(text: str) -> str:
     """A name tmux and screen take."""
     return re.sub(r"[^A-Za-z0-9_-]", "-", text)[:60]
+
+
+def debug_command(context: str, namespace: str, pod: str, container: str) -> str:
+    """What adds a container with a shell to a pod, to be copied and run elsewhere."""
+    where = ["--context", context] if context else []
+    target = ["--image=busybox", f"--target={container}"]
+    return shlex.join(["kubectl", *where, "-n", namespace, "debug", "-it", pod, *target])

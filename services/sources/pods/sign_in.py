@@ -8,7 +8,7 @@ from base64 import b64encode
 from datetime import datetime
 from pathlib import Path
 
-from services.errors import DeadlineError, UnavailableError
+from services.errors import DeadlineError, ProcessError, UnavailableError
 from services.files.bounded import parse_json
 from services.process import run
 from services.sources.pods.access import Access, Helper
@@ -32,8 +32,15 @@ async def sign_in(credential: KubeCredential) -> str:
     if helper is None or not access.cluster.secure:
         credential.headers()
         return "as the kubeconfig says"
-    credential.take(await mint(access, helper))
-    return f"from {sanitize(Path(helper.argv[0]).name, 60)}"
+    minted = await mint(access, helper)
+    name = sanitize(Path(helper.argv[0]).name, 60)
+    if credential.is_expired(minted):
+        raise UnavailableError(
+            f"The credential helper {name} gave a credential that has expired already.",
+            advice=f"Sign in with {name} in a terminal; is the clock of this machine right?",
+        )
+    credential.take(minted)
+    return f"from {name}"
 
 
 async def mint(access: Access, helper: Helper) -> Minted:
@@ -46,17 +53,22 @@ async def mint(access: Access, helper: Helper) -> Minted:
         )
     environment = {**os.environ, **dict(helper.environment)}
     environment["KUBERNETES_EXEC_INFO"] = _info(access, helper)
-    done = await run.run(
-        helper.argv, timeout_s=HELPER_LIMIT_S, env=environment, max_output=_LARGEST
-    )
+    try:
+        done = await run.run(
+            helper.argv, timeout_s=HELPER_LIMIT_S, env=environment, max_output=_LARGEST
+        )
+    except ProcessError as error:
+        raise UnavailableError(
+            f"The credential helper {name} cannot be run: {error.sentence}",
+            advice=helper.advice or error.advice,
+        ) from error
     if done.timed_out:
         raise DeadlineError(f"The credential helper {name} did not answer in {HELPER_LIMIT_S:g} s.")
     if done.code != 0:
         lines = [one for one in done.stderr.decode("utf-8", "replace").splitlines() if one.strip()]
-        last = redact_line(lines[-1], 200) if lines else f"status {done.code}"
-        raise UnavailableError(
-            f"The credential helper {name} failed: {last}.", advice=helper.advice
-        )
+        said = f": {redact_line(lines[0], 200)}" if lines else ""
+        how = "was ended" if done.code is None else f"failed (exit code {done.code})"
+        raise UnavailableError(f"The credential helper {name} {how}{said}.", advice=helper.advice)
     return read(done.stdout, name, helper.version)
 
 

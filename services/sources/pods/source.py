@@ -30,7 +30,8 @@ def open_kubernetes(
     from services.sources.pods.sign_in import sign_in_in_background
 
     address = table.context or "the current context"
-    info = Source(key, "pods", table.label or address, address, _CAN_LOGS, (NO_WAKE, NO_QUEUE))
+    label = table.label or table.context or key
+    info = Source(key, "pods", label, address, _CAN_LOGS, (NO_WAKE, NO_QUEUE))
     kube = Kube(table, clock)
     ready = sign_in_in_background if table.background_sign_in else None
     return OpenSource(KubeObserver(info, kube, clock, ready), KubeActor(key, kube, clock, state))

@@ -1,7 +1,8 @@
 """Pods of a namespace, listed once and watched from then on: thousands cost no polling.
 
-A watch that ends goes on from the version it had seen; one whose version is too old begins with a
-new list, and so does one that broke, when it is asked for the next time.
+The watch begins with the first page of the list, so that every row that came is kept up while the
+others still come. One that ends or breaks goes on from the version it had seen; one whose version
+is too old begins with a new list.
 """
 
 from __future__ import annotations
@@ -9,18 +10,24 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Mapping
+from contextlib import suppress
 
 from services.clock import Clock
 from services.errors import UnavailableError
 from services.files.bounded import UnfitError
 from services.sources.pods.http import ApiError, Http, Query
-from services.sources.pods.pod import Pod, PodList, read_event, read_list, read_pod
+from services.sources.pods.kube_client import pods_path
+from services.sources.pods.listing import GONE, PodListing
+from services.sources.pods.pod import ApiStatus, Pod, read_event, read_pod, read_status
+from services.text.redact import redact_line
 
-PAGE = 500
 SILENCE_S = 100.0
 """Bookmarks come every minute or so; a watch this silent is taken for dead."""
+HELD_UP_S = 6.0
+"""A watch that has not begun for this long is held back by something: it is listed again."""
+_RECENT_S = 1.5
 _SERVER_S = 240
-_GONE = 410
+_NO_WATCH = frozenset({403, 405})
 _SHORTEST_S = 1.0
 _LONGEST_EVENT = 8 << 20
 _LOG = logging.getLogger(__name__)
@@ -34,89 +41,193 @@ class PodWatch:
     """The pods of one namespace, or of all where that is empty; kept up by one task."""
 
     def __init__(self, http: Http, namespace: str, selector: str, clock: Clock) -> None:
-        self.lists = 0
-        """How often everything had to be listed."""
+        self.namespace = namespace
         self._http = http
-        self._path = f"/api/v1/namespaces/{namespace}/pods" if namespace else "/api/v1/pods"
+        self._path = pods_path(namespace)
         self._selection: Query = (("labelSelector", selector),) if selector else ()
         self._clock = clock
         self._pods: dict[str, Pod] = {}
         self._version = ""
-        self._following: asyncio.Task[None] | None = None
+        self._listing: PodListing | None = PodListing(http, self._path, self._selection)
+        self._reached: set[str] = set()
+        """What the list under way or its watch told of."""
+        self._heard: set[str] = set()
+        """What the watch told of meanwhile: a page that comes later is older."""
+        self._deleted: set[str] = set()
+        self._true_at = 0.0
+        self._old_at = 0.0
+        self._problem: UnavailableError | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._watching = False
+        self._unwatchable = False
+        """The user may list and not watch: every look lists."""
+        self.moves = 0
+        """Counts what `moved` tells."""
+        self._moved = asyncio.Event()
+
+    @property
+    def pods(self) -> Mapping[str, Pod]:
+        """Every pod by its `namespace/name`, as far as they came."""
+        return self._pods
 
     @property
     def live(self) -> bool:
         """Whether changes come by themselves now."""
-        return self._following is not None and not self._following.done()
+        return self._watching
 
-    async def pods(self) -> Mapping[str, Pod]:
-        """Every pod by its `namespace/name`; lists only where no watch runs.
+    @property
+    def progress(self) -> str:
+        """How far a list under way came, in words; empty where all there is is known."""
+        return "" if self._listing is None else self._listing.progress
 
-        Raises:
-            UnavailableError: the list could not be had.
-        """
-        if not self.live:
-            await self._list()
-            self._following = asyncio.create_task(self._follow(), name="pod watch")
-        return self._pods
+    @property
+    def under_way(self) -> bool:
+        """Whether a list is being read."""
+        task = self._task
+        return self._listing is not None and task is not None and not task.done()
+
+    @property
+    def problem(self) -> UnavailableError | None:
+        """Why the last attempt to list or watch ended; None while one goes on."""
+        return self._problem
+
+    def seen_at(self, pod: str, now: float) -> float:
+        """When a pod was as it stands here (epoch)."""
+        if self._listing is not None and pod not in self._reached:
+            return self._old_at
+        return now if self._watching else self._true_at
+
+    def take_deleted(self) -> frozenset[str]:
+        """What the server told to be gone, since this was asked for the last time."""
+        gone, self._deleted = frozenset(self._deleted - self._pods.keys()), set()
+        return gone
+
+    async def look(self, limit_s: float) -> None:
+        """Take the list and the watch up where they stopped; wait for them `limit_s` at most."""
+        if self._task is not None and self._is_held_up():
+            await self.close()
+            self._begin_list()
+        if self._task is None or self._task.done():
+            self._problem = None
+            if self._unwatchable and self._listing is None:
+                self._begin_list()
+            self._task = asyncio.create_task(self._run(), name="pod watch")
+        with suppress(TimeoutError):
+            async with asyncio.timeout(limit_s):
+                while self._problem is None and not self._settled:
+                    await self.moved(self.moves)
+
+    @property
+    def _settled(self) -> bool:
+        """Whether what is here is true now, or was a moment ago."""
+        recent = self._clock.now() - self._true_at < _RECENT_S
+        return self._listing is None and (self._watching or self._unwatchable or recent)
+
+    def _is_held_up(self) -> bool:
+        """Whether a watch was asked for and has not begun: something on the way keeps it back."""
+        waits = self._listing is None and not self._watching and not self._unwatchable
+        return waits and self._clock.now() - self._true_at > HELD_UP_S
+
+    async def moved(self, since: int) -> None:
+        """Return when a page came, or the list or the watch began or ended, `since` so many."""
+        while self.moves == since:
+            self._moved.clear()
+            await self._moved.wait()
+
+    def _move(self) -> None:
+        self.moves += 1
+        self._moved.set()
 
     async def close(self) -> None:
         """Stop watching; idempotent."""
-        task, self._following = self._following, None
+        task, self._task = self._task, None
         if task is not None:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
 
-    async def _list(self) -> None:
-        """Read every page; a list that expires between two pages begins again, whole."""
+    async def _run(self) -> None:
+        """List and watch until that does not work; what was learned by then is kept."""
         try:
-            found, version = await self._pages(PAGE)
-        except ApiError as error:
-            if error.status != _GONE:
-                raise
-            found, version = await self._pages(0)
-        self._pods, self._version = found, version
-        self.lists += 1
-
-    async def _pages(self, limit: int) -> tuple[dict[str, Pod], str]:
-        found: dict[str, Pod] = {}
-        token = ""
-        while True:
-            query = [*self._selection]
-            if limit:
-                query.append(("limit", str(limit)))
-            if token:
-                query.append(("continue", token))
-            page = await self._page(tuple(query))
-            found.update((pod.native_id, pod) for pod in page.items)
-            token = page.metadata.continue_
-            if not token:
-                return found, page.metadata.resource_version
-
-    async def _page(self, query: Query) -> PodList:
-        body = await self._http.get(self._path, query)
-        try:
-            return await asyncio.to_thread(read_list, body)
-        except UnfitError as error:
-            raise UnavailableError(f"{self._http.address} gave no list of pods.") from error
-
-    async def _follow(self) -> None:
-        try:
-            while True:
+            while not (self._unwatchable and self._listing is None):
                 began = self._clock.monotonic()
                 try:
-                    await self._watch()
+                    await self._list_and_watch()
                 except _ExpiredError:
-                    await self._list()
+                    self._begin_list()
                 except ApiError as error:
-                    if error.status != _GONE:
+                    if error.status != GONE:
                         raise
-                    await self._list()
-                if self._clock.monotonic() - began < _SHORTEST_S:
-                    await self._clock.sleep(_SHORTEST_S)
+                    self._begin_list()
+                await self._pause(began)
         except UnavailableError as error:
-            # The next look lists again, and says it if that does not work either.
+            self._problem = error
             _LOG.info("the watch of %s ended: %s", self._path, error)
+        finally:
+            self._stopped_watching()
+            self._move()
+
+    async def _list_and_watch(self) -> None:
+        listing = self._listing
+        if listing is None:
+            await self._follow()
+            return
+        pages = listing.pages()
+        if not self._version:
+            self._take_page(await anext(pages))
+            self._true_at = self._clock.now()
+            self._version = listing.version
+        following = asyncio.ensure_future(self._follow())
+        reading = asyncio.ensure_future(self._read(pages))
+        try:
+            await asyncio.wait((following, reading), return_when=asyncio.FIRST_EXCEPTION)
+        finally:
+            for one in (following, reading):
+                one.cancel()
+            ended = await asyncio.gather(following, reading, return_exceptions=True)
+        for how in ended:
+            if isinstance(how, Exception):
+                raise how
+
+    async def _read(self, pages: AsyncIterator[list[Pod]]) -> None:
+        async for page in pages:
+            self._take_page(page)
+        for name in self._pods.keys() - self._reached:
+            del self._pods[name]
+        self._listing = None
+        self._move()
+
+    def _take_page(self, page: list[Pod]) -> None:
+        for pod in page:
+            name = pod.native_id
+            if name not in self._heard:
+                self._pods[name] = pod
+            self._reached.add(name)
+        self._move()
+
+    def _begin_list(self) -> None:
+        self._old_at = self._true_at
+        self._listing = PodListing(self._http, self._path, self._selection)
+        self._version = ""
+        self._reached.clear()
+        self._heard.clear()
+
+    async def _follow(self) -> None:
+        while not self._unwatchable:
+            began = self._clock.monotonic()
+            try:
+                await self._watch()
+            except ApiError as error:
+                if error.status not in _NO_WATCH:
+                    raise
+                self._unwatchable = True
+                self._move()
+                return
+            self._stopped_watching()
+            await self._pause(began)
+
+    async def _pause(self, began: float) -> None:
+        if self._clock.monotonic() - began < _SHORTEST_S:
+            await self._clock.sleep(_SHORTEST_S)
 
     async def _watch(self) -> None:
         query = (
@@ -127,22 +238,42 @@ class PodWatch:
             ("timeoutSeconds", str(_SERVER_S)),
         )
         async with self._http.stream(self._path, query, SILENCE_S) as parts:
+            self._watching = True
+            self._move()
             async for line in _lines(parts):
                 self._take(line)
+
+    def _stopped_watching(self) -> None:
+        if self._watching:
+            self._true_at = self._clock.now()
+        self._watching = False
 
     def _take(self, line: bytes) -> None:
         try:
             event = read_event(line)
             if event.type == "ERROR":
-                raise _ExpiredError
+                self._refused(read_status(event.object))
             pod = read_pod(event.object)
         except UnfitError as error:
             raise UnavailableError(f"{self._http.address} sent a change that is none.") from error
         self._version = pod.metadata.resource_version or self._version
+        name = pod.native_id
         if event.type in ("ADDED", "MODIFIED"):
-            self._pods[pod.native_id] = pod
+            self._pods[name] = pod
         elif event.type == "DELETED":
-            self._pods.pop(pod.native_id, None)
+            self._pods.pop(name, None)
+            self._deleted.add(name)
+        else:
+            return
+        if self._listing is not None:
+            self._reached.add(name)
+            self._heard.add(name)
+
+    def _refused(self, status: ApiStatus) -> None:
+        if status.code == GONE:
+            raise _ExpiredError
+        said = redact_line(status.message, 200)
+        raise UnavailableError(f"{self._http.address} ended the watch of pods: {said}.")
 
 
 async def _lines(parts: AsyncIterator[bytes]) -> AsyncIterator[bytes]:

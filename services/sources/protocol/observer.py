@@ -90,6 +90,23 @@ class NameFinder(Protocol):
 
 
 @runtime_checkable
+class AsksToSignIn(Protocol):
+    """An observer that shows a row to sign in on, instead of failing as a whole."""
+
+    @property
+    def signed_out(self) -> bool:
+        """Whether the last look was refused for want of a credential."""
+
+
+@runtime_checkable
+class LongLists(Protocol):
+    """An observer whose list can take longer than a poll: what came is shown meanwhile."""
+
+    async def more(self) -> str:
+        """Return when more of a list came: how far it is, empty where none is under way."""
+
+
+@runtime_checkable
 class Listens(Protocol):
     """An observer that hears when something changed, between two polls."""
 

@@ -8,6 +8,7 @@ its secrets, and whatever a peer echoes of them is masked.
 from __future__ import annotations
 
 import re
+import ssl
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -28,7 +29,7 @@ from websockets.exceptions import (
 from services.errors import ShellError
 from services.files.bounded import UnfitError, parse_json
 from services.models import Retry, ShellState
-from services.net.failures import ConnectionFailure, classify_network_error
+from services.net.failures import ConnectionFailure, classify_network_error, network_cause
 from services.terminal.transport.base import CloseReason
 from services.text.sanitize import sanitize
 
@@ -68,10 +69,11 @@ def classify_open_error(
     timeout_s: float = 10,
     secrets: Sequence[str] = (),
     secure: bool = False,
+    proxy: str = "",
 ) -> ConnectionFailure:
     """Judge an exception of the connection or its handshake; `address` is `host:port`.
 
-    `secure` says that TLS was spoken to it.
+    `secure` says that TLS was spoken to it, `proxy` is the address of one on the way.
     """
     if isinstance(error, InvalidStatus):
         return replace(
@@ -86,17 +88,29 @@ def classify_open_error(
         )
     if isinstance(error, InvalidProxyStatus):
         code = error.response.status_code
-        return ConnectionFailure(f"the proxy refused to connect to {address} ({code})", Retry.NO)
+        named = f" {proxy}" if proxy else ""
+        return ConnectionFailure(
+            f"the proxy{named} refused to connect to {address} ({code})", Retry.NO
+        )
     if isinstance(error, InvalidMessage) and isinstance(error.__cause__, EOFError):
         return ConnectionFailure(
             f"{address} closed the connection before it answered",
             Retry.AUTO,
             "is it a WebSocket endpoint?",
         )
+    if proxy and isinstance(error, ProxyError):
+        said = redact_line(str(error.__cause__ or error), secrets)
+        return ConnectionFailure(
+            f"the proxy {proxy} did not connect to {address}: {said}", Retry.AUTO
+        )
     for kind, sentence, retry, advice in _OPEN_ERRORS:
         if isinstance(error, kind):
             return ConnectionFailure(sentence.format(address=address), retry, advice)
-    return classify_network_error(error, address, timeout_s=timeout_s, secure=secure)
+    cause = network_cause(error)
+    if proxy and isinstance(cause, OSError) and not isinstance(cause, ssl.SSLError | TimeoutError):
+        failure = classify_network_error(cause, proxy, timeout_s=timeout_s)
+        return replace(failure, sentence=f"the proxy on the way to {address}: {failure.sentence}")
+    return classify_network_error(cause, address, timeout_s=timeout_s, secure=secure)
 
 
 def _classify_status(

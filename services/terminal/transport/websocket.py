@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
 import socket
 import ssl
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -21,9 +22,11 @@ from websockets.exceptions import (
 from websockets.typing import Subprotocol
 
 from services.clock import Clock, SystemClock
-from services.errors import ShellError
+from services.errors import ShellError, UnavailableError
 from services.models import Retry, ShellState
 from services.net.failures import is_loopback
+from services.net.headers import Pairs, pairs
+from services.net.proxies import Proxy, proxy_for
 from services.terminal.transport.base import CloseReason, require_open
 from services.terminal.transport.close_reasons import (
     HandshakeRefusedError,
@@ -53,7 +56,7 @@ class WebSocketTransport:
     def __init__(
         self,
         url: str,
-        headers: Mapping[str, str],
+        headers: Mapping[str, str] | Pairs,
         *,
         framing: Framing,
         notice: str = "",
@@ -74,7 +77,7 @@ class WebSocketTransport:
         """
         self.notice = notice
         self._url = url
-        self._headers: Mapping[str, str] = dict(headers)
+        self._headers = pairs(headers)
         self._framing = framing
         self._clock = clock or SystemClock()
         self._tls = tls
@@ -98,17 +101,19 @@ class WebSocketTransport:
         Raises:
             ShellError: as upstream/terminal: Why a session ends; its text holds no secret.
         """
-        host, address, secure = self._target()
+        address, secure = self._target()
         self._size = (columns, lines)
         named: dict[str, Any] = {}
         if secure and self._server_name:
             named["server_hostname"] = self._server_name
         if self._dial is not None:
-            named["sock"], self._headers = await self._dial()
+            named["sock"], given = await self._dial()
+            self._headers = pairs(given)
+        via = None if self._dial is not None else self._proxy_of()
         try:
             self._connection = await connect(
                 self._url,
-                additional_headers=self._headers,
+                additional_headers=list(self._headers),
                 subprotocols=[Subprotocol(name) for name in self._framing.subprotocols] or None,
                 compression=None,
                 open_timeout=OPEN_TIMEOUT_S,
@@ -117,16 +122,16 @@ class WebSocketTransport:
                 max_size=LARGEST_MESSAGE,
                 max_queue=16,
                 write_limit=32 * 1024,
-                proxy=self._proxy or (None if self._dial or is_loopback(host) else True),
+                proxy=None if via is None else via.url,
                 logger=_wire_log,
                 ssl=(self._tls or True) if secure else None,
                 **named,
             )
         except InvalidURI as error:
             # Its text is the address we were sent to, query string included.
-            raise self._open_error(error, address, secure) from None
+            raise self._open_error(error, address, secure, via) from None
         except (OSError, WebSocketException, EOFError) as error:
-            raise self._open_error(error, address, secure) from error
+            raise self._open_error(error, address, secure, via) from error
         self._last_received_at = self._clock.monotonic()
         _enable_tcp_keepalive(self._connection)
         await self._check_subprotocol(self._connection.subprotocol, address)
@@ -248,8 +253,8 @@ class WebSocketTransport:
     def _opened(self) -> ClientConnection:
         return require_open(self._connection)
 
-    def _target(self) -> tuple[str, str, bool]:
-        """Host, host:port and whether it is TLS.
+    def _target(self) -> tuple[str, bool]:
+        """`host:port`, and whether it is TLS.
 
         Raises:
             ShellError: no address, or a credential would travel in the clear.
@@ -263,25 +268,43 @@ class WebSocketTransport:
             raise ShellError("the address of this shell is not a ws or wss URL", retry=Retry.NO)
         secure = parts.scheme == "wss"
         address = self._called or f"{host}:{port or (443 if secure else 80)}"
-        carries = _CREDENTIALS & {name.lower() for name in self._headers}
+        carries = _CREDENTIALS & {name.lower() for name, _ in self._headers}
         if carries and not secure and not self._allow_plain and not is_loopback(host):
             raise ShellError(
                 f"a credential would travel to {address} without TLS",
                 retry=Retry.NO,
                 advice="use a wss address",
             )
-        return host, address, secure
+        return address, secure
 
     def _is_local(self) -> bool:
         return is_loopback(urlsplit(self._url).hostname or "")
 
     def _secrets(self) -> tuple[str, ...]:
-        values = [value for name, value in self._headers.items() if name.lower() in _CREDENTIALS]
+        values = [value for name, value in self._headers if name.lower() in _CREDENTIALS]
         return tuple(values + [part for value in values for part in value.split() if len(part) > 6])
 
-    def _open_error(self, error: BaseException, address: str, secure: bool) -> ShellError:
+    def _proxy_of(self) -> Proxy | None:
+        """The proxy on the way.
+
+        Raises:
+            ShellError: what is named is none.
+        """
+        try:
+            return proxy_for(self._url, self._proxy, os.environ)
+        except UnavailableError as error:
+            raise ShellError(error.sentence, retry=Retry.NO) from None
+
+    def _open_error(
+        self, error: BaseException, address: str, secure: bool, via: Proxy | None
+    ) -> ShellError:
         failure = classify_open_error(
-            error, address, timeout_s=OPEN_TIMEOUT_S, secrets=self._secrets(), secure=secure
+            error,
+            address,
+            timeout_s=OPEN_TIMEOUT_S,
+            secrets=self._secrets(),
+            secure=secure,
+            proxy="" if via is None else via.address,
         )
         if failure.status is not None:
             return HandshakeRefusedError(failure)

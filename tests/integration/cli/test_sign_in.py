@@ -84,9 +84,11 @@ async def test_in_the_panel_where_there_is_no_row_and_on_a_gateway(
         app = WakedeckApp(settings, open_sources(settings, clock), clock, state=tmp_path)
         async with app.run_test(size=(160, 45)) as pilot:
             board = app.engine.board
-            await eventually(lambda: board.links["prod"].failures > 0)
+            await eventually(lambda: bool(board.unknown_lists))
             await pilot.pause()
             assert runs(ran) == 0 and not board.sandboxes
+            (gateway,) = board.gateways.values()
+            assert gateway.reason.endswith("reconnect (r) runs helper.sh.")
             await pilot.press("r")
             box = SandboxId("prod", "default/box")
             await eventually(

@@ -82,9 +82,6 @@ def test_a_queue_file_that_is_left_while_it_opens_is_closed(
         assert held(path.parent) == [], steps
 
 
-@pytest.mark.skip(
-    reason="a journal cancelled twice while it ends abandoned attempts may leave a thread"
-)
 @pytest.mark.parametrize("again", [None, 1, 4])
 def test_a_journal_that_is_left_while_it_opens_lets_go(
     path: Path, complaints: list[str], again: int | None

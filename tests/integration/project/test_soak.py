@@ -18,7 +18,6 @@ from tests.soak.run import soak
 SECONDS = 30.0
 
 
-@pytest.mark.skip(reason="the soak waits for own states, which a closed gateway now hides")
 @pytest.mark.slow
 async def test_a_panel_lives_through_faults_and_remembers_every_one(tmp_path: Path) -> None:
     found = await soak(tmp_path, SECONDS, seed=8)

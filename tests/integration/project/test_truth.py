@@ -103,6 +103,23 @@ def test_a_lasting_state_that_was_never_told_is_missed() -> None:
     assert missed("one", truth, line((0, SERVING)), cut, 40)
 
 
+def test_a_stop_behind_a_closed_way_is_the_ways_record_and_a_death_is_its_own() -> None:
+    way = line((0, SERVING), (9, DEAD), (20, SERVING))
+    for word, back, lost in ((STOPPED, 19, []), (STOPPED, 30, [STOPPED]), (DEAD, 19, [DEAD])):
+        truth = line((0, SERVING), (10, word), (back, SERVING))
+        found = missed("one", truth, way, [Record(back + 1, "better", "one", "", "ready")], 40)
+        assert [span.word for span in found] == lost
+
+
+def test_the_end_of_a_death_is_told_behind_a_closed_way_too() -> None:
+    truth = line((0, SERVING), (10, DEAD), (20, "starting"), (21, SERVING), (30, STOPPED))
+    way = line((0, SERVING), (15, STOPPED))
+    down = Record(11, "worse", "one", "ready", "down")
+    cut = Record(22, "info", "one", "down", "cut off")
+    assert missed("one", truth, way, [down, cut], 40) == []
+    assert [span.word for span in missed("one", truth, way, [down], 40)] == [SERVING]
+
+
 def test_records_that_repeat_or_cannot_be_ranked_so() -> None:
     once = Record(1, "worse", "one", "ready", "asleep")
     again = Record(1.2, "worse", "one", "ready", "asleep")

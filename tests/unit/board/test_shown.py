@@ -172,6 +172,23 @@ def test_what_died_behind_a_closed_way_is_told_once_the_way_is_open() -> None:
     ]
 
 
+def test_the_end_of_a_death_behind_a_closed_way_is_told_and_what_follows_it_is_not() -> None:
+    stage = Stage("a")
+    stage.look(GatewayState.READY, SandboxState.DOWN)
+    stage.look(GatewayState.HUNG, SandboxState.DOWN)
+    assert [one.split(":")[0] for one in stage.log] == ["worse a is down", "worse north is hung"]
+    stage.look(GatewayState.HUNG)
+    assert stage.states() == {"cut off"}
+    assert [one.split(":")[0] for one in stage.log[2:]] == ["info a is cut off"]
+    stage.look(GatewayState.HUNG, SandboxState.STUCK)
+    assert len(stage.log) == 3
+    stage.look(GatewayState.READY)
+    assert [one.split(":")[0] for one in stage.log[3:]] == [
+        "better north is ready",
+        "better a is ready",
+    ]
+
+
 def test_a_way_of_which_nothing_is_known_never_cuts_off_and_is_not_current() -> None:
     stage = Stage()
     stage.look(GatewayState.UNKNOWN)
@@ -291,3 +308,14 @@ def test_what_waits_for_a_person_needs_attention() -> None:
     row = box(needs=(), needs_me="approve a rule")
     board.merge(Observation("here", 1000, (), (row,)))
     assert (board.totals().attention, board.totals().needs_me) == (1, 1)
+
+
+def test_the_instant_a_system_tells_goes_into_the_record_of_it() -> None:
+    board = Board(FakeClock(), [Source("here", "local", "here", "")])
+    board.merge(Observation("here", 1000.0, sandboxes=(box(needs=()),)))
+    ended = box(SandboxState.DOWN, 1001.0, needs=(), told_at=990.0)
+    delta = board.merge(Observation("here", 1001.0, sandboxes=(ended,)))
+    assert [(one.at, one.after, one.told_at) for one in delta.events] == [(1001.0, "down", 990.0)]
+    back = box(at=1002.0, needs=())
+    [event] = board.merge(Observation("here", 1002.0, sandboxes=(back,))).events
+    assert event.told_at is None

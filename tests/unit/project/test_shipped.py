@@ -76,8 +76,8 @@ def test_what_only_the_tests_import_is_declared_for_them() -> None:
 
 
 def test_the_manual_and_the_completions_are_of_today() -> None:
-    places = [one for one in shipped.PACKAGING.rglob("*") if one.is_file()]
-    held = {str(one.relative_to(shipped.PACKAGING)): one.read_text("utf-8") for one in places}
+    places = [one for one in shipped.SHARE.rglob("*") if one.is_file()]
+    held = {str(one.relative_to(shipped.SHARE)): one.read_text("utf-8") for one in places}
     assert held == shipped.files(), "run `make shipped`"
 
 

@@ -10,14 +10,13 @@ from typing import get_args
 
 import pytest
 
-from services.models import AttemptState, Verb
+from services.models import Attempt, AttemptState, Confirmed, SandboxId, Verb
 from services.repair import runner
 from services.repair.limits import Deadlines, Limits
 from services.repair.machine import (
     MAX_CONNECTS,
     STILL_STARTING,
     CancelRequested,
-    Confirmed,
     ConnectFailed,
     ConnectOk,
     Critical,
@@ -28,7 +27,6 @@ from services.repair.machine import (
     LockAcquired,
     LockBusy,
     ProbeResult,
-    Progress,
     RepairEvent,
     Requested,
     WakeFailed,
@@ -50,20 +48,20 @@ TRANSIENT = ConnectFailed("loading", FailureKind.TRANSIENT)
 REPAIRABLE = ConnectFailed("broken link", FailureKind.REPAIRABLE)
 TERMINAL = ConnectFailed("403", FailureKind.TERMINAL)
 
-WAKE = Progress(verb=Verb.WAKE)
-LINK = Progress(verb=Verb.RECONNECT)
+WAKE = Attempt("1", SandboxId("s", "one"), Verb.WAKE, S.IDLE, started_at=0.0)
+LINK = replace(WAKE, verb=Verb.RECONNECT)
 ISSUE = Confirmed("issuing")
 NUDGE = Confirmed("nudging", skips_verify=True)
-ACT = Progress(verb=Verb.RECONNECT, confirmed=ISSUE)
-REST = Progress(verb=Verb.WAKE, confirmed=NUDGE)
+ACT = replace(LINK, confirmed=ISSUE)
+REST = replace(WAKE, confirmed=NUDGE)
 OFFERED = {"advice": "ask", "confirmable": "repair"}
 
 
-def at(state: Progress, phase: AttemptState, **fields: object) -> Progress:
-    return replace(state, phase=phase, **fields)  # type: ignore[arg-type]
+def at(attempt: Attempt, state: AttemptState, **fields: object) -> Attempt:
+    return replace(attempt, state=state, **fields)  # type: ignore[arg-type]
 
 
-ROWS: list[tuple[str, Progress, RepairEvent, Progress, tuple[Effect, ...]]] = [
+ROWS: list[tuple[str, Attempt, RepairEvent, Attempt, tuple[Effect, ...]]] = [
     ("press", WAKE, Requested(Verb.RECONNECT), at(LINK, S.PROBE), (E.PROBE,)),
     ("agreed press", WAKE, Requested(Verb.RECONNECT, ISSUE), at(ACT, S.PROBE), (E.PROBE,)),
     ("agreed, serving", at(ACT, S.PROBE), READY, at(ACT, S.WAKE, wakes=1), (E.WAKE,)),
@@ -461,7 +459,7 @@ ROWS: list[tuple[str, Progress, RepairEvent, Progress, tuple[Effect, ...]]] = [
     ("before", "event", "after", "effects"), [row[1:] for row in ROWS], ids=[r[0] for r in ROWS]
 )
 def test_every_row(
-    before: Progress, event: RepairEvent, after: Progress, effects: tuple[Effect, ...]
+    before: Attempt, event: RepairEvent, after: Attempt, effects: tuple[Effect, ...]
 ) -> None:
     assert transition(before, event) == (after, effects)
 
@@ -503,11 +501,11 @@ HEARD = {
 }
 
 
-def reachable() -> set[Progress]:
+def reachable() -> set[Attempt]:
     """Every state a press can lead to; a press on an ended one begins anew, so it adds nothing."""
-    found: set[Progress] = set()
+    found: set[Attempt] = set()
     begun = [*map(Requested, Verb), Requested(Verb.RECONNECT, ISSUE), Requested(Verb.WAKE, NUDGE)]
-    ahead = [transition(Progress(), pressed)[0] for pressed in begun]
+    ahead = [transition(WAKE, pressed)[0] for pressed in begun]
     while ahead:
         state = ahead.pop()
         if state in found:
@@ -518,30 +516,30 @@ def reachable() -> set[Progress]:
 
 
 @pytest.fixture(scope="module")
-def states() -> set[Progress]:
+def states() -> set[Attempt]:
     return reachable()
 
 
-def test_every_phase_can_be_reached(states: set[Progress]) -> None:
-    assert {state.phase for state in states} == set(S) - {S.IDLE}
+def test_every_phase_can_be_reached(states: set[Attempt]) -> None:
+    assert {state.state for state in states} == set(S) - {S.IDLE}
 
 
-def test_a_pair_that_is_not_listed_changes_nothing(states: set[Progress]) -> None:
+def test_a_pair_that_is_not_listed_changes_nothing(states: set[Attempt]) -> None:
     for state, event in itertools.product(states, EVENTS):
-        if not isinstance(event, HEARD[state.phase]):
+        if not isinstance(event, HEARD[state.state]):
             assert transition(state, event) == (state, ())
 
 
-def test_at_most_one_wake_and_four_primes(states: set[Progress]) -> None:
+def test_at_most_one_wake_and_four_primes(states: set[Attempt]) -> None:
     assert max(state.wakes for state in states) == 1
     assert min(state.wakes for state in states) == 0
     assert max(state.connects for state in states) == MAX_CONNECTS
 
 
-def test_what_every_step_keeps(states: set[Progress]) -> None:
+def test_what_every_step_keeps(states: set[Attempt]) -> None:
     for state, event in itertools.product(states, EVENTS):
         after, effects = transition(state, event)
-        if isinstance(event, Requested) and state.phase.ended:
+        if isinstance(event, Requested) and state.state.ended:
             continue
         if state.original:
             assert after.original == state.original
@@ -558,26 +556,26 @@ def test_what_every_step_keeps(states: set[Progress]) -> None:
             )
             assert not state.wakes
             assert not state.waiting
-        if after.phase is S.DONE and state.phase is not S.DONE:
+        if after.state is S.DONE and state.state is not S.DONE:
             skips_verify = state.confirmed == NUDGE and isinstance(event, WakeOk)
             assert event == READY or isinstance(event, ConnectOk) or skips_verify
         assert after.confirmed == state.confirmed
-        if isinstance(event, CancelRequested) and not state.phase.ended:
-            assert after.phase is S.CANCELLED or (after.phase is S.DRAIN and after.cancelling)
-        if after.phase is S.CANCELLED and state.phase in (S.WAKE, S.CONNECT):
+        if isinstance(event, CancelRequested) and not state.state.ended:
+            assert after.state is S.CANCELLED or (after.state is S.DRAIN and after.cancelling)
+        if after.state is S.CANCELLED and state.state in (S.WAKE, S.CONNECT):
             assert not state.critical
-            assert state.phase is S.CONNECT
-        if after.phase is S.FAILED:
+            assert state.state is S.CONNECT
+        if after.state is S.FAILED:
             assert after.original or after.connects == MAX_CONNECTS
         if state.critical and isinstance(event, CancelRequested | Deadline):
             assert E.STOP not in effects
             assert E.ABANDON not in effects or isinstance(event, Deadline)
 
 
-def test_deadlines_alone_end_every_state(states: set[Progress]) -> None:
+def test_deadlines_alone_end_every_state(states: set[Attempt]) -> None:
     for start in states:
         state, turns = start, 0
-        while not state.phase.ended:
+        while not state.state.ended:
             state, _ = transition(state, Deadline())
             turns += 1
             assert turns < 8, start
@@ -588,10 +586,10 @@ def test_a_wait_ends_with_its_evidence() -> None:
     over = ProbeResult(Verdict(VerdictKind.REPAIRABLE, "ended", wakeable=True, over=True))
     woken = at(WAKE, S.VERIFY, wakes=1, original="down", settling=True)
     after, effects = transition(woken, over)
-    assert (after.phase, after.original, after.last) == (S.FAILED, "down", "ended")
+    assert (after.state, after.original, after.last) == (S.FAILED, "down", "ended")
     assert effects == (E.FINAL_PROBE,)
     after, effects = transition(at(WAKE, S.VERIFY), over)
-    assert (after.phase, effects) == (S.WAKE, (E.WAKE,))
+    assert (after.state, effects) == (S.WAKE, (E.WAKE,))
 
 
 def test_a_settling_look_lengthens_the_wait_only_from_itself() -> None:

@@ -9,11 +9,12 @@ import socket
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
-from services.clock import SystemClock
+from services.clock import Clock, SystemClock
 from services.errors import ShellError, UnavailableError
 from services.models import Retry, ShellState
 from services.sources.pods import sign_in
@@ -225,7 +226,10 @@ async def test_a_proxy_that_says_no(code: int) -> None:
     async with http_peer(answer) as peer:
         proxy = f"http://127.0.0.1:{peer.port}"
         error = await refusal(transport("wss://far.example/x", proxy=proxy))
-    assert error.sentence == f"the proxy refused to connect to far.example:443 ({code})"
+    assert (
+        error.sentence
+        == f"the proxy 127.0.0.1:{peer.port} refused to connect to far.example:443 ({code})"
+    )
     assert error.retry is Retry.NO
 
 
@@ -526,13 +530,15 @@ async def test_a_status_that_cannot_be_read() -> None:
 # The credential
 
 
-def helper(tmp_path: Path, script: str, **how: object) -> KubeCredential:
+def helper(
+    tmp_path: Path, script: str, clock: Clock | None = None, **how: object
+) -> KubeCredential:
     program = tmp_path / "get-token"
     program.write_text(f"#!/bin/sh\n{script}\n")
     program.chmod(0o700)
     one = Helper((str(program),), "client.authentication.k8s.io/v1", **how)  # type: ignore[arg-type]
     access = Access("prod", Cluster("https://localhost:1"), Identity("me", helper=one))
-    return KubeCredential(access, SystemClock())
+    return KubeCredential(access, clock or SystemClock())
 
 
 def given(version: str, **status: str) -> str:
@@ -540,12 +546,27 @@ def given(version: str, **status: str) -> str:
     return json.dumps({"apiVersion": api, "kind": "ExecCredential", "status": status})
 
 
+def until(instant: str) -> str:
+    return given("v1", token="x", expirationTimestamp=instant)
+
+
 @pytest.mark.parametrize(
     ("script", "words"),
     [
-        ("echo first >&2; echo 'session expired, log in' >&2; exit 3", "session expired, log in"),
-        (f"echo 'token: {SECRET}' >&2; exit 1", "failed: token: "),
-        ("exit 4", "status 4"),
+        (
+            "echo >&2; echo 'expired, log in' >&2; echo more >&2; exit 3",
+            r"\(exit code 3\): expired, log in\.",
+        ),
+        (f"echo 'token: {SECRET}' >&2; exit 1", r"failed \(exit code 1\): token: "),
+        ("exit 4", r"failed \(exit code 4\)\."),
+        (
+            f"echo '{given('v1', token='x', expirationTimestamp='2026-01-01T00:00:00Z')}'",
+            "expired already",
+        ),
+        (
+            f"echo '{given('v1', token='x', expirationTimestamp='0001-01-01T00:00:00')}'",
+            "credential",
+        ),
         ("echo not json", "printed no credential"),
         ("echo '{}'", "printed no credential"),
         ("echo null", "printed no credential"),
@@ -557,6 +578,14 @@ async def test_a_credential_helper_that_fails(tmp_path: Path, script: str, words
     with pytest.raises(UnavailableError, match=words) as caught:
         await sign_in.sign_in(helper(tmp_path, script))
     assert "get-token" in caught.value.sentence and SECRET not in caught.value.sentence
+
+
+async def test_a_credential_helper_that_is_not_installed(tmp_path: Path) -> None:
+    one = helper(tmp_path, "exit 0", advice="Install get-token from its maker.")
+    (tmp_path / "get-token").unlink()
+    with pytest.raises(UnavailableError, match="get-token cannot be run") as caught:
+        await sign_in.sign_in(one)
+    assert caught.value.advice == "Install get-token from its maker."
 
 
 async def test_a_credential_helper_that_hangs(
@@ -573,13 +602,13 @@ async def test_a_credential_helper_that_asks_questions(tmp_path: Path) -> None:
 
 
 async def test_a_credential_ends_when_its_helper_says(tmp_path: Path) -> None:
-    answer = {
-        "apiVersion": "client.authentication.k8s.io/v1",
-        "kind": "ExecCredential",
-        "status": {"token": SECRET, "expirationTimestamp": "2026-01-01T00:00:00Z"},
-    }
-    one = helper(tmp_path, f"echo '{json.dumps(answer)}'")
+    clock = FakeClock()
+    until = datetime.fromtimestamp(clock.now() + 10, UTC).isoformat()
+    answer = given("v1", token=SECRET, expirationTimestamp=until)
+    one = helper(tmp_path, f"echo '{answer}'", clock)
     await sign_in.sign_in(one)
+    assert one.headers()
+    clock.jump(clock.now() + 10)
     with pytest.raises(UnavailableError, match="has expired") as caught:
         one.headers()
     assert SECRET not in repr(one.access) and "sign in" in caught.value.advice

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -20,6 +20,7 @@ from services.logs.reader import LogEndedError
 from services.models import (
     Capability,
     GatewayState,
+    Observation,
     Retry,
     Sandbox,
     SandboxId,
@@ -179,23 +180,38 @@ async def test_a_cluster_that_is_gone_is_said_and_found_again(tmp_path: Path) ->
         assert "box" in await one.sandboxes()
 
 
-@pytest.mark.parametrize(
-    ("code", "said", "words"),
-    [(401, "Unauthorized", "does not accept"), (403, "pods is forbidden", "does not let")],
-)
-async def test_a_refusal_says_what_to_do(tmp_path: Path, code: int, said: str, words: str) -> None:
+def refusing(code: int, said: str) -> Callable[[Exchange], Awaitable[bool]]:
+    async def refuse(exchange: Exchange) -> bool:
+        if exchange.request.path == "/version":
+            return False
+        await exchange.json(code, status(code, "No", said))
+        return True
+
+    return refuse
+
+
+async def test_a_refusal_says_what_to_do(tmp_path: Path) -> None:
     async with cluster(tmp_path) as one:
-
-        async def refuse(exchange: Exchange) -> bool:
-            if exchange.request.path == "/version":
-                return False
-            await exchange.json(code, status(code, "No", said))
-            return True
-
-        one.api.refuse = refuse
-        with pytest.raises(UnavailableError, match=words) as caught:
+        one.api.refuse = refusing(403, "pods is forbidden")
+        with pytest.raises(UnavailableError, match="does not let") as caught:
             await one.source.observer.observe()
-        assert said in str(caught.value) and caught.value.advice
+        assert "pods is forbidden" in str(caught.value) and caught.value.advice
+
+
+async def test_a_credential_that_is_refused_leaves_a_row_to_sign_in_on(tmp_path: Path) -> None:
+    async with cluster(tmp_path) as one:
+        await one.sandboxes()
+        one.api.refuse = refusing(401, "Unauthorized")
+        one.api.tokens = set()
+        await one.api.cut()
+
+        async def refused() -> Observation | None:
+            seen = await one.source.observer.observe()
+            return seen if seen.gateways[0].state is GatewayState.WRONG else None
+
+        seen = cast(Observation, await eventually(refused))
+        assert "does not accept the credential (401)" in seen.gateways[0].reason
+        assert not seen.sandboxes and seen.unknown
 
 
 async def test_a_shell_opens_with_one_call_and_is_the_best_there_is(tmp_path: Path) -> None:
@@ -229,7 +245,11 @@ async def test_a_container_without_sh_is_tried_and_named(tmp_path: Path) -> None
         async with opened(shell):
             output, ending = await read_to_end(shell)
         assert b"no /bin/sh in this container; trying bash" in output
-        assert ending.state is ShellState.FAILED and "no shell" in ending.reason
+        assert ending.state is ShellState.FAILED
+        assert ending.reason == (
+            "this container has no shell; this adds one that has: kubectl --context test -n default"
+            " debug -it box --image=busybox --target=main"
+        )
         one.api.exec.missing = {"sh", "/bin/sh"}
         shell = one.source.actor.shell(BOX, ShellChoice())
         async with opened(shell):
@@ -452,8 +472,10 @@ async def test_a_helper_runs_for_the_operator_and_never_for_a_look(tmp_path: Pat
             }
         }
         one.config.write_text(json.dumps(config))
-        with pytest.raises(UnavailableError, match="comes from helper"):
-            await one.source.observer.observe()
+        seen = await one.source.observer.observe()
+        (gateway,) = seen.gateways
+        assert gateway.state is GatewayState.UNKNOWN and "comes from helper" in gateway.reason
+        assert [one.reason for _, one in seen.unknown] == [gateway.reason]
         assert (await one.source.observer.probe(BOX)).kind is VerdictKind.READY
         assert not ran.exists()
         for step in await link_steps(one.source.actor, BOX):

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from services.errors import NotFoundError, UnavailableError, WakedeckError
-from services.sources.pods import kubeconfig
+from services.sources.pods import kube_entries, kubeconfig
 from services.sources.pods.access import Access
 from tests.support import kits
 from tests.support.kubectl import kubectl
@@ -164,6 +164,7 @@ def test_nothing_secret_shows(files: dict[str, str]) -> None:
     assert "plain-token" not in said and "sesame" not in said and "PRIVATE KEY" not in said
 
 
+PEM = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"
 BROKEN = [
     ("a: [", r"it is not YAML \(line 2\)"),
     ("just words", "not a mapping"),
@@ -171,7 +172,12 @@ BROKEN = [
     ("current-context: gone", "no context 'gone'"),
     (FIRST.replace("{cluster: prod,", "{cluster: gone,"), "no cluster 'gone'"),
     (FIRST.replace("user: robot,", "user: gone,"), "no user 'gone'"),
-    (FIRST.replace("server: https://prod.example:6443/", "x: y"), "no server"),
+    (
+        FIRST.replace("server: https://prod.example:6443/", "x: y").replace(
+            "certificate-authority:", "z:"
+        ),
+        "no server",
+    ),
     (FIRST, "certificate-authority .* cannot be read"),
     (
         "current-context: c\ncontexts: [{name: c, context: {cluster: k, user: u}}]\n"
@@ -191,7 +197,8 @@ def one_user(user: str) -> str:
 
 
 USERS = [
-    ("{as: somebody, token: x}", "acts as somebody else"),
+    ("{as-groups: [admins], token: x}", "acts as a group or uid of nobody"),
+    ('{as: "a\\nb", token: x}', "acts as a name no header can hold"),
     ("{auth-provider: {name: gcp}}", "auth-provider 'gcp'"),
     ("{exec: {apiVersion: client.authentication.k8s.io/v1alpha1, command: x}}", "v1alpha1"),
     ("{exec: {apiVersion: client.authentication.k8s.io/v1}}", "has no command"),
@@ -228,11 +235,11 @@ def test_what_is_not_yaml_is_not_quoted(tmp_path: Path) -> None:
 
 
 def test_a_pod_uses_its_service_account(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, text in (("ca.crt", "PEM"), ("namespace", "agents\n"), ("token", "t")):
+    for name, text in (("ca.crt", f"# ours\n{PEM}"), ("namespace", "agents\n"), ("token", "t")):
         (tmp_path / name).write_text(text)
     env = {"KUBERNETES_SERVICE_HOST": "fd00::1", "KUBERNETES_SERVICE_PORT": "6443"}
-    ours = kubeconfig._inside(env, "", tmp_path)
-    assert ours.cluster.server == "https://[fd00::1]:6443" and ours.cluster.authority == "PEM"
+    ours = kube_entries.inside(env, "", tmp_path)
+    assert ours.cluster.server == "https://[fd00::1]:6443" and ours.cluster.authority == PEM
     assert ours.namespace == "agents" and ours.identity.token_file == tmp_path / "token"
     with pytest.raises(NotFoundError):
         kubeconfig.load("", "named", "", {**env, "KUBECONFIG": str(_empty(tmp_path))})

@@ -18,7 +18,13 @@ from services.terminal.transport.pty import PtyProcess
 from services.terminal.transport.pty_transport import PtyTransport
 from tests.support.shells import DEAF, UP, opened, read_to_end, read_until
 
-ENV = {"PATH": os.environ["PATH"], "TERM": "xterm", "PS1": "$ ", "LANG": "C.UTF-8"}
+ENV = {
+    "PATH": os.environ["PATH"],
+    "HOME": "/nonexistent",  # a shell reads no start-up file of this user
+    "TERM": "xterm",
+    "PS1": "$ ",
+    "LANG": "C.UTF-8",
+}
 BASH = ("bash", "--noprofile", "--norc")
 
 

@@ -344,3 +344,20 @@ def test_whatever_a_server_sends_is_read_or_refused(value: object) -> None:
         if isinstance(one, Pod):
             judge.judge(one, NOW)
             evidence.evidence(one)
+
+
+def test_when_it_came_to_be_so_is_what_its_node_says() -> None:
+    """Of a node that does not answer another clock tells, and nothing is taken from it."""
+    at = "2026-01-01T00:30:00Z"
+    told = {"type": "Ready", "status": "True", "lastTransitionTime": at}
+    ready = pod("Running", container(running()), conditions=[told])
+    assert judge.judge(ready, NOW).told_at == judge.instant(at)
+    assert ("ready since", at) in evidence.evidence(ready)
+    code = ended(1)
+    code["terminated"]["finishedAt"] = at
+    over = pod("Failed", container(code), container(ended(0), "other"))
+    assert judge.judge(over, NOW).told_at == judge.instant(at)
+    assert any(f"ended at {at}" in value for _, value in evidence.evidence(over))
+    lost = {**told, "status": "Unknown", "reason": "NodeStatusUnknown"}
+    assert judge.judge(pod("Running", container(running()), conditions=[lost]), NOW).told_at is None
+    assert judge.judge(pod("Running", container(running())), NOW).told_at is None
