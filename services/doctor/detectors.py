@@ -74,10 +74,17 @@ async def nanoclaw(_: Mapping[str, str]) -> Finding:
 
 async def openshell(_: Mapping[str, str]) -> Finding:
     """The command, its registered gateways and NemoClaw's register."""
-    from services.sources.openshell import cli, metadata, nemoclaw_registry
+    from services.errors import UnavailableError
+    from services.sources.openshell import cli, grpc_client, metadata, nemoclaw_registry
+    from services.sources.openshell.records import Registration
 
     place = await in_thread(cli.locate)
-    gateways = await in_thread(lambda: metadata.registrations(cli.config_folder()))
+    lacking = "`openshell gateway add ADDRESS --name NAME`"
+    gateways: tuple[Registration, ...] = ()
+    try:
+        gateways = await in_thread(lambda: metadata.registrations(cli.config_folder()))
+    except UnavailableError as error:
+        lacking = error.sentence
     register = Path("~/.nemoclaw/sandboxes.json").expanduser()
     nemoclaw = await in_thread(lambda: nemoclaw_registry.read(register))
     found: list[str] = []
@@ -86,8 +93,8 @@ async def openshell(_: Mapping[str, str]) -> Finding:
     found += [f"gateway {one.name}, {one.endpoint or 'no address'}" for one in gateways]
     if nemoclaw.status is nemoclaw_registry.RegistryStatus.FILLED:
         found.append(f"NemoClaw's register with {len(nemoclaw.entries)} sandbox(es)")
-    elif nemoclaw.status is nemoclaw_registry.RegistryStatus.CORRUPT:
-        found.append(f"NemoClaw's register, which cannot be read: {nemoclaw.problem}")
+    elif nemoclaw.problem:
+        found.append(f"{nemoclaw.status.value}: {nemoclaw.problem}")
     command = (
         await probe_tool("openshell", "--version", path=str(place))
         if place is not None
@@ -96,13 +103,17 @@ async def openshell(_: Mapping[str, str]) -> Finding:
     registered = Requirement(
         "a registered gateway",
         bool(gateways),
-        "" if gateways else "`openshell gateway add ADDRESS --name NAME`",
+        "" if gateways else lacking,
     )
     wire = importlib.util.find_spec("grpc") is not None
+    stubs = await in_thread(grpc_client.stubs) if wire else None
+    line = "" if stubs is None else ".".join(map(str, stubs[:2]))
     extra = Requirement(
         "gRPC",
-        wire,
-        "" if wire else "the `openshell` extra adds reasons and exit codes for 0.0 gateways",
+        stubs is not None,
+        f"the stubs are for gateways of {line}; others are asked through the command alone"
+        if stubs is not None
+        else "the `openshell` extra adds reasons, exit codes and dates of certificates",
         required=False,
     )
     wanted = place is not None or bool(nemoclaw.entries)

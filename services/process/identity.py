@@ -9,7 +9,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import Enum
@@ -126,7 +126,7 @@ class ProcessId:
 
     def owns_port(self, port: int) -> bool:
         """Whether it, or a process it started, listens on a TCP port of this machine."""
-        return port in self.ports()
+        return bool(held_ports([(self, port)]))
 
     def ports(self) -> frozenset[int]:
         """TCP ports that it, or a process it started, listens on."""
@@ -164,6 +164,28 @@ class PortOwner:
 def boot_id() -> str:
     """The identity of the present boot; empty where the system has none."""
     return _boot_id()
+
+
+def held_ports(claims: Sequence[tuple[ProcessId, int]]) -> frozenset[tuple[ProcessId, int]]:
+    """The claims that hold: that process, or one it started, listens on that TCP port.
+
+    The kernel's tables are read once, however many there are.
+    """
+    if sys.platform != "linux":
+        return frozenset((one, port) for one, port in claims if port in one.ports())
+    inodes: dict[int, set[int]] = {}
+    for port, inode in _listening() if claims else ():
+        inodes.setdefault(port, set()).add(inode)
+    return frozenset((one, port) for one, port in claims if _holds(one, inodes.get(port, set())))
+
+
+def _holds(one: ProcessId, wanted: set[int]) -> bool:
+    """Itself first: what it has started is found by a walk over every process."""
+    if not wanted or not one.alive():
+        return False
+    if _sockets(one.pid) & wanted:
+        return True
+    return any(_sockets(pid) & wanted for pid in _descendants(one.pid))
 
 
 def port_owner(port: int) -> PortOwner | None:

@@ -2,7 +2,8 @@
 
 It answers from its own memory, runs commands on this machine for `exec`, and takes orders as JSON
 lines on stdin: {"phase": {NAME: N}}, {"fault": NAME}, {"rules": {NAME: N}}, {"exits": {NAME: N}},
-{"conditions": {NAME: [TYPE, STATUS, REASON, MESSAGE]}}. The first line of stdout is the port.
+{"conditions": {NAME: [TYPE, STATUS, REASON, MESSAGE]}}, {"life": {NAME: {FIELD: VALUE}}}. The
+first line of stdout is the port.
 
 Arguments: sandbox names as JSON, port, and for TLS the server's key and certificate, then whose
 certificates clients must show. The stubs it is run with decide the generation it speaks.
@@ -27,6 +28,7 @@ from pathlib import Path
 from typing import Any
 
 import grpc
+from google.protobuf import json_format  # type: ignore[import-untyped]
 from openshell._proto import datamodel_pb2, openshell_pb2, openshell_pb2_grpc, sandbox_pb2
 
 READY, ERROR, STOPPED, STARTING = 2, 3, 7, 8
@@ -49,6 +51,7 @@ class Gateway(openshell_pb2_grpc.OpenShellServicer):  # type: ignore[misc]
         self.decided: dict[tuple[str, str], str] = {}
         self.exits: dict[str, int] = {}
         self.conditions: dict[str, list[str]] = {}
+        self.life: dict[str, dict[str, Any]] = {}
         self.ids = {name: f"id-{name}" for name in names}
 
     def order(self, told: dict[str, Any]) -> None:
@@ -56,6 +59,7 @@ class Gateway(openshell_pb2_grpc.OpenShellServicer):  # type: ignore[misc]
         self.rules.update(told.get("rules", {}))
         self.exits.update(told.get("exits", {}))
         self.conditions.update(told.get("conditions", {}))
+        self.life.update(told.get("life", {}))
         self.fault = told.get("fault", self.fault)
         self.version = told.get("version", self.version)
 
@@ -88,6 +92,8 @@ class Gateway(openshell_pb2_grpc.OpenShellServicer):  # type: ignore[misc]
                 ],
             ),
         )
+        # Fields of the status that only some stubs have, as JSON.
+        json_format.ParseDict(self.life.get(name, {}), one.status)
         if hasattr(one.metadata, "created_at_ms"):
             one.metadata.created_at_ms = 1_700_000_000_000
         return one

@@ -46,7 +46,7 @@ if argv[:1] == ["SERVICE"]:
     time.sleep(state.get("slow", {{}}).get("SERVICE", 0))
     if state.get("start_fails"):
         leave(3, "", "the service is masked\\n")
-    state["gateways"][argv[1]] = "connected"; save(); leave(0)
+    state["gateways"][argv[1]] = "coming up" if state.get("comes_up") else "connected"; save(); leave(0)
 gateway = ""
 if argv[:1] == ["-g"]:
     gateway, argv = argv[1], argv[2:]
@@ -64,7 +64,7 @@ if argv == ["--version"]:
     leave(0, "openshell " + state["version"] + "\\n")
 if "--help" in argv:
     known = {{"status": "--output", "sandbox list": "--output --limit --offset --all-workspaces",
-             "sandbox get": "--output", "sandbox exec": "", "sandbox start": ""}}
+             "sandbox get": "--output", "sandbox exec": "", "sandbox start": "", "sandbox stop": ""}}
     if a:
         known = {{"status": "", "sandbox list": "--limit --offset", "sandbox get": "", "gateway start": ""}}
     name = " ".join(words)
@@ -101,6 +101,14 @@ if live is None:
     refuse("Unknown gateway '" + gateway + "'.")
 if live == "silent":
     fcntl.flock(lock, fcntl.LOCK_UN); time.sleep(60)
+if live == "coming up" and argv[0] == "status":
+    # What each status answers while it comes up.
+    live = state["comes_up"].pop(0)
+    if not state["comes_up"]:
+        state["gateways"][gateway] = live
+    save()
+if live == "reset":
+    refuse("client error (SendRequest): Connection reset by peer (os error 104)")
 if live == "refused":
     refuse("client error (Connect)\\n  \\u251c\\u2500\\u25b6 tcp connect error\\n  \\u2570\\u2500\\u25b6 Connection refused (os error 111)")
 if argv[0] == "status":
@@ -110,8 +118,10 @@ if argv[0] == "status":
         "authentication": {{"status": "not_required"}}}}))
 boxes = state["sandboxes"].setdefault(gateway, {{}})
 def row(name):
-    return {{"id": "id-" + name, "name": name, "workspace": "default", "phase": boxes[name],
+    return {{"id": state.get("ids", {{}}).get(gateway, "id") + "-" + name, "name": name, "workspace": "default", "phase": boxes[name],
             "labels": {{}}, "created_at": "2026-01-01 00:00:00", "resource_version": 1}}
+if argv[:2] == ["sandbox", "list"] and state.get("one_workspace") and "--all-workspaces" in argv:
+    refuse("code: 'The caller does not have permission to execute the specified operation', message: \\"no\\"")
 if argv[:2] == ["sandbox", "list"]:
     at = int(argv[argv.index("--offset") + 1]) if "--offset" in argv else 0
     page = sorted(boxes)[at:at + int(argv[argv.index("--limit") + 1])]
@@ -134,10 +144,16 @@ if argv[:2] == ["sandbox", "start"]:
     if boxes[argv[2]] != "Stopped":
         refuse("sandbox must be Stopped to start (current phase: " + boxes[argv[2]] + ")")
     boxes[argv[2]] = "Ready"; save(); leave(0)
+if argv[:2] == ["sandbox", "stop"]:
+    if boxes[argv[2]] != "Ready":
+        refuse("sandbox must be Ready to stop (current phase: " + boxes[argv[2]] + ")")
+    boxes[argv[2]] = "Stopped"; save(); leave(0)
 if argv[:2] == ["sandbox", "exec"]:
     if state.get("dead_supervisor"):
         refuse("code: 'The service is currently unavailable', message: \\"supervisor session not connected\\"")
     rest = argv[argv.index("--") + 1:]
+    if rest[0] == "curl" and "agent" in state:
+        leave(state["agent"][0], state["agent"][1])
     if "--tty" in argv:
         os.execvp(rest[0], rest)
     fcntl.flock(lock, fcntl.LOCK_UN)
@@ -216,7 +232,15 @@ class Script:
 
     def acts(self) -> list[str]:
         """The calls that change something, and the proofs, in order."""
-        words = ("SERVICE", "select", "gateway start", "sandbox start", "forward st", "exec")
+        words = (
+            "SERVICE",
+            "select",
+            "gateway start",
+            "sandbox start",
+            "sandbox stop",
+            "forward st",
+            "exec",
+        )
         return [call for call in self.calls() if any(word in call for word in words)]
 
     def environments(self) -> list[Mapping[str, str]]:

@@ -13,7 +13,8 @@ from services.clock import Clock
 from services.config.sources import OpenShellTable
 from services.errors import NotFoundError, UnavailableError
 from services.models import SandboxId, Step
-from services.sources.openshell import sandbox_judge, shells, start_plan
+from services.sources.openshell import phases, sandbox_judge, shells, start_plan
+from services.sources.openshell.agent_question import AGENT_S, AgentAnswers, ask_agent
 from services.sources.openshell.cli import Cli, config_folder
 from services.sources.openshell.cli_version import Generation, Toolset
 from services.sources.openshell.client import OpenShellClient
@@ -27,25 +28,34 @@ from services.sources.openshell.commands import (
     WAIT_S,
     OpenShellCommands,
 )
-from services.sources.openshell.gateway_judge import GatewayJudgement, GatewayStatus, missing
-from services.sources.openshell.records import Registration, Target
-from services.sources.openshell.sandbox_judge import Reconciled
+from services.sources.openshell.forward_repair import ForwardRepair, RepairedForwards
+from services.sources.openshell.forwards import listens
+from services.sources.openshell.gateway_judge import missing
+from services.sources.openshell.gateway_status import GatewayJudgement, GatewayStatus
+from services.sources.openshell.records import Registration, SandboxRow, Target
+from services.sources.openshell.sandbox_judge import Reconciled, SandboxProbe
+from services.sources.openshell.sandbox_start import SandboxStart
 from services.sources.protocol.steps import StepBuilder, skipped_step
+from services.sources.protocol.verdict import Verdict
 from services.terminal.exec.requests import ExecEvent, ExecRequest, ShellChoice
 from services.terminal.transport.base import Transport
 
 _POLL_S = 0.5
+_COMING_UP = (GatewayStatus.PROBE_TIMEOUT, GatewayStatus.UNHEALTHY)
 
 
 class OpenShellActor:
     """The verbs of OpenShell. Nothing here destroys, onboards or makes anything anew."""
 
-    def __init__(self, source: str, table: OpenShellTable, clock: Clock) -> None:
+    def __init__(
+        self, source: str, table: OpenShellTable, clock: Clock, answers: AgentAnswers
+    ) -> None:
+        self._answers = answers
         self._source = source
         self._table = table
         self._clock = clock
         self._cli = Cli(table.binary)
-        self._client = OpenShellClient(self._cli, table)
+        self._client = OpenShellClient(self._cli, table, clock)
         self._commands = OpenShellCommands(self._cli, self._client)
 
     def wake_key(self, sandbox: SandboxId) -> str:
@@ -85,26 +95,28 @@ class OpenShellActor:
         yield stage.begun
         probe = await self._client.sandbox(target, tools, GET_S)
         if probe.found is not Reconciled.PRESENT or probe.row is None:
-            judged = sandbox_judge.verdict(target.name, probe, tools, listed=False)
+            judged = self._verdict(target, probe, tools)
             passing = probe.found in (Reconciled.TIMEOUT, Reconciled.GATEWAY_ERROR)
             yield stage.failed(judged.reason, transient=passing)
             return
         if probe.row.phase != "Ready":
             yield stage.failed(
-                sandbox_judge.reason_of(probe.row),
+                phases.reason_of(probe.row, self._clock.now()),
                 transient=probe.row.phase in ("Provisioning", "Starting"),
             )
             return
         yield stage.ok("Ready")
-        async for step in self._forward(target, tools):
+        async for step in self._forward(target, probe.row, tools):
             yield step
         stage = StepBuilder("connect", self._clock, PROOF_S)
         yield stage.begun
         proof = await self._commands.prove(target, tools)
         if proof.problem:
             yield stage.failed(f"{proof.problem}.", transient=proof.transient)
-        else:
-            yield stage.ok(proof.said)
+            return
+        yield stage.ok(proof.said)
+        async for step in self._ask_agent(target, tools):
+            yield step
 
     def shell(self, sandbox: SandboxId, choice: ShellChoice) -> Transport:
         """A shell in the sandbox; `agent` attaches to its main process instead."""
@@ -126,6 +138,10 @@ class OpenShellActor:
         if sandbox.source != self._source or target is None:
             raise NotFoundError("This is not the name of an OpenShell sandbox.")
         return target
+
+    def _verdict(self, target: Target, probe: SandboxProbe, tools: Toolset) -> Verdict:
+        now = self._clock.now()
+        return sandbox_judge.verdict(target.name, probe, tools, now, listed=False)
 
     async def _active(self, tools: Toolset) -> str:
         known = await self._client.registrations(tools)
@@ -162,7 +178,8 @@ class OpenShellActor:
             _, judged = await self._gateway(name, tools)
             if judged.status is GatewayStatus.HEALTHY:
                 break
-            waiting = judged.status.startable or judged.status is GatewayStatus.PROBE_TIMEOUT
+            # While it comes up it may break off or say nothing, which passes.
+            waiting = judged.status.startable or judged.status in _COMING_UP
             if not waiting or self._clock.monotonic() > until:
                 yield stage.failed(f"{judged.reason} {judged.advice}".strip())
                 return
@@ -175,16 +192,18 @@ class OpenShellActor:
         stage = StepBuilder("sandbox", self._clock, SANDBOX_S)
         yield stage.begun
         probe = await self._client.sandbox(target, tools, GET_S)
-        judged = sandbox_judge.verdict(target.name, probe, tools, listed=False)
+        judged = self._verdict(target, probe, tools)
         row = probe.row
         if row is None:
             yield stage.failed(f"{judged.reason} {judged.advice}".strip())
             return
         if judged.wakeable:
-            yield stage.running(f"openshell sandbox start {target.name}")
-            done = await self._commands.start_sandbox(target, tools)
-            if done.problem:
-                yield stage.failed(f"{done.problem[:1].upper()}{done.problem[1:]}.")
+            waiting = SandboxStart(self._commands, self._client, self._clock, target, tools)
+            async with aclosing(waiting.run(stage)) as steps:
+                async for step in steps:
+                    yield step
+            if waiting.problem:
+                yield stage.failed(waiting.problem)
                 return
         elif row.phase != "Ready":
             # The attempt verifies by probing: what it then sees is what is said.
@@ -198,7 +217,29 @@ class OpenShellActor:
         else:
             yield stage.ok(proof.said)
 
-    async def _forward(self, target: Target, tools: Toolset) -> AsyncIterator[Step]:
+    async def _ask_agent(self, target: Target, tools: Toolset) -> AsyncIterator[Step]:
+        """Whether the agent's gateway lives: what was proven so far says nothing of it."""
+        entry = (await self._client.registry()).entry(target.gateway, target.name)
+        if entry is None or not entry.has_agent_gateway or entry.agent_port is None:
+            return
+        stage = StepBuilder("agent", self._clock, AGENT_S)
+        yield stage.begun
+        answer = await ask_agent(self._cli, target, tools, entry, self._clock.now())
+        self._answers.note(target, answer)
+        if answer.alive and entry.port is not None and not await listens("", entry.port):
+            away = f"{answer.said}, but its dashboard is not reachable on {entry.port} from here"
+            yield stage.not_done(away, away)
+        elif answer.alive:
+            yield stage.ok(answer.said, outcome=answer.said)
+        elif answer.alive is None:
+            yield stage.not_done(answer.said, answer.said)
+        else:
+            hint = "the palette can let NemoClaw repair it"
+            yield stage.not_done(f"{answer.said}; {hint}", f"{answer.said}; {hint}")
+
+    async def _forward(
+        self, target: Target, row: SandboxRow, tools: Toolset
+    ) -> AsyncIterator[Step]:
         """Best effort: no port is a reason to fail."""
         if not self._table.forwards:
             yield skipped_step("forward", "switched off for this source", self._clock)
@@ -206,20 +247,30 @@ class OpenShellActor:
         listed = await self._client.registry()
         stage = StepBuilder("forward", self._clock, FORWARDS_S)
         yield stage.begun
+        repair = ForwardRepair(self._cli, self._client, target, tools)
         try:
             async with asyncio.timeout(FORWARDS_S):
-                done, failed = await self._commands.repair_forwards(
-                    target, tools, listed.entry(target.gateway, target.name)
-                )
+                told = await repair.run(row, listed)
         except (TimeoutError, UnavailableError) as error:
             detail = str(error) or f"not done within {FORWARDS_S:g} s"
             yield stage.not_done(detail, "its forwards may not be mended")
             return
-        if failed:
-            ports = ", ".join(one.split(":")[0] for one in failed)
-            yield stage.not_done("; ".join(failed), f"the forward of {ports} was not mended")
-        elif done:
-            ports = ", ".join(done)
+        if told.failed:
+            yield stage.not_done("; ".join(told.failed), _not_mended(told))
+        elif told.done:
+            ports = ", ".join(told.done)
             yield stage.ok(ports, outcome=f"the forward of {ports} was mended")
         else:
             yield stage.skipped("no port needs it")
+
+
+def _not_mended(told: RepairedForwards) -> str:
+    done = f"the forward of {', '.join(told.done)} was mended; " if told.done else ""
+    ports = [one.split(":")[0] for one in told.failed if not one.startswith("other ports")]
+    if not ports:
+        return (
+            f"{done}its other forwards may not be mended"
+            if done
+            else ("its forwards may not be mended")
+        )
+    return f"{done}the forward of {', '.join(ports)} was not mended"

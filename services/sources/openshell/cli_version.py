@@ -14,13 +14,16 @@ from typing import TypeAlias
 
 from services.errors import UnavailableError
 from services.sources.openshell.cli import MISSING, MISSING_ADVICE, PROBE_S, Cli, CliResult
-from services.sources.openshell.cli_text import strip_colours
+from services.sources.openshell.cli_text import ErrorKind, strip_colours
 from services.sources.openshell.gather import gather
 
 _GAP = re.compile(r"\s{2,}")
 _FLAG = re.compile(r"(?<!\S)--?[A-Za-z][A-Za-z0-9-]*")
-_VERSION = re.compile(r"\b(\d+)\.(\d+)\.(\d+)")
+_VERSION = re.compile(r"(?<![\d.])(\d{1,6})\.(\d{1,6})\.(\d{1,6})(?!\d)")
 Version: TypeAlias = tuple[int, int, int]
+
+
+NEWEST_LINE = (0, 1)
 
 
 class Generation(Enum):
@@ -52,7 +55,11 @@ class Toolset:
     """Pages by `--limit` and `--offset`."""
     exec: bool = False
     sandbox_start: bool = False
+    sandbox_stop: bool = False
     sandbox_resume: bool = False
+    forwards_json: bool = False
+    no_login_shell: bool = False
+    """Whether `sandbox exec` can be told to run a command without a login shell."""
 
     @property
     def starts_failed(self) -> bool:
@@ -60,7 +67,12 @@ class Toolset:
 
         See upstream/openshell: Phases.
         """
-        return self.sandbox_start and self.generation is Generation.C
+        return self.sandbox_start and self.generation is Generation.C and not self.unknown_line
+
+    @property
+    def unknown_line(self) -> bool:
+        """Whether it is of a line newer than this panel knows."""
+        return self.version is not None and self.version[:2] > NEWEST_LINE
 
     @property
     def version_text(self) -> str:
@@ -75,13 +87,13 @@ def version_of(text: str) -> Version | None:
 
 
 def skewed(cli: Version | None, gateway: Version | None) -> bool:
-    """Whether the two are of lines that must not be mixed: 0.0.x and 0.1 or later.
+    """Whether the two are of lines that must not be mixed: 0.0, 0.1, 0.2 and so on.
 
     See upstream/openshell: Detecting a generation.
     """
     if cli is None or gateway is None:
         return False
-    return (cli[:2] > (0, 0)) != (gateway[:2] > (0, 0))
+    return cli[:2] != gateway[:2]
 
 
 QUESTIONS: dict[str, tuple[str, ...]] = {
@@ -93,6 +105,8 @@ QUESTIONS: dict[str, tuple[str, ...]] = {
     "get": ("sandbox", "get", "--help"),
     "exec": ("sandbox", "exec", "--help"),
     "wake": ("sandbox", "start", "--help"),
+    "stop": ("sandbox", "stop", "--help"),
+    "forwards": ("forward", "list", "--help"),
     "resume": ("sandbox", "resume", "--help"),
 }
 """What is asked, all of it answered without a network."""
@@ -111,7 +125,8 @@ def toolset_from_answers(answers: dict[str, CliResult]) -> Toolset:
         version=version,
         generation=generation,
         gateway_list=gateways.code == 0 or "unrecognized subcommand" not in gateways.text,
-        gateway_json=gateways.code == 0,
+        # What fails in another way than an unknown flag does is there, and failed.
+        gateway_json=gateways.code == 0 or gateways.error_kind is not ErrorKind.USAGE,
         status_json=_offers(answers["status"], "--output"),
         list_json=_offers(listing, "--output"),
         get_json=_offers(answers["get"], "--output"),
@@ -121,7 +136,10 @@ def toolset_from_answers(answers: dict[str, CliResult]) -> Toolset:
         offsets=_offers(listing, "--limit") and _offers(listing, "--offset"),
         exec=answers["exec"].code == 0,
         sandbox_start=answers["wake"].code == 0,
+        sandbox_stop=answers["stop"].code == 0,
         sandbox_resume=answers["resume"].code == 0,
+        forwards_json=_offers(answers["forwards"], "--output"),
+        no_login_shell=_offers(answers["exec"], "--no-login-shell"),
     )
 
 

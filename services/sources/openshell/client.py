@@ -4,25 +4,29 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 
+from services.clock import Clock
 from services.config.sources import OpenShellTable
 from services.errors import UnavailableError
-from services.models import Facts
+from services.files.bounded import UnfitError
 from services.sources.openshell import grpc_client, lists, metadata, nemoclaw_registry
-from services.sources.openshell.cli import LIST_S, PROBE_S, Cli, config_folder
-from services.sources.openshell.cli_text import ErrorKind, strip_colours
+from services.sources.openshell.certificates import NO_BUNDLE, Bundle, CertificateFiles
+from services.sources.openshell.cli import LIST_S, PROBE_S, Cli, CliResult, config_folder
+from services.sources.openshell.cli_text import ErrorKind, json_of
 from services.sources.openshell.cli_version import Generation, Toolset, ToolsetDetector
+from services.sources.openshell.forwards import ForwardList, from_files, merged
 from services.sources.openshell.gateway_judge import (
-    GatewayJudgement,
-    GatewayStatus,
     judge,
     missing,
     nemoclaw_status,
     no_answer,
     refusal,
 )
+from services.sources.openshell.gateway_status import GatewayJudgement, GatewayStatus
 from services.sources.openshell.gather import gather
+from services.sources.openshell.nemoclaw_receipts import ForwardReceipt, receipts
 from services.sources.openshell.records import (
     DEFAULT_WORKSPACE,
     Forward,
@@ -32,7 +36,6 @@ from services.sources.openshell.records import (
     safe_name,
 )
 from services.sources.openshell.sandbox_judge import Reconciled, SandboxProbe, reconcile
-from services.text.sanitize import sanitize
 
 GATEWAY_PROBE_S = 4.6
 """Seconds for one gateway with all its sandboxes, waiting for a free place included."""
@@ -41,8 +44,6 @@ OVERLAP = 10
 """Rows a page has in common with the one before, so that a change in between is noticed."""
 TAKES = 4
 """How often a list that changes meanwhile is taken, within the time for listing."""
-POLICY_LINES = 40
-"""Lines of a policy that are shown."""
 MOST = 5000
 """Sandboxes of one gateway that are shown."""
 
@@ -64,6 +65,8 @@ class GatewayProbe:
     """The sandbox the CLI was last used for, where its rows are not to be had."""
     health: str = ""
     """What it says of itself, where that is not well."""
+    bundle: Bundle = NO_BUNDLE
+    """The certificate files of its registration."""
     grpc_problem: str = ""
     """Why no conditions could be had over gRPC; empty where they were, or nobody wants them."""
 
@@ -83,10 +86,12 @@ class UnlistedError(UnavailableError):
 class OpenShellClient:
     """The read-only CLI calls of one source."""
 
-    def __init__(self, cli: Cli, table: OpenShellTable) -> None:
+    def __init__(self, cli: Cli, table: OpenShellTable, clock: Clock) -> None:
         self._cli = cli
         self._table = table
+        self._clock = clock
         self._detector = ToolsetDetector(cli)
+        self._certificates = CertificateFiles()
 
     async def toolset(self) -> Toolset:
         """What the CLI can do.
@@ -100,8 +105,19 @@ class OpenShellClient:
         """NemoClaw's register, as it is now."""
         place = self._table.registry
         return await asyncio.to_thread(
-            nemoclaw_registry.read, Path(place).expanduser() if place else None
+            nemoclaw_registry.read,
+            Path(place).expanduser() if place else None,
+            self._clock.now(),
         )
+
+    async def receipts(self) -> tuple[ForwardReceipt, ...]:
+        """The ports that NemoClaw forwards itself, or did."""
+        place = self._table.registry
+        if not place:
+            return ()
+        base = Path(place).expanduser().parent
+        ports = islice(base.glob("gateways/*"), nemoclaw_registry.MOST_ROOTS)
+        return await asyncio.to_thread(lambda: receipts((base, *ports)))
 
     async def registrations(self, tools: Toolset) -> tuple[Registration, ...]:
         """Every gateway that may be shown.
@@ -113,12 +129,14 @@ class OpenShellClient:
         if tools.gateway_json:
             answer = await self._cli.run("gateway", "list", "-o", "json", limit_s=PROBE_S)
             if answer.code != 0 or answer.truncated:
-                raise UnavailableError(f"openshell cannot list gateways: {answer.error_text}.")
+                raise _no_registrations(answer)
             found = lists.registrations(answer.stdout, as_json=True)
         else:
             found = await asyncio.to_thread(metadata.registrations, config_folder())
             if tools.gateway_list and not found:
                 answer = await self._cli.run("gateway", "list", limit_s=PROBE_S)
+                if answer.code != 0 or answer.truncated:
+                    raise _no_registrations(answer)
                 found = lists.registrations(answer.text, as_json=False)
         wanted = self._table.gateways
         return tuple(
@@ -128,14 +146,24 @@ class OpenShellClient:
     async def gateway(self, known: Registration, tools: Toolset) -> tuple[GatewayJudgement, float]:
         """Whether it lives, and how many seconds it took to say so."""
         as_json = ("-o", "json") if tools.status_json else ()
-        answer = await self._cli.run("status", *as_json, limit_s=PROBE_S, gateway=known.name)
-        judged = judge(known.name, known.endpoint, answer, tools, PROBE_S)
+        answer, bundle = await gather(
+            self._cli.run("status", *as_json, limit_s=PROBE_S, gateway=known.name),
+            self.bundle(known),
+        )
+        now = self._clock.now()
+        judged = judge(known.name, known.endpoint, answer, tools, PROBE_S, bundle, now)
         if tools.generation is Generation.A and judged.status is GatewayStatus.UNHEALTHY:
             info = await self._cli.run("gateway", "info", limit_s=PROBE_S, gateway=known.name)
             as_nemoclaw = nemoclaw_status(answer.text, info.text, known.name)
             if as_nemoclaw in (GatewayStatus.MISSING, GatewayStatus.CONNECTED_OTHER):
                 judged = missing(known.name, known.endpoint)
         return judged, answer.took_s
+
+    async def bundle(self, known: Registration) -> Bundle:
+        """The certificate files of a registration, as they are now on disk."""
+        return await asyncio.to_thread(
+            self._certificates.bundle, config_folder(), known.name, known.endpoint, known.auth
+        )
 
     async def probe_gateway(self, known: Registration, tools: Toolset) -> GatewayProbe:
         """The gateway and its sandboxes at the same time; the rows count only if it is well."""
@@ -146,13 +174,14 @@ class OpenShellClient:
             return GatewayProbe(
                 known, no_answer(known.name, known.endpoint, GATEWAY_PROBE_S), GATEWAY_PROBE_S
             )
+        probe = replace(probe, bundle=await self.bundle(known))
         left = (whole.when() or 0.0) - asyncio.get_running_loop().time()
         return await self._with_grpc_facts(probe, left)
 
     async def _with_grpc_facts(self, probe: GatewayProbe, left_s: float) -> GatewayProbe:
         """With the conditions the CLI does not tell, where there is time to ask for them."""
         rows = probe.rows
-        if rows is None or left_s < grpc_client.LEAST_S or any(row.conditions for row in rows):
+        if rows is None or left_s < grpc_client.LEAST_S or any(map(_told_all, rows)):
             return probe
         told = await grpc_client.ask(probe.registration, probe.judgement.version, left_s)
         return replace(
@@ -167,7 +196,7 @@ class OpenShellClient:
     ) -> SandboxProbe:
         """A sandbox that is not well with the reasons the CLI does not tell."""
         row = probe.row
-        if row is None or row.conditions or row.phase in ("Ready", "Stopped"):
+        if row is None or _told_all(row) or row.phase in ("Ready", "Stopped"):
             return probe
         return replace(probe, row=(await grpc_client.ask(known, version)).completed(row))
 
@@ -216,6 +245,19 @@ class OpenShellClient:
             asked += ["-o", "json"]
         if tools.workspaces:
             asked.append("--all-workspaces")
+        try:
+            return await self._taken(asked, gateway, tools)
+        except UnlistedError as error:
+            if error.error_kind is not ErrorKind.PERMISSION or not tools.workspaces:
+                raise
+            asked.remove("--all-workspaces")
+            mine = await self._taken(asked, gateway, tools)
+            why = f"only its own workspace may be listed: {error.sentence}"
+            raise UnlistedError(why, ErrorKind.PERMISSION, mine) from error
+
+    async def _taken(
+        self, asked: list[str], gateway: str, tools: Toolset
+    ) -> tuple[SandboxRow, ...]:
         for _ in range(TAKES):
             rows = await self._take(asked, gateway, tools)
             if rows is not None:
@@ -281,59 +323,35 @@ class OpenShellClient:
             return SandboxProbe(Reconciled.UNKNOWN_ERROR, said="its answer cannot be understood")
         return SandboxProbe(found, row)
 
-    async def forwards(self) -> tuple[tuple[Forward, ...], int]:
-        """Every forwarded port of this machine, and how many lines were not understood.
+    async def forwards(self, tools: Toolset) -> ForwardList:
+        """The forwarded ports of this machine, and why there may be more.
 
         Raises:
-            UnavailableError: they are not known; the sentence says why.
+            UnavailableError: openshell cannot be run.
         """
-        answer = await self._cli.run("forward", "list", limit_s=PROBE_S)
+        as_json = ("-o", "json") if tools.forwards_json else ()
+        answer, files = await gather(
+            self._cli.run("forward", "list", *as_json, limit_s=PROBE_S),
+            asyncio.to_thread(from_files, config_folder() / "forwards"),
+        )
+        problem = files.problem
+        listed: tuple[Forward, ...] = ()
         if answer.code != 0 or answer.truncated:
             why = "no answer in time" if answer.timed_out else answer.error_text
-            raise UnavailableError(f"Which ports are forwarded is not known: {why}.")
-        return lists.forwards(answer.stdout if answer.stdout.strip() else answer.stderr)
+            problem = f"which ports are forwarded is not known: {why}"
+        else:
+            try:
+                said = answer.stdout if answer.stdout.strip() else answer.stderr
+                listed, odd = lists.forwards(said)
+                problem = lists.not_understood(odd) if odd else problem
+            except UnavailableError as error:
+                problem = f"which ports are forwarded is not known: {error.sentence.rstrip('.')}"
+        return ForwardList(merged(listed, files.rows), problem)
 
-    async def rules(self, target: Target, tools: Toolset) -> Facts:
-        """The network rules of a sandbox that wait for a decision; empty where none does.
 
-        Raises:
-            UnavailableError: openshell cannot be run.
-        """
-        answer = await self._cli.run(
-            *(*scope(target, tools), "rule", "get", target.name, "--status", "pending"),
-            limit_s=PROBE_S,
-            gateway=target.gateway,
-        )
-        waiting = pending(answer.stdout) if answer.code == 0 else ""
-        return (("network rules", waiting),) if waiting else ()
-
-    async def details(self, target: Target, tools: Toolset) -> Facts:
-        """The policy and the settings of a sandbox.
-
-        Raises:
-            UnavailableError: openshell cannot be run.
-        """
-        named = scope(target, tools)
-        got, settings = await gather(
-            self._cli.run(
-                *(*named, "sandbox", "get", target.name), limit_s=PROBE_S, gateway=target.gateway
-            ),
-            self._cli.run(
-                *(*named, "settings", "get", target.name), limit_s=PROBE_S, gateway=target.gateway
-            ),
-        )
-        facts: list[tuple[str, str]] = []
-        if got.code == 0:
-            told = lists.fields(got.stdout)
-            facts += [
-                (name, told[name]) for name in ("policy source", "revision") if told.get(name)
-            ]
-            facts += [
-                ("policy", line) for line in lists.indented(got.stdout, "Policy:")[:POLICY_LINES]
-            ]
-        if settings.code == 0 and (said := lists.fields(settings.stdout).get("settings")):
-            facts.append(("settings", said))
-        return tuple(facts)
+def _no_registrations(answer: CliResult) -> UnavailableError:
+    why = "no answer in time" if answer.timed_out else answer.error_text
+    return UnavailableError(f"Which gateways are registered is not known: {why}.")
 
 
 def _incomplete(why: str, rows: dict[tuple[str, str], SandboxRow]) -> UnlistedError:
@@ -342,28 +360,26 @@ def _incomplete(why: str, rows: dict[tuple[str, str], SandboxRow]) -> UnlistedEr
     )
 
 
+def _told_all(row: SandboxRow) -> bool:
+    """Whether the command tells of it what gRPC would."""
+    return bool(row.conditions) and row.life.restarts is not None
+
+
 def scope(target: Target, tools: Toolset) -> list[str]:
     """The workspace, where this CLI has them."""
     return ["--workspace", target.workspace or DEFAULT_WORKSPACE] if tools.workspaces else []
 
 
-def pending(text: str) -> str:
-    """How many rules a list of pending ones has and what they are called; empty for none."""
-    told = [line.strip() for line in strip_colours(text).splitlines()]
-    count = sum(line.startswith("Chunk:") for line in told)
-    if not count:
-        return ""
-    names = [line.removeprefix("Rule:").strip() for line in told if line.startswith("Rule:")]
-    return sanitize(f"{count} waiting: {', '.join(names)}", 160)
-
-
 def _parse_sandbox(text: str, name: str, *, as_json: bool) -> SandboxRow | None:
     if as_json:
         try:
-            rows, _ = lists.sandboxes(f"[{text}]", as_json=True)
-        except UnavailableError:
+            one, _ = json_of(text)
+        except UnfitError:
             return None
-        return rows[0] if rows and rows[0].name == name else None
+        # 0.1 wraps its lists in an object; whether it wraps this too is not proven.
+        one = one.get("sandbox", one) if isinstance(one, dict) else one
+        row = lists.sandbox(one) if isinstance(one, dict) else None
+        return row if row is not None and row.name == name else None
     told = lists.fields(text)
     if told.get("name") != name:
         return None

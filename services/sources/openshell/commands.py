@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from services.errors import ProcessError
 from services.process.run import run
-from services.sources.openshell import lists
 from services.sources.openshell.cli import Cli, CliResult, environment
-from services.sources.openshell.cli_text import error_text, normalize_text
+from services.sources.openshell.cli_text import error_text
 from services.sources.openshell.cli_version import Toolset
 from services.sources.openshell.client import OpenShellClient, scope
-from services.sources.openshell.nemoclaw_registry import NemoclawEntry
 from services.sources.openshell.proof import CommandResult, prove
-from services.sources.openshell.records import Forward, Target
+from services.sources.openshell.records import Target
 from services.sources.openshell.start_plan import StartPlan
 
 SELECT_S = 5.0
@@ -21,7 +19,6 @@ SANDBOX_S = 90.0
 PROOF_S = 18.0
 """Limits within a wake, 323 s in all: below the wake's own."""
 GET_S = 8.0
-FORWARD_S = 5.0
 FORWARDS_S = 18.0
 """All of the forward step, however many ports there are."""
 
@@ -68,45 +65,6 @@ class OpenShellCommands:
         """Run `true` in it: Ready alone can be a lie (upstream/openshell: Phases)."""
         return await prove(self._cli, target, tools, PROOF_S)
 
-    async def repair_forwards(
-        self, target: Target, tools: Toolset, entry: NemoclawEntry | None
-    ) -> tuple[list[str], list[str]]:
-        """Bring dead ports of the sandbox back; what was done, and what could not be.
-
-        Raises:
-            UnavailableError: which ports are forwarded is not known.
-        """
-        there, odd = await self._client.forwards()
-        mine = [one for one in there if one.of(target)]
-        wanted = [one for one in mine if not one.alive]
-        port = None if entry is None else entry.port
-        if port is not None and port not in {one.port for one in mine}:
-            wanted.append(Forward(target.name, "", port, alive=True))
-        done: list[str] = []
-        failed: list[str] = []
-        for one in wanted:
-            if not one.alive:
-                await self._forward("stop", (str(one.port), target.name), target, tools)
-            answer = await self._forward(
-                "start", ("--background", one.place, target.name), target, tools
-            )
-            mended = answer.code == 0 or _already_ours(answer, one.port, target.name)
-            (done if mended else failed).append(
-                f"port {one.port}" if mended else f"port {one.port}: {answer.error_text}"
-            )
-        if odd:
-            failed.append(f"other ports: {lists.not_understood(odd)}")
-        return done, failed
-
-    async def _forward(
-        self, verb: str, given: tuple[str, ...], target: Target, tools: Toolset
-    ) -> CliResult:
-        return await self._cli.run(
-            *(*scope(target, tools), "forward", verb, *given),
-            limit_s=FORWARD_S,
-            gateway=target.gateway,
-        )
-
 
 def _outcome(answer: CliResult, what: str) -> CommandResult:
     if answer.code == 0:
@@ -114,8 +72,3 @@ def _outcome(answer: CliResult, what: str) -> CommandResult:
     if answer.timed_out:
         return CommandResult(f"{what}: no end in sight after {answer.took_s:.0f} s")
     return CommandResult(f"{what}: {answer.error_text}")
-
-
-def _already_ours(answer: CliResult, port: int, sandbox: str) -> bool:
-    said = normalize_text(answer.text).lower()
-    return f"port {port} is already forwarded to sandbox '{sandbox}'".lower() in said

@@ -6,73 +6,29 @@ See upstream/openshell: Gateway states.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from enum import Enum
+from dataclasses import replace
 
-from services.files.bounded import UnfitError, parse_json
-from services.models import GatewayState
+from services.files.bounded import UnfitError
+from services.sources.openshell import tls_judge
+from services.sources.openshell.certificates import NO_BUNDLE, Bundle
 from services.sources.openshell.cli import CliResult
-from services.sources.openshell.cli_text import ErrorKind, error_kind, normalize_text, strip_colours
+from services.sources.openshell.cli_text import (
+    ErrorKind,
+    error_kind,
+    error_text,
+    json_of,
+    normalize_text,
+    strip_colours,
+)
 from services.sources.openshell.cli_version import Toolset, skewed, version_of
+from services.sources.openshell.gateway_status import GatewayJudgement, GatewayStatus
 from services.sources.openshell.lists import fields
+from services.sources.openshell.tls_judge import TlsEvidence
+from services.text.redact import redact_line
 from services.text.sanitize import sanitize
 
-
-class GatewayStatus(Enum):
-    """NemoClaw's five states and six more (upstream/openshell: Gateway states)."""
-
-    HEALTHY = "healthy_named"
-    UNREACHABLE = "named_unreachable"
-    UNHEALTHY = "named_unhealthy"
-    CONNECTED_OTHER = "connected_other"
-    MISSING = "missing_named"
-    AUTH_FAILED = "auth_failed"
-    IDENTITY_CHANGED = "identity_changed"
-    VERSION_SKEW = "version_skew"
-    NOT_A_GATEWAY = "not_a_gateway"
-    PROBE_TIMEOUT = "probe_timeout"
-    CLI_MISSING = "cli_missing"
-
-    @property
-    def startable(self) -> bool:
-        """Whether starting the gateway is what helps; none of our six ever is."""
-        return self in (
-            GatewayStatus.UNREACHABLE,
-            GatewayStatus.UNHEALTHY,
-            GatewayStatus.CONNECTED_OTHER,
-            GatewayStatus.MISSING,
-        )
-
-
-STATES: Mapping[GatewayStatus, GatewayState] = {
-    GatewayStatus.HEALTHY: GatewayState.READY,
-    GatewayStatus.UNREACHABLE: GatewayState.DOWN,
-    GatewayStatus.UNHEALTHY: GatewayState.DOWN,
-    GatewayStatus.CONNECTED_OTHER: GatewayState.WRONG,
-    GatewayStatus.MISSING: GatewayState.ABSENT,
-    GatewayStatus.AUTH_FAILED: GatewayState.WRONG,
-    GatewayStatus.IDENTITY_CHANGED: GatewayState.WRONG,
-    GatewayStatus.VERSION_SKEW: GatewayState.WRONG,
-    GatewayStatus.NOT_A_GATEWAY: GatewayState.WRONG,
-    GatewayStatus.PROBE_TIMEOUT: GatewayState.HUNG,
-    GatewayStatus.CLI_MISSING: GatewayState.UNKNOWN,
-}
-
-
-@dataclass(frozen=True, slots=True)
-class GatewayJudgement:
-    """What a gateway is and what the operator should know of it."""
-
-    status: GatewayStatus
-    reason: str = ""
-    advice: str = ""
-    version: str = ""
-    auth: str = ""
-
-    @property
-    def state(self) -> GatewayState:
-        """As the panel shows it."""
-        return STATES[self.status]
+_WHOLE = 600
+"""Characters of an answer that are kept for the details."""
 
 
 def nemoclaw_status(status: str, info: str, name: str) -> GatewayStatus:
@@ -99,22 +55,36 @@ def nemoclaw_status(status: str, info: str, name: str) -> GatewayStatus:
 
 
 def judge(
-    name: str, endpoint: str, answer: CliResult, tools: Toolset, limit_s: float
+    name: str,
+    endpoint: str,
+    answer: CliResult,
+    tools: Toolset,
+    limit_s: float,
+    bundle: Bundle = NO_BUNDLE,
+    now: float = 0.0,
 ) -> GatewayJudgement:
-    """Judge `status` of a registered gateway; certificate before transport, rc never alone."""
+    """Judge `status` of a registered gateway; the code never alone.
+
+    Files on disk come before words of TLS, those before the login, that before transport.
+    """
     if answer.timed_out:
         return no_answer(name, endpoint, limit_s)
+    seen = TlsEvidence(name, endpoint, bundle, now)
     told = _status_fields(answer)
-    if told is None:
-        return _judge_text(name, endpoint, answer)
-    judged = _judge_status(name, endpoint, told)
+    judged = _judge_text(seen, answer) if told is None else _judge_status(seen, told)
+    judged = replace(judged, notice=_notice(answer.stdout))
+    if judged.status is not GatewayStatus.HEALTHY:
+        judged = replace(judged, said=redact_line(normalize_text(answer.text), _WHOLE))
     if judged.status is GatewayStatus.HEALTHY and skewed(tools.version, version_of(judged.version)):
-        older = "openshell on this machine" if _is_old(tools.version_text) else "the gateway"
+        gateway_line = version_of(judged.version)
+        older = "the gateway"
+        if tools.version is not None and gateway_line is not None and tools.version < gateway_line:
+            older = "openshell on this machine"
         return GatewayJudgement(
             GatewayStatus.VERSION_SKEW,
             f"openshell {tools.version_text} and the gateway {name} {judged.version} are of"
             " different generations and do not understand each other.",
-            advice=f"Upgrade {older}; sandboxes made by 0.0 must be made anew under 0.1.",
+            advice=f"Upgrade {older}; sandboxes made by an older line must be made anew.",
             version=judged.version,
         )
     return judged
@@ -129,20 +99,24 @@ def no_answer(name: str, endpoint: str, limit_s: float) -> GatewayJudgement:
     )
 
 
-def _is_old(version: str) -> bool:
-    return version.startswith("0.0.")
-
-
 def _logs(endpoint: str) -> str:
     local = any(host in endpoint for host in ("127.0.0.1", "localhost", "[::1]"))
     return "`journalctl --user -u openshell-gateway` may say why." if local else ""
+
+
+def _notice(text: str) -> str:
+    """What stood before the JSON of an answer, as one line."""
+    try:
+        return json_of(text)[1]
+    except UnfitError:
+        return ""
 
 
 def _status_fields(answer: CliResult) -> Mapping[str, object] | None:
     """The status as JSON fields, also where it was printed as text; None where nothing was told."""
     text = strip_colours(answer.stdout)
     try:
-        found = parse_json(text)
+        found, _ = json_of(text)
     except UnfitError:
         found = None
     if isinstance(found, dict):
@@ -169,13 +143,14 @@ def _status_fields(answer: CliResult) -> Mapping[str, object] | None:
     }
 
 
-def _judge_status(name: str, endpoint: str, told: Mapping[str, object]) -> GatewayJudgement:
-    status = told["status"]
+def _judge_status(seen: TlsEvidence, told: Mapping[str, object]) -> GatewayJudgement:
+    name, endpoint, status = seen.name, seen.endpoint, told["status"]
     login = told.get("authentication")
     auth = sanitize(str(login.get("status", "")), 40) if isinstance(login, dict) else ""
     version = sanitize(str(told.get("version") or ""), 40)
     error = told.get("error")
-    said = sanitize(error, 160) if isinstance(error, str) else ""
+    whole = error if isinstance(error, str) else ""
+    said = error_text(whole, 160)
     if status == "not_configured":
         return missing(name, endpoint)
     if status == "connected":
@@ -190,10 +165,11 @@ def _judge_status(name: str, endpoint: str, told: Mapping[str, object]) -> Gatew
             f"Something answers at {endpoint} that is not an OpenShell gateway{heard}.",
             advice="Find out what listens there, or correct the gateway's registration.",
         )
-    return _by_error_kind(name, endpoint, error_kind(said), said)
+    return _by_error_kind(seen, error_kind(whole), said, whole)
 
 
-def _judge_text(name: str, endpoint: str, answer: CliResult) -> GatewayJudgement:
+def _judge_text(seen: TlsEvidence, answer: CliResult) -> GatewayJudgement:
+    name = seen.name
     if answer.code == 0:
         return GatewayJudgement(
             GatewayStatus.VERSION_SKEW,
@@ -201,53 +177,42 @@ def _judge_text(name: str, endpoint: str, answer: CliResult) -> GatewayJudgement
             advice="Run `openshell status` in a shell: it may be of a version this panel does not"
             " know.",
         )
-    return _by_error_kind(name, endpoint, answer.error_kind, answer.error_text)
+    return _by_error_kind(seen, answer.error_kind, answer.error_text, answer.text)
 
 
 def refusal(name: str, kind: ErrorKind, said: str) -> GatewayJudgement | None:
     """What a call that needs a login learned of a gateway whose health needs none."""
-    if kind is ErrorKind.AUTH:
-        return _auth(name, said)
-    return _identity(name, said) if kind is ErrorKind.IDENTITY else None
+    return _auth(name, said) if kind is ErrorKind.AUTH else None
 
 
-def _by_error_kind(name: str, endpoint: str, kind: ErrorKind, said: str) -> GatewayJudgement:
+def _by_error_kind(seen: TlsEvidence, kind: ErrorKind, said: str, whole: str) -> GatewayJudgement:
+    name, endpoint = seen.name, seen.endpoint
+    of_tls = tls_judge.by_words(seen, kind, said, normalize_text(whole))
+    if kind is ErrorKind.PLAIN and of_tls is not None:
+        return of_tls
+    if of_tls is not None:
+        return tls_judge.by_disk(seen, kind, refused=False) or of_tls
     match kind:
-        case ErrorKind.IDENTITY:
-            return _identity(name, said)
-        case ErrorKind.AUTH:
+        case ErrorKind.AUTH | ErrorKind.PERMISSION:
             return _auth(name, said)
         case ErrorKind.NO_GATEWAY | ErrorKind.UNKNOWN_NAME:
             return missing(name, endpoint)
         case ErrorKind.USAGE:
             return GatewayJudgement(
                 GatewayStatus.VERSION_SKEW,
-                f"The gateway {name} does not understand this openshell: {said}.",
+                f"The gateway {name} cannot be asked: {said}.",
                 advice="Bring openshell and the gateway to the same version.",
             )
-        case ErrorKind.UNREACHABLE:
-            why = "connection refused" if "refused" in said.lower() else "no connection"
+        case ErrorKind.UNREACHABLE if "connection refused" in normalize_text(whole).lower():
             where = endpoint or "its address"
-            return GatewayJudgement(
-                GatewayStatus.UNREACHABLE, f"The gateway {name} is down: {why} at {where}."
+            return tls_judge.by_disk(seen, kind, refused=True) or GatewayJudgement(
+                GatewayStatus.UNREACHABLE,
+                f"The gateway {name} is down: connection refused at {where}.",
             )
-    return GatewayJudgement(GatewayStatus.UNHEALTHY, f"The gateway {name} is not healthy: {said}.")
-
-
-def _identity(name: str, said: str) -> GatewayJudgement:
-    if "failed to read tls" in said.lower():
-        return GatewayJudgement(
-            GatewayStatus.IDENTITY_CHANGED,
-            f"The certificate files of the gateway {name} cannot be read on this machine.",
-            advice=f"Put the client certificates of {name} back under"
-            f" ~/.config/openshell/gateways/{name}/mtls. Starting anything does not help.",
-        )
-    return GatewayJudgement(
-        GatewayStatus.IDENTITY_CHANGED,
-        f"The gateway {name} shows another identity than the one this machine trusts.",
-        advice="If it was rebuilt on purpose, fetch its new client certificates. For a sandbox"
-        " made under the old identity: keep its host copy, then delete and create that one"
-        " sandbox by hand, nothing else.",
+    return tls_judge.by_disk(seen, kind, refused=False) or GatewayJudgement(
+        GatewayStatus.UNHEALTHY,
+        f"The gateway {name} does not answer as it should: {said}.",
+        advice=f"Look at its service; nothing is started for this. {_logs(endpoint)}".strip(),
     )
 
 

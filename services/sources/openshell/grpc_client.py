@@ -20,8 +20,11 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from services.files.bounded import UnfitError, read_bounded
+from services.sources.openshell import lists
 from services.sources.openshell.cli import config_folder
 from services.sources.openshell.cli_version import Version, skewed, version_of
+from services.sources.openshell.lifecycle import NO_LIFE, SandboxLife, lifecycle
 from services.sources.openshell.records import (
     DEFAULT_WORKSPACE,
     Registration,
@@ -59,6 +62,7 @@ class GrpcSandbox:
 
     conditions: tuple[SandboxCondition, ...] = ()
     exit_code: int | None = None
+    life: SandboxLife = NO_LIFE
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +82,7 @@ class GrpcFacts:
             row,
             conditions=row.conditions or told.conditions,
             exit_code=told.exit_code if row.exit_code is None else row.exit_code,
+            life=row.life if told.life == NO_LIFE or row.life.restarts is not None else told.life,
         )
 
 
@@ -128,8 +133,9 @@ def _ask(known: Registration, folder: Path) -> GrpcFacts:
         return GrpcFacts(problem=f"its stubs cannot be loaded: {sanitize(str(error), 80)}")
     try:
         channel = _channel(grpc, known, folder)
-    except OSError as error:
-        return GrpcFacts(problem=f"its certificates cannot be read: {error.strerror}")
+    except (OSError, UnfitError) as error:
+        why = getattr(error, "strerror", None) or "they are not as they should be"
+        return GrpcFacts(problem=f"its certificates cannot be read: {why}")
     try:
         client = openshell_pb2_grpc.OpenShellStub(channel)
         until = time.monotonic() + CALL_S
@@ -153,7 +159,7 @@ def _channel(grpc: Any, known: Registration, folder: Path) -> Any:
     if not secure:
         return grpc.insecure_channel(place, options=_OPTIONS)
     ca, key, chain = (
-        (folder / "mtls" / name).read_bytes() for name in ("ca.crt", "tls.key", "tls.crt")
+        read_bounded(folder / "mtls" / name) for name in ("ca.crt", "tls.key", "tls.crt")
     )
     return grpc.secure_channel(
         place, grpc.ssl_channel_credentials(ca, key, chain), options=_OPTIONS
@@ -180,16 +186,31 @@ def _rows(client: Any, pb: Any, until: float) -> list[Any]:
 
 
 def _grpc_sandbox(one: Any) -> tuple[tuple[str, str], GrpcSandbox]:
-    status = one.status
     key = (
         sanitize(one.metadata.workspace, 200) or DEFAULT_WORKSPACE,
         sanitize(one.metadata.name, 200),
     )
-    conditions = tuple(
-        SandboxCondition(*(sanitize(getattr(each, name), 200) for name in _FIELDS))
-        for each in list(status.conditions)[:_MOST_CONDITIONS]
+    status = _plain(one.status)
+    status["host_key_fingerprint"] = getattr(one, "host_key_fingerprint", "")
+    spec = {"restart_policy": getattr(one.spec, "restart_policy", None)}
+    code = status.get("exit_code")
+    return key, GrpcSandbox(
+        lists.conditions(status.get("conditions")),
+        code if isinstance(code, int) else None,
+        lifecycle(status, spec),
     )
-    return key, GrpcSandbox(conditions, status.exit_code if status.HasField("exit_code") else None)
 
 
-_FIELDS = ("type", "status", "reason", "message")
+def _plain(message: Any) -> dict[str, object]:
+    """The fields that are set, as JSON would have them; enums by number, bytes left out."""
+
+    def value(one: Any) -> object:
+        return _plain(one) if hasattr(one, "ListFields") else one
+
+    found: dict[str, object] = {}
+    for field_, said in message.ListFields():
+        if isinstance(said, str | int | float | bool) or hasattr(said, "ListFields"):
+            found[field_.name] = value(said)
+        elif not isinstance(said, bytes) and not hasattr(said, "items"):
+            found[field_.name] = [value(each) for each in list(said)[:_MOST_CONDITIONS]]
+    return found

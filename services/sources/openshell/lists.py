@@ -10,9 +10,10 @@ import textwrap
 from collections.abc import Mapping
 
 from services.errors import UnavailableError
-from services.files.bounded import LISTS, UnfitError, parse_json
+from services.files.bounded import UnfitError
 from services.models import Facts
-from services.sources.openshell.cli_text import strip_colours
+from services.sources.openshell.cli_text import json_of, strip_colours
+from services.sources.openshell.lifecycle import instant, lifecycle
 from services.sources.openshell.records import Forward, Registration, SandboxCondition, SandboxRow
 from services.text.sanitize import sanitize, sanitize_block
 
@@ -53,7 +54,7 @@ def _items(text: str, what: str, *keys: str) -> list[Mapping[str, object]]:
         UnavailableError: it is no such list.
     """
     try:
-        found = parse_json(strip_colours(text), LISTS)
+        found, _ = json_of(text)
     except UnfitError as error:
         raise _garbled(what) from error
     if isinstance(found, dict):
@@ -140,7 +141,7 @@ def phase(value: object) -> str:
 
 def sandbox(one: Mapping[str, object]) -> SandboxRow:
     """One JSON object of a list or of `sandbox get`."""
-    code = one.get("exit_code")
+    code, spec = one.get("exit_code"), one.get("spec")
     return SandboxRow(
         name=_text(one.get("name")),
         phase=phase(one.get("phase", "")) or "Unknown",
@@ -151,7 +152,8 @@ def sandbox(one: Mapping[str, object]) -> SandboxRow:
         revision=_text(one.get("resource_version")),
         policy_version=_text(one.get("current_policy_version")),
         exit_code=code if isinstance(code, int) and not isinstance(code, bool) else None,
-        conditions=_conditions(one.get("conditions")),
+        conditions=conditions(one.get("conditions")),
+        life=lifecycle(one, spec if isinstance(spec, dict) else {}),
     )
 
 
@@ -163,11 +165,18 @@ def _pairs(value: object) -> Facts:
     )
 
 
-def _conditions(value: object) -> tuple[SandboxCondition, ...]:
+def conditions(value: object) -> tuple[SandboxCondition, ...]:
+    """The conditions in a list of JSON objects; none for what is no list."""
     if not isinstance(value, list):
         return ()
     return tuple(
-        SandboxCondition(*(_text(one.get(key)) for key in ("type", "status", "reason", "message")))
+        SandboxCondition(
+            _text(one.get("type")),
+            _text(one.get("status")),
+            _text(one.get("reason")),
+            _text(one.get("message")),
+            instant(one.get("transition_time") or one.get("last_transition_time")),
+        )
         for one in value[:_LABELS]
         if isinstance(one, dict)
     )
@@ -194,7 +203,7 @@ def sandboxes(text: str, *, as_json: bool) -> tuple[tuple[SandboxRow, ...], str]
 
 
 def _next_page(text: str) -> str:
-    whole = parse_json(strip_colours(text), LISTS)
+    whole, _ = json_of(text)
     return _text(whole.get("next_page_token"), 400) if isinstance(whole, dict) else ""
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from services.errors import UnavailableError
 from services.files.bounded import parse_json, read_bounded
 from services.sources.openshell.records import DEFAULT_WORKSPACE, Registration, Target, safe_name
 from services.text.sanitize import sanitize
@@ -25,12 +26,19 @@ def active(folder: Path) -> str:
 
 
 def registrations(folder: Path) -> tuple[Registration, ...]:
-    """Every gateway with a folder there; one whose file is unreadable has no endpoint."""
+    """Every gateway with a folder there; one whose file is unreadable has no endpoint.
+
+    Raises:
+        UnavailableError: the folder is there and cannot be read.
+    """
     chosen = active(folder)
     try:
         names = sorted(one.name for one in (folder / "gateways").iterdir() if one.is_dir())
-    except OSError:
+    except (FileNotFoundError, NotADirectoryError):
         return ()
+    except OSError as error:
+        why = sanitize(error.strerror or "its folder cannot be read")
+        raise UnavailableError(f"Which gateways are registered is not known: {why}.") from error
     return tuple(
         _registration(folder / "gateways" / name, name, name == chosen)
         for name in names

@@ -5,23 +5,28 @@ The base folder has one, and each further gateway port has one of its own below 
 
 from __future__ import annotations
 
+import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
 from services.files.bounded import UnfitError, parse_json, read_bounded
 from services.models import Facts
+from services.sources.openshell import nemoclaw_facts
 from services.sources.openshell.records import safe_name
 from services.text.sanitize import sanitize
 
 GATEWAY = "nemoclaw"
 BASE_PORT = 8080
 DASHBOARD_PORT = 18789
-_WITH_DASHBOARD = ("", "openclaw", "hermes")
+HERMES_PORT = 8642
+_WITH_GATEWAY = ("openclaw", "hermes")
+_DEFAULTS = ("NEMOCLAW_SANDBOX_NAME", "NEMOCLAW_SANDBOX", "SANDBOX_NAME")
+"""Variables that name the sandbox that is meant, as NemoClaw reads them."""
 _LARGEST = 16 << 20
-_MOST_ROOTS = 256
+MOST_ROOTS = 256
 _MOST_IN_FOLDER = 1024
 _PORT = re.compile(r"[0-9]{1,5}")
 _CANONICAL = re.compile(rf"{GATEWAY}(?:-([1-9][0-9]{{0,4}}))?")
@@ -33,6 +38,7 @@ class RegistryStatus(Enum):
     UNUSED = "not looked for"
     ABSENT = "NemoClaw has no register here"
     CORRUPT = "NemoClaw's register cannot be read"
+    ODD = "NemoClaw's register is not understood in all"
     EMPTY = "NemoClaw's register is empty"
     FILLED = "read"
 
@@ -45,9 +51,32 @@ class NemoclawEntry:
     gateway: str = GATEWAY
     port: int | None = None
     """Of its dashboard on this machine; None where it has none, or whose it is is not known."""
+    api_port: int | None = None
+    """Of the programming interface of Hermes."""
+    page_port: int | None = None
+    """Of the web page of Hermes."""
+    agent: str = "openclaw"
+    stopped: bool = False
+    """Whether NemoClaw notes that somebody stopped it on purpose."""
     facts: Facts = ()
     default: bool = False
     """Whether it is the default of its register."""
+
+    @property
+    def ports(self) -> tuple[int, ...]:
+        """Every port of this machine that leads to it."""
+        told = (self.port, self.api_port, self.page_port)
+        return tuple(port for port in told if port is not None)
+
+    @property
+    def agent_port(self) -> int | None:
+        """Where its agent's gateway answers inside it; None where that is not known."""
+        return self.api_port if self.agent == "hermes" else self.port
+
+    @property
+    def has_agent_gateway(self) -> bool:
+        """Whether a gateway of its agent's own runs inside it."""
+        return self.agent in _WITH_GATEWAY
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +88,10 @@ class NemoclawRegistry:
     default: NemoclawEntry | None = None
     problem: str = ""
     """Why one is corrupt, or what was not understood."""
+    reserved: tuple[tuple[str, str], ...] = ()
+    """(gateway, name) of placeholders for sandboxes that are being created."""
+    replaced: str = ""
+    """A default that is not there, and what stands in for it, as a clause."""
 
     def entry(self, gateway: str, name: str) -> NemoclawEntry | None:
         """What it says of a sandbox."""
@@ -80,23 +113,26 @@ class _Root:
     """Its sandboxes that are made; no reservations."""
     default: str = ""
     problem: str = ""
+    replaced: str = ""
+    reserved: tuple[tuple[str, str], ...] = ()
 
 
-def read(path: Path | None) -> NemoclawRegistry:
-    """Read every register; every failure is a value, and only that register's."""
+def read(path: Path | None, now: float | None = None) -> NemoclawRegistry:
+    """Read every register; every failure is a value, and only that register's.
+
+    `now`: epoch seconds; without it no age is told.
+    """
     if path is None:
         return NemoclawRegistry(RegistryStatus.UNUSED)
     roots = [_root(path, BASE_PORT)]
     folders, problem = _port_folders(path.parent / "gateways")
     roots += [_root(folder / path.name, port) for port, folder in folders]
-    claims = [
-        port
-        for root in roots
-        for one in root.listed.values()
-        if (port := _dashboard(one)) is not None
-    ]
-    legacy = sum(map(_may_use_the_first_port, (o for r in roots for o in r.listed.values())))
-    free = DASHBOARD_PORT not in claims and legacy == 1
+    every_entry = [one for root in roots for one in root.listed.values()]
+    claims = [port for one in every_entry for port in _claimed(one)]
+    free = {
+        port: port not in claims and sum(map(may_use, every_entry)) == 1
+        for port, may_use in _UNNOTED.items()
+    }
     entries: list[NemoclawEntry] = []
     defaults: list[tuple[int, NemoclawEntry]] = []
     problems = [problem, *(_told(root) for root in roots)]
@@ -107,24 +143,51 @@ def read(path: Path | None) -> NemoclawRegistry:
             if not gateway:
                 problems.append(f"the register contradicts itself about {name}")
                 continue
-            port = _dashboard(one)
-            if port is None and free and _may_use_the_first_port(one):
-                port = DASHBOARD_PORT
-            if port is not None and claims.count(port) > 1:
-                port = None
-            mine.append(NemoclawEntry(name, gateway, port, _facts(one), name == root.default))
+            wanted = [
+                _dashboard(one) or _unnoted(one, DASHBOARD_PORT, free),
+                _hermes(one) or _unnoted(one, HERMES_PORT, free),
+                _hermes_page(one),
+            ]
+            port, api, page = (n if n is None or claims.count(n) <= 1 else None for n in wanted)
+            mine.append(
+                NemoclawEntry(
+                    name,
+                    gateway,
+                    port,
+                    api,
+                    page,
+                    _agent(one),
+                    one.get("stopped") is True,
+                    nemoclaw_facts.facts(one, port, now),
+                    name == root.default,
+                )
+            )
         entries += mine
         defaults += [(root.port, one) for one in mine if one.default]
     said = "; ".join(filter(None, problems))
     base = [one for port, one in defaults if port == BASE_PORT]
     every = [one for _, one in defaults]
     default = base[0] if base else every[0] if len(every) == 1 else None
-    return NemoclawRegistry(_status(roots, entries, said), tuple(entries), default, said)
+    named = next((os.environ[name] for name in _DEFAULTS if os.environ.get(name)), "")
+    if named:
+        meant = [one for one in entries if one.name == named]
+        default = meant[0] if len(meant) == 1 else None
+    replaced = next((root.replaced for root in roots if root.replaced), "")
+    return NemoclawRegistry(
+        _status(roots, entries, said),
+        tuple(entries),
+        default,
+        said,
+        tuple(one for root in roots for one in root.reserved if one[0]),
+        "" if named else replaced,
+    )
 
 
 def _status(roots: list[_Root], entries: list[NemoclawEntry], said: str) -> RegistryStatus:
-    if said:
+    if any(root.status is RegistryStatus.CORRUPT for root in roots) or "not read" in said:
         return RegistryStatus.CORRUPT
+    if said:
+        return RegistryStatus.ODD
     if entries:
         return RegistryStatus.FILLED
     absent = all(root.status is RegistryStatus.ABSENT for root in roots)
@@ -154,7 +217,7 @@ def _port_folders(place: Path) -> tuple[list[tuple[int, Path]], str]:
         for name in names
         if _PORT.fullmatch(name) and 0 < (port := int(name)) < 65536 and port != BASE_PORT
     }
-    return sorted(found.items())[: _MOST_ROOTS - 1], ""
+    return sorted(found.items())[: MOST_ROOTS - 1], ""
 
 
 def _root(path: Path, port: int) -> _Root:
@@ -182,11 +245,22 @@ def _root(path: Path, port: int) -> _Root:
         and one.get("name", name) == name
         and one.get("pendingRouteReservation") is not True
     }
+    waiting = tuple(
+        (_gateway(one, port), sanitize(name, 63))
+        for name, one in listed.items()
+        if isinstance(one, dict) and one.get("pendingRouteReservation") is True
+    )
+    left = len(listed) - len(made) - len(waiting)
+    odd = f"{left} {'entry' if left == 1 else 'entries'} not understood" if left else ""
     if not made:
-        return _Root(port, RegistryStatus.EMPTY, {})
+        return _Root(port, RegistryStatus.EMPTY, {}, problem=odd, reserved=waiting)
     wanted = whole.get("defaultSandbox")
-    default = wanted if isinstance(wanted, str) and wanted in made else next(iter(made))
-    return _Root(port, RegistryStatus.FILLED, made, default)
+    if isinstance(wanted, str) and wanted in made:
+        return _Root(port, RegistryStatus.FILLED, made, wanted, odd, reserved=waiting)
+    default = next(iter(made))
+    replaced = f"default {sanitize(str(wanted), 63)} is not there; using {default}"
+    replaced = replaced if isinstance(wanted, str) else ""
+    return _Root(port, RegistryStatus.FILLED, made, default, odd, replaced, waiting)
 
 
 def _number(value: object) -> int | None:
@@ -217,17 +291,33 @@ def _dashboard(one: Mapping[str, object]) -> int | None:
     return _number(one.get("dashboardPort"))
 
 
-def _may_use_the_first_port(one: Mapping[str, object]) -> bool:
-    """An entry from before the port was noted, of an agent that has a dashboard."""
-    return "dashboardPort" not in one and (one.get("agent") or "") in _WITH_DASHBOARD
+def _agent(one: Mapping[str, object]) -> str:
+    """The agent inside; an entry that names none is from before there was a choice."""
+    told = one.get("agent")
+    return sanitize(told, 60) if isinstance(told, str) and told else "openclaw"
 
 
-def _facts(one: Mapping[str, object]) -> Facts:
-    facts = [
-        (key, sanitize(said, 120))
-        for key in ("agent", "model", "provider", "nemoclawVersion")
-        if isinstance(said := one.get(key), str) and said
-    ]
-    if one.get("stopped") is True:
-        facts.append(("NemoClaw notes it as", "stopped on purpose"))
-    return tuple(facts)
+def _hermes(one: Mapping[str, object]) -> int | None:
+    return _number(one.get("hermesApiPort")) if _agent(one) == "hermes" else None
+
+
+def _hermes_page(one: Mapping[str, object]) -> int | None:
+    wanted = _agent(one) == "hermes" and one.get("hermesDashboardEnabled") is True
+    return _number(one.get("hermesDashboardPort")) if wanted else None
+
+
+def _claimed(one: Mapping[str, object]) -> list[int]:
+    found = (_dashboard(one), _hermes(one), _hermes_page(one))
+    return [port for port in found if port is not None]
+
+
+_UNNOTED: Mapping[int, Callable[[Mapping[str, object]], bool]] = {
+    DASHBOARD_PORT: lambda one: "dashboardPort" not in one and _agent(one) in _WITH_GATEWAY,
+    HERMES_PORT: lambda one: "hermesApiPort" not in one and _agent(one) == "hermes",
+}
+"""Ports that older entries use without noting them, and which entries those may be."""
+
+
+def _unnoted(one: Mapping[str, object], port: int, free: Mapping[int, bool]) -> int | None:
+    """A port that is not noted, where this entry alone can be the one that uses it."""
+    return port if free[port] and _UNNOTED[port](one) else None

@@ -11,6 +11,7 @@ from services.config.sources import OpenShellTable
 from services.errors import NotFoundError, UnavailableError
 from services.logs.reader import LogRecord
 from services.models import (
+    Capability,
     Facts,
     Gateway,
     GatewayState,
@@ -20,16 +21,22 @@ from services.models import (
     SandboxId,
     Source,
     Unknown,
+    UnknownWord,
 )
-from services.sources.openshell import proof, sandbox_judge, start_plan
+from services.sources.openshell import life_words, proof, sandbox_judge, start_plan
 from services.sources.openshell import rows as mapper
+from services.sources.openshell.agent_question import AgentAnswers
 from services.sources.openshell.cli import MISSING, MISSING_ADVICE, Cli
 from services.sources.openshell.cli_version import Generation, Toolset
 from services.sources.openshell.client import GatewayProbe, OpenShellClient
-from services.sources.openshell.gateway_judge import GatewayJudgement, GatewayStatus, missing
+from services.sources.openshell.forwards import Owners
+from services.sources.openshell.gateway_judge import missing
+from services.sources.openshell.gateway_status import GatewayJudgement, GatewayStatus
 from services.sources.openshell.gather import gather
+from services.sources.openshell.lists import PHASES
 from services.sources.openshell.logs import STREAMS, filtered, read
 from services.sources.openshell.nemoclaw_registry import NemoclawRegistry
+from services.sources.openshell.policy import DecidedRules, PolicyReader
 from services.sources.openshell.records import Forward, Registration, SandboxRow, Target, safe_name
 from services.sources.openshell.rows import target_of
 from services.sources.openshell.sandbox_judge import Reconciled
@@ -48,24 +55,48 @@ ROUND_S = 1.5
 """How much longer one round may take for it."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """What one look learned beside the rows themselves."""
+
+    listed: NemoclawRegistry
+    ports: tuple[Forward, ...]
+    owners: Owners
+    more: dict[str, Facts]
+    """Details by native id."""
+    tools: Toolset
+    now: float
+
+
 class OpenShellObserver(NoQueues):
     """OpenShell and NemoClaw as a source."""
 
-    def __init__(self, info: Source, table: OpenShellTable, clock: Clock) -> None:
+    def __init__(
+        self,
+        info: Source,
+        table: OpenShellTable,
+        clock: Clock,
+        decided: DecidedRules,
+        answers: AgentAnswers,
+    ) -> None:
         super().__init__("OpenShell sandboxes have no message queues.")
         self.info = info
         self._table = table
         self._clock = clock
         self._cli = Cli(table.binary)
-        self._client = OpenShellClient(self._cli, table)
-        self._details_cache = DetailsCache(self._client)
+        self._client = OpenShellClient(self._cli, table, clock)
+        self._details_cache = DetailsCache(PolicyReader(self._cli))
+        self._decided = decided
+        self._answers = answers
         self._last: dict[str, tuple[Sandbox, ...]] = {}
 
     async def observe(self) -> Observation:
         began = self._clock.monotonic()
         tools = await self._client.toolset()
         known, listed, ports = await gather(
-            self._client.registrations(tools), self._client.registry(), self._forwards()
+            self._client.registrations(tools),
+            self._client.registry(),
+            self._client.forwards(tools),
         )
         probes = list(await gather(*(self._client.probe_gateway(one, tools) for one in known)))
         named = {one.name for one in known}
@@ -80,16 +111,26 @@ class OpenShellObserver(NoQueues):
         )
         now = self._clock.now()
         fronts = [self._front(probe, tools, listed, now) for probe in probes]
+        owners = self._owners(probes, listed)
+        fronts[:1] = [mapper.with_forwards(one, ports, owners) for one in fronts[:1]]
+        look = _Look(listed, ports.rows, owners, more, tools, now)
         rows: list[Sandbox] = []
         for probe, front in zip(probes, fronts, strict=True):
-            rows += self._rows(probe, front, listed, ports, more, now)
+            rows += self._rows(probe, front, look)
         self._last = {name: self._last[name] for name in self._last if name in _names(probes)}
         unknown = tuple(
             (front.id, Unknown[Sandbox](_why_unlisted(probe, front)))
             for probe, front in zip(probes, fronts, strict=True)
             if probe.rows is None and probe.judgement.status is not GatewayStatus.MISSING
         )
-        return Observation(self.info.key, now, tuple(fronts), tuple(rows), unknown)
+        return Observation(
+            self.info.key,
+            now,
+            tuple(fronts),
+            tuple(rows),
+            unknown,
+            unknown_words=_unknown_words(self.info.key, probes),
+        )
 
     async def find(self, name: str) -> Sandbox | None:
         """The one of this name, or of this `GATEWAY/NAME`, asked for by name."""
@@ -104,15 +145,19 @@ class OpenShellObserver(NoQueues):
         silent: list[str] = []
         for one, probe in zip(wanted, probes, strict=True):
             entry = listed.entry(one.gateway, one.name)
-            facts = mapper.registered(listed, entry) if entry is not None else ()
             if probe.row is not None:
                 row = replace(probe.row, workspace=probe.row.workspace or one.workspace)
-                found.append(mapper.sandbox(self.info.key, one.gateway, row, (), facts, now))
+                found.append(
+                    mapper.sandbox(self.info.key, one.gateway, row, (), (), tools, now, entry)
+                )
             elif probe.found is not Reconciled.MISSING:
                 why = probe.said or "no answer in time"
-                silent.append(f"{one.gateway} does not say: {why}")
+                refused = probe.found is Reconciled.AUTH_FAILED
+                login = f"; `openshell gateway login {one.gateway}` may help" if refused else ""
+                silent.append(f"{one.gateway} does not say: {why}{login}")
                 if entry is not None:
                     down = GatewayState.DOWN
+                    facts = mapper.registered(entry)
                     found.append(mapper.unseen(self.info.key, one, facts, down, f"{why}.", now))
         if len(found) > 1:
             names = ", ".join(sorted(str(one.id) for one in found))
@@ -120,13 +165,6 @@ class OpenShellObserver(NoQueues):
         if not found and silent:
             raise UnavailableError(f"{'; '.join(silent)}.")
         return found[0] if found else None
-
-    async def _forwards(self) -> tuple[Forward, ...]:
-        """The ones that are known: what cannot be listed is not shown as dead."""
-        try:
-            return (await self._client.forwards())[0]
-        except UnavailableError:
-            return ()
 
     async def probe(self, sandbox: SandboxId) -> Verdict:
         target = Target.parse(sandbox.native_id)
@@ -173,7 +211,9 @@ class OpenShellObserver(NoQueues):
             return gateway_verdict(judged, self._plan(registered, tools))
         probe = await self._client.sandbox(target, tools, PROBE_GET_S)
         probe = await self._client.with_grpc_reasons(registered, judged.version, probe)
-        told = sandbox_judge.verdict(target.name, probe, tools, entry is not None)
+        told = sandbox_judge.verdict(
+            target.name, probe, tools, self._clock.now(), listed=entry is not None
+        )
         return await proof.proven(self._cli, target, tools, told, PROBE_PROOF_S)
 
     def _plan(self, known: Registration, tools: Toolset) -> StartPlan:
@@ -185,47 +225,43 @@ class OpenShellObserver(NoQueues):
         plan = self._plan(probe.registration, tools)
         return mapper.gateway(self.info.key, probe, plan, tools, listed, now)
 
-    def _mapped(
-        self,
-        rows: Sequence[SandboxRow],
-        gateway: str,
-        ports: tuple[Forward, ...],
-        more: dict[str, Facts],
-        told: dict[str, Facts],
-        now: float,
-    ) -> tuple[Sandbox, ...]:
-        return tuple(
-            mapper.sandbox(
-                self.info.key,
-                gateway,
-                row,
-                ports,
-                more.get(target_of(gateway, row).native, ()) + told.get(row.name, ()),
-                now,
-            )
-            for row in rows
-        )
+    def _owners(self, probes: Sequence[GatewayProbe], listed: NemoclawRegistry) -> Owners:
+        """Of everything that is known now, or was when it was last seen."""
+        rows = [
+            (probe.registration.name, row)
+            for probe in probes
+            for row in probe.rows or probe.partial
+        ]
+        last = [one for name in self._last for one in self._last[name]]
+        named = [target for one in last if (target := Target.parse(one.id.native_id)) is not None]
+        named += [Target(entry.gateway, entry.name) for entry in listed.entries]
+        return Owners.of_rows(rows, named)
 
-    def _rows(
-        self,
-        probe: GatewayProbe,
-        front: Gateway,
-        listed: NemoclawRegistry,
-        ports: tuple[Forward, ...],
-        more: dict[str, Facts],
-        now: float,
-    ) -> tuple[Sandbox, ...]:
+    def _mapped(self, rows: Sequence[SandboxRow], gateway: str, look: _Look) -> tuple[Sandbox, ...]:
+        made = []
+        for row in rows:
+            target = target_of(gateway, row)
+            mine = tuple(one for one in look.ports if look.owners.owned(one, target))
+            entry = look.listed.entry(gateway, row.name)
+            more = look.more.get(target.native, ()) + self._decided.facts(target.native)
+            more += self._answers.facts(target.native, entry)
+            made.append(
+                mapper.sandbox(self.info.key, gateway, row, mine, more, look.tools, look.now, entry)
+            )
+        return tuple(made)
+
+    def _rows(self, probe: GatewayProbe, front: Gateway, look: _Look) -> tuple[Sandbox, ...]:
         """Fresh rows, or the last good ones marked stale; and what only NemoClaw lists."""
         name = probe.registration.name
-        entries = [entry for entry in listed.entries if entry.gateway == name]
-        told = {entry.name: mapper.registered(listed, entry) for entry in entries}
+        entries = [entry for entry in look.listed.entries if entry.gateway == name]
+        told = {entry.name: mapper.registered(entry) for entry in entries}
         if probe.rows is not None:
-            rows = self._mapped(probe.rows, name, ports, more, told, now)
+            rows = self._mapped(probe.rows, name, look)
             self._last[name] = rows
         else:
             rows = tuple(_aged(row, front) for row in self._last.get(name, ()))
             if probe.partial:
-                fresh = self._mapped(probe.partial, name, ports, more, told, now)
+                fresh = self._mapped(probe.partial, name, look)
                 seen = {row.id for row in fresh}
                 rows = fresh + tuple(row for row in rows if row.id not in seen)
         named = {Target(name, entry.name): told[entry.name] for entry in entries}
@@ -233,10 +269,21 @@ class OpenShellObserver(NoQueues):
             named.setdefault(probe.last_used, (("known from", "the last use of openshell"),))
         names = {row.name for row in rows}
         return rows + tuple(
-            mapper.unseen(self.info.key, target, known, front.state, front.reason, now)
+            mapper.unseen(self.info.key, target, known, front.state, front.reason, look.now)
             for target, known in named.items()
             if target.name not in names
         )
+
+
+def _unknown_words(source: str, probes: Sequence[GatewayProbe]) -> tuple[UnknownWord, ...]:
+    """Words of the gateways that this panel has no meaning for, each once."""
+    found: dict[UnknownWord, None] = {}
+    for row in (row for probe in probes for row in probe.rows or probe.partial):
+        if row.phase not in PHASES:
+            found[UnknownWord(source, "sandbox phase", row.phase)] = None
+        for place, said in life_words.unknown_words(row):
+            found[UnknownWord(source, place, said)] = None
+    return tuple(found)
 
 
 def _why_unlisted(probe: GatewayProbe, front: Gateway) -> str:
@@ -250,9 +297,13 @@ def _keys(known: Sequence[Registration]) -> set[str]:
 def _aged(row: Sandbox, front: Gateway) -> Sandbox:
     """As it was last seen, and why nothing newer is known."""
     why = f"{front.name} is {front.state.value}: {front.reason}" if front.reason else ""
-    if front.state is GatewayState.READY:
+    if front.state in (GatewayState.READY, GatewayState.UNKNOWN):
         why = front.reason
-    return replace(row, stale=True, reason=f"{row.reason} {why}".strip())
+    # What its phase forbids says nothing of its gateway, which may be what a wake is for.
+    able = tuple(one for one in row.unavailable if one[0] is not Capability.WAKE)
+    if front.state in (GatewayState.READY, GatewayState.UNKNOWN):
+        able = row.unavailable
+    return replace(row, stale=True, reason=f"{row.reason} {why}".strip(), unavailable=able)
 
 
 def _names(probes: list[GatewayProbe]) -> set[str]:
@@ -294,8 +345,8 @@ class _CachedDetails:
 class DetailsCache:
     """Pending rules of ready sandboxes, and details once a revision."""
 
-    def __init__(self, client: OpenShellClient) -> None:
-        self._client = client
+    def __init__(self, policies: PolicyReader) -> None:
+        self._policies = policies
         self._kept: dict[str, _CachedDetails] = {}
         self._round = 0
 
@@ -329,10 +380,10 @@ class DetailsCache:
         kept = replace(self._kept.get(target.native, _CachedDetails()), asked=self._round)
         self._kept[target.native] = kept
         try:
-            kept = replace(kept, rules=await self._client.rules(target, tools))
+            kept = replace(kept, rules=await self._policies.rules(target, tools))
             version = (row.revision, row.policy_version)
             if version != kept.version:
-                details = await self._client.details(target, tools)
+                details = await self._policies.details(target, tools)
                 kept = replace(kept, version=version, details=details)
         except UnavailableError:
             return

@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 
 from services.models import Facts
+from services.sources.openshell.lifecycle import NO_LIFE, SandboxLife
 
 _SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,252}")
 DEFAULT_WORKSPACE = "default"
@@ -36,6 +37,8 @@ class SandboxCondition:
     status: str
     reason: str
     message: str
+    at: float | None = None
+    """When it last changed, in epoch seconds; None where that is not told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +55,13 @@ class SandboxRow:
     policy_version: str = ""
     exit_code: int | None = None
     conditions: tuple[SandboxCondition, ...] = ()
+    life: SandboxLife = NO_LIFE
+    """What the 0.1 line tells beyond."""
+
+    @property
+    def cause(self) -> str:
+        """The bare reason of the condition Ready; empty where it says none."""
+        return next((one.reason for one in self.conditions if one.kind == "Ready"), "")
 
     @property
     def why(self) -> str:
@@ -72,6 +82,8 @@ class Forward:
     alive: bool
     workspace: str = ""
     """Empty where the list does not tell."""
+    id: str = ""
+    """Of the sandbox; empty where that is not told."""
 
     def of(self, target: Target) -> bool:
         """Whether it leads to that sandbox, as far as its names tell."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from services.models import (
     Capability,
     Facts,
@@ -12,14 +14,17 @@ from services.models import (
     SandboxId,
     SandboxState,
 )
+from services.sources.openshell import life_words, phases
 from services.sources.openshell.cli_version import Toolset
 from services.sources.openshell.client import GatewayProbe
-from services.sources.openshell.gateway_judge import GatewayStatus
+from services.sources.openshell.forwards import ForwardList, Owners
+from services.sources.openshell.gateway_status import GatewayStatus
 from services.sources.openshell.nemoclaw_registry import (
     NemoclawEntry,
     NemoclawRegistry,
     RegistryStatus,
 )
+from services.sources.openshell.policy import RULES
 from services.sources.openshell.records import (
     DEFAULT_WORKSPACE,
     Forward,
@@ -27,7 +32,6 @@ from services.sources.openshell.records import (
     Target,
     safe_name,
 )
-from services.sources.openshell.sandbox_judge import reason_of, state_of
 from services.sources.openshell.start_plan import StartPlan
 
 _ACTS = (Capability.WAKE, Capability.RECONNECT, Capability.SHELL, Capability.EXEC, Capability.LOGS)
@@ -50,8 +54,11 @@ def gateway(
     known, judged = probe.registration, probe.judgement
     ready = judged.status is GatewayStatus.HEALTHY
     reason = _cause(judged.reason, known.name)
+    soon = probe.bundle.soon(now)
     if ready and probe.problem:
-        reason = f"It answers, but {probe.problem}."
+        reason = f"Reachable, but {probe.problem}."
+    elif ready and soon:
+        reason = f"It answers, but {soon}."
     elif ready and probe.health:
         reason = f"It answers, but calls itself {probe.health}."
     facts = [
@@ -60,26 +67,41 @@ def gateway(
         ("authentication", ", ".join(part for part in (known.auth, judged.auth) if part)),
         ("gateway version", judged.version),
         ("health", probe.health),
+        *((f"{one.owner} certificate", one.left(now)) for one in probe.bundle.files),
         ("reasons", f"not to be had: {probe.grpc_problem}" if probe.grpc_problem else ""),
-        ("openshell", f"{tools.version_text or 'version unknown'} ({tools.generation.value})"),
+        ("openshell", _version(tools)),
+        *(
+            ("NemoClaw", f"{name} is being created")
+            for gateway, name in listed.reserved
+            if gateway == known.name
+        ),
+        ("openshell says", judged.notice),
+        ("whole answer", judged.said),
         ("advice", judged.advice),
     ]
     if not ready and judged.status.startable:
         facts.append(("start", " ".join(_shown(plan)) if plan.possible else plan.advice))
-    if listed.status is RegistryStatus.CORRUPT:
+    if listed.problem:
         facts.append(("NemoClaw", f"{listed.status.value}: {listed.problem}"))
-    elif listed.status in (RegistryStatus.EMPTY, RegistryStatus.ABSENT):
+    if listed.replaced:
+        facts.append(("NemoClaw", listed.replaced))
+    if listed.status in (RegistryStatus.EMPTY, RegistryStatus.ABSENT):
         facts.append(("NemoClaw", listed.status.value))
     return Gateway(
         GatewayId(source, known.name),
         known.name,
-        judged.state,
+        GatewayState.UNKNOWN if ready and probe.problem else judged.state,
         reason,
         now,
         address=known.endpoint,
         latency_s=probe.took_s if ready else None,
         evidence=_filled(facts),
     )
+
+
+def _version(tools: Toolset) -> str:
+    newer = ", newer than this panel knows" if tools.unknown_line else ""
+    return f"{tools.version_text or 'version unknown'} ({tools.generation.value}{newer})"
 
 
 def _cause(reason: str, name: str) -> str:
@@ -111,11 +133,13 @@ def sandbox(
     row: SandboxRow,
     ports: tuple[Forward, ...],
     more: Facts,
+    tools: Toolset,
     now: float,
+    entry: NemoclawEntry | None = None,
 ) -> Sandbox:
-    """One listed sandbox of the gateway `name`."""
+    """One listed sandbox of the gateway `name`; `ports` are its own, `entry` is NemoClaw's."""
     target = target_of(name, row)
-    state, reason = state_of(row.phase), reason_of(row)
+    state, reason = phases.state_of(row, now), phases.reason_of(row, now)
     unavailable: tuple[tuple[Capability, str], ...] = ()
     if not safe_name(row.name) or not safe_name(target.workspace):
         reason = "Its name cannot be passed on safely, so nothing can be done to it from here."
@@ -124,24 +148,35 @@ def sandbox(
     elif row.phase != "Ready":
         why = f"it is not ready (phase: {row.phase})"
         unavailable = ((Capability.SHELL, why), (Capability.EXEC, why))
-    mine = [one for one in ports if one.of(target)]
-    dead = [one for one in mine if not one.alive]
+        rule = phases.start_rule(row, tools)
+        if not rule.allowed and not rule.needless:
+            unavailable += ((Capability.WAKE, rule.refusal),)
+    by_design = row.phase in ("Stopped", "Completed")
+    if entry is not None and entry.stopped:
+        if phases.held(row):
+            state, reason, by_design = SandboxState.ASLEEP, "Stopped by you; wake starts it.", True
+        elif state is SandboxState.READY:
+            reason = f"{reason} NemoClaw still notes it as stopped.".strip()
+    dead = [one for one in ports if not one.alive]
     if dead and state is SandboxState.READY:
-        reason = f"Forwarded port {dead[0].port} is dead; reconnect repairs it."
-    elif state is SandboxState.READY and (rules := dict(more).get("network rules")):
-        reason = f"Network rules wait for a decision: {rules}."
+        reason = f"Forwarded port {dead[0].port} is dead; reconnect repairs it. {reason}".strip()
+    elif state is SandboxState.READY and (rules := dict(more).get(RULES)):
+        reason = f"Network rules wait for a decision: {rules}. {reason}".strip()
     facts = [
-        ("phase", row.phase),
+        *(fact for fact in more if fact[0] == RULES),
+        ("phase", phases.phase_text(row)),
         ("why", row.why),
         ("workspace", target.workspace),
-        ("created", f"{row.created} UTC" if row.created else ""),
+        ("created", _created(row.created)),
         ("id", row.id),
         ("exit code", "" if row.exit_code is None else str(row.exit_code)),
-        *(("forward", f"{one.place} ({'running' if one.alive else 'dead'})") for one in mine),
+        *(("forward", f"{one.place} ({'running' if one.alive else 'dead'})") for one in ports),
         *(("label", f"{key}={said}") for key, said in row.labels),
         *((f"condition {one.kind}", _condition(one)) for one in row.conditions),
         ("policy version", row.policy_version),
-        *more,
+        *life_words.facts(row, now),
+        *(fact for fact in more if fact[0] != RULES),
+        *(() if entry is None else registered(entry)),
     ]
     return Sandbox(
         SandboxId(source, target.native),
@@ -152,9 +187,21 @@ def sandbox(
         gateway=GatewayId(source, name),
         needs=(GatewayId(source, name),),
         evidence=_filled(facts),
-        asleep_by_design=row.phase in ("Stopped", "Completed"),
+        asleep_by_design=by_design,
         unavailable=unavailable,
+        until=phases.until(row, now),
+        needs_me=life_words.needs_person(row) or _decision(more),
     )
+
+
+def _decision(more: Facts) -> str:
+    """That network rules wait for a person; empty where none does."""
+    return f"Network rules: {rules}." if (rules := dict(more).get(RULES)) else ""
+
+
+def _created(told: str) -> str:
+    """An instant of creation with its zone; 0.0 leaves that out and means UTC."""
+    return f"{told} UTC" if told and told[-1].isdigit() and "T" not in told else told
 
 
 def _condition(one: object) -> str:
@@ -179,7 +226,19 @@ def unseen(
     )
 
 
-def registered(listed: NemoclawRegistry, entry: NemoclawEntry) -> Facts:
+def with_forwards(front: Gateway, ports: ForwardList, owners: Owners) -> Gateway:
+    """A gateway with what is to say of forwards that lead to no sandbox beyond doubt."""
+    told = [
+        ("forward", f"{one.place} of {one.sandbox}, gateway not known")
+        for one in ports.rows
+        if owners.unassigned(one)
+    ]
+    if ports.problem:
+        told.append(("forwards", ports.problem))
+    return replace(front, evidence=(*front.evidence, *told)) if told else front
+
+
+def registered(entry: NemoclawEntry) -> Facts:
     """What NemoClaw's register says of a sandbox."""
     default = ", its default sandbox" if entry.default else ""
     return (("NemoClaw", f"registered{default}"), *entry.facts)

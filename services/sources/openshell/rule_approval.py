@@ -13,11 +13,13 @@ from dataclasses import dataclass
 
 from services.clock import Clock
 from services.config.sources import OpenShellTable
-from services.errors import NotFoundError, RefusedError, UnavailableError
+from services.errors import RefusedError, UnavailableError
 from services.models import SandboxId, Step
 from services.sources.openshell.cli import Cli
 from services.sources.openshell.cli_text import strip_colours
 from services.sources.openshell.client import OpenShellClient, scope
+from services.sources.openshell.policy import DecidedRules, PolicyReader
+from services.sources.openshell.proposals import target_of_proposal
 from services.sources.openshell.records import Target, safe_name
 from services.sources.protocol.proposer import Proposal
 from services.sources.protocol.steps import StepBuilder
@@ -25,6 +27,7 @@ from services.text.sanitize import sanitize
 
 _HEADER = re.compile(r"^Network Rules:.*\b(\d+) chunks?\)$")
 _FIELD = re.compile(r"^([A-Z][A-Za-z ]{1,30}):(?: (.*))?$")
+_HOST = re.compile(r"[A-Za-z0-9*][A-Za-z0-9.*-]*\.[A-Za-z0-9-]+")
 _FIRST = "Chunk"
 _LONGEST = 400
 _MOST_FIELDS = 20
@@ -92,17 +95,20 @@ class RuleProposer:
         (REJECT, "Reject the next network rule of"),
     )
 
-    def __init__(self, source: str, table: OpenShellTable, clock: Clock) -> None:
+    def __init__(
+        self, source: str, table: OpenShellTable, clock: Clock, decided: DecidedRules
+    ) -> None:
+        self._decided = decided
         self._source = source
         self._clock = clock
         self._cli = Cli(table.binary)
-        self._client = OpenShellClient(self._cli, table)
+        self._client = OpenShellClient(self._cli, table, clock)
 
     async def propose(self, sandbox: SandboxId, verb: str, words: str = "") -> Proposal:
         """What would be decided now, in the whole."""
         target = self._target(sandbox, verb)
-        button, act, _ = _WORDS[verb]
-        title, act = f"{button} this network rule?", f"to {act} a network rule"
+        button, verb_word, _ = _WORDS[verb]
+        title, act = f"{button} this network rule?", f"to {verb_word} a network rule"
         listed = await self._listed(target)
         if not listed:
             why = (
@@ -114,16 +120,34 @@ class RuleProposer:
             return Proposal(sandbox, verb, title, target.native, refusal=why, act=act)
         first, *others = listed
         more = f"\n{len(others)} more wait after it." if others else ""
+        change = await self._change(target, first)
         return Proposal(
             sandbox,
             verb,
             title,
             f"{target.native}: {first.name}",
-            f"{first.words}\n\n{_MEANS[verb]}{more}",
+            f"{first.words}\n\n{_MEANS[verb]}\n{change}{more}",
             button,
             token=first.mark,
-            act=act,
+            act=f"to {verb_word} the network rule {first.name}",
         )
+
+    async def _change(self, target: Target, rule: WaitingRule) -> str:
+        """What of the places it names the policy of now names already."""
+        try:
+            revision, lines = await PolicyReader(self._cli).policy(
+                target, await self._client.toolset()
+            )
+        except UnavailableError as error:
+            return error.sentence
+        if not lines:
+            return "This openshell does not show its policy."
+        hosts = _HOST.findall(dict(rule.fields).get("Endpoints", ""))
+        there = [line.strip() for line in lines if any(host in line for host in hosts)]
+        now = f"The policy of now{f' (revision {revision})' if revision else ''}"
+        if not there:
+            return f"{now} names none of these places."
+        return f"{now} names them already: {'; '.join(there[:3])}."
 
     async def carry_out(self, proposal: Proposal) -> AsyncIterator[Step]:
         """Decide, if the same rule still waits first."""
@@ -144,15 +168,11 @@ class RuleProposer:
             why = "no answer in time" if answer.timed_out else answer.error_text
             yield step.failed(f"The rule was not {done}: {why}.")
         else:
+            self._decided.note(target, f"{listed[0].name} {done}", self._clock.now())
             yield step.ok(f"The rule {listed[0].name} was {done}.")
 
     def _target(self, sandbox: SandboxId, verb: str) -> Target:
-        target = Target.parse(sandbox.native_id)
-        if sandbox.source != self._source or target is None or verb not in _WORDS:
-            raise NotFoundError(
-                f"{sanitize(verb, 40)} cannot be done to {sanitize(str(sandbox), 120)}."
-            )
-        return target
+        return target_of_proposal(self._source, sandbox, verb, self.verbs)
 
     async def _listed(self, target: Target) -> tuple[WaitingRule, ...] | None:
         tools = await self._client.toolset()

@@ -1,6 +1,6 @@
-"""What a sandbox is, judged from its phase or from what `sandbox get` answered.
+"""What a sandbox is, judged from what `sandbox get` answered.
 
-See upstream/openshell: Sandbox states; upstream/openshell: Phases.
+See upstream/openshell: Sandbox states.
 """
 
 from __future__ import annotations
@@ -8,50 +8,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
-from services.models import SandboxState
+from services.sources.openshell import phases
 from services.sources.openshell.cli_text import ErrorKind
-from services.sources.openshell.cli_version import Generation, Toolset
+from services.sources.openshell.cli_version import Toolset
 from services.sources.openshell.records import SandboxRow
 from services.sources.protocol.verdict import Verdict, VerdictKind
-
-STATES: dict[str, SandboxState] = {
-    "Ready": SandboxState.READY,
-    "Provisioning": SandboxState.SETTLING,
-    "Starting": SandboxState.SETTLING,
-    "Stopping": SandboxState.SETTLING,
-    "Deleting": SandboxState.SETTLING,
-    "Stopped": SandboxState.ASLEEP,
-    "Completed": SandboxState.ASLEEP,
-    "Error": SandboxState.BROKEN,
-}
-
-
-def state_of(phase: str) -> SandboxState:
-    """As the panel shows a phase; one nobody knows is unknown."""
-    return STATES.get(phase, SandboxState.UNKNOWN)
-
-
-def reason_of(row: SandboxRow) -> str:
-    """One sentence on a phase that is not plain Ready."""
-    why = f" ({row.why})" if row.why else ""
-    match row.phase:
-        case "Ready":
-            return ""
-        case "Stopped":
-            return "Stopped; wake starts it."
-        case "Completed":
-            return "Its main process has completed."
-        case "Error":
-            code = "" if row.exit_code is None else f" with exit code {row.exit_code}"
-            ended = f"its main process ended{code}" if code else "it failed"
-            return f"In Error: {ended}{why}."
-        case "Deleting":
-            return "It is being deleted."
-        case "Provisioning" | "Starting" | "Stopping":
-            return f"{row.phase}{why}."
-        case "Unknown" | "Unspecified":
-            return f"The gateway does not know its phase{why}."
-    return f"In a phase this panel does not know: {row.phase}."
 
 
 class Reconciled(Enum):
@@ -80,6 +41,7 @@ def reconcile(code: int | None, kind: ErrorKind) -> Reconciled:
         ErrorKind.SUPERVISOR: Reconciled.GATEWAY_ERROR,
         ErrorKind.IDENTITY: Reconciled.IDENTITY_DRIFT,
         ErrorKind.AUTH: Reconciled.AUTH_FAILED,
+        ErrorKind.PERMISSION: Reconciled.AUTH_FAILED,
         ErrorKind.NO_GATEWAY: Reconciled.GATEWAY_MISSING,
         ErrorKind.UNKNOWN_NAME: Reconciled.GATEWAY_MISSING,
         ErrorKind.USAGE: Reconciled.UNSUPPORTED,
@@ -105,8 +67,8 @@ def drift(name: str) -> Verdict:
     )
 
 
-def verdict(name: str, probe: SandboxProbe, tools: Toolset, listed: bool) -> Verdict:
-    """What an attempt may do for a sandbox whose gateway is healthy."""
+def verdict(name: str, probe: SandboxProbe, tools: Toolset, now: float, *, listed: bool) -> Verdict:
+    """What an attempt may do for a sandbox whose gateway is healthy; `now` in epoch seconds."""
     match probe.found:
         case Reconciled.MISSING:
             kept = " NemoClaw still lists it; that entry is left alone." if listed else ""
@@ -130,38 +92,38 @@ def verdict(name: str, probe: SandboxProbe, tools: Toolset, listed: bool) -> Ver
                 advice="Bring openshell and the gateway to the same version.",
             )
         case Reconciled.PRESENT if probe.row is not None:
-            return _by_phase(name, probe.row, tools)
+            return _by_phase(name, probe.row, tools, now)
         case Reconciled.TIMEOUT:
             return Verdict(VerdictKind.UNKNOWN, f"Asking for the sandbox {name} took too long.")
     return Verdict(VerdictKind.UNKNOWN, f"The sandbox {name} could not be looked at: {probe.said}.")
 
 
-def _by_phase(name: str, row: SandboxRow, tools: Toolset) -> Verdict:
-    reason = reason_of(row)
+def _by_phase(name: str, row: SandboxRow, tools: Toolset, now: float) -> Verdict:
+    reason = phases.reason_of(row, now)
+    rule = phases.start_rule(row, tools)
     match row.phase:
         case "Ready":
             return Verdict(VerdictKind.READY, "")
         case "Deleting":
             return Verdict(VerdictKind.TERMINAL, f"The sandbox {name} is being deleted.")
+        case "Provisioning" if phases.over(row, now):
+            return Verdict(
+                VerdictKind.TERMINAL, reason, advice=f"{_logs(name)} Waiting longer is of no use."
+            )
         case "Provisioning" | "Starting" | "Stopping":
             return Verdict(VerdictKind.SETTLING, reason)
+        case "Stopped" | "Error" | "Completed" if rule.allowed:
+            return Verdict(VerdictKind.REPAIRABLE, reason, wakeable=True)
         case "Stopped":
-            if tools.sandbox_start:
-                return Verdict(VerdictKind.REPAIRABLE, reason, wakeable=True)
             return Verdict(
-                VerdictKind.REPAIRABLE,
-                f"The sandbox {name} is stopped, and this openshell cannot start one.",
-                advice="Upgrade openshell to 0.0.105 or later.",
+                VerdictKind.REPAIRABLE, f"The sandbox {name}: {rule.refusal}.", advice=rule.advice
             )
         case "Error" | "Completed":
-            if tools.starts_failed:
-                return Verdict(VerdictKind.REPAIRABLE, reason, wakeable=True)
-            return Verdict(VerdictKind.TERMINAL, reason, advice=_failed_advice(name, tools))
+            return Verdict(
+                VerdictKind.TERMINAL, reason, advice=f"{_logs(name)} {rule.advice}".strip()
+            )
     return Verdict(VerdictKind.UNKNOWN, reason)
 
 
-def _failed_advice(name: str, tools: Toolset) -> str:
-    hint = f"Its logs say more: openshell logs {name} -n 200."
-    if tools.generation is Generation.A:
-        return hint
-    return f"{hint} This version neither starts nor stops a sandbox in Error; 0.1 does."
+def _logs(name: str) -> str:
+    return f"Its logs say more: openshell logs {name} -n 200."

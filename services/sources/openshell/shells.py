@@ -32,8 +32,8 @@ _TAIL = 4096
 _SLACK_S = 5.0
 _FINAL = (
     ErrorKind.USAGE,
-    ErrorKind.IDENTITY,
     ErrorKind.AUTH,
+    ErrorKind.PERMISSION,
     ErrorKind.MISSING,
     ErrorKind.UNKNOWN_NAME,
 )
@@ -148,7 +148,7 @@ def ended(ending: CloseReason, tail: str, *, attached: bool) -> CloseReason:
     kind = error_kind(said)
     if kind is ErrorKind.UNKNOWN and "error" not in said[:6].lower():
         return ending
-    retry = Retry.NO if kind in _FINAL else Retry.ASK
+    retry = Retry.NO if kind in _FINAL or kind.of_tls else Retry.ASK
     return CloseReason(ShellState.LOST, f"openshell gave up: {error_text(said, 160)}", retry=retry)
 
 

@@ -5,6 +5,7 @@ See upstream/openshell: Starting a gateway.
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from services.sources.openshell.cli_version import Generation, Toolset
+from services.sources.openshell.nemoclaw_registry import GATEWAY
 
 SERVICE_PORT = 17670
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -52,11 +54,16 @@ def plan(
 
     `root` stands for the root of the file system.
     """
+    if name.startswith(GATEWAY) and os.environ.get("NEMOCLAW_GATEWAY_MANAGEMENT"):
+        return StartPlan(
+            advice=f"{name} is under another program's supervision"
+            " (NEMOCLAW_GATEWAY_MANAGEMENT): let that start it."
+        )
     if chosen := configured.get(name):
         return StartPlan(chosen)
     if tools.generation is Generation.A:
         return StartPlan(("gateway", "start", "--name", name), by_cli=True)
-    if not _is_ours(endpoint):
+    if not is_packaged(endpoint):
         return StartPlan(
             advice=f"Start the gateway {name} where it runs ({endpoint or 'address unknown'}),"
             f" or set start.{name} of this source to the command that does it."
@@ -77,8 +84,8 @@ def plan(
     )
 
 
-def _is_ours(endpoint: str) -> bool:
-    """Whether a service of this machine is at that address: loopback and the packages' port."""
+def is_packaged(endpoint: str) -> bool:
+    """Whether the packages' service of this machine is there: loopback and their port."""
     try:
         split = urlsplit(endpoint)
         return split.hostname in _LOOPBACK and split.port == SERVICE_PORT

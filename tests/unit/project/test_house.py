@@ -44,6 +44,7 @@ SOURCES_MAY_USE = (
 ONLY_IN = {
     "grpc": ("services.sources.openshell.grpc_client",),
     "openshell": ("services.sources.openshell.grpc_client",),
+    "cryptography": ("services.sources.openshell.certificates",),
     "pyte": ("services.terminal.emulator",),
     "websockets": ("services.terminal.transport", "services.sources.local"),
     "aiosqlite": ("services.queues", "services.sources.local", "services.files.sqlite"),

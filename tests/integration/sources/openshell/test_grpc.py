@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import shutil
 import socket
@@ -73,7 +74,7 @@ async def test_reasons_and_exit_codes_that_no_list_tells(
         },
     )
     alpha, beta = (await look()).sandboxes
-    assert alpha.reason == "In Error: its main process ended with exit code 137 (" + (
+    assert alpha.reason == "In Error: its main process ended with exit code 137, signal 9 (" + (
         "OOMKilled: out of memory)."
     )
     assert (alpha.state, beta.state) == (SandboxState.BROKEN, SandboxState.SETTLING)
@@ -198,6 +199,62 @@ def test_both_lines_of_the_stubs_are_spoken(
             check=False,
         )
         assert (done.stdout.strip(), done.stderr) == ("ImagePullFailed: no such image", "")
+
+
+_LIFE = """\
+import asyncio, json, sys
+from services.sources.openshell import grpc_client, life_words, phases
+from services.sources.openshell.records import Registration, SandboxRow
+where = Registration("stub", sys.argv[1], auth="plaintext")
+told = asyncio.run(grpc_client.ask(where, "0.1.5"))
+row = told.completed(SandboxRow("alpha", "Starting"))
+print(json.dumps([phases.reason_of(row, 1_800_000_000.0), life_words.needs_person(row),
+                  dict(life_words.facts(row, 1_800_000_000.0)), told.problem]))
+"""
+
+
+def test_the_life_of_a_sandbox_is_told_by_a_gateway_of_0_1(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Against a gateway of ours that speaks the published stubs of 0.1.5."""
+    stubs = kit().stubs("0.1.5")
+    with live_gateway(stubs, tmp_path, monkeypatch) as made:
+        made.order(
+            conditions={"alpha": ["Ready", "False", "CrashLoop", ""]},
+            life={
+                "alpha": {
+                    "restart_count": 57,
+                    "next_restart_time": "2027-01-15T08:01:40Z",
+                    "endpoint_statuses": [
+                        {
+                            "host": "tools.example.com",
+                            "ports": [443],
+                            "last_result": "ENDPOINT_RESULT_CREDENTIAL_UNAVAILABLE",
+                            "last_reported_time": "2027-01-15T07:59:00Z",
+                        }
+                    ],
+                    "configuration_admission": {
+                        "state": "CONFIGURATION_ADMISSION_STATE_REJECTED",
+                        "error": "unknown provider",
+                    },
+                }
+            },
+        )
+        done = subprocess.run(
+            [sys.executable, "-c", _LIFE, f"http://127.0.0.1:{made.port}"],
+            env={**os.environ, "PYTHONPATH": os.pathsep.join((stubs.path, str(ROOT)))},
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+    reason, waits, facts, problem = json.loads(done.stdout or "[0, 0, 0, 0]")
+    assert (problem, done.stderr) == ("", "")
+    assert reason == (
+        "Configuration refused: unknown provider. Starting ↻ 57: next try in 1m40 (CrashLoop)."
+    )
+    assert waits == "Configuration refused: unknown provider."
+    assert facts["endpoint tools.example.com:443"] == "credentials missing, 60 s ago"
 
 
 def test_nothing_of_it_is_loaded_before_it_is_asked() -> None:

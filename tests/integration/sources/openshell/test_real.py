@@ -130,8 +130,8 @@ async def test_every_generation_names_a_dead_gateway(
     ("fault", "state", "words"),
     [
         ("unauthenticated", GatewayState.WRONG, "does not accept this login"),
-        ("denied", GatewayState.WRONG, "does not accept this login"),
-        ("unimplemented", GatewayState.READY, "cannot be listed"),
+        ("denied", GatewayState.UNKNOWN, "not allowed"),
+        ("unimplemented", GatewayState.UNKNOWN, "cannot be listed"),
         ("degraded", GatewayState.READY, ""),
         ("hang", GatewayState.HUNG, "does not answer"),
     ],
@@ -213,7 +213,7 @@ async def test_a_rotated_certificate_is_told_from_a_dead_gateway(
     gateway.register("https", "mtls")
     bundle = gateway.folder / "openshell" / "gateways" / NAME / "mtls"
     seen = await source(real).observer.observe()
-    assert "cannot be read" in front(seen).reason
+    assert "is missing on this machine" in front(seen).reason
     bundle.mkdir()
     for target, made in (("ca.crt", "old.crt"), ("tls.crt", "old.crt"), ("tls.key", "old.key")):
         shutil.copy(tmp_path / made, bundle / target)

@@ -69,6 +69,29 @@ async def test_the_first_of_the_right_sandbox_is_decided_after_being_shown(
     (call,) = decisions(made)
     assert call.endswith(f"rule {word} --chunk-id c-one alpha")
     assert made.state()["rules"] == {"alpha": ["two"], "beta": ["other"]}
+    row = next(row for row in (await one.observer.observe()).sandboxes if row.id == ALPHA)
+    assert row.evidence[0] == ("network rules", "1 waiting: two") and row.needs_me
+    done = {"approve": "approved", "reject": "rejected"}[word]
+    assert dict(row.evidence)["decided from here"].startswith(f"one {done}, ")
+    assert proposal.act == f"to {word} the network rule one"
+
+
+POLICY = "Sandbox:\n\n  Name: alpha\n  Phase: Ready\n  Revision: 3\n\nPolicy:\n  - host: {}\n"
+
+
+@pytest.mark.parametrize(
+    ("host", "words"),
+    [
+        ("example.com", "(revision 3) names them already: - host: example.com."),
+        ("pypi.org", "(revision 3) names none of these places."),
+    ],
+)
+async def test_what_a_decision_would_change_stands_beside_the_rule(
+    made: Script, host: str, words: str
+) -> None:
+    made.set(say={"sandbox get": [0, POLICY.format(host), ""]})
+    proposal = await proposer(source()).propose(ALPHA, APPROVE)
+    assert words in proposal.consequence
 
 
 @pytest.mark.parametrize(

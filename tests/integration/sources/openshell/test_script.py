@@ -255,6 +255,20 @@ async def test_a_dead_gateway_is_started_then_the_sandbox_reached(
     harmless(made)
 
 
+async def test_a_gateway_that_breaks_off_while_it_comes_up_is_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = script(
+        tmp_path / "os",
+        monkeypatch,
+        gateways={"nemoclaw": "refused", "other": "connected"},
+        comes_up=["reset", "reset", "connected"],
+    )
+    ended = await repair(startable(made), Verb.RECONNECT, ALPHA, tmp_path / "locks")
+    assert ended.state is AttemptState.DONE, ended
+    assert len([call for call in made.calls() if call.startswith("SERVICE")]) == 1
+
+
 async def test_the_first_generation_selects_starts_and_says_what_was_active(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -430,7 +444,8 @@ async def test_a_port_that_cannot_be_had_does_not_fail_the_connect(
     steps = await link_steps(source().actor, ALPHA)
     forward = next(one for one in reversed(steps) if one.name == "forward")
     assert forward.state is StepState.FAILED and forward.best_effort and "20000" in forward.detail
-    assert steps[-1].name == "connect" and steps[-1].state is StepState.OK
+    connected = next(one for one in reversed(steps) if one.name == "connect")
+    assert connected.state is StepState.OK
 
 
 async def test_many_presses_on_one_gateway_start_it_once(
@@ -730,6 +745,20 @@ async def test_a_list_that_fails_is_not_known_and_the_name_is_asked_for(
     assert await one.find("nemoclaw/beta") is not None
     assert await one.find("gamma") is None
     assert await one.find("-x") is None
+
+
+async def test_where_all_workspaces_are_denied_the_own_one_is_listed_and_the_rest_not_known(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = script(
+        tmp_path / "os", monkeypatch, gateways={"nemoclaw": "connected"}, one_workspace=True
+    )
+    seen = await source().observer.observe()
+    assert {row.name for row in seen.sandboxes} == {"alpha", "beta"}
+    assert not any(row.stale for row in seen.sandboxes)
+    ((_, unknown),) = seen.unknown
+    assert "only its own workspace may be listed" in unknown.reason.lower()
+    assert made.acts() == []
 
 
 async def test_a_gateway_that_does_not_say_is_not_one_without_the_name(

@@ -70,7 +70,7 @@ ROWS: list[tuple[str, tuple[str, ...], str, int, str, ErrorKind]] = [
     ),
     (REFUSED, NEWER, "gateway info -g nemoclaw", 1, "transport error", ErrorKind.UNREACHABLE),
     *(
-        (REFUSED, (A,), f"-g nemoclaw sandbox {verb}", 1, "failed to read TLS", ErrorKind.IDENTITY)
+        (REFUSED, (A,), f"-g nemoclaw sandbox {verb}", 1, "failed to read TLS", ErrorKind.TLS_FILE)
         for verb in ("list", "get x")
     ),
     *(

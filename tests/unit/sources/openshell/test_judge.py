@@ -17,28 +17,17 @@ from services.sources.openshell.cli_text import (
     normalize_text,
 )
 from services.sources.openshell.cli_version import Generation, Toolset, skewed
-from services.sources.openshell.gateway_judge import (
-    STATES,
-    GatewayJudgement,
-    GatewayStatus,
-    judge,
-    nemoclaw_status,
-    refusal,
-)
+from services.sources.openshell.gateway_judge import judge, nemoclaw_status, refusal
+from services.sources.openshell.gateway_status import STATES, GatewayJudgement, GatewayStatus
 from services.sources.openshell.observer import gateway_verdict
+from services.sources.openshell.phases import reason_of, state_of
 from services.sources.openshell.records import SandboxRow
-from services.sources.openshell.sandbox_judge import (
-    Reconciled,
-    SandboxProbe,
-    reason_of,
-    reconcile,
-    state_of,
-    verdict,
-)
+from services.sources.openshell.sandbox_judge import Reconciled, SandboxProbe, reconcile, verdict
 from services.sources.openshell.start_plan import StartPlan
 from services.sources.protocol.verdict import VerdictKind
 from tests.support.openshell_recorded import HEALTHY, NONE, REFUSED, VERSIONS, recorded, toolset
 
+NOW = 1_800_000_000.0
 B = Toolset((0, 0, 111), Generation.B, exec=True, sandbox_start=True, get_json=True)
 C = Toolset((0, 1, 5), Generation.C, exec=True, sandbox_start=True)
 
@@ -61,7 +50,7 @@ C = Toolset((0, 1, 5), Generation.C, exec=True, sandbox_start=True)
             Generation.B,
             {
                 *("gateway_list", "gateway_json", "status_json", "list_json", "get_json"),
-                *("workspaces", "exec", "sandbox_start"),
+                *("workspaces", "exec", "sandbox_start", "sandbox_stop"),
             },
         ),
     ],
@@ -74,7 +63,8 @@ def test_a_version_is_known_by_what_it_can_do(
     assert tools.version_text == version
     flags = (
         *("gateway_list", "gateway_json", "status_json", "list_json", "get_json", "workspaces"),
-        *("page_tokens", "exec", "sandbox_start", "sandbox_resume"),
+        *("page_tokens", "exec", "sandbox_start", "sandbox_stop", "sandbox_resume"),
+        *("forwards_json", "no_login_shell"),
     )
     assert {name for name in flags if getattr(tools, name)} == can
     assert tools.offsets
@@ -89,14 +79,14 @@ PHRASES = [
     ("0.0.111", HEALTHY, "-g nemoclaw sandbox stop beta", ErrorKind.USAGE),
     ("0.0.111", "rotated CA", "-g nemoclaw status -o json", ErrorKind.IDENTITY),
     ("0.0.111", "rotated CA", "-g nemoclaw sandbox get alpha", ErrorKind.IDENTITY),
-    ("0.0.111", "no certificates", "-g nemoclaw sandbox get alpha", ErrorKind.IDENTITY),
-    ("0.0.16", REFUSED, "-g nemoclaw sandbox list", ErrorKind.IDENTITY),
+    ("0.0.111", "no certificates", "-g nemoclaw sandbox get alpha", ErrorKind.TLS_FILE),
+    ("0.0.16", REFUSED, "-g nemoclaw sandbox list", ErrorKind.TLS_FILE),
     ("0.0.111", "unauthenticated", "-g nemoclaw sandbox list", ErrorKind.AUTH),
     ("0.0.99", "unauthenticated", "-g nemoclaw sandbox get alpha", ErrorKind.AUTH),
     ("0.0.99", NONE, "sandbox start --help", ErrorKind.USAGE),
     ("0.0.99", HEALTHY, "-g nemoclaw sandbox get nope", ErrorKind.MISSING),
     ("0.0.99", HEALTHY, "-g nemoclaw sandbox exec -n beta --no-tty -- true", ErrorKind.PHASE),
-    ("0.0.111", "denied", "-g nemoclaw sandbox get alpha", ErrorKind.AUTH),
+    ("0.0.111", "denied", "-g nemoclaw sandbox get alpha", ErrorKind.PERMISSION),
     *((one, NONE, "sandbox list", ErrorKind.NO_GATEWAY) for one in VERSIONS),
     ("0.0.111", NONE, "gateway info -g nemoclaw", ErrorKind.NO_GATEWAY),
     *((one, NONE, "-g nemoclaw sandbox list", ErrorKind.UNKNOWN_NAME) for one in VERSIONS),
@@ -178,7 +168,7 @@ STATUS = [
         GatewayStatus.NOT_A_GATEWAY,
     ),
     ("0.0.111", "rotated CA", "-g nemoclaw status -o json", GatewayStatus.IDENTITY_CHANGED),
-    ("0.0.111", "no certificates", "-g nemoclaw status -o json", GatewayStatus.IDENTITY_CHANGED),
+    ("0.0.111", "no certificates", "-g nemoclaw status -o json", GatewayStatus.AUTH_FAILED),
     ("0.0.44", HEALTHY, "-g nemoclaw status", GatewayStatus.HEALTHY),
     ("0.0.99", HEALTHY, "-g nemoclaw status", GatewayStatus.HEALTHY),
     ("0.0.99", HEALTHY, "-g nemoclaw status -o json", GatewayStatus.HEALTHY),
@@ -251,7 +241,10 @@ def test_a_status_that_is_almost_right_is_not_taken_for_health(
 
 def test_generations_that_must_not_be_mixed_are_told_apart() -> None:
     assert skewed((0, 0, 111), (0, 1, 5)) and skewed((0, 1, 5), (0, 0, 99))
-    assert not skewed((0, 0, 16), (0, 0, 111)) and not skewed((0, 1, 0), (0, 2, 0))
+    assert not skewed((0, 0, 16), (0, 0, 111)) and not skewed((0, 1, 0), (0, 1, 9))
+    assert skewed((0, 1, 0), (0, 2, 0)) and skewed((0, 2, 0), (1, 0, 0))
+    newer = Toolset((0, 2, 0), Generation.C, sandbox_start=True)
+    assert newer.unknown_line and not newer.starts_failed and not C.unknown_line
     assert not skewed(None, (0, 1, 0))
     answer = recorded("0.0.111", "newer gateway", "-g nemoclaw status -o json")
     judged = judge("g", "", answer, toolset("0.0.111"), 3.5)
@@ -290,7 +283,6 @@ def test_every_standing_is_shown_and_ours_never_start_anything() -> None:
     assert {one for one in GatewayStatus if one.startable} == {
         *(
             GatewayStatus.UNREACHABLE,
-            GatewayStatus.UNHEALTHY,
             GatewayStatus.CONNECTED_OTHER,
             GatewayStatus.MISSING,
         )
@@ -341,8 +333,9 @@ def test_a_refused_login_is_told_from_an_empty_list() -> None:
     ],
 )
 def test_every_phase_has_a_state_and_a_reason(phase: str, state: SandboxState) -> None:
-    assert state_of(phase) is state
-    assert bool(reason_of(SandboxRow("a", phase))) is (phase != "Ready")
+    row = SandboxRow("a", phase)
+    assert state_of(row, NOW) is state
+    assert bool(reason_of(row, NOW)) is (phase != "Ready")
 
 
 @pytest.mark.parametrize(
@@ -372,7 +365,7 @@ def test_a_phase_is_a_word_whatever_was_sent(value: object, phase: str) -> None:
         (B, "Provisioning", VerdictKind.SETTLING, False),
         (B, "Deleting", VerdictKind.TERMINAL, False),
         (B, "phase 12", VerdictKind.UNKNOWN, False),
-        (C, "Error", VerdictKind.REPAIRABLE, True),
+        (C, "Error", VerdictKind.TERMINAL, False),
         (C, "Completed", VerdictKind.REPAIRABLE, True),
         (Toolset(), "Stopped", VerdictKind.REPAIRABLE, False),
         (Toolset(generation=Generation.A), "Error", VerdictKind.TERMINAL, False),
@@ -382,7 +375,7 @@ def test_what_an_attempt_may_do_follows_from_the_phase(
     tools: Toolset, phase: str, kind: VerdictKind, wakeable: bool
 ) -> None:
     probe = SandboxProbe(Reconciled.PRESENT, SandboxRow("a", phase))
-    judged = verdict("a", probe, tools, listed=False)
+    judged = verdict("a", probe, tools, NOW, listed=False)
     assert (judged.kind, judged.wakeable) == (kind, wakeable)
     if judged.kind is VerdictKind.TERMINAL:
         assert judged.reason
@@ -408,11 +401,11 @@ def test_what_get_answers_is_reconciled(
 
 
 def test_identity_drift_is_final_and_its_advice_is_for_one_sandbox() -> None:
-    judged = verdict("my-box", SandboxProbe(Reconciled.IDENTITY_DRIFT), B, listed=True)
+    judged = verdict("my-box", SandboxProbe(Reconciled.IDENTITY_DRIFT), B, NOW, listed=True)
     assert judged.kind is VerdictKind.TERMINAL
     assert "my-box" in judged.advice and "alone" in judged.advice
     assert "onboard" not in judged.advice + judged.reason
-    missing = verdict("my-box", SandboxProbe(Reconciled.MISSING), B, listed=True)
+    missing = verdict("my-box", SandboxProbe(Reconciled.MISSING), B, NOW, listed=True)
     assert "left alone" in missing.advice
 
 
@@ -441,3 +434,55 @@ def test_registered_gateways_are_read_from_json() -> None:
     (one,) = lists.registrations(answer.stdout, as_json=True)
     assert (one.name, one.kind, one.source, one.active) == ("nemoclaw", "local", "user", True)
     assert lists.registrations("[]", as_json=True) == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (
+            "error: unexpected argument '--limit' found\n\nUsage: openshell sandbox list\n\n"
+            "For more information, try '--help'.\n",
+            "this openshell does not know `--limit`",
+        ),
+        (
+            "Error:   × code: 'Internal error', message: \"disk full\", source: tonic::transport::"
+            "Error(Transport, hyper), metadata: MetadataMap { headers: {} }\n",
+            "disk full",
+        ),
+        (
+            "Error:   × status: Unavailable, details: [], metadata: MetadataMap { }\n",
+            "Unavailable",
+        ),
+        (
+            "Error:   × No active gateway.\n  │ Set one with: openshell gateway select <name>\n",
+            "No active gateway",
+        ),
+        (
+            "Error:   × it failed, see https://docs.rs/tonic/latest for more\n",
+            "it failed, see for more",
+        ),
+        (
+            "Error:   × Failed to create Docker client.\n  │ \n  help: Install Docker\n",
+            "Failed to create Docker client",
+        ),
+        (
+            "Error:   × transport error\n  ├─▶ tcp connect error\n"
+            "  ╰─▶ Connection refused (os error 111)\n",
+            "transport error: Connection refused (os error 111)",
+        ),
+    ],
+)
+def test_a_reason_is_the_first_sentence_and_no_usage_address_or_library_word(
+    text: str, said: str
+) -> None:
+    assert error_text(text) == said
+
+
+def test_a_notice_before_json_is_told_and_spoils_nothing() -> None:
+    notice = "A new version is available: 0.1.9 [see the notes]\n{braces} in a line\n"
+    status = '{\n  "status": "connected",\n  "version": "0.0.111"\n}\n'
+    judged = judge("g", "", CliResult(0, notice + status, ""), B, 3.5)
+    assert judged.status is GatewayStatus.HEALTHY
+    assert judged.notice.startswith("A new version is available")
+    rows, _ = lists.sandboxes(notice + '[{"name": "a", "phase": "Ready"}]', as_json=True)
+    assert [one.name for one in rows] == ["a"]

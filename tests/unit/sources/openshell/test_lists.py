@@ -18,9 +18,9 @@ from services.models import Capability, GatewayState, ShellState
 from services.sources.openshell import lists, metadata, nemoclaw_registry, start_plan
 from services.sources.openshell.cli import environment, locate
 from services.sources.openshell.cli_version import Generation, Toolset
-from services.sources.openshell.client import pending
 from services.sources.openshell.logs import instant, readable
 from services.sources.openshell.nemoclaw_registry import RegistryStatus
+from services.sources.openshell.policy import pending
 from services.sources.openshell.records import Forward, Target, safe_name
 from services.sources.openshell.rows import sandbox, unseen
 from services.sources.openshell.shells import ended
@@ -43,7 +43,7 @@ LOCAL = "https://127.0.0.1:17670"
         ("[]", RegistryStatus.CORRUPT),
         ('{"sandboxes": []}', RegistryStatus.CORRUPT),
         ('{"sandboxes": {}}', RegistryStatus.EMPTY),
-        ('{"sandboxes": {"-x": {}}}', RegistryStatus.EMPTY),
+        ('{"sandboxes": {"-x": {}}}', RegistryStatus.ODD),
         ('{"sandboxes": {"a": {}}, "defaultSandbox": "gone"}', RegistryStatus.FILLED),
     ],
 )
@@ -55,7 +55,7 @@ def test_a_register_is_absent_corrupt_empty_or_filled(
         path.write_text(text)
     found = nemoclaw_registry.read(path)
     assert found.status is status
-    assert bool(found.problem) is (status is RegistryStatus.CORRUPT)
+    assert bool(found.problem) is (status in (RegistryStatus.CORRUPT, RegistryStatus.ODD))
     name = found.default.name if found.default else ""
     assert name == ("a" if status is RegistryStatus.FILLED else "")
     assert len({one.value for one in RegistryStatus}) == len(RegistryStatus)
@@ -87,6 +87,7 @@ def test_a_reservation_is_no_sandbox_and_never_the_default(home: Path) -> None:
     path = roots(home, {"": {"resv": {"pendingRouteReservation": True}, "a": {}}})
     found = nemoclaw_registry.read(path)
     assert [one.name for one in found.entries] == ["a"]
+    assert found.reserved == (("nemoclaw", "resv"),)
     assert found.default is not None and found.default.name == "a"
     path = roots(home, {"": {"resv": {"pendingRouteReservation": True}}})
     assert nemoclaw_registry.read(path).status is RegistryStatus.EMPTY
@@ -275,7 +276,7 @@ def test_later_lists_are_wrapped_paged_and_have_reasons() -> None:
     assert token == "more"
     assert (a.exit_code, a.why) == (3, "ImagePull: no such")
     assert (b.phase, b.exit_code, b.labels) == ("phase 42", None, (("k", "v"),))
-    shown = sandbox("os", "g", a, (), (), 1.0)
+    shown = sandbox("os", "g", a, (), (), Toolset(), 1.0)
     assert "exit code 3" in shown.reason and "ImagePull" in shown.reason
     assert ("condition Ready", "False, ImagePull, no such") in shown.evidence
 
@@ -455,3 +456,58 @@ def test_what_looks_cannot_reach_what_acts() -> None:
     assert "services.sources.openshell.client" in reached
     for acting in ("actor", "commands", "shells", "steps", "source"):
         assert f"services.sources.openshell.{acting}" not in reached
+
+
+@pytest.mark.parametrize("name", ["NEMOCLAW_SANDBOX_NAME", "NEMOCLAW_SANDBOX", "SANDBOX_NAME"])
+def test_the_environment_names_the_default_before_the_register(
+    home: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    path = register(home, "a", "b", default="a")
+    monkeypatch.setenv(name, "b")
+    found = nemoclaw_registry.read(path)
+    assert found.default is not None and found.default.name == "b"
+    monkeypatch.setenv(name, "nobody")
+    assert nemoclaw_registry.read(path).default is None, "never another than the one that was named"
+
+
+def test_a_default_that_was_replaced_is_said(home: Path) -> None:
+    found = nemoclaw_registry.read(register(home, "a", default="ghost"))
+    assert found.replaced == "default ghost is not there; using a"
+    assert nemoclaw_registry.read(register(home, "a", default="a")).replaced == ""
+
+
+def test_the_ports_of_hermes_are_its_own(home: Path) -> None:
+    told: dict[str, object] = {
+        "agent": "hermes",
+        "dashboardPort": 18790,
+        "hermesDashboardEnabled": True,
+        "hermesDashboardPort": 18800,
+    }
+    found = nemoclaw_registry.read(roots(home, {"": {"a": told}})).entry("nemoclaw", "a")
+    assert found is not None and found.ports == (18790, 8642, 18800)
+    assert found.agent_port == 8642
+    two = nemoclaw_registry.read(roots(home, {"": {"a": told}, "9090": {"b": told}}))
+    assert all(one.ports == () for one in two.entries), "claimed by two: nobody's"
+
+
+def test_what_nemoclaw_knows_is_told_without_a_secret(home: Path) -> None:
+    told: dict[str, object] = {
+        "agentVersion": "2026.9",
+        "gpuEnabled": True,
+        "sandboxGpuProof": {"status": "failed", "at": "2026-01-01T00:00:00Z"},
+        "messaging": {"channels": {"telegram": {"botToken": "123:SECRET"}, "slack": None}},
+        "dashboardExternalUrl": "https://me:SECRET@box.example.com:8443/ui?token=SECRET#token=SECRET",
+        "providers": {"key": "SECRET"},
+        "stopped": True,
+    }
+    path = roots(home, {"": {"a": told}})
+    entry = nemoclaw_registry.read(path, 1_767_225_600.0 + 7200).entry("nemoclaw", "a")
+    assert entry is not None and entry.stopped
+    facts = dict(entry.facts)
+    assert "SECRET" not in json.dumps(facts)
+    assert facts["GPU"] == "failed, 2 h ago"
+    assert facts["channels"] == "telegram (as of the register)"
+    assert facts["dashboard"] == "https://box.example.com:8443/ui"
+    told["sandboxGpuProof"] = {"status": "brand new"}
+    again = nemoclaw_registry.read(roots(home, {"": {"a": told}})).entry("nemoclaw", "a")
+    assert again is not None and dict(again.facts)["GPU"] == "unproven"

@@ -1,0 +1,245 @@
+"""Stopping on purpose, the agent inside and NemoClaw's repair: asked first, done once, proven."""
+
+from __future__ import annotations
+
+import json
+import os
+from contextlib import closing
+from pathlib import Path
+from socket import create_server
+
+import pytest
+
+from services.errors import NotFoundError, RefusedError
+from services.models import AttemptState, SandboxId, SandboxState, Step, StepState, Verb
+from services.sources.openshell import nemoclaw_cli
+from services.sources.protocol.proposer import Proposal, Proposer
+from services.sources.protocol.source import OpenSource
+from tests.integration.sources.openshell.test_script import ALPHA, BETA, repair, source
+from tests.support.openshell_live import free_port
+from tests.support.openshell_script import Script, register, script
+
+
+def proposer(one: OpenSource) -> Proposer:
+    assert one.proposer is not None
+    return one.proposer
+
+
+async def carried(one: OpenSource, proposal: Proposal) -> list[Step]:
+    return [step async for step in proposer(one).carry_out(proposal)]
+
+
+async def test_a_sandbox_is_stopped_on_purpose_and_sleeps_by_design(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = script(tmp_path / "os", monkeypatch)
+    one = source()
+    proposal = await proposer(one).propose(ALPHA, "stop")
+    assert proposal.typed_name == "alpha" and not proposal.refusal
+    assert "files stay" in proposal.consequence and made.acts() == []
+    steps = await carried(one, proposal)
+    assert steps[-1].state is StepState.OK and "was stopped" in steps[-1].detail
+    assert [call for call in made.acts() if "stop" in call] == [
+        "-g nemoclaw --workspace default sandbox stop alpha"
+    ]
+    row = next(row for row in (await one.observer.observe()).sandboxes if row.id == ALPHA)
+    assert row.state is SandboxState.ASLEEP and row.asleep_by_design
+    with pytest.raises(RefusedError, match="no longer what you were shown"):
+        await carried(one, proposal)
+
+
+async def test_only_a_ready_one_is_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = script(tmp_path / "os", monkeypatch)
+    one = source()
+    assert "stopped already" in (await proposer(one).propose(BETA, "stop")).refusal
+    made.set(sandboxes={"nemoclaw": {"alpha": "Error"}})
+    assert "only a ready one" in (await proposer(one).propose(ALPHA, "stop")).refusal
+    with pytest.raises(NotFoundError):
+        await proposer(one).propose(ALPHA, "delete")
+    assert made.acts() == []
+
+
+async def test_what_nemoclaw_notes_as_stopped_is_asleep_and_says_by_whom(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, home: Path
+) -> None:
+    script(tmp_path / "os", monkeypatch)
+    register(home, "alpha", "beta", stopped=True, dashboardPort=None)
+    rows = {row.name: row for row in (await source().observer.observe()).sandboxes}
+    assert rows["beta"].reason == "Stopped by you; wake starts it."
+    assert rows["beta"].asleep_by_design
+    assert rows["alpha"].state is SandboxState.READY
+    assert rows["alpha"].reason == "NemoClaw still notes it as stopped."
+
+
+AGENT = [
+    ([0, "200"], StepState.OK, "its agent answers on {port} (200)"),
+    ([0, "401"], StepState.OK, "its agent answers on {port} (401)"),
+    ([7, "000"], StepState.FAILED, "its agent does not answer on {port}"),
+    ([0, "502"], StepState.FAILED, "its agent does not answer on {port}"),
+    ([127, ""], StepState.FAILED, "not known (no curl in it)"),
+    ([0, "hello"], StepState.FAILED, "whether its agent lives is not known"),
+]
+
+
+@pytest.mark.parametrize(("answer", "state", "words"), AGENT)
+async def test_a_reconnect_says_of_the_agent_what_it_proved_and_what_it_did_not(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    home: Path,
+    answer: list[object],
+    state: StepState,
+    words: str,
+) -> None:
+    made = script(tmp_path / "os", monkeypatch, agent=answer)
+    with closing(create_server(("127.0.0.1", 0))) as dashboard:
+        port = dashboard.getsockname()[1]
+        await _reconnect_asks(made, home, tmp_path, port, state, words.format(port=port))
+
+
+async def test_a_living_agent_whose_dashboard_cannot_be_reached_is_said_to_be_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, home: Path
+) -> None:
+    script(tmp_path / "os", monkeypatch, agent=[0, "200"], port_taken=True)
+    port = free_port()
+    register(home, "alpha", dashboardPort=port)
+    ended = await repair(source(), Verb.RECONNECT, ALPHA, tmp_path / "locks")
+    assert ended.state is AttemptState.DONE
+    assert f"answers on {port} (200), but its dashboard is not reachable" in ended.summary
+
+
+async def _reconnect_asks(
+    made: Script, home: Path, folder: Path, port: int, state: StepState, words: str
+) -> None:
+    register(home, "alpha", dashboardPort=port, agent="openclaw")
+    # A forward of its own holds the port, as far as the list tells.
+    made.set(forwards=[["alpha", "127.0.0.1", port, 77, "running"]])
+    one = source()
+    before = (await one.observer.observe()).sandboxes[0]
+    assert dict(before.evidence)["agent gateway"] == "not asked"
+    assert not [call for call in made.calls() if "curl" in call], "never on a timer"
+    ended = await repair(one, Verb.RECONNECT, ALPHA, folder / "locks")
+    assert ended.state is AttemptState.DONE
+    step = ended.steps[-1]
+    assert (step.name, step.state) == ("agent", state) and words in step.detail
+    assert words in ended.summary and "nothing had to be repaired" not in ended.summary
+    asked = [call for call in made.calls() if "curl" in call]
+    assert len(asked) == 1
+    assert asked[0].endswith(
+        "sandbox exec -n alpha --no-tty --timeout 8 -- curl -s -o /dev/null -m 5"
+        f" -w %{{http_code}} http://127.0.0.1:{port}/health"
+    )
+    after = (await one.observer.observe()).sandboxes[0]
+    assert words in dict(after.evidence)["agent gateway"]
+
+
+async def test_a_terminal_agent_is_never_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, home: Path
+) -> None:
+    made = script(tmp_path / "os", monkeypatch)
+    register(home, "alpha", agent="langchain-deepagents-code")
+    one = source()
+    ended = await repair(one, Verb.RECONNECT, ALPHA, tmp_path / "locks")
+    assert ended.state is AttemptState.DONE and ended.steps[-1].name == "connect"
+    assert not [call for call in made.calls() if "curl" in call or "forward st" in call]
+    assert "no gateway of its own" in (await proposer(one).propose(ALPHA, "ask-agent")).refusal
+
+
+def nemoclaw(made: Script, version: str, code: int = 0, said: str = "") -> Path:
+    """A `nemoclaw` that writes down what it was asked, and what it was given."""
+    path = made.folder / "bin" / "nemoclaw"
+    path.write_text(
+        "#!/bin/sh\n"
+        'echo "$* port=$NEMOCLAW_GATEWAY_PORT quiet=$NEMOCLAW_NON_INTERACTIVE"'
+        f" >> {made.folder}/asked\n"
+        f'case "$*" in --version) echo "nemoclaw v{version}";; help) echo " NAME recover";;\n'
+        f" *recover) printf '%s' {json.dumps(said)}; exit {code};; esac\n"
+    )
+    path.chmod(0o755)
+    return made.folder / "asked"
+
+
+async def test_nemoclaws_repair_is_told_beforehand_done_once_and_proven_by_the_agent(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, home: Path
+) -> None:
+    made = script(tmp_path / "os", monkeypatch, agent=[0, "401"])
+    register(home, "alpha", dashboardPort=18789)
+    asked = nemoclaw(made, "0.0.130")
+    monkeypatch.setenv("NEMOCLAW_NON_INTERACTIVE", "1")
+    one = source()
+    proposal = await proposer(one).propose(ALPHA, "repair-agent")
+    assert not proposal.refusal and "ANEW" not in proposal.consequence
+    assert "recover" not in asked.read_text()
+    steps = await carried(one, proposal)
+    assert [step.name for step in steps if step.state is StepState.OK] == ["repair", "agent"]
+    done = [line for line in asked.read_text().splitlines() if "recover" in line]
+    assert done == ["alpha recover port= quiet="]
+    with pytest.raises(RefusedError, match="only just now"):
+        await carried(one, proposal)
+    made.set(agent=[7, "000"])
+
+
+async def test_an_exit_of_0_without_an_answer_of_the_agent_is_no_success(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, home: Path
+) -> None:
+    made = script(tmp_path / "os", monkeypatch, agent=[7, "000"])
+    register(home, "alpha", dashboardPort=18789)
+    nemoclaw(made, "0.0.130")
+    one = source()
+    steps = await carried(one, await proposer(one).propose(ALPHA, "repair-agent"))
+    assert steps[-1].state is StepState.FAILED
+    assert steps[-1].detail == "Its agent does not answer on 18789."
+
+
+@pytest.mark.parametrize("version", ["0.0.120", "unknown"])
+async def test_an_older_nemoclaw_is_said_to_make_containers_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, home: Path, version: str
+) -> None:
+    made = script(
+        tmp_path / "os",
+        monkeypatch,
+        gateways={"nemoclaw-9090": "connected"},
+        sandboxes={"nemoclaw-9090": {"alpha": "Ready"}},
+        agent=[0, "200"],
+    )
+    register(home, "alpha", dashboardPort=18789, gatewayPort=9090)
+    asked = nemoclaw(made, version)
+    one = source()
+    proposal = await proposer(one).propose(SandboxId("os", "nemoclaw-9090/alpha"), "repair-agent")
+    assert "MAY MAKE THE CONTAINER ANEW" in proposal.consequence
+    await carried(one, proposal)
+    assert "alpha recover port=9090 quiet=" in asked.read_text()
+
+
+@pytest.mark.parametrize(
+    ("said", "words"),
+    [
+        ("first\nSUPERVISOR_BUSY\n", "at work on it already"),
+        ("relaunch quarantined\n", "Only a rebuild helps; that is NemoClaw's."),
+        (
+            "begun\nlink is http://h/#token=abcdefghijklmnop\n",
+            "NemoClaw could not repair it: begun",
+        ),
+    ],
+)
+async def test_what_nemoclaw_says_when_it_fails(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, home: Path, said: str, words: str
+) -> None:
+    made = script(tmp_path / "os", monkeypatch)
+    register(home, "alpha", dashboardPort=18789)
+    nemoclaw(made, "0.0.130", 1, said.replace("\n", "\\n"))
+    one = source()
+    steps = await carried(one, await proposer(one).propose(ALPHA, "repair-agent"))
+    assert steps[-1].state is StepState.FAILED and words in steps[-1].detail
+    assert "abcdefghijklmnop" not in steps[-1].detail
+
+
+async def test_without_nemoclaw_there_is_nothing_to_agree_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, home: Path
+) -> None:
+    script(tmp_path / "os", monkeypatch)
+    one = source()
+    assert "does not list it" in (await proposer(one).propose(ALPHA, "repair-agent")).refusal
+    register(home, "alpha", dashboardPort=18789)
+    if nemoclaw_cli.locate() is None:
+        assert "not installed" in (await proposer(one).propose(ALPHA, "repair-agent")).refusal
+    assert os.environ["PATH"].startswith(str(tmp_path))
