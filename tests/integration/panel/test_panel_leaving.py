@@ -106,7 +106,7 @@ async def panel(config: Path) -> AsyncIterator[Panel]:
     one = Panel(process)
     drawing = asyncio.create_task(one.draw())
     try:
-        await one.shows(lambda text: "1 ready" in text and "› ● ready     box" in text)
+        await one.shows(lambda text: "1 ready" in text and "› ◉ ready     box" in text)
         await one.listens()
         yield one
     finally:
