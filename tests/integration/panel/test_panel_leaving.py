@@ -138,6 +138,9 @@ async def leave(panel: Panel, way: str) -> None:
     process.write(b"\x1d")
     await panel.listens()
     process.write(b"q" if way == "q" else b"x")
+    if way == "q":
+        await panel.shows(lambda text: "Quit?" in text)
+        process.write(b"y")
 
 
 async def left_clean(end: FarEnd, way: str) -> None:
