@@ -21,15 +21,14 @@ from textual.widgets import Input
 from services.board.deltas import BoardDelta
 from services.clock import Clock
 from services.config.settings import Settings
-from services.models import Attempt, Capability, Event, QueueSnapshot, SandboxId, Shell, Verb
+from services.models import Attempt, Event, QueueSnapshot, SandboxId, Shell, Verb
 from services.sources.protocol.source import OpenSource
 from services.terminal.exec.requests import ShellChoice
-from services.text.sanitize import end_sentence
 from tui.context import Context
 from tui.dashboard import Dashboard
 from tui.engine import Engine
 from tui.listeners import tell_each
-from tui.panel import drivers, keymap, shell_keys, themes
+from tui.panel import drivers, keymap, log_screen, shell_keys, themes
 from tui.panel.actions import Actions, Tone
 from tui.panel.attach import AgentAttach
 from tui.panel.bell import TerminalBell
@@ -42,8 +41,8 @@ from tui.panel.header_state import HeaderBuilder
 from tui.panel.history import EventHistory
 from tui.panel.key_labels import PLACES, KeyLabels, rebindable
 from tui.panel.leaving import leave_on_signals
-from tui.panel.log_screen import LogScreen
 from tui.panel.palette import PanelCommands
+from tui.panel.quitting import Quitting
 from tui.panel.shells import Shells, preload
 from tui.panel.view_state import WRITE_S, ViewStateStore
 from widgets.dialogs.help import HelpScreen
@@ -66,8 +65,11 @@ class WakedeckApp(App[int], inherit_bindings=False):
         Binding("ctrl+p", "command_palette", "Palette", id="app.palette", show=True),
         Binding("t", "next_theme", "Dark, light, contrast", id="app.theme", show=False),
         Binding("ctrl+s", "picture", "Save screenshot", id="app.picture", show=False),
+        Binding(
+            "ctrl+z", "suspend_process", "Suspend; fg comes back", id="app.suspend", show=False
+        ),
         Binding("M", "mute", "Mute bell and notices", id="panel.mute", show=False),
-        Binding("q,ctrl+q", "leave", "Quit", id="app.quit"),
+        Binding("q,ctrl+q", "quit_or_ask", "Quit", id="app.quit"),
         Binding("ctrl+c", "copy_or_hint", "Copy selection", id="app.copy", show=False),
     ]
 
@@ -130,6 +132,9 @@ class WakedeckApp(App[int], inherit_bindings=False):
             self, self.engine, self.actions, self.notify_user, self._open_shell
         )
         self.details = Details(self, self.engine)
+        self.quitting = Quitting(
+            self, settings.confirm_quit, self.shells, self.engine, self.action_leave
+        )
         self.terminal_bell = TerminalBell(
             settings.attention, settings.profile, os.environ, self._to_terminal
         )
@@ -157,6 +162,7 @@ class WakedeckApp(App[int], inherit_bindings=False):
             confirmations=self.confirmations,
             agent_attach=self.agent_attach,
             details=self.details,
+            quitting=self.quitting,
             history=self.history,
             empty_states=self.empty_states,
             copier=self.copier,
@@ -199,6 +205,8 @@ class WakedeckApp(App[int], inherit_bindings=False):
         self._begun = True
         self._on_first_frame()
         self.terminal_bell.open()
+        if notice := drivers.charset_notice():
+            self.notify_user(notice, "warning")
         self.set_interval(WRITE_S, self._save_view)
         self.run_worker(self.engine.run(), group="engine", exit_on_error=False)
         self.run_worker(asyncio.to_thread(preload), group="engine", exit_on_error=False)
@@ -284,17 +292,7 @@ class WakedeckApp(App[int], inherit_bindings=False):
 
     def open_log(self, sandbox: SandboxId) -> None:
         """Show a sandbox's log over everything, or say why there is none."""
-        reason = self.actions.refusals(sandbox).get(Capability.LOGS)
-        if reason is not None:
-            self.notify_user(end_sentence(f"No log of {sandbox.native_id}: {reason}"), "warning")
-            return
-        known = self.engine.board.sandboxes.get(sandbox)
-        observer = self.engine.sources[sandbox.source].observer
-        name = sandbox.native_id if known is None else known.name
-        if isinstance(self.screen, LogScreen):
-            self.switch_screen(LogScreen(self.context, observer, sandbox, name))
-        else:
-            self.push_screen(LogScreen(self.context, observer, sandbox, name))
+        log_screen.open_log(self, self.context, sandbox)
 
     def notify_user(self, text: str, tone: Tone = "information") -> None:
         """Show a notification about the operator's own action."""
@@ -329,15 +327,16 @@ class WakedeckApp(App[int], inherit_bindings=False):
     def action_mute(self) -> None:
         """Mute or unmute bell and desktop notices; the terminal's title is still marked."""
         self.terminal_bell.muted = not self.terminal_bell.muted
-        self.notify_user(
-            "Muted: no bell and no notice."
-            if self.terminal_bell.muted
-            else "Bell and notices again."
-        )
+        muted = "Muted: no bell and no notice."
+        self.notify_user(muted if self.terminal_bell.muted else "Bell and notices again.")
         self.dashboard.tick()
 
+    def action_quit_or_ask(self) -> None:
+        """Leave, after a question where something would be lost."""
+        self.quitting.ask()
+
     def action_leave(self) -> None:
-        """Quit: close shells, attempts and sources, then exit."""
+        """Close shells, attempts and sources, then exit."""
         if not self._leaving:
             self._leaving = True
             if self._begun:  # else it leaves where it would begin

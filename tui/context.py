@@ -18,6 +18,7 @@ from tui.panel.copy import Copier
 from tui.panel.details import Details
 from tui.panel.empty_states import EmptyStates
 from tui.panel.history import EventHistory
+from tui.panel.quitting import Quitting
 from tui.panel.shells import Shells
 from tui.panel.view_state import ViewStateStore
 from widgets.panes.header import HeaderState
@@ -36,6 +37,7 @@ class Context:
     confirmations: Confirmations
     agent_attach: AgentAttach
     details: Details
+    quitting: Quitting
     history: EventHistory
     empty_states: EmptyStates
     copier: Copier

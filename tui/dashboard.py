@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 from textual import events, on
-from textual._styles_cache import StylesCache
 from textual.app import ComposeResult
 from textual.binding import BindingType
 
@@ -22,9 +21,10 @@ from services.models import (
     Shell,
     Verb,
 )
+from tui import gc_control
 from tui.context import Context
 from tui.listeners import tell_each
-from tui.panel import welcome
+from tui.panel import shell_keys, welcome
 from tui.panel.bindings import DASHBOARD
 from tui.panel.layout import Pane, PaneGrid
 from tui.panel.pane_focus import PaneScreen
@@ -38,10 +38,10 @@ from widgets.panes.queues import QueuePane
 from widgets.panes.repair_bar import RepairBar, RepairKeys
 from widgets.panes.sandboxes import SandboxPane
 from widgets.panes.table_pane import TablePane
-from widgets.terminal.messages import Released
+from widgets.terminal.messages import Released, ZoomRequested
 
 CHORD = "ctrl+]"
-TICK_S = 0.75
+TICK_S = 0.9
 RELEASE_EVERY_S = 30.0
 
 
@@ -79,14 +79,15 @@ class Dashboard(PaneScreen):
                 reopen_key=key("shell.reopen"),
             )
             yield EventPane(id=Pane.EVENTS.value)
-        yield KeyFooter(pinned=("app.help", "app.palette", "app.quit"))
+        pinned = ("app.help", "app.palette", "app.quit")
+        yield KeyFooter(pinned=pinned, instead=lambda: shell_keys.footer_rows(self.focused))
 
     def on_mount(self) -> None:
         self.set_class(self.context.settings.production, "-production")
         self.focus_pane(Pane.SANDBOXES)
         self.context.view_state.restore(self)
         self.set_interval(1.0, self._tick_if_due)
-        self.set_interval(RELEASE_EVERY_S, clear_styles_cache)
+        self.set_interval(RELEASE_EVERY_S, gc_control.clear_styles_cache)
         self.tick()
         if self.context.first_start:
             self.call_after_refresh(welcome.show_welcome, self, self.context, CHORD)
@@ -96,6 +97,10 @@ class Dashboard(PaneScreen):
         if event.key == "escape":
             for hint in self.query(FirstSteps):
                 hint.close()
+
+    def on_screen_suspend(self) -> None:
+        """Something lies over the panes."""
+        self.shell_controller.stop_following()
 
     def disabled_reason(self, action: str) -> str:
         """Why an action of this screen would do nothing now; empty where it would do something."""
@@ -111,8 +116,6 @@ class Dashboard(PaneScreen):
         if action in ("close_shell", "shell_tab(1)", "shell_tab(-1)"):
             return "" if self.shell_controller.active is not None else "no shell is open"
         return ""
-
-    # What the services say
 
     def apply_delta(self, delta: BoardDelta) -> None:
         """Another look came in."""
@@ -130,14 +133,21 @@ class Dashboard(PaneScreen):
                 delta.gateways_removed,
                 at=now,
             ),
+            self._show_counts,
             self._draw_repair,
             self.tick,
         )
 
+    def _show_counts(self) -> None:
+        sandboxes, gateways = self.query_one(SandboxPane), self.query_one(GatewayPane)
+        self.query_one(PaneGrid).show_counts(sandboxes.table.total, gateways.table.total)
+
     def show_queue(self, snapshot: QueueSnapshot) -> None:
         """The queue of the selected sandbox."""
         if snapshot.sandbox == self.selected:
-            self.query_one(QueuePane).show(snapshot)
+            self.query_one(QueuePane).show(
+                snapshot, name=self.context.engine.name_of(snapshot.sandbox)
+            )
             self._update_empty_states()
 
     def show_events(self, told: Sequence[Event]) -> None:
@@ -179,7 +189,7 @@ class Dashboard(PaneScreen):
         words = self.context.empty_states.all(self.selected, self.context.key)
         for pane in self.query(TablePane):
             pane.hint = words.get(Pane(pane.id), "")
-        self.shell_controller.set_empty_text(words[Pane.SHELL])
+        self.shell_controller.show_now(self.selected, words[Pane.SHELL])
 
     def _draw_header(self) -> None:
         self.query_one(HealthHeader).show(self.context.header())
@@ -205,8 +215,6 @@ class Dashboard(PaneScreen):
         known = self.context.engine.board.sandboxes.get(sandbox)
         return known or self.query_one(SandboxPane).record(sandbox)
 
-    # What the panes say
-
     @on(SandboxPane.Highlighted)
     def _selected(self, event: SandboxPane.Highlighted) -> None:
         self._select(event.sandbox)
@@ -215,18 +223,11 @@ class Dashboard(PaneScreen):
         if sandbox == self.selected:
             return
         self.selected = sandbox
-        self.query_one(QueuePane).show(None, reason=self._why_no_queue(sandbox))
+        self.query_one(QueuePane).show(None)
         self.context.engine.pollers.watch_queue(sandbox)
         self._update_empty_states()
         self._draw_repair()
         self._draw_header()
-
-    def _why_no_queue(self, sandbox: SandboxId | None) -> str:
-        """What an empty queue pane says until a snapshot comes, or for ever."""
-        if sandbox is None:
-            return ""
-        refused = self.context.actions.refusals(sandbox).get(Capability.QUEUE)
-        return f"No queue: {refused}." if refused else "Reading its queues…"
 
     def _under_cursor(self) -> SandboxId | None:
         """What a verb acts on: the row the cursor is on now, though its message be on the way."""
@@ -280,13 +281,13 @@ class Dashboard(PaneScreen):
     def _verb_refused(self, event: RepairBar.VerbRefused) -> None:
         self.context.notify(f"{event.verb.value.capitalize()}: {event.reason}", "warning")
 
-    # The shell
-
     @on(Released)
     def _released(self) -> None:
         self.leave(Pane.SHELL)
 
-    # What the operator asks
+    @on(ZoomRequested)
+    def _zoom_requested(self) -> None:
+        self.action_zoom()
 
     def action_wake(self) -> None:
         """Wake what is marked, or else the sandbox under the cursor."""
@@ -359,7 +360,7 @@ class Dashboard(PaneScreen):
         """Close the shell in front."""
         active = self.shell_controller.active
         if active is not None:
-            self.shell_controller.close_one(active)
+            self.shell_controller.ask_to_close(active)
 
     def action_refresh_now(self) -> None:
         """Look everywhere now."""
@@ -370,6 +371,16 @@ class Dashboard(PaneScreen):
         pollers = self.context.engine.pollers
         pollers.pause(not pollers.paused)
         self._draw_header()
+
+    def action_next_needing(self) -> None:
+        """Go to the next sandbox that needs somebody, the most urgent first."""
+        self.focus_pane(Pane.SANDBOXES)
+        if not self.query_one(SandboxPane).select_next_needing():
+            self.context.notify("No sandbox needs you now.", "information")
+
+    def action_only_needing(self) -> None:
+        """Show the sandboxes that need somebody alone, the most urgent first, or all again."""
+        self.query_one(SandboxPane).toggle_only_needing()
 
     def action_copy_record(self) -> None:
         """Copy what the cursor is on as JSON."""
@@ -382,12 +393,3 @@ class Dashboard(PaneScreen):
     def action_copy_cell(self) -> None:
         """Copy one cell of the row the cursor is on."""
         self.context.copier.cell(self.query_one(f"#{self.focused_pane.value}"))
-
-
-def clear_styles_cache() -> None:
-    """Clear Textual's style cache of removed widgets.
-
-    Textual 8 keeps up to 1024 dialogs, toasts and the like as keys of one cache, each with its
-    whole picture: tens of megabytes. Filling the cache anew costs next to nothing.
-    """
-    StylesCache.get_inner_outer.cache_clear()

@@ -59,6 +59,7 @@ class Engine:
         self._on_events = on_events
         self._begun: set[str] = set()
         self._ended: set[str] = set()
+        self._running: dict[str, Attempt] = {}
         self.journal_loaded = False
         self.attempts = Attempts(
             self.sources, clock, locks, self._attempt_changed, read_only=read_only, lag=LagMeter()
@@ -92,6 +93,16 @@ class Engine:
     def latest_attempt(self, sandbox: SandboxId | None) -> Attempt | None:
         """The latest attempt on a sandbox."""
         return None if sandbox is None else self.attempts.current(sandbox)
+
+    @property
+    def running_attempts(self) -> tuple[Attempt, ...]:
+        """Attempts that have not ended."""
+        return tuple(self._running.values())
+
+    def name_of(self, sandbox: SandboxId) -> str:
+        """What a sandbox is called wherever it is named; its id where it is not on the board."""
+        known = self.board.sandboxes.get(sandbox)
+        return sandbox.native_id if known is None else known.name
 
     async def close(self) -> None:
         """Cancel attempts, close sources, flush the journal."""
@@ -140,6 +151,9 @@ class Engine:
         self._on_delta(delta)
 
     def _attempt_changed(self, attempt: Attempt) -> None:
+        self._running[attempt.id] = attempt
+        if attempt.state.ended:
+            del self._running[attempt.id]
         if not attempt.state.ended and attempt.id not in self._begun:
             self._begun.add(attempt.id)
             self.journal.begin_attempt(attempt)

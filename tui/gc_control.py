@@ -19,3 +19,14 @@ def freeze_startup_objects() -> None:
     gc.freeze()
     gc.set_threshold(*THRESHOLDS)
     gc.enable()
+
+
+def clear_styles_cache() -> None:
+    """Clear Textual's style cache of removed widgets.
+
+    Textual 8 keeps up to 1024 dialogs, toasts and the like as keys of one cache, each with its
+    whole picture: tens of megabytes. Filling the cache anew costs next to nothing.
+    """
+    from textual._styles_cache import StylesCache
+
+    StylesCache.get_inner_outer.cache_clear()

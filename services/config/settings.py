@@ -10,7 +10,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, TypedDict
+from typing import Annotated, Any, Literal, TypedDict, get_args
 
 import msgspec
 
@@ -27,9 +27,13 @@ VARIABLES = {
     "animation": "WAKEDECK_ANIMATION",
     "transcripts": "WAKEDECK_TRANSCRIPTS",
     "remember": "WAKEDECK_REMEMBER",
+    "confirm_quit": "WAKEDECK_CONFIRM_QUIT",
 }
 """Name of a value to the variable that sets it."""
 Name = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+
+
+ConfirmQuit = Literal["auto", "always", "never"]
 
 
 class ProfileTable(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
@@ -47,6 +51,8 @@ class ProfileTable(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """Record what shells say."""
     remember: bool | None = None
     """Open as it was left."""
+    confirm_quit: ConfirmQuit | None = None
+    """Whether quitting asks."""
     production: bool | None = None
     """Things are real here: the panel looks so, on every edge and in words."""
     banner: str | None = None
@@ -69,6 +75,8 @@ class FileTable(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """Record what shells say, in the state directory; off unless it says true."""
     remember: bool | None = None
     """Open as it was left: the focused pane, sorts, filters, zoom, a paused timeline."""
+    confirm_quit: ConfirmQuit | None = None
+    """Whether quitting asks: auto where a shell is open or an attempt under way, always, never."""
     attention: AttentionTable = AttentionTable()
     """How the panel calls when something turned worse."""
     keys: dict[str, str] = {}
@@ -99,6 +107,7 @@ class Settings:
     animation: bool = True
     transcripts: bool = False
     remember: bool = True
+    confirm_quit: str = "auto"
     production: bool = False
     banner: str = ""
     attention: AttentionTable = field(default_factory=AttentionTable)
@@ -165,6 +174,17 @@ class _Resolver:
         variable = VARIABLES[name]
         return str(self._resolve(name, default, self._env.get(variable) or None))
 
+    def word(self, name: str, known: tuple[str, ...], default: str) -> str:
+        """One of the `known` words.
+
+        Raises:
+            ConfigError: the variable says another one.
+        """
+        said = self.text(name, default)
+        if said not in known:
+            raise ConfigError(f"{self.origins[name]}: {said!r} is none of {', '.join(known)}")
+        return said
+
     def switch(self, name: str, default: bool) -> bool:
         """True or false.
 
@@ -215,6 +235,7 @@ def load(flags: Flags, environ: Mapping[str, str] | None = None) -> Settings:
         animation=resolver.switch("animation", True),
         transcripts=resolver.switch("transcripts", False),
         remember=resolver.switch("remember", True),
+        confirm_quit=resolver.word("confirm_quit", get_args(ConfirmQuit), "auto"),
         attention=_attention(table, raw, origins, path),
         **_profile_values(chosen, origins, resolver.in_profile),
         keys=dict(table.keys),

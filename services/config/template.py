@@ -30,6 +30,7 @@ _EXAMPLES: Mapping[str, Any] = {
     "animation": True,
     "transcripts": False,
     "remember": True,
+    "confirm_quit": "auto",
 }
 """What stands for a value that has no default of its own."""
 _NAMED_TABLES = ("keys", "sources", "profiles")

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from services.text import sanitize
+from services.text.signs import urgent_first
 
 _MINUTE, _HOUR, _DAY = 60, 3600, 86400
 
@@ -63,6 +64,15 @@ def age(now: float, then: float | None) -> str:
     return f"{seconds}s" if seconds < _MINUTE else duration(seconds)
 
 
+def age_order(now: float, then: float | None) -> int:
+    """The number behind `age`: two ages that read the same are equal here; -1 for one unknown."""
+    if then is None:
+        return -1
+    seconds = max(0, int(now - then))
+    coarse = 1 if seconds < _HOUR else _MINUTE if seconds < _DAY else _HOUR
+    return seconds // coarse * coarse
+
+
 def countdown(now: float, due: float) -> str:
     """How long until `due`; `now` once it has passed."""
     left = due - now
@@ -96,7 +106,8 @@ def size(count: int) -> str:
 
 
 def counts(pairs: Sequence[tuple[str, int]], most: int = 3) -> str:
-    """The first `most` labels with their numbers, then how many rows are left."""
-    shown = [f"{number} {label}" for label, number in pairs[:most]]
-    rest = sum(number for _, number in pairs[most:])
+    """The `most` urgent labels with their numbers, then how many rows are left."""
+    ordered = urgent_first(tuple(pairs))
+    shown = [f"{number} {label}" for label, number in ordered[:most]]
+    rest = sum(number for _, number in ordered[most:])
     return ", ".join([*shown, f"{rest} more"] if rest else shown) or "empty"

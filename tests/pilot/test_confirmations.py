@@ -116,7 +116,8 @@ async def test_the_palette_offers_them_for_the_sandbox_under_the_cursor(
     async with panel(root, tmp_path) as (app, pilot, _):
         await until(pilot, lambda: app.dashboard.selected is not None)
         provider = PanelCommands(app.dashboard)
-        texts = [entry.text for entry in provider._proposals()]
+        selected = app.engine.board.sandboxes[app.dashboard.selected]  # type: ignore[index]
+        texts = [entry.text for entry in provider._proposals(selected)]
         assert [text.split(" ")[0] for text in texts] == ["Nudge", "Stop", "Restart", "Stop"]
 
 
@@ -139,7 +140,8 @@ async def test_a_read_only_panel_offers_none(
 ) -> None:
     async with panel(root, tmp_path, read_only=True) as (app, pilot, host):
         await until(pilot, lambda: app.dashboard.selected is not None)
-        assert list(PanelCommands(app.dashboard)._proposals()) == []
+        selected = app.engine.board.sandboxes[app.dashboard.selected]  # type: ignore[index]
+        assert list(PanelCommands(app.dashboard)._proposals(selected)) == []
         app.confirmations.ask(MIXED, "nudge")
         await until(pilot, lambda: bool(app._notifications))
         assert host.chat == []

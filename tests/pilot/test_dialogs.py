@@ -92,7 +92,7 @@ async def test_cancel_has_the_focus_and_every_way_out_but_one_is_no() -> None:
             assert app.focused is app.screen.query_one("#confirm-no", Button)
             assert "local/one" in screen_text(app)
             assert "Reset (y)" in screen_text(app)
-            assert "Cancel (esc, n)" in screen_text(app)
+            assert "Cancel (esc, n, q)" in screen_text(app)
             await pilot.press(*keys)
             await pilot.pause()
         assert app.answers == [False, False, False, True, True]
@@ -159,10 +159,10 @@ async def test_help_lists_the_focused_pane_first_and_searches() -> None:
         assert said.index("Sandboxes") < said.index("Everywhere")
         assert "Filter rows  ! inverts" in said
         assert "Sort  off now" in said
-        await pilot.press(*"inverts")
+        await pilot.press(*"nonesuch")
         await pilot.pause()
         assert "no key like that" in screen_text(app)
-        for _ in range(7):
+        for _ in range(8):
             await pilot.press("backspace")
         await pilot.press(*"filter")
         await pilot.pause()
@@ -181,7 +181,7 @@ async def test_details_show_facts_events_and_record_and_stay_true() -> None:
         await app.push_screen(pane)
         await pilot.pause()
         said = screen_text(app)
-        for words in ("✕ broken  one", "its process is gone", "3s ago", "4 due", "↓ worse"):
+        for words in ("⊗ broken  one", "its process is gone", "3s ago", "4 due", "↓ worse"):
             assert words in said
         assert '"native_id": "one"' in said
         pane.show(box(reason="back again"), now=NOW + 7, events=happened)

@@ -8,6 +8,7 @@ import unicodedata
 from dataclasses import replace
 from pathlib import Path
 
+from textual import events
 from textual.command import CommandInput, CommandList
 
 from services.models import Capability, SandboxId
@@ -221,3 +222,11 @@ async def test_a_hostile_sandbox_and_key_never_reach_the_terminal(tmp_path: Path
         for keys in (("question_mark",), ("escape", "ctrl+p"), ("escape", "C"), ("escape",)):
             await stage.press(*keys)
             assert harmless(drawn(stage.app)), keys
+
+
+async def test_a_pasted_list_of_names_finds_every_one_of_them(tmp_path: Path) -> None:
+    async with panel(tmp_path) as stage:
+        await stage.press("slash")
+        stage.app.post_message(events.Paste("data-pull\n  release-notes\n\n"))
+        await stage.settle()
+        assert "1 sandboxes 2/4 /data-pull | release-no" in drawn(stage.app)

@@ -73,7 +73,7 @@ async def test_the_header_fills_one_line_and_ages_by_ticks_alone() -> None:
         await pilot.pause()
         first = line_of(app, 0)
         assert header.size.height == 1
-        assert "✕ 1 broken" in first
+        assert "⊗ 1 broken" in first
         assert "[red]prod[/red]" in first
         assert "\x1b" not in first
         assert "retry in 9s" in first
@@ -91,7 +91,7 @@ async def test_the_header_redraws_for_its_new_width() -> None:
         assert "10–20 ms" in line_of(app, 0)
         await pilot.resize_terminal(60, 10)
         await pilot.pause()
-        assert "✕ 1 broken" in line_of(app, 0)
+        assert "⊗ 1 broken" in line_of(app, 0)
         assert "10–20 ms" not in line_of(app, 0)
 
 

@@ -109,7 +109,7 @@ async def test_details_tell_the_last_day_across_a_restart() -> None:
         await stage.until(lambda: "it fell" in shown(pane, "#detail-events"))
         title = shown(pane, "#title-events")
         assert title.startswith("The last day")
-        for said in ("↓ 1 worse", "↑ 1 better", "▸ 1 you"):
+        for said in ("↓ 1 worse", "↑ 1 better", "» 1 you"):
             assert said in title
         lines = shown(pane, "#detail-events").splitlines()
         order = [

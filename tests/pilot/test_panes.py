@@ -150,15 +150,13 @@ async def test_sandboxes_show_state_tool_reason_queues_and_age() -> None:
             "◆ working",
             "Bash",
             "▸ 1 processing",
-            "✕ broken",
+            "⊗ broken",
             "Its agent is gone",
             "✕ 2 failed",
             "stale 3m05",
-            "gateway",
-            "local",
         ):
             assert words in words_shown, words
-        assert edges(pane) == "1 sandboxes 3|! 1 stale  ✕ 1 broken  ◆ 1 working"
+        assert edges(pane) == "1 sandboxes 3|~ 1 stale  ⊗ 1 broken  ◆ 1 working"
         pane.tick(NOW + 60)
         await pilot.pause()
         assert "stale 4m05" in text_of(pane) and "1m02" in text_of(pane)
@@ -243,7 +241,7 @@ async def test_the_frame_shows_focus_staleness_and_the_lost_peer_in_words() -> N
         await pilot.pause()
         assert second.has_class("-focused") and not first.has_class("-focused")
         second.stale = True
-        assert second.has_class("-stale") and "! stale" in edges(second)
+        assert second.has_class("-stale") and "~ stale" in edges(second)
         second.offline = True
         assert second.has_class("-offline") and "✕ offline" in edges(second)
         second.stale = second.offline = False
@@ -263,7 +261,7 @@ async def test_a_gateway_draws_its_last_probes() -> None:
         assert len(trend) == 30 and trend.endswith("×") and trend.count("×") == 1
         assert pane.table.cell_text("range") == "20–48 ms"
         assert trend in text_of(pane)
-        assert "● ready" in text_of(pane) and "stale 1s" in text_of(pane)
+        assert "◉ ready" in text_of(pane) and "stale 1s" in text_of(pane)
         pane.focus()
         await pilot.press("enter")
         opened = app.said[-1]
@@ -286,9 +284,7 @@ async def test_a_queue_shows_both_ways_and_its_counts() -> None:
             and "← ✓ delivered" in words_shown
             and "→ ✕ failed" in words_shown
         )
-        assert edges(pane) == (
-            "3 queues builder 3 ▼ FOLLOWING|→ in  ● 2 due   ← out  ✓ 1 delivered"
-        )
+        assert edges(pane) == ("3 queues builder 3 FOLLOWING|→ in  ● 2 due   ← out  ✓ 1 delivered")
         pane.focus()
         await pilot.press("enter")
         opened = app.said[-1]
@@ -319,7 +315,7 @@ async def test_a_queue_follows_pauses_and_counts() -> None:
         assert "‖ PAUSED  +3 new  f follows" in edges(pane)
         await pilot.press("f")
         await pilot.pause()
-        assert "▼ FOLLOWING" in edges(pane)
+        assert "FOLLOWING" in edges(pane)
         assert pane.current == messages[42]
         await pilot.press("g")
         await pilot.click(pane, offset=(100, 0))
@@ -377,7 +373,7 @@ async def test_a_queue_that_could_not_be_refreshed_says_so_and_how_old_it_is() -
         pane.tick(NOW + 59)
         await pilot.pause()
         assert shown(line) and "! database is locked · rows as of 1m00 ago" in str(line.render())
-        assert pane.has_class("-stale") and "! stale" in edges(pane)
+        assert pane.has_class("-stale") and "~ stale" in edges(pane)
         assert "hello" in text_of(pane)
         pane.show(snapshot(inbound(1)))
         await pilot.pause()
@@ -408,7 +404,7 @@ async def test_events_follow_newest_last() -> None:
         await pilot.pause()
         last = text_of(pane).splitlines()[-1]
         assert "↓ worse" in last and "local" in last and "lost" in last
-        assert edges(pane) == "5 events 31 ▼ FOLLOWING|↓ 1 worse"
+        assert edges(pane) == "5 events 31 FOLLOWING|↓ 1 worse"
         pane.focus()
         await pilot.press("enter")
         opened = app.said[-1]
@@ -470,7 +466,7 @@ async def test_panes_can_be_fed_before_they_are_mounted() -> None:
     app = Host(*panes)
     async with app.run_test(size=(100, 40)) as pilot:
         await pilot.pause()
-        assert "● ready" in text_of(sandboxes)
+        assert "◉ ready" in text_of(sandboxes)
         assert "seen" in text_of(events) and "due" in text_of(queues)
         assert sandboxes.current == SandboxId("local", "a")
 
@@ -484,3 +480,18 @@ def test_every_binding_of_a_pane_has_an_id_and_a_description() -> None:
                     assert binding.id and binding.description, binding
                     seen.add(binding.id)
     assert {"pane.filter", "queue.merge", "filter.keep", "filter.drop"} <= seen
+
+
+async def test_source_and_gateway_are_named_where_there_are_several() -> None:
+    pane = SandboxPane()
+    app = Host(pane)
+    async with app.run_test(size=(200, 12)) as pilot:
+        pane.apply([sandbox("a"), sandbox("b")])
+        await pilot.pause()
+        assert not {"source", "gateway"} & set(pane.table.shown_columns)
+        pane.apply([replace(sandbox("c"), id=SandboxId("other", "c"), gateway=None)])
+        await pilot.pause()
+        assert {"source", "gateway"} <= set(pane.table.shown_columns)
+        pane.apply([], [SandboxId("other", "c")])
+        await pilot.pause()
+        assert not {"source", "gateway"} & set(pane.table.shown_columns)

@@ -40,10 +40,14 @@ class Host(App[None]):
         self.said: list[Message] = []
         self.table: RecordTable[str, Box] = RecordTable(
             (
-                Column("key", "KEY", self.draw, 10, sort_key=lambda b: b.key),
+                Column("key", "KEY", self.draw, 10, sort_key=lambda b, _: b.key),
                 Column("word", "WORD", lambda b, _: Cell.of(b.word, "good"), 10, flex=1),
                 Column(
-                    "size", "SIZE", lambda b, _: Cell.of(str(b.size)), 6, sort_key=lambda b: b.size
+                    "size",
+                    "SIZE",
+                    lambda b, _: Cell.of(str(b.size)),
+                    6,
+                    sort_key=lambda b, _: b.size,
                 ),
                 Column("age", "AGE", lambda b, now: Cell.of(f"{now - b.seen:.0f}s"), 6, live=True),
             ),
@@ -315,7 +319,7 @@ async def test_a_list_sorted_by_age_is_sorted_again_as_ages_move() -> None:
     async with app.run_test(size=(60, 6)) as pilot:
         await settle(pilot)
         table = app.table
-        age = replace(table.columns[3], sort_key=lambda box: -box.seen)
+        age = replace(table.columns[3], sort_key=lambda box, _: -box.seen)
         table.set_columns((*table.columns[:3], age))
         table.sort_by("age")
         table.renew([replace(numbered(3)[2], seen=NOW + 9)])
@@ -342,11 +346,16 @@ async def test_a_long_list_is_read_for_the_filter_before_one_is_typed() -> None:
         assert len(app.table.keys) == 10 and set(read.values()) == {1}
 
 
-async def test_a_changed_cell_flashes_once() -> None:
+async def test_a_changed_state_flashes_once_and_a_sample_never() -> None:
     app = Host(numbered(3))
     async with app.run_test(size=(60, 21)) as pilot:
         await settle(pilot)
         table = app.table
+        table.reconcile([replace(app.boxes[1], word="soon")])
+        assert not any(table._changed._columns.values()), "no column of these is a state"
+        table.set_columns([replace(c, flash=c.id == "word") for c in table.columns])
+        table.reconcile([app.boxes[1]])
+        await eventually(lambda: not table._changed._columns)
 
         def ground(y: int, text: str) -> object:
             found = [s.style for s in table.render_line(y) if text in s.text and s.style]
@@ -395,7 +404,7 @@ async def test_marks_stay_with_their_records() -> None:
         assert marks_of(app) == ("k00000",) and table.cursor_key == "k00001"
         await pilot.press("j", "j", "v")
         assert marks_of(app) == ("k00000", "k00001", "k00002", "k00003")
-        assert text_of(table, 1).startswith("■")
+        assert text_of(table, 1).startswith(" ■")
         table.sort_by("size", reverse=True)
         assert set(table.marked) == {"k00000", "k00001", "k00002", "k00003"}
         table.reconcile([], ["k00002"])

@@ -92,7 +92,7 @@ async def test_buttons_carry_the_sandbox_shown_when_they_were_pressed() -> None:
         bar = app.query_one(RepairBar)
         bar.show(box(ONE), None, {})
         await pilot.pause()
-        assert "✕ one  broken" in shown(app)
+        assert "⊗ one  broken" in shown(app)
         assert "its process is gone" in shown(app)
         assert "Wake (w)" in shown(app)
         await pilot.click("#repair-wake")
@@ -150,7 +150,7 @@ async def test_a_running_attempt_ticks_and_can_be_cancelled() -> None:
         bar = app.query_one(RepairBar)
         bar.show(box(), attempt(), {}, NOW)
         await pilot.pause()
-        assert "✓ check 0.1s  ▸ start 2.3s/30s  · connect" in shown(app)
+        assert "✓ check 0.1s  ▸ start 2.3s/30s  ◦ connect" in shown(app)
         assert "reconnecting 3.0s · waiting for a heartbeat" in shown(app)
         assert button(app, "wake").disabled
         assert button(app, "reconnect").disabled

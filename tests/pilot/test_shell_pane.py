@@ -12,8 +12,9 @@ from textual.widget import Widget
 from textual.widgets import Button
 
 from services.models import Retry, SandboxId, Shell, ShellState
+from widgets.panes.sandbox_now import SandboxNow
 from widgets.panes.shell_tabs import ShellTabs
-from widgets.panes.shells import EmptyShell, ShellPane
+from widgets.panes.shells import ShellPane
 
 NOW = 1_750_000_000.0
 HOSTILE = "[b]x[/b]\x1b]0;t\x07\x1b[2J"
@@ -82,7 +83,7 @@ async def test_an_empty_pane_says_how_to_open_a_shell_and_can_be_focused() -> No
         assert pane.active is None
         pane.focus()
         await pilot.pause()
-        assert isinstance(app.focused, EmptyShell)
+        assert isinstance(app.focused, SandboxNow)
         assert pane.remove_shell("nobody") is None
         pane.activate("nobody")
         pane.update_shell(shell("nobody"))
@@ -126,7 +127,7 @@ async def test_the_chord_shows_exactly_while_the_shell_has_the_keys() -> None:
         await pilot.pause()
         assert isinstance(app.focused, View)
         assert "ctrl+] leaves the shell" in screen_text(app)
-        assert "5 Shell · box-a · vim" in screen_text(app)
+        assert "5 shell · box-a · vim" in screen_text(app)
         pane.focus_inside(typing=False)
         await pilot.pause()
         assert isinstance(app.focused, ShellTabs)
@@ -238,7 +239,7 @@ async def test_closing_asks_and_removing_moves_to_the_neighbour() -> None:
             await removed
         await pilot.pause()
         assert "No shell open" in screen_text(app)
-        assert isinstance(app.focused, EmptyShell)
+        assert isinstance(app.focused, SandboxNow)
         assert len(app.query(View)) == 0
 
 

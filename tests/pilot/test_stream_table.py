@@ -21,7 +21,7 @@ class Host(App[None]):
     def __init__(self) -> None:
         super().__init__()
         self.table: StreamTable[int, int] = StreamTable(
-            (Column("n", "N", lambda n, _: Cell.of(f"row {n}"), 10, sort_key=lambda n: -n),),
+            (Column("n", "N", lambda n, _: Cell.of(f"row {n}"), 10, sort_key=lambda n, _: -n),),
             key=lambda n: n,
             order=lambda n: n,
         )

@@ -53,7 +53,7 @@ async def test_no_color_means_none_and_every_state_is_still_told(
     async with stage_of(scene) as stage:
         assert used(stage.app) <= {ColorType.DEFAULT}
         said = text(stage.app)
-        for state in ("‖ stuck", "✕ down", "● ready", "◆ working"):
+        for state in ("⊖ stuck", "✕ down", "◉ ready", "◆ working"):
             assert state in said
         # Where the keys go is told by the frame.
         assert "┏━ 1 sandboxes" in said

@@ -8,7 +8,7 @@ from textual._styles_cache import StylesCache
 from textual.app import App
 from textual.widgets import Static
 
-from tui.dashboard import clear_styles_cache
+from tui.gc_control import clear_styles_cache
 
 MANY = 25
 

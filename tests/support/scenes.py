@@ -16,7 +16,7 @@ from textual.pilot import Pilot
 
 from services.config.settings import Settings, SourceSettings
 from services.config.sources import LocalTable
-from services.models import GatewayState, Retry, SandboxState, ShellState, Step, StepState
+from services.models import Activity, GatewayState, Retry, SandboxState, ShellState, Step, StepState
 from services.sources.protocol.verdict import Verdict, VerdictKind
 from services.terminal.transport.base import CloseReason
 from tests.support.acted import Script, ScriptedTransport, scripted
@@ -26,6 +26,7 @@ from tests.support.waiting import eventually
 from tui.app import WakedeckApp
 from tui.panel.layout import Pane
 from tui.panel.log_screen import LogScreen
+from tui.panel.sandbox_now import REST_S
 
 PROMPT = (
     b"\x1b[1;34m~/work\x1b[0m $ git log --oneline -3\r\n"
@@ -147,6 +148,44 @@ def broken() -> Script:
             wakeable=True,
         )
     ]
+    return script
+
+
+LONG_NAME = "importer-of-the-night-shift-mailbox"
+
+
+def bad_morning() -> Script:
+    """One asks, one is dead, one is stuck, and a second source has lost its gateway's trust."""
+    script = populated()
+    script.sandboxes = (
+        sandbox("data-pull", SandboxState.STUCK, "Process 4243 is stopped: no progress.", due=7),
+        replace(
+            SANDBOXES[1],
+            needs_me="Apply the change to the billing export? (Yes, No)",
+            inbound=(("due", 3), ("processing", 1), ("failed", 2), ("completed", 41)),
+        ),
+        sandbox(
+            LONG_NAME,
+            SandboxState.DOWN,
+            "Process 4245 has died; 12 messages wait, the oldest for 43 min.",
+            due=12,
+        ),
+        SANDBOXES[3],
+    )
+    return script
+
+
+def four_hundred() -> Script:
+    """Many rows, three of them red."""
+    script = bad_morning()
+    script.sandboxes += tuple(
+        sandbox(
+            f"worker-{number:03d}",
+            activity=Activity.WORKING if number % 3 == 0 else Activity.IDLE,
+            tool="Bash" if number % 3 == 0 else "",
+        )
+        for number in range(396)
+    )
     return script
 
 
@@ -342,6 +381,31 @@ async def show_shell_pane(stage: Stage) -> None:
     stage.app.dashboard.focus_pane(Pane.SHELL)
 
 
+async def morning(stage: Stage) -> None:
+    """The dead one is selected; its events and the end of its log stand in pane 4."""
+    for line in LOG[:5]:
+        stage.script.logs["agent"].put_nowait(line)
+    await stage.press("down")
+    await stage.clock.advance(REST_S)
+    view = stage.app.dashboard.shell_controller.now_view
+    await stage.until(lambda: "Fetch failed" in view.render().plain)
+
+
+def morning_logged() -> Script:
+    script = bad_morning()
+    script.logs = {"agent": asyncio.Queue()}
+    return script
+
+
+async def only_needing(stage: Stage) -> None:
+    await stage.press("n")
+
+
+async def ask_to_quit(stage: Stage) -> None:
+    await open_shell(stage)
+    await stage.press("ctrl+right_square_bracket", "q")
+
+
 NORMAL, SMALL, LARGE = (140, 40), (80, 24), (200, 55)
 PLAIN = settings()
 
@@ -354,6 +418,11 @@ SCENES = (
     Scene("stale", NORMAL, lose_source, populated, PLAIN),
     Scene("offline", NORMAL, offline, populated, PLAIN),
     Scene("broken", NORMAL, nothing, broken, PLAIN),
+    Scene("bad-morning", (160, 42), morning, morning_logged, PLAIN),
+    Scene("bad-morning-small", SMALL, nothing, bad_morning, PLAIN),
+    Scene("four-hundred", (200, 60), nothing, four_hundred, PLAIN),
+    Scene("needs-you", (100, 30), only_needing, four_hundred, PLAIN),
+    Scene("quit-asked", NORMAL, ask_to_quit, populated, PLAIN),
     Scene("waking", NORMAL, wake, waking, PLAIN),
     Scene("wake-failed", NORMAL, wake_to_the_end, wake_failed, PLAIN),
     Scene("credential-refused", NORMAL, wake_to_the_end, refused, PLAIN),

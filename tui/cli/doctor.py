@@ -16,12 +16,17 @@ from typing import Any
 
 import click
 
+from services.clock import SystemClock
 from services.config import paths
 from services.config.settings import Flags, Settings, load, read_file
+from services.doctor.configured import ConfiguredSource, ask_configured
 from services.doctor.detectors import abbreviate_home
 from services.doctor.examine import examine, suggested_config
 from services.doctor.findings import Finding, Requirement
 from services.errors import ConfigError
+from services.models import GatewayState
+from services.text.charset import charset_of
+from services.text.signs import GATEWAYS
 from tui.cli import tables
 from tui.cli.exit import Exit
 from tui.cli.unknown_words import lines, to_json, unknown_words
@@ -30,13 +35,20 @@ _KINDS = {"local": "the embedded world"}
 
 
 def run(flags: Flags, as_json: bool, block_alone: bool = False) -> int:
-    """Report, 1 where the configuration cannot be used; nothing is asked over a network."""
+    """Report: 1 where a configured source fails, 2 where the configuration stops the panel.
+
+    Configured sources are asked as the panel asks them; what else is found is not.
+    """
+    from tui.panel import screen_config
+
     problem = ""
     try:
         settings = load(flags)
+        screen_config.check(settings)
     except ConfigError as error:
-        problem, settings = error.sentence, Settings("", ())
+        problem, settings = f"{error.sentence}\n{error.advice}".strip(), Settings("", ())
     config = flags.config or paths.config_file()
+    answers = () if block_alone else asyncio.run(ask_configured(settings, SystemClock()))
     findings = asyncio.run(examine(os.environ))
     words = asyncio.run(unknown_words(paths.journal_file()))
     block = "" if problem else suggested_config(findings, _configured(config))
@@ -45,17 +57,19 @@ def run(flags: Flags, as_json: bool, block_alone: bool = False) -> int:
     elif as_json:
         click.echo(
             json.dumps(
-                _shape(settings, config, problem, findings, block)
+                _shape(settings, config, problem, answers, findings, block)
                 | {"unknown_words": to_json(words)},
                 indent=2,
             )
         )
     else:
-        for line in _lines(settings, config, problem, findings, block):
+        for line in _lines(settings, config, problem, answers, findings, block):
             click.echo(line)
         for line in lines(words):
             click.echo(line)
-    return Exit.FAILED if problem else Exit.DONE
+    if problem:
+        return Exit.USAGE
+    return Exit.DONE if all(one.works for one in answers) else Exit.FAILED
 
 
 def _configured(config: Path) -> Any:
@@ -82,7 +96,7 @@ def _files(config: Path) -> dict[str, Path]:
 def terminal() -> Mapping[str, str]:
     """What is known of the terminal, and what it lacks for a good picture."""
     size = shutil.get_terminal_size()
-    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
+    encoding = charset_of(os.environ)
     said = {
         "is one": "yes" if sys.stdout.isatty() else "no: stdout is not a terminal",
         "TERM": os.environ.get("TERM", "not set"),
@@ -90,8 +104,8 @@ def terminal() -> Mapping[str, str]:
         "colours": _colours(os.environ),
         "text": encoding.upper(),
     }
-    if not encoding.lower().startswith("utf"):
-        said["text"] += ": signs will look wrong; set LC_ALL to a UTF-8 locale"
+    if encoding != "utf-8":
+        said["text"] += ": frames and signs are ASCII; set LC_ALL to a UTF-8 locale for more"
     if size.columns < 80 or size.lines < 24:
         said["size"] += ": the panel is made for 80×24 and more"
     return said
@@ -109,7 +123,12 @@ def _colours(environ: Mapping[str, str]) -> str:
 
 
 def _shape(
-    settings: Settings, config: Path, problem: str, findings: tuple[Finding, ...], block: str
+    settings: Settings,
+    config: Path,
+    problem: str,
+    answers: tuple[ConfiguredSource, ...],
+    findings: tuple[Finding, ...],
+    block: str,
 ) -> dict[str, Any]:
     return {
         "schema": tables.SCHEMA,
@@ -120,6 +139,7 @@ def _shape(
         "config_problem": problem,
         "profile": settings.profile,
         "sources": {one.key: one.kind for one in settings.sources},
+        "configured": [asdict(one) for one in answers],
         "files": {name: str(path) for name, path in _files(config).items()},
         "systems": [asdict(one) for one in findings],
         "block": block,
@@ -127,7 +147,12 @@ def _shape(
 
 
 def _lines(
-    settings: Settings, config: Path, problem: str, findings: tuple[Finding, ...], block: str
+    settings: Settings,
+    config: Path,
+    problem: str,
+    answers: tuple[ConfiguredSource, ...],
+    findings: tuple[Finding, ...],
+    block: str,
 ) -> Iterator[str]:
     yield (
         f"wakedeck {version('wakedeck')}, Python {platform.python_version()}, "
@@ -146,11 +171,14 @@ def _lines(
     if not problem:
         yield ""
         yield f"Watched with profile {settings.profile}"
-        yield from (f"  {one.key} ({_KINDS.get(one.kind, one.kind)})" for one in settings.sources)
+        for one in answers:
+            yield from _answer_lines(one)
     yield ""
-    yield "On this machine"
+    yield "Also on this machine"
+    watched = {one.kind for one in settings.sources}
     for finding in findings:
-        yield from _finding_lines(finding)
+        if finding.found or finding.problem or finding.kind not in watched:
+            yield from _finding_lines(finding)
     yield ""
     if block:
         yield f"To watch what was found, add this to {abbreviate_home(config)}"
@@ -162,6 +190,13 @@ def _lines(
             yield "Once a source is named, the embedded world is opened with --local alone."
     elif not problem:
         yield "Everything that was found is configured already, or nothing was."
+
+
+def _answer_lines(answer: ConfiguredSource) -> Iterator[str]:
+    """A line for each thing told, each with the name of the source."""
+    glyph = GATEWAYS[GatewayState.READY if answer.works else GatewayState.DOWN].glyph
+    kind = _KINDS.get(answer.kind, answer.kind)
+    yield from (f"  {glyph} {answer.key} ({kind}): {told}" for told in answer.told)
 
 
 def _file_rows(config: Path) -> Iterator[tuple[str, str, str]]:
@@ -179,9 +214,9 @@ def _finding_lines(finding: Finding) -> Iterator[str]:
     lacking = [need for need in finding.needs if need.required and not need.met]
     if not finding.found:
         needs = "; ".join(_need(need) for need in lacking)
-        yield f"  ○ {finding.system}: not found. Needs {needs}"
+        yield f"  ∅ {finding.system}: not found. Needs {needs}"
     else:
-        yield f"  {'!' if lacking or finding.problem else '●'} {finding.system}"
+        yield f"  {'!' if lacking or finding.problem else '✓'} {finding.system}"
         yield from (f"      {line}" for line in finding.found)
         for need in finding.needs:
             if need.met and need.detail:

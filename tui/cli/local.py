@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 from click.shell_completion import CompletionItem
 
-from tui.cli.completions import sandboxes
+from tui.cli import completions
 from tui.cli.exit import exit_with_code, json_option, settings_of
 
 
@@ -16,13 +16,19 @@ def local() -> None:
 
 @local.command()
 @click.option("--tcp", is_flag=True, help="Let its gateway listen on a loopback port too.")
+@click.option(
+    "--sandboxes",
+    type=click.IntRange(4, 10_000),
+    metavar="N",
+    help="Show N rows: four real ones, the others simulated and marked as such.",
+)
 @click.pass_context
 @exit_with_code
-def up(context: click.Context, tcp: bool) -> int:
+def up(context: click.Context, tcp: bool, sandboxes: int | None) -> int:
     """Start it and keep it until `wakedeck local down`."""
     from tui.cli import local_world
 
-    return local_world.up(settings_of(context), tcp)
+    return local_world.up(settings_of(context), tcp, sandboxes)
 
 
 @local.command()
@@ -53,7 +59,7 @@ def _kinds(context: click.Context, parameter: click.Parameter, typed: str) -> li
 
 
 @local.command()
-@click.argument("sandbox", shell_complete=sandboxes)
+@click.argument("sandbox", shell_complete=completions.sandboxes)
 @click.argument("kind", shell_complete=_kinds)
 @click.pass_context
 @exit_with_code

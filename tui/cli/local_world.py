@@ -31,10 +31,13 @@ def world_of(settings: Settings) -> World:
     raise ConfigError("This profile has no source of kind 'local'.", advice="Add --local.")
 
 
-def up(settings: Settings, tcp: bool) -> int:
-    """Start it and keep it; with `tcp` its gateway listens on a port too."""
+def up(settings: Settings, tcp: bool, sandboxes: int | None = None) -> int:
+    """Start it and keep it; with `tcp` its gateway listens on a port too.
+
+    `sandboxes` is how many rows it shows, simulated ones included.
+    """
     place = world_of(settings)
-    started = asyncio.run(world.keep_up(place, tcp=tcp))
+    started = asyncio.run(world.keep_up(place, tcp=tcp, sandboxes=sandboxes))
     click.echo("started" if started else "already up", err=True)
     if tcp:
         click.echo(

@@ -16,8 +16,11 @@ from tui.cli.since import Since
 def status(context: click.Context, as_json: bool) -> int:
     """One line per gateway and totals. Exits 1 when something needs attention."""
     from tui.cli import query_report
+    from tui.panel import screen_config
 
-    return query_report.status(settings_of(context), as_json)
+    settings = settings_of(context)
+    screen_config.check(settings)
+    return query_report.status(settings, as_json)
 
 
 @click.command()

@@ -17,9 +17,9 @@ from tui.cli.exit import Exit, exit_with_code, json_option, print_stderr, settin
 @click.pass_context
 @exit_with_code
 def doctor(context: click.Context, as_json: bool, block_alone: bool) -> int:
-    """What is on this machine, what each system needs, and a configuration to paste.
+    """How every configured source stands, what else is on this machine, what to configure.
 
-    Exits 1 where the configuration cannot be used.
+    Exits 1 where a configured source fails, 2 where the configuration stops the panel.
     """
     from tui.cli import doctor as report
 

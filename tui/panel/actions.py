@@ -170,7 +170,9 @@ class Actions:
         """Open a shell; None where there can be none, and why was said."""
         reason = self.refusals(sandbox).get(Capability.SHELL)
         if reason is not None:
-            self._notify(end_sentence(f"No shell in {sandbox.native_id}: {reason}"), "warning")
+            self._notify(
+                end_sentence(f"No shell in {self._engine.name_of(sandbox)}: {reason}"), "warning"
+            )
             return None
         try:
             transport = self._engine.sources[sandbox.source].actor.shell(sandbox, choice)

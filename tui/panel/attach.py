@@ -46,7 +46,7 @@ class AgentAttach:
         """Show what it means; attach once the operator agrees. Never waits."""
         refused = self.refusal(sandbox)
         if refused is not None:
-            self._notify(f"Attach to {sandbox.native_id}: {refused}.", "warning")
+            self._notify(f"Attach to {self._engine.name_of(sandbox)}: {refused}.", "warning")
             return
 
         def answered(yes: bool | None) -> None:
@@ -55,7 +55,10 @@ class AgentAttach:
 
         self._app.push_screen(
             ConfirmDialog(
-                "Attach to the agent?", sandbox.native_id, self._warning(sandbox), verb="Attach"
+                "Attach to the agent?",
+                self._engine.name_of(sandbox),
+                self._warning(sandbox),
+                verb="Attach",
             ),
             answered,
         )

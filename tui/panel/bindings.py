@@ -10,6 +10,8 @@ DASHBOARD: list[BindingType] = [
     Binding("s", "shell", "Shell", id="panel.shell"),
     Binding("A", "attach", "Attach to the agent", id="panel.attach", show=False),
     Binding("L", "logs", "Logs", id="panel.logs"),
+    Binding("N", "next_needing", "Next that needs you", id="panel.next-needing", show=False),
+    Binding("n", "only_needing", "Only what needs you", id="panel.only-needing", show=False),
     Binding("c", "cancel", "Cancel", id="repair.cancel", show=False),
     Binding("a", "offer", "Approve repair", id="repair.offer", show=False),
     Binding("z", "zoom", "Zoom", id="panel.zoom"),

@@ -35,8 +35,7 @@ class Confirmations:
         words = dict(self.verbs(attempt.sandbox)).get(attempt.confirmable)
         if words is None:
             return ""
-        known = self._engine.board.sandboxes.get(attempt.sandbox)
-        return f"{words} {attempt.sandbox.native_id if known is None else known.name}…"
+        return f"{words} {self._engine.name_of(attempt.sandbox)}…"
 
     def ask(self, sandbox: SandboxId, verb: str) -> None:
         """Find out what the verb would do, and ask; never waits."""

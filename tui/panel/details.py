@@ -38,7 +38,7 @@ class Details:
         """Show a record; for a message, `of` is the sandbox whose queue holds it."""
         if self._open is not None and self._open.is_attached:
             return
-        pane = DetailPane(subject, now=self._engine.clock.now(), events=self._about(subject))
+        pane = DetailPane(subject, now=self._engine.clock.now(), events=self.about(subject))
         self._open = pane
         self._app.push_screen(pane)
         if isinstance(subject, Sandbox | Gateway):
@@ -65,13 +65,13 @@ class Details:
         if known is None:
             pane.show_missing(now)
         else:
-            pane.show(known, now=now, events=self._about(known))
+            pane.show(known, now=now, events=self.about(known))
 
     async def _last_day(self, pane: DetailPane, identity: SandboxId | GatewayId) -> None:
         self._past = {identity: await self._history.last_day(identity)}
         subject = pane.subject
         if pane.is_attached and isinstance(subject, Sandbox | Gateway):
-            pane.show(subject, now=self._engine.clock.now(), events=self._about(subject))
+            pane.show(subject, now=self._engine.clock.now(), events=self.about(subject))
 
     async def _content(self, pane: DetailPane, message: Message, of: SandboxId) -> None:
         pane.show_loading()
@@ -84,7 +84,8 @@ class Details:
         except WakedeckError as error:
             pane.show_problem(error.sentence)
 
-    def _about(self, subject: object) -> tuple[Event, ...]:
+    def about(self, subject: object) -> tuple[Event, ...]:
+        """What is known to have happened to a sandbox or a gateway, oldest first."""
         if not isinstance(subject, Sandbox | Gateway):
             return ()
         identity: SandboxId | GatewayId = subject.id

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from services.errors import ConfigError, RefusedError
+from services.text.charset import charset_of
 from services.text.sanitize import sanitize
 from tui.panel.themes import COLOR_SYSTEM
 
@@ -45,6 +46,20 @@ def check() -> None:
         return
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise RefusedError("the panel needs a terminal; `wakedeck status` works without one.")
+    term = os.environ.get("TERM", "").strip().lower()
+    if term in ("dumb", "unknown"):
+        raise RefusedError(
+            f"the panel needs a terminal that can place text, and TERM says {term}; "
+            "`wakedeck status` works without one."
+        )
+
+
+def charset_notice() -> str:
+    """Said once in a terminal that cannot show the signs; empty in one that can."""
+    charset = charset_of(os.environ)
+    if charset == "utf-8":
+        return ""
+    return f"This terminal's character set is {charset.upper()}: frames and signs are ASCII here."
 
 
 @contextmanager

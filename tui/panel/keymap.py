@@ -62,18 +62,16 @@ def resolve(
 
     Raises:
         ConfigError: an id nobody has, an empty key, or one key for two actions that are live at
-            once; the sentence names both.
+            once, which are both named; everything that is wrong, a line each.
     """
     every = list(known)
     ids = {one.id for one in every}
+    wrong: list[str] = []
     for name, typed in wanted.items():
         if name not in ids:
-            raise ConfigError(
-                f"{where(name)}: no action is called {name!r}{nearest(name, ids)}",
-                advice="docs/keys.md lists every action; so does ? in the panel.",
-            )
-        if not all(part.strip() for part in typed.split(",")):
-            raise ConfigError(f"{where(name)}: {name!r} is given an empty key.")
+            wrong.append(f"{where(name)}: no action is called {name!r}{nearest(name, ids)}")
+        elif not all(part.strip() for part in typed.split(",")):
+            wrong.append(f"{where(name)}: {name!r} is given an empty key.")
     taken: dict[str, list[Bound]] = {}
     for one in every:
         given = wanted.get(one.id)
@@ -86,10 +84,13 @@ def resolve(
                     and live_together(one.place, other.place)
                 ):
                     named = one.id if one.id in wanted else other.id
-                    raise ConfigError(
+                    wrong.append(
                         f"{where(named)}: {key!r} would mean both {other.id!r} "
-                        f"({other.description}) and {one.id!r} ({one.description}).",
-                        advice="Give one of them another key.",
+                        f"({other.description}) and {one.id!r} ({one.description})."
                     )
             taken[key].append(one)
+    if wrong:
+        raise ConfigError(
+            "\n".join(wrong), advice="docs/keys.md lists every action; so does ? in the panel."
+        )
     return dict(wanted)

@@ -1,18 +1,23 @@
 """Where each pane of the dashboard goes: geometry in, regions out.
 
-Three breakpoints. Wide: three columns, everything at once. Medium: two columns, everything at
-once. Narrow: the sandboxes and their repair bar always, and one of the other panes below them.
+The sandboxes and their repair bar have the whole width at every size, so that a wider window never
+shows less of them. Below them stand three columns in a wide window, two in a medium one, and one
+of the other panes in a narrow one. A layout of our own, since a table has to know the width it has
+at every greater size of the window before it chooses its columns (`sure_width`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from enum import Enum
 
 from textual.containers import Container
 from textual.geometry import NULL_OFFSET, Region, Size, Spacing
 from textual.layout import ArrangeResult, Layout, WidgetPlacement
 from textual.widget import Widget
+
+from widgets.panes.table_pane import TablePane
 
 WIDE, MEDIUM = 160, 120
 
@@ -34,6 +39,21 @@ LOWER = NUMBERED[1:]
 """The panes that share the lower half of a narrow screen."""
 
 
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What the panes have to show: rows of two tables, and lines of the repair bar."""
+
+    sandboxes: int = 4
+    gateways: int = 2
+    repair: int = 2
+
+
+_LEAST_TABLE = 5
+"""Lines of a table with two rows in its frame."""
+_LEFT = 51
+"""Cells of the left one of three columns: state, name, reason and age of a gateway."""
+
+
 def _column(x: int, width: int, top: int, parts: list[tuple[Pane, int]]) -> dict[Pane, Region]:
     placed: dict[Pane, Region] = {}
     for pane, height in parts:
@@ -42,57 +62,56 @@ def _column(x: int, width: int, top: int, parts: list[tuple[Pane, int]]) -> dict
     return placed
 
 
-def _share(height: int, fixed: int, ratio: float, least: int) -> tuple[int, int]:
-    """Split what `fixed` leaves in two, the first at least `least`."""
-    room = max(2, height - fixed)
-    first = min(max(least, round(room * ratio)), max(1, room - 3))
-    return first, room - first
+def _top(width: int, height: int, asked: Asked) -> tuple[int, int]:
+    """Lines of the sandboxes and of their repair bar.
+
+    Both together depend on the number of rows alone: what is selected never moves the panes below,
+    one of which is a terminal.
+    """
+    most = max(13, round(height * (0.58 if width < MEDIUM else 0.45)))
+    rows = max(4, asked.sandboxes)  # Why there are none takes room, too.
+    wanted = 7 + rows + min(rows, 6)
+    both = max(_LEAST_TABLE + 2, min(wanted, most, height - 6))
+    repair = max(1, min(asked.repair, both - _LEAST_TABLE))
+    return both - repair, repair
 
 
-def regions(width: int, height: int, lower: Pane, zoomed: Pane | None) -> Mapping[Pane, Region]:
+def regions(
+    width: int, height: int, lower: Pane, zoomed: Pane | None, asked: Asked = Asked()
+) -> Mapping[Pane, Region]:
     """The visible panes and their places, for a dashboard of that many cells."""
     if zoomed is not None:
         return {zoomed: Region(0, 0, width, height)}
-    repair = 6 if height < 30 else 9
-    if width >= WIDE:
-        left, middle = round(width * 0.30), round(width * 0.32)
-        right = width - left - middle
-        gateways = 6 if height < 40 else 8
-        sandboxes = height - repair - gateways
-        queue, events = _share(height, 0, 0.58, 8)
-        return {
-            **_column(
-                0,
-                left,
-                0,
-                [(Pane.SANDBOXES, sandboxes), (Pane.REPAIR, repair), (Pane.GATEWAYS, gateways)],
-            ),
-            **_column(left, middle, 0, [(Pane.QUEUES, queue), (Pane.EVENTS, events)]),
-            Pane.SHELL: Region(left + middle, 0, right, height),
-        }
-    if width >= MEDIUM:
+    sandboxes, repair = _top(width, height, asked)
+    top = sandboxes + repair
+    below = max(3, height - top)
+    placed = _column(0, width, 0, [(Pane.SANDBOXES, sandboxes), (Pane.REPAIR, repair)])
+    if width < MEDIUM:
+        return {**placed, lower: Region(0, top, width, below)}
+    gateways = max(5, min(3 + 2 * max(2, asked.gateways), below // 3))
+    rest = below - gateways
+    if width < WIDE:
         left = width // 2
-        gateways = 5
-        sandboxes, events = _share(height, repair + gateways, 0.55, 7)
-        queue, shell = _share(height, 0, 0.42, 7)
-        return {
-            **_column(
-                0,
-                left,
-                0,
-                [
-                    (Pane.SANDBOXES, sandboxes),
-                    (Pane.REPAIR, repair),
-                    (Pane.GATEWAYS, gateways),
-                    (Pane.EVENTS, events),
-                ],
-            ),
-            **_column(left, width - left, 0, [(Pane.QUEUES, queue), (Pane.SHELL, shell)]),
-        }
-    sandboxes, below = _share(height, repair, 0.42, 6)
-    return _column(
-        0, width, 0, [(Pane.SANDBOXES, sandboxes), (Pane.REPAIR, repair), (lower, below)]
-    )
+        queues = max(4, round(rest * 0.55))
+        parts = [(Pane.GATEWAYS, gateways), (Pane.QUEUES, queues), (Pane.EVENTS, rest - queues)]
+        shell = Region(left, top, width - left, below)
+        return {**placed, **_column(0, left, top, parts), Pane.SHELL: shell}
+    left = max(_LEFT, round(width * 0.30))
+    middle = round(width * 0.30)
+    return {
+        **placed,
+        **_column(0, left, top, [(Pane.GATEWAYS, gateways), (Pane.EVENTS, rest)]),
+        Pane.QUEUES: Region(left, top, middle, below),
+        Pane.SHELL: Region(left + middle, top, width - left - middle, below),
+    }
+
+
+def sure_width(pane: Pane, width: int, zoomed: Pane | None) -> int:
+    """The least width the pane has in a window of that many cells and in every wider one."""
+    if zoomed is pane:
+        return width
+    wider = (width, *(edge for edge in (MEDIUM, WIDE) if edge > width))
+    return min(regions(one, 40, pane, None)[pane].width for one in wider)
 
 
 class DashboardLayout(Layout):
@@ -103,12 +122,21 @@ class DashboardLayout(Layout):
     def __init__(self) -> None:
         self.lower = Pane.QUEUES
         self.zoomed: Pane | None = None
+        self.sandboxes = self.gateways = 0
 
     def arrange(
         self, parent: Widget, children: list[Widget], size: Size, greedy: bool = True
     ) -> ArrangeResult:
-        places = regions(size.width, size.height, self.lower, self.zoomed)
+        by_name = {child.id: child for child in children}
+        bar = by_name.get(Pane.REPAIR.value)
+        lines = 2 if bar is None else bar.get_content_height(size, size, max(1, size.width - 2))
+        asked = Asked(self.sandboxes, self.gateways, lines)
+        places = regions(size.width, size.height, self.lower, self.zoomed, asked)
         by_id = {pane.value: region for pane, region in places.items()}
+        for pane in places:
+            table_pane = by_name.get(pane.value)
+            if isinstance(table_pane, TablePane):
+                table_pane.set_sure_width(sure_width(pane, size.width, self.zoomed))
         return [
             WidgetPlacement(by_id[child.id], NULL_OFFSET, Spacing(), child)
             for child in children
@@ -128,11 +156,21 @@ class PaneGrid(Container):
         """Always ours, whatever a stylesheet says."""
         return self.pane_layout
 
+    def show_counts(self, sandboxes: int, gateways: int) -> None:
+        """Make room for that many rows of the two tables."""
+        layout = self.pane_layout
+        if (layout.sandboxes, layout.gateways) != (sandboxes, gateways):
+            layout.sandboxes, layout.gateways = sandboxes, gateways
+            self._arrange_anew()
+
     def rearrange(self, *, lower: Pane | None = None, zoomed: Pane | None) -> None:
         """Show another lower pane on a narrow screen, or another zoomed one."""
         wanted = (lower or self.pane_layout.lower, zoomed)
         if wanted != (self.pane_layout.lower, self.pane_layout.zoomed):
             self.pane_layout.lower, self.pane_layout.zoomed = wanted
-            # A child that asks is what makes Textual forget how it arranged this container.
-            for child in self.children:
-                child.refresh(layout=True)
+            self._arrange_anew()
+
+    def _arrange_anew(self) -> None:
+        # A child that asks is what makes Textual forget how it arranged this container.
+        for child in self.children:
+            child.refresh(layout=True)

@@ -2,31 +2,50 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncIterator, Sequence
 from typing import ClassVar
 
 from textual import on
-from textual.app import ComposeResult
+from textual.app import App, ComposeResult
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
 
-from services.errors import WakedeckError
+from services.errors import UnavailableError, WakedeckError
 from services.logs.follower import LogFollower
 from services.logs.reader import LogRecord
-from services.models import LogLine, SandboxId
+from services.models import Capability, LogLine, SandboxId
 from services.sources.protocol.observer import Observer
+from services.text.sanitize import end_sentence
 from tui.context import Context
+from tui.panel.external_program import EDITOR, PAGER, command, show_text
 from widgets.log.pane import LogPane
 from widgets.log.view import LogView
 from widgets.panes.footer import KeyFooter
 from widgets.panes.header import HealthHeader
 
 
+def open_log(app: App[int], context: Context, sandbox: SandboxId) -> None:
+    """Show a sandbox's log over everything, or say why there is none."""
+    name = context.engine.name_of(sandbox)
+    reason = context.actions.refusals(sandbox).get(Capability.LOGS)
+    if reason is not None:
+        context.notify(end_sentence(f"No log of {name}: {reason}"), "warning")
+        return
+    screen = LogScreen(context, context.engine.sources[sandbox.source].observer, sandbox, name)
+    if isinstance(app.screen, LogScreen):
+        app.switch_screen(screen)
+    else:
+        app.push_screen(screen)
+
+
 class LogScreen(Screen[None]):
     """Follows while it is open, and leaves nothing running."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "back", "Back", id="log.back"),
+        Binding("escape,q", "back", "Back", id="log.back"),
+        Binding("vertical_line", "pager", "Pager", id="log.pager", key_display="|"),
+        Binding("e", "editor", "Editor", id="log.editor"),
         Binding("L", "leave", "Back to the dashboard", id="log.leave", show=False),
     ]
 
@@ -60,6 +79,26 @@ class LogScreen(Screen[None]):
     def action_leave(self) -> None:
         """Go back."""
         self.dismiss(None)
+
+    def action_pager(self) -> None:
+        """Show what is held in $PAGER."""
+        self._show_in(PAGER)
+
+    def action_editor(self) -> None:
+        """Show what is held in $EDITOR."""
+        self._show_in(EDITOR)
+
+    def _show_in(self, variables: tuple[str, ...]) -> None:
+        self.app.run_worker(self._show(variables), group="program", exit_on_error=False)
+
+    async def _show(self, variables: tuple[str, ...]) -> None:
+        lines = self._pane.view.lines
+        text = "\n".join(lines[number].text for number in range(lines.first, lines.end))
+        try:
+            program = command(variables, os.environ)
+            await show_text(self.app, program, f"{text}\n", "log.txt")
+        except UnavailableError as error:
+            self.context.notify(f"{error.sentence} {error.advice}".strip(), "warning")
 
     @on(LogPane.Chosen)
     def _another(self, event: LogPane.Chosen) -> None:

@@ -22,12 +22,13 @@ from tui.panel.shell_keys import SHELL_KEYS, ShellKey, run_shell_key
 from widgets.panes.binding_rows import KeyRow, key_sections
 from widgets.panes.sandboxes import SandboxPane
 from widgets.panes.table_pane import TablePane
+from widgets.text.cell_text import sanitize_line
 
 if TYPE_CHECKING:
     from services.sources.local.faults import InjectedFault
     from services.sources.local.layout import World
 
-INITIAL_SANDBOXES = 50
+INITIAL_SANDBOXES = 12
 """Sandboxes whose verbs are listed before anything is typed."""
 MAX_ENTRIES = 100
 """Entries shown of what matches: the best ones."""
@@ -73,7 +74,8 @@ class PanelCommands(Provider):
     async def discover(self) -> Hits:
         entries = self._entries(INITIAL_SANDBOXES)
         for entry in entries:
-            yield DiscoveryHit(entry.text, entry.run, help=entry.help)
+            said, help = sanitize_line(entry.text, 160), sanitize_line(entry.help, 200)
+            yield DiscoveryHit(said, entry.run, help=help)
 
     async def search(self, query: str) -> Hits:
         matcher = self.matcher(query)
@@ -87,18 +89,23 @@ class PanelCommands(Provider):
                 if score > 0:
                     found.append((score, -number, entry))
         for score, _, entry in heapq.nlargest(MAX_ENTRIES, found):
-            yield Hit(score, matcher.highlight(entry.text), entry.run, help=entry.help)
+            said, help = sanitize_line(entry.text, 160), sanitize_line(entry.help, 200)
+            yield Hit(score, matcher.highlight(said), entry.run, help=help)
 
     def _entries(self, most: int | None = None) -> Iterator[Entry]:
         """All of them, or with the verbs of at most so many sandboxes."""
         yield from self._marked()
+        known = self.context.engine.board.sandboxes
+        selected = known.get(self.dashboard.selected or _NO_SANDBOX)
+        if selected is not None:
+            yield from self._verbs(selected)
+            yield from self._proposals(selected)
+        others = sorted((one for one in known.values() if one is not selected), key=lambda r: r.id)
+        for sandbox in others[:most]:
+            yield from self._verbs(sandbox)
         yield from self._actions()
         yield from self._elsewhere()
         yield from self._shell()
-        sandboxes = sorted(self.context.engine.board.sandboxes.values(), key=lambda one: one.id)
-        for sandbox in sandboxes[:most]:
-            yield from self._verbs(sandbox)
-        yield from self._proposals()
         yield from self._faults()
 
     def _actions(self) -> Iterator[Entry]:
@@ -200,11 +207,8 @@ class PanelCommands(Provider):
                 lambda: context.agent_attach.ask(sandbox.id),
             )
 
-    def _proposals(self) -> Iterator[Entry]:
+    def _proposals(self, sandbox: Sandbox) -> Iterator[Entry]:
         """What asks first, for the sandbox under the cursor."""
-        sandbox = self.context.engine.board.sandboxes.get(self.dashboard.selected or _NO_SANDBOX)
-        if sandbox is None:
-            return
         for verb, words in self.context.confirmations.verbs(sandbox.id):
             yield Entry(
                 f"{words} {sandbox.name}…",
@@ -226,7 +230,7 @@ class PanelCommands(Provider):
         for fault in InjectedFault:
             yield Entry(
                 f"Break: {fault.value} on {selected.native_id}",
-                "the embedded world is made to be broken",
+                fault.announcement,
                 self._breaking(world, selected.native_id, fault),
             )
 

@@ -13,6 +13,7 @@ from services.text.sanitize import sanitize
 from tui.context import Context
 from tui.panel.layout import Pane
 from tui.panel.pane_focus import PaneScreen
+from tui.panel.sandbox_now import NowFeed
 from tui.panel.shells import OpenShell
 from widgets.dialogs.confirm import ConfirmDialog
 from widgets.panes.shells import ShellPane
@@ -47,6 +48,20 @@ class ShellController(ShellPane):
             chord=chord, number=number, open_key=open_key, reopen_key=reopen_key, id=id
         )
         self.context = context
+        self._now: NowFeed | None = None
+
+    def show_now(self, selected: SandboxId | None, empty: str) -> None:
+        """While no shell is open: the selected sandbox; `empty` says how to open one."""
+        self._now = self._now or NowFeed(self.context, self.now_view)
+        name = "" if selected is None else self.context.engine.name_of(selected)
+        self.set_subject(name)
+        seen = self.active is None and self.screen.is_current and bool(self.region)
+        self._now.update(selected, empty, shown=seen)
+
+    def stop_following(self) -> None:
+        """Follow no log that nobody sees."""
+        if self._now is not None:
+            self._now.stop()
 
     def open(
         self, sandbox: SandboxId, choice: ShellChoice | None = None, *, take_keys: bool = True
@@ -60,7 +75,7 @@ class ShellController(ShellPane):
 
     async def _run_shell(self, opened: OpenShell, take_keys: bool) -> None:
         shell = opened.session.shell
-        await self.add_shell(shell, opened.view)
+        await self.add_shell(shell, opened.view, self.context.engine.name_of(shell.sandbox))
         if take_keys:
             screen = self.screen
             assert isinstance(screen, PaneScreen)
@@ -72,6 +87,12 @@ class ShellController(ShellPane):
         """The view of the shell in front."""
         opened = self.context.shells.find(self.active or "")
         return opened.view if opened is not None else None
+
+    def ask_to_close(self, shell_id: str) -> None:
+        """Close it, after a question where a program runs in it."""
+        opened = self.context.shells.find(shell_id)
+        if opened is not None:
+            self.context.quitting.ask_to_close(opened, lambda: self.close_one(shell_id))
 
     def close_one(self, shell_id: str) -> None:
         """Detach it and take its tab away."""
@@ -125,7 +146,7 @@ class ShellController(ShellPane):
                 opened.view.paste(event.text, confirmed=True)
 
         lines = len(event.text.rstrip("\r\n").splitlines())
-        into = f"{opened.session.shell.sandbox.native_id}, {lines} lines"
+        into = f"{self.context.engine.name_of(opened.session.shell.sandbox)}, {lines} lines"
         self.app.push_screen(
             ConfirmDialog("Paste into this shell?", into, event.reason, verb="Paste"),
             answered,
@@ -152,7 +173,7 @@ class ShellController(ShellPane):
     @on(ShellPane.CloseRequested)
     def _close_requested(self, event: ShellPane.CloseRequested) -> None:
         event.stop()
-        self.close_one(event.id)
+        self.ask_to_close(event.id)
 
     @on(ShellPane.ReopenRequested)
     def _reopen_requested(self, event: ShellPane.ReopenRequested) -> None:

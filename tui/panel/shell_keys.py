@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from textual.widget import Widget
+
 from tui.panel.actions import Notify
 from widgets.panes.binding_rows import KeyRow, KeySection
 from widgets.terminal.view import TerminalView
@@ -18,19 +20,34 @@ class ShellKey:
     words: str
     run: Callable[[TerminalView], object] | None = None
     """Also without the keys; None where only a shell with the keyboard makes sense of it."""
+    short: str = ""
+    """What a footer says of it; empty where it has no place there."""
 
 
 SHELL_KEYS = (
-    ShellKey("ctrl+]", "Leave the shell"),
-    ShellKey("ctrl+shift+f", "Shell: search", TerminalView.start_search),
-    ShellKey("ctrl+shift+x", "Shell: select by keys", TerminalView.start_keyboard_selection),
-    ShellKey("ctrl+shift+c", "Shell: copy the selection", TerminalView.copy_selection),
-    ShellKey("ctrl+shift+v", "Shell: paste what was copied", TerminalView.paste_clipboard),
-    ShellKey("shift+pageup", "Shell: a page back"),
+    ShellKey("ctrl+]", "Leave the shell", short="leave"),
+    ShellKey("ctrl+shift+f", "Shell: search", TerminalView.start_search, "search"),
+    ShellKey(
+        "ctrl+shift+x", "Shell: select by keys", TerminalView.start_keyboard_selection, "select"
+    ),
+    ShellKey("ctrl+shift+c", "Shell: copy the selection", TerminalView.copy_selection, "copy"),
+    ShellKey("ctrl+shift+z", "Shell: zoom and back", TerminalView.request_zoom, "zoom"),
+    ShellKey("ctrl+shift+v", "Shell: paste what was copied", TerminalView.paste_clipboard, "paste"),
+    ShellKey("shift+pageup", "Shell: a page back", short="back"),
     ShellKey("shift+pagedown", "Shell: a page on"),
     ShellKey("shift+home", "Shell: the oldest line"),
     ShellKey("shift+end", "Shell: the newest line", TerminalView.follow_tail),
 )
+
+
+def footer_rows(focused: Widget | None) -> tuple[KeyRow, ...]:
+    """The chords for a footer while a shell's view has the keyboard; nothing while none has."""
+    if not isinstance(focused, TerminalView):
+        return ()
+    # No action: a click would be meant for the program.
+    chords = tuple(KeyRow((one.keys,), one.short, "", "") for one in SHELL_KEYS if one.short)
+    tabs = KeyRow((f"{chords[0].keys[0]} [ ]",), "tabs", "", "")
+    return (chords[0], tabs, *chords[1:])
 
 
 def help_section() -> KeySection:

@@ -20,6 +20,7 @@ from typing import Any
 from textual.drivers._writer_thread import WriterThread
 from textual.drivers.linux_driver import LinuxDriver
 
+from services.text.charset import charset_of, in_charset
 from tui.panel.key_parser import KeyParser
 
 PATIENCE_S = 0.2
@@ -34,6 +35,7 @@ class TerminalDriver(LinuxDriver):
     def __init__(self, *args: Any, **extra: Any) -> None:
         super().__init__(*args, **extra)
         self._active = self._waiting = self._gone = False
+        self._charset = charset_of(os.environ)
         if sys.__stdout__ is not None and not (sys.__stderr__ and sys.__stderr__.isatty()):
             self._file = sys.__stdout__
 
@@ -142,8 +144,8 @@ class TerminalDriver(LinuxDriver):
         return data
 
     def write(self, data: str) -> None:
-        """Hand it to the writing thread while there is one."""
-        self._hand_over(data)
+        """Hand it to the writing thread while there is one, in the terminal's character set."""
+        self._hand_over(in_charset(data, self._charset))
 
     def close(self) -> None:
         """Let the thread write what is left, if it still can."""

@@ -45,7 +45,7 @@ class CellPicker(ModalScreen[str]):
     }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "leave", "Leave", id="cells.leave"),
+        Binding("escape,q", "leave", "Leave", id="cells.leave"),
         Binding("j", "step(1)", "Next", id="cells.next", show=False),
         Binding("k", "step(-1)", "Previous", id="cells.previous", show=False),
     ]

@@ -55,7 +55,7 @@ class ConfirmDialog(ModalScreen[bool]):
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("y", "yes", "Yes", id="confirm.yes"),
-        Binding("escape,n", "no", "Cancel", id="confirm.no"),
+        Binding("escape,n,q", "no", "Cancel", id="confirm.no"),
         Binding("left,h", "app.focus_previous", "Previous", id="confirm.left", show=False),
         Binding("right,l", "app.focus_next", "Next", id="confirm.right", show=False),
     ]

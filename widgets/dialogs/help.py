@@ -12,6 +12,7 @@ from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
+from services.text.signs import legend
 from widgets.panes.binding_rows import KeyRow, KeySection
 from widgets.panes.footer import KeyFooter
 from widgets.text.cell_text import sanitize_line
@@ -30,8 +31,19 @@ def matching(sections: Sequence[KeySection], words: str) -> tuple[KeySection, ..
     return tuple(found)
 
 
+def sign_section() -> KeySection:
+    """What each sign means and the words it stands with, as rows like those of keys."""
+    rows = tuple(
+        KeyRow(
+            (glyph,), meaning, "", "", reason=", ".join(word for word in words if word != meaning)
+        )
+        for glyph, meaning, words in legend()
+    )
+    return KeySection("Signs", rows)
+
+
 def _fits(section: KeySection, row: KeyRow, wanted: Sequence[str]) -> bool:
-    said = " ".join((*row.keys, row.description, row.id, section.title)).casefold()
+    said = " ".join((*row.keys, row.description, row.id, row.reason, section.title)).casefold()
     return all(word in said for word in wanted)
 
 
@@ -106,9 +118,12 @@ class HelpScreen(ModalScreen[None]):
     ]
 
     def __init__(self, sections: Sequence[KeySection]) -> None:
-        """`sections` as `binding_rows.key_sections` gives them, taken before this opens."""
+        """`sections` as `binding_rows.key_sections` gives them, taken before this opens.
+
+        The legend of all signs stands below them.
+        """
         super().__init__()
-        self._sections = tuple(sections)
+        self._sections = (*sections, sign_section())
 
     def compose(self) -> ComposeResult:
         with Vertical(id="help-box") as box:

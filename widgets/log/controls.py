@@ -10,40 +10,21 @@ from textual.content import Content
 from textual.message import Message
 from textual.reactive import reactive
 from textual.widget import Widget
-from textual.widgets import Input
 
 from services.models import LogStream
 from widgets.text.cell_text import sanitize_line
+from widgets.text.line_input import LineInput
 
 
-class SearchLine(Input):
-    """Hidden until opened. Enter keeps what is looked for, Escape drops it; both close it."""
+class SearchLine(LineInput):
+    """Enter keeps what is looked for, Escape drops it."""
 
-    DEFAULT_CSS = """
-    SearchLine {
-        display: none;
-        height: 1;
-        border: none;
-        padding: 0 1;
-        background: $foreground 8%;
-        color: $text;
-        &.-open { display: block; }
-        &:focus { border: none; background: $foreground 12%; }
-    }
-    """
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "close('')", "Drop the search", id="log.search_drop"),
+        Binding("escape", "drop", "Drop the search", id="log.search_drop"),
         Binding("enter", "keep", "Keep the search", id="log.search_keep"),
         Binding("up", "step(-1)", "Older match", id="log.search_older"),
         Binding("down", "step(1)", "Newer match", id="log.search_newer"),
     ]
-
-    class Closed(Message):
-        """The line is done with; `text` is what is still looked for."""
-
-        def __init__(self, text: str) -> None:
-            super().__init__()
-            self.text = text
 
     class Stepped(Message):
         """Another match is asked for while typing."""
@@ -53,23 +34,7 @@ class SearchLine(Input):
             self.way = way
 
     def __init__(self) -> None:
-        super().__init__(placeholder="find: any text, whatever its case", select_on_focus=False)
-
-    def open(self, text: str) -> None:
-        """Show the line with what is looked for."""
-        self.value = text
-        self.cursor_position = len(text)
-        self.add_class("-open")
-        self.screen.set_focus(self)
-
-    def action_keep(self) -> None:
-        """Close and keep."""
-        self.action_close(self.value)
-
-    def action_close(self, text: str) -> None:
-        """Close; this is still looked for."""
-        self.remove_class("-open")
-        self.post_message(self.Closed(text))
+        super().__init__("find: any text, whatever its case")
 
     def action_step(self, way: int) -> None:
         """Ask for the next older or newer match."""

@@ -17,6 +17,7 @@ from textual.strip import Strip
 from services.models import LogLine
 from widgets.log.lines import LogLines
 from widgets.log.painter import GUTTER, NAMES, LogPainter
+from widgets.table.bindings import movement
 from widgets.table.layered_style import LayeredStyles
 
 SHIFT = 20
@@ -60,14 +61,7 @@ class LogView(ScrollView, can_focus=True, inherit_bindings=False):
         Binding("v", "mark", "Mark", id="log.mark"),
         Binding("y", "copy", "Copy lines", id="log.copy"),
         Binding("Y", "copy_all", "Copy everything", id="log.copy_all", show=False),
-        Binding("up,k", "move(-1)", "Up", show=False, id="log.up"),
-        Binding("down,j", "move(1)", "Down", show=False, id="log.down"),
-        Binding("home,g", "first", "Oldest line", show=False, id="log.first"),
-        Binding("end,G", "last", "Newest line, and follow", show=False, id="log.last"),
-        Binding("pageup", "page(-1.0)", "Page up", show=False, id="log.page_up"),
-        Binding("pagedown", "page(1.0)", "Page down", show=False, id="log.page_down"),
-        Binding("ctrl+u", "page(-0.5)", "Half a page up", show=False, id="log.half_up"),
-        Binding("ctrl+d", "page(0.5)", "Half a page down", show=False, id="log.half_down"),
+        *movement("log", "Oldest line", "Newest line, and follow"),
         Binding("left,h", "shift(-1)", "Back to the left", show=False, id="log.left"),
         Binding("right,l", "shift(1)", "More of long lines", show=False, id="log.right"),
     ]
@@ -257,6 +251,11 @@ class LogView(ScrollView, can_focus=True, inherit_bindings=False):
     def watch_unseen(self) -> None:
         """Tell the pane."""
         self.post_message(self.Changed())
+
+    def watch_show_vertical_scrollbar(self, shown: bool) -> None:
+        """A scrollbar that comes begins where the rows are."""
+        if shown:
+            self.vertical_scrollbar.position = self.scroll_y
 
     def render_lines(self, crop: Region) -> list[Strip]:
         """The strips of a region."""

@@ -13,7 +13,14 @@ from textual.content import Content
 
 from services.models import Activity, Counts, Event, Facts, Gateway, Message, Sandbox
 from services.text.format import age, clock_time, countdown, latency, size
-from services.text.signs import GATEWAYS, SEVERITIES, Sign, message_sign, sandbox_sign
+from services.text.signs import (
+    GATEWAYS,
+    SEVERITIES,
+    Sign,
+    message_sign,
+    sandbox_sign,
+    urgent_first,
+)
 from widgets.text.cell_text import sanitize_block, sanitize_line
 from widgets.text.styled_text import TONES, joined, signed, styled
 
@@ -159,7 +166,7 @@ def queue_facts(inbound: Counts, outbound: Counts) -> Facts:
     if not inbound and not outbound:
         return ()
     return tuple(
-        (name, ", ".join(f"{number} {label}" for label, number in pairs) or "empty")
+        (name, ", ".join(f"{number} {label}" for label, number in urgent_first(pairs)) or "empty")
         for name, pairs in (("in", inbound), ("out", outbound))
     )
 

@@ -49,7 +49,7 @@ COLUMNS: tuple[Column[NumberedEvent], ...] = (
         "",
         _sign,
         width=8,
-        sort_key=lambda r: r.event.severity.value,
+        sort_key=lambda r, _: r.event.severity.value,
     ),
     Column(
         "subject",
@@ -57,8 +57,8 @@ COLUMNS: tuple[Column[NumberedEvent], ...] = (
         _subject,
         width=18,
         least=10,
-        priority=2,
-        sort_key=lambda r: (r.event.subject or r.event.source).casefold(),
+        widened=1,
+        sort_key=lambda r, _: (r.event.subject or r.event.source).casefold(),
     ),
     Column(
         "text",
@@ -66,7 +66,6 @@ COLUMNS: tuple[Column[NumberedEvent], ...] = (
         lambda r, _: Cell.of(r.event.text, "calm"),
         width=40,
         least=14,
-        comfort=30,
         flex=1,
     ),
     Column(
@@ -75,7 +74,7 @@ COLUMNS: tuple[Column[NumberedEvent], ...] = (
         lambda r, _: Cell.of(r.event.source, "dim"),
         width=10,
         priority=3,
-        sort_key=lambda r: r.event.source,
+        sort_key=lambda r, _: r.event.source,
     ),
 )
 

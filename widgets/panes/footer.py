@@ -7,7 +7,7 @@ that it did, and runs the action itself.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from textual import events
@@ -101,12 +101,17 @@ class KeyFooter(Widget):
         self,
         *,
         pinned: Sequence[str] = (),
+        instead: Callable[[], Sequence[KeyRow]] = lambda: (),
         name: str | None = None,
         id: str | None = None,
         classes: str | None = None,
     ) -> None:
-        """`pinned` are the ids of bindings that always stand at the right."""
+        """`pinned` are the ids of bindings that always stand at the right.
+
+        What `instead` gives is shown alone, as while a shell owns the keys.
+        """
         super().__init__(name=name, id=id, classes=classes)
+        self._instead = instead
         self._pinned = tuple(pinned)
         self._line = FooterLine(Content(""), ())
 
@@ -121,7 +126,7 @@ class KeyFooter(Widget):
             self.refresh()
 
     def render(self) -> Content:
-        rows = [
+        rows = list(self._instead()) or [
             row
             for section in key_sections(self.app, self.screen.active_bindings)
             for row in section.rows

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from textual.message import Message
 
 from services.models import Gateway, GatewayId, GatewayState
-from services.text.format import latency
+from services.text.format import age_order, latency
 from services.text.signs import GATEWAYS
 from widgets.panes.sparkline import sparkline
 from widgets.panes.table_pane import TablePane, count_summary
@@ -55,6 +55,11 @@ def _trouble(gateway: Gateway) -> int:
     return int(_URGENCY[gateway.state] >= _URGENCY[GatewayState.SETTLING])
 
 
+def needs_attention(gateway: Gateway) -> bool:
+    """Whether somebody should look: it is not known, or in trouble."""
+    return not _trouble(gateway)
+
+
 def _latency(row: ProbedGateway, _: float) -> Cell:
     seconds = row.gateway.latency_s
     return Cell.of(latency(seconds), "dim" if seconds is None else "calm")
@@ -76,15 +81,34 @@ def _range(row: ProbedGateway, _: float) -> Cell:
 
 
 COLUMNS: tuple[Column[ProbedGateway], ...] = (
-    Column("state", "STATE", _state, width=10, sort_key=lambda r: _URGENCY[r.gateway.state]),
+    Column(
+        "state",
+        "STATE",
+        _state,
+        width=10,
+        sort_key=lambda r, _: _URGENCY[r.gateway.state],
+        flash=True,
+    ),
     Column(
         "name",
         "GATEWAY",
         lambda r, _: Cell.of(r.gateway.name, "calm"),
         width=18,
         least=10,
+        widened=2,
         flex=1,
-        sort_key=lambda r: r.gateway.name.casefold(),
+        sort_key=lambda r, _: r.gateway.name.casefold(),
+    ),
+    Column(
+        "reason",
+        "WHY",
+        lambda r, _: Cell.of(r.gateway.reason, "calm"),
+        width=34,
+        least=14,
+        widened=2,
+        flex=4,
+        sort_key=lambda r, _: r.gateway.reason.casefold(),
+        spills=lambda r: needs_attention(r.gateway),
     ),
     Column(
         "latency",
@@ -93,21 +117,10 @@ COLUMNS: tuple[Column[ProbedGateway], ...] = (
         width=7,
         priority=1,
         align="right",
-        sort_key=lambda r: (r.gateway.latency_s is None, r.gateway.latency_s or 0.0),
+        sort_key=lambda r, _: (r.gateway.latency_s is None, round(r.gateway.latency_s or 0.0, 3)),
     ),
     Column("trend", "LAST PROBES", _trend, width=PROBES, least=NARROW, priority=3),
     Column("range", "MIN–MAX", _range, width=12, priority=4),
-    Column(
-        "reason",
-        "REASON",
-        lambda r, _: Cell.of(r.gateway.reason, "calm"),
-        width=34,
-        least=14,
-        comfort=24,
-        priority=2,
-        flex=4,
-        sort_key=lambda r: r.gateway.reason.casefold(),
-    ),
     Column(
         "address",
         "ADDRESS",
@@ -115,7 +128,7 @@ COLUMNS: tuple[Column[ProbedGateway], ...] = (
         width=26,
         least=18,
         priority=5,
-        sort_key=lambda r: r.gateway.address,
+        sort_key=lambda r, _: r.gateway.address,
     ),
     Column(
         "age",
@@ -124,7 +137,7 @@ COLUMNS: tuple[Column[ProbedGateway], ...] = (
         width=10,
         least=6,
         align="right",
-        sort_key=lambda r: -r.gateway.observed_at,
+        sort_key=lambda r, now: age_order(now, r.gateway.observed_at),
         live=True,
     ),
 )

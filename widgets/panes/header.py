@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from textual.content import Content
+from textual.geometry import Region
 from textual.reactive import reactive
 from textual.widget import Widget
 
@@ -271,7 +272,8 @@ class HealthHeader(Widget):
     """
     ALLOW_SELECT = False
 
-    state: reactive[HeaderState | None] = reactive(None)
+    state: reactive[HeaderState | None] = reactive(None, repaint=False)
+    _drawn: Content | None = None
 
     def show(self, state: HeaderState) -> None:
         """Say this from now on."""
@@ -282,7 +284,33 @@ class HealthHeader(Widget):
         if self.state is not None:
             self.state = replace(self.state, now=now)
 
+    def watch_state(self) -> None:
+        """Repaint the cells that read differently, and nothing else."""
+        before, now = self._drawn, self._line()
+        if before is None or not self.is_mounted:
+            self.refresh()
+        elif not before.is_same(now):
+            start, end = changed_cells(before, now)
+            self.refresh(Region(start, 0, end - start, 1))
+
     def render(self) -> Content:
+        self._drawn = self._line()
+        return self._drawn
+
+    def _line(self) -> Content:
         if self.state is None:
             return Content.styled(_PRODUCT, "bold $text-accent")
         return header_line(self.state, self.content_size.width)
+
+
+def changed_cells(before: Content, now: Content) -> tuple[int, int]:
+    """First cell and the one past the last in which two lines of one width differ."""
+    wide = max(before.cell_length, now.cell_length)
+    if before.cell_length != now.cell_length or len(before.plain) != len(now.plain):
+        return 0, wide
+    low, high = 0, len(now.plain)
+    while low < high and before[low : low + 1].is_same(now[low : low + 1]):
+        low += 1
+    while high > low and before[high - 1 : high].is_same(now[high - 1 : high]):
+        high -= 1
+    return now[:low].cell_length, now[:high].cell_length

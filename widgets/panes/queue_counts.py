@@ -5,23 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from services.models import Counts, Direction, InLabel, OutLabel
-from services.text.signs import Sign, message_sign
+from services.text.signs import SETTLED, Sign, message_sign, urgent_first
 from widgets.table.columns import Cell
 from widgets.text.cell_text import Part
-
-SETTLED = frozenset(
-    label.value
-    for label in (
-        InLabel.COMPLETED,
-        InLabel.CANCELLED,
-        InLabel.UNSYNCED,
-        OutLabel.APPLIED,
-        OutLabel.ROUTED,
-        OutLabel.DELIVERED,
-        OutLabel.LOGGED,
-    )
-)
-"""Labels that ask for nothing more."""
 
 
 def sign_of(direction: Direction, label: str) -> Sign:
@@ -46,12 +32,12 @@ def cell(direction: Direction, counts: Counts) -> Cell:
     """One queue in a cell: `2 due, 1 processing`, or with signs alone where it is narrow."""
     signs = [
         (sign_of(direction, label), number)
-        for label, number in counts
+        for label, number in urgent_first(counts)
         if number and label not in SETTLED
     ]
     if not signs:
         done = settled_count(counts)
-        return Cell.of(f"✓ {done} done", "dim", f"✓{done}") if done else Cell.of("–", "dim")
+        return Cell.of(f"✓ {done} done", "dim", f"✓{done}") if done else Cell.of("")
     whole: list[Part] = []
     short: list[Part] = []
     for sign, number in signs:
@@ -67,7 +53,7 @@ def edge(
 ) -> list[Part]:
     """One queue in the lower edge of a pane: its chart, then every label with its number."""
     parts: list[Part] = [("→ in" if direction is Direction.IN else "← out", "dim"), *chart]
-    for label, number in counts:
+    for label, number in urgent_first(counts):
         sign = sign_of(direction, label)
         text = f"  {sign.glyph} {number} {sign.word}" if words else f" {sign.glyph}{number}"
         parts.append((text, sign.tone))

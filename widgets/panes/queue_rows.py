@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from services.models import Direction, InLabel, Message
-from services.text.format import age, countdown
+from services.text.format import age, age_order, countdown
 from services.text.signs import message_sign
 from widgets.table.columns import Cell, Column
 from widgets.text.cell_text import Part
@@ -85,7 +85,7 @@ COLUMNS: tuple[Column[SeenMessage], ...] = (
         "LABEL",
         _label,
         width=13,
-        sort_key=lambda r: message_sign(r.message.label).word,
+        sort_key=lambda r, _: message_sign(r.message.label).word,
     ),
     Column(
         "kind",
@@ -94,7 +94,7 @@ COLUMNS: tuple[Column[SeenMessage], ...] = (
         width=16,
         least=8,
         priority=3,
-        sort_key=lambda r: (r.message.kind, r.message.channel),
+        sort_key=lambda r, _: (r.message.kind, r.message.channel),
     ),
     Column("text", "TEXT", _text, width=30, least=14, comfort=26, flex=1),
     Column(
@@ -104,7 +104,7 @@ COLUMNS: tuple[Column[SeenMessage], ...] = (
         width=16,
         least=8,
         priority=2,
-        sort_key=lambda r: (r.message.due_at is None, r.message.due_at or 0.0),
+        sort_key=lambda r, now: (r.message.due_at is None, age_order(r.message.due_at or 0.0, now)),
         live=True,
     ),
 )

@@ -22,8 +22,8 @@ from services.models import (
     StepState,
     Verb,
 )
-from services.text.format import span
-from services.text.signs import sandbox_sign
+from services.text.format import counts, span
+from services.text.signs import NEEDS_YOU, sandbox_sign
 from widgets.panes.step_strip import outcome_lines, progress_words, strip_lines
 from widgets.text.cell_text import sanitize_line
 from widgets.text.styled_text import joined, signed, styled
@@ -61,13 +61,15 @@ class RepairBar(Vertical):
     DEFAULT_CSS = """
     RepairBar {
         height: auto;
-        max-height: 10;
         overflow-y: auto;
         padding: 0 1;
         background: $surface;
 
         #repair-head { height: 1; }
+        #repair-head.-stacked { layout: vertical; height: 2; }
         #repair-name { width: 1fr; height: 1; text-wrap: nowrap; text-overflow: ellipsis; }
+        #repair-buttons { width: auto; height: 1; }
+        .-stacked #repair-wake { margin: 0; }
         ActionButton {
             min-width: 0;
             margin: 0 0 0 1;
@@ -146,13 +148,11 @@ class RepairBar(Vertical):
     def compose(self) -> ComposeResult:
         with Horizontal(id="repair-head"):
             yield Static(id="repair-name", markup=False)
-            yield ActionButton(Content(f"Wake ({self._keys.wake})"), id="repair-wake", compact=True)
-            yield ActionButton(
-                Content(f"Reconnect ({self._keys.reconnect})"), id="repair-reconnect", compact=True
-            )
-            yield ActionButton(
-                Content(f"Cancel ({self._keys.cancel})"), id="repair-cancel", compact=True
-            )
+            with Horizontal(id="repair-buttons"):
+                for verb in self._buttons:
+                    yield ActionButton(
+                        Content(self._label(verb)), id=f"repair-{verb}", compact=True
+                    )
         yield Static(id="repair-reason", markup=False)
         yield Static(id="repair-steps", markup=False)
         with Horizontal(id="repair-offer"):
@@ -163,8 +163,25 @@ class RepairBar(Vertical):
     def on_mount(self) -> None:
         self._draw()
 
+    @property
+    def _buttons(self) -> tuple[str, ...]:
+        return (Verb.WAKE.value, Verb.RECONNECT.value, "cancel")
+
+    def _label(self, verb: str) -> str:
+        return f"{verb.title()} ({getattr(self._keys, verb)})"
+
     def on_resize(self) -> None:
+        self._stack()
         self._draw_attempt()
+
+    def _stack(self) -> None:
+        """Give the buttons a line of their own where they would cut the name."""
+        named = self._rendered.get("#repair-name")
+        if named is not None and self.content_size.width:
+            shown = [v for v in self._buttons if v != "cancel" or self.running is not None]
+            room = self.content_size.width - sum(len(self._label(v)) + 3 for v in shown)
+            head = self.query_one("#repair-head")
+            head.set_class(named.cell_length > room, "-stacked")
 
     def show(
         self,
@@ -285,16 +302,17 @@ class RepairBar(Vertical):
             sign = sandbox_sign(sandbox)
             doing = f" {sanitize_line(sandbox.tool, 40)}" if sandbox.tool else ""
             title = Content.assemble(
-                signed(sign, sanitize_line(sandbox.name, 60), bold=True),
+                signed(sign, sanitize_line(sandbox.name, 120), bold=True),
                 "  ",
                 styled(f"{sign.word}{doing}", sign.tone),
                 "  ",
                 styled("stale" if sandbox.stale else "", "warn"),
             )
-            reason = styled(self._overtaken or sandbox.reason, "calm")
+            reason = self._present_words(sandbox)
         self._update_static("#repair-name", title, layout=False)
         self._line("#repair-reason", [reason] if self._visible_attempt is None else [])
         self._draw_buttons()
+        self._stack()
         self._draw_attempt()
         able = (
             self.refusal(Verb.WAKE),
@@ -305,6 +323,17 @@ class RepairBar(Vertical):
         if able != self._enabled_state:
             self._enabled_state = able
             self.refresh_bindings()
+
+    def _present_words(self, sandbox: Sandbox) -> Content:
+        """What is so now: what overtook a result, what is asked, what is wrong, or its queues."""
+        if self._overtaken:
+            return styled(self._overtaken, "calm")
+        asked = f"{NEEDS_YOU.glyph} {sandbox.needs_me}" if sandbox.needs_me else ""
+        parts = (styled(asked, NEEDS_YOU.tone), styled(sandbox.reason, "calm"))
+        if any(parts):
+            return joined(parts)
+        queues = (("in", sandbox.inbound), ("out", sandbox.outbound))
+        return styled(" · ".join(f"{way} {counts(pairs)}" for way, pairs in queues if pairs), "dim")
 
     def _draw_buttons(self) -> None:
         sandbox, running = self._sandbox, self.running

@@ -1,4 +1,4 @@
-"""Every sandbox: its state, what it does, its queues, and how old that knowledge is."""
+"""Every sandbox: its state and why, its queues, and how old that knowledge is."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from textual.message import Message
 from textual.reactive import reactive
 
 from services.models import Activity, Direction, Sandbox, SandboxId, SandboxState
-from services.text.signs import Sign, sandbox_sign
+from services.text.format import age_order
+from services.text.signs import NEEDS_YOU, Sign, sandbox_sign
 from widgets.panes import queue_counts
 from widgets.panes.binding_rows import keys_of
 from widgets.panes.table_pane import TablePane, count_summary
@@ -34,8 +35,12 @@ _URGENCY = {
 }
 
 
-def _urgency(sandbox: Sandbox) -> tuple[int, bool]:
-    return _URGENCY[sandbox.state], sandbox.activity is not Activity.WORKING
+def urgency(sandbox: Sandbox | None) -> tuple[bool, int, bool]:
+    """The order of need: what waits for a person, what is broken, what is cut off, the rest."""
+    if sandbox is None:
+        return True, len(_URGENCY), True
+    working = sandbox.activity is Activity.WORKING
+    return not sandbox.needs_me, _URGENCY[sandbox.state], not working
 
 
 def _state(sandbox: Sandbox, _: float) -> Cell:
@@ -43,8 +48,14 @@ def _state(sandbox: Sandbox, _: float) -> Cell:
     return Cell.of(str(sign), sign.tone)
 
 
-def _doing(sandbox: Sandbox, _: float) -> Cell:
-    """The tool at work, then the reason: one of them is nearly always all there is."""
+def _why(sandbox: Sandbox, _: float) -> Cell:
+    """What is wrong or asked; where nothing is, the tool at work or what the source says."""
+    if sandbox.needs_me:
+        reason = f" · {sandbox.reason}" if sandbox.reason else ""
+        asked = f"{NEEDS_YOU.glyph} {sandbox.needs_me}"
+        return Cell(((asked, NEEDS_YOU.tone), (reason, "calm")))
+    if sandbox.reason and sandbox.state is not SandboxState.READY:
+        return Cell.of(sandbox.reason, "calm")
     parts: list[Part] = []
     if sandbox.tool and sandbox.state is SandboxState.READY:
         parts.append((sandbox.tool, "busy"))
@@ -52,88 +63,100 @@ def _doing(sandbox: Sandbox, _: float) -> Cell:
         parts.append((sandbox.activity.value, "busy"))
     if sandbox.reason:
         parts += [(" · ", "dim")] if parts else []
-        parts.append((sandbox.reason, "dim" if sandbox.state is SandboxState.READY else "calm"))
+        parts.append((sandbox.reason, "dim"))
     return Cell(tuple(parts))
+
+
+def needs_attention(sandbox: Sandbox) -> bool:
+    """Whether somebody should look: it waits for a person, or is in trouble."""
+    idle_fault = sandbox.state is SandboxState.ASLEEP and not sandbox.asleep_by_design
+    return (
+        bool(sandbox.needs_me)
+        or idle_fault
+        or _URGENCY[sandbox.state] <= _URGENCY[SandboxState.UNKNOWN]
+    )
 
 
 def _gateway(sandbox: Sandbox, _: float) -> Cell:
     return Cell.of(sandbox.gateway.native_id if sandbox.gateway else "–", "dim")
 
 
-COLUMNS: tuple[Column[Sandbox], ...] = (
-    Column(
-        "state",
-        "STATE",
-        _state,
-        width=10,
-        sort_key=_urgency,
-    ),
-    Column(
-        "name",
-        "SANDBOX",
-        lambda s, _: Cell.of(s.name, "calm"),
-        width=18,
-        least=12,
-        flex=1,
-        sort_key=lambda s: s.name.casefold(),
-    ),
-    Column(
-        "doing",
-        "DOING",
-        _doing,
-        width=40,
-        least=14,
-        comfort=22,
-        priority=2,
-        flex=4,
-        sort_key=lambda s: (not s.tool, s.tool.casefold(), s.reason.casefold()),
-    ),
-    Column(
-        "in",
-        "IN →",
-        lambda s, _: queue_counts.cell(Direction.IN, s.inbound),
-        width=16,
-        least=8,
-        priority=1,
-        sort_key=lambda s: -queue_counts.open_count(s.inbound),
-    ),
-    Column(
-        "out",
-        "OUT ←",
-        lambda s, _: queue_counts.cell(Direction.OUT, s.outbound),
-        width=14,
-        least=6,
-        priority=3,
-        sort_key=lambda s: -queue_counts.open_count(s.outbound),
-    ),
-    Column(
-        "gateway",
-        "GATEWAY",
-        _gateway,
-        width=14,
-        least=10,
-        priority=4,
-        sort_key=lambda s: str(s.gateway or ""),
-    ),
-    Column(
-        "source",
-        "SOURCE",
-        lambda s, _: Cell.of(s.id.source, "dim"),
-        width=10,
-        priority=5,
-        sort_key=lambda s: s.id.source,
-    ),
-    Column(
-        "age",
-        "AGE",
-        lambda s, now: age_cell(now, s.observed_at, stale=s.stale),
-        width=10,
-        least=6,
-        align="right",
-        sort_key=lambda s: -s.observed_at,
-        live=True,
-    ),
+_STATE: Column[Sandbox] = Column(
+    "state", "STATE", _state, width=10, sort_key=lambda s, _: urgency(s), flash=True
 )
+_NAME: Column[Sandbox] = Column(
+    "name",
+    "SANDBOX",
+    lambda s, _: Cell.of(s.name, "calm"),
+    width=20,
+    least=12,
+    widened=3,
+    flex=1,
+    sort_key=lambda s, _: s.name.casefold(),
+)
+_WHY: Column[Sandbox] = Column(
+    "why",
+    "WHY",
+    _why,
+    width=44,
+    least=14,
+    comfort=24,
+    widened=3,
+    flex=4,
+    sort_key=lambda s, _: (not s.tool, s.tool.casefold(), s.reason.casefold()),
+    spills=needs_attention,
+)
+_IN: Column[Sandbox] = Column(
+    "in",
+    "IN →",
+    lambda s, _: queue_counts.cell(Direction.IN, s.inbound),
+    width=28,
+    least=8,
+    priority=1,
+    sort_key=lambda s, _: -queue_counts.open_count(s.inbound),
+)
+_OUT: Column[Sandbox] = Column(
+    "out",
+    "OUT ←",
+    lambda s, _: queue_counts.cell(Direction.OUT, s.outbound),
+    width=22,
+    least=5,
+    priority=2,
+    sort_key=lambda s, _: -queue_counts.open_count(s.outbound),
+)
+_AGE: Column[Sandbox] = Column(
+    "age",
+    "AGE",
+    lambda s, now: age_cell(now, s.observed_at, stale=s.stale),
+    width=11,
+    least=6,
+    align="right",
+    sort_key=lambda s, now: age_order(now, s.observed_at),
+    live=True,
+)
+_SOURCE: Column[Sandbox] = Column(
+    "source",
+    "SOURCE",
+    lambda s, _: Cell.of(s.id.source, "dim"),
+    width=14,
+    least=10,
+    priority=4,
+    sort_key=lambda s, _: s.id.source,
+)
+_GATEWAY: Column[Sandbox] = Column(
+    "gateway",
+    "GATEWAY",
+    _gateway,
+    width=16,
+    least=10,
+    priority=5,
+    sort_key=lambda s, _: str(s.gateway or ""),
+)
+ONLY_NEEDING = f'"{NEEDS_YOU.word}"'
+"""The filter that shows what needs somebody."""
+_ALWAYS = (_STATE, _NAME, _WHY, _IN, _OUT, _AGE)
+COLUMNS: tuple[Column[Sandbox], ...] = (*_ALWAYS, _SOURCE, _GATEWAY)
+"""Every column; the last two are shown where there are several sources or gateways."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +169,7 @@ class _CountKey:
 
 
 def _count_key(sandbox: Sandbox) -> _CountKey:
-    return _CountKey(_urgency(sandbox), sandbox_sign(sandbox), sandbox.stale)
+    return _CountKey(urgency(sandbox)[1:], sandbox_sign(sandbox), sandbox.stale)
 
 
 class SandboxPane(TablePane):
@@ -176,7 +199,7 @@ class SandboxPane(TablePane):
         super().__init__(id=id, classes=classes)
         self._counter: KeyedCounter[SandboxId, _CountKey] = KeyedCounter()
         self._table: RecordTable[SandboxId, Sandbox] = RecordTable(
-            COLUMNS,
+            _ALWAYS,
             key=lambda s: s.id,
             search=_search,
             order=lambda s: (s.id.source, s.name.casefold(), s.id.native_id),
@@ -204,6 +227,22 @@ class SandboxPane(TablePane):
         """Put the cursor on a sandbox; False where it is not shown."""
         return self._table.select(sandbox)
 
+    def select_next_needing(self) -> bool:
+        """Put the cursor on the next one that needs somebody, by urgency; False for none."""
+        rows = (self._table.record(key) for key in self._table.keys)
+        needing = [row.id for row in rows if row is not None and needs_attention(row)]
+        needing.sort(key=lambda key: urgency(self._table.record(key)))
+        if not needing:
+            return False
+        at = needing.index(self.current) + 1 if self.current in needing else 0
+        return self.select(needing[at % len(needing)])
+
+    def toggle_only_needing(self) -> None:
+        """Show those that need somebody alone, by urgency, or all in their order again."""
+        off = self.filter_text == ONLY_NEEDING
+        self.set_filter("" if off else ONLY_NEEDING)
+        self._table.sort_by(None if off else "state")
+
     def tables(self) -> Sequence[RecordTable[SandboxId, Sandbox]]:
         """The one table."""
         return (self._table,)
@@ -219,6 +258,8 @@ class SandboxPane(TablePane):
         """Take a delta of the board of `at`; of the `renewed` only the age is another."""
         self._table.renew(renewed)
         change = self._table.reconcile(upserted, removed, at=at)
+        if change.added or change.removed:
+            self._show_where_there_are_several()
         for key in change.removed:
             self._counter.drop(key)
         for key in (*change.added, *(key for key, _, _ in change.updated)):
@@ -229,6 +270,15 @@ class SandboxPane(TablePane):
                 self._counter.put(key, _count_key(record))
         if change.added or change.updated or change.removed:
             self.retitle()
+
+    def _show_where_there_are_several(self) -> None:
+        """A source or a gateway is named on every row only where that tells rows apart."""
+        rows = tuple(self._table.records())
+        columns = [*_ALWAYS]
+        columns += [_SOURCE] if len({row.id.source for row in rows}) > 1 else []
+        columns += [_GATEWAY] if len({row.gateway for row in rows}) > 1 else []
+        if len(columns) != len(self._table.columns):
+            self._table.set_columns(tuple(columns))
 
     def badge_parts(self) -> list[Part]:
         """How far a verb is with many, and what the marks are for."""
@@ -292,6 +342,8 @@ def _search(sandbox: Sandbox) -> str:
         (
             str(sandbox_sign(sandbox)),
             sandbox.state.value,
+            NEEDS_YOU.word if needs_attention(sandbox) else "",
+            sandbox.needs_me,
             sandbox.name,
             str(sandbox.id),
             sandbox.tool,

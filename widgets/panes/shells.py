@@ -18,8 +18,9 @@ from textual.widgets import Static
 
 from services.models import Retry, Shell, ShellState
 from services.text.signs import SHELLS
+from widgets.panes.sandbox_now import SandboxNow
 from widgets.panes.shell_tabs import ShellTab, ShellTabs
-from widgets.text.cell_text import sanitize_block, sanitize_line
+from widgets.text.cell_text import sanitize_line
 from widgets.text.styled_text import joined, signed, styled
 
 _LOST_STATES = (ShellState.LOST, ShellState.FAILED)
@@ -54,10 +55,6 @@ def ending_line(shell: Shell, key: str) -> Content:
     return Content.assemble(signed(sign, head, bold=True), "  ", styled(offer, "dim"))
 
 
-class EmptyShell(Static, can_focus=True):
-    """What stands there while no shell is open."""
-
-
 class ShellPane(Vertical):
     """Shows one mounted terminal view at a time; the views belong to whoever added them."""
 
@@ -74,12 +71,6 @@ class ShellPane(Vertical):
         &.-typing { border-subtitle-color: $text-accent; border-subtitle-style: bold; }
         &.-lost { border-title-color: $text-error; }
 
-        EmptyShell {
-            height: 1fr;
-            content-align: center middle;
-            text-align: center;
-            color: $text-muted;
-        }
         #shell-notice { height: 1; color: $text-muted; text-wrap: nowrap; text-overflow: ellipsis; }
         #shell-ending { height: auto; max-height: 3; background: $panel; padding: 0 1; }
         #shell-slot { height: 1fr; }
@@ -128,37 +119,46 @@ class ShellPane(Vertical):
         self._reopen_key = sanitize_line(reopen_key, 12)
         self._shells: dict[str, Shell] = {}
         self._views: dict[str, Widget] = {}
+        self._names: dict[str, str] = {}
         self._unseen: set[str] = set()
         self._bells: set[str] = set()
         self._front: str | None = None
-        self._empty_text = ""
+        self._subject = ""
         self._typing = False
 
     def compose(self) -> ComposeResult:
         yield ShellTabs()
         yield Static(id="shell-notice", markup=False)
         yield Container(id="shell-slot")
-        empty = f"No shell open. Press {self._open_key} on a sandbox."
-        yield EmptyShell(Content(empty), markup=False)
+        yield SandboxNow(f"No shell open. Press {self._open_key} on a sandbox.")
         yield Static(id="shell-ending", markup=False)
 
     def on_mount(self) -> None:
         self._draw()
 
-    def set_empty_text(self, words: str) -> None:
-        """Set the text shown while no shell is open."""
-        if words != self._empty_text:
-            self._empty_text = words
-            self.query_one(EmptyShell).update(Content(sanitize_block(words)))
+    @property
+    def now_view(self) -> SandboxNow:
+        """What stands there while no shell is open."""
+        return self.query_one(SandboxNow)
+
+    def set_subject(self, name: str) -> None:
+        """The sandbox that is shown while no shell is open; empty for none."""
+        if name != self._subject:
+            self._subject = name
+            self._draw_frame()
 
     @property
     def active(self) -> str | None:
         """The id of the shell in front."""
         return self._front
 
-    def add_shell(self, shell: Shell, view: Widget) -> AwaitMount:
-        """Mount the view of a new shell and bring it to the front; once this pane is mounted."""
+    def add_shell(self, shell: Shell, view: Widget, name: str = "") -> AwaitMount:
+        """Mount the view of a new shell and bring it to the front; once this pane is mounted.
+
+        `name` is what its sandbox is called; without one it is its id.
+        """
         self._shells[shell.id] = shell
+        self._names[shell.id] = sanitize_line(name or shell.sandbox.native_id, 60)
         self._views[shell.id] = view
         view.display = False
         mounted = self.query_one("#shell-slot").mount(view)
@@ -215,7 +215,7 @@ class ShellPane(Vertical):
         at = ids.index(id)
         had_focus = self._holds_focus(self)
         held = self._typing
-        del self._shells[id], self._views[id]
+        del self._shells[id], self._views[id], self._names[id]
         self._unseen.discard(id)
         self._bells.discard(id)
         left = [key for key in ids if key != id]
@@ -235,7 +235,7 @@ class ShellPane(Vertical):
     def focus_inside(self, *, typing: bool) -> None:
         """Put the focus on the view in front, or with `typing` off on the tabs."""
         if self._front is None:
-            taker: Widget = self.query_one(EmptyShell)
+            taker: Widget = self.now_view
         elif typing:
             taker = self._views[self._front]
         else:
@@ -306,7 +306,7 @@ class ShellPane(Vertical):
         for shell in self._shells.values():
             seen[shell.sandbox] += 1
             number = f" {seen[shell.sandbox]}" if seen[shell.sandbox] > 1 else ""
-            labels.append(f"{shell.sandbox.native_id}{number}")
+            labels.append(f"{self._names[shell.id]}{number}")
         return labels
 
     def _draw(self) -> None:
@@ -319,7 +319,7 @@ class ShellPane(Vertical):
             for each, label in zip(self._shells.values(), self._labels(), strict=True)
         )
         tabs.display = shell is not None
-        self.query_one(EmptyShell).display = shell is None
+        self.now_view.display = shell is None
         self.query_one("#shell-slot").display = shell is not None
         self._line("#shell-notice", styled(shell.notice, "dim") if shell else Content(""))
         ending = ending_line(shell, self._reopen_key) if shell else Content("")
@@ -331,10 +331,10 @@ class ShellPane(Vertical):
     def _draw_frame(self) -> None:
         shell = self._shell
         self.set_class(self._typing, "-typing")
-        title = [] if shell is None else [shell.sandbox.native_id, shell.title]
+        title = [self._subject] if shell is None else [self._names[shell.id], shell.title]
         parts = [styled(f"· {part}", "dim") for part in title if part]
         number = styled(self._number, "wait")
-        heading = Content.styled("Shell", "bold")
+        heading = Content.styled("now" if shell is None else "shell", "bold")
         self.border_title = joined((number, heading, *parts), " ")
         leads_out = f"{self._chord} leaves the shell" if self._typing else ""
         self.border_subtitle = Content(leads_out)

@@ -53,7 +53,7 @@ def count_summary(counts: Iterable[tuple[Sign, int]], stale: int, room: int) -> 
 def follow_badge(following: bool, unseen: int, key: str) -> list[Part]:
     """FOLLOWING, or PAUSED with how much is new and the key that follows."""
     if following:
-        return [("▼ FOLLOWING", "dim")]
+        return [("FOLLOWING", "dim")]
     parts: list[Part] = [("‖ PAUSED", "warn")]
     if unseen:
         parts += [(" ", ""), (f" +{unseen} new ", "$text on $accent 50%")]
@@ -167,6 +167,12 @@ class TablePane(Widget):
         for table in self.tables():
             table.now = now
 
+    def set_sure_width(self, width: int) -> None:
+        """The pane has at least that many cells at every greater size of the screen."""
+        inner = max(1, width - 3)  # Without its frame and the scrollbar.
+        for table in self.tables():
+            table.sure_width = inner
+
     def set_filter(self, text: str) -> None:
         """Filter every table of the pane."""
         for table in self.tables():
@@ -240,7 +246,7 @@ class TablePane(Widget):
         event.stop()
         self.set_filter(event.value)
 
-    def on_filter_input_closed(self, event: FilterInput.Closed) -> None:
+    def on_line_input_closed(self, event: FilterInput.Closed) -> None:
         """Back to the rows."""
         event.stop()
         self.set_filter(event.text)
@@ -310,6 +316,6 @@ class TablePane(Widget):
         if self.offline:
             parts.append((" ✕ offline", "bad"))
         elif self.stale:
-            parts.append((" ! stale", "warn"))
+            parts.append((f" {STALE}", "warn"))
         badge = self.badge_parts()
         return [*parts, (" ", ""), *badge] if badge else parts

@@ -1,4 +1,4 @@
-"""Cells that changed, lit for an instant."""
+"""States that changed, lit for an instant."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class ChangedCells(Generic[K]):
             changed = frozenset(
                 p.column.id
                 for p in self._painter.placed
-                if not p.column.live
+                if p.column.flash
                 and p.column.render(before, now).text != p.column.render(record, now).text
             )
             if changed:

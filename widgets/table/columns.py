@@ -52,15 +52,22 @@ class Column(Generic[R]):
     """What it has before a column of a higher priority number gets any room; `least` where 0."""
     priority: int = 0
     """0 is always shown; of the others the lower numbers get room first."""
+    widened: int = 99
+    """The priority at which it gets its full width."""
     flex: int = 0
     """Its share of the room that is left."""
     align: Align = "left"
     gap: int = 2
     """Blank cells after it."""
-    sort_key: Callable[[R], Any] | None = None
-    """Orders the rows when the table is sorted by this column; None where that says nothing."""
+    sort_key: Callable[[R, float], Any] | None = None
+    """Orders the rows when the table is sorted by this column, no finer than what it shows; from
+    the record and the current instant. None where that says nothing."""
     live: bool = False
     """Whether the text depends on the current instant."""
+    flash: bool = False
+    """Whether it is a state, whose change is lit for an instant; samples never are."""
+    spills: Callable[[R], bool] | None = None
+    """Of which records the text, where it does not fit, stands whole on a second line."""
 
     @property
     def narrowest(self) -> int:
@@ -77,26 +84,34 @@ class PlacedColumn(Generic[R]):
     width: int
 
 
-def fit(columns: Sequence[Column[R]], room: int) -> tuple[PlacedColumn[R], ...]:
-    """Keep what fits by priority, widen what does, give the rest to the flexible ones.
+def fit(columns: Sequence[Column[R]], room: int, sure: int = 0) -> tuple[PlacedColumn[R], ...]:
+    """Place the columns that fit, in `room` cells of which `sure` are there at greater sizes too.
 
-    Only a flexible column takes a width between its least and its full one. Columns of priority 0
-    stay however narrow the room is; the last of them may then be cut.
+    With more room no column goes and none gets narrower: what is granted is granted in one order,
+    and what cannot be granted yet stays blank. Room beyond the sure one widens the flexible
+    columns alone. Columns of priority 0 stay however narrow it is; the last may then be cut.
     """
-    kept: list[Column[R]] = []
-    for column in sorted(columns, key=lambda c: c.priority):
-        eased = sum(max(0, c.comfort - c.narrowest) for c in kept if c.priority < column.priority)
-        if column.priority == 0 or _need([*kept, column]) + eased <= room:
-            kept.append(column)
-    kept.sort(key=columns.index)
-    widths = {c.id: c.narrowest for c in kept}
-    spare = room - _need(kept)
-    for column in sorted(kept, key=lambda c: c.priority):
-        more = column.width - column.narrowest
-        if more <= spare or column.flex:
-            widths[column.id] += min(more, spare)
-            spare -= min(more, spare)
-    shares = sum(c.flex for c in kept)
+    sure = min(sure or room, room)
+    widths: dict[str, int] = {}
+    left = sure
+    held_up = False
+    for column, target in _grants(columns):
+        held = widths.get(column.id)
+        if held is None:
+            needs = target + (column.gap if widths else 0)
+            if needs > left and column.priority:
+                held_up = True
+                break
+            widths[column.id] = target
+            left -= needs
+        else:
+            more = max(0, min(target - held, left))
+            widths[column.id] += more
+            left -= more
+    left = max(0, left)
+    spare = room - sure + (left if not held_up or room > sure else 0)
+    kept = [column for column in columns if column.id in widths]
+    shares = sum(column.flex for column in kept)
     if spare > 0 and shares:
         pool = spare
         for column in kept:
@@ -115,6 +130,18 @@ def fit(columns: Sequence[Column[R]], room: int) -> tuple[PlacedColumn[R], ...]:
     return tuple(placed)
 
 
-def _need(columns: Sequence[Column[R]]) -> int:
-    """Cells for the narrowest form; one gap less than columns."""
-    return sum(c.narrowest + c.gap for c in columns) - min((c.gap for c in columns), default=0)
+def _grants(columns: Sequence[Column[R]]) -> list[tuple[Column[R], int]]:
+    """Which column is to have which width, in the order in which room is given."""
+    grants: list[tuple[int, int, Column[R], int]] = []
+    for column in columns:
+        grants.append((column.priority, 0, column, column.narrowest))
+        if column.comfort > column.narrowest:
+            grants.append((column.priority, 1, column, column.comfort))
+        grants.append((max(column.priority, column.widened), 2, column, column.width))
+    grants.sort(key=lambda grant: grant[:2])
+    return [(column, target) for *_, column, target in grants]
+
+
+def row_text(columns: Sequence[Column[R]], record: R, now: float) -> str:
+    """What all the columns say of a record, a line each."""
+    return "\n".join(column.render(record, now).text for column in columns)

@@ -49,5 +49,5 @@ class LiveCells(Generic[K, R]):
             if record is None:
                 continue
             for placed in self._painter.changed_columns(key, record, now):
-                x, y = GUTTER + placed.x, row - top + HEADER
+                x, y = GUTTER + placed.x, self._window.line_of(row) - top + HEADER
                 self._table.refresh(Region(x, y, placed.width, 1))

@@ -18,14 +18,15 @@ from textual.strip import Strip
 from widgets.table import messages, sort_order
 from widgets.table.bindings import TABLE_BINDINGS
 from widgets.table.changed_cells import ChangedCells
-from widgets.table.columns import Column
+from widgets.table.columns import Column, row_text
 from widgets.table.ghosts import Ghosts
 from widgets.table.layered_style import LayeredStyles
 from widgets.table.live_cells import LiveCells
 from widgets.table.marks import Marks
 from widgets.table.read_ahead import ReadAhead
 from widgets.table.record_model import Aside, Change, RecordModel
-from widgets.table.row_painter import GUTTER, NAMES, TABLE_CSS, RowPainter, RowState
+from widgets.table.row_drawing import RowDrawing
+from widgets.table.row_painter import GUTTER, NAMES, TABLE_CSS, RowPainter
 from widgets.table.row_window import HEADER, RowWindow, ViewPosition
 from widgets.table.sort_order import SortOrder
 
@@ -57,7 +58,9 @@ class RecordTable(ScrollView, Generic[K, R], can_focus=True, inherit_bindings=Fa
     now: reactive[float] = reactive(0.0, repaint=False)
     """The instant ages are counted from, seconds since the epoch."""
     flashing: reactive[bool] = reactive(True, repaint=False)
-    """Whether a changed cell flashes once."""
+    """Whether a changed state flashes once."""
+    sure_width = 0
+    """Cells that it has at every greater size of the screen; 0 where its own width is that."""
 
     def __init__(
         self,
@@ -77,18 +80,22 @@ class RecordTable(ScrollView, Generic[K, R], can_focus=True, inherit_bindings=Fa
         super().__init__(id=id, classes=classes)
         self.columns = tuple(columns)
         """All columns, also those that do not fit; `set_columns` changes them."""
-        self._model: RecordModel[K, R] = RecordModel(key, search or self._row_text, order, aside)
+        text = search or (lambda record: row_text(self.columns, record, self.now))
+        self._model: RecordModel[K, R] = RecordModel(key, text, order, aside)
         # Without a search text of their own, records would have to be drawn to be read.
         self._read_ahead = ReadAhead(self, self._model) if search is not None else None
         self._marks: Marks[K] = Marks()
         self._painter: RowPainter[K, R] = RowPainter(LayeredStyles(self))
-        self._stale = stale
         self.empty = empty
         """What to say where there are no rows."""
         self._window: RowWindow[K] = RowWindow(self, self._model, self._first_cursor)
         self._ghosts = Ghosts(self._model, self._window, self._marks, ghost, self.GONE)
         self._changed = ChangedCells(self, self._model, self._window, self._painter)
         self._live = LiveCells(self, self._model, self._window, self._painter)
+        self._drawing: RowDrawing[K, R] = RowDrawing(
+            *(self._model, self._window, self._marks, self._ghosts, self._changed, self._painter),
+            stale,
+        )
         self._sort = sort_order.NATURAL
 
     @property
@@ -153,16 +160,16 @@ class RecordTable(ScrollView, Generic[K, R], can_focus=True, inherit_bindings=Fa
         if change.moved:
             self._restore_position(place)
         else:
-            self._window.refresh_keys(change.keys)
+            self._drawing.repaint(change, self.now)
+        self._spill()
         return change
 
     def renew(self, records: Iterable[R]) -> None:
         """Take records that differ from the ones held in what the live columns say, as in age."""
         place = self._window.position()
-        live = any(column.id == self._sort[0] and column.live for column in self.columns)
-        if self._live.renew(records, sorted_by_live=live):
+        if self._live.renew(records, sorted_by_live=self._sorted_by_live):
             self._restore_position(place)
-        self.watch_now()
+        self._live.repaint(self.now)
 
     def clear_records(self) -> None:
         """Forget everything, as when another subject is shown."""
@@ -182,18 +189,8 @@ class RecordTable(ScrollView, Generic[K, R], can_focus=True, inherit_bindings=Fa
         return super().render_lines(crop)
 
     def render_line(self, y: int) -> Strip:
-        """The header, a record, the empty state or a blank."""
-        if y < HEADER:
-            return self._painter.header(*self._sort)
-        row = self.scroll_offset.y + y - HEADER
-        if row < len(self._model):
-            return self._draw(row)
-        if len(self._model):
-            return self._painter.blank()
-        text, total = self.empty(), self._model.total
-        if total:
-            text = f"Nothing matches /{self._model.filter}\nEscape shows all {total}."
-        return self._painter.message(text, y - HEADER - 1)
+        """A line as it is drawn."""
+        return self._drawing.line(y, self.now, self._sort, self.empty)
 
     def notify_style_update(self) -> None:
         """The theme, the focus or a stylesheet changed: what was drawn is of no use."""
@@ -201,11 +198,21 @@ class RecordTable(ScrollView, Generic[K, R], can_focus=True, inherit_bindings=Fa
         self._painter.invalidate()
 
     def watch_now(self) -> None:
-        """Repaint the cells whose age reads differently, and nothing else."""
+        """Repaint the cells whose age reads differently; order anew where that is the order."""
+        if self._sorted_by_live:
+            place = self._window.position()
+            if self._model.rearrange():
+                self._restore_position(place)
         self._live.repaint(self.now)
+
+    def watch_show_vertical_scrollbar(self, shown: bool) -> None:
+        """A scrollbar that comes begins where the rows are."""
+        if shown:
+            self.vertical_scrollbar.position = self.scroll_y
 
     def on_resize(self, _: events.Resize) -> None:
         """Keep the cursor on the screen."""
+        self._spill()
         row = self._model.row(self._window.cursor)
         if row is not None:
             self._window.reveal(row)
@@ -228,6 +235,7 @@ class RecordTable(ScrollView, Generic[K, R], can_focus=True, inherit_bindings=Fa
     def set_columns(self, columns: Sequence[Column[R]]) -> None:
         """Show other columns; a sort by one that is gone ends."""
         self.columns = tuple(columns)
+        self._spill()
         if self._sort[0] is not None and self._sort[0] not in {c.id for c in columns}:
             self.sort_by(None)
         self.refresh()
@@ -244,9 +252,10 @@ class RecordTable(ScrollView, Generic[K, R], can_focus=True, inherit_bindings=Fa
         self.refresh_bindings()
         self.post_message(self.Filtered(self, text))
 
-    def sort_by(self, column: str | None, *, reverse: bool = False) -> None:
+    def sort_by(self, column: str | None, reverse: bool = False) -> None:
         """Order by a column with a sort key, or naturally."""
-        by = next((c.sort_key for c in self.columns if c.id == column), None)
+        key = next((c.sort_key for c in self.columns if c.id == column), None)
+        by = None if key is None else lambda record: key(record, self.now)
         self._sort = (column if by else None, reverse)
         place = self._window.position()
         if self._model.set_sort(by, reverse=reverse):
@@ -292,13 +301,11 @@ class RecordTable(ScrollView, Generic[K, R], can_focus=True, inherit_bindings=Fa
         """Order by the next column that orders anything, then naturally again."""
         self._lay_out()
         ids = [p.column.id for p in self._painter.placed if p.column.sort_key]
-        column, reverse = sort_order.next_column(self._sort, ids)
-        self.sort_by(column, reverse=reverse)
+        self.sort_by(*sort_order.next_column(self._sort, ids))
 
     def action_sort_flip(self) -> None:
         """Reverse the order."""
-        column, reverse = self._sort
-        self.sort_by(column, reverse=not reverse)
+        self.sort_by(self._sort[0], reverse=not self._sort[1])
 
     def action_mark(self) -> None:
         """Mark or unmark the record under the cursor and go on to the next."""
@@ -330,12 +337,9 @@ class RecordTable(ScrollView, Generic[K, R], can_focus=True, inherit_bindings=Fa
 
     def on_click(self, event: events.Click) -> None:
         """A row: select, and open on the second click. A title: sort, reverse, natural again."""
-        if event.y < HEADER:
-            title = self._painter.column_at(event.x - GUTTER)
-            if title is not None and title.sort_key:
-                column, reverse = sort_order.clicked(self._sort, title.id)
-                self.sort_by(column, reverse=reverse)
-            return
+        title = self._painter.column_at(event.x - GUTTER) if event.y < HEADER else None
+        if title is not None and title.sort_key:
+            self.sort_by(*sort_order.clicked(self._sort, title.id))
         row = self._window.row_at(event.y)
         if row is not None:
             self._go(row)
@@ -356,25 +360,20 @@ class RecordTable(ScrollView, Generic[K, R], can_focus=True, inherit_bindings=Fa
         self.refresh_bindings()
         self.post_message(self.MarksChanged(self, self.marked))
 
-    def _row_text(self, record: R) -> str:
-        return "\n".join(c.render(record, self.now).text for c in self.columns)
+    @property
+    def _sorted_by_live(self) -> bool:
+        """Whether the order depends on the current instant."""
+        return any(column.id == self._sort[0] and column.live for column in self.columns)
 
     def _lay_out(self) -> None:
-        self._painter.lay_out(self.columns, self.scrollable_content_region.width)
+        self._painter.lay_out(self.columns, self.scrollable_content_region.width, self.sure_width)
 
-    def _draw(self, row: int) -> Strip:
-        key = self._model.visible[row]
-        record = self._model.record(key)
-        assert record is not None
-        row_state = RowState(
-            cursor=key == self._window.cursor,
-            marked=key in self._marks,
-            hover=row == self._window.hover,
-            stale=self._stale(record),
-            flash=self._changed.of(key),
-            gone=self._ghosts.of(key),
-        )
-        return self._painter.row(key, record, row_state, self.now)
+    def _spill(self) -> None:
+        """Give second lines to the rows that have more to say, where there is room."""
+        if self.is_attached:
+            self._lay_out()
+            if self._window.spill(self._drawing.spilled()):
+                self.refresh()
 
     def _first_cursor(self) -> K | None:
         """Where the cursor starts when there was none."""
@@ -397,3 +396,4 @@ class RecordTable(ScrollView, Generic[K, R], can_focus=True, inherit_bindings=Fa
 
     def _restore_position(self, place: ViewPosition[K]) -> None:
         self._window.restore(place)
+        self._spill()

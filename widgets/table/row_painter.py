@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
+from math import isnan
 from textwrap import wrap
 from typing import Generic, TypeVar
 
@@ -19,7 +20,7 @@ K = TypeVar("K", bound=Hashable)
 R = TypeVar("R")
 
 GUTTER = 2
-"""Cells before the first column: the cursor or the mark."""
+"""Cells before the first column: the cursor and the mark."""
 CURSOR_GLYPH, MARK_GLYPH = "›", "■"
 NEVER = float("nan")
 KEPT_LINES = 512
@@ -59,7 +60,7 @@ RecordTable {
     & > .record-table--stale { text-opacity: 60%; }
     & > .record-table--flash { background: $accent 40%; }
     &:ansi > .record-table--stale { text-style: dim; }
-    &:ansi > .record-table--flash { background: transparent; text-style: reverse; }
+    &:ansi > .record-table--flash { background: transparent; }
 }
 """
 
@@ -97,19 +98,19 @@ class RowPainter(Generic[K, R]):
         self._placed: tuple[PlacedColumn[R], ...] = ()
         self._live: tuple[PlacedColumn[R], ...] = ()
         self._columns: tuple[Column[R], ...] | None = None
-        self._width = 0
+        self._width = self._sure = 0
 
     @property
     def placed(self) -> tuple[PlacedColumn[R], ...]:
         """The columns as laid out; `x` counts from the gutter's end."""
         return self._placed
 
-    def lay_out(self, columns: tuple[Column[R], ...], width: int) -> None:
-        """Place the columns that fit; nothing is done where neither they nor the width changed."""
-        if self._columns is columns and self._width == width:
+    def lay_out(self, columns: tuple[Column[R], ...], width: int, sure: int = 0) -> None:
+        """Place the columns that fit (`fit`), unless all it depends on is as it was."""
+        if self._columns is columns and (self._width, self._sure) == (width, sure):
             return
-        self._columns, self._width = columns, width
-        self._placed = fit(columns, max(1, width - GUTTER))
+        self._columns, self._width, self._sure = columns, width, sure
+        self._placed = fit(columns, max(1, width - GUTTER), max(0, sure - GUTTER))
         self._live = tuple(p for p in self._placed if p.column.live)
         self._lines.clear()
 
@@ -178,6 +179,35 @@ class RowPainter(Generic[K, R]):
             if new != old
         )
 
+    def changed_cells(
+        self, key: K, before: R, record: R, now: float
+    ) -> tuple[tuple[int, int], ...]:
+        """First cell and width of each column that says something else than what is drawn."""
+        line = self._lines.get(key)
+        then = now if line is None or isnan(line.now) else line.now
+        return tuple(
+            (GUTTER + p.x, p.width)
+            for p in self._placed
+            if p.column.render(before, then) != p.column.render(record, now)
+        )
+
+    def spilled_text(self, record: R | None) -> str:
+        """What a record has to say that does not fit its column; empty for nothing."""
+        for placed in self._placed if record is not None else ():
+            spills = placed.column.spills
+            if record is not None and spills is not None and spills(record):
+                text = placed.column.render(record, NEVER).text
+                return text if width_of(text) > placed.width else ""
+        return ""
+
+    def second_line(self, record: R, row_state: RowState) -> Strip:
+        """What does not fit the first line, whole, from the second column on."""
+        states = [word for word in ("hover", "cursor") if getattr(row_state, word)]
+        indent = GUTTER + (self._placed[1].x if len(self._placed) > 1 else 0)
+        text = cut(sanitize_cell(self.spilled_text(record)), self._width - indent)
+        blank = self._names(*states)
+        return self._strip([(" " * indent, blank), (text, self._names(*states, "dim"))], blank)
+
     def message(self, text: str, at: int) -> Strip:
         """Line `at` of a text that stands centred where rows would be."""
         width = max(8, self._width - 2 * GUTTER)
@@ -199,11 +229,10 @@ class RowPainter(Generic[K, R]):
     def _draw(self, record: R, row_state: RowState, now: float) -> Strip:
         states = [word for word in ("hover", "cursor") if getattr(row_state, word)]
         late = ["stale"] if row_state.stale or row_state.gone else []
-        glyph = MARK_GLYPH if row_state.marked else CURSOR_GLYPH if row_state.cursor else " "
+        here = CURSOR_GLYPH if row_state.cursor else " "
+        glyph = here + (MARK_GLYPH if row_state.marked else " ")
         blank = self._names(*states)
-        parts: list[tuple[str, tuple[str, ...]]] = [
-            (glyph.ljust(GUTTER), self._names(*states, "mark"))
-        ]
+        parts: list[tuple[str, tuple[str, ...]]] = [(glyph, self._names(*states, "mark"))]
         for placed in self._placed:
             column = placed.column
             flash = ["flash"] if column.id in row_state.flash else []

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from textual.geometry import Size
+from textual.geometry import Region, Size
 from textual.scroll_view import ScrollView
 
 from widgets.table import messages
@@ -39,6 +39,8 @@ class RowWindow(Generic[K]):
         self.cursor: K | None = None
         self.hover: int | None = None
         """The row under the mouse."""
+        self._spilled: tuple[int, ...] = ()
+        """Rows with a second line, in order; only where every line is on the screen."""
 
     @property
     def page_rows(self) -> int:
@@ -57,8 +59,30 @@ class RowWindow(Generic[K]):
 
     def row_at(self, y: int) -> int | None:
         """The row on that line of the table."""
-        row = self._table.scroll_offset.y + y - HEADER
-        return row if y >= HEADER and row < len(self._model) else None
+        return None if y < HEADER else self.at_line(self.top + y - HEADER)[0]
+
+    def at_line(self, line: int) -> tuple[int | None, bool]:
+        """The row on a line, counted from the first row's, and whether it is its second line."""
+        row = line
+        for spilled in self._spilled:
+            if spilled >= row:
+                break
+            if spilled == row - 1:
+                return spilled, True
+            row -= 1
+        return (row if row < len(self._model) else None), False
+
+    def line_of(self, row: int) -> int:
+        """The line of a row, counted from the first row's."""
+        return row + sum(spilled < row for spilled in self._spilled)
+
+    def spill(self, rows: tuple[int, ...]) -> bool:
+        """Give these rows a second line; whether that is another view."""
+        if rows == self._spilled:
+            return False
+        self._spilled = rows
+        self.count_rows()
+        return True
 
     def refresh_key(self, key: K | None) -> None:
         """Repaint the row of a record, where it is on the screen."""
@@ -67,7 +91,22 @@ class RowWindow(Generic[K]):
     def refresh_row(self, row: int | None) -> None:
         """Repaint a row, where it is on the screen."""
         if row is not None and self._is_on_screen(row, self._table.scroll_offset.y):
-            self._table.refresh_line(row + HEADER)
+            line = self.line_of(row) + HEADER
+            self._table.refresh_line(line)
+            if row in self._spilled:
+                self._table.refresh_line(line + 1)
+
+    def refresh_cells(self, key: K, cells: Sequence[tuple[int, int]]) -> None:
+        """Repaint some cells of a record's first line, and its second one with them."""
+        row = self._model.row(key)
+        if not cells or row is None or not self._is_on_screen(row, self.top):
+            return
+        if row in self._spilled:
+            self.refresh_row(row)
+            return
+        y = self.line_of(row) - self.top + HEADER
+        for x, width in cells:
+            self._table.refresh(Region(x, y, width, 1))
 
     def refresh_keys(self, keys: Collection[K]) -> None:
         """Repaint the rows of records that are on the screen."""
@@ -113,7 +152,7 @@ class RowWindow(Generic[K]):
 
     def count_rows(self) -> None:
         """Tell the table how high it is."""
-        self._table.virtual_size = Size(0, len(self._model) + HEADER)
+        self._table.virtual_size = Size(0, len(self._model) + len(self._spilled) + HEADER)
 
     def set_cursor(self, key: K | None) -> None:
         """Put the cursor on a record, wherever it is."""

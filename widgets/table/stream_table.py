@@ -80,7 +80,7 @@ class StreamTable(RecordTable[K, R], Generic[K, R]):
         """Tell the pane."""
         self.post_message(self.FollowChanged(self))
 
-    def sort_by(self, column: str | None, *, reverse: bool = False) -> None:
+    def sort_by(self, column: str | None, reverse: bool = False) -> None:
         """Order by a column, which pauses: the newest row is then not the last one."""
         if (column, reverse) != (None, False):
             self.pause()

@@ -60,6 +60,10 @@ class Released(ViewMessage, namespace="terminal_view"):
     """The operator pressed the key that leaves the shell."""
 
 
+class ZoomRequested(ViewMessage, namespace="terminal_view"):
+    """The operator asks for the whole screen, or for the panes again."""
+
+
 class TitleChanged(ViewMessage, namespace="terminal_view"):
     """The program named its window."""
 

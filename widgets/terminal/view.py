@@ -53,6 +53,7 @@ class TerminalView(TerminalCanvas, can_focus=True):
     PasteQuestion = messages.PasteQuestion
     Resized = messages.Resized
     Released = messages.Released
+    ZoomRequested = messages.ZoomRequested
     TitleChanged = messages.TitleChanged
     BellRang = messages.BellRang
     LinkClicked = messages.LinkClicked
@@ -71,6 +72,7 @@ class TerminalView(TerminalCanvas, can_focus=True):
         "ctrl+shift+x": "start_keyboard_selection",
         "ctrl+shift+c": "copy_selection",
         "ctrl+shift+v": "paste_clipboard",
+        "ctrl+shift+z": "request_zoom",
     }
     """Local in any mode; terminals that cannot send them have the methods."""
 
@@ -163,6 +165,10 @@ class TerminalView(TerminalCanvas, can_focus=True):
         self.end_mode()
         if self.terminal is not None:
             self._start_mode(KeyboardSelection(self, self._copy_selected, start))
+
+    def request_zoom(self) -> None:
+        """Ask for the whole screen, or for the panes again; keys still go to the program."""
+        self.post_message(self.ZoomRequested(self))
 
     def end_mode(self) -> None:
         """Keys go to the program again."""

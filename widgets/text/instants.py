@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from services.text.format import age
+from services.text.signs import STALE
 from widgets.table.columns import Cell
 
 _UNREADABLE = "--:--:--"
@@ -23,6 +24,8 @@ def format_instant(now: float, at: float | None) -> str:
 
 
 def age_cell(now: float, observed_at: float, *, stale: bool) -> Cell:
-    """How old an observation is; a stale one says so in a word, or `!` where there is no room."""
+    """How old an observation is; a stale one says so in a word, or short with its sign."""
     text = age(now, observed_at) if now else "-"
-    return Cell.of(f"stale {text}", "warn", f"!{text}") if stale else Cell.of(text, "dim")
+    return (
+        Cell.of(f"stale {text}", "warn", f"{STALE.glyph}{text}") if stale else Cell.of(text, "dim")
+    )

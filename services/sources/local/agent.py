@@ -26,7 +26,8 @@ from services.sources.local.process_log import bound_stderr
 from services.sources.local.process_records import AGENT, describe
 from services.sources.local.queue_files import HEARTBEAT, INBOUND, create_outbound
 from services.sources.local.ticker import ClockSteps, Ticker
-from services.sources.local.work import Plan, Task, plan
+from services.sources.local.work import Plan, Task, plan, subject
+from services.text.format import clock_time, plural
 
 HEARTBEAT_INTERVAL_S = 0.5
 LEASE_CHECK_S = 1.0
@@ -53,6 +54,10 @@ class Agent:
         """Make our own file whole and drop the claims of whoever was here before."""
         create_outbound(self._folder)
         self._queue.drop_claims()
+
+    def say(self, now: float, words: str) -> None:
+        """Write a line to this agent's log, which is its standard error."""
+        sys.stderr.write(f"[{clock_time(now)}] {' '.join(words.split())}\n")
 
     def touch_heartbeat(self) -> None:
         """Say that this agent is alive."""
@@ -91,6 +96,7 @@ class Agent:
             return
         peers = tuple(name for name in self._world.names() if name != self._name)
         self._batch, self._plan, self._tool = batch, plan(batch, peers, self._rng), -1
+        self.say(now, f"took {plural(len(batch), 'message')}: {subject(batch[0])}")
         self._next_tool(now)
 
     def _inbound_changed(self, now: float) -> bool:
@@ -111,10 +117,14 @@ class Agent:
             use = self._plan.tools[index]
             self._queue.use_tool(use.tool, use.timeout_ms, now)
             self._tool, self._tool_ends = index, now + use.seconds
+            self.say(now, f"uses {use.tool}")
             return
         if self._plan.fails:
             self._queue.use_tool(None, None, now)
+            self.say(now, "gave up half way: no answer, and the messages stay claimed")
         else:
+            answers = plural(len(self._plan.replies), "message")
+            self.say(now, f"answered with {answers} to {subject(self._batch[0])}")
             self._queue.answer(self._batch, self._plan.replies, now)
         self._batch, self._seen = (), None
 
@@ -123,6 +133,7 @@ def run(world: World, name: str, ticker: Ticker) -> None:
     """Work until asked to end or no longer needed."""
     agent = Agent(world, name, Random())  # noqa: S311
     agent.begin()
+    agent.say(time.time(), f"{name} begins, process {os.getpid()}")
     checked, clock = time.monotonic(), ClockSteps()
     wait = 0.0
     while ticker.wait(wait):
@@ -131,12 +142,14 @@ def run(world: World, name: str, ticker: Ticker) -> None:
         if time.monotonic() - checked >= LEASE_CHECK_S:
             checked = time.monotonic()
             if not is_needed(world):
+                agent.say(time.time(), "ends: no panel needs this world any more")
                 return
         try:
             wait = agent.step(time.time())
         except sqlite3.OperationalError:
             # Locked, or the host is still making the other file: the next beat tries again.
             wait = HEARTBEAT_INTERVAL_S
+    agent.say(time.time(), "ends: asked to")
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -38,6 +38,25 @@ class InjectedFault(Enum):
     FLOOD = "flood"
     CLEAR = "clear"
 
+    @property
+    def announcement(self) -> str:
+        """What injecting it will do, before it is done."""
+        return _ANNOUNCED[self]
+
+
+_ANNOUNCED = {
+    InjectedFault.AGENT_KILL: "kills its process; one key brings it back",
+    InjectedFault.AGENT_HANG: "stops its process in its tracks: alive, no progress",
+    InjectedFault.AGENT_CRASH_LOOP: "kills it and makes every start fail for a while",
+    InjectedFault.GATEWAY_KILL: "kills the gateway in front of all of them: every row is cut off",
+    InjectedFault.GATEWAY_HANG: "stops the gateway: it accepts and does not answer",
+    InjectedFault.GATEWAY_DRAIN: "lets the gateway end by itself in a few seconds",
+    InjectedFault.CREDENTIAL_REFUSED: "makes the gateway refuse this panel until cleared",
+    InjectedFault.SHELL_DROP: "cuts its open shells without a goodbye",
+    InjectedFault.FLOOD: "sends it messages for some seconds, faster than it answers",
+    InjectedFault.CLEAR: "takes back the gateway's faults and the flood",
+}
+
 
 def _running_process(world: World, role: str) -> ProcessRecord:
     record = world.read_record(role)

@@ -6,6 +6,7 @@
       lock                      flock while a world is brought up or down
       keep                      present: the world outlives its panels (`wakedeck local up`)
       tcp                       present: the gateway listens on a loopback port too (`--tcp`)
+      simulated                 how many rows are shown, simulated ones included (`--sandboxes`)
       leases/<pid>.lease        flock held by each live panel
       run/gateway.json          ProcessRecord; `run/host.json`, `run/agent-<name>.json` likewise
       run/gateway.sock          where the gateway listens; a short folder where this is too long
@@ -102,6 +103,10 @@ class World:
     @property
     def tcp(self) -> Path:
         return self.root / "tcp"
+
+    @property
+    def simulated(self) -> Path:
+        return self.root / "simulated"
 
     @property
     def leases(self) -> Path:

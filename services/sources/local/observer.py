@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 
 from services.clock import Clock
-from services.errors import NotFoundError
+from services.errors import NotFoundError, UnavailableError
 from services.logs.file_tail import FileTail
 from services.logs.reader import LogRecord
 from services.models import (
@@ -27,7 +27,7 @@ from services.models import (
 )
 from services.process.identity import Liveness
 from services.queues.reader import QueueReader
-from services.sources.local import judge, probes
+from services.sources.local import judge, probes, simulated
 from services.sources.local.gateway_probe import GatewayEvidence
 from services.sources.local.layout import World
 from services.sources.protocol.verdict import Verdict, VerdictKind
@@ -58,7 +58,9 @@ class LocalObserver:
             self._gateways(), asyncio.gather(*(self._sandbox(name) for name in names))
         )
         seen = tuple(_with_gateway_problem(gateways, agent) for agent in agents)
-        return Observation(self.info.key, self._clock.now(), gateways, seen)
+        now = self._clock.now()
+        many = simulated.rows(self._world, self.info.key, now)
+        return Observation(self.info.key, now, gateways, (*seen, *many))
 
     async def queue(self, sandbox: SandboxId, window: int) -> QueueSnapshot:
         name = self._resolve(sandbox)
@@ -106,6 +108,8 @@ class LocalObserver:
         """Connections live no longer than one look."""
 
     def _resolve(self, sandbox: SandboxId) -> str:
+        if sandbox.native_id.startswith(simulated.PREFIX):
+            raise UnavailableError(f"{sandbox.native_id}: {simulated.REFUSAL}.")
         if sandbox.native_id not in self._world.names():
             raise NotFoundError(f"The embedded world has no sandbox {sandbox.native_id!r}.")
         return sandbox.native_id

@@ -102,19 +102,20 @@ def _replies(batch: tuple[Task, ...], peers: tuple[str, ...], rng: Random) -> li
 
 
 def _answer(task: Task, rng: Random) -> str:
-    subject = _subject(task)
+    about = subject(task)
     return rng.choice(
         (
-            f"Done: {subject}",
-            f"Looked into it. {subject}: nothing unusual, two items filed.",
-            f"{subject}: finished, the notes are in work/",
-            f"Half of it was stale; the rest is handled. ({subject})",
-            f"Two attempts, second one passed: {subject}",
+            f"Done: {about}",
+            f"Looked into it. {about}: nothing unusual, two items filed.",
+            f"{about}: finished, the notes are in work/",
+            f"Half of it was stale; the rest is handled. ({about})",
+            f"Two attempts, second one passed: {about}",
         )
     )
 
 
-def _subject(task: Task) -> str:
+def subject(task: Task) -> str:
+    """What a message is about, in at most 200 characters."""
     try:
         fields = parse_json(task.content)
     except ValueError:
@@ -125,7 +126,7 @@ def _subject(task: Task) -> str:
 
 
 def _schedule(task: Task, _peers: tuple[str, ...], rng: Random) -> OutboundReply:
-    prompt = f"Look again at: {_subject(task)}"
+    prompt = f"Look again at: {subject(task)}"
     content = _json(
         action="schedule_task", prompt=prompt, inSeconds=rng.choice((15, 30, 60)), script=None
     )
@@ -137,7 +138,7 @@ def _ask(task: Task, _peers: tuple[str, ...], rng: Random) -> OutboundReply:
         type="ask_question",
         questionId=f"q-{rng.randrange(10**8)}",
         title="Go on?",
-        question=f"Apply the change? {_subject(task)}",
+        question=f"Apply the change? {subject(task)}",
         options=[{"label": "Yes", "value": "yes"}, {"label": "No", "value": "no"}],
     )
     return OutboundReply("chat-sdk", content, task.id, task.channel, task.platform, task.thread)
@@ -155,7 +156,7 @@ def _react(task: Task, _peers: tuple[str, ...], rng: Random) -> OutboundReply:
 
 
 def _later(task: Task, _peers: tuple[str, ...], rng: Random) -> OutboundReply:
-    text = _json(text=f"Reminder: {_subject(task)}")
+    text = _json(text=f"Reminder: {subject(task)}")
     delay = rng.uniform(8, 25)
     return OutboundReply("chat", text, task.id, task.channel, task.platform, task.thread, delay)
 
@@ -163,7 +164,7 @@ def _later(task: Task, _peers: tuple[str, ...], rng: Random) -> OutboundReply:
 def _delegate(task: Task, peers: tuple[str, ...], rng: Random) -> OutboundReply:
     if not peers:
         return _card(task, peers, rng)
-    text = _json(text=f"Please check: {_subject(task)}")
+    text = _json(text=f"Please check: {subject(task)}")
     return OutboundReply("chat", text, task.id, "agent", rng.choice(peers))
 
 

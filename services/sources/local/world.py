@@ -191,10 +191,11 @@ class WorldLifecycle:
                 await asyncio.to_thread(end_all, self._world)
 
 
-async def keep_up(world: World, *, tcp: bool = False) -> bool:
+async def keep_up(world: World, *, tcp: bool = False, sandboxes: int | None = None) -> bool:
     """`wakedeck local up`: start it where it is not up, and keep it. True where it was started.
 
     With `tcp` its gateway listens on a loopback port too; one that does not is started anew.
+    `sandboxes` is how many rows are shown, simulated ones beside the real ones; None as before.
 
     Raises:
         UnavailableError: it does not start.
@@ -203,6 +204,8 @@ async def keep_up(world: World, *, tcp: bool = False) -> bool:
     started = await lifecycle.enter()
     try:
         write_private(world.keep, "")
+        if sandboxes is not None:
+            write_private(world.simulated, str(sandboxes))
         if tcp:
             await _listen_on_tcp(world)
     finally:
@@ -249,5 +252,6 @@ async def take_down(world: World) -> int:
     async with _locked(world):
         world.keep.unlink(missing_ok=True)
         world.tcp.unlink(missing_ok=True)
+        world.simulated.unlink(missing_ok=True)
         await asyncio.to_thread(end_all, world)
         return lease_count(world)

@@ -142,9 +142,9 @@ def check(install: Install) -> None:
     try:
         _listed(install.root)
     except FileNotFoundError as error:
-        raise UnavailableError(f"There is no folder {place}: it was never there, or moved.") from (
-            error
-        )
+        raise UnavailableError(
+            f"The folder {place} is not there: it was moved, or never made."
+        ) from (error)
     except NotADirectoryError as error:
         raise UnavailableError(f"{place} is a file, not the folder of an install.") from error
     except OSError as error:

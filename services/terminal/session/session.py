@@ -127,6 +127,11 @@ class ShellSession:
         return self._status.shell
 
     @property
+    def idle(self) -> bool:
+        """Whether it stands at a prompt, as far as its output shows (`PromptDetector`)."""
+        return self._detacher.prompt.idle
+
+    @property
     def unsent_paste_bytes(self) -> int:
         """Bytes of pastes not sent yet."""
         return self._input_queue.unsent_paste_bytes

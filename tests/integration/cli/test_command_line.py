@@ -76,7 +76,7 @@ def bare(home: Path) -> Machine:
 def test_status_says_what_needs_attention(machine: Machine, bare: Machine) -> None:
     done = machine.run("status")
     assert done.returncode == Exit.DONE
-    assert "● ready" in done.stdout
+    assert "◉ ready" in done.stdout
     assert machine.json("status")["attention"] is False
     down = bare.run("status")
     assert down.returncode == Exit.FAILED
@@ -196,7 +196,7 @@ def test_a_source_that_cannot_be_reached_is_told_and_is_1(bare: Machine) -> None
     )
     done = bare.run("status")
     assert done.returncode == Exit.FAILED
-    assert "home: " in done.stderr and "There is no folder" in done.stderr
+    assert "home: " in done.stderr and "is not there" in done.stderr
     assert "Traceback" not in done.stderr
 
 

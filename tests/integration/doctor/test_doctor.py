@@ -146,7 +146,7 @@ def test_an_empty_machine_is_told_so_with_what_each_system_needs(home: Path) -> 
     done = wakedeck(home, "doctor", PATH="/nonexistent")
     assert done.returncode == 0
     for system in ("NanoClaw", "OpenShell, NemoClaw", "Vellum", "Kubernetes", "CentML", "Argo CD"):
-        assert f"○ {system}: not found. Needs " in done.stdout
+        assert f"∅ {system}: not found. Needs " in done.stdout
     assert "config init" in done.stdout
     assert not (home / ".local").exists()
     assert not (home / ".config").exists()
@@ -155,7 +155,7 @@ def test_an_empty_machine_is_told_so_with_what_each_system_needs(home: Path) -> 
 def test_a_broken_configuration_is_told_and_the_rest_still_looked_at(home: Path) -> None:
     put(home / ".config/wakedeck/config.toml", "reed_only = true\n")
     done = wakedeck(home, "doctor", PATH="/nonexistent")
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert "line 1: unknown key 'reed_only'; did you mean 'read_only'?" in done.stdout
     assert "NanoClaw" in done.stdout
     assert json.loads(wakedeck(home, "doctor", "--json").stdout)["config_problem"]
@@ -220,3 +220,37 @@ def test_a_block_of_hostile_names_is_still_one_table_each(home: Path) -> None:
     finding = Finding("nanoclaw", "NanoClaw", blocks=tuple(hostile_blocks()))
     put(path, suggested_config([finding], []))
     assert set(read_file(path).sources) == {"a-b--x-", "source"}
+
+
+def test_what_is_configured_is_asked_and_never_called_not_found(home: Path) -> None:
+    claw = home / "claw"
+    for folder in ("data/v2-sessions", "src", "container", "groups", "logs"):
+        (claw / folder).mkdir(parents=True)
+    put(claw / "package.json", '{"name": "nanoclaw", "version": "2.0.0"}')
+    put(
+        home / "c.toml",
+        '[sources.claw]\nkind = "nanoclaw"\nroot = "~/claw"\n'
+        '[sources.gone]\nkind = "nanoclaw"\nroot = "~/gone"\n',
+    )
+    done = wakedeck(home, "--config", str(home / "c.toml"), "doctor")
+    lines = done.stdout.splitlines()
+    assert done.returncode == 1
+    assert "NanoClaw: not found" not in done.stdout
+    assert any("✕ claw" in line and "host" in line for line in lines)
+    assert any("✕ gone" in line and "is not there" in line for line in lines)
+
+
+def test_keys_that_stop_the_panel_are_all_named_by_doctor_and_status_alike(home: Path) -> None:
+    put(home / "c.toml", '[keys]\n"repair.wake" = "s"\n"no.such.key" = "x"\n')
+    done = wakedeck(home, "--config", str(home / "c.toml"), "doctor")
+    assert done.returncode == 2
+    assert "no.such.key" in done.stdout and "'repair.wake'" in done.stdout
+    asked = wakedeck(home, "--config", str(home / "c.toml"), "status")
+    assert asked.returncode == 2
+    assert "no.such.key" in asked.stderr and "'repair.wake'" in asked.stderr
+
+
+def test_an_embedded_world_that_is_not_running_is_no_fault(home: Path) -> None:
+    done = wakedeck(home, "doctor")
+    assert done.returncode == 0, done.stdout
+    assert "local (the embedded world): nothing runs yet" in done.stdout

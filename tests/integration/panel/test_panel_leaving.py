@@ -106,7 +106,7 @@ async def panel(config: Path) -> AsyncIterator[Panel]:
     one = Panel(process)
     drawing = asyncio.create_task(one.draw())
     try:
-        await one.shows(lambda text: "1 ready" in text and "› ● ready     box" in text)
+        await one.shows(lambda text: "1 ready" in text and "› ◉ ready     box" in text)
         await one.listens()
         yield one
     finally:
@@ -138,6 +138,9 @@ async def leave(panel: Panel, way: str) -> None:
     process.write(b"\x1d")
     await panel.listens()
     process.write(b"q" if way == "q" else b"x")
+    if way == "q":
+        await panel.shows(lambda text: "Quit?" in text)
+        process.write(b"y")
 
 
 async def left_clean(end: FarEnd, way: str) -> None:

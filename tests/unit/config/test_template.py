@@ -100,7 +100,7 @@ def test_every_value_says_where_it_came_from(home: Path) -> None:
 
 @pytest.mark.parametrize(("name", "variable"), VARIABLES.items())
 def test_every_variable_is_heard(name: str, variable: str) -> None:
-    said = "default" if name == "profile" else "true"
+    said = {"profile": "default", "confirm_quit": "always"}.get(name, "true")
     settings = load(Flags(), {variable: said})
     assert settings.origins[name] == variable
     assert getattr(settings, name) in (said, True)

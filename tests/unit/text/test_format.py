@@ -36,7 +36,7 @@ from services.text import format as form
         (
             form.counts,
             (("due", 1), ("held", 2), ("failed", 3), ("done", 4)),
-            "1 due, 2 held, 3 failed, 4 more",
+            "3 failed, 1 due, 2 held, 4 more",
         ),
     ],
 )

@@ -136,7 +136,7 @@ def test_totals_put_a_working_sandbox_apart_and_an_idle_one_with_the_ready() -> 
         sandbox(SandboxState.BROKEN),
     ]
     words = [f"{sign.glyph} {count} {sign.word}" for sign, count in totals_of(boxes)]
-    assert words == ["● 2 ready", "◆ 1 working", "✕ 1 broken"]
+    assert words == ["◉ 2 ready", "◆ 1 working", "⊗ 1 broken"]
     assert totals_of([]) == ()
     counted = totals_from(((SandboxState.READY, 3), (SandboxState.BROKEN, 1)), working=1)
     assert counted == totals_of(boxes)
@@ -145,7 +145,7 @@ def test_totals_put_a_working_sandbox_apart_and_an_idle_one_with_the_ready() -> 
 
 def test_the_header_says_everything_where_there_is_room() -> None:
     line = header_line(header(latency_s=0.012, samples=(0.01, None, 0.03)), 140).plain
-    for words in ("Wakedeck", "embedded", "● 1 ready", "✕ 1 broken", "● gateway ready", "12 ms"):
+    for words in ("Wakedeck", "embedded", "◉ 1 ready", "⊗ 1 broken", "◉ gateway ready", "12 ms"):
         assert words in line
     assert "▃×█" in line
     assert "10–30 ms" in line
@@ -184,19 +184,19 @@ def test_the_header_counts_gateways_and_says_how_long_the_worst_is_so() -> None:
     signs = [GATEWAYS[state] for state in (GatewayState.DOWN, GatewayState.READY)]
     state = header(gateways=((signs[0], 2), (signs[1], 2)), trouble_since=NOW - 30, latency_s=0.012)
     line = header_line(state, 140).plain
-    assert "gateways ✕ 2 down for 30s ● 2 ready" in line
+    assert "gateways ✕ 2 down for 30s ◉ 2 ready" in line
     # An age or a speed of something else would be read as that of what is down.
     assert " ok " not in line
     assert "12 ms" not in line
     well = header_line(header(gateways=((signs[1], 4),), latency_s=0.5, slowest_of=3), 140).plain
-    assert "● 4 gateways ready" in well
+    assert "◉ 4 gateways ready" in well
     assert "≤ 500 ms" in well
 
 
 def test_what_is_not_current_is_counted_apart() -> None:
     boxes = [sandbox(), replace(sandbox(), stale=True), replace(sandbox(), stale=True)]
     line = header_line(header(totals=totals_of(boxes), unknown_lists=1, held_up_s=8.2), 160).plain
-    for words in ("● 1 ready", "! 2 stale", "1 list not known", "this panel was held up for 8s"):
+    for words in ("◉ 1 ready", "~ 2 stale", "1 list not known", "this panel was held up for 8s"):
         assert words in line
     assert "no sandboxes" not in header_line(header(totals=(), unknown_lists=1), 160).plain
 
@@ -235,14 +235,14 @@ def test_a_step_reads_with_elapsed_time_and_limit() -> None:
 
 def test_the_strip_gives_up_times_then_names_but_never_the_running_step() -> None:
     [line] = strip_lines(STEPS, NOW, 76)
-    assert line.plain == "✓ check 0.1s  – select  ▸ start 2.3s/30s  · wait  · connect"
+    assert line.plain == "✓ check 0.1s  – select  ▸ start 2.3s/30s  ◦ wait  ◦ connect"
     two = strip_lines(STEPS, NOW, 30)
-    assert [line.plain for line in two] == ["✓ check  – select", "▸ start 2.3s/30s  · 2 pending"]
+    assert [line.plain for line in two] == ["✓ check  – select", "▸ start 2.3s/30s  ◦ 2 pending"]
     many = (*[Step(f"done-{n}", StepState.OK, NOW, NOW) for n in range(9)], *STEPS)
     said = "\n".join(line.plain for line in strip_lines(many, NOW, 50))
     assert "✓ 10 ok" in said
     assert "▸ start 2.3s/30s" in said
-    assert "· 2 pending" in said
+    assert "◦ 2 pending" in said
 
 
 @_SETTINGS

@@ -75,3 +75,16 @@ def test_a_narrower_filter_lets_nothing_new_through(before: str, more: str, hay:
 def test_only_words_typed_on_are_narrower() -> None:
     assert narrows("re", "red") and narrows("red", "red b") and narrows("", "r")
     assert not narrows("red", "re") and not narrows("a", "a !b") and not narrows('"a', '"a b')
+
+
+def test_a_list_of_names_finds_any_of_them() -> None:
+    judge = matcher("alder | birch !old | cedar")
+    assert judge is not None
+    assert [name for name in ("alder", "birch", "birch old", "cedar", "elm") if judge(name)] == [
+        *("alder", "birch", "cedar")
+    ]
+    assert terms("alder | birch") == (), "no word of it has to be there"
+    assert matcher(" | ") is None
+    assert not narrows("alder", "alder | b")
+    quoted = matcher('"a | b"')
+    assert quoted is not None and quoted("x a | b y") and not quoted("a b")

@@ -41,7 +41,7 @@ def test_a_named_root_is_taken_where_it_is_one(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("make", "said"),
     [
-        (lambda path: None, "There is no folder"),
+        (lambda path: None, "is not there"),
         (lambda path: path.touch(), "is a file"),
         (lambda path: path.mkdir(), "it has no data folder"),
         (lambda path: (path / "data").mkdir(parents=True), "no data/v2.db"),

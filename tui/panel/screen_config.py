@@ -1,0 +1,22 @@
+"""What the configuration says of the screen, checked without opening it."""
+
+from __future__ import annotations
+
+from services.config.settings import Settings
+from tui.panel import keymap, themes
+
+
+def check(settings: Settings) -> None:
+    """Hold theme and keys against those there are.
+
+    Raises:
+        ConfigError: what would stop the panel, in the panel's words.
+    """
+    if not settings.keys and not settings.theme:
+        return
+    from textual.theme import BUILTIN_THEMES
+
+    from tui.app import bound_actions
+
+    themes.check(settings, [*BUILTIN_THEMES, *(one.name for one in themes.THEMES)])
+    keymap.resolve(bound_actions(), settings.keys, settings.key_location)
