@@ -11,6 +11,7 @@ from pathlib import Path
 from services.board.board import Board
 from services.board.deltas import BoardDelta
 from services.board.lag import LagMeter
+from services.board.pollers import Pollers
 from services.clock import Clock
 from services.errors import WakedeckError
 from services.journal.rows import EventQuery
@@ -18,7 +19,6 @@ from services.journal.store import Journal
 from services.models import Attempt, Event, QueueSnapshot, SandboxId, Severity
 from services.repair.attempts import Attempts
 from services.sources.protocol.source import OpenSource
-from tui.pollers import Pollers
 
 HISTORY = 500
 _LOG = logging.getLogger(__name__)

@@ -26,7 +26,7 @@ VOCABULARY = (
     "services.text.signs",
 )
 """What widgets know of the services."""
-TICKING = ("services.board", "tui.pollers")
+TICKING = ("services.board",)
 """What runs on a timer and asks sources."""
 LOOSE_ROOMS = {"services.models", "services.errors", "services.clock"}
 SOURCES_MAY_USE = (

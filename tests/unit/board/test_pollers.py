@@ -22,7 +22,7 @@ from services.sources.openshell import observer as openshell
 from services.sources.vellum import limits as vellum
 from tests.support.clock import FakeClock
 from tests.support.scripted import Scripted
-from tui.pollers import Pollers
+from services.board.pollers import Pollers
 
 LONGEST_S = {
     "local": gateway_probe.HEALTH_S + gateway_probe.READY_S + gateway_probe.MEMBERS_S,

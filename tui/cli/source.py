@@ -1,0 +1,42 @@
+"""`wakedeck source`: the far side of a remote source, and the suite for sources of others."""
+
+from __future__ import annotations
+
+import click
+
+from tui.cli.exit import exit_with_code, json_option
+
+
+@click.group(invoke_without_command=True)
+@click.option("--stdio", is_flag=True, help="Serve this machine's sources on stdin and stdout.")
+@click.option("--profile", metavar="P", help="Use this profile of the configuration here.")
+@click.option("--only", multiple=True, metavar="S", help="Only this source; may be repeated.")
+@click.option("--read-only", is_flag=True, help="Look, never act.")
+@click.pass_context
+@exit_with_code
+def source(
+    context: click.Context,
+    stdio: bool,
+    profile: str | None,
+    only: tuple[str, ...],
+    read_only: bool,
+) -> int:
+    """Serve this machine's sources to a panel elsewhere. Panels start it, mostly through ssh."""
+    if context.invoked_subcommand is not None:
+        return 0
+    from tui.cli import source_stdio
+
+    if not stdio:
+        raise click.UsageError("Say --stdio, or a command: check.", context)
+    return source_stdio.run(context.find_root().obj, profile, only, read_only)
+
+
+@source.command(context_settings={"ignore_unknown_options": True})
+@json_option
+@click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
+@exit_with_code
+def check(as_json: bool, command: tuple[str, ...]) -> int:
+    """Run the conformance suite against a source program. Exits 1 where something is missing."""
+    from tui.cli import source_check
+
+    return source_check.run(command, as_json)
