@@ -50,7 +50,7 @@ def remote_command(key: str, table: RemoteTable, read_only: bool) -> FarCommand:
         options.append("--read-only")
     if table.host:
         return FarCommand((*_SSH, table.host, *_FAR_SIDE, *options), table.host, table.host)
-    return FarCommand((*table.command, *options), table.command[0].rpartition("/")[2])
+    return FarCommand((*table.command, *options), table.label or key)
 
 
 def external_command(key: str, table: ExternalTable) -> FarCommand:
@@ -61,4 +61,4 @@ def external_command(key: str, table: ExternalTable) -> FarCommand:
     """
     if not table.command:
         raise ConfigError(f"[sources.{key}] needs a command: the program that is the source.")
-    return FarCommand(table.command, table.command[0].rpartition("/")[2])
+    return FarCommand(table.command, table.label or key)

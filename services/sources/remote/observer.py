@@ -50,12 +50,13 @@ class RemoteObserver:
         self._clock = clock
         self._renew_s = renew_s
         self._listening = asyncio.Event()
+        self._answered = False
 
     async def observe(self) -> Observation:
         """The rows there are. The far side's own words are the row of the link."""
         link, mirror = self._link, self._link.mirror
         link.start()
-        if not self._listening.is_set():
+        if not self._answered:
             await self._first()
         now = self._clock.now()
         unknown = list(mirror.unknown())
@@ -140,6 +141,7 @@ class RemoteObserver:
         finally:
             for task in waits:
                 task.cancel()
+        self._answered = True
 
     def _way(self, now: float) -> Gateway:
         link = self._link
