@@ -1,8 +1,8 @@
 """Debian's packages unpacked into a folder of ours: nothing is installed, nothing else changes.
 
 `WAKEDECK_CONTAINERD`, `WAKEDECK_DOCKER` and `WAKEDECK_OPENSSH` name a folder that has them already,
-or are `no` where nothing is to be fetched. Otherwise they go to the user's cache, once; versions are pinned, and apt
-checks every package against the signed index of the distribution.
+or are `no` where nothing is to be fetched. Otherwise they go to the user's cache, once; versions
+are pinned, and apt checks every package against the signed index of the distribution.
 """
 
 from __future__ import annotations

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import random
 import sys
+import tempfile
 import textwrap
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
@@ -141,3 +143,5 @@ async def embedded_world(home: Path) -> AsyncIterator[World]:
     finally:
         await life.leave()
         await world.take_down(place)
+        with contextlib.suppress(OSError):  # sockets of a long path stood there
+            (Path(tempfile.gettempdir()) / f"wakedeck-{os.geteuid()}").rmdir()

@@ -176,15 +176,17 @@ def start(host: SshHost, server: Mapping[str, str], path: str | None = None) -> 
     log = (host.folder / "sshd.log").open("ab")
     with log:
         host.process = subprocess.Popen(
-            ["unshare", "-m", "sh", "-c", script, "sh", str(passwd)]
-            + [str(packages / "usr/sbin/sshd"), str(config)],
+            [
+                *("unshare", "-m", "sh", "-c", script, "sh"),
+                *(str(passwd), str(packages / "usr/sbin/sshd"), str(config)),
+            ],
             env={"LD_LIBRARY_PATH": str(libraries), "PATH": "/usr/sbin:/usr/bin:/sbin:/bin"},
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
             start_new_session=True,
         )
-    eventually_sync(lambda: _listens(host), what=lambda: (host.folder / "sshd.log").read_text())
+    eventually_sync(lambda: _listens(host), what=(host.folder / "sshd.log").read_text)
 
 
 def _listens(host: SshHost) -> bool:
