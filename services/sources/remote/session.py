@@ -57,6 +57,8 @@ HELLO_S = 20.0
 """How long a far side has to say hello, its connection included."""
 LATE_S = 0.25
 """Of each second, how long what is no byte of a shell may keep this process busy."""
+PAST_S = 86_400.0
+"""How far back a panel that has just begun wants to hear what happened there."""
 _STDERR_BYTES = 8 << 10
 _LOG = logging.getLogger(__name__)
 
@@ -286,6 +288,8 @@ class FarSession:
         self.hello = hello
         me = ProcessId.capture()
         after = self._events_after
+        if after is None:
+            after = self._clock.now() - PAST_S
         self.send(
             Hello(
                 protocol=PROTOCOL,
@@ -294,7 +298,7 @@ class FarSession:
                 pid=os.getpid(),
                 boot_id="" if me is None else me.boot_id,
                 now=self._clock.now(),
-                events_after=None if after is None else after - self._mirror.offset_s,
+                events_after=after - self._mirror.offset_s,
             )
         )
         self._greeted.set()
