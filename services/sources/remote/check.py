@@ -149,7 +149,10 @@ class SourceCheck:
             pushed = [d for _, d in peer.times[began:] if d.source == one.key and not d.more]
             if len(pushed) > REST_S / DELTA_GAP_S + 1:
                 raise UnmetError(f"{one.key}: {len(pushed)} deltas in {REST_S:g} s")
-            if one.interval_s < REST_S / 2 and not any(d.at is not None for d in pushed):
+            links = [delta.link for delta in told if delta.link is not None]
+            fails = bool(links and links[-1].problem)
+            renews = fails or any(delta.at is not None for delta in pushed)
+            if one.interval_s < REST_S / 2 and not renews:
                 raise UnmetError(f"{one.key}: at was not renewed within {REST_S:g} s")
 
     async def _answers_pings(self, peer: CheckedProgram) -> None:
