@@ -42,7 +42,6 @@ from services.models import (
 from services.sources.protocol.proposer import Proposal
 from services.sources.protocol.verdict import Verdict, VerdictKind
 from services.text.redact import redact_line
-from services.text.sanitize import sanitize
 from services.wire.frames import WireError
 from services.wire.messages import EventRow, GatewayRow, SandboxRow, convert
 from services.wire.outgoing import PROPOSAL_TEXTS
@@ -106,7 +105,7 @@ class Incoming:
         """A gateway; `at` is the far side's instant where the row names none."""
         return Gateway(
             id=self.gateway_id(row.id),
-            name=sanitize(row.name or row.id, 200),
+            name=redact_line(row.name or row.id, 200),
             state=self._state(GatewayState, row.state, GatewayState.UNKNOWN, "gateway state"),
             reason=_reason(row.reason, row.state, GatewayState),
             observed_at=self._observed_at(row.observed_at, at),
@@ -127,12 +126,12 @@ class Incoming:
             state = SandboxState.UNKNOWN
         own = {_CAPABILITIES.get(word): why for word, why in row.unavailable.items()}
         unavailable = dict(missing) | {
-            one: sanitize(why, 300) for one, why in own.items() if one is not None
+            one: redact_line(why, 300) for one, why in own.items() if one is not None
         }
         needs = [self.gateway_id(one) for one in row.needs[:8] if is_id(one)]
         return Sandbox(
             id=self.sandbox_id(row.id),
-            name=sanitize(row.name or row.id, 200),
+            name=redact_line(row.name or row.id, 200),
             state=state,
             reason=_reason(row.reason, row.state, SandboxState),
             observed_at=self._observed_at(row.observed_at, at),
@@ -161,10 +160,10 @@ class Incoming:
             severity=word_of(Severity, row.severity, Severity.INFO),
             source=self.near,
             subject=f"{self.far}/{row.subject}" if row.subject else self.far,
-            kind=sanitize(row.kind, 20) or "panel",
+            kind=redact_line(row.kind, 20) or "panel",
             text=redact_line(row.text),
-            before=sanitize(row.before, 40),
-            after=sanitize(row.after, 40),
+            before=redact_line(row.before, 40),
+            after=redact_line(row.after, 40),
             told_at=number(row.at),
         )
 
@@ -200,7 +199,7 @@ class Incoming:
             raise WireError("an item of a verb holds neither a step nor a verdict")
         row = said.step
         return Step(
-            name=sanitize(row.name, 40) or "step",
+            name=redact_line(row.name, 40) or "step",
             state=word_of(StepState, row.state, StepState.RUNNING),
             started_at=self.here(row.started_at),
             ended_at=self.here(row.ended_at),
@@ -247,15 +246,15 @@ class Incoming:
             self._unknown("message label", row.label)
         return Message(
             direction=direction,
-            id=sanitize(row.id, 200),
+            id=redact_line(row.id, 200),
             seq=row.seq,
             label=label or unknown,
-            kind=sanitize(row.kind, 60),
+            kind=redact_line(row.kind, 60),
             at=self.here(row.at),
             text=redact_line(row.text),
             size=max(0, min(row.size, 1 << 40)),
-            channel=sanitize(row.channel, 100),
-            reply_to=None if row.reply_to is None else sanitize(row.reply_to, 200),
+            channel=redact_line(row.channel, 100),
+            reply_to=None if row.reply_to is None else redact_line(row.reply_to, 200),
             tries=max(0, min(row.tries, 1 << 31)),
             due_at=self.here(row.due_at),
             since=self.here(row.since),
@@ -275,7 +274,7 @@ class Incoming:
 
     def _unknown(self, place: str, word: str) -> None:
         if len(self.words) < MOST_FACTS:
-            self.words.append(UnknownWord(self.near, place, sanitize(word, 60)))
+            self.words.append(UnknownWord(self.near, place, redact_line(word, 60)))
 
 
 def verdict(row: VerdictRow) -> Verdict:
@@ -309,7 +308,7 @@ def streams_of(value: object) -> tuple[LogStream, ...]:
         WireError: they are none.
     """
     rows = convert(value, _StreamsItem, "log streams").streams[:200]
-    return tuple(LogStream(name, sanitize(title, 100)) for name, title in rows if is_id(name))
+    return tuple(LogStream(name, redact_line(title, 100)) for name, title in rows if is_id(name))
 
 
 def capabilities(
@@ -318,7 +317,7 @@ def capabilities(
     """What a far source cannot do, and why."""
     there = set(words)
     return {
-        one: sanitize(reasons.get(one.value, ""), 300) or f"{label} cannot do this"
+        one: redact_line(reasons.get(one.value, ""), 300) or f"{label} cannot do this"
         for one in Capability
         if one.value not in there
     }
@@ -329,18 +328,18 @@ def _reason(reason: str, word: str, kind: Callable[[str], Enum]) -> str:
     try:
         kind(word)
     except ValueError:
-        return f"It says {sanitize(word, 40)!r}, which this panel does not know. {said}".strip()
+        return f"It says {redact_line(word, 40)!r}, which this panel does not know. {said}".strip()
     return said
 
 
 def _facts(rows: Iterable[tuple[str, str]]) -> Facts:
     kept = list(rows)[:MOST_FACTS]
-    return tuple((sanitize(name, 60), redact_line(value, 300)) for name, value in kept)
+    return tuple((redact_line(name, 60), redact_line(value, 300)) for name, value in kept)
 
 
 def _counts(rows: Iterable[tuple[str, int]]) -> Counts:
     kept = list(rows)[:MOST_FACTS]
-    return tuple((sanitize(name, 60), max(0, min(count, 1 << 40))) for name, count in kept)
+    return tuple((redact_line(name, 60), max(0, min(count, 1 << 40))) for name, count in kept)
 
 
 class _MessageRow(msgspec.Struct, frozen=True):
