@@ -13,12 +13,11 @@ from services.errors import (
     WakedeckError,
     unforeseen,
 )
-from services.models import Direction, SandboxId, Verb
+from services.models import Direction, SandboxId
 from services.repair.limits import Limits
 from services.source_server.streams import ServedCommand
 from services.source_server.verbs import Uninterrupted, Verbs
 from services.sources.protocol.actor import SignsIn
-from services.sources.protocol.proposer import Proposal
 from services.sources.protocol.source import OpenSource
 from services.sources.protocol.verdict import Verdict
 from services.terminal.exec.requests import ExecRequest, ShellChoice
@@ -28,6 +27,7 @@ from services.wire.credit import Credit
 from services.wire.failures import failed
 from services.wire.frames import WireError
 from services.wire.messages import Call, Done, Item, Message, convert, encoded_size
+from services.wire.proposals import proposal_as_made, proposal_value
 
 TEXT_PIECE = 32 << 10
 """Characters of a content in one item."""
@@ -60,20 +60,6 @@ class _Choice(msgspec.Struct, frozen=True):
     first_pod: bool = False
     shell: str | None = None
     container: str | None = None
-
-
-class _Proposal(msgspec.Struct, frozen=True):
-    verb: str = ""
-    title: str = ""
-    target: str = ""
-    consequence: str = ""
-    button: str = ""
-    refusal: str = ""
-    token: str = ""
-    act: str = ""
-    typed_name: str = ""
-    words: str = ""
-    goal: str = ""
 
 
 def choice_of(value: object) -> ShellChoice:
@@ -185,17 +171,15 @@ class ServedCall:
         if source.proposer is None:
             raise NotFoundError("Nothing of the kind is offered there.")
         proposal = await source.proposer.propose(sandbox, args.verb, args.words)
-        yield outgoing.proposal_value(proposal)
+        yield proposal_value(proposal)
 
     async def _carry_out(self, args: _Args) -> AsyncGenerator[object]:
         source, sandbox = self._found(args)
         if source.proposer is None:
             raise NotFoundError("Nothing of the kind is offered there.")
-        said = convert(args.proposal, _Proposal, "a proposal")
-        texts = {name: getattr(said, name) for name in outgoing.PROPOSAL_TEXTS}
-        goal = {one.value: one for one in Verb}.get(said.goal)
-        proposal = Proposal(sandbox=sandbox, goal=goal, **texts)
-        self._note(sandbox, f"agreed to {sanitize(said.act or said.verb, 80)} on another machine")
+        proposal = proposal_as_made(sandbox, args.proposal)
+        act = sanitize(proposal.act or proposal.verb, 80)
+        self._note(sandbox, f"agreed to {act} on another machine")
         steps = self._verbs.carry_out(source, source.proposer, proposal)
         async for value in self._stepped(Uninterrupted(steps)):
             yield value

@@ -12,7 +12,7 @@ from services.wire.messages import Message, decode, encode
 _CHUNK = 1 << 16
 
 
-class Connection:
+class PipeConnection:
     """Messages over two file descriptors, such as the pipes of `ssh`."""
 
     def __init__(
@@ -27,7 +27,7 @@ class Connection:
         self._lock = asyncio.Lock()
 
     @classmethod
-    async def over(cls, read_from: BinaryIO, write_to: BinaryIO) -> Connection:
+    async def over(cls, read_from: BinaryIO, write_to: BinaryIO) -> PipeConnection:
         """Over two open files, which it closes at its end.
 
         Raises:

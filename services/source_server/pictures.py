@@ -15,10 +15,10 @@ from services.wire import outgoing
 from services.wire.messages import (
     Delta,
     EventRow,
-    GatewayRow,
     Removed,
-    SandboxRow,
     SourceProblem,
+    WireGateway,
+    WireSandbox,
     encoded_size,
 )
 
@@ -154,7 +154,7 @@ class Pictures:
         told.gateways, told.sandboxes = set(), set()
         told.gone, told.events = Removed(), []
 
-    def _rows(self, told: _Told, at: float | None) -> Iterator[GatewayRow | SandboxRow]:
+    def _rows(self, told: _Told, at: float | None) -> Iterator[WireGateway | WireSandbox]:
         for gateway in told.gateways:
             if (found := self._board.gateways.get(gateway)) is not None:
                 _note_lag(told, found, at)
@@ -173,11 +173,11 @@ def _note_lag(told: _Told, row: Gateway | Sandbox, at: float | None) -> None:
 
 
 def _parts(
-    rows: Iterable[GatewayRow | SandboxRow],
-) -> Iterator[tuple[list[GatewayRow], list[SandboxRow]]]:
+    rows: Iterable[WireGateway | WireSandbox],
+) -> Iterator[tuple[list[WireGateway], list[WireSandbox]]]:
     """The rows in parts that fit a frame; one that never fits is left out and logged."""
-    gateways: list[GatewayRow] = []
-    sandboxes: list[SandboxRow] = []
+    gateways: list[WireGateway] = []
+    sandboxes: list[WireSandbox] = []
     size = 0
     for row in rows:
         bytes_of_row = encoded_size(row)
@@ -188,7 +188,7 @@ def _parts(
             yield gateways, sandboxes
             gateways, sandboxes, size = [], [], 0
         size += bytes_of_row
-        if isinstance(row, GatewayRow):
+        if isinstance(row, WireGateway):
             gateways.append(row)
         else:
             sandboxes.append(row)

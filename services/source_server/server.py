@@ -23,7 +23,7 @@ from services.models import Event, SandboxId
 from services.process.identity import ProcessId
 from services.repair.locks import RepairLocks
 from services.source_server.calls import ServedCall, choice_of
-from services.source_server.connection import Connection
+from services.source_server.connection import PipeConnection
 from services.source_server.pictures import Pictures
 from services.source_server.streams import ServedCommand, ServedShell
 from services.source_server.verbs import Verbs
@@ -65,7 +65,7 @@ class SourceServer:
         self,
         sources: Sequence[OpenSource],
         clock: Clock,
-        connection: Connection,
+        connection: PipeConnection,
         *,
         intervals: Mapping[str, float],
         journal: Journal,

@@ -37,14 +37,11 @@ from services.models import (
     Step,
     StepState,
     UnknownWord,
-    Verb,
 )
-from services.sources.protocol.proposer import Proposal
 from services.sources.protocol.verdict import Verdict, VerdictKind
 from services.text.redact import redact_line
 from services.wire.frames import WireError
-from services.wire.messages import EventRow, GatewayRow, SandboxRow, convert
-from services.wire.outgoing import PROPOSAL_TEXTS
+from services.wire.messages import EventRow, WireGateway, WireSandbox, convert
 
 LONGEST_ID = 500
 MOST_FACTS = 64
@@ -101,7 +98,7 @@ class Incoming:
         """A sandbox of the far side by its name here."""
         return SandboxId(self.near, f"{self.far}/{native}")
 
-    def gateway(self, row: GatewayRow, at: float) -> Gateway:
+    def gateway(self, row: WireGateway, at: float) -> Gateway:
         """A gateway; `at` is the far side's instant where the row names none."""
         return Gateway(
             id=self.gateway_id(row.id),
@@ -118,7 +115,7 @@ class Incoming:
         )
 
     def sandbox(
-        self, row: SandboxRow, at: float, missing: Iterable[tuple[Capability, str]], way: GatewayId
+        self, row: WireSandbox, at: float, missing: Iterable[tuple[Capability, str]], way: GatewayId
     ) -> Sandbox:
         """A sandbox that needs `way` besides its own; `missing` is what its source cannot do."""
         state = self._state(SandboxState, row.state, SandboxState.UNKNOWN, "sandbox state")
@@ -210,24 +207,6 @@ class Incoming:
             best_effort=row.best_effort,
             outcome=redact_line(row.outcome),
         )
-
-    def proposal(self, sandbox: SandboxId, value: object) -> Proposal:
-        """A proposal from its item.
-
-        Raises:
-            WireError: it is none.
-        """
-        row = convert(value, _ProposalItem, "a proposal")
-        said = {name: getattr(row, name) for name in PROPOSAL_TEXTS}
-        lines = "\n".join(redact_line(line) for line in row.consequence.splitlines()[:20])
-        token, verb = said.pop("token"), said.pop("verb")
-        if not is_id(verb):
-            raise WireError("a proposal names no verb")
-        texts = {name: redact_line(text) for name, text in said.items()}
-        texts["consequence"] = lines
-        texts["button"] = texts["button"] or "Confirm"
-        goal = {one.value: one for one in Verb}.get(row.goal)
-        return Proposal(sandbox=sandbox, verb=verb, token=token, goal=goal, **texts)
 
     def record(self, value: object) -> LogRecord:
         """A record of a log, as its source has it: what shows it makes it harmless.
@@ -395,20 +374,6 @@ class _StepRow(msgspec.Struct, frozen=True):
 class _StepItem(msgspec.Struct, frozen=True):
     step: _StepRow | None = None
     verdict: VerdictRow | None = None
-
-
-class _ProposalItem(msgspec.Struct, frozen=True):
-    verb: str = ""
-    title: str = ""
-    target: str = ""
-    consequence: str = ""
-    button: str = ""
-    refusal: str = ""
-    token: str = ""
-    act: str = ""
-    typed_name: str = ""
-    words: str = ""
-    goal: str = ""
 
 
 class _StreamsItem(msgspec.Struct, frozen=True):

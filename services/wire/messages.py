@@ -48,7 +48,7 @@ class SourceInfo(msgspec.Struct, omit_defaults=True, frozen=True):
     attachment: str = ""
 
 
-class Limits(msgspec.Struct, omit_defaults=True, frozen=True):
+class WireLimits(msgspec.Struct, omit_defaults=True, frozen=True):
     """What a side can take."""
 
     frame: int = 1 << 20
@@ -67,7 +67,7 @@ class Hello(_Message, tag="hello", frozen=True):
     now: float = 0.0
     sources: list[SourceInfo] = []
     read_only: bool = False
-    limits: Limits = Limits()
+    limits: WireLimits = WireLimits()
     events_after: float | None = None
     """Near side: from when on it wants to hear what happened; none: nothing of before."""
 
@@ -104,7 +104,7 @@ class Cancel(_Message, tag="cancel", frozen=True):
     id: int
 
 
-class GatewayRow(msgspec.Struct, omit_defaults=True, frozen=True):
+class WireGateway(msgspec.Struct, omit_defaults=True, frozen=True):
     """A gateway as its source says it is; times are those of the far side's clock."""
 
     id: str
@@ -121,7 +121,7 @@ class GatewayRow(msgspec.Struct, omit_defaults=True, frozen=True):
     until: float | None = None
 
 
-class SandboxRow(msgspec.Struct, omit_defaults=True, frozen=True):
+class WireSandbox(msgspec.Struct, omit_defaults=True, frozen=True):
     """A sandbox as its source says it is, its way in not joined."""
 
     id: str
@@ -181,8 +181,8 @@ class Delta(_Message, tag="delta", frozen=True):
     """The first part of a whole picture: what is not in its parts is not there."""
     more: bool = False
     """Another part of the same picture follows."""
-    gateways: list[GatewayRow] = []
-    sandboxes: list[SandboxRow] = []
+    gateways: list[WireGateway] = []
+    sandboxes: list[WireSandbox] = []
     removed: Removed = Removed()
     link: SourceProblem | None = None
     """None: as before."""
@@ -271,14 +271,14 @@ Message: TypeAlias = (
 )
 
 
-class _Kind(msgspec.Struct, frozen=True):
+class _MessageKind(msgspec.Struct, frozen=True):
     type: str
 
 
 S = TypeVar("S")
 _encoder = msgspec.msgpack.Encoder()
 _decoder: msgspec.msgpack.Decoder[Message] = msgspec.msgpack.Decoder(Message)
-_kind = msgspec.msgpack.Decoder(_Kind)
+_kind = msgspec.msgpack.Decoder(_MessageKind)
 _TYPES = frozenset(str(one.__struct_config__.tag) for one in Message.__args__)
 
 

@@ -14,18 +14,17 @@ from services.models import (
     Sandbox,
     Step,
 )
-from services.sources.protocol.proposer import Proposal
 from services.sources.protocol.verdict import Verdict
-from services.wire.messages import EventRow, GatewayRow, SandboxRow
+from services.wire.messages import EventRow, WireGateway, WireSandbox
 
 LONGEST_REASON = 1000
 PAGE = 100
 """Messages of a queue in one item."""
 
 
-def gateway_row(row: Gateway, at: float | None) -> GatewayRow:
+def gateway_row(row: Gateway, at: float | None) -> WireGateway:
     """A gateway; `at` is the instant at which its source was last asked."""
-    return GatewayRow(
+    return WireGateway(
         id=row.id.native_id,
         state=row.state.value,
         name=row.name,
@@ -40,9 +39,9 @@ def gateway_row(row: Gateway, at: float | None) -> GatewayRow:
     )
 
 
-def sandbox_row(row: Sandbox, at: float | None) -> SandboxRow:
+def sandbox_row(row: Sandbox, at: float | None) -> WireSandbox:
     """A sandbox, as its own source says it is."""
-    return SandboxRow(
+    return WireSandbox(
         id=row.id.native_id,
         state=row.state.value,
         name=row.name,
@@ -100,20 +99,6 @@ def step_value(step: Step) -> dict[str, Any]:
         if (value := getattr(step, name)) not in (None, "", False):
             said[name] = value
     return {"step": said}
-
-
-def proposal_value(proposal: Proposal) -> dict[str, Any]:
-    """A proposal as an item."""
-    said = {name: getattr(proposal, name) for name in PROPOSAL_TEXTS}
-    said["goal"] = "" if proposal.goal is None else proposal.goal.value
-    return said
-
-
-PROPOSAL_TEXTS = (
-    *("verb", "title", "target", "consequence", "button", "refusal", "token", "act"),
-    *("typed_name", "words"),
-)
-"""Fields of a proposal that are text."""
 
 
 def queue_values(snapshot: QueueSnapshot) -> list[dict[str, Any]]:

@@ -55,7 +55,7 @@ def hello(**more):
 def rows(*names, seq=1, **more):
     now = time.time()
     say(m.Delta("home", seq, now, now, full=True,
-                sandboxes=[m.SandboxRow(id=n, state="ready") for n in names], **more))
+                sandboxes=[m.WireSandbox(id=n, state="ready") for n in names], **more))
 def incoming():
     from services.wire.frames import FrameReader
     frames = FrameReader()

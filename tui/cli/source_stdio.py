@@ -18,7 +18,7 @@ from services.errors import NotFoundError, RefusedError, UnavailableError
 from services.journal.store import Journal
 from services.logs import own_log
 from services.repair.locks import RepairLocks
-from services.source_server.connection import Connection
+from services.source_server.connection import PipeConnection
 from services.source_server.server import SourceServer
 from services.sources.registry import open_sources
 from services.text.sanitize import sanitize
@@ -78,7 +78,7 @@ def _claim() -> tuple[BinaryIO, BinaryIO]:
 
 async def _serve(settings: Settings, reading: BinaryIO, writing: BinaryIO) -> None:
     clock = SystemClock()
-    connection = await Connection.over(reading, writing)
+    connection = await PipeConnection.over(reading, writing)
     for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, connection.hang_up)
     server = SourceServer(

@@ -50,7 +50,7 @@ _KINDS = {one.value for one in VerdictKind}
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class CheckFinding:
     """One requirement and what came of it."""
 
     name: str
@@ -67,13 +67,13 @@ class SourceCheck:
         self._argv = tuple(argv)
         self._act_on = act_on
 
-    async def run(self) -> list[Finding]:
+    async def run(self) -> list[CheckFinding]:
         """Every requirement with its outcome.
 
         Raises:
             ProcessError: the program cannot be started.
         """
-        found: list[Finding] = []
+        found: list[CheckFinding] = []
         async with started(self._argv) as peer:
             for name, requirement in _REQUIREMENTS:
                 found.append(await self._one(name, requirement(self, peer)))
@@ -82,12 +82,12 @@ class SourceCheck:
             found.append(await self._one("its input's end ends it within 5 s", _leaves(peer)))
         return found
 
-    async def _one(self, name: str, requirement: Awaitable[str | None]) -> Finding:
+    async def _one(self, name: str, requirement: Awaitable[str | None]) -> CheckFinding:
         try:
             said = await requirement
         except UnmetError as error:
-            return Finding(name, False, redact_line(str(error)))
-        return Finding(name, True, said or "", skipped=bool(said))
+            return CheckFinding(name, False, redact_line(str(error)))
+        return CheckFinding(name, True, said or "", skipped=bool(said))
 
     async def _says_hello(self, peer: CheckedProgram) -> None:
         hello = await peer.until(lambda: peer.hello, "no hello")

@@ -14,7 +14,7 @@ from services.sources.remote.link import Link
 from services.text.redact import redact_line
 from services.wire.frames import WireError
 from services.wire.incoming import is_id
-from services.wire.outgoing import proposal_value
+from services.wire.proposals import proposal_shown, proposal_value
 
 ASK_S = 30.0
 
@@ -46,7 +46,7 @@ class RemoteProposer:
         except TimeoutError:
             raise DeadlineError(f"{self._link.label} did not answer within {ASK_S:g} s.") from None
         try:
-            return far.incoming.proposal(sandbox, items[0] if items else None)
+            return proposal_shown(sandbox, items[0] if items else None)
         except WireError as error:
             raise UnavailableError(f"{self._link.label}: {error}.") from error
 

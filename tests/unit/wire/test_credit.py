@@ -15,7 +15,7 @@ async def test_a_sender_stops_at_the_window_and_goes_on_when_granted() -> None:
     assert await credit.take(70) == 70
     assert await credit.take(70) == 30
     waiting = asyncio.create_task(credit.take(50))
-    await asyncio.sleep(0)
+    await asyncio.sleep(0)  # a turn of the loop for the others
     assert not waiting.done() and not credit.all_taken
     credit.grant(20)
     assert await waiting == 20
@@ -28,7 +28,7 @@ async def test_a_closed_stream_lets_everybody_go() -> None:
     assert await credit.take(5) == 1
     waits = [asyncio.create_task(credit.take(1)), asyncio.create_task(credit.take(1))]
     settled = asyncio.create_task(credit.settled())
-    await asyncio.sleep(0)
+    await asyncio.sleep(0)  # a turn of the loop for the others
     credit.close()
     assert await asyncio.gather(*waits) == [0, 0]
     assert await settled is False
@@ -46,7 +46,7 @@ def test_who_keeps_to_its_credit_is_never_refused(sizes: list[int], window: int)
         async def use() -> None:
             while True:
                 credit.grant(receipt.consumed(await under_way.get()))
-                await asyncio.sleep(0)
+                await asyncio.sleep(0)  # a turn of the loop for the others
 
         using = asyncio.create_task(use())
         async with asyncio.timeout(5):

@@ -94,11 +94,11 @@ async def test_what_is_wrong_with_a_source_is_named(code: str, said: str, tmp_pa
 @pytest.mark.parametrize(
     ("rows", "said"),
     [
-        ("m.SandboxRow(id='a', state='zombie')", "no sandbox state is called 'zombie'"),
-        ("m.SandboxRow(id='a', state='down')", "down without a reason"),
-        ("m.SandboxRow(id='a\\n', state='ready')", "empty, long or not printable"),
-        ("m.SandboxRow(id='a', state='ready', needs=['g'])", "no gateway is called ['g']"),
-        ("m.SandboxRow(id='a', state='ready'), m.SandboxRow(id='a', state='ready')", "twice"),
+        ("m.WireSandbox(id='a', state='zombie')", "no sandbox state is called 'zombie'"),
+        ("m.WireSandbox(id='a', state='down')", "down without a reason"),
+        ("m.WireSandbox(id='a\\n', state='ready')", "empty, long or not printable"),
+        ("m.WireSandbox(id='a', state='ready', needs=['g'])", "no gateway is called ['g']"),
+        ("m.WireSandbox(id='a', state='ready'), m.WireSandbox(id='a', state='ready')", "twice"),
     ],
 )
 async def test_what_is_wrong_with_a_row_is_named(rows: str, said: str, tmp_path: Path) -> None:

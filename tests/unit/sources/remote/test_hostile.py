@@ -90,7 +90,7 @@ def _message(kind: Any) -> st.SearchStrategy[dict[str, Any]]:
     return st.one_of(whole, partial)
 
 
-MESSAGES = st.one_of(*(_message(one) for one in Message.__args__), VALUES)  # type: ignore[attr-defined]
+MESSAGES = st.one_of(*(_message(one) for one in Message.__args__), VALUES)
 SAFE_IDS = st.sampled_from(["a", "b", "ns/pod", "c d", "x" * 500, "ü"])
 
 
@@ -111,8 +111,8 @@ DELTAS = st.fixed_dictionaries(
         "at": st.one_of(st.none(), NUMBERS),
         "full": st.just(True),
         "more": st.booleans(),
-        "gateways": st.lists(_row(messages.GatewayRow), max_size=2),
-        "sandboxes": st.lists(_row(messages.SandboxRow), max_size=3),
+        "gateways": st.lists(_row(messages.WireGateway), max_size=2),
+        "sandboxes": st.lists(_row(messages.WireSandbox), max_size=3),
         "link": st.fixed_dictionaries({"problem": TEXTS}),
         "unknown": st.lists(st.tuples(TEXTS, TEXTS), max_size=2),
         "words": st.lists(st.tuples(TEXTS, TEXTS), max_size=2),
@@ -224,7 +224,7 @@ def test_a_flood_of_deltas_is_bounded_in_rows() -> None:
     mirror = Mirror("box", GatewayId("box", "box"), clock)
     mirror.begin(Hello(1, "mine", "1", now=NOW, sources=[SourceInfo("home")]))
     for part in range(30):
-        rows = [messages.SandboxRow(f"{part}-{n}", "ready") for n in range(1000)]
+        rows = [messages.WireSandbox(f"{part}-{n}", "ready") for n in range(1000)]
         mirror.take(
             messages.Delta("home", part + 1, NOW, NOW, full=not part, more=True, sandboxes=rows)
         )
