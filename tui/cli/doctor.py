@@ -8,7 +8,7 @@ import os
 import platform
 import shutil
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
@@ -16,11 +16,13 @@ from typing import Any
 
 import click
 
+from services.clock import SystemClock
 from services.config import paths
 from services.config.settings import Flags, Settings, load, read_file
 from services.doctor.detectors import abbreviate_home
 from services.doctor.examine import examine, suggested_config
 from services.doctor.findings import Finding, Requirement
+from services.doctor.hosts import HostReport, examine_hosts
 from services.errors import ConfigError
 from tui.cli import tables
 from tui.cli.exit import Exit
@@ -30,7 +32,10 @@ _KINDS = {"local": "the embedded world"}
 
 
 def run(flags: Flags, as_json: bool, block_alone: bool = False) -> int:
-    """Report, 1 where the configuration cannot be used; nothing is asked over a network."""
+    """Report; 1 where the configuration cannot be used, or a configured host is not connected.
+
+    Nothing else is asked over a network.
+    """
     problem = ""
     try:
         settings = load(flags)
@@ -39,6 +44,7 @@ def run(flags: Flags, as_json: bool, block_alone: bool = False) -> int:
     config = flags.config or paths.config_file()
     findings = asyncio.run(examine(os.environ))
     words = asyncio.run(unknown_words(paths.journal_file()))
+    hosts = asyncio.run(examine_hosts(settings, SystemClock()))
     block = "" if problem else suggested_config(findings, _configured(config))
     if block_alone:
         click.echo(block, nl=False)
@@ -46,16 +52,26 @@ def run(flags: Flags, as_json: bool, block_alone: bool = False) -> int:
         click.echo(
             json.dumps(
                 _shape(settings, config, problem, findings, block)
-                | {"unknown_words": to_json(words)},
+                | {"hosts": [asdict(one) for one in hosts], "unknown_words": to_json(words)},
                 indent=2,
             )
         )
     else:
         for line in _lines(settings, config, problem, findings, block):
             click.echo(line)
-        for line in lines(words):
+        for line in (*_host_lines(hosts), *lines(words)):
             click.echo(line)
-    return Exit.FAILED if problem else Exit.DONE
+    failed = problem or not all(one.connected for one in hosts)
+    return Exit.FAILED if failed else Exit.DONE
+
+
+def _host_lines(hosts: Sequence[HostReport]) -> Iterator[str]:
+    if hosts:
+        yield ""
+        yield "Other machines and programs"
+    for one in hosts:
+        yield f"  {'●' if one.connected else '✕'} {one.key}: {one.said}"
+        yield from (f"      {name}: {value}" for name, value in one.facts)
 
 
 def _configured(config: Path) -> Any:

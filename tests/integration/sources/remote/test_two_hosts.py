@@ -1,4 +1,4 @@
-"""Two hosts behind real OpenSSH servers, each with a world of its own, as one operator uses them."""
+"""Two hosts behind real OpenSSH servers, each with its own world, as one operator uses them."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ async def test_one_panel_for_two_hosts(home: Path, tmp_path: Path) -> None:
             return len(rows) == 8 and number == sum(one.state is SandboxState.READY for one in rows)
 
         try:
-            await eventually(lambda: ready(8), limit=60, what=lambda: board.totals())
+            await eventually(lambda: ready(8), limit=60, what=board.totals)
             for world in worlds.values():
                 record = world.read_record("agent-data-pull")
                 assert record is not None
@@ -109,7 +109,7 @@ async def test_one_panel_for_two_hosts(home: Path, tmp_path: Path) -> None:
             handles = [engine.attempts.request(Verb.WAKE, one) for one in broken.values()]
             ended = [await one.wait() for one in handles]
             assert [one.state for one in ended] == [AttemptState.DONE] * 2, ended
-            await eventually(lambda: ready(8), limit=30, what=lambda: board.totals())
+            await eventually(lambda: ready(8), limit=30, what=board.totals)
 
             code, out, err = await command("exec", "box/data-pull", "--", "false")
             assert code == 1, err
