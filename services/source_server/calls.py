@@ -32,6 +32,8 @@ from services.wire.proposals import proposal_as_made, proposal_value
 TEXT_PIECE = 32 << 10
 """Characters of a content in one item."""
 MOST_WINDOW = 4000
+ELSEWHERE = "on another machine"
+"""Ends what is recorded here of a near side's acts: it has its own record of them."""
 Send = Callable[[Message], Awaitable[None]]
 
 
@@ -157,7 +159,7 @@ class ServedCall:
 
     async def _wake(self, args: _Args) -> AsyncGenerator[object]:
         source, sandbox = self._found(args)
-        self._note(sandbox, "a wake was asked for from another machine")
+        self._note(sandbox, f"a wake was asked for {ELSEWHERE}")
         async for value in self._stepped(Uninterrupted(self._verbs.wake(source, sandbox))):
             yield value
 
@@ -179,7 +181,7 @@ class ServedCall:
             raise NotFoundError("Nothing of the kind is offered there.")
         proposal = proposal_as_made(sandbox, args.proposal)
         act = sanitize(proposal.act or proposal.verb, 80)
-        self._note(sandbox, f"agreed to {act} on another machine")
+        self._note(sandbox, f"agreed to {act} {ELSEWHERE}")
         steps = self._verbs.carry_out(source, source.proposer, proposal)
         async for value in self._stepped(Uninterrupted(steps)):
             yield value

@@ -22,7 +22,7 @@ from services.journal.transitions import is_transition
 from services.models import Event, SandboxId
 from services.process.identity import ProcessId
 from services.repair.locks import RepairLocks
-from services.source_server.calls import ServedCall, choice_of
+from services.source_server.calls import ELSEWHERE, ServedCall, choice_of
 from services.source_server.connection import PipeConnection
 from services.source_server.pictures import Pictures
 from services.source_server.streams import ServedCommand, ServedShell
@@ -93,7 +93,6 @@ class SourceServer:
         self._served: dict[int, tuple[Served, asyncio.Task[None]]] = {}
         self._leaving: set[asyncio.Task[None]] = set()
         self._changed = asyncio.Event()
-        self._own_events: set[tuple[float, str]] = set()
 
     async def run(self) -> None:
         """Serve until the near side is gone, then end all that was started for it.
@@ -256,9 +255,7 @@ class SourceServer:
             await self._clock.sleep(DELTA_GAP_S)
 
     def _note(self, sandbox: SandboxId, text: str) -> None:
-        event = action_event(sandbox, text, self._clock.now())
-        self._own_events.add((event.at, event.text))
-        self._journal.record(event)
+        self._journal.record(action_event(sandbox, text, self._clock.now()))
 
     async def _tell_history(self, hello: Hello) -> None:
         """What happened before the near side was there, then what others do meanwhile."""
@@ -272,17 +269,15 @@ class SourceServer:
             await self._clock.sleep(HISTORY_S)
             new = [one for one in await self._search(last) if one.at > last]
             last = max((one.at for one in new), default=last)
-            acts = [one for one in new if not is_transition(one) and not self._is_own(one)]
+            acts = [one for one in new if not is_transition(one)]
             if acts:
                 self._pictures.happened(acts)
                 self._changed.set()
 
-    def _is_own(self, event: Event) -> bool:
-        return (event.at, event.text) in self._own_events
-
     async def _search(self, since: float) -> list[Event]:
         found = await self._journal.search(EventQuery(HISTORY, since=since))
-        return sorted(found.events, key=lambda one: one.at)
+        told = [one for one in found.events if not one.text.endswith(ELSEWHERE)]
+        return sorted(told, key=lambda one: one.at)
 
     async def _leave(self) -> None:
         """End what was started: within the limit, but for a step that must not be interrupted."""

@@ -12,7 +12,7 @@ from pathlib import Path
 HERE = Path(__file__).parent
 ORDER = (
     *("panel", "scale", "terminal", "costly", "drawing", "flood", "wire"),
-    *("pods", "nanoclaw", "vellum"),
+    *("pods", "nanoclaw", "vellum", "remote"),
 )
 
 

@@ -26,14 +26,16 @@ from services.sources.protocol.verdict import Verdict, VerdictKind
 from services.sources.remote.link import Link, skew_sentence
 from services.sources.remote.mirror import FarSource
 from services.text.format import duration
-from services.text.redact import redact
+from services.text.redact import redact, redact_line
 from services.text.sanitize import sanitize_block
 from services.wire.frames import WireError
 from services.wire.incoming import streams_of, verdict_of
 
 T = TypeVar("T")
 FIRST_S = 9.0
-"""How long a command waits for the first whole picture; a panel does not."""
+"""How long a command waits for the first whole picture."""
+LISTENING_S = 3.0
+"""How long a panel does: what is told later is new to it."""
 ASK_S = 20.0
 """How long an answer to one question may take."""
 RELINK_S = 6.0
@@ -131,22 +133,20 @@ class RemoteObserver:
         await self._link.close()
 
     async def _first(self) -> None:
-        """Wait for the first whole picture, a failure, or a panel that hears of news."""
-        waits = (
-            asyncio.ensure_future(self._link.settled(FIRST_S)),
-            asyncio.ensure_future(self._listening.wait()),
-        )
+        """Wait for the first whole picture or a failure, not for long where news are heard."""
+        settling = asyncio.ensure_future(self._link.settled(FIRST_S))
         try:
-            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait((settling,), timeout=LISTENING_S)
+            if not self._listening.is_set():
+                await settling
         finally:
-            for task in waits:
-                task.cancel()
+            settling.cancel()
         self._answered = True
 
     def _way(self, now: float) -> Gateway:
         link = self._link
         status, mirror = link.status, link.mirror
-        evidence = [("reached by", " ".join(link.command.argv))]
+        evidence = [("reached by", redact_line(" ".join(link.command.argv), 300))]
         reason = f"{status.sentence} {status.advice}".strip()
         address = link.command.place
         if link.connected:
