@@ -10,7 +10,6 @@ import asyncio
 import os
 import random
 import resource
-import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -241,4 +240,4 @@ async def _throughput(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()
