@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from typing import Any
@@ -22,6 +23,7 @@ from services.terminal.exec.requests import (
     ExecStream,
     ShellChoice,
 )
+from services.terminal.transport.base import CloseReason, Transport, exited
 from services.text.redact import redact_line
 from services.wire.failures import error_of
 from services.wire.frames import WireError
@@ -54,9 +56,28 @@ class RemoteActor:
             async for step in told:
                 yield step
 
-    def shell(self, sandbox: SandboxId, choice: ShellChoice) -> RemoteShell:
+    def asking_shell(self) -> SandboxId | None:
+        """The host itself, where ssh could ask for what is missing."""
+        asks = self._link.status.asks and bool(self._link.command.asking)
+        return SandboxId(self._link.key, self._link.key) if asks else None
+
+    def shell(self, sandbox: SandboxId, choice: ShellChoice) -> Transport:
+        if sandbox == self.asking_shell():
+            return self._ssh()
         far, native = target(self._link, sandbox)
         return RemoteShell(self._link, far.info.key, native, choice)
+
+    def _ssh(self) -> Transport:
+        """ssh run once where it may ask; the link is tried again when it has ended."""
+        from services.terminal.transport.pty_transport import PtyTransport
+
+        def interpret(code: int) -> CloseReason:
+            self._link.retry_now()
+            return exited(code)
+
+        argv = self._link.command.asking
+        notice = f"on your own machine: {' '.join(argv)}"
+        return PtyTransport(argv, env=os.environ, notice=notice, interpret=interpret)
 
     async def exec(self, sandbox: SandboxId, request: ExecRequest) -> AsyncGenerator[ExecEvent]:
         """One command there; what is lost on the way leaves its outcome unknown."""

@@ -26,6 +26,8 @@ class LinkFailure:
     advice: str = ""
     lasting: bool = False
     """It will be the same until somebody does something: asked again rarely."""
+    asks: bool = False
+    """ssh itself could ask for what is missing, in a terminal."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +142,7 @@ def _ssh_failure(place: str, host: str, ending: Ending) -> LinkFailure | None:
             f"The host key of {place} is not known yet.",
             f"Run `ssh {host}` once and compare the fingerprint; r does that in a shell tab.",
             lasting=True,
+            asks=True,
         )
     if "Permission denied" in text or "Too many authentication failures" in text:
         return LinkFailure(
@@ -148,6 +151,7 @@ def _ssh_failure(place: str, host: str, ending: Ending) -> LinkFailure | None:
             "Nobody is asked for a password in the background: load a key (`ssh-add`), or press r "
             "to run ssh once where it may ask.",
             lasting=True,
+            asks=True,
         )
     for words, sentence, advice in (
         ("Could not resolve hostname", f"There is no host {place}.", "Check `host`, or the DNS."),

@@ -34,6 +34,8 @@ class LinkStatus:
     """What answers there, with its version."""
     pid: int = 0
     retry_at: float | None = None
+    asks: bool = False
+    """ssh could ask for what is missing, in a terminal."""
 
 
 class Link:
@@ -54,7 +56,7 @@ class Link:
         self.status = LinkStatus(GatewayState.SETTLING, "It is being connected.", since=clock.now())
         self.changed = asyncio.Event()
         """Set at every change; whoever waits clears it."""
-        self._key = key
+        self.key = key
         self._clock = clock
         self._gate = gate
         self._task: asyncio.Task[None] | None = None
@@ -70,7 +72,7 @@ class Link:
     def start(self) -> None:
         """Make the link, unless that is under way."""
         if self._task is None and not self._closed:
-            self._task = asyncio.create_task(self._keep(), name=f"link {self._key}")
+            self._task = asyncio.create_task(self._keep(), name=f"link {self.key}")
 
     @property
     def connected(self) -> bool:
@@ -161,6 +163,7 @@ class Link:
                 failure.advice,
                 since=self.status.since if same else now,
                 retry_at=now + pause,
+                asks=failure.asks,
             )
             self._notify()
             await wait_for(self._hurry, pause, self._clock)
@@ -186,7 +189,7 @@ class Link:
             self._skew_said = True
             text = f"{self.label}: {skew_sentence(skew)}"
             now = self._clock.now()
-            self.mirror.happened((Event(now, Severity.INFO, self._key, self._key, "panel", text),))
+            self.mirror.happened((Event(now, Severity.INFO, self.key, self.key, "panel", text),))
 
     def _notify(self) -> None:
         self.changed.set()
