@@ -19,7 +19,7 @@ from tui.cli.exit import Exit, exit_with_code, json_option, print_stderr, settin
 def doctor(context: click.Context, as_json: bool, block_alone: bool) -> int:
     """What is on this machine, what each system needs, and a configuration to paste.
 
-    Exits 1 where the configuration cannot be used.
+    Exits 1 where the configuration cannot be used, or a configured host is not connected.
     """
     from tui.cli import doctor as report
 
