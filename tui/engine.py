@@ -11,14 +11,15 @@ from pathlib import Path
 from services.board.board import Board
 from services.board.deltas import BoardDelta
 from services.board.lag import LagMeter
+from services.board.pollers import Pollers
 from services.clock import Clock
 from services.errors import WakedeckError
 from services.journal.rows import EventQuery
 from services.journal.store import Journal
+from services.journal.transitions import ShownHistory
 from services.models import Attempt, Event, QueueSnapshot, SandboxId, Severity
 from services.repair.attempts import Attempts
 from services.sources.protocol.source import OpenSource
-from tui.pollers import Pollers
 
 HISTORY = 500
 _LOG = logging.getLogger(__name__)
@@ -61,6 +62,7 @@ class Engine:
         self._ended: set[str] = set()
         self._running: dict[str, Attempt] = {}
         self.journal_loaded = False
+        self._shown = ShownHistory()
         self.attempts = Attempts(
             self.sources, clock, locks, self._attempt_changed, read_only=read_only, lag=LagMeter()
         )
@@ -88,7 +90,7 @@ class Engine:
     def record_events(self, *events: Event) -> None:
         """Write events to the journal, and show them once the journal is loaded."""
         self.journal.record(*events)
-        self._tell(*events)
+        self._tell(*self._shown.fresh(events))
 
     def latest_attempt(self, sandbox: SandboxId | None) -> Attempt | None:
         """The latest attempt on a sandbox."""
@@ -107,11 +109,7 @@ class Engine:
     async def close(self) -> None:
         """Cancel attempts, close sources, flush the journal."""
         await self.attempts.close()
-        for source in self.sources.values():
-            await source.actor.close()
-            await source.observer.close()
-            if source.lifecycle is not None:
-                await source.lifecycle.leave()
+        await asyncio.gather(*map(_close, self.sources.values()))
         await self.journal.close()
 
     async def _open_journal(self) -> None:
@@ -121,6 +119,7 @@ class Engine:
             await self.journal.open()
             history = await self.journal.search(EventQuery(HISTORY))
             past, problem = history.events, history.problem
+            self._shown.begin(past)
         finally:
             self.journal_loaded = True
         self._tell(*reversed(past))
@@ -162,3 +161,10 @@ class Engine:
             self._tell(self.journal.end_attempt(attempt, self.clock.now()))
             self.pollers.refresh()
         self._on_attempt(attempt)
+
+
+async def _close(source: OpenSource) -> None:
+    await source.actor.close()
+    await source.observer.close()
+    if source.lifecycle is not None:
+        await source.lifecycle.leave()

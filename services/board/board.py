@@ -93,6 +93,10 @@ class Board:
         """Every sandbox by id."""
         return cast(Mapping[SandboxId, Sandbox], MappingProxyType(self._sandboxes.all))
 
+    def own(self, key: SandboxId) -> Sandbox | None:
+        """A sandbox as its source says it is, whatever its way in; None where there is none."""
+        return self._own.get(key) or self._sandboxes.all.get(key)
+
     @property
     def links(self) -> Mapping[str, SourceLink]:
         """How the panel stands with every source, by its key."""
@@ -237,11 +241,13 @@ class Board:
             latency_s = max((wait for wait in waits if wait is not None), default=None)
         link = SourceLink(source=source, connected=True, last_success_at=at, latency_s=latency_s)
         self._links[source] = link
-        events: list[Event] = []
+        events = list(seen.events)
         if known.failures:
             away = "" if since is None else f", away for {max(0.0, at - since):.0f} s"
             text = f"{self._label(source)} answers again{away}"
             events.append(self._link_event(at, source, text, "lost", "connected"))
+        if seen.interval_s > self._intervals.get(source, self._interval_s):
+            self._intervals[source] = seen.interval_s
         limit = self._clock.now() - self._stale_after(source)
         accepted = [self._accepted(gateway, background) for gateway in seen.gateways]
         doubted = {

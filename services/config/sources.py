@@ -183,6 +183,40 @@ class TerminalTable(
     """Whether a credential may travel unencrypted to another machine."""
 
 
+class RemoteTable(
+    msgspec.Struct, forbid_unknown_fields=True, frozen=True, tag="remote", tag_field="kind"
+):
+    """`kind = "remote"`: what the Wakedeck on another machine sees, through ssh."""
+
+    label: str = ""
+    """What the panel calls it; empty: its name here."""
+    interval_s: Interval = 5.0
+    """Seconds after which ages are renewed; changes are told at once. 0.5 to 300."""
+    host: str = ""
+    """The host as ssh knows it."""
+    command: tuple[str, ...] = ()
+    """Instead of `host`: a command, as a list of arguments, that ends in `source --stdio`."""
+    profile: str = ""
+    """The profile of the configuration there; empty: its own default."""
+    only: tuple[str, ...] = ()
+    """Which of its sources; empty: all."""
+
+
+class ExternalTable(
+    msgspec.Struct, forbid_unknown_fields=True, frozen=True, tag="external", tag_field="kind"
+):
+    """`kind = "external"`: a program of yours that speaks the source protocol."""
+
+    label: str = ""
+    """What the panel calls it; empty: its name here."""
+    interval_s: Interval = 5.0
+    """Seconds after which ages are renewed; changes are told at once. 0.5 to 300."""
+    command: tuple[str, ...] = ()
+    """The program, as a list of arguments."""
+    only: tuple[str, ...] = ()
+    """Which of its sources; empty: all."""
+
+
 SourceTable: TypeAlias = (
     LocalTable
     | OpenShellTable
@@ -192,5 +226,7 @@ SourceTable: TypeAlias = (
     | CentmlTable
     | ArgoTable
     | TerminalTable
+    | RemoteTable
+    | ExternalTable
 )
 """Any table below `[sources]`; its `kind` says which."""

@@ -44,6 +44,10 @@ _LAST = (
     "SELECT after, at, told FROM events WHERE source = ? AND subject = ? AND kind = ?"
     " AND at > -1e11 AND at < 1e11 ORDER BY id DESC LIMIT 1"
 )
+_TOLD = (
+    "SELECT 1 FROM events WHERE source = ? AND subject = ? AND kind = ? AND told = ?"
+    " AND text = ? LIMIT 1"
+)
 LONGEST_TEXT = 400
 _TEXT_COLUMNS = ("severity", "source", "subject", "kind", "text", "before", "after")
 _TEXT_SQL = " || char(10) || ".join(_TEXT_COLUMNS)
@@ -76,6 +80,10 @@ def insert(db: sqlite3.Connection, event: Event, now: float) -> bool:
         row = db.execute(_LAST, (event.source, event.subject, event.kind)).fetchone()
         last = None if row is None else LastRecord(_text(row[0]), float(row[1]), _instant(row[2]))
         if not is_news(event, last, now):
+            return False
+    elif event.told_at is not None:
+        key = (event.source, event.subject, event.kind, event.told_at, event.text)
+        if db.execute(_TOLD, key).fetchone() is not None:
             return False
     db.execute(INSERT, to_row(event))
     return True

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from services.models import Event
@@ -75,3 +75,35 @@ def _same_happening(one: Event, other: Event) -> bool:
     if is_transition(one):
         return abs(one.at - other.at) <= LOOK_S
     return one.at == other.at and one.text == other.text
+
+
+class ShownHistory:
+    """Which events of sources that tell of their own past were shown: each happening once."""
+
+    def __init__(self) -> None:
+        self._past: Sequence[Event] = ()
+        self._telling: set[str] = set()
+        self._last: dict[tuple[str, str, str], Event] = {}
+
+    def begin(self, past: Sequence[Event]) -> None:
+        """What was recorded before and is shown already."""
+        self._past = past
+
+    def fresh(self, events: Sequence[Event]) -> list[Event]:
+        """Those of the events that were not shown yet, in their order."""
+        told = [event for event in events if event.told_at is not None]
+        self._telling |= {event.source for event in told}
+        if not any(event.source in self._telling for event in events):
+            return list(events)
+        known = {id(event) for event in told} - {id(one) for one in not_among(told, self._past)}
+        return [one for one in events if id(one) not in known and self._is_new(one)]
+
+    def _is_new(self, event: Event) -> bool:
+        if event.source not in self._telling or not is_transition(event):
+            return True
+        key = (event.source, event.subject, event.kind)
+        last = self._last.get(key)
+        if last is not None and (last.after == event.after or event.at < last.at):
+            return False
+        self._last[key] = event
+        return True

@@ -8,12 +8,11 @@ from services.models.attempts import (
     Attempt,
     AttemptState,
     Confirmed,
-    Event,
-    Severity,
     Step,
     StepState,
     Verb,
 )
+from services.models.events import Event, Severity
 from services.models.messages import (
     Direction,
     InLabel,

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Generic, TypeAlias, TypeVar
 
+from services.models.events import Event
+
 Facts: TypeAlias = tuple[tuple[str, str], ...]
 """Ordered (name, value) pairs: the evidence behind a state, ready to show."""
 
@@ -207,3 +209,7 @@ class Observation:
     deleted: frozenset[GatewayId | SandboxId] = frozenset()
     """What the system itself told to be gone: it leaves at once."""
     unknown_words: tuple[UnknownWord, ...] = ()
+    events: tuple[Event, ...] = ()
+    """What the system tells of its own past; each with the instant it gives."""
+    interval_s: float = 0.0
+    """The longest from look to look where others look for this source; 0: as it is polled."""

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
-from typing import assert_never
+from typing import TYPE_CHECKING, assert_never
 
 from services.clock import Clock
 from services.config import paths
@@ -13,16 +13,21 @@ from services.config.settings import Settings, SourceSettings
 from services.config.sources import (
     ArgoTable,
     CentmlTable,
+    ExternalTable,
     KubernetesTable,
     LocalTable,
     NanoClawTable,
     OpenShellTable,
+    RemoteTable,
     TerminalTable,
     VellumTable,
 )
 from services.models import Source
 from services.sources.fence import open_fenced
 from services.sources.protocol.source import OpenSource
+
+if TYPE_CHECKING:
+    from services.sources.remote.gate import ConnectGate
 
 
 def open_sources(settings: Settings, clock: Clock) -> tuple[OpenSource, ...]:
@@ -31,8 +36,9 @@ def open_sources(settings: Settings, clock: Clock) -> tuple[OpenSource, ...]:
     Read-only settings get actors that refuse. Opening touches neither disk nor network. Each stands
     behind a fence: what goes wrong in it unforeseen is told as any failure of that source.
     """
+    opener = _Opener(clock, settings.read_only)
     opened = tuple(
-        open_fenced(Source(one.key, one.kind, one.key, ""), partial(_open, one, clock))
+        open_fenced(Source(one.key, one.kind, one.key, ""), partial(_open, one, opener))
         for one in settings.sources
     )
     if settings.read_only:
@@ -42,7 +48,23 @@ def open_sources(settings: Settings, clock: Clock) -> tuple[OpenSource, ...]:
     return opened
 
 
-def _open(source: SourceSettings, clock: Clock) -> OpenSource:
+class _Opener:
+    """What the sources of one panel share."""
+
+    def __init__(self, clock: Clock, read_only: bool) -> None:
+        self.clock = clock
+        self.read_only = read_only
+
+    @cached_property
+    def gate(self) -> ConnectGate:
+        """What keeps many links from being made at once."""
+        from services.sources.remote.gate import ConnectGate
+
+        return ConnectGate()
+
+
+def _open(source: SourceSettings, opener: _Opener) -> OpenSource:
+    clock = opener.clock
     match source.table:
         case LocalTable() as table:
             from services.sources.local.source import open_local
@@ -77,4 +99,12 @@ def _open(source: SourceSettings, clock: Clock) -> OpenSource:
             from services.sources.terminal.source import open_terminal
 
             return open_terminal(source.key, table, clock)
+        case RemoteTable() as table:
+            from services.sources.remote.source import open_remote
+
+            return open_remote(source.key, table, clock, opener.gate, opener.read_only)
+        case ExternalTable() as table:
+            from services.sources.remote.source import open_external
+
+            return open_external(source.key, table, clock, opener.gate)
     assert_never(source.table)

@@ -12,7 +12,7 @@ from pathlib import Path
 HERE = Path(__file__).parent
 ORDER = (
     *("panel", "rest", "scale", "terminal", "costly", "drawing", "flood", "wire"),
-    *("pods", "sandboxes", "nanoclaw", "vellum"),
+    *("pods", "sandboxes", "nanoclaw", "vellum", "remote"),
 )
 
 

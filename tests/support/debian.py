@@ -1,8 +1,8 @@
 """Debian's packages unpacked into a folder of ours: nothing is installed, nothing else changes.
 
-`WAKEDECK_CONTAINERD` and `WAKEDECK_DOCKER` name a folder that has them already, or are `no` where
-nothing is to be fetched. Otherwise they go to the user's cache, once; versions are pinned, and apt
-checks every package against the signed index of the distribution.
+`WAKEDECK_CONTAINERD`, `WAKEDECK_DOCKER` and `WAKEDECK_OPENSSH` name a folder that has them already,
+or are `no` where nothing is to be fetched. Otherwise they go to the user's cache, once; versions
+are pinned, and apt checks every package against the signed index of the distribution.
 """
 
 from __future__ import annotations
@@ -39,8 +39,10 @@ DOCKER = {
     "dmsetup": "2:1.02.185-2",
     "libdevmapper1.02.1": "2:1.02.185-2",
 }
+OPENSSH = {"openssh-server": "1:9.2p1-2+deb12u10", "libwrap0": "7.6.q-32"}
 VARIABLE = "WAKEDECK_CONTAINERD"
 DOCKER_VARIABLE = "WAKEDECK_DOCKER"
+OPENSSH_VARIABLE = "WAKEDECK_OPENSSH"
 
 
 @cache
@@ -61,6 +63,16 @@ def docker_packages() -> Path:
         UnobtainableError: not here.
     """
     return _unpacked("docker", DOCKER_VARIABLE, DOCKER)
+
+
+@cache
+def openssh_packages() -> Path:
+    """The folder the ssh server is unpacked in, fetched where need be.
+
+    Raises:
+        UnobtainableError: not here.
+    """
+    return _unpacked("openssh", OPENSSH_VARIABLE, OPENSSH)
 
 
 def _unpacked(kit: str, variable: str, wanted: Mapping[str, str]) -> Path:

@@ -76,6 +76,12 @@ def _sandbox_client() -> str:
     return sandbox_client.missing()
 
 
+def _sshd() -> str:
+    from tests.support import sshd
+
+    return sshd.missing()
+
+
 def _openshell() -> str:
     from tests.support import openshell_kit
 
@@ -109,6 +115,8 @@ KITS = {
     "yaml": Kit("PyYAML", _modules("yaml")),
     "tmux": Kit("tmux of this machine", _programs("tmux")),
     "bash": Kit("bash of this machine", _programs("bash")),
+    "sshd": Kit("the OpenSSH server of Debian 12 and this machine's ssh", _sshd),
+    "node": Kit("node of this machine", _programs("node")),
     "openssl": Kit("openssl of this machine", _programs("openssl")),
     "vim": Kit("vim of this machine", _programs("vim")),
     "htop": Kit("htop of this machine", _programs("htop")),

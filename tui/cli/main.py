@@ -14,7 +14,7 @@ import click
 from services.config.settings import Flags
 from services.errors import RefusedError
 from services.process.signals import catch_ignored
-from tui.cli import actions, completions, local, queries, system
+from tui.cli import actions, completions, local, queries, source, system
 from tui.cli.exit import Exit, exit_with_code, os_error, report_error, settings_of
 from tui.cli.gate import gated
 
@@ -101,6 +101,7 @@ for _command in (
     actions.shell,
     actions.exec_,
     local.local,
+    source.source,
     system.doctor,
     system.config,
     system.replay,

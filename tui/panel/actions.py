@@ -20,7 +20,7 @@ from services.models import (
 )
 from services.repair.attempts import AttemptHandle
 from services.repair.claims import Later, overtaken_by
-from services.sources.protocol.actor import SIGN_IN_S, SignsIn
+from services.sources.protocol.actor import SIGN_IN_S, AsksInTerminal, SignsIn
 from services.sources.protocol.observer import AsksToSignIn
 from services.sources.protocol.proposer import Proposal
 from services.terminal.exec.requests import ShellChoice
@@ -122,6 +122,11 @@ class Actions:
         known = self._engine.sources.get(source)
         observer: object = known and known.observer
         return isinstance(observer, AsksToSignIn) and observer.signed_out
+
+    def asking_shell(self, source: str) -> SandboxId | None:
+        """What a shell is opened on where signing in has to ask; None: it need not."""
+        actor = self._engine.sources[source].actor
+        return actor.asking_shell() if isinstance(actor, AsksInTerminal) else None
 
     async def sign_in(self, source: str) -> None:
         """Sign in to a source, then look again; pressing again joins what is under way."""

@@ -66,3 +66,11 @@ class SignsIn(Protocol):
         Raises:
             UnavailableError, ProcessError: it could not be had, with the reason.
         """
+
+
+@runtime_checkable
+class AsksInTerminal(Protocol):
+    """An actor whose sign-in may have to ask the operator, which needs a terminal."""
+
+    def asking_shell(self) -> SandboxId | None:
+        """What `shell` opens to be asked there; None where nothing has to be asked now."""

@@ -12,7 +12,9 @@ ROOT = Path(__file__).resolve().parents[3]
 PLACES = ("services", "widgets", "tui", "tests", "docs")
 PAGES = ROOT / "docs" / "upstream"
 CITATION = re.compile(r"upstream/(?P<page>[a-z-]+):(?: (?P<heading>[A-Z][\w -]*\w))?")
-SYSTEMS = "nanoclaw|openshell|vellum|vellum-wake|pod-terminal|terminal|openclaw|agent-sandbox"
+SYSTEMS = (
+    "nanoclaw|openssh|openshell|vellum|vellum-wake|pod-terminal|terminal|openclaw|agent-sandbox"
+)
 NOWHERE = re.compile(
     rf"\N{{SECTION SIGN}}|\b(?:{SYSTEMS}) contract\b|the_contract(?!s)|"
     r"\bcontract (?:page|section|alone)\b",

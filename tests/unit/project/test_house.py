@@ -18,7 +18,7 @@ from tests.support.import_graph import Tree, under
 ROOT = next(up for up in Path(__file__).resolve().parents if (up / "pyproject.toml").exists())
 LONGEST = 400
 SOURCES = "services.sources"
-KINDS = ("local", "nanoclaw", "openshell", "pods", "terminal", "vellum")
+KINDS = ("local", "nanoclaw", "openshell", "pods", "remote", "terminal", "vellum")
 VOCABULARY = (
     "services.models",
     "services.terminal.cells",
@@ -26,7 +26,7 @@ VOCABULARY = (
     "services.text.signs",
 )
 """What widgets know of the services."""
-TICKING = ("services.board", "tui.pollers")
+TICKING = ("services.board",)
 """What runs on a timer and asks sources."""
 LOOSE_ROOMS = {"services.models", "services.errors", "services.clock"}
 SOURCES_MAY_USE = (
@@ -38,6 +38,7 @@ SOURCES_MAY_USE = (
     "services.logs",
     "services.queues",
     "services.terminal",
+    "services.wire",
     "services.sources.protocol",
     "services.config.sources",
 )
@@ -239,8 +240,8 @@ def test_what_acts_is_found_by_what_it_does() -> None:
 
 def test_a_verb_is_seen_directly_and_through_a_module_between() -> None:
     direct = "import services.repair.attempts\nimport services.sources.vellum.actor"
-    assert list(verbs_in_reach(tree().planted(tui__pollers=direct)))
-    between = tree().planted(tui__between=direct, tui__pollers="import tui.between")
+    assert list(verbs_in_reach(tree().planted(services__board__pollers=direct)))
+    between = tree().planted(tui__between=direct, services__board__pollers="import tui.between")
     assert list(verbs_in_reach(between))
 
 

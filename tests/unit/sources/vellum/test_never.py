@@ -5,10 +5,10 @@ from __future__ import annotations
 import ast
 from pathlib import Path
 
+from services.board import pollers
 from services.repair.limits import Limits
 from services.sources.vellum import limits as ours
 from tests.support.import_graph import Tree
-from tui import pollers
 
 ROOT = Path(__file__).resolve().parents[4]
 PACKAGE = ROOT / "services/sources/vellum"

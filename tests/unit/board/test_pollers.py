@@ -12,6 +12,7 @@ import pytest
 from services.board.board import Board
 from services.board.deltas import BoardDelta
 from services.board.lag import LagMeter
+from services.board.pollers import Pollers
 from services.models import Observation, Sandbox, SandboxId, SandboxState
 from services.net import http
 from services.sources.local import gateway_probe
@@ -22,7 +23,6 @@ from services.sources.openshell import observer as openshell
 from services.sources.vellum import limits as vellum
 from tests.support.clock import FakeClock
 from tests.support.scripted import Scripted
-from tui.pollers import Pollers
 
 LONGEST_S = {
     "local": gateway_probe.HEALTH_S + gateway_probe.READY_S + gateway_probe.MEMBERS_S,

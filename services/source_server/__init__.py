@@ -1,0 +1,1 @@
+"""The far side of a remote source: what this machine sees and can do, over a pipe."""

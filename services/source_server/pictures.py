@@ -1,0 +1,196 @@
+"""What changed on the board since it was last told, as deltas: pushed, at most one a second."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+from services.board.board import Board
+from services.board.deltas import BoardDelta
+from services.clock import Clock
+from services.models import Event, Gateway, GatewayId, Sandbox, SandboxId
+from services.text.redact import redact_line
+from services.wire import outgoing
+from services.wire.messages import (
+    Delta,
+    EventRow,
+    Removed,
+    SourceProblem,
+    WireGateway,
+    WireSandbox,
+    encoded_size,
+)
+
+PART_BYTES = 256 << 10
+"""A delta with more rows than that goes in parts."""
+LARGEST_ROW = 512 << 10
+_SAME_LOOK_S = 0.5
+_LOG = logging.getLogger(__name__)
+
+
+@dataclass
+class _Told:
+    """What the near side knows of one source, and what it has to be told."""
+
+    seq: int = 0
+    full: bool = True
+    at: float | None = None
+    link: str | None = None
+    unknown: list[tuple[str, str]] | None = None
+    words: set[tuple[str, str]] = field(default_factory=set)
+    gateways: set[GatewayId] = field(default_factory=set)
+    sandboxes: set[SandboxId] = field(default_factory=set)
+    gone: Removed = field(default_factory=Removed)
+    events: list[EventRow] = field(default_factory=list)
+    lagging: set[GatewayId | SandboxId] = field(default_factory=set)
+    """Rows that were told with an instant of their own."""
+
+
+class Pictures:
+    """Collects the changes of every source; `due` makes deltas of them."""
+
+    def __init__(self, board: Board, clock: Clock, sources: Iterable[str]) -> None:
+        self._board = board
+        self._clock = clock
+        self._told = {key: _Told() for key in sources}
+
+    def changed(self, delta: BoardDelta) -> None:
+        """Take note of what changed on the board."""
+        for gateway in delta.gateways:
+            self._of(gateway.id.source).gateways.add(gateway.id)
+        for sandbox in delta.sandboxes:
+            self._of(sandbox.id.source).sandboxes.add(sandbox.id)
+        for key in delta.gateways_removed:
+            told = self._of(key.source)
+            told.gateways.discard(key)
+            told.gone.gateways.append(key.native_id)
+        for one in delta.sandboxes_removed:
+            told = self._of(one.source)
+            told.sandboxes.discard(one)
+            told.gone.sandboxes.append(one.native_id)
+        for row in delta.touched:
+            told = self._of(row.source)
+            if isinstance(row, GatewayId):
+                self._touched(told, row, self._board.gateways.get(row))
+            else:
+                self._touched(told, row, self._board.sandboxes.get(row))
+
+    def _touched(
+        self, told: _Told, key: GatewayId | SandboxId, row: Gateway | Sandbox | None
+    ) -> None:
+        """A row of which only the age moved is told again where it is not that of the look."""
+        at = self._board.links[key.source].last_success_at
+        if row is None or at is None:
+            return
+        lags = row.observed_at < at - _SAME_LOOK_S
+        if lags or key in told.lagging:
+            (told.gateways if isinstance(key, GatewayId) else told.sandboxes).add(key)  # type: ignore[arg-type]
+
+    def happened(self, events: Iterable[Event]) -> None:
+        """Tell of these with the next delta of their source."""
+        for event in events:
+            if event.source in self._told:
+                self._told[event.source].events.append(outgoing.event_row(event))
+
+    def again(self, source: str) -> bool:
+        """Tell the whole picture of a source with its next delta; whether there is one."""
+        if source in self._told:
+            self._told[source].full = True
+        return source in self._told
+
+    def due(self) -> Iterator[Delta]:
+        """Deltas of all that changed since."""
+        for source in self._told:
+            yield from self._delta(source)
+
+    def _of(self, source: str) -> _Told:
+        return self._told.setdefault(source, _Told())
+
+    def _delta(self, source: str) -> Iterator[Delta]:
+        told, board = self._told[source], self._board
+        link = board.links[source]
+        if link.last_success_at is None and not link.failures:
+            return  # It has not answered yet: there is no picture to be told.
+        problem = redact_line(link.reason or "It does not answer.") if link.failures else ""
+        unknown = [
+            ("" if gateway is None else gateway.native_id, redact_line(why))
+            for key, gateway, why in board.unknown_lists
+            if key == source and not link.failures
+        ]
+        words = {
+            (one.place, one.word) for one in board.unknown_words if one.source == source
+        } - told.words
+        if told.full:
+            told.gateways = {one for one in board.gateways if one.source == source}
+            told.sandboxes = {one for one in board.sandboxes if one.source == source}
+            told.gone = Removed()
+        at = link.last_success_at
+        news = (told.full, told.at != at, told.link != problem, told.unknown != unknown)
+        rows = told.gateways or told.sandboxes or told.gone.gateways or told.gone.sandboxes
+        if not (any(news) or rows or words or told.events):
+            return
+        parts = list(_parts(self._rows(told, at))) or [([], [])]
+        for number, (gateways, sandboxes) in enumerate(parts):
+            first, last = number == 0, number == len(parts) - 1
+            told.seq += 1
+            yield Delta(
+                source=source,
+                seq=told.seq,
+                now=self._clock.now(),
+                at=at,
+                full=told.full and first,
+                more=not last,
+                gateways=gateways,
+                sandboxes=sandboxes,
+                removed=told.gone if first else Removed(),
+                link=SourceProblem(problem) if first and told.link != problem else None,
+                unknown=unknown if first and told.unknown != unknown else None,
+                words=sorted(words) if first else [],
+                events=told.events if first else [],
+            )
+        told.full, told.at, told.link, told.unknown = False, at, problem, unknown
+        told.words |= words
+        told.gateways, told.sandboxes = set(), set()
+        told.gone, told.events = Removed(), []
+
+    def _rows(self, told: _Told, at: float | None) -> Iterator[WireGateway | WireSandbox]:
+        for gateway in told.gateways:
+            if (found := self._board.gateways.get(gateway)) is not None:
+                _note_lag(told, found, at)
+                yield outgoing.gateway_row(found, at)
+        for sandbox in told.sandboxes:
+            if (own := self._board.own(sandbox)) is not None:
+                _note_lag(told, own, at)
+                yield outgoing.sandbox_row(own, at)
+
+
+def _note_lag(told: _Told, row: Gateway | Sandbox, at: float | None) -> None:
+    if at is not None and row.observed_at < at - _SAME_LOOK_S:
+        told.lagging.add(row.id)
+    else:
+        told.lagging.discard(row.id)
+
+
+def _parts(
+    rows: Iterable[WireGateway | WireSandbox],
+) -> Iterator[tuple[list[WireGateway], list[WireSandbox]]]:
+    """The rows in parts that fit a frame; one that never fits is left out and logged."""
+    gateways: list[WireGateway] = []
+    sandboxes: list[WireSandbox] = []
+    size = 0
+    for row in rows:
+        bytes_of_row = encoded_size(row)
+        if bytes_of_row > LARGEST_ROW:
+            _LOG.error("a row of %d bytes is not told", bytes_of_row)
+            continue
+        if size + bytes_of_row > PART_BYTES:
+            yield gateways, sandboxes
+            gateways, sandboxes, size = [], [], 0
+        size += bytes_of_row
+        if isinstance(row, WireGateway):
+            gateways.append(row)
+        else:
+            sandboxes.append(row)
+    if gateways or sandboxes:
+        yield gateways, sandboxes

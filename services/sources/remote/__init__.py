@@ -1,0 +1,1 @@
+"""What the Wakedeck on another machine sees, or a program of the operator's own."""

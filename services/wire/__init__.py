@@ -1,0 +1,1 @@
+"""The source protocol as bytes: frames, messages, rows and the credit of a stream."""
