@@ -91,10 +91,12 @@ class Owner(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Evidence:
+class OpenClawEvidence:
     """One gateway, at one instant."""
 
     now: float
+    name: str
+    """Its directory's name, or its address where it is remote."""
     place: str
     """Its state directory, or its address where it is remote."""
     remote: bool = False

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from services.agents.openclaw.evidence import Evidence, LockState, Owner, ServiceState
-from services.agents.openclaw.probes import Health, Reach
+from services.agents.openclaw.evidence import LockState, OpenClawEvidence, Owner, ServiceState
+from services.agents.openclaw.probes import HealthWord, Reach
 from services.models import GatewayState, SandboxState
 from services.text.format import plural, span
 
@@ -23,7 +23,7 @@ _SIDECARS = "startup-sidecars"
 
 
 @dataclass(frozen=True, slots=True)
-class GatewayJudgement:
+class OpenClawJudgement:
     """What a gateway is, and the agents behind it."""
 
     rule: str
@@ -39,39 +39,39 @@ class GatewayJudgement:
     """A word of the gateway that is not known here."""
 
 
-def judge(seen: Evidence) -> GatewayJudgement:
+def judge(seen: OpenClawEvidence) -> OpenClawJudgement:
     """The state of one gateway."""
     for row in _ROWS:
         if (found := row(seen)) is not None:
             return found
     why = f"What was seen of the gateway in {seen.place} says nothing about its state."
-    return GatewayJudgement("nothing known", GatewayState.UNKNOWN, SandboxState.UNKNOWN, why)
+    return OpenClawJudgement("nothing known", GatewayState.UNKNOWN, SandboxState.UNKNOWN, why)
 
 
-def _absent(seen: Evidence) -> GatewayJudgement | None:
+def _absent(seen: OpenClawEvidence) -> OpenClawJudgement | None:
     nothing = not seen.config.present and seen.lock.state is LockState.NONE
     if seen.remote or not nothing or seen.service.installed:
         return None
     if seen.answers is not None and seen.answers.reach is not Reach.REFUSED:
         return None
     why = f"No OpenClaw gateway is set up in {seen.place}."
-    return GatewayJudgement(
+    return OpenClawJudgement(
         "nothing there", GatewayState.ABSENT, SandboxState.ABSENT, why, "Correct `state_dir`."
     )
 
 
-def _elsewhere(seen: Evidence) -> GatewayJudgement | None:
+def _elsewhere(seen: OpenClawEvidence) -> OpenClawJudgement | None:
     if seen.remote or seen.config.mode != "remote" or seen.lock.state is LockState.HELD:
         return None
     at = f" at {seen.config.remote}" if seen.config.remote else " on another machine"
     why = f"This OpenClaw uses the gateway{at}."
     advice = "Name its address as `url` in a table of its own to watch it."
-    return GatewayJudgement(
+    return OpenClawJudgement(
         "gateway elsewhere", GatewayState.UNKNOWN, SandboxState.UNKNOWN, why, advice
     )
 
 
-def _unread(seen: Evidence) -> GatewayJudgement | None:
+def _unread(seen: OpenClawEvidence) -> OpenClawJudgement | None:
     """What would say where it is, or whether it runs, cannot be read."""
     answers = seen.answers
     if seen.lock.problem and (answers is None or answers.reach is Reach.REFUSED):
@@ -83,15 +83,15 @@ def _unread(seen: Evidence) -> GatewayJudgement | None:
         )
     else:
         return None
-    return GatewayJudgement("not readable", GatewayState.UNKNOWN, SandboxState.UNKNOWN, why)
+    return OpenClawJudgement("not readable", GatewayState.UNKNOWN, SandboxState.UNKNOWN, why)
 
 
-def _other_answers(seen: Evidence) -> GatewayJudgement | None:
+def _other_answers(seen: OpenClawEvidence) -> OpenClawJudgement | None:
     answers = seen.answers
     if answers is None or answers.reach is not Reach.ANSWERED:
         return None
     who = f" ({seen.owner_name})" if seen.owner_name else ""
-    if answers.health is Health.OTHER or seen.owner is Owner.OTHER:
+    if answers.health is HealthWord.OTHER or seen.owner is Owner.OTHER:
         if seen.remote:
             why = f"What answers at {seen.place} is no OpenClaw gateway."
             advice = "Correct `url`."
@@ -100,26 +100,26 @@ def _other_answers(seen: Evidence) -> GatewayJudgement | None:
                 f"Port {seen.port} is answered by something else{who}; the gateway cannot take it."
             )
             advice = "End that program, or give one of the two another port."
-        return GatewayJudgement(
+        return OpenClawJudgement(
             "another program answers", GatewayState.WRONG, SandboxState.BROKEN, why, advice
         )
     return None
 
 
-def _port_of_another(seen: Evidence) -> GatewayJudgement | None:
+def _port_of_another(seen: OpenClawEvidence) -> OpenClawJudgement | None:
     """It answers there, for another state directory that is proven to."""
     if not seen.claimed_by:
         return None
     if seen.lock.state is LockState.HELD:
         why = f"It and the gateway of {seen.claimed_by} both claim port {seen.port}."
-        return GatewayJudgement(
+        return OpenClawJudgement(
             "one port, two locks", GatewayState.WRONG, SandboxState.BROKEN, why, "Give one another."
         )
     why = f"It is not running: port {seen.port} is that of the gateway of {seen.claimed_by}."
-    return GatewayJudgement("port of another", GatewayState.DOWN, SandboxState.DOWN, why)
+    return OpenClawJudgement("port of another", GatewayState.DOWN, SandboxState.DOWN, why)
 
 
-def _unproven(seen: Evidence) -> GatewayJudgement | None:
+def _unproven(seen: OpenClawEvidence) -> OpenClawJudgement | None:
     """Some gateway answers, and nothing says that it is the one of this directory."""
     answers = seen.answers
     if seen.remote or answers is None or answers.reach is not Reach.ANSWERED:
@@ -131,12 +131,12 @@ def _unproven(seen: Evidence) -> GatewayJudgement | None:
         f"{seen.place}: whose it is, is not known."
     )
     advice = "If it is a tunnel or a container, name it as `url` in a table of its own."
-    return GatewayJudgement(
+    return OpenClawJudgement(
         "owner not proven", GatewayState.UNKNOWN, SandboxState.UNKNOWN, why, advice
     )
 
 
-def _opening(seen: Evidence) -> GatewayJudgement | None:
+def _opening(seen: OpenClawEvidence) -> OpenClawJudgement | None:
     lock = seen.lock
     if lock.state is not LockState.HELD or seen.answers is None:
         return None
@@ -145,7 +145,7 @@ def _opening(seen: Evidence) -> GatewayJudgement | None:
     age = lock.age_s or 0.0
     if age < STARTING_S:
         why = f"It is starting: process {lock.pid}, for {span(age)}; its port is not open yet."
-        return GatewayJudgement(
+        return OpenClawJudgement(
             "port not open yet",
             GatewayState.SETTLING,
             SandboxState.SETTLING,
@@ -153,12 +153,12 @@ def _opening(seen: Evidence) -> GatewayJudgement | None:
             until=seen.now + STARTING_S - age,
         )
     why = f"Process {lock.pid} has held the lock for {span(age)} without opening its port."
-    return GatewayJudgement(
+    return OpenClawJudgement(
         "port never opened", GatewayState.HUNG, SandboxState.STUCK, why, _look(seen)
     )
 
 
-def _ended(seen: Evidence) -> GatewayJudgement | None:
+def _ended(seen: OpenClawEvidence) -> OpenClawJudgement | None:
     """No process holds the lock and nobody answers: what its service says."""
     lock, service, answers = seen.lock, seen.service, seen.answers
     if seen.remote or lock.state not in (LockState.NONE, LockState.STALE):
@@ -171,29 +171,29 @@ def _ended(seen: Evidence) -> GatewayJudgement | None:
     if service.exit_code == CONFIG_EXIT and service.state is not ServiceState.RUNNING:
         why = "Its configuration is not accepted (exit 78); nothing is started until it is mended."
         advice = "See what is wrong with `openclaw config validate`."
-        return GatewayJudgement(
+        return OpenClawJudgement(
             "configuration refused", GatewayState.DOWN, SandboxState.BROKEN, why, advice
         )
     if service.state is ServiceState.FAILED:
         count = f" after {plural(service.restarts, 'restart')}" if service.restarts else ""
         why = f"Its service gave up{count}{told}: {service.result or 'it failed'}."
-        return GatewayJudgement(
+        return OpenClawJudgement(
             "service gave up", GatewayState.DOWN, SandboxState.BROKEN, why, _log(seen), True
         )
     if service.state is ServiceState.RESTARTING:
         if service.restarts >= CRASHES:
             why = f"It crashes again and again: its service restarted it {service.restarts} times"
-            return GatewayJudgement(
+            return OpenClawJudgement(
                 "crash loop", GatewayState.DOWN, SandboxState.BROKEN, f"{why}{told}.", _log(seen)
             )
         why = f"It ended{told}; its service starts it again."
-        return GatewayJudgement(
+        return OpenClawJudgement(
             "service restarts it", GatewayState.SETTLING, SandboxState.SETTLING, why
         )
     if service.state is ServiceState.RUNNING:
         if service.running_s is not None and service.running_s < STARTING_S:
             why = f"It is starting: its service runs for {span(service.running_s)}."
-            return GatewayJudgement(
+            return OpenClawJudgement(
                 "service starts",
                 GatewayState.SETTLING,
                 SandboxState.SETTLING,
@@ -201,23 +201,23 @@ def _ended(seen: Evidence) -> GatewayJudgement | None:
                 until=seen.now + STARTING_S - service.running_s,
             )
         why = "Its service runs, but no process holds its lock and nobody answers for it."
-        return GatewayJudgement(
+        return OpenClawJudgement(
             "service without lock", GatewayState.UNKNOWN, SandboxState.UNKNOWN, why, _log(seen)
         )
     if service.state is ServiceState.ENDED:
         clean = service.result == "success" and not service.exit_code
         why = f"It is not running{told}; its service can start it."
         agent = SandboxState.ASLEEP if clean and lock.state is LockState.NONE else SandboxState.DOWN
-        return GatewayJudgement("service stopped", GatewayState.DOWN, agent, why, _START, True)
+        return OpenClawJudgement("service stopped", GatewayState.DOWN, agent, why, _START, True)
     if service.state is ServiceState.ABSENT:
         why = "It is not running and no service is installed."
         advice = "Start it as you usually do: `openclaw gateway run`."
-        return GatewayJudgement("no service", GatewayState.DOWN, SandboxState.DOWN, why, advice)
+        return OpenClawJudgement("no service", GatewayState.DOWN, SandboxState.DOWN, why, advice)
     why = "It is not running; whether a service could start it is not known here."
-    return GatewayJudgement("not running", GatewayState.DOWN, SandboxState.DOWN, why)
+    return OpenClawJudgement("not running", GatewayState.DOWN, SandboxState.DOWN, why)
 
 
-def _silent(seen: Evidence) -> GatewayJudgement | None:
+def _silent(seen: OpenClawEvidence) -> OpenClawJudgement | None:
     if seen.remote or seen.answers is None:
         return None
     if seen.lock.suspended and seen.lock.state is LockState.HELD:
@@ -225,23 +225,23 @@ def _silent(seen: Evidence) -> GatewayJudgement | None:
             f"Process {seen.lock.pid} is suspended by a signal: it keeps its port and does nothing."
         )
         advice = f"Let it go on with `kill -CONT {seen.lock.pid}`."
-        return GatewayJudgement("suspended", GatewayState.HUNG, SandboxState.STUCK, why, advice)
+        return OpenClawJudgement("suspended", GatewayState.HUNG, SandboxState.STUCK, why, advice)
     if seen.answers.reach is not Reach.SILENT:
         return None
     if seen.lock.state is LockState.HELD:
         why = f"Process {seen.lock.pid} keeps its port but does not answer."
-        return GatewayJudgement("silent", GatewayState.HUNG, SandboxState.STUCK, why, _look(seen))
+        return OpenClawJudgement("silent", GatewayState.HUNG, SandboxState.STUCK, why, _look(seen))
     why = (
         f"Something keeps port {seen.port} without an answer: whether it is the gateway is unknown."
     )
-    return GatewayJudgement("silent stranger", GatewayState.UNKNOWN, SandboxState.UNKNOWN, why)
+    return OpenClawJudgement("silent stranger", GatewayState.UNKNOWN, SandboxState.UNKNOWN, why)
 
 
-def _unreachable(seen: Evidence) -> GatewayJudgement | None:
+def _unreachable(seen: OpenClawEvidence) -> OpenClawJudgement | None:
     if seen.answers is None or seen.answers.reach is Reach.ANSWERED:
         return None
     why = seen.answers.problem or "It cannot be reached."
-    return GatewayJudgement(
+    return OpenClawJudgement(
         "cannot be reached",
         GatewayState.UNKNOWN,
         SandboxState.UNKNOWN,
@@ -249,10 +249,10 @@ def _unreachable(seen: Evidence) -> GatewayJudgement | None:
     )
 
 
-def _unknown_word(seen: Evidence) -> GatewayJudgement | None:
+def _unknown_word(seen: OpenClawEvidence) -> OpenClawJudgement | None:
     answers = seen.answers
     word = ""
-    if answers is not None and answers.health is Health.UNKNOWN:
+    if answers is not None and answers.health is HealthWord.UNKNOWN:
         word = answers.word
     elif answers is not None and answers.startup is not None:
         said = answers.startup.word
@@ -260,19 +260,19 @@ def _unknown_word(seen: Evidence) -> GatewayJudgement | None:
     if not word:
         return None
     why = f"It says “{word}” of itself, a word that this panel does not know."
-    return GatewayJudgement(
+    return OpenClawJudgement(
         "unknown word", GatewayState.UNKNOWN, SandboxState.UNKNOWN, why, unknown_word=word
     )
 
 
-def _not_started(seen: Evidence) -> GatewayJudgement | None:
+def _not_started(seen: OpenClawEvidence) -> OpenClawJudgement | None:
     answers = seen.answers
-    if answers is None or answers.health is not Health.LIVE:
+    if answers is None or answers.health is not HealthWord.LIVE:
         return None
     startup, ready = answers.startup, answers.readiness
     if startup is not None and startup.word == "draining":
         why = "It is draining before a restart: what runs may finish, new work is refused."
-        return GatewayJudgement("draining", GatewayState.SETTLING, SandboxState.SETTLING, why)
+        return OpenClawJudgement("draining", GatewayState.SETTLING, SandboxState.SETTLING, why)
     waits_for = "" if startup is None else startup.waits_for
     starting = startup is not None and startup.word == "starting"
     if ready is not None and _SIDECARS in ready.failing:
@@ -280,54 +280,56 @@ def _not_started(seen: Evidence) -> GatewayJudgement | None:
     if not starting:
         return None
     why = f"It is starting{f', waiting for {waits_for}' if waits_for else ''}."
-    return GatewayJudgement("starting", GatewayState.SETTLING, SandboxState.SETTLING, why)
+    return OpenClawJudgement("starting", GatewayState.SETTLING, SandboxState.SETTLING, why)
 
 
-def _not_ready(seen: Evidence) -> GatewayJudgement | None:
+def _not_ready(seen: OpenClawEvidence) -> OpenClawJudgement | None:
     answers = seen.answers
-    if answers is None or answers.health is not Health.LIVE:
+    if answers is None or answers.health is not HealthWord.LIVE:
         return None
     ready = answers.readiness
     if ready is None:
         why = "It is alive, but does not say whether it is ready."
-        return GatewayJudgement("readiness not told", GatewayState.READY, SandboxState.UNKNOWN, why)
+        return OpenClawJudgement(
+            "readiness not told", GatewayState.READY, SandboxState.UNKNOWN, why
+        )
     if ready.suppressed:
         why = f"Channels are held back after crashes: {', '.join(ready.suppressed)}."
         advice = "They come back after five quiet minutes."
-        return GatewayJudgement(
+        return OpenClawJudgement(
             "channels held back", GatewayState.READY, SandboxState.STUCK, why, advice
         )
     if not ready.ready:
         why = f"Not ready: {', '.join(ready.failing) or 'it does not say why'}."
-        return GatewayJudgement("not ready", GatewayState.READY, SandboxState.STUCK, why)
+        return OpenClawJudgement("not ready", GatewayState.READY, SandboxState.STUCK, why)
     return None
 
 
-def _late(seen: Evidence) -> GatewayJudgement | None:
+def _late(seen: OpenClawEvidence) -> OpenClawJudgement | None:
     if seen.slow is None:
         return None
     busy = seen.slow.host_busy
     host = f" (host {min(busy, 1.0):.0%} busy)" if busy is not None else ""
     why = f"It answers slowly: its event loop is {seen.slow.delay_ms:.0f} ms late{host}."
-    return GatewayJudgement("event loop late", GatewayState.READY, SandboxState.STUCK, why)
+    return OpenClawJudgement("event loop late", GatewayState.READY, SandboxState.STUCK, why)
 
 
-def _ready(seen: Evidence) -> GatewayJudgement | None:
+def _ready(seen: OpenClawEvidence) -> OpenClawJudgement | None:
     answers = seen.answers
     if answers is None or answers.readiness is None or not answers.readiness.ready:
         return None
-    return GatewayJudgement("every probe is good", GatewayState.READY, SandboxState.READY)
+    return OpenClawJudgement("every probe is good", GatewayState.READY, SandboxState.READY)
 
 
-def _look(seen: Evidence) -> str:
+def _look(seen: OpenClawEvidence) -> str:
     return f"See what process {seen.lock.pid} does; `openclaw gateway restart --safe` restarts it."
 
 
-def _log(seen: Evidence) -> str:
+def _log(seen: OpenClawEvidence) -> str:
     return f"See why with `journalctl --user -u {seen.service.unit}`." if seen.service.unit else ""
 
 
-_ROWS: tuple[Callable[[Evidence], GatewayJudgement | None], ...] = (
+_ROWS: tuple[Callable[[OpenClawEvidence], OpenClawJudgement | None], ...] = (
     *(_absent, _elsewhere, _unread, _port_of_another, _other_answers, _unproven, _opening),
     *(_ended, _silent, _unreachable, _unknown_word, _not_started, _not_ready, _late, _ready),
 )

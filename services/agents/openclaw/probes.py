@@ -50,7 +50,7 @@ Carrier = Callable[[str, float], Awaitable[Reply]]
 """Carries a GET of a path to the gateway, within so many seconds; never raises for its failure."""
 
 
-class Health(Enum):
+class HealthWord(Enum):
     """What `/healthz` says."""
 
     LIVE = "live"
@@ -99,7 +99,7 @@ class Answers:
 
     reach: Reach
     problem: str = ""
-    health: Health | None = None
+    health: HealthWord | None = None
     word: str = ""
     """What it said of its health, where that is not known here."""
     startup: Startup | None = None
@@ -125,7 +125,7 @@ async def ask(
         return Answers(reply.reach, reply.problem)
     latency = monotonic() - began
     health, word = read_health(reply)
-    if health is not Health.LIVE:
+    if health is not HealthWord.LIVE:
         return Answers(Reach.ANSWERED, health=health, word=word, latency_s=latency)
     startup, readiness = await asyncio.gather(
         carrier("/startupz", PROBE_S), carrier("/readyz", PROBE_S)
@@ -139,15 +139,15 @@ async def ask(
     )
 
 
-def read_health(reply: Reply) -> tuple[Health, str]:
+def read_health(reply: Reply) -> tuple[HealthWord, str]:
     """What an answer of `/healthz` means, and its word where that is not known."""
     fields = _fields(reply)
     status = fields.get("status")
     if reply.status == 200 and fields.get("ok") is True and status == "live":
-        return Health.LIVE, ""
+        return HealthWord.LIVE, ""
     if isinstance(fields.get("ok"), bool) and isinstance(status, str):
-        return Health.UNKNOWN, sanitize(status, 40)
-    return Health.OTHER, ""
+        return HealthWord.UNKNOWN, sanitize(status, 40)
+    return HealthWord.OTHER, ""
 
 
 def read_startup(reply: Reply) -> Startup | None:

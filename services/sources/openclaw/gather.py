@@ -9,8 +9,8 @@ from dataclasses import replace
 from services.agents.openclaw.evidence import (
     DEFAULT_PORT,
     Config,
-    Evidence,
     LockState,
+    OpenClawEvidence,
     Owner,
     Service,
 )
@@ -23,6 +23,7 @@ from services.sources.openclaw.files import LockFile, read_config, read_lock
 from services.sources.openclaw.layout import StateDirectory, state_directories
 from services.sources.openclaw.service import ask_service
 from services.text.redact import redact_line
+from services.text.sanitize import sanitize
 
 LATE_MS, LATE_LOOKS, LATE_S = 1000.0, 3, 15.0
 """An event loop this late, in so many looks in a row over so long, is said."""
@@ -64,16 +65,15 @@ class GatewayGatherer:
         self._late: dict[str, _Lateness] = {}
         self._services: dict[str, tuple[float, Service]] = {}
 
-    async def gather(self) -> dict[str, Evidence]:
+    async def gather(self) -> dict[str, OpenClawEvidence]:
         """The evidence of every gateway, by its native id."""
         if self._url:
-            return {self._url_id(): await self._gather_remote()}
+            one = await self._gather_remote()
+            return {one.name: one}
         places, locks = await asyncio.to_thread(self._read_places)
-        seen = await asyncio.gather(
-            *(self._gather_local(one, locks[str(one.path)]) for one in places)
-        )
+        seen = await asyncio.gather(*(self._gather_local(one, locks[one.id]) for one in places))
         return {
-            str(place.path): replace(one, claimed_by=_rival(place, one.port, places, locks))
+            place.id: replace(one, claimed_by=_rival(place, one.port, places, locks))
             for place, one in zip(places, seen, strict=True)
         }
 
@@ -82,25 +82,23 @@ class GatewayGatherer:
         for one in self._http.values():
             await one.close()
 
-    def _url_id(self) -> str:
-        return redact_line(self._url, 200)
-
     def _read_places(self) -> tuple[tuple[StateDirectory, ...], dict[str, LockFile]]:
         places = state_directories(self._state_dir, self._environ)
-        return places, {str(one.path): read_lock(one, self._clock.now()) for one in places}
+        return places, {one.id: read_lock(one, self._clock.now()) for one in places}
 
-    async def _gather_remote(self) -> Evidence:
+    async def _gather_remote(self) -> OpenClawEvidence:
         http = self._http.setdefault(self._url, gateway_http(self._url))
         answers = await ask(carrier_over(lambda: http), self._clock.monotonic)
-        return Evidence(
+        return OpenClawEvidence(
             self._clock.now(),
+            http.address,
             http.address,
             remote=True,
             answers=answers,
             slow=self._slow(self._url, answers),
         )
 
-    async def _gather_local(self, place: StateDirectory, held: LockFile) -> Evidence:
+    async def _gather_local(self, place: StateDirectory, held: LockFile) -> OpenClawEvidence:
         """One look; where the lock changed hands meanwhile, a second one."""
         one = await self._look(place, held)
         again = await asyncio.to_thread(read_lock, place, self._clock.now())
@@ -108,8 +106,8 @@ class GatewayGatherer:
             one = await self._look(place, again)
         return one
 
-    async def _look(self, place: StateDirectory, held: LockFile) -> Evidence:
-        key, lock = str(place.path), held.lock
+    async def _look(self, place: StateDirectory, held: LockFile) -> OpenClawEvidence:
+        lock = held.lock
         config = await asyncio.to_thread(read_config, place)
         port = self._port(place, held, config)
         answers: Answers | None = None
@@ -120,16 +118,17 @@ class GatewayGatherer:
             answers = await ask(carrier_over(lambda: http), self._clock.monotonic)
             if answers.reach is Reach.ANSWERED:
                 owner, owner_name = await asyncio.to_thread(_owner, port, held)
-        one = Evidence(
+        one = OpenClawEvidence(
             self._clock.now(),
-            redact_line(key, 200),
+            sanitize(place.path.name, 80),
+            redact_line(str(place.path), 200),
             config=config,
             lock=lock,
             port=port,
             owner=owner,
             owner_name=owner_name,
             answers=answers,
-            slow=self._slow(key, answers),
+            slow=self._slow(place.id, answers),
         )
         away = answers is None or answers.reach is Reach.REFUSED
         if away and lock.state in (LockState.NONE, LockState.STALE):
@@ -172,7 +171,7 @@ def _rival(
 ) -> str:
     """Another state directory whose lock is held and names this port."""
     for other in places:
-        lock = locks[str(other.path)].lock
+        lock = locks[other.id].lock
         if other != place and lock.state is LockState.HELD and port and lock.port == port:
             return other.path.name
     return ""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 _DEFAULT = ".openclaw"
@@ -16,6 +16,8 @@ _MOST, _MOST_USERS = 64, 8
 class StateDirectory:
     """One gateway's state directory."""
 
+    id: str
+    """Its name in this source; it outlives every restart."""
     path: Path
     config: Path
     unit: str = ""
@@ -52,7 +54,9 @@ def state_directories(named: str, environ: Mapping[str, str]) -> tuple[StateDire
     except OSError:
         profiles = []
     found += [_directory(one, home, environ) for one in profiles if one != default]
-    filled = tuple(one for one in found if _is_filled(one))
+    if any(one.id == found[0].id for one in found[1:]):
+        found[0] = replace(found[0], id=str(default))
+    filled = tuple(one for one in found if is_filled(one))
     return filled or (found[0],)
 
 
@@ -67,10 +71,11 @@ def _directory(
     config = path / "openclaw.json"
     if default and environ.get("OPENCLAW_CONFIG_PATH"):
         config = Path(environ["OPENCLAW_CONFIG_PATH"]).expanduser()
-    return StateDirectory(path, config, unit, default)
+    return StateDirectory(name.lstrip(".") or str(path), path, config, unit, default)
 
 
-def _is_filled(one: StateDirectory) -> bool:
+def is_filled(one: StateDirectory) -> bool:
+    """Whether a state directory holds a configuration or a lock, or is closed to us."""
     try:
         return one.config.exists() or any(path.exists() for path in one.locks())
     except OSError:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from services.agents.openclaw.evidence import Evidence, LockState
-from services.agents.openclaw.judge import GatewayJudgement
+from services.agents.openclaw.evidence import LockState, OpenClawEvidence
+from services.agents.openclaw.judge import OpenClawJudgement
 from services.agents.openclaw.probes import Answers
 from services.models import Facts, Gateway, GatewayId, GatewayState, Sandbox, SandboxId
 from services.sources.protocol.verdict import Verdict, VerdictKind
@@ -20,16 +20,15 @@ APPROVALS = "see `openclaw approvals pending` or its web page"
 
 
 def to_rows(
-    source: str, native_id: str, seen: Evidence, judged: GatewayJudgement
+    source: str, native_id: str, seen: OpenClawEvidence, judged: OpenClawJudgement
 ) -> tuple[Gateway, Sandbox]:
     """The rows of one gateway."""
-    name = name_of(native_id, seen)
     front = GatewayId(source, native_id)
     answers = seen.answers
     serves = judged.gateway is GatewayState.READY
     gateway = Gateway(
         front,
-        name,
+        seen.name,
         judged.gateway,
         "" if serves and judged.agent.value == "ready" else judged.reason,
         seen.now,
@@ -40,7 +39,7 @@ def to_rows(
     )
     sandbox = Sandbox(
         SandboxId(source, native_id),
-        name.removeprefix("."),
+        sanitize(native_id, 80),
         judged.agent,
         judged.reason,
         seen.now,
@@ -53,7 +52,7 @@ def to_rows(
     return gateway, sandbox
 
 
-def to_verdict(judged: GatewayJudgement) -> Verdict:
+def to_verdict(judged: OpenClawJudgement) -> Verdict:
     """What an attempt may do with it."""
     if judged.gateway is GatewayState.SETTLING:
         return Verdict(VerdictKind.SETTLING, judged.reason, advice=judged.advice)
@@ -64,18 +63,13 @@ def to_verdict(judged: GatewayJudgement) -> Verdict:
     return Verdict(VerdictKind.TERMINAL, judged.reason, advice=judged.advice)
 
 
-def name_of(native_id: str, seen: Evidence) -> str:
-    """The directory's name, or the address of a remote one."""
-    return seen.place if seen.remote else sanitize(native_id.rpartition("/")[2], 80)
-
-
-def _address(seen: Evidence) -> str:
+def _address(seen: OpenClawEvidence) -> str:
     if seen.remote:
         return seen.place
     return "" if seen.port is None else f"127.0.0.1:{seen.port}"
 
 
-def _gateway_facts(seen: Evidence, judged: GatewayJudgement) -> Facts:
+def _gateway_facts(seen: OpenClawEvidence, judged: OpenClawJudgement) -> Facts:
     rows = [] if seen.remote else [("state directory", seen.place), ("lock", _lock(seen))]
     if seen.config.problem:
         rows.append(("configuration", f"not read: {seen.config.problem}"))
@@ -113,7 +107,7 @@ def _answers(answers: Answers) -> list[tuple[str, str]]:
     return rows
 
 
-def _agent_facts(judged: GatewayJudgement) -> Facts:
+def _agent_facts(judged: OpenClawJudgement) -> Facts:
     rows = [
         ("channels", NOT_ASKED),
         ("agents and sessions", NOT_ASKED),
@@ -124,7 +118,7 @@ def _agent_facts(judged: GatewayJudgement) -> Facts:
     return (*rows, ("judged by", judged.rule))
 
 
-def _lock(seen: Evidence) -> str:
+def _lock(seen: OpenClawEvidence) -> str:
     lock = seen.lock
     if lock.problem:
         return f"not read: {lock.problem}"
@@ -134,7 +128,7 @@ def _lock(seen: Evidence) -> str:
     return f"{lock.state.value}, pid {lock.pid}{age}"
 
 
-def _service(seen: Evidence) -> str:
+def _service(seen: OpenClawEvidence) -> str:
     told = seen.service
     more = f", exit {told.exit_code}" if told.exit_code else ""
     more += f", {told.restarts} restarts" if told.restarts else ""

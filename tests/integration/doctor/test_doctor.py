@@ -117,7 +117,9 @@ def test_its_json_is_versioned_and_holds_no_secret(furnished: Path) -> None:
     assert report["schema"] == 1
     assert report["files"]["log"].endswith("wakedeck.log")
     kinds = {one["kind"]: one for one in report["systems"]}
-    assert set(kinds) == {"nanoclaw", "openshell", "vellum", "kubernetes", "centml", "argocd"}
+    assert set(kinds) == {
+        *("nanoclaw", "openshell", "vellum", "openclaw", "kubernetes", "centml", "argocd")
+    }
     assert all(one["found"] for one in kinds.values())
     assert SECRET not in done.stdout + done.stderr
 

@@ -345,9 +345,9 @@ async def test_a_probe_is_a_verdict_and_no_verb_is_offered(home: Path) -> None:
     async with gateway() as peer:
         write_lock(home / ".openclaw", peer.port)
         source = open_openclaw("oc", OpenClawTable(), SystemClock(), {"HOME": str(home)})
-        here = SandboxId("oc", str(home / ".openclaw"))
+        here = SandboxId("oc", "openclaw")
         assert (await source.observer.probe(here)).kind is VerdictKind.READY
-        gone = await source.observer.probe(SandboxId("oc", "/nowhere"))
+        gone = await source.observer.probe(SandboxId("oc", "openclaw-gone"))
         assert gone.kind is VerdictKind.TERMINAL
         await source.observer.close()
     with pytest.raises(UnavailableError, match="openclaw gateway start"):

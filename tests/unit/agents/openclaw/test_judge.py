@@ -11,9 +11,9 @@ import pytest
 from services.agents.openclaw import judge as judging
 from services.agents.openclaw.evidence import (
     Config,
-    Evidence,
     Lock,
     LockState,
+    OpenClawEvidence,
     Owner,
     Service,
     ServiceState,
@@ -22,7 +22,7 @@ from services.agents.openclaw.judge import STARTING_S, judge
 from services.agents.openclaw.probes import (
     Answers,
     EventLoop,
-    Health,
+    HealthWord,
     Reach,
     Readiness,
     Startup,
@@ -34,9 +34,13 @@ REFUSED, SILENT = Answers(Reach.REFUSED), Answers(Reach.SILENT)
 FAILED = Answers(Reach.FAILED, "far:1 cannot be reached (EHOSTUNREACH).")
 STARTED = Startup("started", version="2026.9.6", uptime_s=60)
 LIVE = Answers(
-    Reach.ANSWERED, health=Health.LIVE, startup=STARTED, readiness=Readiness(True), latency_s=0.01
+    Reach.ANSWERED,
+    health=HealthWord.LIVE,
+    startup=STARTED,
+    readiness=Readiness(True),
+    latency_s=0.01,
 )
-OTHER = Answers(Reach.ANSWERED, health=Health.OTHER)
+OTHER = Answers(Reach.ANSWERED, health=HealthWord.OTHER)
 HELD = Lock(LockState.HELD, 4711, 18789, 20.0)
 STALE = Lock(LockState.STALE, 4711, 18789)
 UNREAD = Lock(LockState.UNKNOWN, problem="Permission denied")
@@ -48,10 +52,11 @@ def seen(
     answers: Answers | None = REFUSED,
     service: Service = UNASKED,
     **more: object,
-) -> Evidence:
+) -> OpenClawEvidence:
     """A configured gateway on the usual port."""
-    known = Evidence(
+    known = OpenClawEvidence(
         1000.0,
+        ".openclaw",
         "~/.openclaw",
         config=Config(present=True),
         lock=lock,
@@ -141,7 +146,7 @@ ROWS = [
     (seen(answers=REFUSED, remote=True), G.UNKNOWN, S.UNKNOWN, "Its state is not known."),
     (seen(answers=OTHER, remote=True), G.WRONG, S.BROKEN, "is no OpenClaw gateway"),
     (
-        seen(HELD, Answers(Reach.ANSWERED, health=Health.UNKNOWN, word="limbo")),
+        seen(HELD, Answers(Reach.ANSWERED, health=HealthWord.UNKNOWN, word="limbo")),
         *(G.UNKNOWN, S.UNKNOWN, "“limbo”"),
     ),
     (seen(HELD, starting(startup=Startup("dozing"))), G.UNKNOWN, S.UNKNOWN, "“dozing”"),
@@ -172,7 +177,7 @@ ROWS = [
 
 
 @pytest.mark.parametrize(("evidence", "gateway", "agent", "sentence"), ROWS)
-def test_the_table(evidence: Evidence, gateway: G, agent: S, sentence: str) -> None:
+def test_the_table(evidence: OpenClawEvidence, gateway: G, agent: S, sentence: str) -> None:
     judged = judge(evidence)
     assert (judged.gateway, judged.agent) == (gateway, agent), judged
     assert sentence in judged.reason
@@ -181,7 +186,7 @@ def test_the_table(evidence: Evidence, gateway: G, agent: S, sentence: str) -> N
 
 def test_every_rule_is_reached_by_a_row_of_the_table() -> None:
     rules = {judge(one[0]).rule for one in ROWS}
-    written = re.findall(r'GatewayJudgement\(\s*"([^"]+)"', inspect.getsource(judging))
+    written = re.findall(r'OpenClawJudgement\(\s*"([^"]+)"', inspect.getsource(judging))
     assert len(written) > 25
     assert set(written) == rules
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from services.agents.openclaw.probes import (
     Answers,
-    Health,
+    HealthWord,
     Reach,
     Reply,
     ask,
@@ -42,17 +42,17 @@ FIELDS = ("ok", "status", "ready", "failing", "suppressed", "eventLoop", "uptime
 @pytest.mark.parametrize(
     ("given_reply", "health", "word"),
     [
-        (reply({"ok": True, "status": "live"}), Health.LIVE, ""),
-        (PAGE, Health.OTHER, ""),
-        (Reply(Reach.ANSWERED, 200, False, b'{"ok":true,"status":"live"}'), Health.OTHER, ""),
-        (reply({"ok": True, "status": "live"}, 404), Health.UNKNOWN, "live"),
-        (reply({"ok": True}), Health.OTHER, ""),
-        (reply([]), Health.OTHER, ""),
-        (reply({"ok": False, "status": "\x1b[31mlimbo"}), Health.UNKNOWN, "limbo"),
-        (Reply(Reach.ANSWERED, 200, True, b"{" * 90), Health.OTHER, ""),
+        (reply({"ok": True, "status": "live"}), HealthWord.LIVE, ""),
+        (PAGE, HealthWord.OTHER, ""),
+        (Reply(Reach.ANSWERED, 200, False, b'{"ok":true,"status":"live"}'), HealthWord.OTHER, ""),
+        (reply({"ok": True, "status": "live"}, 404), HealthWord.UNKNOWN, "live"),
+        (reply({"ok": True}), HealthWord.OTHER, ""),
+        (reply([]), HealthWord.OTHER, ""),
+        (reply({"ok": False, "status": "\x1b[31mlimbo"}), HealthWord.UNKNOWN, "limbo"),
+        (Reply(Reach.ANSWERED, 200, True, b"{" * 90), HealthWord.OTHER, ""),
     ],
 )
-def test_health(given_reply: Reply, health: Health, word: str) -> None:
+def test_health(given_reply: Reply, health: HealthWord, word: str) -> None:
     assert read_health(given_reply) == (health, word)
 
 
@@ -89,7 +89,7 @@ def test_a_start_that_contradicts_itself_is_no_known_word(
 def test_any_answer_is_read_or_refused(fields: dict[str, object], status: int) -> None:
     answer = reply(fields, status)
     health, word = read_health(answer)
-    assert health is not Health.LIVE or (status == 200 and fields["status"] == "live")
+    assert health is not HealthWord.LIVE or (status == 200 and fields["status"] == "live")
     assert word.isprintable()
     read_startup(answer)
     ready = read_readiness(answer)
@@ -115,7 +115,7 @@ async def test_silence_and_refusal_count_at_the_second() -> None:
     live = reply({"ok": True, "status": "live"})
     for miss in (Reach.SILENT, Reach.REFUSED):
         found, paths = await asked(Reply(miss), live, reply(STARTED), reply(READY))
-        assert found.health is Health.LIVE
+        assert found.health is HealthWord.LIVE
         assert paths == ["/healthz", "/healthz", "/startupz", "/readyz"]
         found, paths = await asked(Reply(miss), Reply(miss))
         assert (found.reach, paths) == (miss, ["/healthz"] * 2)
@@ -123,4 +123,4 @@ async def test_silence_and_refusal_count_at_the_second() -> None:
 
 async def test_what_is_no_gateway_is_asked_nothing_more() -> None:
     found, paths = await asked(PAGE)
-    assert (found.health, paths) == (Health.OTHER, ["/healthz"])
+    assert (found.health, paths) == (HealthWord.OTHER, ["/healthz"])
