@@ -171,6 +171,8 @@ class OpenClawTable(
     """One state directory; empty: ~/.openclaw and every ~/.openclaw-PROFILE."""
     url: str = ""
     """Instead: one gateway by its address, wss, or ws on this machine such as a tunnel."""
+    command: str = "openclaw"
+    """Its name on the PATH, or a path; run for a wake alone."""
 
 
 class TerminalTable(

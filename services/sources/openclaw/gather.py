@@ -63,6 +63,7 @@ class GatewayGatherer:
         self._clock = clock
         self._http: dict[str, Http] = {}
         self._late: dict[str, _Lateness] = {}
+        self._places: dict[str, StateDirectory] = {}
         self._services: dict[str, tuple[float, Service]] = {}
 
     async def gather(self) -> dict[str, OpenClawEvidence]:
@@ -71,11 +72,20 @@ class GatewayGatherer:
             one = await self._gather_remote()
             return {one.name: one}
         places, locks = await asyncio.to_thread(self._read_places)
+        self._places = {one.id: one for one in places}
         seen = await asyncio.gather(*(self._gather_local(one, locks[one.id]) for one in places))
         return {
             place.id: replace(one, claimed_by=_rival(place, one.port, places, locks))
             for place, one in zip(places, seen, strict=True)
         }
+
+    def place(self, native_id: str) -> StateDirectory | None:
+        """The state directory of that name, as of the last look; None for a remote one."""
+        return self._places.get(native_id)
+
+    def forget_services(self) -> None:
+        """Have every service asked anew: something was done to one."""
+        self._services.clear()
 
     async def close(self) -> None:
         """Let go of the connections."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 _DEFAULT = ".openclaw"
 _LOCK = "gateway.state.lock"
+_PROFILE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 _MOST, _MOST_USERS = 64, 8
 """State directories, and users of each, that are looked at."""
 
@@ -20,6 +22,7 @@ class StateDirectory:
     """Its name in this source; it outlives every restart."""
     path: Path
     config: Path
+    profile: str = ""
     unit: str = ""
     """Its systemd user unit; empty where no service can be its own."""
     default: bool = False
@@ -44,7 +47,7 @@ def state_directories(named: str, environ: Mapping[str, str]) -> tuple[StateDire
 
     The default one is last where nothing is in any. Reads names of files only.
     """
-    home = Path(environ.get("OPENCLAW_HOME") or environ.get("HOME") or Path.home())
+    home = Path(environ.get("OPENCLAW_HOME") or _account_home(environ))
     if named:
         return (_directory(Path(named).expanduser(), home, environ),)
     default = Path(environ.get("OPENCLAW_STATE_DIR") or home / _DEFAULT).expanduser()
@@ -63,15 +66,24 @@ def state_directories(named: str, environ: Mapping[str, str]) -> tuple[StateDire
 def _directory(
     path: Path, home: Path, environ: Mapping[str, str], *, default: bool = False
 ) -> StateDirectory:
-    name, unit = path.name, ""
+    name, profile, unit = path.name, "", ""
     if path.parent == home and name == _DEFAULT:
-        unit, default = "openclaw-gateway.service", True
+        default = True
     elif path.parent == home and name.startswith(f"{_DEFAULT}-"):
-        unit = f"openclaw-gateway-{name.removeprefix(f'{_DEFAULT}-')}.service"
+        profile = name.removeprefix(f"{_DEFAULT}-")
+    # Its service commands refuse what is not in the account's own home.
+    if path.parent == _account_home(environ) and name == _DEFAULT:
+        unit = "openclaw-gateway.service"
+    elif path.parent == _account_home(environ) and _PROFILE.fullmatch(profile):
+        unit = f"openclaw-gateway-{profile}.service"
     config = path / "openclaw.json"
     if default and environ.get("OPENCLAW_CONFIG_PATH"):
         config = Path(environ["OPENCLAW_CONFIG_PATH"]).expanduser()
-    return StateDirectory(name.lstrip(".") or str(path), path, config, unit, default)
+    return StateDirectory(name.lstrip(".") or str(path), path, config, profile, unit, default)
+
+
+def _account_home(environ: Mapping[str, str]) -> Path:
+    return Path(environ.get("HOME") or Path.home())
 
 
 def is_filled(one: StateDirectory) -> bool:

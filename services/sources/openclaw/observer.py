@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 from services.agents.openclaw.judge import judge
 from services.clock import Clock
@@ -18,10 +18,18 @@ from services.sources.protocol.verdict import Verdict, VerdictKind
 class OpenClawObserver(NoQueues):
     """The gateways of one user, or one by its address."""
 
-    def __init__(self, info: Source, gatherer: GatewayGatherer, clock: Clock) -> None:
+    def __init__(
+        self,
+        info: Source,
+        gatherer: GatewayGatherer,
+        no_tool: Callable[[], str],
+        clock: Clock,
+    ) -> None:
+        """`no_tool` says why the command cannot be run; empty where it can."""
         super().__init__(f"No queue: {NO_QUEUE}.")
         self.info = info
         self._gatherer = gatherer
+        self._no_tool = no_tool
         self._clock = clock
 
     async def observe(self) -> Observation:
@@ -49,7 +57,7 @@ class OpenClawObserver(NoQueues):
                 "Its state directory is gone from the list.",
                 advice="Look at the list anew.",
             )
-        return to_verdict(judge(seen))
+        return to_verdict(judge(seen), self._no_tool())
 
     async def log_streams(self, sandbox: SandboxId) -> tuple[LogStream, ...]:
         return ()

@@ -5,12 +5,12 @@ from __future__ import annotations
 from services.agents.openclaw.evidence import LockState, OpenClawEvidence
 from services.agents.openclaw.judge import OpenClawJudgement
 from services.agents.openclaw.probes import Answers
-from services.models import Facts, Gateway, GatewayId, GatewayState, Sandbox, SandboxId
+from services.models import Capability, Facts, Gateway, GatewayId, GatewayState, Sandbox, SandboxId
 from services.sources.protocol.verdict import Verdict, VerdictKind
 from services.text.format import duration, span
 from services.text.sanitize import sanitize
 
-NO_WAKE = "this panel starts no OpenClaw gateway; `openclaw gateway start` does, with its service"
+NO_WAKE = "it is known by its address alone: it is started where it runs"
 NO_LINK = "this panel has no connection to it that could be renewed"
 NO_QUEUE = "its tasks and lanes are told over a connection with a credential, which is not made"
 NO_SHELL = "an agent of OpenClaw has no inside of its own: its commands run on its machine"
@@ -48,12 +48,16 @@ def to_rows(
         evidence=_agent_facts(judged),
         asleep_by_design=judged.agent.value == "asleep",
         until=judged.until,
+        unavailable=((Capability.WAKE, NO_WAKE),) if seen.remote else (),
     )
     return gateway, sandbox
 
 
-def to_verdict(judged: OpenClawJudgement) -> Verdict:
-    """What an attempt may do with it."""
+def to_verdict(judged: OpenClawJudgement, no_tool: str) -> Verdict:
+    """What an attempt may do with it; `no_tool` is why no command can be run, if so."""
+    if judged.startable:
+        advice = f"{no_tool} {judged.advice}".strip() if no_tool else judged.advice
+        return Verdict(VerdictKind.REPAIRABLE, judged.reason, wakeable=not no_tool, advice=advice)
     if judged.gateway is GatewayState.SETTLING:
         return Verdict(VerdictKind.SETTLING, judged.reason, advice=judged.advice)
     if judged.gateway is GatewayState.READY:

@@ -8,11 +8,12 @@ from collections.abc import Mapping
 from services.clock import Clock
 from services.config.sources import OpenClawTable
 from services.models import Capability, Source
+from services.sources.openclaw import commands
 from services.sources.openclaw.actor import OpenClawActor
 from services.sources.openclaw.carrier import gateway_http
 from services.sources.openclaw.gather import GatewayGatherer
 from services.sources.openclaw.observer import OpenClawObserver
-from services.sources.openclaw.rows import NO_LINK, NO_LOGS, NO_QUEUE, NO_SHELL, NO_WAKE
+from services.sources.openclaw.rows import NO_LINK, NO_LOGS, NO_QUEUE, NO_SHELL
 from services.sources.protocol.source import OpenSource
 
 
@@ -30,9 +31,8 @@ def open_openclaw(
         "openclaw",
         table.label,
         address,
-        frozenset(),
+        frozenset((Capability.WAKE,)),
         (
-            (Capability.WAKE, NO_WAKE),
             (Capability.RECONNECT, NO_LINK),
             (Capability.QUEUE, NO_QUEUE),
             (Capability.SHELL, NO_SHELL),
@@ -42,4 +42,11 @@ def open_openclaw(
     )
     environ = os.environ if environ is None else environ
     gatherer = GatewayGatherer(table.state_dir, table.url, environ, clock)
-    return OpenSource(OpenClawObserver(info, gatherer, clock), OpenClawActor())
+
+    def no_tool() -> str:
+        return "" if commands.program(table.command, environ) else commands.missing(table.command)
+
+    return OpenSource(
+        OpenClawObserver(info, gatherer, no_tool, clock),
+        OpenClawActor(gatherer, table.command, environ, clock),
+    )

@@ -52,6 +52,7 @@ def furnished(home: Path) -> Path:
     )
     assistants = {"assistants": [{"assistantId": "ada", "guardianToken": SECRET}]}
     put(home / ".config/vellum-dev/lockfile.json", json.dumps(assistants))
+    put(home / ".openclaw/openclaw.json", json.dumps({"gateway": {"auth": {"token": SECRET}}}))
     put(home / "bin/openshell", "#!/bin/sh\necho openshell 0.0.112\n", 0o755)
     put(
         home / ".config/openshell/gateways/lab/metadata.json",
