@@ -136,11 +136,12 @@ def test_its_block_loads_and_opens_every_source(furnished: Path) -> None:
         ("nanoclaw-2", "nanoclaw"),
         ("openshell", "openshell"),
         ("vellum", "vellum"),
+        ("openclaw", "openclaw"),
         ("kubernetes", "kubernetes"),
         ("centml", "centml"),
         ("argocd", "argocd"),
     ]
-    assert len(open_sources(settings, FakeClock(0.0))) == 7
+    assert len(open_sources(settings, FakeClock(0.0))) == 8
     # What is configured now is not proposed again.
     assert wakedeck(furnished, "--config", str(path), "doctor", "--toml").stdout == ""
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -18,10 +17,12 @@ import pytest
 from services.clock import SystemClock
 from services.config.sources import OpenClawTable
 from services.errors import UnavailableError
-from services.models import Gateway, GatewayState, SandboxId, SandboxState
+from services.models import Capability, Gateway, GatewayState, SandboxId, SandboxState
 from services.process.identity import ProcessId
 from services.sources.openclaw.source import open_openclaw
 from services.sources.protocol.verdict import VerdictKind
+from services.terminal.exec.requests import ShellChoice
+from tests.support import openclaw_kit
 from tests.support.http_peer import Exchange, HttpPeer, http_peer
 
 FOUND = OpenClawTable()
@@ -70,10 +71,7 @@ def write_lock(state: Path, port: int, process: ProcessId | None = None, **more:
 @pytest.fixture
 def free_port() -> int:
     """A port that nobody listens on."""
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        port: int = taken.getsockname()[1]
-        return port
+    return openclaw_kit.free_port()
 
 
 @pytest.fixture
@@ -341,7 +339,7 @@ def test_an_address_that_may_not_be_asked(url: str) -> None:
         open_openclaw("oc", OpenClawTable(url=url), SystemClock(), {})
 
 
-async def test_a_probe_is_a_verdict_and_no_verb_is_offered(home: Path) -> None:
+async def test_a_probe_is_a_verdict_and_a_start_its_one_verb(home: Path) -> None:
     async with gateway() as peer:
         write_lock(home / ".openclaw", peer.port)
         source = open_openclaw("oc", OpenClawTable(), SystemClock(), {"HOME": str(home)})
@@ -350,6 +348,6 @@ async def test_a_probe_is_a_verdict_and_no_verb_is_offered(home: Path) -> None:
         gone = await source.observer.probe(SandboxId("oc", "openclaw-gone"))
         assert gone.kind is VerdictKind.TERMINAL
         await source.observer.close()
-    with pytest.raises(UnavailableError, match="openclaw gateway start"):
-        source.actor.wake(here)
-    assert not source.info.capabilities
+    assert source.info.capabilities == {Capability.WAKE}
+    with pytest.raises(UnavailableError, match="has no inside of its own"):
+        source.actor.shell(here, ShellChoice())
