@@ -30,6 +30,7 @@ from services.queues.readonly import off_loop, open_readonly
 from services.queues.schema import FileSchema, SchemaCache
 from services.queues.series import Series, read_series
 from services.queues.timestamps import sqlite_utc
+from services.queues.usage import SessionUsage, read_usage
 
 INBOUND = "inbound.db"
 OUTBOUND = "outbound.db"
@@ -75,6 +76,7 @@ class QueueSession:
         self._outbound_seen: Stat = None
         self._tool: ToolRow | None = None
         self._newest_sent: str | None = None
+        self._usage: SessionUsage | None = None
         self._caught_up = False
         """Whether long files are known up to their last rows."""
 
@@ -237,7 +239,7 @@ class QueueSession:
         missing: list[str] = []
         if stats[1] is None:
             missing.append(OUTBOUND)
-            self._tool = self._newest_sent = self._outbound_seen = None
+            self._tool = self._newest_sent = self._outbound_seen = self._usage = None
         elif whole or stats[1] != self._outbound_seen:
             async with open_readonly(self.outbound) as db:
                 shape = await self._shapes.of(db, self.outbound)
@@ -246,6 +248,7 @@ class QueueSession:
                 await self._read_outbound(db, shape)
                 self._tool = await outbound.read_tool(db, shape)
                 self._newest_sent = await outbound.read_newest(db, shape)
+                self._usage = await read_usage(db, shape)
             settled = now - stats[1][0] / 1e9 > SETTLED_S and not missing
             self._outbound_seen = stats[1] if settled and self._follow else None
         due, tries, series = DueFacts(), 0, tuple[Series, ...]()
@@ -272,6 +275,7 @@ class QueueSession:
             _in_order(InLabel, posted),
             _in_order(OutLabel, self._deliveries.counts(now_text)),
             series,
+            self._usage,
         )
 
     def _present(self) -> tuple[Stat, Stat]:

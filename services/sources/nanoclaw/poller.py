@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
 from services.clock import Clock
 from services.models import GatewayId, InLabel, Sandbox, SandboxId
 from services.queues.due import DUE_PREFETCH, QueueRules
+from services.queues.facts import Survey
 from services.queues.reader import QueueReader
 from services.sources.nanoclaw.central_client import CentralClient, CentralReading
 from services.sources.nanoclaw.central_db import PendingRequest, SessionRow
@@ -22,7 +23,7 @@ from services.sources.nanoclaw.generation import (
     UNKNOWN_GENERATION,
     read_generation,
 )
-from services.sources.nanoclaw.host_log import HostLogReader
+from services.sources.nanoclaw.host_log import HostLogReader, LoggedError
 from services.sources.nanoclaw.install import Install, check
 from services.sources.nanoclaw.joins import ListBelief, holds, trouble_of, watch
 from services.sources.nanoclaw.judge import judge
@@ -147,6 +148,16 @@ class SessionPoller:
         """Series whose sessions are closed for good, in the order of the table."""
         rows = {} if self.context is None else self.context.rows
         return tuple(row.task for row in rows.values() if is_spent(row))
+
+    @property
+    def surveys(self) -> Iterator[tuple[SessionKey, Survey]]:
+        """What was read of each session, spent tasks included."""
+        return ((key, one.survey) for key, one in self._sessions.items())
+
+    @property
+    def errors(self) -> tuple[LoggedError, ...]:
+        """What the host's error log said last."""
+        return self._errors.errors
 
     async def _gather(self, listing: Listing, only: str | None) -> PollContext:
         check(self.install)
