@@ -129,7 +129,7 @@ async def test_the_host_says_how_its_install_is(install: SmallInstall) -> None:
     await eventually(measured)
     assert said["version"] == "2.4.0 (package.json)"
     assert said["host up"] == "2 h"
-    assert said["host log"] == "last written 3 h ago, before this start: its silence says nothing"
+    assert said["host log"] == "last written 3 h ago, before this start: its silence is no sign"
     assert said["last error"] == '3 h ago: Adapter failed to start channel="slack"'
     assert said["credential of Ann"] == "expires in 2 h: after that, sign that agent in again"
     assert "secret" not in repr(said)
