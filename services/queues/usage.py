@@ -7,10 +7,9 @@ import sqlite3
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
-import aiosqlite
-
 from services.files.bounded import DocumentLimits, UnfitError, parse_json
 from services.queues.bounds import STRIDE
+from services.queues.readonly import OpenFile
 from services.queues.schema import FileSchema
 from services.queues.values import text
 
@@ -74,15 +73,15 @@ def total(every: Iterable[TokenUsage]) -> TokenUsage:
     )
 
 
-async def read_usage(db: aiosqlite.Connection, shape: FileSchema) -> SessionUsage | None:
+def read_usage(db: OpenFile, shape: FileSchema) -> SessionUsage | None:
     """What the file says of one session; None where it has neither table nor key, or no word.
 
     Raises:
         sqlite3.Error: the file cannot be read.
     """
     try:
-        life = await _read_life(db, shape)
-        recent, last = await _read_log(db, shape)
+        life = _read_life(db, shape)
+        recent, last = _read_log(db, shape)
     except sqlite3.Error as error:
         # No release has these yet: another shape, or a cell too large, is nothing reported.
         if error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_ERROR, sqlite3.SQLITE_TOOBIG):
@@ -96,10 +95,10 @@ async def read_usage(db: aiosqlite.Connection, shape: FileSchema) -> SessionUsag
     return SessionUsage(whole, last)
 
 
-async def _read_life(db: aiosqlite.Connection, shape: FileSchema) -> TokenUsage | None:
+def _read_life(db: OpenFile, shape: FileSchema) -> TokenUsage | None:
     if not shape.has("session_state"):
         return None
-    rows = await db.execute_fetchall(
+    rows = db.fetch(
         f"SELECT substr(value, 1, {_VALUE}) FROM session_state WHERE key = 'token_usage'"  # noqa: S608
     )
     for row in rows:
@@ -113,9 +112,7 @@ async def _read_life(db: aiosqlite.Connection, shape: FileSchema) -> TokenUsage 
     return None
 
 
-async def _read_log(
-    db: aiosqlite.Connection, shape: FileSchema
-) -> tuple[TokenUsage | None, TokenUsage | None]:
+def _read_log(db: OpenFile, shape: FileSchema) -> tuple[TokenUsage | None, TokenUsage | None]:
     """The sum over the turns in the log, and the newest of them."""
     if not shape.has(TABLE):
         return None, None
@@ -127,7 +124,7 @@ async def _read_log(
         f"total(CASE WHEN {_is_amount(name)} THEN {name} END), total({_is_amount(name)})"
         for name in names
     )
-    rows = list(await db.execute_fetchall(f"SELECT count(*), {sums} FROM ({newest})"))  # noqa: S608
+    rows = db.fetch(f"SELECT count(*), {sums} FROM ({newest})")  # noqa: S608
     turns = int(rows[0][0])
     if not turns:
         return None, None
@@ -135,7 +132,7 @@ async def _read_log(
         name: rows[0][1 + 2 * at] if rows[0][2 + 2 * at] else None for at, name in enumerate(names)
     }
     costed = int(rows[0][2 * len(names)])
-    last = list(await db.execute_fetchall(f"{newest.rsplit(' ', 1)[0]} 1"))
+    last = db.fetch(f"{newest.rsplit(' ', 1)[0]} 1")
     return (
         _usage(summed, turns, uncosted=turns - costed, recent=True),
         _usage(dict(zip(names, tuple(last[0]), strict=True)), 1) if last else None,

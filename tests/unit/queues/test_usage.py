@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import sqlite3
 from pathlib import Path
@@ -22,11 +21,8 @@ STATE = "CREATE TABLE session_state (key TEXT PRIMARY KEY, value TEXT, updated_a
 
 
 def read(path: Path) -> SessionUsage | None:
-    async def ask() -> SessionUsage | None:
-        async with open_readonly(path) as db:
-            return await read_usage(db, await SchemaCache().of(db, path))
-
-    return asyncio.run(ask())
+    with open_readonly(path) as db:
+        return read_usage(db, SchemaCache().of(db))
 
 
 def made(
