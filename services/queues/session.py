@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from pathlib import Path
+from types import MappingProxyType
 from typing import TypeVar
 
 from services.clock import Clock
@@ -43,14 +44,19 @@ Stat = tuple[int, int, int] | None
 _Label = TypeVar("_Label", bound=Enum)
 
 
+# Of ten thousand sessions most have nothing to count: one empty value for all of them.
+_NOTHING: Mapping[InLabel, int] = MappingProxyType({})
+_NOBODY: frozenset[str] = frozenset()
+
+
 @dataclass(slots=True)
 class _CachedCounts:
     """Counts that were too costly to make at every poll."""
 
     alive: bool | None = None
     until: float = 0.0
-    counts: Mapping[InLabel, int] = field(default_factory=dict)
-    abandoned: frozenset[str] = frozenset()
+    counts: Mapping[InLabel, int] = field(default_factory=lambda: _NOTHING)
+    abandoned: frozenset[str] = _NOBODY
 
 
 class QueueSession:
@@ -145,11 +151,13 @@ class QueueSession:
         if started < self._cached_counts.until and alive == self._cached_counts.alive:
             return
         self._read_stride(db, shape, now_text)
-        abandoned = frozenset(self._inbound_counter.cancelled())
+        abandoned = frozenset(self._inbound_counter.cancelled()) or _NOBODY
         counts = self._inbound_counter.counts(self._acks, alive=alive)
         cost = self._clock.monotonic() - started
         rest = min(_LONGEST_REST_S, cost * _COST_SHARE) if cost > _COSTLY_S else 0.0
-        self._cached_counts = _CachedCounts(alive, started + rest, dict(counts), abandoned)
+        self._cached_counts = _CachedCounts(
+            alive, started + rest, dict(counts) if counts else _NOTHING, abandoned
+        )
 
     def _to_snapshot(
         self,

@@ -209,9 +209,7 @@ def host_facts(context: PollContext, errors: Iterable[LoggedError], now: float) 
             rows.append(("code on disk", "newer than the running host"))
         logged = context.host.log_at
         if logged is not None and logged < began - _LOG_SLACK_S:
-            silent = (
-                f"last written {ago(now - logged)}, before this start: its silence says nothing"
-            )
+            silent = f"last written {ago(now - logged)}, before this start: its silence is no sign"
             rows.append(("host log", silent))
     if context.troubles:
         last = max(context.troubles.values(), key=lambda one: one.at)

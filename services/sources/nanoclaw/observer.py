@@ -64,7 +64,10 @@ class NanoClawObserver:
         sandboxes = await poller.poll(listing)
         assert poller.context is not None
         return Observation(
-            self.info.key, self._clock.now(), self._gateways(poller, poller.context), sandboxes
+            self.info.key,
+            self._clock.now(),
+            self._gateways(poller, poller.context, len(sandboxes)),
+            sandboxes,
         )
 
     async def queue(self, sandbox: SandboxId, window: int) -> QueueSnapshot:
@@ -168,13 +171,17 @@ class NanoClawObserver:
             raise NotFoundError(f"{self.info.label} has no session {name}.")
         return session_key
 
-    def _gateways(self, poller: SessionPoller, context: PollContext) -> tuple[Gateway, ...]:
+    def _gateways(
+        self, poller: SessionPoller, context: PollContext, sessions: int
+    ) -> tuple[Gateway, ...]:
         now = self._clock.now()
         state, reason = host_judge.judge(context.host, now)
         problem = context.seen.problem
         rows = list(host_judge.facts(context.host, now))
         rows += health.host_facts(context, poller.errors, now)
         rows += _spent(poller)
+        if unread := poller.unread:
+            rows.append(("reading", f"{unread} of {sessions} sessions not read yet"))
         refusal = context.generation.refuses_start
         if refusal and state is GatewayState.DOWN:
             reason = f"The host refuses to start: {refusal}. /update-nanoclaw is the way out."

@@ -135,6 +135,15 @@ class SessionPoller:
         return tuple(row.task for row in rows.values() if is_spent(row))
 
     @property
+    def unread(self) -> int:
+        """Sessions with files that were not read yet."""
+        stamps = {} if self.context is None else self.context.stamps
+        return sum(
+            not one.surveyed_at and stamps.get(key, NOTHING) is not NOTHING
+            for key, one in self._sessions.items()
+        )
+
+    @property
     def surveys(self) -> Iterator[tuple[SessionKey, Survey]]:
         """What was read of each session, spent tasks included."""
         return ((key, one.survey) for key, one in self._sessions.items())
@@ -264,7 +273,7 @@ class SessionPoller:
         one.judged = record.judged
         one.sandbox = to_row(record, context.seen.central, now)
         one.row_is_current = (
-            record.judged.steady
+            (record.judged.steady or _rests_unread(one, record.evidence))
             and not record.waiting
             and record.evidence.trouble is None
             and record.evidence.files.heartbeat_at is None
@@ -321,3 +330,9 @@ class SessionPoller:
 
     def _folder(self, session_key: SessionKey) -> Path:
         return self.install.sessions / session_key[0] / session_key[1]
+
+
+def _rests_unread(one: TrackedSession, seen: SessionEvidence) -> bool:
+    """Whether all that is known is that it does not run: so it stays until its files are read."""
+    stopped = seen.row is None or seen.row.container == "stopped"
+    return not one.surveyed_at and stopped and seen.container is None and not seen.held

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from services.models import Observation
+from services.sources.nanoclaw import surveyor
 from services.sources.protocol.source import OpenSource
 from tests.support.clock import FakeClock
 from tests.support.nanoclaw import ScriptedDocker, opened, short_folder
@@ -103,6 +104,24 @@ async def test_a_turn_that_was_added_is_in_the_next_look(install: SmallInstall) 
     await clock.advance(6)
     seen = await looked(source)
     assert dict(seen.sandboxes[0].evidence)["cost"] == "$2.50 as the provider reports it"
+    await source.observer.close()
+
+
+async def test_the_first_look_says_how_many_are_not_read_yet(
+    install: SmallInstall, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(40):
+        install.session(f"sess-{number:02d}").post("m", 2, NOW - number, status="completed")
+    monkeypatch.setattr(surveyor, "BUDGET_S", 0.0)
+    clock = FakeClock(NOW)
+    source = opened(install.root, clock)
+    said = dict((await looked(source)).gateways[0].evidence)
+    assert said["reading"] == "40 of 40 sessions not read yet"
+    monkeypatch.setattr(surveyor, "BUDGET_S", 3.0)
+    await clock.advance(6)
+    seen = await looked(source)
+    assert "reading" not in dict(seen.gateways[0].evidence)
+    assert all(one.inbound == (("completed", 1),) for one in seen.sandboxes)
     await source.observer.close()
 
 
