@@ -32,6 +32,7 @@ _LONGEST_FILE = 64 * 1024
 _BLOCK = 512
 _LOW_SHARE = 0.05
 _LOG_SLACK_S = 60.0
+_ERROR_NAMES = ("last error", "error before", "third last error")
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,9 +215,9 @@ def host_facts(context: PollContext, errors: Iterable[LoggedError], now: float) 
     if context.troubles:
         last = max(context.troubles.values(), key=lambda one: one.at)
         rows.append(("last failed start", f"{ago(now - last.at)}: {last.why}"))
-    for one in errors:
+    for name, one in zip(_ERROR_NAMES, errors, strict=False):
         often = f", {one.times} times in the log's end" if one.times > 1 else ""
-        rows.append(("last error", f"{ago(now - one.at)}: {one.text}{often}"))
+        rows.append((name, f"{ago(now - one.at)}: {one.text}{often}"))
     return tuple(rows)
 
 
