@@ -60,16 +60,17 @@ class MissingParserError(Exception):
     """The library that parses this format is not installed."""
 
 
-def read_bounded(path: Path, largest: int = LARGEST) -> bytes:
-    """The bytes of a regular file.
+def read_bounded(path: Path, largest: int = LARGEST, *, links: bool = True) -> bytes:
+    """The bytes of a regular file; without `links` a symbolic link is not followed.
 
     Raises:
         OSError: it cannot be read.
         UnfitError: it is no regular file, or larger than `largest`.
     """
     # Asked before it is opened: opening a device or a FIFO may do something.
-    _require_regular(path.stat().st_mode)
-    handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    _require_regular(path.stat(follow_symlinks=links).st_mode)
+    follow = 0 if links else os.O_NOFOLLOW
+    handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | follow)
     with os.fdopen(handle, "rb") as file:
         _require_regular(os.fstat(handle).st_mode)
         data = file.read(largest + 1)

@@ -48,7 +48,7 @@ ONLY_IN = {
     "cryptography": ("services.sources.openshell.certificates",),
     "pyte": ("services.terminal.emulator",),
     "websockets": ("services.terminal.transport", "services.sources.local"),
-    "aiosqlite": ("services.queues", "services.sources.local", "services.files.sqlite"),
+    "aiosqlite": ("services.sources.local", "services.files.sqlite"),
 }
 MAY_KNOW: dict[str, tuple[str, ...]] = {
     "emulator": (),
