@@ -56,6 +56,10 @@ class UnfitError(ValueError):
     """A file or a document that is not parsed; the text says why."""
 
 
+class MalformedError(UnfitError):
+    """A document that breaks the grammar of its format."""
+
+
 class MissingParserError(Exception):
     """The library that parses this format is not installed."""
 
@@ -102,20 +106,23 @@ def decode(data: bytes | str) -> str:
         raise UnfitError("it is not UTF-8 text") from None
 
 
-def parse_json(data: bytes | str, limits: DocumentLimits = LIMITS) -> Any:
-    """A JSON document.
+def parse_json(
+    data: bytes | str, limits: DocumentLimits = LIMITS, *, unfit_numbers: bool = False
+) -> Any:
+    """A JSON document; with `unfit_numbers`, a number that does not fit is None and no refusal.
 
     Raises:
-        UnfitError: it is not JSON, or beyond `limits`.
+        MalformedError: it is not JSON.
+        UnfitError: it is beyond `limits`.
     """
     _require_size(data, limits)
     text = decode(data)
     try:
-        value = _decode_json(text)
+        value = (_decode_tolerant if unfit_numbers else _decode_json)(text)
     except RecursionError:
         raise UnfitError("it is nested too deep") from None
     except json.JSONDecodeError as error:
-        raise UnfitError(f"it is not JSON (line {error.lineno})") from None
+        raise MalformedError(f"it is not JSON (line {error.lineno})") from None
     return require_fit(value, limits)
 
 
@@ -293,6 +300,27 @@ def _not_a_number(_word: str) -> float:
 
 _decode_json = json.JSONDecoder(
     parse_int=_integer, parse_float=_finite, parse_constant=_not_a_number
+).decode
+
+
+def _or_none(read: Callable[[str], T]) -> Callable[[str], T | None]:
+    def tolerant(text: str) -> T | None:
+        try:
+            return read(text)
+        except UnfitError:
+            return None
+
+    return tolerant
+
+
+def _fitting(digits: str) -> int:
+    return require_fit(_integer(digits))  # type: ignore[no-any-return]
+
+
+_decode_tolerant = json.JSONDecoder(
+    parse_int=_or_none(_fitting),
+    parse_float=_or_none(_finite),
+    parse_constant=_or_none(_not_a_number),
 ).decode
 
 

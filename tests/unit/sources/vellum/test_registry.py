@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from services.errors import RefusedError, UnavailableError
 from services.sources.vellum.commands import NEEDS_CONFIRMATION, Command, Confirmation, argv
-from services.sources.vellum.credential import CredentialState, instant, judge
+from services.sources.vellum.credential import CredentialState, access_token, instant, judge
 from services.sources.vellum.credential import read as read_credential
 from services.sources.vellum.layout import ENVIRONMENTS, Site, place
 from services.sources.vellum.ownership import Marks, recorded
@@ -248,7 +248,8 @@ def token(access_s: float | None, refresh_s: float | None, **more: object) -> di
         (token(3600, 7200), CredentialState.VALID),
         (token(30, 7200), CredentialState.EXPIRED),
         (token(-1, 7200), CredentialState.EXPIRED),
-        (token(None, 7200), CredentialState.EXPIRED),
+        (token(None, 7200), CredentialState.UNDATED),
+        (token(None, -1), CredentialState.UNDATED),
         (token(-1, -1), CredentialState.SPENT),
         (token(-1, 7200, refreshToken=""), CredentialState.SPENT),
         (token(3600, 7200, accessToken=""), CredentialState.BROKEN),
@@ -328,6 +329,8 @@ def test_the_local_address_gives_the_port_before_the_other() -> None:
         ('{"accessToken": "secret', CredentialState.BROKEN, "it begins like JSON"),
         ("[]", CredentialState.BROKEN, "it holds a list"),
         ('{"token": "secret"}', CredentialState.BROKEN, "it has no usable accessToken"),
+        ('{"accessToken": "secret\udcff"}', CredentialState.BROKEN, "it is not UTF-8 text"),
+        ('{"accessToken": ' + "[" * 99 + "]" * 99 + "}", CredentialState.BROKEN, "too deep"),
     ],
 )
 def test_a_broken_credential_is_not_an_absent_one(
@@ -335,7 +338,7 @@ def test_a_broken_credential_is_not_an_absent_one(
 ) -> None:
     path = tmp_path / "token.json"
     assert read_credential(path, NOW).state is CredentialState.ABSENT
-    path.write_text(text)
+    path.write_bytes(text.encode(errors="surrogateescape"))
     found = read_credential(path, NOW)
     assert found.state is state
     assert problem in found.problem
@@ -356,3 +359,19 @@ def test_expiries_of_any_size_are_bounded() -> None:
         raw = token(3600, 7200)
         raw["accessTokenExpiresAt"] = odd
         assert judge(raw, NOW).access_until is None
+
+
+@pytest.mark.parametrize(
+    "odd",
+    ["9" * 400, "-" + "9" * 400, "9" * 20, "1e999", "NaN", "-Infinity"]
+    + ["-5", "0", "true", "null", "[]", '"soon"'],
+)
+def test_a_credential_whose_expiry_cannot_be_read_is_there_and_undated(
+    tmp_path: Path, odd: str
+) -> None:
+    path = tmp_path / "token.json"
+    path.write_text(f'{{"accessToken": "t", "refreshToken": "r", "accessTokenExpiresAt": {odd}}}')
+    found = read_credential(path, NOW)
+    assert (found.state, found.access_until) == (CredentialState.UNDATED, None)
+    assert found.renewable
+    assert access_token(path) == "t"
