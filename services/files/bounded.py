@@ -9,6 +9,7 @@ the file's own words.
 
 from __future__ import annotations
 
+import errno
 import importlib
 import json
 import math
@@ -19,7 +20,7 @@ import tomllib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, BinaryIO, TypeVar
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,15 +72,35 @@ def read_bounded(path: Path, largest: int = LARGEST) -> bytes:
         OSError: it cannot be read.
         UnfitError: it is no regular file, or larger than `largest`.
     """
-    # Asked before it is opened: opening a device or a FIFO may do something.
-    _require_regular(path.stat().st_mode)
-    handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    with os.fdopen(handle, "rb") as file:
-        _require_regular(os.fstat(handle).st_mode)
+    with _open(path) as file:
         data = file.read(largest + 1)
     if len(data) > largest:
         raise UnfitError(f"it is larger than {_size(largest)}")
     return data
+
+
+def open_regular(path: Path) -> BinaryIO:
+    """A regular file to read a bounded part of: a pipe in its place would hold the reader up.
+
+    Raises:
+        OSError: it cannot be read, or is no regular file.
+    """
+    try:
+        return _open(path)
+    except UnfitError as error:
+        raise OSError(errno.EINVAL, str(error), str(path)) from None
+
+
+def _open(path: Path) -> BinaryIO:
+    # Asked before it is opened: opening a device or a FIFO may do something.
+    _require_regular(path.stat().st_mode)
+    handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        _require_regular(os.fstat(handle).st_mode)
+    except UnfitError:
+        os.close(handle)
+        raise
+    return os.fdopen(handle, "rb")
 
 
 def read_text(path: Path, largest: int = LARGEST) -> str:

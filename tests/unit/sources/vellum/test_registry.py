@@ -287,6 +287,11 @@ def test_pid_files(tmp_path: Path, text: str, state: PidState) -> None:
     assert recorded(read_pid(path), marks).state is state
 
 
+def test_a_pipe_in_the_place_of_a_pid_file_holds_nothing_up(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "x.pid")
+    assert read_pid(tmp_path / "x.pid").state is PidState.MISSING
+
+
 def test_a_zombie_is_dead(tmp_path: Path) -> None:
     child = os.fork()
     if child == 0:
@@ -363,8 +368,10 @@ def test_expiries_of_any_size_are_bounded() -> None:
 
 @pytest.mark.parametrize(
     "odd",
-    ["9" * 400, "-" + "9" * 400, "9" * 20, "1e999", "NaN", "-Infinity"]
-    + ["-5", "0", "true", "null", "[]", '"soon"'],
+    (
+        *("9" * 400, "-" + "9" * 400, "9" * 20, "1e999", "NaN", "-Infinity"),
+        *("-5", "0", "true", "null", "[]", '"soon"'),
+    ),
 )
 def test_a_credential_whose_expiry_cannot_be_read_is_there_and_undated(
     tmp_path: Path, odd: str
