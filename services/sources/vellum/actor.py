@@ -299,8 +299,9 @@ class AssistantLink:
     ) -> _Ended:
         if judged.remedy in (Remedy.FINE, Remedy.REFRESH):
             undated = seen.credential.state is CredentialState.UNDATED
-            said = "stored; its expiry is not known" if undated else "stored and not expired"
-            return step.ok(said), None
+            return step.ok(
+                "stored; its expiry is not known" if undated else "stored and not expired"
+            ), None
         said = verdicts.from_link(judged, seen.tool)
         passing = said is None or said.kind is VerdictKind.SETTLING
         return step.failed(judged.reason, transient=passing), said
