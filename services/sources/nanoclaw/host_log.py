@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from services.files.bounded import UnfitError, parse_json
+from services.files.bounded import UnfitError, open_regular, parse_json
 from services.text.redact import redact_line
 
 TAIL = 256 * 1024
@@ -212,7 +212,7 @@ class HostLogReader:
             stat = self._path.stat()
             seen = (stat.st_mtime_ns, stat.st_size, stat.st_ino)
             if seen != self._seen:
-                with self._path.open("rb") as stream:
+                with open_regular(self._path) as stream:
                     stream.seek(max(0, stat.st_size - TAIL))
                     text = stream.read(TAIL).decode("utf-8", "replace")
                 parsed = [line for raw in text.split("\n") if (line := parse(raw)) is not None]
