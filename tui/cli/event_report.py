@@ -47,7 +47,7 @@ def run(settings: Settings, wanted: Search, as_json: bool) -> int:
     """
     found = asyncio.run(_found(settings, wanted))
     for one in reversed(found.events):
-        click.echo(json.dumps(tables.event_json(one)) if as_json else _line(one))
+        click.echo(json.dumps(tables.event_json(one)) if as_json else line(one))
     if found.unreadable:
         some = "1 record" if found.unreadable == 1 else f"{found.unreadable} records"
         print_stderr(f"wakedeck: {some} of the journal cannot be read and left out.")
@@ -140,7 +140,8 @@ async def _native(settings: Settings, typed: str) -> str:
         return str((await probed.sandbox(typed)).id)
 
 
-def _line(event: Event) -> str:
+def line(event: Event) -> str:
+    """One event as it is printed."""
     when = clock_time(event.at, with_date=True)
     sign = SEVERITIES[event.severity]
     subject = f"{event.source}/{event.subject}".strip("/") or "wakedeck"

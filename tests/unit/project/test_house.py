@@ -26,7 +26,7 @@ VOCABULARY = (
     "services.text.signs",
 )
 """What widgets know of the services."""
-TICKING = ("services.board",)
+TICKING = ("services.board", "services.watch")
 """What runs on a timer and asks sources."""
 LOOSE_ROOMS = {"services.models", "services.errors", "services.clock"}
 SOURCES_MAY_USE = (
@@ -43,6 +43,8 @@ SOURCES_MAY_USE = (
     "services.config.sources",
 )
 ONLY_IN = {
+    "apprise": ("services.watch.sender",),
+    "prometheus_client": ("services.watch.metrics",),
     "grpc": ("services.sources.openshell.grpc_client",),
     "openshell": ("services.sources.openshell.grpc_client",),
     "cryptography": ("services.sources.openshell.certificates",),
