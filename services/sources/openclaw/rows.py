@@ -15,6 +15,7 @@ NO_LINK = "this panel has no connection to it that could be renewed"
 NO_QUEUE = "its tasks and lanes are told over a connection with a credential, which is not made"
 NO_SHELL = "an agent of OpenClaw has no inside of its own: its commands run on its machine"
 NO_LOGS = "its log is not read here; `openclaw logs --follow` shows it"
+UNSEEN = "Its probes are good; its channels are not asked."
 NOT_ASKED = "not asked: the probes tell nothing of them"
 APPROVALS = "see `openclaw approvals pending` or its web page"
 
@@ -41,7 +42,7 @@ def to_rows(
         SandboxId(source, native_id),
         sanitize(native_id, 80),
         judged.agent,
-        judged.reason,
+        judged.reason or UNSEEN,
         seen.now,
         gateway=front,
         needs=(front,),

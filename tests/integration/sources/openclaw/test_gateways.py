@@ -19,6 +19,7 @@ from services.config.sources import OpenClawTable
 from services.errors import UnavailableError
 from services.models import Capability, Gateway, GatewayState, SandboxId, SandboxState
 from services.process.identity import ProcessId
+from services.sources.openclaw.rows import UNSEEN
 from services.sources.openclaw.source import open_openclaw
 from services.sources.protocol.verdict import VerdictKind
 from services.terminal.exec.requests import ShellChoice
@@ -116,7 +117,7 @@ async def test_a_gateway_that_holds_its_lock_and_answers_is_ready(home: Path) ->
     async with gateway() as peer:
         write_lock(home / ".openclaw", peer.port)
         ((found, agents, why),) = (await look(home)).values()
-    assert (found.state, agents, why) == (GatewayState.READY, SandboxState.READY, "")
+    assert (found.state, agents, why) == (GatewayState.READY, SandboxState.READY, UNSEEN)
     facts = dict(found.evidence)
     assert facts["version"] == "2026.9.6"
     assert facts["listens"] == "the process of the lock"
