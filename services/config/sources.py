@@ -158,6 +158,23 @@ class VellumTable(
     """Its name on the PATH, or a path."""
 
 
+class OpenClawTable(
+    msgspec.Struct, forbid_unknown_fields=True, frozen=True, tag="openclaw", tag_field="kind"
+):
+    """`kind = "openclaw"`: the OpenClaw gateways of this user, or one by its address."""
+
+    label: str = "openclaw"
+    """What the panel calls it."""
+    interval_s: Interval = 5.0
+    """Seconds between polls, 0.5 to 300."""
+    state_dir: str = ""
+    """One state directory; empty: ~/.openclaw and every ~/.openclaw-PROFILE."""
+    url: str = ""
+    """Instead: one gateway by its address, wss, or ws on this machine such as a tunnel."""
+    command: str = "openclaw"
+    """Its name on the PATH, or a path; run for a wake alone."""
+
+
 class TerminalTable(
     msgspec.Struct, forbid_unknown_fields=True, frozen=True, tag="terminal", tag_field="kind"
 ):
@@ -222,6 +239,7 @@ SourceTable: TypeAlias = (
     | OpenShellTable
     | NanoClawTable
     | VellumTable
+    | OpenClawTable
     | KubernetesTable
     | CentmlTable
     | ArgoTable

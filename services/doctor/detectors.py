@@ -246,3 +246,26 @@ async def vellum(environ: Mapping[str, str]) -> Finding:
         ConfigBlock("vellum", "vellum", {"environment": name}) for name, _, _ in environments
     )
     return Finding("vellum", "Vellum", tuple(found), needs, blocks)
+
+
+async def openclaw(environ: Mapping[str, str]) -> Finding:
+    """State directories that hold a gateway."""
+    from services.sources.openclaw import layout
+
+    def scan() -> list[layout.StateDirectory]:
+        found = layout.state_directories("", environ)
+        return [one for one in found if layout.is_filled(one)]
+
+    places = await in_thread(scan)
+    command = await probe_tool("openclaw", missing="not on the PATH; not needed", required=False)
+    lacking = "none in the home folder; name it as `state_dir`, or its address as `url`"
+    return Finding(
+        "openclaw",
+        "OpenClaw",
+        tuple(f"a gateway's state in {abbreviate_home(one.path)}" for one in places),
+        (
+            Requirement("a state directory", bool(places), "" if places else lacking),
+            command,
+        ),
+        (ConfigBlock("openclaw", "openclaw"),) if places else (),
+    )

@@ -24,6 +24,7 @@ DETECTORS: tuple[tuple[str, str, Detector], ...] = (
     ("nanoclaw", "NanoClaw", detectors.nanoclaw),
     ("openshell", "OpenShell, NemoClaw", detectors.openshell),
     ("vellum", "Vellum", detectors.vellum),
+    ("openclaw", "OpenClaw", detectors.openclaw),
     ("kubernetes", "Kubernetes", detectors.kubernetes),
     ("centml", "CentML", detectors.centml),
     ("argocd", "Argo CD", detectors.argocd),

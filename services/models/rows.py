@@ -70,7 +70,7 @@ class Source:
     key: str
     """Unique in a profile; the `source` half of every identity."""
     kind: str
-    """`local`, `nanoclaw`, `openshell`, `vellum`, `pods`, `terminal`."""
+    """`local`, `nanoclaw`, `openclaw`, `openshell`, `vellum`, `pods`, `terminal`."""
     label: str
     address: str
     """Where it lives: a path or a URL without credentials."""

@@ -43,6 +43,10 @@ class ApiError(UnavailableError):
         """The answer itself, its first 16 KiB: for machines, never shown."""
 
 
+class OtherTypeError(UnavailableError):
+    """The server answered with something of another type than was asked for."""
+
+
 class Http:
     """Requests to one server; the connection is made with the first and kept."""
 
@@ -74,16 +78,23 @@ class Http:
         self._outdated: list[httpx.AsyncClient] = []
 
     async def get(
-        self, path: str, query: Query = (), limit_s: float = ANSWER_S, *, method: str = "GET"
+        self,
+        path: str,
+        query: Query = (),
+        limit_s: float = ANSWER_S,
+        *,
+        method: str = "GET",
+        only: str = "",
     ) -> bytes:
-        """The body of a success, 200 to 204.
+        """The body of a success, 200 to 204. `only` is the one media type that is an answer.
 
         Raises:
+            OtherTypeError: it is of another type, whatever its status.
             ApiError: another status.
             UnavailableError: no answer, or one above 64 MiB.
         """
         body = bytearray()
-        async with self.stream(path, query, limit_s, method=method) as parts:
+        async with self._send(method, path, query, limit_s, only=only) as parts:
             async for part in parts:
                 body += part
                 if len(body) > LARGEST:
@@ -129,6 +140,7 @@ class Http:
         query: Query,
         silence_s: float,
         content: tuple[str, bytes] | None = None,
+        only: str = "",
     ) -> AsyncIterator[AsyncIterator[bytes]]:
         """The same for any method; `content` is the type and the bytes of a body."""
         import httpx
@@ -147,6 +159,9 @@ class Http:
                 timeout=limits,
                 extensions=extensions,
             ) as answer:
+                kind = answer.headers.get("content-type", "").partition(";")[0].strip().lower()
+                if only and kind != only:
+                    raise OtherTypeError(f"{self.address} answered with another type than {only}.")
                 if not 200 <= answer.status_code <= 204:
                     body = b""
                     async for part in answer.aiter_bytes():

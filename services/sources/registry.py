@@ -17,6 +17,7 @@ from services.config.sources import (
     KubernetesTable,
     LocalTable,
     NanoClawTable,
+    OpenClawTable,
     OpenShellTable,
     RemoteTable,
     TerminalTable,
@@ -95,6 +96,10 @@ def _open(source: SourceSettings, opener: _Opener) -> OpenSource:
             from services.sources.vellum.source import open_vellum
 
             return open_vellum(source.key, table, clock)
+        case OpenClawTable() as table:
+            from services.sources.openclaw.source import open_openclaw
+
+            return open_openclaw(source.key, table, clock)
         case TerminalTable() as table:
             from services.sources.terminal.source import open_terminal
 

@@ -93,6 +93,13 @@ def _sshd() -> str:
     return sshd.missing()
 
 
+def _openclaw() -> str:
+    from tests.support import openclaw_kit
+
+    tools = openclaw_kit.fetch()
+    return tools if isinstance(tools, str) else ""
+
+
 def _openshell() -> str:
     from tests.support import openshell_kit
 
@@ -117,6 +124,7 @@ KITS = {
     "kubectl-old": Kit("kubectl 1.28", lambda: _kubectl(28)),
     "kubectl-new": Kit("kubectl 1.37", lambda: _kubectl(37)),
     "pproxy": Kit("pproxy, a proxy for HTTP and SOCKS", _modules("pproxy")),
+    "openclaw": Kit("the OpenClaw gateway 2026.9.6 under node 24", _openclaw),
     "openshell": Kit("four releases of the OpenShell CLI and the stubs of five", _openshell),
     "openshell-stubs": Kit("grpcio and the OpenShell stubs", _modules("grpc", "openshell")),
     "vellum": Kit("the vellum command under bun", _vellum),

@@ -52,6 +52,7 @@ def furnished(home: Path) -> Path:
     )
     assistants = {"assistants": [{"assistantId": "ada", "guardianToken": SECRET}]}
     put(home / ".config/vellum-dev/lockfile.json", json.dumps(assistants))
+    put(home / ".openclaw/openclaw.json", json.dumps({"gateway": {"auth": {"token": SECRET}}}))
     put(home / "bin/openshell", "#!/bin/sh\necho openshell 0.0.112\n", 0o755)
     put(
         home / ".config/openshell/gateways/lab/metadata.json",
@@ -117,7 +118,9 @@ def test_its_json_is_versioned_and_holds_no_secret(furnished: Path) -> None:
     assert report["schema"] == 1
     assert report["files"]["log"].endswith("wakedeck.log")
     kinds = {one["kind"]: one for one in report["systems"]}
-    assert set(kinds) == {"nanoclaw", "openshell", "vellum", "kubernetes", "centml", "argocd"}
+    assert set(kinds) == {
+        *("nanoclaw", "openshell", "vellum", "openclaw", "kubernetes", "centml", "argocd")
+    }
     assert all(one["found"] for one in kinds.values())
     assert SECRET not in done.stdout + done.stderr
 
@@ -133,11 +136,12 @@ def test_its_block_loads_and_opens_every_source(furnished: Path) -> None:
         ("nanoclaw-2", "nanoclaw"),
         ("openshell", "openshell"),
         ("vellum", "vellum"),
+        ("openclaw", "openclaw"),
         ("kubernetes", "kubernetes"),
         ("centml", "centml"),
         ("argocd", "argocd"),
     ]
-    assert len(open_sources(settings, FakeClock(0.0))) == 7
+    assert len(open_sources(settings, FakeClock(0.0))) == 8
     # What is configured now is not proposed again.
     assert wakedeck(furnished, "--config", str(path), "doctor", "--toml").stdout == ""
 

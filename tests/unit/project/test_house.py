@@ -18,7 +18,7 @@ from tests.support.import_graph import Tree, under
 ROOT = next(up for up in Path(__file__).resolve().parents if (up / "pyproject.toml").exists())
 LONGEST = 400
 SOURCES = "services.sources"
-KINDS = ("local", "nanoclaw", "openshell", "pods", "remote", "terminal", "vellum")
+KINDS = ("local", "nanoclaw", "openclaw", "openshell", "pods", "remote", "terminal", "vellum")
 VOCABULARY = (
     "services.models",
     "services.terminal.cells",
@@ -31,6 +31,7 @@ TICKING = ("services.board", "services.watch")
 LOOSE_ROOMS = {"services.models", "services.errors", "services.clock"}
 SOURCES_MAY_USE = (
     *LOOSE_ROOMS,
+    "services.agents",
     "services.text",
     "services.process",
     "services.net",
@@ -247,7 +248,7 @@ def test_what_acts_is_found_by_what_it_does() -> None:
     """The rule about verbs would hold of nothing if nothing were found."""
     assert {
         f"{SOURCES}.{kind}.actor"
-        for kind in ("local", "nanoclaw", "openshell", "terminal", "vellum")
+        for kind in ("local", "nanoclaw", "openclaw", "openshell", "terminal", "vellum")
     } <= (acting(tree()))
 
 

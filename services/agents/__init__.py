@@ -1,0 +1,1 @@
+"""What agents inside sandboxes say of themselves, whoever carries the question to them."""

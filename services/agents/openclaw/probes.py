@@ -1,0 +1,216 @@
+"""The probes of a gateway over HTTP: three GETs without a credential.
+
+An answer counts only as JSON with the expected words: the gateway's web app answers every other
+path with 200. See upstream/openclaw: Probes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+from services.files.bounded import UnfitError, parse_json
+from services.text.sanitize import sanitize
+
+PROBE_S = 2.0
+"""Seconds for one answer."""
+AGAIN_S = 0.3
+"""Seconds before a port that refused is tried again."""
+_MOST = 12
+"""Names shown of a list."""
+
+
+class Reach(Enum):
+    """How far a question came."""
+
+    ANSWERED = "answered"
+    REFUSED = "refused"
+    SILENT = "silent"
+    FAILED = "failed"
+    """Neither: no name, no route, no TLS, or a broken connection."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What became of one GET."""
+
+    reach: Reach
+    status: int = 0
+    json: bool = False
+    """Whether it calls itself JSON."""
+    body: bytes = b""
+    problem: str = ""
+    """A sentence, where nothing was answered."""
+
+
+Carrier = Callable[[str, float], Awaitable[Reply]]
+"""Carries a GET of a path to the gateway, within so many seconds; never raises for its failure."""
+
+
+class HealthWord(Enum):
+    """What `/healthz` says."""
+
+    LIVE = "live"
+    OTHER = "something else"
+    """Not an OpenClaw gateway's answer."""
+    UNKNOWN = "unknown"
+    """The shape of one, with a word that is not known here."""
+
+
+@dataclass(frozen=True, slots=True)
+class EventLoop:
+    """How late the gateway's event loop is."""
+
+    degraded: bool = False
+    delay_ms: float = 0.0
+    """Of the slowest hundredth."""
+    host_busy: float | None = None
+    """Share of the host's processors in use, 0 to 1."""
+
+
+@dataclass(frozen=True, slots=True)
+class Startup:
+    """What `/startupz` says."""
+
+    word: str
+    """`started`, `starting`, `draining`, or a word that is not known here."""
+    waits_for: str = ""
+    version: str = ""
+    uptime_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Readiness:
+    """What `/readyz` says."""
+
+    ready: bool
+    failing: tuple[str, ...] = ()
+    suppressed: tuple[str, ...] = ()
+    """Channels that are held back after crashes."""
+    event_loop: EventLoop = EventLoop()
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """What the probes of one look learned."""
+
+    reach: Reach
+    problem: str = ""
+    health: HealthWord | None = None
+    word: str = ""
+    """What it said of its health, where that is not known here."""
+    startup: Startup | None = None
+    """None also where a release before 2026.8.1 has no such path."""
+    readiness: Readiness | None = None
+    latency_s: float | None = None
+
+
+async def ask(
+    carrier: Carrier,
+    monotonic: Callable[[], float],
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+) -> Answers:
+    """Ask a gateway how it is; read-only. Silence and refusal are believed at the second."""
+    began = monotonic()
+    reply = await carrier("/healthz", PROBE_S)
+    if reply.reach in (Reach.REFUSED, Reach.SILENT):
+        if reply.reach is Reach.REFUSED:
+            await sleep(AGAIN_S)
+        began = monotonic()
+        reply = await carrier("/healthz", PROBE_S)
+    if reply.reach is not Reach.ANSWERED:
+        return Answers(reply.reach, reply.problem)
+    latency = monotonic() - began
+    health, word = read_health(reply)
+    if health is not HealthWord.LIVE:
+        return Answers(Reach.ANSWERED, health=health, word=word, latency_s=latency)
+    startup, readiness = await asyncio.gather(
+        carrier("/startupz", PROBE_S), carrier("/readyz", PROBE_S)
+    )
+    return Answers(
+        Reach.ANSWERED,
+        health=health,
+        startup=read_startup(startup),
+        readiness=read_readiness(readiness),
+        latency_s=latency,
+    )
+
+
+def read_health(reply: Reply) -> tuple[HealthWord, str]:
+    """What an answer of `/healthz` means, and its word where that is not known."""
+    fields = _fields(reply)
+    status = fields.get("status")
+    if reply.status == 200 and fields.get("ok") is True and status == "live":
+        return HealthWord.LIVE, ""
+    if isinstance(fields.get("ok"), bool) and isinstance(status, str):
+        return HealthWord.UNKNOWN, sanitize(status, 40)
+    return HealthWord.OTHER, ""
+
+
+def read_startup(reply: Reply) -> Startup | None:
+    """What an answer of `/startupz` means; None where it is none."""
+    fields = _fields(reply)
+    ok, word = fields.get("ok"), fields.get("status")
+    if not isinstance(ok, bool) or not isinstance(word, str):
+        return None
+    if ok != (reply.status == 200) or ok != (word == "started"):
+        word = f"{word} ({reply.status})"
+    return Startup(
+        sanitize(word, 40),
+        _text(fields.get("pendingReason"), 60),
+        _text(fields.get("version"), 30),
+        _seconds(fields.get("uptimeMs")),
+    )
+
+
+def read_readiness(reply: Reply) -> Readiness | None:
+    """What an answer of `/readyz` means; None where it is none."""
+    fields = _fields(reply)
+    ready = fields.get("ready")
+    if not isinstance(ready, bool) or reply.status not in (200, 503):
+        return None
+    loop = fields.get("eventLoop")
+    return Readiness(
+        ready and reply.status == 200,
+        _names(fields.get("failing")),
+        _names(fields.get("suppressed")),
+        _event_loop(loop) if isinstance(loop, dict) else EventLoop(),
+    )
+
+
+def _event_loop(fields: dict[str, Any]) -> EventLoop:
+    parts = fields.get("cpuBreakdown")
+    busy = _number(parts.get("hostUtilization")) if isinstance(parts, dict) else None
+    return EventLoop(fields.get("degraded") is True, _number(fields.get("delayP99Ms")) or 0.0, busy)
+
+
+def _fields(reply: Reply) -> dict[str, Any]:
+    if reply.reach is not Reach.ANSWERED or not reply.json:
+        return {}
+    try:
+        value = parse_json(reply.body)
+    except UnfitError:
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def _text(value: object, limit: int) -> str:
+    return sanitize(value, limit) if isinstance(value, str) else ""
+
+
+def _names(value: object) -> tuple[str, ...]:
+    words = value if isinstance(value, list) else []
+    return tuple(sanitize(one, 60) for one in words if isinstance(one, str))[:_MOST]
+
+
+def _number(value: object) -> float | None:
+    fits = isinstance(value, int | float) and not isinstance(value, bool) and value >= 0
+    return float(value) if fits else None  # type: ignore[arg-type]
+
+
+def _seconds(value: object) -> float | None:
+    number = _number(value)
+    return None if number is None else number / 1000

@@ -1,0 +1,1 @@
+"""OpenClaw gateways of one user, seen read-only."""

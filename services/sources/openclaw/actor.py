@@ -1,0 +1,82 @@
+"""Starts a gateway through its own service, on the operator's word; has no other verb."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+
+from services.agents.openclaw.judge import judge
+from services.clock import Clock
+from services.errors import NotFoundError, ProcessError, UnavailableError
+from services.models import SandboxId, Step
+from services.process.run import run
+from services.sources.openclaw import commands
+from services.sources.openclaw.gather import GatewayGatherer
+from services.sources.openclaw.rows import NO_SHELL
+from services.sources.protocol.steps import StepBuilder, skipped_step
+from services.terminal.exec.requests import ExecEvent, ExecRequest, ShellChoice
+from services.terminal.transport.base import Transport
+from services.text.format import sentence
+from services.text.sanitize import sanitize
+
+
+class OpenClawActor:
+    """The verbs of the gateways of one source."""
+
+    def __init__(
+        self, gatherer: GatewayGatherer, command: str, environ: Mapping[str, str], clock: Clock
+    ) -> None:
+        self._gatherer = gatherer
+        self._command = command
+        self._environ = environ
+        self._clock = clock
+
+    def wake_key(self, sandbox: SandboxId) -> str:
+        place = self._gatherer.place(sandbox.native_id)
+        return f"openclaw:{sandbox.native_id if place is None else place.path}"
+
+    async def wake(self, sandbox: SandboxId) -> AsyncIterator[Step]:
+        """Look again, then have its service start it, once; whether it serves, probes tell."""
+        step = StepBuilder("start", self._clock, commands.START_S)
+        yield step.begun
+        seen = (await self._gatherer.gather()).get(sandbox.native_id)
+        place = self._gatherer.place(sandbox.native_id)
+        if seen is None or place is None:
+            raise NotFoundError(f"There is no gateway {sanitize(sandbox.native_id, 100)!r}.")
+        judged = judge(seen)
+        if not judged.startable:
+            yield step.skipped(f"it was not started: {judged.reason or 'it serves'}")
+            return
+        tool = commands.program(self._command, self._environ)
+        if not tool:
+            yield step.failed(commands.missing(self._command))
+            return
+        try:
+            done = await run(
+                commands.start_argv(tool, place),
+                timeout_s=commands.START_S,
+                env=commands.start_environ(place, self._environ),
+                cwd=place.path.parent,
+            )
+        except ProcessError as error:
+            yield step.failed(error.sentence)
+            return
+        finally:
+            self._gatherer.forget_services()
+        if done.timed_out:
+            yield step.failed(f"It took longer than {commands.START_S:g} s.", transient=True)
+        elif done.code:
+            yield step.failed(commands.read_refusal(done.code, done.stdout, done.stderr))
+        else:
+            yield step.ok("its service was started", outcome="its service was started")
+
+    async def connect(self, sandbox: SandboxId) -> AsyncIterator[Step]:
+        yield skipped_step("connect", "there is no link to prove", self._clock)
+
+    def shell(self, sandbox: SandboxId, choice: ShellChoice) -> Transport:
+        raise UnavailableError(sentence(NO_SHELL))
+
+    def exec(self, sandbox: SandboxId, request: ExecRequest) -> AsyncIterator[ExecEvent]:
+        raise UnavailableError(sentence(NO_SHELL))
+
+    async def close(self) -> None:
+        """Nothing outlives a step."""

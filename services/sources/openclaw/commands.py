@@ -1,0 +1,61 @@
+"""The one command that is run for an operator: the gateway's own service is started.
+
+See upstream/openclaw: Services.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+
+from services.files.bounded import UnfitError, parse_json
+from services.sources.openclaw.layout import StateDirectory
+from services.text.redact import redact_line
+from services.text.sanitize import end_sentence, sanitize
+
+START_S = 60.0
+_MOST_HINTS = 3
+
+
+def program(command: str, environ: Mapping[str, str]) -> str:
+    """The path of the command; empty where there is none."""
+    named = str(Path(command).expanduser()) if command.startswith("~") else command
+    return shutil.which(named, path=environ.get("PATH", os.defpath)) or ""
+
+
+def missing(command: str) -> str:
+    """The sentence for a command that is not there."""
+    return f"{sanitize(command, 80)} is not installed or not on the PATH."
+
+
+def start_argv(tool: str, place: StateDirectory) -> list[str]:
+    """The words that start the service of one state directory."""
+    profile = ["--profile", place.profile] if place.profile else []
+    return [tool, *profile, "gateway", "start", "--json"]
+
+
+def start_environ(place: StateDirectory, environ: Mapping[str, str]) -> dict[str, str]:
+    """The variables for it: none that names another gateway than its words do."""
+    dropped = {"OPENCLAW_PROFILE", "OPENCLAW_GATEWAY_PORT"}
+    if place.profile:
+        dropped |= {"OPENCLAW_STATE_DIR", "OPENCLAW_CONFIG_PATH"}
+    return {name: value for name, value in environ.items() if name not in dropped}
+
+
+def read_refusal(code: int | None, stdout: bytes, stderr: bytes) -> str:
+    """Why it did not start, in the command's own words where it has some."""
+    try:
+        told = parse_json(stdout)
+    except UnfitError:
+        told = None
+    fields = told if isinstance(told, dict) else {}
+    error, hints = fields.get("error"), fields.get("hints")
+    words = [error] if isinstance(error, str) else []
+    if isinstance(hints, list):
+        words += [one for one in hints if isinstance(one, str)][:_MOST_HINTS]
+    if not words:
+        lines = stderr.decode("utf-8", "replace").strip().splitlines()
+        words = lines[-1:] or [f"it ended with {code}"]
+    return " ".join(end_sentence(redact_line(one, 200)) for one in words)

