@@ -293,3 +293,23 @@ async def test_a_bell_marks_the_tab_until_somebody_types_there() -> None:
         pane.mark_bell("1")
         await pilot.pause()
         assert "♪" not in screen_text(app), "who types there has heard it"
+
+
+async def test_a_tab_names_the_working_folder_while_its_shell_is_open() -> None:
+    app = Host()
+    async with app.run_test(size=(80, 24)) as pilot:
+        pane = app.query_one(ShellPane)
+        first = shell("a", folder="/home/me/src")
+        await pane.add_shell(first, View("one"), "alpha")
+        await pilot.pause()
+        assert "alpha src ×" in screen_text(app)
+        assert "· /home/me/src" in screen_text(app)
+        for folder, words in (("/", "alpha / ×"), ("/[b]x\n", "alpha [b]x ×"), ("", "alpha ×")):
+            pane.update_shell(replace(first, folder=folder, title="vim"))
+            await pilot.pause()
+            assert words in screen_text(app)
+            assert "· vim" in screen_text(app)
+        over = replace(first, state=ShellState.ENDED, code=0)
+        pane.update_shell(over)
+        await pilot.pause()
+        assert "alpha ended" in screen_text(app)

@@ -23,6 +23,7 @@ from widgets.terminal.messages import (
     LinkClicked,
     Pasted,
     PasteQuestion,
+    Refused,
     Resized,
     Typed,
 )
@@ -159,6 +160,10 @@ class ShellController(ShellPane):
     @on(Copied)
     def _copied(self) -> None:
         self.context.notify("Copied.", "information")
+
+    @on(Refused)
+    def _refused(self, event: Refused) -> None:
+        self.context.notify(event.words, "warning")
 
     @on(LinkClicked)
     def _link(self, event: LinkClicked) -> None:

@@ -87,11 +87,14 @@ def tab_line(tabs: Sequence[ShellTab], width: int) -> tuple[Content, tuple[TabHi
 def _tab(tab: ShellTab) -> Content:
     sign = SHELLS[tab.shell.state]
     word = "" if tab.shell.state is ShellState.OPEN else sign.word
+    folder = _folder_name(tab.shell.folder) if tab.shell.state is ShellState.OPEN else ""
     cell = Content.assemble(
         " ",
         (sign.glyph, TONES[sign.tone]),
         " ",
         (sanitize_line(tab.label, 28), "bold" if tab.active else TONES["dim"]),
+        " " if folder else "",
+        (folder, TONES["dim"]),
         " " if word else "",
         (word, TONES[sign.tone]),
         " " if tab.bell_rang else "",
@@ -103,6 +106,11 @@ def _tab(tab: ShellTab) -> Content:
         " ",
     )
     return cell.stylize_before("on $foreground 15%") if tab.active else cell
+
+
+def _folder_name(path: str) -> str:
+    """The last part of a working folder; `/` for the root, empty where it is not known."""
+    return sanitize_line(path.rstrip("/").rpartition("/")[2] or path[:1], 20)
 
 
 def _window(widths: Sequence[int], at: int, room: int) -> tuple[int, int]:

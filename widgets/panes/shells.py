@@ -331,7 +331,9 @@ class ShellPane(Vertical):
     def _draw_frame(self) -> None:
         shell = self._shell
         self.set_class(self._typing, "-typing")
-        title = [self._subject] if shell is None else [self._names[shell.id], shell.title]
+        title = [self._subject]
+        if shell is not None:
+            title = [self._names[shell.id], shell.title or sanitize_line(shell.folder)]
         parts = [styled(f"· {part}", "dim") for part in title if part]
         number = styled(self._number, "wait")
         heading = Content.styled("now" if shell is None else "shell", "bold")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from services.terminal.cells import Cursor, ScreenRow, TerminalModes
+from services.terminal.cells import Cursor, PromptMark, ScreenRow, TerminalModes
 from services.terminal.emulator.parser import SequenceParser
 from services.terminal.emulator.reflow import resize
 from services.terminal.emulator.screen import Screen
@@ -144,6 +144,22 @@ class Emulator:
     def title(self) -> str:
         """What OSC 0 or 2 last said, bounded and harmless."""
         return self._screen.title
+
+    @property
+    def folder(self) -> str:
+        """The working folder OSC 7 last said, bounded and harmless."""
+        return self._screen.folder
+
+    @property
+    def prompt_marks(self) -> list[PromptMark]:
+        """The marks of the shell in what is kept, oldest first; those of the alternate screen's
+        programs are not taken."""
+        screen, history = self._screen, self._screen.history
+        top = history.base + len(history)
+        rows = screen.other_rows if screen.on_alternate else screen.rows
+        return [PromptMark(line, *mark) for line, mark in history.marks] + [
+            PromptMark(top + y, *mark) for y, row in enumerate(rows) for mark in row.marks
+        ]
 
     @property
     def bells(self) -> int:

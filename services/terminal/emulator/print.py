@@ -6,7 +6,7 @@ import re
 from typing import Final
 
 from services.terminal.emulator.row import Row
-from services.terminal.emulator.scrollback import Entry, freeze
+from services.terminal.emulator.scrollback import Entry
 from services.terminal.emulator.state import ScreenState
 from services.terminal.emulator.widths import (
     INVISIBLE,
@@ -317,7 +317,7 @@ class Printing(ScreenState):
         rows = self.rows
         if self.top == 0 and not self.on_alternate:
             for row in rows[:leaving]:
-                self.history.add(freeze(row))
+                self.history.add(row)
             self.history.extend(entries[: len(entries) - leaving])
         thaw = self.history.thaw
         del rows[self.top : self.top + leaving]

@@ -6,8 +6,10 @@ the history or come back from it (upstream/terminal: Reflow).
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from dataclasses import dataclass, replace
 
+from services.terminal.cells import PromptPart
 from services.terminal.emulator.row import Row, Span
 from services.terminal.emulator.screen import Screen
 from services.terminal.emulator.scrollback import Entry, freeze, trim
@@ -83,17 +85,33 @@ def _reflow_rows(
     last = max([y for y, row in enumerate(rows) if not _is_empty(row)] + [cursor.line - size])
     blanks = len(rows) - 1 - last
     entries: list[Entry] = [*history, *(freeze(row) for row in rows[: last + 1])]
+    prompts = _prompts(screen, rows[: last + 1])
     if columns != before:
-        entries = _wrap(screen, entries, columns, [*marks, top])
+        entries = _wrap(screen, entries, columns, [*marks, top, *(cell for cell, _ in prompts)])
     start = len(entries) - lines
     if blanks and len(entries) - top.line <= lines:
         start = top.line
     start = min(max(start, 0), cursor.line)
-    history.replace(entries[:start])
+    leaving = [(cell.line, (cell.column, part)) for cell, part in prompts if cell.line < start]
+    history.replace(entries[:start], leaving)
     reflowed = [history.thaw(entry) for entry in entries[start : start + lines]]
+    for cell, part in prompts[len(leaving) :]:
+        if cell.line < start + len(reflowed):
+            reflowed[cell.line - start].mark(cell.column, part)
     reflowed += screen.blank_rows(lines - len(reflowed))
     _restore_cursors(screen, marks, start, columns, lines)
     return reflowed
+
+
+def _prompts(screen: Screen, rows: list[Row]) -> list[tuple[_TrackedCell, PromptPart]]:
+    """The prompt marks of the history and of these rows below it, oldest first."""
+    history = screen.history
+    prompts = [
+        (_TrackedCell(line - history.base, column), part) for line, (column, part) in history.marks
+    ]
+    for y, row in enumerate(rows, len(history)):
+        prompts += [(_TrackedCell(y, column), part) for column, part in row.marks]
+    return prompts
 
 
 def _is_empty(row: Row) -> bool:
@@ -162,7 +180,7 @@ def _wrap(
         first = len(out)
         cuts = _cut_line(out, spans if wrapped else trim(spans), columns, wrapped, screen)
         for mark, offset in offsets:
-            index = max(i for i, cut in enumerate(cuts) if cut <= offset)
+            index = bisect_right(cuts, offset) - 1
             if index and offset == cuts[index] == length:
                 index -= 1
             _place(mark, first + index, offset - cuts[index], columns)

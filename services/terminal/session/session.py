@@ -177,7 +177,9 @@ class ShellSession:
                 ShellState.FAILED, "this panel failed to serve the shell; see its log"
             )
         finally:
-            self._status.update(title=self._title(), notice=self._notice())
+            self._status.update(
+                title=self._said("title"), folder=self._said("folder"), notice=self._notice()
+            )
             if self._recorder is not None:
                 self._recorder.close()
             self._status.finish(ending, self._output_buffer.skipped)
@@ -313,7 +315,8 @@ class ShellSession:
         self._status.update(
             skipping=self._output_buffer.skipping,
             skipped_bytes=self._output_buffer.skipped,
-            title=self._title(),
+            title=self._said("title"),
+            folder=self._said("folder"),
             notice=self._notice(),
         )
         self._request_paint()
@@ -348,8 +351,9 @@ class ShellSession:
         own = self._recorder.notice if self._recorder is not None else ""
         return " · ".join(part for part in (self._transport.notice, own) if part)
 
-    def _title(self) -> str:
-        return sanitize(str(getattr(self.screen, "title", "")), 200)
+    def _said(self, what: str) -> str:
+        """What the program told of itself; an emulator may not know of such a thing."""
+        return sanitize(str(getattr(self.screen, what, "")), 200)
 
     def _request_paint(self) -> None:
         """Ask for a painting; a view that fails must not stop the other shells."""
