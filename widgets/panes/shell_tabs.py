@@ -33,6 +33,8 @@ class ShellTab:
     """It has written something since it was last shown."""
     bell_rang: bool = False
     """Its bell rang since it was last typed in."""
+    skips_shown: int = 0
+    """Skipped bytes that were told for long enough."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,12 +48,14 @@ class TabHit:
     id: str
 
 
-def markers(shell: Shell) -> Content:
+def markers(shell: Shell, skips_shown: int = 0) -> Content:
     """What the operator has to know about a running shell; empty where all is well."""
     parts = []
-    if shell.skipped_bytes or shell.skipping:
-        verb = "skipping" if shell.skipping else "skipped"
-        parts.append(styled(f"… {size(shell.skipped_bytes)}B {verb}", "warn"))
+    skipped = shell.skipped_bytes - skips_shown
+    if shell.skipping:
+        parts.append(styled(f"… {size(skipped)}B skipping", "warn"))
+    elif skipped:
+        parts.append(styled(f"… {size(skipped)}B skipped", "dim"))
     if shell.input_blocked:
         parts.append(styled("! remote is not reading input", "bad"))
     return joined(parts)
@@ -59,7 +63,7 @@ def markers(shell: Shell) -> Content:
 
 def tab_line(tabs: Sequence[ShellTab], width: int) -> tuple[Content, tuple[TabHit, ...]]:
     """The tabs in `width` cells, the active one always in sight, the shown shell's markers last."""
-    right = next((markers(tab.shell) for tab in tabs if tab.active), Content(""))
+    right = next((markers(tab.shell, tab.skips_shown) for tab in tabs if tab.active), Content(""))
     right = right.truncate(max(0, width - 12), ellipsis=True)
     room = width - right.cell_length - (2 if right else 0)
     cells = [_tab(tab) for tab in tabs]
