@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from services.terminal.cells import Cursor, PromptMark, ScreenRow, TerminalModes
 from services.terminal.emulator.parser import SequenceParser
-from services.terminal.emulator.reflow import resize
+from services.terminal.emulator.reflow import reflow_slice, resize
 from services.terminal.emulator.screen import Screen
 
 SMALLEST_WIDTH = 2
@@ -69,18 +69,32 @@ class Emulator:
         `cells` bounds the work, counted in cells changed beyond plain printing: the rest waits
         in `unparsed` for the next call, which may bring no data.
         """
+        screen, history = self._screen, self._screen.history
         self._stream.feed(data, cells)
+        while history.waiting and screen.cost <= screen.cost_limit and not self._stream.unparsed:
+            reflow_slice(screen)
 
     @property
     def unparsed(self) -> int:
         """Characters that were taken and wait to be parsed."""
         return len(self._stream.unparsed)
 
-    def resize(self, columns: int, lines: int) -> None:
-        """Take a new size: the main screen reflows, the alternate one is cut or padded."""
+    @property
+    def unreflowed(self) -> int:
+        """Scrollback lines that wait to be brought to the width; not to be seen until then."""
+        return len(self._screen.history.waiting)
+
+    def resize(self, columns: int, lines: int, *, sliced: bool = False) -> None:
+        """Take a new size: the main screen reflows, the alternate one is cut or padded.
+
+        With `sliced` the older lines of the scrollback wait in `unreflowed` for the next calls
+        of `feed`, which brings them to the width after what it parses, within its bound.
+        """
         screen = self._screen
         before = screen.columns, screen.lines
         resize(screen, max(columns, SMALLEST_WIDTH), max(lines, 1))
+        while screen.history.waiting and not sliced:
+            reflow_slice(screen)
         if before != (screen.columns, screen.lines) and 2048 in screen.private:
             screen.report_size()
 

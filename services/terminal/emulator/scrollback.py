@@ -55,6 +55,10 @@ class Scrollback:
         self._plain = plain
         self._thawed: dict[int, Row] = {}
         self._marks: deque[tuple[int, Mark]] = deque()
+        self.waiting: list[Entry] = []
+        """Older lines that a reflow has not brought to the width yet; not kept before it has."""
+        self.waiting_marks: list[tuple[int, Mark]] = []
+        """Their prompt marks, with indices of `waiting`, oldest first."""
         self.base = 0
         """Absolute number of the oldest kept line."""
 
@@ -93,12 +97,28 @@ class Scrollback:
         self._entries.extend(entries)
 
     def replace(self, entries: Sequence[Entry], marks: Iterable[tuple[int, Mark]]) -> None:
-        """Put other lines in the place of all, as a reflow does; marks have indices of them."""
+        """Put other lines in the place of all, as a reflow does; marks have indices of them.
+
+        Where lines are waiting, all get numbers that leave room for those.
+        """
         self._entries.clear()
         self._thawed.clear()
+        if self.waiting:
+            self.base += max(0, self._limit - len(entries))
         self.extend(entries)
         first = self.base + len(self._entries) - len(entries)
         self._marks = deque((first + index, mark) for index, mark in marks)
+
+    def prepend(self, entries: Sequence[Entry], marks: Iterable[tuple[int, Mark]]) -> None:
+        """Keep lines before all others, as far as there is room; nothing waits where none is."""
+        dropped = max(0, len(self._entries) + len(entries) - self._limit)
+        self._entries.extendleft(reversed(entries[dropped:]))
+        self.base -= len(entries) - dropped
+        found = [(self.base + at - dropped, mark) for at, mark in marks if at >= dropped]
+        self._marks.extendleft(reversed(found))
+        if len(self._entries) >= self._limit:
+            self.waiting.clear()
+            self.waiting_marks.clear()
 
     def clear(self) -> None:
         """Drop every line (ED 3)."""
@@ -106,6 +126,8 @@ class Scrollback:
         self._entries.clear()
         self._thawed.clear()
         self._marks.clear()
+        self.waiting.clear()
+        self.waiting_marks.clear()
 
     def row(self, number: int) -> Row:
         """The line of that absolute number; the same row again while it is looked at.
