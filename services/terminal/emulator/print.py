@@ -146,6 +146,8 @@ class Printing(ScreenState):
         while at < len(text):
             if self.pending and self.autowrap:
                 self._wrap()
+            if self.pending and not self.autowrap and self.x < self._right_limit():
+                self.pending = False  # A tab back took the cursor along.
             if self.pending and text.isascii():
                 at = len(text) - 1  # Without autowrap all of it goes to one cell.
             piece = "" if self.pending else self._fitting(text, at)
