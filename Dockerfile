@@ -7,7 +7,7 @@ FROM python:3.13-slim AS build
 WORKDIR /source
 COPY . .
 RUN python -m venv /opt/wakedeck \
- && PIP_CONSTRAINT=constraints.txt /opt/wakedeck/bin/pip install --no-cache-dir ".[kubernetes]"
+ && PIP_CONSTRAINT=constraints.txt /opt/wakedeck/bin/pip install --no-cache-dir ".[kubernetes,metrics,notify]"
 
 FROM python:3.13-slim
 RUN useradd --uid 10001 --no-create-home --home-dir /state wakedeck \

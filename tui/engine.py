@@ -11,7 +11,7 @@ from pathlib import Path
 from services.board.board import Board
 from services.board.deltas import BoardDelta
 from services.board.lag import LagMeter
-from services.board.pollers import Pollers
+from services.board.pollers import FAILURE_THRESHOLDS, Pollers
 from services.clock import Clock
 from services.errors import WakedeckError
 from services.journal.rows import EventQuery
@@ -23,8 +23,6 @@ from services.sources.protocol.source import OpenSource
 
 HISTORY = 500
 _LOG = logging.getLogger(__name__)
-FAILURE_THRESHOLDS = {"vellum": 2}
-"""Failed polls in a row after which a ready gateway counts as down, by kind of source."""
 
 
 class Engine:

@@ -10,14 +10,41 @@ if _signal.getsignal(_signal.SIGINT) is _signal.default_int_handler:
     _signal.signal(_signal.SIGINT, _signal.SIG_DFL)
 
 
+def _open_standard_streams() -> None:
+    """Give back those that were closed: the next file opened would take their place.
+
+    What is written to a stdout that was closed fails: data is never lost in silence.
+    """
+    import io
+    import os
+    import sys
+
+    for handle, name in enumerate(("stdin", "stdout", "stderr")):
+        try:
+            os.fstat(handle)
+        except OSError:
+            # The lowest that is free is this one.
+            os.open(os.devnull, os.O_WRONLY if name == "stderr" else os.O_RDONLY)
+            os.set_inheritable(handle, True)
+        if getattr(sys, name) is None:
+            raw = io.FileIO(handle, "r" if name == "stdin" else "w", closefd=False)
+            stream: io.RawIOBase | io.BufferedReader = raw
+            if name == "stdin":
+                stream = io.BufferedReader(raw)
+            # Unbuffered: what could not be written is not tried once more at the end.
+            setattr(sys, name, io.TextIOWrapper(stream, "utf-8", write_through=True))
+
+
 def main() -> None:
     """The command line."""
     import logging
 
+    _open_standard_streams()
     from services.process.signals import die_of_interrupt
     from tui.cli.main import main as commands
 
-    logging.lastResort = None  # without a log of ours a record is lost, and never on stderr
+    # Without a log of ours a record is lost, and nothing is said of it on stderr.
+    logging.getLogger().addHandler(logging.NullHandler())
     try:
         commands()
     finally:

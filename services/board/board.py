@@ -80,6 +80,8 @@ class Board:
         self._unknown: dict[str, dict[GatewayId | None, Unknown[Sandbox]]] = {}
         self._void_looks: Counter[str] = Counter()
         self._held_up: VoidLook | None = None
+        self.void_looks: Counter[str] = Counter()
+        """By source, how many looks this process itself held up; it only grows."""
         self._words: dict[UnknownWord, int] = {}
         self._links = {key: SourceLink(source=key) for key in self._sources}
 
@@ -186,6 +188,7 @@ class Board:
         self._held_up = void
 
     def _held(self, void: VoidLook) -> BoardDelta:
+        self.void_looks[void.source] += 1
         self._void_looks[void.source] += 1
         again = self._void_looks[void.source] >= VOID_LOOKS
         if again or void.held_up_s > self._stale_after(void.source):

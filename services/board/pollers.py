@@ -27,6 +27,8 @@ NEWS_S = 1.0
 """Between what an observer hears and the poll that it asks for."""
 RETRY_S = 5.0
 """The longest back-off: a local probe is cheap."""
+FAILURE_THRESHOLDS = {"vellum": 2}
+"""Failed polls in a row after which a ready gateway counts as down, by kind of source."""
 
 
 class Pollers:

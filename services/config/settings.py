@@ -15,6 +15,7 @@ from typing import Annotated, Any, Literal, TypedDict, get_args
 import msgspec
 
 from services.config import parser, paths
+from services.config.notify import NotifyTable
 from services.config.sources import LocalTable, SourceTable
 from services.errors import ConfigError
 from services.journal.alerts import AttentionTable
@@ -79,6 +80,8 @@ class FileTable(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """Whether quitting asks: auto where a shell is open or an attempt under way, always, never."""
     attention: AttentionTable = AttentionTable()
     """How the panel calls when something turned worse."""
+    notify: dict[Name, NotifyTable] = {}
+    """Whom `wakedeck watch` calls, each by a name of your choice; it needs the extra `notify`."""
     keys: dict[str, str] = {}
     """Other keys for actions, by the action's id; `docs/keys.md` lists them."""
     sources: dict[Name, SourceTable] = {}
@@ -111,6 +114,8 @@ class Settings:
     production: bool = False
     banner: str = ""
     attention: AttentionTable = field(default_factory=AttentionTable)
+    notify: Mapping[str, NotifyTable] = field(default_factory=dict, repr=False)
+    """Its urls are secrets."""
     keys: Mapping[str, str] = field(default_factory=dict)
     origins: Mapping[str, str] = field(default_factory=dict)
     """Name of a value to where it came from: `default`, a file, a variable or a flag."""
@@ -237,6 +242,7 @@ def load(flags: Flags, environ: Mapping[str, str] | None = None) -> Settings:
         remember=resolver.switch("remember", True),
         confirm_quit=resolver.word("confirm_quit", get_args(ConfirmQuit), "auto"),
         attention=_attention(table, raw, origins, path),
+        notify=_notify(table, raw, origins, path),
         **_profile_values(chosen, origins, resolver.in_profile),
         keys=dict(table.keys),
         sources=_sources(table, chosen, flags, path, resolver, raw),
@@ -251,6 +257,20 @@ def _attention(
         said = name in raw.get("attention", {})
         origins[f"attention.{name}"] = f"{path} [attention]" if said else "default"
     return table.attention
+
+
+def _notify(
+    table: FileTable, raw: Mapping[str, Any], origins: dict[str, str], path: Path
+) -> Mapping[str, NotifyTable]:
+    for key, one in table.notify.items():
+        for name in one.__struct_fields__:
+            said = name in raw.get("notify", {}).get(key, {})
+            origins[f"notify.{key}.{name}"] = f"{path} [notify.{key}]" if said else "default"
+        for source in one.sources:
+            if source not in table.sources and source != "local":
+                hint = _suggestions(source, table.sources)
+                raise ConfigError(f"{path}: [notify.{key}] names source {source!r}{hint}")
+    return dict(table.notify)
 
 
 def _profile_values(profile: ProfileTable, origins: dict[str, str], origin: str) -> ProfileValues:

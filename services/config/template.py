@@ -14,6 +14,7 @@ from typing import Any, get_args
 
 import msgspec
 
+from services.config.notify import NotifyTable
 from services.config.settings import FileTable, ProfileTable
 from services.config.sources import SourceTable
 
@@ -33,7 +34,7 @@ _EXAMPLES: Mapping[str, Any] = {
     "confirm_quit": "auto",
 }
 """What stands for a value that has no default of its own."""
-_NAMED_TABLES = ("keys", "sources", "profiles")
+_NAMED_TABLES = ("notify", "keys", "sources", "profiles")
 _KEYS = {"repair.wake": "w", "repair.reconnect": "r"}
 _PROFILE = {
     "sources": ["local"],
@@ -84,6 +85,8 @@ def default_text() -> str:
     for field in tables:
         lines += ["", *_comment(words.get(field.name, "")), f"#[{field.name}]"]
         lines += _fields(field.type, {})
+    lines += ["", *_comment(words.get("notify", "")), "#[notify.night]"]
+    lines += _fields(NotifyTable, {})
     lines += ["", *_comment(words.get("keys", "")), "#[keys]"]
     lines += [_setting(json.dumps(name), key) for name, key in _KEYS.items()]
     lines += ["", *_comment(words.get("sources", ""))]

@@ -10,7 +10,7 @@ from services.board.shown import CLOSED, way_reason
 from services.clock import Clock
 from services.config.settings import Settings
 from services.errors import WakedeckError
-from services.models import Gateway, GatewayState, Observation
+from services.models import Facts, Gateway, GatewayState, Observation
 from services.sources.protocol.source import OpenSource
 from services.sources.registry import open_sources
 from services.text.format import plural
@@ -30,6 +30,8 @@ class ConfiguredSource:
     """Whether it answered, all its lists are known and nothing in front of its rows is closed."""
     told: tuple[str, ...]
     """What is wrong with it, a sentence each, or else what it shows."""
+    facts: Facts = ()
+    """What another machine or program says of itself; nothing for other sources."""
 
 
 async def ask_configured(settings: Settings, clock: Clock) -> tuple[ConfiguredSource, ...]:
@@ -39,12 +41,13 @@ async def ask_configured(settings: Settings, clock: Clock) -> tuple[ConfiguredSo
 
 async def _ask(source: OpenSource) -> ConfiguredSource:
     wrong: Sequence[str]
-    seen = ""
+    seen, facts = "", Facts()
     try:
         async with asyncio.timeout(LIMIT_S):
             observation = await source.observer.observe()
         wrong = _trouble(observation, source.lifecycle is not None)
         seen = _summary(observation)
+        facts = _own_facts(source.info.key, observation)
     except TimeoutError:
         wrong = [f"No answer within {LIMIT_S:g} s."]
     except WakedeckError as error:
@@ -53,7 +56,18 @@ async def _ask(source: OpenSource) -> ConfiguredSource:
         await source.actor.close()
         await source.observer.close()
     told = tuple(redact_line(one) for one in (wrong or [seen]))
-    return ConfiguredSource(source.info.key, source.info.kind, not wrong, told)
+    return ConfiguredSource(source.info.key, source.info.kind, not wrong, told, facts)
+
+
+def _own_facts(key: str, observation: Observation) -> Facts:
+    """The evidence of the link itself, where a source has one: a row of the source's own name."""
+    return tuple(
+        (name, redact_line(value))
+        for gateway in observation.gateways
+        if gateway.id.native_id == key
+        for name, value in gateway.evidence
+        if name != "reached by"
+    )
 
 
 def _trouble(observation: Observation, starts_with_panel: bool) -> list[str]:

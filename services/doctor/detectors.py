@@ -11,6 +11,7 @@ from pathlib import Path
 from services.doctor.bounded_probes import in_thread, probe_tool
 from services.doctor.findings import ConfigBlock, Finding, Requirement
 from services.errors import WakedeckError
+from services.files.bounded import open_regular
 from services.text.sanitize import sanitize
 
 _SERVER = re.compile(r"^\s*-?\s*server:\s*[\"']?([A-Za-z0-9.-]+(?::\d{1,5})?)[\"']?\s*$", re.M)
@@ -187,7 +188,7 @@ async def argocd(environ: Mapping[str, str]) -> Finding:
     def scan() -> list[str]:
         for file in files:
             try:
-                with file.open("rb") as stream:
+                with open_regular(file) as stream:
                     return _SERVER.findall(stream.read(_LARGEST).decode("utf-8", "replace"))
             except OSError:
                 continue

@@ -9,6 +9,7 @@ the file's own words.
 
 from __future__ import annotations
 
+import errno
 import importlib
 import json
 import math
@@ -19,7 +20,7 @@ import tomllib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, BinaryIO, TypeVar
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,26 +57,51 @@ class UnfitError(ValueError):
     """A file or a document that is not parsed; the text says why."""
 
 
+class MalformedError(UnfitError):
+    """A document that breaks the grammar of its format."""
+
+
 class MissingParserError(Exception):
     """The library that parses this format is not installed."""
 
 
-def read_bounded(path: Path, largest: int = LARGEST) -> bytes:
-    """The bytes of a regular file.
+def read_bounded(path: Path, largest: int = LARGEST, *, links: bool = True) -> bytes:
+    """The bytes of a regular file; without `links` a symbolic link is not followed.
 
     Raises:
         OSError: it cannot be read.
         UnfitError: it is no regular file, or larger than `largest`.
     """
-    # Asked before it is opened: opening a device or a FIFO may do something.
-    _require_regular(path.stat().st_mode)
-    handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    with os.fdopen(handle, "rb") as file:
-        _require_regular(os.fstat(handle).st_mode)
+    with _open(path, links=links) as file:
         data = file.read(largest + 1)
     if len(data) > largest:
         raise UnfitError(f"it is larger than {_size(largest)}")
     return data
+
+
+def open_regular(path: Path) -> BinaryIO:
+    """A regular file to read a bounded part of: a pipe in its place would hold the reader up.
+
+    Raises:
+        OSError: it cannot be read, or is no regular file.
+    """
+    try:
+        return _open(path)
+    except UnfitError as error:
+        raise OSError(errno.EINVAL, str(error), str(path)) from None
+
+
+def _open(path: Path, *, links: bool = True) -> BinaryIO:
+    # Asked before it is opened: opening a device or a FIFO may do something.
+    _require_regular(path.stat(follow_symlinks=links).st_mode)
+    follow = 0 if links else os.O_NOFOLLOW
+    handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | follow)
+    try:
+        _require_regular(os.fstat(handle).st_mode)
+    except UnfitError:
+        os.close(handle)
+        raise
+    return os.fdopen(handle, "rb")
 
 
 def read_text(path: Path, largest: int = LARGEST) -> str:
@@ -102,20 +128,23 @@ def decode(data: bytes | str) -> str:
         raise UnfitError("it is not UTF-8 text") from None
 
 
-def parse_json(data: bytes | str, limits: DocumentLimits = LIMITS) -> Any:
-    """A JSON document.
+def parse_json(
+    data: bytes | str, limits: DocumentLimits = LIMITS, *, unfit_numbers: bool = False
+) -> Any:
+    """A JSON document; with `unfit_numbers`, a number that does not fit is None and no refusal.
 
     Raises:
-        UnfitError: it is not JSON, or beyond `limits`.
+        MalformedError: it is not JSON.
+        UnfitError: it is beyond `limits`.
     """
     _require_size(data, limits)
     text = decode(data)
     try:
-        value = _decode_json(text)
+        value = (_decode_tolerant if unfit_numbers else _decode_json)(text)
     except RecursionError:
         raise UnfitError("it is nested too deep") from None
     except json.JSONDecodeError as error:
-        raise UnfitError(f"it is not JSON (line {error.lineno})") from None
+        raise MalformedError(f"it is not JSON (line {error.lineno})") from None
     return require_fit(value, limits)
 
 
@@ -293,6 +322,27 @@ def _not_a_number(_word: str) -> float:
 
 _decode_json = json.JSONDecoder(
     parse_int=_integer, parse_float=_finite, parse_constant=_not_a_number
+).decode
+
+
+def _or_none(read: Callable[[str], T]) -> Callable[[str], T | None]:
+    def tolerant(text: str) -> T | None:
+        try:
+            return read(text)
+        except UnfitError:
+            return None
+
+    return tolerant
+
+
+def _fitting(digits: str) -> int:
+    return require_fit(_integer(digits))  # type: ignore[no-any-return]
+
+
+_decode_tolerant = json.JSONDecoder(
+    parse_int=_or_none(_fitting),
+    parse_float=_or_none(_finite),
+    parse_constant=_or_none(_not_a_number),
 ).decode
 
 

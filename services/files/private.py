@@ -17,9 +17,10 @@ _WRITABLE = 0o022
 def private_folder(path: Path) -> Path:
     """Make a folder that only its owner can enter, and give it.
 
-    One of ours that is there already is closed to others; elsewhere only one in which others can
-    write is refused, for it may be more than ours. A folder or a link of another user is refused,
-    and so is one in which another user has left something.
+    One of ours that is there already is closed to others, and so is one above it in which everybody
+    can write; elsewhere only one in which others can write is refused, for it may be more than
+    ours. A folder or a link of another user is refused, and so is one in which another user has
+    left something.
 
     Raises:
         OSError: it cannot be made or may not be used; `strerror` says why.
@@ -32,6 +33,8 @@ def private_folder(path: Path) -> Path:
     for one in (above, *above.parents):
         if OURS in one.parts and {one.lstat().st_uid, one.stat().st_uid} - {os.geteuid(), 0}:
             raise _refused(one, "it belongs to another user")
+        if one.name == OURS and one.stat().st_mode & stat.S_IWOTH:
+            _check(one)  # whoever can write there can put another in our place
     for folder in reversed(missing):
         _make(folder, ours=OURS in folder.parts)
     if not os.path.lexists(path):

@@ -173,6 +173,17 @@ def _guarded(path: Path) -> Iterator[None]:
         os.close(guard)
 
 
+def is_begun(path: Path) -> bool:
+    """Whether there is anything in the place of the journal, as far as that can be known."""
+    try:
+        path.lstat()
+    except FileNotFoundError:
+        return False
+    except OSError:
+        pass  # who opens it says what is wrong with the place
+    return True
+
+
 def _open_checked(path: Path) -> sqlite3.Connection:
     for ending in _ENDINGS:
         require_private(path.with_name(path.name + ending))

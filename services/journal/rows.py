@@ -34,6 +34,13 @@ ADDITIONS = (
     "CREATE TABLE IF NOT EXISTS attempts (pid INTEGER NOT NULL, start_ticks INTEGER NOT NULL,"
     " boot_id TEXT NOT NULL, attempt TEXT NOT NULL, source TEXT NOT NULL, subject TEXT NOT NULL,"
     " verb TEXT NOT NULL, began REAL NOT NULL, PRIMARY KEY (pid, start_ticks, boot_id, attempt))",
+    "CREATE TABLE IF NOT EXISTS notices (id INTEGER PRIMARY KEY, target TEXT NOT NULL,"
+    " title TEXT NOT NULL, body TEXT NOT NULL, tries INTEGER NOT NULL, due REAL NOT NULL,"
+    " pid INTEGER, start_ticks INTEGER, boot_id TEXT)",
+    "CREATE TABLE IF NOT EXISTS notice_targets (target TEXT PRIMARY KEY, number INTEGER NOT NULL,"
+    " ticks INTEGER NOT NULL, sent TEXT NOT NULL)",
+    "CREATE TABLE IF NOT EXISTS notice_troubles (target TEXT NOT NULL, source TEXT NOT NULL,"
+    " kind TEXT NOT NULL, subject TEXT NOT NULL, PRIMARY KEY (target, source, kind, subject))",
 )
 """What this version adds to a file of an earlier one."""
 INSERT = (

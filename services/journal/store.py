@@ -25,6 +25,7 @@ from services.journal.file import (
     OpenedFile,
     UnusableError,
     identity,
+    is_begun,
     is_damage,
     is_locked,
     open_to_read,
@@ -158,7 +159,7 @@ class Journal:
             try:
                 if self._db is not None:
                     kept, unreadable = await self._db.run(lambda db: read(db, query))
-                elif self.path.exists():
+                elif is_begun(self.path):
                     async with Connection(lambda: open_to_read(self.path)) as db:
                         kept, unreadable = await db.run(lambda db: read(db, query))
             except (sqlite3.Error, OSError) as error:

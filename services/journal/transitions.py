@@ -9,7 +9,7 @@ from services.models import Event
 
 LOOK_S = 6.0
 """What two looks at one happening may be apart, in seconds: the longest a look may take."""
-_OBSERVED_KINDS = ("sandbox", "gateway", "source")
+_OBSERVED_KINDS = ("sandbox", "gateway", "source", "needs")
 _SAME_INSTANT_S = 0.001
 _CLOCKS_S = 1.0
 """A record later than now by more than this was dated by a clock that was set back since."""

@@ -11,14 +11,14 @@ from pathlib import Path
 from services.queues import inbound, outbound
 from services.queues.acks import AckTracker, DeliveryTracker
 from services.queues.incremental import InboundCounter, read_stride
-from services.queues.readonly import off_loop, open_readonly
+from services.queues.readonly import open_readonly
 from services.queues.schema import SchemaCache
 
 LONG_BYTES = 1 << 20
 """A larger file is read in strides the first time."""
 
 
-async def catch_up_inbound(
+def catch_up_inbound(
     path: Path, shapes: SchemaCache, counter: InboundCounter, acks: AckTracker, now_text: str
 ) -> None:
     """Read on to the last row.
@@ -28,24 +28,24 @@ async def catch_up_inbound(
     """
     done = False
     while not done:
-        async with open_readonly(path) as db:
-            shape = await shapes.of(db, path)
+        with open_readonly(path) as db:
+            shape = shapes.of(db)
             if not shape.has("messages_in"):
                 return
-            done = await read_stride(db, shape, counter, now_text, acks)
+            done = read_stride(db, shape, counter, now_text, acks)
 
 
-async def catch_up_special(path: Path, shapes: SchemaCache, acks: AckTracker) -> None:
+def catch_up_special(path: Path, shapes: SchemaCache, acks: AckTracker) -> None:
     """Find the acknowledgements with an unusual word.
 
     Raises:
         QueueFileError: the file cannot be read.
     """
-    async with open_readonly(path) as db:
-        await outbound.read_special_acks(db, await shapes.of(db, path), acks)
+    with open_readonly(path) as db:
+        outbound.read_special_acks(db, shapes.of(db), acks)
 
 
-async def catch_up_acks(
+def catch_up_acks(
     path: Path, shapes: SchemaCache, counter: InboundCounter, acks: AckTracker
 ) -> None:
     """Find the acknowledgements of what is open, however old they are.
@@ -53,13 +53,13 @@ async def catch_up_acks(
     Raises:
         QueueFileError: the file cannot be read.
     """
-    async with open_readonly(path) as db:
-        shape = await shapes.of(db, path)
-        await outbound.read_acks_of(db, shape, acks, counter.ids())
+    with open_readonly(path) as db:
+        shape = shapes.of(db)
+        outbound.read_acks_of(db, shape, acks, counter.ids())
     counter.done(one for one in counter.cancelled() if acks.find(one) is not None)
 
 
-async def catch_up_sent(
+def catch_up_sent(
     sent: Path, posted: Path, shapes: SchemaCache, deliveries: DeliveryTracker
 ) -> None:
     """Read on to the last outbound row, settling what was delivered as it goes.
@@ -69,9 +69,9 @@ async def catch_up_sent(
     """
     done = False
     while not done:
-        async with open_readonly(sent) as db:
-            done = await outbound.read_sent_stride(db, await shapes.of(db, sent), deliveries)
-        async with open_readonly(posted) as db:
-            shape = await shapes.of(db, posted)
-            found = await inbound.read_deliveries(db, shape, list(deliveries.waiting))
-        await off_loop(len(found), lambda found=found: deliveries.deliver(found))  # type: ignore[misc]
+        with open_readonly(sent) as db:
+            done = outbound.read_sent_stride(db, shapes.of(db), deliveries)
+        with open_readonly(posted) as db:
+            shape = shapes.of(db)
+            found = inbound.read_deliveries(db, shape, list(deliveries.waiting))
+        deliveries.deliver(found)

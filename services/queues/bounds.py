@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import aiosqlite
+from services.queues.readonly import OpenFile
 
 STRIDE = 20_000
 """Rows of a long file that are read under one lock."""
 
 
-async def read_bounds(db: aiosqlite.Connection, table: str) -> tuple[int, int]:
+def read_bounds(db: OpenFile, table: str) -> tuple[int, int]:
     """First and last row number of a table of ours to name; zeros for an empty one.
 
     Raises:
         sqlite3.Error: the file cannot be read.
     """
     rows = list(
-        await db.execute_fetchall(
+        db.fetch(
             f"""SELECT coalesce((SELECT min(rowid) FROM {table}), 0),
                        coalesce((SELECT max(rowid) FROM {table}), 0)"""  # noqa: S608
         )

@@ -5,18 +5,16 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Mapping
 
-import aiosqlite
-
 from services.queues.preview import HEAD
-from services.queues.readonly import LONGEST_CELL
+from services.queues.readonly import LONGEST_CELL, OpenFile
 
 TOO_LARGE = f"(larger than {LONGEST_CELL >> 20} MiB: not read)"
 
 Cells = tuple[object, ...]
 
 
-async def rows_with_heads(
-    db: aiosqlite.Connection,
+def rows_with_heads(
+    db: OpenFile,
     table: str,
     statement: Callable[[str, str], str],
     bound: Mapping[str, object],
@@ -31,20 +29,20 @@ async def rows_with_heads(
     """
     whole = statement("substr(content, 1, :head)", "length(content)")
     try:
-        return [tuple(row) for row in await db.execute_fetchall(whole, {**bound, "head": HEAD})]
+        return [*db.fetch(whole, {**bound, "head": HEAD})]
     except sqlite3.DataError:
         pass
     found: list[Cells] = []
-    for row in await db.execute_fetchall(statement("rowid", "0"), {**bound, "head": HEAD}):
+    for row in db.fetch(statement("rowid", "0"), {**bound, "head": HEAD}):
         cells = list(row)
-        cells[at : at + 2] = await _head(db, table, row[at])
+        cells[at : at + 2] = _head(db, table, row[at])
         found.append(tuple(cells))
     return found
 
 
-async def _head(db: aiosqlite.Connection, table: str, row: object) -> tuple[object, object]:
+def _head(db: OpenFile, table: str, row: object) -> tuple[object, object]:
     try:
-        found = await db.execute_fetchall(
+        found = db.fetch(
             f"SELECT substr(content, 1, ?), length(content) FROM {table} WHERE rowid = ?",  # noqa: S608
             (HEAD, row),
         )

@@ -11,6 +11,7 @@ from services.queues.outbound import ToolRow
 from services.queues.series import Series
 from services.queues.stuck import ProcessingClaim, StuckVerdict, bash_timeout_ms, decide
 from services.queues.timestamps import seconds
+from services.queues.usage import SessionUsage
 from services.text.sanitize import sanitize
 
 UNCLAIMED_RESPONSE_S = 600.0
@@ -73,6 +74,8 @@ class Survey:
     inbound: Counts = ()
     outbound: Counts = ()
     series: tuple[Series, ...] = ()
+    usage: SessionUsage | None = None
+    """Tokens and cost; None where its file says nothing of them."""
 
 
 def agent_facts(

@@ -6,13 +6,12 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-import aiosqlite
-
 from services.models import InLabel
 from services.queues.acks import Delivery, chunks
 from services.queues.content_heads import rows_with_heads
 from services.queues.fact_codes import code_sql, facts_of
 from services.queues.labels import InboundFacts, inbound_label
+from services.queues.readonly import OpenFile
 from services.queues.schema import FileSchema
 from services.queues.values import epoch, number, text
 
@@ -43,9 +42,7 @@ def label_row(
     return inbound_label(replace(facts, ack=ack, abandoned=abandoned), alive=alive)
 
 
-async def read_page(
-    db: aiosqlite.Connection, shape: FileSchema, window: int, now_text: str
-) -> list[InboundRow]:
+def read_page(db: OpenFile, shape: FileSchema, window: int, now_text: str) -> list[InboundRow]:
     """The newest `window` rows, newest first.
 
     Raises:
@@ -61,7 +58,7 @@ async def read_page(
                    FROM messages_in ORDER BY rowid DESC LIMIT :window"""  # noqa: S608
 
     bound = {"window": window, "now": now_text}
-    rows = await rows_with_heads(db, "messages_in", statement, bound, 6)
+    rows = rows_with_heads(db, "messages_in", statement, bound, 6)
     return [
         InboundRow(
             id=text(r[0]),
@@ -80,9 +77,7 @@ async def read_page(
     ]
 
 
-async def read_deliveries(
-    db: aiosqlite.Connection, shape: FileSchema, ids: Sequence[str]
-) -> dict[str, Delivery]:
+def read_deliveries(db: OpenFile, shape: FileSchema, ids: Sequence[str]) -> dict[str, Delivery]:
     """What became of the named messages_out rows, as far as anything did.
 
     Raises:
@@ -94,7 +89,7 @@ async def read_deliveries(
     status = shape.column("delivered", "status", "'delivered'")
     platform = shape.column("delivered", "platform_message_id", "NULL")
     for some in chunks(ids):
-        rows = await db.execute_fetchall(
+        rows = db.fetch(
             f"""SELECT message_out_id, {status}, {platform} IS NOT NULL, delivered_at
                 FROM delivered WHERE message_out_id IN (SELECT value FROM json_each(?))""",  # noqa: S608
             (json.dumps(some),),

@@ -11,8 +11,6 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-import aiosqlite
-
 from services.models import InLabel
 from services.queues.acks import AckTracker, chunks
 from services.queues.bounds import STRIDE, read_bounds
@@ -20,6 +18,7 @@ from services.queues.due import RULES, DueFacts, QueueRules
 from services.queues.fact_codes import code_sql, facts_of
 from services.queues.inbound import label_row
 from services.queues.labels import SCRIPT_ERROR, DueState, InboundFacts
+from services.queues.readonly import OpenFile
 from services.queues.schema import FileSchema
 from services.queues.values import epoch, number, optional, text
 
@@ -185,8 +184,8 @@ def _behind_newer(is_due: list[OpenRow], prefetch: int) -> Iterator[OpenRow]:
             yield row
 
 
-async def read_stride(
-    db: aiosqlite.Connection,
+def read_stride(
+    db: OpenFile,
     shape: FileSchema,
     counter: InboundCounter,
     now_text: str,
@@ -197,16 +196,16 @@ async def read_stride(
     Raises:
         sqlite3.Error: the file cannot be read.
     """
-    first, last = await read_bounds(db, "messages_in")
+    first, last = read_bounds(db, "messages_in")
     if first != counter.first or last < counter.newest:
         counter.restart(first)
-    if not await _read_open(db, shape, counter, now_text, acks):
+    if not _read_open(db, shape, counter, now_text, acks):
         counter.restart(first)
     until = min(last, max(counter.newest, first - 1) + STRIDE)
     if until - counter.newest <= FEW:
-        await _read_few(db, shape, counter, now_text, acks, until)
+        _read_few(db, shape, counter, now_text, acks, until)
     else:
-        await _read_many(db, shape, counter, now_text, acks, until)
+        _read_many(db, shape, counter, now_text, acks, until)
     counter.newest = max(counter.newest, until)
     return until >= last
 
@@ -217,7 +216,7 @@ def _columns(shape: FileSchema) -> str:
                strftime('%s', process_after), tries, coalesce({series}, id), {code_sql(shape)}"""
 
 
-def _row(cells: aiosqlite.Row | tuple[object, ...]) -> OpenRow:
+def _row(cells: tuple[object, ...]) -> OpenRow:
     return OpenRow(
         row=int(str(cells[0])),
         id=text(cells[1]),
@@ -233,8 +232,8 @@ def _row(cells: aiosqlite.Row | tuple[object, ...]) -> OpenRow:
     )
 
 
-async def _read_open(
-    db: aiosqlite.Connection,
+def _read_open(
+    db: OpenFile,
     shape: FileSchema,
     counter: InboundCounter,
     now_text: str,
@@ -244,7 +243,7 @@ async def _read_open(
     known = dict(counter.open)
     ended: list[OpenRow] = []
     for some in chunks([str(row) for row in known]):
-        found = await db.execute_fetchall(
+        found = db.fetch(
             f"""SELECT {_columns(shape)} FROM messages_in
                 WHERE rowid IN (SELECT value FROM json_each(:rows))""",  # noqa: S608
             {"rows": json.dumps([int(row) for row in some]), "now": now_text},
@@ -267,17 +266,17 @@ async def _read_open(
             if row.kind == "task" and row.status == "completed" and acks.find(row.id) is None:
                 ended.append(row)
     if ended:
-        await _read_ended(db, shape, counter, ended)
+        _read_ended(db, shape, counter, ended)
     return True
 
 
-async def _read_ended(
-    db: aiosqlite.Connection, shape: FileSchema, counter: InboundCounter, ended: list[OpenRow]
+def _read_ended(
+    db: OpenFile, shape: FileSchema, counter: InboundCounter, ended: list[OpenRow]
 ) -> None:
     """Of the tasks that were completed, those that nothing follows in their series."""
     series = shape.column("messages_in", "series_id", "id")
     for some in chunks([row.series for row in ended]):
-        found = await db.execute_fetchall(
+        found = db.fetch(
             f"""SELECT coalesce({series}, id), max(rowid) FROM messages_in WHERE kind = 'task'
                 AND ({series} IN (SELECT value FROM json_each(:series))
                      OR id IN (SELECT value FROM json_each(:series)))
@@ -290,8 +289,8 @@ async def _read_ended(
                 counter.ended[row.series] = (row.row, row.id)
 
 
-async def _read_few(
-    db: aiosqlite.Connection,
+def _read_few(
+    db: OpenFile,
     shape: FileSchema,
     counter: InboundCounter,
     now_text: str,
@@ -301,7 +300,7 @@ async def _read_few(
     """New rows one by one."""
     if until <= counter.newest:
         return
-    found = await db.execute_fetchall(
+    found = db.fetch(
         f"""SELECT {_columns(shape)} FROM messages_in
             WHERE rowid > :from AND rowid <= :until ORDER BY rowid""",  # noqa: S608
         {"from": counter.newest, "until": until, "now": now_text},
@@ -317,8 +316,8 @@ async def _read_few(
             _follow_series(counter, acks, row.row, row.id, row.series, row.status)
 
 
-async def _read_many(
-    db: aiosqlite.Connection,
+def _read_many(
+    db: OpenFile,
     shape: FileSchema,
     counter: InboundCounter,
     now_text: str,
@@ -329,33 +328,33 @@ async def _read_many(
     bound = {"from": counter.newest, "until": until, "now": now_text}
     span = "rowid > :from AND rowid <= :until"
     settled = "coalesce(status, '') IN ('completed', 'failed', 'cancelled')"
-    for status, count in await db.execute_fetchall(
+    for status, count in db.fetch(
         f"SELECT status, count(*) FROM messages_in WHERE {span} AND {settled} GROUP BY 1",  # noqa: S608
         bound,
     ):
         counter.settled[text(status)] += int(count)
     skipped = [ack.message_id for ack in acks.special.values() if ack.status == SCRIPT_ERROR]
     for some in chunks(skipped):
-        scripts = await db.execute_fetchall(
+        scripts = db.fetch(
             f"""SELECT count(*) FROM messages_in WHERE {span} AND status = 'failed'
                 AND id IN (SELECT value FROM json_each(:ids))""",  # noqa: S608
             {**bound, "ids": json.dumps(some)},
         )
         counter.settled[_SCRIPT] += next(int(row[0]) for row in scripts)
-    for cells in await db.execute_fetchall(
+    for cells in db.fetch(
         f"SELECT {_columns(shape)} FROM messages_in WHERE {span} AND NOT {settled}",  # noqa: S608
         bound,
     ):
         row = _row(cells)
         counter.open[row.row] = row
     series = shape.column("messages_in", "series_id", "id")
-    for place, message, chain, status in await db.execute_fetchall(
+    for place, message, chain, status in db.fetch(
         f"""SELECT rowid, id, coalesce({series}, id), status FROM messages_in
             WHERE {span} AND kind = 'task' ORDER BY rowid""",  # noqa: S608
         bound,
     ):
         _follow_series(counter, acks, int(place), text(message), text(chain), text(status))
-    newest = await db.execute_fetchall(
+    newest = db.fetch(
         "SELECT timestamp FROM messages_in WHERE rowid <= ? ORDER BY rowid DESC LIMIT 1", (until,)
     )
     counter.newest_stamp = next((optional(row[0]) for row in newest), None)

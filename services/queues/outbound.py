@@ -6,13 +6,11 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import aiosqlite
-
 from services.queues.acks import Ack, AckTracker, DeliveryTracker, SentMessage, chunks
 from services.queues.bounds import STRIDE, read_bounds
 from services.queues.content_heads import rows_with_heads
 from services.queues.labels import KNOWN_ACKS
-from services.queues.readonly import off_loop
+from services.queues.readonly import OpenFile
 from services.queues.schema import FileSchema
 from services.queues.values import epoch, number, optional, text
 
@@ -52,9 +50,7 @@ class ToolRow:
     started_at: str | None
 
 
-async def read_acks_of(
-    db: aiosqlite.Connection, shape: FileSchema, tracker: AckTracker, ids: Sequence[str]
-) -> None:
+def read_acks_of(db: OpenFile, shape: FileSchema, tracker: AckTracker, ids: Sequence[str]) -> None:
     """Begin a long ledger: acknowledgements of the named messages, and every claim.
 
     Raises:
@@ -64,28 +60,26 @@ async def read_acks_of(
         return
     found: list[tuple[int, str, str, str]] = []
     for some in chunks(ids):
-        rows = await db.execute_fetchall(
+        rows = db.fetch(
             """SELECT rowid, message_id, status, status_changed FROM processing_ack
                WHERE message_id IN (SELECT value FROM json_each(?))""",
             (json.dumps(some),),
         )
         found += [(int(r[0]), text(r[1]), text(r[2]), text(r[3])) for r in rows]
-    claims = await db.execute_fetchall(
+    claims = db.fetch(
         f"""SELECT rowid, message_id, status, status_changed FROM processing_ack
             WHERE status = 'processing' ORDER BY rowid LIMIT {STRIDE}"""  # noqa: S608
     )
     found += [(int(r[0]), text(r[1]), text(r[2]), text(r[3])) for r in claims]
     tracker.add_rows(sorted(set(found)))
-    newest = await db.execute_fetchall(
+    newest = db.fetch(
         """SELECT rowid FROM processing_ack WHERE status <> 'processing'
            ORDER BY rowid DESC LIMIT 1"""
     )
     tracker.newest_row = next((int(row[0]) for row in newest), 0)
 
 
-async def read_special_acks(
-    db: aiosqlite.Connection, shape: FileSchema, tracker: AckTracker
-) -> None:
+def read_special_acks(db: OpenFile, shape: FileSchema, tracker: AckTracker) -> None:
     """Begin a long table: those with another word than the usual three.
 
     Raises:
@@ -94,7 +88,7 @@ async def read_special_acks(
     if not shape.has("processing_ack"):
         return
     usual = ", ".join("?" * len(KNOWN_ACKS))
-    found = await db.execute_fetchall(
+    found = db.fetch(
         f"""SELECT message_id, status, status_changed FROM processing_ack
             WHERE status NOT IN ({usual}) ORDER BY rowid DESC LIMIT {STRIDE}""",  # noqa: S608
         KNOWN_ACKS,
@@ -102,7 +96,7 @@ async def read_special_acks(
     tracker.special = {text(r[0]): Ack(text(r[0]), text(r[1]), text(r[2])) for r in found}
 
 
-async def read_new_acks(db: aiosqlite.Connection, shape: FileSchema, tracker: AckTracker) -> bool:
+def read_new_acks(db: OpenFile, shape: FileSchema, tracker: AckTracker) -> bool:
     """Bring a long ledger up to date; False where rows were taken away.
 
     Raises:
@@ -111,22 +105,22 @@ async def read_new_acks(db: aiosqlite.Connection, shape: FileSchema, tracker: Ac
     if not shape.has("processing_ack"):
         tracker.claims = ()
         return True
-    _, last = await read_bounds(db, "processing_ack")
-    if last < tracker.newest_row:
+    if tracker.newest_row and read_bounds(db, "processing_ack")[1] < tracker.newest_row:
         return False
-    found = await db.execute_fetchall(
-        """SELECT rowid, message_id, status, status_changed FROM processing_ack WHERE rowid > ?
-           UNION
-           SELECT rowid, message_id, status, status_changed FROM processing_ack
-           WHERE message_id IN (SELECT value FROM json_each(?))
-           ORDER BY 1""",
-        (tracker.newest_row, json.dumps([claim.message_id for claim in tracker.claims])),
-    )
+    cells = "SELECT rowid, message_id, status, status_changed FROM processing_ack"
+    if tracker.claims:
+        found = db.fetch(
+            f"""{cells} WHERE rowid > ? UNION
+                {cells} WHERE message_id IN (SELECT value FROM json_each(?)) ORDER BY 1""",  # noqa: S608
+            (tracker.newest_row, json.dumps([claim.message_id for claim in tracker.claims])),
+        )
+    else:
+        found = db.fetch(f"{cells} WHERE rowid > ? ORDER BY rowid", (tracker.newest_row,))
     tracker.add_rows((int(r[0]), text(r[1]), text(r[2]), text(r[3])) for r in found)
     return True
 
 
-async def read_tool(db: aiosqlite.Connection, shape: FileSchema) -> ToolRow | None:
+def read_tool(db: OpenFile, shape: FileSchema) -> ToolRow | None:
     """The tool row, where the file has one.
 
     Raises:
@@ -134,7 +128,7 @@ async def read_tool(db: aiosqlite.Connection, shape: FileSchema) -> ToolRow | No
     """
     if not shape.has("container_state"):
         return None
-    rows = await db.execute_fetchall(
+    rows = db.fetch(
         "SELECT current_tool, tool_declared_timeout_ms, tool_started_at FROM container_state"
     )
     for row in rows:
@@ -142,9 +136,7 @@ async def read_tool(db: aiosqlite.Connection, shape: FileSchema) -> ToolRow | No
     return None
 
 
-async def read_sent_stride(
-    db: aiosqlite.Connection, shape: FileSchema, tracker: DeliveryTracker
-) -> bool:
+def read_sent_stride(db: OpenFile, shape: FileSchema, tracker: DeliveryTracker) -> bool:
     """Read at most 20 000 rows not seen yet; False where there is more.
 
     Raises:
@@ -153,12 +145,12 @@ async def read_sent_stride(
     if not shape.has("messages_out"):
         tracker.restart(0)
         return True
-    first, last = await read_bounds(db, "messages_out")
+    first, last = read_bounds(db, "messages_out")
     if first != tracker.first or last < tracker.newest_row:
         tracker.restart(first)
     until = min(last, max(tracker.newest_row, first - 1) + STRIDE)
     if until > tracker.newest_row:
-        rows = await db.execute_fetchall(
+        rows = db.fetch(
             f"""SELECT rowid, id, kind, channel_type, deliver_after,
                        strftime('%s', deliver_after), {_ADDRESSED} FROM messages_out
                 WHERE rowid > ? AND rowid <= ?""",  # noqa: S608
@@ -173,12 +165,12 @@ async def read_sent_stride(
             )
             for r in seen
         )
-        await off_loop(len(seen), lambda: tracker.add_rows(entries))
+        tracker.add_rows(entries)
         tracker.newest_row = until
     return until >= last
 
 
-async def read_page(db: aiosqlite.Connection, shape: FileSchema, window: int) -> list[OutboundRow]:
+def read_page(db: OpenFile, shape: FileSchema, window: int) -> list[OutboundRow]:
     """The newest `window` rows, newest first.
 
     Raises:
@@ -192,7 +184,7 @@ async def read_page(db: aiosqlite.Connection, shape: FileSchema, window: int) ->
                           {head}, {size}, strftime('%s', deliver_after), {_ADDRESSED}
                    FROM messages_out ORDER BY rowid DESC LIMIT :window"""  # noqa: S608
 
-    rows = await rows_with_heads(db, "messages_out", statement, {"window": window}, 7)
+    rows = rows_with_heads(db, "messages_out", statement, {"window": window}, 7)
     return [
         OutboundRow(
             id=text(r[0]),
@@ -211,7 +203,7 @@ async def read_page(db: aiosqlite.Connection, shape: FileSchema, window: int) ->
     ]
 
 
-async def read_newest(db: aiosqlite.Connection, shape: FileSchema) -> str | None:
+def read_newest(db: OpenFile, shape: FileSchema) -> str | None:
     """The timestamp of the newest message.
 
     Raises:
@@ -219,7 +211,5 @@ async def read_newest(db: aiosqlite.Connection, shape: FileSchema) -> str | None
     """
     if not shape.has("messages_out"):
         return None
-    rows = await db.execute_fetchall(
-        "SELECT timestamp FROM messages_out ORDER BY rowid DESC LIMIT 1"
-    )
+    rows = db.fetch("SELECT timestamp FROM messages_out ORDER BY rowid DESC LIMIT 1")
     return next((optional(row[0]) for row in rows), None)

@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from dataclasses import dataclass, field, replace
+import time
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, replace
 from pathlib import Path
-
-import aiosqlite
+from typing import Literal
 
 from services.clock import Clock
 from services.errors import NotFoundError
 from services.models import Direction, QueueSnapshot, SandboxId
-from services.process.child import run_to_completion
 from services.queues.content_heads import TOO_LARGE
 from services.queues.due import RULES, QueueRules
 from services.queues.errors import FailureCounter, FileErrorKind, QueueFileError
 from services.queues.facts import AgentFacts, Survey
 from services.queues.messages import sanitize_id
-from services.queues.readonly import open_readonly
+from services.queues.readonly import OpenFile, in_thread, open_readonly
 from services.queues.schema import SchemaCache
 from services.queues.session import INBOUND, OUTBOUND, SETTLED_S, QueueSession, Stat
 from services.queues.values import text
@@ -30,7 +31,10 @@ LONGEST_REST_S = 5.0
 """A file that looks unchanged is read again after this long all the same."""
 CONTENT_LIMIT = 1 << 20
 _IDS_SEARCHED = 5000
+_MOMENT_S = 0.05
+"""So long one thread goes on to a next folder."""
 
+Polled = Literal["snapshot", "facts", "survey"]
 _Seen = tuple[tuple[Stat, Stat], int, bool | None]
 
 
@@ -42,13 +46,26 @@ class _FolderState:
     snapshot: QueueSnapshot | None = None
     snapshot_seen: _Seen | None = None
     snapshot_read: float = 0.0
-    snapshot_failures: FailureCounter = field(default_factory=FailureCounter)
     facts: AgentFacts | None = None
     facts_seen: _Seen | None = None
     facts_read: float = 0.0
-    facts_failures: FailureCounter = field(default_factory=FailureCounter)
     survey: Survey | None = None
-    survey_failures: FailureCounter = field(default_factory=FailureCounter)
+    failures: dict[Polled, FailureCounter] | None = None
+
+    def succeeded(self, what: Polled) -> None:
+        """Forget what failed of it."""
+        if self.failures:
+            self.failures.pop(what, None)
+
+
+@dataclass(frozen=True, slots=True)
+class SurveyRequest:
+    """One folder to survey, with what `QueueReader.survey` takes."""
+
+    folder: Path
+    alive: bool | None
+    rules: QueueRules = RULES
+    whole: bool = True
 
 
 class QueueReader:
@@ -85,7 +102,7 @@ class QueueReader:
             except QueueFileError as error:
                 polled.snapshot_seen = None
                 return self._kept_snapshot(polled, sandbox, error)
-            polled.snapshot_failures.succeeded()
+            polled.succeeded("snapshot")
             polled.snapshot = snapshot
             return snapshot
 
@@ -104,8 +121,8 @@ class QueueReader:
         due = last is not None and _falls_due(last, now)
         if last is not None and rested and not due and seen == polled.snapshot_seen:
             return replace(last, observed_at=now)
-        snapshot = await run_to_completion(
-            polled.session.snapshot(sandbox, window, alive=alive, rules=rules)
+        snapshot = await in_thread(
+            polled.session.snapshot, sandbox, window, alive=alive, rules=rules
         )
         polled.snapshot_seen = seen if _settled(seen, now) else None
         polled.snapshot_read = read
@@ -114,7 +131,7 @@ class QueueReader:
     def _kept_snapshot(
         self, polled: _FolderState, sandbox: SandboxId, error: QueueFileError
     ) -> QueueSnapshot:
-        sentence = self._problem_text(polled.snapshot_failures, error)
+        sentence = self._problem_text(polled, "snapshot", error)
         last = polled.snapshot
         if last is not None:
             # A quiet failure still leaves the instant at which this was true.
@@ -124,13 +141,13 @@ class QueueReader:
         problem = "no queue files yet" if absent else sentence or f"not read yet: {error.sentence}"
         return QueueSnapshot(sandbox, now, (), (), (), problem=problem, stale=not absent)
 
-    def _problem_text(self, failures: FailureCounter, error: QueueFileError) -> str:
-        if error.kind is FileErrorKind.SHAPE:
-            self._shapes.forget(error.path)
+    def _problem_text(self, polled: _FolderState, what: Polled, error: QueueFileError) -> str:
         if error.kind is FileErrorKind.ABSENT:
-            failures.succeeded()
+            polled.succeeded(what)
             return "the queue files are gone"
-        return failures.failed(error)
+        if polled.failures is None:
+            polled.failures = {}
+        return polled.failures.setdefault(what, FailureCounter()).failed(error)
 
     async def agent(self, folder: Path) -> AgentFacts:
         """What the files say about the agent of a folder.
@@ -142,7 +159,7 @@ class QueueReader:
             async with polled.session.lock:
                 try:
                     polled.facts = await self._poll_facts(polled)
-                    polled.facts_failures.succeeded()
+                    polled.succeeded("facts")
                 except QueueFileError as error:
                     polled.facts_seen = None
                     polled.facts = self._kept_facts(polled, error)
@@ -154,13 +171,13 @@ class QueueReader:
         rested = read - polled.facts_read < LONGEST_REST_S
         if polled.facts is not None and rested and seen == polled.facts_seen:
             return replace(polled.facts, observed_at=now)
-        facts = await run_to_completion(polled.session.facts())
+        facts = await in_thread(polled.session.facts)
         polled.facts_seen = seen if _settled(seen, now) else None
         polled.facts_read = read
         return facts
 
     def _kept_facts(self, polled: _FolderState, error: QueueFileError) -> AgentFacts:
-        sentence = self._problem_text(polled.facts_failures, error)
+        sentence = self._problem_text(polled, "facts", error)
         if polled.facts is not None:
             return replace(polled.facts, problem=sentence, stale=bool(sentence))
         absent = error.kind is FileErrorKind.ABSENT
@@ -181,21 +198,33 @@ class QueueReader:
         changed: they are opened, save an outbound one that looks unchanged and unless `whole`.
         While another poll of the folder runs, the last survey comes back.
         """
-        polled = self._of(folder)
-        if polled.session.lock.locked() and polled.survey is not None:
-            return polled.survey
-        async with polled.session.lock:
-            try:
-                polled.survey = await run_to_completion(
-                    polled.session.survey(alive=alive, rules=rules, whole=whole)
-                )
-                polled.survey_failures.succeeded()
-            except QueueFileError as error:
-                polled.survey = self._kept_survey(polled, error)
-        return polled.survey
+        return (await self.surveys([SurveyRequest(folder, alive, rules, whole)]))[0]
+
+    async def surveys(self, wanted: Sequence[SurveyRequest]) -> list[Survey]:
+        """The surveys of the first folder, and of as many after it as a moment allows."""
+        states: list[_FolderState] = []
+        async with AsyncExitStack() as locks:
+            for one in wanted:
+                state = self._of(one.folder)
+                if state.session.lock.locked():
+                    if states:
+                        break
+                    if state.survey is not None:
+                        return [state.survey]
+                await locks.enter_async_context(state.session.lock)
+                states.append(state)
+            sessions = [state.session for state in states]
+            found = await in_thread(_survey_each, sessions, wanted)
+            for state, outcome in zip(states, found, strict=False):
+                if isinstance(outcome, QueueFileError):
+                    state.survey = self._kept_survey(state, outcome)
+                else:
+                    state.survey = outcome
+                    state.succeeded("survey")
+            return [state.survey for state in states[: len(found)] if state.survey is not None]
 
     def _kept_survey(self, polled: _FolderState, error: QueueFileError) -> Survey:
-        sentence = self._problem_text(polled.survey_failures, error)
+        sentence = self._problem_text(polled, "survey", error)
         last = polled.survey
         if last is not None and not last.facts.unread:
             facts = replace(last.facts, problem=sentence, stale=bool(sentence))
@@ -223,34 +252,31 @@ class QueueReader:
         """
         inward = direction is Direction.IN
         path = folder / (INBOUND if inward else OUTBOUND)
-        content = await run_to_completion(
-            self._read_content(path, "messages_in" if inward else "messages_out", message_id)
-        )
+        table = "messages_in" if inward else "messages_out"
+        content = await in_thread(self._read_content, path, table, message_id)
         if content is None:
             raise NotFoundError(f"there is no message {sanitize_id(message_id)} in {path.name}")
         return await asyncio.to_thread(_redact_content, content)
 
-    async def _read_content(self, path: Path, table: str, message_id: str) -> str | None:
+    def _read_content(self, path: Path, table: str, message_id: str) -> str | None:
         by_id = f"SELECT substr(content, 1, ?) FROM {table} WHERE id = ?"  # noqa: S608
         by_row = f"SELECT substr(content, 1, ?) FROM {table} WHERE rowid = ?"  # noqa: S608
         ids = f"SELECT rowid, id FROM {table} ORDER BY rowid DESC LIMIT ?"  # noqa: S608
-        async with open_readonly(path) as db:
-            shape = await self._shapes.of(db, path)
+        with open_readonly(path) as db:
+            shape = self._shapes.of(db)
             if not shape.has(table):
                 return None
-            rows = await _content_rows(db, by_id, message_id)
+            rows = _content_rows(db, by_id, message_id)
             if not rows:
-                for number, spelled in await db.execute_fetchall(ids, (_IDS_SEARCHED,)):
+                for number, spelled in db.fetch(ids, (_IDS_SEARCHED,)):
                     if sanitize_id(text(spelled)) == message_id:
-                        rows = await _content_rows(db, by_row, number)
+                        rows = _content_rows(db, by_row, number)
                         break
         return text(rows[0][0]) if rows else None
 
     def forget(self, folder: Path) -> None:
         """Drop what is remembered of a folder that is no longer of interest."""
         self._known.pop(str(folder), None)
-        for name in (INBOUND, OUTBOUND):
-            self._shapes.forget(folder / name)
 
     def _of(self, folder: Path) -> _FolderState:
         name = str(folder)
@@ -273,16 +299,28 @@ def _settled(seen: _Seen, now: float) -> bool:
     return all(stat is None or now - stat[0] / 1e9 > SETTLED_S for stat in seen[0])
 
 
-async def _content_rows(
-    db: aiosqlite.Connection, statement: str, of: object
-) -> list[tuple[object, ...]]:
+def _content_rows(db: OpenFile, statement: str, of: object) -> list[tuple[object, ...]]:
     try:
-        found = await db.execute_fetchall(statement, (CONTENT_LIMIT, of))
+        return db.fetch(statement, (CONTENT_LIMIT, of))
     except sqlite3.DataError:
         return [(TOO_LARGE,)]
-    return [tuple(row) for row in found]
 
 
 def _redact_content(content: str) -> str:
     # Masked last: a secret cut in two by an invisible sequence is whole again by then.
     return redact(sanitize_block(content, CONTENT_LIMIT))
+
+
+def _survey_each(
+    sessions: Sequence[QueueSession], wanted: Sequence[SurveyRequest]
+) -> list[Survey | QueueFileError]:
+    found: list[Survey | QueueFileError] = []
+    until = time.monotonic() + _MOMENT_S
+    for session, one in zip(sessions, wanted, strict=False):
+        if found and time.monotonic() > until:
+            break
+        try:
+            found.append(session.survey(alive=one.alive, rules=one.rules, whole=one.whole))
+        except QueueFileError as error:
+            found.append(error)
+    return found

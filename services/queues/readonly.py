@@ -1,4 +1,4 @@
-"""The one way a queue file of another system is opened: read-only, briefly.
+"""The one way a queue file of another system is opened: read-only, briefly, in a thread.
 
 See upstream/nanoclaw: Reading safely.
 """
@@ -6,15 +6,16 @@ See upstream/nanoclaw: Reading safely.
 from __future__ import annotations
 
 import asyncio
+import os
 import sqlite3
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
-from functools import partial
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
+from urllib.parse import quote
 
-from services.files.sqlite import Connection
+from services.process.child import run_to_completion
 from services.queues.errors import queue_file_error
 
 BUSY_S = 0.25
@@ -22,25 +23,33 @@ BUSY_S = 0.25
 _STEP_S = 0.0007
 PATIENCE_S = 1.0
 """How long the statements of one connection wait for writers, together."""
-FEW = 2000
 LONGEST_CELL = 16 << 20
 """Bytes of a cell that are ever loaded; SQLite says no to a larger one before it takes memory."""
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+async def in_thread(work: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+    """Run what reads files beside the event loop, to its end even when cancelled.
+
+    One visit is one hop: a hop for each statement costs many times what the statement does.
+    """
+    return await run_to_completion(asyncio.to_thread(work, *args, **kwargs))
 
 
 def _text(data: bytes) -> str:
     return data.decode("utf-8", "replace")
 
 
-class _ReadConnection(sqlite3.Connection):
-    """A connection that is set up where it is opened: each step from the loop costs a switch.
+class OpenFile(sqlite3.Connection):
+    """A file that is open for reading.
 
     Each statement takes its own short lock. One that finds a writer there is tried again every
     millisecond or so: SQLite's own waiting grows so long that a busy writer is never met between
     two commits. A reader that waits keeps nobody out.
     """
 
-    def __init__(self, *args: Any, versions: list[int], **kwargs: Any) -> None:
-        """`versions` is told the file's schema version."""
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._until = time.monotonic() + PATIENCE_S
         try:
@@ -48,9 +57,6 @@ class _ReadConnection(sqlite3.Connection):
             self.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, LONGEST_CELL)
             self.execute("PRAGMA query_only=1").close()
             self.execute("PRAGMA mmap_size=0").close()
-            # Of a sick file `OpenFile.schema_version` says what is wrong.
-            with suppress(sqlite3.Error):
-                versions.append(self.execute("PRAGMA schema_version").fetchone()[0])
         except BaseException:
             self.close()
             raise
@@ -66,56 +72,30 @@ class _ReadConnection(sqlite3.Connection):
                     raise
             time.sleep(_STEP_S)
 
-
-async def off_loop(rows: int, work: Callable[[], None]) -> None:
-    """Do work over very many rows beside the event loop, and over few in it."""
-    if rows > FEW:
-        await asyncio.to_thread(work)
-    else:
-        work()
-
-
-class OpenFile(Connection):
-    """A file that is open for reading, with its schema version as it was opened."""
-
-    def __init__(self, path: Path) -> None:
-        self._versions: list[int] = []
-        uri = f"{path.absolute().as_uri()}?mode=ro"
-        factory: Any = partial(_ReadConnection, versions=self._versions)
-        super().__init__(
-            lambda: sqlite3.connect(
-                uri,
-                uri=True,
-                timeout=0,
-                isolation_level=None,
-                factory=factory,
-                check_same_thread=False,
-            )
-        )
-
-    async def schema_version(self) -> int:
-        """Of a sick file this says what is wrong.
+    def fetch(self, sql: str, parameters: Any = (), /) -> list[tuple[Any, ...]]:
+        """Every row of one statement; no lock is left behind.
 
         Raises:
             sqlite3.Error: it cannot be read.
         """
-        if not self._versions:
-            rows = await self.execute_fetchall("PRAGMA schema_version")
-            self._versions += [int(row[0]) for row in rows]
-        return self._versions[0]
+        with closing(self.execute(sql, parameters)) as cursor:
+            return cursor.fetchall()
 
 
-@asynccontextmanager
-async def open_readonly(path: Path) -> AsyncIterator[OpenFile]:
-    """A connection that cannot write; use `execute_fetchall` alone, then leave.
+@contextmanager
+def open_readonly(path: Path) -> Iterator[OpenFile]:
+    """A connection that cannot write; use `fetch` alone, then leave. For a thread.
 
     A row iterator or a kept connection would hold a lock that stops the other side's commits.
 
     Raises:
         QueueFileError: the file could not be opened or read.
     """
+    uri = f"file://{quote(os.path.abspath(os.fsencode(path)))}?mode=ro"  # noqa: PTH100  a hot path
     try:
-        async with OpenFile(path) as db:
+        with closing(
+            sqlite3.connect(uri, uri=True, timeout=0, isolation_level=None, factory=OpenFile)
+        ) as db:
             yield db
     except sqlite3.Error as error:
         raise queue_file_error(path, error) from error

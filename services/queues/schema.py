@@ -7,10 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 from services.queues.readonly import OpenFile
 
+_TABLES = """
+    SELECT name, CASE WHEN length(sql) <= 16384 THEN sql END FROM sqlite_master
+    WHERE type = 'table'
+"""
+_MOST_SHAPES = 256
 _COLUMNS = """
     SELECT m.name, p.name FROM sqlite_master AS m JOIN pragma_table_info(m.name) AS p
     WHERE m.type = 'table'
@@ -33,32 +37,30 @@ class FileSchema:
 
 
 class SchemaCache:
-    """Remembers the shape of each file until its `schema_version` changes."""
+    """Remembers shapes by how their tables were made: thousands of files have a handful."""
 
     def __init__(self) -> None:
-        self._known: dict[str, tuple[int, FileSchema]] = {}
-        self._shapes: dict[frozenset[tuple[str, frozenset[str]]], FileSchema] = {}
+        self._shapes: dict[tuple[tuple[object, ...], ...], FileSchema] = {}
 
-    async def of(self, db: OpenFile, path: Path) -> FileSchema:
+    def of(self, db: OpenFile) -> FileSchema:
         """The shape of the file `db` has open.
 
         Raises:
             sqlite3.Error: it cannot be read.
         """
-        version = await db.schema_version()
-        name = str(path)
-        known = self._known.get(name)
-        if known is not None and known[0] == version:
-            return known[1]
-        tables: dict[str, set[str]] = {}
-        for table, column in await db.execute_fetchall(_COLUMNS):
-            tables.setdefault(str(table), set()).add(str(column))
-        found = frozenset((table, frozenset(columns)) for table, columns in tables.items())
-        # Thousands of files have one of a handful of shapes.
-        shape = self._shapes.setdefault(found, FileSchema(dict(found)))
-        self._known[name] = (version, shape)
+        made = tuple(db.fetch(_TABLES))
+        shape = self._shapes.get(made)
+        if shape is None:
+            shape = _probe(db)
+            if all(sql is not None for _, sql in made):
+                if len(self._shapes) >= _MOST_SHAPES:
+                    self._shapes.clear()
+                self._shapes[made] = shape
         return shape
 
-    def forget(self, path: Path) -> None:
-        """Probe again next time."""
-        self._known.pop(str(path), None)
+
+def _probe(db: OpenFile) -> FileSchema:
+    tables: dict[str, set[str]] = {}
+    for table, column in db.fetch(_COLUMNS):
+        tables.setdefault(str(table), set()).add(str(column))
+    return FileSchema({table: frozenset(columns) for table, columns in tables.items()})

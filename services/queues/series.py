@@ -6,10 +6,9 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import aiosqlite
-
 from services.queues.content_heads import rows_with_heads
 from services.queues.preview import preview
+from services.queues.readonly import OpenFile
 from services.queues.schema import FileSchema
 from services.queues.values import epoch, number, text
 from services.text.sanitize import sanitize
@@ -31,8 +30,8 @@ class Series:
     paused: bool
 
 
-async def read_series(
-    db: aiosqlite.Connection, shape: FileSchema, among: Sequence[int] | None = None
+def read_series(
+    db: OpenFile, shape: FileSchema, among: Sequence[int] | None = None
 ) -> tuple[Series, ...]:
     """What is scheduled and not done, soonest first, at most 40; only `among` those row numbers.
 
@@ -52,7 +51,7 @@ async def read_series(
                    ORDER BY datetime(process_after), rowid LIMIT :most"""  # noqa: S608
 
     bound = {"most": MOST, "among": json.dumps(among)}
-    rows = await rows_with_heads(db, "messages_in", statement, bound, 1)
+    rows = rows_with_heads(db, "messages_in", statement, bound, 1)
     return tuple(
         Series(
             id=sanitize(text(row[0]), _ID),

@@ -6,14 +6,13 @@ See upstream/nanoclaw: Reading safely.
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from pathlib import Path
+from types import MappingProxyType
 from typing import TypeVar
-
-import aiosqlite
 
 from services.clock import Clock
 from services.models import Counts, InLabel, OutLabel, QueueSnapshot, SandboxId
@@ -26,10 +25,11 @@ from services.queues.facts import AgentFacts, Survey, agent_facts
 from services.queues.incremental import InboundCounter, read_stride
 from services.queues.messages import Page, merge_pages
 from services.queues.outbound import OutboundRow, ToolRow
-from services.queues.readonly import off_loop, open_readonly
+from services.queues.readonly import OpenFile, open_readonly
 from services.queues.schema import FileSchema, SchemaCache
 from services.queues.series import Series, read_series
 from services.queues.timestamps import sqlite_utc
+from services.queues.usage import SessionUsage, read_usage
 
 INBOUND = "inbound.db"
 OUTBOUND = "outbound.db"
@@ -44,14 +44,19 @@ Stat = tuple[int, int, int] | None
 _Label = TypeVar("_Label", bound=Enum)
 
 
+# Of ten thousand sessions most have nothing to count: one empty value for all of them.
+_NOTHING: Mapping[InLabel, int] = MappingProxyType({})
+_NOBODY: frozenset[str] = frozenset()
+
+
 @dataclass(slots=True)
 class _CachedCounts:
     """Counts that were too costly to make at every poll."""
 
     alive: bool | None = None
     until: float = 0.0
-    counts: Counter[InLabel] = field(default_factory=Counter)
-    abandoned: frozenset[str] = frozenset()
+    counts: Mapping[InLabel, int] = field(default_factory=lambda: _NOTHING)
+    abandoned: frozenset[str] = _NOBODY
 
 
 class QueueSession:
@@ -75,6 +80,7 @@ class QueueSession:
         self._outbound_seen: Stat = None
         self._tool: ToolRow | None = None
         self._newest_sent: str | None = None
+        self._usage: SessionUsage | None = None
         self._caught_up = False
         """Whether long files are known up to their last rows."""
 
@@ -94,9 +100,9 @@ class QueueSession:
         Raises:
             QueueFileError: the folder cannot be searched.
         """
-        return _stat(self.inbound), _stat(self.outbound)
+        return _stat(self._folder, INBOUND), _stat(self._folder, OUTBOUND)
 
-    async def snapshot(
+    def snapshot(
         self, sandbox: SandboxId, window: int, *, alive: bool | None, rules: QueueRules = RULES
     ) -> QueueSnapshot:
         """Read counts and page.
@@ -106,52 +112,52 @@ class QueueSession:
         """
         self._rules = rules
         for _ in range(_TRIES):
-            found = await self._snapshot(sandbox, window, alive=alive)
+            found = self._snapshot(sandbox, window, alive=alive)
             if self._caught_up:
                 break
         return found
 
-    async def _snapshot(
-        self, sandbox: SandboxId, window: int, *, alive: bool | None
-    ) -> QueueSnapshot:
+    def _snapshot(self, sandbox: SandboxId, window: int, *, alive: bool | None) -> QueueSnapshot:
         stats = self._present()
         self._deliveries.dated = self._rules.dated
         now = self._clock.now()
         now_text = sqlite_utc(now)
-        await self._catch_up(stats, now_text)
+        self._catch_up(stats, now_text)
         missing: list[str] = []
-        sent = await self._read_sent(window, stats, missing)
+        sent = self._read_sent(window, stats, missing)
         if stats[0] is None:
             missing.append(INBOUND)
             return self._to_snapshot(
                 sandbox, now, Page([], sent, self._acks, {}, frozenset()), missing, alive=alive
             )
-        async with open_readonly(self.inbound) as db:
-            shape = await self._shapes.of(db, self.inbound)
+        with open_readonly(self.inbound) as db:
+            shape = self._shapes.of(db)
             if not shape.has("messages_in"):
                 missing.append(INBOUND)
-            posted = await inbound.read_page(db, shape, window, now_text)
+            posted = inbound.read_page(db, shape, window, now_text)
             ids = list(dict.fromkeys([*self._deliveries.waiting, *(row.id for row in sent)]))
-            delivered = await inbound.read_deliveries(db, shape, ids)
-            await self._count_inbound(db, shape, now_text, alive=alive)
-        await off_loop(len(delivered), lambda: self._deliveries.deliver(delivered))
+            delivered = inbound.read_deliveries(db, shape, ids)
+            self._count_inbound(db, shape, now_text, alive=alive)
+        self._deliveries.deliver(delivered)
         abandoned = self._cached_counts.abandoned
         page = Page(posted, sent, self._acks, delivered, abandoned, self._rules.dated)
         return self._to_snapshot(sandbox, now, page, missing, alive=alive)
 
-    async def _count_inbound(
-        self, db: aiosqlite.Connection, shape: FileSchema, now_text: str, *, alive: bool | None
+    def _count_inbound(
+        self, db: OpenFile, shape: FileSchema, now_text: str, *, alive: bool | None
     ) -> None:
         """Count every inbound row, unless that was costly and done a moment ago."""
         started = self._clock.monotonic()
         if started < self._cached_counts.until and alive == self._cached_counts.alive:
             return
-        await self._read_stride(db, shape, now_text)
-        abandoned = frozenset(self._inbound_counter.cancelled())
+        self._read_stride(db, shape, now_text)
+        abandoned = frozenset(self._inbound_counter.cancelled()) or _NOBODY
         counts = self._inbound_counter.counts(self._acks, alive=alive)
         cost = self._clock.monotonic() - started
         rest = min(_LONGEST_REST_S, cost * _COST_SHARE) if cost > _COSTLY_S else 0.0
-        self._cached_counts = _CachedCounts(alive, started + rest, counts, abandoned)
+        self._cached_counts = _CachedCounts(
+            alive, started + rest, dict(counts) if counts else _NOTHING, abandoned
+        )
 
     def _to_snapshot(
         self,
@@ -163,7 +169,7 @@ class QueueSession:
         alive: bool | None,
     ) -> QueueSnapshot:
         now_text = sqlite_utc(now)
-        posted = self._cached_counts.counts if INBOUND not in missing else Counter[InLabel]()
+        posted = self._cached_counts.counts if INBOUND not in missing else {}
         return QueueSnapshot(
             sandbox=sandbox,
             observed_at=now,
@@ -173,20 +179,20 @@ class QueueSession:
             problem=_initialising(missing),
         )
 
-    async def _read_sent(
+    def _read_sent(
         self, window: int, stats: tuple[Stat, Stat], missing: list[str]
     ) -> list[OutboundRow]:
         if stats[1] is None:
             missing.append(OUTBOUND)
             return []
-        async with open_readonly(self.outbound) as db:
-            shape = await self._shapes.of(db, self.outbound)
+        with open_readonly(self.outbound) as db:
+            shape = self._shapes.of(db)
             if not shape.has("messages_out"):
                 missing.append(OUTBOUND)
-            await self._read_outbound(db, shape)
-            return await outbound.read_page(db, shape, window)
+            self._read_outbound(db, shape)
+            return outbound.read_page(db, shape, window)
 
-    async def facts(self) -> AgentFacts:
+    def facts(self) -> AgentFacts:
         """Read what the files say about the agent; the heartbeat is left out.
 
         Raises:
@@ -194,24 +200,24 @@ class QueueSession:
         """
         stats = self._present()
         now = self._clock.now()
-        await self._catch_up(stats, sqlite_utc(now))
+        self._catch_up(stats, sqlite_utc(now))
         tool: ToolRow | None = None
         newest: str | None = None
         if stats[1] is not None:
-            async with open_readonly(self.outbound) as db:
-                shape = await self._shapes.of(db, self.outbound)
-                await self._read_acks(db, shape)
-                tool = await outbound.read_tool(db, shape)
-                newest = await outbound.read_newest(db, shape)
+            with open_readonly(self.outbound) as db:
+                shape = self._shapes.of(db)
+                self._read_acks(db, shape)
+                tool = outbound.read_tool(db, shape)
+                newest = outbound.read_newest(db, shape)
         due = DueFacts()
         if stats[0] is not None:
-            async with open_readonly(self.inbound) as db:
-                shape = await self._shapes.of(db, self.inbound)
-                await self._read_stride(db, shape, sqlite_utc(now))
+            with open_readonly(self.inbound) as db:
+                shape = self._shapes.of(db)
+                self._read_stride(db, shape, sqlite_utc(now))
                 due = self._inbound_counter.due(self._acks, now, self._rules)
         return agent_facts(now, self._acks, tool, due, newest)
 
-    async def survey(
+    def survey(
         self, *, alive: bool | None, rules: QueueRules = RULES, whole: bool = True
     ) -> Survey:
         """Facts, counts and what is scheduled, each file opened once; no heartbeat.
@@ -223,55 +229,59 @@ class QueueSession:
         """
         self._rules = rules
         for _ in range(_TRIES):
-            found = await self._survey(alive=alive, whole=whole)
+            found = self._survey(alive=alive, whole=whole)
             if self._caught_up:
                 break
         return found
 
-    async def _survey(self, *, alive: bool | None, whole: bool) -> Survey:
+    def _survey(self, *, alive: bool | None, whole: bool) -> Survey:
         stats = self._present()
         self._deliveries.dated = self._rules.dated
         now = self._clock.now()
         now_text = sqlite_utc(now)
-        await self._catch_up(stats, now_text)
+        self._catch_up(stats, now_text)
         missing: list[str] = []
         if stats[1] is None:
             missing.append(OUTBOUND)
-            self._tool = self._newest_sent = self._outbound_seen = None
+            self._tool = self._newest_sent = self._outbound_seen = self._usage = None
         elif whole or stats[1] != self._outbound_seen:
-            async with open_readonly(self.outbound) as db:
-                shape = await self._shapes.of(db, self.outbound)
+            outbound_path = self.outbound
+            with open_readonly(outbound_path) as db:
+                shape = self._shapes.of(db)
                 if not shape.has("messages_out"):
                     missing.append(OUTBOUND)
-                await self._read_outbound(db, shape)
-                self._tool = await outbound.read_tool(db, shape)
-                self._newest_sent = await outbound.read_newest(db, shape)
+                self._read_outbound(db, shape)
+                self._tool = outbound.read_tool(db, shape)
+                self._newest_sent = outbound.read_newest(db, shape)
+                self._usage = read_usage(db, shape)
             settled = now - stats[1][0] / 1e9 > SETTLED_S and not missing
             self._outbound_seen = stats[1] if settled and self._follow else None
         due, tries, series = DueFacts(), 0, tuple[Series, ...]()
         if stats[0] is None:
             missing.append(INBOUND)
         else:
-            async with open_readonly(self.inbound) as db:
-                shape = await self._shapes.of(db, self.inbound)
+            inbound_path = self.inbound
+            with open_readonly(inbound_path) as db:
+                shape = self._shapes.of(db)
                 if not shape.has("messages_in"):
                     missing.append(INBOUND)
                 sent = list(self._deliveries.waiting)
-                delivered = await inbound.read_deliveries(db, shape, sent)
-                await self._count_inbound(db, shape, now_text, alive=alive)
+                delivered = inbound.read_deliveries(db, shape, sent)
+                self._count_inbound(db, shape, now_text, alive=alive)
                 claims, counter = self._acks.claims, self._inbound_counter
                 due = counter.due(self._acks, now, self._rules)
                 tries = counter.tries(claims[0].message_id) if claims else 0
-                series = await self._read_series(db, shape)
-            await off_loop(len(delivered), lambda: self._deliveries.deliver(delivered))
+                series = self._read_series(db, shape)
+            self._deliveries.deliver(delivered)
         facts = agent_facts(now, self._acks, self._tool, due, self._newest_sent, tries)
-        posted = self._cached_counts.counts if INBOUND not in missing else Counter[InLabel]()
+        posted = self._cached_counts.counts if INBOUND not in missing else {}
         failed = tuple(self._deliveries.failed_at)
         return Survey(
             replace(facts, problem=_initialising(missing), failed_at=failed),
             _in_order(InLabel, posted),
             _in_order(OutLabel, self._deliveries.counts(now_text)),
             series,
+            self._usage,
         )
 
     def _present(self) -> tuple[Stat, Stat]:
@@ -296,57 +306,52 @@ class QueueSession:
             self._outbound_seen = None
         return stats
 
-    async def _catch_up(self, stats: tuple[Stat, Stat], now_text: str) -> None:
+    def _catch_up(self, stats: tuple[Stat, Stat], now_text: str) -> None:
         """Read long files to their last rows, where that has not been done."""
         if self._caught_up:
             return
         self._acks.restart()
         if stats[1] is not None:
-            await backfill.catch_up_special(self.outbound, self._shapes, self._acks)
+            backfill.catch_up_special(self.outbound, self._shapes, self._acks)
         if stats[0] is not None:
-            await backfill.catch_up_inbound(
+            backfill.catch_up_inbound(
                 self.inbound, self._shapes, self._inbound_counter, self._acks, now_text
             )
         if stats[1] is not None:
-            await backfill.catch_up_acks(
-                self.outbound, self._shapes, self._inbound_counter, self._acks
-            )
+            backfill.catch_up_acks(self.outbound, self._shapes, self._inbound_counter, self._acks)
         if stats[0] is not None and stats[1] is not None:
-            await backfill.catch_up_sent(
-                self.outbound, self.inbound, self._shapes, self._deliveries
-            )
+            backfill.catch_up_sent(self.outbound, self.inbound, self._shapes, self._deliveries)
         self._caught_up = True
 
-    async def _read_outbound(self, db: aiosqlite.Connection, shape: FileSchema) -> None:
-        await self._read_acks(db, shape)
-        if not await outbound.read_sent_stride(db, shape, self._deliveries):
+    def _read_outbound(self, db: OpenFile, shape: FileSchema) -> None:
+        self._read_acks(db, shape)
+        if not outbound.read_sent_stride(db, shape, self._deliveries):
             self._caught_up = False
 
-    async def _read_acks(self, db: aiosqlite.Connection, shape: FileSchema) -> None:
-        if not await outbound.read_new_acks(db, shape, self._acks):
+    def _read_acks(self, db: OpenFile, shape: FileSchema) -> None:
+        if not outbound.read_new_acks(db, shape, self._acks):
             self._caught_up = False
 
-    async def _read_stride(
-        self, db: aiosqlite.Connection, shape: FileSchema, now_text: str
-    ) -> None:
+    def _read_stride(self, db: OpenFile, shape: FileSchema, now_text: str) -> None:
         if not shape.has("messages_in"):
             self._inbound_counter.restart(0)
-        elif not await read_stride(db, shape, self._inbound_counter, now_text, self._acks):
+        elif not read_stride(db, shape, self._inbound_counter, now_text, self._acks):
             self._caught_up = False
         self._acks.keep({row.id for row in self._inbound_counter.open.values()})
 
-    async def _read_series(self, db: aiosqlite.Connection, shape: FileSchema) -> tuple[Series, ...]:
+    def _read_series(self, db: OpenFile, shape: FileSchema) -> tuple[Series, ...]:
         tasks = [row.row for row in self._inbound_counter.open.values() if row.kind == "task"]
-        return await read_series(db, shape, tasks) if tasks else ()
+        return read_series(db, shape, tasks) if tasks else ()
 
 
-def _stat(path: Path) -> Stat:
+def _stat(folder: str, name: str) -> Stat:
+    path = f"{folder}/{name}"
     try:
-        stat = path.stat()
+        stat = os.stat(path)  # noqa: PTH116  ten thousand of them a round
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise queue_file_error(path, error) from error
+        raise queue_file_error(Path(path), error) from error
     return stat.st_mtime_ns, stat.st_size, stat.st_ino
 
 
@@ -357,4 +362,6 @@ def _initialising(missing: list[str]) -> str:
 
 
 def _in_order(labels: type[_Label], counts: Mapping[_Label, int]) -> Counts:
+    if not counts:
+        return ()
     return tuple((str(label.value), counts[label]) for label in labels if counts.get(label, 0) > 0)

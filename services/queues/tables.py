@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Generic, TypeAlias, TypeVar
 
-import aiosqlite
-
-from services.process.child import run_to_completion
-from services.queues.readonly import open_readonly
+from services.queues.readonly import OpenFile, in_thread, open_readonly
 from services.queues.schema import SchemaCache
 
 Record: TypeAlias = Mapping[str, object]
@@ -30,20 +27,26 @@ class CachedTable(Generic[T]):
         """`make` gets a record of text cells, each None for NULL."""
         self.table = table
         self._make = make
-        self._made: dict[tuple[object, ...], T] = {}
+        self._made: dict[object, tuple[tuple[object, ...], T]] = {}
+        """The first cell, which names a row, to the row and what was made of it."""
 
     @property
     def rows(self) -> Sequence[T]:
-        """As of the last reading, in table order; a row that is there twice counts once."""
-        return list(self._made.values())
+        """As of the last reading, in table order; a name that is there twice counts once."""
+        return [made for _, made in self._made.values()]
 
     def take(self, columns: Sequence[str], rows: Sequence[tuple[object, ...]]) -> None:
         """These are its rows now."""
         known, make = self._made.get, self._make
-        made: dict[tuple[object, ...], T] = {}
+        made: dict[object, tuple[tuple[object, ...], T]] = {}
+        # Very many rows name the same few groups, chats and states: one text for each.
+        same: dict[object, object] = {}
         for row in rows:
-            kept = known(row)
-            made[row] = make(dict(zip(columns, row, strict=True))) if kept is None else kept
+            kept = known(row[0])
+            if kept is None or kept[0] != row:
+                cells = tuple([same.setdefault(cell, cell) for cell in row])
+                kept = cells, make(dict(zip(columns, cells, strict=True)))
+            made[kept[0][0]] = kept
         self._made = made
 
 
@@ -60,36 +63,36 @@ async def read_tables(
     Raises:
         QueueFileError: the file cannot be opened or read.
     """
-    return await run_to_completion(_read(path, wanted, shapes, long))
+    return await in_thread(_read, path, wanted, shapes, long)
 
 
-async def _read(
+def _read(
     path: Path,
     wanted: Mapping[str, Sequence[str]],
     shapes: SchemaCache,
     long: CachedTable[T] | None,
 ) -> dict[str, list[Record]]:
     found: dict[str, list[Record]] = {}
-    async with open_readonly(path) as db:
-        shape = await shapes.of(db, path)
+    with open_readonly(path) as db:
+        shape = shapes.of(db)
         for table, columns in wanted.items():
             here = shape.has(table)
             if long is not None and table == long.table:
                 cells = ", ".join(_text(shape.column(table, name, "NULL")) for name in columns)
-                rows = await _rows(db, cells, table) if here else []
-                long.take(columns, [tuple(row) for row in rows])
+                rows = _rows(db, cells, table) if here else []
+                long.take(columns, rows)
                 continue
             if not here:
                 continue
             cells = ", ".join(_cell(shape.column(table, name, "NULL")) for name in columns)
-            rows = await _rows(db, cells, table)
+            rows = _rows(db, cells, table)
             found[table] = [dict(zip(columns, row, strict=True)) for row in rows]
     return found
 
 
-async def _rows(db: aiosqlite.Connection, cells: str, table: str) -> Iterable[aiosqlite.Row]:
+def _rows(db: OpenFile, cells: str, table: str) -> list[tuple[object, ...]]:
     statement = f"SELECT {cells} FROM {table} LIMIT ?"  # noqa: S608
-    return await db.execute_fetchall(statement, (MOST_ROWS,))
+    return db.fetch(statement, (MOST_ROWS,))
 
 
 def _text(column: str) -> str:

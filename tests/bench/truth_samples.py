@@ -21,7 +21,8 @@ ROOT = Path(__file__).resolve().parents[2]
 COLUMNS, LINES = 160, 45
 SAMPLE_S = 0.5
 STALE = "stale"
-_NAMES = {"gateway": "gateway", "host (traffic)": "host"}
+_NAMES = {"gateway": "gateway", "host (traffic)": "host", "host (tra…": "host"}
+"""As they stand there, also where the column is narrower."""
 _SOURCE = "local"
 
 
@@ -88,9 +89,9 @@ class Screen:
 
 
 def is_stale(rest: str) -> bool:
-    """Whether a row says so: its age stands last, as `stale 12s` or `!12s`."""
+    """Whether a row says so: its age stands last, as `stale 12s` or `~12s`."""
     words = rest.split()
-    return words[-1:] != [] and (words[-1].startswith("!") or words[-2:-1] == ["stale"])
+    return words[-1:] != [] and (words[-1].startswith("~") or words[-2:-1] == ["stale"])
 
 
 class History:

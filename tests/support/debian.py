@@ -1,8 +1,9 @@
 """Debian's packages unpacked into a folder of ours: nothing is installed, nothing else changes.
 
-`WAKEDECK_CONTAINERD`, `WAKEDECK_DOCKER` and `WAKEDECK_OPENSSH` name a folder that has them already,
-or are `no` where nothing is to be fetched. Otherwise they go to the user's cache, once; versions
-are pinned, and apt checks every package against the signed index of the distribution.
+`WAKEDECK_CONTAINERD`, `WAKEDECK_DOCKER`, `WAKEDECK_OPENSSH` and `WAKEDECK_PROMETHEUS` name a folder
+that has them already, or are `no` where nothing is to be fetched. Otherwise they go to the user's
+cache, once; versions are pinned, and apt checks every package against the signed index of the
+distribution.
 """
 
 from __future__ import annotations
@@ -40,9 +41,11 @@ DOCKER = {
     "libdevmapper1.02.1": "2:1.02.185-2",
 }
 OPENSSH = {"openssh-server": "1:9.2p1-2+deb12u10", "libwrap0": "7.6.q-32"}
+PROMETHEUS = {"prometheus": "2.42.0+ds-5+deb12u1"}
 VARIABLE = "WAKEDECK_CONTAINERD"
 DOCKER_VARIABLE = "WAKEDECK_DOCKER"
 OPENSSH_VARIABLE = "WAKEDECK_OPENSSH"
+PROMETHEUS_VARIABLE = "WAKEDECK_PROMETHEUS"
 
 
 @cache
@@ -73,6 +76,16 @@ def openssh_packages() -> Path:
         UnobtainableError: not here.
     """
     return _unpacked("openssh", OPENSSH_VARIABLE, OPENSSH)
+
+
+@cache
+def prometheus_packages() -> Path:
+    """The folder prometheus and promtool are unpacked in, fetched where need be.
+
+    Raises:
+        UnobtainableError: not here.
+    """
+    return _unpacked("prometheus", PROMETHEUS_VARIABLE, PROMETHEUS)
 
 
 def _unpacked(kit: str, variable: str, wanted: Mapping[str, str]) -> Path:

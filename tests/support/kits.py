@@ -64,6 +64,17 @@ def _docker() -> str:
     return docker.missing()
 
 
+def _prometheus() -> str:
+    from tests.support.cache import UnobtainableError
+    from tests.support.debian import prometheus_packages
+
+    try:
+        prometheus_packages()
+    except UnobtainableError as error:
+        return str(error)
+    return ""
+
+
 def _kubectl(minor: int = 32) -> str:
     from tests.support import kubectl
 
@@ -99,6 +110,8 @@ KITS = {
     "containerd": Kit("containerd, runc, static busybox and bash of Debian 12", _containerd),
     "centml": Kit("the CentML client 0.7.1", _centml),
     "docker": Kit("the docker daemon of Debian 12", _docker),
+    "prometheus": Kit("Prometheus and promtool of Debian 12", _prometheus),
+    "apprise": Kit("apprise", _modules("apprise")),
     "kubectl": Kit("kubectl 1.32, or the file WAKEDECK_KUBECTL names", _kubectl),
     "agent-sandbox": Kit("agent-sandbox's official client 1.0.8, and kmock 0.8", _sandbox_client),
     "kubectl-old": Kit("kubectl 1.28", lambda: _kubectl(28)),

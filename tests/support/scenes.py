@@ -172,7 +172,18 @@ def bad_morning() -> Script:
         ),
         SANDBOXES[3],
     )
+    for number, due in ((0, 7), (2, 12)):
+        _fill(script, number, due)
     return script
+
+
+def _fill(script: Script, number: int, due: int) -> None:
+    """Give a sandbox a queue, and its row the counts of that."""
+    one = script.sandboxes[number]
+    held = script.queues[one.id] = queue(one.name, due)
+    rows = list(script.sandboxes)
+    rows[number] = replace(one, inbound=held.inbound, outbound=held.outbound)
+    script.sandboxes = tuple(rows)
 
 
 def four_hundred() -> Script:

@@ -106,13 +106,13 @@ MESSAGES = (
 )
 
 
-def queue(name: str = "data-pull") -> QueueSnapshot:
+def queue(name: str = "data-pull", due: int = 2) -> QueueSnapshot:
     """The queue of one sandbox."""
     return QueueSnapshot(
         SandboxId("local", name),
         NOW,
         MESSAGES,
-        (("due", 2), ("processing", 1), ("backoff", 1), ("context only", 1), ("completed", 41)),
+        (("due", due), ("processing", 1), ("backoff", 1), ("context only", 1), ("completed", 41)),
         (("undelivered", 1), ("delivered", 38)),
     )
 

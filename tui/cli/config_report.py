@@ -16,7 +16,7 @@ from services.config.settings import Settings
 from services.config.template import default_text
 from services.errors import RefusedError
 from services.files.private import write_new
-from services.text.redact import redact
+from services.text.redact import MASK, redact
 from tui.cli import tables
 
 
@@ -38,6 +38,11 @@ def values(settings: Settings) -> Iterator[Value]:
         yield Value(name, value, origins.get(name, "default"))
     for key, bound in settings.keys.items():
         yield Value(f"keys.{key}", bound, origins.get("keys", "default"))
+    for key, table in settings.notify.items():
+        for name, value in asdict(table).items():
+            shown_value = [MASK for _ in value] if name == "urls" else value
+            full = f"notify.{key}.{name}"
+            yield Value(full, shown_value, origins.get(full, "default"))
     for source in settings.sources:
         prefix = f"sources.{source.key}"
         named = f"{prefix}.label" in origins
@@ -50,7 +55,7 @@ def values(settings: Settings) -> Iterator[Value]:
 
 def asdict_plain(settings: Settings) -> dict[str, Any]:
     """The simple values of the settings, tables of them flattened with dots."""
-    apart = ("keys", "sources", "origins")
+    apart = ("keys", "sources", "origins", "notify")
     found: dict[str, Any] = {}
     for name in Settings.__dataclass_fields__:
         value = getattr(settings, name)

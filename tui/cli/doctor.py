@@ -8,7 +8,7 @@ import os
 import platform
 import shutil
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
@@ -23,7 +23,6 @@ from services.doctor.configured import ConfiguredSource, ask_configured
 from services.doctor.detectors import abbreviate_home
 from services.doctor.examine import examine, suggested_config
 from services.doctor.findings import Finding, Requirement
-from services.doctor.hosts import HostReport, examine_hosts
 from services.errors import ConfigError
 from services.models import GatewayState
 from services.text.charset import charset_of
@@ -32,7 +31,11 @@ from tui.cli import tables
 from tui.cli.exit import Exit
 from tui.cli.unknown_words import lines, to_json, unknown_words
 
-_KINDS = {"local": "the embedded world"}
+_KINDS = {
+    "remote": "another machine",
+    "external": "a program of yours",
+    "local": "the embedded world",
+}
 
 
 def run(flags: Flags, as_json: bool, block_alone: bool = False) -> int:
@@ -52,7 +55,6 @@ def run(flags: Flags, as_json: bool, block_alone: bool = False) -> int:
     answers = () if block_alone else asyncio.run(ask_configured(settings, SystemClock()))
     findings = asyncio.run(examine(os.environ))
     words = asyncio.run(unknown_words(paths.journal_file()))
-    hosts = asyncio.run(examine_hosts(settings, SystemClock()))
     block = "" if problem else suggested_config(findings, _configured(config))
     if block_alone:
         click.echo(block, nl=False)
@@ -60,28 +62,18 @@ def run(flags: Flags, as_json: bool, block_alone: bool = False) -> int:
         click.echo(
             json.dumps(
                 _shape(settings, config, problem, answers, findings, block)
-                | {"hosts": [asdict(one) for one in hosts], "unknown_words": to_json(words)},
+                | {"unknown_words": to_json(words)},
                 indent=2,
             )
         )
     else:
         for line in _lines(settings, config, problem, answers, findings, block):
             click.echo(line)
-        for line in (*_host_lines(hosts), *lines(words)):
+        for line in lines(words):
             click.echo(line)
     if problem:
         return Exit.USAGE
-    works = all(one.works for one in answers) and all(one.connected for one in hosts)
-    return Exit.DONE if works else Exit.FAILED
-
-
-def _host_lines(hosts: Sequence[HostReport]) -> Iterator[str]:
-    if hosts:
-        yield ""
-        yield "Other machines and programs"
-    for one in hosts:
-        yield f"  {'●' if one.connected else '✕'} {one.key}: {one.said}"
-        yield from (f"      {name}: {value}" for name, value in one.facts)
+    return Exit.DONE if all(one.works for one in answers) else Exit.FAILED
 
 
 def _configured(config: Path) -> Any:
@@ -209,6 +201,7 @@ def _answer_lines(answer: ConfiguredSource) -> Iterator[str]:
     glyph = GATEWAYS[GatewayState.READY if answer.works else GatewayState.DOWN].glyph
     kind = _KINDS.get(answer.kind, answer.kind)
     yield from (f"  {glyph} {answer.key} ({kind}): {told}" for told in answer.told)
+    yield from (f"      {name}: {value}" for name, value in answer.facts)
 
 
 def _file_rows(config: Path) -> Iterator[tuple[str, str, str]]:

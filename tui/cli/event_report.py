@@ -14,7 +14,7 @@ from services.clock import SystemClock
 from services.config import paths
 from services.config.settings import Settings
 from services.errors import UnavailableError
-from services.journal.file import UnusableError, set_aside_names
+from services.journal.file import UnusableError, is_begun, set_aside_names
 from services.journal.rows import EventQuery
 from services.journal.salvage import bring_back
 from services.journal.store import History, Journal
@@ -47,7 +47,7 @@ def run(settings: Settings, wanted: Search, as_json: bool) -> int:
     """
     found = asyncio.run(_found(settings, wanted))
     for one in reversed(found.events):
-        click.echo(json.dumps(tables.event_json(one)) if as_json else _line(one))
+        click.echo(json.dumps(tables.event_json(one)) if as_json else line(one))
     if found.unreadable:
         some = "1 record" if found.unreadable == 1 else f"{found.unreadable} records"
         print_stderr(f"wakedeck: {some} of the journal cannot be read and left out.")
@@ -56,7 +56,7 @@ def run(settings: Settings, wanted: Search, as_json: bool) -> int:
         return Exit.FAILED
     if not found.events and not as_json:
         print_stderr(
-            "nothing has been recorded" + (" that fits" if paths.journal_file().exists() else "")
+            "nothing has been recorded" + (" that fits" if is_begun(paths.journal_file()) else "")
         )
     return Exit.DONE
 
@@ -64,7 +64,7 @@ def run(settings: Settings, wanted: Search, as_json: bool) -> int:
 def repair() -> int:
     """Bring back what damaged journals still tell; 1 where something stays lost."""
     path = paths.journal_file()
-    if not path.exists() and not set_aside_names(path):
+    if not is_begun(path) and not set_aside_names(path):
         print_stderr("nothing has been recorded, so there is nothing to bring back")
         return Exit.DONE
     try:
@@ -94,7 +94,7 @@ async def _found(settings: Settings, wanted: Search) -> History:
     path = paths.journal_file()
     found = History(())
     damaged = _set_aside_sentence(path)
-    if path.exists() or damaged:
+    if is_begun(path) or damaged:
         journal = Journal(path, SystemClock())
         for notice in await journal.open():
             print_stderr(f"wakedeck: {notice.text}")
@@ -140,7 +140,8 @@ async def _native(settings: Settings, typed: str) -> str:
         return str((await probed.sandbox(typed)).id)
 
 
-def _line(event: Event) -> str:
+def line(event: Event) -> str:
+    """One event as it is printed."""
     when = clock_time(event.at, with_date=True)
     sign = SEVERITIES[event.severity]
     subject = f"{event.source}/{event.subject}".strip("/") or "wakedeck"

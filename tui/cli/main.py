@@ -14,7 +14,7 @@ import click
 from services.config.settings import Flags
 from services.errors import RefusedError
 from services.process.signals import catch_ignored
-from tui.cli import actions, completions, local, queries, source, system
+from tui.cli import actions, completions, local, queries, source, system, watch
 from tui.cli.exit import Exit, exit_with_code, os_error, report_error, settings_of
 from tui.cli.gate import gated
 
@@ -96,6 +96,8 @@ for _command in (
     queries.queues,
     queries.logs,
     queries.events,
+    watch.watch,
+    watch.notify,
     actions.wake,
     actions.reconnect,
     actions.shell,

@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from services.files.bounded import parse_json
+from services.files.bounded import open_regular, parse_json
 
 CRASHES = "crashes.jsonl"
 GAVE_UP = "gave-up.json"
@@ -37,7 +37,7 @@ def read_crashes(folder: Path) -> tuple[Crash, ...]:
 def crash_lines(path: Path) -> list[str]:
     """The lines at the end of a file of crashes."""
     try:
-        with path.open("rb") as stream:
+        with open_regular(path) as stream:
             stream.seek(0, os.SEEK_END)
             stream.seek(max(0, stream.tell() - _CRASHES_READ))
             return [line for line in stream.read().decode("utf-8", "replace").splitlines() if line]

@@ -7,6 +7,7 @@ import socket
 from collections.abc import Mapping
 
 from services.errors import ShellError
+from services.files.bounded import open_regular
 from services.models import Retry
 from services.net import unix_sockets
 from services.sources.local import process_records
@@ -22,7 +23,7 @@ _LONGEST_TOKEN = 512
 def token(world: World) -> str:
     """The bearer token of the gateway's present life; empty where there is none to read."""
     try:
-        with world.token.open("rb") as file:
+        with open_regular(world.token) as file:
             return file.read(_LONGEST_TOKEN).decode("ascii").strip()
     except (OSError, UnicodeDecodeError):
         return ""

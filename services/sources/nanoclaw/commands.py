@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from services.errors import ProcessError, UnavailableError
 from services.process import run
 from services.sources.nanoclaw.client import deliver, exchange
-from services.sources.nanoclaw.containers import DOCKER, safe_name
+from services.sources.nanoclaw.docker_cli import DOCKER, safe_name
 from services.sources.nanoclaw.engagement import NudgePlan
 from services.sources.nanoclaw.frames import FrameError, decode, encode
 from services.sources.nanoclaw.install import Install

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import re
 import shutil
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -12,14 +11,22 @@ from pathlib import PurePosixPath
 
 from services.clock import Clock
 from services.errors import ProcessError
-from services.files.bounded import parse_json
 from services.process import run
-from services.queues.timestamps import seconds
+from services.sources.nanoclaw.docker_cli import (
+    DOCKER,
+    Inspected,
+    ListedRow,
+    complaint,
+    epoch,
+    inspect_argv,
+    list_argv,
+    parse_inspected,
+    parse_rows,
+    started_at,
+)
 from services.sources.nanoclaw.install import Install
-from services.text.redact import redact_line
 from services.text.sanitize import sanitize
 
-DOCKER = "docker"
 LIST_S = 8.0
 INSPECT_S = 8.0
 _WORKSPACE = "/workspace"
@@ -58,16 +65,6 @@ class AgentContainer:
 
 
 @dataclass(frozen=True, slots=True)
-class Inspected:
-    """What `inspect` says of one container."""
-
-    labels: Mapping[str, object]
-    started: str
-    created: str
-    mounts: tuple[Mapping[str, object], ...]
-
-
-@dataclass(frozen=True, slots=True)
 class Listing:
     """The containers at one instant, or why they are not known."""
 
@@ -86,44 +83,8 @@ class Listing:
         return not self.problem
 
 
-def list_argv(install: Install) -> tuple[str, ...]:
-    """Every container of one install, also one that does not run yet.
-
-    See upstream/nanoclaw: Containers.
-    """
-    return (
-        *(DOCKER, "ps", "-a", "--no-trunc", "--filter", f"label={install.label}"),
-        *("--format", "{{json .}}"),
-    )
-
-
-def logs_argv(name: str) -> tuple[str, ...]:
-    """Ten minutes of a container's log, then what comes; it goes when the container ends."""
-    return (DOCKER, "logs", "--since", "10m", "-f", name)
-
-
-def inspect_argv(ids: Iterable[str]) -> tuple[str, ...]:
-    """Labels, instants and mounts of each, one line a container."""
-    return (DOCKER, "inspect", "--type", "container", "--format", _INSPECT, *ids)
-
-
-_INSPECT = (
-    "[{{json .Id}},{{json .Config.Labels}},{{json .State.StartedAt}},{{json .Created}},"
-    "{{json .Mounts}}]"
-)
 _YOUNG = "second"
 """In a status of a container up for less than a minute: it may have been started anew."""
-
-
-@dataclass(frozen=True, slots=True)
-class ListedRow:
-    """One line of the listing."""
-
-    id: str
-    name: str
-    status: str
-    uptime: str
-    """As the runtime words it."""
 
 
 class Containers:
@@ -143,7 +104,7 @@ class Containers:
         if done.timed_out:
             return Listing(now, problem=f"docker does not answer within {LIST_S:g} s")
         if done.code:
-            return Listing(now, problem=f"docker: {_complaint(done.stderr)}")
+            return Listing(now, problem=f"docker: {complaint(done.stderr)}")
         if done.truncated:
             return Listing(now, problem="docker lists more than can be read")
         rows = parse_rows(done.stdout)
@@ -244,73 +205,6 @@ def _label(told: Inspected, name: str) -> str:
     return value if isinstance(value, str) else ""
 
 
-def epoch(stamp: str) -> float | None:
-    """An instant as the runtime spells it; None for its zero and for what is no instant."""
-    if not stamp or stamp.startswith("0001-"):
-        return None
-    match = _STAMP.match(stamp)
-    if match is None:
-        return None
-    return seconds(f"{match[1]}{(match[2] or '')[:10]}{match[3]}")
-
-
-_STAMP = re.compile(r"(\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d)(\.\d+)?\s?(Z|[+-]\d\d:?\d\d)", re.ASCII)
-
-
-def parse_rows(stdout: bytes) -> list[ListedRow] | None:
-    """Each listed container; None where a line is something else.
-
-    Two runtimes spell the keys differently (upstream/nanoclaw: Containers).
-    """
-    rows: list[ListedRow] = []
-    for line in stdout.splitlines():
-        if not line.strip():
-            continue
-        try:
-            row = parse_json(line)
-            key = row.get("ID") or row["Id"]
-            names = row["Names"]
-            name = names[0] if isinstance(names, list) else names.split(",")[0]
-            status = str(row.get("State") or "running").lower()
-        except (ValueError, KeyError, IndexError, TypeError, AttributeError):
-            return None
-        if not (safe_name(key) and safe_name(name)):
-            return None
-        rows.append(ListedRow(key, name, sanitize(status, 20), str(row.get("Status", ""))[:80]))
-    return rows
-
-
-def safe_name(name: object) -> bool:
-    """Whether it is a name docker itself would give, and so cannot be taken for an option."""
-    return (
-        isinstance(name, str)
-        and 0 < len(name) <= 255
-        and name.isascii()
-        and name[0].isalnum()
-        and all(char.isalnum() or char in "_.-" for char in name)
-    )
-
-
-def parse_inspected(stdout: bytes) -> dict[str, Inspected]:
-    """What was inspected, by id; lines that are something else are left out."""
-    found: dict[str, Inspected] = {}
-    for line in stdout.splitlines():
-        try:
-            key, labels, started, created, mounts = parse_json(line)
-        except (ValueError, TypeError):
-            continue
-        if isinstance(key, str):
-            found[key] = Inspected(
-                labels if isinstance(labels, dict) else {},
-                started if isinstance(started, str) else "",
-                created if isinstance(created, str) else "",
-                tuple(one for one in mounts if isinstance(one, dict))
-                if isinstance(mounts, list)
-                else (),
-            )
-    return found
-
-
 def session_of(mounts: Iterable[Mapping[str, object]], install: Install) -> SessionKey | None:
     """Whose container it is: the mount at `/workspace` names group and session."""
     for mount in mounts:
@@ -327,19 +221,6 @@ def session_of(mounts: Iterable[Mapping[str, object]], install: Install) -> Sess
             return session_key if os.path.realpath(source) == ours else None
         return session_key
     return None
-
-
-def started_at(name: str) -> float | None:
-    """The instant at the end of `nanoclaw-v2-<folder>-<ms>`."""
-    digits = name.rsplit("-", 1)[-1]
-    if not (digits.isascii() and digits.isdigit() and 12 <= len(digits) <= 14):
-        return None
-    return int(digits) / 1000
-
-
-def _complaint(stderr: bytes) -> str:
-    lines = stderr.decode("utf-8", "replace").strip().splitlines()
-    return redact_line(lines[-1], 160) if lines else "it failed without a word"
 
 
 class ContainerListings:

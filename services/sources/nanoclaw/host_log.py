@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from services.files.bounded import UnfitError, parse_json
+from services.files.bounded import UnfitError, open_regular, parse_json
 from services.text.redact import redact_line
 
 TAIL = 256 * 1024
@@ -167,6 +167,35 @@ def _last_words(text: str) -> str:
     return redact_line(_RUNNER.sub("", said[-1]), 160) if said else ""
 
 
+@dataclass(frozen=True, slots=True)
+class LoggedError:
+    """One error of the host; those that say the same are one."""
+
+    at: float
+    """When it was said last."""
+    text: str
+    """Harmless, secrets masked."""
+    times: int = 1
+
+
+_ERRORS = ("ERROR", "FATAL")
+_ERRORS_KEPT = 3
+
+
+def last_errors(lines: Iterable[tuple[float, HostLogLine]]) -> tuple[LoggedError, ...]:
+    """The newest errors, newest first, at most three."""
+    found: dict[str, tuple[float, str, int]] = {}
+    for at, line in lines:
+        if line.level in _ERRORS:
+            about = _VALUES.split(line.text, maxsplit=1)[0]
+            found[about] = (at, line.text, found.get(about, (0.0, "", 0))[2] + 1)
+    newest = sorted(found.values(), reverse=True)[:_ERRORS_KEPT]
+    return tuple(LoggedError(at, redact_line(said, 160), times) for at, said, times in newest)
+
+
+_VALUES = re.compile(r"\s\w{1,40}=")
+
+
 class HostLogReader:
     """The troubles of a log file, read again when it changed; only its last 256 KiB."""
 
@@ -174,6 +203,8 @@ class HostLogReader:
         self._path = path
         self._seen: tuple[int, int, int] | None = None
         self._troubles: dict[str, StartFailure] = {}
+        self.errors: tuple[LoggedError, ...] = ()
+        """The newest ones, as of the last reading."""
 
     def read(self) -> dict[str, StartFailure]:
         """By session; empty where the file cannot be read."""
@@ -181,12 +212,13 @@ class HostLogReader:
             stat = self._path.stat()
             seen = (stat.st_mtime_ns, stat.st_size, stat.st_ino)
             if seen != self._seen:
-                with self._path.open("rb") as stream:
+                with open_regular(self._path) as stream:
                     stream.seek(max(0, stat.st_size - TAIL))
                     text = stream.read(TAIL).decode("utf-8", "replace")
                 parsed = [line for raw in text.split("\n") if (line := parse(raw)) is not None]
-                self._troubles = troubles(dated(parsed, stat.st_mtime))
+                lines = dated(parsed, stat.st_mtime)
+                self._troubles, self.errors = troubles(lines), last_errors(lines)
                 self._seen = seen
         except (OSError, OverflowError, ValueError):
-            self._seen, self._troubles = None, {}
+            self._seen, self._troubles, self.errors = None, {}, ()
         return self._troubles

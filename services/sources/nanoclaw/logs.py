@@ -18,8 +18,8 @@ from services.sources.nanoclaw.containers import (
     AgentContainer,
     ContainerListings,
     SessionKey,
-    logs_argv,
 )
+from services.sources.nanoclaw.docker_cli import logs_argv
 from services.sources.nanoclaw.host_log import TAIL, dated, parse
 from services.sources.nanoclaw.install import Install
 from services.text.sanitize import sanitize

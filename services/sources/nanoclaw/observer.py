@@ -20,7 +20,7 @@ from services.models import (
     Source,
 )
 from services.queues.reader import QueueReader
-from services.sources.nanoclaw import host_judge, logs
+from services.sources.nanoclaw import health, host_judge, logs, usage
 from services.sources.nanoclaw.containers import ContainerListings, Listing, SessionKey
 from services.sources.nanoclaw.engagement import NudgePlan, plan
 from services.sources.nanoclaw.install import Install, find
@@ -28,7 +28,7 @@ from services.sources.nanoclaw.poller import SessionPoller
 from services.sources.nanoclaw.tracked import PollContext
 from services.sources.nanoclaw.verdicts import verdict
 from services.sources.protocol.verdict import Verdict, VerdictKind
-from services.text.format import ago, sentence, span
+from services.text.format import sentence
 from services.text.sanitize import sanitize
 
 
@@ -56,6 +56,7 @@ class NanoClawObserver:
         self._survey_reader = QueueReader(clock, follow=True)
         self._poller: SessionPoller | None = None
         self._listings: ContainerListings | None = None
+        self._health: health.HealthReader | None = None
 
     async def observe(self) -> Observation:
         poller, listings = self._opened()
@@ -63,7 +64,10 @@ class NanoClawObserver:
         sandboxes = await poller.poll(listing)
         assert poller.context is not None
         return Observation(
-            self.info.key, self._clock.now(), self._gateways(poller, poller.context), sandboxes
+            self.info.key,
+            self._clock.now(),
+            self._gateways(poller, poller.context, len(sandboxes)),
+            sandboxes,
         )
 
     async def queue(self, sandbox: SandboxId, window: int) -> QueueSnapshot:
@@ -124,7 +128,9 @@ class NanoClawObserver:
             await lines.aclose()  # type: ignore[attr-defined]
 
     async def close(self) -> None:
-        """Files are never kept open; a listing that runs is ended."""
+        """Files are never kept open; a listing or a reading that runs is ended."""
+        if self._health is not None:
+            await self._health.close()
         if self._listings is not None:
             await self._listings.close()
 
@@ -155,6 +161,7 @@ class NanoClawObserver:
             install = find(self._root, self._candidates)
             self._poller = SessionPoller(self.info.key, install, self._survey_reader, self._clock)
             self._listings = ContainerListings(install, self._clock)
+            self._health = health.HealthReader(install, self._clock)
         return self._poller, self._listings
 
     def _session_key(self, poller: SessionPoller, sandbox: SandboxId) -> SessionKey:
@@ -164,12 +171,17 @@ class NanoClawObserver:
             raise NotFoundError(f"{self.info.label} has no session {name}.")
         return session_key
 
-    def _gateways(self, poller: SessionPoller, context: PollContext) -> tuple[Gateway, ...]:
+    def _gateways(
+        self, poller: SessionPoller, context: PollContext, sessions: int
+    ) -> tuple[Gateway, ...]:
         now = self._clock.now()
         state, reason = host_judge.judge(context.host, now)
         problem = context.seen.problem
         rows = list(host_judge.facts(context.host, now))
-        rows += _health(poller, context, now)
+        rows += health.host_facts(context, poller.errors, now)
+        rows += _spent(poller)
+        if unread := poller.unread:
+            rows.append(("reading", f"{unread} of {sessions} sessions not read yet"))
         refusal = context.generation.refuses_start
         if refusal and state is GatewayState.DOWN:
             reason = f"The host refuses to start: {refusal}. /update-nanoclaw is the way out."
@@ -181,6 +193,10 @@ class NanoClawObserver:
             rows.append(("session folders", "none: this install keeps its messages elsewhere"))
         for name in poller.folders_denied:
             rows.append(("unreadable group", sanitize(name, 120)))
+        groups = context.seen.central.groups
+        rows += usage.install_facts(poller.surveys, groups)
+        if self._health is not None:
+            rows += health.install_facts(self._health.latest(), groups, now)
         if problem:
             reason = f"{reason} {_central_problem(problem, context)}".strip()
         host = Gateway(
@@ -196,23 +212,11 @@ class NanoClawObserver:
         return host, _containers(GatewayId(self.info.key, "containers"), context, now)
 
 
-def _health(poller: SessionPoller, context: PollContext, now: float) -> list[tuple[str, str]]:
-    """Version, uptime, and what is folded away."""
-    known, began = context.generation, context.host_started_at
-    told = f"{known.version} (package.json)" if known.version else "unknown: no package.json says"
-    rows = [("version", told)]
-    if began is not None and context.host.up:
-        rows.append(("host up", span(now - began)))
-        if known.code_at is not None and known.code_at > began:
-            rows.append(("code on disk", "newer than the running host"))
-    if context.troubles:
-        last = max(context.troubles.values(), key=lambda one: one.at)
-        rows.append(("last failed start", f"{ago(now - last.at)}: {last.why}"))
+def _spent(poller: SessionPoller) -> list[tuple[str, str]]:
+    """What is folded away."""
     spent = poller.spent_tasks
-    if spent:
-        shown = ", ".join(sanitize(one, 60) for one in spent[-_SPENT_SHOWN:])
-        rows.append(("spent tasks", f"{len(spent)}: {shown}"))
-    return rows
+    shown = ", ".join(sanitize(one, 60) for one in spent[-_SPENT_SHOWN:])
+    return [("spent tasks", f"{len(spent)}: {shown}")] if spent else []
 
 
 _SPENT_SHOWN = 8

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
 from services.clock import Clock
 from services.models import GatewayId, InLabel, Sandbox, SandboxId
-from services.queues.due import DUE_PREFETCH, QueueRules
+from services.queues.due import QueueRules
+from services.queues.facts import Survey
 from services.queues.reader import QueueReader
 from services.sources.nanoclaw.central_client import CentralClient, CentralReading
 from services.sources.nanoclaw.central_db import PendingRequest, SessionRow
@@ -22,11 +22,12 @@ from services.sources.nanoclaw.generation import (
     UNKNOWN_GENERATION,
     read_generation,
 )
-from services.sources.nanoclaw.host_log import HostLogReader
+from services.sources.nanoclaw.host_log import HostLogReader, LoggedError
 from services.sources.nanoclaw.install import Install, check
 from services.sources.nanoclaw.joins import ListBelief, holds, trouble_of, watch
 from services.sources.nanoclaw.judge import judge
 from services.sources.nanoclaw.rows import SessionRecord, human_wait, native_ids, to_row
+from services.sources.nanoclaw.surveyor import SessionSurveyor, queue_rules
 from services.sources.nanoclaw.tasks import KEPT_FAILING, is_spent, paused_task
 from services.sources.nanoclaw.tracked import (
     PollContext,
@@ -36,18 +37,8 @@ from services.sources.nanoclaw.tracked import (
     shared_evidence,
 )
 
-AT_ONCE = 2
-BUDGET_S = 3.0
-"""How long one round reads session files; the rest waits for the next."""
-LONGEST_REST_S = 5.0
-"""A session that matters is read again after this long though its files look unchanged."""
-WHOLE_EVERY_S = 30.0
-"""A session whose messages keep coming has its other file read at least this often."""
-ROTATION = 4
-"""How many of the others are read again in a round."""
 AGED_S = 1.5
 """A row that says the same as before is confirmed when it is this old."""
-_SETTLED_S = 0.05
 GENERATION_S = 30.0
 
 
@@ -62,10 +53,10 @@ class SessionPoller:
         self._clock = clock
         self._central = CentralClient(install, clock)
         self._folders = Folders(install)
+        self._surveyor = SessionSurveyor(install, reader, clock)
         self._errors = HostLogReader(install.error_log)
         self._sessions: dict[SessionKey, TrackedSession] = {}
         self._by_native: dict[str, TrackedSession] = {}
-        self._rotation: deque[SessionKey] = deque()
         self._lock = asyncio.Lock()
         self.context: PollContext | None = None
         self._generation = UNKNOWN_GENERATION
@@ -93,12 +84,9 @@ class SessionPoller:
 
     def rules(self, session_key: SessionKey) -> QueueRules:
         """How the code of this install treats the queue files of a session."""
-        central = None if self.context is None else self.context.seen.central
-        prefetch = (
-            DUE_PREFETCH if central is None else central.prefetch.get(session_key[0], DUE_PREFETCH)
-        )
-        known = self._generation
-        return QueueRules(prefetch, known.oldest_first, known.dated)
+        if self.context is None:
+            return QueueRules(oldest_first=None, dated=None)
+        return queue_rules(self.context, session_key)
 
     def judgement(self, native: str) -> SessionJudgement | None:
         """What it was seen to be in the last round."""
@@ -128,11 +116,9 @@ class SessionPoller:
             if only is not None:
                 chosen = self._by_native.get(only)
                 if chosen is not None:
-                    await self._survey(context, [chosen], self._clock.monotonic() + BUDGET_S)
+                    await self._surveyor.read(context, [chosen])
                 return () if chosen is None else (self._to_row(context, chosen),)
-            await self._survey(
-                context, self._due_for_reading(context), self._clock.monotonic() + BUDGET_S
-            )
+            await self._surveyor.read(context, self._surveyor.due(context, self._sessions))
             rows = context.rows
             return tuple(
                 [
@@ -147,6 +133,25 @@ class SessionPoller:
         """Series whose sessions are closed for good, in the order of the table."""
         rows = {} if self.context is None else self.context.rows
         return tuple(row.task for row in rows.values() if is_spent(row))
+
+    @property
+    def unread(self) -> int:
+        """Sessions with files that were not read yet."""
+        stamps = {} if self.context is None else self.context.stamps
+        return sum(
+            not one.surveyed_at and stamps.get(key, NOTHING) is not NOTHING
+            for key, one in self._sessions.items()
+        )
+
+    @property
+    def surveys(self) -> Iterator[tuple[SessionKey, Survey]]:
+        """What was read of each session, spent tasks included."""
+        return ((key, one.survey) for key, one in self._sessions.items())
+
+    @property
+    def errors(self) -> tuple[LoggedError, ...]:
+        """What the host's error log said last."""
+        return self._errors.errors
 
     async def _gather(self, listing: Listing, only: str | None) -> PollContext:
         check(self.install)
@@ -255,62 +260,7 @@ class SessionPoller:
                 else TrackedSession(session_key, native)
             )
         self._by_native = {one.native: one for one in self._sessions.values()}
-        self._rotation = deque(self._sessions)
-
-    def _due_for_reading(self, context: PollContext) -> list[TrackedSession]:
-        """Whose files to read in this round, the most urgent first."""
-        now = self._clock.monotonic()
-        changed: list[tuple[bool, float, TrackedSession]] = []
-        listed = context.listing.by_session
-        silent = False if context.listing.known else None
-        for session_key, stamp in context.stamps.items():
-            one = self._sessions[session_key]
-            if one.row_is_current and stamp is one.stamp and one.alive is silent is False:
-                continue
-            active = session_key in listed or (one.judged is not None and not one.judged.steady)
-            next_at = one.survey.facts.next_at
-            lapsed = next_at is not None and next_at <= self._clock.now()
-            old = lapsed or (active and now - one.surveyed_at >= LONGEST_REST_S)
-            moved = stamp != one.stamp or is_alive(context, session_key) != one.alive
-            if stamp is not NOTHING and (moved or old):
-                changed.append((not active, -stamp.newest, one))
-        changed.sort(key=lambda entry: entry[:2])
-        chosen = [one for _, _, one in changed]
-        for _ in range(min(ROTATION, len(self._rotation))):
-            session_key = self._rotation[0]
-            self._rotation.rotate(-1)
-            one = self._sessions[session_key]
-            rested = now - one.surveyed_at >= LONGEST_REST_S
-            if rested and context.stamps.get(session_key, NOTHING) is not NOTHING:
-                chosen.append(one)
-        return list({one.session_key: one for one in chosen}.values())
-
-    async def _survey(self, context: PollContext, some: list[TrackedSession], until: float) -> None:
-        queue = deque(some)
-
-        async def read() -> None:
-            while queue and self._clock.monotonic() < until:
-                await self._read(context, queue.popleft())
-
-        await asyncio.gather(*(read() for _ in range(min(AT_ONCE, len(some)))))
-
-    async def _read(self, context: PollContext, one: TrackedSession) -> None:
-        stamp = context.stamps.get(one.session_key, NOTHING)
-        if stamp is NOTHING:
-            return
-        alive = is_alive(context, one.session_key)
-        rules = self.rules(one.session_key)
-        now = self._clock.monotonic()
-        whole = stamp == one.stamp or now - one.whole_at >= WHOLE_EVERY_S
-        survey = await self._reader.survey(
-            self._folder(one.session_key), alive=alive, rules=rules, whole=whole
-        )
-        one.whole_at = now if whole else one.whole_at
-        if survey != one.survey:
-            one.survey, one.row_is_current = survey, False
-        one.surveyed_at, one.alive = self._clock.monotonic(), alive
-        settled = self._clock.now() - stamp.newest > _SETTLED_S
-        one.stamp = stamp if settled and not survey.facts.problem else None
+        self._surveyor.track(self._sessions)
 
     def _to_row(self, context: PollContext, one: TrackedSession) -> Sandbox:
         now = self._clock.now()
@@ -323,7 +273,7 @@ class SessionPoller:
         one.judged = record.judged
         one.sandbox = to_row(record, context.seen.central, now)
         one.row_is_current = (
-            record.judged.steady
+            (record.judged.steady or _rests_unread(one, record.evidence))
             and not record.waiting
             and record.evidence.trouble is None
             and record.evidence.files.heartbeat_at is None
@@ -380,3 +330,9 @@ class SessionPoller:
 
     def _folder(self, session_key: SessionKey) -> Path:
         return self.install.sessions / session_key[0] / session_key[1]
+
+
+def _rests_unread(one: TrackedSession, seen: SessionEvidence) -> bool:
+    """Whether all that is known is that it does not run: so it stays until its files are read."""
+    stopped = seen.row is None or seen.row.container == "stopped"
+    return not one.surveyed_at and stopped and seen.container is None and not seen.held

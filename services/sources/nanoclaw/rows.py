@@ -20,6 +20,7 @@ from services.sources.nanoclaw.containers import SessionKey
 from services.sources.nanoclaw.engagement import place_of
 from services.sources.nanoclaw.evidence import SessionEvidence, SessionJudgement
 from services.sources.nanoclaw.running_judge import reaped_at, stale_tool
+from services.sources.nanoclaw.usage import session_facts
 from services.text.format import ago, plural, span
 from services.text.sanitize import sanitize
 
@@ -100,6 +101,7 @@ def evidence(record: SessionRecord, central: CentralSnapshot, now: float) -> Fac
     config = central.models.get(record.group_id)
     if config:
         rows.append(("model", sanitize(config, 80)))
+    rows += session_facts(record.survey.usage)
     return tuple(rows)
 
 

@@ -133,9 +133,10 @@ def _ask(known: Registration, folder: Path) -> GrpcFacts:
         return GrpcFacts(problem=f"its stubs cannot be loaded: {sanitize(str(error), 80)}")
     try:
         channel = _channel(grpc, known, folder)
-    except (OSError, UnfitError) as error:
-        why = getattr(error, "strerror", None) or "they are not as they should be"
-        return GrpcFacts(problem=f"its certificates cannot be read: {why}")
+    except OSError as error:
+        return GrpcFacts(problem=f"its certificates cannot be read: {error.strerror}")
+    except UnfitError as error:
+        return GrpcFacts(problem=f"its certificates cannot be read: {error}")
     try:
         client = openshell_pb2_grpc.OpenShellStub(channel)
         until = time.monotonic() + CALL_S

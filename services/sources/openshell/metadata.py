@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from services.errors import UnavailableError
-from services.files.bounded import parse_json, read_bounded
+from services.files.bounded import open_regular, parse_json, read_bounded
 from services.sources.openshell.records import DEFAULT_WORKSPACE, Registration, Target, safe_name
 from services.text.sanitize import sanitize
 
@@ -18,7 +18,7 @@ _LARGEST = 64 * 1024
 def active(folder: Path) -> str:
     """The name of the active gateway; empty where none is."""
     try:
-        with (folder / "active_gateway").open("rb") as stream:
+        with open_regular(folder / "active_gateway") as stream:
             name = stream.read(400).decode("utf-8", "replace").strip()
     except OSError:
         return ""
@@ -65,7 +65,7 @@ def _registration(folder: Path, name: str, chosen: bool) -> Registration:
 def last_used(folder: Path, gateway: str) -> Target | None:
     """The sandbox the CLI was last used for there: all that is known while a gateway is down."""
     try:
-        with (folder / "gateways" / gateway / "last_sandbox").open("rb") as stream:
+        with open_regular(folder / "gateways" / gateway / "last_sandbox") as stream:
             lines = stream.read(1000).decode("utf-8", "replace").split()
     except OSError:
         return None

@@ -19,7 +19,7 @@ from services.sources.vellum.conditions import serving
 from services.sources.vellum.credential import CredentialState
 from services.sources.vellum.evidence import ActionKind, ActionResult, AssistantEvidence
 from services.sources.vellum.http_probe import HttpOutcome, HttpReply
-from services.sources.vellum.judge import AssistantJudgement, Remedy, classify
+from services.sources.vellum.judge import REISSUE, AssistantJudgement, Remedy, classify
 from services.sources.vellum.limits import (
     MINT_S,
     READY_S,
@@ -173,10 +173,13 @@ class AssistantLink:
 
     async def steps(self, entry: AssistantEntry) -> AsyncGenerator[Step | Verdict, None]:
         """`credential`, then `connect`."""
+        undated: AssistantEvidence | None = None
         if entry.cloud != "paired":
             step = StepBuilder("credential", self._clock)
             yield step.begun
             seen = await self._probes.files(entry)
+            if seen.credential.state is CredentialState.UNDATED and seen.credential.renewable:
+                undated = seen
             if seen.credential.state is CredentialState.EXPIRED:
                 # From here it must not be interrupted: a spent token would revoke its family.
                 yield step.running("renewing", limit_s=REFRESH_S, critical=True)
@@ -191,6 +194,12 @@ class AssistantLink:
         step = StepBuilder("connect", self._clock, MINT_S + READY_S)
         yield step.begun
         ended, meaning = await self._connect(entry, step)
+        if undated is not None and meaning is not None and meaning.confirmable == REISSUE:
+            # The gateway has said what the file could not: a renewal signs nobody else out.
+            yield step.running("renewing", limit_s=REFRESH_S, critical=True)
+            ended, meaning = await self._renew(entry, undated, step)
+            if ended.state is StepState.OK:
+                ended, meaning = await self._connect(entry, step)
         if meaning is not None:
             yield meaning
         yield ended
@@ -207,7 +216,7 @@ class AssistantLink:
             return step.failed(f"{error.sentence} {error.advice}".strip()), None
         if action.code == 0:
             again = await self._probes.files(entry)
-            if again.credential.state is CredentialState.VALID:
+            if again.credential.state in (CredentialState.VALID, CredentialState.UNDATED):
                 return step.ok("renewed"), None
             return step.failed("The renewal ended well and left no good credential."), None
         if not action.status:
@@ -289,7 +298,10 @@ class AssistantLink:
         self, step: StepBuilder, seen: AssistantEvidence, judged: AssistantJudgement
     ) -> _Ended:
         if judged.remedy in (Remedy.FINE, Remedy.REFRESH):
-            return step.ok("stored and not expired"), None
+            undated = seen.credential.state is CredentialState.UNDATED
+            return step.ok(
+                "stored; its expiry is not known" if undated else "stored and not expired"
+            ), None
         said = verdicts.from_link(judged, seen.tool)
         passing = said is None or said.kind is VerdictKind.SETTLING
         return step.failed(judged.reason, transient=passing), said

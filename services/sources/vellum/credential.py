@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from enum import Enum
 from pathlib import Path
 
-from services.files.bounded import UnfitError, parse_json, read_bounded
+from services.files.bounded import MalformedError, UnfitError, parse_json, read_bounded
 from services.sources.vellum.limits import SKEW_S
 
 _LARGEST = 1 << 20
@@ -24,6 +24,8 @@ class CredentialState(Enum):
     BROKEN = "broken"
     """There is a file that holds no credential."""
     VALID = "valid"
+    UNDATED = "its expiry is not known"
+    """There is one; only the gateway can say whether it is still good."""
     EXPIRED = "expired"
     """The access part; the refresh part is good."""
     SPENT = "expired for good"
@@ -38,6 +40,8 @@ class Credential:
     refresh_until: float | None = None
     written_at: float | None = None
     """When its file was written; None without a file."""
+    renewable: bool = False
+    """Whether a renewal may be tried: its refresh part is not known to be spent."""
     problem: str = ""
     """Why there is none in its file; nothing of its content."""
 
@@ -69,10 +73,14 @@ def judge(raw: object, now: float) -> Credential:
         return Credential(CredentialState.BROKEN, problem="it has no usable accessToken")
     access = instant(raw.get("accessTokenExpiresAt"))
     refresh = instant(raw.get("refreshTokenExpiresAt"))
-    if access is not None and access - SKEW_S > now:
-        return Credential(CredentialState.VALID, access, refresh)
-    good = _token(raw, "refreshToken") and (refresh is None or refresh > now)
-    return Credential(CredentialState.EXPIRED if good else CredentialState.SPENT, access, refresh)
+    good = bool(_token(raw, "refreshToken")) and (refresh is None or refresh > now)
+    if access is None:
+        state = CredentialState.UNDATED
+    elif access - SKEW_S > now:
+        state = CredentialState.VALID
+    else:
+        state = CredentialState.EXPIRED if good else CredentialState.SPENT
+    return Credential(state, access, refresh, renewable=good)
 
 
 def read(path: Path, now: float) -> Credential:
@@ -89,9 +97,16 @@ def read(path: Path, now: float) -> Credential:
         state = CredentialState.BROKEN if path.is_file() else CredentialState.UNREADABLE
         return Credential(state, problem=f"{error}{_mode(path)}")
     try:
-        return replace(judge(parse_json(data), now), written_at=written)
-    except (ValueError, RecursionError):
+        return replace(judge(_parse(data), now), written_at=written)
+    except MalformedError:
         return Credential(CredentialState.BROKEN, written_at=written, problem=_begins(data))
+    except UnfitError as error:
+        return Credential(CredentialState.BROKEN, written_at=written, problem=str(error))
+
+
+def _parse(data: bytes) -> object:
+    """An expiry of any size is no reason to refuse the credential beside it."""
+    return parse_json(data, unfit_numbers=True)
 
 
 def _begins(data: bytes) -> str:
@@ -101,7 +116,7 @@ def _begins(data: bytes) -> str:
         return "it is empty"
     if text == b"<":
         return "it begins like HTML"
-    return "it begins like JSON and does not end so" if text in b"{[" else "it is not JSON"
+    return "it begins like JSON and breaks off or goes wrong" if text in b"{[" else "it is not JSON"
 
 
 def _mode(path: Path) -> str:
@@ -114,8 +129,8 @@ def _mode(path: Path) -> str:
 def access_token(path: Path) -> str:
     """The access token for one request; empty where there is none. Never to be shown or kept."""
     try:
-        raw = parse_json(read_bounded(path, _LARGEST))
-    except (OSError, ValueError, RecursionError):
+        raw = _parse(read_bounded(path, _LARGEST))
+    except (OSError, UnfitError):
         return ""
     return _token(raw, "accessToken") if isinstance(raw, dict) else ""
 

@@ -219,7 +219,7 @@ TABLE: tuple[JudgementRule, ...] = (
     JudgementRule(
         10,
         lambda e: no_action(e) and e.health is not None and not healthy(e.health),
-        _judgement_of(10, G.WRONG, S.UNKNOWN, T, messages.foreign, advice=messages.FOREIGN_ADVICE),
+        _judgement_of(10, G.WRONG, S.UNKNOWN, T, messages.foreign, advice=messages.foreign_advice),
     ),
     JudgementRule(
         11, unavailable("starting"), _judgement_of(11, G.SETTLING, S.SETTLING, W, messages.GATE)
@@ -251,7 +251,7 @@ TABLE: tuple[JudgementRule, ...] = (
             and e.ready.status == 200
             and (e.ready.body or {}).get("ready") is False
         ),
-        _judgement_of(14, G.READY, S.SETTLING, W, messages.MIGRATING),
+        _judgement_of(14, G.READY, S.SETTLING, W, messages.unready),
     ),
     JudgementRule(15, unavailable("upstream_unreachable"), _unreachable),
     JudgementRule(16, is_unready, _not_ready),

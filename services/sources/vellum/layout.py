@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from services.errors import UnavailableError
+from services.files.bounded import open_regular
 from services.text.sanitize import sanitize
 
 ENVIRONMENTS = ("production", "staging", "test", "dev", "local")
@@ -123,7 +124,7 @@ class Site:
 
 def _first_line(path: Path) -> str:
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             return file.read(200).decode("utf-8", "replace").strip()
     except OSError:
         return ""

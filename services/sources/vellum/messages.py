@@ -23,6 +23,9 @@ ABANDONED = (
 STOPPED = "Its gateway has stopped; the assistant itself runs."
 HUNG = "Its gateway is not answering. Waking restarts it, which may take up to 4 minutes."
 FOREIGN_ADVICE = "End that program, or give the assistant another port; waking cannot help."
+ODD_ADVICE = (
+    "Waking would leave it as it is. Read its log; the palette offers a restart, which asks first."
+)
 GATE = "Its gateway is starting."
 UPGRADING = "It is upgrading."
 DRAINING = "Its gateway is shutting down."
@@ -104,8 +107,22 @@ def stopped(seen: AssistantEvidence) -> str:
 
 
 def foreign(seen: AssistantEvidence) -> str:
-    """Row 10."""
+    """Row 10: a process that is proven to be the gateway is never called another program."""
+    if seen.listener.holder is Holder.OURS:
+        status = 0 if seen.health is None else seen.health.status
+        what = f"status {status}" if status else "no HTTP"
+        return f"Its gateway answers on port {seen.port}, but not as a gateway does ({what})."
     return f"Port {seen.port} is used by another program, not by its gateway."
+
+
+def foreign_advice(seen: AssistantEvidence) -> str:
+    return ODD_ADVICE if seen.listener.holder is Holder.OURS else FOREIGN_ADVICE
+
+
+def unready(seen: AssistantEvidence) -> str:
+    """Row 14: the cause is said only where the answer holds it."""
+    body = {} if seen.ready is None else seen.ready.body or {}
+    return MIGRATING if "dbMigrations" in body else "It says that it is not ready yet."
 
 
 def held(seen: AssistantEvidence) -> str:

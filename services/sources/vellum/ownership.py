@@ -125,8 +125,15 @@ def _is_command(found: Program) -> bool:
 
 
 def _is_vellum(found: Program) -> bool:
-    runs = Path(found.argv[0]).name if found.argv else ""
-    return runs in _RUNTIMES or any("vellum" in word.lower() for word in found.argv)
+    """By the program or its script: a folder or a file that it was given tells nothing of it."""
+    runs, *words = found.argv or ("",)
+    script = next((word for word in words if not word.startswith("-")), "")
+    return (
+        Path(runs).name in _RUNTIMES
+        or "vellum" in Path(runs).name.lower()
+        or "vellum" in script.lower()
+        or any(word.startswith("--vellum-") for word in words)
+    )
 
 
 def _within(value: str, folder: str) -> bool:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
+from services.files.bounded import open_regular
 from services.process.identity import ProcessId
 
 
@@ -49,7 +50,7 @@ def read(path: Path) -> PidFile:
     """Read one pid file; whose number it is has to be looked up."""
     try:
         written = path.stat().st_mtime
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             text = file.read(64).decode("utf-8", "replace").strip()
     except OSError:
         return PidFile()

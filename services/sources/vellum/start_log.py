@@ -9,6 +9,7 @@ import os
 from datetime import UTC, datetime
 from pathlib import Path
 
+from services.files.bounded import open_regular
 from services.sources.vellum.limits import EARLY_S
 from services.text.redact import redact_line
 
@@ -35,7 +36,7 @@ def last_line(path: Path, started_at: float) -> str:
 
 def _tail(path: Path) -> list[str]:
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             file.seek(max(0, os.fstat(file.fileno()).st_size - _TAIL))
             return file.read(_TAIL).decode("utf-8", "replace").splitlines()
     except OSError:

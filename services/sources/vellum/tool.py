@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
+from services.files.bounded import open_regular
 from services.text.sanitize import sanitize
 
 
@@ -38,7 +39,7 @@ class Tool:
 def _interpreter(program: str) -> str:
     """What `env` would look for to run a script; empty for anything else."""
     try:
-        with Path(program).open("rb") as file:
+        with open_regular(Path(program)) as file:
             first = file.readline(256).decode("utf-8", "replace").split()
     except OSError:
         return ""

@@ -280,3 +280,43 @@ def test_every_command_and_every_exit_code_is_in_the_page() -> None:
         assert f"`{one.opts[0]}" in page or one.opts[0] in ("--help", "--version")
     for code in Exit:
         assert f"| {int(code)} |" in page, code
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-", "<&-", "<&- >&- 2>&-"])
+@pytest.mark.parametrize("words", ["config default", "doctor", "--help", "bogus"])
+def test_streams_that_are_closed_are_no_place_for_files(
+    tmp_path: Path, words: str, closed: str
+) -> None:
+    """What cannot be said is a failure, without a traceback; nothing else is opened there."""
+    script = f'exec "$0" -c "from tui.start import main; main()" {words} {closed}'
+    done = subprocess.run(
+        ["bash", "-c", script, sys.executable],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+        stdin=subprocess.DEVNULL,
+        env={"HOME": str(tmp_path), "PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8"},
+    )
+    unsaid = Exit.FAILED if " >&-" in f" {closed}" else Exit.DONE
+    assert done.returncode == (Exit.USAGE if words == "bogus" else unsaid)
+    assert "unforeseen" not in done.stderr
+    assert "Exception" not in done.stderr
+    assert "No handlers" not in done.stderr
+
+
+def test_a_full_output_is_one_sentence(tmp_path: Path) -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-c", "from tui.start import main; main()", "config", "default"],
+            cwd=ROOT,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=120,
+            check=False,
+            env={"HOME": str(tmp_path), "PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8"},
+        )
+    assert done.returncode == Exit.FAILED
+    assert done.stderr == "wakedeck: No space left on device.\n"

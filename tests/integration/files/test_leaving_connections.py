@@ -16,7 +16,7 @@ import pytest
 from services.clock import SystemClock
 from services.journal.store import Journal
 from services.models import Event, Severity
-from services.queues.readonly import open_readonly
+from services.queues.readonly import in_thread, open_readonly
 
 ROOT = Path(__file__).resolve().parents[3]
 STEPS = range(40)
@@ -73,9 +73,12 @@ def turned_away(work: Callable[[], Awaitable[object]], steps: int, again: int | 
 def test_a_queue_file_that_is_left_while_it_opens_is_closed(
     path: Path, complaints: list[str], again: int | None
 ) -> None:
+    def count() -> None:
+        with open_readonly(path) as db:
+            db.fetch("SELECT count(*) FROM sqlite_master")
+
     async def read() -> None:
-        async with open_readonly(path) as db:
-            await db.execute_fetchall("SELECT count(*) FROM sqlite_master")
+        await in_thread(count)
 
     for steps in STEPS:
         turned_away(read, steps, again)

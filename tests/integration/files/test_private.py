@@ -72,6 +72,14 @@ def test_a_link_to_no_folder_is_refused(tmp_path: Path, target: str) -> None:
         private_folder(tmp_path / "wakedeck")
 
 
+def test_ours_above_in_which_everybody_can_write_is_closed(tmp_path: Path) -> None:
+    ours = tmp_path / "wakedeck"
+    ours.mkdir()
+    ours.chmod(0o777)
+    assert private_folder(ours / "local" / "run").is_dir()
+    assert ours.stat().st_mode & 0o077 == 0
+
+
 @needs_root
 def test_what_is_another_users_is_refused(tmp_path: Path) -> None:
     folder, link, planted = (tmp_path / name / "wakedeck" for name in ("a", "b", "c"))

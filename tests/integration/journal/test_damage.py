@@ -231,6 +231,28 @@ def test_a_locked_journal_is_a_failure_and_not_an_empty_one(home: Path, whole: b
         other.close()
 
 
+@pytest.mark.parametrize("target", ["journal.db", "/nowhere/journal.db"])
+def test_a_link_that_leads_nowhere_is_a_failure_and_not_an_empty_history(
+    home: Path, target: str
+) -> None:
+    paths.journal_file().symlink_to(target)
+    seen = events("--all")
+    assert seen.exit_code == 1
+    assert "cannot be read" in seen.stderr
+    assert "nothing has been recorded" not in seen.stderr
+
+
+def test_a_file_in_the_place_of_the_folder_is_a_failure_and_not_an_empty_history(
+    home: Path,
+) -> None:
+    state = paths.state_dir()
+    state.rmdir()
+    state.touch()
+    seen = events("--all")
+    assert seen.exit_code == 1
+    assert "Not a directory" in seen.stderr
+
+
 def test_a_folder_that_cannot_be_written_is_still_read(home: Path, whole: bytes) -> None:
     paths.journal_file().write_bytes(whole)
     state = paths.state_dir()

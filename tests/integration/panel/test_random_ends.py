@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 import signal
 from collections.abc import Iterator
 from functools import partial
@@ -24,7 +23,7 @@ def short() -> Iterator[Path]:
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize("seed", [3, random.randrange(1_000_000)])
+@pytest.mark.parametrize("seed", [3, 21])
 def test_panels_end_and_leave_nothing(short: Path, seed: int) -> None:
     """`python -m tests.soak.ends --times 100` is the long form."""
     outcome = ended(short, seed, 4)

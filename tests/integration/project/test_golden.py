@@ -141,8 +141,13 @@ def test_events_lists_it_and_goes_on_in_the_same_file(state: Path) -> None:
 def test_the_configuration_says_the_same(home: Path, state: Path, profile: str) -> None:
     done = CliRunner().invoke(main, ["--profile", profile, "config", "show", "--json"])
     assert done.exit_code == 0, done.output
-    said = done.stdout.replace(str(home), "HOME")
-    assert json.loads(said) == json.loads((GOLDEN / f"config-{profile}.json").read_text("utf-8"))
+    said = json.loads(done.stdout.replace(str(home), "HOME"))
+    before = json.loads((GOLDEN / f"config-{profile}.json").read_text("utf-8"))
+    known = {one["name"] for one in before["values"]}
+    # Keys that came since have their defaults; what was there says the same, in the same order.
+    assert all(one["origin"] == "default" for one in said["values"] if one["name"] not in known)
+    said["values"] = [one for one in said["values"] if one["name"] in known]
+    assert said == before
 
 
 async def test_the_panel_opens_as_the_earlier_one_was_left(state: Path) -> None:

@@ -164,8 +164,8 @@ def test_an_answer_is_false_only_against_what_held_all_the_while() -> None:
 
 
 def test_a_row_is_stale_by_its_age_alone() -> None:
-    assert is_stale("   ‖1 ✓2   stale 12s ") and is_stale("  ✓2  !12s")
-    # An orphan claim carries the same mark, and a reason may use the word.
+    assert is_stale("   ‖1 ✓2   stale 12s ") and is_stale("  ✓2  ~12s")
+    # The sign of an orphan claim is another, and a reason may use the word.
     assert not is_stale("  !1 ✓2   3s ") and not is_stale(" stale lock left by pid 7  0s")
     assert not is_stale("")
 

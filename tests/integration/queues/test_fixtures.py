@@ -268,10 +268,10 @@ async def test_the_last_good_snapshot_outlives_a_dead_writer(tmp_path: Path) -> 
     assert "writer died" in polls[2].problem
 
 
-async def test_what_still_lies_in_a_wal_is_read(tmp_path: Path) -> None:
+def test_what_still_lies_in_a_wal_is_read(tmp_path: Path) -> None:
     folder = copied(tmp_path, "wal-left")
-    async with open_readonly(folder / "v2.db") as db:
-        rows = await db.execute_fetchall(
+    with open_readonly(folder / "v2.db") as db:
+        rows = db.fetch(
             "SELECT id, container_status FROM sessions WHERE id IN (?, ?)",
             ("sess-fx-mixed", "sess-fx-claimed"),
         )

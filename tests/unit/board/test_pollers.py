@@ -17,7 +17,7 @@ from services.models import Observation, Sandbox, SandboxId, SandboxState
 from services.net import http
 from services.sources.local import gateway_probe
 from services.sources.nanoclaw import containers
-from services.sources.nanoclaw import poller as nanoclaw
+from services.sources.nanoclaw import surveyor as nanoclaw
 from services.sources.openshell import client
 from services.sources.openshell import observer as openshell
 from services.sources.vellum import limits as vellum

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from services.files.bounded import (
     LIMITS,
     UnfitError,
+    open_regular,
     parse_json,
     parse_toml,
     parse_yaml,
@@ -179,6 +180,8 @@ def test_only_regular_files_are_opened(
     make(path)
     with pytest.raises(UnfitError, match=word):
         read_bounded(path)
+    with pytest.raises(OSError, match=word):
+        open_regular(path)
 
 
 def test_a_socket_is_none() -> None:

@@ -26,7 +26,7 @@ VOCABULARY = (
     "services.text.signs",
 )
 """What widgets know of the services."""
-TICKING = ("services.board",)
+TICKING = ("services.board", "services.watch")
 """What runs on a timer and asks sources."""
 LOOSE_ROOMS = {"services.models", "services.errors", "services.clock"}
 SOURCES_MAY_USE = (
@@ -43,12 +43,14 @@ SOURCES_MAY_USE = (
     "services.config.sources",
 )
 ONLY_IN = {
+    "apprise": ("services.watch.sender",),
+    "prometheus_client": ("services.watch.metrics",),
     "grpc": ("services.sources.openshell.grpc_client",),
     "openshell": ("services.sources.openshell.grpc_client",),
     "cryptography": ("services.sources.openshell.certificates",),
     "pyte": ("services.terminal.emulator",),
     "websockets": ("services.terminal.transport", "services.sources.local"),
-    "aiosqlite": ("services.queues", "services.sources.local", "services.files.sqlite"),
+    "aiosqlite": ("services.sources.local", "services.files.sqlite"),
 }
 MAY_KNOW: dict[str, tuple[str, ...]] = {
     "emulator": (),
@@ -59,6 +61,7 @@ MAY_KNOW: dict[str, tuple[str, ...]] = {
 """Parts of the terminal, and which of the others each may import."""
 
 _DECODERS = re.compile(r"json\.loads?\(|\.json\(\)|json\.decode|JSONDecoder|json\.Decoder\(")
+_OPENERS = re.compile(r"""\.open\(["']r|\.read_(?:bytes|text)\(|\bopen\([^)]*["']r[bt]?["']""")
 
 
 @cache
@@ -195,6 +198,15 @@ def decoding(house: Tree) -> Iterator[str]:
             yield f"{name} decodes by itself: {found[0]}"
 
 
+def opening(house: Tree) -> Iterator[str]:
+    """What others write is opened in one place, which a pipe does not hold up."""
+    for name, text in house.sources.items():
+        if not any(under(name, room) for room in ("services.sources", "services.doctor")):
+            continue
+        if found := _OPENERS.findall(text):
+            yield f"{name} opens by itself: {found[0]}"
+
+
 RULES: dict[Callable[[Tree], Iterator[str]], dict[str, str]] = {
     rings: {"services__clock": "def late() -> None:\n    import services.board.board"},
     verbs_in_reach: {
@@ -220,6 +232,7 @@ RULES: dict[Callable[[Tree], Iterator[str]], dict[str, str]] = {
     decoding: {
         "services__clock": "import json\ndef at(text: str) -> object:\n    json.loads(text)"
     },
+    opening: {"services__sources__vellum__layout": "def at(path):\n    path.open('rb')"},
 }
 """Every rule with lines that break it."""
 

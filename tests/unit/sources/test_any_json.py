@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from services.errors import WakedeckError
 from services.files.bounded import LIMITS, UnfitError, json_reader, parse_json
 from services.queues.preview import preview
-from services.sources.nanoclaw import containers, frames, host_log
+from services.sources.nanoclaw import docker_cli, frames, host_log
 from services.sources.openshell import gateway_judge, lists
 from services.sources.openshell.cli import CliResult
 from services.sources.openshell.cli_version import Toolset
@@ -117,11 +117,11 @@ READERS: dict[str, tuple[Callable[[str], object], object]] = {
     "frame": (json_frames.decode, {"data": "x", "error": "y", "Code": 1}),
     "refusal": (lambda text: close_reasons._body_message(text.encode()), {"message": "x"}),
     "containers": (
-        lambda text: containers.parse_rows(text.encode()),
+        lambda text: docker_cli.parse_rows(text.encode()),
         {"ID": "a", "Names": ["b"], "State": "running", "Status": "Up"},
     ),
     "inspected": (
-        lambda text: containers.parse_inspected(text.encode()),
+        lambda text: docker_cli.parse_inspected(text.encode()),
         ["id", {"a": "b"}, "2026-01-01T00:00:00Z", "2026-01-01T00:00:00Z", [{"Source": "/x"}]],
     ),
     "host's frame": (

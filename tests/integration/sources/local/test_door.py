@@ -98,6 +98,29 @@ def test_requests_over_the_socket(own: RunningGateway, request_line: bytes, stat
     assert "Traceback" not in own.log.read_text()
 
 
+def test_what_a_refused_peer_sent_is_in_no_log(own: RunningGateway) -> None:
+    """Credentials, ours and foreign ones, wherever a request can hold them."""
+    canary = "c4n4ry-of-a-secret"
+    for secret in (own.token, canary):
+        head = f"HTTP/1.1\r\nHost: {door.HOST_HEADER}\r\n"
+        for request in (
+            asking("/sandboxes", secret, host="evil.example"),
+            f"GET /sandboxes?token={secret} {head}\r\n".encode(),
+            f"GET /{secret} {head}\r\n".encode(),
+            f"GET //[{secret}/healthz {head}\r\n".encode(),
+            f"{secret} / {head}\r\n".encode(),
+            f"GET / {head}Cookie: {secret}\r\nAuthorization: Basic {secret}\r\n\r\n".encode(),
+            f"GET / {head}{secret}: {secret}\r\n\r\n".encode(),
+            f"GET / {head}Sec-WebSocket-Protocol: {secret}\r\nUpgrade: websocket\r\n\r\n".encode(),
+            f"{secret}\r\n\r\n".encode(),
+        ):
+            stranger.knock(socket_of(own.world), request)
+    stranger.knock(socket_of(own.world), asking("/sandboxes", canary))
+    for path in (own.log, *own.world.root.rglob("*.log")):
+        said = path.read_text(errors="replace")
+        assert canary not in said and own.token not in said, path
+
+
 @stranger.needs_root
 def test_another_user_gets_nothing_whatever_the_folders_let_through(own: RunningGateway) -> None:
     let_in(own.world)

@@ -349,7 +349,7 @@ async def test_a_root_that_moves_away_is_said_and_comes_back(
     await seen(source)
     away = root.with_name("away")
     root.rename(away)
-    with pytest.raises(UnavailableError, match="never there, or moved"):
+    with pytest.raises(UnavailableError, match="it was moved, or never made"):
         await source.observer.observe()
     verdict = await source.observer.probe(named("sess-fx-mixed"))
     assert verdict.kind is VerdictKind.UNKNOWN

@@ -147,7 +147,8 @@ async def test_one_panel_for_two_hosts(home: Path, tmp_path: Path) -> None:
             assert len([one for one in mine if one.startswith("wake: ")]) == 1, mine
         code, out, _ = await command("doctor")
         for key in KEYS:
-            assert f"{key}: connected, wakedeck " in out, out
+            assert f"{key} (another machine): 4 sandboxes" in out, out
+        assert out.count("      answers: wakedeck ") == len(KEYS), out
 
 
 def history() -> list[tuple[str, str, str]]:

@@ -176,16 +176,16 @@ async def test_a_foreign_port_is_left_alone(tmp_path: Path) -> None:
         s.peer.raw = b"SSH-2.0-OpenSSH_9\r\n"
         done = await bench.press(Verb.RECONNECT)
         assert done.state is AttemptState.FAILED
-        assert "used by another program" in done.original
+        assert "but not as a gateway does (no HTTP)" in done.original
         assert s.ground.called() == []
 
 
 @pytest.mark.parametrize(
     ("reply", "said"),
     [
-        ((302, b""), "another program"),
-        ((200, b"x" * 100_000), "another program"),
-        ((200, {"status": "fine"}), "another program"),
+        ((302, b""), "not as a gateway does (status 302)"),
+        ((200, b"x" * 100_000), "not as a gateway does (status 200)"),
+        ((200, {"status": "fine"}), "not as a gateway does (status 200)"),
         (None, "not answering"),
     ],
 )
@@ -311,6 +311,31 @@ async def test_an_expired_credential_is_renewed_and_nothing_is_woken(tmp_path: P
         assert s.ground.called() == [f"gateway token refresh {ID}"]
         sent = [headers for _, path, headers in s.peer.requests if path == "/auth/token"]
         assert [one["authorization"] for one in sent] == [f"Bearer {RENEWED}"]
+
+
+async def test_an_undated_credential_is_tried_before_it_is_renewed(tmp_path: Path) -> None:
+    async with scene(tmp_path) as s, s.bench() as bench:
+        renewing(s)
+        held = json.loads(s.ground.token.read_text())
+        s.ground.token.write_text(json.dumps({**held, "accessTokenExpiresAt": "soon"}))
+        done = await bench.press(Verb.RECONNECT)
+        assert done.state is AttemptState.DONE, done
+        assert s.ground.called() == []
+
+
+async def test_an_undated_credential_that_is_refused_is_renewed_once(tmp_path: Path) -> None:
+    async with scene(tmp_path) as s, s.bench() as bench:
+        s.peer.replies["/auth/token"] = (401, {"error": "unauthorized"})
+        renewing(s)
+        held = json.loads(s.ground.token.read_text())
+        s.ground.token.write_text(json.dumps({**held, "accessTokenExpiresAt": None}))
+        s.ground.write_pid("gateway.pid", str(os.getpid()), age_s=300)
+        done = await bench.press(Verb.RECONNECT)
+        assert done.state is AttemptState.FAILED
+        assert done.confirmable == "repair-guardian"
+        assert s.ground.called() == [f"gateway token refresh {ID}"]
+        sent = [headers for _, path, headers in s.peer.requests if path == "/auth/token"]
+        assert sent[-1]["authorization"] == f"Bearer {RENEWED}"
 
 
 async def test_a_spent_credential_skips_the_useless_wake(tmp_path: Path) -> None:

@@ -49,7 +49,7 @@ class Site:
         return child
 
     def daemon(self) -> subprocess.Popen[bytes]:
-        child = self.processes.idle("vellum-daemon", str(self.ground.instance))
+        child = self.processes.idle("--vellum-daemon", str(self.ground.instance))
         self.ground.write_pid("workspace/vellum.pid", str(child.pid))
         return child
 
@@ -181,6 +181,23 @@ async def test_a_number_that_lives_is_not_a_process_that_lives(site: Site) -> No
     gateway, sandbox = await rows(site)
     assert (gateway.state, sandbox.state) == (GatewayState.DOWN, SandboxState.DOWN)
     assert f"its pid {other.pid} is another program's" in sandbox.reason
+
+
+@pytest.mark.parametrize("served", ["notes-of-vellum", "instance"])
+async def test_what_is_only_given_a_folder_of_vellums_is_no_gateway(
+    site: Site, served: str
+) -> None:
+    """A web server on its port that shows a folder: its arguments name the port and vellum."""
+    folder = site.ground.instance if served == "instance" else site.ground.root / served
+    stranger = site.processes.listener(site.port, "--directory", str(folder / "vellum"))
+    site.ground.write_pid("gateway.pid", str(stranger.pid))
+    gateway, _ = await rows(site)
+    assert gateway.state is GatewayState.WRONG
+    assert f"(pid {stranger.pid})" in gateway.reason
+    steps = [one async for one in site.ground.open().actor.connect(SANDBOX)]
+    assert isinstance(steps[-1], Step)
+    assert steps[-1].state is StepState.FAILED
+    assert ACCESS not in site.processes.received()
 
 
 async def test_asleep_on_purpose_needs_no_attention(site: Site) -> None:

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.errors import UnavailableError
-from services.sources.nanoclaw import commands, containers, frames
+from services.sources.nanoclaw import commands, docker_cli, frames
 from services.sources.nanoclaw.engagement import Address, NudgePlan
 from services.sources.nanoclaw.install import Install
 
@@ -115,7 +115,7 @@ def test_the_admin_socket_is_asked_to_look_and_to_restart_alone() -> None:
 def test_every_argv_looks_or_is_one_of_the_two_acts(
     name: str, command: list[str], shell: str
 ) -> None:
-    made: list[tuple[str, ...]] = [containers.list_argv(INSTALL)]
+    made: list[tuple[str, ...]] = [docker_cli.list_argv(INSTALL)]
     builds: tuple[Callable[[], tuple[str, ...]], ...] = (
         lambda: commands.stop_argv(name),
         lambda: commands.shell_argv(name, shell),

@@ -148,6 +148,15 @@ CASES = [
         T,
         "another program",
     ),
+    (
+        10,
+        replace(
+            GOOD,
+            health=HttpReply(HttpOutcome.GARBLED, 302),
+            listener=Listener(Holder.OURS, None, "bun"),
+        ),
+        *(G.WRONG, S.UNKNOWN, T, "answers on port 7830, but not as a gateway does (status 302)"),
+    ),
     (11, ready(503, status="starting"), G.SETTLING, S.SETTLING, W, "gateway is starting"),
     (12, ready(503, status="draining"), G.SETTLING, S.SETTLING, W, "shutting down"),
     (13, ready(200, dbMigrations={"state": "failed"}), G.READY, S.BROKEN, C, "migration failed"),
@@ -156,7 +165,12 @@ CASES = [
         ready(503, status="upstream_unhealthy", upstream={"dbMigrations": {"state": "failed"}}),
         *(G.READY, S.BROKEN, C, "migration failed"),
     ),
-    (14, ready(200, ready=False), G.READY, S.SETTLING, W, "migrating"),
+    (14, ready(200, ready=False), G.READY, S.SETTLING, W, "It says that it is not ready yet"),
+    (
+        14,
+        ready(200, ready=False, dbMigrations={"state": "running"}),
+        *(G.READY, S.SETTLING, W, "migrating"),
+    ),
     (15, ready(503, status="upstream_unreachable"), G.READY, S.STUCK, R, "cannot be reached"),
     (
         15,

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from services.errors import RefusedError, UnavailableError
 from services.sources.vellum.commands import NEEDS_CONFIRMATION, Command, Confirmation, argv
-from services.sources.vellum.credential import CredentialState, instant, judge
+from services.sources.vellum.credential import CredentialState, access_token, instant, judge
 from services.sources.vellum.credential import read as read_credential
 from services.sources.vellum.layout import ENVIRONMENTS, Site, place
 from services.sources.vellum.ownership import Marks, recorded
@@ -248,7 +248,8 @@ def token(access_s: float | None, refresh_s: float | None, **more: object) -> di
         (token(3600, 7200), CredentialState.VALID),
         (token(30, 7200), CredentialState.EXPIRED),
         (token(-1, 7200), CredentialState.EXPIRED),
-        (token(None, 7200), CredentialState.EXPIRED),
+        (token(None, 7200), CredentialState.UNDATED),
+        (token(None, -1), CredentialState.UNDATED),
         (token(-1, -1), CredentialState.SPENT),
         (token(-1, 7200, refreshToken=""), CredentialState.SPENT),
         (token(3600, 7200, accessToken=""), CredentialState.BROKEN),
@@ -284,6 +285,11 @@ def test_pid_files(tmp_path: Path, text: str, state: PidState) -> None:
     assert recorded(read_pid(path), marks).state is PidState.MISSING
     path.write_text(text.replace("self", str(os.getpid())) + "\n")
     assert recorded(read_pid(path), marks).state is state
+
+
+def test_a_pipe_in_the_place_of_a_pid_file_holds_nothing_up(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "x.pid")
+    assert read_pid(tmp_path / "x.pid").state is PidState.MISSING
 
 
 def test_a_zombie_is_dead(tmp_path: Path) -> None:
@@ -328,6 +334,8 @@ def test_the_local_address_gives_the_port_before_the_other() -> None:
         ('{"accessToken": "secret', CredentialState.BROKEN, "it begins like JSON"),
         ("[]", CredentialState.BROKEN, "it holds a list"),
         ('{"token": "secret"}', CredentialState.BROKEN, "it has no usable accessToken"),
+        ('{"accessToken": "secret\udcff"}', CredentialState.BROKEN, "it is not UTF-8 text"),
+        ('{"accessToken": ' + "[" * 99 + "]" * 99 + "}", CredentialState.BROKEN, "too deep"),
     ],
 )
 def test_a_broken_credential_is_not_an_absent_one(
@@ -335,7 +343,7 @@ def test_a_broken_credential_is_not_an_absent_one(
 ) -> None:
     path = tmp_path / "token.json"
     assert read_credential(path, NOW).state is CredentialState.ABSENT
-    path.write_text(text)
+    path.write_bytes(text.encode(errors="surrogateescape"))
     found = read_credential(path, NOW)
     assert found.state is state
     assert problem in found.problem
@@ -356,3 +364,21 @@ def test_expiries_of_any_size_are_bounded() -> None:
         raw = token(3600, 7200)
         raw["accessTokenExpiresAt"] = odd
         assert judge(raw, NOW).access_until is None
+
+
+@pytest.mark.parametrize(
+    "odd",
+    (
+        *("9" * 400, "-" + "9" * 400, "9" * 20, "1e999", "NaN", "-Infinity"),
+        *("-5", "0", "true", "null", "[]", '"soon"'),
+    ),
+)
+def test_a_credential_whose_expiry_cannot_be_read_is_there_and_undated(
+    tmp_path: Path, odd: str
+) -> None:
+    path = tmp_path / "token.json"
+    path.write_text(f'{{"accessToken": "t", "refreshToken": "r", "accessTokenExpiresAt": {odd}}}')
+    found = read_credential(path, NOW)
+    assert (found.state, found.access_until) == (CredentialState.UNDATED, None)
+    assert found.renewable
+    assert access_token(path) == "t"

@@ -1,0 +1,1 @@
+"""The board without a screen: what is told while nobody looks."""
