@@ -174,7 +174,7 @@ class ScreenState:
     def blank_row(self) -> Row:
         """A row that scrolls in: it has the background of the moment."""
         row = Row(self.clusters)
-        if not (blank := self.attribute.blank).plain:
+        if not self.attribute.plain and not (blank := self.attribute.blank).plain:
             row.spans.append((" " * self.columns, blank))
             row.length = self.columns
         return row
