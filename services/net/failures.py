@@ -9,12 +9,15 @@ import socket
 import ssl
 from dataclasses import dataclass
 
+from services.files.bounded import UnfitError, parse_json
 from services.models import Retry
 from services.text.sanitize import sanitize
 
 _NO_TLS, _NO_TLS_ADVICE = "{address} does not speak TLS", "check the port and the scheme"
 _ERRNO = re.compile(r"\[Errno (\d{1,5})\]")
 _DEEPEST = 12
+_MESSAGE = 16_384
+"""Bytes of a refusal that are read."""
 _ERRORS: tuple[tuple[type[BaseException], str, Retry, str], ...] = (
     (ssl.SSLError, _NO_TLS, Retry.NO, _NO_TLS_ADVICE),
     (TimeoutError, "no answer from {address} in {limit} s", Retry.AUTO, "is a proxy needed?"),
@@ -105,3 +108,20 @@ def _classify_certificate(error: ssl.SSLCertVerificationError, host: str) -> Con
         Retry.NO,
         "name the authority that signed it in the configuration",
     )
+
+
+def message_of(body: bytes) -> str:
+    """A server's own words in a refusal: of a JSON object its message, else short plain text.
+
+    As they came: neither harmless nor masked.
+    """
+    text = body[:_MESSAGE].decode("utf-8", "replace").strip()
+    try:
+        fields = parse_json(text)
+    except UnfitError:
+        return "" if text.startswith("<") else text
+    if isinstance(fields, dict):
+        for key in ("message", "detail", "error", "status"):
+            if isinstance(fields.get(key), str):
+                return str(fields[key])
+    return ""

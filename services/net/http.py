@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from services.errors import DeadlineError, UnavailableError
 from services.files.bounded import LISTS, UnfitError, parse_json
-from services.net.failures import classify_network_error, is_loopback, network_cause
+from services.net.failures import classify_network_error, is_loopback, message_of, network_cause
 from services.net.headers import Pairs, pairs
 from services.net.proxies import Proxy, proxy_for
 from services.text.redact import redact_line
@@ -217,26 +217,13 @@ class Http:
         return UnavailableError(f"{failure.sentence}.", advice=failure.advice)
 
     def _error(self, status: int, body: bytes, headers: Pairs) -> ApiError:
-        said = _words(body)
+        said = message_of(body)
         for value in (value for name, value in headers if name.lower() in _SECRET):
             for secret in (value, *(part for part in value.split() if len(part) > 6)):
                 said = said.replace(secret, "•••")
         said = redact_line(said, 300)
         tail = f": {said}" if said else ""
         return ApiError(f"{self.address} answered {status}{tail}.", status, said, body=body)
-
-
-def _words(body: bytes) -> str:
-    text = body[:16_384].decode("utf-8", "replace").strip()
-    try:
-        fields = parse_json(text)
-    except UnfitError:
-        return "" if text.startswith("<") else text
-    if isinstance(fields, dict):
-        for key in ("message", "detail", "error"):
-            if isinstance(fields.get(key), str):
-                return str(fields[key])
-    return ""
 
 
 def platform_http(

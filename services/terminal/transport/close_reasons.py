@@ -27,9 +27,13 @@ from websockets.exceptions import (
 )
 
 from services.errors import ShellError
-from services.files.bounded import UnfitError, parse_json
 from services.models import Retry, ShellState
-from services.net.failures import ConnectionFailure, classify_network_error, network_cause
+from services.net.failures import (
+    ConnectionFailure,
+    classify_network_error,
+    message_of,
+    network_cause,
+)
 from services.terminal.transport.base import CloseReason
 from services.text.sanitize import sanitize
 
@@ -142,26 +146,12 @@ def _classify_status(
 
 
 def _server_message(error: InvalidStatus, secrets: Sequence[str]) -> str:
-    return redact_line(_body_message(bytes(error.response.body or b"")), secrets)
+    return redact_line(message_of(bytes(error.response.body or b"")), secrets)
 
 
 def _retry_after(error: InvalidStatus) -> float | None:
     wait = error.response.headers.get("Retry-After", "")
     return float(wait) if wait.isascii() and wait.isdecimal() and len(wait) < 6 else None
-
-
-def _body_message(body: bytes) -> str:
-    """The server's own words: `message` or `error` of a JSON body, short plain text otherwise."""
-    text = body[:16_384].decode("utf-8", "replace").strip()
-    try:
-        fields = parse_json(text)
-    except UnfitError:
-        return "" if text.startswith("<") else text
-    if isinstance(fields, dict):
-        for key in ("message", "error", "status"):
-            if isinstance(fields.get(key), str):
-                return str(fields[key])
-    return ""
 
 
 def classify_close(

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from services.errors import WakedeckError
 from services.files.bounded import LIMITS, UnfitError, json_reader, parse_json
+from services.net import failures
 from services.queues.preview import preview
 from services.sources.nanoclaw import docker_cli, frames, host_log
 from services.sources.openshell import gateway_judge, lists
@@ -28,7 +29,7 @@ from services.sources.pods import (
     sign_in,
 )
 from services.sources.vellum import credential, http_probe
-from services.terminal.transport import close_reasons, json_frames, k8s_channels
+from services.terminal.transport import json_frames, k8s_channels
 
 NOW = 1_800_000_000.0
 DEEP = "[" * 30_000
@@ -115,7 +116,7 @@ READERS: dict[str, tuple[Callable[[str], object], object]] = {
     "log entry": (lambda text: argo_api.read_log(text.encode()), {"result": {"content": "x"}}),
     "exec status": (lambda text: k8s_channels.parse_status(text.encode()), STATUS),
     "frame": (json_frames.decode, {"data": "x", "error": "y", "Code": 1}),
-    "refusal": (lambda text: close_reasons._body_message(text.encode()), {"message": "x"}),
+    "refusal": (lambda text: failures.message_of(text.encode()), {"message": "x"}),
     "containers": (
         lambda text: docker_cli.parse_rows(text.encode()),
         {"ID": "a", "Names": ["b"], "State": "running", "Status": "Up"},
