@@ -46,6 +46,8 @@ class Shell:
     reason: str = ""
     retry: Retry = Retry.ASK
     title: str = ""
+    folder: str = ""
+    """The working folder, where the shell says so (OSC 7); harmless."""
     skipping: bool = False
     skipped_bytes: int = 0
     input_blocked: bool = False  # the remote is not reading what was sent

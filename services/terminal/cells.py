@@ -134,6 +134,25 @@ class TerminalModes:
 DEFAULT_MODES = TerminalModes()
 
 
+class PromptPart(Enum):
+    """What OSC 133 says begins at a mark, by its letter."""
+
+    PROMPT = "A"
+    INPUT = "B"
+    OUTPUT = "C"
+    END = "D"
+    """The command is over: its output ends here."""
+
+
+@dataclass(frozen=True, slots=True)
+class PromptMark:
+    """A mark of the shell: the absolute line, the column and what begins there."""
+
+    line: int
+    column: int
+    part: PromptPart
+
+
 class TerminalScreen(Protocol):
     """An emulator as its view sees it; read on the event loop between feeds."""
 
@@ -176,6 +195,14 @@ class TerminalScreen(Protocol):
     @property
     def title(self) -> str:
         """What OSC 0 or 2 last said, bounded and harmless."""
+
+    @property
+    def folder(self) -> str:
+        """The working folder OSC 7 last said, bounded and harmless; empty where none was said."""
+
+    @property
+    def prompt_marks(self) -> Sequence[PromptMark]:
+        """The marks of the shell in what is kept, oldest first."""
 
     @property
     def bells(self) -> int:

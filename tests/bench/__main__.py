@@ -11,7 +11,8 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 ORDER = (
-    *("panel", "rest", "scale", "watching", "terminal", "costly", "drawing", "flood", "wire"),
+    *("panel", "rest", "scale", "watching", "terminal", "costly", "reflow", "drawing"),
+    *("flood", "wire"),
     *("pods", "sandboxes", "nanoclaw", "vellum", "remote"),
 )
 

@@ -10,6 +10,7 @@ from services.models import Capability, Event, SandboxState, Severity
 from tests.support.panels import drawn, panel
 from tests.support.scenes import LOG, logged, open_shell, populated
 from tests.support.stage import GATEWAY, NOW, SANDBOXES, sandbox
+from tui.panel.layout import Pane
 from tui.panel.sandbox_now import REST_S
 from widgets.panes.sandbox_now import SandboxNow
 
@@ -47,6 +48,7 @@ async def test_another_selection_is_another_sandbox_and_a_shell_takes_the_place(
         assert feed is not None and feed._followed is None, "nobody sees it: nothing is read"
         await stage.press("ctrl+right_square_bracket", "x")
         await stage.until(lambda: "4 now · data-pull" in drawn(stage.app))
+        assert stage.app.dashboard.focused_pane is Pane.SANDBOXES
 
 
 async def test_no_log_is_said_and_nothing_is_asked_for(tmp_path: Path) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 
+import pytest
 from textual import events
 from textual.app import App, ComposeResult
 from textual.content import Content
@@ -12,6 +14,7 @@ from textual.widget import Widget
 from textual.widgets import Button
 
 from services.models import Retry, SandboxId, Shell, ShellState
+from tests.support.waiting import eventually
 from widgets.panes.sandbox_now import SandboxNow
 from widgets.panes.shell_tabs import ShellTabs
 from widgets.panes.shells import ShellPane
@@ -293,3 +296,46 @@ async def test_a_bell_marks_the_tab_until_somebody_types_there() -> None:
         pane.mark_bell("1")
         await pilot.pause()
         assert "♪" not in screen_text(app), "who types there has heard it"
+
+
+async def test_a_tab_names_the_working_folder_while_its_shell_is_open() -> None:
+    app = Host()
+    async with app.run_test(size=(80, 24)) as pilot:
+        pane = app.query_one(ShellPane)
+        first = shell("a", folder="/home/me/src")
+        await pane.add_shell(first, View("one"), "alpha")
+        await pilot.pause()
+        assert "alpha src ×" in screen_text(app)
+        assert "· /home/me/src" in screen_text(app)
+        for folder, words in (("/", "alpha / ×"), ("/[b]x\n", "alpha [b]x ×"), ("", "alpha ×")):
+            pane.update_shell(replace(first, folder=folder, title="vim"))
+            await pilot.pause()
+            assert words in screen_text(app)
+            assert "· vim" in screen_text(app)
+        over = replace(first, state=ShellState.ENDED, code=0)
+        pane.update_shell(over)
+        await pilot.pause()
+        assert "alpha ended" in screen_text(app)
+
+
+async def test_what_was_skipped_is_told_until_it_was_seen_caught_up(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("widgets.panes.shells.SKIPPED_SHOWN_S", 0.2)
+    app = Host()
+    async with app.run_test(size=(80, 24)) as pilot:
+        pane = app.query_one(ShellPane)
+        flooded = shell("a", skipped_bytes=3_200_000, skipping=True)
+        await pane.add_shell(flooded, View("a"))
+        await asyncio.sleep(0.4)  # Longer than it would be told, were it over.
+        assert "… 3.2MB skipping" in screen_text(app)
+        await pane.add_shell(shell("b"), View("b"))
+        pane.update_shell(replace(flooded, skipping=False))
+        await asyncio.sleep(0.4)  # Nobody sees it meanwhile.
+        pane.activate("a")
+        await pilot.pause()
+        assert "… 3.2MB skipped" in screen_text(app)
+        await eventually(lambda: "skipped" not in screen_text(app))
+        pane.update_shell(replace(flooded, skipped_bytes=4_300_000))
+        await pilot.pause()
+        assert "… 1.1MB skipping" in screen_text(app)

@@ -236,3 +236,48 @@ async def test_the_wheel_is_arrows_on_the_alternate_screen() -> None:
         await pilot._post_mouse_events([events.MouseScrollUp], app.view, offset=(1, 1))
         await pilot.pause()
         assert app.typed == b""
+
+
+# Prompt marks
+
+
+def marked(*commands: tuple[str, str]) -> str:
+    """Commands and their outputs as a shell with marks prints them, then a prompt."""
+    sent = "".join(
+        f"\x1b]133;A\x07$ \x1b]133;B\x07{words}\r\n\x1b]133;C\x07{output}\x1b]133;D;0\x07"
+        for words, output in commands
+    )
+    return sent + "\x1b]133;A\x07$ \x1b]133;B\x07"
+
+
+async def test_prompts_are_walked_and_the_last_output_is_copied() -> None:
+    async with running() as (app, pilot):
+        lines = "".join(f"line {number}\r\n" for number in range(8))
+        await feed(app, pilot, marked(("one", lines), ("two", lines)))
+        await pilot.press("ctrl+shift+up")
+        assert app.shown[0] == "$ two"
+        await pilot.press("ctrl+shift+up")
+        assert app.shown[0] == "$ one"
+        assert app.of(TerminalView.Refused) == []
+        await pilot.press("ctrl+shift+up")
+        await pilot.pause()
+        assert [m.words for m in app.heard if isinstance(m, TerminalView.Refused)] == [
+            "There is no prompt above."
+        ]
+        await pilot.press("ctrl+shift+down")
+        assert app.shown[0] == "$ two"
+        await pilot.press("ctrl+shift+down")
+        assert app.view.viewport.following
+        await pilot.press("ctrl+shift+o")
+        assert app.clipboard == lines.replace("\r\n", "\n").rstrip()
+        assert app.typed == b""
+
+
+async def test_without_marks_and_in_full_screen_programs_the_keys_are_the_programs() -> None:
+    async with running() as (app, pilot):
+        await pilot.press("ctrl+shift+down", "ctrl+shift+o")
+        assert app.typed == b"\x1b[1;6B\x0f"
+        app.heard.clear()
+        await feed(app, pilot, marked(("vi", "")) + "\x1b[?1049h")
+        await pilot.press("ctrl+shift+up")
+        assert app.typed == b"\x1b[1;6A"

@@ -191,8 +191,7 @@ class ReferenceTerminal:
         elif char == "\t":
             if self.pending and 41 in self.private:
                 self.wrap()
-            if not self.pending:
-                self.tab(1)
+            self.tab(1)
         elif char in "\n\x0b\x0c":
             self.index()
             if 20 in self.ansi:

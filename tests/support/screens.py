@@ -5,7 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from services.terminal.cells import DEFAULT_MODES, PLAIN, Cursor, Run, TerminalModes
+from services.terminal.cells import (
+    DEFAULT_MODES,
+    PLAIN,
+    Cursor,
+    PromptMark,
+    Run,
+    TerminalModes,
+)
 
 
 @dataclass(slots=True, eq=False)
@@ -37,6 +44,8 @@ class GivenScreen:
     cursor: Cursor = field(default_factory=lambda: Cursor(0, 0))
     modes: TerminalModes = DEFAULT_MODES
     title: str = ""
+    folder: str = ""
+    prompt_marks: Sequence[PromptMark] = ()
     bells: int = 0
     colours: dict[int, int] = field(default_factory=dict)
     damage: frozenset[int] | None = None

@@ -45,11 +45,12 @@ class RecordingScreen:
         self.title = ""
 
     unparsed = 0
+    unreflowed = 0
 
     def feed(self, data: bytes, cells: int | None = None) -> None:
         self.fed += data
 
-    def resize(self, columns: int, lines: int) -> None:
+    def resize(self, columns: int, lines: int, *, sliced: bool = False) -> None:
         self.sizes.append((columns, lines))
 
 

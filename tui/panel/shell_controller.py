@@ -23,6 +23,7 @@ from widgets.terminal.messages import (
     LinkClicked,
     Pasted,
     PasteQuestion,
+    Refused,
     Resized,
     Typed,
 )
@@ -49,6 +50,8 @@ class ShellController(ShellPane):
         )
         self.context = context
         self._now: NowFeed | None = None
+        self._came_from: Pane | None = None
+        """The pane from which the operator last came to open a shell."""
 
     def show_now(self, selected: SandboxId | None, empty: str) -> None:
         """While no shell is open: the selected sandbox; `empty` says how to open one."""
@@ -69,6 +72,9 @@ class ShellController(ShellPane):
         """A new shell in front, with the keyboard unless it came back by itself."""
         opened = self.context.actions.shell(sandbox, choice or ShellChoice())
         if opened is not None:
+            pane = self._panes.focused_pane
+            if take_keys and pane is not Pane.SHELL:
+                self._came_from = pane
             self.app.run_worker(
                 self._run_shell(opened, take_keys), group="shells", exit_on_error=False
             )
@@ -77,11 +83,15 @@ class ShellController(ShellPane):
         shell = opened.session.shell
         await self.add_shell(shell, opened.view, self.context.engine.name_of(shell.sandbox))
         if take_keys:
-            screen = self.screen
-            assert isinstance(screen, PaneScreen)
-            screen.focus_pane(Pane.SHELL)
+            self._panes.focus_pane(Pane.SHELL)
             opened.view.focus()
         self.context.actions.shell_ended(await self.context.shells.run(shell.id))
+
+    @property
+    def _panes(self) -> PaneScreen:
+        screen = self.screen
+        assert isinstance(screen, PaneScreen)
+        return screen
 
     def front_view(self) -> TerminalView | None:
         """The view of the shell in front."""
@@ -95,7 +105,13 @@ class ShellController(ShellPane):
             self.context.quitting.ask_to_close(opened, lambda: self.close_one(shell_id))
 
     def close_one(self, shell_id: str) -> None:
-        """Detach it and take its tab away."""
+        """Detach it and take its tab away; after the last, the keyboard goes where it came from."""
+        held = self.has_focus_within
+        self._remove(shell_id)
+        if held and self.active is None and self._came_from is not None:
+            self._panes.focus_pane(self._came_from)
+
+    def _remove(self, shell_id: str) -> None:
         self.context.shells.forget(shell_id)
         self.remove_shell(shell_id)
 
@@ -104,7 +120,7 @@ class ShellController(ShellPane):
         opened = self.context.shells.find(shell_id)
         if opened is not None and opened.session.shell.state.over:
             sandbox = opened.session.shell.sandbox
-            self.close_one(shell_id)
+            self._remove(shell_id)
             self.open(sandbox, opened.choice, take_keys=take_keys)
 
     def reopen_lost(self, sandbox: SandboxId) -> None:
@@ -159,6 +175,10 @@ class ShellController(ShellPane):
     @on(Copied)
     def _copied(self) -> None:
         self.context.notify("Copied.", "information")
+
+    @on(Refused)
+    def _refused(self, event: Refused) -> None:
+        self.context.notify(event.words, "warning")
 
     @on(LinkClicked)
     def _link(self, event: LinkClicked) -> None:

@@ -33,6 +33,8 @@ class ShellTab:
     """It has written something since it was last shown."""
     bell_rang: bool = False
     """Its bell rang since it was last typed in."""
+    skips_shown: int = 0
+    """Skipped bytes that were told for long enough."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,12 +48,14 @@ class TabHit:
     id: str
 
 
-def markers(shell: Shell) -> Content:
+def markers(shell: Shell, skips_shown: int = 0) -> Content:
     """What the operator has to know about a running shell; empty where all is well."""
     parts = []
-    if shell.skipped_bytes or shell.skipping:
-        verb = "skipping" if shell.skipping else "skipped"
-        parts.append(styled(f"… {size(shell.skipped_bytes)}B {verb}", "warn"))
+    skipped = shell.skipped_bytes - skips_shown
+    if shell.skipping:
+        parts.append(styled(f"… {size(skipped)}B skipping", "warn"))
+    elif skipped:
+        parts.append(styled(f"… {size(skipped)}B skipped", "dim"))
     if shell.input_blocked:
         parts.append(styled("! remote is not reading input", "bad"))
     return joined(parts)
@@ -59,7 +63,7 @@ def markers(shell: Shell) -> Content:
 
 def tab_line(tabs: Sequence[ShellTab], width: int) -> tuple[Content, tuple[TabHit, ...]]:
     """The tabs in `width` cells, the active one always in sight, the shown shell's markers last."""
-    right = next((markers(tab.shell) for tab in tabs if tab.active), Content(""))
+    right = next((markers(tab.shell, tab.skips_shown) for tab in tabs if tab.active), Content(""))
     right = right.truncate(max(0, width - 12), ellipsis=True)
     room = width - right.cell_length - (2 if right else 0)
     cells = [_tab(tab) for tab in tabs]
@@ -87,11 +91,14 @@ def tab_line(tabs: Sequence[ShellTab], width: int) -> tuple[Content, tuple[TabHi
 def _tab(tab: ShellTab) -> Content:
     sign = SHELLS[tab.shell.state]
     word = "" if tab.shell.state is ShellState.OPEN else sign.word
+    folder = _folder_name(tab.shell.folder) if tab.shell.state is ShellState.OPEN else ""
     cell = Content.assemble(
         " ",
         (sign.glyph, TONES[sign.tone]),
         " ",
         (sanitize_line(tab.label, 28), "bold" if tab.active else TONES["dim"]),
+        " " if folder else "",
+        (folder, TONES["dim"]),
         " " if word else "",
         (word, TONES[sign.tone]),
         " " if tab.bell_rang else "",
@@ -103,6 +110,11 @@ def _tab(tab: ShellTab) -> Content:
         " ",
     )
     return cell.stylize_before("on $foreground 15%") if tab.active else cell
+
+
+def _folder_name(path: str) -> str:
+    """The last part of a working folder; `/` for the root, empty where it is not known."""
+    return sanitize_line(path.rstrip("/").rpartition("/")[2] or path[:1], 20)
 
 
 def _window(widths: Sequence[int], at: int, room: int) -> tuple[int, int]:

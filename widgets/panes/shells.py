@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
+from functools import partial
 from typing import ClassVar, Protocol, Self
 
 from textual import events
@@ -13,6 +14,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import Container, Vertical
 from textual.content import Content
 from textual.message import Message
+from textual.timer import Timer
 from textual.widget import AwaitMount, Widget
 from textual.widgets import Static
 
@@ -24,6 +26,8 @@ from widgets.text.cell_text import sanitize_line
 from widgets.text.styled_text import joined, signed, styled
 
 _LOST_STATES = (ShellState.LOST, ShellState.FAILED)
+SKIPPED_SHOWN_S = 10.0
+"""How long the tab of a shell that has caught up says what was skipped."""
 _ENTER = (b"\r", b"\n", b"\r\n")
 
 
@@ -122,6 +126,10 @@ class ShellPane(Vertical):
         self._names: dict[str, str] = {}
         self._unseen: set[str] = set()
         self._bells: set[str] = set()
+        self._skips_shown: dict[str, int] = {}
+        self._fading: tuple[str, int] | None = None
+        """The shell in front and its skipped bytes, while what its tab says of them runs out."""
+        self._fade: Timer | None = None
         self._front: str | None = None
         self._subject = ""
         self._typing = False
@@ -218,6 +226,7 @@ class ShellPane(Vertical):
         del self._shells[id], self._views[id], self._names[id]
         self._unseen.discard(id)
         self._bells.discard(id)
+        self._skips_shown.pop(id, None)
         left = [key for key in ids if key != id]
         if self._front == id:
             self._front, self._typing = None, False
@@ -309,12 +318,37 @@ class ShellPane(Vertical):
             labels.append(f"{self._names[shell.id]}{number}")
         return labels
 
+    def _fade_skips(self) -> None:
+        """Let what is told of skipped output run out once the shell in front has caught up."""
+        shell = self._shell
+        wanted = None
+        if shell is not None and not shell.skipping:
+            wanted = (shell.id, shell.skipped_bytes)
+            if self._skips_shown.get(shell.id, 0) == shell.skipped_bytes:
+                wanted = None
+        if wanted == self._fading:
+            return
+        if self._fade is not None:
+            self._fade.stop()
+        self._fading = wanted
+        self._fade = wanted and self.set_timer(SKIPPED_SHOWN_S, partial(self._faded, *wanted))
+
+    def _faded(self, id: str, skipped: int) -> None:
+        self._skips_shown[id] = skipped
+        self._draw()
+
     def _draw(self) -> None:
         shell = self._shell
+        self._fade_skips()
         tabs = self.query_one(ShellTabs)
         tabs.tabs = tuple(
             ShellTab(
-                each, label, each.id == self._front, each.id in self._unseen, each.id in self._bells
+                each,
+                label,
+                active=each.id == self._front,
+                unseen=each.id in self._unseen,
+                bell_rang=each.id in self._bells,
+                skips_shown=self._skips_shown.get(each.id, 0),
             )
             for each, label in zip(self._shells.values(), self._labels(), strict=True)
         )
@@ -331,7 +365,9 @@ class ShellPane(Vertical):
     def _draw_frame(self) -> None:
         shell = self._shell
         self.set_class(self._typing, "-typing")
-        title = [self._subject] if shell is None else [self._names[shell.id], shell.title]
+        title = [self._subject]
+        if shell is not None:
+            title = [self._names[shell.id], shell.title or sanitize_line(shell.folder)]
         parts = [styled(f"· {part}", "dim") for part in title if part]
         number = styled(self._number, "wait")
         heading = Content.styled("now" if shell is None else "shell", "bold")

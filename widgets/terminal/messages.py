@@ -87,6 +87,14 @@ class LinkClicked(ViewMessage, namespace="terminal_view"):
         self.url = url
 
 
+class Refused(ViewMessage, namespace="terminal_view"):
+    """The view could not do what the operator asked, and says why."""
+
+    def __init__(self, view: Widget, words: str) -> None:
+        super().__init__(view)
+        self.words = words
+
+
 class Copied(ViewMessage, namespace="terminal_view"):
     """Text went to the operator's clipboard."""
 

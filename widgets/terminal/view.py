@@ -16,6 +16,7 @@ from widgets.terminal.keyboard_selection import KeyboardSelection
 from widgets.terminal.keys import encode, encode_focus, encode_paste, paste_question
 from widgets.terminal.mouse import MouseAction
 from widgets.terminal.pointer import Pointer
+from widgets.terminal.prompts import NO_MARKS, last_output, next_prompt, previous_prompt
 from widgets.terminal.search_line import SearchLine
 from widgets.terminal.selection import selected_text, styled_text
 
@@ -58,6 +59,7 @@ class TerminalView(TerminalCanvas, can_focus=True):
     BellRang = messages.BellRang
     LinkClicked = messages.LinkClicked
     Copied = messages.Copied
+    Refused = messages.Refused
 
     SCROLL_KEYS: ClassVar[dict[str, str]] = {
         "shift+pageup": "page_up",
@@ -66,6 +68,13 @@ class TerminalView(TerminalCanvas, can_focus=True):
         "shift+end": "newest",
     }
     """Local on the main screen; on the alternate screen they are the program's."""
+
+    PROMPT_KEYS: ClassVar[dict[str, str]] = {
+        "ctrl+shift+up": "show_previous_prompt",
+        "ctrl+shift+down": "show_next_prompt",
+        "ctrl+shift+o": "copy_last_output",
+    }
+    """Local on the main screen of a shell that marks its prompts; else they are the program's."""
 
     CHORDS: ClassVar[dict[str, str]] = {
         "ctrl+shift+f": "start_search",
@@ -126,6 +135,8 @@ class TerminalView(TerminalCanvas, can_focus=True):
             getattr(self, self.CHORDS[key])()
         elif key in self.SCROLL_KEYS and not self.modes.alternate_screen:
             self._scroll_by_key(self.SCROLL_KEYS[key])
+        elif key in self.PROMPT_KEYS and self._marks_prompts:
+            getattr(self, self.PROMPT_KEYS[key])()
         elif self._mode is not None:
             if not self._mode.press(key, event.character):
                 self._mode = None
@@ -196,6 +207,46 @@ class TerminalView(TerminalCanvas, can_focus=True):
 
     def _copy_selected(self, styled: bool) -> None:
         self.copy_selection(styled)
+
+    # Prompt marks
+
+    @property
+    def _marks_prompts(self) -> bool:
+        screen = self.terminal
+        return bool(screen and not screen.modes.alternate_screen and screen.prompt_marks)
+
+    def show_previous_prompt(self) -> None:
+        """Put the prompt before the first line on view there."""
+        self._show_prompt(before=True)
+
+    def show_next_prompt(self) -> None:
+        """Put the prompt after the first line on view there, or follow the tail again."""
+        self._show_prompt(before=False)
+
+    def _show_prompt(self, *, before: bool) -> None:
+        screen = self.terminal
+        if screen is None:
+            return
+        top = self.viewport.top(screen, self.size.height)
+        line = (previous_prompt if before else next_prompt)(screen, top)
+        if line is not None:
+            self.scroll_view(line - top)
+        elif not before:
+            self.follow_tail()
+        else:
+            words = "There is no prompt above." if self._marks_prompts else NO_MARKS
+            self.post_message(self.Refused(self, words))
+
+    def copy_last_output(self) -> None:
+        """Put what the last command printed on the operator's clipboard."""
+        if self.terminal is None:
+            return
+        output = last_output(self.terminal)
+        if output.text:
+            self.app.copy_to_clipboard(output.text)
+            self.post_message(self.Copied(self, output.text))
+        else:
+            self.post_message(self.Refused(self, output.problem))
 
     # Mouse
 

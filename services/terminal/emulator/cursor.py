@@ -127,11 +127,10 @@ class CursorMovement(CachedPrinting):
             self.y -= 1
 
     def tab(self) -> None:
-        """HT: to the next stop; with a wrap pending, only after it where mode 41 says so."""
+        """HT: to the next stop; a pending wrap comes first where mode 41 says so, else it stays."""
         if self.pending and 41 in self.private:
             self._wrap()
-        if not self.pending:
-            self.tab_forward(1)
+        self.tab_forward(1)
 
     def tab_forward(self, count: int = 0) -> None:
         """CHT: never beyond the right margin."""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from services.terminal.cells import Cursor, ScreenRow, TerminalModes
+from services.terminal.cells import Cursor, PromptMark, ScreenRow, TerminalModes
 from services.terminal.emulator.parser import SequenceParser
-from services.terminal.emulator.reflow import resize
+from services.terminal.emulator.reflow import reflow_slice, resize
 from services.terminal.emulator.screen import Screen
 
 SMALLEST_WIDTH = 2
@@ -69,18 +69,32 @@ class Emulator:
         `cells` bounds the work, counted in cells changed beyond plain printing: the rest waits
         in `unparsed` for the next call, which may bring no data.
         """
+        screen, history = self._screen, self._screen.history
         self._stream.feed(data, cells)
+        while history.waiting and screen.cost <= screen.cost_limit and not self._stream.unparsed:
+            reflow_slice(screen)
 
     @property
     def unparsed(self) -> int:
         """Characters that were taken and wait to be parsed."""
         return len(self._stream.unparsed)
 
-    def resize(self, columns: int, lines: int) -> None:
-        """Take a new size: the main screen reflows, the alternate one is cut or padded."""
+    @property
+    def unreflowed(self) -> int:
+        """Scrollback lines that wait to be brought to the width; not to be seen until then."""
+        return len(self._screen.history.waiting)
+
+    def resize(self, columns: int, lines: int, *, sliced: bool = False) -> None:
+        """Take a new size: the main screen reflows, the alternate one is cut or padded.
+
+        With `sliced` the older lines of the scrollback wait in `unreflowed` for the next calls
+        of `feed`, which brings them to the width after what it parses, within its bound.
+        """
         screen = self._screen
         before = screen.columns, screen.lines
         resize(screen, max(columns, SMALLEST_WIDTH), max(lines, 1))
+        while screen.history.waiting and not sliced:
+            reflow_slice(screen)
         if before != (screen.columns, screen.lines) and 2048 in screen.private:
             screen.report_size()
 
@@ -144,6 +158,22 @@ class Emulator:
     def title(self) -> str:
         """What OSC 0 or 2 last said, bounded and harmless."""
         return self._screen.title
+
+    @property
+    def folder(self) -> str:
+        """The working folder OSC 7 last said, bounded and harmless."""
+        return self._screen.folder
+
+    @property
+    def prompt_marks(self) -> list[PromptMark]:
+        """The marks of the shell in what is kept, oldest first; those of the alternate screen's
+        programs are not taken."""
+        screen, history = self._screen, self._screen.history
+        top = history.base + len(history)
+        rows = screen.other_rows if screen.on_alternate else screen.rows
+        return [PromptMark(line, *mark) for line, mark in history.marks] + [
+            PromptMark(top + y, *mark) for y, row in enumerate(rows) for mark in row.marks
+        ]
 
     @property
     def bells(self) -> int:

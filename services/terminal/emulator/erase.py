@@ -61,6 +61,7 @@ class Erasing(CursorMovement):
         whole = {0: self.rows[self.y + 1 :], 1: self.rows[: self.y], 2: self.rows}[how]
         empty = self.attribute.blank.plain
         for row in whole:
+            row.marks = ()
             if row.spans or row.cells is not None or row.wrapped or not empty:
                 self._erase(row, 0, self.columns, spared)
 

@@ -7,14 +7,18 @@ import binascii
 import re
 from collections.abc import Callable
 from typing import Final
+from urllib.parse import unquote
 
-from services.terminal.cells import BACKGROUND, CURSOR, EXTENDED_COLOURS, FOREGROUND
+from services.terminal.cells import BACKGROUND, CURSOR, EXTENDED_COLOURS, FOREGROUND, PromptPart
 from services.terminal.emulator.dispatch import decimal
 from services.terminal.emulator.reports import Reports
 from services.text.sanitize import sanitize
 
 _TITLE: Final = 200
 _LINK: Final = 2048
+_FOLDER: Final = 1024
+_PROMPT_MARKS: Final = (133, 633)
+_PARTS_OF_PROMPT: Final = {part.value: part for part in PromptPart}
 _COLOURS_A_COMMAND: Final = 512
 _DYNAMIC: Final = {10: FOREGROUND, 11: BACKGROUND, 12: CURSOR}
 _SPECIAL: Final = 5
@@ -67,6 +71,10 @@ class OscCommands(Reports):
             self._link(rest)
         elif code == 52:
             self._clipboard(rest)
+        elif code == 7:
+            self._working_folder(rest)
+        elif code in _PROMPT_MARKS:
+            self._prompt_mark(rest)
 
     def _set_title(self, code: int, text: str) -> None:
         text = sanitize(text, _TITLE)
@@ -74,6 +82,21 @@ class OscCommands(Reports):
             self.icon_title = text
         if code != 1:
             self.title = text
+
+    def _working_folder(self, address: str) -> None:
+        """OSC 7: a file URL; its host is the program's own claim and is left out."""
+        if len(address) > _LINK:
+            return
+        path = address.removeprefix("file://")
+        at = path.find("/")
+        known = path != address and at >= 0
+        self.folder = sanitize(unquote(path[at:], errors="replace"), _FOLDER) if known else ""
+
+    def _prompt_mark(self, rest: str) -> None:
+        """OSC 133 and the same letters of OSC 633 (upstream/terminal: Prompt marks)."""
+        part = _PARTS_OF_PROMPT.get(rest.partition(";")[0])
+        if part is not None and not self.on_alternate:
+            self.rows[self.y].mark(self.x + self.pending, part)
 
     def _set_colour(self, index: int, colour: int | None) -> None:
         if colour is None:

@@ -6,7 +6,7 @@ import re
 from typing import Final
 
 from services.terminal.emulator.row import Row
-from services.terminal.emulator.scrollback import Entry, freeze
+from services.terminal.emulator.scrollback import Entry
 from services.terminal.emulator.state import ScreenState
 from services.terminal.emulator.widths import (
     INVISIBLE,
@@ -146,6 +146,8 @@ class Printing(ScreenState):
         while at < len(text):
             if self.pending and self.autowrap:
                 self._wrap()
+            if self.pending and not self.autowrap and self.x < self._right_limit():
+                self.pending = False  # A tab back took the cursor along.
             if self.pending and text.isascii():
                 at = len(text) - 1  # Without autowrap all of it goes to one cell.
             piece = "" if self.pending else self._fitting(text, at)
@@ -317,7 +319,7 @@ class Printing(ScreenState):
         rows = self.rows
         if self.top == 0 and not self.on_alternate:
             for row in rows[:leaving]:
-                self.history.add(freeze(row))
+                self.history.add(row)
             self.history.extend(entries[: len(entries) - leaving])
         thaw = self.history.thaw
         del rows[self.top : self.top + leaving]

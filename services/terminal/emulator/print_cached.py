@@ -18,7 +18,9 @@ _UNCOMMON: Final = re.compile(r"[^\b\t\n\x0b\x0c\r -~]")
 class CachedPrinting(Printing):
     """Prints with the cursor and attribute passed in, as the parser's loop holds them."""
 
-    def print_text(self, text: str, x: int, y: int, attribute: Attribute) -> tuple[int, int] | None:
+    def print_text(  # noqa: PLR0912
+        self, text: str, x: int, y: int, attribute: Attribute
+    ) -> tuple[int, int] | None:
         """Print short text with the common controls in it; where the cursor is then.
 
         For the fast state only; `x` is the number of columns where a wrap is pending. None, and
@@ -32,9 +34,17 @@ class CachedPrinting(Printing):
         if not pieces or self.backwards:
             return None
         rows, columns = self.rows, self.columns
+        bottom, last = self.bottom, self.lines - 1
         self.attribute = attribute
         for piece in pieces:
             if piece >= " ":
+                row, end = rows[y], x + len(piece)
+                if x == row.length and end <= columns and row.cells is None:
+                    row.spans.append((piece, attribute))
+                    row.length = x = end
+                    row.clean = 0
+                    self.last = piece
+                    continue
                 rest = piece
                 while x + len(rest) > columns:
                     if x < columns:
@@ -46,7 +56,11 @@ class CachedPrinting(Printing):
                 x += len(rest)
                 self.last = rest
             elif piece == "\r\n":
-                x, y = 0, self._below(y)
+                if y == bottom:
+                    self.scroll_line()
+                elif y < last:
+                    y += 1
+                x = 0
             elif piece == "\r":
                 x = 0
             elif piece == "\b":

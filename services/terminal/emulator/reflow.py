@@ -1,16 +1,19 @@
 """Resize: reflows the main screen and its scrollback, cuts or pads the alternate screen.
 
 A logical line is a row and those it wraps into. The cursor stays on its logical cell, rows go to
-the history or come back from it (upstream/terminal: Reflow).
+the history or come back from it (upstream/terminal: Reflow). Only what the screen may need of the
+history is wrapped at once; the older lines wait and follow in slices, the newest first.
 """
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from dataclasses import dataclass, replace
 
-from services.terminal.emulator.row import Row, Span
+from services.terminal.emulator.row import Mark, Row, Span
 from services.terminal.emulator.screen import Screen
 from services.terminal.emulator.scrollback import Entry, freeze, trim
+from services.terminal.emulator.state import ROW_COST
 from services.terminal.emulator.widths import LEADING_SPACER, WIDE_SPACER
 
 
@@ -22,8 +25,15 @@ class _TrackedCell:
     column: int
 
 
+_SLICE_ROWS = 256
+"""Rows that a slice makes, save for a line more; also the most one line may have had to be
+joined whole."""
+_SLICE_LINES = 1024
+"""Lines that a slice takes, save for one more of many rows."""
+
+
 def resize(screen: Screen, columns: int, lines: int) -> None:
-    """Give a screen another size."""
+    """Give a screen another size; `reflow_slice` brings what waits of the history to it."""
     if (columns, lines) == (screen.columns, screen.lines):
         return
     main, alternate = (
@@ -76,24 +86,95 @@ def _reflow_rows(
 ) -> list[Row]:
     """Rows of the main screen at their new size, with the history around them."""
     history = screen.history
-    size = len(history)
+    old, prompts = _unwrapped(screen)
+    first = 0
+    if columns != before or history.waiting:
+        first = _tail_start(old, lines, columns)
+    history.waiting = old[:first]
+    split = bisect_left(prompts, (first,))
+    history.waiting_marks = prompts[:split]
+    size = len(old) - first
     marks = _tracked_cells(screen, size)
     cursor = marks[0]
     top = _TrackedCell(size, 0)
     last = max([y for y, row in enumerate(rows) if not _is_empty(row)] + [cursor.line - size])
     blanks = len(rows) - 1 - last
-    entries: list[Entry] = [*history, *(freeze(row) for row in rows[: last + 1])]
-    if columns != before:
-        entries = _wrap(screen, entries, columns, [*marks, top])
+    entries: list[Entry] = [*old[first:], *(freeze(row) for row in rows[: last + 1])]
+    found = [(at - first, mark) for at, mark in prompts[split:]]
+    found += [(y, mark) for y, row in enumerate(rows[: last + 1], size) for mark in row.marks]
+    cells = [_TrackedCell(at, column) for at, (column, _) in found]
+    if columns != before or history.waiting:
+        entries = _wrap(screen, entries, columns, [*marks, top, *cells])
     start = len(entries) - lines
     if blanks and len(entries) - top.line <= lines:
         start = top.line
     start = min(max(start, 0), cursor.line)
-    history.replace(entries[:start])
+    moved = _moved(cells, found)
+    history.replace(entries[:start], [each for each in moved if each[0] < start])
     reflowed = [history.thaw(entry) for entry in entries[start : start + lines]]
+    for at, mark in moved:
+        if start <= at < start + len(reflowed):
+            reflowed[at - start].mark(*mark)
     reflowed += screen.blank_rows(lines - len(reflowed))
     _restore_cursors(screen, marks, start, columns, lines)
     return reflowed
+
+
+def reflow_slice(screen: Screen) -> None:
+    """Bring the newest of the history's waiting lines to the screen's width; a bounded step."""
+    history = screen.history
+    waiting, marks = history.waiting, history.waiting_marks
+    first = _tail_start(waiting, _SLICE_ROWS, screen.columns)
+    found = [(at - first, mark) for at, mark in marks[bisect_left(marks, (first,)) :]]
+    cells = [_TrackedCell(at, column) for at, (column, _) in found]
+    entries = _wrap(screen, waiting[first:], screen.columns, cells)
+    del waiting[first:], marks[len(marks) - len(found) :]
+    screen.cost += len(entries) * (screen.columns + ROW_COST)
+    history.prepend(entries, _moved(cells, found))
+
+
+def _moved(cells: list[_TrackedCell], marks: list[tuple[int, Mark]]) -> list[tuple[int, Mark]]:
+    """Prompt marks where their cells are now."""
+    return [
+        (cell.line, (cell.column, part)) for cell, (_, (_, part)) in zip(cells, marks, strict=True)
+    ]
+
+
+def _unwrapped(screen: Screen) -> tuple[list[Entry], list[tuple[int, Mark]]]:
+    """Every line of the history, those that wait included, and the prompt marks by index."""
+    history = screen.history
+    shift = len(history.waiting) - history.base
+    marks = [(line + shift, mark) for line, mark in history.marks]
+    return [*history.waiting, *history], history.waiting_marks + marks
+
+
+def _tail_start(entries: list[Entry], rows: int, columns: int) -> int:
+    """Where the last logical lines begin that make so many rows at a width, if there are any.
+
+    One line that alone is too much for a slice is cut in its midst: a step stays a step.
+    """
+    at, made = len(entries), 0
+    lowest = at - _SLICE_LINES
+    while at > 0 and made < rows and at > lowest:
+        at -= 1
+        cells, longest = _cells(entries[at]), max(at - _SLICE_ROWS, 0)
+        while at > longest and _wraps(entries[at - 1]) and cells < 2 * _SLICE_ROWS * columns:
+            at -= 1
+            cells += _cells(entries[at])
+        made += max(1, cells // columns)
+    return at
+
+
+def _wraps(entry: Entry) -> bool:
+    return not isinstance(entry, str) and entry[0]
+
+
+def _cells(entry: Entry) -> int:
+    """Cells that a line surely has when it is wrapped anew."""
+    if isinstance(entry, str):
+        return len(entry.rstrip(" "))
+    wrapped, spans = entry
+    return sum(len(text) for text, _ in (spans if wrapped else trim(spans))) - wrapped
 
 
 def _is_empty(row: Row) -> bool:
@@ -162,7 +243,7 @@ def _wrap(
         first = len(out)
         cuts = _cut_line(out, spans if wrapped else trim(spans), columns, wrapped, screen)
         for mark, offset in offsets:
-            index = max(i for i, cut in enumerate(cuts) if cut <= offset)
+            index = bisect_right(cuts, offset) - 1
             if index and offset == cuts[index] == length:
                 index -= 1
             _place(mark, first + index, offset - cuts[index], columns)

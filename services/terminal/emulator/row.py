@@ -9,11 +9,13 @@ from __future__ import annotations
 
 from typing import Final, TypeAlias
 
-from services.terminal.cells import PLAIN, CellStyle, Run
+from services.terminal.cells import PLAIN, CellStyle, PromptPart, Run
 from services.terminal.emulator.styles import Attribute
 from services.terminal.emulator.widths import JOINER, LEADING_SPACER, WIDE_SPACER, Clusters
 
 Span: TypeAlias = tuple[str, Attribute]
+Mark: TypeAlias = tuple[int, PromptPart]
+"""A column and what begins there."""
 
 _SEEN: Final = 1
 _DRAWN: Final = 2
@@ -29,6 +31,7 @@ class Row:
         "clean",
         "clusters",
         "length",
+        "marks",
         "spans",
         "wide",
         "wrapped",
@@ -43,6 +46,8 @@ class Row:
         self.wide = False
         """Whether a cell of two columns may be in it."""
         self.wrapped = False
+        self.marks: tuple[Mark, ...] = ()
+        """Prompt marks in the order they came, one of a kind."""
         self.clean = 0
 
     @property
@@ -63,8 +68,12 @@ class Row:
 
     @property
     def is_blank(self) -> bool:
-        """Whether nothing was written to it."""
-        return self.cells is None and not self.spans
+        """Whether nothing was written to it and nothing marks it."""
+        return self.cells is None and not self.spans and not self.marks
+
+    def mark(self, column: int, part: PromptPart) -> None:
+        """Put a prompt mark; it replaces one of its kind."""
+        self.marks = (*(mark for mark in self.marks if mark[1] is not part), (column, part))
 
     @property
     def known_attributes(self) -> set[Attribute]:

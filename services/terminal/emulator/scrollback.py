@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import TypeAlias
 
-from services.terminal.emulator.row import Row, Span
+from services.terminal.emulator.row import Mark, Row, Span
 from services.terminal.emulator.styles import Attribute
 from services.terminal.emulator.widths import LEADING_SPACER, WIDE_SPACER, Clusters
 
@@ -54,6 +54,11 @@ class Scrollback:
         self._clusters = clusters
         self._plain = plain
         self._thawed: dict[int, Row] = {}
+        self._marks: deque[tuple[int, Mark]] = deque()
+        self.waiting: list[Entry] = []
+        """Older lines that a reflow has not brought to the width yet; not kept before it has."""
+        self.waiting_marks: list[tuple[int, Mark]] = []
+        """Their prompt marks, with indices of `waiting`, oldest first."""
         self.base = 0
         """Absolute number of the oldest kept line."""
 
@@ -63,11 +68,26 @@ class Scrollback:
     def __iter__(self) -> Iterator[Entry]:
         return iter(self._entries)
 
-    def add(self, entry: Entry) -> None:
-        """Keep a line; the oldest goes when there is no room."""
+    @property
+    def marks(self) -> Sequence[tuple[int, Mark]]:
+        """The prompt marks of kept lines with their absolute numbers, oldest first."""
+        self._forget_marks()
+        return self._marks
+
+    def _forget_marks(self) -> None:
+        """Drop the marks of lines that went."""
+        while self._marks and self._marks[0][0] < self.base:
+            self._marks.popleft()
+
+    def add(self, row: Row) -> None:
+        """Keep a row as a line; the oldest goes when there is no room."""
         if len(self._entries) == self._limit:
             self.base += 1
-        self._entries.append(entry)
+        self._entries.append(freeze(row))
+        if row.marks:
+            number = self.base + len(self._entries) - 1
+            self._forget_marks()
+            self._marks.extend((number, mark) for mark in row.marks)
 
     def extend(self, entries: Sequence[Entry]) -> None:
         """Keep lines; as many of the oldest go as have no room."""
@@ -76,17 +96,38 @@ class Scrollback:
             entries = entries[-self._limit :] if self._limit else ()
         self._entries.extend(entries)
 
-    def replace(self, entries: Iterable[Entry]) -> None:
-        """Put other lines in the place of all, as a reflow does."""
+    def replace(self, entries: Sequence[Entry], marks: Iterable[tuple[int, Mark]]) -> None:
+        """Put other lines in the place of all, as a reflow does; marks have indices of them.
+
+        Where lines are waiting, all get numbers that leave room for those.
+        """
         self._entries.clear()
         self._thawed.clear()
-        self.extend(list(entries))
+        if self.waiting:
+            self.base += max(0, self._limit - len(entries))
+        self.extend(entries)
+        first = self.base + len(self._entries) - len(entries)
+        self._marks = deque((first + index, mark) for index, mark in marks)
+
+    def prepend(self, entries: Sequence[Entry], marks: Iterable[tuple[int, Mark]]) -> None:
+        """Keep lines before all others, as far as there is room; nothing waits where none is."""
+        dropped = max(0, len(self._entries) + len(entries) - self._limit)
+        self._entries.extendleft(reversed(entries[dropped:]))
+        self.base -= len(entries) - dropped
+        found = [(self.base + at - dropped, mark) for at, mark in marks if at >= dropped]
+        self._marks.extendleft(reversed(found))
+        if len(self._entries) >= self._limit:
+            self.waiting.clear()
+            self.waiting_marks.clear()
 
     def clear(self) -> None:
         """Drop every line (ED 3)."""
         self.base += len(self._entries)
         self._entries.clear()
         self._thawed.clear()
+        self._marks.clear()
+        self.waiting.clear()
+        self.waiting_marks.clear()
 
     def row(self, number: int) -> Row:
         """The line of that absolute number; the same row again while it is looked at.

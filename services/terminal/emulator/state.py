@@ -9,7 +9,7 @@ from typing import TypeAlias
 
 from services.terminal.cells import BACKGROUND, CursorShape
 from services.terminal.emulator.row import Row
-from services.terminal.emulator.scrollback import Scrollback, freeze
+from services.terminal.emulator.scrollback import Scrollback
 from services.terminal.emulator.styles import Attribute, Attributes, Protection
 from services.terminal.emulator.widths import Clusters
 
@@ -82,6 +82,7 @@ class ScreenState:
         self.bells = 0
         self.title = ""
         self.icon_title = ""
+        self.folder = ""
         self.titles: list[tuple[str | None, str | None]] = []
         self.colours: dict[int, int] = {}
         self.palette: Mapping[int, int] = {}
@@ -173,7 +174,7 @@ class ScreenState:
     def blank_row(self) -> Row:
         """A row that scrolls in: it has the background of the moment."""
         row = Row(self.clusters)
-        if not (blank := self.attribute.blank).plain:
+        if not self.attribute.plain and not (blank := self.attribute.blank).plain:
             row.spans.append((" " * self.columns, blank))
             row.length = self.columns
         return row
@@ -225,7 +226,7 @@ class ScreenState:
             return
         if top == 0 and not self.on_alternate:
             for row in rows[:count]:
-                self.history.add(freeze(row))
+                self.history.add(row)
         del rows[top : top + count]
         at = bottom + 1 - count
         rows[at:at] = [self.blank_row() for _ in range(count)]
@@ -234,7 +235,7 @@ class ScreenState:
         """Move the region up by one line, between no side margins."""
         rows = self.rows
         if self.top == 0 and not self.on_alternate:
-            self.history.add(freeze(rows[0]))
+            self.history.add(rows[0])
         del rows[self.top]
         rows.insert(self.bottom, self.blank_row())
 

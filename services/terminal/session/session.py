@@ -41,11 +41,15 @@ class SessionEmulator(Protocol):
     def unparsed(self) -> int:
         """Characters that were taken and wait to be parsed."""
 
+    @property
+    def unreflowed(self) -> int:
+        """Lines of the scrollback that wait for the width of the screen."""
+
     def feed(self, data: bytes, cells: int | None = None) -> None:
         """Take output in, cut anywhere; stop after that much work and keep the rest."""
 
-    def resize(self, columns: int, lines: int) -> None:
-        """Change the size."""
+    def resize(self, columns: int, lines: int, *, sliced: bool = False) -> None:
+        """Change the size; with `sliced` the scrollback follows in calls of `feed`."""
 
 
 class ShellStatus:
@@ -119,6 +123,8 @@ class ShellSession:
         self._last_received_at = 0.0
         self._interrupted_at: float | None = None
         self._emulator_failed = False
+        self._scheduled = False
+        """Whether the scheduler calls `parse`, in which a reflow goes on."""
         emulator.reply = self._input_queue.reply
 
     @property
@@ -177,7 +183,9 @@ class ShellSession:
                 ShellState.FAILED, "this panel failed to serve the shell; see its log"
             )
         finally:
-            self._status.update(title=self._title(), notice=self._notice())
+            self._status.update(
+                title=self._said("title"), folder=self._said("folder"), notice=self._notice()
+            )
             if self._recorder is not None:
                 self._recorder.close()
             self._status.finish(ending, self._output_buffer.skipped)
@@ -207,6 +215,7 @@ class ShellSession:
         self._last_received_at = self._clock.monotonic()
         self._end_reason = asyncio.get_running_loop().create_future()
         self._scheduler.add(self)
+        self._scheduled = True
         try:
             async with asyncio.TaskGroup() as group:
                 parts = [
@@ -225,6 +234,7 @@ class ShellSession:
                     part.cancel()
         finally:
             self._end_reason.cancel()
+            self._scheduled = False
             await self._scheduler.remove(self)
         await self._parse_rest()
         return ending
@@ -280,8 +290,8 @@ class ShellSession:
 
     @property
     def waiting(self) -> int:
-        """Bytes read and not parsed."""
-        return len(self._output_buffer) + self.screen.unparsed
+        """Bytes read and not parsed, and lines not reflowed."""
+        return len(self._output_buffer) + self.screen.unparsed + self.screen.unreflowed
 
     @property
     def skipping(self) -> bool:
@@ -313,7 +323,8 @@ class ShellSession:
         self._status.update(
             skipping=self._output_buffer.skipping,
             skipped_bytes=self._output_buffer.skipped,
-            title=self._title(),
+            title=self._said("title"),
+            folder=self._said("folder"),
             notice=self._notice(),
         )
         self._request_paint()
@@ -340,7 +351,8 @@ class ShellSession:
 
     def _apply_size(self, columns: int, lines: int) -> None:
         self._size = (max(columns, 2), max(lines, 1))
-        self.screen.resize(*self._size)
+        self.screen.resize(*self._size, sliced=self._scheduled)
+        self._scheduler.wake()
         if self._recorder is not None:
             self._recorder.resized(*self._size)
 
@@ -348,8 +360,9 @@ class ShellSession:
         own = self._recorder.notice if self._recorder is not None else ""
         return " · ".join(part for part in (self._transport.notice, own) if part)
 
-    def _title(self) -> str:
-        return sanitize(str(getattr(self.screen, "title", "")), 200)
+    def _said(self, what: str) -> str:
+        """What the program told of itself; an emulator may not know of such a thing."""
+        return sanitize(str(getattr(self.screen, what, "")), 200)
 
     def _request_paint(self) -> None:
         """Ask for a painting; a view that fails must not stop the other shells."""

@@ -12,6 +12,7 @@ import pytest
 
 from services.terminal.emulator import Emulator
 from tests.bench import payloads
+from tests.support.ghostty_sessions import differ, session, shortest
 from tests.support.waiting import eventually_sync
 
 COLUMNS, LINES = 80, 24
@@ -78,3 +79,11 @@ def test_libghostty_shows_the_same(name: str) -> None:
         terminal.feed(b"\x1b[?2027h" + data)
         assert ours(data) == settled(terminal.text().split("\n"))
         terminal.close()
+
+
+@pytest.mark.kit("ghostty")
+@pytest.mark.parametrize("first", range(0, 1000, 250))
+def test_random_sessions_look_as_they_do_in_libghostty(first: int) -> None:
+    for seed in range(first, first + 250):
+        parts, columns, lines = session(seed)
+        assert not differ(parts, columns, lines), (seed, shortest(parts, columns, lines))

@@ -426,7 +426,15 @@ async def test_with_the_real_emulator_titles_replies_and_sizes_work(
     session.type(b"printf '\\033]0;a title\\007\\033[6n'; read -rsd R at; echo \"<${at#?}>\"\r")
     await shows("<[")
     assert session.shell.title == "a title"
+    session.type(b"seq 20000 23000; echo all-$((1+1))\r")
+    await shows("all-2")
     session.resize(60, 15)
+    assert screen.unreflowed > 1000
+    async with asyncio.timeout(20):
+        while screen.unreflowed:
+            changed.clear()
+            await changed.wait()
+    assert screen.history_size > 2900
     session.type(b"exit\r")
     assert (await task).state is ShellState.ENDED
 

@@ -32,6 +32,8 @@ CASES: list[Case] = [
     ("no autowrap", f"{C}?7l{FULL}xyz", ["012345678z"], (9, 0)),
     ("autowrap off and on keeps the wrap", f"{FULL}{C}?7l{C}?7hx", [FULL, "x"], (1, 1)),
     ("CBT keeps the wrap", f"{FULL}{C}Z{C}6nx", [FULL, "x"], (1, 1)),
+    ("a tab after CBT", f"{C}?7l{FULL}{C}3Z\tx", ["01234567x9"], (9, 0)),
+    ("text after CBT without autowrap", f"{C}?7l{FULL}{C}Zab", ["01234567ab"], (9, 0)),
     ("a move after CBT ends the wrap", f"{FULL}{C}Z{C}Cx", ["012345678x"], (9, 0)),
     ("text after CBT in a second piece", f"{FULL}{C}Z{C}0Zxy\r\nz", [FULL, "xy", "z"], (1, 2)),
     ("a cursor saved after CBT", f"{FULL}{C}Z{E}7{C}3H{E}8x", [FULL, "x"], (1, 1)),
