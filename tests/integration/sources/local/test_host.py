@@ -65,7 +65,9 @@ async def test_an_agent_and_a_host_keep_messages_moving(world: World) -> None:
         assert ended(record.pid) == 0
         assert world.read_record(record.role) is None
     assert not (folder / lock.LOCK).exists()
-    assert world.log(ONE).read_text() == ""
+    said = world.log(ONE).read_text()
+    assert f"one begins, process {agent.pid}" in said
+    assert said.endswith("ends: asked to\n") and "Traceback" not in said
     assert world.log(ROLE).read_text() == ""
 
 
