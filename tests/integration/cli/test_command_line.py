@@ -256,6 +256,7 @@ NO_LISTING = {
     "local up",
     "local down",
     "local fault",
+    "notify test",
 }
 
 
