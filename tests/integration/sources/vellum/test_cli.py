@@ -209,7 +209,7 @@ async def test_a_foreign_program_on_the_port_is_named_and_left_alone(
         async with bench(stub, tmp_path) as one:
             done = await one.press(Verb.WAKE)
         assert done.state is AttemptState.FAILED
-        assert f"Port {stub.port} is used by another program" in done.original
+        assert f"answers on port {stub.port}, but not as a gateway does" in done.original
         assert stub.pids() == {}
         assert peer.asked("/healthz") >= 1
 
