@@ -43,7 +43,7 @@ def files() -> dict[str, str]:
 
 
 def _page() -> Iterator[str]:
-    context = click.Context(command, info_name=PROGRAM)
+    context = click.Context(command, info_name=PROGRAM, **command.context_settings)
     yield f'.TH {PROGRAM.upper()} 1 "{released()}" "{PROGRAM} {version(PROGRAM)}"'
     yield ".SH NAME"
     yield f"{PROGRAM} \\- see every agent sandbox live, wake it, work in a shell inside it"
@@ -69,7 +69,7 @@ def _command(name: str, parent: click.Context) -> Iterator[str]:
     assert found is not None
     if found.hidden:
         return
-    context = click.Context(found, info_name=name, parent=parent)
+    context = click.Context(found, info_name=name, parent=parent, **found.context_settings)
     if isinstance(found, click.Group) and not found.invoke_without_command:
         for one in found.list_commands(context):
             yield from _command(one, context)
