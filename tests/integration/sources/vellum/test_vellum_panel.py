@@ -194,11 +194,10 @@ async def test_the_offer_belongs_to_its_own_assistant_and_stale_results_show_now
             await until(pilot, lambda: "reconnecting" in bar(app))
             await pilot.press("down")
             await until(pilot, lambda: app.dashboard.selected == other)
-            assert "reconnecting" not in bar(app)
+            await until(pilot, lambda: "reconnecting" not in bar(app))
             peer.replies["/readyz"] = held
             await until(pilot, lambda: ended(app))
-            await pilot.pause()
-            assert "Stub Two" in bar(app)
+            await until(pilot, lambda: "Stub Two" in bar(app))
             assert "only you" not in bar(app) or not app.query_one("#repair-offer").display
             await pilot.press("a")
             await pilot.pause()
