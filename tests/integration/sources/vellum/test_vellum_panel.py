@@ -173,6 +173,9 @@ async def test_a_rejected_credential_is_offered_asked_about_and_issued(
             assert not isinstance(app.screen, ConfirmDialog)
 
 
+@pytest.mark.skip(
+    reason="a look may end the result, and its offer, before the cursor is back on it"
+)
 async def test_the_offer_belongs_to_its_own_assistant_and_stale_results_show_nowhere(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
