@@ -12,6 +12,7 @@ from services.sources.terminal.jupyter import JupyterTerminals
 from services.terminal.transport.base import CloseReason, Transport, require_open
 from services.terminal.transport.close_reasons import HandshakeRefusedError
 from services.terminal.transport.end_keys import press_end_keys
+from services.terminal.transport.forwarding import ForwardingShell
 from services.terminal.transport.websocket import WebSocketTransport
 
 _ADVICE = "see `token_file` and `url` in its table"
@@ -35,7 +36,7 @@ class JupyterTerminal:
         return self.name
 
 
-class ServerShell:
+class ServerShell(ForwardingShell):
     """One connection to one shell."""
 
     def __init__(
@@ -50,11 +51,10 @@ class ServerShell:
 
         With `ended_by_keys` a closed connection leaves the shell running.
         """
-        self.notice = notice
+        super().__init__(notice)
         self._connect = connect
         self._by_keys = ended_by_keys
         self._terminal = terminal
-        self._inner: WebSocketTransport | None = None
         self._greeting = b""
         self._ended = False
 
@@ -91,23 +91,6 @@ class ServerShell:
         got = await require_open(self._inner).read()
         self._ended = isinstance(got, CloseReason)
         return got
-
-    async def write(self, data: bytes) -> None:
-        """Send input; nothing once the connection is gone."""
-        await require_open(self._inner).write(data)
-
-    async def acknowledge(self) -> bool:
-        """Wait for the pong behind what was written."""
-        return await require_open(self._inner).acknowledge()
-
-    async def ping(self) -> bool:
-        """Wait for a pong."""
-        return await require_open(self._inner).ping()
-
-    async def resize(self, columns: int, lines: int) -> None:
-        """Tell the size."""
-        if self._inner is not None:
-            await self._inner.resize(columns, lines)
 
     async def close(self) -> None:
         """End the shell by keys where nothing else ends it, then drop the connection."""
