@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -14,6 +16,9 @@ from tests.support import dice, kits
 pytest_plugins = ["tests.support.account"]
 dice.load()
 catch_ignored()  # what a test starts begins with default signals, also in a background job
+# Workers and the many programs tests start find our code compiled, whatever the shell asks for.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 
 @pytest.hookimpl(tryfirst=True)
