@@ -85,6 +85,8 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     if config.getoption("collectonly"):
         return
     if _is_worker(config) or not config.getoption("numprocesses", None):
+        if kept_servers := sys.modules.get("tests.support.kept_servers"):
+            kept_servers.end_all()
         config.stash[_left] += leftovers.unclosed()
         config.stash[_left] += leftovers.children()
         config.stash[_left] += leftovers.connections()
