@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import inspect
 import os
+import re
 import sys
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -35,6 +37,16 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     """Skip a test whose kit cannot be had."""
     for mark in item.iter_markers("kit"):
         kits.need(*mark.args)
+
+
+_numbers = count()
+
+
+@pytest.fixture
+def tmp_path(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """As pytest's own, which looks through the folders of all tests before it for a free name."""
+    name = re.sub(r"\W", "_", request.node.name)[:24]
+    return tmp_path_factory.mktemp(f"{name}{next(_numbers)}", numbered=False)
 
 
 @pytest.fixture(autouse=True)
