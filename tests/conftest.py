@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import os
+import re
+import sys
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -14,6 +18,9 @@ from tests.support import dice, kits
 pytest_plugins = ["tests.support.account"]
 dice.load()
 catch_ignored()  # what a test starts begins with default signals, also in a background job
+# Workers and the many programs tests start find our code compiled, whatever the shell asks for.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -30,6 +37,16 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     """Skip a test whose kit cannot be had."""
     for mark in item.iter_markers("kit"):
         kits.need(*mark.args)
+
+
+_numbers = count()
+
+
+@pytest.fixture
+def tmp_path(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """As pytest's own, which looks through the folders of all tests before it for a free name."""
+    name = re.sub(r"\W", "_", request.node.name)[:24]
+    return tmp_path_factory.mktemp(f"{name}{next(_numbers)}", numbered=False)
 
 
 @pytest.fixture(autouse=True)

@@ -54,7 +54,7 @@ def overtaken_by(
         return Later(latest.since, latest.text)
     if attempt.state is AttemptState.DONE or troubles or sandbox is None or sandbox.stale:
         return None
-    since = sandbox.since
+    since = None if attempt.advice_from_step else sandbox.since
     if sandbox.state is SandboxState.READY and since is not None and since > ended:
         return Later(since, f"{sanitize(sandbox.name, 60)} came to serve after that.", better=True)
     return None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections import Counter
 from collections.abc import Generator
 from typing import Any
@@ -23,6 +25,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--slowest", action="store_true", help="show the twenty slowest parts of tests"
     )
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """Two for each core: about half of a test's time is spent waiting for other programs."""
+    cores = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 2
+    return min(2 * cores, 8)
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -76,6 +85,8 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     if config.getoption("collectonly"):
         return
     if _is_worker(config) or not config.getoption("numprocesses", None):
+        if kept_servers := sys.modules.get("tests.support.kept_servers"):
+            kept_servers.end_all()
         config.stash[_left] += leftovers.unclosed()
         config.stash[_left] += leftovers.children()
         config.stash[_left] += leftovers.connections()

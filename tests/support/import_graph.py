@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 
 PACKAGES = ("services", "widgets", "tui")
@@ -52,12 +52,12 @@ class Tree:
     @cached_property
     def parsed(self) -> dict[str, ast.Module]:
         """Syntax trees by module."""
-        return {name: ast.parse(text) for name, text in self.sources.items()}
+        return {name: _parsed(text) for name, text in self.sources.items()}
 
     @cached_property
     def imported(self) -> dict[str, tuple[Imported, ...]]:
         """All that each module imports, other people's included."""
-        return {name: tuple(self._imports(name)) for name in self.sources}
+        return {name: _imported(name, text) for name, text in self.sources.items()}
 
     @cached_property
     def arrows(self) -> dict[str, frozenset[str]]:
@@ -98,12 +98,7 @@ class Tree:
 
     def named(self, module: str) -> dict[str, str]:
         """The full names of what a module imports, by the names it has there."""
-        return {
-            alias.asname or alias.name: f"{node.module}.{alias.name}"
-            for node in ast.walk(self.parsed[module])
-            if isinstance(node, ast.ImportFrom)
-            for alias in node.names
-        }
+        return _named(self.sources[module])
 
     def _arrows(self, *, lazy: bool) -> dict[str, frozenset[str]]:
         return {
@@ -119,12 +114,32 @@ class Tree:
             elif (parent := name.rpartition(".")[0]) in self.sources:
                 yield parent
 
-    def _imports(self, module: str) -> Iterator[Imported]:
-        tree = self.parsed[module]
-        later = {id(node) for node in _deferred(tree)}
-        for node in ast.walk(tree):
-            for name in _names(module, node):
-                yield Imported(name, id(node) in later)
+
+@cache
+def _parsed(text: str) -> ast.Module:
+    """Nobody changes a tree, so that planted copies share all but what was planted."""
+    return ast.parse(text)
+
+
+@cache
+def _imported(module: str, text: str) -> tuple[Imported, ...]:
+    tree = _parsed(text)
+    later = {id(node) for node in _deferred(tree)}
+    return tuple(
+        Imported(name, id(node) in later)
+        for node in ast.walk(tree)
+        for name in _names(module, node)
+    )
+
+
+@cache
+def _named(text: str) -> dict[str, str]:
+    return {
+        alias.asname or alias.name: f"{node.module}.{alias.name}"
+        for node in ast.walk(_parsed(text))
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+    }
 
 
 def _names(module: str, node: ast.AST) -> list[str]:

@@ -53,25 +53,37 @@ class Jupyter:
             return bytes(answer.read())
 
 
+def jupyter_argv(port: int, folder: Path) -> list[str]:
+    """A server on that port with `folder` as its root."""
+    return [
+        *(sys.executable, "-m", "jupyter_server", "--no-browser", "--allow-root"),
+        *("--ServerApp.ip=127.0.0.1", f"--ServerApp.port={port}", "--ServerApp.port_retries=0"),
+        f"--ServerApp.root_dir={folder}",
+    ]
+
+
+def jupyter_environment(home: Path, shell: Path = Path("/bin/bash")) -> dict[str, str]:
+    """What it and its shells see."""
+    return {
+        "PATH": os.environ["PATH"],
+        "HOME": str(home),
+        "JUPYTER_TOKEN": Jupyter.token,
+        "SHELL": str(shell),
+        "PS1": "pod$ ",
+        "PROMPT_COMMAND": "PS1='pod$ '",
+    }
+
+
 @asynccontextmanager
 async def jupyter(folder: Path, port: int = 0) -> AsyncIterator[Jupyter]:
     """One with `folder` as its root; ended with its terminals."""
     port = port or free_port()
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "jupyter_server", "--no-browser", "--allow-root"),
-        *("--ServerApp.ip=127.0.0.1", f"--ServerApp.port={port}", "--ServerApp.port_retries=0"),
-        f"--ServerApp.root_dir={folder}",
+        *jupyter_argv(port, folder),
         cwd=folder,
         stdout=asyncio.subprocess.DEVNULL,
         stderr=asyncio.subprocess.DEVNULL,
-        env={
-            "PATH": os.environ["PATH"],
-            "HOME": str(folder),
-            "JUPYTER_TOKEN": Jupyter.token,
-            "SHELL": "/bin/bash",
-            "PS1": "pod$ ",
-            "PROMPT_COMMAND": "PS1='pod$ '",
-        },
+        env=jupyter_environment(folder),
     )
     one = Jupyter(port)
     try:

@@ -7,9 +7,14 @@ import shutil
 import sys
 from pathlib import Path
 
-from tests.support.scenes import SCENES, Scene
+from tests.support.scenes import SCENES, Scene, Stage
 
 FOLDER = Path(__file__).resolve().parents[2] / "screenshots"
+
+
+def drawn(stage: Stage) -> str:
+    """What a stage shows, as SVG."""
+    return stage.app.export_screenshot(title="Wakedeck", simplify=True)
 
 
 async def picture(scene: Scene) -> str:
@@ -18,11 +23,11 @@ async def picture(scene: Scene) -> str:
     try:
         async with stage.app.run_test(size=scene.size) as pilot:
             await scene.perform(stage, pilot)
-            drawn = stage.app.export_screenshot(title="Wakedeck", simplify=True)
+            shown = drawn(stage)
             await stage.app.engine.close()
     finally:
         shutil.rmtree(stage.state, ignore_errors=True)
-    return drawn
+    return shown
 
 
 def main(names: list[str]) -> None:

@@ -16,7 +16,8 @@ from services.config.sources import TerminalTable
 from services.models import SandboxId
 from services.sources.protocol.source import OpenSource
 from services.sources.terminal.source import open_terminal
-from tests.support.jupyter_peer import jupyter
+from tests.support.jupyter_peer import Jupyter, jupyter
+from tests.support.kept_servers import kept
 from tests.support.platform_api import TOKEN, centml
 from tests.support.terminado_peer import terminado
 from tests.support.ttyd_peer import ttyd
@@ -30,6 +31,12 @@ PARAMS = [
     "ttyd",
     "json",
 ]
+
+
+ADDRESSES: dict[str, Callable[[int], str]] = {
+    "terminado": lambda port: f"ws://127.0.0.1:{port}/shell",
+    "jupyter": lambda port: f"http://127.0.0.1:{port}/lab?token={Jupyter.token}",
+}
 
 
 @dataclass(frozen=True)
@@ -55,18 +62,14 @@ class Served:
 
 @asynccontextmanager
 async def served(kind: str, folder: Path, port: int = 0) -> AsyncIterator[Served]:
-    """A server of that kind whose shells work in `folder`; `port` 0 for a free one."""
+    """A server of that kind whose shells work in `folder`.
+
+    With a `port` it is started and ended here; without one it may be one that is kept.
+    """
     folder.mkdir(exist_ok=True)
-    if kind == "terminado":
-        async with terminado(folder, port) as one:
-            yield Served(one.port, kind, lambda port: f"ws://127.0.0.1:{port}/shell")
-    elif kind == "jupyter":
-        async with jupyter(folder, port) as two:
-            yield Served(
-                two.port,
-                "terminado",
-                lambda port: f"http://127.0.0.1:{port}/lab?token={two.token}",
-            )
+    if kind in ADDRESSES:
+        async with _started(kind, folder, port) if port else kept(kind, folder) as its_port:
+            yield Served(its_port, "terminado", ADDRESSES[kind])
     elif kind == "ttyd":
         async with ttyd(folder, CREDENTIAL, port) as three:
             three.env |= {"LC_ALL": "C.UTF-8", "HOME": str(folder)}
@@ -83,6 +86,12 @@ async def served(kind: str, folder: Path, port: int = 0) -> AsyncIterator[Served
             yield Served(
                 four.peer.port, "json", lambda port: f"ws://127.0.0.1:{port}{path}", str(token)
             )
+
+
+@asynccontextmanager
+async def _started(kind: str, folder: Path, port: int) -> AsyncIterator[int]:
+    async with jupyter(folder, port) if kind == "jupyter" else terminado(folder, port):
+        yield port
 
 
 @asynccontextmanager

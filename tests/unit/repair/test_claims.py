@@ -125,3 +125,10 @@ def test_the_newest_of_several_troubles_is_said() -> None:
 def test_what_runs_has_no_result_to_overtake() -> None:
     running = Attempt("1", BOX, Verb.WAKE, AttemptState.VERIFY, END)
     assert overtaken_by(running, row(SandboxState.DOWN, AFTER)) is None
+
+
+def test_a_look_that_cannot_see_what_a_connect_step_met_takes_no_offer_away() -> None:
+    failed = replace(result(AttemptState.FAILED), advice_from_step=True, confirmable="repair")
+    assert overtaken_by(failed, row(SandboxState.READY, AFTER), (SERVES,), LINK) is None
+    down = overtaken_by(failed, row(SandboxState.DOWN, AFTER), (SERVES,), LINK)
+    assert down is not None and not down.better

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import ast
-import itertools
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import get_args
 
@@ -501,33 +500,56 @@ HEARD = {
 }
 
 
-def reachable() -> set[Attempt]:
-    """Every state a press can lead to; a press on an ended one begins anew, so it adds nothing."""
-    found: set[Attempt] = set()
-    begun = [*map(Requested, Verb), Requested(Verb.RECONNECT, ISSUE), Requested(Verb.WAKE, NUDGE)]
-    ahead = [transition(WAKE, pressed)[0] for pressed in begun]
-    while ahead:
-        state = ahead.pop()
-        if state in found:
-            continue
-        found.add(state)
-        ahead += [transition(state, event)[0] for event in EVENTS]
-    return found
+@dataclass
+class Walk:
+    """All steps in one go: two million of them are not taken once for each test."""
+
+    states: set[Attempt] = field(default_factory=set)
+    """Every state a press can lead to."""
+    broken: str = ""
+    """A step that did not keep what every step keeps."""
+    moved: str = ""
+    """A pair that is not listed, and changed something."""
+
+    def go(self) -> None:
+        """A press on an ended attempt begins anew, so it adds nothing."""
+        begun = *map(Requested, Verb), Requested(Verb.RECONNECT, ISSUE), Requested(Verb.WAKE, NUDGE)
+        ahead = [transition(WAKE, pressed)[0] for pressed in begun]
+        while ahead:
+            state = ahead.pop()
+            if state in self.states:
+                continue
+            self.states.add(state)
+            for event in EVENTS:
+                after, effects = transition(state, event)
+                if after is not state:
+                    ahead.append(after)
+                if not isinstance(event, HEARD[state.state]) and (after, effects) != (state, ()):
+                    self.moved = f"{state}, {event}"
+                try:
+                    check_step(state, event, after, effects)
+                except AssertionError as error:
+                    self.broken = f"{state}, {event}: {error}"
 
 
 @pytest.fixture(scope="module")
-def states() -> set[Attempt]:
-    return reachable()
+def walk() -> Walk:
+    made = Walk()
+    made.go()
+    return made
+
+
+@pytest.fixture(scope="module")
+def states(walk: Walk) -> set[Attempt]:
+    return walk.states
 
 
 def test_every_phase_can_be_reached(states: set[Attempt]) -> None:
     assert {state.state for state in states} == set(S) - {S.IDLE}
 
 
-def test_a_pair_that_is_not_listed_changes_nothing(states: set[Attempt]) -> None:
-    for state, event in itertools.product(states, EVENTS):
-        if not isinstance(event, HEARD[state.state]):
-            assert transition(state, event) == (state, ())
+def test_a_pair_that_is_not_listed_changes_nothing(walk: Walk) -> None:
+    assert not walk.moved
 
 
 def test_at_most_one_wake_and_four_primes(states: set[Attempt]) -> None:
@@ -536,40 +558,43 @@ def test_at_most_one_wake_and_four_primes(states: set[Attempt]) -> None:
     assert max(state.connects for state in states) == MAX_CONNECTS
 
 
-def test_what_every_step_keeps(states: set[Attempt]) -> None:
-    for state, event in itertools.product(states, EVENTS):
-        after, effects = transition(state, event)
-        if isinstance(event, Requested) and state.state.ended:
-            continue
-        if state.original:
-            assert after.original == state.original
-        assert after.last != after.original or not after.last
-        assert not (after.last and not after.original)
-        if state.cancelling:
-            assert after.cancelling
-            assert E.WAKE not in effects
-            assert E.CONNECT not in effects
-        if E.WAKE in effects:
-            # Only evidence a wake can repair starts one, or the operator's word.
-            assert event in (DOWN, REPAIRABLE) or (
-                state.confirmed and isinstance(event, ProbeResult)
-            )
-            assert not state.wakes
-            assert not state.waiting
-        if after.state is S.DONE and state.state is not S.DONE:
-            skips_verify = state.confirmed == NUDGE and isinstance(event, WakeOk)
-            assert event == READY or isinstance(event, ConnectOk) or skips_verify
-        assert after.confirmed == state.confirmed
-        if isinstance(event, CancelRequested) and not state.state.ended:
-            assert after.state is S.CANCELLED or (after.state is S.DRAIN and after.cancelling)
-        if after.state is S.CANCELLED and state.state in (S.WAKE, S.CONNECT):
-            assert not state.critical
-            assert state.state is S.CONNECT
-        if after.state is S.FAILED:
-            assert after.original or after.connects == MAX_CONNECTS
-        if state.critical and isinstance(event, CancelRequested | Deadline):
-            assert E.STOP not in effects
-            assert E.ABANDON not in effects or isinstance(event, Deadline)
+def test_what_every_step_keeps(walk: Walk) -> None:
+    assert not walk.broken
+
+
+def check_step(
+    state: Attempt, event: RepairEvent, after: Attempt, effects: tuple[Effect, ...]
+) -> None:
+    """Raise where a step does not keep what every step keeps."""
+    if isinstance(event, Requested) and state.state.ended:
+        return
+    if state.original:
+        assert after.original == state.original
+    assert after.last != after.original or not after.last
+    assert not (after.last and not after.original)
+    if state.cancelling:
+        assert after.cancelling
+        assert E.WAKE not in effects
+        assert E.CONNECT not in effects
+    if E.WAKE in effects:
+        # Only evidence a wake can repair starts one, or the operator's word.
+        assert event in (DOWN, REPAIRABLE) or (state.confirmed and isinstance(event, ProbeResult))
+        assert not state.wakes
+        assert not state.waiting
+    if after.state is S.DONE and state.state is not S.DONE:
+        skips_verify = state.confirmed == NUDGE and isinstance(event, WakeOk)
+        assert event == READY or isinstance(event, ConnectOk) or skips_verify
+    assert after.confirmed == state.confirmed
+    if isinstance(event, CancelRequested) and not state.state.ended:
+        assert after.state is S.CANCELLED or (after.state is S.DRAIN and after.cancelling)
+    if after.state is S.CANCELLED and state.state in (S.WAKE, S.CONNECT):
+        assert not state.critical
+        assert state.state is S.CONNECT
+    if after.state is S.FAILED:
+        assert after.original or after.connects == MAX_CONNECTS
+    if state.critical and isinstance(event, CancelRequested | Deadline):
+        assert E.STOP not in effects
+        assert E.ABANDON not in effects or isinstance(event, Deadline)
 
 
 def test_deadlines_alone_end_every_state(states: set[Attempt]) -> None:

@@ -173,9 +173,6 @@ async def test_a_rejected_credential_is_offered_asked_about_and_issued(
             assert not isinstance(app.screen, ConfirmDialog)
 
 
-@pytest.mark.skip(
-    reason="a look may end the result, and its offer, before the cursor is back on it"
-)
 async def test_the_offer_belongs_to_its_own_assistant_and_stale_results_show_nowhere(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -195,11 +192,15 @@ async def test_the_offer_belongs_to_its_own_assistant_and_stale_results_show_now
             peer.replies["/readyz"] = (503, {"status": "starting"})
             await pilot.press("r")
             await until(pilot, lambda: "reconnecting" in bar(app))
+            rows = app.engine.board.sandboxes
+            await until(pilot, lambda: rows[SANDBOX].state is SandboxState.SETTLING)
             await pilot.press("down")
             await until(pilot, lambda: app.dashboard.selected == other)
             await until(pilot, lambda: "reconnecting" not in bar(app))
             peer.replies["/readyz"] = held
             await until(pilot, lambda: ended(app))
+            # A look that sees it serve again says nothing of the credential.
+            await until(pilot, lambda: rows[SANDBOX].state is SandboxState.READY)
             await until(pilot, lambda: "Stub Two" in bar(app))
             assert "only you" not in bar(app) or not app.query_one("#repair-offer").display
             await pilot.press("a")
