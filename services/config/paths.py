@@ -60,3 +60,9 @@ def screenshots_dir() -> Path:
 def local_world() -> Path:
     """The embedded world, unless the configuration names another folder."""
     return state_dir() / "local"
+
+
+def view_root() -> Path:
+    """What the views are saved below; each tab of `wakedeck serve` names a folder of its own."""
+    named = os.environ.get("WAKEDECK_VIEWS")
+    return Path(named) if named else state_dir()
