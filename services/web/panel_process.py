@@ -132,6 +132,9 @@ class PanelProcess:
         self._hold(False)  # what it still draws is dropped, so that it never waits for us
         if not child.child.exited.is_set():
             self._write(meta("quit"))
+            pipe = child.transport.get_pipe_transport(0)
+            if pipe is not None:
+                pipe.close()  # what is written goes out first; its end alone says the same
             if not await wait_for_event(child.child.exited, LEAVE_S):
                 await child.end()
         await child.release()

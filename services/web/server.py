@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 HEARTBEAT_S = 15.0
 """A page that answers no ping for so long has gone."""
 CLOSE_S = 2.0
-"""How long answers under way may take once the server ends; panels have their own limit."""
+"""How long a page, or an answer under way, may take to let go; panels have their own limit."""
 MOST_VIEWERS = 64
 _REFUSED = "Not for you: open the address that `wakedeck serve` printed.\n"
 
@@ -183,7 +183,9 @@ class _Pages:
         """The line to a panel, for as long as the page is there."""
         from aiohttp import web
 
-        line = web.WebSocketResponse(heartbeat=HEARTBEAT_S, max_msg_size=LARGEST_MESSAGE)
+        line = web.WebSocketResponse(
+            timeout=CLOSE_S, heartbeat=HEARTBEAT_S, max_msg_size=LARGEST_MESSAGE
+        )
         await line.prepare(request)
         columns, lines = sizes(_number(request, "width", 80), _number(request, "height", 24))
         try:

@@ -48,12 +48,12 @@ class Tab:
         await self.call("Page.reload")
 
     async def size(self, width: int, height: int, *, touch: bool = False) -> None:
-        """The window of that many pixels; with `touch` a phone's."""
+        """The window of that many pixels; with `touch` a phone's, as fine as the browser was started."""
         await self.call(
             "Emulation.setDeviceMetricsOverride",
             width=width,
             height=height,
-            deviceScaleFactor=2 if touch else 1,
+            deviceScaleFactor=0,
             mobile=touch,
         )
         await self.call("Emulation.setTouchEmulationEnabled", enabled=touch)
