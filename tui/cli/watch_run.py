@@ -29,6 +29,7 @@ from services.watch.notifier import Notifier, advice_of
 from services.watch.outbox import Outbox
 from services.watch.sender import Sender
 from services.watch.watcher import UNKEPT, Watcher
+from tui import gc_control
 from tui.cli import tables
 from tui.cli.event_report import line
 from tui.cli.exit import Exit, print_stderr
@@ -135,8 +136,12 @@ def _notifiers(settings: Settings, watcher: Watcher, senders: dict[str, Sender])
 
 
 async def _greeted(watcher: Watcher) -> None:
-    """Say once that every source has been looked at; changes are told from then on."""
+    """Say once that every source has been looked at; changes are told from then on.
+
+    Each look makes every row anew: Python's usual collections would go through all of them.
+    """
     await watcher.looked.wait()
+    gc_control.freeze_startup_objects()
     found = len(watcher.board.sandboxes)
     failed = sum(1 for link in watcher.board.links.values() if link.failures)
     said = f"watching {found} sandbox{'' if found == 1 else 'es'}"
