@@ -74,7 +74,7 @@ class Board:
         self._sandboxes: RowIndex[Sandbox] = RowIndex(
             *("name", "state", "reason", "gateway", "activity", "tool", "evidence", "inbound"),
             *("outbound", "asleep_by_design", "unavailable", "stale", "needs", "own_state"),
-            *("since", "until", "needs_me", "missing_since", "aliases", "stock"),
+            *("since", "until", "needs_me", "missing_since", "aliases", "stock", "cost_usd"),
         )
         self._own = OwnRows()
         self._unknown: dict[str, dict[GatewayId | None, Unknown[Sandbox]]] = {}

@@ -6,9 +6,11 @@ import asyncio
 import base64
 import itertools
 import json
+import os
 import shutil
 import signal
 import subprocess
+import tempfile
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -68,7 +70,8 @@ class Tab:
     async def type(self, text: str) -> None:
         """Keys that are text."""
         for one in text:
-            await self.call("Input.dispatchKeyEvent", type="char", text=one)
+            await self.call("Input.dispatchKeyEvent", type="keyDown", text=one, key=one)
+            await self.call("Input.dispatchKeyEvent", type="keyUp", key=one)
 
     async def press(self, key: str) -> None:
         """A key that has a name."""
@@ -87,6 +90,10 @@ class Tab:
         """What is seen, as PNG."""
         found = await self.call("Page.captureScreenshot", format="png")
         path.write_bytes(base64.b64decode(found["data"]))
+
+    async def another(self, url: str) -> Tab:
+        """A tab beside it."""
+        return await self._browser.tab(url)
 
     async def close(self) -> None:
         """As its cross does."""
@@ -131,6 +138,7 @@ class Browser:
         tab = Tab(self, found["sessionId"], target)
         for domain in ("Page", "Runtime", "Network", "Log"):
             await tab.call(f"{domain}.enable")
+        await tab.call("Emulation.setFocusEmulationEnabled", enabled=True)
         return tab
 
     def asked_for(self) -> set[str]:
@@ -140,8 +148,16 @@ class Browser:
 
 
 @asynccontextmanager
-async def browser(folder: Path, *words: str) -> AsyncIterator[Browser]:
-    """A browser with a profile in `folder`, ended with its whole group."""
+async def browser(*words: str) -> AsyncIterator[Browser]:
+    """A browser with a profile of its own, ended with its whole group."""
+    # Its sockets lie below it, and their paths have to be short.
+    with tempfile.TemporaryDirectory(prefix="wd-", ignore_cleanup_errors=True) as name:
+        async with _started(Path(name), words) as found:
+            yield found
+
+
+@asynccontextmanager
+async def _started(folder: Path, words: Sequence[str]) -> AsyncIterator[Browser]:
     name = program()
     assert name is not None
     argv: Sequence[str] = (
@@ -151,7 +167,11 @@ async def browser(folder: Path, *words: str) -> AsyncIterator[Browser]:
         *(f"--user-data-dir={folder}", *words, "about:blank"),
     )
     process = await asyncio.create_subprocess_exec(
-        *argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+        *argv,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+        env={**os.environ, "TMPDIR": str(folder)},
     )
     try:
         place = folder / "DevToolsActivePort"
@@ -159,9 +179,9 @@ async def browser(folder: Path, *words: str) -> AsyncIterator[Browser]:
         def listening() -> list[str]:
             return place.read_text("ascii").split() if place.exists() else []
 
-        await eventually(lambda: len(listening()) == 2, limit=60, what="no browser")
+        await eventually(lambda: len(listening()) == 2, limit=30, what="no browser")
         port, path = listening()
-        async with connect(f"ws://127.0.0.1:{port}{path}", max_size=None) as line:
+        async with connect(f"ws://127.0.0.1:{port}{path}", max_size=None, ping_interval=None) as line:
             found = Browser(line)
             hearing = asyncio.create_task(found.listen())
             yield found
@@ -169,7 +189,5 @@ async def browser(folder: Path, *words: str) -> AsyncIterator[Browser]:
             await asyncio.gather(hearing, return_exceptions=True)
     finally:
         with suppress(ProcessLookupError):
-            import os
-
             os.killpg(process.pid, signal.SIGKILL)
         await process.wait()
