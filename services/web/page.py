@@ -24,7 +24,8 @@ _PAGE = """\
 <html lang="en">
 <head>
 <meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1, interactive-widget=resizes-content">
+<meta name="viewport"
+ content="width=device-width, initial-scale=1, interactive-widget=resizes-content">
 <title>{title}</title>
 <link rel="icon" href="data:,">
 <link rel="stylesheet" href="/static/xterm.css">
@@ -88,7 +89,9 @@ def files() -> dict[str, tuple[bytes, str]]:
     theirs = Path(found.origin).parent / "static"
     try:
         return {
-            **{name: ((theirs / at).read_bytes(), kind) for name, (at, kind) in _OF_TEXTUAL.items()},
+            **{
+                name: ((theirs / at).read_bytes(), kind) for name, (at, kind) in _OF_TEXTUAL.items()
+            },
             **{name: ((_OURS / name).read_bytes(), kind) for name, kind in _OF_OURS.items()},
         }
     except OSError as error:

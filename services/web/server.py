@@ -18,7 +18,7 @@ from services.web.viewers import LARGEST_MESSAGE, TAB, Viewers, sizes
 
 if TYPE_CHECKING:
     from aiohttp import web
-    from aiohttp.typedefs import Handler
+    from aiohttp.typedefs import Handler, Middleware
 
 HEARTBEAT_S = 15.0
 """A page that answers no ping for so long has gone."""
@@ -83,7 +83,7 @@ def _listener(place: Place) -> socket.socket:
         ) from error
 
 
-def _guard(gate: Gate) -> Callable[[web.Request, Handler], object]:
+def _guard(gate: Gate) -> Middleware:
     """Before every answer: who asks, from where, and with what."""
     from aiohttp import web
 

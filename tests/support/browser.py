@@ -1,4 +1,4 @@
-"""Chromium without a window, driven over its own protocol: a real page, its keys and its pictures."""
+"""Chromium without a window, driven over its own protocol: a page, its keys and its pictures."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Tab:
         await self.call("Page.reload")
 
     async def size(self, width: int, height: int, *, touch: bool = False) -> None:
-        """The window of that many pixels; with `touch` a phone's, as fine as the browser was started."""
+        """The window of that many pixels; with `touch` a phone's."""
         await self.call(
             "Emulation.setDeviceMetricsOverride",
             width=width,
@@ -125,7 +125,8 @@ class Browser:
     async def call(self, method: str, *, session: str = "", **words: Any) -> dict[str, Any]:
         """One call of the protocol."""
         number = next(self._numbers)
-        waiting = self._waiting[number] = asyncio.get_running_loop().create_future()
+        waiting: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
+        self._waiting[number] = waiting
         asked = {"id": number, "method": method, "params": words}
         await self._line.send(json.dumps(asked | ({"sessionId": session} if session else {})))
         async with asyncio.timeout(30):
@@ -181,7 +182,8 @@ async def _started(folder: Path, words: Sequence[str]) -> AsyncIterator[Browser]
 
         await eventually(lambda: len(listening()) == 2, limit=30, what="no browser")
         port, path = listening()
-        async with connect(f"ws://127.0.0.1:{port}{path}", max_size=None, ping_interval=None) as line:
+        url = f"ws://127.0.0.1:{port}{path}"
+        async with connect(url, max_size=None, ping_interval=None) as line:
             found = Browser(line)
             hearing = asyncio.create_task(found.listen())
             yield found

@@ -52,6 +52,11 @@
         if (field !== null && !document.body.classList.contains("-keys")) field.focus();
       });
     }
+
+    // It goes on sending, sizes for one, when nobody is there any more.
+    send(data) {
+      if (this.readyState === WebSocket.OPEN) super.send(data);
+    }
   };
 
   const fit = () => {

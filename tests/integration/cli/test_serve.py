@@ -1,4 +1,4 @@
-"""`wakedeck serve` as it is run: it says where, ends at every signal with its panels, and refuses."""
+"""`wakedeck serve` as it is run: it says where, ends with its panels, and refuses in a sentence."""
 
 from __future__ import annotations
 
@@ -20,7 +20,9 @@ from tests.support.waiting import eventually
 
 
 @asynccontextmanager
-async def serving(folder: Path, *words: str) -> AsyncIterator[tuple[asyncio.subprocess.Process, str]]:
+async def serving(
+    folder: Path, *words: str
+) -> AsyncIterator[tuple[asyncio.subprocess.Process, str]]:
     """The command, and the address it printed."""
     (folder / "page.toml").write_text(NOWHERE, "utf-8")
     process = await asyncio.create_subprocess_exec(

@@ -50,7 +50,11 @@ async def test_the_token_becomes_a_cookie_and_leaves_the_address() -> None:
         assert status == 200 and f"ws://127.0.0.1:{gate.place.port}/ws" in answer
         assert gate.token not in answer and gate.cookie not in answer
         # A page that leads here with the token lets its own reader in, and nobody else.
-        leads = ("Sec-Fetch-Site: cross-site", "Sec-Fetch-Mode: navigate", "Sec-Fetch-Dest: document")
+        leads = (
+            "Sec-Fetch-Site: cross-site",
+            "Sec-Fetch-Mode: navigate",
+            "Sec-Fetch-Dest: document",
+        )
         assert (await knock(gate, f"/?token={gate.token}", host(gate), *leads))[0] == 303
 
 
