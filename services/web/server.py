@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import socket
 import tempfile
+import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -12,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from services.errors import UnavailableError
+from services.files.private import private_folder
 from services.web import page
 from services.web.gate import Gate, Place
 from services.web.viewers import LARGEST_MESSAGE, TAB, Viewers, sizes
@@ -24,7 +27,8 @@ HEARTBEAT_S = 15.0
 """A page that answers no ping for so long has gone."""
 CLOSE_S = 2.0
 """How long a page, or an answer under way, may take to let go; panels have their own limit."""
-MOST_VIEWERS = 64
+OLD_S = 7 * 86_400.0
+"""Views not changed for so long belong to no server."""
 _REFUSED = "Not for you: open the address that `wakedeck serve` printed.\n"
 
 
@@ -36,6 +40,8 @@ class Serving:
     argv: Sequence[str]
     """What starts a panel."""
     viewers: int
+    views: Path
+    """Where the views of its tabs are kept while it serves."""
     title: str = "Wakedeck"
     on_viewers: Callable[[int], None] = lambda _: None
     """Hears how many look now."""
@@ -54,7 +60,8 @@ async def serving(wanted: Serving) -> AsyncIterator[Gate]:
         raise UnavailableError(page.MISSING, advice=page.ADVICE) from error
     files = page.files()
     listener = _listener(wanted.place)
-    with listener, tempfile.TemporaryDirectory(prefix="wakedeck-page-") as folder:
+    _forget_old(private_folder(wanted.views))
+    with listener, tempfile.TemporaryDirectory(dir=wanted.views) as folder:
         gate = Gate(wanted.place.on_port(listener.getsockname()[1]))
         viewers = Viewers(wanted.argv, wanted.viewers, Path(folder), wanted.on_viewers)
         app = web.Application(middlewares=[_guard(gate)])
@@ -70,6 +77,14 @@ async def serving(wanted: Serving) -> AsyncIterator[Gate]:
         finally:
             await viewers.close()
             await runner.cleanup()
+
+
+def _forget_old(views: Path) -> None:
+    """Remove the views of servers that were killed."""
+    for one in views.iterdir():
+        with suppress(OSError):
+            if time.time() - one.lstat().st_mtime > OLD_S and not one.is_symlink():
+                shutil.rmtree(one, ignore_errors=True)
 
 
 def _listener(place: Place) -> socket.socket:

@@ -13,6 +13,7 @@ from pathlib import Path
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
+from services.config import paths
 from services.web.gate import Gate, Place
 from services.web.server import Serving, serving
 
@@ -32,7 +33,7 @@ def panel_of(folder: Path, config: str = NOWHERE, *words: str) -> tuple[str, ...
 @asynccontextmanager
 async def page_server(argv: Sequence[str], viewers: int = 4) -> AsyncIterator[Gate]:
     """A server on a free port of loopback."""
-    async with serving(Serving(Place(port=0), argv, viewers)) as gate:
+    async with serving(Serving(Place(port=0), argv, viewers, paths.page_views_dir())) as gate:
         yield gate
 
 

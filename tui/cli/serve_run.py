@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import click
 
+from services.config import paths
 from services.config.settings import Flags, Settings
 from services.web.gate import place
 from services.web.server import Serving, serving
@@ -48,6 +49,7 @@ def run(flags: Flags, settings: Settings, request: Request) -> int:
         place(request.host, request.port, request.public_url),
         argv,
         request.viewers,
+        paths.page_views_dir(),
         f"Wakedeck{named}",
         counted,
     )
