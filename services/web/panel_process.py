@@ -12,6 +12,7 @@ import msgspec
 from services.errors import ProcessError
 from services.files.bounded import UnfitError, json_reader
 from services.process.child import (
+    LINGER_S,
     ChildProcess,
     run_to_completion,
     start,
@@ -113,12 +114,12 @@ class PanelProcess:
         if self._child is not None:
             await run_to_completion(self._end(self._child))
 
-    def farewell(self) -> str:
+    async def farewell(self) -> str:
         """Why it ended, for whoever looked at it."""
-        if self._problem:
+        if self._problem or self._child is None:
             return self._problem
-        code = None if self._child is None else self._child.code
-        if code == 0:
+        await wait_for_event(self._child.child.exited, LINGER_S)  # its pipes close a little before
+        if self._child.code == 0:
             return "The panel was closed."
         said = redact_line(self._stderr.decode("utf-8", "replace").strip().partition("\n")[0], 300)
         if said:

@@ -72,7 +72,7 @@ class Viewer:
                 asyncio.create_task(self._leave.wait()),
             ]
             await asyncio.wait(works, return_when=asyncio.FIRST_COMPLETED)
-            said = self.told_to_leave or self.panel.farewell()
+            said = self.told_to_leave or await self.panel.farewell()
         except WakedeckError as error:
             said = error.sentence
         finally:

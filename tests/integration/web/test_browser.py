@@ -89,7 +89,7 @@ async def farewell(tab: Tab) -> str:
     )
 
 
-async def test_the_page_in_a_real_browser(tmp_path: Path) -> None:
+async def test_the_page_in_a_real_browser(tmp_path: Path, home: Path) -> None:
     argv = panel_of(tmp_path, LOCAL)
     async with page_server(argv) as gate, opened(gate) as tab:
         await shows(tab, "data-pull", "release-notes", "gateways ready")
@@ -106,15 +106,19 @@ async def test_the_page_in_a_real_browser(tmp_path: Path) -> None:
         await tab.size(820, 560)
         await shows(tab, "\x1b[32;")
         await picture(tab, "resized")
-        # Ctrl+] leaves the shell; what is filtered is filtered after a reload.
+        # Ctrl+] leaves the shell; what is zoomed is zoomed after a reload.
         await tab.value("[...document.querySelectorAll('#keys button')].at(-1).click()")
-        await tab.type("1/data-p")
-        await tab.press("Enter")
-        await shows(tab, "1/4")
+        await tab.type("5z")
+        views = home / ".local/state/wakedeck/pages"
+
+        def is_saved() -> bool:
+            return any(b"zoomed" in one.read_bytes() for one in views.glob("*/*/views/*.json"))
+
+        await eventually(is_saved)
         before = panels()
         await tab.reload()
-        await shows(tab, "gateways ready", "1/4")
-        assert "release-notes" not in str(await tab.value("window.drawn"))
+        await shows(tab, "WHAT HAPPENED")
+        assert "queues" not in str(await tab.value("window.drawn")), "it is not zoomed"
         assert not before & panels() and len(panels()) == 1
         await picture(tab, "reloaded")
         # Another tab has a panel of its own, which goes with it.

@@ -13,6 +13,7 @@ from tests.support.page_server import NOWHERE, looking, page_server, panel_of
 from tests.support.waiting import eventually
 
 DRAWN = b"far"
+QUEUES = b"queues"
 
 
 def panels() -> set[int]:
@@ -56,10 +57,15 @@ async def test_a_reload_finds_the_view_and_the_server_takes_all_along(tmp_path: 
     async with page_server(panel_of(tmp_path)) as gate:
         async with looking(gate) as page:
             await eventually(lambda: DRAWN in page.drawn)
-            await page.say("stdin", "/zebra\r")
-            await eventually(lambda: b"zebra" in page.drawn)
+            assert QUEUES in page.drawn
+            await page.say("stdin", "5")
+            await page.say("stdin", "z")
+            saved = f"pages/*/{1:032x}/views/default.json"
+            state = tmp_path / "home/.local/state/wakedeck"
+            await eventually(lambda: any(b"zoomed" in p.read_bytes() for p in state.glob(saved)))
         async with looking(gate) as again:
-            await eventually(lambda: b"zebra" in again.drawn, what="the filter is gone")
+            await eventually(lambda: b"WHAT HAPPENED" in again.drawn)
+            assert QUEUES not in again.drawn, "it is not zoomed"
             closing = asyncio.create_task(again.line.wait_closed())
     await closing
     assert again.ended in ("", "The server has ended.")
