@@ -80,13 +80,15 @@ class WakedeckApp(App[int], inherit_bindings=False):
         clock: Clock,
         *,
         state: Path,
+        views: Path | None = None,
         jitter: random.Random | None = None,
         on_first_frame: Callable[[], None] = lambda: None,
         welcomes: bool = False,
     ) -> None:
         """`state` is the folder of the journal, the locks, the pictures and the transcripts.
 
-        `welcomes` begins with the hint of the first start.
+        `views` is that of the view, where it is another. `welcomes` begins with the hint of the
+        first start.
 
         Raises:
             ConfigError: the settings name a theme or a key that cannot be.
@@ -138,7 +140,7 @@ class WakedeckApp(App[int], inherit_bindings=False):
         self.terminal_bell = TerminalBell(
             settings.attention, settings.profile, os.environ, self._to_terminal
         )
-        self.view_state = ViewStateStore(state, settings.profile, settings.remember)
+        self.view_state = ViewStateStore(views or state, settings.profile, settings.remember)
         self.terminal_bell.muted = self.view_state.loaded.muted
         self.copier = Copier(self, self.notify_user)
         self.history = EventHistory(self.engine)
@@ -389,6 +391,7 @@ def run_panel(settings: Settings) -> int:
         open_sources(settings, clock),
         clock,
         state=state,
+        views=paths.view_root(),
         on_first_frame=gc_control.freeze_startup_objects,
         welcomes=welcome.claim_first_start(state),
     )

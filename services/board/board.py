@@ -74,7 +74,7 @@ class Board:
         self._sandboxes: RowIndex[Sandbox] = RowIndex(
             *("name", "state", "reason", "gateway", "activity", "tool", "evidence", "inbound"),
             *("outbound", "asleep_by_design", "unavailable", "stale", "needs", "own_state"),
-            *("since", "until", "needs_me", "missing_since", "aliases", "stock"),
+            *("since", "until", "needs_me", "missing_since", "aliases", "stock", "cost_usd"),
         )
         self._own = OwnRows()
         self._unknown: dict[str, dict[GatewayId | None, Unknown[Sandbox]]] = {}
@@ -274,9 +274,10 @@ class Board:
         self._own.keep(found, limit)
         self._unknown[source] = dict(seen.unknown)
         events += self._new_words(seen)
+        ways = self.gateways
         sandboxes = self._sandboxes.replace_rows(
             source,
-            [shown(one, self.gateways) for one in found],
+            [shown(one, ways) for one in found],
             at=at,
             limit=limit,
             quiet=since is None,
@@ -284,8 +285,10 @@ class Board:
             unknown=self._is_unknown,
         )
         self._own.forget(sandboxes.removed)
-        listed = {one.id for one in found}
-        self._own.mark_stale(row for key, row in sandboxes.upserted.items() if key not in listed)
+        if any(row.stale for row in sandboxes.upserted.values()):
+            listed = {one.id for one in found}
+            left = (row for key, row in sandboxes.upserted.items() if key not in listed)
+            self._own.mark_stale(left)
         changed = [row.id for row in gateways.upserted.values()]
         joined = self._join((*changed, *_gateway_ids(gateways.removed)), at)
         upserted = sandboxes.upserted | joined.upserted

@@ -93,6 +93,8 @@ class OwnRows:
     def keep(self, rows: Iterable[Sandbox], limit: float) -> None:
         """Take what a source says; what was confirmed before `limit` (epoch) is stale."""
         for row in rows:
+            if not row.needs and not self._rows:
+                continue
             known = self._rows.get(row.id)
             if known is not None and known.needs != row.needs:
                 self.forget((row.id,))

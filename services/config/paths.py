@@ -60,3 +60,14 @@ def screenshots_dir() -> Path:
 def local_world() -> Path:
     """The embedded world, unless the configuration names another folder."""
     return state_dir() / "local"
+
+
+def page_views_dir() -> Path:
+    """The views of the tabs of `wakedeck serve`, a folder for each server."""
+    return state_dir() / "pages"
+
+
+def view_root() -> Path:
+    """What the views are saved below; each tab of `wakedeck serve` names a folder of its own."""
+    named = os.environ.get("WAKEDECK_VIEWS")
+    return Path(named) if named else state_dir()

@@ -160,6 +160,8 @@ class Sandbox:
     """Other names by which it is found: of what belongs to it, such as its pod."""
     stock: bool = False
     """Kept in a pool for whoever comes: nobody's yet, counted and shown apart."""
+    cost_usd: float | None = None
+    """What it has cost so far, as its provider reports it; None: it is not reported."""
 
 
 R = TypeVar("R", Gateway, Sandbox)

@@ -34,6 +34,9 @@ class Aggregates:
         self.needs_me: Counter[tuple[str]] = Counter()
         self.queued: Counter[tuple[str, str, str]] = Counter()
         """(source, direction, label) of messages."""
+        self.reporting_costs: Counter[tuple[str]] = Counter()
+        """Sandboxes by source whose cost is reported."""
+        self._microdollars: Counter[tuple[str]] = Counter()
         self.state_seconds: dict[tuple[str, str], float] = {}
         """(source, state): seconds that sandboxes spent in it, all together, while this looked."""
         self.transitions: Counter[tuple[str, str, str]] = Counter()
@@ -68,6 +71,11 @@ class Aggregates:
             if one.kind == "sandbox":
                 self._start(one)
 
+    def costs_usd(self) -> dict[tuple[str], float]:
+        """By source, what the sandboxes whose cost is reported have cost so far."""
+        spent = self._microdollars.copy()
+        return {key: spent[key] / 1e6 for key, n in self.reporting_costs.copy().items() if n}
+
     def pass_time(self) -> None:
         """Count the time since the last call for the states as they were."""
         now = self._clock.monotonic()
@@ -101,6 +109,9 @@ class Aggregates:
         if isinstance(row, Sandbox):
             if row.needs_me:
                 self.needs_me[(source,)] += by
+            if row.cost_usd is not None:
+                self.reporting_costs[(source,)] += by
+                self._microdollars[(source,)] += by * round(row.cost_usd * 1e6)
             for direction, counts in (("in", row.inbound), ("out", row.outbound)):
                 for label, number in counts:
                     self.queued[(source, direction, label)] += number * by

@@ -26,6 +26,11 @@ _GAUGES: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "needs_me": ("Sandboxes in which something waits for a person.", ("source",)),
     "source_up": ("Whether the source answers.", ("source",)),
     "source_latency_seconds": ("The slowest gateway at the last look.", ("source",)),
+    "cost_usd": (
+        "What the sandboxes there are have cost so far, as their providers report it.",
+        ("source",),
+    ),
+    "sandboxes_reporting_cost": ("Sandboxes whose cost is reported.", ("source",)),
     "queue_messages": ("Messages by label.", ("source", "direction", "label")),
     "held_up_seconds": ("How long this process was last held up itself.", ()),
     "sandbox_state": ("1 for the state a sandbox is in.", ("source", "sandbox", "state")),
@@ -73,6 +78,8 @@ class Metrics:
             "source_latency_seconds": [
                 ((key,), link.latency_s) for key, link in links if link.latency_s is not None
             ],
+            "cost_usd": kept.costs_usd().items(),
+            "sandboxes_reporting_cost": kept.reporting_costs.copy().items(),
             "queue_messages": bounded(kept.queued.copy()).items(),
             "held_up_seconds": [((), 0.0 if held is None else held.held_up_s)],
         }

@@ -81,6 +81,12 @@ def _kubectl(minor: int = 32) -> str:
     return kubectl.missing(minor)
 
 
+def _chromium() -> str:
+    from tests.support.browser import program
+
+    return "" if program() else "chromium is not installed"
+
+
 def _sandbox_client() -> str:
     from tests.support import sandbox_client
 
@@ -134,6 +140,7 @@ KITS = {
     "jupyter": Kit("the Jupyter server", _modules("jupyter_server", "jupyter_server_terminals")),
     "ghostty": Kit("Ghostty's emulator", _modules("pyghostty")),
     "yaml": Kit("PyYAML", _modules("yaml")),
+    "chromium": Kit("chromium of this machine", _chromium),
     "tmux": Kit("tmux of this machine", _programs("tmux")),
     "bash": Kit("bash of this machine", _programs("bash")),
     "sshd": Kit("the OpenSSH server of Debian 12 and this machine's ssh", _sshd),

@@ -14,7 +14,7 @@ import click
 from services.config.settings import Flags
 from services.errors import RefusedError
 from services.process.signals import catch_ignored
-from tui.cli import actions, completions, local, queries, source, system, watch
+from tui.cli import actions, completions, local, queries, serve, source, system, watch
 from tui.cli.exit import Exit, exit_with_code, os_error, report_error, settings_of
 from tui.cli.gate import gated
 
@@ -98,6 +98,7 @@ for _command in (
     queries.events,
     watch.watch,
     watch.notify,
+    serve.serve,
     actions.wake,
     actions.reconnect,
     actions.shell,

@@ -6,7 +6,6 @@ import asyncio
 import json
 import logging
 import random
-import signal
 import sqlite3
 import sys
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -30,10 +29,12 @@ from services.watch.notifier import Notifier, advice_of
 from services.watch.outbox import Outbox
 from services.watch.sender import Sender
 from services.watch.watcher import UNKEPT, Watcher
+from tui import gc_control
 from tui.cli import tables
 from tui.cli.event_report import line
 from tui.cli.exit import Exit, print_stderr
 from tui.cli.pipes import write_all
+from tui.cli.until_signal import run_until_signal
 
 FOLLOW_S = 0.5
 """Between two looks at the history."""
@@ -83,7 +84,7 @@ async def _watched(settings: Settings, request: Request) -> int:
             position = Position.of_instant(request.since or watcher.clock.now())
         stack.push_async_callback(tail.close)
         printer = Printer(watcher, tail, request.as_json, aggregates.on_events)
-        await _until_signal(
+        await run_until_signal(
             watcher.run(),
             printer.run(position),
             _greeted(watcher),
@@ -135,32 +136,18 @@ def _notifiers(settings: Settings, watcher: Watcher, senders: dict[str, Sender])
 
 
 async def _greeted(watcher: Watcher) -> None:
-    """Say once that every source has been looked at; changes are told from then on."""
+    """Say once that every source has been looked at; changes are told from then on.
+
+    Each look makes every row anew: Python's usual collections would go through all of them.
+    """
     await watcher.looked.wait()
+    gc_control.freeze_startup_objects()
     found = len(watcher.board.sandboxes)
     failed = sum(1 for link in watcher.board.links.values() if link.failures)
     said = f"watching {found} sandbox{'' if found == 1 else 'es'}"
     lost = f"; {failed} source{'' if failed == 1 else 's'} not answering" if failed else ""
     print_stderr(f"wakedeck: {said}{lost}")
     await asyncio.Event().wait()
-
-
-async def _until_signal(*works: object) -> None:
-    """Run them until a signal comes or one of them fails; all have ended afterwards."""
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        loop.add_signal_handler(number, stop.set)
-    tasks = {asyncio.ensure_future(one) for one in works}  # type: ignore[call-overload]
-    stopped = asyncio.create_task(stop.wait())
-    try:
-        done, _ = await asyncio.wait({*tasks, stopped}, return_when=asyncio.FIRST_COMPLETED)
-        for one in done - {stopped}:
-            one.result()
-    finally:
-        for one in (*tasks, stopped):
-            one.cancel()
-        await asyncio.gather(*tasks, stopped, return_exceptions=True)
 
 
 class Printer:

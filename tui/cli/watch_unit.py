@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import shutil
-import sys
-from pathlib import Path
-
 from services.config.settings import Flags
+from tui.cli import own_command
 
 UNIT = """\
 # ~/.config/systemd/user/wakedeck-watch.service, then:
@@ -29,26 +26,11 @@ WantedBy=default.target
 
 def text(flags: Flags, metrics: str = "", label_sandboxes: bool = False) -> str:
     """The unit, for the command and the configuration that are in use now."""
-    words = [*_program()]
-    if flags.config is not None:
-        words += ["--config", str(flags.config.absolute())]
-    if flags.profile:
-        words += ["--profile", flags.profile]
-    if flags.local:
-        words.append("--local")
+    words = own_command.words(flags)
     words += ["watch", "--json"]
     words += ["--metrics", metrics] if metrics else []
     words += ["--label-sandboxes"] if label_sandboxes else []
     return UNIT.format(command=" ".join(map(_quoted, words)))
-
-
-def _program() -> list[str]:
-    """The command that is running, by its whole path."""
-    started = Path(sys.argv[0])
-    found = shutil.which(str(started)) if started.name.startswith("wakedeck") else None
-    if found is not None:
-        return [str(Path(found).absolute())]
-    return [sys.executable, "-m", "wakedeck"]
 
 
 def _quoted(word: str) -> str:

@@ -48,7 +48,7 @@ class SessionRecord:
 
 def to_row(record: SessionRecord, central: CentralSnapshot, now: float) -> Sandbox:
     """The row as of now; `now` is seconds since the epoch."""
-    judged, seen = record.judged, record.evidence
+    judged, seen, usage = record.judged, record.evidence, record.survey.usage
     stale = seen.files.stale and not seen.files.unread
     return Sandbox(
         record.id,
@@ -68,6 +68,7 @@ def to_row(record: SessionRecord, central: CentralSnapshot, now: float) -> Sandb
         needs=needs(record),
         until=judged.until,
         needs_me=seen.human,
+        cost_usd=None if usage is None else usage.total.cost_usd,
     )
 
 

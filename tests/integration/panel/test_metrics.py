@@ -100,6 +100,20 @@ def test_the_numbers_are_those_of_the_board() -> None:
     assert world.value("void_looks_total", source="s") == 1
 
 
+def test_costs_are_summed_exactly_and_go_with_what_cost_them() -> None:
+    world = World()
+    world.see(box("a", cost_usd=0.1), box("b", cost_usd=0.2), box("c"))
+    assert world.value("cost_usd", source="s") == 0.3
+    assert world.value("sandboxes_reporting_cost", source="s") == 2
+    world.see(box("a", cost_usd=0.4, tool="Bash"), box("b"), box("c", tool="Read", cost_usd=0.0))
+    world.see(box("a", cost_usd=0.4, tool="Bash"), box("c", tool="Read", cost_usd=0.0))
+    world.see(box("a", cost_usd=0.4, tool="Bash"), box("c", tool="Read", cost_usd=0.0))
+    assert world.value("cost_usd", source="s") == 0.4
+    assert world.value("sandboxes_reporting_cost", source="s") == 2
+    world.see(box("a", tool="Read"), box("c", tool="Bash"))
+    assert not any("wakedeck_cost_usd" in key for key in world.values())
+
+
 def test_what_falls_soon_after_it_was_ready_had_a_false_start() -> None:
     world = World()
     world.see(box("a", SandboxState.DOWN))

@@ -73,6 +73,8 @@ async def test_sessions_say_what_they_cost_and_the_host_sums_them(install: Small
     assert rows["sess-a"]["last turn"] == "500 read, written not reported, cost not reported"
     assert rows["sess-b"]["cost"] == "not reported"
     assert "tokens" not in rows["sess-c"] and "cost" not in rows["sess-c"]
+    costs = {one.id.native_id: one.cost_usd for one in seen.sandboxes}
+    assert costs == {"sess-a": 1.5, "sess-b": None, "sess-c": None, "sess-d": 0.25}
     host = dict(seen.gateways[0].evidence)
     assert host["tokens"] == "1.0M read, 2.1k written: 3 of 4 sessions report them"
     assert host["cost"] == (

@@ -1,0 +1,73 @@
+"""Each viewer has a real panel of their own, which ends with them and with the server."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from pathlib import Path
+
+import psutil
+
+from tests.support.page_server import NOWHERE, looking, page_server, panel_of
+from tests.support.waiting import eventually
+
+DRAWN = b"far"
+QUEUES = b"queues"
+
+
+def panels() -> set[int]:
+    """Panels that this process has started and that are still there."""
+    return {
+        one.pid
+        for one in psutil.Process().children()
+        if one.status() != psutil.STATUS_ZOMBIE and "wakedeck.py" in " ".join(one.cmdline())
+    }
+
+
+async def test_a_panel_is_drawn_resized_and_ends_with_its_page(tmp_path: Path) -> None:
+    async with page_server(panel_of(tmp_path, NOWHERE, "--read-only"), viewers=2) as gate:
+        async with looking(gate) as page, looking(gate, 2, 46, 30) as phone:
+            await eventually(lambda: DRAWN in page.drawn and DRAWN in phone.drawn)
+            assert b"\x1b[38;2;" in page.drawn, "not in full colour"
+            assert b"READ-ONLY" in page.drawn
+            assert len(panels()) == 2
+            async with looking(gate, 3) as third:
+                await third.line.wait_closed()
+                assert third.ended == "2 look already, which is as many as may."
+            assert b"\x1b[60;" not in page.drawn
+            await page.say("resize", {"width": 200, "height": 60})
+            await eventually(lambda: b"\x1b[60;" in page.drawn, what="not drawn in its new size")
+            # The same tab once more: the one before ends first.
+            async with looking(gate, 2) as again:
+                await phone.line.wait_closed()
+                assert phone.ended == "This tab was opened anew."
+                await eventually(lambda: DRAWN in again.drawn)
+                killed = max(panels())
+                os.kill(killed, signal.SIGKILL)
+                await again.line.wait_closed()
+                assert "ended unexpectedly" in again.ended
+            await page.say("stdin", "q")
+            await page.line.wait_closed()
+            assert page.ended == "The panel was closed."
+        await eventually(lambda: not panels())
+
+
+async def test_a_reload_finds_the_view_and_the_server_takes_all_along(tmp_path: Path) -> None:
+    async with page_server(panel_of(tmp_path)) as gate:
+        async with looking(gate) as page:
+            await eventually(lambda: DRAWN in page.drawn)
+            assert QUEUES in page.drawn
+            await page.say("stdin", "5")
+            await page.say("stdin", "z")
+            saved = f"pages/*/{1:032x}/views/default.json"
+            state = tmp_path / "home/.local/state/wakedeck"
+            await eventually(lambda: any(b"zoomed" in p.read_bytes() for p in state.glob(saved)))
+        async with looking(gate) as again:
+            await eventually(lambda: b"WHAT HAPPENED" in again.drawn)
+            assert QUEUES not in again.drawn, "it is not zoomed"
+            closing = asyncio.create_task(again.line.wait_closed())
+    await closing
+    assert again.ended in ("", "The server has ended.")
+    assert not panels()
+    assert not list(tmp_path.glob("home/.local/state/wakedeck/views/*"))
