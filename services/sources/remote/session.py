@@ -36,6 +36,7 @@ from services.wire.messages import (
     PING_S,
     PINGS_MISSED,
     PROTOCOL,
+    WINDOW,
     Call,
     Delta,
     Done,
@@ -59,6 +60,8 @@ LATE_S = 0.25
 """Of each second, how long what is no byte of a shell may keep this process busy."""
 PAST_S = 86_400.0
 """How far back a panel that has just begun wants to hear what happened there."""
+MOST_UNSENT = 2 * MOST_CALLS * WINDOW
+"""Bytes that wait to be taken there; who keeps to its windows never has half of it waiting."""
 _STDERR_BYTES = 8 << 10
 _LOG = logging.getLogger(__name__)
 
@@ -140,6 +143,9 @@ class FarSession:
         """Send a message; nothing where the link is gone."""
         pipe = None if self._child is None else self._child.transport.get_pipe_transport(0)
         if isinstance(pipe, asyncio.WriteTransport) and not pipe.is_closing():
+            if pipe.get_write_buffer_size() > MOST_UNSENT:
+                self._fail(failures.takes_nothing(self._command.place))
+                return
             pipe.write(encode(message))
 
     def _stream(self) -> FarStream:
