@@ -19,7 +19,7 @@ from services.wire.messages import EventRow, WireGateway, WireSandbox
 
 LONGEST_REASON = 1000
 SAME_LOOK_S = 0.5
-"""A row seen so shortly before its source's look ended was seen by that look: its age goes along."""
+"""A row read so shortly before its source's look ended is as old as that look."""
 PAGE = 100
 """Messages of a queue in one item."""
 

@@ -210,7 +210,7 @@ async def _keys(folder: Path) -> None:
         took: tuple[list[float], list[float]] = ([], [])
         for _ in range(KEY_ROUNDS):
             for times, screen in zip(took, screens, strict=True):
-                times += await key_latency(screen, KEYS)
+                times.extend(await key_latency(screen, KEYS))
         direct, remote = (sorted(times) for times in took)
         half, last = len(direct) // 2, int(len(direct) * 0.99)
         print(
