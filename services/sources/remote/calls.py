@@ -19,6 +19,7 @@ from services.wire.messages import (
     ShellClose,
     ShellData,
     ShellEnded,
+    ShellOpen,
     ShellWindow,
     encoded_size,
 )
@@ -43,6 +44,7 @@ class FarStream:
         self._receipt = Receipt()
         self._changed = asyncio.Event()
         self._lost: WakedeckError | None = None
+        self._opened = False
         self._over = False
 
     @property
@@ -51,7 +53,16 @@ class FarStream:
         return self._over or self._lost is not None
 
     def arrived(self, message: Message) -> bool:
-        """Take in what came; False where it is more than was allowed."""
+        """Take in what came; False where it is more than was allowed.
+
+        What counts nothing in the window is kept once, or not at all.
+        """
+        if isinstance(message, ShellData) and not message.data:
+            return True
+        if isinstance(message, ShellOpen):
+            if self._opened:
+                return True
+            self._opened = True
         kept = self._receipt.arrived(_size(message))
         if kept and not self._over:
             self._arrived.append(message)

@@ -250,6 +250,27 @@ def test_what_is_sent_beyond_the_window_ends_the_link() -> None:
     asyncio.run(run())
 
 
+def test_what_counts_nothing_does_not_pile_up() -> None:
+    """A shell opened over and over, and data without a byte, cost no window: they are not kept."""
+
+    async def run() -> None:
+        clock = FakeClock(NOW)
+        mirror = Mirror("box", GatewayId("box", "box"), clock)
+        session = _Recorder(mirror, clock)
+        session._received(1, HELLO)
+        shell = session.open_shell(messages.ShellOpen(0))
+        words = [("state", f"w{number}") for number in range(100)]
+        for number in range(200):
+            session._received(1, messages.encode(messages.ShellOpen(shell.id, notice="again")))
+            session._received(1, messages.encode(messages.ShellData(shell.id)))
+            delta = messages.Delta("home", number + 1, NOW, full=not number, words=words)
+            session._received(1, messages.encode(delta))
+        assert session._failure is None and len(shell._arrived) == 1
+        assert len(mirror.take_words()) <= 64
+
+    asyncio.run(run())
+
+
 def test_a_ping_from_there_is_answered() -> None:
     async def run() -> None:
         clock = FakeClock(NOW)
