@@ -81,6 +81,7 @@ sub decode_value { my ($from) = @_;
 }
 
 sub send_message { my ($message) = @_;
+    $message->{id} += 0 if defined $message->{id};    # as a key of a hash it became text
     my $payload = encode($message);
     my $frame = pack('N', length $payload) . $payload;
     while (length $frame) {
