@@ -213,7 +213,8 @@ class Dashboard(PaneScreen):
     def _seen(self, sandbox: SandboxId) -> Sandbox | None:
         """A sandbox as it is, or what its row still says of it where it is gone."""
         known = self.context.engine.board.sandboxes.get(sandbox)
-        return known or self.query_one(SandboxPane).record(sandbox)
+        seen = known or self.query_one(SandboxPane).record(sandbox)
+        return None if seen is None else self.context.engine.told_apart(seen)
 
     @on(SandboxPane.Highlighted)
     def _selected(self, event: SandboxPane.Highlighted) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import random
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from services.board.board import Board
@@ -17,7 +18,7 @@ from services.errors import WakedeckError
 from services.journal.rows import EventQuery
 from services.journal.store import Journal
 from services.journal.transitions import ShownHistory
-from services.models import Attempt, Event, QueueSnapshot, SandboxId, Severity
+from services.models import Attempt, Event, QueueSnapshot, Sandbox, SandboxId, Severity
 from services.repair.attempts import Attempts
 from services.sources.protocol.source import OpenSource
 
@@ -102,7 +103,14 @@ class Engine:
     def name_of(self, sandbox: SandboxId) -> str:
         """What a sandbox is called wherever it is named; its id where it is not on the board."""
         known = self.board.sandboxes.get(sandbox)
-        return sandbox.native_id if known is None else known.name
+        return sandbox.native_id if known is None else self.told_apart(known).name
+
+    def told_apart(self, sandbox: Sandbox) -> Sandbox:
+        """A sandbox as it is named on the screen: with its source where another has such a name."""
+        source, name = sandbox.id.source, sandbox.name
+        every = self.board.sandboxes.values()
+        alike = any(one.name == name and one.id.source != source for one in every)
+        return replace(sandbox, name=f"{source}/{name}") if alike else sandbox
 
     async def close(self) -> None:
         """Cancel attempts, close sources, flush the journal."""

@@ -65,7 +65,10 @@ def summary(
     outcomes = step_outcomes(steps)
     match attempt.state:
         case AttemptState.DONE:
-            return _success_summary(attempt, name, elapsed, outcomes)
+            linked = not any(
+                one.name == "connect" and one.state is StepState.SKIPPED for one in steps
+            )
+            return _success_summary(attempt, name, elapsed, outcomes, linked)
         case AttemptState.FAILED if attempt.confirmed is not None:
             why = end_sentence(attempt.original or "no reason given")
             parts = [f"{name}: {attempt.confirmed.name} did not succeed. {why}"]
@@ -147,8 +150,10 @@ def _problem(attempt: Attempt) -> str:
     return f"What was wrong: {end_sentence(attempt.original)}" if attempt.original else ""
 
 
-def _success_summary(attempt: Attempt, name: str, elapsed: float, outcomes: Sequence[str]) -> str:
-    goal = "serving" if attempt.verb is Verb.WAKE else "connected"
+def _success_summary(
+    attempt: Attempt, name: str, elapsed: float, outcomes: Sequence[str], linked: bool
+) -> str:
+    goal = "connected" if linked and attempt.verb is Verb.RECONNECT else "serving"
     also = "".join(f"; {one}" for one in outcomes)
     if attempt.confirmed is not None:
         if attempt.confirmed.skips_verify:
@@ -169,4 +174,4 @@ def _success_summary(attempt: Attempt, name: str, elapsed: float, outcomes: Sequ
         return f"{name} was starting by itself and is {goal} after {duration(elapsed)}{also}."
     if attempt.verb is Verb.WAKE:
         return f"{name} was serving already; nothing had to be done."
-    return f"{name} is connected{also or '; nothing had to be repaired'}."
+    return f"{name} is {goal}{also or '; nothing had to be repaired'}."

@@ -6,6 +6,8 @@ import logging
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
+from msgspec.structs import replace
+
 from services.board.board import Board
 from services.board.deltas import BoardDelta
 from services.clock import Clock
@@ -21,11 +23,13 @@ from services.wire.messages import (
     WireSandbox,
     encoded_size,
 )
+from services.wire.outgoing import SAME_LOOK_S
 
 PART_BYTES = 256 << 10
 """A delta with more rows than that goes in parts."""
 LARGEST_ROW = 512 << 10
-_SAME_LOOK_S = 0.5
+_LATENCY_S = 5.0
+"""Between two rows of a gateway that differ in nothing but how long an answer took."""
 _LOG = logging.getLogger(__name__)
 
 
@@ -45,6 +49,8 @@ class _Told:
     events: list[EventRow] = field(default_factory=list)
     lagging: set[GatewayId | SandboxId] = field(default_factory=set)
     """Rows that were told with an instant of their own."""
+    latest: dict[GatewayId, tuple[float, WireGateway]] = field(default_factory=dict)
+    """What was last told of each gateway, and when by the monotonic clock."""
 
 
 class Pictures:
@@ -64,6 +70,7 @@ class Pictures:
         for key in delta.gateways_removed:
             told = self._of(key.source)
             told.gateways.discard(key)
+            told.latest.pop(key, None)
             told.gone.gateways.append(key.native_id)
         for one in delta.sandboxes_removed:
             told = self._of(one.source)
@@ -83,7 +90,7 @@ class Pictures:
         at = self._board.links[key.source].last_success_at
         if row is None or at is None:
             return
-        lags = row.observed_at < at - _SAME_LOOK_S
+        lags = row.observed_at < at - SAME_LOOK_S
         if lags or key in told.lagging:
             (told.gateways if isinstance(key, GatewayId) else told.sandboxes).add(key)  # type: ignore[arg-type]
 
@@ -125,10 +132,17 @@ class Pictures:
             told.gateways = {one for one in board.gateways if one.source == source}
             told.sandboxes = {one for one in board.sandboxes if one.source == source}
             told.gone = Removed()
+        told.gone = Removed(  # what came back before it was told is not gone
+            [one for one in told.gone.gateways if GatewayId(source, one) not in board.gateways],
+            [one for one in told.gone.sandboxes if SandboxId(source, one) not in board.sandboxes],
+        )
         at = link.last_success_at
         news = (told.full, told.at != at, told.link != problem, told.unknown != unknown)
+        waiting = set() if told.full else {one for one in told.gateways if self._waits(told, one)}
+        told.gateways -= waiting
         rows = told.gateways or told.sandboxes or told.gone.gateways or told.gone.sandboxes
         if not (any(news) or rows or words or told.events):
+            told.gateways = waiting
             return
         parts = list(_parts(self._rows(told, at))) or [([], [])]
         for number, (gateways, sandboxes) in enumerate(parts):
@@ -151,14 +165,24 @@ class Pictures:
             )
         told.full, told.at, told.link, told.unknown = False, at, problem, unknown
         told.words |= words
-        told.gateways, told.sandboxes = set(), set()
+        told.gateways, told.sandboxes = waiting, set()
         told.gone, told.events = Removed(), []
+
+    def _waits(self, told: _Told, gateway: GatewayId) -> bool:
+        """Whether a row says nothing new but a latency, and the last one was just told."""
+        found, last = self._board.gateways.get(gateway), told.latest.get(gateway)
+        if found is None or last is None or self._clock.monotonic() - last[0] >= _LATENCY_S:
+            return False
+        row = outgoing.gateway_row(found, self._board.links[gateway.source].last_success_at)
+        return replace(row, latency_s=last[1].latency_s) == last[1]
 
     def _rows(self, told: _Told, at: float | None) -> Iterator[WireGateway | WireSandbox]:
         for gateway in told.gateways:
             if (found := self._board.gateways.get(gateway)) is not None:
                 _note_lag(told, found, at)
-                yield outgoing.gateway_row(found, at)
+                row = outgoing.gateway_row(found, at)
+                told.latest[gateway] = self._clock.monotonic(), row
+                yield row
         for sandbox in told.sandboxes:
             if (own := self._board.own(sandbox)) is not None:
                 _note_lag(told, own, at)
@@ -166,7 +190,7 @@ class Pictures:
 
 
 def _note_lag(told: _Told, row: Gateway | Sandbox, at: float | None) -> None:
-    if at is not None and row.observed_at < at - _SAME_LOOK_S:
+    if at is not None and row.observed_at < at - SAME_LOOK_S:
         told.lagging.add(row.id)
     else:
         told.lagging.discard(row.id)

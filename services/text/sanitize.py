@@ -91,9 +91,10 @@ def sanitize_block(text: str, limit: int = 20_000) -> str:
         line = _SEQUENCE.sub("", raw.replace("\t", "    "))
         if _UNSAFE.search(line):
             line = _escape_invisible(line)
+        left = limit - used
         used += len(line) + 1
         if used > limit:
-            out.append("…")
+            out.append(f"{line[: max(0, left - 1)]}…")
             break
         out.append(line)
     return "\n".join(out)

@@ -99,10 +99,13 @@ class Incoming:
         return SandboxId(self.near, f"{self.far}/{native}")
 
     def gateway(self, row: WireGateway, at: float) -> Gateway:
-        """A gateway; `at` is the far side's instant where the row names none."""
+        """A gateway, named with its host: those of many hosts are called the same there.
+
+        `at` is the far side's instant where the row names none.
+        """
         return Gateway(
             id=self.gateway_id(row.id),
-            name=redact_line(row.name or row.id, 200),
+            name=redact_line(f"{self.near}/{row.name or row.id}", 200),
             state=self._state(GatewayState, row.state, GatewayState.UNKNOWN, "gateway state"),
             reason=_reason(row.reason, row.state, GatewayState),
             observed_at=self._observed_at(row.observed_at, at),

@@ -18,6 +18,8 @@ from services.sources.protocol.verdict import Verdict
 from services.wire.messages import EventRow, WireGateway, WireSandbox
 
 LONGEST_REASON = 1000
+SAME_LOOK_S = 0.5
+"""A row read so shortly before its source's look ended is as old as that look."""
 PAGE = 100
 """Messages of a queue in one item."""
 
@@ -64,7 +66,7 @@ def sandbox_row(row: Sandbox, at: float | None) -> WireSandbox:
 
 
 def _older(observed_at: float, stale: bool, at: float | None) -> float | None:
-    return observed_at if stale or at is None or observed_at < at else None
+    return observed_at if stale or at is None or observed_at < at - SAME_LOOK_S else None
 
 
 def event_row(event: Event) -> EventRow:

@@ -1,15 +1,17 @@
-"""Many machines: what a link costs at rest, fifty hosts, an echo and a hundred megabytes.
+"""Many machines: a link at rest, keys and CPU, fifty hosts, an echo and a hundred megabytes.
 
 Each figure stands beside a floor of the same run: an empty loop, `cat` through the same carrier,
-the same sandbox opened directly.
+the same sandboxes opened directly.
 """
 
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import random
 import resource
+import signal
 import tempfile
 import time
 from collections.abc import Callable
@@ -28,11 +30,15 @@ from services.sources.remote.session import FarSession
 from services.sources.remote.source import open_remote
 from services.terminal.exec.requests import ShellChoice
 from services.terminal.transport.base import CloseReason, Transport
+from tests.bench.panel import NAMES, PANEL, idle_cpu, key_latency
+from tests.bench.panel import program as panel_program
+from tests.bench.rest import SETTLE_S, stop_traffic
 from tests.support import sshd
 from tests.support.remote import embedded_world, far_side, live_remote, program
 
 HOSTS, ROWS, CHANGED = 50, 200, 2
 SECONDS = 10.0
+KEYS, KEY_ROUNDS = 60, 3
 MEGABYTES = 100
 FLEET = f"""
 import select
@@ -82,6 +88,7 @@ async def _all() -> None:
         folder = Path(name)
         await _fleet(folder)
         await _at_rest_and_echo(folder)
+        await _keys(folder)
         await _throughput(folder)
 
 
@@ -157,7 +164,18 @@ async def _at_rest_and_echo(folder: Path) -> None:
         began, at = heard(), time.monotonic()
         await asyncio.sleep(SECONDS)
         rate = (heard() - began) / (time.monotonic() - at)
-        print(f"one host with a busy embedded world: {rate:.0f} B/s on the wire from there")
+        host_of_world = world.read_record("host")
+        assert host_of_world is not None
+        stop_traffic(world)
+        await asyncio.sleep(SETTLE_S)
+        began, at = heard(), time.monotonic()
+        await asyncio.sleep(2 * SECONDS)
+        rest = (heard() - began) / (time.monotonic() - at)
+        os.kill(host_of_world.pid, signal.SIGCONT)
+        print(
+            f"on the wire from one host: {rest:.0f} B/s at rest (aim 200), "
+            f"{rate:.0f} B/s while its world is busy"
+        )
         local = open_local("local", LocalTable(), SystemClock(), world.root)
         name = target.native_id.partition("/")[2]
         direct = local.actor.shell(SandboxId("local", name), ShellChoice())
@@ -168,6 +186,42 @@ async def _at_rest_and_echo(folder: Path) -> None:
             f"{here * 1000:.1f} ms: {(there - here) * 1000:+.1f} ms (aim 5 above `ssh -t`)"
         )
         await local.observer.close()
+
+
+async def _keys(folder: Path) -> None:
+    """Two panels on the same world: one opens it itself, one is told of it by a far side."""
+    home, near = folder / "direct", folder / "near"
+    (near / ".config/wakedeck").mkdir(parents=True)
+    async with AsyncExitStack() as stack:
+        await stack.enter_async_context(embedded_world(home))
+        argv = far_side(home)
+        if not sshd.missing():
+            argv = stack.enter_context(sshd.ssh_host(folder / "ssh3")).argv(*argv)
+        (near / ".config/wakedeck/config.toml").write_text(
+            f'[sources.box]\nkind = "remote"\ncommand = {json.dumps(argv)}\n'
+        )
+        screens = [
+            await stack.enter_async_context(panel_program(PANEL, one)) for one in (home, near)
+        ]
+        for screen in screens:
+            await screen.until(NAMES[-1], 60)
+        await asyncio.sleep(SECONDS)
+        shares = await asyncio.gather(*(idle_cpu(one, 3 * SECONDS) for one in screens))
+        took: tuple[list[float], list[float]] = ([], [])
+        for _ in range(KEY_ROUNDS):
+            for times, screen in zip(took, screens, strict=True):
+                times.extend(await key_latency(screen, KEYS))
+        direct, remote = (sorted(times) for times in took)
+        half, last = len(direct) // 2, int(len(direct) * 0.99)
+        print(
+            f"key to paint over a link: p50 {remote[half] * 1000:.0f} ms, "
+            f"p99 {remote[last] * 1000:.0f} ms; opened directly p50 {direct[half] * 1000:.0f} ms, "
+            f"p99 {direct[last] * 1000:.0f} ms: x{remote[half] / direct[half]:.2f} (aim 1.10)"
+        )
+        print(
+            f"CPU of the panel over a link {shares[1]:.1f} % of a core, opened directly "
+            f"{shares[0]:.1f} % (aim within 10 %)"
+        )
 
 
 def _counted() -> Callable[[], int]:

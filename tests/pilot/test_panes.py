@@ -492,6 +492,26 @@ async def test_source_and_gateway_are_named_where_there_are_several() -> None:
         pane.apply([replace(sandbox("c"), id=SandboxId("other", "c"), gateway=None)])
         await pilot.pause()
         assert {"source", "gateway"} <= set(pane.table.shown_columns)
+        assert "local/a" not in text_of(pane)
         pane.apply([], [SandboxId("other", "c")])
         await pilot.pause()
         assert not {"source", "gateway"} & set(pane.table.shown_columns)
+
+
+async def test_what_is_called_alike_on_two_hosts_is_told_apart_at_every_width() -> None:
+    pane, events = SandboxPane(), EventPane()
+    theirs = replace(sandbox("a"), id=SandboxId("cabin", "local/a"))
+    app = Host(pane, events)
+    async with app.run_test(size=(80, 30)) as pilot:
+        pane.apply([sandbox("a"), sandbox("b")])
+        events.apply([Event(NOW - 2, Severity.INFO, "local", "a", "sandbox", "a is here")])
+        await pilot.pause()
+        assert "local/a" not in text_of(pane) and "local/a" not in text_of(events)
+        pane.apply([theirs])
+        events.apply([Event(NOW, Severity.WORSE, "cabin", "a", "sandbox", "a is down")])
+        await pilot.pause()
+        for text in (text_of(pane), text_of(events)):
+            assert "local/a" in text and "cabin/a" in text, text
+        pane.apply([], [theirs.id])
+        await pilot.pause()
+        assert "local/a" not in text_of(pane)

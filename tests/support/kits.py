@@ -145,6 +145,7 @@ KITS = {
     "bash": Kit("bash of this machine", _programs("bash")),
     "sshd": Kit("the OpenSSH server of Debian 12 and this machine's ssh", _sshd),
     "node": Kit("node of this machine", _programs("node")),
+    "perl": Kit("perl of this machine", _programs("perl")),
     "openssl": Kit("openssl of this machine", _programs("openssl")),
     "vim": Kit("vim of this machine", _programs("vim")),
     "htop": Kit("htop of this machine", _programs("htop")),

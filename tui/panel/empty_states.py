@@ -29,6 +29,8 @@ class EmptyStates:
         """The words of every pane."""
         known = self.engine.board.sandboxes
         selected = None if under_cursor is None else known.get(under_cursor)
+        if selected is not None:
+            selected = self.engine.told_apart(selected)
         return {
             Pane.SANDBOXES: self._rows("sandboxes", key),
             Pane.GATEWAYS: self._rows("gateways", key),

@@ -44,7 +44,8 @@ class NowFeed:
         wanted = sandbox.needs or ((sandbox.gateway,) if sandbox.gateway else ())
         ways = tuple(way for one in wanted if (way := gateways.get(one)) is not None)
         events = self._context.details.about(sandbox)
-        return NowState(sandbox, ways, events, " ".join(shell.split()))
+        told_apart = self._context.engine.told_apart(sandbox)
+        return NowState(told_apart, ways, events, " ".join(shell.split()))
 
     def _follow(self, sandbox: SandboxId | None) -> None:
         if sandbox == self._followed:

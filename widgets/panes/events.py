@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from textual.message import Message
 
@@ -25,6 +25,16 @@ class NumberedEvent:
 
     number: int
     event: Event
+    several: bool = False
+    """Events of several sources are here: a subject is named with its source."""
+
+    @property
+    def subject(self) -> str:
+        """What it is about."""
+        source, subject = self.event.source, self.event.subject
+        if not subject or subject == source:
+            return source
+        return f"{source}/{subject}" if self.several else subject
 
 
 def _sign(row: NumberedEvent, _: float) -> Cell:
@@ -33,7 +43,7 @@ def _sign(row: NumberedEvent, _: float) -> Cell:
 
 
 def _subject(row: NumberedEvent, _: float) -> Cell:
-    return Cell.of(row.event.subject or row.event.source, "calm")
+    return Cell.of(row.subject, "calm")
 
 
 COLUMNS: tuple[Column[NumberedEvent], ...] = (
@@ -58,7 +68,7 @@ COLUMNS: tuple[Column[NumberedEvent], ...] = (
         width=18,
         least=10,
         widened=1,
-        sort_key=lambda r, _: (r.event.subject or r.event.source).casefold(),
+        sort_key=lambda r, _: r.subject.casefold(),
     ),
     Column(
         "text",
@@ -103,6 +113,7 @@ class EventPane(TablePane):
         super().__init__(id=id, classes=classes)
         self._next = self._first = 0
         self._older: tuple[int, ...] = ()
+        self._sources: set[str] = set()
         self._counter: KeyedCounter[int, Severity] = KeyedCounter()
         self._table: StreamTable[int, NumberedEvent] = StreamTable(
             COLUMNS,
@@ -130,12 +141,13 @@ class EventPane(TablePane):
         """Start anew with these, oldest first, as from the journal."""
         self._table.clear_records()
         self._older = ()
+        self._sources = set()
         self._first, self._counter = self._next, KeyedCounter()
         self.apply(events)
 
     def apply(self, events: Iterable[Event]) -> None:
         """Append events, oldest first."""
-        rows = [NumberedEvent(self._next + at, event) for at, event in enumerate(events)]
+        rows = self._numbered(events, self._next)
         self._next += len(rows)
         first_kept = max(self._first, self._next - KEPT)
         gone = range(self._first, first_kept)
@@ -154,7 +166,7 @@ class EventPane(TablePane):
         first = min(held, key=lambda row: row.number).event.at if held else float("inf")
         same = [row.event for row in held if row.event.at == first]
         older = [one for one in events if one.at <= first and one not in same]
-        rows = [NumberedEvent(at - len(older), one) for at, one in enumerate(older)]
+        rows = self._numbered(older, -len(older))
         gone = set(self._older) - {row.number for row in rows}
         self._older = tuple(row.number for row in rows)
         unseen = self._table.unseen
@@ -165,6 +177,17 @@ class EventPane(TablePane):
             self._counter.put(row.number, row.event.severity)
         self._table.unseen = unseen  # They are not new.
         self.retitle()
+
+    def _numbered(self, events: Iterable[Event], first: int) -> list[NumberedEvent]:
+        """Events as rows; a second source has those there named anew."""
+        known, events = len(self._sources), list(events)
+        self._sources |= {one.source for one in events}
+        several = len(self._sources) > 1
+        if several and known == 1:
+            unseen = self._table.unseen
+            self._table.reconcile([replace(one, several=True) for one in self._table.records()], ())
+            self._table.unseen = unseen
+        return [NumberedEvent(first + at, one, several) for at, one in enumerate(events)]
 
     def on_record_table_filtered(self, event: RecordTable.Filtered) -> None:
         """Request a search of the journal; without a filter its results are removed."""

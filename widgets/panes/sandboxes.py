@@ -94,6 +94,10 @@ _NAME: Column[Sandbox] = Column(
     flex=1,
     sort_key=lambda s, _: s.name.casefold(),
 )
+_NAMED: Column[Sandbox] = replace(
+    _NAME, render=lambda s, _: Cell.of(f"{s.id.source}/{s.name}", "calm")
+)
+"""Where two sources have a sandbox of one name, so that no width shows them alike."""
 _WHY: Column[Sandbox] = Column(
     "why",
     "WHY",
@@ -274,10 +278,12 @@ class SandboxPane(TablePane):
     def _show_where_there_are_several(self) -> None:
         """A source or a gateway is named on every row only where that tells rows apart."""
         rows = tuple(self._table.records())
-        columns = [*_ALWAYS]
+        sources = {(row.name, row.id.source) for row in rows}
+        alike = len({name for name, _ in sources}) < len(sources)
+        columns = [_NAMED if alike and one is _NAME else one for one in _ALWAYS]
         columns += [_SOURCE] if len({row.id.source for row in rows}) > 1 else []
         columns += [_GATEWAY] if len({row.gateway for row in rows}) > 1 else []
-        if len(columns) != len(self._table.columns):
+        if tuple(columns) != tuple(self._table.columns):
             self._table.set_columns(tuple(columns))
 
     def badge_parts(self) -> list[Part]:

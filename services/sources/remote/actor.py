@@ -9,7 +9,7 @@ from contextlib import aclosing
 from typing import Any
 
 from services.errors import NotFoundError, UnavailableError, WakedeckError
-from services.models import SandboxId, Step
+from services.models import Capability, SandboxId, Step, StepState
 from services.sources.protocol.verdict import Verdict
 from services.sources.remote.calls import FarStream
 from services.sources.remote.link import Link
@@ -30,6 +30,8 @@ from services.wire.frames import WireError
 from services.wire.messages import Done, Failed, Item, ShellData
 
 SIGN_IN_S = 40.0
+MOST_STEPS = 64
+"""Steps of one verb, each with a name of its own."""
 _UNKNOWN = "the far side ended without a word"
 
 
@@ -52,6 +54,12 @@ class RemoteActor:
                     yield step
 
     async def connect(self, sandbox: SandboxId) -> AsyncGenerator[Step | Verdict]:
+        """The link of a sandbox there; none where its source says that it has no such verb."""
+        far, _ = target(self._link, sandbox)
+        if Capability.RECONNECT.value not in far.info.capabilities:
+            why = redact_line(far.info.unavailable.get(Capability.RECONNECT.value, ""), 200)
+            yield Step("connect", StepState.SKIPPED, detail=why or "there is no link to mend")
+            return
         async with aclosing(steps(self._link, sandbox, "connect", {})) as told:
             async for step in told:
                 yield step
@@ -157,12 +165,18 @@ async def steps(
     """
     far, native = target(link, sandbox)
     call = link.call(method, {"source": far.info.key, "sandbox": native, **args})
+    names: set[str] = set()
     async with aclosing(call.items()) as items:
         async for item in items:
             try:
-                yield far.incoming.step(item)
+                step = far.incoming.step(item)
             except WireError as error:
                 raise UnavailableError(f"{link.label}: {error}.") from error
+            if isinstance(step, Step):
+                names.add(step.name)
+            if len(names) > MOST_STEPS:
+                raise UnavailableError(f"{link.label} tells of more than {MOST_STEPS} steps.")
+            yield step
 
 
 async def _next(stream: FarStream) -> Any:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
 
-from services.errors import UnavailableError, WakedeckError
+from services.errors import DeadlineError, UnavailableError, WakedeckError
 from services.wire.credit import Credit, Receipt
 from services.wire.failures import error_of
 from services.wire.messages import (
@@ -18,11 +19,14 @@ from services.wire.messages import (
     ShellClose,
     ShellData,
     ShellEnded,
+    ShellOpen,
     ShellWindow,
     encoded_size,
 )
 
 Send = Callable[[Message], None]
+LARGEST_ANSWER = 8 << 20
+"""Bytes of the items of one answer that are kept."""
 _PIECE = 16 << 10
 END = (Done, Failed, ShellEnded)
 
@@ -40,6 +44,7 @@ class FarStream:
         self._receipt = Receipt()
         self._changed = asyncio.Event()
         self._lost: WakedeckError | None = None
+        self._opened = False
         self._over = False
 
     @property
@@ -48,7 +53,16 @@ class FarStream:
         return self._over or self._lost is not None
 
     def arrived(self, message: Message) -> bool:
-        """Take in what came; False where it is more than was allowed."""
+        """Take in what came; False where it is more than was allowed.
+
+        What counts nothing in the window is kept once, or not at all.
+        """
+        if isinstance(message, ShellData) and not message.data:
+            return True
+        if isinstance(message, ShellOpen):
+            if self._opened:
+                return True
+            self._opened = True
         kept = self._receipt.arrived(_size(message))
         if kept and not self._over:
             self._arrived.append(message)
@@ -127,6 +141,26 @@ class FarStream:
             self._forget(self.id)
             self._over = True
             self.credit.close()
+
+
+async def whole_answer(call: FarStream, seconds: float, who: str) -> list[object]:
+    """All items of a call; what goes beyond the largest answer is cut off, and the call left.
+
+    Raises:
+        WakedeckError: as the far side says, it was too slow, or the link is gone.
+    """
+    kept: list[object] = []
+    left = LARGEST_ANSWER
+    try:
+        async with asyncio.timeout(seconds), aclosing(call.items()) as items:
+            async for item in items:
+                left -= encoded_size(item)
+                if left < 0:
+                    break
+                kept.append(item)
+    except TimeoutError:
+        raise DeadlineError(f"{who} did not answer within {seconds:g} s.") from None
+    return kept
 
 
 def _size(message: Message) -> int:

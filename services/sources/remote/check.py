@@ -293,7 +293,7 @@ class SourceCheck:
         return None
 
     def _acted(self, peer: CheckedProgram) -> tuple[str, str]:
-        for one in _sources(peer):
+        for one in _sources(peer) if self._act_on else ():
             for row in _rows(peer, one.key):
                 if self._act_on in (row.id, row.name, f"{one.key}/{row.id}"):
                     return one.key, row.id

@@ -69,6 +69,11 @@ def stalled(place: str, seconds: float) -> LinkFailure:
     )
 
 
+def takes_nothing(place: str) -> LinkFailure:
+    """It speaks and does not listen."""
+    return LinkFailure(GatewayState.HUNG, f"{place} takes nothing of what it is sent.")
+
+
 def not_understood(place: str, why: str) -> LinkFailure:
     """What came is not of the protocol."""
     return LinkFailure(

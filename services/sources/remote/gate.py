@@ -9,6 +9,8 @@ from contextlib import asynccontextmanager
 
 AT_ONCE = 6
 """Links of one panel that are being made at the same time."""
+TURN_S = 3.0
+"""How long one that is being made keeps its turn: hosts that are gone do not hold up the others."""
 LONGEST_S = 60.0
 LASTING_S = 60.0
 """Before the next try where nothing will change by itself."""
@@ -23,9 +25,15 @@ class ConnectGate:
 
     @asynccontextmanager
     async def turn(self) -> AsyncIterator[None]:
-        """Wait for a turn to make a link; it ends with the block."""
-        async with self._turns:
+        """Wait for a turn to make a link; it ends with the block, or earlier where that is slow."""
+        await self._turns.acquire()
+        timer = asyncio.get_running_loop().call_later(TURN_S, self._turns.release)
+        try:
             yield
+        finally:
+            if timer.when() > asyncio.get_running_loop().time():
+                self._turns.release()
+            timer.cancel()
 
     def pause_s(self, failures: int, lasting: bool) -> float:
         """Seconds until the next try, after so many failures in a row."""

@@ -18,7 +18,7 @@ from services.models import (
     UnknownWord,
 )
 from services.text.redact import redact_line
-from services.wire.incoming import Incoming, capabilities, is_id, number
+from services.wire.incoming import MOST_FACTS, Incoming, capabilities, is_id, number
 from services.wire.messages import Delta, Hello, SourceInfo
 
 R = TypeVar("R", Gateway, Sandbox)
@@ -143,7 +143,7 @@ class Mirror:
             far.problem = redact_line(delta.link.problem)
         if delta.unknown is not None:
             far.unknown = tuple((one, redact_line(why)) for one, why in delta.unknown[:200])
-        for place, word in delta.words[:64]:
+        for place, word in delta.words[: max(0, MOST_FACTS - len(far.incoming.words))]:
             word_of_far = UnknownWord(self._near, redact_line(place, 60), redact_line(word, 60))
             far.incoming.words.append(word_of_far)
         self.happened(

@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any, TypeVar
 
 from services.clock import Clock
-from services.errors import DeadlineError, NotFoundError, UnavailableError
+from services.errors import NotFoundError, UnavailableError
 from services.logs.reader import LogRecord
 from services.models import (
     Direction,
@@ -23,6 +23,7 @@ from services.models import (
     Unknown,
 )
 from services.sources.protocol.verdict import Verdict, VerdictKind
+from services.sources.remote.calls import whole_answer
 from services.sources.remote.link import Link, skew_sentence
 from services.sources.remote.mirror import FarSource
 from services.text.format import duration
@@ -186,15 +187,7 @@ class RemoteObserver:
 
     async def _ask(self, method: str, args: dict[str, Any]) -> list[object]:
         """One question with all of its answer."""
-        self._link.call(method, args)
-        try:
-            async with (
-                asyncio.timeout(ASK_S),
-                aclosing(self._link.call(method, args).items()) as it,
-            ):
-                return [item async for item in it]
-        except TimeoutError:
-            raise DeadlineError(f"{self.info.label} did not answer within {ASK_S:g} s.") from None
+        return await whole_answer(self._link.call(method, args), ASK_S, self.info.label)
 
     def _read(self, read: Callable[[], T]) -> T:
         """What was answered, read; what cannot be is the far side's failure."""

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
-from services.errors import DeadlineError, NotFoundError, UnavailableError
+from services.errors import NotFoundError, UnavailableError
 from services.models import SandboxId, Step
 from services.sources.protocol.proposer import Proposal
 from services.sources.remote.actor import steps, target
+from services.sources.remote.calls import whole_answer
 from services.sources.remote.link import Link
 from services.text.redact import redact_line
 from services.wire.frames import WireError
@@ -36,15 +36,7 @@ class RemoteProposer:
         if verb not in dict(far.info.verbs):
             raise NotFoundError("Nothing of the kind is offered there.")
         args = {"source": far.info.key, "sandbox": native, "verb": verb, "words": words}
-        items: list[object] = []
-        try:
-            async with (
-                asyncio.timeout(ASK_S),
-                aclosing(self._link.call("propose", args).items()) as told,
-            ):
-                items = [item async for item in told]
-        except TimeoutError:
-            raise DeadlineError(f"{self._link.label} did not answer within {ASK_S:g} s.") from None
+        items = await whole_answer(self._link.call("propose", args), ASK_S, self._link.label)
         try:
             return proposal_shown(sandbox, items[0] if items else None)
         except WireError as error:

@@ -36,6 +36,7 @@ from services.wire.messages import (
     PING_S,
     PINGS_MISSED,
     PROTOCOL,
+    WINDOW,
     Call,
     Delta,
     Done,
@@ -57,8 +58,12 @@ HELLO_S = 20.0
 """How long a far side has to say hello, its connection included."""
 LATE_S = 0.25
 """Of each second, how long what is no byte of a shell may keep this process busy."""
+LEAST_HEARD = 2048
+"""So many bytes of a message that is not whole yet, between two pings, are a sign of life."""
 PAST_S = 86_400.0
 """How far back a panel that has just begun wants to hear what happened there."""
+MOST_UNSENT = 2 * MOST_CALLS * WINDOW
+"""Bytes that wait to be taken there; who keeps to its windows never has half of it waiting."""
 _STDERR_BYTES = 8 << 10
 _LOG = logging.getLogger(__name__)
 
@@ -95,6 +100,7 @@ class FarSession:
         self._streams: dict[int, FarStream] = {}
         self._ids = itertools.count(1)
         self._unanswered = 0
+        self._heard = 0
         self._asked_again: set[str] = set()
         self._busy_s = 0.0
         self._busy_since = 0.0
@@ -140,6 +146,9 @@ class FarSession:
         """Send a message; nothing where the link is gone."""
         pipe = None if self._child is None else self._child.transport.get_pipe_transport(0)
         if isinstance(pipe, asyncio.WriteTransport) and not pipe.is_closing():
+            if pipe.get_write_buffer_size() > MOST_UNSENT:
+                self._fail(failures.takes_nothing(self._command.place))
+                return
             pipe.write(encode(message))
 
     def _stream(self) -> FarStream:
@@ -184,6 +193,9 @@ class FarSession:
     async def _listen(self) -> LinkFailure:
         """Ping until the link is lost; why it was."""
         while not await wait_for(self._ended, PING_S, self._clock):
+            if self._heard >= LEAST_HEARD:
+                self._unanswered = 0
+            self._heard = 0
             if self._unanswered >= PINGS_MISSED:
                 return failures.stalled(self._command.place, PING_S * PINGS_MISSED)
             self._unanswered += 1
@@ -214,6 +226,7 @@ class FarSession:
             return
         if self._failure is not None:
             return
+        self._heard += len(data)
         try:
             for payload in self._frames.feed(data):
                 self._take(payload)

@@ -595,3 +595,12 @@ async def test_what_a_link_step_mended_is_told(bench: Callable[..., Bench]) -> N
     done = await b.end(b.attempts.request(Verb.RECONNECT, BOX))
     assert done.summary == "box is connected; the forward of port 3000 was mended."
     await b.attempts.close()
+
+
+async def test_where_there_is_no_link_none_is_said_to_be_there(bench: Callable[..., Bench]) -> None:
+    b = bench()
+    skipped = Step("connect", StepState.SKIPPED, detail="there is no link to mend")
+    b.source.links.append(Script((skipped,)))
+    done = await b.end(b.attempts.request(Verb.RECONNECT, BOX))
+    assert done.summary == "box is serving; nothing had to be repaired."
+    await b.attempts.close()

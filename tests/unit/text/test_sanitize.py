@@ -51,6 +51,7 @@ def test_making_plain_twice_changes_nothing_more(raw: str) -> None:
 def test_a_huge_text_is_cut_and_says_so() -> None:
     assert sanitize("x" * 10_000_000, 50) == "x" * 49 + "…"
     assert sanitize_block("line\n" * 1_000_000, 100).endswith("…")
+    assert sanitize_block("one\n" + "x" * 300, 100) == "one\n" + "x" * 95 + "…"
 
 
 @pytest.mark.parametrize(

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 from pathlib import Path
 
+import psutil
 import pytest
 
 from services.clock import SystemClock
 from services.config.sources import ExternalTable
-from services.models import AttemptState, SandboxState, Verb
+from services.models import AttemptState, Direction, SandboxState, Verb
 from services.repair.attempts import Attempts
+from services.sources.remote import check
 from services.sources.remote.check import SourceCheck
 from services.sources.remote.gate import ConnectGate
 from services.sources.remote.source import open_external
@@ -65,6 +68,50 @@ async def test_the_example_serves_and_is_woken(tmp_path: Path) -> None:
         await told.aclose()  # type: ignore[attr-defined]
     finally:
         await attempts.close()
+        await source.observer.close()
+
+
+@pytest.mark.kit("perl")
+async def test_mail_agents_are_looked_at_and_woken_only_by_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The example in Perl: queue, log and wake; without a name the suite acts upon nothing."""
+    monkeypatch.setattr(check, "REST_S", 0.5)
+    alpha = tmp_path / "agents/alpha"
+    (alpha / "Maildir/new").mkdir(parents=True)
+    (alpha / "Maildir/new/1700000000.1.box").write_text("Subject: Report\n\nNow.\n")
+    (alpha / "run").write_text("#!/bin/sh\necho started\nexec sleep 60\n")
+    (alpha / "run").chmod(0o755)
+    argv = (str(ROOT / "examples/maildir-source.pl"), str(alpha.parent))
+    found = await SourceCheck(argv).run()
+    assert [one for one in found if not one.ok] == []
+    assert not (alpha / "lock").exists(), "it was woken, and nobody named it"
+    found = await SourceCheck(argv, "alpha").run()
+    assert [one for one in found if not one.ok] == []
+    agent = psutil.Process(int((alpha / "lock").read_text()))  # it outlives the source
+    source = open_external(
+        "mine", ExternalTable(command=argv), SystemClock(), ConnectGate(random.Random(1))
+    )
+    try:
+        row = (await source.observer.observe()).sandboxes[0]
+        assert (row.state, row.inbound) == (SandboxState.READY, (("due", 1),))
+        queue = await source.observer.queue(row.id, 10)
+        assert [one.text for one in queue.messages] == ["Report"]
+        text = await source.observer.content(row.id, Direction.IN, queue.messages[0].id)
+        assert text.endswith("Now.\n")
+        told = source.observer.logs(row.id)
+        assert (await anext(told)).text == "started"
+        await told.aclose()  # type: ignore[attr-defined]
+        agent.kill()
+
+        async def down() -> str:
+            row = (await source.observer.observe()).sandboxes[0]
+            return row.reason if row.state is SandboxState.DOWN else ""
+
+        assert await eventually(down) == "It does not run, and one message waits."
+    finally:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            agent.kill()
         await source.observer.close()
 
 

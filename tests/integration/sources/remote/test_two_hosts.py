@@ -92,6 +92,7 @@ async def test_one_panel_for_two_hosts(home: Path, tmp_path: Path) -> None:
 
         try:
             await eventually(lambda: ready(8), limit=60, what=board.totals)
+            assert engine.name_of(broken["box"]) == "box/data-pull"
             for world in worlds.values():
                 record = world.read_record("agent-data-pull")
                 assert record is not None

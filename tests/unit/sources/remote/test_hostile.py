@@ -13,6 +13,7 @@ from enum import Enum
 from typing import Any
 
 import msgspec
+import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
@@ -248,6 +249,42 @@ def test_what_is_sent_beyond_the_window_ends_the_link() -> None:
         assert held <= messages.WINDOW + 60_000
 
     asyncio.run(run())
+
+
+def test_what_counts_nothing_does_not_pile_up() -> None:
+    """A shell opened over and over, and data without a byte, cost no window: they are not kept."""
+
+    async def run() -> None:
+        clock = FakeClock(NOW)
+        mirror = Mirror("box", GatewayId("box", "box"), clock)
+        session = _Recorder(mirror, clock)
+        session._received(1, HELLO)
+        shell = session.open_shell(messages.ShellOpen(0))
+        words = [("state", f"w{number}") for number in range(100)]
+        for number in range(200):
+            session._received(1, messages.encode(messages.ShellOpen(shell.id, notice="again")))
+            session._received(1, messages.encode(messages.ShellData(shell.id)))
+            delta = messages.Delta("home", number + 1, NOW, full=not number, words=words)
+            session._received(1, messages.encode(delta))
+        assert session._failure is None and len(shell._arrived) == 1
+        assert len(mirror.take_words()) <= 64
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize(("piece", "lost"), [(4096, False), (1, True)])
+async def test_a_slow_message_is_a_sign_of_life_and_a_drip_is_none(piece: int, lost: bool) -> None:
+    """A picture over a slow line may take longer than three pings; a byte now and then may not."""
+    clock = FakeClock(NOW)
+    session = _Recorder(Mirror("box", GatewayId("box", "box"), clock), clock)
+    session._received(1, HELLO)
+    listening = asyncio.create_task(session._listen())
+    session._received(1, (1 << 20).to_bytes(4, "big") + b"\x82")
+    for _ in range(8):
+        session._received(1, b"x" * piece)
+        await clock.advance(messages.PING_S)
+    assert listening.done() is lost
+    listening.cancel()
 
 
 def test_a_ping_from_there_is_answered() -> None:

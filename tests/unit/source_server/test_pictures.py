@@ -1,0 +1,99 @@
+"""What a far side tells of its board, as the mirror on the near side has it: true, and little."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from services.board.board import Board
+from services.models import (
+    Capability,
+    Gateway,
+    GatewayId,
+    GatewayState,
+    Observation,
+    Sandbox,
+    SandboxId,
+    SandboxState,
+    Source,
+)
+from services.source_server.pictures import Pictures
+from services.sources.remote.mirror import Mirror
+from services.wire.messages import Delta, Hello, Ping, SourceInfo, encode
+from tests.support.clock import FakeClock
+
+NOW = 1_800_000_000.0
+RENEW_S = 4.0
+
+
+class Told:
+    """A board there, its pictures, and the mirror that takes them in here."""
+
+    def __init__(self) -> None:
+        self.clock = FakeClock(NOW)
+        info = Source("local", "local", "local", "here", frozenset(Capability))
+        self.board = Board(self.clock, [info], interval_s=1.0)
+        self.pictures = Pictures(self.board, self.clock, ["local"])
+        self.mirror = Mirror("box", GatewayId("box", "box"), self.clock)
+        self.mirror.begin(Hello(1, "w", "1", now=NOW, sources=[SourceInfo("local")]))
+
+    def look(self, *names: str, latency_s: float = 0.01, lag_s: float = 0.003) -> None:
+        """A look of the source there that ended now; each row was read a moment before."""
+        now = self.clock.now()
+        gateway = GatewayId("local", "gateway")
+        rows = tuple(
+            Sandbox(
+                SandboxId("local", name), name, SandboxState.READY, "", now - lag_s, gateway=gateway
+            )
+            for name in names
+        )
+        way = Gateway(gateway, "gateway", GatewayState.READY, "", now - lag_s, latency_s=latency_s)
+        self.pictures.changed(self.board.merge(Observation("local", now, (way,), rows)))
+
+    def push(self) -> list[Delta]:
+        """Tell what there is to tell."""
+        told = list(self.pictures.due())
+        for delta in told:
+            assert self.mirror.take(delta)
+        return told
+
+    def ages(self) -> dict[str, float]:
+        now = self.clock.now()
+        return {row.name: now - row.observed_at for row in self.mirror.sandboxes(RENEW_S)}
+
+
+@pytest.mark.parametrize("lag_s", [0.0, 0.003, 0.4, 0.9])
+async def test_what_is_looked_at_and_does_not_change_stays_fresh(lag_s: float) -> None:
+    told = Told()
+    for _ in range(60):
+        told.look("alpha", "beta", lag_s=lag_s)
+        told.push()
+        await told.clock.advance(1.0)
+        assert max(told.ages().values()) <= RENEW_S + 2.0
+
+
+async def test_a_host_at_rest_says_little() -> None:
+    """Latencies of each look are told every five seconds."""
+    told, dice = Told(), random.Random(3)
+    told.look("alpha", "beta", "gamma", "delta")
+    told.push()
+    size, latencies = 0, set()
+    for _ in range(60):
+        await told.clock.advance(1.0)
+        told.look("alpha", "beta", "gamma", "delta", latency_s=dice.uniform(0.001, 0.05))
+        size += sum(len(encode(one)) for one in told.push())
+        latencies.add(next(told.mirror.gateways()).latency_s)
+    assert 10 <= len(latencies) <= 14
+    assert size / 60 + len(encode(Ping(1e6))) / 5 <= 200
+
+
+async def test_what_came_back_before_it_was_told_is_there() -> None:
+    told = Told()
+    told.look("alpha", "beta")
+    told.push()
+    for names in (("beta",), ("beta",), ("alpha", "beta")):
+        await told.clock.advance(1.0)
+        told.look(*names)
+    told.push()
+    assert set(told.ages()) == {"alpha", "beta"}
