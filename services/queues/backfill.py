@@ -56,7 +56,7 @@ def catch_up_acks(
     with open_readonly(path) as db:
         shape = shapes.of(db)
         outbound.read_acks_of(db, shape, acks, counter.ids())
-    counter.done(one for one in counter.cancelled() if acks.find(one) is not None)
+    counter.done(one for one in counter.abandoned() if acks.find(one) is not None)
 
 
 def catch_up_sent(

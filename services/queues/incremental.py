@@ -7,9 +7,9 @@ so a file with a million messages costs what its open and its new rows cost.
 from __future__ import annotations
 
 import json
-from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
 from services.models import InLabel
 from services.queues.acks import AckTracker, chunks
@@ -25,8 +25,6 @@ from services.queues.values import epoch, number, optional, text
 FEW = 500
 """New rows that are read one by one."""
 _SETTLED = ("completed", "failed", "cancelled")
-_SCRIPT = "script failed"
-"""Counts those of the failed ones whose own script failed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +49,11 @@ class OpenRow:
         return self.status == "pending" and self.facts.due_state is DueState.DUE
 
 
+# Of ten thousand sessions most have nothing here: one empty value for all of them.
+_NO_ROWS: Mapping[int, OpenRow] = MappingProxyType({})
+_NONE_ENDED: Mapping[str, tuple[int, str]] = MappingProxyType({})
+
+
 @dataclass(slots=True)
 class InboundCounter:
     """One file as far as it was read."""
@@ -58,45 +61,49 @@ class InboundCounter:
     first: int = 0
     """Number of its first row: another one means that rows were taken away."""
     newest: int = 0
-    settled: Counter[str] = field(default_factory=Counter)
-    open: dict[int, OpenRow] = field(default_factory=dict)
-    ended: dict[str, tuple[int, str]] = field(default_factory=dict)
+    completed: int = 0
+    failed: int = 0
+    cancelled: int = 0
+    scripts: int = 0
+    """Of the failed ones, those whose own script failed."""
+    open: Mapping[int, OpenRow] = field(default_factory=lambda: _NO_ROWS)
+    ended: Mapping[str, tuple[int, str]] = field(default_factory=lambda: _NONE_ENDED)
     """Series to the completed task that ended it, where nobody is known to have done it."""
     newest_stamp: str | None = None
 
     def restart(self, first: int) -> None:
         """Forget everything: the file is not the one that was read."""
         self.first, self.newest, self.newest_stamp = first, 0, None
-        self.settled.clear()
-        self.open.clear()
-        self.ended.clear()
+        self.completed = self.failed = self.cancelled = self.scripts = 0
+        self.open, self.ended = _NO_ROWS, _NONE_ENDED
 
     def ids(self) -> list[str]:
         """Messages whose acknowledgement matters."""
-        return [*(row.id for row in self.open.values()), *self.cancelled()]
+        return [*(row.id for row in self.open.values()), *self.abandoned()]
 
-    def cancelled(self) -> list[str]:
+    def abandoned(self) -> list[str]:
         """Tasks that nobody did and nothing follows."""
         return [message for _, message in self.ended.values()]
 
     def done(self, acknowledged: Iterable[str]) -> None:
         """Those tasks were done and not cancelled."""
         known = set(acknowledged)
-        self.ended = {series: one for series, one in self.ended.items() if one[1] not in known}
+        ended = {series: one for series, one in self.ended.items() if one[1] not in known}
+        self.ended = ended or _NONE_ENDED
 
-    def counts(self, acks: AckTracker, *, alive: bool | None) -> Counter[InLabel]:
+    def counts(self, acks: AckTracker, *, alive: bool | None) -> Mapping[InLabel, int]:
         """Every row by label."""
-        counts = Counter(
-            {
-                InLabel.COMPLETED: self.settled["completed"] - len(self.ended),
-                InLabel.CANCELLED: len(self.ended) + self.settled["cancelled"],
-                InLabel.FAILED: self.settled["failed"] - self.settled[_SCRIPT],
-                InLabel.SCRIPT_FAILED: self.settled[_SCRIPT],
-            }
-        )
+        ended = len(self.ended)
+        counts = {
+            InLabel.COMPLETED: self.completed - ended,
+            InLabel.CANCELLED: ended + self.cancelled,
+            InLabel.FAILED: self.failed - self.scripts,
+            InLabel.SCRIPT_FAILED: self.scripts,
+        }
         for row in self.open.values():
             ack = acks.find(row.id)
-            counts[label_row(row.facts, ack.status if ack else "", alive)] += 1
+            label = label_row(row.facts, ack.status if ack else "", alive)
+            counts[label] = counts.get(label, 0) + 1
         return counts
 
     def due(self, acks: AckTracker, now: float, rules: QueueRules = RULES) -> DueFacts:
@@ -104,6 +111,8 @@ class InboundCounter:
 
         See upstream/nanoclaw: Inbound labels; upstream/nanoclaw: Prompt batch.
         """
+        if not self.open:
+            return DueFacts(newest=self.newest_stamp)
         is_due = [row for row in self.open.values() if row.is_due]
         due = [row for row in is_due if row.facts.wakes]
         waiting = [row for row in due if not _answered(acks, row.id)]
@@ -130,10 +139,20 @@ class InboundCounter:
 
     def settle(self, row: OpenRow, acks: AckTracker) -> None:
         """Count a row that will not change any more."""
-        self.settled[row.status] += 1
+        self.count(row.status, 1)
         ack = acks.find(row.id) if row.status == "failed" else None
         if ack is not None and ack.status == SCRIPT_ERROR:
-            self.settled[_SCRIPT] += 1
+            self.scripts += 1
+
+    def count(self, status: str, more: int) -> None:
+        """Count rows of a status that is final."""
+        match status:
+            case "completed":
+                self.completed += more
+            case "failed":
+                self.failed += more
+            case _:
+                self.cancelled += more
 
     def tries(self, message: str) -> int:
         """How often an open message was reset."""
@@ -240,7 +259,9 @@ def _read_open(
     acks: AckTracker,
 ) -> bool:
     """What became of the open rows; False where they are not the rows they were."""
-    known = dict(counter.open)
+    if not counter.open:
+        return True
+    known, left = counter.open, dict(counter.open)
     ended: list[OpenRow] = []
     for some in chunks([str(row) for row in known]):
         found = db.fetch(
@@ -256,15 +277,16 @@ def _read_open(
         ):
             return False
         for place in gone:
-            del counter.open[place]
+            del left[place]
         for row in rows:
             if row.status not in _SETTLED:
-                counter.open[row.row] = row
+                left[row.row] = row
                 continue
-            del counter.open[row.row]
+            del left[row.row]
             counter.settle(row, acks)
             if row.kind == "task" and row.status == "completed" and acks.find(row.id) is None:
                 ended.append(row)
+    counter.open = left or _NO_ROWS
     if ended:
         _read_ended(db, shape, counter, ended)
     return True
@@ -284,9 +306,9 @@ def _read_ended(
             {"series": json.dumps(some)},
         )
         last = {text(chain): int(row) for chain, row in found}
-        for row in ended:
-            if last.get(row.series) == row.row:
-                counter.ended[row.series] = (row.row, row.id)
+        now = {one.series: (one.row, one.id) for one in ended if last.get(one.series) == one.row}
+        if now:
+            counter.ended = {**counter.ended, **now}
 
 
 def _read_few(
@@ -305,15 +327,19 @@ def _read_few(
             WHERE rowid > :from AND rowid <= :until ORDER BY rowid""",  # noqa: S608
         {"from": counter.newest, "until": until, "now": now_text},
     )
+    fresh, ended = dict[int, OpenRow](), dict(counter.ended)
     for cells in found:
         row = _row(cells)
         counter.newest_stamp = row.stamp
         if row.status in _SETTLED:
             counter.settle(row, acks)
         else:
-            counter.open[row.row] = row
+            fresh[row.row] = row
         if row.kind == "task":
-            _follow_series(counter, acks, row.row, row.id, row.series, row.status)
+            _follow_series(ended, acks, row.row, row.id, row.series, row.status)
+    counter.ended = ended or _NONE_ENDED
+    if fresh:
+        counter.open = {**counter.open, **fresh}
 
 
 def _read_many(
@@ -332,7 +358,7 @@ def _read_many(
         f"SELECT status, count(*) FROM messages_in WHERE {span} AND {settled} GROUP BY 1",  # noqa: S608
         bound,
     ):
-        counter.settled[text(status)] += int(count)
+        counter.count(text(status), int(count))
     skipped = [ack.message_id for ack in acks.special.values() if ack.status == SCRIPT_ERROR]
     for some in chunks(skipped):
         scripts = db.fetch(
@@ -340,20 +366,25 @@ def _read_many(
                 AND id IN (SELECT value FROM json_each(:ids))""",  # noqa: S608
             {**bound, "ids": json.dumps(some)},
         )
-        counter.settled[_SCRIPT] += next(int(row[0]) for row in scripts)
+        counter.scripts += next(int(row[0]) for row in scripts)
+    fresh: dict[int, OpenRow] = {}
     for cells in db.fetch(
         f"SELECT {_columns(shape)} FROM messages_in WHERE {span} AND NOT {settled}",  # noqa: S608
         bound,
     ):
         row = _row(cells)
-        counter.open[row.row] = row
+        fresh[row.row] = row
+    if fresh:
+        counter.open = {**counter.open, **fresh}
+    ended = dict(counter.ended)
     series = shape.column("messages_in", "series_id", "id")
     for place, message, chain, status in db.fetch(
         f"""SELECT rowid, id, coalesce({series}, id), status FROM messages_in
             WHERE {span} AND kind = 'task' ORDER BY rowid""",  # noqa: S608
         bound,
     ):
-        _follow_series(counter, acks, int(place), text(message), text(chain), text(status))
+        _follow_series(ended, acks, int(place), text(message), text(chain), text(status))
+    counter.ended = ended or _NONE_ENDED
     newest = db.fetch(
         "SELECT timestamp FROM messages_in WHERE rowid <= ? ORDER BY rowid DESC LIMIT 1", (until,)
     )
@@ -361,8 +392,13 @@ def _read_many(
 
 
 def _follow_series(
-    counter: InboundCounter, acks: AckTracker, row: int, message: str, series: str, status: str
+    ended: dict[str, tuple[int, str]],
+    acks: AckTracker,
+    row: int,
+    message: str,
+    series: str,
+    status: str,
 ) -> None:
-    counter.ended.pop(series, None)
+    ended.pop(series, None)
     if status == "completed" and acks.find(message) is None:
-        counter.ended[series] = (row, message)
+        ended[series] = (row, message)

@@ -10,6 +10,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
+from weakref import WeakValueDictionary
 
 from services.clock import Clock
 from services.errors import NotFoundError
@@ -34,7 +35,7 @@ _IDS_SEARCHED = 5000
 _MOMENT_S = 0.05
 """So long one thread goes on to a next folder."""
 
-Polled = Literal["snapshot", "facts", "survey"]
+Polled = Literal["snapshot", "survey"]
 _Seen = tuple[tuple[Stat, Stat], int, bool | None]
 
 
@@ -46,9 +47,6 @@ class _FolderState:
     snapshot: QueueSnapshot | None = None
     snapshot_seen: _Seen | None = None
     snapshot_read: float = 0.0
-    facts: AgentFacts | None = None
-    facts_seen: _Seen | None = None
-    facts_read: float = 0.0
     survey: Survey | None = None
     failures: dict[Polled, FailureCounter] | None = None
 
@@ -62,7 +60,7 @@ class _FolderState:
 class SurveyRequest:
     """One folder to survey, with what `QueueReader.survey` takes."""
 
-    folder: Path
+    folder: Path | str
     alive: bool | None
     rules: QueueRules = RULES
     whole: bool = True
@@ -77,6 +75,8 @@ class QueueReader:
         self._follow = follow
         self._shapes = SchemaCache()
         self._known: dict[str, _FolderState] = {}
+        self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        """Of the folders somebody polls now."""
 
     async def snapshot(
         self,
@@ -93,10 +93,10 @@ class QueueReader:
         marked stale. Unchanged files are not opened. While another poll of the folder runs, the
         last snapshot comes back at once.
         """
-        polled = self._of(folder)
-        if polled.session.lock.locked() and polled.snapshot is not None:
+        polled, lock = self._of(folder), self._lock(folder)
+        if lock.locked() and polled.snapshot is not None:
             return polled.snapshot
-        async with polled.session.lock:
+        async with lock:
             try:
                 snapshot = await self._poll_snapshot(polled, sandbox, window, alive, rules)
             except QueueFileError as error:
@@ -149,41 +149,6 @@ class QueueReader:
             polled.failures = {}
         return polled.failures.setdefault(what, FailureCounter()).failed(error)
 
-    async def agent(self, folder: Path) -> AgentFacts:
-        """What the files say about the agent of a folder.
-
-        Never raises for a sick file: see `snapshot`; the heartbeat is always looked at anew.
-        """
-        polled = self._of(folder)
-        if not (polled.session.lock.locked() and polled.facts is not None):
-            async with polled.session.lock:
-                try:
-                    polled.facts = await self._poll_facts(polled)
-                    polled.succeeded("facts")
-                except QueueFileError as error:
-                    polled.facts_seen = None
-                    polled.facts = self._kept_facts(polled, error)
-        return self._with_heartbeat(folder, polled.facts)
-
-    async def _poll_facts(self, polled: _FolderState) -> AgentFacts:
-        seen = (polled.session.file_stats(), 0, None)
-        now, read = self._clock.now(), self._clock.monotonic()
-        rested = read - polled.facts_read < LONGEST_REST_S
-        if polled.facts is not None and rested and seen == polled.facts_seen:
-            return replace(polled.facts, observed_at=now)
-        facts = await in_thread(polled.session.facts)
-        polled.facts_seen = seen if _settled(seen, now) else None
-        polled.facts_read = read
-        return facts
-
-    def _kept_facts(self, polled: _FolderState, error: QueueFileError) -> AgentFacts:
-        sentence = self._problem_text(polled, "facts", error)
-        if polled.facts is not None:
-            return replace(polled.facts, problem=sentence, stale=bool(sentence))
-        absent = error.kind is FileErrorKind.ABSENT
-        problem = "no queue files yet" if absent else sentence or f"not read yet: {error.sentence}"
-        return AgentFacts(self._clock.now(), problem=problem, stale=not absent)
-
     async def survey(
         self,
         folder: Path,
@@ -205,13 +170,13 @@ class QueueReader:
         states: list[_FolderState] = []
         async with AsyncExitStack() as locks:
             for one in wanted:
-                state = self._of(one.folder)
-                if state.session.lock.locked():
+                state, lock = self._of(one.folder), self._lock(one.folder)
+                if lock.locked():
                     if states:
                         break
                     if state.survey is not None:
                         return [state.survey]
-                await locks.enter_async_context(state.session.lock)
+                await locks.enter_async_context(lock)
                 states.append(state)
             sessions = [state.session for state in states]
             found = await in_thread(_survey_each, sessions, wanted)
@@ -232,14 +197,6 @@ class QueueReader:
         absent = error.kind is FileErrorKind.ABSENT
         problem = "no queue files yet" if absent else sentence or f"not read yet: {error.sentence}"
         return Survey(AgentFacts(self._clock.now(), problem=problem, stale=not absent, unread=True))
-
-    def _with_heartbeat(self, folder: Path, facts: AgentFacts) -> AgentFacts:
-        try:
-            beat: float | None = (folder / HEARTBEAT).stat().st_mtime
-        except OSError:
-            beat = None
-        newest = max((at for at in (facts.newest_activity, beat) if at is not None), default=None)
-        return replace(facts, heartbeat_at=beat, newest_activity=newest)
 
     async def content(self, folder: Path, direction: Direction, message_id: str) -> str:
         """One message's whole content, harmless, bounded at 1 MiB, secrets masked.
@@ -274,17 +231,18 @@ class QueueReader:
                         break
         return text(rows[0][0]) if rows else None
 
-    def forget(self, folder: Path) -> None:
+    def forget(self, folder: Path | str) -> None:
         """Drop what is remembered of a folder that is no longer of interest."""
         self._known.pop(str(folder), None)
 
-    def _of(self, folder: Path) -> _FolderState:
+    def _lock(self, folder: Path | str) -> asyncio.Lock:
+        return self._locks.setdefault(str(folder), asyncio.Lock())
+
+    def _of(self, folder: Path | str) -> _FolderState:
         name = str(folder)
         known = self._known.get(name)
         if known is None:
-            known = _FolderState(
-                QueueSession(folder, self._clock, self._shapes, follow=self._follow)
-            )
+            known = _FolderState(QueueSession(name, self._clock, self._shapes, follow=self._follow))
             self._known[name] = known
         return known
 
