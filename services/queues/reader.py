@@ -19,10 +19,11 @@ from services.queues.content_heads import TOO_LARGE
 from services.queues.due import RULES, QueueRules
 from services.queues.errors import FailureCounter, FileErrorKind, QueueFileError
 from services.queues.facts import AgentFacts, Survey
+from services.queues.file_marks import SETTLED_S, changed_at
 from services.queues.messages import sanitize_id
 from services.queues.readonly import OpenFile, in_thread, open_readonly
 from services.queues.schema import SchemaCache
-from services.queues.session import INBOUND, OUTBOUND, SETTLED_S, QueueSession, Stat
+from services.queues.session import INBOUND, OUTBOUND, FileMark, QueueSession
 from services.queues.values import text
 from services.text.redact import redact
 from services.text.sanitize import sanitize_block
@@ -36,7 +37,7 @@ _MOMENT_S = 0.05
 """So long one thread goes on to a next folder."""
 
 Polled = Literal["snapshot", "survey"]
-_Seen = tuple[tuple[Stat, Stat], int, bool | None]
+_Seen = tuple[tuple[FileMark, FileMark], int, bool | None]
 
 
 @dataclass(slots=True)
@@ -114,7 +115,7 @@ class QueueReader:
         alive: bool | None,
         rules: QueueRules,
     ) -> QueueSnapshot:
-        seen = (polled.session.file_stats(), window, alive)
+        seen = (polled.session.file_marks(), window, alive)
         now, read = self._clock.now(), self._clock.monotonic()
         last = polled.snapshot
         rested = read - polled.snapshot_read < LONGEST_REST_S
@@ -254,7 +255,7 @@ def _falls_due(snapshot: QueueSnapshot, now: float) -> bool:
 
 def _settled(seen: _Seen, now: float) -> bool:
     """Whether a later change of these files is sure to show in their modification times."""
-    return all(stat is None or now - stat[0] / 1e9 > SETTLED_S for stat in seen[0])
+    return all(mark is None or now - changed_at(mark) > SETTLED_S for mark in seen[0])
 
 
 def _content_rows(db: OpenFile, statement: str, of: object) -> list[tuple[object, ...]]:

@@ -5,7 +5,6 @@ See upstream/nanoclaw: Reading safely.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import Enum
@@ -20,6 +19,7 @@ from services.queues.backfill import LONG_BYTES
 from services.queues.due import RULES, DueFacts, QueueRules
 from services.queues.errors import FileErrorKind, QueueFileError, queue_file_error
 from services.queues.facts import Survey, agent_facts
+from services.queues.file_marks import SETTLED_S, changed_at, file_mark, inode_of, size_of
 from services.queues.incremental import InboundCounter, read_stride
 from services.queues.messages import Page, merge_pages
 from services.queues.outbound import OutboundRow, ToolRow
@@ -35,10 +35,9 @@ _COSTLY_S = 0.25
 _COST_SHARE = 40
 _LONGEST_REST_S = 5.0
 _TRIES = 3
-SETTLED_S = 0.05
-"""A file that changed longer ago shows a later change in its modification time."""
 
-Stat = tuple[int, int, int] | None
+FileMark = int | None
+"""As of `file_marks`; None for an absent file."""
 _Label = TypeVar("_Label", bound=Enum)
 
 
@@ -83,10 +82,10 @@ class QueueSession:
         self._deliveries = DeliveryTracker()
         self._cached_counts: _CachedCounts | None = None
         self._inbound_counter = InboundCounter()
-        self._inodes: tuple[int, int] = (0, 0)
+        self._inodes = 0
         self._follow = follow
         self._rules = RULES
-        self._outbound_seen: Stat = None
+        self._outbound_seen: FileMark = None
         self._tool: ToolRow | None = None
         self._newest_sent: str | None = None
         self._usage: SessionUsage | None = None
@@ -103,13 +102,13 @@ class QueueSession:
         """The file the container writes."""
         return Path(self._folder, OUTBOUND)
 
-    def file_stats(self) -> tuple[Stat, Stat]:
-        """Modification time (ns), size and inode of both files; None for an absent one.
+    def file_marks(self) -> tuple[FileMark, FileMark]:
+        """How both files look from outside.
 
         Raises:
             QueueFileError: the folder cannot be searched.
         """
-        return _stat(self._folder, INBOUND), _stat(self._folder, OUTBOUND)
+        return _mark(self._folder, INBOUND), _mark(self._folder, OUTBOUND)
 
     def snapshot(
         self, sandbox: SandboxId, window: int, *, alive: bool | None, rules: QueueRules = RULES
@@ -188,7 +187,7 @@ class QueueSession:
         )
 
     def _read_sent(
-        self, window: int, stats: tuple[Stat, Stat], missing: list[str]
+        self, window: int, stats: tuple[FileMark, FileMark], missing: list[str]
     ) -> list[OutboundRow]:
         if stats[1] is None:
             missing.append(OUTBOUND)
@@ -235,7 +234,7 @@ class QueueSession:
                     missing.append(OUTBOUND)
                 self._read_outbound(db, shape)
                 self._usage = read_usage(db, shape)
-            settled = now - stats[1][0] / 1e9 > SETTLED_S and not missing
+            settled = now - changed_at(stats[1]) > SETTLED_S and not missing
             self._outbound_seen = stats[1] if settled and self._follow else None
         due, tries, series = DueFacts(), 0, tuple[Series, ...]()
         if stats[0] is None:
@@ -265,19 +264,19 @@ class QueueSession:
             self._usage,
         )
 
-    def _present(self) -> tuple[Stat, Stat]:
-        """Both stats, with the memory of replaced files dropped.
+    def _present(self) -> tuple[FileMark, FileMark]:
+        """Both marks, with the memory of replaced files dropped.
 
         Raises:
             QueueFileError: there is neither file, or the folder cannot be searched.
         """
-        stats = self.file_stats()
+        stats = self.file_marks()
         if stats == (None, None):
             raise QueueFileError(self.inbound, FileErrorKind.ABSENT, "")
-        inodes = tuple(stat[2] if stat else 0 for stat in stats)
+        inodes = inode_of(stats[0] or 0) << 64 | inode_of(stats[1] or 0)
         if inodes != self._inodes:
-            large = any(stat is not None and stat[1] > LONG_BYTES for stat in stats)
-            self._inodes = (inodes[0], inodes[1])
+            large = any(stat is not None and size_of(stat) > LONG_BYTES for stat in stats)
+            self._inodes = inodes
             self._acks, self._deliveries, self._cached_counts = (
                 AckTracker(),
                 DeliveryTracker(),
@@ -287,7 +286,7 @@ class QueueSession:
             self._outbound_seen = None
         return stats
 
-    def _catch_up(self, stats: tuple[Stat, Stat], now_text: str) -> None:
+    def _catch_up(self, stats: tuple[FileMark, FileMark], now_text: str) -> None:
         """Read long files to their last rows, where that has not been done."""
         if self._caught_up:
             return
@@ -322,15 +321,14 @@ class QueueSession:
         return read_series(db, shape, tasks) if tasks else ()
 
 
-def _stat(folder: str, name: str) -> Stat:
+def _mark(folder: str, name: str) -> FileMark:
     path = f"{folder}/{name}"
     try:
-        stat = os.stat(path)  # noqa: PTH116  ten thousand of them a round
+        return file_mark(path)
     except FileNotFoundError:
         return None
     except OSError as error:
         raise queue_file_error(Path(path), error) from error
-    return stat.st_mtime_ns, stat.st_size, stat.st_ino
 
 
 def _initialising(missing: list[str]) -> str:

@@ -17,7 +17,6 @@ TABLES: Mapping[str, tuple[str, ...]] = {
         "status",
         "container_status",
         "last_active",
-        "created_at",
     ),
     "agent_groups": ("id", "name", "folder"),
     "messaging_groups": (

@@ -6,6 +6,7 @@ See upstream/nanoclaw: Container and host state.
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import lru_cache
 
 from services.models import SandboxState
 from services.queues.facts import AgentFacts
@@ -215,5 +216,7 @@ def _next(files: AgentFacts, now: float) -> str:
     return f"Stopped; the next message is due in {wait}."
 
 
+# Thousands of sessions at rest are judged the same: one value for all of them.
+@lru_cache(maxsize=256)
 def _asleep(reason: str, *, steady: bool = False) -> SessionJudgement:
     return SessionJudgement(SandboxState.ASLEEP, reason.strip(), by_design=True, steady=steady)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
-from pathlib import Path
 
 from services.clock import Clock
 from services.models import GatewayId, InLabel, Sandbox, SandboxId
@@ -117,12 +116,13 @@ class SessionPoller:
                 chosen = self._by_native.get(only)
                 if chosen is not None:
                     await self._surveyor.read(context, [chosen])
-                return () if chosen is None else (self._to_row(context, chosen),)
+                now = self._clock.now()
+                return () if chosen is None else (self._to_row(context, chosen, now),)
             await self._surveyor.read(context, self._surveyor.due(context, self._sessions))
-            rows = context.rows
+            rows, now = context.rows, self._clock.now()
             return tuple(
                 [
-                    self._to_row(context, one)
+                    self._to_row(context, one, now)
                     for key, one in self._sessions.items()
                     if not is_spent(rows.get(key)) or key in context.listing.by_session
                 ]
@@ -188,7 +188,11 @@ class SessionPoller:
         last = self.context
         if last is not None and seen.central is last.seen.central:
             return last.rows, set()
-        rows = {(row.group, row.id): row for row in seen.central.sessions}
+        known = self._sessions
+        rows: dict[SessionKey, SessionRow] = {}
+        for row in seen.central.sessions:
+            key = (row.group, row.id)
+            rows[known[key].session_key if key in known else key] = row
         before = {} if last is None else last.rows
         moved = {
             session_key for session_key, row in rows.items() if before.get(session_key) is not row
@@ -233,13 +237,16 @@ class SessionPoller:
                 known.row_is_current = False
 
     def _steady_sessions(self, listing: Listing) -> frozenset[SessionKey]:
-        """Sessions that nothing runs for and nothing was claimed in: their answers are at rest."""
+        """Sessions that nothing runs for and nothing was claimed in, or that wait to be read."""
+        running = listing.by_session
         return frozenset(
-            session_key
-            for session_key, one in self._sessions.items()
-            if one.judged is not None
-            and one.judged.steady
-            and session_key not in listing.by_session
+            [
+                key
+                for key, one in self._sessions.items()
+                if one.judged is not None
+                and (one.judged.steady or not one.surveyed_at)
+                and key not in running
+            ]
         )
 
     def _track(self, session_keys: Iterable[SessionKey]) -> None:
@@ -248,7 +255,7 @@ class SessionPoller:
         if now.keys() == self._sessions.keys():
             return
         for session_key in self._sessions.keys() - now.keys():
-            self._reader.forget(self._folder(session_key))
+            self._reader.forget(f"{self.install.sessions}/{session_key[0]}/{session_key[1]}")
         ids = native_ids(now)
         before = self._sessions
         self._sessions = {}
@@ -261,9 +268,9 @@ class SessionPoller:
             )
         self._by_native = {one.native: one for one in self._sessions.values()}
         self._surveyor.track(self._sessions)
+        self._folders.share(self._sessions)
 
-    def _to_row(self, context: PollContext, one: TrackedSession) -> Sandbox:
-        now = self._clock.now()
+    def _to_row(self, context: PollContext, one: TrackedSession, now: float) -> Sandbox:
         drawn = one.sandbox
         if drawn is not None and one.row_is_current:
             if not 0 <= now - drawn.observed_at < AGED_S:
@@ -327,9 +334,6 @@ class SessionPoller:
             context.listing.problem,
             session_key[0],
         )
-
-    def _folder(self, session_key: SessionKey) -> Path:
-        return self.install.sessions / session_key[0] / session_key[1]
 
 
 def _rests_unread(one: TrackedSession, seen: SessionEvidence) -> bool:
