@@ -10,7 +10,8 @@ from pathlib import Path
 
 from services.queues import inbound, outbound
 from services.queues.acks import AckTracker, DeliveryTracker
-from services.queues.incremental import InboundCounter, read_stride
+from services.queues.inbound_counter import InboundCounter
+from services.queues.incremental import read_stride
 from services.queues.readonly import open_readonly
 from services.queues.schema import SchemaCache
 

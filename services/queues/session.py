@@ -20,7 +20,8 @@ from services.queues.due import RULES, DueFacts, QueueRules
 from services.queues.errors import FileErrorKind, QueueFileError, queue_file_error
 from services.queues.facts import Survey, agent_facts
 from services.queues.file_marks import SETTLED_S, changed_at, file_mark, inode_of, size_of
-from services.queues.incremental import InboundCounter, read_stride
+from services.queues.inbound_counter import InboundCounter
+from services.queues.incremental import read_stride
 from services.queues.messages import Page, merge_pages
 from services.queues.outbound import OutboundRow, ToolRow
 from services.queues.readonly import OpenFile, open_readonly

@@ -18,6 +18,7 @@ from services.sources.nanoclaw.central_db import (
     compose,
     session_row,
 )
+from services.sources.nanoclaw.coordination import PENDING
 from services.sources.nanoclaw.folders import Mark, mark
 from services.sources.nanoclaw.frames import HostQuery
 from services.sources.nanoclaw.install import Install, owner_trouble
@@ -70,7 +71,9 @@ class CentralClient:
             self.seen = replace(self.seen, at=self._clock.now())
             return self.seen
         try:
-            tables = await read_tables(self._install.central, TABLES, self._shapes, self._rows)
+            tables = await read_tables(
+                self._install.central, TABLES, self._shapes, self._rows, PENDING
+            )
         except QueueFileError as error:
             self._marks = None
             sentence = self._patience.failed(error)

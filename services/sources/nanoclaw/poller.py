@@ -18,6 +18,7 @@ from services.sources.nanoclaw.evidence import SessionEvidence, SessionJudgement
 from services.sources.nanoclaw.folders import NOTHING, Folders
 from services.sources.nanoclaw.frames import probe
 from services.sources.nanoclaw.generation import (
+    DOCKER,
     UNKNOWN_GENERATION,
     read_generation,
 )
@@ -169,6 +170,10 @@ class SessionPoller:
                 waiting[one.session] = (*waiting.get(one.session, ()), one)
         troubles = self._errors.read()
         await self._read_generation(seen)
+        if self._generation.driver not in ("", DOCKER):
+            # What docker lists is not what this host runs.
+            problem = f"its sessions run on {self._generation.driver}, which is not read here"
+            listing = Listing(listing.at, problem=problem, installed=False)
         running = [key for key, row in rows.items() if row.container in ("running", "idle")]
         beats = [at for key in running if (at := self._folders.heartbeat(key)) is not None]
         listing = self._lists.check(listing, beats, self._clock.now())
@@ -179,7 +184,9 @@ class SessionPoller:
         if last is None or now - last >= GENERATION_S:
             self._generation_read = now
             claims = bool(seen.central.claims)
-            self._generation = await asyncio.to_thread(read_generation, self.install, claims=claims)
+            before = self._generation.driver
+            found = await asyncio.to_thread(read_generation, self.install, claims=claims)
+            self._generation = replace(found, driver=found.driver or before)
 
     def _rows(
         self, seen: CentralReading
@@ -226,6 +233,7 @@ class SessionPoller:
             for now, then in (
                 (context.troubles, last.troubles),
                 (context.waiting, last.waiting),
+                (context.seen.central.orders.sessions, last.seen.central.orders.sessions),
             )
             for name in now.keys() | then.keys()
             if now.get(name) != then.get(name)
@@ -282,6 +290,7 @@ class SessionPoller:
         one.row_is_current = (
             (record.judged.steady or _rests_unread(one, record.evidence))
             and not record.waiting
+            and one.session_key[1] not in context.seen.central.orders.sessions
             and record.evidence.trouble is None
             and record.evidence.files.heartbeat_at is None
         )

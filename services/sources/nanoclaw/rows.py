@@ -17,6 +17,7 @@ from services.models import (
     SandboxId,
 )
 from services.queues.facts import Survey
+from services.sources.nanoclaw import coordination
 from services.sources.nanoclaw.central_db import CentralSnapshot, PendingRequest, SessionRow
 from services.sources.nanoclaw.containers import SessionKey
 from services.sources.nanoclaw.engagement import place_of
@@ -113,6 +114,9 @@ def evidence(record: SessionRecord, central: CentralSnapshot, now: float) -> Fac
         rows.append((f"waiting {one.what}", sanitize(one.title, 120)))
     if record.dropped:
         rows.append(("dropped senders", f"{plural(record.dropped, 'message')} in its chat"))
+    if record.evidence.row is not None:
+        orders = central.orders.sessions.get(record.evidence.row.id)
+        rows += () if orders is None else coordination.session_facts(orders, now)
     rows += _series(record.survey, now)
     config = central.models.get(record.group_id)
     if config:

@@ -452,7 +452,7 @@ async def test_a_host_that_claims_its_sessions_counts_from_its_own_start(
     session.post("m", 2, NOW - 5000)
     session.ack("m", "processing", NOW - 4000)
     there.install.coordinate()
-    there.install.central("INSERT INTO session_claims VALUES (?, 'h', ?)", SID, iso(NOW - 30))
+    there.install.note("session_claims", session_id=SID, claimed_by="h", claimed_at=iso(NOW - 30))
     new_container(docker, there.install, 5000)
     assert (await there.row()).state is SandboxState.READY  # a fresh minute for the old claim
     await there.clock.advance(31)
