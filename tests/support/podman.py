@@ -97,7 +97,7 @@ class Podman:
         """Start a container as a host does; its id."""
         marks = [word for key, value in labels.items() for word in ("--label", f"{key}={value}")]
         done = self.call(
-            *("run", "-d", "--rm", "--name", name, *marks),
+            *("run", "-d", "--rm", "--stop-timeout", "0", "--name", name, *marks),
             *("-v", f"{workspace}:/workspace", "--network", "none", IMAGE),
             *("/bin/sh", "-c", command),
         )

@@ -23,6 +23,7 @@ from services.sources.nanoclaw.containers import SessionKey
 from services.sources.nanoclaw.engagement import place_of
 from services.sources.nanoclaw.evidence import SessionEvidence, SessionJudgement
 from services.sources.nanoclaw.running_judge import reaped_at, stale_tool
+from services.sources.nanoclaw.tasks import runs
 from services.sources.nanoclaw.usage import session_facts
 from services.text.format import ago, plural, span
 from services.text.sanitize import sanitize
@@ -117,6 +118,8 @@ def evidence(record: SessionRecord, central: CentralSnapshot, now: float) -> Fac
     if record.evidence.row is not None:
         orders = central.orders.sessions.get(record.evidence.row.id)
         rows += () if orders is None else coordination.session_facts(orders, now)
+    if ran := runs(record.evidence.row, record.survey):
+        rows.append(("runs", ran))
     rows += _series(record.survey, now)
     config = central.models.get(record.group_id)
     if config:

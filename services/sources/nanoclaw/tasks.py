@@ -5,6 +5,7 @@ from __future__ import annotations
 from services.models import InLabel
 from services.queues.facts import Survey
 from services.sources.nanoclaw.central_db import SessionRow
+from services.text.format import plural
 
 KEPT_FAILING = "its script kept failing."
 AUTO_PAUSE = 8
@@ -14,6 +15,20 @@ AUTO_PAUSE = 8
 def is_spent(row: SessionRow | None) -> bool:
     """Whether it is the closed session of a task that never runs again."""
     return row is not None and row.status == "closed" and bool(row.task)
+
+
+def runs(row: SessionRow | None, survey: Survey) -> str:
+    """How often a series ran and how often that failed, of a session of its own; else empty."""
+    if row is None or not row.task:
+        return ""
+    counts = dict(survey.inbound)
+    failed = sum(counts.get(label.value, 0) for label in _FAILED)
+    over = failed + sum(counts.get(label.value, 0) for label in _DONE)
+    return f"{plural(over, 'run')}, {failed} failed" if failed else plural(over, "run")
+
+
+_DONE = (InLabel.COMPLETED, InLabel.UNSYNCED)
+_FAILED = (InLabel.FAILED, InLabel.SCRIPT_FAILED, InLabel.SCRIPT_UNSYNCED)
 
 
 def paused_task(row: SessionRow | None, survey: Survey) -> str:
