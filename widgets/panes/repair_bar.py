@@ -329,7 +329,8 @@ class RepairBar(Vertical):
         if self._overtaken:
             return styled(self._overtaken, "calm")
         asked = f"{NEEDS_YOU.glyph} {sandbox.needs_me}" if sandbox.needs_me else ""
-        parts = (styled(asked, NEEDS_YOU.tone), styled(sandbox.reason, "calm"))
+        rest = sandbox.reason.removeprefix(sandbox.needs_me).strip()
+        parts = (styled(asked, NEEDS_YOU.tone), styled(rest, "calm"))
         if any(parts):
             return joined(parts)
         queues = (("in", sandbox.inbound), ("out", sandbox.outbound))

@@ -142,7 +142,8 @@ def _stopped(seen: SessionEvidence, now: float) -> SessionJudgement:
         )
     if seen.paused:
         return _asleep(mention_human(seen, f"{seen.paused} {note}"), steady=True)
-    return _asleep(mention_human(seen, f"Stopped, nothing waits. {note}"), steady=True)
+    waits = "Stopped." if seen.human else "Stopped, nothing waits."
+    return _asleep(mention_human(seen, f"{waits} {note}"), steady=True)
 
 
 def _stale_row(seen: SessionEvidence) -> str:

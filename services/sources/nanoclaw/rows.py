@@ -178,7 +178,7 @@ def _disagreement(seen: SessionEvidence) -> str:
 
 def _work(record: SessionRecord, now: float) -> Facts:
     files = record.evidence.files
-    rows = [("due (the host's count)", str(files.due))]
+    rows = [("host's due count", str(files.due))]
     if files.claims:
         since = "" if files.claimed_at is None else f", since {ago(now - files.claimed_at)}"
         rows.append(("claims", f"{len(files.claims)}{since}"))
