@@ -330,8 +330,7 @@ class RepairBar(Vertical):
             return styled(self._overtaken, "calm")
         asked = f"{NEEDS_YOU.glyph} {sandbox.needs_me}" if sandbox.needs_me else ""
         rest = sandbox.reason.removeprefix(sandbox.needs_me).strip()
-        parts = (styled(asked, NEEDS_YOU.tone), styled(rest, "calm"))
-        if any(parts):
+        if any(parts := (styled(asked, NEEDS_YOU.tone), styled(rest, "calm"))):
             return joined(parts)
         queues = (("in", sandbox.inbound), ("out", sandbox.outbound))
         return styled(" · ".join(f"{way} {counts(pairs)}" for way, pairs in queues if pairs), "dim")

@@ -5,7 +5,6 @@ from __future__ import annotations
 from services.models import InLabel
 from services.queues.facts import Survey
 from services.sources.nanoclaw.central_db import SessionRow
-from services.text.format import plural
 
 KEPT_FAILING = "its script kept failing."
 AUTO_PAUSE = 8
@@ -24,7 +23,7 @@ def runs(row: SessionRow | None, survey: Survey) -> str:
     counts = dict(survey.inbound)
     failed = sum(counts.get(label.value, 0) for label in _FAILED)
     over = failed + sum(counts.get(label.value, 0) for label in _DONE)
-    return f"{plural(over, 'run')}, {failed} failed" if failed else plural(over, "run")
+    return f"{over}, {failed} failed" if failed else str(over)
 
 
 _DONE = (InLabel.COMPLETED, InLabel.UNSYNCED)
