@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
 from services.models import OutLabel
 from services.queues.labels import KNOWN_ACKS, OutboundFacts, is_deferred, outbound_label
@@ -25,6 +26,10 @@ class Ack:
     changed: str
 
 
+# Of ten thousand sessions most have nothing here: one empty value for all of them.
+_NO_ACKS: Mapping[str, Ack] = MappingProxyType({})
+
+
 @dataclass(slots=True)
 class AckTracker:
     """The acknowledgements of one session, as far as they matter."""
@@ -33,39 +38,37 @@ class AckTracker:
     """Of the finished ones: the number of a claim that went is given out again."""
     claims: tuple[ProcessingClaim, ...] = ()
     """In table order."""
-    open: dict[str, Ack] = field(default_factory=dict)
+    open: Mapping[str, Ack] = field(default_factory=lambda: _NO_ACKS)
     """Finished ones whose message is not yet known to be synced."""
-    special: dict[str, Ack] = field(default_factory=dict)
+    special: Mapping[str, Ack] = field(default_factory=lambda: _NO_ACKS)
     """Those with another word than the three usual ones: what it says is never copied."""
 
     def add_rows(self, rows: Iterable[tuple[int, str, str, str]]) -> None:
         """Take in (row number, id, status, changed): every claim, and what is newer than known."""
         claims: list[ProcessingClaim] = []
+        finished, special = dict(self.open), dict(self.special)
         for number, message, status, changed in rows:
-            self.special.pop(message, None)
+            special.pop(message, None)
+            finished.pop(message, None)
             if status == "processing":
                 claims.append(ProcessingClaim(message, changed))
-                self.open.pop(message, None)
                 continue
             self.newest_row = max(self.newest_row, number)
-            ack = Ack(message, status, changed)
-            if status in KNOWN_ACKS:
-                self.open[message] = ack
-            else:
-                self.open.pop(message, None)
-                self.special[message] = ack
+            kept = finished if status in KNOWN_ACKS else special
+            kept[message] = Ack(message, status, changed)
         self.claims = tuple(claims)
+        self.open, self.special = finished or _NO_ACKS, special or _NO_ACKS
 
     def restart(self) -> None:
         """Forget everything: the table is not the one that was read."""
         self.newest_row, self.claims = 0, ()
-        self.open.clear()
-        self.special.clear()
+        self.open = self.special = _NO_ACKS
 
     def keep(self, messages: Set[str]) -> None:
         """Drop what was said of any other message: it is settled."""
-        for gone in [one for one in self.open if one not in messages]:
-            del self.open[gone]
+        if self.open:
+            kept = {one: ack for one, ack in self.open.items() if one in messages}
+            self.open = kept or _NO_ACKS
 
     def find(self, message: str) -> Ack | None:
         """The acknowledgement of a message that is not settled."""
@@ -96,6 +99,10 @@ class SentMessage:
     addressed: bool = True
 
 
+_NONE_WAIT: Mapping[str, SentMessage] = MappingProxyType({})
+_NONE_SENT: Mapping[OutLabel, int] = MappingProxyType({})
+
+
 @dataclass(slots=True)
 class DeliveryTracker:
     """The outbound rows of one session: those without an outcome, and the others counted."""
@@ -103,37 +110,41 @@ class DeliveryTracker:
     newest_row: int = 0
     first: int = 0
     """Number of the first row of a long table: another one means that rows were taken away."""
-    waiting: dict[str, SentMessage] = field(default_factory=dict)
-    settled: Counter[OutLabel] = field(default_factory=Counter)
+    waiting: Mapping[str, SentMessage] = field(default_factory=lambda: _NONE_WAIT)
+    settled: Mapping[OutLabel, int] = field(default_factory=lambda: _NONE_SENT)
     dated: bool | None = None
     """Whether the host compares `deliver_after` as an instant, and not as text."""
-    failed_at: list[float] = field(default_factory=list)
+    failed_at: tuple[float, ...] = ()
     """When the newest failed deliveries were given up, in the order they were read."""
 
     def restart(self, first: int) -> None:
         """Forget everything; the table now begins at row `first`."""
         self.first, self.newest_row = first, 0
-        self.waiting.clear()
-        self.settled.clear()
-        self.failed_at = []
+        self.waiting, self.settled, self.failed_at = _NONE_WAIT, _NONE_SENT, ()
 
     def add_rows(self, rows: Iterable[tuple[int, str, SentMessage]]) -> None:
         """Take in rows not seen yet."""
+        waiting = dict(self.waiting)
         for number, message, sent in rows:
             self.newest_row = max(self.newest_row, number)
-            self.waiting[message] = sent
+            waiting[message] = sent
+        self.waiting = waiting or _NONE_WAIT
 
     def deliver(self, deliveries: Mapping[str, Delivery]) -> None:
         """Settle the rows that have an outcome."""
-        for message in [m for m in self.waiting if m in deliveries]:
-            sent, delivery = self.waiting.pop(message), deliveries[message]
+        settled, waiting = dict(self.settled), dict(self.waiting)
+        for message in [m for m in waiting if m in deliveries]:
+            sent, delivery = waiting.pop(message), deliveries[message]
             label = label_sent(sent, delivery, "")
-            self.settled[label] += 1
+            settled[label] = settled.get(label, 0) + 1
             if label is OutLabel.FAILED and (at := seconds(delivery.at)) is not None:
-                self.failed_at = [*self.failed_at, at][-_MOST_FAILED:]
+                self.failed_at = (*self.failed_at, at)[-_MOST_FAILED:]
+        self.settled, self.waiting = settled or _NONE_SENT, waiting or _NONE_WAIT
 
-    def counts(self, now_text: str) -> Counter[OutLabel]:
+    def counts(self, now_text: str) -> Mapping[OutLabel, int]:
         """Every row by label at an instant."""
+        if not self.waiting:
+            return self.settled
         total = Counter(self.settled)
         for sent in self.waiting.values():
             total[label_sent(sent, None, now_text, dated=self.dated)] += 1

@@ -10,7 +10,8 @@ from pathlib import Path
 
 from services.queues import inbound, outbound
 from services.queues.acks import AckTracker, DeliveryTracker
-from services.queues.incremental import InboundCounter, read_stride
+from services.queues.inbound_counter import InboundCounter
+from services.queues.incremental import read_stride
 from services.queues.readonly import open_readonly
 from services.queues.schema import SchemaCache
 
@@ -56,7 +57,7 @@ def catch_up_acks(
     with open_readonly(path) as db:
         shape = shapes.of(db)
         outbound.read_acks_of(db, shape, acks, counter.ids())
-    counter.done(one for one in counter.cancelled() if acks.find(one) is not None)
+    counter.done(one for one in counter.abandoned() if acks.find(one) is not None)
 
 
 def catch_up_sent(

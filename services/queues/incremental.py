@@ -1,4 +1,4 @@
-"""Incremental counts of long inbound files: settled rows once, open rows kept.
+"""Incremental reading of long inbound files: settled rows once, open rows kept.
 
 Upstream never prunes (upstream/nanoclaw: Nothing is pruned), and a settled row never opens again,
 so a file with a million messages costs what its open and its new rows cost.
@@ -7,17 +7,12 @@ so a file with a million messages costs what its open and its new rows cost.
 from __future__ import annotations
 
 import json
-from collections import Counter
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
 
-from services.models import InLabel
 from services.queues.acks import AckTracker, chunks
 from services.queues.bounds import STRIDE, read_bounds
-from services.queues.due import RULES, DueFacts, QueueRules
 from services.queues.fact_codes import code_sql, facts_of
-from services.queues.inbound import label_row
-from services.queues.labels import SCRIPT_ERROR, DueState, InboundFacts
+from services.queues.inbound_counter import NO_ROWS, NONE_ENDED, InboundCounter, OpenRow
+from services.queues.labels import ECHO, SCRIPT_ERROR
 from services.queues.readonly import OpenFile
 from services.queues.schema import FileSchema
 from services.queues.values import epoch, number, optional, text
@@ -25,163 +20,6 @@ from services.queues.values import epoch, number, optional, text
 FEW = 500
 """New rows that are read one by one."""
 _SETTLED = ("completed", "failed", "cancelled")
-_SCRIPT = "script failed"
-"""Counts those of the failed ones whose own script failed."""
-
-
-@dataclass(frozen=True, slots=True)
-class OpenRow:
-    """One row that can still change its label."""
-
-    row: int
-    id: str
-    seq: int | None
-    kind: str
-    status: str
-    stamp: str | None
-    at: float | None
-    due_at: float | None
-    tries: int
-    series: str
-    facts: InboundFacts
-
-    @property
-    def is_due(self) -> bool:
-        """Whether the host would look at it now."""
-        return self.status == "pending" and self.facts.due_state is DueState.DUE
-
-
-@dataclass(slots=True)
-class InboundCounter:
-    """One file as far as it was read."""
-
-    first: int = 0
-    """Number of its first row: another one means that rows were taken away."""
-    newest: int = 0
-    settled: Counter[str] = field(default_factory=Counter)
-    open: dict[int, OpenRow] = field(default_factory=dict)
-    ended: dict[str, tuple[int, str]] = field(default_factory=dict)
-    """Series to the completed task that ended it, where nobody is known to have done it."""
-    newest_stamp: str | None = None
-
-    def restart(self, first: int) -> None:
-        """Forget everything: the file is not the one that was read."""
-        self.first, self.newest, self.newest_stamp = first, 0, None
-        self.settled.clear()
-        self.open.clear()
-        self.ended.clear()
-
-    def ids(self) -> list[str]:
-        """Messages whose acknowledgement matters."""
-        return [*(row.id for row in self.open.values()), *self.cancelled()]
-
-    def cancelled(self) -> list[str]:
-        """Tasks that nobody did and nothing follows."""
-        return [message for _, message in self.ended.values()]
-
-    def done(self, acknowledged: Iterable[str]) -> None:
-        """Those tasks were done and not cancelled."""
-        known = set(acknowledged)
-        self.ended = {series: one for series, one in self.ended.items() if one[1] not in known}
-
-    def counts(self, acks: AckTracker, *, alive: bool | None) -> Counter[InLabel]:
-        """Every row by label."""
-        counts = Counter(
-            {
-                InLabel.COMPLETED: self.settled["completed"] - len(self.ended),
-                InLabel.CANCELLED: len(self.ended) + self.settled["cancelled"],
-                InLabel.FAILED: self.settled["failed"] - self.settled[_SCRIPT],
-                InLabel.SCRIPT_FAILED: self.settled[_SCRIPT],
-            }
-        )
-        for row in self.open.values():
-            ack = acks.find(row.id)
-            counts[label_row(row.facts, ack.status if ack else "", alive)] += 1
-        return counts
-
-    def due(self, acks: AckTracker, now: float, rules: QueueRules = RULES) -> DueFacts:
-        """What the host would find to do.
-
-        See upstream/nanoclaw: Inbound labels; upstream/nanoclaw: Prompt batch.
-        """
-        is_due = [row for row in self.open.values() if row.is_due]
-        due = [row for row in is_due if row.facts.wakes]
-        waiting = [row for row in due if not _answered(acks, row.id)]
-        since = [at for row in waiting if (at := row.due_at or row.at) is not None]
-        later = [
-            row
-            for row in self.open.values()
-            if row.status == "pending" and row.facts.due_state is DueState.LATER and row.facts.wakes
-        ]
-        upcoming = min(later, key=lambda row: row.due_at or now, default=None)
-        return DueFacts(
-            due=len(due),
-            starved=_starved(is_due, acks, rules),
-            order_unknown=rules.oldest_first is None and len(is_due) > rules.prefetch,
-            oldest_response=min(
-                (row.stamp for row in due if row.kind == "system" and row.stamp), default=None
-            ),
-            newest=self.newest_stamp,
-            waiting=len(waiting),
-            waiting_since=min(since, default=None),
-            next_at=None if upcoming is None else upcoming.due_at,
-            next_tries=0 if upcoming is None else upcoming.tries,
-        )
-
-    def settle(self, row: OpenRow, acks: AckTracker) -> None:
-        """Count a row that will not change any more."""
-        self.settled[row.status] += 1
-        ack = acks.find(row.id) if row.status == "failed" else None
-        if ack is not None and ack.status == SCRIPT_ERROR:
-            self.settled[_SCRIPT] += 1
-
-    def tries(self, message: str) -> int:
-        """How often an open message was reset."""
-        return next((row.tries for row in self.open.values() if row.id == message), 0)
-
-
-def _answered(acks: AckTracker, message: str) -> bool:
-    ack = acks.find(message)
-    return ack is not None and ack.status != "processing"
-
-
-def _starved(is_due: list[OpenRow], acks: AckTracker, rules: QueueRules) -> bool:
-    """Whether a due row is never seen by a runner (upstream/nanoclaw: Prompt batch)."""
-    if rules.oldest_first is None:
-        return False
-    if not rules.oldest_first:
-        hidden = _behind_newer(is_due, rules.prefetch)
-        return any(acks.find(row.id) is None for row in hidden)
-    takes = sorted(
-        (
-            (row.seq, row.kind)
-            for row in is_due
-            if row.facts.wakes
-            and not row.facts.on_wake
-            and row.seq is not None
-            and acks.find(row.id) is None
-        ),
-        key=lambda entry: entry[0],
-    )
-    first = takes[: rules.prefetch]
-    full = len(first) == rules.prefetch
-    return full and all(kind == "system" for _, kind in first) and _any_user(takes)
-
-
-def _any_user(takes: list[tuple[int, str]]) -> bool:
-    return any(kind != "system" for _, kind in takes)
-
-
-def _behind_newer(is_due: list[OpenRow], prefetch: int) -> Iterator[OpenRow]:
-    """Due rows that so many newer ones stand in front of."""
-    numbered = sorted((row.seq for row in is_due if row.seq is not None), reverse=True)
-    if len(numbered) <= prefetch:
-        return
-    last = numbered[prefetch - 1]
-    for row in is_due:
-        wanted = row.facts.wakes and not row.facts.on_wake and row.kind != "system"
-        if wanted and row.seq is not None and row.seq < last:
-            yield row
 
 
 def read_stride(
@@ -212,8 +50,11 @@ def read_stride(
 
 def _columns(shape: FileSchema) -> str:
     series = shape.column("messages_in", "series_id", "id")
-    return f"""rowid, id, seq, kind, status, timestamp, strftime('%s', timestamp),
-               strftime('%s', process_after), tries, coalesce({series}, id), {code_sql(shape)}"""
+    channel = shape.column("messages_in", "channel_type", "NULL")
+    return f"""rowid, id, seq, kind, status,
+               CASE WHEN {channel} IS '{ECHO}' THEN NULL ELSE timestamp END,
+               strftime('%s', timestamp), strftime('%s', process_after), tries,
+               coalesce({series}, id), {code_sql(shape)}"""
 
 
 def _row(cells: tuple[object, ...]) -> OpenRow:
@@ -240,7 +81,9 @@ def _read_open(
     acks: AckTracker,
 ) -> bool:
     """What became of the open rows; False where they are not the rows they were."""
-    known = dict(counter.open)
+    if not counter.open:
+        return True
+    known, left = counter.open, dict(counter.open)
     ended: list[OpenRow] = []
     for some in chunks([str(row) for row in known]):
         found = db.fetch(
@@ -256,15 +99,16 @@ def _read_open(
         ):
             return False
         for place in gone:
-            del counter.open[place]
+            del left[place]
         for row in rows:
             if row.status not in _SETTLED:
-                counter.open[row.row] = row
+                left[row.row] = row
                 continue
-            del counter.open[row.row]
+            del left[row.row]
             counter.settle(row, acks)
             if row.kind == "task" and row.status == "completed" and acks.find(row.id) is None:
                 ended.append(row)
+    counter.open = left or NO_ROWS
     if ended:
         _read_ended(db, shape, counter, ended)
     return True
@@ -284,9 +128,9 @@ def _read_ended(
             {"series": json.dumps(some)},
         )
         last = {text(chain): int(row) for chain, row in found}
-        for row in ended:
-            if last.get(row.series) == row.row:
-                counter.ended[row.series] = (row.row, row.id)
+        now = {one.series: (one.row, one.id) for one in ended if last.get(one.series) == one.row}
+        if now:
+            counter.ended = {**counter.ended, **now}
 
 
 def _read_few(
@@ -305,15 +149,19 @@ def _read_few(
             WHERE rowid > :from AND rowid <= :until ORDER BY rowid""",  # noqa: S608
         {"from": counter.newest, "until": until, "now": now_text},
     )
+    fresh, ended = dict[int, OpenRow](), dict(counter.ended)
     for cells in found:
         row = _row(cells)
-        counter.newest_stamp = row.stamp
+        counter.newest_stamp = row.stamp or counter.newest_stamp
         if row.status in _SETTLED:
             counter.settle(row, acks)
         else:
-            counter.open[row.row] = row
+            fresh[row.row] = row
         if row.kind == "task":
-            _follow_series(counter, acks, row.row, row.id, row.series, row.status)
+            _follow_series(ended, acks, row.row, row.id, row.series, row.status)
+    counter.ended = ended or NONE_ENDED
+    if fresh:
+        counter.open = {**counter.open, **fresh}
 
 
 def _read_many(
@@ -332,7 +180,7 @@ def _read_many(
         f"SELECT status, count(*) FROM messages_in WHERE {span} AND {settled} GROUP BY 1",  # noqa: S608
         bound,
     ):
-        counter.settled[text(status)] += int(count)
+        counter.count(text(status), int(count))
     skipped = [ack.message_id for ack in acks.special.values() if ack.status == SCRIPT_ERROR]
     for some in chunks(skipped):
         scripts = db.fetch(
@@ -340,29 +188,42 @@ def _read_many(
                 AND id IN (SELECT value FROM json_each(:ids))""",  # noqa: S608
             {**bound, "ids": json.dumps(some)},
         )
-        counter.settled[_SCRIPT] += next(int(row[0]) for row in scripts)
+        counter.scripts += next(int(row[0]) for row in scripts)
+    fresh: dict[int, OpenRow] = {}
     for cells in db.fetch(
         f"SELECT {_columns(shape)} FROM messages_in WHERE {span} AND NOT {settled}",  # noqa: S608
         bound,
     ):
         row = _row(cells)
-        counter.open[row.row] = row
+        fresh[row.row] = row
+    if fresh:
+        counter.open = {**counter.open, **fresh}
+    ended = dict(counter.ended)
     series = shape.column("messages_in", "series_id", "id")
     for place, message, chain, status in db.fetch(
         f"""SELECT rowid, id, coalesce({series}, id), status FROM messages_in
             WHERE {span} AND kind = 'task' ORDER BY rowid""",  # noqa: S608
         bound,
     ):
-        _follow_series(counter, acks, int(place), text(message), text(chain), text(status))
+        _follow_series(ended, acks, int(place), text(message), text(chain), text(status))
+    counter.ended = ended or NONE_ENDED
+    channel = shape.column("messages_in", "channel_type", "NULL")
     newest = db.fetch(
-        "SELECT timestamp FROM messages_in WHERE rowid <= ? ORDER BY rowid DESC LIMIT 1", (until,)
+        f"""SELECT timestamp FROM messages_in WHERE rowid <= ? AND {channel} IS NOT '{ECHO}'
+            ORDER BY rowid DESC LIMIT 1""",  # noqa: S608
+        (until,),
     )
     counter.newest_stamp = next((optional(row[0]) for row in newest), None)
 
 
 def _follow_series(
-    counter: InboundCounter, acks: AckTracker, row: int, message: str, series: str, status: str
+    ended: dict[str, tuple[int, str]],
+    acks: AckTracker,
+    row: int,
+    message: str,
+    series: str,
+    status: str,
 ) -> None:
-    counter.ended.pop(series, None)
+    ended.pop(series, None)
     if status == "completed" and acks.find(message) is None:
-        counter.ended[series] = (row, message)
+        ended[series] = (row, message)

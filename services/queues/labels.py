@@ -12,6 +12,8 @@ from services.models import InLabel, OutLabel
 
 SCRIPT_ERROR = "script-skip:error"
 """The acknowledgement of a task whose own script failed before the agent saw it."""
+ECHO = "session-echo"
+"""Channel of a copy of what happened in a sister session: context, and nobody's message."""
 UNKNOWN_STATUS = "?"
 """Stands for a status of a row that nobody here has a meaning for."""
 KNOWN_ACKS = ("processing", "completed", "failed")

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from services.models import Direction, InLabel, Message, OutLabel
 from services.queues.acks import AckTracker, Delivery, label_sent
 from services.queues.inbound import InboundRow, label_row
-from services.queues.labels import KNOWN_ACKS
+from services.queues.labels import ECHO, KNOWN_ACKS
 from services.queues.outbound import OutboundRow
 from services.queues.preview import preview
 from services.queues.timestamps import seconds
@@ -76,6 +76,8 @@ def _received(row: InboundRow, page: Page, alive: bool | None) -> Message:
         note = sanitize(row.status, _NAME)
     elif ack is not None and ack.status not in KNOWN_ACKS:
         note = sanitize(ack.status, _NAME)
+    elif label is InLabel.CONTEXT and row.channel == ECHO:
+        note = "echo of another session"
     return Message(
         direction=Direction.IN,
         id=sanitize_id(row.id),

@@ -50,6 +50,17 @@ class ToolRow:
     started_at: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class AgentReading:
+    """What one poll read of the agent's file, beside what is kept."""
+
+    whole: bool
+    """False where rows were taken away, or more are left."""
+    tool: ToolRow | None
+    newest: str | None
+    """The timestamp of the newest message."""
+
+
 def read_acks_of(db: OpenFile, shape: FileSchema, tracker: AckTracker, ids: Sequence[str]) -> None:
     """Begin a long ledger: acknowledgements of the named messages, and every claim.
 
@@ -96,44 +107,51 @@ def read_special_acks(db: OpenFile, shape: FileSchema, tracker: AckTracker) -> N
     tracker.special = {text(r[0]): Ack(text(r[0]), text(r[1]), text(r[2])) for r in found}
 
 
-def read_new_acks(db: OpenFile, shape: FileSchema, tracker: AckTracker) -> bool:
-    """Bring a long ledger up to date; False where rows were taken away.
+def read_agent(
+    db: OpenFile, shape: FileSchema, acks: AckTracker, sent: DeliveryTracker
+) -> AgentReading:
+    """Bring acknowledgements and messages up to date, in one statement where nothing is new.
 
     Raises:
         sqlite3.Error: the file cannot be read.
     """
-    if not shape.has("processing_ack"):
-        tracker.claims = ()
-        return True
-    if tracker.newest_row and read_bounds(db, "processing_ack")[1] < tracker.newest_row:
-        return False
-    cells = "SELECT rowid, message_id, status, status_changed FROM processing_ack"
-    if tracker.claims:
-        found = db.fetch(
-            f"""{cells} WHERE rowid > ? UNION
-                {cells} WHERE message_id IN (SELECT value FROM json_each(?)) ORDER BY 1""",  # noqa: S608
-            (tracker.newest_row, json.dumps([claim.message_id for claim in tracker.claims])),
-        )
-    else:
-        found = db.fetch(f"{cells} WHERE rowid > ? ORDER BY rowid", (tracker.newest_row,))
-    tracker.add_rows((int(r[0]), text(r[1]), text(r[2]), text(r[3])) for r in found)
-    return True
-
-
-def read_tool(db: OpenFile, shape: FileSchema) -> ToolRow | None:
-    """The tool row, where the file has one.
-
-    Raises:
-        sqlite3.Error: the file cannot be read.
-    """
-    if not shape.has("container_state"):
-        return None
-    rows = db.fetch(
-        "SELECT current_tool, tool_declared_timeout_ms, tool_started_at FROM container_state"
+    ledger, messages = shape.has("processing_ack"), shape.has("messages_out")
+    parts: list[str] = []
+    if ledger:
+        parts.append(_ACKED + _OR_CLAIMED if acks.claims else _ACKED)
+        if acks.newest_row:
+            parts.append("SELECT 'acks', max(rowid), NULL, NULL, NULL FROM processing_ack")
+    if messages:
+        parts.append(_SENT)
+    if shape.has("container_state"):
+        parts.append(_TOOL)
+    claims = json.dumps([claim.message_id for claim in acks.claims]) if acks.claims else ""
+    bound = {"acks": acks.newest_row, "claims": claims}
+    rows = db.fetch(" UNION ALL ".join(parts), bound) if parts else []
+    told = [(int(r[1]), text(r[2]), text(r[3]), text(r[4])) for r in rows if r[0] == "ack"]
+    other = {row[0]: row[1:] for row in rows if row[0] != "ack"}
+    newest = other.get("acks")
+    gone = newest is not None and (newest[0] or 0) < acks.newest_row
+    if not gone:
+        acks.add_rows(sorted(told))
+    first, last, stamp, _ = other.get("sent", (0, 0, None, None))
+    whole = _read_sent(db, sent, first or 0, last or 0) and not gone
+    tool = other.get("tool")
+    return AgentReading(
+        whole,
+        None if tool is None else ToolRow(text(tool[0]), tool[1], optional(tool[2])),
+        optional(stamp),
     )
-    for row in rows:
-        return ToolRow(text(row[0]), row[1], optional(row[2]))
-    return None
+
+
+_CELLS = "SELECT 'ack', rowid, message_id, status, status_changed FROM processing_ack"
+_ACKED = f"{_CELLS} WHERE rowid > :acks"
+_OR_CLAIMED = " OR message_id IN (SELECT value FROM json_each(:claims))"
+_SENT = """SELECT 'sent', (SELECT min(rowid) FROM messages_out),
+                  (SELECT max(rowid) FROM messages_out),
+                  (SELECT timestamp FROM messages_out ORDER BY rowid DESC LIMIT 1), NULL"""
+_TOOL = """SELECT * FROM (SELECT 'tool', current_tool, tool_declared_timeout_ms, tool_started_at,
+                                 NULL FROM container_state LIMIT 1)"""
 
 
 def read_sent_stride(db: OpenFile, shape: FileSchema, tracker: DeliveryTracker) -> bool:
@@ -146,6 +164,10 @@ def read_sent_stride(db: OpenFile, shape: FileSchema, tracker: DeliveryTracker) 
         tracker.restart(0)
         return True
     first, last = read_bounds(db, "messages_out")
+    return _read_sent(db, tracker, first, last)
+
+
+def _read_sent(db: OpenFile, tracker: DeliveryTracker, first: int, last: int) -> bool:
     if first != tracker.first or last < tracker.newest_row:
         tracker.restart(first)
     until = min(last, max(tracker.newest_row, first - 1) + STRIDE)
@@ -156,14 +178,13 @@ def read_sent_stride(db: OpenFile, shape: FileSchema, tracker: DeliveryTracker) 
                 WHERE rowid > ? AND rowid <= ?""",  # noqa: S608
             (tracker.newest_row, until),
         )
-        seen = list(rows)
         entries = (
             (
                 int(r[0]),
                 text(r[1]),
                 SentMessage(text(r[2]), text(r[3]), optional(r[4]), epoch(r[5]), bool(r[6])),
             )
-            for r in seen
+            for r in rows
         )
         tracker.add_rows(entries)
         tracker.newest_row = until
@@ -201,15 +222,3 @@ def read_page(db: OpenFile, shape: FileSchema, window: int) -> list[OutboundRow]
         )
         for r in rows
     ]
-
-
-def read_newest(db: OpenFile, shape: FileSchema) -> str | None:
-    """The timestamp of the newest message.
-
-    Raises:
-        sqlite3.Error: the file cannot be read.
-    """
-    if not shape.has("messages_out"):
-        return None
-    rows = db.fetch("SELECT timestamp FROM messages_out ORDER BY rowid DESC LIMIT 1")
-    return next((optional(row[0]) for row in rows), None)

@@ -10,6 +10,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
+from weakref import WeakValueDictionary
 
 from services.clock import Clock
 from services.errors import NotFoundError
@@ -18,10 +19,11 @@ from services.queues.content_heads import TOO_LARGE
 from services.queues.due import RULES, QueueRules
 from services.queues.errors import FailureCounter, FileErrorKind, QueueFileError
 from services.queues.facts import AgentFacts, Survey
+from services.queues.file_marks import SETTLED_S, changed_at
 from services.queues.messages import sanitize_id
 from services.queues.readonly import OpenFile, in_thread, open_readonly
 from services.queues.schema import SchemaCache
-from services.queues.session import INBOUND, OUTBOUND, SETTLED_S, QueueSession, Stat
+from services.queues.session import INBOUND, OUTBOUND, FileMark, QueueSession
 from services.queues.values import text
 from services.text.redact import redact
 from services.text.sanitize import sanitize_block
@@ -34,8 +36,8 @@ _IDS_SEARCHED = 5000
 _MOMENT_S = 0.05
 """So long one thread goes on to a next folder."""
 
-Polled = Literal["snapshot", "facts", "survey"]
-_Seen = tuple[tuple[Stat, Stat], int, bool | None]
+Polled = Literal["snapshot", "survey"]
+_Seen = tuple[tuple[FileMark, FileMark], int, bool | None]
 
 
 @dataclass(slots=True)
@@ -46,9 +48,6 @@ class _FolderState:
     snapshot: QueueSnapshot | None = None
     snapshot_seen: _Seen | None = None
     snapshot_read: float = 0.0
-    facts: AgentFacts | None = None
-    facts_seen: _Seen | None = None
-    facts_read: float = 0.0
     survey: Survey | None = None
     failures: dict[Polled, FailureCounter] | None = None
 
@@ -62,7 +61,7 @@ class _FolderState:
 class SurveyRequest:
     """One folder to survey, with what `QueueReader.survey` takes."""
 
-    folder: Path
+    folder: Path | str
     alive: bool | None
     rules: QueueRules = RULES
     whole: bool = True
@@ -77,6 +76,8 @@ class QueueReader:
         self._follow = follow
         self._shapes = SchemaCache()
         self._known: dict[str, _FolderState] = {}
+        self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        """Of the folders somebody polls now."""
 
     async def snapshot(
         self,
@@ -93,10 +94,10 @@ class QueueReader:
         marked stale. Unchanged files are not opened. While another poll of the folder runs, the
         last snapshot comes back at once.
         """
-        polled = self._of(folder)
-        if polled.session.lock.locked() and polled.snapshot is not None:
+        polled, lock = self._of(folder), self._lock(folder)
+        if lock.locked() and polled.snapshot is not None:
             return polled.snapshot
-        async with polled.session.lock:
+        async with lock:
             try:
                 snapshot = await self._poll_snapshot(polled, sandbox, window, alive, rules)
             except QueueFileError as error:
@@ -114,7 +115,7 @@ class QueueReader:
         alive: bool | None,
         rules: QueueRules,
     ) -> QueueSnapshot:
-        seen = (polled.session.file_stats(), window, alive)
+        seen = (polled.session.file_marks(), window, alive)
         now, read = self._clock.now(), self._clock.monotonic()
         last = polled.snapshot
         rested = read - polled.snapshot_read < LONGEST_REST_S
@@ -149,41 +150,6 @@ class QueueReader:
             polled.failures = {}
         return polled.failures.setdefault(what, FailureCounter()).failed(error)
 
-    async def agent(self, folder: Path) -> AgentFacts:
-        """What the files say about the agent of a folder.
-
-        Never raises for a sick file: see `snapshot`; the heartbeat is always looked at anew.
-        """
-        polled = self._of(folder)
-        if not (polled.session.lock.locked() and polled.facts is not None):
-            async with polled.session.lock:
-                try:
-                    polled.facts = await self._poll_facts(polled)
-                    polled.succeeded("facts")
-                except QueueFileError as error:
-                    polled.facts_seen = None
-                    polled.facts = self._kept_facts(polled, error)
-        return self._with_heartbeat(folder, polled.facts)
-
-    async def _poll_facts(self, polled: _FolderState) -> AgentFacts:
-        seen = (polled.session.file_stats(), 0, None)
-        now, read = self._clock.now(), self._clock.monotonic()
-        rested = read - polled.facts_read < LONGEST_REST_S
-        if polled.facts is not None and rested and seen == polled.facts_seen:
-            return replace(polled.facts, observed_at=now)
-        facts = await in_thread(polled.session.facts)
-        polled.facts_seen = seen if _settled(seen, now) else None
-        polled.facts_read = read
-        return facts
-
-    def _kept_facts(self, polled: _FolderState, error: QueueFileError) -> AgentFacts:
-        sentence = self._problem_text(polled, "facts", error)
-        if polled.facts is not None:
-            return replace(polled.facts, problem=sentence, stale=bool(sentence))
-        absent = error.kind is FileErrorKind.ABSENT
-        problem = "no queue files yet" if absent else sentence or f"not read yet: {error.sentence}"
-        return AgentFacts(self._clock.now(), problem=problem, stale=not absent)
-
     async def survey(
         self,
         folder: Path,
@@ -205,13 +171,13 @@ class QueueReader:
         states: list[_FolderState] = []
         async with AsyncExitStack() as locks:
             for one in wanted:
-                state = self._of(one.folder)
-                if state.session.lock.locked():
+                state, lock = self._of(one.folder), self._lock(one.folder)
+                if lock.locked():
                     if states:
                         break
                     if state.survey is not None:
                         return [state.survey]
-                await locks.enter_async_context(state.session.lock)
+                await locks.enter_async_context(lock)
                 states.append(state)
             sessions = [state.session for state in states]
             found = await in_thread(_survey_each, sessions, wanted)
@@ -232,14 +198,6 @@ class QueueReader:
         absent = error.kind is FileErrorKind.ABSENT
         problem = "no queue files yet" if absent else sentence or f"not read yet: {error.sentence}"
         return Survey(AgentFacts(self._clock.now(), problem=problem, stale=not absent, unread=True))
-
-    def _with_heartbeat(self, folder: Path, facts: AgentFacts) -> AgentFacts:
-        try:
-            beat: float | None = (folder / HEARTBEAT).stat().st_mtime
-        except OSError:
-            beat = None
-        newest = max((at for at in (facts.newest_activity, beat) if at is not None), default=None)
-        return replace(facts, heartbeat_at=beat, newest_activity=newest)
 
     async def content(self, folder: Path, direction: Direction, message_id: str) -> str:
         """One message's whole content, harmless, bounded at 1 MiB, secrets masked.
@@ -274,17 +232,18 @@ class QueueReader:
                         break
         return text(rows[0][0]) if rows else None
 
-    def forget(self, folder: Path) -> None:
+    def forget(self, folder: Path | str) -> None:
         """Drop what is remembered of a folder that is no longer of interest."""
         self._known.pop(str(folder), None)
 
-    def _of(self, folder: Path) -> _FolderState:
+    def _lock(self, folder: Path | str) -> asyncio.Lock:
+        return self._locks.setdefault(str(folder), asyncio.Lock())
+
+    def _of(self, folder: Path | str) -> _FolderState:
         name = str(folder)
         known = self._known.get(name)
         if known is None:
-            known = _FolderState(
-                QueueSession(folder, self._clock, self._shapes, follow=self._follow)
-            )
+            known = _FolderState(QueueSession(name, self._clock, self._shapes, follow=self._follow))
             self._known[name] = known
         return known
 
@@ -296,7 +255,7 @@ def _falls_due(snapshot: QueueSnapshot, now: float) -> bool:
 
 def _settled(seen: _Seen, now: float) -> bool:
     """Whether a later change of these files is sure to show in their modification times."""
-    return all(stat is None or now - stat[0] / 1e9 > SETTLED_S for stat in seen[0])
+    return all(mark is None or now - changed_at(mark) > SETTLED_S for mark in seen[0])
 
 
 def _content_rows(db: OpenFile, statement: str, of: object) -> list[tuple[object, ...]]:

@@ -10,7 +10,7 @@ import os
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 from urllib.parse import quote
@@ -53,10 +53,9 @@ class OpenFile(sqlite3.Connection):
         super().__init__(*args, **kwargs)
         self._until = time.monotonic() + PATIENCE_S
         try:
-            self.text_factory = _text
             self.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, LONGEST_CELL)
-            self.execute("PRAGMA query_only=1").close()
-            self.execute("PRAGMA mmap_size=0").close()
+            super().execute("PRAGMA query_only=1").close()
+            super().execute("PRAGMA mmap_size=0").close()
         except BaseException:
             self.close()
             raise
@@ -78,12 +77,25 @@ class OpenFile(sqlite3.Connection):
         Raises:
             sqlite3.Error: it cannot be read.
         """
-        with closing(self.execute(sql, parameters)) as cursor:
+        try:
+            return self._fetch(sql, parameters)
+        except sqlite3.OperationalError as error:
+            # What the binding itself raises has no code: here, text that is no UTF-8.
+            if self.text_factory is _text or getattr(error, "sqlite_errorcode", None) is not None:
+                raise
+        self.text_factory = _text
+        return self._fetch(sql, parameters)
+
+    def _fetch(self, sql: str, parameters: Any) -> list[tuple[Any, ...]]:
+        cursor = self.execute(sql, parameters)
+        try:
             return cursor.fetchall()
+        finally:
+            cursor.close()
 
 
 @contextmanager
-def open_readonly(path: Path) -> Iterator[OpenFile]:
+def open_readonly(path: Path | str) -> Iterator[OpenFile]:
     """A connection that cannot write; use `fetch` alone, then leave. For a thread.
 
     A row iterator or a kept connection would hold a lock that stops the other side's commits.
@@ -93,9 +105,10 @@ def open_readonly(path: Path) -> Iterator[OpenFile]:
     """
     uri = f"file://{quote(os.path.abspath(os.fsencode(path)))}?mode=ro"  # noqa: PTH100  a hot path
     try:
-        with closing(
-            sqlite3.connect(uri, uri=True, timeout=0, isolation_level=None, factory=OpenFile)
-        ) as db:
+        db = sqlite3.connect(uri, uri=True, timeout=0, isolation_level=None, factory=OpenFile)
+        try:
             yield db
+        finally:
+            db.close()
     except sqlite3.Error as error:
-        raise queue_file_error(path, error) from error
+        raise queue_file_error(Path(path), error) from error

@@ -5,13 +5,10 @@ See upstream/nanoclaw: Reading safely.
 
 from __future__ import annotations
 
-import asyncio
-import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from enum import Enum
 from pathlib import Path
-from types import MappingProxyType
 from typing import TypeVar
 
 from services.clock import Clock
@@ -21,8 +18,10 @@ from services.queues.acks import AckTracker, DeliveryTracker
 from services.queues.backfill import LONG_BYTES
 from services.queues.due import RULES, DueFacts, QueueRules
 from services.queues.errors import FileErrorKind, QueueFileError, queue_file_error
-from services.queues.facts import AgentFacts, Survey, agent_facts
-from services.queues.incremental import InboundCounter, read_stride
+from services.queues.facts import Survey, agent_facts
+from services.queues.file_marks import SETTLED_S, changed_at, file_mark, inode_of, size_of
+from services.queues.inbound_counter import InboundCounter
+from services.queues.incremental import read_stride
 from services.queues.messages import Page, merge_pages
 from services.queues.outbound import OutboundRow, ToolRow
 from services.queues.readonly import OpenFile, open_readonly
@@ -37,47 +36,57 @@ _COSTLY_S = 0.25
 _COST_SHARE = 40
 _LONGEST_REST_S = 5.0
 _TRIES = 3
-SETTLED_S = 0.05
-"""A file that changed longer ago shows a later change in its modification time."""
 
-Stat = tuple[int, int, int] | None
+FileMark = int | None
+"""As of `file_marks`; None for an absent file."""
 _Label = TypeVar("_Label", bound=Enum)
 
 
-# Of ten thousand sessions most have nothing to count: one empty value for all of them.
-_NOTHING: Mapping[InLabel, int] = MappingProxyType({})
-_NOBODY: frozenset[str] = frozenset()
-
-
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class _CachedCounts:
     """Counts that were too costly to make at every poll."""
 
-    alive: bool | None = None
-    until: float = 0.0
-    counts: Mapping[InLabel, int] = field(default_factory=lambda: _NOTHING)
-    abandoned: frozenset[str] = _NOBODY
+    alive: bool | None
+    until: float
+    counts: Mapping[InLabel, int]
 
 
 class QueueSession:
     """The two files of one folder and what is remembered of them."""
 
+    __slots__ = (
+        "_acks",
+        "_cached_counts",
+        "_caught_up",
+        "_clock",
+        "_deliveries",
+        "_folder",
+        "_follow",
+        "_inbound_counter",
+        "_inodes",
+        "_newest_sent",
+        "_outbound_seen",
+        "_rules",
+        "_shapes",
+        "_tool",
+        "_usage",
+    )
+
     def __init__(
-        self, folder: Path, clock: Clock, shapes: SchemaCache, *, follow: bool = False
+        self, folder: str, clock: Clock, shapes: SchemaCache, *, follow: bool = False
     ) -> None:
         """`follow`: an outbound file that looks unchanged need not be opened."""
-        self._folder = str(folder)
-        self.lock = asyncio.Lock()
+        self._folder = folder
         self._clock = clock
         self._shapes = shapes
         self._acks = AckTracker()
         self._deliveries = DeliveryTracker()
-        self._cached_counts = _CachedCounts()
+        self._cached_counts: _CachedCounts | None = None
         self._inbound_counter = InboundCounter()
-        self._inodes: tuple[int, int] = (0, 0)
+        self._inodes = 0
         self._follow = follow
         self._rules = RULES
-        self._outbound_seen: Stat = None
+        self._outbound_seen: FileMark = None
         self._tool: ToolRow | None = None
         self._newest_sent: str | None = None
         self._usage: SessionUsage | None = None
@@ -94,13 +103,13 @@ class QueueSession:
         """The file the container writes."""
         return Path(self._folder, OUTBOUND)
 
-    def file_stats(self) -> tuple[Stat, Stat]:
-        """Modification time (ns), size and inode of both files; None for an absent one.
+    def file_marks(self) -> tuple[FileMark, FileMark]:
+        """How both files look from outside.
 
         Raises:
             QueueFileError: the folder cannot be searched.
         """
-        return _stat(self._folder, INBOUND), _stat(self._folder, OUTBOUND)
+        return _mark(self._folder, INBOUND), _mark(self._folder, OUTBOUND)
 
     def snapshot(
         self, sandbox: SandboxId, window: int, *, alive: bool | None, rules: QueueRules = RULES
@@ -128,7 +137,7 @@ class QueueSession:
         if stats[0] is None:
             missing.append(INBOUND)
             return self._to_snapshot(
-                sandbox, now, Page([], sent, self._acks, {}, frozenset()), missing, alive=alive
+                sandbox, now, Page([], sent, self._acks, {}, frozenset()), missing, {}, alive=alive
             )
         with open_readonly(self.inbound) as db:
             shape = self._shapes.of(db)
@@ -137,27 +146,26 @@ class QueueSession:
             posted = inbound.read_page(db, shape, window, now_text)
             ids = list(dict.fromkeys([*self._deliveries.waiting, *(row.id for row in sent)]))
             delivered = inbound.read_deliveries(db, shape, ids)
-            self._count_inbound(db, shape, now_text, alive=alive)
+            counts = self._count_inbound(db, shape, now_text, alive=alive)
         self._deliveries.deliver(delivered)
-        abandoned = self._cached_counts.abandoned
+        abandoned = frozenset(self._inbound_counter.abandoned())
         page = Page(posted, sent, self._acks, delivered, abandoned, self._rules.dated)
-        return self._to_snapshot(sandbox, now, page, missing, alive=alive)
+        return self._to_snapshot(sandbox, now, page, missing, counts, alive=alive)
 
     def _count_inbound(
         self, db: OpenFile, shape: FileSchema, now_text: str, *, alive: bool | None
-    ) -> None:
+    ) -> Mapping[InLabel, int]:
         """Count every inbound row, unless that was costly and done a moment ago."""
-        started = self._clock.monotonic()
-        if started < self._cached_counts.until and alive == self._cached_counts.alive:
-            return
+        started, cached = self._clock.monotonic(), self._cached_counts
+        if cached is not None and started < cached.until and alive == cached.alive:
+            return cached.counts
         self._read_stride(db, shape, now_text)
-        abandoned = frozenset(self._inbound_counter.cancelled()) or _NOBODY
         counts = self._inbound_counter.counts(self._acks, alive=alive)
         cost = self._clock.monotonic() - started
-        rest = min(_LONGEST_REST_S, cost * _COST_SHARE) if cost > _COSTLY_S else 0.0
-        self._cached_counts = _CachedCounts(
-            alive, started + rest, dict(counts) if counts else _NOTHING, abandoned
-        )
+        rest = min(_LONGEST_REST_S, cost * _COST_SHARE)
+        costly = cost > _COSTLY_S
+        self._cached_counts = _CachedCounts(alive, started + rest, counts) if costly else None
+        return counts
 
     def _to_snapshot(
         self,
@@ -165,11 +173,11 @@ class QueueSession:
         now: float,
         page: Page,
         missing: list[str],
+        posted: Mapping[InLabel, int],
         *,
         alive: bool | None,
     ) -> QueueSnapshot:
         now_text = sqlite_utc(now)
-        posted = self._cached_counts.counts if INBOUND not in missing else {}
         return QueueSnapshot(
             sandbox=sandbox,
             observed_at=now,
@@ -180,7 +188,7 @@ class QueueSession:
         )
 
     def _read_sent(
-        self, window: int, stats: tuple[Stat, Stat], missing: list[str]
+        self, window: int, stats: tuple[FileMark, FileMark], missing: list[str]
     ) -> list[OutboundRow]:
         if stats[1] is None:
             missing.append(OUTBOUND)
@@ -191,31 +199,6 @@ class QueueSession:
                 missing.append(OUTBOUND)
             self._read_outbound(db, shape)
             return outbound.read_page(db, shape, window)
-
-    def facts(self) -> AgentFacts:
-        """Read what the files say about the agent; the heartbeat is left out.
-
-        Raises:
-            QueueFileError: a file could not be read, or there is none.
-        """
-        stats = self._present()
-        now = self._clock.now()
-        self._catch_up(stats, sqlite_utc(now))
-        tool: ToolRow | None = None
-        newest: str | None = None
-        if stats[1] is not None:
-            with open_readonly(self.outbound) as db:
-                shape = self._shapes.of(db)
-                self._read_acks(db, shape)
-                tool = outbound.read_tool(db, shape)
-                newest = outbound.read_newest(db, shape)
-        due = DueFacts()
-        if stats[0] is not None:
-            with open_readonly(self.inbound) as db:
-                shape = self._shapes.of(db)
-                self._read_stride(db, shape, sqlite_utc(now))
-                due = self._inbound_counter.due(self._acks, now, self._rules)
-        return agent_facts(now, self._acks, tool, due, newest)
 
     def survey(
         self, *, alive: bool | None, rules: QueueRules = RULES, whole: bool = True
@@ -241,72 +224,70 @@ class QueueSession:
         now_text = sqlite_utc(now)
         self._catch_up(stats, now_text)
         missing: list[str] = []
+        posted: Mapping[InLabel, int] = {}
         if stats[1] is None:
             missing.append(OUTBOUND)
             self._tool = self._newest_sent = self._outbound_seen = self._usage = None
         elif whole or stats[1] != self._outbound_seen:
-            outbound_path = self.outbound
-            with open_readonly(outbound_path) as db:
+            with open_readonly(f"{self._folder}/{OUTBOUND}") as db:
                 shape = self._shapes.of(db)
                 if not shape.has("messages_out"):
                     missing.append(OUTBOUND)
                 self._read_outbound(db, shape)
-                self._tool = outbound.read_tool(db, shape)
-                self._newest_sent = outbound.read_newest(db, shape)
                 self._usage = read_usage(db, shape)
-            settled = now - stats[1][0] / 1e9 > SETTLED_S and not missing
+            settled = now - changed_at(stats[1]) > SETTLED_S and not missing
             self._outbound_seen = stats[1] if settled and self._follow else None
         due, tries, series = DueFacts(), 0, tuple[Series, ...]()
         if stats[0] is None:
             missing.append(INBOUND)
         else:
-            inbound_path = self.inbound
-            with open_readonly(inbound_path) as db:
+            with open_readonly(f"{self._folder}/{INBOUND}") as db:
                 shape = self._shapes.of(db)
                 if not shape.has("messages_in"):
                     missing.append(INBOUND)
                 sent = list(self._deliveries.waiting)
                 delivered = inbound.read_deliveries(db, shape, sent)
-                self._count_inbound(db, shape, now_text, alive=alive)
+                posted = self._count_inbound(db, shape, now_text, alive=alive)
                 claims, counter = self._acks.claims, self._inbound_counter
                 due = counter.due(self._acks, now, self._rules)
                 tries = counter.tries(claims[0].message_id) if claims else 0
                 series = self._read_series(db, shape)
             self._deliveries.deliver(delivered)
         facts = agent_facts(now, self._acks, self._tool, due, self._newest_sent, tries)
-        posted = self._cached_counts.counts if INBOUND not in missing else {}
-        failed = tuple(self._deliveries.failed_at)
+        problem, failed = _initialising(missing), self._deliveries.failed_at
+        if problem or failed:
+            facts = replace(facts, problem=problem, failed_at=failed)
         return Survey(
-            replace(facts, problem=_initialising(missing), failed_at=failed),
-            _in_order(InLabel, posted),
+            facts,
+            () if INBOUND in missing else _in_order(InLabel, posted),
             _in_order(OutLabel, self._deliveries.counts(now_text)),
             series,
             self._usage,
         )
 
-    def _present(self) -> tuple[Stat, Stat]:
-        """Both stats, with the memory of replaced files dropped.
+    def _present(self) -> tuple[FileMark, FileMark]:
+        """Both marks, with the memory of replaced files dropped.
 
         Raises:
             QueueFileError: there is neither file, or the folder cannot be searched.
         """
-        stats = self.file_stats()
+        stats = self.file_marks()
         if stats == (None, None):
             raise QueueFileError(self.inbound, FileErrorKind.ABSENT, "")
-        inodes = tuple(stat[2] if stat else 0 for stat in stats)
+        inodes = inode_of(stats[0] or 0) << 64 | inode_of(stats[1] or 0)
         if inodes != self._inodes:
-            large = any(stat is not None and stat[1] > LONG_BYTES for stat in stats)
-            self._inodes = (inodes[0], inodes[1])
+            large = any(stat is not None and size_of(stat) > LONG_BYTES for stat in stats)
+            self._inodes = inodes
             self._acks, self._deliveries, self._cached_counts = (
                 AckTracker(),
                 DeliveryTracker(),
-                _CachedCounts(),
+                None,
             )
             self._inbound_counter, self._caught_up = InboundCounter(), not large
             self._outbound_seen = None
         return stats
 
-    def _catch_up(self, stats: tuple[Stat, Stat], now_text: str) -> None:
+    def _catch_up(self, stats: tuple[FileMark, FileMark], now_text: str) -> None:
         """Read long files to their last rows, where that has not been done."""
         if self._caught_up:
             return
@@ -324,35 +305,31 @@ class QueueSession:
         self._caught_up = True
 
     def _read_outbound(self, db: OpenFile, shape: FileSchema) -> None:
-        self._read_acks(db, shape)
-        if not outbound.read_sent_stride(db, shape, self._deliveries):
-            self._caught_up = False
-
-    def _read_acks(self, db: OpenFile, shape: FileSchema) -> None:
-        if not outbound.read_new_acks(db, shape, self._acks):
-            self._caught_up = False
+        read = outbound.read_agent(db, shape, self._acks, self._deliveries)
+        self._tool, self._newest_sent = read.tool, read.newest
+        self._caught_up = self._caught_up and read.whole
 
     def _read_stride(self, db: OpenFile, shape: FileSchema, now_text: str) -> None:
         if not shape.has("messages_in"):
             self._inbound_counter.restart(0)
         elif not read_stride(db, shape, self._inbound_counter, now_text, self._acks):
             self._caught_up = False
-        self._acks.keep({row.id for row in self._inbound_counter.open.values()})
+        if self._acks.open:
+            self._acks.keep({row.id for row in self._inbound_counter.open.values()})
 
     def _read_series(self, db: OpenFile, shape: FileSchema) -> tuple[Series, ...]:
         tasks = [row.row for row in self._inbound_counter.open.values() if row.kind == "task"]
         return read_series(db, shape, tasks) if tasks else ()
 
 
-def _stat(folder: str, name: str) -> Stat:
+def _mark(folder: str, name: str) -> FileMark:
     path = f"{folder}/{name}"
     try:
-        stat = os.stat(path)  # noqa: PTH116  ten thousand of them a round
+        return file_mark(path)
     except FileNotFoundError:
         return None
     except OSError as error:
         raise queue_file_error(Path(path), error) from error
-    return stat.st_mtime_ns, stat.st_size, stat.st_ino
 
 
 def _initialising(missing: list[str]) -> str:
@@ -362,6 +339,6 @@ def _initialising(missing: list[str]) -> str:
 
 
 def _in_order(labels: type[_Label], counts: Mapping[_Label, int]) -> Counts:
-    if not counts:
+    if not any(counts.values()):
         return ()
     return tuple((str(label.value), counts[label]) for label in labels if counts.get(label, 0) > 0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Generic, TypeAlias, TypeVar
 
 from services.queues.readonly import OpenFile, in_thread, open_readonly
@@ -55,15 +56,17 @@ async def read_tables(
     wanted: Mapping[str, Sequence[str]],
     shapes: SchemaCache,
     long: CachedTable[T] | None = None,
+    unset: Mapping[str, str] = MappingProxyType({}),
 ) -> dict[str, list[Record]]:
     """The named columns of the named tables; one that is not there is left out.
 
-    Names of tables and columns are ours, never data. The rows of a `long` table go there.
+    Names of tables and columns are ours, never data. The rows of a `long` table go there. Of a
+    table in `unset` only the rows that have nothing in that column are read.
 
     Raises:
         QueueFileError: the file cannot be opened or read.
     """
-    return await in_thread(_read, path, wanted, shapes, long)
+    return await in_thread(_read, path, wanted, shapes, long, unset)
 
 
 def _read(
@@ -71,6 +74,7 @@ def _read(
     wanted: Mapping[str, Sequence[str]],
     shapes: SchemaCache,
     long: CachedTable[T] | None,
+    unset: Mapping[str, str],
 ) -> dict[str, list[Record]]:
     found: dict[str, list[Record]] = {}
     with open_readonly(path) as db:
@@ -85,7 +89,10 @@ def _read(
             if not here:
                 continue
             cells = ", ".join(_cell(shape.column(table, name, "NULL")) for name in columns)
-            rows = _rows(db, cells, table)
+            where = (
+                f"{shape.column(table, unset[table], 'NULL')} IS NULL" if table in unset else "1"
+            )
+            rows = _rows(db, cells, f"{table} WHERE {where}")
             found[table] = [dict(zip(columns, row, strict=True)) for row in rows]
     return found
 

@@ -174,7 +174,7 @@ async def rounds(count: int) -> Rounds:
         for _ in range(40):
             await poller.poll(Listing(time.time()))
             shown = shown or time.monotonic() - started
-            if all(one.stamp is not None or one.surveyed_at for one in poller._sessions.values()):
+            if not poller.unread:
                 break
         first, all_read = time.process_time() - began, time.monotonic() - started
         costs: list[float] = []

@@ -1,9 +1,9 @@
 """Debian's packages unpacked into a folder of ours: nothing is installed, nothing else changes.
 
-`WAKEDECK_CONTAINERD`, `WAKEDECK_DOCKER`, `WAKEDECK_OPENSSH` and `WAKEDECK_PROMETHEUS` name a folder
-that has them already, or are `no` where nothing is to be fetched. Otherwise they go to the user's
-cache, once; versions are pinned, and apt checks every package against the signed index of the
-distribution.
+`WAKEDECK_CONTAINERD`, `WAKEDECK_DOCKER`, `WAKEDECK_PODMAN`, `WAKEDECK_OPENSSH` and
+`WAKEDECK_PROMETHEUS` name a folder that has them already, or are `no` where nothing is to be
+fetched. Otherwise they go to the user's cache, once; versions are pinned, and apt checks every
+package against the signed index of the distribution.
 """
 
 from __future__ import annotations
@@ -40,10 +40,18 @@ DOCKER = {
     "dmsetup": "2:1.02.185-2",
     "libdevmapper1.02.1": "2:1.02.185-2",
 }
+PODMAN = {
+    "podman": "4.3.1+ds1-8+deb12u1+b3",
+    "conmon": "2.1.6+ds1-1",
+    "libgpgme11": "1.18.0-3+deb12u1",
+    "libassuan0": "2.5.5-5",
+    "libsubid4": "1:4.13+dfsg1-1+deb12u2",
+}
 OPENSSH = {"openssh-server": "1:9.2p1-2+deb12u10", "libwrap0": "7.6.q-32"}
 PROMETHEUS = {"prometheus": "2.42.0+ds-5+deb12u1"}
 VARIABLE = "WAKEDECK_CONTAINERD"
 DOCKER_VARIABLE = "WAKEDECK_DOCKER"
+PODMAN_VARIABLE = "WAKEDECK_PODMAN"
 OPENSSH_VARIABLE = "WAKEDECK_OPENSSH"
 PROMETHEUS_VARIABLE = "WAKEDECK_PROMETHEUS"
 
@@ -66,6 +74,16 @@ def docker_packages() -> Path:
         UnobtainableError: not here.
     """
     return _unpacked("docker", DOCKER_VARIABLE, DOCKER)
+
+
+@cache
+def podman_packages() -> Path:
+    """The folder podman is unpacked in, fetched where need be.
+
+    Raises:
+        UnobtainableError: not here.
+    """
+    return _unpacked("podman", PODMAN_VARIABLE, PODMAN)
 
 
 @cache

@@ -47,7 +47,8 @@ def missing() -> str:
         return str(error)
 
 
-def _rootfs() -> bytes:
+def rootfs() -> bytes:
+    """A tiny image, as `import` takes it."""
     root = docker_packages()
     data = io.BytesIO()
     with tarfile.open(fileobj=data, mode="w") as tar:
@@ -135,7 +136,7 @@ class Docker:
 
     def load(self) -> None:
         """Import the tiny image."""
-        self.call("import", "-", IMAGE, data=_rootfs())
+        self.call("import", "-", IMAGE, data=rootfs())
 
     def call(
         self, *words: str, data: bytes = b"", check: bool = True

@@ -64,6 +64,12 @@ def _docker() -> str:
     return docker.missing()
 
 
+def _podman() -> str:
+    from tests.support import podman
+
+    return podman.missing()
+
+
 def _prometheus() -> str:
     from tests.support.cache import UnobtainableError
     from tests.support.debian import prometheus_packages
@@ -123,6 +129,7 @@ KITS = {
     "containerd": Kit("containerd, runc, static busybox and bash of Debian 12", _containerd),
     "centml": Kit("the CentML client 0.7.1", _centml),
     "docker": Kit("the docker daemon of Debian 12", _docker),
+    "podman": Kit("podman of Debian 12", _podman),
     "prometheus": Kit("Prometheus and promtool of Debian 12", _prometheus),
     "apprise": Kit("apprise", _modules("apprise")),
     "kubectl": Kit("kubectl 1.32, or the file WAKEDECK_KUBECTL names", _kubectl),

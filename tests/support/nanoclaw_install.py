@@ -32,9 +32,14 @@ CREATE TABLE pending_approvals (approval_id TEXT, session_id TEXT, agent_group_i
 CREATE TABLE pending_questions (question_id TEXT, session_id TEXT, title TEXT, created_at TEXT);
 """
 COORDINATION = """
-CREATE TABLE host_instances (instance_id TEXT, pid INTEGER, started_at TEXT,
-  lease_expires_at TEXT, stopped_at TEXT);
-CREATE TABLE session_claims (session_id TEXT, claimed_by TEXT, claimed_at TEXT);
+CREATE TABLE host_instances (instance_id TEXT, install_id TEXT, hostname TEXT, pid INTEGER,
+  started_at TEXT, lease_expires_at TEXT, stopped_at TEXT);
+CREATE TABLE session_claims (session_id TEXT, incarnation INTEGER, claimed_by TEXT,
+  claimed_at TEXT, container_ref TEXT, stop_intent TEXT, updated_at TEXT);
+CREATE TABLE delivery_attempts (message_id TEXT, session_id TEXT, attempts INTEGER,
+  last_attempt_at TEXT, next_attempt_at TEXT, last_error TEXT);
+CREATE TABLE wake_signals (id INTEGER PRIMARY KEY, session_id TEXT, reason TEXT, created_at TEXT,
+  consumed_at TEXT, consumed_by TEXT);
 """
 _INBOUND = """
 CREATE TABLE messages_in (id TEXT PRIMARY KEY, seq INTEGER UNIQUE, kind TEXT, timestamp TEXT,
@@ -156,6 +161,11 @@ class SmallInstall:
         db = sqlite3.connect(self.root / "data/v2.db")
         db.executescript(COORDINATION)
         db.close()
+
+    def note(self, table: str, **row: object) -> None:
+        """A row of one of those tables."""
+        columns, marks = ", ".join(row), ", ".join("?" * len(row))
+        self.central(f"INSERT INTO {table} ({columns}) VALUES ({marks})", *row.values())
 
     def started(self, at: float) -> None:
         """When its host started."""

@@ -329,8 +329,8 @@ class RepairBar(Vertical):
         if self._overtaken:
             return styled(self._overtaken, "calm")
         asked = f"{NEEDS_YOU.glyph} {sandbox.needs_me}" if sandbox.needs_me else ""
-        parts = (styled(asked, NEEDS_YOU.tone), styled(sandbox.reason, "calm"))
-        if any(parts):
+        rest = sandbox.reason.removeprefix(sandbox.needs_me).strip()
+        if any(parts := (styled(asked, NEEDS_YOU.tone), styled(rest, "calm"))):
             return joined(parts)
         queues = (("in", sandbox.inbound), ("out", sandbox.outbound))
         return styled(" · ".join(f"{way} {counts(pairs)}" for way, pairs in queues if pairs), "dim")

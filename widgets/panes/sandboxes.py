@@ -51,7 +51,8 @@ def _state(sandbox: Sandbox, _: float) -> Cell:
 def _why(sandbox: Sandbox, _: float) -> Cell:
     """What is wrong or asked; where nothing is, the tool at work or what the source says."""
     if sandbox.needs_me:
-        reason = f" · {sandbox.reason}" if sandbox.reason else ""
+        rest = sandbox.reason.removeprefix(sandbox.needs_me).strip()
+        reason = f" · {rest}" if rest else ""
         asked = f"{NEEDS_YOU.glyph} {sandbox.needs_me}"
         return Cell(((asked, NEEDS_YOU.tone), (reason, "calm")))
     if sandbox.reason and sandbox.state is not SandboxState.READY:

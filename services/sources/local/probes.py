@@ -10,8 +10,9 @@ from services.clock import Clock
 from services.models import SandboxId
 from services.process.identity import Liveness
 from services.queues.facts import Survey
+from services.queues.file_marks import SETTLED_S
 from services.queues.reader import HEARTBEAT, QueueReader
-from services.queues.session import INBOUND, OUTBOUND, SETTLED_S
+from services.queues.session import INBOUND, OUTBOUND
 from services.sources.local import crashes, process_records
 from services.sources.local.gateway_probe import GatewayEvidence, probe_gateway
 from services.sources.local.judge import AgentEvidence, ProcessFacts

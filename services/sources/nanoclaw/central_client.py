@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from services.clock import Clock
 from services.errors import UnavailableError
 from services.queues.errors import FailureCounter, QueueFileError
+from services.queues.file_marks import SETTLED_S, changed_at
 from services.queues.schema import SchemaCache
 from services.queues.tables import CachedTable, Record, read_tables
 from services.sources.nanoclaw import frames
@@ -17,6 +18,7 @@ from services.sources.nanoclaw.central_db import (
     compose,
     session_row,
 )
+from services.sources.nanoclaw.coordination import PENDING
 from services.sources.nanoclaw.folders import Mark, mark
 from services.sources.nanoclaw.frames import HostQuery
 from services.sources.nanoclaw.install import Install, owner_trouble
@@ -24,7 +26,6 @@ from services.sources.nanoclaw.install import Install, owner_trouble
 LONGEST_REST_S = 5.0
 REST_A_ROW_S = 0.003
 """A large DB that looks unchanged is read again less often: 10 000 sessions after 30 s."""
-_SETTLED_S = 0.05
 _MOST_CONFIGS = 40
 _ASKED_EVERY_S = 15.0
 
@@ -70,7 +71,9 @@ class CentralClient:
             self.seen = replace(self.seen, at=self._clock.now())
             return self.seen
         try:
-            tables = await read_tables(self._install.central, TABLES, self._shapes, self._rows)
+            tables = await read_tables(
+                self._install.central, TABLES, self._shapes, self._rows, PENDING
+            )
         except QueueFileError as error:
             self._marks = None
             sentence = self._patience.failed(error)
@@ -141,4 +144,4 @@ async def _config(install: Install, group: Record) -> Record | None:
 
 
 def _settled(marks: tuple[Mark, Mark], now: float) -> bool:
-    return all(one is None or now - one[0] / 1e9 > _SETTLED_S for one in marks)
+    return all(one is None or now - changed_at(one) > SETTLED_S for one in marks)

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 
 from services.queues.tables import Record
 from services.queues.timestamps import seconds
+from services.sources.nanoclaw import coordination
+from services.sources.nanoclaw.coordination import Coordination
 
 TABLES: Mapping[str, tuple[str, ...]] = {
     "sessions": (
@@ -17,7 +19,6 @@ TABLES: Mapping[str, tuple[str, ...]] = {
         "status",
         "container_status",
         "last_active",
-        "created_at",
     ),
     "agent_groups": ("id", "name", "folder"),
     "messaging_groups": (
@@ -52,8 +53,7 @@ TABLES: Mapping[str, tuple[str, ...]] = {
         "expires_at",
         "approver_user_id",
     ),
-    "session_claims": ("session_id", "claimed_by", "claimed_at"),
-    "host_instances": ("instance_id", "pid", "started_at", "lease_expires_at", "stopped_at"),
+    **coordination.TABLES,
     "pending_sender_approvals": (
         "id",
         "messaging_group_id",
@@ -163,6 +163,8 @@ class CentralSnapshot:
     """Session to when a host began to say that it runs it."""
     host_started_at: float | None = None
     """When the newest host that has not stopped was started, as it says."""
+    orders: Coordination = field(default_factory=Coordination)
+    """What hosts of newer generations write down for each other."""
     users_known: bool = True
     """False where the users could not be read."""
 
@@ -214,6 +216,7 @@ def compose(
             ),
             default=None,
         ),
+        orders=coordination.read(tables),
     )
 
 

@@ -132,7 +132,7 @@ class Containers:
         ]
         for start in range(0, len(fresh), _AT_ONCE):
             some = fresh[start : start + _AT_ONCE]
-            argv = inspect_argv(row.id for row in some)
+            argv = inspect_argv((row.id for row in some), some[0].key)
             try:
                 done = await run.run(argv, timeout_s=INSPECT_S, max_output=_ENOUGH)
             except ProcessError as error:

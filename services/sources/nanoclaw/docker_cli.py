@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from services.files.bounded import parse_json
 from services.queues.timestamps import seconds
@@ -34,15 +35,13 @@ def logs_argv(name: str) -> tuple[str, ...]:
     return (DOCKER, "logs", "--since", "10m", "-f", name)
 
 
-def inspect_argv(ids: Iterable[str]) -> tuple[str, ...]:
-    """Labels, instants and mounts of each, one line a container."""
-    return (DOCKER, "inspect", "--type", "container", "--format", _INSPECT, *ids)
+def inspect_argv(ids: Iterable[str], key: str = "Id") -> tuple[str, ...]:
+    """Labels, instants and mounts of each, one line a container; `key`: what its id is called."""
+    template = f"[{{{{json .{key}}}}},{_INSPECT}"
+    return (DOCKER, "inspect", "--type", "container", "--format", template, *ids)
 
 
-_INSPECT = (
-    "[{{json .Id}},{{json .Config.Labels}},{{json .State.StartedAt}},{{json .Created}},"
-    "{{json .Mounts}}]"
-)
+_INSPECT = "{{json .Config.Labels}},{{json .State.StartedAt}},{{json .Created}},{{json .Mounts}}]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +53,8 @@ class ListedRow:
     status: str
     uptime: str
     """As the runtime words it."""
+    key: str = "Id"
+    """What `inspect` calls its id: podman, where it stands in for docker, has its own word."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,14 +70,15 @@ class Inspected:
 def parse_rows(stdout: bytes) -> list[ListedRow] | None:
     """Each listed container; None where a line is something else.
 
-    Two runtimes spell the keys differently (upstream/nanoclaw: Containers).
+    Docker prints one a line, podman one list (upstream/nanoclaw: Containers).
     """
     rows: list[ListedRow] = []
-    for line in stdout.splitlines():
-        if not line.strip():
-            continue
+    try:
+        told = _listed(stdout)
+    except ValueError:
+        return None
+    for row in told:
         try:
-            row = parse_json(line)
             key = row.get("ID") or row["Id"]
             names = row["Names"]
             name = names[0] if isinstance(names, list) else names.split(",")[0]
@@ -85,8 +87,17 @@ def parse_rows(stdout: bytes) -> list[ListedRow] | None:
             return None
         if not (safe_name(key) and safe_name(name)):
             return None
-        rows.append(ListedRow(key, name, sanitize(status, 20), str(row.get("Status", ""))[:80]))
+        uptime = str(row.get("Status", ""))[:80]
+        calls = "ID" if "ID" not in row else "Id"
+        rows.append(ListedRow(key, name, sanitize(status, 20), uptime, calls))
     return rows
+
+
+def _listed(stdout: bytes) -> list[Any]:
+    if stdout.lstrip().startswith(b"["):
+        told = parse_json(stdout)
+        return told if isinstance(told, list) else []
+    return [parse_json(line) for line in stdout.splitlines() if line.strip()]
 
 
 def safe_name(name: object) -> bool:

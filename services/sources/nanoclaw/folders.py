@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from services.files.bounded import UnfitError, parse_json, read_bounded
+from services.queues.file_marks import changed_at, file_mark
 from services.queues.reader import HEARTBEAT
 from services.queues.session import INBOUND, OUTBOUND
 from services.sources.nanoclaw.containers import SessionKey
@@ -15,15 +16,15 @@ from services.sources.nanoclaw.install import Install
 from services.text.sanitize import sanitize
 
 NOT_SESSIONS = frozenset((".claude-shared", ".context", "agent-runner-src"))
-Mark = tuple[int, int, int] | None
-"""Modification time (ns), size, inode; None for an absent file."""
+Mark = int | None
+"""As of `file_marks`; None for an absent file."""
 _TURNS = 8
 A_ROUND = 2500
 """Of the sessions at rest so many are looked at in one round."""
 LONGEST_REST_S = 5.0
 """So long a session at rest may go without being looked at (upstream/nanoclaw: Reading safely)."""
 _LONGEST_CONTEXT = 64 * 1024
-DENIED: Mark = (-1, -1, -1)
+DENIED: Mark = -1
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +37,7 @@ class Stamp:
     @property
     def newest(self) -> float:
         """When either last changed, seconds since the epoch; 0 for never."""
-        return max(mark[0] for mark in (self.inbound, self.outbound, (0, 0, 0)) if mark) / 1e9
+        return max(0.0, changed_at(self.inbound or 0), changed_at(self.outbound or 0))
 
 
 NOTHING = Stamp(None, None)
@@ -47,7 +48,7 @@ class Folders:
 
     def __init__(self, install: Install) -> None:
         self._root = str(install.sessions)
-        self._groups: dict[str, tuple[int, tuple[str, ...]]] = {}
+        self._groups: dict[str, tuple[int, tuple[SessionKey, ...]]] = {}
         self._stamps: dict[SessionKey, Stamp] = {}
         self._turn = 0
         self._swept_at: float | None = None
@@ -76,9 +77,9 @@ class Folders:
         self._turn += 1
         turn = self._turn
         for group in self._list_groups():
-            for name in self._sessions_of(group):
+            for session_key in self._groups[group][1]:
                 turn += 1
-                session_key = (group, name)
+                name = session_key[1]
                 last = before.get(session_key)
                 calm = last is not None and session_key in steady and session_key not in moved
                 if calm and last is not None and turn % rounds:
@@ -111,7 +112,7 @@ class Folders:
 
     def _has_folder(self, session_key: SessionKey) -> bool:
         known = self._groups.get(session_key[0])
-        return known is not None and session_key[1] in known[1]
+        return known is not None and session_key in known[1]
 
     def _list_groups(self) -> list[str]:
         denied: list[str] = []
@@ -138,16 +139,19 @@ class Folders:
         self.denied = tuple(denied)
         return list(self._groups)
 
-    def _list(self, group: str) -> tuple[str, ...]:
+    def share(self, keys: Iterable[SessionKey]) -> None:
+        """Keep these very keys where they are equal: each is kept in several places."""
+        same = {key: key for key in keys}
+        for group, (changed, names) in self._groups.items():
+            self._groups[group] = changed, tuple(same.get(key, key) for key in names)
+
+    def _list(self, group: str) -> tuple[SessionKey, ...]:
         with os.scandir(f"{self._root}/{group}") as entries:
             return tuple(
-                one.name
+                (group, one.name)
                 for one in entries
                 if one.name not in NOT_SESSIONS and one.is_dir(follow_symlinks=False)
             )
-
-    def _sessions_of(self, group: str) -> tuple[str, ...]:
-        return self._groups[group][1]
 
     def mailbox(self, session_key: SessionKey) -> str:
         """The kind of mailbox a session without queue files has; empty for these files.
@@ -176,9 +180,8 @@ class Folders:
 def mark(path: str) -> Mark:
     """What a file looks like from outside."""
     try:
-        seen = os.stat(path)  # noqa: PTH116  ten thousand of them a round
+        return file_mark(path)
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError:
         return DENIED
-    return seen.st_mtime_ns, seen.st_size, seen.st_ino

@@ -5,18 +5,22 @@ See upstream/nanoclaw: Generations.
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
-from services.files.bounded import UnfitError, parse_json, read_bounded
+from services.files.bounded import UnfitError, open_regular, parse_json, read_bounded
+from services.sources.nanoclaw.host_log import TAIL
 from services.sources.nanoclaw.install import Install
 from services.text.sanitize import sanitize
 
 _LONGEST_FILE = 256 * 1024
 _VERSION = re.compile(r"(\d{1,5})\.(\d{1,5})\.(\d{1,5})", re.ASCII)
 _RUNNER = "container/agent-runner/src"
+DOCKER = "docker"
+_SELECTED = re.compile(rb'Session runtime driver selected\b[^\n]{0,200}?\bdriver="?([\w-]{1,40})')
 Version = tuple[int, int, int]
 MAILBOX: Version = (2, 3, 0)
 """Adopts containers, counts the ceiling from its own start, takes the oldest messages first."""
@@ -57,6 +61,8 @@ class InstallGeneration:
     """Whether a starting host keeps the containers whose labels name their session."""
     dated: bool | None = None
     """Whether `deliver_after` is compared as an instant."""
+    driver: str = ""
+    """What its sessions run on, as its host said at its start; empty where the log does not."""
     code_at: float | None = None
     """When the code on disk last changed, as far as `package.json` tells."""
 
@@ -104,8 +110,20 @@ def read_generation(install: Install, *, claims: bool = False) -> InstallGenerat
         ceiling=_ceiling(number, seam=driver or mailbox, durable=durable),
         adopts=True if driver or durable or mailbox else _from(number, MAILBOX),
         dated=True if driver or durable or mailbox else _from(number, DATED),
+        driver=_driver(install.log),
         code_at=_modified(package),
     )
+
+
+def _driver(log: Path) -> str:
+    """The last kind of runtime a starting host told (upstream/nanoclaw: Containers)."""
+    try:
+        with open_regular(log) as stream:
+            stream.seek(max(0, os.fstat(stream.fileno()).st_size - TAIL))
+            found = _SELECTED.findall(stream.read(TAIL))
+    except OSError:
+        return ""
+    return sanitize(found[-1].decode("ascii"), 40) if found else ""
 
 
 def _oldest_first(root: Path, number: Version | None, *, mailbox: bool) -> bool | None:

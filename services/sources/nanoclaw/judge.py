@@ -6,6 +6,7 @@ See upstream/nanoclaw: Container and host state.
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import lru_cache
 
 from services.models import SandboxState
 from services.queues.facts import AgentFacts
@@ -141,7 +142,8 @@ def _stopped(seen: SessionEvidence, now: float) -> SessionJudgement:
         )
     if seen.paused:
         return _asleep(mention_human(seen, f"{seen.paused} {note}"), steady=True)
-    return _asleep(mention_human(seen, f"Stopped, nothing waits. {note}"), steady=True)
+    waits = "Stopped." if seen.human else "Stopped, nothing waits."
+    return _asleep(mention_human(seen, f"{waits} {note}"), steady=True)
 
 
 def _stale_row(seen: SessionEvidence) -> str:
@@ -215,5 +217,7 @@ def _next(files: AgentFacts, now: float) -> str:
     return f"Stopped; the next message is due in {wait}."
 
 
+# Thousands of sessions at rest are judged the same: one value for all of them.
+@lru_cache(maxsize=256)
 def _asleep(reason: str, *, steady: bool = False) -> SessionJudgement:
     return SessionJudgement(SandboxState.ASLEEP, reason.strip(), by_design=True, steady=steady)

@@ -20,7 +20,7 @@ from services.models import (
     Source,
 )
 from services.queues.reader import QueueReader
-from services.sources.nanoclaw import health, host_judge, logs, usage
+from services.sources.nanoclaw import coordination, health, host_judge, logs, usage
 from services.sources.nanoclaw.containers import ContainerListings, Listing, SessionKey
 from services.sources.nanoclaw.engagement import NudgePlan, plan
 from services.sources.nanoclaw.install import Install, find
@@ -179,6 +179,7 @@ class NanoClawObserver:
         problem = context.seen.problem
         rows = list(host_judge.facts(context.host, now))
         rows += health.host_facts(context, poller.errors, now)
+        rows += coordination.host_facts(context.seen.central.orders, up=context.host.up, now=now)
         rows += _spent(poller)
         if unread := poller.unread:
             rows.append(("reading", f"{unread} of {sessions} sessions not read yet"))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
-from pathlib import Path
 
 from services.clock import Clock
 from services.models import GatewayId, InLabel, Sandbox, SandboxId
@@ -19,6 +18,7 @@ from services.sources.nanoclaw.evidence import SessionEvidence, SessionJudgement
 from services.sources.nanoclaw.folders import NOTHING, Folders
 from services.sources.nanoclaw.frames import probe
 from services.sources.nanoclaw.generation import (
+    DOCKER,
     UNKNOWN_GENERATION,
     read_generation,
 )
@@ -117,12 +117,13 @@ class SessionPoller:
                 chosen = self._by_native.get(only)
                 if chosen is not None:
                     await self._surveyor.read(context, [chosen])
-                return () if chosen is None else (self._to_row(context, chosen),)
+                now = self._clock.now()
+                return () if chosen is None else (self._to_row(context, chosen, now),)
             await self._surveyor.read(context, self._surveyor.due(context, self._sessions))
-            rows = context.rows
+            rows, now = context.rows, self._clock.now()
             return tuple(
                 [
-                    self._to_row(context, one)
+                    self._to_row(context, one, now)
                     for key, one in self._sessions.items()
                     if not is_spent(rows.get(key)) or key in context.listing.by_session
                 ]
@@ -169,6 +170,10 @@ class SessionPoller:
                 waiting[one.session] = (*waiting.get(one.session, ()), one)
         troubles = self._errors.read()
         await self._read_generation(seen)
+        if self._generation.driver not in ("", DOCKER):
+            # What docker lists is not what this host runs.
+            problem = f"its sessions run on {self._generation.driver}, which is not read here"
+            listing = Listing(listing.at, problem=problem, installed=False)
         running = [key for key, row in rows.items() if row.container in ("running", "idle")]
         beats = [at for key in running if (at := self._folders.heartbeat(key)) is not None]
         listing = self._lists.check(listing, beats, self._clock.now())
@@ -179,7 +184,9 @@ class SessionPoller:
         if last is None or now - last >= GENERATION_S:
             self._generation_read = now
             claims = bool(seen.central.claims)
-            self._generation = await asyncio.to_thread(read_generation, self.install, claims=claims)
+            before = self._generation.driver
+            found = await asyncio.to_thread(read_generation, self.install, claims=claims)
+            self._generation = replace(found, driver=found.driver or before)
 
     def _rows(
         self, seen: CentralReading
@@ -188,7 +195,11 @@ class SessionPoller:
         last = self.context
         if last is not None and seen.central is last.seen.central:
             return last.rows, set()
-        rows = {(row.group, row.id): row for row in seen.central.sessions}
+        known = self._sessions
+        rows: dict[SessionKey, SessionRow] = {}
+        for row in seen.central.sessions:
+            key = (row.group, row.id)
+            rows[known[key].session_key if key in known else key] = row
         before = {} if last is None else last.rows
         moved = {
             session_key for session_key, row in rows.items() if before.get(session_key) is not row
@@ -222,6 +233,7 @@ class SessionPoller:
             for now, then in (
                 (context.troubles, last.troubles),
                 (context.waiting, last.waiting),
+                (context.seen.central.orders.sessions, last.seen.central.orders.sessions),
             )
             for name in now.keys() | then.keys()
             if now.get(name) != then.get(name)
@@ -233,13 +245,16 @@ class SessionPoller:
                 known.row_is_current = False
 
     def _steady_sessions(self, listing: Listing) -> frozenset[SessionKey]:
-        """Sessions that nothing runs for and nothing was claimed in: their answers are at rest."""
+        """Sessions that nothing runs for and nothing was claimed in, or that wait to be read."""
+        running = listing.by_session
         return frozenset(
-            session_key
-            for session_key, one in self._sessions.items()
-            if one.judged is not None
-            and one.judged.steady
-            and session_key not in listing.by_session
+            [
+                key
+                for key, one in self._sessions.items()
+                if one.judged is not None
+                and (one.judged.steady or not one.surveyed_at)
+                and key not in running
+            ]
         )
 
     def _track(self, session_keys: Iterable[SessionKey]) -> None:
@@ -248,7 +263,7 @@ class SessionPoller:
         if now.keys() == self._sessions.keys():
             return
         for session_key in self._sessions.keys() - now.keys():
-            self._reader.forget(self._folder(session_key))
+            self._reader.forget(f"{self.install.sessions}/{session_key[0]}/{session_key[1]}")
         ids = native_ids(now)
         before = self._sessions
         self._sessions = {}
@@ -261,9 +276,9 @@ class SessionPoller:
             )
         self._by_native = {one.native: one for one in self._sessions.values()}
         self._surveyor.track(self._sessions)
+        self._folders.share(self._sessions)
 
-    def _to_row(self, context: PollContext, one: TrackedSession) -> Sandbox:
-        now = self._clock.now()
+    def _to_row(self, context: PollContext, one: TrackedSession, now: float) -> Sandbox:
         drawn = one.sandbox
         if drawn is not None and one.row_is_current:
             if not 0 <= now - drawn.observed_at < AGED_S:
@@ -275,6 +290,7 @@ class SessionPoller:
         one.row_is_current = (
             (record.judged.steady or _rests_unread(one, record.evidence))
             and not record.waiting
+            and one.session_key[1] not in context.seen.central.orders.sessions
             and record.evidence.trouble is None
             and record.evidence.files.heartbeat_at is None
         )
@@ -327,9 +343,6 @@ class SessionPoller:
             context.listing.problem,
             session_key[0],
         )
-
-    def _folder(self, session_key: SessionKey) -> Path:
-        return self.install.sessions / session_key[0] / session_key[1]
 
 
 def _rests_unread(one: TrackedSession, seen: SessionEvidence) -> bool:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
+from itertools import starmap
 
 from services.models import (
     Activity,
@@ -15,11 +17,13 @@ from services.models import (
     SandboxId,
 )
 from services.queues.facts import Survey
+from services.sources.nanoclaw import coordination
 from services.sources.nanoclaw.central_db import CentralSnapshot, PendingRequest, SessionRow
 from services.sources.nanoclaw.containers import SessionKey
 from services.sources.nanoclaw.engagement import place_of
 from services.sources.nanoclaw.evidence import SessionEvidence, SessionJudgement
 from services.sources.nanoclaw.running_judge import reaped_at, stale_tool
+from services.sources.nanoclaw.tasks import runs
 from services.sources.nanoclaw.usage import session_facts
 from services.text.format import ago, plural, span
 from services.text.sanitize import sanitize
@@ -82,13 +86,27 @@ def unavailable(record: SessionRecord) -> tuple[tuple[Capability, str], ...]:
     """What cannot be done to it now, each with the reason."""
     if record.evidence.container is not None:
         return ()
-    reason = record.runtime_problem or NO_CONTAINER
+    return _no_shell(record.runtime_problem or NO_CONTAINER)
+
+
+@lru_cache(maxsize=16)
+def _no_shell(reason: str) -> tuple[tuple[Capability, str], ...]:
     return ((Capability.SHELL, reason), (Capability.EXEC, reason))
+
+
+# Thousands of sessions at rest say the same: one pair for all of them.
+@lru_cache(maxsize=1024)
+def _shared(name: str, value: str) -> tuple[str, str]:
+    return name, value
 
 
 def evidence(record: SessionRecord, central: CentralSnapshot, now: float) -> Facts:
     """Ordered facts, ready to show."""
-    rows = [*_identity(record, central), *_life(record, now), *_work(record, now)]
+    rows = [("session", record.id.native_id)]
+    rows += starmap(_shared, (*_identity(record, central), *_life(record, now)))
+    rows += starmap(_shared, _work(record, now))
+    if record.evidence.row is not None and record.evidence.row.thread:
+        rows.append(("thread", sanitize(record.evidence.row.thread, 80)))
     if record.evidence.files.problem and record.evidence.folder:
         rows.append(("files", record.evidence.files.problem))
     if record.evidence.trouble is not None:
@@ -98,6 +116,11 @@ def evidence(record: SessionRecord, central: CentralSnapshot, now: float) -> Fac
         rows.append((f"waiting {one.what}", sanitize(one.title, 120)))
     if record.dropped:
         rows.append(("dropped senders", f"{plural(record.dropped, 'message')} in its chat"))
+    if record.evidence.row is not None:
+        orders = central.orders.sessions.get(record.evidence.row.id)
+        rows += () if orders is None else coordination.session_facts(orders, now)
+    if ran := runs(record.evidence.row, record.survey):
+        rows.append(("runs", ran))
     rows += _series(record.survey, now)
     config = central.models.get(record.group_id)
     if config:
@@ -108,11 +131,9 @@ def evidence(record: SessionRecord, central: CentralSnapshot, now: float) -> Fac
 
 def _identity(record: SessionRecord, central: CentralSnapshot) -> Facts:
     row = record.evidence.row
-    rows = [("session", record.id.native_id), ("group", sanitize(record.group_id, 120))]
+    rows = [("group", sanitize(record.group_id, 120))]
     if row is not None and row.chat is not None and row.chat in central.chats:
         rows.append(("chat", place_of(central.chats[row.chat])))
-    if row is not None and row.thread:
-        rows.append(("thread", sanitize(row.thread, 80)))
     return tuple(rows)
 
 
@@ -158,7 +179,7 @@ def _disagreement(seen: SessionEvidence) -> str:
 
 def _work(record: SessionRecord, now: float) -> Facts:
     files = record.evidence.files
-    rows = [("due (the host's count)", str(files.due))]
+    rows = [("host's due count", str(files.due))]
     if files.claims:
         since = "" if files.claimed_at is None else f", since {ago(now - files.claimed_at)}"
         rows.append(("claims", f"{len(files.claims)}{since}"))
@@ -200,7 +221,7 @@ def _said(word: str) -> str:
 def native_ids(session_keys: Iterable[SessionKey]) -> dict[SessionKey, str]:
     """One harmless id for each: the session's own, with its group's where two share it."""
     every = list(session_keys)
-    spelled = {session_key: sanitize(session_key[1], _ID) for session_key in every}
+    spelled = {session_key: _same(session_key[1], _ID) for session_key in every}
     often = Counter(spelled.values())
     taken: dict[str, SessionKey] = {}
     found: dict[SessionKey, str] = {}
@@ -215,6 +236,12 @@ def native_ids(session_keys: Iterable[SessionKey]) -> dict[SessionKey, str]:
         taken[unique] = session_key
         found[session_key] = unique
     return found
+
+
+def _same(name: str, limit: int) -> str:
+    """Harmless; the very same text where it was."""
+    shown = sanitize(name, limit)
+    return name if shown == name else shown
 
 
 def display_name(central: CentralSnapshot, row: SessionRow | None, native: str) -> str:

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 
 from services.clock import Clock
 from services.queues.due import DUE_PREFETCH, QueueRules
+from services.queues.file_marks import SETTLED_S
 from services.queues.reader import QueueReader, SurveyRequest
 from services.sources.nanoclaw.containers import SessionKey
 from services.sources.nanoclaw.folders import NOTHING
 from services.sources.nanoclaw.install import Install
 from services.sources.nanoclaw.tracked import PollContext, TrackedSession, is_alive
 
-AT_ONCE = 2
 BATCH = 32
 """So many sessions are read in one go, where they are short."""
 BUDGET_S = 3.0
@@ -25,7 +24,6 @@ WHOLE_EVERY_S = 30.0
 """A session whose messages keep coming has its other file read at least this often."""
 ROTATION = 4
 """How many of the others are read again in a round."""
-_SETTLED_S = 0.05
 
 
 def queue_rules(context: PollContext, session_key: SessionKey) -> QueueRules:
@@ -80,12 +78,8 @@ class SessionSurveyor:
     async def read(self, context: PollContext, some: Sequence[TrackedSession]) -> None:
         """Read these in their order, as far as one round has time for it."""
         queue, until = deque(some), self._clock.monotonic() + BUDGET_S
-
-        async def read() -> None:
-            while queue and self._clock.monotonic() < until:
-                await self._read(context, queue)
-
-        await asyncio.gather(*(read() for _ in range(min(AT_ONCE, len(some)))))
+        while queue and self._clock.monotonic() < until:
+            await self._read(context, queue)
 
     async def _read(self, context: PollContext, queue: deque[TrackedSession]) -> None:
         """Read some of the queue, and leave the rest in it."""
@@ -93,10 +87,10 @@ class SessionSurveyor:
         some = [one for one in some if context.stamps.get(one.session_key, NOTHING) is not NOTHING]
         if not some:
             return
-        now = self._clock.monotonic()
+        now, root = self._clock.monotonic(), self._install.sessions
         wanted = [
             SurveyRequest(
-                self._install.sessions.joinpath(*one.session_key),
+                f"{root}/{one.session_key[0]}/{one.session_key[1]}",
                 is_alive(context, one.session_key),
                 queue_rules(context, one.session_key),
                 context.stamps[one.session_key] == one.stamp or now - one.whole_at >= WHOLE_EVERY_S,
@@ -111,5 +105,5 @@ class SessionSurveyor:
             if survey != one.survey:
                 one.survey, one.row_is_current = survey, False
             one.surveyed_at, one.alive = self._clock.monotonic(), asked.alive
-            settled = self._clock.now() - stamp.newest > _SETTLED_S
+            settled = self._clock.now() - stamp.newest > SETTLED_S
             one.stamp = stamp if settled and not survey.facts.problem else None

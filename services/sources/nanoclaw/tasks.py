@@ -16,6 +16,20 @@ def is_spent(row: SessionRow | None) -> bool:
     return row is not None and row.status == "closed" and bool(row.task)
 
 
+def runs(row: SessionRow | None, survey: Survey) -> str:
+    """How often a series ran and how often that failed, of a session of its own; else empty."""
+    if row is None or not row.task:
+        return ""
+    counts = dict(survey.inbound)
+    failed = sum(counts.get(label.value, 0) for label in _FAILED)
+    over = failed + sum(counts.get(label.value, 0) for label in _DONE)
+    return f"{over}, {failed} failed" if failed else str(over)
+
+
+_DONE = (InLabel.COMPLETED, InLabel.UNSYNCED)
+_FAILED = (InLabel.FAILED, InLabel.SCRIPT_FAILED, InLabel.SCRIPT_UNSYNCED)
+
+
 def paused_task(row: SessionRow | None, survey: Survey) -> str:
     """That a task is paused, and why as far as its rows tell; empty where it is not."""
     if row is None or not row.task or not survey.series:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields
+from operator import attrgetter
 
 from services.models import Sandbox
 from services.queues.facts import AgentFacts, Survey
@@ -93,5 +94,12 @@ def shared_evidence(context: PollContext) -> tuple[object, ...]:
 
 
 def reconfirmed(drawn: Sandbox, now: float) -> Sandbox:
-    """The same row, confirmed now."""
-    return replace(drawn, observed_at=now)
+    """The same row, confirmed now; thousands of them a round, so without `replace`."""
+    cells = [*_CELLS(drawn)]
+    cells[_OBSERVED] = now
+    return Sandbox(*cells)
+
+
+_NAMES = [one.name for one in fields(Sandbox)]
+_CELLS = attrgetter(*_NAMES)
+_OBSERVED = _NAMES.index("observed_at")

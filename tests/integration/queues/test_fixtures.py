@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import shutil
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ import pytest
 
 from services.errors import NotFoundError, UnavailableError
 from services.models import Direction, InLabel, Message, OutLabel, QueueSnapshot, SandboxId
-from services.queues.facts import AgentFacts, verdict
+from services.queues.facts import verdict
 from services.queues.reader import QueueReader
 from services.queues.readonly import open_readonly
 from services.queues.stuck import StuckAction
@@ -140,7 +140,7 @@ async def test_without_its_agent_a_claim_is_an_orphan(tmp_path: Path) -> None:
 async def test_context_alone_is_never_due(tmp_path: Path) -> None:
     folder = copied(tmp_path, f"{ALPHA}/sess-fx-accumulate")
     assert dict((await read(folder)).inbound) == {"context only": 3}
-    assert (await QueueReader(FakeClock(NOW)).agent(folder)).due == 0
+    assert (await QueueReader(FakeClock(NOW)).survey(folder, alive=None)).facts.due == 0
 
 
 @pytest.mark.parametrize("shape", ["first-split", "mid-april"])
@@ -153,7 +153,7 @@ async def test_old_shapes_are_read(tmp_path: Path, shape: str) -> None:
         "old-out-3": OutLabel.UNCONFIRMED if shape == "first-split" else OutLabel.DELIVERED,
     }
     assert snapshot.problem == ""
-    facts = await QueueReader(FakeClock(NOW)).agent(folder)
+    facts = (await QueueReader(FakeClock(NOW)).survey(folder, alive=None)).facts
     assert (facts.due, facts.tool, facts.claims, facts.problem) == (1, "", (), "")
 
 
@@ -175,7 +175,7 @@ async def test_the_facts_are_those_the_host_computed(tmp_path: Path, place: str,
     expected = recorded["sessions"][f"states/{place}"]
     folder = copied(tmp_path, f"states/data/v2-sessions/{place}")
     (folder / ".heartbeat").unlink(missing_ok=True)
-    facts = await QueueReader(FakeClock(HALF_PAST)).agent(folder)
+    facts = (await QueueReader(FakeClock(HALF_PAST)).survey(folder, alive=None)).facts
     assert facts.due == expected["countDueMessages"] == due
     assert [
         {"message_id": c.message_id, "status_changed": c.status_changed} for c in facts.claims
@@ -191,20 +191,13 @@ async def test_the_facts_are_those_the_host_computed(tmp_path: Path, place: str,
         assert stuck.limit_ms == expected["stuck_at_1730_no_heartbeat"]["toleranceMs"]
 
 
-async def test_the_heartbeat_is_looked_at_each_time(tmp_path: Path) -> None:
+async def test_a_heartbeat_after_the_claim_protects(tmp_path: Path) -> None:
     folder = copied(tmp_path, f"{ALPHA}/sess-fx-claimed")
-    reader = QueueReader(FakeClock(NOW))
-
-    async def facts_at(beat: float) -> AgentFacts:
-        os.utime(folder / ".heartbeat", (beat, beat))
-        return await reader.agent(folder)
-
-    before = await facts_at(1_795_194_140.0)
-    assert before.heartbeat_at == 1_795_194_140.0
+    facts = (await QueueReader(FakeClock(NOW)).survey(folder, alive=None)).facts
+    before = replace(facts, heartbeat_at=1_795_194_140.0)
     assert verdict(before, NOW).action is StuckAction.KILL_CLAIM
-    after = await facts_at(1_795_194_142.0)
+    after = replace(facts, heartbeat_at=1_795_194_142.0)
     assert verdict(after, NOW).action is StuckAction.OK
-    assert after.newest_activity == 1_795_194_142.0
 
 
 def fingerprint(folder: Path) -> dict[str, tuple[str, int]]:
@@ -225,7 +218,7 @@ async def test_a_hundred_polls_change_no_file(tmp_path: Path) -> None:
     reader = QueueReader(clock)
     for _ in range(100):
         snapshot = await reader.snapshot(ONE, folder, 50, alive=True)
-        facts = await reader.agent(folder)
+        facts = (await reader.survey(folder, alive=None)).facts
         assert len(snapshot.messages) == len(INBOUND) + len(OUTBOUND)
         assert facts.due == 10
         await clock.advance(1.0)
@@ -242,7 +235,7 @@ async def test_a_writer_that_died_is_named_and_its_journal_left_alone(tmp_path: 
     assert all("writer died mid-commit" in problem for problem in problems)
     assert problems[0].startswith("not read yet")
     assert problems[3].startswith("outbound.db: writer died mid-commit; heals when")
-    facts = [await reader.agent(folder) for _ in range(4)][-1]
+    facts = [(await reader.survey(folder, alive=None)).facts for _ in range(4)][-1]
     assert "writer died mid-commit" in facts.problem
     assert facts.stale
     with pytest.raises(UnavailableError, match="writer died"):

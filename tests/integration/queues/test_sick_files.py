@@ -100,7 +100,7 @@ async def test_no_files_is_not_an_error_and_nothing_is_created(tmp_path: Path) -
         snapshot = await polls()
         assert (snapshot.problem, snapshot.stale) == ("no queue files yet", False)
     assert not (tmp_path / "never").exists()
-    facts = await polls.reader.agent(tmp_path / "never")
+    facts = (await polls.reader.survey(tmp_path / "never", alive=None)).facts
     assert (facts.problem, facts.stale) == ("no queue files yet", False)
 
 
@@ -184,7 +184,7 @@ async def test_an_unknown_shape_is_said_and_never_raised(folder: Path) -> None:
     polls = Polls(folder)
     assert [(await polls()).stale for _ in range(3)] == [True, True, True]
     assert (await polls()).problem == "inbound.db has a shape this panel does not know"
-    facts = [await polls.reader.agent(folder) for _ in range(3)][-1]
+    facts = [(await polls.reader.survey(folder, alive=None)).facts for _ in range(3)][-1]
     assert "shape" in facts.problem
 
 
@@ -423,18 +423,18 @@ async def test_starvation_and_unclaimed_responses_are_seen(folder: Path) -> None
         [(f"c{n}", 100 + 2 * n, "chat") for n in range(9)],
     )
     polls = Polls(folder)
-    assert not (await polls.reader.agent(folder)).starved
+    assert not (await polls.reader.survey(folder, alive=None)).facts.starved
     execute(
         folder / "inbound.db",
         """INSERT INTO messages_in (id, seq, kind, timestamp, content)
            VALUES ('qr-1', 200, 'system', '2026-11-20 12:00:00', '')""",
         [()],
     )
-    facts = await polls.reader.agent(folder)
+    facts = (await polls.reader.survey(folder, alive=None)).facts
     assert facts.starved
     assert facts.unclaimed_response
     acknowledge(folder, "processing", "due")
-    assert not (await polls.reader.agent(folder)).starved
+    assert not (await polls.reader.survey(folder, alive=None)).facts.starved
 
 
 HAMMER = textwrap.dedent("""
@@ -476,7 +476,7 @@ async def test_writers_at_full_speed_never_wait_for_the_panel(folder: Path) -> N
     try:
         while any(writer.poll() is None for writer in writers):
             snapshot = await reader.snapshot(ONE, folder, 200, alive=True)
-            await reader.agent(folder)
+            await reader.survey(folder, alive=None)
             read += not snapshot.stale
             await asyncio.sleep(0.02)  # the panel's looks beside writers that take seconds
         written = []

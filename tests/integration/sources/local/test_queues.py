@@ -114,7 +114,7 @@ async def test_a_message_goes_all_the_way(
     assert (await labels(folder, NOW))[0] == {"due": 1}
     agent.step(NOW + 1)
     assert (await labels(folder, NOW + 1))[0] == {"processing": 1}
-    facts = await QueueReader(FakeClock(NOW)).agent(folder)
+    facts = (await QueueReader(FakeClock(NOW)).survey(folder, alive=None)).facts
     assert facts.tool
     assert len(facts.claims) == 1
     at = NOW + 1
@@ -123,7 +123,7 @@ async def test_a_message_goes_all_the_way(
         assert at < NOW + 10
         agent.step(at)
     assert await labels(folder, at) == ({"completed, not yet synced": 1}, {"undelivered": 1})
-    assert (await QueueReader(FakeClock(NOW)).agent(folder)).tool == ""
+    assert (await QueueReader(FakeClock(NOW)).survey(folder, alive=None)).facts.tool == ""
     host_queue.deliver(at)
     host_queue.sweep(at, suspended=False)
     assert await labels(folder, at) == ({"completed": 1}, {"delivered": 1})

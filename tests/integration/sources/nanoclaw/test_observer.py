@@ -115,7 +115,7 @@ async def test_one_session_in_full(root: Path, docker: ScriptedDocker) -> None:
     told = dict(mixed.evidence)
     assert told["container"] == f"{name}, up 5 min"
     assert told["row"] == "active, running"
-    assert told["due (the host's count)"] == "10"
+    assert told["host's due count"] == "10"
     assert told["claims"] == "1, since 3 min ago"
     assert told["next due"].endswith("after 2 resets")
     assert told["waiting question"] == "Deploy?"

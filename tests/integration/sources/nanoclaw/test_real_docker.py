@@ -1,4 +1,4 @@
-"""A real docker daemon beside a small install: what is seen while containers come and go.
+"""A real runtime beside a small install: what is seen while containers come and go.
 
 The host is played row by row, in upstream's order: the container first, then its row.
 """
@@ -20,26 +20,28 @@ from tests.support import kits
 from tests.support.docker import Docker, docker
 from tests.support.nanoclaw import opened, short_folder
 from tests.support.nanoclaw_install import Session, SmallInstall, answering
+from tests.support.podman import Podman, podman
 from tests.support.waiting import eventually
 
-pytestmark = pytest.mark.kit("docker")
 SID = "sess-1795193316631-cbbi85"
 ALARMS = (SandboxState.STUCK, SandboxState.BROKEN, SandboxState.UNKNOWN, SandboxState.DOWN)
-ENDS = 20
+ENDS = {"docker": 20, "podman": 5}
 
 
-@pytest.fixture(scope="module")
-def daemon() -> Iterator[Docker]:
-    kits.need("docker")
-    with docker() as one:
+@pytest.fixture(scope="module", params=ENDS)
+def daemon(request: pytest.FixtureRequest) -> Iterator[Docker | Podman]:
+    kits.need(request.param)
+    runtime = podman if request.param == "podman" else docker
+    with runtime() as one:
         yield one
 
 
 class World:
     """The install, its one session, and the source that looks at it."""
 
-    def __init__(self, top: Path, daemon: Docker, monkeypatch: pytest.MonkeyPatch) -> None:
-        daemon.on_path(top / "bin")
+    def __init__(self, top: Path, daemon: Docker | Podman, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.path = top / "bin"
+        daemon.on_path(self.path)
         monkeypatch.setenv("PATH", str(top / "bin"), prepend=":")
         self.daemon = daemon
         self.install = SmallInstall(top / "claw", "2.4.0", "mailbox", "driver")
@@ -78,11 +80,23 @@ class World:
 
 
 @pytest.fixture
-def world(daemon: Docker, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+def world(daemon: Docker | Podman, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
     with short_folder() as top, answering(top / "claw"):
         made = World(top, daemon, monkeypatch)
         yield made
         daemon.call("rm", "-f", made.name, check=False)
+
+
+def with_daemon(world: World) -> Docker:
+    if not isinstance(world.daemon, Docker):
+        pytest.skip("podman has no daemon")
+    return world.daemon
+
+
+@pytest.fixture
+def top() -> Iterator[Path]:
+    with short_folder() as folder:
+        yield folder
 
 
 async def test_ordinary_ends_raise_no_alarm(world: World) -> None:
@@ -94,9 +108,12 @@ async def test_ordinary_ends_raise_no_alarm(world: World) -> None:
             seen.append(await world.row())
 
     looking = asyncio.create_task(look())
-    for _ in range(ENDS):
+    for _ in range(ENDS["docker" if isinstance(world.daemon, Docker) else "podman"]):
         await world.start()
         await world.call("stop", "-t", "1", world.name)
+        if isinstance(world.daemon, Podman):
+            # What removes it for podman runs without the libraries of this kit.
+            await world.call("rm", "-f", "-i", world.name)
         world.install.row(SID, "stopped")
         await eventually(world.gone)
     over.set()
@@ -125,6 +142,7 @@ async def test_pause_restart_kill_and_removal_are_told_apart(world: World) -> No
 
 
 async def test_a_container_whose_row_stays_stopped_is_an_orphan_in_the_end(world: World) -> None:
+    with_daemon(world)
     labels = world.install.labels(SID, time.time())
     await asyncio.to_thread(world.daemon.run, world.name, world.session.folder, labels)
     await world.until(SandboxState.SETTLING)
@@ -135,14 +153,44 @@ async def test_a_container_whose_row_stays_stopped_is_an_orphan_in_the_end(world
 async def test_a_daemon_that_is_killed_leaves_the_state_unknown_and_comes_back(
     world: World,
 ) -> None:
+    daemon = with_daemon(world)
     await world.start()
     await world.until(SandboxState.READY)
-    await asyncio.to_thread(world.daemon.kill_daemon)
+    await asyncio.to_thread(daemon.kill_daemon)
     row = await world.until(SandboxState.READY, "Container state unknown, by its heartbeat")
     assert dict(row.evidence)["container"].startswith("unknown: docker")
-    await asyncio.to_thread(world.daemon.start)
+    await asyncio.to_thread(daemon.start)
     world.install.row(SID, "stopped")  # without live restore a new daemon ends what ran
     await world.until(SandboxState.ASLEEP, "nothing waits", within=60)
+    await world.observer.close()
+
+
+async def test_a_daemon_that_is_replaced_is_said_to_be_another(world: World, top: Path) -> None:
+    daemon = with_daemon(world)
+    await world.start()
+    await world.until(SandboxState.READY)
+    other = Docker(top)
+    seen: list[Sandbox] = []
+
+    def said() -> bool:
+        return bool(seen) and "another daemon or context answers" in str(seen[-1].evidence)
+
+    try:
+        await asyncio.to_thread(other.start)
+        other.on_path(world.path)
+        limit = time.monotonic() + 60
+        while not said():
+            assert time.monotonic() < limit, seen[-1]
+            world.session.beat(time.time())
+            seen.append(await world.row())
+        daemon.on_path(world.path)
+        while world.name not in dict((await world.row()).evidence)["container"]:
+            assert time.monotonic() < limit
+            world.session.beat(time.time())
+    finally:
+        await asyncio.to_thread(other.stop)
+    assert [row for row in seen if row.state in ALARMS] == []
+    assert not any("restarted" in row.reason for row in seen)
     await world.observer.close()
 
 

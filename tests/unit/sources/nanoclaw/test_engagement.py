@@ -72,6 +72,7 @@ def test_every_agent_of_the_chat_is_named() -> None:
         (replace(WIRING, session_mode="per-thread"), CHAT, ROW, "no thread"),
         (replace(WIRING, group="h"), CHAT, ROW, "no longer wired"),
         (WIRING, replace(CHAT, denied=True), ROW, "denied"),
+        (WIRING, replace(CHAT, instance="second"), ROW, "belongs to the bot second"),
         (WIRING, replace(CHAT, policy="strict"), ROW, "does not admit"),
         (WIRING, replace(CHAT, policy="request_approval"), ROW, "does not admit"),
         (replace(WIRING, sender_scope="known"), CHAT, ROW, "does not admit"),
@@ -85,6 +86,10 @@ def test_what_would_not_wake_is_refused_with_the_reason(
     wiring: Wiring, chat: Chat, row: SessionRow | None, said: str
 ) -> None:
     assert said in refusal(central(wiring, chat), row)
+
+
+def test_the_only_bot_of_a_channel_is_named_like_it() -> None:
+    assert refusal(central(chat=replace(CHAT, instance="telegram"))) == ""
 
 
 def test_a_sticky_thread_that_has_a_session_engages() -> None:

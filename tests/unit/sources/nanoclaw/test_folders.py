@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from services.queues.file_marks import changed_at
 from services.sources.nanoclaw import folders
 from services.sources.nanoclaw.containers import SessionKey
 from services.sources.nanoclaw.folders import Folders
@@ -46,7 +47,7 @@ def seen(
     return sum(
         1
         for session_key in homes
-        if (mark := found[session_key].inbound) and mark[0] == second * 10**9
+        if (mark := found[session_key].inbound) and changed_at(mark) == second
     )
 
 
@@ -76,7 +77,7 @@ def test_what_moved_and_what_is_not_at_rest_is_looked_at_each_time(
         for session_key in (homes[0], homes[1], homes[5]):
             mark = found[session_key].inbound
             assert mark is not None
-            assert mark[0] == (1_000 + turn) * 10**9
+            assert changed_at(mark) == 1_000 + turn
 
 
 def test_a_session_that_goes_is_noticed_in_its_turn(
