@@ -1,9 +1,10 @@
-"""Starts a gateway through its own service, on the operator's word; has no other verb."""
+"""Starts a gateway through its own service, and connects anew, on the operator's word."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
 
+from services.agents.openclaw.evidence import Connection
 from services.agents.openclaw.judge import judge
 from services.clock import Clock
 from services.errors import NotFoundError, ProcessError, UnavailableError
@@ -17,6 +18,8 @@ from services.terminal.exec.requests import ExecEvent, ExecRequest, ShellChoice
 from services.terminal.transport.base import Transport
 from services.text.format import sentence
 from services.text.sanitize import sanitize
+
+CONNECT_S = 20.0
 
 
 class OpenClawActor:
@@ -32,13 +35,15 @@ class OpenClawActor:
 
     def wake_key(self, sandbox: SandboxId) -> str:
         place = self._gatherer.place(sandbox.native_id)
-        return f"openclaw:{sandbox.native_id if place is None else place.path}"
+        owner = self._gatherer.owner(sandbox.native_id)
+        return f"openclaw:{owner if place is None else place.path}"
 
     async def wake(self, sandbox: SandboxId) -> AsyncIterator[Step]:
         """Look again, then have its service start it, once; whether it serves, probes tell."""
         step = StepBuilder("start", self._clock, commands.START_S)
         yield step.begun
-        seen = (await self._gatherer.gather()).get(sandbox.native_id)
+        gathered = await self._gatherer.gather()
+        seen = gathered.get(self._gatherer.owner(sandbox.native_id))
         place = self._gatherer.place(sandbox.native_id)
         if seen is None or place is None:
             raise NotFoundError(f"There is no gateway {sanitize(sandbox.native_id, 100)!r}.")
@@ -70,7 +75,22 @@ class OpenClawActor:
             yield step.ok("its service was started", outcome="its service was started")
 
     async def connect(self, sandbox: SandboxId) -> AsyncIterator[Step]:
-        yield skipped_step("connect", "there is no link to prove", self._clock)
+        """Connect anew where that is not done; nothing is started by it."""
+        link = self._gatherer.link(sandbox.native_id)
+        if link is None:
+            yield skipped_step("connect", "there is no link to prove", self._clock)
+            return
+        step = StepBuilder("connect", self._clock, CONNECT_S)
+        yield step.begun
+        link.retry()
+        await link.settled(CONNECT_S)
+        heard = link.heard()
+        if heard.reading:
+            yield step.ok(f"it reads gateway {heard.version or '-'}")
+        else:
+            words = heard.problem or "it did not answer in time"
+            lost = heard.connection is Connection.LOST
+            yield step.failed(f"{words} {heard.advice}".strip(), transient=lost)
 
     def shell(self, sandbox: SandboxId, choice: ShellChoice) -> Transport:
         raise UnavailableError(sentence(NO_SHELL))
