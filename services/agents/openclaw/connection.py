@@ -11,9 +11,9 @@ from services.agents.openclaw.wire import (
     CHALLENGE,
     GatewayAnswer,
     GatewayCredential,
+    GatewayHello,
     GatewayPush,
     GatewayRefusal,
-    Hello,
     decode_frame,
     encode_connect,
     encode_request,
@@ -28,7 +28,7 @@ _MOST_MALFORMED = 8
 _MOST_WAITING = 32
 
 
-class Channel(Protocol):
+class GatewayChannel(Protocol):
     """Carries whole frames to and from one gateway."""
 
     async def send(self, text: str) -> None:
@@ -61,7 +61,7 @@ class GatewayConnection:
     """Speaks over one channel; used by one task that runs `run`, and any that `call`."""
 
     def __init__(
-        self, channel: Channel, clock: Clock, on_push: Callable[[GatewayPush, bool], None]
+        self, channel: GatewayChannel, clock: Clock, on_push: Callable[[GatewayPush, bool], None]
     ) -> None:
         """`on_push` is given what was told, and whether something before it was missed."""
         self._channel = channel
@@ -76,7 +76,7 @@ class GatewayConnection:
 
     async def enter(
         self, version: str, credential: Callable[[], Awaitable[GatewayCredential | None]]
-    ) -> Hello:
+    ) -> GatewayHello:
         """The handshake; the credential is asked for when the challenge is there.
 
         Raises:

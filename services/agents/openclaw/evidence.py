@@ -91,7 +91,7 @@ class Owner(Enum):
     OTHER = "another program"
 
 
-class Connection(Enum):
+class ConnectionState(Enum):
     """How our connection to a gateway stands."""
 
     OFF = "not made"
@@ -108,7 +108,7 @@ class Connection(Enum):
 class Heard:
     """What a gateway told over a connection, and how that stands."""
 
-    connection: Connection = Connection.OFF
+    connection: ConnectionState = ConnectionState.OFF
     problem: str = ""
     """Why it does not read, in a sentence."""
     advice: str = ""
@@ -123,7 +123,7 @@ class Heard:
     @property
     def reading(self) -> bool:
         """Whether what was told is kept up."""
-        return self.connection is Connection.READING
+        return self.connection is ConnectionState.READING
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,12 +14,12 @@ from typing import Any, Protocol
 
 from services.agents.openclaw.connection import (
     CALL_S,
-    Channel,
     ChannelLostError,
+    GatewayChannel,
     GatewayConnection,
     GatewayRefusedError,
 )
-from services.agents.openclaw.evidence import Connection, Heard
+from services.agents.openclaw.evidence import ConnectionState, Heard
 from services.agents.openclaw.refusals import NO_SCOPE, explain
 from services.agents.openclaw.told import Told, take, take_session
 from services.agents.openclaw.wire import (
@@ -27,8 +27,8 @@ from services.agents.openclaw.wire import (
     READ_SCOPE,
     READS,
     GatewayCredential,
+    GatewayHello,
     GatewayPush,
-    Hello,
 )
 from services.clock import Clock
 from services.errors import UnavailableError, WakedeckError
@@ -52,7 +52,7 @@ _TOUCHES: Mapping[str, tuple[str, ...]] = {
 class Door(Protocol):
     """The way to one gateway, and what may be shown to it."""
 
-    async def open(self) -> Channel:
+    async def open(self) -> GatewayChannel:
         """A new channel.
 
         Raises:
@@ -86,10 +86,10 @@ class GatewayLink:
         self._retry = asyncio.Event()
         self._settled = asyncio.Event()
         self._connection: GatewayConnection | None = None
-        self._state = Connection.OFF
+        self._state = ConnectionState.OFF
         self._problem = self._advice = self._draining = ""
         self._draining_at = 0.0
-        self._hello = Hello()
+        self._hello = GatewayHello()
         self._told = Told()
         self._asked: dict[str, float] = {}
         self._touched: set[str] = set()
@@ -99,7 +99,7 @@ class GatewayLink:
     def start(self) -> None:
         """Connect, unless that is under way; idempotent."""
         if self._task is None or self._task.done():
-            self._set(Connection.CONNECTING)
+            self._set(ConnectionState.CONNECTING)
             self._settled.clear()
             self._task = asyncio.ensure_future(self._keep())
 
@@ -109,11 +109,11 @@ class GatewayLink:
         if task is not None:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
-        self._set(Connection.OFF)
+        self._set(ConnectionState.OFF)
 
     def retry(self) -> None:
         """Try again at once where it waits; nothing where it reads."""
-        if self._state is not Connection.READING:
+        if self._state is not ConnectionState.READING:
             self._settled.clear()
             self._retry.set()
 
@@ -162,19 +162,19 @@ class GatewayLink:
             except GatewayRefusedError as error:
                 state, self._problem, self._advice = explain(error.refusal)
                 self._set(state)
-                if state is not Connection.LOST:
+                if state is not ConnectionState.LOST:
                     await self._until_another(seen)
                     wait = FIRST_WAIT_S
                     continue
                 wait = max(wait, min(error.refusal.retry_after_s or 0.0, LONGEST_WAIT_S))
             except WakedeckError as error:
-                if self._state is Connection.READING:
+                if self._state is ConnectionState.READING:
                     wait = FIRST_WAIT_S
                 self._problem, self._advice = error.sentence, error.advice
-                self._set(Connection.LOST)
+                self._set(ConnectionState.LOST)
             except Exception as error:
                 self._problem = f"Its connection failed ({sanitize(type(error).__name__, 60)})."
-                self._set(Connection.LOST)
+                self._set(ConnectionState.LOST)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(wait * self._jitter.uniform(0.8, 1.2)):
                     await self._retry.wait()
@@ -220,8 +220,8 @@ class GatewayLink:
             for method, every in READS.items():
                 if self._is_due(method, every):
                     await self._ask_one(connection, method)
-            if self._state is not Connection.READING:
-                self._set(Connection.READING)
+            if self._state is not ConnectionState.READING:
+                self._set(ConnectionState.READING)
             silent = self._clock.monotonic() - connection.heard_at
             if silent > 2 * self._hello.tick_s:
                 raise ChannelLostError(f"Its connection has been silent for {silent:.0f} s.")
@@ -244,7 +244,7 @@ class GatewayLink:
         self._told = take(self._told, method, payload, self._clock.now())
         if method == "channels.status":
             self._note_down()
-        if self._state is Connection.READING:
+        if self._state is ConnectionState.READING:
             self._changed.set()
 
     def _is_due(self, method: str, every: float) -> bool:
@@ -296,8 +296,8 @@ class GatewayLink:
         except WakedeckError:
             return ""
 
-    def _set(self, state: Connection) -> None:
+    def _set(self, state: ConnectionState) -> None:
         self._state = state
-        if state is not Connection.CONNECTING:
+        if state is not ConnectionState.CONNECTING:
             self._settled.set()
         self._changed.set()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from services.agents.openclaw.evidence import Connection
+from services.agents.openclaw.evidence import ConnectionState
 from services.agents.openclaw.wire import NO_SCHEMA, PROTOCOL, READ_SCOPE, GatewayRefusal
 from services.text.sanitize import sanitize
 
@@ -29,22 +29,22 @@ _PAIRING = ("NOT_PAIRED", "PAIRING_REQUIRED")
 _PASSING = ("UNAVAILABLE", "startup-sidecars")
 
 
-def explain(refusal: GatewayRefusal) -> tuple[Connection, str, str]:
+def explain(refusal: GatewayRefusal) -> tuple[ConnectionState, str, str]:
     """How the connection stands after it, why in a sentence, and what to do."""
     if refusal.code in _PASSING or refusal.reason in _PASSING:
-        return Connection.LOST, "It is not ready for a connection yet.", ""
+        return ConnectionState.LOST, "It is not ready for a connection yet.", ""
     if refusal.code == "PROTOCOL_MISMATCH":
         speaks = f"protocol {refusal.expected}" if refusal.expected else "another protocol"
         older = "OpenClaw" if 0 < refusal.expected < PROTOCOL else "this panel"
         why = f"It speaks {speaks}, this panel {PROTOCOL}: only its probes are shown."
-        return Connection.OTHER_PROTOCOL, why, f"Update {older}."
+        return ConnectionState.OTHER_PROTOCOL, why, f"Update {older}."
     if refusal.code == NO_SCHEMA:
         why = "It does not take this panel's way to connect: only its probes are shown."
-        return Connection.OTHER_PROTOCOL, why, "Its release and this panel's do not fit."
+        return ConnectionState.OTHER_PROTOCOL, why, "Its release and this panel's do not fit."
     if refusal.code in _PAIRING:
         asked = f" (request {refusal.request_id})" if refusal.request_id else ""
         why = f"It runs, but refuses this panel: it is not paired{asked}."
         advice = _PAIR.format(id=refusal.request_id) if refusal.request_id else ""
-        return Connection.REFUSED, why, advice
+        return ConnectionState.REFUSED, why, advice
     said, advice = _SAYS.get(refusal.code, (f"{sanitize(refusal.code, 60)}", ""))
-    return Connection.REFUSED, f"It runs, but refuses this panel: {said}.", advice
+    return ConnectionState.REFUSED, f"It runs, but refuses this panel: {said}.", advice

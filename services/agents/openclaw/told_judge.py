@@ -5,7 +5,7 @@ See upstream/openclaw: States.
 
 from __future__ import annotations
 
-from services.agents.openclaw.evidence import Connection, OpenClawEvidence
+from services.agents.openclaw.evidence import ConnectionState, OpenClawEvidence
 from services.agents.openclaw.judgement import OpenClawJudgement
 from services.agents.openclaw.told import CronJob, SessionInfo, Told
 from services.models import Activity, GatewayState, SandboxState
@@ -19,7 +19,7 @@ CHANNEL_S = 150.0
 def not_read(seen: OpenClawEvidence) -> OpenClawJudgement | None:
     """It runs and does not let us read: whether its channels and agents are well is not known."""
     heard = seen.heard
-    if heard.connection not in (Connection.REFUSED, Connection.OTHER_PROTOCOL):
+    if heard.connection not in (ConnectionState.REFUSED, ConnectionState.OTHER_PROTOCOL):
         return None
     return OpenClawJudgement(
         "does not let us read",

@@ -94,7 +94,7 @@ class GatewayPush:
 
 
 @dataclass(frozen=True, slots=True)
-class Hello:
+class GatewayHello:
     """What the gateway said of itself and of us when it let us in."""
 
     version: str = ""
@@ -199,14 +199,14 @@ def _refusal(error: dict[str, Any]) -> GatewayRefusal:
     )
 
 
-def read_hello(payload: object) -> Hello:
+def read_hello(payload: object) -> GatewayHello:
     """What the answer to `connect` says."""
     fields = table(payload)
     server, auth = table(fields.get("server")), table(fields.get("auth"))
     tick = number(table(fields.get("policy")).get("tickIntervalMs"))
     listed = table(fields.get("features")).get("methods")
     has = READS.keys() & set(names(listed, _MOST_METHODS)) if isinstance(listed, list) else READS
-    return Hello(
+    return GatewayHello(
         text(server.get("version"), 30),
         text(server.get("bootId"), 60),
         names(auth.get("scopes"), 40),

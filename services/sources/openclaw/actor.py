@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
 
-from services.agents.openclaw.evidence import Connection
+from services.agents.openclaw.evidence import ConnectionState
 from services.agents.openclaw.judge import judge
 from services.clock import Clock
 from services.errors import NotFoundError, ProcessError, UnavailableError
@@ -89,7 +89,7 @@ class OpenClawActor:
             yield step.ok(f"it reads gateway {heard.version or '-'}")
         else:
             words = heard.problem or "it did not answer in time"
-            lost = heard.connection is Connection.LOST
+            lost = heard.connection is ConnectionState.LOST
             yield step.failed(f"{words} {heard.advice}".strip(), transient=lost)
 
     def shell(self, sandbox: SandboxId, choice: ShellChoice) -> Transport:

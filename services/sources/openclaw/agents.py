@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from services.agents.openclaw.evidence import Connection, OpenClawEvidence
+from services.agents.openclaw.evidence import ConnectionState, OpenClawEvidence
 from services.agents.openclaw.judgement import OpenClawJudgement
 from services.agents.openclaw.told import AgentInfo, SessionInfo, Told
 from services.agents.openclaw.told_judge import judge_agent, judge_session
@@ -176,7 +176,7 @@ def _agent_facts(
 ) -> list[tuple[str, str]]:
     heard = seen.heard
     facts: list[tuple[str, str]] = []
-    if heard.connection is Connection.OFF and told.sessions is None:
+    if heard.connection is ConnectionState.OFF and told.sessions is None:
         facts += [("channels", NOT_ASKED), ("agents and sessions", NOT_ASKED)]
     elif not heard.reading:
         facts.append(("connection", heard.problem or heard.connection.value))

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from importlib.metadata import version
 from urllib.parse import urlsplit
 
-from services.agents.openclaw.evidence import Connection, Heard, LockState
+from services.agents.openclaw.evidence import ConnectionState, Heard, LockState
 from services.agents.openclaw.link import GatewayLink
 from services.agents.openclaw.probes import Answers, HealthWord, Reach
 from services.agents.openclaw.wire import GatewayCredential
@@ -56,7 +56,7 @@ class GatewayLinks:
             self._ports[native_id] = port
             if link is None:
                 link = self._links[native_id] = self._make(native_id, place)
-            first = link.heard().connection is Connection.OFF
+            first = link.heard().connection is ConnectionState.OFF
             link.start()
             if first:
                 await link.settled(FIRST_S)

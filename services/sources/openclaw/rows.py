@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from services.agents.openclaw.evidence import Connection, LockState, OpenClawEvidence
+from services.agents.openclaw.evidence import ConnectionState, LockState, OpenClawEvidence
 from services.agents.openclaw.judgement import OpenClawJudgement
 from services.agents.openclaw.probes import Answers
 from services.agents.openclaw.told import ChannelAccount
@@ -101,7 +101,7 @@ def _answers(answers: Answers) -> list[tuple[str, str]]:
 def _told(seen: OpenClawEvidence) -> list[tuple[str, str]]:
     """What it tells over its connection, the troubles of tasks first."""
     heard, told = seen.heard, seen.heard.told
-    if heard.connection is Connection.OFF:
+    if heard.connection is ConnectionState.OFF:
         return []
     rows = [("connection", heard.connection.value + (f": {heard.problem}" * bool(heard.problem)))]
     ours, theirs = seen.command_version, heard.version
