@@ -38,6 +38,7 @@ class GatewayPeer:
             for method, answer in RECORDED.items()
             if method != "pushes" and answer.get("ok") and "payload" in answer
         }
+        self.answers["gateway.identity.get"] = {"deviceId": "e345d7312869f588"}
         self.answers["sessions.list"] = self.answers["sessions.subscribe"]["list"]
         self.scopes = ["operator.read"]
         self.refusal: dict[str, Any] | None = None

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
+
 from services.agents.openclaw.evidence import ConnectionState
 from services.agents.openclaw.wire import NO_SCHEMA, PROTOCOL, READ_SCOPE, GatewayRefusal
 from services.text.sanitize import sanitize
 
 NO_SCOPE = GatewayRefusal("NO_SCOPE")
 """It let us in and gave no right to read."""
+_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,79}")
 _PAIR = "On its machine: `openclaw devices approve {id}`."
 _SAYS: dict[str, tuple[str, str]] = {
     "AUTH_TOKEN_MISMATCH": ("the token it is shown is another one than its own", ""),
@@ -42,9 +45,11 @@ def explain(refusal: GatewayRefusal) -> tuple[ConnectionState, str, str]:
         why = "It does not take this panel's way to connect: only its probes are shown."
         return ConnectionState.OTHER_PROTOCOL, why, "Its release and this panel's do not fit."
     if refusal.code in _PAIRING:
-        asked = f" (request {refusal.request_id})" if refusal.request_id else ""
+        # It stands in a command to paste.
+        request = refusal.request_id if _ID.fullmatch(refusal.request_id) else ""
+        asked = f" (request {request})" if request else ""
         why = f"It runs, but refuses this panel: it is not paired{asked}."
-        advice = _PAIR.format(id=refusal.request_id) if refusal.request_id else ""
+        advice = _PAIR.format(id=request) if request else ""
         return ConnectionState.REFUSED, why, advice
     said, advice = _SAYS.get(refusal.code, (f"{sanitize(refusal.code, 60)}", ""))
     return ConnectionState.REFUSED, f"It runs, but refuses this panel: {said}.", advice
