@@ -77,7 +77,7 @@ class GatewayPeer:
     async def _talk(self, socket: WebSocket) -> None:
         await socket.send(json.dumps(RECORDED["challenge"]))
         async for frame in socket.frames():
-            asked = json.loads(frame.data)
+            asked = json.loads(bytes(frame.data))
             answer = self._answer(asked)
             if answer is None:
                 continue

@@ -240,8 +240,13 @@ class GatewayLink:
         except ChannelLostError:
             raise
         except UnavailableError:
+            self._touched.add(method)
             return
-        self._told = take(self._told, method, payload, self._clock.now())
+        told = take(self._told, method, payload, self._clock.now())
+        if told is self._told:
+            self._touched.add(method)
+            return
+        self._told = told
         if method == "channels.status":
             self._note_down()
         if self._state is ConnectionState.READING:

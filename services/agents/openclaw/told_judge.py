@@ -38,9 +38,9 @@ def channel_down(seen: OpenClawEvidence) -> OpenClawJudgement | None:
     one, since = late[0]
     state = "connected" if one.connected is False else "running"
     cause = one.error or ("it has been starting ever since" if one.starting_s else "")
-    why = f"{one.name} is not {state} since {span(since)}{f': {cause}' if cause else ''}"
+    why = f"{one.name} has not been {state} for {span(since)}{f': {cause}' if cause else ''}"
     if len(late) > 1:
-        why += f"; so are {', '.join(other.name for other, _ in late[1:4])}"
+        why += f"; down too: {', '.join(other.name for other, _ in late[1:4])}"
     return OpenClawJudgement(
         "channel down",
         GatewayState.READY,

@@ -14,6 +14,7 @@ from services.models import (
     Counts,
     Facts,
     GatewayId,
+    GatewayState,
     Sandbox,
     SandboxId,
     SandboxState,
@@ -62,13 +63,13 @@ class _Maker:
         """The row of an agent; of all of them where none is known by name."""
         told, judged = self._seen.heard.told, self._judged
         state, activity, reason, needs = judged.agent, Activity.NONE, judged.reason, ""
-        if one is not None and self._heard_well:
+        first = native_id == self._native_id
+        if one is not None and self._is_judged_alone(first=first):
             state, activity, reason, needs = judge_agent(told, one.id)
             reason = reason or (one.model and f"Serves with {one.model}.")
         elif not reason:
             problem = self._seen.heard.problem
             reason = UNHEARD.format(problem) if problem else UNSEEN
-        first = native_id == self._native_id
         extra = (("agent", one.id), ("model", one.model or "-")) if one is not None else ()
         facts = (*extra, *_agent_facts(told, one, self._seen, first=first), *self._advice())
         if one is None or not self._seen.heard.reading:
@@ -85,7 +86,7 @@ class _Maker:
         """The row of a session."""
         judged = self._judged
         state, activity, reason = judged.agent, Activity.NONE, judged.reason
-        if self._heard_well:
+        if self._is_judged_alone(first=False):
             state, activity, reason = judge_session(one)
         spent = _spent(one)
         facts: list[tuple[str, str]] = [
@@ -109,13 +110,13 @@ class _Maker:
             inbound(tasks),
             outbound(tasks, ()),
             name=f"{self._native_id}:{one.agent}:{one.name}",
-            tool=one.model.rpartition("/")[2] if one.working else "",
         )
 
-    @property
-    def _heard_well(self) -> bool:
-        """Whether the gateway has no trouble of its own, and tells what it does."""
-        return self._seen.heard.reading and self._judged.agent is SandboxState.READY
+    def _is_judged_alone(self, *, first: bool) -> bool:
+        """Whether a row is judged by its own runs: one trouble of a gateway is one row's."""
+        judged = self._judged
+        well = judged.agent is SandboxState.READY or not first
+        return self._seen.heard.reading and judged.gateway is GatewayState.READY and well
 
     def _advice(self) -> Facts:
         judged = self._judged
@@ -134,7 +135,6 @@ class _Maker:
         needs: str = "",
         *,
         name: str = "",
-        tool: str = "",
     ) -> Sandbox:
         front, judged = GatewayId(self._source, self._native_id), self._judged
         return Sandbox(
@@ -145,7 +145,6 @@ class _Maker:
             self._seen.now,
             gateway=front,
             activity=activity,
-            tool=tool,
             evidence=evidence,
             inbound=ins,
             outbound=outs,

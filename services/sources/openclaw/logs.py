@@ -38,6 +38,7 @@ async def follow_file(
     path = _newest(place, folder)
     if path is None:
         raise UnavailableError(f"There is no log of it in {folder} that belongs to this user.")
+    yield LogRecord(f"— {path}: every gateway of this user and profile writes there", note=True)
     tail = FileTail(path)
     try:
         while True:

@@ -36,7 +36,7 @@ def gateways(tmp_path: Path) -> Iterator[tuple[RealGateway, RealGateway]]:
 async def test_every_state_has_its_word(gateways: tuple[RealGateway, RealGateway]) -> None:
     first, second = gateways
     token = first.home / "token"
-    first.home.mkdir()
+    first.home.mkdir(exist_ok=True)
     token.write_text("of-a-test-alone")
     source = open_openclaw("oc", OpenClawTable(), SystemClock(), first.environ)
     named = OpenClawTable(state_dir=str(second.state), token_file=str(token))
@@ -68,9 +68,14 @@ async def _reads(observer: Observer, second: RealGateway) -> None:
         return True
 
     await eventually(reads, limit=60)
-    got = await observer.observe()
-    assert {"cost", "lanes", "memory", "identity"} <= dict(got.gateways[0].evidence).keys()
-    assert dict(got.sandboxes[0].evidence)["agent"] == "main"
+
+    async def told() -> bool:
+        got = await observer.observe()
+        facts = dict(got.gateways[0].evidence)
+        assert {"cost", "lanes", "memory", "identity"} <= facts.keys(), facts
+        return dict(got.sandboxes[0].evidence)["agent"] == "main"
+
+    await eventually(told, limit=60)
     second.configure("another-of-a-test")
     await eventually(refuses, limit=30)
     (second.home / "token").write_text("another-of-a-test")

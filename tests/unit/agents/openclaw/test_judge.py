@@ -206,11 +206,11 @@ ROWS = [
     ),
     (
         heard(Heard(READING, down=((TELEGRAM, 151.0), (MATRIX, 200.0)))),
-        *(G.READY, S.STUCK, "Telegram (default) is not connected since 2 min: 401; so are Matrix"),
+        *(G.READY, S.STUCK, "has not been connected for 3 min: 401; down too: Matrix"),
     ),
     (
         heard(Heard(READING, down=((MATRIX, 300.0),))),
-        *(G.READY, S.STUCK, "Matrix (default) is not running since 5 min."),
+        *(G.READY, S.STUCK, "Matrix (default) has not been running for 5 min."),
     ),
     (heard(Heard(READING, down=((TELEGRAM, 150.0),))), G.READY, S.READY, ""),
     (
