@@ -77,7 +77,7 @@ def test_no_method_is_sent_that_does_not_only_read(method: str) -> None:
             encode_request("7", method)
 
 
-def test_what_is_sent_by_itself_is_in_the_contract() -> None:
+def test_what_is_sent_by_itself_is_named_here() -> None:
     known = {"status", "channels.status", "agents.list", "sessions.list", "sessions.subscribe"}
     known |= {"usage.cost", "tasks.list", "diagnostics.lanes", "cron.list", "gateway.identity.get"}
     assert set(READS) <= known
