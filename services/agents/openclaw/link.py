@@ -21,7 +21,7 @@ from services.agents.openclaw.connection import (
 )
 from services.agents.openclaw.evidence import ConnectionState, Heard
 from services.agents.openclaw.refusals import NO_SCOPE, explain
-from services.agents.openclaw.told import Told, take, take_session
+from services.agents.openclaw.told import Told, forget_order, take, take_session
 from services.agents.openclaw.wire import (
     LEAST_S,
     READ_SCOPE,
@@ -38,6 +38,8 @@ FIRST_WAIT_S, LONGEST_WAIT_S = 1.0, 30.0
 CHECK_S = 5.0
 """A refused credential is looked at again so often, to see whether it is another one."""
 _ROUND_S = 1.0
+_MAY_TAKE_LONG = "usage.cost"
+"""What is asked before it is enough to be shown."""
 _DRAIN_S = 330.0
 """A gateway that said it goes down, and is still there, has thought better of it."""
 _TOUCHES: Mapping[str, tuple[str, ...]] = {
@@ -192,6 +194,7 @@ class GatewayLink:
             self._hello = await connection.enter(self._version, self._door.credential)
             if READ_SCOPE not in self._hello.scopes:
                 raise GatewayRefusedError(NO_SCOPE)
+            self._told = forget_order(self._told)
             self._asked.clear()
             self._touched.clear()
             self._refused = set(READS) - self._hello.methods
@@ -218,10 +221,10 @@ class GatewayLink:
     async def _ask(self, connection: GatewayConnection) -> None:
         while True:
             for method, every in READS.items():
+                if method == _MAY_TAKE_LONG:
+                    self._note_reading()
                 if self._is_due(method, every):
                     await self._ask_one(connection, method)
-            if self._state is not ConnectionState.READING:
-                self._set(ConnectionState.READING)
             silent = self._clock.monotonic() - connection.heard_at
             if silent > 2 * self._hello.tick_s:
                 raise ChannelLostError(f"Its connection has been silent for {silent:.0f} s.")
@@ -251,6 +254,10 @@ class GatewayLink:
             self._note_down()
         if self._state is ConnectionState.READING:
             self._changed.set()
+
+    def _note_reading(self) -> None:
+        if self._state is not ConnectionState.READING:
+            self._set(ConnectionState.READING)
 
     def _is_due(self, method: str, every: float) -> bool:
         if method in self._refused:

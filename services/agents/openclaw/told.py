@@ -203,6 +203,13 @@ def take_session(told: Told, payload: Mapping[str, Any]) -> Told | None:
     return replace(told, sessions=tuple(newest))
 
 
+def forget_order(told: Told) -> Told:
+    """The same for a new connection: its clock may be another one than that of the rows so far."""
+    if told.sessions is None:
+        return told
+    return replace(told, sessions=tuple(replace(one, seen_at=0.0) for one in told.sessions))
+
+
 def _channels(told: Told, fields: dict[str, Any]) -> Told | None:
     accounts = fields.get("channelAccounts")
     if not isinstance(accounts, dict):
@@ -236,12 +243,14 @@ def _account(channel: str, fields: dict[str, Any], now: float | None) -> Channel
 def _agents(told: Told, fields: dict[str, Any]) -> Told | None:
     if not isinstance(fields.get("agents"), list):
         return None
-    found = [
-        AgentInfo(name, text(table(one.get("model")).get("primary"), 80))
+    found = {
+        name: AgentInfo(name, text(table(one.get("model")).get("primary"), 80))
         for one in tables(fields["agents"], _MOST_AGENTS)
         if (name := text(one.get("id"), 80))
-    ]
-    return replace(told, agents=tuple(found), default_agent=text(fields.get("defaultId"), 80))
+    }
+    return replace(
+        told, agents=tuple(found.values()), default_agent=text(fields.get("defaultId"), 80)
+    )
 
 
 def _sessions(told: Told, fields: dict[str, Any]) -> Told | None:

@@ -26,6 +26,7 @@ from services.text.sanitize import sanitize
 NO_WAKE = "it is known by its address alone: it is started where it runs"
 UNSEEN = "Its probes are good; its channels are not asked."
 UNHEARD = "Its probes are good; what it tells is not known: {}"
+ASKED = "Its probes are good; it is being asked what it does."
 NOT_ASKED = "not asked: no credential is configured"
 APPROVALS = "not shown to a reader: `openclaw approvals pending`, or its web page"
 RECENT_S = 24 * 3600.0
@@ -45,7 +46,8 @@ def to_sandboxes(
     rows += [maker.agent(one, f"{native_id}:{one.id}") for one in others]
     if seen.heard.reading:
         rows += [maker.session(one) for one in told.sessions or () if _is_row(one, seen.now)]
-    return tuple(rows)
+    # A stranger names sessions: none takes the place of another row.
+    return tuple({row.id: row for row in reversed(rows)}.values())[::-1]
 
 
 class _Maker:
@@ -67,9 +69,8 @@ class _Maker:
         if one is not None and self._is_judged_alone(first=first):
             state, activity, reason, needs = judge_agent(told, one.id)
             reason = reason or (one.model and f"Serves with {one.model}.")
-        elif not reason:
-            problem = self._seen.heard.problem
-            reason = UNHEARD.format(problem) if problem else UNSEEN
+        elif not reason and not self._seen.heard.reading:
+            reason = self._unheard
         extra = (("agent", one.id), ("model", one.model or "-")) if one is not None else ()
         facts = (*extra, *_agent_facts(told, one, self._seen, first=first), *self._advice())
         if one is None or not self._seen.heard.reading:
@@ -117,6 +118,14 @@ class _Maker:
         judged = self._judged
         well = judged.agent is SandboxState.READY or not first
         return self._seen.heard.reading and judged.gateway is GatewayState.READY and well
+
+    @property
+    def _unheard(self) -> str:
+        """Why a gateway whose probes are good says no more."""
+        heard = self._seen.heard
+        if heard.problem:
+            return UNHEARD.format(heard.problem)
+        return ASKED if heard.connection is ConnectionState.CONNECTING else UNSEEN
 
     def _advice(self) -> Facts:
         judged = self._judged

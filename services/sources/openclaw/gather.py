@@ -90,6 +90,7 @@ class GatewayGatherer:
         places, locks = await asyncio.to_thread(self._read_places)
         self._places = {one.id: one for one in places}
         self._known = tuple(self._places)
+        await self.links.forget(self._known)
         seen = await asyncio.gather(*(self._gather_local(one, locks[one.id]) for one in places))
         return {
             place.id: replace(one, claimed_by=_rival(place, one.port, places, locks))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from importlib.metadata import version
 from urllib.parse import urlsplit
 
@@ -63,6 +63,11 @@ class GatewayLinks:
         elif link is not None and answers is not None and answers.reach is not Reach.SILENT:
             await link.stop()
         return Heard() if link is None else link.heard()
+
+    async def forget(self, known: Collection[str]) -> None:
+        """Let go of the connections of gateways that are not there any more."""
+        for gone in self._links.keys() - set(known):
+            await self._links.pop(gone).stop()
 
     async def close(self) -> None:
         """Let go of all of them."""

@@ -112,6 +112,8 @@ async def test_what_is_recorded_is_on_the_board(tmp_path: Path) -> None:
     peer = GatewayPeer()
     recent(peer)
     async with panel(tmp_path, peer) as one:
+        await one.rows()
+        await eventually(lambda: "gateway.identity.get" in peer.asked)
         gateway, rows = await one.rows()
         facts, told = dict(gateway.evidence), dict(rows["openclaw"].evidence)
         assert gateway.state is GatewayState.READY
