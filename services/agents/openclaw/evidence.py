@@ -119,6 +119,8 @@ class Heard:
     """Accounts that are wanted and do not work, each with the seconds since."""
     draining: str = ""
     """Why it goes down now, where it said that it does."""
+    restart_s: float = 0.0
+    """For how long yet it may be away, where it said that it comes back."""
 
     @property
     def reading(self) -> bool:

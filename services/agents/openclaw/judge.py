@@ -156,6 +156,12 @@ def _ended(seen: OpenClawEvidence) -> OpenClawJudgement | None:
         return None
     if answers is None and seen.port is not None:
         return None
+    if seen.heard.restart_s:
+        # Within one process too: its lock is let go of and taken again.
+        why = "It said that it restarts; no process holds its lock yet."
+        until = seen.now + seen.heard.restart_s
+        settling = GatewayState.SETTLING, SandboxState.SETTLING
+        return OpenClawJudgement("restarts", *settling, why, until=until)
     told = f" (exit {service.exit_code})" if service.exit_code else ""
     if service.exit_code == CONFIG_EXIT and service.state is not ServiceState.RUNNING:
         why = "Its configuration is not accepted (exit 78); nothing is started until it is mended."

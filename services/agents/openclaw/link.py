@@ -20,6 +20,7 @@ from services.agents.openclaw.connection import (
     GatewayRefusedError,
 )
 from services.agents.openclaw.evidence import ConnectionState, Heard
+from services.agents.openclaw.fields import number
 from services.agents.openclaw.refusals import NO_SCOPE, explain
 from services.agents.openclaw.told import Told, forget_order, take, take_session
 from services.agents.openclaw.wire import (
@@ -40,8 +41,8 @@ CHECK_S = 5.0
 _ROUND_S = 1.0
 _MAY_TAKE_LONG = "usage.cost"
 """What is asked before it is enough to be shown."""
-_DRAIN_S = 330.0
-"""A gateway that said it goes down, and is still there, has thought better of it."""
+_DRAIN_S, _AWAY_S = 330.0, 60.0
+"""A gateway that said it goes down and is still there, or away, for so long does something else."""
 _TOUCHES: Mapping[str, tuple[str, ...]] = {
     "task": ("tasks.list", "diagnostics.lanes"),
     "cron": ("cron.list", "tasks.list"),
@@ -90,7 +91,7 @@ class GatewayLink:
         self._connection: GatewayConnection | None = None
         self._state = ConnectionState.OFF
         self._problem = self._advice = self._draining = ""
-        self._draining_at = 0.0
+        self._draining_at = self._back_by = 0.0
         self._hello = GatewayHello()
         self._told = Told()
         self._asked: dict[str, float] = {}
@@ -111,6 +112,7 @@ class GatewayLink:
         if task is not None:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
+        self._draining = ""
         self._set(ConnectionState.OFF)
 
     def retry(self) -> None:
@@ -152,6 +154,7 @@ class GatewayLink:
                 if one.down
             ),
             self._draining if now - self._draining_at < _DRAIN_S else "",
+            max(0.0, self._back_by - now),
         )
 
     async def _keep(self) -> None:
@@ -199,6 +202,7 @@ class GatewayLink:
             self._touched.clear()
             self._refused = set(READS) - self._hello.methods
             self._draining = self._problem = self._advice = ""
+            self._back_by = 0.0
             self._connection = connection
             parts = [
                 asyncio.ensure_future(connection.run()),
@@ -284,6 +288,8 @@ class GatewayLink:
         if push.event == "shutdown":
             self._draining_at = self._clock.monotonic()
             self._draining = sanitize(str(push.fields.get("reason") or "it restarts"), 80)
+            if number(push.fields.get("restartExpectedMs")) is not None:
+                self._back_by = self._draining_at + _AWAY_S
             self._changed.set()
         elif push.event == "sessions.changed":
             told = take_session(self._told, push.fields)

@@ -7,9 +7,8 @@ from collections.abc import AsyncIterator, Mapping
 from services.agents.openclaw.evidence import ConnectionState
 from services.agents.openclaw.judge import judge
 from services.clock import Clock
-from services.errors import NotFoundError, ProcessError, UnavailableError
+from services.errors import NotFoundError, UnavailableError
 from services.models import SandboxId, Step
-from services.process.run import run
 from services.sources.openclaw import commands
 from services.sources.openclaw.gather import GatewayGatherer
 from services.sources.openclaw.rows import NO_SHELL
@@ -55,22 +54,15 @@ class OpenClawActor:
         if not tool:
             yield step.failed(commands.missing(self._command))
             return
+        argv = commands.start_argv(tool, place)
         try:
-            done = await run(
-                commands.start_argv(tool, place),
-                timeout_s=commands.START_S,
-                env=commands.start_environ(place, self._environ),
-                cwd=place.path.parent,
+            problem, passes = await commands.run_service(
+                argv, commands.START_S, place, self._environ
             )
-        except ProcessError as error:
-            yield step.failed(error.sentence)
-            return
         finally:
             self._gatherer.forget_services()
-        if done.timed_out:
-            yield step.failed(f"It took longer than {commands.START_S:g} s.", transient=True)
-        elif done.code:
-            yield step.failed(commands.read_refusal(done.code, done.stdout, done.stderr))
+        if problem:
+            yield step.failed(problem, transient=passes)
         else:
             yield step.ok("its service was started", outcome="its service was started")
 

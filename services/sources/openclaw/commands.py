@@ -10,7 +10,9 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
+from services.errors import ProcessError
 from services.files.bounded import UnfitError, parse_json, read_bounded
+from services.process.run import run
 from services.sources.openclaw.layout import StateDirectory
 from services.text.redact import redact_line
 from services.text.sanitize import end_sentence, sanitize
@@ -57,6 +59,26 @@ def restart_argv(tool: str, place: StateDirectory) -> list[str]:
 def _argv(tool: str, place: StateDirectory, *words: str) -> list[str]:
     profile = ["--profile", place.profile] if place.profile else []
     return [tool, *profile, "gateway", *words, "--json"]
+
+
+async def run_service(
+    argv: list[str], limit_s: float, place: StateDirectory, environ: Mapping[str, str]
+) -> tuple[str, bool]:
+    """Run one of them: why it failed, and whether that may pass by itself; empty where it is done.
+
+    Cancelling ends the command.
+    """
+    try:
+        done = await run(
+            argv, timeout_s=limit_s, env=start_environ(place, environ), cwd=place.path.parent
+        )
+    except ProcessError as error:
+        return error.sentence, False
+    if done.timed_out:
+        return f"It took longer than {limit_s:g} s.", True
+    if done.code:
+        return read_refusal(done.code, done.stdout, done.stderr), False
+    return "", False
 
 
 def start_environ(place: StateDirectory, environ: Mapping[str, str]) -> dict[str, str]:

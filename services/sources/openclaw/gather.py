@@ -172,9 +172,8 @@ class GatewayGatherer:
                 commands.installed_version, self._command, self._environ
             ),
         )
-        if port is not None:
-            proven = place if owner is Owner.LOCK else None
-            one = replace(one, heard=await self.links.hear(place.id, answers, proven, port))
+        proven = place if owner is Owner.LOCK else None
+        one = replace(one, heard=await self.links.hear(place.id, answers, proven, port or 0))
         away = answers is None or answers.reach is Reach.REFUSED
         if away and lock.state in (LockState.NONE, LockState.STALE):
             one = replace(one, service=await self._service(place))

@@ -60,7 +60,7 @@ class GatewayLinks:
             link.start()
             if first:
                 await link.settled(FIRST_S)
-        elif link is not None and answers is not None and answers.reach is not Reach.SILENT:
+        elif link is not None and (answers is None or answers.reach is not Reach.SILENT):
             await link.stop()
         return Heard() if link is None else link.heard()
 

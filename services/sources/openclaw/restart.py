@@ -8,9 +8,8 @@ from services.agents.openclaw.evidence import OpenClawEvidence
 from services.agents.openclaw.fields import count, table, tables, words
 from services.agents.openclaw.judge import judge
 from services.clock import Clock
-from services.errors import NotFoundError, ProcessError, RefusedError, UnavailableError
+from services.errors import NotFoundError, RefusedError, UnavailableError
 from services.models import GatewayState, SandboxId, Step, Verb
-from services.process.run import run
 from services.sources.openclaw import commands
 from services.sources.openclaw.gather import GatewayGatherer
 from services.sources.protocol.proposer import Proposal
@@ -19,6 +18,7 @@ from services.text.format import plural
 from services.text.sanitize import sanitize
 
 RESTART = "restart"
+SERVES_S = 300.0
 _ENDS = (
     "New work is refused, what runs may finish (5 min at the most where systemd runs it, 5 s under "
     "launchd) and is then cut off; every client is dropped. Runs that are cut off mostly go on "
@@ -77,22 +77,23 @@ class OpenClawProposer:
         tool = commands.program(self._command, self._environ)
         if place is None or not tool:
             raise UnavailableError(commands.missing(self._command))
+        argv = commands.restart_argv(tool, place)
         try:
-            done = await run(
-                commands.restart_argv(tool, place),
-                timeout_s=commands.RESTART_S,
-                env=commands.start_environ(place, self._environ),
-                cwd=place.path.parent,
-            )
-        except ProcessError as error:
-            raise UnavailableError(error.sentence) from error
+            problem, _ = await commands.run_service(argv, commands.RESTART_S, place, self._environ)
         finally:
             self._gatherer.forget_services()
-        if done.timed_out:
-            raise UnavailableError(f"It took longer than {commands.RESTART_S:g} s.")
-        if done.code:
-            raise UnavailableError(commands.read_refusal(done.code, done.stdout, done.stderr))
-        yield step.ok("It was restarted.", outcome="it was restarted")
+        if problem:
+            raise UnavailableError(problem)
+        yield step.ok("it was told to restart")
+        back = StepBuilder("serve", self._clock, SERVES_S)
+        yield back.begun
+        began = self._clock.monotonic()
+        while not _is_new(seen, owner, gathered := await self._gatherer.gather()):
+            if self._clock.monotonic() - began > SERVES_S:
+                why = judge(gathered[owner]).reason if owner in gathered else "It is gone."
+                raise UnavailableError(f"It was restarted and does not serve. {why}".strip())
+            await self._clock.sleep(1.0)
+        yield back.ok("It was restarted and serves again.")
 
     async def _running(self, owner: str) -> str:
         """What a restart would cut off, in the gateway's own words."""
@@ -116,6 +117,22 @@ class OpenClawProposer:
         if owner not in gathered:
             raise NotFoundError(f"There is no gateway {sanitize(sandbox.native_id, 100)!r}.")
         return owner, gathered[owner]
+
+
+def _is_new(before: OpenClawEvidence, owner: str, now: Mapping[str, OpenClawEvidence]) -> bool:
+    """Whether it serves, and by another start than before; the process may be the same."""
+    after = now.get(owner)
+    if after is None or judge(after).gateway is not GatewayState.READY:
+        return False
+    if before.heard.boot_id and after.heard.boot_id:
+        return before.heard.boot_id != after.heard.boot_id
+    return _started_at(after) > _started_at(before) + 1.0
+
+
+def _started_at(seen: OpenClawEvidence) -> float:
+    startup = None if seen.answers is None else seen.answers.startup
+    up = None if startup is None else startup.uptime_s
+    return seen.now - up if up is not None else 0.0
 
 
 def _token(owner: str, seen: OpenClawEvidence) -> str:

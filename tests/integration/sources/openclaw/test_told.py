@@ -35,7 +35,7 @@ from services.sources.openclaw.logs import follow_file, to_record
 from services.sources.openclaw.source import open_openclaw
 from services.sources.protocol.source import OpenSource
 from tests.integration.sources.openclaw.test_gateways import configure, sleeper, write_lock
-from tests.support.openclaw_peer import RECORDED, TOKEN, GatewayPeer, drop_all, gateway_peer
+from tests.support.openclaw_peer import RECORDED, STARTED, TOKEN, GatewayPeer, drop_all, gateway_peer
 from tests.support.waiting import eventually
 
 __all__ = ["sleeper"]
@@ -258,8 +258,13 @@ async def test_a_restart_is_followed(tmp_path: Path) -> None:
         await one.peer.push("shutdown", {"reason": "config", "restartExpectedMs": 1500})
         await one.shows(SandboxState.SETTLING, "draining before a restart")
         one.peer.boot = "boot-2"
+        one.peer.probes["/startupz"] = (503, {"ok": False, "status": "starting"})
         await drop_all(one.peer)
-        await eventually(lambda: len(one.peer.connects) == 2)
+        await one.shows(SandboxState.SETTLING, "It is starting.")
+        assert len(one.peer.connects) == 1, "until it has started it is asked over HTTP alone"
+        one.peer.probes["/startupz"] = STARTED
+        await one.shows(SandboxState.STUCK, "Its last run failed")
+        assert len(one.peer.connects) == 2
         await one.shows(SandboxState.STUCK, "Its last run failed")
 
 
@@ -422,13 +427,15 @@ async def test_a_restart_is_asked_about_with_what_it_ends(tmp_path: Path) -> Non
         assert "Now 2 pieces of work is under way" in asked.consequence
         assert "2 background tasks are running" in asked.consequence
         assert not (tmp_path / "ran").exists(), "asking does nothing"
-        steps = [step async for step in proposer.carry_out(asked)]
-        assert steps[-1].state is StepState.OK
-        assert (tmp_path / "ran").read_text() == "gateway restart --safe --json\n"
-        write_lock(tmp_path / ".openclaw", peer.port, createdAt="2026-01-01T00:00:00Z")
         peer.boot = "boot-2"
-        await drop_all(peer)
-        await eventually(lambda: len(peer.connects) == 2)
+        steps = []
+        async for step in proposer.carry_out(asked):
+            steps.append(step)
+            if step.name == "serve" and step.state is StepState.RUNNING:
+                await drop_all(peer)
+        assert steps[-1].state is StepState.OK
+        assert steps[-1].detail == "It was restarted and serves again."
+        assert (tmp_path / "ran").read_text() == "gateway restart --safe --json\n"
         await one.shows(SandboxState.STUCK, "Its last run failed")
         steps = [step async for step in proposer.carry_out(asked)]
         assert steps[-1].state is StepState.SKIPPED

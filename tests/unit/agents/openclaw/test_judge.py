@@ -222,6 +222,7 @@ ROWS = [
         *(G.READY, S.STUCK, "models do not work"),
     ),
     (heard(Heard(ConnectionState.LOST, "It ended.")), G.READY, S.READY, ""),
+    (seen(heard=Heard(restart_s=30.0)), G.SETTLING, S.SETTLING, "It said that it restarts"),
 ]
 
 
