@@ -41,10 +41,8 @@ READS: Mapping[str, float] = MappingProxyType(
 """What is asked by itself, in this order, and how often where nothing is pushed; 0: once."""
 ON_KEY = frozenset({"gateway.restart.preflight", "logs.tail"})
 """What is asked for the operator alone."""
-FOLLOWED = frozenset(
-    {CHALLENGE, "sessions.changed", "task", "cron", "shutdown", "config.changed", "plugins.changed"}
-)
-"""Pushes whose content is read."""
+FOLLOWED = frozenset({"sessions.changed", "shutdown"})
+"""Pushes whose content is read; of others the name is enough."""
 SESSIONS = 60
 """Of a list of sessions."""
 TASKS = 100

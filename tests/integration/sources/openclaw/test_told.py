@@ -35,7 +35,14 @@ from services.sources.openclaw.logs import follow_file, to_record
 from services.sources.openclaw.source import open_openclaw
 from services.sources.protocol.source import OpenSource
 from tests.integration.sources.openclaw.test_gateways import configure, sleeper, write_lock
-from tests.support.openclaw_peer import RECORDED, STARTED, TOKEN, GatewayPeer, drop_all, gateway_peer
+from tests.support.openclaw_peer import (
+    RECORDED,
+    STARTED,
+    TOKEN,
+    GatewayPeer,
+    drop_all,
+    gateway_peer,
+)
 from tests.support.waiting import eventually
 
 __all__ = ["sleeper"]

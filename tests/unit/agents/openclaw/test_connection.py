@@ -106,12 +106,12 @@ async def test_answers_come_in_any_order_and_of_strangers_none() -> None:
     channel.answer(second, {"of": second["method"]})
     channel.answer(second, {"of": "twice"})
     channel.frames.put_nowait({"type": "event", "event": "tick", "seq": 1})
-    channel.frames.put_nowait({"type": "event", "event": "task", "payload": {"a": 1}, "seq": 4})
+    channel.frames.put_nowait({"type": "event", "event": "shutdown", "payload": {"a": 1}, "seq": 4})
     channel.answer(first, {"of": first["method"]})
     assert await asyncio.gather(*calls) == [{"of": "status"}, {"of": "cron.list"}]
     assert [(push.event, dict(push.fields), missed) for push, missed in pushed] == [
         ("tick", {}, False),
-        ("task", {"a": 1}, True),
+        ("shutdown", {"a": 1}, True),
     ]
     waits = asyncio.ensure_future(connection.call("status"))
     while len(channel.sent) < 3:
