@@ -205,7 +205,7 @@ def test_an_older_row_does_not_replace_a_newer_one() -> None:
     "data",
     [
         *("", "null", "[]", "{", '{"type": 5}', '{"type": "res"}', '{"type": "req", "id": "1"}'),
-        '{"type": "event", "event": "task", "payload": ' + "[" * 200 + "]" * 200 + "}",
+        '{"type": "event", "event": "shutdown", "payload": ' + "[" * 200 + "]" * 200 + "}",
         '{"type": "res", "id": "1", "ok": true, "payload": "' + "x" * (1 << 20) + '"}',
         '{"type": "res", "id": "1", "ok": true, "payload": [' + "1," * 70_000 + "1]}",
         b"\xff\xfe",
