@@ -22,7 +22,8 @@ from services.agents.openclaw.connection import (
 from services.agents.openclaw.evidence import ConnectionState, Heard
 from services.agents.openclaw.fields import number
 from services.agents.openclaw.refusals import NO_SCOPE, explain
-from services.agents.openclaw.told import Told, forget_order, take, take_session
+from services.agents.openclaw.told import Told
+from services.agents.openclaw.told_readers import forget_order, take, take_session
 from services.agents.openclaw.wire import (
     LEAST_S,
     READ_SCOPE,

@@ -18,6 +18,7 @@ from services.agents.openclaw.wire import GatewayCredential, GatewayPush
 from services.errors import DeadlineError, UnavailableError
 from tests.support.clock import FakeClock
 from tests.support.openclaw_peer import RECORDED
+from tests.support.waiting import eventually
 
 HELLO = {"type": "res", "id": "1", "ok": True, "payload": RECORDED["hello"]["payload"]}
 
@@ -99,8 +100,7 @@ async def test_answers_come_in_any_order_and_of_strangers_none() -> None:
     connection, pushed = speak(channel)
     reader = asyncio.ensure_future(connection.run())
     calls = [asyncio.ensure_future(connection.call(one)) for one in ("status", "cron.list")]
-    while len(channel.sent) < 2:
-        await asyncio.sleep(0)
+    await eventually(lambda: len(channel.sent) == 2)
     first, second = channel.sent
     channel.answer({"id": "nobody's"}, "?")
     channel.answer(second, {"of": second["method"]})
@@ -114,8 +114,7 @@ async def test_answers_come_in_any_order_and_of_strangers_none() -> None:
         ("shutdown", {"a": 1}, True),
     ]
     waits = asyncio.ensure_future(connection.call("status"))
-    while len(channel.sent) < 3:
-        await asyncio.sleep(0)
+    await eventually(lambda: len(channel.sent) == 3)
     await channel.close()
     with pytest.raises(ChannelLostError, match="ended before it answered"):
         await waits

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from services.agents.openclaw.evidence import ConnectionState
 from services.agents.openclaw.refusals import NO_SCOPE, explain
-from services.agents.openclaw.told import Told, take, take_session
+from services.agents.openclaw.told import Told
+from services.agents.openclaw.told_readers import take, take_session
 from services.agents.openclaw.wire import (
     FOLLOWED,
     ON_KEY,
