@@ -1,8 +1,9 @@
-"""Connections for httpx that are not lost where whoever asked is cancelled while they open.
+"""Connections for httpx that are not lost where whoever asked is cancelled.
 
 httpcore and anyio drop a socket that has just connected, or is in the middle of its TLS handshake,
 when the request is cancelled: nobody closes it. Here an opening always comes to its end, and what
-nobody waits for any more is closed then.
+nobody waits for any more is closed then. A request cancelled twice loses a connection in use: that
+one is closed with the transport.
 """
 
 from __future__ import annotations
@@ -48,6 +49,7 @@ class _Openings(httpcore.AsyncNetworkBackend):
     def __init__(self, inner: httpcore.AsyncNetworkBackend) -> None:
         self._inner = inner
         self._abandoned: set[asyncio.Task[None]] = set()
+        self._open: set[_Connection] = set()
 
     async def connect_tcp(
         self,
@@ -57,45 +59,50 @@ class _Openings(httpcore.AsyncNetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore.AsyncNetworkStream:
-        opened = await self.finish(
-            self._inner.connect_tcp(host, port, timeout, local_address, socket_options)
-        )
-        return _Connection(self, opened)
+        opening = self._inner.connect_tcp(host, port, timeout, local_address, socket_options)
+        return await self.finish(opening)
 
     async def connect_unix_socket(
         self, path: str, timeout: float | None = None, socket_options: Iterable[Any] | None = None
     ) -> httpcore.AsyncNetworkStream:
         opening = self._inner.connect_unix_socket(path, timeout, socket_options)
-        return _Connection(self, await self.finish(opening))
+        return await self.finish(opening)
 
     async def sleep(self, seconds: float) -> None:
         await self._inner.sleep(seconds)
 
     async def finish(
         self, opening: Coroutine[Any, Any, httpcore.AsyncNetworkStream]
-    ) -> httpcore.AsyncNetworkStream:
+    ) -> _Connection:
         """What `opening` gives; where this is cancelled it is let end, and closed."""
         task = asyncio.ensure_future(opening)
         try:
-            return await asyncio.shield(task)
+            connection = _Connection(self, await asyncio.shield(task))
         except asyncio.CancelledError:
             closing = asyncio.ensure_future(_close_when_open(task))
             self._abandoned.add(closing)
             closing.add_done_callback(self._abandoned.discard)
             raise
+        self._open.add(connection)
+        return connection
+
+    def closed(self, connection: _Connection) -> None:
+        """This one is closed, or another has taken its place."""
+        self._open.discard(connection)
 
     async def close(self) -> None:
-        """Wait for what was abandoned, not long."""
-        if not self._abandoned:
-            return
-        _, late = await asyncio.wait(self._abandoned, timeout=_GRACE_S)
-        for task in late:
-            task.cancel()
-        await asyncio.gather(*late, return_exceptions=True)
+        """Close what is open; wait for what was abandoned, not long."""
+        for connection in tuple(self._open):
+            await connection.aclose()
+        if self._abandoned:
+            _, late = await asyncio.wait(self._abandoned, timeout=_GRACE_S)
+            for task in late:
+                task.cancel()
+            await asyncio.gather(*late, return_exceptions=True)
 
 
 class _Connection(httpcore.AsyncNetworkStream):
-    """One connection without TLS; what `start_tls` gives takes its place."""
+    """One connection; what `start_tls` gives takes its place."""
 
     def __init__(self, openings: _Openings, stream: httpcore.AsyncNetworkStream) -> None:
         self._openings = openings
@@ -109,6 +116,7 @@ class _Connection(httpcore.AsyncNetworkStream):
 
     async def aclose(self) -> None:
         await self._stream.aclose()
+        self._openings.closed(self)
 
     async def start_tls(
         self,
@@ -116,6 +124,7 @@ class _Connection(httpcore.AsyncNetworkStream):
         server_hostname: str | None = None,
         timeout: float | None = None,
     ) -> httpcore.AsyncNetworkStream:
+        self._openings.closed(self)
         return await self._openings.finish(self._secured(ssl_context, server_hostname, timeout))
 
     async def _secured(

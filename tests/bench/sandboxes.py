@@ -26,6 +26,7 @@ from tests.bench.panel import ROOT, say
 from tests.support.kube_api import kube_api, pod
 from tests.support.kubectl import kubeconfig
 from tests.support.sandbox_controller import agent_sandbox, condition, owner, sandbox
+from tui.gc_control import freeze_startup_objects
 
 ROWS, SHARE = 10_000, 0.01
 ROUNDS, ROUND_S, LOOK_S = 3, 18.0, 3.0
@@ -83,6 +84,7 @@ async def watch(config: Path) -> dict[str, float]:
         while len(board.sandboxes) < ROWS or source_is_listing(board):
             board.merge(await source.observer.observe())
         start_s = time.perf_counter() - begun
+        freeze_startup_objects()  # as the panel does
         assert all(one.state is SandboxState.READY for one in board.sandboxes.values())
         lagging = asyncio.create_task(_lag(lags))
         cpu, until = time.process_time(), time.perf_counter() + ROUND_S

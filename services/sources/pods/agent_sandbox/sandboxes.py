@@ -65,6 +65,10 @@ class Sandboxes:
         self._known: dict[str, _Known] = {}
         self._outdated: dict[str, tuple[int, float]] = {}
         self._contradicted: dict[str, float] = {}
+        self._strays: frozenset[str] = frozenset()
+        """Pods of sandboxes unknown at the last look."""
+        self._bare: frozenset[str] = frozenset()
+        """Those of them that got a row of their own."""
 
     async def join(self, look: PodsLook, limit_s: float) -> Joined:
         """What there is now; nothing where agent-sandbox is not installed."""
@@ -77,10 +81,10 @@ class Sandboxes:
         rows = await self._rows(look, inventory, stock, owned, keeper)
         lost: tuple[tuple[GatewayId | None, Unknown[Sandbox]], ...] = ()
         if stock.problem:
-            lost = ((keeper, Unknown(stock.problem)),)
+            lost = ((keeper, Unknown(stock.problem, coming=stock.listing)),)
         words = sorted({one.word for one in self._known.values() if one.word})
         return Joined(
-            owned.names,
+            owned.names | self._held_back(owned, stock),
             (
                 await self._controller_row(controller, keeper, stock, look.now),
                 *(pool_row(one, self._source, look.now) for one in stock.pools.values()),
@@ -110,6 +114,7 @@ class Sandboxes:
         """Stop watching; idempotent."""
         inventory, self._inventory, self._controller = self._inventory, None, None
         self._known, self._outdated, self._contradicted = {}, {}, {}
+        self._strays = self._bare = frozenset()
         if inventory is not None:
             await inventory.close()
 
@@ -177,6 +182,14 @@ class Sandboxes:
         for key in self._contradicted.keys() - self._known.keys():
             del self._contradicted[key]
         return tuple(rows)
+
+    def _held_back(self, owned: OwnedPods, stock: Stock) -> frozenset[str]:
+        """Pods that wait for their sandbox: it may be on the next page, or a moment behind."""
+        strays = owned.strays
+        held = strays if stock.listing else strays - self._strays
+        held -= self._bare
+        self._strays, self._bare = strays, strays - held
+        return held
 
     def _judge_row(
         self,

@@ -70,6 +70,7 @@ async def test_two_hundred_of_a_thousand_are_woken_in_one_go(tmp_path: Path, hom
                 lambda: not app.bulk.progress, limit=200, what=lambda: app.bulk.progress
             )
             ends = {name: app.engine.latest_attempt(box(name)) for name in names}
+            app.workers.cancel_group(app, "engine")
             await app.engine.close()
         ours = Counter(patch.key[1] for patch in one.resources.patches[suspended:])
         assert ours == Counter(names), "one patch each, and none for the others"
