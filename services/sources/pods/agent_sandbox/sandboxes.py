@@ -28,6 +28,7 @@ from services.sources.pods.agent_sandbox.judgement import Evidence
 from services.sources.pods.agent_sandbox.records import SandboxResource
 from services.sources.pods.agent_sandbox.rows import Placed, native_id, pool_row, to_row
 from services.sources.pods.joined import Joined, PodsLook
+from services.sources.pods.judge import judge as judge_pod
 from services.sources.pods.pod import Pod
 
 _STEADY = frozenset(
@@ -201,7 +202,9 @@ class Sandboxes:
         keeper: GatewayId,
     ) -> Sandbox:
         now = look.now
-        evidence = Evidence(sandbox, backing_pod(sandbox, pods))
+        pod = backing_pod(sandbox, pods)
+        judged = None if pod is None else judge_pod(pod, now)
+        evidence = Evidence(sandbox, pod, pod_judged=judged)
         evidence = replace(
             evidence,
             outdated_since=self._outdated_since(name, evidence, now),
