@@ -12,31 +12,40 @@ import asyncio
 import ssl
 from collections.abc import Coroutine, Iterable
 from contextlib import suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import httpcore
-import httpx
+
+if TYPE_CHECKING:
+    import httpx
 
 _GRACE_S = 0.5
 _AT_ONCE = 100
 """Connections to one server: a watch holds one for each namespace."""
 
 
-class KeptTransport(httpx.AsyncHTTPTransport):
-    """A transport whose connections are all closed with it, those that were abandoned too."""
+def transport_for(
+    context: ssl.SSLContext, backend: httpcore.AsyncNetworkBackend | None = None
+) -> httpx.AsyncHTTPTransport:
+    """A transport for httpx; `context` is for the server, `backend` connects to it."""
+    import httpx
 
-    def __init__(
-        self, context: ssl.SSLContext, backend: httpcore.AsyncNetworkBackend | None = None
-    ) -> None:
-        """`context` is for the server; `backend` connects to it, without one directly."""
-        super().__init__(verify=context, trust_env=False)
-        self._openings = _Openings(backend or httpcore.AnyIOBackend())
-        self._pool = httpcore.AsyncConnectionPool(
+    transport = httpx.AsyncHTTPTransport(verify=context, trust_env=False)
+    transport._pool = _Pool(context, _Openings(backend or httpcore.AnyIOBackend()))
+    return transport
+
+
+class _Pool(httpcore.AsyncConnectionPool):
+    """A pool whose connections are all closed with it, those that were abandoned too."""
+
+    def __init__(self, context: ssl.SSLContext, openings: _Openings) -> None:
+        super().__init__(
             ssl_context=context,
             max_connections=_AT_ONCE,
-            network_backend=self._openings,
+            network_backend=openings,
             keepalive_expiry=5.0,
         )
+        self._openings = openings
 
     async def aclose(self) -> None:
         await super().aclose()

@@ -189,7 +189,7 @@ class Http:
     def _ready(self) -> httpx.AsyncClient:
         import httpx
 
-        from services.net.connections import KeptTransport
+        from services.net.connections import transport_for
 
         if self._client is None or self._made_for != self._generation():
             if self._client is not None:
@@ -204,7 +204,7 @@ class Http:
 
                 backend = ProxyBackend(via)
             self._client = httpx.AsyncClient(
-                transport=KeptTransport(context, backend), trust_env=False, follow_redirects=False
+                transport=transport_for(context, backend), trust_env=False, follow_redirects=False
             )
         return self._client
 

@@ -5,7 +5,6 @@ See upstream/pods: Debug containers.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import AsyncIterator
 from typing import Protocol
@@ -111,7 +110,7 @@ class DebugProposer:
             f"The same by hand: {by_hand}",
             "Add",
             refusal=refusal or ("that is no image's name" if wrong_image else ""),
-            token=json.dumps([pod_id.native_id, pod.metadata.uid, target, added, image]),
+            token="\n".join((pod_id.native_id, pod.metadata.uid, target, added, image)),
             act=f"adding a debug container to {sanitize(name, 100)}",
             words="" if refusal else image,
             container=added,
@@ -121,7 +120,7 @@ class DebugProposer:
         """Add it, if the pod is still the one that was shown, and wait until it runs."""
         if proposal.refusal:
             raise RefusedError("It cannot be done: nothing was added.")
-        native, uid, target, added, image = json.loads(proposal.token)
+        native, uid, target, added, image = proposal.token.split("\n")
         namespace, name = split_id(SandboxId(self._source, native))
         http = await self._cluster.writing()
         adding = StepBuilder("add", self._clock, _START_S)

@@ -133,6 +133,7 @@ class KubeObserver(NoQueues):
             (*lost, *joined.unknown),
             frozenset(SandboxId(self.info.key, name) for name in gone) | joined.deleted,
             joined.unknown_words,
+            events=joined.events,
         )
 
     async def connected(self) -> Http:

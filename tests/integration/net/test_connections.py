@@ -36,7 +36,7 @@ async def test_called_off_at_every_turn(tmp_path: Path, secure: bool) -> None:
             http = Http(base, "peer", dict, context=lambda: client)
             asking = asyncio.create_task(http.get("/"))
             for _ in range(turns):
-                await asyncio.sleep(0)  # one turn
+                await asyncio.sleep(0)  # one turn of the loop
             asking.cancel()
             await asyncio.gather(asking, return_exceptions=True)
             await http.close()

@@ -10,6 +10,7 @@ from services.clock import Clock
 from services.config.sources import KubernetesTable
 from services.errors import UnavailableError
 from services.models import (
+    Event,
     Facts,
     Gateway,
     GatewayId,
@@ -25,6 +26,7 @@ from services.sources.pods.agent_sandbox.controller import NAME, Controller
 from services.sources.pods.agent_sandbox.inventory import Inventory, Stock
 from services.sources.pods.agent_sandbox.judge import is_contradicted, judge
 from services.sources.pods.agent_sandbox.judgement import Evidence
+from services.sources.pods.agent_sandbox.past import past_events
 from services.sources.pods.agent_sandbox.records import SandboxResource
 from services.sources.pods.agent_sandbox.rows import Placed, native_id, pool_row, to_row
 from services.sources.pods.joined import Joined, PodsLook
@@ -66,6 +68,7 @@ class Sandboxes:
         self._known: dict[str, _Known] = {}
         self._outdated: dict[str, tuple[int, float]] = {}
         self._contradicted: dict[str, float] = {}
+        self._past_told = False
         self._strays: frozenset[str] = frozenset()
         """Pods of sandboxes unknown at the last look."""
         self._bare: frozenset[str] = frozenset()
@@ -94,6 +97,7 @@ class Sandboxes:
             lost,
             frozenset(SandboxId(self._source, native_id(name)) for name in stock.deleted),
             tuple(UnknownWord(self._source, "Sandbox", word) for word in words),
+            self._past(rows, stock, look.now),
         )
 
     async def version(self, http: Http) -> str:
@@ -116,6 +120,7 @@ class Sandboxes:
         inventory, self._inventory, self._controller = self._inventory, None, None
         self._known, self._outdated, self._contradicted = {}, {}, {}
         self._strays = self._bare = frozenset()
+        self._past_told = False
         if inventory is not None:
             await inventory.close()
 
@@ -183,6 +188,13 @@ class Sandboxes:
         for key in self._contradicted.keys() - self._known.keys():
             del self._contradicted[key]
         return tuple(rows)
+
+    def _past(self, rows: tuple[Sandbox, ...], stock: Stock, now: float) -> tuple[Event, ...]:
+        """Once, as soon as all are listed."""
+        if self._past_told or stock.problem:
+            return ()
+        self._past_told = True
+        return past_events(rows, now)
 
     def _held_back(self, owned: OwnedPods, stock: Stock) -> frozenset[str]:
         """Pods that wait for their sandbox: it may be on the next page, or a moment behind."""
