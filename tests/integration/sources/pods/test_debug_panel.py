@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from textual.widgets import Button
+
 from services.clock import SystemClock
 from services.config.settings import Flags, load
 from services.sources.registry import open_sources
@@ -20,13 +22,16 @@ async def test_yes_adds_it_and_opens_its_shell(tmp_path: Path, home: Path) -> No
         settings = load(Flags(config=kubernetes(one, home)), {})
         clock = SystemClock()
         app = WakedeckApp(settings, open_sources(settings, clock), clock, state=tmp_path)
-        async with app.run_test(size=(120, 40)) as pilot:
+        async with app.run_test(size=(120, 40)):
             await eventually(lambda: BOX in app.engine.board.sandboxes)
             app.confirmations.ask(BOX, "debug")
             await eventually(lambda: isinstance(app.screen, ConfirmDialog))
             await eventually(lambda: bool(app.screen.query("#confirm-yes")))
             assert not one.api.added
-            await pilot.click("#confirm-yes")
+            yes = app.screen.query_one("#confirm-yes", Button)
+            await eventually(lambda: yes.region.width > 0)
+            yes.press()
+            await eventually(lambda: bool(one.api.added))
 
             def display() -> str:
                 shells: list[Any] = list(app.shells)
