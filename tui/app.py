@@ -129,7 +129,9 @@ class WakedeckApp(App[int], inherit_bindings=False):
             self._bulk_started,
             self._bulk_progressed,
         )
-        self.confirmations = Confirmations(self, self.engine, self.actions, self.notify_user)
+        self.confirmations = Confirmations(
+            self, self.engine, self.actions, self.notify_user, self._open_shell
+        )
         self.agent_attach = AgentAttach(
             self, self.engine, self.actions, self.notify_user, self._open_shell
         )

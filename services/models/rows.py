@@ -183,6 +183,8 @@ class Unknown(Generic[R]):
     reason: str
     """Why, in a sentence."""
     last_known: Known[R] | None = None
+    coming: bool = False
+    """Whether it is being read: what comes next was there all the time."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -189,6 +189,8 @@ class Http:
     def _ready(self) -> httpx.AsyncClient:
         import httpx
 
+        from services.net.connections import transport_for
+
         if self._client is None or self._made_for != self._generation():
             if self._client is not None:
                 # What still streams over it goes on to its end.
@@ -196,13 +198,13 @@ class Http:
             self._made_for = self._generation()
             self._proxy = via = proxy_for(self._base, self._named_proxy, os.environ)
             context = self._context() or httpx.create_ssl_context()
-            transport = None
+            backend = None
             if via is not None:
-                from services.net.tunnel import transport_through
+                from services.net.tunnel import ProxyBackend
 
-                transport = transport_through(via, context)
+                backend = ProxyBackend(via)
             self._client = httpx.AsyncClient(
-                verify=context, transport=transport, trust_env=False, follow_redirects=False
+                transport=transport_for(context, backend), trust_env=False, follow_redirects=False
             )
         return self._client
 

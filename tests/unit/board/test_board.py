@@ -23,6 +23,7 @@ from services.models import (
     SandboxState,
     Severity,
     Source,
+    Unknown,
 )
 from tests.support.clock import FakeClock
 
@@ -279,3 +280,16 @@ def test_deltas_rebuild_the_board_and_totals_agree(seed: int) -> None:
         assert totals.stale == sum(row.stale for row in shown.values())
         busy = [one for one in shown.values() if one.activity is Activity.WORKING and not one.stale]
         assert totals.working == sum(one.state is SandboxState.READY for one in busy)
+
+
+def test_what_a_list_still_brings_is_not_new_and_what_comes_later_is() -> None:
+    board = Board(FakeClock(), [LOCAL])
+    missing = ((GATE, Unknown[Sandbox]("1 of 2 listed so far", coming=True)),)
+    first = sandbox(1.0, gateway=GATE, needs=(GATE,))
+    board.merge(replace(look(1.0, gateway(1.0), first), unknown=missing))
+    second = replace(first, id=SandboxId("here", "second"), name="second")
+    delta = board.merge(look(2.0, gateway(2.0), first, second))
+    assert SandboxId("here", "second") in ids(delta) and not delta.events
+    third = replace(first, id=SandboxId("here", "third"), name="third")
+    (event,) = board.merge(look(3.0, gateway(3.0), first, second, third)).events
+    assert event.text == "third is new here: ready"
