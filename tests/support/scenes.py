@@ -304,7 +304,8 @@ async def open_shell(stage: Stage) -> None:
 
     def painted() -> bool:
         return any(
-            one.session.shell.state is ShellState.OPEN and "~/work $" in one.emulator.display[4]
+            one.session.shell.state is ShellState.OPEN
+            and "\n".join(one.emulator.display).rstrip().endswith("~/work $")
             for one in stage.app.shells
         )
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from textual.message import Message
 
-from services.models import Event, Severity
+from services.models import Event, SandboxId, Severity
 from services.text.signs import SEVERITIES
 from widgets.panes.table_pane import TablePane, count_summary
 from widgets.table.columns import Cell, Column
@@ -25,15 +25,25 @@ class NumberedEvent:
 
     number: int
     event: Event
+    subject: str = ""
+    """What the operator calls whom it is about."""
+    text: str = ""
+    """What happened, without the subject."""
+
+    @classmethod
+    def of(cls, number: int, event: Event, name: str = "") -> NumberedEvent:
+        """Tell the subject from what happened to it; `name` is known for the subject's id."""
+        for said in (f" is {event.after}", " is new here: ", " is no longer there"):
+            subject, found, _ = event.text.partition(said)
+            if found and event.kind in ("sandbox", "gateway"):
+                return cls(number, event, subject, event.text[len(subject) + len(" is ") :])
+        subject = name or event.subject or event.source
+        return cls(number, event, subject, event.text.removeprefix(f"{subject} "))
 
 
 def _sign(row: NumberedEvent, _: float) -> Cell:
     sign = SEVERITIES[row.event.severity]
-    return Cell.of(str(sign).strip(), sign.tone)
-
-
-def _subject(row: NumberedEvent, _: float) -> Cell:
-    return Cell.of(row.event.subject or row.event.source, "calm")
+    return Cell.of(str(sign).strip(), sign.tone, short=sign.glyph)
 
 
 COLUMNS: tuple[Column[NumberedEvent], ...] = (
@@ -54,18 +64,19 @@ COLUMNS: tuple[Column[NumberedEvent], ...] = (
     Column(
         "subject",
         "SUBJECT",
-        _subject,
+        lambda r, _: Cell.of(r.subject, "calm"),
         width=18,
         least=10,
         widened=1,
-        sort_key=lambda r, _: (r.event.subject or r.event.source).casefold(),
+        sort_key=lambda r, _: r.subject.casefold(),
     ),
     Column(
         "text",
         "WHAT HAPPENED",
-        lambda r, _: Cell.of(r.event.text, "calm"),
+        lambda r, _: Cell.of(r.text, "calm"),
         width=40,
         least=14,
+        comfort=40,
         flex=1,
     ),
     Column(
@@ -99,8 +110,16 @@ class EventPane(TablePane):
             super().__init__()
             self.words = words
 
-    def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        name_of: Callable[[SandboxId], str] = lambda one: one.native_id,
+        id: str | None = None,
+        classes: str | None = None,
+    ) -> None:
+        """`name_of` tells what the operator calls a sandbox."""
         super().__init__(id=id, classes=classes)
+        self._name_of = name_of
         self._next = self._first = 0
         self._older: tuple[int, ...] = ()
         self._counter: KeyedCounter[int, Severity] = KeyedCounter()
@@ -135,7 +154,7 @@ class EventPane(TablePane):
 
     def apply(self, events: Iterable[Event]) -> None:
         """Append events, oldest first."""
-        rows = [NumberedEvent(self._next + at, event) for at, event in enumerate(events)]
+        rows = [self._row(self._next + at, event) for at, event in enumerate(events)]
         self._next += len(rows)
         first_kept = max(self._first, self._next - KEPT)
         gone = range(self._first, first_kept)
@@ -154,7 +173,7 @@ class EventPane(TablePane):
         first = min(held, key=lambda row: row.number).event.at if held else float("inf")
         same = [row.event for row in held if row.event.at == first]
         older = [one for one in events if one.at <= first and one not in same]
-        rows = [NumberedEvent(at - len(older), one) for at, one in enumerate(older)]
+        rows = [self._row(at - len(older), one) for at, one in enumerate(older)]
         gone = set(self._older) - {row.number for row in rows}
         self._older = tuple(row.number for row in rows)
         unseen = self._table.unseen
@@ -165,6 +184,10 @@ class EventPane(TablePane):
             self._counter.put(row.number, row.event.severity)
         self._table.unseen = unseen  # They are not new.
         self.retitle()
+
+    def _row(self, number: int, event: Event) -> NumberedEvent:
+        subject = SandboxId(event.source, event.subject)
+        return NumberedEvent.of(number, event, self._name_of(subject) if event.subject else "")
 
     def on_record_table_filtered(self, event: RecordTable.Filtered) -> None:
         """Request a search of the journal; without a filter its results are removed."""
@@ -200,6 +223,7 @@ def _search(row: NumberedEvent) -> str:
             event.severity.value,
             event.source,
             event.subject,
+            row.subject,
             event.kind,
             event.text,
             event.before,
