@@ -113,6 +113,7 @@ class Scene:
         if self.events:
             stage.app.dashboard.show_events(EVENTS)
             stage.app.details.on_events(EVENTS)
+            stage.app.dashboard.tick()
         await self.play(stage)
         await stage.settle()
 

@@ -103,7 +103,7 @@ def regions(
         parts = [(Pane.GATEWAYS, gateways), (Pane.QUEUES, queues), (Pane.EVENTS, rest - queues)]
         shell = Region(left, top, width - left, below)
         return {**placed, **_column(0, left, top, parts), Pane.SHELL: shell}
-    left = max(_LEFT, width * 27 // 100)
+    left = max(_LEFT, width * 28 // 100)
     middle = _middle(width - left)
     return {
         **placed,

@@ -18,6 +18,9 @@ from widgets.table.stream_table import KEPT, StreamTable
 from widgets.text.cell_text import Part
 from widgets.text.instants import format_instant
 
+_SIGN = 8
+"""Cells of the longest sign with its word: all have their words, or none."""
+
 
 @dataclass(frozen=True, slots=True)
 class NumberedEvent:
@@ -43,7 +46,7 @@ class NumberedEvent:
 
 def _sign(row: NumberedEvent, _: float) -> Cell:
     sign = SEVERITIES[row.event.severity]
-    return Cell.of(str(sign).strip(), sign.tone, short=sign.glyph)
+    return Cell.of(f"{sign}".strip().ljust(_SIGN), sign.tone, short=sign.glyph)
 
 
 COLUMNS: tuple[Column[NumberedEvent], ...] = (
@@ -58,7 +61,7 @@ COLUMNS: tuple[Column[NumberedEvent], ...] = (
         "sign",
         "",
         _sign,
-        width=8,
+        width=_SIGN,
         sort_key=lambda r, _: r.event.severity.value,
     ),
     Column(

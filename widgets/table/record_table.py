@@ -143,7 +143,8 @@ class RecordTable(ScrollView, Generic[K, R], can_focus=True, inherit_bindings=Fa
         record = self.record(key)
         if record is None:
             return ""
-        return next((c.render(record, self.now).text for c in self.columns if c.id == column), "")
+        texts = (c.render(record, self.now).text for c in self.columns if c.id == column)
+        return next(texts, "").rstrip()
 
     def reconcile(
         self, upserted: Iterable[R], removed: Iterable[K] = (), *, at: float | None = None
