@@ -187,7 +187,7 @@ def _right_parts(state: HeaderState, room: _Room) -> Iterator[Content]:
     calm = not state.lost and all(_quiet(sign) for sign, _ in state.gateways)
     if calm and room.speed:
         yield from _speed(state, room)
-    if state.last_success_at is not None and (calm and room.speed or state.lost):
+    if state.last_success_at is not None and ((calm and room.speed) or state.lost):
         seen = age(state.now, state.last_success_at) + ("" if room.terse else " ago")
         word, tone = ("stale", "warn") if state.lost else ("ok", "dim")
         yield styled(f"{word} {seen}", tone)

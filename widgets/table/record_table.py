@@ -184,7 +184,7 @@ class RecordTable(ScrollView, Generic[K, R], can_focus=True, inherit_bindings=Fa
         self._marks.clear()
         self._changed.clear()
         self._painter.invalidate()
-        self._painter.forget_needs()
+        self._painter.needs.clear()
         self._window.set_cursor(None)
         self._window.count_rows()
         self._window.scroll(0)

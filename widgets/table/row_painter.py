@@ -11,7 +11,8 @@ from typing import Generic, TypeVar
 from rich.segment import Segment
 from textual.strip import Strip
 
-from widgets.table.columns import Cell, Column, PlacedColumn, fit, lend
+from widgets.table.column_needs import ColumnNeeds
+from widgets.table.columns import Column, PlacedColumn, fit, lend
 from widgets.table.layered_style import LayeredStyles
 from widgets.text.cell_text import cut, fit_parts, sanitize_cell, width_of
 from widgets.text.styled_text import TONES
@@ -99,9 +100,7 @@ class RowPainter(Generic[K, R]):
         self._live: tuple[PlacedColumn[R], ...] = ()
         self._columns: tuple[Column[R], ...] | None = None
         self._width = self._sure = 0
-        self._needs: dict[str, int] = {}
-        self.outgrown = False
-        """Whether a text has been drawn that is wider than any before: the layout is of no use."""
+        self.needs = ColumnNeeds()
 
     @property
     def placed(self) -> tuple[PlacedColumn[R], ...]:
@@ -114,40 +113,25 @@ class RowPainter(Generic[K, R]):
         Returns whether columns of the same window have moved.
         """
         same = self._columns is columns and (self._width, self._sure) == (width, sure)
-        if same and not self.outgrown:
+        if same and not self.needs.changed:
             return False
         self._columns, self._width, self._sure = columns, width, sure
-        self.outgrown = False
+        self.needs.changed = False
         before = self._placed
         fitting = fit(columns, max(1, width - GUTTER), max(0, sure - GUTTER))
-        self._placed = lend(fitting, self._needs)
+        self._placed = lend(fitting, self.needs.widths)
         if same and self._placed == before:
             return False
         self._live = tuple(p for p in self._placed if p.column.live)
         self._lines.clear()
         return same
 
-    def measure(self, key: K, record: R, now: float) -> None:
-        """Learn what the columns need for a record, unless it has been drawn."""
+    def measure(self, key: K, record: R, now: float, *, again: bool) -> None:
+        """Note what the columns need for a record; `again`, though it has been drawn."""
         line = self._lines.get(key)
-        if line is None or line.record is not record:
+        if again or line is None or line.record is not record:
             for placed in self._placed:
-                self._note(placed.column, placed.column.render(record, now))
-
-    def forget_needs(self) -> None:
-        """Other records are to come: what the columns need is learnt anew."""
-        self._needs.clear()
-        self.outgrown = True
-
-    def _note(self, column: Column[R], cell: Cell) -> None:
-        """A column needs its widest text, and its title with the arrow of the order."""
-        needed = cell.needed
-        known = self._needs.get(column.id)
-        if known is None:
-            needed = max(needed, width_of(column.title) + bool(column.sort_key))
-        if known is None or needed > known:
-            self._needs[column.id] = needed
-            self.outgrown = True
+                self.needs.note(placed.column, placed.column.render(record, now))
 
     def column_at(self, x: int) -> Column[R] | None:
         """The column at a cell, counted from the gutter's end."""
@@ -272,7 +256,7 @@ class RowPainter(Generic[K, R]):
             column = placed.column
             flash = ["flash"] if column.id in row_state.flash else []
             cell = column.render(record, now)
-            self._note(column, cell)
+            self.needs.note(column, cell)
             fitting = cell.fitting(placed.width)
             for text, tone in fit_parts(fitting, placed.width, column.align):
                 tones = ["dim"] if row_state.gone else [tone] if tone in TONES else []

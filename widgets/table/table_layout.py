@@ -42,7 +42,7 @@ class TableLayout(Generic[K, R]):
 
     def check(self) -> None:
         """Settle once more after what was drawn, where a text has outgrown its column."""
-        if self._painter.outgrown:
+        if self._painter.needs.changed:
             self._table.call_later(self.settle)
 
     def settle(self) -> None:
@@ -51,11 +51,12 @@ class TableLayout(Generic[K, R]):
             return
         self.place_columns()
         *_, now = self._asked()
+        again = self._painter.needs.is_due(now)
         for row in self._window.on_screen():
             key = self._model.visible[row]
             record = self._model.record(key)
             if record is not None:
-                self._painter.measure(key, record, now)
+                self._painter.measure(key, record, now, again=again)
         self.place_columns()
         if self._window.spill(self._spilled()):
             self._table.refresh()
