@@ -41,7 +41,8 @@ class NumberedEvent:
             if found and event.kind in ("sandbox", "gateway"):
                 return cls(number, event, subject, event.text[len(subject) + len(" is ") :])
         subject = name or event.subject or event.source
-        return cls(number, event, subject, event.text.removeprefix(f"{subject} "))
+        text = event.text.removeprefix(f"{subject} ")
+        return cls(number, event, subject, text.replace(f": {subject} ", ": ", 1))
 
 
 def _sign(row: NumberedEvent, _: float) -> Cell:
@@ -62,6 +63,8 @@ COLUMNS: tuple[Column[NumberedEvent], ...] = (
         "",
         _sign,
         width=_SIGN,
+        least=1,
+        comfort=_SIGN,
         sort_key=lambda r, _: r.event.severity.value,
     ),
     Column(

@@ -13,7 +13,10 @@ KEPT_S = 5.0
 
 
 class ColumnNeeds:
-    """The widest text of each column, at least its title; what has gone is forgotten by and by."""
+    """The widest text of each column, at least its title; what has gone is forgotten by and by.
+
+    A column of one width alone needs that.
+    """
 
     def __init__(self) -> None:
         self._now: dict[str, int] = {}
@@ -36,7 +39,8 @@ class ColumnNeeds:
         if needed <= self._now.get(id, -1):
             return
         if id not in self._now:
-            needed = max(needed, width_of(column.title) + bool(column.sort_key))
+            title = width_of(column.title) + bool(column.sort_key)
+            needed = max(needed, title if column.least else column.width)
         self.changed |= needed > max(self._now.get(id, -1), self._before.get(id, -1))
         self._now[id] = needed
 

@@ -113,7 +113,7 @@ def test_what_no_row_needs_is_lent_to_what_is_cut_and_taken_back() -> None:
 
 
 def test_a_text_that_has_gone_keeps_its_cells_for_a_while() -> None:
-    needs, why = ColumnNeeds(), column("why", 20)
+    needs, why = ColumnNeeds(), column("why", 20, least=4)
     needs.is_due(100.0)
     needs.note(why, Cell.of("a reason of some length"))
     needs.note(why, Cell.of("short"))
