@@ -15,6 +15,7 @@ from textual.pilot import Pilot
 
 from tests.support.scenes import SCENES, Scene
 from tests.support.screenshots import FOLDER, picture
+from tests.support.storyboard import cast, play, svg
 
 
 @pytest.mark.parametrize("scene", SCENES, ids=lambda scene: scene.name)
@@ -35,3 +36,9 @@ def test_a_scene_looks_as_it_did(scene: Scene, snap_compare: Callable[..., bool]
 def test_the_committed_picture_is_of_today(scene: Scene) -> None:
     committed = FOLDER / f"{scene.name}.svg"
     assert committed.read_text("utf-8") == asyncio.run(picture(scene)), "run `make screenshots`"
+
+
+async def test_the_committed_recording_is_of_today() -> None:
+    frames = await play()
+    for name, drawn in (("one-key.cast", cast(frames)), ("one-key.svg", svg(frames))):
+        assert (FOLDER / name).read_text("utf-8") == drawn, "run `make screenshots`"
