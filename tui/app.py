@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from textual import events, on
 from textual.app import App
@@ -35,6 +35,7 @@ from tui.panel.bell import TerminalBell
 from tui.panel.bulk import Bulk
 from tui.panel.confirmations import Confirmations
 from tui.panel.copy import Copier
+from tui.panel.cropped_update import cropped
 from tui.panel.details import Details
 from tui.panel.empty_states import EmptyStates
 from tui.panel.header_state import HeaderBuilder
@@ -276,6 +277,9 @@ class WakedeckApp(App[int], inherit_bindings=False):
         engine = self.engine
         paused, muted = engine.pollers.paused, self.terminal_bell.muted
         return self._header_builder.header(engine.board, self.clock.now(), paused, muted)
+
+    def _display(self, screen: Any, renderable: Any) -> None:
+        super()._display(screen, cropped(renderable))
 
     async def on_event(self, event: events.Event) -> None:
         """A key or a mouse button marks the operator as present."""
