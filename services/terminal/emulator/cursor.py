@@ -204,6 +204,6 @@ class CursorMovement(CachedPrinting):
         self.cost += (self.bottom - self.top + 1) * (self.right - at + ROW_COST)
         for row in self.rows[self.top : self.bottom + 1]:
             if count > 0:
-                row.insert(at, count, self.right, blank, self.columns)
+                row.insert(at, count, self.right, blank)
             else:
-                row.delete(at, -count, self.right, blank, self.columns)
+                row.delete(at, -count, self.right, blank)

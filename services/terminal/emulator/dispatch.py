@@ -127,6 +127,10 @@ MAY_END_PENDING_WRAP: Final = frozenset(
 """Those that end one where they do something, print, or bring a cursor along. Every handler that
 is in neither set leaves a pending wrap as it was."""
 
+SEQUENCE: Final = re.compile(
+    r"\[[0-?]*+[ -/]*+[@-~]|[ -/]+[0-~]|[0-OQ-WYZ\\`-~]"
+)
+"""A whole sequence without its escape, but for those with a string."""
 _CONTROL_SEQUENCE: Final = re.compile(r"([<=>?]?)([0-9;]*)([ -/]*)([@-~])")
 
 

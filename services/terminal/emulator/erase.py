@@ -62,7 +62,7 @@ class Erasing(CursorMovement):
         empty = self.attribute.blank.plain
         for row in whole:
             row.marks = ()
-            if row.spans or row.cells is not None or row.wrapped or not empty:
+            if row.length or row.wrapped or not empty:
                 self._erase(row, 0, self.columns, spared)
 
     def _erase(self, row: Row, start: int, end: int, spared: Protection) -> None:
@@ -72,11 +72,11 @@ class Erasing(CursorMovement):
         found = row.known_attributes if self.protected else ()
         kept = {attribute for attribute in found if attribute.protection == spared}
         if not kept:
-            row.erase(start, end, blank, columns)
+            row.erase(start, end, blank)
             return
-        if len(kept) == len(found) and (row.cells is not None or row.length >= end):
+        if len(kept) == len(found) and (row.length < 0 or row.length >= end):
             return
-        cells = row.cells if row.cells is not None else row.to_grid(columns, self.plain)
+        cells = row.to_grid()
         attributes = row.attributes[start:end]
         keep = list(map(kept.__contains__, attributes))
         if all(keep):
@@ -102,7 +102,7 @@ class Erasing(CursorMovement):
         if self.left <= self.x <= self.right:
             row = self.rows[self.y]
             self.cost += self.right - self.x + 1
-            row.insert(self.x, count or 1, self.right, self.attribute.blank, self.columns)
+            row.insert(self.x, count or 1, self.right, self.attribute.blank)
             self.pending = False
 
     def delete_characters(self, count: int = 0) -> None:
@@ -110,7 +110,7 @@ class Erasing(CursorMovement):
         if self.left <= self.x <= self.right:
             row = self.rows[self.y]
             self.cost += self.right - self.x + 1
-            row.delete(self.x, count or 1, self.right, self.attribute.blank, self.columns)
+            row.delete(self.x, count or 1, self.right, self.attribute.blank)
             self.pending = False
 
     @property
@@ -174,6 +174,6 @@ class Erasing(CursorMovement):
         self.update_flags()
         self.cost += self.lines * (self.columns + ROW_COST)
         for row in self.rows:
-            row.erase(0, self.columns, self.plain, self.columns)
-            row.write(0, "E" * self.columns, self.plain, self.columns)
+            row.erase(0, self.columns, self.plain)
+            row.write(0, "E" * self.columns, self.plain)
         self.x = self.y = 0

@@ -135,7 +135,7 @@ class Modes(Rectangles):
     def _clear_screen(self) -> None:
         self.cost += self.lines * ROW_COST
         for row in self.rows:
-            row.erase(0, self.columns, self.attribute.blank, self.columns)
+            row.erase(0, self.columns, self.attribute.blank)
 
     def _select_screen(self, *, alternate: bool) -> bool:
         """Show one of the two screens; False where it is shown already."""

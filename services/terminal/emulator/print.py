@@ -114,7 +114,7 @@ class Printing(ScreenState):
             x = self.x
             room = columns - x
             if len(text) <= room:
-                self.rows[self.y].write(x, text, attribute, columns)
+                self.rows[self.y].write(x, text, attribute)
                 x += len(text)
                 self.pending = x == columns
                 self.x = x - 1 if self.pending else x
@@ -122,9 +122,9 @@ class Printing(ScreenState):
             cut = room - 1 if text[room] == WIDE_SPACER else room
             row = self.rows[self.y]
             if cut:
-                row.write(x, text[:cut], attribute, columns)
+                row.write(x, text[:cut], attribute)
             if cut < room:
-                row.write(columns - 1, LEADING_SPACER, attribute.blank, columns)
+                row.write(columns - 1, LEADING_SPACER, attribute.blank)
             text = text[cut:]
             self.x = columns - 1
             self._wrap()
@@ -176,8 +176,8 @@ class Printing(ScreenState):
         self.cost += width
         if self.insert and self.left <= self.x <= self.right:
             self.cost += self.columns
-            row.insert(self.x, width, self.right, self.attribute.blank, self.columns)
-        row.write(self.x, piece, self.attribute, self.columns)
+            row.insert(self.x, width, self.right, self.attribute.blank)
+        row.write(self.x, piece, self.attribute)
         limit = self._right_limit()
         self.x += width
         if self.x > limit:
@@ -193,14 +193,14 @@ class Printing(ScreenState):
         limit = self._right_limit()
         if self.x + width - 1 > limit:
             if self.autowrap:
-                self.rows[self.y].write(limit, LEADING_SPACER, self.attribute.blank, columns)
+                self.rows[self.y].write(limit, LEADING_SPACER, self.attribute.blank)
                 self._wrap()
                 limit = self._right_limit()
             self.x = min(self.x, max(0, limit + 1 - width))
         row = self.rows[self.y]
         if self.insert and self.left <= self.x <= self.right:
-            row.insert(self.x, width, self.right, self.attribute.blank, columns)
-        row.write(self.x, cell, self.attribute, columns)
+            row.insert(self.x, width, self.right, self.attribute.blank)
+        row.write(self.x, cell, self.attribute)
         self.x += width
         if self.x > limit:
             self.x = limit
@@ -251,8 +251,8 @@ class Printing(ScreenState):
             self._put_cell(kept + WIDE_SPACER)
         else:
             if self.insert and self.left <= at <= self.right:
-                row.insert(at + 1, 1, self.right, attribute.blank, self.columns)
-            row.write(at, kept + WIDE_SPACER, mine, self.columns)
+                row.insert(at + 1, 1, self.right, attribute.blank)
+            row.write(at, kept + WIDE_SPACER, mine)
             self.x = at + 2
             if self.x > limit:
                 self.x, self.pending = limit, True

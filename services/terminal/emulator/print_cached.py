@@ -10,7 +10,8 @@ from services.terminal.emulator.styles import Attribute
 from services.terminal.emulator.widths import INVISIBLE, JOINS_LEFT, WIDE_SPACER
 
 _SHORT: Final = 100
-_SHORT_LINE: Final = 40
+_LONGEST: Final = 200
+"""Longer texts are printed by lines."""
 _TEXTS_KEPT: Final = 4096
 _UNCOMMON: Final = re.compile(r"[^\b\t\n\x0b\x0c\r -~]")
 
@@ -19,18 +20,23 @@ class CachedPrinting(Printing):
     """Prints with the cursor and attribute passed in, as the parser's loop holds them."""
 
     def print_text(  # noqa: PLR0912
-        self, text: str, x: int, y: int, attribute: Attribute
+        self, text: str | tuple[str, ...], x: int, y: int, attribute: Attribute
     ) -> tuple[int, int] | None:
         """Print short text with the common controls in it; where the cursor is then.
 
         For the fast state only; `x` is the number of columns where a wrap is pending. None, and
         nothing done, where the text needs a closer look.
         """
-        if not text.isascii():
+        if isinstance(text, tuple):
+            pieces = text
+        elif len(text) > _LONGEST:
+            return None
+        elif not text.isascii():
             return self._print_cells(text, x, y, attribute)
-        pieces = self.known_lines.get(text)
-        if pieces is None:
-            pieces = self._pieces(text)
+        elif text.isprintable():
+            pieces = (text,)
+        else:
+            pieces = self.pieces(text)
         if not pieces or self.backwards:
             return None
         rows, columns = self.rows, self.columns
@@ -39,7 +45,7 @@ class CachedPrinting(Printing):
         for piece in pieces:
             if piece >= " ":
                 row, end = rows[y], x + len(piece)
-                if x == row.length and end <= columns and row.cells is None:
+                if x == row.length and end <= columns:
                     row.spans.append((piece, attribute))
                     row.length = x = end
                     row.clean = 0
@@ -48,11 +54,11 @@ class CachedPrinting(Printing):
                 rest = piece
                 while x + len(rest) > columns:
                     if x < columns:
-                        rows[y].write(x, rest[: columns - x], attribute, columns)
+                        rows[y].write(x, rest[: columns - x], attribute)
                         rest = rest[columns - x :]
                     rows[y].wrapped = True
                     x, y = 0, self._below(y)
-                rows[y].write(x, rest, attribute, columns)
+                rows[y].write(x, rest, attribute)
                 x += len(rest)
                 self.last = rest
             elif piece == "\r\n":
@@ -87,18 +93,15 @@ class CachedPrinting(Printing):
         end = x + len(kept)
         if not kept or end > self.columns or self._may_join(x, y):
             return None
-        self.rows[y].write(x, kept, attribute, self.columns)
+        self.rows[y].write(x, kept, attribute)
         self.last = kept
         return end, y
 
-    def _pieces(self, text: str) -> tuple[str, ...]:
-        """ASCII as texts and controls; empty where a control is not among the common ones."""
-        pieces = () if _UNCOMMON.search(text) else tuple(TOKENS.findall(text))
-        if len(text) <= _SHORT_LINE:
-            if len(self.known_lines) >= _TEXTS_KEPT:
-                self.known_lines.clear()
-            self.known_lines[text] = pieces
-        return pieces
+    def pieces(self, text: str) -> tuple[str, ...]:
+        """ASCII as texts and controls; empty where it is long, or a control is uncommon."""
+        if len(text) > _LONGEST or _UNCOMMON.search(text):
+            return ()
+        return tuple(TOKENS.findall(text))
 
     def _normalised(self, text: str) -> str:
         """Text normalised, for any place on the screen; empty where that depends on the place."""

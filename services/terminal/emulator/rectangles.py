@@ -74,7 +74,7 @@ class Rectangles(Erasing):
             return
         y0, x0, y1, x1 = area
         for row in self.rows[y0:y1]:
-            row.write(x0, chr(code) * (x1 - x0), self.attribute, self.columns)
+            row.write(x0, chr(code) * (x1 - x0), self.attribute)
 
     def erase_area(self, *given: int) -> None:
         """DECERA."""
@@ -91,7 +91,7 @@ class Rectangles(Erasing):
         y0, x0, y1, x1 = area
         for row in self.rows[y0:y1]:
             if spared is Protection.NONE:
-                row.erase(x0, x1, self.attribute.blank, self.columns)
+                row.erase(x0, x1, self.attribute.blank)
             else:
                 self._erase(row, x0, x1, spared)
 

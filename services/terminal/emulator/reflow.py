@@ -42,7 +42,9 @@ def resize(screen: Screen, columns: int, lines: int) -> None:
         else (screen.rows, screen.other_rows)
     )
     before = screen.columns
-    screen.columns = columns
+    for row in (*main, *alternate):
+        row.settle()
+    screen.columns = screen.page.columns = columns
     reflowed = _reflow_rows(screen, main, columns, lines, before)
     cut = _cut(screen, alternate, columns, lines)
     screen.lines = lines
@@ -67,7 +69,7 @@ def _cut(screen: Screen, rows: list[Row], columns: int, lines: int) -> list[Row]
         screen.saved[True] = replace(saved, y=max(0, saved.y - dropped), pending=False)
     kept = rows[dropped : dropped + lines]
     for row in kept:
-        cells = row.to_grid(columns, screen.plain) if row.cells is None else row.cells
+        cells = row.to_grid()
         if len(cells) > columns:
             if row.wide and cells[columns] == WIDE_SPACER:
                 cells[columns - 1] = " "

@@ -18,10 +18,15 @@ from services.terminal.emulator.dispatch import (
     parse,
 )
 from services.terminal.emulator.osc import OscCommands
-from services.terminal.emulator.sgr import FULL_RESET
-from services.terminal.emulator.state import charset
+from services.terminal.emulator.sgr import SGR_CHARACTERS
+from services.terminal.emulator.state import Beginning, Meaning, charset
 
 _OPERATIONS_KEPT = 8192
+_PIECES_KEPT = 4096
+_PIECES_PASSED = 65_536
+NOTHING, STYLE, PLACE, UNKNOWN, GENERAL, ERASE_TO_END, MOVES, CHANGES = range(8)
+"""What a piece begins with: a sequence without effect, SGR, CUP, one not known by its piece, any
+other one; EL to the end; one of the `CELL_OPERATIONS`, by whether it ends a pending wrap."""
 _SLOTS = {"(": 0, ")": 1, "*": 2, "+": 3, "-": 1, ".": 2, "/": 3}
 
 
@@ -47,15 +52,11 @@ class Screen(OscCommands):
             if (
                 sequence[-1] == "m"
                 and sequence[1] == "["
-                and (style := self.attributes.apply_sgr(self.attribute, sequence))
+                and (style := self.attributes.apply_sgr(self.attribute, sequence[1:]))
             ):
                 self.attribute = style
                 return
             kind = sequence[1]
-            if sequence == FULL_RESET:
-                self.perform(sequence[:3])
-                self.perform(sequence[3:])
-                return
             if kind == "]":
                 self._string(sequence, self.command)
                 return
@@ -69,11 +70,68 @@ class Screen(OscCommands):
                 handler, numbers = self._resolve(sequence)
                 handler(*numbers)
                 return
-            if len(self.operations) >= _OPERATIONS_KEPT:
-                self.operations.clear()
-                self.cell_operations.clear()
-            known = self.operations[sequence] = self._resolve(sequence)
+            known = self._remember(sequence)
         known[0](*known[1])
+
+    def learn(self, piece: str, meaning: Meaning) -> bool:
+        """Remember what a piece means while the screen is fast; whether there is room for more."""
+        kind, first, second, text, width = meaning
+        if width < 0 and text.isascii():
+            meaning = kind, first, second, self.pieces(text) or text, width
+        self.meanings[piece] = meaning
+        return len(self.meanings) < _PIECES_KEPT
+
+    def learns(self, count: int) -> bool:
+        """Whether to remember pieces, of which so many came.
+
+        Where nothing comes twice remembering would cost most of the time: once there is no room,
+        some pass before it begins anew.
+        """
+        if len(self.meanings) < _PIECES_KEPT:
+            return True
+        self.unlearnt += count
+        if self.unlearnt < _PIECES_PASSED:
+            return False
+        self.unlearnt = 0
+        self.meanings.clear()
+        return True
+
+    def begins(self, piece: str) -> Beginning:
+        """The kind of a sequence and what its kind needs; remembered where it may come again."""
+        if piece[-1] == "m" and not piece.strip(SGR_CHARACTERS):
+            return STYLE, piece, None
+        found = self._begins(piece)
+        if len(piece) <= LONGEST_REMEMBERED:
+            if len(self.beginnings) >= _OPERATIONS_KEPT:
+                self.beginnings.clear()
+            self.beginnings[piece] = found
+        return found
+
+    def _begins(self, piece: str) -> Beginning:
+        if piece == "(B":
+            return NOTHING, None, None
+        sequence = "\x1b" + piece
+        if len(sequence) > LONGEST_REMEMBERED:
+            return UNKNOWN, None, None
+        known = self.operations.get(sequence)
+        if known is None:
+            known = self._remember(sequence)
+        place = self.positions.get(sequence)
+        if place is not None:
+            return PLACE, *place
+        operation = self.cell_operations.get(sequence)
+        if operation is None:
+            return GENERAL, *known
+        handler, number, ends = operation
+        if handler == self.erase_in_line and not number:
+            return ERASE_TO_END, handler, number
+        return MOVES if ends else CHANGES, handler, number
+
+    def _remember(self, sequence: str) -> tuple[Callable[..., None], tuple[int, ...]]:
+        if len(self.operations) >= _OPERATIONS_KEPT:
+            self.forget_positions()
+        found = self.operations[sequence] = self._resolve(sequence)
+        return found
 
     def _string(self, sequence: str, obey: Callable[[str, str], None]) -> None:
         end = "\x07" if sequence.endswith("\x07") else "\x1b\\"

@@ -15,9 +15,6 @@ from services.terminal.emulator.dispatch import number
 Change: TypeAlias = tuple[int, int]
 """What to keep of a packed style, and what to set then."""
 
-FULL_RESET: Final = "\x1b(B\x1b[m"
-"""What terminfo's sgr0 sends: ASCII as the character set, and no style; taken as one."""
-
 _BOLD, _DIM, _ITALIC, _BLINK, _REVERSE, _CONCEAL, _STRIKE, _OVERLINE = (1 << n for n in range(8))
 _UNDERLINE: Final = 8
 _UNDERLINED: Final = 7 << _UNDERLINE
@@ -43,9 +40,11 @@ _OFF: Final = {
 }
 _COLOURED: Final = {38: _FOREGROUND, 48: _BACKGROUND, 58: _LINE_COLOUR}
 _TRUE: Final = {
-    f"\x1b[{code}": (place, _ALL & ~(_WIDTH << place)) for code, place in _COLOURED.items()
+    f"[{code}": (place, _ALL & ~(_WIDTH << place)) for code, place in _COLOURED.items()
 }
-_SGR: Final = re.compile(r"\x1b\[[0-9:;]*m")
+SGR_CHARACTERS: Final = "[m0123456789;:"
+"""What an SGR sequence is made of, without its escape."""
+_SGR: Final = re.compile(r"\[[0-9:;]*m")
 _SIXTEEN: Final = {
     **{30 + index: (_FOREGROUND, index) for index in range(8)},
     **{40 + index: (_BACKGROUND, index) for index in range(8)},
@@ -133,11 +132,9 @@ def changes(sequence: str) -> Change | None:  # noqa: PLR0912
             alone = not (" " in sequence or "-" in sequence or "+" in sequence)
             if alone and red <= 255 and green <= 255 and blue <= 255:
                 return mask, (RGB | red << 16 | green << 8 | blue) + 1 << place
-    if sequence == FULL_RESET:
-        return _KEPT, 0
     if _SGR.fullmatch(sequence) is None:
         return None
-    words = sequence[2:-1].split(";")
+    words = sequence[1:-1].split(";")
     change: Change = (_ALL, 0)
     at = 0
     while at < len(words):

@@ -5,10 +5,10 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from services.terminal.cells import BACKGROUND, CursorShape
-from services.terminal.emulator.row import Row
+from services.terminal.emulator.row import Page, Row
 from services.terminal.emulator.scrollback import Scrollback
 from services.terminal.emulator.styles import Attribute, Attributes, Protection
 from services.terminal.emulator.widths import Clusters
@@ -21,6 +21,11 @@ ROW_COST = 32
 CONFORMANCE = 4
 """The DEC level we answer as: VT420."""
 
+Beginning: TypeAlias = tuple[int, Any, Any]
+"""What a sequence is: its kind and two values it needs."""
+Meaning: TypeAlias = "tuple[int, Any, Any, str | tuple[str, ...], int]"
+"""What a sequence and the text after it mean: a kind and two values it needs, then the text, in
+pieces where common controls are in it, and its width, -1 where it takes a closer look."""
 Charset: TypeAlias = "dict[int, str] | None"
 """What to print instead of some ASCII characters; None for ASCII itself."""
 _LINES = dict(
@@ -63,7 +68,14 @@ class ScreenState:
         self.attributes = Attributes()
         self.clusters = Clusters()
         self.plain = self.attributes.plain
-        self.history = Scrollback(history, self.clusters, self.plain)
+        self.page = Page(columns, self.clusters, self.plain)
+        self.history = Scrollback(history, self.page)
+        self.meanings: dict[str, Meaning] = {}
+        """Pieces seen before; valid for this size without origin mode."""
+        self.unlearnt = 0
+        """How many pieces passed by since there was no room for more."""
+        self.beginnings: dict[str, Beginning] = {}
+        """What the sequences of pieces are; valid as long."""
         self.positions: dict[str, tuple[int, int]] = {}
         """CUP sequences seen before, as (y, x); valid for this size without origin mode."""
         self.operations: dict[str, tuple[Callable[..., None], tuple[int, ...]]] = {}
@@ -73,8 +85,6 @@ class ScreenState:
         whether they end a pending wrap."""
         self.known_texts: dict[str, str] = {}
         """Short texts seen before, normalised."""
-        self.known_lines: dict[str, tuple[str, ...]] = {}
-        """Short texts with controls seen before, in pieces; empty where one is uncommon."""
         self.cost = 0
         """Cells that were changed or looked at by all but plain printing, since the start."""
         self.cost_limit = sys.maxsize
@@ -158,22 +168,24 @@ class ScreenState:
         )
         self.backwards = not self.private.isdisjoint((41, 45, 1045))
         """Whether backspaces and tabs may wrap."""
-        if self.origin and self.positions:
+        if self.origin and (self.positions or self.meanings):
             self.forget_positions()
 
     def forget_positions(self) -> None:
         """What is remembered of sequences that depends on the size or on origin mode."""
+        self.meanings.clear()
+        self.beginnings.clear()
         self.positions.clear()
         self.operations.clear()
         self.cell_operations.clear()
 
     def blank_rows(self, count: int) -> list[Row]:
         """Rows nothing was written to."""
-        return [Row(self.clusters) for _ in range(count)]
+        return [Row(self.page) for _ in range(count)]
 
     def blank_row(self) -> Row:
         """A row that scrolls in: it has the background of the moment."""
-        row = Row(self.clusters)
+        row = Row(self.page)
         if not self.attribute.plain and not (blank := self.attribute.blank).plain:
             row.spans.append((" " * self.columns, blank))
             row.length = self.columns
@@ -288,7 +300,7 @@ class ScreenState:
         for index in range(size) if count > 0 else range(size - 1, -1, -1):
             row = grids[index]
             if not 0 <= index + count < size:
-                row.erase(left, end, blank, columns)
+                row.erase(left, end, blank)
                 continue
             source = grids[index + count]
             assert row.cells is not None
@@ -308,8 +320,7 @@ class ScreenState:
     def grid(self, y: int) -> Row:
         """A row in grid form."""
         row = self.rows[y]
-        if row.cells is None:
-            row.to_grid(self.columns, self.plain)
+        row.to_grid()
         return row
 
     @property

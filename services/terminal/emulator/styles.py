@@ -71,7 +71,7 @@ class Attributes:
         self.plain: Final = Attribute(self, 0, "")
         self._known: dict[int, Attribute] = {0: self.plain}
         self._linked: dict[tuple[int, str], Attribute] = {}
-        self._changes: dict[str, Change] = {}
+        self.changes: dict[str, Change] = {}
         self._with_transitions: list[Attribute] = []
         self._transition_count = 0
 
@@ -90,16 +90,16 @@ class Attributes:
 
     def apply_sgr(self, attribute: Attribute, sequence: str) -> Attribute | None:
         """Where an SGR sequence leads from here; None where it is another kind of sequence."""
-        change = self._changes.get(sequence)
+        change = self.changes.get(sequence)
         if change is None:
             change = changes(sequence)
             if change is None:
                 return None
             if len(sequence) > LONGEST_REMEMBERED:
                 return self.of(attribute.packed & change[0] | change[1], attribute.link)
-            if len(self._changes) >= _KEPT:
-                self._changes.clear()
-            self._changes[sequence] = change
+            if len(self.changes) >= _KEPT:
+                self.changes.clear()
+            self.changes[sequence] = change
             return self.of(attribute.packed & change[0] | change[1], attribute.link)
         packed = attribute.packed & change[0] | change[1]
         reached = None if attribute.link else self._known.get(packed)
