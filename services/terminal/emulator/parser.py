@@ -16,6 +16,7 @@ import pyte
 
 from services.terminal.emulator.dispatch import LONGEST, LONGEST_STRING, SEQUENCE
 from services.terminal.emulator.row import LONGEST_LOG
+from services.terminal.emulator.sgr import is_sgr
 from services.terminal.emulator.screen import (
     ERASE_TO_END,
     GENERAL,
@@ -101,7 +102,7 @@ class SequenceParser(pyte.ByteStream):
         """
         screen = self.screen
         learning = screen.learns(len(pieces))
-        meanings, beginnings, token = screen.meanings, screen.beginnings, SEQUENCE.match
+        meanings, positions = screen.meanings, screen.positions
         apply_sgr = screen.attributes.apply_sgr
         columns = screen.columns
         rows, x, y, attribute = screen.rows, screen.x, screen.y, screen.attribute
@@ -111,7 +112,8 @@ class SequenceParser(pyte.ByteStream):
             x = columns
         transitions = attribute.transitions
         last = ""
-        text: str | tuple[str, ...]
+        second: Any = None
+        text: Any
         each = iter(pieces)
         next(each)
         for piece in each:
@@ -119,18 +121,22 @@ class SequenceParser(pyte.ByteStream):
                 meaning = meanings.get(piece)
                 if meaning is not None:
                     kind, first, second, text, width = meaning
-                elif (match := token(piece)) is not None:
-                    sequence = match[0]
-                    if sequence in transitions:
-                        kind, first, second = STYLE, sequence, None
-                    else:
-                        kind, first, second = beginnings.get(sequence) or screen.begins(sequence)
-                    text = piece[len(sequence) :]
-                    width = len(text) if text.isascii() and text.isprintable() else -1
-                    if learning and len(piece) <= _SHORT:
-                        learning = screen.learn(piece, (kind, first, second, text, width))
                 else:
-                    kind, text, width = UNKNOWN, "", 0
+                    # A regular expression would find any sequence, and costs as much as the rest.
+                    first, mark, text = piece.partition("m")
+                    if mark and (first in transitions or is_sgr(first)):
+                        kind = STYLE
+                    else:
+                        sequence, mark, text = piece.partition("H")
+                        place = positions.get(sequence)
+                        if mark and place is not None:
+                            kind = PLACE
+                            first, second = place
+                        else:
+                            kind, first, second, text = screen.begins(piece)
+                    width = len(text) if text.isascii() and text.isprintable() else -1
+                    if learning and len(piece) <= _SHORT and kind != UNKNOWN:
+                        learning = screen.learn(piece, (kind, first, second, text, width))
             else:
                 kind, text, width = UNKNOWN, "", 0
             if kind == STYLE:

@@ -9,7 +9,7 @@ one cell (see `widths`).
 
 from __future__ import annotations
 
-from operator import itemgetter
+from itertools import accumulate
 from typing import Any, Final, TypeAlias
 
 from services.terminal.cells import PLAIN, CellStyle, PromptPart, Run
@@ -24,6 +24,8 @@ _SEEN: Final = 1
 _DRAWN: Final = 2
 LONGEST_LOG: Final = 3 * 128
 """What a log may hold between two calls of the parser: three entries a write."""
+_SHORT_LOG: Final = 3 * 8
+"""Applying so little costs less than looking for what was overwritten."""
 
 
 class Page:
@@ -127,32 +129,22 @@ class Row:
         log = self.log
         if not log:
             return
-        columns = self.page.columns
-        full = (1 << columns) - 1
-        covered = 0
-        kept: list[tuple[int, str, Attribute]] = []
-        width = 0
-        for at, text, attribute in zip(log[-3::-3], log[-2::-3], log[-1::-3], strict=True):
-            size = len(text)
-            extent = (1 << size) - 1 << at
-            if extent & ~covered:
-                kept.append((at, text, attribute))
-                covered |= extent
-                width += size
-                if covered == full:
-                    break
-        log.clear()
-        if covered == full:
-            self.cells = None
-            if width == columns:  # They lie side by side.
-                kept.sort(key=itemgetter(0))
-                self.spans = [(text, attribute) for _, text, attribute in kept]
+        places, columns = log[::3], self.page.columns
+        if 0 in places:
+            # Most often it was painted from its beginning to its end, in one go.
+            first = len(places) - 1 - places[::-1].index(0)
+            texts = log[3 * first + 1 :: 3]
+            if [*accumulate(map(len, texts), initial=0)] == [*places[first:], columns]:
+                self.cells = None
+                self.spans = list(zip(texts, log[3 * first + 2 :: 3], strict=True))
                 self.length = columns
+                log.clear()
                 return
-            self.spans = []
-        cells = self.cells if self.cells is not None else self.to_grid()
+        kept = _last_written(log) if len(log) > _SHORT_LOG else log[:]
+        log.clear()
+        cells = self.to_grid()
         attributes = self.attributes
-        for at, text, attribute in reversed(kept):
+        for at, text, attribute in zip(kept[::3], kept[1::3], kept[2::3], strict=True):
             end = at + len(text)
             cells[at:end] = text
             attributes[at:end] = [attribute] * len(text)
@@ -350,6 +342,18 @@ class Row:
         if self.wrapped:
             return self.page.clusters.to_text(self.content.removesuffix(LEADING_SPACER))
         return self.page.clusters.to_text(self.content).rstrip(" ")
+
+
+def _last_written(log: list[Any]) -> list[Any]:
+    """A log without what was overwritten later."""
+    covered = 0
+    kept: list[Any] = []
+    for at, text, attribute in zip(log[-3::-3], log[-2::-3], log[-1::-3], strict=True):
+        extent = (1 << len(text)) - 1 << at
+        if extent & ~covered:
+            kept += attribute, text, at
+            covered |= extent
+    return kept[::-1]
 
 
 def _split_joined(text: str, clusters: Clusters) -> list[str]:

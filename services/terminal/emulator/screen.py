@@ -15,10 +15,11 @@ from services.terminal.emulator.dispatch import (
     LONGEST,
     LONGEST_REMEMBERED,
     LONGEST_STRING,
+    SEQUENCE,
     parse,
 )
 from services.terminal.emulator.osc import OscCommands
-from services.terminal.emulator.sgr import SGR_CHARACTERS
+from services.terminal.emulator.sgr import is_sgr
 from services.terminal.emulator.state import Beginning, Meaning, charset
 
 _OPERATIONS_KEPT = 8192
@@ -52,7 +53,7 @@ class Screen(OscCommands):
             if (
                 sequence[-1] == "m"
                 and sequence[1] == "["
-                and (style := self.attributes.apply_sgr(self.attribute, sequence[1:]))
+                and (style := self.attributes.apply_sgr(self.attribute, sequence[1:-1]))
             ):
                 self.attribute = style
                 return
@@ -96,16 +97,25 @@ class Screen(OscCommands):
         self.meanings.clear()
         return True
 
-    def begins(self, piece: str) -> Beginning:
-        """The kind of a sequence and what its kind needs; remembered where it may come again."""
-        if piece[-1] == "m" and not piece.strip(SGR_CHARACTERS):
-            return STYLE, piece, None
-        found = self._begins(piece)
-        if len(piece) <= LONGEST_REMEMBERED:
-            if len(self.beginnings) >= _OPERATIONS_KEPT:
-                self.beginnings.clear()
-            self.beginnings[piece] = found
-        return found
+    def begins(self, piece: str) -> tuple[int, Any, Any, str]:
+        """The kind of the sequence a piece begins with, what its kind needs, and the text after.
+
+        Sequences are remembered where they may come again.
+        """
+        match = SEQUENCE.match(piece)
+        if match is None:
+            return UNKNOWN, None, None, ""
+        sequence, text = match[0], piece[match.end() :]
+        if sequence[-1] == "m" and is_sgr(sequence[:-1]):
+            return STYLE, sequence[:-1], None, text
+        found = self.beginnings.get(sequence)
+        if found is None:
+            found = self._begins(sequence)
+            if len(sequence) <= LONGEST_REMEMBERED:
+                if len(self.beginnings) >= _OPERATIONS_KEPT:
+                    self.beginnings.clear()
+                self.beginnings[sequence] = found
+        return *found, text
 
     def _begins(self, piece: str) -> Beginning:
         if piece == "(B":
@@ -116,8 +126,8 @@ class Screen(OscCommands):
         known = self.operations.get(sequence)
         if known is None:
             known = self._remember(sequence)
-        place = self.positions.get(sequence)
-        if place is not None:
+        place = self.positions.get(piece[:-1])
+        if place is not None and piece[-1] in "Hf":
             return PLACE, *place
         operation = self.cell_operations.get(sequence)
         if operation is None:
@@ -176,7 +186,7 @@ class Screen(OscCommands):
         line, column = (*numbers, 0, 0)[:2]
         if len(self.positions) >= _OPERATIONS_KEPT:
             self.positions.clear()
-        self.positions[sequence] = (
+        self.positions[sequence[1:-1]] = (
             min(max(line, 1), self.lines) - 1,
             min(max(column, 1), self.columns) - 1,
         )

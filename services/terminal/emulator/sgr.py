@@ -42,9 +42,8 @@ _COLOURED: Final = {38: _FOREGROUND, 48: _BACKGROUND, 58: _LINE_COLOUR}
 _TRUE: Final = {
     f"[{code}": (place, _ALL & ~(_WIDTH << place)) for code, place in _COLOURED.items()
 }
-SGR_CHARACTERS: Final = "[m0123456789;:"
-"""What an SGR sequence is made of, without its escape."""
-_SGR: Final = re.compile(r"\[[0-9:;]*m")
+_CHARACTERS: Final = "[0123456789;:"
+_SGR: Final = re.compile(r"\[[0-9:;]*")
 _SIXTEEN: Final = {
     **{30 + index: (_FOREGROUND, index) for index in range(8)},
     **{40 + index: (_BACKGROUND, index) for index in range(8)},
@@ -87,6 +86,11 @@ def style_of(packed: int, link: str) -> CellStyle:
     )
 
 
+def is_sgr(body: str) -> bool:
+    """Whether it is SGR without its escape and final."""
+    return not body.strip(_CHARACTERS) and _SGR.fullmatch(body) is not None
+
+
 def _colour(parts: list[int]) -> Colour | None:
     """A colour from its mode and numbers: 5;n or 2;r;g;b."""
     if len(parts) >= 2 and parts[0] == 5:
@@ -116,7 +120,7 @@ def _colon(word: str, change: Change) -> Change:
 
 
 def changes(sequence: str) -> Change | None:  # noqa: PLR0912
-    """What an SGR sequence changes; None where it is another kind of sequence.
+    """What SGR changes, given without its escape and final; None where it is no SGR.
 
     Parameters that mean nothing change nothing.
     """
@@ -124,7 +128,7 @@ def changes(sequence: str) -> Change | None:  # noqa: PLR0912
     if len(words) == 5 and words[1] == "2" and (true := _TRUE.get(words[0])):
         place, mask = true
         try:
-            red, green, blue = int(words[2]), int(words[3]), int(words[4][:-1])
+            red, green, blue = int(words[2]), int(words[3]), int(words[4])
         except ValueError:
             pass
         else:
@@ -134,7 +138,7 @@ def changes(sequence: str) -> Change | None:  # noqa: PLR0912
                 return mask, (RGB | red << 16 | green << 8 | blue) + 1 << place
     if _SGR.fullmatch(sequence) is None:
         return None
-    words = sequence[1:-1].split(";")
+    words = sequence[1:].split(";")
     change: Change = (_ALL, 0)
     at = 0
     while at < len(words):
