@@ -1,7 +1,7 @@
 """Escape sequence parser: whole sequences by table, broken ones by a state machine.
 
-A `pyte.ByteStream` that keeps pyte's screen protocol and replaces its character loop
-(upstream/terminal: What pyte lacks). Whatever the pieces bytes arrive in, the events are the same.
+A `pyte.ByteStream` for its decoding; its character loop and its events are replaced
+(upstream/terminal: What pyte lacks). Whatever the pieces bytes arrive in, the effect is the same.
 """
 
 from __future__ import annotations
@@ -14,10 +14,7 @@ from typing import Any, Final, cast
 
 import pyte
 
-from services.terminal.emulator.dispatch import LONGEST, LONGEST_STRING, SEQUENCE
-from services.terminal.emulator.row import LONGEST_LOG
-from services.terminal.emulator.sgr import is_sgr
-from services.terminal.emulator.screen import (
+from services.terminal.emulator.dispatch import (
     ERASE_TO_END,
     GENERAL,
     MOVES,
@@ -25,8 +22,15 @@ from services.terminal.emulator.screen import (
     PLACE,
     STYLE,
     UNKNOWN,
-    Screen,
+    begins,
+    perform,
 )
+from services.terminal.emulator.print import draw, write
+from services.terminal.emulator.print_cached import pieces_of, print_text
+from services.terminal.emulator.row import LONGEST_LOG
+from services.terminal.emulator.screen import Screen
+from services.terminal.emulator.sequences import LONGEST, LONGEST_STRING, SEQUENCE
+from services.terminal.emulator.sgr import is_sgr
 
 ESC: Final = "\x1b"
 _ENDED: Final = re.compile(r"\](?:R|P[0-9A-Fa-f]{7}|[^\x07\x18\x1a]*\x07)")
@@ -53,7 +57,8 @@ class SequenceParser(pyte.ByteStream):
         self.screen = screen
         self.unparsed = ""
         """What was taken and not parsed yet."""
-        super().__init__(cast(Any, screen))
+        super().__init__()
+        self._initialize_parser()
 
     def feed(self, data: bytes, cells: int | None = None) -> None:  # type: ignore[override]
         """Take bytes, cut anywhere; never raises.
@@ -67,7 +72,7 @@ class SequenceParser(pyte.ByteStream):
             text = _C1.sub(lambda match: ESC + chr(ord(match[0]) - 0x40), text)
         if self.unparsed:
             text, self.unparsed = self.unparsed + text, ""
-        if screen.adrift and not screen.pending:
+        if screen.adrift and not screen.cursor.pending:
             screen.update_flags()
         if self._state != _GROUND:
             text = text[self._resume(text, 0) :]
@@ -76,16 +81,16 @@ class SequenceParser(pyte.ByteStream):
                 return
         if ESC not in text:
             if text:
-                self.unparsed = screen.write(text)
+                self.unparsed = write(screen, text)
             return
         pieces = text.split(ESC)
         if pieces[0]:
-            rest = screen.write(pieces[0])
+            rest = write(screen, pieces[0])
             if rest or screen.cost > screen.cost_limit:
                 pieces[0] = rest
                 self.unparsed = ESC.join(pieces)
                 return
-            if screen.adrift and not screen.pending:
+            if screen.adrift and not screen.cursor.pending:
                 screen.update_flags()
         self._run(pieces)
         for row in screen.rows:
@@ -101,14 +106,15 @@ class SequenceParser(pyte.ByteStream):
         the screen first.
         """
         screen = self.screen
-        learning = screen.learns(len(pieces))
-        meanings, positions = screen.meanings, screen.positions
+        memo, cursor = screen.memo, screen.cursor
+        learning = memo.learns(len(pieces))
+        meanings, positions = memo.meanings, memo.positions
         apply_sgr = screen.attributes.apply_sgr
         columns = screen.columns
-        rows, x, y, attribute = screen.rows, screen.x, screen.y, screen.attribute
+        rows, x, y, attribute = screen.rows, cursor.x, cursor.y, cursor.attribute
         fast = screen.fast
         protected = screen.protected
-        if fast and screen.pending:
+        if fast and cursor.pending:
             x = columns
         transitions = attribute.transitions
         last = ""
@@ -133,14 +139,17 @@ class SequenceParser(pyte.ByteStream):
                             kind = PLACE
                             first, second = place
                         else:
-                            kind, first, second, text = screen.begins(piece)
+                            kind, first, second, text = begins(screen, piece)
                     width = len(text) if text.isascii() and text.isprintable() else -1
                     if learning and len(piece) <= _SHORT and kind != UNKNOWN:
-                        learning = screen.learn(piece, (kind, first, second, text, width))
+                        kept = text
+                        if width < 0 and text.isascii():
+                            kept = pieces_of(text) or text
+                        learning = memo.learn(piece, (kind, first, second, kept, width))
             else:
                 kind, text, width = UNKNOWN, "", 0
             if kind == STYLE:
-                attribute = transitions.get(first) or apply_sgr(attribute, first)
+                attribute = transitions.get(first) or apply_sgr(attribute, first) or attribute
                 transitions = attribute.transitions
             elif kind == PLACE:
                 y, x = first, second
@@ -154,38 +163,39 @@ class SequenceParser(pyte.ByteStream):
             elif kind == NOTHING:
                 pass
             else:
-                screen.y = y
-                screen.attribute = attribute
+                cursor.y = y
+                cursor.attribute = attribute
                 if last:
                     screen.last = last
                     last = ""
                 if fast:
-                    screen.pending = x == columns
-                    screen.x = x - 1 if x == columns else x
+                    cursor.pending = x == columns
+                    cursor.x = x - 1 if x == columns else x
                 else:
-                    screen.x = x
+                    cursor.x = x
                 if kind >= ERASE_TO_END:
-                    first(second)
-                    x, y = screen.x, screen.y
-                    if screen.pending and kind != MOVES:
+                    first(screen, second)
+                    x, y = cursor.x, cursor.y
+                    if cursor.pending and kind != MOVES:
                         x = columns
                 else:
                     if kind == GENERAL:
-                        first(*second)
+                        first(screen, *second)
                     else:
                         text = self._obey(piece, pieces, each)
                         width = -1
                     screen.cost += _SEQUENCE_COST
-                    if screen.adrift and not screen.pending:
+                    if screen.adrift and not screen.cursor.pending:
                         screen.update_flags()
-                    rows, x, y = screen.rows, screen.x, screen.y
+                    rows, cursor = screen.rows, screen.cursor
+                    x, y = cursor.x, cursor.y
                     fast = screen.fast
                     if not fast:
                         width = -1
                     protected = screen.protected
-                    if fast and screen.pending:
+                    if fast and cursor.pending:
                         x = columns
-                    attribute = screen.attribute
+                    attribute = cursor.attribute
                     transitions = attribute.transitions
                 if screen.cost > screen.cost_limit:
                     shown = text if isinstance(text, str) else "".join(text)
@@ -215,36 +225,37 @@ class SequenceParser(pyte.ByteStream):
                 screen.last = last
                 last = ""
             if fast:
-                place = screen.print_text(text, x, y, attribute)
+                place = print_text(screen, text, x, y, attribute)
                 if place is not None:
                     x, y = place
                     continue
-                screen.pending = x == columns
-                screen.x = x - 1 if x == columns else x
+                cursor.pending = x == columns
+                cursor.x = x - 1 if x == columns else x
             else:
-                screen.x = x
-            screen.y = y
-            screen.attribute = attribute
-            rest = screen.write(text if isinstance(text, str) else "".join(text))
+                cursor.x = x
+            cursor.y = y
+            cursor.attribute = attribute
+            rest = write(screen, text if isinstance(text, str) else "".join(text))
             if rest or screen.cost > screen.cost_limit:
                 self.unparsed = rest + _joined(each)
                 if self.unparsed:
                     return
-            if screen.adrift and not screen.pending:
+            if screen.adrift and not screen.cursor.pending:
                 screen.update_flags()
-            rows, x, y = screen.rows, screen.x, screen.y
+            rows, cursor = screen.rows, screen.cursor
+            x, y = cursor.x, cursor.y
             fast = screen.fast
-            if fast and screen.pending:
+            if fast and cursor.pending:
                 x = columns
-            attribute = screen.attribute
+            attribute = cursor.attribute
             transitions = attribute.transitions
-        screen.y = y
-        screen.attribute = attribute
+        cursor.y = y
+        cursor.attribute = attribute
         if fast:
-            screen.pending = x == columns
-            screen.x = x - 1 if x == columns else x
+            cursor.pending = x == columns
+            cursor.x = x - 1 if x == columns else x
         else:
-            screen.x = x
+            cursor.x = x
         if last:
             screen.last = last
 
@@ -256,11 +267,11 @@ class SequenceParser(pyte.ByteStream):
         screen = self.screen
         match = SEQUENCE.match(piece) or _ENDED.match(piece)
         if match is not None:
-            screen.perform(ESC + match[0])
+            perform(screen, match[0])
             return piece[match.end() :]
         at = len(pieces) - length_hint(each)
         if at < len(pieces) and pieces[at][:1] == "\\" and _OPEN.fullmatch(piece):
-            screen.perform(f"{ESC}{piece}{ESC}\\")
+            perform(screen, f"{piece}{ESC}\\")
             return next(each)[1:]
         while True:
             self._send(ESC)
@@ -339,7 +350,7 @@ class SequenceParser(pyte.ByteStream):
                 pass
             elif run > "\x7f":
                 state = _GROUND
-                screen.draw(run)
+                draw(screen, run)
             elif state == _ESCAPE and len(pieces) == 1 and run in "[]PX^_":
                 pieces = [ESC + run]
                 self._length = 2
@@ -358,7 +369,7 @@ class SequenceParser(pyte.ByteStream):
         sequence = "".join(pieces) + end
         string = sequence[1] in "]PX^_"
         if self._length <= (LONGEST_STRING if string else LONGEST) + 4:
-            self.screen.perform(sequence)
+            perform(self.screen, sequence[1:])
         self._length = 0
         return _GROUND
 

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Final, TypeAlias
 
 from services.terminal.cells import DEFAULT, RGB, CellStyle, Colour, Underline
-from services.terminal.emulator.dispatch import number
+from services.terminal.emulator.sequences import number
 
 Change: TypeAlias = tuple[int, int]
 """What to keep of a packed style, and what to set then."""
@@ -39,9 +39,7 @@ _OFF: Final = {
     **{49: _WIDTH << _BACKGROUND, 59: _WIDTH << _LINE_COLOUR},
 }
 _COLOURED: Final = {38: _FOREGROUND, 48: _BACKGROUND, 58: _LINE_COLOUR}
-_TRUE: Final = {
-    f"[{code}": (place, _ALL & ~(_WIDTH << place)) for code, place in _COLOURED.items()
-}
+_TRUE: Final = {f"[{code}": (place, _ALL & ~(_WIDTH << place)) for code, place in _COLOURED.items()}
 _CHARACTERS: Final = "[0123456789;:"
 _SGR: Final = re.compile(r"\[[0-9:;]*")
 _SIXTEEN: Final = {

@@ -6,7 +6,7 @@ from enum import IntEnum
 from typing import Any, Final
 
 from services.terminal.cells import PLAIN, CellStyle
-from services.terminal.emulator.dispatch import LONGEST_REMEMBERED
+from services.terminal.emulator.sequences import LONGEST_REMEMBERED
 from services.terminal.emulator.sgr import (
     Change,
     background_of,
