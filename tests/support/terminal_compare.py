@@ -21,7 +21,7 @@ def row_state(row: Row, columns: int) -> list[CellState]:
         cells += [
             (
                 None if char == WIDE_SPACER else row.page.clusters.cell(char),
-                attribute.style,
+                attribute,
                 attribute.protection,
             )
             for char in text
@@ -46,7 +46,7 @@ def emulator_state(emulator: Emulator, lines_back: int = 50) -> dict[str, Any]:
         "cells": [row_state(row, screen.columns) for row in screen.rows],
         "wrapped": [row.wrapped for row in screen.rows],
         "cursor": (screen.cursor.x, screen.cursor.y, screen.cursor.pending),
-        "style": (screen.cursor.attribute.style, screen.cursor.attribute.protection),
+        "style": (screen.cursor.attribute, screen.cursor.attribute.protection),
         "margins": (margins.top, margins.bottom, margins.left, margins.right),
         "modes": (sorted(modes.private), sorted(modes.ansi), screen.on_alternate),
         "tabs": sorted(screen.tabs.stops),

@@ -79,8 +79,8 @@ def erase_cells(screen: Screen, row: Row, start: int, end: int, spared: Protecti
     """Blank cells, but for those with this protection."""
     blank, columns = screen.cursor.attribute.blank, screen.columns
     screen.cost += end - start + ROW_COST
-    found = row.known_attributes if screen.protected else ()
-    kept = {attribute for attribute in found if attribute.protection == spared}
+    found = list(row.known_attributes) if screen.protected else []
+    kept = {id(each) for each in found if each.protection == spared}
     if not kept:
         row.erase(start, end, blank)
         return
@@ -88,7 +88,7 @@ def erase_cells(screen: Screen, row: Row, start: int, end: int, spared: Protecti
         return
     cells = row.to_grid()
     attributes = row.attributes[start:end]
-    keep = list(map(kept.__contains__, attributes))
+    keep = list(map(kept.__contains__, map(id, attributes)))
     if all(keep):
         return
     if row.wide:

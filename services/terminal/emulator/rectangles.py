@@ -124,7 +124,7 @@ def _restyle(screen: Screen, given: tuple[int, ...], *, toggle: bool) -> None:
     if area is None:
         return
     change = attribute_change(list(given[4:]) or [0], toggle=toggle)
-    changed: dict[Attribute, Attribute] = {}
+    changed: dict[int, Attribute] = {}
     y0, x0, y1, x1 = area
     stream = screen.attribute_extent != 2
     for y in range(y0, y1):
@@ -133,13 +133,14 @@ def _restyle(screen: Screen, given: tuple[int, ...], *, toggle: bool) -> None:
         end = screen.columns if stream and y < y1 - 1 else x1
         screen.cost += end - start
         before = row.attributes[start:end]
-        for attribute in set(before).difference(changed):
-            changed[attribute] = screen.attributes.of(change(attribute.packed), attribute.link)
-        first = before[0]
-        if before.count(first) == len(before):
-            row.attributes[start:end] = [changed[first]] * len(before)
+        found = {id(each): each for each in before}
+        for each in found.values():
+            if id(each) not in changed:
+                changed[id(each)] = screen.attributes.of(change(each.packed), each.link)
+        if len(found) == 1:
+            row.attributes[start:end] = [changed[id(before[0])]] * len(before)
         else:
-            row.attributes[start:end] = [changed[attribute] for attribute in before]
+            row.attributes[start:end] = [changed[id(each)] for each in before]
         row.clean = 0
 
 

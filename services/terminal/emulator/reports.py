@@ -115,7 +115,7 @@ def request_setting(screen: Screen, setting: str) -> None:
         return
     protection = screen.cursor.attribute.protection == Protection.SELECTIVE
     values = {
-        "m": parameters(screen.cursor.attribute.style),
+        "m": parameters(screen.cursor.attribute),
         "r": f"{screen.margins.top + 1};{screen.margins.bottom + 1}",
         "s": f"{screen.margins.left + 1};{screen.margins.right + 1}",
         "t": str(max(24, screen.lines)),

@@ -9,10 +9,11 @@ one cell (see `widths`).
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from itertools import accumulate
 from typing import Any, Final, TypeAlias
 
-from services.terminal.cells import PLAIN, CellStyle, PromptPart, Run
+from services.terminal.cells import PromptPart, Run
 from services.terminal.emulator.styles import Attribute
 from services.terminal.emulator.widths import JOINER, LEADING_SPACER, WIDE_SPACER, Clusters
 
@@ -103,12 +104,12 @@ class Row:
         self.marks = (*(mark for mark in self.marks if mark[1] is not part), (column, part))
 
     @property
-    def known_attributes(self) -> set[Attribute]:
+    def known_attributes(self) -> Iterable[Attribute]:
         """The attributes of the cells that were written, each once."""
         self.settle()
         if self.cells is not None:
-            return set(self.attributes)
-        return {attribute for _, attribute in self.spans}
+            return {id(each): each for each in self.attributes}.values()
+        return {id(each): each for _, each in self.spans}.values()
 
     def char(self, at: int) -> str:
         """The normalised character at a column."""
@@ -314,18 +315,17 @@ class Row:
         """The cells from column 0 in runs of equal style; past the last all are blank and plain."""
         to_text = self.page.clusters.to_text
         runs: list[Run] = []
-        last: CellStyle | None = None
+        last: Attribute | None = None
         for text, attribute in self.pieces():
-            style = attribute.style
             for part in _split_joined(text, self.page.clusters) if self.wide else (to_text(text),):
-                if style is last and not runs[-1][0].endswith(JOINER):
-                    runs[-1] = (runs[-1][0] + part, style)
+                if attribute is last and not runs[-1][0].endswith(JOINER):
+                    runs[-1] = (runs[-1][0] + part, attribute)
                 else:
-                    runs.append((part, style))
-                    last = style
-        if runs and runs[-1][1] == PLAIN and not self.wrapped:
+                    runs.append((part, attribute))
+                    last = attribute
+        if last is not None and last.plain and not self.wrapped:
             text = runs[-1][0].rstrip(" ")
-            runs[-1:] = [(text, PLAIN)] if text else []
+            runs[-1:] = [(text, last)] if text else []
         return runs
 
     @property

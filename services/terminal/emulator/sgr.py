@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from services.terminal.cells import DEFAULT, RGB, CellStyle, Colour, Underline
 from services.terminal.emulator.sequences import number
@@ -65,23 +65,22 @@ def background_of(packed: int) -> int:
     return packed & _WIDTH << _BACKGROUND
 
 
-def style_of(packed: int, link: str) -> CellStyle:
-    """A packed style as views know it."""
-    return CellStyle(
-        foreground=(packed >> _FOREGROUND & _WIDTH) - 1,
-        background=(packed >> _BACKGROUND & _WIDTH) - 1,
-        bold=bool(packed & _BOLD),
-        dim=bool(packed & _DIM),
-        italic=bool(packed & _ITALIC),
-        underline=Underline(packed >> _UNDERLINE & 7),
-        underline_colour=(packed >> _LINE_COLOUR & _WIDTH) - 1,
-        blink=bool(packed & _BLINK),
-        reverse=bool(packed & _REVERSE),
-        conceal=bool(packed & _CONCEAL),
-        strike=bool(packed & _STRIKE),
-        overline=bool(packed & _OVERLINE),
-        link=link,
-    )
+def fields_of(packed: int) -> dict[str, Any]:
+    """A packed style as the fields of a `CellStyle`."""
+    return {
+        "foreground": (packed >> _FOREGROUND & _WIDTH) - 1,
+        "background": (packed >> _BACKGROUND & _WIDTH) - 1,
+        "bold": bool(packed & _BOLD),
+        "dim": bool(packed & _DIM),
+        "italic": bool(packed & _ITALIC),
+        "underline": Underline(packed >> _UNDERLINE & 7),
+        "underline_colour": (packed >> _LINE_COLOUR & _WIDTH) - 1,
+        "blink": bool(packed & _BLINK),
+        "reverse": bool(packed & _REVERSE),
+        "conceal": bool(packed & _CONCEAL),
+        "strike": bool(packed & _STRIKE),
+        "overline": bool(packed & _OVERLINE),
+    }
 
 
 def is_sgr(body: str) -> bool:
