@@ -155,10 +155,10 @@ def command_line_closure(house: Tree) -> Iterator[str]:
 
 
 def inheritance(house: Tree) -> Iterator[str]:
-    """Our classes inherit two deep at most; the terminal's screen is another matter so far."""
+    """Our classes inherit two deep at most."""
     bases: dict[str, list[str]] = {}
     for module, one in house.classes("services", "widgets", "tui"):
-        if not under(module, "services.terminal.emulator", "services.errors"):
+        if not under(module, "services.errors"):
             own = bases.setdefault(f"{module}.{one.name}", [])
             own += [_full_name(base, module, house.named(module)) for base in one.bases]
 
