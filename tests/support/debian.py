@@ -1,14 +1,15 @@
 """Debian's packages unpacked into a folder of ours: nothing is installed, nothing else changes.
 
-`WAKEDECK_CONTAINERD`, `WAKEDECK_DOCKER`, `WAKEDECK_OPENSSH` and `WAKEDECK_PROMETHEUS` name a folder
-that has them already, or are `no` where nothing is to be fetched. Otherwise they go to the user's
-cache, once; versions are pinned, and apt checks every package against the signed index of the
-distribution.
+`WAKEDECK_CONTAINERD`, `WAKEDECK_DOCKER`, `WAKEDECK_HTOP`, `WAKEDECK_OPENSSH` and
+`WAKEDECK_PROMETHEUS` name a folder that has them already, or are `no` where nothing is to be
+fetched. Otherwise they go to the user's cache, once; versions are pinned, and apt checks every
+package against the signed index of the distribution.
 """
 
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import subprocess
 import tempfile
@@ -40,10 +41,17 @@ DOCKER = {
     "dmsetup": "2:1.02.185-2",
     "libdevmapper1.02.1": "2:1.02.185-2",
 }
+HTOP = {
+    "htop": "3.2.2-2",
+    "libncursesw6": "6.4-4",
+    "libnl-3-200": "3.7.0-0.2+b1",
+    "libnl-genl-3-200": "3.7.0-0.2+b1",
+}
 OPENSSH = {"openssh-server": "1:9.2p1-2+deb12u10", "libwrap0": "7.6.q-32"}
 PROMETHEUS = {"prometheus": "2.42.0+ds-5+deb12u1"}
 VARIABLE = "WAKEDECK_CONTAINERD"
 DOCKER_VARIABLE = "WAKEDECK_DOCKER"
+HTOP_VARIABLE = "WAKEDECK_HTOP"
 OPENSSH_VARIABLE = "WAKEDECK_OPENSSH"
 PROMETHEUS_VARIABLE = "WAKEDECK_PROMETHEUS"
 
@@ -66,6 +74,20 @@ def docker_packages() -> Path:
         UnobtainableError: not here.
     """
     return _unpacked("docker", DOCKER_VARIABLE, DOCKER)
+
+
+@cache
+def htop() -> str:
+    """What to type for htop: this machine's, else the unpacked one, fetched where need be.
+
+    Raises:
+        UnobtainableError: not here.
+    """
+    if shutil.which("htop") is not None:
+        return "htop"
+    place = _unpacked("htop", HTOP_VARIABLE, HTOP)
+    libraries = ":".join(sorted(str(one) for one in place.glob("lib/*-linux-gnu")))
+    return f"LD_LIBRARY_PATH={shlex.quote(libraries)} {shlex.quote(str(place / 'usr/bin/htop'))}"
 
 
 @cache
