@@ -252,6 +252,7 @@ async def test_no_command_lets_a_name_steer(monkeypatch: pytest.MonkeyPatch) -> 
                 "completions": [[one] for one in (*SHELLS, EVIL)],
                 "watch": [["--print-unit"], ["--after", EVIL], ["--since", EVIL]],
                 "notify test": [[EVIL]],
+                "serve": [["--host", EVIL], ["--public-url", EVIL]],
                 "source check": [["--", EVIL], ["--json", "--", "false"]],
                 "local up": [[], [EVIL]],
                 "local down": [[]],
