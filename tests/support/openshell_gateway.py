@@ -163,6 +163,17 @@ class Gateway(openshell_pb2_grpc.OpenShellServicer):  # type: ignore[misc]
         self.decided[request.name, request.chunk_id] = "rejected"
         return openshell_pb2.RejectDraftChunkResponse()
 
+    def GetDraftHistory(self, request: Any, context: Any) -> Any:
+        self._guard(context)
+        entries = [
+            openshell_pb2.DraftHistoryEntry(
+                timestamp_ms=1_700_000_000_000, event_type=word, description=name, chunk_id=chunk
+            )
+            for (name, chunk), word in self.decided.items()
+            if name == request.name
+        ]
+        return openshell_pb2.GetDraftHistoryResponse(entries=entries)
+
     def StartSandbox(self, request: Any, context: Any) -> Any:
         self._guard(context)
         self._known(request.name, context)
