@@ -39,7 +39,7 @@ from services.sources.openshell.nemoclaw_registry import NemoclawRegistry
 from services.sources.openshell.policy import DecidedRules, PolicyReader
 from services.sources.openshell.records import Forward, Registration, SandboxRow, Target, safe_name
 from services.sources.openshell.rows import target_of
-from services.sources.openshell.sandbox_judge import Reconciled
+from services.sources.openshell.sandbox_judge import Reconciled, SandboxProbe
 from services.sources.openshell.start_plan import StartPlan
 from services.sources.protocol.observer import NoQueues
 from services.sources.protocol.verdict import Verdict, VerdictKind
@@ -147,10 +147,8 @@ class OpenShellObserver(NoQueues):
                     mapper.sandbox(self.info.key, one.gateway, row, (), (), tools, now, entry)
                 )
             elif probe.found is not Reconciled.MISSING:
-                why = probe.said or "no answer in time"
-                refused = probe.found is Reconciled.AUTH_FAILED
-                login = f"; `openshell gateway login {one.gateway}` may help" if refused else ""
-                silent.append(f"{one.gateway} does not say: {why}{login}")
+                why, said = await self._silence(one, probe, known, tools)
+                silent.append(said)
                 if entry is not None:
                     down = GatewayState.DOWN
                     facts = mapper.registered(entry)
@@ -161,6 +159,21 @@ class OpenShellObserver(NoQueues):
         if not found and silent:
             raise UnavailableError(f"{'; '.join(silent)}.")
         return found[0] if found else None
+
+    async def _silence(
+        self, one: Target, probe: SandboxProbe, known: Sequence[Registration], tools: Toolset
+    ) -> tuple[str, str]:
+        """Why a gateway did not say whether it has a sandbox, and a clause that tells it."""
+        front = next(row for row in known if row.name == one.gateway)
+        judged, _ = await self._client.gateway(front, tools)
+        if judged.status is not GatewayStatus.HEALTHY:
+            # What is wrong with a gateway is told by its status, never by another call's words.
+            told = f"{judged.reason} {judged.advice}".strip().rstrip(".")
+            return judged.reason.rstrip("."), f"{one.gateway} does not say: {told}"
+        why = probe.said or "no answer in time"
+        refused = probe.found is Reconciled.AUTH_FAILED
+        login = f"; `openshell gateway login {one.gateway}` may help" if refused else ""
+        return why, f"{one.gateway} does not say: {why}{login}"
 
     async def probe(self, sandbox: SandboxId) -> Verdict:
         target = Target.parse(sandbox.native_id)
