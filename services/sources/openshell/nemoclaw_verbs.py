@@ -19,7 +19,7 @@ from services.sources.openshell.nemoclaw_reports import (
 )
 
 RECOVER = "repair-agent"
-_ALONE = "\nIt may take {minutes:.0f} minutes. Nothing else is done to this sandbox meanwhile."
+_ALONE = "\nIt may take up to {minutes:.0f} minutes. Nothing else is done to this sandbox meanwhile."
 _RECREATES = (
     "\nThis NemoClaw ({version}) is older than 0.0.126: it MAY MAKE THE CONTAINER ANEW, with a"
     " backup. Data was lost that way once."
@@ -91,7 +91,7 @@ NEMOCLAW_VERBS = (
     ),
     NemoclawVerb(
         "nemoclaw-start",
-        "Start with NemoClaw",
+        "Let NemoClaw start",
         ("start",),
         400.0,
         "Let NemoClaw start this sandbox?",
@@ -104,7 +104,7 @@ NEMOCLAW_VERBS = (
     ),
     NemoclawVerb(
         "nemoclaw-stop",
-        "Stop with NemoClaw",
+        "Let NemoClaw stop",
         ("stop",),
         120.0,
         "Let NemoClaw stop this sandbox?",
@@ -132,7 +132,7 @@ NEMOCLAW_VERBS = (
     ),
     NemoclawVerb(
         "nemoclaw-doctor",
-        "Examine with NemoClaw's doctor",
+        "Let NemoClaw's doctor examine",
         ("doctor",),
         120.0,
         "Let NemoClaw examine it?",
