@@ -19,7 +19,7 @@ from services.sources.openshell.nemoclaw_reports import (
 )
 
 RECOVER = "repair-agent"
-_ALONE = "\nIt may take up to {minutes:.0f} minutes. Nothing else is done to this sandbox meanwhile."
+_ALONE = "\nIt may take up to {minutes:.0f} minutes. Nothing else is done to it meanwhile."
 _RECREATES = (
     "\nThis NemoClaw ({version}) is older than 0.0.126: it MAY MAKE THE CONTAINER ANEW, with a"
     " backup. Data was lost that way once."
