@@ -62,7 +62,7 @@ class Toolset:
     """Whether `sandbox exec` can be told to run a command without a login shell."""
     rule_history: bool = False
     upgrade_check: bool = False
-    """Whether a gateway can be asked what stands against the line 0.2."""
+    """Whether a gateway tells what stands against 0.2 (upstream/openshell: The next line)."""
 
     @property
     def starts_failed(self) -> bool:

@@ -228,6 +228,8 @@ async def test_the_real_command_decides(gateway: LiveGateway, tmp_path: Path, ve
     ended = await carried_out(one, left, tmp_path / "locks")
     assert ended.state is AttemptState.DONE, ended
     assert "no network rule" in (await proposer(one).propose(sandbox, APPROVE)).refusal
+    if version == "0.0.44":
+        return  # It reads no phase of this stub, and a row that is not ready is asked for nothing.
     happened: list[str] = []
     for _ in range(20):  # On a busy machine one round may end before it has asked for it.
         seen = (await one.observer.observe()).sandboxes

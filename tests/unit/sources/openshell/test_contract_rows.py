@@ -360,7 +360,7 @@ ROWS: dict[str, dict[str, str]] = {
             "not_known::a_login_without_a_right_is_named_by_the_real_command_too"
         ),
     },
-    "Line 0.2": {
+    "The next line": {
         "upgrade-check: text, only where the help has it": (
             "judge::the_check_before_0_2_is_text_to_copy_where_the_help_has_it"
         ),
