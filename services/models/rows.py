@@ -10,6 +10,8 @@ from services.models.events import Event
 
 Facts: TypeAlias = tuple[tuple[str, str], ...]
 """Ordered (name, value) pairs: the evidence behind a state, ready to show."""
+BY_HAND = "by hand"
+"""The name of a fact that holds a command for the operator's own terminal: text to copy."""
 
 Counts: TypeAlias = tuple[tuple[str, int], ...]
 """Ordered (label, count) pairs; labels with no rows are left out."""

@@ -66,7 +66,8 @@ if argv == ["--version"]:
     leave(0, "openshell " + state["version"] + "\\n")
 if "--help" in argv:
     known = {{"status": "--output", "sandbox list": "--output --limit --offset --all-workspaces",
-             "sandbox get": "--output", "sandbox exec": "", "sandbox start": "", "sandbox stop": ""}}
+             "sandbox get": "--output", "sandbox exec": "", "sandbox start": "", "sandbox stop": "",
+             "rule history": ""}}
     if a:
         known = {{"status": "", "sandbox list": "--limit --offset", "sandbox get": "", "gateway start": ""}}
     name = " ".join(words)
@@ -197,6 +198,9 @@ if argv[:2] == ["rule", "get"]:
     leave(0, "Network Rules:  (version 1, " + str(len(listed)) + " chunks)\\n\\n" + "".join(
         "  Chunk: c-" + r + "\\n  Rule: " + r + "\\n  Rationale: " + state.get("rationale", "why") +
         "\\n  Endpoints: " + state.get("endpoints", "example.com:443") + "\\n\\n" for r in listed))
+if argv[:2] == ["rule", "history"]:
+    leave(0, "Rule History:\\n\\n" + "".join("  " + one + "\\n" for one in state["history"])
+        if state.get("history") else "No rule history for sandbox '" + argv[2] + "'\\n")
 if argv[:2] in (["rule", "approve"], ["rule", "reject"]):
     mine = state["rules"][argv[4]]
     mine.remove(argv[3][2:]); save(); leave(0, "OK Chunk decided.\\n")
