@@ -110,6 +110,9 @@ class TerminalActor:
             health = await check(self._server, self._opened())
             if health.server is not GatewayState.READY:
                 raise UnavailableError(health.server_reason, advice=ADVICE)
+            if health.terminal is SandboxState.BROKEN:
+                # Asked for a terminal all the same, ttyd drops the connection without a word.
+                raise ShellError(health.reason, retry=Retry.ASK, advice=ADVICE)
             framing = TtydFraming(health.ttyd_token)
         elif self._server.table.family == "json":
             framing = JsonFraming()
