@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import os
 import secrets
 from collections.abc import AsyncIterator
@@ -128,7 +129,7 @@ async def test_input_arrives_as_it_is_and_a_command_need_not_read_it(
     name: str, tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with family(name, tmp_path, home, monkeypatch) as one:
-        sent = os.urandom(200_000 if name in APART else 20_000)
+        sent = os.urandom(200_000)
         file = tmp_path / "sent"
         argv = sh(f"cat > {file}; exit 5")
         done = await ran(one.actor, one.sandbox, argv, 60, stdin=sent)
@@ -139,6 +140,17 @@ async def test_input_arrives_as_it_is_and_a_command_need_not_read_it(
         assert (done.stdout, done.code) == (b"", 0)
         done = await ran(one.actor, one.sandbox, ("cat",), 60)
         assert (done.stdout, done.code) == (b"", 0)
+
+
+@apart
+async def test_fifty_megabytes_go_up_whole(
+    name: str, tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A terminal takes input as lines of escapes: whole, but at half a megabyte a second.
+    data = os.urandom(1 << 20) * 48
+    async with family(name, tmp_path, home, monkeypatch) as one:
+        done = await ran(one.actor, one.sandbox, ("sha256sum",), 120, stdin=data)
+    assert (done.code, done.stdout.split()[0].decode()) == (0, hashlib.sha256(data).hexdigest())
 
 
 @apart

@@ -188,14 +188,6 @@ async def test_fifty_megabytes_come_whole(kind: str, tmp_path: Path, home: Path)
         assert (total, got.digest()) == (size // 65 * 65, wanted.digest())
 
 
-async def test_fifty_megabytes_go_up_whole(tmp_path: Path, home: Path) -> None:
-    # Where input has a channel of its own; a terminal takes it as lines of escapes, slowly.
-    data = os.urandom(1 << 20) * 48
-    async with behind("kubernetes", tmp_path, home) as one:
-        done = await ran(one.source.actor, one.sandbox, ("sha256sum",), 120, stdin=data)
-    assert (done.code, done.stdout.split()[0].decode()) == (0, hashlib.sha256(data).hexdigest())
-
-
 @every
 async def test_a_pasted_megabyte_arrives_whole(kind: str, tmp_path: Path, home: Path) -> None:
     # In lines: a terminal takes 4095 bytes of one.
