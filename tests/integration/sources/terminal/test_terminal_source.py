@@ -22,6 +22,7 @@ from services.models import (
 )
 from services.sources.protocol.verdict import VerdictKind
 from services.sources.registry import open_sources
+from services.terminal.exec import sentinel
 from services.terminal.exec.requests import ShellChoice
 from tests.support import kits
 from tests.support import seen as operator
@@ -244,6 +245,18 @@ async def test_commands_are_typed_only_where_a_shell_is_said_to_be(tmp_path: Pat
             with pytest.raises(UnavailableError, match="exec = true"):
                 await ran(source.actor, SHELL, ("true",), 5)
         assert not one.shells()
+
+
+@pytest.mark.kit("ttyd")
+async def test_a_terminal_that_takes_no_input_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sentinel, "START_S", 0.5)
+    async with ttyd(tmp_path, writable=False) as one:
+        table = TerminalTable(url=f"http://127.0.0.1:{one.port}", family="ttyd", exec=True)
+        async with source_of(table) as source:
+            done = await ran(source.actor, SHELL, ("true",), 30)
+    assert done.code is None and "no shell took the command within 0.5 s" in done.reason
 
 
 @pytest.mark.kit("ttyd")
