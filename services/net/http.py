@@ -243,6 +243,25 @@ class Http:
         return ApiError(f"{self.address} answered {status}{tail}.", status, said, body=body)
 
 
+class KeptHttp:
+    """One `Http`, made when it is first needed: making it can fail, being configured cannot."""
+
+    def __init__(self, make: Callable[[], Http]) -> None:
+        self._make = make
+        self._http: Http | None = None
+
+    def opened(self) -> Http:
+        """The one there is; raises what `make` raises."""
+        if self._http is None:
+            self._http = self._make()
+        return self._http
+
+    async def close(self) -> None:
+        """Let go of the connection; idempotent."""
+        if self._http is not None:
+            await self._http.close()
+
+
 def platform_http(
     base: str,
     headers: Callable[[], Mapping[str, str]],

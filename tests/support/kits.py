@@ -129,6 +129,12 @@ def _openshell() -> str:
     return openshell_kit.missing()
 
 
+def _ttyd() -> str:
+    from tests.support import ttyd
+
+    return ttyd.missing()
+
+
 def _vellum(old: bool = False, gateway: bool = False) -> str:
     from tests.support import vellum_cli
 
@@ -156,6 +162,7 @@ KITS = {
     "vellum-gateway": Kit("vellum's own gateway under bun", lambda: _vellum(gateway=True)),
     "terminado": Kit("terminado", _modules("terminado")),
     "jupyter": Kit("the Jupyter server", _modules("jupyter_server", "jupyter_server_terminals")),
+    "ttyd": Kit("ttyd 1.7.7", _ttyd),
     "ghostty": Kit("Ghostty's emulator", _modules("pyghostty")),
     "yaml": Kit("PyYAML", _modules("yaml")),
     "chromium": Kit("chromium of this machine", _chromium),
