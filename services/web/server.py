@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from services.errors import UnavailableError
 from services.files.private import private_folder
 from services.web import page
+from services.web.connections import Connections
 from services.web.gate import Gate, Place
 from services.web.viewers import LARGEST_MESSAGE, TAB, Viewers, sizes
 
@@ -64,17 +65,22 @@ async def serving(wanted: Serving) -> AsyncIterator[Gate]:
     with listener, tempfile.TemporaryDirectory(dir=wanted.views) as folder:
         gate = Gate(wanted.place.on_port(listener.getsockname()[1]))
         viewers = Viewers(wanted.argv, wanted.viewers, Path(folder), wanted.on_viewers)
-        app = web.Application(middlewares=[_guard(gate)])
+        app = web.Application(middlewares=[_guard(gate, lambda one: connections.admit(one))])
         pages = _Pages(gate, viewers, wanted.title, files)
         app.router.add_get("/", pages.index)
         app.router.add_get("/static/{name}", pages.file)
         app.router.add_get(f"/ws/{{tab:{TAB.pattern}}}", pages.socket)
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=CLOSE_S)
         await runner.setup()
+        assert runner.server is not None
+        connections = Connections(runner.server)
+        listening = await asyncio.get_running_loop().create_server(
+            connections.accepted, sock=listener
+        )
         try:
-            await web.SockSite(runner, listener).start()
             yield gate
         finally:
+            listening.close()
             await viewers.close()
             await runner.cleanup()
 
@@ -98,8 +104,8 @@ def _listener(place: Place) -> socket.socket:
         ) from error
 
 
-def _guard(gate: Gate) -> Middleware:
-    """Before every answer: who asks, from where, and with what."""
+def _guard(gate: Gate, admit: Callable[[web.BaseRequest], None]) -> Middleware:
+    """Before every answer: who asks, from where, and with what; `admit` hears of who may."""
     from aiohttp import web
 
     def refused(request: web.Request) -> web.Response | None:
@@ -118,6 +124,7 @@ def _guard(gate: Gate) -> Middleware:
             return _let_in(request.query.getall("token"))
         if not gate.takes_cookie(request.cookies.get(gate.cookie_name, "")):
             return _text(403, _REFUSED)
+        admit(request)
         return None
 
     def _let_in(said: Sequence[str]) -> web.Response:
