@@ -13,21 +13,20 @@ MOST_STRANGERS = 64
 
 
 class Connections:
-    """Accepts for a server."""
+    """Tells those of a server that showed the cookie from strangers."""
 
-    def __init__(self, server: web.Server) -> None:
-        self._server = server
+    def __init__(self) -> None:
         self._known: set[asyncio.BaseProtocol] = set()
 
     def admit(self, request: web.BaseRequest) -> None:
         """It showed the cookie: its connection is ended by itself or by us alone."""
         self._known.add(request.protocol)
 
-    def accepted(self) -> asyncio.Protocol:
+    def accepted(self, server: web.Server) -> asyncio.Protocol:
         """The protocol of a connection that comes."""
-        open_now = [one for one in self._server.connections if one.transport is not None]
+        open_now = [one for one in server.connections if one.transport is not None]
         self._known.intersection_update(open_now)
         strangers = [one for one in open_now if one not in self._known]
         if len(strangers) >= MOST_STRANGERS:
             strangers[0].force_close()
-        return self._server()
+        return server()

@@ -10,6 +10,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -65,7 +66,8 @@ async def serving(wanted: Serving) -> AsyncIterator[Gate]:
     with listener, tempfile.TemporaryDirectory(dir=wanted.views) as folder:
         gate = Gate(wanted.place.on_port(listener.getsockname()[1]))
         viewers = Viewers(wanted.argv, wanted.viewers, Path(folder), wanted.on_viewers)
-        app = web.Application(middlewares=[_guard(gate, lambda one: connections.admit(one))])
+        connections = Connections()
+        app = web.Application(middlewares=[_guard(gate, connections.admit)])
         pages = _Pages(gate, viewers, wanted.title, files)
         app.router.add_get("/", pages.index)
         app.router.add_get("/static/{name}", pages.file)
@@ -73,9 +75,8 @@ async def serving(wanted: Serving) -> AsyncIterator[Gate]:
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=CLOSE_S)
         await runner.setup()
         assert runner.server is not None
-        connections = Connections(runner.server)
         listening = await asyncio.get_running_loop().create_server(
-            connections.accepted, sock=listener
+            partial(connections.accepted, runner.server), sock=listener
         )
         try:
             yield gate

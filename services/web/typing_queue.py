@@ -1,4 +1,4 @@
-"""What a page typed and its panel has not taken yet: bounded, in order, at a pace panels keep up with.
+"""What a page typed and its panel has not taken yet: bounded, in order, at a bearable pace.
 
 A panel reads its pipe faster than it can act on keys and holds the rest in memory, so the pipe
 alone holds nobody back.
@@ -15,13 +15,13 @@ from services.web.panel_process import PanelProcess
 MOST_HELD = 2 << 20
 """Characters that may wait: two of the largest pastes."""
 BURST = 16 << 10
-PER_SECOND = 4 << 10
+PER_SECOND = 2 << 10
 """Keys a panel is given at once, and from then on; fingers and a mouse stay far below."""
 _PASTE_BEGINS, _PASTE_ENDS = "\x1b[200~", "\x1b[201~"
 _PASTE_SHARE = 256
 """A paste is one event however long it is."""
 _OTHER = 64
-"""What another size or a focus counts as, and what each thing that waits counts beside its length."""
+"""What another size or a focus counts as, and each thing that waits beside its length."""
 
 
 class TypingQueue:

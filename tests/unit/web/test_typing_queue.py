@@ -1,10 +1,10 @@
-"""What is typed reaches the panel whole and in order, and never more of it than the panel can act on."""
+"""What is typed reaches the panel whole and in order, no faster than it can act on it."""
 
 from __future__ import annotations
 
 import asyncio
-from contextlib import asynccontextmanager
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import cast
 
 from services.web.panel_process import PanelProcess
