@@ -42,6 +42,8 @@ class ViewState(msgspec.Struct, frozen=True, omit_defaults=True):
     """Name of a pane."""
     zoomed: str = ""
     muted: bool = False
+    row: tuple[str, str] | None = None
+    """Source and native id of the sandbox under the cursor, where that is kept."""
     panes: dict[str, PaneViewState] = {}
 
 
