@@ -42,9 +42,9 @@ class ViewState(msgspec.Struct, frozen=True, omit_defaults=True):
     """Name of a pane."""
     zoomed: str = ""
     muted: bool = False
+    panes: dict[str, PaneViewState] = {}
     row: tuple[str, str] | None = None
     """Source and native id of the sandbox under the cursor, where that is kept."""
-    panes: dict[str, PaneViewState] = {}
 
 
 _read = json_reader(ViewState)

@@ -27,7 +27,7 @@ class Taken:
 
     async def sleep(self, seconds: float) -> None:
         self.slept += seconds
-        await asyncio.sleep(0)
+        await asyncio.sleep(0)  # others get their turn
 
     @property
     def text(self) -> str:

@@ -418,7 +418,7 @@ async def test_a_container_whose_log_ends_at_once_is_told_of_once(
     for _ in range(4):
         before = asked()
         while asked() == before:
-            await asyncio.sleep(0.01)
+            await asyncio.sleep(0.01)  # a real child has to write
             await clock.advance(5)
     listening.cancel()
     await asyncio.gather(listening, return_exceptions=True)
