@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING
 from services.errors import UnavailableError
 from services.files.private import private_folder
 from services.web import page
-from services.web.connections import Connections
 from services.web.gate import Gate, Place
 from services.web.viewers import LARGEST_MESSAGE, TAB, Viewers, sizes
 
@@ -31,6 +30,8 @@ CLOSE_S = 2.0
 """How long a page, or an answer under way, may take to let go; panels have their own limit."""
 OLD_S = 7 * 86_400.0
 """Views not changed for so long belong to no server."""
+MOST_STRANGERS = 64
+"""Connections that have not shown the cookie; one more takes the place of the oldest."""
 _REFUSED = "Not for you: open the address that `wakedeck serve` printed.\n"
 
 
@@ -84,6 +85,26 @@ async def serving(wanted: Serving) -> AsyncIterator[Gate]:
             listening.close()
             await viewers.close()
             await runner.cleanup()
+
+
+class Connections:
+    """Tells those of a server that showed the cookie from strangers."""
+
+    def __init__(self) -> None:
+        self._known: set[asyncio.BaseProtocol] = set()
+
+    def admit(self, request: web.BaseRequest) -> None:
+        """It showed the cookie: its connection is ended by itself or by us alone."""
+        self._known.add(request.protocol)
+
+    def accepted(self, server: web.Server) -> asyncio.Protocol:
+        """The protocol of a connection that comes."""
+        open_now = [one for one in server.connections if one.transport is not None]
+        self._known.intersection_update(open_now)
+        strangers = [one for one in open_now if one not in self._known]
+        if len(strangers) >= MOST_STRANGERS:
+            strangers[0].force_close()
+        return server()
 
 
 def _forget_old(views: Path) -> None:

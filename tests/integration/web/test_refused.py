@@ -7,8 +7,8 @@ import json
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
-from services.web.connections import MOST_STRANGERS
 from services.web.gate import Gate
+from services.web.server import MOST_STRANGERS
 from tests.support.page_server import knock, looking, page_server
 
 SECRETS = ("Set-Cookie", "textual", "script", "websocket-url")
