@@ -142,7 +142,9 @@ class WakedeckApp(App[int], inherit_bindings=False):
         self.terminal_bell = TerminalBell(
             settings.attention, settings.profile, os.environ, self._to_terminal
         )
-        self.view_state = ViewStateStore(views or state, settings.profile, settings.remember)
+        self.view_state = ViewStateStore(
+            views or state, settings.profile, settings.remember, keeps_row=views is not None
+        )
         self.terminal_bell.muted = self.view_state.loaded.muted
         self.copier = Copier(self, self.notify_user)
         self.history = EventHistory(self.engine)
@@ -226,7 +228,11 @@ class WakedeckApp(App[int], inherit_bindings=False):
     def _delta(self, delta: BoardDelta) -> None:
         tell_each(lambda: self._header_builder.add_samples(delta, self.engine.board))
         if self._on_screen:
-            tell_each(lambda: self.dashboard.apply_delta(delta), self.details.refresh)
+            tell_each(
+                lambda: self.dashboard.apply_delta(delta),
+                lambda: self.view_state.restore_row(self.dashboard),
+                self.details.refresh,
+            )
 
     def _queue(self, snapshot: QueueSnapshot) -> None:
         if self._on_screen:
@@ -284,6 +290,7 @@ class WakedeckApp(App[int], inherit_bindings=False):
         """A key or a mouse button marks the operator as present."""
         if isinstance(event, events.Key | events.MouseDown):
             self.terminal_bell.on_input()
+            self.view_state.on_input()
         await super().on_event(event)
 
     def _to_terminal(self, sequence: str) -> None:
@@ -323,6 +330,9 @@ class WakedeckApp(App[int], inherit_bindings=False):
 
     def action_picture(self) -> None:
         """Save a screenshot as SVG, secrets masked."""
+        if self.is_web:
+            self.notify_user("A page writes nothing on its server: your browser can save it.")
+            return
         self.run_worker(self._save_screenshot(), exit_on_error=False)
 
     async def _save_screenshot(self) -> None:
