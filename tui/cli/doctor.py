@@ -196,7 +196,7 @@ def _lines(
             yield "Once a source is named, the embedded world is opened with --local alone."
     elif not problem:
         found = any(one.found for one in findings)
-        yield f"{'Everything that was found is configured.' if found else 'Nothing else was found.'}"
+        yield "All that was found is configured." if found else "Nothing else was found."
 
 
 def _answer_lines(answer: ConfiguredSource) -> Iterator[str]:

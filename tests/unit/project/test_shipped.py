@@ -19,6 +19,7 @@ ROOMS = ("services", "tui", "widgets")
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
 NEVER_NAMED = {"sniffio"}
 """Imported by a library of ours only where it is there, and slow where it is not."""
+_BY_NAME = re.compile(r"\b(import_module|find_spec)$")
 FORGE = sorted([*ROOT.glob(".github/**/*.yml"), ROOT / ".pre-commit-config.yaml"])
 
 
@@ -36,7 +37,7 @@ def imported(*rooms: str) -> set[str]:
                 found |= {one.name.split(".")[0] for one in node.names}
             elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
                 found.add(node.module.split(".")[0])
-            elif isinstance(node, ast.Call) and "import_module" in ast.unparse(node.func):
+            elif isinstance(node, ast.Call) and _BY_NAME.search(ast.unparse(node.func)):
                 named = [one.value for one in node.args if isinstance(one, ast.Constant)]
                 found |= {str(one).split(".")[0] for one in named}
     return found - set(sys.stdlib_module_names) - {*ROOMS, "tests", "wakedeck"}
