@@ -6,7 +6,6 @@ import asyncio
 import os
 import random
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
@@ -374,32 +373,3 @@ class WakedeckApp(App[int], inherit_bindings=False):
 def bound_actions() -> list[keymap.Bound]:
     """Every action that can be given another key."""
     return rebindable(WakedeckApp.BINDINGS)
-
-
-def run_panel(settings: Settings) -> int:
-    """Open the panel; gives the exit code.
-
-    Raises:
-        ConfigError: a theme or a key that cannot be.
-    """
-    from services.clock import SystemClock
-    from services.config import paths
-    from services.logs import own_log
-    from services.sources.registry import open_sources
-    from tui import gc_control
-    from tui.panel import welcome
-
-    clock = SystemClock()
-    state = paths.state_dir()
-    own_log.configure(paths.log_file())
-    app = WakedeckApp(
-        replace(settings, theme=themes.choose_theme(settings, os.environ)),
-        open_sources(settings, clock),
-        clock,
-        state=state,
-        views=paths.view_root(),
-        on_first_frame=gc_control.freeze_startup_objects,
-        welcomes=welcome.claim_first_start(state),
-    )
-    with drivers.given_back(app):
-        return app.run() or 0

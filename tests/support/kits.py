@@ -81,6 +81,17 @@ def _prometheus() -> str:
     return ""
 
 
+def _htop() -> str:
+    from tests.support import debian
+    from tests.support.cache import UnobtainableError
+
+    try:
+        debian.htop()
+    except UnobtainableError as error:
+        return str(error)
+    return ""
+
+
 def _kubectl(minor: int = 32) -> str:
     from tests.support import kubectl
 
@@ -155,7 +166,7 @@ KITS = {
     "perl": Kit("perl of this machine", _programs("perl")),
     "openssl": Kit("openssl of this machine", _programs("openssl")),
     "vim": Kit("vim of this machine", _programs("vim")),
-    "htop": Kit("htop of this machine", _programs("htop")),
+    "htop": Kit("htop of this machine or of Debian 12", _htop),
 }
 
 

@@ -16,8 +16,10 @@ from typing import Any
 
 import pytest
 
+from tests.support import light_json
+
 _SCRIPT = """\
-import fcntl, json, os, sys, time
+import fcntl, os, sys, time
 STATE, CALLS = {state!r}, {calls!r}
 argv = sys.argv[1:]
 if os.path.basename(sys.argv[0]) == "start-gateway":
@@ -271,7 +273,7 @@ def script(folder: Path, patch: pytest.MonkeyPatch, **state: Any) -> Script:
     text = _SCRIPT.format(state=str(folder / "state.json"), calls=str(folder / "calls"))
     for name in ("openshell", "start-gateway"):
         path = folder / "bin" / name
-        path.write_text(f"#!{sys.executable} -IS\n{text}")
+        path.write_text(f"#!{sys.executable} -IS\n{light_json.SOURCE}{text}")
         path.chmod(0o755)
     whole = {
         "generation": "B",

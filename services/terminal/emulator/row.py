@@ -29,7 +29,7 @@ _SHORT_LOG: Final = 3 * 8
 """Applying so little costs less than looking for what was overwritten."""
 
 
-class Page:
+class RowDefaults:
     """What the rows of a screen share."""
 
     __slots__ = ("clusters", "columns", "plain")
@@ -61,7 +61,7 @@ class Row:
         "wrapped",
     )
 
-    def __init__(self, page: Page) -> None:
+    def __init__(self, page: RowDefaults) -> None:
         self.page = page
         self.spans: list[Span] = []
         self.length = 0

@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 from services.terminal.cells import BACKGROUND
 from services.terminal.emulator.memo import Memo
-from services.terminal.emulator.row import Page, Row
+from services.terminal.emulator.row import Row, RowDefaults
 from services.terminal.emulator.scrollback import Scrollback
 from services.terminal.emulator.state import (
     ROW_COST,
@@ -44,7 +44,7 @@ class Screen:
         self.attributes = Attributes()
         self.clusters = Clusters()
         self.plain = self.attributes.plain
-        self.page = Page(columns, self.clusters, self.plain)
+        self.page = RowDefaults(columns, self.clusters, self.plain)
         self.history = Scrollback(history, self.page)
         self.memo = Memo()
         self.cost = 0

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import TypeAlias
 
-from services.terminal.emulator.row import Mark, Page, Row, Span
+from services.terminal.emulator.row import Mark, Row, RowDefaults, Span
 from services.terminal.emulator.widths import LEADING_SPACER, WIDE_SPACER
 
 _THAWED = 512
@@ -48,7 +48,7 @@ def trim(spans: Sequence[Span]) -> list[Span]:
 class Scrollback:
     """A bounded list of lines with absolute numbers that only grow."""
 
-    def __init__(self, limit: int, page: Page) -> None:
+    def __init__(self, limit: int, page: RowDefaults) -> None:
         self._entries: deque[Entry] = deque(maxlen=limit)
         self._limit = limit
         self._page = page
