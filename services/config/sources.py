@@ -9,9 +9,11 @@ import msgspec
 Interval = Annotated[float, msgspec.Meta(ge=0.5, le=300)]
 
 
-class LocalTable(
-    msgspec.Struct, forbid_unknown_fields=True, frozen=True, tag="local", tag_field="kind"
-):
+class _Table(msgspec.Struct, forbid_unknown_fields=True, frozen=True, tag_field="kind"):
+    """A table whose `kind` says which it is."""
+
+
+class LocalTable(_Table, frozen=True, tag="local"):
     """`kind = "local"`: the embedded world."""
 
     label: str = "local"
@@ -22,9 +24,7 @@ class LocalTable(
     """Seconds between polls, 0.5 to 300."""
 
 
-class OpenShellTable(
-    msgspec.Struct, forbid_unknown_fields=True, frozen=True, tag="openshell", tag_field="kind"
-):
+class OpenShellTable(_Table, frozen=True, tag="openshell"):
     """`kind = "openshell"`: OpenShell gateways and NemoClaw, through the `openshell` command."""
 
     label: str = "openshell"
@@ -47,9 +47,7 @@ class OpenShellTable(
     """Whose log is shown; empty: as the command has it."""
 
 
-class NanoClawTable(
-    msgspec.Struct, forbid_unknown_fields=True, frozen=True, tag="nanoclaw", tag_field="kind"
-):
+class NanoClawTable(_Table, frozen=True, tag="nanoclaw"):
     """`kind = "nanoclaw"`: one NanoClaw v2 install."""
 
     label: str = "nanoclaw"
@@ -64,9 +62,7 @@ class NanoClawTable(
     """The user id a nudge comes from: chats that are not public admit only those they know."""
 
 
-class KubernetesTable(
-    msgspec.Struct, forbid_unknown_fields=True, frozen=True, tag="kubernetes", tag_field="kind"
-):
+class KubernetesTable(_Table, frozen=True, tag="kubernetes"):
     """`kind = "kubernetes"`: the pods of one context."""
 
     label: str = ""
@@ -97,9 +93,7 @@ class KubernetesTable(
     """Where the agent-sandbox controller runs, in clusters that have one."""
 
 
-class CentmlTable(
-    msgspec.Struct, forbid_unknown_fields=True, frozen=True, tag="centml", tag_field="kind"
-):
+class CentmlTable(_Table, frozen=True, tag="centml"):
     """`kind = "centml"`: deployments of one account of the CentML platform."""
 
     label: str = ""
@@ -118,9 +112,7 @@ class CentmlTable(
     """Whether a credential may travel unencrypted to another machine."""
 
 
-class ArgoTable(
-    msgspec.Struct, forbid_unknown_fields=True, frozen=True, tag="argocd", tag_field="kind"
-):
+class ArgoTable(_Table, frozen=True, tag="argocd"):
     """`kind = "argocd"`: pods of the applications of one Argo CD."""
 
     label: str = ""
@@ -143,9 +135,7 @@ class ArgoTable(
     """Whether a credential may travel unencrypted to another machine."""
 
 
-class VellumTable(
-    msgspec.Struct, forbid_unknown_fields=True, frozen=True, tag="vellum", tag_field="kind"
-):
+class VellumTable(_Table, frozen=True, tag="vellum"):
     """`kind = "vellum"`: the assistants of one Vellum environment on this machine."""
 
     label: str = "vellum"
@@ -158,9 +148,7 @@ class VellumTable(
     """Its name on the PATH, or a path."""
 
 
-class OpenClawTable(
-    msgspec.Struct, forbid_unknown_fields=True, frozen=True, tag="openclaw", tag_field="kind"
-):
+class OpenClawTable(_Table, frozen=True, tag="openclaw"):
     """`kind = "openclaw"`: the OpenClaw gateways of this user, or one by its address."""
 
     label: str = "openclaw"
@@ -181,9 +169,7 @@ class OpenClawTable(
     """Its name on the PATH, or a path; run for a wake and a restart alone."""
 
 
-class TerminalTable(
-    msgspec.Struct, forbid_unknown_fields=True, frozen=True, tag="terminal", tag_field="kind"
-):
+class TerminalTable(_Table, frozen=True, tag="terminal"):
     """`kind = "terminal"`: one WebSocket terminal server."""
 
     label: str = ""
@@ -206,9 +192,7 @@ class TerminalTable(
     """Whether a credential may travel unencrypted to another machine."""
 
 
-class RemoteTable(
-    msgspec.Struct, forbid_unknown_fields=True, frozen=True, tag="remote", tag_field="kind"
-):
+class RemoteTable(_Table, frozen=True, tag="remote"):
     """`kind = "remote"`: what the Wakedeck on another machine sees, through ssh."""
 
     label: str = ""
@@ -225,9 +209,7 @@ class RemoteTable(
     """Which of its sources; empty: all."""
 
 
-class ExternalTable(
-    msgspec.Struct, forbid_unknown_fields=True, frozen=True, tag="external", tag_field="kind"
-):
+class ExternalTable(_Table, frozen=True, tag="external"):
     """`kind = "external"`: a program of yours that speaks the source protocol."""
 
     label: str = ""

@@ -17,8 +17,7 @@ from tests.support.acted import ScriptedTransport
 from tests.support.panels import panel, toasts
 from tests.support.scenes import open_shell, populated
 from tui.app import WakedeckApp
-from tui.panel.masking import redact_strips, redacted_spans
-from tui.panel.screenshots import render_svg
+from tui.panel.screenshots import redact_strips, redacted_spans, render_svg
 
 SECRETS = (
     "abcdef0123456789",

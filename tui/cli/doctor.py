@@ -195,7 +195,8 @@ def _lines(
             yield ""
             yield "Once a source is named, the embedded world is opened with --local alone."
     elif not problem:
-        yield "Everything that was found is configured already, or nothing was."
+        found = any(one.found for one in findings)
+        yield "All that was found is configured." if found else "Nothing else was found."
 
 
 def _answer_lines(answer: ConfiguredSource) -> Iterator[str]:

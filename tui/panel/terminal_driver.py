@@ -3,6 +3,10 @@
 A closed window, a killed multiplexer or a lost connection ends Textual's writing thread; its queue
 is then full for ever, and whoever writes to it would wait for ever with it. What is read from such
 a terminal is nothing, again and again.
+
+Textual names some of what a terminal sends for Alt and a key after another key (`ESC DEL` is
+Ctrl+W, `ESC f` Ctrl+Right) and drops Alt from others (`ESC CR`). A program in a shell has to be
+told what was pressed.
 """
 
 from __future__ import annotations
@@ -11,22 +15,47 @@ import asyncio
 import codecs
 import os
 import queue
+import re
 import selectors
 import sys
 import termios
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
+from textual import events
+from textual._ansi_sequences import ANSI_SEQUENCES_KEYS
+from textual._xterm_parser import XTermParser
 from textual.drivers._writer_thread import WriterThread
 from textual.drivers.linux_driver import LinuxDriver
 
 from services.text.charset import charset_of, in_charset
-from tui.panel.key_parser import KeyParser
 
 PATIENCE_S = 0.2
 """How long a full queue is waited for before it is asked whether anybody still reads it."""
 _POLL_S = 0.1
 _READ = 4096
+ESC = "\x1b"
+_OTHER_KEY = re.compile(r"\x1b\[27;(\d{1,3});(\d{1,7})~")
+"""What modifyOtherKeys sends: modifiers and a character."""
+
+
+class KeyParser(XTermParser):
+    """Bytes of the outer terminal as key events."""
+
+    def _sequence_to_key_events(self, sequence: str, alt: bool = False) -> Iterable[events.Key]:
+        known = sequence in ANSI_SEQUENCES_KEYS
+        if known and len(sequence) == 2 and sequence[0] == ESC != sequence[1]:
+            return self._with_alt(sequence[1])
+        if alt:
+            return self._with_alt(sequence)
+        if match := _OTHER_KEY.fullmatch(sequence):
+            sequence = f"{ESC}[{match[2]};{match[1]}u"
+        return super()._sequence_to_key_events(sequence)
+
+    def _with_alt(self, character: str) -> Iterable[events.Key]:
+        for event in super()._sequence_to_key_events(character, alt=True):
+            held = event.key.startswith("alt+")
+            yield event if held else events.Key(f"alt+{event.key}", event.character)
 
 
 class TerminalDriver(LinuxDriver):

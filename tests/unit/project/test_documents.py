@@ -40,6 +40,12 @@ def test_every_link_and_picture_is_there(path: Path) -> None:
             assert (path.parent / target).exists(), target
 
 
+@pytest.mark.parametrize("start", ["README.md", "mkdocs.yml"])
+def test_every_page_is_found_from_the_start(start: str) -> None:
+    text = (ROOT / start).read_text("utf-8")
+    assert not [named(one) for one in ROOT.glob("docs/**/*.md") if named(one) not in text]
+
+
 @pytest.mark.parametrize("path", PAGES, ids=named)
 def test_every_configuration_shown_loads(path: Path) -> None:
     for block in re.findall(r"^```toml\n(.*?)^```", path.read_text("utf-8"), re.M | re.S):

@@ -8,14 +8,19 @@ from dataclasses import replace
 from typing import TypeVar
 
 from services.clock import Clock
-from services.errors import AmbiguousError, ChoiceError, NotFoundError, ShellError
-from services.models import Retry, SandboxId, Step
+from services.errors import (
+    AmbiguousError,
+    ChoiceError,
+    NotFoundError,
+    ShellError,
+    WakedeckError,
+)
+from services.models import Retry, SandboxId, ShellState, Step
 from services.net.http import ApiError
 from services.sources.pods.agent_sandbox.backing import Backing, read_backing
 from services.sources.pods.agent_sandbox.inventory import served_version
 from services.sources.pods.agent_sandbox.records import GROUP
 from services.sources.pods.agent_sandbox.rows import required_key, sandbox_key
-from services.sources.pods.agent_sandbox.shell import BackingShell
 from services.sources.pods.agent_sandbox.wake import Patience, SandboxWake
 from services.sources.pods.credential import KubeCredential
 from services.sources.pods.kube_access import KubeAccess
@@ -26,10 +31,12 @@ from services.sources.pods.sign_in import HELPER_LIMIT_S
 from services.sources.pods.writes import PatchingHttp
 from services.sources.protocol.steps import LinkStep, run_steps
 from services.terminal.exec.requests import ExecEvent, ExecRequest, ShellChoice
-from services.terminal.transport.base import Transport
+from services.terminal.transport.base import CloseReason, Transport, require_open
+from services.terminal.transport.forwarding import ForwardingShell
 from services.text.sanitize import sanitize
 
 T = TypeVar("T")
+_GONE = ("the pod was deleted", "the pod was replaced")
 
 
 class ClusterActor:
@@ -198,3 +205,36 @@ def _no_pod(found: Backing) -> ShellError:
     if found.pods:
         return ShellError(f"{name} has several pods, none of its own name", retry=Retry.ASK)
     return ShellError(f"{name} has no pod yet", retry=Retry.AUTO, advice="it is being made")
+
+
+class BackingShell(ForwardingShell):
+    """A shell in the pod that is behind a sandbox when it is opened."""
+
+    def __init__(self, find: Callable[[], Awaitable[PodShell]], notice: str) -> None:
+        """`find` gives a shell that is not open, in the pod of now."""
+        super().__init__(notice)
+        self._find = find
+
+    async def open(self, columns: int, lines: int) -> None:
+        """Find the pod and open a shell in it.
+
+        Raises:
+            ShellError: there is none, or as `PodShell.open`.
+        """
+        try:
+            self._inner = await self._find()
+        except ShellError:
+            raise
+        except WakedeckError as error:
+            retry = Retry.NO if isinstance(error, NotFoundError) else Retry.ASK
+            raise ShellError(error.sentence, retry=retry, advice=error.advice) from error
+        await self._inner.open(columns, lines)
+
+    async def read(self) -> bytes | CloseReason:
+        """The next output, or how it ended; a pod that is gone may have another one after it."""
+        got = await require_open(self._inner).read()
+        if not isinstance(got, CloseReason) or not got.reason.startswith(_GONE):
+            return got
+        said = f"{got.reason}; opening again finds the pod its sandbox has then"
+        retry = Retry.AUTO if got.state is ShellState.LOST else Retry.ASK
+        return replace(got, reason=said, retry=retry)

@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from importlib.metadata import version
 from pathlib import Path
 
 import psutil
@@ -123,7 +124,7 @@ async def test_another_protocol_is_told_with_both_versions(host: SshHost, tmp_pa
     async with live_remote(host.argv(" ".join(program(tmp_path, code))), tmp_path / "locks") as box:
         way = await box.way(lambda one: one.state is GatewayState.WRONG)
         assert "wakedeck 9.1 with protocol 2" in way.reason
-        assert "wakedeck 0.1.0 with protocol 1" in way.reason
+        assert f"wakedeck {version('wakedeck')} with protocol 1" in way.reason
 
 
 async def test_a_banner_before_the_hello_is_no_trouble(host: SshHost, tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from textual import events
 from textual._xterm_parser import XTermParser
 
 from services.terminal.cells import DEFAULT_MODES, MouseMode, TerminalModes
-from tui.panel.key_parser import KeyParser
+from tui.panel.terminal_driver import KeyParser
 from widgets.terminal.keys import encode, encode_focus, encode_paste, lines_of, paste_question
 from widgets.terminal.mouse import MouseAction, MouseInput, encode_mouse
 
