@@ -43,6 +43,8 @@ _LINUX_PALETTE: Final = re.compile(r"P[0-9A-Fa-f]{7}")
 _SHORT: Final = 32
 """Longer pieces seldom come again."""
 _SHORT_STYLE: Final = 12
+_BEFORE_FINAL: Final = frozenset("[0123456789;:")
+"""What may stand before the final of SGR: most of what is not SGR is told by it."""
 _SEQUENCE_COST: Final = 64
 """What a sequence costs besides the cells it changes, in cells."""
 _CHARACTER_COST: Final = 32
@@ -133,16 +135,16 @@ class SequenceParser(pyte.ByteStream):
                     first, mark, text = piece.partition("m")
                     reached = transitions.get(first)
                     learnt = STYLE
-                    if reached is None and mark:
+                    if reached is None and mark and first[-1:] in _BEFORE_FINAL:
                         reached = apply_sgr(attribute, first)
                         learnt = UNKNOWN
-                    if mark and reached is not None:
+                    if reached is not None and mark:
                         attribute = reached
                         transitions = reached.transitions
-                        if not text:
-                            continue
                         if len(first) > _SHORT_STYLE:
                             # A colour in full seldom comes again with the same text.
+                            if not text:
+                                continue
                             learnt = UNKNOWN
                         kind = NOTHING
                     else:

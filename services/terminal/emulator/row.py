@@ -112,7 +112,7 @@ class Row:
         """The attributes of the cells that were written, each once."""
         self.settle()
         if self.cells is not None:
-            return {id(each): each for each in self.attributes}.values()
+            return dict(zip(map(id, self.attributes), self.attributes, strict=True)).values()
         return {id(each): each for _, each in self.spans}.values()
 
     def char(self, at: int) -> str:
@@ -149,7 +149,7 @@ class Row:
                 self.length = columns
                 self.log = NO_LOG
                 return
-        kept = _last_written(log) if len(log) > _SHORT_LOG else log[:]
+        kept = _last_written(log, columns) if len(log) > _SHORT_LOG else log[:]
         log.clear()
         cells = self.to_grid()
         attributes = self.attributes
@@ -226,9 +226,11 @@ class Row:
             self._keep(at, text, attribute)
 
     def _keep(self, at: int, text: str, attribute: Attribute) -> None:
-        # Where it is painted anew from its beginning, what came before is often a whole row.
-        if len(self.log) > (_LONG_LOG if at == 0 else LONGEST_LOG):
+        log = self.log
+        if len(log) > LONGEST_LOG:
             self.settle()
+        elif at == 0 and len(log) > _LONG_LOG and log[-3] + len(log[-2]) == self.page.columns:
+            self.settle()  # Painted to its end and now anew: the last time is the whole of it.
         if self.length >= 0:
             self.log = [at, text, attribute]
             self.length = -1
@@ -358,15 +360,17 @@ class Row:
         return self.page.clusters.to_text(self.content).rstrip(" ")
 
 
-def _last_written(log: list[Any]) -> list[Any]:
+def _last_written(log: list[Any], columns: int) -> list[Any]:
     """A log without what was overwritten later."""
-    covered = 0
+    covered, whole = 0, (1 << columns) - 1
     kept: list[Any] = []
     for at, text, attribute in zip(log[-3::-3], log[-2::-3], log[-1::-3], strict=True):
-        extent = (1 << len(text)) - 1 << at
-        if extent & ~covered:
+        grown = covered | (1 << len(text)) - 1 << at
+        if grown != covered:
             kept += attribute, text, at
-            covered |= extent
+            if grown == whole:
+                break
+            covered = grown
     return kept[::-1]
 
 
