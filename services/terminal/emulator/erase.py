@@ -100,8 +100,10 @@ def erase_cells(screen: Screen, row: Row, start: int, end: int, spared: Protecti
         if end < columns and not keep[-1] and cells[end] == WIDE_SPACER:
             cells[end] = " "
     # By maps: a line of ours for each cell would cost more than the count of cells says.
-    cells[start:end] = map(getitem, zip(" " * len(keep), cells[start:end], strict=True), keep)
-    row.attributes[start:end] = map(getitem, zip([blank] * len(keep), attributes, strict=True), keep)
+    choices = zip(" " * len(keep), cells[start:end], strict=True)
+    cells[start:end] = map(getitem, choices, keep)
+    styles = zip([blank] * len(keep), attributes, strict=True)
+    row.attributes[start:end] = map(getitem, styles, keep)
     row.clean = 0
     if end >= columns and not keep[-1]:
         row.wrapped = False

@@ -30,7 +30,6 @@ from services.terminal.emulator.print_cached import pieces_of, print_text
 from services.terminal.emulator.row import LONGEST_LOG
 from services.terminal.emulator.screen import Screen
 from services.terminal.emulator.sequences import LONGEST, LONGEST_STRING, SEQUENCE
-from services.terminal.emulator.sgr import is_sgr
 
 ESC: Final = "\x1b"
 _ENDED: Final = re.compile(r"\](?:R|P[0-9A-Fa-f]{7}|[^\x07\x18\x1a]*\x07)")

@@ -25,7 +25,7 @@ NO_LOG: Final[list[Any]] = []
 """The log of every row that has none; nothing is ever put into it."""
 _SEEN: Final = 1
 _DRAWN: Final = 2
-LONGEST_LOG: Final = 3 * 128
+LONGEST_LOG: Final = 3 * 256
 """What a log may hold between two calls of the parser: three entries a write."""
 _LONG_LOG: Final = 3 * 32
 _SHORT_LOG: Final = 3 * 8
