@@ -132,12 +132,12 @@ class SequenceParser(pyte.ByteStream):
                 else:
                     # A regular expression would find any sequence, and costs as much as the rest.
                     first, mark, text = piece.partition("m")
-                    reached = transitions.get(first)
+                    reached = transitions.get(first) if mark else None
                     learnt = STYLE
                     if reached is None and mark and first[-1:] in _BEFORE_FINAL:
                         reached = apply_sgr(attribute, first)
                         learnt = UNKNOWN
-                    if reached is not None and mark:
+                    if reached is not None:
                         attribute = reached
                         transitions = reached.transitions
                         if len(first) > _SHORT_STYLE:
