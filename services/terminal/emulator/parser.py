@@ -29,7 +29,7 @@ from services.terminal.emulator.print import draw, write
 from services.terminal.emulator.print_cached import pieces_of, print_text
 from services.terminal.emulator.row import LONGEST_LOG
 from services.terminal.emulator.screen import Screen
-from services.terminal.emulator.sequences import LONGEST, LONGEST_STRING, SEQUENCE
+from services.terminal.emulator.sequences import LONGEST, LONGEST_STRING, SEQUENCE, is_linux
 
 ESC: Final = "\x1b"
 _ENDED: Final = re.compile(r"\](?:R|P[0-9A-Fa-f]{7}|[^\x07\x18\x1a]*\x07)")
@@ -37,7 +37,6 @@ _ENDED: Final = re.compile(r"\](?:R|P[0-9A-Fa-f]{7}|[^\x07\x18\x1a]*\x07)")
 _OPEN: Final = re.compile(r"\][^\x07\x18\x1a]*|[PX^_][^\x18\x1a]*")
 _STRING_END: Final = re.compile(r"[\x07\x18\x1a\x1b]")
 _C1: Final = re.compile("[\x80-\x9f]")
-_LINUX_PALETTE: Final = re.compile(r"P[0-9A-Fa-f]{7}")
 
 _SHORT: Final = 32
 """Longer pieces seldom come again."""
@@ -346,7 +345,7 @@ class SequenceParser(pyte.ByteStream):
                     state = self._finish(pieces, run)
                 else:
                     self._collect(pieces, run, LONGEST_STRING)
-                    if pieces[0] == "\x1b]" and self._length <= 10 and _is_linux(pieces[1:]):
+                    if pieces[0] == "\x1b]" and self._length <= 10 and is_linux(pieces[1:]):
                         state = self._finish(pieces, "")
                 continue
             if state == _STRING_ESCAPE:
@@ -390,12 +389,6 @@ class SequenceParser(pyte.ByteStream):
             perform(self.screen, sequence[1:])
         self._length = 0
         return _GROUND
-
-
-def _is_linux(pieces: list[str]) -> bool:
-    """Whether it is a palette command of the Linux console, which has no end of its own."""
-    body = "".join(pieces)
-    return body == "R" or _LINUX_PALETTE.fullmatch(body) is not None
 
 
 def _joined(pieces: Iterable[str]) -> str:
