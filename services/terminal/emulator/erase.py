@@ -3,6 +3,8 @@ the moment and nothing else."""
 
 from __future__ import annotations
 
+from operator import getitem
+
 from services.terminal.emulator.cursor import shift_region
 from services.terminal.emulator.print import put, put_cells
 from services.terminal.emulator.row import Row
@@ -97,12 +99,11 @@ def erase_cells(screen: Screen, row: Row, start: int, end: int, spared: Protecti
             cells[start - 1] = " "
         if end < columns and not keep[-1] and cells[end] == WIDE_SPACER:
             cells[end] = " "
-    cells[start:end] = [
-        cell if held else " " for cell, held in zip(cells[start:end], keep, strict=True)
-    ]
-    row.attributes[start:end] = [
-        one if held else blank for one, held in zip(attributes, keep, strict=True)
-    ]
+    # By maps: a line of ours for each cell would cost more than the count of cells says.
+    choices = zip(" " * len(keep), cells[start:end], strict=True)
+    cells[start:end] = map(getitem, choices, keep)
+    styles = zip([blank] * len(keep), attributes, strict=True)
+    row.attributes[start:end] = map(getitem, styles, keep)
     row.clean = 0
     if end >= columns and not keep[-1]:
         row.wrapped = False

@@ -29,8 +29,7 @@ from services.terminal.emulator.print import draw, write
 from services.terminal.emulator.print_cached import pieces_of, print_text
 from services.terminal.emulator.row import LONGEST_LOG
 from services.terminal.emulator.screen import Screen
-from services.terminal.emulator.sequences import LONGEST, LONGEST_STRING, SEQUENCE
-from services.terminal.emulator.sgr import is_sgr
+from services.terminal.emulator.sequences import LONGEST, LONGEST_STRING, SEQUENCE, is_linux
 
 ESC: Final = "\x1b"
 _ENDED: Final = re.compile(r"\](?:R|P[0-9A-Fa-f]{7}|[^\x07\x18\x1a]*\x07)")
@@ -38,10 +37,12 @@ _ENDED: Final = re.compile(r"\](?:R|P[0-9A-Fa-f]{7}|[^\x07\x18\x1a]*\x07)")
 _OPEN: Final = re.compile(r"\][^\x07\x18\x1a]*|[PX^_][^\x18\x1a]*")
 _STRING_END: Final = re.compile(r"[\x07\x18\x1a\x1b]")
 _C1: Final = re.compile("[\x80-\x9f]")
-_LINUX_PALETTE: Final = re.compile(r"P[0-9A-Fa-f]{7}")
 
 _SHORT: Final = 32
 """Longer pieces seldom come again."""
+_SHORT_STYLE: Final = 12
+_BEFORE_FINAL: Final = frozenset("[0123456789;:")
+"""What may stand before the final of SGR: most of what is not SGR is told by it."""
 _SEQUENCE_COST: Final = 64
 """What a sequence costs besides the cells it changes, in cells."""
 _CHARACTER_COST: Final = 32
@@ -92,12 +93,12 @@ class SequenceParser(pyte.ByteStream):
                 return
             if screen.adrift and not screen.cursor.pending:
                 screen.update_flags()
-        self._run(pieces)
+        self._run(pieces, text.isascii())
         for row in screen.rows:
             if len(row.log) > LONGEST_LOG:
                 row.settle()
 
-    def _run(self, pieces: list[str]) -> None:  # noqa: PLR0912, PLR0915
+    def _run(self, pieces: list[str], ascii_only: bool) -> None:  # noqa: PLR0912, PLR0915
         """Obey what follows each escape in turn: the loop in which the time goes.
 
         A piece is a sequence without its escape and the text up to the next one; what it means is
@@ -130,8 +131,20 @@ class SequenceParser(pyte.ByteStream):
                 else:
                     # A regular expression would find any sequence, and costs as much as the rest.
                     first, mark, text = piece.partition("m")
-                    if mark and (first in transitions or is_sgr(first)):
-                        kind = STYLE
+                    reached = transitions.get(first) if mark else None
+                    learnt = STYLE
+                    if reached is None and mark and first[-1:] in _BEFORE_FINAL:
+                        reached = apply_sgr(attribute, first)
+                        learnt = UNKNOWN
+                    if reached is not None:
+                        attribute = reached
+                        transitions = reached.transitions
+                        if len(first) > _SHORT_STYLE:
+                            # A colour in full seldom comes again with the same text.
+                            if not text:
+                                continue
+                            learnt = UNKNOWN
+                        kind = NOTHING
                     else:
                         sequence, mark, text = piece.partition("H")
                         place = positions.get(sequence)
@@ -140,15 +153,19 @@ class SequenceParser(pyte.ByteStream):
                             first, second = place
                         else:
                             kind, first, second, text = begins(screen, piece)
-                    width = len(text) if text.isascii() and text.isprintable() else -1
-                    if learning and len(piece) <= _SHORT and kind != UNKNOWN:
+                        learnt = kind
+                    printable = (ascii_only or text.isascii()) and text.isprintable()
+                    width = len(text) if printable else -1
+                    if learning and learnt != UNKNOWN and len(piece) <= _SHORT:
                         kept = text
-                        if width < 0 and text.isascii():
+                        if not printable and (ascii_only or text.isascii()):
                             kept = pieces_of(text) or text
-                        learning = memo.learn(piece, (kind, first, second, kept, width))
+                        learning = memo.learn(piece, (learnt, first, second, kept, width))
             else:
                 kind, text, width = UNKNOWN, "", 0
-            if kind == STYLE:
+            if kind == NOTHING:
+                pass
+            elif kind == STYLE:
                 attribute = transitions.get(first) or apply_sgr(attribute, first) or attribute
                 transitions = attribute.transitions
             elif kind == PLACE:
@@ -160,8 +177,6 @@ class SequenceParser(pyte.ByteStream):
                 if x != row.length or not attribute.plain:
                     row.erase(x, columns, attribute.blank)
                 row.wrapped = False
-            elif kind == NOTHING:
-                pass
             else:
                 cursor.y = y
                 cursor.attribute = attribute
@@ -212,9 +227,11 @@ class SequenceParser(pyte.ByteStream):
                         row.length = end
                     elif x > length >= 0 or row.wide:
                         row.write(x, text, attribute)
+                    elif length >= 0:
+                        row.log = [x, text, attribute]
+                        row.length = -1
                     else:
                         row.log += x, text, attribute
-                        row.length = -1
                     row.clean = 0
                     x = end
                     last = text
@@ -328,7 +345,7 @@ class SequenceParser(pyte.ByteStream):
                     state = self._finish(pieces, run)
                 else:
                     self._collect(pieces, run, LONGEST_STRING)
-                    if pieces[0] == "\x1b]" and self._length <= 10 and _is_linux(pieces[1:]):
+                    if pieces[0] == "\x1b]" and self._length <= 10 and is_linux(pieces[1:]):
                         state = self._finish(pieces, "")
                 continue
             if state == _STRING_ESCAPE:
@@ -372,12 +389,6 @@ class SequenceParser(pyte.ByteStream):
             perform(self.screen, sequence[1:])
         self._length = 0
         return _GROUND
-
-
-def _is_linux(pieces: list[str]) -> bool:
-    """Whether it is a palette command of the Linux console, which has no end of its own."""
-    body = "".join(pieces)
-    return body == "R" or _LINUX_PALETTE.fullmatch(body) is not None
 
 
 def _joined(pieces: Iterable[str]) -> str:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from itertools import repeat
+from operator import is_
+
 from services.terminal.emulator.erase import erase_cells
 from services.terminal.emulator.row import Row
 from services.terminal.emulator.screen import Screen
@@ -133,14 +136,15 @@ def _restyle(screen: Screen, given: tuple[int, ...], *, toggle: bool) -> None:
         end = screen.columns if stream and y < y1 - 1 else x1
         screen.cost += end - start
         before = row.attributes[start:end]
-        found = {id(each): each for each in before}
-        for each in found.values():
-            if id(each) not in changed:
-                changed[id(each)] = screen.attributes.of(change(each.packed), each.link)
-        if len(found) == 1:
-            row.attributes[start:end] = [changed[id(before[0])]] * len(before)
+        if all(map(is_, before, repeat(before[0]))):
+            one = screen.attributes.of(change(before[0].packed), before[0].link)
+            row.attributes[start:end] = [one] * len(before)
         else:
-            row.attributes[start:end] = [changed[id(each)] for each in before]
+            ids = list(map(id, before))
+            for each in dict(zip(ids, before, strict=True)).values():
+                if id(each) not in changed:
+                    changed[id(each)] = screen.attributes.of(change(each.packed), each.link)
+            row.attributes[start:end] = map(changed.__getitem__, ids)
         row.clean = 0
 
 

@@ -21,10 +21,13 @@ Span: TypeAlias = tuple[str, Attribute]
 Mark: TypeAlias = tuple[int, PromptPart]
 """A column and what begins there."""
 
+NO_LOG: Final[list[Any]] = []
+"""The log of every row that has none; nothing is ever put into it."""
 _SEEN: Final = 1
 _DRAWN: Final = 2
-LONGEST_LOG: Final = 3 * 128
+LONGEST_LOG: Final = 3 * 256
 """What a log may hold between two calls of the parser: three entries a write."""
+_LONG_LOG: Final = 3 * 32
 _SHORT_LOG: Final = 3 * 8
 """Applying so little costs less than looking for what was overwritten."""
 
@@ -67,9 +70,10 @@ class Row:
         self.length = 0
         """Cells written as spans; -1 for a grid, which is as long as the screen is wide, and
         while there is a log."""
-        self.log: list[Any] = []
+        self.log = NO_LOG
         """Column, text and attribute of what was written, none of it wide, oldest first. They lie
-        flat: a tuple for each would keep the garbage collector busy."""
+        flat: a tuple for each would keep the garbage collector busy. A list of its own wherever
+        `length` is -1; most rows never need one."""
         self.cells: list[str] | None = None
         self.wide = False
         """Whether a cell of two columns may be in it."""
@@ -108,12 +112,16 @@ class Row:
         """The attributes of the cells that were written, each once."""
         self.settle()
         if self.cells is not None:
-            return {id(each): each for each in self.attributes}.values()
+            return dict(zip(map(id, self.attributes), self.attributes, strict=True)).values()
         return {id(each): each for _, each in self.spans}.values()
 
     def char(self, at: int) -> str:
         """The normalised character at a column."""
-        self.settle()
+        if self.log:
+            start, text = self.log[-3], self.log[-2]
+            if 0 <= at - start < len(text):
+                return str(text[at - start])
+            self.settle()
         if self.cells is not None:
             return self.cells[at]
         end = self.length
@@ -139,9 +147,9 @@ class Row:
                 self.cells = None
                 self.spans = list(zip(texts, log[3 * first + 2 :: 3], strict=True))
                 self.length = columns
-                log.clear()
+                self.log = NO_LOG
                 return
-        kept = _last_written(log) if len(log) > _SHORT_LOG else log[:]
+        kept = _last_written(log, columns) if len(log) > _SHORT_LOG else log[:]
         log.clear()
         cells = self.to_grid()
         attributes = self.attributes
@@ -172,7 +180,9 @@ class Row:
                 cells += [" "] * missing
                 attributes += [plain] * missing
             self.spans = []
-        self.length = -1
+        if self.length >= 0:
+            self.log = []
+            self.length = -1
         self.cells = cells
         self.attributes = attributes
         return cells
@@ -216,10 +226,16 @@ class Row:
             self._keep(at, text, attribute)
 
     def _keep(self, at: int, text: str, attribute: Attribute) -> None:
-        self.log += at, text, attribute
-        self.length = -1
-        if len(self.log) > LONGEST_LOG:
+        log = self.log
+        if len(log) > LONGEST_LOG:
             self.settle()
+        elif at == 0 and len(log) > _LONG_LOG and log[-3] + len(log[-2]) == self.page.columns:
+            self.settle()  # Painted to its end and now anew: the last time is the whole of it.
+        if self.length >= 0:
+            self.log = [at, text, attribute]
+            self.length = -1
+        else:
+            self.log += at, text, attribute
 
     def erase(self, start: int, end: int, blank: Attribute) -> None:
         """Blank the cells of [start, end)."""
@@ -229,7 +245,7 @@ class Row:
             self.wrapped = False
         length = self.length
         if start == 0 and (end >= columns or (0 <= length <= end and blank.plain)):
-            self.log.clear()
+            self.log = NO_LOG
             self.cells = None
             self.wide = False
             self.spans = [] if blank.plain else [(" " * end, blank)]
@@ -344,15 +360,17 @@ class Row:
         return self.page.clusters.to_text(self.content).rstrip(" ")
 
 
-def _last_written(log: list[Any]) -> list[Any]:
+def _last_written(log: list[Any], columns: int) -> list[Any]:
     """A log without what was overwritten later."""
-    covered = 0
+    covered, whole = 0, (1 << columns) - 1
     kept: list[Any] = []
     for at, text, attribute in zip(log[-3::-3], log[-2::-3], log[-1::-3], strict=True):
-        extent = (1 << len(text)) - 1 << at
-        if extent & ~covered:
+        grown = covered | (1 << len(text)) - 1 << at
+        if grown != covered:
             kept += attribute, text, at
-            covered |= extent
+            if grown == whole:
+                break
+            covered = grown
     return kept[::-1]
 
 

@@ -202,11 +202,13 @@ class Screen:
 
     def scroll_line(self) -> None:
         """Move the region up by one line, between no side margins."""
-        rows = self.rows
-        if self.margins.top == 0 and not self.on_alternate:
+        rows, margins = self.rows, self.margins
+        top = margins.top
+        if top == 0 and not self.on_alternate:
             self.history.add(rows[0])
-        del rows[self.margins.top]
-        rows.insert(self.margins.bottom, self.blank_row())
+        del rows[top]
+        plain = self.cursor.attribute.plain
+        rows.insert(margins.bottom, Row(self.page) if plain else self.blank_row())
 
     def scroll_down(self, count: int) -> None:
         """Move the region down; lines leave by its bottom."""

@@ -21,7 +21,8 @@ Entry: TypeAlias = "str | tuple[bool, tuple[Span, ...]]"
 
 def freeze(row: Row) -> Entry:
     """What the history keeps of a row: its cells up to the last one that is not blank."""
-    row.settle()
+    if row.log:
+        row.settle()
     spans = row.spans
     if row.cells is not None:
         spans = row.pieces() if row.wrapped else trim(row.pieces())

@@ -17,6 +17,7 @@ LONGEST_STRING: Final = 1 << 20
 SEQUENCE: Final = re.compile(r"\[[0-?]*+[ -/]*+[@-~]|[ -/]+[0-~]|[0-OQ-WYZ\\`-~]")
 """A whole sequence without its escape, but for those with a string."""
 _CONTROL_SEQUENCE: Final = re.compile(r"([<=>?]?)([0-9;]*)([ -/]*)([@-~])")
+_LINUX_PALETTE: Final = re.compile(r"P[0-9A-Fa-f]{7}")
 
 
 def number(digits: str) -> int:
@@ -42,3 +43,9 @@ def parse(sequence: str) -> tuple[str, list[int]] | None:
     marker, words, intermediates, final = match.groups()
     numbers = [number(word) for word in words.split(";")[:MOST_PARAMETERS]] if words else []
     return marker + intermediates + final, numbers
+
+
+def is_linux(pieces: list[str]) -> bool:
+    """Whether it is a palette command of the Linux console, which has no end of its own."""
+    body = "".join(pieces)
+    return body == "R" or _LINUX_PALETTE.fullmatch(body) is not None

@@ -40,6 +40,7 @@ _OFF: Final = {
 }
 _COLOURED: Final = {38: _FOREGROUND, 48: _BACKGROUND, 58: _LINE_COLOUR}
 _TRUE: Final = {f"[{code}": (place, _ALL & ~(_WIDTH << place)) for code, place in _COLOURED.items()}
+_BYTES: Final = {str(byte): byte for byte in range(256)}
 _CHARACTERS: Final = "[0123456789;:"
 _SGR: Final = re.compile(r"\[[0-9:;]*")
 _SIXTEEN: Final = {
@@ -125,14 +126,11 @@ def changes(sequence: str) -> Change | None:  # noqa: PLR0912
     if len(words) == 5 and words[1] == "2" and (true := _TRUE.get(words[0])):
         place, mask = true
         try:
-            red, green, blue = int(words[2]), int(words[3]), int(words[4])
-        except ValueError:
+            colour = _BYTES[words[2]] << 16 | _BYTES[words[3]] << 8 | _BYTES[words[4]]
+        except KeyError:
             pass
         else:
-            # Numbers alone may stand there; int() would take blanks and signs as well.
-            alone = not (" " in sequence or "-" in sequence or "+" in sequence)
-            if alone and red <= 255 and green <= 255 and blue <= 255:
-                return mask, (RGB | red << 16 | green << 8 | blue) + 1 << place
+            return mask, (RGB | colour) + 1 << place
     if _SGR.fullmatch(sequence) is None:
         return None
     words = sequence[1:].split(";")

@@ -20,8 +20,8 @@ from tests.unit.terminal.emulator.test_cost import COLUMNS, LINES, SENT, STATES
 TIMES = 20
 A_BYTE = 60
 """Lines that a byte may take: a control between two texts, outside the fast state."""
-A_CELL = 8
-"""Lines that a cell of its cost may take: where every other cell is protected from being erased."""
+A_CELL = 1
+"""Lines that a cell of its cost may take."""
 A_SLICE = 2048
 COLD = 400
 """Lines of the first time, in which sequences are resolved."""
