@@ -95,6 +95,10 @@ class Board:
         """Every sandbox by id."""
         return cast(Mapping[SandboxId, Sandbox], MappingProxyType(self._sandboxes.all))
 
+    def shares_name(self, sandbox: Sandbox) -> bool:
+        """Whether a sandbox of another source is called the same."""
+        return self._sandboxes.shares_name(sandbox)
+
     def own(self, key: SandboxId) -> Sandbox | None:
         """A sandbox as its source says it is, whatever its way in; None where there is none."""
         return self._own.get(key) or self._sandboxes.all.get(key)

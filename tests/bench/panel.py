@@ -23,7 +23,7 @@ from services.terminal.transport.pty import PtyProcess
 
 ROOT = Path(__file__).resolve().parents[2]
 COLUMNS, LINES = 160, 45
-PANEL = "from tui.cli.main import main; main()"
+PANEL = "from wakedeck import main; main()"
 BARE = (
     "from textual.app import App\n"
     "from textual.widgets import Static\n"
