@@ -99,8 +99,7 @@ class WakedeckApp(App[int], inherit_bindings=False):
         self.clock = clock
         self._state = state
         self._leaving = self._begun = False
-        self._opened_at = clock.now()
-        self._on_first_frame = on_first_frame
+        self._opened_at, self._on_first_frame = clock.now(), on_first_frame
         self.engine = Engine(
             sources,
             clock,

@@ -55,7 +55,6 @@ class Dashboard(PaneScreen):
         self.context = context
         self.selected: SandboxId | None = None
         self._ticked = 0.0
-        self._resumed = False
 
     @property
     def shell_controller(self) -> ShellController:
@@ -98,11 +97,6 @@ class Dashboard(PaneScreen):
         if event.key == "escape":
             for hint in self.query(FirstSteps):
                 hint.close()
-
-    def on_screen_resume(self, event: events.ScreenResume) -> None:
-        """The first time, every widget has just been given its styles."""
-        event.refresh_styles = event.refresh_styles and self._resumed
-        self._resumed = True
 
     def on_screen_suspend(self) -> None:
         """Something lies over the panes."""

@@ -17,6 +17,12 @@ class PaneScreen(Screen[int]):
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
         self._compositor = ChangedCompositor()
+        self._resumed = False
+
+    def on_screen_resume(self, event: events.ScreenResume) -> None:
+        """The first time, every widget has just been given its styles."""
+        event.refresh_styles = event.refresh_styles and self._resumed
+        self._resumed = True
 
     def leave(self, pane: Pane) -> None:
         """The keyboard comes back from a pane that had every key, and stays on its frame."""

@@ -35,11 +35,18 @@ SHELL_KEYS = (
     ShellKey("ctrl+]", "Leave the shell", short="leave"),
     ShellKey("ctrl+shift+f", "Shell: search", lambda view: view.start_search(), "search"),
     ShellKey(
-        "ctrl+shift+x", "Shell: select by keys", lambda view: view.start_keyboard_selection(), "select"
+        "ctrl+shift+x",
+        "Shell: select by keys",
+        lambda view: view.start_keyboard_selection(),
+        "select",
     ),
-    ShellKey("ctrl+shift+c", "Shell: copy the selection", lambda view: view.copy_selection(), "copy"),
+    ShellKey(
+        "ctrl+shift+c", "Shell: copy the selection", lambda view: view.copy_selection(), "copy"
+    ),
     ShellKey("ctrl+shift+z", "Shell: zoom and back", lambda view: view.request_zoom(), "zoom"),
-    ShellKey("ctrl+shift+v", "Shell: paste what was copied", lambda view: view.paste_clipboard(), "paste"),
+    ShellKey(
+        "ctrl+shift+v", "Shell: paste what was copied", lambda view: view.paste_clipboard(), "paste"
+    ),
     ShellKey("ctrl+shift+up", "Shell: the prompt before", lambda view: view.show_previous_prompt()),
     ShellKey("ctrl+shift+down", "Shell: the next prompt", lambda view: view.show_next_prompt()),
     ShellKey("ctrl+shift+o", "Shell: copy the last output", lambda view: view.copy_last_output()),
