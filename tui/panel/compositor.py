@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from textual._compositor import ChopsUpdate, Compositor
 from textual.geometry import NULL_REGION, Region
@@ -13,7 +13,7 @@ class ChangedCompositor(Compositor):
     """Textual's own, but for a partial update it renders the changed lines of changed widgets.
 
     Textual 8 takes the box around every change and has each widget in it render all its lines: an
-    age in the header and one in the last pane make that the whole screen.
+    age in the header and one in the last pane make that the whole screen, and what lies behind.
     """
 
     _changed: tuple[Region, ...] = ()
@@ -32,9 +32,15 @@ class ChangedCompositor(Compositor):
         if not self._changed:
             yield from super()._get_renders(crop)
             return
+        behind: Sequence[Region] = self._changed
         for widget, (region, clip) in self.visible_widgets.items():
-            if lines := _changed_lines(region.intersection(clip), self._changed):
+            shown = region.intersection(clip)
+            if lines := _changed_lines(shown, behind):
                 yield region, lines, widget.render_lines(lines.translate(-region.offset))
+                # Front to back: what lies wholly in this widget shows nothing of those behind it.
+                behind = [one for one in behind if not shown.contains_region(one)]
+                if not behind:
+                    return
 
 
 def _changed_lines(shown: Region, changed: Iterable[Region]) -> Region:

@@ -79,6 +79,17 @@ async def test_it_asks_for_the_changed_lines_of_changed_widgets() -> None:
         assert numbered.asked == [Region(0, 4, 20, 2)]
 
 
+async def test_what_is_covered_is_not_asked() -> None:
+    async with Host().run_test(size=(40, 10)) as pilot:
+        app = pilot.app
+        ours = ChangedCompositor()
+        ours.reflow(app.screen, app.size)
+        ours._changed = (Region(3, 4, 2, 2),)
+        assert len(list(ours._get_renders())) == 1, "the frame around it and the screen are behind"
+        ours._changed = (Region(18, 4, 4, 2),)
+        assert len(list(ours._get_renders())) > 2, "no widget alone has all of it"
+
+
 async def test_without_a_change_there_is_nothing_to_paint() -> None:
     async with Host().run_test(size=(40, 10)) as pilot:
         ours = ChangedCompositor()
