@@ -19,12 +19,11 @@ from services.models import (
     Capability,
     Sandbox,
     SandboxId,
-    StepState,
     Verb,
 )
-from services.text.format import counts, span
+from services.text.format import counts
 from services.text.signs import NEEDS_YOU, sandbox_sign
-from widgets.panes.step_strip import outcome_lines, progress_words, strip_lines
+from widgets.panes.step_strip import outcome_lines, progress_words, strip_lines, waits_for
 from widgets.text.cell_text import sanitize_line
 from widgets.text.styled_text import joined, signed, styled
 
@@ -234,7 +233,7 @@ class RepairBar(Vertical):
         running = self.running
         if running is not None and verb in (running.verb, Verb.WAKE):
             what = running.act or f"a {running.verb.value}"
-            return f"{what} is already running{_waits_for(running, self._now)}"
+            return f"{what} is already running{waits_for(running, self._now)}"
         return self._refusals.get(verb, "")
 
     def action_wake(self) -> None:
@@ -392,12 +391,3 @@ class RepairBar(Vertical):
             if layout and rendered is not None and (width := static.content_size.width):
                 layout = len(words.wrap(width)) != len(rendered.wrap(width))
             static.update(words, layout=layout)
-
-
-def _waits_for(attempt: Attempt, now: float) -> str:
-    """For how long and for what it waits, as its running step says; empty where it says nothing."""
-    for step in attempt.steps:
-        if step.state is StepState.RUNNING and step.detail and step.started_at is not None:
-            lasted = span(now - step.started_at)
-            return f" and has waited {lasted} for this: {sanitize_line(step.detail)}"
-    return ""
