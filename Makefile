@@ -47,6 +47,7 @@ snapshots: $(READY)
 
 screenshots: $(READY)
 	@$(BIN)/python -m tests.support.screenshots
+	@$(BIN)/python -m tests.support.storyboard
 
 keys: $(READY)
 	@$(BIN)/python -m tests.support.keys_reference

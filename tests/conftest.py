@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import inspect
 import os
 import re
 import sys
+from collections.abc import Generator
 from itertools import count
 from pathlib import Path
 
@@ -21,6 +23,17 @@ catch_ignored()  # what a test starts begins with default signals, also in a bac
 # Workers and the many programs tests start find our code compiled, whatever the shell asks for.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Spare the collector what stays to the end: it went through all tests again and again."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 @pytest.hookimpl(tryfirst=True)

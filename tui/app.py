@@ -6,10 +6,9 @@ import asyncio
 import os
 import random
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from textual import events, on
 from textual.app import App
@@ -35,6 +34,7 @@ from tui.panel.bell import TerminalBell
 from tui.panel.bulk import Bulk
 from tui.panel.confirmations import Confirmations
 from tui.panel.copy import Copier
+from tui.panel.cropped_update import cropped
 from tui.panel.details import Details
 from tui.panel.empty_states import EmptyStates
 from tui.panel.header_state import HeaderBuilder
@@ -128,7 +128,9 @@ class WakedeckApp(App[int], inherit_bindings=False):
             self._bulk_started,
             self._bulk_progressed,
         )
-        self.confirmations = Confirmations(self, self.engine, self.actions, self.notify_user)
+        self.confirmations = Confirmations(
+            self, self.engine, self.actions, self.notify_user, self._open_shell
+        )
         self.agent_attach = AgentAttach(
             self, self.engine, self.actions, self.notify_user, self._open_shell
         )
@@ -139,7 +141,9 @@ class WakedeckApp(App[int], inherit_bindings=False):
         self.terminal_bell = TerminalBell(
             settings.attention, settings.profile, os.environ, self._to_terminal
         )
-        self.view_state = ViewStateStore(views or state, settings.profile, settings.remember)
+        self.view_state = ViewStateStore(
+            views or state, settings.profile, settings.remember, keeps_row=views is not None
+        )
         self.terminal_bell.muted = self.view_state.loaded.muted
         self.copier = Copier(self, self.notify_user)
         self.history = EventHistory(self.engine)
@@ -223,7 +227,11 @@ class WakedeckApp(App[int], inherit_bindings=False):
     def _delta(self, delta: BoardDelta) -> None:
         tell_each(lambda: self._header_builder.add_samples(delta, self.engine.board))
         if self._on_screen:
-            tell_each(lambda: self.dashboard.apply_delta(delta), self.details.refresh)
+            tell_each(
+                lambda: self.dashboard.apply_delta(delta),
+                lambda: self.view_state.restore_row(self.dashboard),
+                self.details.refresh,
+            )
 
     def _queue(self, snapshot: QueueSnapshot) -> None:
         if self._on_screen:
@@ -274,10 +282,14 @@ class WakedeckApp(App[int], inherit_bindings=False):
         paused, muted = engine.pollers.paused, self.terminal_bell.muted
         return self._header_builder.header(engine.board, self.clock.now(), paused, muted)
 
+    def _display(self, screen: Any, renderable: Any) -> None:
+        super()._display(screen, cropped(renderable))
+
     async def on_event(self, event: events.Event) -> None:
         """A key or a mouse button marks the operator as present."""
         if isinstance(event, events.Key | events.MouseDown):
             self.terminal_bell.on_input()
+            self.view_state.on_input()
         await super().on_event(event)
 
     def _to_terminal(self, sequence: str) -> None:
@@ -319,6 +331,9 @@ class WakedeckApp(App[int], inherit_bindings=False):
 
     def action_picture(self) -> None:
         """Save a screenshot as SVG, secrets masked."""
+        if self.is_web:
+            self.notify_user("A page writes nothing on its server: your browser can save it.")
+            return
         self.run_worker(self._save_screenshot(), exit_on_error=False)
 
     async def _save_screenshot(self) -> None:
@@ -369,32 +384,3 @@ class WakedeckApp(App[int], inherit_bindings=False):
 def bound_actions() -> list[keymap.Bound]:
     """Every action that can be given another key."""
     return rebindable(WakedeckApp.BINDINGS)
-
-
-def run_panel(settings: Settings) -> int:
-    """Open the panel; gives the exit code.
-
-    Raises:
-        ConfigError: a theme or a key that cannot be.
-    """
-    from services.clock import SystemClock
-    from services.config import paths
-    from services.logs import own_log
-    from services.sources.registry import open_sources
-    from tui import gc_control
-    from tui.panel import welcome
-
-    clock = SystemClock()
-    state = paths.state_dir()
-    own_log.configure(paths.log_file())
-    app = WakedeckApp(
-        replace(settings, theme=themes.choose_theme(settings, os.environ)),
-        open_sources(settings, clock),
-        clock,
-        state=state,
-        views=paths.view_root(),
-        on_first_frame=gc_control.freeze_startup_objects,
-        welcomes=welcome.claim_first_start(state),
-    )
-    with drivers.given_back(app):
-        return app.run() or 0

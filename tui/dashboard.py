@@ -78,7 +78,7 @@ class Dashboard(PaneScreen):
                 open_key=key("panel.shell"),
                 reopen_key=key("shell.reopen"),
             )
-            yield EventPane(id=Pane.EVENTS.value)
+            yield EventPane(id=Pane.EVENTS.value, name_of=self.context.engine.name_of)
         pinned = ("app.help", "app.palette", "app.quit")
         yield KeyFooter(pinned=pinned, instead=lambda: shell_keys.footer_rows(self.focused))
 

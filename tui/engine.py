@@ -61,6 +61,8 @@ class Engine:
         self._ended: set[str] = set()
         self._running: dict[str, Attempt] = {}
         self.journal_loaded = False
+        self._early: list[Event] = []
+        """Events of before the journal was loaded."""
         self._shown = ShownHistory()
         self.attempts = Attempts(
             self.sources, clock, locks, self._attempt_changed, read_only=read_only, lag=LagMeter()
@@ -89,6 +91,9 @@ class Engine:
     def record_events(self, *events: Event) -> None:
         """Write events to the journal, and show them once the journal is loaded."""
         self.journal.record(*events)
+        if not self.journal_loaded:
+            self._early += events
+            return
         self._tell(*self._shown.fresh(events))
 
     def latest_attempt(self, sandbox: SandboxId | None) -> Attempt | None:
@@ -128,6 +133,8 @@ class Engine:
         finally:
             self.journal_loaded = True
         self._tell(*reversed(past))
+        early, self._early = self._early, []
+        self._tell(*self._shown.fresh([one for one in early if one not in past]))
         if problem:
             self._tell(Event(self.clock.now(), Severity.WORSE, "", "", "panel", problem))
 

@@ -78,9 +78,8 @@ class Board:
         )
         self._own = OwnRows()
         self._unknown: dict[str, dict[GatewayId | None, Unknown[Sandbox]]] = {}
-        self._void_looks: Counter[str] = Counter()
         self._held_up: VoidLook | None = None
-        self.void_looks: Counter[str] = Counter()
+        self._void_looks, self.void_looks = Counter[str](), Counter[str]()
         """By source, how many looks this process itself held up; it only grows."""
         self._words: dict[UnknownWord, int] = {}
         self._links = {key: SourceLink(source=key) for key in self._sources}
@@ -276,6 +275,8 @@ class Board:
             found = [self._as_was(one) if one.gateway in doubted else one for one in found]
         found = [one for one in found if one.id.source == source]
         self._own.keep(found, limit)
+        before = self._unknown.get(source, {})
+        awaited = {key: one for key, one in before.items() if one.coming}
         self._unknown[source] = dict(seen.unknown)
         events += self._new_words(seen)
         ways = self.gateways
@@ -287,6 +288,7 @@ class Board:
             quiet=since is None,
             deleted=seen.deleted,
             unknown=self._is_unknown,
+            awaited=lambda row: _is_of(row, awaited),
         )
         self._own.forget(sandboxes.removed)
         if any(row.stale for row in sandboxes.upserted.values()):
@@ -316,8 +318,7 @@ class Board:
 
     def _is_unknown(self, row: Sandbox) -> bool:
         """Whether the list that this row stood in could not be had."""
-        lists = self._unknown.get(row.id.source, {})
-        return None in lists or any(one in lists for one in (row.gateway, *row.needs))
+        return _is_of(row, self._unknown.get(row.id.source, {}))
 
     def _with_consequence(self, event: Event) -> Event:
         """The event of a gateway, with what it cuts off: one happening, one record."""
@@ -388,6 +389,11 @@ class Board:
 
 def _is_lost(link: SourceLink) -> bool:
     return link.failures > 0
+
+
+def _is_of(row: Sandbox, lists: Mapping[GatewayId | None, Unknown[Sandbox]]) -> bool:
+    """Whether a row stands in one of these lists."""
+    return None in lists or any(one in lists for one in (row.gateway, *row.needs))
 
 
 def _gateway_ids(keys: Iterable[RowId]) -> list[GatewayId]:

@@ -66,11 +66,13 @@ class RowIndex(Generic[R]):
         quiet: bool,
         deleted: Collection[RowId] = (),
         unknown: Callable[[R], bool] = lambda _: False,
+        awaited: Callable[[R], bool] = lambda _: False,
     ) -> RowChanges[R]:
         """Replace the rows of a source with what one poll found.
 
         What was confirmed before `limit` (epoch) is stale from the start; `quiet` leaves out the
-        events of rows that come and go. A row that is not found is kept, stale: as missing where
+        events of rows that come and go, `awaited` those of a row that comes with the rest of its
+        list. A row that is not found is kept, stale: as missing where
         that is the first time, for ever where its list is `unknown`. What is missing for the
         second time, or `deleted`, leaves.
         """
@@ -88,7 +90,8 @@ class RowIndex(Generic[R]):
             missing.pop(key, None)
             if not row.stale and row.observed_at < oldest:
                 oldest = row.observed_at
-            self._take(row, at, change, quiet=quiet)
+            new = not quiet and key not in self.all
+            self._take(row, at, change, quiet=not new or awaited(row))
         self._oldest[source] = oldest
         for left in missing:
             old = self.all[left]

@@ -171,8 +171,14 @@ class OpenClawTable(
     """One state directory; empty: ~/.openclaw and every ~/.openclaw-PROFILE."""
     url: str = ""
     """Instead: one gateway by its address, wss, or ws on this machine such as a tunnel."""
+    credential: Literal["", "config"] = ""
+    """Whether it is read over its WebSocket with the token or password of its configuration."""
+    token_file: str = ""
+    """Instead: a file that holds its token."""
+    token_env: str = ""
+    """Instead: the variable that holds its token."""
     command: str = "openclaw"
-    """Its name on the PATH, or a path; run for a wake alone."""
+    """Its name on the PATH, or a path; run for a wake and a restart alone."""
 
 
 class TerminalTable(

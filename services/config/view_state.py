@@ -43,6 +43,8 @@ class ViewState(msgspec.Struct, frozen=True, omit_defaults=True):
     zoomed: str = ""
     muted: bool = False
     panes: dict[str, PaneViewState] = {}
+    row: tuple[str, str] | None = None
+    """Source and native id of the sandbox under the cursor, where that is kept."""
 
 
 _read = json_reader(ViewState)

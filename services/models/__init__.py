@@ -21,6 +21,7 @@ from services.models.messages import (
     QueueSnapshot,
 )
 from services.models.rows import (
+    BY_HAND,
     Activity,
     Capability,
     Counts,
@@ -46,6 +47,7 @@ from services.models.shells import (
 )
 
 __all__ = [
+    "BY_HAND",
     "Activity",
     "Attempt",
     "AttemptState",

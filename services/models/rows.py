@@ -10,6 +10,8 @@ from services.models.events import Event
 
 Facts: TypeAlias = tuple[tuple[str, str], ...]
 """Ordered (name, value) pairs: the evidence behind a state, ready to show."""
+BY_HAND = "by hand"
+"""The name of a fact that holds a command for the operator's own terminal: text to copy."""
 
 Counts: TypeAlias = tuple[tuple[str, int], ...]
 """Ordered (label, count) pairs; labels with no rows are left out."""
@@ -183,6 +185,8 @@ class Unknown(Generic[R]):
     reason: str
     """Why, in a sentence."""
     last_known: Known[R] | None = None
+    coming: bool = False
+    """Whether it is being read: what comes next was there all the time."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -189,6 +189,8 @@ class Http:
     def _ready(self) -> httpx.AsyncClient:
         import httpx
 
+        from services.net.connections import transport_for
+
         if self._client is None or self._made_for != self._generation():
             if self._client is not None:
                 # What still streams over it goes on to its end.
@@ -196,13 +198,13 @@ class Http:
             self._made_for = self._generation()
             self._proxy = via = proxy_for(self._base, self._named_proxy, os.environ)
             context = self._context() or httpx.create_ssl_context()
-            transport = None
+            backend = None
             if via is not None:
-                from services.net.tunnel import transport_through
+                from services.net.tunnel import ProxyBackend
 
-                transport = transport_through(via, context)
+                backend = ProxyBackend(via)
             self._client = httpx.AsyncClient(
-                verify=context, transport=transport, trust_env=False, follow_redirects=False
+                transport=transport_for(context, backend), trust_env=False, follow_redirects=False
             )
         return self._client
 
@@ -239,6 +241,25 @@ class Http:
         said = redact_line(said, 300)
         tail = f": {said}" if said else ""
         return ApiError(f"{self.address} answered {status}{tail}.", status, said, body=body)
+
+
+class KeptHttp:
+    """One `Http`, made when it is first needed: making it can fail, being configured cannot."""
+
+    def __init__(self, make: Callable[[], Http]) -> None:
+        self._make = make
+        self._http: Http | None = None
+
+    def opened(self) -> Http:
+        """The one there is; raises what `make` raises."""
+        if self._http is None:
+            self._http = self._make()
+        return self._http
+
+    async def close(self) -> None:
+        """Let go of the connection; idempotent."""
+        if self._http is not None:
+            await self._http.close()
 
 
 def platform_http(

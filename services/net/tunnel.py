@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import Awaitable, Iterable
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 from urllib.parse import unquote, urlsplit
 
 import httpcore
@@ -19,24 +19,12 @@ from python_socks.async_.asyncio.v2 import Proxy as ProxyClient
 from services.net.failures import network_cause
 from services.net.proxies import Proxy
 
-if TYPE_CHECKING:
-    import httpx
-
 T = TypeVar("T")
 
 
-def transport_through(proxy: Proxy, context: ssl.SSLContext) -> httpx.AsyncHTTPTransport:
-    """A transport for httpx that connects through `proxy`; `context` is for the server."""
-    import httpx
+class ProxyBackend(httpcore.AsyncNetworkBackend):
+    """Opens connections through `proxy`."""
 
-    transport = httpx.AsyncHTTPTransport(verify=context, trust_env=False)
-    transport._pool = httpcore.AsyncConnectionPool(
-        ssl_context=context, network_backend=_ProxyBackend(proxy), keepalive_expiry=5.0
-    )
-    return transport
-
-
-class _ProxyBackend(httpcore.AsyncNetworkBackend):
     def __init__(self, proxy: Proxy) -> None:
         self._proxy = proxy
 

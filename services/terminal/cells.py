@@ -35,9 +35,9 @@ class Underline(IntEnum):
     DASHED = 5
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class CellStyle:
-    """How a cell is drawn. The emulator interns them: equal styles are the same object."""
+    """How a cell is drawn. The emulator interns them: within one, equal styles are one object."""
 
     foreground: Colour = DEFAULT
     background: Colour = DEFAULT
@@ -53,6 +53,17 @@ class CellStyle:
     overline: bool = False
     link: str = ""
     """Target of an OSC 8 hyperlink; outside text, to be shown before it is followed."""
+
+    def __eq__(self, other: object) -> bool:
+        """Whether they are drawn alike."""
+        if not isinstance(other, CellStyle):
+            return NotImplemented
+        return self is other or all(
+            getattr(self, name) == getattr(other, name) for name in CellStyle.__slots__
+        )
+
+    def __hash__(self) -> int:
+        return hash((self.foreground, self.background, self.bold, self.link))
 
 
 PLAIN = CellStyle()

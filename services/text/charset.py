@@ -62,7 +62,15 @@ assert set(SIGNS) == set(MEANINGS)
 
 
 def charset_of(environ: Mapping[str, str]) -> str:
-    """The character set that the locale names; UTF-8 where it names none."""
+    """The character set that the locale names; UTF-8 where it names none.
+
+    The Linux console takes UTF-8, but its own font has no more than the signs of CP437.
+    """
+    named = _named(environ)
+    return "cp437" if named == "utf-8" and environ.get("TERM") == "linux" else named
+
+
+def _named(environ: Mapping[str, str]) -> str:
     keys = ["LC_ALL", "LC_CTYPE", "LANG"]
     if environ.get("LC_CTYPE") in _COERCED and environ.get("LANG"):
         keys.remove("LC_CTYPE")  # Python's own, set where it found no locale.

@@ -31,12 +31,12 @@ _NOT_THEIRS = ("TMUX", "TMUX_PANE", "STY", "NO_COLOR", "LC_ALL", "LC_CTYPE", "SS
 """What tells of the terminal or the locale the server was started in: a page has its own."""
 
 
-class _Told(msgspec.Struct):
+class _Announced(msgspec.Struct):
     type: str = ""
     url: str = ""
 
 
-_read_meta = json_reader(_Told)
+_read_meta = json_reader(_Announced)
 
 
 def environment(base: Mapping[str, str], columns: int, lines: int, views: str) -> dict[str, str]:

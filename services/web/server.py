@@ -10,6 +10,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -29,6 +30,8 @@ CLOSE_S = 2.0
 """How long a page, or an answer under way, may take to let go; panels have their own limit."""
 OLD_S = 7 * 86_400.0
 """Views not changed for so long belong to no server."""
+MOST_STRANGERS = 64
+"""Connections that have not shown the cookie; one more takes the place of the oldest."""
 _REFUSED = "Not for you: open the address that `wakedeck serve` printed.\n"
 
 
@@ -64,19 +67,44 @@ async def serving(wanted: Serving) -> AsyncIterator[Gate]:
     with listener, tempfile.TemporaryDirectory(dir=wanted.views) as folder:
         gate = Gate(wanted.place.on_port(listener.getsockname()[1]))
         viewers = Viewers(wanted.argv, wanted.viewers, Path(folder), wanted.on_viewers)
-        app = web.Application(middlewares=[_guard(gate)])
+        connections = Connections()
+        app = web.Application(middlewares=[_guard(gate, connections.admit)])
         pages = _Pages(gate, viewers, wanted.title, files)
         app.router.add_get("/", pages.index)
         app.router.add_get("/static/{name}", pages.file)
         app.router.add_get(f"/ws/{{tab:{TAB.pattern}}}", pages.socket)
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=CLOSE_S)
         await runner.setup()
+        assert runner.server is not None
+        listening = await asyncio.get_running_loop().create_server(
+            partial(connections.accepted, runner.server), sock=listener
+        )
         try:
-            await web.SockSite(runner, listener).start()
             yield gate
         finally:
+            listening.close()
             await viewers.close()
             await runner.cleanup()
+
+
+class Connections:
+    """Tells those of a server that showed the cookie from strangers."""
+
+    def __init__(self) -> None:
+        self._known: set[asyncio.BaseProtocol] = set()
+
+    def admit(self, request: web.BaseRequest) -> None:
+        """It showed the cookie: its connection is ended by itself or by us alone."""
+        self._known.add(request.protocol)
+
+    def accepted(self, server: web.Server) -> asyncio.Protocol:
+        """The protocol of a connection that comes."""
+        open_now = [one for one in server.connections if one.transport is not None]
+        self._known.intersection_update(open_now)
+        strangers = [one for one in open_now if one not in self._known]
+        if len(strangers) >= MOST_STRANGERS:
+            strangers[0].force_close()
+        return server()
 
 
 def _forget_old(views: Path) -> None:
@@ -98,8 +126,8 @@ def _listener(place: Place) -> socket.socket:
         ) from error
 
 
-def _guard(gate: Gate) -> Middleware:
-    """Before every answer: who asks, from where, and with what."""
+def _guard(gate: Gate, admit: Callable[[web.BaseRequest], None]) -> Middleware:
+    """Before every answer: who asks, from where, and with what; `admit` hears of who may."""
     from aiohttp import web
 
     def refused(request: web.Request) -> web.Response | None:
@@ -118,6 +146,7 @@ def _guard(gate: Gate) -> Middleware:
             return _let_in(request.query.getall("token"))
         if not gate.takes_cookie(request.cookies.get(gate.cookie_name, "")):
             return _text(403, _REFUSED)
+        admit(request)
         return None
 
     def _let_in(said: Sequence[str]) -> web.Response:

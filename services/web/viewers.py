@@ -16,6 +16,7 @@ from services.errors import WakedeckError
 from services.files.bounded import UnfitError, json_reader
 from services.files.private import private_folder
 from services.web.panel_process import PanelProcess, environment
+from services.web.typing_queue import TypingQueue
 
 TAB = re.compile(r"[0-9a-f]{32}")
 """How a page names its tab, so that a reload finds its view again."""
@@ -23,6 +24,7 @@ MOST_VIEWS = 64
 """Tabs whose views are kept; the one not seen for longest is forgotten."""
 LARGEST_MESSAGE = 1 << 20
 """Bytes a page may send at once: a paste."""
+_ANEW = "This tab was opened anew."
 _COLUMNS, _LINES = (20, 600), (5, 300)
 
 
@@ -52,6 +54,7 @@ class Viewer:
 
     def __init__(self) -> None:
         self.panel = PanelProcess()
+        self._typing = TypingQueue()
         self.over = asyncio.Event()
         self.told_to_leave = ""
         self._leave = asyncio.Event()
@@ -69,6 +72,7 @@ class Viewer:
             works = [
                 asyncio.create_task(self._draw(socket)),
                 asyncio.create_task(self._listen(socket)),
+                asyncio.create_task(self._typing.hand_over(self.panel)),
                 asyncio.create_task(self._leave.wait()),
             ]
             await asyncio.wait(works, return_when=asyncio.FIRST_COMPLETED)
@@ -88,16 +92,17 @@ class Viewer:
             await socket.draw(data)
 
     async def _listen(self, socket: Socket) -> None:
+        """Never waits for the panel: that a page has gone is heard however much it typed."""
         while (said := await socket.receive()) is not None:
             try:
                 match _read_message(said):
                     case ["stdin", str(text)]:
-                        await self.panel.type(text)
+                        if not self._typing.put(text):
+                            self.leave("More was typed than a panel takes.")
                     case ["resize", _Size() as size]:
-                        columns, lines = sizes(size.width, size.height)
-                        await self.panel.tell("resize", width=columns, height=lines)
+                        self._typing.put(sizes(size.width, size.height))
                     case ["focus" | "blur" as kind, *_]:
-                        await self.panel.tell("focus" if kind == "focus" else "blur")
+                        self._typing.put(kind == "focus")
                     case ["ping", str(text)]:
                         await socket.say("pong", text[:40])
                     case _:
@@ -118,6 +123,7 @@ class Viewers:
         self._folder = folder
         self._on_change = on_change
         self._open: dict[str, Viewer] = {}
+        self._newest: dict[str, Viewer] = {}
         self._views: OrderedDict[str, None] = OrderedDict()
         self._closing = False
 
@@ -145,11 +151,24 @@ class Viewers:
         await asyncio.gather(*(one.over.wait() for one in open_now))
 
     async def _enter(self, tab: str, viewer: Viewer) -> str:
-        """Take a place; why there is none, empty where there is."""
+        """Take a place; why there is none, empty where there is.
+
+        Of several that wait for one tab the newest gets it: the others are reloads that were left.
+        """
+        self._newest[tab] = viewer
+        try:
+            return await self._entered(tab, viewer)
+        finally:
+            if self._newest.get(tab) is viewer:
+                del self._newest[tab]
+
+    async def _entered(self, tab: str, viewer: Viewer) -> str:
         while not self._closing:
+            if self._newest.get(tab) is not viewer:
+                return _ANEW
             before = self._open.get(tab)
             if before is not None:
-                before.leave("This tab was opened anew.")
+                before.leave(_ANEW)
                 await before.over.wait()
             elif len(self._open) < self._most:
                 self._open[tab] = viewer

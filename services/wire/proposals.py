@@ -15,7 +15,7 @@ from services.wire.messages import convert
 
 _TEXTS = (
     *("verb", "title", "target", "consequence", "button", "refusal", "token", "act"),
-    *("typed_name", "words"),
+    *("typed_name", "words", "container"),
 )
 """Fields of a proposal that are text."""
 
@@ -31,6 +31,7 @@ class _WireProposal(msgspec.Struct, frozen=True):
     act: str = ""
     typed_name: str = ""
     words: str = ""
+    container: str = ""
     goal: str = ""
 
 

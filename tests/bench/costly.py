@@ -32,12 +32,12 @@ PARAMETERS = ("", "2", "99", "999;999", ";;;;2;2", ";;;;7", "65;;;", "1;1;60;200
 
 def sequences() -> dict[str, str]:
     """Every sequence that is obeyed, with its parameters, and the handler it goes to."""
-    found = dict(CONTROLS)
-    found |= {"\x1b" + key: name for key, name in ESCAPES.items()}
-    for key, (name, _) in CONTROL_SEQUENCES.items():
+    found = {char: handler.__name__ for char, handler in CONTROLS.items()}
+    found |= {"\x1b" + key: handler.__name__ for key, handler in ESCAPES.items()}
+    for key, (handler, _) in CONTROL_SEQUENCES.items():
         marker = key[:1] if key[0] in "<=>?" else ""
         for words in PARAMETERS:
-            found[C + marker + words + key[len(marker) :]] = name
+            found[C + marker + words + key[len(marker) :]] = handler.__name__
     return found | {"x" + C + "9999b": "repeat", C + "\n": "a control in a sequence"}
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from services.errors import UnavailableError
 from tests.support.panels import panel, toasts
-from tests.support.scenes import LOG, logged
+from tests.support.scenes import LOG, logged, settings
 from tui.app import WakedeckApp
 from tui.panel.external_program import EDITOR, PAGER, command
 from tui.panel.log_screen import LogScreen
@@ -78,3 +78,16 @@ async def test_a_terminal_that_cannot_be_given_away_is_said(
         await stage.press("e")
         await stage.until(lambda: bool(toasts(stage.app)))
         assert "cannot be given" in toasts(stage.app)[0]
+
+
+async def test_a_read_only_panel_starts_no_program(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An editor or a pager opens a shell for whoever sits before it."""
+    started: list[object] = []
+    monkeypatch.setattr(LogScreen, "_show", started.append)
+    async with panel(tmp_path, logged(), settings(read_only=True)) as stage:
+        await stage.press("L")
+        await stage.press("e", "vertical_line")
+        await stage.until(lambda: len(toasts(stage.app)) == 2)
+        assert "read-only" in toasts(stage.app)[0] and not started

@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 from textual.pilot import Pilot
-from textual.widgets import Input
+from textual.widgets import Input, OptionList
 
 from services.clock import SystemClock
 from services.config.settings import Settings, SourceSettings
 from services.config.sources import OpenShellTable
 from services.models import SandboxId, SandboxState, ShellState
 from services.sources.registry import open_sources
-from tests.support.openshell_script import Script, script
+from tests.support.openshell_script import Script, register, script
 from tests.support.waiting import eventually
 from tui.app import WakedeckApp
 from widgets.dialogs.confirm import ConfirmDialog
@@ -158,3 +158,18 @@ async def test_attaching_asks_first_and_leaving_does_not_end_the_agent(
         await until(pilot, lambda: made.calls().count("left by keys") == 2)
         assert len(app.screen_stack) == 1 and app.is_running
     assert made.state()["sandboxes"]["nemoclaw"]["alpha"] == "Ready"
+
+
+async def test_what_nemoclaw_keeps_to_itself_is_copied_from_the_palette(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, home: Path
+) -> None:
+    script(tmp_path / "os", monkeypatch, gateways={"nemoclaw": "connected"})
+    register(home, "alpha", dashboardPort=None)
+    async with panel(tmp_path) as (app, pilot):
+        pane = app.dashboard.query_one(SandboxPane)
+        await until(pilot, lambda: pane.current == ALPHA)
+        await pilot.press("ctrl+p", *"rebuild")
+        palette = app.screen
+        await until(pilot, lambda: palette.query_one(OptionList).option_count == 1)
+        await pilot.press("enter")
+        await until(pilot, lambda: app.clipboard == "nemoclaw alpha rebuild")

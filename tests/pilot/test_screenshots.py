@@ -16,6 +16,7 @@ from services.text.redact import redact
 from tests.support.acted import ScriptedTransport
 from tests.support.panels import panel, toasts
 from tests.support.scenes import open_shell, populated
+from tui.app import WakedeckApp
 from tui.panel.masking import redact_strips, redacted_spans
 from tui.panel.screenshots import render_svg
 
@@ -105,3 +106,14 @@ async def test_it_is_saved_for_its_owner_alone_and_the_place_is_said(tmp_path: P
         assert path.stat().st_mode & 0o777 == 0o600
         assert toasts(stage.app) == [f"Saved {path}"]
         assert path.read_text("utf-8").startswith("<svg")
+
+
+async def test_a_page_writes_no_picture_on_its_server(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(WakedeckApp, "is_web", True)
+    async with panel(tmp_path) as stage:
+        stage.app.action_picture()
+        await stage.until(lambda: bool(toasts(stage.app)))
+        assert "your browser" in toasts(stage.app)[0]
+        assert not (tmp_path / "screenshots").exists()

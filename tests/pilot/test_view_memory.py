@@ -13,6 +13,7 @@ from tests.support.panels import drawn, line_of, panel
 from tests.support.scenes import broken, settings, waking
 from tests.support.stage import NOW, sandbox
 from tui.panel.layout import Pane, PaneGrid
+from tui.panel.view_state import ViewStateStore
 from widgets.panes.events import EventPane
 from widgets.panes.queues import QueuePane
 from widgets.panes.sandboxes import SandboxPane
@@ -40,6 +41,32 @@ async def test_focus_sort_filter_zoom_and_pause_come_back(tmp_path: Path) -> Non
         assert "MUTED" in line_of(stage.app, 0)
         await stage.press("z")
         assert "3/4 /!night" in drawn(stage.app)
+
+
+async def test_a_page_finds_its_row_again_unless_its_viewer_was_faster(tmp_path: Path) -> None:
+    store = ViewStateStore(tmp_path, "default", True, keeps_row=True)
+    async with panel(tmp_path / "state") as stage:
+        pane = stage.app.dashboard.query_one(SandboxPane)
+        await stage.press("j", "j")
+        third = pane.current
+        assert third is not None
+        stage.app._save_view()
+        await stage.until(lambda: view_file(tmp_path / "state", "default").exists())
+        store.pause_timeline(stage.app.dashboard, True)
+        await store.save(stage.app.dashboard, False)
+        assert load_view(view_file(tmp_path, "default")).row == (third.source, third.native_id)
+        assert load_view(view_file(tmp_path / "state", "default")).row is None, "not of a page"
+        await stage.press("k", "k")
+        faster = ViewStateStore(tmp_path, "default", True, keeps_row=True)
+        faster.on_input()
+        faster.restore_row(stage.app.dashboard)
+        assert pane.current != third
+        again = ViewStateStore(tmp_path, "default", True, keeps_row=True)
+        again.restore_row(stage.app.dashboard)
+        assert pane.current == third
+        await stage.press("k")
+        again.restore_row(stage.app.dashboard)
+        assert pane.current != third, "the cursor is taken back for ever"
 
 
 async def test_the_view_is_written_when_the_panel_is_left(tmp_path: Path) -> None:

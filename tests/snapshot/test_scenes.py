@@ -16,6 +16,7 @@ from textual.pilot import Pilot
 from tests.support.panels import toasts
 from tests.support.scenes import SCENES, Scene
 from tests.support.screenshots import FOLDER, drawn, picture
+from tests.support.storyboard import cast, play, svg
 
 _drawn: dict[str, str] = {}
 """The picture of each scene that has been played, so that it is not played again for that."""
@@ -42,3 +43,9 @@ def test_the_committed_picture_is_of_today(scene: Scene) -> None:
     committed = FOLDER / f"{scene.name}.svg"
     now = _drawn.get(scene.name) or asyncio.run(picture(scene))
     assert committed.read_text("utf-8") == now, "run `make screenshots`"
+
+
+async def test_the_committed_recording_is_of_today() -> None:
+    frames = await play()
+    for name, now in (("one-key.cast", cast(frames)), ("one-key.svg", svg(frames))):
+        assert (FOLDER / name).read_text("utf-8") == now, "run `make screenshots`"

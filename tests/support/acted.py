@@ -172,8 +172,9 @@ class ScriptedActor:
 
     async def wake(self, sandbox: SandboxId) -> AsyncIterator[Step]:
         self._script.woken.append(sandbox)
+        begun: dict[str, float] = {}
         for number, step in enumerate(self._script.wake_steps):
-            yield replace(step, started_at=self._clock.now())
+            yield replace(step, started_at=begun.setdefault(step.name, self._clock.now()))
             if number == 0 and self._script.hold is not None:
                 await self._script.hold.wait()
 

@@ -6,6 +6,8 @@ import fcntl
 import hashlib
 import os
 import shutil
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -54,6 +56,25 @@ def once(name: str, pins: object, make: Callable[[Path], object]) -> Path:
     except OSError as error:
         raise UnobtainableError(f"{folder} cannot be filled: {error.strerror or error}") from error
     return folder
+
+
+def pip(verb: str, *words: str) -> None:
+    """Have pip `install` or `download`, within the limit of one fetch.
+
+    Raises:
+        UnobtainableError: it could not, or not in time.
+    """
+    argv = [
+        *(sys.executable, "-m", "pip", verb, "-q", "--disable-pip-version-check"),
+        *("--retries", "1", "--timeout", "30", *words),
+    ]
+    what = " ".join(one for one in words if "==" in one)
+    try:
+        done = subprocess.run(argv, capture_output=True, check=False, timeout=LIMIT_S)
+    except subprocess.TimeoutExpired as error:
+        raise UnobtainableError(f"{what} was not fetched within {LIMIT_S:g} s") from error
+    if done.returncode:
+        raise UnobtainableError(f"pip could not fetch {what}")
 
 
 def forget_failures() -> None:

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
-import time
 from functools import cache
 from pathlib import Path
 
-from tests.support.cache import LIMIT_S, UnobtainableError, once
+from tests.support.cache import UnobtainableError, once, pip
 
 PIN = "centml==0.7.1"
 
@@ -34,18 +32,7 @@ def missing() -> str:
 
 
 def _fetch(folder: Path) -> None:
-    began = time.monotonic()
-    argv = [
-        *(sys.executable, "-m", "pip", "install", "-q", "--disable-pip-version-check"),
-        *("--retries", "1", "--timeout", "30", "--target", str(folder / "site"), PIN),
-    ]
-    try:
-        done = subprocess.run(argv, capture_output=True, check=False, timeout=LIMIT_S)
-    except subprocess.TimeoutExpired as error:
-        passed = time.monotonic() - began
-        raise UnobtainableError(f"{PIN} was not fetched within {passed:.0f} s") from error
-    if done.returncode:
-        raise UnobtainableError(f"pip could not fetch {PIN}")
+    pip("install", "--target", str(folder / "site"), PIN)
 
 
 def environ(home: Path, url: str) -> dict[str, str]:

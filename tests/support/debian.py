@@ -1,6 +1,6 @@
 """Debian's packages unpacked into a folder of ours: nothing is installed, nothing else changes.
 
-`WAKEDECK_CONTAINERD`, `WAKEDECK_DOCKER`, `WAKEDECK_PODMAN`, `WAKEDECK_OPENSSH` and
+`WAKEDECK_CONTAINERD`, `WAKEDECK_DOCKER`, `WAKEDECK_HTOP`, `WAKEDECK_PODMAN`, `WAKEDECK_OPENSSH` and
 `WAKEDECK_PROMETHEUS` name a folder that has them already, or are `no` where nothing is to be
 fetched. Otherwise they go to the user's cache, once; versions are pinned, and apt checks every
 package against the signed index of the distribution.
@@ -9,6 +9,7 @@ package against the signed index of the distribution.
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import subprocess
 import tempfile
@@ -47,11 +48,18 @@ PODMAN = {
     "libassuan0": "2.5.5-5",
     "libsubid4": "1:4.13+dfsg1-1+deb12u2",
 }
+HTOP = {
+    "htop": "3.2.2-2",
+    "libncursesw6": "6.4-4",
+    "libnl-3-200": "3.7.0-0.2+b1",
+    "libnl-genl-3-200": "3.7.0-0.2+b1",
+}
 OPENSSH = {"openssh-server": "1:9.2p1-2+deb12u10", "libwrap0": "7.6.q-32"}
 PROMETHEUS = {"prometheus": "2.42.0+ds-5+deb12u1"}
 VARIABLE = "WAKEDECK_CONTAINERD"
 DOCKER_VARIABLE = "WAKEDECK_DOCKER"
 PODMAN_VARIABLE = "WAKEDECK_PODMAN"
+HTOP_VARIABLE = "WAKEDECK_HTOP"
 OPENSSH_VARIABLE = "WAKEDECK_OPENSSH"
 PROMETHEUS_VARIABLE = "WAKEDECK_PROMETHEUS"
 
@@ -84,6 +92,20 @@ def podman_packages() -> Path:
         UnobtainableError: not here.
     """
     return _unpacked("podman", PODMAN_VARIABLE, PODMAN)
+
+
+@cache
+def htop() -> str:
+    """What to type for htop: this machine's, else the unpacked one, fetched where need be.
+
+    Raises:
+        UnobtainableError: not here.
+    """
+    if shutil.which("htop") is not None:
+        return "htop"
+    place = _unpacked("htop", HTOP_VARIABLE, HTOP)
+    libraries = ":".join(sorted(str(one) for one in place.glob("lib/*-linux-gnu")))
+    return f"LD_LIBRARY_PATH={shlex.quote(libraries)} {shlex.quote(str(place / 'usr/bin/htop'))}"
 
 
 @cache

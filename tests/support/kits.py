@@ -81,6 +81,17 @@ def _prometheus() -> str:
     return ""
 
 
+def _htop() -> str:
+    from tests.support import debian
+    from tests.support.cache import UnobtainableError
+
+    try:
+        debian.htop()
+    except UnobtainableError as error:
+        return str(error)
+    return ""
+
+
 def _kubectl(minor: int = 32) -> str:
     from tests.support import kubectl
 
@@ -118,6 +129,12 @@ def _openshell() -> str:
     return openshell_kit.missing()
 
 
+def _ttyd() -> str:
+    from tests.support import ttyd
+
+    return ttyd.missing()
+
+
 def _vellum(old: bool = False, gateway: bool = False) -> str:
     from tests.support import vellum_cli
 
@@ -145,6 +162,7 @@ KITS = {
     "vellum-gateway": Kit("vellum's own gateway under bun", lambda: _vellum(gateway=True)),
     "terminado": Kit("terminado", _modules("terminado")),
     "jupyter": Kit("the Jupyter server", _modules("jupyter_server", "jupyter_server_terminals")),
+    "ttyd": Kit("ttyd 1.7.7", _ttyd),
     "ghostty": Kit("Ghostty's emulator", _modules("pyghostty")),
     "yaml": Kit("PyYAML", _modules("yaml")),
     "chromium": Kit("chromium of this machine", _chromium),
@@ -155,7 +173,7 @@ KITS = {
     "perl": Kit("perl of this machine", _programs("perl")),
     "openssl": Kit("openssl of this machine", _programs("openssl")),
     "vim": Kit("vim of this machine", _programs("vim")),
-    "htop": Kit("htop of this machine", _programs("htop")),
+    "htop": Kit("htop of this machine or of Debian 12", _htop),
 }
 
 

@@ -76,6 +76,10 @@ class KubeApi:
         """Whether a list that expired between two pages may go on with the rest as it is now."""
         self.events: list[dict[str, Any]] = []
         """What the cluster recorded of its pods."""
+        self.forbidden: set[str] = set()
+        """Subresources that may not be patched."""
+        self.added: list[tuple[str, dict[str, Any]]] = []
+        self.debug_state: dict[str, Any] = {}
         self.lists = 0
         self.watches = 0
         self.refuse: Callable[[Exchange], Awaitable[bool]] | None = None
@@ -141,6 +145,8 @@ class KubeApi:
             await exchange.json(200, {"major": "1", "minor": "33", "gitVersion": "v1.33.1"})
         elif parts[:2] == ["api", "v1"] and len(parts) > 2:
             await self._core(exchange, parts[2:])
+        elif parts[-1] == "selfsubjectaccessreviews":
+            await self._review(exchange)
         elif self.more is not None and await self.more(exchange):
             return
         elif request.path == "/api":
@@ -181,10 +187,39 @@ class KubeApi:
             await exchange.begin("text/plain")
             await exchange.chunk(self.logs.get(name, self.log))
             await exchange.chunk(b"")
+        elif parts[2] == "ephemeralcontainers":
+            await self._add_container(exchange, one)
         elif parts[2] == "exec" and exchange.request.upgrades:
             await self._exec(exchange)
         else:
             await exchange.json(400, status(400, "BadRequest", "Upgrade request required"))
+
+    async def _add_container(self, exchange: Exchange, one: Pod) -> None:
+        """A debug container, which runs at once; `added` keeps who asked, how, and for what."""
+        request = exchange.request
+        if request.method != "PATCH":
+            await exchange.json(200, one)
+            return
+        if "ephemeralcontainers" in self.forbidden:
+            await exchange.json(403, status(403, "Forbidden", 'pods "box" is forbidden'))
+            return
+        changes = json.loads(request.body)
+        (container,) = changes["spec"]["ephemeralContainers"]
+        self.added.append((request.headers["content-type"], container))
+        one = json.loads(json.dumps(one))
+        one["spec"].setdefault("ephemeralContainers", []).append(container)
+        state = self.debug_state or {"running": {"startedAt": "2026-01-01T00:00:09Z"}}
+        told = {"name": container["name"], "restartCount": 0, "state": state}
+        one["status"].setdefault("ephemeralContainerStatuses", []).append(told)
+        await self.put(one)
+        await exchange.json(200, one)
+
+    async def _review(self, exchange: Exchange) -> None:
+        """Whether the user may do something."""
+        asked = json.loads(exchange.request.body)["spec"]["resourceAttributes"]
+        allowed = asked["subresource"] not in self.forbidden
+        answer = {"kind": "SelfSubjectAccessReview", "status": {"allowed": allowed}}
+        await exchange.json(201, answer)
 
     def pods(self) -> dict[tuple[str, str], Pod]:
         """What there is now, by namespace and name."""

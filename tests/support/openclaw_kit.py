@@ -52,7 +52,9 @@ class RealGateway:
         self.home.mkdir(exist_ok=True)
         words = ["openclaw", *(["--profile", self.profile] if self.profile else [])]
         words += ["gateway", "run", "--port", str(self.port), "--allow-unconfigured"]
-        words += ["--bind", "loopback", "--auth", "token", "--token", "of-a-test-alone"]
+        words += ["--bind", "loopback"]
+        if not (self.state / "openclaw.json").exists():
+            words += ["--auth", "token", "--token", "of-a-test-alone"]
         with (self.home / f"{self.state.name}.out").open("ab") as out:
             self._started.append(
                 subprocess.Popen(
@@ -64,6 +66,16 @@ class RealGateway:
                     start_new_session=True,
                 )
             )
+
+    def configure(self, token: str) -> None:
+        """Write its configuration, as an editor does: the file is another one at once."""
+        self.state.mkdir(parents=True, exist_ok=True)
+        auth = {"mode": "token", "token": token}
+        text = f"// of a test\n{{gateway: {json.dumps({'port': self.port, 'auth': auth})},}}\n"
+        fresh = self.state / "openclaw.json.new"
+        fresh.write_text(text)
+        fresh.chmod(0o600)
+        fresh.replace(self.state / "openclaw.json")
 
     def lock(self) -> dict[str, Any]:
         """What its lock says; empty where there is none."""

@@ -6,7 +6,8 @@ lines on stdin: {"phase": {NAME: N}}, {"fault": NAME}, {"rules": {NAME: N}}, {"e
 first line of stdout is the port.
 
 Arguments: sandbox names as JSON, port, and for TLS the server's key and certificate, then whose
-certificates clients must show. The stubs it is run with decide the generation it speaks.
+certificates clients must show; then further ports, each with those three. The stubs it is run with
+decide the generation it speaks.
 """
 
 from __future__ import annotations
@@ -163,6 +164,17 @@ class Gateway(openshell_pb2_grpc.OpenShellServicer):  # type: ignore[misc]
         self.decided[request.name, request.chunk_id] = "rejected"
         return openshell_pb2.RejectDraftChunkResponse()
 
+    def GetDraftHistory(self, request: Any, context: Any) -> Any:
+        self._guard(context)
+        entries = [
+            openshell_pb2.DraftHistoryEntry(
+                timestamp_ms=1_700_000_000_000, event_type=word, description=name, chunk_id=chunk
+            )
+            for (name, chunk), word in self.decided.items()
+            if name == request.name
+        ]
+        return openshell_pb2.GetDraftHistoryResponse(entries=entries)
+
     def StartSandbox(self, request: Any, context: Any) -> Any:
         self._guard(context)
         self._known(request.name, context)
@@ -258,18 +270,24 @@ def _feed(requests: Any, master: int) -> None:
         pass
 
 
+def _listen(server: Any, port: str, files: list[str]) -> int:
+    """One more port, in plain text or with the key, certificate and clients' CA of these files."""
+    if not files:
+        return int(server.add_insecure_port(f"127.0.0.1:{port}"))
+    key, certificate, *clients = (Path(path).read_bytes() for path in files)
+    trusted = clients[0] if clients else None
+    credentials = grpc.ssl_server_credentials([(key, certificate)], trusted, bool(clients))
+    return int(server.add_secure_port(f"127.0.0.1:{port}", credentials))
+
+
 def main() -> None:
-    names, port = json.loads(sys.argv[1]), sys.argv[2]
-    gateway = Gateway(names)
+    gateway = Gateway(json.loads(sys.argv[1]))
     server = grpc.server(futures.ThreadPoolExecutor(16), options=[("grpc.so_reuseport", 0)])
     openshell_pb2_grpc.add_OpenShellServicer_to_server(gateway, server)
-    if len(sys.argv) > 3:
-        key, certificate, *clients = (Path(path).read_bytes() for path in sys.argv[3:])
-        trusted = clients[0] if clients else None
-        credentials = grpc.ssl_server_credentials([(key, certificate)], trusted, bool(clients))
-        bound = server.add_secure_port(f"127.0.0.1:{port}", credentials)
-    else:
-        bound = server.add_insecure_port(f"127.0.0.1:{port}")
+    port, *rest = sys.argv[2:]
+    bound = _listen(server, port, rest[:3])
+    for at in range(3, len(rest), 4):
+        _listen(server, rest[at], rest[at + 1 : at + 4])
     server.start()
     print(bound, flush=True)  # noqa: T201
     for line in sys.stdin:

@@ -40,11 +40,13 @@ class LiveGateway:
     port: int = field(default_factory=free_port)
     tls: tuple[Path, ...] | None = None
     """Key, certificate, and whose certificates clients must show."""
+    also: tuple[tuple[int | Path, ...], ...] = ()
+    """Further ports, each with the same three."""
     _process: subprocess.Popen[str] | None = None
 
     @property
     def argv(self) -> list[str]:
-        keys = [] if self.tls is None else [str(path) for path in self.tls]
+        keys = [str(one) for group in (self.tls or (), *self.also) for one in group]
         return [self.stubs.python, str(_STUB), json.dumps(self.names), str(self.port), *keys]
 
     def start(self) -> None:
@@ -76,19 +78,21 @@ class LiveGateway:
         assert select.select([self._process.stdout], [], [], 20)[0], "the gateway is silent"
         return self._process.stdout.readline().strip()
 
-    def register(self, scheme: str = "http", auth: str = "plaintext") -> None:
+    def register(
+        self, scheme: str = "http", auth: str = "plaintext", name: str = NAME, port: int = 0
+    ) -> None:
         """Write what `gateway add` would have written."""
-        place = self.folder / "openshell" / "gateways" / NAME
-        place.mkdir(parents=True)
+        place = self.folder / "openshell" / "gateways" / name
+        place.mkdir(parents=True, exist_ok=True)
         told = {
-            "name": NAME,
-            "gateway_endpoint": f"{scheme}://127.0.0.1:{self.port}",
+            "name": name,
+            "gateway_endpoint": f"{scheme}://127.0.0.1:{port or self.port}",
             "is_remote": False,
-            "gateway_port": self.port,
+            "gateway_port": port or self.port,
             "auth_mode": auth,
         }
         (place / "metadata.json").write_text(json.dumps(told))
-        (self.folder / "openshell" / "active_gateway").write_text(NAME)
+        (self.folder / "openshell" / "active_gateway").write_text(name)
 
     def starter(self) -> tuple[str, ...]:
         """A command that starts it again and leaves it running, as a service would."""

@@ -16,8 +16,10 @@ from typing import Any
 
 import pytest
 
+from tests.support import light_json
+
 _SCRIPT = """\
-import fcntl, json, os, sys, time
+import fcntl, os, sys, time
 STATE, CALLS = {state!r}, {calls!r}
 argv = sys.argv[1:]
 if os.path.basename(sys.argv[0]) == "start-gateway":
@@ -64,7 +66,8 @@ if argv == ["--version"]:
     leave(0, "openshell " + state["version"] + "\\n")
 if "--help" in argv:
     known = {{"status": "--output", "sandbox list": "--output --limit --offset --all-workspaces",
-             "sandbox get": "--output", "sandbox exec": "", "sandbox start": "", "sandbox stop": ""}}
+             "sandbox get": "--output", "sandbox exec": "", "sandbox start": "", "sandbox stop": "",
+             "rule history": ""}}
     if a:
         known = {{"status": "", "sandbox list": "--limit --offset", "sandbox get": "", "gateway start": ""}}
     name = " ".join(words)
@@ -195,6 +198,9 @@ if argv[:2] == ["rule", "get"]:
     leave(0, "Network Rules:  (version 1, " + str(len(listed)) + " chunks)\\n\\n" + "".join(
         "  Chunk: c-" + r + "\\n  Rule: " + r + "\\n  Rationale: " + state.get("rationale", "why") +
         "\\n  Endpoints: " + state.get("endpoints", "example.com:443") + "\\n\\n" for r in listed))
+if argv[:2] == ["rule", "history"]:
+    leave(0, "Rule History:\\n\\n" + "".join("  " + one + "\\n" for one in state["history"])
+        if state.get("history") else "No rule history for sandbox '" + argv[2] + "'\\n")
 if argv[:2] in (["rule", "approve"], ["rule", "reject"]):
     mine = state["rules"][argv[4]]
     mine.remove(argv[3][2:]); save(); leave(0, "OK Chunk decided.\\n")
@@ -271,7 +277,7 @@ def script(folder: Path, patch: pytest.MonkeyPatch, **state: Any) -> Script:
     text = _SCRIPT.format(state=str(folder / "state.json"), calls=str(folder / "calls"))
     for name in ("openshell", "start-gateway"):
         path = folder / "bin" / name
-        path.write_text(f"#!{sys.executable} -IS\n{text}")
+        path.write_text(f"#!{sys.executable} -IS\n{light_json.SOURCE}{text}")
         path.chmod(0o755)
     whole = {
         "generation": "B",

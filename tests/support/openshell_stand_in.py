@@ -15,8 +15,10 @@ from typing import Any
 
 import pytest
 
+from tests.support import light_json
+
 _SCRIPT = """\
-import fcntl, json, os, sys, time
+import fcntl, os, sys, time
 HOME = {folder!r}
 FLAGS = {{
     "status": {{"-o": 1, "--output": 1}},
@@ -170,7 +172,8 @@ def stand_in(folder: Path, patch: pytest.MonkeyPatch, **sandboxes: dict[str, Any
     folder.mkdir(parents=True)
     made = StandIn(folder)
     path = folder / "openshell"
-    path.write_text(f"#!{sys.executable} -IS\n" + _SCRIPT.format(folder=str(folder)))
+    text = light_json.SOURCE + _SCRIPT.format(folder=str(folder))
+    path.write_text(f"#!{sys.executable} -IS\n{text}")
     path.chmod(0o755)
     (folder / "state.json").write_text(json.dumps({"sandboxes": sandboxes, "forwards": []}))
     patch.setenv("XDG_CONFIG_HOME", str(folder / "config"))

@@ -6,7 +6,6 @@ import asyncio
 import json
 import os
 import platform
-import subprocess
 import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -14,7 +13,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from tests.support.cache import LIMIT_S, UnobtainableError, once
+from tests.support.cache import UnobtainableError, once, pip
 from tests.support.kubectl import environment
 
 WANTED = ("k8s-agent-sandbox==1.0.8", "kmock==0.8")
@@ -77,16 +76,7 @@ def missing() -> str:
 
 
 def _fetch(folder: Path) -> None:
-    argv = [
-        *(sys.executable, "-m", "pip", "install", "-q", "--disable-pip-version-check"),
-        *("--retries", "1", "--timeout", "30", "--target", str(folder / "site"), *WANTED),
-    ]
-    try:
-        done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=LIMIT_S)
-    except subprocess.TimeoutExpired as error:
-        raise UnobtainableError(f"it was not fetched within {LIMIT_S:g} s") from error
-    if done.returncode:
-        raise UnobtainableError(f"pip could not fetch {' '.join(WANTED)}")
+    pip("install", "--target", str(folder / "site"), *WANTED)
 
 
 class OfficialClient:

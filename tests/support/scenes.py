@@ -113,6 +113,7 @@ class Scene:
         if self.events:
             stage.app.dashboard.show_events(EVENTS)
             stage.app.details.on_events(EVENTS)
+            stage.app.dashboard.tick()
         await self.play(stage)
         await stage.settle()
 
@@ -304,7 +305,8 @@ async def open_shell(stage: Stage) -> None:
 
     def painted() -> bool:
         return any(
-            one.session.shell.state is ShellState.OPEN and "~/work $" in one.emulator.display[4]
+            one.session.shell.state is ShellState.OPEN
+            and "\n".join(one.emulator.display).rstrip().endswith("~/work $")
             for one in stage.app.shells
         )
 

@@ -15,6 +15,7 @@ from services.terminal.emulator.emulator import Emulator
 from services.terminal.session.scheduler import ParseScheduler
 from services.terminal.session.session import ShellSession
 from services.terminal.transport.base import Transport
+from tests.support.debian import htop
 
 PROMPT = "pod$"
 
@@ -118,7 +119,7 @@ async def edit_a_file(one: Seen, folder: Path, program: str = VIM) -> None:
 
 async def look_at_processes(one: Seen) -> None:
     """htop draws itself and leaves."""
-    one.type("htop -d 5\r")
+    one.type(f"{htop()} -d 5\r")
     await one.shows("Load average")
     one.session.resize(100, 30)
     await one.shows("F10")

@@ -20,7 +20,7 @@ from services.models import (
 )
 
 NOW = 1_789_000_000.0
-"""2026-09-10 01:06:40 UTC."""
+"""2026-09-10 00:26:40 UTC."""
 GATEWAY = GatewayId("local", "gateway")
 HOSTILE = "[bold red]not markup[/] \u202eneve\u200bsiht \x1b]52;c;aGk=\x07 \x1b[31mred"
 

@@ -20,8 +20,8 @@ def row_state(row: Row, columns: int) -> list[CellState]:
     for text, attribute in row.pieces():
         cells += [
             (
-                None if char == WIDE_SPACER else row.clusters.cell(char),
-                attribute.style,
+                None if char == WIDE_SPACER else row.page.clusters.cell(char),
+                attribute,
                 attribute.protection,
             )
             for char in text
@@ -37,6 +37,7 @@ def line_state(line: Line) -> list[CellState]:
 def emulator_state(emulator: Emulator, lines_back: int = 50) -> dict[str, Any]:
     """Everything visible of the emulator, and the end of its history."""
     screen = emulator._screen
+    margins, modes = screen.margins, screen.modes
     history = [
         row_state(screen.history.thaw(entry), screen.columns)
         for entry in screen.history.tail(lines_back)
@@ -44,14 +45,14 @@ def emulator_state(emulator: Emulator, lines_back: int = 50) -> dict[str, Any]:
     return {
         "cells": [row_state(row, screen.columns) for row in screen.rows],
         "wrapped": [row.wrapped for row in screen.rows],
-        "cursor": (screen.x, screen.y, screen.pending),
-        "style": (screen.attribute.style, screen.attribute.protection),
-        "margins": (screen.top, screen.bottom, screen.left, screen.right),
-        "modes": (sorted(screen.private), sorted(screen.ansi), screen.on_alternate),
-        "tabs": sorted(screen.tabs),
+        "cursor": (screen.cursor.x, screen.cursor.y, screen.cursor.pending),
+        "style": (screen.cursor.attribute, screen.cursor.attribute.protection),
+        "margins": (margins.top, margins.bottom, margins.left, margins.right),
+        "modes": (sorted(modes.private), sorted(modes.ansi), screen.on_alternate),
+        "tabs": sorted(screen.tabs.stops),
         "title": screen.title,
         "bells": screen.bells,
-        "shape": screen.cursor_style,
+        "shape": screen.cursor.style,
         "other": [row_state(row, screen.columns) for row in screen.other_rows],
         "history": history,
         "kept": len(screen.history),

@@ -20,7 +20,7 @@ from tests.support.jupyter_peer import Jupyter, jupyter
 from tests.support.kept_servers import kept
 from tests.support.platform_api import TOKEN, centml
 from tests.support.terminado_peer import terminado
-from tests.support.ttyd_peer import ttyd
+from tests.support.ttyd import ttyd
 
 SHELL = SandboxId("box", "box")
 CREDENTIAL = "operator:word-that-must-not-show"
@@ -28,7 +28,7 @@ KINDS = ("terminado", "jupyter", "ttyd", "json")
 PARAMS = [
     pytest.param("terminado", marks=pytest.mark.kit("terminado")),
     pytest.param("jupyter", marks=pytest.mark.kit("jupyter")),
-    "ttyd",
+    pytest.param("ttyd", marks=pytest.mark.kit("ttyd")),
     "json",
 ]
 
@@ -72,10 +72,7 @@ async def served(kind: str, folder: Path, port: int = 0) -> AsyncIterator[Served
             yield Served(its_port, "terminado", ADDRESSES[kind])
     elif kind == "ttyd":
         async with ttyd(folder, CREDENTIAL, port) as three:
-            three.env |= {"LC_ALL": "C.UTF-8", "HOME": str(folder)}
-            yield Served(
-                three.peer.port, "ttyd", lambda port: f"http://{CREDENTIAL}@127.0.0.1:{port}/"
-            )
+            yield Served(three.port, "ttyd", lambda port: f"http://{CREDENTIAL}@127.0.0.1:{port}/")
     else:
         token = folder / "token"
         token.write_text(TOKEN)

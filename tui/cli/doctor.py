@@ -108,7 +108,9 @@ def terminal() -> Mapping[str, str]:
         "colours": _colours(os.environ),
         "text": encoding.upper(),
     }
-    if encoding != "utf-8":
+    if encoding == "cp437":
+        said["text"] += ", as the font of the Linux console: frames and signs are ASCII"
+    elif encoding != "utf-8":
         said["text"] += ": frames and signs are ASCII; set LC_ALL to a UTF-8 locale for more"
     if size.columns < 80 or size.lines < 24:
         said["size"] += ": the panel is made for 80×24 and more"

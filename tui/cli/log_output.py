@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import click
@@ -53,7 +53,7 @@ def run(settings: Settings, typed: str, request: LogRequest) -> int:
             _refuse(sandbox, source)
             stream = await _stream(sandbox, source, request.stream)
             if request.follow:
-                await _follow(probed, source, sandbox, stream)
+                await _follow(probed, source, sandbox, stream, request.tail)
             else:
                 await _once(source, sandbox, stream, request.tail)
         return 0
@@ -95,21 +95,59 @@ async def _stream(sandbox: Sandbox, source: OpenSource, wanted: str) -> str:
     return wanted
 
 
-async def _follow(probed: ProbedSources, source: OpenSource, sandbox: Sandbox, stream: str) -> None:
-    broken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+class _Tail:
+    """Prints what comes; of what was there at the beginning the newest lines alone."""
 
-    def deliver(lines: Sequence[LogLine]) -> None:
+    def __init__(self, most: int | None, on_broken: Callable[[OSError], None]) -> None:
+        self._held: deque[LogLine] | None = None if most is None else deque(maxlen=most)
+        self._on_broken = on_broken
+        self._loop = asyncio.get_running_loop()
+        self._until = 0.0
+        self._due: asyncio.TimerHandle | None = None
+
+    def deliver(self, lines: Sequence[LogLine]) -> None:
+        """Print them, or hold them until the source has been quiet for a while."""
+        if self._held is None:
+            self._print(lines)
+            return
+        self._print([line for line in lines if line.ours])
+        self._held.extend(line for line in lines if not line.ours)
+        now = self._loop.time()
+        self._until = self._until or now + LONGEST_S
+        if self._due is not None:
+            self._due.cancel()
+        self._due = self._loop.call_at(min(now + QUIET_S, self._until), self.release)
+
+    def release(self) -> None:
+        """What was there has come: print the end of it, and what follows at once."""
+        if self._due is not None:
+            self._due.cancel()
+        held, self._held = self._held, None
+        self._print(held or ())
+
+    def _print(self, lines: Iterable[LogLine]) -> None:
         try:
             for line in lines:
                 click.echo(line.text, err=line.ours)
         except OSError as error:
-            if not broken.done():
-                broken.set_exception(error)
+            self._on_broken(error)
+
+
+async def _follow(
+    probed: ProbedSources, source: OpenSource, sandbox: Sandbox, stream: str, tail: int | None
+) -> None:
+    broken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def on_broken(error: OSError) -> None:
+        if not broken.done():
+            broken.set_exception(error)
+
+    printed = _Tail(tail, on_broken)
 
     def opened(since: float | None) -> AsyncIterator[LogRecord]:
         return source.observer.logs(sandbox.id, stream, since)
 
-    follower = LogFollower(opened, deliver, lambda _why, _at: None, probed.clock)
+    follower = LogFollower(opened, printed.deliver, lambda _why, _at: None, probed.clock)
     task = asyncio.create_task(follower.run())
     try:
         await asyncio.wait({task, broken}, return_when=asyncio.FIRST_COMPLETED)
@@ -118,6 +156,7 @@ async def _follow(probed: ProbedSources, source: OpenSource, sandbox: Sandbox, s
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
+        printed.release()
 
 
 async def _once(source: OpenSource, sandbox: Sandbox, stream: str, tail: int | None) -> None:

@@ -88,7 +88,7 @@ def _panel(context: click.Context) -> int:
         return Exit.USAGE
 
     gc_control.disable_until_started()
-    from tui.app import run_panel
+    from tui.run import run_panel
 
     return run_panel(settings)
 

@@ -2,25 +2,39 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from textual.app import App
 
 from services.errors import WakedeckError
-from services.models import Attempt, SandboxId
+from services.models import Attempt, Capability, SandboxId
 from services.sources.protocol.proposer import Proposal, Proposer
+from services.terminal.exec.requests import ShellChoice
 from tui.engine import Engine
 from tui.panel.actions import Actions, Notify
 from widgets.dialogs.confirm import ConfirmDialog
 from widgets.dialogs.edit_text import EditableConfirm, EditTextDialog
 
+_LOOKS, _LOOK_S = 25, 0.2
+"""How long a shell that follows an action waits for the board to allow it."""
+
 
 class Confirmations:
     """Asks for confirmation and starts what was confirmed; one question at a time."""
 
-    def __init__(self, app: App[int], engine: Engine, actions: Actions, notify: Notify) -> None:
+    def __init__(
+        self,
+        app: App[int],
+        engine: Engine,
+        actions: Actions,
+        notify: Notify,
+        open_shell: Callable[[SandboxId, ShellChoice], None],
+    ) -> None:
         self._app = app
         self._engine = engine
         self._actions = actions
         self._notify = notify
+        self._open_shell = open_shell
         self._asking = False
 
     def verbs(self, sandbox: SandboxId) -> tuple[tuple[str, str], ...]:
@@ -56,6 +70,8 @@ class Confirmations:
                 confirmed = False if proposal.refusal else await self._confirmed(proposal)
                 if confirmed:
                     self._actions.carry_out(proposal)
+                    if proposal.container:
+                        self._app.run_worker(self._enter(proposal), exit_on_error=False)
                 if confirmed is not None and not proposal.refusal:
                     return
                 proposal = await self._edit_text(proposer, proposal)
@@ -65,6 +81,17 @@ class Confirmations:
             self._notify(f"{error.sentence} {error.advice}".strip(), "error")
         finally:
             self._asking = False
+
+    async def _enter(self, proposal: Proposal) -> None:
+        """Open a shell in the container it made, once the board knows of it."""
+        sandbox = proposal.sandbox
+        if not await self._actions.wait_repaired(sandbox):
+            return
+        for _ in range(_LOOKS):
+            if Capability.SHELL not in self._actions.refusals(sandbox):
+                break
+            await self._engine.clock.sleep(_LOOK_S)
+        self._open_shell(sandbox, ShellChoice(container=proposal.container))
 
     async def _confirmed(self, proposal: Proposal) -> bool | None:
         """Yes, no, or None: in other words."""

@@ -52,6 +52,8 @@ _LEAST_TABLE = 5
 """Lines of a table with two rows in its frame."""
 _LEFT = 51
 """Cells of the left one of three columns: state, name, reason and age of a gateway."""
+_QUEUE, _SHELL = 50, 80
+"""Cells of the others: messages with some of their text, and what most programs are made for."""
 
 
 def _column(x: int, width: int, top: int, parts: list[tuple[Pane, int]]) -> dict[Pane, Region]:
@@ -60,6 +62,11 @@ def _column(x: int, width: int, top: int, parts: list[tuple[Pane, int]]) -> dict
         placed[pane] = Region(x, top, width, height)
         top += height
     return placed
+
+
+def _middle(room: int) -> int:
+    """Cells of the queues: what the shell leaves, which has 80 before the queues get half."""
+    return room - max(room // 2, min(_SHELL, room - _QUEUE))
 
 
 def _top(width: int, height: int, asked: Asked) -> tuple[int, int]:
@@ -96,8 +103,8 @@ def regions(
         parts = [(Pane.GATEWAYS, gateways), (Pane.QUEUES, queues), (Pane.EVENTS, rest - queues)]
         shell = Region(left, top, width - left, below)
         return {**placed, **_column(0, left, top, parts), Pane.SHELL: shell}
-    left = max(_LEFT, round(width * 0.30))
-    middle = round(width * 0.30)
+    left = max(_LEFT, width * 28 // 100)
+    middle = _middle(width - left)
     return {
         **placed,
         **_column(0, left, top, [(Pane.GATEWAYS, gateways), (Pane.EVENTS, rest)]),

@@ -89,6 +89,9 @@ class LogScreen(Screen[None]):
         self._show_in(EDITOR)
 
     def _show_in(self, variables: tuple[str, ...]) -> None:
+        if self.context.settings.read_only:
+            self.context.notify("Not from a read-only panel: it could start anything.", "warning")
+            return
         self.app.run_worker(self._show(variables), group="program", exit_on_error=False)
 
     async def _show(self, variables: tuple[str, ...]) -> None:

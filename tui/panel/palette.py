@@ -14,7 +14,7 @@ from textual.binding import ActiveBinding
 from textual.command import DiscoveryHit, Hit, Hits, Provider
 
 from services.errors import WakedeckError
-from services.models import Capability, Sandbox, SandboxId, Verb
+from services.models import BY_HAND, Capability, GatewayId, Sandbox, SandboxId, Verb
 from tui.context import Context
 from tui.dashboard import Dashboard
 from tui.panel.layout import Pane
@@ -34,7 +34,7 @@ MAX_ENTRIES = 100
 """Entries shown of what matches: the best ones."""
 YIELD_EVERY = 100
 """Entries judged before keys and frames get their turn."""
-_NO_SANDBOX = SandboxId("", "")
+_NO_SANDBOX, _NO_GATEWAY = SandboxId("", ""), GatewayId("", "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +100,7 @@ class PanelCommands(Provider):
         if selected is not None:
             yield from self._verbs(selected)
             yield from self._proposals(selected)
+            yield from self._copies(selected)
         others = sorted((one for one in known.values() if one is not selected), key=lambda r: r.id)
         for sandbox in others[:most]:
             yield from self._verbs(sandbox)
@@ -215,6 +216,16 @@ class PanelCommands(Provider):
                 f"{sandbox.id} · asks first",
                 lambda verb=verb: self.context.confirmations.ask(sandbox.id, verb),  # type: ignore[misc]
             )
+
+    def _copies(self, sandbox: Sandbox) -> Iterator[Entry]:
+        """Commands that are left to the operator's own terminal."""
+        front = self.context.engine.board.gateways.get(sandbox.gateway or _NO_GATEWAY)
+        for name, said in (*sandbox.evidence, *(() if front is None else front.evidence)):
+            if name == BY_HAND:
+                yield Entry(f"Copy: {said}", "not run from here", self._copy(said))
+
+    def _copy(self, said: str) -> Callable[[], None]:
+        return lambda: self.context.copier.text(said)
 
     def _faults(self) -> Iterator[Entry]:
         selected = self.dashboard.selected

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from services.config.settings import Settings
-from tui.panel import keymap, themes
 
 
 def check(settings: Settings) -> None:
@@ -17,6 +16,7 @@ def check(settings: Settings) -> None:
     from textual.theme import BUILTIN_THEMES
 
     from tui.app import bound_actions
+    from tui.panel import keymap, themes
 
     themes.check(settings, [*BUILTIN_THEMES, *(one.name for one in themes.THEMES)])
     keymap.resolve(bound_actions(), settings.keys, settings.key_location)

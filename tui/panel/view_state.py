@@ -5,11 +5,15 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
+import msgspec
+
 from services.config.view_state import PaneViewState, ViewState, load_view, save_view, view_file
+from services.models import SandboxId
 from tui.panel.layout import NUMBERED, Pane, PaneGrid
 from tui.panel.pane_focus import PaneScreen
 from widgets.panes.events import EventPane
 from widgets.panes.queues import QueuePane
+from widgets.panes.sandboxes import SandboxPane
 from widgets.panes.table_pane import TablePane
 
 WRITE_S = 3.0
@@ -62,19 +66,35 @@ def restore(dashboard: PaneScreen, view: ViewState) -> None:
 
 
 class ViewStateStore:
-    """The view state file of one profile; `folder` is the state directory."""
+    """The view state file of one profile; `folder` is the state directory.
 
-    def __init__(self, folder: Path, profile: str, on: bool) -> None:
+    With `keeps_row` the cursor comes back too: a page that is reloaded is the same sitting.
+    """
+
+    def __init__(self, folder: Path, profile: str, on: bool, *, keeps_row: bool = False) -> None:
         self._path = view_file(folder, profile)
         self._on = on
         self._written: ViewState | None = None
         self._timeline_restored = False
         self.loaded = load_view(self._path) if on else ViewState()
+        self._keeps_row = keeps_row
+        self._wanted = self.loaded.row if keeps_row else None
 
     def restore(self, dashboard: PaneScreen) -> None:
         """Once, when the dashboard is there."""
         if self._on:
             restore(dashboard, self.loaded)
+
+    def restore_row(self, dashboard: PaneScreen) -> None:
+        """Put the cursor where it was once that row is there, unless the operator was faster."""
+        if self._wanted is None:
+            return
+        if dashboard.query_one(SandboxPane).table.select(SandboxId(*self._wanted)):
+            self._wanted = None
+
+    def on_input(self) -> None:
+        """The operator acts: from now on no row is chosen for them."""
+        self._wanted = None
 
     def pause_timeline(self, dashboard: PaneScreen, journal_loaded: bool) -> None:
         """Once the journal is read, pause the timeline where it was left paused."""
@@ -90,6 +110,10 @@ class ViewStateStore:
         if not self._on or not self._timeline_restored:
             return
         view = view_of(dashboard, muted)
+        if self._keeps_row:
+            at = dashboard.query_one(SandboxPane).current
+            here = None if at is None else (at.source, at.native_id)
+            view = msgspec.structs.replace(view, row=self._wanted or here)
         if view != self._written:
             self._written = view
             await asyncio.to_thread(save_view, self._path, view)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from textual.message import Message
 
-from services.models import Event, Severity
+from services.models import Event, SandboxId, Severity
 from services.text.signs import SEVERITIES
 from widgets.panes.table_pane import TablePane, count_summary
 from widgets.table.columns import Cell, Column
@@ -18,6 +18,9 @@ from widgets.table.stream_table import KEPT, StreamTable
 from widgets.text.cell_text import Part
 from widgets.text.instants import format_instant
 
+_SIGN = 8
+"""Cells of the longest sign with its word: all have their words, or none."""
+
 
 @dataclass(frozen=True, slots=True)
 class NumberedEvent:
@@ -25,25 +28,39 @@ class NumberedEvent:
 
     number: int
     event: Event
+    who: str = ""
+    """What the operator calls whom it is about; empty: its source."""
+    text: str = ""
+    """What happened, without the subject."""
     several: bool = False
     """Events of several sources are here: a subject is named with its source."""
+
+    @classmethod
+    def of(cls, number: int, event: Event, name: str = "", several: bool = False) -> NumberedEvent:
+        """Tell the subject from what happened to it; `name` is known for the subject's id."""
+        for said in (f" is {event.after}", " is new here: ", " is no longer there"):
+            subject, found, _ = event.text.partition(said)
+            if found and event.kind in ("sandbox", "gateway"):
+                text = event.text[len(subject) + len(" is ") :]
+                return cls(number, event, subject, text, several)
+        subject = name or event.subject
+        text = event.text.removeprefix(f"{subject or event.source} ")
+        text = text.replace(f": {subject or event.source} ", ": ", 1)
+        return cls(number, event, subject, text, several)
 
     @property
     def subject(self) -> str:
         """What it is about."""
-        source, subject = self.event.source, self.event.subject
-        if not subject or subject == source:
+        source = self.event.source
+        if not self.who or self.who == source:
             return source
-        return f"{source}/{subject}" if self.several else subject
+        named = self.who.startswith(f"{source}/")
+        return f"{source}/{self.who}" if self.several and not named else self.who
 
 
 def _sign(row: NumberedEvent, _: float) -> Cell:
     sign = SEVERITIES[row.event.severity]
-    return Cell.of(str(sign).strip(), sign.tone)
-
-
-def _subject(row: NumberedEvent, _: float) -> Cell:
-    return Cell.of(row.subject, "calm")
+    return Cell.of(f"{sign}".strip().ljust(_SIGN), sign.tone, short=sign.glyph)
 
 
 COLUMNS: tuple[Column[NumberedEvent], ...] = (
@@ -58,13 +75,15 @@ COLUMNS: tuple[Column[NumberedEvent], ...] = (
         "sign",
         "",
         _sign,
-        width=8,
+        width=_SIGN,
+        least=1,
+        comfort=_SIGN,
         sort_key=lambda r, _: r.event.severity.value,
     ),
     Column(
         "subject",
         "SUBJECT",
-        _subject,
+        lambda r, _: Cell.of(r.subject, "calm"),
         width=18,
         least=10,
         widened=1,
@@ -73,9 +92,10 @@ COLUMNS: tuple[Column[NumberedEvent], ...] = (
     Column(
         "text",
         "WHAT HAPPENED",
-        lambda r, _: Cell.of(r.event.text, "calm"),
+        lambda r, _: Cell.of(r.text, "calm"),
         width=40,
         least=14,
+        comfort=40,
         flex=1,
     ),
     Column(
@@ -109,8 +129,16 @@ class EventPane(TablePane):
             super().__init__()
             self.words = words
 
-    def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        name_of: Callable[[SandboxId], str] = lambda one: one.native_id,
+        id: str | None = None,
+        classes: str | None = None,
+    ) -> None:
+        """`name_of` tells what the operator calls a sandbox."""
         super().__init__(id=id, classes=classes)
+        self._name_of = name_of
         self._next = self._first = 0
         self._older: tuple[int, ...] = ()
         self._sources: set[str] = set()
@@ -187,7 +215,12 @@ class EventPane(TablePane):
             unseen = self._table.unseen
             self._table.reconcile([replace(one, several=True) for one in self._table.records()], ())
             self._table.unseen = unseen
-        return [NumberedEvent(first + at, one, several) for at, one in enumerate(events)]
+        return [self._row(first + at, one, several) for at, one in enumerate(events)]
+
+    def _row(self, number: int, event: Event, several: bool) -> NumberedEvent:
+        subject = SandboxId(event.source, event.subject)
+        name = self._name_of(subject) if event.subject else ""
+        return NumberedEvent.of(number, event, name, several)
 
     def on_record_table_filtered(self, event: RecordTable.Filtered) -> None:
         """Request a search of the journal; without a filter its results are removed."""
@@ -223,6 +256,7 @@ def _search(row: NumberedEvent) -> str:
             event.severity.value,
             event.source,
             event.subject,
+            row.subject,
             event.kind,
             event.text,
             event.before,

@@ -117,8 +117,13 @@ class _Room:
     clock: bool = True
     only_bad: bool = False
     terse: bool = False
+    speed: bool = True
 
 
+_SMALL = _Room(
+    product=False, profile=False, quiet_words=False, sparkline=0, limits=False, clock=False
+)
+_TERSE = replace(_SMALL, quiet_words=True, only_bad=True, terse=True)
 _ROOMS = (
     _Room(),
     _Room(sparkline=_NARROW_SPARK),
@@ -126,17 +131,10 @@ _ROOMS = (
     _Room(sparkline=_NARROW_SPARK, limits=False, clock=False),
     _Room(sparkline=0, limits=False, clock=False),
     _Room(sparkline=0, limits=False, clock=False, product=False),
-    _Room(sparkline=0, limits=False, clock=False, product=False, quiet_words=False),
-    _Room(sparkline=0, limits=False, clock=False, quiet_words=False, product=False, profile=False),
-    _Room(
-        sparkline=0,
-        limits=False,
-        clock=False,
-        product=False,
-        profile=False,
-        only_bad=True,
-        terse=True,
-    ),
+    replace(_SMALL, profile=True),
+    _SMALL,
+    _TERSE,
+    replace(_TERSE, speed=False),
 )
 
 
@@ -187,9 +185,9 @@ def _right_parts(state: HeaderState, room: _Room) -> Iterator[Content]:
         name = state.lost[0] if len(state.lost) == 1 else f"{len(state.lost)} sources"
         yield signed(LOST, sanitize_line(f"{name} {LOST.word}", 32))
     calm = not state.lost and all(_quiet(sign) for sign, _ in state.gateways)
-    if calm:
+    if calm and room.speed:
         yield from _speed(state, room)
-    if state.last_success_at is not None and (calm or state.lost):
+    if state.last_success_at is not None and ((calm and room.speed) or state.lost):
         seen = age(state.now, state.last_success_at) + ("" if room.terse else " ago")
         word, tone = ("stale", "warn") if state.lost else ("ok", "dim")
         yield styled(f"{word} {seen}", tone)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from services.models import Counts, Direction, InLabel, OutLabel
 from services.text.signs import SETTLED, Sign, message_sign, urgent_first
@@ -43,9 +43,19 @@ def cell(direction: Direction, counts: Counts) -> Cell:
     for sign, number in signs:
         whole += [("  ", "")] if whole else []
         whole.append((f"{sign.glyph} {number} {sign.word}", sign.tone))
+    for sign, number in _by_glyph(signs):
         short += [(" ", "")] if short else []
         short.append((f"{sign.glyph}{number}", sign.tone))
     return Cell(tuple(whole), tuple(short))
+
+
+def _by_glyph(signs: Iterable[tuple[Sign, int]]) -> Iterable[tuple[Sign, int]]:
+    """Without words one sign is one number, in the tone of the most urgent one."""
+    folded: dict[str, tuple[Sign, int]] = {}
+    for sign, number in signs:
+        first, before = folded.get(sign.glyph, (sign, 0))
+        folded[sign.glyph] = (first, before + number)
+    return folded.values()
 
 
 def edge(
@@ -53,8 +63,8 @@ def edge(
 ) -> list[Part]:
     """One queue in the lower edge of a pane: its chart, then every label with its number."""
     parts: list[Part] = [("→ in" if direction is Direction.IN else "← out", "dim"), *chart]
-    for label, number in urgent_first(counts):
-        sign = sign_of(direction, label)
+    signs = [(sign_of(direction, label), number) for label, number in urgent_first(counts)]
+    for sign, number in signs if words else _by_glyph(signs):
         text = f"  {sign.glyph} {number} {sign.word}" if words else f" {sign.glyph}{number}"
         parts.append((text, sign.tone))
     return parts if counts else [*parts, (" empty", "dim")]

@@ -96,7 +96,7 @@ COLUMNS: tuple[Column[SeenMessage], ...] = (
         priority=3,
         sort_key=lambda r, _: (r.message.kind, r.message.channel),
     ),
-    Column("text", "TEXT", _text, width=30, least=14, comfort=26, flex=1),
+    Column("text", "TEXT", _text, width=36, least=14, comfort=36, flex=1),
     Column(
         "due",
         "DUE",

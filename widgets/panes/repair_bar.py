@@ -21,11 +21,10 @@ from services.models import (
     SandboxId,
     Verb,
 )
-from services.text.format import counts
-from services.text.signs import NEEDS_YOU, sandbox_sign
-from widgets.panes.step_strip import outcome_lines, progress_words, strip_lines, waits_for
+from widgets.panes.repair_words import present_words, refusal_lines, title_words, waits_for
+from widgets.panes.step_strip import outcome_lines, progress_words, strip_lines
 from widgets.text.cell_text import sanitize_line
-from widgets.text.styled_text import joined, signed, styled
+from widgets.text.styled_text import joined, styled
 
 _NOTHING = "no sandbox is selected"
 
@@ -296,19 +295,8 @@ class RepairBar(Vertical):
 
     def _draw(self) -> None:
         sandbox = self._sandbox
-        title, reason = styled("No sandbox selected", "dim"), Content("")
-        if sandbox is not None:
-            sign = sandbox_sign(sandbox)
-            doing = f" {sanitize_line(sandbox.tool, 40)}" if sandbox.tool else ""
-            title = Content.assemble(
-                signed(sign, sanitize_line(sandbox.name, 120), bold=True),
-                "  ",
-                styled(f"{sign.word}{doing}", sign.tone),
-                "  ",
-                styled("stale" if sandbox.stale else "", "warn"),
-            )
-            reason = self._present_words(sandbox)
-        self._update_static("#repair-name", title, layout=False)
+        reason = Content("") if sandbox is None else present_words(sandbox, self._overtaken)
+        self._update_static("#repair-name", title_words(sandbox), layout=False)
         self._line("#repair-reason", [reason] if self._visible_attempt is None else [])
         self._draw_buttons()
         self._stack()
@@ -322,17 +310,6 @@ class RepairBar(Vertical):
         if able != self._enabled_state:
             self._enabled_state = able
             self.refresh_bindings()
-
-    def _present_words(self, sandbox: Sandbox) -> Content:
-        """What is so now: what overtook a result, what is asked, what is wrong, or its queues."""
-        if self._overtaken:
-            return styled(self._overtaken, "calm")
-        asked = f"{NEEDS_YOU.glyph} {sandbox.needs_me}" if sandbox.needs_me else ""
-        rest = sandbox.reason.removeprefix(sandbox.needs_me).strip()
-        if any(parts := (styled(asked, NEEDS_YOU.tone), styled(rest, "calm"))):
-            return joined(parts)
-        queues = (("in", sandbox.inbound), ("out", sandbox.outbound))
-        return styled(" · ".join(f"{way} {counts(pairs)}" for way, pairs in queues if pairs), "dim")
 
     def _draw_buttons(self) -> None:
         sandbox, running = self._sandbox, self.running
@@ -368,15 +345,9 @@ class RepairBar(Vertical):
             else:
                 words = [progress_words(attempt, self._now)]
         elif self._sandbox is not None:
-            words = self._refusal_lines()
+            words = refusal_lines(self._refusals)
         self._line("#repair-steps", steps)
         self._line("#repair-words", words)
-
-    def _refusal_lines(self) -> list[Content]:
-        reasons = {verb: sanitize_line(reason) for verb, reason in self._refusals.items() if reason}
-        if len(reasons) == 2 and len(set(reasons.values())) == 1:
-            return [styled(f"Wake and Reconnect are off: {reasons[Verb.WAKE]}", "dim")]
-        return [styled(f"{v.value.title()} is off: {r}", "dim") for v, r in reasons.items()]
 
     def _line(self, selector: str, lines: list[Content]) -> None:
         self.query_one(selector, Static).display = any(lines)

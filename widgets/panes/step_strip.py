@@ -8,7 +8,7 @@ from itertools import groupby
 from textual.content import Content
 
 from services.models import Attempt, AttemptState, Step, StepState
-from services.text.format import duration, span
+from services.text.format import duration
 from services.text.signs import ATTEMPTS, DOING, STEPS, Sign
 from widgets.text.cell_text import sanitize_line
 from widgets.text.styled_text import GAP, TONES, joined, signed, styled
@@ -134,12 +134,3 @@ def outcome_lines(attempt: Attempt, *, offered: bool = False) -> list[Content]:
     if attempt.last and attempt.last != attempt.original and attempt.last not in attempt.summary:
         lines.append(styled(f"last error: {attempt.last}", "dim"))
     return lines
-
-
-def waits_for(attempt: Attempt, now: float) -> str:
-    """For how long and for what it waits, as its running step says; empty where it says nothing."""
-    for step in attempt.steps:
-        if step.state is StepState.RUNNING and step.detail and step.started_at is not None:
-            lasted = span(now - step.started_at)
-            return f" and has waited {lasted} for this: {sanitize_line(step.detail)}"
-    return ""

@@ -1,12 +1,12 @@
-"""Columns of a record table, and which of them fit a width."""
+"""Columns of a record table: which of them fit a width, and which lend cells to others."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Generic, TypeVar
 
-from widgets.text.cell_text import Align, Part, width_of
+from widgets.text.cell_text import Align, Part, sanitize_cell, width_of
 
 R = TypeVar("R")
 
@@ -29,6 +29,11 @@ class Cell:
         """The whole text."""
         return "".join(text for text, _ in self.parts)
 
+    @property
+    def needed(self) -> int:
+        """Cells without which it would be cut."""
+        return sum(width_of(sanitize_cell(text)) for text, _ in self.short or self.parts)
+
     def fitting(self, width: int) -> tuple[Part, ...]:
         """The parts to show in `width` cells."""
         if self.short and sum(width_of(text) for text, _ in self.parts) > width:
@@ -38,7 +43,7 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class Column(Generic[R]):
-    """One column. Widths are in cells; a width never depends on the data."""
+    """One column. Widths are in cells; what is in the rows decides only what is lent (`lend`)."""
 
     id: str
     title: str
@@ -128,6 +133,35 @@ def fit(columns: Sequence[Column[R]], room: int, sure: int = 0) -> tuple[PlacedC
         placed.append(PlacedColumn(column, x, wide))
         x += wide + column.gap
     return tuple(placed)
+
+
+def lend(
+    placed: Sequence[PlacedColumn[R]], needs: Mapping[str, int]
+) -> tuple[PlacedColumn[R], ...]:
+    """Give cells that a column does not need to those that would be cut.
+
+    What each needs is its widest text; one that is not known lends nothing. Columns borrow in the
+    order in which room is granted and lend the other way round, so that more room never makes a
+    text narrower.
+    """
+    order = sorted(placed, key=lambda one: one.column.priority)
+    widths = {one.column.id: one.width for one in placed}
+    for borrower in order:
+        wanted = needs.get(borrower.column.id, 0) - borrower.width
+        for lender in reversed(order):
+            if wanted <= 0:
+                break
+            held = widths[lender.column.id]
+            part = max(0, min(wanted, held - needs.get(lender.column.id, held)))
+            widths[lender.column.id] -= part
+            widths[borrower.column.id] += part
+            wanted -= part
+    lent: list[PlacedColumn[R]] = []
+    x = 0
+    for one in placed:
+        lent.append(replace(one, x=x, width=widths[one.column.id]))
+        x += lent[-1].width + one.column.gap
+    return tuple(lent)
 
 
 def _grants(columns: Sequence[Column[R]]) -> list[tuple[Column[R], int]]:

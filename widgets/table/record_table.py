@@ -29,6 +29,7 @@ from widgets.table.row_drawing import RowDrawing
 from widgets.table.row_painter import GUTTER, NAMES, TABLE_CSS, RowPainter
 from widgets.table.row_window import HEADER, RowWindow, ViewPosition
 from widgets.table.sort_order import SortOrder
+from widgets.table.table_layout import TableLayout
 
 K = TypeVar("K", bound=Hashable)
 R = TypeVar("R")
@@ -96,6 +97,10 @@ class RecordTable(ScrollView, Generic[K, R], can_focus=True, inherit_bindings=Fa
             *(self._model, self._window, self._marks, self._ghosts, self._changed, self._painter),
             stale,
         )
+        self._table_layout: TableLayout[K, R] = TableLayout(
+            *(self, self._model, self._window, self._ghosts, self._painter),
+            lambda: (self.columns, self.sure_width, self.now),
+        )
         self._sort = sort_order.NATURAL
 
     @property
@@ -121,7 +126,7 @@ class RecordTable(ScrollView, Generic[K, R], can_focus=True, inherit_bindings=Fa
     @property
     def shown_columns(self) -> tuple[str, ...]:
         """Ids of the columns that fit."""
-        self._lay_out()
+        self._table_layout.place_columns()
         return tuple(p.column.id for p in self._painter.placed)
 
     def records(self) -> Iterable[R]:
@@ -138,7 +143,8 @@ class RecordTable(ScrollView, Generic[K, R], can_focus=True, inherit_bindings=Fa
         record = self.record(key)
         if record is None:
             return ""
-        return next((c.render(record, self.now).text for c in self.columns if c.id == column), "")
+        texts = (c.render(record, self.now).text for c in self.columns if c.id == column)
+        return next(texts, "").rstrip()
 
     def reconcile(
         self, upserted: Iterable[R], removed: Iterable[K] = (), *, at: float | None = None
@@ -161,7 +167,7 @@ class RecordTable(ScrollView, Generic[K, R], can_focus=True, inherit_bindings=Fa
             self._restore_position(place)
         else:
             self._drawing.repaint(change, self.now)
-        self._spill()
+        self._table_layout.settle()
         return change
 
     def renew(self, records: Iterable[R]) -> None:
@@ -178,6 +184,7 @@ class RecordTable(ScrollView, Generic[K, R], can_focus=True, inherit_bindings=Fa
         self._marks.clear()
         self._changed.clear()
         self._painter.invalidate()
+        self._painter.needs.clear()
         self._window.set_cursor(None)
         self._window.count_rows()
         self._window.scroll(0)
@@ -185,8 +192,10 @@ class RecordTable(ScrollView, Generic[K, R], can_focus=True, inherit_bindings=Fa
 
     def render_lines(self, crop: Region) -> list[Strip]:
         """The strips of a region, laid out for the present width."""
-        self._lay_out()
-        return super().render_lines(crop)
+        self._table_layout.place_columns()
+        strips = super().render_lines(crop)
+        self._table_layout.check()
+        return strips
 
     def render_line(self, y: int) -> Strip:
         """A line as it is drawn."""
@@ -212,7 +221,7 @@ class RecordTable(ScrollView, Generic[K, R], can_focus=True, inherit_bindings=Fa
 
     def on_resize(self, _: events.Resize) -> None:
         """Keep the cursor on the screen."""
-        self._spill()
+        self._table_layout.settle()
         row = self._model.row(self._window.cursor)
         if row is not None:
             self._window.reveal(row)
@@ -235,7 +244,7 @@ class RecordTable(ScrollView, Generic[K, R], can_focus=True, inherit_bindings=Fa
     def set_columns(self, columns: Sequence[Column[R]]) -> None:
         """Show other columns; a sort by one that is gone ends."""
         self.columns = tuple(columns)
-        self._spill()
+        self._table_layout.settle()
         if self._sort[0] is not None and self._sort[0] not in {c.id for c in columns}:
             self.sort_by(None)
         self.refresh()
@@ -299,7 +308,7 @@ class RecordTable(ScrollView, Generic[K, R], can_focus=True, inherit_bindings=Fa
 
     def action_sort_next(self) -> None:
         """Order by the next column that orders anything, then naturally again."""
-        self._lay_out()
+        self._table_layout.place_columns()
         ids = [p.column.id for p in self._painter.placed if p.column.sort_key]
         self.sort_by(*sort_order.next_column(self._sort, ids))
 
@@ -365,16 +374,6 @@ class RecordTable(ScrollView, Generic[K, R], can_focus=True, inherit_bindings=Fa
         """Whether the order depends on the current instant."""
         return any(column.id == self._sort[0] and column.live for column in self.columns)
 
-    def _lay_out(self) -> None:
-        self._painter.lay_out(self.columns, self.scrollable_content_region.width, self.sure_width)
-
-    def _spill(self) -> None:
-        """Give second lines to the rows that have more to say, where there is room."""
-        if self.is_attached:
-            self._lay_out()
-            if self._window.spill(self._drawing.spilled()):
-                self.refresh()
-
     def _first_cursor(self) -> K | None:
         """Where the cursor starts when there was none."""
         return self._model.visible[0] if len(self._model) else None
@@ -396,4 +395,4 @@ class RecordTable(ScrollView, Generic[K, R], can_focus=True, inherit_bindings=Fa
 
     def _restore_position(self, place: ViewPosition[K]) -> None:
         self._window.restore(place)
-        self._spill()
+        self._table_layout.settle()

@@ -65,18 +65,6 @@ class RowDrawing(Generic[K, R]):
                 self._painter.renew(key, before, record)
         self._window.refresh_keys(whole)
 
-    def spilled(self) -> tuple[int, ...]:
-        """Rows that get a second line: those that have more to say, where all lines have room."""
-        rows, page = len(self._model), self._window.page_rows
-        if rows >= page:
-            return ()
-        spilled = [
-            row
-            for row, key in enumerate(self._model.visible)
-            if key not in self._ghosts and self._painter.spilled_text(self._model.record(key))
-        ]
-        return tuple(spilled[: page - rows])
-
     def _row(self, row: int, now: float, second: bool) -> Strip:
         key = self._model.visible[row]
         record = self._model.record(key)

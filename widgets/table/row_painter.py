@@ -11,7 +11,8 @@ from typing import Generic, TypeVar
 from rich.segment import Segment
 from textual.strip import Strip
 
-from widgets.table.columns import Column, PlacedColumn, fit
+from widgets.table.column_needs import ColumnNeeds
+from widgets.table.columns import Column, PlacedColumn, fit, lend
 from widgets.table.layered_style import LayeredStyles
 from widgets.text.cell_text import cut, fit_parts, sanitize_cell, width_of
 from widgets.text.styled_text import TONES
@@ -99,20 +100,38 @@ class RowPainter(Generic[K, R]):
         self._live: tuple[PlacedColumn[R], ...] = ()
         self._columns: tuple[Column[R], ...] | None = None
         self._width = self._sure = 0
+        self.needs = ColumnNeeds()
 
     @property
     def placed(self) -> tuple[PlacedColumn[R], ...]:
         """The columns as laid out; `x` counts from the gutter's end."""
         return self._placed
 
-    def lay_out(self, columns: tuple[Column[R], ...], width: int, sure: int = 0) -> None:
-        """Place the columns that fit (`fit`), unless all it depends on is as it was."""
-        if self._columns is columns and (self._width, self._sure) == (width, sure):
-            return
+    def lay_out(self, columns: tuple[Column[R], ...], width: int, sure: int = 0) -> bool:
+        """Place the columns that fit (`fit`, `lend`), unless all it depends on is as it was.
+
+        Returns whether columns of the same window have moved.
+        """
+        same = self._columns is columns and (self._width, self._sure) == (width, sure)
+        if same and not self.needs.changed:
+            return False
         self._columns, self._width, self._sure = columns, width, sure
-        self._placed = fit(columns, max(1, width - GUTTER), max(0, sure - GUTTER))
+        self.needs.changed = False
+        before = self._placed
+        fitting = fit(columns, max(1, width - GUTTER), max(0, sure - GUTTER))
+        self._placed = lend(fitting, self.needs.widths)
+        if same and self._placed == before:
+            return False
         self._live = tuple(p for p in self._placed if p.column.live)
         self._lines.clear()
+        return same
+
+    def measure(self, key: K, record: R, now: float, *, again: bool) -> None:
+        """Note what the columns need for a record; `again`, though it has been drawn."""
+        line = self._lines.get(key)
+        if again or line is None or line.record is not record:
+            for placed in self._placed:
+                self.needs.note(placed.column, placed.column.render(record, now))
 
     def column_at(self, x: int) -> Column[R] | None:
         """The column at a cell, counted from the gutter's end."""
@@ -236,7 +255,9 @@ class RowPainter(Generic[K, R]):
         for placed in self._placed:
             column = placed.column
             flash = ["flash"] if column.id in row_state.flash else []
-            fitting = column.render(record, now).fitting(placed.width)
+            cell = column.render(record, now)
+            self.needs.note(column, cell)
+            fitting = cell.fitting(placed.width)
             for text, tone in fit_parts(fitting, placed.width, column.align):
                 tones = ["dim"] if row_state.gone else [tone] if tone in TONES else []
                 parts.append((text, self._names(*states, *tones, *late, *flash)))

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 
 from services.agents.openclaw.probes import Answers, EventLoop
+from services.agents.openclaw.told import ChannelAccount, Told
 
 DEFAULT_PORT = 18789
 
@@ -90,6 +91,43 @@ class Owner(Enum):
     OTHER = "another program"
 
 
+class ConnectionState(Enum):
+    """How our connection to a gateway stands."""
+
+    OFF = "not made"
+    """No credential is configured for it, or its probes are not good enough to show it one."""
+    CONNECTING = "is being made"
+    READING = "reads"
+    REFUSED = "refused"
+    """It runs, and does not let us read."""
+    OTHER_PROTOCOL = "another protocol"
+    LOST = "lost"
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What a gateway told over a connection, and how that stands."""
+
+    connection: ConnectionState = ConnectionState.OFF
+    problem: str = ""
+    """Why it does not read, in a sentence."""
+    advice: str = ""
+    version: str = ""
+    boot_id: str = ""
+    told: Told = field(default_factory=Told)
+    down: tuple[tuple[ChannelAccount, float], ...] = ()
+    """Accounts that are wanted and do not work, each with the seconds since."""
+    draining: str = ""
+    """Why it goes down now, where it said that it does."""
+    restart_s: float = 0.0
+    """For how long yet it may be away, where it said that it comes back."""
+
+    @property
+    def reading(self) -> bool:
+        """Whether what was told is kept up."""
+        return self.connection is ConnectionState.READING
+
+
 @dataclass(frozen=True, slots=True)
 class OpenClawEvidence:
     """One gateway, at one instant."""
@@ -115,3 +153,6 @@ class OpenClawEvidence:
     """None where it was not asked."""
     slow: EventLoop | None = None
     """Its event loop, where it has been late for long enough to say so."""
+    heard: Heard = field(default_factory=Heard)
+    command_version: str = ""
+    """Of the command on this machine, where there is one."""

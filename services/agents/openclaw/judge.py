@@ -6,10 +6,16 @@ Pure. A row gives nothing where it does not match.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from services.agents.openclaw.evidence import LockState, OpenClawEvidence, Owner, ServiceState
+from services.agents.openclaw.judgement import OpenClawJudgement
 from services.agents.openclaw.probes import HealthWord, Reach
+from services.agents.openclaw.told_judge import (
+    channel_down,
+    channel_patience,
+    degraded,
+    not_read,
+)
 from services.models import GatewayState, SandboxState
 from services.text.format import plural, span
 
@@ -20,23 +26,6 @@ CRASHES = 3
 CONFIG_EXIT = 78
 _START = "openclaw gateway start"
 _SIDECARS = "startup-sidecars"
-
-
-@dataclass(frozen=True, slots=True)
-class OpenClawJudgement:
-    """What a gateway is, and the agents behind it."""
-
-    rule: str
-    """Which row matched, for the details."""
-    gateway: GatewayState
-    agent: SandboxState
-    reason: str = ""
-    advice: str = ""
-    startable: bool = False
-    """Its own service can start it."""
-    until: float | None = None
-    unknown_word: str = ""
-    """A word of the gateway that is not known here."""
 
 
 def judge(seen: OpenClawEvidence) -> OpenClawJudgement:
@@ -167,6 +156,12 @@ def _ended(seen: OpenClawEvidence) -> OpenClawJudgement | None:
         return None
     if answers is None and seen.port is not None:
         return None
+    if seen.heard.restart_s:
+        # Within one process too: its lock is let go of and taken again.
+        why = "It said that it restarts; no process holds its lock yet."
+        until = seen.now + seen.heard.restart_s
+        settling = GatewayState.SETTLING, SandboxState.SETTLING
+        return OpenClawJudgement("restarts", *settling, why, until=until)
     told = f" (exit {service.exit_code})" if service.exit_code else ""
     if service.exit_code == CONFIG_EXIT and service.state is not ServiceState.RUNNING:
         why = "Its configuration is not accepted (exit 78); nothing is started until it is mended."
@@ -270,7 +265,8 @@ def _not_started(seen: OpenClawEvidence) -> OpenClawJudgement | None:
     if answers is None or answers.health is not HealthWord.LIVE:
         return None
     startup, ready = answers.startup, answers.readiness
-    if startup is not None and startup.word == "draining":
+    told = seen.heard.draining
+    if told or (startup is not None and startup.word == "draining"):
         why = "It is draining before a restart: what runs may finish, new work is refused."
         return OpenClawJudgement("draining", GatewayState.SETTLING, SandboxState.SETTLING, why)
     waits_for = "" if startup is None else startup.waits_for
@@ -318,7 +314,9 @@ def _ready(seen: OpenClawEvidence) -> OpenClawJudgement | None:
     answers = seen.answers
     if answers is None or answers.readiness is None or not answers.readiness.ready:
         return None
-    return OpenClawJudgement("every probe is good", GatewayState.READY, SandboxState.READY)
+    return OpenClawJudgement(
+        "every probe is good", GatewayState.READY, SandboxState.READY, until=channel_patience(seen)
+    )
 
 
 def _look(seen: OpenClawEvidence) -> str:
@@ -331,5 +329,6 @@ def _log(seen: OpenClawEvidence) -> str:
 
 _ROWS: tuple[Callable[[OpenClawEvidence], OpenClawJudgement | None], ...] = (
     *(_absent, _elsewhere, _unread, _port_of_another, _other_answers, _unproven, _opening),
-    *(_ended, _silent, _unreachable, _unknown_word, _not_started, _not_ready, _late, _ready),
+    *(_ended, _silent, _unreachable, _unknown_word, _not_started, not_read),
+    *(channel_down, _not_ready, _late, degraded, _ready),
 )

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
+from services.agents.openclaw.fields import names, number, seconds, table, text
 from services.files.bounded import UnfitError, parse_json
 from services.text.sanitize import sanitize
 
@@ -19,8 +20,6 @@ PROBE_S = 2.0
 """Seconds for one answer."""
 AGAIN_S = 0.3
 """Seconds before a port that refused is tried again."""
-_MOST = 12
-"""Names shown of a list."""
 
 
 class Reach(Enum):
@@ -160,9 +159,9 @@ def read_startup(reply: Reply) -> Startup | None:
         word = f"{word} ({reply.status})"
     return Startup(
         sanitize(word, 40),
-        _text(fields.get("pendingReason"), 60),
-        _text(fields.get("version"), 30),
-        _seconds(fields.get("uptimeMs")),
+        text(fields.get("pendingReason"), 60),
+        text(fields.get("version"), 30),
+        seconds(fields.get("uptimeMs")),
     )
 
 
@@ -175,16 +174,16 @@ def read_readiness(reply: Reply) -> Readiness | None:
     loop = fields.get("eventLoop")
     return Readiness(
         ready and reply.status == 200,
-        _names(fields.get("failing")),
-        _names(fields.get("suppressed")),
+        names(fields.get("failing")),
+        names(fields.get("suppressed")),
         _event_loop(loop) if isinstance(loop, dict) else EventLoop(),
     )
 
 
 def _event_loop(fields: dict[str, Any]) -> EventLoop:
     parts = fields.get("cpuBreakdown")
-    busy = _number(parts.get("hostUtilization")) if isinstance(parts, dict) else None
-    return EventLoop(fields.get("degraded") is True, _number(fields.get("delayP99Ms")) or 0.0, busy)
+    busy = number(parts.get("hostUtilization")) if isinstance(parts, dict) else None
+    return EventLoop(fields.get("degraded") is True, number(fields.get("delayP99Ms")) or 0.0, busy)
 
 
 def _fields(reply: Reply) -> dict[str, Any]:
@@ -194,23 +193,4 @@ def _fields(reply: Reply) -> dict[str, Any]:
         value = parse_json(reply.body)
     except UnfitError:
         return {}
-    return value if isinstance(value, dict) else {}
-
-
-def _text(value: object, limit: int) -> str:
-    return sanitize(value, limit) if isinstance(value, str) else ""
-
-
-def _names(value: object) -> tuple[str, ...]:
-    words = value if isinstance(value, list) else []
-    return tuple(sanitize(one, 60) for one in words if isinstance(one, str))[:_MOST]
-
-
-def _number(value: object) -> float | None:
-    fits = isinstance(value, int | float) and not isinstance(value, bool) and value >= 0
-    return float(value) if fits else None  # type: ignore[arg-type]
-
-
-def _seconds(value: object) -> float | None:
-    number = _number(value)
-    return None if number is None else number / 1000
+    return table(value)

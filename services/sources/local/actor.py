@@ -26,7 +26,7 @@ LINK_LIMIT_S = 5.0
 _RESUME_S = 2.0
 _GRACE_S = 1.5
 _POLL_S = 0.1
-NOTICE = "A shell on the machine itself, in the sandbox's folder: what you do here is real."
+NOTICE = "A shell on the machine itself: what you do here is real."
 
 
 class LocalActor:

@@ -30,9 +30,9 @@ def list_argv(install: Install) -> tuple[str, ...]:
     )
 
 
-def logs_argv(name: str) -> tuple[str, ...]:
-    """Ten minutes of a container's log, then what comes; it goes when the container ends."""
-    return (DOCKER, "logs", "--since", "10m", "-f", name)
+def logs_argv(name: str, since: str = "10m") -> tuple[str, ...]:
+    """A container's log of ten minutes or since an instant, then what comes; it goes with it."""
+    return (DOCKER, "logs", "--since", since, "-f", name)
 
 
 def inspect_argv(ids: Iterable[str], key: str = "Id") -> tuple[str, ...]:

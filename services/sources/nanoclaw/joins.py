@@ -21,6 +21,7 @@ from services.text.format import plural
 HOLD_S = 5.0
 """Two looks so far apart make of a row and a list that disagree more than a moment."""
 _YOUNG_S = 6.0
+_ALIVE = ("running", "idle")
 _UNNAMED = re.compile(r"[^A-Za-z0-9_.-]")
 
 
@@ -66,18 +67,34 @@ class ListBelief:
         return listing
 
 
-def holds(context: PollContext, one: TrackedSession, beat: float | None, now: float) -> bool:
-    """Whether row and list disagree, and both were not yet looked at again after that."""
+def is_alive(context: PollContext, one: TrackedSession) -> bool | None:
+    """Whether a container of it runs; None: not known, or one list against a row that says so."""
+    row = context.rows.get(one.session_key)
+    if not context.listing.known:
+        return False if row is not None and row.container == "stopped" else None
+    if one.session_key in context.listing.by_session:
+        return True
+    said = row is not None and row.container in _ALIVE and not _host_is_gone(context)
+    return None if said and (one.contradiction != "row" or one.held) else False
+
+
+def hold(context: PollContext, one: TrackedSession, beat: float | None, now: float) -> bool:
+    """Whether row and list disagree, and both were not yet looked at again; kept in `one.held`."""
+    one.held = _holds(context, one, beat, now)
+    return one.held
+
+
+def _holds(context: PollContext, one: TrackedSession, beat: float | None, now: float) -> bool:
     row, listing = context.rows.get(one.session_key), context.listing
     kind = ""
     if row is not None and context.seen.known and listing.known:
-        said = row.container in ("running", "idle")
+        said = row.container in _ALIVE
         if said != (one.session_key in listing.by_session):
             kind = "row" if said else "list"
     if kind != one.contradiction:
         one.contradiction, one.contradicted_at = kind, now
     # Nobody writes the row of a host that is gone: it stays as it is.
-    if not kind or context.host.no_answer in (NoAnswer.ABSENT, NoAnswer.REFUSED):
+    if not kind or _host_is_gone(context):
         return False
     if kind == "row" and row is not None:
         signs = (beat, seconds(row.last_active))
@@ -85,6 +102,10 @@ def holds(context: PollContext, one: TrackedSession, beat: float | None, now: fl
             return False
     again = one.contradicted_at + HOLD_S
     return not (listing.at >= again and context.seen.at >= again)
+
+
+def _host_is_gone(context: PollContext) -> bool:
+    return context.host.no_answer in (NoAnswer.ABSENT, NoAnswer.REFUSED)
 
 
 def trouble_of(context: PollContext, install: Install, session: str) -> StartFailure | None:

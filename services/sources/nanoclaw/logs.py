@@ -34,6 +34,7 @@ ROOM = 500
 AT_ONCE = 8
 """Portions of 64 KiB of one file that are told together."""
 CONTAINER_POLL_S = 2.0
+LONGEST_WAIT_S = 30.0
 EPHEMERAL_NOTE = "container log: it vanishes when the container ends"
 ENDED_NOTE = "container log: the container has ended, and its log with it"
 NO_CONTAINER_NOTE = "container log: no container runs"
@@ -155,30 +156,47 @@ async def _container(
     clock: Clock,
     lines: asyncio.Queue[LogRecord],
 ) -> None:
-    last_note = ""
+    last_note = followed = problem = ""
+    since, wait_s = "10m", CONTAINER_POLL_S
     while True:
         listing = await listings.latest()
         found = listing.by_session.get(session_key)
         if found is None:
             word = f"container log: {listing.problem}" if listing.problem else NO_CONTAINER_NOTE
+            if followed and not listing.problem:
+                word, followed = ENDED_NOTE, ""
             if last_note not in (word, ENDED_NOTE):
                 last_note = word
                 await lines.put(LogRecord(word, note=True))
             await clock.sleep(CONTAINER_POLL_S)
             continue
-        await lines.put(LogRecord(EPHEMERAL_NOTE, note=True))
-        await _follow_container(found, lines)
-        last_note = ENDED_NOTE
-        await lines.put(LogRecord(ENDED_NOTE, note=True))
-        await clock.sleep(CONTAINER_POLL_S)
+        if found.id != followed:
+            last_note, followed, problem = EPHEMERAL_NOTE, found.id, ""
+            since, wait_s = "10m", CONTAINER_POLL_S
+            await lines.put(LogRecord(EPHEMERAL_NOTE, note=True))
+        began = clock.now()
+        said = await _follow_container(found, since, lines)
+        if said and said != problem:
+            await lines.put(LogRecord(f"container log: {said}", note=True))
+        problem = said
+        if clock.now() - began > LONGEST_WAIT_S:
+            wait_s = CONTAINER_POLL_S
+        # It runs, and its log has ended all the same: taken up from here, and nothing said twice.
+        since = f"{clock.now():.3f}"
+        await clock.sleep(wait_s)
+        wait_s = min(2 * wait_s, LONGEST_WAIT_S)
 
 
-async def _follow_container(container: AgentContainer, lines: asyncio.Queue[LogRecord]) -> None:
-    told = run.lines(logs_argv(container.name), limit=1000)
+async def _follow_container(
+    container: AgentContainer, since: str, lines: asyncio.Queue[LogRecord]
+) -> str:
+    """What it says until its log ends; why, where that is known."""
+    told = run.lines(logs_argv(container.name, since), limit=1000)
     try:
         async for line in told:
             await lines.put(LogRecord(f"container: {line}"))
     except ProcessError as error:
-        await lines.put(LogRecord(f"container log: {error.sentence}", note=True))
+        return error.sentence
     finally:
         await told.aclose()
+    return ""

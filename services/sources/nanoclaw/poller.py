@@ -24,7 +24,7 @@ from services.sources.nanoclaw.generation import (
 )
 from services.sources.nanoclaw.host_log import HostLogReader, LoggedError
 from services.sources.nanoclaw.install import Install, check
-from services.sources.nanoclaw.joins import ListBelief, holds, trouble_of, watch
+from services.sources.nanoclaw.joins import ListBelief, hold, is_alive, trouble_of, watch
 from services.sources.nanoclaw.judge import judge
 from services.sources.nanoclaw.rows import SessionRecord, human_wait, native_ids, to_row
 from services.sources.nanoclaw.surveyor import SessionSurveyor, queue_rules
@@ -32,7 +32,6 @@ from services.sources.nanoclaw.tasks import KEPT_FAILING, is_spent, paused_task
 from services.sources.nanoclaw.tracked import (
     PollContext,
     TrackedSession,
-    is_alive,
     reconfirmed,
     shared_evidence,
 )
@@ -80,7 +79,8 @@ class SessionPoller:
 
     def alive(self, session_key: SessionKey) -> bool | None:
         """Whether a container of it ran the last time anybody looked; None: not known."""
-        return None if self.context is None else is_alive(self.context, session_key)
+        one = self._sessions.get(session_key)
+        return None if self.context is None or one is None else is_alive(self.context, one)
 
     def rules(self, session_key: SessionKey) -> QueueRules:
         """How the code of this install treats the queue files of a session."""
@@ -326,7 +326,7 @@ class SessionPoller:
             mailbox=""
             if context.stamps.get(session_key, NOTHING) is not NOTHING
             else self._folders.mailbox(session_key),
-            held=holds(context, one, files.heartbeat_at, now),
+            held=hold(context, one, files.heartbeat_at, now),
             generation=context.generation,
             tracked_at=central.claims.get(session_key[1]),
             doubled=session_key in context.listing.doubled,

@@ -12,7 +12,8 @@ from services.queues.reader import QueueReader, SurveyRequest
 from services.sources.nanoclaw.containers import SessionKey
 from services.sources.nanoclaw.folders import NOTHING
 from services.sources.nanoclaw.install import Install
-from services.sources.nanoclaw.tracked import PollContext, TrackedSession, is_alive
+from services.sources.nanoclaw.joins import is_alive
+from services.sources.nanoclaw.tracked import PollContext, TrackedSession
 
 BATCH = 32
 """So many sessions are read in one go, where they are short."""
@@ -61,7 +62,7 @@ class SessionSurveyor:
             next_at = one.survey.facts.next_at
             lapsed = next_at is not None and next_at <= self._clock.now()
             old = lapsed or (active and now - one.surveyed_at >= LONGEST_REST_S)
-            moved = stamp != one.stamp or is_alive(context, session_key) != one.alive
+            moved = stamp != one.stamp or is_alive(context, one) != one.alive
             if stamp is not NOTHING and (moved or old):
                 changed.append((not active, -stamp.newest, one))
         changed.sort(key=lambda entry: entry[:2])
@@ -91,7 +92,7 @@ class SessionSurveyor:
         wanted = [
             SurveyRequest(
                 f"{root}/{one.session_key[0]}/{one.session_key[1]}",
-                is_alive(context, one.session_key),
+                is_alive(context, one),
                 queue_rules(context, one.session_key),
                 context.stamps[one.session_key] == one.stamp or now - one.whole_at >= WHOLE_EVERY_S,
             )

@@ -41,6 +41,8 @@ class TrackedSession:
     contradiction: str = ""
     """What of its row and of the list of containers says running, where they disagree."""
     contradicted_at: float = 0.0
+    held: bool = False
+    """Whether both were not yet looked at again since."""
     container: str = ""
     """Id of its container."""
     watched_at: float = 0.0
@@ -66,14 +68,6 @@ class PollContext:
         breaker = self.host.breaker
         told = None if breaker is None else breaker.at
         return told if told is not None else self.seen.central.host_started_at
-
-
-def is_alive(context: PollContext, session_key: SessionKey) -> bool | None:
-    """Whether a container of it runs; None: not known."""
-    if context.listing.known:
-        return session_key in context.listing.by_session
-    row = context.rows.get(session_key)
-    return False if row is not None and row.container == "stopped" else None
 
 
 def shared_evidence(context: PollContext) -> tuple[object, ...]:

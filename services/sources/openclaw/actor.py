@@ -1,14 +1,14 @@
-"""Starts a gateway through its own service, on the operator's word; has no other verb."""
+"""Starts a gateway through its own service, and connects anew, on the operator's word."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
 
+from services.agents.openclaw.evidence import ConnectionState
 from services.agents.openclaw.judge import judge
 from services.clock import Clock
-from services.errors import NotFoundError, ProcessError, UnavailableError
+from services.errors import NotFoundError, UnavailableError
 from services.models import SandboxId, Step
-from services.process.run import run
 from services.sources.openclaw import commands
 from services.sources.openclaw.gather import GatewayGatherer
 from services.sources.openclaw.rows import NO_SHELL
@@ -17,6 +17,8 @@ from services.terminal.exec.requests import ExecEvent, ExecRequest, ShellChoice
 from services.terminal.transport.base import Transport
 from services.text.format import sentence
 from services.text.sanitize import sanitize
+
+CONNECT_S = 20.0
 
 
 class OpenClawActor:
@@ -32,13 +34,15 @@ class OpenClawActor:
 
     def wake_key(self, sandbox: SandboxId) -> str:
         place = self._gatherer.place(sandbox.native_id)
-        return f"openclaw:{sandbox.native_id if place is None else place.path}"
+        owner = self._gatherer.owner(sandbox.native_id)
+        return f"openclaw:{owner if place is None else place.path}"
 
     async def wake(self, sandbox: SandboxId) -> AsyncIterator[Step]:
         """Look again, then have its service start it, once; whether it serves, probes tell."""
         step = StepBuilder("start", self._clock, commands.START_S)
         yield step.begun
-        seen = (await self._gatherer.gather()).get(sandbox.native_id)
+        gathered = await self._gatherer.gather()
+        seen = gathered.get(self._gatherer.owner(sandbox.native_id))
         place = self._gatherer.place(sandbox.native_id)
         if seen is None or place is None:
             raise NotFoundError(f"There is no gateway {sanitize(sandbox.native_id, 100)!r}.")
@@ -50,27 +54,35 @@ class OpenClawActor:
         if not tool:
             yield step.failed(commands.missing(self._command))
             return
+        argv = commands.start_argv(tool, place)
         try:
-            done = await run(
-                commands.start_argv(tool, place),
-                timeout_s=commands.START_S,
-                env=commands.start_environ(place, self._environ),
-                cwd=place.path.parent,
+            problem, passes = await commands.run_service(
+                argv, commands.START_S, place, self._environ
             )
-        except ProcessError as error:
-            yield step.failed(error.sentence)
-            return
         finally:
             self._gatherer.forget_services()
-        if done.timed_out:
-            yield step.failed(f"It took longer than {commands.START_S:g} s.", transient=True)
-        elif done.code:
-            yield step.failed(commands.read_refusal(done.code, done.stdout, done.stderr))
+        if problem:
+            yield step.failed(problem, transient=passes)
         else:
             yield step.ok("its service was started", outcome="its service was started")
 
     async def connect(self, sandbox: SandboxId) -> AsyncIterator[Step]:
-        yield skipped_step("connect", "there is no link to prove", self._clock)
+        """Connect anew where that is not done; nothing is started by it."""
+        link = self._gatherer.link(sandbox.native_id)
+        if link is None:
+            yield skipped_step("connect", "there is no link to prove", self._clock)
+            return
+        step = StepBuilder("connect", self._clock, CONNECT_S)
+        yield step.begun
+        link.retry()
+        await link.settled(CONNECT_S)
+        heard = link.heard()
+        if heard.reading:
+            yield step.ok(f"it reads gateway {heard.version or '-'}")
+        else:
+            words = heard.problem or "it did not answer in time"
+            lost = heard.connection is ConnectionState.LOST
+            yield step.failed(f"{words} {heard.advice}".strip(), transient=lost)
 
     def shell(self, sandbox: SandboxId, choice: ShellChoice) -> Transport:
         raise UnavailableError(sentence(NO_SHELL))

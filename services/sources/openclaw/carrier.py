@@ -45,6 +45,12 @@ def gateway_http(url: str) -> Http:
     return Http(f"{scheme}://{where}", redact_line(where, 120), lambda: {})
 
 
+def socket_url(url: str) -> str:
+    """The address of the WebSocket of a gateway whose address `gateway_http` took."""
+    parts = urlsplit(url)
+    return f"{'wss' if _SCHEMES[parts.scheme] == 'https' else 'ws'}://{parts.netloc}/"
+
+
 def carrier_over(http: Callable[[], Http]) -> Carrier:
     """A carrier over the connections of one gateway."""
 

@@ -1,4 +1,4 @@
-"""The one command that is run for an operator: the gateway's own service is started.
+"""The two commands that are run for an operator: a gateway's own service starts, or restarts it.
 
 See upstream/openclaw: Services.
 """
@@ -10,12 +10,14 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
-from services.files.bounded import UnfitError, parse_json
+from services.errors import ProcessError
+from services.files.bounded import UnfitError, parse_json, read_bounded
+from services.process.run import run
 from services.sources.openclaw.layout import StateDirectory
 from services.text.redact import redact_line
 from services.text.sanitize import end_sentence, sanitize
 
-START_S = 60.0
+START_S, RESTART_S = 60.0, 360.0
 _MOST_HINTS = 3
 
 
@@ -30,10 +32,53 @@ def missing(command: str) -> str:
     return f"{sanitize(command, 80)} is not installed or not on the PATH."
 
 
+def installed_version(command: str, environ: Mapping[str, str]) -> str:
+    """The version of the command as its package has it; empty where that cannot be told."""
+    tool = program(command, environ)
+    if not tool:
+        return ""
+    try:
+        fields = parse_json(read_bounded(Path(tool).resolve().parent / "package.json"))
+    except (OSError, UnfitError, RuntimeError):
+        return ""
+    told = fields.get("version") if isinstance(fields, dict) else None
+    ours = isinstance(fields, dict) and fields.get("name") == "openclaw"
+    return sanitize(told, 30) if ours and isinstance(told, str) else ""
+
+
 def start_argv(tool: str, place: StateDirectory) -> list[str]:
     """The words that start the service of one state directory."""
+    return _argv(tool, place, "start")
+
+
+def restart_argv(tool: str, place: StateDirectory) -> list[str]:
+    """The words that restart the gateway of one state directory once what runs has ended."""
+    return _argv(tool, place, "restart", "--safe")
+
+
+def _argv(tool: str, place: StateDirectory, *words: str) -> list[str]:
     profile = ["--profile", place.profile] if place.profile else []
-    return [tool, *profile, "gateway", "start", "--json"]
+    return [tool, *profile, "gateway", *words, "--json"]
+
+
+async def run_service(
+    argv: list[str], limit_s: float, place: StateDirectory, environ: Mapping[str, str]
+) -> tuple[str, bool]:
+    """Run one of them: why it failed, and whether that may pass by itself; empty where it is done.
+
+    Cancelling ends the command.
+    """
+    try:
+        done = await run(
+            argv, timeout_s=limit_s, env=start_environ(place, environ), cwd=place.path.parent
+        )
+    except ProcessError as error:
+        return error.sentence, False
+    if done.timed_out:
+        return f"It took longer than {limit_s:g} s.", True
+    if done.code:
+        return read_refusal(done.code, done.stdout, done.stderr), False
+    return "", False
 
 
 def start_environ(place: StateDirectory, environ: Mapping[str, str]) -> dict[str, str]:
@@ -45,7 +90,7 @@ def start_environ(place: StateDirectory, environ: Mapping[str, str]) -> dict[str
 
 
 def read_refusal(code: int | None, stdout: bytes, stderr: bytes) -> str:
-    """Why it did not start, in the command's own words where it has some."""
+    """Why it failed, in the command's own words where it has some."""
     try:
         told = parse_json(stdout)
     except UnfitError:

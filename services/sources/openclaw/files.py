@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 
 from services.agents.openclaw.evidence import Config, Lock, LockState
 from services.files.bounded import UnfitError, parse_json, read_bounded
+from services.files.json5 import parse_json5
 from services.process.identity import Liveness, ProcessId, boot_id
 from services.sources.openclaw.layout import StateDirectory
 from services.text.sanitize import sanitize
@@ -78,7 +79,7 @@ def _unread(problem: str) -> LockFile:
 def read_config(place: StateDirectory) -> Config:
     """What the configuration says of where its gateway is."""
     try:
-        value = parse_json(read_bounded(place.config))
+        value = parse_json5(read_bounded(place.config))
     except FileNotFoundError:
         return Config()
     except UnfitError as error:

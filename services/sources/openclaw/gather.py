@@ -14,13 +14,17 @@ from services.agents.openclaw.evidence import (
     Owner,
     Service,
 )
+from services.agents.openclaw.link import GatewayLink
 from services.agents.openclaw.probes import Answers, EventLoop, Reach, ask
 from services.clock import Clock
 from services.net.http import Http
 from services.process.identity import port_owner
+from services.sources.openclaw import commands
 from services.sources.openclaw.carrier import carrier_over, gateway_http
+from services.sources.openclaw.door import CredentialPlace
 from services.sources.openclaw.files import LockFile, read_config, read_lock
 from services.sources.openclaw.layout import StateDirectory, state_directories
+from services.sources.openclaw.links import GatewayLinks
 from services.sources.openclaw.service import ask_service
 from services.text.redact import redact_line
 from services.text.sanitize import sanitize
@@ -56,23 +60,37 @@ class _Lateness:
 class GatewayGatherer:
     """Looks at the gateways of one source; read-only."""
 
-    def __init__(self, state_dir: str, url: str, environ: Mapping[str, str], clock: Clock) -> None:
+    def __init__(
+        self,
+        state_dir: str,
+        url: str,
+        credential: CredentialPlace,
+        command: str,
+        environ: Mapping[str, str],
+        clock: Clock,
+    ) -> None:
         self._state_dir = state_dir
         self._url = url
+        self._command = command
         self._environ = environ
         self._clock = clock
+        self.links = GatewayLinks(credential, url, environ, clock)
         self._http: dict[str, Http] = {}
         self._late: dict[str, _Lateness] = {}
         self._places: dict[str, StateDirectory] = {}
+        self._known: tuple[str, ...] = ()
         self._services: dict[str, tuple[float, Service]] = {}
 
     async def gather(self) -> dict[str, OpenClawEvidence]:
         """The evidence of every gateway, by its native id."""
         if self._url:
             one = await self._gather_remote()
+            self._known = (one.name,)
             return {one.name: one}
         places, locks = await asyncio.to_thread(self._read_places)
         self._places = {one.id: one for one in places}
+        self._known = tuple(self._places)
+        await self.links.forget(self._known)
         seen = await asyncio.gather(*(self._gather_local(one, locks[one.id]) for one in places))
         return {
             place.id: replace(one, claimed_by=_rival(place, one.port, places, locks))
@@ -80,8 +98,17 @@ class GatewayGatherer:
         }
 
     def place(self, native_id: str) -> StateDirectory | None:
-        """The state directory of that name, as of the last look; None for a remote one."""
-        return self._places.get(native_id)
+        """The state directory a row belongs to, as of the last look; None for a remote one."""
+        return self._places.get(self.owner(native_id))
+
+    def owner(self, native_id: str) -> str:
+        """The gateway that a row belongs to, as of the last look; without one the row itself."""
+        fits = [one for one in self._known if native_id == one or native_id.startswith(f"{one}:")]
+        return max(fits, key=len, default=native_id)
+
+    def link(self, native_id: str) -> GatewayLink | None:
+        """The connection of the gateway that a row belongs to; None where none is made."""
+        return self.links.get(self.owner(native_id))
 
     def forget_services(self) -> None:
         """Have every service asked anew: something was done to one."""
@@ -89,6 +116,7 @@ class GatewayGatherer:
 
     async def close(self) -> None:
         """Let go of the connections."""
+        await self.links.close()
         for one in self._http.values():
             await one.close()
 
@@ -106,6 +134,7 @@ class GatewayGatherer:
             remote=True,
             answers=answers,
             slow=self._slow(self._url, answers),
+            heard=await self.links.hear(http.address, answers, None, 0),
         )
 
     async def _gather_local(self, place: StateDirectory, held: LockFile) -> OpenClawEvidence:
@@ -139,7 +168,12 @@ class GatewayGatherer:
             owner_name=owner_name,
             answers=answers,
             slow=self._slow(place.id, answers),
+            command_version=await asyncio.to_thread(
+                commands.installed_version, self._command, self._environ
+            ),
         )
+        proven = place if owner is Owner.LOCK else None
+        one = replace(one, heard=await self.links.hear(place.id, answers, proven, port or 0))
         away = answers is None or answers.reach is Reach.REFUSED
         if away and lock.state in (LockState.NONE, LockState.STALE):
             one = replace(one, service=await self._service(place))

@@ -1,28 +1,26 @@
-"""One gateway as rows of the panel: its own, and one of the agents behind it."""
+"""One gateway as rows of the panel: its own, and those of the agents behind it."""
 
 from __future__ import annotations
 
-from services.agents.openclaw.evidence import LockState, OpenClawEvidence
-from services.agents.openclaw.judge import OpenClawJudgement
+from services.agents.openclaw.evidence import ConnectionState, LockState, OpenClawEvidence
+from services.agents.openclaw.judgement import OpenClawJudgement
 from services.agents.openclaw.probes import Answers
-from services.models import Capability, Facts, Gateway, GatewayId, GatewayState, Sandbox, SandboxId
+from services.agents.openclaw.told import ChannelAccount
+from services.models import Facts, Gateway, GatewayId, GatewayState, Sandbox
+from services.sources.openclaw.agents import dollars, to_sandboxes
 from services.sources.protocol.verdict import Verdict, VerdictKind
-from services.text.format import duration, span
-from services.text.sanitize import sanitize
+from services.text.format import duration, size, span
 
-NO_WAKE = "it is known by its address alone: it is started where it runs"
-NO_LINK = "this panel has no connection to it that could be renewed"
-NO_QUEUE = "its tasks and lanes are told over a connection with a credential, which is not made"
+NO_LINK = "no credential is configured: there is no connection that could be renewed"
+NO_QUEUE = "its tasks are told over a connection, and no credential is configured for one"
 NO_SHELL = "an agent of OpenClaw has no inside of its own: its commands run on its machine"
-NO_LOGS = "its log is not read here; `openclaw logs --follow` shows it"
-UNSEEN = "Its probes are good; its channels are not asked."
-NOT_ASKED = "not asked: the probes tell nothing of them"
-APPROVALS = "see `openclaw approvals pending` or its web page"
+NO_LOGS = "its log is told over a connection, and no credential is configured for one"
+_MOST = 6
 
 
 def to_rows(
     source: str, native_id: str, seen: OpenClawEvidence, judged: OpenClawJudgement
-) -> tuple[Gateway, Sandbox]:
+) -> tuple[Gateway, tuple[Sandbox, ...]]:
     """The rows of one gateway."""
     front = GatewayId(source, native_id)
     answers = seen.answers
@@ -38,20 +36,7 @@ def to_rows(
         evidence=_gateway_facts(seen, judged),
         until=judged.until,
     )
-    sandbox = Sandbox(
-        SandboxId(source, native_id),
-        sanitize(native_id, 80),
-        judged.agent,
-        judged.reason or UNSEEN,
-        seen.now,
-        gateway=front,
-        needs=(front,),
-        evidence=_agent_facts(judged),
-        asleep_by_design=judged.agent.value == "asleep",
-        until=judged.until,
-        unavailable=((Capability.WAKE, NO_WAKE),) if seen.remote else (),
-    )
-    return gateway, sandbox
+    return gateway, to_sandboxes(source, native_id, seen, judged)
 
 
 def to_verdict(judged: OpenClawJudgement, no_tool: str) -> Verdict:
@@ -89,6 +74,7 @@ def _gateway_facts(seen: OpenClawEvidence, judged: OpenClawJudgement) -> Facts:
         rows.append(("service", _service(seen)))
     if not seen.remote and answers is not None and answers.health is not None:
         rows.append(("listens", seen.owner_name or seen.owner.value))
+    rows += _told(seen)
     if judged.advice:
         rows.append(("advice", judged.advice))
     return (*rows, ("judged by", judged.rule))
@@ -112,15 +98,45 @@ def _answers(answers: Answers) -> list[tuple[str, str]]:
     return rows
 
 
-def _agent_facts(judged: OpenClawJudgement) -> Facts:
-    rows = [
-        ("channels", NOT_ASKED),
-        ("agents and sessions", NOT_ASKED),
-        ("waiting approvals", APPROVALS),
-    ]
-    if judged.advice:
-        rows.append(("advice", judged.advice))
-    return (*rows, ("judged by", judged.rule))
+def _told(seen: OpenClawEvidence) -> list[tuple[str, str]]:
+    """What it tells over its connection, the troubles of tasks first."""
+    heard, told = seen.heard, seen.heard.told
+    if heard.connection is ConnectionState.OFF:
+        return []
+    rows = [("connection", heard.connection.value + (f": {heard.problem}" * bool(heard.problem)))]
+    ours, theirs = seen.command_version, heard.version
+    if theirs and ours and ours != theirs:
+        rows.append(("versions", f"gateway {theirs}, command {ours}: is a restart due?"))
+    if not heard.reading:
+        return rows
+    summary = told.summary
+    if summary is not None and summary.audit:
+        rows.append(("troubles", ", ".join(f"{code} {n}" for code, n in summary.audit)))
+    rows += [("channel " + one.name, _channel(one)) for one in told.channels or ()]
+    rows += [("channel issue", one) for one in told.issues]
+    busy = [one for one in told.lanes or () if one.queued or one.active or one.blocked_by]
+    said = [f"{one.name} {one.active}/{one.most} at work, {one.queued} queued" for one in busy]
+    rows.append(("lanes", "; ".join(said[:_MOST]) or "nothing waits"))
+    if told.cost is not None:
+        missing = f", {told.cost.missing} entries without a price" if told.cost.missing else ""
+        today = f", {dollars(told.cost.today)} today" if told.cost.today is not None else ""
+        rows.append(
+            ("cost", f"{dollars(told.cost.total)} in {told.cost.days} days{today}{missing}")
+        )
+    if summary is not None and summary.memory:
+        rows.append(("memory", size(summary.memory)))
+    if told.device:
+        rows.append(("identity", told.device[:16]))
+    return rows
+
+
+def _channel(one: ChannelAccount) -> str:
+    if not one.wanted:
+        return "off"
+    words = {True: "connected", False: "not connected", None: "whether connected is not told"}
+    said = words[one.connected] if one.running is not False else "does not run"
+    more = [one.lifecycle] if one.lifecycle else []
+    return ", ".join((said, *more, *([one.error] if one.error else [])))
 
 
 def _lock(seen: OpenClawEvidence) -> str:

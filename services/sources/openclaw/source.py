@@ -11,8 +11,10 @@ from services.models import Capability, Source
 from services.sources.openclaw import commands
 from services.sources.openclaw.actor import OpenClawActor
 from services.sources.openclaw.carrier import gateway_http
+from services.sources.openclaw.door import CredentialPlace
 from services.sources.openclaw.gather import GatewayGatherer
 from services.sources.openclaw.observer import OpenClawObserver
+from services.sources.openclaw.restart import OpenClawProposer
 from services.sources.openclaw.rows import NO_LINK, NO_LOGS, NO_QUEUE, NO_SHELL
 from services.sources.protocol.source import OpenSource
 
@@ -23,25 +25,23 @@ def open_openclaw(
     """Open it. `environ` replaces the process's variables.
 
     Raises:
-        UnavailableError: its `url` is no address of a gateway that may be asked.
+        UnavailableError: its `url` is no address of a gateway that may be asked, or its credential
+            is named in a way that cannot be.
     """
     address = gateway_http(table.url).address if table.url else table.state_dir or "~/.openclaw*"
-    info = Source(
-        key,
-        "openclaw",
-        table.label,
-        address,
-        frozenset((Capability.WAKE,)),
-        (
-            (Capability.RECONNECT, NO_LINK),
-            (Capability.QUEUE, NO_QUEUE),
-            (Capability.SHELL, NO_SHELL),
-            (Capability.EXEC, NO_SHELL),
-            (Capability.LOGS, NO_LOGS),
-        ),
-    )
+    credential = CredentialPlace.of(table)
+    can, cannot = {Capability.WAKE}, [(Capability.SHELL, NO_SHELL), (Capability.EXEC, NO_SHELL)]
+    told = {Capability.RECONNECT: NO_LINK, Capability.QUEUE: NO_QUEUE, Capability.LOGS: NO_LOGS}
+    for one, reason in told.items():
+        if credential.named or (one is Capability.LOGS and not table.url):
+            can.add(one)
+        else:
+            cannot.append((one, reason))
+    info = Source(key, "openclaw", table.label, address, frozenset(can), tuple(cannot))
     environ = os.environ if environ is None else environ
-    gatherer = GatewayGatherer(table.state_dir, table.url, environ, clock)
+    gatherer = GatewayGatherer(
+        table.state_dir, table.url, credential, table.command, environ, clock
+    )
 
     def no_tool() -> str:
         return "" if commands.program(table.command, environ) else commands.missing(table.command)
@@ -49,4 +49,5 @@ def open_openclaw(
     return OpenSource(
         OpenClawObserver(info, gatherer, no_tool, clock),
         OpenClawActor(gatherer, table.command, environ, clock),
+        proposer=OpenClawProposer(gatherer, table.command, environ, clock),
     )

@@ -13,7 +13,13 @@ from services.clock import Clock
 from services.config.sources import OpenShellTable
 from services.errors import NotFoundError, UnavailableError
 from services.models import SandboxId, Step
-from services.sources.openshell import phases, sandbox_judge, shells, start_plan
+from services.sources.openshell import (
+    nemoclaw_cli,
+    phases,
+    sandbox_judge,
+    shells,
+    start_plan,
+)
 from services.sources.openshell.agent_question import AGENT_S, AgentAnswers, ask_agent
 from services.sources.openshell.cli import Cli, config_folder
 from services.sources.openshell.cli_version import Generation, Toolset
@@ -234,8 +240,8 @@ class OpenShellActor:
         elif answer.alive is None:
             yield stage.not_done(answer.said, answer.said)
         else:
-            hint = "the palette can let NemoClaw repair it"
-            yield stage.not_done(f"{answer.said}; {hint}", f"{answer.said}; {hint}")
+            hint = "; the palette can let NemoClaw repair it" if nemoclaw_cli.locate() else ""
+            yield stage.not_done(f"{answer.said}{hint}", f"{answer.said}{hint}")
 
     async def _forward(
         self, target: Target, row: SandboxRow, tools: Toolset

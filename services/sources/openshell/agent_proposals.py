@@ -1,44 +1,40 @@
-"""The agent inside a sandbox, on request: one question, and NemoClaw's own repair.
+"""The agent inside a sandbox, on request: one question of ours, and NemoClaw's own verbs.
 
 See upstream/openshell: Agent inside; upstream/openshell: NemoClaw recover.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 
 from services.clock import Clock
 from services.config.sources import OpenShellTable
 from services.errors import ProcessError, RefusedError
-from services.models import SandboxId, Step
+from services.files.bounded import UnfitError
+from services.models import SandboxId, Step, StepState
 from services.sources.openshell import nemoclaw_cli
 from services.sources.openshell.agent_question import AGENT_S, AgentAnswers, ask_agent
 from services.sources.openshell.cli import Cli
+from services.sources.openshell.cli_text import json_of
 from services.sources.openshell.client import OpenShellClient
-from services.sources.openshell.nemoclaw_cli import RECOVER_S, NemoclawTool
+from services.sources.openshell.nemoclaw_cli import NemoclawAnswer, NemoclawTool
 from services.sources.openshell.nemoclaw_registry import NemoclawEntry
+from services.sources.openshell.nemoclaw_reports import NemoclawReport
+from services.sources.openshell.nemoclaw_verbs import NEMOCLAW_VERBS, NemoclawVerb
 from services.sources.openshell.proposals import target_of_proposal
 from services.sources.openshell.records import Target
 from services.sources.protocol.proposer import Proposal
 from services.sources.protocol.steps import StepBuilder
 from services.text.format import sentence
 
-ASK, RECOVER = "ask-agent", "repair-agent"
-_RECOVER_MEANS = (
-    "`nemoclaw {name} recover` may start the sandbox, wait for its agent or start that again,"
-    " which cuts what it is doing, and put forwards of NemoClaw's own in place of ours.\n"
-    "It may take {minutes:.0f} minutes. Nothing else is done to this sandbox meanwhile."
-)
-_RECREATES = (
-    "\nThis NemoClaw ({version}) is older than 0.0.126: it MAY MAKE THE CONTAINER ANEW, with a"
-    " backup. Data was lost that way once."
-)
+ASK = "ask-agent"
+_OF_NEMOCLAW = {one.verb: one for one in NEMOCLAW_VERBS}
 
 
 class AgentProposer:
-    """Asks the agent, or lets NemoClaw repair it; never more than one repair at a time."""
+    """Asks the agent, or lets NemoClaw act; never one thing twice within its limit."""
 
-    verbs = ((ASK, "Ask the agent in"), (RECOVER, "Repair the agent (NemoClaw) in"))
+    verbs = ((ASK, "Ask the agent in"), *((one.verb, one.label) for one in NEMOCLAW_VERBS))
 
     def __init__(
         self, source: str, table: OpenShellTable, clock: Clock, answers: AgentAnswers
@@ -48,15 +44,15 @@ class AgentProposer:
         self._cli = Cli(table.binary)
         self._client = OpenShellClient(self._cli, table, clock)
         self._answers = answers
-        self._recovered: dict[Target, float] = {}
+        self._given: dict[tuple[Target, str], float] = {}
         """When each was last given to NemoClaw, by the monotonic clock."""
 
     async def propose(self, sandbox: SandboxId, verb: str, words: str = "") -> Proposal:
-        """What would be asked or repaired, and what that may do."""
+        """What would be asked or done, and what that may do."""
         target = target_of_proposal(self._source, sandbox, verb, self.verbs)
         entry = (await self._client.registry()).entry(target.gateway, target.name)
-        refusal = _no_agent(entry)
-        if verb == ASK:
+        theirs = _OF_NEMOCLAW.get(verb)
+        if theirs is None:
             return Proposal(
                 sandbox,
                 verb,
@@ -64,46 +60,65 @@ class AgentProposer:
                 target.native,
                 "One `curl` runs in the sandbox; nothing is changed.",
                 "Ask",
-                refusal=refusal,
+                refusal=_no_agent(entry),
                 act="to ask its agent",
             )
+        refusal = _no_agent(entry) if theirs.gateway_only else _not_listed(entry)
         tool = None if refusal else await nemoclaw_cli.detect()
         return Proposal(
             sandbox,
             verb,
-            "Let NemoClaw repair the agent?",
+            theirs.title,
             target.native,
-            "" if tool is None else _consequence(target, tool),
-            "Repair",
-            refusal=refusal or self._no_recover(target, tool),
+            "" if tool is None else theirs.consequence(target.name, tool),
+            theirs.button,
+            refusal=refusal or self._not_offered(target, theirs, tool),
             token="" if tool is None else f"{tool.path} {tool.version}",
-            act="to repair the agent with NemoClaw",
+            act=f"to let NemoClaw {theirs.act}",
+            typed_name=target.name if theirs.typed else "",
         )
 
     async def carry_out(self, proposal: Proposal) -> AsyncIterator[Step]:
-        """Ask, or repair and then ask: NemoClaw's own word is no proof."""
+        """Ask, or let NemoClaw act and then ask: its own word is no proof."""
         target = target_of_proposal(self._source, proposal.sandbox, proposal.verb, self.verbs)
-        if proposal.verb == RECOVER:
-            step = StepBuilder("repair", self._clock, RECOVER_S)
-            yield step.begun
-            now = await self.propose(proposal.sandbox, RECOVER)
-            if now.refusal or now.token != proposal.token:
-                why = now.refusal or "NemoClaw is another one now"
-                raise RefusedError(f"Nothing was done: {why}.")
-            tool = await nemoclaw_cli.detect()
-            if tool is None:
-                raise RefusedError("Nothing was done: nemoclaw is not there any more.")
-            self._recovered[target] = self._clock.monotonic()
-            try:
-                problem = await nemoclaw_cli.recover(tool, target)
-            except ProcessError as error:
-                problem = error.sentence
-            if problem:
-                yield step.failed(problem)
+        theirs = _OF_NEMOCLAW.get(proposal.verb)
+        if theirs is not None:
+            step = StepBuilder("nemoclaw", self._clock, theirs.limit_s)
+            yield step.running(" ".join(("nemoclaw", target.name, *theirs.words, *theirs.flags)))
+            ended = await self._let(proposal, target, theirs, step)
+            yield ended
+            entry = (await self._client.registry()).entry(target.gateway, target.name)
+            if ended.state is not StepState.OK or not theirs.proves or _no_agent(entry):
                 return
-            yield step.ok("NemoClaw says that it is well")
         async for one in self._ask(target):
             yield one
+
+    async def _let(
+        self, proposal: Proposal, target: Target, theirs: NemoclawVerb, step: StepBuilder
+    ) -> Step:
+        """Let NemoClaw do what was confirmed, if it is still that."""
+        now = await self.propose(proposal.sandbox, proposal.verb)
+        if now.refusal or now.token != proposal.token:
+            raise RefusedError(f"Nothing was done: {now.refusal or 'NemoClaw is another one now'}.")
+        tool = await nemoclaw_cli.detect()
+        if tool is None:
+            raise RefusedError("Nothing was done: nemoclaw is not there any more.")
+        self._given[target, theirs.verb] = self._clock.monotonic()
+        try:
+            answer = await nemoclaw_cli.call(
+                tool, target, (*theirs.words, *theirs.flags), theirs.limit_s
+            )
+        except ProcessError as error:
+            return step.failed(error.sentence)
+        report = None if theirs.report is None else _read(answer, theirs)
+        if report is not None:
+            self._answers.note_report(target, theirs.verb, report.facts, self._clock.now())
+            return step.ok(report.said) if report.well else step.failed(report.said)
+        if answer.code == 0 and theirs.report is None:
+            return step.ok(theirs.done)
+        if answer.code == 0:
+            return step.failed("NemoClaw's answer cannot be understood.")
+        return step.failed(nemoclaw_cli.why_not(answer, theirs.act, theirs.limit_s))
 
     async def _ask(self, target: Target) -> AsyncIterator[Step]:
         step = StepBuilder("agent", self._clock, AGENT_S)
@@ -118,15 +133,30 @@ class AgentProposer:
         said = sentence(answer.said)
         yield step.ok(said) if answer.alive else step.failed(said)
 
-    def _no_recover(self, target: Target, tool: NemoclawTool | None) -> str:
+    def _not_offered(self, target: Target, theirs: NemoclawVerb, tool: NemoclawTool | None) -> str:
         if tool is None:
             return "nemoclaw is not installed here, or does not answer"
-        if not tool.recovers:
-            return "this nemoclaw has no `recover`"
-        last = self._recovered.get(target)
-        if last is not None and self._clock.monotonic() - last < RECOVER_S:
+        if not tool.offers(theirs.words):
+            return f"this nemoclaw has no `{' '.join(theirs.words)}`"
+        last = self._given.get((target, theirs.verb))
+        if last is not None and self._clock.monotonic() - last < theirs.limit_s:
             return "NemoClaw was at work on it only just now"
         return ""
+
+
+def _read(answer: NemoclawAnswer, theirs: NemoclawVerb) -> NemoclawReport | None:
+    """What its JSON says, whatever it ended with; None where there is none to understand."""
+    try:
+        told, _ = json_of(answer.stdout)
+    except UnfitError:
+        return None
+    if theirs.report is None or not isinstance(told, Mapping):
+        return None
+    return theirs.report(told)
+
+
+def _not_listed(entry: NemoclawEntry | None) -> str:
+    return "" if entry is not None else "NemoClaw does not list it"
 
 
 def _no_agent(entry: NemoclawEntry | None) -> str:
@@ -135,11 +165,3 @@ def _no_agent(entry: NemoclawEntry | None) -> str:
     if not entry.has_agent_gateway:
         return f"its agent ({entry.agent}) has no gateway of its own"
     return "" if entry.agent_port is not None else "the port of its agent is not known"
-
-
-def _consequence(target: Target, tool: NemoclawTool) -> str:
-    said = _RECOVER_MEANS.format(name=target.name, minutes=RECOVER_S / 60)
-    if not tool.may_recreate:
-        return said
-    version = ".".join(map(str, tool.version)) if tool.version else "of an unknown version"
-    return said + _RECREATES.format(version=version)

@@ -40,19 +40,28 @@ class AgentAnswers:
 
     def __init__(self) -> None:
         self._told: dict[str, AgentAnswer] = {}
+        self._reports: dict[str, dict[str, Facts]] = {}
 
     def note(self, target: Target, answer: AgentAnswer) -> None:
         """Keep an answer in place of the one before."""
         self._told[target.native] = answer
 
+    def note_report(self, target: Target, verb: str, facts: Facts, at: float) -> None:
+        """Keep what NemoClaw itself told in answer to a verb, in place of what it told before."""
+        (name, said), *more = facts or (("NemoClaw", "told nothing"),)
+        dated = ((name, f"{said}, asked at {clock_time(at)}"), *more)
+        self._reports.setdefault(target.native, {})[verb] = dated
+
     def facts(self, native: str, entry: NemoclawEntry | None) -> Facts:
-        """One line for a sandbox that runs an agent's gateway; none for any other."""
-        if entry is None or not entry.has_agent_gateway or entry.agent_port is None:
+        """A line for a sandbox that runs an agent's gateway, and what NemoClaw told on request."""
+        if entry is None:
             return ()
+        reports = tuple(one for told in self._reports.get(native, {}).values() for one in told)
+        if not entry.has_agent_gateway or entry.agent_port is None:
+            return reports
         told = self._told.get(native)
-        if told is None:
-            return (("agent gateway", "not asked"),)
-        return (("agent gateway", f"{told.said}, asked at {clock_time(told.at)}"),)
+        said = "not asked" if told is None else f"{told.said}, asked at {clock_time(told.at)}"
+        return (("agent gateway", said), *reports)
 
 
 async def ask_agent(

@@ -60,6 +60,9 @@ class Toolset:
     forwards_json: bool = False
     no_login_shell: bool = False
     """Whether `sandbox exec` can be told to run a command without a login shell."""
+    rule_history: bool = False
+    upgrade_check: bool = False
+    """Whether a gateway tells what stands against 0.2 (upstream/openshell: The next line)."""
 
     @property
     def starts_failed(self) -> bool:
@@ -108,6 +111,8 @@ QUESTIONS: dict[str, tuple[str, ...]] = {
     "stop": ("sandbox", "stop", "--help"),
     "forwards": ("forward", "list", "--help"),
     "resume": ("sandbox", "resume", "--help"),
+    "history": ("rule", "history", "--help"),
+    "upgrade": ("gateway", "upgrade-check", "--help"),
 }
 """What is asked, all of it answered without a network."""
 
@@ -140,6 +145,8 @@ def toolset_from_answers(answers: dict[str, CliResult]) -> Toolset:
         sandbox_resume=answers["resume"].code == 0,
         forwards_json=_offers(answers["forwards"], "--output"),
         no_login_shell=_offers(answers["exec"], "--no-login-shell"),
+        rule_history=answers["history"].code == 0,
+        upgrade_check=_offers(answers["upgrade"], "--to"),
     )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, replace
 
@@ -29,6 +28,7 @@ from services.sources.openshell.agent_question import AgentAnswers
 from services.sources.openshell.cli import MISSING, MISSING_ADVICE, Cli
 from services.sources.openshell.cli_version import Generation, Toolset
 from services.sources.openshell.client import GatewayProbe, OpenShellClient
+from services.sources.openshell.details_cache import DetailsCache
 from services.sources.openshell.forwards import Owners
 from services.sources.openshell.gateway_judge import missing
 from services.sources.openshell.gateway_status import GatewayJudgement, GatewayStatus
@@ -39,7 +39,7 @@ from services.sources.openshell.nemoclaw_registry import NemoclawRegistry
 from services.sources.openshell.policy import DecidedRules, PolicyReader
 from services.sources.openshell.records import Forward, Registration, SandboxRow, Target, safe_name
 from services.sources.openshell.rows import target_of
-from services.sources.openshell.sandbox_judge import Reconciled
+from services.sources.openshell.sandbox_judge import Reconciled, SandboxProbe
 from services.sources.openshell.start_plan import StartPlan
 from services.sources.protocol.observer import NoQueues
 from services.sources.protocol.verdict import Verdict, VerdictKind
@@ -49,10 +49,6 @@ PROBE_PROOF_S = 4.0
 """Below what one probe may take; a proof that is late is asked for again by the next."""
 UNHURRIED_S = 3.0
 """A look that has taken longer asks for nothing beyond the rows."""
-AT_A_TIME = 2
-"""Sandboxes looked at more closely in one round; the ones asked longest ago come first."""
-ROUND_S = 1.5
-"""How much longer one round may take for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,10 +147,8 @@ class OpenShellObserver(NoQueues):
                     mapper.sandbox(self.info.key, one.gateway, row, (), (), tools, now, entry)
                 )
             elif probe.found is not Reconciled.MISSING:
-                why = probe.said or "no answer in time"
-                refused = probe.found is Reconciled.AUTH_FAILED
-                login = f"; `openshell gateway login {one.gateway}` may help" if refused else ""
-                silent.append(f"{one.gateway} does not say: {why}{login}")
+                why, said = await self._silence(one, probe, known, tools)
+                silent.append(said)
                 if entry is not None:
                     down = GatewayState.DOWN
                     facts = mapper.registered(entry)
@@ -165,6 +159,21 @@ class OpenShellObserver(NoQueues):
         if not found and silent:
             raise UnavailableError(f"{'; '.join(silent)}.")
         return found[0] if found else None
+
+    async def _silence(
+        self, one: Target, probe: SandboxProbe, known: Sequence[Registration], tools: Toolset
+    ) -> tuple[str, str]:
+        """Why a gateway did not say whether it has a sandbox, and a clause that tells it."""
+        front = next(row for row in known if row.name == one.gateway)
+        judged, _ = await self._client.gateway(front, tools)
+        if judged.status is not GatewayStatus.HEALTHY:
+            # What is wrong with a gateway is told by its status, never by another call's words.
+            told = f"{judged.reason} {judged.advice}".strip().rstrip(".")
+            return judged.reason.rstrip("."), f"{one.gateway} does not say: {told}"
+        why = probe.said or "no answer in time"
+        refused = probe.found is Reconciled.AUTH_FAILED
+        login = f"; `openshell gateway login {one.gateway}` may help" if refused else ""
+        return why, f"{one.gateway} does not say: {why}{login}"
 
     async def probe(self, sandbox: SandboxId) -> Verdict:
         target = Target.parse(sandbox.native_id)
@@ -331,60 +340,3 @@ def gateway_verdict(judged: GatewayJudgement, plan: StartPlan) -> Verdict:
         return Verdict(VerdictKind.REPAIRABLE, judged.reason, wakeable=True)
     advice = judged.advice if judged.status is GatewayStatus.MISSING else plan.advice
     return Verdict(VerdictKind.REPAIRABLE, judged.reason, advice=advice)
-
-
-@dataclass(frozen=True, slots=True)
-class _CachedDetails:
-    asked: int = 0
-    rules: Facts = ()
-    version: tuple[str, str] | None = None
-    """Of what `details` were asked."""
-    details: Facts = ()
-
-
-class DetailsCache:
-    """Pending rules of ready sandboxes, and details once a revision."""
-
-    def __init__(self, policies: PolicyReader) -> None:
-        self._policies = policies
-        self._kept: dict[str, _CachedDetails] = {}
-        self._round = 0
-
-    async def update(self, probes: Sequence[GatewayProbe], tools: Toolset) -> dict[str, Facts]:
-        """What is known of every sandbox that is there now; asks for a few anew."""
-        self._round += 1
-        ready = [
-            (target_of(probe.registration.name, row), row)
-            for probe in probes
-            for row in probe.rows or ()
-            if row.phase == "Ready" and safe_name(row.name)
-        ]
-        there = {target.native for target, _ in ready}
-        self._kept = {name: kept for name, kept in self._kept.items() if name in there}
-        ready.sort(key=lambda one: self._asked(one[0]))
-        try:
-            async with asyncio.timeout(ROUND_S):
-                await gather(*(self._ask(target, row, tools) for target, row in ready[:AT_A_TIME]))
-        except TimeoutError:
-            pass  # The rows themselves are complete without it.
-        return self.cached()
-
-    def cached(self) -> dict[str, Facts]:
-        """What is known so far."""
-        return {name: kept.rules + kept.details for name, kept in self._kept.items()}
-
-    def _asked(self, target: Target) -> int:
-        return self._kept.get(target.native, _CachedDetails()).asked
-
-    async def _ask(self, target: Target, row: SandboxRow, tools: Toolset) -> None:
-        kept = replace(self._kept.get(target.native, _CachedDetails()), asked=self._round)
-        self._kept[target.native] = kept
-        try:
-            kept = replace(kept, rules=await self._policies.rules(target, tools))
-            version = (row.revision, row.policy_version)
-            if version != kept.version:
-                details = await self._policies.details(target, tools)
-                kept = replace(kept, version=version, details=details)
-        except UnavailableError:
-            return
-        self._kept[target.native] = kept

@@ -5,6 +5,8 @@ See upstream/openshell: Network rules. Read-only.
 
 from __future__ import annotations
 
+import re
+
 from services.errors import UnavailableError
 from services.models import Facts
 from services.sources.openshell import lists
@@ -22,6 +24,9 @@ POLICY_LINES = 400
 RULES = "network rules"
 """The fact that names the rules that wait for a decision."""
 _MOST_DECISIONS = 20
+_MOST_HAPPENED = 20
+_HAPPENED = re.compile(r"(\d{1,7})d (\d\d):(\d\d) ([a-z_]{1,40} .{0,400})")
+"""Days since the epoch, the time of day, what happened, [chunk] and words."""
 
 
 class DecidedRules:
@@ -89,6 +94,21 @@ class PolicyReader:
             facts.append(("settings", said))
         return tuple(facts)
 
+    async def history(self, target: Target, tools: Toolset) -> Facts:
+        """What the gateway itself keeps of decided rules, newest first; empty where it cannot tell.
+
+        Raises:
+            UnavailableError: openshell cannot be run.
+        """
+        if not tools.rule_history:
+            return ()
+        answer = await self._cli.run(
+            *(*scope(target, tools), "rule", "history", target.name),
+            limit_s=PROBE_S,
+            gateway=target.gateway,
+        )
+        return rule_history(answer.stdout) if answer.code == 0 else ()
+
     async def policy(self, target: Target, tools: Toolset) -> tuple[str, list[str]]:
         """The revision and the lines of the policy as it is now.
 
@@ -105,6 +125,29 @@ class PolicyReader:
             raise UnavailableError(f"The policy of {target.name} is not known: {why}.")
         revision = lists.fields(answer.stdout).get("revision", "")
         return revision, lists.indented(answer.stdout, "Policy:")
+
+
+def rule_history(text: str) -> Facts:
+    """The happenings of a printed history, newest first; a line of another shape is counted."""
+    lines = [line.strip() for line in strip_colours(text).splitlines() if line.strip()]
+    if not lines or not lines[0].startswith("Rule History:"):
+        return ()
+    happened: list[tuple[int, str]] = []
+    for line in lines[1:]:
+        if found := _HAPPENED.fullmatch(line):
+            days, hours, minutes = (int(found[n]) for n in (1, 2, 3))
+            at = days * 86_400 + hours * 3600 + minutes * 60
+            said = sanitize(found[4], 160)
+            happened.append((at, f"{clock_time(at, with_date=True)[:-3]} {said}"))
+    odd = len(lines) - 1 - len(happened)
+    happened.sort(key=lambda one: one[0], reverse=True)
+    left = len(happened) - _MOST_HAPPENED
+    told = [("rule history", said) for _, said in happened[:_MOST_HAPPENED]]
+    if left > 0:
+        told.append(("rule history", f"{left} older ones"))
+    if odd:
+        told.append(("rule history", f"{odd} {'line' if odd == 1 else 'lines'} not understood"))
+    return tuple(told)
 
 
 def pending(text: str) -> str:

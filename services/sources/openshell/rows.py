@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from services.models import (
+    BY_HAND,
     Capability,
     Facts,
     Gateway,
@@ -24,6 +25,7 @@ from services.sources.openshell.nemoclaw_registry import (
     NemoclawRegistry,
     RegistryStatus,
 )
+from services.sources.openshell.nemoclaw_verbs import by_hand
 from services.sources.openshell.policy import RULES
 from services.sources.openshell.records import (
     DEFAULT_WORKSPACE,
@@ -75,6 +77,9 @@ def gateway(
             for gateway, name in listed.reserved
             if gateway == known.name
         ),
+        (BY_HAND, f"openshell -g {known.name} gateway upgrade-check --to 0.2")
+        if tools.upgrade_check and safe_name(known.name)
+        else (BY_HAND, ""),
         ("openshell says", judged.notice),
         ("whole answer", judged.said),
         ("advice", judged.advice),
@@ -241,4 +246,4 @@ def with_forwards(front: Gateway, ports: ForwardList, owners: Owners) -> Gateway
 def registered(entry: NemoclawEntry) -> Facts:
     """What NemoClaw's register says of a sandbox."""
     default = ", its default sandbox" if entry.default else ""
-    return (("NemoClaw", f"registered{default}"), *entry.facts)
+    return (("NemoClaw", f"registered{default}"), *entry.facts, *by_hand(entry))

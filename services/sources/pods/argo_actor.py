@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Sequence
 from services.clock import Clock
 from services.errors import ShellError, UnavailableError
 from services.models import Retry, SandboxId, Step
-from services.net.http import ApiError, Http
+from services.net.http import ApiError, KeptHttp
 from services.sources.pods import argo_api
 from services.sources.pods.argo_api import AppPod
 from services.sources.pods.argo_client import ArgoServer
@@ -36,7 +36,7 @@ class ArgoActor:
         self._source = source
         self._server = server
         self._clock = clock
-        self._http: Http | None = None
+        self._http = KeptHttp(server.http)
 
     def wake_key(self, sandbox: SandboxId) -> str:
         return f"pods:{self._source}"
@@ -66,8 +66,7 @@ class ArgoActor:
 
     async def close(self) -> None:
         """Let go of the connection."""
-        if self._http is not None:
-            await self._http.close()
+        await self._http.close()
 
     def _shell(
         self, sandbox: SandboxId, choice: ShellChoice, shells: Sequence[str], again: bool = True
@@ -89,11 +88,6 @@ class ArgoActor:
             return ReconnectingTransport(make, self._clock)
         return make()
 
-    def _opened(self) -> Http:
-        if self._http is None:
-            self._http = self._server.http()
-        return self._http
-
     async def _read_token(self) -> str:
         self._server.token()
         return "read; only Argo CD can renew it"
@@ -104,7 +98,7 @@ class ArgoActor:
     async def _find(self, sandbox: SandboxId) -> AppPod:
         """The pod as the server tells it; a refusal says what it means."""
         try:
-            return await self._server.find(self._opened(), *argo_api.split_id(sandbox))
+            return await self._server.find(self._http.opened(), *argo_api.split_id(sandbox))
         except ApiError as error:
             raise explain_api_error(error, WORDS) from error
 
@@ -121,7 +115,7 @@ class ArgoActor:
         if judgement.no_shell:
             why = judgement.reason or judgement.no_shell
             raise ShellError(f"no shell in {sanitize(one.name, 100)}: {why}")
-        pod = await self._server.pod(self._opened(), one)
+        pod = await self._server.pod(self._http.opened(), one)
         names = [container.name for container in pod.containers]
         if choice.container is not None and choice.container not in names:
             raise ShellError(

@@ -19,7 +19,7 @@ from services.models import (
     SandboxId,
     Source,
 )
-from services.net.http import ApiError, Http
+from services.net.http import ApiError, Http, KeptHttp
 from services.sources.pods import argo_api, pod_logs
 from services.sources.pods.argo_api import Application, AppPod
 from services.sources.pods.argo_client import ArgoServer
@@ -47,10 +47,10 @@ class ArgoObserver(NoQueues):
         self.info = info
         self._server = server
         self._clock = clock
-        self._http: Http | None = None
+        self._http = KeptHttp(server.http)
 
     async def observe(self) -> Observation:
-        http = self._opened()
+        http = self._http.opened()
         began = time.monotonic()
         try:
             applications = await self._server.applications(http)
@@ -77,7 +77,7 @@ class ArgoObserver(NoQueues):
 
     async def probe(self, sandbox: SandboxId) -> Verdict:
         try:
-            pod = await self._server.find(self._opened(), *argo_api.split_id(sandbox))
+            pod = await self._server.find(self._http.opened(), *argo_api.split_id(sandbox))
         except NotFoundError as error:
             advice = error.advice or "Look at the list anew."
             return Verdict(VerdictKind.TERMINAL, error.sentence, advice=advice)
@@ -90,7 +90,7 @@ class ArgoObserver(NoQueues):
         return verdict(argo_api.judge(pod), ADVICE)
 
     async def log_streams(self, sandbox: SandboxId) -> tuple[LogStream, ...]:
-        http = self._opened()
+        http = self._http.opened()
         one = await self._server.find(http, *argo_api.split_id(sandbox))
         pod = await self._server.pod(http, one)
         return pod_logs.log_streams(pod, self._server.table.container)
@@ -98,7 +98,7 @@ class ArgoObserver(NoQueues):
     async def logs(
         self, sandbox: SandboxId, stream: str = "", since: float | None = None
     ) -> AsyncIterator[LogRecord]:
-        http = self._opened()
+        http = self._http.opened()
         one = await self._server.find(http, *argo_api.split_id(sandbox))
         pod = await self._server.pod(http, one)
         log = pod_logs.log_named(pod, self._server.table.container, stream)
@@ -111,13 +111,7 @@ class ArgoObserver(NoQueues):
 
     async def close(self) -> None:
         """Let go of the connection."""
-        if self._http is not None:
-            await self._http.close()
-
-    def _opened(self) -> Http:
-        if self._http is None:
-            self._http = self._server.http()
-        return self._http
+        await self._http.close()
 
     async def _pods(
         self, http: Http, limit: asyncio.Semaphore, one: Application

@@ -11,7 +11,7 @@ from services.config.sources import CentmlTable
 from services.errors import ChoiceError, ShellError, UnavailableError
 from services.models import Retry, SandboxId, Step
 from services.net.failures import ConnectionFailure
-from services.net.http import ApiError, Http
+from services.net.http import ApiError, Http, KeptHttp
 from services.sources.pods.centml_observer import WORDS, split_id, status_of
 from services.sources.pods.centml_sign_in import LIMIT_S, sign_in
 from services.sources.pods.centml_token import CentmlCredential
@@ -45,11 +45,10 @@ class CentmlActor:
     ) -> None:
         self._source = source
         self._base = base
-        self._connect = connect
         self._table = table
         self._credential = credential
         self._clock = clock
-        self._http: Http | None = None
+        self._http = KeptHttp(connect)
 
     def wake_key(self, sandbox: SandboxId) -> str:
         return f"pods:{self._source}"
@@ -106,13 +105,7 @@ class CentmlActor:
 
     async def close(self) -> None:
         """Let go of the connection."""
-        if self._http is not None:
-            await self._http.close()
-
-    def _opened(self) -> Http:
-        if self._http is None:
-            self._http = self._connect()
-        return self._http
+        await self._http.close()
 
     async def sign_in(self) -> str:
         """As `SignsIn`: another token, also where the one there looks good."""
@@ -122,7 +115,7 @@ class CentmlActor:
         return await sign_in(self._credential)
 
     async def _check_pod(self, id: int, choice: ShellChoice) -> str:
-        deployment = await status_of(self._opened(), id)
+        deployment = await status_of(self._http.opened(), id)
         return f"pod {choose(deployment.running, choice, f'deployment {id}')}"
 
     async def _check_shell(self, sandbox: SandboxId, choice: ShellChoice) -> str:
@@ -135,7 +128,7 @@ class CentmlActor:
     async def _route(self, id: int, choice: ShellChoice, renew: bool) -> Route:
         await sign_in(self._credential, renew=renew)
         try:
-            deployment = await status_of(self._opened(), id)
+            deployment = await status_of(self._http.opened(), id)
         except ApiError as error:
             if error.status != 401 or renew:
                 raise explain_api_error(error, WORDS) from error

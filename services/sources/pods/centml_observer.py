@@ -19,7 +19,7 @@ from services.models import (
     SandboxId,
     Source,
 )
-from services.net.http import ApiError, Http
+from services.net.http import ApiError, Http, KeptHttp
 from services.sources.pods import centml_api, centml_logs, judgement
 from services.sources.pods.centml_api import Deployment, PodInfo
 from services.sources.pods.centml_token import CentmlCredential
@@ -87,12 +87,11 @@ class CentmlObserver(NoQueues):
         """`ready` may sign in before a look; without it a look only uses what is there."""
         super().__init__("Pods have no queues.")
         self.info = info
-        self._connect = connect
         self._deployments = deployments
         self._credential = credential
         self._clock = clock
         self._ready = ready
-        self._http: Http | None = None
+        self._http = KeptHttp(connect)
 
     async def observe(self) -> Observation:
         http = await self._opened()
@@ -161,15 +160,13 @@ class CentmlObserver(NoQueues):
 
     async def close(self) -> None:
         """Let go of the connection."""
-        if self._http is not None:
-            await self._http.close()
+        await self._http.close()
 
     async def _opened(self) -> Http:
-        if self._http is None:
-            self._http = self._connect()
+        http = self._http.opened()
         if self._ready is not None:
             await self._ready(self._credential)
-        return self._http
+        return http
 
     async def _one(self, http: Http, limit: asyncio.Semaphore, id: int, name: str) -> Deployment:
         async with limit:

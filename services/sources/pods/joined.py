@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
-from services.models import Gateway, GatewayId, Sandbox, SandboxId, Unknown, UnknownWord
+from services.models import Event, Gateway, GatewayId, Sandbox, SandboxId, Unknown, UnknownWord
 from services.net.http import Http
 from services.sources.pods.pod import Pod
 
@@ -37,6 +37,8 @@ class Joined:
     unknown: tuple[tuple[GatewayId | None, Unknown[Sandbox]], ...] = ()
     deleted: frozenset[GatewayId | SandboxId] = frozenset()
     unknown_words: tuple[UnknownWord, ...] = ()
+    events: tuple[Event, ...] = ()
+    """What happened before the first look, in the cluster's own words."""
 
 
 class JoinsPods(Protocol):

@@ -209,7 +209,8 @@ def _node_condition(pod: Pod) -> PodCondition | None:
 
 
 def _no_shell(pod: Pod) -> str:
-    if any(_runs(one) for one in pod.lasting):
+    debugging = pod.status.ephemeral_container_statuses or ()
+    if any(_runs(one) for one in (*pod.lasting, *debugging)):
         return ""
     return "it has not started" if pod.status.phase == "Pending" else "none of its containers runs"
 

@@ -112,18 +112,19 @@ class KubeObserver(NoQueues):
         await asyncio.gather(*(one.look(_left_s(began)) for one in watches))
         _raise_refusal(watches)
         now = self._clock.now()
+        pods = [(one, dict(one.pods)) for one in watches]
         front = self._front(credential, latency, watches, now)
-        why = _not_listed(watches)
+        why, coming = _not_listed(watches), any(one.coming for one in watches)
         joined = Joined()
         if self._joins is not None:
             places = tuple(one.namespace for one in watches)
-            look = PodsLook(http, places, front.id, _pods(watches), not why, now)
+            look = PodsLook(http, places, front.id, _joined_pods(pods), not why, now)
             joined = await self._joins.join(look, _left_s(began))
-        rows = await self._rows.rows(watches, front.id, now, joined.folded)
+        rows = await self._rows.rows(pods, front.id, now, joined.folded)
         rows = await self._rows.with_events(rows, http, _left_s(began))
         listed = {one.id.native_id for one in rows}
         gone = frozenset[str]().union(*(one.take_deleted() for one in watches)) - listed
-        lost = ((front.id, Unknown[Sandbox](why)),) if why else ()
+        lost = ((front.id, Unknown[Sandbox](why, coming=coming)),) if why else ()
         return Observation(
             self.info.key,
             now,
@@ -132,6 +133,7 @@ class KubeObserver(NoQueues):
             (*lost, *joined.unknown),
             frozenset(SandboxId(self.info.key, name) for name in gone) | joined.deleted,
             joined.unknown_words,
+            events=joined.events,
         )
 
     async def connected(self) -> Http:
@@ -282,10 +284,10 @@ def _left_s(began: float) -> float:
     return max(_SHORTEST_LOOK_S, LOOK_S - (time.monotonic() - began))
 
 
-def _pods(watches: Sequence[PodWatch]) -> Mapping[str, Pod]:
-    if len(watches) == 1:
-        return watches[0].pods
-    return {name: pod for watch in watches for name, pod in watch.pods.items()}
+def _joined_pods(listed: Sequence[tuple[PodWatch, Mapping[str, Pod]]]) -> Mapping[str, Pod]:
+    if len(listed) == 1:
+        return listed[0][1]
+    return {name: pod for _, pods in listed for name, pod in pods.items()}
 
 
 def _raise_refusal(watches: Sequence[PodWatch]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
 from services.clock import Clock
@@ -33,16 +33,19 @@ class PodRows:
 
     async def rows(
         self,
-        watches: Sequence[PodWatch],
+        listed: Sequence[tuple[PodWatch, Mapping[str, Pod]]],
         front: GatewayId,
         now: float,
         folded: Collection[str] = (),
     ) -> tuple[Sandbox, ...]:
-        """A row for each pod but the `folded`; those that did not change are not judged again."""
+        """A row for each pod but the `folded`; those that did not change are not judged again.
+
+        `listed` is what each watch had: rows and `folded` are of the same instant.
+        """
         known, self._judged = self._judged, {}
         rows: list[Sandbox] = []
-        for watch in watches:
-            for name, pod in tuple(watch.pods.items()):
+        for watch, pods in listed:
+            for name, pod in pods.items():
                 if name in folded:
                     continue
                 seen_at = watch.seen_at(name, now)

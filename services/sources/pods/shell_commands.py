@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from services.terminal.exec.remote_pid import REPORT_PID_SH
 
+DEBUG_IMAGE = "busybox"
 SHELLS = ("bash", "sh", "zsh")
 _TERM = (
     "for t in /usr/share/terminfo /lib/terminfo /etc/terminfo; do "
@@ -67,8 +68,10 @@ def session_name(text: str) -> str:
     return re.sub(r"[^A-Za-z0-9_-]", "-", text)[:60]
 
 
-def debug_command(context: str, namespace: str, pod: str, container: str) -> str:
+def debug_command(
+    context: str, namespace: str, pod: str, container: str, image: str = DEBUG_IMAGE
+) -> str:
     """What adds a container with a shell to a pod, to be copied and run elsewhere."""
     where = ["--context", context] if context else []
-    target = ["--image=busybox", f"--target={container}"]
+    target = [f"--image={image}", f"--target={container}"]
     return shlex.join(["kubectl", *where, "-n", namespace, "debug", "-it", pod, *target])

@@ -25,6 +25,7 @@ def open_kubernetes(
     from services.sources.pods.agent_sandbox.actor import ClusterActor
     from services.sources.pods.agent_sandbox.observer import ClusterObserver
     from services.sources.pods.agent_sandbox.sandboxes import Sandboxes
+    from services.sources.pods.debug_container import DebugProposer
     from services.sources.pods.kube_actor import KubeActor
     from services.sources.pods.kube_client import Kube
     from services.sources.pods.kube_observer import KubeObserver
@@ -39,7 +40,8 @@ def open_kubernetes(
     sandboxes = Sandboxes(key, table, clock)
     pods = KubeObserver(info, kube, clock, ready, sandboxes)
     actor = ClusterActor(KubeActor(key, kube, clock, state), key, clock)
-    return OpenSource(ClusterObserver(pods, sandboxes, clock), actor)
+    proposer = DebugProposer(key, actor, table, clock)
+    return OpenSource(ClusterObserver(pods, sandboxes, clock), actor, proposer=proposer)
 
 
 def open_centml(key: str, table: CentmlTable, clock: Clock) -> OpenSource:

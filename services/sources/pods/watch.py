@@ -105,6 +105,11 @@ class ResourceWatch(Generic[T]):
         return self._listing is not None and task is not None and not task.done()
 
     @property
+    def coming(self) -> bool:
+        """Whether a list is under way that nothing has stopped."""
+        return self._listing is not None and self._problem is None
+
+    @property
     def problem(self) -> UnavailableError | None:
         """Why the last attempt to list or watch ended; None while one goes on."""
         return self._problem

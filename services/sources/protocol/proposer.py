@@ -33,6 +33,8 @@ class Proposal:
     """What has to hold once it is done; None where its own end says it all."""
     typed_name: str = ""
     """What has to be typed before it is done, where something is stopped or lost by it."""
+    container: str = ""
+    """A shell opens in this container of it once it is done; empty: none does."""
     words: str = ""
     """The text it sends, which may be put in other words; empty: there is nothing to word."""
 

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from services.clock import Clock
 from services.errors import ShellError, UnavailableError
 from services.models import GatewayState, Retry, SandboxId, SandboxState, Step
-from services.net.http import Http
+from services.net.http import KeptHttp
 from services.sources.protocol.steps import LinkStep, run_steps
 from services.sources.terminal.health import check
 from services.sources.terminal.jupyter import JupyterTerminals
@@ -38,7 +38,7 @@ class TerminalActor:
         self._source = source
         self._server = server
         self._clock = clock
-        self._http: Http | None = None
+        self._http = KeptHttp(server.http)
         self._terminals: JupyterTerminals | None = None
 
     def wake_key(self, sandbox: SandboxId) -> str:
@@ -70,8 +70,7 @@ class TerminalActor:
 
     async def close(self) -> None:
         """Let go of the connection."""
-        if self._http is not None:
-            await self._http.close()
+        await self._http.close()
 
     def _shell(
         self, sandbox: SandboxId, choice: ShellChoice, *, again: bool = False, fresh: bool = False
@@ -107,9 +106,12 @@ class TerminalActor:
         if terminal is not None:
             name, framing = await terminal.take(), TerminadoFraming()
         elif self._server.table.family == "ttyd":
-            health = await check(self._server, self._opened())
+            health = await check(self._server, self._http.opened())
             if health.server is not GatewayState.READY:
                 raise UnavailableError(health.server_reason, advice=ADVICE)
+            if health.terminal is SandboxState.BROKEN:
+                # Asked for a terminal all the same, ttyd drops the connection without a word.
+                raise ShellError(health.reason, retry=Retry.ASK, advice=ADVICE)
             framing = TtydFraming(health.ttyd_token)
         elif self._server.table.family == "json":
             framing = JsonFraming()
@@ -123,18 +125,13 @@ class TerminalActor:
             allow_plain=self._server.table.allow_plain,
         )
 
-    def _opened(self) -> Http:
-        if self._http is None:
-            self._http = self._server.http()
-        return self._http
-
     def _kept(self) -> JupyterTerminals:
         if self._terminals is None:
-            self._terminals = JupyterTerminals(self._server, self._opened())
+            self._terminals = JupyterTerminals(self._server, self._http.opened())
         return self._terminals
 
     async def _check_server(self) -> str:
-        health = await check(self._server, self._opened())
+        health = await check(self._server, self._http.opened())
         if health.server is not GatewayState.READY or health.terminal is SandboxState.BROKEN:
             raise UnavailableError(health.server_reason or health.reason, advice=ADVICE)
         return health.seen

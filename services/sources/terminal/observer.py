@@ -20,7 +20,7 @@ from services.models import (
     SandboxState,
     Source,
 )
-from services.net.http import Http
+from services.net.http import KeptHttp
 from services.sources.protocol.observer import NoQueues
 from services.sources.protocol.verdict import Verdict, VerdictKind
 from services.sources.terminal.health import Health, check
@@ -49,11 +49,11 @@ class TerminalObserver(NoQueues):
         self.info = info
         self._server = server
         self._clock = clock
-        self._http: Http | None = None
+        self._http = KeptHttp(server.http)
 
     async def observe(self) -> Observation:
         began = time.monotonic()
-        health = await check(self._server, self._opened())
+        health = await check(self._server, self._http.opened())
         latency = time.monotonic() - began
         now = self._clock.now()
         closed = health.server is not GatewayState.READY
@@ -90,7 +90,7 @@ class TerminalObserver(NoQueues):
     async def probe(self, sandbox: SandboxId) -> Verdict:
         try:
             check_id(sandbox)
-            health = await check(self._server, self._opened())
+            health = await check(self._server, self._http.opened())
         except NotFoundError as error:
             return Verdict(VerdictKind.TERMINAL, error.sentence, advice="Look at the list anew.")
         except WakedeckError as error:
@@ -107,13 +107,7 @@ class TerminalObserver(NoQueues):
 
     async def close(self) -> None:
         """Let go of the connection."""
-        if self._http is not None:
-            await self._http.close()
-
-    def _opened(self) -> Http:
-        if self._http is None:
-            self._http = self._server.http()
-        return self._http
+        await self._http.close()
 
 
 def verdict(health: Health) -> Verdict:

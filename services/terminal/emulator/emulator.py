@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from services.terminal.cells import Cursor, PromptMark, ScreenRow, TerminalModes
+from services.terminal.emulator.dispatch import OBEYED_CONTROLS
+from services.terminal.emulator.modes import report_size, terminal_modes
 from services.terminal.emulator.parser import SequenceParser
 from services.terminal.emulator.reflow import reflow_slice, resize
+from services.terminal.emulator.reports import report_colour_scheme
 from services.terminal.emulator.screen import Screen
 
 SMALLEST_WIDTH = 2
@@ -34,7 +37,9 @@ class Emulator:
         allow_title_report: bool = False,
         on_clipboard: Callable[[str], None] | None = None,
     ) -> None:
-        self._screen = Screen(max(columns, SMALLEST_WIDTH), max(lines, 1), reply, max(history, 0))
+        self._screen = Screen(
+            max(columns, SMALLEST_WIDTH), max(lines, 1), reply, max(history, 0), OBEYED_CONTROLS
+        )
         self._screen.palette = dict(palette or {})
         self._screen.allow_clipboard = allow_clipboard
         self._screen.allow_title_report = allow_title_report
@@ -60,8 +65,8 @@ class Emulator:
         screen = self._screen
         was_dark = screen.dark
         screen.palette = dict(colours)
-        if screen.dark != was_dark and 2031 in screen.private:
-            screen.report_colour_scheme()
+        if screen.dark != was_dark and 2031 in screen.modes.private:
+            report_colour_scheme(screen)
 
     def feed(self, data: bytes, cells: int | None = None) -> None:
         """Take output of the program, cut anywhere; never raises.
@@ -95,8 +100,8 @@ class Emulator:
         resize(screen, max(columns, SMALLEST_WIDTH), max(lines, 1))
         while screen.history.waiting and not sliced:
             reflow_slice(screen)
-        if before != (screen.columns, screen.lines) and 2048 in screen.private:
-            screen.report_size()
+        if before != (screen.columns, screen.lines) and 2048 in screen.modes.private:
+            report_size(screen)
 
     @property
     def columns(self) -> int:
@@ -142,17 +147,17 @@ class Emulator:
         """The cursor; with a wrap pending it stands on the last column."""
         screen = self._screen
         return Cursor(
-            column=screen.x,
-            line=screen.y,
-            visible=25 in screen.private,
-            shape=screen.cursor_shape,
-            blinking=screen.cursor_style % 2 == 1 or screen.cursor_style == 0,
+            column=screen.cursor.x,
+            line=screen.cursor.y,
+            visible=25 in screen.modes.private,
+            shape=screen.cursor.shape,
+            blinking=screen.cursor.style % 2 == 1 or screen.cursor.style == 0,
         )
 
     @property
     def modes(self) -> TerminalModes:
         """What the program asked of keys, paste and mouse."""
-        return self._screen.terminal_modes
+        return terminal_modes(self._screen)
 
     @property
     def title(self) -> str:

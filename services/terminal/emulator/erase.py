@@ -1,9 +1,12 @@
-"""Erasing, inserting and deleting; the handlers keep pyte's names where pyte has the event."""
+"""Erasing, inserting and deleting: counts of 0 mean 1, and erased cells keep the background of
+the moment and nothing else."""
 
 from __future__ import annotations
 
-from services.terminal.emulator.cursor import CursorMovement
+from services.terminal.emulator.cursor import shift_region
+from services.terminal.emulator.print import put, put_cells
 from services.terminal.emulator.row import Row
+from services.terminal.emulator.screen import Screen
 from services.terminal.emulator.state import ROW_COST
 from services.terminal.emulator.styles import Protection
 from services.terminal.emulator.widths import WIDE_SPACER
@@ -11,169 +14,188 @@ from services.terminal.emulator.widths import WIDE_SPACER
 _SCROLLBACK = 3
 
 
-class Erasing(CursorMovement):
-    """Changes to cells that are not printing; counts of 0 mean 1. Erased cells keep the
-    background of the moment and nothing else."""
+def erase_in_line(screen: Screen, how: int = 0) -> None:
+    """EL: to the end, from the start, or all."""
+    start, end = _extent(screen, how)
+    if end:
+        erase_cells(screen, screen.rows[screen.cursor.y], start, end, Protection.ISO)
+        screen.cursor.pending = False
 
-    def erase_in_line(self, how: int = 0) -> None:
-        """EL: to the end, from the start, or all."""
-        start, end = self._extent(how)
-        if end:
-            self._erase(self.rows[self.y], start, end, Protection.ISO)
-            self.pending = False
 
-    def erase_in_display(self, how: int = 0) -> None:
-        """ED; 3 clears the scrollback and leaves the screen."""
-        if how == _SCROLLBACK:
-            self.history.clear()
+def erase_in_display(screen: Screen, how: int = 0) -> None:
+    """ED; 3 clears the scrollback and leaves the screen."""
+    if how == _SCROLLBACK:
+        screen.history.clear()
+    else:
+        _erase_lines(screen, how, Protection.ISO)
+
+
+def selective_erase_in_line(screen: Screen, how: int = 0) -> None:
+    """DECSEL: leaves what DECSCA protects."""
+    start, end = _extent(screen, how)
+    if end:
+        erase_cells(screen, screen.rows[screen.cursor.y], start, end, Protection.SELECTIVE)
+        screen.cursor.pending = False
+
+
+def selective_erase_in_display(screen: Screen, how: int = 0) -> None:
+    """DECSED: leaves what DECSCA protects."""
+    _erase_lines(screen, how, Protection.SELECTIVE)
+
+
+def erase_characters(screen: Screen, count: int = 0) -> None:
+    """ECH: margins do not matter."""
+    start, columns = screen.cursor.x, screen.columns
+    end = min(start + (count or 1), columns)
+    erase_cells(screen, screen.rows[screen.cursor.y], start, end, Protection.ISO)
+
+
+def _extent(screen: Screen, how: int) -> tuple[int, int]:
+    """The cells of the cursor's line that an erasure means; (0, 0) for an unknown one."""
+    if how == 0:
+        return screen.cursor.x, screen.columns
+    return (0, screen.cursor.x + 1) if how == 1 else (0, screen.columns if how == 2 else 0)
+
+
+def _erase_lines(screen: Screen, how: int, spared: Protection) -> None:
+    if how not in (0, 1, 2):
+        return
+    screen.cursor.pending = False
+    start, end = _extent(screen, how)
+    erase_cells(screen, screen.rows[screen.cursor.y], start, end, spared)
+    whole = {
+        0: screen.rows[screen.cursor.y + 1 :],
+        1: screen.rows[: screen.cursor.y],
+        2: screen.rows,
+    }[how]
+    empty = screen.cursor.attribute.blank.plain
+    for row in whole:
+        row.marks = ()
+        if row.length or row.wrapped or not empty:
+            erase_cells(screen, row, 0, screen.columns, spared)
+
+
+def erase_cells(screen: Screen, row: Row, start: int, end: int, spared: Protection) -> None:
+    """Blank cells, but for those with this protection."""
+    blank, columns = screen.cursor.attribute.blank, screen.columns
+    screen.cost += end - start + ROW_COST
+    found = list(row.known_attributes) if screen.protected else []
+    kept = {id(each) for each in found if each.protection == spared}
+    if not kept:
+        row.erase(start, end, blank)
+        return
+    if len(kept) == len(found) and (row.length < 0 or row.length >= end):
+        return
+    cells = row.to_grid()
+    attributes = row.attributes[start:end]
+    keep = list(map(kept.__contains__, map(id, attributes)))
+    if all(keep):
+        return
+    if row.wide:
+        # The halves of one cell are protected together: only the ends can cut one.
+        if start and not keep[0] and cells[start] == WIDE_SPACER:
+            cells[start - 1] = " "
+        if end < columns and not keep[-1] and cells[end] == WIDE_SPACER:
+            cells[end] = " "
+    cells[start:end] = [
+        cell if held else " " for cell, held in zip(cells[start:end], keep, strict=True)
+    ]
+    row.attributes[start:end] = [
+        one if held else blank for one, held in zip(attributes, keep, strict=True)
+    ]
+    row.clean = 0
+    if end >= columns and not keep[-1]:
+        row.wrapped = False
+
+
+def insert_characters(screen: Screen, count: int = 0) -> None:
+    """ICH: between the side margins."""
+    if screen.margins.left <= screen.cursor.x <= screen.margins.right:
+        row = screen.rows[screen.cursor.y]
+        screen.cost += screen.margins.right - screen.cursor.x + 1
+        row.insert(screen.cursor.x, count or 1, screen.margins.right, screen.cursor.attribute.blank)
+        screen.cursor.pending = False
+
+
+def delete_characters(screen: Screen, count: int = 0) -> None:
+    """DCH: between the side margins."""
+    if screen.margins.left <= screen.cursor.x <= screen.margins.right:
+        row = screen.rows[screen.cursor.y]
+        screen.cost += screen.margins.right - screen.cursor.x + 1
+        row.delete(screen.cursor.x, count or 1, screen.margins.right, screen.cursor.attribute.blank)
+        screen.cursor.pending = False
+
+
+def insert_lines(screen: Screen, count: int = 0) -> None:
+    """IL: in the region; the cursor goes to the left margin."""
+    if screen.in_region:
+        screen.shift_down(screen.cursor.y, count or 1)
+        screen.cursor.x = screen.margins.left
+        screen.cursor.pending = False
+
+
+def delete_lines(screen: Screen, count: int = 0) -> None:
+    """DL: in the region; the cursor goes to the left margin."""
+    if screen.in_region:
+        screen.shift_up(screen.cursor.y, count or 1)
+        screen.cursor.x = screen.margins.left
+        screen.cursor.pending = False
+
+
+def insert_columns(screen: Screen, count: int = 0) -> None:
+    """DECIC."""
+    if screen.in_region:
+        shift_region(screen, screen.cursor.x, count or 1)
+        screen.cursor.pending = False
+
+
+def delete_columns(screen: Screen, count: int = 0) -> None:
+    """DECDC."""
+    if screen.in_region:
+        shift_region(screen, screen.cursor.x, -(count or 1))
+        screen.cursor.pending = False
+
+
+def scroll_region_up(screen: Screen, count: int = 0) -> None:
+    """SU."""
+    screen.scroll_up(count or 1)
+
+
+def scroll_region_down(screen: Screen, count: int = 0) -> None:
+    """SD."""
+    screen.scroll_down(count or 1)
+
+
+def repeat(screen: Screen, count: int = 0) -> None:
+    """REP: the last character printed, again."""
+    if screen.last:
+        cell = screen.last[-2:] if screen.last[-1] == WIDE_SPACER else screen.last[-1]
+        count = min(count or 1, screen.columns * screen.lines)
+        width = screen.margins.right - screen.margins.left + 1
+        most = screen.columns + width * (screen.lines + 2)
+        if not screen.full_width and count > most and width % len(cell) == 0:
+            # Between side margins nothing goes to the history: what is over is never seen.
+            count = most + (count - most) % width
+        text = cell * count
+        screen.cost += len(text)
+        if screen.fast:
+            put(screen, text)
         else:
-            self._erase_lines(how, Protection.ISO)
+            put_cells(screen, text)
 
-    def selective_erase_in_line(self, how: int = 0) -> None:
-        """DECSEL: leaves what DECSCA protects."""
-        start, end = self._extent(how)
-        if end:
-            self._erase(self.rows[self.y], start, end, Protection.SELECTIVE)
-            self.pending = False
 
-    def selective_erase_in_display(self, how: int = 0) -> None:
-        """DECSED: leaves what DECSCA protects."""
-        self._erase_lines(how, Protection.SELECTIVE)
+def alignment_display(screen: Screen) -> None:
+    """DECALN: a screen of E, without margins."""
+    screen.reset_margins()
+    screen.update_flags()
+    screen.cost += screen.lines * (screen.columns + ROW_COST)
+    for row in screen.rows:
+        row.erase(0, screen.columns, screen.plain)
+        row.write(0, "E" * screen.columns, screen.plain)
+    screen.cursor.x = screen.cursor.y = 0
 
-    def erase_characters(self, count: int = 0) -> None:
-        """ECH: margins do not matter."""
-        start, columns = self.x, self.columns
-        end = min(start + (count or 1), columns)
-        self._erase(self.rows[self.y], start, end, Protection.ISO)
 
-    def _extent(self, how: int) -> tuple[int, int]:
-        """The cells of the cursor's line that an erasure means; (0, 0) for an unknown one."""
-        if how == 0:
-            return self.x, self.columns
-        return (0, self.x + 1) if how == 1 else (0, self.columns if how == 2 else 0)
-
-    def _erase_lines(self, how: int, spared: Protection) -> None:
-        if how not in (0, 1, 2):
-            return
-        self.pending = False
-        start, end = self._extent(how)
-        self._erase(self.rows[self.y], start, end, spared)
-        whole = {0: self.rows[self.y + 1 :], 1: self.rows[: self.y], 2: self.rows}[how]
-        empty = self.attribute.blank.plain
-        for row in whole:
-            row.marks = ()
-            if row.spans or row.cells is not None or row.wrapped or not empty:
-                self._erase(row, 0, self.columns, spared)
-
-    def _erase(self, row: Row, start: int, end: int, spared: Protection) -> None:
-        """Blank cells, but for those with this protection."""
-        blank, columns = self.attribute.blank, self.columns
-        self.cost += end - start + ROW_COST
-        found = row.known_attributes if self.protected else ()
-        kept = {attribute for attribute in found if attribute.protection == spared}
-        if not kept:
-            row.erase(start, end, blank, columns)
-            return
-        if len(kept) == len(found) and (row.cells is not None or row.length >= end):
-            return
-        cells = row.cells if row.cells is not None else row.to_grid(columns, self.plain)
-        attributes = row.attributes[start:end]
-        keep = list(map(kept.__contains__, attributes))
-        if all(keep):
-            return
-        if row.wide:
-            # The halves of one cell are protected together: only the ends can cut one.
-            if start and not keep[0] and cells[start] == WIDE_SPACER:
-                cells[start - 1] = " "
-            if end < columns and not keep[-1] and cells[end] == WIDE_SPACER:
-                cells[end] = " "
-        cells[start:end] = [
-            cell if held else " " for cell, held in zip(cells[start:end], keep, strict=True)
-        ]
-        row.attributes[start:end] = [
-            one if held else blank for one, held in zip(attributes, keep, strict=True)
-        ]
-        row.clean = 0
-        if end >= columns and not keep[-1]:
-            row.wrapped = False
-
-    def insert_characters(self, count: int = 0) -> None:
-        """ICH: between the side margins."""
-        if self.left <= self.x <= self.right:
-            row = self.rows[self.y]
-            self.cost += self.right - self.x + 1
-            row.insert(self.x, count or 1, self.right, self.attribute.blank, self.columns)
-            self.pending = False
-
-    def delete_characters(self, count: int = 0) -> None:
-        """DCH: between the side margins."""
-        if self.left <= self.x <= self.right:
-            row = self.rows[self.y]
-            self.cost += self.right - self.x + 1
-            row.delete(self.x, count or 1, self.right, self.attribute.blank, self.columns)
-            self.pending = False
-
-    @property
-    def _in_region(self) -> bool:
-        return self.top <= self.y <= self.bottom and self.left <= self.x <= self.right
-
-    def insert_lines(self, count: int = 0) -> None:
-        """IL: in the region; the cursor goes to the left margin."""
-        if self.top <= self.y <= self.bottom and self.left <= self.x <= self.right:
-            self.shift_down(self.y, count or 1)
-            self.x = self.left
-            self.pending = False
-
-    def delete_lines(self, count: int = 0) -> None:
-        """DL: in the region; the cursor goes to the left margin."""
-        if self.top <= self.y <= self.bottom and self.left <= self.x <= self.right:
-            self.shift_up(self.y, count or 1)
-            self.x = self.left
-            self.pending = False
-
-    def insert_columns(self, count: int = 0) -> None:
-        """DECIC."""
-        if self._in_region:
-            self.shift_region(self.x, count or 1)
-            self.pending = False
-
-    def delete_columns(self, count: int = 0) -> None:
-        """DECDC."""
-        if self._in_region:
-            self.shift_region(self.x, -(count or 1))
-            self.pending = False
-
-    def scroll_region_up(self, count: int = 0) -> None:
-        """SU."""
-        self.scroll_up(count or 1)
-
-    def scroll_region_down(self, count: int = 0) -> None:
-        """SD."""
-        self.scroll_down(count or 1)
-
-    def repeat(self, count: int = 0) -> None:
-        """REP: the last character printed, again."""
-        if self.last:
-            cell = self.last[-2:] if self.last[-1] == WIDE_SPACER else self.last[-1]
-            count = min(count or 1, self.columns * self.lines)
-            width = self.right - self.left + 1
-            most = self.columns + width * (self.lines + 2)
-            if not self.full_width and count > most and width % len(cell) == 0:
-                # Between side margins nothing goes to the history: what is over is never seen.
-                count = most + (count - most) % width
-            text = cell * count
-            self.cost += len(text)
-            if self.fast:
-                self.put(text)
-            else:
-                self._put_cells(text)
-
-    def alignment_display(self) -> None:
-        """DECALN: a screen of E, without margins."""
-        self.reset_margins()
-        self.update_flags()
-        self.cost += self.lines * (self.columns + ROW_COST)
-        for row in self.rows:
-            row.erase(0, self.columns, self.plain, self.columns)
-            row.write(0, "E" * self.columns, self.plain, self.columns)
-        self.x = self.y = 0
+def scroll_region_down_if_alone(screen: Screen, *numbers: int) -> None:
+    """SD; with more parameters it would be highlight mouse tracking."""
+    if len(numbers) <= 1:
+        scroll_region_down(screen, *numbers)

@@ -5,13 +5,13 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from collections.abc import Callable
 from typing import Final
 from urllib.parse import unquote
 
 from services.terminal.cells import BACKGROUND, CURSOR, EXTENDED_COLOURS, FOREGROUND, PromptPart
-from services.terminal.emulator.dispatch import decimal
-from services.terminal.emulator.reports import Reports
+from services.terminal.emulator.reports import request_capabilities, request_setting
+from services.terminal.emulator.screen import Screen
+from services.terminal.emulator.sequences import decimal
 from services.text.sanitize import sanitize
 
 _TITLE: Final = 200
@@ -45,144 +45,149 @@ _SIXTEEN: Final = (
 )
 
 
-class OscCommands(Reports):
-    """What arrives between OSC or DCS and ST; all of it is outside text."""
+def command(screen: Screen, body: str, end: str) -> None:
+    """Obey an OSC; answers end as the question did."""
+    number, _, rest = body.partition(";")
+    code = decimal(number)
+    if code is None:
+        return
+    if code in (0, 1, 2):
+        _set_title(screen, code, rest)
+    elif code in (4, _SPECIAL):
+        _indexed_colours(screen, code, rest, end)
+    elif code in _DYNAMIC:
+        _dynamic_colours(screen, code, rest, end)
+    elif code in (104, 105):
+        _reset_colours(screen, code, rest)
+    elif code - 100 in _DYNAMIC:
+        _set_colour(screen, _DYNAMIC[code - 100], None)
+    elif code == 8:
+        _link(screen, rest)
+    elif code == 52:
+        _clipboard(screen, rest)
+    elif code == 7:
+        _working_folder(screen, rest)
+    elif code in _PROMPT_MARKS:
+        _prompt_mark(screen, rest)
 
-    allow_clipboard = False
-    on_clipboard: Callable[[str], None] | None = None
 
-    def command(self, body: str, end: str) -> None:
-        """Obey an OSC; answers end as the question did."""
-        number, _, rest = body.partition(";")
-        code = decimal(number)
-        if code is None:
-            return
-        if code in (0, 1, 2):
-            self._set_title(code, rest)
-        elif code in (4, _SPECIAL):
-            self._indexed_colours(code, rest, end)
-        elif code in _DYNAMIC:
-            self._dynamic_colours(code, rest, end)
-        elif code in (104, 105):
-            self._reset_colours(code, rest)
-        elif code - 100 in _DYNAMIC:
-            self._set_colour(_DYNAMIC[code - 100], None)
-        elif code == 8:
-            self._link(rest)
-        elif code == 52:
-            self._clipboard(rest)
-        elif code == 7:
-            self._working_folder(rest)
-        elif code in _PROMPT_MARKS:
-            self._prompt_mark(rest)
+def _set_title(screen: Screen, code: int, text: str) -> None:
+    text = sanitize(text, _TITLE)
+    if code != 2:
+        screen.icon_title = text
+    if code != 1:
+        screen.title = text
 
-    def _set_title(self, code: int, text: str) -> None:
-        text = sanitize(text, _TITLE)
-        if code != 2:
-            self.icon_title = text
-        if code != 1:
-            self.title = text
 
-    def _working_folder(self, address: str) -> None:
-        """OSC 7: a file URL; its host is the program's own claim and is left out."""
-        if len(address) > _LINK:
-            return
-        path = address.removeprefix("file://")
-        at = path.find("/")
-        known = path != address and at >= 0
-        self.folder = sanitize(unquote(path[at:], errors="replace"), _FOLDER) if known else ""
+def _working_folder(screen: Screen, address: str) -> None:
+    """OSC 7: a file URL; its host is the program's own claim and is left out."""
+    if len(address) > _LINK:
+        return
+    path = address.removeprefix("file://")
+    at = path.find("/")
+    known = path != address and at >= 0
+    screen.folder = sanitize(unquote(path[at:], errors="replace"), _FOLDER) if known else ""
 
-    def _prompt_mark(self, rest: str) -> None:
-        """OSC 133 and the same letters of OSC 633 (upstream/terminal: Prompt marks)."""
-        part = _PARTS_OF_PROMPT.get(rest.partition(";")[0])
-        if part is not None and not self.on_alternate:
-            self.rows[self.y].mark(self.x + self.pending, part)
 
-    def _set_colour(self, index: int, colour: int | None) -> None:
-        if colour is None:
-            self.colours.pop(index, None)
+def _prompt_mark(screen: Screen, rest: str) -> None:
+    """OSC 133 and the same letters of OSC 633 (upstream/terminal: Prompt marks)."""
+    part = _PARTS_OF_PROMPT.get(rest.partition(";")[0])
+    if part is not None and not screen.on_alternate:
+        screen.rows[screen.cursor.y].mark(screen.cursor.x + screen.cursor.pending, part)
+
+
+def _set_colour(screen: Screen, index: int, colour: int | None) -> None:
+    if colour is None:
+        screen.colours.pop(index, None)
+    else:
+        screen.colours[index] = colour
+    screen.damage_base = None
+
+
+def colour_of(screen: Screen, index: int) -> int:
+    """What an entry is now: redefined, of the theme, or the standard one."""
+    colour = screen.colours.get(index)
+    if colour is None:
+        colour = screen.palette.get(index)
+    return default_colour(index) if colour is None else colour
+
+
+def _indexed_colours(screen: Screen, code: int, rest: str, end: str) -> None:
+    words = rest.split(";")[:_COLOURS_A_COMMAND]
+    for word, value in zip(words[::2], words[1::2], strict=False):
+        index = decimal(word)
+        if index is None:
+            continue
+        special = index if code == _SPECIAL else index - 256
+        if special > 4:
+            continue
+        if value == "?":
+            known = screen.special_colours.get(special, colour_of(screen, FOREGROUND))
+            colour = known if special >= 0 else colour_of(screen, index)
+            screen.send_reply(f"\x1b]{code};{index};{format_colour(colour)}{end}")
+        elif (parsed := parse_colour(value)) is None:
+            continue
+        elif special < 0:
+            _set_colour(screen, index, parsed)
         else:
-            self.colours[index] = colour
-        self.damage_base = None
+            screen.special_colours[special] = parsed
 
-    def colour_of(self, index: int) -> int:
-        """What an entry is now: redefined, of the theme, or the standard one."""
-        colour = self.colours.get(index)
-        if colour is None:
-            colour = self.palette.get(index)
-        return default_colour(index) if colour is None else colour
 
-    def _indexed_colours(self, code: int, rest: str, end: str) -> None:
-        words = rest.split(";")[:_COLOURS_A_COMMAND]
-        for word, value in zip(words[::2], words[1::2], strict=False):
-            index = decimal(word)
-            if index is None:
-                continue
-            special = index if code == _SPECIAL else index - 256
-            if special > 4:
-                continue
-            if value == "?":
-                known = self.special_colours.get(special, self.colour_of(FOREGROUND))
-                colour = known if special >= 0 else self.colour_of(index)
-                self.send_reply(f"\x1b]{code};{index};{format_colour(colour)}{end}")
-            elif (parsed := parse_colour(value)) is None:
-                continue
-            elif special < 0:
-                self._set_colour(index, parsed)
-            else:
-                self.special_colours[special] = parsed
+def _dynamic_colours(screen: Screen, code: int, rest: str, end: str) -> None:
+    for at, value in enumerate(rest.split(";")[: len(_DYNAMIC)], code):
+        if at not in _DYNAMIC:
+            break
+        if value == "?":
+            spelt = format_colour(colour_of(screen, _DYNAMIC[at]))
+            screen.send_reply(f"\x1b]{at};{spelt}{end}")
+        elif (parsed := parse_colour(value)) is not None:
+            _set_colour(screen, _DYNAMIC[at], parsed)
 
-    def _dynamic_colours(self, code: int, rest: str, end: str) -> None:
-        for at, value in enumerate(rest.split(";")[: len(_DYNAMIC)], code):
-            if at not in _DYNAMIC:
-                break
-            if value == "?":
-                spelt = format_colour(self.colour_of(_DYNAMIC[at]))
-                self.send_reply(f"\x1b]{at};{spelt}{end}")
-            elif (parsed := parse_colour(value)) is not None:
-                self._set_colour(_DYNAMIC[at], parsed)
 
-    def _reset_colours(self, code: int, rest: str) -> None:
-        words = [word for word in rest.split(";")[:_COLOURS_A_COMMAND] if word]
-        if code == 105:
-            for index in [decimal(word) for word in words] or range(5):
-                self.special_colours.pop(-1 if index is None else index, None)
-            return
-        if not words:
-            for index in [index for index in self.colours if index < FOREGROUND]:
-                del self.colours[index]
-            self.special_colours.clear()
-            self.damage_base = None
-        for word in words:
-            index = decimal(word)
-            if index is not None and index < FOREGROUND:
-                self._set_colour(index, None)
-            elif index is not None:
-                self.special_colours.pop(index - FOREGROUND, None)
+def _reset_colours(screen: Screen, code: int, rest: str) -> None:
+    words = [word for word in rest.split(";")[:_COLOURS_A_COMMAND] if word]
+    if code == 105:
+        for index in [decimal(word) for word in words] or range(5):
+            screen.special_colours.pop(-1 if index is None else index, None)
+        return
+    if not words:
+        for index in [index for index in screen.colours if index < FOREGROUND]:
+            del screen.colours[index]
+        screen.special_colours.clear()
+        screen.damage_base = None
+    for word in words:
+        index = decimal(word)
+        if index is not None and index < FOREGROUND:
+            _set_colour(screen, index, None)
+        elif index is not None:
+            screen.special_colours.pop(index - FOREGROUND, None)
 
-    def _link(self, rest: str) -> None:
-        _, _, address = rest.partition(";")
-        link = sanitize(address, _LINK) if len(address) <= _LINK else ""
-        self.attribute = self.attributes.with_link(self.attribute, link)
 
-    def _clipboard(self, rest: str) -> None:
-        """OSC 52: reading is always refused, writing unless it was allowed."""
-        _, _, data = rest.partition(";")
-        if not self.allow_clipboard or self.on_clipboard is None or data == "?":
-            return
-        try:
-            text = base64.b64decode(data, validate=True).decode("utf-8", "replace")
-        except (binascii.Error, ValueError):
-            return
-        self.on_clipboard(text)
+def _link(screen: Screen, rest: str) -> None:
+    _, _, address = rest.partition(";")
+    link = sanitize(address, _LINK) if len(address) <= _LINK else ""
+    screen.cursor.attribute = screen.attributes.with_link(screen.cursor.attribute, link)
 
-    def device_string(self, body: str) -> None:
-        """Obey a DCS; those we do not know are swallowed whole."""
-        match = _DEVICE.match(body)
-        if match is not None and match[1] == "$":
-            self.request_setting(body[match.end() :])
-        elif match is not None:
-            self.request_capabilities(body[match.end() :])
+
+def _clipboard(screen: Screen, rest: str) -> None:
+    """OSC 52: reading is always refused, writing unless it was allowed."""
+    _, _, data = rest.partition(";")
+    if not screen.allow_clipboard or screen.on_clipboard is None or data == "?":
+        return
+    try:
+        text = base64.b64decode(data, validate=True).decode("utf-8", "replace")
+    except (binascii.Error, ValueError):
+        return
+    screen.on_clipboard(text)
+
+
+def device_string(screen: Screen, body: str, _end: str = "") -> None:
+    """Obey a DCS; those we do not know are swallowed whole."""
+    match = _DEVICE.match(body)
+    if match is not None and match[1] == "$":
+        request_setting(screen, body[match.end() :])
+    elif match is not None:
+        request_capabilities(screen, body[match.end() :])
 
 
 def default_colour(index: int) -> int:

@@ -1,38 +1,47 @@
-"""Escape sequence parser: whole sequences by regular expression, broken ones by a state machine.
+"""Escape sequence parser: whole sequences by table, broken ones by a state machine.
 
-A `pyte.ByteStream` that keeps pyte's screen protocol and replaces its character loop
-(upstream/terminal: What pyte lacks). Whatever the pieces bytes arrive in, the events are the same.
+A `pyte.ByteStream` for its decoding; its character loop and its events are replaced
+(upstream/terminal: What pyte lacks). Whatever the pieces bytes arrive in, the effect is the same.
 """
 
 from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Generator
+from collections.abc import Generator, Iterable, Iterator
+from operator import length_hint
 from typing import Any, Final, cast
 
 import pyte
 
-from services.terminal.emulator.dispatch import LONGEST, LONGEST_STRING
+from services.terminal.emulator.dispatch import (
+    ERASE_TO_END,
+    GENERAL,
+    MOVES,
+    NOTHING,
+    PLACE,
+    STYLE,
+    UNKNOWN,
+    begins,
+    perform,
+)
+from services.terminal.emulator.print import draw, write
+from services.terminal.emulator.print_cached import pieces_of, print_text
+from services.terminal.emulator.row import LONGEST_LOG
 from services.terminal.emulator.screen import Screen
+from services.terminal.emulator.sequences import LONGEST, LONGEST_STRING, SEQUENCE
+from services.terminal.emulator.sgr import is_sgr
 
 ESC: Final = "\x1b"
-_SEQUENCES: Final = re.compile(
-    r"(\x1b(?:"
-    r"\[[0-?]*[@-~]|\[[0-?]*[ -/]+[@-~]"
-    r"|\(B(?:\x1b\[m)?"
-    r"|\](?:R|P[0-9A-Fa-f]{7}|[^\x07\x18\x1a\x1b]*(?:\x07|\x1b\\))"
-    r"|[PX^_][^\x18\x1a\x1b]*\x1b\\"
-    r"|[ -/]+[0-~]"
-    r"|[0-OQ-WYZ\\`-~]"
-    r"))"
-)
+_ENDED: Final = re.compile(r"\](?:R|P[0-9A-Fa-f]{7}|[^\x07\x18\x1a]*\x07)")
+"""A string that ends in its own piece."""
+_OPEN: Final = re.compile(r"\][^\x07\x18\x1a]*|[PX^_][^\x18\x1a]*")
 _STRING_END: Final = re.compile(r"[\x07\x18\x1a\x1b]")
 _C1: Final = re.compile("[\x80-\x9f]")
 _LINUX_PALETTE: Final = re.compile(r"P[0-9A-Fa-f]{7}")
 
-_SHORT: Final = 200
-"""Longer texts between two sequences are printed by the screen."""
+_SHORT: Final = 32
+"""Longer pieces seldom come again."""
 _SEQUENCE_COST: Final = 64
 """What a sequence costs besides the cells it changes, in cells."""
 _CHARACTER_COST: Final = 32
@@ -48,7 +57,8 @@ class SequenceParser(pyte.ByteStream):
         self.screen = screen
         self.unparsed = ""
         """What was taken and not parsed yet."""
-        super().__init__(cast(Any, screen))
+        super().__init__()
+        self._initialize_parser()
 
     def feed(self, data: bytes, cells: int | None = None) -> None:  # type: ignore[override]
         """Take bytes, cut anywhere; never raises.
@@ -62,7 +72,7 @@ class SequenceParser(pyte.ByteStream):
             text = _C1.sub(lambda match: ESC + chr(ord(match[0]) - 0x40), text)
         if self.unparsed:
             text, self.unparsed = self.unparsed + text, ""
-        if screen.adrift and not screen.pending:
+        if screen.adrift and not screen.cursor.pending:
             screen.update_flags()
         if self._state != _GROUND:
             text = text[self._resume(text, 0) :]
@@ -71,195 +81,207 @@ class SequenceParser(pyte.ByteStream):
                 return
         if ESC not in text:
             if text:
-                self.unparsed = screen.write(text)
+                self.unparsed = write(screen, text)
             return
-        parts = _SEQUENCES.split(text)
-        last = parts.pop()
-        if parts:
-            self._run(parts, text.isascii())
-        if self.unparsed:
-            self.unparsed += last
-        elif last:
-            self._scan(last)
+        pieces = text.split(ESC)
+        if pieces[0]:
+            rest = write(screen, pieces[0])
+            if rest or screen.cost > screen.cost_limit:
+                pieces[0] = rest
+                self.unparsed = ESC.join(pieces)
+                return
+            if screen.adrift and not screen.cursor.pending:
+                screen.update_flags()
+        self._run(pieces)
+        for row in screen.rows:
+            if len(row.log) > LONGEST_LOG:
+                row.settle()
 
-    def _run(self, parts: list[str], ascii_only: bool) -> None:  # noqa: PLR0912, PLR0915
-        """Obey texts and sequences in turn: the loop in which the time goes.
+    def _run(self, pieces: list[str]) -> None:  # noqa: PLR0912, PLR0915
+        """Obey what follows each escape in turn: the loop in which the time goes.
 
-        The cursor, its row and its style live in locals while text is printed, styles change and
-        the cursor is put somewhere; for anything else they go back to the screen first.
+        A piece is a sequence without its escape and the text up to the next one; what it means is
+        looked up as a whole. The cursor, its row and its style live in locals while text is
+        printed, styles change and the cursor is put somewhere; for anything else they go back to
+        the screen first.
         """
         screen = self.screen
-        positions = screen.positions
-        perform = screen.perform
+        memo, cursor = screen.memo, screen.cursor
+        learning = memo.learns(len(pieces))
+        meanings, positions = memo.meanings, memo.positions
         apply_sgr = screen.attributes.apply_sgr
-        operations, cell_operations = screen.operations, screen.cell_operations
         columns = screen.columns
-        rows, x, y, attribute = screen.rows, screen.x, screen.y, screen.attribute
+        rows, x, y, attribute = screen.rows, cursor.x, cursor.y, cursor.attribute
         fast = screen.fast
-        if fast and screen.pending:
+        protected = screen.protected
+        if fast and cursor.pending:
             x = columns
         transitions = attribute.transitions
         last = ""
-        each = iter(parts)
-        for text, sequence in zip(each, each, strict=True):
-            if text:
-                end = x + len(text)
-                if (
-                    fast
-                    and end <= columns
-                    and (ascii_only or text.isascii())
-                    and text.isprintable()
-                ):
+        second: Any = None
+        text: Any
+        each = iter(pieces)
+        next(each)
+        for piece in each:
+            if fast:
+                meaning = meanings.get(piece)
+                if meaning is not None:
+                    kind, first, second, text, width = meaning
+                else:
+                    # A regular expression would find any sequence, and costs as much as the rest.
+                    first, mark, text = piece.partition("m")
+                    if mark and (first in transitions or is_sgr(first)):
+                        kind = STYLE
+                    else:
+                        sequence, mark, text = piece.partition("H")
+                        place = positions.get(sequence)
+                        if mark and place is not None:
+                            kind = PLACE
+                            first, second = place
+                        else:
+                            kind, first, second, text = begins(screen, piece)
+                    width = len(text) if text.isascii() and text.isprintable() else -1
+                    if learning and len(piece) <= _SHORT and kind != UNKNOWN:
+                        kept = text
+                        if width < 0 and text.isascii():
+                            kept = pieces_of(text) or text
+                        learning = memo.learn(piece, (kind, first, second, kept, width))
+            else:
+                kind, text, width = UNKNOWN, "", 0
+            if kind == STYLE:
+                attribute = transitions.get(first) or apply_sgr(attribute, first) or attribute
+                transitions = attribute.transitions
+            elif kind == PLACE:
+                y, x = first, second
+            elif kind == ERASE_TO_END and not protected:
+                if x == columns:
+                    x -= 1
+                row = rows[y]
+                if x != row.length or not attribute.plain:
+                    row.erase(x, columns, attribute.blank)
+                row.wrapped = False
+            elif kind == NOTHING:
+                pass
+            else:
+                cursor.y = y
+                cursor.attribute = attribute
+                if last:
+                    screen.last = last
+                    last = ""
+                if fast:
+                    cursor.pending = x == columns
+                    cursor.x = x - 1 if x == columns else x
+                else:
+                    cursor.x = x
+                if kind >= ERASE_TO_END:
+                    first(screen, second)
+                    x, y = cursor.x, cursor.y
+                    if cursor.pending and kind != MOVES:
+                        x = columns
+                else:
+                    if kind == GENERAL:
+                        first(screen, *second)
+                    else:
+                        text = self._obey(piece, pieces, each)
+                        width = -1
+                    screen.cost += _SEQUENCE_COST
+                    if screen.adrift and not screen.cursor.pending:
+                        screen.update_flags()
+                    rows, cursor = screen.rows, screen.cursor
+                    x, y = cursor.x, cursor.y
+                    fast = screen.fast
+                    if not fast:
+                        width = -1
+                    protected = screen.protected
+                    if fast and cursor.pending:
+                        x = columns
+                    attribute = cursor.attribute
+                    transitions = attribute.transitions
+                if screen.cost > screen.cost_limit:
+                    shown = text if isinstance(text, str) else "".join(text)
+                    self.unparsed = shown + _joined(each)
+                    if self.unparsed:
+                        break
+            if width > 0:
+                end = x + width
+                if end <= columns:
                     row = rows[y]
-                    cells = row.cells
-                    if cells is not None:
-                        if row.wide:
-                            row.clear_split_wide(x, end)
-                        cells[x:end] = text
-                        row.attributes[x:end] = [attribute] * (end - x)
-                    elif x == row.length:
+                    length = row.length
+                    if x == length:
                         row.spans.append((text, attribute))
                         row.length = end
+                    elif x > length >= 0 or row.wide:
+                        row.write(x, text, attribute)
                     else:
-                        row.write(x, text, attribute, columns)
+                        row.log += x, text, attribute
+                        row.length = -1
                     row.clean = 0
                     x = end
                     last = text
-                else:
-                    if last:
-                        screen.last = last
-                        last = ""
-                    place = None
-                    if fast and len(text) <= _SHORT:
-                        place = screen.print_text(text, x, y, attribute)
-                    if place is not None:
-                        x, y = place
-                    else:
-                        screen.y = y
-                        screen.attribute = attribute
-                        if fast:
-                            screen.pending = x == columns
-                            screen.x = x - 1 if x == columns else x
-                        else:
-                            screen.x = x
-                        if ESC in text:
-                            self._scan(text)
-                            if not self.unparsed:
-                                self._state = _GROUND
-                                self._initialize_parser()
-                        else:
-                            self.unparsed = screen.write(text)
-                        if self.unparsed:
-                            self.unparsed += sequence + "".join(each)
-                            return
-                        if screen.adrift and not screen.pending:
-                            screen.update_flags()
-                        rows, x, y = screen.rows, screen.x, screen.y
-                        fast = screen.fast
-                        if fast and screen.pending:
-                            x = columns
-                        attribute = screen.attribute
-                        transitions = attribute.transitions
-            if fast:
-                reached = transitions.get(sequence)
-                if reached is not None:
-                    attribute = reached
-                    transitions = reached.transitions
                     continue
-                place = positions.get(sequence)
-                if place is not None:
-                    y, x = place
-                    continue
-                if sequence == "\x1b[K" and not screen.protected:
-                    if x == columns:
-                        x -= 1
-                    row = rows[y]
-                    if row.cells is not None or x < row.length or not attribute.plain:
-                        row.erase(x, columns, attribute.blank, columns)
-                    row.wrapped = False
-                    continue
-                if sequence == "\x1b(B":
-                    continue
-                cell_operation = cell_operations.get(sequence)
-                if cell_operation is not None:
-                    screen.y = y
-                    screen.pending = x == columns
-                    screen.x = x - 1 if x == columns else x
-                    screen.attribute = attribute
-                    if last:
-                        screen.last = last
-                        last = ""
-                    handler, number, ends = cell_operation
-                    handler(number)
-                    x, y = screen.x, screen.y
-                    if screen.pending and not ends:
-                        x = columns
-                    if screen.cost > screen.cost_limit:
-                        self.unparsed = "".join(each)
-                        if self.unparsed:
-                            break
-                    continue
-            if sequence[-1] == "m" and (fast or sequence[1] == "["):
-                reached = apply_sgr(attribute, sequence)
-                if reached is not None:
-                    attribute = reached
-                    transitions = reached.transitions
-                    continue
-            screen.y = y
-            if fast:
-                screen.pending = x == columns
-                screen.x = x - 1 if x == columns else x
-            else:
-                screen.x = x
-            screen.attribute = attribute
+            if not text:
+                continue
             if last:
                 screen.last = last
                 last = ""
-            known = operations.get(sequence)
-            if known is None:
-                perform(sequence)
+            if fast:
+                place = print_text(screen, text, x, y, attribute)
+                if place is not None:
+                    x, y = place
+                    continue
+                cursor.pending = x == columns
+                cursor.x = x - 1 if x == columns else x
             else:
-                known[0](*known[1])
-            screen.cost += _SEQUENCE_COST
-            if screen.adrift and not screen.pending:
-                screen.update_flags()
-            rows, x, y = screen.rows, screen.x, screen.y
-            fast = screen.fast
-            if fast and screen.pending:
-                x = columns
-            attribute = screen.attribute
-            transitions = attribute.transitions
-            if screen.cost > screen.cost_limit:
-                self.unparsed = "".join(each)
+                cursor.x = x
+            cursor.y = y
+            cursor.attribute = attribute
+            rest = write(screen, text if isinstance(text, str) else "".join(text))
+            if rest or screen.cost > screen.cost_limit:
+                self.unparsed = rest + _joined(each)
                 if self.unparsed:
-                    break
-        screen.y = y
-        screen.attribute = attribute
+                    return
+            if screen.adrift and not screen.cursor.pending:
+                screen.update_flags()
+            rows, cursor = screen.rows, screen.cursor
+            x, y = cursor.x, cursor.y
+            fast = screen.fast
+            if fast and cursor.pending:
+                x = columns
+            attribute = cursor.attribute
+            transitions = attribute.transitions
+        cursor.y = y
+        cursor.attribute = attribute
         if fast:
-            screen.pending = x == columns
-            screen.x = x - 1 if x == columns else x
+            cursor.pending = x == columns
+            cursor.x = x - 1 if x == columns else x
+        else:
+            cursor.x = x
         if last:
             screen.last = last
 
-    def _scan(self, text: str) -> None:
-        """Text with an escape in it that began no whole sequence."""
+    def _obey(self, piece: str, pieces: list[str], each: Iterator[str]) -> str:
+        """Obey a sequence that is not worth remembering; the text after it.
+
+        A string may end in the next piece, and a broken sequence anywhere.
+        """
         screen = self.screen
-        at = 0
-        while at < len(text):
-            begin = text.find(ESC, at)
-            if begin != at:
-                end = begin if begin >= 0 else len(text)
-                rest = screen.write(text[at:end])
-                if rest:
-                    self.unparsed = rest + text[end:]
-                    return
-                at = end
-                continue
+        match = SEQUENCE.match(piece) or _ENDED.match(piece)
+        if match is not None:
+            perform(screen, match[0])
+            return piece[match.end() :]
+        at = len(pieces) - length_hint(each)
+        if at < len(pieces) and pieces[at][:1] == "\\" and _OPEN.fullmatch(piece):
+            perform(screen, f"{piece}{ESC}\\")
+            return next(each)[1:]
+        while True:
             self._send(ESC)
-            at = self._resume(text, at + 1)
-            if screen.cost > screen.cost_limit:
-                self.unparsed = text[at:]
-                return
+            done = self._resume(piece, 0)
+            if self._state == _GROUND or screen.cost > screen.cost_limit:
+                return piece[done:]
+            following = next(each, None)
+            if following is None:
+                return ""
+            piece = following
 
     def _resume(self, text: str, at: int) -> int:
         """Carry on inside a sequence; the place at which it has ended, or the limit was met."""
@@ -328,7 +350,7 @@ class SequenceParser(pyte.ByteStream):
                 pass
             elif run > "\x7f":
                 state = _GROUND
-                screen.draw(run)
+                draw(screen, run)
             elif state == _ESCAPE and len(pieces) == 1 and run in "[]PX^_":
                 pieces = [ESC + run]
                 self._length = 2
@@ -347,7 +369,7 @@ class SequenceParser(pyte.ByteStream):
         sequence = "".join(pieces) + end
         string = sequence[1] in "]PX^_"
         if self._length <= (LONGEST_STRING if string else LONGEST) + 4:
-            self.screen.perform(sequence)
+            perform(self.screen, sequence[1:])
         self._length = 0
         return _GROUND
 
@@ -356,3 +378,8 @@ def _is_linux(pieces: list[str]) -> bool:
     """Whether it is a palette command of the Linux console, which has no end of its own."""
     body = "".join(pieces)
     return body == "R" or _LINUX_PALETTE.fullmatch(body) is not None
+
+
+def _joined(pieces: Iterable[str]) -> str:
+    """Pieces as they came, each with its escape."""
+    return "".join([ESC + piece for piece in pieces])

@@ -42,32 +42,34 @@ def resize(screen: Screen, columns: int, lines: int) -> None:
         else (screen.rows, screen.other_rows)
     )
     before = screen.columns
-    screen.columns = columns
+    for row in (*main, *alternate):
+        row.settle()
+    screen.columns = screen.page.columns = columns
     reflowed = _reflow_rows(screen, main, columns, lines, before)
     cut = _cut(screen, alternate, columns, lines)
     screen.lines = lines
     screen.rows, screen.other_rows = (cut, reflowed) if screen.on_alternate else (reflowed, cut)
-    screen.x = min(screen.x, columns - 1)
-    screen.y = min(screen.y, lines - 1)
-    screen.pending = screen.pending and screen.x == columns - 1
+    screen.cursor.x = min(screen.cursor.x, columns - 1)
+    screen.cursor.y = min(screen.cursor.y, lines - 1)
+    screen.cursor.pending = screen.cursor.pending and screen.cursor.x == columns - 1
     screen.reset_margins()
-    screen.extend_tabs(before)
-    screen.forget_positions()
+    screen.tabs.extend(before, columns)
+    screen.memo.clear()
     screen.update_flags()
     screen.damage_base = None
 
 
 def _cut(screen: Screen, rows: list[Row], columns: int, lines: int) -> list[Row]:
     """Rows of the alternate screen at their new size; the cursor's row is kept."""
-    dropped = max(0, screen.y + 1 - lines) if screen.on_alternate else 0
+    dropped = max(0, screen.cursor.y + 1 - lines) if screen.on_alternate else 0
     if screen.on_alternate:
-        screen.y -= dropped
-    saved = screen.saved.get(True)
+        screen.cursor.y -= dropped
+    saved = screen.cursor.saved.get(True)
     if saved is not None:
-        screen.saved[True] = replace(saved, y=max(0, saved.y - dropped), pending=False)
+        screen.cursor.saved[True] = replace(saved, y=max(0, saved.y - dropped), pending=False)
     kept = rows[dropped : dropped + lines]
     for row in kept:
-        cells = row.to_grid(columns, screen.plain) if row.cells is None else row.cells
+        cells = row.to_grid()
         if len(cells) > columns:
             if row.wide and cells[columns] == WIDE_SPACER:
                 cells[columns - 1] = " "
@@ -183,10 +185,10 @@ def _is_empty(row: Row) -> bool:
 
 def _tracked_cells(screen: Screen, size: int) -> list[_TrackedCell]:
     """The main screen's cursor and saved cursor, in this order; at least one."""
-    saved = screen.saved.get(False)
+    saved = screen.cursor.saved.get(False)
     marks = []
     if not screen.on_alternate:
-        marks.append(_TrackedCell(size + screen.y, screen.x + screen.pending))
+        marks.append(_TrackedCell(size + screen.cursor.y, screen.cursor.x + screen.cursor.pending))
     if saved is not None:
         marks.append(_TrackedCell(size + saved.y, saved.x + saved.pending))
     return marks or [_TrackedCell(size, 0)]
@@ -195,17 +197,17 @@ def _tracked_cells(screen: Screen, size: int) -> list[_TrackedCell]:
 def _restore_cursors(
     screen: Screen, marks: list[_TrackedCell], start: int, columns: int, lines: int
 ) -> None:
-    saved = screen.saved.get(False)
+    saved = screen.cursor.saved.get(False)
     found = []
     for mark in marks:
         pending = mark.column >= columns
         y = min(max(mark.line - start, 0), lines - 1)
         found.append((min(mark.column, columns - 1), y, pending))
     if not screen.on_alternate:
-        screen.x, screen.y, screen.pending = found.pop(0)
+        screen.cursor.x, screen.cursor.y, screen.cursor.pending = found.pop(0)
     if saved is not None:
         x, y, pending = found[0]
-        screen.saved[False] = replace(saved, x=x, y=y, pending=pending)
+        screen.cursor.saved[False] = replace(saved, x=x, y=y, pending=pending)
 
 
 def _wrap(

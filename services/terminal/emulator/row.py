@@ -1,15 +1,19 @@
 """Rows: one line of cells as an object that scrolls by reference (upstream/terminal: Rows).
 
-A row begins as spans of text and attribute, which is all that appending needs. The first write
-that is neither an append nor a full overwrite makes it a grid: a list of cells and a list of
-attributes. In both, one character is one cell (see `widths`).
+A row begins as spans of text and attribute, which is all that appending needs. What is written
+over them is kept as it came, in a log: only when somebody looks at the row is it made a grid, a
+list of cells and a list of attributes, by what was written last. So a program that paints a screen
+many times between two looks pays for the cells of the last time. In all three, one character is
+one cell (see `widths`).
 """
 
 from __future__ import annotations
 
-from typing import Final, TypeAlias
+from collections.abc import Iterable
+from itertools import accumulate
+from typing import Any, Final, TypeAlias
 
-from services.terminal.cells import PLAIN, CellStyle, PromptPart, Run
+from services.terminal.cells import PromptPart, Run
 from services.terminal.emulator.styles import Attribute
 from services.terminal.emulator.widths import JOINER, LEADING_SPACER, WIDE_SPACER, Clusters
 
@@ -19,29 +23,53 @@ Mark: TypeAlias = tuple[int, PromptPart]
 
 _SEEN: Final = 1
 _DRAWN: Final = 2
+LONGEST_LOG: Final = 3 * 128
+"""What a log may hold between two calls of the parser: three entries a write."""
+_SHORT_LOG: Final = 3 * 8
+"""Applying so little costs less than looking for what was overwritten."""
+
+
+class RowDefaults:
+    """What the rows of a screen share."""
+
+    __slots__ = ("clusters", "columns", "plain")
+
+    def __init__(self, columns: int, clusters: Clusters, plain: Attribute) -> None:
+        self.columns = columns
+        self.clusters = clusters
+        self.plain = plain
+        """The style of a cell nothing was written to."""
 
 
 class Row:
-    """One line; `clean` is zeroed whenever it changes, which empties `cache` and marks damage."""
+    """One line; `clean` is zeroed whenever it changes, which empties `cache` and marks damage.
+
+    `cells`, `attributes`, `spans` and `wide` say what the row is only where its log is empty.
+    """
 
     __slots__ = (
         "_cache",
         "attributes",
         "cells",
         "clean",
-        "clusters",
         "length",
+        "log",
         "marks",
+        "page",
         "spans",
         "wide",
         "wrapped",
     )
 
-    def __init__(self, clusters: Clusters) -> None:
-        self.clusters = clusters
+    def __init__(self, page: RowDefaults) -> None:
+        self.page = page
         self.spans: list[Span] = []
         self.length = 0
-        """Cells written as spans; a grid is always as long as the screen is wide."""
+        """Cells written as spans; -1 for a grid, which is as long as the screen is wide, and
+        while there is a log."""
+        self.log: list[Any] = []
+        """Column, text and attribute of what was written, none of it wide, oldest first. They lie
+        flat: a tuple for each would keep the garbage collector busy."""
         self.cells: list[str] | None = None
         self.wide = False
         """Whether a cell of two columns may be in it."""
@@ -69,21 +97,23 @@ class Row:
     @property
     def is_blank(self) -> bool:
         """Whether nothing was written to it and nothing marks it."""
-        return self.cells is None and not self.spans and not self.marks
+        return self.cells is None and not self.spans and not self.log and not self.marks
 
     def mark(self, column: int, part: PromptPart) -> None:
         """Put a prompt mark; it replaces one of its kind."""
         self.marks = (*(mark for mark in self.marks if mark[1] is not part), (column, part))
 
     @property
-    def known_attributes(self) -> set[Attribute]:
+    def known_attributes(self) -> Iterable[Attribute]:
         """The attributes of the cells that were written, each once."""
+        self.settle()
         if self.cells is not None:
-            return set(self.attributes)
-        return {attribute for _, attribute in self.spans}
+            return {id(each): each for each in self.attributes}.values()
+        return {id(each): each for _, each in self.spans}.values()
 
     def char(self, at: int) -> str:
         """The normalised character at a column."""
+        self.settle()
         if self.cells is not None:
             return self.cells[at]
         end = self.length
@@ -95,9 +125,38 @@ class Row:
                 return text[at - end]
         return " "
 
-    def to_grid(self, columns: int, plain: Attribute) -> list[str]:
-        """Turn spans into a grid."""
-        spans = self.spans
+    def settle(self) -> None:
+        """Apply what the log holds, but for what was overwritten since."""
+        log = self.log
+        if not log:
+            return
+        places, columns = log[::3], self.page.columns
+        if 0 in places:
+            # Most often it was painted from its beginning to its end, in one go.
+            first = len(places) - 1 - places[::-1].index(0)
+            texts = log[3 * first + 1 :: 3]
+            if [*accumulate(map(len, texts), initial=0)] == [*places[first:], columns]:
+                self.cells = None
+                self.spans = list(zip(texts, log[3 * first + 2 :: 3], strict=True))
+                self.length = columns
+                log.clear()
+                return
+        kept = _last_written(log) if len(log) > _SHORT_LOG else log[:]
+        log.clear()
+        cells = self.to_grid()
+        attributes = self.attributes
+        for at, text, attribute in zip(kept[::3], kept[1::3], kept[2::3], strict=True):
+            end = at + len(text)
+            cells[at:end] = text
+            attributes[at:end] = [attribute] * len(text)
+
+    def to_grid(self) -> list[str]:
+        """The cells; spans are made a grid for it."""
+        if self.log:
+            self.settle()
+        if self.cells is not None:
+            return self.cells
+        spans, columns, plain = self.spans, self.page.columns, self.page.plain
         if not spans:
             cells = [" "] * columns
             attributes = [plain] * columns
@@ -113,6 +172,7 @@ class Row:
                 cells += [" "] * missing
                 attributes += [plain] * missing
             self.spans = []
+        self.length = -1
         self.cells = cells
         self.attributes = attributes
         return cells
@@ -126,58 +186,72 @@ class Row:
         if end < len(cells) and cells[end] == WIDE_SPACER:
             cells[end - 1] = cells[end] = " "
 
-    def write(self, at: int, text: str, attribute: Attribute, columns: int) -> None:
+    def write(self, at: int, text: str, attribute: Attribute) -> None:
         """Overwrite cells from column `at`; the text is normalised and fits."""
         end = at + len(text)
-        cells = self.cells
+        length = self.length
         self.clean = 0
-        if cells is None:
-            if at >= self.length:
-                if at > self.length:
-                    self.spans.append((" " * (at - self.length), attribute.owner.plain))
+        wide = not text.isascii() and WIDE_SPACER in text
+        if length >= 0:
+            if at >= length:
+                if at > length:
+                    self.spans.append((" " * (at - length), self.page.plain))
                 self.spans.append((text, attribute))
                 self.length = end
-                self.wide = self.wide or (not text.isascii() and WIDE_SPACER in text)
+                self.wide = self.wide or wide
                 return
-            if at == 0 and end >= self.length:
+            if at == 0 and end >= length:
                 self.spans = [(text, attribute)]
                 self.length = end
-                self.wide = not text.isascii() and WIDE_SPACER in text
+                self.wide = wide
                 return
-            cells = self.to_grid(columns, attribute.owner.plain)
-        if self.wide:
-            self.clear_split_wide(at, end)
-        elif not text.isascii() and WIDE_SPACER in text:
+        if self.wide or wide:
+            cells = self.to_grid()
+            if self.wide:
+                self.clear_split_wide(at, end)
             self.wide = True
-        cells[at:end] = text
-        self.attributes[at:end] = [attribute] * len(text)
+            cells[at:end] = text
+            self.attributes[at:end] = [attribute] * len(text)
+        else:
+            self._keep(at, text, attribute)
 
-    def erase(self, start: int, end: int, blank: Attribute, columns: int) -> None:
+    def _keep(self, at: int, text: str, attribute: Attribute) -> None:
+        self.log += at, text, attribute
+        self.length = -1
+        if len(self.log) > LONGEST_LOG:
+            self.settle()
+
+    def erase(self, start: int, end: int, blank: Attribute) -> None:
         """Blank the cells of [start, end)."""
+        columns = self.page.columns
         self.clean = 0
         if end >= columns:
             self.wrapped = False
-        if self.cells is None or (start == 0 and end >= columns):
-            if start == 0 and (end >= columns or (end >= self.length and blank.plain)):
-                self.cells = None
-                self.wide = False
-                self.spans = [] if blank.plain else [(" " * end, blank)]
-                self.length = 0 if blank.plain else end
-                return
-            if start >= self.length:
+        length = self.length
+        if start == 0 and (end >= columns or (0 <= length <= end and blank.plain)):
+            self.log.clear()
+            self.cells = None
+            self.wide = False
+            self.spans = [] if blank.plain else [(" " * end, blank)]
+            self.length = 0 if blank.plain else end
+            return
+        if length >= 0:
+            if start >= length:
                 if not blank.plain:
-                    self.write(start, " " * (end - start), blank, columns)
+                    self.write(start, " " * (end - start), blank)
                 return
-            if not self.wide and (end >= columns or (end >= self.length and blank.plain)):
+            if not self.wide and (end >= columns or (end >= length and blank.plain)):
                 self._truncate(start)
                 if not blank.plain:
-                    self.write(start, " " * (end - start), blank, columns)
+                    self.write(start, " " * (end - start), blank)
                 return
-        cells = self.cells if self.cells is not None else self.to_grid(columns, blank.owner.plain)
         if self.wide:
+            cells = self.to_grid()
             self.clear_split_wide(start, end)
-        cells[start:end] = [" "] * (end - start)
-        self.attributes[start:end] = [blank] * (end - start)
+            cells[start:end] = [" "] * (end - start)
+            self.attributes[start:end] = [blank] * (end - start)
+        else:
+            self._keep(start, " " * (end - start), blank)
 
     def _truncate(self, length: int) -> None:
         spans = self.spans
@@ -190,10 +264,10 @@ class Row:
                 break
         self.length = length
 
-    def insert(self, at: int, count: int, right: int, blank: Attribute, columns: int) -> None:
+    def insert(self, at: int, count: int, right: int, blank: Attribute) -> None:
         """Push the cells of [at, right] to the right by blanks; what passes `right` is lost."""
         count = min(count, right + 1 - at)
-        cells = self.cells if self.cells is not None else self.to_grid(columns, blank.owner.plain)
+        cells = self.to_grid()
         if self.wide:
             self.clear_split_wide(at, right + 1)
             self.clear_split_wide(right + 1 - count, right + 1)
@@ -202,13 +276,13 @@ class Row:
         cells[at:at] = [" "] * count
         self.attributes[at:at] = [blank] * count
         self.clean = 0
-        if right + 1 >= columns:
+        if right + 1 >= len(cells):
             self.wrapped = False
 
-    def delete(self, at: int, count: int, right: int, blank: Attribute, columns: int) -> None:
+    def delete(self, at: int, count: int, right: int, blank: Attribute) -> None:
         """Pull the cells of [at, right] to the left; blanks come in at `right`."""
         count = min(count, right + 1 - at)
-        cells = self.cells if self.cells is not None else self.to_grid(columns, blank.owner.plain)
+        cells = self.to_grid()
         if self.wide:
             self.clear_split_wide(at, right + 1)
             self.clear_split_wide(at, at + count)
@@ -217,11 +291,12 @@ class Row:
         cells[right + 1 - count : right + 1 - count] = [" "] * count
         self.attributes[right + 1 - count : right + 1 - count] = [blank] * count
         self.clean = 0
-        if right + 1 >= columns:
+        if right + 1 >= len(cells):
             self.wrapped = False
 
     def pieces(self) -> list[Span]:
         """Normalised text in spans of equal attribute, from column 0."""
+        self.settle()
         if self.cells is None:
             return self.spans
         spans: list[Span] = []
@@ -238,25 +313,25 @@ class Row:
     @property
     def runs(self) -> list[Run]:
         """The cells from column 0 in runs of equal style; past the last all are blank and plain."""
-        to_text = self.clusters.to_text
+        to_text = self.page.clusters.to_text
         runs: list[Run] = []
-        last: CellStyle | None = None
+        last: Attribute | None = None
         for text, attribute in self.pieces():
-            style = attribute.style
-            for part in _split_joined(text, self.clusters) if self.wide else (to_text(text),):
-                if style is last and not runs[-1][0].endswith(JOINER):
-                    runs[-1] = (runs[-1][0] + part, style)
+            for part in _split_joined(text, self.page.clusters) if self.wide else (to_text(text),):
+                if attribute is last and not runs[-1][0].endswith(JOINER):
+                    runs[-1] = (runs[-1][0] + part, attribute)
                 else:
-                    runs.append((part, style))
-                    last = style
-        if runs and runs[-1][1] == PLAIN and not self.wrapped:
+                    runs.append((part, attribute))
+                    last = attribute
+        if last is not None and last.plain and not self.wrapped:
             text = runs[-1][0].rstrip(" ")
-            runs[-1:] = [(text, PLAIN)] if text else []
+            runs[-1:] = [(text, last)] if text else []
         return runs
 
     @property
     def content(self) -> str:
         """The normalised text of every cell that was written."""
+        self.settle()
         if self.cells is not None:
             return "".join(self.cells)
         return "".join(text for text, _ in self.spans)
@@ -265,8 +340,20 @@ class Row:
     def text(self) -> str:
         """The cells as text, without blanks at the end of the line (a wrapped row has no end)."""
         if self.wrapped:
-            return self.clusters.to_text(self.content.removesuffix(LEADING_SPACER))
-        return self.clusters.to_text(self.content).rstrip(" ")
+            return self.page.clusters.to_text(self.content.removesuffix(LEADING_SPACER))
+        return self.page.clusters.to_text(self.content).rstrip(" ")
+
+
+def _last_written(log: list[Any]) -> list[Any]:
+    """A log without what was overwritten later."""
+    covered = 0
+    kept: list[Any] = []
+    for at, text, attribute in zip(log[-3::-3], log[-2::-3], log[-1::-3], strict=True):
+        extent = (1 << len(text)) - 1 << at
+        if extent & ~covered:
+            kept += attribute, text, at
+            covered |= extent
+    return kept[::-1]
 
 
 def _split_joined(text: str, clusters: Clusters) -> list[str]:

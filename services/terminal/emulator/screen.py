@@ -1,200 +1,292 @@
-"""The screen a parser drives: maps controls and sequences to handlers."""
+"""The screen: rows and scrollback, and the cursor, margins, modes, tab stops and sets it owns."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+import sys
+from collections.abc import Callable, Mapping
+from typing import TypeAlias
 
-from services.terminal.emulator.dispatch import (
-    ALL,
-    CELL_OPERATIONS,
-    CONTROL_SEQUENCES,
-    CONTROLS,
-    ENDS_PENDING_WRAP,
-    ESCAPES,
-    LONGEST,
-    LONGEST_REMEMBERED,
-    LONGEST_STRING,
-    parse,
+from services.terminal.cells import BACKGROUND
+from services.terminal.emulator.memo import Memo
+from services.terminal.emulator.row import Row, RowDefaults
+from services.terminal.emulator.scrollback import Scrollback
+from services.terminal.emulator.state import (
+    ROW_COST,
+    Charsets,
+    Margins,
+    ModeFlags,
+    SavedCursor,
+    ScreenCursor,
+    TabStops,
 )
-from services.terminal.emulator.osc import OscCommands
-from services.terminal.emulator.sgr import FULL_RESET
-from services.terminal.emulator.state import charset
+from services.terminal.emulator.styles import Attributes, Protection
+from services.terminal.emulator.widths import Clusters
 
-_OPERATIONS_KEPT = 8192
-_SLOTS = {"(": 0, ")": 1, "*": 2, "+": 3, "-": 1, ".": 2, "/": 3}
+Handler: TypeAlias = "Callable[..., None]"
+"""What obeys a control or a sequence: a function of the screen and the sequence's numbers."""
 
 
-class Screen(OscCommands):
-    """Controls and whole sequences in, changes out."""
+class Screen:
+    """What sequences change; the handlers of `dispatch` are functions of it."""
 
     def __init__(
-        self, columns: int, lines: int, reply: Callable[[bytes], None] | None, history: int
+        self,
+        columns: int,
+        lines: int,
+        reply: Callable[[bytes], None] | None,
+        history: int,
+        controls: Mapping[str, Handler],
     ) -> None:
-        super().__init__(columns, lines, reply, history)
-        self._controls = {char: self._handler(name) for char, name in CONTROLS.items()}
+        self.columns = columns
+        self.lines = lines
+        self.reply = reply
+        self.controls = controls
+        self.attributes = Attributes()
+        self.clusters = Clusters()
+        self.plain = self.attributes.plain
+        self.page = RowDefaults(columns, self.clusters, self.plain)
+        self.history = Scrollback(history, self.page)
+        self.memo = Memo()
+        self.cost = 0
+        """Cells that were changed or looked at by all but plain printing, since the start."""
+        self.cost_limit = sys.maxsize
+        """Where parsing stops for now, once `cost` has passed it."""
+        self.bells = 0
+        self.title = ""
+        self.icon_title = ""
+        self.folder = ""
+        self.titles: list[tuple[str | None, str | None]] = []
+        self.colours: dict[int, int] = {}
+        self.palette: Mapping[int, int] = {}
+        """The theme's colours."""
+        self.special_colours: dict[int, int] = {}
+        self.allow_clipboard = False
+        self.allow_title_report = False
+        self.on_clipboard: Callable[[str], None] | None = None
+        self.damage_base: list[Row] | None = None
+        """The rows as they were when damage was last taken; None means everything changed."""
+        self.reset_state()
+
+    def reset_state(self) -> None:
+        """Set everything but the scrollback to its initial value."""
+        self.cost += 2 * self.lines * ROW_COST
+        self.rows = self.blank_rows(self.lines)
+        self.other_rows = self.blank_rows(self.lines)
+        self.on_alternate = False
+        self.cursor = ScreenCursor(self.plain)
+        self.margins = Margins(self.columns, self.lines)
+        self.modes = ModeFlags()
+        self.tabs = TabStops(self.columns)
+        self.charsets = Charsets()
+        self.last = ""
+        """The text drawn last, for REP."""
+        self.protected = False
+        """Whether cells were ever protected: only then erasing has to look at them."""
+        self.attribute_extent = 0
+        self.damage_base = None
+        self.update_flags()
+
+    def apply_soft_reset(self) -> None:
+        """What a soft reset sets back (DECSTR)."""
+        self.cursor.attribute = self.plain
+        self.cursor.style = 0
+        self.cursor.saved.pop(self.on_alternate, None)
+        self.charsets = Charsets()
+        self.modes.apply_soft_reset()
+        self.reset_margins()
+        self.update_flags()
+
+    def reset_margins(self) -> None:
+        """Margins at the edges of the screen."""
+        self.margins.reset(self.columns, self.lines)
+
+    def update_flags(self) -> None:
+        """Recompute the flags the printing loop reads from the modes."""
+        cursor, margins, private = self.cursor, self.margins, self.modes.private
+        self.autowrap = 7 in private
+        self.insert = 4 in self.modes.ansi
+        self.origin = 6 in private
+        self.full_width = margins.left == 0 and margins.right == self.columns - 1
+        self.adrift = cursor.pending and self.full_width and cursor.x != self.columns - 1
+        """Whether the cursor went elsewhere without ending a pending wrap, as CBT does."""
+        self.fast = (
+            self.autowrap
+            and not self.insert
+            and self.full_width
+            and self.charsets.plain
+            and 20 not in self.modes.ansi
+            and not self.adrift
+        )
+        self.backwards = not private.isdisjoint((41, 45, 1045))
+        """Whether backspaces and tabs may wrap."""
+        if self.origin and self.memo.positions:
+            self.memo.clear()
+
+    def blank_rows(self, count: int) -> list[Row]:
+        """Rows nothing was written to."""
+        return [Row(self.page) for _ in range(count)]
+
+    def blank_row(self) -> Row:
+        """A row that scrolls in: it has the background of the moment."""
+        row = Row(self.page)
+        if not self.cursor.attribute.plain and not (blank := self.cursor.attribute.blank).plain:
+            row.spans.append((" " * self.columns, blank))
+            row.length = self.columns
+        return row
+
+    @property
+    def in_region(self) -> bool:
+        """Whether the cursor stands between all four margins."""
+        cursor, margins = self.cursor, self.margins
+        return (
+            margins.top <= cursor.y <= margins.bottom and margins.left <= cursor.x <= margins.right
+        )
+
+    def send_reply(self, text: str) -> None:
+        """Send an answer to the program."""
+        if self.reply is not None:
+            self.reply(text.encode("ascii", "replace"))
+
+    def save_cursor(self) -> None:
+        """DECSC; each screen has its own."""
+        self.cursor.saved[self.on_alternate] = SavedCursor(
+            self.cursor.x,
+            self.cursor.y,
+            self.cursor.pending,
+            self.cursor.attribute,
+            tuple(self.charsets.designated),
+            self.charsets.gl,
+            self.origin,
+        )
+
+    def restore_cursor(self) -> None:
+        """DECRC; home and defaults where nothing was saved."""
+        saved = self.cursor.saved.get(self.on_alternate)
+        if saved is None:
+            saved = SavedCursor(0, 0, False, self.plain, (None, None, None, None), 0, False)
+        self.cursor.x = min(saved.x, self.columns - 1)
+        self.cursor.y = min(saved.y, self.lines - 1)
+        self.cursor.pending = saved.pending
+        self.cursor.attribute = saved.attribute
+        self.charsets.designated = list(saved.charsets)
+        self.charsets.gl = saved.gl
+        if saved.origin:
+            self.modes.private.add(6)
+        else:
+            self.modes.private.discard(6)
+        self.update_flags()
+
+    def protect(self, protection: Protection) -> None:
+        """What is written from now on withstands these erasures."""
+        self.protected = self.protected or protection is not Protection.NONE
+        self.cursor.attribute = self.attributes.protected(self.cursor.attribute, protection)
+
+    def scroll_up(self, count: int) -> None:
+        """Move the region up; lines leave by the top of the main screen into the history."""
+        top, bottom = self.margins.top, self.margins.bottom
+        count = min(count, bottom - top + 1)
+        self.cost += count * ROW_COST
+        if not self.full_width:
+            self._scroll_columns(top, bottom, count)
+            return
+        rows = self.rows
+        if count == 1:
+            self.scroll_line()
+            return
+        if top == 0 and not self.on_alternate:
+            for row in rows[:count]:
+                self.history.add(row)
+        del rows[top : top + count]
+        at = bottom + 1 - count
+        rows[at:at] = [self.blank_row() for _ in range(count)]
+
+    def scroll_line(self) -> None:
+        """Move the region up by one line, between no side margins."""
+        rows = self.rows
+        if self.margins.top == 0 and not self.on_alternate:
+            self.history.add(rows[0])
+        del rows[self.margins.top]
+        rows.insert(self.margins.bottom, self.blank_row())
+
+    def scroll_down(self, count: int) -> None:
+        """Move the region down; lines leave by its bottom."""
+        self.shift_down(self.margins.top, count)
+
+    def shift_down(self, top: int, count: int) -> None:
+        """Move what is between a line and the bottom margin down."""
+        count = min(count, self.margins.bottom - top + 1)
+        self.cost += count * ROW_COST
+        if not self.full_width:
+            self._scroll_columns(top, self.margins.bottom, -count)
+            return
+        rows = self.rows
+        if count == 1:
+            del rows[self.margins.bottom]
+            rows.insert(top, self.blank_row())
+            return
+        at = self.margins.bottom + 1 - count
+        del rows[at : self.margins.bottom + 1]
+        rows[top:top] = [self.blank_row() for _ in range(count)]
+
+    def shift_up(self, top: int, count: int) -> None:
+        """Move what is between a line and the bottom margin up; nothing goes to the history."""
+        count = min(count, self.margins.bottom - top + 1)
+        self.cost += count * ROW_COST
+        if not self.full_width:
+            self._scroll_columns(top, self.margins.bottom, count)
+            return
+        rows = self.rows
+        if count == 1:
+            del rows[top]
+            rows.insert(self.margins.bottom, self.blank_row())
+            return
+        del rows[top : top + count]
+        at = self.margins.bottom + 1 - count
+        rows[at:at] = [self.blank_row() for _ in range(count)]
+
+    def _scroll_columns(self, top: int, bottom: int, count: int) -> None:
+        """Move the cells between the left and right margins up, or down where count is negative."""
+        left, end = self.margins.left, self.margins.right + 1
+        blank = self.cursor.attribute.blank
+        grids = [self.grid(y) for y in range(top, bottom + 1)]
+        self.cost += len(grids) * (end - left + ROW_COST)
+        for row in grids:
+            if row.wide:
+                row.clear_split_wide(left, end)
+        size = len(grids)
+        for index in range(size) if count > 0 else range(size - 1, -1, -1):
+            row = grids[index]
+            if not 0 <= index + count < size:
+                row.erase(left, end, blank)
+                continue
+            source = grids[index + count]
+            assert row.cells is not None
+            assert source.cells is not None
+            row.cells[left:end] = source.cells[left:end]
+            row.attributes[left:end] = source.attributes[left:end]
+            row.wide = row.wide or source.wide
+            row.clean = 0
+
+    @property
+    def keyboard(self) -> list[int]:
+        """The stack of Kitty keyboard flags of the screen that is shown; the last one counts."""
+        return self.modes.keyboards[self.on_alternate]
+
+    @property
+    def dark(self) -> bool:
+        """Whether the theme's background is a dark colour."""
+        colour = self.palette.get(BACKGROUND, 0)
+        red, green, blue = colour >> 16 & 255, colour >> 8 & 255, colour & 255
+        return 299 * red + 587 * green + 114 * blue < 128_000
+
+    def grid(self, y: int) -> Row:
+        """A row in grid form."""
+        row = self.rows[y]
+        row.to_grid()
+        return row
 
     def control(self, char: str) -> None:
         """Obey a C0 control; those that mean nothing here are ignored."""
-        handler = self._controls.get(char)
+        handler = self.controls.get(char)
         if handler is not None:
-            handler()
-
-    def perform(self, sequence: str) -> None:
-        """Obey a whole escape sequence; what it means is remembered."""
-        known = self.operations.get(sequence)
-        if known is None:
-            if (
-                sequence[-1] == "m"
-                and sequence[1] == "["
-                and (style := self.attributes.apply_sgr(self.attribute, sequence))
-            ):
-                self.attribute = style
-                return
-            kind = sequence[1]
-            if sequence == FULL_RESET:
-                self.perform(sequence[:3])
-                self.perform(sequence[3:])
-                return
-            if kind == "]":
-                self._string(sequence, self.command)
-                return
-            if kind in "PX^_":
-                if kind == "P":
-                    self._string(sequence, lambda body, _: self.device_string(body))
-                return
-            if len(sequence) > LONGEST:
-                return
-            if len(sequence) > LONGEST_REMEMBERED:
-                handler, numbers = self._resolve(sequence)
-                handler(*numbers)
-                return
-            if len(self.operations) >= _OPERATIONS_KEPT:
-                self.operations.clear()
-                self.cell_operations.clear()
-            known = self.operations[sequence] = self._resolve(sequence)
-        known[0](*known[1])
-
-    def _string(self, sequence: str, obey: Callable[[str, str], None]) -> None:
-        end = "\x07" if sequence.endswith("\x07") else "\x1b\\"
-        body = sequence[2:].removesuffix(end)
-        if len(body) <= LONGEST_STRING:
-            obey(body, end)
-
-    def _resolve(self, sequence: str) -> tuple[Callable[..., None], tuple[int, ...]]:
-        if sequence[1] != "[":
-            return self._resolve_escape(sequence[1:]), ()
-        parsed = parse(sequence[2:])
-        if parsed is None:
-            return self.debug, ()
-        key, numbers = parsed
-        found = CONTROL_SEQUENCES.get(key)
-        if found is None:
-            return self.debug, ()
-        name, wanted = found
-        if wanted != ALL:
-            numbers = numbers[:wanted]
-        if len(sequence) <= LONGEST_REMEMBERED:
-            if key in ("H", "f") and not self.origin:
-                self._remember_position(sequence, numbers)
-            if name in CELL_OPERATIONS:
-                ends = name in ENDS_PENDING_WRAP
-                self.cell_operations[sequence] = getattr(self, name), sum(numbers), ends
-        return self._handler(name), tuple(numbers)
-
-    def _handler(self, name: str) -> Callable[..., None]:
-        """What obeys an event, and ends a pending wrap where the event does."""
-        handler: Callable[..., None] = getattr(self, name)
-        if name not in ENDS_PENDING_WRAP:
-            return handler
-
-        def ending(*numbers: int) -> None:
-            handler(*numbers)
-            self.pending = False
-
-        return ending
-
-    def _remember_position(self, sequence: str, numbers: list[int]) -> None:
-        line, column = (*numbers, 0, 0)[:2]
-        if len(self.positions) >= _OPERATIONS_KEPT:
-            self.positions.clear()
-        self.positions[sequence] = (
-            min(max(line, 1), self.lines) - 1,
-            min(max(column, 1), self.columns) - 1,
-        )
-
-    def _resolve_escape(self, text: str) -> Callable[..., None]:
-        name = ESCAPES.get(text)
-        if name is not None:
-            return self._handler(name)
-        if len(text) == 2 and text[0] in _SLOTS:
-            slot, chosen = _SLOTS[text[0]], charset(text[1]) if text[0] in "()*+" else None
-            return lambda: self.define_charset(chosen, slot)
-        return self.debug
-
-    def define_charset(self, chosen: Any, slot: int) -> None:
-        """Designate a character set."""
-        self.charsets[slot] = chosen
-        self.update_flags()
-
-    def select_graphic_rendition(self, *codes: int) -> None:
-        """SGR by numbers."""
-        self.perform("\x1b[" + ";".join(map(str, codes)) + "m")
-
-    def shift_in(self) -> None:
-        """SI."""
-        self._lock(0)
-
-    def shift_out(self) -> None:
-        """SO."""
-        self._lock(1)
-
-    def lock_shift_2(self) -> None:
-        """LS2."""
-        self._lock(2)
-
-    def lock_shift_3(self) -> None:
-        """LS3."""
-        self._lock(3)
-
-    def _lock(self, slot: int) -> None:
-        self.gl = slot
-        self.update_flags()
-
-    def single_shift_2(self) -> None:
-        """SS2."""
-        self.shift = 2
-        self.update_flags()
-
-    def single_shift_3(self) -> None:
-        """SS3."""
-        self.shift = 3
-        self.update_flags()
-
-    def keypad_application(self) -> None:
-        """DECKPAM."""
-        self.private.add(66)
-
-    def keypad_numeric(self) -> None:
-        """DECKPNM."""
-        self.private.discard(66)
-
-    def scroll_region_down_if_alone(self, *numbers: int) -> None:
-        """SD; with more parameters it would be highlight mouse tracking."""
-        if len(numbers) <= 1:
-            self.scroll_region_down(*numbers)
-
-    def bell(self) -> None:
-        """BEL."""
-        self.bells += 1
-
-    def set_title(self, title: str) -> None:
-        """OSC 2."""
-        self.command("2;" + title, "\x07")
-
-    def set_icon_name(self, name: str) -> None:
-        """OSC 1."""
-        self.command("1;" + name, "\x07")
-
-    def debug(self, *_: object, **__: object) -> None:
-        """A sequence that means nothing here."""
+            handler(self)

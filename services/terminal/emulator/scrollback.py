@@ -10,9 +10,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import TypeAlias
 
-from services.terminal.emulator.row import Mark, Row, Span
-from services.terminal.emulator.styles import Attribute
-from services.terminal.emulator.widths import LEADING_SPACER, WIDE_SPACER, Clusters
+from services.terminal.emulator.row import Mark, Row, RowDefaults, Span
+from services.terminal.emulator.widths import LEADING_SPACER, WIDE_SPACER
 
 _THAWED = 512
 _BLANK = " " + LEADING_SPACER
@@ -22,6 +21,7 @@ Entry: TypeAlias = "str | tuple[bool, tuple[Span, ...]]"
 
 def freeze(row: Row) -> Entry:
     """What the history keeps of a row: its cells up to the last one that is not blank."""
+    row.settle()
     spans = row.spans
     if row.cells is not None:
         spans = row.pieces() if row.wrapped else trim(row.pieces())
@@ -48,11 +48,10 @@ def trim(spans: Sequence[Span]) -> list[Span]:
 class Scrollback:
     """A bounded list of lines with absolute numbers that only grow."""
 
-    def __init__(self, limit: int, clusters: Clusters, plain: Attribute) -> None:
+    def __init__(self, limit: int, page: RowDefaults) -> None:
         self._entries: deque[Entry] = deque(maxlen=limit)
         self._limit = limit
-        self._clusters = clusters
-        self._plain = plain
+        self._page = page
         self._thawed: dict[int, Row] = {}
         self._marks: deque[tuple[int, Mark]] = deque()
         self.waiting: list[Entry] = []
@@ -151,10 +150,10 @@ class Scrollback:
 
     def thaw(self, entry: Entry) -> Row:
         """A row again."""
-        row = Row(self._clusters)
+        row = Row(self._page)
         if isinstance(entry, str):
             if entry:
-                row.spans.append((entry, self._plain))
+                row.spans.append((entry, self._page.plain))
                 row.length = len(entry)
                 row.wide = not entry.isascii() and WIDE_SPACER in entry
         else:

@@ -7,16 +7,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from services.terminal.cells import DEFAULT, RGB, CellStyle, Colour, Underline
-from services.terminal.emulator.dispatch import number
+from services.terminal.emulator.sequences import number
 
 Change: TypeAlias = tuple[int, int]
 """What to keep of a packed style, and what to set then."""
-
-FULL_RESET: Final = "\x1b(B\x1b[m"
-"""What terminfo's sgr0 sends: ASCII as the character set, and no style; taken as one."""
 
 _BOLD, _DIM, _ITALIC, _BLINK, _REVERSE, _CONCEAL, _STRIKE, _OVERLINE = (1 << n for n in range(8))
 _UNDERLINE: Final = 8
@@ -42,10 +39,9 @@ _OFF: Final = {
     **{49: _WIDTH << _BACKGROUND, 59: _WIDTH << _LINE_COLOUR},
 }
 _COLOURED: Final = {38: _FOREGROUND, 48: _BACKGROUND, 58: _LINE_COLOUR}
-_TRUE: Final = {
-    f"\x1b[{code}": (place, _ALL & ~(_WIDTH << place)) for code, place in _COLOURED.items()
-}
-_SGR: Final = re.compile(r"\x1b\[[0-9:;]*m")
+_TRUE: Final = {f"[{code}": (place, _ALL & ~(_WIDTH << place)) for code, place in _COLOURED.items()}
+_CHARACTERS: Final = "[0123456789;:"
+_SGR: Final = re.compile(r"\[[0-9:;]*")
 _SIXTEEN: Final = {
     **{30 + index: (_FOREGROUND, index) for index in range(8)},
     **{40 + index: (_BACKGROUND, index) for index in range(8)},
@@ -69,23 +65,27 @@ def background_of(packed: int) -> int:
     return packed & _WIDTH << _BACKGROUND
 
 
-def style_of(packed: int, link: str) -> CellStyle:
-    """A packed style as views know it."""
-    return CellStyle(
-        foreground=(packed >> _FOREGROUND & _WIDTH) - 1,
-        background=(packed >> _BACKGROUND & _WIDTH) - 1,
-        bold=bool(packed & _BOLD),
-        dim=bool(packed & _DIM),
-        italic=bool(packed & _ITALIC),
-        underline=Underline(packed >> _UNDERLINE & 7),
-        underline_colour=(packed >> _LINE_COLOUR & _WIDTH) - 1,
-        blink=bool(packed & _BLINK),
-        reverse=bool(packed & _REVERSE),
-        conceal=bool(packed & _CONCEAL),
-        strike=bool(packed & _STRIKE),
-        overline=bool(packed & _OVERLINE),
-        link=link,
-    )
+def fields_of(packed: int) -> dict[str, Any]:
+    """A packed style as the fields of a `CellStyle`."""
+    return {
+        "foreground": (packed >> _FOREGROUND & _WIDTH) - 1,
+        "background": (packed >> _BACKGROUND & _WIDTH) - 1,
+        "bold": bool(packed & _BOLD),
+        "dim": bool(packed & _DIM),
+        "italic": bool(packed & _ITALIC),
+        "underline": Underline(packed >> _UNDERLINE & 7),
+        "underline_colour": (packed >> _LINE_COLOUR & _WIDTH) - 1,
+        "blink": bool(packed & _BLINK),
+        "reverse": bool(packed & _REVERSE),
+        "conceal": bool(packed & _CONCEAL),
+        "strike": bool(packed & _STRIKE),
+        "overline": bool(packed & _OVERLINE),
+    }
+
+
+def is_sgr(body: str) -> bool:
+    """Whether it is SGR without its escape and final."""
+    return not body.strip(_CHARACTERS) and _SGR.fullmatch(body) is not None
 
 
 def _colour(parts: list[int]) -> Colour | None:
@@ -117,7 +117,7 @@ def _colon(word: str, change: Change) -> Change:
 
 
 def changes(sequence: str) -> Change | None:  # noqa: PLR0912
-    """What an SGR sequence changes; None where it is another kind of sequence.
+    """What SGR changes, given without its escape and final; None where it is no SGR.
 
     Parameters that mean nothing change nothing.
     """
@@ -125,7 +125,7 @@ def changes(sequence: str) -> Change | None:  # noqa: PLR0912
     if len(words) == 5 and words[1] == "2" and (true := _TRUE.get(words[0])):
         place, mask = true
         try:
-            red, green, blue = int(words[2]), int(words[3]), int(words[4][:-1])
+            red, green, blue = int(words[2]), int(words[3]), int(words[4])
         except ValueError:
             pass
         else:
@@ -133,11 +133,9 @@ def changes(sequence: str) -> Change | None:  # noqa: PLR0912
             alone = not (" " in sequence or "-" in sequence or "+" in sequence)
             if alone and red <= 255 and green <= 255 and blue <= 255:
                 return mask, (RGB | red << 16 | green << 8 | blue) + 1 << place
-    if sequence == FULL_RESET:
-        return _KEPT, 0
     if _SGR.fullmatch(sequence) is None:
         return None
-    words = sequence[2:-1].split(";")
+    words = sequence[1:].split(";")
     change: Change = (_ALL, 0)
     at = 0
     while at < len(words):

@@ -5,15 +5,15 @@ from __future__ import annotations
 from enum import IntEnum
 from typing import Any, Final
 
-from services.terminal.cells import PLAIN, CellStyle
-from services.terminal.emulator.dispatch import LONGEST_REMEMBERED
+from services.terminal.cells import CellStyle
+from services.terminal.emulator.sequences import LONGEST_REMEMBERED
 from services.terminal.emulator.sgr import (
     Change,
     background_of,
     changes,
+    fields_of,
     protected,
     protection_of,
-    style_of,
 )
 
 _KEPT: Final = 32_768
@@ -30,33 +30,36 @@ class Protection(IntEnum):
     """SPA: ED, EL and ECH leave it."""
 
 
-class Attribute:
-    """The style of a cell and what the emulator knows besides; equal ones are the same object."""
+class Attribute(CellStyle):
+    """A style as the emulator keeps it, with what it knows besides; equal ones are one object.
 
-    __slots__ = ("blank", "link", "owner", "packed", "plain", "style", "transitions")
+    It is made from its packed form: what a view asks for is filled in when it first asks.
+    """
 
-    style: CellStyle
-    """As views know it."""
+    __slots__ = ("blank", "owner", "packed", "plain", "transitions")
+
     blank: Attribute
     """What an erased cell gets: the background alone."""
 
+    # Views find it frozen, as every style; only this module fills it in.
+    __setattr__ = object.__setattr__
+
     def __init__(self, owner: Attributes, packed: int, link: str) -> None:
+        object.__setattr__(self, "link", link)
         self.owner = owner
         self.packed = packed
-        self.link = link
         self.plain = not packed and not link
         self.transitions = _NO_TRANSITIONS
         """SGR sequences seen before in this style, and the style they lead to."""
 
     def __getattr__(self, name: str) -> Any:
-        """Fill the two slots that are left empty until somebody asks."""
-        if name == "style":
-            self.style = PLAIN if self.plain else style_of(self.packed, self.link)
-            return self.style
+        """Fill the slots that are left empty until somebody asks."""
         if name == "blank":
             self.blank = self.owner.of(background_of(self.packed))
             return self.blank
-        raise AttributeError(name)
+        for field, value in fields_of(self.packed).items():
+            object.__setattr__(self, field, value)
+        return object.__getattribute__(self, name)
 
     @property
     def protection(self) -> int:
@@ -71,7 +74,7 @@ class Attributes:
         self.plain: Final = Attribute(self, 0, "")
         self._known: dict[int, Attribute] = {0: self.plain}
         self._linked: dict[tuple[int, str], Attribute] = {}
-        self._changes: dict[str, Change] = {}
+        self.changes: dict[str, Change] = {}
         self._with_transitions: list[Attribute] = []
         self._transition_count = 0
 
@@ -90,16 +93,16 @@ class Attributes:
 
     def apply_sgr(self, attribute: Attribute, sequence: str) -> Attribute | None:
         """Where an SGR sequence leads from here; None where it is another kind of sequence."""
-        change = self._changes.get(sequence)
+        change = self.changes.get(sequence)
         if change is None:
             change = changes(sequence)
             if change is None:
                 return None
             if len(sequence) > LONGEST_REMEMBERED:
                 return self.of(attribute.packed & change[0] | change[1], attribute.link)
-            if len(self._changes) >= _KEPT:
-                self._changes.clear()
-            self._changes[sequence] = change
+            if len(self.changes) >= _KEPT:
+                self.changes.clear()
+            self.changes[sequence] = change
             return self.of(attribute.packed & change[0] | change[1], attribute.link)
         packed = attribute.packed & change[0] | change[1]
         reached = None if attribute.link else self._known.get(packed)

@@ -182,7 +182,8 @@ class _CommandSupervisor:
             lambda: self._last_received_at,
             lambda: self._sending or self._waiting is None,
         )
-        self._give_up(lost.reason)
+        left = f"; it may still run in {self._wire.place}" if self.started else ""
+        self._give_up(f"{lost.reason}{left}")
 
     async def send_input(self, stdin: AsyncIterable[bytes]) -> None:
         """Send the input and its end; one that cannot be read stops the command."""

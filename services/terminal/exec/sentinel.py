@@ -5,7 +5,9 @@ a marker before the command and one with its exit code after it. Only a parsed e
 every other ending is unknown (upstream/pods: Commands by markers; upstream/pods: Exit status).
 Input, where it is asked for, is typed as lines of octal escapes, which the shell turns back into
 bytes until one line says that there are no more: a terminal would take some bytes for keys, and has
-no end of input.
+no end of input. The shell prints a marker for each line it took, and only a few lines are typed
+ahead: a server that has to wait for a terminal to take input may wait with all its other terminals
+(upstream/terminal: Input that nobody reads).
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ import asyncio
 import re
 import secrets
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 
 from services.errors import RefusedError
@@ -29,6 +31,12 @@ _PIECE = 200
 _SAFE = frozenset(b' ()*+,./:;<=>?@[]^_{|}~#&"$' + bytes(range(48, 58)))
 _NUMBER = re.compile(rb"(?::-?\d{0,10}\r?)?")
 _TYPED_LINE = 512
+_LINES_AHEAD = 4
+"""At most 8 KiB that nobody read yet; Linux holds 15 before who writes has to wait."""
+LINGER_S = 1
+"""How long the shell outlives its last line: what ttyd has not sent by a program's end is lost."""
+START_S = 30.0
+"""How long a terminal may take to show that a shell runs the command."""
 _KEY_INTERVAL_S = 1.0
 _MOST_BUFFERED_EVENTS = 64
 """Pieces of output nobody has taken yet."""
@@ -39,11 +47,10 @@ def _printf_escape(raw: bytes) -> str:
     return "".join(chr(one) if one in _SAFE else f"\\{one:03o}" for one in raw)
 
 
-def encode_input_lines(data: bytes) -> bytes:
+def encode_input_lines(data: bytes) -> Iterator[bytes]:
     """Input as the lines that stand for it."""
-    pieces = (data[at : at + _TYPED_LINE] for at in range(0, len(data), _TYPED_LINE))
-    lines = (b"".join(_ENCODED_BYTES[one] for one in piece) for piece in pieces)
-    return b"".join(line + b"\n" for line in lines)
+    for at in range(0, len(data), _TYPED_LINE):
+        yield b"".join(_ENCODED_BYTES[one] for one in data[at : at + _TYPED_LINE]) + b"\n"
 
 
 _ENCODED_BYTES = tuple(
@@ -53,13 +60,14 @@ _ENCODED_BYTES = tuple(
 
 
 def sentinel_script(
-    argv: Sequence[str], begin: str, end: str, *, stdin: bool = False, terminal: bool = False
+    argv: Sequence[str], begin: str, end: str, *, taken: str = "", terminal: bool = False
 ) -> str:
     """The lines to type: each far below a terminal's 4095-byte line.
 
     See upstream/pods: Commands by markers.
 
-    With `stdin`, what follows the begin marker is `encode_input_lines`, up to a line that is `end`.
+    With `taken`, what follows the begin marker is `encode_input_lines`, up to a line that is `end`;
+    the marker `taken` is printed for each.
     With `terminal` the command has the terminal itself, and cannot be suspended.
 
     Raises:
@@ -80,37 +88,42 @@ def sentinel_script(
         # A letter holds the place of newlines that a substitution would strip.
         lines.append(f" c=$c$(printf '{piece}x'); c=${{c%x}}")
     # The markers are never typed as they are printed, so an echo cannot be taken for them.
-    first, last = (f"{word[:4]}''{word[4:]}" for word in (begin, end))
+    first, last, each = (f"{word[:4]}''{word[4:]}" for word in (begin, end, taken))
     run = '(trap : INT; eval "$c") </dev/null'
     prepare = ""
     if terminal:
         prepare, run = " trap '' TSTP; stty echo 2>/dev/null;", '(trap : INT; eval "$c")'
-    elif stdin:
-        taking = f'while IFS= read -r l && [ "$l" != \'{last}\' ]; do printf "$l"; done'
-        run = f'{taking} | (trap : INT; eval "$c")'
+    elif taken:
+        # Where a broken pipe is ignored, as servers have it, only its failure ends the loop.
+        line = f'IFS= read -r l && [ "$l" != \'{last}\' ] && printf "$l" 2>/dev/null'
+        taking = f"while {line}; do printf {each} >&3; done"
+        run = f'{{ {taking} | (trap : INT; eval "$c") 3>&-; }} 3>&1'
     lines.append(
         f"{prepare} printf '\\n%s\\n' '{first}'; {run}; r=$?;"
-        f" printf '%s:%d\\n' '{last}' \"$r\"; exit $r"
+        f" printf '%s:%d\\n' '{last}' \"$r\"; sleep {LINGER_S}; exit $r"
     )
     return "\n".join(lines) + "\n"
 
 
-def new_markers() -> tuple[str, str]:
-    """Begin and end marker of one command: nothing it prints can be taken for them."""
-    return f"WAKEDECK_{secrets.token_hex(10)}", f"WAKEDECK_{secrets.token_hex(10)}"
+def new_marker() -> str:
+    """A marker of one command: nothing it prints can be taken for it."""
+    return f"WAKEDECK_{secrets.token_hex(10)}"
 
 
 class SentinelParser:
     """Extracts the command's output and exit code from the stream; no I/O."""
 
-    def __init__(self, begin: str, end: str, *, raw: bool = False) -> None:
+    def __init__(self, begin: str, end: str, taken: str = "", *, raw: bool = False) -> None:
         """With `raw` the terminal's line ends are left as they are."""
         self._line_end = b"\r\n" if raw else b"\n"
         self._begin = re.compile(rb"(?:^|\n)" + re.escape(begin.encode()) + rb"\r?\n")
         self._end = re.compile(re.escape(end.encode()) + rb":(-?\d+)\r?\n")
         self._marker = end.encode()
+        self._taken = taken.encode()
         self._buffer = b""
         self.started = False
+        self.taken = 0
+        """How many lines of input the shell took."""
         self.code: int | None = None
 
     def feed(self, data: bytes) -> bytes:
@@ -125,6 +138,10 @@ class SentinelParser:
                 return b""
             self.started = True
             self._buffer = self._buffer[found.end() :]
+        if self._taken:
+            pieces = self._buffer.split(self._taken)
+            self.taken += len(pieces) - 1
+            self._buffer = b"".join(pieces)
         found = self._end.search(self._buffer)
         if found is not None:
             self.code = int(found.group(1))
@@ -135,21 +152,25 @@ class SentinelParser:
         return certain.replace(b"\r\n", self._line_end)
 
     def _partial_marker(self) -> int:
-        """How many bytes at the end may be the beginning of the end marker, or of a newline."""
+        """How many bytes at the end may be the beginning of a marker, or of a newline."""
         held = self._buffer
         at = held.rfind(self._marker)
         if at >= 0 and _NUMBER.fullmatch(held, at + len(self._marker)):
             return len(held) - at
         if held.endswith(b"\r"):
             return 1
-        most = min(len(self._marker) - 1, len(held))
-        ends = (size for size in range(most, 0, -1) if held.endswith(self._marker[:size]))
-        return next(ends, 0)
+        return max(_overlap(held, self._marker), _overlap(held, self._taken))
 
     def flush(self) -> bytes:
         """What is left where no end marker came."""
         left, self._buffer = (self._buffer if self.started else b""), b""
         return left.replace(b"\r\n", self._line_end)
+
+
+def _overlap(held: bytes, marker: bytes) -> int:
+    """How much of the marker's beginning is at the end."""
+    most = min(len(marker) - 1, len(held))
+    return next((size for size in range(most, 0, -1) if held.endswith(marker[:size])), 0)
 
 
 class SentinelCommand:
@@ -161,6 +182,9 @@ class SentinelCommand:
         self._end = ""
         self._parser = SentinelParser("", "")
         self._started = asyncio.Event()
+        self._start_by: float | None = None
+        self._typed = 0
+        self._lines_taken = asyncio.Event()
         self._events = EventBuffer(self._receive)
 
     async def begin(self, argv: tuple[str, ...], *, stdin: bool) -> None:
@@ -170,18 +194,25 @@ class SentinelCommand:
             ShellError: the transport could not be opened.
             RefusedError: the command is too long.
         """
-        begin, self._end = new_markers()
-        typed = sentinel_script(argv, begin, self._end, stdin=stdin).encode("ascii")
-        self._parser = SentinelParser(begin, self._end)
+        begin, self._end, taken = new_marker(), new_marker(), new_marker() if stdin else ""
+        typed = sentinel_script(argv, begin, self._end, taken=taken).encode("ascii")
+        self._parser = SentinelParser(begin, self._end, taken)
         await self._transport.open(COLUMNS, LINES)
         await self._transport.write(typed)
+        self._start_by = asyncio.get_running_loop().time() + START_S
 
     async def read(self) -> ExecEvent:
         """The next output, or how it ended."""
         return await self._events.read()
 
     async def _receive(self) -> None:
-        got = await self._transport.read()
+        try:
+            async with asyncio.timeout_at(None if self._parser.started else self._start_by):
+                got = await self._transport.read()
+        except TimeoutError:
+            why = f"no shell took the command within {START_S:g} s; is input allowed there?"
+            self._events.finish(ExecResult(None, why))
+            return
         if isinstance(got, CloseReason):
             self._events.emit(self._parser.flush())
             why = (
@@ -189,22 +220,31 @@ class SentinelCommand:
                 f" it may still run in {self.place}"
             )
             self._events.finish(ExecResult(None, why))
-            return
-        self._events.emit(self._parser.feed(got))
-        if self._parser.started:
-            self._started.set()
-        if self._parser.code is not None:
-            self._events.finish(ExecResult(self._parser.code))
+        else:
+            self._events.emit(self._parser.feed(got))
+            if self._parser.started:
+                self._started.set()
+            if self._parser.code is not None:
+                self._events.finish(ExecResult(self._parser.code))
+        self._lines_taken.set()
 
     async def write(self, data: bytes) -> None:
-        """Type input, once the shell reads it as such."""
+        """Type input, as the shell takes it; nothing once the command ended."""
         await self._started.wait()
-        await self._transport.write(encode_input_lines(data))
+        for line in encode_input_lines(data):
+            while self._typed - self._parser.taken >= _LINES_AHEAD and not self._events.ended:
+                self._lines_taken.clear()
+                await self._lines_taken.wait()
+            if self._events.ended:
+                return
+            self._typed += 1
+            await self._transport.write(line)
 
     async def end_input(self) -> None:
         """Type the line that ends it."""
         await self._started.wait()
-        await self._transport.write(self._end.encode() + b"\n")
+        if not self._events.ended:
+            await self._transport.write(self._end.encode() + b"\n")
 
     async def ping(self) -> bool:
         """A sign of life."""

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from services.models import ShellState
-from services.terminal.exec.sentinel import SentinelParser, new_markers, sentinel_script
+from services.terminal.exec.sentinel import SentinelParser, new_marker, sentinel_script
 from services.terminal.transport.base import CloseReason, Transport, exited
 
 
@@ -25,7 +25,7 @@ class SentinelTerminal:
         Raises:
             RefusedError: it is longer than 64 KiB.
         """
-        begin, end = new_markers()
+        begin, end = new_marker(), new_marker()
         self._shell = shell
         self._script = sentinel_script(argv, begin, end, terminal=True).encode("ascii")
         self._parser = SentinelParser(begin, end, raw=True)

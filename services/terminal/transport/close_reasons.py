@@ -38,6 +38,8 @@ from services.terminal.transport.base import CloseReason
 from services.text.sanitize import sanitize
 
 _QUERY = re.compile(r"\?[^\s\"'<>]*")
+_INVALID_CODE = "invalid status code"
+"""What the library answers to a close frame with such a code: ttyd sends 1006 after a failure."""
 _BUSY = frozenset({408, 409, 425, 429})
 _PROTOCOL_ERRORS = {1002: "protocol error", 1003: "unsupported data", 1007: "invalid text"}
 _IDLE_CUT_S = 15.0
@@ -198,6 +200,11 @@ def _classify_drop(error: ConnectionClosed, idle_s: float, silent_end: bool) -> 
         return CloseReason(ShellState.LOST, "the server sent a message above 1 MiB")
     if isinstance(cause, PayloadTooBig):
         return CloseReason(ShellState.LOST, "the server sent a message above 1 MiB")
+    if error.sent is not None and error.sent.reason == _INVALID_CODE:
+        return CloseReason(
+            ShellState.ENDED,
+            "the server ended the session (by a code that may not be sent); exit code unknown",
+        )
     if error.sent is not None and error.sent.code in _PROTOCOL_ERRORS:
         code = error.sent.code
         return CloseReason(

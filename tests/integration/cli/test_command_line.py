@@ -257,6 +257,7 @@ NO_LISTING = {
     "local down",
     "local fault",
     "notify test",
+    "serve",
 }
 
 

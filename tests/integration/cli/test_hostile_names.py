@@ -26,6 +26,7 @@ from tests.support.kubectl import kubeconfig
 from tests.support.nanoclaw import short_folder
 from tests.support.nanoclaw_install import SmallInstall
 from tests.support.vellum import Ground
+from tests.support.waiting import eventually
 from tui.cli.completions import SHELLS
 from tui.cli.main import main
 
@@ -35,6 +36,36 @@ EVIL = "a\x1b[2J\x1b]0;owned\x07b\x9b31m\u202ec\bd\u200be" + "\u0301" * 40
 LINE = f"{EVIL}\nerror: forged\r\x1bc"
 KINDS = ("local", "openshell", "nanoclaw", "kubernetes", "vellum")
 AT_ONCE = 2
+FORKING = """
+import importlib, json, os, pkgutil, signal, sys
+import services, tui.cli, tui.start
+for package in (services, tui.cli):
+    for one in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
+        if not one.name.endswith("__main__"):
+            importlib.import_module(one.name)
+print("ready", flush=True)
+signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+for line in sys.stdin:
+    place, words, environ = json.loads(line)
+    if os.fork():
+        continue
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    if not (child := os.fork()):
+        os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+        for number, name in ((1, "out"), (2, "err")):
+            os.dup2(os.open(f"{place}/{name}", os.O_WRONLY | os.O_CREAT, 0o600), number)
+        os.environ.clear()
+        os.environ.update(environ)
+        sys.argv[:] = ["wakedeck", *words]
+        tui.start.main()
+        sys.exit()
+    code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    with open(f"{place}/new", "w") as told:
+        told.write(str(code))
+    os.rename(f"{place}/new", f"{place}/code")
+    os._exit(0)
+"""
+"""Loads the program once, and forks a process for each command: loading was most of its work."""
 
 
 @dataclass
@@ -69,26 +100,20 @@ class Ground5:
     home: Path
     config: Path
     environ: dict[str, str]
+    forking: asyncio.subprocess.Process
+    ran: int = 0
 
     async def run(self, *words: str, **more: str) -> Ran:
         """One command, as a process of its own."""
-        code = "import sys; sys.argv[0] = 'wakedeck'; from tui.start import main; main()"
-        child = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-c", code, *words),
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-            cwd=ROOT,
-            env={**self.environ, **more},
-        )
-        try:
-            async with asyncio.timeout(120):
-                out, err = await child.communicate()
-        finally:
-            if child.returncode is None:
-                child.kill()
-                await child.wait()
-        return Ran(list(words), child.returncode, out, err)
+        self.ran += 1
+        place = self.home / "ran" / str(self.ran)
+        place.mkdir(parents=True)
+        assert self.forking.stdin is not None
+        job = json.dumps([str(place), words, {**self.environ, **more}])
+        self.forking.stdin.write(f"{job}\n".encode())
+        await eventually((place / "code").exists, limit=120, what=lambda: words)
+        out, err = ((place / name).read_bytes() for name in ("out", "err"))
+        return Ran(list(words), int((place / "code").read_text()), out, err)
 
     async def all(self, lines: list[list[str]]) -> list[Ran]:
         """Many, a few at a time."""
@@ -153,7 +178,27 @@ async def ground(home: Path, patch: pytest.MonkeyPatch) -> AsyncIterator[Ground5
         home_of = {**vellum.environ, "HOME": str(home), "PATH": path}
         (home / ".vellum.lock.json").write_bytes(vellum.lockfile.read_bytes())
         environ = {**kept, **home_of, "XDG_CONFIG_HOME": str(script.folder / "config")}
-        yield Ground5(home, config, environ)
+        async with forking(environ) as server:
+            yield Ground5(home, config, environ, server)
+
+
+@asynccontextmanager
+async def forking(environ: dict[str, str]) -> AsyncIterator[asyncio.subprocess.Process]:
+    """What runs the commands."""
+    server = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", FORKING),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        cwd=ROOT,
+        env=environ,
+    )
+    assert server.stdin is not None and server.stdout is not None
+    try:
+        assert await server.stdout.readline() == b"ready\n"
+        yield server
+    finally:
+        server.stdin.close()
+        await server.wait()
 
 
 def leaves(command: click.Command, *path: str) -> Iterator[tuple[str, ...]]:
@@ -207,6 +252,7 @@ async def test_no_command_lets_a_name_steer(monkeypatch: pytest.MonkeyPatch) -> 
                 "completions": [[one] for one in (*SHELLS, EVIL)],
                 "watch": [["--print-unit"], ["--after", EVIL], ["--since", EVIL]],
                 "notify test": [[EVIL]],
+                "serve": [["--host", EVIL], ["--public-url", EVIL]],
                 "source check": [["--", EVIL], ["--json", "--", "false"]],
                 "local up": [[], [EVIL]],
                 "local down": [[]],

@@ -83,9 +83,9 @@ def test_streams_are_listed_and_others_refused(home: dict[str, str]) -> None:
 
 
 @contextmanager
-def following(env: dict[str, str]) -> Iterator[subprocess.Popen[str]]:
+def following(env: dict[str, str], *more: str) -> Iterator[subprocess.Popen[str]]:
     """A follower of the host's log, killed, if need be, at the end."""
-    words = argv(env, "sess-fx-mixed", "--stream", "host", "--follow")
+    words = argv(env, "sess-fx-mixed", "--stream", "host", "--follow", *more)
     # One that is started where SIGINT is ignored rightly goes on ignoring it.
     catch_ignored()
     with subprocess.Popen(
@@ -115,6 +115,18 @@ def test_following_goes_on_across_a_rotation_until_it_is_stopped(
         child.send_signal(signal.SIGINT)
         assert child.wait(LIMIT_S) == 130
         assert "Traceback" not in child.stderr.read()
+
+
+def test_following_begins_with_the_newest_lines_asked_for(home: dict[str, str], root: Path) -> None:
+    log = root / "logs" / "nanoclaw.log"
+    log.write_text("".join(f"[{NOW}.000] INFO line {number}\n" for number in range(50)))
+    with following(home, "--tail", "2") as child:
+        assert child.stdout is not None
+        assert child.stdout.readline() == f"[{NOW}.000] INFO line 48\n"
+        assert child.stdout.readline() == f"[{NOW}.000] INFO line 49\n"
+        with log.open("a") as stream:
+            stream.write(f"[{NOW}.000] INFO comes\n")
+        assert child.stdout.readline() == f"[{NOW}.000] INFO comes\n"
 
 
 def test_a_reader_that_leaves_ends_it_quietly(home: dict[str, str], root: Path) -> None:

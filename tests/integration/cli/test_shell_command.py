@@ -34,9 +34,11 @@ async def linked(one: Cluster) -> AsyncIterator[BadWeather]:
 
 
 @asynccontextmanager
-async def shell(config: Path, ping_s: float, lost_s: float) -> AsyncIterator[PtyProcess]:
+async def shell(
+    config: Path, ping_s: float, lost_s: float, *words: str
+) -> AsyncIterator[PtyProcess]:
     program = PROGRAM.format(PATIENCE.format(ping_s, lost_s))
-    argv = [sys.executable, "-c", program, "--config", str(config), "shell", "box"]
+    argv = [sys.executable, "-c", program, "--config", str(config), *(words or ("shell", "box"))]
     env = {**os.environ, "TERM": "xterm"}
     process = await PtyProcess.start(argv, env=env, cwd=ROOT, columns=80, lines=24)
     try:
@@ -58,6 +60,20 @@ async def test_a_silent_link_is_lost_and_the_terminal_restored(tmp_path: Path, h
         await until(process, b"no sign of life")
         assert await process.wait(60)
         assert termios.tcgetattr(process._master) == before
+        assert await process.terminate() == 255
+
+
+async def test_a_command_over_a_silent_link_is_lost_as_soon(tmp_path: Path, home: Path) -> None:
+    words = "exec", "box", "--", "sh", "-c", "echo begun; sleep 40"
+    async with (
+        cluster(tmp_path) as one,
+        linked(one) as link,
+        shell(kubernetes(one, home), 0.3, 1.0, *words) as process,
+    ):
+        await until(process, b"begun")
+        link.freeze()
+        await until(process, b"may still run")
+        assert await process.wait(60)
         assert await process.terminate() == 255
 
 

@@ -87,7 +87,8 @@ def run(folder: Path, text: str, *words: str, **more: str) -> tuple[int, str]:
     (folder / "suite" / "test_one.py").write_text(text)
     (folder / "suite" / "pytest.ini").write_text("[pytest]\n")
     argv = [sys.executable, "-m", "pytest", str(folder / "suite"), "-p", "no:cacheprovider"]
-    environ = {**os.environ, "TMPDIR": str(folder), **more}
+    argv += ["-p", "xdist"]  # and none of the other plugins, which take longer than the suite
+    environ = {**os.environ, "TMPDIR": str(folder), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", **more}
     environ.pop("PYTEST_DEBUG_TEMPROOT", None)
     done = subprocess.run(
         [*argv, *words],

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 
 from services.web.gate import Gate
+from services.web.server import MOST_STRANGERS
 from tests.support.page_server import knock, looking, page_server
 
 SECRETS = ("Set-Cookie", "textual", "script", "websocket-url")
@@ -146,3 +147,28 @@ async def test_words_nobody_knows_end_the_line() -> None:
                 await page.line.send(said)
                 async with asyncio.timeout(20):
                     await page.line.wait_closed()
+
+
+async def test_connections_that_say_nothing_keep_nobody_out() -> None:
+    async with page_server(("/bin/cat",)) as gate:
+        at = ("127.0.0.1", gate.place.port)
+        async with AsyncExitStack() as stack:
+            kept, known = await asyncio.open_connection(*at)
+            stack.callback(known.close)
+            asked = ("GET / HTTP/1.1", host(gate), cookie(gate), "", "")
+            for number in range(MOST_STRANGERS + 20):
+                reader, writer = await asyncio.open_connection(*at)
+                stack.callback(writer.close)
+                writer.write(b"GET / HTTP/1.1\r\nHost: ")
+                if number == 0:
+                    oldest = reader
+                    known.write("\r\n".join(asked).encode())
+                    assert b"200 OK" in await kept.readline()
+            async with asyncio.timeout(20):
+                assert await oldest.read() == b"", "the oldest is not ended"
+            assert (await knock(gate, "/", host(gate), cookie(gate)))[0] == 200
+            # Who showed the cookie is kept, however many come after.
+            known.write("\r\n".join(asked).encode())
+            async with asyncio.timeout(20):
+                while b"200 OK" not in (line := await kept.readline()):
+                    assert line, "it was ended"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import psutil
@@ -23,6 +24,18 @@ def panels() -> set[int]:
         for one in psutil.Process().children()
         if one.status() != psutil.STATUS_ZOMBIE and "wakedeck.py" in " ".join(one.cmdline())
     }
+
+
+def quick(folder: Path) -> tuple[str, ...]:
+    """What speaks as a panel does, draws nothing, and is counted."""
+    says = 'echo >> "$0"; echo __GANGLION__; exec cat > /dev/null'
+    return ("/bin/sh", "-c", says, str(folder / "started"))
+
+
+def started(folder: Path) -> int:
+    """How many of those were."""
+    file = folder / "started"
+    return len(file.read_bytes()) if file.exists() else 0
 
 
 async def test_a_panel_is_drawn_resized_and_ends_with_its_page(tmp_path: Path) -> None:
@@ -71,3 +84,27 @@ async def test_a_reload_finds_the_view_and_the_server_takes_all_along(tmp_path: 
     assert again.ended in ("", "The server has ended.")
     assert not panels()
     assert not list(tmp_path.glob("home/.local/state/wakedeck/views/*"))
+
+
+async def test_a_page_that_typed_a_flood_and_left_is_heard_to_leave(tmp_path: Path) -> None:
+    """Its panel would take minutes to act on all of it."""
+    async with page_server(quick(tmp_path)) as gate:
+        async with looking(gate) as page:
+            await eventually(lambda: started(tmp_path) == 1)
+            await page.say("stdin", "j" * 1_000_000)
+        async with looking(gate, 2) as page:
+            for _ in range(3):
+                await page.say("stdin", "j" * 1_000_000)
+            await page.line.wait_closed()
+            assert page.ended == "More was typed than a panel takes."
+        await eventually(lambda: not psutil.Process().children())
+
+
+async def test_of_reloads_in_a_row_the_last_alone_gets_a_panel(tmp_path: Path) -> None:
+    async with page_server(quick(tmp_path)) as gate, AsyncExitStack() as stack:
+        pages = [await stack.enter_async_context(looking(gate)) for _ in range(12)]
+        for one in pages[:-1]:
+            await one.line.wait_closed()
+            assert one.ended == "This tab was opened anew."
+        await eventually(lambda: len(psutil.Process().children()) == 1)
+        assert not pages[-1].ended and started(tmp_path) < 6

@@ -23,6 +23,7 @@ from services.models import (
     SandboxState,
     Severity,
     Source,
+    Unknown,
 )
 from tests.support.clock import FakeClock
 
@@ -305,3 +306,16 @@ def test_a_delta_is_true_where_anything_of_it_changed() -> None:
     assert not BoardDelta()
     assert BoardDelta(touched=(BOX,)) and BoardDelta(sandboxes_removed=(BOX,))
     assert BoardDelta(gateways=(gateway(0),)) and BoardDelta(sandboxes=(sandbox(0),))
+
+
+def test_what_a_list_still_brings_is_not_new_and_what_comes_later_is() -> None:
+    board = Board(FakeClock(), [LOCAL])
+    missing = ((GATE, Unknown[Sandbox]("1 of 2 listed so far", coming=True)),)
+    first = sandbox(1.0, gateway=GATE, needs=(GATE,))
+    board.merge(replace(look(1.0, gateway(1.0), first), unknown=missing))
+    second = replace(first, id=SandboxId("here", "second"), name="second")
+    delta = board.merge(look(2.0, gateway(2.0), first, second))
+    assert SandboxId("here", "second") in ids(delta) and not delta.events
+    third = replace(first, id=SandboxId("here", "third"), name="third")
+    (event,) = board.merge(look(3.0, gateway(3.0), first, second, third)).events
+    assert event.text == "third is new here: ready"

@@ -18,7 +18,7 @@ from services.net import http
 from services.sources.local import gateway_probe
 from services.sources.nanoclaw import containers
 from services.sources.nanoclaw import surveyor as nanoclaw
-from services.sources.openshell import client
+from services.sources.openshell import client, details_cache
 from services.sources.openshell import observer as openshell
 from services.sources.vellum import limits as vellum
 from tests.support.clock import FakeClock
@@ -27,7 +27,7 @@ from tests.support.scripted import Scripted
 LONGEST_S = {
     "local": gateway_probe.HEALTH_S + gateway_probe.READY_S + gateway_probe.MEMBERS_S,
     "nanoclaw": containers.PATIENCE_S + nanoclaw.BUDGET_S,
-    "openshell": max(client.GATEWAY_PROBE_S, openshell.UNHURRIED_S + openshell.ROUND_S),
+    "openshell": max(client.GATEWAY_PROBE_S, openshell.UNHURRIED_S + details_cache.ROUND_S),
     "pods": http.ANSWER_S,
     "vellum": vellum.PROBE_S,
 }

@@ -9,7 +9,7 @@ import pytest
 
 from tui.panel.layout import LOWER, NUMBERED, Asked, Pane, regions, sure_width
 from widgets.panes import events, gateways, queue_rows, sandboxes
-from widgets.table.columns import Column, fit
+from widgets.table.columns import Column, fit, lend
 from widgets.table.row_painter import GUTTER
 
 WIDTHS = range(60, 261)
@@ -23,12 +23,38 @@ TABLES: dict[Pane, tuple[Column[Any], ...]] = {
 }
 
 
-def shown(pane: Pane, width: int, zoomed: Pane | None = None) -> dict[str, int]:
+NEEDS: dict[Pane, list[dict[str, int]]] = {
+    Pane.SANDBOXES: [
+        {"state": 9, "name": 14, "why": 8, "in": 7, "out": 2, "age": 3},
+        {"state": 9, "name": 36, "why": 64, "in": 13, "out": 2, "age": 4},
+        {"state": 9, "name": 70, "why": 400, "in": 20, "out": 9, "age": 11, "source": 20},
+    ],
+    Pane.GATEWAYS: [
+        {"state": 7, "name": 14, "reason": 3, "latency": 7, "trend": 12, "range": 1, "age": 3},
+        {"state": 7, "name": 40, "reason": 50, "latency": 7, "trend": 12, "address": 60, "age": 5},
+    ],
+    Pane.QUEUES: [{"time": 8, "way": 1, "label": 13, "kind": 4, "text": 300, "due": 3}],
+    Pane.EVENTS: [
+        {"time": 8, "sign": 1, "subject": 12, "text": 20, "source": 5},
+        {"time": 8, "sign": 1, "subject": 40, "text": 300, "source": 5},
+    ],
+}
+"""Cells that rows of each table need: little in one column, much in another."""
+ROWS = [(pane, needs) for pane, every in NEEDS.items() for needs in every]
+
+
+def shown(
+    pane: Pane,
+    width: int,
+    zoomed: Pane | None = None,
+    needs: dict[str, int] | None = None,
+) -> dict[str, int]:
     """Ids of the columns of a pane with their widths, in a window of so many cells."""
     lower = pane if pane in LOWER else Pane.QUEUES
     inner = regions(width, 40, lower, zoomed)[pane].width - EDGES - GUTTER
     sure = sure_width(pane, width, zoomed) - EDGES - GUTTER
-    return {one.column.id: one.width for one in fit(TABLES[pane], inner, sure)}
+    placed = lend(fit(TABLES[pane], inner, sure), needs or {})
+    return {one.column.id: one.width for one in placed}
 
 
 @pytest.mark.parametrize("pane", TABLES, ids=lambda pane: pane.value)
@@ -52,6 +78,35 @@ def test_no_cell_gets_narrower(pane: Pane, zoomed: bool) -> None:
         narrower = {id for id, cells in before.items() if now[id] < cells and id not in elastic}
         assert not narrower, f"{width} columns narrow {narrower}"
         before = now
+
+
+@pytest.mark.parametrize(("pane", "needs"), ROWS)
+def test_no_column_is_cut_while_another_is_blank(pane: Pane, needs: dict[str, int]) -> None:
+    for width in WIDTHS:
+        for zoomed in (None, pane):
+            now = shown(pane, width, zoomed, needs)
+            cut = {id for id in now if now[id] < needs.get(id, 0)}
+            blank = {id for id in now if now[id] > needs.get(id, now[id])}
+            assert not (cut and blank), f"{width} columns cut {cut} beside {blank}"
+
+
+@pytest.mark.parametrize("needs", NEEDS[Pane.SANDBOXES])
+def test_a_text_is_never_cut_more_in_a_wider_window(needs: dict[str, int]) -> None:
+    before: dict[str, int] = {}
+    for width in WIDTHS:
+        now = {
+            id: min(cells, needs.get(id, cells))
+            for id, cells in shown(Pane.SANDBOXES, width, None, needs).items()
+        }
+        assert all(now[id] >= cells for id, cells in before.items()), f"{width}: {now} < {before}"
+        before = now
+
+
+def test_the_queues_leave_a_shell_its_eighty_cells() -> None:
+    for width in WIDTHS:
+        placed = regions(width, 40, Pane.QUEUES, None)
+        if width >= 190:
+            assert placed[Pane.SHELL].width >= 80 and placed[Pane.QUEUES].width >= 50
 
 
 def test_the_reason_has_its_cells_at_every_width() -> None:

@@ -17,6 +17,7 @@ from tests.support import shipped
 ROOT = Path(__file__).resolve().parents[3]
 ROOMS = ("services", "tui", "widgets")
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+LOADED_BY_NAME = ("import_module", "find_spec")
 NEVER_NAMED = {"sniffio"}
 """Imported by a library of ours only where it is there, and slow where it is not."""
 FORGE = sorted([*ROOT.glob(".github/**/*.yml"), ROOT / ".pre-commit-config.yaml"])
@@ -36,7 +37,7 @@ def imported(*rooms: str) -> set[str]:
                 found |= {one.name.split(".")[0] for one in node.names}
             elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
                 found.add(node.module.split(".")[0])
-            elif isinstance(node, ast.Call) and "import_module" in ast.unparse(node.func):
+            elif isinstance(node, ast.Call) and ast.unparse(node.func).endswith(LOADED_BY_NAME):
                 named = [one.value for one in node.args if isinstance(one, ast.Constant)]
                 found |= {str(one).split(".")[0] for one in named}
     return found - set(sys.stdlib_module_names) - {*ROOMS, "tests", "wakedeck"}

@@ -37,7 +37,8 @@ async def test_it_is_opened_once_and_says_in_every_half_why_it_could_not_be() ->
     await source.observer.close()
     await source.actor.close()
     await source.lifecycle.leave()
-    assert opening.tries == 1
+    tries: object = opening.tries
+    assert tries == 1
 
 
 def test_what_it_can_do_is_asked_of_what_it_is(tmp_path: Path) -> None:

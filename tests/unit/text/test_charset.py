@@ -21,6 +21,8 @@ from services.text.signs import MEANINGS
         ({"LC_CTYPE": "C.UTF-8", "LANG": "de_DE.ISO-8859-1"}, "iso8859-1"),
         ({"LC_CTYPE": "C.UTF-8"}, "utf-8"),
         ({"LANG": "xx.nobody-knows"}, "ascii"),
+        ({"TERM": "linux", "LANG": "en_US.UTF-8"}, "cp437"),
+        ({"TERM": "linux", "LANG": "de_DE.ISO-8859-1"}, "iso8859-1"),
     ],
 )
 def test_the_locale_says_which(environ: dict[str, str], charset: str) -> None:

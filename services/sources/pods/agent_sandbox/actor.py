@@ -13,16 +13,17 @@ from services.models import Retry, SandboxId, Step
 from services.net.http import ApiError
 from services.sources.pods.agent_sandbox.backing import Backing, read_backing
 from services.sources.pods.agent_sandbox.inventory import served_version
-from services.sources.pods.agent_sandbox.merge_patch import PatchingHttp
 from services.sources.pods.agent_sandbox.records import GROUP
 from services.sources.pods.agent_sandbox.rows import required_key, sandbox_key
 from services.sources.pods.agent_sandbox.shell import BackingShell
 from services.sources.pods.agent_sandbox.wake import Patience, SandboxWake
 from services.sources.pods.credential import KubeCredential
+from services.sources.pods.kube_access import KubeAccess
 from services.sources.pods.kube_actor import NOTICE, KubeActor
 from services.sources.pods.kube_client import http_as
 from services.sources.pods.kube_shell import PodShell
 from services.sources.pods.sign_in import HELPER_LIMIT_S
+from services.sources.pods.writes import PatchingHttp
 from services.sources.protocol.steps import LinkStep, run_steps
 from services.terminal.exec.requests import ExecEvent, ExecRequest, ShellChoice
 from services.terminal.transport.base import Transport
@@ -116,11 +117,20 @@ class ClusterActor:
         await self._connected()
         return ""
 
-    async def _connected(self) -> tuple[PatchingHttp, str]:
-        """The cluster as the operator reaches it, and the version sandboxes are spoken of in.
+    async def access(self) -> KubeAccess:
+        """As `ReachesPods`."""
+        return await self._pods.access()
+
+    async def pod_of(self, sandbox: SandboxId) -> SandboxId:
+        """As `ReachesPods`; raises as a shell that is opened."""
+        if sandbox_key(sandbox) is None:
+            return sandbox
+        return await self._pod(sandbox, ShellChoice(first_pod=True))
+
+    async def writing(self) -> PatchingHttp:
+        """A connection that can patch, signed in.
 
         Raises:
-            NotFoundError: agent-sandbox is not installed.
             UnavailableError, ProcessError: the cluster cannot be reached, or signed in to.
         """
         credential = (await self._pods.access()).credential
@@ -128,7 +138,16 @@ class ClusterActor:
             if self._http is not None:
                 await self._http.close()
             self._http, self._for = http_as(PatchingHttp, credential), credential
-        http = self._http
+        return self._http
+
+    async def _connected(self) -> tuple[PatchingHttp, str]:
+        """The cluster as the operator reaches it, and the version sandboxes are spoken of in.
+
+        Raises:
+            NotFoundError: agent-sandbox is not installed.
+            UnavailableError, ProcessError: the cluster cannot be reached, or signed in to.
+        """
+        http = await self.writing()
         version = await self._renewing(lambda: served_version(http, GROUP))
         if not version:
             raise NotFoundError("agent-sandbox is not installed in this cluster.")

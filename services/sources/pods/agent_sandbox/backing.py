@@ -5,7 +5,7 @@ See upstream/agent-sandbox: Backing pod.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from urllib.parse import quote
 
@@ -13,6 +13,7 @@ from services.errors import NotFoundError, UnavailableError
 from services.files.bounded import UnfitError
 from services.net.http import ApiError, Http
 from services.sources.pods.agent_sandbox.records import (
+    GROUP,
     SandboxResource,
     read_sandbox,
     sandbox_kind,
@@ -28,16 +29,19 @@ _MOST_PODS = 100
 class OwnedPods:
     """Pods that belong to sandboxes which are known."""
 
-    names: Collection[str]
+    names: frozenset[str]
     """`namespace/name` of each."""
     by_uid: Mapping[str, tuple[Pod, ...]]
     """Those of each sandbox, by its uid."""
+    strays: frozenset[str] = frozenset()
+    """`namespace/name` of those whose controller is a sandbox that is not known."""
 
 
 def owned_pods(pods: Mapping[str, Pod], sandboxes: Iterable[SandboxResource]) -> OwnedPods:
     """The pods whose controller is one of these sandboxes; a name alone proves nothing."""
     known = {one.metadata.uid for one in sandboxes}
     names: set[str] = set()
+    strays: set[str] = set()
     by_uid: dict[str, tuple[Pod, ...]] = {}
     # Thousands at every look: the usual one owner is taken without a call.
     for name, pod in pods.items():
@@ -45,12 +49,16 @@ def owned_pods(pods: Mapping[str, Pod], sandboxes: Iterable[SandboxResource]) ->
         if not owners:
             continue
         owner = owners[0] if owners[0].controller else controller_of(owners)
-        if owner is None or owner.uid not in known:
+        if owner is None:
+            continue
+        if owner.uid not in known:
+            if owner.kind == "Sandbox" and owner.api_version.startswith(f"{GROUP}/"):
+                strays.add(name)
             continue
         names.add(name)
         others = by_uid.get(owner.uid)
         by_uid[owner.uid] = (pod,) if others is None else (*others, pod)
-    return OwnedPods(names, by_uid)
+    return OwnedPods(frozenset(names), by_uid, frozenset(strays))
 
 
 def backing_pod(sandbox: SandboxResource, pods: tuple[Pod, ...]) -> Pod | None:

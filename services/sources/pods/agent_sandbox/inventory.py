@@ -81,6 +81,8 @@ class Stock:
     """Why not all sandboxes are known as they are now; empty where they are."""
     deleted: frozenset[str] = frozenset()
     """Sandboxes that the server told to be gone."""
+    listing: bool = False
+    """Whether more sandboxes are still to come."""
     asides: tuple[tuple[str, str], ...] = ()
     """What else could not be had: a plural and why."""
 
@@ -125,6 +127,7 @@ class Inventory:
             _merged(self._pools),
             problem,
             frozenset[str]().union(*(one.take_deleted() for one in self._sandboxes)),
+            bool(problem) and any(one.coming for one in self._sandboxes),
             tuple((plural, why) for plural, why in named if why),
         )
 

@@ -9,12 +9,11 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from services.models import SandboxState
-from services.sources.pods import judge as pods
 from services.sources.pods.agent_sandbox.judgement import Evidence, SandboxJudgement
 from services.sources.pods.agent_sandbox.records import ResourceCondition, SandboxResource
 from services.sources.pods.judge import SETTLES_S, instant
 from services.sources.pods.judgement import PodJudgement, words_for
-from services.sources.pods.pod import PodCondition
+from services.sources.pods.pod import Pod, PodCondition
 from services.sources.protocol.verdict import VerdictKind
 from services.text.format import clock_time
 from services.text.sanitize import sanitize
@@ -46,7 +45,8 @@ def is_contradicted(evidence: Evidence, now: float) -> bool:
     ready = evidence.condition("Ready")
     if ready is None or ready.status != "True" or evidence.sandbox.mode != "Running":
         return False
-    return evidence.pod is None or pods.judge(evidence.pod, now).state in _TROUBLE
+    pod = evidence.pod_judgement(now)
+    return pod is None or pod.state in _TROUBLE
 
 
 def _deleted(it: Evidence, now: float) -> SandboxJudgement | None:
@@ -154,13 +154,12 @@ def _suspended(it: Evidence, now: float) -> SandboxJudgement | None:
         return SandboxJudgement(
             SandboxState.ASLEEP, said, VerdictKind.REPAIRABLE, since, no_shell=none
         )
-    if it.pod is not None:
-        ending = pods.judge(it.pod, now)
-        if ending.state is SandboxState.STUCK and it.pod.metadata.deletion_timestamp is not None:
-            said = f"suspending; {ending.reason}"
-            return SandboxJudgement(
-                SandboxState.STUCK, said, VerdictKind.SETTLING, no_shell="it is suspending"
-            )
+    ending = it.pod_judgement(now) if _is_ending(it.pod) else None
+    if ending is not None and ending.state is SandboxState.STUCK:
+        said = f"suspending; {ending.reason}"
+        return SandboxJudgement(
+            SandboxState.STUCK, said, VerdictKind.SETTLING, no_shell="it is suspending"
+        )
     return SandboxJudgement(
         SandboxState.SETTLING, "suspending", VerdictKind.SETTLING, no_shell="it is suspending"
     )
@@ -171,7 +170,7 @@ def _ready(it: Evidence, now: float) -> SandboxJudgement | None:
     if ready is None or ready.status != "True":
         return None
     found = SandboxJudgement(SandboxState.READY, "", VerdictKind.READY, _since(ready))
-    pod = None if it.pod is None else pods.judge(it.pod, now)
+    pod = it.pod_judgement(now)
     found = replace(found, no_shell=_no_shell(pod))
     since = it.contradicted_since
     if since is None:
@@ -198,7 +197,7 @@ def _refused(it: Evidence, now: float) -> SandboxJudgement | None:
     if ready is None or ready.status != "False":
         return None
     said = sanitize(ready.message or "", 300)
-    no_shell = _no_shell(None if it.pod is None else pods.judge(it.pod, now))
+    no_shell = _no_shell(it.pod_judgement(now))
     broken = SandboxJudgement(
         SandboxState.BROKEN, said, VerdictKind.TERMINAL, _since(ready), no_shell=no_shell
     )
@@ -226,7 +225,8 @@ def _finished(it: Evidence, now: float) -> SandboxJudgement | None:
             return None
         told = ready
     failed = told.reason == "PodFailed"
-    how = "" if it.pod is None else pods.judge(it.pod, now).reason
+    pod = it.pod_judgement(now)
+    how = "" if pod is None else pod.reason
     said = "its program failed" if failed else "its program has ended well"
     detail = how or sanitize(told.message or "", 160)
     return SandboxJudgement(
@@ -260,10 +260,8 @@ def _unscheduled(it: Evidence, now: float) -> SandboxJudgement | None:
 
 
 def _pod_in_trouble(it: Evidence, now: float) -> SandboxJudgement | None:
-    if it.pod is None:
-        return None
-    pod = pods.judge(it.pod, now)
-    return _by_pod(pod) if pod.state in _TROUBLE else None
+    pod = it.pod_judgement(now)
+    return _by_pod(pod) if pod is not None and pod.state in _TROUBLE else None
 
 
 def _by_pod(pod: PodJudgement) -> SandboxJudgement:
@@ -296,13 +294,13 @@ def _unknown_reason(it: Evidence, now: float) -> SandboxJudgement | None:
         VerdictKind.UNKNOWN,
         _since(ready),
         unknown_word=word if odd else "",
-        no_shell=_no_shell(None if it.pod is None else pods.judge(it.pod, now)),
+        no_shell=_no_shell(it.pod_judgement(now)),
     )
 
 
 def _starting(it: Evidence, now: float) -> SandboxJudgement | None:
     began = _began(it)
-    pod = None if it.pod is None else pods.judge(it.pod, now)
+    pod = it.pod_judgement(now)
     ready = it.condition("Ready")
     said = sanitize((ready.message if ready is not None else "") or "", 200)
     doing = pod.reason if pod is not None and pod.reason else said
@@ -368,6 +366,10 @@ def _began(it: Evidence) -> float | None:
     ]
     known = [one for one in instants if one is not None]
     return max(known, default=None)
+
+
+def _is_ending(pod: Pod | None) -> bool:
+    return pod is not None and pod.metadata.deletion_timestamp is not None
 
 
 def _no_shell(pod: PodJudgement | None) -> str:

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 from services.models import SandboxState
 from services.sources.pods.agent_sandbox.records import ResourceCondition, SandboxResource
+from services.sources.pods.judge import judge
+from services.sources.pods.judgement import PodJudgement
 from services.sources.pods.pod import Pod
 from services.sources.protocol.verdict import Verdict, VerdictKind
 
@@ -21,6 +23,14 @@ class Evidence:
     """When its conditions were first seen to speak of an earlier wish."""
     contradicted_since: float | None = None
     """When its pod was first seen to contradict that it is ready."""
+    pod_judged: PodJudgement | None = None
+    """What its pod is, where that was judged already."""
+
+    def pod_judgement(self, now: float) -> PodJudgement | None:
+        """What its pod is; None where it has none."""
+        if self.pod is None or self.pod_judged is not None:
+            return self.pod_judged
+        return judge(self.pod, now)
 
     def condition(self, type: str) -> ResourceCondition | None:
         """A condition of the wish that is written now."""

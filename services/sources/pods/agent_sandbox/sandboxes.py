@@ -10,6 +10,7 @@ from services.clock import Clock
 from services.config.sources import KubernetesTable
 from services.errors import UnavailableError
 from services.models import (
+    Event,
     Facts,
     Gateway,
     GatewayId,
@@ -25,9 +26,11 @@ from services.sources.pods.agent_sandbox.controller import NAME, Controller
 from services.sources.pods.agent_sandbox.inventory import Inventory, Stock
 from services.sources.pods.agent_sandbox.judge import is_contradicted, judge
 from services.sources.pods.agent_sandbox.judgement import Evidence
+from services.sources.pods.agent_sandbox.past import past_events
 from services.sources.pods.agent_sandbox.records import SandboxResource
 from services.sources.pods.agent_sandbox.rows import Placed, native_id, pool_row, to_row
 from services.sources.pods.joined import Joined, PodsLook
+from services.sources.pods.judge import judge as judge_pod
 from services.sources.pods.pod import Pod
 
 _STEADY = frozenset(
@@ -65,6 +68,11 @@ class Sandboxes:
         self._known: dict[str, _Known] = {}
         self._outdated: dict[str, tuple[int, float]] = {}
         self._contradicted: dict[str, float] = {}
+        self._past_told = False
+        self._strays: frozenset[str] = frozenset()
+        """Pods of sandboxes unknown at the last look."""
+        self._bare: frozenset[str] = frozenset()
+        """Those of them that got a row of their own."""
 
     async def join(self, look: PodsLook, limit_s: float) -> Joined:
         """What there is now; nothing where agent-sandbox is not installed."""
@@ -77,10 +85,10 @@ class Sandboxes:
         rows = await self._rows(look, inventory, stock, owned, keeper)
         lost: tuple[tuple[GatewayId | None, Unknown[Sandbox]], ...] = ()
         if stock.problem:
-            lost = ((keeper, Unknown(stock.problem)),)
+            lost = ((keeper, Unknown(stock.problem, coming=stock.listing)),)
         words = sorted({one.word for one in self._known.values() if one.word})
         return Joined(
-            owned.names,
+            owned.names | self._held_back(owned, stock),
             (
                 await self._controller_row(controller, keeper, stock, look.now),
                 *(pool_row(one, self._source, look.now) for one in stock.pools.values()),
@@ -89,6 +97,7 @@ class Sandboxes:
             lost,
             frozenset(SandboxId(self._source, native_id(name)) for name in stock.deleted),
             tuple(UnknownWord(self._source, "Sandbox", word) for word in words),
+            self._past(rows, stock, look.now),
         )
 
     async def version(self, http: Http) -> str:
@@ -110,6 +119,8 @@ class Sandboxes:
         """Stop watching; idempotent."""
         inventory, self._inventory, self._controller = self._inventory, None, None
         self._known, self._outdated, self._contradicted = {}, {}, {}
+        self._strays = self._bare = frozenset()
+        self._past_told = False
         if inventory is not None:
             await inventory.close()
 
@@ -178,6 +189,21 @@ class Sandboxes:
             del self._contradicted[key]
         return tuple(rows)
 
+    def _past(self, rows: tuple[Sandbox, ...], stock: Stock, now: float) -> tuple[Event, ...]:
+        """Once, as soon as all are listed."""
+        if self._past_told or stock.problem:
+            return ()
+        self._past_told = True
+        return past_events(rows, now)
+
+    def _held_back(self, owned: OwnedPods, stock: Stock) -> frozenset[str]:
+        """Pods that wait for their sandbox: it may be on the next page, or a moment behind."""
+        strays = owned.strays
+        held = strays if stock.listing else strays - self._strays
+        held -= self._bare
+        self._strays, self._bare = strays, strays - held
+        return held
+
     def _judge_row(
         self,
         name: str,
@@ -188,7 +214,9 @@ class Sandboxes:
         keeper: GatewayId,
     ) -> Sandbox:
         now = look.now
-        evidence = Evidence(sandbox, backing_pod(sandbox, pods))
+        pod = backing_pod(sandbox, pods)
+        judged = None if pod is None else judge_pod(pod, now)
+        evidence = Evidence(sandbox, pod, pod_judged=judged)
         evidence = replace(
             evidence,
             outdated_since=self._outdated_since(name, evidence, now),

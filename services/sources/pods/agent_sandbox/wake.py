@@ -23,7 +23,6 @@ from services.sources.pods.agent_sandbox.backing import (
 )
 from services.sources.pods.agent_sandbox.judge import judge, time_left
 from services.sources.pods.agent_sandbox.judgement import Evidence, SandboxJudgement
-from services.sources.pods.agent_sandbox.merge_patch import PatchingHttp
 from services.sources.pods.agent_sandbox.records import (
     GROUP,
     SandboxResource,
@@ -34,6 +33,7 @@ from services.sources.pods.agent_sandbox.stages import StageSteps, stage_of
 from services.sources.pods.listing import Watchable, WatchedKind
 from services.sources.pods.pod import Pod
 from services.sources.pods.watch import PODS, ResourceWatch
+from services.sources.pods.writes import PatchingHttp
 from services.sources.protocol.steps import StepBuilder
 from services.sources.protocol.verdict import VerdictKind
 from services.text.format import duration

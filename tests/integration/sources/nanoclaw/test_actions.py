@@ -397,6 +397,36 @@ async def test_logs_are_the_hosts_lines_about_it_and_the_containers(
     ]
 
 
+async def test_a_container_whose_log_ends_at_once_is_told_of_once(
+    root: Path, docker: ScriptedDocker
+) -> None:
+    docker.run((ALPHA, "sess-fx-mixed", NOW))
+    (docker.folder / "logs").write_text("[poll-loop] polling\n")
+    clock = FakeClock(NOW)
+    source = opened(root, clock)
+    await source.observer.observe()
+    told: list[str] = []
+
+    async def listen() -> None:
+        async for line in source.observer.logs(MIXED, "container"):
+            told.append(line.text)
+
+    def asked() -> int:
+        return sum("logs" in one for one in docker.asked)
+
+    listening = asyncio.create_task(listen())
+    for _ in range(4):
+        before = asked()
+        while asked() == before:
+            await asyncio.sleep(0.01)  # a real child has to write
+            await clock.advance(5)
+    listening.cancel()
+    await asyncio.gather(listening, return_exceptions=True)
+    await close(source)
+    notes = [one for one in told if one.startswith("container log")]
+    assert notes == ["container log: it vanishes when the container ends"]
+
+
 async def test_the_log_of_an_ended_container_is_said_to_be_gone(
     root: Path, docker: ScriptedDocker
 ) -> None:

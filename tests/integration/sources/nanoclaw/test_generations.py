@@ -171,6 +171,23 @@ async def test_an_empty_list_beside_a_live_agent_is_another_daemons(
     assert (await there.messages())["m"].label is InLabel.PROCESSING
 
 
+async def test_a_claim_is_orphaned_by_two_lists_and_not_by_the_first(
+    top: Path, docker: ScriptedDocker, host: None
+) -> None:
+    there = world(top, "2.1.53", "old")
+    session = there.install.session(SID, "running", at=NOW - 60)
+    session.post("m", 2, NOW - 30)
+    session.ack("m", "processing", NOW - 12)
+    session.beat(NOW - 10)
+    assert (await there.messages())["m"].label is InLabel.PROCESSING
+    assert dict((await there.row()).inbound) == {InLabel.PROCESSING.value: 1}
+    for _ in range(2):
+        await there.clock.advance(6)
+        row = await there.row()
+    assert dict(row.inbound) == {InLabel.ORPHAN.value: 1}
+    assert (await there.messages())["m"].label is InLabel.ORPHAN
+
+
 async def test_heartbeats_that_move_past_empty_lists_are_another_daemons_later_too(
     top: Path, docker: ScriptedDocker, host: None
 ) -> None:

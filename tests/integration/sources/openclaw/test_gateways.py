@@ -19,7 +19,7 @@ from services.config.sources import OpenClawTable
 from services.errors import UnavailableError
 from services.models import Capability, Gateway, GatewayState, SandboxId, SandboxState
 from services.process.identity import ProcessId
-from services.sources.openclaw.rows import UNSEEN
+from services.sources.openclaw.agents import UNSEEN
 from services.sources.openclaw.source import open_openclaw
 from services.sources.protocol.verdict import VerdictKind
 from services.terminal.exec.requests import ShellChoice
@@ -286,7 +286,7 @@ async def test_nothing_there_is_said(home: Path) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        b"// a comment\n{gateway: {port: 1}}",
+        b"// a comment\n{gateway: {port: 1}",
         b"{" * 99,
         b"\xff\xfe",
         b"[" * 70_000,
@@ -349,6 +349,6 @@ async def test_a_probe_is_a_verdict_and_a_start_its_one_verb(home: Path) -> None
         gone = await source.observer.probe(SandboxId("oc", "openclaw-gone"))
         assert gone.kind is VerdictKind.TERMINAL
         await source.observer.close()
-    assert source.info.capabilities == {Capability.WAKE}
+    assert source.info.capabilities == {Capability.WAKE, Capability.LOGS}
     with pytest.raises(UnavailableError, match="has no inside of its own"):
         source.actor.shell(here, ShellChoice())

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -36,15 +35,56 @@ def gateways(tmp_path: Path) -> Iterator[tuple[RealGateway, RealGateway]]:
 @pytest.mark.timeout(900)
 async def test_every_state_has_its_word(gateways: tuple[RealGateway, RealGateway]) -> None:
     first, second = gateways
+    token = first.home / "token"
+    first.home.mkdir(exist_ok=True)
+    token.write_text("of-a-test-alone")
     source = open_openclaw("oc", OpenClawTable(), SystemClock(), first.environ)
-    observer = source.observer
+    named = OpenClawTable(state_dir=str(second.state), token_file=str(token))
+    reading = open_openclaw("told", named, SystemClock(), first.environ)
     try:
-        await _lives(observer, first, second)
+        await _lives(source.observer, first, second, reading.observer)
     finally:
-        await observer.close()
+        await source.observer.close()
+        await reading.observer.close()
 
 
-async def _lives(observer: Observer, first: RealGateway, second: RealGateway) -> None:
+async def _reads(observer: Observer, second: RealGateway) -> None:
+    """What it tells a reader, and what it says to a token that is its own no more."""
+
+    async def connection() -> tuple[str, SandboxState, str]:
+        got = await observer.observe()
+        facts = dict(got.gateways[0].evidence)
+        return facts.get("connection", ""), got.sandboxes[0].state, got.sandboxes[0].reason
+
+    async def reads() -> bool:
+        told, state, reason = await connection()
+        assert (told, state) == ("reads", SandboxState.READY), (told, state, reason)
+        return True
+
+    async def refuses() -> bool:
+        told, state, reason = await connection()
+        assert "the token it is shown is another one" in reason, (told, state, reason)
+        assert state is SandboxState.UNKNOWN
+        return True
+
+    await eventually(reads, limit=60)
+
+    async def told() -> bool:
+        got = await observer.observe()
+        facts = dict(got.gateways[0].evidence)
+        assert {"cost", "lanes", "memory", "identity"} <= facts.keys(), facts
+        return dict(got.sandboxes[0].evidence)["agent"] == "main"
+
+    await eventually(told, limit=60)
+    second.configure("another-of-a-test")
+    await eventually(refuses, limit=30)
+    (second.home / "token").write_text("another-of-a-test")
+    await eventually(reads, limit=30)
+
+
+async def _lives(
+    observer: Observer, first: RealGateway, second: RealGateway, reading: Observer
+) -> None:
     seen: set[SandboxState] = set()
 
     async def state_of(name: str) -> tuple[GatewayState | None, str]:
@@ -71,9 +111,12 @@ async def _lives(observer: Observer, first: RealGateway, second: RealGateway) ->
     assert SandboxState.UNKNOWN not in seen
     assert SandboxState.BROKEN not in seen
 
+    second.configure("of-a-test-alone")
     second.start()
     await shows(second, GatewayState.READY, "", BOOT_S)
     assert (await state_of(first.state.name))[0] is GatewayState.READY
+
+    await _reads(reading, second)
 
     first.send(signal.SIGSTOP)
     await shows(first, GatewayState.HUNG, "suspended by a signal", 15)
@@ -89,8 +132,9 @@ async def _lives(observer: Observer, first: RealGateway, second: RealGateway) ->
         await shows(first, GatewayState.WRONG, f"Port {first.port} is answered by something", 15)
 
     second.send(signal.SIGTERM)
-    (second.state / "openclaw.json").write_text(json.dumps({"gateway": {"port": second.port}}))
     await shows(second, GatewayState.DOWN, "It is not running", 60)
+    (second.state / "openclaw.json").write_text("{gateway: {port: 1")
+    await shows(second, GatewayState.UNKNOWN, "Its configuration cannot be read", 15)
 
 
 async def _page(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -84,8 +84,11 @@ class Kmock:
     async def make(self, path: str, one: dict[str, Any]) -> None:
         (await self._http.post(path, json=one)).raise_for_status()
 
-    async def patch(self, name: str, changes: dict[str, Any]) -> None:
-        (await self._http.patch(f"{SANDBOXES}/{name}", json=changes)).raise_for_status()
+    async def patch(self, name: str, changes: dict[str, Any], path: str = SANDBOXES) -> None:
+        (await self._http.patch(f"{path}/{name}", json=changes)).raise_for_status()
+
+    async def delete(self, path: str) -> None:
+        (await self._http.delete(path)).raise_for_status()
 
     async def get(self, name: str) -> Any:
         return (await self._http.get(f"{SANDBOXES}/{name}")).json()
@@ -142,3 +145,28 @@ async def test_a_server_of_others_is_listed_watched_and_patched(tmp_path: Path) 
         assert (await waking)[-1] == "ready ok"
         await eventually(lambda: one.state("box"))
         assert await one.state("box") is SandboxState.READY
+
+
+@pytest.mark.kit("agent-sandbox")
+async def test_pods_of_a_server_of_others_are_listed_watched_and_gone(tmp_path: Path) -> None:
+    async with kmock(tmp_path) as one:
+        path = "/api/v1/namespaces/default/pods"
+        await one.make(path, pod("first"))
+
+        async def rows() -> dict[str, SandboxState]:
+            seen = await one.source.observer.observe()
+            return {row.name: row.state for row in seen.sandboxes}
+
+        assert await rows() == {"first": SandboxState.READY}
+        await one.make(path, pod("second"))
+
+        async def become(wanted: dict[str, SandboxState]) -> bool:
+            return await rows() == wanted
+
+        both = {"first": SandboxState.READY, "second": SandboxState.READY}
+        await eventually(lambda: become(both), what=rows)
+        lost = {"conditions": [{"type": "Ready", "status": "Unknown"}]}
+        await one.patch("first", {"status": lost}, path)
+        await eventually(lambda: become({**both, "first": SandboxState.UNKNOWN}))
+        await one.delete(f"{path}/second")
+        await eventually(lambda: become({"first": SandboxState.UNKNOWN}))

@@ -14,10 +14,13 @@ from typing import Any
 
 import pytest
 
+from services.board.board import Board
 from services.board.lookup import find
 from services.clock import SystemClock
 from services.config.sources import KubernetesTable
 from services.errors import AmbiguousError, NotFoundError, ShellError, WakedeckError
+from services.journal.rows import EventQuery
+from services.journal.store import Journal
 from services.models import (
     Capability,
     GatewayState,
@@ -30,12 +33,14 @@ from services.models import (
     Verb,
 )
 from services.repair.attempts import Attempts
+from services.sources.pods import kube_observer
 from services.sources.pods.agent_sandbox.actor import ClusterActor
 from services.sources.pods.agent_sandbox.wake import Patience
 from services.sources.pods.source import open_kubernetes
 from services.sources.protocol.source import OpenSource
 from services.sources.protocol.verdict import VerdictKind
 from services.terminal.exec.requests import ExecRequest, ShellChoice, collect_output
+from tests.support.http_peer import Exchange
 from tests.support.kube_api import TOKEN, KubeApi, kube_api, pod
 from tests.support.kube_resources import Resources
 from tests.support.kubectl import kubeconfig
@@ -561,3 +566,65 @@ async def test_one_key_sends_one_patch_at_most(tmp_path: Path, seed: int) -> Non
                 await waiting
         sent = Counter(patch.key[1] for patch in one.resources.patches)
         assert max(sent.values(), default=0) <= 1, sent
+
+
+async def test_pods_wait_for_their_sandbox_and_stand_alone_where_there_is_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A list under way shows no pod bare that its next page takes in again."""
+    monkeypatch.setattr(kube_observer, "LOOK_S", 0.3)
+    async with cluster(tmp_path) as one:
+        one.make("box")
+        await one.until("box", SandboxState.READY)
+        stray = pod("stray")
+        stray["metadata"]["ownerReferences"] = [
+            {**owner(one.resources.get("sandboxes", "box"))[0], "uid": "gone"}
+        ]
+        await one.api.put(stray)
+        held = asyncio.Event()
+
+        async def hold(exchange: Exchange) -> bool:
+            if exchange.request.path.endswith("/sandboxes"):
+                await held.wait()
+            return False
+
+        one.api.refuse = hold
+        await one.source.observer.close()
+        board = Board(SystemClock(), [one.source.info])
+        seen = await one.seen()
+        assert not seen.sandboxes and seen.unknown[0][1].coming
+        events = list(board.merge(seen).events)
+        held.set()
+
+        async def whole() -> bool:
+            events.extend(board.merge(await one.seen()).events)
+            return {key.native_id for key in board.sandboxes} == {
+                "default/sandbox/box",
+                "default/stray",
+            }
+
+        await eventually(whole, what=lambda: board.sandboxes)
+        said = [event.text for event in events if "box" in event.text and not event.told_at]
+        assert not said, "nothing came and nothing went"
+
+
+async def test_what_happened_while_nobody_looked_is_told_once_with_its_own_time(
+    tmp_path: Path,
+) -> None:
+    async with cluster(tmp_path) as one:
+        one.make("box", "Suspended")
+        asleep = await one.until("box", SandboxState.ASLEEP)
+        await one.source.observer.close()
+        journal = Journal(tmp_path / "journal.db", SystemClock())
+        await journal.open()
+        for _ in range(2):  # two panels, one after the other
+            board = Board(SystemClock(), [one.source.info])
+            journal.record(*board.merge(await one.seen()).events)
+            await one.source.observer.close()
+        await journal.close()
+        journal = Journal(tmp_path / "journal.db", SystemClock())
+        await journal.open()
+        found = await journal.search(EventQuery(100))
+        await journal.close()
+        told = [event for event in found.events if event.subject == "default/sandbox/box"]
+        assert [(event.at, event.after) for event in told] == [(asleep.told_at, "asleep")]

@@ -22,6 +22,7 @@ from services.models import (
 )
 from services.sources.protocol.verdict import VerdictKind
 from services.sources.registry import open_sources
+from services.terminal.exec import sentinel
 from services.terminal.exec.requests import ShellChoice
 from tests.support import kits
 from tests.support import seen as operator
@@ -32,7 +33,7 @@ from tests.support.ran import link_steps, ran
 from tests.support.seen import seen
 from tests.support.shells import opened, read_to_end, read_until
 from tests.support.terminal_servers import CREDENTIAL, PARAMS, SHELL, lines, served, source_of
-from tests.support.ttyd_peer import ttyd
+from tests.support.ttyd import ttyd
 from tests.support.waiting import eventually
 
 every = pytest.mark.parametrize("kind", PARAMS)
@@ -211,10 +212,11 @@ async def test_what_is_wrong_there_is_said(tmp_path: Path) -> None:
                 assert row.state is not SandboxState.READY
 
 
+@pytest.mark.kit("ttyd")
 async def test_a_credential_that_is_not_accepted_is_named_and_never_shown(tmp_path: Path) -> None:
     async with ttyd(tmp_path, CREDENTIAL) as one:
         wrong = "operator:wrong-word"
-        table = TerminalTable(url=f"http://{wrong}@127.0.0.1:{one.peer.port}", family="ttyd")
+        table = TerminalTable(url=f"http://{wrong}@127.0.0.1:{one.port}", family="ttyd")
         async with source_of(table) as source:
             now = await source.observer.observe()
             assert now.gateways[0].state is GatewayState.READY
@@ -234,33 +236,48 @@ async def test_a_credential_never_travels_to_another_machine_in_the_clear() -> N
             await source.actor.shell(SHELL, ShellChoice()).open(80, 24)
 
 
+@pytest.mark.kit("ttyd")
 async def test_commands_are_typed_only_where_a_shell_is_said_to_be(tmp_path: Path) -> None:
     async with ttyd(tmp_path) as one:
-        table = TerminalTable(url=f"http://127.0.0.1:{one.peer.port}", family="ttyd")
+        table = TerminalTable(url=f"http://127.0.0.1:{one.port}", family="ttyd")
         async with source_of(table) as source:
             assert Capability.EXEC not in source.info.capabilities
             with pytest.raises(UnavailableError, match="exec = true"):
                 await ran(source.actor, SHELL, ("true",), 5)
-        assert not one.terminals
+        assert not one.shells()
 
 
+@pytest.mark.kit("ttyd")
+async def test_a_terminal_that_takes_no_input_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sentinel, "START_S", 0.5)
+    async with ttyd(tmp_path, writable=False) as one:
+        table = TerminalTable(url=f"http://127.0.0.1:{one.port}", family="ttyd", exec=True)
+        async with source_of(table) as source:
+            done = await ran(source.actor, SHELL, ("true",), 30)
+    assert done.code is None and "no shell took the command within 0.5 s" in done.reason
+
+
+@pytest.mark.kit("ttyd")
 async def test_ttyd_is_told_its_sizes_and_its_program_ends_with_the_connection(
     tmp_path: Path,
 ) -> None:
     async with ttyd(tmp_path, CREDENTIAL) as one:
-        table = TerminalTable(url=f"http://{CREDENTIAL}@127.0.0.1:{one.peer.port}/", family="ttyd")
+        table = TerminalTable(url=f"http://{CREDENTIAL}@127.0.0.1:{one.port}/", family="ttyd")
         async with source_of(table) as source:
             shell = source.actor.shell(SHELL, ShellChoice())
             async with opened(shell, 91, 27):
                 await read_until(shell, b"pod$ ")
                 await shell.resize(100, 30)
-                await shell.write("echo 中文\r".encode())
-                await read_until(shell, "\r中文\r".encode())
-            assert one.sizes == [(91, 27), (100, 30)]
-            await eventually(lambda: not one.alive)
+                await shell.write("stty size; echo 中文\r".encode())
+                output = await read_until(shell, "\n中文\r".encode())
+                assert b"30 100" in output and one.shells() == 1
+            await eventually(lambda: not one.shells())
             shell = source.actor.shell(SHELL, ShellChoice())
             async with opened(shell):
                 await read_until(shell, b"pod$ ")
                 await shell.write(b"exit 7\r")
                 _, ending = await read_to_end(shell)
-            assert ending.code is None
+            # A close with 1006, which may not be sent: an end all the same.
+            assert (ending.state, ending.code) == (ShellState.ENDED, None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import os
 import secrets
 from collections.abc import AsyncIterator
@@ -29,8 +30,6 @@ from tests.support.ran import pieces, ran
 pytestmark = pytest.mark.slow
 
 every = pytest.mark.parametrize("name", FAMILIES)
-BLOCKING = ("terminado", "jupyter")
-"""Their servers write to a terminal by blocking: input that nobody reads can hang them whole."""
 apart = pytest.mark.parametrize("name", APART)
 
 
@@ -73,7 +72,7 @@ CODES = {
 
 
 @every
-async def test_exit_codes(
+async def test_exit_codes_and_the_unknown_one(
     name: str, tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     broken = tmp_path / "not-executable"
@@ -87,20 +86,13 @@ async def test_exit_codes(
         assert got == CODES
         for argv, code in (((str(broken),), 126), (("no-such-program-at-all",), 127)):
             assert (await ran(one.actor, one.sandbox, argv, 30)).code == code
-
-
-@every
-async def test_a_connection_that_is_lost_leaves_the_code_unknown(
-    name: str, tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    word = mark()
-    async with family(name, tmp_path, home, monkeypatch) as one:
+        word = mark()
         request = ExecRequest(sh("echo u''p; sleep 60", word), timeout_s=60)
         async with aclosing(one.actor.exec(one.sandbox, request)) as events:  # type: ignore[type-var]
             await until(events, b"up")
             one.cut()
             _, result = await the_rest(events)
-        assert result.code is None
+        assert result.code is None, "of a connection that was lost"
         assert "it was ended in" in result.reason or "it may still run in" in result.reason
         if name in APART:
             await gone(word)
@@ -137,18 +129,28 @@ async def test_input_arrives_as_it_is_and_a_command_need_not_read_it(
     name: str, tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with family(name, tmp_path, home, monkeypatch) as one:
-        sent = os.urandom(200_000 if name in APART else 20_000)
+        sent = os.urandom(200_000)
         file = tmp_path / "sent"
         argv = sh(f"cat > {file}; exit 5")
         done = await ran(one.actor, one.sandbox, argv, 60, stdin=sent)
         assert done.code == 5 and file.read_bytes() == sent
-        if name not in BLOCKING:
-            done = await ran(one.actor, one.sandbox, sh("exit 6"), 60, stdin=sent)
-            assert done.code == 6
+        done = await ran(one.actor, one.sandbox, sh("exit 6"), 60, stdin=sent)
+        assert (done.stdout, done.code) == (b"", 6)
         done = await ran(one.actor, one.sandbox, ("cat",), 60, stdin=b"")
         assert (done.stdout, done.code) == (b"", 0)
         done = await ran(one.actor, one.sandbox, ("cat",), 60)
         assert (done.stdout, done.code) == (b"", 0)
+
+
+@apart
+async def test_fifty_megabytes_go_up_whole(
+    name: str, tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A terminal takes input as lines of escapes: whole, but at half a megabyte a second.
+    data = os.urandom(1 << 20) * 48
+    async with family(name, tmp_path, home, monkeypatch) as one:
+        done = await ran(one.actor, one.sandbox, ("sha256sum",), 120, stdin=data)
+    assert (done.code, done.stdout.split()[0].decode()) == (0, hashlib.sha256(data).hexdigest())
 
 
 @apart

@@ -176,7 +176,8 @@ async def test_fifty_megabytes_come_whole(kind: str, tmp_path: Path, home: Path)
     for _ in range(size // 65):
         wanted.update(line + b"\n")
     async with behind(kind, tmp_path, home) as one:
-        script = f"yes {line.decode()} | head -c {size // 65 * 65}"
+        # Servers that ignore a broken pipe have their programs tell of it.
+        script = f"yes {line.decode()} 2>/dev/null | head -c {size // 65 * 65}"
         request = ExecRequest(("sh", "-c", script), timeout_s=120)
         got, total = hashlib.sha256(), 0
         async for event in one.source.actor.exec(one.sandbox, request):
@@ -186,14 +187,6 @@ async def test_fifty_megabytes_come_whole(kind: str, tmp_path: Path, home: Path)
             else:
                 assert event == ExecResult(0)
         assert (total, got.digest()) == (size // 65 * 65, wanted.digest())
-
-
-async def test_fifty_megabytes_go_up_whole(tmp_path: Path, home: Path) -> None:
-    # Where input has a channel of its own; a terminal takes it as lines of escapes, slowly.
-    data = os.urandom(1 << 20) * 48
-    async with behind("kubernetes", tmp_path, home) as one:
-        done = await ran(one.source.actor, one.sandbox, ("sha256sum",), 120, stdin=data)
-    assert (done.code, done.stdout.split()[0].decode()) == (0, hashlib.sha256(data).hexdigest())
 
 
 @every

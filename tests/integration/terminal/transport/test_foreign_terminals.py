@@ -1,4 +1,4 @@
-"""Terminals used as an operator uses them: terminado, Jupyter, and our own over the channels."""
+"""Terminals used as an operator uses them: terminado, Jupyter, ttyd, and ours over the channels."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from services.models import ShellState
 from services.terminal.exec.requests import ShellChoice
 from services.terminal.transport.base import Transport
 from services.terminal.transport.terminado_frames import TerminadoFraming
+from services.terminal.transport.ttyd_frames import TtydFraming
 from services.terminal.transport.websocket import WebSocketTransport
 from tests.integration.sources.pods.test_kube_source import BOX, cluster
 from tests.support import kits
@@ -22,8 +23,10 @@ from tests.support.jupyter_peer import jupyter
 from tests.support.seen import seen
 from tests.support.shells import opened, read_to_end, read_until
 from tests.support.terminado_peer import terminado
+from tests.support.ttyd import ttyd
 
-PEERS = [pytest.param("terminado", marks=pytest.mark.kit("terminado")), "kubernetes"]
+KITS = ("terminado", "ttyd")
+PEERS = [*(pytest.param(one, marks=pytest.mark.kit(one)) for one in KITS), "kubernetes"]
 
 
 def connect(url: str, headers: dict[str, str] | None = None) -> WebSocketTransport:
@@ -37,6 +40,9 @@ async def peer(kind: str, folder: Path) -> AsyncIterator[Transport]:
     if kind == "terminado":
         async with terminado(folder / "pod") as one:
             yield connect(one.url())
+    elif kind == "ttyd":
+        async with ttyd(folder / "pod") as three:
+            yield WebSocketTransport(f"ws://127.0.0.1:{three.port}/ws", {}, framing=TtydFraming())
     else:
         async with cluster(folder) as two:
             two.api.exec.env |= {"LC_ALL": "C.UTF-8", "HOME": str(folder)}
@@ -59,7 +65,8 @@ async def test_everyday_work(tmp_path: Path, kind: str) -> None:
 async def test_floods_and_pastes(tmp_path: Path, kind: str) -> None:
     async with peer(kind, tmp_path) as transport, seen(transport) as one:
         await operator.flood_and_interrupt(one)
-        await operator.paste_into_the_deaf(one)
+        if kind != "ttyd":  # it takes all there is into its own memory
+            await operator.paste_into_the_deaf(one)
 
 
 @pytest.mark.slow

@@ -9,8 +9,11 @@ from dataclasses import replace
 import pytest
 
 from services.agents.openclaw import judge as judging
+from services.agents.openclaw import told_judge
 from services.agents.openclaw.evidence import (
     Config,
+    ConnectionState,
+    Heard,
     Lock,
     LockState,
     OpenClawEvidence,
@@ -27,6 +30,15 @@ from services.agents.openclaw.probes import (
     Readiness,
     Startup,
 )
+from services.agents.openclaw.told import (
+    ChannelAccount,
+    CronJob,
+    GatewaySummary,
+    SessionInfo,
+    Told,
+)
+from services.agents.openclaw.told_judge import judge_agent, judge_session
+from services.models import Activity
 from services.models import GatewayState as G
 from services.models import SandboxState as S
 
@@ -73,6 +85,16 @@ def service(state: ServiceState, **more: object) -> Service:
 
 def starting(**more: object) -> Answers:
     return replace(LIVE, **more)  # type: ignore[arg-type]
+
+
+READING = ConnectionState.READING
+TELEGRAM = ChannelAccount("Telegram (default)", True, True, connected=False, error="401")
+MATRIX = ChannelAccount("Matrix (default)", True, running=False)
+
+
+def heard(told: Heard) -> OpenClawEvidence:
+    """A gateway whose probes are good, and what it told."""
+    return seen(HELD, LIVE, owner=Owner.LOCK, heard=told)
 
 
 ENDED = service(ServiceState.ENDED, result="success")
@@ -173,6 +195,34 @@ ROWS = [
     (seen(Lock(LockState.UNKNOWN, 9, 18789), LIVE), G.READY, S.READY, ""),
     (seen(answers=LIVE, remote=True), G.READY, S.READY, ""),
     (seen(HELD, None, port=None), G.UNKNOWN, S.UNKNOWN, "says nothing about its state"),
+    (heard(Heard(draining="config", connection=READING)), G.SETTLING, S.SETTLING, "draining"),
+    (
+        heard(Heard(ConnectionState.REFUSED, "It runs, but refuses this panel: X.")),
+        *(G.READY, S.UNKNOWN, "refuses this panel"),
+    ),
+    (
+        heard(Heard(ConnectionState.OTHER_PROTOCOL, "It speaks protocol 5.")),
+        *(G.READY, S.UNKNOWN, "protocol 5"),
+    ),
+    (
+        heard(Heard(READING, down=((TELEGRAM, 151.0), (MATRIX, 200.0)))),
+        *(G.READY, S.STUCK, "has not been connected for 3 min: 401; down too: Matrix"),
+    ),
+    (
+        heard(Heard(READING, down=((MATRIX, 300.0),))),
+        *(G.READY, S.STUCK, "Matrix (default) has not been running for 5 min."),
+    ),
+    (heard(Heard(READING, down=((TELEGRAM, 150.0),))), G.READY, S.READY, ""),
+    (
+        heard(Heard(READING, told=Told(summary=GatewaySummary(degraded=("memory-core",))))),
+        *(G.READY, S.STUCK, "Parts of it do not work: memory-core."),
+    ),
+    (
+        heard(Heard(READING, told=Told(summary=GatewaySummary(model_degraded=True)))),
+        *(G.READY, S.STUCK, "models do not work"),
+    ),
+    (heard(Heard(ConnectionState.LOST, "It ended.")), G.READY, S.READY, ""),
+    (seen(heard=Heard(restart_s=30.0)), G.SETTLING, S.SETTLING, "It said that it restarts"),
 ]
 
 
@@ -186,7 +236,10 @@ def test_the_table(evidence: OpenClawEvidence, gateway: G, agent: S, sentence: s
 
 def test_every_rule_is_reached_by_a_row_of_the_table() -> None:
     rules = {judge(one[0]).rule for one in ROWS}
-    written = re.findall(r'OpenClawJudgement\(\s*"([^"]+)"', inspect.getsource(judging))
+    written = re.findall(
+        r'OpenClawJudgement\(\s*"([^"]+)"',
+        inspect.getsource(judging) + inspect.getsource(told_judge),
+    )
     assert len(written) > 25
     assert set(written) == rules
 
@@ -204,3 +257,48 @@ def test_only_what_its_service_can_start_is_startable() -> None:
 
 def test_a_start_says_when_it_has_taken_too_long() -> None:
     assert judge(seen(HELD)).until == 1000.0 + STARTING_S - 20.0
+
+
+def test_a_channel_says_when_it_has_been_down_too_long() -> None:
+    assert judge(heard(Heard(READING, down=((TELEGRAM, 100.0),)))).until == pytest.approx(1050.1)
+    lost = Heard(ConnectionState.LOST, down=((TELEGRAM, 900.0),))
+    assert judge(heard(lost)).rule == "every probe is good", "what is not kept up says nothing"
+
+
+FAILED_RUN = SessionInfo("k", "main", "chat", status="failed", error="no key", updated_at=5.0)
+WENT_WELL = SessionInfo("l", "main", "chat two", status="done", updated_at=6.0)
+AT_WORK = SessionInfo("m", "main", "chat three", working=True, status="failed", error="old")
+FAILED_JOB = CronJob("j", "nightly", "main", last_at=7.0, status="error", error="no key")
+
+
+@pytest.mark.parametrize(
+    ("sessions", "jobs", "state", "activity", "reason"),
+    [
+        ((), (), S.READY, Activity.IDLE, ""),
+        ((FAILED_RUN,), (), S.STUCK, Activity.NONE, "Its last run failed: no key."),
+        ((FAILED_RUN, WENT_WELL), (), S.READY, Activity.IDLE, ""),
+        ((WENT_WELL,), (FAILED_JOB,), S.STUCK, Activity.NONE, "Its job “nightly” failed: no key."),
+        ((WENT_WELL,), (replace(FAILED_JOB, last_at=4.0),), S.READY, Activity.IDLE, ""),
+        ((WENT_WELL,), (replace(FAILED_JOB, enabled=False),), S.READY, Activity.IDLE, ""),
+        ((AT_WORK, FAILED_RUN), (FAILED_JOB,), S.READY, Activity.WORKING, "Runs in chat three."),
+        ((replace(FAILED_RUN, agent="ops"),), (), S.READY, Activity.IDLE, ""),
+        ((replace(FAILED_RUN, kind="cron"),), (), S.READY, Activity.IDLE, ""),
+    ],
+    ids=range(9),
+)
+def test_an_agent_is_as_well_as_its_newest_run(
+    sessions: tuple[SessionInfo, ...],
+    jobs: tuple[CronJob, ...],
+    state: S,
+    activity: Activity,
+    reason: str,
+) -> None:
+    told = Told(sessions=sessions, jobs=jobs)
+    assert judge_agent(told, "main") == (state, activity, reason, "")
+
+
+def test_a_session_works_by_its_run_alone() -> None:
+    assert judge_session(AT_WORK)[:2] == (S.READY, Activity.WORKING)
+    assert judge_session(FAILED_RUN)[0] is S.STUCK
+    assert judge_session(replace(FAILED_RUN, error="", status="killed"))[0] is S.READY
+    assert judge_session(replace(WENT_WELL, status="running"))[:2] == (S.READY, Activity.IDLE)

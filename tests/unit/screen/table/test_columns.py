@@ -6,7 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from widgets.panes import events, gateways, queue_rows, sandboxes
-from widgets.table.columns import Cell, Column, fit
+from widgets.table.column_needs import KEPT_S, ColumnNeeds
+from widgets.table.columns import Cell, Column, fit, lend
 
 
 def column(name: str, width: int, least: int = 0, priority: int = 0, flex: int = 0) -> Column[str]:
@@ -96,3 +97,31 @@ def test_a_third_of_a_wide_screen_still_names_state_and_age() -> None:
     room = 53 - 5
     assert names(sandboxes.COLUMNS, room) >= {"state", "name", "why", "age"}  # type: ignore[arg-type]
     assert names(gateways.COLUMNS, room) >= {"state", "name", "reason", "age"}  # type: ignore[arg-type]
+
+
+def test_what_no_row_needs_is_lent_to_what_is_cut_and_taken_back() -> None:
+    columns = [column("name", 10), column("why", 20), column("age", 8)]
+    placed = fit(columns, 60)
+    needs = {"name": 14, "why": 3, "age": 4}
+    assert [(p.column.id, p.x, p.width) for p in lend(placed, needs)] == [
+        ("name", 0, 14),
+        ("why", 16, 20),
+        ("age", 38, 4),
+    ]
+    every = {"name": 14, "why": 30, "age": 9}
+    assert [p.width for p in lend(placed, every)] == [10, 20, 8]
+
+
+def test_a_text_that_has_gone_keeps_its_cells_for_a_while() -> None:
+    needs, why = ColumnNeeds(), column("why", 20, least=4)
+    needs.is_due(100.0)
+    needs.note(why, Cell.of("a reason of some length"))
+    needs.note(why, Cell.of("short"))
+    assert needs.widths == {"why": 23}
+    assert not needs.is_due(100.0 + KEPT_S / 2)
+    assert needs.is_due(100.0 + KEPT_S) and needs.widths == {"why": 23}
+    needs.note(why, Cell.of("short"))
+    needs.changed = False
+    assert needs.is_due(100.0 + 2 * KEPT_S)
+    needs.note(why, Cell.of("short"))
+    assert needs.widths == {"why": 5} and needs.changed

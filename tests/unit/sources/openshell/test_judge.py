@@ -6,8 +6,8 @@ import json
 
 import pytest
 
-from services.models import GatewayState, SandboxState
-from services.sources.openshell import lists
+from services.models import BY_HAND, GatewayState, SandboxState
+from services.sources.openshell import lists, rows
 from services.sources.openshell.cli import CliResult
 from services.sources.openshell.cli_text import (
     ErrorKind,
@@ -16,12 +16,20 @@ from services.sources.openshell.cli_text import (
     is_cli_error,
     normalize_text,
 )
-from services.sources.openshell.cli_version import Generation, Toolset, skewed
-from services.sources.openshell.gateway_judge import judge, nemoclaw_status, refusal
+from services.sources.openshell.cli_version import (
+    QUESTIONS,
+    Generation,
+    Toolset,
+    skewed,
+    toolset_from_answers,
+)
+from services.sources.openshell.client import GatewayProbe
+from services.sources.openshell.gateway_judge import judge, missing, nemoclaw_status, refusal
 from services.sources.openshell.gateway_status import STATES, GatewayJudgement, GatewayStatus
+from services.sources.openshell.nemoclaw_registry import NemoclawRegistry, RegistryStatus
 from services.sources.openshell.observer import gateway_verdict
 from services.sources.openshell.phases import reason_of, state_of
-from services.sources.openshell.records import SandboxRow
+from services.sources.openshell.records import Registration, SandboxRow
 from services.sources.openshell.sandbox_judge import Reconciled, SandboxProbe, reconcile, verdict
 from services.sources.openshell.start_plan import StartPlan
 from services.sources.protocol.verdict import VerdictKind
@@ -486,3 +494,21 @@ def test_a_notice_before_json_is_told_and_spoils_nothing() -> None:
     assert judged.notice.startswith("A new version is available")
     rows, _ = lists.sandboxes(notice + '[{"name": "a", "phase": "Ready"}]', as_json=True)
     assert [one.name for one in rows] == ["a"]
+
+
+@pytest.mark.parametrize("offered", [True, False])
+def test_the_check_before_0_2_is_text_to_copy_where_the_help_has_it(offered: bool) -> None:
+    asked = {name: recorded("0.0.111", NONE, " ".join(argv)) for name, argv in QUESTIONS.items()}
+    if offered:
+        asked["upgrade"] = CliResult(0, "OPTIONS:\n  --to <LINE>  The line to check against\n", "")
+    probe = GatewayProbe(Registration("lab"), missing("lab"))
+    row = rows.gateway(
+        "os",
+        probe,
+        StartPlan(),
+        toolset_from_answers(asked),
+        NemoclawRegistry(RegistryStatus.EMPTY),
+        NOW,
+    )
+    told = [said for name, said in row.evidence if name == BY_HAND]
+    assert told == ["openshell -g lab gateway upgrade-check --to 0.2"] * offered

@@ -30,8 +30,8 @@ def test_nothing_is_loaded_that_is_not_configured() -> None:
 
 def test_looking_cannot_write() -> None:
     """What patches a resource is not even loaded with what looks at it."""
-    assert f"{PODS}.agent_sandbox.merge_patch" not in loaded(f"{PODS}.agent_sandbox.observer")
-    assert f"{PODS}.agent_sandbox.merge_patch" in loaded(f"{PODS}.agent_sandbox.actor")
+    assert f"{PODS}.writes" not in loaded(f"{PODS}.agent_sandbox.observer")
+    assert f"{PODS}.writes" in loaded(f"{PODS}.agent_sandbox.actor")
 
 
 def test_the_file_names_what_the_sources_take(tmp_path: Path) -> None:

@@ -76,7 +76,7 @@ def test_equal_styles_are_the_same_object() -> None:
     emulator.feed(b"\x1b[1;31ma\x1b[m \x1b[31m\x1b[1mb")
     (_, first), (_, blank), (_, second) = emulator.rows[0].runs
     assert first is second
-    assert blank is PLAIN
+    assert blank == PLAIN
 
 
 def test_runs_join_neighbours_of_equal_style_and_leave_out_the_blank_end() -> None:

@@ -4,15 +4,31 @@ from __future__ import annotations
 
 import shlex
 import subprocess
+from collections.abc import Iterator
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from services.errors import RefusedError
-from services.terminal.exec.sentinel import MAX_COMMAND_BYTES, SentinelParser, sentinel_script
+from services.terminal.exec import sentinel
+from services.terminal.exec.sentinel import (
+    MAX_COMMAND_BYTES,
+    SentinelParser,
+    encode_input_lines,
+    sentinel_script,
+)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _no_lingering() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sentinel, "LINGER_S", 0)
+        yield
+
 
 BEGIN, END = "WAKEDECK_begin00000000000000", "WAKEDECK_end0000000000000000"
+TAKEN = "WAKEDECK_taken00000000000000"
 NOISE = f"bash-5.2$ stty -echo\r\n$ printf '{BEGIN[:4]}''{BEGIN[4:]}'\r\n".encode()
 
 
@@ -88,6 +104,42 @@ def test_the_code_is_the_commands_own(command: str, code: int) -> None:
     cut = SentinelParser(BEGIN, END)
     cut.feed(done.stdout)
     assert cut.code == code
+
+
+@given(st.lists(st.integers(1, 40), max_size=20))
+def test_what_tells_of_input_is_counted_and_never_shown(cuts: list[int]) -> None:
+    cut = SentinelParser(BEGIN, END, TAKEN)
+    stream = session(f"{TAKEN}a{TAKEN}{TAKEN}b{TAKEN[:12]}\r\n{TAKEN}".encode(), 3)
+    got = b""
+    for size in [*cuts, len(stream)]:
+        got += cut.feed(stream[:size])
+        stream = stream[size:]
+    assert (got, cut.taken, cut.code) == (f"ab{TAKEN[:12]}\n".encode(), 4, 3)
+
+
+@pytest.mark.parametrize("ignored", [True, False], ids=["pipes-ignored", "pipes-heard"])
+@pytest.mark.parametrize("shell", ["sh", "bash"])
+@pytest.mark.parametrize(
+    ("command", "code", "out"), [("cat", 0, b"\x00%s\\\n"), ("exit 6", 6, b"")]
+)
+def test_input_is_taken_as_it_is_or_not_at_all(
+    command: str, code: int, out: bytes, shell: str, ignored: bool
+) -> None:
+    typed = sentinel_script(["sh", "-c", command], BEGIN, END, taken=TAKEN)
+    # More than any pipe holds, so that a command that reads nothing is noticed.
+    given = out or bytes(200_000)
+    lines = [*encode_input_lines(given), END.encode() + b"\n"]
+    done = subprocess.run(
+        [shell, "-c", typed],
+        input=b"".join(lines),
+        capture_output=True,
+        check=False,
+        restore_signals=not ignored,
+    )
+    cut = SentinelParser(BEGIN, END, TAKEN)
+    assert (cut.feed(done.stdout), cut.code) == (out, code)
+    assert cut.taken == 1 if out else cut.taken < len(lines) - 1
+    assert b"roken pipe" not in done.stderr
 
 
 def test_a_command_too_long_is_refused_before_anything_is_sent() -> None:

@@ -116,8 +116,10 @@ def received(code: int, reason: str = "") -> ConnectionClosed:
     return kind(frame, frame, True)
 
 
-def dropped(cause: BaseException | None, sent: int | None = None) -> ConnectionClosed:
-    error = ConnectionClosedError(None, Close(sent, "") if sent else None)
+def dropped(
+    cause: BaseException | None, sent: int | None = None, why: str = ""
+) -> ConnectionClosed:
+    error = ConnectionClosedError(None, Close(sent, why) if sent else None)
     error.__cause__ = cause
     return error
 
@@ -143,6 +145,8 @@ def dropped(cause: BaseException | None, sent: int | None = None) -> ConnectionC
         (dropped(None), "lost", "without saying why, outcome unknown", "ask"),
         (dropped(OSError(110, "x")), "lost", "lost, outcome unknown", "auto"),
         (dropped(PayloadTooBig(2, 1), 1009), "lost", "a message above 1 MiB", "ask"),
+        (dropped(None, 1002, "invalid status code"), "ended", "exit code unknown", "ask"),
+        (dropped(None, 1002, "invalid opcode"), "lost", "protocol error (1002)", "no"),
         (dropped(None, 1007), "lost", "the server sent invalid text (1007)", "no"),
     ],
 )

@@ -1,0 +1,122 @@
+"""The connections of one source: which gateway is shown a credential, and what each told."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Collection, Mapping
+from importlib.metadata import version
+from urllib.parse import urlsplit
+
+from services.agents.openclaw.evidence import ConnectionState, Heard, LockState
+from services.agents.openclaw.link import GatewayLink
+from services.agents.openclaw.probes import Answers, HealthWord, Reach
+from services.agents.openclaw.wire import GatewayCredential
+from services.clock import Clock
+from services.process.identity import port_owner, program
+from services.sources.openclaw.carrier import socket_url
+from services.sources.openclaw.door import CredentialPlace, GatewayDoor
+from services.sources.openclaw.files import read_lock
+from services.sources.openclaw.layout import StateDirectory
+
+FIRST_S = 3.0
+"""The first poll waits so long for what is told over a new connection."""
+
+
+class GatewayLinks:
+    """One connection for each gateway that may be shown a credential."""
+
+    def __init__(
+        self, credential: CredentialPlace, url: str, environ: Mapping[str, str], clock: Clock
+    ) -> None:
+        self.changed = asyncio.Event()
+        """Set when a gateway told something between two looks; whoever waits clears it."""
+        self._credential = credential
+        self._url = url
+        self._environ = environ
+        self._clock = clock
+        self._links: dict[str, GatewayLink] = {}
+        self._ports: dict[str, int] = {}
+
+    def get(self, native_id: str) -> GatewayLink | None:
+        """The connection of one gateway; None where none was made."""
+        return self._links.get(native_id)
+
+    async def hear(
+        self, native_id: str, answers: Answers | None, place: StateDirectory | None, port: int
+    ) -> Heard:
+        """What it tells over its connection, which is made where its probes allow it.
+
+        `place` is None for a local one whose port is not proven to be its own.
+        """
+        link = self._links.get(native_id)
+        if not self._credential.named:
+            return Heard()
+        if _is_started(answers) and (place is not None or self._url):
+            self._ports[native_id] = port
+            if link is None:
+                link = self._links[native_id] = self._make(native_id, place)
+            first = link.heard().connection is ConnectionState.OFF
+            link.start()
+            if first:
+                await link.settled(FIRST_S)
+        elif link is not None and (answers is None or answers.reach is not Reach.SILENT):
+            await link.stop()
+        return Heard() if link is None else link.heard()
+
+    async def forget(self, known: Collection[str]) -> None:
+        """Let go of the connections of gateways that are not there any more."""
+        for gone in self._links.keys() - set(known):
+            await self._links.pop(gone).stop()
+
+    async def close(self) -> None:
+        """Let go of all of them."""
+        for link in self._links.values():
+            await link.stop()
+
+    def _make(self, native_id: str, place: StateDirectory | None) -> GatewayLink:
+        def url() -> str:
+            local = f"http://127.0.0.1:{self._ports[native_id]}"
+            return socket_url(local if place is not None else self._url)
+
+        async def prove() -> str:
+            if place is not None:
+                return await asyncio.to_thread(_prove_local, place, self._ports[native_id])
+            return await asyncio.to_thread(_prove_named, self._url)
+
+        def credential() -> GatewayCredential | None:
+            config = None if place is None else place.config
+            return self._credential.read(config, self._environ)
+
+        door = GatewayDoor(url, credential, prove)
+        jitter = random.Random()  # noqa: S311  no secret is made of it
+        return GatewayLink(door, self._clock, version("wakedeck"), self.changed, jitter)
+
+
+def _is_started(answers: Answers | None) -> bool:
+    """Whether its probes say that it lives and is started: before that it is left alone."""
+    if answers is None or answers.health is not HealthWord.LIVE:
+        return False
+    if answers.startup is not None:
+        return answers.startup.word == "started"
+    return answers.readiness is not None and answers.readiness.ready
+
+
+def _prove_local(place: StateDirectory, port: int | None) -> str:
+    """Why it is not proven that the process of the lock listens; empty where it is."""
+    held = read_lock(place, 0.0)
+    if held.lock.state is not LockState.HELD or held.process is None:
+        return "no living process is known to hold its lock"
+    if port is None or (held.lock.port or port) != port or not held.process.owns_port(port):
+        return "the process of its lock does not listen there"
+    return ""
+
+
+def _prove_named(url: str) -> str:
+    """The same for an address: TLS proves another machine, our user's program a port of this."""
+    parts = urlsplit(socket_url(url))
+    if parts.scheme == "wss":
+        return ""
+    found = port_owner(parts.port or 80)
+    runs = None if found is None or found.process is None else program(found.process.pid)
+    return "" if runs is not None and runs.own else "a program of another user may listen there"

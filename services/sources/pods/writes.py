@@ -1,0 +1,44 @@
+"""What is written to a cluster, at the operator's word alone; looking never loads this."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from services.errors import UnavailableError
+from services.net.http import ANSWER_S, LARGEST, Http
+
+_MERGE = "application/merge-patch+json"
+_STRATEGIC = "application/strategic-merge-patch+json"
+
+
+class PatchingHttp(Http):
+    """GETs and patches of one server; each is sent once, never again by itself."""
+
+    async def merge_patch(self, path: str, changes: Mapping[str, Any]) -> bytes:
+        """The resource as it is after `changes`, which take the place of what they name.
+
+        Raises:
+            ApiError: another status than 200.
+            UnavailableError: no answer: whether it was done is not known.
+        """
+        return await self._write("PATCH", path, _MERGE, changes)
+
+    async def strategic_patch(self, path: str, changes: Mapping[str, Any]) -> bytes:
+        """The same, with lists of named things added to; raises as `merge_patch`."""
+        return await self._write("PATCH", path, _STRATEGIC, changes)
+
+    async def review(self, path: str, question: Mapping[str, Any]) -> bytes:
+        """What a server answers to a question that changes nothing; raises as `merge_patch`."""
+        return await self._write("POST", path, "application/json", question)
+
+    async def _write(self, method: str, path: str, kind: str, value: Mapping[str, Any]) -> bytes:
+        body = bytearray()
+        content = kind, json.dumps(value).encode()
+        async with self._send(method, path, (), ANSWER_S, content) as parts:
+            async for part in parts:
+                body += part
+                if len(body) > LARGEST:
+                    raise UnavailableError(f"{self.address} answered with more than 64 MiB.")
+        return bytes(body)

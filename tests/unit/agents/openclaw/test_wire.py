@@ -1,0 +1,250 @@
+"""The wire of a gateway: what may be sent, and answers as recorded, foreign and hostile."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from services.agents.openclaw.evidence import ConnectionState
+from services.agents.openclaw.refusals import NO_SCOPE, explain
+from services.agents.openclaw.told import Told
+from services.agents.openclaw.told_readers import take, take_session
+from services.agents.openclaw.wire import (
+    FOLLOWED,
+    ON_KEY,
+    READS,
+    GatewayAnswer,
+    GatewayCredential,
+    GatewayPush,
+    GatewayRefusal,
+    decode_frame,
+    encode_connect,
+    encode_request,
+    read_hello,
+)
+from tests.support.openclaw_peer import RECORDED
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=12),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner),
+    max_leaves=12,
+)
+
+
+def decoded(name: str) -> Any:
+    answer = decode_frame(json.dumps(RECORDED[name]))
+    assert isinstance(answer, GatewayAnswer)
+    assert answer.refusal is None
+    return answer.payload
+
+
+def everything() -> Told:
+    told = Told()
+    for method in READS:
+        if method in RECORDED:
+            told = take(told, method, decoded(method), 1.0)
+    return told
+
+
+def test_connecting_asks_for_reading_alone() -> None:
+    frame = json.loads(encode_connect("1", "1.0", GatewayCredential("token", "s3cret")))
+    params = frame["params"]
+    assert frame["method"] == "connect"
+    assert set(params) == {
+        *("minProtocol", "maxProtocol", "client", "role", "scopes", "caps", "auth"),
+    }
+    assert (params["scopes"], params["caps"], params["role"]) == (["operator.read"], [], "operator")
+    assert (params["client"]["id"], params["client"]["mode"]) == ("cli", "cli")
+    assert params["auth"] == {"token": "s3cret"}
+    assert "auth" not in json.loads(encode_connect("1", "1.0", None))["params"]
+
+
+def test_a_credential_is_in_no_text_of_its_own() -> None:
+    assert "s3cret" not in repr(GatewayCredential("token", "s3cret", "its configuration"))
+
+
+@given(st.text(max_size=30) | st.sampled_from(RECORDED["hello"]["payload"]["features"]["methods"]))
+@example("sessions.send")
+@example("connect")
+def test_no_method_is_sent_that_does_not_only_read(method: str) -> None:
+    if method in READS or method in ON_KEY:
+        assert json.loads(encode_request("7", method))["method"] == method
+    else:
+        with pytest.raises(ValueError, match="does not only read"):
+            encode_request("7", method)
+
+
+def test_what_is_sent_by_itself_is_named_here() -> None:
+    known = {"status", "channels.status", "agents.list", "sessions.list", "sessions.subscribe"}
+    known |= {"usage.cost", "tasks.list", "diagnostics.lanes", "cron.list", "gateway.identity.get"}
+    assert set(READS) <= known
+    assert {"gateway.restart.preflight", "logs.tail"} == ON_KEY
+    assert all(every == 0 or every >= 15 for every in READS.values())
+
+
+def test_a_hello_as_it_was_recorded() -> None:
+    hello = read_hello(decoded("hello"))
+    assert (hello.version, hello.scopes, hello.tick_s) == ("2026.9.6", ("operator.read",), 30.0)
+    assert hello.boot_id
+    assert hello.methods == frozenset(READS)
+
+
+@pytest.mark.parametrize(
+    ("name", "code", "state", "says"),
+    [
+        ("wrong token", "AUTH_TOKEN_MISMATCH", ConnectionState.REFUSED, "token it is shown"),
+        ("no token", "DEVICE_IDENTITY_REQUIRED", ConnectionState.REFUSED, "paired device"),
+        ("protocol 5", "PROTOCOL_MISMATCH", ConnectionState.OTHER_PROTOCOL, "protocol 4"),
+        ("unknown client", "INVALID_CONNECT_PARAMS", ConnectionState.OTHER_PROTOCOL, "way to"),
+        ("exec.approval.list", "MISSING_SCOPE", ConnectionState.REFUSED, "MISSING_SCOPE"),
+    ],
+)
+def test_refusals_as_they_were_recorded(
+    name: str, code: str, state: ConnectionState, says: str
+) -> None:
+    answer = decode_frame(json.dumps(RECORDED[name]))
+    assert isinstance(answer, GatewayAnswer)
+    assert answer.refusal is not None
+    assert answer.refusal.code == code
+    found, why, _ = explain(answer.refusal)
+    assert found is state
+    assert says in why
+
+
+@pytest.mark.parametrize(
+    ("refusal", "state", "why", "advice"),
+    [
+        (NO_SCOPE, ConnectionState.REFUSED, "no right to read", "tunnel"),
+        (
+            GatewayRefusal("PAIRING_REQUIRED", request_id="ab-12"),
+            *(ConnectionState.REFUSED, "(request ab-12)", "openclaw devices approve ab-12"),
+        ),
+        (
+            GatewayRefusal("PAIRING_REQUIRED", request_id="a; rm -rf /"),
+            *(ConnectionState.REFUSED, "it is not paired.", ""),
+        ),
+        (
+            GatewayRefusal("UNAVAILABLE", reason="startup-sidecars"),
+            *(ConnectionState.LOST, "not ready", ""),
+        ),
+        (
+            GatewayRefusal("PROTOCOL_MISMATCH", expected=5),
+            *(ConnectionState.OTHER_PROTOCOL, "speaks protocol 5", "Update this panel."),
+        ),
+        (
+            GatewayRefusal("PROTOCOL_MISMATCH", expected=3),
+            *(ConnectionState.OTHER_PROTOCOL, "speaks protocol 3", "Update OpenClaw."),
+        ),
+        (GatewayRefusal("NEW_WORD"), ConnectionState.REFUSED, "NEW_WORD", ""),
+    ],
+)
+def test_what_a_refusal_means(
+    refusal: GatewayRefusal, state: ConnectionState, why: str, advice: str
+) -> None:
+    found, said, told = explain(refusal)
+    assert found is state
+    assert why in said
+    assert advice in told
+    assert bool(advice) == bool(told)
+
+
+def test_what_was_recorded_is_read() -> None:
+    told = everything()
+    assert told.channels is not None
+    assert [(one.name, one.down) for one in told.channels] == [("Telegram (default)", True)]
+    assert (told.default_agent, [one.model for one in told.agents or ()]) == (
+        *("main", ["openai/gpt-6-astra"]),
+    )
+    assert [one.status for one in told.tasks or ()] == ["failed"]
+    (job,) = [one for one in told.jobs or () if not one.own]
+    assert job.failed
+    assert not job.undelivered
+    assert len(told.lanes or ()) == 9
+    assert told.cost is not None
+    assert told.cost.total == 0
+    main = next(one for one in told.sessions or () if one.kind == "main")
+    assert (main.failed, main.working, main.cost) == (True, False, None)
+
+
+def test_a_run_is_told_by_its_run_and_not_by_its_status() -> None:
+    row = {"key": "agent:a:b", "status": "running", "hasActiveRun": False, "totalTokens": 5}
+    told = take(Told(), "sessions.list", {"sessions": [row]}, 1.0)
+    assert told.sessions is not None
+    assert not told.sessions[0].working
+    assert told.sessions[0].tokens is None, "tokens that are not fresh are not told"
+    fresh = take_session(told, {"session": row | {"activeRunIds": ["r"], "totalTokensFresh": True}})
+    assert fresh is not None
+    assert fresh.sessions is not None
+    assert (fresh.sessions[0].working, fresh.sessions[0].tokens) == (True, 5)
+
+
+def test_nothing_of_a_conversation_is_kept() -> None:
+    told = everything()
+    for frame in RECORDED["pushes"]:
+        push = decode_frame(json.dumps(frame))
+        assert isinstance(push, GatewayPush)
+        assert push.fields == {} or push.event in FOLLOWED
+        if push.event == "sessions.changed":
+            told = take_session(told, push.fields) or told
+    assert "PRIVATE" in json.dumps(RECORDED["pushes"])
+    assert "PRIVATE" not in repr(told)
+
+
+def test_an_older_row_does_not_replace_a_newer_one() -> None:
+    row = {"key": "k", "snapshotAt": 2000, "hasActiveRun": True}
+    told = take(Told(), "sessions.list", {"sessions": [row]}, 1.0)
+    assert (
+        take_session(told, {"session": {**row, "snapshotAt": 1000, "hasActiveRun": False}}) is told
+    )
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        *("", "null", "[]", "{", '{"type": 5}', '{"type": "res"}', '{"type": "req", "id": "1"}'),
+        '{"type": "event", "event": "shutdown", "payload": ' + "[" * 200 + "]" * 200 + "}",
+        '{"type": "res", "id": "1", "ok": true, "payload": "' + "x" * (1 << 20) + '"}',
+        '{"type": "res", "id": "1", "ok": true, "payload": [' + "1," * 70_000 + "1]}",
+        b"\xff\xfe",
+    ],
+    ids=range(11),
+)
+def test_what_is_no_frame_or_too_much_is_none(data: bytes | str) -> None:
+    assert decode_frame(data) is None
+
+
+@given(st.binary(max_size=200) | st.text(max_size=200) | VALUES.map(json.dumps))
+def test_any_text_is_a_frame_or_none(data: bytes | str) -> None:
+    decode_frame(data)
+
+
+@given(st.sampled_from(sorted(READS)), VALUES | st.dictionaries(st.text(max_size=8), VALUES))
+def test_any_answer_is_read_or_left(method: str, payload: object) -> None:
+    told = everything()
+    after = take(told, method, payload, 2.0)
+    assert after is told or after.at[method] == 2.0
+
+
+@given(st.data())
+def test_an_answer_with_any_field_replaced_is_read_or_left(data: st.DataObject) -> None:
+    method = data.draw(st.sampled_from([one for one in READS if one in RECORDED]))
+    payload = json.loads(json.dumps(RECORDED[method]["payload"]))
+    places: list[tuple[Any, Any]] = []
+    waiting = [payload]
+    while waiting:
+        one = waiting.pop()
+        inside = one.items() if isinstance(one, dict) else enumerate(one)
+        for key, value in inside:
+            places.append((one, key))
+            if isinstance(value, dict | list):
+                waiting.append(value)
+    for _ in range(3):
+        holder, key = data.draw(st.sampled_from(places))
+        holder[key] = data.draw(VALUES)
+    frame = decode_frame(json.dumps({"type": "res", "id": "1", "ok": True, "payload": payload}))
+    if isinstance(frame, GatewayAnswer):
+        take(Told(), method, frame.payload, 1.0)
