@@ -27,7 +27,7 @@ from tui.context import Context
 from tui.dashboard import Dashboard
 from tui.engine import Engine
 from tui.listeners import tell_each
-from tui.panel import drivers, keymap, log_screen, shell_keys, themes
+from tui.panel import drivers, keymap, shell_keys, themes
 from tui.panel.actions import Actions, Tone
 from tui.panel.attach import AgentAttach
 from tui.panel.bell import TerminalBell
@@ -39,7 +39,7 @@ from tui.panel.details import Details
 from tui.panel.empty_states import EmptyStates
 from tui.panel.header_state import HeaderBuilder
 from tui.panel.history import EventHistory
-from tui.panel.key_labels import PLACES, KeyLabels, rebindable
+from tui.panel.key_labels import PLACES, KeyLabels, on_dashboard, rebindable
 from tui.panel.leaving import leave_on_signals
 from tui.panel.palette import PanelCommands
 from tui.panel.quitting import Quitting
@@ -99,8 +99,7 @@ class WakedeckApp(App[int], inherit_bindings=False):
         self.clock = clock
         self._state = state
         self._leaving = self._begun = False
-        self._opened_at = clock.now()
-        self._on_first_frame = on_first_frame
+        self._opened_at, self._on_first_frame = clock.now(), on_first_frame
         self.engine = Engine(
             sources,
             clock,
@@ -152,9 +151,9 @@ class WakedeckApp(App[int], inherit_bindings=False):
         for theme in themes.THEMES:
             self.register_theme(theme)
         themes.check(settings, self.available_themes)
-        bound = bound_actions()
-        self.set_keymap(keymap.resolve(bound, settings.keys, settings.key_location))
-        self.key_labels = KeyLabels(self, bound, settings.keys)
+        if settings.keys:
+            self.set_keymap(keymap.resolve(bound_actions(), settings.keys, settings.key_location))
+        self.key_labels = KeyLabels(self, on_dashboard(self.BINDINGS), settings.keys)
         self._header_builder = HeaderBuilder(settings, self.key_labels.of("panel.refresh"))
         if not settings.animation:
             self.animation_level = "none"
@@ -306,6 +305,8 @@ class WakedeckApp(App[int], inherit_bindings=False):
 
     def open_log(self, sandbox: SandboxId) -> None:
         """Show a sandbox's log over everything, or say why there is none."""
+        from tui.panel import log_screen
+
         log_screen.open_log(self, self.context, sandbox)
 
     def notify_user(self, text: str, tone: Tone = "information") -> None:

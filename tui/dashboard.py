@@ -187,7 +187,7 @@ class Dashboard(PaneScreen):
     def _update_empty_states(self) -> None:
         """Say in every empty pane why it is so."""
         words = self.context.empty_states.all(self.selected, self.context.key)
-        for pane in self.query(TablePane):
+        for pane in self.query_one(PaneGrid).query_children(TablePane):
             pane.hint = words.get(Pane(pane.id), "")
         self.shell_controller.show_now(self.selected, words[Pane.SHELL])
 

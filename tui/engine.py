@@ -112,10 +112,9 @@ class Engine:
 
     def told_apart(self, sandbox: Sandbox) -> Sandbox:
         """A sandbox as it is named on the screen: with its source where another has such a name."""
-        source, name = sandbox.id.source, sandbox.name
-        every = self.board.sandboxes.values()
-        alike = any(one.name == name and one.id.source != source for one in every)
-        return replace(sandbox, name=f"{source}/{name}") if alike else sandbox
+        if not self.board.shares_name(sandbox):
+            return sandbox
+        return replace(sandbox, name=f"{sandbox.id.source}/{sandbox.name}")
 
     async def close(self) -> None:
         """Cancel attempts, close sources, flush the journal."""

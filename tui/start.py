@@ -39,6 +39,9 @@ def main() -> None:
     """The command line."""
     import logging
 
+    from tui import gc_control
+
+    gc_control.disable_until_started()  # `tui.cli.main` ends that for every command but the panel
     _open_standard_streams()
     from services.process.signals import die_of_interrupt
     from tui.cli.main import main as commands

@@ -78,9 +78,8 @@ class Board:
         )
         self._own = OwnRows()
         self._unknown: dict[str, dict[GatewayId | None, Unknown[Sandbox]]] = {}
-        self._void_looks: Counter[str] = Counter()
         self._held_up: VoidLook | None = None
-        self.void_looks: Counter[str] = Counter()
+        self._void_looks, self.void_looks = Counter[str](), Counter[str]()
         """By source, how many looks this process itself held up; it only grows."""
         self._words: dict[UnknownWord, int] = {}
         self._links = {key: SourceLink(source=key) for key in self._sources}
@@ -94,6 +93,10 @@ class Board:
     def sandboxes(self) -> Mapping[SandboxId, Sandbox]:
         """Every sandbox by id."""
         return cast(Mapping[SandboxId, Sandbox], MappingProxyType(self._sandboxes.all))
+
+    def shares_name(self, sandbox: Sandbox) -> bool:
+        """Whether a sandbox of another source is called the same."""
+        return self._sandboxes.shares_name(sandbox)
 
     def own(self, key: SandboxId) -> Sandbox | None:
         """A sandbox as its source says it is, whatever its way in; None where there is none."""

@@ -53,6 +53,8 @@ class RowIndex(Generic[R]):
         self._told: dict[RowId, R] = {}
         """Each row as the last event about itself, not about its way in, left it."""
         self._until: dict[RowId, float] = {}
+        self._named: Counter[str] = Counter()
+        self._named_in: Counter[tuple[str, str]] = Counter()
 
     def replace_rows(
         self,
@@ -114,6 +116,19 @@ class RowIndex(Generic[R]):
                 oldest = self._oldest.get(row.id.source, NEVER)
                 self._oldest[row.id.source] = min(oldest, row.observed_at)
         return change
+
+    def shares_name(self, row: R) -> bool:
+        """Whether another source has a row of that name."""
+        return self._named[row.name] > self._named_in[row.id.source, row.name]
+
+    def _name(self, row: R, by: int) -> None:
+        within = (row.id.source, row.name)
+        self._named[row.name] += by
+        self._named_in[within] += by
+        if not self._named_in[within]:
+            del self._named_in[within]
+            if not self._named[row.name]:
+                del self._named[row.name]
 
     def lapsed(self, now: float) -> set[str]:
         """Sources with a row whose judgement lapsed by `now` (epoch); each is told once."""
@@ -184,8 +199,12 @@ class RowIndex(Generic[R]):
         old = self.all.get(key)
         if old is None:
             self._by_source.setdefault(key.source, {})[key] = None
+            self._name(row, 1)
         else:
             self._count(old, -1)
+            if old.name != row.name:
+                self._name(old, -1)
+                self._name(row, 1)
         self._count(row, 1)
         self.all[key] = row
         if row.until is not None:
@@ -199,6 +218,7 @@ class RowIndex(Generic[R]):
         self._told.pop(key, None)
         self._until.pop(key, None)
         self._count(row, -1)
+        self._name(row, -1)
 
 
 def _is_told_by_its_way(old: Gateway | Sandbox, row: Gateway | Sandbox) -> bool:

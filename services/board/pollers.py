@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 from services.board.board import Board
 from services.board.deltas import BoardDelta
@@ -58,7 +59,7 @@ class Pollers:
         self._sources: dict[str, Poller[Observation]] = {
             key: Poller(
                 f"observe {key}",
-                observer.observe,
+                partial(_observe, observer),
                 self._merge,
                 source=key,
                 clock=clock,
@@ -181,3 +182,8 @@ class Pollers:
             delta = self._board.expire(now)
             if delta.gateways or delta.sandboxes:
                 self._on_delta(delta)
+
+
+async def _observe(observer: Observer) -> Observation:
+    """Looked up at each look: a source may not be opened before its first one."""
+    return await observer.observe()

@@ -16,8 +16,6 @@ from enum import Enum
 from functools import cache
 from pathlib import Path
 
-import psutil
-
 PROC = Path("/proc")
 _LISTENING, _CONNECTED = "0A", "01"
 _LARGEST_CLOCK_STEP_S = 86_400.0
@@ -246,6 +244,8 @@ def _words(path: Path) -> tuple[str, ...]:
 
 
 def _foreign_ports(pid: int) -> frozenset[int]:
+    import psutil
+
     try:
         held = psutil.Process(pid).net_connections("tcp")
     except psutil.Error:
@@ -254,6 +254,8 @@ def _foreign_ports(pid: int) -> frozenset[int]:
 
 
 def _foreign_program(pid: int) -> Program | None:
+    import psutil
+
     try:
         process = psutil.Process(pid)
         name, own = process.name(), process.uids().real == os.getuid()
@@ -322,6 +324,8 @@ def _read(pid: int) -> tuple[str, int] | None:
 
 def _foreign(pid: int) -> tuple[str, int] | None:
     """The same where there is no `/proc`: the kernel keeps the start as it was when it began."""
+    import psutil
+
     try:
         process = psutil.Process(pid)
         letter = {psutil.STATUS_ZOMBIE: "Z", psutil.STATUS_STOPPED: "T"}.get(process.status(), "R")

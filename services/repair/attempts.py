@@ -7,6 +7,7 @@ import itertools
 import logging
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from services.board.lag import LagMeter
 from services.clock import Clock
@@ -14,12 +15,14 @@ from services.errors import NotFoundError, ReadOnlyError, RefusedError
 from services.models import Attempt, AttemptState, Confirmed, SandboxId, Verb
 from services.repair.limits import Limits
 from services.repair.locks import RepairLocks
-from services.repair.runner import AttemptRun
-from services.repair.tasks import TaskResult
 from services.sources.protocol.proposer import Proposal
 from services.sources.protocol.source import OpenSource
 from services.text.redact import redact_line
 from services.text.sanitize import sanitize
+
+if TYPE_CHECKING:
+    from services.repair.runner import AttemptRun
+    from services.repair.tasks import TaskResult
 
 CLOSE_GRACE_S = 1.0
 """How long what was left running is waited for when the panel closes, in real seconds."""
@@ -172,6 +175,8 @@ class Attempts:
             started_at=now,
             confirmed=_confirmed(proposal),
         )
+        from services.repair.runner import AttemptRun
+
         run = AttemptRun(
             attempt,
             source,

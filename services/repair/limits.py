@@ -6,7 +6,9 @@ from dataclasses import dataclass
 
 from services.clock import Clock
 from services.models import Attempt, AttemptState
-from services.repair.machine import MAX_CONNECTS
+
+MAX_CONNECTS = 4
+"""How often the link is tried in one attempt."""
 
 
 @dataclass(frozen=True, slots=True)

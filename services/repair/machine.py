@@ -12,10 +12,9 @@ from enum import Enum
 from typing import TypeAlias
 
 from services.models import Attempt, AttemptState, Confirmed, Verb
+from services.repair.limits import MAX_CONNECTS
 from services.sources.protocol.verdict import Verdict, VerdictKind
 
-MAX_CONNECTS = 4
-"""How often the link is tried in one attempt."""
 STILL_STARTING = "It is still starting."
 LATE = "It took too long."
 

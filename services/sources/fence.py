@@ -7,14 +7,14 @@ import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing
 from dataclasses import replace
-from functools import wraps
+from functools import cache, partial, wraps
 from typing import Any, NoReturn, TypeVar, cast
 
 from services.errors import UnavailableError, WakedeckError, unforeseen
 from services.models import Source
 from services.sources.protocol.actor import Actor
 from services.sources.protocol.observer import Observer
-from services.sources.protocol.source import OpenSource
+from services.sources.protocol.source import Lifecycle, OpenSource
 
 _ENDINGS = ("close", "leave")
 """Calls at the end of a panel: whatever goes wrong in them, the other sources are closed too."""
@@ -41,6 +41,20 @@ def open_fenced(info: Source, opening: Callable[[], OpenSource]) -> OpenSource:
         lifecycle=_fenced(key, opened.lifecycle),
         proposer=_fenced(key, opened.proposer),
         default_sandbox=_fenced(key, opened.default_sandbox),
+    )
+
+
+def open_later(info: Source, opening: Callable[[], OpenSource]) -> OpenSource:
+    """The same for a source that lives and dies with its panel, opened when it is first asked.
+
+    `info` is all that opening it would tell.
+    """
+    opened = cache(partial(open_fenced, info, opening))
+    return OpenSource(
+        cast(Observer, _Later(info, lambda: opened().observer)),
+        cast(Actor, _Later(info, lambda: opened().actor)),
+        # One that could not be opened says so in every half.
+        cast(Lifecycle, _Later(info, lambda: opened().lifecycle or opened().observer)),
     )
 
 
@@ -101,6 +115,19 @@ class _Fence:
         raise unforeseen(self._key, error) from error
 
 
+class _Later:
+    """A half of a source that is not opened yet."""
+
+    def __init__(self, info: Source, half: Callable[[], object]) -> None:
+        self.info = info
+        self._half = half
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return getattr(self._half(), name)
+
+
 class _Unopened:
     """A source that could not be opened: every call raises why."""
 
@@ -119,3 +146,6 @@ class _Unopened:
 
     async def close(self) -> None:
         """Nothing was opened."""
+
+    async def leave(self) -> None:
+        """Nothing was entered."""

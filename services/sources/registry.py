@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from functools import cached_property, partial
 from pathlib import Path
@@ -24,7 +25,7 @@ from services.config.sources import (
     VellumTable,
 )
 from services.models import Source
-from services.sources.fence import open_fenced
+from services.sources.fence import open_fenced, open_later
 from services.sources.protocol.source import OpenSource
 
 if TYPE_CHECKING:
@@ -38,15 +39,25 @@ def open_sources(settings: Settings, clock: Clock) -> tuple[OpenSource, ...]:
     behind a fence: what goes wrong in it unforeseen is told as any failure of that source.
     """
     opener = _Opener(clock, settings.read_only)
-    opened = tuple(
-        open_fenced(Source(one.key, one.kind, one.key, ""), partial(_open, one, opener))
-        for one in settings.sources
-    )
+    opened = tuple(_fenced(one, partial(_open, one, opener)) for one in settings.sources)
     if settings.read_only:
         from services.sources.protocol.read_only import ReadOnlyActor
 
         return tuple(replace(one, actor=ReadOnlyActor(), proposer=None) for one in opened)
     return opened
+
+
+def _fenced(one: SourceSettings, opening: Callable[[], OpenSource]) -> OpenSource:
+    if isinstance(one.table, LocalTable):
+        # What every panel without a configuration opens: its first frame needs none of it.
+        from services.sources.local.info import local_info
+
+        return open_later(local_info(one.key, one.table, _local_root(one.table)), opening)
+    return open_fenced(Source(one.key, one.kind, one.key, ""), opening)
+
+
+def _local_root(table: LocalTable) -> Path:
+    return Path(table.root).expanduser() if table.root else paths.local_world()
 
 
 class _Opener:
@@ -70,8 +81,7 @@ def _open(source: SourceSettings, opener: _Opener) -> OpenSource:
         case LocalTable() as table:
             from services.sources.local.source import open_local
 
-            root = Path(table.root).expanduser() if table.root else paths.local_world()
-            return open_local(source.key, table, clock, root)
+            return open_local(source.key, table, clock, _local_root(table))
         case OpenShellTable() as table:
             from services.sources.openshell.source import open_openshell
 

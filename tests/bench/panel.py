@@ -23,7 +23,7 @@ from services.terminal.transport.pty import PtyProcess
 
 ROOT = Path(__file__).resolve().parents[2]
 COLUMNS, LINES = 160, 45
-PANEL = "from tui.cli.main import main; main()"
+PANEL = "from wakedeck import main; main()"
 BARE = (
     "from textual.app import App\n"
     "from textual.widgets import Static\n"
@@ -151,7 +151,10 @@ async def run(minutes: float) -> None:
             await screen.until(rb"release-notes", 30)
             await asyncio.sleep(10)
             mine, its = await asyncio.gather(idle_cpu(screen, IDLE_S), idle_cpu(floor, IDLE_S))
-            say(f"idle CPU      bare {its:.1f} %   panel {mine:.1f} % of a core (aim 2)")
+            say(
+                f"idle CPU      bare {its:.2f} %   panel {mine:.2f} % of a core   "
+                f"ratio {mine / max(its, 0.01):.1f} (aim 5)   load {os.getloadavg()[0]:.1f}"
+            )
             took = sorted(await key_latency(screen, KEYS))
             say(
                 f"key to paint  p50 {took[len(took) // 2] * 1000:.0f} ms   "

@@ -5,6 +5,7 @@ stdout is data, stderr is prose. Usage errors exit with 2; each command document
 
 from __future__ import annotations
 
+import gc
 import sys
 from pathlib import Path
 from typing import Any
@@ -69,6 +70,8 @@ def main(
     context.obj = Flags(config, profile, read_only or None, local, theme)
     if context.invoked_subcommand is None:
         _panel(context)
+    else:
+        gc.enable()
 
 
 @exit_with_code

@@ -6,12 +6,23 @@ from textual import events
 from textual.screen import Screen
 from textual.widget import Widget
 
+from tui.panel.compositor import ChangedCompositor
 from tui.panel.layout import LOWER, NUMBERED, Pane, PaneGrid
 from widgets.panes.shells import ShellPane
 
 
 class PaneScreen(Screen[int]):
     """A screen of panes on a `PaneGrid`, each a widget whose id is its `Pane`."""
+
+    def __init__(self, *, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self._compositor = ChangedCompositor()
+        self._resumed = False
+
+    def on_screen_resume(self, event: events.ScreenResume) -> None:
+        """The first time, every widget has just been given its styles."""
+        event.refresh_styles = event.refresh_styles and self._resumed
+        self._resumed = True
 
     def leave(self, pane: Pane) -> None:
         """The keyboard comes back from a pane that had every key, and stays on its frame."""

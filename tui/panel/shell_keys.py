@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from textual.widget import Widget
 
 from tui.panel.actions import Notify
 from widgets.panes.binding_rows import KeyRow, KeySection
-from widgets.terminal.view import TerminalView
+
+if TYPE_CHECKING:
+    from widgets.terminal.view import TerminalView
+
+_VIEW = "widgets.terminal.view"
+"""Loaded after the first frame; before that no view can have the keyboard."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,26 +33,34 @@ class ShellKey:
 
 SHELL_KEYS = (
     ShellKey("ctrl+]", "Leave the shell", short="leave"),
-    ShellKey("ctrl+shift+f", "Shell: search", TerminalView.start_search, "search"),
+    ShellKey("ctrl+shift+f", "Shell: search", lambda view: view.start_search(), "search"),
     ShellKey(
-        "ctrl+shift+x", "Shell: select by keys", TerminalView.start_keyboard_selection, "select"
+        "ctrl+shift+x",
+        "Shell: select by keys",
+        lambda view: view.start_keyboard_selection(),
+        "select",
     ),
-    ShellKey("ctrl+shift+c", "Shell: copy the selection", TerminalView.copy_selection, "copy"),
-    ShellKey("ctrl+shift+z", "Shell: zoom and back", TerminalView.request_zoom, "zoom"),
-    ShellKey("ctrl+shift+v", "Shell: paste what was copied", TerminalView.paste_clipboard, "paste"),
-    ShellKey("ctrl+shift+up", "Shell: the prompt before", TerminalView.show_previous_prompt),
-    ShellKey("ctrl+shift+down", "Shell: the next prompt", TerminalView.show_next_prompt),
-    ShellKey("ctrl+shift+o", "Shell: copy the last output", TerminalView.copy_last_output),
+    ShellKey(
+        "ctrl+shift+c", "Shell: copy the selection", lambda view: view.copy_selection(), "copy"
+    ),
+    ShellKey("ctrl+shift+z", "Shell: zoom and back", lambda view: view.request_zoom(), "zoom"),
+    ShellKey(
+        "ctrl+shift+v", "Shell: paste what was copied", lambda view: view.paste_clipboard(), "paste"
+    ),
+    ShellKey("ctrl+shift+up", "Shell: the prompt before", lambda view: view.show_previous_prompt()),
+    ShellKey("ctrl+shift+down", "Shell: the next prompt", lambda view: view.show_next_prompt()),
+    ShellKey("ctrl+shift+o", "Shell: copy the last output", lambda view: view.copy_last_output()),
     ShellKey("shift+pageup", "Shell: a page back", short="back"),
     ShellKey("shift+pagedown", "Shell: a page on"),
     ShellKey("shift+home", "Shell: the oldest line"),
-    ShellKey("shift+end", "Shell: the newest line", TerminalView.follow_tail),
+    ShellKey("shift+end", "Shell: the newest line", lambda view: view.follow_tail()),
 )
 
 
 def footer_rows(focused: Widget | None) -> tuple[KeyRow, ...]:
     """The chords for a footer while a shell's view has the keyboard; nothing while none has."""
-    if not isinstance(focused, TerminalView):
+    loaded = sys.modules.get(_VIEW)
+    if loaded is None or not isinstance(focused, loaded.TerminalView):
         return ()
     # No action: a click would be meant for the program.
     chords = tuple(KeyRow((one.keys,), one.short, "", "") for one in SHELL_KEYS if one.short)

@@ -358,4 +358,7 @@ class RepairBar(Vertical):
         rendered = self._rendered.get(selector)
         if rendered is None or not rendered.is_same(words):
             self._rendered[selector] = words
-            self.query_one(selector, Static).update(words, layout=layout)
+            static = self.query_one(selector, Static)
+            if layout and rendered is not None and (width := static.content_size.width):
+                layout = len(words.wrap(width)) != len(rendered.wrap(width))
+            static.update(words, layout=layout)

@@ -204,14 +204,18 @@ class RecordModel(Generic[K, R]):
         """Hold these alone: other ghosts are forgotten; whether the visible rows changed."""
         left = {key for key in self._ghosts if key not in held}
         kept = frozenset(key for key in self._held if key in held)
-        if not left and kept == self._held:
+        let_go, self._held = self._held - kept, kept
+        if not left and all(self._stays(key) for key in let_go):
             return False
         for key in left:
             self._forget(key)
         self._ghosts -= left
-        self._held = kept
         self._natural = [key for key in self._natural if key in self._records]
         return self._arrange()
+
+    def _stays(self, key: K) -> bool:
+        """Whether a key that nothing holds is rightly visible or hidden."""
+        return key not in self._records or self._matches(key) == (key in self._row)
 
     def _remove(self, keys: Iterable[K], to_ghost: Callable[[R], R] | None) -> list[K]:
         gone: list[K] = []

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from services.clock import Clock
 from services.config.sources import LocalTable
-from services.models import Capability, Source
 from services.sources.local.actor import LocalActor
+from services.sources.local.info import local_info
 from services.sources.local.layout import World
 from services.sources.local.observer import LocalObserver
 from services.sources.local.world import WorldLifecycle
@@ -17,9 +17,8 @@ from services.sources.protocol.source import OpenSource
 def open_local(key: str, table: LocalTable, clock: Clock, root: Path) -> OpenSource:
     """Open the world of the folder `root`; touches neither disk nor network."""
     world = World(root)
-    info = Source(key, "local", table.label, str(root), frozenset(Capability))
     return OpenSource(
-        LocalObserver(info, world, clock),
+        LocalObserver(local_info(key, table, root), world, clock),
         LocalActor(key, world, clock),
         WorldLifecycle(world),
     )

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from typing import Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from services.models import SandboxId, Step
 from services.sources.protocol.verdict import Verdict
-from services.terminal.exec.requests import ExecEvent, ExecRequest, ShellChoice
-from services.terminal.transport.base import Transport
+
+if TYPE_CHECKING:
+    from services.terminal.exec.requests import ExecEvent, ExecRequest, ShellChoice
+    from services.terminal.transport.base import Transport
 
 SIGN_IN_S = 45.0
 """What signing in to a whole source is given."""

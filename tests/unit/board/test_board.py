@@ -282,6 +282,32 @@ def test_deltas_rebuild_the_board_and_totals_agree(seed: int) -> None:
         assert totals.working == sum(one.state is SandboxState.READY for one in busy)
 
 
+def test_a_name_is_shared_while_another_source_has_such_a_row() -> None:
+    clock = FakeClock()
+    board = Board(clock, [LOCAL, VELLUM])
+    other = SandboxId("vel", "7")
+    ours = sandbox(0)
+    board.merge(look(0, ours, sandbox(0, id=SandboxId("here", "twin"))))
+    assert not board.shares_name(ours), "two of one source are told apart by nothing of this"
+    board.merge(look(0, sandbox(0, id=other, name="another"), source="vel"))
+    assert not board.shares_name(ours)
+    board.merge(look(1, sandbox(1, id=other), source="vel"))
+    assert board.shares_name(ours) and board.shares_name(board.sandboxes[other])
+    board.merge(look(2, sandbox(2, id=other, name="another"), source="vel"))
+    assert not board.shares_name(ours)
+    board.merge(look(3, sandbox(3, id=other), source="vel"))
+    for at in (4, 5):  # absence needs two looks
+        assert board.shares_name(ours)
+        board.merge(look(at, source="vel"))
+    assert not board.shares_name(ours)
+
+
+def test_a_delta_is_true_where_anything_of_it_changed() -> None:
+    assert not BoardDelta()
+    assert BoardDelta(touched=(BOX,)) and BoardDelta(sandboxes_removed=(BOX,))
+    assert BoardDelta(gateways=(gateway(0),)) and BoardDelta(sandboxes=(sandbox(0),))
+
+
 def test_what_a_list_still_brings_is_not_new_and_what_comes_later_is() -> None:
     board = Board(FakeClock(), [LOCAL])
     missing = ((GATE, Unknown[Sandbox]("1 of 2 listed so far", coming=True)),)

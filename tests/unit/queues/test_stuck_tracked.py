@@ -28,6 +28,7 @@ OK, CEILING, CLAIM = StuckAction.OK, StuckAction.KILL_CEILING, StuckAction.KILL_
         (None, 10 * MINUTE, 61.0, CLAIM, CLAIM, CLAIM),
         (9 * MINUTE, 10 * MINUTE, 61.0, OK, OK, CLAIM),  # its protection is older than the host
         (30.0, 10 * MINUTE, 61.0, OK, OK, OK),
+        (10 * MINUTE, 10 * MINUTE, 20 * MINUTE, CLAIM, CLAIM, CLAIM),  # a beat no later is no sign
     ],
 )
 def test_each_generation_decides_by_its_own_rule(

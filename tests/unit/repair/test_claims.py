@@ -132,3 +132,9 @@ def test_a_look_that_cannot_see_what_a_connect_step_met_takes_no_offer_away() ->
     assert overtaken_by(failed, row(SandboxState.READY, AFTER), (SERVES,), LINK) is None
     down = overtaken_by(failed, row(SandboxState.DOWN, AFTER), (SERVES,), LINK)
     assert down is not None and not down.better
+
+
+def test_a_trouble_without_a_reason_names_the_state() -> None:
+    speechless = replace(row(SandboxState.DOWN, AFTER), reason="")
+    later = overtaken_by(result(AttemptState.DONE), speechless, (SERVES,), LINK)
+    assert later is not None and "box is down now." in later.text

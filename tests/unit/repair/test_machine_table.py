@@ -11,9 +11,8 @@ import pytest
 
 from services.models import Attempt, AttemptState, Confirmed, SandboxId, Verb
 from services.repair import runner
-from services.repair.limits import Deadlines, Limits
+from services.repair.limits import MAX_CONNECTS, Deadlines, Limits
 from services.repair.machine import (
-    MAX_CONNECTS,
     STILL_STARTING,
     CancelRequested,
     ConnectFailed,

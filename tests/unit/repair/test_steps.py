@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from services.models import Step, StepState
-from services.repair.messages import duration
+from services.models import Attempt, AttemptState, SandboxId, Step, StepState, Verb
+from services.repair.messages import duration, summary
 from services.repair.steps import StepTracker
+from services.sources.protocol.verdict import Verdict, VerdictKind
 
 
 def names(tracker: StepTracker) -> list[str]:
@@ -87,3 +88,15 @@ def test_nothing_runs_after_the_end() -> None:
 )
 def test_durations_as_one_says_them(seconds: float, words: str) -> None:
     assert duration(seconds) == words
+
+
+def test_what_a_failed_attempt_said_already_is_not_said_as_news() -> None:
+    failed = Attempt(
+        *("a", SandboxId("local", "box"), Verb.WAKE, AttemptState.FAILED, 0.0),
+        original="It is gone.",
+        ended_at=1.0,
+    )
+    assert "Now:" not in summary(failed, 1.0, Verdict(VerdictKind.TERMINAL, "It is gone."))
+    assert "Now:" not in summary(failed, 1.0, Verdict(VerdictKind.TERMINAL, ""))
+    news = summary(failed, 1.0, Verdict(VerdictKind.TERMINAL, "It hangs."))
+    assert news.endswith("Now: It hangs.")

@@ -214,3 +214,15 @@ def test_what_is_kept_aside_is_shown_where_it_is_asked_for() -> None:
     m.set_filter("")
     m.reconcile([Box("stock-1", text="news"), Box("stock-2")], ["b"])
     assert list(m.visible) == ["a"]
+
+
+def test_a_key_let_go_moves_no_row_unless_only_its_being_held_showed_it() -> None:
+    m = model()
+    m.reconcile([Box("a"), Box("b", 0, "x"), Box("c", 0, "x")])
+    m.set_filter("x")
+    m.reconcile((), held={"c"})
+    before = m.visible
+    assert not m.release(()) and m.visible is before, "it matches, held or not"
+    m.reconcile([Box("b")], held={"b"})
+    assert list(m.visible) == ["b", "c"], "shown since it is held"
+    assert m.release(()) and list(m.visible) == ["c"]

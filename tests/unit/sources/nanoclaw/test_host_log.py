@@ -5,7 +5,14 @@ from __future__ import annotations
 from datetime import datetime
 from pathlib import Path
 
-from services.sources.nanoclaw.host_log import HostLogLine, HostLogReader, dated, parse, troubles
+from services.sources.nanoclaw.host_log import (
+    HostLogLine,
+    HostLogReader,
+    StartFailure,
+    dated,
+    parse,
+    troubles,
+)
 from tests.support.nanoclaw import FIXTURES
 
 ERRORS = FIXTURES / "logs" / "nanoclaw.error.log"
@@ -84,3 +91,9 @@ def test_only_the_end_of_a_long_log_is_read(tmp_path: Path) -> None:
     line = '[10:00:00.000] WARN wakeContainer failed — x sessionId="%s" err={ message: "m" }\n'
     path.write_text(line % "old" + "[10:00:00.000] INFO x\n" * 20_000 + line % "new")
     assert set(HostLogReader(path).read()) == {"new"}
+
+
+def test_a_failure_at_an_instant_was_not_after_it() -> None:
+    failures = StartFailure(3.0, "why", (1.0, 2.0, 3.0))
+    assert [failures.since(at) for at in (None, 0.0, 2.0, 3.0)] == [3, 3, 1, 0]
+    assert StartFailure(3.0, "why").since(2.9) == 1, "the last one is known by itself"

@@ -18,7 +18,7 @@ from services.sources.openshell import lists, phases
 from services.sources.openshell.cli_version import Generation, Toolset
 from services.sources.openshell.life_words import unknown_words
 from services.sources.openshell.proof import CommandResult
-from services.sources.openshell.records import SandboxRow
+from services.sources.openshell.records import Forward, SandboxRow
 from services.sources.openshell.rows import sandbox
 from services.sources.openshell.sandbox_judge import Reconciled, SandboxProbe, verdict
 from services.sources.openshell.sandbox_start import refusal
@@ -260,3 +260,19 @@ def test_whatever_stands_in_these_fields_the_row_is_there(value: object) -> None
     for name in (*fields, "next_restart_time", "last_token_grant_failure", "spec"):
         made = shown(row("Ready", "", **{name: value}))
         assert made.state is SandboxState.READY
+
+
+def test_what_stands_still_was_stopped_or_ended_with_its_runtime() -> None:
+    held = [("Stopped", "Anything"), ("Error", ""), ("Error", "ContainerStopped")]
+    moving = [("Ready", ""), ("Provisioning", ""), ("Error", "ImagePullFailed")]
+    assert all(phases.held(row(*one)) for one in held)
+    assert not any(phases.held(row(*one)) for one in moving)
+
+
+def test_a_dead_forward_is_said_of_what_is_ready() -> None:
+    def reason(alive: bool) -> str:
+        forward = Forward("box", "127.0.0.1", 8080, alive)
+        return sandbox("os", "lab", row(), (forward,), (), C, NOW).reason
+
+    assert "Forwarded port 8080 is dead" in reason(False)
+    assert "8080" not in reason(True)

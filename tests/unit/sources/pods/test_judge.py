@@ -361,3 +361,9 @@ def test_when_it_came_to_be_so_is_what_its_node_says() -> None:
     lost = {**told, "status": "Unknown", "reason": "NodeStatusUnknown"}
     assert judge.judge(pod("Running", container(running()), conditions=[lost]), NOW).told_at is None
     assert judge.judge(pod("Running", container(running())), NOW).told_at is None
+
+
+def test_why_it_is_not_ready_is_evidence_only_while_it_is_not() -> None:
+    waits = dict(evidence.evidence(pod("Running", MAIN, **said("ContainersNotReady"))))
+    assert waits["not ready"].startswith("ContainersNotReady")
+    assert "not ready" not in dict(evidence.evidence(pod("Running", MAIN, **said("", "True"))))

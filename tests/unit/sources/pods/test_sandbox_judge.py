@@ -15,6 +15,7 @@ from services.models import SandboxState
 from services.sources.pods.agent_sandbox.judge import (
     HELD_S,
     NO_CONTROLLER,
+    SOON_S,
     is_contradicted,
     judge,
     time_left,
@@ -337,3 +338,22 @@ def test_instants_are_the_clusters_own() -> None:
     asleep = judge(ROWS["3 asleep"][0], NOW)
     assert asleep.since == pytest.approx(NOW - 600)
     assert judge(ROWS["2 told to have expired"][0], NOW).since == pytest.approx(NOW - 60)
+
+
+def test_limits_are_met_at_the_instant_they_name() -> None:
+    began = condition("Suspended", "False", "NotSuspended", since=-SETTLES_S)
+    starting = Evidence(sandbox(began, WAITS, created=-SETTLES_S))
+    assert judge(starting, NOW).state is SandboxState.STUCK
+    assert judge(starting, NOW - 1).state is SandboxState.SETTLING
+    assert time_left(sandbox(shutdownTime=at(SOON_S)), NOW) == pytest.approx(SOON_S)
+    assert time_left(sandbox(shutdownTime=at(SOON_S + 1)), NOW) is None
+    assert time_left(sandbox(shutdownTime=at(0)), NOW) is None
+
+
+def test_only_a_pool_keeps_stock() -> None:
+    def owned(kind: str) -> str:
+        owner = {"apiVersion": "v1", "kind": kind, "name": "keeper", "uid": "k", "controller": True}
+        return sandbox(metadata={"ownerReferences": [owner]}).pool
+
+    assert [owned(kind) for kind in ("SandboxWarmPool", "SandboxClaim")] == ["keeper", ""]
+    assert sandbox().pool == ""
