@@ -59,8 +59,9 @@ SHELL_KEYS = (
 
 def footer_rows(focused: Widget | None) -> tuple[KeyRow, ...]:
     """The chords for a footer while a shell's view has the keyboard; nothing while none has."""
-    loaded = sys.modules.get(_VIEW)
-    if loaded is None or not isinstance(focused, loaded.TerminalView):
+    # A thread loads the module after the first frame: it may be there without the class.
+    view: type[TerminalView] | None = getattr(sys.modules.get(_VIEW), "TerminalView", None)
+    if view is None or not isinstance(focused, view):
         return ()
     # No action: a click would be meant for the program.
     chords = tuple(KeyRow((one.keys,), one.short, "", "") for one in SHELL_KEYS if one.short)
