@@ -152,9 +152,15 @@ async def test_a_crashing_pod_is_entered_through_it(tmp_path: Path) -> None:
 async def test_a_sandbox_gets_it_in_the_pod_of_now(tmp_path: Path) -> None:
     async with sandbox_cluster(tmp_path) as one:
         one.make("box")
-        await eventually(lambda: one.api.pods().get(("default", "box")))
-        assert one.source.proposer is not None
-        asked = await one.source.proposer.propose(box("box"), "debug")
-        assert ends(await carried_out(one.source.proposer, asked)) == DONE
+        by = one.source.proposer
+        assert by is not None
+
+        async def when_it_runs() -> Proposal:
+            proposal = await by.propose(box("box"), "debug")
+            assert not proposal.refusal, proposal.refusal
+            return proposal
+
+        asked = await eventually(when_it_runs)
+        assert ends(await carried_out(by, asked)) == DONE
         stranger = SandboxId("prod", "default/sandbox/none")
         assert replace(asked, sandbox=stranger).target == "default/box"
