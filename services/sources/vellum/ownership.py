@@ -19,6 +19,7 @@ from services.process.identity import (
     program,
     programs,
 )
+from services.sources.vellum.layout import EnvironmentPaths, place
 from services.sources.vellum.pid_files import PidFile, PidState
 from services.text.sanitize import sanitize
 
@@ -108,16 +109,24 @@ def listener(port: int, gateway: PidFile, marks: Marks) -> Listener:
     return Listener(ours, owner.process, name)
 
 
-def starter(marks: Marks) -> int | None:
-    """The pid of a `vellum wake` of this assistant that runs now."""
-    return _starter(programs(), marks.assistant)
+def starter(assistant: str, paths: EnvironmentPaths) -> int | None:
+    """The pid of a `vellum wake` of an assistant of this registry that runs now."""
+    return _starter(programs(), assistant, paths)
 
 
-def _starter(found: Iterable[Program], assistant: str) -> int | None:
+def _starter(found: Iterable[Program], assistant: str, paths: EnvironmentPaths) -> int | None:
     for one in found:
-        if "wake" in one.argv and assistant in one.argv and _is_command(one):
+        if "wake" in one.argv and assistant in one.argv and _is_command(one) and _uses(one, paths):
             return one.pid
     return None
+
+
+def _uses(found: Program, paths: EnvironmentPaths) -> bool:
+    """Whether it reads the same lockfile; one whose environment cannot be seen may."""
+    if not found.environment:
+        return True
+    environ = dict(word.partition("=")[::2] for word in found.environment)
+    return place(paths.environment, environ).lockfile == paths.lockfile
 
 
 def _is_command(found: Program) -> bool:

@@ -207,7 +207,7 @@ class AssistantProbes:
             said = start_log.last_line(self._site.place.log, gateway.written_at)
         return replace(
             seen,
-            starter=ownership.starter(self._marks(entry)),
+            starter=ownership.starter(entry.id, self._site.place),
             moved=() if gateway.process is None else tuple(sorted(gateway.process.ports())),
             last_line=said,
         )

@@ -183,6 +183,22 @@ async def test_a_number_that_lives_is_not_a_process_that_lives(site: Site) -> No
     assert f"its pid {other.pid} is another program's" in sandbox.reason
 
 
+@pytest.mark.parametrize(
+    ("of", "state"), [("ours", SandboxState.SETTLING), ("another", SandboxState.ASLEEP)]
+)
+async def test_only_a_wake_of_the_same_registry_starts_it(
+    site: Site, of: str, state: SandboxState, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The assistant of another home may have the same name."""
+    home = site.ground.home if of == "ours" else site.ground.root / "elsewhere"
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.delenv("XDG_CONFIG_HOME", raising=False)
+    command = site.processes.idle("vellum", "wake", ID)
+    _, sandbox = await rows(site)
+    assert sandbox.state is state
+    assert (f"vellum command (pid {command.pid})" in sandbox.reason) is (of == "ours")
+
+
 @pytest.mark.parametrize("served", ["notes-of-vellum", "instance"])
 async def test_what_is_only_given_a_folder_of_vellums_is_no_gateway(
     site: Site, served: str
