@@ -147,8 +147,12 @@ async def test_a_phone_and_the_end_of_the_server(tmp_path: Path) -> None:
         )
         await tab.value("[...document.querySelectorAll('#keys button')][3].click()")
         await tab.value("document.querySelector('.xterm-helper-textarea').focus()")
-        await tab.type("s")
-        await shows(tab, "No shell in")
+
+        async def is_refused() -> bool:
+            await tab.type("s")
+            return "No shell in" in str(await tab.value("window.drawn"))
+
+        await eventually(is_refused, limit=60)
         await picture(tab, "phone")
         await server.aclose()
         await eventually(lambda: farewell(tab), limit=30)
