@@ -53,7 +53,7 @@ class TypingQueue:
                 self._some.clear()
                 await self._some.wait()
             said = self._waiting.popleft()
-            if isinstance(said, str) and cost_of(said) > PER_SECOND:
+            if isinstance(said, str) and len(said) > PER_SECOND and not _is_paste(said):
                 said, rest = said[:PER_SECOND], said[PER_SECOND:]
                 self._waiting.appendleft(rest)
                 self._held += _OTHER
@@ -80,7 +80,10 @@ def cost_of(said: str | tuple[int, int] | bool) -> int:
     """How many keys it counts as."""
     if not isinstance(said, str):
         return _OTHER
-    pasted = said.startswith(_PASTE_BEGINS) and said.find(_PASTE_ENDS) == len(said) - len(
-        _PASTE_ENDS
-    )
-    return len(said) // _PASTE_SHARE + 1 if pasted else len(said)
+    return len(said) // _PASTE_SHARE + 1 if _is_paste(said) else len(said)
+
+
+def _is_paste(text: str) -> bool:
+    """One paste and nothing after it."""
+    end = len(text) - len(_PASTE_ENDS)
+    return text.startswith(_PASTE_BEGINS) and text.find(_PASTE_ENDS) == end
