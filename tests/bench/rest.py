@@ -16,6 +16,8 @@ from services.sources.local.layout import World
 from tests.bench.panel import BARE, NAMES, PANEL, Screen, program
 
 SETTLE_S, MEASURED_S = 25.0, 20.0
+QUIET_S = 70.0
+"""Until agents have answered all that waited when the traffic stopped."""
 
 
 async def rate(screen: Screen, seconds: float) -> float:
@@ -37,7 +39,7 @@ async def measure() -> None:
             await asyncio.sleep(SETTLE_S)
             busy = await rate(screen, MEASURED_S)
             stop_traffic(World(home / ".local/state/wakedeck/local"))
-            await asyncio.sleep(SETTLE_S)
+            await asyncio.sleep(QUIET_S)
             rest = await rate(screen, MEASURED_S)
     print(f"bare Textual, one line a second: {bare:.0f} B/s")
     print(f"panel, busy world: {busy:.0f} B/s")
