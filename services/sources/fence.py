@@ -59,7 +59,15 @@ def open_later(info: Source, opening: Callable[[], OpenSource]) -> OpenSource:
 
 
 def _fenced(key: str, half: Half) -> Half:
-    return half if half is None else cast(Half, _Fence(key, half))
+    if half is None:
+        return half
+    # From Python 3.12 on, `isinstance` with a protocol sees nothing that only `__getattr__` has.
+    offered = {name: _passed_on(name) for name in dir(half) if not name.startswith("_")}
+    return cast(Half, type("_FenceOfOne", (_Fence,), offered)(key, half))
+
+
+def _passed_on(name: str) -> property:
+    return property(lambda fence: fence.__getattr__(name))
 
 
 class _Fence:

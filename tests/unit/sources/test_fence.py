@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import logging
 from collections.abc import AsyncIterator
 from contextlib import aclosing
@@ -13,6 +14,7 @@ import pytest
 from services.errors import NotFoundError, UnavailableError
 from services.models import SandboxId, Source
 from services.sources.fence import open_fenced
+from services.sources.protocol.observer import AsksToSignIn, Listens, NameFinder
 from services.sources.protocol.source import OpenSource
 
 INFO = Source("odd", "local", "odd", "")
@@ -42,6 +44,27 @@ class Odd:
 
     async def close(self) -> None:
         raise self.error
+
+
+class Hearing(Odd):
+    """One that hears news, and can be asked to sign in."""
+
+    signed_out = True
+
+    async def news(self) -> None:
+        raise self.error
+
+
+def test_what_a_half_can_do_is_seen_through_its_fence() -> None:
+    """Statically too, as `isinstance` with a protocol looks from Python 3.12 on."""
+    odd: Any = Hearing(ValueError())
+    observer = open_fenced(INFO, lambda: OpenSource(odd, odd)).observer
+    for name in ("news", "signed_out", "observe"):
+        inspect.getattr_static(observer, name)
+    with pytest.raises(AttributeError):
+        inspect.getattr_static(observer, "find")
+    assert isinstance(observer, Listens) and isinstance(observer, AsksToSignIn)
+    assert observer.signed_out and not isinstance(observer, NameFinder)
 
 
 def fenced(error: BaseException) -> tuple[OpenSource, Odd]:
