@@ -42,7 +42,7 @@ _OVER = (
 async def read(install: Install, row: SessionRow, group_folder: str) -> Facts:
     """What the host tells; where it does not, the end of the run log from its file."""
     if _NAME.fullmatch(row.task) is None:
-        return (("run log", "not read: no host gives a series such a name"),)
+        return (("told by", "files alone: no host gives a series such a name"), *_log("not read"))
     try:
         listed = await frames.ask(install, HostQuery.TASKS, {"session": row.id})
         task = await frames.ask(install, HostQuery.TASK, {"id": row.task, "session": row.id})
@@ -57,8 +57,9 @@ async def read(install: Install, row: SessionRow, group_folder: str) -> Facts:
 def host_facts(series: str, listed: object, task: object) -> Facts:
     """The host's two answers as facts; instants, since the facts stay as they were told."""
     one: Mapping[str, object] = task if isinstance(task, dict) else {}
-    every = listed if isinstance(listed, list) else []
-    live = [row for row in every if isinstance(row, dict) and row.get("series_id") == series]
+    live = None
+    if isinstance(listed, list):
+        live = [row for row in listed if isinstance(row, dict) and row.get("series_id") == series]
     script = number(one.get("has_script"))
     told = one.get("recent_log")
     lines: list[str] | str = _NOT_TOLD
@@ -68,7 +69,7 @@ def host_facts(series: str, listed: object, task: object) -> Facts:
         ("told by", "the host; lines of the run log may be the agent's own"),
         ("next run", _next_run(live)),
         ("runs", _runs(one)),
-        *_last_run(live),
+        *_last_run(live or []),
         ("script", _NOT_TOLD if script is None else _SCRIPT[bool(script)]),
         *_log(lines),
     )
@@ -88,9 +89,9 @@ def last_result(messages: Iterable[Message]) -> Facts:
     return (("last result", f"{last.label.value}{when}"),)
 
 
-def _next_run(live: list[dict[str, object]]) -> str:
+def _next_run(live: list[dict[str, object]] | None) -> str:
     if not live:
-        return "none"
+        return _NOT_TOLD if live is None else "none"
     if all(row.get("status") == "paused" for row in live):
         return "none while it is paused"
     pending = [row for row in live if row.get("status") == "pending"]
@@ -107,7 +108,7 @@ def _runs(task: Mapping[str, object]) -> str:
 
 def _last_run(live: list[dict[str, object]]) -> Facts:
     known = [at for row in live if (at := seconds(row.get("last_run"))) is not None]
-    return (("last completed", clock_time(max(known), with_date=True)),) if known else ()
+    return (("last run", clock_time(max(known), with_date=True)),) if known else ()
 
 
 def _log(lines: list[str] | str) -> Facts:
