@@ -34,6 +34,14 @@ def told(stage: Stage) -> Facts:
     return pane.query_one("#detail-described", FactTable).facts
 
 
+async def reopened(stage: Stage) -> None:
+    pane = stage.app.screen
+    await stage.press("escape")
+    await stage.until(lambda: not pane.is_attached)
+    await stage.press("enter")
+    await stage.until(lambda: isinstance(stage.app.screen, DetailPane))
+
+
 async def test_it_is_asked_once_for_each_opening_and_by_no_poll_round(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -55,14 +63,15 @@ async def test_it_is_asked_once_for_each_opening_and_by_no_poll_round(
         observer = next(iter(stage.app.engine.sources.values())).observer
         monkeypatch.setattr(observer, "describe", describe, raising=False)
         await stage.press("enter")
+        await stage.until(lambda: isinstance(stage.app.screen, DetailPane))
         await stage.until(lambda: told(stage) == (("next run", "soon"),))
         looks = stage.script.looks
         await stage.clock.advance(3)
         await stage.until(lambda: stage.script.looks > looks)
         assert len(asked) == 1
-        await stage.press("escape", "enter")
+        await reopened(stage)
         await stage.until(lambda: told(stage) == (("not known", "It does not say."),))
-        await stage.press("escape", "enter")
+        await reopened(stage)
         await stage.until(lambda: len(asked) == 3)
         assert told(stage) == ()
 
@@ -83,6 +92,7 @@ async def test_an_answer_that_does_not_come_holds_nothing_up_and_ends_with_the_d
         observer = next(iter(stage.app.engine.sources.values())).observer
         monkeypatch.setattr(observer, "describe", describe, raising=False)
         await stage.press("enter")
+        await stage.until(lambda: isinstance(stage.app.screen, DetailPane))
         assert told(stage) == () and not ended.is_set()
         await stage.press("escape")
         await stage.until(ended.is_set)

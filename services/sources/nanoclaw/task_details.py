@@ -21,6 +21,7 @@ from services.sources.nanoclaw.frames import FrameError, HostQuery
 from services.sources.nanoclaw.install import Install
 from services.text.format import clock_time
 from services.text.redact import redact, redact_line
+from services.text.sanitize import sanitize_block
 
 LINES = 10
 _LONGEST_LINE = 600
@@ -116,7 +117,8 @@ def _log(lines: list[str] | str) -> Facts:
     if isinstance(lines, str):
         return (("run log", lines),)
     # Masked before the older lines go: a key can be longer than a line.
-    masked = redact("\n".join(line[:_LONGEST_RAW] for line in lines)).split("\n")
+    whole = "\n".join(line[:_LONGEST_RAW] for line in lines)
+    masked = redact(sanitize_block(whole, len(whole) + 1)).split("\n")
     last = [shown for line in masked if (shown := redact_line(line, _LONGEST_LINE))][-LINES:]
     return tuple(("" if at else "run log", line) for at, line in enumerate(last or ["empty"]))
 
