@@ -87,7 +87,7 @@ def last_result(messages: Iterable[Message]) -> Facts:
         return ()
     last = max(over, key=lambda one: one.seq or 0)
     when = "" if last.since is None else f", {clock_time(last.since, with_date=True)}"
-    return (("last result", f"{last.label.value}{when}"),)
+    return (("last result", f"{last.label.value}{when}, as its queue says"),)
 
 
 def _next_run(live: list[dict[str, object]] | None) -> str:
