@@ -17,7 +17,7 @@ import os
 import re
 import stat
 import tomllib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
@@ -42,6 +42,7 @@ LISTS = DocumentLimits(size=64 << 20, values=4_000_000)
 """Of lists that a platform gives whole."""
 LARGEST = 1 << 20
 T = TypeVar("T")
+_UNLINKED = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC
 _LONGEST_INTEGER = 19
 _LONGEST_FLOAT = 400
 _LONGEST_DOTTED = 32
@@ -89,6 +90,37 @@ def open_regular(path: Path) -> BinaryIO:
         return _open(path)
     except UnfitError as error:
         raise OSError(errno.EINVAL, str(error), str(path)) from None
+
+
+def read_tail(root: Path, below: Sequence[str], most: int) -> bytes:
+    """Whole lines from the last `most` bytes of a regular file; `below` are the names under `root`.
+
+    No link below `root` is followed: others may write there.
+
+    Raises:
+        OSError: it cannot be read.
+        UnfitError: a name leads elsewhere, or it is no regular file.
+    """
+    if not below or any(name in ("", ".", "..") or {"/", "\0"} & set(name) for name in below):
+        raise UnfitError("its name leads elsewhere")
+    *folders, last = below
+    at = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        for name in folders:
+            inner = os.open(name, _UNLINKED | os.O_DIRECTORY, dir_fd=at)
+            os.close(at)
+            at = inner
+        _require_regular(os.stat(last, dir_fd=at, follow_symlinks=False).st_mode)
+        handle = os.open(last, _UNLINKED | os.O_NONBLOCK, dir_fd=at)
+    finally:
+        os.close(at)
+    with os.fdopen(handle, "rb") as file:
+        about = os.fstat(handle)
+        _require_regular(about.st_mode)
+        # The byte before tells whether a line begins here: half a line may hold half a secret.
+        start = max(0, about.st_size - most - 1)
+        data = os.pread(file.fileno(), most + 1, start)
+    return data.partition(b"\n")[2] if start else data
 
 
 def _open(path: Path, *, links: bool = True) -> BinaryIO:

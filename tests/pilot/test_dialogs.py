@@ -201,6 +201,24 @@ async def test_details_show_facts_events_and_record_and_stay_true() -> None:
         assert app.screen is not pane
 
 
+async def test_what_was_asked_for_stands_in_the_details_with_its_age() -> None:
+    app = Host()
+    async with app.run_test(size=(100, 60)) as pilot:
+        pane = DetailPane(box(), now=NOW)
+        await app.push_screen(pane)
+        await pilot.pause()
+        assert "Asked" not in screen_text(app)
+        pane.show_described((("run log", "went well"), ("", "went\x1b[2J [b]badly[/b]")), NOW + 1)
+        pane.show(box(reason="back again"), now=NOW + 9)
+        await pilot.pause()
+        said = screen_text(app)
+        for words in ("Asked 8s ago", "went well", "[b]badly[/b]"):
+            assert words in said
+        pane.show_described((), NOW + 9)
+        await pilot.pause()
+        assert "Asked" not in screen_text(app)
+
+
 async def test_details_keep_their_place_while_they_update() -> None:
     app = Host()
     async with app.run_test(size=(80, 24)) as pilot:

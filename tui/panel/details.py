@@ -10,6 +10,7 @@ from textual.app import App
 from services.errors import WakedeckError
 from services.journal.transitions import not_among
 from services.models import Event, Gateway, GatewayId, Message, Sandbox, SandboxId
+from services.sources.protocol.observer import Describes
 from tui.engine import Engine
 from tui.panel.history import EventHistory
 from widgets.panes.details import DetailPane
@@ -43,6 +44,8 @@ class Details:
         self._app.push_screen(pane)
         if isinstance(subject, Sandbox | Gateway):
             pane.run_worker(self._last_day(pane, subject.id), exit_on_error=False)
+        if isinstance(subject, Sandbox):
+            pane.run_worker(self._described(pane, subject.id), exit_on_error=False)
         if isinstance(subject, Message) and of is not None:
             pane.run_worker(self._content(pane, subject, of), exit_on_error=False)
 
@@ -72,6 +75,17 @@ class Details:
         subject = pane.subject
         if pane.is_attached and isinstance(subject, Sandbox | Gateway):
             pane.show(subject, now=self._engine.clock.now(), events=self.about(subject))
+
+    async def _described(self, pane: DetailPane, identity: SandboxId) -> None:
+        """Asked once for each opening, never by a poll round; ends with the dialog."""
+        source = self._engine.sources.get(identity.source)
+        if source is None or not isinstance(source.observer, Describes):
+            return
+        try:
+            facts = await source.observer.describe(identity)
+        except WakedeckError as error:
+            facts = (("not known", error.sentence),)
+        pane.show_described(facts, self._engine.clock.now())
 
     async def _content(self, pane: DetailPane, message: Message, of: SandboxId) -> None:
         pane.show_loading()

@@ -18,6 +18,7 @@ from textual.widget import Widget
 from textual.widgets import Static
 
 from services.models import Event, Facts, Gateway, Message, Sandbox
+from services.text.format import age
 from widgets.panes.detail_text import (
     Subject,
     event_lines,
@@ -108,6 +109,7 @@ class DetailPane(ModalScreen[None]):
         self._now = now
         self._events = tuple(events)
         self._content: Content | None = None
+        self._described: tuple[Facts, float] = (), now
         self._missing = False
         self._drawn: dict[str, Content | Facts] = {}
 
@@ -120,6 +122,8 @@ class DetailPane(ModalScreen[None]):
         with Vertical(id="detail-box"), VerticalScroll(id="detail-scroll"):
             yield Static(id="detail-gone", markup=False)
             yield FactTable(id="detail-facts")
+            yield Static(classes="detail-title", id="title-described", markup=False)
+            yield FactTable(id="detail-described")
             yield Static("Queues", classes="detail-title", id="title-queues", markup=False)
             yield FactTable(id="detail-queues")
             yield Static("Content", classes="detail-title", id="title-content", markup=False)
@@ -144,6 +148,13 @@ class DetailPane(ModalScreen[None]):
     def show_missing(self, now: float) -> None:
         """The record is no longer reported; what was last seen stays, and says so."""
         self._now, self._missing = now, True
+        if self.is_mounted:
+            self._draw()
+
+    def show_described(self, facts: Facts, at: float) -> None:
+        """What was asked for beside the record, and when it was told."""
+        self._described = facts, at
+        self._now = max(self._now, at)
         if self.is_mounted:
             self._draw()
 
@@ -175,6 +186,10 @@ class DetailPane(ModalScreen[None]):
         missing = "no longer reported; this is the last that was seen" if self._missing else ""
         self._update_section("gone", Content(missing), "")
         self._update_section("facts", facts_of(subject, self._now), "")
+        described, at = self._described
+        self._update_section("described", described)
+        if described:
+            self._update_title("described", Content(f"Asked {age(self._now, at)} ago"))
         queues: Facts = ()
         if isinstance(subject, Sandbox):
             queues = queue_facts(subject.inbound, subject.outbound)
@@ -187,11 +202,13 @@ class DetailPane(ModalScreen[None]):
         if not told and isinstance(subject, Sandbox | Gateway):
             told = styled("the journal knows of nothing", "dim")
         self._update_section("events", told)
-        title = events_title(self._events, self._now)
-        if not _same(self._drawn.get("events-title"), title):
-            self._drawn["events-title"] = title
-            self.query_one("#title-events", Static).update(title)
+        self._update_title("events", events_title(self._events, self._now))
         self._update_section("record", record_text(subject))
+
+    def _update_title(self, section: str, title: Content) -> None:
+        if not _same(self._drawn.get(f"{section}-title"), title):
+            self._drawn[f"{section}-title"] = title
+            self.query_one(f"#title-{section}", Static).update(title)
 
     def _update_section(
         self, section: str, what: Content | Facts, title: str | None = None

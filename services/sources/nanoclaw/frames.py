@@ -29,6 +29,8 @@ class HostQuery(Enum):
     WIRINGS = "wirings-list"
     APPROVALS = "approvals-list"
     CONFIG = "groups-config-get"
+    TASKS = "tasks-list"
+    TASK = "tasks-get"
 
 
 class FrameError(UnavailableError):

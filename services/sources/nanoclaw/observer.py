@@ -10,6 +10,7 @@ from services.errors import NotFoundError, UnavailableError
 from services.logs.reader import LogRecord
 from services.models import (
     Direction,
+    Facts,
     Gateway,
     GatewayId,
     GatewayState,
@@ -20,7 +21,14 @@ from services.models import (
     Source,
 )
 from services.queues.reader import QueueReader
-from services.sources.nanoclaw import coordination, health, host_judge, logs, usage
+from services.sources.nanoclaw import (
+    coordination,
+    health,
+    host_judge,
+    logs,
+    task_details,
+    usage,
+)
 from services.sources.nanoclaw.containers import ContainerListings, Listing, SessionKey
 from services.sources.nanoclaw.engagement import NudgePlan, plan
 from services.sources.nanoclaw.install import Install, find
@@ -85,6 +93,26 @@ class NanoClawObserver:
         poller, _ = self._opened()
         session_key = self._session_key(poller, sandbox)
         return await self._reader.content(folder(poller.install, session_key), direction, message)
+
+    async def describe(self, sandbox: SandboxId) -> Facts:
+        """As `Describes`: what is known of a series of tasks; nothing more of a chat."""
+        poller, _ = self._opened()
+        session_key = self._session_key(poller, sandbox)
+        row = poller.row(sandbox.native_id)
+        if row is None or not row.task or poller.context is None:
+            return ()
+        place = folder(poller.install, session_key)
+        # A reader of its own: the page of the panel and the surveys keep theirs.
+        page = await QueueReader(self._clock).snapshot(
+            sandbox,
+            place,
+            _RUNS_READ,
+            alive=poller.alive(session_key),
+            rules=poller.rules(session_key),
+        )
+        group = poller.context.seen.central.folders.get(row.group, "")
+        told = await task_details.read(poller.install, row, group)
+        return (*told[:1], *task_details.last_result(page.messages), *told[1:])
 
     async def probe(self, sandbox: SandboxId) -> Verdict:
         try:
@@ -221,6 +249,8 @@ def _spent(poller: SessionPoller) -> list[tuple[str, str]]:
 
 
 _SPENT_SHOWN = 8
+_RUNS_READ = 50
+"""The newest rows of a series among which its last run is looked for."""
 
 
 def folder(install: Install, session_key: SessionKey) -> Path:

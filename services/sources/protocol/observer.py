@@ -9,6 +9,7 @@ from services.errors import NotFoundError, UnavailableError
 from services.logs.reader import LogRecord
 from services.models import (
     Direction,
+    Facts,
     LogStream,
     Observation,
     QueueSnapshot,
@@ -112,6 +113,19 @@ class Listens(Protocol):
 
     async def news(self) -> None:
         """Return when there is reason to poll before it is due; read-only."""
+
+
+@runtime_checkable
+class Describes(Protocol):
+    """An observer that can tell more of a sandbox than its row, where somebody wants to read it."""
+
+    async def describe(self, sandbox: SandboxId) -> Facts:
+        """More facts, asked for now and bounded; none where there is no more to tell.
+
+        Raises:
+            NotFoundError: no such sandbox here.
+            UnavailableError: that could not be learned.
+        """
 
 
 class NoQueues:

@@ -22,6 +22,7 @@ from services.files.bounded import (
     parse_toml,
     parse_yaml,
     read_bounded,
+    read_tail,
     read_text,
 )
 from tests.support.nanoclaw import short_folder
@@ -202,3 +203,32 @@ def test_size_and_encoding(tmp_path: Path) -> None:
     path.write_bytes("a".encode("utf-16"))
     with pytest.raises(UnfitError, match="not UTF-8"):
         read_text(path)
+
+
+def test_the_end_of_a_file_begins_with_a_whole_line(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in/log").write_bytes(b"one\ntwo\nthree\n")
+    ends = {most: read_tail(tmp_path, ("in", "log"), most) for most in (0, 5, 6, 9, 10, 14, 99)}
+    assert ends == {
+        **{0: b"", 5: b"", 6: b"three\n", 9: b"three\n", 10: b"two\nthree\n"},
+        **dict.fromkeys((14, 99), b"one\ntwo\nthree\n"),
+    }
+
+
+@pytest.mark.parametrize("below", [(), ("..", "log"), ("in/log",), ("", "log"), ("in", "a\0b")])
+def test_the_end_of_a_file_is_below_the_folder_that_was_named(
+    tmp_path: Path, below: tuple[str, ...]
+) -> None:
+    with pytest.raises(UnfitError, match="leads elsewhere"):
+        read_tail(tmp_path, below, 99)
+
+
+def test_the_end_of_a_file_is_read_through_no_link_and_from_no_pipe(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in/log").touch()
+    (tmp_path / "way").symlink_to(tmp_path / "in")
+    (tmp_path / "in/link").symlink_to("log")
+    os.mkfifo(tmp_path / "in/pipe")
+    for below in (("way", "log"), ("in", "link"), ("in", "pipe"), ("in",)):
+        with pytest.raises((OSError, UnfitError)):
+            read_tail(tmp_path, below, 99)

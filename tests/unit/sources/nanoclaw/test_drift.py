@@ -13,6 +13,7 @@ COORDINATION = "integration/sources/nanoclaw/test_coordination.py"
 REAL = "integration/sources/nanoclaw/test_real_docker.py"
 OBSERVER = "integration/sources/nanoclaw/test_observer.py"
 USAGE = "integration/sources/nanoclaw/test_usage_and_health.py"
+TASKS = "integration/sources/nanoclaw/test_task_details.py"
 LOG = "unit/sources/nanoclaw/test_host_log.py"
 NUDGE = "unit/sources/nanoclaw/test_engagement.py"
 STUCK = "unit/queues/test_stuck_tracked.py"
@@ -99,6 +100,15 @@ DRIFT = {
     ),
     "tasks: paused, by whom": (
         f"{GENERATIONS}::test_a_paused_task_needs_a_person_where_it_kept_failing"
+    ),
+    "tasks: asked of the host when details are opened, never by a poll round": (
+        f"{TASKS}::test_details_of_a_task_are_asked_of_the_host_and_by_no_poll_round"
+    ),
+    "tasks: a host that does not know the question": (
+        f"{TASKS}::test_where_the_host_does_not_tell_the_end_of_the_run_log_is_read"
+    ),
+    "tasks: the run log is told, its links are not followed": (
+        f"{TASKS}::test_no_link_is_followed_to_a_run_log"
     ),
     "tasks: no nudge": f"{NUDGE}::test_what_would_not_wake_is_refused_with_the_reason",
     "chats: several bots on one platform": (

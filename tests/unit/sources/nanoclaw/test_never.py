@@ -96,6 +96,8 @@ def test_the_admin_socket_is_asked_to_look_and_to_restart_alone() -> None:
         "wirings-list",
         "approvals-list",
         "groups-config-get",
+        "tasks-list",
+        "tasks-get",
     }
     commands = {
         text
@@ -103,7 +105,7 @@ def test_the_admin_socket_is_asked_to_look_and_to_restart_alone() -> None:
         for text in texts(path)
         if re.fullmatch(r"[a-z]+(-[a-z]+)+", text)
         and text.split("-")[0]
-        in ("groups", "sessions", "messaging", "wirings", "approvals", "users", "roles")
+        in ("groups", "sessions", "messaging", "wirings", "approvals", "users", "roles", "tasks")
     }
     assert commands == {one.value for one in frames.HostQuery if "-" in one.value} | {
         "groups-restart"
