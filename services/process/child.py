@@ -9,7 +9,7 @@ import subprocess
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
-from weakref import WeakKeyDictionary
+from weakref import WeakValueDictionary
 
 from services.errors import ProcessError
 from services.process.signals import catch_ignored
@@ -23,9 +23,8 @@ LINGER_S = 1.0
 """How long a pipe may stay open after the child that had it is gone."""
 KILL_WAIT_S = 2.0
 """How long SIGKILL may take before the child is left to the kernel."""
-
-
-_TURNS: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Lock] = WeakKeyDictionary()
+_TURNS: WeakValueDictionary[int, asyncio.Lock] = WeakValueDictionary()
+"""By loop; one lives while somebody waits for it."""
 
 
 class _ChildProtocol(asyncio.SubprocessProtocol):
@@ -209,8 +208,8 @@ async def _turn_to_start() -> None:
     Starting holds the loop until the child runs, tens of milliseconds on a busy machine: a burst of
     them in one turn would be a panel that hears no key and counts its looks as late.
     """
-    loop = asyncio.get_running_loop()
-    async with _TURNS.setdefault(loop, asyncio.Lock()):
+    turn = _TURNS.setdefault(id(asyncio.get_running_loop()), asyncio.Lock())
+    async with turn:
         await asyncio.sleep(0)
 
 

@@ -90,7 +90,11 @@ class LogScreen(Screen[None]):
 
     def disabled_reason(self, action: str) -> str:
         """Why an action is refused; its keys are shown as off."""
-        if action in ("pager", "editor") and self.context.settings.read_only:
+        if action not in ("pager", "editor"):
+            return ""
+        if self.app.is_web:
+            return "A page has no terminal to give to another program."
+        if self.context.settings.read_only:
             return "Not from a read-only panel: it could start anything."
         return ""
 
