@@ -94,4 +94,4 @@ async def test_a_read_only_panel_starts_no_program(
         assert "read-only" in toasts(stage.app)[0] and not started
         sections = key_sections(stage.app, stage.app.screen.active_bindings)
         off = {row.id for one in sections for row in one.rows if not row.enabled}
-        assert off == {"log.pager", "log.editor"}
+        assert {"log.pager", "log.editor"} <= off

@@ -143,6 +143,7 @@ async def test_a_page_loaded_again_finds_the_same_agents(tmp_path: Path) -> None
     shared = World(tmp_path / "world")
     source = SourceSettings("local", "local", LocalTable(root=str(shared.root)))
     async with held(Settings("default", (source,))):
+        await eventually(lambda: len(world.records(shared)) == 7)
         before = world.records(shared)
         child = await asyncio.create_subprocess_exec(
             *(sys.executable, "-c", PANEL_THAT_LEAVES, str(shared.root)),
@@ -150,7 +151,7 @@ async def test_a_page_loaded_again_finds_the_same_agents(tmp_path: Path) -> None
             cwd=ROOT,
         )
         assert (await child.communicate())[0] == b"False\n"
-        assert len(before) == 7 and world.records(shared) == before
+        assert world.records(shared) == before
         assert not any(process_records.alive(one).over for one in before)
     assert all(process_records.alive(one).over for one in before if one.role != world.UP)
     assert not list(shared.leases.iterdir())
