@@ -288,6 +288,6 @@ async def test_a_burst_of_children_is_begun_one_in_a_turn_of_the_loop(
     burst = asyncio.gather(*(run(["true"], timeout_s=PATIENCE_S) for _ in range(6)))
     while not burst.done():
         turns += 1
-        await asyncio.sleep(0)
+        await asyncio.sleep(0)  # one turn of the loop
     await burst
     assert len(begun) == len(set(begun)) == 6
