@@ -114,13 +114,13 @@ async def test_what_waits_for_the_whole_list_is_told_how_far_it_is(tmp_path: Pat
         gate = Gate(one, is_later_page)
         observer = one.source.observer
         assert has_long_lists(observer)
-        await one.source.observer.observe()
+        await observer.observe()
         telling = asyncio.ensure_future(observer.more())
         gate.open()
         assert "listed" in await telling
         while await observer.more():
             pass
-        seen = await one.source.observer.observe()
+        seen = await observer.observe()
         assert not seen.unknown and len(seen.sandboxes) == PODS
 
 
