@@ -14,7 +14,7 @@ from services.board.poller import Poller, ProbeFailure
 from services.clock import Clock
 from services.errors import WakedeckError, unforeseen
 from services.models import Observation, QueueSnapshot, SandboxId
-from services.sources.protocol.observer import Listens, Observer, listens
+from services.sources.protocol.observer import Listens, Observer
 
 DEADLINE_S = 6.0
 QUEUE_S = 1.0
@@ -99,7 +99,7 @@ class Pollers:
             for feed, observer in zip(
                 self._sources.values(), self._observers.values(), strict=True
             ):
-                if listens(observer):
+                if isinstance(observer, Listens):
                     tasks.create_task(self._listen(feed, observer))
 
     @property

@@ -17,7 +17,7 @@ from services.models import Direction, SandboxId
 from services.repair.limits import Limits
 from services.source_server.streams import ServedCommand
 from services.source_server.verbs import Uninterrupted, Verbs
-from services.sources.protocol.actor import signs_in
+from services.sources.protocol.actor import SignsIn
 from services.sources.protocol.source import OpenSource
 from services.sources.protocol.verdict import Verdict
 from services.terminal.exec.requests import ExecRequest, ShellChoice
@@ -208,7 +208,7 @@ class ServedCall:
 
     async def _sign_in(self, args: _Args) -> AsyncGenerator[object]:
         source, _ = self._found(args)
-        if not signs_in(source.actor):
+        if not isinstance(source.actor, SignsIn):
             raise UnavailableError(f"{args.source} has no sign-in.")
         yield await source.actor.sign_in()
 

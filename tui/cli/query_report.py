@@ -28,8 +28,8 @@ from services.models import (
     Observation,
     Sandbox,
 )
-from services.sources.protocol.actor import SIGN_IN_S, signs_in
-from services.sources.protocol.observer import asks_to_sign_in, finds_names, has_long_lists
+from services.sources.protocol.actor import SIGN_IN_S, SignsIn
+from services.sources.protocol.observer import AsksToSignIn, LongLists, NameFinder
 from services.sources.protocol.source import OpenSource
 from services.sources.registry import open_sources
 from services.text.format import clock_time, counts
@@ -101,7 +101,7 @@ class ProbedSources:
         result = await self._ask(source)
         observer, told_at, came = source.observer, self.clock.monotonic(), ""
         while isinstance(result, Observation) and result.unknown:
-            if not has_long_lists(observer):
+            if not isinstance(observer, LongLists):
                 break
             before = came
             try:
@@ -128,7 +128,7 @@ class ProbedSources:
             if isinstance(error, SignedOutError):
                 self._signed_out.add(source.info.key)
         else:
-            if asks_to_sign_in(source.observer) and source.observer.signed_out:
+            if isinstance(source.observer, AsksToSignIn) and source.observer.signed_out:
                 self._signed_out.add(source.info.key)
             return seen
         return ProbeFailure(source.info.key, self.clock.now(), reason)
@@ -165,7 +165,7 @@ class ProbedSources:
             RefusedError: this panel is read-only.
         """
         actor = self.sources[key].actor
-        if not signs_in(actor):
+        if not isinstance(actor, SignsIn):
             raise UnavailableError(
                 f"{key}: signing in is not possible from here.", advice=self._unknown().get(key, "")
             )
@@ -201,7 +201,7 @@ class ProbedSources:
 
     async def _ask_for(self, source: str, name: str) -> Sandbox | None:
         observer = self.sources[source].observer
-        if not finds_names(observer):
+        if not isinstance(observer, NameFinder):
             raise UnavailableError(self._unknown()[source])
         try:
             async with asyncio.timeout(PROBE_S):

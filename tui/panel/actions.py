@@ -20,8 +20,8 @@ from services.models import (
 )
 from services.repair.attempts import AttemptHandle
 from services.repair.claims import Later, overtaken_by
-from services.sources.protocol.actor import SIGN_IN_S, asks_in_terminal, signs_in
-from services.sources.protocol.observer import asks_to_sign_in
+from services.sources.protocol.actor import SIGN_IN_S, AsksInTerminal, SignsIn
+from services.sources.protocol.observer import AsksToSignIn
 from services.sources.protocol.proposer import Proposal
 from services.terminal.exec.requests import ShellChoice
 from services.text.sanitize import end_sentence, sanitize
@@ -107,7 +107,7 @@ class Actions:
     def can_sign_in(self, source: str) -> bool:
         """Whether a source as a whole can be signed in to."""
         known = self._engine.sources.get(source)
-        return known is not None and signs_in(known.actor)
+        return known is not None and isinstance(known.actor, SignsIn)
 
     def sources_without_list(self) -> tuple[str, ...]:
         """Sources that fail as a whole, or ask for it, and can be signed in to."""
@@ -121,17 +121,17 @@ class Actions:
     def _is_signed_out(self, source: str) -> bool:
         known = self._engine.sources.get(source)
         observer: object = known and known.observer
-        return asks_to_sign_in(observer) and observer.signed_out
+        return isinstance(observer, AsksToSignIn) and observer.signed_out
 
     def asking_shell(self, source: str) -> SandboxId | None:
         """What a shell is opened on where signing in has to ask; None: it need not."""
         actor = self._engine.sources[source].actor
-        return actor.asking_shell() if asks_in_terminal(actor) else None
+        return actor.asking_shell() if isinstance(actor, AsksInTerminal) else None
 
     async def sign_in(self, source: str) -> None:
         """Sign in to a source, then look again; pressing again joins what is under way."""
         actor = self._engine.sources[source].actor
-        if source in self._signing_in or not signs_in(actor):
+        if source in self._signing_in or not isinstance(actor, SignsIn):
             return
         self._signing_in.add(source)
         self._notify(f"{source}: signing in", "information")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from typing import TYPE_CHECKING, Protocol, TypeGuard
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from services.models import SandboxId, Step
 from services.sources.protocol.verdict import Verdict
@@ -58,6 +58,7 @@ class Actor(Protocol):
         """End what this actor started for the panel; idempotent."""
 
 
+@runtime_checkable
 class SignsIn(Protocol):
     """An actor that can sign in to its whole source, whatever is listed there."""
 
@@ -69,18 +70,9 @@ class SignsIn(Protocol):
         """
 
 
-def signs_in(one: object) -> TypeGuard[SignsIn]:
-    """Whether it does, also from behind a fence, which `isinstance` does not see through."""
-    return hasattr(one, "sign_in")
-
-
+@runtime_checkable
 class AsksInTerminal(Protocol):
     """An actor whose sign-in may have to ask the operator, which needs a terminal."""
 
     def asking_shell(self) -> SandboxId | None:
         """What `shell` opens to be asked there; None where nothing has to be asked now."""
-
-
-def asks_in_terminal(one: object) -> TypeGuard[AsksInTerminal]:
-    """Whether it does, also from behind a fence, which `isinstance` does not see through."""
-    return hasattr(one, "asking_shell")

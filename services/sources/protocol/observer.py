@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from typing import Protocol, TypeGuard
+from typing import Protocol, runtime_checkable
 
 from services.errors import NotFoundError, UnavailableError
 from services.logs.reader import LogRecord
@@ -77,6 +77,7 @@ class Observer(Protocol):
         """Release connections and caches; idempotent."""
 
 
+@runtime_checkable
 class NameFinder(Protocol):
     """An observer that can be asked for one sandbox by its name, without a list."""
 
@@ -88,11 +89,7 @@ class NameFinder(Protocol):
         """
 
 
-def finds_names(one: object) -> TypeGuard[NameFinder]:
-    """Whether it does, also from behind a fence, which `isinstance` does not see through."""
-    return hasattr(one, "find")
-
-
+@runtime_checkable
 class AsksToSignIn(Protocol):
     """An observer that shows a row to sign in on, instead of failing as a whole."""
 
@@ -101,11 +98,7 @@ class AsksToSignIn(Protocol):
         """Whether the last look was refused for want of a credential."""
 
 
-def asks_to_sign_in(one: object) -> TypeGuard[AsksToSignIn]:
-    """Whether it does, also from behind a fence, which `isinstance` does not see through."""
-    return hasattr(one, "signed_out")
-
-
+@runtime_checkable
 class LongLists(Protocol):
     """An observer whose list can take longer than a poll: what came is shown meanwhile."""
 
@@ -113,21 +106,12 @@ class LongLists(Protocol):
         """Return when more of a list came: how far it is, empty where none is under way."""
 
 
-def has_long_lists(one: object) -> TypeGuard[LongLists]:
-    """Whether it does, also from behind a fence, which `isinstance` does not see through."""
-    return hasattr(one, "more")
-
-
+@runtime_checkable
 class Listens(Protocol):
     """An observer that hears when something changed, between two polls."""
 
     async def news(self) -> None:
         """Return when there is reason to poll before it is due; read-only."""
-
-
-def listens(one: object) -> TypeGuard[Listens]:
-    """Whether it does, also from behind a fence, which `isinstance` does not see through."""
-    return hasattr(one, "news")
 
 
 class NoQueues:

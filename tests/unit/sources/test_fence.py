@@ -13,14 +13,6 @@ import pytest
 from services.errors import NotFoundError, UnavailableError
 from services.models import SandboxId, Source
 from services.sources.fence import open_fenced
-from services.sources.protocol.actor import asks_in_terminal, signs_in
-from services.sources.protocol.observer import (
-    LongLists,
-    asks_to_sign_in,
-    finds_names,
-    has_long_lists,
-    listens,
-)
 from services.sources.protocol.source import OpenSource
 
 INFO = Source("odd", "local", "odd", "")
@@ -117,37 +109,3 @@ def test_a_secret_in_what_went_wrong_is_masked() -> None:
     with pytest.raises(UnavailableError) as raised:
         source.actor.wake_key(BOX)
     assert "hunter2" not in raised.value.sentence
-
-
-class Able(Odd):
-    """Both halves of a source that can do all that a source need not."""
-
-    signed_out = True
-
-    async def find(self, name: str) -> None: ...
-
-    async def more(self) -> str:
-        return ""
-
-    async def news(self) -> None: ...
-
-    async def sign_in(self) -> str:
-        return ""
-
-    def asking_shell(self) -> None: ...
-
-
-@pytest.mark.parametrize(
-    "asked", [finds_names, asks_to_sign_in, has_long_lists, listens, signs_in, asks_in_terminal]
-)
-def test_what_a_source_can_do_beyond_is_seen_through_its_fence(asked: Any) -> None:
-    able: Any = Able(ValueError())
-    assert asked(open_fenced(INFO, lambda: OpenSource(able, able)).observer)
-    assert not asked(fenced(ValueError())[0].observer)
-
-
-def test_nobody_asks_isinstance_of_it_which_looks_at_the_fence_itself() -> None:
-    """From Python 3.12 on; so a protocol that can be asked for so would be lost there."""
-    observer: object = fenced(ValueError())[0].observer
-    with pytest.raises(TypeError, match="runtime_checkable"):
-        isinstance(observer, LongLists)  # type: ignore[misc]

@@ -9,7 +9,7 @@ import pytest
 from services.errors import UnavailableError
 from services.models import Source
 from services.sources.fence import open_later
-from services.sources.protocol.observer import listens
+from services.sources.protocol.observer import Listens
 from services.sources.protocol.source import OpenSource
 
 INFO = Source("here", "local", "Here", "/world")
@@ -51,4 +51,6 @@ def test_what_it_can_do_is_asked_of_what_it_is(tmp_path: Path) -> None:
         return open_local("here", LocalTable(), SystemClock(), tmp_path)
 
     opened = opening()
-    assert listens(open_later(INFO, opening).observer) == listens(opened.observer)
+    assert isinstance(open_later(INFO, opening).observer, Listens) == isinstance(
+        opened.observer, Listens
+    )

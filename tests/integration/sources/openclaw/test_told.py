@@ -34,7 +34,7 @@ from services.process.identity import ProcessId
 from services.sources.openclaw.layout import state_directories
 from services.sources.openclaw.logs import follow_file, to_record
 from services.sources.openclaw.source import open_openclaw
-from services.sources.protocol.observer import listens
+from services.sources.protocol.observer import Listens
 from services.sources.protocol.source import OpenSource
 from tests.integration.sources.openclaw.test_gateways import configure, sleeper, write_lock
 from tests.support.openclaw_peer import (
@@ -217,7 +217,7 @@ async def test_what_it_pushes_is_shown_before_the_next_poll(tmp_path: Path) -> N
     async with panel(tmp_path, peer) as one:
         await one.rows()
         observer = one.source.observer
-        assert listens(observer)
+        assert isinstance(observer, Listens)
         heard = asyncio.ensure_future(observer.news())
         row = dict(peer.session(), hasActiveRun=True, estimatedCostUsd=0.5, updatedAt=NOW_MS)
         row |= {"totalTokens": 1200, "totalTokensFresh": True}

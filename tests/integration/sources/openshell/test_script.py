@@ -30,7 +30,7 @@ from services.repair.attempts import Attempts
 from services.repair.limits import Limits
 from services.sources.openshell import actor, commands
 from services.sources.openshell.source import open_openshell
-from services.sources.protocol.observer import finds_names
+from services.sources.protocol.observer import NameFinder
 from services.sources.protocol.source import OpenSource
 from services.sources.protocol.verdict import VerdictKind
 from services.terminal.exec.requests import ShellChoice
@@ -739,7 +739,7 @@ async def test_a_list_that_fails_is_not_known_and_the_name_is_asked_for(
     ((gateway, unknown),) = seen.unknown
     assert gateway == seen.gateways[0].id and unknown.reason.endswith(".")
     assert all(row.stale for row in seen.sandboxes) and len(seen.sandboxes) == 2
-    assert finds_names(one)
+    assert isinstance(one, NameFinder)
     found = await one.find("alpha")
     assert found is not None and found.id == ALPHA and found.state is SandboxState.READY
     assert await one.find("nemoclaw/beta") is not None
@@ -768,7 +768,7 @@ async def test_a_gateway_that_does_not_say_is_not_one_without_the_name(
         tmp_path / "os", monkeypatch, gateways={"nemoclaw": "refused", "other": "connected"}
     )
     one = source().observer
-    assert finds_names(one)
+    assert isinstance(one, NameFinder)
     with pytest.raises(UnavailableError, match="nemoclaw does not say"):
         await one.find("alpha")
     register(home, "alpha", default="alpha")

@@ -12,7 +12,7 @@ import pytest
 from services.errors import AmbiguousError, UnavailableError
 from services.models import Observation, SandboxId, SandboxState
 from services.sources.pods import kube_observer, listing, watch
-from services.sources.protocol.observer import finds_names, has_long_lists
+from services.sources.protocol.observer import LongLists, NameFinder
 from tests.integration.sources.pods.test_kube_source import Cluster, cluster
 from tests.support.http_peer import Exchange, Request
 from tests.support.kube_api import pod, status
@@ -113,7 +113,7 @@ async def test_what_waits_for_the_whole_list_is_told_how_far_it_is(tmp_path: Pat
         await filled(one)
         gate = Gate(one, is_later_page)
         observer = one.source.observer
-        assert has_long_lists(observer)
+        assert isinstance(observer, LongLists)
         await observer.observe()
         telling = asyncio.ensure_future(observer.more())
         gate.open()
@@ -326,7 +326,7 @@ async def test_a_name_is_asked_for_without_a_list(
     async with cluster(tmp_path, **options) as one:
         await one.api.put(pod("web", "agents"))
         await one.api.put(pod("web", "other"))
-        assert finds_names(one.source.observer)
+        assert isinstance(one.source.observer, NameFinder)
         row = await one.source.observer.find(typed)
         assert (None if row is None else row.id.native_id) == found
         assert one.api.watches == 0
@@ -335,7 +335,7 @@ async def test_a_name_is_asked_for_without_a_list(
 async def test_a_name_that_several_pods_have_is_refused(tmp_path: Path) -> None:
     async with cluster(tmp_path, all_namespaces=True) as one:
         await one.api.put(pod("box", "other"))
-        assert finds_names(one.source.observer)
+        assert isinstance(one.source.observer, NameFinder)
         with pytest.raises(AmbiguousError, match="default/box, other/box"):
             await one.source.observer.find("box")
 

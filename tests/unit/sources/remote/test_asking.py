@@ -9,7 +9,7 @@ import pytest
 
 from services.config.sources import RemoteTable
 from services.models import GatewayState, SandboxId
-from services.sources.protocol.actor import asks_in_terminal
+from services.sources.protocol.actor import AsksInTerminal
 from services.sources.remote.actor import RemoteActor
 from services.sources.remote.failures import Ending, ended
 from services.sources.remote.gate import ConnectGate
@@ -22,7 +22,7 @@ from tests.support.clock import FakeClock
 def opened(table: RemoteTable) -> RemoteActor:
     gate = ConnectGate(random.Random(1))
     actor = open_remote("box", table, FakeClock(), gate, False).actor
-    assert asks_in_terminal(actor) and isinstance(actor, RemoteActor)
+    assert isinstance(actor, RemoteActor) and isinstance(actor, AsksInTerminal)
     return actor
 
 
