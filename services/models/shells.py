@@ -45,6 +45,8 @@ class Shell:
     """The exit code, only where a status arrived: never invented."""
     reason: str = ""
     retry: Retry = Retry.ASK
+    resumes: bool = False
+    """Whether opening it again goes on in the same shell, where that is still there."""
     title: str = ""
     folder: str = ""
     """The working folder, where the shell says so (OSC 7); harmless."""

@@ -9,6 +9,7 @@ import subprocess
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
+from weakref import WeakValueDictionary
 
 from services.errors import ProcessError
 from services.process.signals import catch_ignored
@@ -22,6 +23,8 @@ LINGER_S = 1.0
 """How long a pipe may stay open after the child that had it is gone."""
 KILL_WAIT_S = 2.0
 """How long SIGKILL may take before the child is left to the kernel."""
+_TURNS: WeakValueDictionary[int, asyncio.Lock] = WeakValueDictionary()
+"""By loop; one lives while somebody waits for it."""
 
 
 class _ChildProtocol(asyncio.SubprocessProtocol):
@@ -163,6 +166,7 @@ async def start(
     name = sanitize(Path(argv[0]).name or argv[0], 60)
     outputs = (1, 2) if stderr == subprocess.PIPE else (1,)
     catch_ignored()
+    await _turn_to_start()
     starting = asyncio.ensure_future(
         asyncio.get_running_loop().subprocess_exec(
             lambda: _ChildProtocol(sink, outputs),
@@ -196,6 +200,17 @@ async def start(
             f"{name} cannot start: {sanitize(why or type(error).__name__)}."
         ) from error
     return ChildProcess(transport, child)
+
+
+async def _turn_to_start() -> None:
+    """Wait until no other child is begun in this turn of the loop.
+
+    Starting holds the loop until the child runs, tens of milliseconds on a busy machine: a burst of
+    them in one turn would be a panel that hears no key and counts its looks as late.
+    """
+    turn = _TURNS.setdefault(id(asyncio.get_running_loop()), asyncio.Lock())
+    async with turn:
+        await asyncio.sleep(0)
 
 
 async def _end_started(

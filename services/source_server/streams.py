@@ -171,6 +171,7 @@ def _ended(id: int, reason: CloseReason) -> ShellEnded:
         code=reason.code,
         retry=reason.retry.value,
         tries=reason.tries,
+        resumes=reason.resumes,
     )
 
 

@@ -242,6 +242,7 @@ class ShellEnded(_Message, tag="shell.ended", frozen=True):
     code: int | None = None
     retry: str = "ask"
     tries: int | None = None
+    resumes: bool = False
 
 
 class Ping(_Message, tag="ping", frozen=True):

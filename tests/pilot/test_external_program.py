@@ -15,6 +15,7 @@ from tests.support.scenes import LOG, logged, settings
 from tui.app import WakedeckApp
 from tui.panel.external_program import EDITOR, PAGER, command
 from tui.panel.log_screen import LogScreen
+from widgets.panes.binding_rows import key_sections
 
 
 @pytest.mark.parametrize(
@@ -91,3 +92,6 @@ async def test_a_read_only_panel_starts_no_program(
         await stage.press("e", "vertical_line")
         await stage.until(lambda: len(toasts(stage.app)) == 2)
         assert "read-only" in toasts(stage.app)[0] and not started
+        sections = key_sections(stage.app, stage.app.screen.active_bindings)
+        off = {row.id for one in sections for row in one.rows if not row.enabled}
+        assert {"log.pager", "log.editor"} <= off

@@ -28,6 +28,7 @@ from services.models import (
 )
 from widgets.panes.events import EventPane
 from widgets.panes.gateways import GatewayPane
+from widgets.panes.header import totals_of
 from widgets.panes.queues import QueuePane
 from widgets.panes.sandboxes import SandboxPane
 from widgets.panes.table_pane import TablePane
@@ -160,6 +161,16 @@ async def test_sandboxes_show_state_tool_reason_queues_and_age() -> None:
         pane.tick(NOW + 60)
         await pilot.pause()
         assert "stale 4m05" in text_of(pane) and "1m02" in text_of(pane)
+
+
+async def test_the_edge_counts_an_idle_sandbox_as_the_header_does() -> None:
+    pane = SandboxPane()
+    rows = [sandbox("a", activity=Activity.IDLE), sandbox("b"), sandbox("c", SandboxState.BROKEN)]
+    async with Host(pane).run_test(size=(100, 12)) as pilot:
+        pane.apply(rows)
+        await pilot.pause()
+        counted = {f"{sign.glyph} {number} {sign.word}" for sign, number in totals_of(rows)}
+        assert set(edges(pane).partition("|")[2].split("  ")) == counted
 
 
 async def test_a_sandbox_is_said_by_its_id() -> None:

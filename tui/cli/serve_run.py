@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 import click
 
+from services.clock import SystemClock
 from services.config import paths
 from services.config.settings import Flags, Settings
+from services.errors import WakedeckError
+from services.sources.registry import open_sources
 from services.web.gate import place
 from services.web.server import Serving, serving
 from tui.cli import own_command
@@ -53,7 +58,7 @@ def run(flags: Flags, settings: Settings, request: Request) -> int:
         f"Wakedeck{named}",
         counted,
     )
-    return asyncio.run(_served(wanted, _notice(settings, request)))
+    return asyncio.run(_served(wanted, settings, _notice(settings, request)))
 
 
 def _notice(settings: Settings, request: Request) -> str:
@@ -65,8 +70,25 @@ def _notice(settings: Settings, request: Request) -> str:
     return "whoever has this address can act and open shells on your sandboxes"
 
 
-async def _served(wanted: Serving, notice: str) -> int:
-    async with serving(wanted) as gate:
+@asynccontextmanager
+async def held(settings: Settings) -> AsyncIterator[None]:
+    """What lives as long as a panel, while inside: a page loaded again finds the same agents."""
+    opened = open_sources(settings, SystemClock())
+    lives = [one.lifecycle for one in opened if one.lifecycle is not None]
+    try:
+        for one in lives:
+            try:
+                await one.enter()
+            except WakedeckError as error:
+                print_stderr(f"wakedeck: {error.sentence}")
+        yield
+    finally:
+        for one in lives:
+            await one.leave()
+
+
+async def _served(wanted: Serving, settings: Settings, notice: str) -> int:
+    async with serving(wanted) as gate, held(settings):
         click.echo(gate.address)
         print_stderr(f"wakedeck: {notice}; Ctrl+C ends it and every panel of it")
         await run_until_signal()

@@ -88,9 +88,19 @@ class LogScreen(Screen[None]):
         """Show what is held in $EDITOR."""
         self._show_in(EDITOR)
 
-    def _show_in(self, variables: tuple[str, ...]) -> None:
+    def disabled_reason(self, action: str) -> str:
+        """Why an action is refused; its keys are shown as off."""
+        if action not in ("pager", "editor"):
+            return ""
+        if self.app.is_web:
+            return "A page has no terminal to give to another program."
         if self.context.settings.read_only:
-            self.context.notify("Not from a read-only panel: it could start anything.", "warning")
+            return "Not from a read-only panel: it could start anything."
+        return ""
+
+    def _show_in(self, variables: tuple[str, ...]) -> None:
+        if reason := self.disabled_reason("pager"):
+            self.context.notify(reason, "warning")
             return
         self.app.run_worker(self._show(variables), group="program", exit_on_error=False)
 

@@ -11,7 +11,7 @@ from textual.reactive import reactive
 
 from services.models import Activity, Direction, Sandbox, SandboxId, SandboxState
 from services.text.format import age_order
-from services.text.signs import NEEDS_YOU, Sign, sandbox_sign
+from services.text.signs import IDLE, NEEDS_YOU, SANDBOXES, Sign, sandbox_sign
 from widgets.panes import queue_counts
 from widgets.panes.binding_rows import keys_of
 from widgets.panes.table_pane import TablePane, count_summary
@@ -174,7 +174,10 @@ class _CountKey:
 
 
 def _count_key(sandbox: Sandbox) -> _CountKey:
-    return _CountKey(urgency(sandbox)[1:], sandbox_sign(sandbox), sandbox.stale)
+    """An idle one counts as ready, as everywhere."""
+    sign = sandbox_sign(sandbox)
+    sign = SANDBOXES[SandboxState.READY] if sign == IDLE else sign
+    return _CountKey(urgency(sandbox)[1:], sign, sandbox.stale)
 
 
 class SandboxPane(TablePane):

@@ -53,6 +53,8 @@ def ending_line(shell: Shell, key: str) -> Content:
     offer = f"press {key} to open a new shell; the old state is gone"
     if shell.retry is Retry.NO:
         offer = "opening it again will not help"
+    elif shell.resumes:
+        offer = f"press {key}: the same shell goes on if it is still there"
     elif shell.retry is Retry.AUTO:
         offer = f"press {key} to try again now; the old state is gone"
     head = f"{sign.word}: {said}" if said else sign.word

@@ -28,6 +28,7 @@ AT_ONCE_S = 1.0
 _CHECK_S = 3.0
 _FIRST_WORD_S = 1.0
 _STREAMS = ("stdin", "stdout", "tty")
+_RESUMABLE = ("tmux", "screen")
 
 
 class PodShell:
@@ -104,7 +105,7 @@ class PodShell:
                 return held
             self._ended = self._framing.outcome is not None
             self._note()
-            return await self._with_pod_reason(got)
+            return await self._with_pod_reason(replace(got, resumes=self._is_kept(got)))
 
     async def write(self, data: bytes) -> None:
         """Send input; nothing once the connection is gone."""
@@ -229,7 +230,7 @@ class PodShell:
         remote, request = self._preamble.remote, self._request
         if remote is None:
             return b""
-        if request.session and remote.program not in ("tmux", "screen"):
+        if request.session and remote.program not in _RESUMABLE:
             said = f"no tmux or screen in this container: this {remote.program} is not resumable"
         elif not request.session and request.shell and remote.program != request.shell:
             said = f"no {request.shell} in this container: this is {remote.program}"
@@ -255,6 +256,12 @@ class PodShell:
             self._ended = True
             if self._inner is not None:
                 self._inner.abort()
+
+    def _is_kept(self, ending: CloseReason) -> bool:
+        """Whether the shell goes on in its tmux or screen, where the next one finds it."""
+        remote = self._preamble.remote
+        within = remote is not None and remote.program in _RESUMABLE
+        return within and bool(self._request.session) and ending.state is ShellState.LOST
 
     async def _with_pod_reason(self, ending: CloseReason) -> CloseReason:
         """A killed shell may mean a stopped container: the pod knows."""

@@ -98,6 +98,7 @@ def _close_reason(said: ShellEnded) -> CloseReason:
         code=said.code if state is ShellState.ENDED else None,
         retry=word_of(Retry, said.retry, Retry.ASK),
         tries=said.tries,
+        resumes=said.resumes and state is ShellState.LOST,
     )
 
 

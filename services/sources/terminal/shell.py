@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from services.errors import ShellError, WakedeckError
 from services.models import Retry, ShellState
@@ -123,7 +123,7 @@ class OwnedShell:
         """As the shell's own."""
         got = await self._inner.read()
         if isinstance(got, CloseReason):
-            self._ending = got
+            self._ending = got = replace(got, resumes=self._is_kept(got))
         return got
 
     async def write(self, data: bytes) -> None:
@@ -148,11 +148,15 @@ class OwnedShell:
         name, self._terminal.name = self._terminal.name, ""
         if not name:
             return
-        lost = self._ending is not None and self._ending.state is not ShellState.ENDED
-        if lost and not self._terminal.fresh:
+        if self._ending is not None and self._ending.resumes:
             self._terminal.terminals.lose(name)
         else:
             await self._terminal.terminals.end(name)
+
+    def _is_kept(self, ending: CloseReason) -> bool:
+        """Whether its terminal is left for the next shell to find."""
+        mine = bool(self._terminal.name) and not self._terminal.fresh
+        return mine and ending.state is not ShellState.ENDED
 
 
 def _refused(status: int | None, error: ShellError) -> ShellError:

@@ -79,6 +79,7 @@ class ShellStatus:
             code=ending.code,
             reason=ending.reason,
             retry=ending.retry,
+            resumes=ending.resumes,
             skipping=False,
             skipped_bytes=skipped_bytes,
             input_blocked=False,

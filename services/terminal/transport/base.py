@@ -28,6 +28,8 @@ class CloseReason:
     retry: Retry = Retry.ASK
     tries: int | None = None
     """How often trying again by itself may be repeated; None for as often as the policy says."""
+    resumes: bool = False
+    """Whether the next connection goes on in the same shell, where that is still there."""
 
 
 def exited(code: int) -> CloseReason:

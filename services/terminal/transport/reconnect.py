@@ -167,15 +167,17 @@ class ReconnectingTransport:
         try:
             await self._inner.open(*self._size)
         except ShellError as error:
-            return self._failed(error)
+            return self._failed(error, lost)
         self._opened_at = self._clock.monotonic()
         self._lost = None
         if self._resumes:
             return _line("connected again")
         return _line("new shell: the state of the previous one is gone")
 
-    def _failed(self, error: ShellError) -> bytes | CloseReason:
-        ending = CloseReason(ShellState.LOST, sanitize(str(error)), retry=error.retry)
+    def _failed(self, error: ShellError, lost: CloseReason) -> bytes | CloseReason:
+        ending = replace(
+            lost, state=ShellState.LOST, reason=sanitize(str(error)), retry=error.retry, tries=None
+        )
         late = self._clock.monotonic() - self._lost_at >= self._policy.total_limit_s
         if error.retry is not Retry.AUTO or late or self._attempts >= self._policy.tries:
             return replace(ending, reason=f"could not connect again: {ending.reason}")

@@ -14,9 +14,14 @@ from pathlib import Path
 import psutil
 import pytest
 
+from services.config.settings import Settings, SourceSettings
+from services.config.sources import LocalTable
+from services.sources.local import process_records, world
+from services.sources.local.layout import World
 from services.web.gate import Gate, place
 from tests.support.page_server import NOWHERE, PANEL, ROOT, looking
 from tests.support.waiting import eventually
+from tui.cli.serve_run import held
 
 
 @asynccontextmanager
@@ -119,3 +124,34 @@ async def test_actions_are_allowed_by_word_alone(tmp_path: Path) -> None:
             children = psutil.Process(process.pid).children
             await eventually(lambda: len(children()) == 1, limit=60)
             assert "--read-only" not in children()[0].cmdline()
+
+
+PANEL_THAT_LEAVES = (
+    "import asyncio, sys\n"
+    "from pathlib import Path\n"
+    "from services.sources.local.layout import World\n"
+    "from services.sources.local.world import WorldLifecycle\n"
+    "async def main():\n"
+    "    one = WorldLifecycle(World(Path(sys.argv[1])))\n"
+    "    print(await one.enter())\n"
+    "    await one.leave()\n"
+    "asyncio.run(main())\n"
+)
+
+
+async def test_a_page_loaded_again_finds_the_same_agents(tmp_path: Path) -> None:
+    shared = World(tmp_path / "world")
+    source = SourceSettings("local", "local", LocalTable(root=str(shared.root)))
+    async with held(Settings("default", (source,))):
+        await eventually(lambda: len(world.records(shared)) == 7)
+        before = world.records(shared)
+        child = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-c", PANEL_THAT_LEAVES, str(shared.root)),
+            stdout=subprocess.PIPE,
+            cwd=ROOT,
+        )
+        assert (await child.communicate())[0] == b"False\n"
+        assert world.records(shared) == before
+        assert not any(process_records.alive(one).over for one in before)
+    assert all(process_records.alive(one).over for one in before if one.role != world.UP)
+    assert not list(shared.leases.iterdir())

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import os
+import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -270,3 +272,22 @@ async def test_cancelling_a_reader_ends_the_group(tmp_path: Path) -> None:
     with pytest.raises(asyncio.CancelledError):
         await task
     await until_dead(*pids)
+
+
+async def test_a_burst_of_children_is_begun_one_in_a_turn_of_the_loop(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    turns, begun = 0, list[int]()
+    usual = subprocess.Popen
+
+    def noted(*args: Any, **kwargs: Any) -> Any:
+        begun.append(turns)
+        return usual(*args, **kwargs)
+
+    monkeypatch.setattr(subprocess, "Popen", noted)
+    burst = asyncio.gather(*(run(["true"], timeout_s=PATIENCE_S) for _ in range(6)))
+    while not burst.done():
+        turns += 1
+        await asyncio.sleep(0)  # one turn of the loop
+    await burst
+    assert len(begun) == len(set(begun)) == 6

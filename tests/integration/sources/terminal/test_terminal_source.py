@@ -133,7 +133,7 @@ async def test_a_lost_jupyter_terminal_is_found_again_and_ends_with_its_shell(
         await read_until(first, b"set\r\n")
         first._inner._inner.abort()  # type: ignore[attr-defined]
         _, ending = await read_to_end(first)
-        assert ending.state is ShellState.LOST
+        assert ending.state is ShellState.LOST and ending.resumes
         await first.close()
         assert one.names() == ["1"]
         again = source.actor.shell(SHELL, ShellChoice())

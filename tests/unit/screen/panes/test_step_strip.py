@@ -308,6 +308,7 @@ def test_hostile_words_in_an_attempt_stay_words() -> None:
         (shell(ShellState.ENDED, code=3), ["ended: exit code 3", "press Enter to open a new"]),
         (shell(ShellState.ENDED), ["no exit code arrived"]),
         (shell(ShellState.LOST, reason="connection reset"), ["✕ lost: connection reset", "gone"]),
+        (shell(ShellState.LOST, reason="reset", resumes=True), ["the same shell goes on"]),
         (shell(ShellState.FAILED, reason="refused", retry=Retry.NO), ["will not help"]),
         (shell(ShellState.FAILED, reason="busy", retry=Retry.AUTO), ["try again now"]),
     ],
