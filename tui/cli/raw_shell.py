@@ -29,6 +29,8 @@ from tui.cli.exec_command import exit_status
 from tui.cli.exit import Exit
 from tui.cli.pipes import read_chunks, write_all
 
+_LEAVING = (signal.SIGTERM, signal.SIGHUP)
+
 
 @contextlib.contextmanager
 def raw_mode(handle: int) -> Iterator[None]:
@@ -53,8 +55,9 @@ def _size() -> tuple[int, int]:
 class _Relay:
     """One open shell on this terminal, watched as a shell of the panel is."""
 
-    def __init__(self, transport: Transport, clock: Clock) -> None:
+    def __init__(self, transport: Transport, clock: Clock, output: int) -> None:
         self._transport = transport
+        self._output = output
         self._clock = clock
         self._input = InputQueue(transport, clock, lambda _blocked: None)
         self._keys = EscapeKeys()
@@ -78,7 +81,7 @@ class _Relay:
         ]
         parts[0].add_done_callback(self._output_ended)
         loop.add_signal_handler(signal.SIGWINCH, self._resized.set)
-        for number in (signal.SIGTERM, signal.SIGHUP):
+        for number in _LEAVING:
             loop.add_signal_handler(number, self._leave, "ended by a signal")
         try:
             return await self._ending
@@ -109,7 +112,7 @@ class _Relay:
     async def _print(self, data: bytes) -> None:
         self._printing = True
         try:
-            await write_all(sys.stdout.fileno(), data)
+            await write_all(self._output, data)
         finally:
             self._printing = False
 
@@ -132,7 +135,7 @@ class _Relay:
             if asked is Escape.LEAVE:
                 return self._leave("left with ~.")
             if asked is Escape.HELP:
-                await write_all(sys.stdout.fileno(), HELP)
+                await write_all(self._output, HELP)
 
     async def _send_sizes(self) -> None:
         while True:
@@ -142,8 +145,10 @@ class _Relay:
             await asyncio.sleep(RESIZE_GAP_S)
 
 
-async def relay(transport: Transport) -> CloseReason:
+async def relay(transport: Transport, output: int | None = None) -> CloseReason:
     """Open a shell, give it this terminal until it ends, close it.
+
+    `output` is another handle of the terminal, where stdout may be none.
 
     Raises:
         ShellError: it could not be opened.
@@ -153,11 +158,14 @@ async def relay(transport: Transport) -> CloseReason:
         if transport.notice:
             click.echo(transport.notice, err=True)
         with raw_mode(sys.stdin.fileno()):
-            return await _Relay(transport, SystemClock()).run()
+            shown = sys.stdout.fileno() if output is None else output
+            return await _Relay(transport, SystemClock(), shown).run()
     except asyncio.CancelledError:
         return CloseReason(ShellState.DETACHED, "ended by a signal")
     finally:
         await transport.close()
+        for number in (signal.SIGWINCH, *_LEAVING):
+            asyncio.get_running_loop().remove_signal_handler(number)
 
 
 def choose_from(choices: Sequence[str]) -> str:
