@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 from collections.abc import Awaitable, Callable
 
 from services.errors import ShellError, WakedeckError
@@ -131,7 +132,7 @@ class HelperShell(ForwardingShell):
     def _ended(self, code: int | None) -> CloseReason:
         assert self._answer is not None and self._credential is not None
         assert self._helper is not None
-        if code is None or code > 128:
+        if code is None or 128 < code <= 128 + signal.SIGRTMAX:
             return self._failed("was ended before it gave a credential")
         if code != 0:
             return self._failed(f"failed (exit code {code})")

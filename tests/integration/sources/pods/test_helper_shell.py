@@ -89,9 +89,10 @@ async def test_a_password_is_asked_and_the_credential_never_shown(tmp_path: Path
         (PASSWORD, b"\x03", b"Password: ", "log-in was ended before it gave a credential."),
         ("echo no", b"", b"", "log-in printed no credential."),
         (f"head -c 1100000 /dev/zero | tr '\\0' ' '; {TELL}", b"", b"", "printed no credential."),
+        ("exit 255", b"", b"", "log-in failed (exit code 255)."),
         ("exec 2>&- <&-; exit 4", b"", b"", "log-in failed (exit code 4)."),
     ],
-    ids=["wrong", "cancelled", "garbage", "too much", "closed"],
+    ids=["wrong", "cancelled", "garbage", "too much", "minus one", "closed"],
 )
 async def test_what_went_wrong_is_said(
     tmp_path: Path, script: str, keys: bytes, after: bytes, words: str
