@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import signal
 from collections.abc import Awaitable, Callable
 
 from services.errors import ShellError, WakedeckError
@@ -23,6 +22,7 @@ ASKING_LIMIT_S = 600.0
 """How long a person may take to answer."""
 NOTICE = "A credential helper on your own machine asks: what you type goes to it. Ctrl-C ends it."
 _READ_BYTES = 64 * 1024
+_LAST_SIGNAL = 128 + 64
 
 
 class _Answer:
@@ -132,7 +132,7 @@ class HelperShell(ForwardingShell):
     def _ended(self, code: int | None) -> CloseReason:
         assert self._answer is not None and self._credential is not None
         assert self._helper is not None
-        if code is None or 128 < code <= 128 + signal.SIGRTMAX:
+        if code is None or 128 < code <= _LAST_SIGNAL:
             return self._failed("was ended before it gave a credential")
         if code != 0:
             return self._failed(f"failed (exit code {code})")
