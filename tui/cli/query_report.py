@@ -65,7 +65,7 @@ def _print_json(value: object) -> None:
 
 async def _ask_on_terminal(asking: Transport) -> str:
     """Let a sign-in ask on this terminal; stdout stays a command's own."""
-    from tui.cli.raw_shell import relay
+    from tui.cli.relay import relay
 
     ending = await relay(asking, sys.stderr.fileno())
     if ending.state is not ShellState.ENDED:

@@ -16,7 +16,6 @@ from services.models import Retry, SandboxId, Step
 from services.net.http import ApiError, Http
 from services.sources.pods.credential import KubeCredential
 from services.sources.pods.errors import explain_api_error
-from services.sources.pods.helper_shell import HelperShell
 from services.sources.pods.kube_access import KubeAccess, ShellRequest, ShellTarget
 from services.sources.pods.kube_client import Kube, http_of, read_one, split_id
 from services.sources.pods.kube_observer import refusal_text_of
@@ -24,6 +23,7 @@ from services.sources.pods.kube_shell import PodShell
 from services.sources.pods.remote_cleanup import OpenShells, RemoteCleanup
 from services.sources.pods.shell_commands import session_name
 from services.sources.pods.sign_in import HELPER_LIMIT_S, sign_in
+from services.sources.pods.sign_in_shell import SignInShell
 from services.sources.protocol.steps import LinkStep, run_steps
 from services.terminal.exec.channels import ChannelCommand
 from services.terminal.exec.requests import ExecEvent, ExecRequest, ShellChoice, collect_output
@@ -51,7 +51,7 @@ class KubeActor:
         self._link: KubeAccess | None = None
         self._signed_in: tuple[str, float] | None = None
         self._itself = SandboxId(source, source)
-        self._asking: HelperShell | None = None
+        self._asking: SignInShell | None = None
         self._failed_alone = False
         """The helper failed where it could not ask."""
         self._http: Http | None = None
@@ -85,9 +85,9 @@ class KubeActor:
     def terminal_sign_in(self) -> Transport | None:
         """As `SignsInOnTerminal`: of a helper that takes a terminal where there is one."""
         helper = self._kube.helper
-        return self._helper_shell() if helper is not None and helper.may_ask else None
+        return self._sign_in_shell() if helper is not None and helper.may_ask else None
 
-    def _helper_shell(self) -> HelperShell:
+    def _sign_in_shell(self) -> SignInShell:
         if self._asking is not None and not self._asking.over:
             raise UnavailableError("The credential helper of this source runs already.")
 
@@ -95,7 +95,7 @@ class KubeActor:
             self._kube.reread()
             return await self._kube.credential()
 
-        self._asking = HelperShell(find, self._have_signed_in)
+        self._asking = SignInShell(find, self._have_signed_in)
         return self._asking
 
     def _have_signed_in(self, said: str) -> None:
@@ -104,7 +104,7 @@ class KubeActor:
 
     def shell(self, sandbox: SandboxId, choice: ShellChoice) -> Transport:
         if sandbox == self._itself:
-            return self._helper_shell()
+            return self._sign_in_shell()
         self._shell_request(sandbox, choice)
         open_in = self.shells(sandbox, choice)
         return self.reconnecting(lambda: open_in(sandbox), choice)

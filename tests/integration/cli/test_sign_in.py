@@ -154,8 +154,8 @@ async def test_a_helper_that_asks_has_the_terminal_of_the_command(
         assert code == 1 and "helper.sh failed (exit code 3)." in seen and runs(ran) == 1
         code, seen = await on_terminal(config, out, b"\x03", "reconnect", "prod/")
         assert code == 1 and "was ended before it gave a credential." in seen and runs(ran) == 1
-        code, _, err = await run(config, "reconnect", "prod/")
-        assert code == 1 and "needs a terminal" in err and runs(ran) == 0
+        alone, _, err = await run(config, "reconnect", "prod/")
+        assert alone == 1 and "needs a terminal" in err and runs(ran) == 0
 
 
 async def test_a_helper_that_asks_has_a_tab_of_the_panel(tmp_path: Path, home: Path) -> None:

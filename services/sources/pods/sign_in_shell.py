@@ -20,7 +20,7 @@ from services.terminal.transport.pty_transport import PtyTransport
 
 ASKING_LIMIT_S = 600.0
 """How long a person may take to answer."""
-NOTICE = "A credential helper on your own machine asks: what you type goes to it. Ctrl-C ends it."
+NOTICE = "The credential helper asks, on your own machine. Ctrl-C ends it."
 _READ_BYTES = 64 * 1024
 _LAST_SIGNAL = 128 + 64
 
@@ -64,7 +64,7 @@ class _Answer:
             self._handle = None
 
 
-class HelperShell(ForwardingShell):
+class SignInShell(ForwardingShell):
     """One run of the helper; it is `ENDED` once its credential was taken, else `FAILED`."""
 
     def __init__(

@@ -12,7 +12,7 @@ from services.clock import SystemClock
 from services.config.sources import KubernetesTable
 from services.errors import ShellError, UnavailableError
 from services.models import SandboxId, ShellState
-from services.sources.pods import helper_shell
+from services.sources.pods import sign_in_shell
 from services.sources.pods.kube_actor import KubeActor
 from services.sources.pods.kube_client import Kube
 from services.sources.protocol.actor import AsksInTerminal, SignsInOnTerminal
@@ -54,7 +54,6 @@ class Site:
         clock = SystemClock()
         self.kube = Kube(KubernetesTable(kubeconfig=str(config)), clock)
         self.actor = KubeActor("prod", self.kube, clock)
-        assert isinstance(self.actor, AsksInTerminal) and isinstance(self.actor, SignsInOnTerminal)
 
     async def typed(self, *keys: bytes, after: bytes = b"Password: ") -> tuple[bytes, CloseReason]:
         """What the helper's terminal showed, and how signing in ended."""
@@ -66,6 +65,12 @@ class Site:
                 await shell.write(one)
             rest, ending = await read_to_end(shell)
         return seen + rest, ending
+
+
+def test_its_actor_can_be_asked(tmp_path: Path) -> None:
+    actor: object = Site(tmp_path, "", "Never").actor
+    assert isinstance(actor, AsksInTerminal)
+    assert isinstance(actor, SignsInOnTerminal)
 
 
 async def test_a_password_is_asked_and_the_credential_never_shown(tmp_path: Path) -> None:
@@ -119,7 +124,7 @@ async def test_one_at_a_time_and_a_closed_tab_ends_it(tmp_path: Path) -> None:
 
 
 async def test_nobody_answers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(helper_shell, "ASKING_LIMIT_S", 0.2)
+    monkeypatch.setattr(sign_in_shell, "ASKING_LIMIT_S", 0.2)
     site = Site(tmp_path, "read -r word", "Always")
     _, ending = await site.typed(after=b"")
     assert ending.state is ShellState.FAILED and "was ended after 0.2 s" in ending.reason
