@@ -315,7 +315,7 @@ class Dashboard(PaneScreen):
     def _sign_in(self, *sources: str) -> None:
         for source in sources:
             if (asking := self.context.actions.asking_shell(source)) is not None:
-                self.shell_controller.open(asking)
+                self.shell_controller.ask(asking)
                 continue
             working = self.context.actions.sign_in(source)
             self.run_worker(working, group="sign-in", exit_on_error=False)

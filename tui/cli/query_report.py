@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
 
 import click
 
@@ -27,13 +29,18 @@ from services.errors import (
 from services.models import (
     Observation,
     Sandbox,
+    ShellState,
 )
-from services.sources.protocol.actor import SIGN_IN_S, SignsIn
+from services.sources.protocol.actor import SIGN_IN_S, SignsIn, SignsInOnTerminal
 from services.sources.protocol.observer import AsksToSignIn, LongLists, NameFinder
 from services.sources.protocol.source import OpenSource
 from services.sources.registry import open_sources
 from services.text.format import clock_time, counts
+from services.text.sanitize import end_sentence
 from tui.cli import tables
+
+if TYPE_CHECKING:
+    from services.terminal.transport.base import Transport
 
 PROBE_S = 10.0
 PROBE_LIMIT_S = 2.0
@@ -54,6 +61,16 @@ def _print_stderr(text: str) -> None:
 
 def _print_json(value: object) -> None:
     click.echo(json.dumps(value, indent=2))
+
+
+async def _ask_on_terminal(asking: Transport) -> str:
+    """Let a sign-in ask on this terminal; stdout stays a command's own."""
+    from tui.cli.relay import relay
+
+    ending = await relay(asking, sys.stderr.fileno())
+    if ending.state is not ShellState.ENDED:
+        raise UnavailableError(end_sentence(ending.reason))
+    return ending.reason
 
 
 class ProbedSources:
@@ -161,7 +178,7 @@ class ProbedSources:
         """Sign in to one source, visibly, and probe it again.
 
         Raises:
-            UnavailableError, ProcessError: the source's own reason.
+            UnavailableError, ProcessError, ShellError: the source's own reason.
             RefusedError: this panel is read-only.
         """
         actor = self.sources[key].actor
@@ -170,14 +187,23 @@ class ProbedSources:
                 f"{key}: signing in is not possible from here.", advice=self._unknown().get(key, "")
             )
         _print_stderr(f"{key}: signing in")
-        try:
-            async with asyncio.timeout(SIGN_IN_S):
-                said = await actor.sign_in()
-        except TimeoutError:
-            raise UnavailableError(f"{key}: signing in took over {SIGN_IN_S:.0f} s.") from None
-        _print_stderr(f"{key}: signed in, {said}")
+        asking = None
+        if isinstance(actor, SignsInOnTerminal) and sys.stdin.isatty() and sys.stderr.isatty():
+            asking = actor.terminal_sign_in()
+        if asking is not None:
+            said = await _ask_on_terminal(asking)
+        else:
+            said = await self._sign_in_alone(key, actor)
+        _print_stderr(f"{key}: {said}")
         self._signed_out.discard(key)
         await self._probe(self.sources[key], whole=True)
+
+    async def _sign_in_alone(self, key: str, actor: SignsIn) -> str:
+        try:
+            async with asyncio.timeout(SIGN_IN_S):
+                return f"signed in, {await actor.sign_in()}"
+        except TimeoutError:
+            raise UnavailableError(f"{key}: signing in took over {SIGN_IN_S:.0f} s.") from None
 
     async def reconnect_source(self, key: str) -> int:
         """Sign in to a source as a whole and list it; 1 where the list is not known then.

@@ -16,7 +16,8 @@ from services.terminal.exec.sentinel_terminal import SentinelTerminal
 from services.terminal.transport.base import CloseReason
 from tui.cli.exec_command import exit_status
 from tui.cli.exit import Exit
-from tui.cli.raw_shell import choose_from, relay
+from tui.cli.raw_shell import choose_from
+from tui.cli.relay import relay
 
 
 def run(settings: Settings, typed: str, argv: tuple[str, ...], choice: ShellChoice) -> int:

@@ -16,6 +16,7 @@ from services.models import (
     Capability,
     SandboxId,
     Shell,
+    ShellState,
     Verb,
 )
 from services.repair.attempts import AttemptHandle
@@ -46,6 +47,7 @@ class Actions:
         self._silent: set[str] = set()
         self._gone: dict[SandboxId, str] = {}
         self._signing_in: set[str] = set()
+        self._asking: set[SandboxId] = set()
 
     def note_removed(self, delta: BoardDelta, at: float) -> None:
         """Remember what is gone since `at`: a verb for it is refused with that sentence."""
@@ -126,7 +128,10 @@ class Actions:
     def asking_shell(self, source: str) -> SandboxId | None:
         """What a shell is opened on where signing in has to ask; None: it need not."""
         actor = self._engine.sources[source].actor
-        return actor.asking_shell() if isinstance(actor, AsksInTerminal) else None
+        asking = actor.asking_shell() if isinstance(actor, AsksInTerminal) else None
+        if asking is not None:
+            self._asking.add(asking)
+        return asking
 
     async def sign_in(self, source: str) -> None:
         """Sign in to a source, then look again; pressing again joins what is under way."""
@@ -199,8 +204,10 @@ class Actions:
             self._notify(attempt.summary, "warning")
 
     def shell_ended(self, shell: Shell) -> None:
-        """Record in the journal how a shell ended."""
+        """Record in the journal how a shell ended; one that signed in has its list asked for."""
         self._engine.record_events(shell_event(shell, self._engine.clock.now()))
+        if shell.sandbox in self._asking and shell.state is ShellState.ENDED:
+            self._engine.pollers.refresh()
 
     def _check_there(self, sandbox: SandboxId) -> None:
         if (since := self._gone.get(sandbox)) is not None:

@@ -79,6 +79,19 @@ class ShellController(ShellPane):
                 self._run_shell(opened, take_keys), group="shells", exit_on_error=False
             )
 
+    def ask(self, source: SandboxId) -> None:
+        """The one tab in which a source asks the operator, in front; run anew where it is over."""
+        for one in self.context.shells:
+            shell = one.session.shell
+            if shell.sandbox == source and not shell.state.over:
+                self.activate(shell.id)
+                self._panes.focus_pane(Pane.SHELL)
+                one.view.focus()
+                return
+            if shell.sandbox == source:
+                self._remove(shell.id)
+        self.open(source)
+
     async def _run_shell(self, opened: OpenShell, take_keys: bool) -> None:
         shell = opened.session.shell
         await self.add_shell(shell, opened.view, self.context.engine.name_of(shell.sandbox))

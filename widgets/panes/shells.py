@@ -52,7 +52,8 @@ def ending_line(shell: Shell, key: str) -> Content:
         said = "no exit code arrived"
     offer = f"press {key} to open a new shell; the old state is gone"
     if shell.retry is Retry.NO:
-        offer = "opening it again will not help"
+        done = shell.state is ShellState.ENDED and shell.code is None
+        offer = "nothing is left to do here" if done else "opening it again will not help"
     elif shell.resumes:
         offer = f"press {key}: the same shell goes on if it is still there"
     elif shell.retry is Retry.AUTO:

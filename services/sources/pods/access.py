@@ -51,7 +51,9 @@ class Helper:
     advice: str = ""
     """What its author says to somebody who has not installed it."""
     interactive: bool = False
-    """It asks questions, which a panel cannot pass on."""
+    """It cannot run without a terminal."""
+    may_ask: bool = False
+    """It takes a terminal where there is one."""
     wants_cluster: bool = False
 
 

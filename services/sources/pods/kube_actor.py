@@ -14,6 +14,7 @@ from services.clock import Clock
 from services.errors import RefusedError, ShellError, UnavailableError
 from services.models import Retry, SandboxId, Step
 from services.net.http import ApiError, Http
+from services.sources.pods.credential import KubeCredential
 from services.sources.pods.errors import explain_api_error
 from services.sources.pods.kube_access import KubeAccess, ShellRequest, ShellTarget
 from services.sources.pods.kube_client import Kube, http_of, read_one, split_id
@@ -22,6 +23,7 @@ from services.sources.pods.kube_shell import PodShell
 from services.sources.pods.remote_cleanup import OpenShells, RemoteCleanup
 from services.sources.pods.shell_commands import session_name
 from services.sources.pods.sign_in import HELPER_LIMIT_S, sign_in
+from services.sources.pods.sign_in_shell import SignInShell
 from services.sources.protocol.steps import LinkStep, run_steps
 from services.terminal.exec.channels import ChannelCommand
 from services.terminal.exec.requests import ExecEvent, ExecRequest, ShellChoice, collect_output
@@ -32,6 +34,7 @@ from services.text.sanitize import sanitize
 
 NOTICE = "A shell in a real pod: what you do here is real."
 NO_WAKE = "A pod is started by its controller, not from here."
+MAY_ASK = "If it has to ask: reconnect (r) on its gateway runs it in a tab now."
 _LINK_S = 15.0
 _JUST_NOW_S = 60.0
 """So long a link takes a credential that the operator just got for the whole source."""
@@ -47,6 +50,10 @@ class KubeActor:
         self._clock = clock
         self._link: KubeAccess | None = None
         self._signed_in: tuple[str, float] | None = None
+        self._itself = SandboxId(source, source)
+        self._asking: SignInShell | None = None
+        self._failed_alone = False
+        """The helper failed where it could not ask."""
         self._http: Http | None = None
         self._cleanup = RemoteCleanup(self._connect, OpenShells(state, source))
         self._resumable: dict[SandboxId, set[int]] = {}
@@ -68,7 +75,36 @@ class KubeActor:
         async for step in run_steps(link, self._clock):
             yield step
 
+    def asking_shell(self) -> SandboxId | None:
+        """As `AsksInTerminal`: of a helper that always asks, or that failed unable to."""
+        helper = self._kube.helper
+        if helper is None or not (helper.interactive or (helper.may_ask and self._failed_alone)):
+            return None
+        return self._itself
+
+    def terminal_sign_in(self) -> Transport | None:
+        """As `SignsInOnTerminal`: of a helper that takes a terminal where there is one."""
+        helper = self._kube.helper
+        return self._sign_in_shell() if helper is not None and helper.may_ask else None
+
+    def _sign_in_shell(self) -> SignInShell:
+        if self._asking is not None and not self._asking.over:
+            raise UnavailableError("The credential helper of this source runs already.")
+
+        async def find() -> KubeCredential:
+            self._kube.reread()
+            return await self._kube.credential()
+
+        self._asking = SignInShell(find, self._have_signed_in)
+        return self._asking
+
+    def _have_signed_in(self, said: str) -> None:
+        self._signed_in = (said, self._clock.monotonic())
+        self._failed_alone = False
+
     def shell(self, sandbox: SandboxId, choice: ShellChoice) -> Transport:
+        if sandbox == self._itself:
+            return self._sign_in_shell()
         self._shell_request(sandbox, choice)
         open_in = self.shells(sandbox, choice)
         return self.reconnecting(lambda: open_in(sandbox), choice)
@@ -172,8 +208,16 @@ class KubeActor:
         """As `SignsIn`: the helper runs once, also where a link is proved right afterwards."""
         # Somebody may have signed in with the platform's own tool since.
         self._kube.reread()
-        said = await sign_in(await self._kube.credential())
-        self._signed_in = (said, self._clock.monotonic())
+        credential = await self._kube.credential()
+        try:
+            said = await sign_in(credential)
+        except UnavailableError as error:
+            helper = self._kube.helper
+            if helper is not None and helper.may_ask and not helper.interactive:
+                self._failed_alone = True
+                error.advice = f"{error.advice} {MAY_ASK}".strip()
+            raise
+        self._have_signed_in(said)
         return said
 
     async def _sign_in_once(self) -> str:
@@ -181,6 +225,10 @@ class KubeActor:
             (said, at), self._signed_in = self._signed_in, None
             if self._clock.monotonic() - at < _JUST_NOW_S:
                 return said
+        helper = self._kube.helper
+        asks = helper is not None and helper.interactive
+        if asks and not (await self._kube.credential()).needs_helper:
+            return "as signed in before"
         said = await self.sign_in()
         self._signed_in = None
         return said

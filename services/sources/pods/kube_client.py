@@ -16,7 +16,7 @@ from services.files.bounded import UnfitError
 from services.models import SandboxId
 from services.net.http import ApiError, Http
 from services.sources.pods import kubeconfig
-from services.sources.pods.access import Access
+from services.sources.pods.access import Access, Helper
 from services.sources.pods.credential import KubeCredential
 from services.sources.pods.pod import Pod, read_list, read_pod
 from services.text.sanitize import sanitize
@@ -34,6 +34,12 @@ class Kube:
         self._stamps: Stamps = {}
         self._outdated = True
         self._reading = asyncio.Lock()
+
+    @property
+    def helper(self) -> Helper | None:
+        """The one that gives the credential, as last read; nothing is read for it."""
+        known = None if self._credential is None else self._credential.access
+        return known.identity.helper if known is not None and known.cluster.secure else None
 
     async def credential(self) -> KubeCredential:
         """What the kubeconfig says; it is read again when one of its files changes.

@@ -135,6 +135,8 @@ def _helper(name: str, table: Table, folder: Path) -> Helper:
         command = str(folder / command)
     words = table.get("args")
     variables = table.get("env")
+    # Of v1beta1 the word may be missing, which means that it may ask.
+    mode = table.get("interactiveMode") or "IfAvailable"
     return Helper(
         (command, *_texts(words)),
         version,
@@ -144,7 +146,8 @@ def _helper(name: str, table: Table, folder: Path) -> Helper:
             if isinstance(one, dict)
         ),
         sanitize(text_of(table.get("installHint"))),
-        table.get("interactiveMode") == "Always",
+        mode == "Always",
+        mode in ("Always", "IfAvailable"),
         table.get("provideClusterInfo") is True,
     )
 

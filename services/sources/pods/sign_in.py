@@ -17,7 +17,7 @@ from services.text.redact import redact_line
 from services.text.sanitize import sanitize
 
 HELPER_LIMIT_S = 30.0
-_LARGEST = 1 << 20
+LARGEST = 1 << 20
 
 
 async def sign_in(credential: KubeCredential) -> str:
@@ -32,8 +32,16 @@ async def sign_in(credential: KubeCredential) -> str:
     if helper is None or not access.cluster.secure:
         credential.headers()
         return "as the kubeconfig says"
-    minted = await mint(access, helper)
-    name = sanitize(Path(helper.argv[0]).name, 60)
+    return take(credential, helper, await mint(access, helper))
+
+
+def take(credential: KubeCredential, helper: Helper, minted: Minted) -> str:
+    """Use what a helper gave; whose it is, in a few words.
+
+    Raises:
+        UnavailableError: it is over already.
+    """
+    name = name_of(helper)
     if credential.is_expired(minted):
         raise UnavailableError(
             f"The credential helper {name} gave a credential that has expired already.",
@@ -43,19 +51,32 @@ async def sign_in(credential: KubeCredential) -> str:
     return f"from {name}"
 
 
+def name_of(helper: Helper) -> str:
+    """What a helper is called on the screen; its arguments may hold secrets."""
+    return sanitize(Path(helper.argv[0]).name, 60)
+
+
+def environment(access: Access, helper: Helper, *, interactive: bool = False) -> dict[str, str]:
+    """What a helper is started with; `interactive`: a person sits at its terminal."""
+    info = _info(access, helper, interactive)
+    return {**os.environ, **dict(helper.environment), "KUBERNETES_EXEC_INFO": info}
+
+
 async def mint(access: Access, helper: Helper) -> Minted:
-    """Run it once; raises as `sign_in`."""
-    name = sanitize(Path(helper.argv[0]).name, 60)
+    """Run it once, without a terminal; raises as `sign_in`."""
+    name = name_of(helper)
     if helper.interactive:
         raise UnavailableError(
-            f"The credential helper {name} asks questions, which a panel cannot pass on.",
-            advice=f"Sign in with {name} in a terminal first.",
+            f"The credential helper {name} asks questions and needs a terminal for them.",
+            advice="Reconnect (r) on its gateway opens a tab for it;"
+            " a command that names the source runs it in the terminal it was typed in.",
         )
-    environment = {**os.environ, **dict(helper.environment)}
-    environment["KUBERNETES_EXEC_INFO"] = _info(access, helper)
     try:
         done = await run.run(
-            helper.argv, timeout_s=HELPER_LIMIT_S, env=environment, max_output=_LARGEST
+            helper.argv,
+            timeout_s=HELPER_LIMIT_S,
+            env=environment(access, helper),
+            max_output=LARGEST,
         )
     except ProcessError as error:
         raise UnavailableError(
@@ -99,8 +120,8 @@ def read(output: bytes, name: str, version: str) -> Minted:
     return Minted(token, certificate, key, expires)
 
 
-def _info(access: Access, helper: Helper) -> str:
-    spec: dict[str, object] = {"interactive": False}
+def _info(access: Access, helper: Helper, interactive: bool) -> str:
+    spec: dict[str, object] = {"interactive": interactive}
     if helper.wants_cluster:
         spec["cluster"] = {
             "server": access.cluster.server,

@@ -76,3 +76,17 @@ class AsksInTerminal(Protocol):
 
     def asking_shell(self) -> SandboxId | None:
         """What `shell` opens to be asked there; None where nothing has to be asked now."""
+
+
+@runtime_checkable
+class SignsInOnTerminal(Protocol):
+    """An actor whose sign-in can ask on a terminal the operator sits at anyway."""
+
+    def terminal_sign_in(self) -> Transport | None:
+        """What signs in there once it is opened; None where that asks nothing.
+
+        It ends as `ENDED` only where it signed in; the reason says how, or why not.
+
+        Raises:
+            UnavailableError: it is under way already.
+        """

@@ -99,8 +99,11 @@ class PtyProcess:
         columns: int,
         lines: int,
         cwd: Path | None = None,
+        stdout: int | None = None,
     ) -> PtyProcess:
         """Run `argv`, looked up on the PATH of `env`, on a terminal of that size.
+
+        `stdout` is a handle that takes its stdout instead; it stays the caller's.
 
         Raises:
             ProcessError: it could not be run; the sentence says why.
@@ -115,7 +118,7 @@ class PtyProcess:
                 os.set_blocking(master, False)
                 set_size(master, columns, lines)
                 set_iutf8(slave)
-                child = await spawn(argv, cwd, env, slave)
+                child = await spawn(argv, cwd, env, slave, stdout)
             except TimeoutError as error:
                 raise ProcessError(f"{name} did not start in {START_LIMIT_S:g} s") from error
             except OSError as error:

@@ -19,9 +19,15 @@ _IUTF8 = 0x4000
 
 
 async def spawn(
-    argv: Sequence[str], cwd: Path | None, env: Mapping[str, str], slave: int
+    argv: Sequence[str],
+    cwd: Path | None,
+    env: Mapping[str, str],
+    slave: int,
+    stdout: int | None = None,
 ) -> subprocess.Popen[bytes]:
     """The child, once it has become `argv` with the terminal `slave` as its own.
+
+    `stdout` is a handle for what it prints; None for the terminal.
 
     Raises:
         OSError: it could not; a TimeoutError where it did not within `START_LIMIT_S`.
@@ -44,7 +50,7 @@ async def spawn(
                 cwd=cwd,
                 env=dict(env),
                 stdin=slave,
-                stdout=slave,
+                stdout=slave if stdout is None else stdout,
                 stderr=slave,
                 pass_fds=(report_child,),
                 start_new_session=True,

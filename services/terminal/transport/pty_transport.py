@@ -24,12 +24,15 @@ class PtyTransport:
         cwd: Path | None = None,
         notice: str = "",
         interpret: Callable[[int], CloseReason] = exited,
+        stdout: int | None = None,
     ) -> None:
+        """`stdout`, needed until it is open, takes the child's stdout instead of the terminal."""
         self.notice = notice
         self._argv = tuple(argv)
         self._env = dict(env)
         self._cwd = cwd
         self._interpret = interpret
+        self._stdout = stdout
         self._process: PtyProcess | None = None
 
     async def open(self, columns: int, lines: int) -> None:
@@ -40,7 +43,12 @@ class PtyTransport:
         """
         try:
             self._process = await PtyProcess.start(
-                self._argv, env=self._env, cwd=self._cwd, columns=columns, lines=lines
+                self._argv,
+                env=self._env,
+                cwd=self._cwd,
+                columns=columns,
+                lines=lines,
+                stdout=self._stdout,
             )
         except ProcessError as error:
             raise ShellError(error.sentence, retry=Retry.NO) from error

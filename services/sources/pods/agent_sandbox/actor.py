@@ -113,6 +113,14 @@ class ClusterActor:
         """As `SignsIn`."""
         return await self._pods.sign_in()
 
+    def asking_shell(self) -> SandboxId | None:
+        """As `AsksInTerminal`."""
+        return self._pods.asking_shell()
+
+    def terminal_sign_in(self) -> Transport | None:
+        """As `SignsInOnTerminal`."""
+        return self._pods.terminal_sign_in()
+
     async def close(self) -> None:
         """Hang up what was left in pods, and let go of the connection."""
         await self._pods.close()

@@ -310,6 +310,7 @@ def test_hostile_words_in_an_attempt_stay_words() -> None:
         (shell(ShellState.LOST, reason="connection reset"), ["✕ lost: connection reset", "gone"]),
         (shell(ShellState.LOST, reason="reset", resumes=True), ["the same shell goes on"]),
         (shell(ShellState.FAILED, reason="refused", retry=Retry.NO), ["will not help"]),
+        (shell(ShellState.ENDED, reason="signed in", retry=Retry.NO), ["nothing is left to do"]),
         (shell(ShellState.FAILED, reason="busy", retry=Retry.AUTO), ["try again now"]),
     ],
 )
