@@ -12,7 +12,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -96,7 +96,8 @@ class SshHost:
         if self.process is not None:
             # Each login has a session of its own: the group alone would leave them.
             for one in psutil.Process(self.process.pid).children(recursive=True):
-                one.kill()
+                with suppress(psutil.NoSuchProcess):
+                    one.kill()
             self.process.kill()
             self.process.wait()
             self.process = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import subprocess
 import sys
@@ -76,9 +77,9 @@ class Processes:
         for child in self._children:
             self.kill(child)
 
-    def idle(self, *words: str) -> subprocess.Popen[bytes]:
-        """It does nothing, and has these words on its command line."""
-        return self._start("import time; time.sleep(600)", *words)
+    def idle(self, *words: str, **environ: str) -> subprocess.Popen[bytes]:
+        """It does nothing, and has these words on its command line, these in its environment."""
+        return self._start("import time; time.sleep(600)", *words, **environ)
 
     def listener(self, port: int, *words: str) -> subprocess.Popen[bytes]:
         """It answers as a serving gateway does and writes down what it is sent."""
@@ -102,8 +103,9 @@ class Processes:
         """What listeners were sent."""
         return self.heard.read_text() if self.heard.exists() else ""
 
-    def _start(self, code: str, *words: str) -> subprocess.Popen[bytes]:
-        child = subprocess.Popen([sys.executable, "-S", "-c", code, *words], start_new_session=True)
+    def _start(self, code: str, *words: str, **environ: str) -> subprocess.Popen[bytes]:
+        argv = [sys.executable, "-S", "-c", code, *words]
+        child = subprocess.Popen(argv, env={**os.environ, **environ}, start_new_session=True)
         self._children.append(child)
         return child
 

@@ -48,7 +48,7 @@ class Place:
 
     def starts(self) -> None:
         self.pid("workspace/vellum.pid", 3600)
-        self.processes.idle("/usr/bin/vellum", "wake", ID)
+        self.processes.idle("/usr/bin/vellum", "wake", ID, HOME=str(self.ground.home))
 
     def crashes(self) -> None:
         """It ends at once each time it is started."""
