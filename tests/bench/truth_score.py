@@ -212,9 +212,11 @@ def wrongly_ranked(records: Sequence[Record]) -> list[Record]:
 
 def _rank_holds(one: Record) -> bool:
     before, after = one.before, one.after
-    if after in READY_WORDS:
-        return before in READY_WORDS or one.severity == "better"
-    if before in READY_WORDS:
+    # Whoever has work to do and no process is down here: sleep is by design, and as good as ready.
+    at_rest = READY_WORDS | {"asleep"}
+    if after in at_rest:
+        return before in at_rest or one.severity == "better"
+    if before in at_rest:
         return one.severity == "worse" if after in TROUBLE_WORDS else one.severity != "better"
     if CUT_OFF in (before, after):
         return True

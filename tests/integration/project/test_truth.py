@@ -135,10 +135,14 @@ def test_records_that_repeat_or_cannot_be_ranked_so() -> None:
         ("ready", "settling", "info"),
         ("ready", "cut off", "worse"),
         ("", "asleep", "worse"),
+        ("stuck", "asleep", "better"),
+        ("asleep", "ready", "info"),
+        ("asleep", "down", "worse"),
     )
     wrong = (
         ("wrong", "down", "better"),
-        ("stuck", "asleep", "better"),
+        ("stuck", "asleep", "info"),
+        ("asleep", "down", "info"),
         ("ready", "cut off", "info"),
         ("down", "ready", "info"),
         ("settling", "down", "better"),

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from services.errors import RefusedError
+from services.errors import RefusedError, ShellError
 from services.models import SandboxId, Step, StepState
 from services.sources.protocol.proposer import Proposal, Proposer
 from services.terminal.exec.requests import ShellChoice
@@ -156,7 +156,10 @@ async def test_a_sandbox_gets_it_in_the_pod_of_now(tmp_path: Path) -> None:
         assert by is not None
 
         async def when_it_runs() -> Proposal:
-            proposal = await by.propose(box("box"), "debug")
+            try:
+                proposal = await by.propose(box("box"), "debug")
+            except ShellError as no_pod_yet:
+                raise AssertionError(str(no_pod_yet)) from no_pod_yet
             assert not proposal.refusal, proposal.refusal
             return proposal
 
