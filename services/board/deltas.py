@@ -126,6 +126,8 @@ def is_working(row: Gateway | Sandbox) -> bool:
 def changed_event(before: Gateway | Sandbox, after: Gateway | Sandbox, at: float) -> Event:
     """The event of a row that changed its state."""
     worse = rank(after) - rank(before)
+    if before.state is SandboxState.ASLEEP and after.state is SandboxState.SETTLING:
+        worse = min(worse, 0)  # waking is no trouble, whatever it slept for
     severity = Severity.INFO if not worse else Severity.WORSE if worse > 0 else Severity.BETTER
     why = f": {after.reason}" if after.reason else ""
     return Event(

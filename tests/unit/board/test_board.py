@@ -109,6 +109,10 @@ def test_a_transition_is_an_event_and_a_sample_is_not() -> None:
     asleep = sandbox(1020, SandboxState.ASLEEP, asleep_by_design=True)
     (slept,) = board.merge(look(1020, asleep)).events
     assert slept.severity is Severity.INFO
+    (wakes,) = board.merge(look(1025, sandbox(1025, SandboxState.SETTLING))).events
+    assert wakes.severity is Severity.INFO, "who wakes is not in trouble"
+    (awake,) = board.merge(look(1030, sandbox(1030))).events
+    assert awake.severity is Severity.BETTER
 
 
 def test_rows_come_and_go_by_word_of_their_source_only() -> None:
