@@ -25,7 +25,7 @@ from tui import gc_control
 from tui.context import Context
 from tui.listeners import tell_each
 from tui.panel import shell_keys, welcome
-from tui.panel.bindings import DASHBOARD
+from tui.panel.keymap import DASHBOARD
 from tui.panel.layout import Pane, PaneGrid
 from tui.panel.pane_focus import PaneScreen
 from tui.panel.shell_controller import ShellController
