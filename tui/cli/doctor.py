@@ -38,7 +38,6 @@ _KINDS = {
     "local": "the embedded world",
 }
 
-
 _MOST_WORDS = 2000
 _SAID = "this panel does not know it"
 """What the board says of each such word."""

@@ -24,7 +24,6 @@ from tui.cli.pipes import read_chunks, write_all
 
 _LEAVING = (signal.SIGTERM, signal.SIGHUP)
 
-
 ESCAPE_HELP = b"~.  leave the shell\r\n~~  send one ~\r\n~?  this list\r\n(each after Enter)\r\n"
 _TILDE = 0x7E
 _LINE_ENDS = b"\r\n"
