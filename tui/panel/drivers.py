@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 VARIABLE = "TEXTUAL_DRIVER"
 _COLOR_SYSTEMS = ("auto", "standard", "256", "truecolor")
 
-
 LEAST_MB = {resource.RLIMIT_AS: 1024, resource.RLIMIT_DATA: 256}
 """Of addresses and of what is written: each thread sets far more addresses aside than it uses."""
 LEAST_FILES = 16

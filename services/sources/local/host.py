@@ -39,7 +39,6 @@ LEASE_CHECK_S = 1.0
 LOG_INTERVAL_S = 60.0
 ANSWER_S = (4.0, 12.0)
 
-
 RESTART_DELAYS_S = (1.0, 2.0, 4.0)
 """An agent that crashed by itself is restarted after these, then never again."""
 RESTART_WINDOW_S = 60.0

@@ -27,7 +27,6 @@ WAIT_LIMIT_S = 150.0
 LINK_LIMIT_S = 15.0
 POLL_S = 2.0
 
-
 NOTICE = (
     "Inside the agent's container: /workspace/outbound.db is the agent's own queue, never write "
     "it; a shell does not keep the container alive, it is still reaped when idle for 30 min."

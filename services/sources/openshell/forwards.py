@@ -24,7 +24,6 @@ _MOST_FILES = 1000
 _NAME = re.compile(r"(?P<sandbox>.+)-(?P<port>[0-9]{1,5})\.pid")
 _CONNECT_S = 1.0
 
-
 _LARGEST_RECEIPT = 64 * 1024
 _MOST_RECEIPTS = 256
 _RECEIPT_SANDBOX = ("sandbox", "sandboxName", "name")
@@ -166,7 +165,10 @@ class ForwardReceipt:
 
 
 def receipts(roots: Iterable[Path]) -> tuple[ForwardReceipt, ...]:
-    """Those below the folders of NemoClaw's registers; what cannot be read is left out."""
+    """Those below the folders of NemoClaw's registers; what cannot be read is left out.
+
+    Such a forward is in no list of the `openshell` command. See upstream/openshell: NemoClaw.
+    """
     found: list[ForwardReceipt] = []
     for root in roots:
         folder = root / "forwards"

@@ -41,7 +41,6 @@ _SECRET_NAMES = frozenset(
 )
 _LARGEST = 8 << 20
 
-
 _TAIL = 16 * 1024
 _POLL_S = 0.05
 

@@ -32,7 +32,6 @@ from services.text.sanitize import sanitize
 _KIND = "sandbox"
 _CONDITIONS = 8
 
-
 _PAST_S = 86_400.0
 _MOST_PAST = 50
 _PAST_SEVERITY = {
