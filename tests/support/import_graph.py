@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
@@ -21,7 +22,7 @@ def under(name: str, *roots: str) -> bool:
     return any(name == root or name.startswith(root + ".") for root in roots)
 
 
-def longest_path(arrows: Mapping[str, frozenset[str]]) -> list[str]:
+def longest_path(arrows: Mapping[str, AbstractSet[str]]) -> list[str]:
     """The longest way down along arrows; RecursionError where they make a ring."""
     below: dict[str, list[str]] = {}
 

@@ -213,16 +213,10 @@ def floors(house: Tree) -> Iterator[str]:
         return protocol if under(name, protocol) else ".".join(name.split(".")[:2])
 
     inside = [name for name in house.sources if name.startswith("services.")]
-    arrows = {
-        one: frozenset(
-            room(target)
-            for name in inside
-            if room(name) == one
-            for target in house.arrows[name]
-            if target.startswith("services.") and room(target) != one
-        )
-        for one in map(room, inside)
-    }
+    arrows: dict[str, set[str]] = {room(name): set() for name in inside}
+    for name in inside:
+        below = {room(one) for one in house.arrows[name] if one.startswith("services.")}
+        arrows[room(name)] |= below - {room(name)}
     counted = arrows.keys() - LOOSE_ROOMS - {protocol}
     if len(counted) > MOST_ROOMS:
         yield f"{len(counted)} rooms: {sorted(counted)}"
