@@ -25,9 +25,10 @@ from tui import gc_control
 from tui.context import Context
 from tui.listeners import tell_each
 from tui.panel import shell_keys, welcome
-from tui.panel.bindings import DASHBOARD
+from tui.panel.keymap import DASHBOARD
 from tui.panel.layout import Pane, PaneGrid
 from tui.panel.pane_focus import PaneScreen
+from tui.panel.repair_controller import RepairController
 from tui.panel.shell_controller import ShellController
 from widgets.panes.events import EventPane
 from widgets.panes.first_steps import FirstSteps
@@ -35,7 +36,7 @@ from widgets.panes.footer import KeyFooter
 from widgets.panes.gateways import GatewayPane
 from widgets.panes.header import HealthHeader
 from widgets.panes.queues import QueuePane
-from widgets.panes.repair_bar import RepairBar, RepairKeys
+from widgets.panes.repair_bar import RepairKeys
 from widgets.panes.sandboxes import SandboxPane
 from widgets.panes.table_pane import TablePane
 from widgets.terminal.messages import Released, ZoomRequested
@@ -67,7 +68,7 @@ class Dashboard(PaneScreen):
         yield HealthHeader()
         with PaneGrid(id="grid"):
             yield SandboxPane(id=Pane.SANDBOXES.value)
-            yield RepairBar(id=Pane.REPAIR.value, keys=RepairKeys(*verbs))
+            yield RepairController(self.context, id=Pane.REPAIR.value, keys=RepairKeys(*verbs))
             yield GatewayPane(id=Pane.GATEWAYS.value)
             yield QueuePane(id=Pane.QUEUES.value)
             yield ShellController(
@@ -107,7 +108,7 @@ class Dashboard(PaneScreen):
         if action in ("wake", "reconnect"):
             if self.query_one(SandboxPane).marked:
                 return ""
-            return self.query_one(RepairBar).refusal(Verb(action))
+            return self.query_one(RepairController).refusal(Verb(action))
         if action in ("shell", "logs"):
             if self.selected is None:
                 return "no sandbox is selected"
@@ -176,7 +177,7 @@ class Dashboard(PaneScreen):
         """Another second: only ages are repainted."""
         now = self.context.clock.now()
         self._ticked = self.context.clock.monotonic()
-        panes = (SandboxPane, GatewayPane, QueuePane, EventPane, RepairBar)
+        panes = (SandboxPane, GatewayPane, QueuePane, EventPane, RepairController)
         tell_each(
             *(lambda pane=pane: self.query_one(pane).tick(now) for pane in panes),
             self._draw_header,
@@ -195,20 +196,8 @@ class Dashboard(PaneScreen):
         self.query_one(HealthHeader).show(self.context.header())
 
     def _draw_repair(self) -> None:
-        bar = self.query_one(RepairBar)
-        if self.selected is None:
-            bar.show(None, None, {})
-            return
-        attempt = self.context.engine.latest_attempt(self.selected)
-        later = self.context.actions.overtaken_by(attempt)
-        offered = None if later is not None and later.better else attempt
-        bar.show(
-            self._seen(self.selected),
-            attempt,
-            self.context.actions.refusals(self.selected),
-            offer=self.context.confirmations.offer(offered),
-            overtaken="" if later is None else later.text,
-        )
+        seen = None if self.selected is None else self._seen(self.selected)
+        self.query_one(RepairController).show_sandbox(seen)
 
     def _seen(self, sandbox: SandboxId) -> Sandbox | None:
         """A sandbox as it is, or what its row still says of it where it is gone."""
@@ -261,26 +250,9 @@ class Dashboard(PaneScreen):
         fill = self.context.history.fill(self.query_one(EventPane), event.words)
         self.run_worker(fill, group="recall", exclusive=True, exit_on_error=False)
 
-    @on(RepairBar.WakeRequested)
-    def _wake_requested(self, event: RepairBar.WakeRequested) -> None:
-        self.context.actions.repair(Verb.WAKE, event.sandbox)
-
-    @on(RepairBar.ReconnectRequested)
-    def _reconnect_requested(self, event: RepairBar.ReconnectRequested) -> None:
-        self.context.actions.repair(Verb.RECONNECT, event.sandbox)
+    @on(RepairController.ReconnectRequested)
+    def _reopen_shells(self, event: RepairController.ReconnectRequested) -> None:
         self.shell_controller.reopen_lost(event.sandbox)
-
-    @on(RepairBar.CancelRequested)
-    def _cancel_requested(self, event: RepairBar.CancelRequested) -> None:
-        self.context.actions.cancel(event.attempt)
-
-    @on(RepairBar.OfferRequested)
-    def _offer_requested(self, event: RepairBar.OfferRequested) -> None:
-        self.context.confirmations.ask(event.sandbox, event.verb)
-
-    @on(RepairBar.VerbRefused)
-    def _verb_refused(self, event: RepairBar.VerbRefused) -> None:
-        self.context.notify(f"{event.verb.value.capitalize()}: {event.reason}", "warning")
 
     @on(Released)
     def _released(self) -> None:
@@ -294,7 +266,7 @@ class Dashboard(PaneScreen):
         """Wake what is marked, or else the sandbox under the cursor."""
         if not self._start_bulk(Verb.WAKE):
             self._under_cursor()
-            self.query_one(RepairBar).action_wake()
+            self.query_one(RepairController).action_wake()
 
     def action_reconnect(self) -> None:
         """Reconnect what is marked, or else what the cursor is on; a gateway is signed in to."""
@@ -306,7 +278,7 @@ class Dashboard(PaneScreen):
             if self._under_cursor() is None and signed_out:
                 self._sign_in(*signed_out)
             else:
-                self.query_one(RepairBar).action_reconnect()
+                self.query_one(RepairController).action_reconnect()
 
     def _gateway_in_focus(self) -> GatewayId | None:
         pane = self.query_one(GatewayPane)
@@ -331,12 +303,12 @@ class Dashboard(PaneScreen):
     def action_cancel(self) -> None:
         """Cancel what runs on the marked ones, or else the attempt the repair bar shows."""
         if not self.context.bulk.cancel():
-            self.query_one(RepairBar).action_cancel()
+            self.query_one(RepairController).action_cancel()
 
     def action_offer(self) -> None:
         """Ask about what the attempt on the sandbox under the cursor needs confirmed."""
         self._under_cursor()
-        self.query_one(RepairBar).action_offer()
+        self.query_one(RepairController).action_offer()
 
     def action_shell(self) -> None:
         """Open a shell in the sandbox under the cursor."""

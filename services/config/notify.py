@@ -1,4 +1,4 @@
-"""`[notify.NAME]`: whom to call, about what, and how often."""
+"""`[attention]`, `[notify.NAME]`: how and whom to call, about what, and how often."""
 
 from __future__ import annotations
 
@@ -16,6 +16,19 @@ from services.files.bounded import UnfitError, read_text
 
 _SPANS = {"s": 1, "m": 60, "h": 3600}
 _LARGEST = 64 * 1024
+
+
+class AttentionTable(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """`[attention]`: how the panel calls when something turned worse."""
+
+    bell: bool = True
+    """Ring the terminal's bell."""
+    title: bool = True
+    """Mark the terminal's title until a key is pressed."""
+    notice: Literal["auto", "off", "osc9", "osc777"] = "auto"
+    """A desktop notice by the terminal: one of two sequences, or the one it is known to take."""
+    every_s: Annotated[float, msgspec.Meta(ge=1.0, le=3600.0)] = 15.0
+    """At most one call in this many seconds; what happens meanwhile is told in the next."""
 
 
 class NotifyTable(msgspec.Struct, forbid_unknown_fields=True, frozen=True):

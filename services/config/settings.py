@@ -15,10 +15,9 @@ from typing import Annotated, Any, Literal, TypedDict, get_args
 import msgspec
 
 from services.config import parser, paths
-from services.config.notify import NotifyTable
+from services.config.notify import AttentionTable, NotifyTable
 from services.config.sources import LocalTable, SourceTable
 from services.errors import ConfigError
-from services.journal.alerts import AttentionTable
 
 DEFAULT_PROFILE = "default"
 VARIABLES = {
@@ -32,7 +31,6 @@ VARIABLES = {
 }
 """Name of a value to the variable that sets it."""
 Name = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
-
 
 ConfirmQuit = Literal["auto", "always", "never"]
 

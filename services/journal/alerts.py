@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Annotated, Literal
-
-import msgspec
 
 from services.models import Event, Severity
 from services.text.sanitize import sanitize
@@ -14,19 +11,6 @@ MAX_NAMED = 3
 """How many of what turned worse are named."""
 _UNREQUESTED_KINDS = ("sandbox", "gateway", "source")
 """Kinds of event nobody asked for; the end of an operator's own action is told in the panel."""
-
-
-class AttentionTable(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
-    """`[attention]`: how the panel calls when something turned worse."""
-
-    bell: bool = True
-    """Ring the terminal's bell."""
-    title: bool = True
-    """Mark the terminal's title until a key is pressed."""
-    notice: Literal["auto", "off", "osc9", "osc777"] = "auto"
-    """A desktop notice by the terminal: one of two sequences, or the one it is known to take."""
-    every_s: Annotated[float, msgspec.Meta(ge=1.0, le=3600.0)] = 15.0
-    """At most one call in this many seconds; what happens meanwhile is told in the next."""
 
 
 class Alerts:

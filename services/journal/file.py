@@ -71,6 +71,26 @@ def is_damage(error: sqlite3.Error, path: Path) -> bool:
     return not name.startswith(tuple(f"SQLITE_{one}" for one in _SURROUNDINGS))
 
 
+def error_text(error: Exception, path: Path) -> str:
+    """Why the journal at `path` cannot be used, in a sentence's second half."""
+    if isinstance(error, UnusableError):
+        return str(error)
+    if isinstance(error, BlockingIOError):
+        return "another panel is busy with the file"
+    if isinstance(error, OSError):
+        return f"{os_error_text(error)} ({sanitize(str(error.filename or path))})"
+    if is_locked(error):
+        return "the journal is locked by another program"
+    if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL:
+        return f"the disk is full ({sanitize(str(path))})"
+    return f"the journal cannot be used ({sanitize(str(error), 120)})"
+
+
+def os_error_text(error: OSError) -> str:
+    """What the system says of it."""
+    return sanitize(error.strerror or str(error) or type(error).__name__)
+
+
 def open_to_write(path: Path, now: float) -> OpenedFile:
     """Open the journal; it is made where there is none, and set aside where it is damaged.
 

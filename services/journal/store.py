@@ -24,12 +24,14 @@ from services.journal.events import attempt_event
 from services.journal.file import (
     OpenedFile,
     UnusableError,
+    error_text,
     identity,
     is_begun,
     is_damage,
     is_locked,
     open_to_read,
     open_to_write,
+    os_error_text,
 )
 from services.journal.rows import EventQuery, read, redacted
 from services.journal.writing import Item, prune, write
@@ -163,7 +165,7 @@ class Journal:
                     async with Connection(lambda: open_to_read(self.path)) as db:
                         kept, unreadable = await db.run(lambda db: read(db, query))
             except (sqlite3.Error, OSError) as error:
-                problem = f"What was recorded cannot be read: {self._error_text(error)}."
+                problem = f"What was recorded cannot be read: {error_text(error, self.path)}."
                 if isinstance(error, sqlite3.Error):
                     await self._record_error(error)
             waiting = _events(self._pending)
@@ -218,7 +220,7 @@ class Journal:
             unwritten.keep(self.path, left)
         except OSError as error:
             self._dropped += len(left)
-            _LOG.warning("%d events could not be kept: %s", len(left), _os_error_text(error))
+            _LOG.warning("%d events could not be kept: %s", len(left), os_error_text(error))
             for event in left:
                 _LOG.warning("not kept: %s/%s %s", event.source, event.subject, event.text)
         else:
@@ -317,7 +319,7 @@ class Journal:
     async def _record_error(self, error: sqlite3.Error) -> None:
         """Note why the file cannot be used now; a damaged one is let go of to be set aside."""
         _LOG.warning("the journal: %s", error)
-        self._problem = f"{_NOT_KEPT}: {self._error_text(error)}."
+        self._problem = f"{_NOT_KEPT}: {error_text(error, self.path)}."
         if self._db is None:
             return
         if is_damage(error, self.path):
@@ -338,7 +340,7 @@ class Journal:
                 self._problem = ""
             except (UnusableError, sqlite3.Error, OSError) as error:
                 self._transient = isinstance(error, BlockingIOError) or is_locked(error)
-                self._problem = f"{_NOT_KEPT}: {self._error_text(error)}."
+                self._problem = f"{_NOT_KEPT}: {error_text(error, self.path)}."
             return self._db is not None
 
     async def _connect(self) -> None:
@@ -373,20 +375,6 @@ class Journal:
             except sqlite3.Error as error:
                 _LOG.warning("closing the journal: %s", error)
 
-    def _error_text(self, error: Exception) -> str:
-        where = sanitize(str(self.path))
-        if isinstance(error, UnusableError):
-            return str(error)
-        if isinstance(error, BlockingIOError):
-            return "another panel is busy with the file"
-        if isinstance(error, OSError):
-            return f"{_os_error_text(error)} ({sanitize(str(error.filename or self.path))})"
-        if is_locked(error):
-            return "the journal is locked by another program"
-        if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL:
-            return f"the disk is full ({where})"
-        return f"the journal cannot be used ({sanitize(str(error), 120)})"
-
 
 def _events(items: Iterable[Item]) -> list[Event]:
     return [
@@ -394,7 +382,3 @@ def _events(items: Iterable[Item]) -> list[Event]:
         for one in items
         if not isinstance(one, BegunAttempt)
     ]
-
-
-def _os_error_text(error: OSError) -> str:
-    return sanitize(error.strerror or str(error) or type(error).__name__)

@@ -41,7 +41,7 @@ def open_sources(settings: Settings, clock: Clock) -> tuple[OpenSource, ...]:
     opener = _Opener(clock, settings.read_only)
     opened = tuple(_fenced(one, partial(_open, one, opener)) for one in settings.sources)
     if settings.read_only:
-        from services.sources.protocol.read_only import ReadOnlyActor
+        from services.sources.protocol.actor import ReadOnlyActor
 
         return tuple(replace(one, actor=ReadOnlyActor(), proposer=None) for one in opened)
     return opened

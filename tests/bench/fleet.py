@@ -28,7 +28,7 @@ from services.models import (
     SandboxState,
     Source,
 )
-from services.sources.protocol.read_only import ReadOnlyActor
+from services.sources.protocol.actor import ReadOnlyActor
 from services.sources.protocol.source import OpenSource
 from services.sources.protocol.verdict import Verdict, VerdictKind
 

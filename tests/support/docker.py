@@ -16,7 +16,7 @@ import signal
 import subprocess
 import tarfile
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 
@@ -70,7 +70,47 @@ def rootfs() -> bytes:
     return data.getvalue()
 
 
-class Docker:
+class ContainerCommand:
+    """A command line of containers as docker has it, on a place of its own."""
+
+    def __init__(
+        self, argv: Sequence[str], environ: Mapping[str, str], image: str, ending: Sequence[str]
+    ) -> None:
+        """`ending` are the options with which a container ends at once when it is told to."""
+        self._argv = tuple(argv)
+        self.environment = dict(environ)
+        self._image = image
+        self._ending = tuple(ending)
+
+    def call(
+        self, *words: str, data: bytes = b"", check: bool = True
+    ) -> subprocess.CompletedProcess[bytes]:
+        """One command."""
+        done = subprocess.run(
+            [*self._argv, *words],
+            input=data,
+            env=self.environment,
+            capture_output=True,
+            check=False,
+            timeout=60,
+        )
+        assert not check or done.returncode == 0, done.stderr.decode()
+        return done
+
+    def run(
+        self, name: str, workspace: Path, labels: Mapping[str, str], command: str = "sleep 100000"
+    ) -> str:
+        """Start a container as a host does; its id."""
+        marks = [word for key, value in labels.items() for word in ("--label", f"{key}={value}")]
+        done = self.call(
+            *("run", "-d", "--rm", *self._ending, "--name", name, *marks),
+            *("-v", f"{workspace}:/workspace", "--network", "none", self._image),
+            *("/bin/sh", "-c", command),
+        )
+        return done.stdout.decode().strip()
+
+
+class Docker(ContainerCommand):
     """One daemon and the `docker` that talks to it."""
 
     def __init__(self, folder: Path) -> None:
@@ -81,7 +121,7 @@ class Docker:
         places = (root / "usr/sbin", root / "usr/bin", root / "bin", root / "sbin")
         libraries = sorted(str(one) for one in (root / "usr/lib").glob("*-linux-gnu"))
         libraries += sorted(str(one) for one in (root / "lib").glob("*-linux-gnu"))
-        self.environment = os.environ | {
+        environ = os.environ | {
             "PATH": os.pathsep.join([*map(str, places), os.environ["PATH"]]),
             "LD_LIBRARY_PATH": os.pathsep.join(libraries),
             "DOCKER_HOST": f"unix://{self.socket}",
@@ -89,6 +129,7 @@ class Docker:
         }
         self._program = root / "usr/bin/docker"
         self._server = root / "usr/sbin/dockerd"
+        super().__init__([str(self._program)], environ, IMAGE, ["--init"])
 
     def on_path(self, folder: Path) -> None:
         """Put a `docker` that talks to this daemon into a folder."""
@@ -137,33 +178,6 @@ class Docker:
     def load(self) -> None:
         """Import the tiny image."""
         self.call("import", "-", IMAGE, data=rootfs())
-
-    def call(
-        self, *words: str, data: bytes = b"", check: bool = True
-    ) -> subprocess.CompletedProcess[bytes]:
-        """One docker command."""
-        done = subprocess.run(
-            [str(self._program), *words],
-            input=data,
-            env=self.environment,
-            capture_output=True,
-            check=False,
-            timeout=60,
-        )
-        assert not check or done.returncode == 0, done.stderr.decode()
-        return done
-
-    def run(
-        self, name: str, workspace: Path, labels: Mapping[str, str], command: str = "sleep 100000"
-    ) -> str:
-        """Start a container as a host does; its id."""
-        marks = [word for key, value in labels.items() for word in ("--label", f"{key}={value}")]
-        done = self.call(
-            *("run", "-d", "--rm", "--init", "--name", name, *marks),
-            *("-v", f"{workspace}:/workspace", "--network", "none", IMAGE),
-            *("/bin/sh", "-c", command),
-        )
-        return done.stdout.decode().strip()
 
     def kill_daemon(self) -> None:
         """As a crash does; containers of it may stay."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
@@ -19,6 +20,18 @@ def name_of(path: Path, root: Path) -> str:
 def under(name: str, *roots: str) -> bool:
     """Whether `name` is one of `roots` or lies below one."""
     return any(name == root or name.startswith(root + ".") for root in roots)
+
+
+def longest_path(arrows: Mapping[str, AbstractSet[str]]) -> list[str]:
+    """The longest way down along arrows; RecursionError where they make a ring."""
+    below: dict[str, list[str]] = {}
+
+    def way(name: str) -> list[str]:
+        if name not in below:
+            below[name] = max(map(way, sorted(arrows[name])), key=len, default=[])
+        return [name, *below[name]]
+
+    return max(map(way, sorted(arrows)), key=len, default=[])
 
 
 @dataclass(frozen=True)
@@ -88,6 +101,21 @@ class Tree:
         groups = {frozenset(o for o in inside if o in reach[n] and n in reach[o]) for n in inside}
         return sorted(sorted(group) for group in groups)
 
+    @cached_property
+    def packages(self) -> frozenset[str]:
+        """The modules that are folders."""
+        return frozenset(name.rpartition(".")[0] for name in self.sources) & self.sources.keys()
+
+    @cached_property
+    def importers(self) -> dict[str, frozenset[str]]:
+        """Who uses each module: a re-export is seen through, and its folder is no user."""
+        found: dict[str, set[str]] = {name: set() for name in self.sources}
+        for user in self.sources.keys() - self.packages:
+            told = (self._at_its_place(one.name) for one in self.imported[user])
+            for used in self._ours(told):
+                found[used].add(user)
+        return {name: frozenset(users - {name}) for name, users in found.items()}
+
     def classes(self, *packages: str) -> Iterator[tuple[str, ast.ClassDef]]:
         """(module, class) of every class below the packages, nested ones included."""
         for name, tree in self.parsed.items():
@@ -99,6 +127,11 @@ class Tree:
     def named(self, module: str) -> dict[str, str]:
         """The full names of what a module imports, by the names it has there."""
         return _named(self.sources[module])
+
+    def _at_its_place(self, name: str) -> str:
+        """Where what a folder's own file re-exports is defined."""
+        folder, _, symbol = name.rpartition(".")
+        return self.named(folder).get(symbol, name) if folder in self.packages else name
 
     def _arrows(self, *, lazy: bool) -> dict[str, frozenset[str]]:
         return {

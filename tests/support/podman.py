@@ -12,13 +12,13 @@ import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
 from tests.support.cache import UnobtainableError
 from tests.support.debian import docker_packages, podman_packages
-from tests.support.docker import rootfs
+from tests.support.docker import ContainerCommand, rootfs
 
 IMAGE = "localhost/tiny:latest"
 
@@ -38,7 +38,7 @@ def missing() -> str:
         return str(error)
 
 
-class Podman:
+class Podman(ContainerCommand):
     """One place of containers and the `podman` that works on it."""
 
     def __init__(self, folder: Path) -> None:
@@ -62,11 +62,12 @@ class Podman:
             "CONTAINERS_CONF": str(folder / "containers.conf"),
             "LD_LIBRARY_PATH": os.pathsep.join(libraries),
         }
-        self._argv = [
+        argv = [
             *(str(root / "usr/bin/podman"), "--root", str(folder / "root")),
             *("--runroot", str(folder / "run"), "--storage-driver", "vfs"),
             *("--cgroup-manager", "cgroupfs", "--events-backend", "file"),
         ]
+        super().__init__(argv, os.environ | self.settings, IMAGE, ["--stop-timeout", "0"])
 
     def on_path(self, folder: Path) -> None:
         """Put a `docker` that is this podman into a folder."""
@@ -75,33 +76,6 @@ class Podman:
         lines = [f"export {name}={value}" for name, value in self.settings.items()]
         script.write_text("\n".join(["#!/bin/sh", *lines, f'exec {" ".join(self._argv)} "$@"', ""]))
         script.chmod(0o755)
-
-    def call(
-        self, *words: str, data: bytes = b"", check: bool = True
-    ) -> subprocess.CompletedProcess[bytes]:
-        """One command."""
-        done = subprocess.run(
-            [*self._argv, *words],
-            input=data,
-            env=os.environ | self.settings,
-            capture_output=True,
-            check=False,
-            timeout=60,
-        )
-        assert not check or done.returncode == 0, done.stderr.decode()
-        return done
-
-    def run(
-        self, name: str, workspace: Path, labels: Mapping[str, str], command: str = "sleep 100000"
-    ) -> str:
-        """Start a container as a host does; its id."""
-        marks = [word for key, value in labels.items() for word in ("--label", f"{key}={value}")]
-        done = self.call(
-            *("run", "-d", "--rm", "--stop-timeout", "0", "--name", name, *marks),
-            *("-v", f"{workspace}:/workspace", "--network", "none", IMAGE),
-            *("/bin/sh", "-c", command),
-        )
-        return done.stdout.decode().strip()
 
 
 @contextlib.contextmanager

@@ -104,13 +104,14 @@ def exec_(
 ) -> int:
     """Run one command in a sandbox. Exits with its code; 255 when the outcome is unknown."""
     from services.terminal.exec.requests import ShellChoice
-    from tui.cli import exec_command
 
     choice = ShellChoice(pod, first_pod, shell, container)
     if tty:
-        from tui.cli import terminal_command
+        from tui.cli import raw_shell
 
         if timeout is not None:
             raise click.UsageError("-t takes no --timeout: leave it with ~. after Enter.")
-        return terminal_command.run(settings_of(context), sandbox, command, choice)
+        return raw_shell.run_on_terminal(settings_of(context), sandbox, command, choice)
+    from tui.cli import exec_command
+
     return exec_command.run(settings_of(context), sandbox, command, timeout, choice, stdin=stdin)

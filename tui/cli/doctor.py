@@ -8,6 +8,7 @@ import os
 import platform
 import shutil
 import sys
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from importlib.metadata import version
@@ -24,18 +25,22 @@ from services.doctor.detectors import abbreviate_home
 from services.doctor.examine import examine, suggested_config
 from services.doctor.findings import Finding, Requirement
 from services.errors import ConfigError
-from services.models import GatewayState
+from services.journal.store import Journal
+from services.models import Event, GatewayState, UnknownWord
 from services.text.charset import charset_of
 from services.text.signs import GATEWAYS
 from tui.cli import tables
 from tui.cli.exit import Exit
-from tui.cli.unknown_words import lines, to_json, unknown_words
 
 _KINDS = {
     "remote": "another machine",
     "external": "a program of yours",
     "local": "the embedded world",
 }
+
+_MOST_WORDS = 2000
+_SAID = "this panel does not know it"
+"""What the board says of each such word."""
 
 
 def run(flags: Flags, as_json: bool, block_alone: bool = False) -> int:
@@ -62,14 +67,14 @@ def run(flags: Flags, as_json: bool, block_alone: bool = False) -> int:
         click.echo(
             json.dumps(
                 _shape(settings, config, problem, answers, findings, block)
-                | {"unknown_words": to_json(words)},
+                | {"unknown_words": words_to_json(words)},
                 indent=2,
             )
         )
     else:
         for line in _lines(settings, config, problem, answers, findings, block):
             click.echo(line)
-        for line in lines(words):
+        for line in word_lines(words):
             click.echo(line)
     if problem:
         return Exit.USAGE
@@ -237,3 +242,37 @@ def _finding_lines(finding: Finding) -> Iterator[str]:
 
 def _need(need: Requirement) -> str:
     return f"{need.what}: {need.detail}" if need.detail else need.what
+
+
+async def unknown_words(journal: Path) -> tuple[tuple[UnknownWord, int], ...]:
+    """Each word with how many panels met it, the most frequent first."""
+    if not journal.exists():
+        return ()
+    store = Journal(journal, SystemClock())
+    try:
+        await store.open()
+        events = await store.recent(_MOST_WORDS, text=_SAID)
+    finally:
+        await store.close()
+    counted = Counter(map(_word, (one for one in events if one.kind == "word")))
+    return tuple(counted.most_common())
+
+
+def words_to_json(words: tuple[tuple[UnknownWord, int], ...]) -> list[dict[str, Any]]:
+    """For `doctor --json`."""
+    return [
+        {"source": one.source, "place": one.place, "word": one.word, "seen": number}
+        for one, number in words
+    ]
+
+
+def word_lines(words: tuple[tuple[UnknownWord, int], ...]) -> list[str]:
+    """For `doctor`; empty where there is none."""
+    if not words:
+        return []
+    told = [f"  ? {one.source}: {one.place} {one.word!r} ({number}×)" for one, number in words]
+    return ["", "Words of other systems that this panel does not know", *told]
+
+
+def _word(event: Event) -> UnknownWord:
+    return UnknownWord(event.source, event.before, event.after)

@@ -78,11 +78,11 @@ def main(
 def _panel(context: click.Context) -> int:
     settings = settings_of(context)
     from tui import gc_control
-    from tui.panel import drivers, room
+    from tui.panel import drivers
 
     try:
         drivers.check()
-        room.check()
+        drivers.check_limits()
     except RefusedError as error:
         report_error(error)
         return Exit.USAGE

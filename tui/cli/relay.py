@@ -10,6 +10,7 @@ import sys
 import termios
 import tty
 from collections.abc import Iterator
+from enum import Enum
 
 import click
 
@@ -19,10 +20,13 @@ from services.terminal.session.input_queue import InputQueue
 from services.terminal.session.session import RESIZE_GAP_S
 from services.terminal.transport.base import CloseReason, Transport
 from services.terminal.transport.keepalive import watch_keepalive
-from tui.cli.escape_keys import HELP, Escape, EscapeKeys
 from tui.cli.pipes import read_chunks, write_all
 
 _LEAVING = (signal.SIGTERM, signal.SIGHUP)
+
+ESCAPE_HELP = b"~.  leave the shell\r\n~~  send one ~\r\n~?  this list\r\n(each after Enter)\r\n"
+_TILDE = 0x7E
+_LINE_ENDS = b"\r\n"
 
 
 @contextlib.contextmanager
@@ -128,7 +132,7 @@ class _Relay:
             if asked is Escape.LEAVE:
                 return self._leave("left with ~.")
             if asked is Escape.HELP:
-                await write_all(self._output, HELP)
+                await write_all(self._output, ESCAPE_HELP)
 
     async def _send_sizes(self) -> None:
         while True:
@@ -159,3 +163,42 @@ async def relay(transport: Transport, output: int | None = None) -> CloseReason:
         await transport.close()
         for number in (signal.SIGWINCH, *_LEAVING):
             asyncio.get_running_loop().remove_signal_handler(number)
+
+
+class Escape(Enum):
+    """What is asked of this side."""
+
+    LEAVE = "."
+    HELP = "?"
+
+
+class EscapeKeys:
+    """Tells what is typed for the shell from what is typed for us."""
+
+    def __init__(self) -> None:
+        self._at_line_start = True
+        self._held = False
+
+    def feed(self, data: bytes) -> tuple[bytes, Escape | None]:
+        """What goes to the shell, and what is asked of us; nothing is taken in after a leaving."""
+        output = bytearray()
+        asked: Escape | None = None
+        for byte in data:
+            if self._held:
+                self._held = False
+                if byte == ord("."):
+                    return bytes(output), Escape.LEAVE
+                if byte == ord("?"):
+                    asked = Escape.HELP
+                    self._at_line_start = True
+                    continue
+                output.append(_TILDE)
+                self._at_line_start = False
+                if byte == _TILDE:
+                    continue
+            elif byte == _TILDE and self._at_line_start:
+                self._held = True
+                continue
+            output.append(byte)
+            self._at_line_start = byte in _LINE_ENDS
+        return bytes(output), asked

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from services.config.settings import Flags
-from tui.cli.exit import exit_with_code, json_option
+from tui.cli.exit import Exit, exit_with_code, json_option
 
 
 @click.group(invoke_without_command=True)
@@ -44,6 +44,22 @@ def _serve(flags: Flags, profile: str | None, only: tuple[str, ...], read_only: 
 @exit_with_code
 def check(as_json: bool, act_on: str, command: tuple[str, ...]) -> int:
     """Run the conformance suite against a source program. Exits 1 where something is missing."""
-    from tui.cli import source_check
+    import asyncio
+    import json
+    from dataclasses import asdict
 
-    return source_check.run(command, act_on, as_json)
+    from services.sources.remote.check import SourceCheck
+    from tui.cli import tables
+
+    found = asyncio.run(SourceCheck(command, act_on).run())
+    wanting = [one for one in found if not one.ok]
+    if as_json:
+        shape = {"schema": tables.SCHEMA, "findings": [asdict(one) for one in found]}
+        click.echo(json.dumps(shape, indent=2))
+    else:
+        for one in found:
+            sign = "–" if one.skipped else "✓" if one.ok else "✕"
+            click.echo(f"{sign} {one.name}" + (f": {one.said}" if one.said else ""))
+        said = f"{len(wanting)} of {len(found)} are not met" if wanting else "all are met"
+        click.echo(said, err=True)
+    return Exit.FAILED if wanting else Exit.DONE

@@ -1,4 +1,4 @@
-"""`wakedeck watch`: the board without a screen, for ever, as lines on stdout."""
+"""`wakedeck watch`: the board without a screen, for ever; `wakedeck notify`: whom it calls."""
 
 from __future__ import annotations
 
@@ -6,11 +6,32 @@ from typing import TYPE_CHECKING
 
 import click
 
-from tui.cli.exit import Exit, exit_with_code, settings_of
+from services.config.settings import Flags, Settings
+from services.errors import ConfigError
+from tui.cli.exit import Exit, exit_with_code, print_stderr, settings_of
 from tui.cli.since import Since
 
 if TYPE_CHECKING:
     from services.journal.tail import Position
+
+UNIT = """\
+# ~/.config/systemd/user/wakedeck-watch.service, then:
+#   systemctl --user daemon-reload && systemctl --user enable --now wakedeck-watch
+#   loginctl enable-linger     (so that it runs while nobody is logged in)
+#   journalctl --user --unit wakedeck-watch --follow
+[Unit]
+Description=Wakedeck without a screen
+
+[Service]
+ExecStart={command}
+Restart=always
+RestartSec=5
+NoNewPrivileges=yes
+
+[Install]
+WantedBy=default.target
+"""
+"""A systemd user unit that keeps `wakedeck watch` running."""
 
 
 class Key(click.ParamType):  # type: ignore[type-arg]
@@ -63,9 +84,7 @@ def watch(
         raise click.UsageError("--since and --after both say where to begin; give one of them.")
     settings = settings_of(context)
     if print_unit:
-        from tui.cli import watch_unit
-
-        click.echo(watch_unit.text(context.find_root().obj, metrics, label_sandboxes), nl=False)
+        click.echo(unit_text(context.find_root().obj, metrics, label_sandboxes), nl=False)
         return Exit.DONE
     from tui.cli import watch_run
 
@@ -84,6 +103,49 @@ def notify() -> None:
 @exit_with_code
 def try_notice(context: click.Context, name: str) -> int:
     """Send a notice to everybody of [notify.NAME] now. Exits 1 where it could not be sent."""
-    from tui.cli import notify_probe
+    return _send_test(settings_of(context), name)
 
-    return notify_probe.run(settings_of(context), name)
+
+def _send_test(settings: Settings, name: str) -> int:
+    """Send one notice; 1 where it could not be sent.
+
+    Raises:
+        ConfigError: there is no such table, or it names nobody.
+        UnavailableError: apprise is not installed.
+    """
+    import asyncio
+
+    from services.config.notify import urls_of
+    from services.config.parser import nearest
+    from services.watch.digest import Notice
+    from services.watch.sender import Sender
+
+    if name not in settings.notify:
+        known = ", ".join(sorted(settings.notify)) or "none"
+        hint = nearest(name, settings.notify)
+        raise ConfigError(f"There is no [notify.{name}]; there are: {known}{hint}")
+    notice = Notice("Wakedeck: a test", "Nothing is wrong: somebody asked whether this arrives.")
+    problem = asyncio.run(Sender(name, urls_of(name, settings.notify[name])).send(notice))
+    if problem:
+        print_stderr(f"wakedeck: not sent: {problem}")
+        return Exit.FAILED
+    click.echo(f"sent to {name}")
+    return Exit.DONE
+
+
+def unit_text(flags: Flags, metrics: str = "", label_sandboxes: bool = False) -> str:
+    """The unit, for the command and the configuration that are in use now."""
+    from tui.cli import own_command
+
+    words = own_command.words(flags)
+    words += ["watch", "--json"]
+    words += ["--metrics", metrics] if metrics else []
+    words += ["--label-sandboxes"] if label_sandboxes else []
+    return UNIT.format(command=" ".join(map(_quoted, words)))
+
+
+def _quoted(word: str) -> str:
+    """One argument as a unit file spells it, whatever is in it."""
+    safe = word.replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%").replace("$", "$$")
+    plain = safe == word and word and not any(one.isspace() or one in "';" for one in word)
+    return word if plain else f'"{safe}"'

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 
-from services.journal.alerts import Alerts, AttentionTable
+from services.config.notify import AttentionTable
+from services.journal.alerts import Alerts
 from services.models import Event
 from services.text.sanitize import sanitize
 

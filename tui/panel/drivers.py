@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import resource
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -26,6 +27,11 @@ if TYPE_CHECKING:
 
 VARIABLE = "TEXTUAL_DRIVER"
 _COLOR_SYSTEMS = ("auto", "standard", "256", "truecolor")
+
+LEAST_MB = {resource.RLIMIT_AS: 1024, resource.RLIMIT_DATA: 256}
+"""Of addresses and of what is written: each thread sets far more addresses aside than it uses."""
+LEAST_FILES = 16
+_NAMES = {resource.RLIMIT_AS: "address space", resource.RLIMIT_DATA: "data"}
 
 
 def check() -> None:
@@ -150,3 +156,24 @@ def _served(chosen: Any) -> type[Driver]:
                 self._app.call_later(self._app.run_action, "leave")
 
     return ServedDriver
+
+
+def check_limits() -> None:
+    """Look at the limits of this process.
+
+    Raises:
+        RefusedError: they are too low; the sentence says which and by how much.
+    """
+    for which, least in LEAST_MB.items():
+        most = resource.getrlimit(which)[0]
+        if most != resource.RLIM_INFINITY and most < least << 20:
+            raise RefusedError(
+                f"the panel needs {least} MB of {_NAMES[which]}, and may have {most >> 20} here.",
+                advice="Raise the limit (`ulimit -v`, `ulimit -d`); `wakedeck status` needs less.",
+            )
+    files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    if files != resource.RLIM_INFINITY and files < LEAST_FILES:
+        raise RefusedError(
+            f"the panel needs {LEAST_FILES} open files, and may have {files} here.",
+            advice="Raise the limit with `ulimit -n`.",
+        )

@@ -21,8 +21,15 @@ from services.models import (
     SandboxId,
     Verb,
 )
-from widgets.panes.repair_words import present_words, refusal_lines, title_words, waits_for
-from widgets.panes.step_strip import outcome_lines, progress_words, strip_lines
+from widgets.panes.repair_words import (
+    outcome_lines,
+    present_words,
+    progress_words,
+    refusal_lines,
+    strip_lines,
+    title_words,
+    waits_for,
+)
 from widgets.text.cell_text import sanitize_line
 from widgets.text.styled_text import joined, styled
 

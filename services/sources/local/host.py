@@ -15,8 +15,10 @@ import time
 from pathlib import Path
 from random import Random
 
+from services.errors import ProcessError
 from services.files.private import open_private, private_folder
 from services.process.identity import Liveness
+from services.sources.local import crashes, lock
 from services.sources.local.flood import Flood
 from services.sources.local.host_queue import HostQueue, PendingDelivery, action
 from services.sources.local.layout import SANDBOX_NAMES, World
@@ -24,7 +26,7 @@ from services.sources.local.leases import is_needed
 from services.sources.local.process_log import bound_stderr
 from services.sources.local.process_records import AGENT, alive, describe, reap
 from services.sources.local.queue_files import INBOUND
-from services.sources.local.restarts import AgentRestarts
+from services.sources.local.spawn import start
 from services.sources.local.ticker import ClockSteps, Ticker
 from services.sources.local.traffic import LONGEST_GAP_S, SHORTEST_GAP_S, from_agent, random_message
 from services.sources.local.world import end_if_unneeded
@@ -36,6 +38,11 @@ SWEEP_S = 2.0
 LEASE_CHECK_S = 1.0
 LOG_INTERVAL_S = 60.0
 ANSWER_S = (4.0, 12.0)
+
+RESTART_DELAYS_S = (1.0, 2.0, 4.0)
+"""An agent that crashed by itself is restarted after these, then never again."""
+RESTART_WINDOW_S = 60.0
+_BEFORE_US_S = 10.0
 
 
 class HostedSandbox:
@@ -197,6 +204,63 @@ def _serve(world: World, ticker: Ticker) -> None:
             if not is_needed(world) and end_if_unneeded(world, spare=(ROLE,)):
                 return
         wait = host.step(time.time())
+
+
+class AgentRestarts:
+    """Restarts agents that crashed by themselves.
+
+    Watches `crashes.jsonl` of every sandbox; acts on new lines alone.
+    """
+
+    def __init__(self, world: World, begun: float | None = None) -> None:
+        self._world = world
+        self._begun = begun
+        self._judged: dict[str, float] = {}
+        self._due: dict[str, float] = {}
+        self._restarts: dict[str, list[float]] = {}
+        self._gave_up: set[str] = set()
+
+    def step(self, names: tuple[str, ...], now: float) -> None:
+        """Look at every sandbox and restart or give up where that is due."""
+        if self._begun is None:
+            self._begun = now
+        for name in names:
+            self._judge(name, now, self._begun - _BEFORE_US_S)
+            due = self._due.get(name)
+            if due is not None and now >= due:
+                del self._due[name]
+                self._restart(name, now)
+
+    def _judge(self, name: str, now: float, since: float) -> None:
+        folder = self._world.sandbox(name)
+        found = crashes.read_crashes(folder)
+        if not found or found[-1].at <= self._judged.get(name, since):
+            return
+        crash = found[-1]
+        self._judged[name] = crash.at
+        if name in self._gave_up and not (folder / crashes.GAVE_UP).exists():
+            # Somebody started it since: it has its restarts again.
+            self._gave_up.discard(name)
+            self._restarts.pop(name, None)
+        recent = [at for at in self._restarts.get(name, []) if now - at < RESTART_WINDOW_S]
+        self._restarts[name] = recent
+        if len(recent) < len(RESTART_DELAYS_S):
+            self._due[name] = crash.at + RESTART_DELAYS_S[len(recent)]
+            return
+        self._gave_up.add(name)
+        count = len([c for c in found if now - c.at < RESTART_WINDOW_S])
+        lock.give_up(folder, count, crash.why)
+
+    def _restart(self, name: str, now: float) -> None:
+        folder = self._world.sandbox(name)
+        record = self._world.read_record(AGENT + name)
+        if (folder / crashes.GAVE_UP).exists() or (record is not None and not alive(record).over):
+            return
+        self._restarts.setdefault(name, []).append(now)
+        try:
+            start(self._world, AGENT + name)
+        except ProcessError as error:
+            lock.record_crash(folder, str(error))
 
 
 if __name__ == "__main__":

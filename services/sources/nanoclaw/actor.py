@@ -2,28 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import os
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
 
 from services.clock import Clock
-from services.errors import NotFoundError, UnavailableError
-from services.models import SandboxId, Step
-from services.sources.nanoclaw.commands import SHELLS, command_argv
-from services.sources.nanoclaw.container_shell import ContainerShell, exec_result
+from services.errors import NotFoundError, ShellError, UnavailableError, WakedeckError
+from services.models import Retry, SandboxId, ShellState, Step
+from services.sources.nanoclaw.commands import SHELLS, command_argv, shell_argv
 from services.sources.nanoclaw.observer import NanoClawObserver
 from services.sources.protocol.steps import StepBuilder, skipped_step
 from services.sources.protocol.verdict import Verdict, VerdictKind
 from services.terminal.exec.child import ChildCommand
-from services.terminal.exec.requests import ExecEvent, ExecRequest, ShellChoice
+from services.terminal.exec.requests import ExecEvent, ExecRequest, ExecResult, ShellChoice
 from services.terminal.exec.runner import run_command
-from services.terminal.transport.base import Transport
+from services.terminal.transport.base import CloseReason, Transport, exited
+from services.terminal.transport.pty_transport import PtyTransport
 from services.text.format import sentence
+from services.text.redact import redact_line
 from services.text.sanitize import sanitize
 
 WAIT_LIMIT_S = 150.0
 """Two sweeps and a start."""
 LINK_LIMIT_S = 15.0
 POLL_S = 2.0
+
+NOTICE = (
+    "Inside the agent's container: /workspace/outbound.db is the agent's own queue, never write "
+    "it; a shell does not keep the container alive, it is still reaped when idle for 30 min."
+)
+_NO_SHELL = (126, 127)
+_RUNTIME_FAILED = 125
 
 
 class NanoClawActor:
@@ -126,3 +135,99 @@ class NanoClawActor:
     @staticmethod
     def _failed(seen: Verdict, late: bool) -> str:
         return f"Not started within {WAIT_LIMIT_S:g} s: {seen.reason}" if late else seen.reason
+
+
+def interpret(code: int, shell: str) -> CloseReason:
+    """What the exit code of `docker exec` says of the shell in it."""
+    if code in _NO_SHELL:
+        return CloseReason(
+            ShellState.FAILED,
+            f"there is no {shell} in this container; choose another shell",
+            code=code,
+            retry=Retry.NO,
+        )
+    if code == _RUNTIME_FAILED:
+        return CloseReason(
+            ShellState.FAILED, "docker could not open it: the container may have ended"
+        )
+    if code == 137:
+        return CloseReason(ShellState.LOST, "the container was stopped (137)", code=code)
+    return exited(code)
+
+
+def exec_result(code: int, told: str, began: bool) -> ExecResult:
+    """What the exit code of `docker exec` says of a command in it.
+
+    Raises:
+        ShellError: docker did not start it.
+    """
+    if began:
+        return ExecResult(code)
+    lines = told.strip().splitlines()
+    why = redact_line(lines[-1], 160) if lines else f"docker ended with {code}"
+    raise ShellError(f"It was not started: {why.rstrip('.')}.", retry=Retry.ASK)
+
+
+class ContainerShell:
+    """`docker exec` on a pseudo terminal of ours."""
+
+    notice = NOTICE
+
+    def __init__(self, find: Callable[[], Awaitable[str]], shell: str) -> None:
+        """`find` gives the container's name, or raises with the operator's sentence."""
+        self._find = find
+        self._shell = shell
+        self._inner: PtyTransport | None = None
+        self._closed = False
+
+    async def open(self, columns: int, lines: int) -> None:
+        """Find the container and start the shell in it.
+
+        Raises:
+            ShellError: no container runs, or it could not be started.
+        """
+        try:
+            argv = shell_argv(await self._find(), self._shell)
+        except ShellError:
+            raise
+        except WakedeckError as error:
+            raise ShellError(error.sentence, retry=Retry.ASK, advice=error.advice) from error
+        if self._closed:
+            raise ShellError("this shell was closed before it was open")
+        inner = PtyTransport(
+            argv, env=os.environ, notice=NOTICE, interpret=lambda code: interpret(code, self._shell)
+        )
+        self._inner = inner
+        await inner.open(columns, lines)
+
+    async def read(self) -> bytes | CloseReason:
+        """The next output, or how the shell ended."""
+        return await self._opened().read()
+
+    async def write(self, data: bytes) -> None:
+        """Queue input."""
+        await self._opened().write(data)
+
+    async def acknowledge(self) -> bool:
+        """Wait until the terminal has taken what was written."""
+        return await self._opened().acknowledge()
+
+    async def ping(self) -> bool:
+        """Whether `docker exec` still runs."""
+        return await self._opened().ping()
+
+    async def resize(self, columns: int, lines: int) -> None:
+        """Tell the size."""
+        if self._inner is not None:
+            await self._inner.resize(columns, lines)
+
+    async def close(self) -> None:
+        """Hang up and end the child."""
+        self._closed = True
+        if self._inner is not None:
+            await self._inner.close()
+
+    def _opened(self) -> PtyTransport:
+        if self._inner is None:
+            raise ShellError("this shell is not open")
+        return self._inner

@@ -16,7 +16,13 @@ from services.sources.openshell.certificates import NO_BUNDLE, Bundle, Certifica
 from services.sources.openshell.cli import LIST_S, PROBE_S, Cli, CliResult, config_folder
 from services.sources.openshell.cli_text import ErrorKind, json_of
 from services.sources.openshell.cli_version import Generation, Toolset, ToolsetDetector
-from services.sources.openshell.forwards import ForwardList, from_files, merged
+from services.sources.openshell.forwards import (
+    ForwardList,
+    ForwardReceipt,
+    from_files,
+    merged,
+    receipts,
+)
 from services.sources.openshell.gateway_judge import (
     judge,
     missing,
@@ -26,7 +32,6 @@ from services.sources.openshell.gateway_judge import (
 )
 from services.sources.openshell.gateway_status import GatewayJudgement, GatewayStatus
 from services.sources.openshell.gather import gather
-from services.sources.openshell.nemoclaw_receipts import ForwardReceipt, receipts
 from services.sources.openshell.records import (
     DEFAULT_WORKSPACE,
     Forward,

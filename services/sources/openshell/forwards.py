@@ -10,11 +10,11 @@ import os
 import re
 import stat
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from services.files.bounded import UnfitError, read_bounded
+from services.files.bounded import UnfitError, parse_json, read_bounded
 from services.process.identity import ProcessId, held_ports, port_owner
 from services.sources.openshell.records import Forward, SandboxRow, Target, safe_name
 from services.text.sanitize import sanitize
@@ -23,6 +23,12 @@ _LARGEST = 4096
 _MOST_FILES = 1000
 _NAME = re.compile(r"(?P<sandbox>.+)-(?P<port>[0-9]{1,5})\.pid")
 _CONNECT_S = 1.0
+
+_LARGEST_RECEIPT = 64 * 1024
+_MOST_RECEIPTS = 256
+_RECEIPT_SANDBOX = ("sandbox", "sandboxName", "name")
+_RECEIPT_GATEWAY = ("gateway", "gatewayName")
+_RECEIPT_PORT = ("localPort", "hostPort", "port")
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,3 +150,58 @@ async def holder(port: int) -> str:
     owner = await asyncio.to_thread(port_owner, port)
     name = "" if owner is None else sanitize(owner.name, 40)
     return f"held by {name}" if name else "held by another program"
+
+
+@dataclass(frozen=True, slots=True)
+class ForwardReceipt:
+    """One port of this machine that NemoClaw forwards, or did."""
+
+    sandbox: str
+    gateway: str
+    """Empty where it does not tell."""
+    port: int
+    alive: bool
+    """Whether the process it names is there."""
+
+
+def receipts(roots: Iterable[Path]) -> tuple[ForwardReceipt, ...]:
+    """Those below the folders of NemoClaw's registers; what cannot be read is left out.
+
+    Such a forward is in no list of the `openshell` command. See upstream/openshell: NemoClaw.
+    """
+    found: list[ForwardReceipt] = []
+    for root in roots:
+        folder = root / "forwards"
+        try:
+            if folder.is_symlink():
+                continue
+            paths = sorted(path for path in folder.iterdir() if path.suffix == ".json")[
+                :_MOST_RECEIPTS
+            ]
+        except OSError:
+            continue
+        found += filter(None, map(_receipt, paths))
+    return tuple(found)
+
+
+def _receipt(path: Path) -> ForwardReceipt | None:
+    if path.name.endswith(".pending.json") or path.is_symlink():
+        return None
+    try:
+        told = parse_json(read_bounded(path, _LARGEST_RECEIPT))
+    except (OSError, UnfitError):
+        return None
+    if not isinstance(told, Mapping):
+        return None
+    sandbox, gateway = _word(told, _RECEIPT_SANDBOX), _word(told, _RECEIPT_GATEWAY)
+    port = next((told[key] for key in _RECEIPT_PORT if isinstance(told.get(key), int)), 0)
+    pid = told.get("pid")
+    if not sandbox or isinstance(port, bool) or not 0 < port < 65536:
+        return None
+    process = ProcessId.capture(pid) if isinstance(pid, int) and pid > 0 else None
+    return ForwardReceipt(sandbox, gateway, port, process is not None and process.alive())
+
+
+def _word(told: Mapping[str, object], keys: tuple[str, ...]) -> str:
+    value = next((told[key] for key in keys if isinstance(told.get(key), str)), "")
+    return value if isinstance(value, str) and safe_name(value) else ""

@@ -1,10 +1,11 @@
-"""The half of a source that acts, on operator request only."""
+"""The half of a source that acts, on operator request only; that of a read-only panel refuses."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, NoReturn, Protocol, runtime_checkable
 
+from services.errors import ReadOnlyError
 from services.models import SandboxId, Step
 from services.sources.protocol.verdict import Verdict
 
@@ -90,3 +91,34 @@ class SignsInOnTerminal(Protocol):
         Raises:
             UnavailableError: it is under way already.
         """
+
+
+def _refuse() -> NoReturn:
+    raise ReadOnlyError(
+        "This panel is read-only.", advice="Start it without --read-only to act on sandboxes."
+    )
+
+
+class ReadOnlyActor:
+    """Every call raises ReadOnlyError."""
+
+    def wake(self, sandbox: SandboxId) -> AsyncIterator[Step]:
+        _refuse()
+
+    def connect(self, sandbox: SandboxId) -> AsyncIterator[Step]:
+        _refuse()
+
+    def wake_key(self, sandbox: SandboxId) -> str:
+        _refuse()
+
+    def shell(self, sandbox: SandboxId, choice: ShellChoice) -> Transport:
+        _refuse()
+
+    def exec(self, sandbox: SandboxId, request: ExecRequest) -> AsyncIterator[ExecEvent]:
+        _refuse()
+
+    async def sign_in(self) -> str:
+        _refuse()
+
+    async def close(self) -> None:
+        """Nothing was started."""

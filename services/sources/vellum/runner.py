@@ -1,21 +1,30 @@
-"""Runs the vellum command: the wake that may be ended, and the renewals that may not."""
+"""Runs the vellum command: the wake that may be ended, and the renewals that may not.
+
+Interrupting a renewal half-way would cost a credential: its child is never ended by us, and its
+stdout goes nowhere, because a token is printed there.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import os
+import subprocess
+import threading
 from collections import deque
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from services.errors import DeadlineError, ProcessError, UnavailableError
 from services.files.bounded import parse_json, read_bounded
 from services.process.run import lines
+from services.process.signals import catch_ignored
 from services.sources.vellum.commands import Command, Confirmation, argv
 from services.sources.vellum.evidence import ActionKind, ActionResult
 from services.sources.vellum.layout import EnvironmentPaths, Site
 from services.sources.vellum.limits import REFRESH_S
 from services.sources.vellum.tool import Tool
-from services.sources.vellum.uninterruptible import CommandExit, UninterruptibleCommands
 from services.text.redact import redact_line
 from services.text.sanitize import sanitize
 
@@ -31,6 +40,9 @@ _SECRET_NAMES = frozenset(
     )
 )
 _LARGEST = 8 << 20
+
+_TAIL = 16 * 1024
+_POLL_S = 0.05
 
 
 class VellumRunner:
@@ -187,3 +199,101 @@ def _load(path: Path) -> object:
         return parse_json(read_bounded(path, _LARGEST))
     except (OSError, ValueError, RecursionError):
         return None
+
+
+@dataclass(frozen=True, slots=True)
+class CommandExit:
+    """How it ended; `code` is None where it was still running when waiting ended."""
+
+    code: int | None
+    stderr: str = ""
+    """The last 16 KiB, as they came."""
+
+
+class UninterruptibleCommands:
+    """Runs such children, one at a time per key; a second caller joins the first."""
+
+    def __init__(self) -> None:
+        self._running: dict[str, asyncio.Task[CommandExit]] = {}
+
+    async def run(
+        self,
+        key: str,
+        argv: Sequence[str],
+        *,
+        environ: Mapping[str, str],
+        cwd: Path,
+        limit_s: float,
+    ) -> CommandExit:
+        """Wait for it at most `limit_s` seconds; cancelling the waiting leaves the child alone.
+
+        Raises:
+            ProcessError: it could not be started.
+        """
+        task = self._running.get(key)
+        if task is None:
+            task = asyncio.create_task(_follow(_start(argv, environ, cwd)))
+            self._running[key] = task
+            task.add_done_callback(lambda _: self._running.pop(key, None))
+        done, _ = await asyncio.wait((task,), timeout=limit_s)
+        return task.result() if done else CommandExit(None)
+
+    async def close(self) -> None:
+        """Stop following what runs; it goes on."""
+        tasks = list(self._running.values())
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _start(argv: Sequence[str], environ: Mapping[str, str], cwd: Path) -> subprocess.Popen[bytes]:
+    name = sanitize(Path(argv[0]).name, 60)
+    catch_ignored()
+    try:
+        child = subprocess.Popen(
+            list(argv),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            env=dict(environ),
+            cwd=cwd,
+            start_new_session=True,
+            bufsize=0,
+        )
+    except (OSError, ValueError) as error:
+        why = error.strerror if isinstance(error, OSError) else "its arguments cannot be passed on"
+        raise ProcessError(
+            f"{name} cannot start: {sanitize(why or type(error).__name__)}."
+        ) from error
+    assert child.stderr is not None
+    os.set_blocking(child.stderr.fileno(), False)
+    return child
+
+
+async def _follow(child: subprocess.Popen[bytes]) -> CommandExit:
+    """Read what it says until it ends."""
+    assert child.stderr is not None
+    tail = bytearray()
+    try:
+        while child.poll() is None:
+            if not _drain(child, tail):
+                await asyncio.sleep(_POLL_S)
+        while _drain(child, tail):
+            pass
+        return CommandExit(child.returncode, tail.decode("utf-8", "replace"))
+    finally:
+        child.stderr.close()
+        if child.returncode is None:
+            # Nobody will ask how it ended; if the panel outlives it, it is collected all the same.
+            threading.Thread(target=child.wait, name=f"collect-{child.pid}", daemon=True).start()
+
+
+def _drain(child: subprocess.Popen[bytes], tail: bytearray) -> bool:
+    """Take what is there now; whether there was anything."""
+    assert child.stderr is not None
+    with contextlib.suppress(BlockingIOError):
+        data = os.read(child.stderr.fileno(), 65536)
+        tail += data
+        del tail[:-_TAIL]
+        return bool(data)
+    return False

@@ -8,7 +8,7 @@ from services.board.board import Board
 from services.clock import SystemClock
 from services.journal.store import Journal
 from services.models import Observation, Source, UnknownWord
-from tui.cli.unknown_words import lines, to_json, unknown_words
+from tui.cli.doctor import unknown_words, word_lines, words_to_json
 
 
 async def test_a_word_of_two_panels_is_listed_with_its_place(tmp_path: Path) -> None:
@@ -27,6 +27,6 @@ async def test_a_word_of_two_panels_is_listed_with_its_place(tmp_path: Path) -> 
         await journal.close()
     found = await unknown_words(path)
     assert [one for one, _ in found] == [word]
-    assert to_json(found)[0]["word"] == "Hibernated"
-    assert "  ? pods: phase 'Hibernated'" in lines(found)[-1]
-    assert lines(()) == []
+    assert words_to_json(found)[0]["word"] == "Hibernated"
+    assert "  ? pods: phase 'Hibernated'" in word_lines(found)[-1]
+    assert word_lines(()) == []

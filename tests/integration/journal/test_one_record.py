@@ -23,8 +23,8 @@ from services.models import (
     Severity,
     Source,
 )
+from services.sources.protocol.actor import ReadOnlyActor
 from services.sources.protocol.observer import NoQueues
-from services.sources.protocol.read_only import ReadOnlyActor
 from services.sources.protocol.source import OpenSource
 from tests.support.waiting import eventually
 from tui.engine import Engine

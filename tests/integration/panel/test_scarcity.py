@@ -15,7 +15,7 @@ from services.errors import RefusedError
 from tests.soak.ends import ROOT, EndedPanel, left_of
 from tests.support.nanoclaw import short_folder
 from tests.support.waiting import eventually_sync
-from tui.panel import room
+from tui.panel import drivers
 
 pytestmark = pytest.mark.slow
 LIMITS = {
@@ -87,7 +87,7 @@ def test_a_panel_draws_or_says_what_it_lacks(short: Path, scarce: Callable[[], N
 
 
 def test_what_it_asks_for_is_enough(short: Path) -> None:
-    least = room.LEAST_MB[resource.RLIMIT_AS] << 20
+    least = drivers.LEAST_MB[resource.RLIMIT_AS] << 20
     panel = EndedPanel(
         short, "foreground", lambda: resource.setrlimit(resource.RLIMIT_AS, (least, least))
     )
@@ -104,12 +104,12 @@ def test_what_it_asks_for_is_enough(short: Path) -> None:
 def test_too_few_descriptors_are_said(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("resource.getrlimit", lambda _: (8, 8))
     with pytest.raises(RefusedError, match="1024 MB"):
-        room.check()
+        drivers.check_limits()
     low = {resource.RLIMIT_NOFILE: 8}
     none = resource.RLIM_INFINITY
     monkeypatch.setattr("resource.getrlimit", lambda which: (low.get(which, none), none))
     with pytest.raises(RefusedError, match="16 open files"):
-        room.check()
+        drivers.check_limits()
 
 
 def test_what_is_said_elsewhere_does_not_hide_the_panel(short: Path) -> None:

@@ -28,7 +28,7 @@ from pathlib import Path
 from services.process.run import run
 from services.sources.local import spawn
 from services.sources.local.layout import World
-from services.sources.vellum.uninterruptible import UninterruptibleCommands
+from services.sources.vellum.runner import UninterruptibleCommands
 from services.terminal.transport.pty import PtyProcess
 
 ASK = [sys.executable, "-c", sys.argv[1]]

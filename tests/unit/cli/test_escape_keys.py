@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tui.cli.escape_keys import Escape, EscapeKeys
+from tui.cli.relay import Escape, EscapeKeys
 
 
 @pytest.mark.parametrize(

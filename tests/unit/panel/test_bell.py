@@ -6,7 +6,8 @@ import re
 
 import pytest
 
-from services.journal.alerts import Alerts, AttentionTable
+from services.config.notify import AttentionTable
+from services.journal.alerts import Alerts
 from services.models import Event, Severity
 from tests.support.stage import HOSTILE
 from tui.panel.bell import BELL, TerminalBell, notice, notice_kind

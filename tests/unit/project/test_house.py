@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.import_graph import Tree, under
+from tests.support.import_graph import Tree, longest_path, under
 
 ROOT = next(up for up in Path(__file__).resolve().parents if (up / "pyproject.toml").exists())
 LONGEST = 400
@@ -29,6 +29,10 @@ VOCABULARY = (
 TICKING = ("services.board", "services.watch")
 """What runs on a timer and asks sources."""
 LOOSE_ROOMS = {"services.models", "services.errors", "services.clock"}
+MOST_ROOMS = 18
+MOST_FLOORS = 9
+MOST_SINGLE = 125
+"""Modules that one other alone uses. It only shrinks: merge one rather than raise it."""
 SOURCES_MAY_USE = (
     *LOOSE_ROOMS,
     "services.agents",
@@ -81,6 +85,15 @@ def acting(house: Tree) -> set[str]:
     return found - {f"{SOURCES}.protocol.actor", f"{SOURCES}.protocol.proposer"}
 
 
+def observing(house: Tree) -> set[str]:
+    """Modules of sources that define an observer."""
+    return {
+        name
+        for name, one in house.classes(SOURCES)
+        if any(isinstance(n, ast.AsyncFunctionDef) and n.name == "observe" for n in one.body)
+    } - {f"{SOURCES}.protocol.observer"}
+
+
 def rings(house: Tree) -> Iterator[str]:
     yield from (" ↔ ".join(ring) for ring in house.rings())
 
@@ -90,13 +103,8 @@ def verbs_in_reach(house: Tree) -> Iterator[str]:
     verbs = acting(house)
     forbidden = {name for name in house.sources if under(name, "services.repair")} | verbs
     forbidden |= {f"{SOURCES}.protocol.actor", f"{SOURCES}.protocol.proposer"}
-    observing = {
-        name
-        for name, one in house.classes(SOURCES)
-        if any(isinstance(n, ast.AsyncFunctionDef) and n.name == "observe" for n in one.body)
-    } - {f"{SOURCES}.protocol.observer"}
     starts = [name for name in house.sources if under(name, *TICKING)]
-    for start in (*starts, *sorted(observing)):
+    for start in (*starts, *sorted(observing(house))):
         for name in sorted(house.closure(start) & forbidden - {start}):
             yield f"{start} reaches {name}"
     for name, found in sorted(house.imported.items()):
@@ -192,6 +200,55 @@ def rooms(house: Tree) -> Iterator[str]:
     yield from (f"{name} lies loose" for name in sorted(loose - LOOSE_ROOMS))
 
 
+def floors(house: Tree) -> Iterator[str]:
+    """Services stand in few rooms on few floors, none of them in a circle.
+
+    A room is a folder of `services`; the vocabulary (`models`, `errors`, `clock`) is none, but a
+    floor like a room. `sources.protocol` is a floor of its own: the wire stands on it, and sources
+    stand on the wire.
+    """
+    protocol = f"{SOURCES}.protocol"
+
+    def room(name: str) -> str:
+        return protocol if under(name, protocol) else ".".join(name.split(".")[:2])
+
+    inside = [name for name in house.sources if name.startswith("services.")]
+    arrows: dict[str, set[str]] = {room(name): set() for name in inside}
+    for name in inside:
+        below = {room(one) for one in house.arrows[name] if one.startswith("services.")}
+        arrows[room(name)] |= below - {room(name)}
+    counted = arrows.keys() - LOOSE_ROOMS - {protocol}
+    if len(counted) > MOST_ROOMS:
+        yield f"{len(counted)} rooms: {sorted(counted)}"
+    try:
+        path = longest_path(arrows)
+    except RecursionError:
+        yield "rooms stand on each other in a circle"
+    else:
+        if len(path) > MOST_FLOORS:
+            yield " on ".join(path)
+
+
+def single_importers(house: Tree) -> Iterator[str]:
+    """Few modules are used by one other alone: such a one goes into it, unless it has its reason.
+
+    Folders' own files and tests are no users, and a re-export is seen through. Imports inside
+    functions and for type checking count like any other, so a command's body that is loaded late
+    is one of them. What nothing imports (`python -m`, the start) is not, and neither are the
+    halves of a source nor the `source` file that joins them: they stand apart so that who can act
+    is an import fact.
+    """
+    halves = acting(house) | observing(house)
+    halves |= {name for name in house.sources if re.fullmatch(rf"{SOURCES}\.\w+\.source", name)}
+    found = sorted(
+        name
+        for name, users in house.importers.items()
+        if len(users) == 1 and name not in house.packages | halves
+    )
+    if len(found) > MOST_SINGLE:
+        yield f"{len(found)} modules are used by one other alone: {found}"
+
+
 def decoding(house: Tree) -> Iterator[str]:
     """JSON from anywhere is bounded in one place, which no other decoder goes past."""
     for name, text in house.sources.items():
@@ -231,6 +288,13 @@ RULES: dict[Callable[[Tree], Iterator[str]], dict[str, str]] = {
     },
     class_names: {"services__clock": "class Board: ..."},
     rooms: {"services__stray": ""},
+    floors: {"services__doctor__detectors": "import services.source_server.server"},
+    single_importers: {
+        "services__text__format": "\n".join(
+            f"import services.text.only{n}" for n in range(MOST_SINGLE + 1)
+        )
+    }
+    | {f"services__text__only{n}": "" for n in range(MOST_SINGLE + 1)},
     decoding: {
         "services__clock": "import json\ndef at(text: str) -> object:\n    json.loads(text)"
     },
@@ -258,6 +322,16 @@ def test_a_verb_is_seen_directly_and_through_a_module_between() -> None:
     assert list(verbs_in_reach(tree().planted(services__board__pollers=direct)))
     between = tree().planted(tui__between=direct, services__board__pollers="import tui.between")
     assert list(verbs_in_reach(between))
+
+
+def test_a_room_too_many_and_a_circle_of_rooms_are_seen() -> None:
+    assert list(floors(tree().planted(services__more__one="")))
+    assert list(floors(tree().planted(services__clock="import services.watch.digest")))
+
+
+def test_a_re_export_is_seen_through() -> None:
+    """`models` is taken from its folder's file: what it re-exports has many users all the same."""
+    assert len(tree().importers["services.models.events"]) > 20
 
 
 @pytest.mark.parametrize("package", ["services", "tui.cli"])

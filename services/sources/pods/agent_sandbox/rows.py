@@ -5,11 +5,13 @@ See upstream/agent-sandbox: Rows.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from services.errors import NotFoundError
 from services.models import (
     Capability,
+    Event,
     Facts,
     Gateway,
     GatewayId,
@@ -17,6 +19,7 @@ from services.models import (
     Sandbox,
     SandboxId,
     SandboxState,
+    Severity,
 )
 from services.sources.pods import evidence as pod_evidence
 from services.sources.pods.agent_sandbox.judge import time_left
@@ -28,6 +31,17 @@ from services.text.sanitize import sanitize
 
 _KIND = "sandbox"
 _CONDITIONS = 8
+
+_PAST_S = 86_400.0
+_MOST_PAST = 50
+_PAST_SEVERITY = {
+    SandboxState.READY: Severity.BETTER,
+    SandboxState.ASLEEP: Severity.INFO,
+    SandboxState.DOWN: Severity.WORSE,
+    SandboxState.STUCK: Severity.WORSE,
+    SandboxState.BROKEN: Severity.WORSE,
+}
+"""States that are told; what is on its way is not worth a line of history."""
 
 
 def native_id(key: str) -> str:
@@ -179,4 +193,33 @@ def pool_row(pool: WarmPool, source: str, now: float) -> Gateway:
             ("in stock", str(there)),
             ("ready in stock", str(ready)),
         ),
+    )
+
+
+def past_events(rows: Iterable[Sandbox], now: float) -> tuple[Event, ...]:
+    """The last change of each, at the cluster's own time; the newest of a day, oldest first.
+
+    The journal leaves out what it has already.
+    """
+    told = [
+        (row.told_at, row)
+        for row in rows
+        if row.told_at is not None
+        and now - _PAST_S < row.told_at <= now
+        and row.state in _PAST_SEVERITY
+        and not row.stock
+    ]
+    told.sort(key=lambda one: (one[0], one[1].id.native_id))
+    return tuple(
+        Event(
+            at,
+            _PAST_SEVERITY[row.state],
+            row.id.source,
+            row.id.native_id,
+            "sandbox",
+            f"{row.name} is {row.state.value}{f': {row.reason}' if row.reason else ''}",
+            after=row.state.value,
+            told_at=at,
+        )
+        for at, row in told[-_MOST_PAST:]
     )

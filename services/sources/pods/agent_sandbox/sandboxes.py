@@ -26,9 +26,14 @@ from services.sources.pods.agent_sandbox.controller import NAME, Controller
 from services.sources.pods.agent_sandbox.inventory import Inventory, Stock
 from services.sources.pods.agent_sandbox.judge import is_contradicted, judge
 from services.sources.pods.agent_sandbox.judgement import Evidence
-from services.sources.pods.agent_sandbox.past import past_events
 from services.sources.pods.agent_sandbox.records import SandboxResource
-from services.sources.pods.agent_sandbox.rows import Placed, native_id, pool_row, to_row
+from services.sources.pods.agent_sandbox.rows import (
+    Placed,
+    native_id,
+    past_events,
+    pool_row,
+    to_row,
+)
 from services.sources.pods.joined import Joined, PodsLook
 from services.sources.pods.judge import judge as judge_pod
 from services.sources.pods.pod import Pod

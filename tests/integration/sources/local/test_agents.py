@@ -14,9 +14,9 @@ import pytest
 
 from services.process.identity import Liveness
 from services.sources.local import crashes, lock, process_records, spawn
+from services.sources.local.host import AgentRestarts
 from services.sources.local.host_queue import HostQueue
 from services.sources.local.layout import ProcessRecord, World
-from services.sources.local.restarts import AgentRestarts
 from services.sources.local.traffic import InboundMessage
 from tests.support.waiting import eventually
 from tests.support.world_processes import (

@@ -20,7 +20,7 @@ from services.logs.follower import log_line
 from services.models import AttemptState, SandboxId, ShellState, StepState, Verb
 from services.repair.attempts import Attempts
 from services.sources.nanoclaw import confirmed_actions
-from services.sources.nanoclaw.container_shell import NOTICE, interpret
+from services.sources.nanoclaw.actor import NOTICE, interpret
 from services.sources.protocol.proposer import Proposer
 from services.sources.protocol.source import OpenSource
 from services.sources.protocol.verdict import VerdictKind

@@ -40,10 +40,10 @@ from widgets.panes.binding_rows import KeyRow, KeySection
 from widgets.panes.detail_text import event_lines, facts_of, facts_text, record_json, record_text
 from widgets.panes.footer import footer_line
 from widgets.panes.header import HeaderState, header_line, totals_from, totals_of
+from widgets.panes.repair_words import outcome_lines, progress_words, step_words, strip_lines
 from widgets.panes.shell_tabs import ShellTab, tab_line
 from widgets.panes.shells import ending_line
 from widgets.panes.sparkline import sparkline
-from widgets.panes.step_strip import outcome_lines, progress_words, step_words, strip_lines
 from widgets.text.cell_text import sanitize_block, sanitize_line
 from widgets.text.styled_text import signed, styled
 

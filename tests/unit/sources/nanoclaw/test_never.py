@@ -174,7 +174,7 @@ def test_what_looks_does_not_load_what_acts() -> None:
     code = (
         "import sys, services.sources.nanoclaw.observer\n"
         "bad = sorted(m for m in sys.modules if m.startswith('services.sources.nanoclaw.') and "
-        "m.rsplit('.', 1)[1] in ('acts', 'actor', 'proposals', 'container_shell'))\n"
+        "m.rsplit('.', 1)[1] in ('actor', 'confirmed_actions'))\n"
         "sys.exit(f'loaded {bad}' if bad else 0)\n"
     )
     done = subprocess.run(
@@ -190,7 +190,7 @@ def test_only_what_acts_knows_the_acts() -> None:
         if "nanoclaw.commands" in path.read_text("utf-8")
         or "import commands" in path.read_text("utf-8")
     }
-    assert knows == {"actor", "container_shell", "confirmed_actions"}
+    assert knows == {"actor", "confirmed_actions"}
 
 
 def test_an_install_that_is_not_configured_is_never_imported() -> None:
