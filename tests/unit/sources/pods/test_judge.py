@@ -90,7 +90,20 @@ ROWS = [
     ),
     (pod("Running", container(running()), **DELETED), SETTLING, "being deleted", True),
     (pod("Running", container(running()), reason="NodeLost", **DELETED), UNKNOWN, "node", True),
-    (pod("Running"), READY, "", False),
+    (pod("Running"), SETTLING, "does not say whether it is ready", False),
+    (
+        pod("Running", metadata={"creationTimestamp": "2026-01-01T00:00:00Z"}),
+        UNKNOWN, "does not say whether it is ready", False,
+    ),
+    (
+        pod("Running", container(running()), conditions=[{"type": "Ready", "status": "true"}]),
+        UNKNOWN, "Ready is 'true', a word this panel does not know", True,
+    ),
+    (pod(""), UNKNOWN, "does not say what it is doing", False),
+    (
+        pod("Pending", container(waiting("Completed"))),
+        BROKEN, "Completed: the container cannot run", False,
+    ),
     (pod("Pending"), SETTLING, "waits to be started", False),
     (pod("Pending", conditions=[UNSCHEDULABLE]), STUCK, "no node can take it; 0/3 nodes", False),
     (
