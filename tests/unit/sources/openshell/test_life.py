@@ -39,7 +39,7 @@ def row(phase: str = "Ready", cause: str = "", **status: object) -> SandboxRow:
     more = status.pop("conditions", [])
     assert isinstance(more, list)
     told = {"name": "box", "phase": phase, "conditions": [ready, *more], **status}
-    (found,), _ = lists.sandboxes(json.dumps({"sandboxes": [told]}), as_json=True)
+    (found,), _, _ = lists.sandboxes(json.dumps({"sandboxes": [told]}), as_json=True)
     return found
 
 
