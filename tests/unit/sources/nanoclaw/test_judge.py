@@ -246,3 +246,25 @@ def test_what_waits_for_a_human_comes_first() -> None:
 def test_a_heartbeat_from_the_future_protects() -> None:
     files = replace(QUIET, heartbeat_at=NOW + 3600, claims=claimed(300))
     assert seen(RUNNING, files, container=BOX).state is SandboxState.READY
+
+
+@pytest.mark.parametrize("runtime", [True, False])
+def test_a_session_whose_status_nobody_knows_is_not_judged(runtime: bool) -> None:
+    row = replace(STOPPED, status="archived")
+    judged = seen(row, replace(DUE, waiting_since=NOW - 900), runtime=runtime)
+    assert judged.state is SandboxState.UNKNOWN
+    assert "'archived', a word this panel does not know" in judged.reason
+    assert not judged.failing
+
+
+def test_a_container_word_of_a_row_is_shown_and_never_taken_for_stopped() -> None:
+    row = replace(STOPPED, container="hibernating")
+    unseen = seen(row, beat(3), runtime=False)
+    assert unseen.state is SandboxState.UNKNOWN and "'hibernating'" in unseen.reason
+    listed = seen(row)
+    assert listed.state is SandboxState.ASLEEP and "'hibernating'" in listed.reason
+
+
+def test_a_word_of_the_runtime_is_shown_and_never_taken_for_running() -> None:
+    judged = seen(RUNNING, beat(3), container=replace(BOX, status="stopping"))
+    assert judged.state is SandboxState.UNKNOWN and "'stopping'" in judged.reason
