@@ -80,8 +80,8 @@ def parse_rows(stdout: bytes) -> list[ListedRow] | None:
     for row in told:
         try:
             key = row.get("ID") or row["Id"]
-            names = row["Names"]
-            name = names[0] if isinstance(names, list) else names.split(",")[0]
+            names = row.get("Names") or ""
+            name = (names[0] if isinstance(names, list) else names.split(",")[0]) or key[:12]
             status = str(row.get("State") or _state(row)).lower()
         except (ValueError, KeyError, IndexError, TypeError, AttributeError):
             return None

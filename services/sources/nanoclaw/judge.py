@@ -83,9 +83,10 @@ def _runtime_unknown(seen: SessionEvidence, now: float) -> SessionJudgement:
         return SessionJudgement(
             SandboxState.UNKNOWN, f"Container state unknown: its row says {said}, no heartbeat."
         )
-    if said not in _CONTAINERS and seen.row is not None:
+    if seen.row is not None and said != "stopped":
+        told = _unknown_word(said) if said else "nothing of it"
         return SessionJudgement(
-            SandboxState.UNKNOWN, f"Container state unknown: its row says {_unknown_word(said)}."
+            SandboxState.UNKNOWN, f"Container state unknown: its row says {told}."
         )
     judged = _stopped(seen, now)
     return SessionJudgement(
@@ -102,14 +103,14 @@ def _runtime_unknown(seen: SessionEvidence, now: float) -> SessionJudgement:
 def _stopped(seen: SessionEvidence, now: float) -> SessionJudgement:
     files, row = seen.files, seen.row
     if not seen.folder and seen.mailbox:
-        said = "nothing" if row is None else row.container
+        said = "nothing" if row is None else sanitize(row.container, 40) or "nothing"
         return SessionJudgement(
             SandboxState.UNKNOWN,
             f"Its messages are in a kind of mailbox this panel cannot read ({seen.mailbox}); "
             f"its row says {said}.",
         )
     if not seen.folder:
-        stale = row is not None and row.container != "stopped"
+        stale = row is not None and row.container not in ("stopped", "")
         reason = "No files: it has a row in the central DB and no folder."
         return _asleep(f"{reason} {_stale_row(seen)}" if stale else reason, steady=True)
     if row is None and seen.central:

@@ -68,6 +68,16 @@ async def test_one_that_ended_meanwhile_leaves_the_others(
     assert found.known and [one.id for one in found.containers] == [KEYS[0]]
 
 
+@pytest.mark.parametrize("names", ["", None, []])
+async def test_one_that_lost_its_name_while_it_is_removed_hides_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, names: object
+) -> None:
+    dead = {"ID": KEYS[1], "Names": names, "State": "dead"}
+    ps = rows({"State": "running"}) + json.dumps(dead) + "\n"
+    found = await listing(tmp_path, monkeypatch, ps, inspected(tmp_path, *KEYS))
+    assert found.known and [one.id for one in found.containers] == [KEYS[0]]
+
+
 @pytest.mark.parametrize(
     ("row", "status"),
     [

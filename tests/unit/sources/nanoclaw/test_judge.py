@@ -10,7 +10,7 @@ from services.models import Activity, SandboxState
 from services.queues.facts import AgentFacts
 from services.queues.stuck import ProcessingClaim
 from services.queues.timestamps import sqlite_utc
-from services.sources.nanoclaw.central_db import SessionRow
+from services.sources.nanoclaw.central_db import SessionRow, session_row
 from services.sources.nanoclaw.containers import AgentContainer
 from services.sources.nanoclaw.evidence import SessionEvidence, SessionJudgement
 from services.sources.nanoclaw.host_log import StartFailure
@@ -268,3 +268,12 @@ def test_a_container_word_of_a_row_is_shown_and_never_taken_for_stopped() -> Non
 def test_a_word_of_the_runtime_is_shown_and_never_taken_for_running() -> None:
     judged = seen(RUNNING, beat(3), container=replace(BOX, status="stopping"))
     assert judged.state is SandboxState.UNKNOWN and "'stopping'" in judged.reason
+
+
+def test_a_row_that_says_nothing_of_its_container_contradicts_nobody() -> None:
+    silent = session_row({"id": "s", "agent_group_id": "g", "status": "active"})
+    assert silent == session_row({"id": "s", "agent_group_id": "g", "container_status": None})
+    assert seen(silent, beat(3), container=BOX).state is SandboxState.READY
+    assert seen(silent).state is SandboxState.ASLEEP
+    unseen = seen(silent, runtime=False)
+    assert (unseen.state, unseen.by_design) == (SandboxState.UNKNOWN, False)
