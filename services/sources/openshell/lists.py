@@ -179,7 +179,7 @@ def conditions(value: object) -> tuple[SandboxCondition, ...]:
     return tuple(
         SandboxCondition(
             _text(one.get("type")),
-            _text(one.get("status")),
+            _condition_status(one.get("status")),
             _text(one.get("reason")),
             _text(one.get("message")),
             instant(one.get("transition_time") or one.get("last_transition_time")),
@@ -187,6 +187,12 @@ def conditions(value: object) -> tuple[SandboxCondition, ...]:
         for one in value[:_LABELS]
         if isinstance(one, dict)
     )
+
+
+def _condition_status(value: object) -> str:
+    """`True`, `False` or `Unknown`, however it is spelled; another word as it is."""
+    word = str(value) if isinstance(value, bool) else _text(value)
+    return word.capitalize() if word.lower() in ("true", "false", "unknown") else word
 
 
 def sandboxes(text: str, *, as_json: bool) -> tuple[tuple[SandboxRow, ...], str, int]:
