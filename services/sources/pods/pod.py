@@ -179,8 +179,9 @@ class ListMetadata(_Record, frozen=True, rename="camel"):
 
 
 class PodList(_Record, frozen=True, rename="camel"):
+    items: list[Pod]
     metadata: ListMetadata = ListMetadata()
-    items: list[Pod] = []
+    kind: str = ""
 
 
 class WatchEvent(_Record, frozen=True, rename="camel"):
@@ -235,8 +236,9 @@ class _Named(_Record, frozen=True, rename="camel"):
 
 
 class _RawList(_Record, frozen=True, rename="camel"):
+    items: list[msgspec.Raw] | None
     metadata: ListMetadata = ListMetadata()
-    items: list[msgspec.Raw] | None = None
+    kind: str = ""
 
 
 T = TypeVar("T")
@@ -266,16 +268,24 @@ def tolerant_reader(
 def tolerant_list_reader(
     kind: type[T], read_one: Callable[[bytes | str | msgspec.Raw], object]
 ) -> Callable[[bytes | str], T]:
-    """Reads a list whole; where one of its items is sick, item by item. Raises UnfitError."""
+    """Reads a list whole; where one of its items is sick, item by item.
+
+    The result raises UnfitError for what has no items, or calls itself something else than a list:
+    that is no empty list.
+    """
     read = json_reader(kind, LISTS)
 
     def tolerant(data: bytes | str) -> T:
         try:
-            return read(data)
+            found = read(data)
         except UnfitError:
             told = _read_raw_list(data)
-        items = [read_one(one) for one in told.items or ()]
-        return kind(metadata=told.metadata, items=items)  # type: ignore[call-arg]
+            items = [read_one(one) for one in told.items or ()]
+            found = kind(items=items, metadata=told.metadata, kind=told.kind)  # type: ignore[call-arg]
+        called: str = getattr(found, "kind", "")
+        if called and not called.endswith("List"):
+            raise UnfitError("it is something else than a list")
+        return found
 
     return tolerant
 

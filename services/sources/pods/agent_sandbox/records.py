@@ -161,18 +161,21 @@ class WarmPool(_ApiRecord, frozen=True, rename="camel"):
 
 
 class SandboxList(_ApiRecord, frozen=True, rename="camel"):
+    items: list[SandboxResource]
     metadata: ListMetadata = ListMetadata()
-    items: list[SandboxResource] = []
+    kind: str = ""
 
 
 class ClaimList(_ApiRecord, frozen=True, rename="camel"):
+    items: list[SandboxClaim]
     metadata: ListMetadata = ListMetadata()
-    items: list[SandboxClaim] = []
+    kind: str = ""
 
 
 class PoolList(_ApiRecord, frozen=True, rename="camel"):
+    items: list[WarmPool]
     metadata: ListMetadata = ListMetadata()
-    items: list[WarmPool] = []
+    kind: str = ""
 
 
 def _identity(of: ResourceIdentity) -> ResourceMetadata:

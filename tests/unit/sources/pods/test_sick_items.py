@@ -53,8 +53,14 @@ def test_a_list_whose_items_are_null_is_empty() -> None:
     assert read_list('{"metadata":{"resourceVersion":"9"},"items":null}').items == []
 
 
-@pytest.mark.parametrize("body", ["[]", '{"items":["x"]}', '{"items":[', "null"])
-def test_what_has_no_name_is_no_list(body: str) -> None:
+@pytest.mark.parametrize(
+    "body",
+    [
+        *("[]", '{"items":["x"]}', '{"items":[', "null", "{}", '{"metadata":{}}'),
+        *('{"kind":"Status","status":"Failure","code":500}', '{"kind":"Table","items":[]}'),
+    ],
+)
+def test_what_is_something_else_is_no_empty_list(body: str) -> None:
     with pytest.raises(UnfitError):
         read_list(body)
 
