@@ -166,7 +166,7 @@ class Centml(Platform):
         elif request.path == "/deployments":
             rows = [{"id": id, "name": f"model-{id}"} for id in self.deployments]
             await exchange.json(200, {"results": [*rows, *self.odd]})
-        elif parts[1:2] != ["pods"] and parts[2:3] and int(parts[2]) in self.sick:
+        elif parts[1:2] in (["status_v3"], ["status"]) and int(parts[2]) in self.sick:
             await exchange.json(500, {"detail": "Internal Server Error"})
         elif parts[:2] == ["deployments", "status_v3"]:
             await self._status(exchange, int(parts[2]), old=False)

@@ -99,7 +99,6 @@ ROWS = [
         pod("Running", container(running()), conditions=[{"type": "Ready", "status": "true"}]),
         UNKNOWN, "Ready is 'true', a word this panel does not know", True,
     ),
-    (pod(""), UNKNOWN, "does not say what it is doing", False),
     (
         pod("Pending", container(waiting("Completed"))),
         BROKEN, "Completed: the container cannot run", False,
@@ -380,3 +379,13 @@ def test_why_it_is_not_ready_is_evidence_only_while_it_is_not() -> None:
     waits = dict(evidence.evidence(pod("Running", MAIN, **said("ContainersNotReady"))))
     assert waits["not ready"].startswith("ContainersNotReady")
     assert "not ready" not in dict(evidence.evidence(pod("Running", MAIN, **said("", "True"))))
+
+
+@pytest.mark.parametrize("phase", ["", None])
+def test_a_pod_without_a_phase_blames_no_node(phase: Any) -> None:
+    judged = judge.judge(pod(phase), NOW)
+    assert (judged.state, judged.reason) == (
+        UNKNOWN,
+        "its cluster does not say what it is doing",
+    )
+    assert judged.no_shell
