@@ -36,7 +36,6 @@ from services.sources.openshell.records import (
     safe_name,
 )
 from services.sources.openshell.sandbox_judge import Reconciled, SandboxProbe, reconcile
-from services.text.format import plural
 
 GATEWAY_PROBE_S = 4.6
 """Seconds for one gateway with all its sandboxes, waiting for a free place included."""
@@ -284,9 +283,8 @@ class OpenShellClient:
             answer = await self._cli.run(*asked, *step, limit_s=LIST_S, gateway=gateway)
             if answer.code != 0 or answer.truncated:
                 why = "no answer in time" if answer.timed_out else answer.error_text
-                raise UnlistedError(
-                    f"its sandboxes cannot be listed: {why}", answer.error_kind, (*rows.values(),)
-                )
+                said = f"its sandboxes cannot be listed: {why}"
+                raise UnlistedError(said, answer.error_kind, (*rows.values(),))
             listed, token, missed = lists.sandboxes(answer.stdout, as_json=tools.list_json)
             odd, size = odd + missed, len(listed) + missed
             page = {(row.workspace, row.name): row for row in listed}
@@ -312,7 +310,7 @@ class OpenShellClient:
         else:
             raise _incomplete(f"it has more than {MOST} sandboxes", rows)
         if odd:
-            raise _incomplete(f"{plural(odd, 'line')} not understood", rows)
+            raise _incomplete(f"{odd} of its lines not understood", rows)
         return rows
 
     async def sandbox(self, target: Target, tools: Toolset, limit_s: float) -> SandboxProbe:
@@ -349,8 +347,7 @@ class OpenShellClient:
             try:
                 said = answer.stdout if answer.stdout.strip() else answer.stderr
                 listed, odd = lists.forwards(said)
-                if odd:
-                    problem = "; ".join(filter(None, (problem, lists.not_understood(odd))))
+                problem = "; ".join(filter(None, (problem, lists.not_understood(odd))))
             except UnavailableError as error:
                 problem = f"which ports are forwarded is not known: {error.sentence.rstrip('.')}"
         return ForwardList(merged(listed, files.rows), problem)

@@ -289,5 +289,7 @@ def _number(cell: str) -> int:
 
 
 def not_understood(lines: int) -> str:
-    """What is said of lines of a list that were left out."""
+    """What is said of lines of a list that were left out; empty where none were."""
+    if not lines:
+        return ""
     return f"{lines} line{'s' if lines > 1 else ''} of `forward list` not understood"
