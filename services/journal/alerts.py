@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from services.models import Event, Severity
+from services.models import Event, GatewayState, Severity
 from services.text.sanitize import sanitize
 
 MAX_NAMED = 3
@@ -28,7 +28,10 @@ class Alerts:
         return len(self._unseen)
 
     def on_events(self, events: Iterable[Event]) -> None:
-        """Add events, oldest first; a recovery removes the pending alert of its subject."""
+        """Add events, oldest first; a recovery removes the pending alert of its subject.
+
+        That a trouble is not known any more is no recovery.
+        """
         for event in events:
             if event.kind not in _UNREQUESTED_KINDS:
                 continue
@@ -36,7 +39,7 @@ class Alerts:
             if event.severity is Severity.WORSE:
                 self._waiting[about] = sanitize(event.text, 120)
                 self._unseen.add(about)
-            elif event.severity is Severity.BETTER:
+            elif event.severity is Severity.BETTER and event.after != GatewayState.UNKNOWN.value:
                 self._waiting.pop(about, None)
                 self._unseen.discard(about)
 

@@ -52,6 +52,8 @@ class OutLabel(Enum):
     UNLOGGED = "not yet in the run log"
     DROPPED = "dropped, no address"
     NEVER_SENT = "never sent, unreadable time"
+    UNKNOWN_STATUS = "unknown delivery status"
+    UNKNOWN_KIND = "unknown kind"
 
 
 @dataclass(frozen=True, slots=True)

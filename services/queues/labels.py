@@ -17,6 +17,8 @@ ECHO = "session-echo"
 UNKNOWN_STATUS = "?"
 """Stands for a status of a row that nobody here has a meaning for."""
 KNOWN_ACKS = ("processing", "completed", "failed")
+KNOWN_DELIVERIES = ("", "delivered", "failed")
+_MESSAGE_KINDS = ("chat", "chat-sdk", "task", "webhook")
 
 
 class DueState(IntEnum):
@@ -99,6 +101,8 @@ def inbound_label(facts: InboundFacts, *, alive: bool | None) -> InLabel:
 
 def outbound_label(facts: OutboundFacts) -> OutLabel:
     """The row that holds (upstream/nanoclaw: Outbound labels)."""
+    if facts.delivery not in KNOWN_DELIVERIES:
+        return OutLabel.UNKNOWN_STATUS
     if facts.kind == TASK_LOG and facts.delivery != "failed":
         return OutLabel.LOGGED if facts.delivery else OutLabel.UNLOGGED
     if not facts.delivery:
@@ -113,6 +117,8 @@ def outbound_label(facts: OutboundFacts) -> OutLabel:
         return OutLabel.ROUTED
     if facts.kind in ("chat", "chat-sdk") and not facts.addressed and not facts.confirmed:
         return OutLabel.DROPPED
+    if facts.kind not in _MESSAGE_KINDS and not facts.addressed and not facts.confirmed:
+        return OutLabel.UNKNOWN_KIND
     confirmed = facts.confirmed or facts.channel == "cli"
     return OutLabel.DELIVERED if confirmed else OutLabel.UNCONFIRMED
 

@@ -111,4 +111,7 @@ def _sent(row: OutboundRow, page: Page, now_text: str) -> Message:
         reply_to=None if row.reply_to is None else sanitize_id(row.reply_to),
         due_at=seconds(row.deliver_after) if label is OutLabel.DEFERRED else None,
         since=seconds(delivery.at) if delivery else None,
+        note=sanitize(delivery.status, _NAME)
+        if delivery and label is OutLabel.UNKNOWN_STATUS
+        else "",
     )

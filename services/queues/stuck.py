@@ -126,5 +126,6 @@ def working(
     now: float, heartbeat_at: float | None, tool: str, claims: Sequence[ProcessingClaim]
 ) -> bool:
     """Busy: a claim, a tool, or a heartbeat younger than 6 s; never claims alone."""
-    young = heartbeat_at is not None and now - heartbeat_at < WORKING_HEARTBEAT_S
+    # One from a clock that was set back since lies ahead, and is no sign of life now.
+    young = heartbeat_at is not None and abs(now - heartbeat_at) < WORKING_HEARTBEAT_S
     return bool(claims or tool or young)

@@ -86,6 +86,13 @@ def latency(seconds: float | None) -> str:
     return f"{seconds * 1000:.0f} ms" if seconds < 9.95 else duration(seconds)
 
 
+def latency_order(seconds: float | None) -> int:
+    """The number behind `latency`: two that read the same are equal here; none is the longest."""
+    if seconds is None:
+        return 1 << 62
+    return round(seconds * 1000) if seconds < 9.95 else round(seconds) * 1000
+
+
 def clock_time(instant: float, *, with_date: bool = False) -> str:
     """Local wall-clock time; dashes where no calendar has the instant."""
     form = "%Y-%m-%d %H:%M:%S" if with_date else "%H:%M:%S"

@@ -158,6 +158,8 @@ _OUT = {
     OutLabel.UNLOGGED: Sign("●", "run log", "calm"),
     OutLabel.DROPPED: Sign("✕", "no address", "warn"),
     OutLabel.NEVER_SENT: Sign("!", "never sent", "warn"),
+    OutLabel.UNKNOWN_STATUS: Sign("?", "unknown status", "dim"),
+    OutLabel.UNKNOWN_KIND: Sign("?", "unknown kind", "dim"),
 }
 
 
@@ -176,7 +178,9 @@ _URGENT: tuple[InLabel | OutLabel, ...] = (
     InLabel.BACKOFF,
     InLabel.UNKNOWN_STATUS,
     InLabel.UNKNOWN_ACK,
+    OutLabel.UNKNOWN_STATUS,
     OutLabel.UNCONFIRMED,
+    OutLabel.UNKNOWN_KIND,
     InLabel.WAITING,
     InLabel.SCHEDULED,
     OutLabel.DEFERRED,

@@ -222,7 +222,7 @@ class Incoming:
 
     def _message(self, row: _MessageRow) -> Message:
         direction = word_of(Direction, row.direction, Direction.IN)
-        unknown = InLabel.UNKNOWN_STATUS if direction is Direction.IN else OutLabel.UNCONFIRMED
+        unknown = InLabel.UNKNOWN_STATUS if direction is Direction.IN else OutLabel.UNKNOWN_STATUS
         label = _QUEUE_LABELS.get(row.label)
         if label is None:
             self._unknown("message label", row.label)

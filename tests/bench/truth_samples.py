@@ -150,6 +150,6 @@ def answer_of(said: bytes, asked: float, answered: float) -> Answer:
             row["id"].rpartition("/")[2]: STALE if row["stale"] else str(row["state"])
             for row in shape["gateways"]
         }
-        return Answer(asked, answered, ways, int(shape["totals"].get("ready", 0)))
+        return Answer(asked, answered, ways, int((shape["totals"] or {}).get("ready", 0)))
     except (ValueError, KeyError, TypeError):
         return Answer(asked, answered, {}, 0, whole=False)

@@ -123,6 +123,10 @@ class Centml(Platform):
         self.deployments: dict[int, dict[str, Any]] = {}
         self.old: set[int] = set()
         """Deployments only v2 knows."""
+        self.sick: set[int] = set()
+        """Deployments whose status is answered 500."""
+        self.odd: list[Any] = []
+        """What else is in the list."""
         self.issued: list[dict[str, str]] = []
         """What was asked of the token endpoints."""
         self.next_token: dict[str, Any] = {}
@@ -161,7 +165,9 @@ class Centml(Platform):
             await exchange.json(401, {"detail": "Invalid token"})
         elif request.path == "/deployments":
             rows = [{"id": id, "name": f"model-{id}"} for id in self.deployments]
-            await exchange.json(200, {"results": rows})
+            await exchange.json(200, {"results": [*rows, *self.odd]})
+        elif parts[1:2] in (["status_v3"], ["status"]) and int(parts[2]) in self.sick:
+            await exchange.json(500, {"detail": "Internal Server Error"})
         elif parts[:2] == ["deployments", "status_v3"]:
             await self._status(exchange, int(parts[2]), old=False)
         elif parts[:2] == ["deployments", "status"]:
@@ -238,6 +244,9 @@ class Argo(Platform):
         self.pods: dict[str, str] = {"box": "Running"}
         self.shells = ("bash", "sh", "powershell", "cmd")
         self.missing: set[str] = set()
+        self.listed: Any = [_APPLICATION]
+        """The items of its list of applications."""
+        self.health = "Healthy"
         self.entries: list[dict[str, Any]] = []
         """What a log is told in."""
 
@@ -250,8 +259,8 @@ class Argo(Platform):
         elif request.headers.get("authorization", "") not in {f"Bearer {t}" for t in self.tokens}:
             await exchange.json(401, {"error": "invalid session", "message": "invalid session"})
         elif request.path == "/api/v1/applications":
-            await exchange.json(200, {"items": [_APPLICATION]})
-        elif parts[-1] == "resource-tree":
+            await exchange.json(200, {"items": self.listed})
+        elif parts[-1] == "resource-tree" and parts[3] == "shop":
             nodes = [
                 {
                     "kind": "Pod",
@@ -261,7 +270,7 @@ class Argo(Platform):
                         {"name": "Status Reason", "value": status},
                         {"name": "Containers", "value": "1/1"},
                     ],
-                    "health": {"status": "Healthy"},
+                    "health": {"status": self.health},
                 }
                 for name, status in self.pods.items()
             ]

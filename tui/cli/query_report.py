@@ -302,7 +302,7 @@ def status(settings: Settings, as_json: bool) -> int:
                         "observed_at": now,
                         "attention": attention,
                         "gateways": [tables.gateway_json(one, now) for one in gateways],
-                        "totals": tables.totals_json(totals),
+                        "totals": tables.status_totals(totals),
                         "needs_me": totals.needs_me,
                         **tables.unknown_json(board.unknown_lists),
                     }

@@ -53,6 +53,11 @@ def gateway_json(gateway: Gateway, now: float) -> dict[str, Any]:
     }
 
 
+def status_totals(totals: Totals) -> dict[str, int] | None:
+    """`totals` of `status --json`: null where nothing is known, empty where there is nothing."""
+    return totals_json(totals) or (None if totals.lost or totals.unknown_lists else {})
+
+
 def totals_json(totals: Totals) -> dict[str, int]:
     """Sandboxes by shown state; what is stale is counted as that alone."""
     counted = {state.value: number for state, number in totals.sandboxes}

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from textual.message import Message
 
 from services.models import Gateway, GatewayId, GatewayState
-from services.text.format import age_order, latency
+from services.text.format import age_order, latency, latency_order
 from services.text.signs import GATEWAYS
 from widgets.panes.sparkline import sparkline
 from widgets.panes.table_pane import TablePane, count_summary
@@ -117,7 +117,7 @@ COLUMNS: tuple[Column[ProbedGateway], ...] = (
         width=7,
         priority=1,
         align="right",
-        sort_key=lambda r, _: (r.gateway.latency_s is None, round(r.gateway.latency_s or 0.0, 3)),
+        sort_key=lambda r, _: latency_order(r.gateway.latency_s),
     ),
     Column("trend", "LAST PROBES", _trend, width=PROBES, least=NARROW, priority=3),
     Column("range", "MIN–MAX", _range, width=12, priority=4),

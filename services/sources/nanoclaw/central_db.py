@@ -87,7 +87,7 @@ class SessionRow:
     thread: str | None = None
     status: str = "active"
     container: str = "stopped"
-    """A claim, not a fact: it survives the host that made it."""
+    """A claim, not a fact: it survives the host that made it. Empty where it is not told."""
     last_active: str | None = None
 
     @property
@@ -228,7 +228,7 @@ def session_row(row: Record) -> SessionRow:
         chat=_optional(row.get("messaging_group_id")),
         thread=_optional(row.get("thread_id")),
         status=_text(row.get("status")) or "active",
-        container=_text(row.get("container_status")) or "stopped",
+        container=_text(row.get("container_status")),
         last_active=_optional(row.get("last_active")),
     )
 

@@ -44,6 +44,8 @@ KEPT_S = 15.0
 
 RUNNING = ("running", "paused", "restarting", "created")
 """Words for one that is, or is about to be, a session's (upstream/nanoclaw: Containers)."""
+_ENDED = ("exited", "dead", "removing", "stopped")
+"""Words for one that is no more; any other word is of one that may still be there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +143,8 @@ class Containers:
                 return f"docker does not answer within {INSPECT_S:g} s"
             # One that ended meanwhile makes the status an error and leaves the others' lines good.
             told = parse_inspected(done.stdout)
+            if any(row.id not in told for row in some) and (why := _uninspected(done)):
+                return why
             for row in some:
                 if row.id in told:
                     self._known[row.id] = (row.status, agent_of(row, told[row.id], install))
@@ -149,11 +153,19 @@ class Containers:
         return ""
 
 
+def _uninspected(done: run.Completed) -> str:
+    """Why some were not inspected; empty where they ended meanwhile."""
+    if not done.code:
+        return "docker inspects containers in a way this panel cannot read"
+    gone = not done.stderr.strip() or b"no such" in done.stderr.lower()
+    return "" if gone else f"docker: {complaint(done.stderr)}"
+
+
 def listing_of(
     at: float, containers: Iterable[AgentContainer], latency_s: float | None = None
 ) -> Listing:
     """Those that run or start, by session; what has ended is nobody's container."""
-    found = tuple(one for one in containers if one.status in RUNNING)
+    found = tuple(one for one in containers if one.status not in _ENDED)
     by_session: dict[SessionKey, AgentContainer] = {}
     doubled: set[SessionKey] = set()
     for one in found:
@@ -163,12 +175,16 @@ def listing_of(
         other = by_session.get(key)
         if other is not None:
             doubled.add(key)
-            if RUNNING.index(other.status) <= RUNNING.index(one.status):
+            if _rank(other.status) <= _rank(one.status):
                 continue
         by_session[key] = one
     return Listing(
         at, found, latency_s=latency_s, by_session=by_session, doubled=frozenset(doubled)
     )
+
+
+def _rank(status: str) -> int:
+    return RUNNING.index(status) if status in RUNNING else len(RUNNING)
 
 
 def agent_of(row: ListedRow, told: Inspected, install: Install) -> AgentContainer | None:

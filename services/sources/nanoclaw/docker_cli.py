@@ -80,9 +80,9 @@ def parse_rows(stdout: bytes) -> list[ListedRow] | None:
     for row in told:
         try:
             key = row.get("ID") or row["Id"]
-            names = row["Names"]
-            name = names[0] if isinstance(names, list) else names.split(",")[0]
-            status = str(row.get("State") or "running").lower()
+            names = row.get("Names") or ""
+            name = (names[0] if isinstance(names, list) else names.split(",")[0]) or key[:12]
+            status = str(row.get("State") or _state(row)).lower()
         except (ValueError, KeyError, IndexError, TypeError, AttributeError):
             return None
         if not (safe_name(key) and safe_name(name)):
@@ -91,6 +91,15 @@ def parse_rows(stdout: bytes) -> list[ListedRow] | None:
         calls = "ID" if "ID" not in row else "Id"
         rows.append(ListedRow(key, name, sanitize(status, 20), uptime, calls))
     return rows
+
+
+def _state(row: dict[str, Any]) -> str:
+    """The state of a row without one, from its status in words; `unknown` where that tells none."""
+    words = str(row.get("Status", "")).lower().split()
+    if words[:1] == ["up"]:
+        return "paused" if words[-1] == "(paused)" else "running"
+    first = words[0] if words else "unknown"
+    return "removing" if first == "removal" else first
 
 
 def _listed(stdout: bytes) -> list[Any]:

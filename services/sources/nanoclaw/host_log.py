@@ -18,7 +18,7 @@ TAIL = 256 * 1024
 _COLOUR = re.compile(r"\x1b\[[0-9;]{0,16}m")
 _LINE = re.compile(r"\[(\d\d):(\d\d):(\d\d)\.(\d{3})\] ([A-Z]{3,8}) (.*)", re.DOTALL)
 _SESSION = re.compile(r'sessionId="([^"\s]{1,200})"')
-_MESSAGE = re.compile(r'message: "((?:[^"\\]|\\.){1,400})')
+_MESSAGE = re.compile(r'(?:message: |"message": ?|\berr=)"((?:[^"\\]|\\.){1,400})')
 _CODE = re.compile(r"\bcode=(-?\d{1,6}|null)\b")
 WAKE_FAILED = "wakeContainer failed"
 EXITED = "Container exited"

@@ -21,7 +21,10 @@ from services.sources.nanoclaw.evidence import (
 from services.sources.nanoclaw.host_log import StartFailure
 from services.sources.nanoclaw.running_judge import TRIES, judge_alive, judge_running
 from services.text.format import ago, plural, sentence, span
+from services.text.sanitize import sanitize
 
+_STATUSES = ("active", "closed", "")
+_CONTAINERS = ("stopped", "running", "idle", "")
 CONTAINER_GONE_S = CEILING_MS / 1000 + 3 * SWEEP_S
 FAILING_S = 2 * SWEEP_S + 5
 
@@ -80,6 +83,11 @@ def _runtime_unknown(seen: SessionEvidence, now: float) -> SessionJudgement:
         return SessionJudgement(
             SandboxState.UNKNOWN, f"Container state unknown: its row says {said}, no heartbeat."
         )
+    if seen.row is not None and said != "stopped":
+        told = _unknown_word(said) if said else "nothing of it"
+        return SessionJudgement(
+            SandboxState.UNKNOWN, f"Container state unknown: its row says {told}."
+        )
     judged = _stopped(seen, now)
     return SessionJudgement(
         judged.state,
@@ -95,20 +103,25 @@ def _runtime_unknown(seen: SessionEvidence, now: float) -> SessionJudgement:
 def _stopped(seen: SessionEvidence, now: float) -> SessionJudgement:
     files, row = seen.files, seen.row
     if not seen.folder and seen.mailbox:
-        said = "nothing" if row is None else row.container
+        said = "nothing" if row is None else sanitize(row.container, 40) or "nothing"
         return SessionJudgement(
             SandboxState.UNKNOWN,
             f"Its messages are in a kind of mailbox this panel cannot read ({seen.mailbox}); "
             f"its row says {said}.",
         )
     if not seen.folder:
-        stale = row is not None and row.container != "stopped"
+        stale = row is not None and row.container not in ("stopped", "")
         reason = "No files: it has a row in the central DB and no folder."
         return _asleep(f"{reason} {_stale_row(seen)}" if stale else reason, steady=True)
     if row is None and seen.central:
         return _asleep("No row in the central DB: its folder is left over.", steady=True)
     if row is not None and row.status == "closed":
         return _asleep("Closed: nothing is delivered and nothing starts it.", steady=True)
+    if row is not None and row.status not in _STATUSES:
+        return SessionJudgement(
+            SandboxState.UNKNOWN,
+            f"No container runs; its row calls the session {_unknown_word(row.status)}.",
+        )
     if seen.held:
         return SessionJudgement(
             SandboxState.SETTLING,
@@ -116,7 +129,7 @@ def _stopped(seen: SessionEvidence, now: float) -> SessionJudgement:
                 seen, "Its row says running and no container is listed: it starts or ends."
             ),
         )
-    note = _stale_row(seen) if row is not None and row.container == "running" else ""
+    note = _row_note(seen)
     if files.unread:
         return _asleep(f"Stopped; {files.problem}. {note}")
     if files.problem:
@@ -144,6 +157,18 @@ def _stopped(seen: SessionEvidence, now: float) -> SessionJudgement:
         return _asleep(mention_human(seen, f"{seen.paused} {note}"), steady=True)
     waits = "Stopped." if seen.human else "Stopped, nothing waits."
     return _asleep(mention_human(seen, f"{waits} {note}"), steady=True)
+
+
+def _row_note(seen: SessionEvidence) -> str:
+    """What is to say of its row beside a list of containers that has none of it."""
+    said = "stopped" if seen.row is None else seen.row.container
+    if said == "running":
+        return _stale_row(seen)
+    return "" if said in _CONTAINERS else f"Its row says {_unknown_word(said)}."
+
+
+def _unknown_word(word: str) -> str:
+    return f"{sanitize(word, 40)!r}, a word this panel does not know"
 
 
 def _stale_row(seen: SessionEvidence) -> str:

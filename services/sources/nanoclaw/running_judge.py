@@ -12,7 +12,7 @@ from services.queues.stuck import (
     idle_reap_at,
     working,
 )
-from services.sources.nanoclaw.containers import AgentContainer
+from services.sources.nanoclaw.containers import RUNNING, AgentContainer
 from services.sources.nanoclaw.evidence import (
     SessionEvidence,
     SessionJudgement,
@@ -49,6 +49,11 @@ def judge_running(seen: SessionEvidence, container: AgentContainer, now: float) 
         return SessionJudgement(
             SandboxState.STUCK,
             "Paused: nothing in it moves, and the host ends it when it was silent too long.",
+        )
+    if container.status not in RUNNING:
+        return SessionJudgement(
+            SandboxState.UNKNOWN,
+            f"Its container is {container.status!r}, a word this panel does not know.",
         )
     if seen.central and (seen.row is None or seen.row.container == "stopped"):
         if age is not None and age < SPAWN_S:

@@ -127,7 +127,7 @@ def _in_label(status: str) -> InLabel:
 
 
 def _out_label(delivery: str) -> OutLabel | None:
-    return None if delivery in _SILENT else _OUT.get(delivery, OutLabel.UNCONFIRMED)
+    return None if delivery in _SILENT else _OUT.get(delivery, OutLabel.UNKNOWN_STATUS)
 
 
 def _job_label(one: CronJob) -> OutLabel | None:

@@ -51,6 +51,7 @@ TAKES = 4
 """How often a list that changes meanwhile is taken, within the time for listing."""
 MOST = 5000
 """Sandboxes of one gateway that are shown."""
+Rows = dict[tuple[str, str], SandboxRow]
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,19 +224,20 @@ class OpenShellClient:
     async def _rows_or_why(
         self, gateway: str, tools: Toolset
     ) -> tuple[SandboxRow, ...] | UnlistedError:
+        came: Rows = {}
         try:
             async with asyncio.timeout(LIST_S):
-                return await self.rows(gateway, tools)
+                return await self.rows(gateway, tools, came)
         except TimeoutError:
             late = f"listing its sandboxes took more than {LIST_S:g} s"
-            return UnlistedError(late, ErrorKind.UNKNOWN)
+            return UnlistedError(late, ErrorKind.UNKNOWN, (*came.values(),))
         except UnlistedError as error:
             return error
         except UnavailableError as error:
-            return UnlistedError(error.sentence.rstrip("."), ErrorKind.UNKNOWN)
+            return UnlistedError(error.sentence.rstrip("."), ErrorKind.UNKNOWN, (*came.values(),))
 
-    async def rows(self, gateway: str, tools: Toolset) -> tuple[SandboxRow, ...]:
-        """Every sandbox of a gateway, page by page.
+    async def rows(self, gateway: str, tools: Toolset, came: Rows) -> tuple[SandboxRow, ...]:
+        """Every sandbox of a gateway, page by page; `came` is told those of each page that came.
 
         Raises:
             UnlistedError: the CLI says why not.
@@ -251,45 +253,45 @@ class OpenShellClient:
         if tools.workspaces:
             asked.append("--all-workspaces")
         try:
-            return await self._taken(asked, gateway, tools)
+            return await self._taken(asked, gateway, tools, came)
         except UnlistedError as error:
             if error.error_kind is not ErrorKind.PERMISSION or not tools.workspaces:
                 raise
             asked.remove("--all-workspaces")
-            mine = await self._taken(asked, gateway, tools)
+            mine = await self._taken(asked, gateway, tools, came)
             why = f"only its own workspace may be listed: {error.sentence}"
             raise UnlistedError(why, ErrorKind.PERMISSION, mine) from error
 
     async def _taken(
-        self, asked: list[str], gateway: str, tools: Toolset
+        self, asked: list[str], gateway: str, tools: Toolset, came: Rows
     ) -> tuple[SandboxRow, ...]:
         for _ in range(TAKES):
-            rows = await self._take(asked, gateway, tools)
+            rows = await self._take(asked, gateway, tools, came)
             if rows is not None:
                 return tuple(rows.values())
         raise UnlistedError("its sandboxes change while they are listed", ErrorKind.UNKNOWN)
 
     async def _take(
-        self, asked: list[str], gateway: str, tools: Toolset
-    ) -> dict[tuple[str, str], SandboxRow] | None:
-        """One reading of all pages; None where so much changed that a row may be missed.
+        self, asked: list[str], gateway: str, tools: Toolset, rows: Rows
+    ) -> Rows | None:
+        """All pages read into `rows`; None where so much changed that a row may be missed.
 
         Pages by number shift while sandboxes come and go. Each begins with the last rows of the one
         before: as long as one of those is still there, nothing between the two was skipped.
         """
-        rows: dict[tuple[str, str], SandboxRow] = {}
-        before: dict[tuple[str, str], SandboxRow] = {}
+        rows.clear()
+        before: Rows = {}
         step: list[str] = []
-        at = 0
+        at = odd = 0
         tokens: set[str] = set()
         while max(len(rows), at) < MOST:
             answer = await self._cli.run(*asked, *step, limit_s=LIST_S, gateway=gateway)
             if answer.code != 0 or answer.truncated:
                 why = "no answer in time" if answer.timed_out else answer.error_text
-                raise UnlistedError(
-                    f"its sandboxes cannot be listed: {why}", answer.error_kind, (*rows.values(),)
-                )
-            listed, token = lists.sandboxes(answer.stdout, as_json=tools.list_json)
+                said = f"its sandboxes cannot be listed: {why}"
+                raise UnlistedError(said, answer.error_kind, (*rows.values(),))
+            listed, token, missed = lists.sandboxes(answer.stdout, as_json=tools.list_json)
+            odd, size = odd + missed, len(listed) + missed
             page = {(row.workspace, row.name): row for row in listed}
             if at and not page.keys() & before.keys():
                 return None
@@ -302,16 +304,18 @@ class OpenShellClient:
                     raise _incomplete("its list begins again and again", rows)
                 tokens.add(token)
                 step = ["--page-token", token]
-            elif len(listed) >= PAGE and tools.offsets and not again:
-                at += len(listed) - OVERLAP
+            elif size >= PAGE and tools.offsets and not again:
+                at += size - OVERLAP
                 step = ["--offset", str(at)]
-            elif token or (len(listed) == PAGE and not tools.offsets):
+            elif token or (size == PAGE and not tools.offsets):
                 raise _incomplete("its list may have more pages than it gives", rows)
             else:
                 break
             before = page
         else:
             raise _incomplete(f"it has more than {MOST} sandboxes", rows)
+        if odd:
+            raise _incomplete(f"{odd} of its lines not understood", rows)
         return rows
 
     async def sandbox(self, target: Target, tools: Toolset, limit_s: float) -> SandboxProbe:
@@ -348,7 +352,7 @@ class OpenShellClient:
             try:
                 said = answer.stdout if answer.stdout.strip() else answer.stderr
                 listed, odd = lists.forwards(said)
-                problem = lists.not_understood(odd) if odd else problem
+                problem = "; ".join(filter(None, (problem, lists.not_understood(odd))))
             except UnavailableError as error:
                 problem = f"which ports are forwarded is not known: {error.sentence.rstrip('.')}"
         return ForwardList(merged(listed, files.rows), problem)
@@ -359,7 +363,7 @@ def _no_registrations(answer: CliResult) -> UnavailableError:
     return UnavailableError(f"Which gateways are registered is not known: {why}.")
 
 
-def _incomplete(why: str, rows: dict[tuple[str, str], SandboxRow]) -> UnlistedError:
+def _incomplete(why: str, rows: Rows) -> UnlistedError:
     return UnlistedError(
         f"not all of its sandboxes are listed: {why}", ErrorKind.UNKNOWN, (*rows.values(),)
     )

@@ -43,7 +43,15 @@ class ForwardList:
 def from_files(folder: Path) -> ForwardList:
     """The forwards that have a pid file; dead where that process is gone or holds no such port."""
     files, problem = _files(folder)
-    found = [one for workspace, path in files if (one := _read(workspace, path)) is not None]
+    found = []
+    for workspace, path in files:
+        try:
+            one = _read(workspace, path)
+        except OSError as error:
+            why = sanitize(error.strerror or "why is not known")
+            problem = problem or f"{sanitize(path.name, 80)} cannot be read: {why}"
+            continue
+        found += [one] if one is not None else []
     held = held_ports([(process, one.port) for one, process in found if process is not None])
     rows = (replace(one, alive=(process, one.port) in held) for one, process in found)
     return ForwardList(tuple(rows), problem)
@@ -72,15 +80,20 @@ def _files(folder: Path) -> tuple[list[tuple[str, Path]], str]:
 
 
 def _read(workspace: str, path: Path) -> tuple[Forward, ProcessId | None] | None:
-    """What a pid file says, and the process that has its number now; None where it says nothing."""
+    """What a pid file says, and the process that has its number now; None where it says nothing.
+
+    Raises:
+        OSError: it cannot be read.
+    """
     match = _NAME.fullmatch(path.name)
     if match is None or not safe_name(match["sandbox"]):
         return None
     sandbox, port = match["sandbox"], int(match["port"])
     try:
-        words = read_bounded(path, _LARGEST).decode("utf-8", "replace").strip("\r\n").split("\t")
-    except (OSError, UnfitError):
+        text = read_bounded(path, _LARGEST).decode("utf-8", "replace")
+    except (FileNotFoundError, UnfitError):
         return None
+    words = text.strip("\r\n").split("\t")
     if not 0 < port < 65536 or not words[0].strip().isdecimal() or len(words[0]) > 10:
         return None
     number = sanitize(words[1].strip(), 200) if len(words) > 1 else ""

@@ -156,7 +156,7 @@ def _judge_status(seen: TlsEvidence, told: Mapping[str, object]) -> GatewayJudge
     if status == "connected":
         if auth in ("authenticated", "not", "not_required", "unverified", ""):
             return GatewayJudgement(GatewayStatus.HEALTHY, version=version, auth=auth)
-        return _auth(name, said)
+        return _auth(name, said or f"openshell calls it {auth!r}")
     code = sanitize(str(told.get("http_status") or ""), 40)
     if status == "connected_http" or code:
         heard = f" (HTTP {code})" if code else ""
@@ -165,6 +165,8 @@ def _judge_status(seen: TlsEvidence, told: Mapping[str, object]) -> GatewayJudge
             f"Something answers at {endpoint} that is not an OpenShell gateway{heard}.",
             advice="Find out what listens there, or correct the gateway's registration.",
         )
+    if not said:
+        said = f"openshell calls it {sanitize(str(status), 40)!r} and does not say why"
     return _by_error_kind(seen, error_kind(whole), said, whole)
 
 

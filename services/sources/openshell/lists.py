@@ -47,8 +47,8 @@ def _text(value: object, limit: int = 200) -> str:
     return sanitize(str(value), limit) if known else ""
 
 
-def _items(text: str, what: str, *keys: str) -> list[Mapping[str, object]]:
-    """The objects of a list, or of a list wrapped in an object.
+def _items(text: str, what: str, *keys: str) -> tuple[list[Mapping[str, object]], int]:
+    """The objects of a list, or of a list wrapped in an object; and how many others are in it.
 
     Raises:
         UnavailableError: it is no such list.
@@ -59,36 +59,37 @@ def _items(text: str, what: str, *keys: str) -> list[Mapping[str, object]]:
         raise _garbled(what) from error
     if isinstance(found, dict):
         found = next((found[key] for key in keys if isinstance(found.get(key), list)), None)
-    if not isinstance(found, list) or not all(isinstance(one, dict) for one in found):
+    if not isinstance(found, list):
         raise _garbled(what)
-    return found
+    items: list[Mapping[str, object]] = [one for one in found if isinstance(one, dict)]
+    if found and not items:
+        raise _garbled(what)
+    return items, len(found) - len(items)
 
 
-def table(text: str, what: str, *columns: str) -> list[dict[str, str]]:
+def table(text: str, *columns: str) -> tuple[list[dict[str, str]], int]:
     """The rows of a printed table by column name, cut where the words of its header begin.
 
-    What stands before the first column is under the empty name. No header with all of `columns`:
-    no rows.
-
-    Raises:
-        UnavailableError: a row does not fit its header.
+    And how many lines do not fit the header. What stands before the first column is under the
+    empty name. No header with all of `columns`: no rows.
     """
     lines = strip_colours(text).splitlines()
     start = next((n for n, line in enumerate(lines) if _is_header(line, columns)), None)
     if start is None:
-        return []
+        return [], 0
     words = [(match[0], match.start()) for match in _WORD.finditer(lines[start])]
     cuts = [("", 0), *words] if words[0][1] else words
     ends: list[int | None] = [*(at for _, at in cuts[1:]), None]
-    rows = []
+    rows, odd = [], 0
     for line in lines[start + 1 :]:
         if not line.strip():
             continue
         if any(line[at - 1 : at].strip() for _, at in cuts if at):
-            raise _garbled(what)
+            odd += 1
+            continue
         cells = zip(cuts, ends, strict=True)
         rows.append({name: sanitize(line[at:end].strip()) for (name, at), end in cells})
-    return rows
+    return rows, odd
 
 
 def _is_header(line: str, columns: tuple[str, ...]) -> bool:
@@ -102,7 +103,11 @@ def registrations(text: str, *, as_json: bool) -> tuple[Registration, ...]:
     Raises:
         UnavailableError: it is not a list of gateways.
     """
+    what = "`gateway list`"
     if not as_json:
+        printed, odd = table(text, "NAME", "ENDPOINT")
+        if odd:
+            raise _garbled(what)
         return tuple(
             Registration(
                 row["NAME"],
@@ -112,8 +117,11 @@ def registrations(text: str, *, as_json: bool) -> tuple[Registration, ...]:
                 row.get("SOURCE", ""),
                 row.get("") == "*",
             )
-            for row in table(text, "`gateway list`", "NAME", "ENDPOINT")
+            for row in printed
         )
+    items, odd = _items(text, what, "gateways", "items")
+    if odd or not all(_text(one.get("name")) for one in items):
+        raise _garbled(what)
     return tuple(
         Registration(
             _text(one.get("name")),
@@ -123,8 +131,7 @@ def registrations(text: str, *, as_json: bool) -> tuple[Registration, ...]:
             _text(one.get("source")),
             one.get("active") is True,
         )
-        for one in _items(text, "`gateway list`", "gateways", "items")
-        if _text(one.get("name"))
+        for one in items
     )
 
 
@@ -172,7 +179,7 @@ def conditions(value: object) -> tuple[SandboxCondition, ...]:
     return tuple(
         SandboxCondition(
             _text(one.get("type")),
-            _text(one.get("status")),
+            _condition_status(one.get("status")),
             _text(one.get("reason")),
             _text(one.get("message")),
             instant(one.get("transition_time") or one.get("last_transition_time")),
@@ -182,24 +189,31 @@ def conditions(value: object) -> tuple[SandboxCondition, ...]:
     )
 
 
-def sandboxes(text: str, *, as_json: bool) -> tuple[tuple[SandboxRow, ...], str]:
-    """The sandboxes of one page, and the token of the next where there is one.
+def _condition_status(value: object) -> str:
+    """`True`, `False` or `Unknown`, however it is spelled; another word as it is."""
+    word = str(value) if isinstance(value, bool) else _text(value)
+    return word.capitalize() if word.lower() in ("true", "false", "unknown") else word
+
+
+def sandboxes(text: str, *, as_json: bool) -> tuple[tuple[SandboxRow, ...], str, int]:
+    """The sandboxes of one page, the token of the next where there is one, and how many entries
+    were not understood.
 
     Raises:
         UnavailableError: it is not a list of sandboxes.
     """
     if not as_json:
-        printed = table(text, "`sandbox list`", "NAME", "CREATED", "PHASE")
+        printed, odd = table(text, "NAME", "CREATED", "PHASE")
         if not printed and "no sandboxes found" not in text.lower():
             raise _garbled("`sandbox list`")
         rows = [
             SandboxRow(row["NAME"], phase(row["PHASE"]) or "Unknown", created=row["CREATED"])
             for row in printed
         ]
-        return tuple(rows), ""
-    items = _items(text, "`sandbox list`", "sandboxes", "items")
+        return tuple(rows), "", odd
+    items, odd = _items(text, "`sandbox list`", "sandboxes", "items")
     rows = [row for row in map(sandbox, items) if row.name]
-    return tuple(rows), _next_page(text)
+    return tuple(rows), _next_page(text), odd + len(items) - len(rows)
 
 
 def _next_page(text: str) -> str:
@@ -235,16 +249,16 @@ def forwards(text: str) -> tuple[tuple[Forward, ...], int]:
     """
     what = "`forward list`"
     try:
-        items: list[Mapping[str, object]] = _items(text, what, "forwards", "items")
+        items, odd = _items(text, what, "forwards", "items")
     except UnavailableError:
-        printed = table(text, what, "SANDBOX", "PORT", "PID", "STATUS")
-        if not printed and "no active forwards" not in text.lower():
+        printed, odd = table(text, "SANDBOX", "PORT", "PID", "STATUS")
+        if not printed and (odd or "no active forwards" not in text.lower()):
             raise
         found = [_printed_forward(row) for row in printed]
     else:
         found = [_forward(one) for one in items]
     rows = tuple(one for one in found if one is not None)
-    return rows, len(found) - len(rows)
+    return rows, odd + len(found) - len(rows)
 
 
 def _printed_forward(row: Mapping[str, str]) -> Forward | None:
@@ -254,7 +268,9 @@ def _printed_forward(row: Mapping[str, str]) -> Forward | None:
     # A column before the name is the workspace (upstream/openshell: Forwards).
     before = next(iter(row))
     workspace = row[before] if before not in ("", "SANDBOX") else ""
-    alive = row["STATUS"].lower() == "running"
+    alive = {"running": True, "dead": False}.get(row["STATUS"].lower())
+    if alive is None:
+        return None
     return Forward(row["SANDBOX"], row.get("BIND", ""), port, alive, workspace)
 
 
@@ -263,7 +279,8 @@ def _forward(one: Mapping[str, object]) -> Forward | None:
     if not name or isinstance(port, bool) or not isinstance(port, int) or not 0 < port < 65536:
         return None
     place, workspace = _text(one.get("bind_address")), _text(one.get("workspace"))
-    return Forward(name, place, port, one.get("alive") is True, workspace)
+    alive = one.get("alive")
+    return Forward(name, place, port, alive, workspace) if isinstance(alive, bool) else None
 
 
 def _number(cell: str) -> int:
@@ -272,5 +289,7 @@ def _number(cell: str) -> int:
 
 
 def not_understood(lines: int) -> str:
-    """What is said of lines of a list that were left out."""
+    """What is said of lines of a list that were left out; empty where none were."""
+    if not lines:
+        return ""
     return f"{lines} line{'s' if lines > 1 else ''} of `forward list` not understood"

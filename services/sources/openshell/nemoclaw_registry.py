@@ -129,8 +129,10 @@ def read(path: Path | None, now: float | None = None) -> NemoclawRegistry:
     roots += [_root(folder / path.name, port) for port, folder in folders]
     every_entry = [one for root in roots for one in root.listed.values()]
     claims = [port for one in every_entry for port in _claimed(one)]
+    # What a register that cannot be read claims, and what it calls its default, is not known.
+    whole = not problem and all(root.status is not RegistryStatus.CORRUPT for root in roots)
     free = {
-        port: port not in claims and sum(map(may_use, every_entry)) == 1
+        port: whole and port not in claims and sum(map(may_use, every_entry)) == 1
         for port, may_use in _UNNOTED.items()
     }
     entries: list[NemoclawEntry] = []
@@ -167,7 +169,7 @@ def read(path: Path | None, now: float | None = None) -> NemoclawRegistry:
     said = "; ".join(filter(None, problems))
     base = [one for port, one in defaults if port == BASE_PORT]
     every = [one for _, one in defaults]
-    default = base[0] if base else every[0] if len(every) == 1 else None
+    default = base[0] if base else every[0] if whole and len(every) == 1 else None
     named = next((os.environ[name] for name in _DEFAULTS if os.environ.get(name)), "")
     if named:
         meant = [one for one in entries if one.name == named]

@@ -62,7 +62,15 @@ def state_of(row: SandboxRow, now: float) -> SandboxState:
     """As the panel shows it; a phase nobody knows is unknown."""
     if row.phase == "Provisioning" and over(row, now):
         return SandboxState.STUCK
+    if row.phase == "Ready" and (said := _unready(row)):
+        return SandboxState.STUCK if said == "False" else SandboxState.UNKNOWN
     return STATES.get(row.phase, SandboxState.UNKNOWN)
+
+
+def _unready(row: SandboxRow) -> str:
+    """What its condition Ready says against a phase Ready; empty where it agrees or is not told."""
+    said = next((one.status for one in row.conditions if one.kind == "Ready"), "")
+    return "" if said == "True" else said
 
 
 def held(row: SandboxRow) -> bool:
@@ -95,7 +103,10 @@ def _of_phase(row: SandboxRow, now: float) -> str:
     why = f" ({row.why})" if row.why else ""
     match row.phase:
         case "Ready":
-            return ""
+            said = _unready(row)
+            return f"In phase Ready, and its condition Ready is {said}{why}." if said else ""
+        case "Completed" if row.exit_code:
+            return f"Its main process has completed, with exit code {row.exit_code}{why}."
         case "Stopped":
             return "Stopped; wake starts it."
         case "Completed":

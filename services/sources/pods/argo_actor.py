@@ -10,8 +10,7 @@ from services.models import Retry, SandboxId, Step
 from services.net.http import ApiError, KeptHttp
 from services.sources.pods import argo_api
 from services.sources.pods.argo_api import AppPod
-from services.sources.pods.argo_client import ArgoServer
-from services.sources.pods.argo_observer import WORDS
+from services.sources.pods.argo_client import WORDS, ArgoServer
 from services.sources.pods.errors import argo_refusal, explain_api_error
 from services.sources.pods.platform_shell import PlatformShell, Route, ShellEndpoint
 from services.sources.pods.pod import container_of

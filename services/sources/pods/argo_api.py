@@ -62,14 +62,10 @@ def read_applications(value: Any) -> tuple[Application, ...]:
     Raises:
         UnavailableError: that is none.
     """
-    if not isinstance(value, dict):
+    items = value.get("items", "missing") if isinstance(value, dict) else "missing"
+    if items is not None and not isinstance(items, list):
         raise UnavailableError("Argo CD answered with something else than applications.")
-    items = value.get("items")
-    return tuple(
-        read_application(one)
-        for one in (items if isinstance(items, list) else [])
-        if isinstance(one, dict)
-    )
+    return tuple(map(read_application, items or ()))
 
 
 def read_application(value: Any) -> Application:
@@ -137,11 +133,23 @@ def read_manifest(value: Any) -> Pod:
         raise UnavailableError("Argo CD answered with something else than a pod.") from error
 
 
+_HEALTH = {
+    "Degraded": (SandboxState.STUCK, "Argo CD calls it degraded"),
+    "Progressing": (SandboxState.SETTLING, "Argo CD says that it is not ready yet"),
+    "Missing": (SandboxState.UNKNOWN, "Argo CD says that it is missing"),
+    "Unknown": (SandboxState.UNKNOWN, "Argo CD does not know whether it is healthy"),
+    "Suspended": (SandboxState.STUCK, "Argo CD calls it suspended"),
+}
+
+
 def judge(pod: AppPod) -> PodJudgement:
     """What a pod is, why, and whether a shell can be had in it."""
     state, said = words_for(pod.status)
-    if pod.health == "Degraded" and state is SandboxState.READY:
-        state, said = SandboxState.STUCK, "Argo CD calls it degraded"
+    if state is SandboxState.READY and pod.health not in ("", "Healthy"):
+        state, said = _HEALTH.get(
+            pod.health,
+            (SandboxState.UNKNOWN, f"Argo CD calls it {pod.health!r}, which is not known here"),
+        )
     running = pod.status == "Running"
     return PodJudgement(state, said, "" if running else f"it is {pod.status}")
 

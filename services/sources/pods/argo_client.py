@@ -14,9 +14,17 @@ from services.files.bounded import UnfitError, read_text
 from services.net.http import ApiError, Http, platform_http
 from services.sources.pods import argo_api
 from services.sources.pods.argo_api import Application, AppPod
+from services.sources.pods.errors import RefusalText
+from services.sources.pods.missed import Missed
 from services.sources.pods.pod import Pod
 from services.text.sanitize import sanitize
 
+WORDS = RefusalText(
+    "Argo CD does not accept the token",
+    "Issue a new one, for example with `argocd account generate-token`.",
+    "Argo CD does not let this token see its applications",
+    "The right needed is `applications, get`.",
+)
 _ADVICE = "Put a token in ARGOCD_AUTH_TOKEN or in the file `token_file` names."
 
 
@@ -86,8 +94,8 @@ class ArgoServer:
         allow_plain = self.table.allow_plain
         return platform_http(self.base, self.headers, allow_plain=allow_plain, context=self.tls)
 
-    async def applications(self, http: Http) -> tuple[Application, ...]:
-        """Those configured, or all that can be seen."""
+    async def applications(self, http: Http, missed: Missed) -> tuple[Application, ...]:
+        """Those configured, or all that can be seen; `missed` is told of those that are not."""
         if not self.table.applications:
             fields = "items.metadata.name,items.metadata.namespace,items.spec.project"
             return argo_api.read_applications(
@@ -96,7 +104,8 @@ class ArgoServer:
         found = []
         for one in self.table.applications:
             namespace, _, name = one.rpartition("/")
-            found.append(await self.application(http, name, namespace))
+            with missed.one_of_many():
+                found.append(await self.application(http, name, namespace))
         return tuple(found)
 
     async def application(self, http: Http, name: str, namespace: str) -> Application:
@@ -146,12 +155,16 @@ class ArgoServer:
         Raises:
             NotFoundError: it is not there any more.
         """
-        for app in await self.applications(http):
+        missed, known = Missed(WORDS), False
+        for app in await self.applications(http, missed):
             if app.name != application:
                 continue
+            known = True
             for one in await self.pods(http, app):
                 if (one.namespace, one.name) == (namespace, name):
                     return one
+        if not known:
+            missed.raise_first()
         raise NotFoundError(
             f"There is no pod {sanitize(name, 100)}"
             f" in application {sanitize(application, 100)} any more."

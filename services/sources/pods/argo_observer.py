@@ -22,21 +22,17 @@ from services.models import (
 from services.net.http import ApiError, Http, KeptHttp
 from services.sources.pods import argo_api, pod_logs
 from services.sources.pods.argo_api import Application, AppPod
-from services.sources.pods.argo_client import ArgoServer
-from services.sources.pods.errors import RefusalText, explain_api_error
+from services.sources.pods.argo_client import WORDS, ArgoServer
+from services.sources.pods.errors import explain_api_error
 from services.sources.pods.judgement import row, verdict
+from services.sources.pods.missed import Missed
 from services.sources.protocol.observer import NoQueues
 from services.sources.protocol.verdict import Verdict, VerdictKind
+from services.text.sanitize import sanitize
 
 AT_ONCE = 8
 MOST = 200
 ADVICE = "Argo CD and the pod's controller start it; its own pages say more."
-WORDS = RefusalText(
-    "Argo CD does not accept the token",
-    "Issue a new one, for example with `argocd account generate-token`.",
-    "Argo CD does not let this token see its applications",
-    "The right needed is `applications, get`.",
-)
 
 
 class ArgoObserver(NoQueues):
@@ -53,12 +49,15 @@ class ArgoObserver(NoQueues):
         http = self._http.opened()
         began = time.monotonic()
         try:
-            applications = await self._server.applications(http)
+            missed = Missed(WORDS)
+            applications = await self._server.applications(http, missed)
             latency = time.monotonic() - began
             limit = asyncio.Semaphore(AT_ONCE)
             found = await asyncio.gather(
-                *(self._pods(http, limit, one) for one in applications[:MOST])
+                *(self._pods(http, limit, one, missed) for one in applications[:MOST])
             )
+            if not any(one is not None for one in found):
+                missed.raise_first()
         except ApiError as error:
             raise explain_api_error(error, WORDS) from error
         now = self._clock.now()
@@ -72,8 +71,9 @@ class ArgoObserver(NoQueues):
             latency_s=latency,
             evidence=(("applications", str(len(applications))),),
         )
-        rows = tuple(self._sandbox(pod, front.id, now) for pods in found for pod in pods)
-        return Observation(self.info.key, now, (front,), rows)
+        rows = tuple(self._sandbox(pod, front.id, now) for pods in found for pod in pods or ())
+        missed.note_cut(len(applications), MOST, "applications")
+        return Observation(self.info.key, now, (front,), rows, missed.unknown(front.id))
 
     async def probe(self, sandbox: SandboxId) -> Verdict:
         try:
@@ -114,10 +114,13 @@ class ArgoObserver(NoQueues):
         await self._http.close()
 
     async def _pods(
-        self, http: Http, limit: asyncio.Semaphore, one: Application
-    ) -> tuple[AppPod, ...]:
+        self, http: Http, limit: asyncio.Semaphore, one: Application, missed: Missed
+    ) -> tuple[AppPod, ...] | None:
+        pods = None
         async with limit:
-            return await self._server.pods(http, one)
+            with missed.one_of_many(f"application {sanitize(one.name, 60)}"):
+                pods = await self._server.pods(http, one)
+        return pods
 
     def _sandbox(self, pod: AppPod, front: GatewayId, now: float) -> Sandbox:
         id = SandboxId(self.info.key, pod.native_id)

@@ -82,8 +82,8 @@ class Deployment:
         return tuple(one.name for one in self.pods or () if one.status == RUNNING and one.name)
 
 
-def read_list(value: Any) -> tuple[tuple[int, str], ...]:
-    """(id, name) of every deployment of a list answer.
+def read_list(value: Any) -> tuple[tuple[tuple[int, str], ...], int]:
+    """(id, name) of every deployment of a list answer, and how many entries have no id.
 
     Raises:
         UnavailableError: that is none.
@@ -91,11 +91,14 @@ def read_list(value: Any) -> tuple[tuple[int, str], ...]:
     results = value.get("results") if isinstance(value, dict) else None
     if not isinstance(results, list):
         raise UnavailableError("The platform answered with something else than deployments.")
-    return tuple(
+    found = tuple(
         (one["id"], sanitize(str(one.get("name") or ""), 100))
         for one in results
-        if isinstance(one, dict) and isinstance(one.get("id"), int)
+        if isinstance(one, dict)
+        and isinstance(one.get("id"), int)
+        and not isinstance(one["id"], bool)
     )
+    return found, len(results) - len(found)
 
 
 def read_status(id: int, name: str, value: Any) -> Deployment:

@@ -25,6 +25,7 @@ from services.sources.pods.centml_api import Deployment, PodInfo
 from services.sources.pods.centml_token import CentmlCredential
 from services.sources.pods.errors import RefusalText, explain_api_error
 from services.sources.pods.judgement import row
+from services.sources.pods.missed import Missed
 from services.sources.protocol.observer import NoQueues
 from services.sources.protocol.verdict import Verdict, VerdictKind
 from services.text.sanitize import sanitize
@@ -97,11 +98,18 @@ class CentmlObserver(NoQueues):
         http = await self._opened()
         began = time.monotonic()
         try:
-            wanted = [(one, "") for one in self._deployments] or list(
-                centml_api.read_list(await http.json("/deployments"))
-            )
+            missed = Missed(WORDS)
+            wanted = [(one, "") for one in self._deployments]
+            if not wanted:
+                listed, odd = centml_api.read_list(await http.json("/deployments"))
+                wanted = [*listed]
+                missed.note_odd(odd)
             limit = asyncio.Semaphore(AT_ONCE)
-            found = await asyncio.gather(*(self._one(http, limit, *one) for one in wanted[:MOST]))
+            found = await asyncio.gather(
+                *(self._one(http, limit, *one, missed) for one in wanted[:MOST])
+            )
+            if not any(found):
+                missed.raise_first()
         except ApiError as error:
             raise explain_api_error(error, WORDS) from error
         latency = (time.monotonic() - began) / max(len(wanted[:MOST]), 1)
@@ -116,8 +124,9 @@ class CentmlObserver(NoQueues):
             latency_s=latency,
             evidence=(("deployments", str(len(wanted))),),
         )
-        rows = [row for one in found for row in self._rows(one, front.id, now)]
-        return Observation(self.info.key, now, (front,), tuple(rows))
+        rows = [row for one in found if one for row in self._rows(one, front.id, now)]
+        missed.note_cut(len(wanted), MOST, "deployments")
+        return Observation(self.info.key, now, (front,), tuple(rows), missed.unknown(front.id))
 
     async def probe(self, sandbox: SandboxId) -> Verdict:
         try:
@@ -168,12 +177,17 @@ class CentmlObserver(NoQueues):
             await self._ready(self._credential)
         return http
 
-    async def _one(self, http: Http, limit: asyncio.Semaphore, id: int, name: str) -> Deployment:
+    async def _one(
+        self, http: Http, limit: asyncio.Semaphore, id: int, name: str, missed: Missed
+    ) -> Deployment | None:
+        found = None
         async with limit:
-            try:
-                return await status_of(http, id, name)
-            except NotFoundError:
-                return Deployment(id, name, "deleted")
+            with missed.one_of_many(f"deployment {id}"):
+                try:
+                    found = await status_of(http, id, name)
+                except NotFoundError:
+                    found = Deployment(id, name, "deleted")
+        return found
 
     def _rows(self, one: Deployment, front: GatewayId, now: float) -> list[Sandbox]:
         """The deployment, and each of its pods where it has several."""

@@ -74,9 +74,12 @@ def _node_lost(pod: Pod, _now: float) -> PodJudgement | None:
 
 
 def _other_phase(pod: Pod, _now: float) -> PodJudgement | None:
-    phase = pod.status.phase or "Unknown"
+    phase = pod.status.phase
     if phase in ("Running", "Pending"):
         return None
+    if not phase:
+        said = sanitize(pod.status.message or "its cluster does not say what it is doing", 160)
+        return PodJudgement(SandboxState.UNKNOWN, said, "its phase is not told")
     return PodJudgement(*words_for(phase), f"its phase is {sanitize(phase, 40)}")
 
 
@@ -175,8 +178,18 @@ def _unready(pod: Pod, now: float) -> PodJudgement | None:
 def _not_ready(pod: Pod, now: float) -> PodJudgement | None:
     """The pod's own word: whatever its containers look like, it is not ready."""
     condition = pod.condition("Ready")
-    if condition is None or condition.status == "True":
+    if condition is None:
+        if pod.lasting and all(_runs(one) and one.ready for one in pod.lasting):
+            return None
+        late = _patience(_began(pod), now) is SandboxState.STUCK
+        state = SandboxState.UNKNOWN if late else SandboxState.SETTLING
+        said = "its cluster does not say whether it is ready"
+        return PodJudgement(state, said, _no_shell(pod))
+    if condition.status == "True":
         return None
+    if condition.status != "False":
+        said = f"Ready is {sanitize(condition.status, 60)!r}, a word this panel does not know"
+        return PodJudgement(SandboxState.UNKNOWN, said, _no_shell(pod))
     gate = condition.reason == "ReadinessGatesNotReady"
     said = "a readiness gate is closed" if gate else "its cluster says it is not ready"
     detail = sanitize(condition.message or condition.reason or "", 160)

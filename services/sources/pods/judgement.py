@@ -79,7 +79,7 @@ def words_for(said: str) -> tuple[SandboxState, str]:
 
 def waiting_words(said: str) -> tuple[SandboxState, str]:
     """The same for why a container waits: all but the two steps of a start are failures."""
-    if said in _STARTING or known(said):
+    if said in _STARTING or (known(said) and _WORDS[said][0] is SandboxState.BROKEN):
         return words_for(said)
     return SandboxState.BROKEN, f"{sanitize(said, 80)}: the container cannot run"
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Callable
+from typing import Annotated, TypeVar
 
 import msgspec
 
-from services.files.bounded import LISTS, json_reader
+from services.files.bounded import LISTS, UnfitError, json_reader
 
 Int64 = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
 DEFAULT_CONTAINER = "kubectl.kubernetes.io/default-container"
@@ -178,8 +179,9 @@ class ListMetadata(_Record, frozen=True, rename="camel"):
 
 
 class PodList(_Record, frozen=True, rename="camel"):
+    items: list[Pod]
     metadata: ListMetadata = ListMetadata()
-    items: list[Pod] = []
+    kind: str = ""
 
 
 class WatchEvent(_Record, frozen=True, rename="camel"):
@@ -220,10 +222,83 @@ class ApiStatus(_Record, frozen=True, rename="camel"):
     message: str = ""
 
 
-read_list = json_reader(PodList, LISTS)
-"""A list answer. Raises UnfitError."""
-read_pod = json_reader(Pod)
+class ResourceIdentity(_Record, frozen=True, rename="camel"):
+    """What can be told of a resource that cannot be read."""
+
+    name: str
+    namespace: str = ""
+    uid: str = ""
+    resource_version: str = ""
+
+
+class _Named(_Record, frozen=True, rename="camel"):
+    metadata: ResourceIdentity
+
+
+class _RawList(_Record, frozen=True, rename="camel"):
+    items: list[msgspec.Raw] | None
+    metadata: ListMetadata = ListMetadata()
+    kind: str = ""
+
+
+T = TypeVar("T")
+UNREADABLE = "what its cluster says of it cannot be read"
+_read_named = json_reader(_Named)
+_read_raw_list = json_reader(_RawList, LISTS)
+
+
+def tolerant_reader(
+    kind: type[T], stand_in: Callable[[ResourceIdentity], T]
+) -> Callable[[bytes | str | msgspec.Raw], T]:
+    """Reads one resource; one that is sick inside still has its name, and a stand-in for the rest.
+
+    The result raises UnfitError for what has not even a name.
+    """
+    read = json_reader(kind)
+
+    def tolerant(data: bytes | str | msgspec.Raw) -> T:
+        try:
+            return read(data)
+        except UnfitError:
+            return stand_in(_read_named(data).metadata)
+
+    return tolerant
+
+
+def tolerant_list_reader(
+    kind: type[T], read_one: Callable[[bytes | str | msgspec.Raw], object]
+) -> Callable[[bytes | str], T]:
+    """Reads a list whole; where one of its items is sick, item by item.
+
+    The result raises UnfitError for what has no items, or calls itself something else than a list:
+    that is no empty list.
+    """
+    read = json_reader(kind, LISTS)
+
+    def tolerant(data: bytes | str) -> T:
+        try:
+            found = read(data)
+        except UnfitError:
+            told = _read_raw_list(data)
+            items = [read_one(one) for one in told.items or ()]
+            found = kind(items=items, metadata=told.metadata, kind=told.kind)  # type: ignore[call-arg]
+        called: str = getattr(found, "kind", "")
+        if called and not called.endswith("List"):
+            raise UnfitError("it is something else than a list")
+        return found
+
+    return tolerant
+
+
+def _unreadable(of: ResourceIdentity) -> Pod:
+    known = Metadata(of.name, of.namespace, of.uid, of.resource_version)
+    return Pod(known, status=Status(message=UNREADABLE))
+
+
+read_pod = tolerant_reader(Pod, _unreadable)
 """One pod. Raises UnfitError."""
+read_list = tolerant_list_reader(PodList, read_pod)
+"""A list answer. Raises UnfitError."""
 read_event = json_reader(WatchEvent)
 """One line of a watch. Raises UnfitError."""
 read_events = json_reader(EventList)

@@ -87,6 +87,8 @@ def ended(seen: AssistantEvidence) -> str:
     file = seen.assistant
     if file.state is PidState.STRANGER:
         return f"Its process has ended; its pid {file.pid} is another program's ({file.name})."
+    if file.state in (PidState.JUNK, PidState.UNREADABLE):
+        return f"Nothing listens, and {file.state.value}: whether it was put to sleep is not known."
     return "Its process has ended."
 
 

@@ -16,6 +16,7 @@ class PidState(Enum):
     MISSING = "no pid file"
     STARTING = "being started"
     JUNK = "its pid file holds no number"
+    UNREADABLE = "its pid file cannot be read"
     RECORDED = "a number, not looked up"
     DEAD = "dead"
     ZOMBIE = "dead, not reaped"
@@ -52,8 +53,10 @@ def read(path: Path) -> PidFile:
         written = path.stat().st_mtime
         with open_regular(path) as file:
             text = file.read(64).decode("utf-8", "replace").strip()
-    except OSError:
+    except (FileNotFoundError, NotADirectoryError):
         return PidFile()
+    except OSError:
+        return PidFile(PidState.UNREADABLE)
     if text == "starting":
         return PidFile(PidState.STARTING, None, written)
     if not (text.isascii() and text.isdigit() and 0 < int(text) < 1 << 31):

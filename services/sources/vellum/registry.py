@@ -196,7 +196,11 @@ def _load(path: Path, ports: tuple[int, int] | None = None) -> AssistantRegistry
         return error.strerror or "it cannot be read"
     except UnfitError as error:
         return str(error)
-    return parse(raw, ports) if isinstance(raw, dict) else "it is not a JSON object"
+    if not isinstance(raw, dict):
+        return "it is not a JSON object"
+    if not isinstance(raw.get("assistants", []), list):
+        return "its assistants are no list"
+    return parse(raw, ports)
 
 
 def elsewhere(places: tuple[EnvironmentPaths, ...]) -> tuple[str, ...]:

@@ -104,6 +104,8 @@ def test_a_list_that_is_not_known_is_never_none(
     failed = Unknown[Sandbox]("The list failed in its server.")
     script = Script((way(NORTH, GatewayState.READY),), unknown=((NORTH, failed),))
     opened(scripted(script, SystemClock(), "gate"))
+    assert query_report.status(SETTINGS, True) == 1
+    assert json.loads(capsys.readouterr().out)["totals"] is None
     assert query_report.sandboxes(SETTINGS, False) == 1
     said = capsys.readouterr()
     assert "no sandboxes" not in said.err

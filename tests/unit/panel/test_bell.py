@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import pytest
 
@@ -62,6 +63,14 @@ def test_what_got_better_meanwhile_is_not_called() -> None:
     attention.on_events([event("b"), event("b", Severity.BETTER)])
     assert attention.next_alert(20.0) == ""
     assert attention.unseen == 1
+
+
+def test_a_trouble_that_is_not_known_any_more_is_still_called() -> None:
+    attention = Alerts(10.0)
+    attention.on_events([event("a")])
+    attention.on_events([replace(event("a", Severity.BETTER), after="unknown")])
+    assert attention.unseen == 1
+    assert attention.next_alert(0.0) == "a is worse"
 
 
 def test_the_title_is_marked_until_a_key_and_given_back_at_the_end() -> None:

@@ -67,6 +67,14 @@ def test_a_claim_is_an_orphan_only_where_the_agent_is_known_to_be_gone() -> None
         (replace(SENT, channel="", confirmed=False), OutLabel.UNCONFIRMED),
         (replace(SENT, delivery="", deferred=True), OutLabel.DEFERRED),
         (replace(SENT, delivery=""), OutLabel.UNDELIVERED),
+        (replace(SENT, delivery="bounced"), OutLabel.UNKNOWN_STATUS),
+        (replace(SENT, delivery="bounced", confirmed=False), OutLabel.UNKNOWN_STATUS),
+        (replace(SENT, delivery="bounced", kind="task_log"), OutLabel.UNKNOWN_STATUS),
+        (
+            replace(SENT, kind="telemetry", channel="", confirmed=False, addressed=False),
+            OutLabel.UNKNOWN_KIND,
+        ),
+        (replace(SENT, kind="telemetry", confirmed=False), OutLabel.UNCONFIRMED),
     ],
 )
 def test_outbound(facts: OutboundFacts, label: OutLabel) -> None:

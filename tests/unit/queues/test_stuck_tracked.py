@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from services.queues.stuck import ProcessingClaim, StuckAction, decide, decide_tracked
+from services.queues.stuck import ProcessingClaim, StuckAction, decide, decide_tracked, working
 from services.queues.timestamps import sqlite_utc
 
 NOW = 1_795_194_300.0
@@ -45,3 +45,10 @@ def test_each_generation_decides_by_its_own_rule(
     assert decide(now, heart, None, claims).action is by_heartbeat
     assert decide_tracked(now, heart, None, claims, since, durable=False).action is by_start
     assert decide_tracked(now, heart, None, claims, since, durable=True).action is durable
+
+
+def test_a_heartbeat_of_a_clock_that_was_set_back_is_no_sign_of_work() -> None:
+    assert working(1000.0, 999.0, "", ())
+    assert working(1000.0, 1001.0, "", ()), "clocks of two processes differ a little"
+    assert not working(1000.0, 4600.0, "", ())
+    assert working(1000.0, 4600.0, "Bash", ())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from typing import Any
 
@@ -27,6 +28,7 @@ from services.text import format as form
         (form.duration, 7800, "2h10"),
         (form.duration, 5 * 86_400 + 3 * 3600, "5d03h"),
         (form.latency, None, "-"),
+        (form.latency_order, None, 1 << 62),
         (form.latency, 0.0123, "12 ms"),
         (form.latency, 12, "12s"),
         (form.size, 999, "999"),
@@ -56,3 +58,11 @@ def test_ages_are_whole_seconds_and_unknown_ones_a_dash() -> None:
 def test_a_countdown_ends_with_now() -> None:
     assert form.countdown(10.0, 52.0) == "in 42s"
     assert form.countdown(10.0, 10.0) == "now"
+
+
+def test_latencies_that_read_the_same_are_ordered_the_same() -> None:
+    waits = [step / 7 for step in range(1, 700)]
+    for one, other in itertools.pairwise(waits):
+        same = form.latency_order(one) == form.latency_order(other)
+        assert same is (form.latency(one) == form.latency(other))
+        assert form.latency_order(one) <= form.latency_order(other) < form.latency_order(None)

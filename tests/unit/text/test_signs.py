@@ -30,7 +30,7 @@ WORDS = {
     "≠": {"wrong"},
     "✕": {"down", "lost", "failed", "script failed", "no address"},
     "∅": {"absent"},
-    "?": {"unknown", "not known", "unknown status", "unknown ack", "unconfirmed"},
+    "?": {"unknown", "not known", "unknown status", "unknown ack", "unknown kind", "unconfirmed"},
     "~": {"stale"},
     "◈": {"need you"},
     "●": {"due", "undelivered", "run log"},

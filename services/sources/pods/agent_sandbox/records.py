@@ -7,9 +7,17 @@ from __future__ import annotations
 
 import msgspec
 
-from services.files.bounded import LISTS, json_reader
 from services.sources.pods.listing import WatchedKind
-from services.sources.pods.pod import Int64, ListMetadata, OwnerReference, controller_of
+from services.sources.pods.pod import (
+    UNREADABLE,
+    Int64,
+    ListMetadata,
+    OwnerReference,
+    ResourceIdentity,
+    controller_of,
+    tolerant_list_reader,
+    tolerant_reader,
+)
 
 GROUP = "agents.x-k8s.io"
 EXTENSIONS = "extensions.agents.x-k8s.io"
@@ -153,27 +161,39 @@ class WarmPool(_ApiRecord, frozen=True, rename="camel"):
 
 
 class SandboxList(_ApiRecord, frozen=True, rename="camel"):
+    items: list[SandboxResource]
     metadata: ListMetadata = ListMetadata()
-    items: list[SandboxResource] = []
+    kind: str = ""
 
 
 class ClaimList(_ApiRecord, frozen=True, rename="camel"):
+    items: list[SandboxClaim]
     metadata: ListMetadata = ListMetadata()
-    items: list[SandboxClaim] = []
+    kind: str = ""
 
 
 class PoolList(_ApiRecord, frozen=True, rename="camel"):
+    items: list[WarmPool]
     metadata: ListMetadata = ListMetadata()
-    items: list[WarmPool] = []
+    kind: str = ""
 
 
-_read_sandboxes = json_reader(SandboxList, LISTS)
-read_sandbox = json_reader(SandboxResource)
+def _identity(of: ResourceIdentity) -> ResourceMetadata:
+    return ResourceMetadata(of.name, of.namespace, of.uid, of.resource_version)
+
+
+def _unreadable(of: ResourceIdentity) -> SandboxResource:
+    told = ResourceCondition("Ready", "Unknown", message=UNREADABLE)
+    return SandboxResource(_identity(of), status=SandboxStatus([told]))
+
+
+read_sandbox = tolerant_reader(SandboxResource, _unreadable)
 """One sandbox. Raises UnfitError."""
-_read_claims = json_reader(ClaimList, LISTS)
-_read_claim = json_reader(SandboxClaim)
-_read_pools = json_reader(PoolList, LISTS)
-_read_pool = json_reader(WarmPool)
+_read_sandboxes = tolerant_list_reader(SandboxList, read_sandbox)
+_read_claim = tolerant_reader(SandboxClaim, lambda of: SandboxClaim(_identity(of)))
+_read_claims = tolerant_list_reader(ClaimList, _read_claim)
+_read_pool = tolerant_reader(WarmPool, lambda of: WarmPool(_identity(of)))
+_read_pools = tolerant_list_reader(PoolList, _read_pool)
 
 
 def sandbox_kind(version: str) -> WatchedKind[SandboxResource]:

@@ -12,7 +12,9 @@ from socket import socket
 
 import pytest
 
+from services.files.bounded import read_bounded
 from services.models import AttemptState, Sandbox, SandboxId, Verb
+from services.sources.openshell import forwards
 from services.sources.openshell.forwards import from_files
 from tests.integration.sources.openshell.test_script import repair, source
 from tests.support.openshell_live import free_port
@@ -204,3 +206,21 @@ def test_what_stands_in_the_folder_is_read_with_bounds(
     }
     assert found.problem == ""
     assert from_files(tmp_path / "nowhere").rows == ()
+
+
+def test_a_file_that_cannot_be_read_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = script(tmp_path / "os", monkeypatch)
+    pid_file(made, "mine", 19000, str(GONE))
+    pid_file(made, "other", 19001, str(GONE))
+
+    def refused(path: Path, largest: int) -> bytes:
+        if path.name.startswith("other"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return read_bounded(path, largest)
+
+    monkeypatch.setattr(forwards, "read_bounded", refused)
+    found = from_files(made.config / "forwards")
+    assert [one.sandbox for one in found.rows] == ["mine"]
+    assert found.problem == "other-19001.pid cannot be read: Permission denied"

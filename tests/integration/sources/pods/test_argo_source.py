@@ -63,6 +63,53 @@ async def test_named_applications_are_asked_one_by_one(tmp_path: Path) -> None:
             await source.observer.observe()
 
 
+async def test_one_application_that_cannot_be_had_hides_no_other(tmp_path: Path) -> None:
+    async with server(tmp_path) as (api, source):
+        api.listed = [*api.listed, {"metadata": {"name": "lost", "namespace": "argocd"}}]
+        seen = await source.observer.observe()
+        assert [one.id for one in seen.sandboxes] == [BOX]
+        [(front, why)] = seen.unknown
+        assert front == seen.gateways[0].id and "application lost: " in why.reason
+        api.listed = [api.listed[1]]
+        with pytest.raises(UnavailableError):
+            await source.observer.observe()
+    async with server(tmp_path / "pod", applications=("shop", "other")) as (_, source):
+        seen = await source.observer.observe()
+        assert [one.id for one in seen.sandboxes] == [BOX]
+        assert "no application 'other'" in seen.unknown[0][1].reason
+
+
+@pytest.mark.parametrize("listed", ["shop", {"shop": {}}, 3, [None], [{"metadata": {}}]])
+async def test_applications_that_are_no_list_are_not_none(tmp_path: Path, listed: Any) -> None:
+    async with server(tmp_path) as (api, source):
+        api.listed = listed
+        with pytest.raises(UnavailableError, match="something else than"):
+            await source.observer.observe()
+        api.listed = None
+        assert (await source.observer.observe()).sandboxes == ()
+
+
+@pytest.mark.parametrize(
+    ("health", "state"),
+    [
+        ("Healthy", SandboxState.READY),
+        ("Progressing", SandboxState.SETTLING),
+        ("Degraded", SandboxState.STUCK),
+        ("Missing", SandboxState.UNKNOWN),
+        ("Unknown", SandboxState.UNKNOWN),
+        ("Levitating", SandboxState.UNKNOWN),
+    ],
+)
+async def test_a_running_pod_is_as_healthy_as_argo_cd_says(
+    tmp_path: Path, health: str, state: SandboxState
+) -> None:
+    async with server(tmp_path) as (api, source):
+        api.health = health
+        [row] = (await source.observer.observe()).sandboxes
+        assert row.state is state
+        assert bool(row.reason) is (health != "Healthy")
+
+
 async def test_a_shell_is_named_and_its_end_is_no_loss(tmp_path: Path) -> None:
     async with server(tmp_path) as (api, source):
         shell = source.actor.shell(BOX, ShellChoice())

@@ -85,6 +85,23 @@ async def test_deployments_and_their_pods_are_seen(tmp_path: Path, home: Path) -
         assert TOKEN not in repr(seen)
 
 
+async def test_one_deployment_that_cannot_be_had_hides_no_other(tmp_path: Path, home: Path) -> None:
+    signed_in(home)
+    async with platform(tmp_path) as (api, source):
+        api.deploy(2, a="Running")
+        api.sick.add(2)
+        api.odd = [None, {"id": "three"}, {"id": True}]
+        seen = await source.observer.observe()
+        assert [one.id for one in seen.sandboxes] == [ONE]
+        [(front, why)] = seen.unknown
+        assert front == seen.gateways[0].id
+        assert "3 lines of the list not understood" in why.reason
+        assert "deployment 2: " in why.reason
+        api.sick.add(1)
+        with pytest.raises(UnavailableError):
+            await source.observer.observe()
+
+
 async def test_a_shell_opens_and_ends_without_an_invented_code(tmp_path: Path, home: Path) -> None:
     signed_in(home)
     async with platform(tmp_path) as (api, source):

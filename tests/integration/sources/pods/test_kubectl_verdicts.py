@@ -31,6 +31,8 @@ NOT_RUNNING = {
     "readiness gate is closed": "kubectl shows the gates apart",
     "its cluster says it is not ready": "kubectl shows the condition apart",
     "about to be evicted": "kubectl shows the condition apart",
+    "does not say whether it is ready": "kubectl shows what conditions there are",
+    "a word this panel does not know": "kubectl shows the word as it is",
 }
 """Why a pod of Status Running is not ready here, by what this panel says of it."""
 STATES = {

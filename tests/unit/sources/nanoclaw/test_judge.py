@@ -10,7 +10,7 @@ from services.models import Activity, SandboxState
 from services.queues.facts import AgentFacts
 from services.queues.stuck import ProcessingClaim
 from services.queues.timestamps import sqlite_utc
-from services.sources.nanoclaw.central_db import SessionRow
+from services.sources.nanoclaw.central_db import SessionRow, session_row
 from services.sources.nanoclaw.containers import AgentContainer
 from services.sources.nanoclaw.evidence import SessionEvidence, SessionJudgement
 from services.sources.nanoclaw.host_log import StartFailure
@@ -246,3 +246,34 @@ def test_what_waits_for_a_human_comes_first() -> None:
 def test_a_heartbeat_from_the_future_protects() -> None:
     files = replace(QUIET, heartbeat_at=NOW + 3600, claims=claimed(300))
     assert seen(RUNNING, files, container=BOX).state is SandboxState.READY
+
+
+@pytest.mark.parametrize("runtime", [True, False])
+def test_a_session_whose_status_nobody_knows_is_not_judged(runtime: bool) -> None:
+    row = replace(STOPPED, status="archived")
+    judged = seen(row, replace(DUE, waiting_since=NOW - 900), runtime=runtime)
+    assert judged.state is SandboxState.UNKNOWN
+    assert "'archived', a word this panel does not know" in judged.reason
+    assert not judged.failing
+
+
+def test_a_container_word_of_a_row_is_shown_and_never_taken_for_stopped() -> None:
+    row = replace(STOPPED, container="hibernating")
+    unseen = seen(row, beat(3), runtime=False)
+    assert unseen.state is SandboxState.UNKNOWN and "'hibernating'" in unseen.reason
+    listed = seen(row)
+    assert listed.state is SandboxState.ASLEEP and "'hibernating'" in listed.reason
+
+
+def test_a_word_of_the_runtime_is_shown_and_never_taken_for_running() -> None:
+    judged = seen(RUNNING, beat(3), container=replace(BOX, status="stopping"))
+    assert judged.state is SandboxState.UNKNOWN and "'stopping'" in judged.reason
+
+
+def test_a_row_that_says_nothing_of_its_container_contradicts_nobody() -> None:
+    silent = session_row({"id": "s", "agent_group_id": "g", "status": "active"})
+    assert silent == session_row({"id": "s", "agent_group_id": "g", "container_status": None})
+    assert seen(silent, beat(3), container=BOX).state is SandboxState.READY
+    assert seen(silent).state is SandboxState.ASLEEP
+    unseen = seen(silent, runtime=False)
+    assert (unseen.state, unseen.by_design) == (SandboxState.UNKNOWN, False)

@@ -247,6 +247,15 @@ def test_a_status_that_is_almost_right_is_not_taken_for_health(
     assert judge("g", "http://127.0.0.1:1", answer, B, 3.5).status is expected
 
 
+@pytest.mark.parametrize(
+    "told", [{"status": "so-so"}, {"status": "connected", "authentication": {"status": "so-so"}}]
+)
+def test_a_word_of_the_status_that_nobody_knows_is_shown(told: dict[str, object]) -> None:
+    judged = judge("g", "http://127.0.0.1:1", _status(**told), B, 3.5)
+    assert "openshell calls it 'so-so'" in judged.reason
+    assert not judged.status.startable
+
+
 def test_generations_that_must_not_be_mixed_are_told_apart() -> None:
     assert skewed((0, 0, 111), (0, 1, 5)) and skewed((0, 1, 5), (0, 0, 99))
     assert not skewed((0, 0, 16), (0, 0, 111)) and not skewed((0, 1, 0), (0, 1, 9))
@@ -422,7 +431,7 @@ def test_identity_drift_is_final_and_its_advice_is_for_one_sandbox() -> None:
 )
 def test_table_and_json_tell_the_same(command: str) -> None:
     answer = recorded("0.0.111", HEALTHY, command)
-    rows, token = lists.sandboxes(answer.stdout, as_json=command.endswith("json"))
+    rows, token, _ = lists.sandboxes(answer.stdout, as_json=command.endswith("json"))
     told = [(row.name, row.phase, row.created) for row in rows]
     at = "2023-11-14 22:13:20"
     assert told == [("alpha", "Ready", at), ("beta", "Stopped", at), ("gamma", "Error", at)]
@@ -492,7 +501,7 @@ def test_a_notice_before_json_is_told_and_spoils_nothing() -> None:
     judged = judge("g", "", CliResult(0, notice + status, ""), B, 3.5)
     assert judged.status is GatewayStatus.HEALTHY
     assert judged.notice.startswith("A new version is available")
-    rows, _ = lists.sandboxes(notice + '[{"name": "a", "phase": "Ready"}]', as_json=True)
+    rows, _, _ = lists.sandboxes(notice + '[{"name": "a", "phase": "Ready"}]', as_json=True)
     assert [one.name for one in rows] == ["a"]
 
 

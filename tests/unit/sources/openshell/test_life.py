@@ -39,7 +39,7 @@ def row(phase: str = "Ready", cause: str = "", **status: object) -> SandboxRow:
     more = status.pop("conditions", [])
     assert isinstance(more, list)
     told = {"name": "box", "phase": phase, "conditions": [ready, *more], **status}
-    (found,), _ = lists.sandboxes(json.dumps({"sandboxes": [told]}), as_json=True)
+    (found,), _, _ = lists.sandboxes(json.dumps({"sandboxes": [told]}), as_json=True)
     return found
 
 
@@ -276,3 +276,23 @@ def test_a_dead_forward_is_said_of_what_is_ready() -> None:
 
     assert "Forwarded port 8080 is dead" in reason(False)
     assert "8080" not in reason(True)
+
+
+@pytest.mark.parametrize(
+    ("status", "state"),
+    [("False", "stuck"), ("false", "stuck"), (False, "stuck"), ("Unknown", "unknown"),
+     ("so-so", "unknown"), ("True", "ready"), (True, "ready"), ("", "ready"), (None, "ready")],
+)  # fmt: skip
+def test_a_phase_ready_is_no_readiness_against_its_own_condition(
+    status: object, state: str
+) -> None:
+    told = {"type": "Ready", "status": status, "reason": "Lost", "message": "no supervisor"}
+    text = json.dumps([{"name": "box", "phase": "Ready", "conditions": [told]}])
+    (one,), _, _ = lists.sandboxes(text, as_json=True)
+    seen = shown(one)
+    assert seen.state.value == state
+    assert ("Lost: no supervisor" in seen.reason) is (state != "ready")
+
+
+def test_a_completed_one_tells_its_exit_code() -> None:
+    assert "with exit code 3" in shown(row("Completed", exit_code=3)).reason

@@ -110,6 +110,7 @@ def test_every_register_is_read_and_a_bad_one_spoils_no_other(home: Path) -> Non
     assert found.gateways == ("nemoclaw",) and found.status is RegistryStatus.CORRUPT
     assert "port 9090" in found.problem and "port 7000: not read: symbolic link" in found.problem
     path.unlink()
+    (path.parent / "gateways/7000").unlink()
     roots(home, {"9090": {"b": {}}})
     assert nemoclaw_registry.read(path).default is not None, "the only other register's"
 
@@ -272,8 +273,8 @@ def test_later_lists_are_wrapped_paged_and_have_reasons() -> None:
             "next_page_token": "more",
         }
     )
-    (a, b), token = lists.sandboxes(text, as_json=True)
-    assert token == "more"
+    (a, b), token, odd = lists.sandboxes(text, as_json=True)
+    assert (token, odd) == ("more", 1)
     assert (a.exit_code, a.why) == (3, "ImagePull: no such")
     assert (b.phase, b.exit_code, b.labels) == ("phase 42", None, (("k", "v"),))
     shown = sandbox("os", "g", a, (), (), Toolset(), 1.0)
@@ -285,6 +286,19 @@ def test_later_lists_are_wrapped_paged_and_have_reasons() -> None:
 def test_what_is_not_a_list_is_named(text: str) -> None:
     with pytest.raises(UnavailableError, match="cannot be understood"):
         lists.sandboxes(text, as_json=True)
+
+
+def test_an_entry_that_is_not_understood_is_counted() -> None:
+    good = {"name": "a", "phase": "Ready"}
+    for sick in (None, 7, {}, {"name": ""}, {"name": ["a"], "phase": "Ready"}):
+        rows, _, odd = lists.sandboxes(json.dumps([good, sick]), as_json=True)
+        assert ([one.name for one in rows], odd) == (["a"], 1)
+
+
+@pytest.mark.parametrize("sick", [None, 5, {"endpoint": "http://127.0.0.1:1"}])
+def test_a_registration_that_is_not_understood_leaves_none_out(sick: object) -> None:
+    with pytest.raises(UnavailableError, match="cannot be understood"):
+        lists.registrations(json.dumps([{"name": "lab"}, sick]), as_json=True)
 
 
 # As the real ones print it: each column as wide as its widest cell, ONE space between.
@@ -328,9 +342,33 @@ def test_a_line_without_a_port_is_counted_and_names_none(cell: str) -> None:
 @pytest.mark.parametrize(
     "text",
     [
+        FORWARDS.replace("ready-a  ", "a-name-that-is-too-long"),
+        FORWARDS.replace("dead", "unheard-of"),
+        FORWARDS.replace("\x1b[31mdead\x1b[39m", ""),
+        FORWARDS.replace("ready-a   127.0.0.1 19000", "A notice of a newer version"),
+        json.dumps(
+            [
+                {"sandbox": "ready-a", "port": 19000, "alive": "no"},
+                {"sandbox": "stopped-b", "bind_address": "0.0.0.0", "port": 19001, "alive": True},
+            ]
+        ),
+        json.dumps(
+            [
+                None,
+                {"sandbox": "stopped-b", "bind_address": "0.0.0.0", "port": 19001, "alive": True},
+            ]
+        ),
+    ],
+)
+def test_one_line_that_is_not_understood_is_counted_and_the_others_stay(text: str) -> None:
+    assert lists.forwards(text) == (BOTH[1:], 1)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
         "",
         "no header\n",
-        FORWARDS.replace("ready-a  ", "a-name-that-is-too-long"),
         FORWARDS.replace("SANDBOX   BIND", "SANDBOX BIND"),
         FORWARDS.replace("PID", "XYZ"),
     ],
@@ -468,6 +506,23 @@ def test_the_environment_names_the_default_before_the_register(
     assert found.default is not None and found.default.name == "b"
     monkeypatch.setenv(name, "nobody")
     assert nemoclaw_registry.read(path).default is None, "never another than the one that was named"
+
+
+def test_what_an_unreadable_register_may_hold_is_not_assumed(home: Path) -> None:
+    path = roots(home, {"": {}, "9090": {"a": {}}})
+    base = path.read_text()
+    found = nemoclaw_registry.read(path)
+    entry = found.entry("nemoclaw-9090", "a")
+    assert found.default == entry and entry is not None and entry.port == 18789
+    path.write_text("{")
+    found = nemoclaw_registry.read(path)
+    entry = found.entry("nemoclaw-9090", "a")
+    assert entry is not None and entry.port is None, "another may claim its port"
+    assert found.default is None, "another may be the default"
+    path.write_text(base)
+    (path.parent / "gateways/7000").mkdir()
+    (path.parent / "gateways/7000/sandboxes.json").write_text("[]")
+    assert nemoclaw_registry.read(path).default is None
 
 
 def test_a_default_that_was_replaced_is_said(home: Path) -> None:

@@ -90,7 +90,19 @@ ROWS = [
     ),
     (pod("Running", container(running()), **DELETED), SETTLING, "being deleted", True),
     (pod("Running", container(running()), reason="NodeLost", **DELETED), UNKNOWN, "node", True),
-    (pod("Running"), READY, "", False),
+    (pod("Running"), SETTLING, "does not say whether it is ready", False),
+    (
+        pod("Running", metadata={"creationTimestamp": "2026-01-01T00:00:00Z"}),
+        UNKNOWN, "does not say whether it is ready", False,
+    ),
+    (
+        pod("Running", container(running()), conditions=[{"type": "Ready", "status": "true"}]),
+        UNKNOWN, "Ready is 'true', a word this panel does not know", True,
+    ),
+    (
+        pod("Pending", container(waiting("Completed"))),
+        BROKEN, "Completed: the container cannot run", False,
+    ),
     (pod("Pending"), SETTLING, "waits to be started", False),
     (pod("Pending", conditions=[UNSCHEDULABLE]), STUCK, "no node can take it; 0/3 nodes", False),
     (
@@ -367,3 +379,13 @@ def test_why_it_is_not_ready_is_evidence_only_while_it_is_not() -> None:
     waits = dict(evidence.evidence(pod("Running", MAIN, **said("ContainersNotReady"))))
     assert waits["not ready"].startswith("ContainersNotReady")
     assert "not ready" not in dict(evidence.evidence(pod("Running", MAIN, **said("", "True"))))
+
+
+@pytest.mark.parametrize("phase", ["", None])
+def test_a_pod_without_a_phase_blames_no_node(phase: Any) -> None:
+    judged = judge.judge(pod(phase), NOW)
+    assert (judged.state, judged.reason) == (
+        UNKNOWN,
+        "its cluster does not say what it is doing",
+    )
+    assert judged.no_shell

@@ -71,6 +71,15 @@ CASES = [
     (4, replace(GOOD, cloud="moon"), G.UNKNOWN, S.UNKNOWN, T, "managed elsewhere"),
     (5, replace(GOOD, port=None, health=None, ready=None), G.ABSENT, S.UNKNOWN, R, "No gateway is"),
     (6, replace(DOWN, assistant=PidFile()), G.DOWN, S.ASLEEP, R, "asleep"),
+    (
+        6,
+        replace(DOWN, assistant=PidFile(PidState.UNREADABLE)),
+        G.DOWN,
+        S.DOWN,
+        R,
+        "its pid file cannot be read",
+    ),
+    (6, replace(DOWN, assistant=PidFile(PidState.JUNK)), G.DOWN, S.DOWN, R, "holds no number"),
     (6, replace(DOWN, assistant=ZOMBIE), G.DOWN, S.DOWN, R, "process has ended"),
     (
         6,

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.errors import RefusedError, UnavailableError
+from services.sources.vellum import pid_files
 from services.sources.vellum.commands import NEEDS_CONFIRMATION, Command, Confirmation, argv
 from services.sources.vellum.credential import CredentialState, access_token, instant, judge
 from services.sources.vellum.credential import read as read_credential
@@ -289,7 +290,35 @@ def test_pid_files(tmp_path: Path, text: str, state: PidState) -> None:
 
 def test_a_pipe_in_the_place_of_a_pid_file_holds_nothing_up(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "x.pid")
-    assert read_pid(tmp_path / "x.pid").state is PidState.MISSING
+    assert read_pid(tmp_path / "x.pid").state is PidState.UNREADABLE
+
+
+def test_a_pid_file_that_cannot_be_read_is_not_a_missing_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_text("1")
+    assert read_pid(tmp_path / "file" / "x.pid").state is PidState.MISSING
+    (tmp_path / "x.pid").write_text("1")
+
+    def refused(path: Path) -> None:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(pid_files, "open_regular", refused)
+    assert read_pid(tmp_path / "x.pid").state is PidState.UNREADABLE
+
+
+@pytest.mark.parametrize("listed", [{}, "a", None, 3])
+def test_assistants_that_are_no_list_are_not_known(tmp_path: Path, listed: object) -> None:
+    env = place("production", {"HOME": str(tmp_path)})
+    reader = RegistryReader()
+    env.lockfile.write_text(json.dumps({"assistants": [one()]}))
+    assert reader.read(env).problem == ""
+    env.lockfile.write_text(json.dumps({"assistants": listed, "activeAssistant": "a"}))
+    found = reader.read(env)
+    assert found.problem == "its assistants are no list"
+    assert [entry.id for entry in found.entries] == ["a"]
+    env.lockfile.write_text("{}")
+    assert (reader.read(env).problem, reader.read(env).entries) == ("", ())
 
 
 def test_a_zombie_is_dead(tmp_path: Path) -> None:
