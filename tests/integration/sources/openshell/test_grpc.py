@@ -24,8 +24,9 @@ from services.sources.protocol.source import OpenSource
 from services.sources.protocol.verdict import VerdictKind
 from tests.support import kits
 from tests.support.openshell_kit import installed_stubs, kit
-from tests.support.openshell_live import NAME, LiveGateway, free_port, live_gateway
+from tests.support.openshell_live import NAME, LiveGateway, live_gateway
 from tests.support.openshell_script import Script, script
+from tests.support.ports import free_port
 from tests.support.tls import Authority
 
 ERROR, PROVISIONING = 3, 1

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import socket
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -33,6 +32,7 @@ from tests.support.clock import FakeClock
 from tests.support.http_peer import Exchange, WebSocket, http_peer
 from tests.support.kube_api import status
 from tests.support.kube_exec import V5, not_run
+from tests.support.ports import free_port
 from tests.support.tls import Authority
 
 SECRET = "secret-token-that-must-not-show"
@@ -101,12 +101,6 @@ async def listening(
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         await server.wait_closed()
-
-
-def free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
 
 
 # Before there is a connection

@@ -16,8 +16,9 @@ from services.sources.protocol.verdict import VerdictKind
 from services.sources.vellum import actor, conditions, observer
 from services.sources.vellum.evidence import AssistantEvidence
 from services.sources.vellum.judge import REISSUE, TABLE, AssistantJudgement, classify
+from tests.support.ports import free_port
 from tests.support.vellum import ID, QUICK, SANDBOX, Bench, Ground, Peer, serving
-from tests.support.vellum_processes import GATEWAY, Processes, free_port
+from tests.support.vellum_processes import GATEWAY, Processes
 from tests.support.waiting import eventually
 
 K = VerdictKind

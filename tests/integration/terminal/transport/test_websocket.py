@@ -21,6 +21,7 @@ from services.terminal.transport import websocket
 from services.terminal.transport.base import CloseReason
 from services.terminal.transport.json_frames import Dialect, JsonFraming
 from services.terminal.transport.websocket import WebSocketTransport
+from tests.support.ports import free_port
 from tests.support.shells import TOKEN, opened, read_to_end, read_until
 from tests.support.waiting import LIMIT_S, eventually
 
@@ -290,9 +291,7 @@ async def test_tls_to_a_port_without_it_is_said() -> None:
 
 
 async def test_nobody_there_is_said() -> None:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     error = await failure_of(f"ws://127.0.0.1:{port}/x")
     assert error.sentence == f"127.0.0.1:{port} refused the connection"
 
