@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -74,13 +75,13 @@ async def test_a_probe_that_hangs_is_given_up_as_well() -> None:
 @pytest.mark.parametrize(
     "missing",
     [
-        lambda: list(range(0))[0],
         lambda: next(iter(())),
-        lambda: {}["row"],
+        lambda: os.environ["NO_SUCH_VARIABLE"],
+        lambda: ""[0],
         lambda: Path("/no such file").read_text("utf-8"),
         lambda: int(""),
         lambda: psutil.Process(2**22 + 1).status(),
-        lambda: Screen().query_one("#row"),
+        lambda: Screen[None]().query_one("#row"),
     ],
 )
 async def test_what_says_that_a_thing_is_not_there_means_not_yet(

@@ -151,6 +151,7 @@ def test_the_end_of_stdin_ends_the_far_side_and_its_children(tmp_path: Path) -> 
 async def test_a_killed_near_side_leaves_nothing_there(tmp_path: Path) -> None:
     """What it had started, a command that runs for ever included, ends with its pipe."""
     home = tmp_path / "far"
+    for_ever = f"9{os.getpid()}"
     async with embedded_world(home):
         code = (
             "import asyncio, sys\n"
@@ -160,7 +161,7 @@ async def test_a_killed_near_side_leaves_nothing_there(tmp_path: Path) -> None:
             "async def main():\n"
             "    async with live_remote(far_side(Path(sys.argv[1])), Path(sys.argv[2])) as box:\n"
             "        seen = await box.until(all_ready)\n"
-            "        run = ExecRequest(('sleep', '98765'))\n"
+            f"        run = ExecRequest(('sleep', '{for_ever}'))\n"
             "        task = asyncio.create_task(collect_output(\n"
             "            box.source.actor.exec(seen.sandboxes[0].id, run)))\n"
             "        await asyncio.sleep(1.5)  # it has to be under way there\n"
@@ -187,8 +188,8 @@ async def test_a_killed_near_side_leaves_nothing_there(tmp_path: Path) -> None:
         near.kill()
         near.wait()
         near.stdout.close()
-        await eventually(lambda: not any(one.alive() for one in far), limit=10)
-        await eventually(lambda: not _running("98765"), limit=10)
+        await eventually(lambda: not any(one.alive() for one in far))
+        await eventually(lambda: not _running(for_ever))
 
 
 def _running(word: str) -> bool:

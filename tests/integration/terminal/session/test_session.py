@@ -306,7 +306,7 @@ async def test_cancelled_at_any_time_it_leaves_no_task_handle_or_complaint(
             await asyncio.sleep(0.01)  # some of it is under way, at whatever point
         assert running.session.shell.state is ShellState.DETACHED
     gc.collect()
-    await eventually(lambda: psutil.Process().num_fds() == handles)
+    await eventually(lambda: psutil.Process().num_fds() <= handles)
     assert complaints == []
     assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
 
