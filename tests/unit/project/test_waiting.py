@@ -87,7 +87,7 @@ async def test_a_probe_that_hangs_is_given_up_as_well() -> None:
 async def test_what_says_that_a_thing_is_not_there_means_not_yet(
     missing: Callable[[], object],
 ) -> None:
-    tries = iter([missing, missing, lambda: "there"] * 2)
+    tries: Iterator[Callable[[], object]] = iter([missing, missing, lambda: "there"] * 2)
 
     def probe() -> object:
         return next(tries)()
