@@ -88,14 +88,14 @@ async def jupyter(folder: Path, port: int = 0) -> AsyncIterator[Jupyter]:
                 return process.returncode is not None
             return True
 
-        await eventually(answers, limit=60)
+        await eventually(answers)
         assert process.returncode is None
         yield one
     finally:
         if process.returncode is None:
             process.terminate()
         try:
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(60):
                 await process.wait()
         except TimeoutError:
             process.kill()

@@ -91,7 +91,7 @@ def _jupyter(here: Path) -> Server:
             return True
         return process.poll() is not None
 
-    eventually_sync(answers, limit=60)
+    eventually_sync(answers)
     assert process.returncode is None
     return server
 

@@ -20,7 +20,7 @@ from services.process import child
 from services.process.run import lines, run
 from tests.support.waiting import eventually
 
-PATIENCE_S = 20.0
+PATIENCE_S = 60.0
 
 
 def alive(pid: int) -> bool:

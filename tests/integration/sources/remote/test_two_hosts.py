@@ -93,7 +93,7 @@ async def test_one_panel_for_two_hosts(home: Path, tmp_path: Path) -> None:
             return len(rows) == 8 and number == sum(one.state is SandboxState.READY for one in rows)
 
         try:
-            await eventually(lambda: ready(8), limit=60, what=board.totals)
+            await eventually(lambda: ready(8), what=board.totals)
             assert engine.name_of(broken["box"]) == "box/data-pull"
             for world in worlds.values():
                 record = world.read_record("agent-data-pull")
@@ -103,7 +103,6 @@ async def test_one_panel_for_two_hosts(home: Path, tmp_path: Path) -> None:
                 lambda: all(
                     board.sandboxes[one].state is SandboxState.DOWN for one in broken.values()
                 ),
-                limit=60,
             )
             code, out, _ = await command("status")
             assert code == 1 and "sandboxes: 2 down, 6 ready" in out, out
@@ -111,7 +110,7 @@ async def test_one_panel_for_two_hosts(home: Path, tmp_path: Path) -> None:
             handles = [engine.attempts.request(Verb.WAKE, one) for one in broken.values()]
             ended = [await one.wait() for one in handles]
             assert [one.state for one in ended] == [AttemptState.DONE] * 2, ended
-            await eventually(lambda: ready(8), limit=60, what=board.totals)
+            await eventually(lambda: ready(8), what=board.totals)
 
             code, out, err = await command("exec", "box/data-pull", "--", "false")
             assert code == 1, err
@@ -127,7 +126,7 @@ async def test_one_panel_for_two_hosts(home: Path, tmp_path: Path) -> None:
                 await shell.open(80, 24)
                 await shell.write(b"pwd; exit 4\n")
                 heard = b""
-                while isinstance(got := await asyncio.wait_for(shell.read(), 20), bytes):
+                while isinstance(got := await asyncio.wait_for(shell.read(), 60), bytes):
                     heard += got
                 assert got.code == 4, got
                 assert str(hosts[key].home).encode() in heard.replace(b"\r\n", b"")
@@ -199,7 +198,7 @@ async def test_what_happened_meanwhile_is_told_once(home: Path, tmp_path: Path) 
             record = world.read_record("agent-data-pull")
             assert record is not None
             # The far side has to have seen it alive first.
-            await eventually(lambda: told.state("data-pull") == "ready", limit=60)
+            await eventually(lambda: told.state("data-pull") == "ready")
             os.kill(record.pid, signal.SIGKILL)
             await _recorded(journal.path, "data-pull is down")
             assert far.stdin is not None
@@ -221,7 +220,7 @@ async def _recorded(journal: Path, text: str) -> None:
         db.close()
         return found is not None
 
-    await eventually(there, limit=60)
+    await eventually(there)
 
 
 async def _panel_for_a_moment() -> None:
@@ -241,9 +240,7 @@ async def _panel_for_a_moment() -> None:
     )
     running = asyncio.create_task(engine.run())
     try:
-        await eventually(
-            lambda: sum(not one.stale for one in engine.board.sandboxes.values()) == 4, limit=60
-        )
+        await eventually(lambda: sum(not one.stale for one in engine.board.sandboxes.values()) == 4)
         await asyncio.sleep(2)  # what is told is written a moment later
     finally:
         running.cancel()

@@ -376,7 +376,7 @@ async def test_a_view_that_fails_does_not_stop_the_shell(gateway: RunningGateway
         on_paint=explode,
     )
     task = asyncio.create_task(session.run(80, 24))
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         await eventually(lambda: PROMPT in screen.fed)
         session.type(b"exit\r")
         assert (await task).state is ShellState.ENDED
@@ -415,7 +415,7 @@ async def test_with_the_real_emulator_titles_replies_and_sizes_work(
     )
 
     async def shows(wanted: str) -> None:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while not any(wanted in line for line in screen.display):
                 changed.clear()
                 await changed.wait()
@@ -430,7 +430,7 @@ async def test_with_the_real_emulator_titles_replies_and_sizes_work(
     await shows("all-2")
     session.resize(60, 15)
     assert screen.unreflowed > 1000
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while screen.unreflowed:
             changed.clear()
             await changed.wait()

@@ -358,7 +358,7 @@ async def test_a_server_that_does_not_close_is_dropped() -> None:
         await asyncio.wait_for(asked.wait(), LIMIT_S)
         closing.cancel()
         await asyncio.gather(closing, return_exceptions=True)
-        assert (await asyncio.wait_for(reading, 20)).state is ShellState.LOST  # type: ignore[union-attr]
+        assert (await asyncio.wait_for(reading, 60)).state is ShellState.LOST  # type: ignore[union-attr]
         await shell.close()
         await shell.write(b"nothing happens")
     await eventually(lambda: asyncio.all_tasks() <= before)
