@@ -13,7 +13,7 @@ import pytest
 
 from tests.support import kits, leftovers
 
-SLOW_S = 300.0
+SLOW_S = 600.0
 """The limit of a test that says it is slow, or that may have to fetch its kit first."""
 _KIT = "kit"
 _KEY = "left_behind"

@@ -615,7 +615,9 @@ async def test_a_log_is_taken_up_where_it_was_lost_without_a_line_twice(
 
 
 @settings(
-    max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=12,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
 @given(
     generation=st.sampled_from(["A", "B"]),
