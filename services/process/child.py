@@ -65,6 +65,17 @@ class _ChildProtocol(asyncio.SubprocessProtocol):
         self.gone.set()
 
 
+def is_on_path(program: str, env: Mapping[str, str] | None) -> bool:
+    """Whether a program is there; the system calls one that is not forbidden, too.
+
+    It does so where a folder of the PATH may not be searched.
+    """
+    if os.sep in program:
+        return True
+    folders = os.get_exec_path(None if env is None else dict(env))
+    return any(os.access(f"{folder}/{program}", os.F_OK) for folder in folders)
+
+
 def _signal_group(group: int, number: int) -> None:
     try:
         os.killpg(group, number)
@@ -185,15 +196,15 @@ async def start(
         # It may have begun: nothing that was started stays behind.
         await run_to_completion(_end_started(starting))
         raise
-    except FileNotFoundError as error:
+    except (FileNotFoundError, PermissionError) as error:
+        if isinstance(error, PermissionError) and is_on_path(argv[0], env):
+            raise ProcessError(f"{name} may not be run by this user.") from error
         if cwd is not None and not Path(cwd).is_dir():
             place = sanitize(str(cwd), 120)
             raise ProcessError(f"{name} cannot start: there is no folder {place}.") from error
         raise ProcessError(
             f"{name} is not installed or not on the PATH.", advice=f"Install {name}."
         ) from error
-    except PermissionError as error:
-        raise ProcessError(f"{name} may not be run by this user.") from error
     except (OSError, ValueError) as error:
         why = error.strerror if isinstance(error, OSError) else "its arguments cannot be passed on"
         raise ProcessError(

@@ -24,7 +24,8 @@ from services.sources.registry import open_sources
 from tests.integration.sources.openshell.test_commands import run
 from tests.support.certificates import Pem, bundle, pem
 from tests.support.openshell_kit import kit
-from tests.support.openshell_live import LiveGateway, free_port
+from tests.support.openshell_live import LiveGateway
+from tests.support.ports import free_port
 from tests.support.waiting import eventually
 from tui.app import WakedeckApp
 

@@ -117,6 +117,7 @@ _STEPS = st.lists(
 )
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=5)
 @given(_STEPS)
 def test_no_verb_reaches_what_was_not_pointed_at(steps: list[tuple[str, object]]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections import Counter
 from collections.abc import Generator
@@ -12,7 +13,7 @@ import pytest
 
 from tests.support import kits, leftovers
 
-SLOW_S = 300.0
+SLOW_S = 600.0
 """The limit of a test that says it is slow, or that may have to fetch its kit first."""
 _KIT = "kit"
 _KEY = "left_behind"
@@ -51,7 +52,15 @@ def pytest_configure(config: pytest.Config) -> None:
     if config.getoption("slowest"):
         config.option.durations, config.option.durations_min = 20, 0.0
     if not _is_worker(config):
+        _end_tidily()
         config.stash[_run] = leftovers.begin()
+
+
+def _end_tidily() -> None:
+    """Have a run that is told to end do so as at an interrupt: with all that it started."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is signal.SIG_DFL:
+            signal.signal(number, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -129,7 +129,7 @@ class Browser:
         self._waiting[number] = waiting
         asked = {"id": number, "method": method, "params": words}
         await self._line.send(json.dumps(asked | ({"sessionId": session} if session else {})))
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             return await waiting
 
     async def tab(self, url: str = "about:blank") -> Tab:
@@ -180,7 +180,7 @@ async def _started(folder: Path, words: Sequence[str]) -> AsyncIterator[Browser]
         def listening() -> list[str]:
             return place.read_text("ascii").split() if place.exists() else []
 
-        await eventually(lambda: len(listening()) == 2, limit=30, what="no browser")
+        await eventually(lambda: len(listening()) == 2, what="no browser")
         port, path = listening()
         url = f"ws://127.0.0.1:{port}{path}"
         async with connect(url, max_size=None, ping_interval=None) as line:

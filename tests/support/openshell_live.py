@@ -8,7 +8,6 @@ import os
 import select
 import shlex
 import signal
-import socket
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -18,16 +17,10 @@ from typing import Any
 import pytest
 
 from tests.support.openshell_kit import Stubs
+from tests.support.ports import free_port
 
 _STUB = Path(__file__).with_name("openshell_gateway.py")
 NAME = "stub"
-
-
-def free_port() -> int:
-    """One nobody listens on just now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @dataclass

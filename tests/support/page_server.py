@@ -43,7 +43,7 @@ async def knock(gate: Gate, target: str, *lines: str, method: str = "GET") -> tu
     try:
         head = [f"{method} {target} HTTP/1.1", *lines, "Connection: close", "", ""]
         writer.write("\r\n".join(head).encode("latin-1"))
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             answer = (await reader.read(1 << 16)).decode("utf-8", "replace")
             while more := await reader.read(1 << 16):
                 answer += more.decode("utf-8", "replace")

@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.support.vellum_processes import free_port
+from tests.support.ports import free_port
 from tests.support.waiting import eventually
 
 USER = "me:sesame"

@@ -27,7 +27,7 @@ from tests.support.waiting import eventually
 
 BIN = Path(sys.executable).parent
 ROOT = next(up for up in Path(__file__).resolve().parents if (up / "pyproject.toml").exists())
-PATIENCE_S = 40.0
+PATIENCE_S = 60.0
 
 
 def far_side(home: Path, *options: str) -> list[str]:

@@ -93,7 +93,7 @@ async def seen(transport: Transport, columns: int = 80, lines: int = 24) -> Asyn
     finally:
         one.session.detach()
         try:
-            async with asyncio.timeout(30):
+            async with asyncio.timeout(60):
                 await task
         finally:
             task.cancel()

@@ -21,6 +21,7 @@ import psutil
 
 from tests.support.cache import UnobtainableError
 from tests.support.debian import openssh_packages
+from tests.support.ports import free_port
 from tests.support.waiting import eventually_sync
 
 ROOT = next(up for up in Path(__file__).resolve().parents if (up / "pyproject.toml").exists())
@@ -110,12 +111,6 @@ def _key(path: Path) -> None:
         check=True,
         stdin=subprocess.DEVNULL,
     )
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @contextmanager

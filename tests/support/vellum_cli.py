@@ -11,7 +11,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
 import time
 from pathlib import Path
 
@@ -19,6 +18,7 @@ import psutil
 
 from tests.support import kits
 from tests.support.npm_cache import BUN, modules
+from tests.support.ports import free_port
 
 CLI = "@vellumai/cli@0.11.2"
 OLD_CLI = "@vellumai/cli@0.10.5"
@@ -115,12 +115,6 @@ def had(cli: str = CLI, *, gateway: bool = False) -> Tools:
     tools = fetch(cli, gateway=gateway)
     assert isinstance(tools, Tools), tools
     return tools
-
-
-def free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
 
 
 class Stub:

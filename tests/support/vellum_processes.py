@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 from types import TracebackType
 
+from tests.support.ports import free_port
 from tests.support.waiting import eventually_sync
 
 _SERVE = """
@@ -49,12 +50,6 @@ while True:
 """
 GATEWAY = "--vellum-gateway"
 """The word by which a process of a test is known for a gateway, beside its port or folder."""
-
-
-def free_port() -> int:
-    with socket.socket() as made:
-        made.bind(("127.0.0.1", 0))
-        return int(made.getsockname()[1])
 
 
 class Processes:

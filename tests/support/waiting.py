@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import sys
 import time
 from collections.abc import Awaitable, Callable
 from typing import TypeVar, overload
 
+import psutil
 import pytest
 
 T = TypeVar("T")
 What = str | Callable[[], object]
 
-LIMIT_S = 30.0
+LIMIT_S = 60.0
 """Generous on purpose: only a test that fails waits this long."""
 _FIRST_S, _LONGEST_S = 0.002, 0.05
 _SHOWN = 4000
+_NOT_THERE = (LookupError, StopIteration, ValueError, OSError, psutil.NoSuchProcess)
+"""What looking raises where the thing is not there: no row, no file, no process, nothing in it."""
 
 
 @overload
@@ -34,8 +38,9 @@ async def eventually(
 ) -> object:
     """Return the probe's first true answer; fail with what it saw last.
 
-    An AssertionError within the probe means "not yet". `what` names the thing, or is asked at the
-    end for what is there instead.
+    An AssertionError within the probe means "not yet", and so does what says that the thing it
+    looks at is not there; other errors come through at once. `what` names the thing, or is asked
+    at the end for what is there instead.
     """
     deadline = time.monotonic() + limit
     pause, seen = _FIRST_S, ""
@@ -48,12 +53,12 @@ async def eventually(
             if answer:
                 return answer
             seen = repr(answer)
-        except AssertionError as error:
-            seen = str(error) or "an assertion without words"
         except TimeoutError as error:
             if time.monotonic() < deadline:
                 raise
             seen = seen or str(error) or "a probe that never answered"
+        except Exception as error:
+            seen = _not_yet(error)
         if time.monotonic() >= deadline:
             pytest.fail(_given_up(probe, limit, what, seen))
         await asyncio.sleep(pause)  # between two looks at the thing
@@ -69,12 +74,22 @@ def eventually_sync(probe: Callable[[], T], *, limit: float = LIMIT_S, what: Wha
             if answer := probe():
                 return answer
             seen = repr(answer)
-        except AssertionError as error:
-            seen = str(error) or "an assertion without words"
+        except Exception as error:
+            seen = _not_yet(error)
         if time.monotonic() >= deadline:
             pytest.fail(_given_up(probe, limit, what, seen))
         time.sleep(pause)  # between two looks at the thing
         pause = min(pause * 1.5, _LONGEST_S)
+
+
+def _not_yet(error: Exception) -> str:
+    """What was seen where this only means that the thing is not there yet; else it is raised."""
+    if isinstance(error, AssertionError):
+        return str(error) or "an assertion without words"
+    query = sys.modules.get("textual.css.query")  # no probe can raise it where it is not loaded
+    if isinstance(error, (*_NOT_THERE, *([query.NoMatches] if query else ()))):
+        return repr(error)
+    raise error
 
 
 def _given_up(probe: Callable[[], object], limit: float, what: What, seen: str) -> str:

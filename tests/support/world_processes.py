@@ -17,7 +17,7 @@ from services.sources.local.queue_files import create_inbound, create_outbound
 from services.sources.local.world import end_all
 from tests.support.waiting import eventually_sync
 
-PATIENCE_S = 40.0
+PATIENCE_S = 60.0
 
 
 @contextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import os
 import select
 import signal
@@ -16,6 +17,7 @@ from typing import Any
 import psutil
 
 from services.errors import ProcessError
+from services.process.child import is_on_path
 from services.terminal.transport.pty_spawn import START_LIMIT_S, set_iutf8, set_size, spawn
 from services.text.sanitize import sanitize
 
@@ -123,6 +125,8 @@ class PtyProcess:
                 raise ProcessError(f"{name} did not start in {START_LIMIT_S:g} s") from error
             except OSError as error:
                 said = (error.strerror or "it failed").lower()
+                if isinstance(error, PermissionError) and not is_on_path(argv[0], env):
+                    said = os.strerror(errno.ENOENT).lower()
                 raise ProcessError(f"cannot run {name}: {said}") from error
             process = cls(child, master, os.ttyname(slave))
             keep_master.pop_all()

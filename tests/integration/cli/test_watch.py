@@ -97,10 +97,10 @@ def test_two_side_by_side_tell_everything_once_and_one_goes_on_by_key(
     ):
         assert wakedeck(home, "local", "fault", "data-pull", "agent-kill").returncode == 0
         down = "data-pull is down"
-        eventually_sync(lambda: any(text.startswith(down) for text in one.texts()), limit=40)
+        eventually_sync(lambda: any(text.startswith(down) for text in one.texts()))
         assert last_state(home) == "down", "nothing of ours wakes it"
         assert wakedeck(home, "wake", "data-pull").returncode == 0
-        eventually_sync(lambda: "data-pull is ready" in one.texts(), limit=40)
+        eventually_sync(lambda: "data-pull is ready" in one.texts())
         eventually_sync(lambda: two.lines() == one.lines())
         lines = one.lines()
         assert one.end(signal.SIGTERM) == 0 and two.end(signal.SIGINT) == 0
@@ -122,9 +122,7 @@ def test_it_goes_on_where_nothing_can_be_kept(home: Path, tmp_path: Path) -> Non
     try:
         with watching(home, tmp_path / "out") as watch:
             assert wakedeck(home, "local", "fault", "data-pull", "agent-kill").returncode == 0
-            eventually_sync(
-                lambda: any("data-pull is down" in text for text in watch.texts()), limit=40
-            )
+            eventually_sync(lambda: any("data-pull is down" in text for text in watch.texts()))
             told = [line for line in watch.lines() if "data-pull is down" in line["text"]]
             assert all(line["key"] is None for line in told)
             assert watch.end() == 0

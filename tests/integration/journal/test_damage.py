@@ -27,7 +27,7 @@ from tui.cli.main import main
 COUNT = 400
 EVERY = EventQuery(10 * COUNT)
 PAGE = 4096
-PATIENCE_S = 5.0
+PATIENCE_S = 30.0
 
 
 def note(text: str, at: float | None = None) -> Event:

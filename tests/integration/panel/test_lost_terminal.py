@@ -29,7 +29,7 @@ PANEL = (
 
 
 async def until(holds: Callable[[], bool], what: str) -> None:
-    await eventually(holds, limit=60, what=what)
+    await eventually(holds, what=what)
 
 
 def unread(terminal: int) -> int:
@@ -80,7 +80,7 @@ async def test_a_closed_window_ends_the_panel_and_its_world(home: Path, reading:
                 looks.append(unread(ours))
                 return looks[-1] > 0 and len(looks) > 20 and len(set(looks[-20:])) == 1
 
-            await eventually(full, limit=60, what=lambda: looks)
+            await eventually(full, what=lambda: looks)
         os.close(ours)
         ours = -1
         reading = False

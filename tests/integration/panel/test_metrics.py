@@ -247,7 +247,7 @@ def test_prometheus_scrapes_it(page: MetricsPage, tmp_path: Path) -> None:
                 raise AssertionError(str(error)) from error
             return list(answer["data"]["result"])
 
-        found = eventually_sync(scraped, limit=60)
+        found = eventually_sync(scraped)
         states = {one["metric"]["state"]: one["value"][1] for one in found}
         assert states == {"ready": "1", "down": "1"}
     finally:

@@ -266,7 +266,7 @@ async def test_quiet_hours_and_the_budget_hold_back_and_lose_nothing(
         assert "b is down" in receiver.text and "a is ready" in receiver.text
         assert "from" in receiver.text and "a is down" in receiver.text
         script.sandboxes = (box("a"), box("b"))
-        await eventually(lambda: len(receiver.heard) == 2, limit=20)
+        await eventually(lambda: len(receiver.heard) == 2)
         assert receiver.heard[1][0].startswith("all quiet again")
 
 

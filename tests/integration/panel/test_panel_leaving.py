@@ -43,7 +43,7 @@ class FarEnd:
             assert count == wanted, f"{count} run in the pod, not {wanted}"
             return True
 
-        await eventually(counted, limit=60)
+        await eventually(counted)
 
 
 class Panel:
@@ -61,7 +61,7 @@ class Panel:
         def seen() -> str:
             return "\n".join(self.screen.display)
 
-        await eventually(lambda: true(seen()), limit=60, what=seen)
+        await eventually(lambda: true(seen()), what=seen)
 
     async def listens(self) -> None:
         """The keys are the panel's: it offers its own."""

@@ -46,7 +46,7 @@ class Panel:
     world: World
 
     async def until(self, holds: Callable[[], bool]) -> None:
-        await eventually(holds, limit=60, what=lambda: self.app.engine.board.sandboxes)
+        await eventually(holds, what=lambda: self.app.engine.board.sandboxes)
         await self.pilot.pause()
 
     def state(self, name: str = "data-pull") -> SandboxState | None:

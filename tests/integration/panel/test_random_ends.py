@@ -43,12 +43,12 @@ def test_a_terminal_that_hangs_up_unheard_ends_the_panel(short: Path, context: s
     panel = EndedPanel(short, context)
     try:
         if context == "stopped job":
-            eventually_sync(panel.find_job, limit=60)
+            eventually_sync(panel.find_job)
         else:
-            eventually_sync(lambda: drawn(panel), limit=60)
+            eventually_sync(lambda: drawn(panel))
         panel.end("close")
-        eventually_sync(panel.over, limit=20, what="the panel lives on without a terminal")
-        eventually_sync(lambda: not left_of(short), limit=30, what=lambda: left_of(short))
+        eventually_sync(panel.over, what="the panel lives on without a terminal")
+        eventually_sync(lambda: not left_of(short), what=lambda: left_of(short))
     finally:
         panel.close()
 
@@ -57,7 +57,7 @@ def test_going_on_again_and_again_takes_the_terminal_once(short: Path) -> None:
     """A hang-up brings SIGCONT too: more threads at the keys than are told to end never end."""
     panel = EndedPanel(short, "foreground")
     try:
-        eventually_sync(lambda: drawn(panel), limit=60)
+        eventually_sync(lambda: drawn(panel))
         assert panel.process is not None
 
         def threads() -> int:
@@ -71,8 +71,8 @@ def test_going_on_again_and_again_takes_the_terminal_once(short: Path) -> None:
             eventually_sync(partial(drawn, panel, b"\x1b[?1049h", seen))
         assert threads() <= before + 1
         panel.end("SIGHUP")
-        eventually_sync(panel.over, limit=20, what="the panel lives on")
+        eventually_sync(panel.over, what="the panel lives on")
         assert panel.child.returncode == 0
-        eventually_sync(lambda: not left_of(short), limit=30, what=lambda: left_of(short))
+        eventually_sync(lambda: not left_of(short), what=lambda: left_of(short))
     finally:
         panel.close()

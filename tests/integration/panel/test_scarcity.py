@@ -72,16 +72,16 @@ def test_a_command_says_a_sentence_or_does_its_work(
 def test_a_panel_draws_or_says_what_it_lacks(short: Path, scarce: Callable[[], None]) -> None:
     panel = EndedPanel(short, "foreground", scarce)
     try:
-        eventually_sync(lambda: panel.over() or drawn(panel), limit=60)
+        eventually_sync(lambda: panel.over() or drawn(panel))
         if panel.over():
             assert panel.child.returncode == 2
             assert b"wakedeck: the panel needs" in panel.drawn
             assert b"\x1b[?1049h" not in panel.drawn and b"Traceback" not in panel.drawn
         else:
             panel.end("SIGTERM")
-            eventually_sync(panel.over, limit=30, what="the panel lives on")
+            eventually_sync(panel.over, what="the panel lives on")
             assert panel.child.returncode == 0
-        eventually_sync(lambda: not left_of(short), limit=40, what=lambda: left_of(short))
+        eventually_sync(lambda: not left_of(short), what=lambda: left_of(short))
     finally:
         panel.close()
 
@@ -92,11 +92,11 @@ def test_what_it_asks_for_is_enough(short: Path) -> None:
         short, "foreground", lambda: resource.setrlimit(resource.RLIMIT_AS, (least, least))
     )
     try:
-        eventually_sync(lambda: panel.over() or drawn(panel), limit=60)
+        eventually_sync(lambda: panel.over() or drawn(panel))
         panel.end("SIGTERM")
-        eventually_sync(panel.over, limit=30, what="the panel lives on")
+        eventually_sync(panel.over, what="the panel lives on")
         assert panel.child.returncode == 0
-        eventually_sync(lambda: not left_of(short), limit=40, what=lambda: left_of(short))
+        eventually_sync(lambda: not left_of(short), what=lambda: left_of(short))
     finally:
         panel.close()
 
@@ -117,10 +117,10 @@ def test_what_is_said_elsewhere_does_not_hide_the_panel(short: Path) -> None:
     with Path("/dev/full").open("w") as full:
         panel = EndedPanel(short, "foreground", lambda: os.dup2(full.fileno(), 2))
     try:
-        eventually_sync(lambda: drawn(panel), limit=60)
+        eventually_sync(lambda: drawn(panel))
         panel.end("SIGTERM")
-        eventually_sync(panel.over, limit=30)
+        eventually_sync(panel.over)
         assert panel.child.returncode == 0
-        eventually_sync(lambda: not left_of(short), limit=40, what=lambda: left_of(short))
+        eventually_sync(lambda: not left_of(short), what=lambda: left_of(short))
     finally:
         panel.close()

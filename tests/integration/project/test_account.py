@@ -9,7 +9,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import psutil
 import pytest
+
+from tests.support.waiting import eventually_sync
 
 ROOT = Path(__file__).resolve().parents[3]
 CONFTEST = """
@@ -70,6 +73,21 @@ LEAVING = {
     ),
 }
 SILENT = "import pytest\ndef test_it():\n    pytest.skip('')\n"
+ENDLESS = """
+import os, subprocess
+from pathlib import Path
+import pytest
+@pytest.fixture
+def child():
+    with subprocess.Popen(["sleep", "600"]) as process:
+        yield process
+        process.kill()
+def test_it(child):
+    folder = Path(os.environ["TMPDIR"]).parent
+    (folder / "half").write_text(str(child.pid))
+    (folder / "half").rename(folder / "pid")
+    child.wait()
+"""
 KITS = """
 import pytest
 from tests.support import kits
@@ -82,6 +100,13 @@ def test_other():
 
 def run(folder: Path, text: str, *words: str, **more: str) -> tuple[int, str]:
     """A suite of one file, run in a process of its own; exit code and what it printed."""
+    with begun(folder, text, *words, **more) as child:
+        said, _ = child.communicate(timeout=60)
+    return child.returncode, said
+
+
+def begun(folder: Path, text: str, *words: str, **more: str) -> subprocess.Popen[str]:
+    """The same while it runs."""
     (folder / "suite").mkdir()
     (folder / "suite" / "conftest.py").write_text(CONFTEST)
     (folder / "suite" / "test_one.py").write_text(text)
@@ -90,16 +115,14 @@ def run(folder: Path, text: str, *words: str, **more: str) -> tuple[int, str]:
     argv += ["-p", "xdist"]  # and none of the other plugins, which take longer than the suite
     environ = {**os.environ, "TMPDIR": str(folder), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", **more}
     environ.pop("PYTEST_DEBUG_TEMPROOT", None)
-    done = subprocess.run(
+    return subprocess.Popen(
         [*argv, *words],
         cwd=ROOT,
         env=environ,
-        capture_output=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
         text=True,
-        timeout=60,
-        check=False,
     )
-    return done.returncode, done.stdout + done.stderr
 
 
 def test_the_shared_folder_for_sockets_may_stay_where_it_is_empty(tmp_path: Path) -> None:
@@ -135,6 +158,17 @@ def test_what_is_left_behind_is_named_and_fails_the_run(
     finally:
         if found is not None and found[1]:
             os.kill(int(found[1]), signal.SIGKILL)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_run_that_is_told_to_end_leaves_nothing(tmp_path: Path, number: int) -> None:
+    with begun(tmp_path, ENDLESS, "-n", "0") as child:
+        pid = int(eventually_sync((tmp_path / "pid").read_text))
+        child.send_signal(number)
+        said, _ = child.communicate(timeout=60)
+    assert child.returncode == pytest.ExitCode.INTERRUPTED, said
+    assert not psutil.pid_exists(pid) and "left behind" not in said, said
+    assert not list(tmp_path.glob("w????????"))
 
 
 def test_a_skip_without_a_word_fails_the_run(tmp_path: Path) -> None:

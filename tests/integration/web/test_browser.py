@@ -76,7 +76,7 @@ async def shows(tab: Tab, *words: str) -> None:
     async def there() -> bool:
         return not await missing()
 
-    await eventually(there, limit=60, what=lambda: f"not drawn: {words}")
+    await eventually(there, what=lambda: f"not drawn: {words}")
 
 
 async def farewell(tab: Tab) -> str:
@@ -123,11 +123,11 @@ async def test_the_page_in_a_real_browser(tmp_path: Path, home: Path) -> None:
         await picture(tab, "reloaded")
         # Another tab has a panel of its own, which goes with it.
         other = await tab.another(gate.place.base)
-        await eventually(lambda: len(panels()) == 2, limit=60)
+        await eventually(lambda: len(panels()) == 2)
         await other.close()
-        await eventually(lambda: len(panels()) == 1, limit=60)
+        await eventually(lambda: len(panels()) == 1)
         os.kill(next(iter(panels())), 9)
-        await eventually(lambda: farewell(tab), limit=60)
+        await eventually(lambda: farewell(tab))
         assert "ended unexpectedly" in await farewell(tab)
         await picture(tab, "killed")
 
@@ -152,10 +152,10 @@ async def test_a_phone_and_the_end_of_the_server(tmp_path: Path) -> None:
             await tab.type("s")
             return "No shell in" in str(await tab.value("window.drawn"))
 
-        await eventually(is_refused, limit=60)
+        await eventually(is_refused)
         await picture(tab, "phone")
         await server.aclose()
-        await eventually(lambda: farewell(tab), limit=30)
+        await eventually(lambda: farewell(tab))
         assert await farewell(tab) == "The server has ended."
         assert not panels()
         await picture(tab, "ended")

@@ -134,7 +134,7 @@ async def test_a_line_that_says_nonsense_is_cut() -> None:
         lines = (host(gate), cookie(gate), origin(gate), *UPGRADE, "Connection: Upgrade")
         asked = [f"GET /ws/{TAB}?width=99999999&height=-1 HTTP/1.1", *lines, "", ""]
         writer.write("\r\n".join(asked).encode())
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             answer = await reader.readuntil(b"ended unexpectedly")
         writer.close()
         assert answer.startswith(b"HTTP/1.1 101")
@@ -145,7 +145,7 @@ async def test_words_nobody_knows_end_the_line() -> None:
         for said in ("{}", "[]", "nonsense", json.dumps(["stdin", 7]), "[[[[1]]]]"):
             async with looking(gate) as page:
                 await page.line.send(said)
-                async with asyncio.timeout(20):
+                async with asyncio.timeout(60):
                     await page.line.wait_closed()
 
 
@@ -164,11 +164,11 @@ async def test_connections_that_say_nothing_keep_nobody_out() -> None:
                     oldest = reader
                     known.write("\r\n".join(asked).encode())
                     assert b"200 OK" in await kept.readline()
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(60):
                 assert await oldest.read() == b"", "the oldest is not ended"
             assert (await knock(gate, "/", host(gate), cookie(gate)))[0] == 200
             # Who showed the cookie is kept, however many come after.
             known.write("\r\n".join(asked).encode())
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(60):
                 while b"200 OK" not in (line := await kept.readline()):
                     assert line, "it was ended"

@@ -60,6 +60,7 @@ GOOD = "from services.judge import judge\ndef test_it(): assert judge(0, 1, 2)\n
 """Notices a `<` that became another only where both sides are equal: it does not here."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number, outcome", [(1, "killed"), (2, "survived")], ids=str)
 def test_the_tests_that_import_it_decide(tmp_path: Path, number: int, outcome: str) -> None:
     source = "def judge(a, b, c):\n    return not a and b < c\n"
@@ -72,6 +73,7 @@ def test_the_tests_that_import_it_decide(tmp_path: Path, number: int, outcome: s
     assert (root / "services" / "judge.py").read_text("utf-8") == source
 
 
+@pytest.mark.slow
 def test_a_mutant_that_never_ends_is_killed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -86,6 +88,7 @@ def test_a_mutant_that_never_ends_is_killed(
     assert Runner(root).run(mutant, ("tests/test_judge.py",)) == "killed"
 
 
+@pytest.mark.slow
 def test_tests_that_fail_by_themselves_say_nothing(tmp_path: Path) -> None:
     root = tree(tmp_path, GOOD)
     mutant = Mutant(Site("services.judge", 0), 1, "", "", "")

@@ -6,6 +6,7 @@ import ast
 import re
 import sys
 import tomllib
+from functools import cache
 from importlib.metadata import packages_distributions
 from pathlib import Path
 
@@ -19,7 +20,7 @@ ROOMS = ("services", "tui", "widgets")
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
 NEVER_NAMED = {"sniffio"}
 """Imported by a library of ours only where it is there, and slow where it is not."""
-_BY_NAME = re.compile(r"\b(import_module|find_spec)$")
+_BY_NAME = {"import_module", "find_spec"}
 FORGE = sorted([*ROOT.glob(".github/**/*.yml"), ROOT / ".pre-commit-config.yaml"])
 
 
@@ -28,7 +29,13 @@ def plain(name: str) -> str:
     return re.sub(r"[-_.]+", "-", re.split(r"[\s<>=!~;\[]", name, maxsplit=1)[0]).lower()
 
 
-def imported(*rooms: str) -> set[str]:
+def _name(called: ast.expr) -> str:
+    """The last part of what is called."""
+    return str(getattr(called, "attr", getattr(called, "id", "")))
+
+
+@cache
+def imported(*rooms: str) -> frozenset[str]:
     """Top-level names that modules below these folders import from elsewhere."""
     found: set[str] = set()
     for path in (path for room in rooms for path in (ROOT / room).rglob("*.py")):
@@ -37,13 +44,13 @@ def imported(*rooms: str) -> set[str]:
                 found |= {one.name.split(".")[0] for one in node.names}
             elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
                 found.add(node.module.split(".")[0])
-            elif isinstance(node, ast.Call) and _BY_NAME.search(ast.unparse(node.func)):
+            elif isinstance(node, ast.Call) and _name(node.func) in _BY_NAME:
                 named = [one.value for one in node.args if isinstance(one, ast.Constant)]
                 found |= {str(one).split(".")[0] for one in named}
-    return found - set(sys.stdlib_module_names) - {*ROOMS, "tests", "wakedeck"}
+    return frozenset(found) - set(sys.stdlib_module_names) - {*ROOMS, "tests", "wakedeck"}
 
 
-def distributions(names: set[str]) -> set[str]:
+def distributions(names: frozenset[str]) -> set[str]:
     """What has to be installed for these names."""
     known = packages_distributions()
     unknown = names - set(known)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import tokenize
+from functools import cache
 from pathlib import Path
 
 ROOT = next(up for up in Path(__file__).resolve().parents if (up / "pyproject.toml").exists())
@@ -26,7 +27,7 @@ def naps(path: Path) -> list[ast.Call]:
     }
     found = []
     for node in ast.walk(tree):
-        if not isinstance(node, ast.Call):
+        if not isinstance(node, ast.Call) or not _ends_with(node.func, "pause", "sleep", *bare):
             continue
         called = ast.unparse(node.func)
         if called in {"asyncio.sleep", "time.sleep", *bare} or (
@@ -36,13 +37,24 @@ def naps(path: Path) -> list[ast.Call]:
     return sorted(found, key=lambda call: call.lineno)
 
 
+def _ends_with(called: ast.expr, *names: str) -> bool:
+    """Whether it is one of these names, or an attribute of that name."""
+    return getattr(called, "attr", getattr(called, "id", "")) in names
+
+
 def reason_behind(path: Path, call: ast.Call) -> str:
     """The trailing comment on the line where a call ends."""
+    return _comments(path).get(call.end_lineno or 0, "")
+
+
+@cache
+def _comments(path: Path) -> dict[int, str]:
     with path.open("rb") as source:
-        for token in tokenize.tokenize(source.readline):
-            if token.type == tokenize.COMMENT and token.start[0] == call.end_lineno:
-                return token.string.lstrip("# ")
-    return ""
+        return {
+            token.start[0]: token.string.lstrip("# ")
+            for token in tokenize.tokenize(source.readline)
+            if token.type == tokenize.COMMENT
+        }
 
 
 def test_a_test_that_waits_for_time_says_why() -> None:

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
+import psutil
 import pytest
+from textual.screen import Screen
 
 from tests.support.waiting import eventually, eventually_sync
 
@@ -68,12 +72,40 @@ async def test_a_probe_that_hangs_is_given_up_as_well() -> None:
         await eventually(hangs, limit=0.01)
 
 
+@pytest.mark.parametrize(
+    "missing",
+    [
+        lambda: next(iter(())),
+        lambda: os.environ["NO_SUCH_VARIABLE"],
+        lambda: ""[0],
+        lambda: Path("/no such file").read_text("utf-8"),
+        lambda: int(""),
+        lambda: psutil.Process(2**22 + 1).status(),
+        lambda: Screen[None]().query_one("#row"),
+    ],
+)
+async def test_what_says_that_a_thing_is_not_there_means_not_yet(
+    missing: Callable[[], object],
+) -> None:
+    tries: Iterator[Callable[[], object]] = iter([missing, missing, lambda: "there"] * 2)
+
+    def probe() -> object:
+        return next(tries)()
+
+    assert await eventually(probe) == "there"
+    assert eventually_sync(probe) == "there"
+    with pytest.raises(pytest.fail.Exception, match=r"last seen: [\w.]+\("):
+        await eventually(missing, limit=0.01)
+
+
 async def test_any_other_error_comes_through_at_once() -> None:
     def broken() -> bool:
-        raise LookupError("no such row")
+        raise TypeError("a mistake")
 
-    with pytest.raises(LookupError, match="no such row"):
+    with pytest.raises(TypeError, match="a mistake"):
         await eventually(broken)
+    with pytest.raises(TypeError, match="a mistake"):
+        eventually_sync(broken)
 
     async def own() -> bool:
         raise TimeoutError("a timeout of its own")

@@ -120,7 +120,7 @@ async def test_a_dropped_shell_is_lost_and_opens_again(tmp_path: Path) -> None:
             assert isinstance(got, bytes)
             said += got
         inject(live.world, NAME, InjectedFault.SHELL_DROP)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while not isinstance(got := await shell.read(), CloseReason):
                 pass
         assert got.state is ShellState.LOST
@@ -145,7 +145,7 @@ async def test_a_shell_that_exits_says_its_own_code(tmp_path: Path) -> None:
         shell = live.source.actor.shell(live.id(NAME), ShellChoice(shell="sh"))
         await shell.open(80, 24)
         await shell.write(b"exit 4\r")
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while not isinstance(got := await shell.read(), CloseReason):
                 pass
         assert (got.state, got.code) == (ShellState.ENDED, 4)

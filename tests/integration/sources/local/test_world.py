@@ -56,7 +56,6 @@ def end(child: subprocess.Popen[str], number: int) -> None:
 def until_gone(records: list[ProcessRecord]) -> None:
     eventually_sync(
         lambda: all(process_records.alive(one).over for one in records),
-        limit=60,
         what=lambda: [one for one in records if not process_records.alive(one).over],
     )
 

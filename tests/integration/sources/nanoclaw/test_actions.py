@@ -229,7 +229,7 @@ async def test_an_attempt_waits_for_the_hosts_sweep_and_says_so(
     source = opened(root, SystemClock())
     attempts = Attempts({"claw": source}, SystemClock(), tmp_path / "locks", lambda _: None)
     (tmp_path / "locks").mkdir()
-    async with hosted(root), asyncio.timeout(30):
+    async with hosted(root), asyncio.timeout(60):
         handle = attempts.request(Verb.WAKE, QUIET)
         await eventually(
             lambda: any("sweep starts it" in step.detail for step in handle.attempt.steps)
@@ -253,7 +253,7 @@ async def test_an_attempt_on_what_sleeps_ends_with_the_nudge_to_confirm(
     source = opened(root, SystemClock())
     (tmp_path / "locks").mkdir()
     attempts = Attempts({"claw": source}, SystemClock(), tmp_path / "locks", lambda _: None)
-    async with hosted(root) as host, asyncio.timeout(30):
+    async with hosted(root) as host, asyncio.timeout(60):
         ended = await attempts.request(Verb.WAKE, QUIET).wait()
     await attempts.close()
     await close(source)
@@ -298,7 +298,7 @@ async def test_a_link_is_a_container_with_this_sessions_mount(
 async def read_until(source: OpenSource, typed: bytes, wanted: bytes) -> tuple[bytes, CloseReason]:
     transport = source.actor.shell(MIXED, ShellChoice(shell="sh"))
     output = bytearray()
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         await transport.open(80, 24)
         await transport.write(typed)
         try:
@@ -382,7 +382,7 @@ async def test_logs_are_the_hosts_lines_about_it_and_the_containers(
     source = opened(root, SystemClock())
     await source.observer.observe()
     told: list[str] = []
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         lines = source.observer.logs(MIXED)
         async for line in lines:
             told.append(log_line(line).text)
@@ -433,7 +433,7 @@ async def test_the_log_of_an_ended_container_is_said_to_be_gone(
     source = opened(root, FakeClock(NOW))
     await source.observer.observe()
     lines = source.observer.logs(MIXED)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         assert (await anext(lines)).text == "container log: no container runs"
         await lines.aclose()  # type: ignore[attr-defined]
     await close(source)
@@ -456,7 +456,7 @@ async def told_by(source: OpenSource, stream: str, count: int) -> list[str]:
     """The first lines of one stream."""
     told: list[str] = []
     lines = source.observer.logs(MIXED, stream)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         async for line in lines:
             told.append(log_line(line).text)
             if len(told) == count:
@@ -500,7 +500,7 @@ async def test_a_host_log_that_is_away_is_said_and_waited_for(
     source = opened(root, SystemClock())
     await source.observer.observe()
     lines = source.observer.logs(MIXED, "host")
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         assert (await anext(lines)).text == "— the host log is not there: waited for"
         log.write_text(f"[{time.strftime('%H:%M:%S')}.000] INFO begins\n")
         assert (await anext(lines)).text == "— the host log can be read"

@@ -229,7 +229,7 @@ async def test_a_runtime_that_fails_leaves_row_and_heartbeat(
 async def test_a_runtime_that_hangs_holds_nothing_up(root: Path, docker: ScriptedDocker) -> None:
     docker.hang()
     source = opened(root, FakeClock(NOW))
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         sandboxes, gateways = await seen(source)
         assert "docker has not answered" in gateways["containers"].reason
         assert len(sandboxes) == 9

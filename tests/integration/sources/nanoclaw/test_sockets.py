@@ -155,7 +155,7 @@ PLAN = NudgePlan("please go on", "cli:local", address=Address("telegram", "teleg
 async def test_a_nudge_is_one_line_and_nothing_is_waited_for(install: Install) -> None:
     async with hosted(install.root) as host:
         await commands.nudge(install, PLAN)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             await host.came.wait()
         assert [json.loads(line) for line in host.chat] == [
             {

@@ -23,8 +23,8 @@ from services.sources.openclaw.agents import UNSEEN
 from services.sources.openclaw.source import open_openclaw
 from services.sources.protocol.verdict import VerdictKind
 from services.terminal.exec.requests import ShellChoice
-from tests.support import openclaw_kit
 from tests.support.http_peer import Exchange, HttpPeer, http_peer
+from tests.support.ports import free_port
 
 FOUND = OpenClawTable()
 LIVE = {"ok": True, "status": "live"}
@@ -69,10 +69,10 @@ def write_lock(state: Path, port: int, process: ProcessId | None = None, **more:
     (folder / "gateway.state.lock").write_text(json.dumps(fields, indent=2) + "\n" + " \t" * 40)
 
 
-@pytest.fixture
-def free_port() -> int:
+@pytest.fixture(name="free_port")
+def port() -> int:
     """A port that nobody listens on."""
-    return openclaw_kit.free_port()
+    return free_port()
 
 
 @pytest.fixture

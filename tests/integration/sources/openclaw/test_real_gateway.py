@@ -67,7 +67,7 @@ async def _reads(observer: Observer, second: RealGateway) -> None:
         assert state is SandboxState.UNKNOWN
         return True
 
-    await eventually(reads, limit=60)
+    await eventually(reads)
 
     async def told() -> bool:
         got = await observer.observe()
@@ -75,11 +75,11 @@ async def _reads(observer: Observer, second: RealGateway) -> None:
         assert {"cost", "lanes", "memory", "identity"} <= facts.keys(), facts
         return dict(got.sandboxes[0].evidence)["agent"] == "main"
 
-    await eventually(told, limit=60)
+    await eventually(told)
     second.configure("another-of-a-test")
-    await eventually(refuses, limit=30)
+    await eventually(refuses)
     (second.home / "token").write_text("another-of-a-test")
-    await eventually(reads, limit=30)
+    await eventually(reads)
 
 
 async def _lives(

@@ -16,7 +16,8 @@ from services.sources.openclaw.source import open_openclaw
 from services.sources.protocol.source import OpenSource
 from services.sources.protocol.verdict import VerdictKind
 from tests.integration.sources.openclaw.test_gateways import configure, gateway, write_lock
-from tests.support.openclaw_kit import RealGateway, free_port
+from tests.support.openclaw_kit import RealGateway
+from tests.support.ports import free_port
 from tests.support.waiting import eventually
 
 OPS = SandboxId("oc", "openclaw-ops")

@@ -24,8 +24,9 @@ from services.sources.protocol.source import OpenSource
 from services.sources.protocol.verdict import VerdictKind
 from tests.support import kits
 from tests.support.openshell_kit import installed_stubs, kit
-from tests.support.openshell_live import NAME, LiveGateway, free_port, live_gateway
+from tests.support.openshell_live import NAME, LiveGateway, live_gateway
 from tests.support.openshell_script import Script, script
+from tests.support.ports import free_port
 from tests.support.tls import Authority
 
 ERROR, PROVISIONING = 3, 1
@@ -275,6 +276,6 @@ async def test_a_refused_wire_writes_nothing_on_the_operators_terminal(
 ) -> None:
     installed_stubs()
     known = Registration("g", f"http://127.0.0.1:{free_port()}", auth="plaintext")
-    told = await asyncio.wait_for(grpc_client.ask(known, "0.0.111"), 30)
+    told = await asyncio.wait_for(grpc_client.ask(known, "0.0.111"), 60)
     assert told.problem in ("unavailable", "deadline_exceeded", "no answer in time")
     assert capfd.readouterr().err == ""

@@ -91,7 +91,9 @@ def in_order(made: Script, name: str, was_down: bool) -> None:
 
 @pytest.mark.slow
 @settings(
-    max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=15,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
 @example(
     # Ready already: said to be serving only once a command ran in it.

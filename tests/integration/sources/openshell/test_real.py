@@ -77,7 +77,7 @@ async def until(one: OpenSource, holds: Callable[[Observation], bool]) -> Observ
         assert holds(seen), seen
         return seen
 
-    found = await eventually(looked, limit=60)
+    found = await eventually(looked)
     assert found is not None
     return found
 
@@ -263,7 +263,7 @@ async def test_a_shell_knows_its_size_and_its_loss(real: Kit, gateway: LiveGatew
     await shell.open(101, 31)
     output = b""
     try:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             await shell.write(b"stty size\n")
             while b"31 101" not in output:
                 data = await shell.read()

@@ -477,7 +477,7 @@ async def test_cancelling_ends_the_child_and_changes_nothing_more(
     attempts = Attempts({"os": source()}, SystemClock(), tmp_path / "locks", lambda _: None)
     try:
         handle = attempts.request(Verb.WAKE, BETA)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             await eventually(lambda: any("sandbox start" in call for call in made.calls()))
             handle.cancel()
             ended = await handle.wait()
@@ -566,7 +566,7 @@ async def test_a_shell_runs_on_a_terminal_of_ours(
     try:
         await shell.write(b"stty size; exit 5\n")
         output = b""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while isinstance(data := await shell.read(), bytes):
                 output += data
     finally:
@@ -583,7 +583,7 @@ async def test_a_shell_the_cli_gives_up_is_lost_not_ended(
     shell = source().actor.shell(ALPHA, ShellChoice())
     await shell.open(80, 24)
     try:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while isinstance(data := await shell.read(), bytes):
                 pass
     finally:
@@ -615,7 +615,9 @@ async def test_a_log_is_taken_up_where_it_was_lost_without_a_line_twice(
 
 
 @settings(
-    max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=12,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
 @given(
     generation=st.sampled_from(["A", "B"]),

@@ -129,7 +129,7 @@ async def test_a_wait_ends_with_the_gateways_own_deadline(
     ended = await repair(source(made), Verb.WAKE, box("a"), tmp_path / "locks", limits)
     assert ended.state is AttemptState.FAILED
     assert words in ended.summary + ended.original + ended.last, ended
-    assert time.monotonic() - began < 15, "the command itself would have taken ten minutes"
+    assert time.monotonic() - began < 60, "the command itself would have taken ten minutes"
 
 
 async def test_a_crash_loop_is_shown_with_its_count_and_never_as_plain_ready(

@@ -110,7 +110,7 @@ async def test_a_v2_deployment_says_its_own_words(tmp_path: Path, home: Path) ->
 
 async def some(records: Any, count: int) -> list[LogRecord]:
     got = []
-    async with asyncio.timeout(20), aclosing(records) as running:
+    async with asyncio.timeout(60), aclosing(records) as running:
         async for one in running:
             got.append(one)
             if len(got) == count:

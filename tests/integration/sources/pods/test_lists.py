@@ -24,8 +24,8 @@ PODS = 30
 
 @pytest.fixture(autouse=True)
 def short(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A look does not wait for long, and pages are small."""
-    monkeypatch.setattr(kube_observer, "LOOK_S", 0.3)
+    """Pages are small, and a look waits for them, unless a gate holds them up."""
+    monkeypatch.setattr(kube_observer, "LOOK_S", 30.0)
     monkeypatch.setattr(listing, "PAGE", PAGE)
 
 
@@ -43,9 +43,10 @@ def is_watch(exchange: Exchange) -> bool:
 
 
 class Gate:
-    """Holds answers up that it is told to, until it is opened."""
+    """Holds answers up that it is told to, until it is opened; a look soon goes without them."""
 
     def __init__(self, one: Cluster, held: Callable[[Exchange], bool]) -> None:
+        kube_observer.LOOK_S = 0.3
         self.waiting = 0
         self._held = held
         self._open = asyncio.Event()
@@ -67,6 +68,17 @@ async def filled(one: Cluster, number: int = PODS) -> None:
         await one.api.put(pod(f"pod-{at:02d}"))
 
 
+async def listed(one: Cluster, number: int = PAGE) -> Observation:
+    """The first look that shows so many."""
+
+    async def looked() -> Observation:
+        seen = await one.source.observer.observe()
+        assert len(seen.sandboxes) == number, names(seen)
+        return seen
+
+    return await eventually(looked)
+
+
 def names(seen: Observation) -> list[str]:
     return sorted(one.name for one in seen.sandboxes)
 
@@ -84,7 +96,7 @@ async def test_pages_are_shown_as_they_come_and_kept_up_meanwhile(tmp_path: Path
     async with cluster(tmp_path) as one:
         await filled(one)
         gate = Gate(one, is_later_page)
-        seen = await one.source.observer.observe()
+        seen = await listed(one)
         assert names(seen) == [f"pod-{at:02d}" for at in range(PAGE)]
         assert why(seen) == "10 of 30 pods listed so far"
         (gateway,) = seen.gateways
@@ -94,7 +106,7 @@ async def test_pages_are_shown_as_they_come_and_kept_up_meanwhile(tmp_path: Path
         await one.api.remove("pod-25")
         await one.until("pod-03", SandboxState.BROKEN)
         await one.until("pod-04", None)
-        assert len(await one.sandboxes()) == PAGE - 1
+        await listed(one, PAGE - 1)
         gate.open()
 
         async def whole() -> Observation | None:
@@ -225,7 +237,7 @@ async def test_a_watch_that_something_holds_back_is_made_up_for_by_lists(
     monkeypatch.setattr(watch, "HELD_UP_S", 0.3)
     async with cluster(tmp_path) as one:
         gate = Gate(one, is_watch)
-        assert names(await one.source.observer.observe()) == ["box"]
+        assert names(await listed(one, 1)) == ["box"]
         await one.api.put(pod("late"))
         row = await one.until("late", SandboxState.READY)
         assert row is not None and one.api.lists > 1 and one.api.watches == 0
@@ -242,7 +254,7 @@ async def test_rows_that_a_new_list_has_not_reached_keep_their_age(tmp_path: Pat
         gate = Gate(one, is_later_page)
         await one.api.expire()
         await eventually(lambda: gate.waiting)
-        seen = await one.source.observer.observe()
+        seen = await listed(one, PODS)
         ages = {x.name: seen.observed_at - x.observed_at for x in seen.sandboxes}
         assert len(ages) == PODS and why(seen)
         assert ages["pod-00"] == 0 and ages["pod-29"] > 0

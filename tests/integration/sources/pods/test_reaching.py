@@ -29,9 +29,9 @@ from tests.support import kits
 from tests.support.http_peer import Request
 from tests.support.kube_api import TOKEN, KubeApi, kube_api, pod
 from tests.support.kubectl import PINS, USUAL, kubectl
+from tests.support.ports import free_port
 from tests.support.proxies import USER, RunningProxy, proxy
 from tests.support.tls import Authority
-from tests.support.vellum_processes import free_port
 
 pytestmark = [pytest.mark.kit("kubectl", "pproxy", "yaml"), pytest.mark.timeout(240)]
 

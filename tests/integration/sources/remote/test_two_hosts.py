@@ -21,6 +21,8 @@ from services.journal.store import Journal
 from services.models import AttemptState, SandboxId, SandboxState, Verb
 from services.sources.registry import open_sources
 from services.terminal.exec.requests import ShellChoice
+from services.wire import messages
+from services.wire.frames import FrameReader
 from tests.support.remote import BIN, embedded_world
 from tests.support.sshd import SshHost, ssh_host
 from tests.support.waiting import eventually
@@ -91,7 +93,7 @@ async def test_one_panel_for_two_hosts(home: Path, tmp_path: Path) -> None:
             return len(rows) == 8 and number == sum(one.state is SandboxState.READY for one in rows)
 
         try:
-            await eventually(lambda: ready(8), limit=60, what=board.totals)
+            await eventually(lambda: ready(8), what=board.totals)
             assert engine.name_of(broken["box"]) == "box/data-pull"
             for world in worlds.values():
                 record = world.read_record("agent-data-pull")
@@ -101,7 +103,6 @@ async def test_one_panel_for_two_hosts(home: Path, tmp_path: Path) -> None:
                 lambda: all(
                     board.sandboxes[one].state is SandboxState.DOWN for one in broken.values()
                 ),
-                limit=30,
             )
             code, out, _ = await command("status")
             assert code == 1 and "sandboxes: 2 down, 6 ready" in out, out
@@ -109,7 +110,7 @@ async def test_one_panel_for_two_hosts(home: Path, tmp_path: Path) -> None:
             handles = [engine.attempts.request(Verb.WAKE, one) for one in broken.values()]
             ended = [await one.wait() for one in handles]
             assert [one.state for one in ended] == [AttemptState.DONE] * 2, ended
-            await eventually(lambda: ready(8), limit=30, what=board.totals)
+            await eventually(lambda: ready(8), what=board.totals)
 
             code, out, err = await command("exec", "box/data-pull", "--", "false")
             assert code == 1, err
@@ -125,7 +126,7 @@ async def test_one_panel_for_two_hosts(home: Path, tmp_path: Path) -> None:
                 await shell.open(80, 24)
                 await shell.write(b"pwd; exit 4\n")
                 heard = b""
-                while isinstance(got := await asyncio.wait_for(shell.read(), 20), bytes):
+                while isinstance(got := await asyncio.wait_for(shell.read(), 60), bytes):
                     heard += got
                 assert got.code == 4, got
                 assert str(hosts[key].home).encode() in heard.replace(b"\r\n", b"")
@@ -160,6 +161,25 @@ def history() -> list[tuple[str, str, str]]:
     return rows
 
 
+class Told:
+    """What a far side tells on its standard output, read until its end."""
+
+    def __init__(self, output: asyncio.StreamReader) -> None:
+        self._states: dict[str, str] = {}
+        self.end = asyncio.create_task(self._read(output))
+
+    def state(self, name: str) -> str | None:
+        """Of a sandbox, as it was told last."""
+        return self._states.get(name)
+
+    async def _read(self, output: asyncio.StreamReader) -> None:
+        frames = FrameReader()
+        while data := await output.read(1 << 16):
+            for message in map(messages.decode, frames.feed(data)):
+                if isinstance(message, messages.Delta):
+                    self._states |= {row.id: row.state for row in message.sandboxes}
+
+
 @pytest.mark.timeout(200)
 async def test_what_happened_meanwhile_is_told_once(home: Path, tmp_path: Path) -> None:
     """A panel that comes back hears what the host saw without it, and each thing once."""
@@ -171,16 +191,20 @@ async def test_what_happened_meanwhile_is_told_once(home: Path, tmp_path: Path) 
             far = await asyncio.create_subprocess_exec(
                 *("env", f"HOME={host.home}", str(BIN / "wakedeck"), "source", "--stdio"),
                 stdin=asyncio.subprocess.PIPE,
-                stdout=asyncio.subprocess.DEVNULL,
+                stdout=asyncio.subprocess.PIPE,
             )
+            assert far.stdout is not None
+            told = Told(far.stdout)
             record = world.read_record("agent-data-pull")
             assert record is not None
-            await asyncio.sleep(3)  # the far side has to have seen it alive first
+            # The far side has to have seen it alive first.
+            await eventually(lambda: told.state("data-pull") == "ready")
             os.kill(record.pid, signal.SIGKILL)
             await _recorded(journal.path, "data-pull is down")
             assert far.stdin is not None
             far.stdin.close()
             await far.wait()
+            await told.end
             for _ in range(2):
                 await _panel_for_a_moment()
             downs = [text for _, subject, text in history() if "data-pull is down" in text]
@@ -196,7 +220,7 @@ async def _recorded(journal: Path, text: str) -> None:
         db.close()
         return found is not None
 
-    await eventually(there, limit=30)
+    await eventually(there)
 
 
 async def _panel_for_a_moment() -> None:
@@ -216,9 +240,7 @@ async def _panel_for_a_moment() -> None:
     )
     running = asyncio.create_task(engine.run())
     try:
-        await eventually(
-            lambda: sum(not one.stale for one in engine.board.sandboxes.values()) == 4, limit=40
-        )
+        await eventually(lambda: sum(not one.stale for one in engine.board.sandboxes.values()) == 4)
         await asyncio.sleep(2)  # what is told is written a moment later
     finally:
         running.cancel()

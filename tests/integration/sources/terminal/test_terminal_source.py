@@ -28,7 +28,8 @@ from tests.support import kits
 from tests.support import seen as operator
 from tests.support.bad_weather import bad_weather
 from tests.support.http_peer import Exchange, http_peer
-from tests.support.jupyter_peer import free_port, jupyter
+from tests.support.jupyter_peer import jupyter
+from tests.support.ports import free_port
 from tests.support.ran import link_steps, ran
 from tests.support.seen import seen
 from tests.support.shells import opened, read_to_end, read_until

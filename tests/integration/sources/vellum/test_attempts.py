@@ -165,7 +165,7 @@ async def test_settling_is_waited_for_and_never_woken(tmp_path: Path) -> None:
         handle = bench.attempts.request(Verb.RECONNECT, SANDBOX)
         await bench.until(AttemptState.VERIFY)
         s.peer.replies["/readyz"] = serving()["/readyz"]
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             done = await handle.wait()
         assert done.state is AttemptState.DONE, done
         assert s.ground.called() == []
@@ -404,7 +404,7 @@ async def test_cancel_is_honoured_only_after_a_renewal(tmp_path: Path) -> None:
         await until(lambda: handle.attempt.state is AttemptState.DRAIN)
         assert RENEWED not in s.ground.token.read_text()
         (tmp_path / "go").touch()
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             done = await handle.wait()
         assert done.state is AttemptState.CANCELLED
         assert RENEWED in s.ground.token.read_text()
@@ -443,7 +443,7 @@ async def test_cancel_ends_the_wake_and_leaves_nothing(tmp_path: Path) -> None:
         await until(lambda: (tmp_path / "pid").exists() and bool((tmp_path / "pid").read_text()))
         pid = int((tmp_path / "pid").read_text())
         handle.cancel()
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             done = await handle.wait()
         assert done.state is AttemptState.CANCELLED
         await until(lambda: not psutil.pid_exists(pid))
@@ -484,7 +484,7 @@ async def test_the_frozen_id_is_used_although_another_becomes_active(tmp_path: P
         s.ground.write_lockfile(entries, active=ID)
         handle = bench.attempts.request(Verb.WAKE, SANDBOX)
         s.ground.write_lockfile(entries, active="other")
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             await handle.wait()
         assert s.ground.called() == [f"wake {ID}"]
 
@@ -611,7 +611,7 @@ async def test_draining_settles_for_eight_seconds_and_no_longer(tmp_path: Path) 
         assert handle.attempt.confirmable == ""
         word, since = probes._since[ID]
         probes._since[ID] = (word, since - 8)
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             done = await handle.wait()
         assert done.state is AttemptState.FAILED
         assert (done.wakes, done.confirmable) == (0, "restart")

@@ -23,8 +23,9 @@ from services.process.identity import ProcessId
 from services.repair.limits import Limits
 from services.sources.vellum import http_probe
 from services.sources.vellum.http_probe import HttpOutcome
+from tests.support.ports import free_port
 from tests.support.vellum import ACCESS, ID, REFRESH, SANDBOX, Bench, Ground
-from tests.support.vellum_processes import GATEWAY, Processes, free_port
+from tests.support.vellum_processes import GATEWAY, Processes
 
 pytestmark = pytest.mark.real_identity
 LIMITS = replace(Limits(), verify_s=10.0, settling_s=20.0)

@@ -345,7 +345,7 @@ async def test_results_of_an_attempt_that_is_over_change_nothing(tmp_path: Path)
             second = bench.attempts.request(Verb.RECONNECT, SANDBOX)
             assert second.attempt.id != first.attempt.id
             at = len(bench.told)
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(60):
                 done = await second.wait()
                 late = await first.wait()
             assert done.state is AttemptState.DONE
@@ -401,7 +401,7 @@ async def test_five_presses_are_one_attempt_and_have_one_result(tmp_path: Path) 
         ground.command("exit 3")
         async with Bench(ground.open(), tmp_path / "locks", LIMITS) as bench:
             handles = [bench.attempts.request(Verb.WAKE, SANDBOX) for _ in range(5)]
-            async with asyncio.timeout(30):
+            async with asyncio.timeout(60):
                 ended = [await handle.wait() for handle in handles]
         assert len({json.dumps(repr(one)) for one in ended}) == 1
         assert ground.called() == [f"wake {ID}"]

@@ -16,8 +16,9 @@ from services.sources.protocol.verdict import VerdictKind
 from services.sources.vellum import actor, conditions, observer
 from services.sources.vellum.evidence import AssistantEvidence
 from services.sources.vellum.judge import REISSUE, TABLE, AssistantJudgement, classify
+from tests.support.ports import free_port
 from tests.support.vellum import ID, QUICK, SANDBOX, Bench, Ground, Peer, serving
-from tests.support.vellum_processes import GATEWAY, Processes, free_port
+from tests.support.vellum_processes import GATEWAY, Processes
 from tests.support.waiting import eventually
 
 K = VerdictKind
@@ -279,7 +280,7 @@ async def test_a_young_gateway_is_still_loading_credentials(
             assert 24 not in rows
             assert handle.attempt.confirmable == ""
             peer.replies["/auth/token"] = serving()["/auth/token"]
-            async with asyncio.timeout(30):
+            async with asyncio.timeout(60):
                 assert (await handle.wait()).state is AttemptState.DONE
         assert place.ground.called() == []
 
@@ -371,7 +372,7 @@ async def test_what_answers_after_a_wake_is_watched_first(
             handle = bench.attempts.request(Verb.WAKE, SANDBOX)
             await eventually(place.ground.called)
             await peer.__aenter__()
-            async with asyncio.timeout(30):
+            async with asyncio.timeout(60):
                 done = await handle.wait()
             assert done.state is AttemptState.DONE, done
             assert 36 in rows

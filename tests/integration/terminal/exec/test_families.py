@@ -45,7 +45,7 @@ def sh(script: str, word: str = "sh") -> tuple[str, ...]:
 async def until(events: AsyncIterator[ExecEvent], wanted: bytes) -> bytes:
     """Output of both streams up to and with `wanted`."""
     output = b""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while wanted not in output:
             event = await anext(events)
             assert isinstance(event, ExecOutput), (event, output)
@@ -54,7 +54,7 @@ async def until(events: AsyncIterator[ExecEvent], wanted: bytes) -> bytes:
 
 
 async def the_rest(events: AsyncIterator[ExecEvent]) -> tuple[bytes, ExecResult]:
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         left = await collect_output(events)
     return left.stdout, ExecResult(left.code, left.reason)
 
@@ -202,7 +202,7 @@ async def test_a_command_that_will_not_end_is_killed_with_its_group(
     word = mark()
     async with family(name, tmp_path, home, monkeypatch) as one:
         deaf = f"trap '' INT TERM HUP; sh -c 'while :; do sleep 0.2; done' {word} & wait; wait"
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             done = await ran(one.actor, one.sandbox, sh(deaf, word), 1)
         assert done.code is None
         await gone(word)

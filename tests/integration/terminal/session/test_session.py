@@ -306,7 +306,7 @@ async def test_cancelled_at_any_time_it_leaves_no_task_handle_or_complaint(
             await asyncio.sleep(0.01)  # some of it is under way, at whatever point
         assert running.session.shell.state is ShellState.DETACHED
     gc.collect()
-    await eventually(lambda: psutil.Process().num_fds() == handles)
+    await eventually(lambda: psutil.Process().num_fds() <= handles)
     assert complaints == []
     assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
 
@@ -376,7 +376,7 @@ async def test_a_view_that_fails_does_not_stop_the_shell(gateway: RunningGateway
         on_paint=explode,
     )
     task = asyncio.create_task(session.run(80, 24))
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         await eventually(lambda: PROMPT in screen.fed)
         session.type(b"exit\r")
         assert (await task).state is ShellState.ENDED
@@ -415,7 +415,7 @@ async def test_with_the_real_emulator_titles_replies_and_sizes_work(
     )
 
     async def shows(wanted: str) -> None:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while not any(wanted in line for line in screen.display):
                 changed.clear()
                 await changed.wait()
@@ -430,7 +430,7 @@ async def test_with_the_real_emulator_titles_replies_and_sizes_work(
     await shows("all-2")
     session.resize(60, 15)
     assert screen.unreflowed > 1000
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while screen.unreflowed:
             changed.clear()
             await changed.wait()

@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 import threading
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -17,6 +18,7 @@ from services.models import Retry, ShellState
 from services.terminal.transport.pty import PtyProcess
 from services.terminal.transport.pty_transport import PtyTransport
 from tests.support.shells import DEAF, UP, opened, read_to_end, read_until
+from tests.support.waiting import eventually
 
 ENV = {
     "PATH": os.environ["PATH"],
@@ -136,7 +138,7 @@ async def test_an_interrupt_reaches_a_program_that_never_reads() -> None:
         process.write(b"echo r''an\n" * 40_000)
         assert process.pending > 0
         process.write(b"\x03")
-        await asyncio.wait_for(process.drain(), 10)
+        await asyncio.wait_for(process.drain(), 60)
         seen = await output_until(process, b"^C")
         process.write(b"echo al''ive\r")
         seen += await output_until(process, b"alive\r\n")
@@ -193,7 +195,7 @@ async def test_what_cannot_run_is_said(argv: tuple[str, ...], cwd: Path | None, 
     with pytest.raises(ShellError, match=words) as raised:
         await PtyTransport(argv, env=ENV, cwd=cwd).open(80, 24)
     assert raised.value.retry is Retry.NO
-    assert handles() == before
+    await eventually(lambda: handles() <= before)
 
 
 async def test_the_environment_is_the_given_one_and_nothing_else() -> None:
@@ -204,29 +206,30 @@ async def test_the_environment_is_the_given_one_and_nothing_else() -> None:
     assert sorted(line.partition("=")[0] for line in output.decode().split()) == ["ONLY", "PATH"]
 
 
-def living_children() -> list[psutil.Process]:
-    """Ours that still run; what another test of this process left dead is not ours to collect."""
-    return [
-        child
-        for child in psutil.Process().children()
-        if child.is_running() and child.status() != psutil.STATUS_ZOMBIE
-    ]
+def living_children() -> set[psutil.Process]:
+    """Children that still run: also the servers this worker keeps for other tests."""
+    found = set()
+    for child in psutil.Process().children():
+        with suppress(psutil.NoSuchProcess):
+            if child.status() != psutil.STATUS_ZOMBIE:
+                found.add(child)
+    return found
 
 
 async def test_nothing_is_left_open_and_no_thread_is_made() -> None:
     threads = threading.active_count()
-    before = handles()
+    before, children = handles(), living_children()
     for _ in range(5):
         transport = PtyTransport(BASH, env=ENV)
         async with opened(transport):
             await read_until(transport, b"$ ")
-    assert handles() == before
-    assert threading.active_count() == threads
-    assert not living_children()
+    await eventually(lambda: handles() <= before)
+    assert threading.active_count() <= threads
+    assert living_children() <= children
 
 
 async def test_starting_can_be_called_off() -> None:
-    before = handles()
+    before, children = handles(), living_children()
     for turns in range(4):
         transport = PtyTransport(BASH, env=ENV)
         task = asyncio.create_task(transport.open(80, 24))
@@ -235,8 +238,8 @@ async def test_starting_can_be_called_off() -> None:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
         await transport.close()
-    assert handles() == before
-    assert not living_children()
+    await eventually(lambda: handles() <= before)
+    assert living_children() <= children
 
 
 async def test_waiting_for_output_can_be_called_off_and_taken_up_again() -> None:

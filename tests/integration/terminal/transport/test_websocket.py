@@ -21,6 +21,7 @@ from services.terminal.transport import websocket
 from services.terminal.transport.base import CloseReason
 from services.terminal.transport.json_frames import Dialect, JsonFraming
 from services.terminal.transport.websocket import WebSocketTransport
+from tests.support.ports import free_port
 from tests.support.shells import TOKEN, opened, read_to_end, read_until
 from tests.support.waiting import LIMIT_S, eventually
 
@@ -290,9 +291,7 @@ async def test_tls_to_a_port_without_it_is_said() -> None:
 
 
 async def test_nobody_there_is_said() -> None:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     error = await failure_of(f"ws://127.0.0.1:{port}/x")
     assert error.sentence == f"127.0.0.1:{port} refused the connection"
 
@@ -359,7 +358,7 @@ async def test_a_server_that_does_not_close_is_dropped() -> None:
         await asyncio.wait_for(asked.wait(), LIMIT_S)
         closing.cancel()
         await asyncio.gather(closing, return_exceptions=True)
-        assert (await asyncio.wait_for(reading, 20)).state is ShellState.LOST  # type: ignore[union-attr]
+        assert (await asyncio.wait_for(reading, 60)).state is ShellState.LOST  # type: ignore[union-attr]
         await shell.close()
         await shell.write(b"nothing happens")
     await eventually(lambda: asyncio.all_tasks() <= before)

@@ -99,7 +99,7 @@ async def test_a_flood_is_painted_once_the_newest_of_it_is_parsed() -> None:
     shell.paint = painted  # type: ignore[method-assign]
     scheduler.add(shell)
     scheduler.wake()
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while len(parsed) < 8:
             await asyncio.sleep(0)  # a turn of the loop, in which the pump does its work
             scheduler.wake()
