@@ -65,7 +65,13 @@ class Engine:
         """Events of before the journal was loaded."""
         self._shown = ShownHistory()
         self.attempts = Attempts(
-            self.sources, clock, locks, self._attempt_changed, read_only=read_only, lag=LagMeter()
+            self.sources,
+            clock,
+            locks,
+            self._attempt_changed,
+            read_only=read_only,
+            lag=LagMeter(),
+            name_of=self.name_of,
         )
         self.pollers = Pollers(
             [one.observer for one in sources],
@@ -106,15 +112,21 @@ class Engine:
         return tuple(self._running.values())
 
     def name_of(self, sandbox: SandboxId) -> str:
-        """What a sandbox is called wherever it is named; its id where it is not on the board."""
+        """What a sandbox is called wherever it is named; its id where it is not on the board.
+
+        The ids of a far side begin with the name of its source there, which many hosts share.
+        """
         known = self.board.sandboxes.get(sandbox)
-        return sandbox.native_id if known is None else self.told_apart(known).name
+        if known is not None:
+            return self.board.told_apart(known)
+        source = self.sources.get(sandbox.source)
+        is_far = source is not None and source.info.kind in ("remote", "external")
+        return str(sandbox) if is_far else sandbox.native_id
 
     def told_apart(self, sandbox: Sandbox) -> Sandbox:
         """A sandbox as it is named on the screen: with its source where another has such a name."""
-        if not self.board.shares_name(sandbox):
-            return sandbox
-        return replace(sandbox, name=f"{sandbox.id.source}/{sandbox.name}")
+        name = self.board.told_apart(sandbox)
+        return sandbox if name == sandbox.name else replace(sandbox, name=name)
 
     async def close(self) -> None:
         """Cancel attempts, close sources, flush the journal."""

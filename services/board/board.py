@@ -94,9 +94,9 @@ class Board:
         """Every sandbox by id."""
         return cast(Mapping[SandboxId, Sandbox], MappingProxyType(self._sandboxes.all))
 
-    def shares_name(self, sandbox: Sandbox) -> bool:
-        """Whether a sandbox of another source is called the same."""
-        return self._sandboxes.shares_name(sandbox)
+    def told_apart(self, sandbox: Sandbox) -> str:
+        """What tells a sandbox apart from all others: its name where that does."""
+        return self._sandboxes.told_apart(sandbox)
 
     def own(self, key: SandboxId) -> Sandbox | None:
         """A sandbox as its source says it is, whatever its way in; None where there is none."""

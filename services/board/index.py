@@ -117,9 +117,12 @@ class RowIndex(Generic[R]):
                 self._oldest[row.id.source] = min(oldest, row.observed_at)
         return change
 
-    def shares_name(self, row: R) -> bool:
-        """Whether another source has a row of that name."""
-        return self._named[row.name] > self._named_in[row.id.source, row.name]
+    def told_apart(self, row: R) -> str:
+        """Its name; with its source where another has it, and as its id where its own has."""
+        if self._named_in[row.id.source, row.name] > 1:
+            return str(row.id)
+        shared = self._named[row.name] > self._named_in[row.id.source, row.name]
+        return f"{row.id.source}/{row.name}" if shared else row.name
 
     def _name(self, row: R, by: int) -> None:
         within = (row.id.source, row.name)

@@ -115,6 +115,8 @@ class Attempt:
     """How it ended, in a sentence: what was wrong, what was done."""
     advice: str = ""  # what to do next
     confirmable: str = ""
+    name: str = ""
+    """What the operator saw its sandbox called when it was asked for; empty: its id."""
     advice_from_step: bool = False
     """Advice and confirmable come from a connect step: a later probe cannot know better."""
 

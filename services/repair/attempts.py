@@ -66,8 +66,12 @@ class Attempts:
         limits: Limits | None = None,
         read_only: bool = False,
         lag: LagMeter | None = None,
+        name_of: Callable[[SandboxId], str] = lambda one: one.native_id,
     ) -> None:
-        """`lag` measures how late this process itself is; without it nothing is measured."""
+        """`lag` measures how late this process itself is; without it nothing is measured.
+
+        `name_of` tells what the operator calls a sandbox.
+        """
         self._sources = sources
         self._clock = clock
         self._locks = RepairLocks(locks)
@@ -76,6 +80,7 @@ class Attempts:
         self._limits.check()
         self._read_only = read_only
         self._lag = lag
+        self._name_of = name_of
         self._numbers = itertools.count(1)
         self._runs: dict[SandboxId, AttemptRun] = {}
         self._tasks: dict[asyncio.Task[None], AttemptRun] = {}
@@ -174,6 +179,7 @@ class Attempts:
             state=AttemptState.IDLE,
             started_at=now,
             confirmed=_confirmed(proposal),
+            name=self._name_of(sandbox),
         )
         from services.repair.runner import AttemptRun
 
@@ -220,4 +226,5 @@ def _confirmed(proposal: Proposal | None) -> Confirmed | None:
 def _busy_sentence(run: AttemptRun) -> str:
     attempt = run.attempt
     doing = f"“{attempt.act}”" if attempt.act else f"a {attempt.verb.value}"
-    return f"There is {doing} under way on {sanitize(attempt.sandbox.native_id, 60)}."
+    name = sanitize(attempt.name or attempt.sandbox.native_id, 60)
+    return f"There is {doing} under way on {name}."

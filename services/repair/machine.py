@@ -182,6 +182,7 @@ def _requested(attempt: Attempt, verb: Verb, confirmed: Confirmed | None) -> Tra
             AttemptState.PROBE,
             attempt.started_at,
             confirmed=confirmed,
+            name=attempt.name,
         )
         return begun, (Effect.PROBE,)
     if verb is Verb.RECONNECT:

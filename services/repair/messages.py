@@ -61,7 +61,7 @@ def summary(
     attempt: Attempt, elapsed: float, now: Verdict | None, steps: Sequence[Step] = ()
 ) -> str:
     """What was wrong, what was done and what was not; `now` is the probe for display, if any."""
-    name = redact_line(attempt.sandbox.native_id)
+    name = redact_line(attempt.name or attempt.sandbox.native_id)
     outcomes = step_outcomes(steps)
     match attempt.state:
         case AttemptState.DONE:

@@ -73,6 +73,7 @@ def headers(place: Place, authority: str = "") -> dict[str, str]:
         "Cross-Origin-Resource-Policy": "same-origin",
         "Permissions-Policy": "camera=(), microphone=(), geolocation=()",
         "Cache-Control": "no-store",
+        "Server": "wakedeck",
     }
 
 

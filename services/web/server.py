@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from services.errors import UnavailableError
 from services.files.private import private_folder
 from services.web import page
+from services.web.connections import Connections
 from services.web.gate import Gate, Place
 from services.web.viewers import LARGEST_MESSAGE, TAB, Viewers, sizes
 
@@ -30,8 +31,6 @@ CLOSE_S = 2.0
 """How long a page, or an answer under way, may take to let go; panels have their own limit."""
 OLD_S = 7 * 86_400.0
 """Views not changed for so long belong to no server."""
-MOST_STRANGERS = 64
-"""Connections that have not shown the cookie; one more takes the place of the oldest."""
 _REFUSED = "Not for you: open the address that `wakedeck serve` printed.\n"
 
 
@@ -67,7 +66,7 @@ async def serving(wanted: Serving) -> AsyncIterator[Gate]:
     with listener, tempfile.TemporaryDirectory(dir=wanted.views) as folder:
         gate = Gate(wanted.place.on_port(listener.getsockname()[1]))
         viewers = Viewers(wanted.argv, wanted.viewers, Path(folder), wanted.on_viewers)
-        connections = Connections()
+        connections = Connections(gate.place)
         app = web.Application(middlewares=[_guard(gate, connections.admit)])
         pages = _Pages(gate, viewers, wanted.title, files)
         app.router.add_get("/", pages.index)
@@ -85,26 +84,6 @@ async def serving(wanted: Serving) -> AsyncIterator[Gate]:
             listening.close()
             await viewers.close()
             await runner.cleanup()
-
-
-class Connections:
-    """Tells those of a server that showed the cookie from strangers."""
-
-    def __init__(self) -> None:
-        self._known: set[asyncio.BaseProtocol] = set()
-
-    def admit(self, request: web.BaseRequest) -> None:
-        """It showed the cookie: its connection is ended by itself or by us alone."""
-        self._known.add(request.protocol)
-
-    def accepted(self, server: web.Server) -> asyncio.Protocol:
-        """The protocol of a connection that comes."""
-        open_now = [one for one in server.connections if one.transport is not None]
-        self._known.intersection_update(open_now)
-        strangers = [one for one in open_now if one not in self._known]
-        if len(strangers) >= MOST_STRANGERS:
-            strangers[0].force_close()
-        return server()
 
 
 def _forget_old(views: Path) -> None:
@@ -168,17 +147,7 @@ def _guard(gate: Gate, admit: Callable[[web.BaseRequest], None]) -> Middleware:
 
     @web.middleware
     async def guarded(request: web.Request, handler: Handler) -> web.StreamResponse:
-        answer: web.StreamResponse | None = refused(request)
-        if answer is None:
-            try:
-                answer = await handler(request)
-            except web.HTTPException as error:
-                answer = _text(error.status, f"{error.reason}\n")
-        if not answer.prepared:
-            authority = request.headers.get("Host", "") if answer.status == 200 else ""
-            answer.headers.update(page.headers(gate.place, authority))
-            answer.headers["Server"] = "wakedeck"
-        return answer
+        return refused(request) or await handler(request)
 
     return guarded
 
@@ -230,6 +199,7 @@ class _Pages:
         line = web.WebSocketResponse(
             timeout=CLOSE_S, heartbeat=HEARTBEAT_S, max_msg_size=LARGEST_MESSAGE
         )
+        line.headers.update(page.headers(self._gate.place))
         await line.prepare(request)
         columns, lines = sizes(_number(request, "width", 80), _number(request, "height", 24))
         try:

@@ -41,11 +41,12 @@ from services.models import (
 from services.sources.protocol.verdict import Verdict, VerdictKind
 from services.text.redact import redact_line
 from services.wire.frames import WireError
-from services.wire.messages import EventRow, WireGateway, WireSandbox, convert
+from services.wire.messages import MOST_ALIASES, EventRow, WireGateway, WireSandbox, convert
 
 LONGEST_ID = 500
 MOST_FACTS = 64
 MOST_MESSAGES = 4000
+_DEAREST = 1e7
 _LATEST = 1e11
 E = TypeVar("E", bound=Enum)
 _CAPABILITIES = {one.value: one for one in Capability}
@@ -148,6 +149,9 @@ class Incoming:
             since=self.here(row.since),
             until=self.here(row.until),
             needs_me=redact_line(row.needs_me, 200),
+            cost_usd=_cost(row.cost_usd),
+            aliases=tuple(redact_line(one) for one in row.aliases[:MOST_ALIASES] if is_id(one)),
+            stock=row.stock,
         )
 
     def event(self, row: EventRow) -> Event | None:
@@ -312,6 +316,11 @@ def _reason(reason: str, word: str, kind: Callable[[str], Enum]) -> str:
     except ValueError:
         return f"It says {redact_line(word, 40)!r}, which this panel does not know. {said}".strip()
     return said
+
+
+def _cost(said: float | None) -> float | None:
+    known = number(said)
+    return known if known is not None and 0.0 <= known <= _DEAREST else None
 
 
 def _facts(rows: Iterable[tuple[str, str]]) -> Facts:

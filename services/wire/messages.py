@@ -18,6 +18,7 @@ WINDOW = 256 << 10
 PING_S = 5.0
 PINGS_MISSED = 3
 """So many unanswered pings in a row are a lost link."""
+MOST_ALIASES = 8
 MOST_CALLS = 64
 """Calls and shells that one side may have open at once."""
 DELTA_GAP_S = 1.0
@@ -142,6 +143,11 @@ class WireSandbox(msgspec.Struct, omit_defaults=True, frozen=True):
     since: float | None = None
     until: float | None = None
     needs_me: str = ""
+    cost_usd: float | None = None
+    """What it has cost so far, as its provider reports it; None: it is not reported."""
+    aliases: list[str] = []
+    stock: bool = False
+    """Kept in a pool for whoever comes."""
 
 
 class EventRow(msgspec.Struct, omit_defaults=True, frozen=True):

@@ -15,7 +15,7 @@ from services.models import (
     Step,
 )
 from services.sources.protocol.verdict import Verdict
-from services.wire.messages import EventRow, WireGateway, WireSandbox
+from services.wire.messages import MOST_ALIASES, EventRow, WireGateway, WireSandbox
 
 LONGEST_REASON = 1000
 SAME_LOOK_S = 0.5
@@ -62,6 +62,9 @@ def sandbox_row(row: Sandbox, at: float | None) -> WireSandbox:
         since=row.since,
         until=row.until,
         needs_me=row.needs_me,
+        cost_usd=row.cost_usd,
+        aliases=list(row.aliases[:MOST_ALIASES]),
+        stock=row.stock,
     )
 
 

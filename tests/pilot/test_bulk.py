@@ -135,7 +135,9 @@ async def test_marked_records_are_copied_as_one_array(tmp_path: Path) -> None:
 
 def test_a_long_list_of_failures_is_cut_and_says_where_the_rest_is() -> None:
     many = [Outcome(SandboxId("s", f"n{n}"), "failed", "no") for n in range(9)]
-    said, tone = summary(Verb.WAKE, [*many, Outcome(SandboxId("s", "ok"), "done")])
+    outcomes = [*many, Outcome(SandboxId("s", "ok"), "done")]
+    said, tone = summary(Verb.WAKE, outcomes, str)
+    assert said.splitlines()[1] == "✕ s/n0: no"
     assert said.splitlines()[0] == "Woke 1 of 10; 9 failed:"
     assert said.splitlines()[-1] == "… and 4 more: the events have every reason."
     assert tone == "error"

@@ -7,26 +7,44 @@ import base64
 import itertools
 import json
 import os
-import shutil
 import signal
 import subprocess
 import tempfile
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from websockets.asyncio.client import ClientConnection, connect
 
+from tests.support.cache import UnobtainableError
+from tests.support.debian import chromium
 from tests.support.waiting import eventually
 
-NAMES = ("chromium", "chromium-browser", "google-chrome")
 _KEYS = {"Enter": (13, "\r"), "Escape": (27, ""), "Tab": (9, ""), "ArrowDown": (40, "")}
 
 
-def program() -> str | None:
-    """The browser of this machine."""
-    return next((found for one in NAMES if (found := shutil.which(one))), None)
+@cache
+def missing() -> str:
+    """Why there is no browser here; empty where there is one that runs."""
+    try:
+        program, more = chromium()
+        done = subprocess.run(
+            [program, "--version"],
+            capture_output=True,
+            text=True,
+            check=False,
+            env={**os.environ, **more},
+            timeout=60,
+        )
+    except (UnobtainableError, OSError, subprocess.TimeoutExpired) as error:
+        return str(error)
+    return "" if done.returncode == 0 else _last_line(done.stderr) or "chromium does not run here"
+
+
+def _last_line(text: str) -> str:
+    return text.strip().rpartition("\n")[2]
 
 
 class Tab:
@@ -159,8 +177,7 @@ async def browser(*words: str) -> AsyncIterator[Browser]:
 
 @asynccontextmanager
 async def _started(folder: Path, words: Sequence[str]) -> AsyncIterator[Browser]:
-    name = program()
-    assert name is not None
+    name, more = chromium()
     argv: Sequence[str] = (
         *(name, "--headless=new", "--no-sandbox", "--no-first-run", "--hide-scrollbars"),
         *("--disable-dev-shm-usage", "--disable-background-networking", "--disable-extensions"),
@@ -172,7 +189,7 @@ async def _started(folder: Path, words: Sequence[str]) -> AsyncIterator[Browser]
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         start_new_session=True,
-        env={**os.environ, "TMPDIR": str(folder)},
+        env={**os.environ, **more, "TMPDIR": str(folder)},
     )
     try:
         place = folder / "DevToolsActivePort"

@@ -1,9 +1,10 @@
 """Debian's packages unpacked into a folder of ours: nothing is installed, nothing else changes.
 
-`WAKEDECK_CONTAINERD`, `WAKEDECK_DOCKER`, `WAKEDECK_HTOP`, `WAKEDECK_PODMAN`, `WAKEDECK_OPENSSH` and
-`WAKEDECK_PROMETHEUS` name a folder that has them already, or are `no` where nothing is to be
-fetched. Otherwise they go to the user's cache, once; versions are pinned, and apt checks every
-package against the signed index of the distribution.
+`WAKEDECK_CONTAINERD`, `WAKEDECK_DOCKER`, `WAKEDECK_CHROMIUM`, `WAKEDECK_HTOP`, `WAKEDECK_NGINX`,
+`WAKEDECK_PODMAN`, `WAKEDECK_OPENSSH` and `WAKEDECK_PROMETHEUS` name a folder that has them already,
+or are `no` where nothing is to be fetched. Otherwise they go to the user's cache, once; versions
+are pinned, and apt checks every package against the signed index of the distribution. The browser
+alone has no version: each security update takes the one before off the mirrors.
 """
 
 from __future__ import annotations
@@ -55,11 +56,33 @@ HTOP = {
     "libnl-genl-3-200": "3.7.0-0.2+b1",
 }
 OPENSSH = {"openssh-server": "1:9.2p1-2+deb12u10", "libwrap0": "7.6.q-32"}
+NGINX = {"nginx": "1.22.1-9+deb12u9"}
 PROMETHEUS = {"prometheus": "2.42.0+ds-5+deb12u1"}
+_OFFERED = ""
+"""In place of a version: the one that this Debian offers now."""
+CHROMIUM = dict.fromkeys(
+    (
+        *("chromium-headless-shell", "chromium-common", "fonts-dejavu-core", "libasound2"),
+        *("libasyncns0", "libatk1.0-0", "libatspi2.0-0", "libbrotli1", "libbsd0", "libdav1d6"),
+        *("libdbus-1-3", "libdouble-conversion3", "libdrm2", "libexpat1", "libflac12"),
+        *("libfontconfig1", "libfreetype6", "libgbm1", "libglib2.0-0", "libgraphite2-3"),
+        *("libharfbuzz-subset0", "libharfbuzz0b", "libjpeg62-turbo", "libminizip1"),
+        *("libmp3lame0", "libmpg123-0", "libnspr4", "libnss3", "libogg0", "libopenh264-7"),
+        *("libopus0", "libpng16-16", "libpulse0", "libsndfile1", "libsqlite3-0", "libvorbis0a"),
+        *("libvorbisenc2", "libwayland-server0", "libx11-6", "libx11-xcb1", "libxau6", "libxcb1"),
+        *("libxcomposite1", "libxdamage1", "libxdmcp6", "libxext6", "libxfixes3", "libxi6"),
+        *("libxkbcommon0", "libxnvctrl0", "libxrandr2", "libxrender1"),
+    ),
+    _OFFERED,
+)
+"""A browser without a window and what it loads, less what every Debian has: 95 MB."""
 VARIABLE = "WAKEDECK_CONTAINERD"
+CHROMIUM_VARIABLE = "WAKEDECK_CHROMIUM"
 DOCKER_VARIABLE = "WAKEDECK_DOCKER"
 PODMAN_VARIABLE = "WAKEDECK_PODMAN"
 HTOP_VARIABLE = "WAKEDECK_HTOP"
+_BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+NGINX_VARIABLE = "WAKEDECK_NGINX"
 OPENSSH_VARIABLE = "WAKEDECK_OPENSSH"
 PROMETHEUS_VARIABLE = "WAKEDECK_PROMETHEUS"
 
@@ -95,6 +118,28 @@ def podman_packages() -> Path:
 
 
 @cache
+def chromium() -> tuple[str, dict[str, str]]:
+    """The program and what its environment needs: this machine's, else the unpacked one.
+
+    Raises:
+        UnobtainableError: not here.
+    """
+    of_this_machine = next((found for one in _BROWSERS if (found := shutil.which(one))), None)
+    if of_this_machine and CHROMIUM_VARIABLE not in os.environ:
+        return of_this_machine, {}
+    place = _unpacked("chromium", CHROMIUM_VARIABLE, CHROMIUM)
+    libraries = [*place.glob("lib/*-linux-gnu"), *place.glob("usr/lib/*-linux-gnu")]
+    libraries += place.glob("usr/lib/*-linux-gnu/pulseaudio")
+    fonts = place / "fonts.conf"
+    if not fonts.exists():
+        fonts.write_text(f"<fontconfig><dir>{place / 'usr/share/fonts'}</dir></fontconfig>\n")
+    return str(place / "usr/lib/chromium/chromium-headless-shell"), {
+        "LD_LIBRARY_PATH": ":".join(map(str, libraries)),
+        "FONTCONFIG_FILE": str(fonts),
+    }
+
+
+@cache
 def htop() -> str:
     """What to type for htop: this machine's, else the unpacked one, fetched where need be.
 
@@ -116,6 +161,16 @@ def openssh_packages() -> Path:
         UnobtainableError: not here.
     """
     return _unpacked("openssh", OPENSSH_VARIABLE, OPENSSH)
+
+
+@cache
+def nginx_packages() -> Path:
+    """The folder nginx is unpacked in, fetched where need be.
+
+    Raises:
+        UnobtainableError: not here.
+    """
+    return _unpacked("nginx", NGINX_VARIABLE, NGINX)
 
 
 @cache
@@ -153,7 +208,7 @@ def fetch(folder: Path, packages: Mapping[str, str]) -> None:
             # No lists on this machine: get them, but not into its own place.
             _apt([*own, "update"], work, deadline)
             if not _download(work, packages, own, deadline):
-                raise UnobtainableError("this Debian does not offer the pinned packages")
+                raise UnobtainableError("this Debian does not offer the packages in these versions")
         for package in work.glob("*.deb"):
             _run(["dpkg-deb", "-x", str(package), str(folder)], work, deadline)
 
@@ -165,7 +220,7 @@ def _own_lists(work: Path) -> list[str]:
 
 
 def _download(work: Path, packages: Mapping[str, str], options: list[str], deadline: float) -> bool:
-    wanted = [f"{name}={version}" for name, version in packages.items()]
+    wanted = [f"{name}={one}" if one != _OFFERED else name for name, one in packages.items()]
     return _apt([*options, "download", *wanted], work, deadline)
 
 

@@ -81,6 +81,12 @@ def _prometheus() -> str:
     return ""
 
 
+def _nginx() -> str:
+    from tests.support import nginx
+
+    return nginx.missing()
+
+
 def _htop() -> str:
     from tests.support import debian
     from tests.support.cache import UnobtainableError
@@ -99,9 +105,9 @@ def _kubectl(minor: int = 32) -> str:
 
 
 def _chromium() -> str:
-    from tests.support.browser import program
+    from tests.support import browser
 
-    return "" if program() else "chromium is not installed"
+    return browser.missing()
 
 
 def _sandbox_client() -> str:
@@ -165,10 +171,11 @@ KITS = {
     "ttyd": Kit("ttyd 1.7.7", _ttyd),
     "ghostty": Kit("Ghostty's emulator", _modules("pyghostty")),
     "yaml": Kit("PyYAML", _modules("yaml")),
-    "chromium": Kit("chromium of this machine", _chromium),
+    "chromium": Kit("chromium of this machine or of Debian 12", _chromium),
     "tmux": Kit("tmux of this machine", _programs("tmux")),
     "bash": Kit("bash of this machine", _programs("bash")),
     "sshd": Kit("the OpenSSH server of Debian 12 and this machine's ssh", _sshd),
+    "nginx": Kit("nginx of Debian 12", _nginx),
     "node": Kit("node of this machine", _programs("node")),
     "perl": Kit("perl of this machine", _programs("perl")),
     "openssl": Kit("openssl of this machine", _programs("openssl")),

@@ -211,7 +211,7 @@ class Actions:
 
     def _check_there(self, sandbox: SandboxId) -> None:
         if (since := self._gone.get(sandbox)) is not None:
-            raise RefusedError(f"{sanitize(sandbox.native_id, 60)} is {since}.")
+            raise RefusedError(f"{sanitize(self._engine.name_of(sandbox), 60)} is {since}.")
 
     def _refuse(self, error: WakedeckError) -> None:
         self._notify(f"{error.sentence} {error.advice}".strip(), "warning")

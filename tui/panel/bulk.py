@@ -35,7 +35,9 @@ class Outcome:
     reason: str = ""
 
 
-def summary(verb: Verb, outcomes: Sequence[Outcome]) -> tuple[str, Tone]:
+def summary(
+    verb: Verb, outcomes: Sequence[Outcome], name_of: Callable[[SandboxId], str]
+) -> tuple[str, Tone]:
     """What to tell of the whole, and how grave it is; each that did not work with its reason."""
     tally = Counter(one.how for one in outcomes)
     rest = [f"{tally[how]} {how}" for how in ("failed", "refused", "cancelled") if tally[how]]
@@ -44,7 +46,7 @@ def summary(verb: Verb, outcomes: Sequence[Outcome]) -> tuple[str, Tone]:
         return f"{head}.", "information"
     unhappy = [one for one in outcomes if one.how in ("failed", "refused")]
     lines = [f"{head}; {', '.join(rest)}{':' if unhappy else '.'}"]
-    lines += [f"✕ {one.sandbox.native_id}: {one.reason}" for one in unhappy[:MAX_NAMED]]
+    lines += [f"✕ {name_of(one.sandbox)}: {one.reason}" for one in unhappy[:MAX_NAMED]]
     if len(unhappy) > MAX_NAMED:
         lines.append(f"… and {len(unhappy) - MAX_NAMED} more: the events have every reason.")
     return "\n".join(lines), "error" if tally["failed"] else "warning"
@@ -121,7 +123,7 @@ class Bulk:
                     tasks.create_task(one(sandbox))
             places = {sandbox: place for place, sandbox in enumerate(sandboxes)}
             self._outcomes.sort(key=lambda one: places[one.sandbox])
-            self._notify(*summary(verb, self._outcomes))
+            self._notify(*summary(verb, self._outcomes, self._engine.name_of))
         finally:
             self._verb = None
             self._running.clear()

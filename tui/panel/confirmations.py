@@ -76,7 +76,7 @@ class Confirmations:
                     return
                 proposal = await self._edit_text(proposer, proposal)
             if proposal is not None:
-                self._notify(f"Not possible: {proposal.refusal}.", "warning")
+                self._notify(f"{self._place(proposal)}Not possible: {proposal.refusal}.", "warning")
         except WakedeckError as error:
             self._notify(f"{error.sentence} {error.advice}".strip(), "error")
         finally:
@@ -98,7 +98,7 @@ class Confirmations:
         kind = EditableConfirm if proposal.words else ConfirmDialog
         dialog = kind(
             proposal.title,
-            proposal.target,
+            f"{self._place(proposal)}{proposal.target}",
             proposal.consequence,
             verb=proposal.button,
             type_to_confirm=proposal.typed_name or None,
@@ -110,11 +110,20 @@ class Confirmations:
 
     async def _edit_text(self, proposer: Proposer, proposal: Proposal) -> Proposal | None:
         """The same in the operator's own words; None where there are to be none."""
-        dialog = EditTextDialog(proposal.target, proposal.words, problem=proposal.refusal)
+        dialog = EditTextDialog(
+            f"{self._place(proposal)}{proposal.target}", proposal.words, problem=proposal.refusal
+        )
         words: str | None = await self._app.push_screen_wait(dialog)
         if not words:
             return None
         return await proposer.propose(proposal.sandbox, proposal.verb, words)
+
+    def _place(self, proposal: Proposal) -> str:
+        """What stands before its target where the name there could mean another sandbox here."""
+        known = self._engine.board.sandboxes.get(proposal.sandbox)
+        if known is not None and self._engine.board.told_apart(known) == known.name:
+            return ""
+        return f"{self._engine.name_of(proposal.sandbox)}: "
 
     def _proposer(self, sandbox: SandboxId) -> Proposer | None:
         source = self._engine.sources.get(sandbox.source)

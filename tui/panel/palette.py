@@ -184,6 +184,7 @@ class PanelCommands(Provider):
     def _verbs(self, sandbox: Sandbox) -> Iterator[Entry]:
         context, dashboard = self.context, self.dashboard
         refused = context.actions.refusals(sandbox.id)
+        name = context.engine.name_of(sandbox.id)
         verbs: tuple[tuple[str, Capability, Callable[[], None]], ...] = (
             ("Wake", Capability.WAKE, lambda: context.actions.repair(Verb.WAKE, sandbox.id)),
             (
@@ -197,22 +198,23 @@ class PanelCommands(Provider):
         for word, capability, run in verbs:
             reason = refused.get(capability)
             if reason is None:
-                yield Entry(f"{word} {sandbox.name}", str(sandbox.id), run)
+                yield Entry(f"{word} {name}", str(sandbox.id), run)
             else:
-                yield Entry(f"{word} {sandbox.name}", reason, self._refusing(reason))
+                yield Entry(f"{word} {name}", reason, self._refusing(reason))
         if context.agent_attach.offered(sandbox.id):
             why = context.agent_attach.refusal(sandbox.id)
             yield Entry(
-                f"Attach to the agent of {sandbox.name}…",
+                f"Attach to the agent of {name}…",
                 f"{sandbox.id} · asks first" if why is None else why,
                 lambda: context.agent_attach.ask(sandbox.id),
             )
 
     def _proposals(self, sandbox: Sandbox) -> Iterator[Entry]:
         """What asks first, for the sandbox under the cursor."""
+        name = self.context.engine.name_of(sandbox.id)
         for verb, words in self.context.confirmations.verbs(sandbox.id):
             yield Entry(
-                f"{words} {sandbox.name}…",
+                f"{words} {name}…",
                 f"{sandbox.id} · asks first",
                 lambda verb=verb: self.context.confirmations.ask(sandbox.id, verb),  # type: ignore[misc]
             )

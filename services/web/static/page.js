@@ -7,6 +7,7 @@
     ["→", "\x1b[C"], ["⏎", "\r"], ["/", "/"], ["z", "z"], ["?", "?"], ["⇤", "\x1d"],
   ];
   const LINES_OF_A_PHONE = 600;
+  const LONGEST_FOR_FONT_MS = 3000;
   let socket = null;
   let ended = "";
 
@@ -66,7 +67,17 @@
     if (typeof window.onresize === "function") window.onresize();
   };
 
+  // Cells are measured once, when the terminal begins: its font has to be there before.
+  const beginWithFont = () => {
+    const begin = window.onload;
+    const fonts = ["", "bold "].map((one) => document.fonts.load(`${one}15px "Roboto Mono"`));
+    const late = new Promise((over) => setTimeout(over, LONGEST_FOR_FONT_MS));
+    const there = Promise.race([Promise.allSettled(fonts), late]);
+    window.onload = (event) => there.then(() => begin(event));
+  };
+
   document.addEventListener("DOMContentLoaded", () => {
+    beginWithFont();
     const terminal = document.querySelector(".textual-terminal");
     terminal.dataset.sessionWebsocketUrl += `/${tab()}`;
     const narrow = window.innerWidth < LINES_OF_A_PHONE;

@@ -27,6 +27,7 @@ KEEP = """
   window.WebSocket = class extends Plain {
     constructor(...words) {
       super(...words);
+      window.measured = document.fonts.check('15px "Roboto Mono"');
       this.addEventListener("message", (event) => {
         if (typeof event.data !== "string") {
           window.drawn += decoder.decode(event.data, {stream: true});
@@ -94,6 +95,7 @@ async def test_the_page_in_a_real_browser(tmp_path: Path, home: Path) -> None:
     async with page_server(argv) as gate, opened(gate) as tab:
         await shows(tab, "data-pull", "release-notes", "gateways ready")
         assert await tab.value("location.href") == f"{gate.place.base}/"
+        assert await tab.value("window.measured"), "its cells were measured in another font"
         assert await tab.value("document.cookie") == "", "a script can read the cookie"
         await picture(tab, "dashboard")
         # A shell, typed into and looked at.
@@ -108,6 +110,7 @@ async def test_the_page_in_a_real_browser(tmp_path: Path, home: Path) -> None:
         await picture(tab, "resized")
         # Ctrl+] leaves the shell; what is zoomed is zoomed after a reload.
         await tab.value("[...document.querySelectorAll('#keys button')].at(-1).click()")
+        await shows(tab, "Type in it")
         await tab.type("5z")
         views = home / ".local/state/wakedeck/pages"
 

@@ -7,8 +7,10 @@ import json
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
+import pytest
+
+from services.web.connections import MOST_STRANGERS
 from services.web.gate import Gate
-from services.web.server import MOST_STRANGERS
 from tests.support.page_server import knock, looking, page_server
 
 SECRETS = ("Set-Cookie", "textual", "script", "websocket-url")
@@ -76,6 +78,90 @@ async def test_the_page_fetches_from_and_tells_nobody_else() -> None:
                 assert said in head, (target, said)
             assert "aiohttp" not in head and "Python" not in head
             assert "https://" not in body and "http://" not in body
+
+
+async def raw(gate: Gate, said: bytes, *, leave: bool = False) -> bytes:
+    """Everything that is answered to these bytes; with `leave` the rest of them never comes."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", gate.place.port)
+    try:
+        writer.write(said)
+        if leave:
+            writer.write_eof()
+        async with asyncio.timeout(30):
+            return await reader.read()
+    finally:
+        writer.close()
+
+
+def is_ours(answer: bytes) -> None:
+    """Each answer has our headers, tells of no program or version, and repeats nothing."""
+    head, _, body = answer.partition(b"\r\n\r\n")
+    for said in (
+        b"Content-Security-Policy: default-src 'none'",
+        b"X-Content-Type-Options: nosniff",
+        b"X-Frame-Options: DENY",
+        b"Cache-Control: no-store",
+        b"Server: wakedeck\r\n",
+    ):
+        assert head.count(said) == 1, (said, answer)
+    for told in (b"aiohttp", b"Python", b"textual", b"EVIL", b"<html", b"Traceback"):
+        assert told not in answer, answer
+    assert len(body) < 200
+
+
+async def test_what_cannot_be_read_is_answered_by_us(caplog: pytest.LogCaptureFixture) -> None:
+    async with served() as gate:
+        mine = f"{host(gate)}\r\n{cookie(gate)}\r\n".encode()
+        chunked = b"Transfer-Encoding: chunked\r\n"
+        unread = {
+            "a bad request line": b"EVIL\r\n\r\n",
+            "no HTTP at all": b"\x16\x03\x01\x02\x00\x01EVIL\r\n\r\n",
+            "another protocol": b"GET /EVIL HTTPS/7\r\n\r\n",
+            "a method nobody has": b"<EVIL> / HTTP/1.1\r\n\r\n",
+            "a bad header": b"GET / HTTP/1.1\r\n" + mine + b"EV IL\x00: 1\r\n\r\n",
+            "a huge header": b"GET / HTTP/1.1\r\nEVIL: " + b"x" * 100_000 + b"\r\n\r\n",
+            "a huge target": b"GET /" + b"EVIL" * 10_000 + b" HTTP/1.1\r\n\r\n",
+            "two lengths": b"GET / HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n",
+            "length and chunks": b"GET / HTTP/1.1\r\nContent-Length: 1\r\n" + chunked + b"\r\n",
+        }
+        for what, said in unread.items():
+            answer = await raw(gate, said)
+            assert answer.startswith((b"HTTP/1.0 400 ", b"HTTP/1.1 400 ")), (what, answer)
+            assert answer.endswith(b"\r\n\r\nThis is no request that a browser makes.\n")
+            is_ours(answer)
+        refused = {
+            "a bad chunk": b"POST / HTTP/1.1\r\n" + mine + chunked + b"\r\nEVIL\r\n",
+            "a body that stays out": b"POST / HTTP/1.1\r\n" + mine + b"Content-Length: 9\r\n\r\nE",
+            "an expectation": b"GET / HTTP/1.1\r\n"
+            + mine
+            + b"Connection: close\r\nExpect: EVIL\r\n\r\n",
+            "HTTP/0.9": b"GET /EVIL\r\n\r\n",
+            "HTTP/1.0 without a name": b"GET / HTTP/1.0\r\n\r\n",
+        }
+        for what, said in refused.items():
+            answer = await raw(gate, said)
+            assert answer.startswith((b"HTTP/1.1 4", b"HTTP/1.0 4", b"HTTP/0.9 4")), (what, answer)
+            is_ours(answer)
+        for part in (
+            b"",
+            b"GET",
+            b"GET / HTTP/1.1\r\nHost",
+            b"POST / HTTP/1.1\r\n" + mine,
+            *refused.values(),
+        ):
+            assert await raw(gate, part, leave=True) == b""
+        assert (await knock(gate, "/", host(gate), cookie(gate)))[0] == 200
+    assert not caplog.records, caplog.text
+
+
+async def test_an_open_line_says_no_more_than_a_page() -> None:
+    async with served() as gate:
+        lines = (host(gate), cookie(gate), origin(gate), *UPGRADE, "Connection: Upgrade")
+        asked = "\r\n".join((f"GET /ws/{TAB} HTTP/1.1", *lines, "", "")).encode()
+        answer = await raw(gate, asked)
+        assert answer.startswith(b"HTTP/1.1 101")
+        head = answer.partition(b"\r\n\r\n")[0] + b"\r\n\r\n"
+        is_ours(head)
 
 
 async def test_what_is_asked_for_wrongly_gets_nothing() -> None:

@@ -286,24 +286,32 @@ def test_deltas_rebuild_the_board_and_totals_agree(seed: int) -> None:
         assert totals.working == sum(one.state is SandboxState.READY for one in busy)
 
 
-def test_a_name_is_shared_while_another_source_has_such_a_row() -> None:
+def test_a_name_that_others_have_is_told_with_what_tells_it_apart() -> None:
     clock = FakeClock()
     board = Board(clock, [LOCAL, VELLUM])
     other = SandboxId("vel", "7")
     ours = sandbox(0)
-    board.merge(look(0, ours, sandbox(0, id=SandboxId("here", "twin"))))
-    assert not board.shares_name(ours), "two of one source are told apart by nothing of this"
+
+    def told(row: Sandbox = ours) -> str:
+        return board.told_apart(row)
+
+    qualified = f"{ours.id.source}/{ours.name}"
+    board.merge(look(0, ours))
+    assert told() == ours.name
     board.merge(look(0, sandbox(0, id=other, name="another"), source="vel"))
-    assert not board.shares_name(ours)
+    assert told() == ours.name
     board.merge(look(1, sandbox(1, id=other), source="vel"))
-    assert board.shares_name(ours) and board.shares_name(board.sandboxes[other])
+    assert told() == qualified and told(board.sandboxes[other]) == f"vel/{ours.name}"
     board.merge(look(2, sandbox(2, id=other, name="another"), source="vel"))
-    assert not board.shares_name(ours)
+    assert told() == ours.name
     board.merge(look(3, sandbox(3, id=other), source="vel"))
     for at in (4, 5):  # absence needs two looks
-        assert board.shares_name(ours)
+        assert told() == qualified
         board.merge(look(at, source="vel"))
-    assert not board.shares_name(ours)
+    assert told() == ours.name
+    twin = SandboxId("here", "twin")
+    board.merge(look(6, ours, sandbox(6, id=twin)))
+    assert told() == str(ours.id) and told(board.sandboxes[twin]) == "here/twin"
 
 
 def test_a_delta_is_true_where_anything_of_it_changed() -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 
+import msgspec
 import pytest
 
 from services.board.board import Board
@@ -20,11 +22,21 @@ from services.models import (
 )
 from services.source_server.pictures import Pictures
 from services.sources.remote.mirror import Mirror
-from services.wire.messages import Delta, Hello, Ping, SourceInfo, encode
+from services.watch.aggregates import Aggregates
+from services.wire.messages import (
+    Delta,
+    Hello,
+    Ping,
+    SourceInfo,
+    WireSandbox,
+    decode,
+    encode,
+)
 from tests.support.clock import FakeClock
 
 NOW = 1_800_000_000.0
 RENEW_S = 4.0
+NEAR = Source("box", "remote", "box", "there", frozenset(Capability))
 
 
 class Told:
@@ -97,3 +109,36 @@ async def test_what_came_back_before_it_was_told_is_there() -> None:
         told.look(*names)
     told.push()
     assert set(told.ages()) == {"alpha", "beta"}
+
+
+async def test_costs_other_names_and_the_pool_travel_and_are_metrics_here() -> None:
+    told, near, now = Told(), Board(FakeClock(NOW), [NEAR]), NOW
+    sums = Aggregates(FakeClock(NOW))
+
+    def look(**more: float) -> None:
+        rows = [
+            Sandbox(SandboxId("local", name), name, SandboxState.READY, "", now, cost_usd=cost)
+            for name, cost in more.items()
+        ]
+        rows.append(Sandbox(SandboxId("local", "free"), "free", SandboxState.READY, "", now))
+        pod = Sandbox(SandboxId("local", "pod"), "pod", SandboxState.READY, "", now, stock=True)
+        rows.append(replace(pod, aliases=("pod-x7f", "claim")))
+        told.pictures.changed(told.board.merge(Observation("local", now, (), tuple(rows))))
+        for delta in told.pictures.due():
+            said = decode(encode(delta).removeprefix(encode(delta)[:4]))
+            assert isinstance(said, Delta) and told.mirror.take(said)
+        here = tuple(told.mirror.sandboxes(0))
+        sums.on_delta(near.merge(Observation("box", now, (), here)))
+
+    look(a=0.1, b=0.2, nothing=0.0)
+    found = {row.name: row for row in told.mirror.sandboxes(0)}
+    assert [found[one].cost_usd for one in ("a", "nothing", "free")] == [0.1, 0.0, None]
+    assert found["pod"].stock and found["pod"].aliases == ("pod-x7f", "claim")
+    assert not found["a"].stock and found["a"].aliases == ()
+    assert sums.costs_usd() == {("box",): 0.3} and sums.reporting_costs[("box",)] == 3
+    look(a=0.4)
+    assert sums.costs_usd()[("box",)] == pytest.approx(0.6), "absence needs two looks"
+
+
+def test_a_row_that_tells_no_cost_is_as_long_as_before() -> None:
+    assert b"cost" not in msgspec.msgpack.encode(WireSandbox("a", "ready"))

@@ -202,3 +202,19 @@ def test_events_of_there_carry_their_own_instant(clock: FakeClock) -> None:
     assert seen.at == pytest.approx(NOW - 5) and seen.told_at == there - 5
     assert (seen.source, seen.subject) == ("box", "home/a")
     assert mirror.take_events() == ()
+
+
+@pytest.mark.parametrize(
+    ("said", "taken"),
+    [(0.25, 0.25), (0.0, 0.0), (-1.0, None), (1e300, None), (float("nan"), None), (None, None)],
+)
+def test_a_cost_that_no_sum_can_bear_is_not_told(
+    said: float | None, taken: float | None, clock: FakeClock
+) -> None:
+    mirror = begun(clock)
+    names = ["other", "bad\x1b[2J", "", *(f"n{one}" for one in range(20))]
+    row = WireSandbox("a", "ready", cost_usd=said, aliases=names)
+    assert mirror.take(Delta("home", 1, NOW, NOW, full=True, sandboxes=[row]))
+    (found,) = mirror.sandboxes(0)
+    assert found.cost_usd == taken
+    assert len(found.aliases) == 6 and not any("\x1b" in one for one in found.aliases)
