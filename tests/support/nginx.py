@@ -13,7 +13,7 @@ from pathlib import Path
 
 from tests.support.cache import UnobtainableError
 from tests.support.debian import nginx_packages
-from tests.support.sshd import free_port
+from tests.support.ports import free_port
 from tests.support.tls import Authority
 from tests.support.waiting import eventually_sync
 

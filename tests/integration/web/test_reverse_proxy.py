@@ -19,7 +19,7 @@ from tests.integration.web.test_browser import KEEP, shows
 from tests.support.browser import browser
 from tests.support.nginx import Proxy, documented, nginx
 from tests.support.page_server import NOWHERE, PANEL, ROOT
-from tests.support.sshd import free_port
+from tests.support.ports import free_port
 
 pytestmark = [pytest.mark.kit("nginx"), pytest.mark.kit("openssl")]
 NAME = "panel.example"
