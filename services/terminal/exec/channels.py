@@ -42,6 +42,8 @@ class ProcessKeeper(Protocol):
 class ChannelCommand:
     """A `CommandTransport` over Kubernetes exec; a second command kills the process."""
 
+    input_delays_pongs = True
+
     def __init__(
         self, connect: Connect, keeper: ProcessKeeper | None = None, place: str = "the pod"
     ) -> None:
