@@ -179,7 +179,7 @@ class _CommandSupervisor:
             return False
 
     async def watch_connection(self) -> None:
-        """Give up a connection that is dead; one that waits for us, or may for its input, is not."""
+        """Give up a dead connection; one that waits for us, or for its input, is not."""
         lost = await watch_keepalive(
             self._wire,
             self._clock,

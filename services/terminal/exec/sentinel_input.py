@@ -61,6 +61,4 @@ def receiving_loop(last: str, each: str) -> str:
     """Shell text: input up to the line `last` on stdout, `each` on descriptor 3 for every piece."""
     # Where a broken pipe is ignored, as servers have it, only its failure ends the loop.
     take = 'if [ "$d" ]; then base64 -d; else printf "$l"; fi 2>/dev/null'
-    return (
-        f"while IFS= read -r l && [ \"$l\" != '{last}' ] && {take}; do printf '{each}' >&3; done"
-    )
+    return f"while IFS= read -r l && [ \"$l\" != '{last}' ] && {take}; do printf '{each}' >&3; done"
