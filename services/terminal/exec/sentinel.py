@@ -16,6 +16,8 @@ from contextlib import suppress
 
 from services.errors import RefusedError
 from services.terminal.exec.event_buffer import EventBuffer
+from services.terminal.exec.process_keeper import ProcessKeeper, end_cut_off
+from services.terminal.exec.remote_pid import SAY_SESSION, PidPreamble
 from services.terminal.exec.requests import ExecEvent, ExecResult
 from services.terminal.exec.sentinel_input import (
     BASE64,
@@ -171,9 +173,14 @@ class SentinelCommand:
     input_delays_pongs = False
     """Less is typed ahead than a terminal holds."""
 
-    def __init__(self, transport: Transport, place: str) -> None:
+    def __init__(
+        self, transport: Transport, place: str, keeper: ProcessKeeper | None = None
+    ) -> None:
+        """With a `keeper` the shell says who it is, and is ended where its connection is cut."""
         self.place = place
         self._transport = transport
+        self._keeper = keeper
+        self._preamble = PidPreamble()
         self._end = ""
         self._parser = SentinelParser("", "")
         self._started = asyncio.Event()
@@ -190,7 +197,8 @@ class SentinelCommand:
             RefusedError: the command is too long.
         """
         begin, self._end, taken = new_marker(), new_marker(), new_marker() if stdin else ""
-        typed = sentinel_script(argv, begin, self._end, taken=taken).encode("ascii")
+        script = sentinel_script(argv, begin, self._end, taken=taken)
+        typed = (script if self._keeper is None else f"{SAY_SESSION}\n{script}").encode("ascii")
         self._parser = SentinelParser(begin, self._end, taken)
         await self._transport.open(COLUMNS, LINES)
         await self._transport.write(typed)
@@ -210,12 +218,12 @@ class SentinelCommand:
             return
         if isinstance(got, CloseReason):
             self._events.emit(self._parser.flush())
-            why = (
-                f"The terminal ended before the command's status: {got.reason};"
-                f" it may still run in {self.place}"
-            )
+            left = await end_cut_off(self._keeper, self._preamble.remote, self.place)
+            why = f"The terminal ended before the command's status: {got.reason}; {left}"
             self._events.finish(ExecResult(None, why))
         else:
+            if not self._parser.started and self._keeper is not None:
+                got = self._preamble.feed(got)
             self._events.emit(self._parser.feed(got))
             if self._parser.started:
                 self._started.set()
@@ -247,12 +255,15 @@ class SentinelCommand:
         return await self._transport.ping()
 
     async def stop(self) -> bool:
-        """Press Ctrl-C, again, then Ctrl-backslash and Ctrl-D; whether it obeys shows in `read`."""
+        """Press Ctrl-C, again, Ctrl-backslash, Ctrl-D; then end its shell, where that can be."""
         for key in (b"\x03", b"\x03", b"\x1c", b"\x04"):
             if not self._events.ended:
                 await self._transport.write(key)
                 await self._wait_for_end()
-        return self._events.ended and self._parser.code is not None
+        if self._events.ended:
+            return self._parser.code is not None
+        remote = self._preamble.remote
+        return self._keeper is not None and remote is not None and await self._keeper.end(remote)
 
     async def _wait_for_end(self) -> None:
         with suppress(TimeoutError):

@@ -41,7 +41,7 @@ from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.slow
 every = pytest.mark.parametrize("kind", [*PARAMS, "centml", "argocd", "kubernetes"])
-ORPHANS = ("json", "centml", "argocd")
+ORPHANS = ("json",)
 """Families whose cut connection leaves its program, with no second way in to end it."""
 
 
