@@ -1,7 +1,7 @@
 """`python -m tests.soak --minutes N`: exit code 0 where nothing was found wrong.
 
 First a minute of random documents at each parser, then the property tests with fresh seeds, then
-the panel with faults and keys.
+fifty megabytes up to a command in every family, then the panel with faults and keys.
 """
 
 from __future__ import annotations
@@ -19,6 +19,9 @@ from pathlib import Path
 from tests.soak.parsers import parsers
 from tests.soak.properties import properties
 from tests.soak.run import soak
+from tests.soak.transfers import transfers
+
+PARTS = ("panel", "properties", "parsers", "transfers")
 
 
 def main() -> int:
@@ -26,7 +29,7 @@ def main() -> int:
     ask = argparse.ArgumentParser(prog="python -m tests.soak", description=__doc__)
     ask.add_argument("--minutes", type=float, default=60.0)
     ask.add_argument("--seed", type=int, default=None, help="the same faults and keys again")
-    ask.add_argument("--only", choices=("panel", "properties", "parsers"), help="one of them")
+    ask.add_argument("--only", choices=PARTS, help="one of them")
     chosen = ask.parse_args()
     seed = random.randrange(1_000_000) if chosen.seed is None else chosen.seed
     print(f"seed {seed}, {chosen.minutes:g} min each", flush=True)
@@ -35,6 +38,8 @@ def main() -> int:
         wrong += parsers(min(60.0, chosen.minutes * 60), seed)
     if chosen.only in (None, "properties"):
         wrong += properties(chosen.minutes * 60, seed)
+    if chosen.only in (None, "transfers"):
+        wrong += transfers()
     if chosen.only in (None, "panel"):
         wrong += _panel(chosen.minutes, seed)
     for one in wrong:

@@ -12,6 +12,7 @@ from services.logs.reader import LogRecord
 from services.models import (
     Capability,
     Direction,
+    Facts,
     Gateway,
     GatewayId,
     LogStream,
@@ -81,6 +82,8 @@ class Script:
     sandboxes: tuple[Sandbox, ...] = ()
     queues: dict[SandboxId, QueueSnapshot] = field(default_factory=dict)
     contents: dict[str, str] = field(default_factory=dict)
+    described: dict[SandboxId, Facts] = field(default_factory=dict)
+    """What it tells when details are opened; where it is empty, none is asked."""
     verdicts: list[Verdict] = field(default_factory=list)
     """Taken one by one; the last one stays."""
     wake_steps: tuple[Step, ...] = ()
@@ -160,6 +163,13 @@ class ScriptedObserver:
         return
 
 
+class DescribingObserver(ScriptedObserver):
+    """One that tells more when details are opened."""
+
+    async def describe(self, sandbox: SandboxId) -> Facts:
+        return self._script.described.get(sandbox, ())
+
+
 class ScriptedActor:
     """Does what the script says."""
 
@@ -218,5 +228,6 @@ def scripted(
 ) -> OpenSource:
     """An open source that follows a script."""
     info = Source(key, "scripted", key, "", frozenset(Capability))
-    observer, actor = ScriptedObserver(info, script, clock), ScriptedActor(script, clock)
+    kind_of = DescribingObserver if script.described else ScriptedObserver
+    observer, actor = kind_of(info, script, clock), ScriptedActor(script, clock)
     return OpenSource(observer, actor, proposer=ScriptedProposer())

@@ -16,17 +16,28 @@ from textual.pilot import Pilot
 
 from services.config.settings import Settings, SourceSettings
 from services.config.sources import LocalTable
-from services.models import Activity, GatewayState, Retry, SandboxState, ShellState, Step, StepState
+from services.models import (
+    Activity,
+    GatewayState,
+    Retry,
+    SandboxId,
+    SandboxState,
+    ShellState,
+    Step,
+    StepState,
+)
 from services.sources.protocol.verdict import Verdict, VerdictKind
 from services.terminal.transport.base import CloseReason
 from tests.support.acted import Script, ScriptedTransport, scripted
 from tests.support.clock import FakeClock
+from tests.support.nanoclaw_scenes import CHAT, TASK, claw
 from tests.support.stage import EVENTS, NOW, SANDBOXES, gateways, queue, sandbox
 from tests.support.waiting import eventually
 from tui.app import WakedeckApp
 from tui.panel.layout import Pane
 from tui.panel.log_screen import LogScreen
 from tui.panel.sandbox_now import REST_S
+from widgets.panes.details import FactTable
 
 PROMPT = (
     b"\x1b[1;34m~/work\x1b[0m $ git log --oneline -3\r\n"
@@ -328,6 +339,22 @@ async def details(stage: Stage) -> None:
     await stage.press("enter")
 
 
+def of_session(native_id: str) -> Play:
+    """The details of that one, with what its source tells."""
+
+    async def play(stage: Stage) -> None:
+        wanted = SandboxId("local", native_id)
+        for _ in stage.script.sandboxes:
+            if stage.app.dashboard.selected != wanted:
+                await stage.press("down")
+        await stage.press("enter")
+        if stage.script.described[wanted]:
+            screen = stage.app.screen
+            await stage.until(lambda: bool(screen.query_one("#detail-described", FactTable).facts))
+
+    return play
+
+
 async def helped(stage: Stage) -> None:
     await stage.press("question_mark")
 
@@ -444,6 +471,8 @@ SCENES = (
     Scene("shell-open", NORMAL, open_shell, populated, PLAIN),
     Scene("shell-lost", NORMAL, lose_shell, populated, PLAIN),
     Scene("details", NORMAL, details, populated, PLAIN),
+    Scene("paused-task", (160, 45), of_session(TASK), claw, PLAIN, events=False),
+    Scene("waiting-approval", SMALL, of_session(CHAT), claw, PLAIN, events=False),
     Scene("help", NORMAL, helped, populated, PLAIN),
     Scene("palette", NORMAL, palette, populated, PLAIN),
     Scene("confirm", NORMAL, confirm, populated, PLAIN),

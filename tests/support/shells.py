@@ -258,3 +258,12 @@ async def running_session(
         if not any(name in task.get_name() for name in shared)
     }
     assert not (alone and left)
+
+
+def undecoded(folder: Path) -> Path:
+    """A folder for the front of a PATH: nothing behind it finds a `base64`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    program = folder / "base64"
+    program.write_text("#!/bin/sh\nexit 127\n")
+    program.chmod(0o755)
+    return folder

@@ -135,6 +135,10 @@ class PendingRequest:
     session: str | None = None
     group: str | None = None
     since: str | None = None
+    note: str = ""
+    """What more there is to know of it; not of its title."""
+    until: str | None = None
+    """When it expires."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,22 +266,19 @@ def wiring(row: Record) -> Wiring:
 
 def approval(row: Record) -> PendingRequest:
     """A `pending_approvals` record, from the DB or from a frame."""
-    title = _text(row.get("title")) or _text(row.get("action"))
-    status = _text(row.get("status"))
-    what = "approval"
-    if status == "awaiting_reason":
-        what = "reason"
-        title = f"{title}, until {_text(row.get('expires_at'))[:16]}"
-    elif status not in ("pending", ""):
-        title = f"{title} ({status[:30]})"
-    if row.get("approver_user_id") is not None:
-        title = f"{title}; only {_text(row.get('approver_user_id'))} can decide"
+    status, approver = _text(row.get("status")), row.get("approver_user_id")
+    awaits_reason = status == "awaiting_reason"
+    notes = [] if status in ("pending", "awaiting_reason", "") else [status[:30]]
+    if approver is not None:
+        notes.append(f"only {_text(approver)} can decide")
     return PendingRequest(
-        what,
-        title,
+        "reason" if awaits_reason else "approval",
+        _text(row.get("title")) or _text(row.get("action")),
         _optional(row.get("session_id")),
         _optional(row.get("agent_group_id")),
-        _optional(row.get("created_at")),
+        _when(row),
+        "; ".join(notes),
+        _optional(row.get("expires_at")),
     )
 
 

@@ -305,7 +305,7 @@ class SessionPoller:
         row = context.rows.get(session_key)
         paused, human = (
             paused_task(row, one.survey),
-            human_wait(((w.what, w.title) for w in waiting), lost(files, now)),
+            human_wait(waiting, lost(files, now)),
         )
         if paused.endswith(KEPT_FAILING):
             human = f"{paused} {human}".strip()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import starmap
@@ -17,15 +17,16 @@ from services.models import (
     SandboxId,
 )
 from services.queues.facts import Survey
+from services.queues.timestamps import seconds
 from services.sources.nanoclaw import coordination
 from services.sources.nanoclaw.central_db import CentralSnapshot, PendingRequest, SessionRow
 from services.sources.nanoclaw.containers import SessionKey
 from services.sources.nanoclaw.engagement import place_of
 from services.sources.nanoclaw.evidence import SessionEvidence, SessionJudgement
 from services.sources.nanoclaw.running_judge import reaped_at, stale_tool
-from services.sources.nanoclaw.tasks import runs
+from services.sources.nanoclaw.tasks import resuming, runs
 from services.sources.nanoclaw.usage import session_facts
-from services.text.format import ago, plural, span
+from services.text.format import ago, clock_time, plural, span
 from services.text.sanitize import sanitize
 
 _SERIES_SHOWN = 12
@@ -102,7 +103,7 @@ def _shared(name: str, value: str) -> tuple[str, str]:
 
 def evidence(record: SessionRecord, central: CentralSnapshot, now: float) -> Facts:
     """Ordered facts, ready to show."""
-    rows = [("session", record.id.native_id)]
+    rows = [*_waits(record), *_task(record, now), ("session", record.id.native_id)]
     rows += starmap(_shared, (*_identity(record, central), *_life(record, now)))
     rows += starmap(_shared, _work(record, now))
     if record.evidence.row is not None and record.evidence.row.thread:
@@ -112,20 +113,36 @@ def evidence(record: SessionRecord, central: CentralSnapshot, now: float) -> Fac
     if record.evidence.trouble is not None:
         trouble = record.evidence.trouble
         rows.append(("error log", f"{ago(now - trouble.at)}: {trouble.why}"))
-    for one in record.waiting[:_WAITING_SHOWN]:
-        rows.append((f"waiting {one.what}", sanitize(one.title, 120)))
     if record.dropped:
         rows.append(("dropped senders", f"{plural(record.dropped, 'message')} in its chat"))
     if record.evidence.row is not None:
         orders = central.orders.sessions.get(record.evidence.row.id)
         rows += () if orders is None else coordination.session_facts(orders, now)
-    if ran := runs(record.evidence.row, record.survey):
-        rows.append(("runs", ran))
-    rows += _series(record.survey, now)
     config = central.models.get(record.group_id)
     if config:
         rows.append(("model", sanitize(config, 80)))
     rows += session_facts(record.survey.usage)
+    return tuple(rows)
+
+
+def _waits(record: SessionRecord) -> Facts:
+    rows: list[tuple[str, str]] = []
+    for one in record.waiting[:_WAITING_SHOWN]:
+        parts = [sanitize(one.title, 120), sanitize(one.note, 120)]
+        for word, told in (("asked", one.since), ("expires", one.until)):
+            if (at := seconds(told)) is not None:
+                parts.append(f"{word} {clock_time(at, with_date=True)}")
+        rows.append((f"waiting {one.what}", "; ".join(part for part in parts if part)))
+    return tuple(rows)
+
+
+def _task(record: SessionRecord, now: float) -> Facts:
+    row, survey = record.evidence.row, record.survey
+    rows = list(_series(survey, now))
+    if ran := runs(row, survey):
+        rows.append(("runs in its queue", ran))
+    if how := resuming(row, survey):
+        rows.append(("to resume it", how))
     return tuple(rows)
 
 
@@ -260,24 +277,27 @@ def display_name(central: CentralSnapshot, row: SessionRow | None, native: str) 
     return f"{group} · {place}"
 
 
-def human_wait(titles: Iterable[tuple[str, str]], lost: int = 0) -> str:
-    """What waits for a human, as (kind, title) pairs, in a sentence; empty for nothing.
+def human_wait(waiting: Sequence[PendingRequest], lost: int = 0) -> str:
+    """What waits for a human, in a sentence; empty for nothing.
 
     `lost`: messages whose delivery was given up.
     """
-    every = list(titles)
     undelivered = f"{plural(lost, 'message')} not delivered." if lost else ""
-    if not every:
+    if not waiting:
         return undelivered
-    kind, title = every[0]
-    what = {
+    first = waiting[0]
+    said = {
         "question": "Asks a human",
         "approval": "Waits for an admin",
         "reason": "Rejected, waits for the reason",
         "sender": "Waits for an admin: unknown sender",
         "channel": "Waits for an admin: unknown chat",
-    }[kind]
-    shown = sanitize(title, 60)
-    more = f" and {len(every) - 1} more" if len(every) > 1 else ""
-    said = f"{what}: “{shown}”{more}." if shown else f"{what}{more}."
-    return f"{said} {undelivered}".strip()
+    }[first.what]
+    if title := sanitize(first.title, 60):
+        said += f": “{title}”"
+    if first.what == "reason" and (at := seconds(first.until)) is not None:
+        said += f", until {clock_time(at, with_date=True)}"
+    if note := sanitize(first.note, 100):
+        said += f", {note}"
+    more = f" and {len(waiting) - 1} more" if len(waiting) > 1 else ""
+    return f"{said}{more}. {undelivered}".strip()

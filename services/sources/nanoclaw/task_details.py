@@ -6,7 +6,6 @@ See upstream/nanoclaw: Scheduled work. Prompts and scripts may hold secrets: nei
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from services.sources.nanoclaw import frames
 from services.sources.nanoclaw.central_db import SessionRow
 from services.sources.nanoclaw.frames import FrameError, HostQuery
 from services.sources.nanoclaw.install import Install
+from services.sources.nanoclaw.tasks import NAME
 from services.text.format import clock_time
 from services.text.redact import redact, redact_line
 from services.text.sanitize import sanitize_block
@@ -27,8 +27,6 @@ LINES = 10
 _LONGEST_LINE = 600
 _LONGEST_RAW = 8 * 1024
 _TAIL = 64 * 1024
-_NAME = re.compile(r"[a-z0-9-]{1,120}")
-"""What a host accepts as a series; nothing else becomes part of a path."""
 _NOT_TOLD = "not told"
 _SCRIPT = ("none", "yes, it runs before the agent")
 _OVER = (
@@ -42,7 +40,7 @@ _OVER = (
 
 async def read(install: Install, row: SessionRow, group_folder: str) -> Facts:
     """What the host tells; where it does not, the end of the run log from its file."""
-    if _NAME.fullmatch(row.task) is None:
+    if NAME.fullmatch(row.task) is None:
         return (("told by", "files alone: no host gives a series such a name"), *_log("not read"))
     try:
         listed = await frames.ask(install, HostQuery.TASKS, {"session": row.id})

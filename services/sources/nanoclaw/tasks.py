@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import re
+
 from services.models import InLabel
 from services.queues.facts import Survey
 from services.sources.nanoclaw.central_db import SessionRow
 
+NAME = re.compile(r"[a-z0-9-]{1,120}")
+"""What a host accepts as a series; nothing else becomes part of a path or a command."""
 KEPT_FAILING = "its script kept failing."
 AUTO_PAUSE = 8
 """Failures in a row after which a host pauses a series (upstream/nanoclaw: Scheduled work)."""
@@ -38,3 +42,11 @@ def paused_task(row: SessionRow | None, survey: Survey) -> str:
         return ""
     failed = dict(survey.inbound).get(InLabel.SCRIPT_FAILED.value, 0)
     return f"Task paused: {KEPT_FAILING}" if failed >= AUTO_PAUSE else "Task paused."
+
+
+def resuming(row: SessionRow | None, survey: Survey) -> str:
+    """The command of an install that takes a paused series up again; empty where none is needed."""
+    if not paused_task(row, survey) or row is None or NAME.fullmatch(row.task) is None:
+        return ""
+    first = "once its script is mended: " if paused_task(row, survey).endswith(KEPT_FAILING) else ""
+    return f"{first}ncl tasks resume {row.task}"

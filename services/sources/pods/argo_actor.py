@@ -14,6 +14,7 @@ from services.sources.pods.argo_client import WORDS, ArgoServer
 from services.sources.pods.errors import argo_refusal, explain_api_error
 from services.sources.pods.platform_shell import PlatformShell, Route, ShellEndpoint
 from services.sources.pods.pod import container_of
+from services.sources.pods.second_terminal import SecondTerminal
 from services.sources.protocol.steps import LinkStep, run_steps
 from services.terminal.exec.requests import ExecEvent, ExecRequest, ShellChoice, collect_output
 from services.terminal.exec.runner import run_command
@@ -60,8 +61,12 @@ class ArgoActor:
     def exec(self, sandbox: SandboxId, request: ExecRequest) -> AsyncIterator[ExecEvent]:
         """Over a terminal: one stream for both outputs. Never reconnects: a command runs once."""
         choice = request.choice
-        transport = self._shell(sandbox, choice, (choice.shell or "sh",), again=False)
-        return run_command(SentinelCommand(transport, "the pod"), request)
+
+        def shell() -> Transport:
+            return self._shell(sandbox, choice, (choice.shell or "sh",), again=False)
+
+        keeper = SecondTerminal(shell, "the pod")
+        return run_command(SentinelCommand(shell(), "the pod", keeper), request)
 
     async def close(self) -> None:
         """Let go of the connection."""
@@ -131,6 +136,7 @@ class ArgoActor:
                 for shell in shells
             ),
             self._server.headers(),
+            one.name,
             tls=self._server.tls(),
             allow_plain=self._server.table.allow_plain,
         )

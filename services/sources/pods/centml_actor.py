@@ -17,6 +17,7 @@ from services.sources.pods.centml_sign_in import LIMIT_S, sign_in
 from services.sources.pods.centml_token import CentmlCredential
 from services.sources.pods.errors import centml_refusal, explain_api_error
 from services.sources.pods.platform_shell import PlatformShell, Route, ShellEndpoint
+from services.sources.pods.second_terminal import SecondTerminal
 from services.sources.protocol.steps import LinkStep, run_steps
 from services.terminal.exec.requests import ExecEvent, ExecRequest, ShellChoice, collect_output
 from services.terminal.exec.runner import run_command
@@ -99,9 +100,13 @@ class CentmlActor:
 
     def exec(self, sandbox: SandboxId, request: ExecRequest) -> AsyncIterator[ExecEvent]:
         """Over a terminal: one stream for both outputs. Never reconnects: a command runs once."""
-        return run_command(
-            SentinelCommand(self._shell(sandbox, request.choice), "the pod"), request
-        )
+        shell = self._shell(sandbox, request.choice)
+
+        def again() -> Transport:
+            return self._shell(sandbox, replace(request.choice, pod=shell.pod))
+
+        wire = SentinelCommand(shell, "the pod", SecondTerminal(again, "the pod"))
+        return run_command(wire, request)
 
     async def close(self) -> None:
         """Let go of the connection."""
@@ -139,6 +144,7 @@ class CentmlActor:
         return Route(
             (ShellEndpoint(choice.shell or "", terminal_url(self._base(), id, pod, choice.shell)),),
             self._credential.headers(),
+            pod,
             allow_plain=self._table.allow_plain,
         )
 

@@ -41,6 +41,7 @@ class Route:
 
     endpoints: tuple[ShellEndpoint, ...]
     headers: Mapping[str, str] = field(repr=False)
+    pod: str
     tls: ssl.SSLContext | None = None
     allow_plain: bool = False
 
@@ -71,6 +72,11 @@ class PlatformShell:
         self._renewed = False
         self._tail = b""
         self._last_output_at = 0.0
+
+    @property
+    def pod(self) -> str:
+        """The pod it is in, once it was found."""
+        return "" if self._route is None else self._route.pod
 
     async def open(self, columns: int, lines: int) -> None:
         """Find the pod, connect; the token is renewed once on a 401.

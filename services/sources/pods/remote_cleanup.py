@@ -224,6 +224,8 @@ class RemoteCleanup:
 class CommandKeeper:
     """Keeps count of the commands in one container; a `ProcessKeeper`."""
 
+    later = "it is ended when that is next reached"
+
     def __init__(self, cleanup: RemoteCleanup, place: ShellTarget) -> None:
         self._cleanup = cleanup
         self._place = place

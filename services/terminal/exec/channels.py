@@ -6,11 +6,11 @@ import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from typing import Protocol
 
 from services.errors import ShellError
 from services.terminal.exec.event_buffer import EventBuffer
-from services.terminal.exec.remote_pid import GO, PidPreamble, RemoteProcess, wrap_command
+from services.terminal.exec.process_keeper import ProcessKeeper, end_cut_off
+from services.terminal.exec.remote_pid import GO, PidPreamble, wrap_command
 from services.terminal.exec.requests import ExecEvent, ExecResult, ExecStream
 from services.terminal.transport.base import CloseReason
 from services.terminal.transport.framing import Output
@@ -26,21 +26,10 @@ Connect = Callable[
 """(argv, streams, framing) → an open transport."""
 
 
-class ProcessKeeper(Protocol):
-    """Keeps count of the processes of commands, and ends those that were cut off."""
-
-    def started(self, remote: RemoteProcess) -> None:
-        """It runs."""
-
-    def ended(self, remote: RemoteProcess) -> None:
-        """It has ended by itself."""
-
-    async def end(self, remote: RemoteProcess) -> bool:
-        """End it, now or when its place is reached again; whether it is gone."""
-
-
 class ChannelCommand:
     """A `CommandTransport` over Kubernetes exec; a second command kills the process."""
+
+    input_delays_pongs = True
 
     def __init__(
         self, connect: Connect, keeper: ProcessKeeper | None = None, place: str = "the pod"
@@ -136,25 +125,14 @@ class ChannelCommand:
     async def _result(self, ending: CloseReason) -> ExecResult:
         outcome, remote = self._framing.outcome, self._preamble.remote
         if outcome is None or outcome.kind is ExecStatusKind.UNKNOWN:
-            return ExecResult(None, f"{ending.reason}; {await self._end_cut_off()}")
+            left = await end_cut_off(self._keeper, remote, self.place)
+            return ExecResult(None, f"{ending.reason}; {left}")
         if remote is not None and self._keeper is not None:
             self._keeper.ended(remote)
         if outcome.kind is not ExecStatusKind.EXITED:
             self._events.ended = True
             raise ShellError(outcome.ending.reason, retry=outcome.ending.retry)
         return ExecResult(outcome.code)
-
-    async def _end_cut_off(self) -> str:
-        """End a command whose connection was cut; what became of it."""
-        remote = self._preamble.remote
-        if remote is None or self._keeper is None:
-            return f"it may still run in {self.place}"
-        if await self._keeper.end(remote):
-            return f"it was ended in {self.place}"
-        return (
-            f"it may still run in {self.place} (pid {remote.pid});"
-            " it is ended when that is next reached"
-        )
 
     async def write(self, data: bytes) -> None:
         """Send input, once there is somebody to read it."""

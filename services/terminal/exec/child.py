@@ -32,6 +32,8 @@ ResultClassifier = Callable[[int, str, bool], ExecResult]
 class ChildCommand:
     """A `CommandTransport` over a CLI client; a second client kills the command."""
 
+    input_delays_pongs = True
+
     def __init__(
         self,
         client: Callable[[Sequence[str], bool], Sequence[str]],

@@ -26,10 +26,14 @@ REPORT_PID_SH = (
     'printf \'\\033]7733;%s;%s;%s\\007\' "$$" "$s" "$1"; }; '
 )
 """Shell text: `say WORD` tells the process id, the kernel's start tick and what it becomes."""
+SESSION = "session"
+"""What a shell says that leads a terminal's session: it is ended with all that is in it."""
+SAY_SESSION = f" ({REPORT_PID_SH}say {SESSION})"
+"""A line to type into it."""
 _ALIVE = (
     'alive() { read -r l 2>/dev/null </proc/"$p"/stat || return 1; l=${l##*) }; set -- $l; g=$3; '
     '[ "$1" != Z ] && { [ "$s" = 0 ] || [ "${20:-0}" = "$s" ]; }; }; '
-    "nap() { sleep 0.1 2>/dev/null || sleep 1; }; p=$1; s=$2; alive || exit 0; "
+    "nap() { sleep 0.1 2>/dev/null || sleep 1; }; p=$1; s=$2; alive || exit ${3:-0}; "
 )
 _HANG_UP = (
     _ALIVE
@@ -48,6 +52,14 @@ _END = (
     + "for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do "
     + "there || exit 0; nap; done; done; ! alive"
 )
+_END_SESSION = (
+    _ALIVE
+    + 'every() { r=1; for f in /proc/[0-9]*/stat; do read -r l 2>/dev/null <"$f" || continue; '
+    + 'q=${l%% *}; l=${l##*) }; set -- "$1" $l; [ "$2" != Z ] && [ "$5" = "$p" ] || continue; r=0; '
+    + '[ -z "$1" ] || { kill "-$1" "$q"; kill -CONT "$q"; } 2>/dev/null; done; return $r; }; '
+    + "for n in HUP TERM KILL; do every $n || exit 0; for i in 1 2 3 4 5 6 7 8 9 10; do nap; "
+    + 'every "" || exit 0; done; done; ! every ""'
+)
 _RUN = REPORT_PID_SH + f'say {COMMAND}; exec "$@"'
 _RUN_WITH_INPUT = REPORT_PID_SH + f'say {COMMAND}; read -r go || exit 125; exec "$@"'
 GO = b"go\n"
@@ -62,7 +74,7 @@ class RemoteProcess:
     start_ticks: int
     """The kernel's start tick, 0 where it could not be read: ids are used again."""
     program: str
-    """`bash`, `sh`, `zsh`, `tmux`, `screen` or `command`."""
+    """`bash`, `sh`, `zsh`, `tmux`, `screen`, `command` or `session`."""
 
 
 def wrap_command(argv: Sequence[str], *, stdin: bool = False, sh: str = "sh") -> tuple[str, ...]:
@@ -70,14 +82,14 @@ def wrap_command(argv: Sequence[str], *, stdin: bool = False, sh: str = "sh") ->
     return (sh, "-c", _RUN_WITH_INPUT if stdin else _RUN, "sh", *argv)
 
 
-def kill_command(remote: RemoteProcess) -> tuple[str, ...]:
+def kill_command(remote: RemoteProcess, absent: int = 0) -> tuple[str, ...]:
     """The argv that ends the process where it runs; exit status 0 if it is gone.
 
     A shell is hung up, which ends what it started on its terminal; a command is interrupted,
-    terminated and killed, with its group.
+    terminated and killed, with its group. `absent` is the status where it was not there.
     """
-    script = _END if remote.program == COMMAND else _HANG_UP
-    return ("sh", "-c", script, "sh", str(remote.pid), str(remote.start_ticks))
+    script = {COMMAND: _END, SESSION: _END_SESSION}.get(remote.program, _HANG_UP)
+    return ("sh", "-c", script, "sh", str(remote.pid), str(remote.start_ticks), str(absent))
 
 
 class PidPreamble:

@@ -29,6 +29,10 @@ class CommandTransport(Protocol):
     def place(self) -> str:
         """Where a command may be left running, as in "the pod"."""
 
+    @property
+    def input_delays_pongs(self) -> bool:
+        """Whether a peer that is stuck on input nobody reads answers no ping meanwhile."""
+
     async def begin(self, argv: tuple[str, ...], *, stdin: bool) -> None:
         """Start it.
 
@@ -175,12 +179,12 @@ class _CommandSupervisor:
             return False
 
     async def watch_connection(self) -> None:
-        """Give up a connection that is dead; one that waits for us or for its input is not."""
+        """Give up a dead connection; one that waits for us, or for its input, is not."""
         lost = await watch_keepalive(
             self._wire,
             self._clock,
             lambda: self._last_received_at,
-            lambda: self._sending or self._waiting is None,
+            lambda: self._waiting is None or (self._sending and self._wire.input_delays_pongs),
         )
         left = f"; it may still run in {self._wire.place}" if self.started else ""
         self._give_up(f"{lost.reason}{left}")

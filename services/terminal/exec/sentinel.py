@@ -3,11 +3,6 @@
 The terminal merges stdout and stderr and gives no status of its own, so the shell is asked to print
 a marker before the command and one with its exit code after it. Only a parsed end marker is proof;
 every other ending is unknown (upstream/pods: Commands by markers; upstream/pods: Exit status).
-Input, where it is asked for, is typed as lines of octal escapes, which the shell turns back into
-bytes until one line says that there are no more: a terminal would take some bytes for keys, and has
-no end of input. The shell prints a marker for each line it took, and only a few lines are typed
-ahead: a server that has to wait for a terminal to take input may wait with all its other terminals
-(upstream/terminal: Input that nobody reads).
 """
 
 from __future__ import annotations
@@ -16,12 +11,21 @@ import asyncio
 import re
 import secrets
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 
 from services.errors import RefusedError
 from services.terminal.exec.event_buffer import EventBuffer
+from services.terminal.exec.process_keeper import ProcessKeeper, end_cut_off
+from services.terminal.exec.remote_pid import SAY_SESSION, PidPreamble
 from services.terminal.exec.requests import ExecEvent, ExecResult
+from services.terminal.exec.sentinel_input import (
+    BASE64,
+    DECODES_BASE64,
+    FIND_DECODER,
+    OCTAL,
+    receiving_loop,
+)
 from services.terminal.transport.base import CloseReason, Transport
 
 COLUMNS, LINES = 200, 50
@@ -30,9 +34,6 @@ MAX_COMMAND_BYTES = 64 * 1024
 _PIECE = 200
 _SAFE = frozenset(b' ()*+,./:;<=>?@[]^_{|}~#&"$' + bytes(range(48, 58)))
 _NUMBER = re.compile(rb"(?::-?\d{0,10}\r?)?")
-_TYPED_LINE = 512
-_LINES_AHEAD = 4
-"""At most 8 KiB that nobody read yet; Linux holds 15 before who writes has to wait."""
 LINGER_S = 1
 """How long the shell outlives its last line: what ttyd has not sent by a program's end is lost."""
 START_S = 30.0
@@ -47,18 +48,6 @@ def _printf_escape(raw: bytes) -> str:
     return "".join(chr(one) if one in _SAFE else f"\\{one:03o}" for one in raw)
 
 
-def encode_input_lines(data: bytes) -> Iterator[bytes]:
-    """Input as the lines that stand for it."""
-    for at in range(0, len(data), _TYPED_LINE):
-        yield b"".join(_ENCODED_BYTES[one] for one in data[at : at + _TYPED_LINE]) + b"\n"
-
-
-_ENCODED_BYTES = tuple(
-    bytes((one,)) if chr(one).isascii() and chr(one).isalnum() else b"\\%03o" % one
-    for one in range(256)
-)
-
-
 def sentinel_script(
     argv: Sequence[str], begin: str, end: str, *, taken: str = "", terminal: bool = False
 ) -> str:
@@ -66,8 +55,8 @@ def sentinel_script(
 
     See upstream/pods: Commands by markers.
 
-    With `taken`, what follows the begin marker is `encode_input_lines`, up to a line that is `end`;
-    the marker `taken` is printed for each.
+    With `taken`, input is taken in pieces of the coding that the begin marker tells, up to a line
+    that is `end`; the marker `taken` is printed for each.
     With `terminal` the command has the terminal itself, and cannot be suspended.
 
     Raises:
@@ -90,16 +79,15 @@ def sentinel_script(
     # The markers are never typed as they are printed, so an echo cannot be taken for them.
     first, last, each = (f"{word[:4]}''{word[4:]}" for word in (begin, end, taken))
     run = '(trap : INT; eval "$c") </dev/null'
-    prepare = ""
+    prepare = coding = ""
     if terminal:
         prepare, run = " trap '' TSTP; stty echo 2>/dev/null;", '(trap : INT; eval "$c")'
     elif taken:
-        # Where a broken pipe is ignored, as servers have it, only its failure ends the loop.
-        line = f'IFS= read -r l && [ "$l" != \'{last}\' ] && printf "$l" 2>/dev/null'
-        taking = f"while {line}; do printf {each} >&3; done"
-        run = f'{{ {taking} | (trap : INT; eval "$c") 3>&-; }} 3>&1'
+        lines.append(FIND_DECODER)
+        coding = '"$d"'
+        run = f'{{ {receiving_loop(last, each)} | (trap : INT; eval "$c") 3>&-; }} 3>&1'
     lines.append(
-        f"{prepare} printf '\\n%s\\n' '{first}'; {run}; r=$?;"
+        f"{prepare} printf '\\n%s\\n' '{first}'{coding}; {run}; r=$?;"
         f" printf '%s:%d\\n' '{last}' \"$r\"; sleep {LINGER_S}; exit $r"
     )
     return "\n".join(lines) + "\n"
@@ -116,14 +104,18 @@ class SentinelParser:
     def __init__(self, begin: str, end: str, taken: str = "", *, raw: bool = False) -> None:
         """With `raw` the terminal's line ends are left as they are."""
         self._line_end = b"\r\n" if raw else b"\n"
-        self._begin = re.compile(rb"(?:^|\n)" + re.escape(begin.encode()) + rb"\r?\n")
+        coding = re.escape(DECODES_BASE64.encode())
+        told = re.escape(begin.encode()) + rb"(" + coding + rb")?\r?\n"
+        self._begin = re.compile(rb"(?:^|\n)" + told)
         self._end = re.compile(re.escape(end.encode()) + rb":(-?\d+)\r?\n")
         self._marker = end.encode()
         self._taken = taken.encode()
         self._buffer = b""
         self.started = False
+        self.coding = OCTAL
+        """How the shell wants its input, once it started."""
         self.taken = 0
-        """How many lines of input the shell took."""
+        """How many pieces of input the shell took."""
         self.code: int | None = None
 
     def feed(self, data: bytes) -> bytes:
@@ -137,6 +129,8 @@ class SentinelParser:
                 self._buffer = self._buffer[-4096:]
                 return b""
             self.started = True
+            if found[1]:
+                self.coding = BASE64
             self._buffer = self._buffer[found.end() :]
         if self._taken:
             pieces = self._buffer.split(self._taken)
@@ -176,15 +170,23 @@ def _overlap(held: bytes, marker: bytes) -> int:
 class SentinelCommand:
     """A `CommandTransport` over a terminal that is not open yet."""
 
-    def __init__(self, transport: Transport, place: str) -> None:
+    input_delays_pongs = False
+    """Less is typed ahead than a terminal holds."""
+
+    def __init__(
+        self, transport: Transport, place: str, keeper: ProcessKeeper | None = None
+    ) -> None:
+        """With a `keeper` the shell says who it is, and is ended where its connection is cut."""
         self.place = place
         self._transport = transport
+        self._keeper = keeper
+        self._preamble = PidPreamble()
         self._end = ""
         self._parser = SentinelParser("", "")
         self._started = asyncio.Event()
         self._start_by: float | None = None
         self._typed = 0
-        self._lines_taken = asyncio.Event()
+        self._input_taken = asyncio.Event()
         self._events = EventBuffer(self._receive)
 
     async def begin(self, argv: tuple[str, ...], *, stdin: bool) -> None:
@@ -195,7 +197,8 @@ class SentinelCommand:
             RefusedError: the command is too long.
         """
         begin, self._end, taken = new_marker(), new_marker(), new_marker() if stdin else ""
-        typed = sentinel_script(argv, begin, self._end, taken=taken).encode("ascii")
+        script = sentinel_script(argv, begin, self._end, taken=taken)
+        typed = (script if self._keeper is None else f"{SAY_SESSION}\n{script}").encode("ascii")
         self._parser = SentinelParser(begin, self._end, taken)
         await self._transport.open(COLUMNS, LINES)
         await self._transport.write(typed)
@@ -215,30 +218,31 @@ class SentinelCommand:
             return
         if isinstance(got, CloseReason):
             self._events.emit(self._parser.flush())
-            why = (
-                f"The terminal ended before the command's status: {got.reason};"
-                f" it may still run in {self.place}"
-            )
+            left = await end_cut_off(self._keeper, self._preamble.remote, self.place)
+            why = f"The terminal ended before the command's status: {got.reason}; {left}"
             self._events.finish(ExecResult(None, why))
         else:
+            if not self._parser.started and self._keeper is not None:
+                got = self._preamble.feed(got)
             self._events.emit(self._parser.feed(got))
             if self._parser.started:
                 self._started.set()
             if self._parser.code is not None:
                 self._events.finish(ExecResult(self._parser.code))
-        self._lines_taken.set()
+        self._input_taken.set()
 
     async def write(self, data: bytes) -> None:
         """Type input, as the shell takes it; nothing once the command ended."""
         await self._started.wait()
-        for line in encode_input_lines(data):
-            while self._typed - self._parser.taken >= _LINES_AHEAD and not self._events.ended:
-                self._lines_taken.clear()
-                await self._lines_taken.wait()
+        coding = self._parser.coding
+        for at in range(0, len(data), coding.piece):
+            while self._typed - self._parser.taken >= coding.ahead and not self._events.ended:
+                self._input_taken.clear()
+                await self._input_taken.wait()
             if self._events.ended:
                 return
             self._typed += 1
-            await self._transport.write(line)
+            await self._transport.write(coding.encode(data[at : at + coding.piece]))
 
     async def end_input(self) -> None:
         """Type the line that ends it."""
@@ -251,12 +255,15 @@ class SentinelCommand:
         return await self._transport.ping()
 
     async def stop(self) -> bool:
-        """Press Ctrl-C, again, then Ctrl-backslash and Ctrl-D; whether it obeys shows in `read`."""
+        """Press Ctrl-C, again, Ctrl-backslash, Ctrl-D; then end its shell, where that can be."""
         for key in (b"\x03", b"\x03", b"\x1c", b"\x04"):
             if not self._events.ended:
                 await self._transport.write(key)
                 await self._wait_for_end()
-        return self._events.ended and self._parser.code is not None
+        if self._events.ended:
+            return self._parser.code is not None
+        remote = self._preamble.remote
+        return self._keeper is not None and remote is not None and await self._keeper.end(remote)
 
     async def _wait_for_end(self) -> None:
         with suppress(TimeoutError):

@@ -441,8 +441,8 @@ async def test_lost_replies_are_in_the_row_and_need_a_person(
     ("status", "said"),
     [
         ("pending", "Waits for an admin: “install”"),
-        ("awaiting_reason", "Rejected, waits for the reason: “install, until"),
-        ("escalated", "Waits for an admin: “install (escalated)”"),
+        ("awaiting_reason", "Rejected, waits for the reason: “install”, until 20"),
+        ("escalated", "Waits for an admin: “install”, escalated."),
         ("approved", ""),
     ],
 )
@@ -494,7 +494,7 @@ async def test_tasks_are_named_by_their_series_and_spent_ones_are_folded_away(
     assert row.name == "Ann · task daily-0bc1"
     assert row.asleep_by_design
     told = dict(row.evidence)
-    assert (told["runs"], told["task daily-0bc1"][:5]) == ("3, 1 failed", "in 60")
+    assert (told["runs in its queue"], told["task daily-0bc1"][:5]) == ("3, 1 failed", "in 60")
     seen = await there.source.observer.observe()
     assert [one.id.native_id for one in seen.sandboxes] == [SID]
     assert dict(seen.gateways[0].evidence)["spent tasks"] == "1: once-77aa"

@@ -118,8 +118,8 @@ async def test_one_session_in_full(root: Path, docker: ScriptedDocker) -> None:
     assert told["host's due count"] == "10"
     assert told["claims"] == "1, since 3 min ago"
     assert told["next due"].endswith("after 2 resets")
-    assert told["waiting question"] == "Deploy?"
-    assert told["waiting approval"] == "Install packages"
+    assert told["waiting question"].startswith("Deploy?; asked 2026-11-20 ")
+    assert told["waiting approval"].startswith("Install packages; asked 2026-11-20 ")
     assert told["task in-14-recurring-original"].endswith("0 9 * * 1-5: daily digest")
     assert told["task in-18-paused"] == "paused, */10 * * * *: poll"
     assert told["tool"] == "Bash, declared 10 min"

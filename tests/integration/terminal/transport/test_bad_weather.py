@@ -36,11 +36,12 @@ from tests.support.ran import ran
 from tests.support.seen import seen
 from tests.support.shells import opened, read_to_end, read_until
 from tests.support.terminal_servers import PARAMS, SHELL, served
+from tests.support.transfers import megabytes, send_up
 from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.slow
 every = pytest.mark.parametrize("kind", [*PARAMS, "centml", "argocd", "kubernetes"])
-ORPHANS = ("json", "centml", "argocd")
+ORPHANS = ("json",)
 """Families whose cut connection leaves its program, with no second way in to end it."""
 
 
@@ -187,6 +188,46 @@ async def test_fifty_megabytes_come_whole(kind: str, tmp_path: Path, home: Path)
             else:
                 assert event == ExecResult(0)
         assert (total, got.digest()) == (size // 65 * 65, wanted.digest())
+
+
+@every
+@pytest.mark.timeout(3600)
+async def test_what_goes_up_over_a_slow_line_arrives_whole(
+    kind: str, tmp_path: Path, home: Path
+) -> None:
+    async with behind(kind, tmp_path, home) as one:
+        one.weather.piece, one.weather.delay_s = 4096, 0.01
+        sent = await send_up(one.source.actor, one.sandbox, megabytes(1) // 10)
+    assert sent.whole, sent
+
+
+@every
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("how", ["cut", "drop"])
+async def test_what_goes_up_as_the_line_is_cut_is_never_taken_for_whole(
+    kind: str, how: str, tmp_path: Path, home: Path
+) -> None:
+    word, size, turned = f"wd-{os.urandom(8).hex()}", megabytes(1) // 5, False
+    file = tmp_path / "got"
+    async with behind(kind, tmp_path, home) as one:
+
+        def turn(so_far: int) -> None:
+            nonlocal turned
+            if so_far >= size // 2 and not turned:
+                turned = True
+                getattr(one.weather, how)()
+
+        argv = ("sh", "-c", f"cat > {file}; echo who''le", word)
+        sent = await send_up(one.source.actor, one.sandbox, size, argv, turn)
+        assert turned and sent.done.code is None and sent.done.reason
+        assert b"whole" not in sent.done.stdout
+        if kind in ORPHANS:
+            assert "may still run in" in sent.done.reason
+        else:
+            await gone(word)
+        assert file.stat().st_size < size
+    for left in processes(word):
+        left.kill()
 
 
 @every

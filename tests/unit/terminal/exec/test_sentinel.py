@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -15,9 +17,10 @@ from services.terminal.exec import sentinel
 from services.terminal.exec.sentinel import (
     MAX_COMMAND_BYTES,
     SentinelParser,
-    encode_input_lines,
     sentinel_script,
 )
+from services.terminal.exec.sentinel_input import BASE64, OCTAL, InputCoding
+from tests.support.shells import undecoded
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -123,23 +126,46 @@ def test_what_tells_of_input_is_counted_and_never_shown(cuts: list[int]) -> None
     ("command", "code", "out"), [("cat", 0, b"\x00%s\\\n"), ("exit 6", 6, b"")]
 )
 def test_input_is_taken_as_it_is_or_not_at_all(
-    command: str, code: int, out: bytes, shell: str, ignored: bool
+    command: str, code: int, out: bytes, shell: str, ignored: bool, tmp_path: Path
 ) -> None:
+    # Without a terminal nothing ends what a decoder reads.
+    undecoded(tmp_path)
+    path = f"{tmp_path}:{os.environ['PATH']}"
     typed = sentinel_script(["sh", "-c", command], BEGIN, END, taken=TAKEN)
     # More than any pipe holds, so that a command that reads nothing is noticed.
     given = out or bytes(200_000)
-    lines = [*encode_input_lines(given), END.encode() + b"\n"]
+    starts = range(0, len(given), OCTAL.piece)
+    lines = [OCTAL.encode(given[at : at + OCTAL.piece]) for at in starts]
+    lines.append(END.encode() + b"\n")
     done = subprocess.run(
         [shell, "-c", typed],
         input=b"".join(lines),
         capture_output=True,
         check=False,
         restore_signals=not ignored,
+        env={"PATH": path},
     )
     cut = SentinelParser(BEGIN, END, TAKEN)
-    assert (cut.feed(done.stdout), cut.code) == (out, code)
+    assert (cut.feed(done.stdout), cut.code, cut.coding) == (out, code, OCTAL)
     assert cut.taken == 1 if out else cut.taken < len(lines) - 1
     assert b"roken pipe" not in done.stderr
+
+
+@pytest.mark.parametrize("told", ["", "+"])
+def test_the_shell_tells_how_it_wants_its_input(told: str) -> None:
+    cut = SentinelParser(BEGIN, END, TAKEN)
+    assert cut.feed(f"\r\n{BEGIN}{told}\r\nout\r\n".encode()) == b"out\n"
+    assert cut.coding is (BASE64 if told else OCTAL)
+
+
+@pytest.mark.parametrize("coding", [BASE64, OCTAL], ids=["base64", "octal"])
+@pytest.mark.parametrize("byte", [b"x", b"\x00", b"\xff"])
+def test_what_is_typed_ahead_fits_a_terminal_that_nobody_reads(
+    coding: InputCoding, byte: bytes
+) -> None:
+    typed = coding.encode(byte * coding.piece)
+    assert coding.ahead * len(typed) < 8192 + 4095 - 1024
+    assert max(len(line) for line in typed.split(b"\n")) < 4095
 
 
 def test_a_command_too_long_is_refused_before_anything_is_sent() -> None:
