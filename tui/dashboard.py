@@ -39,7 +39,7 @@ from widgets.panes.queues import QueuePane
 from widgets.panes.repair_bar import RepairKeys
 from widgets.panes.sandboxes import SandboxPane
 from widgets.panes.table_pane import TablePane
-from widgets.terminal.messages import Released, ZoomRequested
+from widgets.terminal.messages import ZoomRequested
 
 CHORD = "ctrl+]"
 TICK_S = 0.9
@@ -253,10 +253,6 @@ class Dashboard(PaneScreen):
     @on(RepairController.ReconnectRequested)
     def _reopen_shells(self, event: RepairController.ReconnectRequested) -> None:
         self.shell_controller.reopen_lost(event.sandbox)
-
-    @on(Released)
-    def _released(self) -> None:
-        self.leave(Pane.SHELL)
 
     @on(ZoomRequested)
     def _zoom_requested(self) -> None:

@@ -93,6 +93,21 @@ async def test_an_empty_pane_says_how_to_open_a_shell_and_can_be_focused() -> No
         assert pane.active is None
 
 
+async def test_keys_after_the_chord_never_reach_the_shell() -> None:
+    """Also where all of them wait before the first is looked at, as on a slow machine."""
+    app = Host()
+    async with app.run_test(size=(80, 24)) as pilot:
+        pane = app.query_one(ShellPane)
+        await pane.add_shell(shell("a"), View("view of a"))
+        pane.focus_inside(typing=True)
+        await pilot.pause()
+        for key in ("y", "ctrl+right_square_bracket", "w"):
+            app.post_message(events.Key(key, None))
+        await eventually(lambda: ("typed", b"y") in app.said)
+        assert [said for said in app.said if "typed" in said] == [("typed", b"y")]
+        assert isinstance(app.focused, ShellTabs)
+
+
 async def test_one_view_is_shown_at_a_time_and_tabs_switch() -> None:
     app = Host()
     async with app.run_test(size=(80, 24)) as pilot:

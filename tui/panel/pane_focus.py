@@ -24,10 +24,6 @@ class PaneScreen(Screen[int]):
         event.refresh_styles = event.refresh_styles and self._resumed
         self._resumed = True
 
-    def leave(self, pane: Pane) -> None:
-        """The keyboard comes back from a pane that had every key, and stays on its frame."""
-        self._focus_frame(pane)
-
     def _focus_frame(self, pane: Pane) -> None:
         """Give the keyboard to a pane without its taking every key."""
         widget = self.query_one(f"#{pane.value}")

@@ -87,6 +87,8 @@ class ShellPane(Vertical):
     BINDINGS: ClassVar[list[BindingType]] = [
         # First in line, so that a finished shell's view cannot swallow it.
         Binding("enter", "reopen", "New shell", id="shell.reopen", priority=True),
+        # Before the view hears of it: the next key is already meant for the panel.
+        Binding("ctrl+right_square_bracket", "release", "Leave the shell", priority=True, show=False),
     ]
 
     @dataclass
@@ -301,7 +303,13 @@ class ShellPane(Vertical):
         if action == "reopen":
             shell = self._shell
             return shell is not None and shell.state.over and shell.retry is not Retry.NO
+        if action == "release":
+            return self._front is not None and self._holds_focus(self._views[self._front])
         return True
+
+    def action_release(self) -> None:
+        """Take the keyboard from the view in front, at once, and put it on the tabs."""
+        self.focus_inside(typing=False)
 
     def action_reopen(self) -> None:
         """Ask for a new shell in the place of the finished one in front."""

@@ -129,7 +129,6 @@ class TerminalView(TerminalCanvas, can_focus=True):
         event.prevent_default()
         key = event.key
         if key == self.release_key:
-            self.end_mode()
             self.post_message(self.Released(self))
         elif key in self.CHORDS:
             getattr(self, self.CHORDS[key])()
@@ -326,6 +325,7 @@ class TerminalView(TerminalCanvas, can_focus=True):
         self._report_focus(True)
 
     def _on_blur(self, event: events.Blur) -> None:
+        self.end_mode()
         self._report_focus(False)
 
     def _report_focus(self, focused: bool) -> None:

