@@ -47,6 +47,10 @@ class Config:
     """Why it cannot be read, as a clause."""
     mode: str = ""
     port: int | None = None
+    tls: bool = False
+    """Its port speaks TLS."""
+    refused: str = ""
+    """Why its own command does not accept it, as far as it was asked."""
     remote: str = ""
     """Scheme, host and port of the gateway it uses instead of one here."""
 

@@ -147,15 +147,30 @@ def _opening(seen: OpenClawEvidence) -> OpenClawJudgement | None:
     )
 
 
+def _is_away(seen: OpenClawEvidence) -> bool:
+    """Whether no process holds the lock and nobody answers."""
+    if seen.remote or seen.lock.state not in (LockState.NONE, LockState.STALE):
+        return False
+    if seen.answers is None:
+        return seen.port is None
+    return seen.answers.reach is Reach.REFUSED
+
+
+def _config_invalid(seen: OpenClawEvidence) -> OpenClawJudgement | None:
+    if not _is_away(seen) or not seen.config.refused or seen.heard.restart_s:
+        return None
+    why = f"Its configuration is not accepted: {seen.config.refused}."
+    advice = "Nothing starts it before that is mended."
+    return OpenClawJudgement(
+        "configuration invalid", GatewayState.DOWN, SandboxState.BROKEN, why, advice
+    )
+
+
 def _ended(seen: OpenClawEvidence) -> OpenClawJudgement | None:
     """No process holds the lock and nobody answers: what its service says."""
-    lock, service, answers = seen.lock, seen.service, seen.answers
-    if seen.remote or lock.state not in (LockState.NONE, LockState.STALE):
+    if not _is_away(seen):
         return None
-    if answers is not None and answers.reach is not Reach.REFUSED:
-        return None
-    if answers is None and seen.port is not None:
-        return None
+    lock, service = seen.lock, seen.service
     if seen.heard.restart_s:
         # Within one process too: its lock is let go of and taken again.
         why = "It said that it restarts; no process holds its lock yet."
@@ -329,6 +344,6 @@ def _log(seen: OpenClawEvidence) -> str:
 
 _ROWS: tuple[Callable[[OpenClawEvidence], OpenClawJudgement | None], ...] = (
     *(_absent, _elsewhere, _unread, _port_of_another, _other_answers, _unproven, _opening),
-    *(_ended, _silent, _unreachable, _unknown_word, _not_started, not_read),
+    *(_config_invalid, _ended, _silent, _unreachable, _unknown_word, _not_started, not_read),
     *(channel_down, _not_ready, _late, degraded, _ready),
 )

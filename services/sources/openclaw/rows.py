@@ -109,6 +109,13 @@ def _told(seen: OpenClawEvidence) -> list[tuple[str, str]]:
         rows.append(("versions", f"gateway {theirs}, command {ours}: is a restart due?"))
     if not heard.reading:
         return rows
+    if told.saved is not None and not told.saved.valid:
+        why = "; ".join(told.saved.issues) or "it does not say why"
+        rows.append(("saved configuration", f"NOT ACCEPTED, a restart would end it: {why}"))
+    elif told.saved is not None and not told.saved.in_force:
+        rows.append(("saved configuration", "not in force before a restart"))
+    if told.health is not None and told.health.reloads not in ("", "active"):
+        rows.append(("follows its configuration", told.health.reloads))
     summary = told.summary
     if summary is not None and summary.audit:
         rows.append(("troubles", ", ".join(f"{code} {n}" for code, n in summary.audit)))

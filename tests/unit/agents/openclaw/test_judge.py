@@ -33,6 +33,7 @@ from services.agents.openclaw.probes import (
 from services.agents.openclaw.told import (
     ChannelAccount,
     CronJob,
+    GatewayHealth,
     GatewaySummary,
     SessionInfo,
     Told,
@@ -145,6 +146,10 @@ ROWS = [
         seen(service=replace(RESTARTING, restarts=4)),
         *(G.DOWN, S.BROKEN, "crashes again and again: its service restarted it 4 times (exit 1)"),
     ),
+    (
+        seen(service=ENDED, config=Config(True, refused="gateway.bind: Invalid input")),
+        *(G.DOWN, S.BROKEN, "Its configuration is not accepted: gateway.bind: Invalid input."),
+    ),
     (seen(service=ENDED), G.DOWN, S.ASLEEP, "It is not running; its service can start it."),
     (seen(STALE, service=ENDED), G.DOWN, S.DOWN, "its service can start it"),
     (
@@ -216,6 +221,10 @@ ROWS = [
     (
         heard(Heard(READING, told=Told(summary=GatewaySummary(degraded=("memory-core",))))),
         *(G.READY, S.STUCK, "Parts of it do not work: memory-core."),
+    ),
+    (
+        heard(Heard(READING, told=Told(health=GatewayHealth(("canvas",))))),
+        *(G.READY, S.STUCK, "Parts of it do not work: canvas."),
     ),
     (
         heard(Heard(READING, told=Told(summary=GatewaySummary(model_degraded=True)))),

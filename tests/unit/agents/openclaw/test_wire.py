@@ -11,11 +11,12 @@ from hypothesis import strategies as st
 
 from services.agents.openclaw.evidence import ConnectionState
 from services.agents.openclaw.refusals import NO_SCOPE, explain
-from services.agents.openclaw.told import Told
+from services.agents.openclaw.told import GatewayHealth, SavedConfig, Told
 from services.agents.openclaw.told_readers import take, take_session
 from services.agents.openclaw.wire import (
     FOLLOWED,
     ON_KEY,
+    RARE,
     READS,
     GatewayAnswer,
     GatewayCredential,
@@ -81,7 +82,9 @@ def test_no_method_is_sent_that_does_not_only_read(method: str) -> None:
 def test_what_is_sent_by_itself_is_named_here() -> None:
     known = {"status", "channels.status", "agents.list", "sessions.list", "sessions.subscribe"}
     known |= {"usage.cost", "tasks.list", "diagnostics.lanes", "cron.list", "gateway.identity.get"}
+    known |= {"health", "config.get"}
     assert set(READS) <= known
+    assert RARE["config.get"] >= 60
     assert {"gateway.restart.preflight", "logs.tail"} == ON_KEY
     assert all(every == 0 or every >= 15 for every in READS.values())
 
@@ -98,6 +101,7 @@ def test_a_hello_as_it_was_recorded() -> None:
     [
         ("wrong token", "AUTH_TOKEN_MISMATCH", ConnectionState.REFUSED, "token it is shown"),
         ("no token", "DEVICE_IDENTITY_REQUIRED", ConnectionState.REFUSED, "paired device"),
+        ("not paired", "PAIRING_REQUIRED", ConnectionState.REFUSED, "(request 9339b29d-"),
         ("protocol 5", "PROTOCOL_MISMATCH", ConnectionState.OTHER_PROTOCOL, "protocol 4"),
         ("unknown client", "INVALID_CONNECT_PARAMS", ConnectionState.OTHER_PROTOCOL, "way to"),
         ("exec.approval.list", "MISSING_SCOPE", ConnectionState.REFUSED, "MISSING_SCOPE"),
@@ -118,7 +122,7 @@ def test_refusals_as_they_were_recorded(
 @pytest.mark.parametrize(
     ("refusal", "state", "why", "advice"),
     [
-        (NO_SCOPE, ConnectionState.REFUSED, "no right to read", "tunnel"),
+        (NO_SCOPE, ConnectionState.REFUSED, "no right to read", "`r` asks it to pair"),
         (
             GatewayRefusal("PAIRING_REQUIRED", request_id="ab-12"),
             *(ConnectionState.REFUSED, "(request ab-12)", "openclaw devices approve ab-12"),
@@ -168,6 +172,28 @@ def test_what_was_recorded_is_read() -> None:
     assert told.cost.total == 0
     main = next(one for one in told.sessions or () if one.kind == "main")
     assert (main.failed, main.working, main.cost) == (True, False, None)
+
+
+def test_the_saved_configuration_as_it_was_recorded() -> None:
+    def saved(name: str) -> SavedConfig | None:
+        return take(Told(), "config.get", decoded(name), 1.0).saved
+
+    assert saved("config.get") == SavedConfig(True)
+    assert saved("config not in force") == SavedConfig(True, in_force=False)
+    refused = saved("invalid config")
+    assert refused is not None
+    assert (refused.valid, refused.in_force) == (False, False)
+    assert refused.issues[0].startswith("gateway.bind: Invalid input")
+    assert refused.issues[1] == 'Unrecognized key: "bogus"'
+
+
+def test_health_names_the_plugins_that_do_not_work() -> None:
+    payload = decoded("health")
+    assert take(Told(), "health", payload, 1.0).health == GatewayHealth((), "active")
+    payload["plugins"]["errors"] = [{"id": "memory-core", "error": "token=abcdefghijkl"}, "canvas"]
+    told = take(Told(), "health", payload, 1.0)
+    assert told.health == GatewayHealth(("memory-core", "canvas"), "active")
+    assert "abcdefghijkl" not in repr(told)
 
 
 def test_a_run_is_told_by_its_run_and_not_by_its_status() -> None:
