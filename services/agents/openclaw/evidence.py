@@ -145,6 +145,8 @@ class OpenClawEvidence:
     """It is named by its address: nothing of it is on this machine's disk."""
     config: Config = Config()
     lock: Lock = Lock()
+    without_lock: tuple[int, float] | None = None
+    """The process that held the lock until lately and still runs, and the seconds since."""
     port: int | None = None
     """Where it is asked; None where that is not known."""
     owner: Owner = Owner.UNKNOWN

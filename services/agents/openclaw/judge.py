@@ -156,6 +156,21 @@ def _is_away(seen: OpenClawEvidence) -> bool:
     return seen.answers.reach is Reach.REFUSED
 
 
+def _between_locks(seen: OpenClawEvidence) -> OpenClawJudgement | None:
+    """As it starts it lets go of its lock once, and as it ends before its process does."""
+    if not _is_away(seen) or seen.without_lock is None or seen.without_lock[1] >= STARTING_S:
+        return None
+    pid, since = seen.without_lock
+    why = f"Process {pid} has let go of its lock and still runs: it starts or ends."
+    return OpenClawJudgement(
+        "between two locks",
+        GatewayState.SETTLING,
+        SandboxState.SETTLING,
+        why,
+        until=seen.now + STARTING_S - since,
+    )
+
+
 def _config_invalid(seen: OpenClawEvidence) -> OpenClawJudgement | None:
     if not _is_away(seen) or not seen.config.refused or seen.heard.restart_s:
         return None
@@ -344,6 +359,15 @@ def _log(seen: OpenClawEvidence) -> str:
 
 _ROWS: tuple[Callable[[OpenClawEvidence], OpenClawJudgement | None], ...] = (
     *(_absent, _elsewhere, _unread, _port_of_another, _other_answers, _unproven, _opening),
-    *(_config_invalid, _ended, _silent, _unreachable, _unknown_word, _not_started, not_read),
+    *(
+        _between_locks,
+        _config_invalid,
+        _ended,
+        _silent,
+        _unreachable,
+        _unknown_word,
+        _not_started,
+        not_read,
+    ),
     *(channel_down, _not_ready, _late, degraded, _ready),
 )

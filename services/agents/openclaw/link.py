@@ -103,6 +103,8 @@ class GatewayLink:
         self._jitter = jitter
         self._task: asyncio.Task[None] | None = None
         self._retry = asyncio.Event()
+        self._cleared = asyncio.Event()
+        """Set once its probes were good after the last connection."""
         self._settled = asyncio.Event()
         self._connection: GatewayConnection | None = None
         self._state = ConnectionState.OFF
@@ -119,7 +121,8 @@ class GatewayLink:
         self._down: dict[str, float] = {}
 
     def start(self) -> None:
-        """Connect, unless that is under way; idempotent."""
+        """Connect, unless that is under way: its probes say that it has started. Idempotent."""
+        self._cleared.set()
         if self._task is None or self._task.done():
             self._set(ConnectionState.CONNECTING)
             self._settled.clear()
@@ -217,10 +220,17 @@ class GatewayLink:
             wait = min(wait * 2, LONGEST_WAIT_S)
 
     async def _pause(self, seconds: float) -> None:
-        """Wait, unless the operator wants it now."""
+        """Wait, also until its probes are good again, unless the operator wants it now."""
+        self._cleared.clear()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._retry.wait()
+        waits = [asyncio.ensure_future(one.wait()) for one in (self._retry, self._cleared)]
+        try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for one in waits:
+                one.cancel()
 
     def _waits_for_approval(self, refusal: GatewayRefusal) -> bool:
         """Whether somebody may yet approve this panel; begun anew by the operator's key."""

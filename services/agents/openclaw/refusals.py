@@ -11,7 +11,7 @@ from services.text.sanitize import sanitize
 NO_SCOPE = GatewayRefusal("NO_SCOPE")
 """It let us in and gave no right to read."""
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,79}")
-_PAIR = "On its machine: `openclaw devices approve {id}`."
+_PAIR = "It is tried again every 10 s for 10 min; `r` begins anew."
 _SAYS: dict[str, tuple[str, str]] = {
     "AUTH_TOKEN_MISMATCH": ("the token it is shown is another one than its own", ""),
     "AUTH_PASSWORD_MISMATCH": ("the password it is shown is another one than its own", ""),
@@ -48,9 +48,8 @@ def explain(refusal: GatewayRefusal) -> tuple[ConnectionState, str, str]:
     if refusal.code in PAIRING:
         # It stands in a command to paste.
         request = refusal.request_id if _ID.fullmatch(refusal.request_id) else ""
-        asked = f" (request {request})" if request else ""
-        why = f"It runs, but does not know this panel: it is not paired{asked}."
-        advice = _PAIR.format(id=request) if request else ""
-        return ConnectionState.REFUSED, why, advice
+        how = f"On its machine: `openclaw devices approve {request}`." if request else ""
+        why = f"This gateway does not know this panel yet. {how}".strip()
+        return ConnectionState.REFUSED, why, _PAIR
     said, advice = _SAYS.get(refusal.code, (f"{sanitize(refusal.code, 60)}", ""))
     return ConnectionState.REFUSED, f"It runs, but refuses this panel: {said}.", advice

@@ -18,7 +18,7 @@ from services.agents.openclaw.link import GatewayLink
 from services.agents.openclaw.probes import Answers, EventLoop, Reach, ask
 from services.clock import Clock
 from services.net.http import Http
-from services.process.identity import port_owner
+from services.process.identity import ProcessId, port_owner
 from services.sources.openclaw import commands
 from services.sources.openclaw.carrier import GatewayAddress, carrier_over
 from services.sources.openclaw.door import CredentialPlace
@@ -83,6 +83,8 @@ class GatewayGatherer:
         self._refused: dict[str, tuple[object, str]] = {}
         """Of each configuration that its command was asked about, what it said of which version."""
         self._versions: dict[str, object] = {}
+        self._holders: dict[str, tuple[ProcessId, float]] = {}
+        """Who was seen to hold each lock, and when last."""
 
     async def gather(self) -> dict[str, OpenClawEvidence]:
         """The evidence of every gateway, by its native id."""
@@ -171,6 +173,7 @@ class GatewayGatherer:
             redact_line(str(place.path), 200),
             config=config,
             lock=lock,
+            without_lock=self._without_lock(place, held),
             port=port,
             owner=owner,
             owner_name=owner_name,
@@ -197,6 +200,17 @@ class GatewayGatherer:
         self._versions[place.id] = version
         of, refused = self._refused.get(place.id, (version, ""))
         return replace(read_config(place), refused=refused if of == version else "")
+
+    def _without_lock(self, place: StateDirectory, held: LockFile) -> tuple[int, float] | None:
+        now = self._clock.monotonic()
+        if held.lock.state is LockState.HELD and held.process is not None:
+            self._holders[place.id] = (held.process, now)
+            return None
+        process, at = self._holders.get(place.id, (None, 0.0))
+        if process is None or not process.alive():
+            self._holders.pop(place.id, None)
+            return None
+        return process.pid, now - at
 
     def _port(self, place: StateDirectory, held: LockFile, config: Config) -> int | None:
         """Where it is asked; None where nothing says it or there is no gateway of its own."""

@@ -147,6 +147,11 @@ ROWS = [
         *(G.DOWN, S.BROKEN, "crashes again and again: its service restarted it 4 times (exit 1)"),
     ),
     (
+        seen(service=ENDED, without_lock=(4711, 10.0)),
+        *(G.SETTLING, S.SETTLING, "Process 4711 has let go of its lock and still runs"),
+    ),
+    (seen(service=ENDED, without_lock=(4711, STARTING_S)), G.DOWN, S.ASLEEP, "not running"),
+    (
         seen(service=ENDED, config=Config(True, refused="gateway.bind: Invalid input")),
         *(G.DOWN, S.BROKEN, "Its configuration is not accepted: gateway.bind: Invalid input."),
     ),
