@@ -126,10 +126,10 @@ def _unproven(seen: OpenClawEvidence) -> OpenClawJudgement | None:
 
 
 def _opening(seen: OpenClawEvidence) -> OpenClawJudgement | None:
-    lock = seen.lock
-    if lock.state is not LockState.HELD or seen.answers is None:
+    lock, unasked = seen.lock, seen.answers is None and seen.port is None
+    if lock.state is not LockState.HELD or lock.suspended:
         return None
-    if seen.answers.reach is not Reach.REFUSED or lock.suspended:
+    if not unasked and (seen.answers is None or seen.answers.reach is not Reach.REFUSED):
         return None
     age = lock.age_s or 0.0
     if age < STARTING_S:

@@ -35,7 +35,7 @@ SERVICE_S = 3.0
 """How long what a service said holds while its gateway stays away."""
 
 
-class _Lateness:
+class Lateness:
     """Remembers in how many looks in a row an event loop was late."""
 
     def __init__(self) -> None:
@@ -76,7 +76,7 @@ class GatewayGatherer:
         self._clock = clock
         self.links = GatewayLinks(credential, address, environ, clock)
         self._http: dict[str, Http] = {}
-        self._late: dict[str, _Lateness] = {}
+        self._late: dict[str, Lateness] = {}
         self._places: dict[str, StateDirectory] = {}
         self._known: tuple[str, ...] = ()
         self._services: dict[str, tuple[float, Service]] = {}
@@ -214,16 +214,18 @@ class GatewayGatherer:
 
     def _port(self, place: StateDirectory, held: LockFile, config: Config) -> int | None:
         """Where it is asked; None where nothing says it or there is no gateway of its own."""
-        if held.lock.port is not None:
-            return held.lock.port
+        lock = held.lock
+        if lock.port is not None and lock.state in (LockState.HELD, LockState.UNKNOWN):
+            return lock.port
         if config.mode == "remote" or config.problem:
-            return None
+            return lock.port
         said = self._environ.get("OPENCLAW_GATEWAY_PORT", "") if place.default else ""
         if said.isdecimal() and 0 < int(said[:6]) < 65_536:
             return int(said)
         if config.port is not None:
             return config.port
-        return DEFAULT_PORT if place.default and config.present else None
+        # The rule for a profile's port is not documented: where it was last is the best there is.
+        return lock.port or (DEFAULT_PORT if place.default and config.present else None)
 
     async def _service(self, place: StateDirectory) -> Service:
         now = self._clock.monotonic()
@@ -235,7 +237,7 @@ class GatewayGatherer:
         return told
 
     def _slow(self, key: str, answers: Answers | None) -> EventLoop | None:
-        return self._late.setdefault(key, _Lateness()).note(answers, self._clock.monotonic())
+        return self._late.setdefault(key, Lateness()).note(answers, self._clock.monotonic())
 
 
 def _rival(

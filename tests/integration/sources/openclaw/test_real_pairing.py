@@ -29,7 +29,7 @@ def gateway(tmp_path: Path) -> Iterator[RealGateway]:
     if not openclaw_kit.other_address():
         pytest.skip("this machine has no address but its loopback")
     one = RealGateway(tmp_path / "home", far=True)
-    one.home.mkdir()
+    one.home.mkdir(exist_ok=True)
     one.configure(TOKEN)
     yield one
     one.end()

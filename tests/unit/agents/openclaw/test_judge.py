@@ -204,7 +204,11 @@ ROWS = [
     (seen(HELD, LIVE, owner=Owner.LOCK), G.READY, S.READY, ""),
     (seen(Lock(LockState.UNKNOWN, 9, 18789), LIVE), G.READY, S.READY, ""),
     (seen(answers=LIVE, remote=True), G.READY, S.READY, ""),
-    (seen(HELD, None, port=None), G.UNKNOWN, S.UNKNOWN, "says nothing about its state"),
+    (seen(HELD, None, port=None), G.SETTLING, S.SETTLING, "its port is not open yet"),
+    (
+        seen(Lock(LockState.UNKNOWN, 9), None, port=None),
+        *(G.UNKNOWN, S.UNKNOWN, "says nothing about its state"),
+    ),
     (heard(Heard(draining="config", connection=READING)), G.SETTLING, S.SETTLING, "draining"),
     (
         heard(Heard(ConnectionState.REFUSED, "It runs, but refuses this panel: X.")),
