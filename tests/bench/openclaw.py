@@ -218,6 +218,11 @@ async def _faults(bench: _Bench, first: RealGateway, second: RealGateway) -> Non
     second.configure(OTHER)
     await asyncio.gather(
         bench.measure(
+            "token changed: its connection has ended",
+            lambda: watcher.done() and not bench.told(second, "connection", "reads", "reader")(),
+            asyncio.shield(watcher),
+        ),
+        bench.measure(
             "token changed: refuses the old one",
             bench.shows(second, ready, "the token it is shown is another one", "reader"),
             asyncio.shield(watcher),

@@ -16,6 +16,7 @@ from services.agents.openclaw.probes import Answers, EventLoop, Reach, Readiness
 from services.clock import SystemClock
 from services.config.sources import OpenClawTable
 from services.models import GatewayState, SandboxId, StepState
+from services.process.identity import ProcessId
 from services.sources.openclaw import commands
 from services.sources.openclaw.files import read_lock
 from services.sources.openclaw.gather import Lateness
@@ -142,8 +143,10 @@ async def test_the_port_is_that_of_a_held_lock_and_else_of_the_configuration(
 ) -> None:
     async with gateway_peer() as of_lock, gateway_peer() as of_config:
         configure(home / ".openclaw", port=of_config.port)
-        more = {} if held else {"startTime": 1}
-        write_lock(home / ".openclaw", of_lock.port, **more)
+        ours = ProcessId.capture()
+        assert ours is not None
+        gone = ProcessId(ours.pid, ours.start_ticks - 1, ours.boot_id)
+        write_lock(home / ".openclaw", of_lock.port, ours if held else gone)
         environ = {"HOME": str(home), "PATH": str(home / "bin")}
         source = open_openclaw("oc", OpenClawTable(), SystemClock(), environ)
         seen = await source.observer.observe()
@@ -208,7 +211,7 @@ def test_what_is_ever_run_is_named_here(home: Path) -> None:
     }
 
 
-def test_a_reason_is_judged_by_its_code_and_never_by_its_words() -> None:
+def test_a_refusal_is_judged_by_its_code_and_not_by_its_words() -> None:
     from services.agents.openclaw.refusals import explain
     from services.agents.openclaw.wire import GatewayRefusal
 

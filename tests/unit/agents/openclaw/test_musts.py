@@ -60,7 +60,7 @@ MUSTS: dict[str, dict[str, str]] = {
     "Connecting": {
         "connect comes after the challenge": "connection::nothing_is_sent_before_the_challenge",
         "closed fields, id and mode `cli`, no caps": "wire::connecting_asks_for_reading_alone",
-        "codes decide, never words": "nevers::a_reason_is_judged_by_its_code_and_never_by_its_words",
+        "codes decide, not words": "nevers::a_refusal_is_judged_by_its_code_and_not_by_its_words",
         "the scopes of the answer decide": "link::without_the_right_to_read_nothing_is_asked",
         "a restart is another boot": "told::a_restart_is_asked_about_with_what_it_ends",
         "1 s, doubling to 30 s, with jitter": "link::each_failure_waits_longer_to_half_a_minute",
