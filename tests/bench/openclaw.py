@@ -281,10 +281,10 @@ async def run(home: Path) -> float:
     first, second = RealGateway(home), RealGateway(home, "ops")
     clock = SystemClock()
     table = OpenClawTable(credential="config")
-    source = open_openclaw("oc", table, clock, first.environ)
+    source = open_openclaw("oc", table, clock, home / "keys", first.environ)
     named = OpenClawTable(state_dir=str(second.state), token_file=str(home / "token"))
     (home / "token").write_text(TOKEN)
-    reader = open_openclaw("reader", named, clock, first.environ)
+    reader = open_openclaw("reader", named, clock, home / "keys", first.environ)
     intervals = {"oc": table.interval_s, "reader": named.interval_s}
     board = Board(clock, [source.info, reader.info], intervals=intervals)
     bench = _Bench(board)

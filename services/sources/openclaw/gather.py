@@ -21,7 +21,6 @@ from services.net.http import Http
 from services.process.identity import ProcessId, port_owner
 from services.sources.openclaw import commands
 from services.sources.openclaw.carrier import GatewayAddress, carrier_over
-from services.sources.openclaw.door import CredentialPlace
 from services.sources.openclaw.files import LockFile, config_version, read_config, read_lock
 from services.sources.openclaw.layout import StateDirectory, state_directories
 from services.sources.openclaw.links import GatewayLinks
@@ -63,18 +62,16 @@ class GatewayGatherer:
     def __init__(
         self,
         state_dir: str,
-        address: GatewayAddress | None,
-        credential: CredentialPlace,
+        links: GatewayLinks,
         command: str,
         environ: Mapping[str, str],
         clock: Clock,
     ) -> None:
         self._state_dir = state_dir
-        self._address = address
         self._command = command
         self._environ = environ
         self._clock = clock
-        self.links = GatewayLinks(credential, address, environ, clock)
+        self.links = links
         self._http: dict[str, Http] = {}
         self._late: dict[str, Lateness] = {}
         self._places: dict[str, StateDirectory] = {}
@@ -88,8 +85,8 @@ class GatewayGatherer:
 
     async def gather(self) -> dict[str, OpenClawEvidence]:
         """The evidence of every gateway, by its native id."""
-        if self._address is not None:
-            one = await self._gather_remote(self._address)
+        if self.links.named is not None:
+            one = await self._gather_remote(self.links.named)
             self._known = (one.name,)
             return {one.name: one}
         places, locks = await asyncio.to_thread(self._read_places)

@@ -6,6 +6,7 @@ import asyncio
 import random
 from collections.abc import Collection, Mapping
 from importlib.metadata import version
+from pathlib import Path
 
 from services.agents.openclaw.device import DeviceIdentity
 from services.agents.openclaw.evidence import ConnectionState, Heard, LockState
@@ -13,7 +14,6 @@ from services.agents.openclaw.link import GatewayLink
 from services.agents.openclaw.probes import Answers, HealthWord, Reach
 from services.agents.openclaw.wire import GatewayCredential
 from services.clock import Clock
-from services.config.paths import state_dir
 from services.process.identity import port_owner, program
 from services.sources.openclaw.carrier import GatewayAddress
 from services.sources.openclaw.devices import DeviceKeys
@@ -31,20 +31,21 @@ class GatewayLinks:
     def __init__(
         self,
         credential: CredentialPlace,
-        address: GatewayAddress | None,
+        named: GatewayAddress | None,
+        keys: Path,
         environ: Mapping[str, str],
         clock: Clock,
     ) -> None:
-        """`address` is of the one gateway that is named by it."""
+        """`named` is of the one gateway that is named by it, `keys` the folder of our keys."""
+        self.named = named
         self.changed = asyncio.Event()
         """Set when a gateway told something between two looks; whoever waits clears it."""
         self._credential = credential
-        self._address = address
         self._environ = environ
         self._clock = clock
         self._links: dict[str, GatewayLink] = {}
         self._places: dict[str, GatewayAddress] = {}
-        self._keys = DeviceKeys(state_dir() / "openclaw-devices")
+        self._keys = DeviceKeys(keys)
 
     def get(self, native_id: str) -> GatewayLink | None:
         """The connection of one gateway; None where none was made."""
@@ -64,8 +65,8 @@ class GatewayLinks:
         link = self._links.get(native_id)
         if not self._credential.named:
             return Heard()
-        address = self._address or address
-        if _is_started(answers) and address is not None and (place is not None or self._address):
+        address = self.named or address
+        if _is_started(answers) and address is not None and (place is not None or self.named):
             self._places[native_id] = address
             if link is None:
                 link = self._links[native_id] = self._make(native_id, place)
@@ -88,7 +89,7 @@ class GatewayLinks:
         Raises:
             UnavailableError: it cannot be made.
         """
-        link, address = self._links.get(native_id), self._address
+        link, address = self._links.get(native_id), self.named
         if link is not None and address is not None and address.far and link.asks_for_device:
             await asyncio.to_thread(self._keys.make, address.where)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from pathlib import Path
 
 from services.clock import Clock
 from services.config.sources import OpenClawTable
@@ -13,6 +14,7 @@ from services.sources.openclaw.actor import OpenClawActor
 from services.sources.openclaw.carrier import GatewayAddress
 from services.sources.openclaw.door import CredentialPlace
 from services.sources.openclaw.gather import GatewayGatherer
+from services.sources.openclaw.links import GatewayLinks
 from services.sources.openclaw.observer import OpenClawObserver
 from services.sources.openclaw.restart import OpenClawProposer
 from services.sources.openclaw.rows import NO_LINK, NO_LOGS, NO_QUEUE, NO_SHELL
@@ -21,9 +23,13 @@ from services.sources.protocol.source import OpenSource
 
 
 def open_openclaw(
-    key: str, table: OpenClawTable, clock: Clock, environ: Mapping[str, str] | None = None
+    key: str,
+    table: OpenClawTable,
+    clock: Clock,
+    keys: Path,
+    environ: Mapping[str, str] | None = None,
 ) -> OpenSource:
-    """Open it. `environ` replaces the process's variables.
+    """Open it. `keys` is the folder of this panel's keys, `environ` replaces the variables.
 
     Raises:
         UnavailableError: its `url` is no address of a gateway that may be asked, or its credential
@@ -41,7 +47,8 @@ def open_openclaw(
             cannot.append((one, reason))
     info = Source(key, "openclaw", table.label, address, frozenset(can), tuple(cannot))
     environ = os.environ if environ is None else environ
-    gatherer = GatewayGatherer(table.state_dir, named, credential, table.command, environ, clock)
+    links = GatewayLinks(credential, named, keys, environ, clock)
+    gatherer = GatewayGatherer(table.state_dir, links, table.command, environ, clock)
     watch = None if table.url else StateWatch(table.state_dir, environ, clock)
 
     def no_tool() -> str:

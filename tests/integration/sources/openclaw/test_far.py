@@ -38,10 +38,9 @@ def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def keys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def keys(tmp_path: Path) -> Path:
     """Where this panel's keys are kept."""
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "states"))
-    return tmp_path / "states" / "wakedeck" / "openclaw-devices"
+    return tmp_path / "keys"
 
 
 class Far:
@@ -81,7 +80,7 @@ async def far(
             tls_fingerprint=found if pin is None else pin,
             token_file=str(folder / "token"),
         )
-        source = open_openclaw("oc", table, SystemClock(), {"HOME": str(folder)})
+        source = open_openclaw("oc", table, SystemClock(), folder / "keys", {"HOME": str(folder)})
         try:
             yield Far(peer, source)
         finally:
@@ -145,7 +144,9 @@ def test_a_fingerprint_as_it_is_written_anywhere(text: str) -> None:
 )
 def test_a_pin_that_cannot_be(url: str, pin: str) -> None:
     with pytest.raises(UnavailableError, match="tls_fingerprint"):
-        open_openclaw("oc", OpenClawTable(url=url, tls_fingerprint=pin), SystemClock(), {})
+        open_openclaw(
+            "oc", OpenClawTable(url=url, tls_fingerprint=pin), SystemClock(), Path("/nowhere"), {}
+        )
 
 
 @pytest.fixture

@@ -106,7 +106,7 @@ async def look(
 ) -> dict[str, tuple[Gateway, SandboxState, str]]:
     """Each gateway by its name, with the state of its agents and why."""
     environ: Mapping[str, str] = {"HOME": str(home), "PATH": str(home / "bin"), **variables}
-    source = open_openclaw("oc", table, SystemClock(), environ)
+    source = open_openclaw("oc", table, SystemClock(), Path("/nowhere"), environ)
     try:
         seen = await source.observer.observe()
     finally:
@@ -231,7 +231,7 @@ async def test_a_process_that_let_go_of_its_lock_is_not_gone(
     configure(home / ".openclaw", port=free_port)
     write_lock(home / ".openclaw", free_port, ProcessId.capture(sleeper.pid))
     environ = {"HOME": str(home), "PATH": str(home / "bin")}
-    source = open_openclaw("oc", FOUND, SystemClock(), environ)
+    source = open_openclaw("oc", FOUND, SystemClock(), Path("/nowhere"), environ)
     try:
         await source.observer.observe()
         next((home / ".openclaw" / "tmp").glob("*/*.lock")).unlink()
@@ -262,7 +262,7 @@ async def test_what_changes_on_this_machine_is_heard_between_two_polls(
         sleeper.kill()
         sleeper.wait()
     environ = {"HOME": str(home), "PATH": str(home / "bin")}
-    source = open_openclaw("oc", FOUND, SystemClock(), environ)
+    source = open_openclaw("oc", FOUND, SystemClock(), Path("/nowhere"), environ)
     observer = source.observer
     assert isinstance(observer, Listens)
     taken: list[socket.socket] = []
@@ -406,13 +406,15 @@ async def test_one_by_its_address(home: Path, free_port: int) -> None:
 )
 def test_an_address_that_may_not_be_asked(url: str) -> None:
     with pytest.raises(UnavailableError):
-        open_openclaw("oc", OpenClawTable(url=url), SystemClock(), {})
+        open_openclaw("oc", OpenClawTable(url=url), SystemClock(), Path("/nowhere"), {})
 
 
 async def test_a_probe_is_a_verdict_and_a_start_its_one_verb(home: Path) -> None:
     async with gateway() as peer:
         write_lock(home / ".openclaw", peer.port)
-        source = open_openclaw("oc", OpenClawTable(), SystemClock(), {"HOME": str(home)})
+        source = open_openclaw(
+            "oc", OpenClawTable(), SystemClock(), Path("/nowhere"), {"HOME": str(home)}
+        )
         here = SandboxId("oc", "openclaw")
         assert (await source.observer.probe(here)).kind is VerdictKind.READY
         gone = await source.observer.probe(SandboxId("oc", "openclaw-gone"))

@@ -60,7 +60,7 @@ async def looked(home: Path, peer: GatewayPeer, table: OpenClawTable = READS_IT)
     configure(home / ".openclaw", auth={"mode": "token", "token": TOKEN}, port=peer.port)
     write_lock(home / ".openclaw", peer.port)
     environ = {"HOME": str(home), "PATH": str(home / "bin")}
-    source = open_openclaw("oc", table, SystemClock(), environ)
+    source = open_openclaw("oc", table, SystemClock(), Path("/nowhere"), environ)
     try:
         seen = [await source.observer.observe() for _ in range(3)]
         seen.append(await source.observer.probe(SandboxId("oc", "openclaw")))  # type: ignore[arg-type]
@@ -148,7 +148,7 @@ async def test_the_port_is_that_of_a_held_lock_and_else_of_the_configuration(
         gone = ProcessId(ours.pid, ours.start_ticks - 1, ours.boot_id)
         write_lock(home / ".openclaw", of_lock.port, ours if held else gone)
         environ = {"HOME": str(home), "PATH": str(home / "bin")}
-        source = open_openclaw("oc", OpenClawTable(), SystemClock(), environ)
+        source = open_openclaw("oc", OpenClawTable(), SystemClock(), Path("/nowhere"), environ)
         seen = await source.observer.observe()
         await source.observer.close()
     port = of_lock.port if asked == "the lock" else of_config.port

@@ -39,9 +39,8 @@ def gateway(tmp_path: Path) -> Iterator[RealGateway]:
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 async def test_a_gateway_on_another_machine_pairs_this_panel_on_the_operators_word(
-    gateway: RealGateway, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    gateway: RealGateway, tmp_path: Path
 ) -> None:
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "states"))
     (tmp_path / "token").write_text(TOKEN)
     gateway.start()
     await _is_ready_here(gateway)
@@ -52,7 +51,7 @@ async def test_a_gateway_on_another_machine_pairs_this_panel_on_the_operators_wo
         assert why in seen[1], seen
     far = _open(gateway, tmp_path, ":".join(re.findall("..", pin)).upper())
     try:
-        await _pairs(far, gateway, tmp_path / "states" / "wakedeck" / "openclaw-devices")
+        await _pairs(far, gateway, tmp_path / "keys")
     finally:
         await far.observer.close()
 
@@ -60,7 +59,7 @@ async def test_a_gateway_on_another_machine_pairs_this_panel_on_the_operators_wo
 def _open(gateway: RealGateway, folder: Path, pin: str) -> OpenSource:
     address = f"wss://{openclaw_kit.other_address()}:{gateway.port}"
     table = OpenClawTable(url=address, tls_fingerprint=pin, token_file=str(folder / "token"))
-    return open_openclaw("far", table, SystemClock(), gateway.environ)
+    return open_openclaw("far", table, SystemClock(), folder / "keys", gateway.environ)
 
 
 async def _seen(gateway: RealGateway, folder: Path, pin: str) -> tuple[GatewayState, str]:
@@ -75,7 +74,7 @@ async def _seen(gateway: RealGateway, folder: Path, pin: str) -> tuple[GatewaySt
 async def _is_ready_here(gateway: RealGateway) -> None:
     """Over its loopback, where the process of its lock is the proof of its certificate."""
     table = OpenClawTable(credential="config")
-    here = open_openclaw("oc", table, SystemClock(), gateway.environ)
+    here = open_openclaw("oc", table, SystemClock(), Path("/nowhere"), gateway.environ)
 
     async def reads() -> bool:
         seen = await here.observer.observe()

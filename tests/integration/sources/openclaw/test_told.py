@@ -96,7 +96,7 @@ async def panel(
         configure(state, auth={"mode": "token", "token": TOKEN, **auth})
         write_lock(state, one.port)
         environ = {"HOME": str(home), "PATH": str(home / "bin")}
-        source = open_openclaw("oc", table, SystemClock(), environ)
+        source = open_openclaw("oc", table, SystemClock(), Path("/nowhere"), environ)
         try:
             yield Panel(home, one, source)
         finally:
@@ -379,7 +379,9 @@ async def test_an_address_of_this_machine_with_a_token_file(tmp_path: Path) -> N
     async with gateway_peer() as peer:
         address = f"ws://127.0.0.1:{peer.port}"
         table = OpenClawTable(url=address, token_file=str(tmp_path / "token"))
-        source = open_openclaw("oc", table, SystemClock(), {"HOME": str(tmp_path)})
+        source = open_openclaw(
+            "oc", table, SystemClock(), Path("/nowhere"), {"HOME": str(tmp_path)}
+        )
         try:
             seen = await source.observer.observe()
         finally:
@@ -400,7 +402,7 @@ async def test_an_address_of_this_machine_with_a_token_file(tmp_path: Path) -> N
 )
 def test_a_credential_that_cannot_be_named_so(table: OpenClawTable) -> None:
     with pytest.raises(UnavailableError):
-        open_openclaw("oc", table, SystemClock(), {})
+        open_openclaw("oc", table, SystemClock(), Path("/nowhere"), {})
 
 
 @pytest.mark.parametrize("data", ["x" * ((1 << 20) + 1), "no frame"], ids=["huge", "foreign"])

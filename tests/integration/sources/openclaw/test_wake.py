@@ -65,7 +65,7 @@ def starts(home: Path, port: int, checked: object = "", code: int = 0) -> None:
 def opened(home: Path, **variables: str) -> OpenSource:
     path = f"{home / 'bin'}:/usr/bin:/bin"
     environ = {"HOME": str(home), "PATH": path, **variables}
-    return open_openclaw("oc", OpenClawTable(), SystemClock(), environ)
+    return open_openclaw("oc", OpenClawTable(), SystemClock(), Path("/nowhere"), environ)
 
 
 async def wake(source: OpenSource, home: Path, which: SandboxId = OPS) -> Attempt:
@@ -205,7 +205,7 @@ async def test_the_real_command_says_why_it_does_not_start(home: Path) -> None:
     """Here is no service manager, whatever the stand-in says of one."""
     real = RealGateway(home, "ops")
     environ = {**real.environ, "PATH": f"{home / 'bin'}:{real.environ['PATH']}"}
-    source = open_openclaw("oc", OpenClawTable(), SystemClock(), environ)
+    source = open_openclaw("oc", OpenClawTable(), SystemClock(), Path("/nowhere"), environ)
     steps = [step async for step in source.actor.wake(OPS)]
     assert steps[-1].state.value == "failed", steps
     assert "it ended with" not in steps[-1].detail, "in its own words"
