@@ -34,7 +34,7 @@ SERVICE_S = 3.0
 """How long what a service said holds while its gateway stays away."""
 
 
-class Lateness:
+class EventLoopLateness:
     """Remembers in how many looks in a row an event loop was late."""
 
     def __init__(self) -> None:
@@ -73,7 +73,7 @@ class GatewayGatherer:
         self._clock = clock
         self.links = links
         self._http: dict[str, Http] = {}
-        self._late: dict[str, Lateness] = {}
+        self._late: dict[str, EventLoopLateness] = {}
         self._places: dict[str, StateDirectory] = {}
         self._known: tuple[str, ...] = ()
         self._services: dict[str, tuple[float, Service]] = {}
@@ -234,7 +234,9 @@ class GatewayGatherer:
         return told
 
     def _slow(self, key: str, answers: Answers | None) -> EventLoop | None:
-        return self._late.setdefault(key, Lateness()).note(answers, self._clock.monotonic())
+        return self._late.setdefault(key, EventLoopLateness()).note(
+            answers, self._clock.monotonic()
+        )
 
 
 def _rival(

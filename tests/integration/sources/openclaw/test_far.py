@@ -207,7 +207,7 @@ async def test_a_pairing_that_nobody_approves_is_not_asked_for_for_ever(
         async def rests() -> bool:
             tried = len(peer.connects)
             for _ in range(6):
-                await asyncio.sleep(0.05)
+                await asyncio.sleep(0.05)  # nothing tells that no more is tried
                 await one.source.observer.observe()
             return len(peer.connects) == tried
 

@@ -19,7 +19,7 @@ from services.models import GatewayState, SandboxId, StepState
 from services.process.identity import ProcessId
 from services.sources.openclaw import commands
 from services.sources.openclaw.files import read_lock
-from services.sources.openclaw.gather import Lateness
+from services.sources.openclaw.gather import EventLoopLateness
 from services.sources.openclaw.layout import state_directories
 from services.sources.openclaw.source import open_openclaw
 from tests.integration.sources.openclaw.test_gateways import configure, write_lock
@@ -174,7 +174,7 @@ def late(delay_ms: float, degraded: bool = True) -> Answers:
 
 
 def test_a_late_event_loop_is_believed_at_the_third_look_over_a_quarter_of_a_minute() -> None:
-    seen = Lateness()
+    seen = EventLoopLateness()
     assert [seen.note(late(1500.0), at) for at in (0.0, 5.0, 14.9)] == [None] * 3
     assert seen.note(late(1500.0), 15.0) is not None
     assert seen.note(late(999.0), 16.0) is None, "one good look ends it"
