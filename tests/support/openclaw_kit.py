@@ -9,6 +9,7 @@ import socket
 import ssl
 import subprocess
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -108,10 +109,11 @@ class RealGateway:
         )
 
     def lock(self) -> dict[str, Any]:
-        """What its lock says; empty where there is none."""
+        """What its lock says; empty where there is none, or it is being written."""
         for path in self.state.glob("tmp/openclaw-*/gateway.state.lock"):
-            fields: dict[str, Any] = json.loads(path.read_text())
-            return fields
+            with suppress(FileNotFoundError, json.JSONDecodeError):
+                fields: dict[str, Any] = json.loads(path.read_text())
+                return fields
         return {}
 
     def send(self, number: signal.Signals) -> None:
