@@ -243,7 +243,7 @@ async def _faults(bench: _Bench, first: RealGateway, second: RealGateway) -> Non
     bad.write_text(good.replace("gateway: {", "gateway: {bind: 'nowhere', "))
     await bench.measure(
         "saved configuration is invalid",
-        bench.told(second, "saved configuration", "not accepted"),
+        bench.told(second, "saved config", "not accepted"),
         time.monotonic(),
         90,
         RARE["config.get"] + AIM_S,

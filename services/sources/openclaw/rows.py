@@ -59,12 +59,12 @@ def _unsaved(seen: OpenClawEvidence) -> str:
     saved = seen.heard.told.saved
     if not seen.heard.reading or saved is None or saved.valid:
         return ""
-    return end_sentence(f"A restart would end it: {_issues(saved)}")
+    why = f"its saved configuration is not accepted: {_issues(saved)}"
+    return end_sentence(f"A restart would end it: {why}")
 
 
 def _issues(saved: SavedConfig) -> str:
-    why = "; ".join(saved.issues) or "it does not say why"
-    return f"its saved configuration is not accepted: {why}"
+    return "; ".join(saved.issues) or "it does not say why"
 
 
 def _address(seen: OpenClawEvidence) -> str:
@@ -124,11 +124,11 @@ def _told(seen: OpenClawEvidence) -> list[tuple[str, str]]:
     if not heard.reading:
         return rows
     if told.saved is not None and not told.saved.valid:
-        rows.append(("saved configuration", f"a restart would end it: {_issues(told.saved)}"))
+        rows.append(("saved config", f"not accepted: {_issues(told.saved)}"))
     elif told.saved is not None and not told.saved.in_force:
-        rows.append(("saved configuration", "not in force before a restart"))
+        rows.append(("saved config", "not in force before a restart"))
     if told.health is not None and told.health.reloads not in ("", "active"):
-        rows.append(("follows its configuration", told.health.reloads))
+        rows.append(("reloads config", told.health.reloads))
     summary = told.summary
     if summary is not None and summary.audit:
         rows.append(("troubles", ", ".join(f"{code} {n}" for code, n in summary.audit)))

@@ -481,6 +481,8 @@ async def test_a_saved_configuration_that_would_end_it_is_said_and_never_restart
             )
 
         await eventually(says)
+        gateway, _ = await one.rows()
+        assert dict(gateway.evidence)["saved config"].startswith("not accepted: gateway.bind: ")
         assert one.source.proposer is not None
         asked = await one.source.proposer.propose(AGENT, "restart")
         assert asked.refusal.startswith("its saved configuration is not accepted: gateway.bind")
