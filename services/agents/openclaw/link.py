@@ -40,7 +40,7 @@ from services.errors import UnavailableError, WakedeckError
 from services.text.sanitize import sanitize
 
 FIRST_WAIT_S, LONGEST_WAIT_S = 1.0, 30.0
-CHECK_S = 5.0
+CHECK_S = 2.0
 """A refused credential is looked at again so often, to see whether it is another one."""
 _ROUND_S = 1.0
 _MAY_TAKE_LONG = "usage.cost"
