@@ -52,6 +52,11 @@ def open_shells_dir() -> Path:
     return state_dir() / "open-shells"
 
 
+def openclaw_devices_dir() -> Path:
+    """The keys that gateways on other machines know this panel by."""
+    return state_dir() / "openclaw-devices"
+
+
 def screenshots_dir() -> Path:
     """Screenshots the operator asked for."""
     return state_dir() / "screenshots"

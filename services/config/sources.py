@@ -159,6 +159,8 @@ class OpenClawTable(_Table, frozen=True, tag="openclaw"):
     """One state directory; empty: ~/.openclaw and every ~/.openclaw-PROFILE."""
     url: str = ""
     """Instead: one gateway by its address, wss, or ws on this machine such as a tunnel."""
+    tls_fingerprint: str = ""
+    """SHA-256 of the certificate behind a wss `url`: that one is trusted, and no other."""
     credential: Literal["", "config"] = ""
     """Whether it is read over its WebSocket with the token or password of its configuration."""
     token_file: str = ""

@@ -109,7 +109,7 @@ def _open(source: SourceSettings, opener: _Opener) -> OpenSource:
         case OpenClawTable() as table:
             from services.sources.openclaw.source import open_openclaw
 
-            return open_openclaw(source.key, table, clock)
+            return open_openclaw(source.key, table, clock, paths.openclaw_devices_dir())
         case TerminalTable() as table:
             from services.sources.terminal.source import open_terminal
 

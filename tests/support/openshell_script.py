@@ -18,6 +18,27 @@ import pytest
 
 from tests.support import light_json
 
+
+def curl_said(*answers: tuple[int, str, str]) -> str:
+    """What the `curl` that asks an agent prints: of each path the status, the type and the body."""
+    return "".join(f"{body}\nanswered-with {code:03} {kind}\n" for code, kind, body in answers)
+
+
+def _json(value: object, code: int = 200) -> tuple[int, str, str]:
+    return code, "application/json; charset=utf-8", json.dumps(value)
+
+
+AGENT_SERVES = [
+    0,
+    curl_said(
+        _json({"ok": True, "status": "live"}),
+        _json({"ok": True, "status": "started", "version": "2026.9.6"}),
+        _json({"ready": True, "failing": []}),
+    ),
+]
+"""Exit code and words of `curl` in a sandbox whose agent serves, and of one whose does not."""
+AGENT_REFUSES = [7, curl_said((0, "", ""))]
+
 _SCRIPT = """\
 import fcntl, os, sys, time
 STATE, CALLS = {state!r}, {calls!r}

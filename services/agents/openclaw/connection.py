@@ -7,6 +7,7 @@ import itertools
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Protocol
 
+from services.agents.openclaw.device import DeviceIdentity
 from services.agents.openclaw.wire import (
     CHALLENGE,
     GatewayAnswer,
@@ -75,7 +76,10 @@ class GatewayConnection:
         """When the last frame came, of the monotonic clock."""
 
     async def enter(
-        self, version: str, credential: Callable[[], Awaitable[GatewayCredential | None]]
+        self,
+        version: str,
+        credential: Callable[[], Awaitable[GatewayCredential | None]],
+        device: DeviceIdentity | None = None,
     ) -> GatewayHello:
         """The handshake; the credential is asked for when the challenge is there.
 
@@ -91,7 +95,10 @@ class GatewayConnection:
                     if isinstance(first, GatewayPush) and first.event == CHALLENGE:
                         break
                 number = str(next(self._numbers))
-                await self._channel.send(encode_connect(number, version, await credential()))
+                shown = await credential()
+                await self._channel.send(
+                    encode_connect(number, version, shown, device, first.fields)
+                )
                 while True:
                     answer = await self._next()
                     if isinstance(answer, GatewayAnswer) and answer.id == number:

@@ -47,6 +47,10 @@ class Config:
     """Why it cannot be read, as a clause."""
     mode: str = ""
     port: int | None = None
+    tls: bool = False
+    """Its port speaks TLS."""
+    refused: str = ""
+    """Why its own command does not accept it, as far as it was asked."""
     remote: str = ""
     """Scheme, host and port of the gateway it uses instead of one here."""
 
@@ -141,6 +145,8 @@ class OpenClawEvidence:
     """It is named by its address: nothing of it is on this machine's disk."""
     config: Config = Config()
     lock: Lock = Lock()
+    without_lock: tuple[int, float] | None = None
+    """The process that held the lock until lately and still runs, and the seconds since."""
     port: int | None = None
     """Where it is asked; None where that is not known."""
     owner: Owner = Owner.UNKNOWN

@@ -126,10 +126,10 @@ def _unproven(seen: OpenClawEvidence) -> OpenClawJudgement | None:
 
 
 def _opening(seen: OpenClawEvidence) -> OpenClawJudgement | None:
-    lock = seen.lock
-    if lock.state is not LockState.HELD or seen.answers is None:
+    lock, unasked = seen.lock, seen.answers is None and seen.port is None
+    if lock.state is not LockState.HELD or lock.suspended:
         return None
-    if seen.answers.reach is not Reach.REFUSED or lock.suspended:
+    if not unasked and (seen.answers is None or seen.answers.reach is not Reach.REFUSED):
         return None
     age = lock.age_s or 0.0
     if age < STARTING_S:
@@ -147,15 +147,45 @@ def _opening(seen: OpenClawEvidence) -> OpenClawJudgement | None:
     )
 
 
+def _is_away(seen: OpenClawEvidence) -> bool:
+    """Whether no process holds the lock and nobody answers."""
+    if seen.remote or seen.lock.state not in (LockState.NONE, LockState.STALE):
+        return False
+    if seen.answers is None:
+        return seen.port is None
+    return seen.answers.reach is Reach.REFUSED
+
+
+def _between_locks(seen: OpenClawEvidence) -> OpenClawJudgement | None:
+    """As it starts it lets go of its lock once, and as it ends before its process does."""
+    if not _is_away(seen) or seen.without_lock is None or seen.without_lock[1] >= STARTING_S:
+        return None
+    pid, since = seen.without_lock
+    why = f"Process {pid} has let go of its lock and still runs: it starts or ends."
+    return OpenClawJudgement(
+        "between two locks",
+        GatewayState.SETTLING,
+        SandboxState.SETTLING,
+        why,
+        until=seen.now + STARTING_S - since,
+    )
+
+
+def _config_invalid(seen: OpenClawEvidence) -> OpenClawJudgement | None:
+    if not _is_away(seen) or not seen.config.refused or seen.heard.restart_s:
+        return None
+    why = f"Its configuration is not accepted: {seen.config.refused}."
+    advice = "Nothing starts it before that is mended."
+    return OpenClawJudgement(
+        "configuration invalid", GatewayState.DOWN, SandboxState.BROKEN, why, advice
+    )
+
+
 def _ended(seen: OpenClawEvidence) -> OpenClawJudgement | None:
     """No process holds the lock and nobody answers: what its service says."""
-    lock, service, answers = seen.lock, seen.service, seen.answers
-    if seen.remote or lock.state not in (LockState.NONE, LockState.STALE):
+    if not _is_away(seen):
         return None
-    if answers is not None and answers.reach is not Reach.REFUSED:
-        return None
-    if answers is None and seen.port is not None:
-        return None
+    lock, service = seen.lock, seen.service
     if seen.heard.restart_s:
         # Within one process too: its lock is let go of and taken again.
         why = "It said that it restarts; no process holds its lock yet."
@@ -329,6 +359,15 @@ def _log(seen: OpenClawEvidence) -> str:
 
 _ROWS: tuple[Callable[[OpenClawEvidence], OpenClawJudgement | None], ...] = (
     *(_absent, _elsewhere, _unread, _port_of_another, _other_answers, _unproven, _opening),
-    *(_ended, _silent, _unreachable, _unknown_word, _not_started, not_read),
+    *(
+        _between_locks,
+        _config_invalid,
+        _ended,
+        _silent,
+        _unreachable,
+        _unknown_word,
+        _not_started,
+        not_read,
+    ),
     *(channel_down, _not_ready, _late, degraded, _ready),
 )

@@ -19,36 +19,44 @@ from services.agents.openclaw.connection import (
     GatewayConnection,
     GatewayRefusedError,
 )
+from services.agents.openclaw.device import DeviceIdentity
 from services.agents.openclaw.evidence import ConnectionState, Heard
 from services.agents.openclaw.fields import number
-from services.agents.openclaw.refusals import NO_SCOPE, explain
+from services.agents.openclaw.refusals import NO_SCOPE, PAIRING, explain
 from services.agents.openclaw.told import Told
 from services.agents.openclaw.told_readers import forget_order, take, take_session
 from services.agents.openclaw.wire import (
     LEAST_S,
+    RARE,
     READ_SCOPE,
     READS,
     GatewayCredential,
     GatewayHello,
     GatewayPush,
+    GatewayRefusal,
 )
 from services.clock import Clock
 from services.errors import UnavailableError, WakedeckError
 from services.text.sanitize import sanitize
 
 FIRST_WAIT_S, LONGEST_WAIT_S = 1.0, 30.0
-CHECK_S = 5.0
+CHECK_S = 2.0
 """A refused credential is looked at again so often, to see whether it is another one."""
 _ROUND_S = 1.0
 _MAY_TAKE_LONG = "usage.cost"
 """What is asked before it is enough to be shown."""
+PAIRING_S, PAIRING_LIMIT_S = 10.0, 600.0
+"""How often, and for how long, it is tried again while somebody has to approve this panel."""
+_FOR_DEVICES = PAIRING | {NO_SCOPE.code, "DEVICE_IDENTITY_REQUIRED"}
+_MAY_BE_HUGE, _MOST_CUT_SHORT = "config.get", 2
+"""What may be larger than a frame may be, and how often that may end the connection."""
 _DRAIN_S, _AWAY_S = 330.0, 60.0
 """A gateway that said it goes down and is still there, or away, for so long does something else."""
 _TOUCHES: Mapping[str, tuple[str, ...]] = {
     "task": ("tasks.list", "diagnostics.lanes"),
     "cron": ("cron.list", "tasks.list"),
-    "config.changed": ("agents.list", "channels.status", "status"),
-    "plugins.changed": ("channels.status", "status"),
+    "config.changed": ("agents.list", "channels.status", "status", "config.get"),
+    "plugins.changed": ("channels.status", "status", "health"),
 }
 """What a push makes worth asking."""
 
@@ -70,6 +78,13 @@ class Door(Protocol):
             UnavailableError: it cannot be read, or may not be shown.
         """
 
+    async def device(self) -> DeviceIdentity | None:
+        """What we are known by there; None where nothing is to be proven.
+
+        Raises:
+            UnavailableError: it cannot be used.
+        """
+
     async def fingerprint(self) -> str:
         """Another one when `credential` would give another one; holds nothing of it."""
 
@@ -88,11 +103,16 @@ class GatewayLink:
         self._jitter = jitter
         self._task: asyncio.Task[None] | None = None
         self._retry = asyncio.Event()
+        self._cleared = asyncio.Event()
+        """Set once its probes were good after the last connection."""
         self._settled = asyncio.Event()
         self._connection: GatewayConnection | None = None
         self._state = ConnectionState.OFF
-        self._problem = self._advice = self._draining = ""
+        self._problem = self._advice = self._draining = self._refusal = ""
         self._draining_at = self._back_by = 0.0
+        self._was_told = False
+        self._pairing_since: float | None = None
+        self._cut_short = 0
         self._hello = GatewayHello()
         self._told = Told()
         self._asked: dict[str, float] = {}
@@ -101,7 +121,8 @@ class GatewayLink:
         self._down: dict[str, float] = {}
 
     def start(self) -> None:
-        """Connect, unless that is under way; idempotent."""
+        """Connect, unless that is under way: its probes say that it has started. Idempotent."""
+        self._cleared.set()
         if self._task is None or self._task.done():
             self._set(ConnectionState.CONNECTING)
             self._settled.clear()
@@ -116,11 +137,20 @@ class GatewayLink:
         self._draining = ""
         self._set(ConnectionState.OFF)
 
+    def touch(self, method: str) -> None:
+        """What a method tells may be another thing now: ask it as soon as it may be."""
+        self._touched.add(method)
+
     def retry(self) -> None:
         """Try again at once where it waits; nothing where it reads."""
         if self._state is not ConnectionState.READING:
             self._settled.clear()
             self._retry.set()
+
+    @property
+    def asks_for_device(self) -> bool:
+        """Whether it was refused because it lets paired devices alone read."""
+        return self._refusal in _FOR_DEVICES
 
     async def settled(self, limit_s: float) -> None:
         """Return when it reads or has failed, `limit_s` at the most."""
@@ -161,13 +191,18 @@ class GatewayLink:
     async def _keep(self) -> None:
         wait = FIRST_WAIT_S
         while True:
+            self._was_told = self._retry.is_set()
             self._retry.clear()
             seen = await self._fingerprint()
             try:
                 await self._live()
             except GatewayRefusedError as error:
+                self._refusal = error.refusal.code
                 state, self._problem, self._advice = explain(error.refusal)
                 self._set(state)
+                if self._waits_for_approval(error.refusal):
+                    await self._pause(PAIRING_S)
+                    continue
                 if state is not ConnectionState.LOST:
                     await self._until_another(seen)
                     wait = FIRST_WAIT_S
@@ -181,10 +216,31 @@ class GatewayLink:
             except Exception as error:
                 self._problem = f"Its connection failed ({sanitize(type(error).__name__, 60)})."
                 self._set(ConnectionState.LOST)
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(wait * self._jitter.uniform(0.8, 1.2)):
-                    await self._retry.wait()
+            await self._pause(wait * self._jitter.uniform(0.8, 1.2))
             wait = min(wait * 2, LONGEST_WAIT_S)
+
+    async def _pause(self, seconds: float) -> None:
+        """Wait, also until its probes are good again, unless the operator wants it now."""
+        self._cleared.clear()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._retry.wait()
+        waits = [asyncio.ensure_future(one.wait()) for one in (self._retry, self._cleared)]
+        try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for one in waits:
+                one.cancel()
+
+    def _waits_for_approval(self, refusal: GatewayRefusal) -> bool:
+        """Whether somebody may yet approve this panel; begun anew by the operator's key."""
+        if refusal.code not in PAIRING:
+            self._pairing_since = None
+            return False
+        now = self._clock.monotonic()
+        if self._pairing_since is None or self._was_told:
+            self._pairing_since = now
+        return now - self._pairing_since < PAIRING_LIMIT_S
 
     async def _live(self) -> None:
         """One connection, to its end.
@@ -195,15 +251,18 @@ class GatewayLink:
         channel = await self._door.open()
         try:
             connection = GatewayConnection(channel, self._clock, self._on_push)
-            self._hello = await connection.enter(self._version, self._door.credential)
+            device = await self._door.device()
+            self._hello = await connection.enter(self._version, self._door.credential, device)
             if READ_SCOPE not in self._hello.scopes:
                 raise GatewayRefusedError(NO_SCOPE)
             self._told = forget_order(self._told)
             self._asked.clear()
             self._touched.clear()
             self._refused = set(READS) - self._hello.methods
-            self._draining = self._problem = self._advice = ""
-            self._back_by = 0.0
+            if self._cut_short >= _MOST_CUT_SHORT:
+                self._refused.add(_MAY_BE_HUGE)
+            self._draining = self._problem = self._advice = self._refusal = ""
+            self._back_by, self._pairing_since = 0.0, None
             self._connection = connection
             parts = [
                 asyncio.ensure_future(connection.run()),
@@ -246,6 +305,7 @@ class GatewayLink:
             self._refused.add(method)
             return
         except ChannelLostError:
+            self._cut_short += method == _MAY_BE_HUGE
             raise
         except UnavailableError:
             self._touched.add(method)
@@ -272,7 +332,7 @@ class GatewayLink:
             return True
         passed = self._clock.monotonic() - asked
         if method in self._touched:
-            return passed >= LEAST_S
+            return passed >= RARE.get(method, LEAST_S)
         return bool(every) and passed >= every
 
     def _note_down(self) -> None:

@@ -18,6 +18,7 @@ from services.text.sanitize import sanitize
 
 PROBE_S = 2.0
 """Seconds for one answer."""
+PATHS = ("/healthz", "/startupz", "/readyz")
 AGAIN_S = 0.3
 """Seconds before a port that refused is tried again."""
 
@@ -111,36 +112,40 @@ async def ask(
     carrier: Carrier,
     monotonic: Callable[[], float],
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    *,
+    suspended: bool = False,
 ) -> Answers:
-    """Ask a gateway how it is; read-only. Silence and refusal are believed at the second."""
+    """Ask a gateway how it is; read-only. Silence and refusal are believed at the second.
+
+    The silence of a process that is `suspended` is believed at once.
+    """
+    health, startup, readiness = PATHS
     began = monotonic()
-    reply = await carrier("/healthz", PROBE_S)
-    if reply.reach in (Reach.REFUSED, Reach.SILENT):
+    reply = await carrier(health, PROBE_S)
+    if reply.reach is Reach.REFUSED or (reply.reach is Reach.SILENT and not suspended):
         if reply.reach is Reach.REFUSED:
             await sleep(AGAIN_S)
         began = monotonic()
-        reply = await carrier("/healthz", PROBE_S)
+        reply = await carrier(health, PROBE_S)
     if reply.reach is not Reach.ANSWERED:
         return Answers(reply.reach, reply.problem)
     latency = monotonic() - began
-    health, word = read_health(reply)
-    if health is not HealthWord.LIVE:
-        return Answers(Reach.ANSWERED, health=health, word=word, latency_s=latency)
-    startup, readiness = await asyncio.gather(
-        carrier("/startupz", PROBE_S), carrier("/readyz", PROBE_S)
-    )
+    said, word = read_health(reply)
+    if said is not HealthWord.LIVE:
+        return Answers(Reach.ANSWERED, health=said, word=word, latency_s=latency)
+    started, ready = await asyncio.gather(carrier(startup, PROBE_S), carrier(readiness, PROBE_S))
     return Answers(
         Reach.ANSWERED,
-        health=health,
-        startup=read_startup(startup),
-        readiness=read_readiness(readiness),
+        health=said,
+        startup=read_startup(started),
+        readiness=read_readiness(ready),
         latency_s=latency,
     )
 
 
 def read_health(reply: Reply) -> tuple[HealthWord, str]:
     """What an answer of `/healthz` means, and its word where that is not known."""
-    fields = _fields(reply)
+    fields = read_json(reply)
     status = fields.get("status")
     if reply.status == 200 and fields.get("ok") is True and status == "live":
         return HealthWord.LIVE, ""
@@ -151,7 +156,7 @@ def read_health(reply: Reply) -> tuple[HealthWord, str]:
 
 def read_startup(reply: Reply) -> Startup | None:
     """What an answer of `/startupz` means; None where it is none."""
-    fields = _fields(reply)
+    fields = read_json(reply)
     ok, word = fields.get("ok"), fields.get("status")
     if not isinstance(ok, bool) or not isinstance(word, str):
         return None
@@ -167,7 +172,7 @@ def read_startup(reply: Reply) -> Startup | None:
 
 def read_readiness(reply: Reply) -> Readiness | None:
     """What an answer of `/readyz` means; None where it is none."""
-    fields = _fields(reply)
+    fields = read_json(reply)
     ready = fields.get("ready")
     if not isinstance(ready, bool) or reply.status not in (200, 503):
         return None
@@ -186,7 +191,8 @@ def _event_loop(fields: dict[str, Any]) -> EventLoop:
     return EventLoop(fields.get("degraded") is True, number(fields.get("delayP99Ms")) or 0.0, busy)
 
 
-def _fields(reply: Reply) -> dict[str, Any]:
+def read_json(reply: Reply) -> dict[str, Any]:
+    """The table an answer holds; empty where it is none, or does not call itself JSON."""
     if reply.reach is not Reach.ANSWERED or not reply.json:
         return {}
     try:

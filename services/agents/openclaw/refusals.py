@@ -11,7 +11,7 @@ from services.text.sanitize import sanitize
 NO_SCOPE = GatewayRefusal("NO_SCOPE")
 """It let us in and gave no right to read."""
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,79}")
-_PAIR = "On its machine: `openclaw devices approve {id}`."
+_PAIR = "It is tried again every 10 s for 10 min; `r` begins anew."
 _SAYS: dict[str, tuple[str, str]] = {
     "AUTH_TOKEN_MISMATCH": ("the token it is shown is another one than its own", ""),
     "AUTH_PASSWORD_MISMATCH": ("the password it is shown is another one than its own", ""),
@@ -19,16 +19,17 @@ _SAYS: dict[str, tuple[str, str]] = {
     "AUTH_PASSWORD_MISSING": ("it asks for a password", "Name one in the table of this source."),
     "AUTH_RATE_LIMITED": ("it was shown wrong credentials too often", "Reconnect in 5 min."),
     "DEVICE_IDENTITY_REQUIRED": (
-        "it asks for a paired device, which this panel cannot be",
-        "With `gateway.auth.mode` `token` it can be read from its own machine or over a tunnel.",
+        "it asks for a paired device",
+        "From another machine `r` asks it to pair this panel; from its own one, or over a tunnel, "
+        "it can be read with `gateway.auth.mode` `token`.",
     ),
     "AUTH_SCOPE_MISMATCH": ("the credential gives no right to read", ""),
     "NO_SCOPE": (
         f"it gives no right to read ({READ_SCOPE})",
-        "From another machine it reads for paired devices alone: use a tunnel to its port.",
+        "It lets paired devices alone read: `r` asks it to pair this panel; or use a tunnel.",
     ),
 }
-_PAIRING = ("NOT_PAIRED", "PAIRING_REQUIRED")
+PAIRING = frozenset({"NOT_PAIRED", "PAIRING_REQUIRED"})
 _PASSING = ("UNAVAILABLE", "startup-sidecars")
 
 
@@ -44,12 +45,11 @@ def explain(refusal: GatewayRefusal) -> tuple[ConnectionState, str, str]:
     if refusal.code == NO_SCHEMA:
         why = "It does not take this panel's way to connect: only its probes are shown."
         return ConnectionState.OTHER_PROTOCOL, why, "Its release and this panel's do not fit."
-    if refusal.code in _PAIRING:
+    if refusal.code in PAIRING:
         # It stands in a command to paste.
         request = refusal.request_id if _ID.fullmatch(refusal.request_id) else ""
-        asked = f" (request {request})" if request else ""
-        why = f"It runs, but refuses this panel: it is not paired{asked}."
-        advice = _PAIR.format(id=request) if request else ""
-        return ConnectionState.REFUSED, why, advice
+        how = f"On its machine: `openclaw devices approve {request}`." if request else ""
+        why = f"This gateway does not know this panel yet. {how}".strip()
+        return ConnectionState.REFUSED, why, _PAIR
     said, advice = _SAYS.get(refusal.code, (f"{sanitize(refusal.code, 60)}", ""))
     return ConnectionState.REFUSED, f"It runs, but refuses this panel: {said}.", advice

@@ -145,6 +145,25 @@ class Cost:
 
 
 @dataclass(frozen=True, slots=True)
+class SavedConfig:
+    """What a gateway says of the configuration that is on its disk now."""
+
+    valid: bool
+    issues: tuple[str, ...] = ()
+    in_force: bool = True
+    """Whether it serves by it; what is not accepted, or needs a restart, is not in force."""
+
+
+@dataclass(frozen=True, slots=True)
+class GatewayHealth:
+    """What `health` says beside its probes."""
+
+    broken_plugins: tuple[str, ...] = ()
+    reloads: str = ""
+    """Its word for whether it follows its configuration while it runs."""
+
+
+@dataclass(frozen=True, slots=True)
 class Told:
     """Everything told lately; None for what was not."""
 
@@ -158,6 +177,8 @@ class Told:
     jobs: tuple[CronJob, ...] | None = None
     lanes: tuple[Lane, ...] | None = None
     summary: GatewaySummary | None = None
+    health: GatewayHealth | None = None
+    saved: SavedConfig | None = None
     cost: Cost | None = None
     device: str = ""
     at: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))

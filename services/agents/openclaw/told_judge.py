@@ -51,14 +51,17 @@ def channel_down(seen: OpenClawEvidence) -> OpenClawJudgement | None:
 
 
 def degraded(seen: OpenClawEvidence) -> OpenClawJudgement | None:
-    summary = seen.heard.told.summary
-    if not seen.heard.reading or summary is None:
+    told = seen.heard.told
+    summary = told.summary
+    broken = () if told.health is None else told.health.broken_plugins
+    parts = tuple(dict.fromkeys((*(() if summary is None else summary.degraded), *broken)))
+    if not seen.heard.reading:
         return None
-    if summary.model_degraded:
+    if summary is not None and summary.model_degraded:
         why = "Its models do not work as configured."
         advice = "See `openclaw models status`."
-    elif summary.degraded:
-        why, advice = f"Parts of it do not work: {', '.join(summary.degraded)}.", ""
+    elif parts:
+        why, advice = f"Parts of it do not work: {', '.join(parts[:6])}.", ""
     else:
         return None
     return OpenClawJudgement("degraded", GatewayState.READY, SandboxState.STUCK, why, advice)

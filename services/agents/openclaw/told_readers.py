@@ -16,8 +16,10 @@ from services.agents.openclaw.told import (
     ChannelAccount,
     Cost,
     CronJob,
+    GatewayHealth,
     GatewaySummary,
     Lane,
+    SavedConfig,
     SessionInfo,
     TaskInfo,
     Told,
@@ -218,6 +220,31 @@ def _summary(told: Told, fields: dict[str, Any]) -> Told | None:
     )
 
 
+def _health(told: Told, fields: dict[str, Any]) -> Told | None:
+    plugins = fields.get("plugins")
+    if not isinstance(plugins, dict):
+        return None
+    broken = [
+        text(one.get("id") or one.get("name"), 60) if isinstance(one, dict) else text(one, 60)
+        for one in _list(plugins.get("errors"))
+    ]
+    reloads = text(table(fields.get("configReload")).get("hotReloadStatus"), 40)
+    return replace(told, health=GatewayHealth(tuple(filter(None, broken))[:12], reloads))
+
+
+def _saved(told: Told, fields: dict[str, Any]) -> Told | None:
+    valid = flag(fields.get("valid"))
+    if valid is None:
+        return None
+    issues = tables(fields.get("issues"), 5)
+    said = (f"{words(one.get('path'), 80)}: {words(one.get('message'), 160)}" for one in issues)
+    saved, applied = (fields.get(key) for key in ("configRevisionHash", "appliedConfigHash"))
+    # Where either is not told, nothing says that they differ.
+    same = not (isinstance(saved, str) and isinstance(applied, str)) or saved == applied
+    issues_told = tuple(one.removeprefix(": ") for one in said)
+    return replace(told, saved=SavedConfig(valid, issues_told, valid and same))
+
+
 def _cost(told: Told, fields: dict[str, Any]) -> Told | None:
     totals, daily = table(fields.get("totals")), tables(fields.get("daily"), 400)
     total = number(totals.get("totalCost"))
@@ -246,6 +273,8 @@ _READERS: Mapping[str, Callable[[Told, dict[str, Any]], Told | None]] = MappingP
         "cron.list": _jobs,
         "diagnostics.lanes": _lanes,
         "status": _summary,
+        "health": _health,
+        "config.get": _saved,
         "usage.cost": _cost,
         "gateway.identity.get": _identity,
     }

@@ -16,6 +16,7 @@ from typing import Any, TypeAlias
 
 import msgspec
 
+from services.agents.openclaw.device import DeviceIdentity, prove_device
 from services.agents.openclaw.fields import count, names, number, seconds, table, text, words
 from services.files.bounded import DocumentLimits, UnfitError, json_reader, parse_json
 
@@ -24,10 +25,13 @@ READ_SCOPE = "operator.read"
 CHALLENGE = "connect.challenge"
 LEAST_S = 15.0
 """No method is asked more often."""
+RARE = MappingProxyType({"config.get": 60.0})
+"""The same for what takes a gateway long."""
 READS: Mapping[str, float] = MappingProxyType(
     {
         "sessions.subscribe": 0.0,
         "channels.status": 30.0,
+        "health": 60.0,
         "agents.list": 300.0,
         "status": 60.0,
         "tasks.list": 60.0,
@@ -36,12 +40,13 @@ READS: Mapping[str, float] = MappingProxyType(
         "sessions.list": 120.0,
         "usage.cost": 600.0,
         "gateway.identity.get": 0.0,
+        "config.get": 300.0,
     }
 )
 """What is asked by itself, in this order, and how often where nothing is pushed; 0: once."""
 ON_KEY = frozenset({"gateway.restart.preflight", "logs.tail"})
 """What is asked for the operator alone."""
-FOLLOWED = frozenset({"sessions.changed", "shutdown"})
+FOLLOWED = frozenset({CHALLENGE, "sessions.changed", "shutdown"})
 """Pushes whose content is read; of others the name is enough."""
 SESSIONS = 60
 """Of a list of sessions."""
@@ -131,19 +136,31 @@ class _Frame(msgspec.Struct):
 _read_frame = json_reader(_Frame, _LIMITS)
 
 
-def encode_connect(number_: str, version: str, credential: GatewayCredential | None) -> str:
-    """The first frame: who asks, for reading alone."""
+def encode_connect(
+    number_: str,
+    version: str,
+    credential: GatewayCredential | None,
+    device: DeviceIdentity | None = None,
+    challenge: Mapping[str, Any] = MappingProxyType({}),
+) -> str:
+    """The first frame: who asks, for reading alone; a `device` proves itself by the challenge."""
     client = {"id": "cli", "displayName": "Wakedeck", "version": version}
+    client |= {"platform": sys.platform, "mode": "cli"}
+    role, scopes = "operator", [READ_SCOPE]
     params: dict[str, object] = {
         "minProtocol": PROTOCOL,
         "maxProtocol": PROTOCOL,
-        "client": {**client, "platform": sys.platform, "mode": "cli"},
-        "role": "operator",
-        "scopes": [READ_SCOPE],
+        "client": client,
+        "role": role,
+        "scopes": scopes,
         "caps": [],
     }
     if credential is not None:
         params["auth"] = {credential.kind: credential.secret}
+    if device is not None:
+        shown = credential is not None and credential.kind == "token"
+        token = credential.secret if shown and credential is not None else ""
+        params["device"] = prove_device(device, challenge, client, role, scopes, token)
     return json.dumps({"type": "req", "id": number_, "method": "connect", "params": params})
 
 

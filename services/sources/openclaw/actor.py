@@ -39,7 +39,7 @@ class OpenClawActor:
 
     async def wake(self, sandbox: SandboxId) -> AsyncIterator[Step]:
         """Look again, then have its service start it, once; whether it serves, probes tell."""
-        step = StepBuilder("start", self._clock, commands.START_S)
+        step = StepBuilder("start", self._clock, commands.VALIDATE_S + commands.START_S)
         yield step.begun
         gathered = await self._gatherer.gather()
         seen = gathered.get(self._gatherer.owner(sandbox.native_id))
@@ -53,6 +53,11 @@ class OpenClawActor:
         tool = commands.program(self._command, self._environ)
         if not tool:
             yield step.failed(commands.missing(self._command))
+            return
+        refused = await commands.find_invalid(tool, place, self._environ)
+        self._gatherer.note_refused(place, refused)
+        if refused:
+            yield step.failed(f"its configuration is not accepted: {refused}")
             return
         argv = commands.start_argv(tool, place)
         try:
@@ -74,6 +79,8 @@ class OpenClawActor:
             return
         step = StepBuilder("connect", self._clock, CONNECT_S)
         yield step.begun
+        if link.heard().connection is ConnectionState.REFUSED:
+            await self._gatherer.links.identify(self._gatherer.owner(sandbox.native_id))
         link.retry()
         await link.settled(CONNECT_S)
         heard = link.heard()

@@ -1,4 +1,4 @@
-"""The two commands that are run for an operator: a gateway's own service starts, or restarts it.
+"""What is run for an operator: a gateway's own service starts or restarts it, once it may.
 
 See upstream/openclaw: Services.
 """
@@ -17,7 +17,7 @@ from services.sources.openclaw.layout import StateDirectory
 from services.text.redact import redact_line
 from services.text.sanitize import end_sentence, sanitize
 
-START_S, RESTART_S = 60.0, 360.0
+START_S, RESTART_S, VALIDATE_S = 60.0, 360.0, 30.0
 _MOST_HINTS = 3
 
 
@@ -54,6 +54,34 @@ def start_argv(tool: str, place: StateDirectory) -> list[str]:
 def restart_argv(tool: str, place: StateDirectory) -> list[str]:
     """The words that restart the gateway of one state directory once what runs has ended."""
     return _argv(tool, place, "restart", "--safe")
+
+
+async def find_invalid(tool: str, place: StateDirectory, environ: Mapping[str, str]) -> str:
+    """Why its configuration is not accepted, as a clause; empty also where that cannot be told.
+
+    Its yes is no proof: what it passes may yet end with exit 78. Cancelling ends the command.
+    """
+    profile = ["--profile", place.profile] if place.profile else []
+    try:
+        done = await run(
+            [tool, *profile, "config", "validate", "--json"],
+            timeout_s=VALIDATE_S,
+            env=start_environ(place, environ),
+            cwd=place.path.parent,
+        )
+        told = parse_json(done.stdout)
+    except (ProcessError, UnfitError):
+        return ""
+    if not isinstance(told, dict) or told.get("valid") is not False:
+        return ""
+    issues = told.get("issues")
+    said = [
+        f"{redact_line(str(one.get('path') or '-'), 80)}: "
+        f"{redact_line(str(one.get('message') or 'it does not say why'), 160)}"
+        for one in (issues if isinstance(issues, list) else [])[:_MOST_HINTS]
+        if isinstance(one, dict)
+    ]
+    return "; ".join(said).rstrip(".") or "it does not say why"
 
 
 def _argv(tool: str, place: StateDirectory, *words: str) -> list[str]:

@@ -13,12 +13,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from services.agents.openclaw.connection import ChannelLostError
+from services.agents.openclaw.device import DeviceIdentity
 from services.agents.openclaw.wire import GatewayCredential
 from services.config.sources import OpenClawTable
 from services.errors import ShellError, UnavailableError
 from services.files.bounded import UnfitError, read_bounded, read_text
 from services.files.json5 import parse_json5
 from services.models import ShellState
+from services.sources.openclaw.carrier import GatewayAddress
 from services.terminal.transport.base import CloseReason
 from services.terminal.transport.framing import FrameEvent, Output
 from services.terminal.transport.websocket import WebSocketTransport
@@ -76,17 +78,22 @@ class GatewayDoor:
 
     def __init__(
         self,
-        url: Callable[[], str],
+        address: Callable[[], GatewayAddress],
         credential: Callable[[], GatewayCredential | None],
         prove: Prove,
+        device: Callable[[], Awaitable[DeviceIdentity | None]],
     ) -> None:
         """`credential` reads files and raises UnavailableError; it is called in a thread."""
-        self._url = url
+        self._address = address
         self._credential = credential
         self._prove = prove
+        self._device = device
 
     async def open(self) -> _SocketChannel:
-        transport = WebSocketTransport(self._url(), {}, framing=WholeFrames())
+        address = self._address()
+        transport = WebSocketTransport(
+            address.socket_url, {}, framing=WholeFrames(), tls=address.tls()
+        )
         try:
             await transport.open(80, 24)
         except ShellError as error:
@@ -98,6 +105,9 @@ class GatewayDoor:
         if problem:
             raise UnavailableError(f"It is shown no credential: {problem}.")
         return await asyncio.to_thread(self._credential)
+
+    async def device(self) -> DeviceIdentity | None:
+        return await self._device()
 
     async def fingerprint(self) -> str:
         try:

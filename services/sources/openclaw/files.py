@@ -92,8 +92,18 @@ def read_config(place: StateDirectory) -> Config:
         present=True,
         mode=sanitize(mode, 20) if isinstance(mode, str) else "",
         port=_port(gateway.get("port")),
+        tls=_table(gateway.get("tls")).get("enabled") is True,
         remote=_address(_table(gateway.get("remote")).get("url")),
     )
+
+
+def config_version(place: StateDirectory) -> object:
+    """Another value once the configuration has been written anew."""
+    try:
+        found = place.config.stat()
+    except OSError as error:
+        return error.errno
+    return found.st_ino, found.st_size, found.st_mtime_ns
 
 
 def _table(value: Any) -> dict[str, Any]:

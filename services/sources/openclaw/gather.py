@@ -18,11 +18,10 @@ from services.agents.openclaw.link import GatewayLink
 from services.agents.openclaw.probes import Answers, EventLoop, Reach, ask
 from services.clock import Clock
 from services.net.http import Http
-from services.process.identity import port_owner
+from services.process.identity import ProcessId, port_owner
 from services.sources.openclaw import commands
-from services.sources.openclaw.carrier import carrier_over, gateway_http
-from services.sources.openclaw.door import CredentialPlace
-from services.sources.openclaw.files import LockFile, read_config, read_lock
+from services.sources.openclaw.carrier import GatewayAddress, carrier_over
+from services.sources.openclaw.files import LockFile, config_version, read_config, read_lock
 from services.sources.openclaw.layout import StateDirectory, state_directories
 from services.sources.openclaw.links import GatewayLinks
 from services.sources.openclaw.service import ask_service
@@ -31,11 +30,11 @@ from services.text.sanitize import sanitize
 
 LATE_MS, LATE_LOOKS, LATE_S = 1000.0, 3, 15.0
 """An event loop this late, in so many looks in a row over so long, is said."""
-SERVICE_S = 10.0
+SERVICE_S = 3.0
 """How long what a service said holds while its gateway stays away."""
 
 
-class _Lateness:
+class EventLoopLateness:
     """Remembers in how many looks in a row an event loop was late."""
 
     def __init__(self) -> None:
@@ -63,28 +62,31 @@ class GatewayGatherer:
     def __init__(
         self,
         state_dir: str,
-        url: str,
-        credential: CredentialPlace,
+        links: GatewayLinks,
         command: str,
         environ: Mapping[str, str],
         clock: Clock,
     ) -> None:
         self._state_dir = state_dir
-        self._url = url
         self._command = command
         self._environ = environ
         self._clock = clock
-        self.links = GatewayLinks(credential, url, environ, clock)
+        self.links = links
         self._http: dict[str, Http] = {}
-        self._late: dict[str, _Lateness] = {}
+        self._late: dict[str, EventLoopLateness] = {}
         self._places: dict[str, StateDirectory] = {}
         self._known: tuple[str, ...] = ()
         self._services: dict[str, tuple[float, Service]] = {}
+        self._refused: dict[str, tuple[object, str]] = {}
+        """Of each configuration that its command was asked about, what it said of which version."""
+        self._versions: dict[str, object] = {}
+        self._holders: dict[str, tuple[ProcessId, float]] = {}
+        """Who was seen to hold each lock, and when last."""
 
     async def gather(self) -> dict[str, OpenClawEvidence]:
         """The evidence of every gateway, by its native id."""
-        if self._url:
-            one = await self._gather_remote()
+        if self.links.named is not None:
+            one = await self._gather_remote(self.links.named)
             self._known = (one.name,)
             return {one.name: one}
         places, locks = await asyncio.to_thread(self._read_places)
@@ -114,6 +116,10 @@ class GatewayGatherer:
         """Have every service asked anew: something was done to one."""
         self._services.clear()
 
+    def note_refused(self, place: StateDirectory, problem: str) -> None:
+        """What its command says of its configuration as it is now; empty where it accepts it."""
+        self._refused[place.id] = (config_version(place), problem)
+
     async def close(self) -> None:
         """Let go of the connections."""
         await self.links.close()
@@ -124,8 +130,8 @@ class GatewayGatherer:
         places = state_directories(self._state_dir, self._environ)
         return places, {one.id: read_lock(one, self._clock.now()) for one in places}
 
-    async def _gather_remote(self) -> OpenClawEvidence:
-        http = self._http.setdefault(self._url, gateway_http(self._url))
+    async def _gather_remote(self, address: GatewayAddress) -> OpenClawEvidence:
+        http = self._http.get(address.url) or self._http.setdefault(address.url, address.http())
         answers = await ask(carrier_over(lambda: http), self._clock.monotonic)
         return OpenClawEvidence(
             self._clock.now(),
@@ -133,8 +139,8 @@ class GatewayGatherer:
             http.address,
             remote=True,
             answers=answers,
-            slow=self._slow(self._url, answers),
-            heard=await self.links.hear(http.address, answers, None, 0),
+            slow=self._slow(address.url, answers),
+            heard=await self.links.hear(http.address, answers, None, None),
         )
 
     async def _gather_local(self, place: StateDirectory, held: LockFile) -> OpenClawEvidence:
@@ -147,14 +153,15 @@ class GatewayGatherer:
 
     async def _look(self, place: StateDirectory, held: LockFile) -> OpenClawEvidence:
         lock = held.lock
-        config = await asyncio.to_thread(read_config, place)
+        config = await asyncio.to_thread(self._read_config, place)
         port = self._port(place, held, config)
         answers: Answers | None = None
         owner, owner_name = Owner.UNKNOWN, ""
-        if port is not None:
-            base = f"http://127.0.0.1:{port}"
-            http = self._http.setdefault(base, gateway_http(base))
-            answers = await ask(carrier_over(lambda: http), self._clock.monotonic)
+        address = None if port is None else GatewayAddress.local(port, tls=config.tls)
+        if address is not None and port is not None:
+            http = self._http.get(address.url) or self._http.setdefault(address.url, address.http())
+            carrier = carrier_over(lambda: http)
+            answers = await ask(carrier, self._clock.monotonic, suspended=lock.suspended)
             if answers.reach is Reach.ANSWERED:
                 owner, owner_name = await asyncio.to_thread(_owner, port, held)
         one = OpenClawEvidence(
@@ -163,6 +170,7 @@ class GatewayGatherer:
             redact_line(str(place.path), 200),
             config=config,
             lock=lock,
+            without_lock=self._without_lock(place, held),
             port=port,
             owner=owner,
             owner_name=owner_name,
@@ -173,7 +181,7 @@ class GatewayGatherer:
             ),
         )
         proven = place if owner is Owner.LOCK else None
-        one = replace(one, heard=await self.links.hear(place.id, answers, proven, port or 0))
+        one = replace(one, heard=await self.links.hear(place.id, answers, proven, address))
         away = answers is None or answers.reach is Reach.REFUSED
         if away and lock.state in (LockState.NONE, LockState.STALE):
             one = replace(one, service=await self._service(place))
@@ -181,18 +189,40 @@ class GatewayGatherer:
             self._services.pop(place.unit, None)
         return one
 
+    def _read_config(self, place: StateDirectory) -> Config:
+        version = config_version(place)
+        link = self.links.get(place.id)
+        if link is not None and self._versions.get(place.id, version) != version:
+            link.touch("config.get")
+        self._versions[place.id] = version
+        of, refused = self._refused.get(place.id, (version, ""))
+        return replace(read_config(place), refused=refused if of == version else "")
+
+    def _without_lock(self, place: StateDirectory, held: LockFile) -> tuple[int, float] | None:
+        now = self._clock.monotonic()
+        if held.lock.state is LockState.HELD and held.process is not None:
+            self._holders[place.id] = (held.process, now)
+            return None
+        process, at = self._holders.get(place.id, (None, 0.0))
+        if process is None or not process.alive():
+            self._holders.pop(place.id, None)
+            return None
+        return process.pid, now - at
+
     def _port(self, place: StateDirectory, held: LockFile, config: Config) -> int | None:
         """Where it is asked; None where nothing says it or there is no gateway of its own."""
-        if held.lock.port is not None:
-            return held.lock.port
+        lock = held.lock
+        if lock.port is not None and lock.state in (LockState.HELD, LockState.UNKNOWN):
+            return lock.port
         if config.mode == "remote" or config.problem:
-            return None
+            return lock.port
         said = self._environ.get("OPENCLAW_GATEWAY_PORT", "") if place.default else ""
         if said.isdecimal() and 0 < int(said[:6]) < 65_536:
             return int(said)
         if config.port is not None:
             return config.port
-        return DEFAULT_PORT if place.default and config.present else None
+        # The rule for a profile's port is not documented: where it was last is the best there is.
+        return lock.port or (DEFAULT_PORT if place.default and config.present else None)
 
     async def _service(self, place: StateDirectory) -> Service:
         now = self._clock.monotonic()
@@ -204,7 +234,9 @@ class GatewayGatherer:
         return told
 
     def _slow(self, key: str, answers: Answers | None) -> EventLoop | None:
-        return self._late.setdefault(key, _Lateness()).note(answers, self._clock.monotonic())
+        return self._late.setdefault(key, EventLoopLateness()).note(
+            answers, self._clock.monotonic()
+        )
 
 
 def _rival(

@@ -6,15 +6,17 @@ import asyncio
 import random
 from collections.abc import Collection, Mapping
 from importlib.metadata import version
-from urllib.parse import urlsplit
+from pathlib import Path
 
+from services.agents.openclaw.device import DeviceIdentity
 from services.agents.openclaw.evidence import ConnectionState, Heard, LockState
 from services.agents.openclaw.link import GatewayLink
 from services.agents.openclaw.probes import Answers, HealthWord, Reach
 from services.agents.openclaw.wire import GatewayCredential
 from services.clock import Clock
 from services.process.identity import port_owner, program
-from services.sources.openclaw.carrier import socket_url
+from services.sources.openclaw.carrier import GatewayAddress
+from services.sources.openclaw.devices import DeviceKeys
 from services.sources.openclaw.door import CredentialPlace, GatewayDoor
 from services.sources.openclaw.files import read_lock
 from services.sources.openclaw.layout import StateDirectory
@@ -27,23 +29,34 @@ class GatewayLinks:
     """One connection for each gateway that may be shown a credential."""
 
     def __init__(
-        self, credential: CredentialPlace, url: str, environ: Mapping[str, str], clock: Clock
+        self,
+        credential: CredentialPlace,
+        named: GatewayAddress | None,
+        keys: Path,
+        environ: Mapping[str, str],
+        clock: Clock,
     ) -> None:
+        """`named` is of the one gateway that is named by it, `keys` the folder of our keys."""
+        self.named = named
         self.changed = asyncio.Event()
         """Set when a gateway told something between two looks; whoever waits clears it."""
         self._credential = credential
-        self._url = url
         self._environ = environ
         self._clock = clock
         self._links: dict[str, GatewayLink] = {}
-        self._ports: dict[str, int] = {}
+        self._places: dict[str, GatewayAddress] = {}
+        self._keys = DeviceKeys(keys)
 
     def get(self, native_id: str) -> GatewayLink | None:
         """The connection of one gateway; None where none was made."""
         return self._links.get(native_id)
 
     async def hear(
-        self, native_id: str, answers: Answers | None, place: StateDirectory | None, port: int
+        self,
+        native_id: str,
+        answers: Answers | None,
+        place: StateDirectory | None,
+        address: GatewayAddress | None,
     ) -> Heard:
         """What it tells over its connection, which is made where its probes allow it.
 
@@ -52,8 +65,9 @@ class GatewayLinks:
         link = self._links.get(native_id)
         if not self._credential.named:
             return Heard()
-        if _is_started(answers) and (place is not None or self._url):
-            self._ports[native_id] = port
+        address = self.named or address
+        if _is_started(answers) and address is not None and (place is not None or self.named):
+            self._places[native_id] = address
             if link is None:
                 link = self._links[native_id] = self._make(native_id, place)
             first = link.heard().connection is ConnectionState.OFF
@@ -69,26 +83,40 @@ class GatewayLinks:
         for gone in self._links.keys() - set(known):
             await self._links.pop(gone).stop()
 
+    async def identify(self, native_id: str) -> None:
+        """Have a key that a gateway on another machine can know us by, where it asks for one.
+
+        Raises:
+            UnavailableError: it cannot be made.
+        """
+        link, address = self._links.get(native_id), self.named
+        if link is not None and address is not None and address.far and link.asks_for_device:
+            await asyncio.to_thread(self._keys.make, address.where)
+
     async def close(self) -> None:
         """Let go of all of them."""
         for link in self._links.values():
             await link.stop()
 
     def _make(self, native_id: str, place: StateDirectory | None) -> GatewayLink:
-        def url() -> str:
-            local = f"http://127.0.0.1:{self._ports[native_id]}"
-            return socket_url(local if place is not None else self._url)
-
         async def prove() -> str:
+            port = self._places[native_id].port
             if place is not None:
-                return await asyncio.to_thread(_prove_local, place, self._ports[native_id])
-            return await asyncio.to_thread(_prove_named, self._url)
+                return await asyncio.to_thread(_prove_local, place, port)
+            return await asyncio.to_thread(_prove_named, self._places[native_id])
+
+        async def device() -> DeviceIdentity | None:
+            # On its own machine a new device would take the place of those paired there.
+            address = self._places[native_id]
+            if not address.far:
+                return None
+            return await asyncio.to_thread(self._keys.read, address.where)
 
         def credential() -> GatewayCredential | None:
             config = None if place is None else place.config
             return self._credential.read(config, self._environ)
 
-        door = GatewayDoor(url, credential, prove)
+        door = GatewayDoor(lambda: self._places[native_id], credential, prove, device)
         jitter = random.Random()  # noqa: S311  no secret is made of it
         return GatewayLink(door, self._clock, version("wakedeck"), self.changed, jitter)
 
@@ -112,11 +140,10 @@ def _prove_local(place: StateDirectory, port: int | None) -> str:
     return ""
 
 
-def _prove_named(url: str) -> str:
+def _prove_named(address: GatewayAddress) -> str:
     """The same for an address: TLS proves another machine, our user's program a port of this."""
-    parts = urlsplit(socket_url(url))
-    if parts.scheme == "wss":
+    if address.secure:
         return ""
-    found = port_owner(parts.port or 80)
+    found = port_owner(address.port)
     runs = None if found is None or found.process is None else program(found.process.pid)
     return "" if runs is not None and runs.own else "a program of another user may listen there"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from typing import Any
 
 from services.agents.openclaw.evidence import OpenClawEvidence
 from services.agents.openclaw.judge import judge
@@ -25,6 +27,7 @@ from services.models import (
 from services.sources.openclaw.gather import GatewayGatherer
 from services.sources.openclaw.logs import follow_file, follow_told
 from services.sources.openclaw.rows import NO_LOGS, NO_QUEUE, to_rows, to_verdict
+from services.sources.openclaw.watch import StateWatch
 from services.sources.openclaw.work import full_text, to_queue, unknown_words
 from services.sources.protocol.verdict import Verdict, VerdictKind
 from services.text.sanitize import sanitize
@@ -37,18 +40,24 @@ class OpenClawObserver:
         self,
         info: Source,
         gatherer: GatewayGatherer,
+        watch: StateWatch | None,
         no_tool: Callable[[], str],
         clock: Clock,
     ) -> None:
         """`no_tool` says why the command cannot be run; empty where it can."""
         self.info = info
         self._gatherer = gatherer
+        self._watch = watch
         self._no_tool = no_tool
         self._clock = clock
 
     async def observe(self) -> Observation:
+        if self._watch is not None:
+            await self._watch.begin()
         gathered = await self._gatherer.gather()
         judged = {native_id: judge(seen) for native_id, seen in gathered.items()}
+        if self._watch is not None:
+            self._watch.end(gathered, judged)
         rows = [to_rows(self.info.key, one, gathered[one], judged[one]) for one in gathered]
         return Observation(
             self.info.key,
@@ -60,10 +69,19 @@ class OpenClawObserver:
         )
 
     async def news(self) -> None:
-        """Return when a gateway told something."""
-        changed = self._gatherer.links.changed
-        changed.clear()
-        await changed.wait()
+        """Return when a gateway told something, or something of it changed on this machine."""
+        told = self._gatherer.links.changed
+        told.clear()
+        waits: list[asyncio.Future[Any]] = [asyncio.ensure_future(told.wait())]
+        if self._watch is not None:
+            waits.append(asyncio.ensure_future(self._watch.changed()))
+        try:
+            done, _ = await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for one in waits:
+                one.cancel()
+        for one in done:
+            one.result()
 
     async def queue(self, sandbox: SandboxId, window: int) -> QueueSnapshot:
         tasks, jobs, told = self._work(sandbox)

@@ -50,6 +50,9 @@ class OpenClawProposer:
             refusal = commands.missing(self._command).rstrip(".")
         elif judge(seen).gateway is not GatewayState.READY:
             refusal = f"it does not serve: {judge(seen).reason}".rstrip(".")
+        elif seen.heard.told.saved is not None and not seen.heard.told.saved.valid:
+            why = "; ".join(seen.heard.told.saved.issues)
+            refusal = f"its saved configuration is not accepted: {why}".rstrip(".: ")
         return Proposal(
             sandbox,
             verb,
@@ -65,7 +68,7 @@ class OpenClawProposer:
         )
 
     async def carry_out(self, proposal: Proposal) -> AsyncIterator[Step]:
-        step = StepBuilder("restart", self._clock, commands.RESTART_S)
+        step = StepBuilder("restart", self._clock, commands.VALIDATE_S + commands.RESTART_S)
         yield step.begun
         owner, seen = await self._seen(proposal.sandbox, proposal.verb)
         if proposal.refusal:
@@ -77,6 +80,11 @@ class OpenClawProposer:
         tool = commands.program(self._command, self._environ)
         if place is None or not tool:
             raise UnavailableError(commands.missing(self._command))
+        refused = await commands.find_invalid(tool, place, self._environ)
+        if refused:
+            raise RefusedError(
+                f"It was not restarted: its saved configuration is not accepted: {refused}."
+            )
         argv = commands.restart_argv(tool, place)
         try:
             problem, _ = await commands.run_service(argv, commands.RESTART_S, place, self._environ)

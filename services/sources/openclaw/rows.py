@@ -5,11 +5,12 @@ from __future__ import annotations
 from services.agents.openclaw.evidence import ConnectionState, LockState, OpenClawEvidence
 from services.agents.openclaw.judgement import OpenClawJudgement
 from services.agents.openclaw.probes import Answers
-from services.agents.openclaw.told import ChannelAccount
+from services.agents.openclaw.told import ChannelAccount, SavedConfig
 from services.models import Facts, Gateway, GatewayId, GatewayState, Sandbox
 from services.sources.openclaw.agents import dollars, to_sandboxes
 from services.sources.protocol.verdict import Verdict, VerdictKind
 from services.text.format import duration, size, span
+from services.text.sanitize import end_sentence
 
 NO_LINK = "no credential is configured: there is no connection that could be renewed"
 NO_QUEUE = "its tasks are told over a connection, and no credential is configured for one"
@@ -29,7 +30,7 @@ def to_rows(
         front,
         seen.name,
         judged.gateway,
-        "" if serves and judged.agent.value == "ready" else judged.reason,
+        _unsaved(seen) if serves and judged.agent.value == "ready" else judged.reason,
         seen.now,
         address=_address(seen),
         latency_s=answers.latency_s if serves and answers is not None else None,
@@ -51,6 +52,19 @@ def to_verdict(judged: OpenClawJudgement, no_tool: str) -> Verdict:
     if judged.gateway is GatewayState.UNKNOWN:
         return Verdict(VerdictKind.UNKNOWN, judged.reason, advice=judged.advice)
     return Verdict(VerdictKind.TERMINAL, judged.reason, advice=judged.advice)
+
+
+def _unsaved(seen: OpenClawEvidence) -> str:
+    """What would end a gateway that serves well."""
+    saved = seen.heard.told.saved
+    if not seen.heard.reading or saved is None or saved.valid:
+        return ""
+    why = f"its saved configuration is not accepted: {_issues(saved)}"
+    return end_sentence(f"A restart would end it: {why}")
+
+
+def _issues(saved: SavedConfig) -> str:
+    return "; ".join(saved.issues) or "it does not say why"
 
 
 def _address(seen: OpenClawEvidence) -> str:
@@ -109,6 +123,12 @@ def _told(seen: OpenClawEvidence) -> list[tuple[str, str]]:
         rows.append(("versions", f"gateway {theirs}, command {ours}: is a restart due?"))
     if not heard.reading:
         return rows
+    if told.saved is not None and not told.saved.valid:
+        rows.append(("saved config", f"not accepted: {_issues(told.saved)}"))
+    elif told.saved is not None and not told.saved.in_force:
+        rows.append(("saved config", "not in force before a restart"))
+    if told.health is not None and told.health.reloads not in ("", "active"):
+        rows.append(("reloads config", told.health.reloads))
     summary = told.summary
     if summary is not None and summary.audit:
         rows.append(("troubles", ", ".join(f"{code} {n}" for code, n in summary.audit)))

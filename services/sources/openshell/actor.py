@@ -232,12 +232,12 @@ class OpenShellActor:
         yield stage.begun
         answer = await ask_agent(self._cli, target, tools, entry, self._clock.now())
         self._answers.note(target, answer)
-        if answer.alive and entry.port is not None and not await listens("", entry.port):
+        if answer.serves and entry.port is not None and not await listens("", entry.port):
             away = f"{answer.said}, but its dashboard is not reachable on {entry.port} from here"
             yield stage.not_done(away, away)
-        elif answer.alive:
+        elif answer.serves:
             yield stage.ok(answer.said, outcome=answer.said)
-        elif answer.alive is None:
+        elif answer.serves is None:
             yield stage.not_done(answer.said, answer.said)
         else:
             hint = "; the palette can let NemoClaw repair it" if nemoclaw_cli.locate() else ""

@@ -56,9 +56,9 @@ class AgentProposer:
             return Proposal(
                 sandbox,
                 verb,
-                "Ask its agent whether it lives?",
+                "Ask its agent whether it serves?",
                 target.native,
-                "One `curl` runs in the sandbox; nothing is changed.",
+                "Asked by `curl` in the sandbox; nothing is changed.",
                 "Ask",
                 refusal=_no_agent(entry),
                 act="to ask its agent",
@@ -131,7 +131,7 @@ class AgentProposer:
         answer = await ask_agent(self._cli, target, tools, entry, self._clock.now())
         self._answers.note(target, answer)
         said = sentence(answer.said)
-        yield step.ok(said) if answer.alive else step.failed(said)
+        yield step.ok(said) if answer.serves else step.failed(said)
 
     def _not_offered(self, target: Target, theirs: NemoclawVerb, tool: NemoclawTool | None) -> str:
         if tool is None:

@@ -1,37 +1,46 @@
-"""Whether the agent's own gateway lives inside a sandbox: one command, when the operator acts.
+"""Whether the agent's own gateway serves inside a sandbox: asked when the operator acts.
 
 See upstream/openshell: Agent inside. Never asked on a timer.
 """
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 
-from services.models import Facts
+from services.agents.openclaw.evidence import OpenClawEvidence
+from services.agents.openclaw.judge import judge
+from services.agents.openclaw.probes import (
+    PATHS,
+    PROBE_S,
+    Answers,
+    HealthWord,
+    Reach,
+    Reply,
+    ask,
+    read_json,
+)
+from services.models import Facts, SandboxState
+from services.sources.openshell.agent_probes import AgentCarrier
 from services.sources.openshell.cli import Cli
-from services.sources.openshell.cli_text import is_cli_error
 from services.sources.openshell.cli_version import Toolset
-from services.sources.openshell.client import scope
 from services.sources.openshell.nemoclaw_registry import NemoclawEntry
 from services.sources.openshell.records import Target
 from services.text.format import clock_time
 
 AGENT_S = 10.0
-_REMOTE_S = 8
-_CURL_S = 5
-_ALIVE = ("2", "3")
-_REFUSED_LOGIN = ("401", "403")
-_NO_SUCH_PROGRAM = 127
+_HERMES_PATH = "/health"
+_NOT_KNOWN = "whether its agent lives is not known"
 
 
 @dataclass(frozen=True, slots=True)
 class AgentAnswer:
     """What the agent's gateway answered at one instant."""
 
-    alive: bool | None
-    """None where it is not known."""
+    serves: bool | None
+    """None where it is not known, or not decided yet."""
     said: str
-    """As a clause: `answers on 18789 (401)`."""
+    """As a clause: `its agent answers on 18789 and is ready`."""
     at: float = 0.0
 
 
@@ -67,32 +76,53 @@ class AgentAnswers:
 async def ask_agent(
     cli: Cli, target: Target, tools: Toolset, entry: NemoclawEntry, now: float
 ) -> AgentAnswer:
-    """Ask from inside the sandbox; the answer's body is thrown away.
+    """Ask from inside the sandbox; only JSON with the words of its agent is believed.
 
     Raises:
         UnavailableError: openshell cannot be run.
     """
     port = entry.agent_port
     if not tools.exec or port is None:
-        return AgentAnswer(None, "whether its agent lives is not known", now)
-    plain = ("--no-login-shell",) if tools.no_login_shell else ()
-    answer = await cli.run(
-        *(*scope(target, tools), "sandbox", "exec", "-n", target.name, "--no-tty"),
-        *("--timeout", str(_REMOTE_S), *plain, "--"),
-        *("curl", "-s", "-o", "/dev/null", "-m", str(_CURL_S), "-w", "%{http_code}"),
-        f"http://127.0.0.1:{port}/health",
-        limit_s=AGENT_S - 0.5,
-        gateway=target.gateway,
-    )
-    code = answer.stdout.strip()[-3:]
-    if answer.timed_out or answer.code == _NO_SUCH_PROGRAM or is_cli_error(answer.stderr):
-        why = "no curl in it" if answer.code == _NO_SUCH_PROGRAM else answer.error_text
-        why = "no answer in time" if answer.timed_out else why
-        return AgentAnswer(None, f"whether its agent lives is not known ({why})", now)
-    if not (len(code) == 3 and code.isascii() and code.isdigit()):
-        return AgentAnswer(None, "whether its agent lives is not known", now)
-    if code[0] in _ALIVE or code in _REFUSED_LOGIN:
-        return AgentAnswer(True, f"its agent answers on {port} ({code})", now)
-    if entry.agent == "hermes" and code == "404":
-        return AgentAnswer(None, "whether its agent lives is not known (404)", now)
-    return AgentAnswer(False, f"its agent does not answer on {port}", now)
+        return AgentAnswer(None, _NOT_KNOWN, now)
+    by = time.monotonic() + AGENT_S - 0.5
+    if entry.agent == "hermes":
+        carrier = AgentCarrier(cli, target, tools, port, (_HERMES_PATH,), by)
+        return _to_hermes(await carrier(_HERMES_PATH, PROBE_S), port, now)
+    carrier = AgentCarrier(cli, target, tools, port, PATHS, by)
+    return _to_answer(await ask(carrier, time.monotonic), port, now)
+
+
+def _to_answer(answers: Answers, port: int, now: float) -> AgentAnswer:
+    missed = _to_miss(answers.reach, answers.problem, port, now)
+    if missed is not None:
+        return missed
+    if answers.health is HealthWord.OTHER:
+        return AgentAnswer(False, f"something else than its agent answers on {port}", now)
+    seen = OpenClawEvidence(now, "", "", remote=True, port=port, answers=answers)
+    judged = judge(seen)
+    if judged.agent is SandboxState.READY:
+        return AgentAnswer(True, f"its agent answers on {port} and is ready", now)
+    why = judged.reason[:1].lower() + judged.reason[1:].rstrip(".")
+    return AgentAnswer(None, f"its agent answers on {port}: {why}", now)
+
+
+def _to_hermes(reply: Reply, port: int, now: float) -> AgentAnswer:
+    missed = _to_miss(reply.reach, reply.problem, port, now)
+    if missed is not None:
+        return missed
+    told = read_json(reply)
+    if reply.status == 200 and (told.get("status"), told.get("platform")) == ("ok", "hermes-agent"):
+        return AgentAnswer(True, f"its agent answers on {port} and is well", now)
+    return AgentAnswer(None, f"{_NOT_KNOWN} ({reply.status}, and not its words)", now)
+
+
+def _to_miss(reach: Reach, problem: str, port: int, now: float) -> AgentAnswer | None:
+    if reach is Reach.REFUSED:
+        return AgentAnswer(
+            False, f"its agent does not answer on {port}: the connection is refused", now
+        )
+    if reach is Reach.SILENT:
+        return AgentAnswer(False, f"its agent keeps port {port} but does not answer", now)
+    if reach is Reach.FAILED:
+        return AgentAnswer(None, f"{_NOT_KNOWN} ({problem})", now)
+    return None

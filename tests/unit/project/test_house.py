@@ -53,7 +53,10 @@ ONLY_IN = {
     "prometheus_client": ("services.watch.metrics",),
     "grpc": ("services.sources.openshell.grpc_client",),
     "openshell": ("services.sources.openshell.grpc_client",),
-    "cryptography": ("services.sources.openshell.certificates",),
+    "cryptography": (
+        "services.sources.openshell.certificates",
+        "services.sources.openclaw.devices",
+    ),
     "pyte": ("services.terminal.emulator",),
     "websockets": ("services.terminal.transport", "services.sources.local"),
     "aiosqlite": ("services.sources.local", "services.files.sqlite"),

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -19,8 +21,10 @@ from services.config.sources import OpenClawTable
 from services.errors import UnavailableError
 from services.models import Capability, Gateway, GatewayState, SandboxId, SandboxState
 from services.process.identity import ProcessId
+from services.sources.openclaw import watch as watching
 from services.sources.openclaw.agents import UNSEEN
 from services.sources.openclaw.source import open_openclaw
+from services.sources.protocol.observer import Listens
 from services.sources.protocol.verdict import VerdictKind
 from services.terminal.exec.requests import ShellChoice
 from tests.support.http_peer import Exchange, HttpPeer, http_peer
@@ -102,7 +106,7 @@ async def look(
 ) -> dict[str, tuple[Gateway, SandboxState, str]]:
     """Each gateway by its name, with the state of its agents and why."""
     environ: Mapping[str, str] = {"HOME": str(home), "PATH": str(home / "bin"), **variables}
-    source = open_openclaw("oc", table, SystemClock(), environ)
+    source = open_openclaw("oc", table, SystemClock(), Path("/nowhere"), environ)
     try:
         seen = await source.observer.observe()
     finally:
@@ -221,6 +225,71 @@ async def test_a_suspended_process_and_a_dead_one(
     assert (found.state, agents) == (GatewayState.DOWN, SandboxState.DOWN), "a zombie holds nothing"
 
 
+async def test_a_process_that_let_go_of_its_lock_is_not_gone(
+    home: Path, free_port: int, sleeper: subprocess.Popen[bytes]
+) -> None:
+    configure(home / ".openclaw", port=free_port)
+    write_lock(home / ".openclaw", free_port, ProcessId.capture(sleeper.pid))
+    environ = {"HOME": str(home), "PATH": str(home / "bin")}
+    source = open_openclaw("oc", FOUND, SystemClock(), Path("/nowhere"), environ)
+    try:
+        await source.observer.observe()
+        next((home / ".openclaw" / "tmp").glob("*/*.lock")).unlink()
+        seen = await source.observer.observe()
+        assert seen.gateways[0].state is GatewayState.SETTLING
+        assert f"Process {sleeper.pid} has let go of its lock" in seen.gateways[0].reason
+        sleeper.kill()
+        sleeper.wait()
+        seen = await source.observer.observe()
+        assert seen.gateways[0].state is GatewayState.DOWN
+    finally:
+        await source.observer.close()
+
+
+@pytest.mark.parametrize("change", ["ends", "is stopped", "lock", "config", "port"])
+async def test_what_changes_on_this_machine_is_heard_between_two_polls(
+    home: Path,
+    free_port: int,
+    sleeper: subprocess.Popen[bytes],
+    change: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    state = home / ".openclaw"
+    configure(state, port=free_port)
+    write_lock(state, free_port, ProcessId.capture(sleeper.pid))
+    monkeypatch.setattr(watching, "SETTLING_S", 60.0)
+    if change == "port":
+        sleeper.kill()
+        sleeper.wait()
+    environ = {"HOME": str(home), "PATH": str(home / "bin")}
+    source = open_openclaw("oc", FOUND, SystemClock(), Path("/nowhere"), environ)
+    observer = source.observer
+    assert isinstance(observer, Listens)
+    taken: list[socket.socket] = []
+    try:
+        await observer.observe()
+        heard = asyncio.ensure_future(observer.news())
+        done, _ = await asyncio.wait([heard], timeout=1.2)
+        assert not done, "nothing has changed"
+        if change == "ends":
+            sleeper.kill()
+            sleeper.wait()
+        elif change == "is stopped":
+            sleeper.send_signal(signal.SIGSTOP)
+        elif change == "lock":
+            next((state / "tmp").glob("*/*.lock")).unlink()
+        elif change == "config":
+            configure(state, port=free_port, bind="lan")
+        else:
+            taken.append(socket.create_server(("127.0.0.1", free_port)))
+        async with asyncio.timeout(20):
+            await heard
+    finally:
+        await observer.close()
+        for one in taken:
+            one.close()
+
+
 UNIT = """#!/bin/sh
 echo "$@" >>"$HOME/asked"
 printf '%s\\n' LoadState=loaded {lines}
@@ -337,13 +406,15 @@ async def test_one_by_its_address(home: Path, free_port: int) -> None:
 )
 def test_an_address_that_may_not_be_asked(url: str) -> None:
     with pytest.raises(UnavailableError):
-        open_openclaw("oc", OpenClawTable(url=url), SystemClock(), {})
+        open_openclaw("oc", OpenClawTable(url=url), SystemClock(), Path("/nowhere"), {})
 
 
 async def test_a_probe_is_a_verdict_and_a_start_its_one_verb(home: Path) -> None:
     async with gateway() as peer:
         write_lock(home / ".openclaw", peer.port)
-        source = open_openclaw("oc", OpenClawTable(), SystemClock(), {"HOME": str(home)})
+        source = open_openclaw(
+            "oc", OpenClawTable(), SystemClock(), Path("/nowhere"), {"HOME": str(home)}
+        )
         here = SandboxId("oc", "openclaw")
         assert (await source.observer.probe(here)).kind is VerdictKind.READY
         gone = await source.observer.probe(SandboxId("oc", "openclaw-gone"))

@@ -38,9 +38,9 @@ async def test_every_state_has_its_word(gateways: tuple[RealGateway, RealGateway
     token = first.home / "token"
     first.home.mkdir(exist_ok=True)
     token.write_text("of-a-test-alone")
-    source = open_openclaw("oc", OpenClawTable(), SystemClock(), first.environ)
+    source = open_openclaw("oc", OpenClawTable(), SystemClock(), Path("/nowhere"), first.environ)
     named = OpenClawTable(state_dir=str(second.state), token_file=str(token))
-    reading = open_openclaw("told", named, SystemClock(), first.environ)
+    reading = open_openclaw("told", named, SystemClock(), Path("/nowhere"), first.environ)
     try:
         await _lives(source.observer, first, second, reading.observer)
     finally:

@@ -18,7 +18,7 @@ from services.agents.openclaw import link as linking
 from services.agents.openclaw.wire import READS
 from services.clock import SystemClock
 from services.config.sources import OpenClawTable
-from services.errors import NotFoundError, UnavailableError
+from services.errors import NotFoundError, RefusedError, UnavailableError
 from services.models import (
     Activity,
     Capability,
@@ -96,7 +96,7 @@ async def panel(
         configure(state, auth={"mode": "token", "token": TOKEN, **auth})
         write_lock(state, one.port)
         environ = {"HOME": str(home), "PATH": str(home / "bin")}
-        source = open_openclaw("oc", table, SystemClock(), environ)
+        source = open_openclaw("oc", table, SystemClock(), Path("/nowhere"), environ)
         try:
             yield Panel(home, one, source)
         finally:
@@ -379,7 +379,9 @@ async def test_an_address_of_this_machine_with_a_token_file(tmp_path: Path) -> N
     async with gateway_peer() as peer:
         address = f"ws://127.0.0.1:{peer.port}"
         table = OpenClawTable(url=address, token_file=str(tmp_path / "token"))
-        source = open_openclaw("oc", table, SystemClock(), {"HOME": str(tmp_path)})
+        source = open_openclaw(
+            "oc", table, SystemClock(), Path("/nowhere"), {"HOME": str(tmp_path)}
+        )
         try:
             seen = await source.observer.observe()
         finally:
@@ -400,7 +402,7 @@ async def test_an_address_of_this_machine_with_a_token_file(tmp_path: Path) -> N
 )
 def test_a_credential_that_cannot_be_named_so(table: OpenClawTable) -> None:
     with pytest.raises(UnavailableError):
-        open_openclaw("oc", table, SystemClock(), {})
+        open_openclaw("oc", table, SystemClock(), Path("/nowhere"), {})
 
 
 @pytest.mark.parametrize("data", ["x" * ((1 << 20) + 1), "no frame"], ids=["huge", "foreign"])
@@ -410,7 +412,12 @@ async def test_a_flood_of_what_is_no_frame_ends_the_connection(tmp_path: Path, d
         for socket in tuple(one.peer.sockets):
             for _ in range(1 if len(data) > 100 else 8):
                 await socket.send(data)
-        await eventually(lambda: len(one.peer.connects) > 1)
+
+        async def is_made_anew() -> bool:
+            await one.rows()
+            return len(one.peer.connects) > 1
+
+        await eventually(is_made_anew)
         gateway, _ = await one.rows()
         assert gateway.state is GatewayState.READY
 
@@ -446,11 +453,86 @@ async def test_a_restart_is_asked_about_with_what_it_ends(tmp_path: Path) -> Non
                 await drop_all(peer)
         assert steps[-1].state is StepState.OK
         assert steps[-1].detail == "It was restarted and serves again."
-        assert (tmp_path / "ran").read_text() == "gateway restart --safe --json\n"
+        ran = (tmp_path / "ran").read_text().splitlines()
+        assert ran == ["config validate --json", "gateway restart --safe --json"]
         await one.shows(SandboxState.STUCK, "Its last run failed")
         steps = [step async for step in proposer.carry_out(asked)]
         assert steps[-1].state is StepState.SKIPPED
         assert (tmp_path / "ran").read_text().count("restart") == 1
+
+
+async def test_a_saved_configuration_that_would_end_it_is_said_and_never_restarted_into(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "bin").mkdir()
+    tool = tmp_path / "bin" / "openclaw"
+    tool.write_text('#!/bin/sh\necho "$@" >>"$HOME/ran"\n')
+    tool.chmod(0o755)
+    peer = GatewayPeer()
+    recent(peer, status="done", lastRunError=None)
+    peer.answers["config.get"] = RECORDED["invalid config"]["payload"]
+    async with panel(tmp_path, peer) as one:
+
+        async def says() -> bool:
+            gateway, _ = await one.rows()
+            assert gateway.state is GatewayState.READY
+            return gateway.reason.startswith(
+                "A restart would end it: its saved configuration is not accepted: gateway.bind: "
+            )
+
+        await eventually(says)
+        gateway, _ = await one.rows()
+        assert dict(gateway.evidence)["saved config"].startswith("not accepted: gateway.bind: ")
+        assert one.source.proposer is not None
+        asked = await one.source.proposer.propose(AGENT, "restart")
+        assert asked.refusal.startswith("its saved configuration is not accepted: gateway.bind")
+        assert not (tmp_path / "ran").exists()
+
+
+async def test_a_restart_is_held_back_by_its_own_commands_no(tmp_path: Path) -> None:
+    (tmp_path / "bin").mkdir()
+    tool = tmp_path / "bin" / "openclaw"
+    said = json.dumps({"valid": False, "issues": [{"path": "a.b", "message": "no"}]})
+    tool.write_text(f'#!/bin/sh\necho "$@" >>"$HOME/ran"; echo \'{said}\'; exit 1\n')
+    tool.chmod(0o755)
+    async with panel(tmp_path) as one:
+        await one.rows()
+        assert one.source.proposer is not None
+        asked = await one.source.proposer.propose(MAIN, "restart")
+        with pytest.raises(RefusedError, match=r"not accepted: a\.b: no"):
+            async for _ in one.source.proposer.carry_out(asked):
+                pass
+        assert (tmp_path / "ran").read_text() == "config validate --json\n"
+
+
+async def test_a_configuration_that_was_saved_is_asked_about_and_no_oftener_than_it_may(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with panel(tmp_path) as one:
+        await one.rows()
+        await eventually(lambda: one.peer.asked.count("config.get") == 1)
+        configure(tmp_path / ".openclaw", auth={"mode": "token", "token": TOKEN}, port=1)
+        await one.rows()
+        await eventually(lambda: "usage.cost" in one.peer.asked)
+        assert one.peer.asked.count("config.get") == 1, "once a minute"
+        monkeypatch.setattr(linking, "RARE", {})
+        monkeypatch.setattr(linking, "LEAST_S", 0.0)
+        await eventually(lambda: one.peer.asked.count("config.get") == 2)
+
+
+async def test_an_answer_too_large_does_not_end_its_connection_for_ever(tmp_path: Path) -> None:
+    peer = GatewayPeer()
+    peer.answers["config.get"] = {"valid": True, "raw": "x" * (1 << 20)}
+    async with panel(tmp_path, peer) as one:
+        await one.rows()
+
+        async def goes_on() -> bool:
+            await one.rows()
+            return len(peer.connects) == 3 and peer.asked.count("usage.cost") == 3
+
+        await eventually(goes_on)
+        await one.shows(SandboxState.STUCK, "Its last run failed")
+        assert peer.asked.count("config.get") == 2
 
 
 async def test_its_log_is_the_newest_of_its_files(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from services.clock import SystemClock
 from services.config.sources import OpenClawTable
-from services.models import Attempt, AttemptState, SandboxId, Verb
+from services.models import Attempt, AttemptState, SandboxId, StepState, Verb
 from services.repair.attempts import Attempts
 from services.sources.openclaw.source import open_openclaw
 from services.sources.protocol.source import OpenSource
@@ -21,6 +21,8 @@ from tests.support.ports import free_port
 from tests.support.waiting import eventually
 
 OPS = SandboxId("oc", "openclaw-ops")
+CHECK, START = "--profile ops config validate --json", "--profile ops gateway start --json"
+INVALID = {"valid": False, "issues": [{"path": "gateway.bind", "message": "Invalid input"}]}
 STOPPED = "ActiveState=inactive SubState=dead Result=success NRestarts=0 ExecMainStatus=0"
 CRASHED = "ActiveState=failed SubState=failed Result=exit-code NRestarts=10 ExecMainStatus=1"
 REFUSED = {"error": "service not installed", "hints": ["openclaw gateway install"]}
@@ -45,21 +47,26 @@ def service(home: Path, words: str) -> None:
     tool(home, "systemctl", f"printf '%s\\n' LoadState=loaded {words}")
 
 
-def starts(home: Path, port: int) -> None:
-    """The command: it notes its words and variables, and the gateway's lock appears."""
+def starts(home: Path, port: int, checked: object = "", code: int = 0) -> None:
+    """The command: it notes its words and variables, and the gateway's lock appears.
+
+    `checked` is what it says of its configuration.
+    """
     write_lock(home / "made", port)
     made, state = home / "made" / "tmp", home / ".openclaw-ops"
     tool(
         home,
         "openclaw",
-        f'echo "$@" >>"$HOME/ran"; env >"$HOME/with"; {shutil.which("cp")} -r {made} {state}',
+        f'echo "$@" >>"$HOME/ran"; env >"$HOME/with"\n'
+        f"case \"$*\" in *validate*) echo '{json.dumps(checked)}'; exit {code};; esac\n"
+        f"{shutil.which('cp')} -r {made} {state}",
     )
 
 
 def opened(home: Path, **variables: str) -> OpenSource:
     path = f"{home / 'bin'}:/usr/bin:/bin"
     environ = {"HOME": str(home), "PATH": path, **variables}
-    return open_openclaw("oc", OpenClawTable(), SystemClock(), environ)
+    return open_openclaw("oc", OpenClawTable(), SystemClock(), Path("/nowhere"), environ)
 
 
 async def wake(source: OpenSource, home: Path, which: SandboxId = OPS) -> Attempt:
@@ -87,11 +94,39 @@ async def test_its_service_is_started_once_and_its_probes_end_the_wake(
         told = await wake(source, home)
     assert told.state is AttemptState.DONE, told
     assert "its service was started" in told.summary
-    assert ran(home) == ["--profile ops gateway start --json"]
+    assert ran(home) == [CHECK, START]
     with_ = (home / "with").read_text()
     assert "OPENCLAW_PROFILE" not in with_
     assert "OPENCLAW_STATE_DIR" not in with_
     assert source.actor.wake_key(OPS) == f"openclaw:{home / '.openclaw-ops'}"
+
+
+async def test_a_configuration_that_is_not_accepted_starts_nothing(home: Path) -> None:
+    starts(home, 1, INVALID, 1)
+    source = opened(home)
+    steps = [step async for step in source.actor.wake(OPS)]
+    assert steps[-1].state is StepState.FAILED
+    assert "its configuration is not accepted: gateway.bind: Invalid input" in steps[-1].detail
+    assert ran(home) == [CHECK]
+    verdict = await source.observer.probe(OPS)
+    assert verdict.kind is VerdictKind.TERMINAL
+    assert verdict.reason == "Its configuration is not accepted: gateway.bind: Invalid input."
+    configure(home / ".openclaw-ops", port=free_port(), bind="lan")
+    again = await source.observer.probe(OPS)
+    assert again.kind is VerdictKind.REPAIRABLE, "another configuration is not known to be refused"
+    await source.observer.close()
+
+
+@pytest.mark.parametrize(
+    ("checked", "code"),
+    [({"valid": True}, 0), ({"valid": None}, 1), ([], 1), ("", 1), ({"issues": INVALID}, 7)],
+)
+async def test_only_its_own_no_holds_a_start_back(home: Path, checked: object, code: int) -> None:
+    async with gateway() as peer:
+        starts(home, peer.port, checked, code)
+        told = await wake(opened(home), home)
+    assert told.state is AttemptState.DONE, told
+    assert ran(home) == [CHECK, START]
 
 
 async def test_what_serves_is_left_alone(home: Path) -> None:
@@ -171,7 +206,7 @@ async def test_the_real_command_says_why_it_does_not_start(home: Path) -> None:
     """Here is no service manager, whatever the stand-in says of one."""
     real = RealGateway(home, "ops")
     environ = {**real.environ, "PATH": f"{home / 'bin'}:{real.environ['PATH']}"}
-    source = open_openclaw("oc", OpenClawTable(), SystemClock(), environ)
+    source = open_openclaw("oc", OpenClawTable(), SystemClock(), Path("/nowhere"), environ)
     steps = [step async for step in source.actor.wake(OPS)]
     assert steps[-1].state.value == "failed", steps
     assert "it ended with" not in steps[-1].detail, "in its own words"

@@ -5,9 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shlex
-from contextlib import closing
 from pathlib import Path
-from socket import create_server
 
 import pytest
 
@@ -17,8 +15,13 @@ from services.sources.openshell import nemoclaw_cli
 from services.sources.protocol.proposer import Proposal, Proposer
 from services.sources.protocol.source import OpenSource
 from tests.integration.sources.openshell.test_script import ALPHA, BETA, repair, source
+<<<<<<< HEAD
 from tests.support.openshell_script import Script, register, script
 from tests.support.ports import free_port
+=======
+from tests.support.openshell_live import free_port
+from tests.support.openshell_script import AGENT_REFUSES, AGENT_SERVES, Script, register, script
+>>>>>>> w/openclaw
 
 
 def proposer(one: OpenSource) -> Proposer:
@@ -72,65 +75,15 @@ async def test_what_nemoclaw_notes_as_stopped_is_asleep_and_says_by_whom(
     assert rows["alpha"].reason == "NemoClaw still notes it as stopped."
 
 
-AGENT = [
-    ([0, "200"], StepState.OK, "its agent answers on {port} (200)"),
-    ([0, "401"], StepState.OK, "its agent answers on {port} (401)"),
-    ([7, "000"], StepState.FAILED, "its agent does not answer on {port}"),
-    ([0, "502"], StepState.FAILED, "its agent does not answer on {port}"),
-    ([127, ""], StepState.FAILED, "not known (no curl in it)"),
-    ([0, "hello"], StepState.FAILED, "whether its agent lives is not known"),
-]
-
-
-@pytest.mark.parametrize(("answer", "state", "words"), AGENT)
-async def test_a_reconnect_says_of_the_agent_what_it_proved_and_what_it_did_not(
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    home: Path,
-    answer: list[object],
-    state: StepState,
-    words: str,
-) -> None:
-    made = script(tmp_path / "os", monkeypatch, agent=answer)
-    with closing(create_server(("127.0.0.1", 0))) as dashboard:
-        port = dashboard.getsockname()[1]
-        await _reconnect_asks(made, home, tmp_path, port, state, words.format(port=port))
-
-
 async def test_a_living_agent_whose_dashboard_cannot_be_reached_is_said_to_be_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, home: Path
 ) -> None:
-    script(tmp_path / "os", monkeypatch, agent=[0, "200"], port_taken=True)
+    script(tmp_path / "os", monkeypatch, agent=AGENT_SERVES, port_taken=True)
     port = free_port()
     register(home, "alpha", dashboardPort=port)
     ended = await repair(source(), Verb.RECONNECT, ALPHA, tmp_path / "locks")
     assert ended.state is AttemptState.DONE
-    assert f"answers on {port} (200), but its dashboard is not reachable" in ended.summary
-
-
-async def _reconnect_asks(
-    made: Script, home: Path, folder: Path, port: int, state: StepState, words: str
-) -> None:
-    register(home, "alpha", dashboardPort=port, agent="openclaw")
-    # A forward of its own holds the port, as far as the list tells.
-    made.set(forwards=[["alpha", "127.0.0.1", port, 77, "running"]])
-    one = source()
-    before = (await one.observer.observe()).sandboxes[0]
-    assert dict(before.evidence)["agent gateway"] == "not asked"
-    assert not [call for call in made.calls() if "curl" in call], "never on a timer"
-    ended = await repair(one, Verb.RECONNECT, ALPHA, folder / "locks")
-    assert ended.state is AttemptState.DONE
-    step = ended.steps[-1]
-    assert (step.name, step.state) == ("agent", state) and words in step.detail
-    assert words in ended.summary and "nothing had to be repaired" not in ended.summary
-    asked = [call for call in made.calls() if "curl" in call]
-    assert len(asked) == 1
-    assert asked[0].endswith(
-        "sandbox exec -n alpha --no-tty --timeout 8 -- curl -s -o /dev/null -m 5"
-        f" -w %{{http_code}} http://127.0.0.1:{port}/health"
-    )
-    after = (await one.observer.observe()).sandboxes[0]
-    assert words in dict(after.evidence)["agent gateway"]
+    assert f"answers on {port} and is ready, but its dashboard is not reachable" in ended.summary
 
 
 async def test_a_terminal_agent_is_never_asked(
@@ -168,7 +121,7 @@ def nemoclaw(made: Script, version: str, code: int = 0, said: str = "") -> Path:
 async def test_nemoclaws_repair_is_told_beforehand_done_once_and_proven_by_the_agent(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, home: Path
 ) -> None:
-    made = script(tmp_path / "os", monkeypatch, agent=[0, "401"])
+    made = script(tmp_path / "os", monkeypatch, agent=AGENT_SERVES)
     register(home, "alpha", dashboardPort=18789)
     asked = nemoclaw(made, "0.0.130")
     monkeypatch.setenv("NEMOCLAW_NON_INTERACTIVE", "1")
@@ -182,19 +135,19 @@ async def test_nemoclaws_repair_is_told_beforehand_done_once_and_proven_by_the_a
     assert done == ["alpha recover port= quiet="]
     with pytest.raises(RefusedError, match="only just now"):
         await carried(one, proposal)
-    made.set(agent=[7, "000"])
+    made.set(agent=AGENT_REFUSES)
 
 
 async def test_an_exit_of_0_without_an_answer_of_the_agent_is_no_success(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, home: Path
 ) -> None:
-    made = script(tmp_path / "os", monkeypatch, agent=[7, "000"])
+    made = script(tmp_path / "os", monkeypatch, agent=AGENT_REFUSES)
     register(home, "alpha", dashboardPort=18789)
     nemoclaw(made, "0.0.130")
     one = source()
     steps = await carried(one, await proposer(one).propose(ALPHA, "repair-agent"))
     assert steps[-1].state is StepState.FAILED
-    assert steps[-1].detail == "Its agent does not answer on 18789."
+    assert steps[-1].detail == "Its agent does not answer on 18789: the connection is refused."
 
 
 @pytest.mark.parametrize("version", ["0.0.120", "unknown"])
@@ -206,7 +159,7 @@ async def test_an_older_nemoclaw_is_said_to_make_containers_anew(
         monkeypatch,
         gateways={"nemoclaw-9090": "connected"},
         sandboxes={"nemoclaw-9090": {"alpha": "Ready"}},
-        agent=[0, "200"],
+        agent=AGENT_SERVES,
     )
     register(home, "alpha", dashboardPort=18789, gatewayPort=9090)
     asked = nemoclaw(made, version)
@@ -269,7 +222,7 @@ async def test_what_else_nemoclaw_does_is_told_beforehand_and_done_once(
     means: str,
     typed: str,
 ) -> None:
-    made = script(tmp_path / "os", monkeypatch, agent=[0, "200"])
+    made = script(tmp_path / "os", monkeypatch, agent=AGENT_SERVES)
     register(home, "alpha", dashboardPort=18789)
     asked = nemoclaw(made, "0.0.130")
     one = source()

@@ -17,8 +17,13 @@ from services.models import AttemptState, Sandbox, SandboxId, Verb
 from services.sources.openshell import forwards
 from services.sources.openshell.forwards import from_files
 from tests.integration.sources.openshell.test_script import repair, source
+<<<<<<< HEAD
 from tests.support.openshell_script import Script, register, script
 from tests.support.ports import free_port
+=======
+from tests.support.openshell_live import free_port
+from tests.support.openshell_script import AGENT_SERVES, Script, register, script
+>>>>>>> w/openclaw
 
 GONE = 4_000_000
 _LISTEN = "import socket,sys,time\ns=socket.create_server(('127.0.0.1',int(sys.argv[1])))\n"
@@ -131,7 +136,7 @@ async def test_a_forward_that_names_no_sandbox_is_acted_on_by_nobody_where_two_h
 async def test_a_port_that_somebody_else_holds_is_not_taken(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, home: Path, listeners: list[Listener]
 ) -> None:
-    made = script(tmp_path / "os", monkeypatch, agent=[0, "401"])
+    made = script(tmp_path / "os", monkeypatch, agent=AGENT_SERVES)
     listeners.append(Listener())
     port = listeners[0].port
     register(home, "alpha", dashboardPort=port)
@@ -153,7 +158,7 @@ async def test_a_forward_of_nemoclaw_is_left_to_nemoclaw(
     listeners: list[Listener],
     alive: bool,
 ) -> None:
-    made = script(tmp_path / "os", monkeypatch, agent=[0, "200"])
+    made = script(tmp_path / "os", monkeypatch, agent=AGENT_SERVES)
     nemoclaw = tmp_path / "os" / "bin" / "nemoclaw"
     nemoclaw.write_text("#!/bin/sh\nexit 9\n")
     nemoclaw.chmod(0o755)

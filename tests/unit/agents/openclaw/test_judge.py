@@ -33,6 +33,7 @@ from services.agents.openclaw.probes import (
 from services.agents.openclaw.told import (
     ChannelAccount,
     CronJob,
+    GatewayHealth,
     GatewaySummary,
     SessionInfo,
     Told,
@@ -145,6 +146,15 @@ ROWS = [
         seen(service=replace(RESTARTING, restarts=4)),
         *(G.DOWN, S.BROKEN, "crashes again and again: its service restarted it 4 times (exit 1)"),
     ),
+    (
+        seen(service=ENDED, without_lock=(4711, 10.0)),
+        *(G.SETTLING, S.SETTLING, "Process 4711 has let go of its lock and still runs"),
+    ),
+    (seen(service=ENDED, without_lock=(4711, STARTING_S)), G.DOWN, S.ASLEEP, "not running"),
+    (
+        seen(service=ENDED, config=Config(True, refused="gateway.bind: Invalid input")),
+        *(G.DOWN, S.BROKEN, "Its configuration is not accepted: gateway.bind: Invalid input."),
+    ),
     (seen(service=ENDED), G.DOWN, S.ASLEEP, "It is not running; its service can start it."),
     (seen(STALE, service=ENDED), G.DOWN, S.DOWN, "its service can start it"),
     (
@@ -194,7 +204,11 @@ ROWS = [
     (seen(HELD, LIVE, owner=Owner.LOCK), G.READY, S.READY, ""),
     (seen(Lock(LockState.UNKNOWN, 9, 18789), LIVE), G.READY, S.READY, ""),
     (seen(answers=LIVE, remote=True), G.READY, S.READY, ""),
-    (seen(HELD, None, port=None), G.UNKNOWN, S.UNKNOWN, "says nothing about its state"),
+    (seen(HELD, None, port=None), G.SETTLING, S.SETTLING, "its port is not open yet"),
+    (
+        seen(Lock(LockState.UNKNOWN, 9), None, port=None),
+        *(G.UNKNOWN, S.UNKNOWN, "says nothing about its state"),
+    ),
     (heard(Heard(draining="config", connection=READING)), G.SETTLING, S.SETTLING, "draining"),
     (
         heard(Heard(ConnectionState.REFUSED, "It runs, but refuses this panel: X.")),
@@ -216,6 +230,10 @@ ROWS = [
     (
         heard(Heard(READING, told=Told(summary=GatewaySummary(degraded=("memory-core",))))),
         *(G.READY, S.STUCK, "Parts of it do not work: memory-core."),
+    ),
+    (
+        heard(Heard(READING, told=Told(health=GatewayHealth(("canvas",))))),
+        *(G.READY, S.STUCK, "Parts of it do not work: canvas."),
     ),
     (
         heard(Heard(READING, told=Told(summary=GatewaySummary(model_degraded=True)))),

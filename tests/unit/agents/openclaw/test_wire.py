@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from services.agents.openclaw.device import DeviceIdentity
 from services.agents.openclaw.evidence import ConnectionState
 from services.agents.openclaw.refusals import NO_SCOPE, explain
-from services.agents.openclaw.told import Told
+from services.agents.openclaw.told import GatewayHealth, SavedConfig, Told
 from services.agents.openclaw.told_readers import take, take_session
 from services.agents.openclaw.wire import (
     FOLLOWED,
     ON_KEY,
+    RARE,
     READS,
     GatewayAnswer,
     GatewayCredential,
@@ -81,7 +86,9 @@ def test_no_method_is_sent_that_does_not_only_read(method: str) -> None:
 def test_what_is_sent_by_itself_is_named_here() -> None:
     known = {"status", "channels.status", "agents.list", "sessions.list", "sessions.subscribe"}
     known |= {"usage.cost", "tasks.list", "diagnostics.lanes", "cron.list", "gateway.identity.get"}
+    known |= {"health", "config.get"}
     assert set(READS) <= known
+    assert RARE["config.get"] >= 60
     assert {"gateway.restart.preflight", "logs.tail"} == ON_KEY
     assert all(every == 0 or every >= 15 for every in READS.values())
 
@@ -98,6 +105,12 @@ def test_a_hello_as_it_was_recorded() -> None:
     [
         ("wrong token", "AUTH_TOKEN_MISMATCH", ConnectionState.REFUSED, "token it is shown"),
         ("no token", "DEVICE_IDENTITY_REQUIRED", ConnectionState.REFUSED, "paired device"),
+        (
+            "not paired",
+            "PAIRING_REQUIRED",
+            ConnectionState.REFUSED,
+            "openclaw devices approve 9339b29d-",
+        ),
         ("protocol 5", "PROTOCOL_MISMATCH", ConnectionState.OTHER_PROTOCOL, "protocol 4"),
         ("unknown client", "INVALID_CONNECT_PARAMS", ConnectionState.OTHER_PROTOCOL, "way to"),
         ("exec.approval.list", "MISSING_SCOPE", ConnectionState.REFUSED, "MISSING_SCOPE"),
@@ -118,14 +131,14 @@ def test_refusals_as_they_were_recorded(
 @pytest.mark.parametrize(
     ("refusal", "state", "why", "advice"),
     [
-        (NO_SCOPE, ConnectionState.REFUSED, "no right to read", "tunnel"),
+        (NO_SCOPE, ConnectionState.REFUSED, "no right to read", "`r` asks it to pair"),
         (
             GatewayRefusal("PAIRING_REQUIRED", request_id="ab-12"),
-            *(ConnectionState.REFUSED, "(request ab-12)", "openclaw devices approve ab-12"),
+            *(ConnectionState.REFUSED, "On its machine: `openclaw devices approve ab-12`.", "`r`"),
         ),
         (
             GatewayRefusal("PAIRING_REQUIRED", request_id="a; rm -rf /"),
-            *(ConnectionState.REFUSED, "it is not paired.", ""),
+            *(ConnectionState.REFUSED, "does not know this panel yet.", "`r` begins anew"),
         ),
         (
             GatewayRefusal("UNAVAILABLE", reason="startup-sidecars"),
@@ -150,6 +163,7 @@ def test_what_a_refusal_means(
     assert why in said
     assert advice in told
     assert bool(advice) == bool(told)
+    assert "rm -rf" not in said + told
 
 
 def test_what_was_recorded_is_read() -> None:
@@ -168,6 +182,28 @@ def test_what_was_recorded_is_read() -> None:
     assert told.cost.total == 0
     main = next(one for one in told.sessions or () if one.kind == "main")
     assert (main.failed, main.working, main.cost) == (True, False, None)
+
+
+def test_the_saved_configuration_as_it_was_recorded() -> None:
+    def saved(name: str) -> SavedConfig | None:
+        return take(Told(), "config.get", decoded(name), 1.0).saved
+
+    assert saved("config.get") == SavedConfig(True)
+    assert saved("config not in force") == SavedConfig(True, in_force=False)
+    refused = saved("invalid config")
+    assert refused is not None
+    assert (refused.valid, refused.in_force) == (False, False)
+    assert refused.issues[0].startswith("gateway.bind: Invalid input")
+    assert refused.issues[1] == 'Unrecognized key: "bogus"'
+
+
+def test_health_names_the_plugins_that_do_not_work() -> None:
+    payload = decoded("health")
+    assert take(Told(), "health", payload, 1.0).health == GatewayHealth((), "active")
+    payload["plugins"]["errors"] = [{"id": "memory-core", "error": "token=abcdefghijkl"}, "canvas"]
+    told = take(Told(), "health", payload, 1.0)
+    assert told.health == GatewayHealth(("memory-core", "canvas"), "active")
+    assert "abcdefghijkl" not in repr(told)
 
 
 def test_a_run_is_told_by_its_run_and_not_by_its_status() -> None:
@@ -248,3 +284,30 @@ def test_an_answer_with_any_field_replaced_is_read_or_left(data: st.DataObject) 
     frame = decode_frame(json.dumps({"type": "res", "id": "1", "ok": True, "payload": payload}))
     if isinstance(frame, GatewayAnswer):
         take(Told(), method, frame.payload, 1.0)
+
+
+def test_a_device_signs_what_a_gateway_verifies() -> None:
+    key = Ed25519PrivateKey.generate()
+    device = DeviceIdentity(key.public_key().public_bytes_raw(), key.sign)
+    challenge = RECORDED["challenge"]["payload"]
+    shown = GatewayCredential("token", "s3cret")
+    params = json.loads(encode_connect("1", "1.0", shown, device, challenge))["params"]
+    proof = params.pop("device")
+    assert params == json.loads(encode_connect("1", "1.0", shown))["params"]
+    raw = base64.urlsafe_b64decode(proof["publicKey"] + "=")
+    assert proof["id"] == hashlib.sha256(raw).hexdigest() == device.id
+    assert (proof["signedAt"], proof["nonce"]) == (challenge["ts"], challenge["nonce"])
+    signed = (
+        f"v3|{device.id}|cli|cli|operator|operator.read|{challenge['ts']}|s3cret"
+        f"|{challenge['nonce']}|{params['client']['platform']}|"
+    )
+    signature = base64.urlsafe_b64decode(proof["signature"] + "==")
+    key.public_key().verify(signature, signed.encode())
+    assert "s3cret" not in json.dumps(proof)
+
+
+@given(st.dictionaries(st.sampled_from(("nonce", "ts", "x")), VALUES))
+def test_any_challenge_is_answered(challenge: dict[str, Any]) -> None:
+    device = DeviceIdentity(b"k" * 32, lambda signed: signed[:64])
+    frame = json.loads(encode_connect("1", "1.0", None, device, challenge))
+    assert set(frame["params"]["device"]) == {"id", "publicKey", "signature", "signedAt", "nonce"}

@@ -295,8 +295,13 @@ ROWS: dict[str, dict[str, str]] = {
         ),
     },
     "Agent inside": {
-        "200, 401, 000, 502, no curl, no number": (
-            "confirmed::a_reconnect_says_of_the_agent_what_it_proved_and_what_it_did_not"
+        "JSON with its words, never a bare 200 or 401": (
+            "agent_question::only_json_with_its_words_is_believed"
+        ),
+        "no curl, other words: not known": "agent_question::what_says_nothing_is_not_known",
+        "Hermes by its own words": "agent_question::hermes_is_asked_in_its_own_way",
+        "on a key or after a repair, never on a timer": (
+            "agent_question::a_reconnect_asks_once_and_a_look_never"
         ),
         "terminal agents are not asked": "confirmed::a_terminal_agent_is_never_asked",
         "alive inside, dashboard not reachable": (
