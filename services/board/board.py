@@ -211,7 +211,8 @@ class Board:
 
     def _join(self, changed: Iterable[GatewayId], at: float) -> RowChanges[Sandbox]:
         """Show anew what stands behind gateways that changed."""
-        rows = [shown(one, self.gateways) for one in self._own.behind(changed)]
+        ways = self.gateways
+        rows = [shown(one, ways) for one in self._own.behind_changed(changed, ways)]
         return self._sandboxes.update(rows, at)
 
     def _stale_after(self, source: str) -> float:

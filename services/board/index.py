@@ -85,11 +85,12 @@ class RowIndex(Generic[R]):
                 _LOG.error("%s showed a row of %s", source, key.source)
                 continue
             row = found
-            if row.observed_at < limit and not row.stale:
-                row = replace(row, stale=True)
+            if not row.stale:
+                if row.observed_at < limit:
+                    row = replace(row, stale=True)
+                elif row.observed_at < oldest:
+                    oldest = row.observed_at
             missing.pop(key, None)
-            if not row.stale and row.observed_at < oldest:
-                oldest = row.observed_at
             new = not quiet and key not in self.all
             self._take(row, at, change, quiet=not new or awaited(row))
         self._oldest[source] = oldest
@@ -147,9 +148,10 @@ class RowIndex(Generic[R]):
                 change.events.append(added_event(row, at))
             self._told[key] = _own(row)
         else:
-            since = _since(old, row, at)
-            if since != row.since:
-                row = replace(row, since=since)
+            if old.state is not row.state or old.since != row.since:
+                since = _since(old, row, at)
+                if since != row.since:
+                    row = replace(row, since=since)
             if self._facts(old) == self._facts(row):
                 if old.observed_at != row.observed_at:
                     self.all[key] = row

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from operator import attrgetter
 
 from services.models import (
     Activity,
@@ -21,6 +22,9 @@ KEEP_THEIR_WORD = frozenset(
     (SandboxState.ASLEEP, SandboxState.DOWN, SandboxState.BROKEN, SandboxState.ABSENT)
 )
 """States that are shown whatever the way in is."""
+
+_OF_A_WAY = attrgetter("name", "state", "reason", "stale", "since")
+"""All that `shown` reads of a way in."""
 
 
 def shown(own: Sandbox, gateways: Mapping[GatewayId, Gateway]) -> Sandbox:
@@ -80,6 +84,8 @@ class OwnRows:
     def __init__(self) -> None:
         self._rows: dict[SandboxId, Sandbox] = {}
         self._behind: dict[GatewayId, dict[SandboxId, None]] = {}
+        self._ways: dict[GatewayId, object] = {}
+        """What each way in was when what stands behind it was last shown anew."""
 
     def get(self, key: SandboxId) -> Sandbox | None:
         """What its source says; None where it needs no way in."""
@@ -89,6 +95,20 @@ class OwnRows:
         """What needs any of these, each once."""
         keys = {key: None for one in gateways for key in self._behind.get(one, ())}
         return [self._rows[key] for key in keys]
+
+    def behind_changed(
+        self, gateways: Iterable[GatewayId], ways: Mapping[GatewayId, Gateway]
+    ) -> list[Sandbox]:
+        """What needs any of these that is another way now; a latency alone changes nothing."""
+        changed = []
+        for key in gateways:
+            way = ways.get(key)
+            now = None if way is None else _OF_A_WAY(way)
+            if now != self._ways.pop(key, None):
+                changed.append(key)
+            if now is not None:
+                self._ways[key] = now
+        return self.behind(changed)
 
     def keep(self, rows: Iterable[Sandbox], limit: float) -> None:
         """Take what a source says; what was confirmed before `limit` (epoch) is stale."""

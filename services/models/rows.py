@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
-from typing import Generic, TypeAlias, TypeVar
+from typing import Generic, Literal, NamedTuple, TypeAlias, TypeVar
 
 from services.models.events import Event
 
@@ -81,25 +81,28 @@ class Source:
     """What it cannot do, each with the reason to show."""
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class _Identity:
+# Keys of every index: a tuple is hashed and compared without a call into Python. The last field
+# keeps a sandbox and a gateway of one name apart.
+class SandboxId(NamedTuple):
+    """The name of one sandbox everywhere: a row number never names anything."""
+
     source: str
     native_id: str
+    kind: Literal["sandbox"] = "sandbox"
 
     def __str__(self) -> str:
         return f"{self.source}/{self.native_id}"
 
 
-class SandboxId(_Identity):
-    """The name of one sandbox everywhere: a row number never names anything."""
-
-    __slots__ = ()
-
-
-class GatewayId(_Identity):
+class GatewayId(NamedTuple):
     """The name of one gateway everywhere."""
 
-    __slots__ = ()
+    source: str
+    native_id: str
+    kind: Literal["gateway"] = "gateway"
+
+    def __str__(self) -> str:
+        return f"{self.source}/{self.native_id}"
 
 
 @dataclass(frozen=True, slots=True)
