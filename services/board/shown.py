@@ -116,11 +116,13 @@ class OwnRows:
             if not row.needs and not self._rows:
                 continue
             known = self._rows.get(row.id)
-            if known is not None and known.needs != row.needs:
+            as_before = known is not None and known.needs == row.needs
+            if known is not None and not as_before:
                 self.forget((row.id,))
             if row.needs:
                 old = row.observed_at < limit and not row.stale
                 self._rows[row.id] = replace(row, stale=True) if old else row
+            if not as_before:
                 for need in row.needs:
                     self._behind.setdefault(need, {})[row.id] = None
 

@@ -37,6 +37,7 @@ from services.models.rows import (
     Source,
     Unknown,
     UnknownWord,
+    seen_again,
 )
 from services.models.shells import (
     LogLine,
@@ -81,4 +82,5 @@ __all__ = [
     "Unknown",
     "UnknownWord",
     "Verb",
+    "seen_again",
 ]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from enum import Enum
+from operator import attrgetter
 from typing import Generic, Literal, NamedTuple, TypeAlias, TypeVar
 
 from services.models.events import Event
@@ -167,6 +168,21 @@ class Sandbox:
     """Kept in a pool for whoever comes: nobody's yet, counted and shown apart."""
     cost_usd: float | None = None
     """What it has cost so far, as its provider reports it; None: it is not reported."""
+
+
+_FIELDS = tuple(one.name for one in fields(Sandbox))
+_VALUES = attrgetter(*_FIELDS)
+_PUT = tuple(Sandbox.__dict__[name].__set__ for name in _FIELDS)
+_PUT_OBSERVED_AT = _PUT[_FIELDS.index("observed_at")]
+
+
+def seen_again(row: Sandbox, at: float) -> Sandbox:
+    """The same as confirmed at another instant: `replace`, for ten thousand rows at each look."""
+    copy = object.__new__(Sandbox)
+    for put, value in zip(_PUT, _VALUES(row), strict=True):
+        put(copy, value)
+    _PUT_OBSERVED_AT(copy, at)
+    return copy
 
 
 R = TypeVar("R", Gateway, Sandbox)

@@ -19,6 +19,7 @@ from services.models import (
     SandboxState,
     Unknown,
     UnknownWord,
+    seen_again,
 )
 from services.net.http import Http
 from services.sources.pods.agent_sandbox.backing import OwnedPods, backing_pod, owned_pods
@@ -176,10 +177,10 @@ class Sandboxes:
                 and look.now < before.lapses
             ):
                 self._known[name] = before
-                row = replace(before.row, observed_at=seen_at)
+                row = seen_again(before.row, seen_at)
             else:
                 row = self._judge_row(name, sandbox, pods, claim, look, keeper)
-                row = row if seen_at == look.now else replace(row, observed_at=seen_at)
+                row = row if seen_at == look.now else seen_again(row, seen_at)
             rows.append(row)
             if number % _AT_ONCE == 0:
                 await asyncio.sleep(0)
