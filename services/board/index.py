@@ -19,7 +19,14 @@ from services.board.deltas import (
     waits_for_person,
 )
 from services.board.shown import KEEP_THEIR_WORD
-from services.models import Event, Gateway, GatewayState, Sandbox, SandboxState
+from services.models import (
+    Event,
+    Gateway,
+    GatewayState,
+    Sandbox,
+    SandboxState,
+    in_state_since,
+)
 
 R = TypeVar("R", Gateway, Sandbox)
 
@@ -151,7 +158,10 @@ class RowIndex(Generic[R]):
             if old.state is not row.state or old.since != row.since:
                 since = _since(old, row, at)
                 if since != row.since:
-                    row = replace(row, since=since)
+                    if isinstance(row, Sandbox):
+                        row = in_state_since(row, since)
+                    else:
+                        row = replace(row, since=since)
             if self._facts(old) == self._facts(row):
                 if old.observed_at != row.observed_at:
                     self.all[key] = row

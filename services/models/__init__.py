@@ -37,6 +37,7 @@ from services.models.rows import (
     Source,
     Unknown,
     UnknownWord,
+    in_state_since,
     seen_again,
 )
 from services.models.shells import (
@@ -82,5 +83,6 @@ __all__ = [
     "Unknown",
     "UnknownWord",
     "Verb",
+    "in_state_since",
     "seen_again",
 ]

@@ -174,14 +174,28 @@ _FIELDS = tuple(one.name for one in fields(Sandbox))
 _VALUES = attrgetter(*_FIELDS)
 _PUT = tuple(Sandbox.__dict__[name].__set__ for name in _FIELDS)
 _PUT_OBSERVED_AT = _PUT[_FIELDS.index("observed_at")]
+_PUT_SINCE = _PUT[_FIELDS.index("since")]
 
 
 def seen_again(row: Sandbox, at: float) -> Sandbox:
-    """The same as confirmed at another instant: `replace`, for ten thousand rows at each look."""
+    """The same as confirmed at another instant."""
+    copy = _copy(row)
+    _PUT_OBSERVED_AT(copy, at)
+    return copy
+
+
+def in_state_since(row: Sandbox, since: float | None) -> Sandbox:
+    """The same with another instant at which it entered its state."""
+    copy = _copy(row)
+    _PUT_SINCE(copy, since)
+    return copy
+
+
+# `dataclasses.replace` takes three times as long, for ten thousand rows at each look.
+def _copy(row: Sandbox) -> Sandbox:
     copy = object.__new__(Sandbox)
     for put, value in zip(_PUT, _VALUES(row), strict=True):
         put(copy, value)
-    _PUT_OBSERVED_AT(copy, at)
     return copy
 
 
