@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -17,7 +19,7 @@ def test_the_report_is_found_at_every_split(cuts: list[int]) -> None:
     whole = b"exec sh\r\n" + REPORT + b"$ ls\r\n"
     edges = [0, *sorted(min(cut, len(whole)) for cut in cuts), len(whole)]
     preamble = PidPreamble()
-    pieces = [whole[start:end] for start, end in zip(edges, edges[1:], strict=False)]
+    pieces = [whole[start:end] for start, end in pairwise(edges)]
     shown = b"".join(preamble.feed(piece) for piece in pieces) + preamble.flush()
     assert shown == b"exec sh\r\n$ ls\r\n"
     assert preamble.remote == RemoteProcess(42, 1234, "bash")
