@@ -25,6 +25,7 @@ from services.models import (
     GatewayState,
     Sandbox,
     SandboxState,
+    as_stale,
     in_state_since,
 )
 
@@ -94,7 +95,7 @@ class RowIndex(Generic[R]):
             row = found
             if not row.stale:
                 if row.observed_at < limit:
-                    row = replace(row, stale=True)
+                    row = _stale(row)
                 elif row.observed_at < oldest:
                     oldest = row.observed_at
             missing.pop(key, None)
@@ -105,7 +106,7 @@ class RowIndex(Generic[R]):
             old = self.all[left]
             if left not in deleted and unknown(old):
                 if not old.stale:
-                    self._take(replace(old, stale=True), at, change)
+                    self._take(_stale(old), at, change)
             elif left not in deleted and old.missing_since is None:
                 self._take(replace(old, stale=True, missing_since=at), at, change)
             else:
@@ -190,7 +191,7 @@ class RowIndex(Generic[R]):
             if row.stale:
                 continue
             if row.observed_at < limit:
-                row = replace(row, stale=True)
+                row = _stale(row)
                 self._put(key, row)
                 marked.append(row)
             else:
@@ -257,6 +258,12 @@ def _since(old: R, row: R, at: float) -> float | None:
     if row.since is None or (_by_its_way(row) and old.since is not None):
         return old.since
     return row.since
+
+
+def _stale(row: R) -> R:
+    if isinstance(row, Gateway):
+        return replace(row, stale=True)
+    return as_stale(row)
 
 
 def _own(row: R) -> R:

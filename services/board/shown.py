@@ -14,6 +14,7 @@ from services.models import (
     Sandbox,
     SandboxId,
     SandboxState,
+    as_stale,
 )
 
 CLOSED = (GatewayState.DOWN, GatewayState.HUNG, GatewayState.WRONG, GatewayState.ABSENT)
@@ -48,7 +49,7 @@ def shown(own: Sandbox, gateways: Mapping[GatewayId, Gateway]) -> Sandbox:
             closed = way
         elif settling is None and way.state is GatewayState.SETTLING:
             settling = way
-    row = replace(own, stale=True) if uncertain and not own.stale else own
+    row = as_stale(own) if uncertain and not own.stale else own
     way = closed or settling
     if way is None:
         return row
@@ -121,7 +122,7 @@ class OwnRows:
                 self.forget((row.id,))
             if row.needs:
                 old = row.observed_at < limit and not row.stale
-                self._rows[row.id] = replace(row, stale=True) if old else row
+                self._rows[row.id] = as_stale(row) if old else row
             if not as_before:
                 for need in row.needs:
                     self._behind.setdefault(need, {})[row.id] = None

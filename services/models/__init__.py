@@ -37,6 +37,7 @@ from services.models.rows import (
     Source,
     Unknown,
     UnknownWord,
+    as_stale,
     in_state_since,
     seen_again,
 )
@@ -83,6 +84,7 @@ __all__ = [
     "Unknown",
     "UnknownWord",
     "Verb",
+    "as_stale",
     "in_state_since",
     "seen_again",
 ]

@@ -175,6 +175,7 @@ _VALUES = attrgetter(*_FIELDS)
 _PUT = tuple(Sandbox.__dict__[name].__set__ for name in _FIELDS)
 _PUT_OBSERVED_AT = _PUT[_FIELDS.index("observed_at")]
 _PUT_SINCE = _PUT[_FIELDS.index("since")]
+_PUT_STALE = _PUT[_FIELDS.index("stale")]
 
 
 def seen_again(row: Sandbox, at: float) -> Sandbox:
@@ -188,6 +189,13 @@ def in_state_since(row: Sandbox, since: float | None) -> Sandbox:
     """The same with another instant at which it entered its state."""
     copy = _copy(row)
     _PUT_SINCE(copy, since)
+    return copy
+
+
+def as_stale(row: Sandbox) -> Sandbox:
+    """The same, as no longer current."""
+    copy = _copy(row)
+    _PUT_STALE(copy, True)
     return copy
 
 

@@ -25,6 +25,7 @@ from services.models import (
     SandboxState,
     Source,
     Unknown,
+    as_stale,
     in_state_since,
     seen_again,
 )
@@ -157,6 +158,7 @@ def test_a_row_seen_again_is_the_same_but_for_the_instant() -> None:
     )
     again = seen_again(row, 2.0)
     assert again == replace(row, observed_at=2.0) and row.observed_at == 1.0
+    assert as_stale(row) == replace(row, stale=True) and not row.stale
     assert in_state_since(row, 3.0) == replace(row, since=3.0) and row.since is None
     assert [getattr(again, one.name) for one in fields(Sandbox)] == [
         getattr(replace(row, observed_at=2.0), one.name) for one in fields(Sandbox)

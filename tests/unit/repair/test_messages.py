@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from services.models import Attempt, AttemptState, SandboxId, Step, StepState, Verb
-from services.repair.messages import step_outcomes, summary
+from services.repair.messages import advice, step_outcomes, summary
 from services.sources.protocol.verdict import Verdict, VerdictKind
 
 BOX = SandboxId("local", "box")
@@ -38,3 +38,15 @@ def test_how_it_is_now_is_said_only_where_that_is_known() -> None:
     assert summary(FAILED, 1.0, None).endswith("Nothing was started.")
     seen = summary(FAILED, 1.0, Verdict(VerdictKind.TERMINAL, "It hangs."))
     assert seen.endswith("Now: It hangs.")
+
+
+def test_what_to_do_next_is_the_attempts_own_word_or_the_last_probes() -> None:
+    assert advice(DONE, None) == ""
+    assert advice(replace(FAILED, advice="Look at its log"), None) == "Look at its log."
+    later = Verdict(VerdictKind.TERMINAL, "It hangs.", advice="Free some disk")
+    assert advice(FAILED, later) == "Free some disk."
+    assert advice(replace(FAILED, advice="Look at its log"), later) == "Look at its log."
+    serves = Verdict(VerdictKind.READY, "")
+    assert advice(FAILED, serves) == "Reconnect to try the link again."
+    assert advice(replace(FAILED, verb=Verb.WAKE), serves) == ""
+    assert "None" not in advice(FAILED, None)
