@@ -10,9 +10,10 @@ import pytest
 
 from services.errors import SignedOutError, UnavailableError
 from services.models import SandboxState
-from services.sources.pods.argo_api import Application, read_application
+from services.sources.pods import argo_api
+from services.sources.pods.argo_api import Application, AppPod, read_application
 from services.sources.pods.centml_api import RUNNING, Deployment, PodInfo, judge_pod
-from services.sources.pods.centml_token import CentmlCredential
+from services.sources.pods.centml_token import PLATFORM, CentmlCredential, base_url
 from tests.support.clock import FakeClock
 
 
@@ -54,3 +55,23 @@ def test_a_pod_without_a_shell_says_why(status: str, why: str) -> None:
 def test_an_application_without_a_project_is_in_the_default_one(spec: Any, project: str) -> None:
     answer = {"metadata": {"name": "a", "namespace": "n"}, "spec": spec}
     assert read_application(answer) == Application("a", "n", project)
+
+
+def test_the_platform_is_where_the_option_says_else_the_environment() -> None:
+    environ = {"CENTML_PLATFORM_API_URL": "https://there/"}
+    assert base_url("https://here/", environ) == "https://here"
+    assert base_url("", environ) == "https://there"
+    assert base_url("", {}) == PLATFORM.rstrip("/")
+
+
+def test_argo_calls_only_a_pod_degraded_that_is_ready_otherwise() -> None:
+    application = Application("a", "n", "default")
+
+    def judged(health: str, status: str) -> SandboxState:
+        return argo_api.judge(
+            AppPod(application, "n", "p", health, {"Status Reason": status})
+        ).state
+
+    assert judged("Healthy", "Running") is SandboxState.READY
+    assert judged("Degraded", "Running") is SandboxState.STUCK
+    assert judged("Degraded", "CrashLoopBackOff") is SandboxState.BROKEN
